@@ -1,0 +1,64 @@
+"""A CPU batch engine for bounding boxes: IoU, GIoU and their relatives over millions of boxes streamed from Parquet."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastbox.boxes import FORMATS, Boxes
+    from fastbox.errors import InputError
+    from fastbox.losses import huber_loss, l1_loss, smooth_l1_loss
+    from fastbox.ops import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
+    from fastbox.parallel import get_num_threads, set_num_threads
+    from fastbox.tables.source import Chunk, Source, scan
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FORMATS",
+    "METRICS",
+    "Best",
+    "Boxes",
+    "Chunk",
+    "InputError",
+    "Pairs",
+    "Ragged",
+    "Source",
+    "Top",
+    "aligned",
+    "best",
+    "get_num_threads",
+    "histogram",
+    "huber_loss",
+    "l1_loss",
+    "pairs",
+    "pairwise",
+    "scan",
+    "set_num_threads",
+    "smooth_l1_loss",
+    "top",
+]
+
+# Where each public name lives. It is fetched when first asked for: importing fastbox costs no Numba and no pyarrow.
+_HOMES = {
+    "boxes": ("FORMATS", "Boxes"),
+    "errors": ("InputError",),
+    "losses": ("huber_loss", "l1_loss", "smooth_l1_loss"),
+    "ops": ("METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"),
+    "parallel": ("get_num_threads", "set_num_threads"),
+    "tables.source": ("Chunk", "Source", "scan"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'fastbox' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fastbox.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

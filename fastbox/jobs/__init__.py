@@ -1,0 +1,3 @@
+"""One file per command."""
+
+from __future__ import annotations

@@ -1,0 +1,150 @@
+"""The only threads: cut work by its cost and run a kernel over the cuts.
+
+Kernels release the GIL and run one after the other on each thread of one pool. Parallel loops inside the compiled code
+are not used: on images sorted by size they halve the gain of a second thread, one of their layers aborts the process
+when two Python threads call it, and another kills forked children.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Piece", "blocks", "cuts", "get_num_threads", "run", "set_num_threads"]
+
+R = TypeVar("R")
+
+Piece = tuple[int, int, int]  # an image, and the rows of a to do from there: first and last
+
+ENVIRONMENT = "FASTBOX_NUM_THREADS"
+
+ROW_COST = 16  # what a row costs beside its pairs, in pairs
+SMALL = 100_000  # pairs that take about as long as waking a thread ten times
+PIECES_PER_THREAD = 8  # so that a thread held up elsewhere leaves little for the others to wait for
+WHOLE_ROWS = 16  # kernels do this many rows at once
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+_threads: int | None = None
+
+
+def get_num_threads() -> int:
+    """Return how many threads kernels use: what was set, FASTBOX_NUM_THREADS, or the processors this process may use.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.get_num_threads() >= 1
+    True
+    """
+    if _threads is not None:
+        return _threads
+    given = os.environ.get(ENVIRONMENT)
+    if given is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not given.strip().isdecimal() or int(given) < 1:
+        raise ValueError(f"expected {ENVIRONMENT} to be a whole number of at least 1, got {given!r}")
+    return int(given)
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads kernels use in this process; results are the same for any number.
+
+    Raises
+    ------
+    ValueError
+        If n is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> before = fastbox.get_num_threads()
+    >>> fastbox.set_num_threads(1)
+    >>> fastbox.get_num_threads()
+    1
+    >>> fastbox.set_num_threads(before)
+    """
+    global _threads
+    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"expected a whole number of threads of at least 1, got {n!r}")
+    _threads = int(n)
+
+
+def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64]) -> list[Piece]:
+    """Cut the rows of a into pieces of equal cost, given where each image's rows of a and b begin."""
+    rows_a, rows_b = np.diff(starts_a), np.diff(starts_b)
+    per_row = rows_b + ROW_COST
+    cost = np.concatenate(([0], np.cumsum(rows_a * per_row)))
+    wanted = min(get_num_threads() * PIECES_PER_THREAD, int(cost[-1] // SMALL))
+    last = int(starts_a[-1])
+    if get_num_threads() == 1 or wanted < 2:
+        return [(0, 0, last)] if last else []
+    marks = np.linspace(0, cost[-1], wanted + 1)[1:-1]
+    image = np.searchsorted(cost, marks, side="right") - 1
+    inside = (marks - cost[image]) / per_row[image] // WHOLE_ROWS * WHOLE_ROWS
+    rows = np.unique(np.concatenate(([0], starts_a[image] + inside.astype(np.int64), [last])))
+    first_image = np.searchsorted(starts_a, rows[:-1], side="right") - 1
+    return list(zip(first_image.tolist(), rows[:-1].tolist(), rows[1:].tolist(), strict=True))
+
+
+def blocks(n: int, whole: int, smallest: int) -> list[tuple[int, int]]:
+    """Cut n equal items into pieces of whole blocks, none but the last smaller than `smallest`."""
+    pieces = max(1, min(get_num_threads() * PIECES_PER_THREAD, n // smallest))
+    step = -(-n // (pieces * whole)) * whole
+    return [(first, min(first + step, n)) for first in range(0, n, step)] if n else []
+
+
+def run(task: Callable[..., R], pieces: Sequence[tuple[Any, ...]]) -> list[R]:
+    """Call task(*piece) for each piece on the threads, the caller's among them; results in the pieces' order."""
+    workers = min(get_num_threads(), len(pieces))
+    if workers < 2:
+        return [task(*piece) for piece in pieces]
+    results: list[Any] = [None] * len(pieces)
+    waiting: SimpleQueue[int] = SimpleQueue()
+    for k in range(len(pieces)):
+        waiting.put(k)
+
+    def work() -> None:
+        while True:
+            try:
+                k = waiting.get_nowait()
+            except Empty:
+                return
+            results[k] = task(*pieces[k])
+
+    helpers = _executor(workers - 1)
+    futures = [helpers.submit(work) for _ in range(workers - 1)]
+    try:
+        work()
+    finally:
+        errors = [future.exception() for future in futures]
+    for error in errors:
+        if error is not None:
+            raise error
+    return results
+
+
+def _executor(size: int) -> ThreadPoolExecutor:
+    global _pool, _pool_size
+    with _lock:
+        if _pool is None or _pool_size < size:
+            _pool, _pool_size = ThreadPoolExecutor(size, thread_name_prefix="fastbox"), size
+        return _pool
+
+
+def _forget_pool() -> None:
+    """A forked child has none of its parent's threads."""
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)

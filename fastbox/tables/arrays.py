@@ -1,0 +1,168 @@
+"""Arrow columns seen as NumPy arrays: coordinates, list offsets and runs of image ids, with every bad value named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fastbox.errors import InputError
+
+__all__ = [
+    "Columns",
+    "Place",
+    "coordinates",
+    "flattened",
+    "id_kind",
+    "image_runs",
+    "is_list",
+    "is_number",
+    "numbers",
+    "one_chunk",
+    "unsorted",
+]
+
+Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Says where a value stands: file, column and row. With ``bounds`` value i belongs to the row that holds it."""
+
+    where: str
+    name: str
+    first_row: int = 0
+    bounds: NDArray[np.int64] | None = None
+
+    def __call__(self, index: int) -> str:
+        row = index if self.bounds is None else int(np.searchsorted(self.bounds, index, "right")) - 1
+        return f"column {self.name!r} of {self.where} at row {self.first_row + row}"
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Tell whether values of this type can be coordinates."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Tell whether this is a list of any length."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def id_kind(kind: pa.DataType, name: str, where: str) -> str:
+    """Return ``"integer"`` or ``"string"``, or raise an InputError for a type that can't be an image id."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_integer(plain):
+        return "integer"
+    if pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain):
+        return "string"
+    raise InputError(f"expected integers or strings in column {name!r} of {where}, got {kind}: cast it")
+
+
+def one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; a copy only where it is several chunks."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def numbers(array: pa.Array, place: Place, per_box: int = 1) -> NDArray[Any]:
+    """View numbers without nulls; decimals become float64."""
+    _refuse_nulls(array, place, "a number", per_box)
+    if pa.types.is_decimal(array.type):
+        array = array.cast(pa.float64())
+    return np.asarray(array.to_numpy())
+
+
+def coordinates(array: pa.Array, fields: tuple[str, ...], place: Place) -> Columns:
+    """View the four coordinates of an array of structs or of lists of four."""
+    _refuse_nulls(array, place, "a box")
+    if fields:
+        first, second, third, fourth = (numbers(array.field(name), place) for name in fields)
+        return first, second, third, fourth
+    if not pa.types.is_fixed_size_list(array.type):
+        lengths = np.diff(array.offsets.to_numpy())
+        wrong = np.flatnonzero(lengths != 4)
+        if wrong.size:
+            index = int(wrong[0])
+            raise InputError(f"expected a list of 4 coordinates in {place(index)}, got {lengths[index]}")
+    quads = numbers(array.flatten(), place, per_box=4).reshape(-1, 4)
+    return quads[:, 0], quads[:, 1], quads[:, 2], quads[:, 3]
+
+
+def flattened(column: pa.Array, place: Place) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Return the elements of a list column and the (rows + 1,) bounds of each row's elements."""
+    _refuse_nulls(column, place, "a list (an empty one for an image without boxes)")
+    offsets = column.offsets.to_numpy().astype(np.int64)
+    return column.flatten(), offsets - offsets[0]
+
+
+def image_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the ids of an ascending column, int64 or str of shape (g,), and the (g + 1,) bounds of their rows.
+
+    Raises
+    ------
+    InputError
+        Ids that are null, out of order, beyond int64, or neither integers nor strings.
+    """
+    if id_kind(array.type, place.name, place.where) == "integer":
+        ids, bounds = _integer_runs(array, place)
+    else:
+        ids, bounds = _string_runs(array, place)
+    falls = np.flatnonzero(ids[1:] < ids[:-1])
+    if falls.size:
+        run = int(falls[0]) + 1
+        raise unsorted(place(int(bounds[run])), ids[run - 1], ids[run], place.name)
+    # Two codes of a dictionary may stand for one string: runs of codes aren't yet runs of ids.
+    fresh = np.append(True, ids[1:] != ids[:-1])[: len(ids)]
+    return ids[fresh], np.append(bounds[:-1][fresh], bounds[-1:])
+
+
+def unsorted(place: str, before: Any, after: Any, name: str) -> InputError:
+    """Return the error for an id that follows a greater one."""
+    ids = f"{after.item()!r} after {before.item()!r}"
+    return InputError(f"expected ascending ids in {place}, got {ids}: sort the table by {name!r}")
+
+
+def _integer_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    _refuse_nulls(array, place, "an image id")
+    try:
+        values = array.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        most = pc.max(array).as_py()
+        raise InputError(f"expected ids below 2**63 in column {place.name!r} of {place.where}, got {most}") from None
+    bounds = _bounds(values[1:] != values[:-1], len(values))
+    return values[bounds[:-1]], bounds
+
+
+def _string_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    _refuse_nulls(array, place, "an image id")
+    if pa.types.is_string_view(array.type):
+        array = array.cast(pa.large_string())
+    if pa.types.is_dictionary(array.type):
+        codes = array.indices.to_numpy()
+        changes = codes[1:] != codes[:-1]
+    else:
+        changes = pc.not_equal(array[1:], array[:-1]).to_numpy(zero_copy_only=False)
+    bounds = _bounds(changes, len(array))
+    firsts = array.take(pa.array(bounds[:-1])).cast(pa.large_string())
+    _refuse_nulls(firsts, Place(place.where, place.name, place.first_row), "an image id")
+    return np.asarray(firsts.to_numpy(zero_copy_only=False), dtype=np.str_), bounds
+
+
+def _bounds(changes: NDArray[np.bool_], rows: int) -> NDArray[np.int64]:
+    if rows == 0:
+        return np.zeros(1, np.int64)
+    return np.concatenate(([0], np.flatnonzero(changes) + 1, [rows]))
+
+
+def _refuse_nulls(array: pa.Array, place: Place, expected: str, per_box: int = 1) -> None:
+    if array.null_count:
+        index = pc.index(pc.is_null(array), True).as_py()
+        raise InputError(f"expected {expected} in {place(index // per_box)}, got null: fill it or drop the row")

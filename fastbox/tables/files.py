@@ -1,0 +1,187 @@
+"""Parquet files and their rows: find them, open them, and read them batch by batch, one batch ahead."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fastbox.errors import InputError
+from fastbox.tables.schema import require
+
+__all__ = ["Paths", "ahead", "batches_of", "count_rows", "find_files", "open_parquet", "read_batches"]
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Item = TypeVar("Item")
+
+_BUFFER_BYTES = 1 << 20
+
+
+def find_files(path: Paths) -> list[str]:
+    """List the files meant by a path: a file, a directory (every ``*.parquet`` below it), a glob, or several of these.
+
+    Files of a directory or glob come sorted by name, those of a sequence in its order.
+
+    Raises
+    ------
+    InputError
+        There is nothing.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        files = [file for part in path for file in find_files(part)]
+        if not files:
+            raise InputError("expected at least one file, got an empty list")
+        return files
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        files = sorted(glob.glob(os.path.join(glob.escape(name), "**", "*.parquet"), recursive=True))
+        if not files:
+            raise InputError(f"expected *.parquet files in the directory {name}, got none")
+        return files
+    if os.path.exists(name) or not glob.has_magic(name):
+        return [name]
+    files = sorted(file for file in glob.glob(name, recursive=True) if os.path.isfile(file))
+    if not files:
+        raise InputError(f"expected files that match {name}, got none")
+    return files
+
+
+def open_parquet(path: str | os.PathLike[str]) -> pq.ParquetFile:
+    """Open a Parquet file, to be read in bounded memory.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable, empty, truncated, damaged, or no Parquet.
+    """
+    name = os.fspath(path)
+    try:
+        # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
+        return pq.ParquetFile(name, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+    except MemoryError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(_why_not(name, error)) from error
+
+
+def count_rows(path: Paths) -> int:
+    """Count the rows of files by their footers, without reading them."""
+    return sum(_count(file) for file in find_files(path))
+
+
+def batches_of(path: str, columns: Sequence[str] | None, rows: int) -> Generator[tuple[int, pa.RecordBatch]]:
+    """Yield ``(first row, batch)`` of one file, at most ``rows`` at a time; ``columns`` None reads all."""
+    with open_parquet(path) as file:
+        batches = file.iter_batches(rows, columns=None if columns is None else list(columns))
+        first_row = 0
+        while True:
+            try:
+                batch = next(batches, None)
+            except MemoryError:
+                raise
+            except (OSError, pa.ArrowException) as error:
+                what = f"got damaged data ({_brief(error)}): copy or write it again"
+                raise InputError(f"expected rows from {first_row} on in {path}, {what}") from error
+            if batch is None:
+                return
+            if batch.num_rows:
+                yield first_row, batch
+            first_row += batch.num_rows
+
+
+def read_batches(
+    paths: Paths, columns: Sequence[str] | None = None, *, rows: int = 262_144
+) -> Generator[tuple[str, int, pa.RecordBatch]]:
+    """Yield ``(file, row in the file, batch)`` for all rows of some files, decoding one batch ahead.
+
+    Parameters
+    ----------
+    paths : path, glob, directory or a sequence of them
+    columns : sequence of str, optional
+        The columns to read; all of the first file's when left out.
+    rows : int
+        Rows per batch, at most.
+
+    Raises
+    ------
+    InputError
+        At once: a file can't be opened, lacks a column, or has it in another type than the first. Later: damaged data.
+    """
+    files = find_files(paths)
+    schema = _schema_of(files[0])
+    if columns is not None:
+        schema = pa.schema([require(schema, name, files[0]) for name in columns])
+    for file in files[1:]:
+        other = _schema_of(file)
+        for field in schema:
+            kind = require(other, field.name, file).type
+            if kind != field.type:
+                where = f"column {field.name!r} of {file}"
+                raise InputError(f"expected {field.type} in {where}, as in {files[0]}, got {kind}")
+
+    def batches() -> Generator[tuple[str, int, pa.RecordBatch]]:
+        for file in files:
+            for first_row, batch in batches_of(file, schema.names, rows):
+                yield file, first_row, batch
+
+    return ahead(batches())
+
+
+def ahead(items: Generator[Item]) -> Generator[Item]:
+    """Yield from a generator that runs in a thread, one item ahead; closing this one stops and closes that one."""
+
+    def step() -> list[Item]:
+        return list(islice(items, 1))
+
+    thread = ThreadPoolExecutor(1, thread_name_prefix="fastbox-reader")
+    try:
+        coming = thread.submit(step)
+        while found := coming.result():
+            coming = thread.submit(step)
+            yield found.pop()
+    finally:
+        thread.shutdown(cancel_futures=True)
+        items.close()
+
+
+def _count(file: str) -> int:
+    with open_parquet(file) as parquet:
+        return int(parquet.metadata.num_rows)
+
+
+def _schema_of(file: str) -> pa.Schema:
+    with open_parquet(file) as parquet:
+        return parquet.schema_arrow
+
+
+def _why_not(name: str, error: Exception) -> str:
+    """Say in one sentence why a file can't be opened as Parquet."""
+    if isinstance(error, FileNotFoundError) or not os.path.exists(name):
+        return f"expected a Parquet file, got no file {name}"
+    if os.path.isdir(name):
+        return f"expected a Parquet file, got the directory {name}"
+    try:
+        with open(name, "rb") as file:
+            begin = file.read(4)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 4))
+            end = file.read(4)
+    except OSError as refused:
+        return f"expected a readable Parquet file, got {name}: {refused.strerror}"
+    if size == 0:
+        return f"expected a Parquet file, got an empty file (0 bytes), {name}: write it again"
+    if begin == b"PAR1" and end != b"PAR1":
+        return f"expected a whole Parquet file, got {name} truncated (its footer is missing): copy or write it again"
+    if begin != b"PAR1":
+        return f"expected a Parquet file, got {name}, which is not Parquet"
+    return f"expected a Parquet file, got {name} with a damaged footer ({_brief(error)}): copy or write it again"
+
+
+def _brief(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

@@ -1,0 +1,209 @@
+"""Merge-join sorted tables into chunks of whole images, a few batches at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fastbox.boxes import Boxes
+from fastbox.errors import InputError
+from fastbox.tables.arrays import Columns, Place, unsorted
+
+__all__ = ["Chunk", "Piece", "Side", "by_image", "by_row"]
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Whole images of one or two tables.
+
+    Attributes
+    ----------
+    images : array of shape (g,), int64 or str, or None
+        The ids of the images, ascending; None where the tables are read without ids, as one group.
+    a, b : Boxes
+        The boxes of these images, ``offsets`` of shape (g + 1,); an image that one table lacks is empty there. ``b`` is
+        None where there is one table.
+    a_start, b_start : int
+        The number, in the whole table, of the first box.
+    a_columns, b_columns : pyarrow.RecordBatch
+        The columns carried along, one row per box.
+    """
+
+    images: NDArray[Any] | None
+    a: Boxes
+    b: Boxes | None
+    a_start: int
+    b_start: int
+    a_columns: pa.RecordBatch
+    b_columns: pa.RecordBatch | None
+
+
+class Piece(NamedTuple):
+    """A batch as read: its boxes, grouped, the columns carried along, and where it came from."""
+
+    boxes: Boxes
+    columns: pa.RecordBatch
+    where: str
+    first_row: int
+
+
+class Side:
+    """One table of a join: what was read of it and not yet handed out.
+
+    ``ids`` and ``bounds`` are the images that are here, the last perhaps in part, and where their boxes begin, counted
+    over the whole table: from ``done``, the first not handed out, to ``read``.
+    """
+
+    def __init__(self, pieces: Generator[Piece], image: str | None, empty: Piece) -> None:
+        self.ids: NDArray[Any] = np.zeros(0, np.int64) if empty.boxes.images is None else empty.boxes.images
+        self.bounds: NDArray[np.int64] = np.zeros(1, np.int64)
+        self.done = 0
+        self.read = 0
+        self.ended = False
+        self.format = empty.boxes.format
+        self._incoming = pieces
+        self._image = image
+        self._empty = empty
+        self._pieces: deque[tuple[int, Piece]] = deque()
+
+    def load(self) -> None:
+        """Read one more batch, or notice the end."""
+        piece = next(self._incoming, None)
+        if piece is None:
+            self.ended = True
+            return
+        if piece.boxes.images is not None:
+            self._append_ids(piece)
+        self._pieces.append((self.read, piece))
+        self.read += len(piece.boxes)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._incoming.close()
+
+    def drop_ids(self, count: int) -> None:
+        """Forget the first images, which were handed out."""
+        self.ids, self.bounds = self.ids[count:], self.bounds[count:]
+
+    def take(self, last: int) -> tuple[Columns, pa.RecordBatch]:
+        """Hand out the boxes before a number and their carried columns; views where they come from one batch."""
+        first, self.done = self.done, last
+        parts: list[tuple[Columns, pa.RecordBatch]] = []
+        while self._pieces and self._pieces[0][0] < last:
+            start, piece = self._pieces[0]
+            begin, end = max(0, first - start), min(last - start, len(piece.boxes))
+            p, q, r, s = piece.boxes.columns
+            columns = p[begin:end], q[begin:end], r[begin:end], s[begin:end]
+            parts.append((columns, piece.columns.slice(begin, end - begin)))
+            if start + len(piece.boxes) > last:
+                break
+            self._pieces.popleft()
+        if not parts:
+            return self._empty.boxes.columns, self._empty.columns
+        if len(parts) == 1:
+            return parts[0]
+        p, q, r, s = (np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True))
+        return (p, q, r, s), pa.concat_batches([part[1] for part in parts])
+
+    def _append_ids(self, piece: Piece) -> None:
+        ids, offsets = piece.boxes.images, piece.boxes.offsets
+        assert ids is not None and offsets is not None and self._image is not None
+        bounds = offsets + self.read
+        if not len(self.ids):
+            self.ids, self.bounds = ids, bounds
+            return
+        if ids[0] < self.ids[-1]:
+            place = Place(piece.where, self._image, piece.first_row)
+            raise unsorted(place(0), self.ids[-1], ids[0], self._image)
+        goes_on = int(ids[0] == self.ids[-1])
+        self.ids = np.concatenate((self.ids, ids[goes_on:]))
+        self.bounds = np.concatenate((self.bounds[:-1], bounds[goes_on:]))
+
+
+def by_image(sides: Sequence[Side], rows: int) -> Generator[Chunk]:
+    """Yield chunks of whole images of about ``rows`` boxes, the images of all sides merged."""
+    while True:
+        waiting = [side for side in sides if not side.ended]
+        unread = [side for side in waiting if not len(side.ids)]
+        if unread:
+            unread[0].load()
+            continue
+        if waiting:
+            min(waiting, key=lambda side: side.ids[-1]).load()
+        yield from _ready(sides, rows)
+        if not waiting:
+            return
+
+
+def _ready(sides: Sequence[Side], rows: int) -> Iterator[Chunk]:
+    """Cut chunks of the images that no side can add boxes to: those before the last id of every unfinished side."""
+    waiting = [side for side in sides if not side.ended]
+    counts = [len(side.ids) for side in sides]
+    if waiting:
+        frontier = min(side.ids[-1] for side in waiting)
+        counts = [int(np.searchsorted(side.ids, frontier)) for side in sides]
+    known = [side.ids[:count] for side, count in zip(sides, counts, strict=True)]
+    ids = known[0] if len(sides) == 1 or np.array_equal(known[0], known[-1]) else reduce(np.union1d, known)
+    bounds = [_spread(side.bounds, own, ids) for side, own in zip(sides, known, strict=True)]
+    boxes = np.sum(bounds, axis=0)
+    first = 0
+    while first < len(ids) and (not waiting or 2 * (boxes[-1] - boxes[first] + len(ids) - first) >= rows):
+        last = max(first + 1, int(np.searchsorted(boxes, boxes[first] + rows, "right")) - 1)
+        yield _chunk(sides, ids[first:last], [own[first : last + 1] for own in bounds])
+        first = last
+    if first:
+        for side, own in zip(sides, known, strict=True):
+            side.drop_ids(int(np.searchsorted(own, ids[first])) if first < len(ids) else len(own))
+
+
+def _spread(bounds: NDArray[np.int64], own: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.int64]:
+    """The bounds of a side over more ids than its own."""
+    if own is ids:
+        return bounds[: len(ids) + 1]
+    places = np.append(np.searchsorted(own, ids), len(own))
+    return np.take(bounds, places)
+
+
+def _chunk(sides: Sequence[Side], ids: NDArray[Any] | None, bounds: Sequence[NDArray[np.int64]]) -> Chunk:
+    starts = [side.done for side in sides]
+    taken = []
+    for side, own in zip(sides, bounds, strict=True):
+        columns, carried = side.take(int(own[-1]))
+        boxes = Boxes.from_columns(*columns, side.format, offsets=own - own[0])
+        boxes.images = ids
+        taken.append((boxes, carried))
+    (a, a_columns), (b, b_columns) = taken[0], taken[1] if len(taken) > 1 else (None, None)
+    return Chunk(ids, a, b, starts[0], starts[-1] if b is not None else 0, a_columns, b_columns)
+
+
+def by_row(sides: Sequence[Side], rows: int, names: Sequence[str]) -> Generator[Chunk]:
+    """Yield chunks of ``rows`` boxes in all, the same row numbers of every side, without images.
+
+    Raises
+    ------
+    InputError
+        One table ends before the other.
+    """
+    most = max(1, rows // len(sides))
+    while True:
+        for side in sides:
+            while not side.ended and side.read - side.done < most:
+                side.load()
+        left = [side.read - side.done for side in sides]
+        count = min(most, *left)
+        if count == 0:
+            break
+        yield _chunk(sides, None, [np.array([side.done, side.done + count]) for side in sides])
+    if any(left):
+        more, less = (names[0], names[-1]) if left[0] else (names[-1], names[0])
+        raise InputError(
+            f"expected as many boxes in {more} as in {less} where no image column pairs them, "
+            f"got more than its {sides[0].done}: name the column of image ids"
+        )

@@ -1,0 +1,313 @@
+"""Where a table keeps its boxes: four flat columns, a struct, a list, or a ragged list per image."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from fastbox.boxes import FORMATS, Boxes
+from fastbox.errors import InputError
+from fastbox.tables.arrays import Place, coordinates, flattened, image_runs, is_list, is_number, numbers, one_chunk
+
+__all__ = ["BoxColumns", "as_table", "find_boxes", "require", "rows_as_boxes", "to_boxes"]
+
+Names = tuple[str, ...]
+
+_KNOWN_NAMES = (
+    (("xmin", "ymin", "xmax", "ymax"), "xyxy"),
+    (("x0", "y0", "x1", "y1"), "xyxy"),
+    (("x1", "y1", "x2", "y2"), "xyxy"),
+    (("left", "top", "right", "bottom"), "xyxy"),
+    (("x", "y", "w", "h"), "xywh"),
+    (("x", "y", "width", "height"), "xywh"),
+    (("cx", "cy", "w", "h"), "cxcywh"),
+    (("xc", "yc", "w", "h"), "cxcywh"),
+    (("x_center", "y_center", "width", "height"), "cxcywh"),
+)
+_BOX_NAMES = ("bbox", "box", "boxes")
+
+
+@dataclass(frozen=True)
+class BoxColumns:
+    """The columns that hold a table's boxes.
+
+    ``layout`` is ``"flat"`` (four columns), ``"struct"``, ``"fixed"`` (fixed-size list of 4), ``"list"`` (lists, each
+    of 4) or ``"ragged"`` (a list of boxes: one row per image). ``names`` are the columns read, ``fields`` the fields of
+    the struct or empty, both in the order of ``format``.
+    """
+
+    layout: str
+    names: Names
+    fields: Names
+    format: str
+
+    @property
+    def paths(self) -> Names:
+        """What a Parquet reader must read: of a struct only the four fields."""
+        if self.layout == "struct":
+            return tuple(f"{self.names[0]}.{field}" for field in self.fields)
+        return self.names
+
+
+def as_table(obj: Any) -> pa.Table:
+    """View anything with the Arrow C interface as a table; a series of lists becomes the column ``boxes``.
+
+    Raises
+    ------
+    TypeError
+        The object has neither ``__arrow_c_stream__`` nor ``__arrow_c_array__``.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> as_table(pa.array([[0.0, 0.0, 1.0, 1.0]])).column_names
+    ['boxes']
+    """
+    if isinstance(obj, pa.Table):
+        return obj
+    if isinstance(obj, pa.RecordBatch):
+        return pa.Table.from_batches([obj])
+    if hasattr(obj, "__arrow_c_stream__"):
+        column = pa.chunked_array(obj)
+    elif hasattr(obj, "__arrow_c_array__"):
+        column = pa.chunked_array([pa.array(obj)])
+    else:
+        raise TypeError(f"expected a table with the Arrow C interface, got {type(obj).__name__}")
+    return pa.Table.from_struct_array(column) if pa.types.is_struct(column.type) else pa.table({"boxes": column})
+
+
+def find_boxes(
+    schema: pa.Schema, boxes: str | None = None, format: str | None = None, *, prefix: str = "", where: str = "table"
+) -> BoxColumns:
+    """Find the columns that hold the boxes.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    boxes : str, optional
+        One column, or four names with commas between; found by the usual names when left out.
+    format : str, optional
+        The format of the coordinates; told by the names when left out, ``"xyxy"`` where they don't tell.
+    prefix : str
+        Names that begin so are looked for first: ``"pred_"`` finds ``pred_xmin``, ``pred_bbox`` and ``pred``.
+    where : str
+        What a message calls the table.
+
+    Raises
+    ------
+    InputError
+        No such columns (the nearest name is suggested), a wrong type, or an unknown format.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> find_boxes(pa.schema([(name, pa.float32()) for name in ("id", "h", "w", "cy", "cx")]))
+    BoxColumns(layout='flat', names=('cx', 'cy', 'w', 'h'), fields=(), format='cxcywh')
+    """
+    if format is not None and format.removeprefix("rel_") not in FORMATS:
+        raise InputError(f"expected a format of {', '.join(FORMATS)}, or one with rel_ in front, got {format!r}")
+    if boxes is not None:
+        if "," not in boxes or boxes in schema.names:
+            return _one_column(schema, boxes, format, where)
+        names = tuple(name.strip() for name in boxes.split(","))
+        return _flat(schema, *_ordered(names, format, where), where)
+    for start in dict.fromkeys((prefix, "")):
+        known = _known(schema.names, format, start)
+        if known is not None:
+            return _flat(schema, *known, where)
+        for name in (*(start + name for name in _BOX_NAMES), start.rstrip("_")):
+            if name and name in schema.names:
+                return _one_column(schema, name, format, where)
+    raise _nothing_found(schema.names, prefix, where)
+
+
+def require(schema: pa.Schema, name: str, where: str) -> pa.Field:
+    """Return the field of a column, or raise an InputError that names the table, its columns and the nearest name."""
+    count = schema.names.count(name)
+    if count == 1:
+        return schema.field(name)
+    if count > 1:
+        raise InputError(f"expected one column {name!r} in {where}, got {count}: rename all but one")
+    raise InputError(f"expected a column {name!r} in {where}, got {_listing(schema.names)}{_hint(name, schema.names)}")
+
+
+def to_boxes(
+    batch: pa.RecordBatch | pa.Table,
+    columns: BoxColumns,
+    *,
+    image: str | None = None,
+    where: str = "table",
+    first_row: int = 0,
+    size: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Boxes:
+    """View the boxes of a batch: float32 and float64 without a copy, as long as a column is one chunk.
+
+    With ``image`` the boxes are grouped by that column; a ragged batch without it is grouped by row. Rows in messages
+    count from ``first_row``; the first row of a file is row 0.
+
+    Raises
+    ------
+    InputError
+        A null, a list that isn't of four, or image ids that are unsorted or neither integers nor strings.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> table = pa.table({"bbox": [[[0.0, 0.0, 1.0, 1.0]], []], "image_id": ["a", "b"]})
+    >>> to_boxes(table, find_boxes(table.schema), image="image_id").offsets
+    array([0, 1, 1])
+    """
+    bounds = None
+    if columns.layout == "flat":
+        first, second, third, fourth = (
+            numbers(one_chunk(batch.column(name)), Place(where, name, first_row)) for name in columns.names
+        )
+    else:
+        name = columns.names[0]
+        array = one_chunk(batch.column(name))
+        if columns.layout == "ragged":
+            array, bounds = flattened(array, Place(where, name, first_row))
+        first, second, third, fourth = coordinates(array, columns.fields, Place(where, name, first_row, bounds))
+    ids, offsets = None, bounds
+    if image is not None:
+        require(batch.schema, image, where)
+        ids, offsets = image_runs(one_chunk(batch.column(image)), Place(where, image, first_row))
+        offsets = offsets if bounds is None else bounds[offsets]
+    boxes = Boxes.from_columns(first, second, third, fourth, columns.format, offsets=offsets, size=size)
+    boxes.images = ids
+    return boxes
+
+
+def rows_as_boxes(
+    batch: pa.RecordBatch, columns: BoxColumns, names: Sequence[str], *, where: str = "table", first_row: int = 0
+) -> pa.RecordBatch:
+    """Return the named columns with one row per box: of a ragged batch lists are flattened and the rest is repeated.
+
+    Raises
+    ------
+    InputError
+        A list is not as long as the list of its row's boxes.
+    """
+    arrays = [batch.column(name) for name in names]
+    counter = batch.column(columns.names[0])
+    if columns.layout == "ragged":
+        _, bounds = flattened(counter, Place(where, columns.names[0], first_row))
+        counter = pa.array(np.repeat(np.arange(len(bounds) - 1), np.diff(bounds)))
+        arrays = [
+            _elements(array, bounds, Place(where, name, first_row)) if is_list(array.type) else _repeated(array, counter)
+            for name, array in zip(names, arrays, strict=True)
+        ]
+    # A batch without columns keeps its number of rows only when it is selected from one that has them.
+    return pa.record_batch([*arrays, counter], names=[*names, ""]).select(list(range(len(names))))
+
+
+def _repeated(array: pa.Array, owners: pa.Array) -> pa.Array:
+    if pa.types.is_string_view(array.type):
+        return array.cast(pa.large_string()).take(owners).cast(array.type)
+    return array.take(owners)
+
+
+def _elements(array: pa.Array, bounds: NDArray[np.int64], place: Place) -> pa.Array:
+    values, own = flattened(array, place)
+    wrong = np.flatnonzero(np.diff(own) != np.diff(bounds))
+    if wrong.size:
+        row = int(wrong[0])
+        want, got = (int(ends[row + 1] - ends[row]) for ends in (bounds, own))
+        raise InputError(f"expected as many elements as the row has boxes, {want}, in {place(row)}, got {got}")
+    return values
+
+
+def _flat(schema: pa.Schema, names: Names, format: str, where: str) -> BoxColumns:
+    for name in names:
+        kind = require(schema, name, where).type
+        if not is_number(kind):
+            raise InputError(f"expected numbers in column {name!r} of {where}, got {kind}: cast it")
+    return BoxColumns("flat", names, (), format)
+
+
+def _one_column(schema: pa.Schema, name: str, format: str | None, where: str) -> BoxColumns:
+    kind = require(schema, name, where).type
+    found = _single(kind, format)
+    if found is None and is_list(kind):
+        inner = _single(kind.value_type, format)
+        found = inner and ("ragged", *inner[1:])
+    if found is None:
+        raise InputError(
+            f"expected column {name!r} of {where} to hold a struct of four numbers, lists of four, or lists of such, "
+            f"got {kind}: name four columns with commas between where coordinates have one each"
+        )
+    layout, fields, told = found
+    return BoxColumns(layout, (name,), fields, told)
+
+
+def _single(kind: pa.DataType, format: str | None) -> tuple[str, Names, str] | None:
+    """The layout, fields and format of a type that holds one box; None for any other type."""
+    if pa.types.is_struct(kind):
+        fields = [kind.field(i) for i in range(kind.num_fields)]
+        numeric = [field.name for field in fields if is_number(field.type)]
+        known = _known(numeric, format, "")
+        if known is None and format is not None and len(numeric) == len(fields) == 4:
+            known = tuple(numeric), format
+        return None if known is None else ("struct", *known)
+    if pa.types.is_fixed_size_list(kind) and kind.list_size == 4 and is_number(kind.value_type):
+        return "fixed", (), format or "xyxy"
+    if is_list(kind) and is_number(kind.value_type):
+        return "list", (), format or "xyxy"
+    return None
+
+
+def _known(names: Sequence[str], format: str | None, prefix: str) -> tuple[Names, str] | None:
+    """The first set of known names that is all there, those of the asked format before the others."""
+    asked = None if format is None else format.removeprefix("rel_")
+    for known, told in sorted(_KNOWN_NAMES, key=lambda entry: entry[1] != asked):
+        full = tuple(prefix + name for name in known)
+        if set(full) <= set(names):
+            if asked == "yxyx" and told == "xyxy":
+                full = full[1], full[0], full[3], full[2]
+            return full, format or told
+    return None
+
+
+def _ordered(names: Names, format: str | None, where: str) -> tuple[Names, str]:
+    """Four names a user gave, and their format; names that tell a format may come in any order."""
+    if len(names) != 4:
+        raise InputError(f"expected four columns of boxes in {where}, got {len(names)}: {', '.join(names)}")
+    if format is not None:
+        return names, format
+    shortest = min(names, key=len)
+    for length in range(len(shortest)):
+        known = _known(names, None, shortest[:length])
+        if known is not None:
+            return known
+    return names, "xyxy"
+
+
+def _nothing_found(names: Sequence[str], prefix: str, where: str) -> InputError:
+    sets = [tuple(start + name for name in known) for start in dict.fromkeys((prefix, "")) for known, _ in _KNOWN_NAMES]
+    best = max(sets, key=lambda full: len(set(full) & set(names)))
+    missing = [name for name in best if name not in names]
+    hint = _hint(missing[0], [name for name in names if name not in best])
+    if len(missing) == 1 or (len(missing) == 2 and hint):
+        return InputError(f"expected columns {', '.join(best)} in {where}, got no {' and no '.join(missing)}{hint}")
+    wanted = f"{prefix}xmin, {prefix}ymin, {prefix}xmax, {prefix}ymax, or one column {prefix}bbox"
+    return InputError(
+        f"expected columns of boxes in {where} ({wanted}), got {_listing(names)}{_hint(prefix + 'bbox', names)}: "
+        f"name them as one column or as four with commas between"
+    )
+
+
+def _hint(name: str, names: Sequence[str]) -> str:
+    lower = {other.lower(): other for other in names}
+    near = difflib.get_close_matches(name.lower(), lower, 1)
+    return f" (did you mean {lower[near[0]]!r}?)" if near else ""
+
+
+def _listing(names: Sequence[str], most: int = 20) -> str:
+    shown = ", ".join(map(repr, names[:most])) or "no columns"
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,225 @@
+"""Write a Parquet file that appears complete, with a record of what made it, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fastbox.errors import InputError
+from fastbox.tables.files import open_parquet
+
+__all__ = ["Sink", "check_output", "read_record"]
+
+StrPath = str | os.PathLike[str]
+
+_KEY = "fastbox"
+_GROUP_ROWS = 262_144
+_BUFFER_BYTES = 1 << 20
+
+
+class Sink:
+    """A Parquet file in the making; a context manager.
+
+    Rows go to a hidden temporary file in the same folder. On a clean exit the record is written into the footer, the
+    file is synced and takes its final name; on any exception the temporary is removed and what was at ``path`` stays.
+    Row groups are cut at fixed rows: the same rows give the same bytes, however they came in batches.
+
+    Parameters
+    ----------
+    path : path
+        Where the file shall be; replaced if it is there.
+    schema : pyarrow.Schema
+    command : str
+        What makes the file, for the record.
+    parameters : mapping
+        With which parameters, for the record; anything JSON can hold, NumPy's numbers and paths.
+    compression : str
+        A codec of Parquet.
+
+    Raises
+    ------
+    InputError
+        On entry: the file can't be made there.
+    OSError
+        While writing: the disk is full, or fails.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "out.parquet")
+    >>> with Sink(path, pa.schema([("value", pa.float32())]), command="example", parameters={}) as sink:
+    ...     sink.write(pa.table({"value": pa.array([0.5, 1.0], pa.float32())}))
+    ...     sink.record(mean=0.75)
+    >>> read_record(path)["rows"], read_record(path)["mean"]
+    (2, 0.75)
+    """
+
+    def __init__(
+        self,
+        path: StrPath,
+        schema: pa.Schema,
+        *,
+        command: str,
+        parameters: Mapping[str, Any],
+        compression: str = "zstd",
+    ) -> None:
+        self.path = os.fspath(path)
+        self.schema = schema
+        self.rows = 0
+        self._compression = compression
+        self._record: dict[str, Any] = {"version": _version(), "command": command, "parameters": _plain(parameters)}
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+
+    def __enter__(self) -> Sink:
+        self._target = os.path.realpath(self.path)
+        folder, name = os.path.split(self._target)
+        if os.path.exists(self._target) and not os.path.isfile(self._target):
+            raise InputError(f"expected a file to write, got {self.path}, which is something else")
+        self._temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+        try:
+            self._file: BinaryIO = open(self._temporary, "xb", buffering=_BUFFER_BYTES)
+        except OSError as error:
+            raise InputError(f"expected a folder to write {self.path} in, got: {error.strerror}") from error
+        try:
+            self._writer = pq.ParquetWriter(self._file, self.schema, compression=self._compression)
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Add rows.
+
+        Raises
+        ------
+        ValueError
+            The batch has another schema than the file.
+        """
+        if not batch.schema.equals(self.schema):
+            raise ValueError(f"expected a batch of the file's schema, {self.schema}, got {batch.schema}")
+        table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        self.rows += len(table)
+        self._pending.append(table)
+        self._pending_rows += len(table)
+        if self._pending_rows >= _GROUP_ROWS:
+            self._flush(self._pending_rows // _GROUP_ROWS * _GROUP_ROWS)
+
+    def record(self, **more: Any) -> None:
+        """Add entries to the record in the footer."""
+        self._record |= _plain(more)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._discard()
+            return
+        try:
+            self._commit()
+        except BaseException:
+            self._discard()
+            raise
+
+    def _flush(self, count: int) -> None:
+        rows = pa.concat_tables(self._pending)
+        self._pending = [rows.slice(count)]
+        self._pending_rows -= count
+        for start in range(0, count, _GROUP_ROWS):
+            # One chunk a column, so that pages don't show where the batches ended.
+            group = rows.slice(start, min(_GROUP_ROWS, count - start)).combine_chunks()
+            self._writer.write_table(group, row_group_size=_GROUP_ROWS)
+
+    def _commit(self) -> None:
+        if self._pending_rows:
+            self._flush(self._pending_rows)
+        record = json.dumps(self._record | {"rows": self.rows}, sort_keys=True)
+        self._writer.add_key_value_metadata({_KEY: record})
+        self._writer.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.replace(self._temporary, self._target)
+        _sync_folder(os.path.dirname(self._target))
+
+    def _discard(self) -> None:
+        try:
+            with contextlib.suppress(Exception):
+                self._writer.close()
+            with contextlib.suppress(Exception):
+                self._file.close()
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+
+
+def check_output(path: StrPath, inputs: Iterable[StrPath]) -> None:
+    """Refuse an output that is one of the inputs.
+
+    Raises
+    ------
+    InputError
+        ``path`` is one of them, by whatever name.
+    """
+    for source in inputs:
+        same = os.path.realpath(path) == os.path.realpath(source)
+        if same or (os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source)):
+            raise InputError(f"expected an output that is no input, got {os.fspath(path)} as both: name another output")
+
+
+def read_record(path: StrPath) -> dict[str, Any]:
+    """Return the record in the footer of a file that a :class:`Sink` wrote.
+
+    Raises
+    ------
+    InputError
+        The file can't be read, or has no record: something else wrote it, or it was cut short.
+    """
+    with open_parquet(path) as file:
+        found = (file.metadata.metadata or {}).get(_KEY.encode())
+    if found is None:
+        raise InputError(f"expected a file that fastbox wrote, got {os.fspath(path)} without its record")
+    record: dict[str, Any] = json.loads(found)
+    return record
+
+
+def _plain(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy that JSON holds; raises TypeError at once rather than after hours of writing."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(entries), default=_default))
+    return plain
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"expected what JSON can hold, got {type(value).__name__}")
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the new name last through a power failure, where folders can be synced."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _version() -> str:
+    try:
+        return version("fastbox")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,217 @@
+"""Scan Parquet files as chunks of whole images, in bounded memory, one chunk ahead of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fastbox.boxes import Boxes
+from fastbox.errors import InputError
+from fastbox.tables.arrays import id_kind, is_list
+from fastbox.tables.files import Paths, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
+from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
+from fastbox.tables.schema import BoxColumns, find_boxes, require, rows_as_boxes, to_boxes
+
+__all__ = ["Chunk", "Plan", "Source", "count_rows", "find_files", "open_parquet", "plan", "read_batches", "scan"]
+
+_LEAST_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table of boxes in Parquet files.
+
+    Attributes
+    ----------
+    path : path or sequence of paths
+        A file, a directory (every ``*.parquet`` below it, sorted by name), a glob, or several of these.
+    boxes, format, prefix : str
+        Where the boxes are, as for :func:`fastbox.tables.schema.find_boxes`.
+    image : str or None
+        The column of image ids, ascending over all files; None to read rows without images.
+    columns : tuple of str
+        More columns to carry along with the boxes.
+    """
+
+    path: Paths
+    boxes: str | None = None
+    format: str | None = None
+    image: str | None = "image_id"
+    columns: tuple[str, ...] = ()
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a source will give, as its files' footers tell.
+
+    Attributes
+    ----------
+    files : tuple of str
+    boxes : BoxColumns
+    dtype : numpy.dtype
+        float32 or float64, the type of the coordinates.
+    ids : str or None
+        ``"integer"`` (int64), ``"string"``, or None without an image column.
+    columns : pyarrow.Schema
+        The carried columns, as a chunk has them.
+    """
+
+    files: tuple[str, ...]
+    boxes: BoxColumns
+    dtype: np.dtype[Any]
+    ids: str | None
+    columns: pa.Schema
+
+
+def plan(source: Source | Paths) -> Plan:
+    """Find a source's files and columns, and check that all files agree in them; no row is read.
+
+    Raises
+    ------
+    InputError
+        A file is missing or unreadable, a column is missing or of a wrong type, or two files differ.
+    """
+    source = _as_source(source)
+    files = tuple(find_files(source.path))
+    first = _plan_of(source, files[0])
+    expected = _traits(source, first)
+    for file in files[1:]:
+        got = _traits(source, _plan_of(source, file))
+        for what in expected:
+            if got[what] != expected[what]:
+                alike = f"expected {expected[what]} for {what} of {file}, as in {files[0]}"
+                raise InputError(f"{alike}, got {got[what]}: write all files alike")
+    return Plan(files, first.boxes, first.dtype, first.ids, first.columns)
+
+
+def scan(a: Source | Paths, b: Source | Paths | None = None, *, rows: int = 262_144) -> Generator[Chunk]:
+    """Read one table, or two joined by image id, as chunks of whole images.
+
+    A chunk has about ``rows`` boxes of both tables together, more only where one image has more. An image that one
+    table lacks is empty there. The next chunk is decoded in a thread while the caller works on this one; memory is
+    bounded by a few chunks and the largest image. With ``image=None`` a chunk is a run of rows, the same in both.
+
+    Raises
+    ------
+    InputError
+        At once: files or columns that can't be used, ids of two kinds. While reading: unsorted ids, a null coordinate,
+        damaged data; the message names file, column and row.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
+    >>> pq.write_table(pa.table({"image_id": [3, 3, 8], "bbox": [[0.0, 0.0, 1.0, 1.0]] * 3}), path)
+    >>> [(chunk.images, chunk.a) for chunk in scan(path)]
+    [(array([3, 8]), Boxes(3 boxes in 2 images, xyxy, float64))]
+    """
+    if rows < 1:
+        raise ValueError(f"expected rows of 1 or more, got {rows}")
+    sources = [_as_source(source) for source in (a, b) if source is not None]
+    plans = [plan(source) for source in sources]
+    _check_ids(sources, plans)
+    return ahead(_chunks(sources, plans, rows))
+
+
+def _chunks(sources: list[Source], plans: list[Plan], rows: int) -> Generator[Chunk]:
+    sides = [_side(source, found, rows) for source, found in zip(sources, plans, strict=True)]
+    try:
+        if plans[0].ids is None:
+            yield from by_row(sides, rows, [found.files[0] for found in plans])
+        else:
+            yield from by_image(sides, rows)
+    finally:
+        for side in sides:
+            side.close()
+
+
+def _as_source(source: Source | Paths) -> Source:
+    return source if isinstance(source, Source) else Source(source)
+
+
+def _plan_of(source: Source, file: str) -> Plan:
+    with open_parquet(file) as parquet:
+        schema = parquet.schema_arrow
+    boxes = find_boxes(schema, source.boxes, source.format, prefix=source.prefix, where=file)
+    if boxes.format.startswith("rel_"):
+        raise InputError(f"expected coordinates in pixels in {file}, got format {boxes.format!r}: scale them first")
+    ids = None
+    if source.image is not None:
+        ids = id_kind(require(schema, source.image, file).type, source.image, file)
+    fields = []
+    for name in source.columns:
+        kind = require(schema, name, file).type
+        fields.append((name, kind.value_type if boxes.layout == "ragged" and is_list(kind) else kind))
+    return Plan((file,), boxes, _dtype(schema, boxes), ids, pa.schema(fields))
+
+
+def _dtype(schema: pa.Schema, boxes: BoxColumns) -> np.dtype[Any]:
+    """The dtype that boxes of these columns have: that of an empty batch."""
+    return to_boxes(pa.schema([schema.field(name) for name in boxes.names]).empty_table(), boxes).dtype
+
+
+def _traits(source: Source, found: Plan) -> dict[str, str]:
+    """What all files must have alike, under the names that a message gives it."""
+    boxes = found.boxes
+    return {
+        "the boxes": f"{boxes.layout} {', '.join(boxes.names + boxes.fields)} in {boxes.format}",
+        "the coordinates": str(found.dtype),
+        f"column {source.image!r}": str(found.ids),
+        **{f"column {field.name!r}": str(field.type) for field in found.columns},
+    }
+
+
+def _check_ids(sources: list[Source], plans: list[Plan]) -> None:
+    if plans[0].ids == plans[-1].ids:
+        return
+    a, b = (
+        f"{found.ids} ids in column {source.image!r} of {found.files[0]}" if found.ids else f"none for {found.files[0]}"
+        for source, found in zip(sources, plans, strict=True)
+    )
+    raise InputError(f"expected image ids of one kind in both tables, got {a} and {b}: cast one of them")
+
+
+def _side(source: Source, found: Plan, rows: int) -> Side:
+    none = np.zeros(0, found.dtype)
+    empty = Boxes.from_columns(none, none, none, none, found.boxes.format, offsets=[0])
+    if found.ids is not None:
+        empty.images = np.zeros(0, np.int64 if found.ids == "integer" else np.str_)
+    carried = found.columns.empty_table().to_batches() or [pa.RecordBatch.from_pylist([], found.columns)]
+    pieces = _pieces(source, found, max(rows, _LEAST_BATCH))
+    return Side(pieces, source.image, Piece(empty, carried[0], found.files[0], 0))
+
+
+def _pieces(source: Source, found: Plan, rows: int) -> Generator[Piece]:
+    named = [*found.boxes.paths, *found.columns.names, *([source.image] if source.image else [])]
+    for file in found.files:
+        with closing(batches_of(file, named, _batch_rows(file, found.boxes, rows))) as batches:
+            for first_row, batch in batches:
+                boxes = to_boxes(batch, found.boxes, image=source.image, where=file, first_row=first_row)
+                carried = rows_as_boxes(batch, found.boxes, found.columns.names, where=file, first_row=first_row)
+                yield Piece(boxes, carried, file, first_row)
+
+
+def _batch_rows(file: str, boxes: BoxColumns, rows: int) -> int:
+    """How many rows of a file hold about ``rows`` boxes, as its footer tells: in a ragged layout a row is an image."""
+    if boxes.layout != "ragged":
+        return rows
+    with open_parquet(file) as parquet:
+        held, per_box = _values(parquet.metadata, boxes.names[0]), 1 if boxes.fields else 4
+        return max(1, rows * per_box * int(parquet.metadata.num_rows) // max(1, held))
+
+
+def _values(footer: pq.FileMetaData, name: str) -> int:
+    """The number of values in the first leaf of a column."""
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    if not groups:
+        return 0
+    paths = [groups[0].column(i).path_in_schema for i in range(groups[0].num_columns)]
+    leaf = next(i for i, path in enumerate(paths) if path.startswith(f"{name}."))
+    return sum(int(group.column(leaf).num_values) for group in groups)

@@ -1,0 +1,70 @@
+"""Hypothesis profiles, the ``jit`` marker and a fresh Python process for the tests that need one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+WITHOUT_JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+
+_SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+settings.register_profile(
+    "quick",
+    max_examples=40,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=_SLOW_IS_FINE,
+)
+settings.register_profile("plain", settings.get_profile("quick"), max_examples=10)
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=1000)
+settings.load_profile(os.environ.get("FASTBOX_TEST_PROFILE", "plain" if WITHOUT_JIT else "quick"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "jit: needs compiled kernels; skipped where NUMBA_DISABLE_JIT=1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if WITHOUT_JIT:
+        for item in items:
+            if item.get_closest_marker("jit"):
+                item.add_marker(pytest.mark.skip(reason="needs compiled kernels, and NUMBA_DISABLE_JIT is set"))
+
+
+@pytest.fixture
+def python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run code in a fresh process at the root of the checkout; environment variables as keywords, None unsets one."""
+
+    def run(code: str, *, cwd: Path = ROOT, check: bool = True, **env: str | None) -> subprocess.CompletedProcess[str]:
+        merged = {**os.environ, "PYTHONPATH": str(cwd), **env}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=cwd,
+            env={k: v for k, v in merged.items() if v is not None},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Set the number of threads for one test and put it back after it."""
+    import fastbox
+
+    before = fastbox.get_num_threads()
+    yield fastbox.set_num_threads
+    fastbox.set_num_threads(before)

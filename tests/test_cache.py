@@ -1,0 +1,179 @@
+"""Kernels are compiled once: kept on disk, found by the next process, and never found when the source has changed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+
+pytestmark = pytest.mark.jit
+
+USE_ALL = """
+import gc, json
+import numpy as np
+import fastbox
+from numba.core.dispatcher import Dispatcher
+
+def use(dtype):
+    n = np.arange(12, dtype=dtype)
+    plain = np.stack([n, n, n + 3, n + 4], 1)
+    locked = plain.copy()
+    locked.flags.writeable = False
+    every = np.repeat(plain, 2, 0)[::2]
+    for a in (plain, np.asfortranarray(plain), every, locked, plain[::-1]):
+        for b in (plain, fastbox.Boxes(a, "xywh"), fastbox.Boxes(a, "cxcywh")):
+            for metric in ("iou", "smooth_l1"):
+                fastbox.pairwise(a, b, metric=metric)
+                fastbox.aligned(a, b, metric=metric, beta=2)
+                fastbox.best(a, b, metric=metric)
+                fastbox.top(a, b, 2, metric=metric)
+                fastbox.pairs(a, b, threshold=0.5, metric=metric)
+                fastbox.histogram(a, b, bins=4, range=(0, 1), metric=metric)
+        fastbox.pairs(a, threshold=1)
+        p, q = fastbox.Boxes(a, offsets=[0, 5, 12]), fastbox.Boxes(a, images=[1] * 5 + [2] * 7)
+        fastbox.pairwise(p, p), fastbox.best(q, q), fastbox.top(p, p, 2), fastbox.pairs(q, threshold=0.1)
+        fastbox.histogram(p, p, bins=4, range=(0, 1))
+        for loss in (fastbox.smooth_l1_loss, fastbox.huber_loss, fastbox.l1_loss):
+            for reduction in ("none", "box", "sum", "mean"):
+                loss(a, plain, reduction=reduction)
+                loss(fastbox.Boxes(a), fastbox.Boxes(plain), reduction=reduction)
+
+for dtype in DTYPES:
+    use(dtype)
+found = [d for d in gc.get_objects() if isinstance(d, Dispatcher) and d.py_func.__module__.startswith("fastbox")]
+kept = [d for d in found if d.stats.cache_path is not None and d.signatures]
+names = sorted((d.py_func.__module__, d.py_func.__qualname__, str(s)) for d in kept for s in d.signatures)
+hits = sum(sum(d.stats.cache_hits.values()) for d in kept)
+misses = sum(sum(d.stats.cache_misses.values()) for d in kept)
+print(json.dumps({"names": names, "hits": hits, "misses": misses}))
+"""
+
+
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cold cache for the tests that may share it."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def listing(folder: Path) -> dict[str, tuple[int, int]]:
+    files = [f for f in folder.rglob("*") if f.is_file()]
+    return {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in files}
+
+
+def test_a_second_process_compiles_nothing(python: Any, shared_cache: Path) -> None:
+    code = "DTYPES = ('float32',)" + USE_ALL
+    first = json.loads(python(code, NUMBA_CACHE_DIR=str(shared_cache)).stdout)
+    kept = listing(shared_cache)
+    assert first["misses"] > 0 and kept
+    second = json.loads(python(code, NUMBA_CACHE_DIR=str(shared_cache)).stdout)
+    assert second["misses"] == 0
+    assert second["hits"] == len(second["names"]) == len(first["names"])
+    assert listing(shared_cache) == kept
+
+
+def test_a_kernel_is_compiled_once_for_a_dtype(python: Any) -> None:
+    """Strides, read-only memory, formats and options share one compiled version."""
+    names = json.loads(python("DTYPES = ('float32', 'float64')" + USE_ALL).stdout)["names"]
+    versions = Counter((module, name) for module, name, _ in names)
+    assert versions
+    assert {name: count for name, count in versions.items() if count > 2} == {}
+    assert len({tuple(name) for name in names}) == len(names)
+
+
+ASK = """
+import fastbox
+a = [[0.0, 0, 2, 2]]
+b = [[1.0, 1, 3, 3]]
+print(fastbox.pairwise(a, b).item(), fastbox.best(a, b).values.item())
+"""
+
+
+def copied(folder: Path) -> Path:
+    shutil.copytree(ROOT / "fastbox", folder / "fastbox", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def double_iou(folder: Path) -> str:
+    """Edit the formula of IoU in the copy, and nothing in the files that call it; return the old text."""
+    metrics = folder / "fastbox" / "kernels" / "metrics.py"
+    text = metrics.read_text()
+    formula = next(f for f in ast.parse(text).body if isinstance(f, ast.FunctionDef) and f.name == "iou")
+    last = formula.body[-1]
+    assert isinstance(last, ast.Return)
+    assert last.value is not None
+    old = ast.get_source_segment(text, last.value)
+    assert old is not None
+    lines = text.splitlines(keepends=True)
+    lines[last.lineno - 1 : last.end_lineno] = [f"    twice = {old}\n    return twice + twice\n"]
+    metrics.write_text("".join(lines))
+    return text
+
+
+def test_a_changed_formula_is_never_served_from_the_cache(python: Any, tmp_path: Path) -> None:
+    home, cache = copied(tmp_path), str(tmp_path / "cache")
+    assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.split() == [str(1 / 7)] * 2
+    old = double_iou(home)
+    assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.split() == [str(2 / 7)] * 2
+    (home / "fastbox" / "kernels" / "metrics.py").write_text(old)
+    assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.split() == [str(1 / 7)] * 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are locked differently on Windows")
+def test_without_a_place_for_the_cache_it_still_works(python: Any, tmp_path: Path) -> None:
+    home = copied(tmp_path)
+    (home / "fastbox" / "kernels" / "__pycache__").write_text("a file where the folder would be")
+    (home / "fastbox" / "__pycache__").write_text("a file where the folder would be")
+    nowhere = str(home / "fastbox" / "__pycache__" / "below a file")
+    more = {"HOME": nowhere, "XDG_CACHE_HOME": nowhere, "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": None}
+    assert python(ASK, cwd=home, **more).stdout.split() == [str(1 / 7)] * 2
+    assert python(ASK, cwd=home, **{**more, "NUMBA_CACHE_DIR": nowhere}).stdout.split() == [str(1 / 7)] * 2
+
+
+def test_processes_that_start_together_share_a_cold_cache(python: Any, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: python(ASK, NUMBA_CACHE_DIR=str(tmp_path)), range(3)))
+    assert {d.stdout.strip() for d in done} == {f"{1 / 7} {1 / 7}"}
+
+
+def test_callers_that_start_together_compile_once(python: Any, shared_cache: Path) -> None:
+    code = """
+import threading
+import numpy as np
+import fastbox
+boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
+right = [[1, np.float32(1 / 7)], [np.float32(1 / 7), 1]]
+start, wrong = threading.Barrier(6), []
+
+def call():
+    start.wait()
+    if not np.array_equal(fastbox.pairwise(boxes, boxes), right):
+        wrong.append(1)
+
+callers = [threading.Thread(target=call) for _ in range(6)]
+[c.start() for c in callers]
+[c.join() for c in callers]
+print(len(wrong))
+"""
+    assert python(code, NUMBA_CACHE_DIR=str(shared_cache)).stdout.strip() == "0"
+
+
+def test_without_the_compiler_the_answers_are_the_same(python: Any) -> None:
+    code = """
+import numpy as np
+import fastbox
+rng = np.random.default_rng(0)
+low = rng.uniform(0, 9, (2, 20, 2)).astype(np.float32)
+a, b = (np.concatenate([x, x + rng.uniform(0, 9, (20, 2)).astype(np.float32)], 1) for x in low)
+b[3, 2] = np.nan
+print(fastbox.pairwise(a, b).tobytes().hex(), fastbox.pairwise(a, b, metric="giou").tobytes().hex())
+print(fastbox.best(a, b).indices.tolist(), fastbox.pairs(a, b, threshold=0.2).cols.tolist())
+"""
+    assert python(code, NUMBA_DISABLE_JIT="1").stdout == python(code).stdout

@@ -1,0 +1,393 @@
+"""COCO JSON to Parquet: what json.load sees is what the table holds, and bad files are named and leave nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastbox.errors import InputError
+from fastbox.tables.coco import BATCH
+from fastbox.tables.convert import coco_to_parquet
+from fastbox.tables.sink import read_record
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+EXAMPLE = SHARED / "instances_val2014_100.json"
+RESULTS = SHARED / "instances_val2014_fakebbox100_results.json"
+needs_example = pytest.mark.skipif(not EXAMPLE.exists() or not RESULTS.exists(), reason="COCO's example is not here")
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+Rows = list[dict[str, Any]]
+
+
+def convert(coco: Any, folder: Path, **options: Any) -> tuple[dict[str, Any], pa.Table]:
+    source = folder / "coco.json"
+    source.write_text(coco if isinstance(coco, str) else json.dumps(coco))
+    summary = coco_to_parquet(source, folder / "out.parquet", **options)
+    return summary, pq.read_table(folder / "out.parquet")
+
+
+def expected_boxes(coco: Any, format: str) -> Rows:
+    """The rows that a table should have: the naive way, one dict at a time."""
+    truths = isinstance(coco, dict)
+    images = {image["id"]: image for image in coco.get("images", [])} if truths else {}
+    rows = []
+    for box in coco["annotations"] if truths else coco:
+        x, y, w, h = map(float, box["bbox"])
+        row = {"image_id": box["image_id"], "category_id": box["category_id"]}
+        names = ("x", "y", "w", "h") if format == "xywh" else CORNERS
+        row |= dict(zip(names, (x, y, w, h) if format == "xywh" else (x, y, x + w, y + h), strict=True))
+        if truths:
+            image = images.get(box["image_id"], {})
+            row |= {"id": box.get("id"), "iscrowd": int(box.get("iscrowd", 0)), "area": box.get("area")}
+            row |= {"width": image.get("width"), "height": image.get("height")}
+        else:
+            row["score"] = float(box["score"])
+        rows.append(row)
+    return sorted(rows, key=lambda row: row["image_id"])
+
+
+def same_bits(table: pa.Table, rows: Rows) -> None:
+    assert table.num_rows == len(rows)
+    for name in table.column_names:
+        got, expected = table[name].to_pylist(), [row[name] for row in rows]
+        if pa.types.is_float64(table.schema.field(name).type):
+            got = [None if value is None else value.hex() for value in got]
+            expected = [None if value is None else float(value).hex() for value in expected]
+        assert got == expected, name
+
+
+def truth(image_id: Any, box: Any = (1, 2, 3, 4), **more: Any) -> dict[str, Any]:
+    return {"image_id": image_id, "category_id": 1, "bbox": list(box), **more}
+
+
+def result(image_id: Any, box: Any = (1, 2, 3, 4), **more: Any) -> dict[str, Any]:
+    return {"image_id": image_id, "category_id": 1, "bbox": list(box), "score": 0.5, **more}
+
+
+numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**70), 2**70))
+boxes = st.lists(numbers, min_size=4, max_size=4)
+texts = st.text(st.characters(codec="utf-8"), max_size=5)
+whole = st.integers(-(2**63), 2**63 - 1)
+ids = st.one_of([st.lists(kind, min_size=1, max_size=6, unique=True) for kind in (whole, texts)])
+
+
+@st.composite
+def instances(draw: st.DrawFn) -> dict[str, Any]:
+    known = draw(ids)
+    listed = draw(st.lists(st.sampled_from(known), unique=True))
+    sizes = st.fixed_dictionaries({}, optional={"width": st.integers(0, 2**31 - 1), "height": st.integers(0, 9999)})
+    annotation = st.fixed_dictionaries(
+        {"image_id": st.sampled_from(known), "category_id": whole, "bbox": boxes},
+        optional={
+            "id": whole,
+            "iscrowd": st.sampled_from([0, 1, False, True]),
+            "area": numbers,
+            "segmentation": st.sampled_from([[[1.5, 2, 3, 4]], {"counts": 'a\\"]}b', "size": [2, 2]}]),
+            "attributes": st.just({"bbox": [9], "deep": [{"image_id": None}]}),
+        },
+    )
+    return {
+        "info": {"year": 2014},
+        "images": [{"id": image, **draw(sizes)} for image in listed],
+        "annotations": draw(st.lists(annotation, max_size=12)),
+        "categories": [{"id": 1, "name": "boîte"}],
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("convert")
+
+
+@given(coco=instances(), format=st.sampled_from(["xywh", "xyxy"]), ascii=st.booleans())
+def test_truths_are_what_json_says(coco: dict[str, Any], format: str, ascii: bool, folder: Path) -> None:
+    summary, table = convert(
+        json.dumps(coco, ensure_ascii=ascii), folder, format=format, images=folder / "images.parquet"
+    )
+    same_bits(table, expected_boxes(coco, format))
+
+    counts = {image["id"]: 0 for image in coco["images"]}
+    for box in coco["annotations"]:
+        counts[box["image_id"]] = counts.get(box["image_id"], 0) + 1
+    listed = {image["id"]: image for image in coco["images"]}
+    images = pq.read_table(folder / "images.parquet")
+    assert images.column_names == ["image_id", "width", "height", "file_name", "boxes"]
+    assert images.to_pylist() == [
+        {
+            "image_id": image,
+            **{name: listed.get(image, {}).get(name) for name in ("width", "height", "file_name")},
+            "boxes": counts[image],
+        }
+        for image in sorted(counts)
+    ]
+    assert summary == {
+        "kind": "truths",
+        "rows": len(coco["annotations"]),
+        "images": len(counts),
+        "categories": len({1} | {box["category_id"] for box in coco["annotations"]}),
+        "images_without_boxes": sum(count == 0 for count in counts.values()),
+    }
+
+
+@given(data=st.data(), format=st.sampled_from(["xywh", "xyxy"]))
+def test_results_are_what_json_says(data: st.DataObject, format: str, folder: Path) -> None:
+    known = data.draw(ids)
+    detection = {"image_id": st.sampled_from(known), "category_id": st.integers(0, 90), "bbox": boxes, "score": numbers}
+    coco = data.draw(st.lists(st.fixed_dictionaries(detection), max_size=12))
+    summary, table = convert(coco, folder, format=format)
+    same_bits(table, expected_boxes(coco, format))
+    images = len({box["image_id"] for box in coco})
+    categories = len({box["category_id"] for box in coco})
+    assert summary == {
+        "kind": "results", "rows": len(coco), "images": images, "categories": categories, "images_without_boxes": 0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("format", ["xywh", "xyxy"])
+def test_many_batches_keep_the_order_of_the_file(format: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    n = 2 * BATCH + 17
+    box = np.round(rng.uniform(0, 640, (n, 4)), 2).tolist()
+    image = rng.integers(0, 3000, n).tolist()
+    annotations = [truth(image[i], box[i], id=i, area=box[i][2] * 0.7) for i in range(n)]
+    coco = {"images": [{"id": i, "width": i, "height": 1} for i in range(2990)], "annotations": annotations}
+    _, table = convert(coco, tmp_path, format=format)
+    same_bits(table, expected_boxes(coco, format))
+    image_ids, own_ids = table["image_id"].to_pylist(), table["id"].to_pylist()
+    assert all(a < b for a, b in pairwise(zip(image_ids, own_ids, strict=True)))
+
+
+def test_the_columns_and_their_types(tmp_path: Path) -> None:
+    coco = {"images": [{"id": 3, "width": 5, "height": 4}], "annotations": [truth(3, id=8, area=2, iscrowd=1)]}
+    _, table = convert(coco, tmp_path)
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "image_id": "int64", "id": "int64", "category_id": "int32", "x": "double", "y": "double", "w": "double",
+        "h": "double", "iscrowd": "int8", "area": "double", "width": "int32", "height": "int32",
+    }  # fmt: skip
+    _, table = convert([result("a", category_id=2**31)], tmp_path, format="xyxy", dtype="float32")
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "image_id": "string", "category_id": "int64", **dict.fromkeys(CORNERS, "float"), "score": "double"
+    }  # fmt: skip
+
+
+def test_float32_corners_are_rounded_once(tmp_path: Path) -> None:
+    x, w = 16777217.0, 0.7
+    _, table = convert(
+        [result(1, (x, 0.1, w, 0.2)), result(2, (1e300, 0, 1, 1))], tmp_path, format="xyxy", dtype="float32"
+    )
+    assert table["xmax"].to_numpy()[0] == np.float32(x + w)
+    assert table["ymax"].to_numpy()[0] == np.float32(0.1 + 0.2)
+    assert table["xmin"].to_numpy()[1] == np.inf
+
+
+def test_results_keep_their_scores_in_float64(tmp_path: Path) -> None:
+    _, table = convert([result(1, score=0.1)], tmp_path, dtype="float32")
+    assert table["score"].to_pylist() == [0.1]
+
+
+@pytest.mark.parametrize("coco", [[], {"annotations": []}, {"annotations": [], "images": [], "categories": []}])
+def test_nothing_gives_an_empty_table_of_the_schema(coco: Any, tmp_path: Path) -> None:
+    summary, table = convert(coco, tmp_path)
+    assert summary["rows"] == summary["images"] == summary["categories"] == summary["images_without_boxes"] == 0
+    _, one = convert([result(1)] if coco == [] else {"annotations": [truth(1)]}, tmp_path)
+    assert table.num_rows == 0
+    assert table.schema.equals(one.schema)
+
+
+def test_images_without_boxes_are_not_lost(tmp_path: Path) -> None:
+    coco = {"images": [{"id": "b", "file_name": "b.jpg", "width": 2, "height": 1}, {"id": "a"}], "annotations": []}
+    summary, _ = convert(coco, tmp_path, images=tmp_path / "images.parquet")
+    assert summary["images"] == summary["images_without_boxes"] == 2
+    assert pq.read_table(tmp_path / "images.parquet").to_pylist() == [
+        {"image_id": "a", "width": None, "height": None, "file_name": None, "boxes": 0},
+        {"image_id": "b", "width": 2, "height": 1, "file_name": "b.jpg", "boxes": 0},
+    ]
+
+
+def test_the_footer_holds_the_categories(tmp_path: Path) -> None:
+    coco = {
+        "annotations": [truth(1)],
+        "categories": [{"id": 1, "name": "person"}, {"id": 90, "name": "brosse à dents"}],
+    }
+    convert(coco, tmp_path, format="xyxy")
+    record = read_record(tmp_path / "out.parquet")
+    assert record["categories"] == {"1": "person", "90": "brosse à dents"}
+    assert record["command"] == "convert"
+    assert record["parameters"] == {"source": "coco.json", "kind": "truths", "format": "xyxy", "dtype": "float64"}
+
+
+def test_of_a_repeated_key_the_last_counts(tmp_path: Path) -> None:
+    text = '[{"image_id": 1, "image_id": 2, "category_id": 1, "bbox": [9, 9, 9, 9], "bbox": [1, 2, 3, 4], "score": 1}]'
+    _, table = convert(text, tmp_path)
+    same_bits(table, expected_boxes(json.loads(text), "xywh"))
+
+
+@needs_example
+@pytest.mark.parametrize("format", ["xywh", "xyxy"])
+def test_cocos_own_example(format: str, tmp_path: Path) -> None:
+    summary = coco_to_parquet(EXAMPLE, tmp_path / "truths.parquet", format=format, images=tmp_path / "images.parquet")
+    assert summary == {"kind": "truths", "rows": 839, "images": 100, "categories": 80, "images_without_boxes": 0}
+    same_bits(pq.read_table(tmp_path / "truths.parquet"), expected_boxes(json.loads(EXAMPLE.read_text()), format))
+    assert pq.read_table(tmp_path / "images.parquet")["boxes"].to_numpy().sum() == 839
+
+    summary = coco_to_parquet(RESULTS, tmp_path / "detections.parquet", format=format)
+    assert (summary["kind"], summary["rows"]) == ("results", 734)
+    same_bits(pq.read_table(tmp_path / "detections.parquet"), expected_boxes(json.loads(RESULTS.read_text()), format))
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "empty": ("", "expected JSON in .*coco.json: input data was truncated"),
+    "truncated results": ('[{"image_id": 1, "bbox": [1, 2', "expected JSON in .*truncated"),
+    "truncated instances": ('{"images": [], "annotations": [{"image_id": 1}', "expected JSON in .*truncated"),
+    "not JSON": ("image_id,x,y,w,h\n", r"expected JSON in .*malformed"),
+    "trailing": ("[] []", "expected JSON in .*trailing characters"),
+    "NaN": ('[{"image_id": 1, "bbox": [1, 2, 3, NaN]}]', r"byte 35.*NaN and Infinity are not JSON numbers"),
+    "-Infinity": ('[{"image_id": 1, "bbox": [1, 2, 3, -Infinity]}]', "NaN and Infinity are not JSON numbers"),
+    "deep": ("[" * 100_000, "nested too deeply"),
+    "a number": ("42", r"expected COCO instances .* or COCO results \(a list\) in .*: expected object, got int"),
+    "no annotations": ({"images": [], "categories": []}, "object missing required field annotations"),
+    "annotations no list": ({"annotations": {"a": 1}}, "expected array, got object in annotations"),
+    "images no list": ({"annotations": [], "images": None}, "expected array, got null in images"),
+    "list of numbers": ([1, 2], "expected every result .* in result 0: expected object, got int"),
+    "no bbox": (
+        {"annotations": [truth(1), {"image_id": 7, "category_id": 1, "id": 12}]},
+        r"expected every annotation .* in annotation 1 \(id 12, image_id 7\): object missing required field bbox",
+    ),
+    "no image_id": (
+        {"annotations": [{"category_id": 1, "id": 12, "bbox": [1, 2, 3, 4]}]},
+        r"in annotation 0 \(id 12\): object missing required field image_id",
+    ),
+    "no category_id": ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 1}], "missing required field category_id"),
+    "three numbers": ([result(5, (1, 2, 3))], r"in result 0 \(image_id 5\): expected array of length 4.* in bbox"),
+    "five numbers": ([result(5, (1, 2, 3, 4, 5))], "expected array of length 4.* in bbox"),
+    "bbox null": ([{**result(5), "bbox": None}], "expected array, got null in bbox"),
+    "bbox object": ([{**result(5), "bbox": {"x": 1}}], "expected array, got object in bbox"),
+    "bbox strings": ([result(5, (1, "2", 3, 4))], r"expected float, got str in bbox\[1\]"),
+    "bbox null inside": ([result(5, (1, 2, None, 4))], r"expected float, got null in bbox\[2\]"),
+    "bbox true": ([result(5, (True, 2, 3, 4))], r"expected float, got bool in bbox\[0\]"),
+    "masks": (
+        [{"image_id": 1, "category_id": 1, "segmentation": {"counts": "x", "size": [1, 1]}, "score": 1}],
+        r"a mask alone is not a box.*result 0 \(image_id 1\): object missing required field bbox",
+    ),
+    "no score": ([truth(1)], "missing required field score"),
+    "mixed ids": ([result(1), result("1")], r"in result 1 \(image_id '1'\): expected int, got str in image_id"),
+    "other ids": ({"annotations": [truth("1")], "images": [{"id": 1}]}, "in image 0 .*expected str, got int in id"),
+    "mixed own ids": ({"annotations": [truth(1, id=1), truth(1, id="b")]}, "annotation 1 .*got str in id"),
+    "float id": ([result(1.5)], "expected int, got float in image_id"),
+    "null id": ([result(None)], "expected int, got null in image_id"),
+    "huge id": ([result(2**63)], "image_id"),
+    "image twice": (
+        {"annotations": [], "images": [{"id": 4}, {"id": 4}]},
+        "once in its list of images, got id 4 twice",
+    ),
+    "image without id": ({"annotations": [], "images": [{"width": 4}]}, "in image 0: object missing required field id"),
+    "broad image": ({"annotations": [], "images": [{"id": 1, "width": 2**31}]}, r"in image 0 \(id 1\): .* in width"),
+    "half a pixel": ({"annotations": [], "images": [{"id": 1, "height": 0.5}]}, "got float in height"),
+    "category": ({"annotations": [], "categories": [{"id": 1}]}, r"in category 0 \(id 1\): .*field name"),
+    "a lone surrogate": ('[{"image_id": "\\ud800"}]', "coco.json"),
+    "a late one": ([*([result(1)] * (BATCH + 4)), result(1, ())], f"in result {BATCH + 4} "),
+}
+
+
+@pytest.mark.parametrize(("coco", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_files_are_named_and_leave_nothing(coco: Any, message: str, tmp_path: Path) -> None:
+    (tmp_path / "out.parquet").write_text("what was there")
+    with pytest.raises(InputError, match=message) as caught:
+        convert(coco, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "coco.json") in str(caught.value)
+    assert (tmp_path / "out.parquet").read_text() == "what was there"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["coco.json", "out.parquet"]
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    source = tmp_path / "coco.json"
+    boxes = json.dumps([result("é"), result("è")], ensure_ascii=False)
+    source.write_bytes(boxes.encode("utf-8").replace("è".encode(), b"\xff\xfe"))
+    with pytest.raises(InputError, match=r"in result 1: .*utf-8"):
+        coco_to_parquet(source, tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize("name", ["absent.json", "."])
+def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a COCO JSON file, but .* can't be read: "):
+        coco_to_parquet(tmp_path / name, tmp_path / "out.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "cxcywh"}, "expected format to be 'xywh' or 'xyxy', got 'cxcywh'"),
+        ({"dtype": "float16"}, "expected dtype to be 'float32' or 'float64', got 'float16'"),
+        ({"kind": "masks"}, "expected kind to be 'truths' or 'results', got 'masks'"),
+        ({"kind": "truths"}, "expected truths in .*coco.json, got results"),
+        ({"images": "images.parquet"}, "expected COCO instances for a table of images, got results in .*coco.json"),
+        ({"images": "out.parquet"}, "expected two different files to write"),
+        ({"images": "coco.json"}, "coco.json"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("coco.json").write_text(json.dumps([result(1)]))
+    with pytest.raises(ValueError, match=message):
+        coco_to_parquet("coco.json", "out.parquet", **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["coco.json"]
+
+
+def test_kind_insists_and_is_told(tmp_path: Path) -> None:
+    assert convert([result(1)], tmp_path, kind="results")[0]["kind"] == "results"
+    assert convert({"annotations": [truth(1)]}, tmp_path, kind="truths")[0]["kind"] == "truths"
+
+
+def test_the_output_is_not_the_input(tmp_path: Path) -> None:
+    source = tmp_path / "coco.json"
+    source.write_text(json.dumps([result(1)]))
+    with pytest.raises(InputError, match=r"coco\.json"):
+        coco_to_parquet(source, source)
+    assert json.loads(source.read_text()) == [result(1)]
+
+
+def test_neither_table_is_left_where_one_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        convert({"annotations": [truth(1)]}, tmp_path, images=tmp_path / "nowhere" / "images.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["coco.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
+def test_peak_memory_is_the_file_and_little_more(python: Callable[..., Any], tmp_path: Path) -> None:
+    n, each = 300_000, 7
+    outline = ",".join(f"{value:.2f}" for value in np.linspace(0, 600, 50))
+    images = ",".join(f'{{"id":{i},"width":640,"height":480}}' for i in range(n // each + 1))
+    with (tmp_path / "coco.json").open("w") as file:
+        file.write(f'{{"images":[{images}],"annotations":[')
+        for i in range(n):
+            file.write(
+                f'{"," if i else ""}{{"segmentation":[[{outline}]],"area":{i}.25,"iscrowd":0,"image_id":{i // each},'
+                f'"bbox":[{i % 640}.5,{i % 480}.25,10.75,{i % 31}],"category_id":{i % 80},"id":{i}}}'
+            )
+        file.write("]}")
+    code = f"""
+import resource, fastbox.tables.convert as convert, pyarrow.parquet
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+convert.coco_to_parquet({str(tmp_path / "coco.json")!r}, {str(tmp_path / "out.parquet")!r})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    size = (tmp_path / "coco.json").stat().st_size
+    assert size > 100e6
+    kib = 1 if sys.platform == "darwin" else 1024
+    assert int(python(code).stdout) * kib < size + 150e6
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table["id"].to_pylist() == list(range(n))

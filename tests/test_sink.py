@@ -1,0 +1,255 @@
+"""A file is all there under its name, or its name is untouched: whatever goes wrong while it is written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fastbox.errors import InputError
+from fastbox.tables import sink as module
+from fastbox.tables.sink import Sink, check_output, read_record
+
+SCHEMA = pa.schema([("image_id", pa.int64()), ("value", pa.float32())])
+
+
+def rows(count: int, first: int = 0) -> pa.RecordBatch:
+    numbers = np.arange(first, first + count)
+    return pa.record_batch([pa.array(numbers), pa.array(numbers.astype(np.float32))], schema=SCHEMA)
+
+
+def sink(path: Path | str, **more: str) -> Sink:
+    return Sink(path, SCHEMA, command="test", parameters={"metric": "iou"}, **more)
+
+
+def write(path: Path, *batches: pa.RecordBatch | pa.Table) -> Path:
+    with sink(path) as out:
+        for batch in batches:
+            out.write(batch)
+    return path
+
+
+def test_rows_and_record_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "out.parquet"
+    with sink(path) as out:
+        assert not path.exists()
+        out.write(rows(3))
+        out.write(pa.Table.from_batches([rows(2, 3)]))
+        out.record(counts=np.array([1, 2]), mean=np.float32(0.5))
+        out.record(largest=np.int64(9), source=tmp_path)
+    assert os.listdir(tmp_path) == ["out.parquet"]
+    assert pq.read_table(path).equals(pa.Table.from_batches([rows(5)]))
+    record = read_record(path)
+    assert record.pop("version")
+    assert record == {
+        "command": "test",
+        "parameters": {"metric": "iou"},
+        "rows": 5,
+        "counts": [1, 2],
+        "mean": 0.5,
+        "largest": 9,
+        "source": str(tmp_path),
+    }
+
+
+def test_a_relative_path_is_written_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with sink("out.parquet") as out:
+        out.write(rows(1))
+    assert os.listdir(tmp_path) == ["out.parquet"]
+
+
+def test_the_temporary_is_hidden_and_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "out.parquet"
+    with sink(path), sink(path):
+        names = os.listdir(tmp_path)
+        assert len(names) == 2
+        assert all(name.startswith(f".out.parquet.{os.getpid()}-") and name.endswith(".tmp") for name in names)
+
+
+def test_nothing_in_gives_an_empty_file_of_the_schema(tmp_path: Path) -> None:
+    for path in (write(tmp_path / "a"), write(tmp_path / "b", rows(0), rows(0))):
+        table = pq.read_table(path)
+        assert (table.num_rows, table.schema.remove_metadata()) == (0, SCHEMA)
+        assert read_record(path)["rows"] == 0
+
+
+def test_the_bytes_do_not_depend_on_the_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_GROUP_ROWS", 10_000)
+    whole = write(tmp_path / "a", rows(55_555)).read_bytes()
+    for size in (997, 10_000, 30_001):
+        batches = [rows(min(size, 55_555 - first), first) for first in range(0, 55_555, size)]
+        assert write(tmp_path / "b", *batches).read_bytes() == whole
+    footer = pq.ParquetFile(tmp_path / "a").metadata
+    assert [footer.row_group(i).num_rows for i in range(footer.num_row_groups)] == [10_000] * 5 + [5555]
+
+
+def test_batches_that_share_one_dictionary_or_not(tmp_path: Path) -> None:
+    schema = pa.schema([("label", pa.dictionary(pa.int16(), pa.string()))])
+    path = tmp_path / "out.parquet"
+    with Sink(path, schema, command="test", parameters={}) as out:
+        for labels in (["a", "b"], ["c", "b"], ["a"]):
+            out.write(pa.table({"label": pa.array(labels, schema.field(0).type)}))
+    assert pq.read_table(path)["label"].to_pylist() == ["a", "b", "c", "b", "a"]
+
+
+@pytest.mark.parametrize("codec", ["snappy", "none", "lz4", "zstd"])
+def test_the_codec_is_chosen(tmp_path: Path, codec: str) -> None:
+    with sink(tmp_path / "out.parquet", compression=codec) as out:
+        out.write(rows(10))
+    used = pq.ParquetFile(tmp_path / "out.parquet").metadata.row_group(0).column(0).compression
+    assert used == {"none": "UNCOMPRESSED"}.get(codec, codec.upper())
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError])
+@pytest.mark.parametrize("before", [None, 4])
+def test_an_exception_leaves_what_was_there(tmp_path: Path, error: type[BaseException], before: int | None) -> None:
+    path = tmp_path / "out.parquet"
+    if before is not None:
+        write(path, rows(before))
+    was = path.read_bytes() if before is not None else None
+    with pytest.raises(error), sink(path) as out:
+        out.write(rows(300_000))
+        raise error
+    assert os.listdir(tmp_path) == ([] if was is None else ["out.parquet"])
+    assert was is None or path.read_bytes() == was
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_an_exception_at_the_end_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: type[BaseException]
+) -> None:
+    path = write(tmp_path / "out.parquet", rows(4))
+    was = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch, pytest.raises(error), sink(path) as out:
+        out.write(rows(10))
+        patch.setattr(os, step, fail)
+    assert os.listdir(tmp_path) == ["out.parquet"]
+    assert path.read_bytes() == was
+
+
+def test_a_clean_exit_replaces_what_was_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "out.parquet", rows(4))
+    write(path, rows(7))
+    assert pq.read_metadata(path).num_rows == 7
+    link = tmp_path / "link.parquet"
+    link.symlink_to(path)
+    write(link, rows(9))
+    assert link.is_symlink() and pq.read_metadata(path).num_rows == 9
+
+
+def test_the_file_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    old = os.umask(0o022)
+    try:
+        assert write(tmp_path / "out.parquet", rows(1)).stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(old)
+
+
+def test_where_no_file_can_be_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path, message in (
+        (tmp_path / "gone" / "out.parquet", "No such file or directory"),
+        (tmp_path / "file" / "out.parquet", "Not a directory"),
+        (tmp_path / "folder", "something else"),
+        ("/dev/null", "something else"),
+        (tmp_path / ("n" * 250), "File name too long"),
+    ):
+        with pytest.raises(InputError, match=message) as caught, sink(path):
+            pytest.fail("it must not get here")
+        assert str(path) in str(caught.value)
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_forbidden_folder_is_said_at_once(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="Permission denied"), sink(tmp_path / "out.parquet"):
+        pytest.fail("it must not get here")
+
+
+def test_an_unknown_codec_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="nope"), sink(tmp_path / "out.parquet", compression="nope"):
+        pytest.fail("it must not get here")
+    assert os.listdir(tmp_path) == []
+
+
+def test_another_schema_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="schema"), sink(tmp_path / "out.parquet") as out:
+        out.write(pa.record_batch({"image_id": [1]}))
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_json_cannot_hold_is_refused_before_writing(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="JSON can hold, got set"):
+        Sink(tmp_path / "out", SCHEMA, command="test", parameters={"names": {"a"}})
+    with pytest.raises(TypeError, match="got object"), sink(tmp_path / "out.parquet") as out:
+        out.record(thing=object())
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+def test_a_full_disk_passes_through_and_leaves_nothing(tmp_path: Path) -> None:
+    program = """
+import os, resource, sys
+import numpy as np, pyarrow as pa
+from fastbox.tables.sink import Sink
+
+path = sys.argv[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+noise = pa.table({"value": np.random.default_rng(0).random(400_000)})
+try:
+    with Sink(path, noise.schema, command="test", parameters={}) as sink:
+        for _ in range(int(sys.argv[2])):
+            sink.write(noise)
+except OSError as error:
+    print(type(error).__name__, error.errno is not None)
+print(os.listdir(os.path.dirname(path)))
+"""
+    # Eight batches fill the disk while rows are written; of one the last rows do, on exit.
+    for batches in ("8", "1"):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program, str(tmp_path / "out.parquet"), batches],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.splitlines() == ["OSError True", "[]"], done.stderr
+        assert done.stderr == ""
+
+
+def test_an_output_that_is_an_input_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.parquet", rows(1))
+    link, hard = tmp_path / "link.parquet", tmp_path / "hard.parquet"
+    link.symlink_to(path)
+    os.link(path, hard)
+    monkeypatch.chdir(tmp_path)
+    for same in (path, str(path), "a.parquet", f"{tmp_path}/../{tmp_path.name}/a.parquet", link, hard):
+        with pytest.raises(InputError, match=r"an output that is no input, got .*: name another output"):
+            check_output(same, [tmp_path / "other.parquet", path])
+        with pytest.raises(InputError):
+            check_output(path, [same])
+    check_output(tmp_path / "b.parquet", [path])
+    check_output(path, [])
+    with pytest.raises(InputError):
+        check_output("new.parquet", [tmp_path / "new.parquet"])
+
+
+def test_only_our_own_files_have_a_record(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_batches([rows(1)]), tmp_path / "other.parquet")
+    with pytest.raises(InputError, match=r"a file that fastbox wrote, got .*other\.parquet without its record"):
+        read_record(tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="got no file"):
+        read_record(tmp_path / "gone.parquet")
