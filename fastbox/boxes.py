@@ -30,7 +30,7 @@ class Boxes:
         ``"xyxy"`` (default), ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels. With ``rel_`` in front the coordinates
         are fractions of the image's ``size`` and are scaled once, into new memory.
     images : array of shape (n,), optional
-        One image id per box, ascending. Offsets are taken too, where they can't be mistaken for ids.
+        One image id per box, integers or strings, ascending.
     offsets : array of shape (g + 1,), optional
         Where each image's rows begin, from 0 to n: groups without ids.
     size : (width, height), optional
@@ -301,18 +301,14 @@ def _grouping(
     if ids.ndim != 1:
         raise ValueError(f"expected images of shape ({n},), got {ids.shape}")
     if len(ids) != n:
-        if _are_offsets(ids, n):
-            return None, ids.astype(np.int64, copy=False)
-        raise ValueError(f"expected one image id for each of {n} boxes (or offsets from 0 to {n}), got {len(ids)}")
-    if n and _are_offsets(ids, n):
-        raise ValueError(f"images {_brief(ids)} could be ids or offsets: say offsets=, or use other ids")
+        raise ValueError(f"expected one image id for each of {n} boxes, got {len(ids)}: give offsets as offsets=")
     if n and ids.dtype.kind not in "iuUSOT":
         raise TypeError(f"expected image ids of integers or strings, got dtype {ids.dtype}")
     later = ids[1:] != ids[:-1]
     down = np.flatnonzero(later & (ids[1:] < ids[:-1]))
     if down.size:
         row = int(down[0]) + 1
-        raise ValueError(f"expected ascending image ids, got {ids[row]!r} after {ids[row - 1]!r} at row {row}: sort first")
+        raise ValueError(f"expected ascending image ids, got {ids[row].item()!r} after {ids[row - 1].item()!r} at row {row}: sort first")
     starts = np.flatnonzero(later) + 1
     bounds = np.concatenate(([0], starts, [n])) if n else np.zeros(1, np.int64)
     return ids[bounds[:-1]], bounds.astype(np.int64, copy=False)
@@ -357,6 +353,9 @@ def align_images(
     if a.images is None or b.images is None:
         named, bare = ("b", "a") if a.images is None else ("a", "b")
         raise ValueError(f"expected image ids on both sides or offsets on both, got ids for {named} and offsets for {bare}")
+    kinds = ["integers" if ids.dtype.kind in "iu" else "strings" for ids in (a.images, b.images)]
+    if kinds[0] != kinds[1] and len(a) and len(b):
+        raise ValueError(f"expected image ids of one kind on both sides, got {kinds[0]} and {kinds[1]}")
     if np.array_equal(a.images, b.images):
         return a.images, a.offsets, b.offsets
     ids = np.union1d(a.images, b.images)

@@ -109,8 +109,9 @@ def pairwise(
     offsets = np.concatenate(([0], np.cumsum(shapes[:, 0] * shapes[:, 1])))
     grouped = a.offsets is not None
     shape = (int(offsets[-1]),) if grouped else (len(a), len(b))
-    streamed = out is not None and out.nbytes >= STREAMED_BYTES
+    reused = out is not None
     out = _output(out, shape, a.dtype)
+    streamed = reused and out.nbytes >= STREAMED_BYTES
     kernel = _kernels().MATRIX[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
     flat = out.reshape(-1)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def joined(chunks: Iterator[Chunk]) -> Joined:
     for chunk in chunks:
         assert chunk.images is not None and chunk.images.dtype.kind in "iU"
         assert (chunk.a_start, chunk.b_start) == tuple(starts)
-        parts = []
+        parts: list[list[list[list[float]]]] = []
         for k, (boxes, columns) in enumerate(((chunk.a, chunk.a_columns), (chunk.b, chunk.b_columns))):
             if boxes is None or columns is None:
                 parts.append([[]] * len(chunk.images))
@@ -124,7 +124,9 @@ def test_any_join_is_the_naive_join(tmp_path_factory: pytest.TempPathFactory, da
     assert joined(scan(*paths, rows=data.draw(st.integers(1, 60)))) == naive(*tables)
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int16(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int16(), pa.string())]
+)
 def test_string_ids_of_every_kind_join(tmp_path: Path, kind: pa.DataType) -> None:
     tables = [boxes_of(list(ids)) for ids in ("aabbbd", "bccddz")]
     a = tables[0].set_column(0, "image_id", tables[0]["image_id"].cast(kind))
@@ -273,7 +275,7 @@ def test_the_plan_tells_what_will_come(tmp_path: Path) -> None:
     write(tmp_path / "t", boxes_of(["a", "b", "c"], score=[1, 2, 3]), parts=2)
     found = plan(Source(tmp_path / "t", columns=("score",)))
     assert [os.path.basename(file) for file in found.files] == ["part-000.parquet", "part-001.parquet"]
-    assert (found.boxes.names, found.dtype, found.ids) == (CORNERS, np.float32, "string")
+    assert (found.boxes.names, found.dtype, found.ids) == (CORNERS, np.dtype(np.float32), "string")
     assert found.columns == pa.schema([("score", pa.int64())])
 
 
@@ -324,7 +326,13 @@ def damaged(path: Path) -> Path:
 def test_what_is_no_parquet_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "bad.parquet"
     path.write_bytes(content)
-    for read in (open_parquet, count_rows, scan, read_batches, lambda p: scan(write(tmp_path / "ok", boxes_of([1])), p)):
+    for read in (
+        open_parquet,
+        count_rows,
+        scan,
+        read_batches,
+        lambda p: scan(write(tmp_path / "ok", boxes_of([1])), p),
+    ):
         with pytest.raises(InputError, match=rf"bad\.parquet.*{message}|{message}.*bad\.parquet") as caught:
             read(path)
         assert "\n" not in str(caught.value)
@@ -375,9 +383,21 @@ def test_damaged_pages_are_named(tmp_path: Path) -> None:
         (boxes_of([1]), {"boxes": "bbox"}, r"a column 'bbox' in .*t\.parquet"),
         (boxes_of([1]), {"format": "nope"}, r"a format of xyxy"),
         (boxes_of([1]), {"format": "rel_xyxy"}, r"pixels in .*t\.parquet, got format 'rel_xyxy'"),
-        (boxes_of([1]).set_column(1, "xmin", pa.array(["a"])), {}, r"numbers in column 'xmin' of .*t\.parquet, got string"),
-        (boxes_of([1]).set_column(1, "xmin", pa.array([True])), {}, r"numbers in column 'xmin' of .*t\.parquet, got bool"),
-        (boxes_of([1]).set_column(0, "image_id", pa.array([1.0])), {}, r"integers or strings in column 'image_id' of .*t\.p"),
+        (
+            boxes_of([1]).set_column(1, "xmin", pa.array(["a"])),
+            {},
+            r"numbers in column 'xmin' of .*t\.parquet, got string",
+        ),
+        (
+            boxes_of([1]).set_column(1, "xmin", pa.array([True])),
+            {},
+            r"numbers in column 'xmin' of .*t\.parquet, got bool",
+        ),
+        (
+            boxes_of([1]).set_column(0, "image_id", pa.array([1.0])),
+            {},
+            r"integers or strings in column 'image_id' of .*t\.p",
+        ),
     ],
 )
 def test_bad_columns_are_named_before_reading(
@@ -459,7 +479,9 @@ def test_batches_are_the_rows(tmp_path: Path) -> None:
     assert max(batch.num_rows for _, _, batch in batches) <= 10
     whole = {file: pq.read_table(file) for file, _, _ in batches}
     for file, first_row, batch in batches:
-        assert batch["image_id"].to_pylist() == whole[file]["image_id"][first_row : first_row + batch.num_rows].to_pylist()
+        assert (
+            batch["image_id"].to_pylist() == whole[file]["image_id"][first_row : first_row + batch.num_rows].to_pylist()
+        )
     assert {name for _, _, batch in read_batches(path) for name in batch.schema.names} == {"image_id", *CORNERS}
 
 
@@ -495,7 +517,7 @@ def test_closing_stops_the_reader(tmp_path: Path) -> None:
 def test_an_error_in_the_reader_comes_through_and_ends_it() -> None:
     closed = []
 
-    def items() -> Iterator[int]:
+    def items() -> Generator[int]:
         try:
             yield 1
             raise RuntimeError("broken")
@@ -513,7 +535,7 @@ def test_one_item_is_made_ahead_and_no_more() -> None:
     made = []
     gate = threading.Semaphore(0)
 
-    def items() -> Iterator[int]:
+    def items() -> Generator[int]:
         for i in range(5):
             made.append(i)
             gate.release()

@@ -28,14 +28,14 @@ def better(x, y, distance):
 
 @device
 def limit(t, eps, screen):
-    """The c for which a value above t needs an intersection above c times the sum of the areas; -1 where any will do.
+    """The c for which a value above t needs an intersection above c times the sum of the areas; -inf if any will do.
 
     iou > t is inter > t / (1 + t) * (area + area); the slack covers all roundings on both sides.
     """
     one = type(t)(1)
     slack = type(t)(16) * eps
     u = t - slack
-    anything = type(t)(0) if (t >= type(t)(0)) & (screen != NEEDS_IOU_ROUNDED) else -one
+    anything = type(t)(0) if (t >= type(t)(0)) & (screen != NEEDS_IOU_ROUNDED) else type(t)(-np.inf)
     least = u / (one + u) * (one - slack)
     return least if (t >= type(t)(2.0**-10)) & (screen != NEEDS_OVERLAP) else anything
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fastbox.kernels.compile import device
-from fastbox.kernels.metrics import Box
+from fastbox.kernels.metrics import Box, ratio
 
 XYXY, XYWH, CXCYWH, YXYX = range(4)
 
@@ -64,7 +64,7 @@ def pack(boxes, first, last, angles, tile):
     if angles:
         scale = tile.dtype.type(TWO_OVER_PI)
         for j in range(n):
-            tile[5, j] = scale * tile.dtype.type(math.atan2(x1[j] - x0[j], y1[j] - y0[j]))
+            tile[5, j] = scale * tile.dtype.type(math.atan(ratio(x1[j] - x0[j], y1[j] - y0[j])))
     return wild == 0
 
 

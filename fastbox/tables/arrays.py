@@ -153,7 +153,23 @@ def _string_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[n
     bounds = _bounds(changes, len(array))
     firsts = array.take(pa.array(bounds[:-1])).cast(pa.large_string())
     _refuse_nulls(firsts, Place(place.where, place.name, place.first_row), "an image id")
-    return np.asarray(firsts.to_numpy(zero_copy_only=False), dtype=np.str_), bounds
+    return _as_strings(firsts), bounds
+
+
+def _as_strings(array: pa.Array) -> NDArray[np.str_]:
+    """Turn large strings into NumPy's; ASCII without a Python object each, which takes a tenth of the time."""
+    _, ends, text = array.buffers()
+    offsets = np.frombuffer(ends, np.int64)[array.offset : array.offset + len(array) + 1]
+    lengths = np.diff(offsets)
+    width = int(lengths.max(initial=0))
+    if width == 0:
+        return np.zeros(len(array), np.str_)
+    letters = np.frombuffer(text, np.uint8)[offsets[0] : offsets[-1]]
+    if letters.max() > 127:
+        return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.str_)
+    cells = np.zeros((len(array), width), np.uint32)
+    cells[np.arange(width) < lengths[:, None]] = letters
+    return cells.view(f"U{width}")[:, 0]
 
 
 def _bounds(changes: NDArray[np.bool_], rows: int) -> NDArray[np.int64]:

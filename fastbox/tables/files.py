@@ -52,8 +52,8 @@ def find_files(path: Paths) -> list[str]:
     return files
 
 
-def open_parquet(path: str | os.PathLike[str]) -> pq.ParquetFile:
-    """Open a Parquet file, to be read in bounded memory.
+def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a Parquet file, to be read in bounded memory; string columns ``coded`` come as dictionaries.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def open_parquet(path: str | os.PathLike[str]) -> pq.ParquetFile:
     name = os.fspath(path)
     try:
         # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
-        return pq.ParquetFile(name, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+        return pq.ParquetFile(name, pre_buffer=False, buffer_size=_BUFFER_BYTES, read_dictionary=list(coded))
     except MemoryError:
         raise
     except (OSError, pa.ArrowException) as error:
@@ -75,10 +75,12 @@ def count_rows(path: Paths) -> int:
     return sum(_count(file) for file in find_files(path))
 
 
-def batches_of(path: str, columns: Sequence[str] | None, rows: int) -> Generator[tuple[int, pa.RecordBatch]]:
-    """Yield ``(first row, batch)`` of one file, at most ``rows`` at a time; ``columns`` None reads all."""
-    with open_parquet(path) as file:
-        batches = file.iter_batches(rows, columns=None if columns is None else list(columns))
+def batches_of(
+    path: str, columns: Sequence[str], rows: int, coded: Sequence[str] = ()
+) -> Generator[tuple[int, pa.RecordBatch]]:
+    """Yield ``(first row, batch)`` of one file, at most ``rows`` at a time, as :func:`open_parquet` gives them."""
+    with open_parquet(path, coded) as file:
+        batches = file.iter_batches(rows, columns=list(columns))
         first_row = 0
         while True:
             try:

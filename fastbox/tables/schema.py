@@ -200,7 +200,9 @@ def rows_as_boxes(
         _, bounds = flattened(counter, Place(where, columns.names[0], first_row))
         counter = pa.array(np.repeat(np.arange(len(bounds) - 1), np.diff(bounds)))
         arrays = [
-            _elements(array, bounds, Place(where, name, first_row)) if is_list(array.type) else _repeated(array, counter)
+            _elements(array, bounds, Place(where, name, first_row))
+            if is_list(array.type)
+            else _repeated(array, counter)
             for name, array in zip(names, arrays, strict=True)
         ]
     # A batch without columns keeps its number of rows only when it is selected from one that has them.

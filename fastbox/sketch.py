@@ -1,0 +1,151 @@
+"""A mergeable summary of a stream of values: exact count, mean and extremes, fine quantiles, exact histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Sketch"]
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_EXPONENTS = 2048
+
+
+class Sketch:
+    """What a stream of values amounts to; sketches of its parts add up to that of the whole, bit for bit.
+
+    All that is kept are integers: counts in 1024 bins for each doubling, and the sum as mantissas by exponent. So the
+    mean is exact before it is rounded once, and nothing depends on order, chunks or threads. Quantiles are interpolated
+    inside a bin, at most 0.1 % off. Memory is 2 MiB, whatever was added.
+
+    Examples
+    --------
+    >>> sketch = Sketch()
+    >>> sketch.add([0.1] * 10 + [float("nan")])
+    >>> sketch.count, sketch.nans, sketch.mean
+    (10, 1, 0.1)
+    >>> (sketch + sketch).count
+    20
+    """
+
+    __slots__ = ("_counts", "_high", "_low", "_special", "max", "min")
+
+    def __init__(self) -> None:
+        from fastbox.kernels import sketch
+
+        self._counts = np.zeros(2 * sketch.BINS, np.int64)
+        self._high, self._low = np.zeros(_EXPONENTS, np.int64), np.zeros(_EXPONENTS, np.int64)
+        self._special = np.zeros(3, np.int64)
+        self.min, self.max = np.inf, -np.inf
+
+    def add(self, values: ArrayLike) -> None:
+        """Add values of any shape; nan is counted apart."""
+        from fastbox.kernels import sketch
+
+        given = np.ascontiguousarray(values, np.float64).reshape(-1)
+        sketch.TALLY[given.dtype, ""](given.view(np.int64), self._counts, self._high, self._low, self._special)
+        # Two halves of 26 bits each leave room for 2^37 values of one exponent before an int64 could overflow.
+        if given.size:
+            self.min = float(np.fmin(self.min, np.fmin.reduce(given)))
+            self.max = float(np.fmax(self.max, np.fmax.reduce(given)))
+
+    def __add__(self, other: Sketch) -> Sketch:
+        """The sketch of both streams."""
+        both = Sketch()
+        for name in ("_counts", "_high", "_low", "_special"):
+            setattr(both, name, getattr(self, name) + getattr(other, name))
+        both.min, both.max = min(self.min, other.min), max(self.max, other.max)
+        return both
+
+    @property
+    def nans(self) -> int:
+        """How many values were nan."""
+        return int(self._special[0])
+
+    @property
+    def count(self) -> int:
+        """How many values were not nan."""
+        return int(self._counts.sum() + self._special[1:].sum())
+
+    @property
+    def mean(self) -> float:
+        """The mean of the values that are not nan, rounded once; nan of none."""
+        if not self.count:
+            return float("nan")
+        up, down = self._special[1:]
+        if up or down:
+            return float("nan") if up and down else float("inf" if up else "-inf")
+        total = Fraction(0)
+        for exponent in np.flatnonzero(self._high | self._low):
+            whole = (int(self._high[exponent]) << 26) + int(self._low[exponent])
+            total += whole * Fraction(2) ** (max(int(exponent), 1) - 1075)
+        return float(total / self.count)
+
+    def quantile(self, q: float) -> float:
+        """The value below which a share q of the values lies, at most 0.1 % off; nan of none."""
+        if not self.count:
+            return float("nan")
+        below = np.cumsum(self._counts) + self._special[2]
+        rank = q * (self.count - 1)
+        place = int(np.searchsorted(below, rank, side="right"))
+        if place == len(below) or rank < self._special[2]:
+            return self.max if place == len(below) else self.min
+        inside = (rank - (below[place] - self._counts[place])) / self._counts[place]
+        low, high = _edge(place), _edge(place + 1)
+        return float(min(max(low + inside * (high - low), self.min), self.max))
+
+    def histogram(self, edges: Sequence[float]) -> NDArray[np.int64]:
+        """Count the values between ascending edges, each interval closed below, the last one above too.
+
+        Raises
+        ------
+        ValueError
+            An edge is no edge of the fine bins: it has more than 11 significant bits.
+        """
+        places = [_place(edge) for edge in edges]
+        below = np.concatenate(([0], np.cumsum(self._counts)))
+        counts: NDArray[np.int64] = np.diff(below[places])
+        if self.max == edges[-1]:
+            counts[-1] += self._counts[places[-1]] if self.max < 2.0**64 else 0
+        return counts
+
+    def to_dict(self, edges: Sequence[float]) -> dict[str, Any]:
+        """The figures a summary shows, as JSON holds them: None for what nothing was added to."""
+        return {
+            "count": self.count,
+            "invalid": self.nans,
+            "mean": self.mean if self.count else None,
+            "min": self.min if self.count else None,
+            "max": self.max if self.count else None,
+            "quantiles": {f"p{round(100 * q)}": self.quantile(q) if self.count else None for q in QUANTILES},
+            "histogram": {"edges": list(edges), "counts": self.histogram(edges).tolist()},
+        }
+
+
+def _edge(place: int) -> float:
+    """The lower edge of a fine bin."""
+    from fastbox.kernels.sketch import BINS, KEPT, LOWEST
+
+    steps = place - BINS
+    if steps == 0:
+        return 0.0
+    octave, step = divmod(abs(steps), 1 << KEPT)
+    return float(np.copysign((1 + step / (1 << KEPT)) * 2.0 ** (octave + LOWEST - 1023), steps))
+
+
+def _place(edge: float) -> int:
+    """The fine bin that begins at an edge."""
+    from fastbox.kernels.sketch import BINS, FRACTION, KEPT, LOWEST
+
+    if edge == 0:
+        return BINS
+    bits = int(np.abs(np.float64(edge)).view(np.int64))
+    steps, rest = divmod(bits, 1 << (FRACTION - KEPT))
+    steps -= LOWEST << KEPT
+    if rest or not 0 < steps < BINS:
+        raise ValueError(f"expected an edge of at most {KEPT + 1} significant bits, got {edge!r}")
+    return BINS + steps if edge > 0 else BINS - steps
