@@ -199,7 +199,8 @@ class Boxes:
         """The boxes of some rows (a slice, a mask or indices), ungrouped."""
         if not isinstance(rows, slice):
             rows = np.atleast_1d(np.asarray(rows))
-        return Boxes.from_columns(*(c[rows] for c in self.columns), format=self.format)
+        first, second, third, fourth = (c[rows] for c in self.columns)
+        return Boxes.from_columns(first, second, third, fourth, self.format)
 
     def __iter__(self) -> Iterator[Boxes]:
         """The boxes of each image, one after the other; of one set, the set itself."""
@@ -308,7 +309,8 @@ def _grouping(
     down = np.flatnonzero(later & (ids[1:] < ids[:-1]))
     if down.size:
         row = int(down[0]) + 1
-        raise ValueError(f"expected ascending image ids, got {ids[row].item()!r} after {ids[row - 1].item()!r} at row {row}: sort first")
+        before, after = ids[row - 1].item(), ids[row].item()
+        raise ValueError(f"expected ascending image ids, got {after!r} after {before!r} at row {row}: sort first")
     starts = np.flatnonzero(later) + 1
     bounds = np.concatenate(([0], starts, [n])) if n else np.zeros(1, np.int64)
     return ids[bounds[:-1]], bounds.astype(np.int64, copy=False)
@@ -329,9 +331,7 @@ def _brief(values: NDArray[Any]) -> str:
     return np.array2string(values, threshold=6, edgeitems=2)
 
 
-def align_images(
-    a: Boxes, b: Boxes
-) -> tuple[NDArray[Any] | None, NDArray[np.int64], NDArray[np.int64]]:
+def align_images(a: Boxes, b: Boxes) -> tuple[NDArray[Any] | None, NDArray[np.int64], NDArray[np.int64]]:
     """Pair the images of two sets: ids where they have them, and one offsets array for each side.
 
     One set without groups is one image. An image that one side lacks is empty there.
@@ -348,11 +348,12 @@ def align_images(
         raise ValueError(f"expected both sets grouped by image or neither, got {grouped} grouped and {flat} not")
     if a.images is None and b.images is None:
         if len(a.offsets) != len(b.offsets):
-            raise ValueError(f"expected as many images on both sides, got {len(a.offsets) - 1} and {len(b.offsets) - 1}")
+            counts = f"{len(a.offsets) - 1} and {len(b.offsets) - 1}"
+            raise ValueError(f"expected as many images on both sides, got {counts}")
         return None, a.offsets, b.offsets
     if a.images is None or b.images is None:
         named, bare = ("b", "a") if a.images is None else ("a", "b")
-        raise ValueError(f"expected image ids on both sides or offsets on both, got ids for {named} and offsets for {bare}")
+        raise ValueError(f"expected image ids on both sides or on neither, got ids for {named} and offsets for {bare}")
     kinds = ["integers" if ids.dtype.kind in "iu" else "strings" for ids in (a.images, b.images)]
     if kinds[0] != kinds[1] and len(a) and len(b):
         raise ValueError(f"expected image ids of one kind on both sides, got {kinds[0]} and {kinds[1]}")
@@ -364,5 +365,8 @@ def align_images(
 
 def _spread(boxes: Boxes, ids: NDArray[Any]) -> NDArray[np.int64]:
     """The offsets of a set over more ids than its own."""
-    assert boxes.images is not None and boxes.offsets is not None
-    return boxes.offsets[np.append(np.searchsorted(boxes.images, ids), len(boxes.images))]
+    assert boxes.images is not None
+    assert boxes.offsets is not None
+    firsts = np.append(np.searchsorted(boxes.images, ids), len(boxes.images))
+    spread: NDArray[np.int64] = boxes.offsets[firsts]
+    return spread

@@ -105,7 +105,8 @@ def _loss(formula: str, pred: Any, target: Any, beta: float, reduction: str) -> 
 
     if reduction == "box":
         out = np.empty(shape[:-1], dtype)
-        kernel, flat, pieces = losses.BOXED[dtype, formula], out.reshape(-1), parallel.blocks(out.size, 1, SMALLEST // 4)
+        kernel, flat = losses.BOXED[dtype, formula], out.reshape(-1)
+        pieces = parallel.blocks(out.size, 1, SMALLEST // 4)
         parallel.run(lambda first, last: kernel(pred, target, beta, first, last, flat), pieces)
         return out
     pieces = parallel.blocks(pred.size, losses.BLOCK, SMALLEST)

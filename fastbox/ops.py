@@ -104,7 +104,7 @@ def pairwise(
     >>> fastbox.pairwise([[0, 0, 2, 2]], [[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 5, 5]])
     array([[1.        , 0.33333333, 0.        ]])
     """
-    a, b, images, starts_a, starts_b = _pairing(a, b, metric, beta)
+    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
     shapes = np.stack([np.diff(starts_a), np.diff(starts_b)], axis=1)
     offsets = np.concatenate(([0], np.cumsum(shapes[:, 0] * shapes[:, 1])))
     grouped = a.offsets is not None

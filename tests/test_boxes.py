@@ -51,7 +51,8 @@ def test_a_list_becomes_float64_corners() -> None:
     boxes = Boxes(TWO)
     assert (len(boxes), boxes.format, boxes.dtype) == (2, "xyxy", np.float64)
     assert_array_equal(boxes.corners(), TWO)
-    assert boxes.images is None and boxes.offsets is None
+    assert boxes.images is None
+    assert boxes.offsets is None
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -105,7 +106,8 @@ def test_integer_areas_do_not_wrap() -> None:
 def test_byte_swapped_floats_are_read() -> None:
     array = some_boxes(5, np.float64).astype(">f8")
     boxes = Boxes(array)
-    assert boxes.dtype == np.dtype(np.float64) and boxes.dtype.isnative
+    assert boxes.dtype == np.dtype(np.float64)
+    assert boxes.dtype.isnative
     assert_array_equal(fastbox.pairwise(array, array), fastbox.pairwise(array.astype(float), array.astype(float)))
 
 
@@ -299,7 +301,8 @@ def test_a_negative_width_is_inverted() -> None:
 
 def test_images_become_offsets() -> None:
     boxes = Boxes(some_boxes(5, np.float64), images=[7, 7, 9, 12, 12])
-    assert boxes.offsets is not None and boxes.offsets.dtype == np.int64
+    assert boxes.offsets is not None
+    assert boxes.offsets.dtype == np.int64
     assert_array_equal(boxes.images, [7, 9, 12])
     assert_array_equal(boxes.offsets, [0, 2, 3, 5])
 
@@ -336,13 +339,15 @@ def test_ids_may_come_from_a_frame() -> None:
 def test_offsets_are_groups_without_ids() -> None:
     boxes = Boxes(some_boxes(5, np.float64), offsets=[0, 2, 2, 5])
     assert boxes.images is None
-    assert boxes.offsets is not None and boxes.offsets.dtype == np.int64
+    assert boxes.offsets is not None
+    assert boxes.offsets.dtype == np.int64
     assert_array_equal(boxes.offsets, [0, 2, 2, 5])
 
 
 def test_no_boxes_have_no_images() -> None:
     boxes = Boxes(np.empty((0, 4)), images=np.empty(0, np.int64))
-    assert boxes.images is not None and len(boxes.images) == 0
+    assert boxes.images is not None
+    assert len(boxes.images) == 0
     assert_array_equal(boxes.offsets, [0])
     assert_array_equal(Boxes(np.empty((0, 4)), offsets=[0, 0, 0]).offsets, [0, 0, 0])
 

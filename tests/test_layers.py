@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {"cli", "__main__"},
     {"jobs"},
-    {"engines", "tables", "report", "ops", "match", "losses", "anchors", "coder"},
+    {"engines", "tables", "report", "ops", "match", "losses", "anchors", "coder", "sketch"},
     {"parallel"},
     {"kernels"},
     {"boxes"},

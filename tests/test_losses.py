@@ -169,7 +169,8 @@ def test_a_nan_stays_where_it_is(loss: Any) -> None:
     got = loss(a, b, reduction="none")
     assert_array_equal(np.isnan(got), [k in (3, 6) for k in range(8)])
     assert np.isinf(got[[1, 2]]).all()
-    assert math.isnan(loss(a, b)) and math.isnan(loss(a, b, reduction="sum"))
+    assert math.isnan(loss(a, b))
+    assert math.isnan(loss(a, b, reduction="sum"))
 
 
 # Reductions
@@ -231,7 +232,8 @@ def test_the_mean_of_nothing_is_nan_without_a_warning(loss: Any, shape: Any) -> 
 def test_arrays_of_any_shape_keep_it(loss: Any, shape: Any) -> None:
     a, b = np.full(shape, 3.0), np.full(shape, 1.0)
     each = loss(a, b, reduction="none")
-    assert isinstance(each, np.ndarray) and each.shape == shape
+    assert isinstance(each, np.ndarray)
+    assert each.shape == shape
     assert loss(a, b, reduction="sum") == each.sum()
 
 
@@ -316,7 +318,8 @@ def test_an_invalid_box_is_nan(loss: Any) -> None:
     for each in (loss(good, bad, reduction="box"), loss(bad, good, reduction="box")):
         assert_array_equal(np.isnan(each), [False, True, True, True])
     assert_array_equal(np.isnan(loss(bad, good, reduction="none")), np.repeat([[False], [True], [True], [True]], 4, 1))
-    assert math.isnan(loss(bad, good)) and math.isnan(loss(bad, good, reduction="sum"))
+    assert math.isnan(loss(bad, good))
+    assert math.isnan(loss(bad, good, reduction="sum"))
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

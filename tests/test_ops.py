@@ -229,7 +229,8 @@ def test_invalid_boxes_never_win(metric: str) -> None:
     assert_array_equal(found.indices, [3, -1, -1, -1])
     assert_array_equal(np.isnan(found.values), [False, True, True, True])
     alone = fastbox.best([[0, 0, 1, 1]], bad, metric=metric)
-    assert alone.indices.item() == -1 and np.isnan(alone.values.item())
+    assert alone.indices.item() == -1
+    assert np.isnan(alone.values.item())
     assert all(len(part) == 0 for part in fastbox.pairs([[0, 0, 1, 1]], bad, threshold=-100, metric=metric))
     assert fastbox.histogram([[0, 0, 1, 1]], bad, bins=3, range=(-1e9, 1e9), metric=metric).sum() == 0
 
@@ -364,7 +365,8 @@ def test_pairs_of_many_boxes_are_those_of_the_matrix(kind: str, dtype: Any) -> N
 def test_a_histogram_is_numpys(ab: Any, metric: str, bins: int, low: float, width: float) -> None:
     matrix = fastbox.pairwise(*ab, metric=metric)
     counts = fastbox.histogram(*ab, bins=bins, range=(low, low + width), metric=metric)
-    assert counts.dtype == np.int64 and counts.shape == (bins,)
+    assert counts.dtype == np.int64
+    assert counts.shape == (bins,)
     assert_array_equal(counts, np.histogram(matrix, bins, (low, low + width))[0])
 
 
@@ -395,7 +397,8 @@ def test_histograms_of_parts_add_up(ab: Any) -> None:
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_results_say_what_they_are(dtype: Any) -> None:
     a, b = some_boxes(5, dtype, 1), some_boxes(6, dtype, 2)
-    assert fastbox.pairwise(a, b).dtype == dtype and fastbox.aligned(a, a).dtype == dtype
+    assert fastbox.pairwise(a, b).dtype == dtype
+    assert fastbox.aligned(a, a).dtype == dtype
     assert fastbox.pairwise(a, b).flags.c_contiguous
     found = fastbox.best(a, b)
     assert found._fields == ("values", "indices")
@@ -473,7 +476,8 @@ def test_a_big_matrix_into_used_memory_has_the_same_bits(dtype: Any, shift: int)
     assert out.nbytes > 32 * 2**20
     fastbox.pairwise(a, b, out=out)
     assert out.tobytes() == fastbox.pairwise(a, b).tobytes()
-    assert (flat[:shift] == 1).all() and (flat[shift + n * m :] == 1).all()
+    assert (flat[:shift] == 1).all()
+    assert (flat[shift + n * m :] == 1).all()
     fastbox.pairwise(a, b, metric="giou", out=out)
     assert out[5:9].tobytes() == fastbox.pairwise(a[5:9], b, metric="giou").tobytes()
 
@@ -501,14 +505,10 @@ def test_unfit_memory_is_refused(fault: str) -> None:
 @pytest.mark.parametrize(
     "out", [np.empty((2, 6), np.float32)[:, ::2], np.empty((3, 2), np.float32).T], ids=["gaps", "fortran"]
 )
-def test_memory_with_gaps_is_filled_or_refused(out: Any) -> None:
+def test_memory_with_gaps_is_refused(out: Any) -> None:
     a, b = some_boxes(2, np.float32), some_boxes(3, np.float32)
-    try:
+    with pytest.raises(ValueError, match=r"out.*contiguous"):
         fastbox.pairwise(a, b, out=out)
-    except ValueError as error:
-        assert "out" in str(error) and "contiguous" in str(error)
-    else:
-        assert_array_equal(out, fastbox.pairwise(a, b))
 
 
 @pytest.mark.parametrize("out", [np.empty(3, np.float32), np.empty((2, 1), np.float32), np.empty(2), [0.0, 0.0]])

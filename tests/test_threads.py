@@ -109,7 +109,8 @@ def test_the_number_of_threads_can_change_while_others_work(threads: Any) -> Non
 
 
 def test_the_number_of_threads_is_kept(threads: Any) -> None:
-    assert isinstance(fastbox.get_num_threads(), int) and fastbox.get_num_threads() >= 1
+    assert isinstance(fastbox.get_num_threads(), int)
+    assert fastbox.get_num_threads() >= 1
     for n in (1, 3):
         threads(n)
         assert fastbox.get_num_threads() == n
@@ -134,7 +135,8 @@ def test_a_wrong_number_of_threads_in_the_environment_is_named(python: Any, valu
     failed = python("import fastbox; fastbox.get_num_threads()", check=False, FASTBOX_NUM_THREADS=value)
     assert failed.returncode != 0
     last = failed.stderr.strip().splitlines()[-1]
-    assert "FASTBOX_NUM_THREADS" in last and value in last
+    assert "FASTBOX_NUM_THREADS" in last
+    assert value in last
     assert "ValueError" in last or "InputError" in last
 
 

@@ -1,3 +1,7 @@
-"""One file per command."""
+"""One file per command: what `fastbox NAME` runs, as functions."""
 
-from __future__ import annotations
+from fastbox.jobs.measure import Measured, measure
+from fastbox.jobs.pairs import Paired, pairs
+from fastbox.jobs.sample import sample
+
+__all__ = ["Measured", "Paired", "measure", "pairs", "sample"]

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numba import from_dtype, njit, types
@@ -39,8 +39,9 @@ def side(t: Any) -> Any:
     return types.Tuple((i8, *[readonly(t)] * 4))
 
 
-def rebound(function: FunctionType, names: Mapping[str, Any]) -> FunctionType:
+def rebound(original: Callable[..., Any], names: Mapping[str, Any]) -> FunctionType:
     """The same function with other globals."""
+    function = cast(FunctionType, original)
     copy = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__)
     copy.__module__, copy.__qualname__ = function.__module__, function.__qualname__
     return copy
@@ -55,7 +56,7 @@ class Kernel:
 
     def __init__(
         self,
-        function: FunctionType,
+        function: Callable[..., Any],
         signature: Callable[[Any], Any],
         metrics: Mapping[str, Mapping[str, Any]],
     ) -> None:
@@ -78,6 +79,6 @@ class Kernel:
         function.__qualname__ = f"{function.__name__}_{metric}_{_SOURCE}"
         signature = self.signature(from_dtype(dtype))
         try:
-            return njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+            return cast(Callable[..., Any], njit(signature, cache=True, nogil=True, error_model="numpy")(function))
         except RuntimeError:  # no place to keep a cache
-            return njit(signature, nogil=True, error_model="numpy")(function)
+            return cast(Callable[..., Any], njit(signature, nogil=True, error_model="numpy")(function))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.compile import Kernel, device, i8, readonly, vector
+from fastbox.kernels.compile import Kernel, device, i8, vector
 from fastbox.kernels.metrics import smooth as value
 
 BLOCK = 8192  # elements summed before their sum is kept: what fixes the order, whatever the threads
@@ -47,13 +47,10 @@ def each(pred, target, beta, first, last, out):
 def boxed(pred, target, beta, first, last, out):
     """Write the sum of four elements for each of the boxes [first, last)."""
     for k in range(last - first):
-        j = np.uint64(4 * (first + k))
-        near = value(pred[j] - target[j], beta) + value(pred[j + np.uint64(1)] - target[j + np.uint64(1)], beta)
-        out[np.uint64(first + k)] = (
-            near
-            + value(pred[j + np.uint64(2)] - target[j + np.uint64(2)], beta)
-            + value(pred[j + np.uint64(3)] - target[j + np.uint64(3)], beta)
-        )
+        j = 4 * (first + k)
+        near = value(pred[j] - target[j], beta) + value(pred[j + 1] - target[j + 1], beta)
+        far = value(pred[j + 2] - target[j + 2], beta)
+        out[first + k] = near + far + value(pred[j + 3] - target[j + 3], beta)
 
 
 def summed(pred, target, beta, first, last, sums):
@@ -87,11 +84,8 @@ LOSSES = {
 
 
 def _signature(t, out):
-    return types.void(readonly_flat(t), readonly_flat(t), t, i8, i8, vector(out))
-
-
-def readonly_flat(t):
-    return types.Array(t, 1, "C", readonly=True)
+    flat = types.Array(t, 1, "C", readonly=True)
+    return types.void(flat, flat, t, i8, i8, vector(out))
 
 
 EACH = Kernel(each, lambda t: _signature(t, t), LOSSES)

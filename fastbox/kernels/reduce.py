@@ -10,7 +10,16 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, device, i8, readonly, rebound, side, vector
-from fastbox.kernels.metrics import METRICS, NEEDS_IOU, NEEDS_IOU_ROUNDED, NEEDS_OVERLAP, NO_SCREEN, Box, larger, smaller
+from fastbox.kernels.metrics import (
+    METRICS,
+    NEEDS_IOU,
+    NEEDS_IOU_ROUNDED,
+    NEEDS_OVERLAP,
+    NO_SCREEN,
+    Box,
+    larger,
+    smaller,
+)
 from fastbox.kernels.metrics import iou as value
 from fastbox.kernels.stream import fence, stream
 from fastbox.kernels.tiles import COLS, LANES, at, pack, tiles, whole_lanes
@@ -109,7 +118,7 @@ def best(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
     zero, tiny = T(0), T(2.0**-120)
     for row in range(first, last):
         values[row], indices[row] = worst, -1
-    for g, i, m, s, e, tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
+    for _, i, m, s, e, tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
         for l in range(LANES):
             top[l] = values[i + l] if l < m else worst
             where[l] = -1
@@ -156,7 +165,7 @@ def top(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
     met = np.empty(BLOCK, values.dtype)
     values[first:last] = worst
     indices[first:last] = -1
-    for g, i, m, s, e, tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
+    for _, i, m, s, e, tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
         screened = SCREEN != NO_SCREEN and tame
         for r in range(m):
             one = at(tile_a, r)
@@ -193,7 +202,7 @@ def pairs(beta, a, b, starts_a, starts_b, image, first, last, below, upper, coun
     rows, cols, values = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, dtype)
     n = 0
     c = limit(below, eps, SCREEN)
-    for g, i, m, s, e, tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
+    for _, i, m, s, e, tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
         if upper and e <= i + 1:
             continue
         screened = SCREEN != NO_SCREEN and tame
@@ -231,7 +240,7 @@ def histogram(beta, a, b, starts_a, starts_b, image, first, last, edges, counts)
     scale = np.float64(bins) / (np.float64(high) - np.float64(low))
     tile_a, tile_b = np.empty((6, LANES), edges.dtype), np.empty((6, COLS), edges.dtype)
     met = np.empty(COLS, edges.dtype)
-    for g, i, m, s, e, _ in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
+    for _, _i, m, s, e, _tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
         n = e - s
         for r in range(m):
             one = at(tile_a, r)

@@ -35,7 +35,7 @@ def pack(boxes, first, last, angles, tile):
     Tame areas are 0 or between 2^-60 and 2^60: far enough from both ends of float32 that no product of two of them is
     rounded by more than its last bit, which is what screening counts on.
     """
-    format, p, q, r, s = boxes
+    arrangement, p, q, r, s = boxes
     n = last - first
     half = tile.dtype.type(0.5)
     zero = tile.dtype.type(0)
@@ -43,12 +43,12 @@ def pack(boxes, first, last, angles, tile):
     x0, y0, x1, y1, area = tile[0], tile[1], tile[2], tile[3], tile[4]
     for j in range(n):
         c0, c1, c2, c3 = p[first + j], q[first + j], r[first + j], s[first + j]
-        if format == XYWH:
+        if arrangement == XYWH:
             c2, c3 = c0 + c2, c1 + c3
-        elif format == CXCYWH:
+        elif arrangement == CXCYWH:
             w, h = half * c2, half * c3
             c0, c1, c2, c3 = c0 - w, c1 - h, c0 + w, c1 + h
-        elif format == YXYX:
+        elif arrangement == YXYX:
             c0, c1, c2, c3 = c1, c0, c3, c2
         x0[j], y0[j], x1[j], y1[j] = c0, c1, c2, c3
     for j in range(n, whole_lanes(n)):
@@ -72,8 +72,8 @@ def pack(boxes, first, last, angles, tile):
 def tiles(a, b, starts_a, starts_b, image, first, last, angles, tile_a, tile_b):
     """Visit rows [first, last) of a against all of b in their image, at most LANES rows and COLS columns at a time.
 
-    `image` holds the first row. Both are packed when a visit begins. Yields the image, the rows [i, i + m), the columns [s, e) and whether all
-    areas are tame.
+    `image` holds the first row. Both are packed when a visit begins. Yields the image, the rows [i, i + m), the columns
+    [s, e) and whether all areas are tame.
     """
     g = image
     while g < starts_a.size - 1 and starts_a[g] < last:

@@ -5,30 +5,67 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["batch_of", "schema_of"]
+__all__ = ["appended", "batch_of", "extended", "joined", "numpy_column", "schema_of", "taken"]
 
 
-def schema_of(types: Mapping[str, str]) -> pa.Schema:
-    """Return the schema of columns named with the NumPy type of each.
+def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
+    """Return the schema of columns named with the NumPy type of each, and those of more schemas.
 
     >>> schema_of({"image_id": "int64", "score": "float32"}).names
     ['image_id', 'score']
     """
-    return pa.schema([(name, pa.type_for_alias(alias)) for name, alias in types.items()])
+    fields = [pa.field(name, pa.type_for_alias(alias)) for name, alias in types.items()]
+    return pa.schema([*fields, *(field for schema in more for field in schema)])
 
 
 def batch_of(columns: Sequence[NDArray[Any]], schema: pa.Schema) -> pa.RecordBatch:
     """Return arrays of one length as a batch; each takes the type of its column, rounded where it must be.
 
+    What is masked in a masked array becomes null.
+
     >>> import numpy as np
     >>> batch_of([np.array([0.1, 0.2])], schema_of({"score": "float32"})).num_rows
     2
     """
-    arrays = [
-        pa.array(column.astype(field.type.to_pandas_dtype(), copy=False))
-        for column, field in zip(columns, schema, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    return pa.RecordBatch.from_arrays([_array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+def extended(schema: pa.Schema, names: Sequence[str], types: Mapping[str, str]) -> pa.Schema:
+    """Return the schema of some columns of a table with new ones behind them."""
+    return schema_of({}, pa.schema([schema.field(name) for name in names]), schema_of(types))
+
+
+def appended(batch: pa.RecordBatch, columns: Sequence[NDArray[Any]], schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch of this schema: its first columns are the batch's own of these names, the others are given."""
+    kept = [batch.column(name) for name in schema.names[: len(schema) - len(columns)]]
+    new = [_array(c, f.type) for c, f in zip(columns, list(schema)[len(kept) :], strict=True)]
+    return pa.RecordBatch.from_arrays([*kept, *new], schema=schema)
+
+
+def joined(left: pa.RecordBatch, right: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the columns of two batches side by side."""
+    return pa.RecordBatch.from_arrays([*left.columns, *right.columns], schema=schema_of({}, left.schema, right.schema))
+
+
+def taken(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
+    """Return some rows of a batch, in the order asked for."""
+    return batch.take(pa.array(rows))
+
+
+def numpy_column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
+    """Return a column as NumPy has it; strings as objects."""
+    column = batch.column(name)
+    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    return np.asarray(plain.to_numpy(zero_copy_only=False))
+
+
+def _array(column: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    mask = np.ma.getmaskarray(column) if isinstance(column, np.ma.MaskedArray) else None
+    plain = np.asarray(column)
+    if plain.dtype.kind not in "UO":
+        plain = plain.astype(kind.to_pandas_dtype(), copy=False)
+    return pa.array(plain, kind, mask=mask)

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fastbox import __version__
 from fastbox.errors import InputError
 from fastbox.tables.files import open_parquet
 
@@ -28,7 +29,7 @@ _BUFFER_BYTES = 1 << 20
 
 
 class Sink:
-    """A Parquet file in the making; a context manager.
+    """A Parquet file in the making; a context manager. Rows are encoded in a thread, one step behind the caller.
 
     Rows go to a hidden temporary file in the same folder. On a clean exit the record is written into the footer, the
     file is synced and takes its final name; on any exception the temporary is removed and what was at ``path`` stays.
@@ -77,9 +78,11 @@ class Sink:
         self.schema = schema
         self.rows = 0
         self._compression = compression
-        self._record: dict[str, Any] = {"version": _version(), "command": command, "parameters": _plain(parameters)}
+        self._record: dict[str, Any] = {"version": __version__, "command": command, "parameters": _plain(parameters)}
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
+        self._thread: ThreadPoolExecutor | None = None
+        self._writing: Future[None] | None = None
 
     def __enter__(self) -> Sink:
         self._target = os.path.realpath(self.path)
@@ -92,10 +95,12 @@ class Sink:
         except OSError as error:
             raise InputError(f"expected a folder to write {self.path} in, got: {error.strerror}") from error
         try:
-            self._writer = pq.ParquetWriter(self._file, self.schema, compression=self._compression)
+            encodings = _encodings(self.schema)
+            self._writer = pq.ParquetWriter(self._file, self.schema, compression=self._compression, **encodings)
         except BaseException:
             self._discard()
             raise
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fastbox-writer")
         return self
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
@@ -135,6 +140,17 @@ class Sink:
         rows = pa.concat_tables(self._pending)
         self._pending = [rows.slice(count)]
         self._pending_rows -= count
+        self._wait()
+        assert self._thread is not None
+        self._writing = self._thread.submit(self._encode, rows, count)
+
+    def _wait(self) -> None:
+        """Let the last rows be written; raises what went wrong with them."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _encode(self, rows: pa.Table, count: int) -> None:
         for start in range(0, count, _GROUP_ROWS):
             # One chunk a column, so that pages don't show where the batches ended.
             group = rows.slice(start, min(_GROUP_ROWS, count - start)).combine_chunks()
@@ -143,6 +159,9 @@ class Sink:
     def _commit(self) -> None:
         if self._pending_rows:
             self._flush(self._pending_rows)
+        self._wait()
+        if self._thread is not None:
+            self._thread.shutdown()
         record = json.dumps(self._record | {"rows": self.rows}, sort_keys=True)
         self._writer.add_key_value_metadata({_KEY: record})
         self._writer.close()
@@ -154,6 +173,8 @@ class Sink:
 
     def _discard(self) -> None:
         try:
+            if self._thread is not None:
+                self._thread.shutdown(cancel_futures=True)
             with contextlib.suppress(Exception):
                 self._writer.close()
             with contextlib.suppress(Exception):
@@ -193,6 +214,20 @@ def read_record(path: StrPath) -> dict[str, Any]:
     return record
 
 
+def _encodings(schema: pa.Schema) -> dict[str, Any]:
+    """Floats byte by byte, all else by dictionary: half the time of the default for coordinates, and fewer bytes."""
+    floats = [field.name for field in schema if pa.types.is_floating(field.type) and field.type != pa.float16()]
+    others = [path for field in schema if field.name not in floats for path in _leaves(field, field.name)]
+    return {"use_byte_stream_split": floats, "use_dictionary": others} if floats else {}
+
+
+def _leaves(field: pa.Field, path: str) -> list[str]:
+    """What Parquet calls the columns of a field, itself or those inside it."""
+    if pa.types.is_struct(field.type):
+        return [leaf for child in field.type for leaf in _leaves(child, f"{path}.{child.name}")]
+    return [path]
+
+
 def _plain(entries: Mapping[str, Any]) -> dict[str, Any]:
     """A copy that JSON holds; raises TypeError at once rather than after hours of writing."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(entries), default=_default))
@@ -216,10 +251,3 @@ def _sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _version() -> str:
-    try:
-        return version("fastbox")
-    except PackageNotFoundError:
-        return "unknown"

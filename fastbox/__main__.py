@@ -1,0 +1,5 @@
+"""`python -m fastbox`."""
+
+from fastbox.cli import main
+
+main(prog_name="fastbox")

@@ -1,0 +1,291 @@
+"""Pair the boxes of each image: detections with truths, or a table with itself to find near-duplicates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import ops
+from fastbox.boxes import Boxes
+from fastbox.errors import InputError
+from fastbox.jobs.summary import Invalid, edges_of
+from fastbox.sketch import Sketch
+from fastbox.tables import columns
+from fastbox.tables.files import Paths
+from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+
+__all__ = ["Paired", "pairs"]
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass
+class Paired:
+    """What a run of :func:`pairs` found.
+
+    Attributes
+    ----------
+    images, detections, truths, pairs : int
+        How many; ``truths`` is None where one table is paired with itself.
+    unmatched : int
+        Detections without a pair.
+    invalid_detections, invalid_truths : Invalid
+        Invalid boxes by reason; they are in no pair.
+    metrics : dict of str to Sketch
+        The values of the pairs.
+    """
+
+    images: int = 0
+    detections: int = 0
+    truths: int | None = None
+    pairs: int = 0
+    unmatched: int = 0
+    invalid_detections: Invalid = field(default_factory=Invalid)
+    invalid_truths: Invalid = field(default_factory=Invalid)
+    metrics: dict[str, Sketch] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it."""
+        alone = self.truths is None
+        return {
+            "images": self.images,
+            "detections": self.detections,
+            **({} if alone else {"truths": self.truths}),
+            "pairs": self.pairs,
+            "unmatched": self.unmatched,
+            "invalid": {
+                "detections": self.invalid_detections.to_dict(),
+                **({} if alone else {"truths": self.invalid_truths.to_dict()}),
+            },
+            "metrics": {name: sketch.to_dict(edges_of(name)) for name, sketch in self.metrics.items()},
+        }
+
+
+def pairs(
+    detections: Source | Paths,
+    truths: Source | Paths | None = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    threshold: float = 0.5,
+    every: bool = False,
+    best: bool = False,
+    by_class: str | None = None,
+    metrics: Sequence[str] = ("iou",),
+    beta: float = 1.0,
+    keep: Sequence[str] = (),
+    boxes: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Paired:
+    """Find the pairs of boxes of one image, write them with their values, and sum them up.
+
+    The output has the columns ``image_id``, ``detection`` and ``truth`` (row numbers of the two tables, from 0), one
+    for each metric, and those asked for; sorted by image, detection and truth. With one table the rows are ``row`` and
+    ``other``, the later of the two, and each pair is there once.
+
+    Parameters
+    ----------
+    detections, truths : Source, path, directory, glob or a list of paths
+        Both sorted by image id.
+    out : path, optional
+        Where to write; only summed up when left out.
+    threshold : float
+        What the first metric must reach; a distance must not exceed it.
+    every : bool
+        Every pair of valid boxes, whatever its value.
+    best : bool
+        One row for each detection, with its best truth; ``truth`` is null where its image has none.
+    by_class : str, optional
+        The class column of both tables: only boxes of one class meet.
+    metrics : sequence of str
+        Names from ``fastbox.METRICS``; the first decides.
+    keep : sequence of str
+        Columns of the detections to carry along.
+    boxes : bool
+        Carry the corners of both along, as ``pred_xmin`` … ``target_ymax``: what :func:`measure` reads.
+    progress : callable, optional
+        Called with the number of boxes done since the last call.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used, unsorted image ids, a null coordinate.
+    ValueError
+        Options that contradict one another.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
+    >>> pq.write_table(pa.table({"image_id": [1, 1, 2], "bbox": [[0.0, 0, 4, 4], [0.0, 0, 4, 3], [0.0, 0, 4, 4]]}), path)
+    >>> found = pairs(path, threshold=0.5)
+    >>> found.pairs, found.metrics["iou"].mean
+    (1, 0.75)
+    """
+    metrics = list(dict.fromkeys(metrics))
+    if not metrics:
+        raise ValueError("expected at least one metric, got none")
+    for name in metrics:
+        ops.check_metric(name)
+    if best and every:
+        raise ValueError("expected either every pair or the best of each detection, got both")
+    if best and truths is None:
+        raise ValueError("expected two tables to find the best truth of each detection, got one")
+    carried = tuple(dict.fromkeys([*keep, *([by_class] if by_class else [])]))
+    a = _carrying(detections, carried)
+    b = None if truths is None else _carrying(truths, (by_class,) if by_class else ())
+    plans = [plan(source) for source in (a, b) if source is not None]
+    if plans[0].ids is None:
+        raise ValueError("expected a column of image ids, got none: pairs are sought within an image")
+    first = metrics[0]
+    limit = threshold if not every else np.inf if first in ops.DISTANCES else -np.inf
+
+    found = Paired(metrics={name: Sketch() for name in metrics}, truths=None if b is None else 0)
+    output = _schema(plans, metrics, carried, boxes)
+    parameters = {
+        "detections": plans[0].files,
+        "truths": plans[1].files if b is not None else None,
+        "threshold": None if every or best else threshold,
+        "mode": "best" if best else "every" if every else "threshold",
+        "by_class": by_class,
+        "metrics": metrics,
+        "beta": beta,
+    }
+    sink = None
+    if out is not None:
+        check_output(out, [file for found_plan in plans for file in found_plan.files])
+        sink = Sink(out, output, command="pairs", parameters=parameters)
+    with sink or nullcontext():
+        for chunk in scan(a, b):
+            rows, cols = _pair(chunk, by_class, first, beta, None if best else limit)
+            values = _add(found, chunk, rows, cols, beta)
+            if sink is not None:
+                sink.write(_batch(chunk, rows, cols, values, boxes, output))
+            if progress is not None:
+                progress(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
+        if sink is not None:
+            sink.record(summary=found.to_dict())
+    return found
+
+
+def _carrying(source: Source | Paths, names: tuple[str, ...]) -> Source:
+    source = source if isinstance(source, Source) else Source(source)
+    return replace(source, columns=tuple(dict.fromkeys([*source.columns, *names])))
+
+
+def _pair(
+    chunk: Chunk, by_class: str | None, metric: str, beta: float, threshold: float | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of a and b that pair up, sorted; without a threshold one row for each of a, -1 where b has none."""
+    a, b = chunk.a, chunk.b
+    order_a = order_b = None
+    if by_class is not None:
+        (a, order_a), (b, order_b) = _regrouped(chunk, by_class)
+    if threshold is None:
+        cols = ops.best(a, b, metric=metric, beta=beta).indices
+        rows = np.arange(len(a))
+    else:
+        rows, cols, _ = ops.pairs(a, b, threshold=threshold, metric=metric, beta=beta)
+    if order_a is None:
+        return rows, cols
+    rows = order_a[rows]
+    if order_b is None:
+        cols = order_a[cols]
+    elif len(order_b):
+        cols = np.where(cols >= 0, order_b[cols], -1)
+    order = np.lexsort((cols, rows))
+    return rows[order], cols[order]
+
+
+def _regrouped(
+    chunk: Chunk, by_class: str
+) -> tuple[tuple[Boxes, NDArray[np.int64]], tuple[Boxes | None, NDArray[np.int64] | None]]:
+    """Both sides grouped by image and class, each with the rows that its boxes had."""
+    sides = [(chunk.a, chunk.a_columns)]
+    if chunk.b is not None and chunk.b_columns is not None:
+        sides.append((chunk.b, chunk.b_columns))
+    classes = [columns.numpy_column(carried, by_class) for _, carried in sides]
+    _, codes = np.unique(np.concatenate(classes), return_inverse=True)
+    kinds = int(codes.max(initial=0)) + 1
+    done, regrouped = 0, []
+    for boxes, _ in sides:
+        assert boxes.offsets is not None
+        image = np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets))
+        keys = image * kinds + codes[done : done + len(boxes)]
+        done += len(boxes)
+        order = np.argsort(keys, kind="stable")
+        rows = boxes[order]
+        regrouped.append((Boxes.from_columns(*rows.columns, format=rows.format, images=keys[order]), order))
+    return regrouped[0], regrouped[1] if len(regrouped) > 1 else (None, None)
+
+
+def _add(
+    found: Paired, chunk: Chunk, rows: NDArray[np.int64], cols: NDArray[np.int64], beta: float
+) -> list[NDArray[Any]]:
+    """Sum up the pairs of a chunk; return their values, one array for each metric, nan where there is no partner."""
+    a, b = chunk.a, chunk.b
+    met = cols >= 0
+    both = a[rows[met]], (a if b is None else b)[cols[met]]
+    values = []
+    for name, sketch in found.metrics.items():
+        value = ops.aligned(*both, metric=name, beta=beta)
+        sketch.add(value)
+        column = np.full(len(rows), np.nan, value.dtype)
+        column[met] = value
+        values.append(column)
+    found.images += 0 if chunk.images is None else len(chunk.images)
+    found.detections += len(a)
+    found.invalid_detections.add(a)
+    found.pairs += int(met.sum())
+    paired = np.zeros(len(a), np.bool_)
+    paired[rows[met]] = True
+    if b is None:
+        paired[cols] = True
+    else:
+        assert found.truths is not None
+        found.truths += len(b)
+        found.invalid_truths.add(b)
+    found.unmatched += len(a) - int(paired.sum())
+    return values
+
+
+def _schema(plans: list[Plan], metrics: list[str], carried: tuple[str, ...], boxes: bool) -> Any:
+    dtype = np.result_type(*(p.dtype for p in plans)).name
+    ids = "int64" if plans[0].ids == "integer" else "string"
+    first, second = ("detection", "truth") if len(plans) > 1 else ("row", "other")
+    types = {"image_id": ids, first: "int64", second: "int64"}
+    types |= dict.fromkeys(metrics, dtype)
+    if boxes:
+        types |= {f"{side}_{corner}": dtype for side in ("pred", "target") for corner in CORNERS}
+    clash = [name for name in carried if name in types]
+    if clash:
+        raise InputError(f"expected to keep columns that the output does not have itself, got {clash[0]!r}")
+    return columns.schema_of(types, plans[0].columns)
+
+
+def _batch(
+    chunk: Chunk,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    values: list[NDArray[Any]],
+    boxes: bool,
+    output: Any,
+) -> Any:
+    assert chunk.images is not None
+    assert chunk.a.offsets is not None
+    image = np.searchsorted(chunk.a.offsets, rows, side="right") - 1
+    other, start = (chunk.a, chunk.a_start) if chunk.b is None else (chunk.b, chunk.b_start)
+    partners = np.ma.masked_array(cols + start, mask=cols < 0)
+    made: list[NDArray[Any]] = [chunk.images[image], rows + chunk.a_start, partners, *values]
+    if boxes:
+        target = np.full((len(cols), 4), np.nan, other.dtype)
+        target[cols >= 0] = other[cols[cols >= 0]].corners()
+        made += [*chunk.a[rows].corners().T, *target.T]
+    new = columns.batch_of(made, columns.schema_of({}, list(output)[: len(made)]))
+    return columns.joined(new, columns.taken(chunk.a_columns, rows))
