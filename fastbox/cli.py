@@ -106,7 +106,9 @@ format_option = click.option(
     metavar="FORMAT",
     help=f"{', '.join(FORMATS)} (default: told by the columns' names).",
 )
-beta_option = click.option("--beta", type=float, default=1.0, show_default=True, help="Where smooth_l1 turns linear, px.")
+beta_option = click.option(
+    "--beta", type=float, default=1.0, show_default=True, help="Where smooth_l1 turns linear, px."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 output_option = click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Parquet file to write.")
 

@@ -91,15 +91,7 @@ def test_a_kernel_is_compiled_once_for_a_dtype(python: Any) -> None:
     assert len({tuple(name) for name in names}) == len(names)
 
 
-ASK = """
-import fastbox
-a = [[0.0, 0, 2, 2]]
-b = [[1.0, 1, 3, 3]]
-print(fastbox.aligned(a, b).item(), fastbox.best(a, b).values.item())
-"""
-
-
-ASK_LITTLE = "import fastbox; print(fastbox.aligned([[0.0, 0, 2, 2]], [[1.0, 1, 3, 3]]).item())"
+ASK = "import fastbox; print(fastbox.aligned([[0.0, 0, 2, 2]], [[1.0, 1, 3, 3]]).item())"
 
 
 def copied(folder: Path) -> Path:
@@ -125,11 +117,35 @@ def double_iou(folder: Path) -> str:
 
 def test_a_changed_formula_is_never_served_from_the_cache(python: Any, tmp_path: Path) -> None:
     home, cache = copied(tmp_path), str(tmp_path / "cache")
-    assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.split() == [str(1 / 7)] * 2
+    assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(1 / 7)
     old = double_iou(home)
-    assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.split() == [str(2 / 7)] * 2
+    assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(2 / 7)
     (home / "fastbox" / "kernels" / "metrics.py").write_text(old)
-    assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.split() == [str(1 / 7)] * 2
+    assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(1 / 7)
+
+
+MIXED = """
+import fastbox
+a, b = [[0.0, 0, 1, 1]], [[3.0, 0, 4, 1], [0, 0, 2, 1]]
+calls = {
+    "iou": lambda: fastbox.histogram(a, b, bins=4, range=(-1, 1), metric="iou").tolist(),
+    "giou": lambda: fastbox.histogram(a, b, bins=4, range=(-1, 1), metric="giou").tolist(),
+}
+print(*(f"{name} {calls[name]()}" for name in NAMES), sep="\\n")
+"""
+
+
+def test_kernels_that_different_processes_compiled_do_not_mix(python: Any, tmp_path: Path) -> None:
+    """Numba numbers its functions anew in each process: two of one name and number would be taken for one another."""
+
+    def ask(*names: str) -> list[str]:
+        return python(f"NAMES = {names}{MIXED}", NUMBA_CACHE_DIR=str(tmp_path)).stdout.splitlines()
+
+    names = ["iou", "giou"]
+    alone = [ask(name)[0] for name in names]
+    assert alone == ["iou [0, 0, 1, 1]", "giou [0, 1, 0, 1]"]
+    assert ask(*names) == alone
+    assert ask(*reversed(names)) == alone[::-1]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="folders are locked differently on Windows")
@@ -139,13 +155,13 @@ def test_without_a_place_for_the_cache_it_still_works(python: Any, tmp_path: Pat
     (home / "fastbox" / "__pycache__").write_text("a file where the folder would be")
     nowhere = str(home / "fastbox" / "__pycache__" / "below a file")
     more = {"HOME": nowhere, "XDG_CACHE_HOME": nowhere, "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": None}
-    assert python(ASK_LITTLE, cwd=home, **more).stdout.strip() == str(1 / 7)
-    assert python(ASK_LITTLE, cwd=home, **{**more, "NUMBA_CACHE_DIR": nowhere}).stdout.strip() == str(1 / 7)
+    assert python(ASK, cwd=home, **more).stdout.strip() == str(1 / 7)
+    assert python(ASK, cwd=home, **{**more, "NUMBA_CACHE_DIR": nowhere}).stdout.strip() == str(1 / 7)
 
 
 def test_processes_that_start_together_share_a_cold_cache(python: Any, tmp_path: Path) -> None:
-    with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: python(ASK_LITTLE, NUMBA_CACHE_DIR=str(tmp_path)), range(3)))
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: python(ASK, NUMBA_CACHE_DIR=str(tmp_path)), range(2)))
     assert {d.stdout.strip() for d in done} == {str(1 / 7)}
 
 

@@ -16,18 +16,26 @@ from fastbox.kernels.metrics import (
     NEEDS_IOU_ROUNDED,
     NEEDS_OVERLAP,
     NO_SCREEN,
-    Box,
     larger,
     smaller,
 )
 from fastbox.kernels.metrics import iou as value
 from fastbox.kernels.stream import fence, stream
-from fastbox.kernels.tiles import COLS, LANES, at, pack, tiles, whole_lanes
+from fastbox.kernels.tiles import COLS, LANES, at, pack
 
 # Kernel binds these anew for each metric; here they are iou's.
 SCREEN, DISTANCE, ANGLES = NEEDS_IOU, False, False
 
+VALUES = 6  # the row of a tile that values are written to, behind corners, area and angle
+TINY = 2.0**-120  # keeps the areas of two points from summing to 0, where every bound would read 0 > 0
+BEST_SO_FAR, WHERE, P, Q = 6, 7, 8, 9  # what a lane of `best` holds behind its box
 BLOCK = 64  # columns screened together: long enough to vectorise, short enough to be worth skipping
+
+
+@device
+def whole(n):
+    """A count that a vector of eight divides; the boxes beyond n are packed as invalid."""
+    return (n + 7) // 8 * 8
 
 
 @device
@@ -36,39 +44,47 @@ def better(x, y, distance):
 
 
 @device
-def limit(t, eps, screen):
-    """The c for which a value above t needs an intersection above c times the sum of the areas; -inf if any will do.
+def sought(t, eps, screen):
+    """The p and q for which a value above t needs intersection * p > q * (area + area).
 
-    iou > t is inter > t / (1 + t) * (area + area); the slack covers all roundings on both sides.
+    iou > t is inter > t * (area + area - inter), so p = 1 + t and q = t, less a slack for the roundings on both sides.
+    p = 1 with q = 0 asks for an overlap, with q = -inf for nothing.
     """
-    one = type(t)(1)
+    zero, one = type(t)(0), type(t)(1)
     slack = type(t)(16) * eps
-    u = t - slack
-    anything = type(t)(0) if (t >= type(t)(0)) & (screen != NEEDS_IOU_ROUNDED) else type(t)(-np.inf)
-    least = u / (one + u) * (one - slack)
-    return least if (t >= type(t)(2.0**-10)) & (screen != NEEDS_OVERLAP) else anything
+    by_iou = (t >= type(t)(2.0**-10)) & (screen != NEEDS_OVERLAP)
+    otherwise = zero if (t >= zero) & (screen != NEEDS_IOU_ROUNDED) else type(t)(-np.inf)
+    return one + t if by_iou else one, (t - slack) * (one - slack) if by_iou else otherwise
 
 
 @device
-def none_above(one, c, tile, p, n):
-    """Whether none of n boxes from p on overlaps `one` by more than c times the sum of their areas: no division."""
-    zero = type(c)(0)
-    # Keeps the areas of two points from summing to 0, where every bound would read 0 > 0.
-    size = one.area + type(c)(2.0**-120)
+def none_above(one, p, q, tile, first, n):
+    """Whether none of n boxes of a tile from `first` on can have a value above that of p and q: no division."""
+    zero = type(p)(0)
+    size = one.area + type(p)(TINY)
     hit = np.int32(0)  # cast at every step: int32 sums widen to int64, which halves the lanes
     for j in range(n):
-        k = np.uint64(p + j)  # unsigned: no test for an index from the end, which blocks vectorisation
+        k = np.uint64(first + j)  # unsigned: no test for an index from the end, which blocks vectorisation
         w = smaller(one.x1, tile[2, k]) - larger(one.x0, tile[0, k])
         h = smaller(one.y1, tile[3, k]) - larger(one.y0, tile[1, k])
-        hit = np.int32(hit | np.int32((w if w > zero else zero) * h > c * (size + tile[4, k])))
+        hit = np.int32(hit | np.int32((w if w > zero else zero) * h * p > q * (size + tile[4, k])))
     return hit == 0
 
 
-def measure(one, tile, p, n, beta, out, o):
-    """Write the values of one box with n boxes of a tile from p on to out[o:]."""
+def measure(one, tile, first, n, beta):
+    """Write the values of one box with n boxes of a tile from `first` on into the tile, beside the boxes.
+
+    Into the tile, for a loop that writes elsewhere must first test every array it reads for overlap.
+    """
     for j in range(n):
-        k = np.uint64(p + j)
-        out[np.uint64(o + j)] = value(one, at(tile, k), beta)
+        k = np.uint64(first + j)
+        tile[VALUES, k] = value(one, at(tile, k), beta)
+
+
+def measure_into(one, tile, n, beta, out, place):
+    """Write the values of one box with the first n boxes of a tile to out[place:]."""
+    for j in range(n):
+        out[np.uint64(place + j)] = value(one, at(tile, j), beta)
 
 
 @device
@@ -86,19 +102,28 @@ def pairing(t, *outputs):
 
 def matrix(beta, a, b, starts_a, starts_b, image, first, last, bases, streamed, out):
     """Write all values of rows [first, last) row by row; image g begins at out[bases[g]]."""
-    tile_a, tile_b = np.empty((6, LANES), out.dtype), np.empty((6, COLS), out.dtype)
-    row = np.empty(COLS, out.dtype)
-    for g, i, m, s, e, _ in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
-        n = e - s
-        width = starts_b[g + 1] - starts_b[g]
-        base = bases[g] + (i - starts_a[g]) * width + s - starts_b[g]
-        for r in range(m):
-            one = at(tile_a, r)
-            if streamed:
-                measure(one, tile_b, 0, n, beta, row, 0)
-                stream(out, base + r * width, row, n)
-            else:
-                measure(one, tile_b, 0, n, beta, out, base + r * width)
+    tile_a, tile_b = np.empty((6, LANES), out.dtype), np.empty((7, COLS), out.dtype)
+    row = tile_b[VALUES]
+    for g in range(image, starts_a.size - 1):
+        if starts_a[g] >= last:
+            break
+        i_end = min(starts_a[g + 1], last)
+        for s in range(starts_b[g], starts_b[g + 1], COLS):
+            e = min(s + COLS, starts_b[g + 1])
+            pack(b, s, e, ANGLES, tile_b)
+            for i in range(max(starts_a[g], first), i_end, LANES):
+                m = min(LANES, i_end - i)
+                pack(a, i, i + m, ANGLES, tile_a)
+                n = e - s
+                width = starts_b[g + 1] - starts_b[g]
+                base = bases[g] + (i - starts_a[g]) * width + s - starts_b[g]
+                for r in range(m):
+                    one = at(tile_a, r)
+                    if streamed:
+                        measure(one, tile_b, 0, n, beta)
+                        stream(out, base + r * width, row, n)
+                    else:
+                        measure_into(one, tile_b, n, beta, out, base + r * width)
     if streamed:
         fence()
 
@@ -106,50 +131,58 @@ def matrix(beta, a, b, starts_a, starts_b, image, first, last, bases, streamed, 
 def best(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
     """Write each row's best value and its column, the lowest at ties; nan and -1 where there is none.
 
-    Lanes are rows of a, and one box of b meets all sixteen: the comparison with the best so far stays in registers.
+    Lanes are rows of a, and one box of b meets all of them: the comparison with the best so far is a select.
     """
     T = values.dtype.type
     eps = T(np.finfo(values.dtype).eps)
     worst = T(np.inf) if DISTANCE else T(-np.inf)
-    tile_a, tile_b = np.empty((6, LANES), values.dtype), np.empty((6, COLS), values.dtype)
-    x0, y0, x1, y1, area, angle = tile_a[0], tile_a[1], tile_a[2], tile_a[3], tile_a[4], tile_a[5]
-    top, met, limits = np.empty(LANES, values.dtype), np.empty(LANES, values.dtype), np.empty(LANES, values.dtype)
-    where = np.empty(LANES, np.int32)
-    zero, tiny = T(0), T(2.0**-120)
+    zero, tiny, none = T(0), T(TINY), T(-1)
+    # One array for all that the lanes hold, or every loop over them would first have to test ten arrays for overlap.
+    lanes, tile_b = np.empty((10, LANES), values.dtype), np.empty((6, COLS), values.dtype)
     for row in range(first, last):
         values[row], indices[row] = worst, -1
-    for _, i, m, s, e, tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
-        for l in range(LANES):
-            top[l] = values[i + l] if l < m else worst
-            where[l] = -1
-        screened = SCREEN != NO_SCREEN and tame
-        if screened:
-            for l in range(LANES):
-                limits[l] = limit(top[l], eps, SCREEN)
-        for j in range(e - s):
-            one = at(tile_b, j)
-            if screened:
-                size = one.area + tiny
-                hit = np.int32(0)
+    for g in range(image, starts_a.size - 1):
+        if starts_a[g] >= last:
+            break
+        i_end = min(starts_a[g + 1], last)
+        for s in range(starts_b[g], starts_b[g + 1], COLS):
+            e = min(s + COLS, starts_b[g + 1])
+            tame_b = pack(b, s, e, ANGLES, tile_b)
+            for i in range(max(starts_a[g], first), i_end, LANES):
+                m = min(LANES, i_end - i)
+                tame = pack(a, i, i + m, ANGLES, lanes) and tame_b
+                screened = SCREEN != NO_SCREEN and tame
                 for l in range(LANES):
-                    w = smaller(x1[l], one.x1) - larger(x0[l], one.x0)
-                    h = smaller(y1[l], one.y1) - larger(y0[l], one.y0)
-                    hit = np.int32(hit | np.int32((w if w > zero else zero) * h > limits[l] * (size + area[l])))
-                if hit == 0:
-                    continue
-            for l in range(LANES):
-                met[l] = value(Box(x0[l], y0[l], x1[l], y1[l], area[l], angle[l]), one, beta)
-            column = np.int32(j)
-            for l in range(LANES):
-                taken = better(met[l], top[l], DISTANCE)
-                top[l] = met[l] if taken else top[l]
-                where[l] = column if taken else where[l]
-            if screened:
+                    lanes[BEST_SO_FAR, l] = worst
+                    lanes[WHERE, l] = none
+                for l in range(m):
+                    lanes[BEST_SO_FAR, l] = values[i + l]
                 for l in range(LANES):
-                    limits[l] = limit(top[l], eps, SCREEN)
-        for l in range(m):
-            if where[l] >= 0:
-                values[i + l], indices[i + l] = top[l], s + where[l]
+                    lanes[P, l], lanes[Q, l] = sought(lanes[BEST_SO_FAR, l], eps, SCREEN)
+                for j in range(e - s):
+                    one = at(tile_b, j)
+                    if screened:
+                        size = one.area + tiny
+                        hit = np.int32(0)
+                        for l in range(LANES):
+                            w = smaller(lanes[2, l], one.x1) - larger(lanes[0, l], one.x0)
+                            h = smaller(lanes[3, l], one.y1) - larger(lanes[1, l], one.y0)
+                            reach = (w if w > zero else zero) * h * lanes[P, l]
+                            hit = np.int32(hit | np.int32(reach > lanes[Q, l] * (size + lanes[4, l])))
+                        if hit == 0:
+                            continue
+                    column = T(j)
+                    for l in range(LANES):
+                        met = value(at(lanes, l), one, beta)
+                        taken = better(met, lanes[BEST_SO_FAR, l], DISTANCE)
+                        leader = met if taken else lanes[BEST_SO_FAR, l]
+                        lanes[BEST_SO_FAR, l] = leader
+                        lanes[WHERE, l] = column if taken else lanes[WHERE, l]
+                        if SCREEN != NO_SCREEN:
+                            lanes[P, l], lanes[Q, l] = sought(leader, eps, SCREEN)
+                for l in range(m):
+                    if lanes[WHERE, l] >= zero:
+                        values[i + l], indices[i + l] = lanes[BEST_SO_FAR, l], s + np.int64(lanes[WHERE, l])
     for row in range(first, last):
         if indices[row] < 0:
             values[row] = T(np.nan)
@@ -161,29 +194,38 @@ def top(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
     eps = T(np.finfo(values.dtype).eps)
     worst = T(np.inf) if DISTANCE else T(-np.inf)
     k = values.shape[1]
-    tile_a, tile_b = np.empty((6, LANES), values.dtype), np.empty((6, COLS), values.dtype)
-    met = np.empty(BLOCK, values.dtype)
+    tile_a, tile_b = np.empty((6, LANES), values.dtype), np.empty((7, COLS), values.dtype)
+    met = tile_b[VALUES]
     values[first:last] = worst
     indices[first:last] = -1
-    for _, i, m, s, e, tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
-        screened = SCREEN != NO_SCREEN and tame
-        for r in range(m):
-            one = at(tile_a, r)
-            ranked, columns = values[i + r], indices[i + r]
-            c = limit(ranked[k - 1], eps, SCREEN)
-            for p in range(0, e - s, BLOCK):
-                q = min(p + BLOCK, whole_lanes(e - s))
-                if screened and none_above(one, c, tile_b, p, q - p):
-                    continue
-                measure(one, tile_b, p, q - p, beta, met, 0)
-                for j in range(q - p):
-                    if better(met[j], ranked[k - 1], DISTANCE):
-                        place = k - 1
-                        while place > 0 and better(met[j], ranked[place - 1], DISTANCE):
-                            ranked[place], columns[place] = ranked[place - 1], columns[place - 1]
-                            place -= 1
-                        ranked[place], columns[place] = met[j], s + p + j
-                c = limit(ranked[k - 1], eps, SCREEN)
+    for g in range(image, starts_a.size - 1):
+        if starts_a[g] >= last:
+            break
+        i_end = min(starts_a[g + 1], last)
+        for s in range(starts_b[g], starts_b[g + 1], COLS):
+            e = min(s + COLS, starts_b[g + 1])
+            tame_b = pack(b, s, e, ANGLES, tile_b)
+            for i in range(max(starts_a[g], first), i_end, LANES):
+                m = min(LANES, i_end - i)
+                tame = pack(a, i, i + m, ANGLES, tile_a) and tame_b
+                screened = SCREEN != NO_SCREEN and tame
+                for r in range(m):
+                    one = at(tile_a, r)
+                    ranked, columns = values[i + r], indices[i + r]
+                    p, q = sought(ranked[k - 1], eps, SCREEN)
+                    for start in range(0, e - s, BLOCK):
+                        n = min(BLOCK, whole(e - s) - start)
+                        if screened and none_above(one, p, q, tile_b, start, n):
+                            continue
+                        measure(one, tile_b, start, n, beta)
+                        for j in range(n):
+                            if better(met[start + j], ranked[k - 1], DISTANCE):
+                                place = k - 1
+                                while place > 0 and better(met[start + j], ranked[place - 1], DISTANCE):
+                                    ranked[place], columns[place] = ranked[place - 1], columns[place - 1]
+                                    place -= 1
+                                ranked[place], columns[place] = met[start + j], s + start + j
+                        p, q = sought(ranked[k - 1], eps, SCREEN)
     for row in range(first, last):
         for place in range(k):
             if indices[row, place] < 0:
@@ -197,32 +239,41 @@ def pairs(beta, a, b, starts_a, starts_b, image, first, last, below, upper, coun
     """
     dtype = a[1].dtype
     eps = dtype.type(np.finfo(dtype).eps)
-    tile_a, tile_b = np.empty((6, LANES), dtype), np.empty((6, COLS), dtype)
-    met = np.empty(BLOCK, dtype)
+    tile_a, tile_b = np.empty((6, LANES), dtype), np.empty((7, COLS), dtype)
+    met = tile_b[VALUES]
     rows, cols, values = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, dtype)
-    n = 0
-    c = limit(below, eps, SCREEN)
-    for _, i, m, s, e, tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
-        if upper and e <= i + 1:
-            continue
-        screened = SCREEN != NO_SCREEN and tame
-        for r in range(m):
-            one = at(tile_a, r)
-            for p in range(0, e - s, BLOCK):
-                q = min(p + BLOCK, whole_lanes(e - s))
-                if upper and s + q <= i + r + 1:
+    found = 0
+    p, q = sought(below, eps, SCREEN)
+    for g in range(image, starts_a.size - 1):
+        if starts_a[g] >= last:
+            break
+        i_end = min(starts_a[g + 1], last)
+        for s in range(starts_b[g], starts_b[g + 1], COLS):
+            e = min(s + COLS, starts_b[g + 1])
+            tame_b = pack(b, s, e, ANGLES, tile_b)
+            for i in range(max(starts_a[g], first), i_end, LANES):
+                m = min(LANES, i_end - i)
+                tame = pack(a, i, i + m, ANGLES, tile_a) and tame_b
+                if upper and e <= i + 1:
                     continue
-                if screened and none_above(one, c, tile_b, p, q - p):
-                    continue
-                measure(one, tile_b, p, q - p, beta, met, 0)
-                if n + BLOCK > rows.size:
-                    rows, cols, values = grown(rows), grown(cols), grown(values)
-                for j in range(q - p):
-                    if better(met[j], below, DISTANCE) and not (upper and s + p + j <= i + r):
-                        rows[n], cols[n], values[n] = i + r, s + p + j, met[j]
-                        n += 1
-                        counts[i + r] += 1
-    return rows[:n], cols[:n], values[:n]
+                screened = SCREEN != NO_SCREEN and tame
+                for r in range(m):
+                    one = at(tile_a, r)
+                    for start in range(0, e - s, BLOCK):
+                        n = min(BLOCK, whole(e - s) - start)
+                        if upper and s + start + n <= i + r + 1:
+                            continue
+                        if screened and none_above(one, p, q, tile_b, start, n):
+                            continue
+                        measure(one, tile_b, start, n, beta)
+                        if found + BLOCK > rows.size:
+                            rows, cols, values = grown(rows), grown(cols), grown(values)
+                        for j in range(n):
+                            if better(met[start + j], below, DISTANCE) and not (upper and s + start + j <= i + r):
+                                rows[found], cols[found], values[found] = i + r, s + start + j, met[start + j]
+                                found += 1
+                                counts[i + r] += 1
+    return rows[:found], cols[:found], values[:found]
 
 
 def scatter(rows, cols, values, places, out_rows, out_cols, out_values):
@@ -238,21 +289,30 @@ def histogram(beta, a, b, starts_a, starts_b, image, first, last, edges, counts)
     bins = counts.size
     low, high = edges[0], edges[bins]
     scale = np.float64(bins) / (np.float64(high) - np.float64(low))
-    tile_a, tile_b = np.empty((6, LANES), edges.dtype), np.empty((6, COLS), edges.dtype)
-    met = np.empty(COLS, edges.dtype)
-    for _, _i, m, s, e, _tame in tiles(a, b, starts_a, starts_b, image, first, last, ANGLES, tile_a, tile_b):
-        n = e - s
-        for r in range(m):
-            one = at(tile_a, r)
-            measure(one, tile_b, 0, n, beta, met, 0)
-            for j in range(n):
-                if met[j] >= low and met[j] <= high:
-                    k = min(np.int64((np.float64(met[j]) - np.float64(low)) * scale), bins - 1)
-                    if met[j] < edges[k]:
-                        k -= 1
-                    elif k < bins - 1 and met[j] >= edges[k + 1]:
-                        k += 1
-                    counts[k] += 1
+    tile_a, tile_b = np.empty((6, LANES), edges.dtype), np.empty((7, COLS), edges.dtype)
+    met = tile_b[VALUES]
+    for g in range(image, starts_a.size - 1):
+        if starts_a[g] >= last:
+            break
+        i_end = min(starts_a[g + 1], last)
+        for s in range(starts_b[g], starts_b[g + 1], COLS):
+            e = min(s + COLS, starts_b[g + 1])
+            pack(b, s, e, ANGLES, tile_b)
+            for i in range(max(starts_a[g], first), i_end, LANES):
+                m = min(LANES, i_end - i)
+                pack(a, i, i + m, ANGLES, tile_a)
+                n = e - s
+                for r in range(m):
+                    one = at(tile_a, r)
+                    measure(one, tile_b, 0, n, beta)
+                    for j in range(n):
+                        if met[j] >= low and met[j] <= high:
+                            k = min(np.int64((np.float64(met[j]) - np.float64(low)) * scale), bins - 1)
+                            if met[j] < edges[k]:
+                                k -= 1
+                            elif k < bins - 1 and met[j] >= edges[k + 1]:
+                                k += 1
+                            counts[k] += 1
 
 
 def aligned(beta, a, b, first, last, out):
@@ -266,7 +326,10 @@ def aligned(beta, a, b, first, last, out):
             out[np.uint64(s + j)] = value(at(tile_a, j), at(tile_b, j), beta)
 
 
-BOUND = {name: {**bound, "measure": device(rebound(measure, bound))} for name, bound in METRICS.items()}
+BOUND = {
+    name: {**bound, **{loop.__name__: device(rebound(loop, bound)) for loop in (measure, measure_into)}}
+    for name, bound in METRICS.items()
+}
 
 MATRIX = Kernel(matrix, lambda t: types.void(*pairing(t, readonly(i8), types.boolean, vector(t))), BOUND)
 BEST = Kernel(best, lambda t: types.void(*pairing(t, vector(t), vector(i8))), BOUND)

@@ -42,14 +42,14 @@ def fence(typing):
 
 
 @device
-def stream(out, position, row, n):
-    """Copy the first n values of row to out[position:], whole cache lines past the caches."""
+def stream(out, position, values, n):
+    """Copy the first n values to out[position:], whole cache lines past the caches."""
     per_line = LINE // out.itemsize
     head = min(n, (-(out.ctypes.data + position * out.itemsize)) % LINE // out.itemsize)
     for j in range(head):
-        out[position + j] = row[j]
+        out[position + j] = values[j]
     lines = (n - head) // per_line
     for line in range(lines):
-        _store_line(out, position + head + line * per_line, row, head + line * per_line)
+        _store_line(out, position + head + line * per_line, values, head + line * per_line)
     for j in range(head + lines * per_line, n):
-        out[position + j] = row[j]
+        out[position + j] = values[j]

@@ -1,4 +1,4 @@
-"""Any format, stride or dtype becomes a packed tile in the first-level cache; and the way through all tiles."""
+"""Any format, stride or dtype becomes a packed tile in the first-level cache; invalid boxes marked."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fastbox.kernels.metrics import Box, ratio
 
 XYXY, XYWH, CXCYWH, YXYX = range(4)
 
-# Boxes measured side by side. With a constant count the compiler unrolls them into whole vector registers, whatever
-# their width; a tile is filled up to whole lanes with invalid boxes, so that no loop has a remainder.
-LANES = 16
+# Boxes measured side by side. With a constant count the compiler turns them into whole vector registers, whatever their
+# width; a tile is filled up to whole lanes with boxes that are invalid, so that such loops have no remainder.
+LANES = 32
 COLS = 1024  # boxes of b packed together: six rows of float64 are 48 KiB
 TWO_OVER_PI = 2 / math.pi
 
@@ -21,11 +21,6 @@ TWO_OVER_PI = 2 / math.pi
 @device
 def at(tile, j):
     return Box(tile[0, j], tile[1, j], tile[2, j], tile[3, j], tile[4, j], tile[5, j])
-
-
-@device
-def whole_lanes(n):
-    return (n + LANES - 1) // LANES * LANES
 
 
 @device
@@ -42,46 +37,30 @@ def pack(boxes, first, last, angles, tile):
     nan = tile.dtype.type(np.nan)
     x0, y0, x1, y1, area = tile[0], tile[1], tile[2], tile[3], tile[4]
     for j in range(n):
-        c0, c1, c2, c3 = p[first + j], q[first + j], r[first + j], s[first + j]
-        if arrangement == XYWH:
-            c2, c3 = c0 + c2, c1 + c3
-        elif arrangement == CXCYWH:
-            w, h = half * c2, half * c3
-            c0, c1, c2, c3 = c0 - w, c1 - h, c0 + w, c1 + h
-        elif arrangement == YXYX:
-            c0, c1, c2, c3 = c1, c0, c3, c2
-        x0[j], y0[j], x1[j], y1[j] = c0, c1, c2, c3
-    for j in range(n, whole_lanes(n)):
-        x0[j], y0[j], x1[j], y1[j] = zero, zero, nan, zero
+        k = np.uint64(first + j)  # unsigned: no test for an index from the end
+        x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
+    if arrangement == XYWH:
+        for j in range(n):
+            x1[j], y1[j] = x0[j] + x1[j], y0[j] + y1[j]
+    elif arrangement == CXCYWH:
+        for j in range(n):
+            x, y, w, h = x0[j], y0[j], half * x1[j], half * y1[j]
+            x0[j], y0[j], x1[j], y1[j] = x - w, y - h, x + w, y + h
+    elif arrangement == YXYX:
+        for j in range(n):
+            x0[j], y0[j], x1[j], y1[j] = y0[j], x0[j], y1[j], x1[j]
     low, high = tile.dtype.type(2.0**-60), tile.dtype.type(2.0**60)
     wild = np.int32(0)
-    for j in range(whole_lanes(n)):
+    for j in range(n):
         w, h = x1[j] - x0[j], y1[j] - y0[j]
         infinite = (x0[j] - x0[j]) + (y0[j] - y0[j]) + (x1[j] - x1[j]) + (y1[j] - y1[j])  # 0, or nan
         size = w * h if (w >= zero) & (h >= zero) & (infinite == zero) else nan
         area[j] = size
         wild = np.int32(wild | np.int32((size > high) | ((size < low) & (size > zero))))
+    for j in range(n, (n + LANES - 1) // LANES * LANES):
+        area[j] = nan
     if angles:
         scale = tile.dtype.type(TWO_OVER_PI)
         for j in range(n):
             tile[5, j] = scale * tile.dtype.type(math.atan(ratio(x1[j] - x0[j], y1[j] - y0[j])))
     return wild == 0
-
-
-@device
-def tiles(a, b, starts_a, starts_b, image, first, last, angles, tile_a, tile_b):
-    """Visit rows [first, last) of a against all of b in their image, at most LANES rows and COLS columns at a time.
-
-    `image` holds the first row. Both are packed when a visit begins. Yields the image, the rows [i, i + m), the columns
-    [s, e) and whether all areas are tame.
-    """
-    g = image
-    while g < starts_a.size - 1 and starts_a[g] < last:
-        for s in range(starts_b[g], starts_b[g + 1], COLS):
-            e = min(s + COLS, starts_b[g + 1])
-            tame_b = pack(b, s, e, angles, tile_b)
-            for i in range(max(starts_a[g], first), min(starts_a[g + 1], last), LANES):
-                m = min(LANES, min(starts_a[g + 1], last) - i)
-                tame_a = pack(a, i, i + m, angles, tile_a)
-                yield g, i, m, s, e, tame_a and tame_b
-        g += 1

@@ -1,0 +1,140 @@
+"""What bounds any program: to write the output, to read the input; and the twins that keep our choices measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit, prange, set_num_threads
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.boxes import FORMATS, Boxes
+
+Floats = NDArray[Any]
+
+ROWS, IMAGES = 128, 64  # what the twins do in one step of their loop: rows of one image, or several images
+LANES = 64
+
+
+def touched(shape: int | tuple[int, ...], dtype: str) -> Floats:
+    """A buffer whose pages are there already: of its own for every writer that is measured.
+
+    A writer that passes the caches by pays for what another one left in them, so no two share a buffer.
+    """
+    return np.zeros(shape, dtype) + np.ones(1, dtype)
+
+
+@njit(nogil=True, error_model="numpy")
+def _added(a, b, first, last):
+    lanes = np.zeros(LANES, a.dtype)
+    for k in range(first, last - LANES + 1, LANES):
+        for l in range(LANES):  # noqa: E741
+            j = np.uint64(k + l)
+            lanes[l] += a[j] + b[j]
+    return lanes.sum()
+
+
+def read_both_and_add(a: Floats, b: Floats, threads: int) -> float:
+    """Read two flat arrays and add them all up, on our threads: as fast as memory can be read."""
+    whole = len(a) // LANES * LANES
+    step = -(-whole // (8 * threads * LANES)) * LANES if threads > 1 else whole
+    pieces = [(first, min(first + step, whole)) for first in range(0, whole, step)] if step else []
+    return float(sum(parallel.run(lambda first, last: _added(a, b, first, last), pieces)))
+
+
+@njit(error_model="numpy")
+def naive_best(a, b, values, indices):
+    """The loop that one writes first, in good shape: flat columns, areas once a box, no branch for a zero divisor."""
+    zero = values.dtype.type(0)
+    x0, y0, x1, y1 = b[:, 0].copy(), b[:, 1].copy(), b[:, 2].copy(), b[:, 3].copy()
+    area = (x1 - x0) * (y1 - y0)
+    for i in range(len(a)):
+        p0, q0, p1, q1 = a[i, 0], a[i, 1], a[i, 2], a[i, 3]
+        own = (p1 - p0) * (q1 - q0)
+        best = values.dtype.type(-1)
+        where = -1
+        for j in range(len(x0)):
+            w = max(min(p1, x1[j]) - max(p0, x0[j]), zero)
+            h = max(min(q1, y1[j]) - max(q0, y0[j]), zero)
+            inter = w * h
+            v = inter / (own + area[j] - inter)
+            if v > best:
+                best = v
+                where = j
+        values[i], indices[i] = best, where
+
+
+def run_naive_best(a: Floats, b: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    values, indices = np.empty(len(a), a.dtype), np.empty(len(a), np.int64)
+    naive_best(a, b, values, indices)
+    return values, indices
+
+
+@cache
+def _prange_matrix(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
+    from fastbox.kernels.reduce import MATRIX
+
+    kernel = MATRIX[dtype, metric]
+
+    @njit(parallel=True, error_model="numpy")
+    def run(beta, a, b, starts_a, starts_b, image, first, last, bases, streamed, out):
+        for k in prange(len(first)):
+            kernel(beta, a, b, starts_a, starts_b, image[k], first[k], last[k], bases, streamed, out)
+
+    return run
+
+
+@cache
+def _prange_best(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
+    from fastbox.kernels.reduce import BEST
+
+    kernel = BEST[dtype, metric]
+
+    @njit(parallel=True, error_model="numpy")
+    def run(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
+        for k in prange(len(first)):
+            kernel(beta, a, b, starts_a, starts_b, image[k], first[k], last[k], values, indices)
+
+    return run
+
+
+def twin_matrix(a: Boxes, b: Boxes, threads: int, out: Floats | None = None) -> Floats:
+    """Our IoU matrix with Numba's own threads instead of ours: the same kernel, a prange over its rows."""
+    from fastbox.ops import STREAMED_BYTES
+
+    set_num_threads(threads)
+    streamed = out is not None and out.nbytes >= STREAMED_BYTES
+    if out is None:
+        out = np.empty((len(a), len(b)), a.dtype)
+    common = *_common(a, b), *_rows(_starts(a))
+    _prange_matrix(a.dtype, "iou")(*common, np.array([0, out.size]), streamed, out.reshape(-1))
+    return out
+
+
+def twin_best(a: Boxes, b: Boxes, threads: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Our best with Numba's own threads instead of ours: a prange over rows, or over images where there are some."""
+    set_num_threads(threads)
+    values, indices = np.empty(len(a), a.dtype), np.empty(len(a), np.int64)
+    _prange_best(a.dtype, "iou")(*_common(a, b), *_rows(_starts(a)), values, indices)
+    return values, indices
+
+
+def _starts(boxes: Boxes) -> NDArray[np.int64]:
+    return np.array([0, len(boxes)]) if boxes.offsets is None else boxes.offsets
+
+
+def _common(a: Boxes, b: Boxes) -> tuple[Any, ...]:
+    sides = ((FORMATS.index(side.format), *side.columns) for side in (a, b))
+    return a.dtype.type(1), *sides, _starts(a), _starts(b)
+
+
+def _rows(starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """What each step of the loop does: the image it begins in, and its rows first to last."""
+    if len(starts) > 2:
+        image = np.arange(0, len(starts) - 1, IMAGES)
+        return image, starts[image], starts[np.minimum(image + IMAGES, len(starts) - 1)]
+    first = np.arange(0, starts[-1], ROWS)
+    return np.zeros_like(first), first, np.minimum(first + ROWS, starts[-1])
