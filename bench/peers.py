@@ -1,4 +1,4 @@
-"""What people use instead, each doing the same work; what it wants beforehand (another format or dtype) is not timed."""
+"""What people use instead, each at the same work; what it wants beforehand, another format or dtype, is not timed."""
 
 from __future__ import annotations
 
@@ -245,7 +245,9 @@ ALIGNED: Mapping[str, Matrix] = {"iou": aligned_iou, "giou": aligned_giou, "smoo
 def split(data: Ragged, peer: Peer) -> list[tuple[Floats, Floats]]:
     """Each image's detections and truths as the peer wants them; images without either are left out."""
     detections, truths = peer.prepare(data.detections), peer.prepare(data.truths)
-    cuts = zip(data.detection_offsets, data.detection_offsets[1:], data.truth_offsets, data.truth_offsets[1:], strict=False)
+    cuts = zip(
+        data.detection_offsets, data.detection_offsets[1:], data.truth_offsets, data.truth_offsets[1:], strict=False
+    )
     return [(detections[p:q], truths[r:s]) for p, q, r, s in cuts if p < q and r < s]
 
 

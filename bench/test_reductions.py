@@ -60,9 +60,7 @@ def test_ours(
 
 
 @pytest.mark.parametrize(("metric", "size", "peer", "dtype"), peers.able([("iou", "small"), ("iou", "large")]), ids=str)
-def test_best_of_their_matrix(
-    case: Case, sizes: Sizes, metric: str, size: str, peer: peers.Peer, dtype: str
-) -> None:
+def test_best_of_their_matrix(case: Case, sizes: Sizes, metric: str, size: str, peer: peers.Peer, dtype: str) -> None:
     require(peer.module)
     a, b = drawn(sizes, size, "uniform", dtype)
     p, q, theirs = peer.prepare(a), peer.prepare(b), peers.best(peer, metric)
@@ -114,8 +112,10 @@ NUMPY: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("kernel", "size"),
-    [("top", "small"), ("top", "large"), ("histogram", "small"), ("histogram", "large")]
-    + [("pairs", "small"), ("pairs", "large"), ("pairs", "huge")],
+    [
+        *((kernel, size) for kernel in ("top", "pairs", "histogram") for size in ("small", "large")),
+        ("pairs", "huge"),
+    ],
 )
 def test_numpy(case: Case, sizes: Sizes, kernel: str, size: str, dtype: str) -> None:
     a, b = drawn(sizes, size, "uniform", dtype)

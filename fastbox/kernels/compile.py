@@ -39,19 +39,22 @@ def side(t: Any) -> Any:
     return types.Tuple((i8, *[readonly(t)] * 4))
 
 
-def rebound(original: Callable[..., Any], names: Mapping[str, Any]) -> FunctionType:
-    """The same function with other globals."""
+def rebound(original: Callable[..., Any], names: Mapping[str, Any], label: str) -> FunctionType:
+    """The same function with other globals, under a name of its own.
+
+    Without it two cached kernels could each bring their own function under one name, and the first one loaded would
+    compute the other's numbers.
+    """
     function = cast(FunctionType, original)
     copy = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__)
-    copy.__module__, copy.__qualname__ = function.__module__, function.__qualname__
+    copy.__module__, copy.__qualname__ = function.__module__, f"{function.__name__}_{label}"
     return copy
 
 
 class Kernel:
     """A function compiled on first use, once per float dtype and metric: ``kernel[dtype, metric](...)``.
 
-    A metric is bound by giving the function's text other globals. Each binding has a name of its own, because two
-    functions of one qualified name share a cache entry, and then one computes the other's numbers.
+    A metric is bound by giving the function's text other globals.
     """
 
     def __init__(
@@ -75,8 +78,7 @@ class Kernel:
         return found
 
     def _compile(self, dtype: np.dtype[Any], metric: str) -> Callable[..., Any]:
-        function = rebound(self.function, self.metrics[metric])
-        function.__qualname__ = f"{function.__name__}_{metric}_{_SOURCE}"
+        function = rebound(self.function, self.metrics[metric], f"{metric}_{_SOURCE}")
         signature = self.signature(from_dtype(dtype))
         try:
             return cast(Callable[..., Any], njit(signature, cache=True, nogil=True, error_model="numpy")(function))

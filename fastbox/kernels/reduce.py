@@ -21,7 +21,7 @@ from fastbox.kernels.metrics import (
 )
 from fastbox.kernels.metrics import iou as value
 from fastbox.kernels.stream import fence, stream
-from fastbox.kernels.tiles import COLS, LANES, at, pack
+from fastbox.kernels.tiles import COLS, LANES, at, pack, spans
 
 # Kernel binds these anew for each metric; here they are iou's.
 SCREEN, DISTANCE, ANGLES = NEEDS_IOU, False, False
@@ -104,26 +104,21 @@ def matrix(beta, a, b, starts_a, starts_b, image, first, last, bases, streamed, 
     """Write all values of rows [first, last) row by row; image g begins at out[bases[g]]."""
     tile_a, tile_b = np.empty((6, LANES), out.dtype), np.empty((7, COLS), out.dtype)
     row = tile_b[VALUES]
-    for g in range(image, starts_a.size - 1):
-        if starts_a[g] >= last:
-            break
-        i_end = min(starts_a[g + 1], last)
-        for s in range(starts_b[g], starts_b[g + 1], COLS):
-            e = min(s + COLS, starts_b[g + 1])
-            pack(b, s, e, ANGLES, tile_b)
-            for i in range(max(starts_a[g], first), i_end, LANES):
-                m = min(LANES, i_end - i)
-                pack(a, i, i + m, ANGLES, tile_a)
-                n = e - s
-                width = starts_b[g + 1] - starts_b[g]
-                base = bases[g] + (i - starts_a[g]) * width + s - starts_b[g]
-                for r in range(m):
-                    one = at(tile_a, r)
-                    if streamed:
-                        measure(one, tile_b, 0, n, beta)
-                        stream(out, base + r * width, row, n)
-                    else:
-                        measure_into(one, tile_b, n, beta, out, base + r * width)
+    for g, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+        pack(b, s, e, ANGLES, tile_b)
+        for i in range(lo, hi, LANES):
+            m = min(LANES, hi - i)
+            pack(a, i, i + m, ANGLES, tile_a)
+            n = e - s
+            width = starts_b[g + 1] - starts_b[g]
+            base = bases[g] + (i - starts_a[g]) * width + s - starts_b[g]
+            for r in range(m):
+                one = at(tile_a, r)
+                if streamed:
+                    measure(one, tile_b, 0, n, beta)
+                    stream(out, base + r * width, row, n)
+                else:
+                    measure_into(one, tile_b, n, beta, out, base + r * width)
     if streamed:
         fence()
 
@@ -141,48 +136,43 @@ def best(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
     lanes, tile_b = np.empty((10, LANES), values.dtype), np.empty((6, COLS), values.dtype)
     for row in range(first, last):
         values[row], indices[row] = worst, -1
-    for g in range(image, starts_a.size - 1):
-        if starts_a[g] >= last:
-            break
-        i_end = min(starts_a[g + 1], last)
-        for s in range(starts_b[g], starts_b[g + 1], COLS):
-            e = min(s + COLS, starts_b[g + 1])
-            tame_b = pack(b, s, e, ANGLES, tile_b)
-            for i in range(max(starts_a[g], first), i_end, LANES):
-                m = min(LANES, i_end - i)
-                tame = pack(a, i, i + m, ANGLES, lanes) and tame_b
-                screened = SCREEN != NO_SCREEN and tame
-                for l in range(LANES):
-                    lanes[BEST_SO_FAR, l] = worst
-                    lanes[WHERE, l] = none
-                for l in range(m):
-                    lanes[BEST_SO_FAR, l] = values[i + l]
-                for l in range(LANES):
-                    lanes[P, l], lanes[Q, l] = sought(lanes[BEST_SO_FAR, l], eps, SCREEN)
-                for j in range(e - s):
-                    one = at(tile_b, j)
-                    if screened:
-                        size = one.area + tiny
-                        hit = np.int32(0)
-                        for l in range(LANES):
-                            w = smaller(lanes[2, l], one.x1) - larger(lanes[0, l], one.x0)
-                            h = smaller(lanes[3, l], one.y1) - larger(lanes[1, l], one.y0)
-                            reach = (w if w > zero else zero) * h * lanes[P, l]
-                            hit = np.int32(hit | np.int32(reach > lanes[Q, l] * (size + lanes[4, l])))
-                        if hit == 0:
-                            continue
-                    column = T(j)
+    for _, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+        tame_b = pack(b, s, e, ANGLES, tile_b)
+        for i in range(lo, hi, LANES):
+            m = min(LANES, hi - i)
+            tame = pack(a, i, i + m, ANGLES, lanes) and tame_b
+            screened = SCREEN != NO_SCREEN and tame
+            for l in range(LANES):
+                lanes[BEST_SO_FAR, l] = worst
+                lanes[WHERE, l] = none
+            for l in range(m):
+                lanes[BEST_SO_FAR, l] = values[i + l]
+            for l in range(LANES):
+                lanes[P, l], lanes[Q, l] = sought(lanes[BEST_SO_FAR, l], eps, SCREEN)
+            for j in range(e - s):
+                one = at(tile_b, j)
+                if screened:
+                    size = one.area + tiny
+                    hit = np.int32(0)
                     for l in range(LANES):
-                        met = value(at(lanes, l), one, beta)
-                        taken = better(met, lanes[BEST_SO_FAR, l], DISTANCE)
-                        leader = met if taken else lanes[BEST_SO_FAR, l]
-                        lanes[BEST_SO_FAR, l] = leader
-                        lanes[WHERE, l] = column if taken else lanes[WHERE, l]
-                        if SCREEN != NO_SCREEN:
-                            lanes[P, l], lanes[Q, l] = sought(leader, eps, SCREEN)
-                for l in range(m):
-                    if lanes[WHERE, l] >= zero:
-                        values[i + l], indices[i + l] = lanes[BEST_SO_FAR, l], s + np.int64(lanes[WHERE, l])
+                        w = smaller(lanes[2, l], one.x1) - larger(lanes[0, l], one.x0)
+                        h = smaller(lanes[3, l], one.y1) - larger(lanes[1, l], one.y0)
+                        reach = (w if w > zero else zero) * h * lanes[P, l]
+                        hit = np.int32(hit | np.int32(reach > lanes[Q, l] * (size + lanes[4, l])))
+                    if hit == 0:
+                        continue
+                column = T(j)
+                for l in range(LANES):
+                    met = value(at(lanes, l), one, beta)
+                    taken = better(met, lanes[BEST_SO_FAR, l], DISTANCE)
+                    leader = met if taken else lanes[BEST_SO_FAR, l]
+                    lanes[BEST_SO_FAR, l] = leader
+                    lanes[WHERE, l] = column if taken else lanes[WHERE, l]
+                    if SCREEN != NO_SCREEN:
+                        lanes[P, l], lanes[Q, l] = sought(leader, eps, SCREEN)
+            for l in range(m):
+                if lanes[WHERE, l] >= zero:
+                    values[i + l], indices[i + l] = lanes[BEST_SO_FAR, l], s + np.int64(lanes[WHERE, l])
     for row in range(first, last):
         if indices[row] < 0:
             values[row] = T(np.nan)
@@ -198,34 +188,29 @@ def top(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
     met = tile_b[VALUES]
     values[first:last] = worst
     indices[first:last] = -1
-    for g in range(image, starts_a.size - 1):
-        if starts_a[g] >= last:
-            break
-        i_end = min(starts_a[g + 1], last)
-        for s in range(starts_b[g], starts_b[g + 1], COLS):
-            e = min(s + COLS, starts_b[g + 1])
-            tame_b = pack(b, s, e, ANGLES, tile_b)
-            for i in range(max(starts_a[g], first), i_end, LANES):
-                m = min(LANES, i_end - i)
-                tame = pack(a, i, i + m, ANGLES, tile_a) and tame_b
-                screened = SCREEN != NO_SCREEN and tame
-                for r in range(m):
-                    one = at(tile_a, r)
-                    ranked, columns = values[i + r], indices[i + r]
+    for _, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+        tame_b = pack(b, s, e, ANGLES, tile_b)
+        for i in range(lo, hi, LANES):
+            m = min(LANES, hi - i)
+            tame = pack(a, i, i + m, ANGLES, tile_a) and tame_b
+            screened = SCREEN != NO_SCREEN and tame
+            for r in range(m):
+                one = at(tile_a, r)
+                ranked, columns = values[i + r], indices[i + r]
+                p, q = sought(ranked[k - 1], eps, SCREEN)
+                for start in range(0, e - s, BLOCK):
+                    n = min(BLOCK, whole(e - s) - start)
+                    if screened and none_above(one, p, q, tile_b, start, n):
+                        continue
+                    measure(one, tile_b, start, n, beta)
+                    for j in range(n):
+                        if better(met[start + j], ranked[k - 1], DISTANCE):
+                            place = k - 1
+                            while place > 0 and better(met[start + j], ranked[place - 1], DISTANCE):
+                                ranked[place], columns[place] = ranked[place - 1], columns[place - 1]
+                                place -= 1
+                            ranked[place], columns[place] = met[start + j], s + start + j
                     p, q = sought(ranked[k - 1], eps, SCREEN)
-                    for start in range(0, e - s, BLOCK):
-                        n = min(BLOCK, whole(e - s) - start)
-                        if screened and none_above(one, p, q, tile_b, start, n):
-                            continue
-                        measure(one, tile_b, start, n, beta)
-                        for j in range(n):
-                            if better(met[start + j], ranked[k - 1], DISTANCE):
-                                place = k - 1
-                                while place > 0 and better(met[start + j], ranked[place - 1], DISTANCE):
-                                    ranked[place], columns[place] = ranked[place - 1], columns[place - 1]
-                                    place -= 1
-                                ranked[place], columns[place] = met[start + j], s + start + j
-                        p, q = sought(ranked[k - 1], eps, SCREEN)
     for row in range(first, last):
         for place in range(k):
             if indices[row, place] < 0:
@@ -244,35 +229,30 @@ def pairs(beta, a, b, starts_a, starts_b, image, first, last, below, upper, coun
     rows, cols, values = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, dtype)
     found = 0
     p, q = sought(below, eps, SCREEN)
-    for g in range(image, starts_a.size - 1):
-        if starts_a[g] >= last:
-            break
-        i_end = min(starts_a[g + 1], last)
-        for s in range(starts_b[g], starts_b[g + 1], COLS):
-            e = min(s + COLS, starts_b[g + 1])
-            tame_b = pack(b, s, e, ANGLES, tile_b)
-            for i in range(max(starts_a[g], first), i_end, LANES):
-                m = min(LANES, i_end - i)
-                tame = pack(a, i, i + m, ANGLES, tile_a) and tame_b
-                if upper and e <= i + 1:
-                    continue
-                screened = SCREEN != NO_SCREEN and tame
-                for r in range(m):
-                    one = at(tile_a, r)
-                    for start in range(0, e - s, BLOCK):
-                        n = min(BLOCK, whole(e - s) - start)
-                        if upper and s + start + n <= i + r + 1:
-                            continue
-                        if screened and none_above(one, p, q, tile_b, start, n):
-                            continue
-                        measure(one, tile_b, start, n, beta)
-                        if found + BLOCK > rows.size:
-                            rows, cols, values = grown(rows), grown(cols), grown(values)
-                        for j in range(n):
-                            if better(met[start + j], below, DISTANCE) and not (upper and s + start + j <= i + r):
-                                rows[found], cols[found], values[found] = i + r, s + start + j, met[start + j]
-                                found += 1
-                                counts[i + r] += 1
+    for _, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+        tame_b = pack(b, s, e, ANGLES, tile_b)
+        for i in range(lo, hi, LANES):
+            m = min(LANES, hi - i)
+            tame = pack(a, i, i + m, ANGLES, tile_a) and tame_b
+            if upper and e <= i + 1:
+                continue
+            screened = SCREEN != NO_SCREEN and tame
+            for r in range(m):
+                one = at(tile_a, r)
+                for start in range(0, e - s, BLOCK):
+                    n = min(BLOCK, whole(e - s) - start)
+                    if upper and s + start + n <= i + r + 1:
+                        continue
+                    if screened and none_above(one, p, q, tile_b, start, n):
+                        continue
+                    measure(one, tile_b, start, n, beta)
+                    if found + BLOCK > rows.size:
+                        rows, cols, values = grown(rows), grown(cols), grown(values)
+                    for j in range(n):
+                        if better(met[start + j], below, DISTANCE) and not (upper and s + start + j <= i + r):
+                            rows[found], cols[found], values[found] = i + r, s + start + j, met[start + j]
+                            found += 1
+                            counts[i + r] += 1
     return rows[:found], cols[:found], values[:found]
 
 
@@ -291,28 +271,23 @@ def histogram(beta, a, b, starts_a, starts_b, image, first, last, edges, counts)
     scale = np.float64(bins) / (np.float64(high) - np.float64(low))
     tile_a, tile_b = np.empty((6, LANES), edges.dtype), np.empty((7, COLS), edges.dtype)
     met = tile_b[VALUES]
-    for g in range(image, starts_a.size - 1):
-        if starts_a[g] >= last:
-            break
-        i_end = min(starts_a[g + 1], last)
-        for s in range(starts_b[g], starts_b[g + 1], COLS):
-            e = min(s + COLS, starts_b[g + 1])
-            pack(b, s, e, ANGLES, tile_b)
-            for i in range(max(starts_a[g], first), i_end, LANES):
-                m = min(LANES, i_end - i)
-                pack(a, i, i + m, ANGLES, tile_a)
-                n = e - s
-                for r in range(m):
-                    one = at(tile_a, r)
-                    measure(one, tile_b, 0, n, beta)
-                    for j in range(n):
-                        if met[j] >= low and met[j] <= high:
-                            k = min(np.int64((np.float64(met[j]) - np.float64(low)) * scale), bins - 1)
-                            if met[j] < edges[k]:
-                                k -= 1
-                            elif k < bins - 1 and met[j] >= edges[k + 1]:
-                                k += 1
-                            counts[k] += 1
+    for _, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+        pack(b, s, e, ANGLES, tile_b)
+        for i in range(lo, hi, LANES):
+            m = min(LANES, hi - i)
+            pack(a, i, i + m, ANGLES, tile_a)
+            n = e - s
+            for r in range(m):
+                one = at(tile_a, r)
+                measure(one, tile_b, 0, n, beta)
+                for j in range(n):
+                    if met[j] >= low and met[j] <= high:
+                        k = min(np.int64((np.float64(met[j]) - np.float64(low)) * scale), bins - 1)
+                        if met[j] < edges[k]:
+                            k -= 1
+                        elif k < bins - 1 and met[j] >= edges[k + 1]:
+                            k += 1
+                        counts[k] += 1
 
 
 def aligned(beta, a, b, first, last, out):
@@ -327,7 +302,7 @@ def aligned(beta, a, b, first, last, out):
 
 
 BOUND = {
-    name: {**bound, **{loop.__name__: device(rebound(loop, bound)) for loop in (measure, measure_into)}}
+    name: {**bound, **{loop.__name__: device(rebound(loop, bound, name)) for loop in (measure, measure_into)}}
     for name, bound in METRICS.items()
 }
 

@@ -1,4 +1,4 @@
-"""Any format, stride or dtype becomes a packed tile in the first-level cache; invalid boxes marked."""
+"""Any format, stride or dtype becomes a packed tile in the first-level cache; and the way through all tiles."""
 
 from __future__ import annotations
 
@@ -64,3 +64,17 @@ def pack(boxes, first, last, angles, tile):
         for j in range(n):
             tile[5, j] = scale * tile.dtype.type(math.atan(ratio(x1[j] - x0[j], y1[j] - y0[j])))
     return wild == 0
+
+
+@device
+def spans(starts_a, starts_b, image, first, last):
+    """Visit rows [first, last) of a: rows [lo, hi) of one image with its columns [s, e), a tile at most.
+
+    `image` holds the first row. What is packed is left to the visitor: a generator that held arrays of boxes between
+    visits would cost 150 ns each time.
+    """
+    g = image
+    while g < starts_a.size - 1 and starts_a[g] < last:
+        for s in range(starts_b[g], starts_b[g + 1], COLS):
+            yield g, max(starts_a[g], first), min(starts_a[g + 1], last), s, min(s + COLS, starts_b[g + 1])
+        g += 1
