@@ -49,9 +49,9 @@ def reencode(path: Path, out: Path, encoding: str) -> None:
         os.fsync(sink.fileno())
 
 
-def encodings_of(path: Path, column: str) -> tuple[str, tuple[str, ...]]:
-    """How a file holds a column: its codec and its encodings, those of levels left out."""
+def encodings_of(path: Path, column: str) -> list[str]:
+    """How a file holds a column: its codec and its encodings, that of levels left out."""
     group = pq.read_metadata(path).row_group(0)
     names = [group.column(k).path_in_schema for k in range(group.num_columns)]
     found = group.column(names.index(column))
-    return found.compression, tuple(sorted(set(found.encodings) - {"RLE"}))
+    return [found.compression, *sorted(set(found.encodings) - {"RLE"})]

@@ -14,7 +14,7 @@ BOXES = "import numpy as np; a = np.array([[0, 0, 2, 2], [1, 0, 3, 2.0]]); "
 OURS = {
     "import fastbox": "import fastbox",
     "fastbox, first result": BOXES + "import fastbox; fastbox.pairwise(a, a)",
-    "fastbox, first row of a file": "import fastbox, fastbox.tables.source",
+    "import fastbox.scan": "import fastbox; fastbox.scan",
     "fastbox --help": "from fastbox.cli import main; main(['--help'])",
 }
 PEERS = {

@@ -16,7 +16,7 @@ from fastbox.jobs.pairs import pairs
 from fastbox.jobs.sample import sample
 from fastbox.tables.schema import find_boxes, to_boxes
 from fastbox.tables.sink import Sink
-from fastbox.tables.source import read_batches
+from fastbox.tables.source import count_rows, read_batches
 
 ROWS, IMAGES = 2_000_000, 20_000
 ROUNDS = 5
@@ -39,7 +39,7 @@ def images_files(sizes: Sizes, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 def facts(kernel: str, path: Path, size: str, *others: Path) -> dict[str, Any]:
     """What every case of one stream has in common."""
-    rows = sum(fastbox.tables.source.count_rows(file) for file in (path, *others))
+    rows = sum(count_rows(file) for file in (path, *others))
     bytes_read = sum(file.stat().st_size for file in (path, *others))
     common = {"kernel": kernel, "dtype": "float32", "size": size, "shape": f"{rows} rows", "rounds": ROUNDS}
     return common | {"boxes": rows * (2 if size == "pairs" else 1), "moved": bytes_read}

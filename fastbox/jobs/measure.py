@@ -23,8 +23,6 @@ from fastbox.tables.sink import Sink, check_output
 
 __all__ = ["Measured", "measure"]
 
-ROWS = 262_144
-
 
 @dataclass
 class Measured:
@@ -62,6 +60,7 @@ def measure(
     format: str | None = None,
     beta: float = 1.0,
     keep: Sequence[str] | None = None,
+    rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Measured:
     """Compute metrics of the predicted and the target box in each row, and append them as columns.
@@ -82,14 +81,16 @@ def measure(
     beta : float
         Where ``smooth_l1`` turns linear, in pixels.
     keep : sequence of str, optional
-        The columns of the input to keep in the output; all when left out.
+        The columns of the input to keep in the output; all when left out. One with a metric's name is replaced.
+    rows : int
+        How many to hold at once; makes no difference to what comes out.
     progress : callable, optional
         Called with the number of rows done since the last call.
 
     Raises
     ------
     InputError
-        A file or column that can't be used, a null coordinate, or an output column that is there already.
+        A file or column that can't be used, a null coordinate.
 
     Examples
     --------
@@ -110,12 +111,9 @@ def measure(
     if set(pred_at.names) == set(target_at.names):
         names = ", ".join(pred_at.names)
         raise InputError(f"expected a predicted and a target box in {files[0]}, found only {names}: name both")
-    kept = list(schema.names if keep is None else keep)
+    kept = [name for name in (schema.names if keep is None else dict.fromkeys(keep)) if name not in metrics]
     for name in kept:
         require(schema, name, files[0])
-    clash = [name for name in metrics if name in kept]
-    if out is not None and clash:
-        raise InputError(f"expected no column {clash[0]!r} in {files[0]}, which is to be added: leave it out of keep")
     read = dict.fromkeys([*pred_at.names, *target_at.names, *(kept if out is not None else ())])
 
     found = Measured(metrics={name: Sketch() for name in metrics})
@@ -127,7 +125,7 @@ def measure(
         check_output(out, files)
         sink = Sink(out, output, command="measure", parameters=parameters)
     with sink or nullcontext():
-        for file, first_row, batch in read_batches(files, list(read), rows=ROWS):
+        for file, first_row, batch in read_batches(files, list(read), rows=rows):
             a = to_boxes(batch, pred_at, where=file, first_row=first_row)
             b = to_boxes(batch, target_at, where=file, first_row=first_row)
             values = [ops.aligned(a, b, metric=name, beta=beta) for name in metrics]

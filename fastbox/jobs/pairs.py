@@ -81,6 +81,7 @@ def pairs(
     beta: float = 1.0,
     keep: Sequence[str] = (),
     boxes: bool = False,
+    rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Paired:
     """Find the pairs of boxes of one image, write them with their values, and sum them up.
@@ -109,6 +110,8 @@ def pairs(
         Columns of the detections to carry along.
     boxes : bool
         Carry the corners of both along, as ``pred_xmin`` … ``target_ymax``: what :func:`measure` reads.
+    rows : int
+        About how many boxes to hold at once; makes no difference to what comes out.
     progress : callable, optional
         Called with the number of boxes done since the last call.
 
@@ -123,7 +126,8 @@ def pairs(
     --------
     >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
-    >>> pq.write_table(pa.table({"image_id": [1, 1, 2], "bbox": [[0.0, 0, 4, 4], [0.0, 0, 4, 3], [0.0, 0, 4, 4]]}), path)
+    >>> corners = [[0.0, 0, 4, 4], [0.0, 0, 4, 3], [0.0, 0, 4, 4]]
+    >>> pq.write_table(pa.table({"image_id": [1, 1, 2], "bbox": corners}), path)
     >>> found = pairs(path, threshold=0.5)
     >>> found.pairs, found.metrics["iou"].mean
     (1, 0.75)
@@ -162,11 +166,11 @@ def pairs(
         check_output(out, [file for found_plan in plans for file in found_plan.files])
         sink = Sink(out, output, command="pairs", parameters=parameters)
     with sink or nullcontext():
-        for chunk in scan(a, b):
-            rows, cols = _pair(chunk, by_class, first, beta, None if best else limit)
-            values = _add(found, chunk, rows, cols, beta)
+        for chunk in scan(a, b, rows=rows):
+            found_rows, cols = _pair(chunk, by_class, first, beta, None if best else limit)
+            values = _add(found, chunk, found_rows, cols, beta)
             if sink is not None:
-                sink.write(_batch(chunk, rows, cols, values, boxes, output))
+                sink.write(_batch(chunk, found_rows, cols, values, boxes, output))
             if progress is not None:
                 progress(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         if sink is not None:

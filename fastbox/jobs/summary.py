@@ -35,4 +35,4 @@ def edges_of(metric: str) -> list[float]:
     if metric in ops.DISTANCES:
         return [0.0, *(2.0**k for k in range(-4, 15))]
     low, high = ops.RANGES.get(metric, (-1.0, 1.0))
-    return np.linspace(low, high, 17).tolist()
+    return [float(edge) for edge in np.linspace(low, high, 17)]

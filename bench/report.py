@@ -1,0 +1,251 @@
+"""Turn the JSON of a benchmark run into the README's table and a plot.
+
+    python bench/report.py bench.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+PLOT = "docs/benchmarks.svg"
+
+Run = dict[str, Any]
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A row of the table: whose case of which kernel, and the floor that goes with it."""
+
+    what: str
+    kernel: str
+    metric: str
+    size: str
+    ours: str = "fastbox"
+    floor: str = ""
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    compared: bool = True  # with peers, none of which writes where it is told
+
+
+HEADLINES = (
+    Headline("IoU matrix", "pairwise", "iou", "large", floor="fill"),
+    Headline("IoU matrix into `out=`", "pairwise", "iou", "large", "fastbox, out=", "fill, out=", compared=False),
+    Headline("GIoU matrix", "pairwise", "giou", "large", floor="fill"),
+    Headline("best IoU of each row", "best", "iou", "large"),
+    Headline("best 10 of each row", "top", "iou", "large"),
+    Headline("pairs of IoU ≥ 0.5", "pairs", "iou", "huge"),
+    Headline("histogram of all IoU", "histogram", "iou", "large"),
+    Headline("IoU matrix of each image", "pairwise", "iou", "images"),
+    Headline("best IoU in each image", "best", "iou", "images"),
+    Headline("IoU row by row", "aligned", "iou", "rows", "fastbox, out=", "read and add"),
+    Headline("mean smooth L1", "loss mean", "smooth_l1", "elements", floor="read and add"),
+    Headline(
+        "`fastbox measure`",
+        "measure",
+        "iou,giou,smooth_l1",
+        "pairs",
+        "fastbox measure",
+        "decode and encode, default",
+        ("float32",),
+    ),
+    Headline("first result of a process", "start", "", "process", "fastbox, first result", "python", ("",)),
+)
+
+
+def of(run: Run, **wanted: Any) -> list[Case]:
+    """The cases whose facts are as wanted."""
+    return [case for case in run["benchmarks"] if wanted.items() <= case["extra_info"].items()]
+
+
+def one(run: Run, **wanted: Any) -> Case | None:
+    return next(iter(of(run, **wanted)), None)
+
+
+def median(case: Case) -> float:
+    return float(case["stats"]["median"])
+
+
+def compared(run: Run, headline: Headline, dtype: str, role: str) -> list[tuple[str, int, float]]:
+    """Name, threads and how many times as long as ours on as many threads, for each of a role."""
+    same = {"kernel": headline.kernel, "dtype": dtype, "size": headline.size}
+    metric = {} if role == "floor" else {"metric": headline.metric}
+    found = []
+    for other in of(run, role=role, **same, **metric):
+        name, threads = other["extra_info"]["name"], other["extra_info"]["threads"]
+        ours = one(run, role="ours", name=headline.ours, metric=headline.metric, threads=threads, **same)
+        if ours is not None:
+            found.append((name, threads, median(other) / median(ours)))
+    return found
+
+
+def seconds(case: Case | None) -> str:
+    """A median with its spread, the half of the rounds around it."""
+    if case is None:
+        return ""
+    value = median(case)
+    scale, unit = next((s, u) for s, u in ((1, "s"), (1e3, "ms"), (1e6, "µs")) if value * s >= 1 or u == "µs")
+    return f"{value * scale:.3g} {unit} ± {50 * case['stats']['iqr'] / value:.0f} %"
+
+
+def rate(case: Case) -> str:
+    for name, unit in (("pairs_per_s", "pairs/s"), ("boxes_per_s", "boxes/s")):
+        if name in case["extra_info"]:
+            value = case["extra_info"][name]
+            scale, prefix = (1e9, "G") if value >= 1e9 else (1e6, "M")
+            return f"{value / scale:.3g} {prefix}{unit}"
+    return ""
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.2g}×" if ratio < 10 else f"{ratio:.0f}×"
+
+
+def beside(found: list[tuple[str, int, float]]) -> str:
+    """Each peer with its ratio; once more where it was also run on several threads."""
+    seen: set[str] = set()
+    parts = []
+    for name, threads, ratio in sorted(found, key=lambda entry: entry[:2]):
+        parts.append(f"on {threads} threads {times(ratio)}" if name in seen else f"{name} {times(ratio)}")
+        seen.add(name)
+    return ", ".join(parts)
+
+
+def row(run: Run, headline: Headline, dtype: str, threads: int) -> list[str] | None:
+    wanted = {"kernel": headline.kernel, "metric": headline.metric, "size": headline.size, "dtype": dtype}
+    cases = {n: one(run, role="ours", name=headline.ours, threads=n, **wanted) for n in (1, threads)}
+    fastest = cases[threads] or cases[1]
+    if fastest is None:
+        return None
+    floors = [entry for entry in compared(run, headline, dtype, "floor") if entry[0] == headline.floor]
+    share = f"{times(1 / floors[0][2])} {floors[0][0]}" if floors else ""
+    shape = re.sub(r"\d+", lambda number: f"{int(number[0]):,}", fastest["extra_info"]["shape"]).replace("x", " × ")
+    peers = compared(run, headline, dtype, "peer") if headline.compared else []
+    cells = [headline.what, shape, dtype, seconds(cases[1])]
+    cells += [seconds(cases[threads])] if threads > 1 else []
+    return [*cells, rate(fastest), beside(peers), share]
+
+
+def table(run: Run) -> list[str]:
+    threads = run["machine_info"]["threads"]
+    head = ["work", "size", "dtype", "1 thread", *([f"{threads} threads"] if threads > 1 else []), "rate"]
+    head += ["times as fast as", "1 thread over its floor"]
+    rows = [row(run, headline, dtype, threads) for headline in HEADLINES for dtype in headline.dtypes]
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *filter(None, rows))]
+
+
+def twins(run: Run) -> str:
+    """What our own threads gain over Numba's, with the same kernels."""
+    parts = []
+    for what, kernel, size in (("matrix", "pairwise", "large"), ("best", "best", "large")) + tuple(
+        (f"best of {size}", "best", size) for size in ("images", "images by size")
+    ):
+        headline = Headline(what, kernel, "iou", size)
+        parts += [
+            f"{what} {times(ratio)}"
+            for name, threads, ratio in compared(run, headline, "float32", "twin")
+            if name == "prange" and threads > 1
+        ]
+    return f"Our threads against Numba's `prange` over the same kernels, IoU, float32: {', '.join(parts)}." if parts else ""
+
+
+def described(run: Run, source: str) -> str:
+    """The machine, the versions and the command."""
+    machine, commit = run["machine_info"], run["commit_info"]
+    cpu = machine["cpu"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    where = f"{cpu.get('brand_raw', machine['machine'])}, {cpu['count']} cores, {machine['system']} {machine['machine']}"
+    made = f"{run['datetime'][:10]}, commit {commit['id'][:10]}{' with changes' if commit.get('dirty') else ''}"
+    return (
+        f"{where}; Python {machine['python_version']}, {versions}; {made}. Medians ± half of the interquartile range; peers are "
+        f"compared at the same number of threads, in the same run.\nMade by `{machine['command']}`, then `python bench/report.py "
+        f"{source}`."
+    )
+
+
+def section(run: Run, source: str) -> str:
+    parts = [described(run, source), "\n".join(table(run)), twins(run), f"![Times as fast as each peer]({PLOT})"]
+    return "\n\n".join(filter(None, parts))
+
+
+def replace(text: str, section: str) -> str:
+    """The text with a section between its two marks."""
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"expected {BEGIN} and {END} in the README, got a text without them")
+    return f"{head}{begin}\n{section}\n{end}{tail}"
+
+
+def plot(run: Run, path: Path) -> None:
+    """Draw how many times as fast fastbox is as each peer, in colours that light and dark pages both carry."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot as plt
+
+    grey = "#7d8590"
+    style = {"font.size": 9, "text.color": grey, "axes.labelcolor": grey, "axes.edgecolor": grey}
+    style |= {"xtick.color": grey, "ytick.color": grey, "svg.fonttype": "none", "svg.hashsalt": "fastbox"}
+    groups = []
+    for headline in (headline for headline in HEADLINES if headline.compared):
+        for dtype in headline.dtypes:
+            found = sorted(compared(run, headline, dtype, "peer"), key=lambda entry: (entry[0], entry[1]))
+            if found:
+                groups.append((f"{headline.what.replace('`', '')} {dtype}".strip(), found))
+    names = sorted({name.removesuffix(" in a loop") for _, found in groups for name, *_ in found})
+    palette = ("#4c8dd6", "#d9822b", "#3fa37c", "#b565c4", "#c9566b", "#8a9a2f", "#2fa5b5")
+    colours = {name: palette[k % len(palette)] for k, name in enumerate(names)}
+    bars = sum(len(found) + 1 for _, found in groups)
+    with plt.rc_context(style):
+        figure, axes = plt.subplots(figsize=(8, 0.19 * bars + 0.9), layout="constrained")
+        place, ticks = 0.0, []
+        for label, found in groups:
+            ticks.append((place + (len(found) - 1) / 2, label))
+            for name, threads, ratio in found:
+                axes.barh(place, ratio - 1, left=1, height=0.8, color=colours[name.removesuffix(" in a loop")])
+                note = f" {times(ratio)}" + (f" on {threads} threads" if threads > 1 else "")
+                axes.text(max(ratio, 1), place, note, va="center", fontsize=7)
+                place += 1
+            place += 1
+        axes.set_xscale("log")
+        axes.set_xlim(min(0.8, *(ratio for _, found in groups for *_, ratio in found)), None)
+        axes.margins(x=0.2)
+        axes.axvline(1, color=grey, linewidth=0.8)
+        axes.set_yticks([at for at, _ in ticks], [label for _, label in ticks])
+        axes.set_ylim(place - 0.5, -1)
+        axes.set_xlabel("times as fast as the peer, at the same number of threads")
+        axes.xaxis.set_major_formatter("{x:g}×")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        marks = [plt.Rectangle((0, 0), 1, 1, color=colours[name]) for name in names]
+        figure.legend(marks, names, loc="outside upper center", ncols=len(names), frameon=False)
+        path.parent.mkdir(exist_ok=True)
+        figure.savefig(path, transparent=True, metadata={"Date": None})
+        plt.close(figure)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Turn the JSON of a benchmark run into the README's table and a plot.")
+    parser.add_argument("json", type=Path)
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--plot", type=Path, default=ROOT / PLOT)
+    parser.add_argument("--quick", action="store_true", help="take the figures of a quick pass, which mean nothing")
+    given = parser.parse_args(arguments)
+    run = json.loads(given.json.read_text())
+    if run["machine_info"].get("quick") and not given.quick:
+        parser.error(f"expected a full run, got {given.json} of a quick pass, whose figures mean nothing")
+    given.readme.write_text(replace(given.readme.read_text(), section(run, given.json.name)))
+    plot(run, given.plot)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,366 @@
+"""Measure what fastbox promises to reach, each promise against its own measure, and say which ones hold.
+
+    python -m bench.targets --only pairwise --rounds 5
+
+What is compared takes turns in one process, and a promise is judged by the median of the ratios of the rounds: a
+machine that others use slows both sides of a ratio alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fastbox
+from bench import floors, peers, tables
+from bench.shapes import Sizes, boxes, ragged
+
+Calls = Mapping[str, Callable[[], Any]]
+Times = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How to measure: the sizes, how many rounds, and where files go."""
+
+    sizes: Sizes
+    rounds: int
+    folder: str | None
+
+    def place(self) -> AbstractContextManager[str]:
+        return tempfile.TemporaryDirectory(dir=self.folder, prefix="fastbox-targets-")
+
+
+@dataclass
+class Reached:
+    """A figure, the half of its rounds around the middle, and what it was made of."""
+
+    value: float
+    low: float
+    high: float
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A promise: at least so many times, or at most so much."""
+
+    name: str
+    work: str
+    wanted: float
+    measure: Callable[[Setting], Reached]
+    unit: str = "×"
+    at_most: bool = False
+
+    def holds(self, reached: Reached) -> bool:
+        return reached.value <= self.wanted if self.at_most else reached.value >= self.wanted
+
+
+class Threads:
+    """So many threads inside a with block."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __enter__(self) -> None:
+        self.before = fastbox.get_num_threads()
+        fastbox.set_num_threads(self.n)
+
+    def __exit__(self, *_: object) -> None:
+        fastbox.set_num_threads(self.before)
+
+
+def take_turns(calls: Calls, rounds: int, *, settle: bool = False) -> Times:
+    """Time each call once a round, another one first in each; all are called once before.
+
+    With ``settle`` each turn is two untimed calls and one timed: what the one before left in the caches is gone.
+    """
+    names = list(calls)
+    for name in names:
+        calls[name]()
+    times: Times = {name: [] for name in names}
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            if settle:
+                calls[name]()
+                calls[name]()
+            start = time.perf_counter()
+            calls[name]()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def ratio(times: Times, over: str, under: str) -> Reached:
+    """How many times as long as `under` `over` took, round by round."""
+    ratios = [p / q for p, q in zip(times[over], times[under], strict=True)]
+    details = {f"{name} [ms]": round(1e3 * statistics.median(seconds), 3) for name, seconds in times.items()}
+    return summed_up(ratios, details)
+
+
+def summed_up(values: list[float], details: dict[str, Any]) -> Reached:
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return Reached(float(middle), float(low), float(high), details)
+
+
+def pairwise_fresh(dtype: str) -> Callable[[Setting], Reached]:
+    def measure(setting: Setting) -> Reached:
+        import powerboxes
+
+        n, m = setting.sizes.matrix("large")
+        a, b = boxes(n, dtype, seed=1), boxes(m, dtype, seed=2)
+        calls: Calls = {
+            "fastbox": lambda: fastbox.pairwise(a, b),
+            "powerboxes": lambda: powerboxes.parallel_iou_distance(a, b),
+        }
+        return ratio(take_turns(calls, setting.rounds), "powerboxes", "fastbox")
+
+    return measure
+
+
+def pairwise_out(setting: Setting) -> Reached:
+    n, m = setting.sizes.matrix("large")
+    a, b = boxes(n, "float32", seed=1), boxes(m, "float32", seed=2)
+    ours, filled = floors.touched((n, m), "float32"), floors.touched((n, m), "float32")
+    calls: Calls = {"fastbox": lambda: fastbox.pairwise(a, b, out=ours), "fill": lambda: filled.fill(0.5)}
+    with Threads(1):
+        return ratio(take_turns(calls, setting.rounds, settle=True), "fill", "fastbox")
+
+
+def best_naive(setting: Setting) -> Reached:
+    n, m = setting.sizes.matrix("large")
+    a, b = boxes(n, "float32", seed=1), boxes(m, "float32", seed=2)
+    calls: Calls = {"fastbox": lambda: fastbox.best(a, b), "naive loop": lambda: floors.run_naive_best(a, b)}
+    with Threads(1):
+        return ratio(take_turns(calls, setting.rounds), "naive loop", "fastbox")
+
+
+def pairs_numpy(setting: Setting) -> Reached:
+    n, m = setting.sizes.matrix("huge")
+    a, b = boxes(n, "float32", seed=1), boxes(m, "float32", seed=2)
+    calls: Calls = {
+        "fastbox": lambda: fastbox.pairs(a, b, threshold=0.5),
+        "numpy by blocks": lambda: peers.pairs(a, b, 0.5),
+    }
+    reached = ratio(take_turns(calls, setting.rounds), "numpy by blocks", "fastbox")
+    reached.details["pairs found"] = len(fastbox.pairs(a, b, threshold=0.5).rows)
+    return reached
+
+
+def best_grouped(setting: Setting) -> Reached:
+    peer = next(peer for peer in peers.MATRIX if peer.name == "pycocotools")
+    data = ragged(setting.sizes.of(200_000), "float32")
+    a = fastbox.Boxes(data.detections, offsets=data.detection_offsets)
+    b = fastbox.Boxes(data.truths, offsets=data.truth_offsets)
+    images, loop = peers.split(data, peer), peers.loop_best(peer, "iou")
+    calls: Calls = {"fastbox": lambda: fastbox.best(a, b), "pycocotools in a loop": lambda: loop(images)}
+    reached = ratio(take_turns(calls, max(setting.rounds // 3, 1)), "pycocotools in a loop", "fastbox")
+    reached.details["pairs"] = data.pairs
+    return reached
+
+
+def loss_floor(threads: int) -> Callable[[Setting], Reached]:
+    def measure(setting: Setting) -> Reached:
+        n = setting.sizes.of(16_000_000)
+        rng = np.random.default_rng(3)
+        target = rng.uniform(0, 640, n).astype(np.float32)
+        pred = target + rng.normal(0, 1.5, n).astype(np.float32)
+        calls: Calls = {
+            "fastbox": lambda: fastbox.smooth_l1_loss(pred, target),
+            "read and add": lambda: floors.read_both_and_add(pred, target, threads),
+        }
+        with Threads(threads):
+            return ratio(take_turns(calls, setting.rounds), "read and add", "fastbox")
+
+    return measure
+
+
+def two_threads(setting: Setting) -> Reached:
+    data = ragged(setting.sizes.of(200_000), "float32", by_size=True)
+    a = fastbox.Boxes(data.detections, offsets=data.detection_offsets)
+    b = fastbox.Boxes(data.truths, offsets=data.truth_offsets)
+
+    def on(threads: int) -> Callable[[], Any]:
+        def call() -> Any:
+            with Threads(threads):
+                return fastbox.best(a, b)
+
+        return call
+
+    return ratio(take_turns({"1 thread": on(1), "2 threads": on(2)}, setting.rounds), "1 thread", "2 threads")
+
+
+def measure_time(encoding: str) -> Callable[[Setting], Reached]:
+    def measure(setting: Setting) -> Reached:
+        times, details = measured(setting)
+        reached = ratio(times, "fastbox measure", f"pyarrow, {encoding}")
+        reached.details |= details
+        return reached
+
+    return measure
+
+
+@cache
+def measured(setting: Setting) -> tuple[Times, dict[str, Any]]:
+    """What the job takes, and pyarrow to read its input and write it again in either way."""
+    from fastbox.jobs.measure import measure
+
+    rows = setting.sizes.of(20_000_000)
+    with setting.place() as folder:
+        path, ours = Path(folder, "in.parquet"), Path(folder, "ours.parquet")
+        theirs = {encoding: Path(folder, f"{encoding}.parquet") for encoding in tables.ENCODINGS}
+        tables.write_pairs(path, rows)
+        calls: dict[str, Callable[[], Any]] = {"fastbox measure": lambda: measure(path, ours, metrics=tables.METRICS)}
+        for encoding, out in theirs.items():
+            calls[f"pyarrow, {encoding}"] = partial(tables.reencode, path, out, encoding)
+        calls["decode alone"] = lambda: tables.decode(path)
+        times = take_turns(calls, max(setting.rounds // 5, 1))
+        files = {"input": path, "fastbox measure": ours} | theirs
+        written = {
+            name: f"{file.stat().st_size / 1e6:.0f} MB, {' '.join(tables.encodings_of(file, tables.COLUMNS[0]))}"
+            for name, file in files.items()
+        }
+    return times, {"rows": rows, "rows/s": round(rows / statistics.median(times["fastbox measure"])), "files": written}
+
+
+# VmHWM rather than ru_maxrss: that one remembers the memory of the process which started this one.
+PEAK = """
+import re, resource, sys
+from fastbox.jobs.measure import measure
+measure(sys.argv[2:], sys.argv[1])
+try:
+    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024)
+except FileNotFoundError:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2))
+"""
+
+
+@cache
+def peaks(setting: Setting) -> dict[int, float]:
+    """Peak memory of the job in MiB, by rows."""
+    rows = setting.sizes.of(20_000_000)
+    with setting.place() as folder:
+        path, out = os.path.join(folder, "in.parquet"), os.path.join(folder, "out.parquet")
+        tables.write_pairs(Path(path), rows)
+        # The same file four times over is a table four times as long.
+        return {times * rows: float(in_process(PEAK, out, *[path] * times)) for times in (1, 4)}
+
+
+def memory(setting: Setting) -> Reached:
+    found = peaks(setting)
+    return summed_up([max(found.values())], {f"{rows} rows [MiB]": round(peak, 1) for rows, peak in found.items()})
+
+
+def memory_growth(setting: Setting) -> Reached:
+    short, long = peaks(setting).values()
+    return summed_up([long / short], {})
+
+
+def in_process(code: str, *arguments: str) -> str:
+    """What code prints last in a fresh process that finds this fastbox."""
+    root = os.path.dirname(os.path.dirname(fastbox.__file__))
+    environment = {**os.environ, "PYTHONPATH": root}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split()[-1]
+
+
+def import_time(setting: Setting) -> Reached:
+    code = "import time; t = time.perf_counter(); import fastbox; print(time.perf_counter() - t)"
+    in_process(code)
+    return summed_up([float(in_process(code)) for _ in range(setting.rounds)], {})
+
+
+def first_result(setting: Setting) -> Reached:
+    """From the start of the process to the matrix; the clock is the same in all processes of a machine."""
+    work = "a = np.array([[0, 0, 2, 2.0]]); fastbox.pairwise(a, a)"
+    code = f"import numpy as np, fastbox, time; {work}; print(time.clock_gettime(time.CLOCK_MONOTONIC))"
+
+    def once() -> float:
+        start = time.clock_gettime(time.CLOCK_MONOTONIC)
+        return float(in_process(code)) - start
+
+    once()
+    return summed_up([once() for _ in range(setting.rounds)], {})
+
+
+TARGETS = (
+    Target("pairwise-f32", "pairwise IoU, fresh, 4000², float32: powerboxes parallel", 5, pairwise_fresh("float32")),
+    Target("pairwise-f64", "pairwise IoU, fresh, 4000², float64: powerboxes parallel", 3, pairwise_fresh("float64")),
+    Target("pairwise-out", "pairwise IoU, out=, 64 MB float32, 1 thread: ndarray.fill", 0.9, pairwise_out),
+    Target("best-naive", "best IoU, float32, 1 thread: naive numba loop", 3.5, best_naive),
+    Target("pairs-numpy", "pairs at 0.5, 10⁴ × 10⁴, one image: numpy by blocks", 20, pairs_numpy),
+    Target("best-grouped", "best, 200k images of ~30 × 7: loop with pycocotools", 25, best_grouped),
+    Target("loss-1", "smooth_l1_loss mean, 16M float32, 1 thread: read and add", 0.8, loss_floor(1)),
+    Target("loss-2", "smooth_l1_loss mean, 16M float32, 2 threads: read and add", 0.8, loss_floor(2)),
+    Target("threads", "2 threads: 1 thread, images sorted by size", 1.7, two_threads),
+    Target(
+        "measure-default",
+        "fastbox measure, 20M rows: pyarrow in and out, its defaults",
+        1.25,
+        measure_time("default"),
+        at_most=True,
+    ),
+    Target(
+        "measure-alike",
+        "fastbox measure, 20M rows: pyarrow in and out, encoded alike",
+        1.25,
+        measure_time("as fastbox"),
+        at_most=True,
+    ),
+    Target("memory", "fastbox measure, peak memory at 20M and 80M rows", 1024, memory, "MiB", True),
+    Target("memory-same", "fastbox measure, peak memory at 80M rows: 20M rows", 1.1, memory_growth, at_most=True),
+    Target("import", "import fastbox", 0.15, import_time, "s", True),
+    Target("first-result", "first result in a warm process", 0.8, first_result, "s", True),
+)
+
+
+def line(target: Target, reached: Reached, quick: bool) -> str:
+    bound = f"{'≤' if target.at_most else '≥'} {target.wanted:g} {target.unit}"
+    spread = f"[{reached.low:.3g}, {reached.high:.3g}]"
+    verdict = "-" if quick else "yes" if target.holds(reached) else "NO"
+    return f"| {target.work:<60} | {bound:>9} | {reached.value:>6.3g} {target.unit:<3} | {spread:>16} | {verdict:<3} |"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Measure what fastbox promises to reach.")
+    parser.add_argument("--only", action="append", metavar="NAME", help="promises whose name begins so; may be repeated")
+    parser.add_argument("--rounds", type=int, default=15, help="a third of it for slow work, a fifth for files (15)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that all of it runs")
+    parser.add_argument("--folder", help="where to put large files (the system's temporary folder)")
+    parser.add_argument("--json", type=Path, default=Path("targets.json"), help="where to write the figures")
+    given = parser.parse_args(arguments)
+    chosen = [target for target in TARGETS if target.name.startswith(tuple(given.only or [""]))]
+    if not chosen:
+        parser.error(f"expected a name of {', '.join(target.name for target in TARGETS)}, got {given.only}")
+    setting = Setting(Sizes(given.quick), given.rounds, given.folder)
+    rows = []
+    print(f"| {'work':<60} | {'target':>9} | {'reached':>10} | {'half of rounds':>16} | met |", flush=True)
+    print(f"|{'-' * 62}|{'-' * 11}|{'-' * 12}|{'-' * 18}|{'-' * 5}|")
+    for target in chosen:
+        reached = target.measure(setting)
+        print(line(target, reached, given.quick), flush=True)
+        facts = {"name": target.name, "work": target.work, "wanted": target.wanted, "at_most": target.at_most}
+        rows.append(facts | {"unit": target.unit, "met": target.holds(reached), **asdict(reached)})
+    machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    result = {"quick": given.quick, "rounds": given.rounds, "machine": machine, "targets": rows}
+    given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    return 0 if given.quick or all(row["met"] for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Every example in a docstring, and the README's, runs as it stands."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import fastbox
+from fastbox import jobs
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = [
+    info.name
+    for info in pkgutil.walk_packages(fastbox.__path__, "fastbox.")
+    if not info.name.startswith("fastbox.kernels") and info.name != "fastbox.__main__"
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_readme_example() -> None:
+    assert doctest.testfile(str(ROOT / "README.md"), module_relative=False).failed == 0
+
+
+def test_the_sample_gives_its_expected_summary() -> None:
+    data = ROOT / "data"
+    found = jobs.pairs(data / "detections.parquet", data / "truths.parquet", metrics=["iou", "giou", "smooth_l1"])
+    assert found.to_dict() == json.loads((data / "expected.json").read_text())
