@@ -1,6 +1,6 @@
 """Compare a benchmark run with an earlier one; exit 1 if anything of ours became slower beyond noise.
 
-    python bench/compare.py old.json new.json
+python bench/compare.py old.json new.json
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Turn the JSON of a benchmark run into the README's table and a plot.
 
-    python bench/report.py bench.json
+python bench/report.py bench.json
 """
 
 from __future__ import annotations
@@ -153,7 +153,11 @@ def twins(run: Run) -> str:
             for name, threads, ratio in compared(run, headline, "float32", "twin")
             if name == "prange" and threads > 1
         ]
-    return f"Our threads against Numba's `prange` over the same kernels, IoU, float32: {', '.join(parts)}." if parts else ""
+    return (
+        f"Our threads against Numba's `prange` over the same kernels, IoU, float32: {', '.join(parts)}."
+        if parts
+        else ""
+    )
 
 
 def described(run: Run, source: str) -> str:
@@ -161,7 +165,9 @@ def described(run: Run, source: str) -> str:
     machine, commit = run["machine_info"], run["commit_info"]
     cpu = machine["cpu"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    where = f"{cpu.get('brand_raw', machine['machine'])}, {cpu['count']} cores, {machine['system']} {machine['machine']}"
+    where = (
+        f"{cpu.get('brand_raw', machine['machine'])}, {cpu['count']} cores, {machine['system']} {machine['machine']}"
+    )
     made = f"{run['datetime'][:10]}, commit {commit['id'][:10]}{' with changes' if commit.get('dirty') else ''}"
     return (
         f"{where}; Python {machine['python_version']}, {versions}; {made}. Medians ± half of the interquartile range; peers are "
@@ -184,6 +190,18 @@ def replace(text: str, section: str) -> str:
     return f"{head}{begin}\n{section}\n{end}{tail}"
 
 
+def bars(run: Run, headline: Headline) -> list[tuple[str, str, float]]:
+    """Peer, note and ratio: of float32, and of float64 where a peer has nothing else."""
+    found: list[tuple[str, str, float]] = []
+    for dtype in headline.dtypes:
+        had = {name for name, _, _ in found}
+        for name, threads, ratio in sorted(compared(run, headline, dtype, "peer"), key=lambda entry: entry[:2]):
+            note = f" on {threads} threads" * (threads > 1) + " in float64" * (dtype == "float64")
+            if name not in had:
+                found.append((name, note, ratio))
+    return found
+
+
 def plot(run: Run, path: Path) -> None:
     """Draw how many times as fast fastbox is as each peer, in colours that light and dark pages both carry."""
     import matplotlib
@@ -194,25 +212,20 @@ def plot(run: Run, path: Path) -> None:
     grey = "#7d8590"
     style = {"font.size": 9, "text.color": grey, "axes.labelcolor": grey, "axes.edgecolor": grey}
     style |= {"xtick.color": grey, "ytick.color": grey, "svg.fonttype": "none", "svg.hashsalt": "fastbox"}
-    groups = []
-    for headline in (headline for headline in HEADLINES if headline.compared):
-        for dtype in headline.dtypes:
-            found = sorted(compared(run, headline, dtype, "peer"), key=lambda entry: (entry[0], entry[1]))
-            if found:
-                groups.append((f"{headline.what.replace('`', '')} {dtype}".strip(), found))
-    names = sorted({name.removesuffix(" in a loop") for _, found in groups for name, *_ in found})
+    groups = [(headline.what.replace("`", ""), bars(run, headline)) for headline in HEADLINES if headline.compared]
+    groups = [(label, found) for label, found in groups if found]
+    names = sorted({name.removesuffix(" in a loop") for _, found in groups for name, _, _ in found})
     palette = ("#4c8dd6", "#d9822b", "#3fa37c", "#b565c4", "#c9566b", "#8a9a2f", "#2fa5b5")
     colours = {name: palette[k % len(palette)] for k, name in enumerate(names)}
-    bars = sum(len(found) + 1 for _, found in groups)
+    height = sum(len(found) + 1 for _, found in groups)
     with plt.rc_context(style):
-        figure, axes = plt.subplots(figsize=(8, 0.19 * bars + 0.9), layout="constrained")
+        figure, axes = plt.subplots(figsize=(8, 0.19 * height + 0.9), layout="constrained")
         place, ticks = 0.0, []
         for label, found in groups:
             ticks.append((place + (len(found) - 1) / 2, label))
-            for name, threads, ratio in found:
+            for name, note, ratio in found:
                 axes.barh(place, ratio - 1, left=1, height=0.8, color=colours[name.removesuffix(" in a loop")])
-                note = f" {times(ratio)}" + (f" on {threads} threads" if threads > 1 else "")
-                axes.text(max(ratio, 1), place, note, va="center", fontsize=7)
+                axes.text(max(ratio, 1), place, f" {times(ratio)}{note}", va="center", fontsize=7)
                 place += 1
             place += 1
         axes.set_xscale("log")
@@ -221,7 +234,7 @@ def plot(run: Run, path: Path) -> None:
         axes.axvline(1, color=grey, linewidth=0.8)
         axes.set_yticks([at for at, _ in ticks], [label for _, label in ticks])
         axes.set_ylim(place - 0.5, -1)
-        axes.set_xlabel("times as fast as the peer, at the same number of threads")
+        axes.set_xlabel("times as fast as the peer, float32, at the same number of threads")
         axes.xaxis.set_major_formatter("{x:g}×")
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)

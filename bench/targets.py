@@ -338,7 +338,9 @@ def line(target: Target, reached: Reached, quick: bool) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure what fastbox promises to reach.")
-    parser.add_argument("--only", action="append", metavar="NAME", help="promises whose name begins so; may be repeated")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help="promises whose name begins so; may be repeated"
+    )
     parser.add_argument("--rounds", type=int, default=15, help="a third of it for slow work, a fifth for files (15)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that all of it runs")
     parser.add_argument("--folder", help="where to put large files (the system's temporary folder)")
