@@ -43,7 +43,7 @@ def cases(run: dict[str, Any], ours: bool) -> dict[str, Stats]:
 
 
 def drift(old: dict[str, Any], new: dict[str, Any]) -> float:
-    """How many times as long peers and floors, whose code is not ours, took in the new run: the machine's own change."""
+    """How many times as long peers and floors took in the new run: the change that is the machine's, not ours."""
     before, after = cases(old, ours=False), cases(new, ours=False)
     ratios = [after[name]["median"] / before[name]["median"] for name in before.keys() & after.keys()]
     return statistics.median(ratios) if ratios else 1.0
@@ -66,7 +66,8 @@ def changes(old: dict[str, Any], new: dict[str, Any], scale: float) -> list[Chan
 
 def line(change: Change, verdict: str) -> str:
     noise = f"± {100 * change.noise / change.old:.0f} %"
-    return f"{1e3 * change.old:>10.3f} {1e3 * change.new:>10.3f} {change.ratio:>6.2f}× {noise:>7}  {verdict:<6}  {change.name}"
+    times = f"{1e3 * change.old:>10.3f} {1e3 * change.new:>10.3f} {change.ratio:>6.2f}×"
+    return f"{times} {noise:>7}  {verdict:<6}  {change.name}"
 
 
 def main(arguments: list[str] | None = None) -> int:

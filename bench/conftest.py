@@ -15,6 +15,7 @@ import pytest
 
 import fastbox
 from bench.shapes import Sizes
+from bench.turns import Threads
 
 ROLES = ("ours", "peer", "floor", "twin")
 THREADS = sorted({1, fastbox.get_num_threads()})
@@ -119,9 +120,7 @@ class Case:
             shape=shape,
             threads=threads,
         )
-        before = fastbox.get_num_threads()
-        fastbox.set_num_threads(threads)
-        try:
+        with Threads(threads):
             result = call()
             if expected is not None and self.quick:
                 expected(result)
@@ -130,8 +129,6 @@ class Case:
                 self.benchmark(call)
             else:
                 self.benchmark.pedantic(call, rounds=1 if self.quick else rounds)
-        finally:
-            fastbox.set_num_threads(before)
         if self.benchmark.stats is not None:
             seconds = self.benchmark.stats.stats.median
             rates = {"pairs_per_s": pairs, "boxes_per_s": boxes, "gb_per_s": moved / 1e9}

@@ -28,7 +28,7 @@ def touched(shape: int | tuple[int, ...], dtype: str) -> Floats:
 
 
 @njit(nogil=True, error_model="numpy")
-def _added(a, b, first, last):
+def _added(a: Any, b: Any, first: int, last: int) -> Any:
     lanes = np.zeros(LANES, a.dtype)
     for k in range(first, last - LANES + 1, LANES):
         for l in range(LANES):  # noqa: E741
@@ -46,7 +46,7 @@ def read_both_and_add(a: Floats, b: Floats, threads: int) -> float:
 
 
 @njit(error_model="numpy")
-def naive_best(a, b, values, indices):
+def naive_best(a: Any, b: Any, values: Any, indices: Any) -> None:
     """The loop that one writes first, in good shape: flat columns, areas once a box, no branch for a zero divisor."""
     zero = values.dtype.type(0)
     x0, y0, x1, y1 = b[:, 0].copy(), b[:, 1].copy(), b[:, 2].copy(), b[:, 3].copy()
@@ -80,7 +80,9 @@ def _prange_matrix(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
     kernel = MATRIX[dtype, metric]
 
     @njit(parallel=True, error_model="numpy")
-    def run(beta, a, b, starts_a, starts_b, image, first, last, bases, streamed, out):
+    def run(  # type: ignore[no-untyped-def]
+        beta, a, b, starts_a, starts_b, image, first, last, bases, streamed, out
+    ):
         for k in prange(len(first)):
             kernel(beta, a, b, starts_a, starts_b, image[k], first[k], last[k], bases, streamed, out)
 
@@ -94,7 +96,7 @@ def _prange_best(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
     kernel = BEST[dtype, metric]
 
     @njit(parallel=True, error_model="numpy")
-    def run(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
+    def run(beta, a, b, starts_a, starts_b, image, first, last, values, indices):  # type: ignore[no-untyped-def]
         for k in prange(len(first)):
             kernel(beta, a, b, starts_a, starts_b, image[k], first[k], last[k], values, indices)
 

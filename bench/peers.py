@@ -92,11 +92,12 @@ def hull(a: Floats, b: Floats) -> Floats:
     """Area of the smallest box around each pair."""
     p0, q0, p1, q1 = a.T[:, :, None]
     x0, y0, x1, y1 = np.ascontiguousarray(b.T)
-    width, height = np.maximum(p1, x1), np.maximum(q1, y1)
-    width -= np.minimum(p0, x0)
+    area: Floats = np.maximum(p1, x1)
+    area -= np.minimum(p0, x0)
+    height = np.maximum(q1, y1)
     height -= np.minimum(q0, y0)
-    width *= height
-    return width
+    area *= height
+    return area
 
 
 def iou(a: Floats, b: Floats) -> Floats:
@@ -122,17 +123,25 @@ def giou(a: Floats, b: Floats) -> Floats:
 
 
 def l1(a: Floats, b: Floats) -> Floats:
-    return sum(np.abs(a[:, k, None] - b[:, k]) for k in range(4))
+    total: Floats = np.abs(a[:, 0, None] - b[:, 0])
+    for k in (1, 2, 3):
+        total += np.abs(a[:, k, None] - b[:, k])
+    return total
 
 
 def smooth_l1(a: Floats, b: Floats) -> Floats:
-    return sum(smooth(a[:, k, None] - b[:, k]) for k in range(4))
+    total = smooth(a[:, 0, None] - b[:, 0])
+    for k in (1, 2, 3):
+        total += smooth(a[:, k, None] - b[:, k])
+    return total
 
 
 def smooth(difference: Floats) -> Floats:
     """Smooth L1 of differences."""
+    T = difference.dtype.type
     far = np.abs(difference)
-    return np.where(far < BETA, far * far * difference.dtype.type(0.5 / BETA), far - difference.dtype.type(0.5 * BETA))
+    loss: Floats = np.where(far < BETA, far * far * T(0.5 / BETA), far - T(0.5 * BETA))
+    return loss
 
 
 NUMPY: Mapping[str, Matrix] = {"iou": iou, "iof": iof, "giou": giou, "l1": l1, "smooth_l1": smooth_l1}
@@ -218,14 +227,16 @@ def histogram(a: Floats, b: Floats, bins: int) -> Floats:
 
 def aligned_iou(a: Floats, b: Floats) -> Floats:
     inter, union = _aligned_overlap(a, b)
-    return inter / union
+    inter /= union
+    return inter
 
 
 def aligned_giou(a: Floats, b: Floats) -> Floats:
     inter, union = _aligned_overlap(a, b)
     (p0, q0, p1, q1), (x0, y0, x1, y1) = a.T, b.T
     around = (np.maximum(p1, x1) - np.minimum(p0, x0)) * (np.maximum(q1, y1) - np.minimum(q0, y0))
-    return inter / union - (around - union) / around
+    values: Floats = inter / union - (around - union) / around
+    return values
 
 
 def _aligned_overlap(a: Floats, b: Floats) -> tuple[Floats, Floats]:
@@ -236,7 +247,8 @@ def _aligned_overlap(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 
 def aligned_smooth_l1(a: Floats, b: Floats) -> Floats:
-    return smooth(a - b).sum(axis=1)
+    total: Floats = smooth(a - b).sum(axis=1)
+    return total
 
 
 ALIGNED: Mapping[str, Matrix] = {"iou": aligned_iou, "giou": aligned_giou, "smooth_l1": aligned_smooth_l1}

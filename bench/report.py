@@ -144,8 +144,11 @@ def table(run: Run) -> list[str]:
 def twins(run: Run) -> str:
     """What our own threads gain over Numba's, with the same kernels."""
     parts = []
-    for what, kernel, size in (("matrix", "pairwise", "large"), ("best", "best", "large")) + tuple(
-        (f"best of {size}", "best", size) for size in ("images", "images by size")
+    for what, kernel, size in (
+        ("matrix", "pairwise", "large"),
+        ("best", "best", "large"),
+        ("best in images", "best", "images"),
+        ("in images sorted by size", "best", "images by size"),
     ):
         headline = Headline(what, kernel, "iou", size)
         parts += [
@@ -169,11 +172,11 @@ def described(run: Run, source: str) -> str:
         f"{cpu.get('brand_raw', machine['machine'])}, {cpu['count']} cores, {machine['system']} {machine['machine']}"
     )
     made = f"{run['datetime'][:10]}, commit {commit['id'][:10]}{' with changes' if commit.get('dirty') else ''}"
-    return (
-        f"{where}; Python {machine['python_version']}, {versions}; {made}. Medians ± half of the interquartile range; peers are "
-        f"compared at the same number of threads, in the same run.\nMade by `{machine['command']}`, then `python bench/report.py "
-        f"{source}`."
+    how = (
+        "Medians ± half of the interquartile range; peers are compared at the same number of threads, in the same run."
     )
+    commands = f"Made by `{machine['command']}`, then `python bench/report.py {source}`."
+    return f"{where}; Python {machine['python_version']}, {versions}; {made}. {how}\n{commands}"
 
 
 def section(run: Run, source: str) -> str:
@@ -208,9 +211,10 @@ def plot(run: Run, path: Path) -> None:
 
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
+    from matplotlib.patches import Patch
 
     grey = "#7d8590"
-    style = {"font.size": 9, "text.color": grey, "axes.labelcolor": grey, "axes.edgecolor": grey}
+    style: dict[Any, Any] = {"font.size": 9, "text.color": grey, "axes.labelcolor": grey, "axes.edgecolor": grey}
     style |= {"xtick.color": grey, "ytick.color": grey, "svg.fonttype": "none", "svg.hashsalt": "fastbox"}
     groups = [(headline.what.replace("`", ""), bars(run, headline)) for headline in HEADLINES if headline.compared]
     groups = [(label, found) for label, found in groups if found]
@@ -238,7 +242,7 @@ def plot(run: Run, path: Path) -> None:
         axes.xaxis.set_major_formatter("{x:g}×")
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        marks = [plt.Rectangle((0, 0), 1, 1, color=colours[name]) for name in names]
+        marks = [Patch(color=colours[name]) for name in names]
         figure.legend(marks, names, loc="outside upper center", ncols=len(names), frameon=False)
         path.parent.mkdir(exist_ok=True)
         figure.savefig(path, transparent=True, metadata={"Date": None})

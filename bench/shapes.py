@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox import Boxes
+
 Kind = Literal["uniform", "crowded"]
 Floats = NDArray[Any]
 
@@ -32,6 +34,13 @@ class Ragged(NamedTuple):
     @property
     def pairs(self) -> int:
         return int(np.sum(np.diff(self.detection_offsets) * np.diff(self.truth_offsets)))
+
+    def grouped(self) -> tuple[Boxes, Boxes]:
+        """Detections and truths as fastbox takes them."""
+        return (
+            Boxes(self.detections, offsets=self.detection_offsets),
+            Boxes(self.truths, offsets=self.truth_offsets),
+        )
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,7 @@ import numpy as np
 import fastbox
 from bench import floors, peers, tables
 from bench.shapes import Sizes, boxes, ragged
-
-Calls = Mapping[str, Callable[[], Any]]
-Times = dict[str, list[float]]
+from bench.turns import Calls, Reached, Threads, Times, ratio, summed_up, take_turns
 
 
 @dataclass(frozen=True)
@@ -44,16 +42,6 @@ class Setting:
 
     def place(self) -> AbstractContextManager[str]:
         return tempfile.TemporaryDirectory(dir=self.folder, prefix="fastbox-targets-")
-
-
-@dataclass
-class Reached:
-    """A figure, the half of its rounds around the middle, and what it was made of."""
-
-    value: float
-    low: float
-    high: float
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,62 +59,15 @@ class Target:
         return reached.value <= self.wanted if self.at_most else reached.value >= self.wanted
 
 
-class Threads:
-    """So many threads inside a with block."""
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-
-    def __enter__(self) -> None:
-        self.before = fastbox.get_num_threads()
-        fastbox.set_num_threads(self.n)
-
-    def __exit__(self, *_: object) -> None:
-        fastbox.set_num_threads(self.before)
-
-
-def take_turns(calls: Calls, rounds: int, *, settle: bool = False) -> Times:
-    """Time each call once a round, another one first in each; all are called once before.
-
-    With ``settle`` each turn is two untimed calls and one timed: what the one before left in the caches is gone.
-    """
-    names = list(calls)
-    for name in names:
-        calls[name]()
-    times: Times = {name: [] for name in names}
-    for turn in range(rounds):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
-            if settle:
-                calls[name]()
-                calls[name]()
-            start = time.perf_counter()
-            calls[name]()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-def ratio(times: Times, over: str, under: str) -> Reached:
-    """How many times as long as `under` `over` took, round by round."""
-    ratios = [p / q for p, q in zip(times[over], times[under], strict=True)]
-    details = {f"{name} [ms]": round(1e3 * statistics.median(seconds), 3) for name, seconds in times.items()}
-    return summed_up(ratios, details)
-
-
-def summed_up(values: list[float], details: dict[str, Any]) -> Reached:
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return Reached(float(middle), float(low), float(high), details)
-
-
 def pairwise_fresh(dtype: str) -> Callable[[Setting], Reached]:
     def measure(setting: Setting) -> Reached:
-        import powerboxes
-
+        peer = next(peer for peer in peers.MATRIX if peer.name == "powerboxes" and peer.parallel)
+        theirs = peer.function("iou")
         n, m = setting.sizes.matrix("large")
         a, b = boxes(n, dtype, seed=1), boxes(m, dtype, seed=2)
         calls: Calls = {
             "fastbox": lambda: fastbox.pairwise(a, b),
-            "powerboxes": lambda: powerboxes.parallel_iou_distance(a, b),
+            "powerboxes": lambda: theirs(a, b),
         }
         return ratio(take_turns(calls, setting.rounds), "powerboxes", "fastbox")
 
@@ -165,10 +106,14 @@ def pairs_numpy(setting: Setting) -> Reached:
 def best_grouped(setting: Setting) -> Reached:
     peer = next(peer for peer in peers.MATRIX if peer.name == "pycocotools")
     data = ragged(setting.sizes.of(200_000), "float32")
-    a = fastbox.Boxes(data.detections, offsets=data.detection_offsets)
-    b = fastbox.Boxes(data.truths, offsets=data.truth_offsets)
-    images, loop = peers.split(data, peer), peers.loop_best(peer, "iou")
-    calls: Calls = {"fastbox": lambda: fastbox.best(a, b), "pycocotools in a loop": lambda: loop(images)}
+    a, b = data.grouped()
+    images = peers.split(data, peer)
+    loop, matrices = peers.loop_best(peer, "iou"), peers.loop_matrix(peer, "iou")
+    calls: Calls = {
+        "fastbox": lambda: fastbox.best(a, b),
+        "pycocotools in a loop": lambda: loop(images),
+        "its matrices alone": lambda: matrices(images),
+    }
     reached = ratio(take_turns(calls, max(setting.rounds // 3, 1)), "pycocotools in a loop", "fastbox")
     reached.details["pairs"] = data.pairs
     return reached
@@ -191,9 +136,7 @@ def loss_floor(threads: int) -> Callable[[Setting], Reached]:
 
 
 def two_threads(setting: Setting) -> Reached:
-    data = ragged(setting.sizes.of(200_000), "float32", by_size=True)
-    a = fastbox.Boxes(data.detections, offsets=data.detection_offsets)
-    b = fastbox.Boxes(data.truths, offsets=data.truth_offsets)
+    a, b = ragged(setting.sizes.of(200_000), "float32", by_size=True).grouped()
 
     def on(threads: int) -> Callable[[], Any]:
         def call() -> Any:
@@ -344,7 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=15, help="a third of it for slow work, a fifth for files (15)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that all of it runs")
     parser.add_argument("--folder", help="where to put large files (the system's temporary folder)")
-    parser.add_argument("--json", type=Path, default=Path("targets.json"), help="where to write the figures")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="where to write the figures, all of them")
     given = parser.parse_args(arguments)
     chosen = [target for target in TARGETS if target.name.startswith(tuple(given.only or [""]))]
     if not chosen:
@@ -354,13 +297,17 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"| {'work':<60} | {'target':>9} | {'reached':>10} | {'half of rounds':>16} | met |", flush=True)
     print(f"|{'-' * 62}|{'-' * 11}|{'-' * 12}|{'-' * 18}|{'-' * 5}|")
     for target in chosen:
-        reached = target.measure(setting)
+        try:
+            reached = target.measure(setting)
+        except ModuleNotFoundError as error:
+            parser.exit(2, f"{target.name}: {error}; pip install 'fastbox-engine[bench]' has what is compared\n")
         print(line(target, reached, given.quick), flush=True)
         facts = {"name": target.name, "work": target.work, "wanted": target.wanted, "at_most": target.at_most}
         rows.append(facts | {"unit": target.unit, "met": target.holds(reached), **asdict(reached)})
     machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
     result = {"quick": given.quick, "rounds": given.rounds, "machine": machine, "targets": rows}
-    given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    if given.json:
+        given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     return 0 if given.quick or all(row["met"] for row in rows) else 1
 
 

@@ -31,13 +31,6 @@ GRID = [
 ]
 
 
-def grouped(data: Ragged) -> tuple[fastbox.Boxes, fastbox.Boxes]:
-    return (
-        fastbox.Boxes(data.detections, offsets=data.detection_offsets),
-        fastbox.Boxes(data.truths, offsets=data.truth_offsets),
-    )
-
-
 def facts(kernel: str, metric: str, size: str, data: Ragged) -> dict[str, Any]:
     """What every case of grouped boxes has in common."""
     shape = f"{data.images} {size}"
@@ -50,7 +43,7 @@ def facts(kernel: str, metric: str, size: str, data: Ragged) -> dict[str, Any]:
 @pytest.mark.parametrize(("kernel", "metric", "size"), GRID)
 def test_ours(case: Case, sizes: Sizes, kernel: str, metric: str, size: str, dtype: str, threads: int) -> None:
     data = ragged(sizes.of(IMAGES), dtype, by_size=ORDERS[size])
-    a, b = grouped(data)
+    a, b = data.grouped()
     case(
         lambda: KERNELS[kernel](a, b, metric),
         name="fastbox",
@@ -60,7 +53,7 @@ def test_ours(case: Case, sizes: Sizes, kernel: str, metric: str, size: str, dty
     )
 
 
-# A loop over small images gains nothing from a peer's own threads, and the float64 ones take float32 no faster.
+# A loop over small images gains nothing from a peer's own threads.
 LOOPS = [(peer, dtype) for _, _, peer, dtype in peers.able([("iou", "images")]) if not peer.parallel]
 
 
@@ -71,10 +64,12 @@ def test_loop_over_images(case: Case, sizes: Sizes, kernel: str, peer: peers.Pee
     data = ragged(sizes.of(IMAGES), dtype)
     images = peers.split(data, peer)
     theirs = (peers.loop_matrix if kernel == "pairwise" else peers.loop_best)(peer, "iou")
-    a, b = grouped(data)
+    a, b = data.grouped()
     if kernel == "pairwise":
         expected = close_to(
-            fastbox.pairwise(a, b).values, dtype, lambda found: peer.value(np.concatenate([m.ravel() for m in found]))
+            np.concatenate([matrix.ravel() for matrix in fastbox.pairwise(a, b)]),
+            dtype,
+            lambda found: peer.value(np.concatenate([matrix.ravel() for matrix in found])),
         )
     else:
         values = fastbox.best(a, b).values  # nan where an image has no truths, which the loop leaves out
@@ -94,7 +89,7 @@ def test_loop_over_images(case: Case, sizes: Sizes, kernel: str, peer: peers.Pee
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_twin(case: Case, sizes: Sizes, dtype: str, size: str, threads: int) -> None:
     data = ragged(sizes.of(IMAGES), dtype, by_size=ORDERS[size])
-    a, b = grouped(data)
+    a, b = data.grouped()
     case(
         lambda: floors.twin_best(a, b, threads),
         name="prange",

@@ -122,7 +122,7 @@ def test_decode_images(case: Case, images_files: tuple[Path, Path]) -> None:
 
 def test_scan(case: Case, images_files: tuple[Path, Path]) -> None:
     case(
-        lambda: sum(len(chunk.images) for chunk in fastbox.scan(*images_files)),
+        lambda: sum(len(chunk.a) for chunk in fastbox.scan(*images_files)),
         name="fastbox scan",
         role="ours",
         **facts("scan", images_files[0], "images", images_files[1]),
