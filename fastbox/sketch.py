@@ -99,7 +99,7 @@ class Sketch:
         return float(min(max(low + inside * (high - low), self.min), self.max))
 
     def histogram(self, edges: Sequence[float]) -> NDArray[np.int64]:
-        """Count the values between ascending edges, each interval closed below; the last one also has a maximum on its edge.
+        """Count the values between ascending edges, closed below; a maximum on the last edge is in the last bin.
 
         Raises
         ------
