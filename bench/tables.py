@@ -39,13 +39,17 @@ def decode(path: Path, columns: tuple[str, ...] = COLUMNS) -> int:
         return sum(batch.num_rows for batch in file.iter_batches(ROWS, columns=list(columns)))
 
 
-def reencode(path: Path, out: Path, encoding: str) -> None:
-    """Read the columns of pairs and write them again, batch by batch, until they are on the disk."""
-    schema = pa.schema([(name, pa.float32()) for name in COLUMNS])
+def reencode(path: Path, out: Path, encoding: str, more: tuple[str, ...] = ()) -> None:
+    """Read the columns of pairs and write them again, batch by batch, until they are on the disk.
+
+    ``more`` are columns to write besides, copies of the first ones.
+    """
+    schema = pa.schema([(name, pa.float32()) for name in COLUMNS + more])
     with pq.ParquetFile(path) as file, open(out, "wb") as sink:
         with pq.ParquetWriter(sink, schema, **ENCODINGS[encoding]) as writer:
             for batch in file.iter_batches(ROWS, columns=list(COLUMNS)):
-                writer.write_batch(batch)
+                columns = batch.columns + batch.columns[: len(more)]
+                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
         os.fsync(sink.fileno())
 
 

@@ -74,13 +74,15 @@ def _show_metrics(console: Console, metrics: Mapping[str, Mapping[str, Any]]) ->
 def _chart(name: str, histogram: Mapping[str, Any]) -> Text:
     """A histogram as columns of blocks over its axis; empty bins at the ends of a distance's are left out."""
     edges, counts = histogram["edges"], histogram["counts"]
-    if edges[0] == 0 and edges[-1] > 1:
+    in_pixels = edges[0] == 0 and edges[-1] > 1
+    if in_pixels:
         filled = [k for k, count in enumerate(counts) if count] or [0]
         edges, counts = edges[filled[0] : filled[-1] + 2], counts[filled[0] : filled[-1] + 1]
     heights = [_eighths(count, max(counts)) for count in counts]
     width = 2 * len(counts)
     chart = Text(no_wrap=True)
-    chart.append(f"{name}\n", style="bold")
+    chart.append(name, style="bold")
+    chart.append(", px\n" if in_pixels else "\n", style="dim")
     for row in reversed(range(CHART_ROWS)):
         chart.append("".join(2 * EIGHTHS[min(max(height - 8 * row, 0), 8)] for height in heights) + "\n", style="cyan")
     low, high = _edge(edges[0]), _edge(edges[-1])
