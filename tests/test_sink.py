@@ -208,7 +208,7 @@ import numpy as np, pyarrow as pa
 from fastbox.tables.sink import Sink
 
 path = sys.argv[1]
-resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
 noise = pa.table({"value": np.random.default_rng(0).random(400_000)})
 try:
     with Sink(path, noise.schema, command="test", parameters={}) as sink:
