@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -15,52 +16,16 @@ from fastbox import __version__
 from fastbox.boxes import FORMATS
 from fastbox.errors import InputError
 from fastbox.ops import METRICS
-from fastbox.parallel import set_num_threads
+from fastbox.parallel import get_num_threads, set_num_threads
+from fastbox.report.outcome import Commands
+from fastbox.report.progress import progress
 
 __all__ = ["main"]
 
-Progress = Callable[[int], object]
 
-
-class Commands(click.Group):
-    """A group that turns what can go wrong into one sentence and an exit code."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        """The commands in the order a newcomer meets them."""
-        return list(self.commands)
-
-    def invoke(self, context: click.Context) -> Any:
-        """Run a command: 1 where it could not finish, 2 where what it was given can't be used."""
-        try:
-            return super().invoke(context)
-        except (InputError, ValueError) as error:
-            if not isinstance(error, InputError) and not _is_about_options(error):
-                raise
-            _fail(str(error), 2)
-        except KeyboardInterrupt:
-            _fail("interrupted; nothing was written", 1)
-        except MemoryError:
-            _fail("out of memory; nothing was written", 1)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
-        except OSError as error:
-            where = f" ({error.filename})" if error.filename else ""
-            _fail(f"{error.strerror or error}{where}; nothing was written", 1)
-
-
-def _is_about_options(error: ValueError) -> bool:
-    """Whether fastbox itself raised it about an argument: those sentences begin alike."""
-    return str(error).startswith(("expected ", "images "))
-
-
-def _fail(sentence: str, code: int) -> None:
-    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(sentence, err=True)
-    sys.exit(code)
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    "fastbox", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="fastbox")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use (default: all processors).")
 def main(threads: int | None) -> None:
@@ -68,14 +33,18 @@ def main(threads: int | None) -> None:
 
     \b
     A first look, on made-up data:
-      fastbox sample truths.parquet --images 1000
-      fastbox pairs truths-detections.parquet truths.parquet --best --boxes -o best.parquet
+      fastbox sample gt.parquet --detections dt.parquet
+      fastbox pairs dt.parquet gt.parquet --best --boxes -o best.parquet
       fastbox measure best.parquet -o measured.parquet
 
     Exit codes: 0 done, 1 could not finish, 2 what was given can't be used.
     """
     if threads is not None:
         set_num_threads(threads)
+    try:
+        get_num_threads()
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _split(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
@@ -96,6 +65,18 @@ def _metrics(context: click.Context, parameter: click.Parameter, value: str) -> 
     return names
 
 
+def _beta(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not value >= 0:
+        raise click.BadParameter(f"expected 0 or more, got {value}")
+    return value
+
+
+def _threshold(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if math.isnan(value):
+        raise click.BadParameter("expected a number, got nan")
+    return value
+
+
 metrics_option = click.option(
     "--metrics", default="iou", show_default=True, metavar="NAMES", callback=_metrics, help=f"Of {', '.join(METRICS)}."
 )
@@ -107,7 +88,13 @@ format_option = click.option(
     help=f"{', '.join(FORMATS)} (default: told by the columns' names).",
 )
 beta_option = click.option(
-    "--beta", type=float, default=1.0, show_default=True, help="Where smooth_l1 turns linear, px."
+    "--beta",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="PX",
+    callback=_beta,
+    help="Where smooth_l1 turns from square to linear.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 output_option = click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Parquet file to write.")
@@ -149,7 +136,7 @@ def measure(
     from fastbox import jobs
     from fastbox.tables.files import count_rows
 
-    with _progress("measuring", lambda: count_rows(pairs)) as progress:
+    with progress("measuring", lambda: count_rows(pairs)) as step:
         found = jobs.measure(
             pairs,
             output,
@@ -159,16 +146,24 @@ def measure(
             format=format_,
             beta=beta,
             keep=keep,
-            progress=progress,
+            progress=step,
         )
-    _show("measured", found.to_dict(), as_json, output)
+    _show("measured", found.to_dict(), as_json, [output])
 
 
 @main.command(short_help="Pair detections with truths, image by image.")
 @click.argument("detections", type=click.Path())
 @click.argument("truths", required=False, type=click.Path())
 @output_option
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="What the first metric must reach.")
+@click.option(
+    "--threshold",
+    type=float,
+    default=0.5,
+    show_default=True,
+    metavar="VALUE",
+    callback=_threshold,
+    help="What the first metric must reach; a distance must not exceed it.",
+)
 @click.option("--all", "every", is_flag=True, help="Every pair of an image, whatever its value.")
 @click.option("--best", is_flag=True, help="One row for each detection, with its best truth.")
 @click.option("--by-class", is_flag=True, help="Only boxes of one class meet.")
@@ -212,7 +207,7 @@ def pairs(
 
     a = Source(detections, boxes=box, format=format_, image=image)
     b = None if truths is None else Source(truths, boxes=truth_box, format=format_, image=image)
-    with _progress("pairing", lambda: sum(count_rows(path) for path in (detections, truths) if path)) as progress:
+    with progress("pairing", lambda: sum(count_rows(path) for path in (detections, truths) if path)) as step:
         found = jobs.pairs(
             a,
             b,
@@ -225,9 +220,9 @@ def pairs(
             beta=beta,
             keep=keep or (),
             boxes=boxes,
-            progress=progress,
+            progress=step,
         )
-    _show("paired", found.to_dict(), as_json, output)
+    _show("paired", found.to_dict(), as_json, [output])
 
 
 @main.command(short_help="Convert COCO JSON to Parquet.")
@@ -248,7 +243,9 @@ def convert(source: str, output: str, images: str | None, format_: str, dtype: s
     """
     from fastbox.tables.convert import coco_to_parquet
 
-    _show("converted", coco_to_parquet(source, output, images=images, format=format_, dtype=dtype), as_json, output)
+    with progress("converting"):
+        made = coco_to_parquet(source, output, images=images, format=format_, dtype=dtype)
+    _show("converted", made, as_json, [output, images])
 
 
 @main.command(short_help="Make up realistic truths and detections.")
@@ -256,7 +253,9 @@ def convert(source: str, output: str, images: str | None, format_: str, dtype: s
 @click.option("--images", type=click.IntRange(min=0), default=1000, show_default=True, metavar="N", help="How many.")
 @click.option("--detections", type=click.Path(), metavar="OUT", help="Where to (default: OUTPUT with -detections).")
 @click.option("--pairs", type=click.Path(), metavar="OUT", help="Also write matched boxes side by side, for `measure`.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same boxes.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Same seed, same boxes."
+)
 @json_option
 def sample(output: str, images: int, detections: str | None, pairs: str | None, seed: int, as_json: bool) -> None:
     """Make up realistic ground truth and detections, of any size.
@@ -268,52 +267,27 @@ def sample(output: str, images: int, detections: str | None, pairs: str | None, 
 
     root, extension = os.path.splitext(output)
     detections = detections or f"{root}-detections{extension or '.parquet'}"
-    made = jobs.sample(output, images=images, detections=detections, pairs=pairs, seed=seed)
-    _show("made", made, as_json, output)
+    with progress("making boxes"):
+        made = jobs.sample(output, images=images, detections=detections, pairs=pairs, seed=seed)
+    _show("made", made, as_json, [output, detections, pairs])
 
 
-@contextmanager
-def _progress(doing: str, count: Callable[[], int]) -> Iterator[Progress | None]:
-    """A bar with rows a second and the time left, on a terminal only; gone when the work is done."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=count(), rate="")
-
-        def step(rows: int) -> None:
-            bar.advance(task, rows)
-            speed = bar.tasks[0].speed
-            if speed:
-                bar.update(task, rate=f"{speed / 1e6:.1f} M rows/s" if speed >= 1e6 else f"{speed / 1e3:,.0f} k rows/s")
-
-        yield step
-
-
-def _show(kind: str, summary: Mapping[str, Any], as_json: bool, output: str | None) -> None:
+def _show(kind: str, summary: Mapping[str, Any], as_json: bool, outputs: Sequence[str | None]) -> None:
     if as_json:
-        click.echo(json.dumps(summary, indent=2))
+        click.echo(json.dumps(summary, indent=2, allow_nan=False))
         return
     from rich.console import Console
 
     from fastbox.report import terminal
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     console = Console(highlight=False)
+    console.width = max(console.width, 80)
     if kind == "measured":
         terminal.show_measured(console, summary)
     elif kind == "paired":
         terminal.show_paired(console, summary)
     else:
         terminal.show_counts(console, kind, summary)
-    if output is not None:
-        console.print(f"→ {output}", style="dim", markup=False)
+    terminal.show_outputs(console, [path for path in outputs if path is not None])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -114,16 +115,20 @@ class Sketch:
         return counts
 
     def to_dict(self, edges: Sequence[float]) -> dict[str, Any]:
-        """The figures a summary shows, as JSON holds them: None for what nothing was added to."""
+        """The figures a summary shows, as JSON holds them: None for one of nothing, or that is infinite."""
+        figures = {"mean": self.mean, "min": self.min, "max": self.max}
+        quantiles = {f"p{round(100 * q)}": self.quantile(q) for q in QUANTILES}
         return {
             "count": self.count,
             "invalid": self.nans,
-            "mean": self.mean if self.count else None,
-            "min": self.min if self.count else None,
-            "max": self.max if self.count else None,
-            "quantiles": {f"p{round(100 * q)}": self.quantile(q) if self.count else None for q in QUANTILES},
+            **_finite(figures),
+            "quantiles": _finite(quantiles),
             "histogram": {"edges": list(edges), "counts": self.histogram(edges).tolist()},
         }
+
+
+def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
 def _edge(place: int) -> float:

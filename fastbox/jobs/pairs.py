@@ -17,6 +17,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.summary import Invalid, edges_of
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
+from fastbox.tables.arrays import id_kind
 from fastbox.tables.files import Paths
 from fastbox.tables.sink import Sink, check_output
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
@@ -118,9 +119,10 @@ def pairs(
     Raises
     ------
     InputError
-        A file or column that can't be used, unsorted image ids, a null coordinate.
+        A file or column that can't be used, unsorted image ids, a null coordinate or class, options that contradict
+        one another.
     ValueError
-        Options that contradict one another.
+        An unknown metric, a threshold or beta that can't be.
 
     Examples
     --------
@@ -138,15 +140,17 @@ def pairs(
     for name in metrics:
         ops.check_metric(name)
     if best and every:
-        raise ValueError("expected either every pair or the best of each detection, got both")
+        raise InputError("expected either every pair or the best of each detection, got both")
     if best and truths is None:
-        raise ValueError("expected two tables to find the best truth of each detection, got one")
+        raise InputError("expected two tables to find the best truth of each detection, got one")
     carried = tuple(dict.fromkeys([*keep, *([by_class] if by_class else [])]))
     a = _carrying(detections, carried)
     b = None if truths is None else _carrying(truths, (by_class,) if by_class else ())
     plans = [plan(source) for source in (a, b) if source is not None]
     if plans[0].ids is None:
-        raise ValueError("expected a column of image ids, got none: pairs are sought within an image")
+        raise InputError("expected a column of image ids, got none: pairs are sought within an image")
+    if by_class is not None:
+        _check_classes(plans, by_class)
     first = metrics[0]
     limit = threshold if not every else np.inf if first in ops.DISTANCES else -np.inf
 
@@ -183,6 +187,14 @@ def _carrying(source: Source | Paths, names: tuple[str, ...]) -> Source:
     return replace(source, columns=tuple(dict.fromkeys([*source.columns, *names])))
 
 
+def _check_classes(plans: list[Plan], by_class: str) -> None:
+    """Refuse classes that are neither integers nor strings, or not the same in both tables."""
+    kinds = [id_kind(found.columns.field(by_class).type, by_class, found.files[0]) for found in plans]
+    if kinds[0] != kinds[-1]:
+        came = " and ".join(f"{kind}s in {found.files[0]}" for kind, found in zip(kinds, plans, strict=True))
+        raise InputError(f"expected classes of one kind in column {by_class!r} of both tables, got {came}: cast one")
+
+
 def _pair(
     chunk: Chunk, by_class: str | None, metric: str, beta: float, threshold: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -214,7 +226,8 @@ def _regrouped(
     sides = [(chunk.a, chunk.a_columns)]
     if chunk.b is not None and chunk.b_columns is not None:
         sides.append((chunk.b, chunk.b_columns))
-    classes = [columns.numpy_column(carried, by_class) for _, carried in sides]
+    starts = chunk.a_start, chunk.b_start
+    classes = [_classes(carried, by_class, start) for (_, carried), start in zip(sides, starts, strict=False)]
     _, codes = np.unique(np.concatenate(classes), return_inverse=True)
     kinds = int(codes.max(initial=0)) + 1
     done, regrouped = 0, []
@@ -227,6 +240,14 @@ def _regrouped(
         rows = boxes[order]
         regrouped.append((Boxes.from_columns(*rows.columns, format=rows.format, images=keys[order]), order))
     return regrouped[0], regrouped[1] if len(regrouped) > 1 else (None, None)
+
+
+def _classes(carried: Any, by_class: str, first_row: int) -> NDArray[Any]:
+    column = carried.column(by_class)
+    if column.null_count:
+        row = first_row + int(np.argmax(np.asarray(column.is_null())))
+        raise InputError(f"expected a class in column {by_class!r}, got a null at row {row}: fill or drop it")
+    return columns.numpy_column(carried, by_class)
 
 
 def _add(

@@ -1,47 +1,66 @@
-"""Summaries as a terminal shows them."""
+"""Summaries as a terminal shows them: the counts, one table of figures, and small charts side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich import box
-from rich.columns import Columns
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-__all__ = ["show_counts", "show_measured", "show_paired"]
+__all__ = ["show_counts", "show_measured", "show_outputs", "show_paired"]
+
+Metrics = Mapping[str, Mapping[str, Any]]
 
 SHOWN_QUANTILES = ("p5", "p50", "p95")
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 CHART_ROWS = 4
+GAP = 4
+FIGURE_WIDTH = 7
 
 
 def show_measured(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.measure` found, as its ``to_dict`` gives it."""
-    console.print(Text(f"{summary['rows']:,} rows", style="bold"))
+    console.print(Text(_count(summary["rows"], "rows"), style="bold"))
     _show_invalid(console, summary["invalid"])
-    _show_metrics(console, summary["metrics"])
+    _show_metrics(console, summary["metrics"], "no row with two valid boxes, so no figures")
 
 
 def show_paired(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.pairs` found, as its ``to_dict`` gives it."""
     kinds = ("images", "detections", "truths") if "truths" in summary else ("images", "detections")
     names = {"detections": "detections" if "truths" in summary else "boxes"}
-    counts = " · ".join(f"{summary[kind]:,} {names.get(kind, kind)}" for kind in kinds)
-    paired = f"{summary['pairs']:,} pairs · {summary['unmatched']:,} {names['detections']} in none"
+    counts = " · ".join(_count(summary[kind], names.get(kind, kind)) for kind in kinds)
+    paired = f"{_count(summary['pairs'], 'pairs')} · {_count(summary['unmatched'], names['detections'])} in none"
     console.print(Text(paired, style="bold"))
     console.print(Text(counts, style="dim"))
     _show_invalid(console, summary["invalid"])
-    _show_metrics(console, summary["metrics"])
+    _show_metrics(console, summary["metrics"], "no pairs, so no figures")
 
 
 def show_counts(console: Console, done: str, summary: Mapping[str, Any]) -> None:
     """Print what was made or converted: each figure with its name."""
-    figures = [f"{value:,} {name.replace('_', ' ')}" for name, value in summary.items() if isinstance(value, int)]
+    figures = [_count(value, name.replace("_", " ")) for name, value in summary.items() if isinstance(value, int)]
     what = f" {summary['kind']}" if "kind" in summary else ""
     console.print(Text(f"{done}{what}: {' · '.join(figures)}", style="bold"))
+
+
+def show_outputs(console: Console, paths: Sequence[str]) -> None:
+    """Print where the output went; a long path stays in one piece."""
+    for path in paths:
+        console.print(Text(f"→ {path}", style="dim"), soft_wrap=True)
+
+
+def _count(n: int, things: str) -> str:
+    """Say how many things there are, and say one thing of one.
+
+    >>> _count(1200, "rows"), _count(1, "images without boxes")
+    ('1,200 rows', '1 image without boxes')
+    """
+    many, *rest = things.split(" ")
+    one = {"boxes": "box", "categories": "category"}.get(many, many.removesuffix("s"))
+    return " ".join([f"{n:,}", one if n == 1 else many, *rest])
 
 
 def _show_invalid(console: Console, invalid: Mapping[str, Mapping[str, int]]) -> None:
@@ -55,45 +74,97 @@ def _show_invalid(console: Console, invalid: Mapping[str, Mapping[str, int]]) ->
         console.print(Text(f"invalid boxes: {', '.join(found)} (nan in every metric, in no pair)", style="yellow"))
 
 
-def _show_metrics(console: Console, metrics: Mapping[str, Mapping[str, Any]]) -> None:
+def _show_metrics(console: Console, metrics: Metrics, nothing: str) -> None:
     found = {name: metric for name, metric in metrics.items() if metric["count"]}
     if not found:
+        console.print(Text(nothing, style="dim"))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("metric", style="bold", no_wrap=True)
-    for name in ("count", "mean", "min", *SHOWN_QUANTILES, "max"):
-        table.add_column(name, justify="right", style="" if name in ("mean", "p50") else "dim", no_wrap=True)
+    rows: list[Sequence[str]] = [("metric", "count", "mean", "min", *SHOWN_QUANTILES, "max")]
     for name, metric in found.items():
-        quantiles = [_number(metric["quantiles"][q]) for q in SHOWN_QUANTILES]
-        figures = [_number(metric["mean"]), _number(metric["min"]), *quantiles, _number(metric["max"])]
-        table.add_row(name, f"{metric['count']:,}", *figures)
-    console.print(table)
-    console.print(Columns([_chart(name, metric["histogram"]) for name, metric in found.items()], padding=(0, 4)))
+        quantiles = [metric["quantiles"][q] for q in SHOWN_QUANTILES]
+        figures = _figures([metric["mean"], metric["min"], *quantiles, metric["max"]])
+        rows.append((_title(name, metric), f"{metric['count']:,}", *figures))
+    console.print()
+    _show_table(console, rows)
+    if console.encoding.startswith("utf"):
+        console.print()
+        _show_charts(console, found)
 
 
-def _chart(name: str, histogram: Mapping[str, Any]) -> Text:
-    """A histogram as columns of blocks over its axis; empty bins at the ends of a distance's are left out."""
-    edges, counts = histogram["edges"], histogram["counts"]
-    in_pixels = edges[0] == 0 and edges[-1] > 1
-    if in_pixels:
+def _show_table(console: Console, rows: Sequence[Sequence[str]]) -> None:
+    """Print rows below their head, each column as wide as it needs: a narrow terminal wraps, and cuts no number."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    bright = [rows[0].index(name) for name in ("mean", "p50")]
+    rule = "─" if console.encoding.startswith("utf") else "-"
+    for row in rows:
+        line = Text(row[0].ljust(widths[0]), style="bold")
+        for k in range(1, len(row)):
+            style = "bold" if row is rows[0] else "not bold" if k in bright else "not bold dim"
+            line.append(f"  {row[k].rjust(widths[k])}", style=style)
+        console.print(line, soft_wrap=True)
+        if row is rows[0]:
+            console.print(Text(rule * len(line), style="dim"), soft_wrap=True)
+
+
+def _show_charts(console: Console, metrics: Metrics) -> None:
+    """Print the histograms in rows, two characters a bin where all of them fit side by side so."""
+    charts = [_chart(name, metric, 2) for name, metric in metrics.items()]
+    if sum(len(chart[0]) + GAP for chart in charts) - GAP > console.width:
+        charts = [_chart(name, metric, 1) for name, metric in metrics.items()]
+    width = max(len(chart[0]) for chart in charts)
+    across = max(1, (console.width + GAP) // (width + GAP))
+    for first in range(0, len(charts), across):
+        if first:
+            console.print()
+        for parts in zip(*charts[first : first + across], strict=True):
+            line = Text(no_wrap=True)
+            for place, part in enumerate(parts):
+                line.append(" " * (place * (width + GAP) - len(line)))
+                line.append_text(part)
+            line.rstrip()
+            console.print(line)
+    _show_outside(console, metrics)
+
+
+def _show_outside(console: Console, metrics: Metrics) -> None:
+    """Print how many values lie beyond the bins of a chart."""
+    beyond = []
+    for name, metric in metrics.items():
+        edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
+        if missing := metric["count"] - sum(counts):
+            end = f"{_edge(edges[-1])} px and more" if _is_distance(metric) else f"below {_edge(edges[0])}"
+            beyond.append(f"{missing:,} {name} {end}")
+    if beyond:
+        console.print(Text(f"not in the charts: {', '.join(beyond)}", style="dim"))
+
+
+def _chart(name: str, metric: Mapping[str, Any], per_bin: int) -> list[Text]:
+    """The lines of a histogram of one width: its name, columns of blocks, its axis; a distance's without empty ends."""
+    edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
+    if _is_distance(metric):
         filled = [k for k, count in enumerate(counts) if count] or [0]
         edges, counts = edges[filled[0] : filled[-1] + 2], counts[filled[0] : filled[-1] + 1]
     heights = [_eighths(count, max(counts)) for count in counts]
-    width = 2 * len(counts)
-    chart = Text(no_wrap=True)
-    chart.append(name, style="bold")
-    chart.append(", px\n" if in_pixels else "\n", style="dim")
+    lines = [Text(_title(name, metric), style="bold")]
     for row in reversed(range(CHART_ROWS)):
-        chart.append("".join(2 * EIGHTHS[min(max(height - 8 * row, 0), 8)] for height in heights) + "\n", style="cyan")
-    low, high = _edge(edges[0]), _edge(edges[-1])
-    middle = _edge(edges[len(edges) // 2])
-    gap = width - len(low) - len(high) - len(middle)
-    if gap >= 4:
+        blocks = "".join(per_bin * EIGHTHS[min(max(height - 8 * row, 0), 8)] for height in heights)
+        lines.append(Text(blocks, style="cyan"))
+    lines.append(Text(_axis(edges, per_bin * len(counts)), style="dim"))
+    width = max(len(line) for line in lines)
+    for line in lines:
+        line.pad_right(width - len(line))
+    return lines
+
+
+def _axis(edges: Sequence[float], width: int) -> str:
+    """The first and last edge at the ends and the middle one in the middle, as far as there is room."""
+    low, middle, high = _edge(edges[0]), _edge(edges[len(edges) // 2]), _edge(edges[-1])
+    gap = width - len(low) - len(middle) - len(high)
+    if len(edges) % 2 and gap >= 4:
         left = width // 2 - len(low) - len(middle) // 2
-        chart.append(f"{low}{' ' * left}{middle}{' ' * (gap - left)}{high}", style="dim")
-    else:
-        chart.append(f"{low} … {high}".ljust(width), style="dim")
-    return chart
+        return f"{low}{' ' * left}{middle}{' ' * (gap - left)}{high}"
+    gap = width - len(low) - len(high)
+    return f"{low}{' ' * gap}{high}" if gap >= 3 else f"{low} … {high}"
 
 
 def _eighths(count: int, most: int) -> int:
@@ -101,9 +172,28 @@ def _eighths(count: int, most: int) -> int:
     return max(round(8 * CHART_ROWS * count / most), 1) if count else 0
 
 
+def _is_distance(metric: Mapping[str, Any]) -> bool:
+    edges = metric["histogram"]["edges"]
+    return bool(edges[0] == 0 and edges[-1] > 1)
+
+
+def _title(name: str, metric: Mapping[str, Any]) -> str:
+    return f"{name}, px" if _is_distance(metric) else name
+
+
 def _edge(value: float) -> str:
     return f"{value:,g}" if value < 1e6 else f"{value:.0e}"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
+def _figures(values: Sequence[float | None]) -> list[str]:
+    """Figures of one metric with as many decimals each, four at most, so that none is wider than its column."""
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    for decimals in (4, 3, 2, 1):
+        if all(len(f"{value:.{decimals}f}") <= FIGURE_WIDTH for value in finite):
+            return [_figure(value, f".{decimals}f") for value in values]
+    fits = all(len(f"{value:,.0f}") <= FIGURE_WIDTH for value in finite)
+    return [_figure(value, ",.0f" if fits else ".2g") for value in values]
+
+
+def _figure(value: float | None, spec: str) -> str:
+    return "–" if value is None else format(value, spec)

@@ -1,0 +1,64 @@
+"""How a command ends that can't be done: one sentence, an exit code, no traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from fastbox.errors import InputError
+
+__all__ = ["Commands", "fail"]
+
+
+class Commands(click.Group):
+    """A group that turns what can go wrong into one sentence and an exit code; a bug keeps its traceback."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The commands in the order a newcomer meets them."""
+        return list(self.commands)
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run the command line, 2 where it can't be read."""
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(2)
+        except click.UsageError as error:
+            said = error.format_message().rstrip(".")
+            more = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+            fail(f"{said[:1].lower()}{said[1:]}{more}", 2)
+        except click.Abort:
+            fail("interrupted; nothing was written", 1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command: 1 where it could not finish, 2 where what it was given can't be used."""
+        try:
+            return super().invoke(context)
+        except InputError as error:
+            fail(str(error), 2)
+        except (KeyboardInterrupt, SystemError) as error:
+            # A compiled function that calls Python and finds itself interrupted says so by a SystemError.
+            if isinstance(error, SystemError) and not isinstance(error.__cause__, KeyboardInterrupt):
+                raise
+            fail("interrupted; nothing was written", 1)
+        except MemoryError:
+            fail("out of memory; nothing was written", 1)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            fail(f"{error.strerror or error}{where}; nothing was written", 1)
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """Print a sentence to stderr and exit."""
+    color = False if os.environ.get("NO_COLOR") else None
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True, color=color)
+    click.echo(sentence, err=True)
+    sys.exit(code)
