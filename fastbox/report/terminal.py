@@ -39,7 +39,7 @@ def show_paired(console: Console, summary: Mapping[str, Any]) -> None:
     _show_metrics(console, summary["metrics"], "no pairs, so no figures")
 
 
-def show_counts(console: Console, done: str, summary: Mapping[str, Any]) -> None:
+def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None:
     """Print what was made or converted: each figure with its name."""
     figures = [_count(value, name.replace("_", " ")) for name, value in summary.items() if isinstance(value, int)]
     what = f" {summary['kind']}" if "kind" in summary else ""

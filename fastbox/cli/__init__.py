@@ -1,0 +1,44 @@
+"""The command line, one file a command: parse, call a job, print."""
+
+from __future__ import annotations
+
+import click
+
+from fastbox import __version__
+from fastbox.cli.convert import convert
+from fastbox.cli.measure import measure
+from fastbox.cli.pairs import pairs
+from fastbox.cli.sample import sample
+from fastbox.errors import InputError
+from fastbox.parallel import get_num_threads, set_num_threads
+from fastbox.report.outcome import Commands
+
+__all__ = ["main"]
+
+
+@click.group(
+    "fastbox", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="fastbox")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use (default: all processors).")
+def main(threads: int | None) -> None:
+    """Bounding boxes by the million: IoU, GIoU and Smooth L1, streamed from Parquet.
+
+    \b
+    A first look, on made-up data:
+      fastbox sample gt.parquet --detections dt.parquet
+      fastbox pairs dt.parquet gt.parquet --best --boxes -o best.parquet
+      fastbox measure best.parquet -o measured.parquet
+
+    Exit codes: 0 done, 1 could not finish, 2 what was given can't be used.
+    """
+    if threads is not None:
+        set_num_threads(threads)
+    try:
+        get_num_threads()
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+for command in (measure, pairs, convert, sample):
+    main.add_command(command)

@@ -1,0 +1,113 @@
+"""Options that several commands share, and how every command prints what it found."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastbox.boxes import FORMATS
+from fastbox.ops import METRICS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = [
+    "beta_option",
+    "format_option",
+    "json_option",
+    "metrics_of",
+    "metrics_option",
+    "output_option",
+    "show",
+    "split",
+    "threshold_of",
+]
+
+
+def split(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """The parts of a list with commas."""
+    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
+
+
+def metrics_of(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+    """Names of metrics, checked."""
+    from fastbox.ops import check_metric
+
+    names = split(context, parameter, value) or []
+    if not names:
+        raise click.BadParameter(f"expected names of {', '.join(METRICS)}, got none")
+    for name in names:
+        try:
+            check_metric(name)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return names
+
+
+def beta_of(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not value >= 0:
+        raise click.BadParameter(f"expected 0 or more, got {value}")
+    return value
+
+
+def threshold_of(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """A number, and not nan."""
+    if math.isnan(value):
+        raise click.BadParameter("expected a number, got nan")
+    return value
+
+
+metrics_option = click.option(
+    "--metrics",
+    default="iou",
+    show_default=True,
+    metavar="NAMES",
+    callback=metrics_of,
+    help=f"Of {', '.join(METRICS)}.",
+)
+format_option = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    metavar="FORMAT",
+    help=f"{', '.join(FORMATS)} (default: told by the columns' names).",
+)
+beta_option = click.option(
+    "--beta",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="PX",
+    callback=beta_of,
+    help="Where smooth_l1 turns from square to linear.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+output_option = click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Parquet file to write.")
+
+
+def show(
+    printer: Callable[[Console, Mapping[str, Any]], object],
+    summary: Mapping[str, Any],
+    as_json: bool,
+    outputs: Sequence[str | None],
+) -> None:
+    """Print a summary, as JSON or as its printer does it, and where the outputs went."""
+    if as_json:
+        click.echo(json.dumps(summary, indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from fastbox.report.terminal import show_outputs
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    console = Console(highlight=False)
+    console.width = max(console.width, 80)
+    printer(console, summary)
+    show_outputs(console, [path for path in outputs if path is not None])

@@ -1,0 +1,94 @@
+"""`fastbox pairs`: the boxes of each image that meet."""
+
+from __future__ import annotations
+
+import click
+
+from fastbox.cli.options import (
+    beta_option,
+    format_option,
+    json_option,
+    metrics_option,
+    output_option,
+    show,
+    split,
+    threshold_of,
+)
+from fastbox.report.progress import progress
+
+__all__ = ["pairs"]
+
+
+@click.command(short_help="Pair detections with truths, image by image.")
+@click.argument("detections", type=click.Path())
+@click.argument("truths", required=False, type=click.Path())
+@output_option
+@click.option(
+    "--threshold",
+    type=float,
+    default=0.5,
+    show_default=True,
+    metavar="VALUE",
+    callback=threshold_of,
+    help="What the first metric must reach; a distance must not exceed it.",
+)
+@click.option("--all", "every", is_flag=True, help="Every pair of an image, whatever its value.")
+@click.option("--best", is_flag=True, help="One row for each detection, with its best truth.")
+@click.option("--by-class", is_flag=True, help="Only boxes of one class meet.")
+@click.option("--class", "class_", default="category_id", show_default=True, metavar="COLUMN", help="Class column.")
+@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@metrics_option
+@beta_option
+@click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
+@click.option("--truth-box", metavar="COLUMNS", help="Boxes of the truths (default: found by name).")
+@format_option
+@click.option("--keep", metavar="COLUMNS", callback=split, help="Columns of the detections to carry along.")
+@click.option("--boxes", is_flag=True, help="Carry both boxes along, as `fastbox measure` reads them.")
+@json_option
+def pairs(
+    detections: str,
+    truths: str | None,
+    output: str | None,
+    threshold: float,
+    every: bool,
+    best: bool,
+    by_class: bool,
+    class_: str,
+    image: str,
+    metrics: list[str],
+    beta: float,
+    box: str | None,
+    truth_box: str | None,
+    format_: str | None,
+    keep: list[str] | None,
+    boxes: bool,
+    as_json: bool,
+) -> None:
+    """Pair the boxes of each image: detections with truths, or one table with itself.
+
+    DETECTIONS and TRUTHS are Parquet files, directories or globs, sorted by image id. With one table: near-duplicates
+    within each image. An image that one table lacks still counts.
+    """
+    from fastbox import jobs
+    from fastbox.report import terminal
+    from fastbox.tables.files import count_rows
+    from fastbox.tables.source import Source
+
+    a = Source(detections, boxes=box, format=format_, image=image)
+    b = None if truths is None else Source(truths, boxes=truth_box, format=format_, image=image)
+    with progress("pairing", lambda: sum(count_rows(path) for path in (detections, truths) if path)) as step:
+        found = jobs.pairs(
+            a,
+            b,
+            output,
+            threshold=threshold,
+            every=every,
+            best=best,
+            by_class=class_ if by_class else None,
+            metrics=metrics,
+            beta=beta,
+            keep=keep or (),
+            boxes=boxes,
+            progress=step,
+        )
+    show(terminal.show_paired, found.to_dict(), as_json, [output])
