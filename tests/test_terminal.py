@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -116,9 +117,11 @@ def test_invalid_boxes_are_told_by_side_and_reason() -> None:
 
 
 def test_counts_and_outputs_are_named() -> None:
-    text = shown(terminal.show_counts, "converted", {"kind": "truths", "rows": 1200, "images_without_boxes": 3})
+    text = shown(
+        partial(terminal.show_counts, "converted"), {"kind": "truths", "rows": 1200, "images_without_boxes": 3}
+    )
     assert text == "converted truths: 1,200 rows · 3 images without boxes\n"
-    text = shown(terminal.show_counts, "converted", {"kind": "truths", "rows": 1, "categories": 1})
+    text = shown(partial(terminal.show_counts, "converted"), {"kind": "truths", "rows": 1, "categories": 1})
     assert text == "converted truths: 1 row · 1 category\n"
     long = "/a" * 60 + "/o [x].parquet"
     assert shown(terminal.show_outputs, [long, "b"]) == f"→ {long}\n→ b\n"
