@@ -121,7 +121,7 @@ def test_counts_and_outputs_are_named() -> None:
         partial(terminal.show_counts, "converted"), {"kind": "truths", "rows": 1200, "images_without_boxes": 3}
     )
     assert text == "converted truths: 1,200 rows · 3 images without boxes\n"
-    text = shown(partial(terminal.show_counts, "converted"), {"kind": "truths", "rows": 1, "categories": 1})
+    text = shown(converted, {"kind": "truths", "rows": 1, "categories": 1})
     assert text == "converted truths: 1 row · 1 category\n"
     long = "/a" * 60 + "/o [x].parquet"
     assert shown(terminal.show_outputs, [long, "b"]) == f"→ {long}\n→ b\n"
