@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox import parallel
+from fastbox import index, parallel
 from fastbox.boxes import FORMATS, Boxes, align_images
 
 __all__ = ["METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"]
 
 METRICS = ("iou", "iof", "ios", "giou", "diou", "ciou", "eiou", "l1", "smooth_l1")
 DISTANCES = ("l1", "smooth_l1")
+ZERO_APART = ("iou", "iof", "ios")  # 0 wherever boxes don't overlap; the others tell how far apart they are
+LEAST = {"giou": 2.0**-10}  # what a threshold must be for only boxes that overlap to reach it, if not 0
 RANGES = {"iou": (0.0, 1.0), "iof": (0.0, 1.0), "ios": (0.0, 1.0), "giou": (-1.0, 1.0), "diou": (-1.0, 1.0)}
 
 STREAMED_BYTES = 32 << 20  # an output from this size on leaves every cache before it is read again
@@ -172,12 +174,8 @@ def best(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0) -> Best:
     >>> fastbox.best([[0, 0, 2, 2], [0, 0, float("nan"), 2]], [[9, 9, 10, 10], [1, 0, 3, 2]])
     Best(values=array([0.33333333,        nan]), indices=array([ 1, -1]))
     """
-    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
-    values, indices = np.empty(len(a), a.dtype), np.empty(len(a), np.int64)
-    kernel = _kernels().BEST[a.dtype, metric]
-    common = _arguments(a, b, starts_a, starts_b, beta)
-    parallel.run(lambda *piece: kernel(*common, *piece, values, indices), parallel.cuts(starts_a, starts_b))
-    return Best(values, indices)
+    values, indices = _leaders(a, b, 1, metric, beta, "BEST")
+    return Best(values.reshape(-1), indices.reshape(-1))
 
 
 def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> Top:
@@ -201,14 +199,9 @@ def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> To
     >>> fastbox.top([[0, 0, 2, 2]], [[1, 0, 3, 2], [0, 0, 2, 2]], 3).indices
     array([[ 1,  0, -1]])
     """
-    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ValueError(f"expected k to be a whole number of at least 1, got {k!r}")
-    values, indices = np.empty((len(a), k), a.dtype), np.empty((len(a), k), np.int64)
-    kernel = _kernels().TOP[a.dtype, metric]
-    common = _arguments(a, b, starts_a, starts_b, beta)
-    parallel.run(lambda *piece: kernel(*common, *piece, values, indices), parallel.cuts(starts_a, starts_b))
-    return Top(values, indices)
+    return Top(*_leaders(a, b, int(k), metric, beta, "TOP"))
 
 
 def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta: float = 1.0) -> Pairs:
@@ -241,17 +234,20 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     if np.isnan(least):
         raise ValueError("expected a threshold that is a number, got nan")
     below = np.nextafter(least, a.dtype.type(np.inf if metric in DISTANCES else -np.inf))
+    found = _indexed(a, b, starts_a, starts_b, metric) if below >= LEAST.get(metric, 0.0) else []
     counts = np.zeros(len(a), np.int64)
-    kernels = _kernels()
-    kernel, scatter = kernels.PAIRS[a.dtype, metric], kernels.SCATTER[a.dtype, ""]
-    common = _arguments(a, b, starts_a, starts_b, beta)
-    found = parallel.run(
-        lambda *piece: kernel(*common, *piece, below, alone, counts), parallel.cuts(starts_a, starts_b)
-    )
-    places = np.cumsum(counts) - counts
+    kernel, beta = _kernels().PAIRS[a.dtype, metric], a.dtype.type(beta)
+    common = _arguments(a, b, starts_a, starts_b, beta, found)
+    pieces = parallel.cuts(starts_a, starts_b, common[-1])
+    met = parallel.run(lambda *piece: kernel(*common, *piece, below, alone, counts), pieces)
+    if found:
+        met += index.query("PAIRS", metric, beta, found, below, alone, counts)
+    ends = np.cumsum(counts)
     total = int(counts.sum())
     pairs = Pairs(np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, a.dtype))
-    parallel.run(lambda *met: scatter(*met, places, *pairs), found)
+    scatter, places = _kernels().SCATTER[a.dtype, ""], ends - counts
+    parallel.run(lambda *part: scatter(*part, places, *pairs), met)
+    index.order(found, ends, pairs.cols, pairs.values)
     return pairs
 
 
@@ -309,6 +305,45 @@ def histogram(
     return sum(parallel.run(count, parallel.cuts(starts_a, starts_b)), np.zeros(bins, np.int64))
 
 
+def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The k best for each row of a, both of shape (n, k)."""
+    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
+    found = _indexed(a, b, starts_a, starts_b, metric)
+    values, indices = _dense_leaders(a, b, starts_a, starts_b, k, metric, beta, which, found)
+    if found:
+        outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
+        index.query(which, metric, a.dtype.type(beta), found, *outputs)
+    for one in found:
+        if metric in ZERO_APART:
+            index.fill_zeros(one, a, b, values, indices)
+            continue
+        rows = one.rows[0] + np.flatnonzero(indices[slice(*one.rows), -1] < 0)
+        others = b[slice(*one.cols)]
+        ends = np.array([0, len(rows)]), np.array([0, len(others)])
+        values[rows], columns = _dense_leaders(a[rows], others, *ends, k, metric, beta, which)
+        indices[rows] = np.where(columns < 0, -1, columns + one.cols[0])
+    return values, indices
+
+
+def _dense_leaders(
+    a: Boxes,
+    b: Boxes,
+    starts_a: NDArray[np.int64],
+    starts_b: NDArray[np.int64],
+    k: int,
+    metric: str,
+    beta: float,
+    which: str,
+    found: Sequence[index.Indexed] = (),
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    values, indices = np.empty((len(a), k), a.dtype), np.empty((len(a), k), np.int64)
+    kernel = getattr(_kernels(), which)[a.dtype, metric]
+    common = _arguments(a, b, starts_a, starts_b, beta, found)
+    outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
+    parallel.run(lambda *piece: kernel(*common, *piece, *outputs), parallel.cuts(starts_a, starts_b, common[-1]))
+    return values, indices
+
+
 def as_boxes(boxes: Any) -> Boxes:
     """Boxes as they are, anything else as xyxy corners."""
     return boxes if isinstance(boxes, Boxes) else Boxes(boxes)
@@ -343,9 +378,21 @@ def _side(boxes: Boxes) -> tuple[Any, ...]:
 
 
 def _arguments(
-    a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], beta: float
+    a: Boxes,
+    b: Boxes,
+    starts_a: NDArray[np.int64],
+    starts_b: NDArray[np.int64],
+    beta: float,
+    found: Sequence[index.Indexed] = (),
 ) -> tuple[Any, ...]:
-    return a.dtype.type(beta), _side(a), _side(b), starts_a, starts_b
+    skip = index.skipped(found, len(starts_a) - 1)
+    return a.dtype.type(beta), _side(a), _side(b), starts_a, starts_b, skip
+
+
+def _indexed(
+    a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], metric: str
+) -> list[index.Indexed]:
+    return [] if metric in DISTANCES else index.plan(a, b, starts_a, starts_b, angles=metric == "ciou")
 
 
 def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -78,9 +78,16 @@ def set_num_threads(n: int) -> None:
     _threads = int(n)
 
 
-def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64]) -> list[Piece]:
-    """Cut the rows of a into pieces of equal cost, given where each image's rows of a and b begin."""
+def cuts(
+    starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray[np.bool_] | None = None
+) -> list[Piece]:
+    """Cut the rows of a into pieces of equal cost, given where each image's rows of a and b begin.
+
+    The rows of images to skip are in the pieces too, and cost no pairs.
+    """
     rows_a, rows_b = np.diff(starts_a), np.diff(starts_b)
+    if skip is not None:
+        rows_b = np.where(skip, 0, rows_b)
     per_row = rows_b + ROW_COST
     cost = np.concatenate(([0], np.cumsum(rows_a * per_row)))
     wanted = min(get_num_threads() * PIECES_PER_THREAD, int(cost[-1] // SMALL))

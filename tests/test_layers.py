@@ -21,6 +21,7 @@ FLOORS = [
     {"jobs"},
     {"engines", "tables", "report"},
     {"match", "one_to_one", "suppression", "ops", "losses", "anchors", "coder", "sketch"},
+    {"index"},
     {"parallel"},
     {"kernels"},
     {"boxes"},

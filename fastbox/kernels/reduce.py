@@ -1,7 +1,8 @@
 """What becomes of the values: a matrix, the best, the top, pairs, a histogram, or one value a row. One kernel each.
 
-Every kernel takes the metric's beta, both collections, the offsets of their images, the rows of a to do, and its
-outputs. Rows are independent of one another, so any cut of them on any number of threads gives the same bits.
+Every kernel takes the metric's beta, both collections, the offsets of their images, the images to leave out, the rows
+of a to do, and its outputs. Rows are independent of one another, so any cut of them on any number of threads gives the
+same bits.
 """
 
 from __future__ import annotations
@@ -96,15 +97,18 @@ def grown(values):
 
 
 def pairing(t, *outputs):
-    """What every kernel over pairs takes: beta, a, b, offsets of both, the first image and rows to do; then outputs."""
-    return (t, side(t), side(t), readonly(i8), readonly(i8), i8, i8, i8, *outputs)
+    """What every kernel over pairs takes.
+
+    Beta, a, b, offsets of both, the images to skip, the first image and rows to do; then outputs.
+    """
+    return (t, side(t), side(t), readonly(i8), readonly(i8), readonly(types.boolean), i8, i8, i8, *outputs)
 
 
-def matrix(beta, a, b, starts_a, starts_b, image, first, last, bases, streamed, out):
+def matrix(beta, a, b, starts_a, starts_b, skip, image, first, last, bases, streamed, out):
     """Write all values of rows [first, last) row by row; image g begins at out[bases[g]]."""
     tile_a, tile_b = np.empty((6, LANES), out.dtype), np.empty((7, COLS), out.dtype)
     row = tile_b[VALUES]
-    for g, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+    for g, lo, hi, s, e in spans(starts_a, starts_b, skip, image, first, last):
         pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
@@ -123,7 +127,7 @@ def matrix(beta, a, b, starts_a, starts_b, image, first, last, bases, streamed, 
         fence()
 
 
-def best(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
+def best(beta, a, b, starts_a, starts_b, skip, image, first, last, values, indices):
     """Write each row's best value and its column, the lowest at ties; nan and -1 where there is none.
 
     Lanes are rows of a, and one box of b meets all of them: the comparison with the best so far is a select.
@@ -136,7 +140,7 @@ def best(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
     lanes, tile_b = np.empty((10, LANES), values.dtype), np.empty((6, COLS), values.dtype)
     for row in range(first, last):
         values[row], indices[row] = worst, -1
-    for _, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+    for _, lo, hi, s, e in spans(starts_a, starts_b, skip, image, first, last):
         tame_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
@@ -178,7 +182,7 @@ def best(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
             values[row] = T(np.nan)
 
 
-def top(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
+def top(beta, a, b, starts_a, starts_b, skip, image, first, last, values, indices):
     """Write each row's k best values and their columns, best first, the lower column at ties."""
     T = values.dtype.type
     eps = T(np.finfo(values.dtype).eps)
@@ -188,7 +192,7 @@ def top(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
     met = tile_b[VALUES]
     values[first:last] = worst
     indices[first:last] = -1
-    for _, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+    for _, lo, hi, s, e in spans(starts_a, starts_b, skip, image, first, last):
         tame_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
@@ -217,7 +221,7 @@ def top(beta, a, b, starts_a, starts_b, image, first, last, values, indices):
                 values[row, place] = T(np.nan)
 
 
-def pairs(beta, a, b, starts_a, starts_b, image, first, last, below, upper, counts):
+def pairs(beta, a, b, starts_a, starts_b, skip, image, first, last, below, upper, counts):
     """Return rows, columns and values that reach the threshold, in the order met, and count them for each row.
 
     `below` is the float next to the threshold on the side of failure. `upper` keeps columns behind the row alone.
@@ -229,7 +233,7 @@ def pairs(beta, a, b, starts_a, starts_b, image, first, last, below, upper, coun
     rows, cols, values = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, dtype)
     found = 0
     p, q = sought(below, eps, SCREEN)
-    for _, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+    for _, lo, hi, s, e in spans(starts_a, starts_b, skip, image, first, last):
         tame_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
@@ -264,14 +268,14 @@ def scatter(rows, cols, values, places, out_rows, out_cols, out_values):
         places[rows[n]] = place + 1
 
 
-def histogram(beta, a, b, starts_a, starts_b, image, first, last, edges, counts):
+def histogram(beta, a, b, starts_a, starts_b, skip, image, first, last, edges, counts):
     """Count the values between edges, each interval closed below, the last one above too; all others are left out."""
     bins = counts.size
     low, high = edges[0], edges[bins]
     scale = np.float64(bins) / (np.float64(high) - np.float64(low))
     tile_a, tile_b = np.empty((6, LANES), edges.dtype), np.empty((7, COLS), edges.dtype)
     met = tile_b[VALUES]
-    for _, lo, hi, s, e in spans(starts_a, starts_b, image, first, last):
+    for _, lo, hi, s, e in spans(starts_a, starts_b, skip, image, first, last):
         pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)

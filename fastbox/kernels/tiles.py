@@ -67,14 +67,14 @@ def pack(boxes, first, last, angles, tile):
 
 
 @device
-def spans(starts_a, starts_b, image, first, last):
+def spans(starts_a, starts_b, skip, image, first, last):
     """Visit rows [first, last) of a: rows [lo, hi) of one image with its columns [s, e), a tile at most.
 
-    `image` holds the first row. What is packed is left to the visitor: a generator that held arrays of boxes between
-    visits would cost 150 ns each time.
+    `image` holds the first row; images marked in `skip` are left out. What is packed is left to the visitor: a
+    generator that held arrays of boxes between visits would cost 150 ns each time.
     """
     g = image
     while g < starts_a.size - 1 and starts_a[g] < last:
-        for s in range(starts_b[g], starts_b[g + 1], COLS):
+        for s in range(starts_b[g], starts_b[g] if skip[g] else starts_b[g + 1], COLS):
             yield g, max(starts_a[g], first), min(starts_a[g + 1], last), s, min(s + COLS, starts_b[g + 1])
         g += 1
