@@ -325,8 +325,10 @@ class AnchorGrid:
         return cls.__new__(cls)._set(steps, shapes, resized=as_size(size))
 
     def __repr__(self) -> str:
-        counts = sorted({len(level) for level in self.shapes})
-        shapes = f"{counts[0]} shapes" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} shapes"
+        counts = [len(level) for level in self.shapes]
+        shapes = " to ".join(map(str, sorted({min(counts), max(counts)}))) + (
+            " shape" if max(counts) == 1 else " shapes"
+        )
         levels, strides = ("level", "stride") if len(self.strides) == 1 else ("levels", "strides")
         spaced = ", ".join(map(str, self.strides))
         wide = "" if self.dtype == np.float32 else f", {self.dtype}"
