@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numba import njit, prange, set_num_threads
 from numpy.typing import NDArray
 
-from fastbox import parallel
+from fastbox import index, parallel
 from fastbox.boxes import FORMATS, Boxes
 
 Floats = NDArray[Any]
@@ -81,10 +82,10 @@ def _prange_matrix(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
 
     @njit(parallel=True, error_model="numpy")
     def run(  # type: ignore[no-untyped-def]
-        beta, a, b, starts_a, starts_b, image, first, last, bases, streamed, out
+        beta, a, b, starts_a, starts_b, skip, image, first, last, bases, streamed, out
     ):
         for k in prange(len(first)):
-            kernel(beta, a, b, starts_a, starts_b, image[k], first[k], last[k], bases, streamed, out)
+            kernel(beta, a, b, starts_a, starts_b, skip, image[k], first[k], last[k], bases, streamed, out)
 
     return run
 
@@ -96,11 +97,22 @@ def _prange_best(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
     kernel = BEST[dtype, metric]
 
     @njit(parallel=True, error_model="numpy")
-    def run(beta, a, b, starts_a, starts_b, image, first, last, values, indices):  # type: ignore[no-untyped-def]
+    def run(beta, a, b, starts_a, starts_b, skip, image, first, last, values, indices):  # type: ignore[no-untyped-def]
         for k in prange(len(first)):
-            kernel(beta, a, b, starts_a, starts_b, image[k], first[k], last[k], values, indices)
+            kernel(beta, a, b, starts_a, starts_b, skip, image[k], first[k], last[k], values, indices)
 
     return run
+
+
+@contextmanager
+def dense() -> Iterator[None]:
+    """Answer without an index, however many boxes there are: every pair is measured."""
+    plan = index.plan
+    index.plan = lambda *sides, **options: []
+    try:
+        yield
+    finally:
+        index.plan = plan
 
 
 def twin_matrix(a: Boxes, b: Boxes, threads: int, out: Floats | None = None) -> Floats:
@@ -130,7 +142,7 @@ def _starts(boxes: Boxes) -> NDArray[np.int64]:
 
 def _common(a: Boxes, b: Boxes) -> tuple[Any, ...]:
     sides = ((FORMATS.index(side.format), *side.columns) for side in (a, b))
-    return a.dtype.type(1), *sides, _starts(a), _starts(b)
+    return a.dtype.type(1), *sides, _starts(a), _starts(b), np.zeros(len(_starts(a)) - 1, np.bool_)
 
 
 def _rows(starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

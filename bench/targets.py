@@ -13,13 +13,10 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -28,35 +25,10 @@ import numpy as np
 
 import fastbox
 from bench import floors, peers, tables
+from bench.matching import MATCHING
+from bench.promise import Setting, Target, in_process
 from bench.shapes import Sizes, boxes, ragged
 from bench.turns import Calls, Reached, Threads, Times, ratio, summed_up, take_turns
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How to measure: the sizes, how many rounds, and where files go."""
-
-    sizes: Sizes
-    rounds: int
-    folder: str | None
-
-    def place(self) -> AbstractContextManager[str]:
-        return tempfile.TemporaryDirectory(dir=self.folder, prefix="fastbox-targets-")
-
-
-@dataclass(frozen=True)
-class Target:
-    """A promise: at least so many times, or at most so much."""
-
-    name: str
-    work: str
-    wanted: float
-    measure: Callable[[Setting], Reached]
-    unit: str = "×"
-    at_most: bool = False
-
-    def holds(self, reached: Reached) -> bool:
-        return reached.value <= self.wanted if self.at_most else reached.value >= self.wanted
 
 
 def pairwise_fresh(dtype: str) -> Callable[[Setting], Reached]:
@@ -218,14 +190,6 @@ def memory_growth(setting: Setting) -> Reached:
     return summed_up([long / short], {})
 
 
-def in_process(code: str, *arguments: str) -> str:
-    """What code prints last in a fresh process that finds this fastbox."""
-    root = os.path.dirname(os.path.dirname(fastbox.__file__))
-    environment = {**os.environ, "PYTHONPATH": root}
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split()[-1]
-
-
 def import_time(setting: Setting) -> Reached:
     code = "import time; t = time.perf_counter(); import fastbox; print(time.perf_counter() - t)"
     in_process(code)
@@ -273,6 +237,7 @@ TARGETS = (
     Target("memory-same", "fastbox measure, peak memory at 80M rows: 20M rows", 1.1, memory_growth, at_most=True),
     Target("import", "import fastbox", 0.15, import_time, "s", True),
     Target("first-result", "first result in a warm process", 0.8, first_result, "s", True),
+    *MATCHING,
 )
 
 

@@ -9,7 +9,15 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["show_counts", "show_measured", "show_outputs", "show_paired"]
+__all__ = [
+    "counted",
+    "show_counts",
+    "show_invalid",
+    "show_measured",
+    "show_outputs",
+    "show_paired",
+    "show_table",
+]
 
 Metrics = Mapping[str, Mapping[str, Any]]
 
@@ -22,8 +30,8 @@ FIGURE_WIDTH = 7
 
 def show_measured(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.measure` found, as its ``to_dict`` gives it."""
-    console.print(Text(_count(summary["rows"], "rows"), style="bold"))
-    _show_invalid(console, summary["invalid"])
+    console.print(Text(counted(summary["rows"], "rows"), style="bold"))
+    show_invalid(console, summary["invalid"])
     _show_metrics(console, summary["metrics"], "no row with two valid boxes, so no figures")
 
 
@@ -31,17 +39,17 @@ def show_paired(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.pairs` found, as its ``to_dict`` gives it."""
     kinds = ("images", "detections", "truths") if "truths" in summary else ("images", "detections")
     names = {"detections": "detections" if "truths" in summary else "boxes"}
-    counts = " · ".join(_count(summary[kind], names.get(kind, kind)) for kind in kinds)
-    paired = f"{_count(summary['pairs'], 'pairs')} · {_count(summary['unmatched'], names['detections'])} in none"
+    counts = " · ".join(counted(summary[kind], names.get(kind, kind)) for kind in kinds)
+    paired = f"{counted(summary['pairs'], 'pairs')} · {counted(summary['unmatched'], names['detections'])} in none"
     console.print(Text(paired, style="bold"))
     console.print(Text(counts, style="dim"))
-    _show_invalid(console, summary["invalid"])
+    show_invalid(console, summary["invalid"])
     _show_metrics(console, summary["metrics"], "no pairs, so no figures")
 
 
 def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None:
     """Print what was made or converted: each figure with its name."""
-    figures = [_count(value, name.replace("_", " ")) for name, value in summary.items() if isinstance(value, int)]
+    figures = [counted(value, name.replace("_", " ")) for name, value in summary.items() if isinstance(value, int)]
     what = f" {summary['kind']}" if "kind" in summary else ""
     console.print(Text(f"{done}{what}: {' · '.join(figures)}", style="bold"))
 
@@ -52,10 +60,10 @@ def show_outputs(console: Console, paths: Sequence[str]) -> None:
         console.print(Text(f"→ {path}", style="dim"), soft_wrap=True)
 
 
-def _count(n: int, things: str) -> str:
+def counted(n: int, things: str) -> str:
     """Say how many things there are, and say one thing of one.
 
-    >>> _count(1200, "rows"), _count(1, "images without boxes")
+    >>> counted(1200, "rows"), counted(1, "images without boxes")
     ('1,200 rows', '1 image without boxes')
     """
     many, *rest = things.split(" ")
@@ -63,7 +71,8 @@ def _count(n: int, things: str) -> str:
     return " ".join([f"{n:,}", one if n == 1 else many, *rest])
 
 
-def _show_invalid(console: Console, invalid: Mapping[str, Mapping[str, int]]) -> None:
+def show_invalid(console: Console, invalid: Mapping[str, Mapping[str, int]]) -> None:
+    """Print how many boxes are invalid, and why; nothing where all are valid."""
     found = [
         f"{count:,} {side} {reason.replace('_', ' ')}"
         for side, reasons in invalid.items()
@@ -85,21 +94,24 @@ def _show_metrics(console: Console, metrics: Metrics, nothing: str) -> None:
         figures = _figures([metric["mean"], metric["min"], *quantiles, metric["max"]])
         rows.append((_title(name, metric), f"{metric['count']:,}", *figures))
     console.print()
-    _show_table(console, rows)
+    show_table(console, rows, ("mean", "p50"))
     if console.encoding.startswith("utf"):
         console.print()
         _show_charts(console, found)
 
 
-def _show_table(console: Console, rows: Sequence[Sequence[str]]) -> None:
-    """Print rows below their head, each column as wide as it needs: a narrow terminal wraps, and cuts no number."""
+def show_table(console: Console, rows: Sequence[Sequence[str]], bright: Sequence[str] = ()) -> None:
+    """Print rows below their head, each column as wide as it needs: a narrow terminal wraps, and cuts no number.
+
+    The columns named in ``bright`` are the ones to read first.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    bright = [rows[0].index(name) for name in ("mean", "p50")]
+    read_first = [rows[0].index(name) for name in bright]
     rule = "─" if console.encoding.startswith("utf") else "-"
     for row in rows:
         line = Text(row[0].ljust(widths[0]), style="bold")
         for k in range(1, len(row)):
-            style = "bold" if row is rows[0] else "not bold" if k in bright else "not bold dim"
+            style = "bold" if row is rows[0] else "not bold" if k in read_first else "not bold dim"
             line.append(f"  {row[k].rjust(widths[k])}", style=style)
         console.print(line, soft_wrap=True)
         if row is rows[0]:

@@ -1,0 +1,111 @@
+"""`fastbox assign`: anchors to truths, and how well the truths are covered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from fastbox.cli.options import format_option, json_option, output_option, show
+from fastbox.report.progress import progress
+
+__all__ = ["assign"]
+
+FLOORED = ("faster-rcnn-fpn", "retinanet")  # torchvision's presets: its resize rounds down
+
+
+@click.command(short_help="Assign anchors to truths, and see how well they are covered.")
+@click.argument("truths", nargs=-1, required=True, type=click.Path())
+@click.option("--anchors", required=True, metavar="PRESET", help="retinanet, faster-rcnn-fpn, ssd300, yolov3, …")
+@click.option(
+    "--size",
+    required=True,
+    metavar="HxW",
+    help="As papers write it: 800x1333 makes the shorter side 800 and the longer at most 1333.",
+)
+@click.option(
+    "--resize",
+    type=click.Choice(["shortest", "stretch", "none"]),
+    help="What becomes of images; none: all have this size (default: stretch for SSD, else shortest if the table has "
+    "width and height, else none).",
+)
+@click.option("--rule", default="fastbox", show_default=True, metavar="NAME", help="Whose matching rule.")
+@click.option("--high", type=float, metavar="IOU", help="From here on an anchor is positive (default: the rule's).")
+@click.option("--low", type=float, metavar="IOU", help="Below an anchor is negative (default: the rule's).")
+@click.option("--ignore", metavar="COLUMN", help="Rows where this is not 0 are regions to ignore, such as iscrowd.")
+@click.option("--class", "class_", metavar="COLUMN", help="Class column, for coverage by class (default: category_id).")
+@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
+@format_option
+@output_option
+@click.option("--plot", type=click.Path(), metavar="OUT", help="Draw the coverage: .svg, .png or .pdf.")
+@json_option
+def assign(
+    truths: tuple[str, ...],
+    anchors: str,
+    size: str,
+    resize: str | None,
+    rule: str,
+    high: float | None,
+    low: float | None,
+    ignore: str | None,
+    class_: str | None,
+    image: str,
+    box: str | None,
+    format_: str | None,
+    output: str | None,
+    plot: str | None,
+    as_json: bool,
+) -> None:
+    """Assign the anchors of every image to its truths.
+
+    TRUTHS are Parquet files, directories or globs, sorted by image id. Writes the anchors that are positive or ignored;
+    all others are negative. Reports anchors by level, and how well the truths are covered: recall by IoU, size and
+    class, and those that no anchor is positive for.
+    """
+    from fastbox import jobs
+    from fastbox.anchors import AnchorGrid
+    from fastbox.jobs.resize import Resize
+    from fastbox.report.assigned import show_assigned
+    from fastbox.tables.files import column_names, count_rows
+    from fastbox.tables.source import Source
+
+    try:
+        grid = AnchorGrid.preset(anchors)
+        chosen = _rule(rule, high, low)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    names = column_names(truths)
+    if resize is None:
+        resize = "stretch" if anchors.startswith("ssd") else "shortest" if {"width", "height"} <= names else "none"
+    found_class = class_ or ("category_id" if "category_id" in names else None)
+    with progress("assigning", lambda: count_rows(truths)) as step:
+        found = jobs.assign(
+            Source(truths, boxes=box, format=format_, image=image),
+            grid,
+            output,
+            resize=Resize.parse(size, resize, floor=anchors in FLOORED),
+            rule=chosen,
+            ignore=ignore,
+            by_class=found_class,
+            progress=step,
+        )
+    summary = found.to_dict()
+    if plot is not None:
+        from fastbox.report.plots import plot_coverage
+
+        plot_coverage(summary["coverage"], plot, f"{anchors} at {size}: how well anchors cover the truths")
+    show(show_assigned, summary, as_json, [output, plot])
+
+
+def _rule(name: str, high: float | None, low: float | None) -> Any:
+    """The rule of this name, with other thresholds where they are given."""
+    from fastbox.match import as_rule
+
+    rule = as_rule(name)
+    given = [low, high] if len(rule.thresholds) == 2 else [high] if len(rule.thresholds) == 1 else []
+    if (low, high) != (None, None) and (not given or (low is not None and len(given) < 2)):
+        raise ValueError(f"expected a rule that has {'--high' if high is not None else '--low'}, got {name!r}")
+    thresholds = [old if new is None else new for old, new in zip(rule.thresholds, given, strict=False)]
+    return replace(rule, thresholds=tuple(thresholds)) if thresholds else rule

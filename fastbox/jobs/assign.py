@@ -1,0 +1,282 @@
+"""Assign a dataset's anchors to its truths, write the assignment, and report how well the truths are covered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.anchors import AnchorGrid
+from fastbox.boxes import Boxes
+from fastbox.errors import InputError
+from fastbox.jobs.coverage import Coverage
+from fastbox.jobs.resize import Resize
+from fastbox.jobs.summary import Invalid
+from fastbox.match import Matches, MatchRule, match
+from fastbox.tables import columns
+from fastbox.tables.files import Paths
+from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+
+__all__ = ["Assigned", "assign"]
+
+SIDES = ("width", "height")
+
+
+@dataclass
+class Assigned:
+    """What a run of :func:`assign` found.
+
+    Attributes
+    ----------
+    images, truths, regions, anchors : int
+        How many; regions are boxes to ignore. Images are those in the table.
+    invalid : Invalid
+        Invalid truths by reason; no anchor is theirs.
+    positives, ignored : array of int64, shape (levels,)
+        Anchors by level; all others are negative.
+    level_anchors : array of int64, shape (levels,)
+    strides : tuple of int
+    without_positive_images : int
+        Images none of whose anchors is positive.
+    coverage : Coverage
+        The best IoU of each valid truth.
+    """
+
+    strides: tuple[int, ...]
+    images: int = 0
+    truths: int = 0
+    regions: int = 0
+    without_positive_images: int = 0
+    invalid: Invalid = field(default_factory=Invalid)
+    coverage: Coverage = field(default_factory=Coverage)
+    positives: NDArray[np.int64] = field(init=False)
+    ignored: NDArray[np.int64] = field(init=False)
+    level_anchors: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.positives, self.ignored, self.level_anchors = (np.zeros(len(self.strides), np.int64) for _ in range(3))
+
+    @property
+    def anchors(self) -> int:
+        """All anchors of all images."""
+        return int(self.level_anchors.sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it."""
+        negatives = self.level_anchors - self.positives - self.ignored
+        per_level = zip(self.strides, self.level_anchors, self.positives, self.ignored, negatives, strict=True)
+        names = ("stride", "anchors", "positives", "ignored", "negatives")
+        return {
+            "images": self.images,
+            "images_without_positives": self.without_positive_images,
+            "truths": self.truths,
+            "ignore_regions": self.regions,
+            "invalid": {"truths": self.invalid.to_dict()},
+            "anchors": self.anchors,
+            "positives": int(self.positives.sum()),
+            "ignored": int(self.ignored.sum()),
+            "negatives": int(negatives.sum()),
+            "by_level": [dict(zip(names, map(int, level), strict=True)) for level in per_level],
+            "coverage": self.coverage.to_dict(),
+        }
+
+
+def assign(
+    truths: Source | Paths,
+    anchors: AnchorGrid,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    resize: Resize,
+    rule: MatchRule | str = "fastbox",
+    ignore: str | None = None,
+    by_class: str | None = None,
+    rows: int = 65_536,
+    progress: Callable[[int], object] | None = None,
+) -> Assigned:
+    """Assign the anchors of each image to its truths; write those that are positive or ignored, and sum up.
+
+    The output has the columns ``image_id``, ``level``, ``anchor`` (its number in the image), ``label`` (1 positive, -1
+    ignored), ``truth`` (row number of the table, from 0; null where there is none) and ``iou``, sorted by image and
+    anchor. All anchors that are not there are negative.
+
+    Parameters
+    ----------
+    truths : Source, path, directory, glob or a list of paths
+        Sorted by image id. To resize by the shortest side, or to stretch, it has columns ``width`` and ``height``: the
+        image's, in pixels, in each of its rows.
+    anchors : AnchorGrid
+    out : path, optional
+        Where to write; only summed up when left out.
+    resize : Resize
+        What becomes of the images, and the boxes with them, before anchors are laid.
+    rule : MatchRule or str
+    ignore : str, optional
+        A column, such as ``iscrowd``: rows where it is not 0 are regions to ignore, not truths.
+    by_class : str, optional
+        The class column, for coverage by class; classes don't change what is assigned.
+    rows : int
+        About how many boxes to hold at once; makes no difference to what comes out.
+    progress : callable, optional
+        Called with the number of truths done since the last call.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used, unsorted image ids, an image size that can't be.
+    ValueError
+        An unknown rule.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> from fastbox.anchors import AnchorGrid
+    >>> path = os.path.join(tempfile.mkdtemp(), "truths.parquet")
+    >>> pq.write_table(pa.table({"image_id": [1, 1], "bbox": [[0.0, 0, 32, 32], [100.0, 50, 164, 90]]}), path)
+    >>> found = assign(path, AnchorGrid.preset("retinanet"), resize=Resize(128, 256, "none"))
+    >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
+    (2, 19, 0)
+    """
+    sized = resize.mode != "none"
+    carried = tuple(dict.fromkeys([*(SIDES if sized else ()), *([ignore] if ignore else []), *([by_class] if by_class else [])]))
+    source = truths if isinstance(truths, Source) else Source(truths)
+    source = replace(source, columns=tuple(dict.fromkeys([*source.columns, *carried])))
+    found_plan = plan(source)
+    if found_plan.ids is None:
+        raise InputError("expected a column of image ids, got none: anchors are assigned within an image")
+    found = Assigned(anchors.strides)
+    sink = None
+    if out is not None:
+        check_output(out, found_plan.files)
+        parameters = {
+            "truths": found_plan.files,
+            "anchors": repr(anchors),
+            "resize": [resize.height, resize.width, resize.mode],
+            "rule": rule if isinstance(rule, str) else rule.name,
+        }
+        sink = Sink(out, _schema(found_plan), command="assign", parameters=parameters)
+    with sink or nullcontext():
+        for chunk in scan(source, rows=rows):
+            part = _Part.of(chunk, resize, ignore)
+            matched = match(
+                anchors.astype(part.truths.dtype), part.truths, rule=rule, size=part.sizes, ignore=part.regions, sparse=True
+            )
+            levels = _levels(anchors, part.sizes, matched)
+            _add(found, chunk, part, matched, levels, anchors, by_class)
+            if sink is not None:
+                sink.write(_batch(chunk, part, matched, levels, sink.schema))
+            if progress is not None:
+                progress(len(chunk.a))
+        if sink is not None:
+            sink.record(summary=found.to_dict())
+    return found
+
+
+@dataclass
+class _Part:
+    """A chunk as the detector sees it: resized truths, regions to ignore, the row of the chunk that each truth was."""
+
+    sizes: NDArray[np.int64]
+    truths: Boxes
+    rows: NDArray[np.int64]
+    regions: Boxes | None
+
+    @classmethod
+    def of(cls, chunk: Chunk, resize: Resize, ignore: str | None) -> _Part:
+        offsets = chunk.a.offsets
+        assert offsets is not None
+        image = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        given = _given_sizes(chunk, offsets, resize)
+        sizes = resize.sizes(given[:, 0], given[:, 1])
+        boxes = resize.boxes(chunk.a, image, given, sizes)
+        if ignore is None:
+            return cls(sizes, Boxes.from_columns(*boxes.columns, format=boxes.format, offsets=offsets), np.arange(len(boxes)), None)
+        crowd = columns.numpy_column(chunk.a_columns, ignore).astype(bool)
+        kept, left = np.flatnonzero(~crowd), np.flatnonzero(crowd)
+        return cls(sizes, _rows_of(boxes, kept, offsets), kept, _rows_of(boxes, left, offsets))
+
+
+def _rows_of(boxes: Boxes, rows: NDArray[np.int64], offsets: NDArray[np.int64]) -> Boxes:
+    some = boxes[rows]
+    return Boxes.from_columns(*some.columns, format=some.format, offsets=np.searchsorted(rows, offsets))
+
+
+def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> NDArray[np.int64]:
+    """The (g, 2) width and height of each image, those of its first row."""
+    if resize.mode == "none":
+        return np.broadcast_to(np.array([resize.width, resize.height]), (len(offsets) - 1, 2))
+    sides = []
+    for name in SIDES:
+        side = columns.numpy_column(chunk.a_columns, name)[offsets[:-1]]
+        wrong = np.flatnonzero(~(np.asarray(side, np.float64) >= 1))
+        if wrong.size:
+            row = chunk.a_start + int(offsets[wrong[0]])
+            raise InputError(f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]} at row {row}")
+        sides.append(np.asarray(side, np.int64))
+    return np.stack(sides, axis=1)
+
+
+def _levels(anchors: AnchorGrid, sizes: NDArray[np.int64], matched: Matches) -> NDArray[np.int64]:
+    """The level of each anchor of a sparse result."""
+    assert matched.anchors is not None
+    assert matched.offsets is not None
+    levels = np.empty(len(matched.labels), np.int64)
+    unique, which = np.unique(sizes, axis=0, return_inverse=True)
+    ends = np.stack([np.cumsum(anchors.counts((int(w), int(h)))) for w, h in unique]) if len(unique) else np.zeros((0, 1))
+    image = np.repeat(np.arange(len(sizes)), np.diff(matched.offsets))
+    levels[:] = (matched.anchors[:, None] >= ends[which.reshape(-1)[image]]).sum(axis=1)
+    return levels
+
+
+def _add(
+    found: Assigned,
+    chunk: Chunk,
+    part: _Part,
+    matched: Matches,
+    levels: NDArray[np.int64],
+    anchors: AnchorGrid,
+    by_class: str | None,
+) -> None:
+    assert matched.offsets is not None
+    many = len(anchors.strides)
+    positive = matched.labels == 1
+    found.images += len(part.sizes)
+    found.truths += len(part.truths)
+    found.regions += 0 if part.regions is None else len(part.regions)
+    found.invalid.add(part.truths)
+    unique, counts = np.unique(part.sizes, axis=0, return_counts=True)
+    for (width, height), count in zip(unique.tolist(), counts.tolist(), strict=True):
+        found.level_anchors += count * np.array(anchors.counts((width, height)))
+    found.positives += np.bincount(levels[positive], minlength=many)
+    found.ignored += np.bincount(levels[~positive], minlength=many)
+    per_image = np.add.reduceat(np.append(positive, False), matched.offsets[:-1]) if len(part.sizes) else np.zeros(0)
+    found.without_positive_images += int(((per_image == 0) | (np.diff(matched.offsets) == 0)).sum())
+
+    valid = part.truths.invalid() == 0
+    won = np.zeros(len(part.truths), np.bool_)
+    won[matched.truths[positive]] = True
+    corners, own = part.truths.corners()[valid], chunk.a[part.rows].corners()[valid].astype(np.float64)
+    area = (own[:, 2] - own[:, 0]) * (own[:, 3] - own[:, 1])
+    classes = None if by_class is None else columns.numpy_column(chunk.a_columns, by_class)[part.rows][valid]
+    found.coverage.add(matched.best[valid], won[valid], area, corners[:, 2:] - corners[:, :2], classes)
+
+
+def _schema(found: Plan) -> Any:
+    ids = "int64" if found.ids == "integer" else "string"
+    types = {"image_id": ids, "level": "int8", "anchor": "int64", "label": "int8", "truth": "int64", "iou": found.dtype.name}
+    return columns.schema_of(types)
+
+
+def _batch(chunk: Chunk, part: _Part, matched: Matches, levels: NDArray[np.int64], schema: Any) -> Any:
+    assert chunk.images is not None
+    assert matched.anchors is not None
+    ids = np.repeat(chunk.images, np.diff(matched.offsets))
+    none = matched.truths < 0
+    rows = part.rows[np.where(none, 0, matched.truths)] if len(part.rows) else np.zeros(len(none), np.int64)
+    truths = np.ma.masked_array(rows + chunk.a_start, mask=none)
+    return columns.batch_of([ids, levels, matched.anchors, matched.labels, truths, matched.values], schema)

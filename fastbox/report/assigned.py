@@ -1,0 +1,59 @@
+"""What `fastbox assign` found, as a terminal shows it: anchors by level, coverage by size and class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from fastbox.report.terminal import counted, show_invalid, show_table
+
+__all__ = ["show_assigned"]
+
+SHOWN = ("0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9")
+CLASSES_SHOWN = 5
+
+
+def show_assigned(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print what :func:`fastbox.jobs.assign` found, as its ``to_dict`` gives it."""
+    images, coverage = summary["images"], summary["coverage"]
+    head = f"{counted(summary['positives'], 'positives')} · {summary['ignored']:,} ignored · {counted(summary['anchors'], 'anchors')}"
+    console.print(Text(head, style="bold"))
+    regions = f" · {counted(summary['ignore_regions'], 'regions')} to ignore" if summary["ignore_regions"] else ""
+    console.print(Text(f"{counted(images, 'images')} · {counted(summary['truths'], 'truths')}{regions}", style="dim"))
+    show_invalid(console, summary["invalid"])
+    if images:
+        console.print()
+        show_table(console, _levels(summary), ("positives",))
+    if coverage["truths"]:
+        console.print()
+        show_table(console, _coverage(coverage), ("mean best IoU", "≥ 0.5"))
+        console.print()
+        left, total = coverage["without_positive"], coverage["truths"]
+        share = f" ({left / total:.2%})" if left else ""
+        console.print(Text(f"{counted(left, 'truths')}{share} without a positive anchor", style="yellow" if left else "dim"))
+
+
+def _levels(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    images = summary["images"]
+    rows: list[tuple[str, ...]] = [("stride", "positives", "ignored", "negatives", "positives/image", "ignored/image")]
+    levels = [*summary["by_level"], {**summary, "stride": "all"}]
+    for level in levels:
+        counts = [f"{level[name]:,}" for name in ("positives", "ignored", "negatives")]
+        means = [f"{level[name] / images:,.2f}" for name in ("positives", "ignored")]
+        rows.append((str(level["stride"]), *counts, *means))
+    return rows
+
+
+def _coverage(coverage: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The truths by size, and the classes that are covered worst."""
+    rows: list[tuple[str, ...]] = [("truths", "count", "mean best IoU", *(f"≥ {t}" for t in SHOWN), "no anchor")]
+    worst = sorted(coverage["by_class"].items(), key=lambda found: found[1]["recall"]["0.5"])
+    hard = [(name, part) for name, part in worst if part["recall"]["0.5"] < 1][:CLASSES_SHOWN]
+    parts = [("all", coverage), *coverage["by_size"].items(), *((f"class {name}", part) for name, part in hard)]
+    for name, part in parts:
+        recall = [f"{part['recall'][t]:.3f}" for t in SHOWN]
+        rows.append((name, f"{part['truths']:,}", f"{part['mean_best_iou']:.4f}", *recall, f"{part['without_positive']:,}"))
+    return rows
