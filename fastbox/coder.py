@@ -1,0 +1,192 @@
+"""Boxes as deltas from anchors (Girshick et al., R-CNN, CVPR 2014, appendix C), and deltas as boxes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.boxes import FORMATS, Boxes, as_floats
+from fastbox.ops import as_boxes
+
+__all__ = ["decode", "encode"]
+
+CLAMPS = ("above", "both")
+MAX_RATIO = 1000 / 16
+SMALLEST = 8192  # boxes that make a thread worth waking
+WHOLE = 32  # kernels do this many boxes at once
+
+Four = tuple[float, float, float, float]
+
+
+def encode(
+    boxes: Any,
+    anchors: Any,
+    *,
+    weights: Four = (1.0, 1.0, 1.0, 1.0),
+    means: Four = (0.0, 0.0, 0.0, 0.0),
+    stds: Four = (1.0, 1.0, 1.0, 1.0),
+) -> NDArray[Any]:
+    """Compute what moves and stretches each anchor onto its box.
+
+    The deltas are wx (x - xa) / wa, wy (y - ya) / ha, ww log(w / wa) and wh log(h / ha), of centres, widths and
+    heights; then means are subtracted and stds divided by. torchvision and detectron2 have the weights, mmdetection the
+    means and stds: weights of (10, 10, 5, 5) are stds of (0.1, 0.1, 0.2, 0.2).
+
+    Parameters
+    ----------
+    boxes, anchors : Boxes or array of shape (n, 4)
+        Row i of one belongs to row i of the other. Arrays are xyxy corners in pixels; grouping makes no difference.
+    weights, means, stds : four floats
+        For x, y, w and h.
+
+    Returns
+    -------
+    array of shape (n, 4)
+        float32 if both are, else float64. A row is nan, never infinite, where a box or an anchor is invalid or has a
+        side of 0: ``numpy.isnan(deltas[:, 0]).sum()`` counts them.
+
+    Raises
+    ------
+    ValueError
+        Lengths that differ, or weights, means or stds that can't be.
+
+    Examples
+    --------
+    >>> from fastbox.coder import encode
+    >>> encode([[2, 0, 6, 4], [3, 3, 3, 9]], [[0, 0, 4, 4], [0, 0, 4, 4]], weights=(10, 10, 5, 5))
+    array([[ 5.,  0.,  0.,  0.],
+           [nan, nan, nan, nan]])
+    """
+    b, a = as_boxes(boxes), as_boxes(anchors)
+    if len(b) != len(a):
+        raise ValueError(f"expected as many boxes as anchors, got {len(b)} and {len(a)}")
+    dtype = np.result_type(b.dtype, a.dtype)
+    terms = _terms(weights, means, stds, dtype)
+    sides = _side(b.astype(dtype)), _side(a.astype(dtype))
+    out = np.empty((len(b), 4), dtype)
+
+    from fastbox.kernels.coder import ENCODE
+
+    kernel = ENCODE[dtype, ""]
+    pieces = parallel.blocks(len(b), WHOLE, SMALLEST)
+    parallel.run(lambda first, last: kernel(*terms, *sides, first, last, out), pieces)
+    return out
+
+
+def decode(
+    deltas: Any,
+    anchors: Any,
+    *,
+    weights: Four = (1.0, 1.0, 1.0, 1.0),
+    means: Four = (0.0, 0.0, 0.0, 0.0),
+    stds: Four = (1.0, 1.0, 1.0, 1.0),
+    clamp: str | None = "above",
+    max_ratio: float = MAX_RATIO,
+    ctr_clamp: float | None = None,
+    size: tuple[Any, Any] | None = None,
+    format: str = "xyxy",
+) -> NDArray[Any]:
+    """Move and stretch anchors by deltas: the inverse of :func:`encode`.
+
+    Parameters
+    ----------
+    deltas : array of shape (n, 4), (n, 4 k) or (n, k, 4)
+        Of one box for each anchor, or of one for each of k classes.
+    anchors : Boxes or array of shape (n, 4)
+        Arrays are xyxy corners in pixels; grouping makes no difference.
+    weights, means, stds : four floats
+        Those the deltas were encoded with.
+    clamp : str, optional
+        ``"above"``: no side grows by more than `max_ratio` (torchvision, detectron2); ``"both"``: nor shrinks by more
+        (mmdetection); None: no limit.
+    max_ratio : float
+        At least 1.
+    ctr_clamp : float, optional
+        No centre moves farther than this in either direction, in pixels (YOLOF: 32, with clamp ``"above"``).
+    size : (width, height), optional
+        Clip the boxes to the image: scalars, or one of each per anchor, in pixels.
+    format : str
+        The format of the result: xyxy, xywh, cxcywh or yxyx.
+
+    Returns
+    -------
+    array of shape (n, 4) or (n, k, 4)
+        float32 if both are, else float64. A row is nan where an anchor is invalid or has a side of 0.
+
+    Raises
+    ------
+    ValueError
+        Shapes that don't fit together, or an option that can't be.
+
+    Examples
+    --------
+    >>> from fastbox.coder import decode
+    >>> decode([[0.5, 0, 0, 0], [0, 0, 99, 0]], [[0, 0, 4, 4], [0, 0, 4, 4]], size=(100, 100))
+    array([[  2.,   0.,   6.,   4.],
+           [  0.,   0., 100.,   4.]])
+    """
+    a, given = as_boxes(anchors), as_floats(deltas)
+    n = len(a)
+    if given.ndim == 1 and given.size == 0:
+        given = given.reshape(0, 4)
+    by_class = given.ndim == 3 and given.shape[2] == 4
+    if given.shape[:1] != (n,) or not (by_class or (given.ndim == 2 and given.shape[1] % 4 == 0)):
+        raise ValueError(f"expected deltas of shape ({n}, 4), ({n}, 4 k) or ({n}, k, 4), got {given.shape}")
+    if clamp is not None and clamp not in CLAMPS:
+        raise ValueError(f"expected clamp to be {', '.join(map(repr, CLAMPS))} or None, got {clamp!r}")
+    if not max_ratio >= 1:
+        raise ValueError(f"expected max_ratio to be at least 1, got {max_ratio!r}")
+    if ctr_clamp is not None and not ctr_clamp >= 0:
+        raise ValueError(f"expected ctr_clamp to be at least 0, got {ctr_clamp!r}")
+    if format not in FORMATS:
+        raise ValueError(f"expected a format of {', '.join(FORMATS)}, got {format!r}")
+    dtype = np.result_type(given, a.dtype)
+    T = dtype.type
+    terms = _terms(weights, means, stds, dtype)
+    grow = math.inf if clamp is None else math.log(max_ratio)
+    move = math.inf if ctr_clamp is None else ctr_clamp
+    limits = T(-grow if clamp == "both" else -math.inf), T(grow), T(move), T(-math.inf if size is None else 0)
+    bounds = _bounds(size, n, dtype)
+    classes = math.prod(given.shape[1:]) // 4
+    rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
+    side, arrangement = _side(a.astype(dtype)), FORMATS.index(format)
+    out = np.empty((n, 4 * classes), dtype)
+
+    from fastbox.kernels.coder import DECODE
+
+    kernel = DECODE[dtype, ""]
+    pieces = parallel.blocks(n, WHOLE, max(1, SMALLEST // max(1, classes)))
+    parallel.run(lambda first, last: kernel(*terms, limits, rows, side, *bounds, arrangement, first, last, out), pieces)
+    return out if given.shape[1:] == (4,) else out.reshape(n, classes, 4)
+
+
+def _side(boxes: Boxes) -> tuple[Any, ...]:
+    return FORMATS.index(boxes.format), *boxes.columns
+
+
+def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> list[tuple[Any, ...]]:
+    terms = []
+    for name, values, positive in (("weights", weights, True), ("means", means, False), ("stds", stds, True)):
+        four = np.asarray(values)
+        if four.shape != (4,) or four.dtype.kind not in "iuf" or not np.isfinite(four).all():
+            raise ValueError(f"expected {name} to be four finite numbers, got {values!r}")
+        if positive and not (four > 0).all():
+            raise ValueError(f"expected {name} above 0, got {values!r}")
+        terms.append(tuple(four.astype(dtype)))
+    return terms
+
+
+def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+    """The greatest x and y of each row, without a copy for those that are all the same."""
+    given = (math.inf, math.inf) if size is None else size
+    try:
+        sides = [np.asarray(side, dtype=dtype) for side in given]
+    except (TypeError, ValueError):
+        sides = []
+    if len(sides) != 2 or not all(side.shape in ((), (n,)) and (side >= 0).all() for side in sides):
+        raise ValueError(f"expected size=(width, height) of at least 0, as scalars or of shape ({n},), got {size!r}")
+    return [np.broadcast_to(side, (n,)) for side in sides]
