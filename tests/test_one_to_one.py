@@ -1,0 +1,406 @@
+"""One detection a truth: greedy against pycocotools and a loop, optimal against all permutations and torch."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import itertools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastbox
+from fastbox import Boxes
+from fastbox.one_to_one import Assigned, match_greedy, match_optimal
+
+NAN = float("nan")
+
+needs_scipy = pytest.mark.skipif(importlib.util.find_spec("scipy") is None, reason="SciPy is an extra")
+
+
+def random_boxes(n: int, rng: np.random.Generator, span: int = 24) -> np.ndarray:
+    """Corners on whole pixels, close together: equal overlaps are common, and areas are exact."""
+    low = rng.integers(0, span, (n, 2))
+    return np.concatenate([low, low + rng.integers(1, span, (n, 2))], axis=1).astype(np.float64)
+
+
+def images_of(n: int, images: int, rng: np.random.Generator) -> np.ndarray:
+    return np.sort(rng.integers(0, images, n))
+
+
+# Greedy
+
+
+def loop(
+    detections: np.ndarray,
+    scores: np.ndarray,
+    truths: np.ndarray,
+    threshold: float = 0.5,
+    crowd: np.ndarray | None = None,
+    metric: str = "iou",
+) -> Assigned:
+    """One image, written down naively."""
+    values = np.asarray(fastbox.pairwise(detections, truths, metric=metric))
+    inside = np.asarray(fastbox.pairwise(detections, truths, metric="iof"))
+    crowd = np.zeros(len(truths), bool) if crowd is None else crowd
+    found = Assigned(np.full(len(detections), -1), np.full(len(detections), NAN, values.dtype))
+    free = ~crowd
+    for row in sorted(range(len(scores)), key=lambda k: -scores[k] if scores[k] == scores[k] else np.inf):
+        for allowed, met in ((free, values[row]), (crowd, inside[row])):
+            reached = [j for j in range(len(truths)) if allowed[j] and met[j] >= values.dtype.type(threshold)]
+            if reached and scores[row] == scores[row]:
+                best = max(reached, key=lambda j: (met[j], j))
+                found.truths[row], found.values[row] = best, met[best]
+                free[best] = False
+                break
+    return found
+
+
+def assert_same(got: Assigned, expected: Assigned) -> None:
+    np.testing.assert_array_equal(got.truths, expected.truths)
+    np.testing.assert_array_equal(got.values, expected.values)
+    assert got.truths.dtype == np.int64
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 1.0])
+def test_greedy_is_the_loop(seed: int, threshold: float) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = random_boxes(30, rng), random_boxes(17, rng)
+    a[::5] = b[rng.integers(0, 17, 6)]
+    scores = rng.integers(0, 8, 30) / 8
+    scores[3] = NAN
+    a[4, 2], b[2, 0] = NAN, 99
+    crowd = rng.random(17) < 0.2
+    assert_same(match_greedy(a, scores, b, threshold=threshold, crowd=crowd), loop(a, scores, b, threshold, crowd))
+    assert_same(match_greedy(a, scores, b, threshold=threshold), loop(a, scores, b, threshold))
+
+
+def test_greedy_is_the_loop_over_many_truths_far_apart() -> None:
+    rng = np.random.default_rng(1)
+    a, b = random_boxes(200, rng, 60), random_boxes(150, rng, 60)
+    a[:100], b[75:] = a[:100] + 500, b[75:] + 500
+    scores = rng.random(200)
+    assert_same(match_greedy(a, scores, b), loop(a, scores, b))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_greedy_is_pycocotools(seed: int) -> None:
+    coco = pytest.importorskip("pycocotools.coco")
+    cocoeval = pytest.importorskip("pycocotools.cocoeval")
+    rng = np.random.default_rng(seed)
+    n, m, images, classes = 300, 120, 9, 3
+    b = random_boxes(m, rng)
+    image_b, class_b = images_of(m, images, rng), rng.integers(1, classes + 1, m)
+    near = np.sort(rng.integers(0, m, n))
+    a, image_a, class_a = b[near], image_b[near], class_b[near]
+    a[:, 2:] += rng.integers(0, 4, (n, 2))
+    scores, crowd = rng.integers(1, 20, n) / 20, rng.random(m) < 0.25
+    to_xywh = np.array([[1, 0, -1, 0], [0, 1, 0, -1], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+    def rows(boxes: np.ndarray, image: np.ndarray, kinds: np.ndarray, **more: np.ndarray) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": k + 1,
+                "image_id": int(image[k]),
+                "category_id": int(kinds[k]),
+                "bbox": (boxes[k] @ to_xywh).tolist(),
+                **{name: column[k].item() for name, column in more.items()},
+            }
+            for k in range(len(boxes))
+        ]
+
+    truth, results = coco.COCO(), coco.COCO()
+    area = (b[:, 2:] - b[:, :2]).prod(axis=1)
+    shared = {"images": [{"id": k} for k in range(images)], "categories": [{"id": k + 1} for k in range(classes)]}
+    truth.dataset = {**shared, "annotations": rows(b, image_b, class_b, iscrowd=crowd.astype(int), area=area)}
+    results.dataset = {
+        **shared,
+        "annotations": rows(a, image_a, class_a, score=scores, area=np.ones(n), iscrowd=np.zeros(n)),
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+        results.createIndex()
+        evaluation = cocoeval.COCOeval(truth, results, "bbox")
+        evaluation.params.maxDets = [1000]
+        evaluation.evaluate()
+    per_image = [found for found in evaluation.evalImgs if found and found["aRng"][0] == 0 and found["aRng"][1] > 1e9]
+    for t, threshold in enumerate(evaluation.params.iouThrs):
+        expected = np.full(n, -1)
+        for found in per_image:
+            expected[np.array(found["dtIds"], int) - 1] = found["dtMatches"][t].astype(int) - 1
+        got = match_greedy(
+            Boxes(a, images=image_a),
+            scores,
+            Boxes(b, images=image_b),
+            threshold=threshold,
+            classes=class_a,
+            truth_classes=class_b,
+            crowd=crowd,
+        )
+        np.testing.assert_array_equal(got.truths, expected)
+        assert (expected >= 0).sum() > (100 if t == 0 else 10)
+
+
+def test_the_last_of_equal_truths_wins_and_the_first_of_equal_scores() -> None:
+    got = match_greedy([[0, 0, 4, 4]] * 3, [0.5, 0.9, 0.5], [[0, 0, 4, 4], [0, 0, 4, 4]])
+    np.testing.assert_array_equal(got.truths, [0, 1, -1])
+    np.testing.assert_array_equal(got.values, [1, 1, NAN])
+
+
+def test_a_crowd_is_taken_by_many_but_never_before_a_truth() -> None:
+    detections = [[0, 0, 4, 4], [0, 0, 4, 4], [1, 1, 2, 2]]
+    got = match_greedy(detections, [0.9, 0.8, 0.7], [[0, 0, 9, 9], [0, 0, 4, 6]], crowd=[True, False])
+    np.testing.assert_array_equal(got.truths, [1, 0, 0])
+    np.testing.assert_array_equal(got.values, [16 / 24, 1, 1])
+
+
+def test_a_threshold_of_one_forgives_the_last_bits() -> None:
+    truth = [[0, 0, 1, 1]]
+    nearly, less = [[0, 0, 1, 1 - 1e-12]], [[0, 0, 1, 1 - 1e-9]]
+    assert match_greedy(nearly, [1.0], truth, threshold=1.0).truths[0] == 0
+    assert match_greedy(less, [1.0], truth, threshold=1.0).truths[0] == -1
+
+
+def test_only_one_class_meets_whatever_names_it() -> None:
+    a, b = [[0, 0, 4, 4]] * 2, [[0, 0, 4, 4]] * 2
+    for kinds_a, kinds_b in ((["x", "y"], ["y", "z"]), ([-7, 3], [3, 8]), (np.uint8([1, 2]), np.int64([2, 9]))):
+        got = match_greedy(a, [1, 2], b, classes=kinds_a, truth_classes=kinds_b)
+        np.testing.assert_array_equal(got.truths, [-1, 0])
+
+
+def test_images_are_apart_and_may_lack_a_side() -> None:
+    rng = np.random.default_rng(0)
+    a, b, scores = random_boxes(50, rng), random_boxes(30, rng), rng.random(50)
+    image_a, image_b = images_of(50, 6, rng) * 2, images_of(30, 4, rng) * 3
+    got = match_greedy(Boxes(a, images=image_a), scores, Boxes(b, images=image_b))
+    for image in range(12):
+        rows, cols = np.flatnonzero(image_a == image), np.flatnonzero(image_b == image)
+        alone = loop(a[rows], scores[rows], b[cols])
+        expected = np.where(alone.truths < 0, -1, np.append(cols, -1)[alone.truths])
+        assert_same(Assigned(got.truths[rows], got.values[rows]), Assigned(expected, alone.values))
+
+
+@needs_scipy
+def test_nothing_gives_nothing() -> None:
+    for a, b in (([], []), ([], [[0, 0, 1, 1]])):
+        assert len(match_greedy(a, [], b).truths) == 0
+        assert [len(column) for column in match_optimal(a, b)] == [0, 0, 0]
+    np.testing.assert_array_equal(match_greedy([[0, 0, 1, 1]], [1], []).truths, [-1])
+    grouped = Boxes([], offsets=[0])
+    assert len(match_greedy(grouped, [], grouped).truths) == len(match_optimal(grouped, grouped).rows) == 0
+
+
+@needs_scipy
+def test_threads_and_dtypes_keep_their_bits(threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastbox.parallel.SMALL", 50)
+    monkeypatch.setattr("fastbox.one_to_one.SOLVED", 50)
+    rng = np.random.default_rng(0)
+    image_a, image_b = images_of(120, 20, rng), images_of(90, 20, rng)
+    a = Boxes(random_boxes(120, rng).astype(np.float32), images=image_a)
+    b = Boxes(random_boxes(90, rng).astype(np.float32), images=image_b)
+    scores = rng.integers(0, 9, 120).astype(np.float32)
+    greedy, optimal = [], []
+    for count in (1, 2, 5):
+        threads(count)
+        greedy.append(match_greedy(a, scores, b))
+        optimal.append(match_optimal(a, b))
+    assert greedy[0].values.dtype == optimal[0].costs.dtype == np.float32
+    for k in (1, 2):
+        assert_same(greedy[k], greedy[0])
+        for column, first in zip(optimal[k], optimal[0], strict=True):
+            np.testing.assert_array_equal(column, first)
+
+
+def test_formats_and_other_similarities() -> None:
+    rng = np.random.default_rng(0)
+    a, b, scores = random_boxes(20, rng), random_boxes(20, rng), rng.random(20)
+    flipped = Boxes(b[:, [1, 0, 3, 2]], "yxyx")
+    assert_same(match_greedy(a, scores, flipped), match_greedy(a, scores, b))
+    assert_same(match_greedy(a, scores, b, threshold=-0.2, metric="giou"), loop(a, scores, b, -0.2, metric="giou"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"scores": [1, 2]}, r"scores of shape \(1,\), got \(2,\)"),
+        ({"threshold": NAN}, "threshold that is a number"),
+        ({"metric": "l1"}, "expected a similarity .*got the distance 'l1'"),
+        ({"metric": "ioo"}, "did you mean"),
+        ({"classes": [1]}, "got classes and no truth_classes"),
+        ({"truth_classes": [1]}, "got truth_classes and no classes"),
+        ({"classes": ["a"], "truth_classes": [1]}, "classes of one kind"),
+        ({"crowd": [True, False]}, r"crowd of shape \(1,\)"),
+        ({"truths": Boxes([[0, 0, 1, 1]], images=[1])}, "grouped"),
+    ],
+)
+def test_greedy_refuses(options: dict[str, Any], said: str) -> None:
+    given = {"detections": [[0, 0, 1, 1]], "scores": [1.0], "truths": [[0, 0, 1, 1]], **options}
+    detections, scores, truths = (given.pop(name) for name in ("detections", "scores", "truths"))
+    with pytest.raises(ValueError, match=said):
+        match_greedy(detections, scores, truths, **given)
+
+
+def test_crowds_are_booleans() -> None:
+    with pytest.raises(TypeError, match="crowd of booleans"):
+        match_greedy([[0, 0, 1, 1]], [1], [[0, 0, 1, 1]], crowd=[0.5])
+
+
+# Optimal
+
+
+def formula(
+    a: np.ndarray,
+    b: np.ndarray,
+    probabilities: np.ndarray | None = None,
+    classes: np.ndarray | None = None,
+    size: tuple[float, float] = (1, 1),
+    weights: tuple[float, float, float] = (1, 5, 2),
+) -> np.ndarray:
+    """DETR's cost, pair by pair in float64."""
+    costs = np.empty((len(a), len(b)))
+    for i, j in np.ndindex(costs.shape):
+        p, q = a[i], b[j]
+        inter = (np.minimum(p[2:], q[2:]) - np.maximum(p[:2], q[:2])).clip(0).prod()
+        hull = (np.maximum(p[2:], q[2:]) - np.minimum(p[:2], q[:2])).prod()
+        union = (p[2:] - p[:2]).prod() + (q[2:] - q[:2]).prod() - inter
+        giou = inter / union - (hull - union) / hull
+        centre = np.abs((p[:2] + p[2:]) / 2 - (q[:2] + q[2:]) / 2) / size
+        side = np.abs((p[2:] - p[:2]) - (q[2:] - q[:2])) / size
+        likely = 0 if probabilities is None else probabilities[i, classes[j]]
+        costs[i, j] = -weights[0] * likely + weights[1] * (centre.sum() + side.sum()) - weights[2] * giou
+    return costs
+
+
+def cheapest(costs: np.ndarray) -> float:
+    """The total of the best of all assignments."""
+    if costs.shape[0] < costs.shape[1]:
+        costs = costs.T
+    n, m = costs.shape
+    return min(sum(costs[rows[j], j] for j in range(m)) for rows in itertools.permutations(range(n), m))
+
+
+@needs_scipy
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (1, 6)])
+def test_optimal_is_the_best_of_all_permutations(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(sum(shape))
+    a, b = random_boxes(shape[0], rng), random_boxes(shape[1], rng)
+    likely, classes = rng.random((shape[0], 7)), rng.integers(0, 7, shape[1])
+    for size, weights in (((1, 1), (1, 5, 2)), ((48, 32), (2, 5, 2)), ((48, 48), (9, 0, 0))):
+        costs = formula(a, b, likely, classes, size, weights)
+        names = dict(zip(("cost_class", "cost_l1", "cost_giou"), weights, strict=True))
+        got = match_optimal(a, b, probabilities=likely, truth_classes=classes, size=size, **names)
+        np.testing.assert_allclose(got.costs, costs[got.rows, got.cols], rtol=1e-12)
+        assert got.costs.sum() == pytest.approx(cheapest(costs), rel=1e-12)
+        assert len(set(got.rows)) == len(set(got.cols)) == len(got.rows) == min(shape)
+        assert list(got.rows) == sorted(got.rows)
+
+
+@needs_scipy
+def test_optimal_is_detrs_matcher_in_torch() -> None:
+    torch = pytest.importorskip("torch")
+    optimize = pytest.importorskip("scipy.optimize")
+    rng = np.random.default_rng(0)
+    counts = [(20, 4), (20, 0), (20, 25)]
+    boxes_a = [rng.uniform(0.2, 0.4, (n, 4)).astype(np.float32) for n, _ in counts]
+    boxes_b = [rng.uniform(0.2, 0.4, (m, 4)).astype(np.float32) for _, m in counts]
+    likely = [rng.random((n, 5)).astype(np.float32) for n, _ in counts]
+    classes = [rng.integers(0, 5, m) for _, m in counts]
+    rows, cols, base_a, base_b = [], [], 0, 0
+    for a, b, p, k in zip(boxes_a, boxes_b, likely, classes, strict=True):
+        ta, tb = torch.from_numpy(a), torch.from_numpy(b)
+        corners = [np.concatenate([x[:, :2] - x[:, 2:] / 2, x[:, :2] + x[:, 2:] / 2], axis=1) for x in (a, b)]
+        giou = torch.from_numpy(np.asarray(fastbox.pairwise(*corners, metric="giou")))
+        cost = 5 * torch.cdist(ta, tb, p=1) - torch.from_numpy(p)[:, k] - 2 * giou
+        met, matched = optimize.linear_sum_assignment(cost)
+        rows, cols = [*rows, *(met + base_a)], [*cols, *(matched + base_b)]
+        base_a, base_b = base_a + len(a), base_b + len(b)
+    offsets = [np.cumsum([0, *side]) for side in zip(*counts, strict=True)]
+    got = match_optimal(
+        Boxes(np.concatenate(boxes_a), "cxcywh", offsets=offsets[0]),
+        Boxes(np.concatenate(boxes_b), "cxcywh", offsets=offsets[1]),
+        probabilities=np.concatenate(likely),
+        truth_classes=np.concatenate(classes),
+    )
+    np.testing.assert_array_equal(got.rows, rows)
+    np.testing.assert_array_equal(got.cols, cols)
+
+
+@needs_scipy
+def test_invalid_boxes_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    a, b = random_boxes(6, rng), random_boxes(5, rng)
+    kept_a, kept_b = np.array([0, 2, 3, 5]), np.array([1, 2, 4])
+    whole = match_optimal(a[kept_a], b[kept_b])
+    a[1, 0], a[4], b[0, 3], b[3] = NAN, [9, 9, 1, 10], np.inf, [5, 5, 5, 4]
+    got = match_optimal(a, b)
+    np.testing.assert_array_equal(got.rows, kept_a[whole.rows])
+    np.testing.assert_array_equal(got.cols, kept_b[whole.cols])
+    np.testing.assert_array_equal(got.costs, whole.costs)
+    assert len(match_optimal(a[[1, 4]], b).rows) == 0
+
+
+@needs_scipy
+def test_a_class_of_nan_is_matched_by_no_one() -> None:
+    boxes = [[0, 0, 4, 4], [8, 8, 9, 9]]
+    got = match_optimal(boxes, boxes, probabilities=[[NAN, 0.5], [0.5, 0.5]], truth_classes=[0, 1])
+    assert list(zip(got.rows, got.cols, strict=True)) == [(0, 1), (1, 0)]
+    got = match_optimal(boxes, boxes, probabilities=[[NAN, 0.5], [NAN, 0.5]], truth_classes=[0, 1])
+    assert list(zip(got.rows, got.cols, strict=True)) == [(1, 1)]
+
+
+@needs_scipy
+def test_each_image_has_its_size() -> None:
+    rng = np.random.default_rng(0)
+    a, b = random_boxes(8, rng), random_boxes(8, rng)
+    images = [1, 1, 1, 1, 5, 5, 5, 5]
+    got = match_optimal(Boxes(a, images=images), Boxes(b, images=images), size=([64, 16], [32, 48]))
+    for first, size in ((0, (64, 32)), (4, (16, 48))):
+        here = slice(first, first + 4)
+        alone = match_optimal(a[here], b[here], size=size)
+        np.testing.assert_array_equal(got.cols[here], alone.cols + first)
+        np.testing.assert_array_equal(got.costs[here], alone.costs)
+
+
+@needs_scipy
+def test_equal_costs_give_one_answer() -> None:
+    boxes = [[0, 0, 2, 2]] * 3
+    got = match_optimal(boxes, boxes)
+    assert sorted(got.cols) == [0, 1, 2]
+    np.testing.assert_array_equal(got.costs, [-2.0] * 3)
+    np.testing.assert_array_equal(match_optimal(boxes, boxes).cols, got.cols)
+
+
+@needs_scipy
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"probabilities": [[1.0]]}, "got probabilities and no truth_classes"),
+        ({"truth_classes": [0]}, "got truth_classes and no probabilities"),
+        ({"probabilities": [1.0], "truth_classes": [0]}, r"probabilities of shape \(1, classes\), got \(1,\)"),
+        ({"probabilities": [[1.0]], "truth_classes": [3]}, "truth_classes from 0 to 0, got 3 at row 0"),
+        ({"probabilities": [[1.0]], "truth_classes": [0, 0]}, r"truth_classes of shape \(1,\)"),
+        ({"size": (0, 1)}, "above 0"),
+        ({"size": ([1, 2], 1)}, r"arrays of shape \(1,\)"),
+        ({"cost_l1": NAN}, "finite cost_l1, got nan"),
+    ],
+)
+def test_optimal_refuses(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        match_optimal([[0, 0, 1, 1]], [[0, 0, 1, 1]], **options)
+
+
+@needs_scipy
+def test_classes_are_integers() -> None:
+    with pytest.raises(TypeError, match="truth_classes of integers"):
+        match_optimal([[0, 0, 1, 1]], [[0, 0, 1, 1]], probabilities=[[1.0]], truth_classes=["a"])
+
+
+def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    with pytest.raises(ImportError, match=r"expected SciPy for match_optimal, got none: .*fastbox-engine\[optimize\]"):
+        match_optimal([], [])
