@@ -79,13 +79,15 @@ def assign(
     names = column_names(truths)
     if resize is None:
         resize = "stretch" if anchors.startswith("ssd") else "shortest" if {"width", "height"} <= names else "none"
+    high_and_wide = [float(side) for side in size]
+    rule_of_resizing = Resize(*_resize(size, resize), floor=anchors in FLOORED)
     found_class = class_ or ("category_id" if "category_id" in names else None)
     with progress("assigning", lambda: count_rows(truths)) as step:
         found = jobs.assign(
             Source(truths, boxes=box, format=format_, image=image),
             grid,
             output,
-            resize=Resize.parse(size, resize, floor=anchors in FLOORED),
+            resize=rule_of_resizing,
             rule=chosen,
             ignore=ignore,
             by_class=found_class,

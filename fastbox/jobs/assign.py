@@ -138,11 +138,11 @@ def assign(
     >>> from fastbox.anchors import AnchorGrid
     >>> path = os.path.join(tempfile.mkdtemp(), "truths.parquet")
     >>> pq.write_table(pa.table({"image_id": [1, 1], "bbox": [[0.0, 0, 32, 32], [100.0, 50, 164, 90]]}), path)
-    >>> found = assign(path, AnchorGrid.preset("retinanet"), resize=Resize(128, 256, "none"))
+    >>> found = assign(path, AnchorGrid.preset("retinanet"), resize=Resize("none", 256, 128))
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 19, 0)
     """
-    sized = resize.mode != "none"
+    sized = resize.kind != "none"
     carried = tuple(dict.fromkeys([*(SIDES if sized else ()), *([ignore] if ignore else []), *([by_class] if by_class else [])]))
     source = truths if isinstance(truths, Source) else Source(truths)
     source = replace(source, columns=tuple(dict.fromkeys([*source.columns, *carried])))
@@ -156,7 +156,7 @@ def assign(
         parameters = {
             "truths": found_plan.files,
             "anchors": repr(anchors),
-            "resize": [resize.height, resize.width, resize.mode],
+            "resize": list(resize),
             "rule": rule if isinstance(rule, str) else rule.name,
         }
         sink = Sink(out, _schema(found_plan), command="assign", parameters=parameters)
@@ -192,7 +192,7 @@ class _Part:
         assert offsets is not None
         image = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
         given = _given_sizes(chunk, offsets, resize)
-        sizes = resize.sizes(given[:, 0], given[:, 1])
+        sizes = resize.sizes(given)
         boxes = resize.boxes(chunk.a, image, given, sizes)
         if ignore is None:
             return cls(sizes, Boxes.from_columns(*boxes.columns, format=boxes.format, offsets=offsets), np.arange(len(boxes)), None)
@@ -208,8 +208,8 @@ def _rows_of(boxes: Boxes, rows: NDArray[np.int64], offsets: NDArray[np.int64]) 
 
 def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> NDArray[np.int64]:
     """The (g, 2) width and height of each image, those of its first row."""
-    if resize.mode == "none":
-        return np.broadcast_to(np.array([resize.width, resize.height]), (len(offsets) - 1, 2))
+    if resize.kind == "none":
+        return resize.sizes(np.zeros((len(offsets) - 1, 2), np.int64))
     sides = []
     for name in SIDES:
         side = columns.numpy_column(chunk.a_columns, name)[offsets[:-1]]

@@ -1,74 +1,92 @@
-"""How detectors resize images before they look at them, and the boxes with them."""
+"""How images are brought to the resolution that a detector works at, and what that does to their boxes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
-from fastbox.errors import InputError
 
-__all__ = ["MODES", "Resize"]
+__all__ = ["Resize"]
 
-MODES = ("shortest", "stretch", "none")
+Floats = NDArray[np.float64]
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
 
 
-@dataclass(frozen=True)
-class Resize:
-    """A resize rule.
+class Resize(NamedTuple):
+    """A rule of resizing: its kind and its one or two lengths in pixels, the second nan where there is one.
 
-    Attributes
-    ----------
-    height, width : int
-        ``800x1333`` as papers write it.
-    mode : str
-        ``"shortest"``: the shorter side becomes the smaller of both unless the longer would exceed the larger, as in
-        torchvision, detectron2 and mmdetection; ``"stretch"``: every image becomes exactly this size, as in SSD;
-        ``"none"``: every image has this size already.
-    floor : bool
-        Whether a scaled side is rounded down, as torchvision does, or to the nearest pixel, as detectron2 and
-        mmdetection do.
+    ``"longer"`` brings the longer side to a length; ``"shorter"`` the shorter side, unless the longer would exceed the
+    second length; ``"both"`` width and height to two lengths; ``"none"`` says that they are of these lengths already.
+    ``floor`` rounds scaled sides of images down, as torchvision does, rather than to the nearest pixel, as detectron2
+    and mmdetection do.
     """
 
-    height: int
-    width: int
-    mode: str = "shortest"
+    kind: str
+    first: float
+    second: float
     floor: bool = False
 
     @classmethod
-    def parse(cls, text: str, mode: str = "shortest", floor: bool = False) -> Resize:
-        """Read ``HEIGHTxWIDTH``.
+    def parse(cls, rule: float | str) -> Resize:
+        """Read a rule.
 
-        >>> Resize.parse("800x1333")
-        Resize(height=800, width=1333, mode='shortest', floor=False)
+        ``640`` brings the longer side to 640 (YOLO's letterbox), ``"300x300"`` width and height to these (SSD),
+        ``"800/1333"`` the shorter side to 800 unless the longer would exceed 1333 (detectron2, torchvision).
+
+        Raises
+        ------
+        ValueError
+            It is none of these, or a length is 0.
+
+        Examples
+        --------
+        >>> Resize.parse(640)
+        Resize(kind='longer', first=640.0, second=nan, floor=False)
+        >>> Resize.parse("800/1333").scales(np.array([640.0, 2000.0]), np.array([480.0, 1000.0]))[0]
+        array([1.66666667, 0.6665    ])
         """
-        sides = text.lower().split("x")
-        if len(sides) != 2 or not all(side.strip().isdecimal() and int(side) > 0 for side in sides):
-            raise InputError(f"expected a size like 800x1333, height and width in pixels, got {text!r}")
-        return cls(int(sides[0]), int(sides[1]), mode, floor)
+        text = str(rule).strip()
+        for kind, pattern in (("longer", ""), ("both", f"x{_NUMBER}"), ("shorter", f"/{_NUMBER}")):
+            found = re.fullmatch(_NUMBER + pattern, text)
+            if found:
+                first, *more = (float(length) for length in found.groups())
+                if min(first, *more, first) > 0:
+                    return cls(kind, first, *(more or [float("nan")]))
+        raise ValueError(f"expected resize as 640, 300x300 or 800/1333, in pixels above 0, got {text!r}")
 
-    def sizes(self, width: NDArray[np.int64], height: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the (g, 2) new widths and heights of images.
+    def scales(self, width: Floats, height: Floats) -> tuple[Floats, Floats]:
+        """What widths and heights of boxes are multiplied by, given their images' widths and heights."""
+        if self.kind == "none":
+            return np.ones_like(width), np.ones_like(height)
+        if self.kind == "both":
+            return self.first / width, self.second / height
+        scale: Floats = self.first / np.maximum(width, height)
+        if self.kind == "shorter":
+            scale = np.minimum(self.first / np.minimum(width, height), self.second / np.maximum(width, height))
+        return scale, scale
 
-        >>> Resize(800, 1333).sizes(np.array([640, 500]), np.array([480, 375])).tolist()
-        [[1067, 800], [1067, 800]]
+    def sizes(self, given: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the (g, 2) new widths and heights of images, in whole pixels.
+
+        >>> Resize.parse("800/1333").sizes(np.array([[640, 480], [333, 1000]])).tolist()
+        [[1067, 800], [444, 1333]]
         """
-        given = np.stack([width, height], axis=1)
-        if self.mode != "shortest":
-            return np.broadcast_to(np.array([self.width, self.height]), given.shape).copy()
-        short, long = sorted((self.width, self.height))
-        scale = np.minimum(short / given.min(axis=1), long / given.max(axis=1))
-        scaled = given * scale[:, None]
-        # A side that is scaled to just what was asked for must not lose a pixel to the last bit of the scale.
+        if self.kind in ("both", "none"):
+            return np.tile(np.array([self.first, self.second]).astype(np.int64), (len(given), 1))
+        scaled = given * np.stack(self.scales(*given.T.astype(np.float64)), axis=1)
+        # A side that is scaled to just the length asked for must not lose a pixel to the last bit of the scale.
         nearest = np.rint(scaled)
         rounded = np.floor(scaled) if self.floor else np.floor(scaled + 0.5)
         return np.maximum(np.where(np.abs(scaled - nearest) < 1e-6, nearest, rounded), 1).astype(np.int64)
 
     def boxes(self, boxes: Boxes, image: NDArray[np.int64], given: NDArray[np.int64], new: NDArray[np.int64]) -> Boxes:
-        """Scale boxes, each with its image's sides; ``image`` is the number of each box's image among the sizes."""
-        if self.mode == "none":
+        """Scale boxes by what became of their image's sides; ``image`` numbers each box's image among the sizes."""
+        if self.kind == "none":
             return boxes
         corners = boxes.corners()
         ratio = (new.astype(corners.dtype) / given.astype(corners.dtype))[image]

@@ -1,0 +1,298 @@
+"""Fit anchor shapes to the boxes of a dataset, and compare them with those that detectors come with."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import __version__
+from fastbox.errors import InputError
+from fastbox.jobs.extents import Extents, Sample
+from fastbox.jobs.presets import PRESETS
+from fastbox.jobs.resize import Resize
+from fastbox.jobs.shapes import by_area, cluster, cover, mean_best, refine
+from fastbox.jobs.summary import Invalid
+from fastbox.one_to_one import optimizer
+from fastbox.report.configs import configs, default_levels
+from fastbox.sketch import Sketch
+from fastbox.tables.files import Paths, find_files
+from fastbox.tables.sink import check_output
+from fastbox.tables.source import Source
+
+__all__ = ["Coverage", "Fitted", "fit_anchors"]
+
+Floats = NDArray[np.float64]
+
+THRESHOLDS = (0.5, 0.7)
+LARGEST_RATIO = 4  # of sides, beyond which YOLOv5 counts a box as out of an anchor's reach
+
+
+class Coverage:
+    """How well some shapes cover boxes, all centred on one point; exact, and the same in any order of the boxes.
+
+    Attributes
+    ----------
+    shapes : array of shape (k, 2)
+    resize : str or None
+        The resolution that the shapes are meant for.
+    counts : array of shape (k,)
+        For how many boxes each shape is the best, the first at ties.
+    """
+
+    def __init__(self, shapes: Floats, resize: str | None = None) -> None:
+        self.shapes, self.resize = shapes, resize
+        self.counts = np.zeros(len(shapes), np.int64)
+        self._reached = np.zeros(len(THRESHOLDS), np.int64)
+        self._within = 0
+        self._overlaps = Sketch()
+
+    def add(self, w: Floats, h: Floats) -> None:
+        """Add boxes of these widths and heights."""
+        found = cover(w, h, self.shapes)
+        self.counts += np.bincount(found.indices, minlength=len(self.shapes))
+        self._reached += [int((found.overlaps >= threshold).sum()) for threshold in THRESHOLDS]
+        self._within += int((found.fits > 1 / LARGEST_RATIO).sum())
+        self._overlaps.add(found.overlaps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON holds them."""
+        boxes = max(1, self._overlaps.count)
+        return {
+            "count": len(self.shapes),
+            "resize": self.resize,
+            "recall": {str(t): int(n) / boxes for t, n in zip(THRESHOLDS, self._reached, strict=True)},
+            "mean_iou": self._overlaps.mean,
+            "best_possible_recall": self._within / boxes,
+        }
+
+
+@dataclass
+class Fitted:
+    """What a run of :func:`fit_anchors` found.
+
+    Attributes
+    ----------
+    boxes, used, sampled : int
+        Boxes read, those that have figures, and those that shapes were fitted to.
+    invalid : Invalid
+        Invalid boxes by reason.
+    no_area, small : int
+        Boxes of no area, and those below ``min_side`` on both sides. None of these have figures.
+    shapes : array of shape (count, 2)
+        Widths and heights in pixels, the smallest area first.
+    sets : dict of str to Coverage
+        The presets, ``"k-means"`` and ``"fitted"``.
+    """
+
+    count: int
+    seed: int
+    levels: int
+    resize: str | None = None
+    min_side: float = 0.0
+    boxes: int = 0
+    used: int = 0
+    sampled: int = 0
+    invalid: Invalid = field(default_factory=Invalid)
+    no_area: int = 0
+    small: int = 0
+    shapes: Floats = field(default_factory=lambda: np.empty((0, 2)))
+    sets: dict[str, Coverage] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it."""
+        shapes = self.shapes.tolist()
+        counts = self.sets["fitted"].counts.tolist()
+        return {
+            **{name: getattr(self, name) for name in ("boxes", "used", "sampled", "count", "levels", "seed", "resize")},
+            "min_side": self.min_side,
+            "left_out": {**self.invalid.to_dict(), "no_area": self.no_area, "small": self.small},
+            "anchors": [
+                {"width": w, "height": h, "share": n / self.used} for (w, h), n in zip(shapes, counts, strict=True)
+            ],
+            "sets": {name: found.to_dict() for name, found in self.sets.items()},
+            "config": configs(shapes, self.levels),
+        }
+
+
+def fit_anchors(
+    truths: Source | Paths,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    count: int = 9,
+    levels: int | None = None,
+    resize: float | str | None = None,
+    size: tuple[float, float] | None = None,
+    width: str = "width",
+    height: str = "height",
+    min_side: float = 0.0,
+    against: Sequence[str] = tuple(PRESETS),
+    seed: int = 0,
+    sample: int = 16_384,
+    rows: int = 262_144,
+    progress: Callable[[int], object] | None = None,
+) -> Fitted:
+    """Find the widths and heights that cover the boxes of a dataset best, all centred on one point.
+
+    Shapes are fitted to a sample of the boxes: k-means with the distance 1 - IoU, its result improved by differential
+    evolution of the mean best IoU. Figures are of all boxes, exact, and read in a second pass; memory doesn't grow with
+    the number of boxes. The same seed gives the same shapes, for any number of threads and any ``rows``.
+
+    Parameters
+    ----------
+    truths : Source, path, directory, glob or a list of paths
+        Image ids are not read.
+    out : path, optional
+        Where to write everything as JSON.
+    count : int
+        How many shapes.
+    levels : int, optional
+        Over how many feature levels the configuration lines spread them; a third of the count where three divides it,
+        else one for each shape.
+    resize : int or str, optional
+        To what images are resized for training, as :meth:`fastbox.jobs.resize.Resize.parse` reads it: 640, "300x300" or
+        "800/1333". Boxes are taken as they are when left out.
+    size : (width, height), optional
+        Of all images, in pixels.
+    width, height : str
+        The columns of the images' sizes, where ``size`` is left out and ``resize`` given.
+    min_side : float
+        Boxes with both sides below are left out, in pixels after resizing.
+    against : sequence of str
+        Names from ``PRESETS`` to compare with.
+    seed : int
+        Not negative.
+    sample : int
+        How many boxes to fit to; those with the lowest hash of seed and row, so that it is all the same how they come.
+    rows : int
+        How many boxes to hold at once.
+    progress : callable, optional
+        Called with the number of boxes done since the last call, twice for each box.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used, no boxes, fewer distinct ones than shapes asked for, or levels that don't
+        divide their count.
+    ValueError
+        An unknown preset, a count, seed, sample, size or resize that can't be.
+    ImportError
+        SciPy is missing: it comes with ``fastbox-engine[optimize]``.
+
+    References
+    ----------
+    Redmon and Farhadi, YOLO9000: Better, Faster, Stronger, CVPR 2017, section 2.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "truths.parquet")
+    >>> pq.write_table(pa.table({"bbox": [[0.0, 0, 4, 4], [5.0, 5, 9, 9], [0.0, 0, 30, 20]]}), path)
+    >>> fit_anchors(path, count=2).shapes.tolist()
+    [[4.0, 4.0], [30.0, 20.0]]
+    """
+    optimize = optimizer("fitting anchors")
+    for name, given, least in (("count", count, 1), ("seed", seed, 0), ("sample", sample, 1), ("levels", levels, 1)):
+        if given is not None and (not isinstance(given, int | np.integer) or isinstance(given, bool) or given < least):
+            raise ValueError(f"expected {name} to be a whole number of at least {least}, got {given!r}")
+    levels = default_levels(count) if levels is None else levels
+    if count % levels:
+        raise InputError(f"expected as many anchors on each level, got {count} on {levels} levels")
+    if not min_side >= 0:
+        raise InputError(f"expected min_side to be at least 0, got {min_side!r}")
+    for name in against:
+        if name not in PRESETS:
+            raise ValueError(f"expected presets of {', '.join(PRESETS)}, got {name!r}")
+    source = truths if isinstance(truths, Source) else Source(truths)
+    rule = None if resize is None else Resize.parse(resize)
+    if size is not None and rule is None:
+        raise ValueError(f"expected resize= with size=, got {size!r} alone")
+    if size is not None and not all(np.isfinite(side) and side > 0 for side in size):
+        raise ValueError(f"expected a size of two numbers above 0, got {size!r}")
+    table = Extents(source, rule, (width, height) if size is None else size, min_side, rows)
+    files = find_files(source.path)
+    if out is not None:
+        check_output(out, files)
+        _check_place(out)
+    found = Fitted(count, seed, levels, None if resize is None else str(resize), min_side)
+
+    drawn = Sample(sample, seed)
+    for part in table.parts():
+        found.boxes += part.boxes
+        found.used += len(part.w)
+        found.invalid.not_finite += part.not_finite
+        found.invalid.inverted += part.inverted
+        found.no_area += part.no_area
+        found.small += part.small
+        drawn.add(part)
+        if progress is not None:
+            progress(part.boxes)
+    w, h = drawn.sides()
+    found.sampled = len(w)
+    _check_distinct(w, h, found, files[0])
+
+    rng = np.random.Generator(np.random.PCG64(seed))
+    clustered = cluster(w, h, count, rng)
+    tried = [by_area(shapes) for shapes in (clustered, refine(w, h, clustered, optimize, rng))]
+    found.shapes = tried[int(np.argmax(mean_best(w, h, np.stack(tried))))]
+    found.sets = {name: Coverage(np.array(PRESETS[name].shapes, np.float64), PRESETS[name].resize) for name in against}
+    found.sets |= {"k-means": Coverage(tried[0], found.resize), "fitted": Coverage(found.shapes, found.resize)}
+    for part in table.parts():
+        for coverage in found.sets.values():
+            coverage.add(part.w, part.h)
+        if progress is not None:
+            progress(part.boxes)
+    if out is not None:
+        parameters = {"paths": files, "sample": sample, "width": width, "height": height, "size": size}
+        _write(out, {"version": __version__, "command": "anchors", "parameters": parameters, **found.to_dict()})
+    return found
+
+
+def _check_distinct(w: Floats, h: Floats, found: Fitted, file: str) -> None:
+    """Refuse to fit more shapes than there are."""
+    if not found.used:
+        reasons = {**asdict(found.invalid), "no_area": found.no_area, "small": found.small}
+        left_out = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.items() if count)
+        what = f"{found.boxes:,}, all left out ({left_out})" if found.boxes else "none"
+        raise InputError(f"expected boxes to fit anchors to in {file}, got {what}")
+    distinct = len(np.unique(np.stack([w, h]), axis=1).T)
+    if distinct < found.count:
+        sampled = "" if found.sampled == found.used else f" among the {found.sampled:,} sampled"
+        raise InputError(
+            f"expected at least {found.count} boxes of different width or height in {file} to fit {found.count} "
+            f"anchors, got {distinct}{sampled}: ask for fewer"
+        )
+
+
+def _check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse an output that can't be written, before the work."""
+    target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise InputError(f"expected a file to write, got {os.fspath(path)}, which is something else")
+    if not os.path.isdir(os.path.dirname(target)):
+        raise InputError(f"expected a folder to write {os.fspath(path)} in, got: no such folder")
+
+
+def _write(path: str | os.PathLike[str], everything: dict[str, Any]) -> None:
+    """Write a JSON file that appears whole or not at all."""
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "x", encoding="utf-8") as file:
+            json.dump(everything, file, indent=2, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
