@@ -6,9 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastbox.anchors import AnchorGrid
     from fastbox.boxes import FORMATS, Boxes
+    from fastbox.coder import decode, encode
     from fastbox.errors import InputError
     from fastbox.losses import huber_loss, l1_loss, smooth_l1_loss
+    from fastbox.match import RULES, Matches, MatchRule, match
+    from fastbox.one_to_one import match_greedy, match_optimal
     from fastbox.ops import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
     from fastbox.tables.source import Chunk, Source, scan
@@ -18,20 +22,29 @@ __version__ = "0.1.0"
 __all__ = [
     "FORMATS",
     "METRICS",
+    "RULES",
+    "AnchorGrid",
     "Best",
     "Boxes",
     "Chunk",
     "InputError",
+    "MatchRule",
+    "Matches",
     "Pairs",
     "Ragged",
     "Source",
     "Top",
     "aligned",
     "best",
+    "decode",
+    "encode",
     "get_num_threads",
     "histogram",
     "huber_loss",
     "l1_loss",
+    "match",
+    "match_greedy",
+    "match_optimal",
     "pairs",
     "pairwise",
     "scan",
@@ -42,9 +55,13 @@ __all__ = [
 
 # Where each public name lives. It is fetched when first asked for: importing fastbox costs no Numba and no pyarrow.
 _HOMES = {
+    "anchors": ("AnchorGrid",),
     "boxes": ("FORMATS", "Boxes"),
+    "coder": ("decode", "encode"),
     "errors": ("InputError",),
     "losses": ("huber_loss", "l1_loss", "smooth_l1_loss"),
+    "match": ("RULES", "MatchRule", "Matches", "match"),
+    "one_to_one": ("match_greedy", "match_optimal"),
     "ops": ("METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"),
     "parallel": ("get_num_threads", "set_num_threads"),
     "tables.source": ("Chunk", "Source", "scan"),

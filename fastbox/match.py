@@ -59,6 +59,8 @@ class Matches(NamedTuple):
         Where each image's rows begin, and the end.
     images : array, or None
         The images' ids, where the truths have them.
+    best : array of float
+        One for each truth: its highest IoU with an anchor that is not ignored, nan if it is invalid.
     """
 
     labels: NDArray[np.int8]
@@ -67,6 +69,7 @@ class Matches(NamedTuple):
     anchors: NDArray[np.int64] | None
     offsets: NDArray[np.int64]
     images: NDArray[Any] | None
+    best: NDArray[Any]
 
     def __repr__(self) -> str:
         positive, ignored = np.count_nonzero(self.labels == 1), np.count_nonzero(self.labels == -1)
@@ -175,7 +178,7 @@ def _run(
     begins = _sums(source.per_image)
     rows = 0 if sparse else int(begins[-1])
     labels, owners, values = np.empty(rows, np.int8), np.empty(rows, np.int64), np.empty(rows, dtype)
-    counts = np.zeros(len(source.per_image), np.int64)
+    counts, best = np.zeros(len(source.per_image), np.int64), np.empty(len(truths), dtype)
     longest = int(source.per_image.max(initial=0))
     sides = [(FORMATS.index(b.format), *b.columns) for b in (truths.astype(dtype), regions.astype(dtype))]
     common = source.arrays, source.width, _numbers(rule, dtype), *sides, *starts[:2]
@@ -184,17 +187,17 @@ def _run(
     def assign(_: int, first: int, last: int) -> Any:
         space = _take_space(longest, dtype)
         outputs = (labels, *space[:2]) if sparse else (labels, owners, values)
-        found = kernel(*common, first, last, begins, sparse, *outputs, *space[2:], counts)
+        found = kernel(*common, first, last, begins, sparse, *outputs, best, *space[2:], counts)
         _keep_space(space)
         return found
 
     cost = np.diff(starts[0]) * source.per_truth + (0 if sparse else source.per_image)
     parts = parallel.run(assign, parallel.cuts(np.arange(len(cost) + 1), _sums(cost)))
     if not sparse:
-        return Matches(labels, owners, values, None, begins, images)
+        return Matches(labels, owners, values, None, begins, images, best)
     none = np.empty(0, np.int64), labels, owners, values
     anchors, labels, owners, values = (np.concatenate(column) for column in zip(none, *parts, strict=True))
-    return Matches(labels, owners, values, anchors, _sums(counts), images)
+    return Matches(labels, owners, values, anchors, _sums(counts), images, best)
 
 
 def _together(*sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[np.int64]]]:

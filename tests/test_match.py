@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import INVALID, VALID, corners
 
-import fastbox
 from fastbox import Boxes
 from fastbox.match import Matches, match
-from fastbox.rules import RULES, MatchRule
+from fastbox.rules import MatchRule
 
 Array = Any
 

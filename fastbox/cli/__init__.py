@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from fastbox import __version__
+from fastbox.cli.anchors import anchors
+from fastbox.cli.assign import assign
 from fastbox.cli.convert import convert
 from fastbox.cli.measure import measure
 from fastbox.cli.pairs import pairs
@@ -40,5 +42,5 @@ def main(threads: int | None) -> None:
         raise InputError(str(error)) from None
 
 
-for command in (measure, pairs, convert, sample):
+for command in (measure, pairs, assign, anchors, convert, sample):
     main.add_command(command)

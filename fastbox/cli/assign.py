@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,14 @@ __all__ = ["assign"]
 FLOORED = ("faster-rcnn-fpn", "retinanet")  # torchvision's presets: its resize rounds down
 
 
+def size_of(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    """One or two whole numbers of at least 1."""
+    sides = value.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise click.BadParameter(f"expected HEIGHTxWIDTH such as 800x1333, or the longer side alone, got {value!r}")
+    return tuple(float(side) for side in sides)
+
+
 @click.command(short_help="Assign anchors to truths, and see how well they are covered.")
 @click.argument("truths", nargs=-1, required=True, type=click.Path())
 @click.option("--anchors", required=True, metavar="PRESET", help="retinanet, faster-rcnn-fpn, ssd300, yolov3, …")
@@ -22,13 +31,14 @@ FLOORED = ("faster-rcnn-fpn", "retinanet")  # torchvision's presets: its resize 
     "--size",
     required=True,
     metavar="HxW",
-    help="As papers write it: 800x1333 makes the shorter side 800 and the longer at most 1333.",
+    callback=size_of,
+    help="As papers write it, 800x1333: the shorter side 800, the longer at most 1333. Or the longer alone: 640.",
 )
 @click.option(
     "--resize",
-    type=click.Choice(["shortest", "stretch", "none"]),
-    help="What becomes of images; none: all have this size (default: stretch for SSD, else shortest if the table has "
-    "width and height, else none).",
+    type=click.Choice(["shorter", "both", "none"]),
+    help="shorter: as above; both: exactly that height and width; none: all images are that high and wide already "
+    "(default: both for SSD, shorter where the table has columns width and height, else none).",
 )
 @click.option("--rule", default="fastbox", show_default=True, metavar="NAME", help="Whose matching rule.")
 @click.option("--high", type=float, metavar="IOU", help="From here on an anchor is positive (default: the rule's).")
@@ -44,7 +54,7 @@ FLOORED = ("faster-rcnn-fpn", "retinanet")  # torchvision's presets: its resize 
 def assign(
     truths: tuple[str, ...],
     anchors: str,
-    size: str,
+    size: tuple[float, ...],
     resize: str | None,
     rule: str,
     high: float | None,
@@ -78,16 +88,16 @@ def assign(
         raise click.UsageError(str(error)) from None
     names = column_names(truths)
     if resize is None:
-        resize = "stretch" if anchors.startswith("ssd") else "shortest" if {"width", "height"} <= names else "none"
-    high_and_wide = [float(side) for side in size]
-    rule_of_resizing = Resize(*_resize(size, resize), floor=anchors in FLOORED)
+        resize = "both" if anchors.startswith("ssd") else "shorter" if {"width", "height"} <= names else "none"
+    kind = "longer" if len(size) == 1 else resize
+    lengths = sorted(size) if kind == "shorter" else size[::-1]
     found_class = class_ or ("category_id" if "category_id" in names else None)
     with progress("assigning", lambda: count_rows(truths)) as step:
         found = jobs.assign(
             Source(truths, boxes=box, format=format_, image=image),
             grid,
             output,
-            resize=rule_of_resizing,
+            resize=Resize(kind, lengths[0], lengths[1] if len(lengths) > 1 else math.nan, anchors in FLOORED),
             rule=chosen,
             ignore=ignore,
             by_class=found_class,
@@ -97,13 +107,18 @@ def assign(
     if plot is not None:
         from fastbox.report.plots import plot_coverage
 
-        plot_coverage(summary["coverage"], plot, f"{anchors} at {size}: how well anchors cover the truths")
+        written = " × ".join(f"{side:g}" for side in size)
+        plot_coverage(
+            summary["coverage"],
+            plot,
+            f"{anchors} at {written}: how well anchors cover the truths",
+        )
     show(show_assigned, summary, as_json, [output, plot])
 
 
 def _rule(name: str, high: float | None, low: float | None) -> Any:
     """The rule of this name, with other thresholds where they are given."""
-    from fastbox.match import as_rule
+    from fastbox.rules import as_rule
 
     rule = as_rule(name)
     given = [low, high] if len(rule.thresholds) == 2 else [high] if len(rule.thresholds) == 1 else []

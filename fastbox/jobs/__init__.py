@@ -1,7 +1,9 @@
 """One file per command: what `fastbox NAME` runs, as functions."""
 
+from fastbox.jobs.anchors import Fitted, fit_anchors
+from fastbox.jobs.assign import Assigned, assign
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.pairs import Paired, pairs
 from fastbox.jobs.sample import sample
 
-__all__ = ["Measured", "Paired", "measure", "pairs", "sample"]
+__all__ = ["Assigned", "Fitted", "Measured", "Paired", "assign", "fit_anchors", "measure", "pairs", "sample"]

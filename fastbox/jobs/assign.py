@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -143,7 +143,9 @@ def assign(
     (2, 19, 0)
     """
     sized = resize.kind != "none"
-    carried = tuple(dict.fromkeys([*(SIDES if sized else ()), *([ignore] if ignore else []), *([by_class] if by_class else [])]))
+    carried = tuple(
+        dict.fromkeys([*(SIDES if sized else ()), *([ignore] if ignore else []), *([by_class] if by_class else [])])
+    )
     source = truths if isinstance(truths, Source) else Source(truths)
     source = replace(source, columns=tuple(dict.fromkeys([*source.columns, *carried])))
     found_plan = plan(source)
@@ -164,7 +166,12 @@ def assign(
         for chunk in scan(source, rows=rows):
             part = _Part.of(chunk, resize, ignore)
             matched = match(
-                anchors.astype(part.truths.dtype), part.truths, rule=rule, size=part.sizes, ignore=part.regions, sparse=True
+                anchors.astype(part.truths.dtype),
+                part.truths,
+                rule=rule,
+                size=part.sizes,
+                ignore=part.regions,
+                sparse=True,
             )
             levels = _levels(anchors, part.sizes, matched)
             _add(found, chunk, part, matched, levels, anchors, by_class)
@@ -195,7 +202,12 @@ class _Part:
         sizes = resize.sizes(given)
         boxes = resize.boxes(chunk.a, image, given, sizes)
         if ignore is None:
-            return cls(sizes, Boxes.from_columns(*boxes.columns, format=boxes.format, offsets=offsets), np.arange(len(boxes)), None)
+            return cls(
+                sizes,
+                Boxes.from_columns(*boxes.columns, format=boxes.format, offsets=offsets),
+                np.arange(len(boxes)),
+                None,
+            )
         crowd = columns.numpy_column(chunk.a_columns, ignore).astype(bool)
         kept, left = np.flatnonzero(~crowd), np.flatnonzero(crowd)
         return cls(sizes, _rows_of(boxes, kept, offsets), kept, _rows_of(boxes, left, offsets))
@@ -216,7 +228,9 @@ def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> ND
         wrong = np.flatnonzero(~(np.asarray(side, np.float64) >= 1))
         if wrong.size:
             row = chunk.a_start + int(offsets[wrong[0]])
-            raise InputError(f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]} at row {row}")
+            raise InputError(
+                f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]} at row {row}"
+            )
         sides.append(np.asarray(side, np.int64))
     return np.stack(sides, axis=1)
 
@@ -224,12 +238,12 @@ def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> ND
 def _levels(anchors: AnchorGrid, sizes: NDArray[np.int64], matched: Matches) -> NDArray[np.int64]:
     """The level of each anchor of a sparse result."""
     assert matched.anchors is not None
-    assert matched.offsets is not None
-    levels = np.empty(len(matched.labels), np.int64)
     unique, which = np.unique(sizes, axis=0, return_inverse=True)
-    ends = np.stack([np.cumsum(anchors.counts((int(w), int(h)))) for w, h in unique]) if len(unique) else np.zeros((0, 1))
+    ends = (
+        np.stack([np.cumsum(anchors.counts((int(w), int(h)))) for w, h in unique]) if len(unique) else np.zeros((0, 1))
+    )
     image = np.repeat(np.arange(len(sizes)), np.diff(matched.offsets))
-    levels[:] = (matched.anchors[:, None] >= ends[which.reshape(-1)[image]]).sum(axis=1)
+    levels: NDArray[np.int64] = (matched.anchors[:, None] >= ends[which.reshape(-1)[image]]).sum(axis=1)
     return levels
 
 
@@ -242,7 +256,6 @@ def _add(
     anchors: AnchorGrid,
     by_class: str | None,
 ) -> None:
-    assert matched.offsets is not None
     many = len(anchors.strides)
     positive = matched.labels == 1
     found.images += len(part.sizes)
@@ -268,7 +281,14 @@ def _add(
 
 def _schema(found: Plan) -> Any:
     ids = "int64" if found.ids == "integer" else "string"
-    types = {"image_id": ids, "level": "int8", "anchor": "int64", "label": "int8", "truth": "int64", "iou": found.dtype.name}
+    types = {
+        "image_id": ids,
+        "level": "int8",
+        "anchor": "int64",
+        "label": "int8",
+        "truth": "int64",
+        "iou": found.dtype.name,
+    }
     return columns.schema_of(types)
 
 

@@ -14,7 +14,11 @@ from fastbox.sketch import Sketch
 __all__ = ["ASPECT_EDGES", "SIDE_EDGES", "SIZES", "THRESHOLDS", "Coverage", "Covered"]
 
 THRESHOLDS = tuple(k / 20 for k in range(6, 19))  # .3 to .9 in steps of .05
-SIZES = ("small", "medium", "large")  # COCO's: areas below 32^2, below 96^2 and from there on, in the image's own pixels
+SIZES = (
+    "small",
+    "medium",
+    "large",
+)  # COCO's: areas below 32^2, below 96^2 and from there on, in the image's own pixels
 SIDE_EDGES = 2.0 ** np.arange(0, 11.5, 0.5)  # of the map: square root of the area, in pixels as the detector sees them
 ASPECT_EDGES = 2.0 ** np.arange(-3, 3.25, 0.5)  # height / width
 _FIXED = 2.0**40  # sums of IoU are kept as integers of this unit, so that no order changes them
@@ -43,16 +47,13 @@ class Covered:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
-        recall = self.reached / self.truths if self.truths else None
+        recall = [reached / self.truths if self.truths else None for reached in self.reached.tolist()]
         return {
             "truths": self.truths,
             "without_positive": self.left_out,
             "mean_best_iou": self.mean,
-            "recall": {f"{t:g}": None if recall is None else float(r) for t, r in self._recalls(recall)},
+            "recall": {f"{t:g}": r for t, r in zip(THRESHOLDS, recall, strict=True)},
         }
-
-    def _recalls(self, recall: NDArray[np.float64] | None) -> list[tuple[float, Any]]:
-        return list(zip(THRESHOLDS, THRESHOLDS if recall is None else recall.tolist(), strict=True))
 
 
 @dataclass
@@ -98,7 +99,10 @@ class Coverage:
         """Everything as JSON holds it; the map as rows of aspect ratio, null where there is no truth."""
         with np.errstate(invalid="ignore"):
             means = self.map_totals / _FIXED / self.map_counts
-        known = [[None if n == 0 else float(m) for m, n in zip(*row, strict=True)] for row in zip(means, self.map_counts, strict=True)]
+        known = [
+            [None if n == 0 else float(m) for m, n in zip(*row, strict=True)]
+            for row in zip(means, self.map_counts, strict=True)
+        ]
         return {
             **self.all.to_dict(),
             "by_size": _dicts(self.sizes),
@@ -107,7 +111,7 @@ class Coverage:
                 "sides": SIDE_EDGES.tolist(),
                 "aspect_ratios": ASPECT_EDGES.tolist(),
                 "truths": self.map_counts.tolist(),
-                "mean_best_iou": known,
+                "mean_best_iou": known.tolist(),
             },
         }
 
@@ -122,4 +126,5 @@ def _map() -> NDArray[np.int64]:
 
 def _bin(values: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.int64]:
     """The bin of each value; beyond the ends the last one there, and the first for what is no number."""
-    return np.clip(np.searchsorted(edges, np.nan_to_num(values), side="right") - 1, 0, len(edges) - 2)
+    found: NDArray[np.int64] = np.searchsorted(edges, np.nan_to_num(values), side="right") - 1
+    return found.clip(0, len(edges) - 2)

@@ -56,7 +56,7 @@ class Resize(NamedTuple):
             if found:
                 first, *more = (float(length) for length in found.groups())
                 if min(first, *more, first) > 0:
-                    return cls(kind, first, *(more or [float("nan")]))
+                    return cls(kind, first, more[0] if more else float("nan"))
         raise ValueError(f"expected resize as 640, 300x300 or 800/1333, in pixels above 0, got {text!r}")
 
     def scales(self, width: Floats, height: Floats) -> tuple[Floats, Floats]:

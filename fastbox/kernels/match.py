@@ -447,6 +447,7 @@ def assign(
     out_labels,
     out_truths,
     out_values,
+    reached,
     claimer,
     touched,
     counts,
@@ -455,6 +456,7 @@ def assign(
 
     Dense: one row for each anchor, image g's from begins[g] on. Sparse: the anchors that are not negative are returned;
     out_truths and out_values are then one image's space, which is handed back as it came: -1 and 0. So is `claimer`.
+    Either way `reached` gets the highest IoU of each truth with an anchor, nan for an invalid one.
     """
     thresholds, labels, flags, min_claim, divisor, most, floor_given = rule
     T = thresholds.dtype.type
@@ -497,9 +499,11 @@ def assign(
         for g in range(e - s):
             one = at(tile, g)
             best[g] = T(-1)
-            if claims and one.area == one.area:
+            reached[s + g] = T(np.nan)
+            if one.area == one.area:
                 top = highest(source, image, n, begin, end, one, tame, claimer, ignored > 0, work)
-                if top >= min_claim and (top > zero or flags & AT_ZERO):
+                reached[s + g] = top
+                if claims and top >= min_claim and (top > zero or flags & AT_ZERO):
                     best[g] = top
                     everything |= top == zero and flags & TIES != 0
         floor = T(-1) if everything else floor_given
@@ -614,7 +618,8 @@ def _signature(source):
     def signature(t):
         rule = types.Tuple((vector(t), vector(types.int8), i8, t, i8, t, t))
         starts = readonly(i8)
-        scratch = [vector(types.int8), vector(i8), vector(t), vector(types.int32), vector(types.int32), vector(i8)]
+        outputs = [vector(types.int8), vector(i8), vector(t), vector(t)]
+        scratch = [*outputs, vector(types.int32), vector(types.int32), vector(i8)]
         arguments = [source(t), i8, rule, side(t), side(t), starts, starts, i8, i8, starts, types.boolean, *scratch]
         return types.Tuple((vector(i8), vector(types.int8), vector(i8), vector(t)))(*arguments)
 

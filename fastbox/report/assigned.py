@@ -19,7 +19,8 @@ CLASSES_SHOWN = 5
 def show_assigned(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.assign` found, as its ``to_dict`` gives it."""
     images, coverage = summary["images"], summary["coverage"]
-    head = f"{counted(summary['positives'], 'positives')} · {summary['ignored']:,} ignored · {counted(summary['anchors'], 'anchors')}"
+    positives, anchors = counted(summary["positives"], "positives"), counted(summary["anchors"], "anchors")
+    head = f"{positives} · {summary['ignored']:,} ignored · {anchors}"
     console.print(Text(head, style="bold"))
     regions = f" · {counted(summary['ignore_regions'], 'regions')} to ignore" if summary["ignore_regions"] else ""
     console.print(Text(f"{counted(images, 'images')} · {counted(summary['truths'], 'truths')}{regions}", style="dim"))
@@ -33,7 +34,9 @@ def show_assigned(console: Console, summary: Mapping[str, Any]) -> None:
         console.print()
         left, total = coverage["without_positive"], coverage["truths"]
         share = f" ({left / total:.2%})" if left else ""
-        console.print(Text(f"{counted(left, 'truths')}{share} without a positive anchor", style="yellow" if left else "dim"))
+        console.print(
+            Text(f"{counted(left, 'truths')}{share} without a positive anchor", style="yellow" if left else "dim")
+        )
 
 
 def _levels(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -55,5 +58,7 @@ def _coverage(coverage: Mapping[str, Any]) -> list[tuple[str, ...]]:
     parts = [("all", coverage), *coverage["by_size"].items(), *((f"class {name}", part) for name, part in hard)]
     for name, part in parts:
         recall = [f"{part['recall'][t]:.3f}" for t in SHOWN]
-        rows.append((name, f"{part['truths']:,}", f"{part['mean_best_iou']:.4f}", *recall, f"{part['without_positive']:,}"))
+        rows.append(
+            (name, f"{part['truths']:,}", f"{part['mean_best_iou']:.4f}", *recall, f"{part['without_positive']:,}")
+        )
     return rows

@@ -12,6 +12,7 @@ from fastbox.errors import InputError
 
 __all__ = ["plot_coverage"]
 
+COLORS = ("#1f2933", "#d9822b", "#3e7cb1", "#2f9e6e")
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 
 
@@ -52,7 +53,13 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
     parts = {"all": coverage, **coverage["by_size"]}
     for (name, part), color in zip(parts.items(), ("#1f2933", "#d9822b", "#3e7cb1", "#2f9e6e"), strict=False):
         recall = [np.nan if r is None else r for r in part["recall"].values()]
-        curve.plot(thresholds, recall, color=color, linewidth=2.4 if name == "all" else 1.6, label=f"{name} ({part['truths']:,})")
+        curve.plot(
+            thresholds,
+            recall,
+            color=color,
+            linewidth=2.4 if name == "all" else 1.6,
+            label=f"{name} ({part['truths']:,})",
+        )
     curve.set_ylim(0, 1.02)
     curve.set_xlim(thresholds[0], thresholds[-1])
     curve.set_xlabel("IoU")
@@ -66,7 +73,9 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
     try:
         figure.savefig(path, metadata={"Date": None} if os.fspath(path).endswith(".svg") else None)
     except ValueError as error:
-        raise InputError(f"expected a picture that matplotlib can write, such as .svg or .png, got {path}: {error}") from None
+        raise InputError(
+            f"expected a picture that matplotlib can write, such as .svg or .png, got {path}: {error}"
+        ) from None
     finally:
         pyplot.close(figure)
 

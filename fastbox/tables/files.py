@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from fastbox.errors import InputError
 from fastbox.tables.schema import require
 
-__all__ = ["Paths", "ahead", "batches_of", "count_rows", "find_files", "open_parquet", "read_batches"]
+__all__ = ["Paths", "ahead", "batches_of", "column_names", "count_rows", "find_files", "open_parquet", "read_batches"]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Item = TypeVar("Item")
@@ -73,6 +73,12 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.
 def count_rows(path: Paths) -> int:
     """Count the rows of files by their footers, without reading them."""
     return sum(_count(file) for file in find_files(path))
+
+
+def column_names(path: Paths) -> set[str]:
+    """Name the columns of the first of some files."""
+    with open_parquet(find_files(path)[0]) as file:
+        return set(file.schema_arrow.names)
 
 
 def batches_of(
