@@ -106,11 +106,13 @@ def test_clusters_are_found_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) ->
         assert len(np.unique(own, axis=0)) == count
         assert np.isfinite(own).all()
     assert shapes.cover(w, h, own).overlaps.min() == 1
+    w = 1e8 + np.arange(2) * np.spacing(1e8)
+    assert shapes.cluster(w, w, 2, np.random.default_rng(0)).shape == (2, 2)
 
 
 def test_a_centre_that_loses_its_boxes_moves_to_the_worst_off() -> None:
     w = h = np.array([10.0] * 20 + [1000.0])
-    _, own = shapes._run(w, h, np.array([[10.0, 10.0], [11.0, 11.0]]))
+    _, own = shapes._run(w, h, np.array([[10.0, 10.0], [10.0, 10.0]]))
     np.testing.assert_array_equal(own, [[10, 10], [1000, 1000]])
 
 
@@ -145,7 +147,9 @@ def test_refining_finds_what_clustering_misses(monkeypatch: pytest.MonkeyPatch) 
 
 def test_figures_are_of_every_box(tmp_path: Path) -> None:
     w, h = random_sides(300)
-    found = fit_anchors(write(tmp_path / "t.parquet", w, h), count=3, sample=100)
+    done: list[int] = []
+    found = fit_anchors(write(tmp_path / "t.parquet", w, h), count=3, sample=100, progress=done.append)
+    assert sum(done) == 600
     assert (found.boxes, found.used, found.sampled) == (300, 300, 100)
     summary = found.to_dict()
     assert list(summary["sets"]) == [*PRESETS, "k-means", "fitted"]

@@ -125,7 +125,8 @@ def _begin(w: Floats, h: Floats, count: int, rng: np.random.Generator) -> Floats
     while len(rows) < count:
         best = np.maximum(best, cover(w, h, _at(w, h, rows[-1:])).overlaps)
         far = np.cumsum(1 - best)
-        rows.append(int(np.searchsorted(far, rng.random() * far[-1], side="right")))
+        row = int(np.searchsorted(far, rng.random() * far[-1], side="right"))
+        rows.append(min(row, len(w) - 1))  # where boxes differ by less than an IoU shows, none is far
     return _at(w, h, rows)
 
 
@@ -142,10 +143,10 @@ def _run(w: Floats, h: Floats, shapes: Floats) -> tuple[float, Floats]:
         last, shapes = indices, shapes.copy()
         for k in range(len(shapes)):
             mine = indices == k
-            row = int(np.argmin(overlaps))
             if mine.any():
                 shapes[k] = np.median(w[mine]), np.median(h[mine])
             else:
+                row = int(np.argmin(overlaps))
                 shapes[k] = w[row], h[row]
                 overlaps = np.maximum(overlaps, cover(w, h, shapes[k : k + 1]).overlaps)
     return best, kept
