@@ -236,15 +236,14 @@ def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> ND
 
 
 def _levels(anchors: AnchorGrid, sizes: NDArray[np.int64], matched: Matches) -> NDArray[np.int64]:
-    """The level of each anchor of a sparse result."""
-    assert matched.anchors is not None
+    """The level of each anchor of a sparse result, which lists them by image and number."""
     unique, which = np.unique(sizes, axis=0, return_inverse=True)
-    ends = (
-        np.stack([np.cumsum(anchors.counts((int(w), int(h)))) for w, h in unique]) if len(unique) else np.zeros((0, 1))
-    )
-    image = np.repeat(np.arange(len(sizes)), np.diff(matched.offsets))
-    levels: NDArray[np.int64] = (matched.anchors[:, None] >= ends[which.reshape(-1)[image]]).sum(axis=1)
-    return levels
+    counts = np.array([anchors.counts((w, h)) for w, h in unique.tolist()]).reshape(-1, len(anchors.strides))
+    ends = np.cumsum(counts[which.reshape(-1)])
+    images = np.concatenate(([0], ends[len(anchors.strides) - 1 :: len(anchors.strides)]))
+    numbers = matched.anchors + np.repeat(images[:-1], np.diff(matched.offsets))
+    stops = np.searchsorted(numbers, ends)
+    return np.repeat(np.arange(len(ends)) % len(anchors.strides), np.diff(stops, prepend=0))
 
 
 def _add(

@@ -98,11 +98,7 @@ class Coverage:
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it; the map as rows of aspect ratio, null where there is no truth."""
         with np.errstate(invalid="ignore"):
-            means = self.map_totals / _FIXED / self.map_counts
-        known = [
-            [None if n == 0 else float(m) for m, n in zip(*row, strict=True)]
-            for row in zip(means, self.map_counts, strict=True)
-        ]
+            means = (self.map_totals / _FIXED / self.map_counts).tolist()
         return {
             **self.all.to_dict(),
             "by_size": _dicts(self.sizes),
@@ -111,7 +107,7 @@ class Coverage:
                 "sides": SIDE_EDGES.tolist(),
                 "aspect_ratios": ASPECT_EDGES.tolist(),
                 "truths": self.map_counts.tolist(),
-                "mean_best_iou": known.tolist(),
+                "mean_best_iou": [[mean if mean == mean else None for mean in row] for row in means],
             },
         }
 

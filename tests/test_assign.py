@@ -1,0 +1,200 @@
+"""The job behind ``fastbox assign``: what matching image by image gives, whatever the chunks, and the figures of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+import fastbox
+from fastbox import AnchorGrid, Boxes, InputError, jobs
+from fastbox.cli import main
+from fastbox.jobs.resize import Resize
+from fastbox.tables.sink import read_record
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+GRID = AnchorGrid(strides=[8, 16], sizes=[24, 60], ratios=[0.5, 1, 2])
+SIZES = {2: (96, 64), 5: (64, 64), 6: (128, 40), 9: (96, 64)}
+SHORTER = Resize("shorter", 80, 150)
+
+
+def truths(n: int = 40, seed: int = 0) -> dict[str, Any]:
+    """Truths of four images, some of them regions to ignore, one invalid."""
+    rng = np.random.default_rng(seed)
+    image = np.sort(rng.choice(list(SIZES), n))
+    size = np.array([SIZES[i] for i in image])
+    low = rng.uniform(0, 0.7, (n, 2)) * size
+    corners = np.concatenate([low, low + rng.uniform(2, 50, (n, 2))], axis=1).astype(np.float32)
+    corners[7, 0] = np.nan
+    found: dict[str, Any] = {"image_id": image, **{name: corners[:, k] for k, name in enumerate(CORNERS)}}
+    found |= {"width": size[:, 0], "height": size[:, 1], "iscrowd": rng.integers(0, 5, n) == 0}
+    return found | {"category_id": rng.integers(1, 4, n)}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    found = tmp_path / "truths.parquet"
+    pq.write_table(pa.table(truths()), found, row_group_size=7)
+    return found
+
+
+def by_hand(given: dict[str, Any], resize: Resize, crowd: bool) -> list[tuple[Any, ...]]:
+    """Image by image, on materialised anchors."""
+    rows = []
+    for image, size in SIZES.items():
+        mine = np.flatnonzero(given["image_id"] == image)
+        width, height = resize.sizes(np.array([size]))[0].tolist()
+        ratio = np.array([width, height, width, height], np.float32) / np.array([*size, *size], np.float32)
+        corners = np.stack([given[name][mine] for name in CORNERS], axis=1) * ratio
+        out = given["iscrowd"][mine] if crowd else np.zeros(len(mine), bool)
+        anchors = GRID.boxes((width, height))
+        found = fastbox.match(anchors, corners[~out], ignore=corners[out] if crowd else None, sparse=True)
+        first_of_level = np.cumsum(GRID.counts((width, height)))
+        for anchor, label, truth, value in zip(found.anchors, found.labels, found.truths, found.values, strict=True):
+            row = None if truth < 0 else int(mine[~out][truth])
+            rows.append((image, int(np.searchsorted(first_of_level, anchor, "right")), anchor, label, row, value))
+    return rows
+
+
+@pytest.mark.parametrize("crowd", [False, True])
+@pytest.mark.parametrize("rows", [3, 1000])
+def test_it_is_matching_image_by_image(path: Path, tmp_path: Path, crowd: bool, rows: int) -> None:
+    out = tmp_path / "out.parquet"
+    found = jobs.assign(path, GRID, out, resize=SHORTER, ignore="iscrowd" if crowd else None, rows=rows)
+    table = pq.read_table(out)
+    assert table.column_names == ["image_id", "level", "anchor", "label", "truth", "iou"]
+    expected = by_hand(truths(), SHORTER, crowd)
+    assert [tuple(row.values()) for row in table.to_pylist()] == expected
+    labels = table["label"].to_numpy()
+    summary = found.to_dict()
+    assert summary["positives"] == (labels == 1).sum()
+    assert summary["ignored"] == (labels == -1).sum()
+    assert summary["anchors"] == summary["positives"] + summary["ignored"] + summary["negatives"]
+    assert summary["anchors"] == sum(
+        GRID.count(tuple(SHORTER.sizes(np.array([s]))[0].tolist())) for s in SIZES.values()
+    )
+    for level, counts in enumerate(summary["by_level"]):
+        assert counts["positives"] == ((labels == 1) & (table["level"].to_numpy() == level)).sum()
+    record = read_record(out)
+    assert record["summary"] == json.loads(json.dumps(summary))
+
+
+def test_coverage_is_that_of_each_truth(path: Path) -> None:
+    given = truths()
+    found = jobs.assign(path, GRID, resize=Resize("none", 96, 64), by_class="category_id").to_dict()["coverage"]
+    corners = np.stack([given[name] for name in CORNERS], axis=1)
+    anchors = GRID.boxes((96, 64))
+    best = fastbox.best(corners, anchors).values
+    known = ~np.isnan(best)
+    assert found["truths"] == known.sum() == len(best) - 1
+    assert found["mean_best_iou"] == pytest.approx(best[known].mean(dtype=np.float64), abs=1e-9)
+    assert found["recall"]["0.5"] == (best[known] >= 0.5).mean()
+    for kind in (1, 2, 3):
+        mine = best[known & (given["category_id"] == kind)]
+        assert found["by_class"][str(kind)]["truths"] == len(mine)
+        assert found["by_class"][str(kind)]["mean_best_iou"] == pytest.approx(mine.mean(dtype=np.float64), abs=1e-9)
+    assert sum(part["truths"] for part in found["by_size"].values()) == known.sum()
+    assert np.sum(found["map"]["truths"]) == known.sum()
+
+
+def test_chunks_change_nothing(path: Path, tmp_path: Path) -> None:
+    outs = [tmp_path / f"{rows}.parquet" for rows in (2, 11, 500)]
+    found = [
+        jobs.assign(path, GRID, out, resize=SHORTER, by_class="category_id", rows=rows).to_dict()
+        for out, rows in zip(outs, (2, 11, 500), strict=True)
+    ]
+    assert found[0] == found[1] == found[2]
+    assert len({out.read_bytes() for out in outs}) == 1
+
+
+def test_a_table_without_rows(tmp_path: Path) -> None:
+    path, out = tmp_path / "none.parquet", tmp_path / "out.parquet"
+    pq.write_table(pa.table(truths()).slice(0, 0), path)
+    found = jobs.assign(path, GRID, out, resize=SHORTER).to_dict()
+    assert found["images"] == found["anchors"] == 0
+    assert found["coverage"]["mean_best_iou"] is None
+    assert pq.read_table(out).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "given", "expected"),
+    [
+        (Resize("shorter", 800, 1333), (640, 480), (1067, 800)),
+        (Resize("shorter", 800, 1333, True), (640, 480), (1066, 800)),
+        (Resize("shorter", 800, 1333), (1000, 333), (1333, 444)),
+        (Resize("longer", 640, float("nan")), (1000, 333), (640, 213)),
+        (Resize("both", 300, 200), (1000, 333), (300, 200)),
+        (Resize("none", 300, 200), (1000, 333), (300, 200)),
+    ],
+)
+def test_how_images_are_resized(rule: Resize, given: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert tuple(rule.sizes(np.array([given]))[0]) == expected
+
+
+def test_sizes_that_cannot_be(tmp_path: Path) -> None:
+    given = truths() | {"width": np.zeros(40, np.int64)}
+    path = tmp_path / "truths.parquet"
+    pq.write_table(pa.table(given), path)
+    with pytest.raises(InputError, match="expected at least 1 pixel in column 'width', got 0 at row 0"):
+        jobs.assign(path, GRID, resize=SHORTER)
+    assert Boxes([[0, 0, 1, 1]]).invalid()[0] == 0
+
+
+def call(*arguments: Any) -> Result:
+    result = CliRunner().invoke(main, ["assign", *map(str, arguments)])
+    assert "Traceback" not in result.output
+    return result
+
+
+def test_the_command(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    result = call(path, "--anchors", "yolov3", "--size", "96x128", "-o", out)
+    assert result.exit_code == 0, result.output
+    assert "positives" in result.output
+    assert f"→ {out}" in result.output
+    again = call(path, "--anchors", "yolov3", "--size", "96x128", "--json", "--high", "0.3", "--low", "0.2")
+    summary = json.loads(again.output)
+    assert summary["images"] == 4
+    assert summary["coverage"]["by_class"].keys() == {"1", "2", "3"}
+    assert summary["positives"] >= json.loads(read_text(out))["summary"]["positives"]
+
+
+def read_text(out: Path) -> str:
+    return json.dumps(read_record(out))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--anchors", "retinanett", "--size", "800x1333"), "did you mean 'retinanet'?"),
+        (("--anchors", "retinanet", "--size", "800x"), "expected HEIGHTxWIDTH such as 800x1333"),
+        (("--anchors", "retinanet", "--size", "800x1333", "--rule", "nope"), "got 'nope'"),
+        (("--anchors", "retinanet", "--size", "800x1333", "--rule", "atss", "--low", "0.1"), "a rule that has --low"),
+        (("--anchors", "retinanet", "--size", "80", "--ignore", "nope"), "nope"),
+    ],
+)
+def test_what_the_command_says_to_bad_input(path: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = call(path, *arguments)
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_the_picture(path: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name in ("plot.svg", "plot.png"):
+        picture = tmp_path / name
+        assert call(path, "--anchors", "yolov3", "--size", "96x128", "--plot", picture).exit_code == 0
+        assert picture.stat().st_size > 5000
+    svg = (tmp_path / "plot.svg").read_bytes()
+    call(path, "--anchors", "yolov3", "--size", "96x128", "--plot", tmp_path / "again.svg")
+    assert (tmp_path / "again.svg").read_bytes() == svg
+    result = call(path, "--anchors", "yolov3", "--size", "96x128", "--plot", tmp_path / "plot.doc")
+    assert result.exit_code == 2
+    assert "expected a picture such as .svg or .png" in result.stderr
