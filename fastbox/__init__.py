@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fastbox.coder import decode, encode
     from fastbox.errors import InputError
     from fastbox.losses import huber_loss, l1_loss, smooth_l1_loss
-    from fastbox.match import RULES, Matches, MatchRule, match
+    from fastbox.matching import RULES, Matches, MatchRule, match
     from fastbox.one_to_one import match_greedy, match_optimal
     from fastbox.ops import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
@@ -60,7 +60,7 @@ _HOMES = {
     "coder": ("decode", "encode"),
     "errors": ("InputError",),
     "losses": ("huber_loss", "l1_loss", "smooth_l1_loss"),
-    "match": ("RULES", "MatchRule", "Matches", "match"),
+    "matching": ("RULES", "MatchRule", "Matches", "match"),
     "one_to_one": ("match_greedy", "match_optimal"),
     "ops": ("METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"),
     "parallel": ("get_num_threads", "set_num_threads"),

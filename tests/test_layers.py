@@ -20,7 +20,7 @@ FLOORS = [
     {"cli", "__main__"},
     {"jobs"},
     {"engines", "tables", "report"},
-    {"match", "one_to_one", "suppression", "ops", "losses", "anchors", "coder", "sketch"},
+    {"matching", "rules", "one_to_one", "suppression", "ops", "losses", "anchors", "coder", "sketch"},
     {"index"},
     {"parallel"},
     {"kernels"},

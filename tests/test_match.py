@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import INVALID, VALID, corners
 
 from fastbox import Boxes
-from fastbox.match import Matches, match
+from fastbox.matching import Matches, match
 from fastbox.rules import MatchRule
 
 Array = Any

@@ -81,6 +81,10 @@ def assign(
     from fastbox.tables.files import column_names, count_rows
     from fastbox.tables.source import Source
 
+    if plot is not None:
+        from fastbox.report.plots import check_picture
+
+        check_picture(plot)
     try:
         grid = AnchorGrid.preset(anchors)
         chosen = _rule(rule, high, low)

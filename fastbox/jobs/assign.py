@@ -17,7 +17,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.coverage import Coverage
 from fastbox.jobs.resize import Resize
 from fastbox.jobs.summary import Invalid
-from fastbox.match import Matches, MatchRule, match
+from fastbox.matching import Matches, MatchRule, match
 from fastbox.tables import columns
 from fastbox.tables.files import Paths
 from fastbox.tables.sink import Sink, check_output

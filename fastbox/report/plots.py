@@ -10,7 +10,7 @@ import numpy as np
 
 from fastbox.errors import InputError
 
-__all__ = ["plot_coverage"]
+__all__ = ["check_picture", "plot_coverage"]
 
 COLORS = ("#1f2933", "#d9822b", "#3e7cb1", "#2f9e6e")
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -24,7 +24,7 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
     Raises
     ------
     InputError
-        matplotlib is not installed, or can't write that format.
+        matplotlib is not installed.
     """
     pyplot, figure = _figure()
     found = coverage["map"]
@@ -70,14 +70,27 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
         axis.tick_params(colors=FAINT, labelcolor=INK)
-    try:
-        figure.savefig(path, metadata={"Date": None} if os.fspath(path).endswith(".svg") else None)
-    except ValueError as error:
-        raise InputError(
-            f"expected a picture that matplotlib can write, such as .svg or .png, got {path}: {error}"
-        ) from None
-    finally:
-        pyplot.close(figure)
+    _, kind = os.path.splitext(os.fspath(path))
+    figure.savefig(path, metadata={"Date": None} if kind == ".svg" else None)
+    pyplot.close(figure)
+
+
+def check_picture(path: str | os.PathLike[str]) -> None:
+    """Refuse, before any work is done, a picture that can't be drawn.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed, or the path's extension is of no picture, or its folder is not there.
+    """
+    pyplot, figure = _figure()
+    folder, name = os.path.split(os.path.abspath(path))
+    kinds = figure.canvas.get_supported_filetypes()
+    pyplot.close(figure)
+    if os.path.splitext(name)[1].lstrip(".").lower() not in kinds:
+        raise InputError(f"expected a picture such as .svg, .png or .pdf, got {os.fspath(path)}")
+    if not os.path.isdir(folder):
+        raise InputError(f"expected a folder that is there for {os.fspath(path)}, got {folder}")
 
 
 def _figure() -> tuple[Any, Any]:

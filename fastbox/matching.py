@@ -124,7 +124,7 @@ def match(
     Examples
     --------
     >>> import fastbox
-    >>> from fastbox.match import match
+    >>> from fastbox.matching import match
     >>> anchors = [[0, 0, 10, 10], [10, 10, 20, 20], [5, 5, 15, 15], [32, 32, 38, 42]]
     >>> truths = [[0, 0, 10, 9], [0, 10, 10, 19]]
     >>> found = match(anchors, truths, rule="torchvision")
