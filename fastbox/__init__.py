@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fastbox.one_to_one import match_greedy, match_optimal
     from fastbox.ops import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
+    from fastbox.suppression import nms, soft_nms
     from fastbox.tables.source import Chunk, Source, scan
 
 __version__ = "0.1.0"
@@ -45,11 +46,13 @@ __all__ = [
     "match",
     "match_greedy",
     "match_optimal",
+    "nms",
     "pairs",
     "pairwise",
     "scan",
     "set_num_threads",
     "smooth_l1_loss",
+    "soft_nms",
     "top",
 ]
 
@@ -64,6 +67,7 @@ _HOMES = {
     "one_to_one": ("match_greedy", "match_optimal"),
     "ops": ("METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"),
     "parallel": ("get_num_threads", "set_num_threads"),
+    "suppression": ("nms", "soft_nms"),
     "tables.source": ("Chunk", "Source", "scan"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

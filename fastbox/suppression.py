@@ -1,0 +1,244 @@
+"""Suppression of duplicate detections: non-maximum suppression, hard and soft, per image and class."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.boxes import FORMATS, Boxes, as_floats
+from fastbox.ops import as_boxes
+
+__all__ = ["METHODS", "Softened", "nms", "soft_nms"]
+
+METHODS = ("linear", "gaussian")
+
+DENSE = 384  # boxes of a segment from which on a grid is faster than to look at all of them
+PIECE = 4096  # boxes that make a thread worth waking
+
+
+class Softened(NamedTuple):
+    """The boxes kept, by image, then by descending score, and their scores."""
+
+    indices: NDArray[np.int64]
+    scores: NDArray[Any]
+
+
+def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -> NDArray[np.int64]:
+    """Find the boxes that greedy non-maximum suppression keeps.
+
+    From the highest score down, the lowest row first at ties, a box is kept unless its IoU with one kept before it is
+    above the threshold, rounded to the boxes' dtype. Only boxes of one image meet, and with classes only those of one
+    class. That is the rule of ``torchvision.ops.nms``; the work grows with the boxes that overlap, not with all pairs.
+
+    Parameters
+    ----------
+    boxes : Boxes or array of shape (n, 4)
+        Arrays are xyxy corners in pixels. Grouped ones are suppressed image by image.
+    scores : array of shape (n,)
+        Confidences. A box whose score is nan is not kept, nor is an invalid box; neither suppresses any other.
+    iou_threshold : float
+        From 0 to 1.
+    classes : array of shape (n,), optional
+        Integers or strings.
+
+    Returns
+    -------
+    array of int64
+        Rows of the boxes kept: by image, then by descending score, the lower row first at ties.
+
+    Raises
+    ------
+    ValueError
+        A threshold outside [0, 1], or scores or classes that are not one for each box.
+    TypeError
+        Scores that are not numbers, classes that are neither integers nor strings.
+
+    Examples
+    --------
+    >>> import fastbox.suppression
+    >>> boxes = [[0, 0, 4, 4], [0, 0, 4, 3], [8, 8, 9, 9]]
+    >>> fastbox.suppression.nms(boxes, [0.5, 0.9, 0.7], iou_threshold=0.5)
+    array([1, 2])
+    >>> fastbox.suppression.nms(boxes, [0.5, 0.9, 0.7], iou_threshold=0.5, classes=["cat", "dog", "cat"])
+    array([1, 2, 0])
+    """
+    boxes = as_boxes(boxes)
+    start = _scores(scores, len(boxes))
+    how = boxes.dtype.type(_threshold(iou_threshold)), False, 1.0, 0.0
+    return _kept(boxes, _suppressed(boxes, start, classes, "hard", how))[0]
+
+
+def soft_nms(
+    boxes: Any,
+    scores: Any,
+    *,
+    method: str = "linear",
+    iou_threshold: float = 0.5,
+    sigma: float = 0.5,
+    score_threshold: float = 0.001,
+    classes: Any = None,
+) -> Softened:
+    """Lower the scores of boxes that overlap better ones, instead of dropping them.
+
+    Bodla et al., Soft-NMS, ICCV 2017: the box with the highest score is taken, the lowest row at ties, the scores of
+    those it overlaps are multiplied, and so on with the rest, until none has a score of at least `score_threshold`.
+    Images, classes, invalid boxes and nan are treated as by :func:`nms`.
+
+    Parameters
+    ----------
+    boxes, scores, classes
+        As for :func:`nms`.
+    method : str
+        ``"linear"``: by 1 - IoU where the IoU is above `iou_threshold`. ``"gaussian"``: by exp(-IoU² / sigma).
+    iou_threshold : float
+        From 0 to 1, for ``"linear"`` alone.
+    sigma : float
+        Above 0, for ``"gaussian"`` alone.
+    score_threshold : float
+        The least score to keep, at least 0.
+
+    Returns
+    -------
+    Softened
+        ``indices`` and ``scores``, by image, then by descending score. Scores are computed in float64, and rounded at
+        the end to the dtype they came in.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`nms`, for an unknown method, and for a sigma or score threshold that can't be.
+
+    Examples
+    --------
+    >>> import fastbox.suppression
+    >>> fastbox.suppression.soft_nms([[0, 0, 4, 4], [0, 0, 4, 3], [8, 8, 9, 9]], [0.5, 0.9, 0.7])
+    Softened(indices=array([1, 2, 0]), scores=array([0.9  , 0.7  , 0.125]))
+    """
+    if method not in METHODS:
+        raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}")
+    if not (sigma > 0 and math.isfinite(sigma)):
+        raise ValueError(f"expected a sigma above 0, got {sigma!r}")
+    if not score_threshold >= 0:
+        raise ValueError(f"expected a score_threshold of at least 0, got {score_threshold!r}")
+    boxes = as_boxes(boxes)
+    start = _scores(scores, len(boxes))
+    gaussian = method == "gaussian"
+    least_overlap = 0.0 if gaussian else _threshold(iou_threshold)
+    how = boxes.dtype.type(least_overlap), gaussian, float(sigma), float(score_threshold)
+    left = _suppressed(boxes, start, classes, "soft", how)
+    indices, left = _kept(boxes, np.where(left >= score_threshold, left, np.nan))
+    return Softened(indices, left.astype(as_floats(scores).dtype, copy=False))
+
+
+def segments(boxes: Boxes, classes: Any = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows by image and class, ascending within each, and the bounds of those segments.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`nms` for its classes.
+    """
+    n = len(boxes)
+    rows = np.arange(n)
+    images = np.array([0, n]) if boxes.offsets is None else boxes.offsets
+    if classes is None:
+        return rows, images
+    codes = _codes(classes, n)
+    _order(-codes, rows, images)
+    codes = codes[rows]
+    begins = np.zeros(n + 1, np.bool_)
+    begins[1:n] = codes[1:] != codes[:-1]
+    begins[images] = True
+    return rows, np.flatnonzero(begins)
+
+
+def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how: tuple[Any, ...]) -> NDArray[Any]:
+    """The final score of every box that is kept, nan for the others."""
+    left = np.full(len(boxes), np.nan)
+    members, bounds = segments(boxes, classes)
+    sizes = np.diff(bounds)
+    side, kernels = (FORMATS.index(boxes.format), *boxes.columns), _kernels()
+
+    def one(segment: int, threads: bool = False) -> None:
+        arrange, resolved = kernels.ARRANGE[boxes.dtype, ""], kernels.RESOLVED[boxes.dtype, kind]
+        grid = arrange(side, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
+        n = len(grid[1])
+        state = np.zeros(n, np.uint8)
+        pieces = parallel.blocks(n, 64, PIECE) if threads else [(0, n)]
+        parallel.run(lambda first, last: resolved(*grid, first, last, how, state, left), pieces)
+
+    large = np.flatnonzero(sizes > DENSE)
+    # A segment that outweighs the share of a thread is settled by all of them; scores fall in one order alone.
+    wide = (kind == "hard") & (sizes[large] * parallel.get_num_threads() > sizes.sum())
+    parallel.run(one, [(int(segment),) for segment in large[~wide]])
+    for segment in large[wide]:
+        one(int(segment), threads=True)
+    costs = np.where(sizes > DENSE, 0, sizes * (sizes + parallel.ROW_COST))
+    pieces = _pieces(costs)
+    if pieces:
+        swept = kernels.SWEPT[boxes.dtype, kind]
+        parallel.run(lambda *piece: swept(side, scores, members, bounds, *piece, DENSE, how, left), pieces)
+    return left
+
+
+def _kept(boxes: Boxes, left: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """The rows that have a score, by image and descending score, and the scores."""
+    rows = np.flatnonzero(left == left)
+    images = np.array([0, len(boxes)]) if boxes.offsets is None else boxes.offsets
+    _order(left, rows, np.searchsorted(rows, images))
+    return rows, left[rows]
+
+
+def _order(keys: NDArray[Any], rows: NDArray[np.int64], bounds: NDArray[np.int64]) -> None:
+    """Sort the rows of each image by descending key, in place."""
+    kernel = _kernels().ORDERED[keys.dtype, ""]
+    parallel.run(lambda first, last: kernel(keys, rows, bounds, first, last), _pieces(np.diff(bounds) * 8))
+
+
+def _pieces(costs: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Cut segments into runs of about equal cost."""
+    ends = np.cumsum(costs)
+    if not len(ends) or not ends[-1]:
+        return []
+    wanted = min(parallel.get_num_threads() * parallel.PIECES_PER_THREAD, int(ends[-1] // parallel.SMALL))
+    if parallel.get_num_threads() == 1 or wanted < 2:
+        return [(0, len(ends))]
+    marks = np.linspace(0, ends[-1], wanted + 1)[1:-1]
+    cuts = np.unique(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(ends)])))
+    return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
+
+
+def _threshold(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"expected an iou_threshold from 0 to 1, got {value!r}")
+    return float(value)
+
+
+def _scores(scores: Any, n: int) -> NDArray[np.float64]:
+    array = as_floats(scores)
+    if array.shape != (n,):
+        raise ValueError(f"expected one score for each of {n} boxes, got shape {array.shape}")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _codes(classes: Any, n: int) -> NDArray[np.float64]:
+    """Classes as floats in their order."""
+    array = classes.detach().numpy() if hasattr(classes, "detach") else np.asarray(classes)
+    if array.shape != (n,):
+        raise ValueError(f"expected one class for each of {n} boxes, got shape {array.shape}")
+    if n and array.dtype.kind not in "iubUSTO":
+        raise TypeError(f"expected classes of integers or strings, got dtype {array.dtype}")
+    exact = array.dtype.kind in "iub" and n and max(-int(array.min()), int(array.max())) < 2**53
+    if not exact:
+        _, array = np.unique(array, return_inverse=True)
+    return array.astype(np.float64)
+
+
+def _kernels() -> Any:
+    from fastbox.kernels import nms
+
+    return nms
