@@ -21,23 +21,14 @@ TRUTH_COST = 4096  # what a truth costs among the anchors of a grid, in pairs
 TAME = 2.0**60  # areas between this and its inverse take part in screening; see kernels/tiles.py
 
 
-class Level(Protocol):
-    """One level of a grid: columns (shapes, columns) from x0 to x1 and rows (shapes, rows) from y0 to y1."""
-
-    @property
-    def x0(self) -> NDArray[Any]: ...
-    @property
-    def y0(self) -> NDArray[Any]: ...
-    @property
-    def x1(self) -> NDArray[Any]: ...
-    @property
-    def y1(self) -> NDArray[Any]: ...
-
-
 class Grid(Protocol):
-    """Anchors laid out in levels for an image's size."""
+    """Anchors laid out in levels for an image's size.
 
-    def levels(self, size: tuple[int, int], /) -> Sequence[Level]: ...
+    A level is x0, y0, x1, y1: columns (shapes, columns) from x0 to x1 and rows (shapes, rows) from y0 to y1.
+    """
+
+    def levels(self, size: tuple[int, int], /) -> Sequence[tuple[NDArray[Any], ...]]: ...
+    def __hash__(self) -> int: ...
 
 
 class Matches(NamedTuple):
@@ -187,7 +178,7 @@ def _run(
     def assign(_: int, first: int, last: int) -> Any:
         space = _take_space(longest, dtype)
         outputs = (labels, *space[:2]) if sparse else (labels, owners, values)
-        found = kernel(*common, first, last, begins, sparse, *outputs, best, *space[2:], counts)
+        found = kernel(*common, first, last, begins, sparse, outputs, best, space[2:], counts)
         _keep_space(space)
         return found
 
@@ -248,12 +239,11 @@ def _of_boxes(
 def _of_grid(grid: Grid, size: Any, images: int, dtype: np.dtype[Any], rule: MatchRule) -> _Source:
     sizes, which = _sizes(size, images)
     tables = _tables(grid, sizes, dtype)
-    kind, width, per_truth = "grid", tables.columns, TRUTH_COST
     per_image = tables.counts[which]
-    if rule.topk is not None:
-        kind, width, per_truth = "grid atss", _lanes(tables.counts), per_image
     arrays = (*tables.arrays, which, tables.levels, rule.topk or 0)
-    return _Source(kind, tables.dtype, arrays, per_image, width, per_truth)
+    if rule.topk is None:
+        return _Source("grid", tables.dtype, arrays, per_image, tables.columns, TRUTH_COST)
+    return _Source("grid atss", tables.dtype, arrays, per_image, _lanes(tables.counts), per_image)
 
 
 class _Tables(NamedTuple):
@@ -276,7 +266,7 @@ def _tables(grid: Grid, sizes: tuple[tuple[int, int], ...], dtype: np.dtype[Any]
     number = x = y = 0
     for x0, y0, x1, y1 in levels:
         columns, rows = np.stack([x0, x1]).astype(dtype), np.stack([y0, y1]).astype(dtype)
-        shapes, wide, high = len(x0), columns.shape[2], rows.shape[2]
+        shapes, wide, high = len(columns[0]), columns.shape[2], rows.shape[2]
         shape = np.arange(shapes)
         fixed = [np.full(shapes, value) for value in (shapes, high, wide)]
         planes.append(np.stack([number + shape, *fixed, x + shape * wide, y + shape * high], axis=1))
@@ -331,26 +321,28 @@ def _sizes(size: Any, images: int) -> tuple[tuple[tuple[int, int], ...], NDArray
     if size is None:
         raise ValueError("expected size=(width, height) with an AnchorGrid, got none")
     pair = isinstance(size, tuple) and len(size) == 2
+    if pair and type(size[0]) is type(size[1]) is int and min(size) > 0:
+        return (size,), np.zeros(images, np.int64)
     found = np.stack(np.broadcast_arrays(*size), axis=-1) if pair else np.asarray(size)
     if found.shape not in ((2,), (images, 2)) or found.dtype.kind not in "iuf":
         raise ValueError(f"expected size=(width, height) or {images} of them, got {found.dtype} of shape {found.shape}")
     whole = found.astype(np.int64)
     if (whole != found).any() or (whole < 1).any():
         raise ValueError(f"expected sizes of whole pixels, at least 1, got {size!r}")
-    if whole.ndim == 1:
-        return ((int(whole[0]), int(whole[1])),), np.zeros(images, np.int64)
-    different, which = np.unique(whole, axis=0, return_inverse=True)
+    different, which = np.unique(np.broadcast_to(whole, (images, 2)), axis=0, return_inverse=True)
     return tuple((w, h) for w, h in different.tolist()), which.reshape(-1).astype(np.int64, copy=False)
 
 
+@lru_cache(maxsize=64)
 def _numbers(rule: MatchRule, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """A rule as a kernel takes it."""
+    from fastbox.kernels import candidates
     from fastbox.kernels import match as kernels
 
     flags = {"none": 0, "ties": kernels.TIES, "first": kernels.FIRST}[rule.claims]
     flags |= {"own": kernels.OWN, "first": 0, "last": kernels.LAST}[rule.receiver]
     flags |= kernels.AT_ZERO * rule.claims_at_zero | kernels.ALL_NEGATIVE * rule.negative_without_truths
-    divisor = kernels.BY_ANCHOR if rule.ignore_by == "anchor" else kernels.BY_TRUTH
+    divisor = candidates.BY_ANCHOR if rule.ignore_by == "anchor" else candidates.BY_TRUTH
     most = dtype.type(np.inf if rule.ignore_iof is None else rule.ignore_iof)
     thresholds, labels = np.array(rule.thresholds, dtype), np.array(rule.labels, np.int8)
     leaves = thresholds[(labels[1:] != 0) & (thresholds > 0)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["RULES", "MatchRule", "as_rule"]
@@ -191,7 +192,7 @@ class MatchRule:
 
     @classmethod
     def ssd(cls, iou_threshold: float = 0.5) -> MatchRule:
-        """Make the rule of torchvision's ``SSDMatcher``: each truth takes its first best anchor, the last truth wins."""
+        """Make the rule of torchvision's ``SSDMatcher``: a truth claims its first best anchor, the last truth wins."""
         return cls("ssd", (iou_threshold,), (0, 1), "first", "last", claims_at_zero=True)
 
     @classmethod
@@ -223,11 +224,16 @@ def as_rule(rule: Any) -> MatchRule:
     """A rule as it is, a name as the preset of that name; raise ValueError for an unknown name."""
     if isinstance(rule, MatchRule):
         return rule
-    preset: Any = _PRESETS.get(rule) if isinstance(rule, str) else None
-    if preset is None:
+    if not isinstance(rule, str) or rule not in RULES:
         near = difflib.get_close_matches(str(rule), RULES, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"expected a MatchRule or one of {', '.join(RULES)}, got {rule!r}{hint}")
+    return _by_default(rule)
+
+
+@lru_cache(maxsize=len(RULES))
+def _by_default(name: str) -> MatchRule:
+    preset: Any = _PRESETS[name]
     made: MatchRule = preset()
     return made
 
