@@ -115,15 +115,14 @@ def match(
     Examples
     --------
     >>> import fastbox
-    >>> from fastbox.matching import match
     >>> anchors = [[0, 0, 10, 10], [10, 10, 20, 20], [5, 5, 15, 15], [32, 32, 38, 42]]
     >>> truths = [[0, 0, 10, 9], [0, 10, 10, 19]]
-    >>> found = match(anchors, truths, rule="torchvision")
+    >>> found = fastbox.match(anchors, truths, rule="torchvision")
     >>> found
     Matches(2 positive, 0 ignored, 2 negative; 1 images)
     >>> found.labels, found.truths
     (array([1, 0, 1, 0], dtype=int8), array([ 0, -1,  1, -1]))
-    >>> match(anchors, truths, sparse=True).anchors
+    >>> fastbox.match(anchors, truths, sparse=True).anchors
     array([0, 2])
     """
     rule = as_rule(rule)

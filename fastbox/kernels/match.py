@@ -205,7 +205,8 @@ def packed(boxes, first, last, like):
 
 
 def assign(
-    source, width, rule, truths, regions, starts_t, starts_r, first, last, begins, sparse, outputs, reached, scratch, counts
+    source, width, rule, truths, regions, starts_t, starts_r,
+    first, last, begins, sparse, outputs, reached, scratch, counts,
 ):  # fmt: skip
     """Label the anchors of images [first, last).
 
