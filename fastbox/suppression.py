@@ -1,4 +1,4 @@
-"""Suppression of duplicate detections: non-maximum suppression, hard and soft, per image and class."""
+"""One box for one object: non-maximum suppression, hard and soft, and weighted boxes fusion, per image and class."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from fastbox import parallel
 from fastbox.boxes import FORMATS, Boxes, as_floats
 from fastbox.ops import as_boxes
 
-__all__ = ["METHODS", "Softened", "nms", "soft_nms"]
+__all__ = ["CONFIDENCES", "METHODS", "Fused", "Softened", "nms", "segments", "soft_nms", "weighted_boxes_fusion"]
 
 METHODS = ("linear", "gaussian")
+CONFIDENCES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
 
 DENSE = 384  # boxes of a segment from which on a grid is faster than to look at all of them
 PIECE = 4096  # boxes that make a thread worth waking
@@ -25,6 +26,20 @@ class Softened(NamedTuple):
 
     indices: NDArray[np.int64]
     scores: NDArray[Any]
+
+
+class Fused(NamedTuple):
+    """Fused boxes, by image, then by descending score.
+
+    ``boxes`` are corners of shape (m, 4), ``classes`` None where none were given; those of image g are
+    ``offsets[g]:offsets[g + 1]``, and ``rows`` has for each the input's best box that it is made of.
+    """
+
+    boxes: NDArray[Any]
+    scores: NDArray[Any]
+    classes: NDArray[Any] | None
+    offsets: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
 
 def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -> NDArray[np.int64]:
@@ -134,6 +149,91 @@ def soft_nms(
     return Softened(indices, left.astype(as_floats(scores).dtype, copy=False))
 
 
+def weighted_boxes_fusion(
+    boxes: Any,
+    scores: Any,
+    *,
+    classes: Any = None,
+    models: Any = None,
+    weights: Any = None,
+    iou_threshold: float = 0.55,
+    skip_box_threshold: float = 0.0,
+    conf_type: str = "avg",
+    allows_overflow: bool = False,
+) -> Fused:
+    """Fuse the boxes of several detectors: each cluster of overlapping ones becomes their mean, weighted by score.
+
+    Solovyev et al., Weighted boxes fusion, Image and Vision Computing 2021. From the highest weighted score down, a box
+    joins the cluster whose mean has the highest IoU with it above the threshold, or begins one. The result is that of
+    the authors' ``ensemble_boxes``, in absolute coordinates and in float64 throughout, with ties in the order of rows.
+    Invalid boxes, those without an area and nan scores are left out. Each box is compared with the clusters of its
+    image and class, so the work grows with the square of what is in one.
+
+    Parameters
+    ----------
+    boxes, scores, classes
+        As for :func:`nms`: the detectors' boxes one after the other, or, grouped, image by image.
+    models : array of shape (n,), optional
+        Which detector each box is from, counted from 0; all from one when left out.
+    weights : array of shape (m,), optional
+        How far each detector is trusted, above 0; 1 when left out.
+    iou_threshold : float
+        From 0 to 1.
+    skip_box_threshold : float
+        Boxes of lower score are left out; at least 0.
+    conf_type : str
+        The score of a cluster. ``"avg"``: the mean, scaled by how many boxes it has of as many as there are detectors.
+        ``"max"``: the highest. ``"box_and_model_avg"``, ``"absent_model_aware_avg"``: means that count the weights of
+        the detectors that are in the cluster, or not.
+    allows_overflow : bool
+        Let the scale of ``"avg"`` exceed 1, where a detector has several boxes in a cluster.
+
+    Returns
+    -------
+    Fused
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`nms`, for an unknown conf_type, and for models, weights or a threshold that can't be.
+
+    Examples
+    --------
+    >>> import fastbox.suppression
+    >>> fused = fastbox.suppression.weighted_boxes_fusion(
+    ...     [[0, 0, 4, 4], [1, 0, 4, 4], [8, 8, 9, 9]], [0.75, 0.25, 0.5], models=[0, 1, 1]
+    ... )
+    >>> fused.boxes
+    array([[0.25, 0.  , 4.  , 4.  ],
+           [8.  , 8.  , 9.  , 9.  ]])
+    >>> fused.scores, fused.rows
+    (array([0.5 , 0.25]), array([0, 2]))
+    """
+    if conf_type not in CONFIDENCES:
+        raise ValueError(f"expected a conf_type of {', '.join(CONFIDENCES)}, got {conf_type!r}")
+    if not skip_box_threshold >= 0:
+        raise ValueError(f"expected a skip_box_threshold of at least 0, got {skip_box_threshold!r}")
+    boxes, threshold = as_boxes(boxes), _threshold(iou_threshold)
+    start, (model, trust) = _scores(scores, len(boxes)), _models(models, weights, len(boxes))
+    rows, bounds = segments(boxes, classes)
+    with np.errstate(invalid="ignore", over="ignore"):
+        usable = (start >= skip_box_threshold) & (boxes.invalid() == 0) & (_areas(boxes) > 0)
+    start = np.where(usable, start, -1.0) * np.where(usable, trust[model], 1.0)
+    _order(start, rows, bounds)
+    left, corners = np.full(len(boxes), np.nan), np.empty((len(boxes), 4), boxes.dtype)
+    side, confidence = (FORMATS.index(boxes.format), *boxes.columns), CONFIDENCES.index(conf_type)
+    common = side, start, model, trust, rows, bounds
+    options = threshold, confidence, bool(allows_overflow), corners, left
+    kernel = _fusion().FUSED[boxes.dtype, ""]
+    sizes = np.diff(bounds)
+    parallel.run(lambda *piece: kernel(*common, *piece, *options), _pieces(sizes * (sizes + parallel.ROW_COST)))
+    found, fused = _kept(boxes, left)
+    images = np.array([0, len(boxes)]) if boxes.offsets is None else boxes.offsets
+    offsets = np.concatenate(([0], np.cumsum(left == left)))[images]
+    labels = None if classes is None else _array(classes)[found]
+    return Fused(corners[found], fused.astype(as_floats(scores).dtype, copy=False), labels, offsets, found)
+
+
 def segments(boxes: Boxes, classes: Any = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows by image and class, ascending within each, and the bounds of those segments.
 
@@ -227,7 +327,7 @@ def _scores(scores: Any, n: int) -> NDArray[np.float64]:
 
 def _codes(classes: Any, n: int) -> NDArray[np.float64]:
     """Classes as floats in their order."""
-    array = classes.detach().numpy() if hasattr(classes, "detach") else np.asarray(classes)
+    array = _array(classes)
     if array.shape != (n,):
         raise ValueError(f"expected one class for each of {n} boxes, got shape {array.shape}")
     if n and array.dtype.kind not in "iubUSTO":
@@ -236,6 +336,40 @@ def _codes(classes: Any, n: int) -> NDArray[np.float64]:
     if not exact:
         _, array = np.unique(array, return_inverse=True)
     return array.astype(np.float64)
+
+
+def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The detector of each box, and the weight of each detector."""
+    model = np.zeros(n, np.int64) if models is None else _array(models)
+    if model.shape != (n,):
+        raise ValueError(f"expected one model for each of {n} boxes, got shape {model.shape}")
+    if n and model.dtype.kind not in "iu":
+        raise TypeError(f"expected models counted from 0, got dtype {model.dtype}")
+    if n and model.min() < 0:
+        raise ValueError(f"expected models counted from 0, got {model.min()}")
+    count = int(model.max(initial=0)) + 1
+    trust = np.ones(count) if weights is None else np.array(as_floats(weights), np.float64)
+    if trust.ndim != 1 or len(trust) < count:
+        raise ValueError(f"expected a weight for each of {count} models, got shape {trust.shape}")
+    if not (np.isfinite(trust) & (trust > 0)).all():
+        raise ValueError(f"expected weights above 0, got {trust.tolist()}")
+    return model.astype(np.int64), trust
+
+
+def _areas(boxes: Boxes) -> NDArray[Any]:
+    corners: NDArray[Any] = boxes.corners()
+    areas: NDArray[Any] = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    return areas
+
+
+def _array(values: Any) -> NDArray[Any]:
+    return np.asarray(values.detach().numpy() if hasattr(values, "detach") else values)
+
+
+def _fusion() -> Any:
+    from fastbox.kernels import fusion
+
+    return fusion
 
 
 def _kernels() -> Any:
