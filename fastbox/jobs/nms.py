@@ -1,0 +1,235 @@
+"""Suppress duplicate detections image by image: the rows that are kept, with all their columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import suppression
+from fastbox.boxes import Boxes
+from fastbox.errors import InputError
+from fastbox.jobs.summary import Invalid
+from fastbox.tables import columns
+from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.files import Paths, find_files, open_parquet
+from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+
+__all__ = ["METHODS", "Suppressed", "nms"]
+
+METHODS = ("nms", *(f"soft-{method}" for method in suppression.METHODS))
+LEAST_SOFT_SCORE = 0.001  # of Bodla et al.
+
+Suppression = Callable[[Boxes, NDArray[Any], Any], tuple[NDArray[np.int64], NDArray[Any] | None]]
+
+
+@dataclass
+class Suppressed:
+    """What a run of :func:`nms` found.
+
+    Attributes
+    ----------
+    images, boxes, kept : int
+        How many there were, and how many boxes are left.
+    by_class : str or None
+        The column that kept classes apart.
+    low_scores, no_scores : int
+        Valid boxes left out at the start, for a score below the least one, or for a score of nan.
+    invalid : Invalid
+        Invalid boxes by reason; none is kept.
+    """
+
+    images: int = 0
+    boxes: int = 0
+    kept: int = 0
+    by_class: str | None = None
+    low_scores: int = 0
+    no_scores: int = 0
+    invalid: Invalid = field(default_factory=Invalid)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it."""
+        left_out = self.low_scores + self.no_scores + sum(self.invalid.to_dict().values())
+        return {
+            "images": self.images,
+            "boxes": self.boxes,
+            "kept": self.kept,
+            "suppressed": self.boxes - self.kept - left_out,
+            "low_scores": self.low_scores,
+            "no_scores": self.no_scores,
+            "by_class": self.by_class,
+            "invalid": {"boxes": self.invalid.to_dict()},
+        }
+
+
+def nms(
+    detections: Source | Paths,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    threshold: float = 0.5,
+    method: str = "nms",
+    sigma: float = 0.5,
+    min_score: float | None = None,
+    score: str = "score",
+    class_column: str = "category_id",
+    by_class: bool | None = None,
+    keep: Sequence[str] | None = None,
+    rows: int = 262_144,
+    progress: Callable[[int], object] | None = None,
+) -> Suppressed:
+    """Suppress duplicates among the detections of each image, and write the rows that are kept in their order.
+
+    Parameters
+    ----------
+    detections : Source, path, directory, glob or a list of paths
+        Sorted by image id.
+    out : path, optional
+        Where to write; only counted when left out.
+    threshold : float
+        The IoU, from 0 to 1, above which a box is suppressed, or its score is lowered by ``"soft-linear"``.
+    method : str
+        ``"nms"``, or ``"soft-linear"`` or ``"soft-gaussian"``: scores are lowered instead, and written so.
+    sigma : float
+        How fast ``"soft-gaussian"`` lets scores fall, above 0.
+    min_score : float, optional
+        Boxes of lower score are left out at the start, and with the soft methods those that fall below it; these have
+        0.001 by default.
+    score, class_column : str
+        The columns of scores and classes.
+    by_class : bool, optional
+        Whether only boxes of one class meet; when left out they do if there is a column of classes.
+    keep : sequence of str, optional
+        The columns to write; all when left out.
+    rows : int
+        About how many boxes to hold at once; makes no difference to what comes out.
+    progress : callable, optional
+        Called with the number of boxes done since the last call.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used, unsorted image ids, a null coordinate, score or class.
+    ValueError
+        A threshold, method, sigma or least score that can't be.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
+    >>> corners = [[0.0, 0, 4, 4], [0.0, 0, 4, 3], [0.0, 0, 4, 4]]
+    >>> pq.write_table(pa.table({"image_id": [1, 1, 2], "bbox": corners, "score": [0.5, 0.9, 0.1]}), path)
+    >>> nms(path).kept
+    2
+    """
+    if method not in METHODS:
+        raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}")
+    soft = method.removeprefix("soft-") if method != "nms" else None
+    least = min_score if min_score is not None else -np.inf if soft is None else LEAST_SOFT_SCORE
+    if np.isnan(least):
+        raise ValueError("expected a least score that is a number, got nan")
+    source = detections if isinstance(detections, Source) else Source(detections)
+    with open_parquet(find_files(source.path)[0]) as first:
+        names = first.schema_arrow.names
+    label = class_column if by_class or (by_class is None and class_column in names) else None
+    written = list(names if keep is None else dict.fromkeys(keep))
+    source = replace(source, columns=tuple(dict.fromkeys([*written, score, *([label] if label else [])])))
+    planned = _checked(plan(source), score, label, soft is not None)
+    suppress = _suppression(soft, threshold, sigma, least)
+    suppress(Boxes([]), np.zeros(0), None)  # so that options that can't be are refused before a file is made
+
+    found = Suppressed(by_class=label)
+    output = columns.schema_of({}, [planned.columns.field(name) for name in written])
+    parameters = {
+        "detections": planned.files,
+        "threshold": threshold,
+        "method": method,
+        "sigma": sigma,
+        "min_score": min_score,
+        "by_class": label,
+    }
+    sink = None
+    if out is not None:
+        check_output(out, planned.files)
+        sink = Sink(out, output, command="nms", parameters=parameters)
+    with sink or nullcontext():
+        for chunk in scan(source, rows=rows):
+            scores = _column(chunk, score, "a score")
+            classes = None if label is None else _column(chunk, label, "a class")
+            kept, left = suppress(chunk.a, np.where(scores >= least, scores, np.nan), classes)
+            _add(found, chunk, scores, least, kept)
+            if sink is not None:
+                sink.write(_batch(chunk, kept, left, score, output))
+            if progress is not None:
+                progress(len(chunk.a))
+        if sink is not None:
+            sink.record(summary=found.to_dict())
+    return found
+
+
+def _checked(planned: Plan, score: str, label: str | None, soft: bool) -> Plan:
+    """Refuse a table without image ids, classes that are none, and scores that are no numbers or can't be lowered."""
+    where = planned.files[0]
+    if planned.ids is None:
+        raise InputError("expected a column of image ids, got none: boxes are suppressed within an image")
+    if label is not None:
+        id_kind(planned.columns.field(label).type, label, where)
+    kind = planned.columns.field(score).type
+    if not is_number(kind):
+        raise InputError(f"expected numbers in column {score!r} of {where}, got {kind}: cast it")
+    if soft and str(kind) not in ("halffloat", "float", "double"):
+        raise InputError(
+            f"expected floats in column {score!r} of {where}, where lowered scores fit, got {kind}: cast it"
+        )
+    return planned
+
+
+def _suppression(soft: str | None, threshold: float, sigma: float, least: float) -> Suppression:
+    """What finds the rows of some boxes that are kept, ascending, and the scores of these if they are lowered."""
+
+    def suppress(boxes: Boxes, scores: NDArray[Any], classes: Any) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
+        if soft is None:
+            return np.sort(suppression.nms(boxes, scores, iou_threshold=threshold, classes=classes)), None
+        options: dict[str, Any] = {"iou_threshold": threshold, "sigma": sigma, "score_threshold": least}
+        kept, left = suppression.soft_nms(boxes, scores, method=soft, classes=classes, **options)
+        order = np.argsort(kept)
+        return kept[order], left[order]
+
+    return suppress
+
+
+def _column(chunk: Chunk, name: str, what: str) -> NDArray[Any]:
+    column = chunk.a_columns.column(name)
+    if column.null_count:
+        row = chunk.a_start + int(np.argmax(np.asarray(column.is_null())))
+        raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
+    values = columns.numpy_column(chunk.a_columns, name)
+    return values.astype(np.float64) if what == "a score" and values.dtype.kind == "O" else values
+
+
+def _add(found: Suppressed, chunk: Chunk, scores: NDArray[Any], least: float, kept: NDArray[np.int64]) -> None:
+    valid = chunk.a.invalid() == 0
+    found.images += 0 if chunk.images is None else len(chunk.images)
+    found.boxes += len(chunk.a)
+    found.kept += len(kept)
+    found.low_scores += int((valid & (scores < least)).sum())
+    found.no_scores += int((valid & (scores != scores)).sum())
+    found.invalid.add(chunk.a)
+
+
+def _batch(chunk: Chunk, kept: NDArray[np.int64], left: NDArray[Any] | None, score: str, output: Any) -> Any:
+    """The rows that are kept, with the columns of the output and lowered scores in the place of the old ones."""
+    batch = columns.taken(chunk.a_columns.select(output.names), kept)
+    if left is None or score not in output.names:
+        return batch
+    place = output.names.index(score)
+    return batch.set_column(place, output.field(place), columns.batch_of([left], _alone(output, place)).column(0))
+
+
+def _alone(schema: Any, place: int) -> Any:
+    return columns.schema_of({}, [schema.field(place)])

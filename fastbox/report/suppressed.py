@@ -1,0 +1,29 @@
+"""What suppression kept, as a terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+__all__ = ["show_suppressed"]
+
+
+def show_suppressed(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print what :func:`fastbox.jobs.nms.nms` found, as its ``to_dict`` gives it."""
+    boxes, kept = summary["boxes"], summary["kept"]
+    share = f" ({kept / boxes:.1%})" if boxes else ""
+    apart = "of all classes together" if summary["by_class"] is None else f"each {summary['by_class']} apart"
+    console.print(Text(f"{kept:,} of {boxes:,} boxes kept{share}, {apart}", style="bold"))
+    images = f"{summary['images']:,} {'image' if summary['images'] == 1 else 'images'}"
+    console.print(Text(f"{images} · {summary['suppressed']:,} suppressed", style="dim"))
+    left_out = {
+        "with a low score": summary["low_scores"],
+        "with a score of nan": summary["no_scores"],
+        **{reason.replace("_", " "): count for reason, count in summary["invalid"]["boxes"].items()},
+    }
+    found = [f"{count:,} {reason}" for reason, count in left_out.items() if count]
+    if found:
+        console.print(Text(f"left out: {', '.join(found)}", style="yellow"))
