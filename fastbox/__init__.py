@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastbox.one_to_one import match_greedy, match_optimal
     from fastbox.ops import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
-    from fastbox.suppression import nms, soft_nms
+    from fastbox.suppression import nms, soft_nms, weighted_boxes_fusion
     from fastbox.tables.source import Chunk, Source, scan
 
 __version__ = "0.1.0"
@@ -54,6 +54,7 @@ __all__ = [
     "smooth_l1_loss",
     "soft_nms",
     "top",
+    "weighted_boxes_fusion",
 ]
 
 # Where each public name lives. It is fetched when first asked for: importing fastbox costs no Numba and no pyarrow.
@@ -67,7 +68,7 @@ _HOMES = {
     "one_to_one": ("match_greedy", "match_optimal"),
     "ops": ("METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"),
     "parallel": ("get_num_threads", "set_num_threads"),
-    "suppression": ("nms", "soft_nms"),
+    "suppression": ("nms", "soft_nms", "weighted_boxes_fusion"),
     "tables.source": ("Chunk", "Source", "scan"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

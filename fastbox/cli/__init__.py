@@ -9,6 +9,7 @@ from fastbox.cli.anchors import anchors
 from fastbox.cli.assign import assign
 from fastbox.cli.convert import convert
 from fastbox.cli.measure import measure
+from fastbox.cli.nms import nms
 from fastbox.cli.pairs import pairs
 from fastbox.cli.sample import sample
 from fastbox.errors import InputError
@@ -42,5 +43,5 @@ def main(threads: int | None) -> None:
         raise InputError(str(error)) from None
 
 
-for command in (measure, pairs, assign, anchors, convert, sample):
+for command in (measure, pairs, assign, anchors, nms, convert, sample):
     main.add_command(command)

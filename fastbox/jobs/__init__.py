@@ -3,7 +3,20 @@
 from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.jobs.assign import Assigned, assign
 from fastbox.jobs.measure import Measured, measure
+from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
 from fastbox.jobs.sample import sample
 
-__all__ = ["Assigned", "Fitted", "Measured", "Paired", "assign", "fit_anchors", "measure", "pairs", "sample"]
+__all__ = [
+    "Assigned",
+    "Fitted",
+    "Measured",
+    "Paired",
+    "Suppressed",
+    "assign",
+    "fit_anchors",
+    "measure",
+    "nms",
+    "pairs",
+    "sample",
+]
