@@ -18,7 +18,6 @@ from fastbox.rules import RULES, MatchRule, as_rule
 __all__ = ["RULES", "MatchRule", "Matches", "match"]
 
 TRUTH_COST = 4096  # what a truth costs among the anchors of a grid, in pairs
-TAME = 2.0**60  # areas between this and its inverse take part in screening; see kernels/tiles.py
 
 
 class Grid(Protocol):
@@ -236,83 +235,22 @@ def _of_boxes(
 
 
 def _of_grid(grid: Grid, size: Any, images: int, dtype: np.dtype[Any], rule: MatchRule) -> _Source:
+    from fastbox.kernels import planes
+
     sizes, which = _sizes(size, images)
-    tables = _tables(grid, sizes, dtype)
-    per_image = tables.counts[which]
-    arrays = (*tables.arrays, which, tables.levels, rule.topk or 0)
+    found = planes.joined([_planes(grid, one, dtype) for one in sizes], dtype)
+    per_image = found.counts[which]
+    arrays = (*found.arrays, found.counts, found.tame, which, found.levels, rule.topk or 0)
     if rule.topk is None:
-        return _Source("grid", tables.dtype, arrays, per_image, tables.columns, TRUTH_COST)
-    return _Source("grid atss", tables.dtype, arrays, per_image, _lanes(tables.counts), per_image)
+        return _Source("grid", found.dtype, arrays, per_image, found.widest, TRUTH_COST)
+    return _Source("grid atss", found.dtype, arrays, per_image, _lanes(found.counts), per_image)
 
 
-class _Tables(NamedTuple):
-    """The planes of a grid at some sizes, as kernels/match.py describes them."""
+@lru_cache(maxsize=512)
+def _planes(grid: Grid, size: tuple[int, int], dtype: np.dtype[Any]) -> Any:
+    from fastbox.kernels import planes
 
-    dtype: np.dtype[Any]
-    arrays: tuple[NDArray[Any], ...]  # planes, extents, xs, ys, where each size's planes begin, counts, tame
-    counts: NDArray[np.int64]
-    levels: NDArray[np.int64]  # anchors of each level
-    columns: int  # of the widest plane
-
-
-@lru_cache(maxsize=1024)
-def _tables(grid: Grid, sizes: tuple[tuple[int, int], ...], dtype: np.dtype[Any]) -> _Tables:
-    if len(sizes) != 1:
-        return _joined([_tables(grid, (size,), dtype) for size in sizes], dtype)
-    levels = [[np.asarray(ends) for ends in level] for level in grid.levels(sizes[0])]
-    dtype = np.result_type(dtype, *(ends for level in levels for ends in level))
-    xs, ys, planes, extents, counts = [], [], [], [], []
-    number = x = y = 0
-    for x0, y0, x1, y1 in levels:
-        columns, rows = np.stack([x0, x1]).astype(dtype), np.stack([y0, y1]).astype(dtype)
-        shapes, wide, high = len(columns[0]), columns.shape[2], rows.shape[2]
-        shape = np.arange(shapes)
-        fixed = [np.full(shapes, value) for value in (shapes, high, wide)]
-        planes.append(np.stack([number + shape, *fixed, x + shape * wide, y + shape * high], axis=1))
-        w, h = columns[1] - columns[0], rows[1] - rows[0]
-        empty = dtype.type(0)
-        least = w.min(axis=1, initial=np.inf, where=w >= empty) * h.min(axis=1, initial=np.inf, where=h >= empty)
-        extents.append(np.stack([w.max(axis=1, initial=0), h.max(axis=1, initial=0), least], axis=1))
-        xs.append(columns.reshape(2, -1))
-        ys.append(rows.reshape(2, -1))
-        counts.append(shapes * high * wide)
-        number, x, y = number + counts[-1], x + shapes * wide, y + shapes * high
-    bounds = np.concatenate([np.empty((0, 3), dtype), *extents]).astype(dtype)
-    tame = (bounds[:, 2] >= 1 / TAME) & (bounds[:, 0] * bounds[:, 1] <= TAME)
-    table = np.concatenate([np.empty((0, 6), np.int64), *planes])
-    arrays = (
-        table,
-        bounds,
-        np.concatenate([np.empty((2, 0), dtype), *xs], axis=1),
-        np.concatenate([np.empty((2, 0), dtype), *ys], axis=1),
-        np.array([0, len(table)]),
-        np.array([number]),
-        np.array([tame.all()], np.int64),
-    )
-    widest = int(table[:, 3].max(initial=1))
-    return _Tables(dtype, arrays, arrays[5], np.array(counts, np.int64).reshape(1, -1), widest)
-
-
-def _joined(tables: list[_Tables], dtype: np.dtype[Any]) -> _Tables:
-    """The tables of several sizes in one: their columns and rows laid end to end."""
-    columns = list(zip(*(one.arrays for one in tables), strict=True)) or [()] * 7
-    dtype = np.result_type(dtype, *(one.dtype for one in tables))
-    before_x = _sums([one.arrays[2].shape[1] for one in tables])
-    before_y = _sums([one.arrays[3].shape[1] for one in tables])
-    planes = [np.empty((0, 6), np.int64)]
-    for table, x, y in zip(columns[0], before_x, before_y, strict=False):
-        planes.append(table + np.array([0, 0, 0, 0, x, y]))
-    arrays = (
-        np.concatenate(planes),
-        np.concatenate([np.empty((0, 3), dtype), *columns[1]]),
-        np.concatenate([np.empty((2, 0), dtype), *columns[2]], axis=1),
-        np.concatenate([np.empty((2, 0), dtype), *columns[3]], axis=1),
-        _sums([len(table) for table in columns[0]]),
-        np.concatenate([np.empty(0, np.int64), *columns[5]]),
-        np.concatenate([np.empty(0, np.int64), *columns[6]]),
-    )
-    levels = np.concatenate([one.levels for one in tables]) if tables else np.empty((0, 0), np.int64)
-    return _Tables(dtype, arrays, arrays[5], levels, max((one.columns for one in tables), default=1))
+    return planes.laid_out(grid.levels(size), dtype)
 
 
 def _sizes(size: Any, images: int) -> tuple[tuple[tuple[int, int], ...], NDArray[np.int64]]:
@@ -325,10 +263,10 @@ def _sizes(size: Any, images: int) -> tuple[tuple[tuple[int, int], ...], NDArray
     found = np.stack(np.broadcast_arrays(*size), axis=-1) if pair else np.asarray(size)
     if found.shape not in ((2,), (images, 2)) or found.dtype.kind not in "iuf":
         raise ValueError(f"expected size=(width, height) or {images} of them, got {found.dtype} of shape {found.shape}")
-    whole = found.astype(np.int64)
-    if (whole != found).any() or (whole < 1).any():
+    if not ((found >= 1) & (found < 2**31) & (found == np.floor(found))).all():
         raise ValueError(f"expected sizes of whole pixels, at least 1, got {size!r}")
-    different, which = np.unique(np.broadcast_to(whole, (images, 2)), axis=0, return_inverse=True)
+    whole = np.broadcast_to(found.astype(np.int64), (images, 2))
+    different, which = np.unique(whole, axis=0, return_inverse=True)
     return tuple((w, h) for w, h in different.tolist()), which.reshape(-1).astype(np.int64, copy=False)
 
 

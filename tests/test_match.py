@@ -295,6 +295,17 @@ def test_atss_of_any_boxes(anchors: Array, truths: Array) -> None:
     check(both(anchors, truths, MatchRule.atss(2, counts)), atss_oracle(anchors, truths, counts, 2))
 
 
+def test_atss_prefers_the_lower_of_anchors_equally_near() -> None:
+    for seed in range(200 if not WITHOUT_JIT else 40):
+        rng = np.random.default_rng(seed)
+        centres, halves = rng.integers(0, 5, (24, 2)) * 4.0, rng.integers(2, 9, (24, 2)) * 1.0
+        anchors = np.concatenate([centres - halves, centres + halves], axis=1)
+        check(
+            both(anchors, anchors[:2] + 1, MatchRule.atss(4, [14, 10])),
+            atss_oracle(anchors, anchors[:2] + 1, [14, 10], 4),
+        )
+
+
 # What the peers' own tests say.
 
 
@@ -531,6 +542,8 @@ BOX = [[0.0, 0.0, 1.0, 1.0]]
         (lambda: match(small(), BOX, size=(3, 3, 3)), "shape"),
         (lambda: match(small(), BOX, size=(3.5, 3)), "whole pixels"),
         (lambda: match(small(), BOX, size=(0, 3)), "at least 1"),
+        (lambda: match(small(), BOX, size=(float("nan"), 3)), "whole pixels"),
+        (lambda: match(small(), BOX, size="wide"), "shape"),
         (lambda: match(small(), Boxes(BOX, offsets=[0, 1]), size=([3, 4], [3, 4])), "1 of them"),
         (lambda: match(BOX, BOX, rule="torchvision", ignore=BOX), "ignore_iof"),
         (lambda: match(BOX, BOX, rule="atss"), "levels="),
