@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import INVALID, VALID, corners
 
+import fastbox
 from fastbox import Boxes
 from fastbox.matching import Matches, match
 from fastbox.rules import RULES, MatchRule, as_rule
@@ -561,3 +562,26 @@ def test_what_cannot_be_is_said(call: Any, message: str) -> None:
 def test_results_describe_themselves() -> None:
     assert repr(match(BOX, BOX)) == "Matches(1 positive, 0 ignored, 0 negative; 1 images)"
     assert repr(match(BOX, BOX, sparse=True)) == "Matches(1 positive, 0 ignored; 1 images)"
+
+
+@given(corners(np.float32, max_size=8), corners(np.float32, max_size=8))
+def test_the_best_of_each_truth(truths: Array, anchors: Array) -> None:
+    expected = np.nan_to_num(fastbox.best(truths, anchors).values)
+    expected[Boxes(truths).invalid() != 0] = np.nan
+    for rule in ("fastbox", "ssd"):
+        np.testing.assert_array_equal(match(anchors, truths, rule=rule).best, expected)
+
+
+def test_the_real_grids_match_as_their_boxes_do() -> None:
+    rng = np.random.default_rng(0)
+    for name in ("retinanet", "rpn-c4", "yolov3", "ssd300"):
+        grid = fastbox.AnchorGrid.preset(name)
+        for _ in range(2 if WITHOUT_JIT else 25):
+            width, height = (int(side) for side in rng.integers(20, 60 if WITHOUT_JIT else 400, 2))
+            low = rng.uniform(-10, [width, height], (5, 2))
+            truths = np.concatenate([low, low + rng.uniform(0, 150, (5, 2))], axis=1).astype(np.float32)
+            boxes = grid.boxes((width, height))
+            for rule in ("fastbox", "mmdet"):
+                ours, plain = match(grid, truths, rule=rule, size=(width, height)), match(boxes, truths, rule=rule)
+                for one, other in zip(ours, plain, strict=True):
+                    np.testing.assert_array_equal(one, other)
