@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from typing import Any, NamedTuple
 
@@ -224,7 +225,7 @@ def weighted_boxes_fusion(
     side, confidence = (FORMATS.index(boxes.format), *boxes.columns), CONFIDENCES.index(conf_type)
     common = side, start, model, trust, rows, bounds
     options = threshold, confidence, bool(allows_overflow), corners, left
-    kernel = _fusion().FUSED[boxes.dtype, ""]
+    kernel = _kernels("fusion").FUSED[boxes.dtype, ""]
     sizes = np.diff(bounds)
     parallel.run(lambda *piece: kernel(*common, *piece, *options), _pieces(sizes * (sizes + parallel.ROW_COST)))
     found, fused = _kept(boxes, left)
@@ -261,10 +262,10 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
     left = np.full(len(boxes), np.nan)
     members, bounds = segments(boxes, classes)
     sizes = np.diff(bounds)
-    side, kernels = (FORMATS.index(boxes.format), *boxes.columns), _kernels()
+    side, kernels = (FORMATS.index(boxes.format), *boxes.columns), _kernels("nms")
 
     def one(segment: int, threads: bool = False) -> None:
-        arrange, resolved = kernels.ARRANGE[boxes.dtype, ""], kernels.RESOLVED[boxes.dtype, kind]
+        arrange, resolved = _kernels("grid").ARRANGE[boxes.dtype, ""], kernels.RESOLVED[boxes.dtype, kind]
         grid = arrange(side, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
         n = len(grid[1])
         state = np.zeros(n, np.uint8)
@@ -295,7 +296,7 @@ def _kept(boxes: Boxes, left: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[
 
 def _order(keys: NDArray[Any], rows: NDArray[np.int64], bounds: NDArray[np.int64]) -> None:
     """Sort the rows of each image by descending key, in place."""
-    kernel = _kernels().ORDERED[keys.dtype, ""]
+    kernel = _kernels("order").ORDERED[keys.dtype, ""]
     parallel.run(lambda first, last: kernel(keys, rows, bounds, first, last), _pieces(np.diff(bounds) * 8))
 
 
@@ -366,13 +367,5 @@ def _array(values: Any) -> NDArray[Any]:
     return np.asarray(values.detach().numpy() if hasattr(values, "detach") else values)
 
 
-def _fusion() -> Any:
-    from fastbox.kernels import fusion
-
-    return fusion
-
-
-def _kernels() -> Any:
-    from fastbox.kernels import nms
-
-    return nms
+def _kernels(name: str) -> Any:
+    return importlib.import_module(f"fastbox.kernels.{name}")

@@ -212,6 +212,16 @@ def test_soft_scores_of_a_crowd(way: str, method: str) -> None:
     assert (np.diff(found.scores) <= 0).all()
 
 
+@pytest.mark.parametrize("layout", ["one far away", "two places", "many sizes", "beams", "lognormal"])
+def test_no_box_is_met_twice_in_a_folded_grid(way: str, layout: str) -> None:
+    n = 200 if not WITHOUT_JIT else 50
+    boxes, scores = crowd(layout, n, 6), np.random.default_rng(6).random(n)
+    found = soft_nms(boxes, scores, iou_threshold=0.0)
+    rows, left = naive_soft(boxes, scores, False, 0.0, 0.5, 0.001)
+    assert found.indices.tolist() == rows
+    np.testing.assert_allclose(found.scores, left, rtol=1e-10)
+
+
 @pytest.mark.parametrize("labels", ["int", "negative", "str", "object", "huge"])
 def test_images_and_classes_are_apart(way: str, labels: str) -> None:
     n = 400 if not WITHOUT_JIT else 60

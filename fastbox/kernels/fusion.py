@@ -6,8 +6,8 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, i8, readonly, side, vector
+from fastbox.kernels.grid import corners, f8
 from fastbox.kernels.metrics import larger, smaller
-from fastbox.kernels.nms import corners
 
 AVG, MAX, BOX_AND_MODEL_AVG, ABSENT_MODEL_AWARE_AVG = range(4)
 
@@ -80,8 +80,6 @@ def fused(boxes, scores, models, weights, members, bounds, first, last, threshol
             for k in range(4):
                 coords[rows[c], k] = means[c, k]
 
-
-f8 = types.float64
 
 FUSED = Kernel(
     fused,

@@ -1,0 +1,65 @@
+"""Rows in the order of their scores, each image by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from fastbox.kernels.compile import Kernel, device, i8, readonly, vector
+
+FEW = 48  # rows that are sorted by insertion, more by their bytes
+SIGN = np.uint64(1 << 63)
+
+
+@device
+def descending(bits):
+    """The bits of a float64 as a number that is the less, the greater the float; -0.0 is 0.0."""
+    negative = bits > SIGN
+    return bits if negative else ~bits & ~SIGN if bits != SIGN else ~SIGN
+
+
+def ordered(scores, rows, bounds, first, last):
+    """Sort the rows of each of the images [first, last), which come ascending, by descending score; ties stay so."""
+    bits = scores.view(np.uint64)
+    longest = 0
+    for image in range(first, last):
+        longest = max(longest, bounds[image + 1] - bounds[image])
+    keys, other_keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    own, other = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    counts = np.empty((8, 256), np.int64)
+    for image in range(first, last):
+        start = bounds[image]
+        n = bounds[image + 1] - start
+        if n <= FEW:
+            for j in range(1, n):
+                row = rows[start + j]
+                place = j
+                while place and scores[rows[start + place - 1]] < scores[row]:
+                    rows[start + place] = rows[start + place - 1]
+                    place -= 1
+                rows[start + place] = row
+            continue
+        counts[:] = 0
+        for j in range(n):
+            own[j] = rows[start + j]
+            keys[j] = descending(bits[own[j]])
+            for digit in range(8):
+                counts[digit, (keys[j] >> np.uint64(8 * digit)) & np.uint64(255)] += 1
+        for digit in range(8):
+            shift = np.uint64(8 * digit)
+            if counts[digit, (keys[0] >> shift) & np.uint64(255)] == n:
+                continue
+            place = 0
+            for value in range(256):
+                counts[digit, value], place = place, place + counts[digit, value]
+            for j in range(n):
+                value = (keys[j] >> shift) & np.uint64(255)
+                place = counts[digit, value]
+                other_keys[place], other[place] = keys[j], own[j]
+                counts[digit, value] = place + 1
+            keys, other_keys, own, other = other_keys, keys, other, own
+        for j in range(n):
+            rows[start + j] = own[j]
+
+
+ORDERED = Kernel(ordered, lambda t: types.void(vector(t), vector(i8), readonly(i8), i8, i8), {"": {}})
