@@ -20,6 +20,7 @@ ROWS_TOGETHER, COLS_TOGETHER = (0.03, 8.0), (1.0, 0.5)
 GROUP = 32  # rows of a measured together
 SAMPLED = 256  # groups that tell what all of them cost
 GROUPS_PER_PIECE = 16  # so that a piece takes longer than handing it out
+PIECES_PER_THREAD = 32  # what a piece costs is not known beforehand
 ROWS_PER_PIECE = 16_384
 ROWS_FILLED = 65_536  # rows filled up together
 
@@ -102,7 +103,7 @@ def query(which: str, metric: str, beta: Any, found: Sequence[Indexed], *outputs
     pieces = []
     for one in found:
         groups = one.groups.size - 1
-        step = max(GROUPS_PER_PIECE, groups // (parallel.get_num_threads() * parallel.PIECES_PER_THREAD) + 1)
+        step = max(GROUPS_PER_PIECE, groups // (parallel.get_num_threads() * PIECES_PER_THREAD) + 1)
         pieces += [(one, first, min(first + step, groups)) for first in range(0, groups, step)]
     return parallel.run(
         lambda one, first, last: kernel(

@@ -18,7 +18,7 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, device, i8, readonly, side, vector
-from fastbox.kernels.metrics import NEEDS_IOU, NEEDS_IOU_ROUNDED, Box
+from fastbox.kernels.metrics import NEEDS_IOU, NEEDS_IOU_ROUNDED, Box, larger
 from fastbox.kernels.reduce import BLOCK, BOUND, grown, measure, none_above, sought, whole
 from fastbox.kernels.tiles import COLS, LANES, at, pack
 
@@ -30,6 +30,9 @@ GROUP = LANES  # rows of a measured with one tile
 FIRST_CELL, ACROSS, DOWN, REACH_X, REACH_Y = range(5)  # what `shapes` holds of a class; none across where it is empty
 ORIGIN_X, ORIGIN_Y, SCALE = range(3)  # and `scales`
 ROUNDED_LEAST = 2.0**-10  # from here on a GIoU is high only where boxes overlap, whatever was rounded
+
+NOWHERE = np.int64(2**63 - 1)
+APART = 16  # so that the rows of a tile do not lie 4 KiB apart, where stores to one look like loads of another
 
 Grid = namedtuple("Grid", "ids boxes starts shapes scales")
 
@@ -125,6 +128,12 @@ def build(boxes, first, last, angles, least, per_cell):
 
 
 @device
+def filled(n):
+    """A count of whole lanes; the boxes of a tile beyond n are invalid."""
+    return (n + LANES - 1) // LANES * LANES
+
+
+@device
 def find_runs(grid, hull, runs):
     """Write the runs of sorted boxes among which are all that overlap the hull; return how many runs."""
     n = 0
@@ -151,18 +160,22 @@ def gather(grid, hull, runs, first, last, tile, ids):
     Returns how many boxes, and the run to go on with, whose start is moved to what is left of it.
     """
     x0, y0, x1, y1 = grid.boxes[0], grid.boxes[1], grid.boxes[2], grid.boxes[3]
-    area, angle = grid.boxes[4], grid.boxes[5]
     n = 0
     while first < last and n < COLS:
         stop = min(runs[first, 1], runs[first, 0] + COLS - n)
         for k in range(runs[first, 0], stop):
-            j, m = np.uint64(k), np.uint64(n)
-            tile[0, m], tile[1, m], tile[2, m], tile[3, m] = x0[j], y0[j], x1[j], y1[j]
-            tile[4, m], tile[5, m], ids[m] = area[j], angle[j], grid.ids[j]
+            j = np.uint64(k)
+            ids[np.uint64(n)] = k
             n += np.int64((x0[j] < hull.x1) & (x1[j] > hull.x0) & (y0[j] < hull.y1) & (y1[j] > hull.y0))
         runs[first, 0] = stop
         first += np.int64(stop == runs[first, 1])
-    for j in range(n, whole(n)):
+    for r in range(6):
+        row, source = tile[r], grid.boxes[r]
+        for k in range(n):
+            row[np.uint64(k)] = source[np.uint64(ids[np.uint64(k)])]
+    for k in range(n):
+        ids[np.uint64(k)] = grid.ids[np.uint64(ids[np.uint64(k)])]
+    for j in range(n, filled(n)):
         tile[4, j] = np.nan
     return n, first
 
@@ -170,6 +183,23 @@ def gather(grid, hull, runs, first, last, tile, ids):
 @device
 def most_runs(grid):
     return grid.shapes[:, DOWN].sum() + 1
+
+
+@device
+def highest(values, width, least, lanes):
+    """The highest of some values, or `least`: lanes side by side, for one float after the other does not vectorise."""
+    for l in range(LANES):
+        lanes[l] = least
+    for start in range(0, width, LANES):
+        for l in range(LANES):
+            lanes[l] = larger(values[np.uint64(start + l)], lanes[l])
+    for l in range(LANES // 4):
+        one, other = larger(lanes[l], lanes[l + LANES // 4]), larger(lanes[l + LANES // 2], lanes[l + 3 * LANES // 4])
+        lanes[l] = larger(one, other)
+    found = lanes[0]
+    for l in range(1, LANES // 4):
+        found = larger(lanes[l], found)
+    return found
 
 
 @device
@@ -196,39 +226,36 @@ def survey(grid_b, boxes_a, groups, step):
 def best(beta, ids_a, boxes_a, groups, grid_b, first, last, values, indices):
     """Write the best of each row of groups [first, last) where it exceeds `least_value`; leave the others alone."""
     T = values.dtype.type
-    eps = T(np.finfo(values.dtype).eps)
     grid = Grid(grid_b[0], grid_b[1], grid_b[2], grid_b[3], grid_b[4])
     tile, ids, runs = (
-        np.empty((7, COLS), values.dtype),
+        np.empty((7, COLS + APART), values.dtype),
         np.empty(COLS, np.int64),
         np.empty((most_runs(grid), 2), np.int64),
     )
     leaders, where = np.empty(GROUP, values.dtype), np.empty(GROUP, np.int64)
+    lanes = np.empty(LANES, values.dtype)
     met = tile[6]
     for g in range(first, last):
         lo, hi = groups[g], groups[g + 1]
         leaders[:] = least_value(T(0), SCREEN)
-        where[:] = -1
+        where[:] = NOWHERE
         hull = hull_of(boxes_a, lo, hi)
         run, end = 0, find_runs(grid, hull, runs)
         while run < end:
             n, run = gather(grid, hull, runs, run, end, tile, ids)
+            width = filled(n)
             for r in range(hi - lo):
                 one = at(boxes_a, lo + r)
-                leader, place = leaders[r], where[r]
-                p, q = sought(leader, eps, SCREEN)
-                for start in range(0, n, BLOCK):
-                    m = min(BLOCK, whole(n) - start)
-                    if none_above(one, p, q, tile, start, m):
-                        continue
-                    measure(one, tile, start, m, beta)
-                    for j in range(start, min(start + m, n)):
-                        if met[j] > leader or (met[j] == leader and ids[j] < place):
-                            leader, place = met[j], ids[j]
-                    p, q = sought(leader, eps, SCREEN)
+                measure(one, tile, 0, width, beta)
+                leader = highest(met, width, leaders[r], lanes)
+                if leader == leaders[r] and where[r] == NOWHERE:
+                    continue
+                place = where[r] if leader == leaders[r] else NOWHERE
+                for j in range(n):
+                    place = min(place, ids[j] if met[j] == leader else NOWHERE)
                 leaders[r], where[r] = leader, place
         for r in range(hi - lo):
-            if where[r] >= 0:
+            if where[r] < NOWHERE:
                 values[ids_a[lo + r]], indices[ids_a[lo + r]] = leaders[r], where[r]
 
 
@@ -238,7 +265,7 @@ def top(beta, ids_a, boxes_a, groups, grid_b, first, last, values, indices):
     eps = T(np.finfo(values.dtype).eps)
     grid = Grid(grid_b[0], grid_b[1], grid_b[2], grid_b[3], grid_b[4])
     tile, ids, runs = (
-        np.empty((7, COLS), values.dtype),
+        np.empty((7, COLS + APART), values.dtype),
         np.empty(COLS, np.int64),
         np.empty((most_runs(grid), 2), np.int64),
     )
@@ -283,7 +310,11 @@ def pairs(beta, ids_a, boxes_a, groups, grid_b, first, last, below, upper, count
     dtype = boxes_a.dtype
     eps = dtype.type(np.finfo(dtype).eps)
     grid = Grid(grid_b[0], grid_b[1], grid_b[2], grid_b[3], grid_b[4])
-    tile, ids, runs = np.empty((7, COLS), dtype), np.empty(COLS, np.int64), np.empty((most_runs(grid), 2), np.int64)
+    tile, ids, runs = (
+        np.empty((7, COLS + APART), dtype),
+        np.empty(COLS, np.int64),
+        np.empty((most_runs(grid), 2), np.int64),
+    )
     met = tile[6]
     rows, cols, values = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, dtype)
     found = 0
