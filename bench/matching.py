@@ -99,7 +99,7 @@ def matched(truths: int) -> Callable[[Setting], Reached]:
             "fastbox, dense": lambda: fastbox.match(grid, found, rule="torchvision", size=size),
             "torch": lambda: matcher.match(*tensors),
         }
-        reached = ratio(take_turns(calls, max(setting.rounds // 3, 3)), "torch", "fastbox")
+        reached = ratio(take_turns(calls, max(setting.rounds // 3, 3), settle=True), "torch", "fastbox")
         reached.details["anchors"] = len(anchors)
         return reached
 
@@ -108,8 +108,8 @@ def matched(truths: int) -> Callable[[Setting], Reached]:
 
 def suppressed(scene: str, peer: str) -> Callable[[Setting], Reached]:
     def measure(setting: Setting) -> Reached:
-        if scene == "crowded":
-            boxes, scores = scenes.crowded(setting.sizes.of(33_000))
+        if scene in ("crowded", "heaped"):
+            boxes, scores = getattr(scenes, scene)(setting.sizes.of(33_000))
         else:
             boxes = scenes.scattered(setting.sizes.of(1_000_000))
             scores = np.random.default_rng(0).permutation(len(boxes)).astype(np.float32)
@@ -200,7 +200,7 @@ MATCHING = (
     Target("assign-coco", "fastbox assign, COCO val2017, RetinaNet anchors", 5, assigned, "s", True),
     *(
         Target(f"nms-{scene}-{peer}", f"nms, {amount} {scene}: {peer}", 5, suppressed(scene, peer))
-        for scene, amount in (("crowded", "33k"), ("scattered", "10⁶"))
+        for scene, amount in (("crowded", "33k"), ("heaped", "33k"), ("scattered", "10⁶"))
         for peer in ("lsnms", "powerboxes")
     ),
     Target("fit-anchors", "fastbox anchors, 10⁶ boxes", 20, fitted, "s", True),

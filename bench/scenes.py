@@ -36,6 +36,13 @@ def crowded(n: int, *, seed: int = 0) -> tuple[Floats, Floats]:
     return corners.astype(np.float32), rng.random(n).astype(np.float32)
 
 
+def heaped(n: int, *, seed: int = 0) -> tuple[Floats, Floats]:
+    """Draw n detections on a square of 1000 pixels, each of which overlaps hundreds of others, and their scores."""
+    rng = np.random.default_rng([seed, n])
+    corner, sides = rng.uniform(0, 1000, (n, 2)), rng.uniform(40, 100, (n, 2))
+    return np.concatenate([corner, corner + sides], axis=1).astype(np.float32), rng.random(n).astype(np.float32)
+
+
 def truths(n: int, *, size: tuple[int, int] = (1333, 800), seed: int = 0) -> Floats:
     """Draw (n, 4) float32 corners of objects in an image of (width, height): log-normal sides about 80 pixels."""
     rng = np.random.default_rng([seed, n])
