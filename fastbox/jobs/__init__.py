@@ -2,6 +2,7 @@
 
 from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.jobs.assign import Assigned, assign
+from fastbox.jobs.fuse import FusedTables, fuse
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
@@ -10,11 +11,13 @@ from fastbox.jobs.sample import sample
 __all__ = [
     "Assigned",
     "Fitted",
+    "FusedTables",
     "Measured",
     "Paired",
     "Suppressed",
     "assign",
     "fit_anchors",
+    "fuse",
     "measure",
     "nms",
     "pairs",

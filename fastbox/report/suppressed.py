@@ -8,7 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["show_suppressed"]
+from fastbox.report.terminal import counted, show_invalid
+
+__all__ = ["show_fused", "show_suppressed"]
 
 
 def show_suppressed(console: Console, summary: Mapping[str, Any]) -> None:
@@ -27,3 +29,11 @@ def show_suppressed(console: Console, summary: Mapping[str, Any]) -> None:
     found = [f"{count:,} {reason}" for reason, count in left_out.items() if count]
     if found:
         console.print(Text(f"left out: {', '.join(found)}", style="yellow"))
+
+
+def show_fused(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print what :func:`fastbox.jobs.fuse.fuse` did, as its ``to_dict`` gives it."""
+    read, models = counted(summary["boxes"], "boxes"), counted(summary["models"], "models")
+    console.print(Text(f"{counted(summary['fused'], 'boxes')} of {read} by {models}", style="bold"))
+    console.print(Text(counted(summary["images"], "images"), style="dim"))
+    show_invalid(console, summary["invalid"])

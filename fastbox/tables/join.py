@@ -21,7 +21,7 @@ __all__ = ["Chunk", "Piece", "Side", "by_image", "by_row"]
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Whole images of one or two tables.
+    """Whole images of one, two or more tables.
 
     Attributes
     ----------
@@ -34,6 +34,8 @@ class Chunk:
         The number, in the whole table, of the first box.
     a_columns, b_columns : pyarrow.RecordBatch
         The columns carried along, one row per box.
+    more : tuple of (Boxes, pyarrow.RecordBatch)
+        The boxes and columns of the third table and all after it.
     """
 
     images: NDArray[Any] | None
@@ -43,6 +45,7 @@ class Chunk:
     b_start: int
     a_columns: pa.RecordBatch
     b_columns: pa.RecordBatch | None
+    more: tuple[tuple[Boxes, pa.RecordBatch], ...] = ()
 
 
 class Piece(NamedTuple):
@@ -150,7 +153,8 @@ def _ready(sides: Sequence[Side], rows: int) -> Iterator[Chunk]:
         frontier = min(side.ids[-1] for side in waiting)
         counts = [int(np.searchsorted(side.ids, frontier)) for side in sides]
     known = [side.ids[:count] for side, count in zip(sides, counts, strict=True)]
-    ids = known[0] if len(sides) == 1 or np.array_equal(known[0], known[-1]) else reduce(np.union1d, known)
+    alike = all(np.array_equal(known[0], own) for own in known[1:])
+    ids = known[0] if alike else reduce(np.union1d, known)
     bounds = [_spread(side.bounds, own, ids) for side, own in zip(sides, known, strict=True)]
     boxes = np.sum(bounds, axis=0)
     first = 0
@@ -180,7 +184,8 @@ def _chunk(sides: Sequence[Side], ids: NDArray[Any] | None, bounds: Sequence[NDA
         boxes.images = ids
         taken.append((boxes, carried))
     (a, a_columns), (b, b_columns) = taken[0], taken[1] if len(taken) > 1 else (None, None)
-    return Chunk(ids, a, b, starts[0], starts[-1] if b is not None else 0, a_columns, b_columns)
+    b_start = starts[1] if b is not None else 0
+    return Chunk(ids, a, b, starts[0], b_start, a_columns, b_columns, tuple(taken[2:]))
 
 
 def by_row(sides: Sequence[Side], rows: int, names: Sequence[str]) -> Generator[Chunk]:

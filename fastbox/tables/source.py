@@ -91,10 +91,12 @@ def plan(source: Source | Paths) -> Plan:
     return Plan(files, first.boxes, first.dtype, first.ids, first.columns)
 
 
-def scan(a: Source | Paths, b: Source | Paths | None = None, *, rows: int = 262_144) -> Generator[Chunk]:
-    """Read one table, or two joined by image id, as chunks of whole images.
+def scan(
+    a: Source | Paths, b: Source | Paths | None = None, *more: Source | Paths, rows: int = 262_144
+) -> Generator[Chunk]:
+    """Read one table, or two or more joined by image id, as chunks of whole images.
 
-    A chunk has about ``rows`` boxes of both tables together, more only where one image has more. An image that one
+    A chunk has about ``rows`` boxes of all tables together, more only where one image has more. An image that one
     table lacks is empty there. The next chunk is decoded in a thread while the caller works on this one; memory is
     bounded by a few chunks and the largest image. With ``image=None`` a chunk is a run of rows, the same in both.
 
@@ -114,7 +116,7 @@ def scan(a: Source | Paths, b: Source | Paths | None = None, *, rows: int = 262_
     """
     if rows < 1:
         raise ValueError(f"expected rows of 1 or more, got {rows}")
-    sources = [_as_source(source) for source in (a, b) if source is not None]
+    sources = [_as_source(source) for source in (a, b, *more) if source is not None]
     plans = [plan(source) for source in sources]
     _check_ids(sources, plans)
     return ahead(_chunks(sources, plans, rows))
@@ -169,13 +171,14 @@ def _traits(source: Source, found: Plan) -> dict[str, str]:
 
 
 def _check_ids(sources: list[Source], plans: list[Plan]) -> None:
-    if plans[0].ids == plans[-1].ids:
-        return
-    a, b = (
+    said = [
         f"{found.ids} ids in column {source.image!r} of {found.files[0]}" if found.ids else f"none for {found.files[0]}"
         for source, found in zip(sources, plans, strict=True)
-    )
-    raise InputError(f"expected image ids of one kind in both tables, got {a} and {b}: cast one of them")
+    ]
+    for found, other in zip(plans[1:], said[1:], strict=True):
+        if found.ids != plans[0].ids:
+            tables = "both tables" if len(plans) == 2 else "all tables"
+            raise InputError(f"expected image ids of one kind in {tables}, got {said[0]} and {other}: cast one of them")
 
 
 def _side(source: Source, found: Plan, rows: int) -> Side:

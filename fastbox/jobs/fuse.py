@@ -1,0 +1,213 @@
+"""Fuse the boxes of several detectors, image by image, one table for each detector: weighted boxes fusion."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import suppression
+from fastbox.boxes import Boxes
+from fastbox.errors import InputError
+from fastbox.jobs.summary import Invalid
+from fastbox.tables import columns
+from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.files import Paths, column_names
+from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+
+__all__ = ["FusedTables", "fuse"]
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass
+class FusedTables:
+    """What a run of :func:`fuse` did.
+
+    Attributes
+    ----------
+    images, boxes, fused : int
+        Images, boxes read, boxes written.
+    models : int
+    invalid : Invalid
+        Invalid boxes by reason; they are left out.
+    """
+
+    models: int
+    images: int = 0
+    boxes: int = 0
+    fused: int = 0
+    invalid: Invalid = field(default_factory=Invalid)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it."""
+        counts = {"models": self.models, "images": self.images, "boxes": self.boxes, "fused": self.fused}
+        return {**counts, "invalid": {"boxes": self.invalid.to_dict()}}
+
+
+def fuse(
+    tables: Sequence[Source | Paths],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    threshold: float = 0.55,
+    weights: Sequence[float] | None = None,
+    min_score: float = 0.0,
+    conf_type: str = "avg",
+    score: str = "score",
+    class_column: str = "category_id",
+    by_class: bool | None = None,
+    rows: int = 262_144,
+    progress: Callable[[int], object] | None = None,
+) -> FusedTables:
+    """Fuse the detections of several models by weighted boxes fusion (Solovyev et al., 2021), and write them.
+
+    The output has the columns ``image_id``, ``xmin`` … ``ymax`` in pixels, ``score`` and, by class, the class column,
+    sorted by image, then by descending score.
+
+    Parameters
+    ----------
+    tables : sequence of (Source, path, directory, glob or list of paths)
+        One for each model, all sorted by image id; an image that one lacks has no boxes of that model.
+    out : path, optional
+        Where to write; only counted when left out.
+    threshold : float
+        The IoU, from 0 to 1, above which boxes are fused.
+    weights : sequence of float, optional
+        How far each model is trusted, above 0; 1 when left out.
+    min_score : float
+        Boxes of lower score are left out.
+    conf_type : str
+        As for :func:`fastbox.weighted_boxes_fusion`.
+    score, class_column : str
+        The columns of scores and classes, the same in all tables.
+    by_class : bool, optional
+        Whether only boxes of one class meet; when left out they do if the first table has a column of classes.
+    rows : int
+        About how many boxes to hold at once; makes no difference to what comes out.
+    progress : callable, optional
+        Called with the number of boxes done since the last call.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used, unsorted image ids, a null coordinate, score or class.
+    ValueError
+        A threshold, conf_type, least score or weights that can't be.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> folder = tempfile.mkdtemp()
+    >>> paths = [os.path.join(folder, name) for name in ("one.parquet", "two.parquet")]
+    >>> for path, box in zip(paths, ([0.0, 0, 4, 4], [1.0, 0, 4, 4])):
+    ...     pq.write_table(pa.table({"image_id": [7], "bbox": [box], "score": [0.5]}), path)
+    >>> fuse(paths).to_dict()["fused"]
+    1
+    """
+    sources = [table if isinstance(table, Source) else Source(table) for table in tables]
+    if not sources:
+        raise ValueError("expected at least one table, got none")
+    label = class_column if by_class or (by_class is None and class_column in column_names(sources[0].path)) else None
+    carried = (score, *([label] if label else []))
+    sources = [replace(source, columns=tuple(dict.fromkeys([*source.columns, *carried]))) for source in sources]
+    plans = [plan(source) for source in sources]
+    _check(plans, score, label)
+    options: dict[str, Any] = {
+        "weights": weights,
+        "iou_threshold": threshold,
+        "skip_box_threshold": min_score,
+        "conf_type": conf_type,
+    }
+    nothing = np.zeros(0)
+    if weights is not None and len(weights) != len(sources):
+        raise ValueError(f"expected a weight for each of {len(sources)} tables, got {len(weights)}")
+    suppression.weighted_boxes_fusion(Boxes([]), nothing, models=nothing.astype(int), **options)
+
+    found = FusedTables(len(sources))
+    sink = None
+    if out is not None:
+        check_output(out, [file for one in plans for file in one.files])
+        parameters = {"tables": [one.files for one in plans], **options, "by_class": label}
+        sink = Sink(out, _schema(plans, score, label), command="fuse", parameters=parameters)
+    with sink or nullcontext():
+        for chunk in scan(*sources, rows=rows):
+            boxes, scores, models, classes = _together(chunk, len(sources), score, label)
+            fused = suppression.weighted_boxes_fusion(boxes, scores, models=models, classes=classes, **options)
+            found.images += 0 if chunk.images is None else len(chunk.images)
+            found.boxes += len(boxes)
+            found.fused += len(fused.scores)
+            found.invalid.add(boxes)
+            if sink is not None:
+                assert chunk.images is not None
+                ids = np.repeat(chunk.images, np.diff(fused.offsets))
+                made = [ids, *fused.boxes.T, fused.scores, *([] if label is None else [fused.classes])]
+                sink.write(columns.batch_of(made, sink.schema))
+            if progress is not None:
+                progress(len(boxes))
+        if sink is not None:
+            sink.record(summary=found.to_dict())
+    return found
+
+
+def _check(plans: list[Plan], score: str, label: str | None) -> None:
+    """Refuse tables without image ids, scores that are no numbers, and classes of two kinds."""
+    for found in plans:
+        where = found.files[0]
+        if found.ids is None:
+            raise InputError(f"expected a column of image ids in {where}, got none: boxes are fused within an image")
+        kind = found.columns.field(score).type
+        if not is_number(kind):
+            raise InputError(f"expected numbers in column {score!r} of {where}, got {kind}: cast it")
+    if label is not None:
+        kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans]
+        for kind, found in zip(kinds, plans, strict=True):
+            if kind != kinds[0]:
+                came = f"{kinds[0]}s in {plans[0].files[0]} and {kind}s in {found.files[0]}"
+                raise InputError(f"expected classes of one kind in column {label!r}, got {came}: cast one")
+
+
+def _together(
+    chunk: Chunk, models: int, score: str, label: str | None
+) -> tuple[Boxes, NDArray[Any], NDArray[np.int64], NDArray[Any] | None]:
+    """The boxes of all models image by image, their scores, models and classes."""
+    sides = [(chunk.a, chunk.a_columns), (chunk.b, chunk.b_columns), *chunk.more][:models]
+    corners, image, parts = [], [], []
+    for boxes, carried in sides:
+        assert boxes is not None
+        assert boxes.offsets is not None
+        corners.append(boxes.corners())
+        image.append(np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets)))
+        parts.append([_column(carried, name) for name in (score, *([label] if label else []))])
+    images = np.concatenate(image)
+    order = np.argsort(images, kind="stable")
+    assert chunk.images is not None
+    offsets = np.searchsorted(images[order], np.arange(len(chunk.images) + 1))
+    model = np.repeat(np.arange(models), [len(rows) for rows in image])[order]
+    scores, *classes = (np.concatenate(column)[order] for column in zip(*parts, strict=True))
+    return Boxes(np.concatenate(corners)[order], offsets=offsets), scores, model, classes[0] if classes else None
+
+
+def _column(carried: Any, name: str) -> NDArray[Any]:
+    if carried.column(name).null_count:
+        raise InputError(f"expected values in column {name!r}, got a null: fill or drop it")
+    values = columns.numpy_column(carried, name)
+    return values.astype(np.str_) if values.dtype.kind == "O" else values
+
+
+def _schema(plans: list[Plan], score: str, label: str | None) -> Any:
+    dtype = np.result_type(*(found.dtype for found in plans)).name
+    ids = "int64" if plans[0].ids == "integer" else "string"
+    scores = np.result_type(*(_float(found, score) for found in plans)).name
+    types = {"image_id": ids, **dict.fromkeys(CORNERS, dtype), "score": scores}
+    return columns.schema_of(types, *([] if label is None else [[plans[0].columns.field(label)]]))
+
+
+def _float(found: Plan, score: str) -> Any:
+    kind = str(found.columns.field(score).type)
+    return np.float32 if kind in ("float", "halffloat") else np.float64

@@ -1,0 +1,105 @@
+"""The job behind ``fastbox fuse``: what fusing image by image gives, whatever the tables hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+import fastbox
+from fastbox import InputError, jobs
+from fastbox.cli import main
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def detections(seed: int, images: list[int], n: int = 30) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 12, (n, 2))
+    corners = np.concatenate([low, low + rng.uniform(4, 12, (n, 2))], axis=1).astype(np.float32)
+    corners[3] = [5, 5, 1, 9]
+    found: dict[str, Any] = {"image_id": np.sort(rng.choice(images, n))}
+    found |= {name: corners[:, k] for k, name in enumerate(CORNERS)}
+    return found | {"score": rng.random(n).astype(np.float32), "category_id": rng.integers(0, 2, n)}
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Three models; not all of them have boxes in every image."""
+    found = []
+    for seed, images in enumerate(([1, 2, 5], [2, 3], [1, 5, 9])):
+        given, path = detections(seed, images), tmp_path / f"{seed}.parquet"
+        pq.write_table(pa.table(given), path, row_group_size=7)
+        found.append((path, given))
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("rows", [4, 1000])
+def test_it_is_fusion_image_by_image(tables: Any, tmp_path: Path, count: int, rows: int) -> None:
+    out, weights = tmp_path / "out.parquet", [2.0, 1.0, 0.5][:count]
+    found = jobs.fuse([path for path, _ in tables[:count]], out, weights=weights, rows=rows)
+    table = pq.read_table(out)
+    assert table.column_names == ["image_id", *CORNERS, "score", "category_id"]
+    row = 0
+    for image in sorted({int(i) for _, given in tables[:count] for i in given["image_id"]}):
+        mine = [given["image_id"] == image for _, given in tables[:count]]
+        parts = [{name: given[name][m] for name in given} for m, (_, given) in zip(mine, tables, strict=False)]
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        fused = fastbox.weighted_boxes_fusion(
+            np.stack([joined[name] for name in CORNERS], axis=1),
+            joined["score"],
+            classes=joined["category_id"],
+            models=np.repeat(np.arange(count), [len(part["score"]) for part in parts]),
+            weights=weights,
+        )
+        here = table.slice(row, len(fused.scores))
+        row += len(fused.scores)
+        assert set(here["image_id"].to_pylist()) <= {image}
+        np.testing.assert_array_equal(np.stack([here[name].to_numpy() for name in CORNERS], axis=1), fused.boxes)
+        np.testing.assert_array_equal(here["score"].to_numpy(), fused.scores)
+        np.testing.assert_array_equal(here["category_id"].to_numpy(), fused.classes)
+    assert row == table.num_rows == found.fused
+    assert found.boxes == 30 * count
+    assert found.invalid.inverted == count
+
+
+def call(*arguments: Any) -> Result:
+    result = CliRunner().invoke(main, ["fuse", *map(str, arguments)])
+    assert "Traceback" not in result.output
+    return result
+
+
+def test_the_command(tables: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    result = call(*(path for path, _ in tables), "-o", out, "--weights", "2,1,1")
+    assert result.exit_code == 0, result.output
+    assert "of 90 boxes by 3 models" in result.output
+    again = json.loads(call(*(path for path, _ in tables), "--all-classes", "--json").output)
+    assert again["boxes"] == 90
+    assert again["fused"] < pq.read_metadata(out).num_rows
+
+
+def test_bad_input_is_one_sentence(tables: Any, tmp_path: Path) -> None:
+    paths = [path for path, _ in tables]
+    for arguments, said in (
+        ((*paths, "--weights", "1,2"), "expected --weights for 3 tables, got 2"),
+        ((*paths, "--weights", "1,x,2"), "expected numbers above 0"),
+        ((*paths, "--score", "nope"), "nope"),
+        ((paths[0], "-o", paths[0]), "got"),
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 2, result.output
+        assert said in result.stderr
+    named = tmp_path / "named.parquet"
+    pq.write_table(pa.table({**tables[0][1], "category_id": ["cat"] * 30}), named)
+    with pytest.raises(InputError, match="expected classes of one kind in column 'category_id', got integers in"):
+        jobs.fuse([paths[0], named])
+    with pytest.raises(ValueError, match="expected a weight for each of 3 tables, got 1"):
+        jobs.fuse(paths, weights=[1.0])
