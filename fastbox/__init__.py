@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from fastbox.errors import InputError
     from fastbox.losses import huber_loss, l1_loss, smooth_l1_loss
     from fastbox.matching import RULES, Matches, MatchRule, match
-    from fastbox.one_to_one import match_greedy, match_optimal
+    from fastbox.one_to_one import Greedy, Optimal, match_greedy, match_optimal
     from fastbox.ops import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
-    from fastbox.suppression import nms, soft_nms, weighted_boxes_fusion
+    from fastbox.suppression import Fused, Softened, nms, soft_nms, weighted_boxes_fusion
     from fastbox.tables.source import Chunk, Source, scan
 
 __version__ = "0.1.0"
@@ -28,11 +28,15 @@ __all__ = [
     "Best",
     "Boxes",
     "Chunk",
+    "Fused",
+    "Greedy",
     "InputError",
     "MatchRule",
     "Matches",
+    "Optimal",
     "Pairs",
     "Ragged",
+    "Softened",
     "Source",
     "Top",
     "aligned",
@@ -65,10 +69,10 @@ _HOMES = {
     "errors": ("InputError",),
     "losses": ("huber_loss", "l1_loss", "smooth_l1_loss"),
     "matching": ("RULES", "MatchRule", "Matches", "match"),
-    "one_to_one": ("match_greedy", "match_optimal"),
+    "one_to_one": ("Greedy", "Optimal", "match_greedy", "match_optimal"),
     "ops": ("METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"),
     "parallel": ("get_num_threads", "set_num_threads"),
-    "suppression": ("nms", "soft_nms", "weighted_boxes_fusion"),
+    "suppression": ("Fused", "Softened", "nms", "soft_nms", "weighted_boxes_fusion"),
     "tables.source": ("Chunk", "Source", "scan"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

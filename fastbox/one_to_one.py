@@ -13,7 +13,7 @@ from fastbox import parallel
 from fastbox.boxes import FORMATS, Boxes, align_images, as_floats
 from fastbox.ops import DISTANCES, METRICS, as_boxes, check_metric
 
-__all__ = ["Assigned", "Optimal", "match_greedy", "match_optimal", "optimizer"]
+__all__ = ["Greedy", "Optimal", "match_greedy", "match_optimal", "optimizer"]
 
 NEARLY_ONE = 1 - 1e-10  # COCO's cap on the threshold: an IoU of 1 but for its last bits still reaches 1
 SOLVED = 2_000  # pairs that take the solver about as long as waking a thread ten times
@@ -21,7 +21,7 @@ SOLVED = 2_000  # pairs that take the solver about as long as waking a thread te
 Ints = NDArray[np.int64]
 
 
-class Assigned(NamedTuple):
+class Greedy(NamedTuple):
     """For each detection: the row of its truth, and their value; -1 and nan where it has none."""
 
     truths: Ints
@@ -46,7 +46,7 @@ def match_greedy(
     truth_classes: ArrayLike | None = None,
     crowd: ArrayLike | None = None,
     metric: str = "iou",
-) -> Assigned:
+) -> Greedy:
     """Match detections to truths as COCO's evaluation does: by descending score, each to the best truth still free.
 
     A truth is given once, to the first detection whose value with it reaches the threshold and is its highest; of
@@ -72,7 +72,7 @@ def match_greedy(
 
     Returns
     -------
-    Assigned
+    Greedy
         ``truths``: rows of the truths, int64, -1 for none; ``values``, nan for none; both of shape (n,).
 
     Raises
@@ -89,7 +89,7 @@ def match_greedy(
     >>> import fastbox.one_to_one
     >>> detections, truths = [[0, 0, 4, 4], [0, 0, 4, 3], [9, 9, 9, 12]], [[0, 0, 4, 4], [0, 0, 9, 9]]
     >>> fastbox.one_to_one.match_greedy(detections, [0.5, 0.9, 0.1], truths, crowd=[False, True])
-    Assigned(truths=array([ 1,  0, -1]), values=array([1.  , 0.75,  nan]))
+    Greedy(truths=array([ 1,  0, -1]), values=array([1.  , 0.75,  nan]))
     """
     check_metric(metric)
     if metric in DISTANCES:
@@ -103,7 +103,7 @@ def match_greedy(
     crowds = np.broadcast_to(False, len(b)) if crowd is None else _flags(crowd, len(b))
     least = a.dtype.type(min(threshold, NEARLY_ONE))
     below = np.nextafter(least, a.dtype.type(-np.inf))
-    found = Assigned(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
+    found = Greedy(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
 
     from fastbox.kernels import greedy
 
@@ -190,7 +190,7 @@ def match_optimal(
     sides = _sides(size, len(starts_a) - 1, a.dtype)
     centres_a, centres_b = _centres(a), _centres(b)
     by_class, by_l1, by_giou = (a.dtype.type(weight) for weight in weights.values())
-    none, bases = a.dtype.type(0), np.zeros(1, np.int64)
+    none, bases, skip = a.dtype.type(0), np.zeros(1, np.int64), np.zeros(1, np.bool_)
 
     from fastbox.kernels import reduce
 
@@ -205,7 +205,7 @@ def match_optimal(
         span_a, span_b = starts_a[g : g + 2], starts_b[g : g + 2]
         rows, cols = slice(*span_a), slice(*span_b)
         costs = np.empty((rows.stop - rows.start, cols.stop - cols.start), a.dtype)
-        kernel(none, *packed, span_a, span_b, 0, rows.start, rows.stop, bases, False, costs.reshape(-1))
+        kernel(none, *packed, span_a, span_b, skip, 0, rows.start, rows.stop, bases, False, costs.reshape(-1))
         costs *= -by_giou
         for here, there, side in zip(centres_a, centres_b, sides, strict=True):
             costs += by_l1 * np.abs(here[rows, None] / side[g] - there[None, cols] / side[g])

@@ -15,7 +15,7 @@ import pytest
 
 import fastbox
 from fastbox import Boxes
-from fastbox.one_to_one import Assigned, match_greedy, match_optimal
+from fastbox.one_to_one import Greedy, match_greedy, match_optimal
 
 NAN = float("nan")
 
@@ -42,12 +42,12 @@ def loop(
     threshold: float = 0.5,
     crowd: np.ndarray | None = None,
     metric: str = "iou",
-) -> Assigned:
+) -> Greedy:
     """One image, written down naively."""
     values = np.asarray(fastbox.pairwise(detections, truths, metric=metric))
     inside = np.asarray(fastbox.pairwise(detections, truths, metric="iof"))
     crowd = np.zeros(len(truths), bool) if crowd is None else crowd
-    found = Assigned(np.full(len(detections), -1), np.full(len(detections), NAN, values.dtype))
+    found = Greedy(np.full(len(detections), -1), np.full(len(detections), NAN, values.dtype))
     free = ~crowd
     for row in sorted(range(len(scores)), key=lambda k: -scores[k] if scores[k] == scores[k] else np.inf):
         for allowed, met in ((free, values[row]), (crowd, inside[row])):
@@ -60,7 +60,7 @@ def loop(
     return found
 
 
-def assert_same(got: Assigned, expected: Assigned) -> None:
+def assert_same(got: Greedy, expected: Greedy) -> None:
     np.testing.assert_array_equal(got.truths, expected.truths)
     np.testing.assert_array_equal(got.values, expected.values)
     assert got.truths.dtype == np.int64
@@ -182,7 +182,7 @@ def test_images_are_apart_and_may_lack_a_side() -> None:
         rows, cols = np.flatnonzero(image_a == image), np.flatnonzero(image_b == image)
         alone = loop(a[rows], scores[rows], b[cols])
         expected = np.where(alone.truths < 0, -1, np.append(cols, -1)[alone.truths])
-        assert_same(Assigned(got.truths[rows], got.values[rows]), Assigned(expected, alone.values))
+        assert_same(Greedy(got.truths[rows], got.values[rows]), Greedy(expected, alone.values))
 
 
 @needs_scipy
