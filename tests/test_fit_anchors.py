@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import fastbox
-from fastbox.cli import anchors as command
+from fastbox.cli import main
 from fastbox.errors import InputError
 from fastbox.jobs import shapes
 from fastbox.jobs.anchors import Fitted, fit_anchors
@@ -25,7 +26,6 @@ from fastbox.jobs.extents import Part, Sample
 from fastbox.jobs.presets import PRESETS
 from fastbox.jobs.resize import Resize
 from fastbox.report.configs import configs, default_levels
-from fastbox.report.outcome import Commands
 from fastbox.tables.source import Source
 
 pytest.importorskip("scipy")
@@ -362,7 +362,7 @@ def test_the_presets_are_those_published() -> None:
     for preset in PRESETS.values():
         Resize.parse(preset.resize)
         assert np.min(preset.shapes) > 0
-    assert tuple(PRESETS) == command.PRESETS
+    assert tuple(PRESETS) == importlib.import_module("fastbox.cli.anchors").PRESETS
 
 
 SHAPES = [(6.0, 8.0), (15.25, 30.5), (33.0, 23.0), (30.0, 61.0), (62.0, 45.0), (1234.0, 987.6)]
@@ -410,7 +410,7 @@ def test_levels_by_default() -> None:
 
 
 def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(Commands("fastbox", commands=[command.anchors]), ["anchors", *map(str, arguments)])
+    result = CliRunner().invoke(main, ["anchors", *map(str, arguments)])
     assert "Traceback" not in result.output
     return result
 
