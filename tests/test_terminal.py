@@ -140,3 +140,20 @@ def test_charts_are_for_those_who_can_show_them() -> None:
     file.seek(0)
     assert "0.5000" in (text := file.read())
     assert "█" not in text and "?" not in text
+
+
+def test_an_assignment_fits_eighty_columns() -> None:
+    from fastbox.jobs.assign import Assigned
+    from fastbox.report.assigned import show_assigned
+
+    found = Assigned((8, 16, 32, 64, 128), images=4952, truths=36781)
+    found.level_anchors += np.array([631_505_991, 157_394_871, 38_931_673, 9_838_899, 2_637_824])
+    found.positives += 193_050
+    values = np.linspace(0, 1, 1000).astype(np.float32)
+    areas, classes = np.linspace(1, 20000, 1000), np.arange(1000) % 90
+    found.coverage.add(values, values > 0.4, areas, np.stack([areas, areas], axis=1) ** 0.5, classes)
+    text = shown(show_assigned, found.to_dict())
+    assert max(map(len, text.splitlines())) <= 80
+    assert "965,250 positives" in text
+    assert "≥.5" in text
+    assert "400 truths (40.00%) without a positive anchor" in text

@@ -30,13 +30,13 @@ def show_assigned(console: Console, summary: Mapping[str, Any]) -> None:
         show_table(console, _levels(summary), ("positives",))
     if coverage["truths"]:
         console.print()
-        show_table(console, _coverage(coverage), ("mean best IoU", "≥ 0.5"))
-        console.print()
+        show_table(console, _coverage(coverage), ("mean IoU", "≥.5"))
         left, total = coverage["without_positive"], coverage["truths"]
         share = f" ({left / total:.2%})" if left else ""
-        console.print(
-            Text(f"{counted(left, 'truths')}{share} without a positive anchor", style="yellow" if left else "dim")
-        )
+        console.print(Text("in %: truths whose best anchor reaches an IoU; none: no positive anchor", "dim"))
+        console.print()
+        style = "yellow" if left else "dim"
+        console.print(Text(f"{counted(left, 'truths')}{share} without a positive anchor", style))
 
 
 def _levels(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -51,13 +51,13 @@ def _levels(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _coverage(coverage: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The truths by size, and the classes that are covered worst."""
-    rows: list[tuple[str, ...]] = [("truths", "count", "mean best IoU", *(f"≥ {t}" for t in SHOWN), "no anchor")]
+    """The truths by size, and the classes that are covered worst; in % those whose best anchor reaches an IoU."""
+    rows: list[tuple[str, ...]] = [("truths", "count", "mean IoU", *(f"≥{t[1:]}" for t in SHOWN), "none")]
     worst = sorted(coverage["by_class"].items(), key=lambda found: found[1]["recall"]["0.5"])
     hard = [(name, part) for name, part in worst if part["recall"]["0.5"] < 1][:CLASSES_SHOWN]
     parts = [("all", coverage), *coverage["by_size"].items(), *((f"class {name}", part) for name, part in hard)]
     for name, part in parts:
-        recall = [f"{part['recall'][t]:.3f}" for t in SHOWN]
+        recall = [f"{100 * part['recall'][t]:.1f}" for t in SHOWN]
         rows.append(
             (name, f"{part['truths']:,}", f"{part['mean_best_iou']:.4f}", *recall, f"{part['without_positive']:,}")
         )
