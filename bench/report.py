@@ -43,6 +43,17 @@ HEADLINES = (
     Headline("best 10 of each row", "top", "iou", "large"),
     Headline("pairs of IoU ≥ 0.5", "pairs", "iou", "huge"),
     Headline("histogram of all IoU", "histogram", "iou", "large"),
+    *(
+        Headline(what, f"{kernel} {layout}", "iou", f"{n}", dtypes=("float32",))
+        for what, kernel in (("best IoU, indexed", "best"), ("pairs of IoU ≥ 0.5, indexed", "pairs"))
+        for layout, n in (("uniform", 10_000), ("uniform", 100_000), ("lognormal", 100_000))
+    ),
+    *(
+        Headline(f"anchors to {truths} truths, {form}", f"match {form}", "iou", f"{truths} truths", dtypes=("float32",))
+        for form in ("dense", "sparse")
+        for truths in (7, 100)
+    ),
+    *(Headline(f"nms, {name}", f"nms {name}", "iou", name, dtypes=("float64",)) for name in ("crowded", "scattered")),
     Headline("IoU matrix of each image", "pairwise", "iou", "images"),
     Headline("best IoU in each image", "best", "iou", "images"),
     Headline("IoU row by row", "aligned", "iou", "rows", "fastbox, out=", "read and add"),
@@ -146,7 +157,7 @@ def twins(run: Run) -> str:
     parts = []
     for what, kernel, size in (
         ("matrix", "pairwise", "large"),
-        ("best", "best", "large"),
+        ("best", "best", "small"),
         ("best in images", "best", "images"),
         ("in images sorted by size", "best", "images by size"),
     ):

@@ -56,7 +56,7 @@ def test_dense(case: Case, sizes: Sizes, layout: scenes.Layout, n: int, question
     case(
         ask,
         name="dense",
-        role="twin",
+        role="peer",
         threads=THREADS[-1],
         pairs=len(a) * len(b),
         expected=same,

@@ -22,8 +22,9 @@ def scene(sizes: Sizes, truths: int) -> tuple[Any, tuple[int, int], Any]:
 
 
 def facts(truths: int, form: str) -> dict[str, Any]:
-    shape = f"{truths} truths"
-    return {"kernel": f"match {form}", "metric": "iou", "dtype": "float32", "size": shape, "shape": shape}
+    size = f"{truths} truths"
+    shape = f"201600 anchors, {size}"
+    return {"kernel": f"match {form}", "metric": "iou", "dtype": "float32", "size": size, "shape": shape}
 
 
 @pytest.mark.parametrize("threads", THREADS)
