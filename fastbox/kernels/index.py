@@ -16,6 +16,7 @@ from collections import namedtuple
 
 import numpy as np
 from numba import types
+from numba.extending import overload
 
 from fastbox.kernels.compile import Kernel, device, i8, readonly, side, vector
 from fastbox.kernels.metrics import NEEDS_IOU, NEEDS_IOU_ROUNDED, Box, larger
@@ -128,12 +129,6 @@ def build(boxes, first, last, angles, least, per_cell):
 
 
 @device
-def filled(n):
-    """A count of whole lanes; the boxes of a tile beyond n are invalid."""
-    return (n + LANES - 1) // LANES * LANES
-
-
-@device
 def find_runs(grid, hull, runs):
     """Write the runs of sorted boxes among which are all that overlap the hull; return how many runs."""
     n = 0
@@ -175,7 +170,7 @@ def gather(grid, hull, runs, first, last, tile, ids):
             row[np.uint64(k)] = source[np.uint64(ids[np.uint64(k)])]
     for k in range(n):
         ids[np.uint64(k)] = grid.ids[np.uint64(ids[np.uint64(k)])]
-    for j in range(n, filled(n)):
+    for j in range(n, whole(n)):
         tile[4, j] = np.nan
     return n, first
 
@@ -185,21 +180,29 @@ def most_runs(grid):
     return grid.shapes[:, DOWN].sum() + 1
 
 
+def bits_of(values):
+    """View floats as integers of their size."""
+    return values.view(np.int32 if values.itemsize == 4 else np.int64)
+
+
+@overload(bits_of)
+def _bits_of(values):
+    integer = np.int32 if values.dtype.bitwidth == 32 else np.int64
+    return lambda values: values.view(integer)
+
+
 @device
-def highest(values, width, least, lanes):
-    """The highest of some values, or `least`: lanes side by side, for one float after the other does not vectorise."""
-    for l in range(LANES):
-        lanes[l] = least
-    for start in range(0, width, LANES):
-        for l in range(LANES):
-            lanes[l] = larger(values[np.uint64(start + l)], lanes[l])
-    for l in range(LANES // 4):
-        one, other = larger(lanes[l], lanes[l + LANES // 4]), larger(lanes[l + LANES // 2], lanes[l + 3 * LANES // 4])
-        lanes[l] = larger(one, other)
-    found = lanes[0]
-    for l in range(1, LANES // 4):
-        found = larger(lanes[l], found)
-    return found
+def highest(values, bits, n, least):
+    """The highest of n values, or `least` of at least 0: above 0 floats are in the order of their bits.
+
+    A maximum of integers vectorises, one of floats does not. The place behind the tile turns bits into a float again.
+    """
+    most = bits[COLS] * 0
+    for j in range(n):
+        found = bits[np.uint64(j)]
+        most = found if found > most else most
+    bits[COLS] = most
+    return larger(values[COLS], least)
 
 
 @device
@@ -233,8 +236,8 @@ def best(beta, ids_a, boxes_a, groups, grid_b, first, last, values, indices):
         np.empty((most_runs(grid), 2), np.int64),
     )
     leaders, where = np.empty(GROUP, values.dtype), np.empty(GROUP, np.int64)
-    lanes = np.empty(LANES, values.dtype)
     met = tile[6]
+    bits = bits_of(met)
     for g in range(first, last):
         lo, hi = groups[g], groups[g + 1]
         leaders[:] = least_value(T(0), SCREEN)
@@ -243,11 +246,10 @@ def best(beta, ids_a, boxes_a, groups, grid_b, first, last, values, indices):
         run, end = 0, find_runs(grid, hull, runs)
         while run < end:
             n, run = gather(grid, hull, runs, run, end, tile, ids)
-            width = filled(n)
             for r in range(hi - lo):
                 one = at(boxes_a, lo + r)
-                measure(one, tile, 0, width, beta)
-                leader = highest(met, width, leaders[r], lanes)
+                measure(one, tile, 0, whole(n), beta)
+                leader = highest(met, bits, n, leaders[r])
                 if leader == leaders[r] and where[r] == NOWHERE:
                     continue
                 place = where[r] if leader == leaders[r] else NOWHERE
