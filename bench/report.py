@@ -44,7 +44,7 @@ HEADLINES = (
     Headline("pairs of IoU ≥ 0.5", "pairs", "iou", "huge"),
     Headline("histogram of all IoU", "histogram", "iou", "large"),
     *(
-        Headline(what, f"{kernel} {layout}", "iou", f"{n}", dtypes=("float32",))
+        Headline(f"{what}, {layout} sizes", f"{kernel} {layout}", "iou", f"{n}", dtypes=("float32",))
         for what, kernel in (("best IoU, indexed", "best"), ("pairs of IoU ≥ 0.5, indexed", "pairs"))
         for layout, n in (("uniform", 10_000), ("uniform", 100_000), ("lognormal", 100_000))
     ),
