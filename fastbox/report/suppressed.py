@@ -33,7 +33,7 @@ def show_suppressed(console: Console, summary: Mapping[str, Any]) -> None:
 
 def show_fused(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.fuse.fuse` did, as its ``to_dict`` gives it."""
-    read, models = counted(summary["boxes"], "boxes"), counted(summary["models"], "models")
-    console.print(Text(f"{counted(summary['fused'], 'boxes')} of {read} by {models}", style="bold"))
+    fused, models = counted(summary["fused"], "boxes"), counted(summary["models"], "models")
+    console.print(Text(f"{fused} fused of {summary['boxes']:,} by {models}", style="bold"))
     console.print(Text(counted(summary["images"], "images"), style="dim"))
     show_invalid(console, summary["invalid"])
