@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -142,12 +142,8 @@ def assign(
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 54, 0)
     """
-    sized = resize.kind != "none"
-    carried = tuple(
-        dict.fromkeys([*(SIDES if sized else ()), *([ignore] if ignore else []), *([by_class] if by_class else [])])
-    )
-    source = truths if isinstance(truths, Source) else Source(truths)
-    source = replace(source, columns=tuple(dict.fromkeys([*source.columns, *carried])))
+    sides = () if resize.kind == "none" else SIDES
+    source = Source.carrying(truths, *sides, ignore, by_class)
     found_plan = plan(source)
     if found_plan.ids is None:
         raise InputError("expected a column of image ids, got none: anchors are assigned within an image")

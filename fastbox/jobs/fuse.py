@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -110,12 +110,11 @@ def fuse(
     >>> fuse(paths).to_dict()["fused"]
     1
     """
-    sources = [table if isinstance(table, Source) else Source(table) for table in tables]
-    if not sources:
+    if not tables:
         raise ValueError("expected at least one table, got none")
-    label = class_column if by_class or (by_class is None and class_column in column_names(sources[0].path)) else None
-    carried = (score, *([label] if label else []))
-    sources = [replace(source, columns=tuple(dict.fromkeys([*source.columns, *carried]))) for source in sources]
+    first = Source.carrying(tables[0])
+    label = class_column if by_class or (by_class is None and class_column in column_names(first.path)) else None
+    sources = [Source.carrying(table, score, label) for table in tables]
     plans = [plan(source) for source in sources]
     _check(plans, score, label)
     options: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -144,8 +144,8 @@ def pairs(
     if best and truths is None:
         raise InputError("expected two tables to find the best truth of each detection, got one")
     carried = tuple(dict.fromkeys([*keep, *([by_class] if by_class else [])]))
-    a = _carrying(detections, carried)
-    b = None if truths is None else _carrying(truths, (by_class,) if by_class else ())
+    a = Source.carrying(detections, *carried)
+    b = None if truths is None else Source.carrying(truths, by_class)
     plans = [plan(source) for source in (a, b) if source is not None]
     if plans[0].ids is None:
         raise InputError("expected a column of image ids, got none: pairs are sought within an image")
@@ -180,11 +180,6 @@ def pairs(
         if sink is not None:
             sink.record(summary=found.to_dict())
     return found
-
-
-def _carrying(source: Source | Paths, names: tuple[str, ...]) -> Source:
-    source = source if isinstance(source, Source) else Source(source)
-    return replace(source, columns=tuple(dict.fromkeys([*source.columns, *names])))
 
 
 def _check_classes(plans: list[Plan], by_class: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,13 @@ class Source:
     image: str | None = "image_id"
     columns: tuple[str, ...] = ()
     prefix: str = ""
+
+    @classmethod
+    def carrying(cls, source: Source | Paths, *names: str | None) -> Source:
+        """Return a source, or that of a path, with more columns to carry along; None names none."""
+        found = source if isinstance(source, cls) else cls(source)  # type: ignore[arg-type]
+        more = [name for name in names if name is not None]
+        return replace(found, columns=tuple(dict.fromkeys([*found.columns, *more])))
 
 
 @dataclass(frozen=True)
