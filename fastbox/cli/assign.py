@@ -92,7 +92,7 @@ def assign(
         raise click.UsageError(str(error)) from None
     names = column_names(truths)
     if resize is None:
-        resize = "both" if anchors.startswith("ssd") else "shorter" if {"width", "height"} <= names else "none"
+        resize = "both" if anchors.startswith("ssd") else "shorter" if {"width", "height"} <= set(names) else "none"
     kind = "longer" if len(size) == 1 else resize
     lengths = sorted(size) if kind == "shorter" else size[::-1]
     found_class = class_ or ("category_id" if "category_id" in names else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
-from fastbox.tables.files import Paths, find_files, open_parquet
+from fastbox.tables.files import Paths, column_names
 from fastbox.tables.sink import Sink, check_output
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 
@@ -133,12 +133,11 @@ def nms(
     least = min_score if min_score is not None else -np.inf if soft is None else LEAST_SOFT_SCORE
     if np.isnan(least):
         raise ValueError("expected a least score that is a number, got nan")
-    source = detections if isinstance(detections, Source) else Source(detections)
-    with open_parquet(find_files(source.path)[0]) as first:
-        names = first.schema_arrow.names
+    source = Source.carrying(detections)
+    names = column_names(source.path)
     label = class_column if by_class or (by_class is None and class_column in names) else None
     written = list(names if keep is None else dict.fromkeys(keep))
-    source = replace(source, columns=tuple(dict.fromkeys([*written, score, *([label] if label else [])])))
+    source = Source.carrying(source, *written, score, label)
     planned = _checked(plan(source), score, label, soft is not None)
     suppress = _suppression(soft, threshold, sigma, least)
     suppress(Boxes([]), np.zeros(0), None)  # so that options that can't be are refused before a file is made

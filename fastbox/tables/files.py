@@ -75,10 +75,10 @@ def count_rows(path: Paths) -> int:
     return sum(_count(file) for file in find_files(path))
 
 
-def column_names(path: Paths) -> set[str]:
+def column_names(path: Paths) -> list[str]:
     """Name the columns of the first of some files."""
     with open_parquet(find_files(path)[0]) as file:
-        return set(file.schema_arrow.names)
+        return list(file.schema_arrow.names)
 
 
 def batches_of(
