@@ -109,7 +109,7 @@ def assign(
         )
     summary = found.to_dict()
     if plot is not None:
-        from fastbox.report.plots import plot_coverage
+        from fastbox.report.coverage import plot_coverage
 
         written = " × ".join(f"{side:g}" for side in size)
         plot_coverage(

@@ -1,78 +1,16 @@
-"""Pictures of what the jobs found, drawn with matplotlib (the extra ``plot``)."""
+"""What all pictures share: their colours, how they are made and saved, with matplotlib (the extra ``plot``)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from fastbox.errors import InputError
 
-__all__ = ["check_picture", "plot_coverage"]
+__all__ = ["COLORS", "FAINT", "GRID", "INK", "check_picture", "new_figure", "save", "tidy"]
 
-COLORS = ("#1f2933", "#d9822b", "#3e7cb1", "#2f9e6e")
+COLORS = ("#1f2933", "#d9822b", "#3e7cb1", "#2f9e6e", "#a4508b", "#c0392b")
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-
-
-def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], title: str) -> None:
-    """Draw how well truths are covered: best IoU over box size and aspect ratio, how many there are, and recall.
-
-    ``coverage`` is that of :meth:`fastbox.jobs.Assigned.to_dict`; the format follows the path's extension.
-
-    Raises
-    ------
-    InputError
-        matplotlib is not installed.
-    """
-    pyplot, figure = _figure()
-    found = coverage["map"]
-    means = np.array([[np.nan if v is None else v for v in row] for row in found["mean_best_iou"]], float)
-    counts = np.array(found["truths"])
-    sides, aspects = np.log2(found["sides"]), np.log2(found["aspect_ratios"])
-    columns = np.flatnonzero(counts.any(axis=0))
-    shown = slice(columns[0], columns[-1] + 1) if columns.size else slice(0, 1)
-    edges = sides[shown.start : shown.stop + 1]
-
-    heat, tall, curve = _axes(figure)
-    mesh = heat.pcolormesh(edges, aspects, np.ma.masked_invalid(means[:, shown]), cmap="viridis", vmin=0, vmax=1)
-    bar = figure.colorbar(mesh, ax=heat, pad=0.015, aspect=30)
-    bar.set_label("mean best IoU", color=INK)
-    bar.outline.set_visible(False)
-    heat.set_ylabel("height / width")
-    heat.set_yticks(aspects[::2], [_ratio(a) for a in aspects[::2]])
-    heat.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
-    tall.stairs(counts[:, shown].sum(axis=0), edges, fill=True, color="#3e7cb1")
-    tall.set_ylabel("truths")
-    for axis in (heat, tall):
-        axis.set_xlim(edges[0], edges[-1])
-        axis.set_xticks(edges[::2], [f"{2**e:g}" for e in edges[::2]])
-    tall.set_xlabel("square root of the area, in pixels as the detector sees them")
-    thresholds = [float(t) for t in coverage["recall"]]
-    parts = {"all": coverage, **coverage["by_size"]}
-    for (name, part), color in zip(parts.items(), ("#1f2933", "#d9822b", "#3e7cb1", "#2f9e6e"), strict=False):
-        recall = [np.nan if r is None else r for r in part["recall"].values()]
-        curve.plot(
-            thresholds,
-            recall,
-            color=color,
-            linewidth=2.4 if name == "all" else 1.6,
-            label=f"{name} ({part['truths']:,})",
-        )
-    curve.set_ylim(0, 1.02)
-    curve.set_xlim(thresholds[0], thresholds[-1])
-    curve.set_xlabel("IoU")
-    curve.set_title("truths whose best anchor reaches an IoU", loc="left", fontsize=10, color=INK)
-    curve.grid(color=GRID)
-    curve.legend(frameon=False, fontsize=9, loc="lower left")
-    for axis in (heat, tall, curve):
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
-        axis.tick_params(colors=FAINT, labelcolor=INK)
-    _, kind = os.path.splitext(os.fspath(path))
-    figure.savefig(path, metadata={"Date": None} if kind == ".svg" else None)
-    pyplot.close(figure)
 
 
 def check_picture(path: str | os.PathLike[str]) -> None:
@@ -83,32 +21,43 @@ def check_picture(path: str | os.PathLike[str]) -> None:
     InputError
         matplotlib is not installed, or the path's extension is of no picture, or its folder is not there.
     """
-    pyplot, figure = _figure()
+    kinds = new_figure((1, 1)).canvas.get_supported_filetypes()
     folder, name = os.path.split(os.path.abspath(path))
-    kinds = figure.canvas.get_supported_filetypes()
-    pyplot.close(figure)
     if os.path.splitext(name)[1].lstrip(".").lower() not in kinds:
         raise InputError(f"expected a picture such as .svg, .png or .pdf, got {os.fspath(path)}")
     if not os.path.isdir(folder):
         raise InputError(f"expected a folder that is there for {os.fspath(path)}, got {folder}")
 
 
-def _figure() -> tuple[Any, Any]:
+def new_figure(size: tuple[float, float]) -> Any:
+    """A matplotlib figure of so many inches, that no window and no global state knows of.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed.
+    """
     try:
-        import matplotlib
-        from matplotlib import pyplot
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
     except ImportError:
         raise InputError("expected matplotlib for plots, got none: pip install 'fastbox-engine[plot]'") from None
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "fastbox"
-    return pyplot, pyplot.figure(figsize=(12, 6.4), layout="constrained", dpi=120)
+    figure = Figure(figsize=size, layout="constrained", dpi=120)
+    FigureCanvasAgg(figure)
+    return figure
 
 
-def _axes(figure: Any) -> tuple[Any, Any, Any]:
-    """A wide map with the counts below it, and the curves on the right."""
-    grid = figure.add_gridspec(2, 2, width_ratios=(2, 1), height_ratios=(2.2, 1))
-    return figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[:, 1])
+def save(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure in the format of the path's extension: the same bytes for the same figure."""
+    import matplotlib
+
+    kind = os.path.splitext(os.fspath(path))[1].lower()
+    with matplotlib.rc_context({"svg.hashsalt": "fastbox"}):
+        figure.savefig(path, metadata={"Date": None} if kind == ".svg" else None)
 
 
-def _ratio(exponent: float) -> str:
-    return f"{2**exponent:g}" if exponent >= 0 else f"1/{2**-exponent:g}"
+def tidy(axes: Any) -> None:
+    """Take the lines above and on the right away, and let the numbers stand back behind the data."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(colors=FAINT, labelcolor=INK)
