@@ -1,0 +1,12 @@
+"""`fastbox experiment`: what the losses do, made visible."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["experiment"]
+
+
+@click.group(short_help="See what the regression losses do.")
+def experiment() -> None:
+    """See what the regression losses do, on made-up boxes or on your own."""
