@@ -10,7 +10,17 @@ if TYPE_CHECKING:
     from fastbox.boxes import FORMATS, Boxes
     from fastbox.coder import decode, encode
     from fastbox.errors import InputError
-    from fastbox.losses import huber_loss, l1_loss, smooth_l1_loss
+    from fastbox.losses import (
+        Graded,
+        ciou_loss,
+        diou_loss,
+        eiou_loss,
+        giou_loss,
+        huber_loss,
+        iou_loss,
+        l1_loss,
+        smooth_l1_loss,
+    )
     from fastbox.matching import RULES, Matches, MatchRule, match
     from fastbox.one_to_one import Greedy, Optimal, match_greedy, match_optimal
     from fastbox.ops import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
@@ -29,6 +39,7 @@ __all__ = [
     "Boxes",
     "Chunk",
     "Fused",
+    "Graded",
     "Greedy",
     "InputError",
     "MatchRule",
@@ -41,11 +52,16 @@ __all__ = [
     "Top",
     "aligned",
     "best",
+    "ciou_loss",
     "decode",
+    "diou_loss",
+    "eiou_loss",
     "encode",
     "get_num_threads",
+    "giou_loss",
     "histogram",
     "huber_loss",
+    "iou_loss",
     "l1_loss",
     "match",
     "match_greedy",
@@ -67,7 +83,17 @@ _HOMES = {
     "boxes": ("FORMATS", "Boxes"),
     "coder": ("decode", "encode"),
     "errors": ("InputError",),
-    "losses": ("huber_loss", "l1_loss", "smooth_l1_loss"),
+    "losses": (
+        "Graded",
+        "ciou_loss",
+        "diou_loss",
+        "eiou_loss",
+        "giou_loss",
+        "huber_loss",
+        "iou_loss",
+        "l1_loss",
+        "smooth_l1_loss",
+    ),
     "matching": ("RULES", "MatchRule", "Matches", "match"),
     "one_to_one": ("Greedy", "Optimal", "match_greedy", "match_optimal"),
     "ops": ("METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"),

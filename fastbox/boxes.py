@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FORMATS", "Boxes", "align_images", "as_floats"]
+__all__ = ["FORMATS", "Boxes", "align_images", "as_boxes", "as_floats"]
 
 FORMATS = ("xyxy", "xywh", "cxcywh", "yxyx")
 
@@ -220,6 +220,10 @@ class Boxes:
         boxes.format, boxes.images, boxes.offsets = self.format, self.images, self.offsets
         return boxes
 
+    def side(self) -> tuple[Any, ...]:
+        """The number of the format and the four columns: what every kernel takes for a collection of boxes."""
+        return FORMATS.index(self.format), *self.columns
+
     def corners(self) -> NDArray[Any]:
         """Return ``(n, 4)`` corners x0, y0, x1, y1 in pixels, in new memory.
 
@@ -255,6 +259,11 @@ class Boxes:
         finite = np.isfinite(corners).all(axis=1)
         inverted = (corners[:, 2] < corners[:, 0]) | (corners[:, 3] < corners[:, 1])
         return np.where(finite, np.where(inverted, 2, 0), 1).astype(np.uint8)
+
+
+def as_boxes(boxes: Any) -> Boxes:
+    """Boxes as they are, anything else as xyxy corners."""
+    return boxes if isinstance(boxes, Boxes) else Boxes(boxes)
 
 
 def as_floats(values: Any) -> NDArray[Any]:

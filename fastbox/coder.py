@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes import FORMATS, Boxes, as_floats
-from fastbox.ops import as_boxes
+from fastbox.boxes import FORMATS, as_boxes, as_floats
 
 __all__ = ["decode", "encode"]
 
@@ -66,7 +65,7 @@ def encode(
         raise ValueError(f"expected as many boxes as anchors, got {len(b)} and {len(a)}")
     dtype = np.result_type(b.dtype, a.dtype)
     terms = _terms(weights, means, stds, dtype)
-    sides = _side(b.astype(dtype)), _side(a.astype(dtype))
+    sides = b.astype(dtype).side(), a.astype(dtype).side()
     out = np.empty((len(b), 4), dtype)
 
     from fastbox.kernels.coder import ENCODE
@@ -153,7 +152,7 @@ def decode(
     bounds = _bounds(size, n, dtype)
     classes = math.prod(given.shape[1:]) // 4
     rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
-    side, arrangement = _side(a.astype(dtype)), FORMATS.index(format)
+    side, arrangement = a.astype(dtype).side(), FORMATS.index(format)
     out = np.empty((n, 4 * classes), dtype)
 
     from fastbox.kernels.coder import DECODE
@@ -162,10 +161,6 @@ def decode(
     pieces = parallel.blocks(n, WHOLE, max(1, SMALLEST // max(1, classes)))
     parallel.run(lambda first, last: kernel(*terms, limits, rows, side, *bounds, arrangement, first, last, out), pieces)
     return out if given.shape[1:] == (4,) else out.reshape(n, classes, 4)
-
-
-def _side(boxes: Boxes) -> tuple[Any, ...]:
-    return FORMATS.index(boxes.format), *boxes.columns
 
 
 def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> list[tuple[Any, ...]]:

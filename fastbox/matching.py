@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes import FORMATS, Boxes, align_images
-from fastbox.ops import as_boxes
+from fastbox.boxes import FORMATS, Boxes, align_images, as_boxes
 from fastbox.rules import RULES, MatchRule, as_rule
 
 __all__ = ["RULES", "MatchRule", "Matches", "match"]

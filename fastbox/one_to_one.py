@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox import parallel
-from fastbox.boxes import FORMATS, Boxes, align_images, as_floats
-from fastbox.ops import DISTANCES, METRICS, as_boxes, check_metric
+from fastbox.boxes import FORMATS, Boxes, align_images, as_boxes, as_floats
+from fastbox.ops import DISTANCES, METRICS, check_metric
 
 __all__ = ["Greedy", "Optimal", "match_greedy", "match_optimal", "optimizer"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import index, parallel
-from fastbox.boxes import FORMATS, Boxes, align_images
+from fastbox.boxes import Boxes, align_images, as_boxes
 
 __all__ = ["METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"]
 
@@ -112,7 +112,7 @@ def pairwise(
     grouped = a.offsets is not None
     shape = (int(offsets[-1]),) if grouped else (len(a), len(b))
     reused = out is not None
-    out = _output(out, shape, a.dtype)
+    out = output(out, shape, a.dtype)
     streamed = reused and out.nbytes >= STREAMED_BYTES
     kernel = _kernels().MATRIX[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
@@ -144,9 +144,9 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     a, b = _two(a, b, metric, beta)
     if len(a) != len(b):
         raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
-    out = _output(out, (len(a),), a.dtype)
+    out = output(out, (len(a),), a.dtype)
     kernel = _kernels().ALIGNED[a.dtype, metric]
-    side_a, side_b, beta = _side(a), _side(b), a.dtype.type(beta)
+    side_a, side_b, beta = a.side(), b.side(), a.dtype.type(beta)
     pieces = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
     parallel.run(lambda first, last: kernel(beta, side_a, side_b, first, last, out), pieces)
     return out
@@ -344,11 +344,6 @@ def _dense_leaders(
     return values, indices
 
 
-def as_boxes(boxes: Any) -> Boxes:
-    """Boxes as they are, anything else as xyxy corners."""
-    return boxes if isinstance(boxes, Boxes) else Boxes(boxes)
-
-
 def check_metric(metric: str) -> None:
     """Raise ValueError unless the metric is known; name the nearest."""
     if metric not in METRICS:
@@ -373,10 +368,6 @@ def _pairing(
     return a, b, *align_images(a, b)
 
 
-def _side(boxes: Boxes) -> tuple[Any, ...]:
-    return FORMATS.index(boxes.format), *boxes.columns
-
-
 def _arguments(
     a: Boxes,
     b: Boxes,
@@ -386,7 +377,7 @@ def _arguments(
     found: Sequence[index.Indexed] = (),
 ) -> tuple[Any, ...]:
     skip = index.skipped(found, len(starts_a) - 1)
-    return a.dtype.type(beta), _side(a), _side(b), starts_a, starts_b, skip
+    return a.dtype.type(beta), a.side(), b.side(), starts_a, starts_b, skip
 
 
 def _indexed(
@@ -395,14 +386,15 @@ def _indexed(
     return [] if metric in DISTANCES else index.plan(a, b, starts_a, starts_b, angles=metric == "ciou")
 
 
-def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out") -> NDArray[Any]:
+    """A new array, or the one given: C-contiguous, of just this shape and dtype."""
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
         came = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ValueError(f"expected out to be a {dtype} array of shape {shape}, got {came}")
+        raise ValueError(f"expected {name} to be a {dtype} array of shape {shape}, got {came}")
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
-        raise ValueError("expected out to be C-contiguous, aligned and writeable, got an array that is not")
+        raise ValueError(f"expected {name} to be C-contiguous, aligned and writeable, got an array that is not")
     return out
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes import FORMATS, Boxes, as_floats
-from fastbox.ops import as_boxes
+from fastbox.boxes import FORMATS, Boxes, as_boxes, as_floats
 
 __all__ = ["CONFIDENCES", "METHODS", "Fused", "Softened", "nms", "segments", "soft_nms", "weighted_boxes_fusion"]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastbox.kernels.compile import device
 from fastbox.kernels.metrics import Box, ratio
+from fastbox.kernels.rows import WIDE, beside, split
 
 XYXY, XYWH, CXCYWH, YXYX = range(4)
 
@@ -36,7 +37,12 @@ def pack(boxes, first, last, angles, tile):
     zero = tile.dtype.type(0)
     nan = tile.dtype.type(np.nan)
     x0, y0, x1, y1, area = tile[0], tile[1], tile[2], tile[3], tile[4]
-    for j in range(n):
+    done = 0
+    if beside(p, q, r, s):
+        done = n // WIDE * WIDE
+        for j in range(0, done, WIDE):
+            split(p, first + j, (x0, y0, x1, y1), j)
+    for j in range(done, n):
         k = np.uint64(first + j)  # unsigned: no test for an index from the end
         x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
     if arrangement == XYWH:

@@ -1,0 +1,164 @@
+"""Overlap losses of boxes row by row, with their gradients, in one pass.
+
+Whatever is not asked for is an array of size 0. A few boxes at a time are read, measured and written: reading the next
+goes on meanwhile, where with long tiles the memory would wait for the arithmetic and the arithmetic for the memory.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import types
+
+from fastbox.kernels.compile import Kernel, device, i8, inlined, readonly, side, vector
+from fastbox.kernels.gradients import LOSSES
+from fastbox.kernels.gradients import iou as graded
+from fastbox.kernels.metrics import Box, ratio
+from fastbox.kernels.rows import WIDE, beside, merge, split
+from fastbox.kernels.scratch import scratch
+from fastbox.kernels.stream import LINE, begins, copy_line, fence, pour
+from fastbox.kernels.sums import BLOCK, LANES, total
+from fastbox.kernels.tiles import CXCYWH, TWO_OVER_PI, XYWH, YXYX
+
+NUMBERS = 4 * LANES
+AHEAD = NUMBERS + LINE  # numbers made, with those before them that fill no cache line yet
+ANGLES = False
+
+
+@inlined
+def fetch(boxes, rowwise, first, n, x0, y0, x1, y1):
+    """Read n boxes from a row on as corners; boxes that are not there are invalid."""
+    arrangement, p, q, r, s = boxes
+    T = x0.dtype.type
+    half, nan = T(0.5), T(np.nan)
+    if rowwise and n == LANES:
+        for j in range(0, LANES, WIDE):
+            split(p, first + j, (x0, y0, x1, y1), j)
+    else:
+        for j in range(n):
+            k = np.uint64(first + j)
+            x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
+        for j in range(n, LANES):
+            x0[j], y0[j], x1[j], y1[j] = nan, nan, nan, nan
+    if arrangement == XYWH:
+        for j in range(LANES):
+            x1[j], y1[j] = x0[j] + x1[j], y0[j] + y1[j]
+    elif arrangement == CXCYWH:
+        for j in range(LANES):
+            x, y, w, h = x0[j], y0[j], half * x1[j], half * y1[j]
+            x0[j], y0[j], x1[j], y1[j] = x - w, y - h, x + w, y + h
+    elif arrangement == YXYX:
+        for j in range(LANES):
+            x0[j], y0[j], x1[j], y1[j] = y0[j], x0[j], y1[j], x1[j]
+
+
+@inlined
+def box(x0, y0, x1, y1, angle):
+    """A box with its area, nan if it is invalid."""
+    zero, nan = type(x0)(0), type(x0)(np.nan)
+    w, h = x1 - x0, y1 - y0
+    infinite = (x0 - x0) + (y0 - y0) + (x1 - x1) + (y1 - y1)  # 0, or nan
+    return Box(x0, y0, x1, y1, w * h if (w >= zero) & (h >= zero) & (infinite == zero) else nan, angle)
+
+
+@device
+def turn(x0, y0, x1, y1, angle):
+    """The angle of each box's diagonal, as CIoU has it."""
+    scale = angle.dtype.type(TWO_OVER_PI)
+    for j in range(LANES):
+        angle[j] = scale * angle.dtype.type(math.atan(ratio(x1[j] - x0[j], y1[j] - y0[j])))
+
+
+def boxes(pred, target, weights, scale, first, last, out, grad, streamed, sums):
+    """Do rows [first, last); first begins a block.
+
+    `out` gets the loss of each; `grad` the gradient times the scale, by the four numbers of each predicted box in its
+    own format; `sums` the float64 sum of each block.
+    """
+    arrangement, half, zero = pred[0], out.dtype.type(0.5), out.dtype.type(0)
+    rowwise = beside(*pred[1:]), beside(*target[1:])
+    ax0, ay0, ax1, ay1 = scratch(out, LANES), scratch(out, LANES), scratch(out, LANES), scratch(out, LANES)
+    bx0, by0, bx1, by1 = scratch(out, LANES), scratch(out, LANES), scratch(out, LANES), scratch(out, LANES)
+    angle_a, angle_b = scratch(out, LANES), scratch(out, LANES)
+    g0, g1, g2, g3 = scratch(out, LANES), scratch(out, LANES), scratch(out, LANES), scratch(out, LANES)
+    values, slopes = scratch(out, LANES), scratch(out, AHEAD)
+    lanes = scratch(sums, LANES)
+    lanes[:] = 0.0
+    per_line = LINE // out.itemsize
+    behind = begins(grad, 4 * first) if streamed else 0
+    for s in range(first, last, LANES):
+        n = min(LANES, last - s)
+        fetch(pred, rowwise[0], s, n, ax0, ay0, ax1, ay1)
+        fetch(target, rowwise[1], s, n, bx0, by0, bx1, by1)
+        if ANGLES:
+            turn(ax0, ay0, ax1, ay1, angle_a)
+            turn(bx0, by0, bx1, by1, angle_b)
+        for j in range(0 if grad.size else LANES):
+            values[j] = graded(
+                box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
+                box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
+            )[0]
+        for j in range(LANES if grad.size else 0):
+            loss, g = graded(
+                box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
+                box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
+            )
+            times = scale + (loss - loss)  # the scale, or nan
+            values[j] = loss
+            g0[j], g1[j], g2[j], g3[j] = times * g.x0, times * g.y0, times * g.x1, times * g.y1
+        if weights.size:
+            for j in range(n):
+                w = weights[np.uint64(s + j)]
+                values[j] *= w
+                g0[j], g1[j], g2[j], g3[j] = w * g0[j], w * g1[j], w * g2[j], w * g3[j]
+        if grad.size:
+            if arrangement == XYWH:
+                for j in range(LANES):
+                    g0[j], g1[j] = g0[j] + g2[j], g1[j] + g3[j]
+            elif arrangement == CXCYWH:
+                for j in range(LANES):
+                    g0[j], g2[j] = g0[j] + g2[j], half * (g2[j] - g0[j])
+                    g1[j], g3[j] = g1[j] + g3[j], half * (g3[j] - g1[j])
+            elif arrangement == YXYX:
+                for j in range(LANES):
+                    g0[j], g1[j], g2[j], g3[j] = g1[j], g0[j], g3[j], g2[j]
+            for j in range(0, LANES, WIDE):
+                merge((g0, g1, g2, g3), j, slopes, behind + 4 * j)
+            if n < LANES:
+                start = 4 * s - behind
+                for j in range(0 if s > first else behind, behind + 4 * n):
+                    grad[start + j] = slopes[j]
+            elif streamed:
+                pour(grad, 4 * s, slopes, behind, NUMBERS, s > first)
+            else:
+                for line in range(0, NUMBERS, per_line):
+                    copy_line(grad, 4 * s + line, slopes, line)
+        if out.size:
+            if n == LANES:
+                for line in range(0, LANES, per_line):
+                    copy_line(out, s + line, values, line)
+            else:
+                for j in range(n):
+                    out[s + j] = values[j]
+        if sums.size:
+            for j in range(n, LANES):
+                values[j] = zero
+            for j in range(LANES):
+                lanes[j] += np.float64(values[j])
+            if s + n == last or (s + n) % BLOCK == 0:
+                sums[s // BLOCK] = total(lanes)
+    if streamed:
+        if (last - first) % LANES == 0 and last > first:
+            for j in range(behind):
+                grad[4 * last - behind + j] = slopes[j]
+        fence()
+
+
+BOXES = Kernel(
+    boxes,
+    lambda t: types.void(
+        side(t), side(t), readonly(t), t, i8, i8, vector(t), vector(t), types.boolean, vector(types.float64)
+    ),
+    LOSSES,
+)

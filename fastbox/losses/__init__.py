@@ -1,0 +1,17 @@
+"""Regression losses between predicted and target boxes, with their gradients, in one pass."""
+
+from fastbox.losses.coordinates import huber_loss, l1_loss, smooth_l1_loss
+from fastbox.losses.outcome import Graded
+from fastbox.losses.overlap import ciou_loss, diou_loss, eiou_loss, giou_loss, iou_loss
+
+__all__ = [
+    "Graded",
+    "ciou_loss",
+    "diou_loss",
+    "eiou_loss",
+    "giou_loss",
+    "huber_loss",
+    "iou_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+]

@@ -1,0 +1,198 @@
+"""Losses of coordinates, number by number: boxes' corners, or box deltas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.boxes import Boxes, as_floats
+from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
+
+__all__ = ["huber_loss", "l1_loss", "smooth_l1_loss"]
+
+SMALLEST = 262_144  # numbers that make a thread worth waking
+
+
+def smooth_l1_loss(
+    pred: Any,
+    target: Any,
+    *,
+    beta: float = 1.0,
+    reduction: str = "mean",
+    weights: Any = None,
+    return_grad: bool = False,
+    out: NDArray[Any] | None = None,
+    grad_out: NDArray[Any] | None = None,
+) -> Loss:
+    """Compute 0.5 d²/beta where |d| < beta, and |d| - 0.5 beta elsewhere, of each coordinate (Girshick, Fast R-CNN).
+
+    Parameters
+    ----------
+    pred, target : array or Boxes
+        Arrays of one shape are taken number by number, box deltas as well as boxes, as torch does. Boxes are compared
+        corner by corner, and one that is invalid gives nan.
+    beta : float
+        Where the loss turns linear, in pixels; 0 is exactly the L1 loss.
+    reduction : str
+        ``"none"``: one for each coordinate; ``"box"``: summed over the four of each box; ``"sum"``; ``"mean"`` over
+        the coordinates, nan of nothing.
+    weights : array, optional
+        One for each row of the last axis (each box), or one for each coordinate; losses and gradients are multiplied by
+        them. The mean is then the weighted mean of the coordinates: weights of 1 change nothing.
+    return_grad : bool
+        Give the gradient of the loss by ``pred`` too.
+    out, grad_out : array, optional
+        Where to write losses (not sums) and gradients: C-contiguous, of the result's shape and dtype. To reuse large
+        ones is two to four times faster than to make them anew.
+
+    Returns
+    -------
+    array or float, or Graded of it and the gradient
+        Arrays are float32 if both inputs are, else float64. Sums accumulate in float64 in a fixed order: the same bits
+        for any number of threads. The gradient has the shape of ``pred``, and for boxes ``(n, 4)`` in their own format;
+        it is 0 where ``d`` is 0.
+
+    Raises
+    ------
+    ValueError
+        Unequal shapes, a negative beta, an unknown reduction, or ``"box"`` where the last axis isn't 4 long; weights,
+        ``out`` or ``grad_out`` that don't fit.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.smooth_l1_loss([[0.0, 0, 4, 4]], [[0.5, 0, 4, 7]], reduction="none")
+    array([[0.125, 0.   , 0.   , 2.5  ]])
+    >>> fastbox.smooth_l1_loss([[0.0, 0, 4, 4]], [[0.5, 0, 4, 7]], return_grad=True)
+    Graded(loss=0.65625, grad=array([[-0.125,  0.   ,  0.   , -0.25 ]]))
+    """
+    if not beta >= 0:
+        raise ValueError(f"expected beta to be at least 0, got {beta!r}")
+    formula = "smooth_l1_unit" if beta == 1 else "smooth_l1"
+    return _loss(formula, pred, target, beta, reduction, weights, return_grad, out, grad_out)
+
+
+def huber_loss(
+    pred: Any,
+    target: Any,
+    *,
+    delta: float = 1.0,
+    reduction: str = "mean",
+    weights: Any = None,
+    return_grad: bool = False,
+    out: NDArray[Any] | None = None,
+    grad_out: NDArray[Any] | None = None,
+) -> Loss:
+    """Compute 0.5 d² where |d| < delta, and delta (|d| - 0.5 delta) elsewhere (Huber 1964).
+
+    It is delta times :func:`smooth_l1_loss` at beta = delta, whose parameters and results it shares.
+
+    Raises
+    ------
+    ValueError
+        As there, and if delta is not above 0.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.huber_loss([0.0, 0.0], [1.0, 4.0], delta=2.0, reduction="none")
+    array([0.5, 6. ])
+    """
+    if not delta > 0:
+        raise ValueError(f"expected delta above 0, got {delta!r}")
+    return _loss("huber", pred, target, delta, reduction, weights, return_grad, out, grad_out)
+
+
+def l1_loss(
+    pred: Any,
+    target: Any,
+    *,
+    reduction: str = "mean",
+    weights: Any = None,
+    return_grad: bool = False,
+    out: NDArray[Any] | None = None,
+    grad_out: NDArray[Any] | None = None,
+) -> Loss:
+    """Compute |d| of each coordinate; parameters and results are those of :func:`smooth_l1_loss`.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.l1_loss([[0.0, 0, 4, 4]], [[0.5, 0, 4, 7]], reduction="box")
+    array([3.5])
+    """
+    return _loss("l1", pred, target, 0.0, reduction, weights, return_grad, out, grad_out)
+
+
+def _loss(
+    formula: str,
+    pred: Any,
+    target: Any,
+    beta: float,
+    reduction: str,
+    weights: Any,
+    return_grad: bool,
+    out: NDArray[Any] | None,
+    grad_out: NDArray[Any] | None,
+) -> Loss:
+    check_reduction(reduction)
+    its_format = pred.format if isinstance(pred, Boxes) else "xyxy"
+    pred, target = _numbers(pred), _numbers(target)
+    shape = pred.shape
+    if target.shape != shape:
+        raise ValueError(f"expected pred and target of one shape, got {shape} and {target.shape}")
+    if reduction == "box" and shape[-1:] != (4,):
+        raise ValueError(f'expected a last axis of 4 coordinates for reduction="box", got shape {shape}')
+    dtype = np.result_type(pred, target)
+    weighed = weigh(weights, shape, dtype)
+    boxed = reduction == "box"
+    outcome = prepare(
+        (shape[:-1] if boxed else shape, shape),
+        pred.size,
+        dtype,
+        weighed,
+        (pred, target, weighed.values),
+        reduction=reduction,
+        return_grad=return_grad,
+        out=out,
+        grad_out=grad_out,
+    )
+    a = np.ascontiguousarray(pred, dtype).reshape(-1)
+    b = np.ascontiguousarray(target, dtype).reshape(-1)
+    outputs = outcome.losses.reshape(-1), boxed, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
+    beta = dtype.type(beta)
+
+    from fastbox.kernels.coordinates import NUMBERS
+
+    kernel = NUMBERS[dtype, formula]
+    parallel.run(
+        lambda first, last: kernel(a, b, beta, weighed.values, weighed.shared, outcome.scale, first, last, *outputs),
+        parallel.blocks(a.size, BLOCK, SMALLEST),
+    )
+    if return_grad:
+        _change(outcome.grad, its_format)
+    return outcome.result()
+
+
+def _numbers(values: Any) -> NDArray[Any]:
+    """Arrays as they are, boxes as corners with nan for those that are invalid."""
+    if not isinstance(values, Boxes):
+        return as_floats(values)
+    corners = values.corners()
+    corners[values.invalid() != 0] = np.nan
+    return corners
+
+
+def _change(grad: NDArray[Any], to: str) -> None:
+    """Turn a gradient by corners into that by the numbers of another format, where it is."""
+    if to == "yxyx":
+        grad[:] = grad[:, [1, 0, 3, 2]]
+    elif to != "xyxy":
+        near, far = grad[:, :2].copy(), grad[:, 2:]
+        grad[:, :2] += far
+        if to == "cxcywh":
+            far -= near
+            far *= 0.5
