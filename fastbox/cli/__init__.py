@@ -8,6 +8,7 @@ from fastbox import __version__
 from fastbox.cli.anchors import anchors
 from fastbox.cli.assign import assign
 from fastbox.cli.convert import convert
+from fastbox.cli.experiment import experiment
 from fastbox.cli.fuse import fuse
 from fastbox.cli.measure import measure
 from fastbox.cli.nms import nms
@@ -44,5 +45,5 @@ def main(threads: int | None) -> None:
         raise InputError(str(error)) from None
 
 
-for command in (measure, pairs, assign, anchors, nms, fuse, convert, sample):
+for command in (measure, pairs, assign, anchors, nms, fuse, experiment, convert, sample):
     main.add_command(command)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import click
 
+from fastbox.cli.regression import regression
+
 __all__ = ["experiment"]
 
 
 @click.group(short_help="See what the regression losses do.")
 def experiment() -> None:
     """See what the regression losses do, on made-up boxes or on your own."""
+
+
+experiment.add_command(regression)

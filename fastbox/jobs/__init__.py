@@ -6,6 +6,7 @@ from fastbox.jobs.fuse import FusedTables, fuse
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
+from fastbox.jobs.regression import Regression, regression
 from fastbox.jobs.sample import sample
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "FusedTables",
     "Measured",
     "Paired",
+    "Regression",
     "Suppressed",
     "assign",
     "fit_anchors",
@@ -21,5 +23,6 @@ __all__ = [
     "measure",
     "nms",
     "pairs",
+    "regression",
     "sample",
 ]
