@@ -107,6 +107,7 @@ class Regression:
             "seed": self.seed,
             "centre": list(CENTRE),
             "radius": RADIUS,
+            "rates": [list(stage) for stage in _stages(self.steps).items()],
             "losses": {name: found.to_dict() for name, found in self.losses.items()},
         }
 
@@ -231,8 +232,8 @@ def _draw(points: int, seed: int) -> tuple[Floats, Floats]:
     while len(kept) < points:
         drawn = 2 * rng.random((DRAWN, 2)) - 1
         kept = np.concatenate([kept, drawn[np.square(drawn).sum(axis=1) <= 1]])
-    x, y = (kept[:points] * RADIUS + CENTRE).T
-    return np.ascontiguousarray(x), np.ascontiguousarray(y)
+    x, y = np.ascontiguousarray((kept[:points] * RADIUS + CENTRE).T)
+    return x, y
 
 
 def _sides(area: float, ratio: float) -> tuple[float, float]:
@@ -240,10 +241,18 @@ def _sides(area: float, ratio: float) -> tuple[float, float]:
     return float(np.sqrt(area * ratio)), float(np.sqrt(area / ratio))
 
 
+def _stages(steps: int) -> dict[int, float]:
+    """The rates by the first step of each; a short run may have fewer."""
+    firsts = (1, 8 * steps // 10 + 1, 9 * steps // 10 + 1)
+    return {first: rate for first, rate in zip(firsts, RATES, strict=True) if first <= steps}
+
+
 def _rates(steps: int) -> Floats:
-    """The rate of each step, the first one's number being 1."""
-    step = np.arange(1, steps + 1)
-    return np.array(RATES)[(10 * step > 8 * steps).astype(int) + (10 * step > 9 * steps)]
+    """The rate of each step."""
+    rates = np.empty(steps)
+    for first, rate in _stages(steps).items():
+        rates[first - 1 :] = rate
+    return rates
 
 
 def _whole(name: str, given: Any, least: int) -> int:

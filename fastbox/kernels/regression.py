@@ -140,7 +140,7 @@ def descend(xs, ys, starts, targets, centre, rates, first, last, curve, errors, 
         errors[first + l] = sums[rates.size, l]
 
 
-BOUND = {
+BOUND: dict[str, dict[str, object]] = {
     "smooth_l1": {"slope": smooth_slope},
     **{name: {"slope": inlined(rebound(slope, bound, f"{name}_regression"))} for name, bound in LOSSES.items()},
 }
