@@ -42,7 +42,7 @@ def plot_regression(
     norm, plain = LogNorm(LEAST, top), FuncFormatter(lambda error, _: f"{error:g}")
     figure = new_figure((12, 5.6))
     curves, *maps = _axes(figure, len(losses))
-    _draw_curves(curves, summary, colors)
+    _draw_curves(curves, summary, colors, top)
     curves.yaxis.set_major_formatter(plain)
     for axes, name in zip(maps, losses, strict=True):
         mesh = _draw_map(axes, summary, columns, name, norm)
@@ -64,7 +64,7 @@ def _axes(figure: Any, maps: int) -> list[Any]:
     return [figure.add_subplot(grid[:, 0]), *(figure.add_subplot(place) for place in places)]
 
 
-def _draw_curves(axes: Any, summary: Mapping[str, Any], colors: Mapping[str, str]) -> None:
+def _draw_curves(axes: Any, summary: Mapping[str, Any], colors: Mapping[str, str], top: float) -> None:
     """One line a loss with its name at its end, or where it leaves the picture; names that would meet make room."""
     steps, ends = summary["steps"], {}
     for first, _ in summary["rates"][1:]:
@@ -83,7 +83,7 @@ def _draw_curves(axes: Any, summary: Mapping[str, Any], colors: Mapping[str, str
         _name(axes, name, (steps, 10**height), (4, 0), colors[name])
     axes.set_yscale("log")
     axes.set_xlim(0, steps)
-    axes.set_ylim(bottom=LEAST)
+    axes.set_ylim(LEAST, top)
     axes.set_xlabel("step")
     rates = ", ".join(f"{rate:g}" for _, rate in summary["rates"])
     axes.set_title(f"mean error of a box, |B - target|, at rates {rates}", loc="left", fontsize=10, color=INK)
