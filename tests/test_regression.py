@@ -243,6 +243,12 @@ def test_points_fill_the_circle() -> None:
     assert not np.array_equal(_draw(100, 1), [x[:100], y[:100]])
 
 
+def test_progress_counts_all_cases() -> None:
+    done: list[int] = []
+    jobs.regression(points=17, steps=1, losses=["iou"], progress=done.append)
+    assert sum(done) == 17 * 343
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -260,6 +266,12 @@ def test_bad_arguments_are_refused(arguments: dict[str, Any], said: str) -> None
 
 
 # The command
+
+
+def test_the_command_explains_itself() -> None:
+    text = call("--help").stdout
+    assert "Distance-IoU" in text
+    assert all(len(line) <= 90 for line in text.splitlines())
 
 
 def call(*arguments: Any) -> Result:

@@ -24,8 +24,17 @@ def losses_of(context: click.Context, parameter: click.Parameter, value: str) ->
 
 
 @click.command(short_help="See which losses bring boxes to their targets.")
-@click.option("--points", type=click.IntRange(min=1), default=5000, show_default=True, metavar="N", help="How many.")
-@click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True, metavar="N", help="How many.")
+@click.option(
+    "--points",
+    type=click.IntRange(min=1),
+    default=5000,
+    show_default=True,
+    metavar="N",
+    help="Points where boxes begin.",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=200, show_default=True, metavar="N", help="Steps of each box."
+)
 @click.option(
     "--losses",
     default=NAMES.replace(" ", ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,56 +184,54 @@ def regression(
         raise ValueError(f"expected losses of {', '.join(LOSSES)}, got {unknown[0]!r}")
     if not names:
         raise ValueError(f"expected losses of {', '.join(LOSSES)}, got none")
-    if out is None:
-        return _descend(points, steps, names, seed, progress)
-    schema = schema_of(dict.fromkeys(["x", "y", *names], "float64"))
-    parameters = {"points": points, "steps": steps, "losses": names, "seed": seed}
-    with Sink(out, schema, command="experiment regression", parameters=parameters) as sink:
-        found = _descend(points, steps, names, seed, progress)
-        sink.write(batch_of(list(found.columns().values()), schema))
-        sink.record(summary=found.to_dict())
+    x, y = _draw(points, seed)
+    found = Regression(points, steps, seed, x, y)
+    sink = None
+    if out is not None:
+        schema = schema_of(dict.fromkeys(["x", "y", *names], "float64"))
+        parameters = {"points": points, "steps": steps, "losses": names, "seed": seed}
+        sink = Sink(out, schema, command="experiment regression", parameters=parameters)
+    with sink or nullcontext():
+        for name in names:
+            found.losses[name] = _descend(name, x, y, steps, progress)
+        if sink is not None:
+            sink.write(batch_of(list(found.columns().values()), sink.schema))
+            sink.record(summary=found.to_dict())
     return found
 
 
-def _descend(
-    points: int, steps: int, names: list[str], seed: int, progress: Callable[[int], object] | None
-) -> Regression:
-    from fastbox.kernels import regression as kernels
+def _descend(name: str, x: Floats, y: Floats, steps: int, progress: Callable[[int], object] | None) -> Descent:
+    from fastbox.kernels.regression import COUNTS, DESCEND, LANES
 
-    x, y = _draw(points, seed)
+    kernel, points = DESCEND[x.dtype, name], len(x)
     targets = np.array([_sides(1.0, ratio) for ratio in RATIOS])
     starts = np.array([_sides(area, ratio) for area in AREAS for ratio in RATIOS])
     rates = _rates(steps)
-    blocks = [(first, min(first + kernels.LANES, points)) for first in range(0, points, kernels.LANES)]
-    compiled = {name: kernels.DESCEND[x.dtype, name] for name in names}
-    sums = {name: np.empty((len(blocks), steps + 1)) for name in names}
-    errors = {name: np.empty(points) for name in names}
-    counts = {name: np.zeros((len(blocks), kernels.COUNTS), np.int64) for name in names}
+    blocks = -(-points // LANES)
+    sums, errors = np.empty((blocks, steps + 1)), np.empty(points)
+    counts = np.zeros((blocks, COUNTS), np.int64)
 
-    def task(name: str, block: int) -> None:
-        first, last = blocks[block]
-        results = sums[name][block], errors[name], counts[name][block]
-        compiled[name](x, y, starts, targets, CENTRE, rates, first, last, *results)
+    def task(block: int) -> None:
+        first, last = block * LANES, min((block + 1) * LANES, points)
+        kernel(x, y, starts, targets, CENTRE, rates, first, last, sums[block], errors, counts[block])
         if progress is not None:
             progress((last - first) * cases_per_point())
 
-    parallel.run(task, [(name, block) for name in names for block in range(len(blocks))])
-    found = Regression(points, steps, seed, x, y)
-    for name in names:
-        total = np.add.accumulate(sums[name], axis=0)[-1]  # block after block; a sum may take them in any order
-        ends = [int(n) for n in counts[name].sum(axis=0)]
-        found.losses[name] = Descent(total / (points * cases_per_point()), errors[name] / cases_per_point(), *ends)
-    return found
+    parallel.run(task, [(block,) for block in range(blocks)])
+    total = np.add.accumulate(sums, axis=0)[-1]  # block after block, which no sum promises
+    ends = (int(n) for n in counts.sum(axis=0))
+    return Descent(total / (points * cases_per_point()), errors / cases_per_point(), *ends)
 
 
 def _draw(points: int, seed: int) -> tuple[Floats, Floats]:
     """Points of the circle, by drawing from the square around it: no sine that differs between machines."""
     rng = np.random.Generator(np.random.PCG64(seed))
-    kept = np.empty((0, 2))
-    while len(kept) < points:
+    kept, count = [np.empty((0, 2))], 0
+    while count < points:
         drawn = 2 * rng.random((DRAWN, 2)) - 1
-        kept = np.concatenate([kept, drawn[np.square(drawn).sum(axis=1) <= 1]])
-    x, y = np.ascontiguousarray((kept[:points] * RADIUS + CENTRE).T)
+        kept.append(drawn[np.square(drawn).sum(axis=1) <= 1])
+        count += len(kept[-1])
+    x, y = np.ascontiguousarray((np.concatenate(kept)[:points] * RADIUS + CENTRE).T)
     return x, y
 
 
