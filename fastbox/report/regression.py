@@ -49,11 +49,10 @@ def _rows(summary: Mapping[str, Any], utf: bool) -> list[Sequence[str]]:
 def _show_curves(console: Console, losses: Mapping[str, Any], steps: int) -> None:
     """Print the error of each loss over the steps, a line each."""
     names = max(map(len, losses))
-    width = min(WIDTH, steps + 1)
     console.print(Text(f"error by step, nothing below {SEEN:.0%} of the first", style="bold"))
     for name, found in losses.items():
         curve = found["curve"]
-        shown = [curve[round(k * steps / (width - 1))] / curve[0] for k in range(width)]
+        shown = [curve[round(k * steps / (WIDTH - 1))] / curve[0] for k in range(WIDTH)]
         blocks = "".join(EIGHTHS[min(max(round(8 * share), 1), 8) if share >= SEEN else 0] for share in shown)
         console.print(Text(f"{name.ljust(names)}  ").append(blocks.rstrip(), style="cyan"), soft_wrap=True)
-    console.print(Text(f"{' ' * names}  0{str(steps).rjust(width - 1)}", style="dim"), soft_wrap=True)
+    console.print(Text(f"{' ' * names}  0{str(steps).rjust(WIDTH - 1)}", style="dim"), soft_wrap=True)

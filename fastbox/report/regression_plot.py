@@ -15,6 +15,8 @@ from fastbox.report.terminal import counted
 
 __all__ = ["plot_regression"]
 
+# A loss has its colour whichever others are drawn.
+LOSS_COLORS = dict(zip(("smooth_l1", "iou", "giou", "diou", "ciou", "eiou"), COLORS, strict=True))
 LEAST = 1e-3  # the error that has the darkest colour, and where the curves leave the picture
 APART = 0.16  # of names at the ends of curves, in powers of ten
 PER_HEXAGON = 7  # points, about
@@ -37,16 +39,15 @@ def plot_regression(
     from matplotlib.ticker import FuncFormatter
 
     losses = summary["losses"]
-    colors = dict(zip(losses, COLORS, strict=False))
     top = 10.0 ** math.ceil(math.log10(max(max(found["curve"]) for found in losses.values())))
     norm, plain = LogNorm(LEAST, top), FuncFormatter(lambda error, _: f"{error:g}")
     figure = new_figure((12, 5.6))
     curves, *maps = _axes(figure, len(losses))
-    _draw_curves(curves, summary, colors, top)
+    _draw_curves(curves, summary, top)
     curves.yaxis.set_major_formatter(plain)
     for axes, name in zip(maps, losses, strict=True):
         mesh = _draw_map(axes, summary, columns, name, norm)
-        axes.set_title(f"{name}  {_figure(losses[name]['final_error'])}", fontsize=10, color=colors[name])
+        axes.set_title(f"{name}  {_figure(losses[name]['final_error'])}", fontsize=10, color=LOSS_COLORS[name])
     bar = figure.colorbar(mesh, ax=maps, pad=0.02, aspect=40, extend="min", format=plain)
     bar.set_label("mean error at the end, by where boxes began", color=INK)
     bar.outline.set_visible(False)
@@ -64,23 +65,23 @@ def _axes(figure: Any, maps: int) -> list[Any]:
     return [figure.add_subplot(grid[:, 0]), *(figure.add_subplot(place) for place in places)]
 
 
-def _draw_curves(axes: Any, summary: Mapping[str, Any], colors: Mapping[str, str], top: float) -> None:
+def _draw_curves(axes: Any, summary: Mapping[str, Any], top: float) -> None:
     """One line a loss with its name at its end, or where it leaves the picture; names that would meet make room."""
     steps, ends = summary["steps"], {}
     for first, _ in summary["rates"][1:]:
         axes.axvline(first - 1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 3)))
     for name, found in summary["losses"].items():
         curve = np.array(found["curve"])
-        axes.plot(curve, color=colors[name], linewidth=1.8)
+        axes.plot(curve, color=LOSS_COLORS[name], linewidth=1.8)
         if curve[-1] >= LEAST:
             ends[name] = math.log10(curve[-1])
         else:
             last = int(np.flatnonzero(curve >= LEAST)[-1])
-            _name(axes, name, (last, LEAST), (5, 8), colors[name])
+            _name(axes, name, (last, LEAST), (5, 8), LOSS_COLORS[name])
     height = -math.inf
     for name, end in sorted(ends.items(), key=lambda item: item[1]):
         height = max(end, height + APART)
-        _name(axes, name, (steps, 10**height), (4, 0), colors[name])
+        _name(axes, name, (steps, 10**height), (4, 0), LOSS_COLORS[name])
     axes.set_yscale("log")
     axes.set_xlim(0, steps)
     axes.set_ylim(LEAST, top)
