@@ -139,10 +139,11 @@ def regression(
     B - rate (2 - IoU) dL/dB, with a rate of 0.1 for the first 80 % of the steps, of 0.01 up to 90 % and 0.001 from
     there on. The error of a case is the sum of the four distances |B - target|.
 
-    All gradients are the exact ones of the losses as published. The paper's own simulation differs: CIoU has no
-    division by w² + h², gradients of overlaps by the sides are twice as large, and, in the code published with it, the
-    intersection of boxes that lie apart is not set to 0 for GIoU. The last keeps GIoU from converging there; here it
-    does. What the paper leaves open is a side that a step would make negative: none falls below 2^-10 here.
+    All gradients are the exact ones, with the weight of CIoU's aspect ratios a constant. The code published with the
+    paper takes others: CIoU's are not divided by w² + h², as the paper says; those of overlaps by the sides are twice
+    as large; and for GIoU the intersection of boxes that lie apart is not set to 0, which keeps many of them from
+    arriving: here GIoU arrives. What the paper leaves open is a side that a step would make negative: none falls
+    below 2^-10.
     ``smooth_l1`` is of the four numbers, at beta 1, with the same steps.
 
     Parameters
