@@ -9,17 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from fastbox.kernels import metrics
-from fastbox.kernels.compile import Kernel, device, i8, readonly, rebound, vector
+from fastbox.kernels.compile import Kernel, device, i8, inlined, readonly, rebound, vector
 from fastbox.kernels.gradients import LOSSES
 from fastbox.kernels.gradients import iou as graded
 from fastbox.kernels.metrics import Box, larger, smaller
-
-# Left to itself the compiler calls the larger gradients from the loop over lanes, which then is no vector loop: 4 to 8
-# times slower.
-inlined = njit(error_model="numpy", forceinline=True)
 
 # Kernel binds these anew for each loss; here they are IoU's.
 ANGLES = False
