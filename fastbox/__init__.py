@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fastbox.coder import decode, encode
     from fastbox.errors import InputError
     from fastbox.losses import (
+        Deltas,
         Graded,
         ciou_loss,
         diou_loss,
@@ -38,6 +39,7 @@ __all__ = [
     "Best",
     "Boxes",
     "Chunk",
+    "Deltas",
     "Fused",
     "Graded",
     "Greedy",
@@ -84,6 +86,7 @@ _HOMES = {
     "coder": ("decode", "encode"),
     "errors": ("InputError",),
     "losses": (
+        "Deltas",
         "Graded",
         "ciou_loss",
         "diou_loss",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes import Boxes, as_floats
+from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
 
 __all__ = ["huber_loss", "l1_loss", "smooth_l1_loss"]
@@ -33,7 +34,7 @@ def smooth_l1_loss(
     ----------
     pred, target : array or Boxes
         Arrays of one shape are taken number by number, box deltas as well as boxes, as torch does. Boxes are compared
-        corner by corner, and one that is invalid gives nan.
+        corner by corner, and one that is invalid gives nan. With :class:`fastbox.Deltas` the targets are encoded first.
     beta : float
         Where the loss turns linear, in pixels; 0 is exactly the L1 loss.
     reduction : str
@@ -139,6 +140,8 @@ def _loss(
     grad_out: NDArray[Any] | None,
 ) -> Loss:
     check_reduction(reduction)
+    if isinstance(pred, Deltas):
+        pred, target = pred.values, pred.encoded(target)
     its_format = pred.format if isinstance(pred, Boxes) else "xyxy"
     pred, target = _numbers(pred), _numbers(target)
     shape = pred.shape

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes import as_boxes
+from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
 
 __all__ = ["ciou_loss", "diou_loss", "eiou_loss", "giou_loss", "iou_loss"]
@@ -33,7 +34,8 @@ def iou_loss(
     Parameters
     ----------
     pred, target : Boxes or array of shape (n, 4)
-        Row i of one belongs to row i of the other. Arrays are xyxy corners in pixels; grouping makes no difference.
+        Row i of one belongs to row i of the other. Arrays are xyxy corners in pixels; grouping makes no difference. The
+        prediction may be :class:`fastbox.Deltas` from anchors: its gradient is by the deltas.
     reduction : str
         ``"none"`` or ``"box"``: one for each box; ``"sum"``; ``"mean"`` over the boxes, nan of nothing.
     weights : array of shape (n,), optional
@@ -172,7 +174,8 @@ def _loss(
     grad_out: NDArray[Any] | None,
 ) -> Loss:
     check_reduction(reduction)
-    pred, target = as_boxes(pred), as_boxes(target)
+    deltas = pred if isinstance(pred, Deltas) else None
+    pred, target = as_boxes(pred if deltas is None else deltas.boxes()), as_boxes(target)
     n = len(pred)
     if len(target) != n:
         raise ValueError(f"expected as many predicted boxes as targets, got {n} and {len(target)}")
@@ -199,4 +202,6 @@ def _loss(
         lambda first, last: kernel(*sides, weighed.values, outcome.scale, first, last, *outputs),
         parallel.blocks(n, BLOCK, SMALLEST),
     )
+    if return_grad and deltas is not None:
+        deltas.chain(outcome.grad)
     return outcome.result()

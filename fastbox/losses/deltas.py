@@ -1,0 +1,109 @@
+"""Predictions as deltas from anchors: what most detectors regress."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.boxes import Boxes, as_boxes, as_floats
+from fastbox.coder import MAX_RATIO, Four, decode, encode
+
+__all__ = ["Deltas"]
+
+
+class Deltas:
+    """Predicted deltas with the anchors they are from: given to a loss instead of boxes.
+
+    Overlap losses decode them, and their gradient is by the deltas; losses of coordinates compare them with the encoded
+    targets.
+
+    Parameters
+    ----------
+    deltas : array of shape (n, 4)
+    anchors : Boxes or array of shape (n, 4)
+        Row i belongs to row i of the deltas. Arrays are xyxy corners in pixels.
+    weights, means, stds, clamp, max_ratio, ctr_clamp
+        As :func:`fastbox.encode` and :func:`fastbox.decode` have them.
+
+    Raises
+    ------
+    ValueError
+        Shapes that don't fit together, or an option that can't be, when a loss uses them.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> anchors, truths = [[0, 0, 4, 4]], [[1, 0, 5, 4]]
+    >>> loss, grad = fastbox.giou_loss(fastbox.Deltas([[0.0, 0, 0, 0]], anchors), truths, return_grad=True)
+    >>> loss, grad
+    (0.4, array([[-1.28,  0.  , -0.16,  0.  ]]))
+    >>> fastbox.l1_loss(fastbox.Deltas([[0.0, 0, 0, 0]], anchors), truths, reduction="box")
+    array([0.25])
+    """
+
+    def __init__(
+        self,
+        deltas: Any,
+        anchors: Any,
+        *,
+        weights: Four = (1.0, 1.0, 1.0, 1.0),
+        means: Four = (0.0, 0.0, 0.0, 0.0),
+        stds: Four = (1.0, 1.0, 1.0, 1.0),
+        clamp: str | None = "above",
+        max_ratio: float = MAX_RATIO,
+        ctr_clamp: float | None = None,
+    ) -> None:
+        self.values, self.anchors = as_floats(deltas), as_boxes(anchors)
+        if self.values.shape != (len(self.anchors), 4):
+            raise ValueError(f"expected deltas of shape ({len(self.anchors)}, 4), got {self.values.shape}")
+        self.weights, self.means, self.stds = weights, means, stds
+        self.clamp, self.max_ratio, self.ctr_clamp = clamp, max_ratio, ctr_clamp
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"Deltas({len(self)} deltas, {self.values.dtype})"
+
+    def boxes(self) -> Boxes:
+        """The boxes they stand for."""
+        decoded = decode(
+            self.values,
+            self.anchors,
+            weights=self.weights,
+            means=self.means,
+            stds=self.stds,
+            clamp=self.clamp,
+            max_ratio=self.max_ratio,
+            ctr_clamp=self.ctr_clamp,
+        )
+        return Boxes(decoded)
+
+    def encoded(self, targets: Any) -> NDArray[Any]:
+        """The deltas that would give the targets."""
+        return encode(targets, self.anchors, weights=self.weights, means=self.means, stds=self.stds)
+
+    def chain(self, grad: NDArray[Any]) -> None:
+        """Turn a gradient by the corners of the decoded boxes into that by the deltas; none passes a clamp."""
+        T = grad.dtype.type
+        near, far = grad[:, :2].copy(), grad[:, 2:]
+        grad[:, :2] += far
+        far -= near
+        far *= T(0.5)
+        corners = self.anchors.corners().astype(grad.dtype, copy=False)
+        sides = corners[:, 2:] - corners[:, :2]
+        weights, means, stds = (np.array(four, grad.dtype) for four in (self.weights, self.means, self.stds))
+        raw = (self.values.astype(grad.dtype, copy=False) * stds + means) / weights
+        grow = T(math.inf if self.clamp is None else math.log(self.max_ratio))
+        shrink = -grow if self.clamp == "both" else T(-math.inf)
+        growth = raw[:, 2:]
+        with np.errstate(invalid="ignore", over="ignore"):
+            grad[:, :2] *= sides
+            if self.ctr_clamp is not None:
+                grad[:, :2][np.abs(raw[:, :2] * sides) > T(self.ctr_clamp)] = 0
+            far *= np.exp(np.clip(growth, shrink, grow)) * sides
+            far[(growth > grow) | (growth < shrink)] = 0
+            grad *= stds / weights
