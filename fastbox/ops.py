@@ -145,7 +145,10 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     if len(a) != len(b):
         raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
     out = output(out, (len(a),), a.dtype)
-    kernel = _kernels().ALIGNED[a.dtype, metric]
+
+    from fastbox.kernels.aligned import ALIGNED
+
+    kernel = ALIGNED[a.dtype, metric]
     side_a, side_b, beta = a.side(), b.side(), a.dtype.type(beta)
     pieces = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
     parallel.run(lambda first, last: kernel(beta, side_a, side_b, first, last, out), pieces)

@@ -1,73 +1,26 @@
 """Overlap losses of boxes row by row, with their gradients, in one pass.
 
-Whatever is not asked for is an array of size 0. A few boxes at a time are read, measured and written: reading the next
-goes on meanwhile, where with long tiles the memory would wait for the arithmetic and the arithmetic for the memory.
+Whatever is not asked for is an array of size 0.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import types
 
-from fastbox.kernels.compile import Kernel, device, i8, inlined, readonly, side, vector
+from fastbox.kernels.compile import Kernel, i8, readonly, side, vector
 from fastbox.kernels.gradients import LOSSES
 from fastbox.kernels.gradients import iou as graded
-from fastbox.kernels.metrics import Box, ratio
-from fastbox.kernels.rows import WIDE, beside, merge, split
+from fastbox.kernels.lanes import LANES, box, fetch, turn
+from fastbox.kernels.rows import WIDE, beside, merge
 from fastbox.kernels.scratch import scratch
 from fastbox.kernels.stream import LINE, begins, copy_line, fence, pour
-from fastbox.kernels.sums import BLOCK, LANES, total
-from fastbox.kernels.tiles import CXCYWH, TWO_OVER_PI, XYWH, YXYX
+from fastbox.kernels.sums import BLOCK, total
+from fastbox.kernels.tiles import CXCYWH, XYWH, YXYX
 
 NUMBERS = 4 * LANES
 AHEAD = NUMBERS + LINE  # numbers made, with those before them that fill no cache line yet
 ANGLES = False
-
-
-@inlined
-def fetch(boxes, rowwise, first, n, x0, y0, x1, y1):
-    """Read n boxes from a row on as corners; boxes that are not there are invalid."""
-    arrangement, p, q, r, s = boxes
-    T = x0.dtype.type
-    half, nan = T(0.5), T(np.nan)
-    if rowwise and n == LANES:
-        for j in range(0, LANES, WIDE):
-            split(p, first + j, (x0, y0, x1, y1), j)
-    else:
-        for j in range(n):
-            k = np.uint64(first + j)
-            x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
-        for j in range(n, LANES):
-            x0[j], y0[j], x1[j], y1[j] = nan, nan, nan, nan
-    if arrangement == XYWH:
-        for j in range(LANES):
-            x1[j], y1[j] = x0[j] + x1[j], y0[j] + y1[j]
-    elif arrangement == CXCYWH:
-        for j in range(LANES):
-            x, y, w, h = x0[j], y0[j], half * x1[j], half * y1[j]
-            x0[j], y0[j], x1[j], y1[j] = x - w, y - h, x + w, y + h
-    elif arrangement == YXYX:
-        for j in range(LANES):
-            x0[j], y0[j], x1[j], y1[j] = y0[j], x0[j], y1[j], x1[j]
-
-
-@inlined
-def box(x0, y0, x1, y1, angle):
-    """A box with its area, nan if it is invalid."""
-    zero, nan = type(x0)(0), type(x0)(np.nan)
-    w, h = x1 - x0, y1 - y0
-    infinite = (x0 - x0) + (y0 - y0) + (x1 - x1) + (y1 - y1)  # 0, or nan
-    return Box(x0, y0, x1, y1, w * h if (w >= zero) & (h >= zero) & (infinite == zero) else nan, angle)
-
-
-@device
-def turn(x0, y0, x1, y1, angle):
-    """The angle of each box's diagonal, as CIoU has it."""
-    scale = angle.dtype.type(TWO_OVER_PI)
-    for j in range(LANES):
-        angle[j] = scale * angle.dtype.type(math.atan(ratio(x1[j] - x0[j], y1[j] - y0[j])))
 
 
 def boxes(pred, target, weights, scale, first, last, out, grad, streamed, sums):

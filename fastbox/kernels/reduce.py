@@ -294,17 +294,6 @@ def histogram(beta, a, b, starts_a, starts_b, skip, image, first, last, edges, c
                         counts[k] += 1
 
 
-def aligned(beta, a, b, first, last, out):
-    """Write the value of row i of a with row i of b."""
-    tile_a, tile_b = np.empty((6, COLS), out.dtype), np.empty((6, COLS), out.dtype)
-    for s in range(first, last, COLS):
-        n = min(COLS, last - s)
-        pack(a, s, s + n, ANGLES, tile_a)
-        pack(b, s, s + n, ANGLES, tile_b)
-        for j in range(n):
-            out[np.uint64(s + j)] = value(at(tile_a, j), at(tile_b, j), beta)
-
-
 BOUND = {
     name: {**bound, **{loop.__name__: device(rebound(loop, bound, name)) for loop in (measure, measure_into)}}
     for name, bound in METRICS.items()
@@ -319,7 +308,6 @@ PAIRS = Kernel(
     BOUND,
 )
 HISTOGRAM = Kernel(histogram, lambda t: types.void(*pairing(t, vector(t), vector(i8))), BOUND)
-ALIGNED = Kernel(aligned, lambda t: types.void(t, side(t), side(t), i8, i8, vector(t)), BOUND)
 SCATTER = Kernel(
     scatter,
     lambda t: types.void(vector(i8), vector(i8), vector(t), vector(i8), vector(i8), vector(i8), vector(t)),

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from fastbox.kernels.compile import device
 
 BLOCK = 8192  # values summed before their sum is kept: what fixes the order, whatever the threads
 LANES = 64  # sums side by side inside a block, so that every width of vector adds in the same order
-
-
-@device
-def add(values, n, lanes):
-    """Add n values to the sums, a lane each."""
-    whole = n // LANES * LANES
-    for k in range(0, whole, LANES):
-        for l in range(LANES):
-            lanes[l] += np.float64(values[np.uint64(k + l)])
-    for l in range(n - whole):
-        lanes[l] += np.float64(values[np.uint64(whole + l)])
 
 
 @device

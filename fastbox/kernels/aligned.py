@@ -1,0 +1,45 @@
+"""The value of row i of one collection with row i of the other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from fastbox.kernels.compile import Kernel, i8, side, vector
+from fastbox.kernels.lanes import LANES, box, fetch, turn
+from fastbox.kernels.metrics import METRICS
+from fastbox.kernels.metrics import iou as value
+from fastbox.kernels.rows import beside
+from fastbox.kernels.scratch import scratch
+from fastbox.kernels.stream import LINE, copy_line
+
+ANGLES = False
+
+
+def aligned(beta, a, b, first, last, out):
+    """Write the values of rows [first, last)."""
+    rowwise = beside(*a[1:]), beside(*b[1:])
+    ax0, ay0, ax1, ay1 = scratch(out, LANES), scratch(out, LANES), scratch(out, LANES), scratch(out, LANES)
+    bx0, by0, bx1, by1 = scratch(out, LANES), scratch(out, LANES), scratch(out, LANES), scratch(out, LANES)
+    angle_a, angle_b, values = scratch(out, LANES), scratch(out, LANES), scratch(out, LANES)
+    per_line = LINE // out.itemsize
+    for s in range(first, last, LANES):
+        n = min(LANES, last - s)
+        fetch(a, rowwise[0], s, n, ax0, ay0, ax1, ay1)
+        fetch(b, rowwise[1], s, n, bx0, by0, bx1, by1)
+        if ANGLES:
+            turn(ax0, ay0, ax1, ay1, angle_a)
+            turn(bx0, by0, bx1, by1, angle_b)
+        for j in range(LANES):
+            values[j] = value(
+                box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]), box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta
+            )
+        if n == LANES:
+            for line in range(0, LANES, per_line):
+                copy_line(out, s + line, values, line)
+        else:
+            for j in range(n):
+                out[np.uint64(s + j)] = values[j]
+
+
+ALIGNED = Kernel(aligned, lambda t: types.void(t, side(t), side(t), i8, i8, vector(t)), METRICS)
