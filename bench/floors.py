@@ -46,6 +46,20 @@ def read_both_and_add(a: Floats, b: Floats, threads: int) -> float:
     return float(sum(parallel.run(lambda first, last: _added(a, b, first, last), pieces)))
 
 
+@njit(nogil=True, error_model="numpy")
+def _subtracted(a: Any, b: Any, out: Any, first: int, last: int) -> None:
+    for k in range(first, last):
+        j = np.uint64(k)
+        out[j] = a[j] - b[j]
+
+
+def subtract(a: Floats, b: Floats, out: Floats, threads: int) -> None:
+    """Write a - b of two flat arrays, on our threads: as fast as two can be read and a third written."""
+    step = -(-len(a) // (8 * threads)) if threads > 1 else max(len(a), 1)
+    pieces = [(first, min(first + step, len(a))) for first in range(0, len(a), step)]
+    parallel.run(lambda first, last: _subtracted(a, b, out, first, last), pieces)
+
+
 @njit(error_model="numpy")
 def naive_best(a: Any, b: Any, values: Any, indices: Any) -> None:
     """The loop that one writes first, in good shape: flat columns, areas once a box, no branch for a zero divisor."""

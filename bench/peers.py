@@ -16,6 +16,7 @@ Floats = NDArray[Any]
 Matrix = Callable[[Floats, Floats], Floats]
 
 BETA = 1.0  # of smooth L1, everywhere
+EPSILON = 1e-7  # what torchvision adds to denominators
 BLOCK = 32  # rows of a that numpy takes at once where the matrix is not wanted: its best of 4 to 1024
 
 
@@ -290,3 +291,41 @@ def torch_smooth_l1(threads: int, reduction: str) -> tuple[Callable[[Floats], An
     torch.set_num_threads(threads)
     loss = torch.nn.functional.smooth_l1_loss
     return torch.from_numpy, lambda pred, target: loss(pred, target, beta=BETA, reduction=reduction)
+
+
+def torch_smooth_l1_backward(threads: int) -> tuple[Callable[[Floats], Any], Callable[[Any, Any], Any]]:
+    """The same with its gradient, by autograd."""
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(threads)
+    loss = torch.nn.functional.smooth_l1_loss
+
+    def run(pred: Any, target: Any) -> Any:
+        pred = pred.detach().requires_grad_()
+        loss(pred, target, beta=BETA).backward()
+        return pred.grad.numpy()
+
+    return torch.from_numpy, run
+
+
+def torch_giou_backward(threads: int) -> tuple[Callable[[Floats], Any], Callable[[Any, Any], Any]]:
+    """The mean GIoU loss and its gradient by torch's autograd, with torchvision's epsilon."""
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(threads)
+
+    def run(pred: Any, target: Any) -> Any:
+        pred = pred.detach().requires_grad_()
+        x0, y0, x1, y1 = pred.unbind(dim=-1)
+        u0, v0, u1, v1 = target.unbind(dim=-1)
+        left, top = torch.max(x0, u0), torch.max(y0, v0)
+        right, bottom = torch.min(x1, u1), torch.min(y1, v1)
+        inter = torch.zeros_like(x0)
+        met = (bottom > top) & (right > left)
+        inter[met] = (right[met] - left[met]) * (bottom[met] - top[met])
+        union = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - inter
+        iou = inter / (union + EPSILON)
+        width, height = torch.max(x1, u1) - torch.min(x0, u0), torch.max(y1, v1) - torch.min(y0, v0)
+        hull = width * height
+        (1 - (iou - (hull - union) / (hull + EPSILON))).mean().backward()
+        return pred.grad.numpy()
+
+    return torch.from_numpy, run

@@ -57,6 +57,10 @@ HEADLINES = (
     Headline("IoU matrix of each image", "pairwise", "iou", "images"),
     Headline("best IoU in each image", "best", "iou", "images"),
     Headline("IoU row by row", "aligned", "iou", "rows", "fastbox, out=", "read and add"),
+    *(
+        Headline(f"{what} and gradient", "loss and gradient", loss, "elements", "fastbox, grad_out=", "subtract, out=")
+        for what, loss in (("smooth L1", "smooth_l1"), ("GIoU loss", "giou"), ("CIoU loss", "ciou"))
+    ),
     Headline("mean smooth L1", "loss mean", "smooth_l1", "elements", floor="read and add"),
     Headline(
         "`fastbox measure`",

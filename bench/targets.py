@@ -25,6 +25,7 @@ import numpy as np
 
 import fastbox
 from bench import floors, peers, tables
+from bench.gradients import GRADIENTS
 from bench.matching import MATCHING
 from bench.promise import Setting, Target, in_process
 from bench.shapes import Sizes, boxes, ragged
@@ -238,6 +239,7 @@ TARGETS = (
     Target("import", "import fastbox", 0.15, import_time, "s", True),
     Target("first-result", "first result in a warm process", 0.8, first_result, "s", True),
     *MATCHING,
+    *GRADIENTS,
 )
 
 

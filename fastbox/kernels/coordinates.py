@@ -56,24 +56,30 @@ def l1(d, beta):
 value = smooth_l1
 
 
-def sweep(pred, target, beta, weights, shared, scale, first, last, out, boxed, grad, streamed, lanes, sums):
-    """Do numbers [first, last), whole lanes of them; the sum of a block that is not full stays in the lanes.
+def sweep(pred, target, beta, weights, shared, scale, first, last, out, boxed, grad, streamed, carried, sums):
+    """Do numbers [first, last), whole lanes of them; the sums of a block that is not full are carried over.
 
     Gradients that are streamed wait until they fill cache lines: `behind` of them lie before those made next.
     """
     per_line = LINE // out.itemsize
     behind = begins(grad, first) if streamed else 0
-    losses, slopes = scratch(out, LANES), scratch(out, AHEAD)
+    losses, slopes, lanes = scratch(out, LANES), scratch(out, AHEAD), scratch(sums, LANES)
+    lanes[:] = carried
     for k in range(first, last, LANES):
-        for l in range(LANES):
-            j = np.uint64(k + l)
-            loss, slope = value(pred[j] - target[j], beta)
-            losses[l], slopes[np.uint64(behind + l)] = loss, scale * slope
+        if grad.size:
+            for l in range(LANES):
+                j = np.uint64(k + l)
+                loss, slope = value(pred[j] - target[j], beta)
+                losses[l], slopes[np.uint64(behind + l)] = loss, scale * slope
+        else:
+            for l in range(LANES):
+                j = np.uint64(k + l)
+                losses[l] = value(pred[j] - target[j], beta)[0]
         if weights.size:
             for l in range(LANES):
-                w = weights[np.uint64(k + l) >> np.uint64(shared)]
-                losses[l] *= w
-                slopes[np.uint64(behind + l)] *= w
+                losses[l] *= weights[np.uint64(k + l) >> np.uint64(shared)]
+            for l in range(LANES if grad.size else 0):
+                slopes[np.uint64(behind + l)] *= weights[np.uint64(k + l) >> np.uint64(shared)]
         if streamed:
             pour(grad, k, slopes, behind, LANES, k > first)
         elif grad.size:
@@ -94,6 +100,7 @@ def sweep(pred, target, beta, weights, shared, scale, first, last, out, boxed, g
     if streamed and last > first:
         for j in range(behind):
             grad[last - behind + j] = slopes[j]
+    carried[:] = lanes
 
 
 def numbers(pred, target, beta, weights, shared, scale, first, last, out, boxed, grad, streamed, sums):
@@ -102,8 +109,7 @@ def numbers(pred, target, beta, weights, shared, scale, first, last, out, boxed,
     `out` gets the loss of each, or if boxed the sum of four; `grad` the gradient times the scale; `sums` the
     float64 sum of each block.
     """
-    lanes = scratch(sums, LANES)
-    lanes[:] = 0.0
+    lanes = np.zeros(LANES, np.float64)
     whole = last - (last - first) % LANES
     sweep(pred, target, beta, weights, shared, scale, first, whole, out, boxed, grad, streamed, lanes, sums)
     rest = last - whole
