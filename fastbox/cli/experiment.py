@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fastbox.cli.disagreement import disagreement
 from fastbox.cli.regression import regression
 
 __all__ = ["experiment"]
@@ -15,3 +16,4 @@ def experiment() -> None:
 
 
 experiment.add_command(regression)
+experiment.add_command(disagreement)

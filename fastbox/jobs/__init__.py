@@ -2,6 +2,7 @@
 
 from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.jobs.assign import Assigned, assign
+from fastbox.jobs.disagreement import Disagreement, disagreement
 from fastbox.jobs.fuse import FusedTables, fuse
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
@@ -11,6 +12,7 @@ from fastbox.jobs.sample import sample
 
 __all__ = [
     "Assigned",
+    "Disagreement",
     "Fitted",
     "FusedTables",
     "Measured",
@@ -18,6 +20,7 @@ __all__ = [
     "Regression",
     "Suppressed",
     "assign",
+    "disagreement",
     "fit_anchors",
     "fuse",
     "measure",

@@ -1,0 +1,41 @@
+"""Where a table keeps a predicted and a target box in each row."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from fastbox.errors import InputError
+from fastbox.tables.files import Paths, find_files, open_parquet
+from fastbox.tables.schema import BoxColumns, find_boxes
+
+__all__ = ["PairedTable", "find_pairs"]
+
+
+class PairedTable(NamedTuple):
+    """The files of a table, their schema, and where the boxes are."""
+
+    files: list[str]
+    schema: pa.Schema
+    pred: BoxColumns
+    target: BoxColumns
+
+
+def find_pairs(paths: Paths, pred: str | None, target: str | None, format: str | None) -> PairedTable:
+    """Find both boxes of a table's rows, by the prefixes ``pred_`` and ``target_`` where they are not named.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used, or one box for both.
+    """
+    files = find_files(paths)
+    with open_parquet(files[0]) as first:
+        schema = first.schema_arrow
+    pred_at = find_boxes(schema, pred, format, prefix="pred_", where=files[0])
+    target_at = find_boxes(schema, target, format, prefix="target_", where=files[0])
+    if set(pred_at.names) == set(target_at.names):
+        names = ", ".join(pred_at.names)
+        raise InputError(f"expected a predicted and a target box in {files[0]}, found only {names}: name both")
+    return PairedTable(files, schema, pred_at, target_at)
