@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastbox.errors import InputError
     from fastbox.losses import (
         Deltas,
+        LOSSES,
         Graded,
         ciou_loss,
         diou_loss,
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FORMATS",
+    "LOSSES",
     "METRICS",
     "RULES",
     "AnchorGrid",
@@ -87,6 +89,7 @@ _HOMES = {
     "errors": ("InputError",),
     "losses": (
         "Deltas",
+        "LOSSES",
         "Graded",
         "ciou_loss",
         "diou_loss",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fastbox.jobs.summary import edges_of
+from fastbox.jobs.summary import figures_of
 from fastbox.report import terminal
 from fastbox.sketch import Sketch
 
@@ -21,7 +21,7 @@ def metrics(**values: Any) -> dict[str, Any]:
     for name, given in values.items():
         sketch = Sketch()
         sketch.add(given)
-        found[name] = sketch.to_dict(edges_of(name))
+        found[name] = figures_of(name, sketch)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastbox.boxes import FORMATS
-from fastbox.ops import METRICS
+from fastbox.ops import METRICS, check_metric
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +21,8 @@ __all__ = [
     "beta_option",
     "format_option",
     "json_option",
-    "metrics_of",
     "metrics_option",
+    "names_of",
     "output_option",
     "show",
     "split",
@@ -35,19 +35,23 @@ def split(context: click.Context, parameter: click.Parameter, value: str | None)
     return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
 
 
-def metrics_of(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
-    """Names of metrics, checked."""
-    from fastbox.ops import check_metric
+def names_of(
+    known: Sequence[str], check: Callable[[str], None]
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Make the callback of an option that takes some of the known names, each checked."""
 
-    names = split(context, parameter, value) or []
-    if not names:
-        raise click.BadParameter(f"expected names of {', '.join(METRICS)}, got none")
-    for name in names:
-        try:
-            check_metric(name)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    return names
+    def checked(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+        names = split(context, parameter, value) or []
+        if not names:
+            raise click.BadParameter(f"expected names of {', '.join(known)}, got none")
+        for name in names:
+            try:
+                check(name)
+            except ValueError as error:
+                raise click.BadParameter(str(error)) from None
+        return names
+
+    return checked
 
 
 def beta_of(context: click.Context, parameter: click.Parameter, value: float) -> float:
@@ -68,7 +72,7 @@ metrics_option = click.option(
     default="iou",
     show_default=True,
     metavar="NAMES",
-    callback=metrics_of,
+    callback=names_of(METRICS, check_metric),
     help=f"Of {', '.join(METRICS)}.",
 )
 format_option = click.option(

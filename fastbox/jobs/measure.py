@@ -1,9 +1,9 @@
-"""Measure pairs: rows that hold a predicted and a target box get a column for each metric, and a summary at the end."""
+"""Measure pairs: rows of a predicted and a target box get a column for each metric and loss, and are summed up."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,17 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox import ops
+from fastbox import losses, ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
-from fastbox.jobs.summary import Invalid, edges_of
+from fastbox.jobs.summary import Invalid, figures_of
+from fastbox.losses import Graded
+from fastbox.losses.names import LOSSES, check_name
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
-from fastbox.tables.schema import find_boxes, require, to_boxes
+from fastbox.tables.schema import BoxColumns, find_boxes, require, to_boxes
 from fastbox.tables.sink import Sink, check_output
 
 __all__ = ["Measured", "measure"]
+
+COORDINATES = {
+    "xyxy": ("x0", "y0", "x1", "y1"),
+    "xywh": ("x", "y", "w", "h"),
+    "cxcywh": ("cx", "cy", "w", "h"),
+    "yxyx": ("y0", "x0", "y1", "x1"),
+}
 
 
 @dataclass
@@ -34,20 +43,28 @@ class Measured:
     pred, target : Invalid
         Invalid boxes on either side, by reason.
     metrics : dict of str to Sketch
+        Of metrics and losses by their names, and of the lengths of gradients, as ``iou_loss_grad``.
+    zeros : dict of str to int
+        Gradients that are exactly zero, by the same names.
     """
 
     rows: int = 0
     pred: Invalid = field(default_factory=Invalid)
     target: Invalid = field(default_factory=Invalid)
     metrics: dict[str, Sketch] = field(default_factory=dict)
+    zeros: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
         return {
             "rows": self.rows,
             "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
-            "metrics": {name: sketch.to_dict(edges_of(name)) for name, sketch in self.metrics.items()},
+            "metrics": {name: self._figures(name) for name in self.metrics},
         }
+
+    def _figures(self, name: str) -> dict[str, Any]:
+        zero = {"zero": self.zeros[name]} if name in self.zeros else {}
+        return figures_of(name, self.metrics[name]) | zero
 
 
 def measure(
@@ -59,11 +76,13 @@ def measure(
     target: str | None = None,
     format: str | None = None,
     beta: float = 1.0,
+    delta: float = 1.0,
+    grad: bool = False,
     keep: Sequence[str] | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Measured:
-    """Compute metrics of the predicted and the target box in each row, and append them as columns.
+    """Compute metrics and losses of the predicted and the target box in each row, and append them as columns.
 
     Parameters
     ----------
@@ -72,16 +91,23 @@ def measure(
     out : path, optional
         Where to write the rows with their new columns; only summed up when left out.
     metrics : sequence of str
-        Names from ``fastbox.METRICS``; each is the name of its column.
+        Names from ``fastbox.METRICS`` and ``fastbox.LOSSES``; each is the name of its column. Losses of coordinates are
+        summed over the four corners' coordinates.
     pred, target : str, optional
         Where the boxes are: one column, or four names with commas between; found by the prefixes ``pred_`` and
         ``target_`` when left out.
     format : str, optional
         Of both boxes; told by the columns' names when left out.
     beta : float
-        Where ``smooth_l1`` turns linear, in pixels.
+        Where ``smooth_l1`` and ``smooth_l1_loss`` turn linear, in pixels.
+    delta : float
+        Where ``huber_loss`` turns linear, in pixels.
+    grad : bool
+        Append the gradient of each loss by the predicted box too: four columns of the values' dtype, named by the
+        coordinates of its format, from ``iou_loss_grad_x0`` to ``iou_loss_grad_y1`` for xyxy, ``_x`` to ``_h`` for
+        xywh. The summary has their Euclidean lengths, as ``iou_loss_grad``.
     keep : sequence of str, optional
-        The columns of the input to keep in the output; all when left out. One with a metric's name is replaced.
+        The columns of the input to keep in the output; all when left out. One with a new column's name is replaced.
     rows : int
         How many to hold at once; makes no difference to what comes out.
     progress : callable, optional
@@ -90,7 +116,9 @@ def measure(
     Raises
     ------
     InputError
-        A file or column that can't be used, a null coordinate.
+        A file or column that can't be used, a null coordinate, ``grad`` without a loss.
+    ValueError
+        An unknown metric or loss, a negative beta, a delta that is not above 0.
 
     Examples
     --------
@@ -99,10 +127,15 @@ def measure(
     >>> pq.write_table(pa.table({"pred": [[0.0, 0, 2, 2]], "target": [[1.0, 0, 3, 2]]}), path)
     >>> measure(path, metrics=["iou"]).metrics["iou"].mean
     0.3333333333333333
+    >>> measure(path, metrics=["iou_loss"], grad=True).zeros
+    {'iou_loss_grad': 0}
     """
     metrics = list(dict.fromkeys(metrics))
     for name in metrics:
-        ops.check_metric(name)
+        check_name(name)
+    asked = [name for name in metrics if name in LOSSES]
+    if grad and not asked:
+        raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
     files = find_files(paths)
     with open_parquet(files[0]) as first:
         schema = first.schema_arrow
@@ -111,15 +144,19 @@ def measure(
     if set(pred_at.names) == set(target_at.names):
         names = ", ".join(pred_at.names)
         raise InputError(f"expected a predicted and a target box in {files[0]}, found only {names}: name both")
-    kept = [name for name in (schema.names if keep is None else dict.fromkeys(keep)) if name not in metrics]
+    dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
+    ends = ["", *(f"_grad_{coordinate}" for coordinate in COORDINATES[its_format] if grad)]
+    new = [name + end for name in metrics for end in (ends if name in LOSSES else [""])]
+    kept = [name for name in (schema.names if keep is None else dict.fromkeys(keep)) if name not in new]
     for name in kept:
         require(schema, name, files[0])
     read = dict.fromkeys([*pred_at.names, *target_at.names, *(kept if out is not None else ())])
 
-    found = Measured(metrics={name: Sketch() for name in metrics})
-    dtype = _dtype(schema, pred_at, target_at)
-    output = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(metrics, dtype.name))
+    found = Measured(zeros={f"{name}_grad": 0 for name in asked if grad})
+    found.metrics = {name: Sketch() for name in (*metrics, *found.zeros)}
+    output = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(new, dtype.name))
     parameters = {"paths": files, "metrics": metrics, "pred": pred, "target": target, "format": format, "beta": beta}
+    parameters |= {"delta": delta, "grad": grad}
     sink = None
     if out is not None:
         check_output(out, files)
@@ -128,10 +165,11 @@ def measure(
         for file, first_row, batch in read_batches(files, list(read), rows=rows):
             a = to_boxes(batch, pred_at, where=file, first_row=first_row)
             b = to_boxes(batch, target_at, where=file, first_row=first_row)
-            values = [ops.aligned(a, b, metric=name, beta=beta) for name in metrics]
+            values = {name: _values(name, a, b, beta, delta, grad) for name in metrics}
             _add(found, a, b, values)
             if sink is not None:
-                sink.write(columns.appended(batch, values, output))
+                made = [column for graded in values.values() for column in (graded.loss, *graded.grad.T)]
+                sink.write(columns.appended(batch, made, output))
             if progress is not None:
                 progress(batch.num_rows)
         if sink is not None:
@@ -139,18 +177,41 @@ def measure(
     return found
 
 
-def _add(found: Measured, a: Boxes, b: Boxes, values: list[NDArray[Any]]) -> None:
+def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool) -> Graded:
+    """The values of a metric or loss, and of a loss the gradient that is asked for; else one without columns."""
+    nothing = np.empty((len(a), 0))
+    if name not in LOSSES:
+        return Graded(ops.aligned(a, b, metric=name, beta=beta), nothing)
+    options = {"smooth_l1_loss": {"beta": beta}, "huber_loss": {"delta": delta}}.get(name, {})
+    loss = getattr(losses, name)(a, b, reduction="box", return_grad=grad, **options)
+    return loss if grad else Graded(loss, nothing)
+
+
+def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, Graded]) -> None:
     found.rows += len(a)
-    for sketch, column in zip(found.metrics.values(), values, strict=True):
-        sketch.add(column)
+    for name, (column, grad) in values.items():
+        found.metrics[name].add(column)
+        if grad.shape[1]:
+            lengths = _lengths(grad)
+            found.metrics[f"{name}_grad"].add(lengths)
+            # A length can underflow to 0 where the gradient doesn't.
+            found.zeros[f"{name}_grad"] += int(np.count_nonzero(~grad[lengths == 0].any(axis=1)))
     # A valid pair has a value, so only rows without one are looked at for the reason.
-    rows = np.flatnonzero(np.isnan(values[0])) if values else np.arange(len(a))
+    rows = np.flatnonzero(np.isnan(next(iter(values.values())).loss)) if values else np.arange(len(a))
     if len(rows):
         found.pred.add(a[rows])
         found.target.add(b[rows])
 
 
-def _dtype(schema: Any, *places: Any) -> np.dtype[Any]:
-    """The dtype of the values: that of an empty batch."""
-    sides = [to_boxes(schema.empty_table(), place).dtype for place in places]
-    return np.result_type(*sides)
+def _lengths(grad: NDArray[Any]) -> NDArray[np.float64]:
+    """Euclidean lengths of the rows, summed in one order on every machine."""
+    with np.errstate(over="ignore"):
+        squares = np.square(grad, dtype=np.float64)
+        lengths: NDArray[np.float64] = np.sqrt((squares[:, 0] + squares[:, 1]) + (squares[:, 2] + squares[:, 3]))
+    return lengths
+
+
+def _dtype_and_format(schema: Any, pred: BoxColumns, target: BoxColumns) -> tuple[np.dtype[Any], str]:
+    """The dtype of the values and the format of the predicted boxes: those of an empty batch."""
+    a, b = (to_boxes(schema.empty_table(), place) for place in (pred, target))
+    return np.result_type(a.dtype, b.dtype), a.format

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastbox import ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
-from fastbox.jobs.summary import Invalid, edges_of
+from fastbox.jobs.summary import Invalid, figures_of
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind
@@ -65,7 +65,7 @@ class Paired:
                 "detections": self.invalid_detections.to_dict(),
                 **({} if alone else {"truths": self.invalid_truths.to_dict()}),
             },
-            "metrics": {name: sketch.to_dict(edges_of(name)) for name, sketch in self.metrics.items()},
+            "metrics": {name: figures_of(name, sketch) for name, sketch in self.metrics.items()},
         }
 
 

@@ -1,15 +1,20 @@
-"""What several commands report in the same way: invalid boxes by reason, and the bins of each metric's histogram."""
+"""What several commands report in the same way: invalid boxes by reason, and the figures of metrics and losses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastbox import ops
 from fastbox.boxes import Boxes
+from fastbox.losses.names import COORDINATE_LOSSES, OVERLAP_LOSSES
+from fastbox.sketch import Sketch
 
-__all__ = ["Invalid", "edges_of"]
+__all__ = ["Invalid", "edges_of", "figures_of", "unit_of"]
+
+DISTANCES = (*ops.DISTANCES, *COORDINATE_LOSSES)
 
 
 @dataclass
@@ -30,9 +35,23 @@ class Invalid:
         return {"not_finite": self.not_finite, "inverted": self.inverted}
 
 
-def edges_of(metric: str) -> list[float]:
-    """The edges of a metric's histogram: sixteenths of its range, doublings for a distance in pixels."""
-    if metric in ops.DISTANCES:
+def figures_of(name: str, sketch: Sketch) -> dict[str, Any]:
+    """The unit and figures of a metric, a loss or the lengths of a loss's gradient (``iou_loss_grad``), for JSON."""
+    return {"unit": unit_of(name), **sketch.to_dict(edges_of(name))}
+
+
+def unit_of(name: str) -> str | None:
+    """What a name's values are in: pixels, 1 / pixel, or plain numbers."""
+    if name in DISTANCES:
+        return "px"
+    return "1/px" if name in {f"{loss}_grad" for loss in OVERLAP_LOSSES} else None
+
+
+def edges_of(name: str) -> list[float]:
+    """The edges of a name's histogram: sixteenths of its range, doublings for distances and lengths of gradients."""
+    if name in DISTANCES:
         return [0.0, *(2.0**k for k in range(-4, 15))]
-    low, high = ops.RANGES.get(metric, (-1.0, 1.0))
+    if name.endswith("_grad"):
+        return [0.0, *(2.0**k for k in range(-14, 5))]
+    low, high = (0.0, 2.0) if name in OVERLAP_LOSSES else ops.RANGES.get(name, (-1.0, 1.0))
     return [float(edge) for edge in np.linspace(low, high, 17)]

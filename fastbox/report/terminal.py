@@ -32,7 +32,11 @@ def show_measured(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.measure` found, as its ``to_dict`` gives it."""
     console.print(Text(counted(summary["rows"], "rows"), style="bold"))
     show_invalid(console, summary["invalid"])
-    _show_metrics(console, summary["metrics"], "no row with two valid boxes, so no figures")
+    metrics = summary["metrics"]
+    gradients = {name.removesuffix("_grad"): metric for name, metric in metrics.items() if "zero" in metric}
+    values = {name: metric for name, metric in metrics.items() if "zero" not in metric}
+    _show_metrics(console, values, "no row with two valid boxes, so no figures")
+    _show_gradients(console, gradients)
 
 
 def show_paired(console: Console, summary: Mapping[str, Any]) -> None:
@@ -93,11 +97,30 @@ def _show_metrics(console: Console, metrics: Metrics, nothing: str) -> None:
         quantiles = [metric["quantiles"][q] for q in SHOWN_QUANTILES]
         figures = _figures([metric["mean"], metric["min"], *quantiles, metric["max"]])
         rows.append((_title(name, metric), f"{metric['count']:,}", *figures))
+    _show_figures(console, rows, ("mean", "p50"), found)
+
+
+def _show_gradients(console: Console, gradients: Metrics) -> None:
+    """Print how long the gradients of losses are, and in how many rows there is none."""
+    found = {name: metric for name, metric in gradients.items() if metric["count"]}
+    if not found:
+        return
+    rows: list[Sequence[str]] = [("gradient length", "exactly 0", "mean", *SHOWN_QUANTILES, "max")]
+    for name, metric in found.items():
+        quantiles = [metric["quantiles"][q] for q in SHOWN_QUANTILES]
+        share = f"{metric['zero']:,} ({metric['zero'] / metric['count']:.2%})"
+        figures = _figures([metric["mean"], *quantiles, metric["max"]], 5)
+        rows.append((_title(name, metric), share, *figures))
+    _show_figures(console, rows, ("exactly 0", "mean", "p50"), found)
+
+
+def _show_figures(console: Console, rows: Sequence[Sequence[str]], bright: Sequence[str], metrics: Metrics) -> None:
+    """Print a table, and below it the charts, for those who can show them."""
     console.print()
-    show_table(console, rows, ("mean", "p50"))
+    show_table(console, rows, bright)
     if console.encoding.startswith("utf"):
         console.print()
-        _show_charts(console, found)
+        _show_charts(console, metrics)
 
 
 def show_table(console: Console, rows: Sequence[Sequence[str]], bright: Sequence[str] = ()) -> None:
@@ -144,16 +167,17 @@ def _show_outside(console: Console, metrics: Metrics) -> None:
     for name, metric in metrics.items():
         edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
         if missing := metric["count"] - sum(counts):
-            end = f"{_edge(edges[-1])} px and more" if _is_distance(metric) else f"below {_edge(edges[0])}"
+            unit = f" {metric['unit']}" if metric["unit"] else ""
+            end = f"below {_edge(edges[0])}" if edges[0] else f"{_edge(edges[-1])}{unit} and more"
             beyond.append(f"{missing:,} {name} {end}")
     if beyond:
         console.print(Text(f"not in the charts: {', '.join(beyond)}", style="dim"))
 
 
 def _chart(name: str, metric: Mapping[str, Any], per_bin: int) -> list[Text]:
-    """The lines of a histogram of one width: its name, columns of blocks, its axis; a distance's without empty ends."""
+    """The lines of a histogram of one width: its name, columns of blocks, its axis; doublings without empty ends."""
     edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
-    if _is_distance(metric):
+    if edges[-1] == 2 * edges[-2]:
         filled = [k for k, count in enumerate(counts) if count] or [0]
         edges, counts = edges[filled[0] : filled[-1] + 2], counts[filled[0] : filled[-1] + 1]
     heights = [_eighths(count, max(counts)) for count in counts]
@@ -184,23 +208,20 @@ def _eighths(count: int, most: int) -> int:
     return max(round(8 * CHART_ROWS * count / most), 1) if count else 0
 
 
-def _is_distance(metric: Mapping[str, Any]) -> bool:
-    edges = metric["histogram"]["edges"]
-    return bool(edges[0] == 0 and edges[-1] > 1)
-
-
 def _title(name: str, metric: Mapping[str, Any]) -> str:
-    return f"{name}, px" if _is_distance(metric) else name
+    return f"{name}, {metric['unit']}" if metric["unit"] else name
 
 
 def _edge(value: float) -> str:
+    if 0 < value < 0.05:
+        return f"{value:.2g}"
     return f"{value:,g}" if value < 1e6 else f"{value:.0e}"
 
 
-def _figures(values: Sequence[float | None]) -> list[str]:
-    """Figures of one metric with as many decimals each, four at most, so that none is wider than its column."""
+def _figures(values: Sequence[float | None], most: int = 4) -> list[str]:
+    """Figures of one metric with as many decimals each, so many at most, so that none is wider than its column."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
-    for decimals in (4, 3, 2, 1):
+    for decimals in range(most, 0, -1):
         if all(len(f"{value:.{decimals}f}") <= FIGURE_WIDTH for value in finite):
             return [_figure(value, f".{decimals}f") for value in values]
     fits = all(len(f"{value:,.0f}") <= FIGURE_WIDTH for value in finite)
