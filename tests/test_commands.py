@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import fastbox
-from fastbox import jobs
+from fastbox import Boxes, jobs
 from fastbox.cli import main
 from fastbox.tables.sink import read_record
 
@@ -125,6 +125,27 @@ def test_measure_keeps_what_is_asked_and_replaces_its_own(paired: Path) -> None:
     assert pq.read_table(again).column_names == [*pairs_table(0).column_names, "diou", "iou"]
     assert call("measure", paired, "-o", out, "--keep", "id", "--metrics", "l1").exit_code == 0
     assert pq.read_table(out).column_names == ["id", "l1"]
+
+
+def test_measure_gives_losses_and_their_gradients(paired: Path) -> None:
+    out = paired.with_name("out.parquet")
+    asked = ("measure", paired, "--metrics", "iou,iou_loss,huber_loss", "--grad", "--delta", 2.0)
+    summary = json.loads(call(*asked, "-o", out, "--keep", "id", "--json").stdout)
+    source, written = pq.read_table(paired), pq.read_table(out)
+    pred, target = (np.stack([source[p + c] for c in CORNERS], 1) for p in ("pred_", "target_"))
+    assert written.column_names[:4] == ["id", "iou", "iou_loss", "iou_loss_grad_x0"]
+    loss, grad = fastbox.huber_loss(Boxes(pred), Boxes(target), delta=2.0, reduction="box", return_grad=True)
+    np.testing.assert_array_equal(written["huber_loss"].to_numpy(), loss)
+    columns = [f"huber_loss_grad_{coordinate}" for coordinate in ("x0", "y0", "x1", "y1")]
+    np.testing.assert_array_equal(np.stack([written[column] for column in columns], 1), grad)
+    apart = int((written["iou"].to_numpy() == 0).sum())
+    assert apart > 0
+    assert summary["metrics"]["iou_loss_grad"]["zero"] == apart
+    assert summary["metrics"]["huber_loss_grad"]["zero"] == 0
+    lines = call(*asked).stdout.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert any(line.split()[:4] == ["iou_loss,", "1/px", f"{apart:,}", f"({apart / 2500:.2%})"] for line in lines)
+    assert not any("iou_loss, px" in line for line in lines)
 
 
 def test_invalid_boxes_are_counted_by_reason(tmp_path: Path) -> None:
@@ -420,7 +441,10 @@ def test_a_bad_file_is_named(paired: Path, spoil: Callable[[Path], None], words:
         (("--metrics", "iuo"), "did you mean 'iou'?"),
         (("--keep", "idd"), "'idd'"),
         (("--pred", "nothing"), "'nothing'"),
+        (("--metrics", "giou_los"), "did you mean 'giou_loss'?"),
+        (("--metrics", "iou,l1", "--grad"), "expected a loss"),
         (("--beta", "-1"), "beta"),
+        (("--delta", "0"), "delta"),
         (("--format", "xyzw"), "xyzw"),
     ],
 )

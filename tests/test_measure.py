@@ -13,6 +13,8 @@ import pytest
 
 import fastbox
 from fastbox import Boxes, InputError, jobs
+from fastbox.jobs.summary import figures_of
+from fastbox.sketch import Sketch
 from fastbox.tables.sink import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -163,3 +165,144 @@ def test_one_box_is_no_pair(tmp_path: Path) -> None:
         jobs.measure(tmp_path / "p.parquet")
     with pytest.raises(ValueError, match="did you mean 'giou'"):
         jobs.measure(tmp_path / "p.parquet", metrics=["gioo"])
+
+
+# losses
+
+NAMES = {
+    "xyxy": ("x0", "y0", "x1", "y1"),
+    "xywh": ("x", "y", "w", "h"),
+    "cxcywh": ("cx", "cy", "w", "h"),
+    "yxyx": ("y0", "x0", "y1", "x1"),
+}
+
+
+def loss_of(name: str, pred: Boxes, target: Boxes) -> tuple[np.ndarray, np.ndarray]:
+    """Values and gradient of a loss, straight from its function, at the beta and delta of these tests."""
+    options = {"smooth_l1_loss": {"beta": 0.5}, "huber_loss": {"delta": 30.0}}.get(name, {})
+    return getattr(fastbox, name)(pred, target, reduction="box", return_grad=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("format", "dtypes", "names"),
+    [
+        ("xyxy", ("float32", "float32"), fastbox.LOSSES),
+        ("xyxy", ("float32", "float64"), ("giou_loss", "smooth_l1_loss")),
+        ("xywh", ("float64", "float64"), ("giou_loss", "smooth_l1_loss")),
+        ("cxcywh", ("float32", "float32"), ("ciou_loss", "huber_loss")),
+        ("yxyx", ("float64", "float32"), ("iou_loss", "l1_loss")),
+    ],
+)
+def test_losses_and_gradients_are_those_of_the_functions(
+    tmp_path: Path, format: str, dtypes: tuple[str, str], names: tuple[str, ...]
+) -> None:
+    pred, target = boxes(200, 20, dtypes[0]), boxes(200, 21, dtypes[1])
+    pq.write_table(table(pred, target, ("a", "b", "c", "d")), tmp_path / "p.parquet", row_group_size=33)
+    found = jobs.measure(
+        tmp_path / "p.parquet",
+        tmp_path / "o.parquet",
+        metrics=["iou", *names],
+        pred="pred_a,pred_b,pred_c,pred_d",
+        target="target_a,target_b,target_c,target_d",
+        format=format,
+        beta=0.5,
+        delta=30.0,
+        grad=True,
+        rows=70,
+        keep=[],
+    )
+    written = pq.read_table(tmp_path / "o.parquet")
+    columns = ["", *(f"_grad_{coordinate}" for coordinate in NAMES[format])]
+    assert written.column_names == ["iou", *(name + column for name in names for column in columns)]
+    a, b = Boxes(pred, format), Boxes(target, format)
+    invalid = (a.invalid() != 0) | (b.invalid() != 0)
+    assert 0 < invalid.sum() < 100
+    for name in names:
+        loss, grad = loss_of(name, a, b)
+        given = [written[name + column].to_numpy() for column in columns]
+        assert {column.dtype for column in given} == {np.result_type(*dtypes)}
+        np.testing.assert_array_equal(given[0], loss)
+        np.testing.assert_array_equal(np.stack(given[1:], axis=1), grad)
+        np.testing.assert_array_equal(np.isnan(given).all(axis=0), invalid)
+        assert found.metrics[name].count == found.metrics[f"{name}_grad"].count == 200 - invalid.sum()
+        lengths = np.linalg.norm(grad[~invalid].astype(np.float64), axis=1)
+        assert found.metrics[f"{name}_grad"].mean == pytest.approx(lengths.mean(), rel=1e-12)
+        assert found.metrics[f"{name}_grad"].max == pytest.approx(lengths.max(), rel=1e-12)
+        assert found.zeros[f"{name}_grad"] == (lengths == 0).sum()
+
+
+def test_without_grad_a_loss_is_one_column_and_one_figure(tmp_path: Path) -> None:
+    pred, target = boxes(50, 22), boxes(50, 23)
+    pq.write_table(table(pred, target), tmp_path / "p.parquet")
+    found = jobs.measure(tmp_path / "p.parquet", tmp_path / "o.parquet", metrics=["diou_loss", "iou"], keep=[])
+    written = pq.read_table(tmp_path / "o.parquet")
+    assert written.column_names == [*found.metrics] == [*found.to_dict()["metrics"]] == ["diou_loss", "iou"]
+    np.testing.assert_array_equal(written["diou_loss"], fastbox.diou_loss(pred, target, reduction="none"))
+    assert found.zeros == {}
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_losses_do_not_depend_on_batches(tmp_path: Path, rows: int) -> None:
+    pq.write_table(table(boxes(60, 24), boxes(60, 25)), tmp_path / "p.parquet", row_group_size=13)
+    names = ["iou_loss", "l1", "smooth_l1_loss"]
+    found = [
+        jobs.measure(tmp_path / "p.parquet", tmp_path / f"{n}.parquet", metrics=names, grad=True, rows=n)
+        for n in (1000, rows)
+    ]
+    assert found[0].to_dict() == found[1].to_dict()
+    whole, parts = (pq.read_table(tmp_path / f"{n}.parquet") for n in (1000, rows))
+    for column in whole.column_names:
+        np.testing.assert_array_equal(whole[column].to_numpy(), parts[column].to_numpy())
+    record = read_record(tmp_path / "1000.parquet")
+    assert record["summary"] == found[0].to_dict()
+    assert (record["parameters"]["grad"], record["parameters"]["delta"]) == (True, 1.0)
+
+
+def test_gradients_that_are_exactly_zero_are_counted(tmp_path: Path) -> None:
+    target = np.array([[0, 0, 10, 10]] * 5, float)
+    pred = target + np.array([[20], [10], [5], [0], [np.nan]])  # apart, touching, overlapping, the same, and no box
+    pq.write_table(table(pred, target), tmp_path / "p.parquet")
+    found = jobs.measure(tmp_path / "p.parquet", metrics=["iou_loss", "giou_loss", "l1_loss"], grad=True)
+    assert found.zeros == {"iou_loss_grad": 3, "giou_loss_grad": 1, "l1_loss_grad": 1}
+    assert found.metrics["l1_loss_grad"].max == 2.0
+    shown = found.to_dict()["metrics"]
+    assert [shown[name].get("zero") for name in ("iou_loss", "iou_loss_grad")] == [None, 3]
+    assert (shown["iou_loss_grad"]["count"], shown["iou_loss_grad"]["invalid"]) == (4, 1)
+
+
+def test_a_short_gradient_is_not_zero(tmp_path: Path) -> None:
+    pq.write_table(table(np.array([[1e-200, 0, 1, 1]]), np.array([[0.0, 0, 1, 1]])), tmp_path / "p.parquet")
+    found = jobs.measure(tmp_path / "p.parquet", tmp_path / "o.parquet", metrics=["smooth_l1_loss"], grad=True)
+    assert pq.read_table(tmp_path / "o.parquet")["smooth_l1_loss_grad_x0"].to_pylist() == [1e-200]
+    assert found.zeros == {"smooth_l1_loss_grad": 0}
+
+
+def test_columns_of_an_earlier_run_are_replaced(tmp_path: Path) -> None:
+    old = {name: [7.0, 7.0] for name in ("iou_loss_grad_y1", "iou_loss", "iou_loss_grad_w", "iou")}
+    pq.write_table(table(boxes(2, 26), boxes(2, 27), **old), tmp_path / "p.parquet")
+    keep = ["iou", "iou_loss", "iou_loss_grad_w", "iou_loss_grad_y1"]
+    jobs.measure(tmp_path / "p.parquet", tmp_path / "o.parquet", metrics=["iou_loss"], grad=True, keep=keep)
+    written = pq.read_table(tmp_path / "o.parquet")
+    new = ["iou_loss", *(f"iou_loss_grad_{coordinate}" for coordinate in NAMES["xyxy"])]
+    assert written.column_names == ["iou", "iou_loss_grad_w", *new]
+    assert 7.0 not in written["iou_loss_grad_y1"].to_pylist()
+    jobs.measure(tmp_path / "p.parquet", tmp_path / "o.parquet", metrics=["iou_loss"], keep=keep)
+    assert pq.read_table(tmp_path / "o.parquet").column_names == ["iou", *keep[2:], "iou_loss"]
+
+
+def test_gradients_need_a_loss(tmp_path: Path) -> None:
+    pq.write_table(table(boxes(3, 0), boxes(3, 1)), tmp_path / "p.parquet")
+    with pytest.raises(InputError, match=r"expected a loss among the metrics .* iou_loss, giou_loss"):
+        jobs.measure(tmp_path / "p.parquet", metrics=["iou", "l1"], grad=True)
+    with pytest.raises(ValueError, match="expected delta above 0, got 0"):
+        jobs.measure(tmp_path / "p.parquet", metrics=["huber_loss"], delta=0)
+
+
+def test_figures_say_their_unit() -> None:
+    names = ("iou", "eiou", "l1", *fastbox.LOSSES, *(f"{name}_grad" for name in fastbox.LOSSES))
+    units = {name: figures_of(name, Sketch())["unit"] for name in names}
+    pixels = {"l1", "smooth_l1_loss", "huber_loss", "l1_loss"}
+    overlap = {f"{name}_grad" for name in ("iou_loss", "giou_loss", "diou_loss", "ciou_loss", "eiou_loss")}
+    assert {name for name, unit in units.items() if unit == "px"} == pixels
+    assert {name for name, unit in units.items() if unit == "1/px"} == overlap
+    assert {units[name] for name in set(names) - pixels - overlap} == {None}

@@ -84,6 +84,43 @@ def test_distances_are_in_pixels_without_empty_ends() -> None:
     assert text.splitlines()[-6:] == ["smooth_l1, px", "██", "██", "████  ██", "████  ██", "2   8 32"]
 
 
+def graded(zero: int, **values: Any) -> dict[str, Any]:
+    """A summary of losses and their gradients; of each gradient so many are zero."""
+    summary = measured(**values)
+    for name, metric in summary["metrics"].items():
+        if name.endswith("_grad"):
+            metric["zero"] = zero
+    return summary
+
+
+def test_gradients_have_a_table_of_their_own() -> None:
+    lengths = np.concatenate([np.zeros(5), RNG.lognormal(-5, 1, 495)])
+    losses = {"iou_loss": SIMILAR["iou"], "smooth_l1_loss": DISTANT["l1"]}
+    text = shown(
+        terminal.show_measured, graded(5, **losses, iou_loss_grad=lengths, smooth_l1_loss_grad=np.full(500, 1.5))
+    )
+    assert all(len(line) <= 80 for line in text.splitlines())
+    values, gradients = text.split("gradient length")
+    assert "smooth_l1_loss, px" in values
+    assert "iou_loss, px" not in text
+    assert "iou_loss, 1/px" not in values
+    rows = [line.split() for line in gradients.splitlines()]
+    assert rows[2][:4] == ["iou_loss,", "1/px", "5", "(1.00%)"]
+    assert rows[3] == ["smooth_l1_loss", "5", "(1.00%)", *["1.50000"] * 5]
+    assert "px" not in " ".join(gradients.replace("1/px", "").split())
+
+
+def test_gradients_of_millions_of_rows_fit() -> None:
+    names = ("ciou_loss_grad", "smooth_l1_loss_grad")
+    summary = graded(1_234_567, **{name: RNG.lognormal(-5, 1, 500) for name in names})
+    for metric in summary["metrics"].values():
+        metric["count"] = 5_000_000
+    lines = shown(terminal.show_measured, summary).splitlines()
+    assert sum("1,234,567 (24.69%)" in line for line in lines) == 2
+    # The charts hold 500 values, so that most are not in them.
+    assert all(len(line) <= 80 for line in lines if not line.startswith("not in the charts"))
+
+
 def test_every_bin_with_a_value_is_seen() -> None:
     text = shown(terminal.show_measured, measured(iou=[0.99] * 10_000 + [0.1]))
     assert text.splitlines()[-2].startswith("  ▁▁")
@@ -92,6 +129,9 @@ def test_every_bin_with_a_value_is_seen() -> None:
 def test_what_no_chart_shows_is_said() -> None:
     text = shown(terminal.show_measured, measured(eiou=[-2.5, -1.5, 0.5], l1=[20_000.0, 1.0]))
     assert text.splitlines()[-1] == "not in the charts: 2 eiou below -1, 1 l1 16,384 px and more"
+    text = shown(terminal.show_measured, graded(0, eiou_loss=[1.0, 3.5, 0.5], eiou_loss_grad=[16.5, 1.0, 0.0]))
+    said = [line for line in text.splitlines() if line.startswith("not in")]
+    assert said == ["not in the charts: 1 eiou_loss 2 and more", "not in the charts: 1 eiou_loss 16/px and more"]
 
 
 def test_what_has_no_figure_has_a_dash() -> None:

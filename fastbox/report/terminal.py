@@ -167,7 +167,7 @@ def _show_outside(console: Console, metrics: Metrics) -> None:
     for name, metric in metrics.items():
         edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
         if missing := metric["count"] - sum(counts):
-            unit = f" {metric['unit']}" if metric["unit"] else ""
+            unit = {"px": " px", "1/px": "/px"}.get(metric["unit"], "")
             end = f"below {_edge(edges[0])}" if edges[0] else f"{_edge(edges[-1])}{unit} and more"
             beyond.append(f"{missing:,} {name} {end}")
     if beyond:
