@@ -63,8 +63,9 @@ def measure(
     PAIRS are Parquet files, directories or globs. Every row gets a column for each metric and loss; the summary has
     count, mean, quantiles, a histogram, and the invalid rows by reason.
 
-    With --grad every loss gets four columns more, its gradient by the numbers of the predicted box (iou_loss_grad_x0
-    and so on); the summary tells how long gradients are, and how many are exactly zero.
+    With --grad every loss gets four more columns, its gradient by the numbers of the predicted box (iou_loss_grad_x0
+    and so on); the summary tells how long gradients are, and how many are exactly zero. --beta is for smooth_l1_loss
+    as for smooth_l1.
     """
     from fastbox import jobs
     from fastbox.report import terminal
