@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from fastbox.coder import decode, encode
     from fastbox.errors import InputError
     from fastbox.losses import (
-        Deltas,
         LOSSES,
+        Deltas,
         Graded,
         ciou_loss,
         diou_loss,

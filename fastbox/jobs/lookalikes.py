@@ -50,7 +50,7 @@ class Lookalikes:
 
     def to_list(self, sizes: Mapping[str, float]) -> list[dict[str, Any]]:
         """The two pairs that differ most, for each class of sizes that has any: sides below each bound."""
-        if not self.kept:
+        if len(self.kept.get("key", ())) == 0:
             return []
         order = np.lexsort((self.kept["row"], self.kept["iou"], self.kept["key"]))
         kept = {name: values[order] for name, values in self.kept.items()}

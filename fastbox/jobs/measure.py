@@ -19,8 +19,9 @@ from fastbox.losses import Graded
 from fastbox.losses.names import LOSSES, check_name
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
-from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
-from fastbox.tables.schema import BoxColumns, find_boxes, require, to_boxes
+from fastbox.tables.files import Paths, read_batches
+from fastbox.tables.pairing import find_pairs
+from fastbox.tables.schema import BoxColumns, require, to_boxes
 from fastbox.tables.sink import Sink, check_output
 
 __all__ = ["Measured", "measure"]
@@ -136,14 +137,7 @@ def measure(
     asked = [name for name in metrics if name in LOSSES]
     if grad and not asked:
         raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
-    files = find_files(paths)
-    with open_parquet(files[0]) as first:
-        schema = first.schema_arrow
-    pred_at = find_boxes(schema, pred, format, prefix="pred_", where=files[0])
-    target_at = find_boxes(schema, target, format, prefix="target_", where=files[0])
-    if set(pred_at.names) == set(target_at.names):
-        names = ", ".join(pred_at.names)
-        raise InputError(f"expected a predicted and a target box in {files[0]}, found only {names}: name both")
+    files, schema, pred_at, target_at = find_pairs(paths, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
     ends = ["", *(f"_grad_{coordinate}" for coordinate in COORDINATES[its_format] if grad)]
     new = [name + end for name in metrics for end in (ends if name in LOSSES else [""])]

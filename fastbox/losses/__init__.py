@@ -7,8 +7,8 @@ from fastbox.losses.outcome import Graded
 from fastbox.losses.overlap import ciou_loss, diou_loss, eiou_loss, giou_loss, iou_loss
 
 __all__ = [
-    "Deltas",
     "LOSSES",
+    "Deltas",
     "Graded",
     "ciou_loss",
     "diou_loss",

@@ -51,6 +51,7 @@ def plot_disagreement(
 def _draw_density(figure: Any, axes: Any, density: Mapping[str, NDArray[Any]]) -> None:
     """How many pairs have each distance and IoU, with the quantiles of IoU at each distance."""
     from matplotlib.colors import LogNorm
+    from matplotlib.patheffects import withStroke
 
     counts, edges = density["counts"], density["distances"]
     filled = np.flatnonzero(counts.sum(axis=1))
@@ -67,17 +68,12 @@ def _draw_density(figure: Any, axes: Any, density: Mapping[str, NDArray[Any]]) -
     for band, style, width in zip(density["bands"], ("--", "-", "--"), (1.3, 2.2, 1.3), strict=True):
         axes.plot(middle[enough], band[enough], style, color=COLORS[1], linewidth=width)
     if enough.any():
-        last = int(np.flatnonzero(enough)[-1])
-        for band, name in zip(density["bands"], ("5 %", "half", "95 %"), strict=True):
-            axes.annotate(
-                name,
-                (middle[last], band[last]),
-                (5, 0),
-                textcoords="offset points",
-                va="center",
-                color=COLORS[1],
-                fontsize=9,
-            )
+        drawn = np.flatnonzero(enough)
+        for share, band, name in zip((0.25, 0.6, 0.75), density["bands"], ("5 %", "median", "95 %"), strict=True):
+            k = drawn[int(share * (len(drawn) - 1))]
+            halo = [withStroke(linewidth=3, foreground="white")]
+            near = {"xytext": (5, 5), "textcoords": "offset points", "fontsize": 9, "fontweight": "bold"}
+            axes.annotate(name, (middle[k], band[k]), color=COLORS[1], path_effects=halo, **near)
     axes.set_xscale("log")
     axes.set_ylim(0, 1)
     axes.xaxis.set_major_formatter(lambda pixels, _: f"{pixels:g}")
@@ -127,7 +123,7 @@ def _draw_example(axes: Any, example: Mapping[str, Any], name: str, color: str) 
     for one in (example["near"], example["far"]):
         corners = np.array([one["pred"], one["target"]])
         spans.append(corners[:, 2:].max(axis=0) - corners[:, :2].min(axis=0))
-    reach = 0.56 * float(np.max(spans))
+    reach = 0.54 * float(np.max(spans))
     corners = np.array([pair["pred"], pair["target"]])
     x, y = (corners[:, 2:].max(axis=0) + corners[:, :2].min(axis=0)) / 2
     for box, edge, fill in ((pair["target"], TARGET, "none"), (pair["pred"], color, color)):
@@ -138,4 +134,4 @@ def _draw_example(axes: Any, example: Mapping[str, Any], name: str, color: str) 
     axes.set_ylim(y + reach, y - reach)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    axes.set_title(f"L2 {pair['l2']:.1f} px: IoU {pair['iou']:.2f}", fontsize=9, color=color)
+    axes.set_title(f"L2 {pair['l2']:.1f} px, IoU {pair['iou']:.2f}", fontsize=9, fontweight="bold", color=color, pad=2)
