@@ -25,7 +25,7 @@ def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
     dash = "–" if console.encoding.startswith("utf") else "-"
     console.print()
     show_table(console, _correlations(summary, dash), ("all",))
-    console.print(Text("rank correlation: -1 if the nearer always overlaps more, 0 if distance says nothing", "dim"))
+    console.print(Text("rank correlation: -1 if nearer always overlaps more, 0 if distance says nothing", "dim"))
     console.print()
     show_table(console, _spreads(summary, dash), ("IoU 5 %", "95 %"))
     console.print(Text("what 9 of 10 pairs lie between, of those within a tenth of an L2 distance", "dim"))
