@@ -184,7 +184,8 @@ def _numbers(values: Any) -> NDArray[Any]:
     """Arrays as they are, boxes as corners with nan for those that are invalid."""
     if not isinstance(values, Boxes):
         return as_floats(values)
-    corners = values.corners()
+    with np.errstate(invalid="ignore", over="ignore"):
+        corners = values.corners()
     corners[values.invalid() != 0] = np.nan
     return corners
 

@@ -79,6 +79,8 @@ def prepare(
     for name, array in (("out", out), ("grad_out", grad_out)):
         if array is not None and any(np.may_share_memory(array, given) for given in inputs):
             raise ValueError(f"expected {name} in memory of its own, got an array that overlaps what is read")
+    if out is not None and grad_out is not None and np.may_share_memory(out, grad_out):
+        raise ValueError("expected grad_out in memory of its own, got an array that overlaps out")
     divisor = float(values) if weights.values.size == 0 else weights.total
     scale = 1.0 if reduction != "mean" else 1.0 / divisor if divisor else float("nan")
     nothing = np.empty(0, dtype)
