@@ -120,9 +120,10 @@ def test_mixed_dtypes_are_taken_in_float64(loss: Any) -> None:
 
 @given(corners(kinds=VALID))
 def test_giou_is_at_most_iou(a: Any) -> None:
+    """But for the rounding of a hull that is the union."""
     b = a[::-1]
     iou, giou = fastbox.iou_loss(a, b, reduction="none"), fastbox.giou_loss(a, b, reduction="none")
-    assert (iou <= giou).all()
+    assert (iou <= giou + 2 * np.finfo(a.dtype).eps).all()
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

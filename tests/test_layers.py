@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {"cli", "__main__"},
     {"jobs"},
-    {"engines", "tables", "report"},
+    {"engines", "tables", "report", "torch"},
     {"matching", "rules", "one_to_one", "suppression", "ops", "losses", "anchors", "coder", "sketch"},
     {"index"},
     {"parallel"},
@@ -129,6 +129,12 @@ def test_only_tables_import_pyarrow() -> None:
             assert room_of(name_of(found.path)) == "tables", str(found)
 
 
+def test_only_the_losses_for_torch_import_it() -> None:
+    for found in ALL:
+        if top_level(found.module) in {"torch", "torchvision"}:
+            assert room_of(name_of(found.path)) == "torch", str(found)
+
+
 def test_kernels_know_only_numpy_and_numba() -> None:
     allowed = {"numpy", "numba", "llvmlite", "fastbox", *sys.stdlib_module_names}
     for found in ALL:
@@ -195,6 +201,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_every_module_declares_what_it_offers(path: Path) -> None:
+    if room_of(name_of(path)) == "torch":
+        pytest.importorskip("torch", reason="torch is not installed")
     declared = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign | ast.AnnAssign)]
     for node in declared:
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -221,3 +229,10 @@ def test_importing_fastbox_costs_numpy_alone(python: Any) -> None:
 
 def test_numbers_cost_no_arrow(python: Any) -> None:
     assert "pyarrow" not in loaded(python, "import fastbox; fastbox.pairwise([[0, 0, 1, 1]], [[0, 0, 1, 1]])")
+
+
+def test_a_missing_torch_is_named_with_its_extra(python: Any) -> None:
+    found = python("import sys; sys.modules['torch'] = None; import fastbox.torch", check=False)
+    assert found.returncode == 1
+    assert "ImportError: expected torch for fastbox.torch, got none: install it with pip install" in found.stderr
+    assert "'fastbox-engine[torch]'" in found.stderr

@@ -1,0 +1,332 @@
+"""The regression losses for torch tensors on the CPU, differentiable by the prediction.
+
+The loss and its gradient come of one pass over the boxes. Tensors go in and out without a copy, but for those of half
+precision, which are computed in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from fastbox import losses
+from fastbox.boxes import FORMATS, Boxes
+
+try:
+    import torch
+    from torch.autograd.function import once_differentiable
+except ImportError as error:
+    raise ImportError(
+        "expected torch for fastbox.torch, got none: install it with pip install 'fastbox-engine[torch]'"
+    ) from error
+
+__all__ = [
+    "ciou_loss",
+    "diou_loss",
+    "eiou_loss",
+    "giou_loss",
+    "huber_loss",
+    "iou_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+]
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+Measure = Callable[..., Any]  # a loss of (pred, target, weights), as fastbox.losses has it
+
+
+def iou_loss(
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    format: str = "xyxy",
+    reduction: str = "mean",
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute :func:`fastbox.iou_loss`, 1 - IoU, of each predicted box with its target.
+
+    Parameters
+    ----------
+    pred, target : tensor of shape (n, 4)
+        Row i of one belongs to row i of the other: float16, bfloat16, float32 or float64 on the CPU, of any strides.
+        The target may be of integers too, and must not require a gradient.
+    format : str
+        That of both: ``"xyxy"``, ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels.
+    reduction : str
+        ``"none"`` or ``"box"``: one for each box; ``"sum"``; ``"mean"`` over the boxes, as in :mod:`fastbox`. The
+        default of torchvision's losses is ``"none"``.
+    weights : tensor of shape (n,), optional
+        Losses are multiplied by them; the mean divides by their sum. They are constants: they get no gradient.
+
+    Returns
+    -------
+    tensor
+        Of the dtype that torch promotes both to, float32 if that is of half precision. Its gradient by ``pred`` is in
+        the dtype of ``pred``, and can't be differentiated again. An invalid box gives nan.
+
+    Raises
+    ------
+    TypeError
+        Not a tensor, or one of complex numbers; a prediction of integers.
+    ValueError
+        A tensor that is not on the CPU; a target or weights that require a gradient; shapes that don't fit, an unknown
+        format or reduction.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastbox.torch import iou_loss
+    >>> pred = torch.tensor([[0.0, 0.0, 4.0, 4.0]], requires_grad=True)
+    >>> loss = iou_loss(pred, torch.tensor([[1.0, 0.0, 4.0, 4.0]]))
+    >>> loss.backward()
+    >>> loss.item(), pred.grad
+    (0.25, tensor([[-0.1875, -0.0234, -0.0312,  0.0234]]))
+    """
+    return _overlap(losses.iou_loss, pred, target, format, reduction, weights)
+
+
+def giou_loss(
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    format: str = "xyxy",
+    reduction: str = "mean",
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute :func:`fastbox.giou_loss`; parameters, results and errors are those of :func:`iou_loss`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastbox.torch import giou_loss
+    >>> pred = torch.tensor([[0.0, 0.0, 1.0, 1.0]], requires_grad=True)
+    >>> giou_loss(pred, torch.tensor([[3.0, 0.0, 4.0, 1.0]])).backward()
+    >>> pred.grad
+    tensor([[ 0.1250,  0.0000, -0.2500,  0.0000]])
+    """
+    return _overlap(losses.giou_loss, pred, target, format, reduction, weights)
+
+
+def diou_loss(
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    format: str = "xyxy",
+    reduction: str = "mean",
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute :func:`fastbox.diou_loss`; parameters, results and errors are those of :func:`iou_loss`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastbox.torch import diou_loss
+    >>> diou_loss(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([[2.0, 0.0, 3.0, 1.0]]))
+    tensor(1.4000)
+    """
+    return _overlap(losses.diou_loss, pred, target, format, reduction, weights)
+
+
+def ciou_loss(
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    format: str = "xyxy",
+    reduction: str = "mean",
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute :func:`fastbox.ciou_loss`; parameters, results and errors are those of :func:`iou_loss`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastbox.torch import ciou_loss
+    >>> ciou_loss(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[0.0, 0.0, 2.0, 2.0]]), reduction="none")
+    tensor([0.])
+    """
+    return _overlap(losses.ciou_loss, pred, target, format, reduction, weights)
+
+
+def eiou_loss(
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    format: str = "xyxy",
+    reduction: str = "mean",
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute :func:`fastbox.eiou_loss`; parameters, results and errors are those of :func:`iou_loss`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastbox.torch import eiou_loss
+    >>> eiou_loss(torch.tensor([[1.0, 1.0, 2.0, 2.0]]), torch.tensor([[2.0, 1.0, 4.0, 2.0]]), format="cxcywh")
+    tensor(0.8000)
+    """
+    return _overlap(losses.eiou_loss, pred, target, format, reduction, weights)
+
+
+def smooth_l1_loss(
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    beta: float = 1.0,
+    reduction: str = "mean",
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute :func:`fastbox.smooth_l1_loss` number by number, as torch does.
+
+    Parameters
+    ----------
+    pred, target : tensor
+        Of one shape, any; otherwise as for :func:`iou_loss`.
+    beta : float
+        Where the loss turns linear; 0 is exactly the L1 loss.
+    reduction : str
+        ``"none"``: one for each number; ``"box"``: summed over a last axis of four; ``"sum"``; ``"mean"`` over the
+        numbers.
+    weights : tensor, optional
+        One for each number, or one for each row of the last axis; the mean is then the weighted mean.
+
+    Returns
+    -------
+    tensor
+        As :func:`iou_loss`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`iou_loss`, and if beta is negative.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastbox.torch import smooth_l1_loss
+    >>> deltas = torch.tensor([0.0, 0.5, 3.0], requires_grad=True)
+    >>> smooth_l1_loss(deltas, torch.zeros(3), reduction="sum").backward()
+    >>> deltas.grad
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    return _apply(partial(losses.smooth_l1_loss, beta=beta, reduction=reduction), pred, target, weights)
+
+
+def huber_loss(
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    delta: float = 1.0,
+    reduction: str = "mean",
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute :func:`fastbox.huber_loss`; parameters, results and errors are those of :func:`smooth_l1_loss`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastbox.torch import huber_loss
+    >>> huber_loss(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 4.0]), delta=2.0, reduction="none")
+    tensor([0.5000, 6.0000])
+    """
+    return _apply(partial(losses.huber_loss, delta=delta, reduction=reduction), pred, target, weights)
+
+
+def l1_loss(
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    reduction: str = "mean",
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute :func:`fastbox.l1_loss`; parameters, results and errors are those of :func:`smooth_l1_loss`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastbox.torch import l1_loss
+    >>> l1_loss(torch.tensor([[0.0, 0.0, 4.0, 4.0]]), torch.tensor([[0.5, 0.0, 4.0, 7.0]]), reduction="box")
+    tensor([3.5000])
+    """
+    return _apply(partial(losses.l1_loss, reduction=reduction), pred, target, weights)
+
+
+def _overlap(
+    loss: Measure,
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    format: str,
+    reduction: str,
+    weights: torch.Tensor | None,
+) -> torch.Tensor:
+    if format not in FORMATS:
+        raise ValueError(f"expected a format of {', '.join(FORMATS)}, got {format!r}")
+
+    def measure(pred: Any, target: Any, **options: Any) -> Any:
+        return loss(Boxes(pred, format), Boxes(target, format), reduction=reduction, **options)
+
+    return _apply(measure, pred, target, weights)
+
+
+def _apply(measure: Measure, pred: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """Check the tensors, and make no gradient where nobody can ask for it."""
+    _check(pred=pred, target=target, **({} if weights is None else {"weights": weights}))
+    if pred.dtype not in FLOATS:
+        raise TypeError(f"expected pred of float16, bfloat16, float32 or float64, got {pred.dtype}")
+    if torch.is_grad_enabled() and pred.requires_grad:
+        loss: torch.Tensor = _Graded.apply(pred, target, weights, measure)
+        return loss
+    return _measure(measure, pred, target, weights)[0]
+
+
+def _check(**tensors: torch.Tensor) -> None:
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"expected {name} to be a tensor, got {type(tensor).__name__}")
+        if tensor.device.type != "cpu":
+            raise ValueError(f"expected {name} on the CPU, got it on {tensor.device}")
+        if tensor.is_complex():
+            raise TypeError(f"expected {name} of real numbers, got {tensor.dtype}")
+        if name != "pred" and tensor.requires_grad and torch.is_grad_enabled():
+            raise ValueError(f"expected {name} that needs no gradient, got one that requires it: detach it")
+
+
+def _measure(
+    measure: Measure,
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor | None,
+    *,
+    graded: bool = False,
+) -> tuple[torch.Tensor, Any]:
+    """Views of the tensors in; out come views of the loss and, if it is wanted, of the gradient."""
+    promoted = torch.promote_types(pred.dtype, target.dtype)
+    dtype = promoted if promoted.itemsize > 2 else torch.float32
+    a, b, w = (None if given is None else given.detach().to(dtype).numpy() for given in (pred, target, weights))
+    found = measure(a, b, weights=w, return_grad=graded)
+    loss, grad = (found.loss, torch.from_numpy(found.grad).reshape(pred.shape)) if graded else (found, None)
+    return torch.as_tensor(loss, dtype=dtype, device="cpu"), grad
+
+
+class _Graded(torch.autograd.Function):
+    """A loss whose gradient is made in the same pass, and kept until it is asked for."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, pred: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None, measure: Measure
+    ) -> torch.Tensor:
+        loss, grad = _measure(measure, pred, target, weights, graded=True)
+        ctx.save_for_backward(pred, target, weights)
+        ctx.dtype, ctx.measure, ctx.made = pred.dtype, measure, [grad]
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, outer: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        # Whoever gets a gradient may add to it in place. It is theirs from then on, and of a graph that is retained the
+        # next one is made anew.
+        grad = ctx.made.pop() if ctx.made else _measure(ctx.measure, *ctx.saved_tensors, graded=True)[1]
+        if outer.dim() or outer.item() != 1:
+            grad *= outer.reshape(*outer.shape, *[1] * (grad.dim() - outer.dim()))
+        return grad.to(ctx.dtype), None, None, None
