@@ -331,19 +331,30 @@ def test_identical_boxes_have_no_gradient(overlap: str, dtype: Any, format: str)
     assert_array_equal(grad, np.zeros((3, 4), dtype))
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("format", FORMATS)
-def test_degenerate_boxes_give_finite_gradients(overlap: str, dtype: Any, format: str) -> None:
+def degenerate(dtype: Any, format: str) -> Any:
     """Lines, points and boxes that touch them, each with each."""
     kinds = np.array([[2, 2, 2, 6], [2, 2, 6, 2], [2, 2, 2, 2], [2, 2, 6, 6], [0, 0, 2, 2], [3, 3, 3, 3]], dtype)
     a, b = np.repeat(kinds, len(kinds), axis=0), np.tile(kinds, (len(kinds), 1))
-    a, b = reference.to_format(a, format), reference.to_format(b, format)
+    return reference.to_format(a, format), reference.to_format(b, format)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("format", FORMATS)
+def test_degenerate_boxes_give_finite_gradients(overlap: str, dtype: Any, format: str) -> None:
+    a, b = degenerate(dtype, format)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if WITHOUT_JIT else "error")
         loss, grad = OVERLAP[overlap](Boxes(a, format), Boxes(b, format), reduction="none", return_grad=True)
     assert np.isfinite(loss).all()
     assert np.isfinite(grad).all()
-    assert_agree(grad, *torch_gradient(overlap, a, b, format))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("format", FORMATS)
+def test_gradients_of_degenerate_boxes_are_torchs(overlap: str, dtype: Any, format: str) -> None:
+    a, b = degenerate(dtype, format)
+    got = OVERLAP[overlap](Boxes(a, format), Boxes(b, format), reduction="sum", return_grad=True).grad
+    assert_agree(got, *torch_gradient(overlap, a, b, format))
 
 
 @given(corners(max_size=80), formats, st.sampled_from(tuple(ALL)))
