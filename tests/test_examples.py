@@ -28,8 +28,18 @@ def test_docstring_examples(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_readme_example() -> None:
-    assert doctest.testfile(str(ROOT / "README.md"), module_relative=False).failed == 0
+@pytest.mark.parametrize("page", ["README.md", "docs/losses.md"])
+def test_examples_of_pages(page: str) -> None:
+    assert doctest.testfile(str(ROOT / page), module_relative=False).failed == 0
+
+
+def test_the_page_on_losses_says_what_the_sample_gives() -> None:
+    found = jobs.disagreement(ROOT / "data" / "pairs.parquet").to_dict()
+    page = (ROOT / "docs" / "losses.md").read_text()
+    assert f"sample's {found['pairs']:,} pairs" in page
+    for name, distance in (("L1", "l1"), ("L2", "l2"), ("Smooth L1", "smooth_l1")):
+        figures = " | ".join(f"{value:.2f}" for value in found["rank_correlation"][distance]["iou"].values())
+        assert f"| {name} | {figures} |" in page
 
 
 def test_the_sample_gives_its_expected_summary() -> None:
