@@ -16,19 +16,18 @@ from fastbox.kernels.metrics import hull_sides, intersection, larger, ratio, sma
 from fastbox.kernels.tiles import TWO_OVER_PI
 
 Corners = namedtuple("Corners", "x0 y0 x1 y1")
-Pull = namedtuple("Pull", "bound_x bound_y free_x free_y")
+Pull = namedtuple("Pull", "bound_x bound_y outer_x outer_y free_x free_y")
 
 
 @inlined
-def share(x, y):
-    """What x gets of the gradient of max(x, y); the rest is that of min(x, y)."""
-    one, half, zero = type(x)(1), type(x)(0.5), type(x)(0)
-    return one if x > y else (half if x == y else zero)
+def chosen(x, y, more, less, equal):
+    """One of three, as x compares with y: in a sum, the largest would leave its rounding where it cancels."""
+    return more if x > y else (less if x < y else equal)
 
 
 @inlined
 def overlap(a, b, by_union, by_inter):
-    """What pulls at the sides of a: `free` in any case, and `bound` as far as they bound the intersection.
+    """What pulls at the sides of a: `free` in any case, `bound` if they bound the intersection, `outer` if the hull.
 
     The loss depends on the union and the intersection as given; the union shrinks as the intersection grows.
     """
@@ -36,24 +35,33 @@ def overlap(a, b, by_union, by_inter):
     w = smaller(a.x1, b.x1) - larger(a.x0, b.x0)
     h = smaller(a.y1, b.y1) - larger(a.y0, b.y0)
     by_inter = zero if (w <= zero) | (h <= zero) else by_inter - by_union
-    return Pull(by_inter * h, by_inter * w, by_union * (a.y1 - a.y0), by_union * (a.x1 - a.x0))
+    return Pull(by_inter * h, by_inter * w, zero, zero, by_union * (a.y1 - a.y0), by_union * (a.x1 - a.x0))
 
 
 @inlined
 def stretch(pull, by_width, by_height):
-    """A pull with that of the hull added: of the sides as far as they don't bound the intersection."""
-    return Pull(pull.bound_x - by_width, pull.bound_y - by_height, pull.free_x + by_width, pull.free_y + by_height)
+    """A pull with that of the hull added."""
+    outer_x, outer_y = pull.outer_x + by_width, pull.outer_y + by_height
+    return Pull(pull.bound_x, pull.bound_y, outer_x, outer_y, pull.free_x, pull.free_y)
+
+
+@inlined
+def freed(pull, by_width, by_height):
+    """A pull with that of the box's own width and height added."""
+    free_x, free_y = pull.free_x + by_width, pull.free_y + by_height
+    return Pull(pull.bound_x, pull.bound_y, pull.outer_x, pull.outer_y, free_x, free_y)
 
 
 @inlined
 def corners(a, b, pull):
     """The gradient by the corners of a: what pulls one side outwards pulls the other the other way."""
-    zero = type(a.x0)(0)
+    half, zero = type(a.x0)(0.5), type(a.x0)(0)
+    x, y = half * (pull.bound_x + pull.outer_x), half * (pull.bound_y + pull.outer_y)
     return Corners(
-        zero - (share(a.x0, b.x0) * pull.bound_x + pull.free_x),
-        zero - (share(a.y0, b.y0) * pull.bound_y + pull.free_y),
-        share(b.x1, a.x1) * pull.bound_x + pull.free_x,
-        share(b.y1, a.y1) * pull.bound_y + pull.free_y,
+        zero - (chosen(a.x0, b.x0, pull.bound_x, pull.outer_x, x) + pull.free_x),
+        zero - (chosen(a.y0, b.y0, pull.bound_y, pull.outer_y, y) + pull.free_y),
+        chosen(b.x1, a.x1, pull.bound_x, pull.outer_x, x) + pull.free_x,
+        chosen(b.y1, a.y1, pull.bound_y, pull.outer_y, y) + pull.free_y,
     )
 
 
@@ -119,7 +127,7 @@ def ciou(a, b):
     w, h = a.x1 - a.x0, a.y1 - a.y0
     # Of 2/pi atan(w / h); at a height of 0 the angle is the constant that guards it.
     steep = -two * alpha * turn * scale * ratio(one, w * w + h * h)
-    pull = Pull(pull.bound_x, pull.bound_y, pull.free_x + steep * h, pull.free_y - (zero if h == zero else steep * w))
+    pull = freed(pull, steep * h, zero if h == zero else -steep * w)
     return one - metrics.ciou(a, b, one), moved(corners(a, b, pull), dx, dy)
 
 
@@ -132,8 +140,7 @@ def eiou(a, b):
     u = ((a.x1 - a.x0) - (b.x1 - b.x0)) * by_w
     v = ((a.y1 - a.y0) - (b.y1 - b.y0)) * by_h
     by_w, by_h = two * u * by_w, two * v * by_h
-    pull = stretch(pull, -u * by_w, -v * by_h)
-    pull = Pull(pull.bound_x, pull.bound_y, pull.free_x + by_w, pull.free_y + by_h)
+    pull = freed(stretch(pull, -u * by_w, -v * by_h), by_w, by_h)
     return one - metrics.eiou(a, b, one), moved(corners(a, b, pull), dx, dy)
 
 
