@@ -104,7 +104,7 @@ def sweep(pred, target, beta, weights, shared, scale, first, last, out, boxed, g
 
 
 def numbers(pred, target, beta, weights, shared, scale, first, last, out, boxed, grad, streamed, sums):
-    """Do numbers [first, last); first begins a block. Each weight is that of so many numbers.
+    """Do numbers [first, last); first begins a block. Each weight is that of 2**shared numbers.
 
     `out` gets the loss of each, or if boxed the sum of four; `grad` the gradient times the scale; `sums` the
     float64 sum of each block.
