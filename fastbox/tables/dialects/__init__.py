@@ -1,0 +1,1 @@
+"""How others write boxes down: one module per dialect, each with ``read`` and ``write``, and nothing about another."""

@@ -1,0 +1,57 @@
+"""What every dialect reads and writes: boxes in batches, images, and the names of categories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+__all__ = ["IMAGES", "Dataset", "boxes_schema", "images_schema"]
+
+IMAGES = ("image_id", "width", "height", "file_name")
+
+
+@dataclass
+class Dataset:
+    """A set of annotated images on its way from one dialect to another, never whole in memory.
+
+    Attributes
+    ----------
+    kind : str
+        ``"truths"`` or ``"results"``; results have a score.
+    schema : pyarrow.Schema
+        Of the batches: as :func:`boxes_schema` makes it.
+    batches : iterable of pyarrow.RecordBatch
+        One row per box, read once.
+    ordered : bool
+        Whether the batches ascend by image_id.
+    images : callable
+        The table of :func:`images_schema`, one row per image, those without boxes too; complete once the batches
+        have run out.
+    categories : dict of int to str
+        Names by id; complete once the batches have run out.
+    """
+
+    kind: str
+    schema: pa.Schema
+    batches: Iterable[pa.RecordBatch]
+    ordered: bool
+    images: Callable[[], pa.Table]
+    categories: dict[int, str] = field(default_factory=dict)
+
+
+def boxes_schema(image_id: pa.DataType, *more: tuple[str, pa.DataType], format: str = "xyxy") -> pa.Schema:
+    """Return the schema of boxes: image_id, category_id, the box in float64 pixels, and what else the dialect holds.
+
+    >>> boxes_schema(pa.string(), ("iscrowd", pa.int8())).names
+    ['image_id', 'category_id', 'xmin', 'ymin', 'xmax', 'ymax', 'iscrowd']
+    """
+    corners = ("xmin", "ymin", "xmax", "ymax") if format == "xyxy" else ("x", "y", "w", "h")
+    named = [("image_id", image_id), ("category_id", pa.int32()), *((name, pa.float64()) for name in corners), *more]
+    return pa.schema(named)
+
+
+def images_schema(image_id: pa.DataType) -> pa.Schema:
+    """Return the schema of images: image_id, width and height in pixels and file_name, null where unknown."""
+    return pa.schema(list(zip(IMAGES, (image_id, pa.int32(), pa.int32(), pa.string()), strict=True)))
