@@ -1,0 +1,106 @@
+"""Precision at each recall, and the figures that COCO makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.evaluation.params import Params
+
+__all__ = ["Curves", "figures_of", "rank", "trace"]
+
+NOTHING = -1.0  # COCO's figure where no truth is
+PIECE = 20_000  # detections that make a thread worth waking
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of one run, -1 where a class has no truth in a range.
+
+    Attributes
+    ----------
+    precision : array of shape (thresholds, recalls, classes, ranges)
+        The best precision at this recall or a higher one.
+    recall : array of shape (thresholds, classes, ranges, max_dets)
+        The highest recall that is reached.
+    scores : array like precision
+        Of the detection that reaches the recall.
+    truths : array of shape (classes, ranges)
+        How many are to be found.
+    """
+
+    precision: Floats
+    recall: Floats
+    scores: Floats
+    truths: NDArray[np.int64]
+
+
+def rank(groups: NDArray[np.int64], scores: Floats, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows, group by group and by descending score, ties as they come, and where each of `count` groups begins."""
+    from fastbox.kernels import order
+
+    rows = np.arange(len(groups))
+    order.RANKED[scores.dtype, ""](groups, scores, np.array([0, len(groups)]), rows, 0, 1)
+    return rows, np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=count))))
+
+
+def trace(
+    words: NDArray[np.uint32],
+    scores: Floats,
+    ranks: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    truths: NDArray[np.int64],
+    params: Params,
+) -> Curves:
+    """Trace the curves of classes, whose detections are `rows` between `bounds`."""
+    from fastbox.kernels import evaluation
+
+    classes, ranges = truths.shape
+    thresholds, recalls = len(params.iou_thresholds), np.array(params.recalls)
+    limits = np.array(params.max_dets)
+    precision, at = (np.full((classes, ranges, thresholds, len(recalls)), NOTHING) for _ in range(2))
+    reached = np.full((classes, ranges, thresholds, len(limits)), NOTHING)
+    traced = evaluation.TRACED[np.dtype(np.float64), ""]
+
+    def work(first: int, last: int) -> None:
+        traced(
+            words, scores, ranks, rows, bounds, truths, recalls, limits, thresholds, first, last, precision, reached, at
+        )
+
+    pieces = max(1, min(parallel.get_num_threads() * parallel.PIECES_PER_THREAD, int(bounds[-1] - bounds[0]) // PIECE))
+    marks = np.linspace(bounds[0], bounds[-1], pieces + 1)[1:-1]
+    edges = np.unique(np.concatenate(([0], np.searchsorted(bounds, marks), [classes]))).tolist()
+    parallel.run(work, list(zip(edges[:-1], edges[1:], strict=True)))
+    return Curves(
+        precision.transpose(2, 3, 0, 1),
+        reached.transpose(2, 0, 1, 3),
+        at.transpose(2, 3, 0, 1),
+        truths,
+    )
+
+
+def figures_of(curves: Curves, params: Params, classes: Any = slice(None)) -> dict[str, float]:
+    """COCO's figures, of all or some classes: AP, AP50, AP75, AP in each range, AR of each count, AR in each range."""
+    precision, recall = curves.precision[:, :, classes], curves.recall[:, classes]
+    thresholds = np.array(params.iou_thresholds)
+    _, *others = params.area_ranges
+    figures = {"AP": _mean(precision[..., 0])}
+    for threshold in (0.5, 0.75):
+        figures[f"AP{threshold * 100:.0f}"] = _mean(precision[thresholds == threshold, ..., 0])
+    figures |= {f"AP_{name}": _mean(precision[..., place]) for place, name in enumerate(others, 1)}
+    figures |= {f"AR{most}": _mean(recall[..., 0, place]) for place, most in enumerate(params.max_dets)}
+    figures |= {f"AR_{name}": _mean(recall[..., place, -1]) for place, name in enumerate(others, 1)}
+    return figures
+
+
+def _mean(values: Floats) -> float:
+    """The mean of what is there, summed in COCO's order: thresholds, recalls, classes."""
+    there = values[values > NOTHING]
+    return float(np.mean(there)) if there.size else NOTHING
