@@ -46,14 +46,14 @@ class Codes:
                 present = np.flatnonzero(seen)
                 code = np.empty(len(seen), np.int64)
                 code[present] = self.of((present + low).tolist())
-                return code[column - low]
+                found: NDArray[np.int64] = code[column - low]
+                return found
         labels, places = np.unique(column, return_inverse=True)
         return self.of(labels.tolist())[places.reshape(-1)]
 
     def ascending(self) -> tuple[list[Any], NDArray[np.int64]]:
         """The labels in ascending order, and the place in it of each code."""
-        order = sorted(range(len(self.labels)), key=lambda code: self.labels[code]) if len(self.labels) > 1 else [0]
-        order = order[: len(self.labels)]
+        order = sorted(range(len(self.labels)), key=lambda code: self.labels[code])
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
         return [self.labels[code] for code in order], places

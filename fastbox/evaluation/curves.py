@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,13 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.evaluation.params import Params
 
-__all__ = ["Curves", "figures_of", "rank", "trace"]
+__all__ = ["NOTHING", "Curves", "figures_by_class", "figures_of", "rank", "trace"]
 
 NOTHING = -1.0  # COCO's figure where no truth is
-PIECE = 20_000  # detections that make a thread worth waking
+PIECE = 4_000  # detections that make a thread worth waking
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def trace(
     pieces = max(1, min(parallel.get_num_threads() * parallel.PIECES_PER_THREAD, int(bounds[-1] - bounds[0]) // PIECE))
     marks = np.linspace(bounds[0], bounds[-1], pieces + 1)[1:-1]
     edges = np.unique(np.concatenate(([0], np.searchsorted(bounds, marks), [classes]))).tolist()
-    parallel.run(work, list(zip(edges[:-1], edges[1:], strict=True)))
+    parallel.run(work, list(pairwise(edges)))
     return Curves(
         precision.transpose(2, 3, 0, 1),
         reached.transpose(2, 0, 1, 3),
@@ -86,17 +89,26 @@ def trace(
     )
 
 
-def figures_of(curves: Curves, params: Params, classes: Any = slice(None)) -> dict[str, float]:
-    """COCO's figures, of all or some classes: AP, AP50, AP75, AP in each range, AR of each count, AR in each range."""
-    precision, recall = curves.precision[:, :, classes], curves.recall[:, classes]
+def figures_of(curves: Curves, params: Params) -> dict[str, float]:
+    """COCO's figures: AP, AP50, AP75, AP in each range, AR of each count, AR in each range."""
+    return _figures(curves, params, _mean)
+
+
+def figures_by_class(curves: Curves, params: Params) -> dict[str, Floats]:
+    """The same figures of each class by itself, arrays of shape (classes,)."""
+    return _figures(curves, params, _mean_by_class)
+
+
+def _figures(curves: Curves, params: Params, mean: Callable[[Floats], T]) -> dict[str, T]:
+    precision, recall = curves.precision, curves.recall
     thresholds = np.array(params.iou_thresholds)
     _, *others = params.area_ranges
-    figures = {"AP": _mean(precision[..., 0])}
+    figures = {"AP": mean(precision[..., 0])}
     for threshold in (0.5, 0.75):
-        figures[f"AP{threshold * 100:.0f}"] = _mean(precision[thresholds == threshold, ..., 0])
-    figures |= {f"AP_{name}": _mean(precision[..., place]) for place, name in enumerate(others, 1)}
-    figures |= {f"AR{most}": _mean(recall[..., 0, place]) for place, most in enumerate(params.max_dets)}
-    figures |= {f"AR_{name}": _mean(recall[..., place, -1]) for place, name in enumerate(others, 1)}
+        figures[f"AP{threshold * 100:.0f}"] = mean(precision[thresholds == threshold, ..., 0])
+    figures |= {f"AP_{name}": mean(precision[..., place]) for place, name in enumerate(others, 1)}
+    figures |= {f"AR{most}": mean(recall[..., 0, place]) for place, most in enumerate(params.max_dets)}
+    figures |= {f"AR_{name}": mean(recall[..., place, -1]) for place, name in enumerate(others, 1)}
     return figures
 
 
@@ -104,3 +116,9 @@ def _mean(values: Floats) -> float:
     """The mean of what is there, summed in COCO's order: thresholds, recalls, classes."""
     there = values[values > NOTHING]
     return float(np.mean(there)) if there.size else NOTHING
+
+
+def _mean_by_class(values: Floats) -> Floats:
+    """The mean of each class, the last axis: all is there, or nothing."""
+    rows = np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1)
+    return rows.mean(axis=1) if rows.size else np.full(len(rows), NOTHING)

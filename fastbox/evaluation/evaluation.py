@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbox import ops
 from fastbox.boxes import Boxes, align_images, as_boxes, as_floats
+from fastbox.evaluation.bootstrap import draw, resample
+from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.codes import Codes
-from fastbox.evaluation.curves import Curves, figures_of, rank, trace
+from fastbox.evaluation.curves import Curves, figures_by_class, figures_of, rank, trace
+from fastbox.evaluation.errors import IGNORED, MATCHED, Errors, blame
 from fastbox.evaluation.judge import UNCOUNTED, Columns, Found, Judged, Wanted, judge
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.rows import Rows
@@ -18,6 +22,7 @@ from fastbox.evaluation.rows import Rows
 __all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
 
 PAIR_METRICS = ("iou", "giou", "smooth_l1")
+EVERY_RANGE = np.uint32(0xFFFFFFFF)
 
 
 def evaluate(
@@ -135,7 +140,7 @@ class Evaluation:
         self._missed = Rows(run=i4, kind=i4)
         self._pairs = Rows(run=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
         self._ranked: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-        self._curves: dict[int, Curves] = {}
+        self._curves: tuple[int, Curves] | None = None  # of the run asked for last
 
     def add(
         self,
@@ -161,9 +166,9 @@ class Evaluation:
             for name, given, side in (("classes", classes, a), ("truth_classes", truth_classes, b))
         ]
         if classes is None:
-            self._classes.of([None])
+            self.code_classes([None])
         if runs is None:
-            self._runs.of([None])
+            self.code_runs([None])
         return self.add_coded(
             a,
             _column("scores", as_floats(scores), len(a)),
@@ -175,6 +180,14 @@ class Evaluation:
             ignore=_column("ignore", np.zeros(len(b)) if ignore is None else ignore, len(b)).astype(bool),
             areas=None if areas is None else _column("areas", as_floats(areas), len(b)),
         )
+
+    def code_classes(self, labels: Iterable[Any]) -> NDArray[np.int64]:
+        """The codes of labels of classes, as :meth:`add_coded` takes them; new labels get one."""
+        return self._classes.of(labels)
+
+    def code_runs(self, labels: Iterable[Any]) -> NDArray[np.int64]:
+        """The codes of labels of runs, likewise."""
+        return self._runs.of(labels)
 
     def add_coded(
         self,
@@ -198,7 +211,7 @@ class Evaluation:
         score[lost] = -np.inf
         boxes, targets = _sided(a), _sided(b)
         area = targets[2] * targets[3] if areas is None else areas.astype(np.float64)
-        hidden = np.where(crowd | ignore, np.uint32(0xFFFFFFFF), self.params.outside(area))
+        hidden = np.where(crowd | ignore, EVERY_RANGE, self.params.outside(area))
         order, truth_order = np.arange(len(a)), np.arange(len(b))
         if not self.params.by_class:
             # As in pycocotools, the boxes of an image come class by class before their scores rank them.
@@ -240,7 +253,7 @@ class Evaluation:
         for name, wrong in (("detections", a.invalid()), ("truths", b.invalid()), ("scores", lost)):
             self.invalid[name] += int(np.count_nonzero(wrong))
         self._ranked = None
-        self._curves = {}
+        self._curves = None
         return judged
 
     def __add__(self, other: Evaluation) -> Evaluation:
@@ -276,11 +289,11 @@ class Evaluation:
     def curves(self, run: Any = None) -> Curves:
         """Precision, recall and scores of a run, the only one when left out, for each class of ``classes``."""
         place = self._place(run)
-        if place not in self._curves:
+        if self._curves is None or self._curves[0] != place:
             count = len(self.classes)
             rows, bounds = self._ranking()
             found = self._found
-            self._curves[place] = trace(
+            traced = trace(
                 found["words"],
                 found["score"],
                 found["rank"],
@@ -289,16 +302,71 @@ class Evaluation:
                 self._regular(),
                 self.params,
             )
-        return self._curves[place]
+            self._curves = place, traced
+        return self._curves[1]
 
     def figures(self, run: Any = None) -> dict[str, float]:
         """COCO's figures of a run, -1 where there is nothing: AP, AP50, AP75, AP_small and so on, to AR_large."""
         return figures_of(self.curves(run), self.params)
 
-    def figures_by_class(self, run: Any = None) -> dict[Any, dict[str, float]]:
-        """COCO's figures of a run for each class by itself."""
-        curves = self.curves(run)
-        return {label: figures_of(curves, self.params, [place]) for place, label in enumerate(self.classes)}
+    def figures_by_class(self, run: Any = None) -> dict[str, NDArray[np.float64]]:
+        """COCO's figures of a run, of each class of ``classes`` by itself."""
+        return figures_by_class(self.curves(run), self.params)
+
+    def errors(self, run: Any = None) -> Errors:
+        """The errors of a run at an IoU of 0.5, by class of ``classes``, and what they cost."""
+        found, rows = self._found, self._of(self._found, run)
+        missed = self._missed["kind"][self._of(self._missed, run)]
+        count = len(self.classes)
+        # Ignored by crowd or by hand, not by area: then every range has it so.
+        regular = self._places(self._wanted["kind"][self._wanted["hidden"] != EVERY_RANGE])
+        mended = found["mended"][rows]
+        return blame(
+            self._places(found["kind"][rows]),
+            found["score"][rows],
+            found["verdict"][rows],
+            np.where(mended < 0, -1, self._places(mended)),
+            np.bincount(regular, minlength=count),
+            np.bincount(self._places(missed), minlength=count),
+        )
+
+    def calibration(self, run: Any = None) -> Calibration:
+        """Precision and IoU of a run's detections by score; those that are ignored are left out."""
+        found, rows = self._found, self._of(self._found, run)
+        rows = rows[found["verdict"][rows] != IGNORED]
+        return calibrate(found["score"][rows], found["verdict"][rows] == MATCHED, found["iou"][rows])
+
+    def pairs(self, run: Any = None) -> dict[str, NDArray[Any]]:
+        """Detections and the truths they take at an IoU of 0.5: place of the class, the truth's area, metrics."""
+        rows = self._of(self._pairs, run)
+        found = {name: self._pairs[name][rows] for name in ("area", *PAIR_METRICS)}
+        return {"class": self._places(self._pairs["kind"][rows]), **found}
+
+    def bootstrap(self, run: Any = None, *, samples: int = 1000, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+        """AP, AP50 and AP75 of a run on images drawn with replacement, one value for each sample.
+
+        The same seed draws the same images for every run, so that differences of runs can be taken sample by sample.
+        """
+        if samples < 1:
+            raise ValueError(f"expected 1 sample or more, got {samples}")
+        count, place = len(self.classes), self._place(run)
+        rows, bounds = self._ranking()
+        regular = np.flatnonzero(self._wanted["hidden"] & np.uint32(1) == 0)
+        return resample(
+            self._found["words"],
+            rows,
+            bounds[place * count : (place + 1) * count + 1],
+            self._found["image"],
+            self._places(self._wanted["kind"][regular]),
+            self._wanted["image"][regular],
+            draw(self.images, samples, seed),
+            self.params,
+        )
+
+    def _of(self, rows: Rows, run: Any) -> NDArray[np.int64]:
+        """The rows of a run, in their order."""
+        places = self._runs.ascending()[1]
+        return rows.of_group("run", int(np.flatnonzero(places == self._place(run))[0]) if len(places) else 0)
 
     def _place(self, run: Any) -> int:
         """The place of a run among all."""
@@ -356,4 +424,5 @@ def _sided(boxes: Boxes) -> Columns:
 
 
 def _rows(boxes: Columns, rows: NDArray[np.int64]) -> Boxes:
-    return Boxes.from_columns(*(column[rows] for column in boxes), format="xywh")
+    x, y, w, h = (column[rows] for column in boxes)
+    return Boxes.from_columns(x, y, w, h, "xywh")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -99,5 +100,5 @@ def judge(found: Found, wanted: Wanted, params: Params, runs: int) -> Judged:
 
     pieces = parallel.cuts(found.bounds, wanted.bounds)
     edges = sorted({0, images, *(image for image, _, _ in pieces)})
-    parallel.run(work, list(zip(edges[:-1], edges[1:], strict=True)))
+    parallel.run(work, list(pairwise(edges)))
     return judged

@@ -17,7 +17,7 @@ AREA_RANGES = {
     "large": (96.0**2, 1e5**2),
 }
 NEARLY_ONE = 1 - 1e-10  # COCO's cap on a threshold: an IoU of 1 but for its last bits still reaches 1
-MOST_RANGES = 32  # one bit each
+MOST_RANGES = 31  # one bit each of 32, all of which are set where a truth is ignored in every range
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Params:
     @property
     def least(self) -> NDArray[np.float64]:
         """The thresholds as boxes must reach them."""
-        return np.minimum(np.array(self.iou_thresholds), NEARLY_ONE)
+        least: NDArray[np.float64] = np.minimum(np.array(self.iou_thresholds), NEARLY_ONE)
+        return least
 
     def outside(self, areas: NDArray[np.float64]) -> NDArray[np.uint32]:
         """A bit for each range that an area is not in; nan is in all, as where it is compared."""

@@ -24,11 +24,13 @@ class Rows:
     def __init__(self, **dtypes: Any) -> None:
         self._dtypes = dtypes
         self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in dtypes}
+        self._groups: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def add(self, **columns: NDArray[Any]) -> None:
         """Add rows: all columns, of one length."""
         for name, dtype in self._dtypes.items():
             self._parts[name].append(columns[name].astype(dtype, copy=False))
+        self._groups.clear()
 
     def joined(self, other: Rows, **changed: Callable[[NDArray[Any]], NDArray[Any]]) -> Rows:
         """The rows of both, columns of the other's changed by what is given for them."""
@@ -49,6 +51,16 @@ class Rows:
             # A column at a time, whose parts are let go: the table is never there twice.
             parts[:] = [np.concatenate(parts)]
         return parts[0]
+
+    def of_group(self, name: str, group: int) -> NDArray[np.int64]:
+        """The rows with one value in a column of small numbers, in their order."""
+        if name not in self._groups:
+            column = self[name]
+            sizes = np.bincount(column)
+            small = column.astype(np.int16) if len(sizes) < 2**15 else column  # which NumPy sorts by their bytes
+            self._groups[name] = np.argsort(small, kind="stable"), np.concatenate(([0], np.cumsum(sizes)))
+        order, bounds = self._groups[name]
+        return order[bounds[group] : bounds[group + 1]] if group + 1 < len(bounds) else order[:0]
 
     def __len__(self) -> int:
         return sum(map(len, next(iter(self._parts.values()))))

@@ -376,3 +376,69 @@ TRACED = Kernel(
     ),
     {"": {}},
 )
+
+
+def resampled(words, rows, bounds, image, truth_kinds, truth_image, weights, recalls, many, first, last, means):
+    """For the samples [first, last): the mean precision of each class at each threshold, images counted by weight.
+
+    A detection that counts twice is two of one score: recall is read off after the last of them, where the best
+    precision is.
+    """
+    longest = 0
+    for k in range(len(bounds) - 1):
+        longest = max(longest, bounds[k + 1] - bounds[k])
+    trues, envelope = np.empty(longest, np.int64), np.empty(longest, np.float64)
+    positives = np.empty(len(bounds) - 1, np.int64)
+    for sample in range(first, last):
+        weight = weights[sample]
+        positives[:] = 0
+        for j in range(len(truth_kinds)):
+            positives[truth_kinds[j]] += weight[truth_image[j]]
+        for k in range(len(bounds) - 1):
+            if positives[k] == 0:
+                continue
+            for n in range(many):
+                word, mark = n // BITS, np.uint32(1) << np.uint32(n % BITS)
+                hidden = mark << np.uint32(BITS)
+                true, total, hits = 0, 0, 0
+                for j in range(bounds[k], bounds[k + 1]):
+                    row = rows[j]
+                    count = weight[image[row]]
+                    bits = words[row, 0, word]
+                    if count == 0 or bits & hidden:
+                        continue
+                    total += count
+                    if bits & mark:
+                        true += count
+                        trues[hits], envelope[hits] = true, true / (total + EPS)
+                        hits += 1
+                for c in range(hits - 2, -1, -1):
+                    envelope[c] = max(envelope[c], envelope[c + 1])
+                c, area = 0, 0.0
+                for r in range(len(recalls)):
+                    while c < hits and trues[c] / positives[k] < recalls[r]:
+                        c += 1
+                    if c == hits:
+                        break
+                    area += envelope[c]
+                means[sample, k, n] = area / len(recalls)
+
+
+RESAMPLED = Kernel(
+    resampled,
+    lambda t: types.void(
+        readonly(u4, 3),
+        readonly(i8),
+        readonly(i8),
+        readonly(types.int32),
+        readonly(i8),
+        readonly(types.int32),
+        readonly(i8, 2),
+        readonly(t),
+        i8,
+        i8,
+        i8,
+        vector(t, 3),
+    ),
+    {"": {}},
+)

@@ -80,7 +80,7 @@ ORDERED = Kernel(ordered, lambda t: types.void(vector(t), vector(i8), readonly(i
 
 
 def ranked(codes, scores, bounds, rows, first, last):
-    """Sort the rows of each of the images [first, last) by code, those of one code by descending score; ties stay so."""
+    """Sort the rows of each of the images [first, last) by code, those of one by descending score; ties stay so."""
     bits = scores.view(np.uint64)
     longest = longest_of(bounds, first, last)
     keys, other_keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)

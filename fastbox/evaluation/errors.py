@@ -1,0 +1,79 @@
+"""What is wrong with detections, and what it costs: the errors of TIDE (Bolya et al., ECCV 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.evaluation.curves import Floats, figures_of, rank, trace
+from fastbox.evaluation.judge import FOREGROUND, VERDICTS
+from fastbox.evaluation.params import Params
+
+__all__ = ["ERRORS", "Errors", "blame"]
+
+MATCHED, LOCATION, CLASSIFICATION, IGNORED = (
+    VERDICTS.index(name) for name in ("matched", "location", "classification", "ignored")
+)
+ERRORS = (*VERDICTS[LOCATION:IGNORED], "missed")
+Ranked = tuple[NDArray[np.int64], NDArray[np.int64]]
+RULES = Params(iou_thresholds=[FOREGROUND], area_ranges={"all": (-np.inf, np.inf)}, max_dets=[2**31 - 1])
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The errors of one run at an IoU of 0.5, each false detection and each truth not found having one at most.
+
+    Attributes
+    ----------
+    counts : array of shape (classes, 8)
+        Detections matched, with an error of location (the right class, an IoU of 0.1 to 0.5), of classification (0.5
+        and more with a truth of another class), duplicate, background (below 0.1 with any truth), both location and
+        class, ignored; and truths missed, which no error of location or class is about.
+    ap : float
+        AP at an IoU of 0.5.
+    costs : dict of str to float
+        By how much AP would rise without errors of one kind: those of location and class put right, a truth each,
+        other false detections taken away, truths missed not asked for.
+    """
+
+    counts: NDArray[np.int64]
+    ap: float
+    costs: dict[str, float]
+
+
+def blame(
+    kinds: NDArray[np.int64],
+    scores: Floats,
+    verdicts: NDArray[np.int8],
+    mended: NDArray[np.int64],
+    truths: NDArray[np.int64],
+    missed: NDArray[np.int64],
+) -> Errors:
+    """Count errors and say what each kind costs, given the class of each detection and, once mended, of its truth.
+
+    `truths` and `missed` are counts by class.
+    """
+    from fastbox.kernels.evaluation import BITS
+
+    counts = np.zeros((len(truths), len(VERDICTS) + 1), np.int64)
+    np.add.at(counts, (kinds, verdicts), 1)
+    counts[:, -1] = missed
+    hits, hidden = verdicts == MATCHED, verdicts == IGNORED
+    order = rank(kinds, scores, len(truths))
+
+    def ap(hits: NDArray[np.bool_], hidden: NDArray[np.bool_], truths: NDArray[np.int64], order: Ranked) -> float:
+        words = (hits | hidden.astype(np.uint32) << np.uint32(BITS)).reshape(-1, 1, 1)
+        curves = trace(words, scores, np.zeros(len(scores), np.int32), *order, truths[:, None], RULES)
+        return figures_of(curves, RULES)["AP"]
+
+    now = ap(hits, hidden, truths, order)
+    costs = {}
+    for verdict, name in enumerate(ERRORS[:-1], LOCATION):
+        wrong = verdicts == verdict
+        right = wrong & (mended >= 0)
+        moved = rank(np.where(right, mended, kinds), scores, len(truths)) if verdict == CLASSIFICATION else order
+        costs[name] = ap(hits | right, hidden | (wrong & ~right), truths, moved) - now
+    costs["missed"] = ap(hits, hidden, truths - missed, order) - now
+    return Errors(counts, now, costs)

@@ -1,0 +1,27 @@
+"""COCO JSON where a table of boxes is expected: converted for as long as it is needed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastbox.tables.convert import coco_to_parquet
+from fastbox.tables.files import Paths
+from fastbox.tables.source import Source
+
+__all__ = ["as_parquet"]
+
+
+@contextmanager
+def as_parquet(given: Source | Paths) -> Iterator[Source | Paths]:
+    """Give a table as it is, and COCO JSON as Parquet in a temporary folder, with every number as it stands there."""
+    path = given.path if isinstance(given, Source) else given
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path).lower().endswith(".json"):
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="fastbox-") as folder:
+        table = os.path.join(folder, "boxes.parquet")
+        coco_to_parquet(path, table)
+        yield Source(table)
