@@ -24,6 +24,7 @@ class Codes:
     def __init__(self, labels: Iterable[Any] = ()) -> None:
         self.labels: list[Any] = []
         self._code: dict[Any, int] = {}
+        self._ascending: tuple[list[Any], NDArray[np.int64]] | None = None
         self.of(labels)
 
     def of(self, labels: Iterable[Any]) -> NDArray[np.int64]:
@@ -33,6 +34,7 @@ class Codes:
             if label not in self._code:
                 self._code[label] = len(self.labels)
                 self.labels.append(label)
+                self._ascending = None
             found.append(self._code[label])
         return np.array(found, np.int64)
 
@@ -53,10 +55,12 @@ class Codes:
 
     def ascending(self) -> tuple[list[Any], NDArray[np.int64]]:
         """The labels in ascending order, and the place in it of each code."""
-        order = sorted(range(len(self.labels)), key=lambda code: self.labels[code])
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
-        return [self.labels[code] for code in order], places
+        if self._ascending is None:
+            order = sorted(range(len(self.labels)), key=lambda code: self.labels[code])
+            places = np.empty(len(order), np.int64)
+            places[order] = np.arange(len(order))
+            self._ascending = [self.labels[code] for code in order], places
+        return self._ascending
 
     def __len__(self) -> int:
         return len(self.labels)

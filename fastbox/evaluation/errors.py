@@ -57,9 +57,9 @@ def blame(
     """
     from fastbox.kernels.evaluation import BITS
 
-    counts = np.zeros((len(truths), len(VERDICTS) + 1), np.int64)
-    np.add.at(counts, (kinds, verdicts), 1)
-    counts[:, -1] = missed
+    size = len(truths), len(VERDICTS)
+    found = np.bincount(kinds * size[1] + verdicts, minlength=size[0] * size[1]).reshape(size)
+    counts = np.column_stack((found, missed))
     hits, hidden = verdicts == MATCHED, verdicts == IGNORED
     order = rank(kinds, scores, len(truths))
 

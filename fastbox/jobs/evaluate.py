@@ -39,8 +39,8 @@ class Evaluated:
         The column that tells models apart.
     names : dict of str to str
         Names of classes by id, where the table of truths has them.
-    confidence : dict
-        ``samples``, ``seed`` and ``level`` of the intervals.
+    samples, seed : int
+        Of the draws of images that intervals are made of.
     """
 
     evaluation: Evaluation
@@ -54,13 +54,15 @@ class Evaluated:
         """COCO's figures of every run by its name; of the only one by None."""
         return {run: self.evaluation.figures(run) for run in self.evaluation.runs}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it: what concerns one model under ``runs`` by its name, or right here of the one."""
+    def to_dict(self, *, details: bool = True) -> dict[str, Any]:
+        """Everything as JSON holds it: what concerns one model under ``runs`` by its name, or right here of the one.
+
+        Without details only what models are compared by: figures, intervals and errors.
+        """
         found = self.evaluation
         params = found.params
-        runs = {
-            str(run): run_to_dict(found, run, self.names, samples=self.samples, seed=self.seed) for run in found.runs
-        }
+        asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "details": details}
+        runs = {str(run): run_to_dict(found, run, self.names, **asked) for run in found.runs}
         return {
             "images": found.images,
             "detections": found.detections,

@@ -22,17 +22,13 @@ LEVEL = 0.95  # of intervals of confidence
 
 
 def run_to_dict(
-    found: Evaluation, run: Any, names: Mapping[str, str], *, samples: int = 0, seed: int = 0
+    found: Evaluation, run: Any, names: Mapping[str, str], *, samples: int = 0, seed: int = 0, details: bool = True
 ) -> dict[str, Any]:
-    """Everything about one run."""
-    figures = found.figures(run)
-    errors, calibration, curves = found.errors(run), found.calibration(run), found.curves(run)
+    """Everything about one run, or what many are compared by."""
+    figures, errors = found.figures(run), found.errors(run)
     counts = dict(zip((*VERDICTS, "missed"), errors.counts.sum(axis=0).tolist(), strict=True))
-    matches = found.pairs(run)
-    pairs = {metric: Matched.of(matches, metric) for metric in PAIR_METRICS}
-    thresholds = found.params.iou_thresholds
-    precision = curves.precision[..., 0]
-    return {
+    compared = {
+        "counted": sum(counts.values()) - counts["missed"],
         "figures": figures,
         "stats": list(figures.values()),
         **({"intervals": _intervals(found, run, samples, seed)} if samples else {}),
@@ -41,6 +37,17 @@ def run_to_dict(
             "counts": counts,
             "costs": errors.costs,
         },
+    }
+    return compared | _details(found, run, names, errors.counts) if details else compared
+
+
+def _details(found: Evaluation, run: Any, names: Mapping[str, str], counts: NDArray[np.int64]) -> dict[str, Any]:
+    calibration, curves = found.calibration(run), found.curves(run)
+    matches = found.pairs(run)
+    pairs = {metric: Matched.of(matches, metric) for metric in PAIR_METRICS}
+    thresholds = found.params.iou_thresholds
+    precision = curves.precision[..., 0]
+    return {
         "matched": {
             "metrics": {metric: matched.to_dict(metric) for metric, matched in pairs.items()},
             "by_size": {
@@ -59,7 +66,7 @@ def run_to_dict(
             "recall": list(found.params.recalls),
             "precision": {f"{t:.4g}": _numbers(_mean(precision[place])) for place, t in enumerate(thresholds)},
         },
-        "by_class": _by_class(found, run, names, errors.counts, pairs),
+        "by_class": _by_class(found, run, names, counts, pairs),
     }
 
 

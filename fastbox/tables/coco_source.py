@@ -6,22 +6,27 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from fastbox.tables.convert import coco_to_parquet
 from fastbox.tables.files import Paths
 from fastbox.tables.source import Source
 
-__all__ = ["as_parquet"]
+__all__ = ["as_parquet", "is_json"]
+
+
+def is_json(path: Any) -> bool:
+    """Whether a path is of COCO JSON, as its extension tells."""
+    return isinstance(path, str | os.PathLike) and os.fspath(path).lower().endswith(".json")
 
 
 @contextmanager
 def as_parquet(given: Source | Paths) -> Iterator[Source | Paths]:
     """Give a table as it is, and COCO JSON as Parquet in a temporary folder, with every number as it stands there."""
-    path = given.path if isinstance(given, Source) else given
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path).lower().endswith(".json"):
+    if not is_json(given):
         yield given
         return
     with tempfile.TemporaryDirectory(prefix="fastbox-") as folder:
         table = os.path.join(folder, "boxes.parquet")
-        coco_to_parquet(path, table)
+        coco_to_parquet(given, table)  # type: ignore[arg-type]  # a path, as is_json says
         yield Source(table)
