@@ -25,7 +25,6 @@ def draw(images: int, samples: int, seed: int) -> Iterator[NDArray[np.int64]]:
 
 def resample(
     words: NDArray[np.uint32],
-    rows: NDArray[np.int64],
     bounds: NDArray[np.int64],
     image: NDArray[np.int32],
     truth_kinds: NDArray[np.int64],
@@ -45,9 +44,8 @@ def resample(
 
         def work(first: int, last: int) -> None:
             resampled(
-                words, rows, bounds, image, truth_kinds, truth_image,
-                some, recalls, len(thresholds), first, last, means,
-            )  # fmt: skip
+                words, bounds, image, truth_kinds, truth_image, some, recalls, len(thresholds), first, last, means
+            )
 
         parallel.run(work, parallel.blocks(len(some), 1, 1))
         return means

@@ -44,8 +44,9 @@ def calibrate(scores: Floats, hits: NDArray[np.bool_], ious: Floats) -> Calibrat
     known = np.isfinite(scores)
     scores, hits, ious = scores[known], hits[known], ious[known]
     low, high = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
-    edges = np.linspace(0, 1, BINS + 1) if 0 <= low <= high <= 1 else np.linspace(low, high, BINS + 1)
-    place = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, BINS - 1)
+    low, high = (0.0, 1.0) if 0 <= low <= high <= 1 else (low, high)
+    edges = np.linspace(low, high, BINS + 1)
+    place = np.clip((scores - low) * (BINS / (high - low or 1)), 0, BINS - 1).astype(np.int64)
     counts = np.bincount(place, minlength=BINS)
     with np.errstate(invalid="ignore"):
         means = [np.bincount(place, weights=column, minlength=BINS) / counts for column in (scores, hits, ious)]

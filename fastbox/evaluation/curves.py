@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.evaluation.params import Params
 
-__all__ = ["NOTHING", "Curves", "figures_by_class", "figures_of", "rank", "trace"]
+__all__ = ["NOTHING", "Curves", "figures_by_class", "figures_of", "grouped", "rank", "trace"]
 
 NOTHING = -1.0  # COCO's figure where no truth is
 PIECE = 4_000  # detections that make a thread worth waking
@@ -44,25 +44,31 @@ class Curves:
     truths: NDArray[np.int64]
 
 
-def rank(groups: NDArray[np.int64], scores: Floats, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def rank(groups: NDArray[Any], scores: Floats, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows, group by group and by descending score, ties as they come, and where each of `count` groups begins."""
     from fastbox.kernels import order
 
-    rows = np.arange(len(groups))
-    order.RANKED[scores.dtype, ""](groups, scores, np.array([0, len(groups)]), rows, 0, 1)
-    return rows, np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=count))))
+    rows, bounds = grouped(groups, count)
+    ordered = order.ORDERED[scores.dtype, ""]
+    parallel.run(lambda first, last: ordered(scores, rows, bounds, first, last), _pieces(bounds))
+    return rows, bounds
+
+
+def grouped(groups: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows, group by group, those of one as they come, and where each of `count` groups begins."""
+    small = groups.astype(np.int16) if count < 2**15 else groups  # which NumPy sorts by their bytes
+    return np.argsort(small, kind="stable"), np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=count))))
 
 
 def trace(
     words: NDArray[np.uint32],
     scores: Floats,
     ranks: NDArray[np.int32],
-    rows: NDArray[np.int64],
     bounds: NDArray[np.int64],
     truths: NDArray[np.int64],
     params: Params,
 ) -> Curves:
-    """Trace the curves of classes, whose detections are `rows` between `bounds`."""
+    """Trace the curves of classes, whose detections lie between `bounds` and descend by score."""
     from fastbox.kernels import evaluation
 
     classes, ranges = truths.shape
@@ -73,20 +79,24 @@ def trace(
     traced = evaluation.TRACED[np.dtype(np.float64), ""]
 
     def work(first: int, last: int) -> None:
-        traced(
-            words, scores, ranks, rows, bounds, truths, recalls, limits, thresholds, first, last, precision, reached, at
-        )
+        traced(words, scores, ranks, bounds, truths, recalls, limits, thresholds, first, last, precision, reached, at)
 
-    pieces = max(1, min(parallel.get_num_threads() * parallel.PIECES_PER_THREAD, int(bounds[-1] - bounds[0]) // PIECE))
-    marks = np.linspace(bounds[0], bounds[-1], pieces + 1)[1:-1]
-    edges = np.unique(np.concatenate(([0], np.searchsorted(bounds, marks), [classes]))).tolist()
-    parallel.run(work, list(pairwise(edges)))
+    parallel.run(work, _pieces(bounds))
     return Curves(
         precision.transpose(2, 3, 0, 1),
         reached.transpose(2, 0, 1, 3),
         at.transpose(2, 3, 0, 1),
         truths,
     )
+
+
+def _pieces(bounds: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Cut groups into pieces of about as many rows."""
+    rows = int(bounds[-1] - bounds[0])
+    count = max(1, min(parallel.get_num_threads() * parallel.PIECES_PER_THREAD, rows // PIECE))
+    marks = np.linspace(bounds[0], bounds[-1], count + 1)[1:-1]
+    edges = np.unique(np.concatenate(([0], np.searchsorted(bounds, marks), [len(bounds) - 1])))
+    return list(pairwise(edges.tolist()))
 
 
 def figures_of(curves: Curves, params: Params) -> dict[str, float]:

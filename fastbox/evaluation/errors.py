@@ -17,7 +17,6 @@ MATCHED, LOCATION, CLASSIFICATION, IGNORED = (
     VERDICTS.index(name) for name in ("matched", "location", "classification", "ignored")
 )
 ERRORS = (*VERDICTS[LOCATION:IGNORED], "missed")
-Ranked = tuple[NDArray[np.int64], NDArray[np.int64]]
 RULES = Params(iou_thresholds=[FOREGROUND], area_ranges={"all": (-np.inf, np.inf)}, max_dets=[2**31 - 1])
 
 
@@ -44,36 +43,46 @@ class Errors:
 
 
 def blame(
-    kinds: NDArray[np.int64],
+    bounds: NDArray[np.int64],
     scores: Floats,
     verdicts: NDArray[np.int8],
     mended: NDArray[np.int64],
     truths: NDArray[np.int64],
     missed: NDArray[np.int64],
 ) -> Errors:
-    """Count errors and say what each kind costs, given the class of each detection and, once mended, of its truth.
+    """Count errors and say what each kind costs.
 
-    `truths` and `missed` are counts by class.
+    Detections lie class by class between `bounds` and descend by score; `mended` is the class of the truth that one
+    would take, -1 for none. `truths` and `missed` are counts by class.
     """
     from fastbox.kernels.evaluation import BITS
 
     size = len(truths), len(VERDICTS)
-    found = np.bincount(kinds * size[1] + verdicts, minlength=size[0] * size[1]).reshape(size)
-    counts = np.column_stack((found, missed))
+    kinds = np.repeat(np.arange(size[0]), np.diff(bounds))
+    counts = np.bincount(kinds * size[1] + verdicts, minlength=size[0] * size[1]).reshape(size)
     hits, hidden = verdicts == MATCHED, verdicts == IGNORED
-    order = rank(kinds, scores, len(truths))
 
-    def ap(hits: NDArray[np.bool_], hidden: NDArray[np.bool_], truths: NDArray[np.int64], order: Ranked) -> float:
+    def ap(
+        hits: NDArray[np.bool_],
+        hidden: NDArray[np.bool_],
+        truths: NDArray[np.int64] = truths,
+        scores: Floats = scores,
+        bounds: NDArray[np.int64] = bounds,
+    ) -> float:
         words = (hits | hidden.astype(np.uint32) << np.uint32(BITS)).reshape(-1, 1, 1)
-        curves = trace(words, scores, np.zeros(len(scores), np.int32), *order, truths[:, None], RULES)
+        curves = trace(words, scores, np.zeros(len(scores), np.int32), bounds, truths[:, None], RULES)
         return figures_of(curves, RULES)["AP"]
 
-    now = ap(hits, hidden, truths, order)
+    now = ap(hits, hidden)
     costs = {}
     for verdict, name in enumerate(ERRORS[:-1], LOCATION):
         wrong = verdicts == verdict
         right = wrong & (mended >= 0)
-        moved = rank(np.where(right, mended, kinds), scores, len(truths)) if verdict == CLASSIFICATION else order
-        costs[name] = ap(hits | right, hidden | (wrong & ~right), truths, moved) - now
-    costs["missed"] = ap(hits, hidden, truths - missed, order) - now
-    return Errors(counts, now, costs)
+        put = hits | right, hidden | (wrong & ~right)
+        if verdict == CLASSIFICATION:
+            order, moved = rank(np.where(right, mended, kinds), scores, len(truths))
+            costs[name] = ap(put[0][order], put[1][order], truths, scores[order], moved) - now
+        else:
+            costs[name] = ap(*put) - now
+    costs["missed"] = ap(hits, hidden, truths - missed) - now
+    return Errors(np.column_stack((counts, missed)), now, costs)

@@ -22,6 +22,17 @@ from fastbox.evaluation.rows import Rows
 __all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
 
 PAIR_METRICS = ("iou", "giou", "smooth_l1")
+FOUND = {
+    "image": np.int32,
+    "run": np.int32,
+    "kind": np.int32,
+    "score": np.float64,
+    "rank": np.int32,
+    "words": np.uint32,
+    "verdict": np.int8,
+    "iou": np.float32,
+    "mended": np.int32,
+}
 EVERY_RANGE = np.uint32(0xFFFFFFFF)
 
 
@@ -133,13 +144,11 @@ class Evaluation:
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
         self._classes, self._runs = Codes(), Codes()
         i4, f8 = np.int32, np.float64
-        self._found = Rows(
-            image=i4, run=i4, kind=i4, score=f8, rank=i4, words=np.uint32, verdict=np.int8, iou=f8, mended=i4
-        )
+        self._found = Rows(**FOUND)
         self._wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
         self._missed = Rows(run=i4, kind=i4)
         self._pairs = Rows(run=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
-        self._ranked: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._bounds: NDArray[np.int64] | None = None  # of the classes of each run, once detections are ranked
         self._curves: tuple[int, Curves] | None = None  # of the run asked for last
 
     def add(
@@ -250,9 +259,9 @@ class Evaluation:
         self.images += images
         self.detections += len(a)
         self.truths += len(b)
-        for name, wrong in (("detections", a.invalid()), ("truths", b.invalid()), ("scores", lost)):
+        for name, wrong in (("detections", _invalid(boxes)), ("truths", _invalid(targets)), ("scores", lost)):
             self.invalid[name] += int(np.count_nonzero(wrong))
-        self._ranked = None
+        self._bounds = None
         self._curves = None
         return judged
 
@@ -290,19 +299,9 @@ class Evaluation:
         """Precision, recall and scores of a run, the only one when left out, for each class of ``classes``."""
         place = self._place(run)
         if self._curves is None or self._curves[0] != place:
-            count = len(self.classes)
-            rows, bounds = self._ranking()
-            found = self._found
-            traced = trace(
-                found["words"],
-                found["score"],
-                found["rank"],
-                rows,
-                bounds[place * count : (place + 1) * count + 1],
-                self._regular(),
-                self.params,
-            )
-            self._curves = place, traced
+            found = self._ranked(run)
+            detections = found["words"], found["score"], found["rank"], self._class_bounds(run)
+            self._curves = place, trace(*detections, self._regular(), self.params)
         return self._curves[1]
 
     def figures(self, run: Any = None) -> dict[str, float]:
@@ -315,16 +314,15 @@ class Evaluation:
 
     def errors(self, run: Any = None) -> Errors:
         """The errors of a run at an IoU of 0.5, by class of ``classes``, and what they cost."""
-        found, rows = self._found, self._of(self._found, run)
-        missed = self._missed["kind"][self._of(self._missed, run)]
-        count = len(self.classes)
-        # Ignored by crowd or by hand, not by area: then every range has it so.
+        found, count = self._ranked(run), len(self.classes)
+        missed = self._missed["kind"][self._missed.of_group("run", self._code(run))]
+        # A truth that no range has is ignored for itself, not for its area.
         regular = self._places(self._wanted["kind"][self._wanted["hidden"] != EVERY_RANGE])
-        mended = found["mended"][rows]
+        mended = found["mended"]
         return blame(
-            self._places(found["kind"][rows]),
-            found["score"][rows],
-            found["verdict"][rows],
+            self._class_bounds(run),
+            found["score"],
+            found["verdict"],
             np.where(mended < 0, -1, self._places(mended)),
             np.bincount(regular, minlength=count),
             np.bincount(self._places(missed), minlength=count),
@@ -332,13 +330,13 @@ class Evaluation:
 
     def calibration(self, run: Any = None) -> Calibration:
         """Precision and IoU of a run's detections by score; those that are ignored are left out."""
-        found, rows = self._found, self._of(self._found, run)
-        rows = rows[found["verdict"][rows] != IGNORED]
-        return calibrate(found["score"][rows], found["verdict"][rows] == MATCHED, found["iou"][rows])
+        found = self._ranked(run)
+        counted = found["verdict"] != IGNORED
+        return calibrate(found["score"][counted], found["verdict"][counted] == MATCHED, found["iou"][counted])
 
     def pairs(self, run: Any = None) -> dict[str, NDArray[Any]]:
         """Detections and the truths they take at an IoU of 0.5: place of the class, the truth's area, metrics."""
-        rows = self._of(self._pairs, run)
+        rows = self._pairs.of_group("run", self._code(run))
         found = {name: self._pairs[name][rows] for name in ("area", *PAIR_METRICS)}
         return {"class": self._places(self._pairs["kind"][rows]), **found}
 
@@ -349,24 +347,17 @@ class Evaluation:
         """
         if samples < 1:
             raise ValueError(f"expected 1 sample or more, got {samples}")
-        count, place = len(self.classes), self._place(run)
-        rows, bounds = self._ranking()
+        found = self._ranked(run)
         regular = np.flatnonzero(self._wanted["hidden"] & np.uint32(1) == 0)
         return resample(
-            self._found["words"],
-            rows,
-            bounds[place * count : (place + 1) * count + 1],
-            self._found["image"],
+            found["words"],
+            self._class_bounds(run),
+            found["image"],
             self._places(self._wanted["kind"][regular]),
             self._wanted["image"][regular],
             draw(self.images, samples, seed),
             self.params,
         )
-
-    def _of(self, rows: Rows, run: Any) -> NDArray[np.int64]:
-        """The rows of a run, in their order."""
-        places = self._runs.ascending()[1]
-        return rows.of_group("run", int(np.flatnonzero(places == self._place(run))[0]) if len(places) else 0)
 
     def _place(self, run: Any) -> int:
         """The place of a run among all."""
@@ -377,13 +368,27 @@ class Evaluation:
             raise ValueError(f"expected a run of {', '.join(map(repr, labels))}, got {run!r}")
         return labels.index(run)
 
-    def _ranking(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """All detections, run by run, class by class and by descending score."""
-        if self._ranked is None:
-            count = len(self.classes)
-            groups = self._runs.ascending()[1][self._found["run"]] * count + self._places(self._found["kind"])
-            self._ranked = rank(groups, self._found["score"], count * len(self._runs))
-        return self._ranked
+    def _code(self, run: Any) -> int:
+        """The code of a run."""
+        places = self._runs.ascending()[1]
+        return int(np.flatnonzero(places == self._place(run))[0]) if len(places) else 0
+
+    def _ranked(self, run: Any) -> dict[str, NDArray[Any]]:
+        """The detections of a run, class by class and by descending score: views."""
+        bounds = self._class_bounds(run, begin=0)
+        return {name: self._found[name][bounds[0] : bounds[-1]] for name in FOUND}
+
+    def _class_bounds(self, run: Any, begin: int | None = None) -> NDArray[np.int64]:
+        """Where each class of a run begins among the detections of the run, or of all runs."""
+        count, place = len(self.classes), self._place(run)
+        if self._bounds is None:
+            # Rows that were in order stay so among those of equal scores, so that more can be added after this.
+            groups = self._runs.ascending()[1][self._found["run"]] * count
+            groups += self._places(self._found["kind"])
+            order, self._bounds = rank(groups, self._found["score"], count * len(self._runs))
+            self._found.put(order)
+        bounds = self._bounds[place * count : (place + 1) * count + 1]
+        return bounds - bounds[0] if begin is None and len(bounds) else bounds
 
     def _places(self, kinds: NDArray[np.int32]) -> NDArray[np.int64]:
         """The places in ``classes`` of codes."""
@@ -421,6 +426,12 @@ def _sided(boxes: Boxes) -> Columns:
         with np.errstate(invalid="ignore"):
             w, h = right - x, bottom - y
     return x, y, w, h
+
+
+def _invalid(boxes: Columns) -> NDArray[np.bool_]:
+    finite = np.logical_and.reduce([np.isfinite(column) for column in boxes])
+    invalid: NDArray[np.bool_] = ~finite | (boxes[2] < 0) | (boxes[3] < 0)
+    return invalid
 
 
 def _rows(boxes: Columns, rows: NDArray[np.int64]) -> Boxes:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.evaluation.curves import grouped
+
 __all__ = ["Rows"]
 
 
@@ -52,13 +54,17 @@ class Rows:
             parts[:] = [np.concatenate(parts)]
         return parts[0]
 
+    def put(self, order: NDArray[np.int64]) -> None:
+        """Put the rows in another order."""
+        for name in self._dtypes:
+            self._parts[name][:] = [self[name][order]]
+        self._groups.clear()
+
     def of_group(self, name: str, group: int) -> NDArray[np.int64]:
         """The rows with one value in a column of small numbers, in their order."""
         if name not in self._groups:
             column = self[name]
-            sizes = np.bincount(column)
-            small = column.astype(np.int16) if len(sizes) < 2**15 else column  # which NumPy sorts by their bytes
-            self._groups[name] = np.argsort(small, kind="stable"), np.concatenate(([0], np.cumsum(sizes)))
+            self._groups[name] = grouped(column, int(column.max()) + 1 if len(column) else 0)
         order, bounds = self._groups[name]
         return order[bounds[group] : bounds[group + 1]] if group + 1 < len(bounds) else order[:0]
 

@@ -299,8 +299,8 @@ BLAMED = Kernel(
 )
 
 
-def traced(words, scores, ranks, order, bounds, regular, recalls, limits, many, first, last, precision, reached, at):
-    """Trace the curves of the classes [first, last), whose rows in `order` descend by score.
+def traced(words, scores, ranks, bounds, regular, recalls, limits, many, first, last, precision, reached, at):
+    """Trace the curves of the classes [first, last), whose detections lie between `bounds` and descend by score.
 
     The precision at a recall is the best of any point with at least that recall; only a match changes the recall, and
     between two matches precision falls, so that nothing but matches is looked at.
@@ -322,8 +322,7 @@ def traced(words, scores, ranks, order, bounds, regular, recalls, limits, many, 
                 true, total = 0, 0
                 hits[:] = 0
                 for j in range(bounds[k], bounds[k + 1]):
-                    row = order[j]
-                    bits = words[row, a, word]
+                    bits = words[j, a, word]
                     if bits & hidden:
                         continue
                     total += 1
@@ -331,7 +330,7 @@ def traced(words, scores, ranks, order, bounds, regular, recalls, limits, many, 
                         seen[true], where[true] = total, j
                         true += 1
                         for m in range(len(limits)):
-                            hits[m] += ranks[row] < limits[m]
+                            hits[m] += ranks[j] < limits[m]
                 for m in range(len(limits)):
                     reached[k, a, n, m] = hits[m] / positives
                 best = 0.0
@@ -347,13 +346,13 @@ def traced(words, scores, ranks, order, bounds, regular, recalls, limits, many, 
                         break
                     if recalls[r] <= 0.0:
                         precision[k, a, n, r] = envelope[0] if true else 0.0
-                        at[k, a, n, r] = scores[order[bounds[k]]]
+                        at[k, a, n, r] = scores[bounds[k]]
                         continue
                     while c < true and (c + 1) / positives < recalls[r]:
                         c += 1
                     if c == true:
                         break
-                    precision[k, a, n, r], at[k, a, n, r] = envelope[c], scores[order[where[c]]]
+                    precision[k, a, n, r], at[k, a, n, r] = envelope[c], scores[where[c]]
 
 
 TRACED = Kernel(
@@ -362,7 +361,6 @@ TRACED = Kernel(
         readonly(u4, 3),
         readonly(t),
         readonly(types.int32),
-        readonly(i8),
         readonly(i8),
         readonly(i8, 2),
         readonly(t),
@@ -378,7 +376,7 @@ TRACED = Kernel(
 )
 
 
-def resampled(words, rows, bounds, image, truth_kinds, truth_image, weights, recalls, many, first, last, means):
+def resampled(words, bounds, image, truth_kinds, truth_image, weights, recalls, many, first, last, means):
     """For the samples [first, last): the mean precision of each class at each threshold, images counted by weight.
 
     A detection that counts twice is two of one score: recall is read off after the last of them, where the best
@@ -402,9 +400,8 @@ def resampled(words, rows, bounds, image, truth_kinds, truth_image, weights, rec
                 hidden = mark << np.uint32(BITS)
                 true, total, hits = 0, 0, 0
                 for j in range(bounds[k], bounds[k + 1]):
-                    row = rows[j]
-                    count = weight[image[row]]
-                    bits = words[row, 0, word]
+                    count = weight[image[j]]
+                    bits = words[j, 0, word]
                     if count == 0 or bits & hidden:
                         continue
                     total += count
@@ -428,7 +425,6 @@ RESAMPLED = Kernel(
     resampled,
     lambda t: types.void(
         readonly(u4, 3),
-        readonly(i8),
         readonly(i8),
         readonly(types.int32),
         readonly(i8),
