@@ -69,7 +69,7 @@ def evaluate(
     ignore : array of bool, shape (m,), optional
         Truths that count neither as found nor as missed.
     areas : array of shape (m,), optional
-        Of truths in square pixels, such as those of their masks; width times height when left out.
+        Of truths in square pixels, such as those of their masks; width times height where left out or nan.
     runs : array of shape (n,), optional
         Which of several detectors found it; each is evaluated by itself.
     params : Params, optional
@@ -219,7 +219,9 @@ class Evaluation:
         lost = np.isnan(score)
         score[lost] = -np.inf
         boxes, targets = _sided(a), _sided(b)
-        area = targets[2] * targets[3] if areas is None else areas.astype(np.float64)
+        area = targets[2] * targets[3]
+        if areas is not None:
+            area = np.where(np.isnan(areas), area, areas.astype(np.float64))
         hidden = np.where(crowd | ignore, EVERY_RANGE, self.params.outside(area))
         order, truth_order = np.arange(len(a)), np.arange(len(b))
         if not self.params.by_class:

@@ -17,7 +17,7 @@ from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
 from fastbox.jobs.evaluated import run_to_dict
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
-from fastbox.tables.coco_source import as_parquet
+from fastbox.tables.coco_source import as_parquet, is_json
 from fastbox.tables.files import Paths, column_names
 from fastbox.tables.sink import Sink, check_output, read_record
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
@@ -142,6 +142,9 @@ def evaluate(
     """
     if samples < 0:
         raise ValueError(f"expected 0 samples or more, got {samples}")
+    if out is not None:
+        for path in (detections, truths):
+            check_output(out, [path] if is_json(path) else [])
     with ExitStack() as stack:
         detections, truths = (stack.enter_context(as_parquet(given)) for given in (detections, truths))
         names = column_names(Source.carrying(truths).path)

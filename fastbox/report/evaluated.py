@@ -138,7 +138,7 @@ def _interval(limits: Sequence[float]) -> str:
 
 
 def _short(name: str) -> str:
-    """A name on one line, cut in its middle where it is long."""
-    plain = " ".join(name.split())
+    """A name on one line without control characters, cut in its middle where it is long."""
+    plain = " ".join("".join(character for character in name if character.isprintable()).split())
     half = NAME_WIDTH // 2 - 1
     return plain if len(plain) <= NAME_WIDTH else f"{plain[:half]}…{plain[-half:]}"

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 from fastbox.tables.convert import coco_to_parquet
 from fastbox.tables.files import Paths
@@ -15,7 +15,7 @@ from fastbox.tables.source import Source
 __all__ = ["as_parquet", "is_json"]
 
 
-def is_json(path: Any) -> bool:
+def is_json(path: Any) -> TypeGuard[str | os.PathLike[str]]:
     """Whether a path is of COCO JSON, as its extension tells."""
     return isinstance(path, str | os.PathLike) and os.fspath(path).lower().endswith(".json")
 
@@ -28,5 +28,5 @@ def as_parquet(given: Source | Paths) -> Iterator[Source | Paths]:
         return
     with tempfile.TemporaryDirectory(prefix="fastbox-") as folder:
         table = os.path.join(folder, "boxes.parquet")
-        coco_to_parquet(given, table)  # type: ignore[arg-type]  # a path, as is_json says
+        coco_to_parquet(given, table)
         yield Source(table)
