@@ -272,6 +272,7 @@ def test_cocos_own_example_has_the_published_figures() -> None:
     assert [round(value, 3) for value in found.figures[None].values()] == published
 
 
+@pytest.mark.jit
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
 def test_twelve_models_have_pycocotools_figures() -> None:
     expected = json.loads((SHARED / "cocoeval_figures.json").read_text())
