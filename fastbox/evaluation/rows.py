@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox import parallel
 from fastbox.evaluation.curves import grouped
 
 __all__ = ["Rows"]
@@ -56,8 +57,11 @@ class Rows:
 
     def put(self, order: NDArray[np.int64]) -> None:
         """Put the rows in another order."""
-        for name in self._dtypes:
-            self._parts[name][:] = [self[name][order]]
+
+        def work(name: str) -> None:
+            self._parts[name][:] = [np.take(self[name], order, axis=0)]
+
+        parallel.run(work, [(name,) for name in self._dtypes])
         self._groups.clear()
 
     def of_group(self, name: str, group: int) -> NDArray[np.int64]:
