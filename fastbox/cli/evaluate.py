@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fastbox.cli.options import json_option, output_option, show, split
+from fastbox.cli.options import json_option, output_option, report_option, show, split
 from fastbox.report.progress import progress
 
 __all__ = ["evaluate"]
@@ -54,6 +54,7 @@ def ranges_of(
 @click.argument("detections", type=click.Path())
 @click.argument("truths", type=click.Path())
 @output_option
+@report_option
 @click.option("--by", metavar="COLUMN", help="Column that tells models apart; each is evaluated by itself.")
 @click.option(
     "--thresholds", metavar="IOUS", callback=thresholds_of, help="Of IoU: 0.5,0.75 or 0.5:0.95:0.05 (default)."
@@ -88,6 +89,7 @@ def evaluate(
     detections: str,
     truths: str,
     output: str | None,
+    report: str | None,
     by: str | None,
     thresholds: list[float] | None,
     areas: dict[str, tuple[float, float]] | None,
@@ -137,7 +139,8 @@ def evaluate(
             area=area,
             samples=bootstrap,
             seed=seed,
+            report=report,
             progress=step,
         )
         summary = found.to_dict(details=as_json or by is None)
-    show(show_evaluated, summary, as_json, [output])
+    show(show_evaluated, summary, as_json, [output, report])

@@ -293,6 +293,11 @@ class Evaluation:
         return self._classes.ascending()[0] if self.params.by_class else [None]
 
     @property
+    def class_labels(self) -> list[Any]:
+        """The labels of classes by their codes."""
+        return self._classes.labels
+
+    @property
     def runs(self) -> list[Any]:
         """The labels of all runs, ascending; ``[None]`` without runs."""
         return self._runs.ascending()[0]

@@ -15,6 +15,9 @@ from fastbox.errors import InputError
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
 from fastbox.jobs.evaluated import run_to_dict
+from fastbox.jobs.examples import Gallery
+from fastbox.report.evaluated_page import page_of
+from fastbox.report.page import check_page, write
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
 from fastbox.tables.coco_source import as_parquet, is_json
@@ -93,6 +96,7 @@ def evaluate(
     area: str | None = AREA,
     samples: int = 0,
     seed: int = 0,
+    report: str | os.PathLike[str] | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Evaluated:
@@ -119,6 +123,8 @@ def evaluate(
         How often to draw the images anew for intervals of confidence; 0 for none.
     seed : int
         Of these draws.
+    report : path, optional
+        Where to write a page of HTML with figures, plots, tables and examples (the extra ``report``).
     rows : int
         About how many boxes to hold at once; makes no difference to what comes out.
     progress : callable, optional
@@ -142,6 +148,8 @@ def evaluate(
     """
     if samples < 0:
         raise ValueError(f"expected 0 samples or more, got {samples}")
+    if report is not None:
+        check_page(report)
     if out is not None:
         for path in (detections, truths):
             check_output(out, [path] if is_json(path) else [])
@@ -159,6 +167,7 @@ def evaluate(
         plans = plan(a), plan(b)
         _check(plans, score, label, by, there)
         found = Evaluated(Evaluation(params), by, _names(plans[1]), samples, seed)
+        gallery = Gallery() if report is not None and by is None else None
         sink = None
         if out is not None:
             check_output(out, [*plans[0].files, *plans[1].files])
@@ -166,13 +175,15 @@ def evaluate(
             sink = Sink(out, _schema(plans[0], by), command="evaluate", parameters=parameters)
         with sink or nullcontext():
             for chunk in scan(a, b, rows=rows):
-                judged = _add(found.evaluation, chunk, score, label, by, there)
+                judged = _add(found, chunk, score, label, by, there, gallery)
                 if sink is not None:
                     sink.write(_batch(chunk, judged, by, sink.schema))
                 if progress is not None:
                     progress(len(chunk.a))
             if sink is not None:
                 sink.record(figures={str(run): figures for run, figures in found.figures.items()})
+    if report is not None:
+        write(page_of(found.to_dict(), gallery.found if gallery else ()), report)
     return found
 
 
@@ -210,14 +221,16 @@ def _names(truths: Plan) -> dict[str, str]:
 
 
 def _add(
-    evaluation: Evaluation,
+    found: Evaluated,
     chunk: Chunk,
     score: str,
     label: str | None,
     by: str | None,
     there: Mapping[str, str | None],
+    gallery: Gallery | None,
 ) -> Judged:
     assert chunk.b is not None
+    evaluation = found.evaluation
     size = len(chunk.b)
     kinds, truth_kinds = (
         np.zeros(n, np.int64) if label is None else _codes(evaluation.code_classes, carried, label, start)
@@ -236,9 +249,10 @@ def _add(
         if name != "area"
     }
     area = there["area"]
-    return evaluation.add_coded(
+    scores = _scores(chunk, score)
+    judged = evaluation.add_coded(
         chunk.a,
-        _scores(chunk, score),
+        scores,
         chunk.b,
         kinds=kinds,
         truth_kinds=truth_kinds,
@@ -248,6 +262,11 @@ def _add(
         areas=None if area is None else _numbers(chunk.b_columns, area, np.nan),
         **flags,
     )
+    if gallery is not None:
+        labels = [str(label) for label in evaluation.class_labels]
+        sides = {"found": kinds, "truth": truth_kinds}
+        gallery.add(chunk, judged, scores, lambda side, row: found.names.get(name := labels[sides[side][row]], name))
+    return judged
 
 
 def _codes(

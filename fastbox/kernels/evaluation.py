@@ -176,7 +176,7 @@ def blamed(
     """Say of each detection what is wrong with it, the error TIDE would name, and of each truth whether it is missed.
 
     Detections take truths as in `judged`, at one threshold and of all areas. `partners` is the truth that is taken, or
-    that an error of location or class was about, `values` the best IoU with a truth of the own class, `fixes` whether
+    that the error is about, `values` the best IoU with a truth of the own class, `fixes` whether
     the detection, once mended, would take its partner: the best score of those that ask for a truth nobody took.
     """
     x, y, w, h = boxes
@@ -247,9 +247,9 @@ def blamed(
                 elif other >= foreground:
                     verdicts[row], partners[row] = CLASSIFICATION, other_truth
                 elif own >= foreground:
-                    verdicts[row] = DUPLICATE
-                elif max(own, other) >= background:
-                    verdicts[row] = BOTH
+                    verdicts[row], partners[row] = DUPLICATE, own_truth
+                elif other >= background:
+                    verdicts[row], partners[row] = BOTH, other_truth
                 kind = verdicts[row]
                 if kind == LOCATION or kind == CLASSIFICATION:
                     t = partners[row] - s
