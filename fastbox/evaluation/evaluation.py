@@ -94,7 +94,7 @@ def evaluate(
     >>> import fastbox
     >>> found = fastbox.evaluate([[0, 0, 4, 4], [9, 9, 12, 12]], [0.9, 0.8], [[0, 0, 4, 4], [9, 9, 13, 12]])
     >>> round(found.figures()["AP50"], 3), round(found.figures()["AP"], 3)
-    (1.0, 0.752)
+    (1.0, 0.802)
     """
     found = Evaluation(params)
     found.add(
@@ -132,8 +132,8 @@ class Evaluation:
     Examples
     --------
     >>> found = Evaluation()
-    >>> found.add([[0, 0, 4, 4]], [0.9], [[0, 0, 4, 4]])
-    >>> found.add([[0, 0, 4, 4]], [0.8], [[20, 0, 24, 4]])
+    >>> _ = found.add([[0, 0, 4, 4]], [0.9], [[0, 0, 4, 4]])
+    >>> _ = found.add([[0, 0, 4, 4]], [0.8], [[20, 0, 24, 4]])
     >>> found.detections, found.figures()["AR100"]
     (2, 0.5)
     """

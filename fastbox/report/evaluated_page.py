@@ -20,6 +20,7 @@ ERRORS = {
     "missed": "truths that nothing is on",
 }
 METRICS = {"iou": "IoU", "giou": "GIoU", "smooth_l1": "Smooth L1"}
+UNBOUNDED = 1e10  # COCO's greatest area, in square pixels
 CURVES = 4  # thresholds whose curves are shown
 MODELS = 5  # models whose curves are shown
 
@@ -137,7 +138,7 @@ def _sizes(summary: Mapping[str, Any]) -> Table:
     first, *others = sizes
     ap = [figures["AP"], *(figures[f"AP_{name}"] for name in others)]
     ar = [figures[f"AR{most}"], *(figures[f"AR_{name}"] for name in others)]
-    limits = [f"{low:,.0f} to {high:,.0f}" for low, high in summary["rules"]["area_ranges"].values()]
+    limits = [_limits(low, high) for low, high in summary["rules"]["area_ranges"].values()]
     return Table(
         "By size of truths",
         [
@@ -152,6 +153,12 @@ def _sizes(summary: Mapping[str, Any]) -> Table:
             ),
         ],
     )
+
+
+def _limits(low: float, high: float) -> str:
+    if high >= UNBOUNDED:
+        return f"{low:,.0f} and more" if low else "any"
+    return f"{low:,.0f} to {high:,.0f}"
 
 
 def _classes(summary: Mapping[str, Any]) -> Table:

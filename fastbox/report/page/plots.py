@@ -29,6 +29,7 @@ VARIABLES = {
     **{series: f"--c{k}" for k, series in enumerate(SERIES, 1)},
 }
 WIDE, HIGH = 6.4, 3.4  # inches; a page scales them
+SHORT = 24  # characters of a name that fit beside curves
 
 
 def histogram(title: str, edges: Sequence[float], counts: Sequence[int], *, unit: str = "", log: bool = False) -> Plot:
@@ -73,7 +74,9 @@ def lines(
     axes.set_ylabel(up)
     axes.grid(color=GRID, linewidth=0.8)
     if len(series) > 1 or diagonal:
-        axes.legend(frameon=False, labelcolor=INK, fontsize=9)
+        long = max(map(len, series)) > SHORT
+        below = {"loc": "upper left", "bbox_to_anchor": (0, -0.17)} if long else {}
+        axes.legend(frameon=False, labelcolor=INK, fontsize=9, **below)
     says = "; ".join(f"{plain(name)}: {_span(values)}" for name, values in series.items())
     return _plot(figure, title, f"{up} over {across}. {says}")
 
