@@ -32,8 +32,8 @@ def shortest(pixels: NDArray[np.float64], size: NDArray[np.float64] | NDArray[np
     Examples
     --------
     >>> import numpy as np
-    >>> shortest(np.array([320.0, 0.1 * 640, 640 / 3]), np.array([640, 640, 640]))
-    ['0.5', '0.1', '0.3333333333333333']
+    >>> shortest(np.array([320.0, 0.1 * 640, 213.0]), np.array([640, 640, 640]))
+    ['0.5', '0.1', '0.3328125']
     """
     pixels, size = np.asarray(pixels, np.float64), np.asarray(size, np.float64)
     texts = np.empty(len(pixels), object)
