@@ -1,17 +1,20 @@
-"""A folder that appears complete or not at all, and file names that can't lead out of it."""
+"""A folder, or a file, that appears complete or not at all, and file names that can't lead out of a folder."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from types import TracebackType
+from typing import BinaryIO
 
 from fastbox.errors import InputError
 
-__all__ = ["Folder", "check_name"]
+__all__ = ["Folder", "check_name", "new_file"]
 
 StrPath = str | os.PathLike[str]
 
@@ -97,6 +100,35 @@ class Folder:
             raise InputError(f"expected to write {self.path}, got: {failure.strerror}") from failure
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_file(target: StrPath) -> Iterator[BinaryIO]:
+    """Open a hidden temporary file that takes the target's name on a clean exit, and is removed on any exception.
+
+    Raises
+    ------
+    InputError
+        The target is no file, or can't be made.
+    """
+    path = os.path.realpath(target)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"expected a file to write, got {os.fspath(target)}, which is something else")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        file = open(temporary, "xb", buffering=1 << 20)  # noqa: SIM115  # what fails here is not what fails below
+    except OSError as error:
+        raise InputError(f"expected a folder to write {os.fspath(target)} in, got: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def check_name(name: str) -> None:

@@ -11,11 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
-from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema, images_schema
+from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import Folder
 from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
 from fastbox.tables.dialects.listing import find, line_error, read_bytes, subfolder
 from fastbox.tables.dialects.names import Names, Numbering, named, numbered
+from fastbox.tables.dialects.sizes import NO_SIZES, images_table, sizes_from
 
 __all__ = ["read", "write"]
 
@@ -32,7 +33,7 @@ UNKNOWN = dict(
 StrPath = str | os.PathLike[str]
 
 
-def read(source: StrPath, *, names: Names | None = None) -> Dataset:
+def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None = None) -> Dataset:
     """Read a folder of KITTI object labels.
 
     Parameters
@@ -42,13 +43,16 @@ def read(source: StrPath, *, names: Names | None = None) -> Dataset:
     names : list, dict or path, optional
         The types in the order of their numbers, or a file with one a line. Any other type is refused. By default the
         devkit's nine from Car, 0, to DontCare, 8, and behind them others as they come.
+    sizes : path, optional
+        The folder of the images, ``image_2``, or a Parquet or CSV table of image_id, width, height.
 
     Returns
     -------
     Dataset
         xmin, ymin, xmax, ymax are left, top, right, bottom in pixels, as stored. Then truncated, occluded, alpha,
         height_3d, width_3d, length_3d, x_3d, y_3d, z_3d (metres), rotation_y, all as stored, and ignore, 1 for
-        DontCare. Lines of 16 words make results, with a score. Image sizes are not known.
+        DontCare. Lines of 16 words make results, with a score. Without ``sizes``
+        those of the images are null.
 
     Raises
     ------
@@ -73,12 +77,13 @@ def read(source: StrPath, *, names: Names | None = None) -> Dataset:
     columns = [(name, pa.int8() if name == "occluded" else pa.float64()) for name in UNKNOWN]
     schema = boxes_schema(pa.string(), *columns, *scores, ("ignore", pa.int8()))
     categories = dict(enumerate(TYPES)) if names is None else numbered(names)
+    known = NO_SIZES if sizes is None else sizes_from(sizes)
     return Dataset(
         kind="results" if scores else "truths",
         schema=schema,
         batches=_batches(folder, files, words, schema, Numbering(categories, closed=names is not None)),
         ordered=True,
-        images=lambda: _images([image for image, _ in files]),
+        images=lambda: images_table([image for image, _ in files], known),
         categories=categories,
     )
 
@@ -182,12 +187,6 @@ def _batch(
     columns["ignore"] = np.isin(types, uncared).astype(np.int8)
     arrays = [pa.array(columns[field.name], field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _images(ids: list[str]) -> pa.Table:
-    schema = images_schema(pa.string())
-    unknown = [pa.nulls(len(ids), field.type) for field in list(schema)[1:]]
-    return pa.Table.from_arrays([pa.array(ids, pa.string()), *unknown], schema=schema)
 
 
 def _lines(group: Group, dataset: Dataset, digits: int) -> list[str]:
