@@ -26,7 +26,7 @@ ROWS = 65_536
 CORNERS = COORDINATES["xyxy"]
 FLAGS = ("truncated", "difficult", "occluded")
 # What XML 1.0 can't hold, and what a reader would take for the space around a text.
-_UNWRITABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|^\\s|\\s$")
+_UNWRITABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|^\\s|\\s$|^$")
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -89,7 +89,8 @@ def write(dataset: Dataset, target: StrPath, *, one_based: bool = False) -> None
     Parameters
     ----------
     dataset : Dataset
-        Of its columns pose, truncated, difficult and occluded are written, where it has them.
+        Of its columns pose, truncated, difficult and occluded are written, where it has them; of the last three what
+        is neither 0 nor 1 is left out.
     target : path
         A new or empty folder. An image's file is called as its id if that is a string, else as its ``file_name``.
     one_based : bool
@@ -105,12 +106,9 @@ def write(dataset: Dataset, target: StrPath, *, one_based: bool = False) -> None
         raise InputError(f"expected truths to write as Pascal VOC, which has no scores, got {dataset.kind}")
     with Folder(target) as folder:
         for group in grouped(dataset, target):
-            objects = _objects(group.rows, dataset.categories, one_based)
-            for stem, head, start, stop in zip(
-                file_stems(group.images, ids=True), _heads(group), group.offsets[:-1], group.offsets[1:], strict=True
-            ):
-                text = f"<annotation>\n{head}{''.join(objects[start:stop])}</annotation>\n"
-                folder.write(f"Annotations/{stem}.xml", text.encode())
+            stems = file_stems(group.images, ids=True)
+            for stem, document in zip(stems, _documents(group, dataset.categories, one_based), strict=True):
+                folder.write(f"Annotations/{stem}.xml", document)
 
 
 def _batches(
@@ -144,7 +142,7 @@ def _parser() -> Any:
     """Return what parses a file to its root, and refuses what could make it read other files or grow without end."""
     try:
         from defusedxml import DefusedXmlException
-        from defusedxml.ElementTree import fromstring
+        from defusedxml.ElementTree import XMLParser
     except ImportError as error:
         raise InputError(
             "expected defusedxml to read Pascal VOC, got none: install it with pip install 'fastbox-engine[formats]'"
@@ -153,10 +151,13 @@ def _parser() -> Any:
     def parse(path: str) -> ElementTree.Element:
         data = read_bytes(path)
         try:
-            root: ElementTree.Element = fromstring(data)
+            # Without a builder defusedxml builds in Python, and takes twice as long.
+            parser = XMLParser(target=ElementTree.TreeBuilder())
+            parser.feed(data)
+            root: ElementTree.Element = parser.close()
         except DefusedXmlException as error:
             raise InputError(f"expected XML without entities of its own in {path}, got a declaration of one") from error
-        except (ElementTree.ParseError, ValueError, LookupError) as error:
+        except (SyntaxError, ValueError, LookupError) as error:
             raise InputError(f"expected XML in {path}: {error}") from error
         if root.tag != "annotation":
             raise InputError(f"expected an annotation of Pascal VOC in {path}, got <{root.tag}>")
@@ -223,34 +224,47 @@ def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema, one_based: bool) -> p
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _heads(group: Group) -> Iterator[str]:
-    """The lines of each image before its objects."""
-    for image in group.images.to_pylist():
-        lines = [] if image["file_name"] is None else [_line("filename", image["file_name"], "\t")]
-        known = [_line(name, str(image[name]), "\t\t") for name in ("width", "height") if image[name] is not None]
-        yield "".join([*lines, *(["\t<size>\n", *known, "\t</size>\n"] if known else [])])
-
-
-def _objects(rows: pa.Table, categories: Mapping[int, str], one_based: bool) -> list[str]:
-    """The lines of each object, with the tabs and the order of VOC's own."""
-    names = [named(categories, number, "Pascal VOC") for number in rows["category_id"].to_pylist()]
-    corners = coordinates(rows, "xyxy")
+def _documents(group: Group, categories: Mapping[int, str], one_based: bool) -> Iterator[bytes]:
+    """Yield the file of each image, with VOC's order and tabs."""
+    names = [named(categories, number, "Pascal VOC") for number in group.rows["category_id"].to_pylist()]
+    corners = coordinates(group.rows, "xyxy")
     if one_based:
-        corners = [corners[0] + 1, corners[1] + 1, *corners[2:]]
-    boxes = zip(*(_numbers(column) for column in corners), strict=True)
-    given = [name for name in ("pose", *FLAGS) if name in rows.column_names]
-    others = zip(*(rows[name].to_pylist() for name in given), strict=True) if given else [()] * len(names)
-    written: dict[tuple[Any, ...], str] = {}
-    objects = []
-    for name, box, other in zip(names, boxes, others, strict=True):
-        lines = written.get((name, *other))
-        if lines is None:
-            known = [(tag, _flag_text(tag, value)) for tag, value in zip(given, other, strict=True) if value is not None]
-            lines = "".join(_line(tag, text, "\t\t") for tag, text in [("name", name), *known])
-            written[name, *other] = lines
-        xmin, ymin, xmax, ymax = box
-        objects.append(
-            f"\t<object>\n{lines}\t\t<bndbox>\n\t\t\t<xmin>{xmin}</xmin>\n\t\t\t<ymin>{ymin}</ymin>\n"
-            f"\t\t\t<xmax>{xmax}</xmax>\n\t\t\t<ymax>{ymax}</ymax>\n\t\t</bndbox>\n\t</object>\n"
-        )
-    return objects
+        corners = [*map(_counted_from_one, corners[:2]), *corners[2:]]
+    texts = [[repr(value).removesuffix(".0") for value in column.tolist()] for column in corners]
+    given = [name for name in ("pose", *FLAGS) if name in group.rows.column_names]
+    others = [group.rows[name].to_pylist() for name in given]
+    for i, image in enumerate(group.images.to_pylist()):
+        root = ElementTree.Element("annotation")
+        _add(root, "filename", image["file_name"])
+        size = ElementTree.SubElement(root, "size")
+        for name in ("width", "height"):
+            _add(size, name, image[name])
+        for row in range(group.offsets[i], group.offsets[i + 1]):
+            found = ElementTree.SubElement(root, "object")
+            _add(found, "name", names[row])
+            for name, column in zip(given, others, strict=True):
+                value = column[row]
+                _add(found, name, value if name == "pose" or value in (0, 1) else None)
+            box = ElementTree.SubElement(found, "bndbox")
+            for name, column in zip(CORNERS, texts, strict=True):
+                _add(box, name, column[row])
+        ElementTree.indent(root, "\t")
+        yield ElementTree.tostring(root, "unicode").encode() + b"\n"
+
+
+def _counted_from_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add 1; of the numbers that are these again with 1 taken away, prefer those of six decimals."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        shifted = values + 1
+        rounded = np.round(shifted, 6)
+        return np.where(rounded - 1 == values, rounded, shifted)
+
+
+def _add(parent: ElementTree.Element, tag: str, value: Any) -> None:
+    """Add an element with a text, if there is one."""
+    if value is None:
+        return
+    text = value if isinstance(value, str) else str(int(value))
+    if _UNWRITABLE.search(text):
+        raise InputError(f"expected text that XML can hold, without space around it, for {tag}, got {text!r}")
+    ElementTree.SubElement(parent, tag).text = text
