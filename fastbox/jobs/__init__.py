@@ -10,6 +10,7 @@ from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
 from fastbox.jobs.regression import Regression, regression
 from fastbox.jobs.sample import sample
+from fastbox.tables.convert import convert
 
 __all__ = [
     "Assigned",
@@ -22,6 +23,7 @@ __all__ = [
     "Regression",
     "Suppressed",
     "assign",
+    "convert",
     "disagreement",
     "evaluate",
     "fit_anchors",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeGuard
 
-from fastbox.tables.convert import coco_to_parquet
+from fastbox.tables.convert import convert
 from fastbox.tables.files import Paths
 from fastbox.tables.source import Source
 
@@ -28,5 +28,5 @@ def as_parquet(given: Source | Paths) -> Iterator[Source | Paths]:
         return
     with tempfile.TemporaryDirectory(prefix="fastbox-") as folder:
         table = os.path.join(folder, "boxes.parquet")
-        coco_to_parquet(given, table)
+        convert(given, table, out_dialect="parquet")
         yield Source(table)
