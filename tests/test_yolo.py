@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +16,6 @@ from hypothesis import strategies as st
 
 from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
-from fastbox.tables.dialects.relative import shortest
 from fastbox.tables.dialects.yolo import read, write
 
 Image = pytest.importorskip("PIL.Image")
@@ -218,25 +215,14 @@ def test_six_decimals_are_written_again_to_the_digit(words: list[int], size: tup
             Path(folder), {"labels/a.txt": line + "\n", "sizes.csv": f"image_id,width,height\na,{size[0]},{size[1]}"}
         )
         write(read(source), source / "out")
-        assert (source / "out" / "labels" / "a.txt").read_text() == line.replace("-0.000000", "0.000000") + "\n"
-
-
-@given(pixels=st.lists(st.floats(-1e4, 1e4), min_size=1), size=sizes, digits=st.integers(0, 8))
-def test_any_pixels_come_back_within_one_unit_in_the_last_place(pixels: list[float], size: int, digits: int) -> None:
-    values = np.array(pixels)
-    texts = shortest(values, np.full(len(values), size), digits)
-    back = np.array([float(text) * size for text in texts])
-    tiny = np.abs(values) < 1e-290
-    assert np.all(tiny | (np.abs(back - values) <= np.spacing(np.abs(values))))
-    for pixel, text in zip(pixels, texts, strict=True):
-        short = f"{pixel / size:.{digits}f}"
-        assert float(short) * size != pixel or Fraction(text) == Fraction(short)
+        trimmed = [word.rstrip("0").rstrip(".") for word in line.split()[1:]]
+        assert (source / "out" / "labels" / "a.txt").read_text().split() == ["3", *trimmed]
 
 
 def test_what_other_dialects_have_becomes_centres_and_ids_are_kept(tmp_path: Path) -> None:
     write(coco(), tmp_path / "out")
     assert (tmp_path / "out" / "labels" / "train" / "0007.txt").read_text() == (
-        "18 0.125000 0.300000 0.050000 0.200000\n1 0.500000 0.500000 1.000000 1.000000\n"
+        "18 0.125 0.3 0.05 0.2\n1 0.5 0.5 1 1\n"
     )
     assert (tmp_path / "out" / "labels" / "2.txt").read_text() == ""
     assert yaml.safe_load((tmp_path / "out" / "data.yaml").read_text()) == {"names": {1: "person", 18: "dog"}}

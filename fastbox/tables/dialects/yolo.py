@@ -115,7 +115,8 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
         A new or empty folder. A label file is called as the image's file, or as its id where it has none. ``data.yaml``
         has the names; ``sizes.csv`` the size and the file of every image, so that labels can be read without images.
     digits : int
-        Decimals of a coordinate; one that these would move gets as many as it needs to read back as the same pixels.
+        Decimals of a coordinate, without trailing zeros; one that these would move gets as many as it needs to read
+        back as the same pixels. Pixels that no float64 times the size gives come back one unit in the last place away.
     renumber : bool
         Number the categories from 0 without a gap, by ascending id, as Ultralytics asks. By default ids are kept.
 
@@ -288,7 +289,10 @@ def _lines(group: Group, dataset: Dataset, digits: int, numbers: dict[int, int] 
         classes = [numbers[number] for number in classes]
     width, height = (_per_row(group, name) for name in ("width", "height"))
     box = coordinates(rows, "cxcywh")
-    words = [shortest(column, size, digits) for column, size in zip(box, (width, height, width, height), strict=True)]
+    with np.errstate(over="ignore"):  # what is not finite is written as it is
+        words = [
+            shortest(column, size, digits) for column, size in zip(box, (width, height, width, height), strict=True)
+        ]
     if dataset.kind == "results":
         words.append(list(map(repr, rows["score"].cast(pa.float64()).to_pylist())))
     return [f"{number} {' '.join(line)}\n" for number, line in zip(classes, zip(*words, strict=True), strict=True)]
