@@ -27,11 +27,7 @@ def test_a_decimal_comes_back_from_its_pixels(read: list[tuple[Decimal, int]], d
             assert len(text) <= len(str(value)) or "e" in str(value).lower()
 
 
-@given(
-    st.lists(
-        st.tuples(st.floats(-1e9, 1e9).filter(lambda x: x == 0 or abs(x) > 1e-280), sizes), min_size=1, max_size=20
-    )
-)
+@given(st.lists(st.tuples(st.floats(-1e9, 1e9).filter(lambda x: x == 0 or abs(x) > 1e-280), sizes), min_size=1, max_size=20))
 @example([(640 / 3, 640), (0.0, 1), (-0.0, 7), (1e-270, 1), (0.1, 1000)])
 def test_any_pixels_that_a_fraction_can_give_come_back(boxes: list[tuple[float, int]]) -> None:
     pixels, size = np.array([box[0] for box in boxes]), np.array([box[1] for box in boxes], np.int32)
