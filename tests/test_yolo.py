@@ -294,6 +294,7 @@ def test_a_line_that_cannot_be_used_is_named(line: str | bytes, message: str, tm
 
 
 FILES = {
+    "first line": ({"labels/a.txt": "0 1 1 1"}, r"expected 5 numbers, .* in .*a\.txt, line 1, got 4: '0 1 1 1'"),
     "nothing": ({"x/y": ""}, r"expected YOLO labels, \*\.txt, in .*, got none"),
     "two images": (
         {"labels/a.txt": "", "images/a.png": "", "images/a.jpg": ""},

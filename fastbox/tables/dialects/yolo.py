@@ -183,7 +183,8 @@ def _kind_of_lines(labels: str, files: list[tuple[str, str]], keypoints: int) ->
         first = read_bytes(os.path.join(labels, name)).lstrip().partition(b"\n")[0]
         if first:
             words = len(first.split())
-            return Lines(words in (6, 6 + keypoints) if keypoints else words % 2 == 0, keypoints)
+            scored = words in (6, 6 + keypoints) if keypoints else words >= 6 and words % 2 == 0
+            return Lines(scored, keypoints)
     return Lines(False, keypoints)
 
 
