@@ -219,6 +219,18 @@ def test_six_decimals_are_written_again_to_the_digit(words: list[int], size: tup
         assert (source / "out" / "labels" / "a.txt").read_text().split() == ["3", *trimmed]
 
 
+@pytest.mark.parametrize(
+    "name", ["\x85", "\u2028", "\ufeff", "\x00", "a\nb", " a ", "", "no", "é", "\U0001f600", "'", "#"]
+)
+def test_any_name_comes_back(name: str, tmp_path: Path) -> None:
+    dataset = coco()
+    dataset.categories = {0: name, 1: "x" * 200 + " y"}
+    for renumber in (False, True):
+        dataset.batches = []
+        write(dataset, tmp_path / str(renumber), renumber=renumber)
+        assert read(tmp_path / str(renumber)).categories == dataset.categories
+
+
 def test_what_other_dialects_have_becomes_centres_and_ids_are_kept(tmp_path: Path) -> None:
     write(coco(), tmp_path / "out")
     assert (tmp_path / "out" / "labels" / "train" / "0007.txt").read_text() == (

@@ -311,5 +311,7 @@ def _per_row(group: Group, name: str) -> NDArray[np.int32]:
 
 
 def _yaml(names: list[str] | dict[int, str]) -> bytes:
-    text: bytes = yaml_module().safe_dump({"names": names}, allow_unicode=True, encoding="utf-8", sort_keys=False)
+    # Written as they are, some of the characters that don't print would be line breaks to a reader.
+    plain = all(name.isprintable() for name in (names.values() if isinstance(names, dict) else names))
+    text: bytes = yaml_module().safe_dump({"names": names}, allow_unicode=plain, encoding="utf-8", sort_keys=False)
     return text
