@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -29,7 +30,7 @@ VARIABLES = {
     **{series: f"--c{k}" for k, series in enumerate(SERIES, 1)},
 }
 WIDE, HIGH = 6.4, 3.4  # inches; a page scales them
-SHORT = 24  # characters of a name that fit beside curves
+SHORT, LONG = 24, 64  # characters of a name that fit beside curves, and below them
 
 
 def histogram(title: str, edges: Sequence[float], counts: Sequence[int], *, unit: str = "", log: bool = False) -> Plot:
@@ -41,12 +42,12 @@ def histogram(title: str, edges: Sequence[float], counts: Sequence[int], *, unit
     if log:
         step = max(1, len(edges) // 8)
         axes.set_xticks(places[::step], [f"{edge:g}" for edge in list(edges)[::step]])
-    axes.set_xlabel(unit)
+    axes.set_xlabel(_cut(unit, SHORT))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     total = int(shown.sum())
     most = int(np.argmax(shown)) if total else 0
-    bin_ = f"{edges[most]:g} to {edges[most + 1]:g} {unit}".strip()
+    bin_ = f"{edges[most]:g} to {edges[most + 1]:g} {plain(unit)}".strip()
     return _plot(figure, title, f"{total:,} values; most of them, {int(shown[most]):,}, from {bin_}")
 
 
@@ -67,24 +68,24 @@ def lines(
     marks = "o" if len(x) <= 25 else ""
     for (name, values), color in zip(series.items(), _colors(len(series)), strict=True):
         y = np.array([np.nan if value is None else value for value in values])
-        axes.plot(x, y, color=color, linewidth=2, marker=marks, markersize=4, label=plain(name))
+        axes.plot(x, y, color=color, linewidth=2, marker=marks, markersize=4, label=_cut(name, LONG))
     if limits is not None:
         axes.set_ylim(limits[0], limits[1] * 1.02)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
+    axes.set_xlabel(_cut(across, SHORT))
+    axes.set_ylabel(_cut(up, SHORT))
     axes.grid(color=GRID, linewidth=0.8)
     if len(series) > 1 or diagonal:
         long = max(map(len, series)) > SHORT
         below = {"loc": "upper left", "bbox_to_anchor": (0, -0.17)} if long else {}
         axes.legend(frameon=False, labelcolor=INK, fontsize=9, **below)
     says = "; ".join(f"{plain(name)}: {_span(values)}" for name, values in series.items())
-    return _plot(figure, title, f"{up} over {across}. {says}")
+    return _plot(figure, title, f"{plain(up)} over {plain(across)}. {says}")
 
 
 def bars(title: str, values: Mapping[str, float], *, form: str = "{:,.0f}", color: int = 0) -> Plot:
     """A bar for each name, the first on top, with its value at the end."""
     figure, axes = _axes(title, max(1.2, 0.36 * len(values) + 0.7))
-    names = [plain(name)[:40] for name in values]
+    names = [_cut(name, SHORT) for name in values]
     places = np.arange(len(values))[::-1]
     axes.barh(places, list(values.values()), 0.66, color=SERIES[color])
     axes.set_yticks(places, names)
@@ -129,14 +130,18 @@ def heat_map(
     axes.set_xlim(-0.5, len(x) - 0.5)
     axes.set_ylim(-0.5, len(y) - 0.5)
     stepped = max(1, -(-len(x) // 12))
-    axes.set_xticks(range(0, len(x), stepped), [plain(name) for name in list(x)[::stepped]])
-    axes.set_yticks(range(len(y)), [plain(name) for name in y])
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
+    axes.set_xticks(range(0, len(x), stepped), [_cut(name, 12) for name in list(x)[::stepped]])
+    axes.set_yticks(range(len(y)), [_cut(name, SHORT) for name in y])
+    axes.set_xlabel(_cut(across, SHORT))
+    axes.set_ylabel(_cut(up, SHORT))
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
     axes.tick_params(length=0)
-    return _plot(figure, title, f"{up} and {across}; from {form.format(low)} to {form.format(high)}, fuller is higher")
+    return _plot(
+        figure,
+        title,
+        f"{plain(up)} and {plain(across)}; from {form.format(low)} to {form.format(high)}, fuller is higher",
+    )
 
 
 def _square(column: int, row: int, alpha: float) -> Any:
@@ -150,7 +155,7 @@ def _axes(title: str, high: float = HIGH) -> tuple[Any, Any]:
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
     axes.patch.set_alpha(0)
-    axes.set_title(plain(title), loc="left", fontsize=11, fontweight="bold", color=INK, pad=10, parse_math=False)
+    axes.set_title(_cut(title, LONG), loc="left", fontsize=11, fontweight="bold", color=INK, pad=10, parse_math=False)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -160,6 +165,12 @@ def _axes(title: str, high: float = HIGH) -> tuple[Any, Any]:
     axes.xaxis.label.set_color(FAINT)
     axes.yaxis.label.set_color(FAINT)
     return figure, axes
+
+
+def _cut(text: str, most: int) -> str:
+    """A text that leaves room for the plot."""
+    shown = plain(text)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def _colors(count: int) -> list[str]:
@@ -177,7 +188,9 @@ def _plot(figure: Any, title: str, says: str) -> Plot:
 
     target = io.StringIO()
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "fastbox", "text.parse_math": False}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # Whoever reads the page sees its text in their own fonts, which may have what ours lack.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
         for text in figure.findobj(matplotlib.text.Text):
             text.set_parse_math(False)
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
