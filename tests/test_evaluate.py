@@ -105,6 +105,16 @@ def test_json_gives_what_parquet_gives(tmp_path: Path) -> None:
     assert found.to_dict()["by_class"][0]["name"] == "thing 1"
 
 
+def test_detections_of_images_that_json_does_not_list_are_refused(tmp_path: Path) -> None:
+    found, wanted = as_json(tmp_path, *tables(tmp_path))
+    instances = json.loads(wanted.read_text())
+    instances["images"] = instances["images"][:-1]
+    instances["annotations"] = [one for one in instances["annotations"] if one["image_id"] != 29]
+    wanted.write_text(json.dumps(instances))
+    with pytest.raises(InputError, match=r"expected detections of images that .*gt\.json lists, got some of image 29"):
+        jobs.evaluate(found, wanted)
+
+
 def test_models_are_told_apart_by_a_column(tmp_path: Path) -> None:
     detections, truths = tables(tmp_path)
     found = jobs.evaluate(detections, truths, by="model").to_dict()

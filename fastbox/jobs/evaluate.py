@@ -154,7 +154,8 @@ def evaluate(
         for path in (detections, truths):
             check_output(out, [path] if is_json(path) else [])
     with ExitStack() as stack:
-        detections, truths = (stack.enter_context(as_parquet(given)) for given in (detections, truths))
+        where = truths
+        (detections, _), (truths, listed) = (stack.enter_context(as_parquet(given)) for given in (detections, truths))
         names = column_names(Source.carrying(truths).path)
         there = {
             name: (column if column in names or column != default else None)
@@ -175,6 +176,8 @@ def evaluate(
             sink = Sink(out, _schema(plans[0], by), command="evaluate", parameters=parameters)
         with sink or nullcontext():
             for chunk in scan(a, b, rows=rows):
+                if listed is not None:
+                    _check_images(chunk, listed, where)
                 judged = _add(found, chunk, score, label, by, there, gallery)
                 if sink is not None:
                     sink.write(_batch(chunk, judged, by, sink.schema))
@@ -208,6 +211,15 @@ def _check(
             kind = found.columns.field(name).type
             if not (is_number(kind) or str(kind) == "bool"):
                 raise InputError(f"expected numbers in column {name!r} of {found.files[0]}, got {kind}: cast it")
+
+
+def _check_images(chunk: Chunk, listed: NDArray[Any], where: Source | Paths) -> None:
+    """Refuse detections of an image that COCO's list of images lacks: they are of another data set, or part of it."""
+    assert chunk.images is not None and chunk.a.offsets is not None
+    unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
+    if unknown.any():
+        image = chunk.images[np.argmax(unknown)]
+        raise InputError(f"expected detections of images that {where} lists, got some of image {image}")
 
 
 def _names(truths: Plan) -> dict[str, str]:

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeGuard
 
-from fastbox.tables.convert import convert
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.tables.dialects import coco, parquet
 from fastbox.tables.files import Paths
 from fastbox.tables.source import Source
 
@@ -21,12 +24,16 @@ def is_json(path: Any) -> TypeGuard[str | os.PathLike[str]]:
 
 
 @contextmanager
-def as_parquet(given: Source | Paths) -> Iterator[Source | Paths]:
-    """Give a table as it is, and COCO JSON as Parquet in a temporary folder, with every number as it stands there."""
+def as_parquet(given: Source | Paths) -> Iterator[tuple[Source | Paths, NDArray[Any] | None]]:
+    """Give a table as it is, and COCO JSON as Parquet in a temporary folder, with every number as it stands there.
+
+    With COCO instances come the ids of the images that they list, ascending; else None.
+    """
     if not is_json(given):
-        yield given
+        yield given, None
         return
     with tempfile.TemporaryDirectory(prefix="fastbox-") as folder:
         table = os.path.join(folder, "boxes.parquet")
-        convert(given, table, out_dialect="parquet")
-        yield Source(table)
+        dataset = coco.read(given)
+        parquet.write(dataset, table)
+        yield Source(table), None if dataset.kind == "results" else np.unique(dataset.images()["image_id"])
