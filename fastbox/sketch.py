@@ -62,6 +62,25 @@ class Sketch:
         both.min, both.max = min(self.min, other.min), max(self.max, other.max)
         return both
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that is kept, as a few small arrays and numbers: what is not zero, and where."""
+        sparse = {"range": np.array([self.min, self.max])}
+        for name in ("_counts", "_high", "_low", "_special"):
+            array = getattr(self, name)
+            places = np.flatnonzero(array)
+            sparse[name] = np.stack((places, array[places]))
+        return sparse
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Sketch:
+        """The sketch that :meth:`state` told of."""
+        sketch = cls()
+        for name in ("_counts", "_high", "_low", "_special"):
+            places, values = state[name]
+            getattr(sketch, name)[places] = values
+        sketch.min, sketch.max = map(float, state["range"])
+        return sketch
+
     @property
     def nans(self) -> int:
         """How many values were nan."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox import ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.summary import Invalid, figures_of
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
@@ -178,7 +179,7 @@ def pairs(
             if progress is not None:
                 progress(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         if sink is not None:
-            sink.record(summary=found.to_dict())
+            conclude(sink, out, found)
     return found
 
 

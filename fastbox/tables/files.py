@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -15,12 +16,44 @@ import pyarrow.parquet as pq
 from fastbox.errors import InputError
 from fastbox.tables.schema import require
 
-__all__ = ["Paths", "ahead", "batches_of", "column_names", "count_rows", "find_files", "open_parquet", "read_batches"]
+__all__ = [
+    "Paths",
+    "Run",
+    "ahead",
+    "batches_of",
+    "column_names",
+    "count_rows",
+    "find_files",
+    "open_parquet",
+    "read_batches",
+]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Item = TypeVar("Item")
 
 _BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of row groups of one file.
+
+    Attributes
+    ----------
+    file : str
+    groups : tuple of (int, int)
+        The first row group, and the one after the last.
+    first_row, rows : int
+        The first row, counted in the file, and how many there are.
+    number : int
+        The first box, counted in the whole table.
+    """
+
+    file: str
+    groups: tuple[int, int]
+    first_row: int
+    rows: int
+    number: int = 0
 
 
 def find_files(path: Paths) -> list[str]:
@@ -82,12 +115,17 @@ def column_names(path: Paths) -> list[str]:
 
 
 def batches_of(
-    path: str, columns: Sequence[str], rows: int, coded: Sequence[str] = ()
+    path: str | Run, columns: Sequence[str], rows: int, coded: Sequence[str] = ()
 ) -> Generator[tuple[int, pa.RecordBatch]]:
-    """Yield ``(first row, batch)`` of one file, at most ``rows`` at a time, as :func:`open_parquet` gives them."""
+    """Yield ``(first row, batch)`` of one file or a run of its row groups, at most ``rows`` at a time.
+
+    Batches are as :func:`open_parquet` gives them, and rows are counted in the file.
+    """
+    path, run = (path.file, path) if isinstance(path, Run) else (path, None)
     with open_parquet(path, coded) as file:
-        batches = file.iter_batches(rows, columns=list(columns))
-        first_row = 0
+        groups = None if run is None else range(*run.groups)
+        batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
+        first_row = 0 if run is None else run.first_row
         while True:
             try:
                 batch = next(batches, None)
@@ -104,7 +142,7 @@ def batches_of(
 
 
 def read_batches(
-    paths: Paths, columns: Sequence[str] | None = None, *, rows: int = 262_144
+    paths: Paths, columns: Sequence[str] | None = None, *, rows: int = 262_144, runs: Sequence[Run] | None = None
 ) -> Generator[tuple[str, int, pa.RecordBatch]]:
     """Yield ``(file, row in the file, batch)`` for all rows of some files, decoding one batch ahead.
 
@@ -115,6 +153,8 @@ def read_batches(
         The columns to read; all of the first file's when left out.
     rows : int
         Rows per batch, at most.
+    runs : sequence of Run, optional
+        The row groups to read, of these files; all when left out.
 
     Raises
     ------
@@ -134,9 +174,9 @@ def read_batches(
                 raise InputError(f"expected {field.type} in {where}, as in {files[0]}, got {kind}")
 
     def batches() -> Generator[tuple[str, int, pa.RecordBatch]]:
-        for file in files:
-            for first_row, batch in batches_of(file, schema.names, rows):
-                yield file, first_row, batch
+        for part in files if runs is None else runs:
+            for first_row, batch in batches_of(part, schema.names, rows):
+                yield part.file if isinstance(part, Run) else part, first_row, batch
 
     return ahead(batches())
 

@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -19,13 +20,24 @@ from fastbox import __version__
 from fastbox.errors import InputError
 from fastbox.tables.files import open_parquet
 
-__all__ = ["Sink", "check_output", "read_record"]
+__all__ = ["Sink", "Target", "check_output", "plain", "read_record"]
 
 StrPath = str | os.PathLike[str]
 
 _KEY = "fastbox"
 _GROUP_ROWS = 262_144
 _BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Target(os.PathLike[str]):
+    """Where one fragment's rows shall be, with what the record must say for a rerun to know them again."""
+
+    path: str
+    fingerprint: Mapping[str, Any]
+
+    def __fspath__(self) -> str:
+        return self.path
 
 
 class Sink:
@@ -78,7 +90,9 @@ class Sink:
         self.schema = schema
         self.rows = 0
         self._compression = compression
-        self._record: dict[str, Any] = {"version": __version__, "command": command, "parameters": _plain(parameters)}
+        self._record: dict[str, Any] = {"version": __version__, "command": command, "parameters": plain(parameters)}
+        if isinstance(path, Target):
+            self._record["fingerprint"] = plain(path.fingerprint)
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
         self._thread: ThreadPoolExecutor | None = None
@@ -122,7 +136,7 @@ class Sink:
 
     def record(self, **more: Any) -> None:
         """Add entries to the record in the footer."""
-        self._record |= _plain(more)
+        self._record |= plain(more)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -228,7 +242,7 @@ def _leaves(field: pa.Field, path: str) -> list[str]:
     return [path]
 
 
-def _plain(entries: Mapping[str, Any]) -> dict[str, Any]:
+def plain(entries: Mapping[str, Any]) -> dict[str, Any]:
     """A copy that JSON holds; raises TypeError at once rather than after hours of writing."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(entries), default=_default))
     return plain
