@@ -165,7 +165,7 @@ def test_an_error_in_a_fragment_leaves_whole_parts_only(tables: dict[str, Path],
     pq.write_table(
         table.set_column(place, "xmin", pa.array(corner, pa.float32())), tmp_path / "t.parquet", row_group_size=50
     )
-    with pytest.raises(InputError, match="expected a number in column 'xmin' .* at row 299, got null"):
+    with pytest.raises(InputError, match=r"expected a number in column 'xmin' .* at row 299, got null"):
         spread(jobs.pairs, tmp_path / "t.parquet", out=tmp_path / "parts", fragment_rows=60)
     for path in (tmp_path / "parts").iterdir():
         assert read_record(path)["command"] == "pairs"
