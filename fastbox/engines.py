@@ -51,9 +51,11 @@ def dask(client: Any) -> Engine:
             client.submit(_alone, task, item, key=f"fastbox-{run}-{index}", retries=RETRIES, pure=False): index
             for index, item in enumerate(items)
         }
-        for future, result in finished(futures, with_results=True):
-            yield futures[future], result
-            future.release()
+        try:
+            for future, result in finished(list(futures), with_results=True):
+                yield futures.pop(future), result
+        finally:
+            client.cancel(list(futures))
 
     return imap
 

@@ -92,6 +92,8 @@ def spread(
         _tell(progress, sizes[index])
     todo = sorted((index for index in range(len(tasks)) if index not in found), key=lambda index: -sizes[index])
     for place, result in engine(_run, [tasks[index] for index in todo]):
+        if isinstance(result, Exception):
+            raise result
         found[todo[place]] = result
         _tell(progress, sizes[todo[place]])
     if out is not None and overwrite:
@@ -110,7 +112,11 @@ class _Task:
 
 
 def _run(task: _Task) -> Any:
-    return task.job(*task.sources, out=task.target, **task.options)
+    """What the job finds in a fragment, or says of it: input that can't be used is no better at a second try."""
+    try:
+        return task.job(*task.sources, out=task.target, **task.options)
+    except (TypeError, ValueError) as error:
+        return error
 
 
 def _source(job: Callable[..., Any], table: Source | Paths) -> Source:
