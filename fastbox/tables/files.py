@@ -32,6 +32,7 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Item = TypeVar("Item")
 
 _BUFFER_BYTES = 1 << 20
+_DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # the last where names are no text
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,13 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.
     name = os.fspath(path)
     try:
         # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
-        return pq.ParquetFile(name, pre_buffer=False, buffer_size=_BUFFER_BYTES, read_dictionary=list(coded))
+        file = pq.ParquetFile(name, pre_buffer=False, buffer_size=_BUFFER_BYTES, read_dictionary=list(coded))
+        _ = file.schema.names
     except MemoryError:
         raise
-    except (OSError, pa.ArrowException) as error:
+    except _DAMAGED as error:
         raise InputError(_why_not(name, error)) from error
+    return file
 
 
 def count_rows(path: Paths) -> int:
@@ -131,7 +134,7 @@ def batches_of(
                 batch = next(batches, None)
             except MemoryError:
                 raise
-            except (OSError, pa.ArrowException) as error:
+            except _DAMAGED as error:
                 what = f"got damaged data ({_brief(error)}): copy or write it again"
                 raise InputError(f"expected rows from {first_row} on in {path}, {what}") from error
             if batch is None:
