@@ -10,6 +10,7 @@ from fastbox.cli.assign import assign
 from fastbox.cli.convert import convert
 from fastbox.cli.experiment import experiment
 from fastbox.cli.fuse import fuse
+from fastbox.cli.inspect import inspect
 from fastbox.cli.measure import measure
 from fastbox.cli.nms import nms
 from fastbox.cli.pairs import pairs
@@ -45,5 +46,5 @@ def main(threads: int | None) -> None:
         raise InputError(str(error)) from None
 
 
-for command in (measure, pairs, assign, anchors, nms, fuse, experiment, convert, sample):
+for command in (measure, pairs, assign, anchors, nms, fuse, inspect, experiment, convert, sample):
     main.add_command(command)

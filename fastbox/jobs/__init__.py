@@ -4,6 +4,7 @@ from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.jobs.assign import Assigned, assign
 from fastbox.jobs.disagreement import Disagreement, disagreement
 from fastbox.jobs.fuse import FusedTables, fuse
+from fastbox.jobs.inspect import Inspected, inspect
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
@@ -15,6 +16,7 @@ __all__ = [
     "Disagreement",
     "Fitted",
     "FusedTables",
+    "Inspected",
     "Measured",
     "Paired",
     "Regression",
@@ -23,6 +25,7 @@ __all__ = [
     "disagreement",
     "fit_anchors",
     "fuse",
+    "inspect",
     "measure",
     "nms",
     "pairs",

@@ -1,0 +1,91 @@
+"""`fastbox inspect`: what a table of boxes is like, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fastbox.cli.options import format_option, json_option, show, split
+from fastbox.report.progress import progress
+
+__all__ = ["inspect"]
+
+
+def size_of(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, str] | None:
+    names = split(context, parameter, value)
+    if names is None:
+        return None
+    if len(names) != 2:
+        raise click.BadParameter(f"expected two columns with a comma between, got {value!r}")
+    return names[0], names[1]
+
+
+def limit(name: str, default: float, unit: str, text: str) -> Any:
+    return click.option(name, type=float, default=default, show_default=True, metavar=unit, help=text)
+
+
+@click.command(short_help="Count what a table of boxes holds, and find what is wrong with it.")
+@click.argument("truths", type=click.Path())
+@click.option("--images", type=click.Path(), metavar="IMAGES", help="Table of all images, with their sizes.")
+@click.option("-o", "--output", type=click.Path(), metavar="PROBLEMS", help="Parquet file of the problems to write.")
+@click.option("--class", "class_", metavar="COLUMN", help="Class column (default: category_id, if it is there).")
+@click.option("--id", "id_", metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there).")
+@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@click.option(
+    "--size", metavar="COLUMNS", callback=size_of, help="The images' sizes (default: width,height, if they are there)."
+)
+@click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
+@format_option
+@limit("--tolerance", 0.5, "PX", "How far a box may stick out of its image.")
+@limit("--min-side", 1.0, "PX", "A shorter side below is sub_pixel.")
+@limit("--max-aspect", 100.0, "RATIO", "Longer side over shorter one, above which a box is extreme_aspect.")
+@limit("--near", 0.95, "IOU", "From which IoU on boxes are near-duplicates.")
+@limit("--huge", 0.95, "SHARE", "Share of its image above which a box is huge.")
+@limit("--class-size", 4.0, "K", "Robust deviations from the class's median size; 0 does not ask, and saves a pass.")
+@json_option
+def inspect(
+    truths: str,
+    images: str | None,
+    output: str | None,
+    class_: str | None,
+    id_: str | None,
+    image: str,
+    size: tuple[str, str] | None,
+    box: str | None,
+    format_: str | None,
+    tolerance: float,
+    min_side: float,
+    max_aspect: float,
+    near: float,
+    huge: float,
+    class_size: float,
+    as_json: bool,
+) -> None:
+    """Count what a table of boxes holds, find what is wrong with it, and write the problems.
+
+    TRUTHS is a Parquet file, a directory or a glob, sorted by image id; detections will do as well. What every code
+    means is in docs/inspect.md.
+    """
+    from fastbox import jobs
+    from fastbox.jobs.inspection.problems import Limits
+    from fastbox.report import inspected
+    from fastbox.tables.files import count_rows
+    from fastbox.tables.source import Source
+
+    try:
+        limits = Limits(tolerance, min_side, max_aspect, near, huge, class_size or None)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    with progress("inspecting", lambda: count_rows(truths)) as step:
+        found = jobs.inspect(
+            Source(truths, boxes=box, format=format_, image=image),
+            images,
+            output,
+            class_column=class_,
+            id_column=id_,
+            size=size,
+            limits=limits,
+            progress=step,
+        )
+    show(inspected.show_inspected, found.to_dict(), as_json, [output])

@@ -1,0 +1,132 @@
+"""What inspection found, as a terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from fastbox.report.terminal import counted, show_table
+
+__all__ = ["show_inspected"]
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+MOST_CLASSES = 10
+MOST_LETTERS = 24
+QUANTILES = ("p5", "p50", "p95")
+WITHOUT_SIZES = "image sizes are not known: nothing is said about borders, places and boxes out of the image"
+
+
+def show_inspected(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print what :func:`fastbox.jobs.inspect` found, as its ``to_dict`` gives it."""
+    problems = summary["problems"]
+    severities = {
+        severity: sum(found["count"] for found in problems if found["severity"] == severity) for severity in COLOURS
+    }
+    said = [counted(count, f"{severity}s") for severity, count in severities.items() if count]
+    console.print(Text(" · ".join(said) or "no problems", style="bold"))
+    counts = [counted(summary["boxes"], "boxes"), counted(summary["images"], "images")]
+    if summary["images_without_boxes"]:
+        counts.append(f"{summary['images_without_boxes']:,} without boxes")
+    if summary["classes"] is not None:
+        counts.append(f"{len(summary['classes']):,} {'class' if len(summary['classes']) == 1 else 'classes'}")
+    console.print(Text(" · ".join(counts), style="dim"))
+    if not summary["asked"]["sizes"]:
+        console.print(Text(WITHOUT_SIZES, style="yellow"))
+    if problems:
+        console.print()
+        _show_problems(console, problems)
+    if summary["classes"]:
+        console.print()
+        _show_classes(console, summary["classes"], summary["boxes"])
+    if summary["valid"]:
+        console.print()
+        _show_shapes(console, summary)
+
+
+def _show_problems(console: Console, problems: Sequence[Mapping[str, Any]]) -> None:
+    """Print the problems, the worst first, each with its first example; one line each, cut where it is too long."""
+    order = sorted(problems, key=lambda found: (list(COLOURS).index(found["severity"]), -found["count"]))
+    width = max(len(found["code"]) for found in problems)
+    digits = max(len(f"{found['count']:,}") for found in problems)
+    for found in order:
+        line = Text(f"{found['severity']:7}", style=COLOURS[found["severity"]])
+        line.append(f"  {found['code']:{width}}", style="bold not dim")
+        line.append(f"  {found['count']:{digits + digits // 4},}", style="bold")
+        line.append(f"  {_example(found['examples'][0])}", style="default not bold dim")
+        line.truncate(console.width, overflow="ellipsis" if console.encoding.startswith("utf") else "crop")
+        console.print(line, soft_wrap=True)
+
+
+def _example(example: Mapping[str, Any]) -> str:
+    """The image, row, value and box of a problem, the most telling first."""
+    where = [f"image {_short(example['image_id'])}"]
+    if example["row"] is not None:
+        where.append(f"row {example['row']}")
+    if example["other"] is not None:
+        where.append(f"like row {example['other']}")
+    if example["value"] is not None:
+        where.append(f"{example['value']:.4g}")
+    if example["box"] is not None:
+        corners = " ".join("nan" if side is None else f"{side:.6g}" for side in example["box"])
+        where.append(f"[{corners}]")
+    return ", ".join(where)
+
+
+def _show_classes(console: Console, classes: Sequence[Mapping[str, Any]], boxes: int) -> None:
+    rows = [("class", "boxes", "share", "images", "median side, px")]
+    for found in classes[:MOST_CLASSES]:
+        side = "–" if found["median_side"] is None else f"{found['median_side']:,.1f}"
+        rows.append(
+            (_named(found), f"{found['boxes']:,}", f"{found['boxes'] / boxes:.1%}", f"{found['images']:,}", side)
+        )
+    show_table(console, rows, ("boxes",))
+    if len(classes) > MOST_CLASSES:
+        rest = sum(found["boxes"] for found in classes[MOST_CLASSES:])
+        more = counted(rest, "boxes")
+        console.print(Text(f"{len(classes) - MOST_CLASSES:,} more with {more}", style="dim"))
+
+
+def _named(found: Mapping[str, Any]) -> str:
+    if found["class"] is None:
+        return "(none)"
+    return _short(found["class"] if found["name"] is None else f"{found['class']} {found['name']}")
+
+
+def _short(name: Any) -> str:
+    """A name of somebody's data in one line, and not too long."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(name))
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
+
+
+def _show_shapes(console: Console, summary: Mapping[str, Any]) -> None:
+    rows = [("", "mean", "min", *QUANTILES, "max")]
+    for name, title in (
+        ("side", "sqrt(area), px"),
+        ("aspect", "width / height"),
+        ("best_overlap", "best IoU with another"),
+        ("boxes_per_image", "boxes per image"),
+    ):
+        found = summary["metrics"][name]
+        figures = [found["mean"], found["min"], *(found["quantiles"][q] for q in QUANTILES), found["max"]]
+        decimals = 0 if name == "boxes_per_image" else 1 if name == "side" else 2
+        exact = [_figure(value, decimals) for value in figures]
+        rows.append((title, _figure(figures[0], max(decimals, 1)), *exact[1:]))
+    show_table(console, rows, ("p50",))
+    console.print()
+    sizes = [f"{count:,} {name} ({count / summary['valid']:.0%})" for name, count in summary["sizes"].items()]
+    console.print(Text(f"sizes as COCO has them: {' · '.join(sizes)}", style="dim"))
+    crowding = summary["crowding"]
+    share = f"{crowding['boxes']:,} ({crowding['boxes'] / summary['valid']:.1%})"
+    console.print(Text(f"crowded, IoU with another above {crowding['above']:g}: {share}", style="dim"))
+    place = summary["place"]
+    if place is not None:
+        borders = ", ".join(f"{count:,} {side}" for side, count in place["borders"].items())
+        share = f"{place['truncated']:,} ({place['truncated'] / place['boxes']:.1%})"
+        console.print(Text(f"at a border of the image: {share}; {borders}", style="dim"))
+
+
+def _figure(value: float | None, decimals: int) -> str:
+    return "–" if value is None else f"{value:,.{decimals}f}"
