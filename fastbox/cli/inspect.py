@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -10,6 +11,8 @@ from fastbox.cli.options import format_option, json_option, show, split
 from fastbox.report.progress import progress
 
 __all__ = ["inspect"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def size_of(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, str] | None:
@@ -21,7 +24,7 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str | Non
     return names[0], names[1]
 
 
-def limit(name: str, default: float, unit: str, text: str) -> Any:
+def limit(name: str, default: float, unit: str, text: str) -> Callable[[Command], Command]:
     return click.option(name, type=float, default=default, show_default=True, metavar=unit, help=text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class Inspected:
         return {
             **self.statistics.to_dict(),
             "asked": dict(self.asked),
-            "limits": {name: getattr(self.limits, name) for name in self.limits.__dataclass_fields__},
+            "limits": asdict(self.limits),
             "problems": [
                 {
                     "code": code,
@@ -134,11 +134,8 @@ def inspect(
         sink = None
         if out is not None:
             check_output(out, table.files)
-            parameters = {
-                "truths": table.plan.files,
-                "images": table.images.files if table.images else None,
-                "limits": found.to_dict()["limits"],
-            }
+            files = table.images.files if table.images else None
+            parameters = {"truths": table.plan.files, "images": files, "limits": asdict(limits)}
             sink = stack.enter_context(Sink(out, table.schema, command="inspect", parameters=parameters))
         ranges, repeats = _before(table, limits, found.classes, rows)
         for view, _ in table.views(rows):

@@ -76,7 +76,7 @@ def _example(example: Mapping[str, Any]) -> str:
 
 
 def _show_classes(console: Console, classes: Sequence[Mapping[str, Any]], boxes: int) -> None:
-    rows = [("class", "boxes", "share", "images", "median side, px")]
+    rows: list[Sequence[str]] = [("class", "boxes", "share", "images", "median side, px")]
     for found in classes[:MOST_CLASSES]:
         side = "–" if found["median_side"] is None else f"{found['median_side']:,.1f}"
         rows.append(
@@ -102,7 +102,7 @@ def _short(name: Any) -> str:
 
 
 def _show_shapes(console: Console, summary: Mapping[str, Any]) -> None:
-    rows = [("", "mean", "min", *QUANTILES, "max")]
+    rows: list[Sequence[str]] = [("", "mean", "min", *QUANTILES, "max")]
     for name, title in (
         ("side", "sqrt(area), px"),
         ("aspect", "width / height"),

@@ -95,7 +95,7 @@ class Images:
 
     def upto(self, last: Any) -> Listed:
         """Hand out the images up to an id that were not handed out before."""
-        parts = []
+        parts: list[Listed] = []
         while True:
             at = int(np.searchsorted(self._waiting.ids, last, side="right"))
             # The last id that was read may go on in the next batch.

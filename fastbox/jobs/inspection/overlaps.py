@@ -82,7 +82,8 @@ def _repeated(keys: Sequence[NDArray[Any]], these: NDArray[np.bool_]) -> Ints:
     if not len(twice):
         return np.zeros(0, np.int64)
     places = np.minimum(np.searchsorted(twice, mixed[rows]), len(twice) - 1)
-    return rows[twice[places] == mixed[rows]]
+    repeated: Ints = rows[twice[places] == mixed[rows]]
+    return repeated
 
 
 def _firsts(rows: Ints, keys: Sequence[NDArray[Any]]) -> Ints:

@@ -29,9 +29,8 @@ class Repeats:
     def __init__(self, rows: int) -> None:
         count = min(MOST_PARTS, 1 + rows // PART_ROWS)
         self._stack = ExitStack()
-        self._parts: list[IO[bytes]] = [
-            self._stack.enter_context(tempfile.SpooledTemporaryFile(KEPT_BYTES // count)) for _ in range(count)
-        ]
+        spools = map(tempfile.SpooledTemporaryFile, [KEPT_BYTES // count] * count)
+        self._parts: list[IO[bytes]] = [self._stack.enter_context(spool) for spool in spools]
         self.rows, self.firsts = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def __enter__(self) -> Repeats:

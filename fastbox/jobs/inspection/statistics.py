@@ -27,10 +27,6 @@ EDGES = {
 }
 
 
-def _counts(*shape: int) -> Any:
-    return field(default_factory=lambda: np.zeros(shape, np.int64))
-
-
 @dataclass
 class Statistics:
     """What the boxes of a table are like.
@@ -61,12 +57,12 @@ class Statistics:
     images_without_boxes: int = 0
     boxes: int = 0
     invalid: Invalid = field(default_factory=Invalid)
-    sizes: NDArray[np.int64] = _counts(3)
+    sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
     crowded: int = 0
     placed: int = 0
-    borders: NDArray[np.int64] = _counts(4)
+    borders: NDArray[np.int64] = field(default_factory=lambda: np.zeros(4, np.int64))
     truncated: int = 0
-    heat: NDArray[np.int64] = _counts(GRID, GRID)
+    heat: NDArray[np.int64] = field(default_factory=lambda: np.zeros((GRID, GRID), np.int64))
     boxes_per_image: Sketch = field(default_factory=Sketch)
     side: Sketch = field(default_factory=Sketch)
     aspect: Sketch = field(default_factory=Sketch)

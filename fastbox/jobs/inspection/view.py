@@ -66,7 +66,8 @@ class View(NamedTuple):
     @property
     def valid(self) -> NDArray[np.bool_]:
         """Which boxes are finite and not inverted."""
-        return self.reasons == 0
+        valid: NDArray[np.bool_] = self.reasons == 0
+        return valid
 
 
 def look(chunk: Chunk, label: str | None, size: tuple[str, str] | None, listed: Listed | None = None) -> View:
