@@ -44,9 +44,9 @@ class Repeats:
         rows = np.flatnonzero(np.asarray(column.is_valid()))
         hashes = _hashes(column.drop_null())
         entries = np.stack([hashes.view(np.int64), rows + first_row], axis=1)
-        part = (hashes >> np.uint64(40)) % np.uint64(len(self._parts))
+        part = ((hashes >> np.uint64(40)) % np.uint64(len(self._parts))).astype(np.uint8)
         order = np.argsort(part, kind="stable")
-        ends = np.cumsum(np.bincount(part.astype(np.int64), minlength=len(self._parts)))
+        ends = np.cumsum(np.bincount(part, minlength=len(self._parts)))
         for file, these in zip(self._parts, np.split(order, ends[:-1]), strict=True):
             file.write(entries[these].tobytes())
 
@@ -72,6 +72,10 @@ class Repeats:
     def _repeated(self, file: IO[bytes]) -> tuple[Ints, Ints]:
         file.seek(0)
         hashes, rows = np.frombuffer(file.read(), np.int64).reshape(-1, 2).T
+        # Most often nothing repeats: sorting alone tells, in a tenth of the time that an order takes.
+        ordered = np.sort(hashes)
+        these = np.isin(hashes, ordered[1:][ordered[1:] == ordered[:-1]])
+        hashes, rows = hashes[these], rows[these]
         order = np.argsort(hashes, kind="stable")
         hashes, rows = hashes[order], rows[order]
         fresh = np.ones(len(rows), np.bool_)

@@ -74,7 +74,8 @@ class Statistics:
         self.images_without_boxes += int((view.counts == 0).sum())
         self.boxes += len(view.image)
         self.boxes_per_image.add(view.counts)
-        self.invalid.add(view.boxes)
+        self.invalid.not_finite += int((view.reasons == 1).sum())
+        self.invalid.inverted += int((view.reasons == 2).sum())
         valid = view.valid
         w, h = view.w[valid], view.h[valid]
         with np.errstate(over="ignore"):

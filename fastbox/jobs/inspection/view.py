@@ -104,7 +104,9 @@ def look(chunk: Chunk, label: str | None, size: tuple[str, str] | None, listed: 
         labels = encoded.dictionary.to_pylist()
     with np.errstate(invalid="ignore", over="ignore"):
         x0, y0, x1, y1 = np.ascontiguousarray(boxes.corners().T).astype(np.float64)
-    seen = ids, counts, times, frames, image, boxes, chunk.a_start, boxes.invalid()
+    finite = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(x1) & np.isfinite(y1)
+    reasons = np.where(finite, np.where((x1 < x0) | (y1 < y0), 2, 0), 1).astype(np.uint8)
+    seen = ids, counts, times, frames, image, boxes, chunk.a_start, reasons
     return View(*seen, x0, y0, x1, y1, *sides_of(boxes), across, down, codes, labels)
 
 
