@@ -32,6 +32,8 @@ def limit(name: str, default: float, unit: str, text: str) -> Callable[[Command]
 @click.argument("truths", type=click.Path())
 @click.option("--images", type=click.Path(), metavar="IMAGES", help="Table of all images, with their sizes.")
 @click.option("-o", "--output", type=click.Path(), metavar="PROBLEMS", help="Parquet file of the problems to write.")
+@click.option("--fix", type=click.Path(), metavar="CLEANED", help="Cleaned copy to write; see above.")
+@click.option("--log", type=click.Path(), metavar="CHANGES", help="What was changed (default: CLEANED.log.parquet).")
 @click.option("--class", "class_", metavar="COLUMN", help="Class column (default: category_id, if it is there).")
 @click.option("--id", "id_", metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there).")
 @click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
@@ -51,6 +53,8 @@ def inspect(
     truths: str,
     images: str | None,
     output: str | None,
+    fix: str | None,
+    log: str | None,
     class_: str | None,
     id_: str | None,
     image: str,
@@ -69,8 +73,12 @@ def inspect(
 
     TRUTHS is a Parquet file, a directory or a glob, sorted by image id; detections will do as well. What every code
     means is in docs/inspect.md.
+
+    A cleaned copy has no boxes that are not finite, inverted, without area or exact duplicates, and those that stick
+    out of their image are clipped. All else is as it was, and so is TRUTHS.
     """
     from fastbox import jobs
+    from fastbox.jobs.inspection.fix import default_log
     from fastbox.jobs.inspection.problems import Limits
     from fastbox.report import inspected
     from fastbox.tables.files import count_rows
@@ -85,10 +93,12 @@ def inspect(
             Source(truths, boxes=box, format=format_, image=image),
             images,
             output,
+            fix=fix,
+            log=log,
             class_column=class_,
             id_column=id_,
             size=size,
             limits=limits,
             progress=step,
         )
-    show(inspected.show_inspected, found.to_dict(), as_json, [output])
+    show(inspected.show_inspected, found.to_dict(), as_json, [output, fix, log or (fix and default_log(fix))])

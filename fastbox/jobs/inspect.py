@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from fastbox.errors import InputError
 from fastbox.jobs.inspection.classes import Classes, outliers
+from fastbox.jobs.inspection.fix import Fix, default_log
 from fastbox.jobs.inspection.overlaps import overlapping
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Finding, Limits, Problems, alone, of_images
 from fastbox.jobs.inspection.repeats import Repeats
@@ -22,6 +24,8 @@ from fastbox.tables.sink import Sink, check_output
 from fastbox.tables.source import Source
 
 __all__ = ["Inspected", "inspect"]
+
+StrPath = str | os.PathLike[str]
 
 
 @dataclass
@@ -38,6 +42,8 @@ class Inspected:
         The names of classes that have one, by the class as text.
     asked : dict of str to bool
         Whether classes, ids, the images' sizes and a table of images were there to be looked at.
+    fix : dict or None
+        How many rows the cleaned copy has, and how many were clipped, and dropped by reason.
     """
 
     statistics: Statistics = field(default_factory=Statistics)
@@ -46,6 +52,7 @@ class Inspected:
     limits: Limits = field(default_factory=Limits)
     names: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, bool] = field(default_factory=dict)
+    fix: Mapping[str, Any] | None = None
 
     def __add__(self, later: Inspected) -> Inspected:
         """What both parts of a table amount to, each inspected by itself; rows are counted within each part."""
@@ -70,14 +77,17 @@ class Inspected:
                 if code in counts
             ],
             "classes": self.classes.to_list(self.names) if self.asked.get("classes") else None,
+            "fix": self.fix,
         }
 
 
 def inspect(
     truths: Source | Paths,
     images: Paths | None = None,
-    out: str | os.PathLike[str] | None = None,
+    out: StrPath | None = None,
     *,
+    fix: StrPath | None = None,
+    log: StrPath | None = None,
     class_column: str | None = None,
     id_column: str | None = None,
     size: tuple[str, str] | None = None,
@@ -99,6 +109,11 @@ def inspect(
         images are.
     out : path, optional
         Where to write the problems; only counted when left out.
+    fix : path, optional
+        Where to write a cleaned copy: boxes that are not finite, inverted, without area or exact duplicates are
+        dropped, those that stick out of their image are clipped. All else is as it was.
+    log : path, optional
+        Where to write what was changed; the cleaned copy's name with ``.log.parquet`` when left out.
     class_column, id_column : str, optional
         The columns of classes and of the boxes' ids; when left out ``category_id`` and ``id``, if they are there.
     size : (str, str), optional
@@ -130,15 +145,20 @@ def inspect(
     asked = {"classes": table.label is not None, "ids": table.id is not None, "sizes": table.sized}
     asked |= {"images": images is not None}
     found = Inspected(limits=limits, names=table.names, asked=asked)
+    if fix is None and log is not None:
+        raise InputError("expected a log only with a cleaned copy, got the log alone: name the copy")
+    log = default_log(fix) if fix is not None and log is None else log
+    _check_outputs([path for path in (out, fix, log) if path is not None], table.files)
     with ExitStack() as stack:
-        sink = None
+        sink, mending = None, None
+        if fix is not None and log is not None:
+            mending = stack.enter_context(Fix(table, fix, log, limits.tolerance))
         if out is not None:
-            check_output(out, table.files)
             files = table.images.files if table.images else None
             parameters = {"truths": table.plan.files, "images": files, "limits": asdict(limits)}
             sink = stack.enter_context(Sink(out, table.schema, command="inspect", parameters=parameters))
         ranges, repeats = _before(table, limits, found.classes, rows)
-        for view, _ in table.views(rows):
+        for view, chunk in table.views(rows, whole=mending is not None):
             pairs, best = overlapping(view, limits.near, table.label is not None)
             alike = of_images(view, images is not None)
             problems = [*alone(view, limits), *alike, *pairs, *_from_before(view, ranges, repeats)]
@@ -148,11 +168,19 @@ def inspect(
             batch = found.problems.add(view, problems, table.schema)
             if sink is not None:
                 sink.write(batch)
+            if mending is not None:
+                mending.write(view, chunk, problems)
+                found.fix = mending.to_dict()
             if progress is not None:
                 progress(len(view.image))
         if sink is not None:
             sink.record(summary=found.to_dict())
     return found
+
+
+def _check_outputs(outputs: list[StrPath], inputs: list[str]) -> None:
+    for place, path in enumerate(outputs):
+        check_output(path, [*inputs, *outputs[:place]])
 
 
 def _before(

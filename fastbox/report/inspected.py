@@ -44,6 +44,13 @@ def show_inspected(console: Console, summary: Mapping[str, Any]) -> None:
     if summary["valid"]:
         console.print()
         _show_shapes(console, summary)
+    if summary["fix"] is not None:
+        fix = summary["fix"]
+        changes = [f"{count:,} dropped as {code}" for code, count in fix["dropped"].items()]
+        changes += [f"{fix['clipped']:,} clipped"] if fix["clipped"] else []
+        rows = counted(fix["rows"], "rows")
+        console.print()
+        console.print(Text(f"cleaned copy of {rows}: {', '.join(changes) or 'nothing to mend'}", style="bold"))
 
 
 def _show_problems(console: Console, problems: Sequence[Mapping[str, Any]]) -> None:

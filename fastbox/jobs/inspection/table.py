@@ -141,13 +141,14 @@ class Table:
         column = chunk.a_columns.column(self.id)
         return column.dictionary_decode() if hasattr(column, "indices") else column, chunk.a_start
 
-    def views(self, rows: int) -> Iterator[tuple[View, Chunk]]:
-        """Read it with the images beside it, each image once."""
+    def views(self, rows: int, *, whole: bool) -> Iterator[tuple[View, Chunk]]:
+        """Read it with the images beside it, each image once; with the ``whole`` of its columns, if asked."""
+        source = Source.carrying(self.source, *column_names(self.source.path)) if whole else self.source
         with ExitStack() as stack:
             images, done = self.images, 0
             if images is not None:
                 stack.enter_context(closing(images))
-            for chunk in stack.enter_context(closing(scan(self.source, rows=rows))):
+            for chunk in stack.enter_context(closing(scan(source, rows=rows))):
                 assert chunk.images is not None
                 listed = None if images is None else images.upto(chunk.images[-1])
                 yield look(chunk, self.label, self.size, listed), chunk
