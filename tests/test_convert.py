@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbox.errors import InputError
-from fastbox.tables.coco import BATCH
-from fastbox.tables.convert import coco_to_parquet
+from fastbox.tables.convert import convert as convert_file
+from fastbox.tables.dialects.cocojson import BATCH
 from fastbox.tables.sink import read_record
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -34,7 +34,7 @@ Rows = list[dict[str, Any]]
 def convert(coco: Any, folder: Path, **options: Any) -> tuple[dict[str, Any], pa.Table]:
     source = folder / "coco.json"
     source.write_text(coco if isinstance(coco, str) else json.dumps(coco))
-    summary = coco_to_parquet(source, folder / "out.parquet", **options)
+    summary = convert_file(source, folder / "out.parquet", **options)
     return summary, pq.read_table(folder / "out.parquet")
 
 
@@ -237,12 +237,12 @@ def test_of_a_repeated_key_the_last_counts(tmp_path: Path) -> None:
 @needs_example
 @pytest.mark.parametrize("format", ["xywh", "xyxy"])
 def test_cocos_own_example(format: str, tmp_path: Path) -> None:
-    summary = coco_to_parquet(EXAMPLE, tmp_path / "truths.parquet", format=format, images=tmp_path / "images.parquet")
+    summary = convert_file(EXAMPLE, tmp_path / "truths.parquet", format=format, images=tmp_path / "images.parquet")
     assert summary == {"kind": "truths", "rows": 839, "images": 100, "categories": 80, "images_without_boxes": 0}
     same_bits(pq.read_table(tmp_path / "truths.parquet"), expected_boxes(json.loads(EXAMPLE.read_text()), format))
     assert pq.read_table(tmp_path / "images.parquet")["boxes"].to_numpy().sum() == 839
 
-    summary = coco_to_parquet(RESULTS, tmp_path / "detections.parquet", format=format)
+    summary = convert_file(RESULTS, tmp_path / "detections.parquet", format=format)
     assert (summary["kind"], summary["rows"]) == ("results", 734)
     same_bits(pq.read_table(tmp_path / "detections.parquet"), expected_boxes(json.loads(RESULTS.read_text()), format))
 
@@ -317,24 +317,24 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     boxes = json.dumps([result("é"), result("è")], ensure_ascii=False)
     source.write_bytes(boxes.encode("utf-8").replace("è".encode(), b"\xff\xfe"))
     with pytest.raises(InputError, match=r"in result 1: .*utf-8"):
-        coco_to_parquet(source, tmp_path / "out.parquet")
+        convert_file(source, tmp_path / "out.parquet")
 
 
 @pytest.mark.parametrize("name", ["absent.json", "."])
 def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a COCO JSON file, but .* can't be read: "):
-        coco_to_parquet(tmp_path / name, tmp_path / "out.parquet")
+        convert_file(tmp_path / name, tmp_path / "out.parquet", source_dialect="coco")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "cxcywh"}, "expected format to be 'xywh' or 'xyxy', got 'cxcywh'"),
+        ({"format": "yxyx"}, "expected format to be 'xyxy' or 'xywh' or 'cxcywh', got 'yxyx'"),
         ({"dtype": "float16"}, "expected dtype to be 'float32' or 'float64', got 'float16'"),
         ({"kind": "masks"}, "expected kind to be 'truths' or 'results', got 'masks'"),
         ({"kind": "truths"}, "expected truths in .*coco.json, got results"),
-        ({"images": "images.parquet"}, "expected COCO instances for a table of images, got results in .*coco.json"),
+        ({"images": "images.parquet"}, "expected images for images.parquet, got results, which list none"),
         ({"images": "out.parquet"}, "expected two different files to write"),
         ({"images": "coco.json"}, "coco.json"),
     ],
@@ -343,7 +343,7 @@ def test_bad_options(options: dict[str, Any], message: str, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     Path("coco.json").write_text(json.dumps([result(1)]))
     with pytest.raises(ValueError, match=message):
-        coco_to_parquet("coco.json", "out.parquet", **options)
+        convert_file("coco.json", "out.parquet", **options)
     assert [path.name for path in tmp_path.iterdir()] == ["coco.json"]
 
 
@@ -356,7 +356,7 @@ def test_the_output_is_not_the_input(tmp_path: Path) -> None:
     source = tmp_path / "coco.json"
     source.write_text(json.dumps([result(1)]))
     with pytest.raises(InputError, match=r"coco\.json"):
-        coco_to_parquet(source, source)
+        convert_file(source, source)
     assert json.loads(source.read_text()) == [result(1)]
 
 
@@ -382,7 +382,7 @@ def test_peak_memory_is_the_file_and_little_more(python: Callable[..., Any], tmp
     code = f"""
 import resource, fastbox.tables.convert as convert, pyarrow.parquet
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-convert.coco_to_parquet({str(tmp_path / "coco.json")!r}, {str(tmp_path / "out.parquet")!r})
+convert.convert({str(tmp_path / "coco.json")!r}, {str(tmp_path / "out.parquet")!r})
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     size = (tmp_path / "coco.json").stat().st_size

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-__all__ = ["IMAGES", "Dataset", "boxes_schema", "images_schema"]
+__all__ = ["COORDINATES", "IMAGES", "Dataset", "boxes_schema", "images_schema"]
 
+COORDINATES = {
+    "xyxy": ("xmin", "ymin", "xmax", "ymax"),
+    "xywh": ("x", "y", "w", "h"),
+    "cxcywh": ("cx", "cy", "w", "h"),
+}
 IMAGES = ("image_id", "width", "height", "file_name")
 
 
@@ -47,9 +52,8 @@ def boxes_schema(image_id: pa.DataType, *more: tuple[str, pa.DataType], format: 
     >>> boxes_schema(pa.string(), ("iscrowd", pa.int8())).names
     ['image_id', 'category_id', 'xmin', 'ymin', 'xmax', 'ymax', 'iscrowd']
     """
-    corners = ("xmin", "ymin", "xmax", "ymax") if format == "xyxy" else ("x", "y", "w", "h")
-    named = [("image_id", image_id), ("category_id", pa.int32()), *((name, pa.float64()) for name in corners), *more]
-    return pa.schema(named)
+    box = [(name, pa.float64()) for name in COORDINATES[format]]
+    return pa.schema([("image_id", image_id), ("category_id", pa.int32()), *box, *more])
 
 
 def images_schema(image_id: pa.DataType) -> pa.Schema:

@@ -1,0 +1,83 @@
+"""Folders of annotation files: which there are, what they hold, and how to name a line of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from fastbox.errors import InputError
+
+__all__ = ["find", "line_error", "read_bytes", "subfolder"]
+
+StrPath = str | os.PathLike[str]
+
+
+def find(folder: StrPath, keep: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """List files anywhere below a folder as (path below it without extension, path below it), sorted by the first.
+
+    Paths have slashes and sort by their bytes in UTF-8, as Arrow sorts strings. Links are followed, never in a circle.
+
+    Raises
+    ------
+    InputError
+        The folder can't be read, or a name is no UTF-8.
+    """
+    files = [(os.path.splitext(name)[0], name) for name in _below(os.fspath(folder), "", ()) if keep(name)]
+    for _, name in files:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"expected file names in UTF-8 in {os.fspath(folder)}, got {name!r}") from error
+    return sorted(files)
+
+
+def read_bytes(path: str) -> bytes:
+    """Return what a file holds; ``InputError`` where it can't be read."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except OSError as error:
+        raise InputError(f"expected a file to read, but {path} can't be read: {error.strerror}") from error
+
+
+def subfolder(source: StrPath, *names: str) -> str:
+    """Return the first of some folders inside one that is there, or else the folder itself.
+
+    Raises
+    ------
+    InputError
+        There is no such folder.
+    """
+    path = os.fspath(source)
+    if not os.path.isdir(path):
+        what = "is a file" if os.path.exists(path) else "is not there"
+        raise InputError(f"expected a folder of annotations, but {path} {what}")
+    return next((folder for name in names if os.path.isdir(folder := os.path.join(path, name))), path)
+
+
+def line_error(expected: str, path: str, line: int, got: str, text: bytes) -> InputError:
+    """Return what to raise where a line of a text file, counted from 1, can't be used.
+
+    >>> print(line_error("5 numbers", "labels/7.txt", 3, "4", b"0 0.5 0.5 0.1"))
+    expected 5 numbers in labels/7.txt, line 3, got 4: '0 0.5 0.5 0.1'
+    """
+    shown = text.decode(errors="backslashreplace").strip()
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    return InputError(f"expected {expected} in {path}, line {line}, got {got}{': ' if got else ''}{shown!r}")
+
+
+def _below(root: str, inside: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    folder = os.path.join(root, inside)
+    try:
+        status = os.stat(folder)
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise InputError(f"expected a folder to read, but {folder} can't be read: {error.strerror}") from error
+    own = (status.st_dev, status.st_ino)
+    if own in above:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _below(root, f"{inside}{entry.name}/", (*above, own))
+        else:
+            yield f"{inside}{entry.name}"

@@ -1,0 +1,126 @@
+"""Names of categories and their numbers, for dialects that write names and for those that keep them in a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from fastbox.errors import InputError
+
+__all__ = ["Names", "Numbering", "load_yaml", "named", "numbered", "yaml_module", "yaml_names"]
+
+Names: TypeAlias = Sequence[str] | Mapping[int, str] | str | os.PathLike[str]
+
+
+class Numbering:
+    """Numbers for names, counted up as names come.
+
+    Parameters
+    ----------
+    names : dict of int to str
+        Those that have a number; this dict itself grows.
+    closed : bool
+        Refuse any other name.
+
+    Examples
+    --------
+    >>> numbering = Numbering({0: "Car"}, closed=False)
+    >>> numbering("Dog", "7.txt"), numbering("Car", "7.txt"), numbering.names
+    (1, 0, {0: 'Car', 1: 'Dog'})
+    """
+
+    def __init__(self, names: dict[int, str], *, closed: bool) -> None:
+        self.names = names
+        self._closed = closed
+        self._numbers = {name: number for number, name in names.items()}
+        self._next = max(names, default=-1) + 1
+
+    def __call__(self, name: str, where: str) -> int:
+        number = self._numbers.get(name)
+        if number is None:
+            if self._closed:
+                raise InputError(
+                    f"expected one of the names given, {', '.join(self._numbers)}, in {where}, got {name!r}"
+                )
+            number = self._numbers[name] = self._next
+            self.names[number] = name
+            self._next += 1
+        return number
+
+
+def named(categories: Mapping[int, str], number: int, target: str) -> str:
+    """Return the name of a category; ``InputError`` where it has none."""
+    try:
+        return categories[number]
+    except KeyError:
+        raise InputError(f"expected a name for every category to write {target}, got none for {number}") from None
+
+
+def numbered(names: Names) -> dict[int, str]:
+    """Return names by number: a list counts from 0, a path is that of YAML or of text with a name a line.
+
+    Raises
+    ------
+    InputError
+        The file can't be read or PyYAML, which a YAML file needs, is not installed; or a name comes twice.
+
+    Examples
+    --------
+    >>> numbered(["cat", "dog"])
+    {0: 'cat', 1: 'dog'}
+    """
+    if isinstance(names, (str, os.PathLike)):
+        path = os.fspath(names)
+        names = yaml_names(path) if path.endswith((".yaml", ".yml")) else _lines(path)
+    found = dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
+    if len(set(found.values())) < len(found):
+        twice = next(name for name in found.values() if list(found.values()).count(name) > 1)
+        raise InputError(f"expected every name of a category once, got {twice!r} twice")
+    return found
+
+
+def yaml_module() -> Any:
+    """Return PyYAML; ``InputError`` where it is not installed."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise InputError(
+            "expected PyYAML for a data.yaml, got none: install it with pip install 'fastbox-engine[formats]'"
+        ) from error
+    return yaml
+
+
+def load_yaml(path: str) -> dict[str, Any]:
+    """Return what a YAML file holds, every scalar as text: a category called no is no boolean."""
+    yaml = yaml_module()
+    try:
+        with open(path, "rb") as file:
+            found = yaml.load(file, Loader=yaml.BaseLoader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"expected YAML in {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"expected YAML with a list or an object of names in {path}, got no object")
+    return found
+
+
+def yaml_names(path: str) -> dict[int, str]:
+    """Return the names of a YAML file as YOLO has them: a list, or an object of names by number."""
+    names = load_yaml(path).get("names", [])
+    pairs = names.items() if isinstance(names, dict) else enumerate(names) if isinstance(names, list) else None
+    try:
+        found = {int(number): name for number, name in pairs or ()}
+    except ValueError:
+        pairs = None
+    if pairs is None or not all(isinstance(name, str) for name in found.values()):
+        raise InputError(f"expected a list of names, or names by number, for names in {path}, got something else")
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return [line.strip() for line in file.read().rstrip().split("\n")]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise InputError(f"expected a file with a name a line, but {path} can't be read: {reason}") from error

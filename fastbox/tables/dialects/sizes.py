@@ -1,0 +1,141 @@
+"""Widths, heights and file names of images, from a table or from the headers of the images themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from fastbox.errors import InputError
+from fastbox.tables.dialects.dataset import images_schema
+from fastbox.tables.dialects.listing import find
+
+__all__ = ["NO_SIZES", "Size", "Sizes", "images_table", "sizes_from"]
+
+EXTENSIONS = {
+    *(".avif", ".bmp", ".dib", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+}
+# Exif's tag of how an image is turned, and those of its values that lay it on its side.
+ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+class Size(NamedTuple):
+    """What is known of an image: width and height in pixels, and its file's name."""
+
+    width: int | None
+    height: int | None
+    file_name: str | None
+
+
+class Sizes:
+    """The sizes of some images by id; images of a folder are opened when they are asked for, and only once."""
+
+    def __init__(self, known: dict[str, Size], folder: str = "", unread: dict[str, str] | None = None) -> None:
+        self._known = known
+        self._folder = folder
+        self._unread = unread or {}
+        self._listed = set(self._unread)
+
+    def listed(self) -> set[str]:
+        """Return the ids of the images of a folder; a table may be of other images too, so it lists none."""
+        return self._listed
+
+    def __call__(self, image_id: str) -> Size:
+        name = self._unread.pop(image_id, None)
+        if name is not None:
+            width, height = _measured(os.path.join(self._folder, name))
+            self._known[image_id] = Size(width, height, name)
+        return self._known.get(image_id, _UNKNOWN)
+
+
+_UNKNOWN = Size(None, None, None)
+NO_SIZES = Sizes({})
+
+
+def sizes_from(source: StrPath) -> Sizes:
+    """Return the sizes in a Parquet or CSV table of image_id, width and height, or those of a folder's images.
+
+    An image's id is its path below the folder, without extension. Widths and heights are as shown: an image that Exif
+    lays on its side has them swapped, as in OpenCV and Ultralytics.
+
+    Raises
+    ------
+    InputError
+        The table can't be read or lacks a column, two images of the folder have one id, or Pillow is not installed
+        (where the first image is asked for).
+    """
+    path = os.fspath(source)
+    if os.path.isdir(path):
+        unread: dict[str, str] = {}
+        for image_id, name in find(path, lambda name: os.path.splitext(name)[1].lower() in EXTENSIONS):
+            if image_id in unread:
+                raise InputError(f"expected one image called {image_id} in {path}, got {unread[image_id]} and {name}")
+            unread[image_id] = name
+        return Sizes({}, path, unread)
+    table = _table(path)
+    names = table["file_name"] if "file_name" in table.column_names else pa.nulls(len(table))
+    columns = [table[name] if name != "file_name" else names for name in ("width", "height", "file_name")]
+    sizes = (Size(*values) for values in zip(*(column.to_pylist() for column in columns), strict=True))
+    return Sizes(dict(zip(table["image_id"].to_pylist(), sizes, strict=True)))
+
+
+def images_table(image_ids: Iterable[str], sizes: Sizes) -> pa.Table:
+    """Return the table of images with these ids, in this order.
+
+    >>> images_table(["7"], Sizes({"7": Size(640, 480, "7.jpg")})).to_pylist()
+    [{'image_id': '7', 'width': 640, 'height': 480, 'file_name': '7.jpg'}]
+    """
+    rows = [(image_id, *sizes(image_id)) for image_id in image_ids]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 4
+    schema = images_schema(pa.string())
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _table(path: str) -> pa.Table:
+    try:
+        if path.lower().endswith(".csv"):
+            convert = pyarrow.csv.ConvertOptions(
+                column_types={"image_id": pa.string(), "file_name": pa.string()},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            )
+            parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+            table = pyarrow.csv.read_csv(path, parse_options=parse, convert_options=convert)
+        else:
+            table = pq.read_table(path)
+        missing = [name for name in ("image_id", "width", "height") if name not in table.column_names]
+        if missing:
+            raise InputError(f"expected columns image_id, width, height in {path}, got no {' and no '.join(missing)}")
+        types = {"image_id": pa.string(), "width": pa.int32(), "height": pa.int32()}
+        for name, kind in types.items():
+            table = table.set_column(table.column_names.index(name), name, table[name].cast(kind))
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"expected a table of image sizes, but {path} can't be read: {reason}") from error
+    return table
+
+
+def _measured(path: str) -> tuple[int, int]:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise InputError(
+            f"expected Pillow to read the size of {path}, got none: install it with "
+            "pip install 'fastbox-engine[formats]', or give a table of sizes"
+        ) from error
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"expected an image, but the size of {path} can't be read: {error}") from error
+    return (height, width) if sideways else (width, height)

@@ -1,0 +1,225 @@
+"""Pascal VOC: what the XML says is what the table holds, nothing it declares is followed, and it comes back."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastbox.errors import InputError
+from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
+from fastbox.tables.dialects.voc import CORNERS, FLAGS, read, write
+
+pytest.importorskip("defusedxml")
+
+VOC = """<annotation>
+	<folder>VOC2007</folder>
+	<filename>000001.jpg</filename>
+	<size><width>353</width><height>500</height><depth>3</depth></size>
+	<segmented>0</segmented>
+	<object>
+		<name>dog</name>
+		<pose>Left</pose>
+		<truncated>1</truncated>
+		<difficult>0</difficult>
+		<bndbox><xmin>48</xmin><ymin>240</ymin><xmax>195</xmax><ymax>371</ymax></bndbox>
+	</object>
+	<object>
+		<bndbox><ymax>498.5</ymax><xmax>352</xmax><ymin>12</ymin><xmin>8.25</xmin></bndbox>
+		<name> person </name>
+		<truncated>Unspecified</truncated>
+		<part><name>head</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></part>
+	</object>
+</annotation>
+"""
+SCHEMA = boxes_schema(pa.string(), ("pose", pa.string()), *((flag, pa.int8()) for flag in FLAGS))
+
+Rows = list[dict[str, Any]]
+
+
+def annotations(folder: Path, **texts: str) -> Path:
+    (folder / "Annotations").mkdir()
+    for name, text in texts.items():
+        (folder / "Annotations" / f"{name}.xml").write_text(text)
+    return folder
+
+
+def rows_of(dataset: Dataset) -> Rows:
+    return [row for batch in dataset.batches for row in batch.to_pylist()]
+
+
+def exact(rows: Rows) -> list[dict[str, str]]:
+    return [{name: repr(value) for name, value in row.items()} for row in rows]
+
+
+def box(*corners: float) -> dict[str, float]:
+    return dict(zip(CORNERS, corners, strict=True))
+
+
+def test_objects_are_rows(tmp_path: Path) -> None:
+    dataset = read(annotations(tmp_path, b=VOC, a="<annotation/>"))
+    assert rows_of(dataset) == [
+        {"image_id": "b", "category_id": 0, **box(48, 240, 195, 371), "pose": "Left", "truncated": 1, "difficult": 0,
+         "occluded": None},
+        {"image_id": "b", "category_id": 1, **box(8.25, 12, 352, 498.5), "pose": None, "truncated": None,
+         "difficult": None, "occluded": None},
+    ]  # fmt: skip
+    assert (dataset.kind, dataset.ordered, dataset.categories) == ("truths", True, {0: "dog", 1: "person"})
+    assert dataset.images().to_pylist() == [
+        {"image_id": "a", "width": None, "height": None, "file_name": None},
+        {"image_id": "b", "width": 353, "height": 500, "file_name": "000001.jpg"},
+    ]
+
+
+def test_pixels_counted_from_one_cover_the_image(tmp_path: Path) -> None:
+    whole = VOC.replace("<xmin>48<", "<xmin>1<").replace("<ymin>240<", "<ymin>1<")
+    source = annotations(tmp_path, a=whole.replace("<xmax>195<", "<xmax>353<").replace("<ymax>371<", "<ymax>500<"))
+    row = rows_of(read(source, one_based=True))[0]
+    assert {name: row[name] for name in CORNERS} == box(0, 0, 353, 500)
+    write(read(source, one_based=True), tmp_path / "out", one_based=True)
+    text = (tmp_path / "out" / "Annotations" / "a.xml").read_text()
+    assert "<xmin>1</xmin>" in text and "<ymin>1</ymin>" in text and "<xmax>353</xmax>" in text
+
+
+def test_names_fix_the_numbers(tmp_path: Path) -> None:
+    source = annotations(tmp_path, a=VOC)
+    (tmp_path / "names.txt").write_text("aeroplane\nperson\ndog\n")
+    for names in (["aeroplane", "person", "dog"], {1: "person", 2: "dog"}, tmp_path / "names.txt"):
+        assert [row["category_id"] for row in rows_of(read(source, names=names))] == [2, 1]
+    with pytest.raises(InputError, match=r"expected one of the names given, dog, in .*a\.xml, got 'person'"):
+        rows_of(read(source, names=["dog"]))
+    with pytest.raises(InputError, match="expected every name of a category once, got 'dog' twice"):
+        read(source, names=["dog", "dog"])
+    with pytest.raises(InputError, match=r"expected a file with a name a line, but .*absent can't be read"):
+        read(source, names=tmp_path / "absent")
+
+
+text = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=4)
+flag = st.sampled_from([None, 0, 1])
+image = st.sampled_from(["a", "train/7", "é", "B"])
+sizes = st.none() | st.integers(0, 2**31 - 1)
+
+
+@given(data=st.data(), one_based=st.booleans(), batch=st.integers(1, 9), ordered=st.booleans())
+def test_everything_comes_back(data: st.DataObject, one_based: bool, batch: int, ordered: bool) -> None:
+    number = st.integers(-(2**40), 2**40).map(lambda i: i / 8) if one_based else st.floats()
+    row = {
+        "image_id": image,
+        "category_id": st.integers(0, 2),
+        **dict.fromkeys(CORNERS, number),
+        "pose": st.none() | text,
+    }
+    rows = data.draw(st.lists(st.fixed_dictionaries(row | dict.fromkeys(FLAGS, flag)), max_size=6))
+    if ordered:
+        rows.sort(key=lambda row: row["image_id"])
+    names = data.draw(st.lists(text, min_size=3, max_size=3, unique=True))
+    listed = {row["image_id"]: (data.draw(sizes), data.draw(sizes), data.draw(st.none() | text)) for row in rows}
+    listed["z"] = (1, 2, None)
+    images = [
+        dict(zip(("image_id", "width", "height", "file_name"), (key, *value), strict=True))
+        for key, value in listed.items()
+    ]
+    dataset = Dataset(
+        "truths",
+        SCHEMA,
+        (pa.RecordBatch.from_pylist(rows[i : i + batch], SCHEMA) for i in range(0, len(rows), batch)),
+        ordered,
+        lambda: pa.Table.from_pylist(images, images_schema(pa.string())),
+        dict(enumerate(names)),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        target = os.path.join(folder, "out")
+        write(dataset, target, one_based=one_based)
+        again = read(target, names=names, one_based=one_based)
+        by_id = sorted(rows, key=lambda row: row["image_id"])
+        assert exact(rows_of(again)) == exact(by_id)
+        assert again.images().to_pylist() == sorted(images, key=lambda image: image["image_id"])
+
+
+numerals = st.decimals(-999, 9999, places=3, allow_nan=False).map(str)
+
+
+@given(corners=st.lists(numerals, min_size=4, max_size=4), one_based=st.booleans())
+def test_numbers_of_a_file_are_written_again_the_same(corners: list[str], one_based: bool) -> None:
+    inside = "".join(f"<{name}>{value}</{name}>" for name, value in zip(CORNERS, corners, strict=True))
+    xml = f"<annotation><object><name>a</name><bndbox>{inside}</bndbox></object></annotation>"
+    with tempfile.TemporaryDirectory() as folder:
+        source = annotations(Path(folder), a=xml)
+        write(read(source, one_based=one_based), source / "out", one_based=one_based)
+        for shifted in (one_based, False):
+            once, twice = (rows_of(read(path, one_based=shifted)) for path in (source, source / "out"))
+            assert list(map(repr, once)) == list(map(repr, twice))
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;&b;">]><annotation><filename>&c;</filename></annotation>'
+OUTSIDE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><annotation><filename>&b;</filename></annotation>'
+BAD = {
+    "bomb": (BOMB, r"expected XML without entities of its own in .*a\.xml, got a declaration of one"),
+    "outside": (OUTSIDE, r"expected XML without entities of its own in .*a\.xml, got a declaration of one"),
+    "empty": ("", r"expected XML in .*a\.xml: no element found: line 1, column 0"),
+    "cut": (VOC[:300], r"expected XML in .*a\.xml: unclosed token: line 11, column 25"),
+    "mismatch": (VOC.replace("</name>", "</nom>", 1), r"expected XML in .*a\.xml: mismatched tag: line 7, column"),
+    "encoding": ('<?xml version="1.0" encoding="klingon"?><annotation/>', r"expected XML in .*a\.xml: "),
+    "other": ("<html/>", r"expected an annotation of Pascal VOC in .*a\.xml, got <html>"),
+    "no name": (VOC.replace("<name>dog</name>", "<name/>"), "expected a name of every object in .*, got one without"),
+    "no box": (VOC.replace("bndbox", "box"), "expected a bndbox of every object in .*, got 'dog' without"),
+    "no corner": (VOC.replace("<xmax>195</xmax>", ""), "expected xmin, ymin, xmax and ymax in every bndbox of .*'dog'"),
+    "no number": (VOC.replace("195", "19 5"), "expected a number for xmax in .*a.xml, got '19 5'"),
+    "underscore": (VOC.replace("195", "19_5"), "expected a number for xmax in .*a.xml, got '19_5'"),
+    "flag": (VOC.replace("<difficult>0", "<difficult>2"), "expected 0, 1 or Unspecified for difficult in .*, got '2'"),
+    "half": (VOC.replace(">353<", ">353.5<"), "expected a whole number of pixels for width in .*, got 353.5"),
+    "negative": (VOC.replace(">353<", ">-1<"), "expected a whole number of pixels for width in .*, got -1.0"),
+    "endless": (VOC.replace(">353<", ">inf<"), "expected a whole number of pixels for width in .*, got inf"),
+}
+
+
+@pytest.mark.parametrize(("xml", "message"), BAD.values(), ids=BAD.keys())
+def test_a_file_that_cannot_be_used_is_named(xml: str, message: str, tmp_path: Path) -> None:
+    dataset = read(annotations(tmp_path, a=xml))
+    with pytest.raises(InputError, match=message) as caught:
+        write(dataset, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["Annotations"]
+
+
+@pytest.mark.parametrize("name", ["", " a", "a\n", "a\x00b", "a\x07", "a\rb", "a\ufffe"])
+@pytest.mark.parametrize("tag", ["name", "pose", "filename"])
+def test_text_that_xml_cannot_hold_is_refused(name: str, tag: str, tmp_path: Path) -> None:
+    row = {"image_id": "a", "category_id": 0, **box(1, 2, 3, 4), "pose": name if tag == "pose" else "Left"}
+    images = [{"image_id": "a", "file_name": name if tag == "filename" else None}]
+    dataset = Dataset(
+        "truths",
+        SCHEMA,
+        [pa.RecordBatch.from_pylist([row], SCHEMA)],
+        True,
+        lambda: pa.Table.from_pylist(images, images_schema(pa.string())),
+        {0: name if tag == "name" else "dog"},
+    )
+    with pytest.raises(InputError, match=f"expected text that XML can hold, without space around it, for {tag}, got '"):
+        write(dataset, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_are_refused(tmp_path: Path) -> None:
+    dataset = read(annotations(tmp_path, a=VOC))
+    dataset.kind = "results"
+    with pytest.raises(InputError, match="expected truths to write as Pascal VOC, which has no scores, got results"):
+        write(dataset, tmp_path / "out")
+
+
+def test_a_folder_without_annotations(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected Pascal VOC annotations, \*\.xml, in .*, got none"):
+        read(tmp_path)
+
+
+def test_without_defusedxml_one_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "defusedxml", None)
+    with pytest.raises(InputError, match=r"expected defusedxml .* got none: .*pip install 'fastbox-engine\[formats\]'"):
+        rows_of(read(annotations(tmp_path, a=VOC)))
