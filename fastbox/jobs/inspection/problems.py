@@ -34,7 +34,7 @@ SEVERITIES = {
     "out_of_image": "warning",
     "repeated_id": "error",
     "sub_pixel": "warning",
-    "whole_image": "warning",
+    "whole_image": "note",
     "zero_side": "error",
 }
 CODES = tuple(SEVERITIES)  # in the order of the alphabet, that of the table
@@ -156,7 +156,8 @@ class Problems:
     ----------
     counts : dict of str to int
     examples : dict of str to list
-        The first eight of each code: image_id, row, value, box, other, other_box, image_size.
+        The first eight of each code: image_id, row, value, box, other, other_box (of a partner in the same image),
+        image_size.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -211,7 +212,8 @@ def _example(view: View, image: int, row: int, value: float, other: int) -> dict
     """A problem as JSON holds it; row -1 for an image's, and other -1 for none."""
     size = [float(side[image]) for side in view.frames]
     partner = other - view.first_row
-    here = 0 <= partner < len(view.image) and other >= 0
+    # A partner in another image may be in another chunk: then its row has to do.
+    here = other >= 0 and 0 <= partner < len(view.image) and view.image[partner] == image
     return {
         "image_id": view.ids[image].item(),
         "row": row + view.first_row if row >= 0 else None,
