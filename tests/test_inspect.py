@@ -306,7 +306,9 @@ def test_rows_of_the_table_have_severity_and_corners(tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / "p.parquet")
     assert table.column_names[:6] == ["image_id", "row", "code", "severity", "other", "value"]
     assert table.schema.field("xmin").type == pa.float32()
+    assert table.column_names[-1] == "id"
     for row in table.to_pylist():
+        assert row["id"] == (None if row["row"] is None else scene.id[row["row"]])
         assert row["severity"] == SEVERITIES[row["code"]]
         box = [row[name] for name in NAMES["xyxy"]]
         if row["row"] is None:
@@ -472,6 +474,8 @@ def test_ids_of_many_parts_and_types(tmp_path: Path, monkeypatch: pytest.MonkeyP
         pq.write_table(table.append_column("id", column), tmp_path / "t.parquet")
         jobs.inspect(tmp_path / "t.parquet", out=tmp_path / "p.parquet", limits=Limits(class_size=None), rows=77)
         found = [(row[1], row[3]) for row in rows_of(tmp_path / "p.parquet") if row[2] == "repeated_id"]
+        written = pq.read_table(tmp_path / "p.parquet")
+        assert written["id"].to_pylist() == column.take(written["row"]).to_pylist()
         assert found == expected, column.type
 
 
@@ -600,6 +604,10 @@ def test_examples_hold_what_a_page_shows(tmp_path: Path) -> None:
             if example["row"] is None:
                 assert example["box"] is None
                 continue
+            assert example["id"] == scene.id[example["row"]]
+            assert example["class"] == scene.label[example["row"]]
+            if example["other_box"] is not None:
+                assert example["other_class"] == scene.label[example["other"]]
             corners = scene.boxes.corners()[example["row"]].astype(float)
             assert example["box"] == [side if np.isfinite(side) else None for side in corners.tolist()]
             frame = scene.frame(example["row"], True)
@@ -608,6 +616,50 @@ def test_examples_hold_what_a_page_shows(tmp_path: Path) -> None:
                 assert example["other_box"] == scene.boxes.corners()[example["other"]].astype(float).tolist()
             if found["code"] in ("duplicate", "near_duplicate", "near_duplicate_other_class"):
                 assert example["other_box"] is not None
+
+
+def coco(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Instances out of order, with an image without boxes, and boxes without image."""
+    boxes = [(5, [10, 10, 20, 20]), (2, [0, 0, 700, 20]), (5, [10, 10, 20, 20]), (9, [1, 1, 5, 5]), (2, [3, 3, 0, 9])]
+    document = {
+        "images": [{"id": k, "width": 640, "height": 480, "file_name": f"{k}.jpg"} for k in (5, 2, 7)],
+        "annotations": [
+            {"id": 100 + k % 4, "image_id": image, "category_id": 3, "bbox": box, "area": 9.0, "iscrowd": 0}
+            for k, (image, box) in enumerate(boxes)
+        ],
+        "categories": [{"id": 3, "name": "[bold]dog"}],
+    }
+    (folder / "instances.json").write_text(json.dumps(document))
+    return folder / "instances.json", document
+
+
+def test_coco_json_is_inspected_with_its_images(tmp_path: Path) -> None:
+    path, document = coco(tmp_path)
+    found = jobs.inspect(path, out=tmp_path / "p.parquet", fix=tmp_path / "c.parquet")
+    assert found.asked == {"classes": True, "ids": True, "sizes": True, "images": True}
+    rows = [(row["image_id"], row["id"], row["code"]) for row in pq.read_table(tmp_path / "p.parquet").to_pylist()]
+    assert rows == [
+        (2, 101, "out_of_image"),
+        (2, 100, "zero_side"),
+        (5, 100, "repeated_id"),
+        (5, 102, "duplicate"),
+        (7, None, "no_boxes"),
+        (9, 103, "no_image"),
+    ]
+    assert "3 [bold]dog" in printed(found.to_dict())
+    assert read_record(tmp_path / "p.parquet")["parameters"]["inputs"] == [str(path)]
+    cleaned = pq.read_table(tmp_path / "c.parquet")
+    assert cleaned["id"].to_pylist() == [101, 100, 103] and cleaned["w"].to_pylist() == [640.0, 20.0, 5.0]
+    results = [{"image_id": k, "category_id": 3, "bbox": [0, 0, 9, 9], "score": 0.5} for k in (4, 2)]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    alone = jobs.inspect(tmp_path / "results.json")
+    assert alone.asked == {"classes": True, "ids": False, "sizes": False, "images": False}
+    assert jobs.inspect(tmp_path / "results.json", path).problems.counts == {"no_boxes": 2, "no_image": 1}
+    with pytest.raises(InputError, match="output that is no input"):
+        jobs.inspect(path, out=path)
+    assert json.loads(path.read_text()) == document
+    with pytest.raises(InputError, match=r"expected truths in .*results.json, got results"):
+        jobs.inspect(path, tmp_path / "results.json")
 
 
 HOSTILE = ["[red]x[/red]", "[/]", "a\x1b[31mb\x00\n", "é漢字🚗", "x" * 10_000, "", "\u202egnp"]

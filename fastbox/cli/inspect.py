@@ -71,8 +71,8 @@ def inspect(
 ) -> None:
     """Count what a table of boxes holds, find what is wrong with it, and write the problems.
 
-    TRUTHS is a Parquet file, a directory or a glob, sorted by image id; detections will do as well. What every code
-    means is in docs/inspect.md.
+    TRUTHS is Parquet (a file, a directory or a glob), sorted by image id, or COCO JSON; detections will do as well.
+    What every code means is in docs/inspect.md.
 
     A cleaned copy has no boxes that are not finite, inverted, without area or exact duplicates, and those that stick
     out of their image are clipped. All else is as it was, and so is TRUTHS.
@@ -81,6 +81,7 @@ def inspect(
     from fastbox.jobs.inspection.fix import default_log
     from fastbox.jobs.inspection.problems import Limits
     from fastbox.report import inspected
+    from fastbox.tables.coco_source import is_json
     from fastbox.tables.files import count_rows
     from fastbox.tables.source import Source
 
@@ -88,9 +89,10 @@ def inspect(
         limits = Limits(tolerance, min_side, max_aspect, near, huge, class_size or None)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    with progress("inspecting", lambda: count_rows(truths)) as step:
+    given = truths if is_json(truths) else Source(truths, boxes=box, format=format_, image=image)
+    with progress("inspecting", None if is_json(truths) else lambda: count_rows(truths)) as step:
         found = jobs.inspect(
-            Source(truths, boxes=box, format=format_, image=image),
+            given,
             images,
             output,
             fix=fix,

@@ -19,6 +19,7 @@ from fastbox.jobs.inspection.repeats import Repeats
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.inspection.view import View, look
+from fastbox.tables.coco_source import is_json, with_images
 from fastbox.tables.files import Paths, count_rows
 from fastbox.tables.sink import Sink, check_output
 from fastbox.tables.source import Source
@@ -103,10 +104,10 @@ def inspect(
     Parameters
     ----------
     truths : Source, path, directory, glob or a list of paths
-        Sorted by image id.
+        Parquet, sorted by image id, or one file of COCO JSON (``.json``); detections will do as well.
     images : path, directory, glob or a list of paths, optional
         A table of all images, sorted by id: says which images have no boxes and which boxes no image, and how large the
-        images are.
+        images are. May be COCO instances; those that are inspected bring their own.
     out : path, optional
         Where to write the problems; only counted when left out.
     fix : path, optional
@@ -141,26 +142,28 @@ def inspect(
     {'near_duplicate': 1, 'zero_side': 1}
     """
     limits = limits or Limits()
-    table = Table.of(truths, images, class_column, id_column, size)
-    asked = {"classes": table.label is not None, "ids": table.id is not None, "sizes": table.sized}
-    asked |= {"images": images is not None}
-    found = Inspected(limits=limits, names=table.names, asked=asked)
     if fix is None and log is not None:
         raise InputError("expected a log only with a cleaned copy, got the log alone: name the copy")
     log = default_log(fix) if fix is not None and log is None else log
-    _check_outputs([path for path in (out, fix, log) if path is not None], table.files)
+    outputs = [path for path in (out, fix, log) if path is not None]
+    given = [os.fspath(path) for path in (truths, images) if is_json(path)]
     with ExitStack() as stack:
+        boxes, listed = stack.enter_context(with_images(truths, images))
+        table = Table.of(boxes, listed, class_column, id_column, size)
+        _check_outputs(outputs, [*given, *table.files])
+        asked = {"classes": table.label is not None, "ids": table.id is not None, "sizes": table.sized}
+        found = Inspected(limits=limits, names=table.names, asked=asked | {"images": listed is not None})
+        inputs = given or table.files
         sink, mending = None, None
         if fix is not None and log is not None:
-            mending = stack.enter_context(Fix(table, fix, log, limits.tolerance))
+            mending = stack.enter_context(Fix(table, fix, log, limits.tolerance, inputs))
         if out is not None:
-            files = table.images.files if table.images else None
-            parameters = {"truths": table.plan.files, "images": files, "limits": asdict(limits)}
+            parameters = {"inputs": inputs, "limits": asdict(limits)}
             sink = stack.enter_context(Sink(out, table.schema, command="inspect", parameters=parameters))
         ranges, repeats = _before(table, limits, found.classes, rows)
         for view, chunk in table.views(rows, whole=mending is not None):
             pairs, best = overlapping(view, limits.near, table.label is not None)
-            alike = of_images(view, images is not None)
+            alike = of_images(view, listed is not None)
             problems = [*alone(view, limits), *alike, *pairs, *_from_before(view, ranges, repeats)]
             found.statistics.add(view, best)
             if limits.class_size is None:

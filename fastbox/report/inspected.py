@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -13,6 +14,17 @@ from fastbox.report.terminal import counted, show_table
 __all__ = ["show_inspected"]
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+MEASURED = {
+    "class_size": "{:.3g} × its class",
+    "extreme_aspect": "{:.4g} : 1",
+    "huge": "{:.1%} of image",
+    "inverted": "{:.4g} px",
+    "near_duplicate": "IoU {:.3f}",
+    "near_duplicate_other_class": "IoU {:.3f}",
+    "out_of_image": "{:.4g} px out",
+    "repeated_id": "{:,.0f} times",
+    "sub_pixel": "{:.3g} px",
+}
 MOST_CLASSES = 10
 MOST_LETTERS = 24
 QUANTILES = ("p5", "p50", "p95")
@@ -31,7 +43,8 @@ def show_inspected(console: Console, summary: Mapping[str, Any]) -> None:
     if summary["images_without_boxes"]:
         counts.append(f"{summary['images_without_boxes']:,} without boxes")
     if summary["classes"] is not None:
-        counts.append(f"{len(summary['classes']):,} {'class' if len(summary['classes']) == 1 else 'classes'}")
+        kinds = sum(found["class"] is not None for found in summary["classes"])
+        counts.append(f"{kinds:,} {'class' if kinds == 1 else 'classes'}")
     console.print(Text(" · ".join(counts), style="dim"))
     if not summary["asked"]["sizes"]:
         console.print(Text(WITHOUT_SIZES, style="yellow"))
@@ -45,41 +58,48 @@ def show_inspected(console: Console, summary: Mapping[str, Any]) -> None:
         console.print()
         _show_shapes(console, summary)
     if summary["fix"] is not None:
-        fix = summary["fix"]
-        changes = [f"{count:,} dropped as {code}" for code, count in fix["dropped"].items()]
-        changes += [f"{fix['clipped']:,} clipped"] if fix["clipped"] else []
-        rows = counted(fix["rows"], "rows")
+        fix, dropped = summary["fix"], summary["fix"]["dropped"]
+        changes = [counted(fix["rows"], "rows"), f"{fix['clipped']:,} clipped", f"{sum(dropped.values()):,} dropped"]
         console.print()
-        console.print(Text(f"cleaned copy of {rows}: {', '.join(changes) or 'nothing to mend'}", style="bold"))
+        console.print(Text(f"cleaned copy: {' · '.join(changes)}", style="bold"))
+        if dropped:
+            reasons = ", ".join(f"{count:,} {code}" for code, count in dropped.items())
+            console.print(Text(f"dropped: {reasons}", style="dim"))
 
 
 def _show_problems(console: Console, problems: Sequence[Mapping[str, Any]]) -> None:
-    """Print the problems, the worst first, each with its first example; one line each, cut where it is too long."""
+    """Print the problems, the worst first, one line each, with as much of an example as there is room for."""
     order = sorted(problems, key=lambda found: (list(COLOURS).index(found["severity"]), -found["count"]))
     width = max(len(found["code"]) for found in problems)
     digits = max(len(f"{found['count']:,}") for found in problems)
     for found in order:
         line = Text(f"{found['severity']:7}", style=COLOURS[found["severity"]])
         line.append(f"  {found['code']:{width}}", style="bold not dim")
-        line.append(f"  {found['count']:{digits + digits // 4},}", style="bold")
-        line.append(f"  {_example(found['examples'][0])}", style="default not bold dim")
-        line.truncate(console.width, overflow="ellipsis" if console.encoding.startswith("utf") else "crop")
+        line.append(f"  {found['count']:{digits},}  ", style="bold")
+        line.append(
+            _example(found["code"], found["examples"][0], console.width - len(line)), style="default not bold dim"
+        )
+        line.rstrip()
         console.print(line, soft_wrap=True)
 
 
-def _example(example: Mapping[str, Any]) -> str:
-    """The image, row, value and box of a problem, the most telling first."""
-    where = [f"image {_short(example['image_id'])}"]
+def _example(code: str, example: Mapping[str, Any], room: int) -> str:
+    """The image, row, partner, value and box of a problem, those that fit."""
+    parts = [f"image {_short(example['image_id'])}"]
     if example["row"] is not None:
-        where.append(f"row {example['row']}")
+        parts.append(f"row {example['row']}")
     if example["other"] is not None:
-        where.append(f"like row {example['other']}")
-    if example["value"] is not None:
-        where.append(f"{example['value']:.4g}")
+        parts.append(f"as row {example['other']}")
+    if example["value"] is not None and code in MEASURED:
+        parts.append(MEASURED[code].format(example["value"]))
     if example["box"] is not None:
-        corners = " ".join("nan" if side is None else f"{side:.6g}" for side in example["box"])
-        where.append(f"[{corners}]")
-    return ", ".join(where)
+        corners = " ".join("nan" if side is None else f"{side:.4g}" for side in example["box"])
+        parts.append(f"[{corners}]")
+    said = ""
+    for part in parts:
+        longer = f"{said}, {part}" if said else part
+        said = longer if cell_len(longer) <= room else said
+    return said
 
 
 def _show_classes(console: Console, classes: Sequence[Mapping[str, Any]], boxes: int) -> None:

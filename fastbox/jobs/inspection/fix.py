@@ -47,6 +47,8 @@ class Fix:
     clean, log : path
     tolerance : float
         How many pixels a box may stick out.
+    inputs : list of str
+        What the record shall say that the copy was made from.
 
     Raises
     ------
@@ -54,7 +56,7 @@ class Fix:
         Boxes can't be written back as they are stored.
     """
 
-    def __init__(self, table: Table, clean: StrPath, log: StrPath, tolerance: float) -> None:
+    def __init__(self, table: Table, clean: StrPath, log: StrPath, tolerance: float, inputs: list[str]) -> None:
         self._boxes, self._format = table.plan.boxes, table.plan.boxes.format
         self._schema = own_schema(table.plan.files[0])
         self._types = coordinate_types(self._schema, self._boxes)
@@ -63,7 +65,7 @@ class Fix:
         both = [*CORNERS, *(f"{name}_after" for name in CORNERS)]
         types = {"image_id": ids, "row": "int64", "code": "string", "action": "string"}
         self._log_schema = columns.schema_of(types | dict.fromkeys(both, table.plan.dtype.name))
-        parameters = {"truths": table.plan.files, "tolerance": tolerance}
+        parameters = {"inputs": inputs, "tolerance": tolerance}
         self._clean = Sink(clean, self._schema, command="inspect --fix", parameters=parameters)
         self._log = Sink(log, self._log_schema, command="inspect --fix", parameters=parameters)
         self._names = table.names

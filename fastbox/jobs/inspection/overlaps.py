@@ -127,7 +127,7 @@ def _best_of_another_class(view: View, rows: Ints) -> tuple[Floats, Ints]:
             for keys, order in ((a, order_a), (b, order_b))
         ]
         # Not ops.best, whose kernel takes 3 s to compile: the one of ops.top has been compiled already.
-        found = ops.top(*sides, 1)
+        found = ops.top(sides[0], sides[1], 1)
         met = found.indices[:, 0] >= 0
         mine, partner = order_a[met], rows[order_b[found.indices[met, 0]]]
         value = found.values[met, 0].astype(np.float64)

@@ -156,8 +156,8 @@ class Problems:
     ----------
     counts : dict of str to int
     examples : dict of str to list
-        The first eight of each code: image_id, row, value, box, other, other_box (of a partner in the same image),
-        image_size.
+        The first eight of each code: image_id, row, id, class, value, box, other, other_box and other_class (of a
+        partner in the same image), image_size.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -205,7 +205,11 @@ class Problems:
             np.ma.masked_array(values, mask=np.isnan(values)),
             *(np.ma.masked_array(side, mask=rows < 0) for side in corners),
         ]
-        return columns.batch_of(made, schema)
+        batch = columns.batch_of(made, columns.schema_of({}, list(schema)[: len(made)]))
+        if len(made) == len(schema):
+            return batch
+        own = columns.taken(view.own, np.ma.masked_array(rows, mask=rows < 0))
+        return columns.joined(batch, own)
 
 
 def _example(view: View, image: int, row: int, value: float, other: int) -> dict[str, Any]:
@@ -217,12 +221,19 @@ def _example(view: View, image: int, row: int, value: float, other: int) -> dict
     return {
         "image_id": view.ids[image].item(),
         "row": row + view.first_row if row >= 0 else None,
+        "id": None if row < 0 or view.own is None else view.own.column("id")[row].as_py(),
         "value": _finite(value),
+        "class": _label(view, row) if row >= 0 else None,
         "box": _corners(view, row) if row >= 0 else None,
         "other": other if other >= 0 else None,
+        "other_class": _label(view, partner) if here else None,
         "other_box": _corners(view, partner) if here else None,
         "image_size": size if np.isfinite(size).all() else None,
     }
+
+
+def _label(view: View, row: int) -> Any:
+    return view.labels[view.codes[row]] if view.codes[row] >= 0 else None
 
 
 def _corners(view: View, row: int) -> list[float | None]:

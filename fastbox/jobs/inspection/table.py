@@ -120,7 +120,7 @@ class Table:
     @property
     def schema(self) -> Any:
         """That of the table of problems."""
-        return columns.schema_of(
+        found = columns.schema_of(
             {
                 "image_id": "int64" if self.plan.ids == "integer" else "string",
                 "row": "int64",
@@ -131,6 +131,15 @@ class Table:
                 **dict.fromkeys(CORNERS, self.plan.dtype.name),
             }
         )
+        if self.id is None:
+            return found
+        return columns.schema_of({}, found, columns.alone(self._no_columns, self.id, "id").schema)
+
+    @property
+    def _no_columns(self) -> Any:
+        """What a chunk without boxes carries."""
+        ids = [] if self.id is None else [self.plan.columns.field(self.id)]
+        return columns.empty(columns.schema_of({}, ids))
 
     def chunks(self, rows: int) -> Generator[Chunk]:
         """Read it."""
@@ -151,15 +160,15 @@ class Table:
             for chunk in stack.enter_context(closing(scan(source, rows=rows))):
                 assert chunk.images is not None
                 listed = None if images is None else images.upto(chunk.images[-1])
-                yield look(chunk, self.label, self.size, listed), chunk
+                yield look(chunk, self.label, self.size, listed, self.id), chunk
                 done = chunk.a_start + len(chunk.a)
             nothing = self._nothing(done)
             while images is not None and (listed := images.block()) is not None:
-                yield look(nothing, None, None, listed), nothing
+                yield look(nothing, None, None, listed, self.id), nothing
 
     def _nothing(self, done: int) -> Chunk:
         """A chunk without images, behind so many boxes."""
         none = np.zeros(0, self.plan.dtype)
         boxes = Boxes.from_columns(none, none, none, none, self.plan.boxes.format, offsets=[0])
         ids = np.zeros(0, np.int64 if self.plan.ids == "integer" else np.str_)
-        return Chunk(ids, boxes, None, done, 0, columns.batch_of([], columns.schema_of({})), None)
+        return Chunk(ids, boxes, None, done, 0, self._no_columns, None)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
+from fastbox.tables import columns
 from fastbox.tables.images import Listed
 from fastbox.tables.source import Chunk
 
@@ -42,6 +43,8 @@ class View(NamedTuple):
         The size of each box's image, nan where it is not known.
     codes, labels : array of shape (n,), int64, and list
         Which of the labels each box's class is, -1 for a null; one class of all boxes where there are none.
+    own : Arrow batch or None
+        The boxes' ids, in a column ``id``.
     """
 
     ids: NDArray[Any]
@@ -62,6 +65,7 @@ class View(NamedTuple):
     down: Floats
     codes: Ints
     labels: list[Any]
+    own: Any = None
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -70,8 +74,14 @@ class View(NamedTuple):
         return valid
 
 
-def look(chunk: Chunk, label: str | None, size: tuple[str, str] | None, listed: Listed | None = None) -> View:
-    """See a chunk and the images listed beside it: classes from the column ``label``, sizes from the columns ``size``.
+def look(
+    chunk: Chunk,
+    label: str | None,
+    size: tuple[str, str] | None,
+    listed: Listed | None = None,
+    box_id: str | None = None,
+) -> View:
+    """See a chunk and the images listed beside it: classes, sizes and ids from the columns that are named.
 
     Sizes of listed images, where the list has sizes, take their place.
     """
@@ -107,7 +117,8 @@ def look(chunk: Chunk, label: str | None, size: tuple[str, str] | None, listed: 
     finite = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(x1) & np.isfinite(y1)
     reasons = np.where(finite, np.where((x1 < x0) | (y1 < y0), 2, 0), 1).astype(np.uint8)
     seen = ids, counts, times, frames, image, boxes, chunk.a_start, reasons
-    return View(*seen, x0, y0, x1, y1, *sides_of(boxes), across, down, codes, labels)
+    own = None if box_id is None else columns.alone(chunk.a_columns, box_id, "id")
+    return View(*seen, x0, y0, x1, y1, *sides_of(boxes), across, down, codes, labels, own)
 
 
 def sides_of(boxes: Boxes) -> tuple[Floats, Floats]:
