@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner, Result
 from rich.console import Console
 
 import fastbox
 from fastbox import Boxes, InputError, Source, jobs
+from fastbox.cli import main
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits
 from fastbox.report.inspected import show_inspected
 from fastbox.tables.sink import read_record
@@ -608,6 +610,7 @@ def test_examples_hold_what_a_page_shows(tmp_path: Path) -> None:
             assert example["class"] == scene.label[example["row"]]
             if example["other_box"] is not None:
                 assert example["other_class"] == scene.label[example["other"]]
+                assert example["other_id"] == scene.id[example["other"]]
             corners = scene.boxes.corners()[example["row"]].astype(float)
             assert example["box"] == [side if np.isfinite(side) else None for side in corners.tolist()]
             frame = scene.frame(example["row"], True)
@@ -697,11 +700,14 @@ def test_names_of_classes_come_from_the_record(tmp_path: Path) -> None:
     with fastbox.tables.sink.Sink(  # type: ignore[attr-defined]
         tmp_path / "t.parquet", pq.read_schema(jobs_sample).remove_metadata(), command="convert", parameters={}
     ) as sink:
-        sink.record(categories={str(k): f"name {k}" for k in range(100)})
+        sink.record(categories={str(k): f"name {k}" for k in range(1, 100)})
         sink.write(pq.read_table(jobs_sample).replace_schema_metadata(None))
     found = jobs.inspect(tmp_path / "t.parquet").to_dict()
     assert found["classes"][0]["name"] == f"name {found['classes'][0]['class']}"
     assert found["classes"][0]["name"] in printed(found)
+    met = {entry["class"] for entry in found["classes"] if entry["boxes"]}
+    assert {entry["class"] for entry in found["classes"] if not entry["boxes"]} == set(range(1, 100)) - met
+    assert f"99 classes · {99 - len(met)} without boxes" in printed(found)
 
 
 def test_no_line_is_wider_than_the_terminal(tmp_path: Path) -> None:
@@ -711,6 +717,54 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path) -> None:
         lines = printed(summary, width).splitlines()
         assert max(map(len, lines)) <= width
         assert all(any(code in line for line in lines) for code in (row["code"] for row in summary["problems"]))
+
+
+def call(*arguments: Any) -> Result:
+    result = CliRunner().invoke(main, ["inspect", *map(str, arguments)])
+    assert "Traceback" not in result.output
+    return result
+
+
+def test_the_command_is_the_job(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    out, fix, log = (tmp_path / f"{name}.parquet" for name in ("p", "c", "l"))
+    limits = ("--max-aspect", 30, "--near", 0.8, "--huge", 0.9, "--class-size", 3)
+    result = call(scene.path, "--images", scene.images, *limits, "-o", out, "--fix", fix, "--log", log, "--json")
+    assert result.exit_code == 0, result.output
+    found = jobs.inspect(scene.path, scene.images, limits=LIMITS, fix=tmp_path / "c2.parquet")
+    assert json.loads(result.stdout) == found.to_dict()
+    assert_same(rows_of(out), naive(scene, LIMITS, listed=True))
+    assert pq.read_table(fix).equals(pq.read_table(tmp_path / "c2.parquet"))
+    assert len(pq.read_table(log)) == len(pq.read_table(tmp_path / "c2.log.parquet"))
+    said = call(scene.path, "--fix", fix, "--class-size", 0).stdout
+    assert "class_size" not in said and "cleaned copy:" in said
+    assert str(tmp_path / "c.log.parquet") in said.replace("\n", "")
+
+
+def test_the_command_takes_columns(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    plain = call(scene.path, "--json").stdout
+    names = ["bild", "kind", "a", "b", "c", "d", "key", "breit", "hoch"]
+    pq.write_table(scene.table.rename_columns(names), scene.path)
+    named = ("--image", "bild", "--class", "kind", "--id", "key", "--size", "breit,hoch", "--box", "a,b,c,d")
+    assert call(scene.path, *named, "--format", "xyxy", "--json").stdout == plain
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--size", "width"), "expected two columns with a comma between, got 'width'"),
+        (("--near", 2), "expected near to be above 0 and at most 1, got 2.0"),
+        (("--tolerance", "nan"), "expected tolerance to be 0 or more, got nan"),
+        (("--log", "l.parquet"), "expected a log only with a cleaned copy"),
+        (("--class", "kind"), "'kind'"),
+    ],
+)
+def test_the_command_says_what_can_not_be(tmp_path: Path, options: tuple[Any, ...], words: str) -> None:
+    result = call(Scene(tmp_path).path, *options)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+    assert result.stdout == ""
 
 
 @pytest.mark.parametrize(

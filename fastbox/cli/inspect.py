@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from fastbox.cli.options import format_option, json_option, show, split
+from fastbox.cli.options import format_option, json_option, report_option, show, split
 from fastbox.report.progress import progress
 
 __all__ = ["inspect"]
@@ -34,6 +34,7 @@ def limit(name: str, default: float, unit: str, text: str) -> Callable[[Command]
 @click.option("-o", "--output", type=click.Path(), metavar="PROBLEMS", help="Parquet file of the problems to write.")
 @click.option("--fix", type=click.Path(), metavar="CLEANED", help="Cleaned copy to write; see above.")
 @click.option("--log", type=click.Path(), metavar="CHANGES", help="What was changed (default: CLEANED.log.parquet).")
+@report_option
 @click.option("--class", "class_", metavar="COLUMN", help="Class column (default: category_id, if it is there).")
 @click.option("--id", "id_", metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there).")
 @click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
@@ -55,6 +56,7 @@ def inspect(
     output: str | None,
     fix: str | None,
     log: str | None,
+    report: str | None,
     class_: str | None,
     id_: str | None,
     image: str,
@@ -101,6 +103,7 @@ def inspect(
             id_column=id_,
             size=size,
             limits=limits,
+            report=report,
             progress=step,
         )
-    show(inspected.show_inspected, found.to_dict(), as_json, [output, fix, log or (fix and default_log(fix))])
+    show(inspected.show_inspected, found.to_dict(), as_json, [output, fix, log or (fix and default_log(fix)), report])

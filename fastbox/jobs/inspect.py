@@ -19,6 +19,8 @@ from fastbox.jobs.inspection.repeats import Repeats
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.inspection.view import View, look
+from fastbox.report.inspected_page import page_of
+from fastbox.report.page import Page, check_page, write
 from fastbox.tables.coco_source import is_json, with_images
 from fastbox.tables.files import Paths, count_rows
 from fastbox.tables.sink import Sink, check_output
@@ -60,6 +62,10 @@ class Inspected:
         sums = {name: getattr(self, name) + getattr(later, name) for name in ("statistics", "classes", "problems")}
         return replace(self, **sums)
 
+    def page(self) -> Page:
+        """Everything as a page."""
+        return page_of(self.to_dict())
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
         counts = self.problems.counts
@@ -93,6 +99,7 @@ def inspect(
     id_column: str | None = None,
     size: tuple[str, str] | None = None,
     limits: Limits | None = None,
+    report: StrPath | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Inspected:
@@ -122,6 +129,8 @@ def inspect(
         and ``height``, if they are there and not the boxes' own.
     limits : Limits, optional
         From where on something is a problem.
+    report : path, optional
+        Where to write a page of HTML with figures, plots, tables and examples (the extra ``report``).
     rows : int
         About how many boxes to hold at once; makes no difference to what comes out.
     progress : callable, optional
@@ -142,10 +151,12 @@ def inspect(
     {'near_duplicate': 1, 'zero_side': 1}
     """
     limits = limits or Limits()
+    if report is not None:
+        check_page(report)
     if fix is None and log is not None:
         raise InputError("expected a log only with a cleaned copy, got the log alone: name the copy")
     log = default_log(fix) if fix is not None and log is None else log
-    outputs = [path for path in (out, fix, log) if path is not None]
+    outputs = [path for path in (out, fix, log, report) if path is not None]
     given = [os.fspath(path) for path in (truths, images) if is_json(path)]
     with ExitStack() as stack:
         boxes, listed = stack.enter_context(with_images(truths, images))
@@ -178,6 +189,8 @@ def inspect(
                 progress(len(view.image))
         if sink is not None:
             sink.record(summary=found.to_dict())
+    if report is not None:
+        write(found.page(), report)
     return found
 
 

@@ -43,8 +43,10 @@ def show_inspected(console: Console, summary: Mapping[str, Any]) -> None:
     if summary["images_without_boxes"]:
         counts.append(f"{summary['images_without_boxes']:,} without boxes")
     if summary["classes"] is not None:
-        kinds = sum(found["class"] is not None for found in summary["classes"])
-        counts.append(f"{kinds:,} {'class' if kinds == 1 else 'classes'}")
+        kinds = [found["boxes"] for found in summary["classes"] if found["class"] is not None]
+        counts.append(f"{len(kinds):,} {'class' if len(kinds) == 1 else 'classes'}")
+        if not all(kinds):
+            counts.append(f"{kinds.count(0):,} without boxes")
     console.print(Text(" · ".join(counts), style="dim"))
     if not summary["asked"]["sizes"]:
         console.print(Text(WITHOUT_SIZES, style="yellow"))
@@ -86,10 +88,11 @@ def _show_problems(console: Console, problems: Sequence[Mapping[str, Any]]) -> N
 def _example(code: str, example: Mapping[str, Any], room: int) -> str:
     """The image, row, partner, value and box of a problem, those that fit."""
     parts = [f"image {_short(example['image_id'])}"]
-    if example["row"] is not None:
-        parts.append(f"row {example['row']}")
-    if example["other"] is not None:
-        parts.append(f"as row {example['other']}")
+    for own, row, said in (("id", "row", ""), ("other_id", "other", "as ")):
+        if example[own] is not None:
+            parts.append(f"{said}id {_short(example[own])}")
+        elif example[row] is not None:
+            parts.append(f"{said}row {example[row]}")
     if example["value"] is not None and code in MEASURED:
         parts.append(MEASURED[code].format(example["value"]))
     if example["box"] is not None:
@@ -144,15 +147,15 @@ def _show_shapes(console: Console, summary: Mapping[str, Any]) -> None:
     show_table(console, rows, ("p50",))
     console.print()
     sizes = [f"{count:,} {name} ({count / summary['valid']:.0%})" for name, count in summary["sizes"].items()]
-    console.print(Text(f"sizes as COCO has them: {' · '.join(sizes)}", style="dim"))
+    console.print(Text(f"sizes: {' · '.join(sizes)}", style="dim"))
     crowding = summary["crowding"]
     share = f"{crowding['boxes']:,} ({crowding['boxes'] / summary['valid']:.1%})"
     console.print(Text(f"crowded, IoU with another above {crowding['above']:g}: {share}", style="dim"))
     place = summary["place"]
     if place is not None:
-        borders = ", ".join(f"{count:,} {side}" for side, count in place["borders"].items())
+        borders = " · ".join(f"{side} {count / place['boxes']:.1%}" for side, count in place["borders"].items())
         share = f"{place['truncated']:,} ({place['truncated'] / place['boxes']:.1%})"
-        console.print(Text(f"at a border of the image: {share}; {borders}", style="dim"))
+        console.print(Text(f"at a border: {share}; {borders}", style="dim"))
 
 
 def _figure(value: float | None, decimals: int) -> str:

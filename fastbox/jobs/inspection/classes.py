@@ -90,8 +90,11 @@ class Classes:
         return found
 
     def to_list(self, names: Mapping[str, str]) -> list[dict[str, Any]]:
-        """The classes, the one with most boxes first, as JSON holds them."""
+        """The classes, the one with most boxes first, as JSON holds them; named ones without boxes are the last."""
         medians = self.medians()
+        whole = all(isinstance(label, int) for label in self.boxes if label is not None)
+        met = {str(label) for label in self.boxes}
+        unmet = [label for label in names if label not in met]
         order = sorted(self.boxes, key=lambda label: (-self.boxes[label], label is None, str(label)))
         return [
             {
@@ -102,6 +105,15 @@ class Classes:
                 "median_side": medians.get(label),
             }
             for label in order
+        ] + [
+            {
+                "class": int(label) if whole and label.isdecimal() else label,
+                "name": names[label],
+                "boxes": 0,
+                "images": 0,
+                "median_side": None,
+            }
+            for label in unmet
         ]
 
     def _sizes(self) -> list[tuple[Any, NDArray[np.float64], Ints]]:

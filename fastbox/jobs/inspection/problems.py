@@ -156,8 +156,8 @@ class Problems:
     ----------
     counts : dict of str to int
     examples : dict of str to list
-        The first eight of each code: image_id, row, id, class, value, box, other, other_box and other_class (of a
-        partner in the same image), image_size.
+        The first eight of each code: image_id, row, id, class, value, box, other, other_id, other_class and other_box
+        (of a partner in the same image), image_size.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -221,15 +221,20 @@ def _example(view: View, image: int, row: int, value: float, other: int) -> dict
     return {
         "image_id": view.ids[image].item(),
         "row": row + view.first_row if row >= 0 else None,
-        "id": None if row < 0 or view.own is None else view.own.column("id")[row].as_py(),
+        "id": _id(view, row) if row >= 0 else None,
         "value": _finite(value),
         "class": _label(view, row) if row >= 0 else None,
         "box": _corners(view, row) if row >= 0 else None,
         "other": other if other >= 0 else None,
+        "other_id": _id(view, partner) if here else None,
         "other_class": _label(view, partner) if here else None,
         "other_box": _corners(view, partner) if here else None,
         "image_size": size if np.isfinite(size).all() else None,
     }
+
+
+def _id(view: View, row: int) -> Any:
+    return None if view.own is None else view.own.column("id")[row].as_py()
 
 
 def _label(view: View, row: int) -> Any:
