@@ -11,6 +11,7 @@ from fastbox.cli.convert import convert
 from fastbox.cli.evaluate import evaluate
 from fastbox.cli.experiment import experiment
 from fastbox.cli.fuse import fuse
+from fastbox.cli.inspect import inspect
 from fastbox.cli.measure import measure
 from fastbox.cli.nms import nms
 from fastbox.cli.pairs import pairs
@@ -46,5 +47,5 @@ def main(threads: int | None) -> None:
         raise InputError(str(error)) from None
 
 
-for command in (measure, pairs, evaluate, assign, anchors, nms, fuse, experiment, convert, sample):
+for command in (measure, pairs, evaluate, inspect, assign, anchors, nms, fuse, experiment, convert, sample):
     main.add_command(command)
