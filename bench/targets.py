@@ -27,6 +27,7 @@ import fastbox
 from bench import floors, peers, tables
 from bench.evaluation import EVALUATION
 from bench.gradients import GRADIENTS
+from bench.inspection import INSPECTION
 from bench.matching import MATCHING
 from bench.promise import Setting, Target, in_process
 from bench.shapes import Sizes, boxes, ragged
@@ -242,6 +243,7 @@ TARGETS = (
     *MATCHING,
     *GRADIENTS,
     *EVALUATION,
+    *INSPECTION,
 )
 
 

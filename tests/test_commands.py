@@ -26,7 +26,19 @@ from fastbox.cli import main
 from fastbox.tables.sink import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-COMMANDS = ("measure", "pairs", "assign", "anchors", "nms", "fuse", "experiment", "convert", "sample", "evaluate")
+COMMANDS = (
+    "measure",
+    "pairs",
+    "evaluate",
+    "inspect",
+    "assign",
+    "anchors",
+    "nms",
+    "fuse",
+    "experiment",
+    "convert",
+    "sample",
+)
 
 
 def call(*arguments: Any) -> Result:

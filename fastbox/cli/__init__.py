@@ -12,6 +12,7 @@ from fastbox.cli.convert import convert
 from fastbox.cli.evaluate import evaluate
 from fastbox.cli.experiment import experiment
 from fastbox.cli.fuse import fuse
+from fastbox.cli.inspect import inspect
 from fastbox.cli.measure import measure
 from fastbox.cli.nms import nms
 from fastbox.cli.pairs import pairs
@@ -48,5 +49,20 @@ def main(threads: int | None) -> None:
         raise InputError(str(error)) from None
 
 
-for command in (measure, pairs, evaluate, assign, anchors, nms, fuse, experiment, convert, check, sort, sample):
+COMMANDS = (
+    measure,
+    pairs,
+    evaluate,
+    inspect,
+    assign,
+    anchors,
+    nms,
+    fuse,
+    experiment,
+    convert,
+    check,
+    sort,
+    sample,
+)
+for command in COMMANDS:
     main.add_command(command)

@@ -6,6 +6,7 @@ from fastbox.jobs.check import Checked, check
 from fastbox.jobs.disagreement import Disagreement, disagreement
 from fastbox.jobs.evaluate import Evaluated, evaluate
 from fastbox.jobs.fuse import FusedTables, fuse
+from fastbox.jobs.inspect import Inspected, inspect
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
@@ -22,6 +23,7 @@ __all__ = [
     "Evaluated",
     "Fitted",
     "FusedTables",
+    "Inspected",
     "Measured",
     "Paired",
     "Regression",
@@ -33,6 +35,7 @@ __all__ = [
     "evaluate",
     "fit_anchors",
     "fuse",
+    "inspect",
     "measure",
     "nms",
     "pairs",

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import Any, TypeGuard
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox.tables.dialects import coco, parquet
 from fastbox.tables.files import Paths
 from fastbox.tables.source import Source
 
-__all__ = ["as_parquet", "is_json"]
+__all__ = ["as_parquet", "is_json", "with_images"]
 
 
 def is_json(path: Any) -> TypeGuard[str | os.PathLike[str]]:
@@ -37,3 +38,24 @@ def as_parquet(given: Source | Paths) -> Iterator[tuple[Source | Paths, NDArray[
         dataset = coco.read(given)
         parquet.write(dataset, table)
         yield Source(table), None if dataset.kind == "results" else np.unique(dataset.images()["image_id"])
+
+
+@contextmanager
+def with_images(given: Source | Paths, images: Paths | None) -> Iterator[tuple[Source | Paths, Paths | None]]:
+    """Give a table and the table of its images as they are, and COCO JSON as Parquet in a temporary folder.
+
+    COCO instances bring the table of their images, if none is named.
+    """
+    with tempfile.TemporaryDirectory(prefix="fastbox-") as folder:
+        boxes, listed = (os.path.join(folder, name) for name in ("boxes.parquet", "images.parquet"))
+        if is_json(images):
+            pq.write_table(coco.read(images, kind="truths").images().sort_by("image_id"), listed)
+            images = listed
+        if is_json(given):
+            dataset = coco.read(given)
+            parquet.write(dataset, boxes)
+            given = Source(boxes)
+            if images is None and dataset.kind == "truths":
+                pq.write_table(dataset.images().sort_by("image_id"), listed)
+                images = listed
+        yield given, images

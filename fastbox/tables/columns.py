@@ -9,7 +9,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["appended", "batch_of", "coded_column", "extended", "joined", "numpy_column", "schema_of", "taken"]
+__all__ = [
+    "alone",
+    "appended",
+    "batch_of",
+    "coded_column",
+    "empty",
+    "extended",
+    "joined",
+    "numpy_column",
+    "schema_of",
+    "taken",
+]
 
 
 def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
@@ -39,6 +50,26 @@ def extended(schema: pa.Schema, names: Sequence[str], types: Mapping[str, str]) 
     return schema_of({}, pa.schema([schema.field(name) for name in names]), schema_of(types))
 
 
+def alone(batch: pa.RecordBatch, name: str, title: str) -> pa.RecordBatch:
+    """Return a column by itself under another name, without its dictionary.
+
+    >>> alone(pa.record_batch({"n": [1, 2], "m": [3, 4]}), "m", "id").to_pylist()
+    [{'id': 3}, {'id': 4}]
+    """
+    column = batch.column(name)
+    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    return pa.RecordBatch.from_arrays([plain], [title])
+
+
+def empty(schema: pa.Schema) -> pa.RecordBatch:
+    """Return no rows.
+
+    >>> empty(schema_of({"row": "int64"})).num_rows
+    0
+    """
+    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+
+
 def appended(batch: pa.RecordBatch, columns: Sequence[NDArray[Any]], schema: pa.Schema) -> pa.RecordBatch:
     """Return a batch of this schema: its first columns are the batch's own of these names, the others are given."""
     kept = [batch.column(name) for name in schema.names[: len(schema) - len(columns)]]
@@ -52,7 +83,7 @@ def joined(left: pa.RecordBatch, right: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def taken(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
-    """Return some rows of a batch, in the order asked for."""
+    """Return some rows of a batch, in the order asked for; one of nulls where a row is masked."""
     return batch.take(pa.array(rows))
 
 

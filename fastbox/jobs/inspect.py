@@ -1,0 +1,229 @@
+"""Look a table of boxes over: what it is like, and what is wrong with it, box by box."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from fastbox.errors import InputError
+from fastbox.jobs.inspection.classes import Classes, outliers
+from fastbox.jobs.inspection.fix import Fix, default_log
+from fastbox.jobs.inspection.overlaps import overlapping
+from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Finding, Limits, Problems, alone, of_images
+from fastbox.jobs.inspection.repeats import Repeats
+from fastbox.jobs.inspection.statistics import Statistics
+from fastbox.jobs.inspection.table import Table
+from fastbox.jobs.inspection.view import View, look
+from fastbox.report.inspected_page import page_of
+from fastbox.report.page import Page, check_page, write
+from fastbox.tables.coco_source import is_json, with_images
+from fastbox.tables.files import Paths, count_rows
+from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.source import Source
+
+__all__ = ["Inspected", "inspect"]
+
+StrPath = str | os.PathLike[str]
+
+
+@dataclass
+class Inspected:
+    """What a run of :func:`inspect` found.
+
+    Attributes
+    ----------
+    statistics : Statistics
+    classes : Classes
+    problems : Problems
+    limits : Limits
+    names : dict of str to str
+        The names of classes that have one, by the class as text.
+    asked : dict of str to bool
+        Whether classes, ids, the images' sizes and a table of images were there to be looked at.
+    fix : dict or None
+        How many rows the cleaned copy has, and how many were clipped, and dropped by reason.
+    """
+
+    statistics: Statistics = field(default_factory=Statistics)
+    classes: Classes = field(default_factory=Classes)
+    problems: Problems = field(default_factory=Problems)
+    limits: Limits = field(default_factory=Limits)
+    names: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, bool] = field(default_factory=dict)
+    fix: Mapping[str, Any] | None = None
+
+    def __add__(self, later: Inspected) -> Inspected:
+        """What both parts of a table amount to, each inspected by itself; rows are counted within each part."""
+        sums = {name: getattr(self, name) + getattr(later, name) for name in ("statistics", "classes", "problems")}
+        return replace(self, **sums)
+
+    def page(self) -> Page:
+        """Everything as a page."""
+        return page_of(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it."""
+        counts = self.problems.counts
+        return {
+            **self.statistics.to_dict(),
+            "asked": dict(self.asked),
+            "limits": asdict(self.limits),
+            "problems": [
+                {
+                    "code": code,
+                    "severity": SEVERITIES[code],
+                    "count": counts[code],
+                    "examples": self.problems.examples[code],
+                }
+                for code in CODES
+                if code in counts
+            ],
+            "classes": self.classes.to_list(self.names) if self.asked.get("classes") else None,
+            "fix": self.fix,
+        }
+
+
+def inspect(
+    truths: Source | Paths,
+    images: Paths | None = None,
+    out: StrPath | None = None,
+    *,
+    fix: StrPath | None = None,
+    log: StrPath | None = None,
+    class_column: str | None = None,
+    id_column: str | None = None,
+    size: tuple[str, str] | None = None,
+    limits: Limits | None = None,
+    report: StrPath | None = None,
+    rows: int = 262_144,
+    progress: Callable[[int], object] | None = None,
+) -> Inspected:
+    """Count what a table of boxes holds, find what is wrong with it, and write the problems.
+
+    The output has the columns ``image_id``, ``row`` (from 0; null for an image as such), ``code``, ``severity``,
+    ``other`` (the row of the partner), ``value`` (what was measured) and the box's corners, by image, row and code.
+
+    Parameters
+    ----------
+    truths : Source, path, directory, glob or a list of paths
+        Parquet, sorted by image id, or one file of COCO JSON (``.json``); detections will do as well.
+    images : path, directory, glob or a list of paths, optional
+        A table of all images, sorted by id: says which images have no boxes and which boxes no image, and how large the
+        images are. May be COCO instances; those that are inspected bring their own.
+    out : path, optional
+        Where to write the problems; only counted when left out.
+    fix : path, optional
+        Where to write a cleaned copy: boxes that are not finite, inverted, without area or exact duplicates are
+        dropped, those that stick out of their image are clipped. All else is as it was.
+    log : path, optional
+        Where to write what was changed; the cleaned copy's name with ``.log.parquet`` when left out.
+    class_column, id_column : str, optional
+        The columns of classes and of the boxes' ids; when left out ``category_id`` and ``id``, if they are there.
+    size : (str, str), optional
+        The columns of the images' widths and heights, in the table of images or with the boxes; when left out ``width``
+        and ``height``, if they are there and not the boxes' own.
+    limits : Limits, optional
+        From where on something is a problem.
+    report : path, optional
+        Where to write a page of HTML with figures, plots, tables and examples (the extra ``report``).
+    rows : int
+        About how many boxes to hold at once; makes no difference to what comes out.
+    progress : callable, optional
+        Called with the number of boxes done since the last call.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used, unsorted image ids, a null coordinate, an output that is an input.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
+    >>> corners = [[0.0, 0, 40, 40], [0.0, 0, 40, 39], [5.0, 5, 5, 9]]
+    >>> pq.write_table(pa.table({"image_id": [1, 1, 2], "bbox": corners}), path)
+    >>> inspect(path).problems.counts
+    {'near_duplicate': 1, 'zero_side': 1}
+    """
+    limits = limits or Limits()
+    if report is not None:
+        check_page(report)
+    if fix is None and log is not None:
+        raise InputError("expected a log only with a cleaned copy, got the log alone: name the copy")
+    log = default_log(fix) if fix is not None and log is None else log
+    outputs = [path for path in (out, fix, log, report) if path is not None]
+    given = [os.fspath(path) for path in (truths, images) if is_json(path)]
+    with ExitStack() as stack:
+        boxes, listed = stack.enter_context(with_images(truths, images))
+        table = Table.of(boxes, listed, class_column, id_column, size)
+        _check_outputs(outputs, [*given, *table.files])
+        asked = {"classes": table.label is not None, "ids": table.id is not None, "sizes": table.sized}
+        found = Inspected(limits=limits, names=table.names, asked=asked | {"images": listed is not None})
+        inputs = given or table.files
+        sink, mending = None, None
+        if fix is not None and log is not None:
+            mending = stack.enter_context(Fix(table, fix, log, limits.tolerance, inputs))
+        if out is not None:
+            parameters = {"inputs": inputs, "limits": asdict(limits)}
+            sink = stack.enter_context(Sink(out, table.schema, command="inspect", parameters=parameters))
+        ranges, repeats = _before(table, limits, found.classes, rows)
+        for view, chunk in table.views(rows, whole=mending is not None):
+            pairs, best = overlapping(view, limits.near, table.label is not None)
+            alike = of_images(view, listed is not None)
+            problems = [*alone(view, limits), *alike, *pairs, *_from_before(view, ranges, repeats)]
+            found.statistics.add(view, best)
+            if limits.class_size is None:
+                found.classes.add(view)
+            batch = found.problems.add(view, problems, table.schema)
+            if sink is not None:
+                sink.write(batch)
+            if mending is not None:
+                mending.write(view, chunk, problems)
+                found.fix = mending.to_dict()
+            if progress is not None:
+                progress(len(view.image))
+        if sink is not None:
+            sink.record(summary=found.to_dict())
+    if report is not None:
+        write(found.page(), report)
+    return found
+
+
+def _check_outputs(outputs: list[StrPath], inputs: list[str]) -> None:
+    for place, path in enumerate(outputs):
+        check_output(path, [*inputs, *outputs[:place]])
+
+
+def _before(
+    table: Table, limits: Limits, classes: Classes, rows: int
+) -> tuple[dict[Any, tuple[float, float, float]], Repeats | None]:
+    """What must be known of the whole table before a box can be judged: the sizes of its class, and repeated ids."""
+    if limits.class_size is None and table.id is None:
+        return {}, None
+    with ExitStack() as stack:
+        repeats = None if table.id is None else stack.enter_context(Repeats(count_rows(table.plan.files)))
+        for chunk in table.chunks(rows):
+            if limits.class_size is not None:
+                classes.add(look(chunk, table.label, None, None))
+            if repeats is not None:
+                repeats.add(*table.ids(chunk))
+        if repeats is not None:
+            repeats.find(None if table.exact_ids else (table.ids(chunk) for chunk in table.chunks(rows)))
+    return {} if limits.class_size is None else classes.ranges(limits.class_size), repeats
+
+
+def _from_before(
+    view: View, ranges: Mapping[Any, tuple[float, float, float]], repeats: Repeats | None
+) -> Iterable[Finding]:
+    """The problems of a chunk that only the whole table tells."""
+    if ranges:
+        odd, ratios = outliers(view, ranges)
+        yield Finding("class_size", odd, ratios, np.full(len(odd), -1))
+    if repeats is not None:
+        again, firsts = repeats.within(view.first_row, view.first_row + len(view.image))
+        yield Finding("repeated_id", again - view.first_row, np.full(len(again), np.nan), firsts)

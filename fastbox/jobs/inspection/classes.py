@@ -1,0 +1,157 @@
+"""Boxes and images by class, and how large the boxes of each class are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.jobs.inspection.view import View
+
+__all__ = ["Classes", "outliers"]
+
+Ints = NDArray[np.int64]
+
+# Areas are counted in bins of equal width, 16 for each doubling: the exponent and the first four bits of the fraction.
+SHIFT = 48
+BINS = 1 << 15
+LEAST_BOXES = 30  # of which a spread means something
+LEAST_SPREAD = 1 / 32  # of the binary logarithm of sides: what one bin is wide
+DEVIATION = 1.4826  # of a normal distribution, in median absolute deviations
+
+
+class Classes:
+    """Counts by class; those of parts of a table add up to those of the whole."""
+
+    def __init__(self) -> None:
+        self.boxes: dict[Any, int] = {}
+        self.images: dict[Any, int] = {}
+        self._numbers: dict[Any, int] = {}
+        self._keys, self._counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+
+    def add(self, view: View) -> None:
+        """Count the boxes of a chunk, those that are invalid too; the sizes of those with an area."""
+        kinds = len(view.labels) + 1
+        labels = [*view.labels, None]  # code -1 is the last
+        for code, count in enumerate(np.bincount(view.codes % kinds, minlength=kinds).tolist()):
+            if count:
+                self.boxes[labels[code]] = self.boxes.get(labels[code], 0) + count
+        met, _ = _counted(view.image * kinds + view.codes % kinds)
+        for code, count in enumerate(np.bincount(met % kinds, minlength=kinds).tolist()):
+            if count:
+                self.images[labels[code]] = self.images.get(labels[code], 0) + count
+        area = _areas(view)
+        sized = np.flatnonzero(area > 0)
+        self._merge(labels, *_counted((view.codes % kinds)[sized] * BINS + (area[sized].view(np.int64) >> SHIFT)))
+
+    def __add__(self, other: Classes) -> Classes:
+        """The classes of both parts."""
+        both = Classes()
+        for part in (self, other):
+            for name in ("boxes", "images"):
+                sums = getattr(both, name)
+                for label, count in getattr(part, name).items():
+                    sums[label] = sums.get(label, 0) + count
+            both._merge(list(part._numbers), part._keys, part._counts)
+        return both
+
+    def _merge(self, labels: list[Any], keys: Ints, counts: Ints) -> None:
+        """Add counts of sizes, by the number that a class has in a list of labels and the bin."""
+        used = np.unique(keys // BINS)
+        numbers = np.zeros(len(labels), np.int64)
+        for code in used.tolist():
+            numbers[code] = self._numbers.setdefault(labels[code], len(self._numbers))
+        keys = np.concatenate([self._keys, numbers[keys // BINS] * BINS + keys % BINS])
+        self._keys, places = np.unique(keys, return_inverse=True)
+        total = np.zeros(len(self._keys), np.int64)
+        np.add.at(total, places.reshape(-1), np.concatenate([self._counts, counts]))
+        self._counts = total
+
+    def medians(self) -> dict[Any, float]:
+        """The median side of a square as large as a box, within 2 %, of each class that has boxes with an area."""
+        return {label: 2.0 ** _median(sides, counts) for label, sides, counts in self._sizes()}
+
+    def ranges(self, deviations: float) -> dict[Any, tuple[float, float, float]]:
+        """The least and the largest area that is not suspicious, and the median, of each class with enough boxes.
+
+        The bounds are so many robust deviations from the median of the logarithm of the size; a robust deviation is
+        1.4826 times the median of the absolute deviations.
+        """
+        found = {}
+        for label, sides, counts in self._sizes():
+            if counts.sum() >= LEAST_BOXES:
+                middle = _median(sides, counts)
+                spread = max(DEVIATION * _median(np.abs(sides - middle), counts), LEAST_SPREAD)
+                off = min(deviations * spread, 256.0)
+                found[label] = 4.0 ** (middle - off), 4.0 ** (middle + off), 4.0**middle
+        return found
+
+    def to_list(self, names: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The classes, the one with most boxes first, as JSON holds them; named ones without boxes are the last."""
+        medians = self.medians()
+        whole = all(isinstance(label, int) for label in self.boxes if label is not None)
+        met = {str(label) for label in self.boxes}
+        unmet = [label for label in names if label not in met]
+        order = sorted(self.boxes, key=lambda label: (-self.boxes[label], label is None, str(label)))
+        return [
+            {
+                "class": label,
+                "name": None if label is None else names.get(str(label)),
+                "boxes": self.boxes[label],
+                "images": self.images[label],
+                "median_side": medians.get(label),
+            }
+            for label in order
+        ] + [
+            {
+                "class": int(label) if whole and label.isdecimal() else label,
+                "name": names[label],
+                "boxes": 0,
+                "images": 0,
+                "median_side": None,
+            }
+            for label in unmet
+        ]
+
+    def _sizes(self) -> list[tuple[Any, NDArray[np.float64], Ints]]:
+        """For each class the binary logarithms of its sides, ascending, and how many boxes have them."""
+        labels = list(self._numbers)
+        starts = np.searchsorted(self._keys, np.arange(len(labels) + 1) * BINS)
+        bins = (self._keys % BINS) << SHIFT
+        middle = (bins.view(np.float64) + (bins + (1 << SHIFT)).view(np.float64)) / 2
+        sides = np.array([math.log2(area) / 2 if area < math.inf else 512.0 for area in middle.tolist()])
+        return [
+            (label, sides[first:last], self._counts[first:last])
+            for label, first, last in zip(labels, starts[:-1].tolist(), starts[1:].tolist(), strict=True)
+        ]
+
+
+def outliers(view: View, ranges: Mapping[Any, tuple[float, float, float]]) -> tuple[Ints, NDArray[np.float64]]:
+    """The boxes whose areas are outside the ranges of their classes, and their sides over the class's median."""
+    bounds = np.array([ranges.get(label, (0.0, math.inf, 1.0)) for label in (*view.labels, None)])
+    low, high, middle = bounds[view.codes].T
+    area = _areas(view)
+    rows = np.flatnonzero((area > 0) & ((area < low) | (area > high)))
+    return rows, np.sqrt(area[rows] / middle[rows])
+
+
+def _counted(keys: Ints) -> tuple[Ints, Ints]:
+    """The different keys, ascending, and how often each is there: by sorting, in half the time of ``numpy.unique``."""
+    ordered = np.sort(keys)
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    return ordered[starts], np.diff(np.append(starts, len(ordered)))
+
+
+def _areas(view: View) -> NDArray[np.float64]:
+    """Areas, 0 where a box is invalid."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(view.valid, view.w * view.h, 0.0)
+
+
+def _median(values: NDArray[np.float64], counts: Ints) -> float:
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(counts[order])
+    return float(values[order][np.searchsorted(below, (below[-1] + 1) // 2)])

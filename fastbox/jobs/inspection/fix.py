@@ -1,0 +1,191 @@
+"""A cleaned copy of a table: boxes that are none are dropped, what sticks out is clipped, nothing else is touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.boxes import Boxes
+from fastbox.jobs.inspection.overlaps import duplicates
+from fastbox.jobs.inspection.problems import CORNERS, Finding
+from fastbox.jobs.inspection.table import Table
+from fastbox.jobs.inspection.view import View, sides_of
+from fastbox.tables import columns
+from fastbox.tables.rewrite import coordinate_types, own_schema, rewritten, with_schema
+from fastbox.tables.sink import Sink
+from fastbox.tables.source import Chunk
+
+__all__ = ["DROPPED", "Fix", "default_log"]
+
+Ints = NDArray[np.int64]
+StrPath = str | os.PathLike[str]
+
+DROPPED = ("non_finite", "inverted", "zero_side")  # the first that a box has is the reason
+
+
+def default_log(clean: StrPath) -> str:
+    """Where the changes are listed if nobody says.
+
+    >>> default_log("clean.parquet")
+    'clean.log.parquet'
+    """
+    return f"{os.fspath(clean).removesuffix('.parquet')}.log.parquet"
+
+
+class Fix:
+    """A cleaned copy and the list of changes in the making; a context manager.
+
+    Parameters
+    ----------
+    table : Table
+        Whose chunks carry all columns.
+    clean, log : path
+    tolerance : float
+        How many pixels a box may stick out.
+    inputs : list of str
+        What the record shall say that the copy was made from.
+
+    Raises
+    ------
+    InputError
+        Boxes can't be written back as they are stored.
+    """
+
+    def __init__(self, table: Table, clean: StrPath, log: StrPath, tolerance: float, inputs: list[str]) -> None:
+        self._boxes, self._format = table.plan.boxes, table.plan.boxes.format
+        self._schema = own_schema(table.plan.files[0])
+        self._types = coordinate_types(self._schema, self._boxes)
+        self._tolerance = tolerance
+        ids = "int64" if table.plan.ids == "integer" else "string"
+        both = [*CORNERS, *(f"{name}_after" for name in CORNERS)]
+        types = {"image_id": ids, "row": "int64", "code": "string", "action": "string"}
+        self._log_schema = columns.schema_of(types | dict.fromkeys(both, table.plan.dtype.name))
+        parameters = {"inputs": inputs, "tolerance": tolerance}
+        self._clean = Sink(clean, self._schema, command="inspect --fix", parameters=parameters)
+        self._log = Sink(log, self._log_schema, command="inspect --fix", parameters=parameters)
+        self._names = table.names
+        self.dropped: dict[str, int] = {}
+        self.clipped = 0
+        self.rows = 0
+
+    def __enter__(self) -> Fix:
+        with ExitStack() as stack:
+            for sink in (self._clean, self._log):
+                stack.enter_context(sink)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            if self._names:
+                self._clean.record(categories=self._names)
+            self._clean.record(summary=self.to_dict())
+            self._log.record(summary=self.to_dict())
+        self._stack.__exit__(*error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was changed, by reason, as JSON holds it."""
+        return {"rows": self.rows, "clipped": self.clipped, "dropped": dict(sorted(self.dropped.items()))}
+
+    def write(self, view: View, chunk: Chunk, found: Sequence[Finding]) -> None:
+        """Write the rows of a chunk that are kept, given its problems, and what was changed."""
+        if not len(view.image):
+            return
+        by_code = {entry.code: entry.rows for entry in found if not entry.images}
+        reasons = np.full(len(view.image), "", dtype=object)
+        for code in reversed(DROPPED):
+            reasons[by_code[code]] = code
+        clipped = by_code["out_of_image"][reasons[by_code["out_of_image"]] == ""]
+        stored = self._clipped(view, clipped)
+        # As they will be read: two boxes may be one when they are cut to the image.
+        now = [column.copy() for column in view.boxes.columns]
+        for column, new in zip(now, stored, strict=True):
+            column[clipped] = new
+        after = self._as_read([column[clipped] for column in now])
+        gone = ~np.logical_and(*(side > 0 for side in sides_of(after)))
+        reasons[clipped[gone]] = "out_of_image"
+        left = np.flatnonzero(reasons == "")
+        firsts = duplicates(view.image[left], [column[left] for column in now], view.codes[left])
+        reasons[left[firsts != np.arange(len(left))]] = "duplicate"
+
+        kept = np.flatnonzero(reasons == "")
+        still = reasons[clipped] == ""
+        batch = columns.taken(chunk.a_columns, kept)
+        if still.any():
+            places = np.searchsorted(kept, clipped[still])
+            batch = rewritten(batch, self._boxes, places, [new[still] for new in stored])
+        self._clean.write(with_schema(batch, self._schema))
+        self._write_log(view, reasons, clipped[still], after.corners()[still])
+        self.rows += len(kept)
+
+    def _clipped(self, view: View, rows: Ints) -> list[NDArray[Any]]:
+        """The coordinates of some boxes cut to their images, as they are stored; none sticks out when it is read."""
+        across, down = view.across[rows], view.down[rows]
+        axes = [
+            self._axis(np.clip(low[rows], 0, limit), np.clip(high[rows], 0, limit))
+            for low, high, limit in ((view.x0, view.x1, across), (view.y0, view.y1, down))
+        ]
+        order = (0, 2, 1, 3) if self._format != "yxyx" else (2, 0, 3, 1)
+        flat = [column for axis in axes for column in axis]
+        with np.errstate(over="ignore"):
+            stored = [_as_type(flat[place], kind) for place, kind in zip(order, self._types, strict=True)]
+        lengths = (2, 3) if self._format != "yxyx" else (3, 2)
+        while True:
+            # Rounding may move a side out again: then the length, or the far corner, loses as much and at least a bit.
+            corners = self._as_read(stored).corners().astype(np.float64)
+            moved = False
+            for k, limit in ((0, across), (1, down)):
+                length = stored[lengths[k]]
+                out = np.maximum(-corners[:, k], corners[:, k + 2] - limit)
+                wide = (out > self._tolerance) & (length > 0)
+                length[wide] = _less(length[wide], 2 * out[wide])
+                moved = moved or bool(wide.any())
+            if not moved:
+                return stored
+
+    def _as_read(self, stored: Sequence[NDArray[Any]]) -> Boxes:
+        first, second, third, fourth = stored
+        return Boxes.from_columns(first, second, third, fourth, self._format)
+
+    def _axis(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """What a format stores of an interval."""
+        if self._format == "xywh":
+            return low, high - low
+        return ((low + high) / 2, high - low) if self._format == "cxcywh" else (low, high)
+
+    def _write_log(self, view: View, reasons: NDArray[Any], clipped: Ints, after: NDArray[Any]) -> None:
+        for code, count in zip(*np.unique(reasons[reasons != ""].astype(str), return_counts=True), strict=True):
+            self.dropped[str(code)] = self.dropped.get(str(code), 0) + int(count)
+        self.clipped += len(clipped)
+        changed = reasons != ""
+        changed[clipped] = True
+        rows = np.flatnonzero(changed)
+        corners = np.zeros((len(rows), 4))
+        corners[np.searchsorted(rows, clipped)] = after
+        lost = reasons[rows] != ""
+        made = [
+            view.ids[view.image[rows]],
+            rows + view.first_row,
+            np.where(lost, reasons[rows], "out_of_image"),
+            np.where(lost, "dropped", "clipped").astype(object),
+            *(side[rows] for side in (view.x0, view.y0, view.x1, view.y1)),
+            *(np.ma.masked_array(side, mask=lost) for side in corners.T),
+        ]
+        self._log.write(columns.batch_of(made, self._log_schema))
+
+
+def _as_type(values: NDArray[np.float64], kind: np.dtype[Any]) -> NDArray[Any]:
+    return (np.rint(values) if kind.kind in "iu" else values).astype(kind)
+
+
+def _less(values: NDArray[Any], by: NDArray[np.float64]) -> NDArray[Any]:
+    """Numbers of a type that are smaller by so much, and by the least that their type can tell; none below 0."""
+    kind = values.dtype
+    least = values - kind.type(1) if kind.kind in "iu" else np.nextafter(values, kind.type(0))
+    less: NDArray[Any] = np.minimum(least, _as_type(np.maximum(values - by, 0), kind))
+    return less

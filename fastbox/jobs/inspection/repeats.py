@@ -1,0 +1,119 @@
+"""Ids that a table holds twice: found by parts that fit in memory, whatever the ids and however many."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Repeats"]
+
+Ints = NDArray[np.int64]
+
+PART_ROWS = 1 << 21  # ids that are compared at once: 32 MiB
+MOST_PARTS = 256
+KEPT_BYTES = 1 << 25  # of all parts together, before they go to the disk
+
+
+class Repeats:
+    """Ids in the making, then the rows whose id an earlier row has; a context manager that owns its temporary files.
+
+    Ids go into parts by their hashes, and each part is sorted alone. What is kept in memory is one part and 16 bytes
+    for each row that is found.
+    """
+
+    def __init__(self, rows: int) -> None:
+        count = min(MOST_PARTS, 1 + rows // PART_ROWS)
+        self._stack = ExitStack()
+        spools = map(tempfile.SpooledTemporaryFile, [KEPT_BYTES // count] * count)
+        self._parts: list[IO[bytes]] = [self._stack.enter_context(spool) for spool in spools]
+        self.rows, self.firsts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+
+    def __enter__(self) -> Repeats:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def add(self, column: Any, first_row: int) -> None:
+        """Take in a batch of ids, an Arrow array of integers or strings; nulls repeat nothing."""
+        rows = np.flatnonzero(np.asarray(column.is_valid()))
+        hashes = _hashes(column.drop_null())
+        entries = np.stack([hashes.view(np.int64), rows + first_row], axis=1)
+        part = ((hashes >> np.uint64(40)) % np.uint64(len(self._parts))).astype(np.uint8)
+        order = np.argsort(part, kind="stable")
+        ends = np.cumsum(np.bincount(part, minlength=len(self._parts)))
+        for file, these in zip(self._parts, np.split(order, ends[:-1]), strict=True):
+            file.write(entries[these].tobytes())
+
+    def find(self, again: Iterable[tuple[Any, int]] | None) -> None:
+        """Find the rows that repeat an id, ascending, and for each the first that has it.
+
+        ``again`` are all ids once more, as :meth:`add` took them, to compare those whose hashes are equal: two strings
+        may have one hash. Integers never do, and need None.
+        """
+        found = [self._repeated(file) for file in self._parts]
+        rows, firsts = (np.concatenate(column) for column in zip(*found, strict=True))
+        order = np.argsort(rows)
+        self.rows, self.firsts = rows[order], firsts[order]
+        self._stack.close()
+        if again is not None and len(self.rows):
+            self._compare(again)
+
+    def within(self, first: int, last: int) -> tuple[Ints, Ints]:
+        """The repeated ids among some rows, and where they are first."""
+        low, high = np.searchsorted(self.rows, [first, last])
+        return self.rows[low:high], self.firsts[low:high]
+
+    def _repeated(self, file: IO[bytes]) -> tuple[Ints, Ints]:
+        file.seek(0)
+        hashes, rows = np.frombuffer(file.read(), np.int64).reshape(-1, 2).T
+        # Most often nothing repeats: sorting alone tells, in a tenth of the time that an order takes.
+        ordered = np.sort(hashes)
+        these = np.isin(hashes, ordered[1:][ordered[1:] == ordered[:-1]])
+        hashes, rows = hashes[these], rows[these]
+        order = np.argsort(hashes, kind="stable")
+        hashes, rows = hashes[order], rows[order]
+        fresh = np.ones(len(rows), np.bool_)
+        fresh[1:] = hashes[1:] != hashes[:-1]
+        firsts = rows[np.flatnonzero(fresh)[np.cumsum(fresh) - 1]] if len(rows) else rows
+        return rows[~fresh], firsts[~fresh]
+
+    def _compare(self, again: Iterable[tuple[Any, int]]) -> None:
+        """Keep the rows that really repeat an id."""
+        wanted = np.union1d(self.rows, self.firsts)
+        first_of: dict[Any, int] = {}
+        kept: list[tuple[int, int]] = []
+        for column, done in again:
+            rows = wanted[slice(*np.searchsorted(wanted, [done, done + len(column)]))]
+            for row, value in zip(rows.tolist(), column.take(rows - done).to_pylist(), strict=True):
+                first = first_of.setdefault(value, row)
+                if first != row:
+                    kept.append((row, first))
+        self.rows, self.firsts = np.array(kept, np.int64).reshape(-1, 2).T
+
+
+def _hashes(column: Any) -> NDArray[np.uint64]:
+    """Hashes of 64 bits: splitmix64, which no two integers share (Steele et al., OOPSLA 2014), of strings by letter."""
+    values = column.to_numpy(zero_copy_only=False)
+    if values.dtype.kind in "iu":
+        return _mixed(values.astype(np.uint64))
+    text = np.asarray(values, dtype=np.str_)
+    hashes = np.zeros(len(text), np.uint64)
+    width = text.dtype.itemsize // 4
+    for letters in np.ascontiguousarray(text).view(np.uint32).reshape(len(text), width).T:
+        # Letters beyond a string's end are 0 and leave its hash alone, however wide the others of its batch are.
+        hashes = np.where(letters > 0, _mixed(hashes ^ letters.astype(np.uint64)), hashes)
+    return hashes
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    mixed = values + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    hashed: NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
+    return hashed

@@ -1,0 +1,174 @@
+"""The table to be inspected: which of its columns are read, and the images beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastbox.boxes import Boxes
+from fastbox.errors import InputError
+from fastbox.jobs.inspection.problems import CORNERS
+from fastbox.jobs.inspection.view import View, look
+from fastbox.tables import columns
+from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.files import Paths, column_names
+from fastbox.tables.images import Images
+from fastbox.tables.sink import read_record
+from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+
+__all__ = ["Table"]
+
+LABEL, ID, SIZE = "category_id", "id", ("width", "height")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and its columns.
+
+    Attributes
+    ----------
+    source : Source
+        Carries the columns that are looked at.
+    plan : Plan
+    label, id : str or None
+        The columns of classes and of the boxes' ids.
+    size : (str, str) or None
+        The columns of the images' sizes, where they are with the boxes.
+    images : Images or None
+        The table of images, to be read once.
+    """
+
+    source: Source
+    plan: Plan
+    label: str | None
+    id: str | None
+    size: tuple[str, str] | None
+    images: Images | None
+
+    @classmethod
+    def of(
+        cls,
+        truths: Source | Paths,
+        images: Paths | None,
+        label: str | None,
+        box_id: str | None,
+        size: tuple[str, str] | None,
+    ) -> Table:
+        """Find the columns; those that are not named are read where they have their usual names.
+
+        Raises
+        ------
+        InputError
+            A file or column that can't be used.
+        """
+        source = Source.carrying(truths)
+        here = column_names(source.path)
+        boxes = plan(source).boxes.names
+        label = LABEL if label is None and LABEL in here else label
+        box_id = ID if box_id is None and ID in here else box_id
+        listed = None if images is None else Images(images, source.image or "image_id", size or SIZE)
+        beside = None
+        if listed is None or not listed.sized:
+            usual = all(name in here and name not in boxes for name in SIZE)
+            beside = size or (SIZE if usual else None)
+        planned = plan(Source.carrying(source, label, box_id, *(beside or ())))
+        where = planned.files[0]
+        if planned.ids is None:
+            raise InputError("expected a column of image ids, got none: boxes are inspected image by image")
+        for name in (label, box_id):
+            if name is not None:
+                id_kind(planned.columns.field(name).type, name, where)
+        for name in beside or ():
+            kind = planned.columns.field(name).type
+            if name in boxes or not is_number(kind):
+                what = "the boxes'" if name in boxes else str(kind)
+                raise InputError(f"expected the images' sizes in column {name!r} of {where}, got {what}")
+        if listed is not None and listed.kind != planned.ids:
+            kinds = f"{planned.ids} ids in {where} and {listed.kind} ids in {listed.files[0]}"
+            raise InputError(f"expected image ids of one kind in both tables, got {kinds}: cast one of them")
+        source = Source.carrying(source, label, box_id, *(beside or ()))
+        return cls(source, planned, label, box_id, beside, listed)
+
+    @property
+    def files(self) -> list[str]:
+        """All that is read."""
+        return [*self.plan.files, *(self.images.files if self.images else ())]
+
+    @property
+    def sized(self) -> bool:
+        """Whether the images' sizes are told anywhere."""
+        return self.size is not None or (self.images is not None and self.images.sized)
+
+    @property
+    def exact_ids(self) -> bool:
+        """Whether the boxes' ids are integers."""
+        return self.id is not None and id_kind(self.plan.columns.field(self.id).type, self.id, "") == "integer"
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of classes that the first file's record tells."""
+        try:
+            found = read_record(self.plan.files[0]).get("categories", {})
+        except InputError:
+            return {}
+        return {str(label): str(name) for label, name in found.items()} if isinstance(found, dict) else {}
+
+    @property
+    def schema(self) -> Any:
+        """That of the table of problems."""
+        found = columns.schema_of(
+            {
+                "image_id": "int64" if self.plan.ids == "integer" else "string",
+                "row": "int64",
+                "code": "string",
+                "severity": "string",
+                "other": "int64",
+                "value": "float64",
+                **dict.fromkeys(CORNERS, self.plan.dtype.name),
+            }
+        )
+        if self.id is None:
+            return found
+        return columns.schema_of({}, found, columns.alone(self._no_columns, self.id, "id").schema)
+
+    @property
+    def _no_columns(self) -> Any:
+        """What a chunk without boxes carries."""
+        ids = [] if self.id is None else [self.plan.columns.field(self.id)]
+        return columns.empty(columns.schema_of({}, ids))
+
+    def chunks(self, rows: int) -> Generator[Chunk]:
+        """Read it."""
+        return scan(self.source, rows=rows)
+
+    def ids(self, chunk: Chunk) -> tuple[Any, int]:
+        """The boxes' ids of a chunk, and the number of its first row."""
+        column = chunk.a_columns.column(self.id)
+        return column.dictionary_decode() if hasattr(column, "indices") else column, chunk.a_start
+
+    def views(self, rows: int, *, whole: bool) -> Iterator[tuple[View, Chunk]]:
+        """Read it with the images beside it, each image once; with the ``whole`` of its columns, if asked."""
+        source = Source.carrying(self.source, *column_names(self.source.path)) if whole else self.source
+        with ExitStack() as stack:
+            images, done = self.images, 0
+            if images is not None:
+                stack.enter_context(closing(images))
+            for chunk in stack.enter_context(closing(scan(source, rows=rows))):
+                assert chunk.images is not None
+                listed = None if images is None else images.upto(chunk.images[-1])
+                yield look(chunk, self.label, self.size, listed, self.id), chunk
+                done = chunk.a_start + len(chunk.a)
+            nothing = self._nothing(done)
+            while images is not None and (listed := images.block()) is not None:
+                yield look(nothing, None, None, listed, self.id), nothing
+
+    def _nothing(self, done: int) -> Chunk:
+        """A chunk without images, behind so many boxes."""
+        none = np.zeros(0, self.plan.dtype)
+        boxes = Boxes.from_columns(none, none, none, none, self.plan.boxes.format, offsets=[0])
+        ids = np.zeros(0, np.int64 if self.plan.ids == "integer" else np.str_)
+        return Chunk(ids, boxes, None, done, 0, self._no_columns, None)

@@ -1,0 +1,137 @@
+"""A chunk as inspection sees it: corners, sides, classes and image sizes, one row a box."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.boxes import Boxes
+from fastbox.tables import columns
+from fastbox.tables.images import Listed
+from fastbox.tables.source import Chunk
+
+__all__ = ["View", "look", "sides_of"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class View(NamedTuple):
+    """Whole images and their boxes.
+
+    Attributes
+    ----------
+    ids, counts : arrays of shape (g,)
+        The images, ascending, and how many boxes each has.
+    times : array of shape (g,), int64
+        How often the table of images has each; 1 without such a table.
+    frames : two arrays of shape (g,), float64
+        The images' widths and heights, nan where they are not known.
+    image : array of shape (n,), int64
+        Which of the images each box is in.
+    boxes : Boxes
+        As they are stored.
+    first_row : int
+        The number of the first box in the whole table.
+    reasons : array of shape (n,), uint8
+        Why a box is invalid, as ``Boxes.invalid`` says.
+    x0, y0, x1, y1, w, h : arrays of shape (n,), float64
+        Corners and sides in pixels.
+    across, down : arrays of shape (n,), float64
+        The size of each box's image, nan where it is not known.
+    codes, labels : array of shape (n,), int64, and list
+        Which of the labels each box's class is, -1 for a null; one class of all boxes where there are none.
+    own : Arrow batch or None
+        The boxes' ids, in a column ``id``.
+    """
+
+    ids: NDArray[Any]
+    counts: Ints
+    times: Ints
+    frames: tuple[Floats, Floats]
+    image: Ints
+    boxes: Boxes
+    first_row: int
+    reasons: NDArray[np.uint8]
+    x0: Floats
+    y0: Floats
+    x1: Floats
+    y1: Floats
+    w: Floats
+    h: Floats
+    across: Floats
+    down: Floats
+    codes: Ints
+    labels: list[Any]
+    own: Any = None
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Which boxes are finite and not inverted."""
+        valid: NDArray[np.bool_] = self.reasons == 0
+        return valid
+
+
+def look(
+    chunk: Chunk,
+    label: str | None,
+    size: tuple[str, str] | None,
+    listed: Listed | None = None,
+    box_id: str | None = None,
+) -> View:
+    """See a chunk and the images listed beside it: classes, sizes and ids from the columns that are named.
+
+    Sizes of listed images, where the list has sizes, take their place.
+    """
+    assert chunk.images is not None and chunk.a.offsets is not None
+    boxes, counts = chunk.a, np.diff(chunk.a.offsets)
+    ids, times = chunk.images, np.ones(len(counts), np.int64)
+    image = np.repeat(np.arange(len(counts)), counts)
+    if listed is not None:
+        ids = np.union1d(chunk.images, listed.ids)
+        image = np.searchsorted(ids, chunk.images)[image]
+        counts = np.bincount(image, minlength=len(ids))
+        places = np.searchsorted(ids, listed.ids)
+        times = np.zeros(len(ids), np.int64)
+        times[places] = listed.times
+    frames = np.full(len(ids), np.nan), np.full(len(ids), np.nan)
+    if listed is not None and listed.sized:
+        for frame, sides in zip(frames, listed.sizes, strict=True):
+            frame[places] = sides
+        across, down = (frame[image] for frame in frames)
+    elif size is not None and len(boxes):
+        across, down = (_above_0(chunk.a_columns.column(name)) for name in size)
+        for frame, sides in zip(frames, (across, down), strict=True):
+            frame[image[::-1]] = sides[::-1]
+    else:
+        across, down = np.full(len(boxes), np.nan), np.full(len(boxes), np.nan)
+    codes, labels = np.zeros(len(boxes), np.int64), [None]
+    if label is not None and len(boxes):
+        encoded = chunk.a_columns.column(label).dictionary_encode()
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        labels = encoded.dictionary.to_pylist()
+    with np.errstate(invalid="ignore", over="ignore"):
+        x0, y0, x1, y1 = np.ascontiguousarray(boxes.corners().T).astype(np.float64)
+    finite = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(x1) & np.isfinite(y1)
+    reasons = np.where(finite, np.where((x1 < x0) | (y1 < y0), 2, 0), 1).astype(np.uint8)
+    seen = ids, counts, times, frames, image, boxes, chunk.a_start, reasons
+    own = None if box_id is None else columns.alone(chunk.a_columns, box_id, "id")
+    return View(*seen, x0, y0, x1, y1, *sides_of(boxes), across, down, codes, labels, own)
+
+
+def sides_of(boxes: Boxes) -> tuple[Floats, Floats]:
+    """Widths and heights in float64: the stored ones where a format has them."""
+    p, q, r, s = (column.astype(np.float64) for column in boxes.columns)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if boxes.format in ("xywh", "cxcywh"):
+            return r, s
+        return (r - p, s - q) if boxes.format == "xyxy" else (s - q, r - p)
+
+
+def _above_0(column: Any) -> Floats:
+    """The images' sides of a column, nan where it holds no number above 0."""
+    pixels = column.cast("float64").to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):
+        return np.where((pixels > 0) & np.isfinite(pixels), pixels, np.nan)

@@ -1,0 +1,165 @@
+"""A table of images, read along with the boxes in them: ids, and sizes where it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fastbox.errors import InputError
+from fastbox.tables.arrays import Place, id_kind, image_runs, is_number, one_chunk, unsorted
+from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
+from fastbox.tables.schema import require
+
+__all__ = ["Images", "Listed"]
+
+ROWS = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """Some images, by ascending id.
+
+    Attributes
+    ----------
+    ids : array of shape (m,)
+    times : array of shape (m,), int64
+        How often each id is in the table.
+    sizes : two arrays of shape (m,), float64
+        Widths and heights in pixels, nan where they are no numbers above 0.
+    sized : bool
+        Whether the table has columns of sizes.
+    """
+
+    ids: NDArray[Any]
+    times: NDArray[np.int64]
+    sizes: tuple[NDArray[np.float64], NDArray[np.float64]]
+    sized: bool
+
+    def cut(self, at: int) -> tuple[Listed, Listed]:
+        """The images before a place, and those from there on."""
+        width, height = self.sizes
+        return (
+            Listed(self.ids[:at], self.times[:at], (width[:at], height[:at]), self.sized),
+            Listed(self.ids[at:], self.times[at:], (width[at:], height[at:]), self.sized),
+        )
+
+
+class Images:
+    """The images of Parquet files, sorted by id, handed out up to an id at a time.
+
+    Parameters
+    ----------
+    path : path, directory, glob or a list of paths
+    image : str
+        The column of ids.
+    size : (str, str)
+        The columns of widths and heights; sizes are not known where both are missing.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used; while reading, unsorted ids, a null id.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "images.parquet")
+    >>> pq.write_table(pa.table({"image_id": [2, 5, 9], "width": [640] * 3, "height": [480] * 3}), path)
+    >>> images = Images(path)
+    >>> images.upto(5).ids, images.block().ids, images.block() is None
+    (array([2, 5]), array([9]), True)
+    """
+
+    def __init__(self, path: Paths, image: str = "image_id", size: tuple[str, str] = ("width", "height")) -> None:
+        self.files = find_files(path)
+        with open_parquet(self.files[0]) as parquet:
+            schema = parquet.schema_arrow
+        self.kind = id_kind(require(schema, image, self.files[0]).type, image, self.files[0])
+        self.sized = any(name in schema.names for name in size)
+        self._image, self._size = image, size if self.sized else ()
+        for name in self._size:
+            kind = require(schema, name, self.files[0]).type
+            if not is_number(kind):
+                raise InputError(f"expected numbers in column {name!r} of {self.files[0]}, got {kind}: cast it")
+        none = np.zeros(0)
+        ids: NDArray[Any] = np.zeros(0, np.int64 if self.kind == "integer" else np.str_)
+        self._empty = Listed(ids, np.zeros(0, np.int64), (none, none), self.sized)
+        self._waiting = self._empty
+        self._batches = self._listed()
+        self._ended = False
+
+    def upto(self, last: Any) -> Listed:
+        """Hand out the images up to an id that were not handed out before."""
+        parts: list[Listed] = []
+        while True:
+            at = int(np.searchsorted(self._waiting.ids, last, side="right"))
+            # The last id that was read may go on in the next batch.
+            if at < len(self._waiting.ids) or self._ended:
+                found, self._waiting = self._waiting.cut(at)
+                return _joined([*parts, found])
+            found, self._waiting = self._waiting.cut(max(0, at - 1))
+            parts.append(found)
+            self._load()
+
+    def block(self) -> Listed | None:
+        """Hand out some of the images that are left; None at the end."""
+        while len(self._waiting.ids) < 2 and not self._ended:
+            self._load()
+        if not len(self._waiting.ids):
+            return None
+        found, self._waiting = self._waiting.cut(len(self._waiting.ids) - (0 if self._ended else 1))
+        return found
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._batches.close()
+
+    def _load(self) -> None:
+        more = next(self._batches, None)
+        if more is None:
+            self._ended = True
+            return
+        before = self._waiting
+        if len(before.ids) and before.ids[-1] == more.ids[0]:
+            more.times[0] += before.times[-1]
+            sizes = tuple(np.append(old[-1:], new[1:]) for old, new in zip(before.sizes, more.sizes, strict=True))
+            more = Listed(more.ids, more.times, (sizes[0], sizes[1]), self.sized)
+            before, _ = before.cut(len(before.ids) - 1)
+        self._waiting = _joined([before, more])
+
+    def _listed(self) -> Generator[Listed]:
+        """The images of each batch, ascending over all of them."""
+        last = None
+        batches = read_batches(self.files, list(dict.fromkeys([self._image, *self._size])), rows=ROWS)
+        try:
+            for file, first_row, batch in batches:
+                place = Place(file, self._image, first_row)
+                ids, bounds = image_runs(one_chunk(batch.column(self._image)), place)
+                if last is not None and ids[0] < last:
+                    raise unsorted(place(0), last, ids[0], self._image)
+                last = ids[-1]
+                firsts = bounds[:-1]
+                none = np.full(len(ids), np.nan)
+                sides = [_pixels(batch.column(name))[firsts] for name in self._size] or [none, none]
+                yield Listed(ids, np.diff(bounds), (sides[0], sides[1]), self.sized)
+        finally:
+            batches.close()
+
+
+def _joined(parts: list[Listed]) -> Listed:
+    if len(parts) == 1:
+        return parts[0]
+    width, height = (np.concatenate([part.sizes[k] for part in parts]) for k in (0, 1))
+    ids, times = (np.concatenate(column) for column in zip(*((part.ids, part.times) for part in parts), strict=True))
+    return Listed(ids, times, (width, height), parts[0].sized)
+
+
+def _pixels(column: pa.Array) -> NDArray[np.float64]:
+    values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):
+        return np.where((values > 0) & np.isfinite(values), values, np.nan)

@@ -1,0 +1,98 @@
+"""Write changed boxes back into the columns they came from, in their own layout and type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fastbox.errors import InputError
+from fastbox.tables.files import open_parquet
+from fastbox.tables.schema import BoxColumns
+
+__all__ = ["coordinate_types", "own_schema", "rewritten", "with_schema"]
+
+
+def own_schema(file: str) -> pa.Schema:
+    """The schema of a file, without the record that says what made it."""
+    with open_parquet(file) as parquet:
+        schema = parquet.schema_arrow
+    kept: Mapping[bytes, bytes] = {k: v for k, v in (schema.metadata or {}).items() if k != b"fastbox"}
+    return schema.with_metadata(kept or None)
+
+
+def coordinate_types(schema: pa.Schema, boxes: BoxColumns) -> list[np.dtype[Any]]:
+    """The types of the four coordinates, as they are stored.
+
+    Raises
+    ------
+    InputError
+        Boxes can't be written back: one row holds those of an image, or coordinates are decimals.
+    """
+    kind = schema.field(boxes.names[0]).type
+    if boxes.layout == "ragged":
+        raise InputError(f"expected one row per box to write a cleaned copy, got lists of boxes in {boxes.names[0]!r}")
+    if boxes.layout == "flat":
+        kinds = [schema.field(name).type for name in boxes.names]
+    elif boxes.layout == "struct":
+        kinds = [kind.field(name).type for name in boxes.fields]
+    else:
+        kinds = [kind.value_type] * 4
+    if any(pa.types.is_decimal(found) for found in kinds):
+        raise InputError(f"expected integers or floats to write a cleaned copy, got decimals in {boxes.names[0]!r}")
+    return [np.dtype(found.to_pandas_dtype()) for found in kinds]
+
+
+def rewritten(
+    batch: pa.RecordBatch, boxes: BoxColumns, rows: NDArray[np.int64], values: Sequence[NDArray[Any]]
+) -> pa.RecordBatch:
+    """Return a batch with the coordinates of some rows replaced, given in the order and types of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np, pyarrow as pa
+    >>> from fastbox.tables.schema import find_boxes
+    >>> batch = pa.record_batch({"bbox": [[0.0, 0.0, 9.0, 9.0], [1.0, 1.0, 2.0, 2.0]], "id": [7, 8]})
+    >>> where = find_boxes(batch.schema)
+    >>> rewritten(batch, where, np.array([0]), [np.array([k]) for k in (0.0, 0.0, 8.0, 8.0)]).column("bbox")[0].as_py()
+    [0.0, 0.0, 8.0, 8.0]
+    """
+    arrays = list(batch.columns)
+    if boxes.layout == "flat":
+        for name, new in zip(boxes.names, values, strict=True):
+            place = batch.schema.get_field_index(name)
+            arrays[place] = _replaced(arrays[place], rows, new)
+    else:
+        place = batch.schema.get_field_index(boxes.names[0])
+        arrays[place] = _nested(arrays[place], boxes, rows, values)
+    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
+
+
+def with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return the columns of a schema, as it describes them."""
+    return pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
+
+
+def _nested(array: pa.Array, boxes: BoxColumns, rows: NDArray[np.int64], values: Sequence[NDArray[Any]]) -> pa.Array:
+    kind = array.type
+    if boxes.layout == "struct":
+        children = array.flatten()
+        for name, new in zip(boxes.fields, values, strict=True):
+            place = kind.get_field_index(name)
+            children[place] = _replaced(children[place], rows, new)
+        return pa.StructArray.from_arrays(children, fields=list(kind))
+    coordinates = _replaced(array.flatten(), (4 * rows[:, None] + np.arange(4)).ravel(), np.stack(values, 1).ravel())
+    if boxes.layout == "fixed":
+        return pa.FixedSizeListArray.from_arrays(coordinates, type=kind)
+    make = pa.LargeListArray if pa.types.is_large_list(kind) else pa.ListArray
+    ends = pa.array(4 * np.arange(len(array) + 1), pa.int64() if make is pa.LargeListArray else pa.int32())
+    return make.from_arrays(ends, coordinates, type=kind)
+
+
+def _replaced(array: pa.Array, rows: NDArray[np.int64], new: NDArray[Any]) -> pa.Array:
+    values = array.to_numpy(zero_copy_only=False).copy()
+    values[rows] = new
+    return pa.array(values, array.type)
