@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastbox import engines, jobs
-from fastbox.cli import main
 from fastbox.errors import InputError
 from fastbox.jobs.spread import spread
 
@@ -63,8 +62,8 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 def dask() -> Iterator[engines.Engine]:
     distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
     cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
-    with cluster, distributed.Client(cluster) as client:
-        yield engines.dask(client)
+    with cluster, engines.engine_of("dask", cluster.scheduler_address) as engine:
+        yield engine
 
 
 @contextmanager
@@ -161,4 +160,3 @@ def test_unknown_engines_and_addresses_are_told_in_a_sentence() -> None:
     for name, says in (("slurm", "expected an engine of threads, dask, spark, ray, got 'slurm'"), ("dask", "address")):
         with pytest.raises(InputError, match=says), engines.engine_of(name):
             pass
-    assert main is not None

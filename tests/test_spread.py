@@ -14,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from fastbox import jobs
 from fastbox.anchors import AnchorGrid
+from fastbox.cli import main
 from fastbox.engines import threads
 from fastbox.errors import InputError
 from fastbox.jobs.resize import Resize
@@ -169,6 +171,34 @@ def test_an_error_in_a_fragment_leaves_whole_parts_only(tables: dict[str, Path],
         spread(jobs.pairs, tmp_path / "t.parquet", out=tmp_path / "parts", fragment_rows=60)
     for path in (tmp_path / "parts").iterdir():
         assert read_record(path)["command"] == "pairs"
+
+
+def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], tmp_path: Path) -> None:
+    def call(*arguments: object) -> Any:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    commands = {
+        "pairs": ("pairs", tables["detections"], tables["truths"], "--threshold", 0.1),
+        "nms": ("nms", tables["detections"]),
+        "measure": ("measure", tables["pairs"]),
+        "evaluate": ("evaluate", tables["detections"], tables["truths"]),
+        "assign": ("assign", tables["truths"], "--anchors", "retinanet", "--size", "320x256"),
+    }
+    for name, command in commands.items():
+        out = f"{tmp_path / name}{os.sep}"
+        whole = call(*command, "-o", tmp_path / "whole.parquet", "--json")
+        parts = call(*command, "-o", out, "--fragment-rows", 100, "--json")
+        assert (parts.exit_code, parts.stdout) == (0, whole.stdout), parts.output
+        assert len(bytes_of(tmp_path / name)) > 2
+        assert call(*command, "--engine", "threads", "--json").stdout == whole.stdout
+        again = call(*command, "-o", out, "--fragment-rows", 150)
+        assert (again.exit_code, again.stdout) == (2, "")
+        assert "of another run: overwrite it, or name another" in again.stderr
+        assert call(*command, "-o", out, "--fragment-rows", 150, "--overwrite", "--json").stdout == whole.stdout
+    for wrong in (("--overwrite",), ("--engine", "dask"), ("-o", tmp_path / "whole.parquet", "--engine", "threads")):
+        refused = call("nms", tables["detections"], *wrong)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert refused.stderr.startswith("error: expected ")
 
 
 SCRIPT = """

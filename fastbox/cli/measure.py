@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import beta_option, format_option, json_option, names_of, output_option, show, split
 from fastbox.losses.names import LOSSES, check_name
 from fastbox.ops import METRICS
@@ -44,6 +45,7 @@ def delta_of(context: click.Context, parameter: click.Parameter, value: float) -
     help="Where huber_loss turns from square to linear.",
 )
 @click.option("--keep", metavar="COLUMNS", callback=split, help="Columns to keep in the output (default: all).")
+@fragment_options
 @json_option
 def measure(
     pairs: tuple[str, ...],
@@ -56,6 +58,7 @@ def measure(
     beta: float,
     delta: float,
     keep: list[str] | None,
+    fragments: Fragments,
     as_json: bool,
 ) -> None:
     """Measure rows that hold a predicted and a target box.
@@ -72,9 +75,10 @@ def measure(
     from fastbox.tables.files import count_rows
 
     with progress("measuring", lambda: count_rows(pairs)) as step:
-        found = jobs.measure(
+        found = fragments.run(
+            jobs.measure,
             pairs,
-            output,
+            out=output,
             metrics=metrics,
             grad=grad,
             pred=pred,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import (
     beta_option,
     format_option,
@@ -44,6 +45,7 @@ __all__ = ["pairs"]
 @format_option
 @click.option("--keep", metavar="COLUMNS", callback=split, help="Columns of the detections to carry along.")
 @click.option("--boxes", is_flag=True, help="Carry both boxes along, as `fastbox measure` reads them.")
+@fragment_options
 @json_option
 def pairs(
     detections: str,
@@ -62,6 +64,7 @@ def pairs(
     format_: str | None,
     keep: list[str] | None,
     boxes: bool,
+    fragments: Fragments,
     as_json: bool,
 ) -> None:
     """Pair the boxes of each image: detections with truths, or one table with itself.
@@ -77,10 +80,11 @@ def pairs(
     a = Source(detections, boxes=box, format=format_, image=image)
     b = None if truths is None else Source(truths, boxes=truth_box, format=format_, image=image)
     with progress("pairing", lambda: sum(count_rows(path) for path in (detections, truths) if path)) as step:
-        found = jobs.pairs(
+        found = fragments.run(
+            jobs.pairs,
             a,
             b,
-            output,
+            out=output,
             threshold=threshold,
             every=every,
             best=best,

@@ -31,7 +31,12 @@ def _show_table(console: Console, table: Mapping[str, Any]) -> None:
     }[table["sorted"]]
     console.print(Text(table["table"], style="bold"), soft_wrap=True)
     console.print(Text(verdict, style=style))
-    held = [counted(table[what], what.replace("_", " ")) for what in ("files", "row_groups", "boxes")]
+    groups = table["row_groups"]
+    held = [
+        counted(table["files"], "files"),
+        f"{groups:,} row group{'' if groups == 1 else 's'}",
+        counted(table["boxes"], "boxes"),
+    ]
     ids = "" if table["images"] is None else f" · images {table['images'][0]} to {table['images'][1]}"
     console.print(Text(f"{' · '.join(held)}{ids}", style="dim"))
     for place in table["unsorted"]:
