@@ -331,6 +331,17 @@ def test_rows_of_the_table_have_severity_and_corners(tmp_path: Path) -> None:
             np.testing.assert_array_equal(np.array(box, np.float32), scene.boxes.corners()[row["row"]])
 
 
+@pytest.mark.parametrize("two_passes", [False, True])
+def test_progress_counts_every_box_once(tmp_path: Path, two_passes: bool) -> None:
+    scene = Scene(tmp_path)
+    pq.write_table(scene.table.drop_columns("id"), scene.path)
+    steps: list[int] = []
+    limits = Limits(class_size=4 if two_passes else None)
+    jobs.inspect(scene.path, scene.images, limits=limits, rows=10, progress=steps.append)
+    assert sum(steps) == 150
+    assert len(steps) > 5
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_make_no_difference(tmp_path: Path, threads: int) -> None:
     scene = Scene(tmp_path)
