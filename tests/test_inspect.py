@@ -22,7 +22,8 @@ from rich.console import Console
 import fastbox
 from fastbox import Boxes, InputError, Source, jobs
 from fastbox.cli import main
-from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits
+from fastbox.jobs import Limits
+from fastbox.jobs.inspection.problems import CODES, SEVERITIES
 from fastbox.report.inspected import show_inspected
 from fastbox.tables.sink import read_record
 
@@ -302,6 +303,17 @@ def test_problems_are_those_of_a_plain_loop(
     assert json.dumps(summaries[0], allow_nan=False)
 
 
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_other_scenes_and_limits(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scene = Scene(tmp_path, form=("xyxy", "cxcywh")[seed % 2], ids=("int", "str")[seed % 2], seed=seed)
+    limits = Limits(
+        tolerance=float(rng.choice([0, 3])), max_aspect=3, near=(0.5, 1.0)[seed // 2 % 2], huge=0.3, class_size=1
+    )
+    jobs.inspect(scene.path, scene.images, tmp_path / "p.parquet", limits=limits, rows=int(rng.integers(1, 200)))
+    assert_same(rows_of(tmp_path / "p.parquet"), naive(scene, limits, listed=True))
+
+
 def test_rows_of_the_table_have_severity_and_corners(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     jobs.inspect(scene.path, scene.images, tmp_path / "p.parquet", limits=LIMITS)
@@ -317,6 +329,17 @@ def test_rows_of_the_table_have_severity_and_corners(tmp_path: Path) -> None:
             assert box == [None] * 4
         else:
             np.testing.assert_array_equal(np.array(box, np.float32), scene.boxes.corners()[row["row"]])
+
+
+@pytest.mark.parametrize("two_passes", [False, True])
+def test_progress_counts_every_box_once(tmp_path: Path, two_passes: bool) -> None:
+    scene = Scene(tmp_path)
+    pq.write_table(scene.table.drop_columns("id"), scene.path)
+    steps: list[int] = []
+    limits = Limits(class_size=4 if two_passes else None)
+    jobs.inspect(scene.path, scene.images, limits=limits, rows=10, progress=steps.append)
+    assert sum(steps) == 150
+    assert len(steps) > 5
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -506,6 +529,24 @@ def test_layouts_make_no_difference(tmp_path: Path, layout: str) -> None:
     pq.write_table(scene.table.drop_columns([*NAMES["xyxy"]]).append_column("bbox", boxes), scene.path)
     found = jobs.inspect(Source(scene.path, format="xyxy"), limits=LIMITS, rows=31)
     assert found.to_dict() == flat
+
+
+def test_lists_without_boxes_are_images_without_boxes(tmp_path: Path) -> None:
+    boxes = pa.array([[[0.0, 0, 5, 5]], [], [[1.0, 1, 2, 2], [1.0, 1, 2, 2]]], pa.list_(pa.list_(pa.float64(), 4)))
+    table = {
+        "image_id": [1, 2, 3],
+        "bbox": boxes,
+        "width": [10] * 3,
+        "height": [8] * 3,
+        "category_id": [[7], [], [7, 8]],
+    }
+    pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    found = jobs.inspect(Source(tmp_path / "t.parquet", format="xyxy"), out=tmp_path / "p.parquet")
+    assert rows_of(tmp_path / "p.parquet") == [
+        (2, None, "no_boxes", None, None),
+        (3, 2, "near_duplicate_other_class", 1, 1.0),
+    ]
+    assert (found.statistics.images, found.statistics.images_without_boxes, found.statistics.placed) == (3, 1, 3)
 
 
 def test_an_empty_table_is_fine(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from fastbox.jobs.disagreement import Disagreement, disagreement
 from fastbox.jobs.evaluate import Evaluated, evaluate
 from fastbox.jobs.fuse import FusedTables, fuse
 from fastbox.jobs.inspect import Inspected, inspect
+from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
@@ -24,6 +25,7 @@ __all__ = [
     "Fitted",
     "FusedTables",
     "Inspected",
+    "Limits",
     "Measured",
     "Paired",
     "Regression",

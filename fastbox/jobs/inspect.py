@@ -171,7 +171,9 @@ def inspect(
         if out is not None:
             parameters = {"inputs": inputs, "limits": asdict(limits)}
             sink = stack.enter_context(Sink(out, table.schema, command="inspect", parameters=parameters))
-        ranges, repeats = _before(table, limits, found.classes, rows)
+        twice = limits.class_size is not None or table.id is not None
+        step = _halved(progress) if progress is not None and twice else progress
+        ranges, repeats = _before(table, limits, found.classes, rows, step) if twice else ({}, None)
         for view, chunk in table.views(rows, whole=mending is not None):
             pairs, best = overlapping(view, limits.near, table.label is not None)
             alike = of_images(view, listed is not None)
@@ -185,8 +187,8 @@ def inspect(
             if mending is not None:
                 mending.write(view, chunk, problems)
                 found.fix = mending.to_dict()
-            if progress is not None:
-                progress(len(view.image))
+            if step is not None:
+                step(len(view.image))
         if sink is not None:
             sink.record(summary=found.to_dict())
     if report is not None:
@@ -199,12 +201,22 @@ def _check_outputs(outputs: list[StrPath], inputs: list[str]) -> None:
         check_output(path, [*inputs, *outputs[:place]])
 
 
+def _halved(progress: Callable[[int], object]) -> Callable[[int], object]:
+    """Tell of half the boxes, where each of them is read twice."""
+    left = 0
+
+    def step(boxes: int) -> None:
+        nonlocal left
+        done, left = divmod(left + boxes, 2)
+        progress(done)
+
+    return step
+
+
 def _before(
-    table: Table, limits: Limits, classes: Classes, rows: int
+    table: Table, limits: Limits, classes: Classes, rows: int, step: Callable[[int], object] | None
 ) -> tuple[dict[Any, tuple[float, float, float]], Repeats | None]:
     """What must be known of the whole table before a box can be judged: the sizes of its class, and repeated ids."""
-    if limits.class_size is None and table.id is None:
-        return {}, None
     with ExitStack() as stack:
         repeats = None if table.id is None else stack.enter_context(Repeats(count_rows(table.plan.files)))
         for chunk in table.chunks(rows):
@@ -212,6 +224,8 @@ def _before(
                 classes.add(look(chunk, table.label, None, None))
             if repeats is not None:
                 repeats.add(*table.ids(chunk))
+            if step is not None:
+                step(len(chunk.a))
         if repeats is not None:
             repeats.find(None if table.exact_ids else (table.ids(chunk) for chunk in table.chunks(rows)))
     return {} if limits.class_size is None else classes.ranges(limits.class_size), repeats

@@ -78,7 +78,7 @@ def _figures(summary: Mapping[str, Any]) -> list[Figure]:
     figures = []
     for severity in COLOURS:
         of_it = [found for found in _worst_first(summary) if found["severity"] == severity]
-        hint = f"most of them {of_it[0]['code']}" if of_it else ""
+        hint = f"most of them {of_it[0]['code'].replace('_', ' ')}" if of_it else ""
         figures.append(Figure(f"{severity}s", f"{sum(found['count'] for found in of_it):,}", hint))
     figures.append(Figure("boxes", f"{summary['boxes']:,}", f"{summary['boxes'] - summary['valid']:,} invalid"))
     figures.append(Figure("images", f"{summary['images']:,}", f"{summary['images_without_boxes']:,} without boxes"))

@@ -46,6 +46,9 @@ def with_images(given: Source | Paths, images: Paths | None) -> Iterator[tuple[S
 
     COCO instances bring the table of their images, if none is named.
     """
+    if not (is_json(given) or is_json(images)):
+        yield given, images
+        return
     with tempfile.TemporaryDirectory(prefix="fastbox-") as folder:
         boxes, listed = (os.path.join(folder, name) for name in ("boxes.parquet", "images.parquet"))
         if is_json(images):
