@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from fastbox.tables.files import Paths
 from fastbox.tables.fragments import FRAGMENT_ROWS, cut
 from fastbox.tables.sink import Target, plain, read_record
 from fastbox.tables.source import Source
+from fastbox.tables.stores import absolute, is_stored, make_folder, remove, state_of, tables_in
 
 __all__ = ["spread"]
 
@@ -81,13 +81,13 @@ def spread(
     tasks = [_Task(job, fragment, options, None) for fragment in fragments]
     found: dict[int, Any] = {}
     if out is not None:
-        folder = os.fspath(out)
+        folder = os.fspath(out).rstrip("/") if is_stored(out) else os.fspath(out)
         tasks = [
             _Task(job, fragment, options, Target(os.path.join(folder, name), _fingerprint(job, fragment, options)))
             for fragment, name in zip(fragments, _names(len(fragments)), strict=True)
         ]
         found = {} if overwrite else _done(folder, tasks)
-        os.makedirs(folder, exist_ok=True)
+        make_folder(folder)
     for index in found:
         _tell(progress, sizes[index])
     todo = sorted((index for index in range(len(tasks)) if index not in found), key=lambda index: -sizes[index])
@@ -142,21 +142,21 @@ def _fingerprint(job: Callable[..., Any], fragment: Sequence[Source], options: M
 
 def _state(source: Source) -> dict[str, Any]:
     assert source.part is not None
-    files = {file: os.stat(file) for file in source.path}  # type: ignore[union-attr]
+    files = [(file, *state_of(file)) for file in source.path]  # type: ignore[union-attr]
     return {
         "columns": [source.boxes, source.format, source.image, source.prefix, list(source.columns)],
-        "files": [[os.path.abspath(file), state.st_size, state.st_mtime_ns] for file, state in files.items()],
-        "groups": [[os.path.abspath(run.file), *run.groups] for run in source.part.runs],
+        "files": [[absolute(file), *state] for file, *state in files],
+        "groups": [[absolute(run.file), *run.groups] for run in source.part.runs],
         "images": [source.part.low, source.part.high],
     }
 
 
 def _done(folder: str, tasks: Sequence[_Task]) -> dict[int, Any]:
     """What was found in the parts that are done; parts of another run are refused before anything is written."""
-    known = {os.path.abspath(task.target): index for index, task in enumerate(tasks) if task.target is not None}
+    known = {absolute(task.target): index for index, task in enumerate(tasks) if task.target is not None}
     found = {}
-    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.parquet"))):
-        index = known.get(os.path.abspath(path))
+    for path in tables_in(folder):
+        index = known.get(absolute(path))
         target = None if index is None else tasks[index].target
         record = _record(path)
         if index is None or target is None or record.get("fingerprint") != plain(target.fingerprint):
@@ -180,9 +180,10 @@ def _record(path: str) -> dict[str, Any]:
 def _remove_more(folder: str, count: int) -> None:
     """Remove the parts of an earlier run that had more of them."""
     kept = set(_names(count))
-    for path in glob.glob(os.path.join(glob.escape(folder), "part-*.parquet")):
-        if os.path.basename(path) not in kept and "fingerprint" in _record(path):
-            os.unlink(path)
+    for path in tables_in(folder):
+        name = os.path.basename(path)
+        if name.startswith("part-") and name not in kept and "fingerprint" in _record(path):
+            remove(path)
 
 
 def _tell(progress: Callable[[int], object] | None, rows: int) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
 from fastbox.tables.schema import require
+from fastbox.tables.stores import find_stored, is_stored, open_stored
 
 __all__ = [
     "Paths",
@@ -32,6 +33,7 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Item = TypeVar("Item")
 
 _BUFFER_BYTES = 1 << 20
+_STORED_BYTES = 8 << 20  # of an object store at a time: asking costs as much as some megabytes
 _DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # the last where names are no text
 
 
@@ -73,6 +75,8 @@ def find_files(path: Paths) -> list[str]:
             raise InputError("expected at least one file, got an empty list")
         return files
     name = os.fspath(path)
+    if is_stored(name):
+        return find_stored(name)
     if os.path.isdir(name):
         files = sorted(glob.glob(os.path.join(glob.escape(name), "**", "*.parquet"), recursive=True))
         if not files:
@@ -97,7 +101,9 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.
     name = os.fspath(path)
     try:
         # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
-        file = pq.ParquetFile(name, pre_buffer=False, buffer_size=_BUFFER_BYTES, read_dictionary=list(coded))
+        stored = is_stored(name)
+        options: dict[str, Any] = {"pre_buffer": False, "buffer_size": _STORED_BYTES if stored else _BUFFER_BYTES}
+        file = pq.ParquetFile(open_stored(name) if stored else name, read_dictionary=list(coded), **options)
         _ = file.schema.names
     except MemoryError:
         raise
@@ -213,6 +219,8 @@ def _schema_of(file: str) -> pa.Schema:
 
 def _why_not(name: str, error: Exception) -> str:
     """Say in one sentence why a file can't be opened as Parquet."""
+    if is_stored(name):
+        return f"expected a Parquet file, got {name} ({_brief(error)})"
     if isinstance(error, FileNotFoundError) or not os.path.exists(name):
         return f"expected a Parquet file, got no file {name}"
     if os.path.isdir(name):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from fastbox import __version__
 from fastbox.errors import InputError
 from fastbox.tables.files import open_parquet
+from fastbox.tables.stores import is_stored, upload
 
 __all__ = ["Sink", "Target", "check_output", "plain", "read_record"]
 
@@ -43,8 +45,9 @@ class Target(os.PathLike[str]):
 class Sink:
     """A Parquet file in the making; a context manager. Rows are encoded in a thread, one step behind the caller.
 
-    Rows go to a hidden temporary file in the same folder. On a clean exit the record is written into the footer, the
-    file is synced and takes its final name; on any exception the temporary is removed and what was at ``path`` stays.
+    Rows go to a hidden temporary file in the same folder, for an object store in that of temporary files. On a clean
+    exit the record is written into the footer, the file is synced and takes its final name, or is uploaded; on any
+    exception the temporary is removed and what was at ``path`` stays.
     Row groups are cut at fixed rows: the same rows give the same bytes, however they came in batches.
 
     Parameters
@@ -99,9 +102,10 @@ class Sink:
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> Sink:
-        self._target = os.path.realpath(self.path)
+        self._stored = is_stored(self.path)
+        self._target = os.path.join(tempfile.gettempdir(), "fastbox") if self._stored else os.path.realpath(self.path)
         folder, name = os.path.split(self._target)
-        if os.path.exists(self._target) and not os.path.isfile(self._target):
+        if not self._stored and os.path.exists(self._target) and not os.path.isfile(self._target):
             raise InputError(f"expected a file to write, got {self.path}, which is something else")
         self._temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
@@ -182,6 +186,10 @@ class Sink:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+        if self._stored:
+            upload(self._temporary, self.path)
+            os.unlink(self._temporary)
+            return
         os.replace(self._temporary, self._target)
         _sync_folder(os.path.dirname(self._target))
 
@@ -207,6 +215,10 @@ def check_output(path: StrPath, inputs: Iterable[StrPath]) -> None:
         ``path`` is one of them, by whatever name.
     """
     for source in inputs:
+        if is_stored(path) or is_stored(source):
+            if os.fspath(path) == os.fspath(source):
+                raise InputError(f"expected an output that is no input, got {path} as both: name another output")
+            continue
         same = os.path.realpath(path) == os.path.realpath(source)
         if same or (os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source)):
             raise InputError(f"expected an output that is no input, got {os.fspath(path)} as both: name another output")
