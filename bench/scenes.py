@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,3 +58,37 @@ def shapes(n: int, *, seed: int = 0) -> tuple[Floats, Floats]:
     middle = np.array([[12, 16], [30, 25], [40, 90], [90, 60], [150, 200], [400, 300]])[kind]
     sides = middle * np.exp(rng.normal(0, 0.45, (n, 2)))
     return sides[:, 0], sides[:, 1]
+
+
+class Annotated(NamedTuple):
+    """A data set: image and class of each box, its corner and sides; scores of detections, crowds among truths."""
+
+    images: NDArray[np.int64]
+    classes: NDArray[np.int32]
+    boxes: Floats
+    scores: Floats
+    target_images: NDArray[np.int64]
+    target_classes: NDArray[np.int32]
+    targets: Floats
+    crowd: NDArray[np.bool_]
+
+
+def annotated(images: int, truths: int, detections: int, classes: int, *, seed: int = 0) -> Annotated:
+    """Draw truths and the detections of a fair detector: half near a truth, four fifths of its class, rare classes."""
+    rng = np.random.default_rng([seed, images])
+    often = 1 / np.arange(1, classes + 1)
+    target_images = np.sort(rng.integers(0, images, truths))
+    target_classes = rng.choice(classes, truths, p=often / often.sum()).astype(np.int32) + 1
+    sides = np.exp(rng.normal(4, 1, (truths, 2)))
+    targets = np.hstack([rng.random((truths, 2)) * [1000, 700], sides]).round(2)
+    found = np.sort(rng.integers(0, truths, detections))
+    boxes = targets[found] * (1 + rng.normal(0, 0.1, (detections, 4)))
+    far = rng.random(detections) < 0.5
+    boxes[far, :2] = rng.random((int(far.sum()), 2)) * [1000, 700]
+    other = rng.integers(1, classes + 1, detections).astype(np.int32)
+    kinds = np.where(rng.random(detections) < 0.8, target_classes[found], other)
+    scores = np.where(far, rng.beta(1, 5, detections), rng.beta(2, 3, detections)).round(4)
+    crowd = rng.random(truths) < 0.01
+    return Annotated(
+        target_images[found], kinds, np.abs(boxes).round(2), scores, target_images, target_classes, targets, crowd
+    )

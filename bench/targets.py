@@ -25,6 +25,7 @@ import numpy as np
 
 import fastbox
 from bench import floors, peers, tables
+from bench.evaluation import EVALUATION
 from bench.gradients import GRADIENTS
 from bench.matching import MATCHING
 from bench.promise import Setting, Target, in_process
@@ -240,6 +241,7 @@ TARGETS = (
     Target("first-result", "first result in a warm process", 0.8, first_result, "s", True),
     *MATCHING,
     *GRADIENTS,
+    *EVALUATION,
 )
 
 

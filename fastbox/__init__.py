@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fastbox.boxes import FORMATS, Boxes
     from fastbox.coder import decode, encode
     from fastbox.errors import InputError
+    from fastbox.evaluation import Evaluation, Params, evaluate
     from fastbox.losses import (
         LOSSES,
         Deltas,
@@ -42,6 +43,7 @@ __all__ = [
     "Boxes",
     "Chunk",
     "Deltas",
+    "Evaluation",
     "Fused",
     "Graded",
     "Greedy",
@@ -50,6 +52,7 @@ __all__ = [
     "Matches",
     "Optimal",
     "Pairs",
+    "Params",
     "Ragged",
     "Softened",
     "Source",
@@ -61,6 +64,7 @@ __all__ = [
     "diou_loss",
     "eiou_loss",
     "encode",
+    "evaluate",
     "get_num_threads",
     "giou_loss",
     "histogram",
@@ -87,6 +91,7 @@ _HOMES = {
     "boxes": ("FORMATS", "Boxes"),
     "coder": ("decode", "encode"),
     "errors": ("InputError",),
+    "evaluation": ("Evaluation", "Params", "evaluate"),
     "losses": (
         "Deltas",
         "LOSSES",

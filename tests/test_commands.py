@@ -26,7 +26,7 @@ from fastbox.cli import main
 from fastbox.tables.sink import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-COMMANDS = ("measure", "pairs", "assign", "anchors", "nms", "fuse", "experiment", "convert", "sample")
+COMMANDS = ("measure", "pairs", "assign", "anchors", "nms", "fuse", "experiment", "convert", "sample", "evaluate")
 
 
 def call(*arguments: Any) -> Result:

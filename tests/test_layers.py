@@ -20,6 +20,7 @@ FLOORS = [
     {"cli", "__main__"},
     {"jobs"},
     {"engines", "tables", "report", "torch"},
+    {"evaluation"},
     {"matching", "rules", "one_to_one", "suppression", "ops", "losses", "anchors", "coder", "sketch"},
     {"index"},
     {"parallel"},

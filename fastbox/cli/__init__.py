@@ -8,6 +8,7 @@ from fastbox import __version__
 from fastbox.cli.anchors import anchors
 from fastbox.cli.assign import assign
 from fastbox.cli.convert import convert
+from fastbox.cli.evaluate import evaluate
 from fastbox.cli.experiment import experiment
 from fastbox.cli.fuse import fuse
 from fastbox.cli.measure import measure
@@ -45,5 +46,5 @@ def main(threads: int | None) -> None:
         raise InputError(str(error)) from None
 
 
-for command in (measure, pairs, assign, anchors, nms, fuse, experiment, convert, sample):
+for command in (measure, pairs, evaluate, assign, anchors, nms, fuse, experiment, convert, sample):
     main.add_command(command)

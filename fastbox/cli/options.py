@@ -24,6 +24,7 @@ __all__ = [
     "metrics_option",
     "names_of",
     "output_option",
+    "report_option",
     "show",
     "split",
     "threshold_of",
@@ -92,6 +93,9 @@ beta_option = click.option(
     help="Where smooth_l1 turns from square to linear.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+report_option = click.option(
+    "--report", type=click.Path(), metavar="PAGE", help="HTML page to write, with plots (the extra report)."
+)
 output_option = click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Parquet file to write.")
 
 

@@ -3,6 +3,7 @@
 from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.jobs.assign import Assigned, assign
 from fastbox.jobs.disagreement import Disagreement, disagreement
+from fastbox.jobs.evaluate import Evaluated, evaluate
 from fastbox.jobs.fuse import FusedTables, fuse
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
@@ -14,6 +15,7 @@ from fastbox.tables.convert import convert
 __all__ = [
     "Assigned",
     "Disagreement",
+    "Evaluated",
     "Fitted",
     "FusedTables",
     "Measured",
@@ -23,6 +25,7 @@ __all__ = [
     "assign",
     "convert",
     "disagreement",
+    "evaluate",
     "fit_anchors",
     "fuse",
     "measure",

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["appended", "batch_of", "extended", "joined", "numpy_column", "schema_of", "taken"]
+__all__ = ["appended", "batch_of", "coded_column", "extended", "joined", "numpy_column", "schema_of", "taken"]
 
 
 def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
@@ -61,6 +61,17 @@ def numpy_column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
     column = batch.column(name)
     plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     return np.asarray(plain.to_numpy(zero_copy_only=False))
+
+
+def coded_column(batch: pa.RecordBatch, name: str) -> tuple[NDArray[np.int64], list[Any]]:
+    """Return a column of labels without nulls as codes, and the labels: the code is the place of its label.
+
+    >>> coded_column(pa.record_batch({"run": ["b", "a", "b"]}), "run")
+    (array([0, 1, 0]), ['b', 'a'])
+    """
+    column = batch.column(name)
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    return np.asarray(coded.indices.cast(pa.int64())), coded.dictionary.to_pylist()
 
 
 def _array(column: NDArray[Any], kind: pa.DataType) -> pa.Array:

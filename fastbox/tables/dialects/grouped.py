@@ -34,7 +34,7 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
     """Yield all images of a data set by ascending id, those without boxes too, about ``rows`` boxes at a time.
 
     What is known of an image may come after its boxes, and boxes may come in any order. So they first go to an unnamed
-    file beside ``target``, which is then mapped: memory holds 12 bytes a box, and one group.
+    file beside ``target``, which is then mapped: memory holds some 20 bytes a box, and one group.
 
     Raises
     ------

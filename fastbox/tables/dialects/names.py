@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fastbox.errors import InputError
 
-__all__ = ["Names", "Numbering", "named", "numbered"]
+__all__ = ["Names", "Numbering", "load_yaml", "named", "numbered", "yaml_module", "yaml_names"]
 
 Names: TypeAlias = Sequence[str] | Mapping[int, str] | str | os.PathLike[str]
 
@@ -58,12 +58,12 @@ def named(categories: Mapping[int, str], number: int, target: str) -> str:
 
 
 def numbered(names: Names) -> dict[int, str]:
-    """Return names by number: a list counts from 0, a path is that of a text file with a name a line.
+    """Return names by number: a list counts from 0, a path is that of YAML or of text with a name a line.
 
     Raises
     ------
     InputError
-        The file can't be read, or a name comes twice.
+        The file can't be read or PyYAML, which a YAML file needs, is not installed; or a name comes twice.
 
     Examples
     --------
@@ -71,11 +71,49 @@ def numbered(names: Names) -> dict[int, str]:
     {0: 'cat', 1: 'dog'}
     """
     if isinstance(names, (str, os.PathLike)):
-        names = _lines(os.fspath(names))
+        path = os.fspath(names)
+        names = yaml_names(path) if path.endswith((".yaml", ".yml")) else _lines(path)
     found = dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
     if len(set(found.values())) < len(found):
         twice = next(name for name in found.values() if list(found.values()).count(name) > 1)
         raise InputError(f"expected every name of a category once, got {twice!r} twice")
+    return found
+
+
+def yaml_module() -> Any:
+    """Return PyYAML; ``InputError`` where it is not installed."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise InputError(
+            "expected PyYAML for a data.yaml, got none: install it with pip install 'fastbox-engine[formats]'"
+        ) from error
+    return yaml
+
+
+def load_yaml(path: str) -> dict[str, Any]:
+    """Return what a YAML file holds, every scalar as text: a category called no is no boolean."""
+    yaml = yaml_module()
+    try:
+        with open(path, "rb") as file:
+            found = yaml.load(file, Loader=yaml.BaseLoader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"expected YAML in {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"expected YAML with a list or an object of names in {path}, got no object")
+    return found
+
+
+def yaml_names(path: str) -> dict[int, str]:
+    """Return the names of a YAML file as YOLO has them: a list, or an object of names by number."""
+    names = load_yaml(path).get("names", [])
+    pairs = names.items() if isinstance(names, dict) else enumerate(names) if isinstance(names, list) else None
+    try:
+        found = {int(number): name for number, name in pairs or ()}
+    except ValueError:
+        pairs = None
+    if pairs is None or not all(isinstance(name, str) for name in found.values()):
+        raise InputError(f"expected a list of names, or names by number, for names in {path}, got something else")
     return found
 
 

@@ -41,10 +41,11 @@ class Sizes:
         self._known = known
         self._folder = folder
         self._unread = unread or {}
+        self._listed = set(self._unread)
 
-    def ids(self) -> set[str]:
-        """Return the ids of all images there are."""
-        return self._known.keys() | self._unread.keys()
+    def listed(self) -> set[str]:
+        """Return the ids of the images of a folder; a table may be of other images too, so it lists none."""
+        return self._listed
 
     def __call__(self, image_id: str) -> Size:
         name = self._unread.pop(image_id, None)

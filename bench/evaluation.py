@@ -1,0 +1,201 @@
+"""What evaluation promises: pycocotools' figures to the last bit, many times as fast, of any number of detections."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import fastbox
+from bench import scenes
+from bench.promise import Setting, Target
+from bench.turns import Calls, Reached, ratio, summed_up, take_turns
+
+COCO = {"images": 5_000, "truths": 36_781, "detections": 44_852, "classes": 80}  # val2017 and one detector
+OBJECTS365 = {"images": 80_000, "truths": 1_200_000, "detections": 8_000_000, "classes": 365}
+RUNS = 61
+
+CODE = """
+import resource, sys, time
+start = time.perf_counter()
+from fastbox.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def ours(scene: scenes.Annotated) -> list[float]:
+    found = fastbox.evaluate(
+        fastbox.Boxes(scene.boxes, "xywh", images=scene.images),
+        scene.scores,
+        fastbox.Boxes(scene.targets, "xywh", images=scene.target_images),
+        classes=scene.classes,
+        truth_classes=scene.target_classes,
+        crowd=scene.crowd,
+    )
+    return list(found.figures().values())
+
+
+def instances(scene: scenes.Annotated) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The same as COCO holds it: instances and results."""
+    images = np.union1d(scene.images, scene.target_images).tolist()
+    truths = zip(scene.target_images.tolist(), scene.target_classes.tolist(), scene.targets.tolist(), strict=True)
+    annotations = [
+        {"id": k, "image_id": image, "category_id": kind, "bbox": box, "area": box[2] * box[3], "iscrowd": int(crowd)}
+        for k, ((image, kind, box), crowd) in enumerate(zip(truths, scene.crowd, strict=True), 1)
+    ]
+    classes = np.union1d(scene.classes, scene.target_classes).tolist()
+    found = zip(scene.images.tolist(), scene.classes.tolist(), scene.boxes.tolist(), scene.scores.tolist(), strict=True)
+    results = [{"image_id": i, "category_id": kind, "bbox": box, "score": score} for i, kind, box, score in found]
+    return {
+        "images": [{"id": image, "width": 1000, "height": 700, "file_name": f"{image}.jpg"} for image in images],
+        "annotations": annotations,
+        "categories": [{"id": kind, "name": str(kind)} for kind in classes],
+    }, results
+
+
+def pycocotools(scene: scenes.Annotated) -> Callable[[], list[float]]:
+    """Evaluate with pycocotools, what it reads once read."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    dataset, results = instances(scene)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truths = COCO()
+        truths.dataset = dataset
+        truths.createIndex()
+        found = truths.loadRes(results)
+
+    def evaluate() -> list[float]:
+        with contextlib.redirect_stdout(io.StringIO()):
+            judge = COCOeval(truths, found, "bbox")
+            judge.evaluate()
+            judge.accumulate()
+            judge.summarize()
+        return list(judge.stats)
+
+    return evaluate
+
+
+def hotcoco(scene: scenes.Annotated, folder: str) -> Callable[[], list[float]]:
+    """Evaluate with hotcoco, what it reads once read."""
+    import json
+
+    import hotcoco as peer
+
+    dataset, results = instances(scene)
+    paths = [os.path.join(folder, name) for name in ("truths.json", "results.json")]
+    for path, content in zip(paths, (dataset, results), strict=True):
+        Path(path).write_text(json.dumps(content))
+    with silenced():
+        truths = peer.COCO(paths[0])
+        found = truths.load_res(paths[1])
+
+    def evaluate() -> list[float]:
+        with silenced():
+            judge = peer.COCOeval(truths, found, "bbox")
+            judge.evaluate()
+            judge.accumulate()
+            judge.summarize()
+        return list(judge.stats)
+
+    return evaluate
+
+
+@contextlib.contextmanager
+def silenced() -> Any:
+    """Nothing that compiled code prints is seen."""
+    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
+        yield
+
+
+def over_pycocotools(setting: Setting) -> Reached:
+    scene = scenes.annotated(**scaled(setting, COCO))
+    theirs = pycocotools(scene)
+    assert ours(scene) == theirs()
+    calls: Calls = {"fastbox": lambda: ours(scene), "pycocotools": theirs}
+    return ratio(take_turns(calls, max(setting.rounds // 5, 1)), "pycocotools", "fastbox")
+
+
+def over_hotcoco(setting: Setting) -> Reached:
+    scene = scenes.annotated(**scaled(setting, COCO))
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = hotcoco(scene, folder)
+    assert ours(scene) == theirs()
+    calls: Calls = {"fastbox": lambda: ours(scene), "hotcoco": theirs}
+    return ratio(take_turns(calls, setting.rounds), "hotcoco", "fastbox")
+
+
+def scaled(setting: Setting, amounts: dict[str, int]) -> dict[str, int]:
+    """As much of a data set as is asked for; a quick pass has few classes too."""
+    small = setting.sizes.of(10_000) < 10_000
+    share = {name: setting.sizes.of(count) for name, count in amounts.items() if name != "classes"}
+    return share | {"classes": 5 if small else amounts["classes"]}
+
+
+def tables(folder: str, scene: scenes.Annotated, runs: int = 1) -> tuple[str, str]:
+    """Write a data set as Parquet; the detections as those of several models."""
+    detections, truths = (os.path.join(folder, name) for name in ("detections.parquet", "truths.parquet"))
+    order = np.sort(np.tile(np.arange(len(scene.scores)), runs))
+    found = {"image_id": scene.images[order], "category_id": scene.classes[order], "score": scene.scores[order]}
+    names = pa.DictionaryArray.from_arrays(
+        pa.array(np.tile(np.arange(runs, dtype=np.int16), len(scene.scores))), [f"model {run}" for run in range(runs)]
+    )
+    sides = dict(zip("xywh", scene.boxes[order].T, strict=True))
+    pq.write_table(pa.table(found | sides | {"run": names}), detections)
+    wanted = {"image_id": scene.target_images, "category_id": scene.target_classes, "iscrowd": scene.crowd}
+    pq.write_table(pa.table(wanted | dict(zip("xywh", scene.targets.T, strict=True))), truths)
+    return detections, truths
+
+
+def command(setting: Setting, amounts: dict[str, int], runs: int) -> list[tuple[float, float]]:
+    """Seconds and MiB of the whole command, from the start of the process; once before, so that it is compiled."""
+    root = os.path.dirname(os.path.dirname(fastbox.__file__))
+    environment = {**os.environ, "PYTHONPATH": root}
+    with setting.place() as folder:
+        paths = tables(folder, scenes.annotated(**scaled(setting, amounts)), runs)
+        little = tables(str(tempfile.mkdtemp(dir=folder)), scenes.annotated(9, 30, 90, 3))
+        taken = []
+        for pair in [little] + [paths] * max(setting.rounds // 5, 1):
+            start = time.perf_counter()
+            full = [sys.executable, "-c", CODE, "evaluate", *pair, "--by", "run"]
+            said = subprocess.run(full, env=environment, check=True, capture_output=True, text=True).stdout
+            taken.append((time.perf_counter() - start, float(said.split()[-1])))
+    return taken[1:]
+
+
+def many_runs(setting: Setting) -> Reached:
+    each = COCO | {"detections": 1_609_958 // RUNS}
+    return summed_up([seconds for seconds, _ in command(setting, each, RUNS)], {})
+
+
+def large(setting: Setting) -> Reached:
+    taken = command(setting, OBJECTS365, 1)
+    return summed_up([seconds for seconds, _ in taken], {"MiB": max(memory for _, memory in taken)})
+
+
+def large_memory(setting: Setting) -> Reached:
+    return summed_up([memory for _, memory in command(setting, OBJECTS365, 1)], {})
+
+
+EVALUATION = (
+    Target("evaluate-hotcoco", "evaluate, 44,852 detections, 2 threads: hotcoco", 1, over_hotcoco),
+    Target("evaluate-coco", "evaluate, 44,852 detections: pycocotools", 150, over_pycocotools),
+    Target("evaluate-runs", "fastbox evaluate --by run, 61 runs, 1.6M detections", 5, many_runs, "s", True),
+    Target("evaluate-large", "fastbox evaluate, 80k images, 8M detections", 15, large, "s", True),
+    Target("evaluate-memory", "the same: peak memory", 2048, large_memory, "MiB", True),
+)

@@ -1,0 +1,146 @@
+"""`fastbox evaluate`: detections against truths, as COCO does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fastbox.cli.options import json_option, output_option, report_option, show, split
+from fastbox.report.progress import progress
+
+__all__ = ["evaluate"]
+
+
+def thresholds_of(context: click.Context, parameter: click.Parameter, value: str | None) -> list[float] | None:
+    """Numbers with commas, or first:last:step, both ends included."""
+    if value is None:
+        return None
+    import numpy as np
+
+    try:
+        if ":" in value:
+            first, last, step = (float(part) for part in value.split(":"))
+            # As COCO's .5 to .95 are made: linspace, whose steps don't drift.
+            return [float(x) for x in np.linspace(first, last, round((last - first) / step) + 1)]
+        return [float(part) for part in split(context, parameter, value) or []]
+    except (ValueError, ZeroDivisionError):
+        raise click.BadParameter(f"expected numbers as 0.5,0.75 or 0.5:0.95:0.05, got {value!r}") from None
+
+
+def counts_of(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
+    """Whole numbers with commas."""
+    try:
+        return None if value is None else [int(part) for part in split(context, parameter, value) or []]
+    except ValueError:
+        raise click.BadParameter(f"expected whole numbers as 1,10,100, got {value!r}") from None
+
+
+def ranges_of(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> dict[str, tuple[float, float]] | None:
+    """Names and limits, as all:0-1e10,small:0-1024."""
+    try:
+        if value is None:
+            return None
+        named = [part.rsplit(":", 1) for part in split(context, parameter, value) or []]
+        limits = {name: [float(limit) for limit in span.split("-")] for name, span in named}
+        return {name: (low, high) for name, (low, high) in limits.items()}
+    except ValueError:
+        raise click.BadParameter(f"expected ranges as all:0-1e10,small:0-1024, got {value!r}") from None
+
+
+@click.command(short_help="Evaluate detections: COCO's AP and AR, and what they hide.")
+@click.argument("detections", type=click.Path())
+@click.argument("truths", type=click.Path())
+@output_option
+@report_option
+@click.option("--by", metavar="COLUMN", help="Column that tells models apart; each is evaluated by itself.")
+@click.option(
+    "--thresholds", metavar="IOUS", callback=thresholds_of, help="Of IoU: 0.5,0.75 or 0.5:0.95:0.05 (default)."
+)
+@click.option(
+    "--areas",
+    metavar="RANGES",
+    callback=ranges_of,
+    help="Of areas in px², the first for AP: all:0-1e10,small:0-1024,medium:1024-9216,large:9216-1e10 (default).",
+)
+@click.option(
+    "--max-dets", metavar="COUNTS", callback=counts_of, help="Detections of an image and class: 1,10,100 (default)."
+)
+@click.option("--by-class/--all-classes", default=True, help="Only boxes of one class match (default), or of any.")
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="SAMPLES",
+    help="Draw the images anew so often, for intervals of confidence.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="SEED", help="Of the bootstrap.")
+@click.option("--score", default="score", show_default=True, metavar="COLUMN", help="Column of scores.")
+@click.option("--class", "class_", default="category_id", show_default=True, metavar="COLUMN", help="Class column.")
+@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@click.option("--crowd", default="iscrowd", show_default=True, metavar="COLUMN", help="Crowds, if it is there.")
+@click.option("--ignore", default="ignore", show_default=True, metavar="COLUMN", help="Not to count, if it is there.")
+@click.option("--area", default="area", show_default=True, metavar="COLUMN", help="Areas of truths, if it is there.")
+@json_option
+def evaluate(
+    detections: str,
+    truths: str,
+    output: str | None,
+    report: str | None,
+    by: str | None,
+    thresholds: list[float] | None,
+    areas: dict[str, tuple[float, float]] | None,
+    max_dets: list[int] | None,
+    by_class: bool,
+    bootstrap: int,
+    seed: int,
+    score: str,
+    class_: str,
+    image: str,
+    crowd: str,
+    ignore: str,
+    area: str,
+    as_json: bool,
+) -> None:
+    """Evaluate detections against truths, each figure as pycocotools has it, to the last bit.
+
+    DETECTIONS and TRUTHS are Parquet, sorted by image id, or COCO JSON. Beside AP and AR: the errors that cost most
+    (TIDE's: location, classification, duplicate, background, both, missed), how well matched boxes fit, and how far
+    scores can be trusted. With -o every detection is written with its verdict, the truth it took and their IoU.
+    """
+    from fastbox import jobs
+    from fastbox.errors import InputError
+    from fastbox.evaluation import Params
+    from fastbox.report.evaluated import show_evaluated
+    from fastbox.tables.coco_source import is_json
+    from fastbox.tables.files import count_rows
+    from fastbox.tables.source import Source
+
+    given: dict[str, Any] = {"iou_thresholds": thresholds, "area_ranges": areas, "max_dets": max_dets}
+    try:
+        params = Params(by_class=by_class, **{name: value for name, value in given.items() if value is not None})
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    a, b = (path if is_json(path) else Source(path, image=image) for path in (detections, truths))
+    with progress("evaluating", None if is_json(detections) else lambda: count_rows(detections)) as step:
+        found = jobs.evaluate(
+            a,
+            b,
+            output,
+            by=by,
+            params=params,
+            score=score,
+            class_column=class_,
+            crowd=crowd,
+            ignore=ignore,
+            area=area,
+            samples=bootstrap,
+            seed=seed,
+            report=report,
+            progress=step,
+        )
+        summary = found.to_dict(details=as_json or by is None)
+    show(show_evaluated, summary, as_json, [output, report])

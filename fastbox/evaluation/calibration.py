@@ -1,0 +1,55 @@
+"""Whether scores mean what they say: precision and IoU of detections by their scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.evaluation.curves import Floats
+
+__all__ = ["BINS", "Calibration", "calibrate"]
+
+BINS = 20
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Detections by score, in bins of equal width.
+
+    Attributes
+    ----------
+    edges : array of shape (bins + 1,)
+        From 0 to 1, or over the scores' range where they leave it.
+    counts : array of shape (bins,)
+        Detections that are not ignored.
+    scores, precision, iou : array of shape (bins,)
+        Their mean score, the share that matches at an IoU of 0.5, and their mean IoU, that of the truth a detection
+        takes, else of the best of its class; nan where there are none.
+    error : float
+        The mean distance of score and precision over all detections (expected calibration error); nan of none.
+    """
+
+    edges: Floats
+    counts: NDArray[np.int64]
+    scores: Floats
+    precision: Floats
+    iou: Floats
+    error: float
+
+
+def calibrate(scores: Floats, hits: NDArray[np.bool_], ious: Floats) -> Calibration:
+    """Put detections with finite scores into bins by score."""
+    known = np.isfinite(scores)
+    scores, hits, ious = scores[known], hits[known], ious[known]
+    low, high = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
+    low, high = (0.0, 1.0) if 0 <= low <= high <= 1 else (low, high)
+    edges = np.linspace(low, high, BINS + 1)
+    place = np.clip((scores - low) * (BINS / (high - low or 1)), 0, BINS - 1).astype(np.int64)
+    counts = np.bincount(place, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        means = [np.bincount(place, weights=column, minlength=BINS) / counts for column in (scores, hits, ious)]
+    gaps = np.abs(means[0] - means[1])[counts > 0]
+    error = float((gaps * counts[counts > 0]).sum() / len(scores)) if len(scores) else float("nan")
+    return Calibration(edges, counts, means[0], means[1], means[2], error)

@@ -1,0 +1,446 @@
+"""Detections against truths: what became of each, kept so that every figure can be computed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbox import ops
+from fastbox.boxes import Boxes, align_images, as_boxes, as_floats
+from fastbox.evaluation.bootstrap import draw, resample
+from fastbox.evaluation.calibration import Calibration, calibrate
+from fastbox.evaluation.codes import Codes
+from fastbox.evaluation.curves import Curves, figures_by_class, figures_of, rank, trace
+from fastbox.evaluation.errors import IGNORED, MATCHED, Errors, blame
+from fastbox.evaluation.judge import UNCOUNTED, Columns, Found, Judged, Wanted, judge
+from fastbox.evaluation.params import Params
+from fastbox.evaluation.rows import Rows
+
+__all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
+
+PAIR_METRICS = ("iou", "giou", "smooth_l1")
+FOUND = {
+    "image": np.int32,
+    "run": np.int32,
+    "kind": np.int32,
+    "score": np.float64,
+    "rank": np.int32,
+    "words": np.uint32,
+    "verdict": np.int8,
+    "iou": np.float32,
+    "mended": np.int32,
+}
+EVERY_RANGE = np.uint32(0xFFFFFFFF)
+
+
+def evaluate(
+    detections: Any,
+    scores: ArrayLike,
+    truths: Any,
+    *,
+    classes: ArrayLike | None = None,
+    truth_classes: ArrayLike | None = None,
+    crowd: ArrayLike | None = None,
+    ignore: ArrayLike | None = None,
+    areas: ArrayLike | None = None,
+    runs: ArrayLike | None = None,
+    params: Params | None = None,
+) -> Evaluation:
+    """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
+
+    IoUs are float64 on corner, width and height; boxes in another format are turned into these first. Two things
+    differ from pycocotools on purpose: a truth with ``ignore`` set is ignored though it is no crowd (there ``iscrowd``
+    overwrites it), and ids of truths play no part (there a truth with id 0 counts as not found).
+
+    Parameters
+    ----------
+    detections : Boxes or array of shape (n, 4)
+    scores : array of shape (n,)
+        Confidences; nan comes last.
+    truths : Boxes or array of shape (m, 4)
+        Boxes grouped by image are compared image by image.
+    classes, truth_classes : arrays of shape (n,) and (m,), optional
+        Integers or strings. Both or neither.
+    crowd : array of bool, shape (m,), optional
+        Regions that hold many objects: any number of detections may lie in one, and those are ignored.
+    ignore : array of bool, shape (m,), optional
+        Truths that count neither as found nor as missed.
+    areas : array of shape (m,), optional
+        Of truths in square pixels, such as those of their masks; width times height where left out or nan.
+    runs : array of shape (n,), optional
+        Which of several detectors found it; each is evaluated by itself.
+    params : Params, optional
+        Thresholds, ranges of areas, and how many detections count.
+
+    Returns
+    -------
+    Evaluation
+        ``figures()`` has COCO's twelve.
+
+    Raises
+    ------
+    ValueError
+        Arrays of a wrong length, only one side grouped or classed.
+
+    References
+    ----------
+    Lin et al., Microsoft COCO, ECCV 2014; ``COCOeval`` of pycocotools.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> found = fastbox.evaluate([[0, 0, 4, 4], [9, 9, 12, 12]], [0.9, 0.8], [[0, 0, 4, 4], [9, 9, 13, 12]])
+    >>> round(found.figures()["AP50"], 3), round(found.figures()["AP"], 3)
+    (1.0, 0.802)
+    """
+    found = Evaluation(params)
+    found.add(
+        detections,
+        scores,
+        truths,
+        classes=classes,
+        truth_classes=truth_classes,
+        crowd=crowd,
+        ignore=ignore,
+        areas=areas,
+        runs=runs,
+    )
+    return found
+
+
+class Evaluation:
+    """What became of each detection and truth of some images, and the figures that follow from it.
+
+    Images are added a set at a time; evaluations of different images add up with ``+``. The figures are the same bits
+    however images were cut, as long as they come in the same order.
+
+    Parameters
+    ----------
+    params : Params, optional
+
+    Attributes
+    ----------
+    images, detections, truths : int
+        How many were added.
+    invalid : dict of str to int
+        Boxes that are not finite or inverted, of detections and truths, and scores that are nan. Such a box matches
+        nothing.
+
+    Examples
+    --------
+    >>> found = Evaluation()
+    >>> _ = found.add([[0, 0, 4, 4]], [0.9], [[0, 0, 4, 4]])
+    >>> _ = found.add([[0, 0, 4, 4]], [0.8], [[20, 0, 24, 4]])
+    >>> found.detections, found.figures()["AR100"]
+    (2, 0.5)
+    """
+
+    def __init__(self, params: Params | None = None) -> None:
+        self.params = Params() if params is None else params
+        self.images = self.detections = self.truths = 0
+        self.invalid = {"detections": 0, "truths": 0, "scores": 0}
+        self._classes, self._runs = Codes(), Codes()
+        i4, f8 = np.int32, np.float64
+        self._found = Rows(**FOUND)
+        self._wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
+        self._missed = Rows(run=i4, kind=i4)
+        self._pairs = Rows(run=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
+        self._bounds: NDArray[np.int64] | None = None  # of the classes of each run, once detections are ranked
+        self._curves: tuple[int, Curves] | None = None  # of the run asked for last
+
+    def add(
+        self,
+        detections: Any,
+        scores: ArrayLike,
+        truths: Any,
+        *,
+        classes: ArrayLike | None = None,
+        truth_classes: ArrayLike | None = None,
+        crowd: ArrayLike | None = None,
+        ignore: ArrayLike | None = None,
+        areas: ArrayLike | None = None,
+        runs: ArrayLike | None = None,
+    ) -> Judged:
+        """Add whole images, given as :func:`evaluate` takes them; return what became of each detection."""
+        a, b = as_boxes(detections), as_boxes(truths)
+        if (classes is None) != (truth_classes is None):
+            raise ValueError("expected classes of both detections and truths or of neither, got those of one side")
+        coded = [
+            np.zeros(len(side), np.int64)
+            if given is None
+            else self._classes.of_column(_column(name, np.asarray(given), len(side)))
+            for name, given, side in (("classes", classes, a), ("truth_classes", truth_classes, b))
+        ]
+        if classes is None:
+            self.code_classes([None])
+        if runs is None:
+            self.code_runs([None])
+        return self.add_coded(
+            a,
+            _column("scores", as_floats(scores), len(a)),
+            b,
+            kinds=coded[0],
+            truth_kinds=coded[1],
+            runs=np.zeros(len(a), np.int64) if runs is None else self._runs.of_column(_column("runs", runs, len(a))),
+            crowd=_column("crowd", np.zeros(len(b)) if crowd is None else crowd, len(b)).astype(bool),
+            ignore=_column("ignore", np.zeros(len(b)) if ignore is None else ignore, len(b)).astype(bool),
+            areas=None if areas is None else _column("areas", as_floats(areas), len(b)),
+        )
+
+    def code_classes(self, labels: Iterable[Any]) -> NDArray[np.int64]:
+        """The codes of labels of classes, as :meth:`add_coded` takes them; new labels get one."""
+        return self._classes.of(labels)
+
+    def code_runs(self, labels: Iterable[Any]) -> NDArray[np.int64]:
+        """The codes of labels of runs, likewise."""
+        return self._runs.of(labels)
+
+    def add_coded(
+        self,
+        a: Boxes,
+        scores: NDArray[Any],
+        b: Boxes,
+        *,
+        kinds: NDArray[np.int64],
+        truth_kinds: NDArray[np.int64],
+        runs: NDArray[np.int64],
+        crowd: NDArray[np.bool_],
+        ignore: NDArray[np.bool_],
+        areas: NDArray[Any] | None,
+    ) -> Judged:
+        """Add whole images whose classes and runs are codes of this evaluation already."""
+        _, bounds, truth_bounds = align_images(a, b)
+        images = len(bounds) - 1
+        image, truth_image = (np.repeat(np.arange(images), np.diff(edges)) for edges in (bounds, truth_bounds))
+        score = scores.astype(np.float64)
+        lost = np.isnan(score)
+        score[lost] = -np.inf
+        boxes, targets = _sided(a), _sided(b)
+        area = targets[2] * targets[3]
+        if areas is not None:
+            area = np.where(np.isnan(areas), area, areas.astype(np.float64))
+        hidden = np.where(crowd | ignore, EVERY_RANGE, self.params.outside(area))
+        order, truth_order = np.arange(len(a)), np.arange(len(b))
+        if not self.params.by_class:
+            # As in pycocotools, the boxes of an image come class by class before their scores rank them.
+            places = self._classes.ascending()[1]
+            order, truth_order = np.lexsort((places[kinds], image)), np.lexsort((places[truth_kinds], truth_image))
+            kinds, truth_kinds = np.zeros_like(kinds), np.zeros_like(truth_kinds)
+        found = Found(boxes, runs << 32 | kinds, score, bounds, order)
+        wanted = Wanted(targets, truth_kinds, crowd, crowd | ignore, hidden, truth_bounds, truth_order)
+        judged = judge(found, wanted, self.params, len(self._runs))
+
+        rows = order[judged.verdict[order] != UNCOUNTED]
+        mended = np.full(len(a), -1, np.int64)
+        mended[judged.mended] = truth_kinds[judged.partner[judged.mended]]
+        self._found.add(
+            image=image[rows] + self.images,
+            run=runs[rows],
+            kind=kinds[rows],
+            score=score[rows],
+            rank=judged.rank[rows],
+            words=judged.words[rows],
+            verdict=judged.verdict[rows],
+            iou=judged.iou[rows],
+            mended=mended[rows],
+        )
+        self._wanted.add(image=truth_image + self.images, kind=truth_kinds, hidden=hidden)
+        run, truth = np.nonzero(judged.missed)
+        self._missed.add(run=run, kind=truth_kinds[truth])
+        hit = np.flatnonzero(judged.verdict == 0)
+        pairs = _rows(boxes, hit), _rows(targets, judged.partner[hit])
+        self._pairs.add(
+            run=runs[hit],
+            kind=kinds[hit],
+            area=area[judged.partner[hit]],
+            **{metric: ops.aligned(*pairs, metric=metric) for metric in PAIR_METRICS},
+        )
+        self.images += images
+        self.detections += len(a)
+        self.truths += len(b)
+        for name, wrong in (("detections", _invalid(boxes)), ("truths", _invalid(targets)), ("scores", lost)):
+            self.invalid[name] += int(np.count_nonzero(wrong))
+        self._bounds = None
+        self._curves = None
+        return judged
+
+    def __add__(self, other: Evaluation) -> Evaluation:
+        """The evaluation of both sets of images, those of the first before those of the second."""
+        if self.params != other.params:
+            raise ValueError("expected evaluations by the same rules, got two kinds of params")
+        both = Evaluation(self.params)
+        both._classes, both._runs = Codes(self._classes.labels), Codes(self._runs.labels)
+        kinds, runs = both._classes.of(other._classes.labels), both._runs.of(other._runs.labels)
+        recoded = {
+            "image": lambda image: image + self.images,
+            "run": lambda run: runs[run],
+            "kind": lambda kind: kinds[kind],
+            "mended": lambda kind: np.where(kind < 0, -1, kinds[kind]),
+        }
+        for name in ("_found", "_wanted", "_missed", "_pairs"):
+            setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))
+        for name in ("images", "detections", "truths"):
+            setattr(both, name, getattr(self, name) + getattr(other, name))
+        both.invalid = {name: count + other.invalid[name] for name, count in self.invalid.items()}
+        return both
+
+    @property
+    def classes(self) -> list[Any]:
+        """The labels of all classes, ascending; ``[None]`` where boxes of any class match."""
+        return self._classes.ascending()[0] if self.params.by_class else [None]
+
+    @property
+    def class_labels(self) -> list[Any]:
+        """The labels of classes by their codes."""
+        return self._classes.labels
+
+    @property
+    def runs(self) -> list[Any]:
+        """The labels of all runs, ascending; ``[None]`` without runs."""
+        return self._runs.ascending()[0]
+
+    def curves(self, run: Any = None) -> Curves:
+        """Precision, recall and scores of a run, the only one when left out, for each class of ``classes``."""
+        place = self._place(run)
+        if self._curves is None or self._curves[0] != place:
+            found = self._ranked(run)
+            detections = found["words"], found["score"], found["rank"], self._class_bounds(run)
+            self._curves = place, trace(*detections, self._regular(), self.params)
+        return self._curves[1]
+
+    def figures(self, run: Any = None) -> dict[str, float]:
+        """COCO's figures of a run, -1 where there is nothing: AP, AP50, AP75, AP_small and so on, to AR_large."""
+        return figures_of(self.curves(run), self.params)
+
+    def figures_by_class(self, run: Any = None) -> dict[str, NDArray[np.float64]]:
+        """COCO's figures of a run, of each class of ``classes`` by itself."""
+        return figures_by_class(self.curves(run), self.params)
+
+    def errors(self, run: Any = None) -> Errors:
+        """The errors of a run at an IoU of 0.5, by class of ``classes``, and what they cost."""
+        found, count = self._ranked(run), len(self.classes)
+        missed = self._missed["kind"][self._missed.of_group("run", self._code(run))]
+        # A truth that no range has is ignored for itself, not for its area.
+        regular = self._places(self._wanted["kind"][self._wanted["hidden"] != EVERY_RANGE])
+        mended = found["mended"]
+        return blame(
+            self._class_bounds(run),
+            found["score"],
+            found["verdict"],
+            np.where(mended < 0, -1, self._places(mended)),
+            np.bincount(regular, minlength=count),
+            np.bincount(self._places(missed), minlength=count),
+        )
+
+    def calibration(self, run: Any = None) -> Calibration:
+        """Precision and IoU of a run's detections by score; those that are ignored are left out."""
+        found = self._ranked(run)
+        counted = found["verdict"] != IGNORED
+        return calibrate(found["score"][counted], found["verdict"][counted] == MATCHED, found["iou"][counted])
+
+    def pairs(self, run: Any = None) -> dict[str, NDArray[Any]]:
+        """Detections and the truths they take at an IoU of 0.5: place of the class, the truth's area, metrics."""
+        rows = self._pairs.of_group("run", self._code(run))
+        found = {name: self._pairs[name][rows] for name in ("area", *PAIR_METRICS)}
+        return {"class": self._places(self._pairs["kind"][rows]), **found}
+
+    def bootstrap(self, run: Any = None, *, samples: int = 1000, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+        """AP, AP50 and AP75 of a run on images drawn with replacement, one value for each sample.
+
+        The same seed draws the same images for every run, so that differences of runs can be taken sample by sample.
+        """
+        if samples < 1:
+            raise ValueError(f"expected 1 sample or more, got {samples}")
+        found = self._ranked(run)
+        regular = np.flatnonzero(self._wanted["hidden"] & np.uint32(1) == 0)
+        return resample(
+            found["words"],
+            self._class_bounds(run),
+            found["image"],
+            self._places(self._wanted["kind"][regular]),
+            self._wanted["image"][regular],
+            draw(self.images, samples, seed),
+            self.params,
+        )
+
+    def _place(self, run: Any) -> int:
+        """The place of a run among all."""
+        labels = self.runs
+        if run is None and len(labels) <= 1:
+            return 0
+        if run not in labels:
+            raise ValueError(f"expected a run of {', '.join(map(repr, labels))}, got {run!r}")
+        return labels.index(run)
+
+    def _code(self, run: Any) -> int:
+        """The code of a run."""
+        places = self._runs.ascending()[1]
+        return int(np.flatnonzero(places == self._place(run))[0]) if len(places) else 0
+
+    def _ranked(self, run: Any) -> dict[str, NDArray[Any]]:
+        """The detections of a run, class by class and by descending score: views."""
+        bounds = self._class_bounds(run, begin=0)
+        return {name: self._found[name][bounds[0] : bounds[-1]] for name in FOUND}
+
+    def _class_bounds(self, run: Any, begin: int | None = None) -> NDArray[np.int64]:
+        """Where each class of a run begins among the detections of the run, or of all runs."""
+        count, place = len(self.classes), self._place(run)
+        if self._bounds is None:
+            # Rows that were in order stay so among those of equal scores, so that more can be added after this.
+            groups = self._runs.ascending()[1][self._found["run"]] * count
+            groups += self._places(self._found["kind"])
+            order, self._bounds = rank(groups, self._found["score"], count * len(self._runs))
+            self._found.put(order)
+        bounds = self._bounds[place * count : (place + 1) * count + 1]
+        return bounds - bounds[0] if begin is None and len(bounds) else bounds
+
+    def _places(self, kinds: NDArray[np.int32]) -> NDArray[np.int64]:
+        """The places in ``classes`` of codes."""
+        places = self._classes.ascending()[1]
+        return places[kinds] if self.params.by_class else np.zeros(len(kinds), np.int64)
+
+    def _regular(self) -> NDArray[np.int64]:
+        """The truths of each class in each range that are to be found."""
+        kinds, hidden = self._places(self._wanted["kind"]), self._wanted["hidden"]
+        counts = [
+            np.bincount(kinds[hidden >> np.uint32(place) & 1 == 0], minlength=len(self.classes))
+            for place in range(len(self.params.area_ranges))
+        ]
+        return np.stack(counts, axis=1)
+
+
+def _column(name: str, values: Any, n: int) -> NDArray[Any]:
+    column = np.asarray(values)
+    if column.shape != (n,):
+        raise ValueError(f"expected {name} of shape ({n},), got {column.shape}")
+    return column
+
+
+def _sided(boxes: Boxes) -> Columns:
+    """x, y, w and h in float64, as stored or subtracted."""
+    wide = boxes.astype(np.float64)
+    if wide.format == "xywh":
+        x, y, w, h = wide.columns
+    elif wide.format == "cxcywh":
+        cx, cy, w, h = wide.columns
+        x, y = cx - 0.5 * w, cy - 0.5 * h
+    else:
+        corners = wide.columns
+        x, y, right, bottom = corners if wide.format == "xyxy" else (corners[k] for k in (1, 0, 3, 2))
+        with np.errstate(invalid="ignore"):
+            w, h = right - x, bottom - y
+    return x, y, w, h
+
+
+def _invalid(boxes: Columns) -> NDArray[np.bool_]:
+    finite = np.logical_and.reduce([np.isfinite(column) for column in boxes])
+    invalid: NDArray[np.bool_] = ~finite | (boxes[2] < 0) | (boxes[3] < 0)
+    return invalid
+
+
+def _rows(boxes: Columns, rows: NDArray[np.int64]) -> Boxes:
+    x, y, w, h = (column[rows] for column in boxes)
+    return Boxes.from_columns(x, y, w, h, "xywh")

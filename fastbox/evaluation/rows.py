@@ -1,0 +1,76 @@
+"""Columns of one length that grow part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.evaluation.curves import grouped
+
+__all__ = ["Rows"]
+
+
+class Rows:
+    """A table in memory, of named columns and their dtypes, added to a part at a time.
+
+    >>> rows = Rows(score=np.float64)
+    >>> rows.add(score=np.array([0.5]))
+    >>> rows.add(score=np.array([0.25]))
+    >>> rows["score"]
+    array([0.5 , 0.25])
+    """
+
+    def __init__(self, **dtypes: Any) -> None:
+        self._dtypes = dtypes
+        self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in dtypes}
+        self._groups: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+
+    def add(self, **columns: NDArray[Any]) -> None:
+        """Add rows: all columns, of one length."""
+        for name, dtype in self._dtypes.items():
+            self._parts[name].append(columns[name].astype(dtype, copy=False))
+        self._groups.clear()
+
+    def joined(self, other: Rows, **changed: Callable[[NDArray[Any]], NDArray[Any]]) -> Rows:
+        """The rows of both, columns of the other's changed by what is given for them."""
+        both = Rows(**self._dtypes)
+        for rows in (self, other):
+            if rows._parts[next(iter(self._dtypes))]:
+                every = {name: rows[name] for name in self._dtypes}
+                if rows is other:
+                    every |= {name: change(every[name]) for name, change in changed.items() if name in every}
+                both.add(**every)
+        return both
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        parts = self._parts[name]
+        if not parts:
+            return np.empty(0, self._dtypes[name])
+        if len(parts) > 1:
+            # A column at a time, whose parts are let go: the table is never there twice.
+            parts[:] = [np.concatenate(parts)]
+        return parts[0]
+
+    def put(self, order: NDArray[np.int64]) -> None:
+        """Put the rows in another order."""
+
+        def work(name: str) -> None:
+            self._parts[name][:] = [np.take(self[name], order, axis=0)]
+
+        parallel.run(work, [(name,) for name in self._dtypes])
+        self._groups.clear()
+
+    def of_group(self, name: str, group: int) -> NDArray[np.int64]:
+        """The rows with one value in a column of small numbers, in their order."""
+        if name not in self._groups:
+            column = self[name]
+            self._groups[name] = grouped(column, int(column.max()) + 1 if len(column) else 0)
+        order, bounds = self._groups[name]
+        return order[bounds[group] : bounds[group + 1]] if group + 1 < len(bounds) else order[:0]
+
+    def __len__(self) -> int:
+        return sum(map(len, next(iter(self._parts.values()))))

@@ -1,0 +1,329 @@
+"""Evaluate detections as COCO does, of one or many models, and say what its averages hide."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.errors import InputError
+from fastbox.evaluation import Evaluation, Params
+from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
+from fastbox.jobs.evaluated import run_to_dict
+from fastbox.jobs.examples import Gallery
+from fastbox.report.evaluated_page import page_of
+from fastbox.report.page import check_page, write
+from fastbox.tables import columns
+from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.coco_source import as_parquet, is_json
+from fastbox.tables.files import Paths, column_names
+from fastbox.tables.sink import Sink, check_output, read_record
+from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+
+__all__ = ["Evaluated", "evaluate"]
+
+CROWD, IGNORE, AREA = "iscrowd", "ignore", "area"
+
+
+@dataclass
+class Evaluated:
+    """What a run of :func:`evaluate` found.
+
+    Attributes
+    ----------
+    evaluation : Evaluation
+        Its ``curves``, ``errors``, ``calibration`` and so on, with their arrays.
+    by : str or None
+        The column that tells models apart.
+    names : dict of str to str
+        Names of classes by id, where the table of truths has them.
+    samples, seed : int
+        Of the draws of images that intervals are made of.
+    """
+
+    evaluation: Evaluation
+    by: str | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    samples: int = 0
+    seed: int = 0
+
+    @property
+    def figures(self) -> dict[Any, dict[str, float]]:
+        """COCO's figures of every run by its name; of the only one by None."""
+        return {run: self.evaluation.figures(run) for run in self.evaluation.runs}
+
+    def to_dict(self, *, details: bool = True) -> dict[str, Any]:
+        """Everything as JSON holds it: what concerns one model under ``runs`` by its name, or right here of the one.
+
+        Without details only what models are compared by: figures, intervals and errors.
+        """
+        found = self.evaluation
+        params = found.params
+        asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "details": details}
+        runs = {str(run): run_to_dict(found, run, self.names, **asked) for run in found.runs}
+        return {
+            "images": found.images,
+            "detections": found.detections,
+            "truths": found.truths,
+            "invalid": dict(found.invalid),
+            "rules": {
+                "iou_thresholds": list(params.iou_thresholds),
+                "area_ranges": {name: list(limits) for name, limits in params.area_ranges.items()},
+                "max_dets": list(params.max_dets),
+                "by_class": params.by_class,
+            },
+            "by": self.by,
+            **({"runs": runs} if self.by is not None else runs["None"]),
+        }
+
+
+def evaluate(
+    detections: Source | Paths,
+    truths: Source | Paths,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    by: str | None = None,
+    params: Params | None = None,
+    score: str = "score",
+    class_column: str = "category_id",
+    crowd: str | None = CROWD,
+    ignore: str | None = IGNORE,
+    area: str | None = AREA,
+    samples: int = 0,
+    seed: int = 0,
+    report: str | os.PathLike[str] | None = None,
+    rows: int = 262_144,
+    progress: Callable[[int], object] | None = None,
+) -> Evaluated:
+    """Evaluate detections of images against their truths, every figure as pycocotools has it, to the last bit.
+
+    Parameters
+    ----------
+    detections, truths : Source, path, directory, glob or a list of paths
+        Parquet, both sorted by image id, or one file of COCO JSON each (``.json``).
+    out : path, optional
+        Where to write what became of each detection: ``image_id``, ``detection`` (its row, from 0), the run,
+        ``verdict`` (matched, location, classification, duplicate, background, both, ignored, or null for one beyond the
+        greatest of ``max_dets``), ``truth`` (the row of the truth it took, or that its error is about) and ``iou``.
+    by : str, optional
+        A column of the detections that tells models apart; each is evaluated by itself.
+    params : Params, optional
+        Thresholds, ranges of areas and how many detections count; COCO's when left out.
+    score, class_column : str
+        The columns of scores and of classes, the latter in both tables.
+    crowd, ignore, area : str or None
+        Columns of the truths: regions that hold many objects, truths that are not to count, and areas in square pixels
+        where they are not width times height. They are used if they are there.
+    samples : int
+        How often to draw the images anew for intervals of confidence; 0 for none.
+    seed : int
+        Of these draws.
+    report : path, optional
+        Where to write a page of HTML with figures, plots, tables and examples (the extra ``report``).
+    rows : int
+        About how many boxes to hold at once; makes no difference to what comes out.
+    progress : callable, optional
+        Called with the number of detections done since the last call.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used, unsorted image ids, a null coordinate, score or class.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> folder = tempfile.mkdtemp()
+    >>> truths, detections = os.path.join(folder, "gt.parquet"), os.path.join(folder, "dt.parquet")
+    >>> boxes = {"image_id": [1, 2], "category_id": [7, 7], "bbox": [[0.0, 0, 4, 4], [0.0, 0, 4, 3]]}
+    >>> pq.write_table(pa.table(boxes), truths)
+    >>> pq.write_table(pa.table(boxes | {"score": [0.5, 0.9]}), detections)
+    >>> evaluate(detections, truths).evaluation.figures()["AR100"]
+    1.0
+    """
+    if samples < 0:
+        raise ValueError(f"expected 0 samples or more, got {samples}")
+    if report is not None:
+        check_page(report)
+    if out is not None:
+        for path in (detections, truths):
+            check_output(out, [path] if is_json(path) else [])
+    with ExitStack() as stack:
+        where = truths
+        (detections, _), (truths, listed) = (stack.enter_context(as_parquet(given)) for given in (detections, truths))
+        names = column_names(Source.carrying(truths).path)
+        there = {
+            name: (column if column in names or column != default else None)
+            for name, column, default in (("crowd", crowd, CROWD), ("ignore", ignore, IGNORE), ("area", area, AREA))
+        }
+        params = Params() if params is None else params
+        label = class_column if params.by_class or _has(detections, truths, class_column) else None
+        a = Source.carrying(detections, score, label, by)
+        b = Source.carrying(truths, label, *there.values())
+        plans = plan(a), plan(b)
+        _check(plans, score, label, by, there)
+        found = Evaluated(Evaluation(params), by, _names(plans[1]), samples, seed)
+        gallery = Gallery() if report is not None and by is None else None
+        sink = None
+        if out is not None:
+            check_output(out, [*plans[0].files, *plans[1].files])
+            parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
+            sink = Sink(out, _schema(plans[0], by), command="evaluate", parameters=parameters)
+        with sink or nullcontext():
+            for chunk in scan(a, b, rows=rows):
+                if listed is not None:
+                    _check_images(chunk, listed, where)
+                judged = _add(found, chunk, score, label, by, there, gallery)
+                if sink is not None:
+                    sink.write(_batch(chunk, judged, by, sink.schema))
+                if progress is not None:
+                    progress(len(chunk.a))
+            if sink is not None:
+                sink.record(figures={str(run): figures for run, figures in found.figures.items()})
+    if report is not None:
+        write(page_of(found.to_dict(), gallery.found if gallery else ()), report)
+    return found
+
+
+def _has(detections: Source | Paths, truths: Source | Paths, column: str) -> bool:
+    return all(column in column_names(Source.carrying(table).path) for table in (detections, truths))
+
+
+def _check(
+    plans: tuple[Plan, Plan], score: str, label: str | None, by: str | None, there: Mapping[str, str | None]
+) -> None:
+    """Refuse tables without image ids, classes that are none, and numbers that are none."""
+    for found in plans:
+        if found.ids is None:
+            raise InputError("expected a column of image ids, got none: detections are evaluated image by image")
+    kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans if label is not None]
+    if len(set(kinds)) > 1:
+        raise InputError(f"expected classes of one kind in both tables, got {kinds[0]} and {kinds[1]}: cast one")
+    if by is not None:
+        id_kind(plans[0].columns.field(by).type, by, plans[0].files[0])
+    for found, name in ((plans[0], score), *((plans[1], name) for name in there.values())):
+        if name is not None:
+            kind = found.columns.field(name).type
+            if not (is_number(kind) or str(kind) == "bool"):
+                raise InputError(f"expected numbers in column {name!r} of {found.files[0]}, got {kind}: cast it")
+
+
+def _check_images(chunk: Chunk, listed: NDArray[Any], where: Source | Paths) -> None:
+    """Refuse detections of an image that COCO's list of images lacks: they are of another data set, or part of it."""
+    assert chunk.images is not None and chunk.a.offsets is not None
+    unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
+    if unknown.any():
+        image = chunk.images[np.argmax(unknown)]
+        raise InputError(f"expected detections of images that {where} lists, got some of image {image}")
+
+
+def _names(truths: Plan) -> dict[str, str]:
+    """Names of classes by id, from the first file that has them."""
+    for file in truths.files:
+        try:
+            return {str(key): str(name) for key, name in read_record(file).get("categories", {}).items()}
+        except InputError:
+            continue
+    return {}
+
+
+def _add(
+    found: Evaluated,
+    chunk: Chunk,
+    score: str,
+    label: str | None,
+    by: str | None,
+    there: Mapping[str, str | None],
+    gallery: Gallery | None,
+) -> Judged:
+    assert chunk.b is not None
+    evaluation = found.evaluation
+    size = len(chunk.b)
+    kinds, truth_kinds = (
+        np.zeros(n, np.int64) if label is None else _codes(evaluation.code_classes, carried, label, start)
+        for n, carried, start in (
+            (len(chunk.a), chunk.a_columns, chunk.a_start),
+            (size, chunk.b_columns, chunk.b_start),
+        )
+    )
+    if label is None:
+        evaluation.code_classes([None])
+    if by is None:
+        evaluation.code_runs([None])
+    flags = {
+        name: np.zeros(size, np.bool_) if column is None else _numbers(chunk.b_columns, column, 0).astype(bool)
+        for name, column in there.items()
+        if name != "area"
+    }
+    area = there["area"]
+    scores = _scores(chunk, score)
+    judged = evaluation.add_coded(
+        chunk.a,
+        scores,
+        chunk.b,
+        kinds=kinds,
+        truth_kinds=truth_kinds,
+        runs=np.zeros(len(chunk.a), np.int64)
+        if by is None
+        else _codes(evaluation.code_runs, chunk.a_columns, by, chunk.a_start),
+        areas=None if area is None else _numbers(chunk.b_columns, area, np.nan),
+        **flags,
+    )
+    if gallery is not None:
+        labels = [str(label) for label in evaluation.class_labels]
+        sides = {"found": kinds, "truth": truth_kinds}
+        gallery.add(chunk, judged, scores, lambda side, row: found.names.get(name := labels[sides[side][row]], name))
+    return judged
+
+
+def _codes(
+    code: Callable[[list[Any]], NDArray[np.int64]], carried: Any, name: str, first_row: int
+) -> NDArray[np.int64]:
+    _refuse_nulls(carried, name, "a label", first_row)
+    places, labels = columns.coded_column(carried, name)
+    return code(labels)[places] if len(places) else places
+
+
+def _scores(chunk: Chunk, score: str) -> NDArray[np.float64]:
+    _refuse_nulls(chunk.a_columns, score, "a score", chunk.a_start)
+    return _numbers(chunk.a_columns, score, np.nan)
+
+
+def _refuse_nulls(carried: Any, name: str, what: str, first_row: int) -> None:
+    column = carried.column(name)
+    if column.null_count:
+        row = first_row + int(np.argmax(np.asarray(column.is_null())))
+        raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
+
+
+def _numbers(carried: Any, name: str, missing: float) -> NDArray[np.float64]:
+    """A column as float64, `missing` where it is null."""
+    column = carried.column(name)
+    numbers = np.asarray(columns.numpy_column(carried, name))
+    if column.null_count:
+        numbers = np.where(np.asarray(column.is_null()), missing, numbers)
+    return numbers.astype(np.float64)
+
+
+def _schema(found: Plan, by: str | None) -> Any:
+    types = {"image_id": "int64" if found.ids == "integer" else "string", "detection": "int64"}
+    more = [] if by is None else [columns.schema_of({}, [found.columns.field(by)])]
+    ends = columns.schema_of({"verdict": "string", "truth": "int64", "iou": "float64"})
+    return columns.schema_of(types, *more, ends)
+
+
+def _batch(chunk: Chunk, judged: Judged, by: str | None, schema: Any) -> Any:
+    assert chunk.images is not None and chunk.a.offsets is not None
+    ids = np.repeat(chunk.images, np.diff(chunk.a.offsets))
+    beyond = judged.verdict == UNCOUNTED
+    verdicts = np.ma.masked_array(np.array([*VERDICTS, ""], object)[judged.verdict], mask=beyond)
+    truths = np.ma.masked_array(judged.partner + chunk.b_start, mask=judged.partner < 0)
+    ious = np.ma.masked_array(judged.iou, mask=beyond)
+    rows = chunk.a_start + np.arange(len(ids))
+    run = [] if by is None else [columns.numpy_column(chunk.a_columns, by)]
+    return columns.batch_of([ids, rows, *run, verdicts, truths, ious], schema)

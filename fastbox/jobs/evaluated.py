@@ -1,0 +1,160 @@
+"""The figures of one evaluated model, as JSON holds them and reports show them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.evaluation import Evaluation
+from fastbox.evaluation.bootstrap import interval
+from fastbox.evaluation.evaluation import PAIR_METRICS
+from fastbox.evaluation.judge import VERDICTS
+from fastbox.evaluation.spread import spread
+from fastbox.jobs.summary import edges_of, unit_of
+
+__all__ = ["LEVEL", "run_to_dict"]
+
+LEVEL = 0.95  # of intervals of confidence
+
+
+def run_to_dict(
+    found: Evaluation, run: Any, names: Mapping[str, str], *, samples: int = 0, seed: int = 0, details: bool = True
+) -> dict[str, Any]:
+    """Everything about one run, or what many are compared by."""
+    figures, errors = found.figures(run), found.errors(run)
+    counts = dict(zip((*VERDICTS, "missed"), errors.counts.sum(axis=0).tolist(), strict=True))
+    compared = {
+        "counted": sum(counts.values()) - counts["missed"],
+        "figures": figures,
+        "stats": list(figures.values()),
+        **({"intervals": _intervals(found, run, samples, seed)} if samples else {}),
+        "errors": {
+            "ap50": errors.ap,
+            "counts": counts,
+            "costs": errors.costs,
+        },
+    }
+    return compared | _details(found, run, names, errors.counts) if details else compared
+
+
+def _details(found: Evaluation, run: Any, names: Mapping[str, str], counts: NDArray[np.int64]) -> dict[str, Any]:
+    calibration, curves = found.calibration(run), found.curves(run)
+    matches = found.pairs(run)
+    pairs = {metric: Matched.of(matches, metric) for metric in PAIR_METRICS}
+    thresholds = found.params.iou_thresholds
+    precision = curves.precision[..., 0]
+    return {
+        "matched": {
+            "metrics": {metric: matched.to_dict(metric) for metric, matched in pairs.items()},
+            "by_size": {
+                name: {"pairs": int(pairs["iou"].within(*limits).sum())}
+                | {metric: matched.of_size(*limits) for metric, matched in pairs.items()}
+                for name, limits in found.params.area_ranges.items()
+            },
+        },
+        "calibration": {
+            "error": _number(calibration.error),
+            "edges": calibration.edges.tolist(),
+            "counts": calibration.counts.tolist(),
+            **{name: _numbers(getattr(calibration, name)) for name in ("scores", "precision", "iou")},
+        },
+        "curves": {
+            "recall": list(found.params.recalls),
+            "precision": {f"{t:.4g}": _numbers(_mean(precision[place])) for place, t in enumerate(thresholds)},
+        },
+        "by_class": _by_class(found, run, names, counts, pairs),
+    }
+
+
+class Matched(NamedTuple):
+    """The values of a metric of matched pairs, ascending, and the class and truth's area of each pair."""
+
+    values: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    areas: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, pairs: Mapping[str, NDArray[Any]], metric: str) -> Matched:
+        """Order pairs by a metric."""
+        order = np.argsort(pairs[metric])
+        return cls(pairs[metric][order], pairs["class"][order], pairs["area"][order])
+
+    def to_dict(self, metric: str) -> dict[str, Any]:
+        """Figures and histogram of all pairs."""
+        edges = np.array(edges_of(metric))
+        counts = np.diff(np.searchsorted(self.values, edges[:-1])).tolist()
+        # The last bin has its upper edge.
+        counts.append(int(np.searchsorted(self.values, edges[-1], "right") - np.searchsorted(self.values, edges[-2])))
+        return {
+            "unit": unit_of(metric),
+            "count": len(self.values),
+            **self.spread(self.values),
+            "histogram": {"edges": edges.tolist(), "counts": counts},
+        }
+
+    def within(self, low: float, high: float) -> NDArray[np.bool_]:
+        """Which pairs' truths have an area in a range."""
+        return (self.areas >= low) & (self.areas <= high)
+
+    def of_size(self, low: float, high: float) -> dict[str, float | None]:
+        """Figures of the pairs whose truth's area is in a range."""
+        return self.spread(self.values[self.within(low, high)])
+
+    def by_class(self, count: int) -> dict[str, list[float | None]]:
+        """Figures of each class."""
+        return {name: _numbers(values) for name, values in spread(self.classes, self.values, count).items()}
+
+    @staticmethod
+    def spread(values: NDArray[np.float64]) -> dict[str, float | None]:
+        """Mean and quantiles of values that ascend."""
+        return {name: _number(one[0]) for name, one in spread(np.zeros(len(values), np.int64), values, 1).items()}
+
+
+def _by_class(
+    found: Evaluation,
+    run: Any,
+    names: Mapping[str, str],
+    counts: NDArray[np.int64],
+    pairs: Mapping[str, Matched],
+) -> list[dict[str, Any]]:
+    labels = found.classes
+    truths = found.curves(run).truths[:, 0].tolist()
+    figures = {name: values.tolist() for name, values in found.figures_by_class(run).items()}
+    spreads = {metric: matched.by_class(len(labels)) for metric, matched in pairs.items()}
+    return [
+        {
+            "class": label,
+            "name": names.get(str(label)),
+            "truths": truths[place],
+            **{name: values[place] for name, values in figures.items()},
+            "errors": dict(zip((*VERDICTS, "missed"), counts[place].tolist(), strict=True)),
+            "matched": {
+                metric: {name: values[place] for name, values in spreads[metric].items()} for metric in spreads
+            },
+        }
+        for place, label in enumerate(labels)
+    ]
+
+
+def _intervals(found: Evaluation, run: Any, samples: int, seed: int) -> dict[str, Any]:
+    drawn = found.bootstrap(run, samples=samples, seed=seed)
+    limits = {name: list(interval(values, LEVEL)) for name, values in drawn.items()}
+    return {"level": LEVEL, "samples": samples, "seed": seed, **limits}
+
+
+def _mean(precision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean over the classes that have truths, at each recall."""
+    there = precision[:, precision[0] >= 0]
+    return there.mean(axis=1) if there.size else np.full(len(precision), np.nan)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+    return [_number(value) for value in values.tolist()]

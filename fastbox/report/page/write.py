@@ -1,0 +1,88 @@
+"""Render a page with Jinja2 and write it: one file, no network, complete or not there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from fastbox import __version__
+from fastbox.errors import InputError
+from fastbox.report.page.contents import Examples, Page, Plot, Table
+
+__all__ = ["LONGEST", "check_page", "plain", "render", "write"]
+
+LONGEST = 160  # characters of a text from the data that are shown
+
+_HERE = Path(__file__).parent
+_KINDS: dict[type, str] = {Plot: "plot", Table: "table", Examples: "examples"}
+
+
+def check_page(path: str | os.PathLike[str]) -> None:
+    """Refuse, before any work is done, a page that can't be made.
+
+    Raises
+    ------
+    InputError
+        Jinja2 or matplotlib is not installed, the path is not of HTML, or its folder is not there.
+    """
+    _environment()
+    from fastbox.report.plots import new_figure
+
+    new_figure((1, 1))
+    folder, name = os.path.split(os.path.abspath(path))
+    if os.path.splitext(name)[1].lower() not in (".html", ".htm"):
+        raise InputError(f"expected a page such as report.html, got {os.fspath(path)}")
+    if not os.path.isdir(folder):
+        raise InputError(f"expected a folder that is there for {os.fspath(path)}, got {folder}")
+
+
+def plain(text: object) -> str:
+    """A text without characters that can't be shown, cut where it is very long."""
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in str(text)[: LONGEST + 1])
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+
+
+def render(page: Page) -> str:
+    """Return a page as HTML: the same text for the same page."""
+    script, style = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    template = _environment().get_template("page.html.j2")
+    return str(template.render(page=page, script=script, style=style, allowed=allowed, version=__version__))
+
+
+def write(page: Page, path: str | os.PathLike[str]) -> None:
+    """Write a page; it appears complete or not at all."""
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "x", encoding="utf-8") as file:
+            file.write(render(page))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def _environment() -> Any:
+    try:
+        import jinja2
+        from markupsafe import Markup
+    except ImportError:
+        raise InputError("expected Jinja2 for a page, got none: pip install 'fastbox-engine[report]'") from None
+    environment = jinja2.Environment(
+        autoescape=True,
+        loader=jinja2.FileSystemLoader(_HERE),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"plain": plain, "kind": lambda part: _KINDS[type(part)], "as_markup": Markup}
+    return environment
