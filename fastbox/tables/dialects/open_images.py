@@ -76,7 +76,7 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
     header = _header(path)
     if sizes is None:
         raise InputError(
-            f"expected the sizes of the images of {path}, whose boxes are fractions of them: give as sizes the "
+            f"expected the sizes of the images of {path}, whose boxes are fractions of them: give (--sizes) the "
             f"folder of images, or a table of image_id, width and height"
         )
     described = None if names is None else _descriptions(names)
@@ -194,7 +194,7 @@ def _corners(batch: pa.RecordBatch, known: Sizes, images: dict[str, None], path:
     found = [known(name) for name in names]
     for name, size in zip(names, found, strict=True):
         if not (size.width and size.height):
-            raise InputError(f"expected the size of every image of {path}, got none of {name}")
+            raise InputError(f"expected the size of every image of {path}, got none of {name!r}")
     sizes = np.array([(size.width, size.height) for size in found], np.float64).reshape(-1, 2)
     each = sizes[coded.indices.to_numpy()].T
     with np.errstate(over="ignore", invalid="ignore"):
@@ -208,7 +208,7 @@ def _numbered(column: pa.Array, labels: list[str], path: str, *, closed: bool) -
     """The place of each label in a list, which takes up new ones unless it is closed."""
     new = pc.unique(column.filter(pc.invert(pc.is_in(column, value_set=pa.array(labels, pa.string()))))).to_pylist()
     if new and closed:
-        raise InputError(f"expected a name for every label of {path}, got none for {new[0]}")
+        raise InputError(f"expected a name for every label of {path}, got none for {new[0]!r}")
     labels += new
     return pc.index_in(column, value_set=pa.array(labels, pa.string()))
 
@@ -244,8 +244,10 @@ def _lines(group: Group, dataset: Dataset, header: list[str], labels: Mapping[st
     }
     corners = coordinates(rows, "xyxy")
     for axis, (name, column) in zip(("width", "height") * 2, zip(CORNERS, corners, strict=True), strict=True):
-        if not np.isfinite(column).all():
-            raise InputError(f"expected finite numbers to write as Open Images, got {name} of another kind")
+        wrong = np.flatnonzero(~np.isfinite(column))
+        if wrong.size:
+            got = f"{name} {column[wrong[0]]} in a box of image {rows['image_id'][int(wrong[0])].as_py()!r}"
+            raise InputError(f"expected finite numbers to write as Open Images, got {got}: leave that box out")
         columns[CORNERS[name]] = shortest(column, np.repeat(sizes[axis], counts), digits)
     for name in header:
         own = _OURS.get(name, name)
