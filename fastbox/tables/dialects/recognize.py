@@ -6,7 +6,10 @@ import glob
 import os
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from fastbox.errors import InputError
+from fastbox.tables.arrays import is_list
 from fastbox.tables.files import find_files, open_parquet
 
 __all__ = ["source_dialect", "target_dialect"]
@@ -70,7 +73,9 @@ def _of_file(path: str) -> str | None:
 
 def _of_parquet(path: str) -> str:
     with open_parquet(path) as file:
-        return "huggingface" if "objects" in file.schema_arrow.names else "parquet"
+        schema = file.schema_arrow
+    kind = schema.field("objects").type if schema.names.count("objects") == 1 else pa.null()
+    return "huggingface" if pa.types.is_struct(kind.value_type if is_list(kind) else kind) else "parquet"
 
 
 def _of_folder(path: str) -> str | None:
