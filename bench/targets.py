@@ -26,6 +26,7 @@ import numpy as np
 import fastbox
 from bench import floors, peers, tables
 from bench.evaluation import EVALUATION
+from bench.formats import FORMATS
 from bench.gradients import GRADIENTS
 from bench.matching import MATCHING
 from bench.promise import Setting, Target, in_process
@@ -242,6 +243,7 @@ TARGETS = (
     *MATCHING,
     *GRADIENTS,
     *EVALUATION,
+    *FORMATS,
 )
 
 
