@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator
@@ -99,7 +100,7 @@ def read(source: str | os.PathLike[str]) -> Document:
     """Read a COCO file whole and cut it; ``InputError`` for a file that is not there, not JSON or not COCO."""
     path = os.fspath(source)
     try:
-        data = Path(source).read_bytes()
+        data = Path(source).read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise InputError(f"expected a COCO JSON file, but {path} can't be read: {error.strerror}") from error
     try:

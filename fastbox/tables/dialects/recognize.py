@@ -57,6 +57,8 @@ def target_dialect(target: StrPath) -> str:
 
 def _of_file(path: str) -> str | None:
     extension = os.path.splitext(path)[1].lower()
+    if not os.path.exists(path) and not glob.has_magic(path):
+        raise InputError(f"expected annotations to convert, got no file or folder {path}")
     if extension == ".json":
         return "coco"
     if extension == ".odgt":
@@ -64,10 +66,8 @@ def _of_file(path: str) -> str | None:
     if extension == ".csv":
         header = _beginning(path).partition(b"\n")[0]
         return "open-images" if b"ImageID" in header and b"XMin" in header else None
-    if extension == ".parquet" or (glob.has_magic(path) and not os.path.exists(path)):
+    if extension == ".parquet" or not os.path.exists(path):
         return _of_parquet(find_files(path)[0])
-    if not os.path.exists(path):
-        raise InputError(f"expected annotations to convert, got no file {path}")
     return None
 
 
