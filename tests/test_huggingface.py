@@ -166,6 +166,15 @@ def test_the_footer_tells_the_format(format: str, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "out.parquet").select(list(box)).to_pydict() == box
 
 
+def test_sizes_come_from_a_table(tmp_path: Path) -> None:
+    objects = [{"bbox": [[1, 2, 3, 4]], "category": [0]}]
+    pq.write_table(pa.table({"image_id": [7], "objects": objects}), tmp_path / "in.parquet")
+    (tmp_path / "sizes.csv").write_text("image_id,width,height\n7,640,480\n5,64,48\n")
+    convert(tmp_path / "in.parquet", tmp_path / "out.parquet", sizes=tmp_path / "sizes.csv", out_dialect="huggingface")
+    found = pq.read_table(tmp_path / "out.parquet").select(["image_id", "width", "height"]).to_pylist()
+    assert [list(row.values()) for row in found] == [[5, 64, 48], [7, 640, 480]]
+
+
 @pytest.mark.parametrize(
     ("categories", "labels"),
     [

@@ -186,7 +186,7 @@ def test_without_sizes_one_sentence_says_what_to_give(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"x": [1.0], "category_id": ["c"]}, "expected the size of every image .* got none of 'a': give sizes"),
+        ({"x": [1.0], "category_id": ["c"]}, "the width and height of every image .* got none of 'a'"),
         (
             {"x": [np.nan], "category_id": ["c"], "width": [9], "height": [9]},
             "finite numbers .* got xmin nan in .* 'a'",

@@ -19,6 +19,7 @@ from fastbox.tables.arrays import Place, flattened, is_list, one_chunk
 from fastbox.tables.dialects.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.tables.dialects.grouped import Group, coordinates, grouped
 from fastbox.tables.dialects.names import numbered
+from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
 from fastbox.tables.schema import require
@@ -45,6 +46,7 @@ def read(
     image: str = "image_id",
     category: str | None = None,
     names: StrPath | None = None,
+    sizes: StrPath | None = None,
 ) -> Dataset:
     """Read a Parquet table of images with their objects, as a struct of lists or as a list of structs.
 
@@ -62,6 +64,10 @@ def read(
         left out.
     names : path, optional
         Names of the categories from 0 on, one a line; by default those of the ClassLabel in the footer.
+
+    sizes : path, optional
+        A Parquet or CSV table of images: image_id, width, height and perhaps file_name. It also names images without
+        boxes.
 
     Returns
     -------
@@ -108,7 +114,8 @@ def read(
             yield path, first_row, pa.RecordBatch.from_arrays(arrays, names=columns)
 
     layout = Layout(box, box_format, image, category, kind=parameters.get("kind"), categories=categories)
-    return read_tables(load, flat, layout, where=files[0])
+    images = None if sizes is None else read_images(sizes, image)
+    return read_tables(load, flat, layout, where=files[0], images=images)
 
 
 def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: str = "") -> None:

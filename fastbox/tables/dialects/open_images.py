@@ -236,7 +236,7 @@ def _lines(group: Group, dataset: Dataset, header: list[str], labels: Mapping[st
     if unknown.size:
         image = group.images["image_id"][int(unknown[0])].as_py()
         raise InputError(
-            f"expected the size of every image to write fractions of it, got none of {image!r}: give sizes"
+            f"expected the width and height of every image to write fractions of it, got none of {image!r}"
         )
     columns: dict[str, list[str]] = {
         "ImageID": rows["image_id"].cast(pa.string()).to_pylist(),
