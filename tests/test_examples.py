@@ -28,7 +28,7 @@ def test_docstring_examples(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/losses.md", "docs/evaluation.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/losses.md", "docs/evaluation.md", "docs/formats.md"])
 def test_examples_of_pages(page: str) -> None:
     assert doctest.testfile(str(ROOT / page), module_relative=False).failed == 0
 

@@ -113,8 +113,8 @@ def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, di
     """Write a CSV file as Open Images has it, complete or not at all; a file that is there is replaced.
 
     Rows ascend by ImageID. Fractions have the fewest decimals, from ``digits`` on, that times the size give the very
-    same pixels. What truths lack of Open Images' columns is written as it writes what is unknown: Source ``fastbox``,
-    Confidence 1, flags -1.
+    same pixels. What truths lack of Open Images' columns is written as it writes what is unknown: Source
+    empty, Confidence 1, flags -1.
 
     Parameters
     ----------
