@@ -199,7 +199,8 @@ def _decode(decoder: msgspec.json.Decoder[Any], path: str, number: int, line: by
         return decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error).replace("`", "").replace("\n", " ").replace(" - at $.", " in ")
-        got = f"what can't be used ({reason[:1].lower()}{reason[1:]})"
+        reason = reason if reason.startswith("JSON") else reason[:1].lower() + reason[1:]
+        got = f"what can't be used ({reason})"
         raise line_error("a JSON object with ID and gtboxes or dtboxes", path, number, got, line) from error
 
 
