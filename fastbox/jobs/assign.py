@@ -16,6 +16,7 @@ from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.coverage import Coverage
 from fastbox.jobs.resize import Resize
+from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.matching import Matches, MatchRule, match
 from fastbox.tables import columns
@@ -29,7 +30,7 @@ SIDES = ("width", "height")
 
 
 @dataclass
-class Assigned:
+class Assigned(Result):
     """What a run of :func:`assign` found.
 
     Attributes
@@ -47,6 +48,8 @@ class Assigned:
     coverage : Coverage
         The best IoU of each valid truth.
     """
+
+    MAIN = "by_level"
 
     strides: tuple[int, ...]
     images: int = 0

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox import losses, ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
 from fastbox.losses import Graded
 from fastbox.losses.names import LOSSES, check_name
@@ -35,7 +36,7 @@ COORDINATES = {
 
 
 @dataclass
-class Measured:
+class Measured(Result):
     """What a run of :func:`measure` found.
 
     Attributes
@@ -48,6 +49,8 @@ class Measured:
     zeros : dict of str to int
         Gradients that are exactly zero, by the same names.
     """
+
+    MAIN = "metrics"
 
     rows: int = 0
     pred: Invalid = field(default_factory=Invalid)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox import ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
@@ -28,7 +29,7 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass
-class Paired:
+class Paired(Result):
     """What a run of :func:`pairs` found.
 
     Attributes
@@ -42,6 +43,8 @@ class Paired:
     metrics : dict of str to Sketch
         The values of the pairs.
     """
+
+    MAIN = "metrics"
 
     images: int = 0
     detections: int = 0
