@@ -10,6 +10,7 @@ from fastbox.cli.options import (
     json_option,
     metrics_option,
     output_option,
+    report_option,
     show,
     split,
     threshold_of,
@@ -44,6 +45,7 @@ __all__ = ["pairs"]
 @format_option
 @click.option("--keep", metavar="COLUMNS", callback=split, help="Columns of the detections to carry along.")
 @click.option("--boxes", is_flag=True, help="Carry both boxes along, as `fastbox measure` reads them.")
+@report_option
 @json_option
 def pairs(
     detections: str,
@@ -62,6 +64,7 @@ def pairs(
     format_: str | None,
     keep: list[str] | None,
     boxes: bool,
+    report: str | None,
     as_json: bool,
 ) -> None:
     """Pair the boxes of each image: detections with truths, or one table with itself.
@@ -89,6 +92,7 @@ def pairs(
             beta=beta,
             keep=keep or (),
             boxes=boxes,
+            report=report,
             progress=step,
         )
-    show(terminal.show_paired, found.to_dict(), as_json, [output])
+    show(terminal.show_paired, found.to_dict(), as_json, [output, report])

@@ -16,8 +16,11 @@ from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
+from fastbox.jobs.worst import Look
 from fastbox.losses import Graded
 from fastbox.losses.names import LOSSES, check_name
+from fastbox.report.page import Page, check_page, write
+from fastbox.report.paired_page import measured_page
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
 from fastbox.tables.files import Paths, read_batches
@@ -48,6 +51,8 @@ class Measured(Result):
         Of metrics and losses by their names, and of the lengths of gradients, as ``iou_loss_grad``.
     zeros : dict of str to int
         Gradients that are exactly zero, by the same names.
+    look : Look, optional
+        What a report shows beside the figures, where one was asked for.
     """
 
     MAIN = "metrics"
@@ -57,6 +62,7 @@ class Measured(Result):
     target: Invalid = field(default_factory=Invalid)
     metrics: dict[str, Sketch] = field(default_factory=dict)
     zeros: dict[str, int] = field(default_factory=dict)
+    look: Look | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
@@ -65,6 +71,10 @@ class Measured(Result):
             "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
             "metrics": {name: self._figures(name) for name in self.metrics},
         }
+
+    def page(self) -> Page:
+        """Everything as a page."""
+        return measured_page(self.to_dict(), self.look)
 
     def _figures(self, name: str) -> dict[str, Any]:
         zero = {"zero": self.zeros[name]} if name in self.zeros else {}
@@ -83,6 +93,7 @@ def measure(
     delta: float = 1.0,
     grad: bool = False,
     keep: Sequence[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Measured:
@@ -112,6 +123,8 @@ def measure(
         xywh. The summary has their Euclidean lengths, as ``iou_loss_grad``.
     keep : sequence of str, optional
         The columns of the input to keep in the output; all when left out. One with a new column's name is replaced.
+    report : path, optional
+        Where to write a page of HTML with figures, plots and the worst rows (the extra ``report``).
     rows : int
         How many to hold at once; makes no difference to what comes out.
     progress : callable, optional
@@ -140,6 +153,8 @@ def measure(
     asked = [name for name in metrics if name in LOSSES]
     if grad and not asked:
         raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
+    if report is not None:
+        check_page(report)
     files, schema, pred_at, target_at = find_pairs(paths, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
     ends = ["", *(f"_grad_{coordinate}" for coordinate in COORDINATES[its_format] if grad)]
@@ -151,6 +166,9 @@ def measure(
 
     found = Measured(zeros={f"{name}_grad": 0 for name in asked if grad})
     found.metrics = {name: Sketch() for name in (*metrics, *found.zeros)}
+    if report is not None:
+        check_output(report, files)
+        found.look = Look(metrics[0]) if metrics else None
     output = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(new, dtype.name))
     parameters = {"paths": files, "metrics": metrics, "pred": pred, "target": target, "format": format, "beta": beta}
     parameters |= {"delta": delta, "grad": grad}
@@ -163,6 +181,9 @@ def measure(
             a = to_boxes(batch, pred_at, where=file, first_row=first_row)
             b = to_boxes(batch, target_at, where=file, first_row=first_row)
             values = {name: _values(name, a, b, beta, delta, grad) for name in metrics}
+            if found.look is not None:
+                numbers = np.arange(found.rows, found.rows + len(a))[:, None]
+                found.look.add(values[metrics[0]].loss, a, b, numbers)
             _add(found, a, b, values)
             if sink is not None:
                 made = [column for graded in values.values() for column in (graded.loss, *graded.grad.T)]
@@ -171,6 +192,8 @@ def measure(
                 progress(batch.num_rows)
         if sink is not None:
             sink.record(summary=found.to_dict())
+    if report is not None:
+        write(found.page(), report)
     return found
 
 
