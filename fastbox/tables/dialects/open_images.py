@@ -236,7 +236,8 @@ def _lines(group: Group, dataset: Dataset, header: list[str], labels: Mapping[st
     if unknown.size:
         image = group.images["image_id"][int(unknown[0])].as_py()
         raise InputError(
-            f"expected the width and height of every image to write fractions of it, got none of {image!r}"
+            f"expected the width and height of every image to write fractions of it, got none of {image!r}: read its "
+            "sizes too (--sizes)"
         )
     columns: dict[str, list[str]] = {
         "ImageID": rows["image_id"].cast(pa.string()).to_pylist(),
