@@ -26,6 +26,7 @@ import numpy as np
 import fastbox
 from bench import floors, peers, tables
 from bench.evaluation import EVALUATION
+from bench.formats import FORMATS
 from bench.gradients import GRADIENTS
 from bench.inspection import INSPECTION
 from bench.matching import MATCHING
@@ -244,6 +245,7 @@ TARGETS = (
     *GRADIENTS,
     *EVALUATION,
     *INSPECTION,
+    *FORMATS,
 )
 
 

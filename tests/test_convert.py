@@ -296,6 +296,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "broad image": ({"annotations": [], "images": [{"id": 1, "width": 2**31}]}, r"in image 0 \(id 1\): .* in width"),
     "half a pixel": ({"annotations": [], "images": [{"id": 1, "height": 0.5}]}, "got float in height"),
     "category": ({"annotations": [], "categories": [{"id": 1}]}, r"in category 0 \(id 1\): .*field name"),
+    "two names": (
+        {"annotations": [], "categories": [{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]},
+        "expected one name of category 1 in .*, got 'cat' and 'dog'",
+    ),
     "a lone surrogate": ('[{"image_id": "\\ud800"}]', "coco.json"),
     "a late one": ([*([result(1)] * (BATCH + 4)), result(1, ())], f"in result {BATCH + 4} "),
 }
@@ -310,6 +314,26 @@ def test_bad_files_are_named_and_leave_nothing(coco: Any, message: str, tmp_path
     assert str(tmp_path / "coco.json") in str(caught.value)
     assert (tmp_path / "out.parquet").read_text() == "what was there"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["coco.json", "out.parquet"]
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    source = tmp_path / "coco.json"
+    source.write_text(json.dumps([result(1)]), encoding="utf-8-sig")
+    assert convert_file(source, tmp_path / "out.parquet")["rows"] == 1
+
+
+def test_what_overflows_is_refused_without_a_warning(tmp_path: Path) -> None:
+    source = tmp_path / "coco.json"
+    image = {"id": 1, "width": 10, "height": 10}
+    coco = {"images": [image], "annotations": [truth(1, (1, 1, 1e308, 1e308))], "categories": [{"id": 1, "name": "a"}]}
+    source.write_text(json.dumps(coco))
+    with pytest.raises(InputError, match=r"got area inf in a box of image 1"):
+        convert_file(source, tmp_path / "again.json")
+    coco["annotations"] = [truth(1, (1e308,) * 4)]
+    source.write_text(json.dumps(coco))
+    with pytest.raises(InputError, match=r"got xmax inf in a box of image 1"):
+        convert_file(source, tmp_path / "boxes.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["coco.json"]
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ MODULES = [
     for info in pkgutil.walk_packages(fastbox.__path__, "fastbox.")
     if not info.name.startswith("fastbox.kernels") and info.name != "fastbox.__main__"
 ]
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -28,7 +29,7 @@ def test_docstring_examples(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/losses.md", "docs/evaluation.md", "docs/inspect.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_examples_of_pages(page: str) -> None:
     assert doctest.testfile(str(ROOT / page), module_relative=False).failed == 0
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fastbox.cli.fragments import Fragments, fragment_options
-from fastbox.cli.options import format_option, json_option, output_option, show
+from fastbox.cli.options import format_option, json_option, output_option, report_option, show
 from fastbox.report.progress import progress
 
 __all__ = ["assign"]
@@ -51,6 +51,7 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 @format_option
 @output_option
 @click.option("--plot", type=click.Path(), metavar="OUT", help="Draw the coverage: .svg, .png or .pdf.")
+@report_option
 @fragment_options
 @json_option
 def assign(
@@ -69,6 +70,7 @@ def assign(
     output: str | None,
     plot: str | None,
     fragments: Fragments,
+    report: str | None,
     as_json: bool,
 ) -> None:
     """Assign the anchors of every image to its truths.
@@ -109,6 +111,7 @@ def assign(
             rule=chosen,
             ignore=ignore,
             by_class=found_class,
+            report=report,
             progress=step,
         )
     summary = found.to_dict()
@@ -121,7 +124,7 @@ def assign(
             plot,
             f"{anchors} at {written}: how well anchors cover the truths",
         )
-    show(show_assigned, summary, as_json, [output, plot])
+    show(show_assigned, summary, as_json, [output, plot, report])
 
 
 def _rule(name: str, high: float | None, low: float | None) -> Any:

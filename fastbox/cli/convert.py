@@ -47,9 +47,9 @@ def convert(source: str, output: str, images: str | None, as_json: bool, **optio
 
     The dialects are told by the paths where these tell. The default keeps every coordinate exactly as it stands.
     """
-    from fastbox import jobs
     from fastbox.report import terminal
+    from fastbox.tables.convert import convert as convert_file
 
     with progress("converting") as step:
-        made = jobs.convert(source, output, images=images, progress=step, **options)
+        made = convert_file(source, output, images=images, progress=step, **options)
     show(partial(terminal.show_counts, "converted"), made, as_json, [output, images])

@@ -5,7 +5,16 @@ from __future__ import annotations
 import click
 
 from fastbox.cli.fragments import Fragments, fragment_options
-from fastbox.cli.options import beta_option, format_option, json_option, names_of, output_option, show, split
+from fastbox.cli.options import (
+    beta_option,
+    format_option,
+    json_option,
+    names_of,
+    output_option,
+    report_option,
+    show,
+    split,
+)
 from fastbox.losses.names import LOSSES, check_name
 from fastbox.ops import METRICS
 from fastbox.report.progress import progress
@@ -45,6 +54,7 @@ def delta_of(context: click.Context, parameter: click.Parameter, value: float) -
     help="Where huber_loss turns from square to linear.",
 )
 @click.option("--keep", metavar="COLUMNS", callback=split, help="Columns to keep in the output (default: all).")
+@report_option
 @fragment_options
 @json_option
 def measure(
@@ -59,6 +69,7 @@ def measure(
     delta: float,
     keep: list[str] | None,
     fragments: Fragments,
+    report: str | None,
     as_json: bool,
 ) -> None:
     """Measure rows that hold a predicted and a target box.
@@ -87,6 +98,7 @@ def measure(
             beta=beta,
             delta=delta,
             keep=keep,
+            report=report,
             progress=step,
         )
-    show(terminal.show_measured, found.to_dict(), as_json, [output])
+    show(terminal.show_measured, found.to_dict(), as_json, [output, report])

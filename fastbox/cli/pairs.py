@@ -11,6 +11,7 @@ from fastbox.cli.options import (
     json_option,
     metrics_option,
     output_option,
+    report_option,
     show,
     split,
     threshold_of,
@@ -45,6 +46,7 @@ __all__ = ["pairs"]
 @format_option
 @click.option("--keep", metavar="COLUMNS", callback=split, help="Columns of the detections to carry along.")
 @click.option("--boxes", is_flag=True, help="Carry both boxes along, as `fastbox measure` reads them.")
+@report_option
 @fragment_options
 @json_option
 def pairs(
@@ -65,6 +67,7 @@ def pairs(
     keep: list[str] | None,
     boxes: bool,
     fragments: Fragments,
+    report: str | None,
     as_json: bool,
 ) -> None:
     """Pair the boxes of each image: detections with truths, or one table with itself.
@@ -93,6 +96,7 @@ def pairs(
             beta=beta,
             keep=keep or (),
             boxes=boxes,
+            report=report,
             progress=step,
         )
-    show(terminal.show_paired, found.to_dict(), as_json, [output])
+    show(terminal.show_paired, found.to_dict(), as_json, [output, report])

@@ -18,6 +18,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.extents import Extents, Sample
 from fastbox.jobs.presets import PRESETS
 from fastbox.jobs.resize import Resize
+from fastbox.jobs.result import Result
 from fastbox.jobs.shapes import by_area, cluster, cover, mean_best, refine
 from fastbox.jobs.summary import Invalid
 from fastbox.one_to_one import optimizer
@@ -75,7 +76,7 @@ class Coverage:
 
 
 @dataclass
-class Fitted:
+class Fitted(Result):
     """What a run of :func:`fit_anchors` found.
 
     Attributes
@@ -91,6 +92,8 @@ class Fitted:
     sets : dict of str to Coverage
         The presets, ``"k-means"`` and ``"fitted"``.
     """
+
+    MAIN = "sets"
 
     count: int
     seed: int

@@ -16,9 +16,13 @@ from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.coverage import Coverage
+from fastbox.jobs.least import Least
 from fastbox.jobs.resize import Resize
+from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.matching import Matches, MatchRule, match
+from fastbox.report.assigned_page import assigned_page
+from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
 from fastbox.tables.files import Paths
 from fastbox.tables.sink import Sink, check_output
@@ -30,7 +34,7 @@ SIDES = ("width", "height")
 
 
 @dataclass
-class Assigned:
+class Assigned(Result):
     """What a run of :func:`assign` found.
 
     Attributes
@@ -47,7 +51,11 @@ class Assigned:
         Images none of whose anchors is positive.
     coverage : Coverage
         The best IoU of each valid truth.
+    least : Least, optional
+        The truths that anchors cover least, where a report was asked for.
     """
+
+    MAIN = "by_level"
 
     strides: tuple[int, ...]
     images: int = 0
@@ -56,6 +64,7 @@ class Assigned:
     without_positive_images: int = 0
     invalid: Invalid = field(default_factory=Invalid)
     coverage: Coverage = field(default_factory=Coverage)
+    least: Least | None = field(default=None, repr=False, compare=False, kw_only=True)
     positives: NDArray[np.int64] = field(init=False)
     ignored: NDArray[np.int64] = field(init=False)
     level_anchors: NDArray[np.int64] = field(init=False)
@@ -67,6 +76,10 @@ class Assigned:
     def anchors(self) -> int:
         """All anchors of all images."""
         return int(self.level_anchors.sum())
+
+    def page(self) -> Page:
+        """Everything as a page."""
+        return assigned_page(self.to_dict(), self.least)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
@@ -97,6 +110,7 @@ def assign(
     rule: MatchRule | str = "fastbox",
     ignore: str | None = None,
     by_class: str | None = None,
+    report: str | os.PathLike[str] | None = None,
     rows: int = 65_536,
     progress: Callable[[int], object] | None = None,
 ) -> Assigned:
@@ -121,6 +135,8 @@ def assign(
         A column, such as ``iscrowd``: rows where it is not 0 are regions to ignore, not truths.
     by_class : str, optional
         The class column, for coverage by class; classes don't change what is assigned.
+    report : path, optional
+        Where to write a page of HTML with figures, plots and the truths covered least (the extra ``report``).
     rows : int
         About how many boxes to hold at once; makes no difference to what comes out.
     progress : callable, optional
@@ -143,12 +159,17 @@ def assign(
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 54, 0)
     """
+    if report is not None:
+        check_page(report)
     sides = () if resize.kind == "none" else SIDES
     source = Source.carrying(truths, *sides, ignore, by_class)
     found_plan = plan(source)
     if found_plan.ids is None:
         raise InputError("expected a column of image ids, got none: anchors are assigned within an image")
     found = Assigned(anchors.strides)
+    if report is not None:
+        check_output(report, found_plan.files)
+        found.least = Least()
     sink = None
     if out is not None:
         check_output(out, found_plan.files)
@@ -172,12 +193,16 @@ def assign(
             )
             levels = _levels(anchors, part.sizes, matched)
             _add(found, chunk, part, matched, levels, anchors, by_class)
+            if found.least is not None:
+                found.least.add(chunk, part.rows, part.truths, part.sizes, matched.best)
             if sink is not None:
                 sink.write(_batch(chunk, part, matched, levels, sink.schema))
             if progress is not None:
                 progress(len(chunk.a))
         if sink is not None:
             conclude(sink, out, found)
+    if report is not None:
+        write(found.page(), report)
     return found
 
 

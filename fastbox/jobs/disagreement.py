@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastbox import ops
 from fastbox.boxes import Boxes
 from fastbox.jobs.lookalikes import Lookalikes
+from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.tables.files import Paths, read_batches
 from fastbox.tables.pairing import find_pairs
@@ -34,7 +35,7 @@ Floats = NDArray[Any]
 
 
 @dataclass
-class Disagreement:
+class Disagreement(Result):
     """What a run of :func:`disagreement` found.
 
     Attributes

@@ -16,8 +16,9 @@ from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
 from fastbox.jobs.evaluated import run_to_dict
 from fastbox.jobs.examples import Gallery
+from fastbox.jobs.result import Result
 from fastbox.report.evaluated_page import page_of
-from fastbox.report.page import check_page, write
+from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
 from fastbox.tables.coco_source import as_parquet, is_json
@@ -31,7 +32,7 @@ CROWD, IGNORE, AREA = "iscrowd", "ignore", "area"
 
 
 @dataclass
-class Evaluated:
+class Evaluated(Result):
     """What a run of :func:`evaluate` found.
 
     Attributes
@@ -45,6 +46,8 @@ class Evaluated:
     samples, seed : int
         Of the draws of images that intervals are made of.
     """
+
+    MAIN = "by_class"
 
     evaluation: Evaluation
     by: str | None = None
@@ -60,6 +63,10 @@ class Evaluated:
     def figures(self) -> dict[Any, dict[str, float]]:
         """COCO's figures of every run by its name; of the only one by None."""
         return {run: self.evaluation.figures(run) for run in self.evaluation.runs}
+
+    def page(self) -> Page:
+        """Everything as a page, without examples."""
+        return page_of(self.to_dict())
 
     def to_dict(self, *, details: bool = True) -> dict[str, Any]:
         """Everything as JSON holds it: what concerns one model under ``runs`` by its name, or right here of the one.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox import suppression
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
@@ -27,7 +28,7 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass
-class FusedTables:
+class FusedTables(Result):
     """What a run of :func:`fuse` did.
 
     Attributes

@@ -19,6 +19,7 @@ from fastbox.jobs.inspection.repeats import Repeats
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.inspection.view import View, look
+from fastbox.jobs.result import Result
 from fastbox.report.inspected_page import page_of
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables.coco_source import is_json, with_images
@@ -32,7 +33,7 @@ StrPath = str | os.PathLike[str]
 
 
 @dataclass
-class Inspected:
+class Inspected(Result):
     """What a run of :func:`inspect` found.
 
     Attributes
@@ -48,6 +49,8 @@ class Inspected:
     fix : dict or None
         How many rows the cleaned copy has, and how many were clipped, and dropped by reason.
     """
+
+    MAIN = "problems"
 
     statistics: Statistics = field(default_factory=Statistics)
     classes: Classes = field(default_factory=Classes)

@@ -15,9 +15,13 @@ from fastbox import losses, ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
+from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
+from fastbox.jobs.worst import Look
 from fastbox.losses import Graded
 from fastbox.losses.names import LOSSES, check_name
+from fastbox.report.page import Page, check_page, write
+from fastbox.report.paired_page import measured_page
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
 from fastbox.tables.files import Paths, read_batches
@@ -37,7 +41,7 @@ COORDINATES = {
 
 
 @dataclass
-class Measured:
+class Measured(Result):
     """What a run of :func:`measure` found.
 
     Attributes
@@ -49,13 +53,18 @@ class Measured:
         Of metrics and losses by their names, and of the lengths of gradients, as ``iou_loss_grad``.
     zeros : dict of str to int
         Gradients that are exactly zero, by the same names.
+    look : Look, optional
+        What a report shows beside the figures, where one was asked for.
     """
+
+    MAIN = "metrics"
 
     rows: int = 0
     pred: Invalid = field(default_factory=Invalid)
     target: Invalid = field(default_factory=Invalid)
     metrics: dict[str, Sketch] = field(default_factory=dict)
     zeros: dict[str, int] = field(default_factory=dict)
+    look: Look | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
@@ -64,6 +73,10 @@ class Measured:
             "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
             "metrics": {name: self._figures(name) for name in self.metrics},
         }
+
+    def page(self) -> Page:
+        """Everything as a page."""
+        return measured_page(self.to_dict(), self.look)
 
     def _figures(self, name: str) -> dict[str, Any]:
         zero = {"zero": self.zeros[name]} if name in self.zeros else {}
@@ -82,6 +95,7 @@ def measure(
     delta: float = 1.0,
     grad: bool = False,
     keep: Sequence[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Measured:
@@ -111,6 +125,8 @@ def measure(
         xywh. The summary has their Euclidean lengths, as ``iou_loss_grad``.
     keep : sequence of str, optional
         The columns of the input to keep in the output; all when left out. One with a new column's name is replaced.
+    report : path, optional
+        Where to write a page of HTML with figures, plots and the worst rows (the extra ``report``).
     rows : int
         How many to hold at once; makes no difference to what comes out.
     progress : callable, optional
@@ -140,6 +156,8 @@ def measure(
     if grad and not asked:
         raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
     source = paths if isinstance(paths, Source) else Source(paths, image=None)
+    if report is not None:
+        check_page(report)
     files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
     ends = ["", *(f"_grad_{coordinate}" for coordinate in COORDINATES[its_format] if grad)]
@@ -151,6 +169,9 @@ def measure(
 
     found = Measured(zeros={f"{name}_grad": 0 for name in asked if grad})
     found.metrics = {name: Sketch() for name in (*metrics, *found.zeros)}
+    if report is not None:
+        check_output(report, files)
+        found.look = Look(metrics[0]) if metrics else None
     output = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(new, dtype.name))
     parameters = {"paths": files, "metrics": metrics, "pred": pred, "target": target, "format": format, "beta": beta}
     parameters |= {"delta": delta, "grad": grad}
@@ -164,6 +185,9 @@ def measure(
             a = to_boxes(batch, pred_at, where=file, first_row=first_row)
             b = to_boxes(batch, target_at, where=file, first_row=first_row)
             values = {name: _values(name, a, b, beta, delta, grad) for name in metrics}
+            if found.look is not None:
+                numbers = np.arange(found.rows, found.rows + len(a))[:, None]
+                found.look.add(values[metrics[0]].loss, a, b, numbers)
             _add(found, a, b, values)
             if sink is not None:
                 made = [column for graded in values.values() for column in (graded.loss, *graded.grad.T)]
@@ -172,6 +196,8 @@ def measure(
                 progress(batch.num_rows)
         if sink is not None:
             conclude(sink, out, found)
+    if report is not None:
+        write(found.page(), report)
     return found
 
 

@@ -15,6 +15,7 @@ from fastbox import suppression
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
+from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
@@ -31,7 +32,7 @@ Suppression = Callable[[Boxes, NDArray[Any], Any], tuple[NDArray[np.int64], NDAr
 
 
 @dataclass
-class Suppressed:
+class Suppressed(Result):
     """What a run of :func:`nms` found.
 
     Attributes

@@ -15,7 +15,11 @@ from fastbox import ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
+from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
+from fastbox.jobs.worst import Look
+from fastbox.report.page import Page, check_page, write
+from fastbox.report.paired_page import paired_page
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind
@@ -29,7 +33,7 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass
-class Paired:
+class Paired(Result):
     """What a run of :func:`pairs` found.
 
     Attributes
@@ -42,7 +46,11 @@ class Paired:
         Invalid boxes by reason; they are in no pair.
     metrics : dict of str to Sketch
         The values of the pairs.
+    look : Look, optional
+        What a report shows beside the figures, where one was asked for.
     """
+
+    MAIN = "metrics"
 
     images: int = 0
     detections: int = 0
@@ -52,6 +60,11 @@ class Paired:
     invalid_detections: Invalid = field(default_factory=Invalid)
     invalid_truths: Invalid = field(default_factory=Invalid)
     metrics: dict[str, Sketch] = field(default_factory=dict)
+    look: Look | None = field(default=None, repr=False, compare=False)
+
+    def page(self) -> Page:
+        """Everything as a page."""
+        return paired_page(self.to_dict(), self.look)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
@@ -83,6 +96,7 @@ def pairs(
     beta: float = 1.0,
     keep: Sequence[str] = (),
     boxes: bool = False,
+    report: str | os.PathLike[str] | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Paired:
@@ -112,6 +126,8 @@ def pairs(
         Columns of the detections to carry along.
     boxes : bool
         Carry the corners of both along, as ``pred_xmin`` … ``target_ymax``: what :func:`measure` reads.
+    report : path, optional
+        Where to write a page of HTML with figures, plots and the worst pairs (the extra ``report``).
     rows : int
         About how many boxes to hold at once; makes no difference to what comes out.
     progress : callable, optional
@@ -144,6 +160,8 @@ def pairs(
         raise InputError("expected either every pair or the best of each detection, got both")
     if best and truths is None:
         raise InputError("expected two tables to find the best truth of each detection, got one")
+    if report is not None:
+        check_page(report)
     carried = tuple(dict.fromkeys([*keep, *([by_class] if by_class else [])]))
     a = Source.carrying(detections, *carried)
     b = None if truths is None else Source.carrying(truths, by_class)
@@ -166,6 +184,9 @@ def pairs(
         "metrics": metrics,
         "beta": beta,
     }
+    if report is not None:
+        check_output(report, [file for found_plan in plans for file in found_plan.files])
+        found.look = Look(first)
     sink = None
     if out is not None:
         check_output(out, [file for found_plan in plans for file in found_plan.files])
@@ -180,6 +201,8 @@ def pairs(
                 progress(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         if sink is not None:
             conclude(sink, out, found)
+    if report is not None:
+        write(found.page(), report)
     return found
 
 
@@ -253,10 +276,14 @@ def _add(
     a, b = chunk.a, chunk.b
     met = cols >= 0
     both = a[rows[met]], (a if b is None else b)[cols[met]]
+    other_start = chunk.a_start if b is None else chunk.b_start
     values = []
     for name, sketch in found.metrics.items():
         value = ops.aligned(*both, metric=name, beta=beta)
         sketch.add(value)
+        if found.look is not None and name == found.look.worst.metric:
+            numbers = np.stack((rows[met] + chunk.a_start, cols[met] + other_start), axis=1)
+            found.look.add(value, *both, numbers, lambda k: {"image": _image(chunk, int(rows[met][k]))})
         column = np.full(len(rows), np.nan, value.dtype)
         column[met] = value
         values.append(column)
@@ -274,6 +301,11 @@ def _add(
         found.invalid_truths.add(b)
     found.unmatched += len(a) - int(paired.sum())
     return values
+
+
+def _image(chunk: Chunk, row: int) -> Any:
+    assert chunk.images is not None and chunk.a.offsets is not None
+    return chunk.images[np.searchsorted(chunk.a.offsets, row, side="right") - 1]
 
 
 def _schema(plans: list[Plan], metrics: list[str], carried: tuple[str, ...], boxes: bool) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.jobs.result import Result
 from fastbox.tables.columns import batch_of, schema_of
 from fastbox.tables.sink import Sink
 
@@ -75,7 +76,7 @@ class Descent:
 
 
 @dataclass
-class Regression:
+class Regression(Result):
     """What a run of :func:`regression` found.
 
     Attributes

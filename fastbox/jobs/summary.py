@@ -9,10 +9,10 @@ import numpy as np
 
 from fastbox import ops
 from fastbox.boxes import Boxes
-from fastbox.losses.names import COORDINATE_LOSSES, OVERLAP_LOSSES
+from fastbox.losses.names import COORDINATE_LOSSES, LOSSES, OVERLAP_LOSSES
 from fastbox.sketch import Sketch
 
-__all__ = ["Invalid", "edges_of", "figures_of", "unit_of"]
+__all__ = ["Invalid", "edges_of", "figures_of", "is_worse_greater", "unit_of"]
 
 DISTANCES = (*ops.DISTANCES, *COORDINATE_LOSSES)
 
@@ -45,6 +45,11 @@ def unit_of(name: str) -> str | None:
     if name in DISTANCES:
         return "px"
     return "1/px" if name in {f"{loss}_grad" for loss in OVERLAP_LOSSES} else None
+
+
+def is_worse_greater(name: str) -> bool:
+    """Whether greater values are worse, as those of distances and losses are."""
+    return name in ops.DISTANCES or name in LOSSES
 
 
 def edges_of(name: str) -> list[float]:

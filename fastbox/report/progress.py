@@ -14,7 +14,7 @@ def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Cal
     """Show a bar with rows a second and the time left on stderr, gone when the work is done.
 
     Yields what to call with the rows done since the last call, or None where stderr is no terminal. Without ``count``,
-    the rows to do, the bar only shows that work goes on, and for how long.
+    the rows to do, the bar only shows that work goes on, how fast, and for how long.
     """
     if not sys.stderr.isatty():
         yield None
@@ -34,7 +34,7 @@ def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Cal
     columns = (
         TextColumn("{task.description}"),
         BarColumn(30),
-        *(known if count is not None else [TimeElapsedColumn()]),
+        *(known if count is not None else [TextColumn("{task.fields[rate]}"), TimeElapsedColumn()]),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(doing, total=total, rate="")

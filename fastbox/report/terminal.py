@@ -55,7 +55,7 @@ def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None
     """Print what was made or converted: each figure with its name."""
     figures = [counted(value, name.replace("_", " ")) for name, value in summary.items() if isinstance(value, int)]
     what = f" {summary['kind']}" if "kind" in summary else ""
-    console.print(Text(f"{done}{what}: {' · '.join(figures)}", style="bold"))
+    console.print(Text(f"{done}{what}: {' · '.join(figures)}", style="bold"), soft_wrap=True)
 
 
 def show_outputs(console: Console, paths: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "joined",
     "numpy_column",
     "schema_of",
+    "table_of",
     "taken",
 ]
 
@@ -82,6 +83,16 @@ def joined(left: pa.RecordBatch, right: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([*left.columns, *right.columns], schema=schema_of({}, left.schema, right.schema))
 
 
+def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as a table; what a row lacks is null, and values of several kinds in a column become text.
+
+    >>> table_of([{"name": "iou", "mean": 0.5}, {"name": "giou"}]).to_pydict()
+    {'name': ['iou', 'giou'], 'mean': [0.5, None]}
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: _inferred([row.get(name) for row in rows]) for name in names})
+
+
 def taken(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
     """Return some rows of a batch, in the order asked for; one of nulls where a row is masked."""
     return batch.take(pa.array(rows))
@@ -111,3 +122,10 @@ def _array(column: NDArray[Any], kind: pa.DataType) -> pa.Array:
     if plain.dtype.kind not in "UO":
         plain = plain.astype(kind.to_pandas_dtype(), copy=False)
     return pa.array(plain, kind, mask=mask)
+
+
+def _inferred(values: Sequence[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values])

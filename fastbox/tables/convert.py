@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from fastbox.errors import InputError
 from fastbox.tables.dialects import recognize
 from fastbox.tables.dialects.dataset import Dataset
 from fastbox.tables.files import find_files
@@ -35,6 +36,8 @@ DIALECTS: dict[str, tuple[str, dict[str, str]]] = {
 TABLES = ("parquet", "huggingface")
 # Options that name files: no output may be one of them.
 INPUTS = ("sizes", "names")
+# Options that the dialect's name tells, or that are filled in here.
+UNSAID = {"kind", "source"}
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -75,10 +78,10 @@ def convert(
     Raises
     ------
     ValueError
-        An unknown dialect, or an option that neither of the two has.
+        An unknown dialect, format, dtype or kind.
     InputError
-        The source can't be used, or not be written in the other dialect; the message names file and place. Nothing is
-        left under ``out``, and what was there stays.
+        The source can't be used, or not be written in the other dialect; the message names file and place. Or an option
+        that neither of the two has. Nothing is left under ``out``, and what was there stays.
 
     Examples
     --------
@@ -92,10 +95,10 @@ def convert(
     given = {name: value for name, value in options.items() if value is not None}
     reader = _Side("read", source_dialect, lambda: recognize.source_dialect(source))
     writer = _Side("write", out_dialect, lambda: recognize.target_dialect(out))
-    for name in given.keys() - reader.options - writer.options:
-        known = ", ".join(sorted(reader.options | writer.options)) or "none"
-        raise ValueError(
-            f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got {name!r}"
+    for name in sorted(given.keys() - reader.options - writer.options):
+        known = ", ".join(sorted((reader.options | writer.options) - UNSAID)) or "none"
+        raise InputError(
+            f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got {name}"
         )
     _check_outputs(find_files(source) if reader.name in TABLES else [source], out, given)
     if "source" in writer.options:
@@ -169,6 +172,6 @@ def _check_outputs(inputs: Sequence[StrPath], out: StrPath, options: Mapping[str
     paths = [options[name] for name in INPUTS if isinstance(options.get(name), (str, os.PathLike))]
     outputs = [out, *([options["images"]] if "images" in options else [])]
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise ValueError(f"expected two different files to write, got {os.fspath(out)} as both out and images")
+        raise InputError(f"expected two different files to write, got {os.fspath(out)} as both out and images")
     for path in outputs:
         check_output(path, [*inputs, *paths])

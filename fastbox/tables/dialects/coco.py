@@ -131,8 +131,7 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
     if kind not in (None, document.kind):
         raise InputError(f"expected {kind} in {document.path}, got {document.kind}: convert it as {document.kind}")
     image_id, box_id = id_types(document)
-    names = decode(document.path, document.categories, Category)
-    categories = {category.id: category.name for batch in names for category in batch}
+    categories = _categories(document)
     schema = _schema(document.kind, _arrow(image_id), _arrow(box_id))
     images = pa.Table.from_batches(
         [_image_columns(batch, _arrow(image_id)) for batch in decode(document.path, document.images, Image, image_id)]
@@ -170,7 +169,9 @@ def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None
     """
     if kind not in (None, dataset.kind):
         names = {"truths": "coco", "results": "coco-results"}
-        raise InputError(f"expected {kind} to write as {names[str(kind)]}, got {dataset.kind}")
+        raise InputError(
+            f"expected {kind} to write as {names[str(kind)]}, got {dataset.kind}: write them as {names[dataset.kind]}"
+        )
     with new_file(target) as file:
         if dataset.kind == "results":
             _write_results(file, dataset, target)
@@ -232,6 +233,15 @@ def _image_columns(batch: list[Image[Any]], id_type: pa.DataType) -> pa.RecordBa
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def _categories(document: Document) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for category in chain.from_iterable(decode(document.path, document.categories, Category)):
+        if found.setdefault(category.id, category.name) != category.name:
+            names = f"{found[category.id]!r} and {category.name!r}"
+            raise InputError(f"expected one name of category {category.id} in {document.path}, got {names}")
+    return found
+
+
 def _check_unique(path: str, image_ids: pa.ChunkedArray) -> None:
     counts = pc.value_counts(image_ids)
     repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
@@ -272,7 +282,8 @@ def _elements(found: Iterable[Any]) -> bytes:
 
 def _annotations(rows: pa.Table, ids: Ids) -> Iterator[Annotation]:
     boxes = coordinates(rows, "xywh")
-    areas = boxes[2] * boxes[3]
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+        areas = boxes[2] * boxes[3]
     if "area" in rows.column_names:
         given = rows["area"].cast(pa.float64())
         areas = np.where(given.is_null(), areas, given.fill_null(0.0))

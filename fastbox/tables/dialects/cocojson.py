@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator
@@ -99,7 +100,7 @@ def read(source: str | os.PathLike[str]) -> Document:
     """Read a COCO file whole and cut it; ``InputError`` for a file that is not there, not JSON or not COCO."""
     path = os.fspath(source)
     try:
-        data = Path(source).read_bytes()
+        data = Path(source).read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise InputError(f"expected a COCO JSON file, but {path} can't be read: {error.strerror}") from error
     try:
@@ -138,28 +139,19 @@ def decode(path: str, elements: list[msgspec.Raw], struct: Any, *ids: Any) -> It
     Raises ``InputError`` where an element doesn't fit; the message names it.
     """
     record = struct[ids] if ids else struct
-    decoder = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]  # known only now
+    decoder = msgspec.json.Decoder(record)
     for start in range(0, max(len(elements), 1), BATCH):
         batch = elements[start : start + BATCH]
+        decoded: list[Any] = []
         try:
-            decoded = decoder.decode(b"[" + b",".join(batch) + b"]")
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            position, error = _first_failure(batch, record)
+            decoded.extend(map(decoder.decode, batch))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            # What was decoded before is kept: the list says how many there were.
             raise InputError(
-                f"expected every {record.what} of {path} to have {record.needs}, "
-                f"but in {record.what} {start + position}{_named(batch[position])}: {_reason(error)}"
+                f"expected every {record.what} of {path} to have {record.needs}, but in {record.what} "
+                f"{start + len(decoded)}{_named(batch[len(decoded)])}: {_reason(error)}"
             ) from error
         yield decoded
-
-
-def _first_failure(batch: list[msgspec.Raw], record: Any) -> tuple[int, Exception]:
-    decoder = msgspec.json.Decoder(record)
-    for position, element in enumerate(batch):
-        try:
-            decoder.decode(element)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return position, error
-    raise AssertionError("a batch fails to decode only where one of its elements does")
 
 
 def _named(element: msgspec.Raw) -> str:

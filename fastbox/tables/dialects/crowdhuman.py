@@ -110,10 +110,9 @@ def read(source: StrPath, *, box: str = "fbox", sizes: StrPath | None = None) ->
 
     Raises
     ------
-    ValueError
-        An unknown ``box``.
     InputError
-        The file can't be read, or (while the batches are read) a line can't be used; the message names it.
+        An unknown ``box``, the file can't be read, or (while the batches are read) a line can't be used; the message
+        names it.
 
     Examples
     --------
@@ -125,7 +124,7 @@ def read(source: StrPath, *, box: str = "fbox", sizes: StrPath | None = None) ->
     [[3.0, 1]]
     """
     if box not in BOXES:
-        raise ValueError(f"expected box to be 'fbox', 'vbox' or 'hbox', got {box!r}")
+        raise InputError(f"expected box to be 'fbox', 'vbox' or 'hbox', got {box!r}")
     path = os.fspath(source)
     results = _has_detections(path)
     others = [name for name in BOXES if name != box]
@@ -163,15 +162,14 @@ def write(dataset: Dataset, target: StrPath, *, box: str | None = None) -> None:
 
     Raises
     ------
-    ValueError
-        An unknown ``box``.
     InputError
-        A coordinate is nan or infinite, which JSON can't hold, a category has no name, or two images have one name.
+        An unknown ``box``, a coordinate is nan or infinite, which JSON can't hold, a category has no name, or two
+        images have one name.
     """
     if box is None:
         box = next((name for name in BOXES if f"{name}_x" not in dataset.schema.names), "fbox")
     elif box not in BOXES:
-        raise ValueError(f"expected box to be 'fbox', 'vbox' or 'hbox', got {box!r}")
+        raise InputError(f"expected box to be 'fbox', 'vbox' or 'hbox', got {box!r}")
     seen: set[str] = set()
     with new_file(target) as file:
         for group in grouped(dataset, target):
@@ -199,7 +197,8 @@ def _decode(decoder: msgspec.json.Decoder[Any], path: str, number: int, line: by
         return decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error).replace("`", "").replace("\n", " ").replace(" - at $.", " in ")
-        got = f"what can't be used ({reason[:1].lower()}{reason[1:]})"
+        reason = reason if reason.startswith("JSON") else reason[:1].lower() + reason[1:]
+        got = f"what can't be used ({reason})"
         raise line_error("a JSON object with ID and gtboxes or dtboxes", path, number, got, line) from error
 
 

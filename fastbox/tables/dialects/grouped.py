@@ -117,7 +117,8 @@ def _check_nulls(batch: pa.RecordBatch) -> None:
         if name in needed and column.null_count:
             row = pc.index(pc.is_null(column), True).as_py()
             image = batch.column("image_id")[row].as_py()
-            raise InputError(f"expected {name} of every box, got null for one of image {image!r}")
+            got = f"null for one of image {image!r}" if name != "image_id" else "null for one"
+            raise InputError(f"expected {name} of every box, got {got}")
 
 
 def _as_numpy(column: pa.ChunkedArray) -> NDArray[Any]:

@@ -12,17 +12,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from fastbox.errors import InputError
-from fastbox.tables.dialects.dataset import COORDINATES, IMAGES, Dataset, images_schema
+from fastbox.tables.dialects.dataset import COORDINATES, Dataset, images_schema
 from fastbox.tables.dialects.grouped import Group, coordinates, grouped
+from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
-from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
 
-__all__ = ["read", "read_images", "write"]
+__all__ = ["read", "write"]
 
 DTYPES = {"float32": pa.float32(), "float64": pa.float64()}
 ROWS = 262_144
@@ -197,36 +196,6 @@ class _Table:
         owners = pa.array(np.repeat(np.arange(group.images.num_rows), np.diff(group.offsets)))
         found |= {name: group.images[name].take(owners) for name in ("width", "height")}
         return pa.table([found[field.name].cast(field.type) for field in schema], schema=schema)
-
-
-def read_images(path: StrPath, image: str = "image_id") -> pa.Table:
-    """Return a Parquet or CSV table of images: ids (of any type), width, height and file_name, null where it has none.
-
-    Raises
-    ------
-    InputError
-        It can't be read, or lacks a column.
-    """
-    name = os.fspath(path)
-    try:
-        if name.lower().endswith(".csv"):
-            texts = pyarrow.csv.ConvertOptions(column_types={image: pa.string(), "file_name": pa.string()})
-            table = pyarrow.csv.read_csv(name, convert_options=texts)
-        else:
-            with open_parquet(name) as file:
-                table = file.read([column for column in (image, *IMAGES[1:]) if column in file.schema_arrow.names])
-        ids = require(table.schema, image, name).type
-        columns = {field.name: field.type for field in images_schema(ids)}
-        arrays = [table[image]]
-        for column in IMAGES[1:]:
-            known = column == "file_name" and column not in table.column_names
-            arrays.append(
-                pa.nulls(len(table), pa.string()) if known else table[require(table.schema, column, name).name]
-            )
-        return pa.table(arrays, names=list(columns)).cast(pa.schema(list(columns.items())))
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"expected a table of image sizes, but {name} can't be read: {reason}") from error
 
 
 def _check_choice(name: str, given: str | None, choices: Iterable[str | None]) -> None:

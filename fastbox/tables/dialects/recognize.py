@@ -6,7 +6,10 @@ import glob
 import os
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from fastbox.errors import InputError
+from fastbox.tables.arrays import is_list
 from fastbox.tables.files import find_files, open_parquet
 
 __all__ = ["source_dialect", "target_dialect"]
@@ -54,6 +57,8 @@ def target_dialect(target: StrPath) -> str:
 
 def _of_file(path: str) -> str | None:
     extension = os.path.splitext(path)[1].lower()
+    if not os.path.exists(path) and not glob.has_magic(path):
+        raise InputError(f"expected annotations to convert, got no file or folder {path}")
     if extension == ".json":
         return "coco"
     if extension == ".odgt":
@@ -61,16 +66,16 @@ def _of_file(path: str) -> str | None:
     if extension == ".csv":
         header = _beginning(path).partition(b"\n")[0]
         return "open-images" if b"ImageID" in header and b"XMin" in header else None
-    if extension == ".parquet" or (glob.has_magic(path) and not os.path.exists(path)):
+    if extension == ".parquet" or not os.path.exists(path):
         return _of_parquet(find_files(path)[0])
-    if not os.path.exists(path):
-        raise InputError(f"expected annotations to convert, got no file {path}")
     return None
 
 
 def _of_parquet(path: str) -> str:
     with open_parquet(path) as file:
-        return "huggingface" if "objects" in file.schema_arrow.names else "parquet"
+        schema = file.schema_arrow
+    kind = schema.field("objects").type if schema.names.count("objects") == 1 else pa.null()
+    return "huggingface" if pa.types.is_struct(kind.value_type if is_list(kind) else kind) else "parquet"
 
 
 def _of_folder(path: str) -> str | None:

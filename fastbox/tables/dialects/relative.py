@@ -42,8 +42,9 @@ def shortest(pixels: NDArray[np.float64], size: NDArray[np.float64] | NDArray[np
         if not left.size:
             break
         scale = float(10**places)
-        fractions = np.rint(pixels[left] / size[left] * scale) / scale
-        good = fractions * size[left] == pixels[left]
+        with np.errstate(over="ignore"):  # what becomes infinite reads back as other pixels
+            fractions = np.rint(pixels[left] / size[left] * scale) / scale
+            good = fractions * size[left] == pixels[left]
         texts[left[good]] = _formatted(fractions[good], places)
         left = left[~good]
     texts[left] = [_positional(value) for value in _nearest(pixels[left], size[left]).tolist()]

@@ -11,10 +11,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
-from fastbox.tables.dialects.dataset import images_schema
+from fastbox.tables.dialects.dataset import IMAGES, images_schema
 from fastbox.tables.dialects.listing import find
+from fastbox.tables.files import open_parquet
+from fastbox.tables.schema import require
 
-__all__ = ["NO_SIZES", "Size", "Sizes", "images_table", "sizes_from"]
+__all__ = ["NO_SIZES", "Size", "Sizes", "images_table", "read_images", "sizes_from"]
 
 EXTENSIONS = {
     *(".avif", ".bmp", ".dib", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo"),
@@ -97,6 +99,36 @@ def images_table(image_ids: Iterable[str], sizes: Sizes) -> pa.Table:
     schema = images_schema(pa.string())
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def read_images(path: StrPath, image: str = "image_id") -> pa.Table:
+    """Return a Parquet or CSV table of images: ids (of any type), width, height and file_name, null where it has none.
+
+    Raises
+    ------
+    InputError
+        It can't be read, or lacks a column.
+    """
+    name = os.fspath(path)
+    try:
+        if name.lower().endswith(".csv"):
+            texts = pyarrow.csv.ConvertOptions(column_types={image: pa.string(), "file_name": pa.string()})
+            table = pyarrow.csv.read_csv(name, convert_options=texts)
+        else:
+            with open_parquet(name) as file:
+                table = file.read([column for column in (image, *IMAGES[1:]) if column in file.schema_arrow.names])
+        ids = require(table.schema, image, name).type
+        columns = {field.name: field.type for field in images_schema(ids)}
+        arrays = [table[image]]
+        for column in IMAGES[1:]:
+            known = column == "file_name" and column not in table.column_names
+            arrays.append(
+                pa.nulls(len(table), pa.string()) if known else table[require(table.schema, column, name).name]
+            )
+        return pa.table(arrays, names=list(columns)).cast(pa.schema(list(columns.items())))
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"expected a table of image sizes, but {name} can't be read: {reason}") from error
 
 
 def _table(path: str) -> pa.Table:

@@ -306,7 +306,10 @@ def _per_row(group: Group, name: str) -> NDArray[np.int32]:
     missing = np.flatnonzero((column <= 0) & (counts > 0))
     if missing.size:
         image = group.images["image_id"][int(missing[0])].as_py()
-        raise InputError(f"expected the {name} of image {image!r}, which YOLO's boxes are relative to, got none")
+        raise InputError(
+            f"expected the {name} of image {image!r}, which YOLO's boxes are relative to, got none: read its sizes too "
+            "(--sizes)"
+        )
     return np.repeat(column, counts)
 
 

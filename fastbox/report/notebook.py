@@ -1,0 +1,137 @@
+"""Results as a notebook shows them: a table in HTML, a drawing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from fastbox.errors import InputError
+from fastbox.report.plots import COLORS, FAINT, GRID, INK, new_figure, tidy
+
+__all__ = ["drawing", "html_of"]
+
+SHOWN_ROWS, SHOWN_FIGURES = 12, 24
+LONGEST = 60  # characters of a text
+# Colours of the notebook's own, so that light and dark are right.
+STYLE = (
+    "table.fastbox {border-collapse: collapse; margin: .4em 0} "
+    ".fastbox th, .fastbox td {padding: .15em .8em .15em 0; text-align: right; font-variant-numeric: tabular-nums} "
+    ".fastbox th:first-child, .fastbox td:first-child {text-align: left} "
+    ".fastbox tr {border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent)}"
+)
+
+
+def html_of(name: str, tables: Mapping[str, Sequence[Mapping[str, Any]]], main: str) -> str:
+    """A result's summary and main table, every text escaped, with nothing that runs."""
+    (summary,) = tables["summary"]
+    figures = {key: value for key, value in summary.items() if value is not None}
+    shown = dict(list(figures.items())[:SHOWN_FIGURES])
+    parts = [f"<style>{STYLE}</style><strong>{escape(name)}</strong>"]
+    parts.append(_table([{"": key.replace("_", " "), "value": value} for key, value in shown.items()]))
+    if main != "summary" and tables.get(main):
+        rows = tables[main]
+        parts.append(_table(rows[:SHOWN_ROWS]))
+        if len(rows) > SHOWN_ROWS:
+            parts.append(f"<div>{len(rows) - SHOWN_ROWS:,} more rows: <code>.to_pandas()</code></div>")
+    others = [other for other in tables if other not in ("summary", main)]
+    if others:
+        parts.append(f"<div>more tables: {escape(', '.join(others))}</div>")
+    return "".join(parts)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f"<th>{escape(_text(name.replace('_', ' ')))}</th>" for name in names)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(_text(row.get(name)))}</td>" for name in names) + "</tr>" for row in rows
+    )
+    return f'<table class="fastbox"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def drawing(summary: Mapping[str, Any]) -> Any:
+    """Draw a summary: its histograms, and curves of precision where it has them.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed, or there is nothing to draw.
+    """
+    drawn = [(name, metric) for name, metric in _metrics(summary) if any(metric["histogram"]["counts"])]
+    curves = summary.get("curves")
+    count = len(drawn) + (curves is not None)
+    if not count:
+        raise InputError("expected something to draw, got a result without histograms or curves")
+    columns = min(count, 3)
+    lines = -(-count // columns)
+    figure = new_figure((4.2 * columns, 2.9 * lines))
+    _show_itself(figure)
+    axes = iter(np.atleast_1d(figure.subplots(lines, columns, squeeze=False).reshape(-1)).tolist())
+    if curves is not None:
+        _draw_curves(next(axes), curves)
+    for name, metric in drawn:
+        _draw_histogram(next(axes), name, metric)
+    for left in axes:
+        left.set_visible(False)
+    return figure
+
+
+def _metrics(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Every metric with a histogram, wherever the summary has it."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for name, value in summary.items():
+        if isinstance(value, Mapping):
+            found += [(name, value)] if "histogram" in value else _metrics(value)
+    return found
+
+
+def _draw_histogram(axes: Any, name: str, metric: Mapping[str, Any]) -> None:
+    edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
+    steps = np.diff(edges)
+    even = np.allclose(steps, steps[0])
+    places = np.array(edges) if even else np.arange(len(edges))
+    axes.bar(places[:-1], counts, np.diff(places), align="edge", color=COLORS[2], edgecolor="white", linewidth=0.8)
+    if not even:
+        step = max(1, len(edges) // 6)
+        axes.set_xticks(places[::step], [f"{edge:g}" for edge in edges[::step]])
+    unit = f", {metric['unit']}" if metric.get("unit") else ""
+    axes.set_title(f"{name.replace('_', ' ')}{unit}", loc="left", fontsize=10, color=INK, parse_math=False)
+    axes.set_yticks([])
+    tidy(axes)
+    axes.spines["left"].set_visible(False)
+
+
+def _draw_curves(axes: Any, curves: Mapping[str, Any]) -> None:
+    for color, (threshold, precision) in zip(COLORS[1:], list(curves["precision"].items())[::3], strict=False):
+        axes.plot(curves["recall"], precision, color=color, label=f"IoU {threshold}")
+    axes.set_xlabel("recall", color=FAINT)
+    axes.set_ylabel("precision", color=FAINT)
+    axes.set_ylim(0, 1.02)
+    axes.grid(color=GRID)
+    axes.legend(frameon=False, fontsize=8)
+    tidy(axes)
+
+
+def _show_itself(figure: Any) -> None:
+    """Let a notebook show the figure as it is, without pyplot."""
+
+    def png() -> bytes:
+        stream = io.BytesIO()
+        figure.savefig(stream, format="png")
+        return stream.getvalue()
+
+    figure._repr_png_ = png

@@ -1,0 +1,282 @@
+"""Open Images: a CSV file of boxes in fractions of their image, and one of what its labels are called."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from fastbox.errors import InputError
+from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
+from fastbox.tables.dialects.folder import new_file
+from fastbox.tables.dialects.grouped import Group, coordinates, grouped
+from fastbox.tables.dialects.names import named
+from fastbox.tables.dialects.relative import shortest
+from fastbox.tables.dialects.sizes import Sizes, images_table, sizes_from
+
+__all__ = ["read", "write"]
+
+CORNERS = dict(zip(COORDINATES["xyxy"], ("XMin", "YMin", "XMax", "YMax"), strict=True))
+FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
+TRUTHS = ("ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax", *FLAGS)
+RESULTS = ("ImageID", "LabelName", "Score", "XMin", "XMax", "YMin", "YMax")
+# What a column is called in a data set, and what truths that lack it are given.
+_OURS = {"Score": "score", "IsGroupOf": "iscrowd"}
+_UNKNOWN = {"Source": "", "Confidence": "1", **dict.fromkeys(FLAGS, "-1")}
+BLOCK_BYTES = 8 << 20
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None = None) -> Dataset:
+    """Read a CSV file of Open Images boxes, or of detections.
+
+    Parameters
+    ----------
+    source : path
+        A CSV file with a header, its columns in any order: ImageID, LabelName, XMin, XMax, YMin and YMax as fractions
+        of the image's width and height. With a column Score it holds results, else truths.
+    sizes : path
+        The folder of the images, whose headers are read, or a Parquet or CSV table of image_id, width and height.
+    names : path, optional
+        The class descriptions: a CSV file of label and name, with a header or without. Categories are numbered from 0
+        in its order, and called as it says. By default they are numbered as they come and called by their label.
+
+    Returns
+    -------
+    Dataset
+        xmin, ymin, xmax, ymax: fraction times width or height, in float64. Then LabelName; of truths iscrowd, which is
+        IsGroupOf with null for -1, and all other columns under their own names: Confidence as float64, the flags as
+        int8, what Open Images adds besides as text. Of results the score.
+
+    Raises
+    ------
+    InputError
+        The file or its header can't be used, sizes are not given; while the batches are read: an image without a size,
+        or a line that can't be used.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "boxes.csv").write_text("ImageID,LabelName,XMin,XMax,YMin,YMax\\n7,/m/01yrx,0.25,0.5,0,1\\n")
+    >>> _ = (folder / "sizes.csv").write_text("image_id,width,height\\n7,640,480\\n")
+    >>> dataset = read(folder / "boxes.csv", sizes=folder / "sizes.csv")
+    >>> [row["xmax"] for batch in dataset.batches for row in batch.to_pylist()], dataset.categories
+    ([320.0], {0: '/m/01yrx'})
+    """
+    path = os.fspath(source)
+    header = _header(path)
+    if sizes is None:
+        raise InputError(
+            f"expected the sizes of the images of {path}, whose boxes are fractions of them: give (--sizes) the "
+            f"folder of images, or a table of image_id, width and height"
+        )
+    described = None if names is None else _descriptions(names)
+    labels = list(described or ())
+    categories = dict(enumerate((described or {}).values()))
+    types = {name: _type(name) for name in header if name not in ("ImageID", *CORNERS.values())}
+    schema = boxes_schema(pa.string(), *((_OURS.get(name, name), kind) for name, kind in types.items()))
+    known = sizes_from(sizes)
+    images: dict[str, None] = {}
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in _rows(path, header, types):
+            columns = {_OURS.get(name, name): batch.column(name) for name in types}
+            columns |= {"image_id": batch.column("ImageID")} | _corners(batch, known, images, path)
+            columns["category_id"] = _numbered(batch.column("LabelName"), labels, path, closed=described is not None)
+            for number in range(len(categories), len(labels)):
+                categories[number] = labels[number]
+            if "iscrowd" in columns:
+                unknown = pc.equal(columns["iscrowd"], -1)
+                columns["iscrowd"] = pc.if_else(unknown, pa.scalar(None, pa.int8()), columns["iscrowd"])
+            yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+    return Dataset(
+        kind="results" if "Score" in header else "truths",
+        schema=schema,
+        batches=batches(),
+        ordered=False,
+        images=lambda: images_table(images, known),
+        categories=categories,
+    )
+
+
+def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, digits: int = 6) -> None:
+    """Write a CSV file as Open Images has it, complete or not at all; a file that is there is replaced.
+
+    Rows ascend by ImageID. Fractions have the fewest decimals, from ``digits`` on, that times the size give the very
+    same pixels. What truths lack of Open Images' columns is written as it writes what is unknown: Source
+    empty, Confidence 1, flags -1.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Every image that has boxes must have a width and a height.
+    target : path
+    names : path, optional
+        The class descriptions, to turn names back into labels where the data set has no column LabelName.
+    digits : int
+        Decimals to try first.
+
+    Raises
+    ------
+    InputError
+        An image has no size, a coordinate is nan or infinite, or a category has no name.
+    """
+    labels = None if names is None else {name: label for label, name in _descriptions(names).items()}
+    header = list(RESULTS if dataset.kind == "results" else TRUTHS)
+    if "LabelName" in dataset.schema.names:
+        ours = {"image_id", "category_id", "score", "iscrowd", *CORNERS, *header}
+        header += [name for name in dataset.schema.names if name not in ours]
+    with new_file(target) as file:
+        file.write((",".join(header) + "\n").encode())
+        for group in grouped(dataset, target):
+            file.write(_lines(group, dataset, header, labels, digits))
+
+
+def _header(path: str) -> list[str]:
+    """The names of a file's columns."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            header = [name.strip() for name in next(csv.reader(file), [])]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"expected a CSV file of Open Images, but {path} can't be read: {reason}") from error
+    missing = [name for name in ("ImageID", "LabelName", *CORNERS.values()) if name not in header]
+    if missing or len(set(header)) < len(header):
+        got = f"got none called {', '.join(missing)}" if missing else "got one of them twice"
+        raise InputError(f"expected a header with the columns of Open Images in {path}, {got}")
+    return header
+
+
+def _type(name: str) -> pa.DataType:
+    if name in ("Confidence", "Score"):
+        return pa.float64()
+    return pa.int8() if name in FLAGS else pa.string()
+
+
+def _rows(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    """Yield a file's lines, no cell of which is empty but those of text."""
+    corners = dict.fromkeys(CORNERS.values(), pa.float64())
+    options = pyarrow.csv.ConvertOptions(
+        column_types={"ImageID": pa.string(), **corners, **types}, null_values=[""], strings_can_be_null=False
+    )
+    blocks = pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, column_names=header, skip_rows=1)
+    first = 2
+    try:
+        with pyarrow.csv.open_csv(path, read_options=blocks, convert_options=options) as reader:
+            for batch in reader:
+                for name in header:
+                    column = batch.column(name)
+                    if column.null_count:
+                        line = first + pc.index(pc.is_null(column), True).as_py()
+                        raise InputError(f"expected a number for {name} in {path}, line {line}, got nothing")
+                yield batch
+                first += batch.num_rows
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"expected lines of Open Images in {path}, from line {first} on: {reason}") from error
+
+
+def _corners(batch: pa.RecordBatch, known: Sizes, images: dict[str, None], path: str) -> dict[str, pa.Array]:
+    """The corners of boxes in pixels; their images are noted."""
+    coded = batch.column("ImageID").dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    images |= dict.fromkeys(names)
+    found = [known(name) for name in names]
+    for name, size in zip(names, found, strict=True):
+        if not (size.width and size.height):
+            raise InputError(f"expected the size of every image of {path}, got none of {name!r}")
+    sizes = np.array([(size.width, size.height) for size in found], np.float64).reshape(-1, 2)
+    each = sizes[coded.indices.to_numpy()].T
+    with np.errstate(over="ignore", invalid="ignore"):
+        return {
+            ours: pa.array(batch.column(theirs).to_numpy() * each[axis])
+            for axis, (ours, theirs) in zip((0, 1, 0, 1), CORNERS.items(), strict=True)
+        }
+
+
+def _numbered(column: pa.Array, labels: list[str], path: str, *, closed: bool) -> pa.Array:
+    """The place of each label in a list, which takes up new ones unless it is closed."""
+    new = pc.unique(column.filter(pc.invert(pc.is_in(column, value_set=pa.array(labels, pa.string()))))).to_pylist()
+    if new and closed:
+        raise InputError(f"expected a name for every label of {path}, got none for {new[0]!r}")
+    labels += new
+    return pc.index_in(column, value_set=pa.array(labels, pa.string()))
+
+
+def _descriptions(path: StrPath) -> dict[str, str]:
+    """Return the names of labels, from a CSV file of both."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"expected class descriptions, but {os.fspath(path)} can't be read: {reason}") from error
+    if rows and rows[0][0] == "LabelName":
+        del rows[0]
+    for line, row in enumerate(rows, start=1):
+        if len(row) != 2:
+            raise InputError(f"expected a label and its name in {os.fspath(path)}, class {line}, got {','.join(row)!r}")
+    return dict(rows)
+
+
+def _lines(group: Group, dataset: Dataset, header: list[str], labels: Mapping[str, str] | None, digits: int) -> bytes:
+    rows, counts = group.rows, np.diff(group.offsets)
+    sizes = {name: group.images[name].fill_null(0).to_numpy() for name in ("width", "height")}
+    unknown = np.flatnonzero((counts > 0) & ((sizes["width"] <= 0) | (sizes["height"] <= 0)))
+    if unknown.size:
+        image = group.images["image_id"][int(unknown[0])].as_py()
+        raise InputError(
+            f"expected the width and height of every image to write fractions of it, got none of {image!r}: read its "
+            "sizes too (--sizes)"
+        )
+    columns: dict[str, list[str]] = {
+        "ImageID": rows["image_id"].cast(pa.string()).to_pylist(),
+        "LabelName": _labels(rows, dataset.categories, labels),
+    }
+    corners = coordinates(rows, "xyxy")
+    for axis, (name, column) in zip(("width", "height") * 2, zip(CORNERS, corners, strict=True), strict=True):
+        wrong = np.flatnonzero(~np.isfinite(column))
+        if wrong.size:
+            got = f"{name} {column[wrong[0]]} in a box of image {rows['image_id'][int(wrong[0])].as_py()!r}"
+            raise InputError(f"expected finite numbers to write as Open Images, got {got}: leave that box out")
+        columns[CORNERS[name]] = shortest(column, np.repeat(sizes[axis], counts), digits)
+    for name in header:
+        own = _OURS.get(name, name)
+        if name not in columns:
+            columns[name] = _texts(rows[own], name) if own in rows.column_names else [_UNKNOWN[name]] * len(rows)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(zip(*(columns[name] for name in header), strict=True))
+    return text.getvalue().encode()
+
+
+def _labels(rows: pa.Table, categories: Mapping[int, str], labels: Mapping[str, str] | None) -> list[str]:
+    if "LabelName" in rows.column_names:
+        return _texts(rows["LabelName"], "LabelName")
+    coded = rows["category_id"].combine_chunks().dictionary_encode()
+    found = [named(categories, number, "Open Images") for number in coded.dictionary.to_pylist()]
+    for place, name in enumerate(found):
+        if labels is not None:
+            if name not in labels:
+                raise InputError(f"expected a label for every category to write Open Images, got none for {name!r}")
+            found[place] = labels[name]
+    texts: list[str] = pa.array(found, pa.string()).take(coded.indices).to_pylist()
+    return texts
+
+
+def _texts(column: pa.ChunkedArray, name: str) -> list[str]:
+    """Numbers with the fewest digits that read back the same; what is null as unknown."""
+    if pa.types.is_floating(column.type):
+        values = column.cast(pa.float64()).to_pylist()
+        return [_UNKNOWN.get(name, "") if value is None else repr(value).removesuffix(".0") for value in values]
+    texts: list[str] = column.cast(pa.string()).fill_null(_UNKNOWN.get(name, "")).to_pylist()
+    return texts
