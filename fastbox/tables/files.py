@@ -138,6 +138,9 @@ def batches_of(
         while True:
             try:
                 batch = next(batches, None)
+                for column in () if batch is None else batch.columns:
+                    if _is_text(column.type):
+                        column.validate(full=True)
             except MemoryError:
                 raise
             except _DAMAGED as error:
@@ -215,6 +218,12 @@ def _count(file: str) -> int:
 def _schema_of(file: str) -> pa.Schema:
     with open_parquet(file) as parquet:
         return parquet.schema_arrow
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether values are strings, which a file may hold though they are no text."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain))
 
 
 def _why_not(name: str, error: Exception) -> str:

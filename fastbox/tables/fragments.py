@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow.compute as pc
 
 from fastbox.errors import InputError
-from fastbox.tables.files import Run, find_files, open_parquet
+from fastbox.tables.files import Run, batches_of, find_files, open_parquet
 from fastbox.tables.source import Part, Source, plan
 
 __all__ = ["FRAGMENT_ROWS", "Group", "cut", "groups_of"]
 
+_LIST_ROWS = 65_536
 FRAGMENT_ROWS = 1 << 20  # boxes: a second or less of work each, so that little is lost when a worker is
 
 
@@ -103,17 +104,18 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
             first_row += group.num_rows
             boxes = int(group.num_rows)
             if lists is not None:  # no footer tells how many boxes they hold
-                lengths = pc.list_value_length(parquet.read_row_group(index, columns=[lists]).column(lists))
-                boxes = int(pc.sum(lengths).as_py() or 0)
+                rows = (batch.column(lists) for _, batch in batches_of(run, [lists], _LIST_ROWS))
+                boxes = sum(int(pc.sum(pc.list_value_length(some)).as_py() or 0) for some in rows)
             if group.num_rows:
-                yield Group(run, boxes, *_range(group, image))
+                yield Group(run, boxes, *_range(group, image, footer.schema))
 
 
-def _range(group: Any, image: str | None) -> tuple[Any, Any]:
+def _range(group: Any, image: str | None, schema: Any) -> tuple[Any, Any]:
     """The least and greatest id of a row group, None and None where that is not known."""
     for place in range(group.num_columns):
         column = group.column(place)
-        if column.path_in_schema == image:
+        # Asked for statistics of another type than the column's, as damage makes it, Arrow ends the process.
+        if column.path_in_schema == image and column.physical_type == schema.column(place).physical_type:
             known = column.statistics
             return (known.min, known.max) if known is not None and known.has_min_max else (None, None)
     return None, None
