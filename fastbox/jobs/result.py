@@ -20,11 +20,11 @@ class Result:
     Examples
     --------
     >>> from fastbox import jobs
-    >>> found = jobs.inspect("data/truths.parquet")
+    >>> found = jobs.Suppressed(images=2, boxes=5, kept=4)
+    >>> found.to_arrow().select(["boxes", "kept"]).to_pylist()
+    [{'boxes': 5, 'kept': 4}]
     >>> list(found.tables())
-    ['summary', 'metrics', 'problems', 'classes', 'histograms']
-    >>> found.to_arrow("classes").num_rows
-    73
+    ['summary', 'invalid']
     """
 
     MAIN = "summary"
