@@ -106,6 +106,8 @@ def test_imports_run_one_way(path: Path) -> None:
         theirs = room_of(found.module)
         if mine == "boxes" and found.module == "fastbox.tables.schema" and found.lazy:
             continue
+        if mine == "evaluation" and found.module.startswith("fastbox.jobs.evaluate") and found.lazy:
+            continue  # an evaluation is shown as the job shows it
         if not theirs:
             assert mine in {"cli", "__main__", "jobs", "report", "tables"}, (
                 f"{found}: import what you need from its own module"

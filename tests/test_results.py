@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import fastbox
 from fastbox import InputError, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.jobs.resize import Resize
@@ -70,7 +71,7 @@ def test_every_result_is_shown_in_html(result: Result) -> None:
 def test_every_table_goes_to_arrow_pandas_and_polars(result: Result) -> None:
     tables = result.tables()
     assert len(tables["summary"]) == 1
-    assert result.MAIN in tables
+    assert result.main in tables
     for name, rows in tables.items():
         arrow = result.to_arrow(name)
         assert arrow.num_rows == len(rows)
@@ -79,7 +80,7 @@ def test_every_table_goes_to_arrow_pandas_and_polars(result: Result) -> None:
         assert len(frame) == other.height == len(rows)
         for row, got in zip(rows, arrow.to_pylist(), strict=True):
             assert all(got[key] == value or str(value) == got[key] for key, value in row.items())
-    assert result.to_arrow().equals(result.to_arrow(result.MAIN))
+    assert result.to_arrow().equals(result.to_arrow(result.main))
     with pytest.raises(ValueError, match="expected a table of summary"):
         result.to_arrow("nothing")
 
@@ -112,6 +113,25 @@ def test_tables_hold_the_figures() -> None:
     bins = found.to_polars("histograms")
     assert bins.filter(bins["name"] == "iou")["count"].sum() == found.pairs
     assert found.to_pandas("invalid").set_index("name").loc["detections", "inverted"] == 0
+
+
+def test_an_evaluation_of_arrays_is_shown_too(tmp_path: Path) -> None:
+    boxes = np.random.default_rng(1).uniform(0, 9, (30, 4)) + np.array([0, 0, 9, 9])
+    found = fastbox.evaluate(boxes, np.linspace(0, 1, 30), boxes + 1, classes=[3] * 30, truth_classes=[3] * 30)
+    assert found.to_pandas()["AP"].tolist() == [found.figures()["AP"]]
+    assert found.to_polars("summary")["figures_AP"].to_list() == [found.figures()["AP"]]
+    assert found.tables()["by_class"][0]["truths"] == found.to_arrow().to_pylist()[0]["truths"] == 30
+    assert "Evaluated" in Elements(found._repr_html_()).text
+    assert found.plot()._repr_png_()[:4] == b"\x89PNG"
+    found.report(tmp_path / "r.html")
+    assert found.to_dict()["truths"] == 30
+    runs = ["one", "two"] * 15
+    found = fastbox.evaluate(
+        boxes, np.linspace(0, 1, 30), boxes + 1, classes=[3] * 30, truth_classes=[3] * 30, runs=runs
+    )
+    assert found.to_pandas()["name"].tolist() == ["one", "two"]
+    assert found.to_pandas()["figures_AP"].tolist() == [found.figures(run)["AP"] for run in ("one", "two")]
+    assert "two" in Elements(found._repr_html_()).text
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:

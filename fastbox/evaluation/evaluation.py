@@ -18,6 +18,7 @@ from fastbox.evaluation.errors import IGNORED, MATCHED, Errors, blame
 from fastbox.evaluation.judge import UNCOUNTED, Columns, Found, Judged, Wanted, judge
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.rows import Rows
+from fastbox.evaluation.shown import Shown
 
 __all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
 
@@ -111,7 +112,7 @@ def evaluate(
     return found
 
 
-class Evaluation:
+class Evaluation(Shown):
     """What became of each detection and truth of some images, and the figures that follow from it.
 
     Images are added a set at a time; evaluations of different images add up with ``+``. The figures are the same bits

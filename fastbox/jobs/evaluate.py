@@ -60,6 +60,11 @@ class Evaluated(Result):
         return replace(self, evaluation=self.evaluation + other.evaluation, names=self.names | other.names)
 
     @property
+    def main(self) -> str:
+        """The name of the main one of :meth:`tables`: that of classes, or of models side by side."""
+        return self.MAIN if self.by is None else "runs"
+
+    @property
     def figures(self) -> dict[Any, dict[str, float]]:
         """COCO's figures of every run by its name; of the only one by None."""
         return {run: self.evaluation.figures(run) for run in self.evaluation.runs}

@@ -20,14 +20,19 @@ class Result:
     Examples
     --------
     >>> from fastbox import jobs
-    >>> found = jobs.inspect("data/truths.parquet")
+    >>> found = jobs.Suppressed(images=2, boxes=5, kept=4)
+    >>> found.to_arrow().select(["boxes", "kept"]).to_pylist()
+    [{'boxes': 5, 'kept': 4}]
     >>> list(found.tables())
-    ['summary', 'metrics', 'problems', 'classes', 'histograms']
-    >>> found.to_arrow("classes").num_rows
-    73
+    ['summary', 'invalid']
     """
 
     MAIN = "summary"
+
+    @property
+    def main(self) -> str:
+        """The name of the main one of :meth:`tables`."""
+        return self.MAIN
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -52,7 +57,7 @@ class Result:
         from fastbox.tables.columns import table_of
 
         tables = self.tables()
-        name = self.MAIN if table is None else table
+        name = self.main if table is None else table
         if name not in tables:
             raise ValueError(f"expected a table of {', '.join(tables)}, got {name!r}")
         return table_of(tables[name])
@@ -102,7 +107,7 @@ class Result:
     def _repr_html_(self) -> str:
         from fastbox.report.notebook import html_of
 
-        return html_of(type(self).__name__, self.tables(), self.MAIN)
+        return html_of(type(self).__name__, self.tables(), self.main)
 
 
 def _leaves(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
