@@ -25,6 +25,7 @@ from fastbox.jobs.resize import Resize
 from fastbox.jobs.spread import spread
 from fastbox.tables.sink import read_record
 
+RUNS = int(os.environ.get("FASTBOX_KILLED_RUNS", "12"))  # each killed twice; 50 by hand
 ANCHORS = {"anchors": AnchorGrid.preset("retinanet"), "resize": Resize("none", 320, 256)}
 JOBS: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = {
     "measure": (jobs.measure, ("pairs",), {"metrics": ["iou", "giou_loss"], "grad": True}),
@@ -218,7 +219,7 @@ def test_killed_at_any_moment_a_rerun_ends_the_same(tables: dict[str, Path], tmp
     whole = spread(jobs.pairs, *given, out=tmp_path / "once", **options)
     rng = np.random.default_rng(8)
     killed = 0
-    for number in range(12):
+    for number in range(RUNS):
         out = tmp_path / f"run-{number}"
         for _ in range(2):
             arguments = [sys.executable, "-c", SCRIPT, *map(str, given), str(out)]
