@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -196,6 +197,21 @@ def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], 
         assert (again.exit_code, again.stdout) == (2, "")
         assert "of another run: overwrite it, or name another" in again.stderr
         assert call(*command, "-o", out, "--fragment-rows", 150, "--overwrite", "--json").stdout == whole.stdout
+    given = (
+        "nms",
+        tables["detections"],
+        "-o",
+        f"{tmp_path / 'logged'}{os.sep}",
+        "--fragment-rows",
+        100,
+        "--log",
+        "json",
+    )
+    for again in (False, True):
+        lines = [json.loads(line) for line in call(*given).stderr.splitlines()]
+        assert sorted(line["fragment"] for line in lines) == list(range(lines[0]["fragments"]))
+        assert {line["skipped"] for line in lines} == {again}
+        assert lines[-1]["boxes_done"] == lines[-1]["boxes_in_all"] >= 900
     for wrong in (("--overwrite",), ("--engine", "dask"), ("-o", tmp_path / "whole.parquet", "--engine", "threads")):
         refused = call("nms", tables["detections"], *wrong)
         assert (refused.exit_code, refused.stdout) == (2, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ class Fragments:
     address: str | None
     rows: int | None
     overwrite: bool
+    log: str | None
 
     def run(self, job: Callable[..., Any], *tables: Any, out: str | None, **options: Any) -> Any:
         """Run a job: in fragments where an engine is named or the output is a folder, else at once."""
@@ -41,6 +43,7 @@ class Fragments:
         if options.pop("report", None) is not None:
             raise InputError("expected a report of a job as a whole, got fragments: leave one of the two out")
         options |= {} if self.rows is None else {"fragment_rows": self.rows}
+        options |= {} if self.log is None else {"log": lambda entry: click.echo(json.dumps(entry), err=True)}
         with engine_of(self.engine or "threads", self.address) as engine:
             return spread(job, *tables, out=out, engine=engine, overwrite=self.overwrite, **options)
 
@@ -57,16 +60,17 @@ def fragment_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--address", metavar="URL", help="Of the cluster, as tcp://host:8786, sc://host or auto.")
     @click.option("--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many are in a fragment.")
     @click.option("--overwrite", is_flag=True, help="Begin again where the folder holds fragments of another run.")
+    @click.option("--log", type=click.Choice(["json"]), metavar="json", help="A line on stderr for each fragment.")
     @wraps(command)
     def with_fragments(
-        *arguments: Any,
         engine: str | None,
         address: str | None,
         fragment_rows: int | None,
         overwrite: bool,
+        log: str | None,
         **more: Any,
     ) -> Any:
-        return command(*arguments, fragments=Fragments(engine, address, fragment_rows, overwrite), **more)
+        return command(fragments=Fragments(engine, address, fragment_rows, overwrite, log), **more)
 
     return with_fragments
 

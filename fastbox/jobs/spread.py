@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -28,6 +29,7 @@ def spread(
     fragment_rows: int = FRAGMENT_ROWS,
     overwrite: bool = False,
     progress: Callable[[int], object] | None = None,
+    log: Callable[[Mapping[str, Any]], object] | None = None,
     **options: Any,
 ) -> Any:
     """Run a job over the fragments of its tables, and return what it would have found in all of them at once.
@@ -55,6 +57,9 @@ def spread(
         Begin again where the folder holds parts of another run.
     progress : callable, optional
         Called with the number of boxes done since the last call, those of a fragment when it is done.
+    log : callable, optional
+        Called for each fragment when it is done, with its number ``fragment`` of ``fragments``, its ``boxes``, whether
+        it was ``skipped`` as done before, ``boxes_done`` of ``boxes_in_all``, and the ``seconds`` since the start.
     **options
         Of the job.
 
@@ -88,14 +93,15 @@ def spread(
         ]
         found = {} if overwrite else _done(folder, tasks)
         make_folder(folder)
+    watch = _Watch(sizes, progress, log)
     for index in found:
-        _tell(progress, sizes[index])
+        watch.done(index, skipped=True)
     todo = sorted((index for index in range(len(tasks)) if index not in found), key=lambda index: -sizes[index])
     for place, result in engine(_run, [tasks[index] for index in todo]):
         if isinstance(result, Exception):
             raise result
         found[todo[place]] = result
-        _tell(progress, sizes[todo[place]])
+        watch.done(todo[place])
     if out is not None and overwrite:
         _remove_more(folder, len(tasks))
     return merged([found[index] for index in range(len(tasks))])
@@ -186,6 +192,20 @@ def _remove_more(folder: str, count: int) -> None:
             remove(path)
 
 
-def _tell(progress: Callable[[int], object] | None, rows: int) -> None:
-    if progress is not None:
-        progress(rows)
+class _Watch:
+    """Tells those who watch which fragments are done."""
+
+    def __init__(self, sizes: Sequence[int], progress: Callable[[int], object] | None, log: Any) -> None:
+        self._sizes, self._progress, self._log = sizes, progress, log
+        self._done = 0
+        self._start = time.monotonic()
+
+    def done(self, index: int, *, skipped: bool = False) -> None:
+        boxes = self._sizes[index]
+        self._done += boxes
+        if self._progress is not None:
+            self._progress(boxes)
+        if self._log is not None:
+            seconds = round(time.monotonic() - self._start, 3)
+            entry = {"fragment": index, "fragments": len(self._sizes), "boxes": boxes, "skipped": skipped}
+            self._log(entry | {"boxes_done": self._done, "boxes_in_all": sum(self._sizes), "seconds": seconds})
