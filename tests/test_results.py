@@ -55,7 +55,12 @@ class Elements(HTMLParser):
         self.text += data
 
 
-@pytest.fixture(scope="module", params=RESULTS)
+SLOW = ("anchors", "assign")  # without compiling
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.jit] if name in SLOW else []) for name in RESULTS]
+)
 def result(request: pytest.FixtureRequest) -> Result:
     found: Result = RESULTS[request.param]()
     return found
