@@ -107,11 +107,19 @@ class Sketch:
 
     def quantile(self, q: float) -> float:
         """The value below which a share q of the values lies, at most 0.1 % off; nan of none."""
-        if not self.count:
-            return float("nan")
+        return self._quantiles([q])[0]
+
+    def _quantiles(self, shares: Sequence[float]) -> list[float]:
+        """The quantiles of several shares: the bins are added up once."""
+        count = self.count
+        if not count:
+            return [float("nan")] * len(shares)
         below = np.cumsum(self._counts) + self._special[2]
-        rank = q * (self.count - 1)
-        place = int(np.searchsorted(below, rank, side="right"))
+        return [self._at(q * (count - 1), below) for q in shares]
+
+    def _at(self, rank: float, below: NDArray[np.int64]) -> float:
+        """The value of a rank, given how many values are in each fine bin or below it."""
+        place = int(np.searchsorted(below, int(rank), side="right"))
         if place == len(below) or rank < self._special[2]:
             return self.max if place == len(below) else self.min
         inside = (rank - (below[place] - self._counts[place])) / self._counts[place]
@@ -136,7 +144,7 @@ class Sketch:
     def to_dict(self, edges: Sequence[float]) -> dict[str, Any]:
         """The figures a summary shows, as JSON holds them: None for one of nothing, or that is infinite."""
         figures = {"mean": self.mean, "min": self.min, "max": self.max}
-        quantiles = {f"p{round(100 * q)}": self.quantile(q) for q in QUANTILES}
+        quantiles = {f"p{round(100 * q)}": at for q, at in zip(QUANTILES, self._quantiles(QUANTILES), strict=True)}
         return {
             "count": self.count,
             "invalid": self.nans,
