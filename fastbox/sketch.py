@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import isfinite
 from typing import Any
@@ -56,28 +56,34 @@ class Sketch:
 
     def __add__(self, other: Sketch) -> Sketch:
         """The sketch of both streams."""
-        both = Sketch()
-        for name in ("_counts", "_high", "_low", "_special"):
-            setattr(both, name, getattr(self, name) + getattr(other, name))
-        both.min, both.max = min(self.min, other.min), max(self.max, other.max)
-        return both
+        return Sketch.sum([self, other])
+
+    @classmethod
+    def sum(cls, sketches: Iterable[Sketch]) -> Sketch:
+        """The sketch of all streams."""
+        total = cls()
+        for sketch in sketches:
+            for name in ("_counts", "_high", "_low", "_special"):
+                array = getattr(total, name)
+                array += getattr(sketch, name)
+            total.min, total.max = min(total.min, sketch.min), max(total.max, sketch.max)
+        return total
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that is kept, as a few small arrays and numbers: what is not zero, and where."""
-        sparse = {"range": np.array([self.min, self.max])}
+        """All that is kept, as a few small arrays: what is not zero, and where."""
+        kept = {"range": np.array([self.min, self.max])}
         for name in ("_counts", "_high", "_low", "_special"):
             array = getattr(self, name)
             places = np.flatnonzero(array)
-            sparse[name] = np.stack((places, array[places]))
-        return sparse
+            kept |= {f"{name}_at": places.astype(np.uint32), name: array[places]}
+        return kept
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Sketch:
         """The sketch that :meth:`state` told of."""
         sketch = cls()
         for name in ("_counts", "_high", "_low", "_special"):
-            places, values = state[name]
-            getattr(sketch, name)[places] = values
+            getattr(sketch, name)[state[f"{name}_at"]] = state[name]
         sketch.min, sketch.max = map(float, state["range"])
         return sketch
 

@@ -7,6 +7,7 @@ import zlib
 from copy import copy
 from dataclasses import fields, is_dataclass
 from functools import reduce
+from operator import add
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,7 +30,7 @@ def conclude(sink: Sink, out: Any, found: Any) -> None:
     sink.record(summary=found.to_dict(), **more)
 
 
-def merged(parts: list[Found]) -> Found:
+def merged(parts: list[Any]) -> Any:
     """What the job would have found in all parts at once: counts, arrays and sketches added, all else as it is alike.
 
     Raises
@@ -37,7 +38,22 @@ def merged(parts: list[Found]) -> Found:
     ValueError
         The parts are of different runs: something that is no count is not alike.
     """
-    return reduce(_sum, parts)
+    first = parts[0]
+    if isinstance(first, Sketch):
+        return Sketch.sum(parts)
+    if isinstance(first, bool | str | float | tuple) or any(part is None for part in parts):
+        if any(part != first for part in parts[1:]):
+            raise ValueError(f"expected parts of one run, got {', '.join(sorted(set(map(repr, parts))))}")
+        return first
+    if isinstance(first, dict):
+        keys = dict.fromkeys(key for part in parts for key in part)
+        return {key: merged([part[key] for part in parts if key in part]) for key in keys}
+    if is_dataclass(first) and not hasattr(first, "__add__"):
+        whole = copy(first)
+        for part in fields(first):
+            setattr(whole, part.name, merged([getattr(one, part.name) for one in parts]))
+        return whole
+    return reduce(add, parts)
 
 
 def packed(value: Any) -> Any:
@@ -45,7 +61,7 @@ def packed(value: Any) -> Any:
     if isinstance(value, Sketch):
         return {"sketch": {name: packed(part) for name, part in value.state().items()}}
     if isinstance(value, np.ndarray):
-        text = base64.b64encode(zlib.compress(np.ascontiguousarray(value).tobytes(), 6)).decode()
+        text = base64.b64encode(zlib.compress(np.ascontiguousarray(value).tobytes(), 1)).decode()
         return {"array": [value.dtype.str, list(value.shape), text]}
     if isinstance(value, dict):
         return {"dict": [[packed(key), packed(own)] for key, own in value.items()]}
@@ -94,18 +110,3 @@ def _unpacked(value: Any, kinds: dict[str, Any]) -> Any:
     for part in fields(made):
         setattr(made, part.name, _unpacked(own[part.name], kinds))
     return made
-
-
-def _sum(a: Any, b: Any) -> Any:
-    if isinstance(a, bool | str | float | tuple) or a is None or b is None:
-        if a != b:
-            raise ValueError(f"expected parts of one run, got {a!r} and {b!r}")
-        return a
-    if isinstance(a, dict):
-        return a | {key: _sum(a[key], own) if key in a else own for key, own in b.items()}
-    if is_dataclass(a) and not hasattr(a, "__add__"):
-        both = copy(a)
-        for part in fields(a):
-            setattr(both, part.name, _sum(getattr(a, part.name), getattr(b, part.name)))
-        return both
-    return a + b
