@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Piece", "blocks", "cuts", "get_num_threads", "run", "set_num_threads"]
+__all__ = ["Piece", "blocks", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
 
 R = TypeVar("R")
 
@@ -34,6 +36,7 @@ _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 _threads: int | None = None
+_here: ContextVar[int | None] = ContextVar("fastbox_threads", default=None)
 
 
 def get_num_threads() -> int:
@@ -45,6 +48,9 @@ def get_num_threads() -> int:
     >>> fastbox.get_num_threads() >= 1
     True
     """
+    here = _here.get()
+    if here is not None:
+        return here
     if _threads is not None:
         return _threads
     given = os.environ.get(ENVIRONMENT)
@@ -76,6 +82,16 @@ def set_num_threads(n: int) -> None:
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise ValueError(f"expected a whole number of threads of at least 1, got {n!r}")
     _threads = int(n)
+
+
+@contextmanager
+def threads_here(n: int) -> Iterator[None]:
+    """Let kernels that this thread calls use n threads, where the work around them is in parallel already."""
+    token = _here.set(n)
+    try:
+        yield
+    finally:
+        _here.reset(token)
 
 
 def cuts(

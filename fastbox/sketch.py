@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import isfinite
 from typing import Any
@@ -56,11 +56,36 @@ class Sketch:
 
     def __add__(self, other: Sketch) -> Sketch:
         """The sketch of both streams."""
-        both = Sketch()
+        return Sketch.sum([self, other])
+
+    @classmethod
+    def sum(cls, sketches: Iterable[Sketch]) -> Sketch:
+        """The sketch of all streams."""
+        total = cls()
+        for sketch in sketches:
+            for name in ("_counts", "_high", "_low", "_special"):
+                array = getattr(total, name)
+                array += getattr(sketch, name)
+            total.min, total.max = min(total.min, sketch.min), max(total.max, sketch.max)
+        return total
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that is kept, as a few small arrays: what is not zero, and where."""
+        kept = {"range": np.array([self.min, self.max])}
         for name in ("_counts", "_high", "_low", "_special"):
-            setattr(both, name, getattr(self, name) + getattr(other, name))
-        both.min, both.max = min(self.min, other.min), max(self.max, other.max)
-        return both
+            array = getattr(self, name)
+            places = np.flatnonzero(array)
+            kept |= {f"{name}_at": places.astype(np.uint32), name: array[places]}
+        return kept
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Sketch:
+        """The sketch that :meth:`state` told of."""
+        sketch = cls()
+        for name in ("_counts", "_high", "_low", "_special"):
+            getattr(sketch, name)[state[f"{name}_at"]] = state[name]
+        sketch.min, sketch.max = map(float, state["range"])
+        return sketch
 
     @property
     def nans(self) -> int:
@@ -88,11 +113,19 @@ class Sketch:
 
     def quantile(self, q: float) -> float:
         """The value below which a share q of the values lies, at most 0.1 % off; nan of none."""
-        if not self.count:
-            return float("nan")
+        return self._quantiles([q])[0]
+
+    def _quantiles(self, shares: Sequence[float]) -> list[float]:
+        """The quantiles of several shares: the bins are added up once."""
+        count = self.count
+        if not count:
+            return [float("nan")] * len(shares)
         below = np.cumsum(self._counts) + self._special[2]
-        rank = q * (self.count - 1)
-        place = int(np.searchsorted(below, rank, side="right"))
+        return [self._at(q * (count - 1), below) for q in shares]
+
+    def _at(self, rank: float, below: NDArray[np.int64]) -> float:
+        """The value of a rank, given how many values are in each fine bin or below it."""
+        place = int(np.searchsorted(below, int(rank), side="right"))
         if place == len(below) or rank < self._special[2]:
             return self.max if place == len(below) else self.min
         inside = (rank - (below[place] - self._counts[place])) / self._counts[place]
@@ -117,7 +150,7 @@ class Sketch:
     def to_dict(self, edges: Sequence[float]) -> dict[str, Any]:
         """The figures a summary shows, as JSON holds them: None for one of nothing, or that is infinite."""
         figures = {"mean": self.mean, "min": self.min, "max": self.max}
-        quantiles = {f"p{round(100 * q)}": self.quantile(q) for q in QUANTILES}
+        quantiles = {f"p{round(100 * q)}": at for q, at in zip(QUANTILES, self._quantiles(QUANTILES), strict=True)}
         return {
             "count": self.count,
             "invalid": self.nans,

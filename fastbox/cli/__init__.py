@@ -7,6 +7,7 @@ import click
 from fastbox import __version__
 from fastbox.cli.anchors import anchors
 from fastbox.cli.assign import assign
+from fastbox.cli.check import check
 from fastbox.cli.convert import convert
 from fastbox.cli.evaluate import evaluate
 from fastbox.cli.experiment import experiment
@@ -16,6 +17,7 @@ from fastbox.cli.measure import measure
 from fastbox.cli.nms import nms
 from fastbox.cli.pairs import pairs
 from fastbox.cli.sample import sample
+from fastbox.cli.sort import sort
 from fastbox.errors import InputError
 from fastbox.parallel import get_num_threads, set_num_threads
 from fastbox.report.outcome import Commands
@@ -47,5 +49,20 @@ def main(threads: int | None) -> None:
         raise InputError(str(error)) from None
 
 
-for command in (measure, pairs, evaluate, inspect, assign, anchors, nms, fuse, experiment, convert, sample):
+COMMANDS = (
+    measure,
+    pairs,
+    evaluate,
+    inspect,
+    assign,
+    anchors,
+    nms,
+    fuse,
+    experiment,
+    convert,
+    check,
+    sort,
+    sample,
+)
+for command in COMMANDS:
     main.add_command(command)

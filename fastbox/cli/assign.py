@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import format_option, json_option, output_option, report_option, show
 from fastbox.report.progress import progress
 
@@ -51,6 +52,7 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 @output_option
 @click.option("--plot", type=click.Path(), metavar="OUT", help="Draw the coverage: .svg, .png or .pdf.")
 @report_option
+@fragment_options
 @json_option
 def assign(
     truths: tuple[str, ...],
@@ -67,6 +69,7 @@ def assign(
     format_: str | None,
     output: str | None,
     plot: str | None,
+    fragments: Fragments,
     report: str | None,
     as_json: bool,
 ) -> None:
@@ -99,10 +102,11 @@ def assign(
     lengths = sorted(size) if kind == "shorter" else size[::-1]
     found_class = class_ or ("category_id" if "category_id" in names else None)
     with progress("assigning", lambda: count_rows(truths)) as step:
-        found = jobs.assign(
+        found = fragments.run(
+            jobs.assign,
             Source(truths, boxes=box, format=format_, image=image),
-            grid,
-            output,
+            anchors=grid,
+            out=output,
             resize=Resize(kind, lengths[0], lengths[1] if len(lengths) > 1 else math.nan, anchors in FLOORED),
             rule=chosen,
             ignore=ignore,

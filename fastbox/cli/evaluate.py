@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import json_option, output_option, report_option, show, split
 from fastbox.report.progress import progress
 
@@ -84,6 +85,7 @@ def ranges_of(
 @click.option("--crowd", default="iscrowd", show_default=True, metavar="COLUMN", help="Crowds, if it is there.")
 @click.option("--ignore", default="ignore", show_default=True, metavar="COLUMN", help="Not to count, if it is there.")
 @click.option("--area", default="area", show_default=True, metavar="COLUMN", help="Areas of truths, if it is there.")
+@fragment_options
 @json_option
 def evaluate(
     detections: str,
@@ -103,6 +105,7 @@ def evaluate(
     crowd: str,
     ignore: str,
     area: str,
+    fragments: Fragments,
     as_json: bool,
 ) -> None:
     """Evaluate detections against truths, each figure as pycocotools has it, to the last bit.
@@ -126,10 +129,11 @@ def evaluate(
         raise InputError(str(error)) from None
     a, b = (path if is_json(path) else Source(path, image=image) for path in (detections, truths))
     with progress("evaluating", None if is_json(detections) else lambda: count_rows(detections)) as step:
-        found = jobs.evaluate(
+        found = fragments.run(
+            jobs.evaluate,
             a,
             b,
-            output,
+            out=output,
             by=by,
             params=params,
             score=score,

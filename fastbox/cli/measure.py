@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import (
     beta_option,
     format_option,
@@ -54,6 +55,7 @@ def delta_of(context: click.Context, parameter: click.Parameter, value: float) -
 )
 @click.option("--keep", metavar="COLUMNS", callback=split, help="Columns to keep in the output (default: all).")
 @report_option
+@fragment_options
 @json_option
 def measure(
     pairs: tuple[str, ...],
@@ -66,6 +68,7 @@ def measure(
     beta: float,
     delta: float,
     keep: list[str] | None,
+    fragments: Fragments,
     report: str | None,
     as_json: bool,
 ) -> None:
@@ -83,9 +86,10 @@ def measure(
     from fastbox.tables.files import count_rows
 
     with progress("measuring", lambda: count_rows(pairs)) as step:
-        found = jobs.measure(
+        found = fragments.run(
+            jobs.measure,
             pairs,
-            output,
+            out=output,
             metrics=metrics,
             grad=grad,
             pred=pred,

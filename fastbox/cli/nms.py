@@ -7,6 +7,7 @@ import math
 import click
 
 from fastbox import suppression
+from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import format_option, json_option, output_option, show, split
 from fastbox.report.progress import progress
 
@@ -67,6 +68,7 @@ def number(context: click.Context, parameter: click.Parameter, value: float | No
 @click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
 @format_option
 @click.option("--keep", metavar="COLUMNS", callback=split, help="Columns to write (default: all).")
+@fragment_options
 @json_option
 def nms(
     detections: tuple[str, ...],
@@ -82,6 +84,7 @@ def nms(
     box: str | None,
     format_: str | None,
     keep: list[str] | None,
+    fragments: Fragments,
     as_json: bool,
 ) -> None:
     """Drop duplicate detections, image by image.
@@ -96,9 +99,10 @@ def nms(
 
     source = Source(detections, boxes=box, format=format_, image=image)
     with progress("suppressing", lambda: count_rows(detections)) as step:
-        found = job(
+        found = fragments.run(
+            job,
             source,
-            output,
+            out=output,
             threshold=threshold,
             method=method,
             sigma=sigma,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import (
     beta_option,
     format_option,
@@ -46,6 +47,7 @@ __all__ = ["pairs"]
 @click.option("--keep", metavar="COLUMNS", callback=split, help="Columns of the detections to carry along.")
 @click.option("--boxes", is_flag=True, help="Carry both boxes along, as `fastbox measure` reads them.")
 @report_option
+@fragment_options
 @json_option
 def pairs(
     detections: str,
@@ -64,6 +66,7 @@ def pairs(
     format_: str | None,
     keep: list[str] | None,
     boxes: bool,
+    fragments: Fragments,
     report: str | None,
     as_json: bool,
 ) -> None:
@@ -80,10 +83,11 @@ def pairs(
     a = Source(detections, boxes=box, format=format_, image=image)
     b = None if truths is None else Source(truths, boxes=truth_box, format=format_, image=image)
     with progress("pairing", lambda: sum(count_rows(path) for path in (detections, truths) if path)) as step:
-        found = jobs.pairs(
+        found = fragments.run(
+            jobs.pairs,
             a,
             b,
-            output,
+            out=output,
             threshold=threshold,
             every=every,
             best=best,

@@ -2,6 +2,7 @@
 
 from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.jobs.assign import Assigned, assign
+from fastbox.jobs.check import Checked, check
 from fastbox.jobs.disagreement import Disagreement, disagreement
 from fastbox.jobs.evaluate import Evaluated, evaluate
 from fastbox.jobs.fuse import FusedTables, fuse
@@ -12,10 +13,13 @@ from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
 from fastbox.jobs.regression import Regression, regression
 from fastbox.jobs.sample import sample
+from fastbox.jobs.spread import spread
 from fastbox.tables.convert import convert
+from fastbox.tables.sort import sort
 
 __all__ = [
     "Assigned",
+    "Checked",
     "Disagreement",
     "Evaluated",
     "Fitted",
@@ -27,6 +31,7 @@ __all__ = [
     "Regression",
     "Suppressed",
     "assign",
+    "check",
     "convert",
     "disagreement",
     "evaluate",
@@ -38,4 +43,6 @@ __all__ = [
     "pairs",
     "regression",
     "sample",
+    "sort",
+    "spread",
 ]

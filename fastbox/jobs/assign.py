@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox.anchors import AnchorGrid
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.coverage import Coverage
 from fastbox.jobs.least import Least
 from fastbox.jobs.resize import Resize
@@ -199,7 +200,7 @@ def assign(
             if progress is not None:
                 progress(len(chunk.a))
         if sink is not None:
-            sink.record(summary=found.to_dict())
+            conclude(sink, out, found)
     if report is not None:
         write(found.page(), report)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ class Evaluated(Result):
     names: dict[str, str] = field(default_factory=dict)
     samples: int = 0
     seed: int = 0
+
+    def __add__(self, other: Evaluated) -> Evaluated:
+        """What was found in both sets of images, those of the first before those of the second."""
+        return replace(self, evaluation=self.evaluation + other.evaluation, names=self.names | other.names)
 
     @property
     def main(self) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox import losses, ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
 from fastbox.jobs.worst import Look
@@ -27,6 +28,7 @@ from fastbox.tables.files import Paths, read_batches
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.schema import BoxColumns, require, to_boxes
 from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.source import Source
 
 __all__ = ["Measured", "measure"]
 
@@ -82,7 +84,7 @@ class Measured(Result):
 
 
 def measure(
-    paths: Paths,
+    paths: Source | Paths,
     out: str | os.PathLike[str] | None = None,
     *,
     metrics: Sequence[str] = ("iou", "giou", "smooth_l1"),
@@ -101,7 +103,7 @@ def measure(
 
     Parameters
     ----------
-    paths : path, directory, glob or a list of them
+    paths : Source, path, directory, glob or a list of them
         Parquet files of one schema.
     out : path, optional
         Where to write the rows with their new columns; only summed up when left out.
@@ -153,9 +155,10 @@ def measure(
     asked = [name for name in metrics if name in LOSSES]
     if grad and not asked:
         raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
+    source = paths if isinstance(paths, Source) else Source(paths, image=None)
     if report is not None:
         check_page(report)
-    files, schema, pred_at, target_at = find_pairs(paths, pred, target, format)
+    files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
     ends = ["", *(f"_grad_{coordinate}" for coordinate in COORDINATES[its_format] if grad)]
     new = [name + end for name in metrics for end in (ends if name in LOSSES else [""])]
@@ -177,7 +180,8 @@ def measure(
         check_output(out, files)
         sink = Sink(out, output, command="measure", parameters=parameters)
     with sink or nullcontext():
-        for file, first_row, batch in read_batches(files, list(read), rows=rows):
+        runs = None if source.part is None else source.part.runs
+        for file, first_row, batch in read_batches(files, list(read), rows=rows, runs=runs):
             a = to_boxes(batch, pred_at, where=file, first_row=first_row)
             b = to_boxes(batch, target_at, where=file, first_row=first_row)
             values = {name: _values(name, a, b, beta, delta, grad) for name in metrics}
@@ -191,7 +195,7 @@ def measure(
             if progress is not None:
                 progress(batch.num_rows)
         if sink is not None:
-            sink.record(summary=found.to_dict())
+            conclude(sink, out, found)
     if report is not None:
         write(found.page(), report)
     return found

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox import suppression
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
@@ -168,7 +169,7 @@ def nms(
             if progress is not None:
                 progress(len(chunk.a))
         if sink is not None:
-            sink.record(summary=found.to_dict())
+            conclude(sink, out, found)
     return found
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox import ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
 from fastbox.jobs.worst import Look
@@ -199,7 +200,7 @@ def pairs(
             if progress is not None:
                 progress(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         if sink is not None:
-            sink.record(summary=found.to_dict())
+            conclude(sink, out, found)
     if report is not None:
         write(found.page(), report)
     return found

@@ -125,7 +125,7 @@ def image_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.
 def unsorted(place: str, before: Any, after: Any, name: str) -> InputError:
     """Return the error for an id that follows a greater one."""
     ids = f"{after.item()!r} after {before.item()!r}"
-    return InputError(f"expected ascending ids in {place}, got {ids}: sort the table by {name!r}")
+    return InputError(f"expected ascending ids in {place}, got {ids}: sort it with `fastbox sort`")
 
 
 def _integer_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -6,21 +6,57 @@ import glob
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
 from fastbox.tables.schema import require
+from fastbox.tables.stores import find_stored, is_stored, open_stored
 
-__all__ = ["Paths", "ahead", "batches_of", "column_names", "count_rows", "find_files", "open_parquet", "read_batches"]
+__all__ = [
+    "Paths",
+    "Run",
+    "ahead",
+    "batches_of",
+    "column_names",
+    "count_rows",
+    "find_files",
+    "open_parquet",
+    "read_batches",
+]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Item = TypeVar("Item")
 
 _BUFFER_BYTES = 1 << 20
+_STORED_BYTES = 8 << 20  # of an object store at a time: asking costs as much as some megabytes
+_DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # the last where names are no text
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of row groups of one file.
+
+    Attributes
+    ----------
+    file : str
+    groups : tuple of (int, int)
+        The first row group, and the one after the last.
+    first_row, rows : int
+        The first row, counted in the file, and how many there are.
+    number : int
+        The first box, counted in the whole table.
+    """
+
+    file: str
+    groups: tuple[int, int]
+    first_row: int
+    rows: int
+    number: int = 0
 
 
 def find_files(path: Paths) -> list[str]:
@@ -39,6 +75,8 @@ def find_files(path: Paths) -> list[str]:
             raise InputError("expected at least one file, got an empty list")
         return files
     name = os.fspath(path)
+    if is_stored(name):
+        return find_stored(name)
     if os.path.isdir(name):
         files = sorted(glob.glob(os.path.join(glob.escape(name), "**", "*.parquet"), recursive=True))
         if not files:
@@ -63,11 +101,15 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.
     name = os.fspath(path)
     try:
         # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
-        return pq.ParquetFile(name, pre_buffer=False, buffer_size=_BUFFER_BYTES, read_dictionary=list(coded))
+        stored = is_stored(name)
+        options: dict[str, Any] = {"pre_buffer": False, "buffer_size": _STORED_BYTES if stored else _BUFFER_BYTES}
+        file = pq.ParquetFile(open_stored(name) if stored else name, read_dictionary=list(coded), **options)
+        _ = file.schema.names
     except MemoryError:
         raise
-    except (OSError, pa.ArrowException) as error:
+    except _DAMAGED as error:
         raise InputError(_why_not(name, error)) from error
+    return file
 
 
 def count_rows(path: Paths) -> int:
@@ -82,18 +124,26 @@ def column_names(path: Paths) -> list[str]:
 
 
 def batches_of(
-    path: str, columns: Sequence[str], rows: int, coded: Sequence[str] = ()
+    path: str | Run, columns: Sequence[str], rows: int, coded: Sequence[str] = ()
 ) -> Generator[tuple[int, pa.RecordBatch]]:
-    """Yield ``(first row, batch)`` of one file, at most ``rows`` at a time, as :func:`open_parquet` gives them."""
+    """Yield ``(first row, batch)`` of one file or a run of its row groups, at most ``rows`` at a time.
+
+    Batches are as :func:`open_parquet` gives them, and rows are counted in the file.
+    """
+    path, run = (path.file, path) if isinstance(path, Run) else (path, None)
     with open_parquet(path, coded) as file:
-        batches = file.iter_batches(rows, columns=list(columns))
-        first_row = 0
+        groups = None if run is None else range(*run.groups)
+        batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
+        first_row = 0 if run is None else run.first_row
         while True:
             try:
                 batch = next(batches, None)
+                for column in () if batch is None else batch.columns:
+                    if _is_text(column.type):
+                        column.validate(full=True)
             except MemoryError:
                 raise
-            except (OSError, pa.ArrowException) as error:
+            except _DAMAGED as error:
                 what = f"got damaged data ({_brief(error)}): copy or write it again"
                 raise InputError(f"expected rows from {first_row} on in {path}, {what}") from error
             if batch is None:
@@ -104,7 +154,7 @@ def batches_of(
 
 
 def read_batches(
-    paths: Paths, columns: Sequence[str] | None = None, *, rows: int = 262_144
+    paths: Paths, columns: Sequence[str] | None = None, *, rows: int = 262_144, runs: Sequence[Run] | None = None
 ) -> Generator[tuple[str, int, pa.RecordBatch]]:
     """Yield ``(file, row in the file, batch)`` for all rows of some files, decoding one batch ahead.
 
@@ -115,6 +165,8 @@ def read_batches(
         The columns to read; all of the first file's when left out.
     rows : int
         Rows per batch, at most.
+    runs : sequence of Run, optional
+        The row groups to read, of these files; all when left out.
 
     Raises
     ------
@@ -134,9 +186,9 @@ def read_batches(
                 raise InputError(f"expected {field.type} in {where}, as in {files[0]}, got {kind}")
 
     def batches() -> Generator[tuple[str, int, pa.RecordBatch]]:
-        for file in files:
-            for first_row, batch in batches_of(file, schema.names, rows):
-                yield file, first_row, batch
+        for part in files if runs is None else runs:
+            for first_row, batch in batches_of(part, schema.names, rows):
+                yield part.file if isinstance(part, Run) else part, first_row, batch
 
     return ahead(batches())
 
@@ -168,8 +220,16 @@ def _schema_of(file: str) -> pa.Schema:
         return parquet.schema_arrow
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether values are strings, which a file may hold though they are no text."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain))
+
+
 def _why_not(name: str, error: Exception) -> str:
     """Say in one sentence why a file can't be opened as Parquet."""
+    if is_stored(name):
+        return f"expected a Parquet file, got {name} ({_brief(error)})"
     if isinstance(error, FileNotFoundError) or not os.path.exists(name):
         return f"expected a Parquet file, got no file {name}"
     if os.path.isdir(name):

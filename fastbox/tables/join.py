@@ -49,12 +49,16 @@ class Chunk:
 
 
 class Piece(NamedTuple):
-    """A batch as read: its boxes, grouped, the columns carried along, and where it came from."""
+    """A batch as read: its boxes, grouped, the columns carried along, and where it came from.
+
+    ``first_row`` is counted in the file, ``number``, that of the first box, in the whole table.
+    """
 
     boxes: Boxes
     columns: pa.RecordBatch
     where: str
     first_row: int
+    number: int = 0
 
 
 class Side:
@@ -71,6 +75,7 @@ class Side:
         self.read = 0
         self.ended = False
         self.format = empty.boxes.format
+        self._begun = False
         self._incoming = pieces
         self._image = image
         self._empty = empty
@@ -82,6 +87,10 @@ class Side:
         if piece is None:
             self.ended = True
             return
+        if not self._begun:
+            self.done = self.read = piece.number
+            self.bounds = self.bounds + piece.number
+            self._begun = True
         if piece.boxes.images is not None:
             self._append_ids(piece)
         self._pieces.append((self.read, piece))

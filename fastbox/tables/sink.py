@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -18,8 +20,9 @@ import pyarrow.parquet as pq
 from fastbox import __version__
 from fastbox.errors import InputError
 from fastbox.tables.files import open_parquet
+from fastbox.tables.stores import is_stored, upload
 
-__all__ = ["Sink", "check_output", "read_record"]
+__all__ = ["Sink", "Target", "check_output", "plain", "read_record"]
 
 StrPath = str | os.PathLike[str]
 
@@ -28,11 +31,23 @@ _GROUP_ROWS = 262_144
 _BUFFER_BYTES = 1 << 20
 
 
+@dataclass(frozen=True)
+class Target(os.PathLike[str]):
+    """Where one fragment's rows shall be, with what the record must say for a rerun to know them again."""
+
+    path: str
+    fingerprint: Mapping[str, Any]
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
 class Sink:
     """A Parquet file in the making; a context manager. Rows are encoded in a thread, one step behind the caller.
 
-    Rows go to a hidden temporary file in the same folder. On a clean exit the record is written into the footer, the
-    file is synced and takes its final name; on any exception the temporary is removed and what was at ``path`` stays.
+    Rows go to a hidden temporary file in the same folder, for an object store in that of temporary files. On a clean
+    exit the record is written into the footer, the file is synced and takes its final name, or is uploaded; on any
+    exception the temporary is removed and what was at ``path`` stays.
     Row groups are cut at fixed rows: the same rows give the same bytes, however they came in batches.
 
     Parameters
@@ -78,16 +93,19 @@ class Sink:
         self.schema = schema
         self.rows = 0
         self._compression = compression
-        self._record: dict[str, Any] = {"version": __version__, "command": command, "parameters": _plain(parameters)}
+        self._record: dict[str, Any] = {"version": __version__, "command": command, "parameters": plain(parameters)}
+        if isinstance(path, Target):
+            self._record["fingerprint"] = plain(path.fingerprint)
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
         self._thread: ThreadPoolExecutor | None = None
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> Sink:
-        self._target = os.path.realpath(self.path)
+        self._stored = is_stored(self.path)
+        self._target = os.path.join(tempfile.gettempdir(), "fastbox") if self._stored else os.path.realpath(self.path)
         folder, name = os.path.split(self._target)
-        if os.path.exists(self._target) and not os.path.isfile(self._target):
+        if not self._stored and os.path.exists(self._target) and not os.path.isfile(self._target):
             raise InputError(f"expected a file to write, got {self.path}, which is something else")
         self._temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
@@ -122,7 +140,7 @@ class Sink:
 
     def record(self, **more: Any) -> None:
         """Add entries to the record in the footer."""
-        self._record |= _plain(more)
+        self._record |= plain(more)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -168,6 +186,10 @@ class Sink:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+        if self._stored:
+            upload(self._temporary, self.path)
+            os.unlink(self._temporary)
+            return
         os.replace(self._temporary, self._target)
         _sync_folder(os.path.dirname(self._target))
 
@@ -193,6 +215,10 @@ def check_output(path: StrPath, inputs: Iterable[StrPath]) -> None:
         ``path`` is one of them, by whatever name.
     """
     for source in inputs:
+        if is_stored(path) or is_stored(source):
+            if os.fspath(path) == os.fspath(source):
+                raise InputError(f"expected an output that is no input, got {path} as both: name another output")
+            continue
         same = os.path.realpath(path) == os.path.realpath(source)
         if same or (os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source)):
             raise InputError(f"expected an output that is no input, got {os.fspath(path)} as both: name another output")
@@ -228,7 +254,7 @@ def _leaves(field: pa.Field, path: str) -> list[str]:
     return [path]
 
 
-def _plain(entries: Mapping[str, Any]) -> dict[str, Any]:
+def plain(entries: Mapping[str, Any]) -> dict[str, Any]:
     """A copy that JSON holds; raises TypeError at once rather than after hours of writing."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(entries), default=_default))
     return plain

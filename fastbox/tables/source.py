@@ -14,13 +14,36 @@ import pyarrow.parquet as pq
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.tables.arrays import id_kind, is_list
-from fastbox.tables.files import Paths, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
+from fastbox.tables.files import Paths, Run, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
 from fastbox.tables.schema import BoxColumns, find_boxes, require, rows_as_boxes, to_boxes
 
-__all__ = ["Chunk", "Plan", "Source", "count_rows", "find_files", "open_parquet", "plan", "read_batches", "scan"]
+__all__ = [
+    "Chunk",
+    "Part",
+    "Plan",
+    "Source",
+    "count_rows",
+    "find_files",
+    "open_parquet",
+    "plan",
+    "read_batches",
+    "scan",
+]
 
 _LEAST_BATCH = 65_536
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a table: runs of row groups, and of these the images from ``low`` on and below ``high``.
+
+    None is no limit.
+    """
+
+    runs: tuple[Run, ...]
+    low: Any = None
+    high: Any = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +60,8 @@ class Source:
         The column of image ids, ascending over all files; None to read rows without images.
     columns : tuple of str
         More columns to carry along with the boxes.
+    part : Part, optional
+        What to read of these files; all when left out.
     """
 
     path: Paths
@@ -45,6 +70,7 @@ class Source:
     image: str | None = "image_id"
     columns: tuple[str, ...] = ()
     prefix: str = ""
+    part: Part | None = None
 
     @classmethod
     def carrying(cls, source: Source | Paths, *names: str | None) -> Source:
@@ -202,12 +228,39 @@ def _pieces(source: Source, found: Plan, rows: int) -> Generator[Piece]:
     named = [*found.boxes.paths, *found.columns.names, *([source.image] if source.image else [])]
     # Only the first id of every image becomes a string: codes decode and compare 1.4 times as fast.
     coded = [source.image] if source.image and found.ids == "string" and source.image not in found.columns.names else []
-    for file in found.files:
-        with closing(batches_of(file, named, _batch_rows(file, found.boxes, rows), coded)) as batches:
+    part = source.part
+    number = 0
+    for run in found.files if part is None else part.runs:
+        file = run.file if isinstance(run, Run) else run
+        number = run.number if isinstance(run, Run) else number
+        with closing(batches_of(run, named, _batch_rows(file, found.boxes, rows), coded)) as batches:
             for first_row, batch in batches:
                 boxes = to_boxes(batch, found.boxes, image=source.image, where=file, first_row=first_row)
                 carried = rows_as_boxes(batch, found.boxes, found.columns.names, where=file, first_row=first_row)
-                yield Piece(boxes, carried, file, first_row)
+                piece = Piece(boxes, carried, file, first_row, number)
+                number += len(boxes)
+                if part is not None:
+                    piece = _within(piece, part)
+                if piece.boxes.images is None or len(piece.boxes.images):
+                    yield piece
+
+
+def _within(piece: Piece, part: Part) -> Piece:
+    """The images of a piece that are in a part."""
+    ids, offsets = piece.boxes.images, piece.boxes.offsets
+    if ids is None or offsets is None:
+        return piece
+    begin = 0 if part.low is None else int(np.searchsorted(ids, part.low))
+    end = len(ids) if part.high is None else int(np.searchsorted(ids, part.high))
+    if (begin, end) == (0, len(ids)):
+        return piece
+    bounds = offsets[begin : end + 1]
+    first, last = int(bounds[0]), int(bounds[-1])
+    rows = piece.boxes[first:last]
+    boxes = Boxes.from_columns(*rows.columns, rows.format, offsets=bounds - first)
+    boxes.images = ids[begin:end]
+    carried = piece.columns.slice(first, last - first)
+    return Piece(boxes, carried, piece.where, piece.first_row + first, piece.number + first)
 
 
 def _batch_rows(file: str, boxes: BoxColumns, rows: int) -> int:

@@ -1,0 +1,33 @@
+"""`fastbox check`: whether tables are sorted, and how they would be cut."""
+
+from __future__ import annotations
+
+import click
+
+from fastbox.cli.options import json_option, show
+
+__all__ = ["check"]
+
+
+@click.command(short_help="Tell from footers whether tables are sorted by image.")
+@click.argument("tables", nargs=-1, required=True, type=click.Path())
+@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@click.option("--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many boxes a fragment has.")
+@json_option
+def check(tables: tuple[str, ...], image: str, fragment_rows: int | None, as_json: bool) -> None:
+    """Tell from the footers of TABLES alone whether they are sorted by image id, and how jobs would cut them.
+
+    Each of TABLES is a Parquet file, a directory or a glob; several are cut together, as detections and truths are. The
+    exit code is 1 where one is not sorted.
+    """
+    from fastbox import jobs
+    from fastbox.report.checked import show_checked
+    from fastbox.tables.fragments import FRAGMENT_ROWS
+    from fastbox.tables.source import Source
+
+    sources = [Source(table, image=image) for table in tables]
+    found = jobs.check(*sources, fragment_rows=fragment_rows or FRAGMENT_ROWS)
+    named = {"tables": [{"table": name, **table} for name, table in zip(tables, found.tables, strict=True)]}
+    show(show_checked, found.to_dict() | named, as_json, [])
+    if not found.ready:
+        raise SystemExit(1)

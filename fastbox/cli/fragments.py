@@ -1,0 +1,79 @@
+"""Options of the commands that can run fragment by fragment, and how they do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import click
+
+from fastbox.errors import InputError
+
+__all__ = ["Fragments", "fragment_options"]
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """Whether and where a job is to run in fragments, as the command line has it."""
+
+    engine: str | None
+    address: str | None
+    rows: int | None
+    overwrite: bool
+    log: str | None
+
+    def run(self, job: Callable[..., Any], *tables: Any, out: str | None, **options: Any) -> Any:
+        """Run a job: in fragments where an engine is named or the output is a folder, else at once."""
+        given = {name for name in ("address", "rows") if getattr(self, name) is not None}
+        if self.engine is None and not _is_folder(out):
+            if given or self.overwrite:
+                raise InputError(
+                    "expected a folder to write fragments to, got none: end the output's name with a slash"
+                )
+            return job(*tables, out=out, **options)
+        from fastbox.engines import engine_of
+        from fastbox.jobs import spread
+
+        if out is not None and os.path.isfile(out):
+            raise InputError(f"expected a folder to write fragments to, got the file {out}: name another")
+        if options.pop("report", None) is not None:
+            raise InputError("expected a report of a job as a whole, got fragments: leave one of the two out")
+        options |= {} if self.rows is None else {"fragment_rows": self.rows}
+        options |= {} if self.log is None else {"log": lambda entry: click.echo(json.dumps(entry), err=True)}
+        with engine_of(self.engine or "threads", self.address) as engine:
+            return spread(job, *tables, out=out, engine=engine, overwrite=self.overwrite, **options)
+
+
+def fragment_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a :class:`Fragments`, which it takes as ``fragments``."""
+
+    @click.option(
+        "--engine",
+        type=click.Choice(["threads", "dask", "spark", "ray"]),
+        metavar="NAME",
+        help="Run in fragments: threads, dask, spark or ray; -o is a folder.",
+    )
+    @click.option("--address", metavar="URL", help="Of the cluster, as tcp://host:8786, sc://host or auto.")
+    @click.option("--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many are in a fragment.")
+    @click.option("--overwrite", is_flag=True, help="Begin again where the folder holds fragments of another run.")
+    @click.option("--log", type=click.Choice(["json"]), metavar="json", help="A line on stderr for each fragment.")
+    @wraps(command)
+    def with_fragments(
+        engine: str | None,
+        address: str | None,
+        fragment_rows: int | None,
+        overwrite: bool,
+        log: str | None,
+        **more: Any,
+    ) -> Any:
+        return command(fragments=Fragments(engine, address, fragment_rows, overwrite, log), **more)
+
+    return with_fragments
+
+
+def _is_folder(out: str | None) -> bool:
+    return out is not None and (out.endswith(("/", os.sep)) or os.path.isdir(out))

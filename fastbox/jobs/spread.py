@@ -1,0 +1,211 @@
+"""Run a job fragment by fragment, here or on a cluster, so that what was done once is never done again or twice."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from fastbox import __version__
+from fastbox.engines import Engine, threads
+from fastbox.errors import InputError
+from fastbox.jobs.aggregate import merged, unpacked
+from fastbox.tables.files import Paths
+from fastbox.tables.fragments import FRAGMENT_ROWS, cut
+from fastbox.tables.sink import Target, plain, read_record
+from fastbox.tables.source import Source
+from fastbox.tables.stores import absolute, is_stored, make_folder, remove, state_of, tables_in
+
+__all__ = ["spread"]
+
+
+def spread(
+    job: Callable[..., Any],
+    *tables: Source | Paths,
+    out: str | os.PathLike[str] | None = None,
+    engine: Engine = threads,
+    fragment_rows: int = FRAGMENT_ROWS,
+    overwrite: bool = False,
+    progress: Callable[[int], object] | None = None,
+    log: Callable[[Mapping[str, Any]], object] | None = None,
+    **options: Any,
+) -> Any:
+    """Run a job over the fragments of its tables, and return what it would have found in all of them at once.
+
+    A fragment is a range of images, cut from the tables' footers alone. Each writes a file of its own,
+    ``part-00000.parquet`` and so on; together, in the order of their names, they hold the rows that the job would have
+    written to one file. A part counts as done only by the record in its footer, which is written last. A second run
+    skips the parts that are done and the same, and does the others: kill it at any moment, and start it again.
+
+    Parameters
+    ----------
+    job : callable
+        One of :func:`fastbox.jobs.measure`, :func:`~fastbox.jobs.pairs`, :func:`~fastbox.jobs.nms`,
+        :func:`~fastbox.jobs.assign` and :func:`~fastbox.jobs.evaluate`.
+    *tables : Source, path, directory, glob or a list of paths
+        What the job reads, sorted by image id, on a file system that all workers see.
+    out : path, optional
+        The folder for the parts; only summed up when left out.
+    engine : Engine
+        Where to run: ``fastbox.engines.threads``, or what :mod:`fastbox.engines` makes of a Dask client, a Spark
+        session or a Ray cluster. It makes no difference to any byte or figure.
+    fragment_rows : int
+        About how many boxes a fragment has.
+    overwrite : bool
+        Begin again where the folder holds parts of another run.
+    progress : callable, optional
+        Called with the number of boxes done since the last call, those of a fragment when it is done.
+    log : callable, optional
+        Called for each fragment when it is done, with its number ``fragment`` of ``fragments``, its ``boxes``, whether
+        it was ``skipped`` as done before, ``boxes_done`` of ``boxes_in_all``, and the ``seconds`` since the start.
+    **options
+        Of the job.
+
+    Raises
+    ------
+    InputError
+        What the job raises, ids that are not ascending, or a folder with parts of another run.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> from fastbox import jobs
+    >>> folder = tempfile.mkdtemp()
+    >>> table = pa.table({"image_id": [1, 1, 2, 3], "bbox": [[0.0, 0, 4, 4]] * 4, "score": [0.1, 0.2, 0.3, 0.4]})
+    >>> boxes, kept = os.path.join(folder, "boxes.parquet"), os.path.join(folder, "kept")
+    >>> pq.write_table(table, boxes, row_group_size=1)
+    >>> spread(jobs.nms, boxes, out=kept, fragment_rows=2).kept
+    3
+    >>> sorted(os.listdir(kept))
+    ['part-00000.parquet', 'part-00001.parquet']
+    """
+    fragments = cut([_source(job, table) for table in tables], fragment_rows)
+    sizes = [sum(run.rows for source in fragment if source.part for run in source.part.runs) for fragment in fragments]
+    tasks = [_Task(job, fragment, options, None) for fragment in fragments]
+    found: dict[int, Any] = {}
+    if out is not None:
+        folder = os.fspath(out).rstrip("/") if is_stored(out) else os.fspath(out)
+        tasks = [
+            _Task(job, fragment, options, Target(os.path.join(folder, name), _fingerprint(job, fragment, options)))
+            for fragment, name in zip(fragments, _names(len(fragments)), strict=True)
+        ]
+        found = {} if overwrite else _done(folder, tasks)
+        make_folder(folder)
+    watch = _Watch(sizes, progress, log)
+    for index in found:
+        watch.done(index, skipped=True)
+    todo = sorted((index for index in range(len(tasks)) if index not in found), key=lambda index: -sizes[index])
+    for place, result in engine(_run, [tasks[index] for index in todo]):
+        if isinstance(result, Exception):
+            raise result
+        found[todo[place]] = result
+        watch.done(todo[place])
+    if out is not None and overwrite:
+        _remove_more(folder, len(tasks))
+    return merged([found[index] for index in range(len(tasks))])
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One fragment of a job; everything that a worker needs."""
+
+    job: Callable[..., Any]
+    sources: tuple[Source, ...]
+    options: Mapping[str, Any]
+    target: Target | None
+
+
+def _run(task: _Task) -> Any:
+    """What the job finds in a fragment, or says of it: input that can't be used is no better at a second try."""
+    try:
+        return task.job(*task.sources, out=task.target, **task.options)
+    except (TypeError, ValueError) as error:
+        return error
+
+
+def _source(job: Callable[..., Any], table: Source | Paths) -> Source:
+    if isinstance(table, Source):
+        return table
+    return Source(table, image=None) if job.__name__ == "measure" else Source(table)
+
+
+def _names(count: int) -> list[str]:
+    width = max(5, len(str(count - 1)))
+    return [f"part-{number:0{width}d}.parquet" for number in range(count)]
+
+
+def _fingerprint(job: Callable[..., Any], fragment: Sequence[Source], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a part follows from: the same for two runs only if they would write the same bytes."""
+    return {
+        "version": __version__,
+        "job": job.__name__,
+        "options": {name: repr(value) for name, value in sorted(options.items())},
+        "tables": [_state(source) for source in fragment],
+    }
+
+
+def _state(source: Source) -> dict[str, Any]:
+    assert source.part is not None
+    files = [(file, *state_of(file)) for file in source.path]  # type: ignore[union-attr]
+    return {
+        "columns": [source.boxes, source.format, source.image, source.prefix, list(source.columns)],
+        "files": [[absolute(file), *state] for file, *state in files],
+        "groups": [[absolute(run.file), *run.groups] for run in source.part.runs],
+        "images": [source.part.low, source.part.high],
+    }
+
+
+def _done(folder: str, tasks: Sequence[_Task]) -> dict[int, Any]:
+    """What was found in the parts that are done; parts of another run are refused before anything is written."""
+    known = {absolute(task.target): index for index, task in enumerate(tasks) if task.target is not None}
+    found = {}
+    for path in tables_in(folder):
+        index = known.get(absolute(path))
+        target = None if index is None else tasks[index].target
+        record = _record(path)
+        if index is None or target is None or record.get("fingerprint") != plain(target.fingerprint):
+            other = "something else" if not record else "another run"
+            raise InputError(
+                f"expected a folder for this run alone, got {path} of {other}: overwrite it, or name another"
+            )
+        aggregate = record.get("aggregate")
+        if aggregate is not None:
+            found[index] = unpacked(aggregate, get_type_hints(tasks[index].job)["return"])
+    return found
+
+
+def _record(path: str) -> dict[str, Any]:
+    try:
+        return read_record(path)
+    except InputError:
+        return {}
+
+
+def _remove_more(folder: str, count: int) -> None:
+    """Remove the parts of an earlier run that had more of them."""
+    kept = set(_names(count))
+    for path in tables_in(folder):
+        name = os.path.basename(path)
+        if name.startswith("part-") and name not in kept and "fingerprint" in _record(path):
+            remove(path)
+
+
+class _Watch:
+    """Tells those who watch which fragments are done."""
+
+    def __init__(self, sizes: Sequence[int], progress: Callable[[int], object] | None, log: Any) -> None:
+        self._sizes, self._progress, self._log = sizes, progress, log
+        self._done = 0
+        self._start = time.monotonic()
+
+    def done(self, index: int, *, skipped: bool = False) -> None:
+        boxes = self._sizes[index]
+        self._done += boxes
+        if self._progress is not None:
+            self._progress(boxes)
+        if self._log is not None:
+            seconds = round(time.monotonic() - self._start, 3)
+            entry = {"fragment": index, "fragments": len(self._sizes), "boxes": boxes, "skipped": skipped}
+            self._log(entry | {"boxes_done": self._done, "boxes_in_all": sum(self._sizes), "seconds": seconds})

@@ -1,0 +1,50 @@
+"""What footers tell of tables, as a terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from fastbox.report.terminal import counted
+
+__all__ = ["show_checked"]
+
+
+def show_checked(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print what :func:`fastbox.jobs.check` found, as its ``to_dict`` gives it, each table with its name."""
+    for table in summary["tables"]:
+        _show_table(console, table)
+    sizes = summary["fragments"]
+    if sizes:
+        sized = f" of {min(sizes):,} to {max(sizes):,} boxes" if len(sizes) > 1 else ""
+        console.print(Text(f"to be cut into {counted(len(sizes), 'fragments')}{sized}", style="dim"))
+
+
+def _show_table(console: Console, table: Mapping[str, Any]) -> None:
+    verdict, style = {
+        True: ("sorted by image", "bold green"),
+        None: ("not known to be sorted: some row groups have no statistics", "bold yellow"),
+        False: ("not sorted by image", "bold red"),
+    }[table["sorted"]]
+    console.print(Text(table["table"], style="bold"), soft_wrap=True)
+    console.print(Text(verdict, style=style))
+    groups = table["row_groups"]
+    held = [
+        counted(table["files"], "files"),
+        f"{groups:,} row group{'' if groups == 1 else 's'}",
+        counted(table["boxes"], "boxes"),
+    ]
+    ids = "" if table["images"] is None else f" · images {table['images'][0]} to {table['images'][1]}"
+    console.print(Text(f"{' · '.join(held)}{ids}", style="dim"))
+    for place in table["unsorted"]:
+        console.print(
+            Text(f"  {place['file']}, row {place['row']:,}: {place['begins']} after {place['before']}"), soft_wrap=True
+        )
+    if table["unsorted"]:
+        console.print(Text(f"  sort it: fastbox sort {table['table']} -o SORTED.parquet"), soft_wrap=True)
+    if table["in_two_files"]:
+        shown = ", ".join(map(str, table["in_two_files"]))
+        console.print(Text(f"  images that go on in the next file, kept whole: {shown}", style="dim"))

@@ -1,0 +1,170 @@
+"""Cut tables into fragments from their footers alone, so that no image is split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import pyarrow.compute as pc
+
+from fastbox.errors import InputError
+from fastbox.tables.files import Run, batches_of, find_files, open_parquet
+from fastbox.tables.source import Part, Source, plan
+
+__all__ = ["FRAGMENT_ROWS", "Group", "cut", "groups_of"]
+
+_LIST_ROWS = 65_536
+FRAGMENT_ROWS = 1 << 20  # boxes: a second or less of work each, so that little is lost when a worker is
+
+
+@dataclass(frozen=True)
+class Group:
+    """A row group that is not empty, as its footer tells; ``low`` and ``high`` are None where it has no statistics.
+
+    Attributes
+    ----------
+    run : Run
+        The group by itself.
+    boxes : int
+    low, high : int, str or None
+        The least and the greatest image id.
+    """
+
+    run: Run
+    boxes: int
+    low: Any
+    high: Any
+
+
+def groups_of(source: Source) -> list[Group]:
+    """List the row groups of a source's files, in order.
+
+    Raises
+    ------
+    InputError
+        A file or a column that can't be used.
+    """
+    lists = None
+    if source.image is not None:
+        boxes = plan(source).boxes
+        lists = boxes.names[0] if boxes.layout == "ragged" else None
+    listed = [group for file in find_files(source.path) for group in _groups(file, source.image, lists)]
+    groups, number = [], 0
+    for group in listed:
+        groups.append(replace(group, run=replace(group.run, number=number)))
+        number += group.boxes
+    return groups
+
+
+def cut(sources: Sequence[Source], rows: int = FRAGMENT_ROWS) -> list[tuple[Source, ...]]:
+    """Cut tables into fragments of about ``rows`` boxes of all tables together, each with whole images.
+
+    A fragment is a range of image ids: its part of a table is the row groups that hold some of them, and rows of other
+    images are dropped as they are read. Tables without statistics of their ids are one fragment; those read without
+    ids are cut between row groups.
+
+    Raises
+    ------
+    InputError
+        A file or a column that can't be used, or ids that are not ascending from one row group to the next.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
+    >>> table = pa.table({"image_id": [1, 1, 2, 2, 2, 3], "bbox": [[0.0, 0, 1, 1]] * 6})
+    >>> pq.write_table(table, path, row_group_size=2)
+    >>> [source.part.high for source, in cut([Source(path)], rows=2)]
+    [2, None]
+    """
+    tables = [groups_of(source) for source in sources]
+    if any(source.image is None for source in sources):
+        if len(sources) > 1:
+            raise InputError("expected a column of image ids to cut two tables alike, got none: name it")
+        return [(_with_part(sources[0], Part(runs)),) for runs in _even([group.run for group in tables[0]], rows)]
+    for source, groups in zip(sources, tables, strict=True):
+        _check_order(source, groups)
+    edges = [None, *_marks([group for groups in tables for group in groups], rows), None]
+    return [
+        tuple(_within(source, groups, low, high) for source, groups in zip(sources, tables, strict=True))
+        for low, high in pairwise(edges)
+    ]
+
+
+def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
+    """The row groups of a file; ``lists`` is the column of boxes where a row is an image."""
+    with open_parquet(file) as parquet:
+        footer = parquet.metadata
+        first_row = 0
+        for index in range(footer.num_row_groups):
+            group = footer.row_group(index)
+            run = Run(file, (index, index + 1), first_row, group.num_rows)
+            first_row += group.num_rows
+            boxes = int(group.num_rows)
+            if lists is not None:  # no footer tells how many boxes they hold
+                rows = (batch.column(lists) for _, batch in batches_of(run, [lists], _LIST_ROWS))
+                boxes = sum(int(pc.sum(pc.list_value_length(some)).as_py() or 0) for some in rows)
+            if group.num_rows:
+                yield Group(run, boxes, *_range(group, image, footer.schema))
+
+
+def _range(group: Any, image: str | None, schema: Any) -> tuple[Any, Any]:
+    """The least and greatest id of a row group, None and None where that is not known."""
+    for place in range(group.num_columns):
+        column = group.column(place)
+        # Asked for statistics of another type than the column's, as damage makes it, Arrow ends the process.
+        if column.path_in_schema == image and column.physical_type == schema.column(place).physical_type:
+            known = column.statistics
+            return (known.min, known.max) if known is not None and known.has_min_max else (None, None)
+    return None, None
+
+
+def _check_order(source: Source, groups: Sequence[Group]) -> None:
+    for before, group in pairwise(groups):
+        if None not in (before.high, group.low) and group.low < before.high:
+            where = f"column {source.image!r} of {group.run.file} at row {group.run.first_row}"
+            came = f"{group.low!r} in a row group after one with {before.high!r}"
+            raise InputError(f"expected ascending ids in {where}, got {came}: sort it with `fastbox sort`")
+
+
+def _marks(groups: Sequence[Group], rows: int) -> list[Any]:
+    """The ids at which to cut, ascending: where the boxes since the last one are enough."""
+    if any(group.low is None for group in groups):
+        return []
+    marks: list[Any] = []
+    ordered = sorted(groups, key=lambda group: group.low)
+    since = 0
+    for before, group in pairwise(ordered):
+        since += before.boxes
+        last = marks[-1] if marks else ordered[0].low
+        if since >= rows and group.low > last:
+            marks.append(group.low)
+            since = 0
+    return marks
+
+
+def _within(source: Source, groups: Sequence[Group], low: Any, high: Any) -> Source:
+    """The part of a source with images from ``low`` on and below ``high``; None is no limit."""
+    runs = tuple(
+        group.run
+        for group in groups
+        if group.low is None or ((low is None or group.high >= low) and (high is None or group.low < high))
+    )
+    return _with_part(source, Part(runs, low, high))
+
+
+def _with_part(source: Source, part: Part) -> Source:
+    files = dict.fromkeys(run.file for run in part.runs)
+    return replace(source, path=tuple(files or find_files(source.path)[:1]), part=part)
+
+
+def _even(runs: Sequence[Run], rows: int) -> list[tuple[Run, ...]]:
+    """Runs in turn, about as many rows in each part."""
+    parts: list[list[Run]] = [[]]
+    for run in runs:
+        if sum(one.rows for one in parts[-1]) >= rows:
+            parts.append([])
+        parts[-1].append(run)
+    return [tuple(part) for part in parts]

@@ -1,0 +1,162 @@
+"""Engines: one job, the same bytes and figures on threads, Dask, Spark and Ray, workers killed or not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fastbox import engines, jobs
+from fastbox.errors import InputError
+from fastbox.jobs.spread import spread
+
+pytestmark = [
+    pytest.mark.jit,
+    pytest.mark.filterwarnings("ignore"),  # of the clusters' own making
+]
+
+OPTIONS: dict[str, Any] = {"threshold": 0.2, "metrics": ["iou", "giou"], "fragment_rows": 1000}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("tables")
+    rng = np.random.default_rng(5)
+    paths = []
+    for name, n in (("detections", 30_000), ("truths", 10_000)):
+        corner, side = rng.uniform(0, 200, (n, 2)), rng.uniform(5, 100, (n, 2))
+        corners = np.hstack((corner, corner + side)).astype(np.float32)
+        rows = {"image_id": np.sort(rng.integers(0, 2000, n))}
+        rows |= {column: corners[:, k] for k, column in enumerate(("xmin", "ymin", "xmax", "ymax"))}
+        paths.append(folder / f"{name}.parquet")
+        pq.write_table(pa.table(rows), paths[-1], row_group_size=500)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def expected(tables: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """What threads give."""
+    out = tmp_path_factory.mktemp("threads") / "parts"
+    found = spread(jobs.pairs, *tables, out=out, **OPTIONS)
+    assert len(bytes_of(out)) > 20
+    return bytes_of(out), found.to_dict()
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*.parquet"))}
+
+
+@contextmanager
+def dask() -> Iterator[engines.Engine]:
+    distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    with cluster, engines.engine_of("dask", cluster.scheduler_address) as engine:
+        yield engine
+
+
+@contextmanager
+def spark() -> Iterator[engines.Engine]:
+    sql = pytest.importorskip("pyspark.sql", reason="the extra spark is not installed")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = sql.SparkSession.builder.master("local[2,4]").config("spark.ui.enabled", "false")
+    session = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
+    yield engines.spark(session)
+    session.stop()
+
+
+@contextmanager
+def ray() -> Iterator[engines.Engine]:
+    cluster = pytest.importorskip("ray", reason="the extra ray is not installed")
+    cluster.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield engines.ray()
+    cluster.shutdown()
+
+
+CLUSTERS = {"dask": dask, "spark": spark, "ray": ray}
+
+
+def workers_of(name: str) -> list[int]:
+    """The processes that run tasks: our descendants of the engine's own look."""
+    looks = {"dask": "multiprocessing", "spark": "pyspark.daemon", "ray": "ray::_alone"}[name]
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
+    parents = {int(pid): int(parent) for pid, parent, _ in rows}
+
+    def ours(pid: int) -> bool:
+        while pid in parents and pid != os.getpid():
+            pid = parents[pid]
+        return pid == os.getpid()
+
+    found = [int(pid) for pid, _, command in rows if looks in command[:200] and ours(int(pid))]
+    if name == "spark":  # the first is the one that forks the others
+        return [pid for pid in found if parents[pid] in found]
+    return [pid for pid in found if "resource_tracker" not in " ".join(next(r for r in rows if int(r[0]) == pid))]
+
+
+def kill_one(name: str, out: Path, parts: int, rng: np.random.Generator) -> Callable[[], int]:
+    """Kill a worker once some parts are there, from another thread; returns what tells how many were killed."""
+    killed: list[int] = []
+
+    def wait_and_kill() -> None:
+        deadline = time.monotonic() + 60
+        while len(list(out.glob("part-*.parquet"))) < parts and time.monotonic() < deadline:
+            time.sleep(0.002)
+        for pid in rng.permutation(workers_of(name)).tolist()[:1]:
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    thread = threading.Thread(target=wait_and_kill)
+    thread.start()
+
+    def count() -> int:
+        thread.join()
+        return len(killed)
+
+    return count
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_every_engine_gives_the_same_bytes(
+    name: str, tables: list[Path], expected: tuple[dict[str, bytes], dict[str, Any]], tmp_path: Path
+) -> None:
+    with CLUSTERS[name]() as engine:
+        seen: list[int] = []
+        found = spread(jobs.pairs, *tables, out=tmp_path / "parts", engine=engine, progress=seen.append, **OPTIONS)
+        assert (bytes_of(tmp_path / "parts"), found.to_dict()) == expected
+        assert len(seen) == len(expected[0])
+
+        # A worker is killed while the job runs.
+        rng = np.random.default_rng(7)
+        killed = kill_one(name, tmp_path / "killed", 3, rng)
+        found = spread(jobs.pairs, *tables, out=tmp_path / "killed", engine=engine, **OPTIONS)
+        assert killed() == 1
+        assert (bytes_of(tmp_path / "killed"), found.to_dict()) == expected
+
+        # What one engine began another ends.
+        for number, path in enumerate(sorted((tmp_path / "parts").glob("part-*.parquet"))):
+            if number % 3 == 0:
+                path.unlink()
+        found = spread(jobs.pairs, *tables, out=tmp_path / "parts", engine=engines.threads, **OPTIONS)
+        assert (bytes_of(tmp_path / "parts"), found.to_dict()) == expected
+
+        # An error on a worker is told as it is here.
+        with pytest.raises(InputError, match="expected a column 'name'"):
+            spread(jobs.pairs, *tables, engine=engine, by_class="name", fragment_rows=1000)
+
+
+def test_unknown_engines_and_addresses_are_told_in_a_sentence() -> None:
+    for name, says in (("slurm", "expected an engine of threads, dask, spark, ray, got 'slurm'"), ("dask", "address")):
+        with pytest.raises(InputError, match=says), engines.engine_of(name):
+            pass

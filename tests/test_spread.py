@@ -1,0 +1,254 @@
+"""Jobs run fragment by fragment: the same rows and figures, whatever ran where, and nothing done twice or lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from fastbox import jobs
+from fastbox.anchors import AnchorGrid
+from fastbox.cli import main
+from fastbox.engines import threads
+from fastbox.errors import InputError
+from fastbox.jobs.resize import Resize
+from fastbox.jobs.spread import spread
+from fastbox.tables.sink import read_record
+
+RUNS = int(os.environ.get("FASTBOX_KILLED_RUNS", "12"))  # each killed twice; 50 by hand
+ANCHORS = {"anchors": AnchorGrid.preset("retinanet"), "resize": Resize("none", 320, 256)}
+JOBS: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = {
+    "measure": (jobs.measure, ("pairs",), {"metrics": ["iou", "giou_loss"], "grad": True}),
+    "pairs": (jobs.pairs, ("detections", "truths"), {"threshold": 0.1, "metrics": ["iou", "giou"], "keep": ["score"]}),
+    "pairs of one table": (jobs.pairs, ("truths",), {"threshold": 0.1, "by_class": "category_id"}),
+    "nms": (jobs.nms, ("detections",), {"threshold": 0.3}),
+    "assign": (jobs.assign, ("truths",), ANCHORS | {"by_class": "category_id"}),
+    "evaluate": (jobs.evaluate, ("detections", "truths"), {"samples": 20, "seed": 5}),
+}
+
+
+def boxes(rng: np.random.Generator, n: int) -> np.ndarray:
+    corner, side = rng.uniform(0, 200, (n, 2)), rng.uniform(5, 100, (n, 2))
+    return np.hstack((corner, corner + side)).astype(np.float32)
+
+
+def columns(corners: np.ndarray, prefix: str = "") -> dict[str, np.ndarray]:
+    return {f"{prefix}{name}": corners[:, k] for k, name in enumerate(("xmin", "ymin", "xmax", "ymax"))}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Three small tables in row groups that cut images; the detections are two files."""
+    folder = tmp_path_factory.mktemp("tables")
+    rng = np.random.default_rng(3)
+    made = {}
+    for name, n in (("truths", 300), ("detections", 900)):
+        ids = np.sort(rng.integers(0, 60, n))
+        more = {"category_id": rng.integers(1, 4, n), "score": rng.uniform(0, 1, n).round(2)}
+        made[name] = pa.table({"image_id": ids, **columns(boxes(rng, n)), **more})
+    sides = columns(boxes(rng, 700), "pred_") | columns(boxes(rng, 700), "target_")
+    sides["pred_xmax"][5] = np.nan
+    made["pairs"] = pa.table(sides)
+    paths = {}
+    for name, table in made.items():
+        paths[name] = folder / name
+        paths[name].mkdir()
+        half = len(table) // 2 if name == "detections" else len(table)
+        for number, part in enumerate((table[:half], table[half:])):
+            if len(part):
+                pq.write_table(part, paths[name] / f"{number}.parquet", row_group_size=50)
+    return paths
+
+
+def table_of(out: Path) -> pa.Table:
+    return pq.read_table(out) if out.is_file() else pa.concat_tables(map(pq.read_table, sorted(out.iterdir())))
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_parts_hold_what_one_file_does(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
+    job, inputs, options = JOBS[name]
+    given = [tables[table] for table in inputs]
+    whole = job(*given, out=tmp_path / "whole.parquet", **options)
+    found = spread(job, *given, out=tmp_path / "parts", fragment_rows=100, **options)
+    assert len(list((tmp_path / "parts").iterdir())) > 2
+    parts, rows = table_of(tmp_path / "parts"), table_of(tmp_path / "whole.parquet")
+    assert parts.schema.equals(rows.schema)
+    assert parts.to_pandas().equals(rows.to_pandas())  # here nan is nan
+    assert found.to_dict() == whole.to_dict()
+    assert spread(job, *given, fragment_rows=100, **options).to_dict() == whole.to_dict()
+
+
+class Counting:
+    """An engine that counts what it ran, stops after some, and runs backwards."""
+
+    def __init__(self, most: int = 1000) -> None:
+        self.most, self.done = most, 0
+
+    def __call__(self, task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        for index in reversed(range(len(items))):
+            if self.done == self.most:
+                raise KeyboardInterrupt
+            self.done += 1
+            yield index, task(items[index])
+
+
+@pytest.mark.parametrize("name", ["measure", "pairs", "nms", "assign"])
+def test_a_second_run_does_what_the_first_left(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
+    job, inputs, options = JOBS[name]
+    given = [tables[table] for table in inputs]
+    once = spread(job, *given, out=tmp_path / "once", fragment_rows=100, **options)
+    with pytest.raises(KeyboardInterrupt):
+        spread(job, *given, out=tmp_path / "twice", engine=Counting(2), fragment_rows=100, **options)
+    second = Counting()
+    found = spread(job, *given, out=tmp_path / "twice", engine=second, fragment_rows=100, **options)
+    assert second.done == len(list((tmp_path / "once").iterdir())) - 2
+    assert found.to_dict() == once.to_dict()
+    assert bytes_of(tmp_path / "twice") == bytes_of(tmp_path / "once")
+    third = Counting()
+    assert (
+        spread(job, *given, out=tmp_path / "twice", engine=third, fragment_rows=100, **options).to_dict()
+        == once.to_dict()
+    )
+    assert third.done == 0
+
+
+def test_parts_of_another_run_are_refused_and_can_be_overwritten(tables: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "parts"
+    spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, threshold=0.3)
+    before = bytes_of(out)
+    with pytest.raises(InputError, match=r"for this run alone, got .*part-00000\.parquet of another run: overwrite"):
+        spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, threshold=0.4)
+    with pytest.raises(InputError, match="another run"):
+        spread(jobs.nms, tables["detections"], out=out, fragment_rows=300, threshold=0.3)
+    assert bytes_of(out) == before
+    found = spread(jobs.nms, tables["detections"], out=out, fragment_rows=300, threshold=0.4, overwrite=True)
+    assert table_of(out).num_rows == found.kept
+    assert len(bytes_of(out)) < len(before)
+
+
+def test_a_changed_input_is_another_run(tables: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "detections.parquet"
+    pq.write_table(table_of(tables["detections"]), path, row_group_size=50)
+    spread(jobs.nms, path, out=tmp_path / "parts", fragment_rows=100)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(InputError, match="another run"):
+        spread(jobs.nms, path, out=tmp_path / "parts", fragment_rows=100)
+
+
+def test_a_file_that_is_no_part_is_left_alone(tables: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "mine.parquet").write_bytes(b"PAR1 and no more")
+    for overwrite in (False, True):
+        if not overwrite:
+            with pytest.raises(InputError, match=r"mine\.parquet of something else"):
+                spread(jobs.nms, tables["detections"], out=tmp_path, fragment_rows=100)
+        else:
+            spread(jobs.nms, tables["detections"], out=tmp_path, fragment_rows=100, overwrite=True)
+    assert (tmp_path / "mine.parquet").read_bytes() == b"PAR1 and no more"
+
+
+def test_an_error_in_a_fragment_leaves_whole_parts_only(tables: dict[str, Path], tmp_path: Path) -> None:
+    table = table_of(tables["truths"])
+    corner = table["xmin"].to_numpy().astype(object)
+    corner[-1] = None
+    place = table.column_names.index("xmin")
+    pq.write_table(
+        table.set_column(place, "xmin", pa.array(corner, pa.float32())), tmp_path / "t.parquet", row_group_size=50
+    )
+    with pytest.raises(InputError, match=r"expected a number in column 'xmin' .* at row 299, got null"):
+        spread(jobs.pairs, tmp_path / "t.parquet", out=tmp_path / "parts", fragment_rows=60)
+    for path in (tmp_path / "parts").iterdir():
+        assert read_record(path)["command"] == "pairs"
+
+
+def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], tmp_path: Path) -> None:
+    def call(*arguments: object) -> Any:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    commands = {
+        "pairs": ("pairs", tables["detections"], tables["truths"], "--threshold", 0.1),
+        "nms": ("nms", tables["detections"]),
+        "measure": ("measure", tables["pairs"]),
+        "evaluate": ("evaluate", tables["detections"], tables["truths"]),
+        "assign": ("assign", tables["truths"], "--anchors", "retinanet", "--size", "320x256"),
+    }
+    for name, command in commands.items():
+        out = f"{tmp_path / name}{os.sep}"
+        whole = call(*command, "-o", tmp_path / "whole.parquet", "--json")
+        parts = call(*command, "-o", out, "--fragment-rows", 100, "--json")
+        assert (parts.exit_code, parts.stdout) == (0, whole.stdout), parts.output
+        assert len(bytes_of(tmp_path / name)) > 2
+        assert call(*command, "--engine", "threads", "--json").stdout == whole.stdout
+        again = call(*command, "-o", out, "--fragment-rows", 150)
+        assert (again.exit_code, again.stdout) == (2, "")
+        assert "of another run: overwrite it, or name another" in again.stderr
+        assert call(*command, "-o", out, "--fragment-rows", 150, "--overwrite", "--json").stdout == whole.stdout
+    given = (
+        "nms",
+        tables["detections"],
+        "-o",
+        f"{tmp_path / 'logged'}{os.sep}",
+        "--fragment-rows",
+        100,
+        "--log",
+        "json",
+    )
+    for again in (False, True):
+        lines = [json.loads(line) for line in call(*given).stderr.splitlines()]
+        assert sorted(line["fragment"] for line in lines) == list(range(lines[0]["fragments"]))
+        assert {line["skipped"] for line in lines} == {again}
+        assert lines[-1]["boxes_done"] == lines[-1]["boxes_in_all"] >= 900
+    for wrong in (("--overwrite",), ("--engine", "dask"), ("-o", tmp_path / "whole.parquet", "--engine", "threads")):
+        refused = call("nms", tables["detections"], *wrong)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert refused.stderr.startswith("error: expected ")
+
+
+SCRIPT = """
+import sys
+from fastbox import jobs
+from fastbox.jobs.spread import spread
+print("ready", flush=True)
+spread(jobs.pairs, sys.argv[1], sys.argv[2], out=sys.argv[3], fragment_rows=100, threshold=0.1, metrics=["iou", "giou"])
+print("done", flush=True)
+"""
+
+
+@pytest.mark.jit
+def test_killed_at_any_moment_a_rerun_ends_the_same(tables: dict[str, Path], tmp_path: Path) -> None:
+    options: dict[str, Any] = {"threshold": 0.1, "metrics": ["iou", "giou"], "fragment_rows": 100}
+    given = tables["detections"], tables["truths"]
+    whole = spread(jobs.pairs, *given, out=tmp_path / "once", **options)
+    rng = np.random.default_rng(8)
+    killed = 0
+    for number in range(RUNS):
+        out = tmp_path / f"run-{number}"
+        for _ in range(2):
+            arguments = [sys.executable, "-c", SCRIPT, *map(str, given), str(out)]
+            with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as run:
+                assert run.stdout is not None
+                assert run.stdout.readline() == "ready\n"
+                try:
+                    run.wait(timeout=rng.uniform(0, 0.5))
+                except subprocess.TimeoutExpired:
+                    run.send_signal(signal.SIGKILL)
+                    killed += 1
+        found = spread(jobs.pairs, *given, out=out, engine=threads, **options)
+        assert found.to_dict() == whole.to_dict()
+        done = {name: data for name, data in bytes_of(out).items() if not name.startswith(".")}
+        assert done == bytes_of(tmp_path / "once")
+    assert killed
