@@ -141,6 +141,11 @@ def test_parts_of_another_run_are_refused_and_can_be_overwritten(tables: dict[st
     assert len(bytes_of(out)) < len(before)
 
 
+def test_jobs_that_must_see_tables_whole_are_refused(tables: dict[str, Path]) -> None:
+    with pytest.raises(ValueError, match=r"expected one of the jobs assign, .* got 'inspect'"):
+        spread(jobs.inspect, tables["truths"])
+
+
 def test_a_changed_input_is_another_run(tables: dict[str, Path], tmp_path: Path) -> None:
     path = tmp_path / "detections.parquet"
     pq.write_table(table_of(tables["detections"]), path, row_group_size=50)

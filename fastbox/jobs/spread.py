@@ -20,6 +20,8 @@ from fastbox.tables.stores import absolute, is_stored, make_folder, remove, stat
 
 __all__ = ["spread"]
 
+JOBS = ("assign", "evaluate", "measure", "nms", "pairs")  # what they find in parts is what they find in the whole
+
 
 def spread(
     job: Callable[..., Any],
@@ -67,6 +69,8 @@ def spread(
     ------
     InputError
         What the job raises, ids that are not ascending, or a folder with parts of another run.
+    ValueError
+        Another job: it has to see its tables whole.
 
     Examples
     --------
@@ -81,6 +85,8 @@ def spread(
     >>> sorted(os.listdir(kept))
     ['part-00000.parquet', 'part-00001.parquet']
     """
+    if job.__module__.removeprefix("fastbox.jobs.") not in JOBS:
+        raise ValueError(f"expected one of the jobs {', '.join(JOBS)}, got {getattr(job, '__name__', job)!r}")
     fragments = cut([_source(job, table) for table in tables], fragment_rows)
     sizes = [sum(run.rows for source in fragment if source.part for run in source.part.runs) for fragment in fragments]
     tasks = [_Task(job, fragment, options, None) for fragment in fragments]
