@@ -26,7 +26,8 @@ class Checked:
         are not known), ``sorted`` (None where footers don't tell), ``unsorted`` (the first row groups that begin below
         the end of the one before), ``in_two_files`` (ids of images that go on in the next file).
     fragments : list of int
-        The boxes in each fragment, of all tables, as they would be cut; empty where a table is unsorted.
+        How many boxes each fragment would read, of all tables: those of the row groups that hold some of its images.
+        Empty where a table is unsorted.
     """
 
     tables: list[dict[str, Any]] = field(default_factory=list)

@@ -19,7 +19,7 @@ def show_checked(console: Console, summary: Mapping[str, Any]) -> None:
         _show_table(console, table)
     sizes = summary["fragments"]
     if sizes:
-        sized = f" of {min(sizes):,} to {max(sizes):,} boxes" if len(sizes) > 1 else ""
+        sized = f", which read {min(sizes):,} to {max(sizes):,} boxes each" if len(sizes) > 1 else ""
         console.print(Text(f"to be cut into {counted(len(sizes), 'fragments')}{sized}", style="dim"))
 
 
