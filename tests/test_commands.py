@@ -532,6 +532,37 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["p.parquet"]
 
 
+@pytest.mark.parametrize("where", ["here", "in a destructor", "in a text of code"])
+def test_an_interrupt_is_never_dropped(tmp_path: Path, where: str) -> None:
+    program = """
+import os, signal, sys, time, click
+from fastbox.report.outcome import Commands
+group = Commands("fastbox")
+
+class Slow:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+@group.command()
+def work():
+    if sys.argv[1] == "in a destructor":
+        Slow()
+    elif sys.argv[1] == "in a text of code":
+        exec("os.kill(os.getpid(), signal.SIGINT)")
+    else:
+        os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+    print("not interrupted")
+
+group.main(["work"])
+"""
+    (tmp_path / "work.py").write_text(program)
+    call = [sys.executable, "-m", "work", where]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, (done.returncode, done.stderr)
+    assert (done.stdout, done.stderr) == ("", "error: interrupted; nothing was written\n")
+
+
 @pytest.mark.jit
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     pq.write_table(pairs_table(1_000_000), tmp_path / "p.parquet")

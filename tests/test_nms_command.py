@@ -283,10 +283,13 @@ def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
         (["--sigma", "0"], "is not in the range"),
         (["--method", "hard"], "'hard' is not one of"),
         (["--score", "none"], "expected a column 'none'"),
-        (["-o", "."], "something else"),
+        (["-o", "."], "got ./d.parquet of something else"),
     ],
 )
-def test_the_command_refuses_in_one_sentence(tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_the_command_refuses_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     source = write(tmp_path / "d.parquet", scene())
     result = call(source, *arguments)
     assert result.exit_code == 2

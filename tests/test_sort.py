@@ -116,7 +116,7 @@ def test_check_says_what_is_not_sorted_and_exits_so(tmp_path: Path) -> None:
     good = CliRunner().invoke(main, ["check", str(tmp_path), "--fragment-rows", "4", "--json"])
     assert good.exit_code == 0
     found = json.loads(good.stdout)
-    assert found["tables"][0]["in_two_files"] == [3]
+    assert found["inputs"][0]["in_two_files"] == [3]
     assert found["ready"]
     assert len(found["fragments"]) == 3
     pq.write_table(pa.table({"image_id": [9, 8, 1, 5, 6, 7], "bbox": boxes}), tmp_path / "c.parquet", row_group_size=2)

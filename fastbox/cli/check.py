@@ -27,7 +27,7 @@ def check(tables: tuple[str, ...], image: str, fragment_rows: int | None, as_jso
 
     sources = [Source(table, image=image) for table in tables]
     found = jobs.check(*sources, fragment_rows=fragment_rows or FRAGMENT_ROWS)
-    named = {"tables": [{"table": name, **table} for name, table in zip(tables, found.tables, strict=True)]}
+    named = {"inputs": [{"table": name, **table} for name, table in zip(tables, found.inputs, strict=True)]}
     show(show_checked, found.to_dict() | named, as_json, [])
     if not found.ready:
         raise SystemExit(1)

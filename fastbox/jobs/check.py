@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from fastbox.jobs.result import Result
 from fastbox.tables.files import Paths, find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, Group, cut, groups_of
 from fastbox.tables.source import Source
@@ -16,12 +17,12 @@ SHOWN = 5
 
 
 @dataclass
-class Checked:
+class Checked(Result):
     """What the footers of some tables tell.
 
     Attributes
     ----------
-    tables : list of dict
+    inputs : list of dict
         Of each table: ``files``, ``row_groups``, ``boxes``, ``images`` (the least and the greatest id, None where they
         are not known), ``sorted`` (None where footers don't tell), ``unsorted`` (the first row groups that begin below
         the end of the one before), ``in_two_files`` (ids of images that go on in the next file).
@@ -30,17 +31,23 @@ class Checked:
         Empty where a table is unsorted.
     """
 
-    tables: list[dict[str, Any]] = field(default_factory=list)
+    MAIN = "inputs"
+
+    inputs: list[dict[str, Any]] = field(default_factory=list)
     fragments: list[int] = field(default_factory=list)
 
     @property
     def ready(self) -> bool:
         """Whether no table is known to be unsorted."""
-        return all(table["sorted"] is not False for table in self.tables)
+        return all(table["sorted"] is not False for table in self.inputs)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
-        return {"ready": self.ready, "tables": self.tables, "fragments": self.fragments}
+        return {"ready": self.ready, "inputs": self.inputs, "fragments": self.fragments}
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Everything as tables: a summary, the ``inputs`` and the ``fragments``."""
+        return super().tables() | {"fragments": [{"boxes": boxes} for boxes in self.fragments]}
 
 
 def check(*tables: Source | Paths, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
@@ -65,7 +72,7 @@ def check(*tables: Source | Paths, fragment_rows: int = FRAGMENT_ROWS) -> Checke
     >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
     >>> pq.write_table(pa.table({"image_id": [4, 7, 9, 5], "bbox": [[0.0, 0, 1, 1]] * 4}), path, row_group_size=2)
     >>> found = check(path)
-    >>> found.ready, found.tables[0]["unsorted"][0]["row"]
+    >>> found.ready, found.inputs[0]["unsorted"][0]["row"]
     (False, 2)
     """
     sources = [table if isinstance(table, Source) else Source(table) for table in tables]

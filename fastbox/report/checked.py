@@ -15,7 +15,7 @@ __all__ = ["show_checked"]
 
 def show_checked(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.check` found, as its ``to_dict`` gives it, each table with its name."""
-    for table in summary["tables"]:
+    for table in summary["inputs"]:
         _show_table(console, table)
     sizes = summary["fragments"]
     if sizes:

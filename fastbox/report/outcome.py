@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -11,6 +17,8 @@ import click
 from fastbox.errors import InputError
 
 __all__ = ["Commands", "fail"]
+
+RAISED_AGAIN_AFTER = 0.02  # seconds
 
 
 class Commands(click.Group):
@@ -23,7 +31,8 @@ class Commands(click.Group):
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run the command line, 2 where it can't be read."""
         try:
-            code = super().main(*args, **{**options, "standalone_mode": False})
+            with _interruptible():
+                code = super().main(*args, **{**options, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(2)
@@ -54,6 +63,39 @@ class Commands(click.Group):
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             fail(f"{error.strerror or error}{where}; nothing was written", 1)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C; not the very KeyboardInterrupt, which Python remembers for its exit code even where it was caught."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """See to it that an interrupt gets through: where it comes in a destructor or a callback, Python drops it."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise Interrupted
+
+    def again(dropped: sys.UnraisableHookArgs) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            hook(dropped)
+            return
+        # Not at once, which would be dropped in here as well.
+        timer = threading.Timer(RAISED_AGAIN_AFTER, _thread.interrupt_main)
+        timer.daemon = True
+        timer.start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, again
+    handler = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        sys.unraisablehook = hook
 
 
 def fail(sentence: str, code: int) -> NoReturn:
