@@ -770,7 +770,7 @@ def test_the_command_is_the_job(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     out, fix, log = (tmp_path / f"{name}.parquet" for name in ("p", "c", "l"))
     limits = ("--max-aspect", 30, "--near", 0.8, "--huge", 0.9, "--class-size", 3)
-    result = call(scene.path, "--images", scene.images, *limits, "-o", out, "--fix", fix, "--log", log, "--json")
+    result = call(scene.path, "--images", scene.images, *limits, "-o", out, "--fix", fix, "--changes", log, "--json")
     assert result.exit_code == 0, result.output
     found = jobs.inspect(scene.path, scene.images, limits=LIMITS, fix=tmp_path / "c2.parquet")
     assert json.loads(result.stdout) == found.to_dict()
@@ -797,7 +797,7 @@ def test_the_command_takes_columns(tmp_path: Path) -> None:
         (("--size", "width"), "expected two columns with a comma between, got 'width'"),
         (("--near", 2), "expected near to be above 0 and at most 1, got 2.0"),
         (("--tolerance", "nan"), "expected tolerance to be 0 or more, got nan"),
-        (("--log", "l.parquet"), "expected a log only with a cleaned copy"),
+        (("--changes", "l.parquet"), "expected a list of changes only with a cleaned copy"),
         (("--class", "kind"), "'kind'"),
     ],
 )
@@ -815,7 +815,7 @@ def test_the_command_says_what_can_not_be(tmp_path: Path, options: tuple[Any, ..
         ({"class_column": "xmin"}, "expected integers or strings in column 'xmin'"),
         ({"id_column": "height"}, "expected integers or strings in column 'height'"),
         ({"size": ("xmin", "height")}, "expected the images' sizes in column 'xmin'.*got the boxes'"),
-        ({"log": "l.parquet"}, "expected a log only with a cleaned copy"),
+        ({"changes": "l.parquet"}, "expected a list of changes only with a cleaned copy"),
     ],
 )
 def test_columns_that_can_not_be_are_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:

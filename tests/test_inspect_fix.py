@@ -78,7 +78,7 @@ def test_a_cleaned_copy_differs_by_its_log_alone(tmp_path: Path, form: str, dtyp
     outputs = []
     for rows in (6, 1000):
         out, log = tmp_path / f"c{rows}.parquet", tmp_path / f"l{rows}.parquet"
-        found = jobs.inspect(scene.path, fix=out, log=log, rows=rows)
+        found = jobs.inspect(scene.path, fix=out, changes=log, rows=rows)
         outputs.append((digest(out), digest(log)))
     assert outputs[0] == outputs[1]
     assert digest(scene.path) == before
@@ -126,7 +126,7 @@ def test_a_cleaned_copy_differs_by_its_log_alone(tmp_path: Path, form: str, dtyp
 @pytest.mark.parametrize("rows", [7, 1000])
 def test_every_layout_is_written_as_it_was(tmp_path: Path, layout: str, rows: int) -> None:
     scene = Scene(tmp_path)
-    jobs.inspect(scene.path, fix=tmp_path / "flat.parquet", log=tmp_path / "flat.log.parquet")
+    jobs.inspect(scene.path, fix=tmp_path / "flat.parquet", changes=tmp_path / "flat.log.parquet")
     flat = pq.read_table(tmp_path / "flat.parquet")
     if layout == "struct":
         extra = pa.array([None if k % 7 == 0 else k for k in range(150)], pa.int16())
@@ -283,8 +283,8 @@ def test_what_can_not_be_written_is_refused(tmp_path: Path) -> None:
         {"fix": scene.path},
         {"fix": link},
         {"fix": scene.images},
-        {"fix": free, "log": scene.path},
-        {"fix": free, "log": free},
+        {"fix": free, "changes": scene.path},
+        {"fix": free, "changes": free},
         {"fix": free, "out": free},
         {"fix": free, "out": tmp_path / "free.log.parquet"},
     ):

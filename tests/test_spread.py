@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -22,6 +23,7 @@ from fastbox.anchors import AnchorGrid
 from fastbox.cli import main
 from fastbox.engines import threads
 from fastbox.errors import InputError
+from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.resize import Resize
 from fastbox.jobs.spread import spread
 from fastbox.tables.sink import read_record
@@ -34,6 +36,8 @@ JOBS: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = {
     "pairs of one table": (jobs.pairs, ("truths",), {"threshold": 0.1, "by_class": "category_id"}),
     "nms": (jobs.nms, ("detections",), {"threshold": 0.3}),
     "assign": (jobs.assign, ("truths",), ANCHORS | {"by_class": "category_id"}),
+    "inspect": (jobs.inspect, ("truths", "images"), {"limits": Limits(near=0.5, class_size=1.0)}),
+    "inspect by two files": (jobs.inspect, ("detections",), {"limits": Limits(near=0.5, class_size=None)}),
     "evaluate": (jobs.evaluate, ("detections", "truths"), {"samples": 20, "seed": 5}),
 }
 
@@ -49,17 +53,20 @@ def columns(corners: np.ndarray, prefix: str = "") -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Three small tables in row groups that cut images; the detections are two files."""
+    """Three small tables in row groups that cut images; the detections are two files. And one of images."""
     folder = tmp_path_factory.mktemp("tables")
     rng = np.random.default_rng(3)
     made = {}
     for name, n in (("truths", 300), ("detections", 900)):
         ids = np.sort(rng.integers(0, 60, n))
         more = {"category_id": rng.integers(1, 4, n), "score": rng.uniform(0, 1, n).round(2)}
+        more["id"] = rng.integers(0, 4 * n, n)  # some repeat one
         made[name] = pa.table({"image_id": ids, **columns(boxes(rng, n)), **more})
     sides = columns(boxes(rng, 700), "pred_") | columns(boxes(rng, 700), "target_")
     sides["pred_xmax"][5] = np.nan
     made["pairs"] = pa.table(sides)
+    listed = np.delete(np.sort(np.append(np.arange(-3, 64), [9, 63])), [20, 21])
+    made["images"] = pa.table({"image_id": listed, "width": [250] * len(listed), "height": [220] * len(listed)})
     paths = {}
     for name, table in made.items():
         paths[name] = folder / name
@@ -67,7 +74,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         half = len(table) // 2 if name == "detections" else len(table)
         for number, part in enumerate((table[:half], table[half:])):
             if len(part):
-                pq.write_table(part, paths[name] / f"{number}.parquet", row_group_size=50)
+                groups = 7 if name == "images" else 50
+                pq.write_table(part, paths[name] / f"{number}.parquet", row_group_size=groups)
     return paths
 
 
@@ -142,8 +150,34 @@ def test_parts_of_another_run_are_refused_and_can_be_overwritten(tables: dict[st
 
 
 def test_jobs_that_must_see_tables_whole_are_refused(tables: dict[str, Path]) -> None:
-    with pytest.raises(ValueError, match=r"expected one of the jobs assign, .* got 'inspect'"):
-        spread(jobs.inspect, tables["truths"])
+    with pytest.raises(ValueError, match=r"expected one of the jobs assign, .* got 'fuse'"):
+        spread(jobs.fuse, tables["truths"])
+
+
+@pytest.mark.parametrize("option", ["report", "fix"])
+def test_what_only_the_whole_can_write_is_refused(option: str, tables: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="of a job as a whole, got fragments: leave one of the two out"):
+        spread(jobs.inspect, tables["truths"], out=tmp_path / "out", **{option: tmp_path / "more"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_parts_of_an_inspection_follow_from_the_whole_table(tables: dict[str, Path], tmp_path: Path) -> None:
+    rows, given, out = pq.read_table(tables["truths"]), tmp_path / "truths", tmp_path / "out"
+    given.mkdir()
+    for number, part in enumerate((rows[:150], rows[150:])):
+        pq.write_table(part, given / f"{number}.parquet", row_group_size=50)
+    whole = jobs.inspect(given, tables["images"]).to_dict()
+    assert spread(jobs.inspect, given, tables["images"], out=out, fragment_rows=100).to_dict() == whole
+    before, engine = bytes_of(out), Counting()
+    found = spread(jobs.inspect, given, tables["images"], out=out, fragment_rows=100, engine=engine)
+    assert (found.to_dict(), engine.done) == (whole, len(before))  # the sizes of classes alone are read again
+    # What the first part found follows from the second file too: from the sizes of all boxes of a class.
+    later = rows[150:]
+    wider = later.set_column(later.column_names.index("xmax"), "xmax", pc.add(later["xmax"], np.float32(500)))
+    pq.write_table(wider, given / "1.parquet", row_group_size=50)
+    with pytest.raises(InputError, match=r"got .*part-00000\.parquet of another run"):
+        spread(jobs.inspect, given, tables["images"], out=out, fragment_rows=100)
+    assert bytes_of(out) == before
 
 
 def test_a_changed_input_is_another_run(tables: dict[str, Path], tmp_path: Path) -> None:
@@ -189,6 +223,7 @@ def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], 
         "nms": ("nms", tables["detections"]),
         "measure": ("measure", tables["pairs"]),
         "evaluate": ("evaluate", tables["detections"], tables["truths"]),
+        "inspect": ("inspect", tables["truths"], "--images", tables["images"], "--class-size", 1),
         "assign": ("assign", tables["truths"], "--anchors", "retinanet", "--size", "320x256"),
     }
     for name, command in commands.items():

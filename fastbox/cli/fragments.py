@@ -40,8 +40,6 @@ class Fragments:
 
         if out is not None and os.path.isfile(out):
             raise InputError(f"expected a folder to write fragments to, got the file {out}: name another")
-        if options.pop("report", None) is not None:
-            raise InputError("expected a report of a job as a whole, got fragments: leave one of the two out")
         options |= {} if self.rows is None else {"fragment_rows": self.rows}
         options |= {} if self.log is None else {"log": lambda entry: click.echo(json.dumps(entry), err=True)}
         with engine_of(self.engine or "threads", self.address) as engine:

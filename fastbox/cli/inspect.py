@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import format_option, json_option, report_option, show, split
 from fastbox.report.progress import progress
 
@@ -33,7 +34,7 @@ def limit(name: str, default: float, unit: str, text: str) -> Callable[[Command]
 @click.option("--images", type=click.Path(), metavar="IMAGES", help="Table of all images, with their sizes.")
 @click.option("-o", "--output", type=click.Path(), metavar="PROBLEMS", help="Parquet file of the problems to write.")
 @click.option("--fix", type=click.Path(), metavar="CLEANED", help="Cleaned copy to write; see above.")
-@click.option("--log", type=click.Path(), metavar="CHANGES", help="What was changed (default: CLEANED.log.parquet).")
+@click.option("--changes", type=click.Path(), metavar="LOG", help="What was changed (default: CLEANED.log.parquet).")
 @report_option
 @click.option("--class", "class_", metavar="COLUMN", help="Class column (default: category_id, if it is there).")
 @click.option("--id", "id_", metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there).")
@@ -49,13 +50,14 @@ def limit(name: str, default: float, unit: str, text: str) -> Callable[[Command]
 @limit("--near", 0.95, "IOU", "From which IoU on boxes are near-duplicates.")
 @limit("--huge", 0.95, "SHARE", "Share of its image above which a box is huge.")
 @limit("--class-size", 4.0, "K", "Robust deviations from the class's median size; 0 does not ask, and saves a pass.")
+@fragment_options
 @json_option
 def inspect(
     truths: str,
     images: str | None,
     output: str | None,
     fix: str | None,
-    log: str | None,
+    changes: str | None,
     report: str | None,
     class_: str | None,
     id_: str | None,
@@ -69,6 +71,7 @@ def inspect(
     near: float,
     huge: float,
     class_size: float,
+    fragments: Fragments,
     as_json: bool,
 ) -> None:
     """Count what a table of boxes holds, find what is wrong with it, and write the problems.
@@ -93,12 +96,12 @@ def inspect(
         raise click.UsageError(str(error)) from None
     given = truths if is_json(truths) else Source(truths, boxes=box, format=format_, image=image)
     with progress("inspecting", None if is_json(truths) else lambda: count_rows(truths)) as step:
-        found = jobs.inspect(
-            given,
-            images,
-            output,
+        found = fragments.run(
+            jobs.inspect,
+            *(table for table in (given, images) if table is not None),
+            out=output,
             fix=fix,
-            log=log,
+            changes=changes,
             class_column=class_,
             id_column=id_,
             size=size,
@@ -106,4 +109,6 @@ def inspect(
             report=report,
             progress=step,
         )
-    show(inspected.show_inspected, found.to_dict(), as_json, [output, fix, log or (fix and default_log(fix)), report])
+    show(
+        inspected.show_inspected, found.to_dict(), as_json, [output, fix, changes or (fix and default_log(fix)), report]
+    )

@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastbox.jobs.coverage import Coverage, Covered
+from fastbox.jobs.inspection.classes import Classes
+from fastbox.jobs.inspection.problems import Limits, Problems
+from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.summary import Invalid
 from fastbox.sketch import Sketch
 from fastbox.tables.sink import Sink, Target
@@ -21,7 +24,7 @@ __all__ = ["conclude", "merged", "packed", "unpacked"]
 
 Found = TypeVar("Found")
 
-PARTS = {kind.__name__: kind for kind in (Coverage, Covered, Invalid)}
+PARTS = {kind.__name__: kind for kind in (Classes, Coverage, Covered, Invalid, Limits, Problems, Statistics)}
 
 
 def conclude(sink: Sink, out: Any, found: Any) -> None:
@@ -65,8 +68,8 @@ def packed(value: Any) -> Any:
         return {"array": [value.dtype.str, list(value.shape), text]}
     if isinstance(value, dict):
         return {"dict": [[packed(key), packed(own)] for key, own in value.items()]}
-    if isinstance(value, tuple):
-        return {"tuple": [packed(own) for own in value]}
+    if isinstance(value, tuple | list):
+        return {type(value).__name__: [packed(own) for own in value]}
     if is_dataclass(value):
         return {type(value).__name__: {part.name: packed(getattr(value, part.name)) for part in fields(value)}}
     if isinstance(value, np.generic):
@@ -104,9 +107,10 @@ def _unpacked(value: Any, kinds: dict[str, Any]) -> Any:
         return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype).reshape(shape).copy()
     if name == "dict":
         return {_unpacked(key, kinds): _unpacked(one, kinds) for key, one in own}
-    if name == "tuple":
-        return tuple(_unpacked(one, kinds) for one in own)
+    if name in ("tuple", "list"):
+        parts = [_unpacked(one, kinds) for one in own]
+        return tuple(parts) if name == "tuple" else parts
     made = object.__new__(kinds[name])
     for part in fields(made):
-        setattr(made, part.name, _unpacked(own[part.name], kinds))
+        object.__setattr__(made, part.name, _unpacked(own[part.name], kinds))  # some are frozen
     return made

@@ -80,7 +80,7 @@ def check(*tables: Source | Paths, fragment_rows: int = FRAGMENT_ROWS) -> Checke
     if found.ready:
         for fragment in cut(sources, fragment_rows):
             runs = [run for source in fragment if source.part is not None for run in source.part.runs]
-            found.fragments.append(sum(run.rows for run in runs))
+            found.fragments.append(sum(run.boxes for run in runs))
     return found
 
 
@@ -91,7 +91,7 @@ def _table(groups: list[Group], files: int) -> dict[str, Any]:
     return {
         "files": files,
         "row_groups": len(groups),
-        "boxes": sum(group.boxes for group in groups),
+        "boxes": sum(group.run.boxes for group in groups),
         "images": [min(g.low for g in known), max(g.high for g in known)] if known else None,
         "sorted": False if falls else True if len(known) == len(groups) else None,
         "unsorted": [

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from fastbox.errors import InputError
-from fastbox.jobs.inspection.classes import Classes, outliers
+from fastbox.jobs.aggregate import conclude
+from fastbox.jobs.inspection.before import Before, halved
+from fastbox.jobs.inspection.classes import Classes
 from fastbox.jobs.inspection.fix import Fix, default_log
 from fastbox.jobs.inspection.overlaps import overlapping
-from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Finding, Limits, Problems, alone, of_images
-from fastbox.jobs.inspection.repeats import Repeats
+from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems, alone, of_images
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import Table
-from fastbox.jobs.inspection.view import View, look
 from fastbox.jobs.result import Result
 from fastbox.report.inspected_page import page_of
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables.coco_source import is_json, with_images
-from fastbox.tables.files import Paths, count_rows
+from fastbox.tables.files import Paths
 from fastbox.tables.sink import Sink, check_output
 from fastbox.tables.source import Source
 
@@ -93,11 +91,11 @@ class Inspected(Result):
 
 def inspect(
     truths: Source | Paths,
-    images: Paths | None = None,
+    images: Source | Paths | None = None,
     out: StrPath | None = None,
     *,
     fix: StrPath | None = None,
-    log: StrPath | None = None,
+    changes: StrPath | None = None,
     class_column: str | None = None,
     id_column: str | None = None,
     size: tuple[str, str] | None = None,
@@ -105,6 +103,7 @@ def inspect(
     report: StrPath | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
+    before: Before | None = None,
 ) -> Inspected:
     """Count what a table of boxes holds, find what is wrong with it, and write the problems.
 
@@ -123,7 +122,7 @@ def inspect(
     fix : path, optional
         Where to write a cleaned copy: boxes that are not finite, inverted, without area or exact duplicates are
         dropped, those that stick out of their image are clipped. All else is as it was.
-    log : path, optional
+    changes : path, optional
         Where to write what was changed; the cleaned copy's name with ``.log.parquet`` when left out.
     class_column, id_column : str, optional
         The columns of classes and of the boxes' ids; when left out ``category_id`` and ``id``, if they are there.
@@ -138,6 +137,8 @@ def inspect(
         About how many boxes to hold at once; makes no difference to what comes out.
     progress : callable, optional
         Called with the number of boxes done since the last call.
+    before : Before, optional
+        What a whole table tells of the part that is inspected here; :func:`fastbox.jobs.spread` gives it.
 
     Raises
     ------
@@ -156,10 +157,10 @@ def inspect(
     limits = limits or Limits()
     if report is not None:
         check_page(report)
-    if fix is None and log is not None:
-        raise InputError("expected a log only with a cleaned copy, got the log alone: name the copy")
-    log = default_log(fix) if fix is not None and log is None else log
-    outputs = [path for path in (out, fix, log, report) if path is not None]
+    if fix is None and changes is not None:
+        raise InputError("expected a list of changes only with a cleaned copy, got the list alone: name the copy")
+    changes = default_log(fix) if fix is not None and changes is None else changes
+    outputs = [path for path in (out, fix, changes, report) if path is not None]
     given = [os.fspath(path) for path in (truths, images) if is_json(path)]
     with ExitStack() as stack:
         boxes, listed = stack.enter_context(with_images(truths, images))
@@ -169,20 +170,22 @@ def inspect(
         found = Inspected(limits=limits, names=table.names, asked=asked | {"images": listed is not None})
         inputs = given or table.files
         sink, mending = None, None
-        if fix is not None and log is not None:
-            mending = stack.enter_context(Fix(table, fix, log, limits.tolerance, inputs))
+        if fix is not None and changes is not None:
+            mending = stack.enter_context(Fix(table, fix, changes, limits.tolerance, inputs))
         if out is not None:
             parameters = {"inputs": inputs, "limits": asdict(limits)}
             sink = stack.enter_context(Sink(out, table.schema, command="inspect", parameters=parameters))
         twice = limits.class_size is not None or table.id is not None
-        step = _halved(progress) if progress is not None and twice else progress
-        ranges, repeats = _before(table, limits, found.classes, rows, step) if twice else ({}, None)
+        step = halved(progress) if progress is not None and twice and before is None else progress
+        if before is None:
+            before = Before.of(table, limits, rows, step) if twice else Before()
+        found.classes = before.classes or found.classes
         for view, chunk in table.views(rows, whole=mending is not None):
             pairs, best = overlapping(view, limits.near, table.label is not None)
             alike = of_images(view, listed is not None)
-            problems = [*alone(view, limits), *alike, *pairs, *_from_before(view, ranges, repeats)]
+            problems = [*alone(view, limits), *alike, *pairs, *before.problems(view)]
             found.statistics.add(view, best)
-            if limits.class_size is None:
+            if before.classes is None:
                 found.classes.add(view)
             batch = found.problems.add(view, problems, table.schema)
             if sink is not None:
@@ -193,7 +196,7 @@ def inspect(
             if step is not None:
                 step(len(view.image))
         if sink is not None:
-            sink.record(summary=found.to_dict())
+            conclude(sink, out, found)
     if report is not None:
         write(found.page(), report)
     return found
@@ -202,45 +205,3 @@ def inspect(
 def _check_outputs(outputs: list[StrPath], inputs: list[str]) -> None:
     for place, path in enumerate(outputs):
         check_output(path, [*inputs, *outputs[:place]])
-
-
-def _halved(progress: Callable[[int], object]) -> Callable[[int], object]:
-    """Tell of half the boxes, where each of them is read twice."""
-    left = 0
-
-    def step(boxes: int) -> None:
-        nonlocal left
-        done, left = divmod(left + boxes, 2)
-        progress(done)
-
-    return step
-
-
-def _before(
-    table: Table, limits: Limits, classes: Classes, rows: int, step: Callable[[int], object] | None
-) -> tuple[dict[Any, tuple[float, float, float]], Repeats | None]:
-    """What must be known of the whole table before a box can be judged: the sizes of its class, and repeated ids."""
-    with ExitStack() as stack:
-        repeats = None if table.id is None else stack.enter_context(Repeats(count_rows(table.plan.files)))
-        for chunk in table.chunks(rows):
-            if limits.class_size is not None:
-                classes.add(look(chunk, table.label, None, None))
-            if repeats is not None:
-                repeats.add(*table.ids(chunk))
-            if step is not None:
-                step(len(chunk.a))
-        if repeats is not None:
-            repeats.find(None if table.exact_ids else (table.ids(chunk) for chunk in table.chunks(rows)))
-    return {} if limits.class_size is None else classes.ranges(limits.class_size), repeats
-
-
-def _from_before(
-    view: View, ranges: Mapping[Any, tuple[float, float, float]], repeats: Repeats | None
-) -> Iterable[Finding]:
-    """The problems of a chunk that only the whole table tells."""
-    if ranges:
-        odd, ratios = outliers(view, ranges)
-        yield Finding("class_size", odd, ratios, np.full(len(odd), -1))
-    if repeats is not None:
-        again, firsts = repeats.within(view.first_row, view.first_row + len(view.image))
-        yield Finding("repeated_id", again - view.first_row, np.full(len(again), np.nan), firsts)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
 from fastbox import __version__
 from fastbox.engines import Engine, threads
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import merged, unpacked
+from fastbox.jobs.inspection.before import Before, halved, sizes_of
+from fastbox.jobs.inspection.classes import Classes
+from fastbox.jobs.inspection.problems import Limits
+from fastbox.jobs.inspection.table import Table
 from fastbox.tables.files import Paths
-from fastbox.tables.fragments import FRAGMENT_ROWS, cut
+from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
 from fastbox.tables.sink import Target, plain, read_record
 from fastbox.tables.source import Source
 from fastbox.tables.stores import absolute, is_stored, make_folder, remove, state_of, tables_in
 
 __all__ = ["spread"]
 
-JOBS = ("assign", "evaluate", "measure", "nms", "pairs")  # what they find in parts is what they find in the whole
+# What they find in parts is what they find in the whole, for inspect once it was told what the whole table tells.
+JOBS = ("assign", "evaluate", "inspect", "measure", "nms", "pairs")
+WHOLE = {"report": "a page", "fix": "a cleaned copy", "changes": "a list of changes"}
 
 
 def spread(
@@ -45,7 +51,8 @@ def spread(
     ----------
     job : callable
         One of :func:`fastbox.jobs.measure`, :func:`~fastbox.jobs.pairs`, :func:`~fastbox.jobs.nms`,
-        :func:`~fastbox.jobs.assign` and :func:`~fastbox.jobs.evaluate`.
+        :func:`~fastbox.jobs.assign`, :func:`~fastbox.jobs.evaluate` and :func:`~fastbox.jobs.inspect`, which reads its
+        boxes twice, the first time in every run.
     *tables : Source, path, directory, glob or a list of paths
         What the job reads, sorted by image id, on a file system that all workers see.
     out : path, optional
@@ -68,7 +75,8 @@ def spread(
     Raises
     ------
     InputError
-        What the job raises, ids that are not ascending, or a folder with parts of another run.
+        What the job raises, ids that are not ascending, a folder with parts of another run, or an option that asks for
+        what only a job as a whole can write.
     ValueError
         Another job: it has to see its tables whole.
 
@@ -87,25 +95,28 @@ def spread(
     """
     if job.__module__.removeprefix("fastbox.jobs.") not in JOBS:
         raise ValueError(f"expected one of the jobs {', '.join(JOBS)}, got {getattr(job, '__name__', job)!r}")
-    fragments = cut([_source(job, table) for table in tables], fragment_rows)
-    sizes = [sum(run.rows for source in fragment if source.part for run in source.part.runs) for fragment in fragments]
-    tasks = [_Task(job, fragment, options, None) for fragment in fragments]
+    for name, what in WHOLE.items():
+        if options.get(name) is not None:
+            raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")
+    fragments = _cut(job, [_source(job, table) for table in tables], fragment_rows)
+    tasks = [_Task(job, fragment, options) for fragment in fragments]
+    if job.__name__ == "inspect":
+        progress = None if progress is None else halved(progress)
+        tasks = _told(tasks, _source(job, tables[0]), engine, progress)
     found: dict[int, Any] = {}
     if out is not None:
         folder = os.fspath(out).rstrip("/") if is_stored(out) else os.fspath(out)
+        names = [os.path.join(folder, name) for name in _names(len(tasks))]
         tasks = [
-            _Task(job, fragment, options, Target(os.path.join(folder, name), _fingerprint(job, fragment, options)))
-            for fragment, name in zip(fragments, _names(len(fragments)), strict=True)
+            replace(task, target=Target(name, _fingerprint(task))) for task, name in zip(tasks, names, strict=True)
         ]
         found = {} if overwrite else _done(folder, tasks)
         make_folder(folder)
-    watch = _Watch(sizes, progress, log)
+    watch = _Watch([task.boxes for task in tasks], progress, log)
     for index in found:
         watch.done(index, skipped=True)
-    todo = sorted((index for index in range(len(tasks)) if index not in found), key=lambda index: -sizes[index])
-    for place, result in engine(_run, [tasks[index] for index in todo]):
-        if isinstance(result, Exception):
-            raise result
+    todo = sorted((index for index in range(len(tasks)) if index not in found), key=lambda index: -tasks[index].boxes)
+    for place, result in _results(engine, [tasks[index] for index in todo]):
         found[todo[place]] = result
         watch.done(todo[place])
     if out is not None and overwrite:
@@ -120,7 +131,20 @@ class _Task:
     job: Callable[..., Any]
     sources: tuple[Source, ...]
     options: Mapping[str, Any]
-    target: Target | None
+    target: Target | None = None
+
+    @property
+    def boxes(self) -> int:
+        """How many boxes it reads."""
+        return sum(run.boxes for source in self.sources if source.part for run in source.part.runs)
+
+
+def _results(engine: Engine, tasks: Sequence[_Task]) -> Iterator[tuple[int, Any]]:
+    """What is found in each fragment, in whatever order; what is wrong with one is raised."""
+    for place, result in engine(_run, tasks):
+        if isinstance(result, Exception):
+            raise result
+        yield place, result
 
 
 def _run(task: _Task) -> Any:
@@ -129,6 +153,40 @@ def _run(task: _Task) -> Any:
         return task.job(*task.sources, out=task.target, **task.options)
     except (TypeError, ValueError) as error:
         return error
+
+
+def _told(
+    tasks: Sequence[_Task], truths: Source, engine: Engine, progress: Callable[[int], object] | None
+) -> list[_Task]:
+    """The fragments of an inspection with what the whole table tells, which is read for it."""
+    options = tasks[0].options
+    limits, rows = options.get("limits") or Limits(), options.get("rows", 262_144)
+    table = Table.of(truths, None, *(options.get(name) for name in ("class_column", "id_column", "size")))
+    known = Before()
+    if table.id is not None:
+        known = Before.of(table, replace(limits, class_size=None), rows)
+    if limits.class_size is not None:
+        first = [_Task(sizes_of, task.sources[:1], {"label": table.label, "rows": rows}) for task in tasks]
+        classes = [Classes()] * len(first)
+        for place, sizes in _results(engine, first):
+            classes[place] = sizes
+            if progress is not None:
+                progress(first[place].boxes)
+        known = replace(known, ranges=sum(classes, Classes()).ranges(limits.class_size))
+    told = []
+    for task in tasks:
+        runs = task.sources[0].part.runs if task.sources[0].part else ()
+        last = runs[-1].number + runs[-1].boxes if runs else 0
+        told.append(replace(task, options={**options, "before": known.within(runs[0].number if runs else 0, last)}))
+    return told
+
+
+def _cut(job: Callable[..., Any], sources: Sequence[Source], rows: int) -> list[tuple[Source, ...]]:
+    if job.__name__ != "inspect":
+        return cut(sources, rows)
+    boxes = [fragment for (fragment,) in cut(sources[:1], rows)]
+    listed = [beside(replace(source, image=sources[0].image), boxes) for source in sources[1:]]
+    return list(zip(boxes, *listed, strict=True))
 
 
 def _source(job: Callable[..., Any], table: Source | Paths) -> Source:
@@ -142,13 +200,13 @@ def _names(count: int) -> list[str]:
     return [f"part-{number:0{width}d}.parquet" for number in range(count)]
 
 
-def _fingerprint(job: Callable[..., Any], fragment: Sequence[Source], options: Mapping[str, Any]) -> dict[str, Any]:
+def _fingerprint(task: _Task) -> dict[str, Any]:
     """What a part follows from: the same for two runs only if they would write the same bytes."""
     return {
         "version": __version__,
-        "job": job.__name__,
-        "options": {name: repr(value) for name, value in sorted(options.items())},
-        "tables": [_state(source) for source in fragment],
+        "job": task.job.__name__,
+        "options": {name: repr(value) for name, value in sorted(task.options.items())},
+        "tables": [_state(source) for source in task.sources],
     }
 
 

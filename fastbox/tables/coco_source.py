@@ -41,7 +41,9 @@ def as_parquet(given: Source | Paths) -> Iterator[tuple[Source | Paths, NDArray[
 
 
 @contextmanager
-def with_images(given: Source | Paths, images: Paths | None) -> Iterator[tuple[Source | Paths, Paths | None]]:
+def with_images(
+    given: Source | Paths, images: Source | Paths | None
+) -> Iterator[tuple[Source | Paths, Source | Paths | None]]:
     """Give a table and the table of its images as they are, and COCO JSON as Parquet in a temporary folder.
 
     COCO instances bring the table of their images, if none is named.

@@ -46,8 +46,10 @@ class Run:
     file : str
     groups : tuple of (int, int)
         The first row group, and the one after the last.
-    first_row, rows : int
-        The first row, counted in the file, and how many there are.
+    first_row : int
+        Counted in the file.
+    boxes : int
+        How many it has.
     number : int
         The first box, counted in the whole table.
     """
@@ -55,7 +57,7 @@ class Run:
     file: str
     groups: tuple[int, int]
     first_row: int
-    rows: int
+    boxes: int
     number: int = 0
 
 

@@ -13,7 +13,7 @@ from fastbox.errors import InputError
 from fastbox.tables.files import Run, batches_of, find_files, open_parquet
 from fastbox.tables.source import Part, Source, plan
 
-__all__ = ["FRAGMENT_ROWS", "Group", "cut", "groups_of"]
+__all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "groups_of"]
 
 _LIST_ROWS = 65_536
 FRAGMENT_ROWS = 1 << 20  # boxes: a second or less of work each, so that little is lost when a worker is
@@ -27,13 +27,11 @@ class Group:
     ----------
     run : Run
         The group by itself.
-    boxes : int
     low, high : int, str or None
         The least and the greatest image id.
     """
 
     run: Run
-    boxes: int
     low: Any
     high: Any
 
@@ -50,11 +48,29 @@ def groups_of(source: Source) -> list[Group]:
     if source.image is not None:
         boxes = plan(source).boxes
         lists = boxes.names[0] if boxes.layout == "ragged" else None
+    return _listed(source, lists)
+
+
+def beside(table: Source, fragments: Sequence[Source]) -> list[Source]:
+    """Cut a table of images, without boxes, as fragments of the boxes in them are.
+
+    Raises
+    ------
+    InputError
+        A file that can't be used, or ids that are not ascending from one row group to the next.
+    """
+    groups = _listed(table, None)
+    _check_order(table, groups)
+    parts = [fragment.part or Part(()) for fragment in fragments]
+    return [_within(table, groups, part.low, part.high) for part in parts]
+
+
+def _listed(source: Source, lists: str | None) -> list[Group]:
     listed = [group for file in find_files(source.path) for group in _groups(file, source.image, lists)]
     groups, number = [], 0
     for group in listed:
         groups.append(replace(group, run=replace(group.run, number=number)))
-        number += group.boxes
+        number += group.run.boxes
     return groups
 
 
@@ -100,14 +116,14 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
         first_row = 0
         for index in range(footer.num_row_groups):
             group = footer.row_group(index)
-            run = Run(file, (index, index + 1), first_row, group.num_rows)
+            run = Run(file, (index, index + 1), first_row, int(group.num_rows))
             first_row += group.num_rows
-            boxes = int(group.num_rows)
             if lists is not None:  # no footer tells how many boxes they hold
                 rows = (batch.column(lists) for _, batch in batches_of(run, [lists], _LIST_ROWS))
                 boxes = sum(int(pc.sum(pc.list_value_length(some)).as_py() or 0) for some in rows)
+                run = replace(run, boxes=boxes)
             if group.num_rows:
-                yield Group(run, boxes, *_range(group, image, footer.schema))
+                yield Group(run, *_range(group, image, footer.schema))
 
 
 def _range(group: Any, image: str | None, schema: Any) -> tuple[Any, Any]:
@@ -137,7 +153,7 @@ def _marks(groups: Sequence[Group], rows: int) -> list[Any]:
     ordered = sorted(groups, key=lambda group: group.low)
     since = 0
     for before, group in pairwise(ordered):
-        since += before.boxes
+        since += before.run.boxes
         last = marks[-1] if marks else ordered[0].low
         if since >= rows and group.low > last:
             marks.append(group.low)
@@ -164,7 +180,7 @@ def _even(runs: Sequence[Run], rows: int) -> list[tuple[Run, ...]]:
     """Runs in turn, about as many rows in each part."""
     parts: list[list[Run]] = [[]]
     for run in runs:
-        if sum(one.rows for one in parts[-1]) >= rows:
+        if sum(one.boxes for one in parts[-1]) >= rows:
             parts.append([])
         parts[-1].append(run)
     return [tuple(part) for part in parts]

@@ -14,6 +14,7 @@ from fastbox.errors import InputError
 from fastbox.tables.arrays import Place, id_kind, image_runs, is_number, one_chunk, unsorted
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
 from fastbox.tables.schema import require
+from fastbox.tables.source import Source
 
 __all__ = ["Images", "Listed"]
 
@@ -54,7 +55,8 @@ class Images:
 
     Parameters
     ----------
-    path : path, directory, glob or a list of paths
+    table : Source, path, directory, glob or a list of paths
+        Of a source only the part of the files that is to be read.
     image : str
         The column of ids.
     size : (str, str)
@@ -75,7 +77,10 @@ class Images:
     (array([2, 5]), array([9]), True)
     """
 
-    def __init__(self, path: Paths, image: str = "image_id", size: tuple[str, str] = ("width", "height")) -> None:
+    def __init__(
+        self, table: Source | Paths, image: str = "image_id", size: tuple[str, str] = ("width", "height")
+    ) -> None:
+        path, self._part = (table.path, table.part) if isinstance(table, Source) else (table, None)
         self.files = find_files(path)
         with open_parquet(self.files[0]) as parquet:
             schema = parquet.schema_arrow
@@ -135,7 +140,9 @@ class Images:
     def _listed(self) -> Generator[Listed]:
         """The images of each batch, ascending over all of them."""
         last = None
-        batches = read_batches(self.files, list(dict.fromkeys([self._image, *self._size])), rows=ROWS)
+        part = self._part
+        named = list(dict.fromkeys([self._image, *self._size]))
+        batches = read_batches(self.files, named, rows=ROWS, runs=None if part is None else part.runs)
         try:
             for file, first_row, batch in batches:
                 place = Place(file, self._image, first_row)
@@ -143,6 +150,10 @@ class Images:
                 if last is not None and ids[0] < last:
                     raise unsorted(place(0), last, ids[0], self._image)
                 last = ids[-1]
+                begin, end = (0, len(ids)) if part is None else part.places(ids)
+                if begin == end:
+                    continue
+                ids, bounds = ids[begin:end], bounds[begin : end + 1]
                 firsts = bounds[:-1]
                 none = np.full(len(ids), np.nan)
                 sides = [_pixels(batch.column(name))[firsts] for name in self._size] or [none, none]

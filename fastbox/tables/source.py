@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
@@ -44,6 +45,11 @@ class Part:
     runs: tuple[Run, ...]
     low: Any = None
     high: Any = None
+
+    def places(self, ids: NDArray[Any]) -> tuple[int, int]:
+        """Where its images begin and end among some, ascending."""
+        begin = 0 if self.low is None else int(np.searchsorted(ids, self.low))
+        return begin, len(ids) if self.high is None else int(np.searchsorted(ids, self.high))
 
 
 @dataclass(frozen=True)
@@ -250,8 +256,7 @@ def _within(piece: Piece, part: Part) -> Piece:
     ids, offsets = piece.boxes.images, piece.boxes.offsets
     if ids is None or offsets is None:
         return piece
-    begin = 0 if part.low is None else int(np.searchsorted(ids, part.low))
-    end = len(ids) if part.high is None else int(np.searchsorted(ids, part.high))
+    begin, end = part.places(ids)
     if (begin, end) == (0, len(ids)):
         return piece
     bounds = offsets[begin : end + 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from fastbox.jobs.inspection.view import View
 
-__all__ = ["Classes", "outliers"]
+__all__ = ["Classes", "Range", "outliers"]
 
 Ints = NDArray[np.int64]
+Range = tuple[float, float, float]  # the least and the largest area, and the median
 
 # Areas are counted in bins of equal width, 16 for each doubling: the exponent and the first four bits of the fraction.
 SHIFT = 48
@@ -23,14 +25,25 @@ LEAST_SPREAD = 1 / 32  # of the binary logarithm of sides: what one bin is wide
 DEVIATION = 1.4826  # of a normal distribution, in median absolute deviations
 
 
+@dataclass
 class Classes:
-    """Counts by class; those of parts of a table add up to those of the whole."""
+    """Counts by class; those of parts of a table add up to those of the whole.
 
-    def __init__(self) -> None:
-        self.boxes: dict[Any, int] = {}
-        self.images: dict[Any, int] = {}
-        self._numbers: dict[Any, int] = {}
-        self._keys, self._counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    Attributes
+    ----------
+    boxes, images : dict
+        How many there are of each class.
+    numbers : dict
+        The number of each class that has boxes with an area, as ``keys`` have it.
+    keys, counts : arrays of shape (k,), int64
+        Sizes, as the class's number and the bin, ascending, and how many boxes have them.
+    """
+
+    boxes: dict[Any, int] = field(default_factory=dict)
+    images: dict[Any, int] = field(default_factory=dict)
+    numbers: dict[Any, int] = field(default_factory=dict)
+    keys: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    counts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def add(self, view: View) -> None:
         """Count the boxes of a chunk, those that are invalid too; the sizes of those with an area."""
@@ -55,7 +68,7 @@ class Classes:
                 sums = getattr(both, name)
                 for label, count in getattr(part, name).items():
                     sums[label] = sums.get(label, 0) + count
-            both._merge(list(part._numbers), part._keys, part._counts)
+            both._merge(list(part.numbers), part.keys, part.counts)
         return both
 
     def _merge(self, labels: list[Any], keys: Ints, counts: Ints) -> None:
@@ -63,18 +76,18 @@ class Classes:
         used = np.unique(keys // BINS)
         numbers = np.zeros(len(labels), np.int64)
         for code in used.tolist():
-            numbers[code] = self._numbers.setdefault(labels[code], len(self._numbers))
-        keys = np.concatenate([self._keys, numbers[keys // BINS] * BINS + keys % BINS])
-        self._keys, places = np.unique(keys, return_inverse=True)
-        total = np.zeros(len(self._keys), np.int64)
-        np.add.at(total, places.reshape(-1), np.concatenate([self._counts, counts]))
-        self._counts = total
+            numbers[code] = self.numbers.setdefault(labels[code], len(self.numbers))
+        keys = np.concatenate([self.keys, numbers[keys // BINS] * BINS + keys % BINS])
+        self.keys, places = np.unique(keys, return_inverse=True)
+        total = np.zeros(len(self.keys), np.int64)
+        np.add.at(total, places.reshape(-1), np.concatenate([self.counts, counts]))
+        self.counts = total
 
     def medians(self) -> dict[Any, float]:
         """The median side of a square as large as a box, within 2 %, of each class that has boxes with an area."""
         return {label: 2.0 ** _median(sides, counts) for label, sides, counts in self._sizes()}
 
-    def ranges(self, deviations: float) -> dict[Any, tuple[float, float, float]]:
+    def ranges(self, deviations: float) -> dict[Any, Range]:
         """The least and the largest area that is not suspicious, and the median, of each class with enough boxes.
 
         The bounds are so many robust deviations from the median of the logarithm of the size; a robust deviation is
@@ -118,18 +131,18 @@ class Classes:
 
     def _sizes(self) -> list[tuple[Any, NDArray[np.float64], Ints]]:
         """For each class the binary logarithms of its sides, ascending, and how many boxes have them."""
-        labels = list(self._numbers)
-        starts = np.searchsorted(self._keys, np.arange(len(labels) + 1) * BINS)
-        bins = (self._keys % BINS) << SHIFT
+        labels = list(self.numbers)
+        starts = np.searchsorted(self.keys, np.arange(len(labels) + 1) * BINS)
+        bins = (self.keys % BINS) << SHIFT
         middle = (bins.view(np.float64) + (bins + (1 << SHIFT)).view(np.float64)) / 2
         sides = np.array([math.log2(area) / 2 if area < math.inf else 512.0 for area in middle.tolist()])
         return [
-            (label, sides[first:last], self._counts[first:last])
+            (label, sides[first:last], self.counts[first:last])
             for label, first, last in zip(labels, starts[:-1].tolist(), starts[1:].tolist(), strict=True)
         ]
 
 
-def outliers(view: View, ranges: Mapping[Any, tuple[float, float, float]]) -> tuple[Ints, NDArray[np.float64]]:
+def outliers(view: View, ranges: Mapping[Any, Range]) -> tuple[Ints, NDArray[np.float64]]:
     """The boxes whose areas are outside the ranges of their classes, and their sides over the class's median."""
     bounds = np.array([ranges.get(label, (0.0, math.inf, 1.0)) for label in (*view.labels, None)])
     low, high, middle = bounds[view.codes].T

@@ -64,11 +64,6 @@ class Repeats:
         if again is not None and len(self.rows):
             self._compare(again)
 
-    def within(self, first: int, last: int) -> tuple[Ints, Ints]:
-        """The repeated ids among some rows, and where they are first."""
-        low, high = np.searchsorted(self.rows, [first, last])
-        return self.rows[low:high], self.firsts[low:high]
-
     def _repeated(self, file: IO[bytes]) -> tuple[Ints, Ints]:
         file.seek(0)
         hashes, rows = np.frombuffer(file.read(), np.int64).reshape(-1, 2).T

@@ -53,7 +53,7 @@ class Table:
     def of(
         cls,
         truths: Source | Paths,
-        images: Paths | None,
+        images: Source | Paths | None,
         label: str | None,
         box_id: str | None,
         size: tuple[str, str] | None,

@@ -1,0 +1,102 @@
+"""What must be known of a whole table before a box of it can be judged: the sizes of its class, and repeated ids."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.jobs.inspection.classes import Classes, Range, outliers
+from fastbox.jobs.inspection.problems import Finding, Limits
+from fastbox.jobs.inspection.repeats import Repeats
+from fastbox.jobs.inspection.table import Table
+from fastbox.jobs.inspection.view import View, look
+from fastbox.tables.files import count_rows
+from fastbox.tables.source import Source, scan
+
+__all__ = ["Before", "halved", "sizes_of"]
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, repr=False)
+class Before:
+    """What a first pass found.
+
+    Attributes
+    ----------
+    ranges : dict
+        By class the least and the largest area that is not suspicious, and the median.
+    again, firsts : arrays of shape (k,), int64
+        The rows that repeat an id, ascending, and the first row that has it.
+    classes : Classes or None
+        What was counted on the way; None where it was not, or of more than is looked at now.
+    """
+
+    ranges: Mapping[object, Range] = field(default_factory=dict)
+    again: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    firsts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    classes: Classes | None = None
+
+    @classmethod
+    def of(cls, table: Table, limits: Limits, rows: int, step: Callable[[int], object] | None = None) -> Before:
+        """Read a table for the first time, for as much as its columns and limits ask for."""
+        classes = Classes()
+        with ExitStack() as stack:
+            repeats = None if table.id is None else stack.enter_context(Repeats(count_rows(table.plan.files)))
+            for chunk in stack.enter_context(closing(table.chunks(rows))):
+                if limits.class_size is not None:
+                    classes.add(look(chunk, table.label, None, None))
+                if repeats is not None:
+                    repeats.add(*table.ids(chunk))
+                if step is not None:
+                    step(len(chunk.a))
+            found = cls() if limits.class_size is None else cls(classes.ranges(limits.class_size), classes=classes)
+            if repeats is None:
+                return found
+            repeats.find(None if table.exact_ids else (table.ids(chunk) for chunk in table.chunks(rows)))
+            return replace(found, again=repeats.rows, firsts=repeats.firsts)
+
+    def problems(self, view: View) -> Iterable[Finding]:
+        """The problems of a chunk that only the whole table tells."""
+        if self.ranges:
+            odd, ratios = outliers(view, self.ranges)
+            yield Finding("class_size", odd, ratios, np.full(len(odd), -1))
+        if len(self.again):
+            here = self.within(view.first_row, view.first_row + len(view.image))
+            yield Finding("repeated_id", here.again - view.first_row, np.full(len(here.again), np.nan), here.firsts)
+
+    def within(self, first: int, last: int) -> Before:
+        """What is known of some rows."""
+        low, high = np.searchsorted(self.again, [first, last])
+        return Before(self.ranges, self.again[low:high], self.firsts[low:high])
+
+    def __repr__(self) -> str:
+        """Short, and another one for anything else that is known: the fingerprint of a part has it."""
+        said = repr(sorted(self.ranges.items(), key=repr)).encode() + self.again.tobytes() + self.firsts.tobytes()
+        return f"Before({hashlib.sha256(said).hexdigest()})"
+
+
+def sizes_of(truths: Source, *, out: None, label: str | None, rows: int) -> Classes:
+    """Count the sizes of the boxes in a part of a table, by the class that a column tells."""
+    classes = Classes()
+    with closing(scan(Source.carrying(truths, label), rows=rows)) as chunks:
+        for chunk in chunks:
+            classes.add(look(chunk, label, None, None))
+    return classes
+
+
+def halved(progress: Callable[[int], object]) -> Callable[[int], object]:
+    """Tell of half the boxes, where each of them is read twice."""
+    left = 0
+
+    def step(boxes: int) -> None:
+        nonlocal left
+        done, left = divmod(left + boxes, 2)
+        progress(done)
+
+    return step
