@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         smooth_l1_loss,
     )
     from fastbox.matching import RULES, Matches, MatchRule, match
+    from fastbox.memory import get_memory, set_memory
     from fastbox.one_to_one import Greedy, Optimal, match_greedy, match_optimal
     from fastbox.ops import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
@@ -65,6 +66,7 @@ __all__ = [
     "eiou_loss",
     "encode",
     "evaluate",
+    "get_memory",
     "get_num_threads",
     "giou_loss",
     "histogram",
@@ -78,6 +80,7 @@ __all__ = [
     "pairs",
     "pairwise",
     "scan",
+    "set_memory",
     "set_num_threads",
     "smooth_l1_loss",
     "soft_nms",
@@ -108,6 +111,7 @@ _HOMES = {
     "matching": ("RULES", "MatchRule", "Matches", "match"),
     "one_to_one": ("Greedy", "Optimal", "match_greedy", "match_optimal"),
     "ops": ("METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"),
+    "memory": ("get_memory", "set_memory"),
     "parallel": ("get_num_threads", "set_num_threads"),
     "suppression": ("Fused", "Softened", "nms", "soft_nms", "weighted_boxes_fusion"),
     "tables.source": ("Chunk", "Source", "scan"),

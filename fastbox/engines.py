@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastbox.errors import InputError
+from fastbox.memory import sharing
 from fastbox.parallel import get_num_threads, threads_here
 
 __all__ = ["ENGINES", "Engine", "dask", "engine_of", "ray", "spark", "threads"]
@@ -33,7 +34,8 @@ def threads(task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[
     most = get_num_threads()
     each = max(1, most // max(1, len(items)))
     with ThreadPoolExecutor(most, thread_name_prefix="fastbox-fragment") as pool:
-        futures = {pool.submit(_alone, task, item, each): index for index, item in enumerate(items)}
+        share = min(most, max(1, len(items)))
+        futures = {pool.submit(_alone, task, item, each, share): index for index, item in enumerate(items)}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -135,6 +137,6 @@ def engine_of(name: str, address: str | None = None) -> Iterator[Engine]:
             session.stop()
 
 
-def _alone(task: Callable[[Any], Any], item: Any, processors: int = 1) -> Any:
-    with threads_here(processors):
+def _alone(task: Callable[[Any], Any], item: Any, processors: int = 1, share: int = 1) -> Any:
+    with threads_here(processors), sharing(share):
         return task(item)

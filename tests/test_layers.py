@@ -23,7 +23,7 @@ FLOORS = [
     {"evaluation"},
     {"matching", "rules", "one_to_one", "suppression", "ops", "losses", "anchors", "coder", "sketch"},
     {"index"},
-    {"parallel"},
+    {"parallel", "memory"},
     {"kernels"},
     {"boxes"},
     {"errors"},
@@ -172,8 +172,9 @@ def test_parallel_loops_are_not_numbas() -> None:
 # The front door
 
 CORE = {
-    "FORMATS", "METRICS", "Best", "Boxes", "InputError", "Pairs", "Ragged", "Top", "aligned", "best", "get_num_threads",
-    "histogram", "huber_loss", "l1_loss", "pairs", "pairwise", "scan", "set_num_threads", "smooth_l1_loss", "top",
+    "FORMATS", "METRICS", "Best", "Boxes", "InputError", "Pairs", "Ragged", "Top", "aligned", "best", "get_memory",
+    "get_num_threads", "histogram", "huber_loss", "l1_loss", "pairs", "pairwise", "scan", "set_memory",
+    "set_num_threads", "smooth_l1_loss", "top",
 }  # fmt: skip
 
 

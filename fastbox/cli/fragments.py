@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from fastbox.cli.options import memory_option
 from fastbox.errors import InputError
 
 __all__ = ["Fragments", "fragment_options"]
@@ -58,6 +59,7 @@ def fragment_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--address", metavar="URL", help="Of the cluster, as tcp://host:8786, sc://host or auto.")
     @click.option("--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many are in a fragment.")
     @click.option("--overwrite", is_flag=True, help="Begin again where the folder holds fragments of another run.")
+    @memory_option
     @click.option("--log", type=click.Choice(["json"]), metavar="json", help="A line on stderr for each fragment.")
     @wraps(command)
     def with_fragments(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fastbox.cli.options import format_option, json_option, output_option, show
+from fastbox.cli.options import format_option, json_option, memory_option, output_option, show
 from fastbox.report.progress import progress
 
 __all__ = ["fuse"]
@@ -58,6 +58,7 @@ def weights_of(context: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--score", default="score", show_default=True, metavar="COLUMN", help="Column of scores.")
 @click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
 @format_option
+@memory_option
 @json_option
 def fuse(
     tables: tuple[str, ...],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastbox.boxes import FORMATS
+from fastbox.memory import set_memory
 from fastbox.ops import METRICS, check_metric
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "beta_option",
     "format_option",
     "json_option",
+    "memory_option",
     "metrics_option",
     "names_of",
     "output_option",
@@ -61,6 +63,12 @@ def beta_of(context: click.Context, parameter: click.Parameter, value: float) ->
     return value
 
 
+def memory_of(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Set how much memory jobs may take."""
+    if value is not None:
+        set_memory(value)
+
+
 def threshold_of(context: click.Context, parameter: click.Parameter, value: float) -> float:
     """A number, and not nan."""
     if math.isnan(value):
@@ -91,6 +99,13 @@ beta_option = click.option(
     metavar="PX",
     callback=beta_of,
     help="Where smooth_l1 turns from square to linear.",
+)
+memory_option = click.option(
+    "--memory",
+    metavar="SIZE",
+    callback=memory_of,
+    expose_value=False,
+    help="How much may be taken, as 2GB (default: all there is); an image that can't fit is refused.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 report_option = click.option(

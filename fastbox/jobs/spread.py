@@ -12,14 +12,16 @@ from fastbox import __version__
 from fastbox.engines import Engine, threads
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import merged, unpacked
+from fastbox.jobs.evaluate import KEPT
 from fastbox.jobs.inspection.before import Before, halved, sizes_of
 from fastbox.jobs.inspection.classes import Classes
 from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.inspection.table import Table
+from fastbox.memory import check_kept
 from fastbox.tables.files import Paths
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
 from fastbox.tables.sink import Target, plain, read_record
-from fastbox.tables.source import Source
+from fastbox.tables.source import Source, count_boxes
 from fastbox.tables.stores import absolute, is_stored, make_folder, remove, state_of, tables_in
 
 __all__ = ["spread"]
@@ -100,6 +102,8 @@ def spread(
             raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")
     fragments = _cut(job, [_source(job, table) for table in tables], fragment_rows)
     tasks = [_Task(job, fragment, options) for fragment in fragments]
+    if job.__name__ == "evaluate":  # all that is kept comes together here
+        check_kept(sum(count_boxes(task.sources[0]) for task in tasks), KEPT)
     if job.__name__ == "inspect":
         progress = None if progress is None else halved(progress)
         tasks = _told(tasks, _source(job, tables[0]), engine, progress)
@@ -136,7 +140,7 @@ class _Task:
     @property
     def boxes(self) -> int:
         """How many boxes it reads."""
-        return sum(run.boxes for source in self.sources if source.part for run in source.part.runs)
+        return sum(map(count_boxes, self.sources))
 
 
 def _results(engine: Engine, tasks: Sequence[_Task]) -> Iterator[tuple[int, Any]]:

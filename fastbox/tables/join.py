@@ -68,7 +68,7 @@ class Side:
     over the whole table: from ``done``, the first not handed out, to ``read``.
     """
 
-    def __init__(self, pieces: Generator[Piece], image: str | None, empty: Piece) -> None:
+    def __init__(self, pieces: Generator[Piece], image: str | None, empty: Piece, most: int) -> None:
         self.ids: NDArray[Any] = np.zeros(0, np.int64) if empty.boxes.images is None else empty.boxes.images
         self.bounds: NDArray[np.int64] = np.zeros(1, np.int64)
         self.done = 0
@@ -79,6 +79,7 @@ class Side:
         self._incoming = pieces
         self._image = image
         self._empty = empty
+        self._most = most
         self._pieces: deque[tuple[int, Piece]] = deque()
 
     def load(self) -> None:
@@ -95,6 +96,8 @@ class Side:
             self._append_ids(piece)
         self._pieces.append((self.read, piece))
         self.read += len(piece.boxes)
+        if len(self.ids):
+            self._check_room(piece.where)
 
     def close(self) -> None:
         """Stop reading."""
@@ -123,6 +126,16 @@ class Side:
             return parts[0]
         p, q, r, s = (np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True))
         return (p, q, r, s), pa.concat_batches([part[1] for part in parts])
+
+    def _check_room(self, where: str) -> None:
+        """Refuse an image that memory can't hold, before it does."""
+        sizes = np.diff(self.bounds)
+        large = int(np.argmax(sizes))
+        if sizes[large] > self._most:
+            raise InputError(
+                f"expected images of at most {self._most:,} boxes, as memory allows, got {int(sizes[large]):,} or more "
+                f"in image {self.ids[large].item()!r} of {where}: allow more with --memory, or split it"
+            )
 
     def _append_ids(self, piece: Piece) -> None:
         ids, offsets = piece.boxes.images, piece.boxes.offsets

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.memory import most_boxes
 from fastbox.tables.arrays import id_kind, is_list
 from fastbox.tables.files import Paths, Run, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
@@ -24,6 +25,7 @@ __all__ = [
     "Part",
     "Plan",
     "Source",
+    "count_boxes",
     "count_rows",
     "find_files",
     "open_parquet",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _LEAST_BATCH = 65_536
+CHUNKS = 4  # that are in memory at once: one is read, one worked on, one written, and what is made of them
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,11 @@ def plan(source: Source | Paths) -> Plan:
     return Plan(files, first.boxes, first.dtype, first.ids, first.columns)
 
 
+def count_boxes(source: Source) -> int:
+    """Count a source's boxes by its footers; its rows, where each is a list of boxes."""
+    return count_rows(source.path) if source.part is None else sum(run.boxes for run in source.part.runs)
+
+
 def scan(
     a: Source | Paths, b: Source | Paths | None = None, *more: Source | Paths, rows: int = 262_144
 ) -> Generator[Chunk]:
@@ -137,13 +145,14 @@ def scan(
 
     A chunk has about ``rows`` boxes of all tables together, more only where one image has more. An image that one
     table lacks is empty there. The next chunk is decoded in a thread while the caller works on this one; memory is
-    bounded by a few chunks and the largest image. With ``image=None`` a chunk is a run of rows, the same in both.
+    bounded by a few chunks and the largest image, and one that ``fastbox.get_memory()`` can't hold is refused. With
+    ``image=None`` a chunk is a run of rows, the same in both.
 
     Raises
     ------
     InputError
         At once: files or columns that can't be used, ids of two kinds. While reading: unsorted ids, a null coordinate,
-        damaged data; the message names file, column and row.
+        damaged data, an image too large for the memory; the message names file, column and row.
 
     Examples
     --------
@@ -158,11 +167,12 @@ def scan(
     sources = [_as_source(source) for source in (a, b, *more) if source is not None]
     plans = [plan(source) for source in sources]
     _check_ids(sources, plans)
-    return ahead(_chunks(sources, plans, rows))
+    most = most_boxes()
+    return ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most))
 
 
-def _chunks(sources: list[Source], plans: list[Plan], rows: int) -> Generator[Chunk]:
-    sides = [_side(source, found, rows) for source, found in zip(sources, plans, strict=True)]
+def _chunks(sources: list[Source], plans: list[Plan], rows: int, most: int) -> Generator[Chunk]:
+    sides = [_side(source, found, rows, most) for source, found in zip(sources, plans, strict=True)]
     try:
         if plans[0].ids is None:
             yield from by_row(sides, rows, [found.files[0] for found in plans])
@@ -220,14 +230,14 @@ def _check_ids(sources: list[Source], plans: list[Plan]) -> None:
             raise InputError(f"expected image ids of one kind in {tables}, got {said[0]} and {other}: cast one of them")
 
 
-def _side(source: Source, found: Plan, rows: int) -> Side:
+def _side(source: Source, found: Plan, rows: int, most: int) -> Side:
     none = np.zeros(0, found.dtype)
     empty = Boxes.from_columns(none, none, none, none, found.boxes.format, offsets=[0])
     if found.ids is not None:
         empty.images = np.zeros(0, np.int64 if found.ids == "integer" else np.str_)
     carried = found.columns.empty_table().to_batches() or [pa.RecordBatch.from_pylist([], found.columns)]
     pieces = _pieces(source, found, max(rows, _LEAST_BATCH))
-    return Side(pieces, source.image, Piece(empty, carried[0], found.files[0], 0))
+    return Side(pieces, source.image, Piece(empty, carried[0], found.files[0], 0), most)
 
 
 def _pieces(source: Source, found: Plan, rows: int) -> Generator[Piece]:

@@ -1,0 +1,133 @@
+"""How much memory a job may take, and how many boxes that is."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+
+from fastbox.errors import InputError
+
+__all__ = ["bytes_of", "check_kept", "get_memory", "most_boxes", "said", "set_memory", "sharing"]
+
+ENVIRONMENT = "FASTBOX_MEMORY"
+
+OWN = 400 << 20  # what the process takes by itself: the interpreter, Arrow, compiled kernels, and a few small chunks
+BOX = 512  # bytes that a job takes for a box of one image, all that it makes of it included: 115 to 345 were measured
+LEAST = 65_536  # boxes that may be in memory whatever is set: they fit in what the process takes by itself
+
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+_memory: int | None = None
+_share: ContextVar[int] = ContextVar("fastbox_share", default=1)
+
+
+def get_memory() -> int | None:
+    """Return how many bytes jobs may take: what was set, FASTBOX_MEMORY, or all that this process may have.
+
+    None where nothing tells.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> (fastbox.get_memory() or 1) > 0
+    True
+    """
+    if _memory is not None:
+        return _memory
+    given = os.environ.get(ENVIRONMENT)
+    return _of_machine() if given is None else bytes_of(given)
+
+
+def set_memory(size: int | str | None) -> None:
+    """Set how many bytes jobs in this process may take, as a number or a text such as ``"2GB"``; None for all.
+
+    Chunks are made smaller to fit, and an image that can't fit is refused. ``evaluate`` refuses tables whose
+    detections can't, since it keeps a little of each.
+
+    Raises
+    ------
+    InputError
+        It is no size, or less than 512 MiB.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.set_memory("2GiB")
+    >>> fastbox.get_memory()
+    2147483648
+    >>> fastbox.set_memory(None)
+    """
+    global _memory
+    _memory = None if size is None else bytes_of(str(size))
+
+
+def bytes_of(text: str) -> int:
+    """Read a size: bytes, or a number with a unit such as MB, GB or GiB.
+
+    Examples
+    --------
+    >>> bytes_of("1.5GiB"), bytes_of("2 GB")
+    (1610612736, 2000000000)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE)
+    if found is None:
+        raise InputError(f"expected an amount of memory as 2GB or 512MiB, got {text!r}")
+    size = int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].lower()])
+    if size < 512 << 20:
+        raise InputError(
+            f"expected at least 512 MiB of memory, of which {said(OWN)} are the program's own, got {text!r}"
+        )
+    return size
+
+
+def most_boxes() -> int:
+    """Return how many boxes may be in memory at once."""
+    memory = get_memory()
+    return 1 << 62 if memory is None else max(LEAST, (memory - OWN) // BOX // _share.get())
+
+
+def check_kept(boxes: int, each: int) -> None:
+    """Refuse boxes of which something must be kept until the end, so many bytes of each, where that can't fit.
+
+    Raises
+    ------
+    InputError
+        It takes more memory than there is.
+    """
+    memory = get_memory()
+    if memory is not None and OWN + boxes * each > memory:
+        needed = f"{boxes:,} boxes, which take about {said(OWN + boxes * each)}"
+        raise InputError(f"expected boxes that fit in {said(memory)} of memory, got {needed}: allow more with --memory")
+
+
+@contextmanager
+def sharing(tasks: int) -> Iterator[None]:
+    """Let what this thread does take a share of the memory, where so many do the same."""
+    token = _share.set(tasks)
+    try:
+        yield
+    finally:
+        _share.reset(token)
+
+
+def said(size: int) -> str:
+    """A size as a person reads it.
+
+    >>> said(2_147_483_648), said(400 << 20)
+    ('2 GiB', '400 MiB')
+    """
+    return f"{size / (1 << 30):.3g} GiB" if size >= 1 << 30 else f"{size >> 20} MiB"
+
+
+def _of_machine() -> int | None:
+    """The memory of this machine, or as much of it as a container may use."""
+    sizes = []
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError), open(f"/sys/fs/cgroup/{limit}", encoding="ascii") as file:
+            sizes.append(int(file.read()))
+    with suppress(AttributeError, OSError, ValueError):
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min((size for size in sizes if size > 0), default=None)
