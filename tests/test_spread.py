@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -26,7 +27,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.resize import Resize
 from fastbox.jobs.spread import spread
-from fastbox.tables.sink import read_record
+from fastbox.tables.sink import Sink, read_record
 
 RUNS = int(os.environ.get("FASTBOX_KILLED_RUNS", "12"))  # each killed twice; 50 by hand
 ANCHORS = {"anchors": AnchorGrid.preset("retinanet"), "resize": Resize("none", 320, 256)}
@@ -212,6 +213,36 @@ def test_an_error_in_a_fragment_leaves_whole_parts_only(tables: dict[str, Path],
         spread(jobs.pairs, tmp_path / "t.parquet", out=tmp_path / "parts", fragment_rows=60)
     for path in (tmp_path / "parts").iterdir():
         assert read_record(path)["command"] == "pairs"
+
+
+def test_a_disk_that_fails_for_once_is_tried_again(
+    tables: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = spread(jobs.nms, tables["detections"], out=tmp_path / "good", fragment_rows=100)
+    monkeypatch.setattr(sys.modules["fastbox.jobs.spread"], "PAUSE", 0.001)
+    write, failures = Sink.write, [errno.EIO, errno.ESTALE]
+
+    def failing(self: Sink, batch: Any) -> None:
+        if failures:
+            raise OSError(failures.pop(), "made up")
+        write(self, batch)
+
+    monkeypatch.setattr(Sink, "write", failing)
+    entries: list[Any] = []
+    options = {"engine": Counting(), "fragment_rows": 100, "log": entries.append}
+    found = spread(jobs.nms, tables["detections"], out=tmp_path / "bad", **options)
+    assert found.to_dict() == expected.to_dict()
+    assert bytes_of(tmp_path / "bad") == bytes_of(tmp_path / "good")
+    assert [entry["retries"] for entry in entries] == [2] + [0] * (len(entries) - 1)
+
+    failures[:] = [errno.EIO] * 4  # three retries are too few
+    with pytest.raises(OSError, match="made up"):
+        spread(jobs.nms, tables["detections"], out=tmp_path / "worse", **options)
+    assert not failures
+    failures[:] = [errno.EIO, errno.EACCES]  # the last comes first, and stays as it is
+    with pytest.raises(OSError, match="made up"):
+        spread(jobs.nms, tables["detections"], out=tmp_path / "denied", **options)
+    assert failures == [errno.EIO]
 
 
 def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -13,6 +13,7 @@ import click
 
 from fastbox.cli.options import memory_option
 from fastbox.errors import InputError
+from fastbox.report.progress import Step
 
 __all__ = ["Fragments", "fragment_options"]
 
@@ -42,9 +43,9 @@ class Fragments:
         if out is not None and os.path.isfile(out):
             raise InputError(f"expected a folder to write fragments to, got the file {out}: name another")
         options |= {} if self.rows is None else {"fragment_rows": self.rows}
-        options |= {} if self.log is None else {"log": lambda entry: click.echo(json.dumps(entry), err=True)}
+        watch = _Watch(options.get("progress"), self.log is not None)
         with engine_of(self.engine or "threads", self.address) as engine:
-            return spread(job, *tables, out=out, engine=engine, overwrite=self.overwrite, **options)
+            return spread(job, *tables, out=out, engine=engine, overwrite=self.overwrite, log=watch, **options)
 
 
 def fragment_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,6 +74,23 @@ def fragment_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(fragments=Fragments(engine, address, fragment_rows, overwrite, log), **more)
 
     return with_fragments
+
+
+class _Watch:
+    """Tells of each fragment that is done: in a line of JSON, if asked, and behind the bar."""
+
+    def __init__(self, step: Step | None, lines: bool) -> None:
+        self._step, self._lines = step, lines
+        self._done, self._retries = 0, 0
+
+    def __call__(self, entry: Mapping[str, Any]) -> None:
+        if self._lines:
+            click.echo(json.dumps(entry), err=True)
+        if self._step is not None:
+            self._done += 1
+            self._retries += entry["retries"]
+            retried = f", {self._retries} tried again" if self._retries else ""
+            self._step.tell(f"{self._done} of {entry['fragments']} fragments{retried}")
 
 
 def _is_folder(out: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,11 @@ __all__ = ["spread"]
 
 # What they find in parts is what they find in the whole, for inspect once it was told what the whole table tells.
 JOBS = ("assign", "evaluate", "inspect", "measure", "nms", "pairs")
+RETRIES, PAUSE = 3, 0.5  # seconds before the first one, twice as long before the next
+TRANSIENT = {getattr(errno, name, None) for name in ("EAGAIN", "EBUSY", "EINTR", "EIO", "EREMOTEIO", "ESTALE")} | {
+    getattr(errno, name)
+    for name in ("ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ETIMEDOUT")
+}
 WHOLE = {"report": "a page", "fix": "a cleaned copy", "changes": "a list of changes"}
 
 
@@ -70,7 +76,8 @@ def spread(
         Called with the number of boxes done since the last call, those of a fragment when it is done.
     log : callable, optional
         Called for each fragment when it is done, with its number ``fragment`` of ``fragments``, its ``boxes``, whether
-        it was ``skipped`` as done before, ``boxes_done`` of ``boxes_in_all``, and the ``seconds`` since the start.
+        it was ``skipped`` as done before, how many ``retries`` it took where a disk or a network failed,
+        ``boxes_done`` of ``boxes_in_all``, and the ``seconds`` since the start.
     **options
         Of the job.
 
@@ -120,9 +127,9 @@ def spread(
     for index in found:
         watch.done(index, skipped=True)
     todo = sorted((index for index in range(len(tasks)) if index not in found), key=lambda index: -tasks[index].boxes)
-    for place, result in _results(engine, [tasks[index] for index in todo]):
+    for place, result, retries in _results(engine, [tasks[index] for index in todo]):
         found[todo[place]] = result
-        watch.done(todo[place])
+        watch.done(todo[place], retries=retries)
     if out is not None and overwrite:
         _remove_more(folder, len(tasks))
     return merged([found[index] for index in range(len(tasks))])
@@ -143,20 +150,29 @@ class _Task:
         return sum(map(count_boxes, self.sources))
 
 
-def _results(engine: Engine, tasks: Sequence[_Task]) -> Iterator[tuple[int, Any]]:
-    """What is found in each fragment, in whatever order; what is wrong with one is raised."""
-    for place, result in engine(_run, tasks):
+def _results(engine: Engine, tasks: Sequence[_Task]) -> Iterator[tuple[int, Any, int]]:
+    """What is found in each fragment, in whatever order, and how often it was tried again; what is wrong is raised."""
+    for place, (result, retries) in engine(_run, tasks):
         if isinstance(result, Exception):
             raise result
-        yield place, result
+        yield place, result, retries
 
 
-def _run(task: _Task) -> Any:
-    """What the job finds in a fragment, or says of it: input that can't be used is no better at a second try."""
-    try:
-        return task.job(*task.sources, out=task.target, **task.options)
-    except (TypeError, ValueError) as error:
-        return error
+def _run(task: _Task) -> tuple[Any, int]:
+    """What the job finds in a fragment, or says of it, and how many tries failed before.
+
+    Input that can't be used is no better at a second try; a disk or a network that failed may be.
+    """
+    for retries in range(RETRIES + 1):
+        try:
+            return task.job(*task.sources, out=task.target, **task.options), retries
+        except (TypeError, ValueError) as error:
+            return error, retries
+        except OSError as error:
+            if retries == RETRIES or error.errno is None or error.errno not in TRANSIENT:
+                raise
+        time.sleep(PAUSE * 2**retries)
+    raise AssertionError("the last try returns or raises")
 
 
 def _told(
@@ -172,7 +188,7 @@ def _told(
     if limits.class_size is not None:
         first = [_Task(sizes_of, task.sources[:1], {"label": table.label, "rows": rows}) for task in tasks]
         classes = [Classes()] * len(first)
-        for place, sizes in _results(engine, first):
+        for place, sizes, _ in _results(engine, first):
             classes[place] = sizes
             if progress is not None:
                 progress(first[place].boxes)
@@ -268,7 +284,7 @@ class _Watch:
         self._done = 0
         self._start = time.monotonic()
 
-    def done(self, index: int, *, skipped: bool = False) -> None:
+    def done(self, index: int, *, skipped: bool = False, retries: int = 0) -> None:
         boxes = self._sizes[index]
         self._done += boxes
         if self._progress is not None:
@@ -276,4 +292,7 @@ class _Watch:
         if self._log is not None:
             seconds = round(time.monotonic() - self._start, 3)
             entry = {"fragment": index, "fragments": len(self._sizes), "boxes": boxes, "skipped": skipped}
-            self._log(entry | {"boxes_done": self._done, "boxes_in_all": sum(self._sizes), "seconds": seconds})
+            self._log(
+                entry
+                | {"retries": retries, "boxes_done": self._done, "boxes_in_all": sum(self._sizes), "seconds": seconds}
+            )

@@ -5,12 +5,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["progress"]
+__all__ = ["Step", "progress"]
+
+
+class Step:
+    """What to call with the rows done since the last call; ``tell`` says more of the work than their number."""
+
+    def __init__(self, bar: Any, doing: str, task: Any) -> None:
+        self._bar, self._doing, self._task = bar, doing, task
+
+    def __call__(self, rows: int) -> None:
+        self._bar.advance(self._task, rows)
+        if speed := self._bar.tasks[0].speed:
+            rate = f"{speed / 1e6:.1f} M rows/s" if speed >= 1e6 else f"{speed / 1e3:,.0f} k rows/s"
+            self._bar.update(self._task, rate=rate)
+
+    def tell(self, more: str) -> None:
+        """Show some words behind what is being done."""
+        self._bar.update(self._task, description=f"{self._doing} {more}")
 
 
 @contextmanager
-def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Callable[[int], None] | None]:
+def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Step | None]:
     """Show a bar with rows a second and the time left on stderr, gone when the work is done.
 
     Yields what to call with the rows done since the last call, or None where stderr is no terminal. Without ``count``,
@@ -37,11 +55,4 @@ def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Cal
         *(known if count is not None else [TextColumn("{task.fields[rate]}"), TimeElapsedColumn()]),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=total, rate="")
-
-        def step(rows: int) -> None:
-            bar.advance(task, rows)
-            if speed := bar.tasks[0].speed:
-                bar.update(task, rate=f"{speed / 1e6:.1f} M rows/s" if speed >= 1e6 else f"{speed / 1e3:,.0f} k rows/s")
-
-        yield step
+        yield Step(bar, doing, bar.add_task(doing, total=total, rate=""))

@@ -146,6 +146,8 @@ def batches_of(
             except MemoryError:
                 raise
             except _DAMAGED as error:
+                if isinstance(error, OSError) and error.errno:
+                    raise  # the system could not read; what Arrow could not make sense of has no number
                 what = f"got damaged data ({_brief(error)}): copy or write it again"
                 raise InputError(f"expected rows from {first_row} on in {path}, {what}") from error
             if batch is None:
