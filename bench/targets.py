@@ -31,6 +31,7 @@ from bench.gradients import GRADIENTS
 from bench.inspection import INSPECTION
 from bench.matching import MATCHING
 from bench.promise import Setting, Target, in_process
+from bench.scale import SCALE
 from bench.shapes import Sizes, boxes, ragged
 from bench.turns import Calls, Reached, Threads, Times, ratio, summed_up, take_turns
 
@@ -245,6 +246,7 @@ TARGETS = (
     *GRADIENTS,
     *EVALUATION,
     *INSPECTION,
+    *SCALE,
     *FORMATS,
 )
 

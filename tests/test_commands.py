@@ -558,8 +558,10 @@ group.main(["work"])
 """
     (tmp_path / "work.py").write_text(program)
     call = [sys.executable, "-m", "work", where]
+    start = time.monotonic()
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, (done.returncode, done.stderr)
+    assert time.monotonic() - start < 25  # at once, and not when a long wait is over
     assert (done.stdout, done.stderr) == ("", "error: interrupted; nothing was written\n")
 
 

@@ -8,7 +8,9 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +199,90 @@ def test_damaged_files_give_a_sentence_or_a_result(tmp_path: Path) -> None:
     assert 0 < refused < MUTATIONS
 
 
+KNOWN = ["image_id", "xmin", "ymin", "xmax", "ymax", "bbox", "score", "category_id", "id", "width", "iscrowd", "area"]
+KINDS: list[Any] = [pa.int8(), pa.uint64(), pa.float16(), pa.float64(), pa.bool_(), pa.string(), pa.binary(), pa.null()]
+KINDS += [pa.date32(), pa.timestamp("ns", "UTC"), pa.decimal128(9, 2), pa.dictionary(pa.int8(), pa.string())]
+KINDS += [pa.list_(pa.float32()), pa.list_(pa.float64(), 4), pa.list_(pa.list_(pa.float32(), 4)), pa.large_string()]
+KINDS += [pa.map_(pa.string(), pa.int8()), pa.struct({"xmin": pa.float32(), "bbox": pa.list_(pa.float32())})]
+
+
+def any_value(rng: np.random.Generator, kind: Any) -> Any:
+    if rng.random() < 0.02 or pa.types.is_null(kind):
+        return None
+    if pa.types.is_struct(kind):
+        return {field.name: any_value(rng, field.type) for field in kind}
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        length = kind.list_size if pa.types.is_fixed_size_list(kind) else int(rng.choice([0, 1, 4]))
+        return [any_value(rng, kind.value_type) for _ in range(length)]
+    if pa.types.is_map(kind):
+        return [("a", 1)]
+    if pa.types.is_floating(kind):
+        return np.float16(rng.choice([0, 1.5, 30, -2, np.nan, np.inf, 60_000]))
+    if pa.types.is_decimal(kind):
+        return Decimal(int(rng.integers(100)))
+    if pa.types.is_boolean(kind):
+        return bool(rng.random() < 0.5)
+    if pa.types.is_binary(kind):
+        return bytes([rng.integers(256)])
+    return int(rng.choice([0, 1, 3, 100])) if not _is_text(kind) else str(rng.choice(["", "a", "7", "é"]))
+
+
+def _is_text(kind: Any) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
+
+
+def any_table(rng: np.random.Generator) -> pa.Table:
+    """A table of boxes of which some columns are gone, doubled, or of another type and with other values."""
+    rows = table(int(rng.choice([0, 1, 30])), 3)
+    columns = {name: rows[name].combine_chunks() for name in rows.column_names}
+    for name in rng.choice(KNOWN, int(rng.integers(5))).tolist():
+        kind = KINDS[int(rng.integers(len(KINDS)))]
+        columns[name] = pa.array([any_value(rng, kind) for _ in range(len(rows))], kind)
+    names = [name for name in columns if rng.random() < 0.95]
+    names += names[:1] if rng.random() < 0.05 else []
+    # What a footer says of a table may be anything too.
+    absurd: list[dict[bytes, bytes]] = [{b"fastbox": b"{"}, {b"fastbox": b"[]"}, {b"fastbox": b"\xff"}, {b"": b""}]
+    absurd += [{b"fastbox": b'{"fingerprint": 1, "aggregate": 7, "categories": 3}'}, {b"pandas": b"x" * 5000}]
+    absurd += [
+        {b"fastbox": b'{"command": "convert", "parameters": {"kind": [], "format": 3}, "categories": {"x": []}}'}
+    ]
+    made = pa.Table.from_arrays([columns[name] for name in names], names)
+    return made.replace_schema_metadata(absurd[int(rng.integers(len(absurd)))])
+
+
+@pytest.mark.jit
+def test_tables_of_any_schema_give_a_sentence_or_a_result(tmp_path: Path) -> None:
+    bad, truths, out = tmp_path / "bad.parquet", tmp_path / "t.parquet", tmp_path / "o.parquet"
+    pq.write_table(table(60, 1), truths)
+    calls = [
+        lambda: jobs.nms(bad, out),
+        lambda: jobs.pairs(bad, truths, out, threshold=0.1),
+        lambda: jobs.pairs(truths, bad, threshold=0.1),
+        lambda: jobs.evaluate(bad, truths),
+        lambda: jobs.evaluate(truths, bad),
+        lambda: jobs.inspect(bad, bad),
+        lambda: jobs.inspect(bad, fix=out),
+        lambda: jobs.check(bad, truths),
+        lambda: jobs.measure(bad, out),
+        lambda: spread(jobs.nms, bad, out=tmp_path),
+        lambda: jobs.convert(bad, tmp_path / "o.json"),
+    ]
+    rng = np.random.default_rng(8)
+    refused = 0
+    for _ in range(MUTATIONS):
+        try:
+            pq.write_table(any_table(rng), bad)
+        except pa.ArrowNotImplementedError:
+            continue
+        try:
+            calls[int(rng.integers(len(calls)))]()
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert 0 < refused < MUTATIONS
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 NAMES = ["a b", "ünïcode 🚗", 'it\'s "quoted"', "[glob]*?", "-o", "#%41", "{brace}", "$HOME", "new\nline"]
 
 
@@ -232,3 +318,30 @@ def test_columns_may_have_any_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a column 'image_id'") as refused:
         jobs.nms(tmp_path / "e.parquet")
     assert len(str(refused.value)) < 2000
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no folder here that takes no file")
+def test_where_nothing_can_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    pq.write_table(table(), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"expected a folder to write /proc/self/o\.parquet in, got"):
+        jobs.nms(tmp_path / "t.parquet", "/proc/self/o.parquet")
+    with pytest.raises(InputError, match=r"expected a folder to write to, got /proc/self/parts"):
+        spread(jobs.nms, tmp_path / "t.parquet", out="/proc/self/parts")
+
+
+def test_clocks_may_jump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = tmp_path / "t.parquet"
+    pq.write_table(table(), given, row_group_size=40)
+    spread(jobs.nms, given, out=tmp_path / "a", fragment_rows=50)
+    rng = np.random.default_rng(9)
+    for clock in ("time", "monotonic", "perf_counter"):
+        monkeypatch.setattr(time, clock, lambda: float(rng.integers(-(10**9), 10**9)))
+    entries: list[Any] = []
+    spread(jobs.nms, given, out=tmp_path / "b", fragment_rows=50, log=entries.append)
+    os.utime(tmp_path / "b", (0, 0))
+    for path in (tmp_path / "b").iterdir():
+        os.utime(path, (4e9, 4e9))  # parts are told by what they hold, never by their times
+    spread(jobs.nms, given, out=tmp_path / "b", fragment_rows=50, log=entries.append)
+    assert [entry["skipped"] for entry in entries] == [False] * (len(entries) // 2) + [True] * (len(entries) // 2)
+    found, expected = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("b", "a"))
+    assert found == expected

@@ -24,7 +24,7 @@ from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
 from fastbox.tables.coco_source import as_parquet, is_json
 from fastbox.tables.files import Paths, column_names
-from fastbox.tables.sink import Sink, check_output, read_record
+from fastbox.tables.sink import Sink, check_output, read_names
 from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plan, scan
 
 __all__ = ["Evaluated", "evaluate"]
@@ -243,12 +243,7 @@ def _check_images(chunk: Chunk, listed: NDArray[Any], where: Source | Paths) -> 
 
 def _names(truths: Plan) -> dict[str, str]:
     """Names of classes by id, from the first file that has them."""
-    for file in truths.files:
-        try:
-            return {str(key): str(name) for key, name in read_record(file).get("categories", {}).items()}
-        except InputError:
-            continue
-    return {}
+    return next(filter(None, map(read_names, truths.files)), {})
 
 
 def _add(

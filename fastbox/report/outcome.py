@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -84,11 +85,14 @@ def _interruptible() -> Iterator[None]:
         if not issubclass(dropped.exc_type, KeyboardInterrupt):
             hook(dropped)
             return
-        # Not at once, which would be dropped in here as well.
-        timer = threading.Timer(RAISED_AGAIN_AFTER, _thread.interrupt_main)
+        # Not at once, which would be dropped in here as well; by a signal where it can be, which ends a wait too.
+        kill = getattr(signal, "pthread_kill", None)
+        raised = partial(kill, main_thread, signal.SIGINT) if kill else _thread.interrupt_main
+        timer = threading.Timer(RAISED_AGAIN_AFTER, raised)
         timer.daemon = True
         timer.start()
 
+    main_thread = threading.get_ident()
     hook, sys.unraisablehook = sys.unraisablehook, again
     handler = signal.signal(signal.SIGINT, interrupt)
     try:

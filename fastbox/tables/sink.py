@@ -236,8 +236,23 @@ def read_record(path: StrPath) -> dict[str, Any]:
         found = (file.metadata.metadata or {}).get(_KEY.encode())
     if found is None:
         raise InputError(f"expected a file that fastbox wrote, got {os.fspath(path)} without its record")
-    record: dict[str, Any] = json.loads(found)
+    try:
+        record = json.loads(found)
+    except ValueError:
+        record = None
+    inner = ("parameters", "categories")
+    if not isinstance(record, dict) or any(not isinstance(record.get(name, {}), dict) for name in inner):
+        raise InputError(f"expected a file that fastbox wrote, got {os.fspath(path)} with a record that is none")
     return record
+
+
+def read_names(path: StrPath) -> dict[str, str]:
+    """Return the names of classes, by the class as text, that the record of a file tells; none where it tells none."""
+    try:
+        found = read_record(path).get("categories", {})
+    except InputError:
+        return {}
+    return {str(label): str(name) for label, name in found.items()}
 
 
 def _encodings(schema: pa.Schema) -> dict[str, Any]:

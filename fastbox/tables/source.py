@@ -25,6 +25,7 @@ __all__ = [
     "Part",
     "Plan",
     "Source",
+    "check_ids",
     "count_boxes",
     "count_rows",
     "find_files",
@@ -133,6 +134,18 @@ def plan(source: Source | Paths) -> Plan:
     return Plan(files, first.boxes, first.dtype, first.ids, first.columns)
 
 
+def check_ids(sources: list[Source], plans: list[Plan]) -> None:
+    """Refuse tables whose image ids are not of one kind."""
+    said = [
+        f"{found.ids} ids in column {source.image!r} of {found.files[0]}" if found.ids else f"none for {found.files[0]}"
+        for source, found in zip(sources, plans, strict=True)
+    ]
+    for found, other in zip(plans[1:], said[1:], strict=True):
+        if found.ids != plans[0].ids:
+            tables = "both tables" if len(plans) == 2 else "all tables"
+            raise InputError(f"expected image ids of one kind in {tables}, got {said[0]} and {other}: cast one of them")
+
+
 def count_boxes(source: Source) -> int:
     """Count a source's boxes by its footers; its rows, where each is a list of boxes."""
     return count_rows(source.path) if source.part is None else sum(run.boxes for run in source.part.runs)
@@ -166,7 +179,7 @@ def scan(
         raise ValueError(f"expected rows of 1 or more, got {rows}")
     sources = [_as_source(source) for source in (a, b, *more) if source is not None]
     plans = [plan(source) for source in sources]
-    _check_ids(sources, plans)
+    check_ids(sources, plans)
     most = most_boxes()
     return ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most))
 
@@ -217,17 +230,6 @@ def _traits(source: Source, found: Plan) -> dict[str, str]:
         f"column {source.image!r}": str(found.ids),
         **{f"column {field.name!r}": str(field.type) for field in found.columns},
     }
-
-
-def _check_ids(sources: list[Source], plans: list[Plan]) -> None:
-    said = [
-        f"{found.ids} ids in column {source.image!r} of {found.files[0]}" if found.ids else f"none for {found.files[0]}"
-        for source, found in zip(sources, plans, strict=True)
-    ]
-    for found, other in zip(plans[1:], said[1:], strict=True):
-        if found.ids != plans[0].ids:
-            tables = "both tables" if len(plans) == 2 else "all tables"
-            raise InputError(f"expected image ids of one kind in {tables}, got {said[0]} and {other}: cast one of them")
 
 
 def _side(source: Source, found: Plan, rows: int, most: int) -> Side:

@@ -100,9 +100,18 @@ def tables_in(folder: str) -> list[str]:
 
 
 def make_folder(folder: str) -> None:
-    """Make a folder where there is none; a store needs none."""
+    """Make a folder where there is none; a store needs none.
+
+    Raises
+    ------
+    InputError
+        There can be none.
+    """
     if not is_stored(folder):
-        os.makedirs(folder, exist_ok=True)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"expected a folder to write to, got {folder}: {error.strerror}") from error
 
 
 def remove(path: str) -> None:

@@ -17,7 +17,7 @@ from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
 from fastbox.tables.files import Paths, column_names
 from fastbox.tables.images import Images
-from fastbox.tables.sink import read_record
+from fastbox.tables.sink import read_names
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 
 __all__ = ["Table"]
@@ -111,11 +111,7 @@ class Table:
     @property
     def names(self) -> dict[str, str]:
         """The names of classes that the first file's record tells."""
-        try:
-            found = read_record(self.plan.files[0]).get("categories", {})
-        except InputError:
-            return {}
-        return {str(label): str(name) for label, name in found.items()} if isinstance(found, dict) else {}
+        return read_names(self.plan.files[0])
 
     @property
     def schema(self) -> Any:

@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastbox.boxes import FORMATS
 from fastbox.errors import InputError
 from fastbox.tables.arrays import Place, flattened, is_list, one_chunk
 from fastbox.tables.dialects.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.tables.dialects.grouped import Group, coordinates, grouped
-from fastbox.tables.dialects.names import numbered
+from fastbox.tables.dialects.names import by_number, numbered
 from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
@@ -100,7 +101,8 @@ def read(
     record = _record(files[0])
     parameters = record.get("parameters", {})
     if box_format is None and not pa.types.is_struct(_element(fields[box])):
-        box_format = parameters.get("format", "xywh")
+        told = parameters.get("format")
+        box_format = told if told in FORMATS else "xywh"
     inner = {name: kind for name, kind in fields.items() if name not in (image, *IMAGES)}
     outer = [field for field in schema if field.name not in (OBJECTS, *inner)]
     flat = pa.schema([*outer, *inner.items()])
@@ -196,7 +198,7 @@ def _record(path: str) -> dict[str, Any]:
 def _categories(record: Mapping[str, Any], metadata: Mapping[bytes, bytes] | None, category: str) -> dict[int, str]:
     """What the footer calls the categories."""
     if "categories" in record:
-        return {int(number): name for number, name in record["categories"].items()}
+        return by_number(record["categories"])
     try:
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"][OBJECTS]
         return dict(enumerate(_class_names(_below(features, category))))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from fastbox.errors import InputError
 
-__all__ = ["Names", "Numbering", "load_yaml", "named", "numbered", "yaml_module", "yaml_names"]
+__all__ = ["Names", "Numbering", "by_number", "load_yaml", "named", "numbered", "yaml_module", "yaml_names"]
 
 Names: TypeAlias = Sequence[str] | Mapping[int, str] | str | os.PathLike[str]
 
@@ -55,6 +56,15 @@ def named(categories: Mapping[int, str], number: int, target: str) -> str:
         return categories[number]
     except KeyError:
         raise InputError(f"expected a name for every category to write {target}, got none for {number}") from None
+
+
+def by_number(names: Mapping[str, Any]) -> dict[int, str]:
+    """The names of a footer, by numbers that are text there; what is no number names no category.
+
+    >>> by_number({"7": "cat", "x": "dog"})
+    {7: 'cat'}
+    """
+    return {int(number): str(name) for number, name in names.items() if re.fullmatch(r"-?[0-9]{1,18}", number)}
 
 
 def numbered(names: Names) -> dict[int, str]:

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, images_schema
 from fastbox.tables.dialects.grouped import Group, coordinates, grouped
+from fastbox.tables.dialects.names import by_number
 from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.sink import Sink, read_names, read_record
 
 __all__ = ["read", "write"]
 
@@ -81,7 +82,7 @@ def read(
         image,
         category,
         kind=record.get("parameters", {}).get("kind"),
-        categories={int(number): name for number, name in record.get("categories", {}).items()},
+        categories=by_number(read_names(files[0])),
     )
     images = None if sizes is None else read_images(sizes, image)
     return read_tables(

@@ -186,7 +186,7 @@ def _cast(array: pa.Array, kind: pa.DataType, name: str, file: str) -> pa.Array:
         array = array.dictionary_decode()
     try:
         return array.cast(kind)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"expected {kind} in column {name!r} of {file}, but: {reason}") from error
 
@@ -203,7 +203,7 @@ def _numbered(names: pa.Array, numbering: Numbering, file: str) -> pa.Array:
 def _typed(images: pa.Table, image_type: pa.DataType, where: str) -> pa.Table:
     try:
         return images.cast(images_schema(image_type))
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"expected ids of images to be {image_type}, as in {where}, but: {reason}") from error
 
