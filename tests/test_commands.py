@@ -305,6 +305,7 @@ def test_rows_are_numbered_over_all_files(two: tuple[Path, Path]) -> None:
     assert pq.read_table(outs[0]).equals(pq.read_table(outs[1]))
 
 
+@pytest.mark.jit
 def test_a_crowded_image_is_no_trouble(tmp_path: Path) -> None:
     n = 200_000
     rng = np.random.default_rng(0)

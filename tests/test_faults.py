@@ -111,6 +111,7 @@ def full_after(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
+@pytest.mark.jit
 def test_the_disk_may_be_full_at_any_point(tmp_path: Path) -> None:
     pq.write_table(table(4000), tmp_path / "d.parquet", row_group_size=500)
     whole = spread(jobs.nms, tmp_path / "d.parquet", out=tmp_path / "whole", fragment_rows=900)

@@ -572,6 +572,7 @@ def test_the_best_of_each_truth(truths: Array, anchors: Array) -> None:
         np.testing.assert_array_equal(match(anchors, truths, rule=rule).best, expected)
 
 
+@pytest.mark.jit
 def test_the_real_grids_match_as_their_boxes_do() -> None:
     rng = np.random.default_rng(0)
     for name in ("retinanet", "rpn-c4", "yolov3", "ssd300"):

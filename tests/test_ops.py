@@ -99,7 +99,7 @@ def test_unround_boxes_have_the_same_bits_everywhere(metric: str, dtype: Any) ->
     assert_array_equal(fastbox.aligned(a, b[:37], metric=metric), np.diag(matrix))
 
 
-@pytest.mark.parametrize("n", EDGES)
+@pytest.mark.parametrize("n", [pytest.param(n, marks=pytest.mark.jit if n > 600 else ()) for n in EDGES])
 @pytest.mark.parametrize("metric", ["iou", "l1"])
 def test_sizes_around_the_edges_of_tiles(metric: str, n: int) -> None:
     few, many = some_boxes(3, np.float32, 3), some_boxes(n, np.float32, n, bad=0.05)
@@ -191,6 +191,7 @@ def test_nothing_given_is_written_to() -> None:
 # Best and top
 
 
+@pytest.mark.jit
 def test_ties_go_to_the_lowest_index() -> None:
     b = np.tile(np.array([[0.0, 0, 2, 2], [5, 5, 6, 6]]), (600, 1))
     for metric in METRICS:

@@ -245,6 +245,7 @@ def test_a_disk_that_fails_for_once_is_tried_again(
     assert failures == [errno.EIO]
 
 
+@pytest.mark.jit
 def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], tmp_path: Path) -> None:
     def call(*arguments: object) -> Any:
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
