@@ -28,21 +28,23 @@ pytestmark = [
 ]
 
 KILLED = int(os.environ.get("FASTBOX_KILLED_WORKERS", "2"))  # of each engine; 100 by hand
-OPTIONS: dict[str, Any] = {"threshold": 0.2, "metrics": ["iou", "giou"], "fragment_rows": 1000}
+ROWS = int(os.environ.get("FASTBOX_ENGINE_ROWS", "30000"))  # of detections in 16 files; 20 million by hand
+OPTIONS: dict[str, Any] = {"threshold": 0.2, "metrics": ["iou", "giou"], "fragment_rows": ROWS // 30}
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("tables")
+    """Detections in 16 files, and a third as many truths in one; images go on from file to file."""
     rng = np.random.default_rng(5)
     paths = []
-    for name, n in (("detections", 30_000), ("truths", 10_000)):
-        corner, side = rng.uniform(0, 200, (n, 2)), rng.uniform(5, 100, (n, 2))
-        corners = np.hstack((corner, corner + side)).astype(np.float32)
-        rows = {"image_id": np.sort(rng.integers(0, 2000, n))}
-        rows |= {column: corners[:, k] for k, column in enumerate(("xmin", "ymin", "xmax", "ymax"))}
-        paths.append(folder / f"{name}.parquet")
-        pq.write_table(pa.table(rows), paths[-1], row_group_size=500)
+    for name, n, files in (("detections", ROWS, 16), ("truths", ROWS // 3, 1)):
+        paths.append(tmp_path_factory.mktemp(name))
+        ids = np.sort(rng.integers(0, ROWS // 15, n))
+        for number, own in enumerate(np.array_split(ids, files)):
+            corner, side = rng.uniform(0, 200, (2, len(own))), rng.uniform(5, 100, (2, len(own)))
+            sides = dict(zip(("xmin", "ymin", "xmax", "ymax"), (*corner, *(corner + side)), strict=True))
+            rows = {"image_id": own, **{name: values.astype(np.float32) for name, values in sides.items()}}
+            pq.write_table(pa.table(rows), paths[-1] / f"{number:02d}.parquet", row_group_size=ROWS // 60)
     return paths
 
 
@@ -159,7 +161,7 @@ def test_every_engine_gives_the_same_bytes(
 
         # An error on a worker is told as it is here.
         with pytest.raises(InputError, match="expected a column 'name'"):
-            spread(jobs.pairs, *tables, engine=engine, by_class="name", fragment_rows=1000)
+            spread(jobs.pairs, *tables, engine=engine, by_class="name", fragment_rows=OPTIONS["fragment_rows"])
 
 
 def test_unknown_engines_and_addresses_are_told_in_a_sentence() -> None:

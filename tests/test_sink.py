@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from fastbox.errors import InputError
 from fastbox.tables import sink as module
+from fastbox.tables import temporary
 from fastbox.tables.sink import Sink, check_output, read_record
 
 SCHEMA = pa.schema([("image_id", pa.int64()), ("value", pa.float32())])
@@ -253,3 +255,62 @@ def test_only_our_own_files_have_a_record(tmp_path: Path) -> None:
         read_record(tmp_path / "other.parquet")
     with pytest.raises(InputError, match="got no file"):
         read_record(tmp_path / "gone.parquet")
+
+
+KILLED = """
+import os, signal, sys
+import pyarrow as pa
+from fastbox.tables.sink import Sink
+table = pa.table({"a": [1, 2, 3]})
+with Sink(sys.argv[1], table.schema, command="test", parameters={}) as sink:
+    sink.write(table)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no process is killed so here")
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
+    target = tmp_path / "o.parquet"
+    (tmp_path / ".o.parquet.notes.tmp").write_text("somebody's own")
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", KILLED, str(target)]).returncode == -signal.SIGKILL
+    left = set(os.listdir(tmp_path))
+    assert len(left) == 3
+    table = pa.table({"a": [1, 2, 3]})
+    with Sink(target, table.schema, command="test", parameters={}) as slow:
+        slow.write(table)
+        with Sink(target, table.schema, command="test", parameters={}) as fast:
+            fast.write(table)
+        names = set(os.listdir(tmp_path))
+        assert len(names) == 3  # the target, the other's, and what is none of ours
+        assert not names & left - {".o.parquet.notes.tmp"}
+    assert set(os.listdir(tmp_path)) == {"o.parquet", ".o.parquet.notes.tmp"}
+
+
+def test_a_file_taken_for_abandoned_before_it_was_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, taken = temporary._lock, []
+
+    def late(descriptor: int) -> bool | None:
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            taken[0].unlink()
+        return lock(descriptor)
+
+    monkeypatch.setattr(temporary, "_lock", late)
+    table = pa.table({"a": [1, 2, 3]})
+    with Sink(tmp_path / "o.parquet", table.schema, command="test", parameters={}) as sink:
+        sink.write(table)
+    assert os.listdir(tmp_path) == ["o.parquet"]
+    assert taken
+
+
+def test_where_files_can_not_be_locked_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(temporary, "_lock", lambda descriptor: None)
+    other = tmp_path / ".o.parquet.1-0123abcd.tmp"
+    other.touch()
+    table = pa.table({"a": [1, 2, 3]})
+    with Sink(tmp_path / "o.parquet", table.schema, command="test", parameters={}) as sink:
+        sink.write(table)
+    assert sorted(os.listdir(tmp_path)) == [other.name, "o.parquet"]

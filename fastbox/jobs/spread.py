@@ -24,6 +24,7 @@ from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
 from fastbox.tables.sink import Target, plain, read_record
 from fastbox.tables.source import Source, count_boxes
 from fastbox.tables.stores import absolute, is_stored, make_folder, remove, state_of, tables_in
+from fastbox.tables.temporary import remove_abandoned
 
 __all__ = ["spread"]
 
@@ -132,6 +133,8 @@ def spread(
         watch.done(todo[place], retries=retries)
     if out is not None and overwrite:
         _remove_more(folder, len(tasks))
+    if out is not None and not is_stored(out):
+        remove_abandoned(folder, set(_names(len(tasks))))
     return merged([found[index] for index in range(len(tasks))])
 
 

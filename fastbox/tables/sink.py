@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +20,7 @@ from fastbox import __version__
 from fastbox.errors import InputError
 from fastbox.tables.files import open_parquet
 from fastbox.tables.stores import is_stored, upload
+from fastbox.tables.temporary import Temporary, remove_abandoned
 
 __all__ = ["Sink", "Target", "check_output", "plain", "read_record"]
 
@@ -107,14 +107,13 @@ class Sink:
         folder, name = os.path.split(self._target)
         if not self._stored and os.path.exists(self._target) and not os.path.isfile(self._target):
             raise InputError(f"expected a file to write, got {self.path}, which is something else")
-        self._temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
-            self._file: BinaryIO = open(self._temporary, "xb", buffering=_BUFFER_BYTES)
+            self._temporary = Temporary(folder, name, _BUFFER_BYTES)
         except OSError as error:
             raise InputError(f"expected a folder to write {self.path} in, got: {error.strerror}") from error
         try:
-            encodings = _encodings(self.schema)
-            self._writer = pq.ParquetWriter(self._file, self.schema, compression=self._compression, **encodings)
+            file, encodings = self._temporary.file, _encodings(self.schema)
+            self._writer = pq.ParquetWriter(file, self.schema, compression=self._compression, **encodings)
         except BaseException:
             self._discard()
             raise
@@ -183,15 +182,20 @@ class Sink:
         record = json.dumps(self._record | {"rows": self.rows}, sort_keys=True)
         self._writer.add_key_value_metadata({_KEY: record})
         self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        file = self._temporary.file
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        folder, name = os.path.split(self._target)
         if self._stored:
-            upload(self._temporary, self.path)
-            os.unlink(self._temporary)
-            return
-        os.replace(self._temporary, self._target)
-        _sync_folder(os.path.dirname(self._target))
+            upload(self._temporary.path, self.path)
+            os.unlink(self._temporary.path)
+        else:
+            os.replace(self._temporary.path, self._target)
+            _sync_folder(folder)
+        self._temporary.release()
+        if self._stored or not isinstance(self.path, Target):  # the run removes those of all its parts at once
+            remove_abandoned(folder, {name})
 
     def _discard(self) -> None:
         try:
@@ -200,10 +204,11 @@ class Sink:
             with contextlib.suppress(Exception):
                 self._writer.close()
             with contextlib.suppress(Exception):
-                self._file.close()
+                self._temporary.file.close()
         finally:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._temporary)
+                os.unlink(self._temporary.path)
+            self._temporary.release()
 
 
 def check_output(path: StrPath, inputs: Iterable[StrPath]) -> None:
