@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
@@ -125,12 +125,11 @@ def spread(
         found = {} if overwrite else _done(folder, tasks)
         make_folder(folder)
     watch = _Watch([task.boxes for task in tasks], progress, log)
-    for index in found:
-        watch.done(index, skipped=True)
+    watch.skip(found)
     todo = sorted((index for index in range(len(tasks)) if index not in found), key=lambda index: -tasks[index].boxes)
     for place, result, retries in _results(engine, [tasks[index] for index in todo]):
         found[todo[place]] = result
-        watch.done(todo[place], retries=retries)
+        watch.done(todo[place], retries)
     if out is not None and overwrite:
         _remove_more(folder, len(tasks))
     if out is not None and not is_stored(out):
@@ -287,15 +286,24 @@ class _Watch:
         self._done = 0
         self._start = time.monotonic()
 
-    def done(self, index: int, *, skipped: bool = False, retries: int = 0) -> None:
-        boxes = self._sizes[index]
-        self._done += boxes
+    def skip(self, indices: Iterable[int]) -> None:
+        """Tell of what was done before, and of its boxes at once: they say nothing of the pace."""
+        boxes = sum(self._log_done(index, skipped=True, retries=0) for index in indices)
+        if boxes and self._progress is not None:
+            self._progress(boxes)
+
+    def done(self, index: int, retries: int) -> None:
+        """Tell of a fragment."""
+        boxes = self._log_done(index, skipped=False, retries=retries)
         if self._progress is not None:
             self._progress(boxes)
+
+    def _log_done(self, index: int, *, skipped: bool, retries: int) -> int:
+        boxes = self._sizes[index]
+        self._done += boxes
         if self._log is not None:
             seconds = round(time.monotonic() - self._start, 3)
             entry = {"fragment": index, "fragments": len(self._sizes), "boxes": boxes, "skipped": skipped}
-            self._log(
-                entry
-                | {"retries": retries, "boxes_done": self._done, "boxes_in_all": sum(self._sizes), "seconds": seconds}
-            )
+            entry |= {"retries": retries, "boxes_done": self._done, "boxes_in_all": sum(self._sizes)}
+            self._log(entry | {"seconds": seconds})
+        return boxes

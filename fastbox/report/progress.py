@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["Step", "progress"]
 
+SOON = 0.2  # seconds: before, a rate says nothing
+
 
 class Step:
-    """What to call with the rows done since the last call; ``tell`` says more of the work than their number."""
+    """What to call with the rows done since the last call; ``tell`` says more of the work than their number.
 
-    def __init__(self, bar: Any, doing: str, task: Any) -> None:
-        self._bar, self._doing, self._task = bar, doing, task
+    The first call starts the clock: it comes when kernels are loaded, or tells of what an earlier run has done.
+    """
+
+    def __init__(self, bar: Any, doing: str, total: int | None) -> None:
+        self._bar, self._doing, self._total = bar, doing, total
+        self._task = bar.add_task(doing, total=total, rate="")
+        self._done, self._first, self._start = 0, 0, 0.0
 
     def __call__(self, rows: int) -> None:
-        self._bar.advance(self._task, rows)
-        if speed := self._bar.tasks[0].speed:
-            rate = f"{speed / 1e6:.1f} M rows/s" if speed >= 1e6 else f"{speed / 1e3:,.0f} k rows/s"
-            self._bar.update(self._task, rate=rate)
+        now = time.monotonic()
+        if not self._done:
+            self._first, self._start = rows, now
+        self._done += rows
+        self._bar.update(self._task, completed=self._done, rate=self._rate(now - self._start))
 
     def tell(self, more: str) -> None:
         """Show some words behind what is being done."""
         self._bar.update(self._task, description=f"{self._doing} {more}")
+
+    def _rate(self, seconds: float) -> str:
+        """Rows a second, and the time left where the rows to do are known."""
+        if seconds < SOON or self._done == self._first:
+            return ""
+        speed = (self._done - self._first) / seconds
+        rate = f"{speed / 1e6:.1f} M rows/s" if speed >= 1e6 else f"{speed / 1e3:,.0f} k rows/s"
+        if self._total is None:
+            return rate
+        left = max(0, round((self._total - self._done) / speed))
+        return f"{rate}, {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left"
 
 
 @contextmanager
@@ -38,21 +58,15 @@ def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Ste
         yield None
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     total = None if count is None else count()
-    known = TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("left")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(30),
-        *(known if count is not None else [TextColumn("{task.fields[rate]}"), TimeElapsedColumn()]),
+        *([TaskProgressColumn()] if count is not None else []),
+        TextColumn("{task.fields[rate]}"),
+        *([TimeElapsedColumn()] if count is None else []),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Step(bar, doing, bar.add_task(doing, total=total, rate=""))
+        yield Step(bar, doing, total)
