@@ -47,12 +47,13 @@ class Sketch:
         """Add values of any shape; nan is counted apart."""
         from fastbox.kernels import sketch
 
+        values = np.asarray(values)
         given = np.ascontiguousarray(values, np.float64).reshape(-1)
         sketch.TALLY[given.dtype, ""](given.view(np.int64), self._counts, self._high, self._low, self._special)
         # Two halves of 26 bits each leave room for 2^37 values of one exponent before an int64 could overflow.
         if given.size:
-            self.min = float(np.fmin(self.min, np.fmin.reduce(given)))
-            self.max = float(np.fmax(self.max, np.fmax.reduce(given)))
+            self.min = float(np.fmin(self.min, np.fmin.reduce(values, axis=None)))
+            self.max = float(np.fmax(self.max, np.fmax.reduce(values, axis=None)))
 
     def __add__(self, other: Sketch) -> Sketch:
         """The sketch of both streams."""
@@ -113,22 +114,30 @@ class Sketch:
 
     def quantile(self, q: float) -> float:
         """The value below which a share q of the values lies, at most 0.1 % off; nan of none."""
-        return self._quantiles([q])[0]
+        return self._quantiles([q], self._below())[0]
 
-    def _quantiles(self, shares: Sequence[float]) -> list[float]:
-        """The quantiles of several shares: the bins are added up once."""
-        count = self.count
+    def _quantiles(self, shares: Sequence[float], below: NDArray[np.int64]) -> list[float]:
+        """The quantiles of several shares, given how many values are below each edge of the fine bins."""
+        count = int(below[-1] + self._special[1:].sum())
         if not count:
             return [float("nan")] * len(shares)
-        below = np.cumsum(self._counts) + self._special[2]
         return [self._at(q * (count - 1), below) for q in shares]
 
+    def _below(self) -> NDArray[np.int64]:
+        """How many finite values are below each edge of the fine bins, the one behind the last among them."""
+        below = np.zeros(len(self._counts) + 1, np.int64)
+        np.cumsum(self._counts, out=below[1:])
+        return below
+
     def _at(self, rank: float, below: NDArray[np.int64]) -> float:
-        """The value of a rank, given how many values are in each fine bin or below it."""
-        place = int(np.searchsorted(below, int(rank), side="right"))
-        if place == len(below) or rank < self._special[2]:
-            return self.max if place == len(below) else self.min
-        inside = (rank - (below[place] - self._counts[place])) / self._counts[place]
+        """The value of a rank."""
+        rank -= self._special[2]
+        if rank < 0:
+            return self.min
+        place = int(np.searchsorted(below, int(rank), side="right")) - 1
+        if place == len(self._counts):
+            return self.max
+        inside = (rank - below[place]) / self._counts[place]
         low, high = _edge(place), _edge(place + 1)
         return float(min(max(low + inside * (high - low), self.min), self.max))
 
@@ -140,8 +149,10 @@ class Sketch:
         ValueError
             An edge is no edge of the fine bins: it has more than 11 significant bits.
         """
+        return self._histogram(edges, self._below())
+
+    def _histogram(self, edges: Sequence[float], below: NDArray[np.int64]) -> NDArray[np.int64]:
         places = [_place(edge) for edge in edges]
-        below = np.concatenate(([0], np.cumsum(self._counts)))
         counts: NDArray[np.int64] = np.diff(below[places])
         if self.max == edges[-1]:
             counts[-1] += self._counts[places[-1]] if self.max < 2.0**64 else 0
@@ -149,14 +160,17 @@ class Sketch:
 
     def to_dict(self, edges: Sequence[float]) -> dict[str, Any]:
         """The figures a summary shows, as JSON holds them: None for one of nothing, or that is infinite."""
+        below = self._below()
         figures = {"mean": self.mean, "min": self.min, "max": self.max}
-        quantiles = {f"p{round(100 * q)}": at for q, at in zip(QUANTILES, self._quantiles(QUANTILES), strict=True)}
+        quantiles = {
+            f"p{round(100 * q)}": at for q, at in zip(QUANTILES, self._quantiles(QUANTILES, below), strict=True)
+        }
         return {
             "count": self.count,
             "invalid": self.nans,
             **_finite(figures),
             "quantiles": _finite(quantiles),
-            "histogram": {"edges": list(edges), "counts": self.histogram(edges).tolist()},
+            "histogram": {"edges": list(edges), "counts": self._histogram(edges, below).tolist()},
         }
 
 
