@@ -61,29 +61,43 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*.parquet"))}
 
 
+Running = tuple[engines.Engine, Callable[[], object]]  # an engine, and what waits until its workers are back
+
+
 @contextmanager
-def dask() -> Iterator[engines.Engine]:
+def dask() -> Iterator[Running]:
     distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
     cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+
+    def wait() -> None:
+        time.sleep(0.3)
+        try:
+            cluster.wait_for_workers(2, timeout=10)
+        except TimeoutError:  # one that is killed while it starts is not started again
+            for workers in (0, 2):
+                cluster.scale(workers)
+                time.sleep(1)
+            cluster.wait_for_workers(2, timeout=60)
+
     with cluster, engines.engine_of("dask", cluster.scheduler_address) as engine:
-        yield engine
+        yield engine, wait
 
 
 @contextmanager
-def spark() -> Iterator[engines.Engine]:
+def spark() -> Iterator[Running]:
     sql = pytest.importorskip("pyspark.sql", reason="the extra spark is not installed")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = sql.SparkSession.builder.master("local[2,4]").config("spark.ui.enabled", "false")
     session = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
-    yield engines.spark(session)
+    yield engines.spark(session), lambda: None
     session.stop()
 
 
 @contextmanager
-def ray() -> Iterator[engines.Engine]:
+def ray() -> Iterator[Running]:
     cluster = pytest.importorskip("ray", reason="the extra ray is not installed")
     cluster.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
-    yield engines.ray()
+    yield engines.ray(), lambda: None
     cluster.shutdown()
 
 
@@ -135,7 +149,7 @@ def kill_one(name: str, out: Path, parts: int, rng: np.random.Generator) -> Call
 def test_every_engine_gives_the_same_bytes(
     name: str, tables: list[Path], expected: tuple[dict[str, bytes], dict[str, Any]], tmp_path: Path
 ) -> None:
-    with CLUSTERS[name]() as engine:
+    with CLUSTERS[name]() as (engine, wait):
         seen: list[int] = []
         found = spread(jobs.pairs, *tables, out=tmp_path / "parts", engine=engine, progress=seen.append, **OPTIONS)
         assert (bytes_of(tmp_path / "parts"), found.to_dict()) == expected
@@ -145,6 +159,7 @@ def test_every_engine_gives_the_same_bytes(
         rng = np.random.default_rng(7)
         killed = 0
         for number in range(KILLED):
+            wait()
             out = tmp_path / f"killed-{number}"
             count = kill_one(name, out, int(rng.integers(len(expected[0]) // 2)), rng)
             found = spread(jobs.pairs, *tables, out=out, engine=engine, **OPTIONS)
