@@ -17,6 +17,7 @@ from bench.promise import Setting, Target
 from bench.turns import Reached, Threads, ratio, take_turns
 from fastbox import engines, jobs
 from fastbox.parallel import threads_here
+from fastbox.sketch import Sketch
 
 FILES, ROWS = 64, 1_250_000  # of each file
 METRICS = ("iou", "giou", "smooth_l1")
@@ -39,7 +40,8 @@ def write(folder: Path, rows: int) -> Path:
 
 
 def bare(file: Path, out: Path) -> None:
-    """Decode a file, compare its boxes and encode what comes out, and do nothing else."""
+    """Decode a file, compare its boxes, sum the values up and encode them, and do nothing else."""
+    sketches = [Sketch() for _ in METRICS]
     schema = pa.schema([(name, pa.float32()) for name in METRICS])
     names = list(METRICS)
     with (
@@ -50,6 +52,8 @@ def bare(file: Path, out: Path) -> None:
             columns = [batch.column(name).to_numpy() for name in SIDES]
             a, b = fastbox.Boxes.from_columns(*columns[:4]), fastbox.Boxes.from_columns(*columns[4:])
             values = [fastbox.aligned(a, b, metric=name) for name in METRICS]
+            for sketch, column in zip(sketches, values, strict=True):
+                sketch.add(column)
             writer.write_batch(pa.record_batch([pa.array(column) for column in values], schema=schema))
 
 

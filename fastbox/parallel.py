@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Piece", "blocks", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
+__all__ = ["Piece", "alone", "blocks", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
 
 R = TypeVar("R")
 
@@ -92,6 +92,11 @@ def threads_here(n: int) -> Iterator[None]:
         yield
     finally:
         _here.reset(token)
+
+
+def alone() -> bool:
+    """Tell whether what this thread calls has one processor: the others have work, and helpers would only disturb."""
+    return _here.get() == 1
 
 
 def cuts(

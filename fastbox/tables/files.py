@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
+from fastbox.parallel import alone
 from fastbox.tables.schema import require
 from fastbox.tables.stores import find_stored, is_stored, open_stored
 
@@ -199,6 +201,10 @@ def read_batches(
 
 def ahead(items: Generator[Item]) -> Generator[Item]:
     """Yield from a generator that runs in a thread, one item ahead; closing this one stops and closes that one."""
+    if alone():
+        with closing(items):
+            yield from items
+        return
 
     def step() -> list[Item]:
         return list(islice(items, 1))

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from fastbox import __version__
 from fastbox.errors import InputError
+from fastbox.parallel import alone
 from fastbox.tables.files import open_parquet
 from fastbox.tables.stores import is_stored, upload
 from fastbox.tables.temporary import Temporary, remove_abandoned
@@ -117,7 +118,7 @@ class Sink:
         except BaseException:
             self._discard()
             raise
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fastbox-writer")
+        self._thread = None if alone() else ThreadPoolExecutor(1, thread_name_prefix="fastbox-writer")
         return self
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
@@ -158,8 +159,10 @@ class Sink:
         self._pending = [rows.slice(count)]
         self._pending_rows -= count
         self._wait()
-        assert self._thread is not None
-        self._writing = self._thread.submit(self._encode, rows, count)
+        if self._thread is None:
+            self._encode(rows, count)
+        else:
+            self._writing = self._thread.submit(self._encode, rows, count)
 
     def _wait(self) -> None:
         """Let the last rows be written; raises what went wrong with them."""
