@@ -10,9 +10,11 @@ from __future__ import annotations
 import pickle
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,20 +29,17 @@ Engine = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[int, Any
 
 ENGINES = {"threads": "concurrent.futures", "dask": "distributed", "spark": "pyspark.sql", "ray": "ray"}
 RETRIES = 3
+SPARK_JOBS = 10  # at once, so that no executor waits, and results come before all are done
 
 
 def threads(task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
     """Run on threads of this process, as many as kernels may use."""
     most = get_num_threads()
     each = max(1, most // max(1, len(items)))
-    with ThreadPoolExecutor(most, thread_name_prefix="fastbox-fragment") as pool:
-        share = min(most, max(1, len(items)))
-        futures = {pool.submit(_alone, task, item, each, share): index for index, item in enumerate(items)}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    share = min(most, max(1, len(items)))
+    with _pool(most, _alone, [(task, item, each, share) for item in items]) as futures:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 def dask(client: Any) -> Engine:
@@ -83,21 +82,19 @@ def ray(tasks_in_flight: int = 4) -> Engine:
 
 
 def spark(session: Any) -> Engine:
-    """Run on the executors of a Spark session, over Spark Connect too; results come when all are done."""
-    from fastbox.tables.columns import batch_of, schema_of
-
-    schema = schema_of({"item": "int64", "result": "binary"})
+    """Run on the executors of a Spark session, over Spark Connect too; results come a tenth of the items at a time."""
 
     def imap(task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        def run(batches: Iterator[Any]) -> Iterator[Any]:
-            for batch in batches:
-                for index in batch.column(0).to_pylist():
-                    result = pickle.dumps(_alone(task, items[index]))
-                    yield batch_of([np.array([index]), np.array([result], object)], schema)
+        def collect(first: int, last: int) -> Any:
+            numbers = session.range(first, last, 1, last - first)
+            answers = partial(_answers, task, items[first:last], first)
+            return numbers.mapInArrow(answers, "item long, result binary").collect()
 
-        numbers = session.range(0, len(items), 1, len(items))
-        for row in numbers.mapInArrow(run, "item long, result binary").collect():
-            yield row.item, pickle.loads(bytes(row.result))
+        cuts = sorted({len(items) * k // SPARK_JOBS for k in range(SPARK_JOBS + 1)})
+        with _pool(SPARK_JOBS, collect, list(pairwise(cuts))) as futures:
+            for future in as_completed(futures):
+                for row in future.result():
+                    yield row.item, pickle.loads(bytes(row.result))
 
     return imap
 
@@ -135,6 +132,27 @@ def engine_of(name: str, address: str | None = None) -> Iterator[Engine]:
             yield spark(session)
         finally:
             session.stop()
+
+
+def _answers(task: Callable[[Any], Any], items: Sequence[Any], first: int, batches: Iterator[Any]) -> Iterator[Any]:
+    """What a task gives for items that begin with a number, for batches of numbers as Spark hands them out."""
+    from fastbox.tables.columns import batch_of, schema_of
+
+    schema = schema_of({"item": "int64", "result": "binary"})
+    for batch in batches:
+        for index in batch.column(0).to_pylist():
+            result = pickle.dumps(_alone(task, items[index - first]))
+            yield batch_of([np.array([index]), np.array([result], object)], schema)
+
+
+@contextmanager
+def _pool(size: int, call: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[dict[Future[Any], int]]:
+    """Make calls on threads of their own; those that have not begun at the end are not made."""
+    with ThreadPoolExecutor(size, thread_name_prefix="fastbox-fragment") as pool:
+        try:
+            yield {pool.submit(call, *arguments): index for index, arguments in enumerate(calls)}
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _alone(task: Callable[[Any], Any], item: Any, processors: int = 1, share: int = 1) -> Any:
