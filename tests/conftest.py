@@ -29,7 +29,7 @@ settings.load_profile(os.environ.get("FASTBOX_TEST_PROFILE", "plain" if WITHOUT_
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "jit: needs compiled kernels; skipped where NUMBA_DISABLE_JIT=1")
+    config.addinivalue_line("markers", "jit: needs compiled kernels, or takes long without; skipped there")
     if WITHOUT_JIT:  # NumPy's scalars warn of the nan and 0/0 that compiled kernels take as they come
         config.addinivalue_line("filterwarnings", "ignore::RuntimeWarning")
 

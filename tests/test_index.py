@@ -92,6 +92,7 @@ LAYOUTS = (
 )  # fmt: skip
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_layouts(name: str) -> None:
     n = SOME // 10 if name in ("all equal", "one point") else SOME
@@ -121,6 +122,7 @@ def test_whatever_boxes(sides: tuple[Array, Array], format: str, threshold: floa
     agree(lambda: fastbox.pairs(a, threshold=threshold))
 
 
+@pytest.mark.jit
 def test_images_with_and_without_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "GAIN", 20)
     sizes = [0, 5, 300, 3, 0, 200, 80, 1]

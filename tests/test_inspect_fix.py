@@ -179,6 +179,7 @@ def test_boxes_that_are_one_when_they_are_clipped_are_one(tmp_path: Path) -> Non
     assert pq.read_table(tmp_path / "c.parquet")["bbox"].to_pylist() == [[0.0, 0, 10, 10], [90.0, 90, 100, 100]]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("form", ["xyxy", "xywh", "cxcywh", "yxyx"])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "uint8"])
 def test_no_clipped_box_sticks_out_by_rounding(tmp_path: Path, form: str, dtype: str) -> None:

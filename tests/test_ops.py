@@ -90,6 +90,7 @@ def test_rows_alone_have_the_bits_of_the_matrix(ab: Any, metric: str) -> None:
     assert_array_equal(rows, np.diag(fastbox.pairwise(*ab, metric=metric))[:n])
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("metric", METRICS)
 def test_unround_boxes_have_the_same_bits_everywhere(metric: str, dtype: Any) -> None:
@@ -99,7 +100,7 @@ def test_unround_boxes_have_the_same_bits_everywhere(metric: str, dtype: Any) ->
     assert_array_equal(fastbox.aligned(a, b[:37], metric=metric), np.diag(matrix))
 
 
-@pytest.mark.parametrize("n", [pytest.param(n, marks=pytest.mark.jit if n > 600 else ()) for n in EDGES])
+@pytest.mark.parametrize("n", [pytest.param(n, marks=pytest.mark.jit if n > 300 else ()) for n in EDGES])
 @pytest.mark.parametrize("metric", ["iou", "l1"])
 def test_sizes_around_the_edges_of_tiles(metric: str, n: int) -> None:
     few, many = some_boxes(3, np.float32, 3), some_boxes(n, np.float32, n, bad=0.05)
@@ -150,6 +151,7 @@ def test_format_and_layout_change_no_bits(
     assert_array_equal(fastbox.best(a, b, metric=metric).indices, reference.best(matrix, metric).indices)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", FLOATS)

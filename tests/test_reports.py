@@ -204,6 +204,7 @@ def test_a_page_of_anchors(tmp_path: Path) -> None:
     assert {example.boxes[0].label for example in least.examples} == {"image of 300 × 200"}
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("name", RUNS)
 def test_a_page_depends_on_neither_chunks_nor_output_and_changes_no_figure(name: str, tmp_path: Path) -> None:
     run = RUNS[name]

@@ -129,6 +129,7 @@ def test_sizes_near_the_ends_of_the_floats(way: str, drawn: Any, threshold: floa
     assert nms(boxes, scores, iou_threshold=threshold).tolist() == naive_nms(boxes, scores, threshold)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_gives_what_the_plain_loop_gives(way: str, layout: str, dtype: Any) -> None:

@@ -282,6 +282,7 @@ def test_gradcheck_passes(name: str) -> None:
         assert torch.autograd.gradcheck(loss, pred.clone().requires_grad_())
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("name", OVERLAP[1:])
 def test_a_network_learns(name: str) -> None:
     """Boxes far off come to their targets."""
