@@ -200,6 +200,23 @@ def test_damaged_files_give_a_sentence_or_a_result(tmp_path: Path) -> None:
     assert 0 < refused < MUTATIONS
 
 
+@pytest.mark.parametrize("layout", ["flat", "ragged"])
+def test_names_in_row_groups_need_not_be_text(tmp_path: Path, layout: str) -> None:
+    """A footer names its columns once for the file, which counts, and again in every row group."""
+    path = tmp_path / "t.parquet"
+    ragged = pa.table({"image_id": [1, 2], "bbox": [[[0.0, 0, 2, 2]] * 3, [[1.0, 1, 2, 2]]]})
+    pq.write_table(ragged if layout == "ragged" else table(100), path, row_group_size=50)
+    expected = jobs.check(path).to_dict(), jobs.inspect(path).to_dict()
+    data = path.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    for name in (b"image_id", b"bbox" if layout == "ragged" else b"xmin"):
+        first = data.index(name, footer) + len(name)
+        assert name in data[first:]
+        data = data[:first] + data[first:].replace(name, b"\xe3" * len(name))
+    path.write_bytes(data)
+    assert (jobs.check(path).to_dict(), jobs.inspect(path).to_dict()) == expected
+
+
 KNOWN = ["image_id", "xmin", "ymin", "xmax", "ymax", "bbox", "score", "category_id", "id", "width", "iscrowd", "area"]
 KINDS: list[Any] = [pa.int8(), pa.uint64(), pa.float16(), pa.float64(), pa.bool_(), pa.string(), pa.binary(), pa.null()]
 KINDS += [pa.date32(), pa.timestamp("ns", "UTC"), pa.decimal128(9, 2), pa.dictionary(pa.int8(), pa.string())]

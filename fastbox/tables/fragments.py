@@ -131,11 +131,12 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
 def _range(group: Any, image: str | None, schema: Any) -> tuple[Any, Any]:
     """The least and greatest id of a row group, None and None where that is not known."""
     for place in range(group.num_columns):
-        column = group.column(place)
-        # Asked for statistics of another type than the column's, as damage makes it, Arrow ends the process.
-        if column.path_in_schema == image and column.physical_type == schema.column(place).physical_type:
-            known = column.statistics
-            return (known.min, known.max) if known is not None and known.has_min_max else (None, None)
+        column, known = schema.column(place), group.column(place)
+        # A row group tells names and types again. Names may be no text there, where a file is damaged; asked for
+        # statistics of another type than the column's, Arrow ends the process.
+        if column.path == image and column.physical_type == known.physical_type:
+            limits = known.statistics
+            return (limits.min, limits.max) if limits is not None and limits.has_min_max else (None, None)
     return None, None
 
 

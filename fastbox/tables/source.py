@@ -291,9 +291,5 @@ def _batch_rows(file: str, boxes: BoxColumns, rows: int) -> int:
 
 def _values(footer: pq.FileMetaData, name: str) -> int:
     """The number of values in the first leaf of a column."""
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    if not groups:
-        return 0
-    paths = [groups[0].column(i).path_in_schema for i in range(groups[0].num_columns)]
-    leaf = next(i for i, path in enumerate(paths) if path.startswith(f"{name}."))
-    return sum(int(group.column(leaf).num_values) for group in groups)
+    leaf = next(i for i in range(footer.num_columns) if footer.schema.column(i).path.startswith(f"{name}."))
+    return sum(int(footer.row_group(i).column(leaf).num_values) for i in range(footer.num_row_groups))
