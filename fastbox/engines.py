@@ -39,7 +39,7 @@ def threads(task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[
     share = min(most, max(1, len(items)))
     with _pool(most, _alone, [(task, item, each, share) for item in items]) as futures:
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            yield futures.pop(future), future.result()
 
 
 def dask(client: Any) -> Engine:

@@ -110,4 +110,4 @@ def test_an_empty_table_is_one_fragment(tmp_path: Path) -> None:
 def test_rows_without_images_are_cut_between_row_groups(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", [3, 1, 2] * 10, 4)
     fragments = cut([Source(path, image=None)], rows=8)
-    assert [[run.boxes for run in source.part.runs] for (source,) in fragments] == [[4, 4]] * 3 + [[4, 2]]
+    assert [[run.boxes for run in source.part.runs] for (source,) in fragments] == [[8], [8], [8], [6]]

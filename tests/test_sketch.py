@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.jobs.aggregate import Gathered
 from fastbox.sketch import Sketch
 
 EDGES = [-(2.0**40), -4.0, -1.0, -0.5, 0.0, 0.0625, 0.125, 0.5, 0.75, 1.0, 16.0, 2.0**40]
@@ -67,3 +70,38 @@ def test_nothing_has_no_figures() -> None:
 def test_an_edge_between_fine_bins_is_refused() -> None:
     with pytest.raises(ValueError, match=r"11 significant bits, got 0\.1"):
         sketched([0.5]).histogram([0.0, 0.1])
+
+
+def test_a_sketch_travels_as_what_is_not_zero() -> None:
+    sketch = Sketch()
+    sketch.add(np.linspace(-1, 1, 1000))
+    sketch.add([math.nan, math.inf])
+    sent = pickle.dumps(sketch)
+    assert len(sent) < 20_000
+    assert [array.tolist() for array in pickle.loads(sent).state().values()] == [
+        array.tolist() for array in sketch.state().values()
+    ]
+
+
+@given(st.permutations(range(75)))
+def test_parts_are_added_up_in_their_order_however_they_come(order: list[int]) -> None:
+    parts = Gathered()
+    for index in order:
+        parts.add(index, [index])
+    assert parts.merged() == list(range(75))
+
+
+def test_memory_does_not_grow_with_the_parts() -> None:
+    """A sketch is 2 MiB: ten thousand parts are not held until the last one comes."""
+    parts = Gathered()
+    tracemalloc.start()
+    try:
+        for index in range(200):
+            sketch = Sketch()
+            sketch.add([index])
+            parts.add(index ^ 1, sketch)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert parts.merged().count == 200
+    assert peak < 80 << 20

@@ -20,11 +20,44 @@ from fastbox.jobs.summary import Invalid
 from fastbox.sketch import Sketch
 from fastbox.tables.sink import Sink, Target
 
-__all__ = ["conclude", "merged", "packed", "unpacked"]
+__all__ = ["Gathered", "conclude", "merged", "packed", "unpacked"]
 
 Found = TypeVar("Found")
 
 PARTS = {kind.__name__: kind for kind in (Classes, Coverage, Covered, Invalid, Limits, Problems, Statistics)}
+TOGETHER = 8  # neighbours that are added up at once
+
+
+class Gathered:
+    """What was found in parts, which come in any order: neighbours are added up when they are there, so few are held.
+
+    Examples
+    --------
+    >>> parts = Gathered()
+    >>> for index in (2, 0, 1):
+    ...     parts.add(index, ["first", "second", "third"][index : index + 1])
+    >>> parts.merged()
+    ['first', 'second', 'third']
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[int, int], Any] = {}  # by a level, and a number among blocks of TOGETHER ** level parts
+
+    def add(self, index: int, found: Any) -> None:
+        """Take in what was found in a part."""
+        level = 0
+        while True:
+            self._held[level, index] = found
+            first = index - index % TOGETHER
+            block = [(level, number) for number in range(first, first + TOGETHER)]
+            if any(key not in self._held for key in block):
+                return
+            found = merged([self._held.pop(key) for key in block])
+            level, index = level + 1, index // TOGETHER
+
+    def merged(self) -> Any:
+        """What was found in all, added up in the order of the parts."""
+        return merged([self._held[key] for key in sorted(self._held, key=lambda key: key[1] * TOGETHER ** key[0])])
 
 
 def conclude(sink: Sink, out: Any, found: Any) -> None:
@@ -64,7 +97,7 @@ def packed(value: Any) -> Any:
     if isinstance(value, Sketch):
         return {"sketch": {name: packed(part) for name, part in value.state().items()}}
     if isinstance(value, np.ndarray):
-        text = base64.b64encode(zlib.compress(np.ascontiguousarray(value).tobytes(), 1)).decode()
+        text = base64.b64encode(zlib.compress(value.tobytes(), 1)).decode()
         return {"array": [value.dtype.str, list(value.shape), text]}
     if isinstance(value, dict):
         return {"dict": [[packed(key), packed(own)] for key, own in value.items()]}

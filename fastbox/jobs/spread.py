@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from fastbox import __version__
 from fastbox.engines import Engine, threads
 from fastbox.errors import InputError
-from fastbox.jobs.aggregate import merged, unpacked
+from fastbox.jobs.aggregate import Gathered, unpacked
 from fastbox.jobs.evaluate import KEPT
 from fastbox.jobs.inspection.before import Before, halved, sizes_of
 from fastbox.jobs.inspection.classes import Classes
@@ -115,26 +115,28 @@ def spread(
     if job.__name__ == "inspect":
         progress = None if progress is None else halved(progress)
         tasks = _told(tasks, _source(job, tables[0]), engine, progress)
-    found: dict[int, Any] = {}
+    found, done = Gathered(), []
     if out is not None:
         folder = os.fspath(out).rstrip("/") if is_stored(out) else os.fspath(out)
         names = [os.path.join(folder, name) for name in _names(len(tasks))]
         tasks = [
             replace(task, target=Target(name, _fingerprint(task))) for task, name in zip(tasks, names, strict=True)
         ]
-        found = {} if overwrite else _done(folder, tasks)
+        for index, result in () if overwrite else _done(folder, tasks):
+            found.add(index, result)
+            done.append(index)
         make_folder(folder)
     watch = _Watch([task.boxes for task in tasks], progress, log)
-    watch.skip(found)
-    todo = sorted((index for index in range(len(tasks)) if index not in found), key=lambda index: -tasks[index].boxes)
+    watch.skip(done)
+    todo = sorted({*range(len(tasks))}.difference(done), key=lambda index: (-tasks[index].boxes.bit_length(), index))
     for place, result, retries in _results(engine, [tasks[index] for index in todo]):
-        found[todo[place]] = result
+        found.add(todo[place], result)
         watch.done(todo[place], retries)
     if out is not None and overwrite:
         _remove_more(folder, len(tasks))
     if out is not None and not is_stored(out):
         remove_abandoned(folder, set(_names(len(tasks))))
-    return merged([found[index] for index in range(len(tasks))])
+    return found.merged()
 
 
 @dataclass(frozen=True)
@@ -243,10 +245,9 @@ def _state(source: Source) -> dict[str, Any]:
     }
 
 
-def _done(folder: str, tasks: Sequence[_Task]) -> dict[int, Any]:
-    """What was found in the parts that are done; parts of another run are refused before anything is written."""
+def _done(folder: str, tasks: Sequence[_Task]) -> Iterator[tuple[int, Any]]:
+    """Which parts are done, and what was found in them; parts of another run are refused."""
     known = {absolute(task.target): index for index, task in enumerate(tasks) if task.target is not None}
-    found = {}
     for path in tables_in(folder):
         index = known.get(absolute(path))
         target = None if index is None else tasks[index].target
@@ -258,8 +259,7 @@ def _done(folder: str, tasks: Sequence[_Task]) -> dict[int, Any]:
             )
         aggregate = record.get("aggregate")
         if aggregate is not None:
-            found[index] = unpacked(aggregate, get_type_hints(tasks[index].job)["return"])
-    return found
+            yield index, unpacked(aggregate, get_type_hints(tasks[index].job)["return"])
 
 
 def _record(path: str) -> dict[str, Any]:

@@ -176,7 +176,21 @@ def _within(source: Source, groups: Sequence[Group], low: Any, high: Any) -> Sou
 
 def _with_part(source: Source, part: Part) -> Source:
     files = dict.fromkeys(run.file for run in part.runs)
-    return replace(source, path=tuple(files or find_files(source.path)[:1]), part=part)
+    return replace(
+        source, path=tuple(files or find_files(source.path)[:1]), part=replace(part, runs=_joined(part.runs))
+    )
+
+
+def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Runs with neighbours in a file as one, so that it is opened once."""
+    joined: list[Run] = []
+    for run in runs:
+        last = joined[-1] if joined else None
+        if last is not None and last.file == run.file and last.groups[1] == run.groups[0]:
+            joined[-1] = replace(last, groups=(last.groups[0], run.groups[1]), boxes=last.boxes + run.boxes)
+        else:
+            joined.append(run)
+    return tuple(joined)
 
 
 def _even(runs: Sequence[Run], rows: int) -> list[tuple[Run, ...]]:
