@@ -113,6 +113,6 @@ def dask_over_threads(setting: Setting) -> Reached:
 
 
 SCALE = (
-    Target("scale-threads", "measure in 64 fragments, 80M rows, over its parts", 1.1, threads_over_floor, at_most=True),
+    Target("scale-threads", "measure in fragments, 80M rows, over its parts", 1.1, threads_over_floor, at_most=True),
     Target("scale-dask", "the same: Dask with 2 workers over 2 threads", 1.5, dask_over_threads, at_most=True),
 )
