@@ -155,10 +155,30 @@ def test_jobs_that_must_see_tables_whole_are_refused(tables: dict[str, Path]) ->
         spread(jobs.fuse, tables["truths"])
 
 
-@pytest.mark.parametrize("option", ["report", "fix"])
+@pytest.mark.parametrize("option", ["fix", "changes"])
 def test_what_only_the_whole_can_write_is_refused(option: str, tables: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="of a job as a whole, got fragments: leave one of the two out"):
         spread(jobs.inspect, tables["truths"], out=tmp_path / "out", **{option: tmp_path / "more"})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["measure", "pairs", "assign", "inspect", "evaluate"])
+def test_a_page_of_fragments_is_that_of_what_they_found(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
+    pytest.importorskip("jinja2", reason="pages need the extra report")
+    pytest.importorskip("matplotlib", reason="pages need the extra report")
+    job, given, options = JOBS[name]
+    found = spread(job, *(tables[table] for table in given), fragment_rows=100, report=tmp_path / "a.html", **options)
+    found.report(tmp_path / "b.html")
+    job(*(tables[table] for table in given), **options).report(tmp_path / "whole.html")
+    pages = {path.stem: path.read_text() for path in tmp_path.iterdir()}
+    assert pages["a"] == pages["b"] == pages["whole"]
+
+
+def test_a_page_that_can_not_be_is_refused_before_the_work(tables: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a job that has a page, got nms"):
+        spread(jobs.nms, tables["detections"], out=tmp_path / "out", report=tmp_path / "a.html")
+    with pytest.raises(InputError, match="expected a page such as"):
+        spread(jobs.measure, tables["pairs"], out=tmp_path / "out", report=tmp_path / "a.txt")
     assert not list(tmp_path.iterdir())
 
 

@@ -6,24 +6,25 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, get_type_hints
 
-from fastbox import __version__
 from fastbox.engines import Engine, threads
 from fastbox.errors import InputError
-from fastbox.jobs.aggregate import Gathered, unpacked
+from fastbox.jobs.aggregate import Gathered
 from fastbox.jobs.evaluate import KEPT
 from fastbox.jobs.inspection.before import Before, halved, sizes_of
 from fastbox.jobs.inspection.classes import Classes
 from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.inspection.table import Table
+from fastbox.jobs.parts import Task, done_in, fingerprint, part_names, remove_more
 from fastbox.memory import check_kept
+from fastbox.report.page import check_page
 from fastbox.tables.files import Paths
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
-from fastbox.tables.sink import Target, plain, read_record
+from fastbox.tables.sink import Target
 from fastbox.tables.source import Source, count_boxes
-from fastbox.tables.stores import absolute, is_stored, make_folder, remove, state_of, tables_in
+from fastbox.tables.stores import is_stored, make_folder
 from fastbox.tables.temporary import remove_abandoned
 
 __all__ = ["spread"]
@@ -35,7 +36,7 @@ TRANSIENT = {getattr(errno, name, None) for name in ("EAGAIN", "EBUSY", "EINTR",
     getattr(errno, name)
     for name in ("ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ETIMEDOUT")
 }
-WHOLE = {"report": "a page", "fix": "a cleaned copy", "changes": "a list of changes"}
+WHOLE = {"fix": "a cleaned copy", "changes": "a list of changes"}
 
 
 def spread(
@@ -45,6 +46,7 @@ def spread(
     engine: Engine = threads,
     fragment_rows: int = FRAGMENT_ROWS,
     overwrite: bool = False,
+    report: str | os.PathLike[str] | None = None,
     progress: Callable[[int], object] | None = None,
     log: Callable[[Mapping[str, Any]], object] | None = None,
     **options: Any,
@@ -73,6 +75,8 @@ def spread(
         About how many boxes a fragment has.
     overwrite : bool
         Begin again where the folder holds parts of another run.
+    report : path, optional
+        Where to write the page of the job, without examples: parts keep none.
     progress : callable, optional
         Called with the number of boxes done since the last call, those of a fragment when it is done.
     log : callable, optional
@@ -108,8 +112,12 @@ def spread(
     for name, what in WHOLE.items():
         if options.get(name) is not None:
             raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")
+    if report is not None:
+        if not hasattr(get_type_hints(job)["return"], "page"):
+            raise InputError(f"expected a job that has a page, got {job.__name__}")
+        check_page(report)
     fragments = _cut(job, [_source(job, table) for table in tables], fragment_rows)
-    tasks = [_Task(job, fragment, options) for fragment in fragments]
+    tasks = [Task(job, fragment, options) for fragment in fragments]
     if job.__name__ == "evaluate":  # all that is kept comes together here
         check_kept(sum(count_boxes(task.sources[0]) for task in tasks), KEPT)
     if job.__name__ == "inspect":
@@ -118,11 +126,9 @@ def spread(
     found, done = Gathered(), []
     if out is not None:
         folder = os.fspath(out).rstrip("/") if is_stored(out) else os.fspath(out)
-        names = [os.path.join(folder, name) for name in _names(len(tasks))]
-        tasks = [
-            replace(task, target=Target(name, _fingerprint(task))) for task, name in zip(tasks, names, strict=True)
-        ]
-        for index, result in () if overwrite else _done(folder, tasks):
+        names = [os.path.join(folder, name) for name in part_names(len(tasks))]
+        tasks = [replace(task, target=Target(name, fingerprint(task))) for task, name in zip(tasks, names, strict=True)]
+        for index, result in () if overwrite else done_in(folder, tasks):
             found.add(index, result)
             done.append(index)
         make_folder(folder)
@@ -133,28 +139,16 @@ def spread(
         found.add(todo[place], result)
         watch.done(todo[place], retries)
     if out is not None and overwrite:
-        _remove_more(folder, len(tasks))
+        remove_more(folder, len(tasks))
     if out is not None and not is_stored(out):
-        remove_abandoned(folder, set(_names(len(tasks))))
-    return found.merged()
+        remove_abandoned(folder, set(part_names(len(tasks))))
+    whole = found.merged()
+    if report is not None:
+        whole.report(report)
+    return whole
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One fragment of a job; everything that a worker needs."""
-
-    job: Callable[..., Any]
-    sources: tuple[Source, ...]
-    options: Mapping[str, Any]
-    target: Target | None = None
-
-    @property
-    def boxes(self) -> int:
-        """How many boxes it reads."""
-        return sum(map(count_boxes, self.sources))
-
-
-def _results(engine: Engine, tasks: Sequence[_Task]) -> Iterator[tuple[int, Any, int]]:
+def _results(engine: Engine, tasks: Sequence[Task]) -> Iterator[tuple[int, Any, int]]:
     """What is found in each fragment, in whatever order, and how often it was tried again; what is wrong is raised."""
     for place, (result, retries) in engine(_run, tasks):
         if isinstance(result, Exception):
@@ -162,7 +156,7 @@ def _results(engine: Engine, tasks: Sequence[_Task]) -> Iterator[tuple[int, Any,
         yield place, result, retries
 
 
-def _run(task: _Task) -> tuple[Any, int]:
+def _run(task: Task) -> tuple[Any, int]:
     """What the job finds in a fragment, or says of it, and how many tries failed before.
 
     Input that can't be used is no better at a second try; a disk or a network that failed may be.
@@ -180,8 +174,8 @@ def _run(task: _Task) -> tuple[Any, int]:
 
 
 def _told(
-    tasks: Sequence[_Task], truths: Source, engine: Engine, progress: Callable[[int], object] | None
-) -> list[_Task]:
+    tasks: Sequence[Task], truths: Source, engine: Engine, progress: Callable[[int], object] | None
+) -> list[Task]:
     """The fragments of an inspection with what the whole table tells, which is read for it."""
     options = tasks[0].options
     limits, rows = options.get("limits") or Limits(), options.get("rows", 262_144)
@@ -190,7 +184,7 @@ def _told(
     if table.id is not None:
         known = Before.of(table, replace(limits, class_size=None), rows)
     if limits.class_size is not None:
-        first = [_Task(sizes_of, task.sources[:1], {"label": table.label, "rows": rows}) for task in tasks]
+        first = [Task(sizes_of, task.sources[:1], {"label": table.label, "rows": rows}) for task in tasks]
         classes = [Classes()] * len(first)
         for place, sizes, _ in _results(engine, first):
             classes[place] = sizes
@@ -217,65 +211,6 @@ def _source(job: Callable[..., Any], table: Source | Paths) -> Source:
     if isinstance(table, Source):
         return table
     return Source(table, image=None) if job.__name__ == "measure" else Source(table)
-
-
-def _names(count: int) -> list[str]:
-    width = max(5, len(str(count - 1)))
-    return [f"part-{number:0{width}d}.parquet" for number in range(count)]
-
-
-def _fingerprint(task: _Task) -> dict[str, Any]:
-    """What a part follows from: the same for two runs only if they would write the same bytes."""
-    return {
-        "version": __version__,
-        "job": task.job.__name__,
-        "options": {name: repr(value) for name, value in sorted(task.options.items())},
-        "tables": [_state(source) for source in task.sources],
-    }
-
-
-def _state(source: Source) -> dict[str, Any]:
-    assert source.part is not None
-    files = [(file, *state_of(file)) for file in source.path]  # type: ignore[union-attr]
-    return {
-        "columns": [source.boxes, source.format, source.image, source.prefix, list(source.columns)],
-        "files": [[absolute(file), *state] for file, *state in files],
-        "groups": [[absolute(run.file), *run.groups] for run in source.part.runs],
-        "images": [source.part.low, source.part.high],
-    }
-
-
-def _done(folder: str, tasks: Sequence[_Task]) -> Iterator[tuple[int, Any]]:
-    """Which parts are done, and what was found in them; parts of another run are refused."""
-    known = {absolute(task.target): index for index, task in enumerate(tasks) if task.target is not None}
-    for path in tables_in(folder):
-        index = known.get(absolute(path))
-        target = None if index is None else tasks[index].target
-        record = _record(path)
-        if index is None or target is None or record.get("fingerprint") != plain(target.fingerprint):
-            other = "something else" if not record else "another run"
-            raise InputError(
-                f"expected a folder for this run alone, got {path} of {other}: overwrite it, or name another"
-            )
-        aggregate = record.get("aggregate")
-        if aggregate is not None:
-            yield index, unpacked(aggregate, get_type_hints(tasks[index].job)["return"])
-
-
-def _record(path: str) -> dict[str, Any]:
-    try:
-        return read_record(path)
-    except InputError:
-        return {}
-
-
-def _remove_more(folder: str, count: int) -> None:
-    """Remove the parts of an earlier run that had more of them."""
-    kept = set(_names(count))
-    for path in tables_in(folder):
-        name = os.path.basename(path)
-        if name.startswith("part-") and name not in kept and "fingerprint" in _record(path):
-            remove(path)
 
 
 class _Watch:
