@@ -76,7 +76,7 @@ def spread(
     overwrite : bool
         Begin again where the folder holds parts of another run.
     report : path, optional
-        Where to write the page of the job, without examples: parts keep none.
+        Where to write the page of the job, without examples and heat maps: parts keep none.
     progress : callable, optional
         Called with the number of boxes done since the last call, those of a fragment when it is done.
     log : callable, optional
