@@ -304,7 +304,8 @@ def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], 
         assert sorted(line["fragment"] for line in lines) == list(range(lines[0]["fragments"]))
         assert {line["skipped"] for line in lines} == {again}
         assert lines[-1]["boxes_done"] == lines[-1]["boxes_in_all"] >= 900
-    for wrong in (("--overwrite",), ("--engine", "dask"), ("-o", tmp_path / "whole.parquet", "--engine", "threads")):
+    wrongs: list[tuple[Any, ...]] = [("--overwrite",), ("--log", "json"), ("--fragment-rows", 5), ("--engine", "dask")]
+    for wrong in (*wrongs, ("-o", tmp_path / "whole.parquet", "--engine", "threads")):
         refused = call("nms", tables["detections"], *wrong)
         assert (refused.exit_code, refused.stdout) == (2, "")
         assert refused.stderr.startswith("error: expected ")

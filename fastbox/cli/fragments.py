@@ -30,7 +30,7 @@ class Fragments:
 
     def run(self, job: Callable[..., Any], *tables: Any, out: str | None, **options: Any) -> Any:
         """Run a job: in fragments where an engine is named or the output is a folder, else at once."""
-        given = {name for name in ("address", "rows") if getattr(self, name) is not None}
+        given = {name for name in ("address", "rows", "log") if getattr(self, name) is not None}
         if self.engine is None and not _is_folder(out):
             if given or self.overwrite:
                 raise InputError(

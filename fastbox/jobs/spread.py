@@ -14,7 +14,6 @@ from fastbox.errors import InputError
 from fastbox.jobs.aggregate import Gathered
 from fastbox.jobs.evaluate import KEPT
 from fastbox.jobs.inspection.before import Before, halved, sizes_of
-from fastbox.jobs.inspection.classes import Classes
 from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.parts import Task, done_in, fingerprint, part_names, remove_more
@@ -185,12 +184,12 @@ def _told(
         known = Before.of(table, replace(limits, class_size=None), rows)
     if limits.class_size is not None:
         first = [Task(sizes_of, task.sources[:1], {"label": table.label, "rows": rows}) for task in tasks]
-        classes = [Classes()] * len(first)
-        for place, sizes, _ in _results(engine, first):
-            classes[place] = sizes
+        sizes = Gathered()
+        for place, found, _ in _results(engine, first):
+            sizes.add(place, found)
             if progress is not None:
                 progress(first[place].boxes)
-        known = replace(known, ranges=sum(classes, Classes()).ranges(limits.class_size))
+        known = replace(known, ranges=sizes.merged().ranges(limits.class_size))
     told = []
     for task in tasks:
         runs = task.sources[0].part.runs if task.sources[0].part else ()
