@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,7 +40,8 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info["versions"] = {"fastbox": fastbox.__version__} | {
         name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)
     }
-    machine_info["command"] = " ".join(["python -m pytest", *map(str, config.invocation_params.args)])
+    given = [re.sub("(?<=-json=).*/", "", str(argument)) for argument in config.invocation_params.args]
+    machine_info["command"] = shlex.join(["python", "-m", "pytest", *given])
     machine_info["quick"] = _is_quick(config)
 
 

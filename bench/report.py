@@ -231,10 +231,13 @@ def plot(run: Run, path: Path) -> None:
     grey = "#7d8590"
     style: dict[Any, Any] = {"font.size": 9, "text.color": grey, "axes.labelcolor": grey, "axes.edgecolor": grey}
     style |= {"xtick.color": grey, "ytick.color": grey, "svg.fonttype": "none", "svg.hashsalt": "fastbox"}
-    groups = [(headline.what.replace("`", ""), bars(run, headline)) for headline in HEADLINES if headline.compared]
+    groups = [
+        (headline.what.replace("`", "") + (f", {int(headline.size):,}" if headline.size.isdigit() else ""), found)
+        for headline, found in ((headline, bars(run, headline)) for headline in HEADLINES if headline.compared)
+    ]
     groups = [(label, found) for label, found in groups if found]
     names = sorted({name.removesuffix(" in a loop") for _, found in groups for name, _, _ in found})
-    palette = ("#4c8dd6", "#d9822b", "#3fa37c", "#b565c4", "#c9566b", "#8a9a2f", "#2fa5b5")
+    palette = ("#4c8dd6", "#d9822b", "#3fa37c", "#b565c4", "#c9566b", "#8a9a2f", "#2fa5b5", "#9c6b4f")
     colours = {name: palette[k % len(palette)] for k, name in enumerate(names)}
     height = sum(len(found) + 1 for _, found in groups)
     with plt.rc_context(style):
@@ -258,7 +261,7 @@ def plot(run: Run, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
         marks = [Patch(color=colours[name]) for name in names]
-        figure.legend(marks, names, loc="outside upper center", ncols=len(names), frameon=False)
+        figure.legend(marks, names, loc="outside upper center", ncols=min(4, len(names)), frameon=False)
         path.parent.mkdir(exist_ok=True)
         figure.savefig(path, transparent=True, metadata={"Date": None})
         plt.close(figure)
