@@ -217,6 +217,44 @@ def test_names_in_row_groups_need_not_be_text(tmp_path: Path, layout: str) -> No
     assert (jobs.check(path).to_dict(), jobs.inspect(path).to_dict()) == expected
 
 
+FLIPPED = """
+import sys
+from pathlib import Path
+from fastbox import jobs
+from fastbox.errors import InputError
+
+path = Path(sys.argv[1])
+data = path.read_bytes()
+footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+refused = 0
+for place in range(footer, len(data) - 8, int(sys.argv[2])):
+    for bit in range(8):
+        changed = bytearray(data)
+        changed[place] ^= 1 << bit
+        path.write_bytes(changed)
+        try:
+            jobs.check(path)
+        except InputError:
+            refused += 1
+print(refused)
+"""
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("layout", ["flat", "names", "ragged"])
+def test_no_bit_of_a_footer_ends_the_process(layout: str, tmp_path: Path) -> None:
+    """Arrow throws where nobody catches, if asked for some of what damaged footers tell of a column."""
+    path = tmp_path / "t.parquet"
+    ids: list[Any] = ["one", "two"] if layout == "names" else [1, 2]
+    sides = {"xmin": [0.0, 1], "ymin": [0.0, 1], "xmax": [2.0, 3], "ymax": [2.0, 3]}
+    boxes = {"bbox": [[[0.0, 0, 2, 2]] * 3, [[1.0, 1, 2, 2]]]} if layout == "ragged" else sides
+    pq.write_table(pa.table({"image_id": ids, **boxes}), path)
+    steps = "1" if MUTATIONS >= 10_000 else "3"
+    run = subprocess.run([sys.executable, "-c", FLIPPED, str(path), steps], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert int(run.stdout) > 100
+
+
 KNOWN = ["image_id", "xmin", "ymin", "xmax", "ymax", "bbox", "score", "category_id", "id", "width", "iscrowd", "area"]
 KINDS: list[Any] = [pa.int8(), pa.uint64(), pa.float16(), pa.float64(), pa.bool_(), pa.string(), pa.binary(), pa.null()]
 KINDS += [pa.date32(), pa.timestamp("ns", "UTC"), pa.decimal128(9, 2), pa.dictionary(pa.int8(), pa.string())]

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from fastbox.errors import InputError
 from fastbox.tables.files import Run, batches_of, find_files, open_parquet
+from fastbox.tables.footers import check_footer
 from fastbox.tables.source import Part, Source, check_ids, plan
 
 __all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "groups_of"]
@@ -115,6 +116,8 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
     """The row groups of a file; ``lists`` is the column of boxes where a row is an image."""
     with open_parquet(file) as parquet:
         footer = parquet.metadata
+        if image is not None:
+            check_footer(file, footer, image)
         first_row = 0
         for index in range(footer.num_row_groups):
             group = footer.row_group(index)
@@ -131,12 +134,15 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
 def _range(group: Any, image: str | None, schema: Any) -> tuple[Any, Any]:
     """The least and greatest id of a row group, None and None where that is not known."""
     for place in range(group.num_columns):
-        column, known = schema.column(place), group.column(place)
-        # A row group tells names and types again. Names may be no text there, where a file is damaged; asked for
-        # statistics of another type than the column's, Arrow ends the process.
-        if column.path == image and column.physical_type == known.physical_type:
-            limits = known.statistics
-            return (limits.min, limits.max) if limits is not None and limits.has_min_max else (None, None)
+        column = schema.column(place)
+        if column.path == image:  # the file's name for it; a damaged row group may tell another, or one that is no text
+            known = group.column(place)
+            # Asked for statistics of another type than the column's, Arrow ends the process.
+            limits = known.statistics if column.physical_type == known.physical_type else None
+            try:
+                return (limits.min, limits.max) if limits is not None and limits.has_min_max else (None, None)
+            except UnicodeDecodeError:  # texts that are cut in the middle of a letter
+                return None, None
     return None, None
 
 

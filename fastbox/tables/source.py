@@ -17,6 +17,7 @@ from fastbox.errors import InputError
 from fastbox.memory import most_boxes
 from fastbox.tables.arrays import id_kind, is_list
 from fastbox.tables.files import Paths, Run, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
+from fastbox.tables.footers import check_footer
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
 from fastbox.tables.schema import BoxColumns, find_boxes, require, rows_as_boxes, to_boxes
 
@@ -285,6 +286,7 @@ def _batch_rows(file: str, boxes: BoxColumns, rows: int) -> int:
     if boxes.layout != "ragged":
         return rows
     with open_parquet(file) as parquet:
+        check_footer(file, parquet.metadata, boxes.names[0])
         held, per_box = _values(parquet.metadata, boxes.names[0]), 1 if boxes.fields else 4
         return max(1, rows * per_box * int(parquet.metadata.num_rows) // max(1, held))
 
