@@ -106,8 +106,8 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
     Returns
     -------
     Dataset
-        x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null where not given; results have a
-        score, and list no images.
+        x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null where not given, and ignore
+        where the file has such a key; results have a score, and list no images.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
         raise InputError(f"expected {kind} in {document.path}, got {document.kind}: convert it as {document.kind}")
     image_id, box_id = id_types(document)
     categories = _categories(document)
-    schema = _schema(document.kind, _arrow(image_id), _arrow(box_id))
+    schema = _schema(document, _arrow(image_id), _arrow(box_id))
     images = pa.Table.from_batches(
         [_image_columns(batch, _arrow(image_id)) for batch in decode(document.path, document.images, Image, image_id)]
     )
@@ -183,13 +183,13 @@ def _arrow(kind: Any) -> pa.DataType:
     return pa.string() if kind is str else pa.int64()
 
 
-def _schema(kind: str, image_id: pa.DataType, box_id: pa.DataType) -> pa.Schema:
+def _schema(document: Document, image_id: pa.DataType, box_id: pa.DataType) -> pa.Schema:
     box = [(name, pa.float64()) for name in SIDES]
     # int64, as JSON's numbers are: whoever has seen them all may narrow them.
     category = ("category_id", pa.int64())
-    if kind == "results":
+    if document.kind == "results":
         return pa.schema([("image_id", image_id), category, *box, ("score", pa.float64())])
-    more = [("iscrowd", pa.int8()), ("area", pa.float64())]
+    more = [("iscrowd", pa.int8()), *([("ignore", pa.int8())] if document.ignores else []), ("area", pa.float64())]
     return pa.schema([("image_id", image_id), ("id", box_id), category, *box, *more])
 
 
@@ -213,6 +213,7 @@ def _truth_columns(batch: list[Truth[Any, Any]]) -> dict[str, Sequence[Any]]:
         "id": [truth.id for truth in batch],
         "category_id": [truth.category_id for truth in batch],
         "iscrowd": [int(truth.iscrowd != 0) for truth in batch],
+        "ignore": [int(truth.ignore != 0) for truth in batch],
         "area": [truth.area for truth in batch],
     }
 

@@ -41,6 +41,7 @@ class Truth(msgspec.Struct, Generic[ImageId, BoxId], gc=False):
     bbox: tuple[float, float, float, float]
     id: BoxId | None = None
     iscrowd: int | bool = 0
+    ignore: int | bool = 0
     area: float | None = None
 
 
@@ -87,13 +88,14 @@ class Instances(msgspec.Struct):
 
 
 class Document(NamedTuple):
-    """A COCO file cut into its elements, each a view of the file's bytes."""
+    """A COCO file cut into its elements, each a view of the file's bytes, and whether a key is called ignore."""
 
     path: str
     kind: str
     boxes: list[msgspec.Raw]
     images: list[msgspec.Raw]
     categories: list[msgspec.Raw]
+    ignores: bool = False
 
 
 def read(source: str | os.PathLike[str]) -> Document:
@@ -107,7 +109,7 @@ def read(source: str | os.PathLike[str]) -> Document:
         if data[:64].lstrip().startswith(b"["):
             return Document(path, "results", msgspec.json.decode(data, type=list[msgspec.Raw]), [], [])
         lists = msgspec.json.decode(data, type=Instances)
-        return Document(path, "truths", lists.annotations, lists.images, lists.categories)
+        return Document(path, "truths", lists.annotations, lists.images, lists.categories, b'"ignore"' in data)
     except msgspec.ValidationError as error:
         raise InputError(
             f"expected COCO instances (an object with the lists images, annotations and categories) or COCO results "
