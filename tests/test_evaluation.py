@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import fastbox
 from fastbox.evaluation import Evaluation, Params, evaluate
+from fastbox.evaluation.judge import VERDICTS
 
 coco = pytest.importorskip("pycocotools.coco")
 cocoeval = pytest.importorskip("pycocotools.cocoeval")
@@ -219,13 +220,50 @@ def test_other_formats_are_turned_into_corner_and_sides(format: str) -> None:
     assert crossed.figures() == one.figures()
 
 
-def test_scores_without_a_number_come_last_and_boxes_that_are_none_match_nothing() -> None:
+INVALID = [
+    *([value if place == k else side for place, side in enumerate((1.0, 1.0, 4.0, 4.0))]
+      for k in range(4) for value in (np.nan, np.inf, -np.inf)),
+    [1.0, 1.0, -4.0, 4.0],
+    [1.0, 1.0, 4.0, -4.0],
+    [5.0, 5.0, -4.0, -4.0],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("format", ["xywh", "cxcywh", "xyxy", "yxyx"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("crowd", [False, True])
+@pytest.mark.parametrize("by_class", [False, True])
+@pytest.mark.parametrize("box", INVALID)
+def test_an_invalid_box_matches_nothing(box: list[float], format: str, dtype: Any, crowd: bool, by_class: bool) -> None:
+    good = {"xywh": [1, 1, 4, 4], "cxcywh": [3, 3, 4, 4]}.get(format, [1, 1, 5, 5])
+    if format in ("xyxy", "yxyx") and np.isfinite(box).all():
+        box = [5.0, 5.0, 5.0 + box[2], 5.0 + box[3]]
+    good_box, bad_box = (fastbox.Boxes(np.array([one], dtype), format) for one in (good, box))
+    params = Params(by_class=by_class, iou_thresholds=[0.01, 0.5], area_ranges={"all": (-np.inf, np.inf)})
+    for detection, truth, side in ((bad_box, good_box, "detections"), (good_box, bad_box, "truths")):
+        found = Evaluation(params)
+        judged = found.add(detection, [0.9], truth, crowd=[crowd])
+        assert VERDICTS[judged.verdict[0]] == "background" and judged.partner[0] == -1 and judged.iou[0] == 0
+        assert found.figures()["AP"] == (-1.0 if crowd else 0.0)
+        assert found.invalid == {"detections": 0, "truths": 0, "scores": 0} | {side: 1}
+
+
+def test_a_detection_without_a_score_matches_nothing() -> None:
     truth = [[0.0, 0, 4, 4]]
-    boxes = [[0.0, 0, 4, 4], [0.0, 0, np.nan, 4], [4.0, 4, 0, 0], [np.inf, 0, np.inf, 4]]
-    found = evaluate(boxes, [np.nan, 0.9, 0.8, 0.7], truth)
-    assert found.invalid == {"detections": 3, "truths": 0, "scores": 1}
-    # The only match comes behind three false ones.
-    assert found.figures()["AP"] == pytest.approx(0.25)
+    found = evaluate(truth * 2, [np.nan, 0.5], truth)
+    assert found.invalid == {"detections": 0, "truths": 0, "scores": 1}
+    assert found.figures()["AP"] == pytest.approx(1.0)
+    alone = evaluate(truth, [np.nan], truth)
+    assert alone.figures()["AP"] == 0.0 and alone.errors().counts.sum(axis=0)[-1] == 1
+    assert len(alone.pairs()["iou"]) == 0
+
+
+@pytest.mark.parametrize("score", [np.inf, -np.inf])
+def test_infinite_scores_come_first_or_last(score: float) -> None:
+    truth = [[0.0, 0, 4, 4]]
+    found = evaluate([*truth, [20.0, 0, 24, 4]], [score, 0.5], truth)
+    assert found.figures()["AP"] == pytest.approx(1.0 if score > 0 else 0.5)
+    assert found.calibration().counts.sum() == 1
 
 
 def test_a_truth_to_ignore_is_no_crowd() -> None:

@@ -29,7 +29,7 @@ class Errors:
     counts : array of shape (classes, 8)
         Detections matched, with an error of location (the right class, an IoU of 0.1 to 0.5), of classification (0.5
         and more with a truth of another class), duplicate, background (below 0.1 with any truth), both location and
-        class, ignored; and truths missed, which no error of location or class is about.
+        class, ignored; and truths missed, which no detection has and no error of location or class is about.
     ap : float
         AP at an IoU of 0.5.
     costs : dict of str to float
@@ -84,5 +84,7 @@ def blame(
             costs[name] = ap(put[0][order], put[1][order], truths, scores[order], moved) - now
         else:
             costs[name] = ap(*put) - now
-    costs["missed"] = ap(hits, hidden, truths - missed) - now
+    left = truths - missed
+    # Where every truth is missed, all that is still asked for is found.
+    costs["missed"] = (ap(hits, hidden, left) if left.any() or not truths.any() else 1.0) - now
     return Errors(np.column_stack((counts, missed)), now, costs)

@@ -15,10 +15,11 @@ from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.codes import Codes
 from fastbox.evaluation.curves import Curves, figures_by_class, figures_of, rank, trace
 from fastbox.evaluation.errors import IGNORED, MATCHED, Errors, blame
-from fastbox.evaluation.judge import UNCOUNTED, Columns, Found, Judged, Wanted, judge
+from fastbox.evaluation.judge import COVERING, UNCOUNTED, Found, Judged, Wanted, judge
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.rows import Rows
 from fastbox.evaluation.shown import Shown
+from fastbox.evaluation.sides import invalid, rows_of, sided, unmatchable
 
 __all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
 
@@ -60,7 +61,7 @@ def evaluate(
     ----------
     detections : Boxes or array of shape (n, 4)
     scores : array of shape (n,)
-        Confidences; nan comes last.
+        Confidences. A detection with a score of nan matches nothing; infinite scores come first or last.
     truths : Boxes or array of shape (m, 4)
         Boxes grouped by image are compared image by image.
     classes, truth_classes : arrays of shape (n,) and (m,), optional
@@ -127,8 +128,8 @@ class Evaluation(Shown):
     images, detections, truths : int
         How many were added.
     invalid : dict of str to int
-        Boxes that are not finite or inverted, of detections and truths, and scores that are nan. Such a box matches
-        nothing.
+        Boxes that are not finite or inverted, of detections and truths, and scores that are nan. They match nothing:
+        such a detection is a false one, such a truth is missed.
 
     Examples
     --------
@@ -147,7 +148,7 @@ class Evaluation(Shown):
         i4, f8 = np.int32, np.float64
         self._found = Rows(**FOUND)
         self._wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
-        self._missed = Rows(run=i4, kind=i4)
+        self._covered = Rows(run=i4, kind=i4)  # truths that a run's detections have, or are about
         self._pairs = Rows(run=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
         self._bounds: NDArray[np.int64] | None = None  # of the classes of each run, once detections are ranked
         self._curves: tuple[int, Curves] | None = None  # of the run asked for last
@@ -219,8 +220,11 @@ class Evaluation(Shown):
         score = scores.astype(np.float64)
         lost = np.isnan(score)
         score[lost] = -np.inf
-        boxes, targets = _sided(a), _sided(b)
-        area = targets[2] * targets[3]
+        boxes, targets = sided(a), sided(b)
+        wrong, wrong_truths = invalid(boxes), invalid(targets)
+        with np.errstate(invalid="ignore", over="ignore"):
+            area, sizes = targets[2] * targets[3], boxes[2] * boxes[3]
+        boxes, targets = unmatchable(boxes, wrong | lost), unmatchable(targets, wrong_truths)
         if areas is not None:
             area = np.where(np.isnan(areas), area, areas.astype(np.float64))
         hidden = np.where(crowd | ignore, EVERY_RANGE, self.params.outside(area))
@@ -230,9 +234,9 @@ class Evaluation(Shown):
             places = self._classes.ascending()[1]
             order, truth_order = np.lexsort((places[kinds], image)), np.lexsort((places[truth_kinds], truth_image))
             kinds, truth_kinds = np.zeros_like(kinds), np.zeros_like(truth_kinds)
-        found = Found(boxes, runs << 32 | kinds, score, bounds, order)
+        found = Found(boxes, runs << 32 | kinds, score, self.params.outside(sizes), bounds, order)
         wanted = Wanted(targets, truth_kinds, crowd, crowd | ignore, hidden, truth_bounds, truth_order)
-        judged = judge(found, wanted, self.params, len(self._runs))
+        judged = judge(found, wanted, self.params)
 
         rows = order[judged.verdict[order] != UNCOUNTED]
         mended = np.full(len(a), -1, np.int64)
@@ -249,10 +253,11 @@ class Evaluation(Shown):
             mended=mended[rows],
         )
         self._wanted.add(image=truth_image + self.images, kind=truth_kinds, hidden=hidden)
-        run, truth = np.nonzero(judged.missed)
-        self._missed.add(run=run, kind=truth_kinds[truth])
+        covering = np.flatnonzero(COVERING[judged.verdict])
+        run, truth = np.divmod(np.unique(runs[covering] * len(b) + judged.partner[covering]), max(len(b), 1))
+        self._covered.add(run=run, kind=truth_kinds[truth])
         hit = np.flatnonzero(judged.verdict == 0)
-        pairs = _rows(boxes, hit), _rows(targets, judged.partner[hit])
+        pairs = rows_of(boxes, hit), rows_of(targets, judged.partner[hit])
         self._pairs.add(
             run=runs[hit],
             kind=kinds[hit],
@@ -262,8 +267,8 @@ class Evaluation(Shown):
         self.images += images
         self.detections += len(a)
         self.truths += len(b)
-        for name, wrong in (("detections", _invalid(boxes)), ("truths", _invalid(targets)), ("scores", lost)):
-            self.invalid[name] += int(np.count_nonzero(wrong))
+        for name, rows in (("detections", wrong), ("truths", wrong_truths), ("scores", lost)):
+            self.invalid[name] += int(np.count_nonzero(rows))
         self._bounds = None
         self._curves = None
         return judged
@@ -281,7 +286,7 @@ class Evaluation(Shown):
             "kind": lambda kind: kinds[kind],
             "mended": lambda kind: np.where(kind < 0, -1, kinds[kind]),
         }
-        for name in ("_found", "_wanted", "_missed", "_pairs"):
+        for name in ("_found", "_wanted", "_covered", "_pairs"):
             setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))
         for name in ("images", "detections", "truths"):
             setattr(both, name, getattr(self, name) + getattr(other, name))
@@ -323,17 +328,18 @@ class Evaluation(Shown):
     def errors(self, run: Any = None) -> Errors:
         """The errors of a run at an IoU of 0.5, by class of ``classes``, and what they cost."""
         found, count = self._ranked(run), len(self.classes)
-        missed = self._missed["kind"][self._missed.of_group("run", self._code(run))]
+        covered = self._covered["kind"][self._covered.of_group("run", self._code(run))]
         # A truth that no range has is ignored for itself, not for its area.
         regular = self._places(self._wanted["kind"][self._wanted["hidden"] != EVERY_RANGE])
+        truths = np.bincount(regular, minlength=count)
         mended = found["mended"]
         return blame(
             self._class_bounds(run),
             found["score"],
             found["verdict"],
             np.where(mended < 0, -1, self._places(mended)),
-            np.bincount(regular, minlength=count),
-            np.bincount(self._places(missed), minlength=count),
+            truths,
+            truths - np.bincount(self._places(covered), minlength=count),
         )
 
     def calibration(self, run: Any = None) -> Calibration:
@@ -418,30 +424,3 @@ def _column(name: str, values: Any, n: int) -> NDArray[Any]:
     if column.shape != (n,):
         raise ValueError(f"expected {name} of shape ({n},), got {column.shape}")
     return column
-
-
-def _sided(boxes: Boxes) -> Columns:
-    """x, y, w and h in float64, as stored or subtracted."""
-    wide = boxes.astype(np.float64)
-    if wide.format == "xywh":
-        x, y, w, h = wide.columns
-    elif wide.format == "cxcywh":
-        cx, cy, w, h = wide.columns
-        x, y = cx - 0.5 * w, cy - 0.5 * h
-    else:
-        corners = wide.columns
-        x, y, right, bottom = corners if wide.format == "xyxy" else (corners[k] for k in (1, 0, 3, 2))
-        with np.errstate(invalid="ignore"):
-            w, h = right - x, bottom - y
-    return x, y, w, h
-
-
-def _invalid(boxes: Columns) -> NDArray[np.bool_]:
-    finite = np.logical_and.reduce([np.isfinite(column) for column in boxes])
-    invalid: NDArray[np.bool_] = ~finite | (boxes[2] < 0) | (boxes[3] < 0)
-    return invalid
-
-
-def _rows(boxes: Columns, rows: NDArray[np.int64]) -> Boxes:
-    x, y, w, h = (column[rows] for column in boxes)
-    return Boxes.from_columns(x, y, w, h, "xywh")

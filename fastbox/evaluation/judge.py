@@ -11,23 +11,26 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.evaluation.params import Params
 
-__all__ = ["BACKGROUND", "FOREGROUND", "UNCOUNTED", "VERDICTS", "Found", "Judged", "Wanted", "judge"]
+__all__ = ["BACKGROUND", "COVERING", "FOREGROUND", "UNCOUNTED", "VERDICTS", "Found", "Judged", "Wanted", "judge"]
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoUs of TIDE: a hit, and what is not even near (Bolya et al., ECCV 2020)
 VERDICTS = ("matched", "location", "classification", "duplicate", "background", "both", "ignored")
 UNCOUNTED = -1  # the verdict on a detection beyond the greatest of max_dets
+# The verdicts on detections whose truth is not missed, by their places; the last is that of UNCOUNTED.
+COVERING = np.array([name in ("matched", "location", "classification") for name in VERDICTS] + [False])
 
 Columns = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 class Found(NamedTuple):
-    """Detections, image by image: x, y, w, h; run above class, in one code; scores without nan; where images begin; and
-    the order in which those of an image come where scores are equal.
+    """Detections, image by image: x, y, w, h; run above class, in one code; scores without nan; a bit for each range of
+    areas that the area is not in; where images begin; and the order of an image's detections where scores are equal.
     """
 
     boxes: Columns
     codes: NDArray[np.int64]
     scores: NDArray[np.float64]
+    outside: NDArray[np.uint32]
     bounds: NDArray[np.int64]
     order: NDArray[np.int64]
 
@@ -47,8 +50,7 @@ class Wanted(NamedTuple):
 class Judged(NamedTuple):
     """Of each detection: its rank among those of its image, run and class, from 0; what it reached, a word for each
     range of areas and 16 thresholds; the place of its verdict among ``VERDICTS``; the truth it took or an error is
-    about, -1 for none; its best IoU with a truth of its class; whether it would match, were its error mended. Of each
-    run and truth: whether nothing found it.
+    about, -1 for none; its best IoU with a truth of its class; whether it would match, were its error mended.
     """
 
     rank: NDArray[np.int32]
@@ -57,14 +59,13 @@ class Judged(NamedTuple):
     partner: NDArray[np.int64]
     iou: NDArray[np.float64]
     mended: NDArray[np.bool_]
-    missed: NDArray[np.bool_]
 
 
-def judge(found: Found, wanted: Wanted, params: Params, runs: int) -> Judged:
+def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
     """Match every detection at every threshold and in every range of areas, and find out what is wrong with it."""
     from fastbox.kernels import evaluation, order
 
-    n, m, images = len(found.scores), len(wanted.kinds), len(found.bounds) - 1
+    n, images = len(found.scores), len(found.bounds) - 1
     words = -(-len(params.iou_thresholds) // evaluation.BITS)
     judged = Judged(
         np.empty(n, np.int32),
@@ -73,11 +74,9 @@ def judge(found: Found, wanted: Wanted, params: Params, runs: int) -> Judged:
         np.full(n, -1, np.int64),
         np.zeros(n),
         np.zeros(n, np.bool_),
-        np.zeros((runs, m), np.bool_),
     )
-    outside = params.outside(found.boxes[2] * found.boxes[3])
     rows, truth_rows = found.order.copy(), wanted.order.copy()
-    level = np.zeros(m)
+    level = np.zeros(len(wanted.kinds))
     thresholds, f8 = params.least, np.dtype(np.float64)
     ranked, matched, blamed = order.RANKED[f8, ""], evaluation.JUDGED[f8, ""], evaluation.BLAMED[f8, ""]
     most = params.max_dets[-1]
@@ -88,7 +87,7 @@ def judge(found: Found, wanted: Wanted, params: Params, runs: int) -> Judged:
         targets = wanted.boxes, wanted.kinds, wanted.crowd
         places = wanted.bounds, truth_rows
         matched(
-            found.boxes, found.codes, outside, found.bounds, rows,
+            found.boxes, found.codes, found.outside, found.bounds, rows,
             *targets, wanted.hidden, *places,
             thresholds, most, first, last, judged.rank, judged.words,
         )  # fmt: skip

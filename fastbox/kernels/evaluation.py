@@ -171,9 +171,8 @@ def blamed(
     partners,
     values,
     fixes,
-    missed,
 ):
-    """Say of each detection what is wrong with it, the error TIDE would name, and of each truth whether it is missed.
+    """Say of each detection what is wrong with it, the error TIDE would name.
 
     Detections take truths as in `judged`, at one threshold and of all areas. `partners` is the truth that is taken, or
     that the error is about, `values` the best IoU with a truth of the own class, `fixes` whether
@@ -259,14 +258,10 @@ def blamed(
             for t in range(s, e):
                 if ignored[t] or taken[t - s]:
                     continue
-                asked = False
                 for kind in range(2):
                     held = claims[kind, t - s]
                     if held >= 0:
                         fixes[held] = True
-                        asked = True
-                if not asked:
-                    missed[run >> 32, t] = True
             lo = hi
 
 
@@ -293,7 +288,6 @@ BLAMED = Kernel(
         vector(i8),
         vector(t),
         vector(types.boolean),
-        vector(types.boolean, 2),
     ),
     {"": {}},
 )
