@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fastbox.anchors import AnchorGrid
     from fastbox.boxes import FORMATS, Boxes
     from fastbox.coder import decode, encode
-    from fastbox.errors import InputError
+    from fastbox.errors import InputError, InputWarning
     from fastbox.evaluation import Evaluation, Params, evaluate
     from fastbox.losses import (
         LOSSES,
@@ -49,6 +49,7 @@ __all__ = [
     "Graded",
     "Greedy",
     "InputError",
+    "InputWarning",
     "MatchRule",
     "Matches",
     "Optimal",
@@ -93,7 +94,7 @@ _HOMES = {
     "anchors": ("AnchorGrid",),
     "boxes": ("FORMATS", "Boxes"),
     "coder": ("decode", "encode"),
-    "errors": ("InputError",),
+    "errors": ("InputError", "InputWarning"),
     "evaluation": ("Evaluation", "Params", "evaluate"),
     "losses": (
         "Deltas",

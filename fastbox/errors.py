@@ -1,9 +1,13 @@
-"""What a person is told when something they gave can't be used."""
+"""The exception raised for unusable input, and the warning about input that is used in part."""
 
 from __future__ import annotations
 
-__all__ = ["InputError"]
+__all__ = ["InputError", "InputWarning"]
 
 
 class InputError(ValueError):
     """A file, a column or a row can't be used; the message is one sentence that says what, where and how to mend it."""
+
+
+class InputWarning(UserWarning):
+    """Something that was given is used in part, or is likely not what was meant; one sentence, as an InputError's."""

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, InputWarning
+from fastbox.jobs import evaluate, inspect
 from fastbox.tables.convert import convert as convert_file
 from fastbox.tables.dialects.cocojson import BATCH
 from fastbox.tables.sink import read_record
@@ -33,7 +34,9 @@ Rows = list[dict[str, Any]]
 
 def convert(coco: Any, folder: Path, **options: Any) -> tuple[dict[str, Any], pa.Table]:
     source = folder / "coco.json"
-    source.write_text(coco if isinstance(coco, str) else json.dumps(coco))
+    source.write_bytes(
+        coco if isinstance(coco, bytes) else (coco if isinstance(coco, str) else json.dumps(coco)).encode()
+    )
     summary = convert_file(source, folder / "out.parquet", **options)
     return summary, pq.read_table(folder / "out.parquet")
 
@@ -248,60 +251,88 @@ def test_cocos_own_example(format: str, tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[Any, str]] = {
-    "empty": ("", "expected JSON in .*coco.json: input data was truncated"),
-    "truncated results": ('[{"image_id": 1, "bbox": [1, 2', "expected JSON in .*truncated"),
-    "truncated instances": ('{"images": [], "annotations": [{"image_id": 1}', "expected JSON in .*truncated"),
-    "not JSON": ("image_id,x,y,w,h\n", r"expected JSON in .*malformed"),
-    "trailing": ("[] []", "expected JSON in .*trailing characters"),
-    "NaN": ('[{"image_id": 1, "bbox": [1, 2, 3, NaN]}]', r"byte 35.*NaN and Infinity are not JSON numbers"),
-    "-Infinity": ('[{"image_id": 1, "bbox": [1, 2, 3, -Infinity]}]', "NaN and Infinity are not JSON numbers"),
+    "empty": ("", r"expected JSON in .*coco.json, got an empty file: copy or export it again"),
+    "truncated results": ('[{"image_id": 1, "bbox": [1, 2', "got a part of it, which ends in line 1: copy or export"),
+    "truncated instances": ('{"images": [],\n "annotations": [{"image_id": 1}', "a part of it, which ends in line 2"),
+    "a cut text": ('[{"image_id": "ab', "got a part of it, which ends in line 1"),
+    "not JSON": ("image_id,x,y,w,h\n", "expected JSON in .*, got 'image_id,x,y,w,h' in line 1, column 1: export it"),
+    "trailing": ("[] []", r"expected JSON in .*, got '\[\]' in line 1, column 4"),
+    "NaN": (
+        '[{"image_id": 4, "bbox": [1, 2, 3, 4]}, {"id": 8, "image_id": 7, "bbox": [1, 2, 3, NaN]}]',
+        r"result 1 \(id 8, image_id 7\) of .*coco.json has bbox\[3\] NaN, which is no JSON number: give",
+    ),
+    "-Infinity": (
+        '{"info": {}, "annotations": [{"id": "a", "attributes": {"deep": [{"x": -Infinity}]}, "area": 4}]}',
+        r"annotation 0 \(id 'a'\) of .*coco.json has attributes.deep\[0\].x -Infinity",
+    ),
+    "Infinity": (
+        '{"images": [{"id": 3, "width": Infinity}], "annotations": []}',
+        r"image 0 \(id 3\) .* width Infinity",
+    ),
+    "NaN elsewhere": ('{"annotations": [], "info": {"scale": NaN}}', r"info 0 of .* has scale NaN"),
     "deep": ("[" * 100_000, "nested too deeply"),
-    "a number": ("42", r"expected COCO instances .* or COCO results \(a list\) in .*: expected object, got int"),
-    "no annotations": ({"images": [], "categories": []}, "object missing required field annotations"),
-    "annotations no list": ({"annotations": {"a": 1}}, "expected array, got object in annotations"),
-    "images no list": ({"annotations": [], "images": None}, "expected array, got null in images"),
-    "list of numbers": ([1, 2], "expected every result .* in result 0: expected object, got int"),
+    "UTF-16": ("[]".encode("utf-16"), "expected UTF-8 in .*, got UTF-16: save it as UTF-8"),
+    "latin-1": ('{\n"images": [],\n "é": 1, NaN}'.encode("latin-1"), "got byte 0xe9 in line 3: save it as UTF-8"),
+    "a number": ("42", r"expected COCO JSON in .*, an object with the lists .*, got no object and no list: export it"),
+    "no annotations": ({"images": [], "shapes": []}, r"got no annotations among its keys \(images, shapes\)"),
+    "annotations no list": ({"annotations": {"a": 1}}, "got annotations that is no list"),
+    "images no list": ({"annotations": [], "images": "a"}, "got images that is no list"),
+    "list of numbers": ([1, 2], "result 0 of .* is '1', not an object: leave it out"),
     "no bbox": (
-        {"annotations": [truth(1), {"image_id": 7, "category_id": 1, "id": 12}]},
-        r"expected every annotation .* in annotation 1 \(id 12, image_id 7\): object missing required field bbox",
+        {"annotations": [truth(1), {"image_id": 7, "category_id": 1, "id": 12, "segmentation": [[0, 0, 1, 0, 1, 1]]}]},
+        r"annotation 1 \(id 12, image_id 7\) of .* has no bbox \(its keys: .*segmentation\): add a bbox",
     ),
     "no image_id": (
         {"annotations": [{"category_id": 1, "id": 12, "bbox": [1, 2, 3, 4]}]},
-        r"in annotation 0 \(id 12\): object missing required field image_id",
+        r"annotation 0 \(id 12\) of .* has no image_id \(its keys: category_id, id, bbox\): add its image_id, or leave",
     ),
-    "no category_id": ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 1}], "missing required field category_id"),
-    "three numbers": ([result(5, (1, 2, 3))], r"in result 0 \(image_id 5\): expected array of length 4.* in bbox"),
-    "five numbers": ([result(5, (1, 2, 3, 4, 5))], "expected array of length 4.* in bbox"),
-    "bbox null": ([{**result(5), "bbox": None}], "expected array, got null in bbox"),
-    "bbox object": ([{**result(5), "bbox": {"x": 1}}], "expected array, got object in bbox"),
-    "bbox strings": ([result(5, (1, "2", 3, 4))], r"expected float, got str in bbox\[1\]"),
-    "bbox null inside": ([result(5, (1, 2, None, 4))], r"expected float, got null in bbox\[2\]"),
-    "bbox true": ([result(5, (True, 2, 3, 4))], r"expected float, got bool in bbox\[0\]"),
+    "Label Studio": (
+        [{"id": 1, "annotations": [], "data": {}}],
+        r"has no image_id \(its keys: id, annotations, data\)",
+    ),
+    "no category_id": ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 1}], "has no category_id"),
+    "category a name": ([{**result(1), "category_id": "cat"}], "has category_id 'cat': give the number of a category"),
+    "half a category": ([{**result(1), "category_id": 1.5}], "has category_id 1.5: give a whole number"),
+    "category true": ([{**result(1), "category_id": True}], "has category_id True: give a whole number"),
+    "three numbers": ([result(5, (1, 2, 3))], r"result 0 \(image_id 5\) of .* has bbox \[1, 2, 3\] of 3 numbers: give"),
+    "five numbers": ([result(5, (1, 2, 3, 4, 5))], "of 5 numbers: give .*the angle of a rotated box, has no place"),
+    "no numbers": ([result(5, ())], "has an empty bbox: add a bbox"),
+    "bbox null": ([{**result(5), "bbox": None}], "has no bbox"),
+    "bbox object": ([{**result(5), "bbox": {"x": 1}}], "has bbox {'x': 1}: give a list"),
+    "bbox strings": ([result(5, (1, "2", 3, 4))], r"has bbox\[1\] '2': give a number"),
+    "bbox null inside": ([result(5, (1, 2, None, 4))], r"has bbox\[2\] None: give a number"),
+    "bbox true": ([result(5, (True, 2, 3, 4))], r"has bbox\[0\] True: give a number"),
+    "bbox beyond": ('[{"image_id": 1, "category_id": 1, "bbox": [1e999, 2, 3, 4], "score": 1}]', "has .*bbox"),
     "masks": (
         [{"image_id": 1, "category_id": 1, "segmentation": {"counts": "x", "size": [1, 1]}, "score": 1}],
-        r"a mask alone is not a box.*result 0 \(image_id 1\): object missing required field bbox",
+        r"result 0 \(image_id 1\) of .* has no bbox .*a mask alone is not a box",
     ),
-    "no score": ([truth(1)], "missing required field score"),
-    "mixed ids": ([result(1), result("1")], r"in result 1 \(image_id '1'\): expected int, got str in image_id"),
-    "other ids": ({"annotations": [truth("1")], "images": [{"id": 1}]}, "in image 0 .*expected str, got int in id"),
-    "mixed own ids": ({"annotations": [truth(1, id=1), truth(1, id="b")]}, "annotation 1 .*got str in id"),
-    "float id": ([result(1.5)], "expected int, got float in image_id"),
-    "null id": ([result(None)], "expected int, got null in image_id"),
-    "huge id": ([result(2**63)], "image_id"),
-    "image twice": (
-        {"annotations": [], "images": [{"id": 4}, {"id": 4}]},
-        "once in its list of images, got id 4 twice",
+    "no score": ([truth(1)], "has no score"),
+    "score a text": ([{**result(1), "score": "0.5"}], "has score '0.5': give a number"),
+    "mixed ids": (
+        [result(1), result("1")],
+        r"result 1 \(image_id '1'\) .* has image_id '1', while the ids before are num",
     ),
-    "image without id": ({"annotations": [], "images": [{"width": 4}]}, "in image 0: object missing required field id"),
-    "broad image": ({"annotations": [], "images": [{"id": 1, "width": 2**31}]}, r"in image 0 \(id 1\): .* in width"),
-    "half a pixel": ({"annotations": [], "images": [{"id": 1, "height": 0.5}]}, "got float in height"),
-    "category": ({"annotations": [], "categories": [{"id": 1}]}, r"in category 0 \(id 1\): .*field name"),
+    "other ids": ({"annotations": [truth("1")], "images": [{"id": 1}]}, r"image 0 \(id 1\) .* has id 1, while .* text"),
+    "mixed own ids": ({"annotations": [truth(1, id=1), truth(1, id="b")]}, "annotation 1 .* has id 'b', while"),
+    "float id": ([result(1.5)], "has image_id 1.5: give a whole number"),
+    "null id": ([result(None)], "has no image_id"),
+    "huge id": ([result(2**63)], "has image_id 9223372036854775808, beyond int64"),
+    "a float beyond": ([result(2.0**53 + 2)], "has image_id 9007199254740994.0: give a whole number"),
+    "image without id": ({"annotations": [], "images": [{"width": 4}]}, "image 0 of .* has no id"),
+    "broad image": (
+        {"annotations": [], "images": [{"id": 1, "width": 2**31}]},
+        r"image 0 \(id 1\) .* has width 2147483648",
+    ),
+    "negative": ({"annotations": [], "images": [{"id": 1, "width": -1}]}, "has width -1: give a number of pixels"),
+    "half a pixel": ({"annotations": [], "images": [{"id": 1, "height": 0.5}]}, "has height 0.5: give a whole number"),
+    "category": ({"annotations": [], "categories": [{"id": 1}]}, r"category 0 \(id 1\) .* has no name"),
     "two names": (
         {"annotations": [], "categories": [{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]},
         "expected one name of category 1 in .*, got 'cat' and 'dog'",
     ),
     "a lone surrogate": ('[{"image_id": "\\ud800"}]', "coco.json"),
-    "a late one": ([*([result(1)] * (BATCH + 4)), result(1, ())], f"in result {BATCH + 4} "),
+    "a late one": ([*([result(1)] * (BATCH + 4)), result(1, ())], f"result {BATCH + 4} "),
 }
 
 
@@ -314,6 +345,89 @@ def test_bad_files_are_named_and_leave_nothing(coco: Any, message: str, tmp_path
     assert str(tmp_path / "coco.json") in str(caught.value)
     assert (tmp_path / "out.parquet").read_text() == "what was there"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["coco.json", "out.parquet"]
+
+
+def written(value: int) -> st.SearchStrategy[str]:
+    """A whole number in the ways that programs write it."""
+    return st.sampled_from(
+        [str(value), f"{value}.0", f"{value}.000"] + ([f"{value // 100}e2"] if not value % 100 else [])
+    )
+
+
+@given(data=st.data())
+def test_whole_numbers_are_written_in_many_ways(data: st.DataObject, folder: Path) -> None:
+    def number(most: int = 2**40, *, text: bool = False) -> tuple[int, str]:
+        value = data.draw(st.integers(0, most))
+        return value, data.draw(written(value) | (st.just(f'"{value}"') if text else st.nothing()))
+
+    rows, annotations, images = [], [], []
+    for image in data.draw(st.lists(st.integers(0, 99), min_size=1, max_size=4, unique=True)):
+        (width, width_text), (height, height_text) = number(9999), number(9999)
+        image_text = data.draw(written(image))
+        images.append(f'{{"id": {image_text}, "width": {width_text}, "height": {height_text}}}')
+        for _ in range(data.draw(st.integers(0, 3))):
+            (own, own_text), (category, category_text) = number(), number(text=True)
+            crowd, crowd_text = data.draw(
+                st.sampled_from([(1, "1.0"), (0, "0.0"), (1, "true"), (0, '"0"'), (0, "null")])
+            )
+            annotations.append(
+                f'{{"id": {own_text}, "image_id": {data.draw(written(image))}, "category_id": {category_text}, '
+                f'"bbox": [1, 2.0, 3, 4], "iscrowd": {crowd_text}}}'
+            )
+            row = {"id": own, "image_id": image, "category_id": category, "iscrowd": crowd, "area": None}
+            rows.append(row | {"x": 1, "y": 2, "w": 3, "h": 4, "width": width, "height": height})
+    text = f'{{"annotations": [{", ".join(annotations)}], "images": [{", ".join(images)}]}}'
+    same_bits(convert(text, folder)[1], sorted(rows, key=lambda row: row["image_id"]))
+
+
+def test_ids_are_text_where_the_first_is(tmp_path: Path) -> None:
+    boxes = [truth("a", id=1.0), {**truth("b"), "category_id": "7"}]
+    _, table = convert({"annotations": boxes, "images": None, "categories": [{"id": "7", "name": "cat"}]}, tmp_path)
+    assert table["image_id"].to_pylist() == ["a", "b"]
+    assert (table["id"].to_pylist(), table["category_id"].to_pylist()) == ([1, None], [1, 7])
+
+
+@pytest.mark.parametrize("image", [4, "four"])
+def test_no_results_have_ids_of_whichever_kind(image: Any, tmp_path: Path) -> None:
+    (tmp_path / "dt.json").write_text("[]")
+    (tmp_path / "gt.json").write_text(json.dumps({"images": [{"id": image}], "annotations": [truth(image)]}))
+    assert evaluate(tmp_path / "dt.json", tmp_path / "gt.json").to_dict()["truths"] == 1
+
+
+def test_an_image_listed_twice_alike_is_one(tmp_path: Path) -> None:
+    image = {"id": 4, "width": 10, "height": 9, "file_name": "a/4.jpg"}
+    coco = {"images": [image, {"id": 5}, image], "annotations": [truth(4)]}
+    with pytest.warns(InputWarning, match=r"coco.json lists 1 images again, such as 4, each time alike: taken once"):
+        summary, table = convert(coco, tmp_path, images=tmp_path / "images.parquet")
+    assert (summary["images"], table["width"].to_pylist()) == (2, [10])
+    assert pq.read_table(tmp_path / "images.parquet")["image_id"].to_pylist() == [4, 5]
+    coco["images"][2] = {**image, "width": 11}
+    with pytest.raises(InputError, match=r"coco.json lists image 4 twice, with width 10 and 11: remove the wrong one"):
+        convert(coco, tmp_path)
+
+
+def test_inspect_reports_an_image_listed_twice(tmp_path: Path) -> None:
+    images = [{"id": 4, "width": 10, "height": 9}, {"id": 4, "width": 11, "height": 9}]
+    source = tmp_path / "coco.json"
+    source.write_text(json.dumps({"images": images, "annotations": [truth(4)]}))
+    codes = {found["code"]: found["count"] for found in inspect(source).to_dict()["problems"]}
+    assert codes["repeated_id"] == 1
+
+
+def test_categories_of_one_name_stay_two(tmp_path: Path) -> None:
+    names = [{"id": 1, "name": "cat"}, {"id": 2, "name": "cat"}]
+    boxes = [truth(1), {**truth(1), "category_id": 2}]
+    coco = {"images": [{"id": 1, "width": 9, "height": 9, "file_name": "a.jpg"}], "annotations": boxes}
+    convert({**coco, "categories": names}, tmp_path)
+    for dialect, out in (("yolo", "yolo"), ("huggingface", "hub.parquet")):
+        convert_file(tmp_path / "coco.json", tmp_path / out, out_dialect=dialect)
+        convert_file(tmp_path / out, tmp_path / f"{dialect}.json")
+        again = json.loads((tmp_path / f"{dialect}.json").read_text())
+        assert [(one["id"], one["name"]) for one in again["categories"]] == [(1, "cat"), (2, "cat")]
+        assert [box["category_id"] for box in again["annotations"]] == [1, 2]
+    with pytest.warns(InputWarning, match=r"categories 1 and 2 are both called 'cat', and voc keeps names alone"):
+        convert_file(tmp_path / "coco.json", tmp_path / "voc", out_dialect="voc")
+    assert convert_file(tmp_path / "voc", tmp_path / "voc.json")["categories"] == 1
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
@@ -340,7 +454,7 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     source = tmp_path / "coco.json"
     boxes = json.dumps([result("é"), result("è")], ensure_ascii=False)
     source.write_bytes(boxes.encode("utf-8").replace("è".encode(), b"\xff\xfe"))
-    with pytest.raises(InputError, match=r"in result 1: .*utf-8"):
+    with pytest.raises(InputError, match=r"result 1 of .* is no UTF-8: save the file as UTF-8"):
         convert_file(source, tmp_path / "out.parquet")
 
 

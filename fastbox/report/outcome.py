@@ -7,15 +7,16 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, InputWarning
 
 __all__ = ["Commands", "fail"]
 
@@ -48,7 +49,8 @@ class Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         """Run a command: 1 where it could not finish, 2 where what it was given can't be used."""
         try:
-            return super().invoke(context)
+            with _warnings_as_sentences():
+                return super().invoke(context)
         except InputError as error:
             fail(str(error), 2)
         except (KeyboardInterrupt, SystemError) as error:
@@ -100,6 +102,32 @@ def _interruptible() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, handler)
         sys.unraisablehook = hook
+
+
+@contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    """Print warnings about input as one sentence each, to stderr; others as Python does."""
+
+    def shown(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, InputWarning):
+            color = False if os.environ.get("NO_COLOR") else None
+            click.secho("warning: ", fg="yellow", bold=True, nl=False, err=True, color=color)
+            click.echo(str(message), err=True)
+        else:
+            usual(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.simplefilter("always", InputWarning)
+        warnings.showwarning = shown
+        yield
 
 
 def fail(sentence: str, code: int) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -11,8 +12,9 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, InputWarning
 from fastbox.tables.dialects import recognize
 from fastbox.tables.dialects.dataset import Dataset
 from fastbox.tables.files import find_files
@@ -34,6 +36,8 @@ DIALECTS: dict[str, tuple[str, dict[str, str]]] = {
 }
 # Those whose source may be several files.
 TABLES = ("parquet", "huggingface")
+# Those that keep the names of categories, and no numbers.
+NAMED = ("voc", "kitti", "crowdhuman", "open-images")
 # Options that name files: no output may be one of them.
 INPUTS = ("sizes", "names")
 # Options that the dialect's name tells, or that are filled in here.
@@ -105,8 +109,10 @@ def convert(
         given["source"] = os.path.basename(source)
 
     dataset = reader(given, source)
-    tally = Tally(dataset, progress)
+    tally = Tally(dataset, progress, os.fspath(source))
     writer(given, tally.dataset, out)
+    if writer.name in NAMED and not (writer.name == "open-images" and "LabelName" in dataset.schema.names):
+        _warn_of_shared_names(tally.dataset.categories, writer.name)
     return tally.summary()
 
 
@@ -119,8 +125,9 @@ class Tally:
         The one that counts; its images are made only once.
     """
 
-    def __init__(self, dataset: Dataset, progress: Callable[[int], None] | None = None) -> None:
-        self.dataset = replace(dataset, batches=self._counted(dataset.batches), images=cache(dataset.images))
+    def __init__(self, dataset: Dataset, progress: Callable[[int], None] | None = None, where: str = "") -> None:
+        images = cache(lambda: _each_once(dataset.images(), where))
+        self.dataset = replace(dataset, batches=self._counted(dataset.batches), images=images)
         self._progress = progress
         self._rows = 0
         self._images: list[pa.Array] = []
@@ -147,6 +154,44 @@ class Tally:
             yield batch
             if self._progress is not None:
                 self._progress(batch.num_rows)
+
+
+def _each_once(images: pa.Table, where: str) -> pa.Table:
+    """Return every image once; refuse one that is listed twice, and not alike."""
+    ids = images["image_id"].combine_chunks()
+    firsts = pc.index_in(ids, value_set=ids)
+    again = pc.not_equal(firsts, pa.array(range(len(ids)), firsts.type))
+    repeats = pc.sum(again).as_py()
+    if not repeats:
+        return images
+    for row, first in zip(images.filter(again).to_pylist(), images.take(firsts.filter(again)).to_pylist(), strict=True):
+        if row != first:
+            name = next(name for name in row if row[name] != first[name])
+            raise InputError(
+                f"{where} lists image {row['image_id']!r} twice, with {name} {first[name]!r} and {row[name]!r}: "
+                "remove the wrong one from its list of images"
+            )
+    example = images.filter(again)["image_id"][0].as_py()
+    warnings.warn(
+        InputWarning(f"{where} lists {repeats} images again, such as {example!r}, each time alike: taken once"),
+        stacklevel=2,
+    )
+    return images.filter(pc.invert(again))
+
+
+def _warn_of_shared_names(categories: Mapping[int, str], dialect: str) -> None:
+    numbers: dict[str, list[int]] = {}
+    for number, name in sorted(categories.items()):
+        numbers.setdefault(name, []).append(number)
+    for name, shared in numbers.items():
+        if len(shared) > 1:
+            warnings.warn(
+                InputWarning(
+                    f"categories {' and '.join(map(str, shared))} are both called {name!r}, and {dialect} keeps names "
+                    "alone: they are one category there; rename one of them to keep both"
+                ),
+                stacklevel=3,
+            )
 
 
 class _Side:

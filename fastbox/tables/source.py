@@ -135,16 +135,25 @@ def plan(source: Source | Paths) -> Plan:
     return Plan(files, first.boxes, first.dtype, first.ids, first.columns)
 
 
-def check_ids(sources: list[Source], plans: list[Plan]) -> None:
-    """Refuse tables whose image ids are not of one kind."""
+def check_ids(sources: list[Source], plans: list[Plan]) -> list[Plan]:
+    """Return the plans with image ids of one kind, which a table without rows takes from the others, or refuse them."""
+    if len({found.ids for found in plans}) == 1:
+        return plans
+    filled = [
+        (source, found)
+        for source, found in zip(sources, plans, strict=True)
+        if found.ids is None or count_boxes(source)
+    ] or [(sources[0], plans[0])]
     said = [
         f"{found.ids} ids in column {source.image!r} of {found.files[0]}" if found.ids else f"none for {found.files[0]}"
-        for source, found in zip(sources, plans, strict=True)
+        for source, found in filled
     ]
-    for found, other in zip(plans[1:], said[1:], strict=True):
-        if found.ids != plans[0].ids:
+    kind = filled[0][1].ids
+    for (_, found), other in zip(filled[1:], said[1:], strict=True):
+        if found.ids != kind:
             tables = "both tables" if len(plans) == 2 else "all tables"
             raise InputError(f"expected image ids of one kind in {tables}, got {said[0]} and {other}: cast one of them")
+    return [replace(found, ids=kind) for found in plans]
 
 
 def count_boxes(source: Source) -> int:
@@ -180,7 +189,7 @@ def scan(
         raise ValueError(f"expected rows of 1 or more, got {rows}")
     sources = [_as_source(source) for source in (a, b, *more) if source is not None]
     plans = [plan(source) for source in sources]
-    check_ids(sources, plans)
+    plans = check_ids(sources, plans)
     most = most_boxes()
     return ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most))
 

@@ -107,7 +107,8 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
     -------
     Dataset
         x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null where not given, and ignore
-        where the file has such a key; results have a score, and list no images.
+        where the file has such a key; results have a score, and list no images. An image that is listed twice is there
+        twice.
 
     Raises
     ------
@@ -136,7 +137,6 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
     images = pa.Table.from_batches(
         [_image_columns(batch, _arrow(image_id)) for batch in decode(document.path, document.images, Image, image_id)]
     )
-    _check_unique(document.path, images["image_id"])
     return Dataset(
         kind=document.kind,
         schema=schema,
@@ -241,15 +241,6 @@ def _categories(document: Document) -> dict[int, str]:
             names = f"{found[category.id]!r} and {category.name!r}"
             raise InputError(f"expected one name of category {category.id} in {document.path}, got {names}")
     return found
-
-
-def _check_unique(path: str, image_ids: pa.ChunkedArray) -> None:
-    counts = pc.value_counts(image_ids)
-    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    if len(repeated):
-        raise InputError(
-            f"expected every image of {path} once in its list of images, got id {repeated[0].as_py()!r} twice"
-        )
 
 
 def _write_truths(file: BinaryIO, dataset: Dataset, target: StrPath) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -12,10 +14,13 @@ from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeAlias, Typ
 import msgspec
 
 from fastbox.errors import InputError
+from fastbox.tables.dialects.cocofields import Unusable, element_of
 
 __all__ = ["Category", "Document", "Image", "Int64", "Result", "Truth", "decode", "id_types", "read"]
 
 BATCH = 8192
+ELEMENTS = {"results": "result", "annotations": "annotation", "images": "image", "categories": "category"}
+_LIST = re.compile(rb"\s*\[")
 
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Pixels: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -24,17 +29,21 @@ BoxId = TypeVar("BoxId")
 
 
 class Ids(msgspec.Struct):
-    """The ids of an annotation, whatever else it holds: they tell integers from strings, and name it in an error."""
+    """The ids of an annotation, whatever they are: they tell integers from strings, and name it in an error."""
 
-    image_id: Int64 | str | None = None
-    id: Int64 | str | None = None
+    image_id: Any = None
+    id: Any = None
 
 
 class Truth(msgspec.Struct, Generic[ImageId, BoxId], gc=False):
     """An annotation of COCO instances."""
 
     what: ClassVar[str] = "annotation"
-    needs: ClassVar[str] = "image_id, category_id and bbox [x, y, width, height]"
+    ids: ClassVar[tuple[str, ...]] = ("image_id", "id")
+    fields: ClassVar[dict[str, str]] = {
+        "image_id": "id", "category_id": "category", "bbox": "box", "id": "own id", "iscrowd": "flag",
+        "area": "number or none", "ignore": "flag",
+    }  # fmt: skip
 
     image_id: ImageId
     category_id: Int64
@@ -49,7 +58,10 @@ class Result(msgspec.Struct, Generic[ImageId], gc=False):
     """A detection of COCO results."""
 
     what: ClassVar[str] = "result"
-    needs: ClassVar[str] = "image_id, category_id, bbox [x, y, width, height] (a mask alone is not a box) and score"
+    ids: ClassVar[tuple[str, ...]] = ("image_id",)
+    fields: ClassVar[dict[str, str]] = {
+        "image_id": "id", "category_id": "category", "bbox": "box", "score": "number"
+    }  # fmt: skip
 
     image_id: ImageId
     category_id: Int64
@@ -61,7 +73,8 @@ class Image(msgspec.Struct, Generic[ImageId], gc=False):
     """An entry of the images of COCO instances."""
 
     what: ClassVar[str] = "image"
-    needs: ClassVar[str] = "id, and width and height as integers"
+    ids: ClassVar[tuple[str, ...]] = ("id",)
+    fields: ClassVar[dict[str, str]] = {"id": "id", "width": "size", "height": "size", "file_name": "text or none"}
 
     id: ImageId
     width: Pixels | None = None
@@ -73,7 +86,8 @@ class Category(msgspec.Struct, gc=False):
     """An entry of the categories of COCO instances."""
 
     what: ClassVar[str] = "category"
-    needs: ClassVar[str] = "id and name"
+    ids: ClassVar[tuple[str, ...]] = ()
+    fields: ClassVar[dict[str, str]] = {"id": "category", "name": "text"}
 
     id: Int64
     name: str
@@ -83,8 +97,8 @@ class Instances(msgspec.Struct):
     """The three lists of COCO instances, their elements still JSON."""
 
     annotations: list[msgspec.Raw]
-    images: list[msgspec.Raw] = []
-    categories: list[msgspec.Raw] = []
+    images: list[msgspec.Raw] | None = None
+    categories: list[msgspec.Raw] | None = None
 
 
 class Document(NamedTuple):
@@ -106,75 +120,151 @@ def read(source: str | os.PathLike[str]) -> Document:
     except OSError as error:
         raise InputError(f"expected a COCO JSON file, but {path} can't be read: {error.strerror}") from error
     try:
-        if data[:64].lstrip().startswith(b"["):
+        if _LIST.match(data):
             return Document(path, "results", msgspec.json.decode(data, type=list[msgspec.Raw]), [], [])
         lists = msgspec.json.decode(data, type=Instances)
-        return Document(path, "truths", lists.annotations, lists.images, lists.categories, b'"ignore"' in data)
+        ignores = b'"ignore"' in data
+        return Document(path, "truths", lists.annotations, lists.images or [], lists.categories or [], ignores)
     except msgspec.ValidationError as error:
-        raise InputError(
-            f"expected COCO instances (an object with the lists images, annotations and categories) or COCO results "
-            f"(a list) in {path}: {_reason(error)}"
-        ) from error
+        raise _not_coco(path, data) from error
     except msgspec.DecodeError as error:
-        raise InputError(f"expected JSON in {path}: {_reason(error)}{_nan_hint(data, str(error))}") from error
+        raise _not_json(path, data) from error
     except RecursionError as error:
         raise InputError(f"expected COCO JSON in {path}, got JSON that is nested too deeply") from error
 
 
 def id_types(document: Document) -> tuple[Any, Any]:
-    """Return the types that all image ids and all annotation ids must have: those of the first."""
+    """Return the types that all image ids and all annotation ids must have: those of the first that there are."""
     image_id = box_id = None
-    try:
-        if document.boxes:
-            first = msgspec.json.decode(document.boxes[0], type=Ids)
-            image_id, box_id = first.image_id, first.id
-        elif document.images:
-            image_id = msgspec.json.decode(document.images[0], type=Ids).id
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
+    for element in document.boxes[:BATCH]:
+        found = _ids(element)
+        image_id = found.image_id if image_id is None else image_id
+        box_id = found.id if box_id is None else box_id
+        if None not in (image_id, box_id):
+            break
+    if image_id is None and document.images:
+        image_id = _ids(document.images[0]).id
     return (str if isinstance(image_id, str) else Int64), (str if isinstance(box_id, str) else Int64)
 
 
 def decode(path: str, elements: list[msgspec.Raw], struct: Any, *ids: Any) -> Iterator[list[Any]]:
     """Decode elements to structs, with these types of ids, a batch at a time and at least one batch.
 
-    Raises ``InputError`` where an element doesn't fit; the message names it.
+    Whole numbers may be written as 1.0, and numbers of categories, flags and sizes as text.
+
+    Raises
+    ------
+    InputError
+        An element doesn't fit; the message names it by its place and its ids.
     """
-    record = struct[ids] if ids else struct
-    decoder = msgspec.json.Decoder(record)
+    strict = msgspec.json.Decoder(struct[ids] if ids else struct)
+    wide = msgspec.json.Decoder(msgspec.defstruct("Wide", [(name, Any, None) for name in struct.fields]))
+    kinds = {name: str if kind is str else int for name, kind in zip(struct.ids, ids, strict=True)}
     for start in range(0, max(len(elements), 1), BATCH):
         batch = elements[start : start + BATCH]
         decoded: list[Any] = []
-        try:
-            decoded.extend(map(decoder.decode, batch))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            # What was decoded before is kept: the list says how many there were.
-            raise InputError(
-                f"expected every {record.what} of {path} to have {record.needs}, but in {record.what} "
-                f"{start + len(decoded)}{_named(batch[len(decoded)])}: {_reason(error)}"
-            ) from error
+        left = iter(batch)
+        while len(decoded) < len(batch):
+            try:
+                decoded.extend(map(strict.decode, left))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                # What was decoded before is kept: the list says which element is next.
+                element = batch[len(decoded)]
+                try:
+                    decoded.append(struct(**element_of(struct.fields, wide.decode(element), kinds)))
+                except (Unusable, msgspec.DecodeError, UnicodeDecodeError) as error:
+                    raise _refused(struct.what, start + len(decoded), path, element, error) from error
         yield decoded
 
 
-def _named(element: msgspec.Raw) -> str:
+def _ids(element: msgspec.Raw) -> Ids:
     try:
-        found = msgspec.json.decode(element, type=Ids)
+        return msgspec.json.decode(element, type=Ids)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-    given = {"id": found.id, "image_id": found.image_id}
-    names = ", ".join(f"{name} {value!r}" for name, value in given.items() if value is not None)
-    return f" ({names})" if names else ""
+        return Ids()
 
 
-def _reason(error: Exception) -> str:
-    """Return a decoder's message as the end of a sentence: `$.bbox[1]` becomes bbox[1]."""
-    message, _, place = str(error).replace("`", "").partition(" - at $")
-    message = message if message.startswith("JSON") else message[:1].lower() + message[1:]
-    return f"{message} in {place.lstrip('.')}" if place else message
+def _named(element: Any) -> str:
+    """Return how an error names an element, beside its place: by its ids."""
+    given = element if isinstance(element, dict) else {}
+    names = [f"{name} {given[name]!r}" for name in ("id", "image_id") if isinstance(given.get(name), str | int | float)]
+    return f" ({', '.join(names)})" if names else ""
 
 
-def _nan_hint(data: bytes, message: str) -> str:
-    place = re.search(r"byte (\d+)", message)
-    around = data[max(int(place[1]) - 1, 0) :][:5] if place else b""
-    known = b"NaN" in around or b"Inf" in around
-    return "; NaN and Infinity are not JSON numbers, so leave those boxes out" if known else ""
+def _refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exception) -> InputError:
+    """Return what to raise of an element that neither decoder takes."""
+    try:
+        whole = json.loads(bytes(element))
+    except (ValueError, RecursionError):
+        return InputError(f"{what} {place} of {path} is no UTF-8: save the file as UTF-8")
+    where = f"{what} {place}{_named(whole)} of {path}"
+    if not isinstance(whole, dict):
+        return InputError(f"{where} is {str(whole)[:40]!r}, not an object: leave it out")
+    if not isinstance(error, Unusable):
+        field = next((field.lstrip(".") for field, _ in _not_finite(whole)), "a text")
+        return InputError(f"{where} has {field} beyond what a table can hold: mend it, or leave the {what} out")
+    keys = f" (its keys: {', '.join(whole)})" if error.wrong.startswith("has no ") else ""
+    return InputError(f"{where} {error.wrong}{keys}: {error.todo}")
+
+
+def _not_coco(path: str, data: bytes) -> InputError:
+    """Return what to raise of JSON without the lists of COCO."""
+    wanted = "an object with the lists images, annotations and categories, or a list of results"
+    whole = json.loads(data)
+    if not isinstance(whole, dict):
+        got = "a text" if isinstance(whole, str) else "no object and no list"
+    elif "annotations" not in whole:
+        got = f"no annotations among its keys ({', '.join(list(whole)[:12]) or 'none'})"
+    else:
+        name = next(
+            name for name in ("annotations", "images", "categories") if not isinstance(whole.get(name, []), list)
+        )
+        got = f"{name} that is no list"
+    return InputError(f"expected COCO JSON in {path}, {wanted}, got {got}: export it as COCO")
+
+
+def _not_json(path: str, data: bytes) -> InputError:
+    """Return what to raise of a file that is no JSON, or that holds NaN or an infinity, which JSON lacks."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return InputError(f"expected UTF-8 in {path}, got UTF-16: save it as UTF-8")
+    try:
+        text = data.decode()
+        whole = json.loads(text)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return InputError(f"expected UTF-8 in {path}, got byte {data[error.start]:#x} in line {line}: save it as UTF-8")
+    except RecursionError:
+        return InputError(f"expected COCO JSON in {path}, got JSON that is nested too deeply")
+    except json.JSONDecodeError as error:
+        if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
+            got = f"a part of it, which ends in line {error.lineno}" if text.strip() else "an empty file"
+            return InputError(f"expected JSON in {path}, got {got}: copy or export it again")
+        got = f"{text[error.pos : error.pos + 20].rstrip()!r} in line {error.lineno}, column {error.colno}"
+        return InputError(f"expected JSON in {path}, got {got}: export it again as JSON")
+    lists = {"results": whole} if isinstance(whole, list) else whole if isinstance(whole, dict) else {}
+    for name, elements in lists.items():
+        for place, element in enumerate(elements if isinstance(elements, list) else [elements]):
+            found = next(_not_finite(element), None)
+            if found is not None:
+                field, value = found
+                shown = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+                one = ELEMENTS.get(name, name)
+                return InputError(
+                    f"{one} {place}{_named(element)} of {path} has {field.lstrip('.') or 'a value'} {shown}, which is "
+                    f"no JSON number: give a number, or leave the {one} out"
+                )
+    return InputError(
+        f"expected JSON in {path}, got a text or a number that no table can hold: export it again as JSON"
+    )
+
+
+def _not_finite(value: Any, inside: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the fields that are NaN or infinite, each as (its path, its value)."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield inside, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _not_finite(inner, f"{inside}.{name}")
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _not_finite(inner, f"{inside}[{place}]")

@@ -103,7 +103,10 @@ def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
 
 
 def _every_image(listed: pa.Table, boxed: pa.ChunkedArray) -> pa.Table:
-    """Return the listed images and those that only boxes name, by ascending id."""
+    """Return the listed images, of one that comes twice the first, and those that only boxes name, by ascending id."""
+    ids = pc.unique(listed["image_id"])
+    if len(ids) < listed.num_rows:
+        listed = listed.take(pc.index_in(ids, value_set=listed["image_id"].combine_chunks()))
     unlisted = pc.unique(boxed.filter(pc.invert(pc.is_in(boxed, value_set=listed["image_id"]))))
     nothing = [pa.nulls(len(unlisted), field.type) for field in listed.schema][1:]
     images = pa.concat_tables([listed, pa.Table.from_arrays([unlisted, *nothing], schema=listed.schema)])

@@ -35,10 +35,14 @@ class Numbering:
         self.names = names
         self._closed = closed
         self._numbers = {name: number for number, name in names.items()}
+        self._shared = {name for number, name in names.items() if self._numbers[name] != number}
         self._next = max(names, default=-1) + 1
 
     def __call__(self, name: str, where: str) -> int:
         number = self._numbers.get(name)
+        if name in self._shared:
+            numbers = " and ".join(str(number) for number, other in self.names.items() if other == name)
+            raise InputError(f"{where} has {name!r}, which is the name of categories {numbers}: give each its own name")
         if number is None:
             if self._closed:
                 raise InputError(
@@ -73,7 +77,7 @@ def numbered(names: Names) -> dict[int, str]:
     Raises
     ------
     InputError
-        The file can't be read or PyYAML, which a YAML file needs, is not installed; or a name comes twice.
+        The file can't be read or PyYAML, which a YAML file needs, is not installed.
 
     Examples
     --------
@@ -83,11 +87,7 @@ def numbered(names: Names) -> dict[int, str]:
     if isinstance(names, (str, os.PathLike)):
         path = os.fspath(names)
         names = yaml_names(path) if path.endswith((".yaml", ".yml")) else _lines(path)
-    found = dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
-    if len(set(found.values())) < len(found):
-        twice = next(name for name in found.values() if list(found.values()).count(name) > 1)
-        raise InputError(f"expected every name of a category once, got {twice!r} twice")
-    return found
+    return dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
 
 
 def yaml_module() -> Any:

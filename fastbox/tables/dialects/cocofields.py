@@ -1,0 +1,134 @@
+"""The fields of COCO's elements, in the forms that other programs write, each brought to its plain form or refused."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+__all__ = ["FIELDS", "Unusable", "element_of"]
+
+# Above this, a number with a decimal point no longer tells one whole number from the next.
+EXACT = 2**53
+MASK_ONLY = "add a bbox [x, y, width, height], for a mask alone is not a box, or leave it out"
+
+
+class Unusable(ValueError):  # noqa: N818  # becomes part of an InputError, whose sentence it completes
+    """A field that can't be used: what is wrong with it, and what to do."""
+
+    def __init__(self, wrong: str, todo: str) -> None:
+        super().__init__(wrong)
+        self.wrong = wrong
+        self.todo = todo
+
+
+def element_of(fields: dict[str, str], found: Any, kinds: dict[str, type[int] | type[str]]) -> dict[str, Any]:
+    """Return the values of an element's fields, each in its plain form.
+
+    Parameters
+    ----------
+    fields : dict of str to str
+        What each field holds, one of FIELDS.
+    found : object
+        With an attribute per field, None where the element lacks it or has null.
+    kinds : dict of str to type
+        Of fields that hold ids: int or str, as in the elements before.
+    """
+    return {name: _value(what, name, getattr(found, name), kinds.get(name, int)) for name, what in fields.items()}
+
+
+def _value(what: str, name: str, value: Any, kind: type[int] | type[str]) -> Any:
+    if value is None and what in OPTIONAL:
+        return OPTIONAL[what]
+    if value is None:
+        todo = MASK_ONLY if what == "box" else f"add its {name}, or leave it out"
+        raise Unusable(f"has no {name}", todo)
+    if what in ("id", "own id"):
+        return _id(name, value, kind)
+    return FIELDS[what](name, value)
+
+
+def _id(name: str, value: Any, kind: type[int] | type[str]) -> int | str:
+    if isinstance(value, str) and kind is str:
+        return value
+    if kind is str or isinstance(value, str):
+        others = "text" if kind is str else "numbers"
+        raise Unusable(f"has {name} {value!r}, while the ids before are {others}", "write all ids in one way")
+    return _whole(name, value)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Unusable(f"has {name} {_shown(value)}", "give a whole number")
+    whole: int = value
+    if not -(2**63) <= whole < 2**63:
+        raise Unusable(f"has {name} {whole}, beyond int64", "number it anew")
+    return whole
+
+
+def _category(name: str, value: Any) -> int:
+    if isinstance(value, str):
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip(), re.ASCII):
+            raise Unusable(f"has {name} {value!r}", "give the number of a category")
+        return int(value)
+    return _whole(name, value)
+
+
+def _side(name: str, value: Any) -> int:
+    pixels = _category(name, value)
+    if not 0 <= pixels < 2**31:
+        raise Unusable(f"has {name} {pixels}", "give a number of pixels, from 0 on")
+    return pixels
+
+
+def _flag(name: str, value: Any) -> int:
+    return int(value) if isinstance(value, bool) else _category(name, value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unusable(f"has {name} {_shown(value)}", "give a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise Unusable(f"has {name} {_shown(value)}, beyond float64", "give a smaller number")
+    return number
+
+
+def _box(name: str, value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise Unusable(f"has {name} {_shown(value)}", "give a list [x, y, width, height]")
+    if len(value) != 4:
+        if not value:
+            raise Unusable(f"has an empty {name}", MASK_ONLY)
+        turned = "; a fifth one, the angle of a rotated box, has no place" if len(value) == 5 else ""
+        raise Unusable(f"has {name} {_shown(value)} of {len(value)} numbers", f"give [x, y, width, height]{turned}")
+    return tuple(_number(f"{name}[{place}]", side) for place, side in enumerate(value))
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Unusable(f"has {name} {_shown(value)}", "give a text")
+    return str(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+OPTIONAL = {"own id": None, "size": None, "flag": 0, "number or none": None, "text or none": None}
+FIELDS = {
+    "category": _category,
+    "size": _side,
+    "flag": _flag,
+    "number": _number,
+    "number or none": _number,
+    "box": _box,
+    "text": _text,
+    "text or none": _text,
+}
