@@ -179,6 +179,91 @@ def test_children_of_a_fork_can_work_too(python: Any, used_before: bool) -> None
     assert python(f"USE_BEFORE = {used_before}\n{FORK}").stdout.strip() == "fine"
 
 
+WHILE_COMPILING = """
+import logging, os, threading, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import numpy as np
+import fastbox
+boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
+compiling = threading.Event()
+class Said(logging.Handler):
+    def emit(self, record):
+        compiling.set()
+logging.getLogger("fastbox").addHandler(Said())
+logging.getLogger("fastbox").setLevel("DEBUG")
+other = threading.Thread(target=lambda: fastbox.pairs(boxes, boxes, threshold=0.5))
+other.start()
+compiling.wait()
+time.sleep(AFTER)
+child = os.fork()
+if child == 0:
+    print(np.array_equal(fastbox.pairwise(boxes, boxes), np.float32([[1, 1 / 7], [1 / 7, 1]])), flush=True)
+    os._exit(0)
+end = time.monotonic() + 60
+while (done := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+    time.sleep(0.05)
+if done == (0, 0):
+    os.kill(child, 9)
+    print("the child hangs")
+other.join()
+print(done[1], fastbox.pairs(boxes, boxes, threshold=0.5).rows.tolist())
+"""
+
+
+@pytest.mark.jit
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
+@pytest.mark.parametrize("after", [0, 0.3, 1.2])
+def test_a_fork_while_another_thread_compiles(after: float, python: Any, tmp_path: Any) -> None:
+    code = f"AFTER = {after}\n{WHILE_COMPILING}"
+    assert python(code, NUMBA_CACHE_DIR=str(tmp_path)).stdout.splitlines() == ["True", "0 [0, 1]"]
+
+
+HELD = """
+import os, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import llvmlite.binding.ffi
+import numba.core.compiler_lock
+import numpy as np
+import fastbox
+import fastbox.kernels.compile as compiling
+from fastbox import parallel
+compiling.FORK_WAITS = 0.2
+boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
+locks = {
+    "ours": compiling._LOCK,
+    "Numba's": numba.core.compiler_lock.global_compiler_lock,
+    "LLVM's": llvmlite.binding.ffi.lib._lock._lock,
+    "the pool's": parallel._lock,
+}
+held, end = threading.Event(), threading.Event()
+def hold():
+    for name in HELD_BY_OTHERS:
+        locks[name].acquire()
+    held.set()
+    end.wait()
+    for name in HELD_BY_OTHERS:
+        locks[name].release()
+other = threading.Thread(target=hold)
+other.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    fastbox.set_num_threads(2)
+    parallel.run(lambda k: k, [(0,), (1,)])
+    os._exit(0 if fastbox.pairwise(boxes, boxes).tolist()[0][0] == 1 else 3)
+end.set()
+other.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), fastbox.pairwise(boxes, boxes).tolist()[0][0])
+"""
+
+
+@pytest.mark.jit
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
+@pytest.mark.parametrize("names", [("ours",), ("ours", "Numba's"), ("Numba's", "LLVM's"), ("the pool's",)])
+def test_a_fork_while_locks_are_held_for_long(names: tuple[str, ...], python: Any) -> None:
+    assert python(f"HELD_BY_OTHERS = {names}\n{HELD}").stdout.split() == ["0", "1.0"]
+
+
 def test_a_process_that_worked_ends(python: Any) -> None:
     work = "fastbox.best(np.random.rand(900, 4), np.random.rand(900, 4))"
     code = f"import fastbox, numpy as np; fastbox.set_num_threads(2); {work}; print('done')"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import threading
+import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import FunctionType
 from typing import Any, cast
 
 import numpy as np
+from llvmlite.binding import ffi
 from numba import from_dtype, njit, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+from numba.core.typing.context import CallStack
+
+from fastbox.kernels.cache import SOURCE, KernelCache
 
 # Division by zero gives inf or nan as NumPy does: the default error model branches on it, which blocks vectorisation
 # (11 times slower). No fastmath: it gains nothing, breaks nan and the promise of equal bits.
@@ -19,9 +25,6 @@ device = njit(error_model="numpy")
 # For what is so long that the compiler would call it for each box instead: a loop with a call in it does not
 # vectorise, and takes 4 to 8 times as long.
 inlined = njit(error_model="numpy", forceinline=True)
-
-# Numba does not see that a function in another file has changed, so every cache entry carries the text of all kernels.
-_SOURCE = hashlib.sha256(b"".join(f.read_bytes() for f in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()[:16]
 
 _LOCK = threading.RLock()
 
@@ -82,9 +85,52 @@ class Kernel:
         return found
 
     def _compile(self, dtype: np.dtype[Any], metric: str) -> Callable[..., Any]:
-        function = rebound(self.function, self.metrics[metric], f"{metric}_{_SOURCE}")
-        signature = self.signature(from_dtype(dtype))
-        try:
-            return cast(Callable[..., Any], njit(signature, cache=True, nogil=True, error_model="numpy")(function))
-        except RuntimeError:  # no place to keep a cache
-            return cast(Callable[..., Any], njit(signature, nogil=True, error_model="numpy")(function))
+        function = rebound(self.function, self.metrics[metric], f"{metric}_{SOURCE}")
+        dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
+        if isinstance(dispatcher, FunctionType):  # NUMBA_DISABLE_JIT is set
+            return dispatcher
+        dispatcher._cache = self.cache(dtype, metric)
+        dispatcher.compile(self.signature(from_dtype(dtype)))
+        dispatcher.disable_compile()
+        return cast(Callable[..., Any], dispatcher)
+
+    def cache(self, dtype: np.dtype[Any], metric: str) -> KernelCache:
+        """Where the version for a dtype and a metric is kept."""
+        room = self.function.__module__.rpartition(".")[2]
+        name = self.function.__name__
+        said = ", ".join(filter(None, (metric, dtype.name)))
+        return KernelCache(f"{room}.{name}_{metric}_{SOURCE}", f"{name} ({said})")
+
+
+# A child of fork has none of the threads that hold its locks, so a fork waits until no thread compiles: then the
+# compiler's memory is whole in the child too. Where that takes too long, the child gets locks of its own.
+
+FORK_WAITS = 20.0  # seconds
+
+_held: list[Any] = []
+
+
+def _before_fork() -> None:
+    end = time.monotonic() + FORK_WAITS
+    _held.extend(
+        lock for lock in (_LOCK, global_compiler_lock._lock) if lock.acquire(timeout=max(0.0, end - time.monotonic()))
+    )
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _after_fork_in_child() -> None:
+    global _LOCK
+    if len(_held) < 2:
+        _held.clear()
+        _LOCK = threading.RLock()
+        global_compiler_lock._lock, ffi.lib._lock._lock = threading.RLock(), threading.RLock()
+        cpu_target.typing_context.callstack = CallStack()
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
