@@ -283,7 +283,7 @@ def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
         (["--sigma", "0"], "is not in the range"),
         (["--method", "hard"], "'hard' is not one of"),
         (["--score", "none"], "expected a column 'none'"),
-        (["-o", "."], "got ./d.parquet of something else"),
+        (["-o", "."], "expected a folder for this run alone, got ./, which holds the input"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(

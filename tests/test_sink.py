@@ -16,7 +16,7 @@ import pytest
 from fastbox.errors import InputError
 from fastbox.tables import sink as module
 from fastbox.tables import temporary
-from fastbox.tables.sink import Sink, check_output, read_record
+from fastbox.tables.sink import Sink, read_record
 
 SCHEMA = pa.schema([("image_id", pa.int64()), ("value", pa.float32())])
 
@@ -230,23 +230,6 @@ print(os.listdir(os.path.dirname(path)))
         )
         assert done.stdout.splitlines() == ["OSError True", "[]"], done.stderr
         assert done.stderr == ""
-
-
-def test_an_output_that_is_an_input_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "a.parquet", rows(1))
-    link, hard = tmp_path / "link.parquet", tmp_path / "hard.parquet"
-    link.symlink_to(path)
-    os.link(path, hard)
-    monkeypatch.chdir(tmp_path)
-    for same in (path, str(path), "a.parquet", f"{tmp_path}/../{tmp_path.name}/a.parquet", link, hard):
-        with pytest.raises(InputError, match=r"an output that is no input, got .*: name another output"):
-            check_output(same, [tmp_path / "other.parquet", path])
-        with pytest.raises(InputError):
-            check_output(path, [same])
-    check_output(tmp_path / "b.parquet", [path])
-    check_output(path, [])
-    with pytest.raises(InputError):
-        check_output("new.parquet", [tmp_path / "new.parquet"])
 
 
 def test_only_our_own_files_have_a_record(tmp_path: Path) -> None:

@@ -262,7 +262,8 @@ def test_empty_tables_give_nothing_or_empty_sides(tmp_path: Path) -> None:
             writer.write_table(part)
     assert list(scan(none)) == list(scan(none, none)) == list(scan(Source(none, image=None))) == []
     assert joined(scan(tmp_path / "groups", rows=1)) == naive(full)
-    assert joined(scan([none, some, none])) == naive(full)
+    also = write(tmp_path / "also", full.slice(0, 0))
+    assert joined(scan([none, some, also])) == naive(full)
     (chunk,) = scan(Source(none, columns=("score",)), some)
     assert chunk.a.dtype == np.float32 and chunk.a.offsets is not None and len(chunk.a) == 0
     assert chunk.a.offsets.tolist() == [0, 0, 0]
@@ -299,7 +300,7 @@ def test_files_are_found(tmp_path: Path) -> None:
 def test_rows_are_counted_by_the_footers(tmp_path: Path) -> None:
     path = write(tmp_path / "t", boxes_of([1] * 10), 3, 3)
     assert count_rows(path) == 10
-    assert count_rows([path, path]) == 20
+    assert count_rows([path, write(tmp_path / "u", boxes_of([1] * 10))]) == 20
 
 
 def damaged(path: Path) -> Path:

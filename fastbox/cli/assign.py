@@ -88,8 +88,10 @@ def assign(
 
     if plot is not None:
         from fastbox.report.plots import check_picture
+        from fastbox.tables.outputs import check_outputs
 
         check_picture(plot)
+        check_outputs([truths], {}, {"output": output, "plot": plot, "report": report})
     try:
         grid = AnchorGrid.preset(anchors)
         chosen = _rule(rule, high, low)

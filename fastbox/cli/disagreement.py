@@ -39,8 +39,10 @@ def disagreement(
 
     if plot is not None:
         from fastbox.report.plots import check_picture
+        from fastbox.tables.outputs import check_outputs
 
         check_picture(plot)
+        check_outputs([pairs], {}, {"plot": plot})
     with progress("comparing", lambda: count_rows(pairs)) as step:
         found = jobs.disagreement(pairs, pred=pred, target=target, format=format_, beta=beta, progress=step)
     summary = found.to_dict()

@@ -63,8 +63,10 @@ def regression(
 
     if plot is not None:
         from fastbox.report.plots import check_picture
+        from fastbox.tables.outputs import check_outputs
 
         check_picture(plot)
+        check_outputs([], {}, {"output": output, "plot": plot})
     with progress("regressing", lambda: points * cases_per_point() * len(losses)) as step:
         found = jobs.regression(output, points=points, steps=steps, losses=losses, seed=seed, progress=step)
     if plot is not None:

@@ -25,7 +25,7 @@ from fastbox.one_to_one import optimizer
 from fastbox.report.configs import configs, default_levels
 from fastbox.sketch import Sketch
 from fastbox.tables.files import Paths, find_files
-from fastbox.tables.sink import check_output
+from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
 
 __all__ = ["Coverage", "Fitted", "fit_anchors"]
@@ -213,6 +213,7 @@ def fit_anchors(
     for name in against:
         if name not in PRESETS:
             raise ValueError(f"expected presets of {', '.join(PRESETS)}, got {name!r}")
+    check_outputs([truths], {}, {"out": out})
     source = truths if isinstance(truths, Source) else Source(truths)
     rule = None if resize is None else Resize.parse(resize)
     if size is not None and rule is None:
@@ -222,7 +223,6 @@ def fit_anchors(
     table = Extents(source, rule, (width, height) if size is None else size, min_side, rows)
     files = find_files(source.path)
     if out is not None:
-        check_output(out, files)
         _check_place(out)
     found = Fitted(count, seed, levels, None if resize is None else str(resize), min_side)
 

@@ -25,7 +25,8 @@ from fastbox.report.assigned_page import assigned_page
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
 from fastbox.tables.files import Paths
-from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 
 __all__ = ["Assigned", "assign"]
@@ -161,6 +162,7 @@ def assign(
     """
     if report is not None:
         check_page(report)
+    check_outputs([truths], {"out": out}, {"report": report})
     sides = () if resize.kind == "none" else SIDES
     source = Source.carrying(truths, *sides, ignore, by_class)
     found_plan = plan(source)
@@ -168,11 +170,9 @@ def assign(
         raise InputError("expected a column of image ids, got none: anchors are assigned within an image")
     found = Assigned(anchors.strides)
     if report is not None:
-        check_output(report, found_plan.files)
         found.least = Least()
     sink = None
     if out is not None:
-        check_output(out, found_plan.files)
         parameters = {
             "truths": found_plan.files,
             "anchors": repr(anchors),

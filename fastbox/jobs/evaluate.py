@@ -22,9 +22,10 @@ from fastbox.report.evaluated_page import page_of
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
-from fastbox.tables.coco_source import as_parquet, is_json
+from fastbox.tables.coco_source import as_parquet
 from fastbox.tables.files import Paths, column_names
-from fastbox.tables.sink import Sink, check_output, read_names
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.sink import Sink, read_names
 from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plan, scan
 
 __all__ = ["Evaluated", "evaluate"]
@@ -168,9 +169,7 @@ def evaluate(
         raise ValueError(f"expected 0 samples or more, got {samples}")
     if report is not None:
         check_page(report)
-    if out is not None:
-        for path in (detections, truths):
-            check_output(out, [path] if is_json(path) else [])
+    check_outputs([detections, truths], {"out": out}, {"report": report})
     with ExitStack() as stack:
         where = truths
         (detections, _), (truths, listed) = (stack.enter_context(as_parquet(given)) for given in (detections, truths))
@@ -190,7 +189,6 @@ def evaluate(
         gallery = Gallery() if report is not None and by is None else None
         sink = None
         if out is not None:
-            check_output(out, [*plans[0].files, *plans[1].files])
             parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
             sink = Sink(out, _schema(plans[0], by), command="evaluate", parameters=parameters)
         with sink or nullcontext():

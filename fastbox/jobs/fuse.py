@@ -19,7 +19,8 @@ from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
 from fastbox.tables.files import Paths, column_names
-from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 
 __all__ = ["FusedTables", "fuse"]
@@ -113,6 +114,7 @@ def fuse(
     """
     if not tables:
         raise ValueError("expected at least one table, got none")
+    check_outputs(tables, {"out": out})
     first = Source.carrying(tables[0])
     label = class_column if by_class or (by_class is None and class_column in column_names(first.path)) else None
     sources = [Source.carrying(table, score, label) for table in tables]
@@ -132,7 +134,6 @@ def fuse(
     found = FusedTables(len(sources))
     sink = None
     if out is not None:
-        check_output(out, [file for one in plans for file in one.files])
         parameters = {"tables": [one.files for one in plans], **options, "by_class": label}
         sink = Sink(out, _schema(plans, score, label), command="fuse", parameters=parameters)
     with sink or nullcontext():

@@ -22,7 +22,8 @@ from fastbox.report.inspected_page import page_of
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables.coco_source import is_json, with_images
 from fastbox.tables.files import Paths
-from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.sink import Sink
 from fastbox.tables.source import Source
 
 __all__ = ["Inspected", "inspect"]
@@ -160,12 +161,11 @@ def inspect(
     if fix is None and changes is not None:
         raise InputError("expected a list of changes only with a cleaned copy, got the list alone: name the copy")
     changes = default_log(fix) if fix is not None and changes is None else changes
-    outputs = [path for path in (out, fix, changes, report) if path is not None]
+    check_outputs([truths, images], {"out": out, "fix": fix, "changes": changes}, {"report": report})
     given = [os.fspath(path) for path in (truths, images) if is_json(path)]
     with ExitStack() as stack:
         boxes, listed = stack.enter_context(with_images(truths, images))
         table = Table.of(boxes, listed, class_column, id_column, size)
-        _check_outputs(outputs, [*given, *table.files])
         asked = {"classes": table.label is not None, "ids": table.id is not None, "sizes": table.sized}
         found = Inspected(limits=limits, names=table.names, asked=asked | {"images": listed is not None})
         inputs = given or table.files
@@ -200,8 +200,3 @@ def inspect(
     if report is not None:
         write(found.page(), report)
     return found
-
-
-def _check_outputs(outputs: list[StrPath], inputs: list[str]) -> None:
-    for place, path in enumerate(outputs):
-        check_output(path, [*inputs, *outputs[:place]])

@@ -25,9 +25,10 @@ from fastbox.report.paired_page import measured_page
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
 from fastbox.tables.files import Paths, read_batches
+from fastbox.tables.outputs import check_outputs
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.schema import BoxColumns, require, to_boxes
-from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.sink import Sink
 from fastbox.tables.source import Source
 
 __all__ = ["Measured", "measure"]
@@ -158,6 +159,7 @@ def measure(
     source = paths if isinstance(paths, Source) else Source(paths, image=None)
     if report is not None:
         check_page(report)
+    check_outputs([paths], {"out": out}, {"report": report})
     files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
     ends = ["", *(f"_grad_{coordinate}" for coordinate in COORDINATES[its_format] if grad)]
@@ -170,14 +172,12 @@ def measure(
     found = Measured(zeros={f"{name}_grad": 0 for name in asked if grad})
     found.metrics = {name: Sketch() for name in (*metrics, *found.zeros)}
     if report is not None:
-        check_output(report, files)
         found.look = Look(metrics[0]) if metrics else None
     output = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(new, dtype.name))
     parameters = {"paths": files, "metrics": metrics, "pred": pred, "target": target, "format": format, "beta": beta}
     parameters |= {"delta": delta, "grad": grad}
     sink = None
     if out is not None:
-        check_output(out, files)
         sink = Sink(out, output, command="measure", parameters=parameters)
     with sink or nullcontext():
         runs = None if source.part is None else source.part.runs

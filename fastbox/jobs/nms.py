@@ -20,7 +20,8 @@ from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
 from fastbox.tables.files import Paths, column_names
-from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 
 __all__ = ["METHODS", "Suppressed", "nms"]
@@ -131,6 +132,7 @@ def nms(
     """
     if method not in METHODS:
         raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}")
+    check_outputs([detections], {"out": out})
     soft = method.removeprefix("soft-") if method != "nms" else None
     least = min_score if min_score is not None else -np.inf if soft is None else LEAST_SOFT_SCORE
     if np.isnan(least):
@@ -156,7 +158,6 @@ def nms(
     }
     sink = None
     if out is not None:
-        check_output(out, planned.files)
         sink = Sink(out, output, command="nms", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(source, rows=rows):

@@ -24,7 +24,8 @@ from fastbox.sketch import Sketch
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind
 from fastbox.tables.files import Paths
-from fastbox.tables.sink import Sink, check_output
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 
 __all__ = ["Paired", "pairs"]
@@ -162,6 +163,7 @@ def pairs(
         raise InputError("expected two tables to find the best truth of each detection, got one")
     if report is not None:
         check_page(report)
+    check_outputs([detections, truths], {"out": out}, {"report": report})
     carried = tuple(dict.fromkeys([*keep, *([by_class] if by_class else [])]))
     a = Source.carrying(detections, *carried)
     b = None if truths is None else Source.carrying(truths, by_class)
@@ -185,11 +187,9 @@ def pairs(
         "beta": beta,
     }
     if report is not None:
-        check_output(report, [file for found_plan in plans for file in found_plan.files])
         found.look = Look(first)
     sink = None
     if out is not None:
-        check_output(out, [file for found_plan in plans for file in found_plan.files])
         sink = Sink(out, output, command="pairs", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(a, b, rows=rows):

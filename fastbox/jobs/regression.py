@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.jobs.result import Result
 from fastbox.tables.columns import batch_of, schema_of
+from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 
 __all__ = ["LOSSES", "Descent", "Regression", "cases_per_point", "regression"]
@@ -186,6 +187,7 @@ def regression(
         raise ValueError(f"expected losses of {', '.join(LOSSES)}, got {unknown[0]!r}")
     if not names:
         raise ValueError(f"expected losses of {', '.join(LOSSES)}, got none")
+    check_outputs([], {"out": out})
     x, y = _draw(points, seed)
     found = Regression(points, steps, seed, x, y)
     sink = None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastbox.parallel import run
 from fastbox.tables.columns import batch_of, schema_of
+from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 
 __all__ = ["sample"]
@@ -137,7 +138,9 @@ def sample(
     Raises
     ------
     ValueError
-        A negative or fractional images or seed, or one path given twice.
+        A negative or fractional images or seed.
+    InputError
+        One path given twice, or a name that promises another format than Parquet.
 
     Examples
     --------
@@ -149,10 +152,7 @@ def sample(
     seed = _natural("seed", seed)
     wanted = {"truths": truths, "detections": detections, "pairs": pairs}
     paths = {name: path for name, path in wanted.items() if path is not None}
-    if len({os.path.abspath(path) for path in paths.values()}) < len(paths):
-        raise ValueError(
-            f"expected a different file for each table, got {', '.join(str(path) for path in paths.values())}"
-        )
+    check_outputs([], paths)
 
     schemas = {
         name: schema_of(types)

@@ -21,9 +21,10 @@ from fastbox.memory import check_kept
 from fastbox.report.page import check_page
 from fastbox.tables.files import Paths
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
+from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Target
 from fastbox.tables.source import Source, count_boxes
-from fastbox.tables.stores import is_stored, make_folder
+from fastbox.tables.stores import is_stored, local, make_folder
 from fastbox.tables.temporary import remove_abandoned
 
 __all__ = ["spread"]
@@ -115,6 +116,7 @@ def spread(
         if not hasattr(get_type_hints(job)["return"], "page"):
             raise InputError(f"expected a job that has a page, got {job.__name__}")
         check_page(report)
+    check_outputs(tables, {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
     fragments = _cut(job, [_source(job, table) for table in tables], fragment_rows)
     tasks = [Task(job, fragment, options) for fragment in fragments]
     if job.__name__ == "evaluate":  # all that is kept comes together here
@@ -124,7 +126,7 @@ def spread(
         tasks = _told(tasks, _source(job, tables[0]), engine, progress)
     found, done = Gathered(), []
     if out is not None:
-        folder = os.fspath(out).rstrip("/") if is_stored(out) else os.fspath(out)
+        folder = local(out).rstrip("/") if is_stored(out) else local(out)
         names = [os.path.join(folder, name) for name in part_names(len(tasks))]
         tasks = [replace(task, target=Target(name, fingerprint(task))) for task, name in zip(tasks, names, strict=True)]
         for index, result in () if overwrite else done_in(folder, tasks):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -17,8 +17,7 @@ import pyarrow.compute as pc
 from fastbox.errors import InputError, InputWarning
 from fastbox.tables.dialects import recognize
 from fastbox.tables.dialects.dataset import Dataset
-from fastbox.tables.files import find_files
-from fastbox.tables.sink import check_output
+from fastbox.tables.outputs import check_outputs
 
 __all__ = ["DIALECTS", "convert"]
 
@@ -34,8 +33,9 @@ DIALECTS: dict[str, tuple[str, dict[str, str]]] = {
     "crowdhuman": ("crowdhuman", {}),
     "huggingface": ("huggingface", {}),
 }
-# Those whose source may be several files.
+# Those that are written as tables, and as folders.
 TABLES = ("parquet", "huggingface")
+FOLDERS = ("yolo", "voc", "kitti")
 # Those that keep the names of categories, and no numbers.
 NAMED = ("voc", "kitti", "crowdhuman", "open-images")
 # Options that name files: no output may be one of them.
@@ -104,7 +104,13 @@ def convert(
         raise InputError(
             f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got {name}"
         )
-    _check_outputs(find_files(source) if reader.name in TABLES else [source], out, given)
+    written = {"images": given.get("images")}
+    read = [source] if reader.name in TABLES + FOLDERS or not os.path.isdir(source) else []
+    read += [*(given[name] for name in INPUTS if isinstance(given.get(name), str | os.PathLike))]
+    if writer.name in TABLES:
+        check_outputs(read, {"out": out, **written})
+    else:
+        check_outputs(read, written, {"out": os.path.join(out, "") if writer.name in FOLDERS else out})
     if "source" in writer.options:
         given["source"] = os.path.basename(source)
 
@@ -211,12 +217,3 @@ class _Side:
 
     def __call__(self, options: Mapping[str, Any], *given: Any) -> Any:
         return self._function(*given, **self._told, **{name: options[name] for name in self.options & options.keys()})
-
-
-def _check_outputs(inputs: Sequence[StrPath], out: StrPath, options: Mapping[str, Any]) -> None:
-    paths = [options[name] for name in INPUTS if isinstance(options.get(name), (str, os.PathLike))]
-    outputs = [out, *([options["images"]] if "images" in options else [])]
-    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise InputError(f"expected two different files to write, got {os.fspath(out)} as both out and images")
-    for path in outputs:
-        check_output(path, [*inputs, *paths])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +15,9 @@ import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
 from fastbox.parallel import alone
+from fastbox.tables.locate import Paths, find_files
 from fastbox.tables.schema import require
-from fastbox.tables.stores import find_stored, is_stored, open_stored
+from fastbox.tables.stores import is_stored, local, open_stored
 
 __all__ = [
     "Paths",
@@ -31,7 +31,6 @@ __all__ = [
     "read_batches",
 ]
 
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Item = TypeVar("Item")
 
 _BUFFER_BYTES = 1 << 20
@@ -63,37 +62,6 @@ class Run:
     number: int = 0
 
 
-def find_files(path: Paths) -> list[str]:
-    """List the files meant by a path: a file, a directory (every ``*.parquet`` below it), a glob, or several of these.
-
-    Files of a directory or glob come sorted by name, those of a sequence in its order.
-
-    Raises
-    ------
-    InputError
-        There is nothing.
-    """
-    if not isinstance(path, (str, os.PathLike)):
-        files = [file for part in path for file in find_files(part)]
-        if not files:
-            raise InputError("expected at least one file, got an empty list")
-        return files
-    name = os.fspath(path)
-    if is_stored(name):
-        return find_stored(name)
-    if os.path.isdir(name):
-        files = sorted(glob.glob(os.path.join(glob.escape(name), "**", "*.parquet"), recursive=True))
-        if not files:
-            raise InputError(f"expected *.parquet files in the directory {name}, got none")
-        return files
-    if os.path.exists(name) or not glob.has_magic(name):
-        return [name]
-    files = sorted(file for file in glob.glob(name, recursive=True) if os.path.isfile(file))
-    if not files:
-        raise InputError(f"expected files that match {name}, got none")
-    return files
-
-
 def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file, to be read in bounded memory; string columns ``coded`` come as dictionaries.
 
@@ -102,7 +70,7 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.
     InputError
         The file is missing, unreadable, empty, truncated, damaged, or no Parquet.
     """
-    name = os.fspath(path)
+    name = local(path)
     try:
         # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
         stored = is_stored(name)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,10 +20,10 @@ from fastbox import __version__
 from fastbox.errors import InputError
 from fastbox.parallel import alone
 from fastbox.tables.files import open_parquet
-from fastbox.tables.stores import is_stored, upload
+from fastbox.tables.stores import is_stored, local, upload
 from fastbox.tables.temporary import Temporary, remove_abandoned
 
-__all__ = ["Sink", "Target", "check_output", "plain", "read_record"]
+__all__ = ["Sink", "Target", "plain", "read_record"]
 
 StrPath = str | os.PathLike[str]
 
@@ -90,7 +90,7 @@ class Sink:
         parameters: Mapping[str, Any],
         compression: str = "zstd",
     ) -> None:
-        self.path = os.fspath(path)
+        self.path = local(path)
         self.schema = schema
         self.rows = 0
         self._compression = compression
@@ -212,24 +212,6 @@ class Sink:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._temporary.path)
             self._temporary.release()
-
-
-def check_output(path: StrPath, inputs: Iterable[StrPath]) -> None:
-    """Refuse an output that is one of the inputs.
-
-    Raises
-    ------
-    InputError
-        ``path`` is one of them, by whatever name.
-    """
-    for source in inputs:
-        if is_stored(path) or is_stored(source):
-            if os.fspath(path) == os.fspath(source):
-                raise InputError(f"expected an output that is no input, got {path} as both: name another output")
-            continue
-        same = os.path.realpath(path) == os.path.realpath(source)
-        if same or (os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source)):
-            raise InputError(f"expected an output that is no input, got {os.fspath(path)} as both: name another output")
 
 
 def read_record(path: StrPath) -> dict[str, Any]:

@@ -12,8 +12,10 @@ import pyarrow as pa
 from fastbox.errors import InputError
 from fastbox.tables.arrays import id_kind
 from fastbox.tables.files import Paths, find_files, open_parquet
+from fastbox.tables.outputs import check_outputs
 from fastbox.tables.schema import require
-from fastbox.tables.sink import Sink, check_output, read_record
+from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.stores import local
 
 __all__ = ["sort"]
 
@@ -69,11 +71,11 @@ def sort(
         import duckdb
     except ImportError:
         raise InputError("expected DuckDB to sort with, got none: pip install 'fastbox-engine[sql]'") from None
+    check_outputs([paths], {"out": out})
     files = find_files(paths)
     schema = _schema(files)
     id_kind(require(schema, by, files[0]).type, by, files[0])
-    check_output(out, files)
-    folder = os.path.dirname(os.path.abspath(out))
+    folder = os.path.dirname(os.path.abspath(local(out)))
     record = _record(files[0])
     sink = Sink(out, schema, command="sort", parameters={"paths": files, "by": by})
     with (

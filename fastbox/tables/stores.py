@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import glob
 import os
+import posixpath
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import cache
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from fastbox.errors import InputError
+from fastbox.tables.convention import are_shown, is_hidden, is_table
 
 __all__ = [
     "absolute",
     "find_stored",
     "is_stored",
+    "local",
     "make_folder",
     "open_stored",
     "remove",
+    "same_stored",
     "state_of",
     "tables_in",
     "upload",
@@ -29,19 +33,44 @@ __all__ = [
 
 StrPath = str | os.PathLike[str]
 
+_LOCAL = ("file", "local")
+_ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
+
 
 def is_stored(path: StrPath) -> bool:
-    """Tell whether this is the URI of an object in a store, and no path."""
-    return "://" in os.fspath(path)
+    """Tell whether this is the URI of an object in a store, and no path or URI of a local file."""
+    scheme, found, _ = os.fspath(path).partition("://")
+    return bool(found) and scheme.lower() not in _LOCAL
+
+
+def local(path: StrPath) -> str:
+    """Return the path that the URI of a local file means; any other path or URI as it is.
+
+    >>> local("file:///data/my%20boxes.parquet")
+    '/data/my boxes.parquet'
+    """
+    name = os.fspath(path)
+    scheme, found, rest = name.partition("://")
+    if not found or scheme.lower() not in _LOCAL:
+        return name
+    return unquote(rest[rest.index("/") :] if rest.startswith("localhost/") else rest)
+
+
+def same_stored(uri: str) -> tuple[object, ...]:
+    """What is the same for two URIs of one object."""
+    found = urlsplit(uri)
+    scheme = _ALIASES.get(found.scheme.lower(), found.scheme.lower())
+    place = f"{found.netloc.rpartition('@')[2]}/{unquote(found.path)}"
+    return scheme, posixpath.normpath(place)
 
 
 def absolute(path: StrPath) -> str:
     """The one name of a file: its URI, or its absolute path."""
-    return os.fspath(path) if is_stored(path) else os.path.abspath(path)
+    return os.fspath(path) if is_stored(path) else os.path.abspath(local(path))
 
 
 def find_stored(uri: str) -> list[str]:
-    """List the objects meant by a URI, sorted by name: one, all ``*.parquet`` below a prefix, or a glob.
+    """List the objects meant by a URI, sorted by name: one, all tables below a prefix, or a glob.
 
     Raises
     ------
@@ -56,20 +85,23 @@ def find_stored(uri: str) -> list[str]:
             return [uri]
         base = path if fixed == path else fixed.rpartition("/")[0]
         below = store.get_file_info(pafs.FileSelector(base, recursive=True, allow_not_found=True))
-    # As in a shell, a star stays within a name.
-    meant = [
-        info.path
-        for info in below
-        if info.is_file
-        and (
-            info.path.endswith(".parquet")
-            if fixed == path
-            else info.path.count("/") == path.count("/") and fnmatchcase(info.path, path)
-        )
-    ]
+    meant = [info.path for info in below if info.is_file and _is_meant(info.path, path, base, fixed != path)]
     if not meant:
         raise InputError(f"expected Parquet at {uri}, got none")
     return sorted(_named(uri, path, found) for found in meant)
+
+
+def _is_meant(found: str, path: str, base: str, is_glob: bool) -> bool:
+    """Whether an object below ``base`` is meant by a prefix or, where it is one, a pattern."""
+    below = found[len(base) :].strip("/").split("/")
+    if not is_glob:
+        return is_table(found) and are_shown(below)
+    # As in a shell, a star stays within a name, and matches nothing hidden.
+    parts = path[len(base) :].strip("/").split("/")
+    return len(below) == len(parts) and all(
+        fnmatchcase(name, part) and not (is_hidden(name) and name[0] != part[0])
+        for name, part in zip(below, parts, strict=True)
+    )
 
 
 def open_stored(uri: str) -> pa.NativeFile:
@@ -81,7 +113,7 @@ def open_stored(uri: str) -> pa.NativeFile:
 def state_of(path: StrPath) -> tuple[int, int]:
     """The size of a file and when it was last changed, in nanoseconds."""
     if not is_stored(path):
-        found = os.stat(path)
+        found = os.stat(local(path))
         return found.st_size, found.st_mtime_ns
     store, place = _store(os.fspath(path))
     with _asking(path):
@@ -90,13 +122,15 @@ def state_of(path: StrPath) -> tuple[int, int]:
 
 
 def tables_in(folder: str) -> list[str]:
-    """The Parquet files right in a folder or below a prefix, sorted by name; none where it isn't there."""
+    """The tables right in a folder or below a prefix, sorted by name; none where it isn't there."""
     if not is_stored(folder):
-        return sorted(glob.glob(os.path.join(glob.escape(folder), "*.parquet")))
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return sorted(os.path.join(folder, name) for name in names if is_table(name) and not is_hidden(name))
     store, path = _store(folder)
     with _asking(folder):
         found = store.get_file_info(pafs.FileSelector(path.rstrip("/"), allow_not_found=True))
-    return sorted(_named(folder, path, info.path) for info in found if info.path.endswith(".parquet"))
+    shown = (info.path for info in found if is_table(info.path) and not is_hidden(info.base_name))
+    return sorted(_named(folder, path, name) for name in shown)
 
 
 def make_folder(folder: str) -> None:

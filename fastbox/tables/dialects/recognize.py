@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from fastbox.errors import InputError
 from fastbox.tables.arrays import is_list
+from fastbox.tables.convention import is_hidden, is_table
 from fastbox.tables.files import find_files, open_parquet
 
 __all__ = ["source_dialect", "target_dialect"]
@@ -86,7 +87,7 @@ def _of_folder(path: str) -> str | None:
         return "kitti"
     labels = "labels" in names or "data.yaml" in names
     for name in _below(os.path.join(path, "labels") if "labels" in names else path):
-        if name.endswith(".parquet") and not labels:
+        if is_table(name) and not labels:
             return _of_parquet(name)
         words = _beginning(name).lstrip().partition(b"\n")[0].split() if name.endswith(".txt") else []
         if len(words) in (15, 16) and words[0][:1].isalpha():
@@ -99,8 +100,8 @@ def _of_folder(path: str) -> str | None:
 def _below(folder: str) -> Iterator[str]:
     """Yield the files below a folder, always in the same order."""
     for parent, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (os.path.join(parent, name) for name in sorted(names))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        yield from (os.path.join(parent, name) for name in sorted(names) if not is_hidden(name))
 
 
 def _beginning(path: str) -> bytes:

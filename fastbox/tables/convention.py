@@ -1,0 +1,57 @@
+"""Which names a folder is read by: tables by their ending, and nothing that the ecosystem hides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from fastbox.errors import InputError
+
+__all__ = ["TABLE_ENDING", "are_shown", "check_table_name", "is_hidden", "is_table"]
+
+TABLE_ENDING = ".parquet"
+
+_OTHERS = {
+    *(".csv", ".json", ".jsonl", ".md", ".ndjson", ".odgt", ".py", ".tsv", ".txt", ".xml", ".yaml", ".yml"),
+    *(".arrow", ".avro", ".db", ".duckdb", ".feather", ".gz", ".ipc", ".orc", ".sqlite", ".xls", ".xlsx", ".zip"),
+    *(".gif", ".htm", ".html", ".jpeg", ".jpg", ".pdf", ".png", ".svg", ".webp"),
+}
+
+
+def is_table(name: str) -> bool:
+    """Tell by its name, in whatever case, whether a file is a Parquet table."""
+    return os.path.splitext(name)[1].lower() == TABLE_ENDING
+
+
+def check_table_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a name that promises another format: tables are written as Parquet, whatever else their name is.
+
+    Raises
+    ------
+    InputError
+        The name ends as that of a text, a page, a picture or another kind of table does.
+
+    Examples
+    --------
+    >>> check_table_name("kept.csv")
+    Traceback (most recent call last):
+    fastbox.errors.InputError: expected the name of a Parquet file to write, got kept.csv: name it kept.parquet
+    """
+    name = os.fspath(path)
+    root, ending = os.path.splitext(name)
+    if ending.lower() in _OTHERS:
+        raise InputError(f"expected the name of a Parquet file to write, got {name}: name it {root}.parquet")
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder is left out where a folder is read, as Spark, Hive and PyArrow do.
+
+    >>> [is_hidden(name) for name in ("_temporary", ".ipynb_checkpoints", "_day=1", "part-0.parquet")]
+    [True, True, False, False]
+    """
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
+
+
+def are_shown(names: Iterable[str]) -> bool:
+    """Tell whether none of the names on the way to a file, below the folder that was given, is hidden."""
+    return not any(map(is_hidden, names))

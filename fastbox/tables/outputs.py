@@ -1,0 +1,170 @@
+"""Outputs against inputs and against each other, before anything is touched."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from fastbox.errors import InputError
+from fastbox.tables.convention import check_table_name, is_table
+from fastbox.tables.locate import Tree, expand, identity
+from fastbox.tables.source import Source
+from fastbox.tables.stores import is_stored, local
+
+__all__ = ["check_outputs"]
+
+StrPath = str | os.PathLike[str]
+
+# What may lie in a folder of any dialect without being read with it.
+_APART = (".html", ".htm", ".json", ".csv", ".odgt", ".png", ".svg", ".pdf")
+
+
+def check_outputs(
+    inputs: Iterable[object], tables: Mapping[str, StrPath | None], others: Mapping[str, StrPath | None] | None = None
+) -> None:
+    """Refuse outputs that would replace an input or one another, or be read with the inputs the next time.
+
+    Files are compared by identity: links, URIs, ``..`` and, where the file system has it so, case make no difference.
+
+    Parameters
+    ----------
+    inputs : iterable of Source, path, directory, glob, URI or sequence of them
+        All that is read; what is no path, as a frame, or None, is passed over.
+    tables : mapping of str to path
+        The Parquet files to write, by the names of their arguments; None is not written.
+    others : mapping of str to path, optional
+        All else that is written, a folder too.
+
+    Raises
+    ------
+    InputError
+        An output is an input or another output, lies in a folder that is read, or is a folder that holds an input; a
+        table's name promises another format.
+
+    Examples
+    --------
+    >>> check_outputs(["a.parquet"], {"out": "./a.parquet"})
+    Traceback (most recent call last):
+    fastbox.errors.InputError: expected an output that is no input, got ./a.parquet as both: name another output
+    """
+    outputs = {name: path for name, path in {**tables, **(others or {})}.items() if path is not None}
+    for name, path in outputs.items():
+        if name in tables:
+            check_table_name(path)
+    _check_apart(outputs)
+    if outputs:
+        read = _Read.of(_paths(inputs))
+        for path in outputs.values():
+            read.check(path)
+
+
+def _check_apart(outputs: Mapping[str, StrPath]) -> None:
+    known: dict[tuple[object, ...], str] = {}
+    for name, path in outputs.items():
+        before = known.setdefault(identity(path), name)
+        if before != name:
+            raise InputError(
+                f"expected two different files to write, got {os.fspath(path)} as both {before} and {name}: "
+                "name another for one of them"
+            )
+
+
+@dataclass
+class _Read:
+    """What is read: files under all names, folders with all that is found in them, and patterns."""
+
+    files: dict[tuple[object, ...], str] = field(default_factory=dict)
+    folders: dict[tuple[object, ...], str] = field(default_factory=dict)
+    patterns: list[tuple[str, set[tuple[object, ...]]]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, paths: Iterable[str]) -> _Read:
+        read = cls()
+        for path in paths:
+            if is_stored(path):
+                read.files[identity(path)] = path
+                fixed = path.split("*", 1)[0].split("?", 1)[0].split("[", 1)[0]
+                if not is_table(path) or fixed != path:
+                    read.folders[identity(fixed if fixed == path else fixed.rpartition("/")[0])] = path
+            elif os.path.isdir(path):
+                read._add_folder(path, path)
+            elif os.path.lexists(path) or not glob.has_magic(path):
+                read.files[identity(path)] = path
+            else:
+                for found in expand(path):
+                    if os.path.isdir(found):
+                        read._add_folder(found, path)
+                    else:
+                        read.files[identity(found)] = found
+                above, last = os.path.split(path)
+                read.patterns.append((last, set(map(identity, expand(above, every=True)))))
+        return read
+
+    def check(self, output: StrPath) -> None:
+        """Refuse an output that meets what is read."""
+        name = os.fspath(output)
+        same = identity(output)
+        if same in self.files:
+            source = self.files[same]
+            what = "as both" if source in (name, os.path.normpath(name)) else f"which is the input {source}"
+            comma = "" if what == "as both" else ","
+            raise InputError(f"expected an output that is no input, got {name}{comma} {what}: name another output")
+        above = list(_above(output))
+        ending = os.path.splitext(name)[1].lower()
+        apart = ending in _APART and not os.path.isdir(local(name))
+        if not apart and (found := next((self.folders[one] for one in (same, *above) if one in self.folders), None)):
+            raise InputError(
+                f"expected an output outside of what is read, got {name} in {found}, where the next run would read it: "
+                "name another folder"
+            )
+        for pattern, folders in self.patterns:
+            if above and above[0] in folders and fnmatch.fnmatch(os.path.basename(os.path.normpath(name)), pattern):
+                raise InputError(
+                    f"expected an output that is not read, got {name}, which matches {pattern} as the inputs do: "
+                    "name another folder"
+                )
+        if not apart and not is_table(name):
+            by_folder = {os.path.dirname(file): file for file in self.files.values()}
+            for file in by_folder.values():
+                if same in _above(file):
+                    raise InputError(
+                        f"expected a folder for this run alone, got {name}, which holds the input {file}: "
+                        "name another folder"
+                    )
+
+    def _add_folder(self, folder: str, given: str) -> None:
+        self.folders[identity(folder)] = self.files[identity(folder)] = given
+        with suppress(InputError):  # the reader of a dialect says what it can't read
+            tree = Tree.of([folder])
+            self.folders |= dict.fromkeys(tree.folders, given)
+            self.files |= {same: file for file, same in tree.files.items()}
+
+
+def _above(path: StrPath) -> Iterator[tuple[object, ...]]:
+    """Yield the identities of the folders that a file lies in, the nearest first."""
+    name = local(path)
+    if is_stored(name):
+        scheme, place = identity(name)
+        parts = str(place).split("/")
+        yield from ((scheme, "/".join(parts[:count])) for count in range(len(parts) - 1, 0, -1))
+        return
+    here = os.path.dirname(os.path.realpath(name))
+    while True:
+        yield identity(here)
+        if os.path.dirname(here) == here:
+            return
+        here = os.path.dirname(here)
+
+
+def _paths(inputs: Iterable[object]) -> Iterator[str]:
+    """Yield the paths among what is read."""
+    for given in inputs:
+        found = given.path if isinstance(given, Source) else given
+        if isinstance(found, str | os.PathLike):
+            yield local(found)
+        elif isinstance(found, Sequence):
+            yield from _paths(found)
