@@ -168,7 +168,7 @@ paths = st.sampled_from(["a", "train/7", "é", "B", '7, "8"']).filter(lambda nam
 def test_everything_comes_back(data: st.DataObject, results: bool, batch: int, ordered: bool, digits: int) -> None:
     known = {image: data.draw(st.tuples(sizes, sizes)) for image in data.draw(st.lists(paths, unique=True))}
     row = {"category_id": st.integers(0, 2**31 - 1), **dict.fromkeys(SIDES, decimals)} | (
-        {"score": st.floats()} if results else {}
+        {"score": st.floats(0, 1)} if results else {}
     )
     rows = []
     for image in data.draw(st.lists(st.sampled_from(sorted(known)), max_size=9) if known else st.just([])):
@@ -292,6 +292,27 @@ BAD = {
     "no class": ("nan 1 1 1 1", r"the first a whole one.*line 2, got 5"),
     "great class": ("2147483648 1 1 1 1", r"the first a whole one.*line 2, got 5"),
     "bytes": (b"\xff\x00", r"line 2, got 1: "),
+    "visibility": (
+        "0 .5 .5 .1 .1 .5 .5 2",
+        r"got 8: .*: it looks like keypoints: say kpt_shape: \[1, 3\] in data.yaml",
+    ),
+    "hidden ones": (
+        "0 .5 .5 .2 .2 .5 .5 1 0 0 0 .45 .55 0",
+        r"got 14: .* it looks like keypoints: say kpt_shape: \[3, 3\]",
+    ),
+    "keypoints elsewhere": (
+        "0 .5 .5 .1 .1 .9 .9 .8 .8 .9 2 ",
+        r"no polygon lies so far outside of its image; of key.*\[2, 3\] or",
+    ),
+    "a score and a track": (
+        "0 .5 .5 .1 .1 .9 12",
+        r"got 7: '.*: no polygon lies so far outside .* say kpt_shape: \[1, 2\]",
+    ),
+    "turned": (
+        "0 .5 .2 .8 .5 .5 .8 .2 .5",
+        r"got 9: .*: it looks like a rotated box \(OBB\), and boxes here have no angle",
+    ),
+    "turned little": ("0 .1 .2 .4 .21 .39 .31 .09 .3", "it looks like a rotated box"),
 }
 
 
@@ -304,6 +325,38 @@ def test_a_line_that_cannot_be_used_is_named(line: str | bytes, message: str, tm
         write(dataset, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["labels", "sizes.csv"]
+
+
+@pytest.mark.parametrize("words", ["12", "3.0", "1.5", "-0.1", "nan", "1e9"])
+def test_a_track_id_is_no_score(words: str, tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        {"labels/a.txt": f"0 .5 .5 .1 .1 0\n1 .5 .5 .1 .1 {words}", "sizes.csv": "image_id,width,height\na,9,9"},
+    )
+    with pytest.raises(
+        InputError, match=r"a.txt, line 2, got 6: .*: its last number is no score, from 0 to 1: cut it off"
+    ):
+        rows_of(read(tmp_path))
+    dataset = coco()
+    schema = dataset.schema.append(pa.field("score", pa.float64()))
+    dataset.kind, dataset.schema = "results", schema
+    dataset.batches = [batch.append_column("score", pa.array([0.5, float(words)])) for batch in dataset.batches]
+    with pytest.raises(
+        InputError, match=r"expected scores from 0 to 1 for YOLO, got .* in a box of image 7: scale them"
+    ):
+        write(dataset, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1 .1 .2 .4 .2 .4 .5 .1 .5", "1 .4 .2 .1 .2 .1 .5 .4 .5", "1 .1 .2 .4 .2 .3 .5 .1 .45", "1 0 0 1 0 1 1 0 1 0 0",
+     "0 .2 .2 .2 .2 .6 .6 .6 .6", "1 -.01 0 1.01 0 1 1.02"],
+)  # fmt: skip
+def test_polygons_that_are_no_more_than_that(line: str, tmp_path: Path) -> None:
+    put(tmp_path, {"labels/a.txt": line, "sizes.csv": "image_id,width,height\na,1,1"})
+    points = list(map(float, line.split()[1:]))
+    (row,) = rows_of(read(tmp_path))
+    assert (row["w"], row["h"]) == tuple(max(axis) - min(axis) for axis in (points[::2], points[1::2]))
 
 
 FILES = {

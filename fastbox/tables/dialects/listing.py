@@ -15,7 +15,8 @@ StrPath = str | os.PathLike[str]
 def find(folder: StrPath, keep: Callable[[str], bool]) -> list[tuple[str, str]]:
     """List files anywhere below a folder as (path below it without extension, path below it), sorted by the first.
 
-    Paths have slashes and sort by their bytes in UTF-8, as Arrow sorts strings. Links are followed, never in a circle.
+    Files and folders whose name begins with a dot are hidden: macOS leaves ``._a.txt`` beside ``a.txt``. Paths have
+    slashes and sort by their bytes in UTF-8, as Arrow sorts strings. Links are followed, never in a circle.
 
     Raises
     ------
@@ -77,6 +78,8 @@ def _below(root: str, inside: str, above: tuple[tuple[int, int], ...]) -> Iterat
     if own in above:
         return
     for entry in entries:
+        if entry.name.startswith("."):
+            continue
         if entry.is_dir():
             yield from _below(root, f"{inside}{entry.name}/", (*above, own))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ __all__ = ["source_dialect", "target_dialect"]
 
 StrPath = str | os.PathLike[str]
 
+# Folders and files that tell on their own.
+FOLDERS = {"Annotations": "voc", "label_2": "kitti", "label_02": "kitti"}
+YOLO = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.names", "obj_train_data", "_darknet.labels")
+OTHER = (".json", ".jsonl", ".csv", ".odgt")
+
 
 def source_dialect(source: StrPath) -> str:
     """Return the name of the dialect that a file or folder is written in.
@@ -29,7 +35,7 @@ def source_dialect(source: StrPath) -> str:
     path = os.fspath(source)
     found = _of_folder(path) if os.path.isdir(path) else _of_file(path)
     if found is None:
-        raise InputError(f"expected annotations in a dialect that can be told, got {path}: name it with --from")
+        raise InputError(f"expected annotations in a dialect that can be told, got {path}: {_advice(path)}")
     return found
 
 
@@ -56,6 +62,14 @@ def target_dialect(target: StrPath) -> str:
     return known[extension]
 
 
+def _advice(path: str) -> str:
+    """What to do where nothing tells: name a file of the folder that can be read, or the dialect."""
+    for name in _below(path):
+        if name.lower().endswith(OTHER):
+            return f"name one of its files, such as {name}, or its dialect with --from"
+    return "name it with --from"
+
+
 def _of_file(path: str) -> str | None:
     extension = os.path.splitext(path)[1].lower()
     if not os.path.exists(path) and not glob.has_magic(path):
@@ -64,6 +78,8 @@ def _of_file(path: str) -> str | None:
         return "coco"
     if extension == ".odgt":
         return "crowdhuman"
+    if extension in (".yaml", ".yml"):
+        return "yolo"
     if extension == ".csv":
         header = _beginning(path).partition(b"\n")[0]
         return "open-images" if b"ImageID" in header and b"XMin" in header else None
@@ -80,28 +96,49 @@ def _of_parquet(path: str) -> str:
 
 
 def _of_folder(path: str) -> str | None:
-    names = set(os.listdir(path))
-    if "Annotations" in names or any(name.endswith(".xml") for name in names):
-        return "voc"
-    if "label_2" in names:
-        return "kitti"
-    labels = "labels" in names or "data.yaml" in names
+    names = {name for name in os.listdir(path) if not name.startswith(".")}
+    for folder, dialect in FOLDERS.items():
+        if folder in names:
+            return dialect
+    labels = "labels" in names or any(name in YOLO or name.lower().endswith(".data") for name in names)
     for name in _below(os.path.join(path, "labels") if "labels" in names else path):
-        if is_table(name) and not labels:
+        folders = set(os.path.dirname(os.path.relpath(name, path)).split(os.sep))
+        extension = os.path.splitext(name)[1].lower()
+        if extension == ".xml" and b"<annotation" in _beginning(name):
+            return "voc"
+        if is_table(name) and not labels and not is_hidden(os.path.basename(name)):
             return _of_parquet(name)
-        words = _beginning(name).lstrip().partition(b"\n")[0].split() if name.endswith(".txt") else []
-        if len(words) in (15, 16) and words[0][:1].isalpha():
-            return "kitti"
-        if len(words) >= 5 and words[0].isdigit():
-            return "yolo"
+        if extension == ".txt":
+            found = "kitti" if folders & {"label_2", "label_02"} else _of_line(_beginning(name))
+            if found is not None:
+                return found
     return "yolo" if labels else None
 
 
+def _of_line(beginning: bytes) -> str | None:
+    """The dialect of a text file, by its first line."""
+    words = beginning.removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")[0].split()
+    numbers = [_is_number(word) for word in words]
+    if len(words) in (15, 16) and numbers == [False, *[True] * (len(words) - 1)]:
+        return "kitti"
+    if len(words) in (17, 18) and numbers == [True, True, False, *[True] * (len(words) - 3)]:  # of tracking
+        return "kitti"
+    return "yolo" if len(words) >= 5 and words[0].isdigit() and all(numbers) else None
+
+
+def _is_number(word: bytes) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
 def _below(folder: str) -> Iterator[str]:
-    """Yield the files below a folder, always in the same order."""
+    """Yield the files below a folder, always in the same order; not hidden ones."""
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
-        yield from (os.path.join(parent, name) for name in sorted(names) if not is_hidden(name))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (os.path.join(parent, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _beginning(path: str) -> bytes:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, InputWarning
 from fastbox.tables.dialects.dataset import IMAGES, images_schema
 from fastbox.tables.dialects.listing import find
 from fastbox.tables.files import open_parquet
 from fastbox.tables.schema import require
 
-__all__ = ["NO_SIZES", "Size", "Sizes", "images_table", "read_images", "sizes_from"]
+__all__ = [
+    "NO_SIZES",
+    "Found",
+    "Size",
+    "Sizes",
+    "images_in",
+    "images_table",
+    "is_image",
+    "read_images",
+    "sizes_from",
+    "warn_of_unsized",
+]
 
 EXTENSIONS = {
     *(".avif", ".bmp", ".dib", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo"),
@@ -36,12 +48,18 @@ class Size(NamedTuple):
     file_name: str | None
 
 
-class Sizes:
-    """The sizes of some images by id; images of a folder are opened when they are asked for, and only once."""
+class Found(NamedTuple):
+    """An image that is there: the path to open it by, and the name to call it by."""
 
-    def __init__(self, known: dict[str, Size], folder: str = "", unread: dict[str, str] | None = None) -> None:
+    path: str
+    file_name: str
+
+
+class Sizes:
+    """The sizes of some images by id; images are opened when they are asked for, and only once."""
+
+    def __init__(self, known: dict[str, Size], unread: dict[str, Found] | None = None) -> None:
         self._known = known
-        self._folder = folder
         self._unread = unread or {}
         self._listed = set(self._unread)
 
@@ -49,11 +67,15 @@ class Sizes:
         """Return the ids of the images of a folder; a table may be of other images too, so it lists none."""
         return self._listed
 
+    def __bool__(self) -> bool:
+        """Whether the size of any image is known."""
+        return bool(self._known or self._listed)
+
     def __call__(self, image_id: str) -> Size:
-        name = self._unread.pop(image_id, None)
-        if name is not None:
-            width, height = _measured(os.path.join(self._folder, name))
-            self._known[image_id] = Size(width, height, name)
+        found = self._unread.pop(image_id, None)
+        if found is not None:
+            width, height = _measured(found.path)
+            self._known[image_id] = Size(width, height, found.file_name)
         return self._known.get(image_id, _UNKNOWN)
 
 
@@ -75,17 +97,28 @@ def sizes_from(source: StrPath) -> Sizes:
     """
     path = os.fspath(source)
     if os.path.isdir(path):
-        unread: dict[str, str] = {}
-        for image_id, name in find(path, lambda name: os.path.splitext(name)[1].lower() in EXTENSIONS):
-            if image_id in unread:
-                raise InputError(f"expected one image called {image_id} in {path}, got {unread[image_id]} and {name}")
-            unread[image_id] = name
-        return Sizes({}, path, unread)
+        return Sizes({}, images_in(path))
     table = _table(path)
     names = table["file_name"] if "file_name" in table.column_names else pa.nulls(len(table))
     columns = [table[name] if name != "file_name" else names for name in ("width", "height", "file_name")]
     sizes = (Size(*values) for values in zip(*(column.to_pylist() for column in columns), strict=True))
     return Sizes(dict(zip(table["image_id"].to_pylist(), sizes, strict=True)))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is an image, as its extension tells."""
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
+
+
+def images_in(folder: str) -> dict[str, Found]:
+    """Return the images below a folder by id; ``InputError`` where two have one."""
+    images: dict[str, Found] = {}
+    for image_id, name in find(folder, is_image):
+        if image_id in images:
+            both = f"{images[image_id].file_name} and {name}"
+            raise InputError(f"expected one image called {image_id} in {folder}, got {both}: remove one of them")
+        images[image_id] = Found(os.path.join(folder, name), name)
+    return images
 
 
 def images_table(image_ids: Iterable[str], sizes: Sizes) -> pa.Table:
@@ -99,6 +132,19 @@ def images_table(image_ids: Iterable[str], sizes: Sizes) -> pa.Table:
     schema = images_schema(pa.string())
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def warn_of_unsized(where: str, what: str, boxes: Mapping[str, int]) -> None:
+    """Warn that images, or files of boxes, have no size; ``boxes`` counts what is left out of each."""
+    first = ", ".join(list(boxes)[:3]) + (", ..." if len(boxes) > 3 else "")
+    many = sum(boxes.values())
+    warnings.warn(
+        InputWarning(
+            f"{len(boxes)} {what} of {where} have no size, so their {many} boxes are left out ({first}): "
+            "add the missing images, or give a table of all sizes (--sizes)"
+        ),
+        stacklevel=3,
+    )
 
 
 def read_images(path: StrPath, image: str = "image_id") -> pa.Table:

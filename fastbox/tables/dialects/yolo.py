@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, TypeAlias
 
@@ -17,31 +16,18 @@ from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
 from fastbox.tables.dialects.folder import Folder
 from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
-from fastbox.tables.dialects.listing import find, line_error, read_bytes, subfolder
+from fastbox.tables.dialects.listing import read_bytes
 from fastbox.tables.dialects.names import Names, load_yaml, numbered, yaml_module
 from fastbox.tables.dialects.relative import shortest
-from fastbox.tables.dialects.sizes import NO_SIZES, Sizes, images_table, sizes_from
+from fastbox.tables.dialects.sizes import Sizes, images_table, sizes_from, warn_of_unsized
+from fastbox.tables.dialects.yolo_layout import SIZES, YAML, layout_of
+from fastbox.tables.dialects.yolo_lines import Lines, is_list_of_images, kind_of_lines, parsed, plain, wrong_line
 
 __all__ = ["read", "write"]
 
 ROWS = 65_536
-SIZES = "sizes.csv"
-NAMES = ("data.yaml", "classes.txt", "obj.names")
 
 StrPath: TypeAlias = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class Lines:
-    """How to read a line: with a score at its end or not, and how many numbers of keypoints behind the box."""
-
-    scored: bool
-    keypoints: int
-
-    @property
-    def words(self) -> int:
-        """Return how many words the line of a box has."""
-        return 6 if self.scored else 5
 
 
 def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None = None) -> Dataset:
@@ -50,12 +36,15 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     Parameters
     ----------
     source : path
-        A folder with ``labels/`` in it, or a folder of labels: every ``*.txt`` below is an image, an empty one too.
-        Images in ``images/`` beside ``labels/`` (or beside the labels, where no folder is called so) that have no label
-        file are images without boxes.
+        A folder with ``labels/`` in it or further below, as Roboflow, Ultralytics and Label Studio export it; a folder
+        with ``obj_train_data/``, as CVAT and Darknet do; a folder of labels; or the YAML file whose path, train, val
+        and test say where the images are. Every ``*.txt`` among labels is an image, an empty one too, but not a list of
+        images or a README. Images in ``images/`` beside ``labels/``, or beside the labels, that have no label file are
+        images without boxes; label files without an image are left out with a warning, if there are other images.
     names : list, dict or path, optional
         The names of categories, or the file that has them: YAML, or text with one a line. By default those of
-        ``data.yaml``, ``classes.txt`` or ``obj.names`` in the folder, with the labels, or up to one above ``labels/``.
+        ``data.yaml``, ``classes.txt``, ``obj.names`` and their like in the folder, with the labels, or up to one above
+        ``labels/``.
     sizes : path, optional
         A folder of images, or a Parquet or CSV table of image_id, width, height. By default ``sizes.csv`` in the
         folder, as :func:`write` leaves it, or else the headers of the images.
@@ -70,8 +59,8 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     Raises
     ------
     InputError
-        The folder has no labels, or (while the batches are read) a line can't be used or an image with boxes has no
-        size; the message names it.
+        The folder has no labels, or (while the batches are read) a line can't be used, looks like keypoints without
+        ``kpt_shape``, a track id or a rotated box, or no image has a size; the message names it.
 
     Examples
     --------
@@ -82,24 +71,22 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     >>> [batch.to_pylist()[0]["h"] for batch in read(folder).batches]
     [480.192]
     """
-    labels = subfolder(source, "labels")
-    root, above = _roots(os.fspath(source), labels)
-    files = find(labels, lambda name: name.endswith(".txt") and name != "classes.txt")
-    known = sizes_from(sizes) if sizes is not None else _found_sizes(root, labels)
-    image_ids = sorted({image for image, _ in files} | known.listed())
-    if not image_ids:
-        raise InputError(f"expected YOLO labels, *.txt, in {labels}, got none")
-    named = _names_file([os.fspath(source), labels, root, above])
-    shape = load_yaml(named).get("kpt_shape") if named is not None and named.endswith(".yaml") else None
-    kind = _kind_of_lines(labels, files, _keypoints(shape, named))
-    schema = boxes_schema(pa.string(), *([("score", pa.float64())] if kind.scored else []), format="cxcywh")
-    given = names if names is not None else named
+    layout = layout_of(source)
+    known = layout.sizes if sizes is None else sizes_from(sizes)
+    labels = dict(layout.labels)
+    if not (labels or known.listed()):
+        raise InputError(f"expected YOLO labels, *.txt, in {layout.where}, got none: name the folder that has them")
+    shape = load_yaml(layout.names).get("kpt_shape") if layout.names and layout.names.endswith(YAML) else None
+    lines = kind_of_lines((plain(read_bytes(path), path) for path in labels.values()), _keypoints(shape, layout.names))
+    schema = boxes_schema(pa.string(), *([("score", pa.float64())] if lines.scored else []), format="cxcywh")
+    image_ids = {*labels, *known.listed()}
+    given = names if names is not None else layout.names
     return Dataset(
-        kind="results" if kind.scored else "truths",
+        kind="results" if lines.scored else "truths",
         schema=schema,
-        batches=_batches(labels, files, kind, schema, known),
+        batches=_batches(layout.where, labels, lines, schema, known, image_ids),
         ordered=True,
-        images=lambda: images_table(image_ids, known),
+        images=lambda: images_table(sorted(image_ids), known),
         categories={} if given is None else numbered(given),
     )
 
@@ -124,7 +111,7 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
     ------
     InputError
         The target is not empty, an image's name can't be one of a file, or two have one; an image with boxes has no
-        size; a category has no name to be numbered by; PyYAML is not installed.
+        size; a score is not from 0 to 1; a category has no name to be numbered by; PyYAML is not installed.
     """
     listed: list[pa.Table] = []
     with Folder(target) as folder:
@@ -144,31 +131,6 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
         folder.write(SIZES, sizes.getvalue())
 
 
-def _roots(source: str, labels: str) -> tuple[str, str]:
-    """Return the folder that ``labels`` is in and the one above; those of the source itself without such a folder."""
-    parts = os.path.abspath(labels).split(os.sep)
-    if "labels" not in parts:
-        return source, source
-    root = os.sep.join(parts[: len(parts) - 1 - parts[::-1].index("labels")]) or os.sep
-    return root, os.path.dirname(root)
-
-
-def _found_sizes(root: str, labels: str) -> Sizes:
-    table = os.path.join(root, SIZES)
-    if os.path.isfile(table):
-        return sizes_from(table)
-    if root == labels:
-        return sizes_from(labels)
-    inside = os.path.relpath(os.path.abspath(labels), os.path.join(os.path.abspath(root), "labels"))
-    images = os.path.normpath(os.path.join(root, "images", inside))
-    return sizes_from(images) if os.path.isdir(images) else NO_SIZES
-
-
-def _names_file(folders: Sequence[str]) -> str | None:
-    paths = (os.path.join(folder, name) for folder in dict.fromkeys(folders) for name in NAMES)
-    return next((path for path in paths if os.path.isfile(path)), None)
-
-
 def _keypoints(shape: Any, where: str | None) -> int:
     """How many numbers the keypoints of a box are, by ``kpt_shape``."""
     try:
@@ -177,94 +139,54 @@ def _keypoints(shape: Any, where: str | None) -> int:
         raise InputError(f"expected two whole numbers for kpt_shape in {where}, got {shape!r}") from error
 
 
-def _kind_of_lines(labels: str, files: list[tuple[str, str]], keypoints: int) -> Lines:
-    """Tell by the first line of all files whether lines end with a score."""
-    for _, name in files:
-        first = read_bytes(os.path.join(labels, name)).lstrip().partition(b"\n")[0]
-        if first:
-            words = len(first.split())
-            scored = words in (6, 6 + keypoints) if keypoints else words >= 6 and words % 2 == 0
-            return Lines(scored, keypoints)
-    return Lines(False, keypoints)
-
-
 def _batches(
-    labels: str, files: list[tuple[str, str]], kind: Lines, schema: pa.Schema, known: Sizes
+    where: str, labels: dict[str, str], lines: Lines, schema: pa.Schema, known: Sizes, image_ids: set[str]
 ) -> Iterator[pa.RecordBatch]:
+    """Yield the boxes of label files; images that turn out to be none, or to have no size, are taken off their ids."""
     owners: list[str] = []
     counts: list[int] = []
     sizes: list[tuple[int, int]] = []
     numbers: list[float] = []
-    for image, name in files:
-        path = os.path.join(labels, name)
-        data = read_bytes(path)
+    unsized: dict[str, int] = {}
+    for image, path in labels.items():
+        data = plain(read_bytes(path), path)
         if not data:
             continue
         try:
-            parsed = _parsed(data, kind)
+            found = parsed(data, lines)
         except ValueError as error:
-            raise _wrong_line(path, data, kind) from error
-        if parsed:
+            if not is_list_of_images(data):
+                raise wrong_line(path, data, lines) from error
+            if image not in known.listed():
+                image_ids.discard(image)
+            continue
+        boxes = len(found) // lines.words
+        if found:
+            width, height, _ = known(image)
+            if not (width and height):
+                if not known:
+                    raise _no_size(image, path)
+                unsized[path] = boxes
+                image_ids.discard(image)
+                continue
             owners.append(image)
-            counts.append(len(parsed) // kind.words)
-            sizes.append(_size(image, path, known))
-            numbers += parsed
-        if len(numbers) >= ROWS * kind.words:
+            counts.append(boxes)
+            sizes.append((width, height))
+            numbers += found
+        if len(numbers) >= ROWS * lines.words:
             yield _batch(owners, counts, sizes, numbers, schema)
             owners, counts, sizes, numbers = [], [], [], []
     if owners:
         yield _batch(owners, counts, sizes, numbers, schema)
+    if unsized:
+        warn_of_unsized(where, "label files", unsized)
 
 
-def _parsed(data: bytes, kind: Lines) -> list[float]:
-    """Return class, box and score of every line, one behind another; ``ValueError`` where a line has something else."""
-    if b"_" in data:  # Python takes 1_0 for a number
-        raise ValueError
-    lines = [line for line in map(bytes.split, data.splitlines()) if line]
-    words = kind.words
-    if any(len(line) != words for line in lines):
-        numbers = [number for line in lines for number in _box(list(map(float, line)), kind)]
-    else:
-        numbers = [float(word) for line in lines for word in line]
-    if not all(number.is_integer() and 0 <= number < 2**31 for number in numbers[::words]):
-        raise ValueError
-    return numbers
-
-
-def _box(line: list[float], kind: Lines) -> list[float]:
-    """Return class, box and score of a line that may be longer."""
-    end = line[-1:] if kind.scored else []
-    rest = len(line) - 5 - len(end)
-    if rest == 0:
-        return line
-    if kind.keypoints and rest == kind.keypoints:
-        return [*line[:5], *end]
-    if kind.keypoints or rest < 2 or rest % 2:
-        raise ValueError
-    points = line[1 : len(line) - len(end)]
-    (left, right), (top, bottom) = ((min(axis), max(axis)) for axis in (points[::2], points[1::2]))
-    return [line[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top, *end]
-
-
-def _wrong_line(path: str, data: bytes, kind: Lines) -> InputError:
-    longer = f"or {kind.words + kind.keypoints} with keypoints" if kind.keypoints else "or a class and a polygon"
-    for number, line in enumerate(data.splitlines(), start=1):
-        try:
-            _parsed(line, kind)
-        except ValueError:
-            expected = f"{kind.words} numbers, the first a whole one, {longer}"
-            return line_error(expected, path, number, str(len(line.split())), line)
-    raise AssertionError("a file can't be used only where one of its lines can't")
-
-
-def _size(image: str, path: str, known: Sizes) -> tuple[int, int]:
-    width, height, _ = known(image)
-    if width is None or height is None:
-        raise InputError(
-            f"expected the size of image {image}, which the boxes in {path} are relative to, got none: "
-            "put images/ beside labels/, or give a table of sizes"
-        )
-    return width, height
+def _no_size(image: str, path: str) -> InputError:
+    return InputError(
+        f"expected the size of image {image}, which the boxes in {path} are relative to, got none: "
+        "put images/ beside labels/, or give the images or a table of sizes (--sizes)"
+    )
 
 
 def _batch(
@@ -295,7 +217,14 @@ def _lines(group: Group, dataset: Dataset, digits: int, numbers: dict[int, int] 
             shortest(column, size, digits) for column, size in zip(box, (width, height, width, height), strict=True)
         ]
     if dataset.kind == "results":
-        words.append(list(map(repr, rows["score"].cast(pa.float64()).to_pylist())))
+        scores = rows["score"].cast(pa.float64()).to_pylist()
+        place = next((place for place, score in enumerate(scores) if not 0 <= score <= 1), None)
+        if place is not None:
+            image = rows["image_id"][place].as_py()
+            raise InputError(
+                f"expected scores from 0 to 1 for YOLO, got {scores[place]} in a box of image {image!r}: scale them"
+            )
+        words.append(list(map(repr, scores)))
     return [f"{number} {' '.join(line)}\n" for number, line in zip(classes, zip(*words, strict=True), strict=True)]
 
 

@@ -1,0 +1,224 @@
+"""Where a YOLO data set keeps labels, images and names: as Ultralytics, Darknet, Roboflow, CVAT and Label Studio do."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from fastbox.errors import InputError, InputWarning
+from fastbox.tables.dialects.listing import find, read_bytes, subfolder
+from fastbox.tables.dialects.names import load_yaml
+from fastbox.tables.dialects.sizes import Found, Sizes, images_in, is_image, sizes_from
+from fastbox.tables.dialects.yolo_lines import plain
+
+__all__ = ["Layout", "layout_of"]
+
+SIZES = "sizes.csv"
+YAML = (".yaml", ".yml")
+NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", "obj.names", "_darknet.labels")
+SPLITS = ("train", "val", "valid", "validation", "test")
+# Of Darknet, as CVAT writes it: obj_train_data and its like hold labels, and images beside them.
+DARKNET = re.compile(r"obj_\w*data", re.IGNORECASE)
+TEXTS = re.compile(r"classes\.txt|readme(\.\w+)?\.txt|license\.txt", re.IGNORECASE)
+
+StrPath = str | os.PathLike[str]
+
+
+class Layout(NamedTuple):
+    """What belongs to a data set.
+
+    Attributes
+    ----------
+    where : str
+        What a message calls it.
+    labels : list of (str, str)
+        Image ids and paths of label files, by ascending id.
+    sizes : Sizes
+        Of its images; those of a table beside the labels, where there is one.
+    names : str or None
+        The file with the names of categories.
+    """
+
+    where: str
+    labels: list[tuple[str, str]]
+    sizes: Sizes
+    names: str | None
+
+
+def layout_of(source: StrPath) -> Layout:
+    """Return the layout of a folder, or of the data set that a YAML file describes.
+
+    Raises
+    ------
+    InputError
+        It is not there or holds no labels, or two files are of one image.
+    """
+    path = os.fspath(source)
+    if path.lower().endswith(YAML) and not os.path.isdir(path):
+        return _described(path)
+    labels = subfolder(source, "labels")
+    files = [(image, name, os.path.join(labels, name)) for image, name in find(labels, _is_label)]
+    if labels == path:
+        files = _inside(files, "labels".__eq__) or _inside(files, DARKNET.fullmatch) or files
+    nested = labels == path and any(_parts(name).count("labels") for _, name, _ in files)
+    root, above = _roots(path, labels)
+    folders = [path, labels, root, above, *(os.path.dirname(full) for _, _, full in files)]
+    if DARKNET.fullmatch(os.path.basename(os.path.abspath(path))):
+        folders.append(os.path.dirname(os.path.abspath(path)))
+    names = _names_file(folders)
+    if not files and names is not None and names.lower().endswith(YAML) and labels == path:
+        return _described(names)
+    if nested:
+        files = sorted((_without(image, "labels"), name, full) for image, name, full in files)
+        _check_unique([(image, full) for image, _, full in files])
+    table = os.path.join(root, SIZES)
+    known = sizes_from(table) if os.path.isfile(table) else Sizes({}, _images(root, labels, nested=nested))
+    return Layout(labels, [(image, full) for image, _, full in files], known, names)
+
+
+def _described(path: str) -> Layout:
+    """Return the layout that a YAML file describes by path, train, val and test."""
+    described = load_yaml(path)
+    root = _root(path, described)
+    labels: dict[str, str] = {}
+    images: dict[str, Found] = {}
+    for split in SPLITS:
+        for given in _listed(path, split, described.get(split)):
+            for image, label in _split(path, root, split, given):
+                name = os.path.relpath(image, root) if image else os.path.relpath(label, root)
+                own = _without(os.path.splitext(name.replace(os.sep, "/"))[0], "images", "labels")
+                if image:
+                    images[own] = Found(image, name.replace(os.sep, "/"))
+                if os.path.isfile(label):
+                    labels[own] = label
+    return Layout(path, sorted(labels.items()), Sizes({}, images), path)
+
+
+def _root(path: str, described: dict[str, Any]) -> str:
+    folder = os.path.dirname(path) or "."
+    given = described.get("path") or "."
+    if not isinstance(given, str):
+        raise InputError(f"expected one folder for path in {path}, got {given!r}: write one")
+    tried = [os.path.join(folder, given), given, folder]
+    return next(place for place in tried if os.path.isdir(place))
+
+
+def _listed(path: str, split: str, given: Any) -> list[str]:
+    found = [] if given in (None, "") else [given] if isinstance(given, str) else given
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise InputError(f"expected a folder, a file or a list of them for {split} in {path}, got {given!r}: write one")
+    return found
+
+
+def _split(path: str, root: str, split: str, given: str) -> Iterator[tuple[str, str]]:
+    """Yield (image, its label file) of a split; the image is "" where there are labels alone."""
+    # Roboflow writes ../train/images for a folder beside its data.yaml.
+    tried = [os.path.join(root, given), os.path.join(root, given.removeprefix("../")), given]
+    place = next((os.path.normpath(one) for one in tried if os.path.exists(one)), None)
+    if place is None:
+        alone = _beside(os.path.normpath(tried[0]))
+        place = os.path.normpath(tried[0]) if os.path.isdir(alone) else None
+    if place is None:
+        warnings.warn(InputWarning(f"{split} of {path}, {given}, is not there: left out"), stacklevel=2)
+        return
+    if os.path.isfile(place):
+        folder = os.path.dirname(place)
+        for line in plain(read_bytes(place), place).decode(errors="replace").splitlines():
+            if line.strip():
+                image = next(
+                    (one for base in (folder, root, "") if os.path.isfile(one := os.path.join(base, line.strip()))), ""
+                )
+                yield image, f"{os.path.splitext(_beside(image or os.path.join(root, line.strip())))[0]}.txt"
+        return
+    seen = set()
+    for image, name in find(place, is_image) if os.path.isdir(place) else []:
+        seen.add(image)
+        yield os.path.join(place, name), f"{_beside(os.path.join(place, image))}.txt"
+    labels = _beside(place)
+    for image, name in find(labels, _is_label) if os.path.isdir(labels) else []:
+        if image not in seen:
+            yield "", os.path.join(labels, name)
+
+
+def _beside(path: str) -> str:
+    """The path of labels for one of images: with the last folder called images called labels."""
+    parts = path.split(os.sep)
+    if "images" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+    return os.sep.join(parts)
+
+
+def _is_label(name: str) -> bool:
+    return name.lower().endswith(".txt") and not TEXTS.fullmatch(os.path.basename(name))
+
+
+def _parts(name: str) -> list[str]:
+    return name.split("/")[:-1]
+
+
+def _inside(files: list[tuple[str, str, str]], chosen: Callable[[str], Any]) -> list[tuple[str, str, str]]:
+    """Those of the files that are in a folder with such a name."""
+    return [file for file in files if any(map(chosen, _parts(file[1])))]
+
+
+def _without(name: str, *folders: str) -> str:
+    """A path without the last of its folders that is called so.
+
+    >>> _without("train/images/a", "images", "labels")
+    'train/a'
+    """
+    parts = name.split("/")
+    places = [place for place, part in enumerate(parts[:-1]) if part in folders]
+    return "/".join(parts[: places[-1]] + parts[places[-1] + 1 :]) if places else name
+
+
+def _check_unique(files: list[tuple[str, str]]) -> None:
+    for (image, path), (after, other) in pairwise(files):
+        if image == after:
+            raise InputError(f"{path} and {other} are both labels of image {image!r}: convert them one by one")
+
+
+def _roots(source: str, labels: str) -> tuple[str, str]:
+    """Return the folder that ``labels`` is in and the one above; those of the source itself without such a folder."""
+    parts = os.path.abspath(labels).split(os.sep)
+    if "labels" not in parts:
+        return source, source
+    root = os.sep.join(parts[: len(parts) - 1 - parts[::-1].index("labels")]) or os.sep
+    return root, os.path.dirname(root)
+
+
+def _images(root: str, labels: str, *, nested: bool) -> dict[str, Found]:
+    """The images by id: those in images/ for labels in labels/, and those beside the labels."""
+    found = images_in(labels)
+    if nested:
+        found = {_without(image, "images", "labels"): one for image, one in found.items()}
+    if root != labels:
+        inside = os.path.relpath(os.path.abspath(labels), os.path.join(os.path.abspath(root), "labels"))
+        images = os.path.normpath(os.path.join(root, "images", inside))
+        found |= images_in(images) if os.path.isdir(images) else {}
+    return found
+
+
+def _names_file(folders: Iterable[str]) -> str | None:
+    """The file with the names of categories: in the first of some folders that has one."""
+    for folder in dict.fromkeys(folders):
+        path = next((path for name in NAMES if os.path.isfile(path := os.path.join(folder, name))), None)
+        if path is not None:
+            return path
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            if name.endswith(".data") and (path := _darknet_names(os.path.join(folder, name))):
+                return path
+    return None
+
+
+def _darknet_names(path: str) -> str | None:
+    """The file that the line ``names = ...`` of Darknet's obj.data is about, if it is there."""
+    found = re.search(rb"^\s*names\s*=\s*(.+?)\s*$", read_bytes(path), re.MULTILINE)
+    folder = os.path.dirname(path)
+    given = os.fsdecode(found[1]) if found else ""
+    tried = [os.path.join(folder, given), os.path.join(folder, os.path.basename(given))] if given else []
+    return next(filter(os.path.isfile, tried), None)

@@ -1,0 +1,247 @@
+"""Layouts of YOLO: what the usual programs export is read at its root, every label once, and all else is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastbox.errors import InputError, InputWarning
+from fastbox.tables.convert import convert
+from fastbox.tables.dialects.dataset import Dataset
+from fastbox.tables.dialects.recognize import source_dialect
+from fastbox.tables.dialects.yolo import read
+
+Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("yaml")
+
+L = "0 0.5 0.5 0.25 0.5\n"
+Y = "names: [cat, dog]"
+C = "cat\ndog\n"
+I = (64, 32)  # noqa: E741  # an image of this size
+
+ROBOFLOW = {
+    "README.roboflow.txt": "my dataset - v1\n=====\n\nThis dataset was exported\n",
+    "README.dataset.txt": "# cats\n",
+    "data.yaml": "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n\nnc: 2\nnames: ['cat', 'dog']\n",
+    "train/images/a.rf.0c1.jpg": I,
+    "train/labels/a.rf.0c1.txt": L,
+    "valid/images/a.jpg": I,
+    "valid/labels/a.txt": L,
+    "test/images/b.jpg": I,
+    "test/labels/b.txt": "",
+}
+CVAT = {
+    "obj.data": "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n",
+    "obj.names": C,
+    "train.txt": "data/obj_train_data/a.jpg\ndata/obj_train_data/b c.PNG\n",
+    "obj_train_data/a.txt": L,
+    "obj_train_data/a.jpg": I,
+    "obj_train_data/b c.txt": "",
+    "obj_train_data/b c.PNG": I,
+}
+ULTRALYTICS = {
+    "data.yaml": "path: .\ntrain: train.txt\nval: images/val\nnames:\n  0: cat\n  1: dog\n",
+    "train.txt": "./images/train/a.jpg\n",
+    "labels/train/a.txt": L,
+    "images/train/a.jpg": I,
+    "labels/val/b.txt": L,
+    "images/val/b.jpg": I,
+    "labels/train.cache": b"\x93NUMPY",
+}
+EXPORTS: dict[str, tuple[dict[str, Any], str, dict[str, int], list[str | None]]] = {
+    "Roboflow": (
+        ROBOFLOW,
+        "",
+        {"test/b": 0, "train/a.rf.0c1": 1, "valid/a": 1},
+        ["test/images/b.jpg", "train/images/a.rf.0c1.jpg", "valid/images/a.jpg"],
+    ),
+    "Roboflow, a split": (ROBOFLOW, "train", {"a.rf.0c1": 1}, ["a.rf.0c1.jpg"]),
+    "Roboflow, its YAML": (
+        ROBOFLOW,
+        "data.yaml",
+        {"test/b": 0, "train/a.rf.0c1": 1, "valid/a": 1},
+        ["test/images/b.jpg", "train/images/a.rf.0c1.jpg", "valid/images/a.jpg"],
+    ),
+    "Roboflow's Darknet": (
+        {"train/_darknet.labels": C, "train/a.txt": L, "train/a.jpg": I, "README.roboflow.txt": "x"},
+        "",
+        {"train/a": 1},
+        ["train/a.jpg"],
+    ),
+    "CVAT": (
+        CVAT,
+        "",
+        {"obj_train_data/a": 1, "obj_train_data/b c": 0},
+        ["obj_train_data/a.jpg", "obj_train_data/b c.PNG"],
+    ),
+    "CVAT, its labels": (CVAT, "obj_train_data", {"a": 1, "b c": 0}, ["a.jpg", "b c.PNG"]),
+    "other names": (
+        {"coco.names": C, "x.data": "names=data/coco.names", "a.txt": L, "a.jpg": I},
+        "",
+        {"a": 1},
+        ["a.jpg"],
+    ),
+    "Ultralytics": (ULTRALYTICS, "", {"train/a": 1, "val/b": 1}, ["train/a.jpg", "val/b.jpg"]),
+    "Ultralytics, its YAML": (
+        ULTRALYTICS,
+        "data.yaml",
+        {"train/a": 1, "val/b": 1},
+        ["images/train/a.jpg", "images/val/b.jpg"],
+    ),
+    "YAML elsewhere": (
+        {
+            "conf/data.yaml": "path: ../set\ntrain: [images/one, images/two]\nnames: [cat, dog]\n",
+            "set/images/one/a.jpg": I,
+            "set/labels/one/a.txt": L,
+            "set/images/two/a.jpg": I,
+        },
+        "conf",
+        {"one/a": 1, "two/a": 0},
+        ["images/one/a.jpg", "images/two/a.jpg"],
+    ),
+    "a path that moved": (
+        {"data.yaml": "path: /nowhere/set\ntrain: images\nnames: [cat, dog]", "images/a.jpg": I, "labels/a.txt": L},
+        "data.yaml",
+        {"a": 1},
+        ["images/a.jpg"],
+    ),
+    "Label Studio": (
+        {"classes.txt": C, "notes.json": "{}", "labels/a.txt": L, "images/a.jpg": I},
+        "",
+        {"a": 1},
+        ["a.jpg"],
+    ),
+    "labelImg": ({"classes.txt": C, "a.txt": L, "a.jpg": I}, "", {"a": 1}, ["a.jpg"]),
+    "images among labels": (
+        {"data.yaml": Y, "labels/train/a.txt": L, "labels/train/a.jpg": I, "labels/train/b.jpg": I},
+        "",
+        {"train/a": 1, "train/b": 0},
+        ["train/a.jpg", "train/b.jpg"],
+    ),
+    "deep below": (
+        {"data.yaml": Y, "x/labels/y/a.txt": L, "x/labels/y/a.jpg": I, "x/labels/y/b.jpg": I},
+        "",
+        {"x/y/a": 1, "x/y/b": 0},
+        ["x/labels/y/a.jpg", "x/labels/y/b.jpg"],
+    ),
+    "from a Mac": (
+        {
+            "data.yaml": Y,
+            "labels/a.txt": L,
+            "labels/._a.txt": b"\0\5\x16\7",
+            "images/a.jpg": I,
+            "images/._a.jpg": b"\0\5",
+            "labels/.DS_Store": b"\0",
+            ".ipynb_checkpoints/a.txt": "x",
+        },
+        "",
+        {"a": 1},
+        ["a.jpg"],
+    ),
+    "from Windows": (
+        {
+            "classes.txt": b"\xef\xbb\xbfcat\r\ndog\r\n",
+            "labels/a.TXT": b"\xef\xbb\xbf0\t0.5 0.5  0.25 0.5 \r\n\r\n",
+            "images/a.JPG": I,
+        },
+        "",
+        {"a": 1},
+        ["a.JPG"],
+    ),
+    "a list with labels": (
+        {"data.yaml": Y, "labels/a.txt": L, "labels/some.txt": "a.jpg\n", "images/a.jpg": I},
+        "",
+        {"a": 1},
+        ["a.jpg"],
+    ),
+}
+
+
+def put(folder: Path, files: dict[str, Any]) -> Path:
+    for name, what in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(what, tuple):
+            Image.new("L", what).save(path, "PNG")
+        else:
+            path.write_bytes(what.encode() if isinstance(what, str) else what)
+    return folder
+
+
+def rows_of(dataset: Dataset) -> list[dict[str, Any]]:
+    return [row for batch in dataset.batches for row in batch.to_pylist()]
+
+
+@pytest.mark.parametrize(("files", "source", "boxes", "names"), EXPORTS.values(), ids=EXPORTS.keys())
+def test_exports(files: dict[str, Any], source: str, boxes: dict[str, int], names: list[str], tmp_path: Path) -> None:
+    path = put(tmp_path, files) / source
+    assert source_dialect(path) == "yolo"
+    dataset = read(path)
+    rows = rows_of(dataset)
+    images = dataset.images()
+    assert images["image_id"].to_pylist() == list(boxes)
+    assert images["file_name"].to_pylist() == names
+    assert [row["image_id"] for row in rows] == [image for image, count in boxes.items() for _ in range(count)]
+    assert {(row["category_id"], row["cx"], row["cy"], row["w"], row["h"]) for row in rows} == {(0, 32, 16, 16, 16)}
+    assert dataset.categories == {0: "cat", 1: "dog"}
+
+
+def test_a_label_without_its_image_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    put(tmp_path, {"labels/a.txt": L, "labels/b.txt": L + L, "labels/c.txt": "", "images/a.jpg": I, "images/d.jpg": I})
+    with pytest.warns(
+        InputWarning, match=r"1 label files of .*labels have no size, so their 2 boxes are left out \(.*b.txt\)"
+    ):
+        summary = convert(tmp_path, tmp_path / "out.parquet", source_dialect="yolo")
+    assert summary == {"kind": "truths", "rows": 1, "images": 3, "categories": 1, "images_without_boxes": 2}
+
+
+def test_a_split_that_is_not_there_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        {"data.yaml": "train: images/train\ntest: images/test", "labels/train/a.txt": L, "images/train/a.jpg": I},
+    )
+    with pytest.warns(InputWarning, match=r"test of .*data.yaml, images/test, is not there: left out"):
+        assert len(rows_of(read(tmp_path / "data.yaml"))) == 1
+
+
+REFUSED = {
+    "no label": (
+        {"labels/a.txt": L, "labels/notes.txt": "seen by two people", "images/a.jpg": I},
+        "",
+        r"notes.txt, line 1, got 4: .*: mend the line, or move the file away if it holds no labels",
+    ),
+    "UTF-16": (
+        {"labels/a.txt": L.encode("utf-16"), "images/a.jpg": I},
+        "",
+        "expected UTF-8 in .*a.txt, got UTF-16: save it",
+    ),
+    "twice": (
+        {"s/x/labels/a.txt": L, "s/labels/x/a.txt": L},
+        "",
+        "s/labels/x/a.txt and .*s/x/labels/a.txt are both labels of image 's/x/a': convert them one by one",
+    ),
+    "a path that is a list": (
+        {"data.yaml": "path: [a]\ntrain: b"},
+        "data.yaml",
+        "expected one folder for path in .*data.yaml",
+    ),
+    "train a number": (
+        {"data.yaml": "train: {a: b}"},
+        "data.yaml",
+        "expected a folder, a file or a list of them for train in",
+    ),
+    "nothing": (
+        {"data.yaml": "names: [a]"},
+        "data.yaml",
+        r"expected YOLO labels, \*.txt, in .*data.yaml, got none: name",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "source", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_refused(files: dict[str, Any], source: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        rows_of(read(put(tmp_path, files) / source))
+    assert "\n" not in str(caught.value)
