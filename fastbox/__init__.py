@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fastbox.anchors import AnchorGrid
     from fastbox.boxes import FORMATS, Boxes
     from fastbox.coder import decode, encode
-    from fastbox.errors import InputError, InputWarning
+    from fastbox.errors import FormatWarning, InputError, InputWarning
     from fastbox.evaluation import Evaluation, Params, evaluate
     from fastbox.losses import (
         LOSSES,
@@ -45,6 +45,7 @@ __all__ = [
     "Chunk",
     "Deltas",
     "Evaluation",
+    "FormatWarning",
     "Fused",
     "Graded",
     "Greedy",
@@ -94,7 +95,7 @@ _HOMES = {
     "anchors": ("AnchorGrid",),
     "boxes": ("FORMATS", "Boxes"),
     "coder": ("decode", "encode"),
-    "errors": ("InputError", "InputWarning"),
+    "errors": ("FormatWarning", "InputError", "InputWarning"),
     "evaluation": ("Evaluation", "Params", "evaluate"),
     "losses": (
         "Deltas",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FORMATS", "Boxes", "align_images", "as_boxes", "as_floats"]
+from fastbox.errors import FormatWarning
+from fastbox.labels import as_ids, kind_of, union
+from fastbox.values import as_array, as_floats
+
+__all__ = ["FORMATS", "Boxes", "align_images", "as_boxes", "as_floats", "grouped", "looks_like_sizes"]
 
 FORMATS = ("xyxy", "xywh", "cxcywh", "yxyx")
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+SAMPLE = 4096  # boxes that are looked at to tell whether a format can be
 
 _SIZE_OF = {"xyxy": (0, 1, 0, 1), "xywh": (0, 1, 0, 1), "cxcywh": (0, 1, 0, 1), "yxyx": (1, 0, 1, 0)}
 
@@ -25,12 +33,13 @@ class Boxes:
     coords : array of shape (n, 4)
         Anything with ``__array__``, DLPack or the Arrow C interface: NumPy, torch on the CPU, pandas, polars, pyarrow.
         float32 and float64 are viewed, not copied; float16 becomes float32 and integers become float64 *before* any
-        subtraction. Frames and Arrow tables are searched for box columns, as :meth:`from_arrow` does.
+        subtraction. Frames, Arrow tables and dicts of columns are read as :meth:`from_arrow` does: a column
+        ``image_id`` groups them.
     format : str
         ``"xyxy"`` (default), ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels. With ``rel_`` in front the coordinates
         are fractions of the image's ``size`` and are scaled once, into new memory.
     images : array of shape (n,), optional
-        One image id per box, integers or strings, ascending.
+        One image id per box, ascending: integers within int64, or strings. None may be missing.
     offsets : array of shape (g + 1,), optional
         Where each image's rows begin, from 0 to n: groups without ids.
     size : (width, height), optional
@@ -42,6 +51,11 @@ class Boxes:
         A shape, format, id or offset that can't be; the message says what was expected and what came.
     TypeError
         Coordinates that are not real numbers.
+
+    Warns
+    -----
+    FormatWarning
+        Most boxes are inverted as ``"xyxy"`` and would be valid as ``"xywh"``.
 
     Examples
     --------
@@ -71,19 +85,7 @@ class Boxes:
         offsets: ArrayLike | None = None,
         size: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> None:
-        if hasattr(coords, "__arrow_c_stream__") or hasattr(coords, "__arrow_c_array__"):
-            found = Boxes.from_arrow(coords, format=None if format == "xyxy" else format, size=size)
-            self.columns, self.format = found.columns, found.format
-            self.images, self.offsets = found.images, found.offsets
-            if images is not None or offsets is not None:
-                self.images, self.offsets = _grouping(len(self), images, offsets)
-            return
-        array = as_floats(coords)
-        if array.ndim == 1 and array.size == 0:
-            array = array.reshape(0, 4)
-        if array.ndim != 2 or array.shape[1] != 4:
-            raise ValueError(f"expected coords of shape (n, 4), got {array.shape}")
-        self._set((array[:, 0], array[:, 1], array[:, 2], array[:, 3]), format, images, offsets, size)
+        self._read(coords, "boxes", format, images, offsets, size)
 
     @classmethod
     def from_columns(
@@ -109,14 +111,24 @@ class Boxes:
         array([[0., 0., 4., 4.],
                [1., 1., 4., 4.]])
         """
-        arrays = [as_floats(c) for c in (c0, c1, c2, c3)]
-        shapes = [a.shape for a in arrays]
-        if arrays[0].ndim != 1 or len(set(shapes)) > 1:
-            raise ValueError(f"expected four columns of one shape (n,), got {', '.join(map(str, shapes))}")
-        dtype = np.result_type(*arrays)
-        first, second, third, fourth = (a.astype(dtype, copy=False) for a in arrays)
         boxes = cls.__new__(cls)
-        boxes._set((first, second, third, fourth), format, images, offsets, size)
+        boxes._set(_promoted((c0, c1, c2, c3)), format, images, offsets, size)
+        boxes._warn("the boxes")
+        return boxes
+
+    @classmethod
+    def of(
+        cls,
+        columns: Columns,
+        format: str,
+        offsets: NDArray[np.int64] | None = None,
+        images: NDArray[Any] | None = None,
+        size: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Boxes:
+        """Make boxes as :meth:`from_columns` does, of offsets and ids that are known to fit, without a warning."""
+        boxes = cls.__new__(cls)
+        boxes._set(_promoted(columns), format, None, None, size)
+        boxes.offsets, boxes.images = offsets, images
         return boxes
 
     @classmethod
@@ -126,21 +138,22 @@ class Boxes:
         *,
         boxes: str | None = None,
         format: str | None = None,
-        image: str | None = None,
+        image: str | bool | None = True,
         size: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> Boxes:
-        """View the box columns of an Arrow table, a record batch, or a pandas or polars frame.
+        """View the box columns of an Arrow table, a record batch, a pandas or polars frame, or a dict of columns.
 
         Parameters
         ----------
-        table : anything with the Arrow C interface
+        table : anything with the Arrow C interface, or a dict
         boxes : str, optional
             One column (struct, fixed-size list, list, or ragged list per image) or four names with commas between;
             found by its name when left out.
         format : str, optional
             The format; told by the columns' names when left out (``xmin ymin xmax ymax``, ``x y w h``, …).
-        image : str, optional
-            The column of image ids that groups the rows, ascending.
+        image : str or bool
+            The column of image ids that groups the rows, ascending. True, the default: ``image_id``, if it is there.
+            False or None: none, so that all boxes are those of one image.
 
         Raises
         ------
@@ -151,14 +164,56 @@ class Boxes:
         --------
         >>> import fastbox, pyarrow as pa
         >>> table = pa.table({"x": [0.0, 1.0], "y": [0.0, 1.0], "w": [2.0, 2.0], "h": [2.0, 2.0], "image_id": [3, 3]})
-        >>> fastbox.Boxes.from_arrow(table, image="image_id")
+        >>> fastbox.Boxes.from_arrow(table)
         Boxes(2 boxes in 1 images, xywh, float64)
+        >>> fastbox.Boxes.from_arrow(table, image=False)
+        Boxes(2 boxes, xywh, float64)
         """
         from fastbox.tables import schema
 
-        arrow = schema.as_table(table)
-        where = schema.find_boxes(arrow.schema, boxes, format)
-        return schema.to_boxes(arrow, where, image=image, where="table", size=size)
+        found = schema.frame_boxes(table, boxes=boxes, format=format, image=image, size=size)
+        found._warn("the boxes")
+        return found
+
+    def _read(
+        self,
+        values: Any,
+        name: str,
+        format: str = "xyxy",
+        images: ArrayLike | None = None,
+        offsets: ArrayLike | None = None,
+        size: tuple[ArrayLike, ArrayLike] | None = None,
+        grouped: bool = True,
+    ) -> None:
+        """Take in whatever holds boxes; a message calls it by its name."""
+        if isinstance(values, Mapping) or hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__"):
+            from fastbox.tables import schema
+
+            own = grouped and images is None and offsets is None
+            told = None if format == "xyxy" else format
+            found = schema.frame_boxes(values, format=told, image=own, size=size, where=name)
+            self.columns, self.format, self.images, self.offsets = (
+                found.columns, found.format, found.images, found.offsets,
+            )  # fmt: skip
+            if images is not None or offsets is not None:
+                self.images, self.offsets = _grouping(len(self), images, offsets)
+        else:
+            array = as_floats(values, name)
+            if array.ndim == 1 and array.size == 0:
+                array = array.reshape(0, 4)
+            if array.ndim != 2 or array.shape[1] != 4:
+                raise ValueError(f"expected {name} of shape (n, 4), got {array.shape}")
+            self._set((array[:, 0], array[:, 1], array[:, 2], array[:, 3]), format, images, offsets, size)
+        self._warn(name)
+
+    def _warn(self, name: str) -> None:
+        """Say that these boxes are given in a format that they can't have."""
+        if looks_like_sizes(self.columns, self.format):
+            frame, level = sys._getframe(), 1
+            while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("fastbox"):
+                frame, level = frame.f_back, level + 1
+            said = f"most of {name} are inverted as corners x0, y0, x1, y1, and would be valid as x, y, width, height"
+            warnings.warn(f'{said}: give format="xywh", as in Boxes(boxes, "xywh")', FormatWarning, stacklevel=level)
 
     def _set(
         self,
@@ -200,7 +255,7 @@ class Boxes:
         if not isinstance(rows, slice):
             rows = np.atleast_1d(np.asarray(rows))
         first, second, third, fourth = (c[rows] for c in self.columns)
-        return Boxes.from_columns(first, second, third, fourth, self.format)
+        return Boxes.of((first, second, third, fourth), self.format)
 
     def __iter__(self) -> Iterator[Boxes]:
         """The boxes of each image, one after the other; of one set, the set itself."""
@@ -215,10 +270,7 @@ class Boxes:
         if self.dtype == dtype:
             return self
         first, second, third, fourth = (c.astype(dtype) for c in self.columns)
-        boxes = Boxes.__new__(Boxes)
-        boxes.columns = (first, second, third, fourth)
-        boxes.format, boxes.images, boxes.offsets = self.format, self.images, self.offsets
-        return boxes
+        return Boxes.of((first, second, third, fourth), self.format, self.offsets, self.images)
 
     def side(self) -> tuple[Any, ...]:
         """The number of the format and the four columns: what every kernel takes for a collection of boxes."""
@@ -261,26 +313,43 @@ class Boxes:
         return np.where(finite, np.where(inverted, 2, 0), 1).astype(np.uint8)
 
 
-def as_boxes(boxes: Any) -> Boxes:
-    """Boxes as they are, anything else as xyxy corners."""
-    return boxes if isinstance(boxes, Boxes) else Boxes(boxes)
+def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
+    """Boxes as they are, anything else as xyxy corners; frames by their image ids, where it matters that they are."""
+    if isinstance(boxes, Boxes):
+        return boxes
+    made = Boxes.__new__(Boxes)
+    made._read(boxes, name, grouped=grouped)
+    return made
 
 
-def as_floats(values: Any) -> NDArray[Any]:
-    """View values as float32 or float64, promoting integers and float16 before anything is subtracted."""
-    if hasattr(values, "detach"):
-        values = values.detach()
-    only_dlpack = hasattr(values, "__dlpack__") and not hasattr(values, "__array__")
-    array = np.from_dlpack(values) if only_dlpack else np.asarray(values)
-    if not array.flags.aligned:
-        array = array.copy()
-    if array.dtype.kind in "iub":
-        return array.astype(np.float64)
-    if array.dtype == np.float16:
-        return array.astype(np.float32)
-    if array.dtype.kind == "f":
-        return array.astype(np.float32 if array.dtype.itemsize == 4 else np.float64, copy=False)
-    raise TypeError(f"expected coords of real numbers, got dtype {array.dtype}")
+def grouped(boxes: Boxes, groups: NDArray[np.int64]) -> Boxes:
+    """Boxes by the numbers of their groups, which ascend."""
+    images, offsets = _grouping(len(boxes), groups, None)
+    return Boxes.of(boxes.columns, boxes.format, offsets, images)
+
+
+def looks_like_sizes(columns: Columns, format: str) -> bool:
+    """Tell whether most boxes, of the first few thousand, are inverted as corners and valid as x, y, width, height."""
+    if format != "xyxy" or not len(columns[0]):
+        return False
+    x0, y0, x1, y1 = (column[:SAMPLE] for column in columns)
+    narrow, flat = x1 < x0, y1 < y0
+    if 2 * (np.count_nonzero(narrow) + np.count_nonzero(flat)) <= len(x0):
+        return False
+    with np.errstate(invalid="ignore", over="ignore"):
+        valid = (x1 >= 0) & (y1 >= 0) & np.isfinite(x0 + y0 + x1 + y1)
+    return bool(2 * np.count_nonzero((narrow | flat) & valid) > len(x0))
+
+
+def _promoted(columns: tuple[Any, Any, Any, Any]) -> Columns:
+    """Four columns as floats of one dtype."""
+    arrays = [as_floats(column, "columns") for column in columns]
+    shapes = [array.shape for array in arrays]
+    if arrays[0].ndim != 1 or len(set(shapes)) > 1:
+        raise ValueError(f"expected four columns of one shape (n,), got {', '.join(map(str, shapes))}")
+    dtype = np.result_type(*arrays)
+    first, second, third, fourth = (array.astype(dtype, copy=False) for array in arrays)
+    return first, second, third, fourth
 
 
 def _scaled(columns: Columns, plain: str, size: tuple[ArrayLike, ArrayLike] | None) -> Columns:
@@ -301,25 +370,24 @@ def _grouping(
     if images is not None and offsets is not None:
         raise ValueError("expected images= or offsets=, got both")
     if offsets is not None:
-        found = np.asarray(offsets)
+        found = as_array(offsets, "offsets")
         if not _are_offsets(found, n):
             raise ValueError(f"expected offsets that ascend from 0 to {n}, got {_brief(found)}")
         return None, found.astype(np.int64, copy=False)
     if images is None:
         return None, None
-    ids = np.asarray(images)
-    if ids.ndim != 1:
-        raise ValueError(f"expected images of shape ({n},), got {ids.shape}")
+    ids = as_ids(images, "images", n)
     if len(ids) != n:
         raise ValueError(f"expected one image id for each of {n} boxes, got {len(ids)}: give offsets as offsets=")
-    if n and ids.dtype.kind not in "iuUSOT":
-        raise TypeError(f"expected image ids of integers or strings, got dtype {ids.dtype}")
     later = ids[1:] != ids[:-1]
     down = np.flatnonzero(later & (ids[1:] < ids[:-1]))
     if down.size:
         row = int(down[0]) + 1
-        before, after = ids[row - 1].item(), ids[row].item()
-        raise ValueError(f"expected ascending image ids, got {after!r} after {before!r} at row {row}: sort first")
+        before, after = ids[row - 1 : row + 1].tolist()
+        raise ValueError(
+            f"expected images in ascending order, got {after!r} after {before!r} at row {row}: sort the boxes by "
+            f"np.argsort(images, kind='stable')"
+        )
     starts = np.flatnonzero(later) + 1
     bounds = np.concatenate(([0], starts, [n])) if n else np.zeros(1, np.int64)
     return ids[bounds[:-1]], bounds.astype(np.int64, copy=False)
@@ -340,7 +408,9 @@ def _brief(values: NDArray[Any]) -> str:
     return np.array2string(values, threshold=6, edgeitems=2)
 
 
-def align_images(a: Boxes, b: Boxes) -> tuple[NDArray[Any] | None, NDArray[np.int64], NDArray[np.int64]]:
+def align_images(
+    a: Boxes, b: Boxes, names: tuple[str, str] = ("a", "b")
+) -> tuple[NDArray[Any] | None, NDArray[np.int64], NDArray[np.int64]]:
     """Pair the images of two sets: ids where they have them, and one offsets array for each side.
 
     One set without groups is one image. An image that one side lacks is empty there.
@@ -348,27 +418,32 @@ def align_images(a: Boxes, b: Boxes) -> tuple[NDArray[Any] | None, NDArray[np.in
     Raises
     ------
     ValueError
-        Only one side is grouped, only one side has ids, or offsets without ids count different images.
+        Only one side is grouped, only one side has ids, ids of two kinds, or offsets without ids count different
+        images; messages call the sides by their names.
     """
     if a.offsets is None and b.offsets is None:
         return None, np.array([0, len(a)]), np.array([0, len(b)])
     if a.offsets is None or b.offsets is None:
-        grouped, flat = ("b", "a") if a.offsets is None else ("a", "b")
-        raise ValueError(f"expected both sets grouped by image or neither, got {grouped} grouped and {flat} not")
+        flat, grouped = names if a.offsets is None else names[::-1]
+        raise ValueError(
+            f"expected {names[0]} and {names[1]} grouped by image both or neither, got {grouped} grouped and {flat} "
+            f"not: give both image ids, as in Boxes(boxes, images=ids), or neither"
+        )
     if a.images is None and b.images is None:
         if len(a.offsets) != len(b.offsets):
             counts = f"{len(a.offsets) - 1} and {len(b.offsets) - 1}"
-            raise ValueError(f"expected as many images on both sides, got {counts}")
+            raise ValueError(f"expected as many images in {names[0]} as in {names[1]}, got {counts}")
         return None, a.offsets, b.offsets
     if a.images is None or b.images is None:
-        named, bare = ("b", "a") if a.images is None else ("a", "b")
+        bare, named = names if a.images is None else names[::-1]
         raise ValueError(f"expected image ids on both sides or on neither, got ids for {named} and offsets for {bare}")
-    kinds = ["integers" if ids.dtype.kind in "iu" else "strings" for ids in (a.images, b.images)]
-    if kinds[0] != kinds[1] and len(a) and len(b):
-        raise ValueError(f"expected image ids of one kind on both sides, got {kinds[0]} and {kinds[1]}")
+    kinds = kind_of(a.images), kind_of(b.images)
+    if None not in kinds and kinds[0] != kinds[1]:
+        came = f"{kinds[0]} in {names[0]} and {kinds[1]} in {names[1]}"
+        raise ValueError(f"expected image ids of one kind on both sides, got {came}: cast one of them")
     if np.array_equal(a.images, b.images):
         return a.images, a.offsets, b.offsets
-    ids = np.union1d(a.images, b.images)
+    ids = union(a.images, b.images)
     return ids, _spread(a, ids), _spread(b, ids)
 
 

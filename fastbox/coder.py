@@ -60,7 +60,7 @@ def encode(
     array([[ 5.,  0.,  0.,  0.],
            [nan, nan, nan, nan]])
     """
-    b, a = as_boxes(boxes), as_boxes(anchors)
+    b, a = as_boxes(boxes, grouped=False), as_boxes(anchors, "anchors", grouped=False)
     if len(b) != len(a):
         raise ValueError(f"expected as many boxes as anchors, got {len(b)} and {len(a)}")
     dtype = np.result_type(b.dtype, a.dtype)
@@ -128,7 +128,7 @@ def decode(
     array([[  2.,   0.,   6.,   4.],
            [  0.,   0., 100.,   4.]])
     """
-    a, given = as_boxes(anchors), as_floats(deltas)
+    a, given = as_boxes(anchors, "anchors", grouped=False), as_floats(deltas, "deltas")
     n = len(a)
     if given.ndim == 1 and given.size == 0:
         given = given.reshape(0, 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["InputError", "InputWarning"]
+__all__ = ["FormatWarning", "InputError", "InputWarning"]
 
 
 class InputError(ValueError):
@@ -11,3 +11,7 @@ class InputError(ValueError):
 
 class InputWarning(UserWarning):
     """Something that was given is used in part, or is likely not what was meant; one sentence, as an InputError's."""
+
+
+class FormatWarning(InputWarning):
+    """Most boxes of a collection are inverted in the format they were given in, and would be valid in another."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.boxes import FORMATS, Boxes, align_images, as_boxes
 from fastbox.rules import RULES, MatchRule, as_rule
+from fastbox.values import as_floats, as_sides
 
 __all__ = ["RULES", "MatchRule", "Matches", "match"]
 
@@ -124,20 +125,21 @@ def match(
     array([0, 2])
     """
     rule = as_rule(rule)
-    truths = as_boxes(truths)
+    truths = as_boxes(truths, "truths")
     if ignore is not None and rule.ignore_iof is None:
         raise ValueError(f"expected a rule with ignore_iof for ignore regions, got {rule.name!r} without")
-    regions = Boxes(np.empty((0, 4), np.float32)) if ignore is None else as_boxes(ignore)
+    regions = Boxes(np.empty((0, 4), np.float32)) if ignore is None else as_boxes(ignore, "ignore")
     dtype = np.result_type(truths.dtype, regions.dtype)
     if hasattr(anchors, "levels"):
-        images, starts = _together(truths, None if ignore is None else regions)
+        images, starts = _together(truths=truths, ignore=None if ignore is None else regions)
         source = _of_grid(anchors, size, len(starts[0]) - 1, dtype, rule)
     else:
         if size is not None:
             raise ValueError("size= is for an AnchorGrid, got it with boxes")
-        boxes = as_boxes(anchors)
+        boxes = as_boxes(anchors, "anchors")
         grouped = boxes.offsets is not None
-        images, starts = _together(truths, None if ignore is None else regions, boxes if grouped else None)
+        sets = {"ignore": None if ignore is None else regions, "anchors": boxes if grouped else None}
+        images, starts = _together(truths=truths, **sets)
         source = _of_boxes(boxes, starts[2] if grouped else None, len(starts[0]) - 1, dtype, rule)
     return _run(source, rule, truths, regions, images, starts, sparse)
 
@@ -188,26 +190,27 @@ def _run(
     return Matches(labels, owners, values, anchors, _sums(counts), images, best)
 
 
-def _together(*sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[np.int64]]]:
-    """The images of several sets: ids where they have them, and where each image's rows of each set begin."""
-    truths = sets[0]
+def _together(**sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[np.int64]]]:
+    """The images of truths and more: ids where they have them, and where each image's rows of each set begin."""
+    truths = sets["truths"]
     assert truths is not None
-    given = [boxes for boxes in sets if boxes is not None]
-    if any((boxes.offsets is None) != (truths.offsets is None) for boxes in given):
-        raise ValueError(
-            "expected truths, ignore regions and anchors grouped by image alike (only anchors that are the same for "
-            "every image need no groups), got some that are and some that are not"
-        )
+    given = {name: boxes for name, boxes in sets.items() if boxes is not None}
     every = truths
-    for boxes in given[1:]:
-        images, offsets, _ = align_images(every, boxes)
+    for name, boxes in given.items():
+        if (boxes.offsets is None) != (truths.offsets is None):
+            grouped, flat = (name, "truths") if truths.offsets is None else ("truths", name)
+            raise ValueError(
+                f"expected truths, ignore and anchors grouped by image alike (only anchors that are the same for every "
+                f"image need no groups), got {grouped} grouped and {flat} not: give image ids, as in "
+                f"Boxes(boxes, images=ids)"
+            )
+        images, offsets, _ = align_images(every, boxes, ("truths", name))
         if truths.offsets is not None:
-            every = Boxes.from_columns(*every.columns, offsets=offsets)
-            every.images = images
+            every = Boxes.of(every.columns, every.format, offsets, images)
     images = every.images
-    starts = [np.zeros(0, np.int64) if boxes is None else align_images(every, boxes)[2] for boxes in sets]
+    starts = [np.zeros(0, np.int64) if boxes is None else align_images(every, boxes)[2] for boxes in sets.values()]
     nothing = np.zeros(len(starts[0]), np.int64)
-    return images, [nothing if boxes is None else found for boxes, found in zip(sets, starts, strict=True)]
+    return images, [nothing if boxes is None else found for boxes, found in zip(sets.values(), starts, strict=True)]
 
 
 def _of_boxes(
@@ -259,9 +262,14 @@ def _sizes(size: Any, images: int) -> tuple[tuple[tuple[int, int], ...], NDArray
     pair = isinstance(size, tuple) and len(size) == 2
     if pair and type(size[0]) is type(size[1]) is int and min(size) > 0:
         return (size,), np.zeros(images, np.int64)
-    found = np.stack(np.broadcast_arrays(*size), axis=-1) if pair else np.asarray(size)
-    if found.shape not in ((2,), (images, 2)) or found.dtype.kind not in "iuf":
-        raise ValueError(f"expected size=(width, height) or {images} of them, got {found.dtype} of shape {found.shape}")
+    if pair or not hasattr(size, "__len__") or isinstance(size, str):
+        width, height = as_sides(size)
+        shapes = {side.shape for side in (width, height)} - {()}
+        found = np.stack(np.broadcast_arrays(width, height), axis=-1) if len(shapes) < 2 else width
+    else:
+        found = as_floats(size, "size")
+    if found.shape not in ((2,), (images, 2)):
+        raise ValueError(f"expected size=(width, height) or {images} of them, got shape {found.shape}")
     if not ((found >= 1) & (found < 2**31) & (found == np.floor(found))).all():
         raise ValueError(f"expected sizes of whole pixels, at least 1, got {size!r}")
     whole = np.broadcast_to(found.astype(np.int64), (images, 2))

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox import parallel
-from fastbox.boxes import FORMATS, Boxes, align_images, as_boxes, as_floats
+from fastbox.boxes import FORMATS, Boxes, align_images, as_boxes
+from fastbox.flags import as_flags
+from fastbox.labels import as_labels, codes_of
 from fastbox.ops import DISTANCES, METRICS, check_metric
+from fastbox.values import as_array, as_floats, as_number, as_sides
 
 __all__ = ["Greedy", "Optimal", "match_greedy", "match_optimal", "optimizer"]
 
@@ -65,8 +68,8 @@ def match_greedy(
         that don't meet, also as there.
     classes, truth_classes : arrays of shape (n,) and (m,), optional
         Integers or strings; only boxes of one class match. Both or neither.
-    crowd : array of bool, shape (m,), optional
-        Which truths are crowds.
+    crowd : array of shape (m,), optional
+        Which truths are crowds: booleans; numbers, set unless 0 or nan; or text, set where it is 1, true or yes.
     metric : str
         A similarity of ``fastbox.METRICS``.
 
@@ -95,12 +98,12 @@ def match_greedy(
     if metric in DISTANCES:
         similarities = ", ".join(name for name in METRICS if name not in DISTANCES)
         raise ValueError(f"expected a similarity ({similarities}), got the distance {metric!r}")
-    if np.isnan(threshold):
+    if np.isnan(as_number(threshold, "threshold")):
         raise ValueError("expected a threshold that is a number, got nan")
     a, b, starts_a, starts_b = _two(detections, truths)
-    given = _column("scores", as_floats(scores), len(a))
+    given = _column("scores", as_floats(scores, "scores"), len(a))
     kinds_a, kinds_b = _codes(classes, truth_classes, len(a), len(b))
-    crowds = np.broadcast_to(False, len(b)) if crowd is None else _flags(crowd, len(b))
+    crowds = np.broadcast_to(False, len(b)) if crowd is None else as_flags(crowd, "crowd", len(b))
     least = a.dtype.type(min(threshold, NEARLY_ONE))
     below = np.nextafter(least, a.dtype.type(-np.inf))
     found = Greedy(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
@@ -183,7 +186,7 @@ def match_optimal(
     solve = optimizer("match_optimal").linear_sum_assignment
     weights = {"cost_class": cost_class, "cost_l1": cost_l1, "cost_giou": cost_giou}
     for name, weight in weights.items():
-        if not np.isfinite(weight):
+        if not np.isfinite(as_number(weight, name)):
             raise ValueError(f"expected a finite {name}, got {weight!r}")
     a, b, starts_a, starts_b = _two(detections, truths)
     likely, wanted = _likelihoods(probabilities, truth_classes, len(a), len(b), a.dtype)
@@ -237,10 +240,10 @@ def optimizer(purpose: str) -> Any:
 
 
 def _two(detections: Any, truths: Any) -> tuple[Boxes, Boxes, Ints, Ints]:
-    a, b = as_boxes(detections), as_boxes(truths)
+    a, b = as_boxes(detections, "detections"), as_boxes(truths, "truths")
     dtype = np.result_type(a.dtype, b.dtype)
     a, b = a.astype(dtype), b.astype(dtype)
-    _, starts_a, starts_b = align_images(a, b)
+    _, starts_a, starts_b = align_images(a, b, ("detections", "truths"))
     return a, b, starts_a, starts_b
 
 
@@ -261,13 +264,6 @@ def _column(name: str, values: NDArray[Any], n: int) -> NDArray[Any]:
     return values
 
 
-def _flags(crowd: ArrayLike, n: int) -> NDArray[np.bool_]:
-    flags = _column("crowd", np.asarray(crowd), n)
-    if n and flags.dtype.kind not in "biu":
-        raise TypeError(f"expected crowd of booleans, got dtype {flags.dtype}")
-    return flags.astype(np.bool_, copy=False)
-
-
 def _codes(classes: ArrayLike | None, truth_classes: ArrayLike | None, n: int, m: int) -> tuple[Ints, Ints]:
     """A number for each class, the same on both sides; 0 for all without classes, in no memory."""
     if classes is None and truth_classes is None:
@@ -276,13 +272,10 @@ def _codes(classes: ArrayLike | None, truth_classes: ArrayLike | None, n: int, m
     if classes is None or truth_classes is None:
         given, missing = ("truth_classes", "classes") if classes is None else ("classes", "truth_classes")
         raise ValueError(f"expected classes= and truth_classes= or neither, got {given} and no {missing}")
-    a, b = _column("classes", np.asarray(classes), n), _column("truth_classes", np.asarray(truth_classes), m)
-    whole = [side.dtype.kind in "biu" for side in (a, b)]
-    if whole[0] != whole[1] and n and m:
-        kinds = " and ".join(str(side.dtype) for side in (a, b))
-        raise ValueError(f"expected classes of one kind on both sides, got {kinds}")
-    codes = np.unique(np.concatenate((a, b)), return_inverse=True)[1].astype(np.int64, copy=False)
-    return codes[:n], codes[n:]
+    a = _column("classes", as_labels(classes, "classes", n), n)
+    b = _column("truth_classes", as_labels(truth_classes, "truth_classes", m), m)
+    codes = codes_of(a, b, names=("classes", "truth_classes"))
+    return codes[0], codes[1]
 
 
 def _likelihoods(
@@ -294,10 +287,10 @@ def _likelihoods(
         given, missing = "truth_classes", "probabilities"
         given, missing = (given, missing) if probabilities is None else (missing, given)
         raise ValueError(f"expected probabilities= and truth_classes= or neither, got {given} and no {missing}")
-    likely = as_floats(probabilities).astype(dtype, copy=False)
+    likely = as_floats(probabilities, "probabilities").astype(dtype, copy=False)
     if likely.ndim != 2 or len(likely) != n:
         raise ValueError(f"expected probabilities of shape ({n}, classes), got {likely.shape}")
-    wanted = _column("truth_classes", np.asarray(truth_classes), m)
+    wanted = _column("truth_classes", as_array(truth_classes, "truth_classes"), m)
     if m and wanted.dtype.kind not in "iu":
         raise TypeError(f"expected truth_classes of integers, got dtype {wanted.dtype}")
     wrong = np.flatnonzero((wanted < 0) | (wanted >= likely.shape[1])) if m else wanted
@@ -309,8 +302,7 @@ def _likelihoods(
 
 def _sides(size: tuple[ArrayLike, ArrayLike] | None, images: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
     """What centre x, centre y, width and height of each image's boxes are divided by."""
-    width, height = (1.0, 1.0) if size is None else size
-    sides = [np.asarray(side, dtype) for side in (width, height)]
+    sides = [np.asarray(side, dtype) for side in ((1.0, 1.0) if size is None else as_sides(size))]
     if any(side.shape not in ((), (images,)) for side in sides):
         shapes = " and ".join(str(side.shape) for side in sides)
         raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({images},), got {shapes}")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastbox import index, parallel
 from fastbox.boxes import Boxes, align_images, as_boxes
+from fastbox.values import as_number
 
 __all__ = ["METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"]
 
@@ -81,7 +82,8 @@ def pairwise(
     Parameters
     ----------
     a, b : Boxes or array of shape (n, 4) and (m, 4)
-        Arrays are xyxy corners in pixels. Grouped sets are compared image by image.
+        Arrays are xyxy corners in pixels. Grouped sets are compared image by image; a frame or an Arrow table with a
+        column ``image_id`` is grouped by it.
     metric : str
         A name from ``fastbox.METRICS``.
     beta : float
@@ -97,8 +99,9 @@ def pairwise(
 
     Raises
     ------
-    ValueError
-        Unknown metric, a shape that can't be, an `out` that does not fit, or only one side grouped.
+    ValueError, TypeError
+        Unknown metric, boxes that are none, image ids of two kinds, a shape that can't be, an `out` that does not fit,
+        or only one side grouped.
 
     Examples
     --------
@@ -132,7 +135,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As :func:`pairwise`, and if the lengths differ.
 
     Examples
@@ -141,7 +144,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     >>> fastbox.aligned([[0, 0, 2, 2], [0, 0, 1, 1]], [[1, 0, 3, 2], [2, 0, 3, 1]], metric="giou")
     array([ 0.33333333, -0.33333333])
     """
-    a, b = _two(a, b, metric, beta)
+    a, b = _two(a, b, metric, beta, grouped=False)
     if len(a) != len(b):
         raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
     out = output(out, (len(a),), a.dtype)
@@ -168,7 +171,7 @@ def best(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0) -> Best:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As :func:`pairwise`.
 
     Examples
@@ -193,7 +196,7 @@ def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> To
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As :func:`pairwise`, and if k is not a whole number of at least 1.
 
     Examples
@@ -220,7 +223,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As :func:`pairwise`, and if the threshold is nan.
 
     Examples
@@ -231,9 +234,9 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     """
     alone = b is None
     if alone:
-        a = b = as_boxes(a)
+        a = b = as_boxes(a, "a")
     a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
-    least = a.dtype.type(threshold)
+    least = a.dtype.type(as_number(threshold, "threshold"))
     if np.isnan(least):
         raise ValueError("expected a threshold that is a number, got nan")
     below = np.nextafter(least, a.dtype.type(np.inf if metric in DISTANCES else -np.inf))
@@ -279,7 +282,7 @@ def histogram(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As :func:`pairwise`, and if bins or range can't be.
 
     Examples
@@ -293,7 +296,7 @@ def histogram(
         raise ValueError(f"expected bins to be a whole number of at least 1, got {bins!r}")
     if range is None and metric not in RANGES:
         raise ValueError(f"expected range=(low, high) for {metric}, which has no range of its own, got none")
-    low, high = RANGES[metric] if range is None else range
+    low, high = RANGES[metric] if range is None else _limits(range)
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(f"expected a range of two finite numbers, the lower first, got {(low, high)!r}")
     edges = np.histogram_bin_edges(np.empty(0, a.dtype), bins, (low, high)).astype(a.dtype)
@@ -306,6 +309,12 @@ def histogram(
         return counts
 
     return sum(parallel.run(count, parallel.cuts(starts_a, starts_b)), np.zeros(bins, np.int64))
+
+
+def _limits(range: Any) -> tuple[float, float]:
+    if not isinstance(range, tuple | list | np.ndarray) or len(range) != 2:
+        raise ValueError(f"expected range=(low, high), got {range!r}")
+    return as_number(range[0], "the low end of range"), as_number(range[1], "the high end of range")
 
 
 def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -349,17 +358,17 @@ def _dense_leaders(
 
 def check_metric(metric: str) -> None:
     """Raise ValueError unless the metric is known; name the nearest."""
-    if metric not in METRICS:
+    if not isinstance(metric, str) or metric not in METRICS:
         near = difflib.get_close_matches(str(metric), METRICS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"expected a metric of {', '.join(METRICS)}, got {metric!r}{hint}")
 
 
-def _two(a: Any, b: Any, metric: str, beta: float) -> tuple[Boxes, Boxes]:
+def _two(a: Any, b: Any, metric: str, beta: float, *, grouped: bool = True) -> tuple[Boxes, Boxes]:
     check_metric(metric)
-    if not beta >= 0:
+    if not as_number(beta, "beta") >= 0:
         raise ValueError(f"expected beta to be at least 0, got {beta!r}")
-    a, b = as_boxes(a), as_boxes(b)
+    a, b = as_boxes(a, "a", grouped=grouped), as_boxes(b, "b", grouped=grouped)
     dtype = np.result_type(a.dtype, b.dtype)
     return a.astype(dtype), b.astype(dtype)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes import FORMATS, Boxes, as_boxes, as_floats
+from fastbox.boxes import FORMATS, Boxes, as_boxes
+from fastbox.labels import as_labels, codes_of
+from fastbox.values import as_array, as_floats, as_number
 
 __all__ = ["CONFIDENCES", "METHODS", "Fused", "Softened", "nms", "segments", "soft_nms", "weighted_boxes_fusion"]
 
@@ -19,6 +23,9 @@ CONFIDENCES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
 
 DENSE = 384  # boxes of a segment from which on a grid is faster than to look at all of them
 PIECE = 4096  # boxes that make a thread worth waking
+
+
+Fusion = Callable[..., "Fused"]
 
 
 class Softened(NamedTuple):
@@ -58,7 +65,7 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
     iou_threshold : float
         From 0 to 1.
     classes : array of shape (n,), optional
-        Integers or strings.
+        Integers or strings, none missing.
 
     Returns
     -------
@@ -135,9 +142,9 @@ def soft_nms(
     """
     if method not in METHODS:
         raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}")
-    if not (sigma > 0 and math.isfinite(sigma)):
+    if not (as_number(sigma, "sigma") > 0 and math.isfinite(sigma)):
         raise ValueError(f"expected a sigma above 0, got {sigma!r}")
-    if not score_threshold >= 0:
+    if not as_number(score_threshold, "score_threshold") >= 0:
         raise ValueError(f"expected a score_threshold of at least 0, got {score_threshold!r}")
     boxes = as_boxes(boxes)
     start = _scores(scores, len(boxes))
@@ -146,9 +153,37 @@ def soft_nms(
     how = boxes.dtype.type(least_overlap), gaussian, float(sigma), float(score_threshold)
     left = _suppressed(boxes, start, classes, "soft", how)
     indices, left = _kept(boxes, np.where(left >= score_threshold, left, np.nan))
-    return Softened(indices, left.astype(as_floats(scores).dtype, copy=False))
+    return Softened(indices, left.astype(as_floats(scores, "scores").dtype, copy=False))
 
 
+def _of_one_array(fusion: Fusion) -> Fusion:
+    """Refuse a call in the manner of ``ensemble_boxes``, a list of boxes for each detector, and say what to call."""
+
+    @functools.wraps(fusion)
+    def checked(boxes: Any, scores: Any = None, *more: Any, **options: Any) -> Fused:
+        if more or {"iou_thr", "skip_box_thr"} & set(options) or _nested(boxes):
+            raise TypeError(
+                "expected the boxes of all detectors in one array, in pixels, and options by their names, got a call "
+                "in the manner of ensemble_boxes: join the lists, weighted_boxes_fusion("
+                'Boxes(np.concatenate(boxes_list), "rel_xyxy", size=(width, height)), np.concatenate(scores_list), '
+                "classes=np.concatenate(labels_list), "
+                "models=np.repeat(np.arange(len(boxes_list)), [len(boxes) for boxes in boxes_list]), "
+                "weights=weights, iou_threshold=iou_thr, skip_box_threshold=skip_box_thr)"
+            )
+        return fusion(boxes, scores, **options)
+
+    return checked
+
+
+def _nested(boxes: Any) -> bool:
+    """Whether these are lists of lists of boxes, or of arrays of boxes."""
+    if not isinstance(boxes, list | tuple) or not boxes:
+        return False
+    first: Any = next((one for one in boxes if len(one)), ()) if all(hasattr(one, "__len__") for one in boxes) else ()
+    return np.ndim(first) == 2 if isinstance(first, np.ndarray) else bool(len(first)) and isinstance(first[0], Sequence)
+
+
+@_of_one_array
 def weighted_boxes_fusion(
     boxes: Any,
     scores: Any,
@@ -211,7 +246,7 @@ def weighted_boxes_fusion(
     """
     if conf_type not in CONFIDENCES:
         raise ValueError(f"expected a conf_type of {', '.join(CONFIDENCES)}, got {conf_type!r}")
-    if not skip_box_threshold >= 0:
+    if not as_number(skip_box_threshold, "skip_box_threshold") >= 0:
         raise ValueError(f"expected a skip_box_threshold of at least 0, got {skip_box_threshold!r}")
     boxes, threshold = as_boxes(boxes), _threshold(iou_threshold)
     start, (model, trust) = _scores(scores, len(boxes)), _models(models, weights, len(boxes))
@@ -230,8 +265,9 @@ def weighted_boxes_fusion(
     found, fused = _kept(boxes, left)
     images = np.array([0, len(boxes)]) if boxes.offsets is None else boxes.offsets
     offsets = np.concatenate(([0], np.cumsum(left == left)))[images]
-    labels = None if classes is None else _array(classes)[found]
-    return Fused(corners[found], fused.astype(as_floats(scores).dtype, copy=False), labels, offsets, found)
+    labels = None if classes is None else as_labels(classes, "classes")[found]
+    dtype = as_floats(scores, "scores").dtype
+    return Fused(corners[found], fused.astype(dtype, copy=False), labels, offsets, found)
 
 
 def segments(boxes: Boxes, classes: Any = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -313,34 +349,30 @@ def _pieces(costs: NDArray[np.int64]) -> list[tuple[int, int]]:
 
 
 def _threshold(value: float) -> float:
-    if not 0 <= value <= 1:
+    if not 0 <= as_number(value, "iou_threshold") <= 1:
         raise ValueError(f"expected an iou_threshold from 0 to 1, got {value!r}")
     return float(value)
 
 
 def _scores(scores: Any, n: int) -> NDArray[np.float64]:
-    array = as_floats(scores)
+    array = as_floats(scores, "scores")
     if array.shape != (n,):
         raise ValueError(f"expected one score for each of {n} boxes, got shape {array.shape}")
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def _codes(classes: Any, n: int) -> NDArray[np.float64]:
-    """Classes as floats in their order."""
-    array = _array(classes)
+    """Classes as floats that differ where they do."""
+    array = as_labels(classes, "classes", n)
     if array.shape != (n,):
         raise ValueError(f"expected one class for each of {n} boxes, got shape {array.shape}")
-    if n and array.dtype.kind not in "iubUSTO":
-        raise TypeError(f"expected classes of integers or strings, got dtype {array.dtype}")
-    exact = array.dtype.kind in "iub" and n and max(-int(array.min()), int(array.max())) < 2**53
-    if not exact:
-        _, array = np.unique(array, return_inverse=True)
-    return array.astype(np.float64)
+    exact = array.dtype.kind == "i" and n and max(-int(array.min()), int(array.max())) < 2**53
+    return (array if exact else codes_of(array)[0]).astype(np.float64)
 
 
 def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The detector of each box, and the weight of each detector."""
-    model = np.zeros(n, np.int64) if models is None else _array(models)
+    model = np.zeros(n, np.int64) if models is None else as_array(models, "models")
     if model.shape != (n,):
         raise ValueError(f"expected one model for each of {n} boxes, got shape {model.shape}")
     if n and model.dtype.kind not in "iu":
@@ -348,7 +380,7 @@ def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArr
     if n and model.min() < 0:
         raise ValueError(f"expected models counted from 0, got {model.min()}")
     count = int(model.max(initial=0)) + 1
-    trust = np.ones(count) if weights is None else np.array(as_floats(weights), np.float64)
+    trust = np.ones(count) if weights is None else np.array(as_floats(weights, "weights"), np.float64)
     if trust.ndim != 1 or len(trust) < count:
         raise ValueError(f"expected a weight for each of {count} models, got shape {trust.shape}")
     if not (np.isfinite(trust) & (trust > 0)).all():
@@ -360,10 +392,6 @@ def _areas(boxes: Boxes) -> NDArray[Any]:
     corners: NDArray[Any] = boxes.corners()
     areas: NDArray[Any] = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
     return areas
-
-
-def _array(values: Any) -> NDArray[Any]:
-    return np.asarray(values.detach().numpy() if hasattr(values, "detach") else values)
 
 
 def _kernels(name: str) -> Any:

@@ -318,7 +318,7 @@ def test_images_become_offsets() -> None:
         ["a", "a", "b"],
         np.array(["a", "b", "c"], object),
         np.array([1, 1, 2], np.uint8),
-        np.array([2**63, 2**63 + 1, 2**63 + 1], np.uint64),
+        np.array([2**53, 2**53 + 1, 2**53 + 1], np.uint64),
     ],
     ids=str,
 )
@@ -391,7 +391,7 @@ def test_the_best_match_can_be_looked_up() -> None:
 
 @pytest.mark.parametrize("shape", [(4,), (3, 5), (2, 3), (2, 2, 4), (1, 0), ()])
 def test_a_wrong_shape_is_named(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"expected coords of shape \(n, 4\), got \(" + ", ".join(map(str, shape))):
+    with pytest.raises(ValueError, match=r"expected boxes of shape \(n, 4\), got \(" + ", ".join(map(str, shape))):
         Boxes(np.zeros(shape))
 
 

@@ -316,7 +316,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     boxes = np.zeros((2, 4))
     with pytest.raises(ValueError, match=r"expected scores of shape \(2,\), got \(3,\)"):
         evaluate(boxes, [1, 2, 3], boxes)
-    with pytest.raises(ValueError, match="expected classes of both"):
+    with pytest.raises(ValueError, match="got classes and no truth_classes"):
         evaluate(boxes, [1, 2], boxes, classes=[1, 2])
     with pytest.raises(ValueError, match=r"expected crowd of shape \(2,\)"):
         evaluate(boxes, [1, 2], boxes, crowd=[True])

@@ -544,7 +544,7 @@ BOX = [[0.0, 0.0, 1.0, 1.0]]
         (lambda: match(small(), BOX, size=(3.5, 3)), "whole pixels"),
         (lambda: match(small(), BOX, size=(0, 3)), "at least 1"),
         (lambda: match(small(), BOX, size=(float("nan"), 3)), "whole pixels"),
-        (lambda: match(small(), BOX, size="wide"), "shape"),
+        (lambda: match(small(), BOX, size="wide"), "width, height.*got 'wide'"),
         (lambda: match(small(), Boxes(BOX, offsets=[0, 1]), size=([3, 4], [3, 4])), "1 of them"),
         (lambda: match(BOX, BOX, rule="torchvision", ignore=BOX), "ignore_iof"),
         (lambda: match(BOX, BOX, rule="atss"), "levels="),

@@ -245,9 +245,9 @@ def test_greedy_refuses(options: dict[str, Any], said: str) -> None:
         match_greedy(detections, scores, truths, **given)
 
 
-def test_crowds_are_booleans() -> None:
-    with pytest.raises(TypeError, match="crowd of booleans"):
-        match_greedy([[0, 0, 1, 1]], [1], [[0, 0, 1, 1]], crowd=[0.5])
+def test_crowds_are_flags() -> None:
+    with pytest.raises(ValueError, match="expected 1 or 0, true or false, yes or no in crowd, got 'maybe' at row 0"):
+        match_greedy([[0, 0, 1, 1]], [1], [[0, 0, 1, 1]], crowd=["maybe"])
 
 
 # Optimal

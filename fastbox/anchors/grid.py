@@ -407,7 +407,7 @@ class AnchorGrid:
             for column, part in zip(columns, parts, strict=True):
                 column[first:last].reshape(grid)[...] = part
             first = last
-        return Boxes.from_columns(*columns)
+        return Boxes.of((columns[0], columns[1], columns[2], columns[3]), "xyxy")
 
     def _cells(self, axis: int, side: int, k: int) -> int:
         return -(-(self._padded(side) if self.resized is None else self.resized[axis]) // self.strides[k])

@@ -12,7 +12,6 @@ from fastbox import ops
 from fastbox.boxes import Boxes, align_images, as_boxes, as_floats
 from fastbox.evaluation.bootstrap import draw, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
-from fastbox.evaluation.codes import Codes
 from fastbox.evaluation.curves import Curves, figures_by_class, figures_of, rank, trace
 from fastbox.evaluation.errors import IGNORED, MATCHED, Errors, blame
 from fastbox.evaluation.judge import COVERING, UNCOUNTED, Found, Judged, Wanted, judge
@@ -20,6 +19,8 @@ from fastbox.evaluation.params import Params
 from fastbox.evaluation.rows import Rows
 from fastbox.evaluation.shown import Shown
 from fastbox.evaluation.sides import invalid, rows_of, sided, unmatchable
+from fastbox.flags import as_flags
+from fastbox.labels import Codes, as_labels
 
 __all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
 
@@ -66,10 +67,11 @@ def evaluate(
         Boxes grouped by image are compared image by image.
     classes, truth_classes : arrays of shape (n,) and (m,), optional
         Integers or strings. Both or neither.
-    crowd : array of bool, shape (m,), optional
-        Regions that hold many objects: any number of detections may lie in one, and those are ignored.
-    ignore : array of bool, shape (m,), optional
-        Truths that count neither as found nor as missed.
+    crowd : array of shape (m,), optional
+        Regions that hold many objects: any number of detections may lie in one, and those are ignored. Booleans;
+        numbers, set unless 0 or nan; or text, set where it is 1, true or yes.
+    ignore : array of shape (m,), optional
+        Truths that count neither as found nor as missed; likewise.
     areas : array of shape (m,), optional
         Of truths in square pixels, such as those of their masks; width times height where left out or nan.
     runs : array of shape (n,), optional
@@ -84,8 +86,9 @@ def evaluate(
 
     Raises
     ------
-    ValueError
-        Arrays of a wrong length, only one side grouped or classed.
+    ValueError, TypeError
+        Arrays of a wrong length, only one side grouped or classed, classes of two kinds, a missing class, flags that
+        say neither yes nor no.
 
     References
     ----------
@@ -144,7 +147,7 @@ class Evaluation(Shown):
         self.params = Params() if params is None else params
         self.images = self.detections = self.truths = 0
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
-        self._classes, self._runs = Codes(), Codes()
+        self._classes, self._runs = Codes(name="classes"), Codes(name="runs")
         i4, f8 = np.int32, np.float64
         self._found = Rows(**FOUND)
         self._wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
@@ -167,29 +170,32 @@ class Evaluation(Shown):
         runs: ArrayLike | None = None,
     ) -> Judged:
         """Add whole images, given as :func:`evaluate` takes them; return what became of each detection."""
-        a, b = as_boxes(detections), as_boxes(truths)
+        a, b = as_boxes(detections, "detections"), as_boxes(truths, "truths")
         if (classes is None) != (truth_classes is None):
-            raise ValueError("expected classes of both detections and truths or of neither, got those of one side")
-        coded = [
+            given, missing = ("truth_classes", "classes") if classes is None else ("classes", "truth_classes")
+            raise ValueError(f"expected classes= and truth_classes= or neither, got {given} and no {missing}")
+        kinds, truth_kinds = (
             np.zeros(len(side), np.int64)
             if given is None
-            else self._classes.of_column(_column(name, np.asarray(given), len(side)))
+            else self._classes.of_column(_column(name, as_labels(given, name, len(side)), len(side)))
             for name, given, side in (("classes", classes, a), ("truth_classes", truth_classes, b))
-        ]
+        )
         if classes is None:
             self.code_classes([None])
         if runs is None:
             self.code_runs([None])
         return self.add_coded(
             a,
-            _column("scores", as_floats(scores), len(a)),
+            _column("scores", as_floats(scores, "scores"), len(a)),
             b,
-            kinds=coded[0],
-            truth_kinds=coded[1],
-            runs=np.zeros(len(a), np.int64) if runs is None else self._runs.of_column(_column("runs", runs, len(a))),
-            crowd=_column("crowd", np.zeros(len(b)) if crowd is None else crowd, len(b)).astype(bool),
-            ignore=_column("ignore", np.zeros(len(b)) if ignore is None else ignore, len(b)).astype(bool),
-            areas=None if areas is None else _column("areas", as_floats(areas), len(b)),
+            kinds=kinds,
+            truth_kinds=truth_kinds,
+            runs=np.zeros(len(a), np.int64)
+            if runs is None
+            else self._runs.of_column(_column("runs", as_labels(runs, "runs", len(a)), len(a))),
+            crowd=np.zeros(len(b), np.bool_) if crowd is None else as_flags(crowd, "crowd", len(b)),
+            ignore=np.zeros(len(b), np.bool_) if ignore is None else as_flags(ignore, "ignore", len(b)),
+            areas=None if areas is None else _column("areas", as_floats(areas, "areas"), len(b)),
         )
 
     def code_classes(self, labels: Iterable[Any]) -> NDArray[np.int64]:
@@ -214,7 +220,7 @@ class Evaluation(Shown):
         areas: NDArray[Any] | None,
     ) -> Judged:
         """Add whole images whose classes and runs are codes of this evaluation already."""
-        _, bounds, truth_bounds = align_images(a, b)
+        _, bounds, truth_bounds = align_images(a, b, ("detections", "truths"))
         images = len(bounds) - 1
         image, truth_image = (np.repeat(np.arange(images), np.diff(edges)) for edges in (bounds, truth_bounds))
         score = scores.astype(np.float64)
@@ -278,7 +284,7 @@ class Evaluation(Shown):
         if self.params != other.params:
             raise ValueError("expected evaluations by the same rules, got two kinds of params")
         both = Evaluation(self.params)
-        both._classes, both._runs = Codes(self._classes.labels), Codes(self._runs.labels)
+        both._classes, both._runs = Codes(self._classes.labels, "classes"), Codes(self._runs.labels, "runs")
         kinds, runs = both._classes.of(other._classes.labels), both._runs.of(other._runs.labels)
         recoded = {
             "image": lambda image: image + self.images,
@@ -419,8 +425,7 @@ class Evaluation(Shown):
         return np.stack(counts, axis=1)
 
 
-def _column(name: str, values: Any, n: int) -> NDArray[Any]:
-    column = np.asarray(values)
+def _column(name: str, column: NDArray[Any], n: int) -> NDArray[Any]:
     if column.shape != (n,):
         raise ValueError(f"expected {name} of shape ({n},), got {column.shape}")
     return column

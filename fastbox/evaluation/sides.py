@@ -47,4 +47,4 @@ def unmatchable(boxes: Columns, rows: NDArray[np.bool_]) -> Columns:
 def rows_of(boxes: Columns, rows: NDArray[np.int64]) -> Boxes:
     """Return some of the boxes."""
     x, y, w, h = (column[rows] for column in boxes)
-    return Boxes.from_columns(x, y, w, h, "xywh")
+    return Boxes.of((x, y, w, h), "xywh")

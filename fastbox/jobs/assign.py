@@ -24,6 +24,7 @@ from fastbox.matching import Matches, MatchRule, match
 from fastbox.report.assigned_page import assigned_page
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
+from fastbox.tables.arrays import id_kind, is_number
 from fastbox.tables.files import Paths
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
@@ -133,7 +134,8 @@ def assign(
         What becomes of the images, and the boxes with them, before anchors are laid.
     rule : MatchRule or str
     ignore : str, optional
-        A column, such as ``iscrowd``: rows where it is not 0 are regions to ignore, not truths.
+        A column, such as ``iscrowd``, of rows that are regions to ignore, not truths: those where it is true; a number
+        other than 0 and nan; or the text 1, true or yes. A null is not set.
     by_class : str, optional
         The class column, for coverage by class; classes don't change what is assigned.
     report : path, optional
@@ -168,6 +170,12 @@ def assign(
     found_plan = plan(source)
     if found_plan.ids is None:
         raise InputError("expected a column of image ids, got none: anchors are assigned within an image")
+    for name in sides:
+        kind = found_plan.columns.field(name).type
+        if not is_number(kind):
+            raise InputError(f"expected numbers in column {name!r} of {found_plan.files[0]}, got {kind}: cast it")
+    if by_class is not None:
+        id_kind(found_plan.columns.field(by_class).type, by_class, found_plan.files[0])
     found = Assigned(anchors.strides)
     if report is not None:
         found.least = Least()
@@ -226,18 +234,18 @@ class _Part:
         if ignore is None:
             return cls(
                 sizes,
-                Boxes.from_columns(*boxes.columns, format=boxes.format, offsets=offsets),
+                Boxes.of(boxes.columns, boxes.format, offsets),
                 np.arange(len(boxes)),
                 None,
             )
-        crowd = columns.numpy_column(chunk.a_columns, ignore).astype(bool)
+        crowd = columns.flag_column(chunk.a_columns, ignore, chunk.a_start)
         kept, left = np.flatnonzero(~crowd), np.flatnonzero(crowd)
         return cls(sizes, _rows_of(boxes, kept, offsets), kept, _rows_of(boxes, left, offsets))
 
 
 def _rows_of(boxes: Boxes, rows: NDArray[np.int64], offsets: NDArray[np.int64]) -> Boxes:
     some = boxes[rows]
-    return Boxes.from_columns(*some.columns, format=some.format, offsets=np.searchsorted(rows, offsets))
+    return Boxes.of(some.columns, some.format, np.searchsorted(rows, offsets))
 
 
 def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> NDArray[np.int64]:
@@ -246,12 +254,12 @@ def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> ND
         return resize.sizes(np.zeros((len(offsets) - 1, 2), np.int64))
     sides = []
     for name in SIDES:
-        side = columns.numpy_column(chunk.a_columns, name)[offsets[:-1]]
-        wrong = np.flatnonzero(~(np.asarray(side, np.float64) >= 1))
+        side = columns.number_column(chunk.a_columns, name, missing=np.nan)[offsets[:-1]]
+        wrong = np.flatnonzero(~(side >= 1))
         if wrong.size:
             row = chunk.a_start + int(offsets[wrong[0]])
             raise InputError(
-                f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]} at row {row}"
+                f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]:g} at row {row}"
             )
         sides.append(np.asarray(side, np.int64))
     return np.stack(sides, axis=1)
@@ -296,8 +304,12 @@ def _add(
     won[matched.truths[positive]] = True
     corners, own = part.truths.corners()[valid], chunk.a[part.rows].corners()[valid].astype(np.float64)
     area = (own[:, 2] - own[:, 0]) * (own[:, 3] - own[:, 1])
-    classes = None if by_class is None else columns.numpy_column(chunk.a_columns, by_class)[part.rows][valid]
-    found.coverage.add(matched.best[valid], won[valid], area, corners[:, 2:] - corners[:, :2], classes)
+    codes: NDArray[np.int64] | None = None
+    labels: list[Any] = []
+    if by_class is not None:
+        (codes,), labels = columns.label_columns((chunk.a_columns, chunk.a_start), name=by_class)
+        codes = codes[part.rows][valid]
+    found.coverage.add(matched.best[valid], won[valid], area, corners[:, 2:] - corners[:, :2], codes, labels)
 
 
 def _schema(found: Plan) -> Any:

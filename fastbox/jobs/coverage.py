@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,22 +73,22 @@ class Coverage:
         positive: NDArray[np.bool_],
         area: NDArray[Any],
         seen: NDArray[Any],
-        classes: NDArray[Any] | None,
+        classes: NDArray[np.int64] | None = None,
+        labels: Sequence[Any] = (),
     ) -> None:
         """Count truths.
 
-        ``area`` is that of the image's own pixels, ``seen`` the (n, 2) width and height as the detector sees them.
+        ``area`` is that of the image's own pixels, ``seen`` the (n, 2) width and height as the detector sees them,
+        ``classes`` are places among the ``labels``.
         """
         self.all.add(values, positive)
         self.best.add(values)
         kinds = np.searchsorted((32.0**2, 96.0**2), area, side="right")
         for k, name in enumerate(SIZES):
             self.sizes[name].add(values[kinds == k], positive[kinds == k])
-        for name in np.unique(classes) if classes is not None else ():
-            mine = classes == name
-            self.classes.setdefault(name.item() if hasattr(name, "item") else name, Covered()).add(
-                values[mine], positive[mine]
-            )
+        for code in np.unique(classes).tolist() if classes is not None else ():
+            mine = classes == code
+            self.classes.setdefault(labels[code], Covered()).add(values[mine], positive[mine])
         with np.errstate(divide="ignore", invalid="ignore"):
             side, aspect = np.sqrt(seen[:, 0] * seen[:, 1]), seen[:, 1] / seen[:, 0]
         column, row = _bin(side, SIDE_EDGES), _bin(aspect, ASPECT_EDGES)

@@ -256,24 +256,23 @@ def _add(
     assert chunk.b is not None
     evaluation = found.evaluation
     size = len(chunk.b)
-    kinds, truth_kinds = (
-        np.zeros(n, np.int64) if label is None else _codes(evaluation.code_classes, carried, label, start)
-        for n, carried, start in (
-            (len(chunk.a), chunk.a_columns, chunk.a_start),
-            (size, chunk.b_columns, chunk.b_start),
-        )
-    )
+    kinds, truth_kinds = np.zeros(len(chunk.a), np.int64), np.zeros(size, np.int64)
+    if label is not None:
+        both = (chunk.a_columns, chunk.a_start), (chunk.b_columns, chunk.b_start)
+        kinds, truth_kinds = _codes(evaluation.code_classes, label, *both)
     if label is None:
         evaluation.code_classes([None])
     if by is None:
         evaluation.code_runs([None])
     flags = {
-        name: np.zeros(size, np.bool_) if column is None else _numbers(chunk.b_columns, column, 0).astype(bool)
+        name: np.zeros(size, np.bool_)
+        if column is None
+        else columns.flag_column(chunk.b_columns, column, chunk.b_start)
         for name, column in there.items()
         if name != "area"
     }
     area = there["area"]
-    scores = _scores(chunk, score)
+    scores = columns.number_column(chunk.a_columns, score, what="a score", first_row=chunk.a_start)
     judged = evaluation.add_coded(
         chunk.a,
         scores,
@@ -282,8 +281,8 @@ def _add(
         truth_kinds=truth_kinds,
         runs=np.zeros(len(chunk.a), np.int64)
         if by is None
-        else _codes(evaluation.code_runs, chunk.a_columns, by, chunk.a_start),
-        areas=None if area is None else _numbers(chunk.b_columns, area, np.nan),
+        else _codes(evaluation.code_runs, by, (chunk.a_columns, chunk.a_start), what="a label")[0],
+        areas=None if area is None else columns.number_column(chunk.b_columns, area, missing=np.nan),
         **flags,
     )
     if gallery is not None:
@@ -294,32 +293,12 @@ def _add(
 
 
 def _codes(
-    code: Callable[[list[Any]], NDArray[np.int64]], carried: Any, name: str, first_row: int
-) -> NDArray[np.int64]:
-    _refuse_nulls(carried, name, "a label", first_row)
-    places, labels = columns.coded_column(carried, name)
-    return code(labels)[places] if len(places) else places
-
-
-def _scores(chunk: Chunk, score: str) -> NDArray[np.float64]:
-    _refuse_nulls(chunk.a_columns, score, "a score", chunk.a_start)
-    return _numbers(chunk.a_columns, score, np.nan)
-
-
-def _refuse_nulls(carried: Any, name: str, what: str, first_row: int) -> None:
-    column = carried.column(name)
-    if column.null_count:
-        row = first_row + int(np.argmax(np.asarray(column.is_null())))
-        raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
-
-
-def _numbers(carried: Any, name: str, missing: float) -> NDArray[np.float64]:
-    """A column as float64, `missing` where it is null."""
-    column = carried.column(name)
-    numbers = np.asarray(columns.numpy_column(carried, name))
-    if column.null_count:
-        numbers = np.where(np.asarray(column.is_null()), missing, numbers)
-    return numbers.astype(np.float64)
+    code: Callable[[list[Any]], NDArray[np.int64]], name: str, *sides: tuple[Any, int], what: str = "a class"
+) -> list[NDArray[np.int64]]:
+    """A column of some tables, each with the number of its first row, as codes of the evaluation."""
+    found, labels = columns.label_columns(*sides, name=name, what=what)
+    own = code(labels)
+    return [own[places] if len(places) else places for places in found]
 
 
 def _schema(found: Plan, by: str | None) -> Any:
@@ -337,5 +316,5 @@ def _batch(chunk: Chunk, judged: Judged, by: str | None, schema: Any) -> Any:
     truths = np.ma.masked_array(judged.partner + chunk.b_start, mask=judged.partner < 0)
     ious = np.ma.masked_array(judged.iou, mask=beyond)
     rows = chunk.a_start + np.arange(len(ids))
-    run = [] if by is None else [columns.numpy_column(chunk.a_columns, by)]
+    run = [] if by is None else [chunk.a_columns.column(by)]
     return columns.batch_of([ids, rows, *run, verdicts, truths, ious], schema)

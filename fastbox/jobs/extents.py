@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.resize import Resize
-from fastbox.tables.columns import numpy_column
+from fastbox.tables.arrays import is_number
+from fastbox.tables.columns import number_column
 from fastbox.tables.source import Chunk, Source, plan, scan
 
 __all__ = ["Extents", "Part", "Sample"]
@@ -104,13 +105,14 @@ class Extents:
     def _image_side(self, chunk: Chunk, side: float | str) -> Floats:
         if not isinstance(side, str):
             return np.full(len(chunk.a), side, np.float64)
-        values = numpy_column(chunk.a_columns, side)
-        if values.dtype.kind not in "iuf":
-            raise InputError(f"expected numbers in the column {side!r} of the images' sizes, got {values.dtype}")
+        kind = chunk.a_columns.schema.field(side).type
+        if not is_number(kind):
+            raise InputError(f"expected numbers in the column {side!r} of the images' sizes, got {kind}: cast it")
+        values = number_column(chunk.a_columns, side, missing=np.nan)
         wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
         if wrong.size:
             row, got = chunk.a_start + int(wrong[0]), values[wrong[0]]
-            raise InputError(f"expected an image's size above 0 in column {side!r}, got {got} for box {row}")
+            raise InputError(f"expected an image's size above 0 in column {side!r}, got {got:g} for box {row}")
         return values.astype(np.float64)
 
 

@@ -17,7 +17,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.arrays import id_kind, is_number, plain_type
 from fastbox.tables.files import Paths, column_names
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
@@ -70,7 +70,8 @@ def fuse(
     """Fuse the detections of several models by weighted boxes fusion (Solovyev et al., 2021), and write them.
 
     The output has the columns ``image_id``, ``xmin`` … ``ymax`` in pixels, ``score`` and, by class, the class column,
-    sorted by image, then by descending score.
+    sorted by image, then by descending score. Coordinates, scores and classes have a type that holds those of all
+    tables.
 
     Parameters
     ----------
@@ -98,7 +99,8 @@ def fuse(
     Raises
     ------
     InputError
-        A file or column that can't be used, unsorted image ids, a null coordinate, score or class.
+        A file or column that can't be used, unsorted image ids, a null coordinate, score or class, classes that no
+        integer type holds together.
     ValueError
         A threshold, conf_type, least score or weights that can't be.
 
@@ -138,7 +140,7 @@ def fuse(
         sink = Sink(out, _schema(plans, score, label), command="fuse", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(*sources, rows=rows):
-            boxes, scores, models, classes = _together(chunk, len(sources), score, label)
+            boxes, scores, models, classes, labels = _together(chunk, len(sources), score, label)
             fused = suppression.weighted_boxes_fusion(boxes, scores, models=models, classes=classes, **options)
             found.images += 0 if chunk.images is None else len(chunk.images)
             found.boxes += len(boxes)
@@ -147,7 +149,9 @@ def fuse(
             if sink is not None:
                 assert chunk.images is not None
                 ids = np.repeat(chunk.images, np.diff(fused.offsets))
-                made = [ids, *fused.boxes.T, fused.scores, *([] if label is None else [fused.classes])]
+                made = [ids, *fused.boxes.T, fused.scores]
+                if label is not None and fused.classes is not None:
+                    made.append(columns.labelled(labels, fused.classes, sink.schema.field(label)))
                 sink.write(columns.batch_of(made, sink.schema))
             if progress is not None:
                 progress(len(boxes))
@@ -175,30 +179,27 @@ def _check(plans: list[Plan], score: str, label: str | None) -> None:
 
 def _together(
     chunk: Chunk, models: int, score: str, label: str | None
-) -> tuple[Boxes, NDArray[Any], NDArray[np.int64], NDArray[Any] | None]:
-    """The boxes of all models image by image, their scores, models and classes."""
+) -> tuple[Boxes, NDArray[Any], NDArray[np.int64], NDArray[np.int64] | None, list[Any]]:
+    """The boxes of all models image by image, their scores, models and classes, as places among the labels."""
     sides = [(chunk.a, chunk.a_columns), (chunk.b, chunk.b_columns), *chunk.more][:models]
-    corners, image, parts = [], [], []
+    corners, image, scores = [], [], []
     for boxes, carried in sides:
         assert boxes is not None
         assert boxes.offsets is not None
         corners.append(boxes.corners())
         image.append(np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets)))
-        parts.append([_column(carried, name) for name in (score, *([label] if label else []))])
+        scores.append(columns.number_column(carried, score, what="a score"))
     images = np.concatenate(image)
     order = np.argsort(images, kind="stable")
     assert chunk.images is not None
     offsets = np.searchsorted(images[order], np.arange(len(chunk.images) + 1))
     model = np.repeat(np.arange(models), [len(rows) for rows in image])[order]
-    scores, *classes = (np.concatenate(column)[order] for column in zip(*parts, strict=True))
-    return Boxes(np.concatenate(corners)[order], offsets=offsets), scores, model, classes[0] if classes else None
-
-
-def _column(carried: Any, name: str) -> NDArray[Any]:
-    if carried.column(name).null_count:
-        raise InputError(f"expected values in column {name!r}, got a null: fill or drop it")
-    values = columns.numpy_column(carried, name)
-    return values.astype(np.str_) if values.dtype.kind == "O" else values
+    x0, y0, x1, y1 = np.concatenate(corners)[order].T
+    every = Boxes.of((x0, y0, x1, y1), "xyxy", offsets)
+    if label is None:
+        return every, np.concatenate(scores)[order], model, None, []
+    codes, labels = columns.label_columns(*((carried, 0) for _, carried in sides), name=label)
+    return every, np.concatenate(scores)[order], model, np.concatenate(codes)[order], labels
 
 
 def _schema(plans: list[Plan], score: str, label: str | None) -> Any:
@@ -206,9 +207,10 @@ def _schema(plans: list[Plan], score: str, label: str | None) -> Any:
     ids = "int64" if plans[0].ids == "integer" else "string"
     scores = np.result_type(*(_float(found, score) for found in plans)).name
     types = {"image_id": ids, **dict.fromkeys(CORNERS, dtype), "score": scores}
-    return columns.schema_of(types, *([] if label is None else [[plans[0].columns.field(label)]]))
+    fields = [] if label is None else [[columns.common_field([found.columns.field(label) for found in plans])]]
+    return columns.schema_of(types, *fields)
 
 
 def _float(found: Plan, score: str) -> Any:
-    kind = str(found.columns.field(score).type)
+    kind = str(plain_type(found.columns.field(score).type))
     return np.float32 if kind in ("float", "halffloat") else np.float64

@@ -161,8 +161,9 @@ def nms(
         sink = Sink(out, output, command="nms", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(source, rows=rows):
-            scores = _column(chunk, score, "a score")
-            classes = None if label is None else _column(chunk, label, "a class")
+            side = chunk.a_columns, chunk.a_start
+            scores = columns.number_column(chunk.a_columns, score, what="a score", first_row=chunk.a_start)
+            classes = None if label is None else columns.label_columns(side, name=label)[0][0]
             kept, left = suppress(chunk.a, np.where(scores >= least, scores, np.nan), classes)
             _add(found, chunk, scores, least, kept)
             if sink is not None:
@@ -203,15 +204,6 @@ def _suppression(soft: str | None, threshold: float, sigma: float, least: float)
         return kept[order], left[order]
 
     return suppress
-
-
-def _column(chunk: Chunk, name: str, what: str) -> NDArray[Any]:
-    column = chunk.a_columns.column(name)
-    if column.null_count:
-        row = chunk.a_start + int(np.argmax(np.asarray(column.is_null())))
-        raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
-    values = columns.numpy_column(chunk.a_columns, name)
-    return values.astype(np.float64) if what == "a score" and values.dtype.kind == "O" else values
 
 
 def _add(found: Suppressed, chunk: Chunk, scores: NDArray[Any], least: float, kept: NDArray[np.int64]) -> None:

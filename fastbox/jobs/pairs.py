@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import ops
-from fastbox.boxes import Boxes
+from fastbox.boxes import Boxes, grouped
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.result import Result
@@ -245,28 +245,16 @@ def _regrouped(
     sides = [(chunk.a, chunk.a_columns)]
     if chunk.b is not None and chunk.b_columns is not None:
         sides.append((chunk.b, chunk.b_columns))
-    starts = chunk.a_start, chunk.b_start
-    classes = [_classes(carried, by_class, start) for (_, carried), start in zip(sides, starts, strict=False)]
-    _, codes = np.unique(np.concatenate(classes), return_inverse=True)
-    kinds = int(codes.max(initial=0)) + 1
-    done, regrouped = 0, []
-    for boxes, _ in sides:
+    carried = zip((side[1] for side in sides), (chunk.a_start, chunk.b_start), strict=False)
+    codes, labels = columns.label_columns(*carried, name=by_class)
+    regrouped = []
+    for (boxes, _), classes in zip(sides, codes, strict=True):
         assert boxes.offsets is not None
         image = np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets))
-        keys = image * kinds + codes[done : done + len(boxes)]
-        done += len(boxes)
+        keys = image * max(1, len(labels)) + classes
         order = np.argsort(keys, kind="stable")
-        rows = boxes[order]
-        regrouped.append((Boxes.from_columns(*rows.columns, format=rows.format, images=keys[order]), order))
+        regrouped.append((grouped(boxes[order], keys[order]), order))
     return regrouped[0], regrouped[1] if len(regrouped) > 1 else (None, None)
-
-
-def _classes(carried: Any, by_class: str, first_row: int) -> NDArray[Any]:
-    column = carried.column(by_class)
-    if column.null_count:
-        row = first_row + int(np.argmax(np.asarray(column.is_null())))
-        raise InputError(f"expected a class in column {by_class!r}, got a null at row {row}: fill or drop it")
-    return columns.numpy_column(carried, by_class)
 
 
 def _add(

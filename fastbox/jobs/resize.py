@@ -91,4 +91,5 @@ class Resize(NamedTuple):
         corners = boxes.corners()
         ratio = (new.astype(corners.dtype) / given.astype(corners.dtype))[image]
         corners *= np.concatenate([ratio, ratio], axis=1)
-        return Boxes(corners, offsets=boxes.offsets)
+        x0, y0, x1, y1 = corners.T
+        return Boxes.of((x0, y0, x1, y1), "xyxy", boxes.offsets)

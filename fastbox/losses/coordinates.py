@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes import Boxes, as_floats
+from fastbox.boxes import Boxes, as_boxes, as_floats
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
 
@@ -143,7 +143,7 @@ def _loss(
     if isinstance(pred, Deltas):
         pred, target = pred.values, pred.encoded(target)
     its_format = pred.format if isinstance(pred, Boxes) else "xyxy"
-    pred, target = _numbers(pred), _numbers(target)
+    pred, target = _numbers(pred, "pred"), _numbers(target, "target")
     shape = pred.shape
     if target.shape != shape:
         raise ValueError(f"expected pred and target of one shape, got {shape} and {target.shape}")
@@ -180,10 +180,12 @@ def _loss(
     return outcome.result()
 
 
-def _numbers(values: Any) -> NDArray[Any]:
-    """Arrays as they are, boxes as corners with nan for those that are invalid."""
+def _numbers(values: Any, name: str) -> NDArray[Any]:
+    """Arrays as they are, boxes, those of frames too, as corners with nan for those that are invalid."""
+    if hasattr(values, "__arrow_c_stream__") and hasattr(values, "columns"):
+        values = as_boxes(values, name, grouped=False)
     if not isinstance(values, Boxes):
-        return as_floats(values)
+        return as_floats(values, name)
     with np.errstate(invalid="ignore", over="ignore"):
         corners = values.corners()
     corners[values.invalid() != 0] = np.nan

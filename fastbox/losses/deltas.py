@@ -56,7 +56,7 @@ class Deltas:
         max_ratio: float = MAX_RATIO,
         ctr_clamp: float | None = None,
     ) -> None:
-        self.values, self.anchors = as_floats(deltas), as_boxes(anchors)
+        self.values, self.anchors = as_floats(deltas, "deltas"), as_boxes(anchors, "anchors", grouped=False)
         if self.values.shape != (len(self.anchors), 4):
             raise ValueError(f"expected deltas of shape ({len(self.anchors)}, 4), got {self.values.shape}")
         self.weights, self.means, self.stds = weights, means, stds
@@ -80,7 +80,7 @@ class Deltas:
             max_ratio=self.max_ratio,
             ctr_clamp=self.ctr_clamp,
         )
-        return Boxes(decoded)
+        return Boxes.of((decoded[:, 0], decoded[:, 1], decoded[:, 2], decoded[:, 3]), "xyxy")
 
     def encoded(self, targets: Any) -> NDArray[Any]:
         """The deltas that would give the targets."""

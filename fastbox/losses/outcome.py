@@ -107,7 +107,7 @@ def weigh(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weights
     """Weights for values of this shape: one each, or one for each row of the last axis."""
     if weights is None:
         return Weights(np.empty(0, dtype), 0, 0.0)
-    given = as_floats(weights).astype(dtype, copy=False)
+    given = as_floats(weights, "weights").astype(dtype, copy=False)
     if given.shape == shape:
         return Weights(given.reshape(-1), 0, float(given.sum(dtype=np.float64)))
     if len(shape) < 2 or given.shape != shape[:-1]:

@@ -175,7 +175,8 @@ def _loss(
 ) -> Loss:
     check_reduction(reduction)
     deltas = pred if isinstance(pred, Deltas) else None
-    pred, target = as_boxes(pred if deltas is None else deltas.boxes()), as_boxes(target)
+    pred = as_boxes(pred if deltas is None else deltas.boxes(), "pred", grouped=False)
+    target = as_boxes(target, "target", grouped=False)
     n = len(pred)
     if len(target) != n:
         raise ValueError(f"expected as many predicted boxes as targets, got {n} and {len(target)}")

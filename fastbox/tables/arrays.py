@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
+from fastbox.labels import WIDE
 
 __all__ = [
     "Columns",
@@ -23,8 +24,12 @@ __all__ = [
     "is_number",
     "numbers",
     "one_chunk",
+    "plain",
+    "plain_type",
     "unsorted",
 ]
+
+SORT = "sort it with `fastbox sort`"
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
@@ -43,22 +48,55 @@ class Place:
         return f"column {self.name!r} of {self.where} at row {self.first_row + row}"
 
 
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type that :func:`plain` gives values of a type."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain_type(kind.storage_type)
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return plain_type(kind.value_type)
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        return pa.large_list(kind.value_type)
+    return kind
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """Return the same values without what only stores them in another way: dictionaries, views, runs, extensions.
+
+    What is null in a dictionary is null.
+
+    >>> plain(pa.array(["a", "b", "a"]).dictionary_encode()).type
+    DataType(string)
+    """
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain(array.storage)
+    if pa.types.is_dictionary(kind):
+        return plain(array.dictionary).take(array.indices)
+    if pa.types.is_run_end_encoded(kind):
+        return plain(pc.run_end_decode(array))
+    return array if (to := plain_type(kind)) == kind else array.cast(to)
+
+
 def is_number(kind: pa.DataType) -> bool:
     """Tell whether values of this type can be coordinates."""
+    kind = plain_type(kind)
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def is_list(kind: pa.DataType) -> bool:
     """Tell whether this is a list of any length."""
+    kind = plain_type(kind)
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def id_kind(kind: pa.DataType, name: str, where: str) -> str:
-    """Return ``"integer"`` or ``"string"``, or raise an InputError for a type that can't be an image id."""
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if pa.types.is_integer(plain):
+    """Return ``"integer"`` or ``"string"``, or raise an InputError for a type that can't be an id or a class."""
+    values = plain_type(kind)
+    if pa.types.is_integer(values):
         return "integer"
-    if pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain):
+    if pa.types.is_string(values) or pa.types.is_large_string(values):
         return "string"
     raise InputError(f"expected integers or strings in column {name!r} of {where}, got {kind}: cast it")
 
@@ -72,6 +110,7 @@ def one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 def numbers(array: pa.Array, place: Place, per_box: int = 1) -> NDArray[Any]:
     """View numbers without nulls; decimals become float64."""
+    array = plain(array)
     _refuse_nulls(array, place, "a number", per_box)
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64())
@@ -80,6 +119,7 @@ def numbers(array: pa.Array, place: Place, per_box: int = 1) -> NDArray[Any]:
 
 def coordinates(array: pa.Array, fields: tuple[str, ...], place: Place) -> Columns:
     """View the four coordinates of an array of structs or of lists of four."""
+    array = plain(array)
     _refuse_nulls(array, place, "a box")
     if fields:
         first, second, third, fourth = (numbers(array.field(name), place) for name in fields)
@@ -96,18 +136,21 @@ def coordinates(array: pa.Array, fields: tuple[str, ...], place: Place) -> Colum
 
 def flattened(column: pa.Array, place: Place) -> tuple[pa.Array, NDArray[np.int64]]:
     """Return the elements of a list column and the (rows + 1,) bounds of each row's elements."""
+    column = plain(column)
     _refuse_nulls(column, place, "a list (an empty one for an image without boxes)")
     offsets = column.offsets.to_numpy().astype(np.int64)
     return column.flatten(), offsets - offsets[0]
 
 
-def image_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the ids of an ascending column, int64 or str of shape (g,), and the (g + 1,) bounds of their rows.
+def image_runs(array: pa.Array, place: Place, mend: str = SORT) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the ids of an ascending column, int64 or text of shape (g,), and the (g + 1,) bounds of their rows.
+
+    Text is as :func:`fastbox.labels.as_labels` has it.
 
     Raises
     ------
     InputError
-        Ids that are null, out of order, beyond int64, or neither integers nor strings.
+        Ids that are null, out of order (``mend`` is what to do then), beyond int64, or neither integers nor strings.
     """
     if id_kind(array.type, place.name, place.where) == "integer":
         ids, bounds = _integer_runs(array, place)
@@ -116,48 +159,53 @@ def image_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.
     falls = np.flatnonzero(ids[1:] < ids[:-1])
     if falls.size:
         run = int(falls[0]) + 1
-        raise unsorted(place(int(bounds[run])), ids[run - 1], ids[run], place.name)
+        raise unsorted(place(int(bounds[run])), ids[run - 1], ids[run], mend)
     # Two codes of a dictionary may stand for one string: runs of codes aren't yet runs of ids.
     fresh = np.append(True, ids[1:] != ids[:-1])[: len(ids)]
     return ids[fresh], np.append(bounds[:-1][fresh], bounds[-1:])
 
 
-def unsorted(place: str, before: Any, after: Any, name: str) -> InputError:
+def unsorted(place: str, before: Any, after: Any, mend: str = SORT) -> InputError:
     """Return the error for an id that follows a greater one."""
-    ids = f"{after.item()!r} after {before.item()!r}"
-    return InputError(f"expected ascending ids in {place}, got {ids}: sort it with `fastbox sort`")
+    came, earlier = (value.item() if isinstance(value, np.generic) else value for value in (after, before))
+    return InputError(f"expected ascending ids in {place}, got {came!r} after {earlier!r}: {mend}")
 
 
 def _integer_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    array = plain(array)
     _refuse_nulls(array, place, "an image id")
     try:
         values = array.cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid:
-        most = pc.max(array).as_py()
-        raise InputError(f"expected ids below 2**63 in column {place.name!r} of {place.where}, got {most}") from None
+        beyond = pc.index(pc.greater(array, pa.scalar(2**63 - 1, pa.uint64())), True).as_py()
+        came = f"{array[beyond].as_py()}: cast the column to strings, in every table, and sort by it"
+        raise InputError(f"expected ids from -2**63 to 2**63 - 1 in {place(beyond)}, got {came}") from None
     bounds = _bounds(values[1:] != values[:-1], len(values))
     return values[bounds[:-1]], bounds
 
 
 def _string_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.int64]]:
     _refuse_nulls(array, place, "an image id")
-    if pa.types.is_string_view(array.type):
-        array = array.cast(pa.large_string())
     if pa.types.is_dictionary(array.type):
         codes = array.indices.to_numpy()
         changes = codes[1:] != codes[:-1]
     else:
+        array = plain(array)
+        _refuse_nulls(array, place, "an image id")
         changes = pc.not_equal(array[1:], array[:-1]).to_numpy(zero_copy_only=False)
     bounds = _bounds(changes, len(array))
-    firsts = array.take(pa.array(bounds[:-1])).cast(pa.large_string())
-    _refuse_nulls(firsts, Place(place.where, place.name, place.first_row), "an image id")
+    firsts = plain(array.take(pa.array(bounds[:-1]))).cast(pa.large_string())
+    if firsts.null_count:
+        row = int(bounds[pc.index(pc.is_null(firsts), True).as_py()])
+        raise InputError(f"expected an image id in {place(row)}, got null: fill it or drop the row")
     return _as_strings(firsts), bounds
 
 
-def _as_strings(array: pa.Array) -> NDArray[np.str_]:
-    """Turn large strings into NumPy's; ASCII without a Python object each, which takes a tenth of the time."""
+def _as_strings(array: pa.Array) -> NDArray[Any]:
+    """Turn large strings into NumPy's; ASCII without a Python object each, which takes a tenth of the time.
+
+    They are Python's where one is so long that all would be as wide, or has a letter 0, which NumPy drops at the end.
+    """
     _, ends, text = array.buffers()
     offsets = np.frombuffer(ends, np.int64)[array.offset : array.offset + len(array) + 1]
     lengths = np.diff(offsets)
@@ -165,6 +213,8 @@ def _as_strings(array: pa.Array) -> NDArray[np.str_]:
     if width == 0:
         return np.zeros(len(array), np.str_)
     letters = np.frombuffer(text, np.uint8)[offsets[0] : offsets[-1]]
+    if width > WIDE or letters.min() == 0:
+        return np.asarray(array.to_numpy(zero_copy_only=False), dtype=object)
     if letters.max() > 127:
         return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.str_)
     cells = np.zeros((len(array), width), np.uint32)

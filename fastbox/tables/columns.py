@@ -1,4 +1,4 @@
-"""NumPy columns -> Arrow, for those who write tables that they computed."""
+"""Arrow columns -> NumPy and back, for those who compute with columns and write tables."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from fastbox.errors import InputError
+from fastbox.flags import is_set
+from fastbox.labels import Codes
+from fastbox.tables.arrays import plain, plain_type
 
 __all__ = [
     "alone",
     "appended",
     "batch_of",
     "coded_column",
+    "common_field",
     "empty",
     "extended",
+    "flag_column",
     "joined",
+    "label_columns",
+    "labelled",
+    "number_column",
     "numpy_column",
     "schema_of",
     "table_of",
@@ -34,10 +45,10 @@ def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
     return pa.schema([*fields, *(field for schema in more for field in schema)])
 
 
-def batch_of(columns: Sequence[NDArray[Any]], schema: pa.Schema) -> pa.RecordBatch:
+def batch_of(columns: Sequence[NDArray[Any] | pa.Array], schema: pa.Schema) -> pa.RecordBatch:
     """Return arrays of one length as a batch; each takes the type of its column, rounded where it must be.
 
-    What is masked in a masked array becomes null.
+    What is masked in a masked array becomes null. Arrow's own are of the column's type already.
 
     >>> import numpy as np
     >>> batch_of([np.array([0.1, 0.2])], schema_of({"score": "float32"})).num_rows
@@ -57,9 +68,7 @@ def alone(batch: pa.RecordBatch, name: str, title: str) -> pa.RecordBatch:
     >>> alone(pa.record_batch({"n": [1, 2], "m": [3, 4]}), "m", "id").to_pylist()
     [{'id': 3}, {'id': 4}]
     """
-    column = batch.column(name)
-    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    return pa.RecordBatch.from_arrays([plain], [title])
+    return pa.RecordBatch.from_arrays([plain(batch.column(name))], [title])
 
 
 def empty(schema: pa.Schema) -> pa.RecordBatch:
@@ -100,23 +109,148 @@ def taken(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
 
 def numpy_column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
     """Return a column as NumPy has it; strings as objects."""
-    column = batch.column(name)
-    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    return np.asarray(plain.to_numpy(zero_copy_only=False))
+    return np.asarray(plain(batch.column(name)).to_numpy(zero_copy_only=False))
+
+
+def number_column(
+    batch: pa.RecordBatch, name: str, *, missing: float | None = None, what: str = "a number", first_row: int = 0
+) -> NDArray[Any]:
+    """Return a column of numbers as float32, where it has floats no wider, or float64; nulls are ``missing``.
+
+    Raises
+    ------
+    InputError
+        A null, without ``missing``; the message says ``what`` was expected, and counts rows from ``first_row``.
+    """
+    column = plain(batch.column(name))
+    if missing is None:
+        _refuse_nulls(column, name, what, first_row)
+    narrow = pa.types.is_float16(column.type) or pa.types.is_float32(column.type)
+    values = column.cast(pa.float32() if narrow else pa.float64(), safe=False)
+    return np.asarray((values if missing is None else values.fill_null(missing)).to_numpy(zero_copy_only=False))
+
+
+def flag_column(batch: pa.RecordBatch, name: str, first_row: int = 0) -> NDArray[np.bool_]:
+    """Return a column of flags, by the one meaning they have: :mod:`fastbox.flags`; a null is not set.
+
+    Raises
+    ------
+    InputError
+        Values that say neither yes nor no; the message counts rows from ``first_row``.
+
+    Examples
+    --------
+    >>> flag_column(pa.record_batch({"iscrowd": ["0", None, "yes"]}), "iscrowd")
+    array([False, False,  True])
+    """
+    column = plain(batch.column(name))
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.zeros(len(column), np.bool_)
+    if pa.types.is_boolean(kind):
+        return np.asarray(column.fill_null(False).to_numpy(zero_copy_only=False))
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        values = number_column(batch, name, missing=0.0)
+        return np.asarray((values != 0) & (values == values))
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise InputError(f"expected booleans, numbers or text in column {name!r}, got {kind}: cast it")
+    coded = column.dictionary_encode()
+    known = [is_set(value) for value in coded.dictionary.to_pylist()]
+    codes = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+    if None in known:
+        row = int(np.argmax(codes == known.index(None)))
+        came = f"{column[row].as_py()!r} at row {first_row + row}"
+        raise InputError(f"expected 1 or 0, true or false, yes or no in column {name!r}, got {came}: set it to one")
+    return np.asarray(np.array([*known, False], np.bool_)[codes])
 
 
 def coded_column(batch: pa.RecordBatch, name: str) -> tuple[NDArray[np.int64], list[Any]]:
-    """Return a column of labels without nulls as codes, and the labels: the code is the place of its label.
+    """Return a column of labels as codes, and the labels: the code is the place of its label, -1 for a null.
 
-    >>> coded_column(pa.record_batch({"run": ["b", "a", "b"]}), "run")
-    (array([0, 1, 0]), ['b', 'a'])
+    >>> coded_column(pa.record_batch({"run": ["b", "a", None, "b"]}), "run")
+    (array([ 0,  1, -1,  0]), ['b', 'a'])
     """
     column = batch.column(name)
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    return np.asarray(coded.indices.cast(pa.int64())), coded.dictionary.to_pylist()
+    if not pa.types.is_dictionary(column.type):
+        column = plain(column).dictionary_encode()
+    # Two places of a dictionary may have one label, or none at all.
+    given, codes = plain(column.dictionary).to_pylist(), Codes()
+    places = np.array([-1 if label is None else codes.of([label])[0] for label in given] + [-1], np.int64)
+    indices = np.asarray(column.indices.cast(pa.int64(), safe=False).fill_null(len(given)))
+    return places[indices], codes.labels
 
 
-def _array(column: NDArray[Any], kind: pa.DataType) -> pa.Array:
+def label_columns(
+    *columns: tuple[pa.RecordBatch, int], name: str, what: str = "a class"
+) -> tuple[list[NDArray[np.int64]], list[Any]]:
+    """Return a column that several tables have as codes, the same for all of them, and the labels.
+
+    Each table comes with the number of its first row.
+
+    Raises
+    ------
+    InputError
+        A null; the message says ``what`` was expected.
+
+    Examples
+    --------
+    >>> narrow, wide = pa.array([5], "int8"), pa.array([7, 5], "int64")
+    >>> label_columns(*((pa.record_batch({"c": column}), 0) for column in (narrow, wide)), name="c")
+    ([array([0]), array([1, 0])], [5, 7])
+    """
+    codes, found = Codes(), []
+    for batch, first_row in columns:
+        places, labels = coded_column(batch, name)
+        if len(places) and places.min() < 0:
+            row = first_row + int(np.argmin(places))
+            raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
+        found.append(codes.of(labels)[places] if len(places) else places)
+    return found, codes.labels
+
+
+def common_field(fields: Sequence[pa.Field]) -> pa.Field:
+    """Return a field whose type holds the labels of all of them, which are all integers or all text.
+
+    Integers of 64 bits with and without a sign have none: theirs is int64, and :func:`labelled` refuses what is beyond.
+
+    >>> common_field([pa.field("c", "int8"), pa.field("c", "uint8")])
+    pyarrow.Field<c: int16>
+    """
+    kinds = list(dict.fromkeys(plain_type(field.type) for field in fields))
+    if len(kinds) == 1:
+        return pa.field(fields[0].name, kinds[0])
+    if not all(map(pa.types.is_integer, kinds)):
+        return pa.field(fields[0].name, pa.large_string())
+    dtype = np.result_type(*(kind.to_pandas_dtype() for kind in kinds))
+    return pa.field(fields[0].name, pa.from_numpy_dtype(dtype) if dtype.kind in "iu" else pa.int64())
+
+
+def labelled(labels: Sequence[Any], codes: NDArray[np.int64], field: pa.Field) -> pa.Array:
+    """Return labels by their codes as a column of a field.
+
+    Raises
+    ------
+    InputError
+        An integer that its type does not hold.
+    """
+    if pa.types.is_integer(field.type):
+        limits = np.iinfo(field.type.to_pandas_dtype())
+        for label in labels:
+            if not limits.min <= label <= limits.max:
+                came = f"{label} beside others that are below 0 or may be"
+                raise InputError(f"expected integers of one type in column {field.name!r}, got {came}: cast all tables")
+    return pa.array(labels, field.type).take(pa.array(codes))
+
+
+def _refuse_nulls(column: pa.Array, name: str, what: str, first_row: int) -> None:
+    if column.null_count:
+        row = first_row + pc.index(pc.is_null(column), True).as_py()
+        raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
+
+
+def _array(column: NDArray[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
     mask = np.ma.getmaskarray(column) if isinstance(column, np.ma.MaskedArray) else None
     plain = np.asarray(column)
     if plain.dtype.kind not in "UO":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastbox.errors import InputError
 from fastbox.tables.arrays import Place, id_kind, image_runs, is_number, one_chunk, unsorted
+from fastbox.tables.columns import number_column
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
 from fastbox.tables.schema import require
 from fastbox.tables.source import Source
@@ -148,7 +149,7 @@ class Images:
                 place = Place(file, self._image, first_row)
                 ids, bounds = image_runs(one_chunk(batch.column(self._image)), place)
                 if last is not None and ids[0] < last:
-                    raise unsorted(place(0), last, ids[0], self._image)
+                    raise unsorted(place(0), last, ids[0])
                 last = ids[-1]
                 begin, end = (0, len(ids)) if part is None else part.places(ids)
                 if begin == end:
@@ -156,7 +157,7 @@ class Images:
                 ids, bounds = ids[begin:end], bounds[begin : end + 1]
                 firsts = bounds[:-1]
                 none = np.full(len(ids), np.nan)
-                sides = [_pixels(batch.column(name))[firsts] for name in self._size] or [none, none]
+                sides = [_pixels(batch, name)[firsts] for name in self._size] or [none, none]
                 yield Listed(ids, np.diff(bounds), (sides[0], sides[1]), self.sized)
         finally:
             batches.close()
@@ -170,7 +171,7 @@ def _joined(parts: list[Listed]) -> Listed:
     return Listed(ids, times, (width, height), parts[0].sized)
 
 
-def _pixels(column: pa.Array) -> NDArray[np.float64]:
-    values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+def _pixels(batch: pa.RecordBatch, name: str) -> NDArray[np.float64]:
+    values = number_column(batch, name, missing=np.nan).astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.where((values > 0) & np.isfinite(values), values, np.nan)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.labels import union
 from fastbox.tables.arrays import Columns, Place, unsorted
 
 __all__ = ["Chunk", "Piece", "Side", "by_image", "by_row"]
@@ -132,9 +133,10 @@ class Side:
         sizes = np.diff(self.bounds)
         large = int(np.argmax(sizes))
         if sizes[large] > self._most:
+            image = self.ids[large : large + 1].tolist()[0]
             raise InputError(
                 f"expected images of at most {self._most:,} boxes, as memory allows, got {int(sizes[large]):,} or more "
-                f"in image {self.ids[large].item()!r} of {where}: allow more with --memory, or split it"
+                f"in image {image!r} of {where}: allow more with --memory, or split it"
             )
 
     def _append_ids(self, piece: Piece) -> None:
@@ -146,7 +148,7 @@ class Side:
             return
         if ids[0] < self.ids[-1]:
             place = Place(piece.where, self._image, piece.first_row)
-            raise unsorted(place(0), self.ids[-1], ids[0], self._image)
+            raise unsorted(place(0), self.ids[-1], ids[0])
         goes_on = int(ids[0] == self.ids[-1])
         self.ids = np.concatenate((self.ids, ids[goes_on:]))
         self.bounds = np.concatenate((self.bounds[:-1], bounds[goes_on:]))
@@ -176,7 +178,7 @@ def _ready(sides: Sequence[Side], rows: int) -> Iterator[Chunk]:
         counts = [int(np.searchsorted(side.ids, frontier)) for side in sides]
     known = [side.ids[:count] for side, count in zip(sides, counts, strict=True)]
     alike = all(np.array_equal(known[0], own) for own in known[1:])
-    ids = known[0] if alike else reduce(np.union1d, known)
+    ids = known[0] if alike else reduce(union, known)
     bounds = [_spread(side.bounds, own, ids) for side, own in zip(sides, known, strict=True)]
     boxes = np.sum(bounds, axis=0)
     first = 0
@@ -202,9 +204,7 @@ def _chunk(sides: Sequence[Side], ids: NDArray[Any] | None, bounds: Sequence[NDA
     taken = []
     for side, own in zip(sides, bounds, strict=True):
         columns, carried = side.take(int(own[-1]))
-        boxes = Boxes.from_columns(*columns, side.format, offsets=own - own[0])
-        boxes.images = ids
-        taken.append((boxes, carried))
+        taken.append((Boxes.of(columns, side.format, own - own[0], ids), carried))
     (a, a_columns), (b, b_columns) = taken[0], taken[1] if len(taken) > 1 else (None, None)
     b_start = starts[1] if b is not None else 0
     return Chunk(ids, a, b, starts[0], b_start, a_columns, b_columns, tuple(taken[2:]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbox.boxes import FORMATS, Boxes
 from fastbox.errors import InputError
-from fastbox.tables.arrays import Place, coordinates, flattened, image_runs, is_list, is_number, numbers, one_chunk
+from fastbox.tables.arrays import (
+    SORT,
+    Place,
+    coordinates,
+    flattened,
+    image_runs,
+    is_list,
+    is_number,
+    numbers,
+    one_chunk,
+    plain,
+    plain_type,
+)
 
-__all__ = ["BoxColumns", "as_table", "find_boxes", "require", "rows_as_boxes", "to_boxes"]
+__all__ = ["IMAGE", "BoxColumns", "as_table", "find_boxes", "frame_boxes", "require", "rows_as_boxes", "to_boxes"]
+
+IMAGE = "image_id"  # the column of image ids, where none is named
 
 Names = tuple[str, ...]
 
@@ -56,12 +70,14 @@ class BoxColumns:
 
 
 def as_table(obj: Any) -> pa.Table:
-    """View anything with the Arrow C interface as a table; a series of lists becomes the column ``boxes``.
+    """View anything with the Arrow C interface as a table, and a dict of columns; a series of lists becomes ``boxes``.
 
     Raises
     ------
     TypeError
-        The object has neither ``__arrow_c_stream__`` nor ``__arrow_c_array__``.
+        The object is no dict and has neither ``__arrow_c_stream__`` nor ``__arrow_c_array__``.
+    InputError
+        A dict whose columns are of unequal lengths, or hold what no table can.
 
     Examples
     --------
@@ -73,6 +89,8 @@ def as_table(obj: Any) -> pa.Table:
         return obj
     if isinstance(obj, pa.RecordBatch):
         return pa.Table.from_batches([obj])
+    if isinstance(obj, Mapping):
+        return _of_dict(obj)
     if hasattr(obj, "__arrow_c_stream__"):
         column = pa.chunked_array(obj)
     elif hasattr(obj, "__arrow_c_array__"):
@@ -80,6 +98,49 @@ def as_table(obj: Any) -> pa.Table:
     else:
         raise TypeError(f"expected a table with the Arrow C interface, got {type(obj).__name__}")
     return pa.Table.from_struct_array(column) if pa.types.is_struct(column.type) else pa.table({"boxes": column})
+
+
+def _of_dict(columns: Mapping[str, Any]) -> pa.Table:
+    try:
+        listed = {
+            name: pa.array(list(c)) if isinstance(c, np.ndarray) and c.ndim > 1 else pa.array(c)
+            for name, c in columns.items()
+        }
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InputError(
+            "expected a dict of columns that each hold values of one type, got one that does not"
+        ) from error
+    sizes = {len(column) for column in listed.values()}
+    if len(sizes) > 1:
+        raise InputError(f"expected a dict of columns of one length, got {', '.join(map(str, sorted(sizes)))}")
+    return pa.table(listed)
+
+
+def frame_boxes(
+    frame: Any,
+    *,
+    boxes: str | None = None,
+    format: str | None = None,
+    image: str | bool | None = True,
+    size: tuple[ArrayLike, ArrayLike] | None = None,
+    where: str = "table",
+) -> Boxes:
+    """View the boxes of a frame in memory, grouped by its image ids as :meth:`fastbox.Boxes.from_arrow` says.
+
+    Raises
+    ------
+    InputError
+        As :func:`find_boxes` and :func:`to_boxes`.
+    """
+    arrow = as_table(frame)
+    found = find_boxes(arrow.schema, boxes, format, where=where)
+    named = (IMAGE if IMAGE in arrow.schema.names else None) if image is True else image or None
+    if named is None:
+        return to_boxes(arrow, found, where=where, size=size)
+    by = f"sort_values({named!r}, kind='stable')" if hasattr(frame, "sort_values") else f"sort_by({named!r})"
+    by = f"sort({named!r}, maintain_order=True)" if hasattr(frame, "with_columns") else by
+    mend = f"sort the frame, as with frame.{by}, or leave the images out: Boxes.from_arrow(frame, image=False)"
+    return to_boxes(arrow, found, image=named, where=where, size=size, mend=mend)
 
 
 def find_boxes(
@@ -145,11 +206,12 @@ def to_boxes(
     where: str = "table",
     first_row: int = 0,
     size: tuple[ArrayLike, ArrayLike] | None = None,
+    mend: str = SORT,
 ) -> Boxes:
     """View the boxes of a batch: float32 and float64 without a copy, as long as a column is one chunk.
 
     With ``image`` the boxes are grouped by that column; a ragged batch without it is grouped by row. Rows in messages
-    count from ``first_row``; the first row of a file is row 0.
+    count from ``first_row``; the first row of a file is row 0. ``mend`` is what to do about unsorted ids.
 
     Raises
     ------
@@ -177,11 +239,9 @@ def to_boxes(
     ids, offsets = None, bounds
     if image is not None:
         require(batch.schema, image, where)
-        ids, offsets = image_runs(one_chunk(batch.column(image)), Place(where, image, first_row))
+        ids, offsets = image_runs(one_chunk(batch.column(image)), Place(where, image, first_row), mend)
         offsets = offsets if bounds is None else bounds[offsets]
-    boxes = Boxes.from_columns(first, second, third, fourth, columns.format, offsets=offsets, size=size)
-    boxes.images = ids
-    return boxes
+    return Boxes.of((first, second, third, fourth), columns.format, offsets, ids, size)
 
 
 def rows_as_boxes(
@@ -211,7 +271,7 @@ def rows_as_boxes(
 
 def _repeated(array: pa.Array, owners: pa.Array) -> pa.Array:
     if pa.types.is_string_view(array.type):
-        return array.cast(pa.large_string()).take(owners).cast(array.type)
+        return plain(array).take(owners).cast(array.type)
     return array.take(owners)
 
 
@@ -237,7 +297,7 @@ def _one_column(schema: pa.Schema, name: str, format: str | None, where: str) ->
     kind = require(schema, name, where).type
     found = _single(kind, format)
     if found is None and is_list(kind):
-        inner = _single(kind.value_type, format)
+        inner = _single(plain_type(kind).value_type, format)
         found = inner and ("ragged", *inner[1:])
     if found is None:
         raise InputError(
@@ -250,6 +310,7 @@ def _one_column(schema: pa.Schema, name: str, format: str | None, where: str) ->
 
 def _single(kind: pa.DataType, format: str | None) -> tuple[str, Names, str] | None:
     """The layout, fields and format of a type that holds one box; None for any other type."""
+    kind = plain_type(kind)
     if pa.types.is_struct(kind):
         fields = [kind.field(i) for i in range(kind.num_fields)]
         numeric = [field.name for field in fields if is_number(field.type)]

@@ -284,8 +284,7 @@ def _within(piece: Piece, part: Part) -> Piece:
     bounds = offsets[begin : end + 1]
     first, last = int(bounds[0]), int(bounds[-1])
     rows = piece.boxes[first:last]
-    boxes = Boxes.from_columns(*rows.columns, rows.format, offsets=bounds - first)
-    boxes.images = ids[begin:end]
+    boxes = Boxes.of(rows.columns, rows.format, bounds - first, ids[begin:end])
     carried = piece.columns.slice(first, last - first)
     return Piece(boxes, carried, piece.where, piece.first_row + first, piece.number + first)
 

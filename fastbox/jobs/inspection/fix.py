@@ -150,7 +150,7 @@ class Fix:
 
     def _as_read(self, stored: Sequence[NDArray[Any]]) -> Boxes:
         first, second, third, fourth = stored
-        return Boxes.from_columns(first, second, third, fourth, self._format)
+        return Boxes.of((first, second, third, fourth), self._format)
 
     def _axis(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
         """What a format stores of an interval."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import ops
-from fastbox.boxes import Boxes
+from fastbox.boxes import Boxes, grouped
 from fastbox.jobs.inspection.problems import Finding
 from fastbox.jobs.inspection.view import View
 
@@ -102,9 +102,9 @@ def _best_other(boxes: Boxes, keys: Ints, rows: Ints) -> tuple[Floats, Ints]:
 
     ``keys`` are the numbers of the rows' groups, ascending.
     """
-    grouped = Boxes.from_columns(*boxes[rows].columns, format=boxes.format, images=keys)
+    groups = grouped(boxes[rows], keys)
     # A box's best IoU is that with itself; what is left when one such value is taken away is the best with another.
-    values, indices = ops.top(grouped, grouped, 2)
+    values, indices = ops.top(groups, groups, 2)
     itself = indices[:, 0] == np.arange(len(rows))
     other = np.where(itself, indices[:, 1], indices[:, 0])
     return np.nan_to_num(values[:, 1].astype(np.float64), nan=0.0), np.where(other >= 0, rows[other], -1)
@@ -122,10 +122,7 @@ def _best_of_another_class(view: View, rows: Ints) -> tuple[Floats, Ints]:
         side = (codes >> bit) & 1
         a, b = 2 * image + side, 2 * image + 1 - side
         order_a, order_b = np.argsort(a, kind="stable"), np.argsort(b, kind="stable")
-        sides = [
-            Boxes.from_columns(*view.boxes[rows[order]].columns, format=view.boxes.format, images=keys[order])
-            for keys, order in ((a, order_a), (b, order_b))
-        ]
+        sides = [grouped(view.boxes[rows[order]], keys[order]) for keys, order in ((a, order_a), (b, order_b))]
         # Not ops.best, whose kernel takes 3 s to compile: the one of ops.top has been compiled already.
         found = ops.top(sides[0], sides[1], 1)
         met = found.indices[:, 0] >= 0

@@ -219,7 +219,7 @@ def _example(view: View, image: int, row: int, value: float, other: int) -> dict
     # A partner in another image may be in another chunk: then its row has to do.
     here = other >= 0 and 0 <= partner < len(view.image) and view.image[partner] == image
     return {
-        "image_id": view.ids[image].item(),
+        "image_id": view.ids[image : image + 1].tolist()[0],
         "row": row + view.first_row if row >= 0 else None,
         "id": _id(view, row) if row >= 0 else None,
         "value": _finite(value),

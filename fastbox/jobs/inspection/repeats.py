@@ -93,17 +93,11 @@ class Repeats:
 
 
 def _hashes(column: Any) -> NDArray[np.uint64]:
-    """Hashes of 64 bits: splitmix64, which no two integers share (Steele et al., OOPSLA 2014), of strings by letter."""
+    """Hashes of 64 bits: splitmix64, which no two integers share (Steele et al., OOPSLA 2014); Python's of strings."""
     values = column.to_numpy(zero_copy_only=False)
     if values.dtype.kind in "iu":
         return _mixed(values.astype(np.uint64))
-    text = np.asarray(values, dtype=np.str_)
-    hashes = np.zeros(len(text), np.uint64)
-    width = text.dtype.itemsize // 4
-    for letters in np.ascontiguousarray(text).view(np.uint32).reshape(len(text), width).T:
-        # Letters beyond a string's end are 0 and leave its hash alone, however wide the others of its batch are.
-        hashes = np.where(letters > 0, _mixed(hashes ^ letters.astype(np.uint64)), hashes)
-    return hashes
+    return np.fromiter(map(hash, values), np.int64, len(values)).view(np.uint64)
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -14,7 +14,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.inspection.problems import CORNERS
 from fastbox.jobs.inspection.view import View, look
 from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.arrays import id_kind, is_number, plain
 from fastbox.tables.files import Paths, column_names
 from fastbox.tables.images import Images
 from fastbox.tables.sink import read_names
@@ -143,8 +143,7 @@ class Table:
 
     def ids(self, chunk: Chunk) -> tuple[Any, int]:
         """The boxes' ids of a chunk, and the number of its first row."""
-        column = chunk.a_columns.column(self.id)
-        return column.dictionary_decode() if hasattr(column, "indices") else column, chunk.a_start
+        return plain(chunk.a_columns.column(self.id)), chunk.a_start
 
     def views(self, rows: int, *, whole: bool) -> Iterator[tuple[View, Chunk]]:
         """Read it with the images beside it, each image once; with the ``whole`` of its columns, if asked."""

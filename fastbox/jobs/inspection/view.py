@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
+from fastbox.labels import union
 from fastbox.tables import columns
 from fastbox.tables.images import Listed
 from fastbox.tables.source import Chunk
@@ -90,7 +91,7 @@ def look(
     ids, times = chunk.images, np.ones(len(counts), np.int64)
     image = np.repeat(np.arange(len(counts)), counts)
     if listed is not None:
-        ids = np.union1d(chunk.images, listed.ids)
+        ids = union(chunk.images, listed.ids)
         image = np.searchsorted(ids, chunk.images)[image]
         counts = np.bincount(image, minlength=len(ids))
         places = np.searchsorted(ids, listed.ids)
@@ -102,16 +103,14 @@ def look(
             frame[places] = sides
         across, down = (frame[image] for frame in frames)
     elif size is not None and len(boxes):
-        across, down = (_above_0(chunk.a_columns.column(name)) for name in size)
+        across, down = (_above_0(columns.number_column(chunk.a_columns, name, missing=np.nan)) for name in size)
         for frame, sides in zip(frames, (across, down), strict=True):
             frame[image[::-1]] = sides[::-1]
     else:
         across, down = np.full(len(boxes), np.nan), np.full(len(boxes), np.nan)
     codes, labels = np.zeros(len(boxes), np.int64), [None]
     if label is not None and len(boxes):
-        encoded = chunk.a_columns.column(label).dictionary_encode()
-        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        labels = encoded.dictionary.to_pylist()
+        codes, labels = columns.coded_column(chunk.a_columns, label)
     with np.errstate(invalid="ignore", over="ignore"):
         x0, y0, x1, y1 = np.ascontiguousarray(boxes.corners().T).astype(np.float64)
     finite = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(x1) & np.isfinite(y1)
@@ -130,8 +129,8 @@ def sides_of(boxes: Boxes) -> tuple[Floats, Floats]:
         return (r - p, s - q) if boxes.format == "xyxy" else (s - q, r - p)
 
 
-def _above_0(column: Any) -> Floats:
-    """The images' sides of a column, nan where it holds no number above 0."""
-    pixels = column.cast("float64").to_numpy(zero_copy_only=False)
+def _above_0(sides: NDArray[Any]) -> Floats:
+    """The images' sides, nan where they are no number above 0."""
+    pixels = sides.astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.where((pixels > 0) & np.isfinite(pixels), pixels, np.nan)

@@ -1,0 +1,217 @@
+"""Ids and classes: read exactly or refused, joined exactly, and told apart by codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.values import as_array, is_missing
+
+__all__ = ["Codes", "as_ids", "as_labels", "as_text", "codes_of", "kind_of", "union"]
+
+DENSE = 1 << 20  # integers in so small a span are told apart by a table of all of them
+WIDE = 64  # letters: text of fixed width is fastest up to here, and wastes what shorter ones don't fill beyond
+LEAST, MOST = -(2**63), 2**63 - 1
+
+
+def as_labels(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
+    """Read ids or classes of shape (n,): integers in an integer dtype that holds them all, or text.
+
+    A message tells ``n``, where it is known; whether there are so many is the caller's to check.
+
+    Text is of NumPy's fixed width, or Python's strings where one is long or ends in a letter that NumPy drops.
+    Integers that no dtype holds are Python's.
+
+    Raises
+    ------
+    ValueError
+        A missing value, a masked one, or another shape.
+    TypeError
+        Values that are neither integers nor text, or some of both.
+
+    Examples
+    --------
+    >>> as_labels([7, 2**63], "classes")
+    array([                  7, 9223372036854775808], dtype=uint64)
+    >>> as_labels(["a", "b"], "classes")
+    array(['a', 'b'], dtype='<U1')
+    """
+    array = as_array(values, name)
+    if array.ndim != 1:
+        raise ValueError(f"expected {name} of shape ({'n' if n is None else n},), got {array.shape}")
+    kind = array.dtype.kind
+    if not len(array):
+        return np.zeros(0, np.int64)
+    if kind == "i" or (kind == "u" and array.max() <= MOST):
+        return array.astype(np.int64, copy=False)
+    if kind == "u" or (kind == "U" and isinstance(values, np.ndarray)):
+        return array
+    if kind in "OT" or not isinstance(values, np.ndarray):
+        # Lists are read once more: NumPy makes text of a number among texts, and a float of an integer beside None.
+        listed = array if kind in "OT" else values
+        own = next((getattr(listed, name) for name in ("tolist", "to_pylist") if hasattr(listed, name)), None)
+        return _of_objects(list(values) if own is None else own(), name)
+    raise TypeError(f"expected {name} of integers or strings, got dtype {array.dtype}: {_cast(kind)}")
+
+
+def as_ids(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
+    """Read ids as :func:`as_labels` does, int64 or text, as tables hold them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`as_labels`, and for integers beyond int64.
+    """
+    labels = as_labels(values, name, n)
+    if kind_of(labels) == "integers" and labels.dtype != np.int64:
+        row = next(row for row, value in enumerate(labels.tolist()) if not LEAST <= value <= MOST)
+        came = f"{labels[row]} at row {row}"
+        raise ValueError(f"expected {name} from -2**63 to 2**63 - 1, got {came}: give them as strings")
+    return labels
+
+
+def as_text(items: Sequence[str]) -> NDArray[Any]:
+    """Return strings as an array, as :func:`as_labels` does."""
+    wide = max(map(len, items), default=0) > WIDE or any("\0" in item for item in items)
+    return np.array(items, object if wide else np.str_)
+
+
+def kind_of(labels: NDArray[Any]) -> str | None:
+    """Return ``"integers"`` or ``"strings"``; None of nothing, which fits both."""
+    if not len(labels):
+        return None
+    text = labels.dtype.kind == "U" or isinstance(labels[0], str)
+    return "strings" if text else "integers"
+
+
+def union(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return the ids of both, ascending, each once; both are int64, or both text.
+
+    >>> union(np.array([3, 9]), np.array([4, 9]))
+    array([3, 4, 9])
+    """
+    return b if not len(a) else a if not len(b) else np.union1d(a, b)
+
+
+def codes_of(*columns: NDArray[Any], names: Sequence[str] = ()) -> list[NDArray[np.int64]]:
+    """Return columns of labels as codes that are the same for all of them.
+
+    Raises
+    ------
+    ValueError
+        One column has integers, another text.
+
+    Examples
+    --------
+    >>> codes_of(np.array([5, 2**62 + 1]), np.array([2**62 + 1], np.uint64))
+    [array([0, 1]), array([1])]
+    """
+    kinds = [(kind_of(column), name) for column, name in zip(columns, names, strict=False)]
+    given = [(kind, name) for kind, name in kinds if kind is not None]
+    for kind, name in given:
+        if kind != given[0][0]:
+            came = f"{given[0][0]} in {given[0][1]} and {kind} in {name}"
+            raise ValueError(f"expected {given[0][1]} and {name} of one kind, got {came}: cast one of them")
+    codes = Codes()
+    return [codes.of_column(column) for column in columns]
+
+
+class Codes:
+    """Labels, integers or strings, each with a code: its place in the order of first appearance.
+
+    Raises
+    ------
+    ValueError
+        Labels of two kinds.
+
+    Examples
+    --------
+    >>> codes = Codes()
+    >>> codes.of_column(np.array([7, 3, 7])), codes.labels
+    (array([1, 0, 1]), [3, 7])
+    """
+
+    def __init__(self, labels: Iterable[Any] = (), name: str = "labels") -> None:
+        self.labels: list[Any] = []
+        self._name = name
+        self._code: dict[Any, int] = {}
+        self._ascending: tuple[list[Any], NDArray[np.int64]] | None = None
+        self.of(labels)
+
+    def of(self, labels: Iterable[Any]) -> NDArray[np.int64]:
+        """The codes of some labels; new ones get a code."""
+        found = []
+        for label in labels:
+            if label not in self._code:
+                self._check(label)
+                self._code[label] = len(self.labels)
+                self.labels.append(label)
+                self._ascending = None
+            found.append(self._code[label])
+        return np.array(found, np.int64)
+
+    def of_column(self, column: NDArray[Any]) -> NDArray[np.int64]:
+        """The codes of a column of labels."""
+        if column.dtype.kind in "iu" and len(column):
+            low, high = int(column.min()), int(column.max())
+            if high - low < DENSE:
+                seen = np.zeros(high - low + 1, np.bool_)
+                seen[column - low] = True
+                present = np.flatnonzero(seen)
+                code = np.empty(len(seen), np.int64)
+                code[present] = self.of([low + place for place in present.tolist()])
+                found: NDArray[np.int64] = code[column - low]
+                return found
+        labels, places = np.unique(column, return_inverse=True)
+        return self.of(labels.tolist())[places.reshape(-1)]
+
+    def ascending(self) -> tuple[list[Any], NDArray[np.int64]]:
+        """The labels in ascending order, and the place in it of each code."""
+        if self._ascending is None:
+            order = sorted(range(len(self.labels)), key=lambda code: self.labels[code])
+            places = np.empty(len(order), np.int64)
+            places[order] = np.arange(len(order))
+            self._ascending = [self.labels[code] for code in order], places
+        return self._ascending
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def _check(self, label: Any) -> None:
+        if self.labels and isinstance(label, str) != isinstance(self.labels[0], str):
+            came = f"{self.labels[0]!r} and {label!r}"
+            raise ValueError(f"expected {self._name} of one kind, got {came}: cast all of them alike")
+        if self.labels and (label is None) != (self.labels[0] is None):
+            raise ValueError(f"expected {self._name} everywhere or nowhere, got some sets with and some without")
+
+
+def _of_objects(items: Sequence[Any], name: str) -> NDArray[Any]:
+    first, kinds = items[0], set(map(type, items))
+    for row, item in enumerate(items) if kinds not in ({int}, {str}) else ():
+        if is_missing(item):
+            raise ValueError(
+                f"expected {name} without missing values, got {item!r} at row {row}: fill it or drop the row"
+            )
+        if not isinstance(item, int | str | np.integer) or isinstance(item, bool):
+            dtype = np.asarray(item).dtype
+            came = f"dtype {dtype} ({item!r} at row {row})"
+            raise TypeError(f"expected {name} of integers or strings, got {came}: {_cast(dtype.kind)}")
+        if isinstance(item, str) != isinstance(first, str):
+            came = f"{first!r} at row 0 and {item!r} at row {row}"
+            raise TypeError(f"expected {name} of integers or of strings, got {came}: cast all of them alike")
+    if isinstance(first, str):
+        return as_text(items)
+    whole = [int(item) for item in items]
+    low, high = min(whole), max(whole)
+    held = np.int64 if low >= LEAST and high <= MOST else np.uint64 if low >= 0 and high < 2**64 else object
+    return np.array(whole, held)
+
+
+def _cast(kind: str) -> str:
+    """What to do about labels of a dtype that can't be."""
+    if kind in "fb":
+        return "cast them with .astype('int64')"
+    return "decode them" if kind == "S" else "cast them with .astype(str)"

@@ -1,0 +1,131 @@
+"""What a caller gave, as NumPy arrays and numbers: anything that holds values goes in, one sentence says what can't."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["as_array", "as_floats", "as_number", "as_sides", "is_missing"]
+
+
+def as_array(values: Any, name: str) -> NDArray[Any]:
+    """View values as an array: NumPy, torch on the CPU, DLPack, pandas, polars, Arrow, or lists.
+
+    Raises
+    ------
+    ValueError
+        Lists of unequal lengths, or masked values.
+    TypeError
+        Something that holds no values.
+
+    Examples
+    --------
+    >>> as_array([1, 2], "classes")
+    array([1, 2])
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        masked = np.ma.getmaskarray(values)
+        if masked.any():
+            row = int(np.argwhere(masked)[0][0]) if masked.ndim else 0
+            raise ValueError(f"expected {name} without masked values, got one at row {row}: fill it or drop the row")
+        return np.asarray(values.data)
+    if hasattr(values, "detach"):
+        values = values.detach()
+    only_dlpack = hasattr(values, "__dlpack__") and not hasattr(values, "__array__")
+    try:
+        return np.from_dlpack(values) if only_dlpack else np.asarray(values)
+    except ValueError:
+        raise ValueError(_unequal(values, name)) from None
+    except Exception as error:
+        came = f"{type(values).__name__} that NumPy can't read"
+        raise TypeError(f"expected {name} as an array, got {came}: give a NumPy array") from error
+
+
+def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
+    """View values as float32 or float64, promoting integers and float16 before anything is subtracted.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`as_array`; a missing value, or one that is no real number.
+    """
+    array = as_array(values, name)
+    if not array.flags.aligned:
+        array = array.copy()
+    if array.dtype.kind in "iub":
+        return array.astype(np.float64)
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
+    if array.dtype.kind == "f":
+        return array.astype(np.float32 if array.dtype.itemsize == 4 else np.float64, copy=False)
+    raise _no_numbers(array, name)
+
+
+def as_number(value: Any, name: str) -> float:
+    """Read one number.
+
+    Raises
+    ------
+    TypeError
+        Anything else, text too.
+
+    Examples
+    --------
+    >>> as_number(np.float32(0.5), "threshold")
+    0.5
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+        raise TypeError(f"expected {name} to be a number, got {value!r}")
+    return float(value)
+
+
+def as_sides(size: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read (width, height) of one image or of many.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Another number of sides, or sides that are no numbers.
+
+    Examples
+    --------
+    >>> as_sides((640, 480))
+    (array(640.), array(480.))
+    """
+    if not hasattr(size, "__len__") or isinstance(size, str) or len(size) != 2:
+        both = f", such as size=({size}, {size})" if isinstance(size, int | float) else ""
+        raise ValueError(f"expected size=(width, height), got {size!r}: give both{both}")
+    return as_floats(size[0], "the width in size"), as_floats(size[1], "the height in size")
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a value stands for none: None, nan, pandas' NA and NaT, a masked one."""
+    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
+
+
+def _no_numbers(array: NDArray[Any], name: str) -> TypeError:
+    """The error for an array that holds something else: its first value that is no number is named."""
+    if array.dtype.kind == "O":
+        for place, value in np.ndenumerate(array):
+            if not isinstance(value, int | float | np.number):
+                came = f"{value!r}" if is_missing(value) or isinstance(value, str) else type(value).__name__
+                return TypeError(f"expected {name} of real numbers, got {came} at row {place[0] if place else 0}")
+    what = "text" if array.dtype.kind in "USTO" and array.size else ""
+    return TypeError(f"expected {name} of real numbers, got {f'{what}, ' if what else ''}dtype {array.dtype}: cast it")
+
+
+def _unequal(values: Any, name: str) -> str:
+    """Say which of some lists is of another length than the first."""
+    rows = values if isinstance(values, Sequence) else ()
+    sizes = [len(row) if hasattr(row, "__len__") else 0 for row in rows]
+    for row, size in enumerate(sizes):
+        if size != sizes[0]:
+            return f"expected {name} in rows of one length, got {size} at row {row} after {sizes[0]} at row 0"
+    return f"expected {name} as an array, got nested lists of unequal lengths"
