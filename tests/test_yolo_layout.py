@@ -189,11 +189,14 @@ def test_exports(files: dict[str, Any], source: str, boxes: dict[str, int], name
 
 
 def test_a_label_without_its_image_is_left_out_with_a_warning(tmp_path: Path) -> None:
-    put(tmp_path, {"labels/a.txt": L, "labels/b.txt": L + L, "labels/c.txt": "", "images/a.jpg": I, "images/d.jpg": I})
+    put(
+        tmp_path / "set",
+        {"labels/a.txt": L, "labels/b.txt": L + L, "labels/c.txt": "", "images/a.jpg": I, "images/d.jpg": I},
+    )
     with pytest.warns(
         InputWarning, match=r"1 label files of .*labels have no size, so their 2 boxes are left out \(.*b.txt\)"
     ):
-        summary = convert(tmp_path, tmp_path / "out.parquet", source_dialect="yolo")
+        summary = convert(tmp_path / "set", tmp_path / "out.parquet")
     assert summary == {"kind": "truths", "rows": 1, "images": 3, "categories": 1, "images_without_boxes": 2}
 
 
