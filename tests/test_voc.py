@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
+from fastbox.tables.dialects.recognize import source_dialect
 from fastbox.tables.dialects.voc import CORNERS, FLAGS, read, write
 
 pytest.importorskip("defusedxml")
@@ -39,15 +40,16 @@ VOC = """<annotation>
 	</object>
 </annotation>
 """
-SCHEMA = boxes_schema(pa.string(), ("pose", pa.string()), *((flag, pa.int8()) for flag in FLAGS))
+BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
+SCHEMA = boxes_schema(pa.string(), ("pose", pa.string()), *FLAGS.items())
 
 Rows = list[dict[str, Any]]
 
 
-def annotations(folder: Path, **texts: str) -> Path:
+def annotations(folder: Path, **texts: str | bytes) -> Path:
     (folder / "Annotations").mkdir()
     for name, text in texts.items():
-        (folder / "Annotations" / f"{name}.xml").write_text(text)
+        (folder / "Annotations" / f"{name}.xml").write_bytes(text.encode() if isinstance(text, str) else text)
     return folder
 
 
@@ -103,8 +105,78 @@ def test_names_fix_the_numbers(tmp_path: Path) -> None:
         read(source, names=tmp_path / "absent")
 
 
+@pytest.mark.parametrize(
+    ("written", "flags"),
+    [
+        ("<truncated>0.06</truncated>", {"truncated": 0.06}),
+        ("<truncated>Unspecified</truncated><difficult>Unspecified</difficult>", {}),
+        ("<truncated/><difficult> </difficult><occluded>unspecified</occluded>", {}),
+        ("<truncated>true</truncated><difficult>False</difficult><occluded>1.0</occluded>",
+         {"truncated": 1, "difficult": 0, "occluded": 1}),
+    ],
+)  # fmt: skip
+def test_flags_in_the_ways_of_their_writers(written: str, flags: dict[str, Any], tmp_path: Path) -> None:
+    source = annotations(tmp_path, a=f"<annotation><object><name>a</name>{written}{BOX}</object></annotation>")
+    (row,) = rows_of(read(source))
+    assert {name: row[name] for name in FLAGS} == dict.fromkeys(FLAGS) | flags
+    write(read(source), tmp_path / "out")
+    assert rows_of(read(tmp_path / "out")) == [row]
+
+
+ONE = f"<annotation><object><name>猫</name>{BOX}</object></annotation>"
+TEXTS = {
+    "plain": ONE.encode(),
+    "a mark": b"\xef\xbb\xbf" + ONE.encode(),
+    "utf-16": ONE.encode("utf-16"),
+    "declared": b'<?xml version="1.0" encoding="utf-8" standalone="yes"?>' + ONE.encode(),
+    "gbk": b'<?xml version="1.0" encoding="GBK"?>\n' + ONE.encode("gbk"),
+    "a namespace": ONE.replace("<annotation>", '<annotation xmlns="urn:voc" verified="yes">').encode(),
+    "a prefix": ONE.replace("<", "<v:")
+    .replace("<v:/", "</v:")
+    .replace("<v:annotation>", '<v:annotation xmlns:v="u">')
+    .encode(),
+    "a comment": b"<!-- by hand --><!DOCTYPE annotation>" + ONE.encode(),
+}
+
+
+@pytest.mark.parametrize("data", TEXTS.values(), ids=TEXTS.keys())
+def test_texts_in_the_ways_of_their_writers(data: bytes, tmp_path: Path) -> None:
+    dataset = read(annotations(tmp_path, a=data))
+    assert [(row["image_id"], row["xmax"]) for row in rows_of(dataset)] == [("a", 3.0)]
+    assert dataset.categories == {0: "猫"}
+
+
+def test_files_in_the_ways_of_their_writers(tmp_path: Path) -> None:
+    for name in ("VOC2007/Annotations/1.XML", "VOC2012/Annotations/1.xml", "VOC2012/Annotations/._1.xml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(ONE if "._" not in name else "")
+    (tmp_path / "README.txt").write_text("0 is a number")
+    (tmp_path / "VOC2007" / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "VOC2007" / "ImageSets" / "Main" / "train.txt").write_text("000001\n")
+    assert source_dialect(tmp_path) == "voc"
+    dataset = read(tmp_path)
+    assert [row["image_id"] for row in rows_of(dataset)] == ["VOC2007/1", "VOC2012/1"]
+    (tmp_path / "VOC2007" / "1.xml").write_text(ONE)
+    with pytest.raises(InputError, match=r"1.xml and .* in .* are both of image 'VOC2007/1': convert them one by one"):
+        read(tmp_path)
+
+
+def test_sizes_come_from_a_table_where_a_file_has_none(tmp_path: Path) -> None:
+    none = ONE.replace("<object>", "<size><width>0</width><height/></size><object>")
+    annotations(tmp_path, a=ONE, b=none, c=VOC)
+    (tmp_path / "sizes.csv").write_text("image_id,width,height\na,7,8\nb,9,10\nc,1,1\n")
+    dataset = read(tmp_path, sizes=tmp_path / "sizes.csv")
+    assert len(rows_of(dataset)) == 4
+    assert [(image["width"], image["height"]) for image in dataset.images().to_pylist()] == [
+        (7, 8),
+        (9, 10),
+        (353, 500),
+    ]
+
+
 text = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=4)
 flag = st.sampled_from([None, 0, 1])
+flags = {"truncated": st.none() | st.floats(0, 1), "difficult": flag, "occluded": flag}
 image = st.sampled_from(["a", "train/7", "é", "B"])
 sizes = st.none() | st.integers(0, 2**31 - 1)
 
@@ -118,7 +190,7 @@ def test_everything_comes_back(data: st.DataObject, one_based: bool, batch: int,
         **dict.fromkeys(CORNERS, number),
         "pose": st.none() | text,
     }
-    rows = data.draw(st.lists(st.fixed_dictionaries(row | dict.fromkeys(FLAGS, flag)), max_size=6))
+    rows = data.draw(st.lists(st.fixed_dictionaries(row | flags), max_size=6))
     if ordered:
         rows.sort(key=lambda row: row["image_id"])
     names = data.draw(st.lists(text, min_size=3, max_size=3, unique=True))
@@ -162,23 +234,52 @@ def test_numbers_of_a_file_are_written_again_the_same(corners: list[str], one_ba
 
 BOMB = '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;&b;">]><annotation><filename>&c;</filename></annotation>'
 OUTSIDE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><annotation><filename>&b;</filename></annotation>'
-BAD = {
+BAD: dict[str, tuple[str | bytes, str]] = {
     "bomb": (BOMB, r"expected XML without entities of its own in .*a\.xml, got a declaration of one"),
     "outside": (OUTSIDE, r"expected XML without entities of its own in .*a\.xml, got a declaration of one"),
-    "empty": ("", r"expected XML in .*a\.xml: no element found: line 1, column 0"),
-    "cut": (VOC[:300], r"expected XML in .*a\.xml: unclosed token: line 11, column 25"),
-    "mismatch": (VOC.replace("</name>", "</nom>", 1), r"expected XML in .*a\.xml: mismatched tag: line 7, column"),
-    "encoding": ('<?xml version="1.0" encoding="klingon"?><annotation/>', r"expected XML in .*a\.xml: "),
-    "other": ("<html/>", r"expected an annotation of Pascal VOC in .*a\.xml, got <html>"),
-    "no name": (VOC.replace("<name>dog</name>", "<name/>"), "expected a name of every object in .*, got one without"),
-    "no box": (VOC.replace("bndbox", "box"), "expected a bndbox of every object in .*, got 'dog' without"),
-    "no corner": (VOC.replace("<xmax>195</xmax>", ""), "expected xmin, ymin, xmax and ymax in every bndbox of .*'dog'"),
-    "no number": (VOC.replace("195", "19 5"), "expected a number for xmax in .*a.xml, got '19 5'"),
-    "underscore": (VOC.replace("195", "19_5"), "expected a number for xmax in .*a.xml, got '19_5'"),
-    "flag": (VOC.replace("<difficult>0", "<difficult>2"), "expected 0, 1 or Unspecified for difficult in .*, got '2'"),
-    "half": (VOC.replace(">353<", ">353.5<"), "expected a whole number of pixels for width in .*, got 353.5"),
-    "negative": (VOC.replace(">353<", ">-1<"), "expected a whole number of pixels for width in .*, got -1.0"),
-    "endless": (VOC.replace(">353<", ">inf<"), "expected a whole number of pixels for width in .*, got inf"),
+    "empty": (" \n", r"expected XML in .*a\.xml, got an empty file: export it again, or remove it"),
+    "cut": (VOC[:300], r"expected XML in .*a\.xml, got '<bndb.* in line 11, which can't stand there: mend it"),
+    "cut at a line": (VOC[: VOC.index("<object>")], r"got an end in line 7, which can't stand there"),
+    "mismatch": (VOC.replace("</name>", "</nom>", 1), r"got 'nom>' in line 7, which can't stand there"),
+    "encoding": ('<?xml version="1.0" encoding="klingon"?><annotation/>', "no text in the encoding 'klingon' that it"),
+    "wrong encoding": (
+        b'<?xml version="1.0" encoding="gbk"?><annotation>\xff</annotation>',
+        "no text in the encoding 'gbk'",
+    ),
+    "latin-1": (
+        "<annotation>\n<filename>é</filename></annotation>".encode("latin-1"),
+        "got byte 0xe9 in line 2: save it",
+    ),
+    "other": ("<html/>", r"expected an annotation of Pascal VOC in .*a\.xml, got <html>: export it as Pascal VOC"),
+    "no name": (VOC.replace("<name>dog</name>", "<name/>"), "object 1 of .*a.xml has no name: give it one, or remove"),
+    "no box": (
+        VOC.replace("bndbox", "box"),
+        r"object 1 \('dog'\) of .* has no bndbox: add the box around it, or remove",
+    ),
+    "two boxes": (VOC.replace("</bndbox>", "</bndbox>" + BOX, 1), "has 2 bndbox: give each an object of its own"),
+    "rotated": (
+        VOC.replace("bndbox", "robndbox"),
+        "has a robndbox, which is rotated, and no bndbox: give it xmin, ymin",
+    ),
+    "polygon": (VOC.replace("bndbox", "polygon"), "has a polygon and no bndbox: add the box around it"),
+    "elsewhere": (VOC.replace("<segmented>", f"<item>{BOX}</item><segmented>"), "a.xml has a bndbox outside of <anno"),
+    "one level down": (VOC.replace("object>", "item>", 2), "a.xml has a bndbox outside of <annotation><object>: put"),
+    "no corner": (VOC.replace("<xmax>195</xmax>", ""), r"object 1 \('dog'\) of .* has no xmax in its bndbox: add it"),
+    "no number": (VOC.replace("195", "19 5"), r"object 1 \('dog'\) of .*a.xml has xmax '19 5': give a number"),
+    "underscore": (VOC.replace("195", "19_5"), "has xmax '19_5': give a number"),
+    "flag": (
+        VOC.replace("<difficult>0", "<difficult>2"),
+        "has difficult '2': give 0, 1 or a share in between, or Unsp",
+    ),
+    "half difficult": (VOC.replace("<difficult>0", "<difficult>.5"), "has difficult '.5': give 0, 1 or Unspecified"),
+    "truncated": (
+        VOC.replace("<truncated>1", "<truncated>1.5"),
+        "has truncated '1.5': give 0, 1 or a share in between",
+    ),
+    "truncated how": (VOC.replace("<truncated>1", "<truncated>a bit"), "has truncated 'a bit': give a number"),
+    "half": (VOC.replace(">353<", ">353.5<"), "size in .*a.xml has width 353.5: give a whole number of pixels"),
+    "negative": (VOC.replace(">353<", ">-1<"), "has width -1.0: give a whole number of pixels"),
+    "endless": (VOC.replace(">353<", ">inf<"), "has width inf: give a whole number of pixels"),
 }
 
 

@@ -223,7 +223,7 @@ REFUSED = {
     "twice": (
         {"s/x/labels/a.txt": L, "s/labels/x/a.txt": L},
         "",
-        "s/labels/x/a.txt and .*s/x/labels/a.txt are both labels of image 's/x/a': convert them one by one",
+        "s/labels/x/a.txt and s/x/labels/a.txt in .* are both of image 's/x/a': convert them one by one",
     ),
     "a path that is a list": (
         {"data.yaml": "path: [a]\ntrain: b"},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from fastbox.errors import InputError
 
-__all__ = ["find", "line_error", "read_bytes", "subfolder"]
+__all__ = ["each_once", "find", "line_error", "read_bytes", "subfolder", "without"]
 
 StrPath = str | os.PathLike[str]
 
@@ -30,6 +31,26 @@ def find(folder: StrPath, keep: Callable[[str], bool]) -> list[tuple[str, str]]:
         except UnicodeEncodeError as error:
             raise InputError(f"expected file names in UTF-8 in {os.fspath(folder)}, got {name!r}") from error
     return sorted(files)
+
+
+def without(name: str, *folders: str) -> str:
+    """Return a path without the last of its folders that is called so.
+
+    >>> without("train/images/a", "images", "labels")
+    'train/a'
+    """
+    parts = name.split("/")
+    places = [place for place, part in enumerate(parts[:-1]) if part in folders]
+    return "/".join(parts[: places[-1]] + parts[places[-1] + 1 :]) if places else name
+
+
+def each_once(files: list[tuple[str, str]], folder: str) -> list[tuple[str, str]]:
+    """Return files as (image id, path below the folder) by ascending id; ``InputError`` where two are of one image."""
+    files = sorted(files)
+    for (image, name), (after, other) in pairwise(files):
+        if image == after:
+            raise InputError(f"{name} and {other} in {folder} are both of image {image!r}: convert them one by one")
+    return files
 
 
 def read_bytes(path: str) -> bytes:

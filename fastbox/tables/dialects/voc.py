@@ -16,46 +16,55 @@ from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import Folder
 from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
-from fastbox.tables.dialects.listing import find, read_bytes, subfolder
+from fastbox.tables.dialects.listing import each_once, find, subfolder, without
 from fastbox.tables.dialects.names import Names, Numbering, named, numbered
-from fastbox.tables.dialects.sizes import Size, Sizes, images_table
+from fastbox.tables.dialects.sizes import NO_SIZES, Size, Sizes, images_table, sizes_from
+from fastbox.tables.dialects.voc_xml import parser
 
 __all__ = ["read", "write"]
 
 ROWS = 65_536
 CORNERS = COORDINATES["xyxy"]
-FLAGS = ("truncated", "difficult", "occluded")
+FLAGS = {"truncated": pa.float64(), "difficult": pa.int8(), "occluded": pa.int8()}
+# What some tools write for 1, 0 and nothing.
+SAID = {"true": 1, "yes": 1, "false": 0, "no": 0}
+UNSAID = ("unspecified", "none", "null", "")
 # What XML 1.0 can't hold, and what a reader would take for the space around a text.
 _UNWRITABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|^\\s|\\s$|^$")
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
 
-def read(source: StrPath, *, names: Names | None = None, one_based: bool = False) -> Dataset:
+def read(
+    source: StrPath, *, names: Names | None = None, one_based: bool = False, sizes: StrPath | None = None
+) -> Dataset:
     """Read a folder of Pascal VOC annotations.
 
     Parameters
     ----------
     source : path
-        A folder with ``Annotations/`` in it, or that folder: every ``*.xml`` below it is an image.
+        A folder with ``Annotations/`` in it or further below, or that folder: every ``*.xml`` below it is an image.
     names : list, dict or path, optional
         The names of categories in the order of their numbers, or a file with one a line; any other name is refused.
         By default names are numbered from 0 as they come, by ascending image: give them where two folders shall agree.
     one_based : bool
         Take corners for pixels counted from 1, both included, as VOC's own are: 1 is taken from xmin and ymin. By
         default all four are kept as stored.
+    sizes : path, optional
+        The folder of the images, or a Parquet or CSV table of image_id, width, height, for annotations without a size.
 
     Returns
     -------
     Dataset
-        xmin, ymin, xmax, ymax in pixels, pose, and truncated, difficult and occluded, null where not given. The image's
-        size and file name are those in the file, null where not given. Parts of objects are not read.
+        xmin, ymin, xmax, ymax in pixels, pose, truncated (0 to 1), difficult and occluded (0 or 1), null where not
+        given. The image's size and file name are those in the file, null where not given. Parts of objects are not
+        read.
 
     Raises
     ------
     InputError
         The folder has no annotations, defusedxml is not installed, or (while the batches are read) a file is no XML,
-        declares entities, or has an object without a name or a box.
+        declares entities, or has an object without a name, without a box or with several.
 
     Examples
     --------
@@ -67,16 +76,20 @@ def read(source: StrPath, *, names: Names | None = None, one_based: bool = False
     [20.0]
     """
     folder = subfolder(source, "Annotations")
-    files = find(folder, lambda name: name.endswith(".xml"))
+    files = find(folder, lambda name: name.lower().endswith(".xml"))
     if not files:
         raise InputError(f"expected Pascal VOC annotations, *.xml, in {folder}, got none")
+    files = each_once([(without(image, "Annotations"), name) for image, name in files], folder)
+    known = NO_SIZES if sizes is None else sizes_from(sizes)
     categories = {} if names is None else numbered(names)
-    schema = boxes_schema(pa.string(), ("pose", pa.string()), *((flag, pa.int8()) for flag in FLAGS))
+    schema = boxes_schema(pa.string(), ("pose", pa.string()), *FLAGS.items())
     images: dict[str, Size] = {}
     return Dataset(
         kind="truths",
         schema=schema,
-        batches=_batches(folder, files, schema, Numbering(categories, closed=names is not None), images, one_based),
+        batches=_batches(
+            folder, files, schema, Numbering(categories, closed=names is not None), images, known, one_based
+        ),
         ordered=True,
         images=lambda: images_table(images, Sizes(images)),
         categories=categories,
@@ -89,8 +102,8 @@ def write(dataset: Dataset, target: StrPath, *, one_based: bool = False) -> None
     Parameters
     ----------
     dataset : Dataset
-        Of its columns pose, truncated, difficult and occluded are written, where it has them; of the last three what
-        is neither 0 nor 1 is left out.
+        Of its columns pose, truncated, difficult and occluded are written, where it has them: truncated from 0 to 1,
+        the last two where they are 0 or 1.
     target : path
         A new or empty folder. An image's file is called as its id if that is a string, else as its ``file_name``.
     one_based : bool
@@ -117,20 +130,24 @@ def _batches(
     schema: pa.Schema,
     numbering: Numbering,
     images: dict[str, Size],
+    known: Sizes,
     one_based: bool,
 ) -> Iterator[pa.RecordBatch]:
-    parse = _parser()
+    parse = parser()
     rows: list[tuple[Any, ...]] = []
     for image, name in files:
         path = os.path.join(folder, name)
         root = parse(path)
         size = root.find("size")
-        images[image] = Size(
-            None if size is None else _whole(size, "width", path),
-            None if size is None else _whole(size, "height", path),
-            _text(root, "filename"),
+        width, height = (
+            None if size is None else _whole(size, side, f"size in {path}") for side in ("width", "height")
         )
-        rows += [(image, *_row(found, numbering, path)) for found in root.iterfind("object")]
+        if known and not (width and height):
+            width, height, _ = known(image)
+        images[image] = Size(width, height, _text(root, "filename"))
+        objects = root.findall("object")
+        _check_nothing_else(root, objects, path)
+        rows += [(image, *_row(found, place, numbering, path)) for place, found in enumerate(objects, start=1)]
         if len(rows) >= ROWS:
             yield _batch(rows, schema, one_based)
             rows = []
@@ -138,45 +155,39 @@ def _batches(
         yield _batch(rows, schema, one_based)
 
 
-def _parser() -> Any:
-    """Return what parses a file to its root, and refuses what could make it read other files or grow without end."""
-    try:
-        from defusedxml import DefusedXmlException
-        from defusedxml.ElementTree import XMLParser
-    except ImportError as error:
-        raise InputError(
-            "expected defusedxml to read Pascal VOC, got none: install it with pip install 'fastbox-engine[formats]'"
-        ) from error
-
-    def parse(path: str) -> ElementTree.Element:
-        data = read_bytes(path)
-        try:
-            # Without a builder defusedxml builds in Python, and takes twice as long.
-            parser = XMLParser(target=ElementTree.TreeBuilder())
-            parser.feed(data)
-            root: ElementTree.Element = parser.close()
-        except DefusedXmlException as error:
-            raise InputError(f"expected XML without entities of its own in {path}, got a declaration of one") from error
-        except (SyntaxError, ValueError, LookupError) as error:
-            raise InputError(f"expected XML in {path}: {error}") from error
-        if root.tag != "annotation":
-            raise InputError(f"expected an annotation of Pascal VOC in {path}, got <{root.tag}>")
-        return root
-
-    return parse
+def _check_nothing_else(root: ElementTree.Element, objects: list[ElementTree.Element], path: str) -> None:
+    """Refuse boxes that are neither in an object of the annotation nor in a part of one."""
+    known = sum(len(found.findall(tag)) for found in objects for tag in ("bndbox", "part/bndbox"))
+    if sum(1 for _ in root.iter("bndbox")) != known:
+        raise InputError(f"{path} has a bndbox outside of <annotation><object>: put every box in an object there")
 
 
-def _row(found: ElementTree.Element, numbering: Numbering, path: str) -> tuple[Any, ...]:
+def _row(found: ElementTree.Element, place: int, numbering: Numbering, path: str) -> tuple[Any, ...]:
+    """Return the values of an object, in the order of the schema."""
     name = _text(found, "name")
     if name is None:
-        raise InputError(f"expected a name of every object in {path}, got one without")
-    box = found.find("bndbox")
-    if box is None:
-        raise InputError(f"expected a bndbox of every object in {path}, got {name!r} without")
-    corners = [_number(box, corner, path) for corner in CORNERS]
+        raise InputError(f"object {place} of {path} has no name: give it one, or remove it")
+    where = f"object {place} ({name!r}) of {path}"
+    boxes = found.findall("bndbox")
+    if len(boxes) != 1:
+        raise _no_box(found, len(boxes), where)
+    corners = [_number(boxes[0], corner, where) for corner in CORNERS]
     if None in corners:
-        raise InputError(f"expected xmin, ymin, xmax and ymax in every bndbox of {path}, got {name!r} without")
-    return numbering(name, path), *corners, _text(found, "pose"), *(_flag(found, flag, path) for flag in FLAGS)
+        missing = CORNERS[corners.index(None)]
+        raise InputError(f"{where} has no {missing} in its bndbox: add it, or remove the object")
+    flags = (_share(found, "truncated", where), _flag(found, "difficult", where), _flag(found, "occluded", where))
+    return numbering(name, path), *corners, _text(found, "pose"), *flags
+
+
+def _no_box(found: ElementTree.Element, boxes: int, where: str) -> InputError:
+    if boxes:
+        return InputError(f"{where} has {boxes} bndbox: give each an object of its own")
+    turned = next((tag for tag in ("robndbox", "rotated_bndbox") if found.find(tag) is not None), None)
+    if turned is not None:
+        return InputError(f"{where} has a {turned}, which is rotated, and no bndbox: give it xmin, ymin, xmax and ymax")
+    other = next((tag for tag in ("polygon", "segmentation", "point", "points") if found.find(tag) is not None), None)
+    got = f"a {other} and " if other is not None else ""
+    return InputError(f"{where} has {got}no bndbox: add the box around it, or remove the object")
 
 
 def _text(parent: ElementTree.Element, tag: str) -> str | None:
@@ -184,7 +195,7 @@ def _text(parent: ElementTree.Element, tag: str) -> str | None:
     return text.strip() or None if text else None
 
 
-def _number(parent: ElementTree.Element, tag: str, path: str) -> float | None:
+def _number(parent: ElementTree.Element, tag: str, where: str) -> float | None:
     text = _text(parent, tag)
     if text is None:
         return None
@@ -193,25 +204,35 @@ def _number(parent: ElementTree.Element, tag: str, path: str) -> float | None:
             raise ValueError
         return float(text)
     except ValueError as error:
-        raise InputError(f"expected a number for {tag} in {path}, got {text!r}") from error
+        raise InputError(f"{where} has {tag} {text!r}: give a number") from error
 
 
-def _whole(parent: ElementTree.Element, tag: str, path: str) -> int | None:
-    value = _number(parent, tag, path)
+def _whole(parent: ElementTree.Element, tag: str, where: str) -> int | None:
+    value = _number(parent, tag, where)
     if value is None:
         return None
     if not (value.is_integer() and 0 <= value < 2**31):
-        raise InputError(f"expected a whole number of pixels for {tag} in {path}, got {value}")
+        raise InputError(f"{where} has {tag} {value}: give a whole number of pixels")
     return int(value)
 
 
-def _flag(parent: ElementTree.Element, tag: str, path: str) -> int | None:
+def _share(parent: ElementTree.Element, tag: str, where: str) -> float | None:
+    """How much of an object is cut off: 0 or 1, or a share in between, as some tools write it."""
     text = _text(parent, tag)
-    if text is None or text == "Unspecified":
-        return None
-    if text not in ("0", "1"):
-        raise InputError(f"expected 0, 1 or Unspecified for {tag} in {path}, got {text!r}")
-    return int(text)
+    value = SAID.get(text.lower()) if text is not None else None
+    if text is None or text.lower() in UNSAID or value is not None:
+        return value
+    share = _number(parent, tag, where)
+    if share is None or not 0 <= share <= 1:
+        raise InputError(f"{where} has {tag} {text!r}: give 0, 1 or a share in between, or Unspecified")
+    return share
+
+
+def _flag(parent: ElementTree.Element, tag: str, where: str) -> int | None:
+    share = _share(parent, tag, where)
+    if share not in (None, 0, 1):
+        raise InputError(f"{where} has {tag} {_text(parent, tag)!r}: give 0, 1 or Unspecified")
+    return None if share is None else int(share)
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema, one_based: bool) -> pa.RecordBatch:
@@ -244,7 +265,11 @@ def _documents(group: Group, categories: Mapping[int, str], one_based: bool) -> 
             _add(found, "name", names[row])
             for name, column in zip(given, others, strict=True):
                 value = column[row]
-                _add(found, name, value if name == "pose" or value in (0, 1) else None)
+                if name == "truncated" and value is not None and 0 < value < 1:
+                    value = repr(float(value))
+                elif name != "pose" and value not in (0, 1):
+                    value = None
+                _add(found, name, value)
             box = ElementTree.SubElement(found, "bndbox")
             for name, column in zip(CORNERS, texts, strict=True):
                 _add(box, name, column[row])

@@ -6,11 +6,10 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from fastbox.errors import InputError, InputWarning
-from fastbox.tables.dialects.listing import find, read_bytes, subfolder
+from fastbox.tables.dialects.listing import each_once, find, read_bytes, subfolder, without
 from fastbox.tables.dialects.names import load_yaml
 from fastbox.tables.dialects.sizes import Found, Sizes, images_in, is_image, sizes_from
 from fastbox.tables.dialects.yolo_lines import plain
@@ -61,23 +60,23 @@ def layout_of(source: StrPath) -> Layout:
     if path.lower().endswith(YAML) and not os.path.isdir(path):
         return _described(path)
     labels = subfolder(source, "labels")
-    files = [(image, name, os.path.join(labels, name)) for image, name in find(labels, _is_label)]
-    if labels == path:
-        files = _inside(files, "labels".__eq__) or _inside(files, DARKNET.fullmatch) or files
-    nested = labels == path and any(_parts(name).count("labels") for _, name, _ in files)
+    files = find(labels, _is_label)
+    nested = _inside(files, "labels".__eq__) if labels == path else []
+    if nested:
+        files = each_once([(without(image, "labels"), name) for image, name in nested], path)
+    elif labels == path:
+        files = _inside(files, DARKNET.fullmatch) or files
     root, above = _roots(path, labels)
-    folders = [path, labels, root, above, *(os.path.dirname(full) for _, _, full in files)]
+    paths = [(image, os.path.join(labels, name)) for image, name in files]
+    folders = [path, labels, root, above, *(os.path.dirname(file) for _, file in paths)]
     if DARKNET.fullmatch(os.path.basename(os.path.abspath(path))):
         folders.append(os.path.dirname(os.path.abspath(path)))
     names = _names_file(folders)
     if not files and names is not None and names.lower().endswith(YAML) and labels == path:
         return _described(names)
-    if nested:
-        files = sorted((_without(image, "labels"), name, full) for image, name, full in files)
-        _check_unique([(image, full) for image, _, full in files])
     table = os.path.join(root, SIZES)
-    known = sizes_from(table) if os.path.isfile(table) else Sizes({}, _images(root, labels, nested=nested))
-    return Layout(labels, [(image, full) for image, _, full in files], known, names)
+    known = sizes_from(table) if os.path.isfile(table) else Sizes({}, _images(root, labels, nested=bool(nested)))
+    return Layout(labels, paths, known, names)
 
 
 def _described(path: str) -> Layout:
@@ -90,7 +89,7 @@ def _described(path: str) -> Layout:
         for given in _listed(path, split, described.get(split)):
             for image, label in _split(path, root, split, given):
                 name = os.path.relpath(image, root) if image else os.path.relpath(label, root)
-                own = _without(os.path.splitext(name.replace(os.sep, "/"))[0], "images", "labels")
+                own = without(os.path.splitext(name.replace(os.sep, "/"))[0], "images", "labels")
                 if image:
                     images[own] = Found(image, name.replace(os.sep, "/"))
                 if os.path.isfile(label):
@@ -156,30 +155,9 @@ def _is_label(name: str) -> bool:
     return name.lower().endswith(".txt") and not TEXTS.fullmatch(os.path.basename(name))
 
 
-def _parts(name: str) -> list[str]:
-    return name.split("/")[:-1]
-
-
-def _inside(files: list[tuple[str, str, str]], chosen: Callable[[str], Any]) -> list[tuple[str, str, str]]:
+def _inside(files: list[tuple[str, str]], chosen: Callable[[str], Any]) -> list[tuple[str, str]]:
     """Those of the files that are in a folder with such a name."""
-    return [file for file in files if any(map(chosen, _parts(file[1])))]
-
-
-def _without(name: str, *folders: str) -> str:
-    """A path without the last of its folders that is called so.
-
-    >>> _without("train/images/a", "images", "labels")
-    'train/a'
-    """
-    parts = name.split("/")
-    places = [place for place, part in enumerate(parts[:-1]) if part in folders]
-    return "/".join(parts[: places[-1]] + parts[places[-1] + 1 :]) if places else name
-
-
-def _check_unique(files: list[tuple[str, str]]) -> None:
-    for (image, path), (after, other) in pairwise(files):
-        if image == after:
-            raise InputError(f"{path} and {other} are both labels of image {image!r}: convert them one by one")
+    return [(image, name) for image, name in files if any(map(chosen, name.split("/")[:-1]))]
 
 
 def _roots(source: str, labels: str) -> tuple[str, str]:
@@ -195,7 +173,7 @@ def _images(root: str, labels: str, *, nested: bool) -> dict[str, Found]:
     """The images by id: those in images/ for labels in labels/, and those beside the labels."""
     found = images_in(labels)
     if nested:
-        found = {_without(image, "images", "labels"): one for image, one in found.items()}
+        found = {without(image, "images", "labels"): one for image, one in found.items()}
     if root != labels:
         inside = os.path.relpath(os.path.abspath(labels), os.path.join(os.path.abspath(root), "labels"))
         images = os.path.normpath(os.path.join(root, "images", inside))
