@@ -239,10 +239,10 @@ def test_an_invalid_box_matches_nothing(box: list[float], format: str, dtype: An
     if format in ("xyxy", "yxyx") and np.isfinite(box).all():
         box = [5.0, 5.0, 5.0 + box[2], 5.0 + box[3]]
     good_box, bad_box = (fastbox.Boxes(np.array([one], dtype), format) for one in (good, box))
-    params = Params(by_class=by_class, iou_thresholds=[0.01, 0.5], area_ranges={"all": (-np.inf, np.inf)})
+    params = Params(by_class=by_class, iou_thresholds=[0.01, 0.5])
     for detection, truth, side in ((bad_box, good_box, "detections"), (good_box, bad_box, "truths")):
         found = Evaluation(params)
-        judged = found.add(detection, [0.9], truth, crowd=[crowd])
+        judged = found.add(detection, [0.9], truth, crowd=[crowd], areas=[16])
         assert VERDICTS[judged.verdict[0]] == "background" and judged.partner[0] == -1 and judged.iou[0] == 0
         assert found.figures()["AP"] == (-1.0 if crowd else 0.0)
         assert found.invalid == {"detections": 0, "truths": 0, "scores": 0} | {side: 1}
@@ -304,6 +304,18 @@ def test_nothing_at_all_is_minus_one() -> None:
         ({"recalls": [0.5, 0.1]}, "expected recalls that ascend"),
         ({"area_ranges": {}}, "expected 1 to 31 ranges of areas, got 0"),
         ({"area_ranges": {"all": (5, 1)}}, "expected a range of areas from low to high for 'all'"),
+        ({"area_ranges": {"all": (-1, 1)}}, "for 'all', 0 or more, got -1 to 1"),
+        ({"area_ranges": {"all": (0, float("nan"))}}, "for 'all', 0 or more, got 0 to nan"),
+        ({"iou_thresholds": [50, 75]}, "at most 1, got 50,75: as shares of 1 they are 0.50,0.75"),
+        ({"iou_thresholds": [0.5, 1.5]}, "above 0 and at most 1, got 0.5,1.5"),
+        ({"iou_thresholds": [0]}, "above 0 and at most 1, got 0"),
+        ({"iou_thresholds": [-0.5]}, "above 0 and at most 1, got -0.5"),
+        ({"iou_thresholds": [float("inf")]}, "above 0 and at most 1, got inf"),
+        ({"iou_thresholds": [0.5, 0.5]}, "expected each threshold of IoU once"),
+        ({"max_dets": [-1, 100]}, "expected max_dets of 1 and more, whole numbers, got [-1, 100]"),
+        ({"max_dets": [1.5]}, "expected max_dets of 1 and more, whole numbers, got [1.5]"),
+        ({"max_dets": [float("nan")]}, "expected max_dets of 1 and more"),
+        ({"recalls": [0.5, 50]}, "expected recalls that ascend, from 0 to 1"),
     ],
 )
 def test_rules_that_can_not_be_are_refused(given: dict[str, Any], message: str) -> None:

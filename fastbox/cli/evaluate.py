@@ -22,8 +22,11 @@ def thresholds_of(context: click.Context, parameter: click.Parameter, value: str
     try:
         if ":" in value:
             first, last, step = (float(part) for part in value.split(":"))
+            steps = (last - first) / step
+            if not (0 <= steps < 1000 and abs(steps - round(steps)) < 1e-6):
+                raise ValueError
             # As COCO's .5 to .95 are made: linspace, whose steps don't drift.
-            return [float(x) for x in np.linspace(first, last, round((last - first) / step) + 1)]
+            return [float(x) for x in np.linspace(first, last, round(steps) + 1)]
         return [float(part) for part in split(context, parameter, value) or []]
     except (ValueError, ZeroDivisionError):
         raise click.BadParameter(f"expected numbers as 0.5,0.75 or 0.5:0.95:0.05, got {value!r}") from None
@@ -46,6 +49,8 @@ def ranges_of(
             return None
         named = [part.rsplit(":", 1) for part in split(context, parameter, value) or []]
         limits = {name: [float(limit) for limit in span.split("-")] for name, span in named}
+        if len(limits) < len(named):
+            raise ValueError
         return {name: (low, high) for name, (low, high) in limits.items()}
     except ValueError:
         raise click.BadParameter(f"expected ranges as all:0-1e10,small:0-1024, got {value!r}") from None

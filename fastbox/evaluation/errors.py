@@ -17,7 +17,7 @@ MATCHED, LOCATION, CLASSIFICATION, IGNORED = (
     VERDICTS.index(name) for name in ("matched", "location", "classification", "ignored")
 )
 ERRORS = (*VERDICTS[LOCATION:IGNORED], "missed")
-RULES = Params(iou_thresholds=[FOREGROUND], area_ranges={"all": (-np.inf, np.inf)}, max_dets=[2**31 - 1])
+RULES = Params(iou_thresholds=[FOREGROUND], area_ranges={"all": (0, np.inf)}, max_dets=[2**31 - 1])
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ AREA_RANGES = {
 }
 NEARLY_ONE = 1 - 1e-10  # COCO's cap on a threshold: an IoU of 1 but for its last bits still reaches 1
 MOST_RANGES = 31  # one bit each of 32, all of which are set where a truth is ignored in every range
+MOST_THRESHOLDS = 1000
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Params:
     Attributes
     ----------
     iou_thresholds : sequence of float
-        What an IoU must reach for a match; .5 to .95 in steps of .05.
+        What an IoU must reach for a match, above 0 and at most 1; .5 to .95 in steps of .05.
     recalls : sequence of float
         Where precision is read off, ascending; 0 to 1 in steps of .01.
     area_ranges : mapping of str to (float, float)
@@ -42,7 +43,7 @@ class Params:
     Raises
     ------
     ValueError
-        None of one of them, a nan, an unordered range, a count below 1.
+        None of one of them, a nan, a threshold or recall above 1, an unordered or negative range, a count below 1.
 
     Examples
     --------
@@ -57,23 +58,19 @@ class Params:
     by_class: bool = True
 
     def __post_init__(self) -> None:
-        thresholds = tuple(float(threshold) for threshold in self.iou_thresholds)
-        recalls = tuple(float(recall) for recall in self.recalls)
-        most = tuple(sorted(int(count) for count in self.max_dets))
-        if not thresholds or np.isnan(thresholds).any():
-            raise ValueError(f"expected thresholds of IoU that are numbers, got {list(self.iou_thresholds)}")
-        if not recalls or np.isnan(recalls).any() or (np.diff(recalls) < 0).any():
-            raise ValueError(f"expected recalls that ascend, got {list(self.recalls)}")
-        if not most or most[0] < 1:
-            raise ValueError(f"expected max_dets of 1 and more, got {list(self.max_dets)}")
-        if not 1 <= len(self.area_ranges) <= MOST_RANGES:
-            raise ValueError(f"expected 1 to {MOST_RANGES} ranges of areas, got {len(self.area_ranges)}")
-        for name, (low, high) in self.area_ranges.items():
-            if not low <= high:
-                raise ValueError(f"expected a range of areas from low to high for {name!r}, got {low} to {high}")
-        areas = {name: (float(low), float(high)) for name, (low, high) in self.area_ranges.items()}
-        for name, value in zip(
-            ("iou_thresholds", "recalls", "max_dets", "area_ranges"), (thresholds, recalls, most, areas), strict=True
+        areas = {str(name): (float(low), float(high)) for name, (low, high) in self.area_ranges.items()}
+        if not 1 <= len(areas) <= MOST_RANGES:
+            raise ValueError(f"expected 1 to {MOST_RANGES} ranges of areas, got {len(areas)}")
+        for name, (low, high) in areas.items():
+            if not 0 <= low <= high:
+                raise ValueError(
+                    f"expected a range of areas from low to high for {name!r}, 0 or more, got {low:g} to {high:g}"
+                )
+        for name, value in (
+            ("iou_thresholds", _thresholds(self.iou_thresholds)),
+            ("recalls", _recalls(self.recalls)),
+            ("max_dets", _counts(self.max_dets)),
+            ("area_ranges", areas),
         ):
             object.__setattr__(self, name, value)
 
@@ -89,3 +86,32 @@ class Params:
         for place, (low, high) in enumerate(self.area_ranges.values()):
             bits |= ((areas < low) | (areas > high)).astype(np.uint32) << np.uint32(place)
         return bits
+
+
+def _thresholds(given: Sequence[float]) -> tuple[float, ...]:
+    thresholds = tuple(float(threshold) for threshold in given)
+    said = ",".join(f"{threshold:g}" for threshold in thresholds)
+    if not thresholds or np.isnan(thresholds).any():
+        raise ValueError(f"expected thresholds of IoU that are numbers, got {list(given)}")
+    if min(thresholds) <= 0 or max(thresholds) > 1:
+        mend = ""
+        if min(thresholds) > 0 and 1 < max(thresholds) <= 100:
+            mend = f": as shares of 1 they are {','.join(f'{threshold / 100:.2f}' for threshold in thresholds)}"
+        raise ValueError(f"expected thresholds of IoU above 0 and at most 1, got {said}{mend}")
+    if len(set(thresholds)) < len(thresholds) or len(thresholds) > MOST_THRESHOLDS:
+        raise ValueError(f"expected each threshold of IoU once, at most {MOST_THRESHOLDS}, got {said[:80]}")
+    return thresholds
+
+
+def _recalls(given: Sequence[float]) -> tuple[float, ...]:
+    recalls = tuple(float(recall) for recall in given)
+    if not recalls or not (0 <= min(recalls) <= max(recalls) <= 1) or (np.diff(recalls) < 0).any():
+        raise ValueError(f"expected recalls that ascend, from 0 to 1, got {list(given)}")
+    return recalls
+
+
+def _counts(given: Sequence[int]) -> tuple[int, ...]:
+    counts = list(given)
+    if not counts or not all(float(count).is_integer() and 1 <= count < 2**31 for count in counts):
+        raise ValueError(f"expected max_dets of 1 and more, whole numbers, got {counts}")
+    return tuple(sorted({int(count) for count in counts}))
