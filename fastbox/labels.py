@@ -177,6 +177,10 @@ class Codes:
             self._ascending = [self.labels[code] for code in order], places
         return self._ascending
 
+    def code(self, label: Any) -> int | None:
+        """The code of a label, None of an unknown one."""
+        return self._code.get(label)
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import fastbox
-from fastbox.evaluation import Evaluation, Params, evaluate
+from fastbox.evaluation import Evaluation, Params, evaluate, figures
 from fastbox.evaluation.judge import VERDICTS
 
 coco = pytest.importorskip("pycocotools.coco")
@@ -284,6 +284,33 @@ def test_many_detections_of_an_image_cost_nothing_but_themselves() -> None:
         "AR300": 1.0,
         "AR1000": 1.0,
     }
+
+
+@pytest.mark.parametrize("seed", range(500, 520))
+def test_curves_in_parts_have_the_figures_of_whole_ones(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(seed)
+    params = scene.params()
+    found = scene.every_class(params)
+    scene.add_to(found, 0, scene.images)
+    whole, by_class, precision = found.figures(), found.figures_by_class(), found.traced().precision()
+    errors = found.errors()
+    monkeypatch.setattr(figures, "WHOLE", int(scene.random.choice([1, 300, 2000])))
+    found._last = None
+    assert found.figures() == whole
+    for name, values in found.figures_by_class().items():
+        np.testing.assert_array_equal(values, by_class[name])
+    np.testing.assert_array_equal(found.traced().precision(), precision)
+    assert found.errors().costs == errors.costs
+    assert_same(found, scene.theirs(params))
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 129, 65_535, 65_537, 1_000_003])
+def test_a_sum_of_parts_is_numpys_sum_of_the_whole(count: int) -> None:
+    random = np.random.default_rng(count)
+    numbers = random.random(count)
+    parts = np.split(numbers, np.sort(random.integers(0, count + 1, 5)))
+    assert figures.total(count, parts) == np.add.reduce(numbers)
+    assert figures.total(count, parts) / count == np.mean(numbers)
 
 
 def test_nothing_at_all_is_minus_one() -> None:

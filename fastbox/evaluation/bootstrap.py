@@ -13,14 +13,21 @@ from fastbox.evaluation.params import Params
 
 __all__ = ["draw", "interval", "resample"]
 
-AT_ONCE = 64  # samples whose weights are held in memory
+AT_ONCE = 64  # samples that are held in memory, fewer where
+HELD = 1 << 23  # numbers of theirs are more than these
 
 
-def draw(images: int, samples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """How often each image is drawn, (samples, images), a few samples at a time."""
+def draw(images: int, samples: int, seed: int, each: int = 1) -> Iterator[NDArray[np.int64]]:
+    """How often each image is drawn, (samples, images), a few samples at a time, of which each has more numbers."""
     random = np.random.default_rng(seed)
-    for first in range(0, samples, AT_ONCE):
-        yield random.multinomial(images, np.full(images, 1 / images), size=min(AT_ONCE, samples - first))
+    step = max(1, min(AT_ONCE, HELD // max(images, each, 1)))
+    for first in range(0, samples, step):
+        size = min(step, samples - first)
+        yield (
+            random.multinomial(images, np.full(images, 1 / images), size=size)
+            if images
+            else np.zeros((size, 0), np.int64)
+        )
 
 
 def resample(
@@ -32,14 +39,15 @@ def resample(
     weights: Iterable[NDArray[np.int64]],
     params: Params,
 ) -> dict[str, Floats]:
-    """AP, AP50 and AP75 in the first range of areas, one value for each sample."""
+    """AP, AP50 and AP75 in the first range of areas, one value for each sample, nan where it has no truths."""
     from fastbox.kernels import evaluation
 
     thresholds, recalls = np.array(params.iou_thresholds), np.array(params.recalls)
     resampled = evaluation.RESAMPLED[recalls.dtype, ""]
     shape = len(bounds) - 1, len(thresholds)
+    chosen = {"AP": slice(None), **{f"AP{100 * t:.0f}": thresholds == t for t in (0.5, 0.75) if t in thresholds}}
 
-    def sampled(some: NDArray[np.int64]) -> Floats:
+    def sampled(some: NDArray[np.int64]) -> dict[str, Floats]:
         means = np.full((len(some), *shape), NOTHING)
 
         def work(first: int, last: int) -> None:
@@ -48,16 +56,16 @@ def resample(
             )
 
         parallel.run(work, parallel.blocks(len(some), 1, 1))
-        return means
+        return {name: _mean(means[..., place]) for name, place in chosen.items()}
 
-    means = np.concatenate([sampled(some) for some in weights])
-    chosen = {"AP": slice(None), **{f"AP{100 * t:.0f}": thresholds == t for t in (0.5, 0.75) if t in thresholds}}
-    return {name: _mean(means[..., some]) for name, some in chosen.items()}
+    batches = [sampled(some) for some in weights]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in chosen}
 
 
 def interval(values: Floats, confidence: float) -> tuple[float, float]:
-    """The middle of the values, so much of them: a percentile interval."""
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]) if len(values) else (np.nan, np.nan)
+    """The middle of the values that are numbers, so much of them: a percentile interval; nan of none."""
+    known = values[~np.isnan(values)]
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2]) if len(known) else (np.nan, np.nan)
     return float(low), float(high)
 
 

@@ -1,11 +1,10 @@
-"""Precision at each recall, and the figures that COCO makes of it."""
+"""Precision at each recall."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +12,12 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.evaluation.params import Params
 
-__all__ = ["NOTHING", "Curves", "figures_by_class", "figures_of", "grouped", "rank", "trace"]
+__all__ = ["NOTHING", "Curves", "Floats", "grouped", "rank", "trace"]
 
 NOTHING = -1.0  # COCO's figure where no truth is
 PIECE = 4_000  # detections that make a thread worth waking
 
 Floats = NDArray[np.float64]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,20 +42,29 @@ class Curves:
     truths: NDArray[np.int64]
 
 
-def rank(groups: NDArray[Any], scores: Floats, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows, group by group and by descending score, ties as they come, and where each of `count` groups begins."""
+def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The rows, group by group and by descending score, ties as they come; the groups that are there, ascending, and
+    where each begins, and the last ends.
+    """
     from fastbox.kernels import order
 
-    rows, bounds = grouped(groups, count)
+    rows = _stable(groups, int(groups.max(initial=0)) + 1)
+    ordered_groups = groups[rows]
+    starts = np.flatnonzero(ordered_groups[1:] != ordered_groups[:-1]) + 1
+    bounds = np.concatenate((np.zeros(min(1, len(rows)), np.int64), starts, [len(rows)]))
     ordered = order.ORDERED[scores.dtype, ""]
     parallel.run(lambda first, last: ordered(scores, rows, bounds, first, last), _pieces(bounds))
-    return rows, bounds
+    return rows, ordered_groups[bounds[:-1]], bounds
 
 
 def grouped(groups: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows, group by group, those of one as they come, and where each of `count` groups begins."""
+    return _stable(groups, count), np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=count))))
+
+
+def _stable(groups: NDArray[Any], count: int) -> NDArray[np.int64]:
     small = groups.astype(np.int16) if count < 2**15 else groups  # which NumPy sorts by their bytes
-    return np.argsort(small, kind="stable"), np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=count))))
+    return np.argsort(small, kind="stable")
 
 
 def trace(
@@ -97,38 +104,3 @@ def _pieces(bounds: NDArray[np.int64]) -> list[tuple[int, int]]:
     marks = np.linspace(bounds[0], bounds[-1], count + 1)[1:-1]
     edges = np.unique(np.concatenate(([0], np.searchsorted(bounds, marks), [len(bounds) - 1])))
     return list(pairwise(edges.tolist()))
-
-
-def figures_of(curves: Curves, params: Params) -> dict[str, float]:
-    """COCO's figures: AP, AP50, AP75, AP in each range, AR of each count, AR in each range."""
-    return _figures(curves, params, _mean)
-
-
-def figures_by_class(curves: Curves, params: Params) -> dict[str, Floats]:
-    """The same figures of each class by itself, arrays of shape (classes,)."""
-    return _figures(curves, params, _mean_by_class)
-
-
-def _figures(curves: Curves, params: Params, mean: Callable[[Floats], T]) -> dict[str, T]:
-    precision, recall = curves.precision, curves.recall
-    thresholds = np.array(params.iou_thresholds)
-    _, *others = params.area_ranges
-    figures = {"AP": mean(precision[..., 0])}
-    for threshold in (0.5, 0.75):
-        figures[f"AP{threshold * 100:.0f}"] = mean(precision[thresholds == threshold, ..., 0])
-    figures |= {f"AP_{name}": mean(precision[..., place]) for place, name in enumerate(others, 1)}
-    figures |= {f"AR{most}": mean(recall[..., 0, place]) for place, most in enumerate(params.max_dets)}
-    figures |= {f"AR_{name}": mean(recall[..., place, -1]) for place, name in enumerate(others, 1)}
-    return figures
-
-
-def _mean(values: Floats) -> float:
-    """The mean of what is there, summed in COCO's order: thresholds, recalls, classes."""
-    there = values[values > NOTHING]
-    return float(np.mean(there)) if there.size else NOTHING
-
-
-def _mean_by_class(values: Floats) -> Floats:
-    """The mean of each class, the last axis: all is there, or nothing."""
-    rows = np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1)
-    return rows.mean(axis=1) if rows.size else np.full(len(rows), NOTHING)

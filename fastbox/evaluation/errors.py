@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.evaluation.curves import Floats, figures_of, rank, trace
+from fastbox.evaluation.curves import Floats, rank
+from fastbox.evaluation.figures import Traced
 from fastbox.evaluation.judge import FOREGROUND, VERDICTS
 from fastbox.evaluation.params import Params
 
@@ -70,8 +71,7 @@ def blame(
         bounds: NDArray[np.int64] = bounds,
     ) -> float:
         words = (hits | hidden.astype(np.uint32) << np.uint32(BITS)).reshape(-1, 1, 1)
-        curves = trace(words, scores, np.zeros(len(scores), np.int32), bounds, truths[:, None], RULES)
-        return figures_of(curves, RULES)["AP"]
+        return Traced(words, scores, np.zeros(len(scores), np.int32), bounds, truths[:, None], RULES).ap()
 
     now = ap(hits, hidden)
     costs = {}
@@ -80,7 +80,8 @@ def blame(
         right = wrong & (mended >= 0)
         put = hits | right, hidden | (wrong & ~right)
         if verdict == CLASSIFICATION:
-            order, moved = rank(np.where(right, mended, kinds), scores, len(truths))
+            order, there, begins = rank(np.where(right, mended, kinds), scores)
+            moved = begins[np.searchsorted(there, np.arange(len(truths) + 1))]
             costs[name] = ap(put[0][order], put[1][order], truths, scores[order], moved) - now
         else:
             costs[name] = ap(*put) - now

@@ -12,8 +12,9 @@ from fastbox import ops
 from fastbox.boxes import Boxes, align_images, as_boxes, as_floats
 from fastbox.evaluation.bootstrap import draw, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
-from fastbox.evaluation.curves import Curves, figures_by_class, figures_of, rank, trace
+from fastbox.evaluation.curves import Curves, rank
 from fastbox.evaluation.errors import IGNORED, MATCHED, Errors, blame
+from fastbox.evaluation.figures import Traced
 from fastbox.evaluation.judge import COVERING, UNCOUNTED, Found, Judged, Wanted, judge
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.rows import Rows
@@ -153,8 +154,9 @@ class Evaluation(Shown):
         self._wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
         self._covered = Rows(run=i4, kind=i4)  # truths that a run's detections have, or are about
         self._pairs = Rows(run=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
-        self._bounds: NDArray[np.int64] | None = None  # of the classes of each run, once detections are ranked
-        self._curves: tuple[int, Curves] | None = None  # of the run asked for last
+        # Runs and classes that have detections, in one number, and where these begin, once detections are ranked.
+        self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._last: tuple[int, Traced] | None = None  # of the run asked for last
 
     def add(
         self,
@@ -275,8 +277,8 @@ class Evaluation(Shown):
         self.truths += len(b)
         for name, rows in (("detections", wrong), ("truths", wrong_truths), ("scores", lost)):
             self.invalid[name] += int(np.count_nonzero(rows))
-        self._bounds = None
-        self._curves = None
+        self._groups = None
+        self._last = None
         return judged
 
     def __add__(self, other: Evaluation) -> Evaluation:
@@ -316,20 +318,24 @@ class Evaluation(Shown):
 
     def curves(self, run: Any = None) -> Curves:
         """Precision, recall and scores of a run, the only one when left out, for each class of ``classes``."""
+        return self.traced(run).whole
+
+    def traced(self, run: Any = None) -> Traced:
+        """What the figures of a run are made of, without its curves in memory where classes are many."""
         place = self._place(run)
-        if self._curves is None or self._curves[0] != place:
+        if self._last is None or self._last[0] != place:
             found = self._ranked(run)
             detections = found["words"], found["score"], found["rank"], self._class_bounds(run)
-            self._curves = place, trace(*detections, self._regular(), self.params)
-        return self._curves[1]
+            self._last = place, Traced(*detections, self._regular(), self.params)
+        return self._last[1]
 
     def figures(self, run: Any = None) -> dict[str, float]:
         """COCO's figures of a run, -1 where there is nothing: AP, AP50, AP75, AP_small and so on, to AR_large."""
-        return figures_of(self.curves(run), self.params)
+        return self.traced(run).figures()
 
     def figures_by_class(self, run: Any = None) -> dict[str, NDArray[np.float64]]:
         """COCO's figures of a run, of each class of ``classes`` by itself."""
-        return figures_by_class(self.curves(run), self.params)
+        return self.traced(run).figures_by_class()
 
     def errors(self, run: Any = None) -> Errors:
         """The errors of a run at an IoU of 0.5, by class of ``classes``, and what they cost."""
@@ -375,40 +381,45 @@ class Evaluation(Shown):
             found["image"],
             self._places(self._wanted["kind"][regular]),
             self._wanted["image"][regular],
-            draw(self.images, samples, seed),
+            draw(self.images, samples, seed, len(self.classes) * len(self.params.iou_thresholds)),
             self.params,
         )
 
     def _place(self, run: Any) -> int:
         """The place of a run among all."""
-        labels = self.runs
-        if run is None and len(labels) <= 1:
-            return 0
-        if run not in labels:
-            raise ValueError(f"expected a run of {', '.join(map(repr, labels))}, got {run!r}")
-        return labels.index(run)
+        return int(self._runs.ascending()[1][self._code(run)]) if len(self._runs) else 0
 
     def _code(self, run: Any) -> int:
-        """The code of a run."""
-        places = self._runs.ascending()[1]
-        return int(np.flatnonzero(places == self._place(run))[0]) if len(places) else 0
+        """The code of a run; None is that of the only one."""
+        code = 0 if run is None and len(self._runs) <= 1 else self._runs.code(run)
+        if code is None:
+            raise ValueError(f"expected a run of {', '.join(map(repr, self.runs))}, got {run!r}")
+        return code
 
     def _ranked(self, run: Any) -> dict[str, NDArray[Any]]:
         """The detections of a run, class by class and by descending score: views."""
-        bounds = self._class_bounds(run, begin=0)
+        bounds = self._bounds(run)
         return {name: self._found[name][bounds[0] : bounds[-1]] for name in FOUND}
 
-    def _class_bounds(self, run: Any, begin: int | None = None) -> NDArray[np.int64]:
-        """Where each class of a run begins among the detections of the run, or of all runs."""
+    def _class_bounds(self, run: Any) -> NDArray[np.int64]:
+        """Where each class of a run begins among the detections of the run."""
+        bounds = self._bounds(run)
+        own: NDArray[np.int64] = bounds - bounds[0]
+        return own
+
+    def _bounds(self, run: Any) -> NDArray[np.int64]:
+        """Where each class of a run begins among the detections of all runs."""
         count, place = len(self.classes), self._place(run)
-        if self._bounds is None:
+        if self._groups is None:
             # Rows that were in order stay so among those of equal scores, so that more can be added after this.
             groups = self._runs.ascending()[1][self._found["run"]] * count
             groups += self._places(self._found["kind"])
-            order, self._bounds = rank(groups, self._found["score"], count * len(self._runs))
+            order, there, begins = rank(groups, self._found["score"])
             self._found.put(order)
-        bounds = self._bounds[place * count : (place + 1) * count + 1]
-        return bounds - bounds[0] if begin is None and len(bounds) else bounds
+            self._groups = there, begins
+        there, begins = self._groups
+        bounds: NDArray[np.int64] = begins[np.searchsorted(there, place * count + np.arange(count + 1))]
+        return bounds
 
     def _places(self, kinds: NDArray[np.int32]) -> NDArray[np.int64]:
         """The places in ``classes`` of codes."""

@@ -42,11 +42,10 @@ def run_to_dict(
 
 
 def _details(found: Evaluation, run: Any, names: Mapping[str, str], counts: NDArray[np.int64]) -> dict[str, Any]:
-    calibration, curves = found.calibration(run), found.curves(run)
+    calibration, precision = found.calibration(run), found.traced(run).precision()
     matches = found.pairs(run)
     pairs = {metric: Matched.of(matches, metric) for metric in PAIR_METRICS}
     thresholds = found.params.iou_thresholds
-    precision = curves.precision[..., 0]
     return {
         "matched": {
             "metrics": {metric: matched.to_dict(metric) for metric, matched in pairs.items()},
@@ -64,7 +63,7 @@ def _details(found: Evaluation, run: Any, names: Mapping[str, str], counts: NDAr
         },
         "curves": {
             "recall": list(found.params.recalls),
-            "precision": {f"{t:.4g}": _numbers(_mean(precision[place])) for place, t in enumerate(thresholds)},
+            "precision": {f"{t:.4g}": _numbers(precision[place]) for place, t in enumerate(thresholds)},
         },
         "by_class": _by_class(found, run, names, counts, pairs),
     }
@@ -122,7 +121,7 @@ def _by_class(
     pairs: Mapping[str, Matched],
 ) -> list[dict[str, Any]]:
     labels = found.classes
-    truths = found.curves(run).truths[:, 0].tolist()
+    truths = found.traced(run).truths[:, 0].tolist()
     figures = {name: values.tolist() for name, values in found.figures_by_class(run).items()}
     spreads = {metric: matched.by_class(len(labels)) for metric, matched in pairs.items()}
     return [
@@ -142,14 +141,8 @@ def _by_class(
 
 def _intervals(found: Evaluation, run: Any, samples: int, seed: int) -> dict[str, Any]:
     drawn = found.bootstrap(run, samples=samples, seed=seed)
-    limits = {name: list(interval(values, LEVEL)) for name, values in drawn.items()}
+    limits = {name: list(map(_number, interval(values, LEVEL))) for name, values in drawn.items()}
     return {"level": LEVEL, "samples": samples, "seed": seed, **limits}
-
-
-def _mean(precision: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over the classes that have truths, at each recall."""
-    there = precision[:, precision[0] >= 0]
-    return there.mean(axis=1) if there.size else np.full(len(precision), np.nan)
 
 
 def _number(value: float) -> float | None:

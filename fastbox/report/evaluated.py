@@ -132,9 +132,9 @@ def _figure(value: float) -> str:
     return "–" if value < 0 else f"{value:.3f}"
 
 
-def _interval(limits: Sequence[float]) -> str:
+def _interval(limits: Sequence[float | None]) -> str:
     low, high = limits
-    return f"{low:.3f} to {high:.3f}"
+    return "–" if low is None else f"{low:.3f} to {high:.3f}"
 
 
 def _short(name: str) -> str:
