@@ -52,14 +52,14 @@ def check_outputs(
     fastbox.errors.InputError: expected an output that is no input, got ./a.parquet as both: name another output
     """
     outputs = {name: path for name, path in {**tables, **(others or {})}.items() if path is not None}
-    for name, path in outputs.items():
-        if name in tables:
-            check_table_name(path)
     _check_apart(outputs)
     if outputs:
         read = _Read.of(_paths(inputs))
         for path in outputs.values():
             read.check(path)
+    for name, path in outputs.items():
+        if name in tables:
+            check_table_name(path)
 
 
 def _check_apart(outputs: Mapping[str, StrPath]) -> None:
