@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -17,6 +18,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from fastbox.errors import InputError, InputWarning
+from fastbox.report.written import Written
 
 __all__ = ["Commands", "fail"]
 
@@ -26,25 +28,33 @@ RAISED_AGAIN_AFTER = 0.02  # seconds
 class Commands(click.Group):
     """A group that turns what can go wrong into one sentence and an exit code; a bug keeps its traceback."""
 
+    _written = Written([])
+
     def list_commands(self, context: click.Context) -> list[str]:
         """The commands in the order a newcomer meets them."""
         return list(self.commands)
 
-    def main(self, *args: Any, **options: Any) -> NoReturn:
+    def main(self, args: Sequence[str] | None = None, **options: Any) -> NoReturn:  # type: ignore[override]
         """Run the command line, 2 where it can't be read."""
+        _fill_descriptors()
+        self._written = Written(sys.argv[1:] if args is None else list(args))
         try:
             with _interruptible():
-                code = super().main(*args, **{**options, "standalone_mode": False})
+                code = super().main(args, **{**options, "standalone_mode": False})
+                _flush(sys.stdout)
         except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            sys.exit(2)
+            with suppress(OSError):
+                error.show()
+            _exit(2)
         except click.UsageError as error:
             said = error.format_message().rstrip(".")
             more = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
             fail(f"{said[:1].lower()}{said[1:]}{more}", 2)
-        except click.Abort:
-            fail("interrupted; nothing was written", 1)
-        sys.exit(code if isinstance(code, int) else 0)
+        except (click.Abort, KeyboardInterrupt):
+            self._fail("interrupted")
+        except OSError as error:
+            self._fail_of_system(error)
+        _exit(code if isinstance(code, int) else 0)
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command: 1 where it could not finish, 2 where what it was given can't be used."""
@@ -55,33 +65,51 @@ class Commands(click.Group):
             fail(str(error), 2)
         except (KeyboardInterrupt, SystemError) as error:
             # A compiled function that calls Python and finds itself interrupted says so by a SystemError.
-            if isinstance(error, SystemError) and not isinstance(error.__cause__, KeyboardInterrupt):
+            cause = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+            if not isinstance(cause, KeyboardInterrupt):
                 raise
-            fail("interrupted; nothing was written", 1)
+            self._fail("terminated" if isinstance(cause, Terminated) else "interrupted")
         except MemoryError:
-            fail("out of memory; nothing was written", 1)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
+            self._fail("out of memory")
         except OSError as error:
+            self._fail_of_system(error)
+
+    def _fail(self, what: str) -> NoReturn:
+        fail(f"{what}; {self._written.said()}", 1)
+
+    def _fail_of_system(self, error: OSError) -> NoReturn:
+        """End a command that the system let down: its output, or the terminal or pipe that it prints to."""
+        if not _is_of_printing(error):
             where = f" ({error.filename})" if error.filename else ""
-            fail(f"{error.strerror or error}{where}; nothing was written", 1)
+            self._fail(f"{error.strerror or error}{where}")
+        if isinstance(error, BrokenPipeError):  # whoever reads has seen enough
+            _exit(1)
+        stands = self._written.said()
+        more = "" if stands == "nothing was written" else f"; {stands}"
+        fail(f"could not print the result: {error.strerror}{more}", 1)
 
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C; not the very KeyboardInterrupt, which Python remembers for its exit code even where it was caught."""
 
 
+class Terminated(Interrupted):
+    """SIGTERM: what a scheduler or a container sends before it kills."""
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """See to it that an interrupt gets through: where it comes in a destructor or a callback, Python drops it."""
+    """See to it that SIGINT and SIGTERM end a command by an exception, and that it gets through.
+
+    Where it comes in a destructor or a callback, Python drops it.
+    """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise Interrupted
+        raise Terminated if number == signal.SIGTERM else Interrupted
 
     def again(dropped: sys.UnraisableHookArgs) -> None:
         if not issubclass(dropped.exc_type, KeyboardInterrupt):
@@ -89,18 +117,22 @@ def _interruptible() -> Iterator[None]:
             return
         # Not at once, which would be dropped in here as well; by a signal where it can be, which ends a wait too.
         kill = getattr(signal, "pthread_kill", None)
-        raised = partial(kill, main_thread, signal.SIGINT) if kill else _thread.interrupt_main
+        number = signal.SIGTERM if issubclass(dropped.exc_type, Terminated) else signal.SIGINT
+        raised = partial(kill, main_thread, number) if kill else partial(_thread.interrupt_main, number)
         timer = threading.Timer(RAISED_AGAIN_AFTER, raised)
         timer.daemon = True
         timer.start()
 
     main_thread = threading.get_ident()
     hook, sys.unraisablehook = sys.unraisablehook, again
-    handler = signal.signal(signal.SIGINT, interrupt)
+    handlers = {signal.SIGINT: signal.signal(signal.SIGINT, interrupt)}
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         sys.unraisablehook = hook
 
 
@@ -117,9 +149,7 @@ def _warnings_as_sentences() -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         if issubclass(category, InputWarning):
-            color = False if os.environ.get("NO_COLOR") else None
-            click.secho("warning: ", fg="yellow", bold=True, nl=False, err=True, color=color)
-            click.echo(str(message), err=True)
+            _say("warning: ", "yellow", str(message))
         else:
             usual(message, category, filename, lineno, file, line)
 
@@ -132,7 +162,45 @@ def _warnings_as_sentences() -> Iterator[None]:
 
 def fail(sentence: str, code: int) -> NoReturn:
     """Print a sentence to stderr and exit."""
-    color = False if os.environ.get("NO_COLOR") else None
-    click.secho("error: ", fg="red", bold=True, nl=False, err=True, color=color)
-    click.echo(sentence, err=True)
+    _say("error: ", "red", sentence)
+    _exit(code)
+
+
+def _say(what: str, color: str, sentence: str) -> None:
+    """Print a sentence to stderr, where that can be written."""
+    with suppress(OSError):
+        click.secho(what, fg=color, bold=True, nl=False, err=True, color=False if os.environ.get("NO_COLOR") else None)
+        click.echo(sentence, err=True)
+
+
+def _exit(code: int) -> NoReturn:
+    """Exit; what was printed and can't be written goes nowhere, so that Python finds nothing to write at its end."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
+
+
+def _is_of_printing(error: OSError) -> bool:
+    """Tell whether it was raised by what prints, Click, Rich or this module, and not by what writes outputs."""
+    frame = [entry for entry, _ in traceback.walk_tb(error.__traceback__)][-1]
+    return (
+        str(frame.f_globals.get("__name__")).partition(".")[0] in ("click", "rich") or frame.f_code is _flush.__code__
+    )
+
+
+def _flush(stream: TextIO | None) -> None:
+    if stream is not None:  # as it is where the descriptor was closed before the start
+        stream.flush()
+
+
+def _fill_descriptors() -> None:
+    """Open what was closed of stdin, stdout and stderr to nowhere, lest an output file get a number they print to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

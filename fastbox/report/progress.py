@@ -54,7 +54,7 @@ def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Ste
     Yields what to call with the rows done since the last call, or None where stderr is no terminal. Without ``count``,
     the rows to do, the bar only shows that work goes on, how fast, and for how long.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
