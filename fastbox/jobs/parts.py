@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
 from fastbox import __version__
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import unpacked
+from fastbox.jobs.canonical import digest
 from fastbox.tables.sink import Target, plain, read_record
 from fastbox.tables.source import Source, count_boxes
 from fastbox.tables.stores import absolute, remove, state_of, tables_in
@@ -43,19 +44,20 @@ def fingerprint(task: Task) -> dict[str, Any]:
     return {
         "version": __version__,
         "job": task.job.__name__,
-        "options": {name: repr(value) for name, value in sorted(task.options.items())},
+        "options": {name: digest(value) for name, value in sorted(task.options.items())},
         "tables": [_state(source) for source in task.sources],
     }
 
 
 def _state(source: Source) -> dict[str, Any]:
     assert source.part is not None
-    files = [(file, *state_of(file)) for file in source.path]  # type: ignore[union-attr]
+    files: tuple[str, ...] = source.path  # type: ignore[assignment]
+    told = {part.name: getattr(source, part.name) for part in fields(source) if part.name not in ("path", "part")}
     return {
-        "columns": [source.boxes, source.format, source.image, source.prefix, list(source.columns)],
-        "files": [[absolute(file), *state] for file, *state in files],
+        "read": digest(told),
+        "files": [[absolute(file), *state_of(file)] for file in files],
         "groups": [[absolute(run.file), *run.groups] for run in source.part.runs],
-        "images": [source.part.low, source.part.high],
+        "images": digest((source.part.low, source.part.high)),
     }
 
 

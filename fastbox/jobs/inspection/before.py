@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ __all__ = ["Before", "halved", "sizes_of"]
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Before:
     """What a first pass found.
 
@@ -74,11 +73,6 @@ class Before:
         """What is known of some rows."""
         low, high = np.searchsorted(self.again, [first, last])
         return Before(self.ranges, self.again[low:high], self.firsts[low:high])
-
-    def __repr__(self) -> str:
-        """Short, and another one for anything else that is known: the fingerprint of a part has it."""
-        said = repr(sorted(self.ranges.items(), key=repr)).encode() + self.again.tobytes() + self.firsts.tobytes()
-        return f"Before({hashlib.sha256(said).hexdigest()})"
 
 
 def sizes_of(truths: Source, *, out: None, label: str | None, rows: int) -> Classes:
