@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
 from fastbox.tables.dialects.kitti import SPACE, TYPES, read, write
+from fastbox.tables.dialects.recognize import source_dialect
 
 REAL = """\
 Truck 0.00 0 -1.57 599.41 156.40 629.75 189.25 2.85 2.63 12.34 0.47 1.49 69.44 -1.56
@@ -70,6 +71,40 @@ def test_sixteen_words_are_results(tmp_path: Path) -> None:
     dataset = read(labels(tmp_path, a="\n", b=RESULT))
     assert dataset.kind == "results"
     assert rows_of(dataset) == [expected("b", RESULT)]
+
+
+@pytest.mark.parametrize("score", ["", " 0.5"])
+def test_tracking_has_a_frame_and_a_track_in_front(score: str, tmp_path: Path) -> None:
+    truck, person, region = (f"{line}{score}" for line in REAL.splitlines())
+    folder = tmp_path / "training" / "label_02"
+    folder.mkdir(parents=True)
+    (folder / "0001.txt").write_text(f"1 2 {person}\n0 2 {truck}\n0 -1 {region}\n")
+    (folder / "0000.txt").write_text("")
+    (tmp_path / "README.txt").write_text("0 1 2 3 4 5")
+    (tmp_path / "sizes.csv").write_text("image_id,width,height\n0001/000000,1242,375\n")
+    assert source_dialect(tmp_path) == "kitti"
+    for source in (tmp_path / "training", folder):
+        assert source_dialect(source) == "kitti"
+        dataset = read(source, sizes=tmp_path / "sizes.csv")
+        rows = [
+            expected(f"0001/{frame:06d}", line) | {"track_id": track}
+            for frame, track, line in ((0, 2, truck), (0, -1, region), (1, 2, person))
+        ]
+        assert rows_of(dataset) == [{name: row[name] for name in dataset.schema.names} for row in rows]
+        assert dataset.images().to_pylist() == [
+            {"image_id": "0001/000000", "width": 1242, "height": 375, "file_name": None},
+            {"image_id": "0001/000001", "width": None, "height": None, "file_name": None},
+        ]
+        assert dataset.kind == ("results" if score else "truths")
+
+
+def test_the_objects_of_a_whole_kitti_folder(tmp_path: Path) -> None:
+    (tmp_path / "training" / "label_2").mkdir(parents=True)
+    (tmp_path / "training" / "calib").mkdir()
+    (tmp_path / "training" / "calib" / "1.txt").write_text("P0: 7.2e2 0 6.1e2")
+    (tmp_path / "training" / "label_2" / "1.txt").write_bytes(b"\xef\xbb\xbf" + REAL.replace(" 3 ", " 3.00 ").encode())
+    assert source_dialect(tmp_path) == "kitti"
+    assert rows_of(read(tmp_path)) == [expected("training/1", line) for line in REAL.splitlines()]
 
 
 def test_what_kitti_wrote_is_written_again_to_the_byte(tmp_path: Path) -> None:
@@ -144,6 +179,11 @@ def test_what_other_dialects_lack_is_written_as_unknown(tmp_path: Path) -> None:
 
 
 BAD = {
+    "a frame": (
+        f"1 2 {REAL.splitlines()[0]}\n1.5 2 {REAL}",
+        "expected a frame and a track id, a type and 14 numbers, .*line 2",
+    ),
+    "an object among tracks": (f"1 2 {REAL}", "expected 17 words in .*a.txt, line 2, got 15: .*: mend the line"),
     "words": (REAL + "\nCar 1 2 3\n", r"expected 15 words in .*a.txt, line 5, got 4: 'Car 1 2 3'"),
     "two kinds": (REAL + RESULT, r"expected 15 words in .*a.txt, line 4, got 16: "),
     "no number": (

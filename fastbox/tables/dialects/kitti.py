@@ -1,10 +1,10 @@
-"""KITTI object labels: a text file per image, 15 words a line, 16 with a score."""
+"""KITTI labels of objects, a text file per image, and of tracking, a file per sequence."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import Folder
 from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
-from fastbox.tables.dialects.listing import find, line_error, read_bytes, subfolder
+from fastbox.tables.dialects.listing import each_once, find, inside, line_error, read_plain, subfolder, without
 from fastbox.tables.dialects.names import Names, Numbering, named, numbered
 from fastbox.tables.dialects.sizes import NO_SIZES, images_table, sizes_from
 
@@ -30,29 +30,59 @@ UNKNOWN = dict(
     zip(("truncated", "occluded", "alpha", *SPACE), (-1, -1, -10, -1, -1, -1, -1000, -1000, -1000, -10), strict=True)
 )
 
+# Of objects, and of tracking.
+LABELS = ("label_2", "label_02")
+
 StrPath = str | os.PathLike[str]
 
 
+class Lines(NamedTuple):
+    """What lines are like: with a score at the end or not, and with a frame and a track id in front or not."""
+
+    scored: bool
+    tracked: bool
+
+    @property
+    def first(self) -> int:
+        """Return how many words stand before the type."""
+        return 2 if self.tracked else 0
+
+    @property
+    def words(self) -> int:
+        """Return how many words a line has."""
+        return self.first + (16 if self.scored else 15)
+
+
+class Line(NamedTuple):
+    """A line as read: its frame, its type, and its numbers, behind them the track id where there is one."""
+
+    frame: int
+    type: str
+    numbers: list[float]
+
+
 def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None = None) -> Dataset:
-    """Read a folder of KITTI object labels.
+    """Read a folder of KITTI labels, of objects or of tracking.
 
     Parameters
     ----------
     source : path
-        A folder with ``label_2/`` in it, or that folder: every ``*.txt`` below it is an image, an empty one too.
+        A folder with ``label_2/`` (``label_02/`` of tracking) in it or further below, or that folder. Of objects every
+        ``*.txt`` below it is an image, an empty one too. Of tracking it is a sequence, whose frame 12 is the image
+        ``0007/000012`` for ``0007.txt``; those without a box are images only where ``sizes`` lists them.
     names : list, dict or path, optional
         The types in the order of their numbers, or a file with one a line. Any other type is refused. By default the
         devkit's nine from Car, 0, to DontCare, 8, and behind them others as they come.
     sizes : path, optional
-        The folder of the images, ``image_2``, or a Parquet or CSV table of image_id, width, height.
+        The folder of the images, ``image_2`` or ``image_02``, or a Parquet or CSV table of image_id, width, height.
 
     Returns
     -------
     Dataset
         xmin, ymin, xmax, ymax are left, top, right, bottom in pixels, as stored. Then truncated, occluded, alpha,
         height_3d, width_3d, length_3d, x_3d, y_3d, z_3d (metres), rotation_y, all as stored, and ignore, 1 for
-        DontCare. Lines of 16 words make results, with a score. Without ``sizes``
-        those of the images are null.
+        DontCare. Lines of 16 words, 18 of tracking, make results, with a score. Tracking has track_id too. Without
+        ``sizes`` those of the images are null.
 
     Raises
     ------
@@ -68,22 +98,26 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     >>> [batch.to_pylist()[0]["xmax"] for batch in dataset.batches]
     [630.0]
     """
-    folder = subfolder(source, "label_2")
-    files = find(folder, lambda name: name.endswith(".txt"))
+    folder = subfolder(source, *LABELS)
+    files = find(folder, lambda name: name.lower().endswith(".txt"))
+    files = inside(files, LABELS.__contains__) or files
     if not files:
-        raise InputError(f"expected KITTI labels, *.txt, in {folder}, got none")
-    words = _words_per_line(folder, files)
-    scores = [("score", pa.float64())] if words == 16 else []
+        raise InputError(f"expected KITTI labels, *.txt, in {folder}, got none: name the folder that has them")
+    files = each_once([(without(image, *LABELS), name) for image, name in files], folder)
+    lines = _kind_of_lines(folder, files)
+    scores = [("score", pa.float64())] if lines.scored else []
+    tracks = [("track_id", pa.int32())] if lines.tracked else []
     columns = [(name, pa.int8() if name == "occluded" else pa.float64()) for name in UNKNOWN]
-    schema = boxes_schema(pa.string(), *columns, *scores, ("ignore", pa.int8()))
+    schema = boxes_schema(pa.string(), *columns, *scores, *tracks, ("ignore", pa.int8()))
     categories = dict(enumerate(TYPES)) if names is None else numbered(names)
     known = NO_SIZES if sizes is None else sizes_from(sizes)
+    images = known.listed().copy() if lines.tracked else {image for image, _ in files}
     return Dataset(
         kind="results" if scores else "truths",
         schema=schema,
-        batches=_batches(folder, files, words, schema, Numbering(categories, closed=names is not None)),
+        batches=_batches(folder, files, lines, schema, Numbering(categories, closed=names is not None), images),
         ordered=True,
-        images=lambda: images_table([image for image, _ in files], known),
+        images=lambda: images_table(sorted(images), known),
         categories=categories,
     )
 
@@ -115,59 +149,78 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 2) -> None:
                 folder.write(f"label_2/{stem}.txt", "".join(lines[start:stop]).encode())
 
 
-def _words_per_line(folder: str, files: list[tuple[str, str]]) -> int:
-    """How many words the first line of all files has: 15, or 16 in results."""
+def _kind_of_lines(folder: str, files: list[tuple[str, str]]) -> Lines:
+    """Tell by the first line of all files what lines are like."""
     for _, name in files:
-        first = read_bytes(os.path.join(folder, name)).lstrip().partition(b"\n")[0]
+        first = read_plain(os.path.join(folder, name)).lstrip().partition(b"\n")[0].split()
         if first:
-            return 16 if len(first.split()) == 16 else 15
-    return 15
+            return Lines(scored=len(first) in (16, 18), tracked=len(first) in (17, 18))
+    return Lines(scored=False, tracked=False)
 
 
 def _batches(
-    folder: str, files: list[tuple[str, str]], words: int, schema: pa.Schema, numbering: Numbering
+    folder: str,
+    files: list[tuple[str, str]],
+    kind: Lines,
+    schema: pa.Schema,
+    numbering: Numbering,
+    images: set[str],
 ) -> Iterator[pa.RecordBatch]:
     owners: list[str] = []
     types: list[int] = []
     numbers: list[float] = []
     for image, name in files:
         path = os.path.join(folder, name)
-        data = read_bytes(path)
-        lines = [line for line in map(bytes.split, data.splitlines()) if line]
+        data = read_plain(path)
         try:
-            names, values = _parsed(lines, words)
+            found = _parsed([line for line in map(bytes.split, data.splitlines()) if line], kind)
         except ValueError as error:
-            raise _wrong_line(path, data, words) from error
-        types += [numbering(name, path) for name in names]
-        numbers += values
-        owners += [image] * len(lines)
+            raise _wrong_line(path, data, kind) from error
+        if kind.tracked:
+            # As the images are called, image_02/0007/000012.png: a file has the frames of a sequence.
+            found.sort(key=lambda line: line.frame)
+            frames = [f"{image}/{line.frame:06d}" for line in found]
+            owners += frames
+            images.update(frames)
+        else:
+            owners += [image] * len(found)
+        types += [numbering(line.type, path) for line in found]
+        numbers += [number for line in found for number in line.numbers]
         if len(owners) >= ROWS:
-            yield _batch(owners, types, numbers, words, schema, numbering)
+            yield _batch(owners, types, numbers, kind, schema, numbering)
             owners, types, numbers = [], [], []
     if owners:
-        yield _batch(owners, types, numbers, words, schema, numbering)
+        yield _batch(owners, types, numbers, kind, schema, numbering)
 
 
-def _parsed(lines: Sequence[Sequence[bytes]], words: int) -> tuple[list[str], list[float]]:
-    """Return the types of some lines, and their numbers one behind another; ``ValueError`` where they can't be read."""
-    texts = [word for line in lines for word in line[1:]]
-    # Python takes 1_0 for a number.
-    if any(len(line) != words for line in lines) or any(b"_" in text for text in texts):
-        raise ValueError
-    if not all(-128 <= int(line[2]) < 128 for line in lines):
-        raise ValueError
-    return [line[0].decode() for line in lines], list(map(float, texts))
+def _parsed(lines: Sequence[Sequence[bytes]], kind: Lines) -> list[Line]:
+    """Return what some lines say; ``ValueError`` where one can't be read."""
+    found = []
+    for line in lines:
+        # Python takes 1_0 for a number.
+        if len(line) != kind.words or any(b"_" in word for word in line[kind.first + 1 :]):
+            raise ValueError
+        numbers = list(map(float, line[kind.first + 1 :]))
+        if not (numbers[1].is_integer() and -128 <= numbers[1] < 128):
+            raise ValueError
+        frame, track = map(int, line[: kind.first]) if kind.tracked else (0, 0)
+        if not (0 <= frame < 10**6 and abs(track) < 2**31):
+            raise ValueError
+        found.append(Line(frame, line[kind.first].decode(), [*numbers, track] if kind.tracked else numbers))
+    return found
 
 
-def _wrong_line(path: str, data: bytes, words: int) -> InputError:
+def _wrong_line(path: str, data: bytes, kind: Lines) -> InputError:
     for number, line in enumerate(data.splitlines(), start=1):
         found = line.split()
-        if found and len(found) != words:
-            return line_error(f"{words} words", path, number, str(len(found)), line)
+        if found and len(found) != kind.words:
+            return line_error(f"{kind.words} words", path, number, str(len(found)), line)
         try:
-            _parsed([found] if found else [], words)
+            _parsed([found] if found else [], kind)
         except ValueError:
-            return line_error(f"a type and {words - 1} numbers, the second a whole one,", path, number, "", line)
+            frame = "a frame and a track id, " if kind.tracked else ""
+            numbers = kind.words - kind.first - 1
+            return line_error(f"{frame}a type and {numbers} numbers, the second a whole one,", path, number, "", line)
     raise AssertionError("a file can't be used only where one of its lines can't")
 
 
@@ -175,16 +228,18 @@ def _batch(
     owners: list[str],
     types: list[int],
     numbers: list[float],
-    words: int,
+    kind: Lines,
     schema: pa.Schema,
     numbering: Numbering,
 ) -> pa.RecordBatch:
-    values = np.array(numbers, np.float64).reshape(-1, words - 1).T
-    order = ("truncated", "occluded", "alpha", *COORDINATES["xyxy"], *SPACE, "score")
-    columns: dict[str, Any] = dict(zip(order, values, strict=False))
+    order = ["truncated", "occluded", "alpha", *COORDINATES["xyxy"], *SPACE]
+    order += (["score"] if kind.scored else []) + (["track_id"] if kind.tracked else [])
+    columns: dict[str, Any] = dict(zip(order, np.array(numbers, np.float64).reshape(-1, len(order)).T, strict=True))
     columns |= {"image_id": owners, "category_id": types, "occluded": columns["occluded"].astype(np.int8)}
     uncared = [number for number, name in numbering.names.items() if name == "DontCare"]
     columns["ignore"] = np.isin(types, uncared).astype(np.int8)
+    if kind.tracked:
+        columns["track_id"] = columns["track_id"].astype(np.int32)
     arrays = [pa.array(columns[field.name], field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

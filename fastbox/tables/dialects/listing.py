@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 from fastbox.errors import InputError
 
-__all__ = ["each_once", "find", "line_error", "read_bytes", "subfolder", "without"]
+__all__ = ["ABOUT", "each_once", "find", "inside", "line_error", "read_bytes", "read_plain", "subfolder", "without"]
 
 StrPath = str | os.PathLike[str]
+
+# Texts beside labels that are none.
+ABOUT = re.compile(r"classes\.txt|readme(\.\w+)?\.txt|license\.txt", re.IGNORECASE)
 
 
 def find(folder: StrPath, keep: Callable[[str], bool]) -> list[tuple[str, str]]:
@@ -62,6 +68,23 @@ def read_bytes(path: str) -> bytes:
         raise InputError(f"expected a file to read, but {path} can't be read: {error.strerror}") from error
 
 
+def read_plain(path: str) -> bytes:
+    """Return what a text file holds, without a byte order mark; ``InputError`` where it can't be read or is UTF-16."""
+    data = read_bytes(path)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"expected UTF-8 in {path}, got UTF-16: save it as UTF-8")
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def inside(files: list[tuple[str, str]], chosen: Callable[[str], Any]) -> list[tuple[str, str]]:
+    """Return those of files, as :func:`find` lists them, that are in a folder with a name that is chosen.
+
+    >>> inside([("a/b", "a/b.txt"), ("c", "c.txt")], "a".__eq__)
+    [('a/b', 'a/b.txt')]
+    """
+    return [(image, name) for image, name in files if any(map(chosen, name.split("/")[:-1]))]
+
+
 def subfolder(source: StrPath, *names: str) -> str:
     """Return the first of some folders inside one that is there, or else the folder itself.
 
@@ -77,15 +100,15 @@ def subfolder(source: StrPath, *names: str) -> str:
     return next((folder for name in names if os.path.isdir(folder := os.path.join(path, name))), path)
 
 
-def line_error(expected: str, path: str, line: int, got: str, text: bytes) -> InputError:
+def line_error(expected: str, path: str, line: int, got: str, text: bytes, todo: str = "mend the line") -> InputError:
     """Return what to raise where a line of a text file, counted from 1, can't be used.
 
     >>> print(line_error("5 numbers", "labels/7.txt", 3, "4", b"0 0.5 0.5 0.1"))
-    expected 5 numbers in labels/7.txt, line 3, got 4: '0 0.5 0.5 0.1'
+    expected 5 numbers in labels/7.txt, line 3, got 4: '0 0.5 0.5 0.1': mend the line
     """
     shown = text.decode(errors="backslashreplace").strip()
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-    return InputError(f"expected {expected} in {path}, line {line}, got {got}{': ' if got else ''}{shown!r}")
+    return InputError(f"expected {expected} in {path}, line {line}, got {got}{': ' if got else ''}{shown!r}: {todo}")
 
 
 def _below(root: str, inside: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from fastbox.errors import InputError
 from fastbox.tables.arrays import is_list
 from fastbox.tables.convention import is_hidden, is_table
+from fastbox.tables.dialects.listing import ABOUT
 from fastbox.tables.files import find_files, open_parquet
 
 __all__ = ["source_dialect", "target_dialect"]
@@ -108,7 +109,7 @@ def _of_folder(path: str) -> str | None:
             return "voc"
         if is_table(name) and not labels and not is_hidden(os.path.basename(name)):
             return _of_parquet(name)
-        if extension == ".txt":
+        if extension == ".txt" and not ABOUT.fullmatch(os.path.basename(name)):
             found = "kitti" if folders & {"label_2", "label_02"} else _of_line(_beginning(name))
             if found is not None:
                 return found

@@ -16,12 +16,12 @@ from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
 from fastbox.tables.dialects.folder import Folder
 from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
-from fastbox.tables.dialects.listing import read_bytes
+from fastbox.tables.dialects.listing import read_plain
 from fastbox.tables.dialects.names import Names, load_yaml, numbered, yaml_module
 from fastbox.tables.dialects.relative import shortest
 from fastbox.tables.dialects.sizes import Sizes, images_table, sizes_from, warn_of_unsized
 from fastbox.tables.dialects.yolo_layout import SIZES, YAML, layout_of
-from fastbox.tables.dialects.yolo_lines import Lines, is_list_of_images, kind_of_lines, parsed, plain, wrong_line
+from fastbox.tables.dialects.yolo_lines import Lines, is_list_of_images, kind_of_lines, parsed, wrong_line
 
 __all__ = ["read", "write"]
 
@@ -77,7 +77,7 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     if not (labels or known.listed()):
         raise InputError(f"expected YOLO labels, *.txt, in {layout.where}, got none: name the folder that has them")
     shape = load_yaml(layout.names).get("kpt_shape") if layout.names and layout.names.endswith(YAML) else None
-    lines = kind_of_lines((plain(read_bytes(path), path) for path in labels.values()), _keypoints(shape, layout.names))
+    lines = kind_of_lines(map(read_plain, labels.values()), _keypoints(shape, layout.names))
     schema = boxes_schema(pa.string(), *([("score", pa.float64())] if lines.scored else []), format="cxcywh")
     image_ids = {*labels, *known.listed()}
     given = names if names is not None else layout.names
@@ -149,7 +149,7 @@ def _batches(
     numbers: list[float] = []
     unsized: dict[str, int] = {}
     for image, path in labels.items():
-        data = plain(read_bytes(path), path)
+        data = read_plain(path)
         if not data:
             continue
         try:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from fastbox.errors import InputError, InputWarning
-from fastbox.tables.dialects.listing import each_once, find, read_bytes, subfolder, without
+from fastbox.tables.dialects.listing import ABOUT, each_once, find, inside, read_bytes, read_plain, subfolder, without
 from fastbox.tables.dialects.names import load_yaml
 from fastbox.tables.dialects.sizes import Found, Sizes, images_in, is_image, sizes_from
-from fastbox.tables.dialects.yolo_lines import plain
 
 __all__ = ["Layout", "layout_of"]
 
@@ -22,7 +21,6 @@ NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", 
 SPLITS = ("train", "val", "valid", "validation", "test")
 # Of Darknet, as CVAT writes it: obj_train_data and its like hold labels, and images beside them.
 DARKNET = re.compile(r"obj_\w*data", re.IGNORECASE)
-TEXTS = re.compile(r"classes\.txt|readme(\.\w+)?\.txt|license\.txt", re.IGNORECASE)
 
 StrPath = str | os.PathLike[str]
 
@@ -61,11 +59,11 @@ def layout_of(source: StrPath) -> Layout:
         return _described(path)
     labels = subfolder(source, "labels")
     files = find(labels, _is_label)
-    nested = _inside(files, "labels".__eq__) if labels == path else []
+    nested = inside(files, "labels".__eq__) if labels == path else []
     if nested:
         files = each_once([(without(image, "labels"), name) for image, name in nested], path)
     elif labels == path:
-        files = _inside(files, DARKNET.fullmatch) or files
+        files = inside(files, DARKNET.fullmatch) or files
     root, above = _roots(path, labels)
     paths = [(image, os.path.join(labels, name)) for image, name in files]
     folders = [path, labels, root, above, *(os.path.dirname(file) for _, file in paths)]
@@ -126,7 +124,7 @@ def _split(path: str, root: str, split: str, given: str) -> Iterator[tuple[str, 
         return
     if os.path.isfile(place):
         folder = os.path.dirname(place)
-        for line in plain(read_bytes(place), place).decode(errors="replace").splitlines():
+        for line in read_plain(place).decode(errors="replace").splitlines():
             if line.strip():
                 image = next(
                     (one for base in (folder, root, "") if os.path.isfile(one := os.path.join(base, line.strip()))), ""
@@ -152,12 +150,7 @@ def _beside(path: str) -> str:
 
 
 def _is_label(name: str) -> bool:
-    return name.lower().endswith(".txt") and not TEXTS.fullmatch(os.path.basename(name))
-
-
-def _inside(files: list[tuple[str, str]], chosen: Callable[[str], Any]) -> list[tuple[str, str]]:
-    """Those of the files that are in a folder with such a name."""
-    return [(image, name) for image, name in files if any(map(chosen, name.split("/")[:-1]))]
+    return name.lower().endswith(".txt") and not ABOUT.fullmatch(os.path.basename(name))
 
 
 def _roots(source: str, labels: str) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from fastbox.errors import InputError
 from fastbox.tables.dialects.listing import line_error
 from fastbox.tables.dialects.sizes import EXTENSIONS
 
-__all__ = ["Lines", "is_list_of_images", "kind_of_lines", "parsed", "plain", "wrong_line"]
+__all__ = ["Lines", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
 
 # How far the points of a polygon may lie outside of the image: tools cut them off at its edge, or a pixel beyond.
 LEAST, MOST = -0.5, 1.5
@@ -31,13 +30,6 @@ class Lines:
     def words(self) -> int:
         """Return how many words the line of a box has."""
         return 6 if self.scored else 5
-
-
-def plain(data: bytes, path: str) -> bytes:
-    """Return the bytes of a text file without a byte order mark; ``InputError`` where it is UTF-16."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError(f"expected UTF-8 in {path}, got UTF-16: save it as UTF-8")
-    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def kind_of_lines(files: Iterable[bytes], keypoints: int) -> Lines:
@@ -92,16 +84,17 @@ def wrong_line(path: str, data: bytes, kind: Lines) -> InputError:
     """Return what to raise of a file that :func:`parsed` refuses."""
     longer = f"or {kind.words + kind.keypoints} with keypoints" if kind.keypoints else "or a class and a polygon"
     expected = f"{kind.words} numbers, the first a whole one, {longer}"
-    hints = {}
+    hints: list[InputError] = []
     for number, line in enumerate(data.splitlines(), start=1):
         try:
             parsed(line, kind)
         except ValueError as error:
-            told = line_error(expected, path, number, str(len(line.split())), line)
-            hints[number] = f"{told}: {error}"
-            if not isinstance(error, Lookalike):
-                return InputError(f"{told}: mend the line, or move the file away if it holds no labels")
-    return InputError(next(iter(hints.values())))
+            known = isinstance(error, Lookalike)
+            todo = str(error) if known else "mend the line, or move the file away if it holds no labels"
+            hints.append(line_error(expected, path, number, str(len(line.split())), line, todo))
+            if not known:
+                return hints[-1]
+    return hints[0]
 
 
 def _box(line: list[float], kind: Lines) -> list[float]:
