@@ -22,10 +22,11 @@ from fastbox.report.evaluated_page import page_of
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.class_names import JoinedClasses, joined_classes
 from fastbox.tables.coco_source import as_parquet
 from fastbox.tables.files import Paths, column_names
 from fastbox.tables.outputs import check_outputs
-from fastbox.tables.sink import Sink, read_names
+from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plan, scan
 
 __all__ = ["Evaluated", "evaluate"]
@@ -183,9 +184,9 @@ def evaluate(
         a = Source.carrying(detections, score, label, by)
         b = Source.carrying(truths, label, *there.values())
         plans = plan(a), plan(b)
-        _check(plans, score, label, by, there)
+        joined = _joined(plans, score, label, by, there)
         check_kept(count_boxes(a), KEPT)
-        found = Evaluated(Evaluation(params), by, _names(plans[1]), samples, seed)
+        found = Evaluated(Evaluation(params), by, joined.names, samples, seed)
         gallery = Gallery() if report is not None and by is None else None
         sink = None
         if out is not None:
@@ -195,7 +196,7 @@ def evaluate(
             for chunk in scan(a, b, rows=rows):
                 if listed is not None:
                     _check_images(chunk, listed, where)
-                judged = _add(found, chunk, score, label, by, there, gallery)
+                judged = _add(found, chunk, score, label, joined, by, there, gallery)
                 if sink is not None:
                     sink.write(_batch(chunk, judged, by, sink.schema))
                 if progress is not None:
@@ -211,10 +212,10 @@ def _has(detections: Source | Paths, truths: Source | Paths, column: str) -> boo
     return all(column in column_names(Source.carrying(table).path) for table in (detections, truths))
 
 
-def _check(
+def _joined(
     plans: tuple[Plan, Plan], score: str, label: str | None, by: str | None, there: Mapping[str, str | None]
-) -> None:
-    """Refuse tables without image ids, classes that are none, and numbers that are none."""
+) -> JoinedClasses:
+    """How the classes of both tables meet; refuses tables without image ids, classes and numbers that are none."""
     for found in plans:
         if found.ids is None:
             raise InputError("expected a column of image ids, got none: detections are evaluated image by image")
@@ -228,6 +229,7 @@ def _check(
             kind = found.columns.field(name).type
             if not (is_number(kind) or str(kind) == "bool"):
                 raise InputError(f"expected numbers in column {name!r} of {found.files[0]}, got {kind}: cast it")
+    return joined_classes([found.files for found in plans], kinds[0] if kinds else None, first=1)
 
 
 def _check_images(chunk: Chunk, listed: NDArray[Any], where: Source | Paths) -> None:
@@ -239,16 +241,12 @@ def _check_images(chunk: Chunk, listed: NDArray[Any], where: Source | Paths) -> 
         raise InputError(f"expected detections of images that {where} lists, got some of image {image}")
 
 
-def _names(truths: Plan) -> dict[str, str]:
-    """Names of classes by id, from the first file that has them."""
-    return next(filter(None, map(read_names, truths.files)), {})
-
-
 def _add(
     found: Evaluated,
     chunk: Chunk,
     score: str,
     label: str | None,
+    joined: JoinedClasses,
     by: str | None,
     there: Mapping[str, str | None],
     gallery: Gallery | None,
@@ -259,7 +257,7 @@ def _add(
     kinds, truth_kinds = np.zeros(len(chunk.a), np.int64), np.zeros(size, np.int64)
     if label is not None:
         both = (chunk.a_columns, chunk.a_start), (chunk.b_columns, chunk.b_start)
-        kinds, truth_kinds = _codes(evaluation.code_classes, label, *both)
+        kinds, truth_kinds = _codes(evaluation.code_classes, label, *both, joined=joined)
     if label is None:
         evaluation.code_classes([None])
     if by is None:
@@ -293,10 +291,14 @@ def _add(
 
 
 def _codes(
-    code: Callable[[list[Any]], NDArray[np.int64]], name: str, *sides: tuple[Any, int], what: str = "a class"
+    code: Callable[[list[Any]], NDArray[np.int64]],
+    name: str,
+    *sides: tuple[Any, int],
+    what: str = "a class",
+    joined: JoinedClasses | None = None,
 ) -> list[NDArray[np.int64]]:
     """A column of some tables, each with the number of its first row, as codes of the evaluation."""
-    found, labels = columns.label_columns(*sides, name=name, what=what)
+    found, labels = columns.label_columns(*sides, name=name, what=what, joined=joined.tables if joined else ())
     own = code(labels)
     return [own[places] if len(places) else places for places in found]
 

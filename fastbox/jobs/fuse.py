@@ -18,6 +18,7 @@ from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number, plain_type
+from fastbox.tables.class_names import JoinedClasses, joined_classes
 from fastbox.tables.files import Paths, column_names
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
@@ -121,7 +122,7 @@ def fuse(
     label = class_column if by_class or (by_class is None and class_column in column_names(first.path)) else None
     sources = [Source.carrying(table, score, label) for table in tables]
     plans = [plan(source) for source in sources]
-    _check(plans, score, label)
+    joined = _joined(plans, score, label)
     options: dict[str, Any] = {
         "weights": weights,
         "iou_threshold": threshold,
@@ -137,10 +138,10 @@ def fuse(
     sink = None
     if out is not None:
         parameters = {"tables": [one.files for one in plans], **options, "by_class": label}
-        sink = Sink(out, _schema(plans, score, label), command="fuse", parameters=parameters)
+        sink = Sink(out, _schema(plans, score, label, joined), command="fuse", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(*sources, rows=rows):
-            boxes, scores, models, classes, labels = _together(chunk, len(sources), score, label)
+            boxes, scores, models, classes, labels = _together(chunk, len(sources), score, label, joined)
             fused = suppression.weighted_boxes_fusion(boxes, scores, models=models, classes=classes, **options)
             found.images += 0 if chunk.images is None else len(chunk.images)
             found.boxes += len(boxes)
@@ -156,12 +157,14 @@ def fuse(
             if progress is not None:
                 progress(len(boxes))
         if sink is not None:
-            sink.record(summary=found.to_dict())
+            sink.record(summary=found.to_dict(), **({"categories": joined.names} if joined and joined.names else {}))
     return found
 
 
-def _check(plans: list[Plan], score: str, label: str | None) -> None:
-    """Refuse tables without image ids, scores that are no numbers, and classes of two kinds."""
+def _joined(plans: list[Plan], score: str, label: str | None) -> JoinedClasses | None:
+    """How the classes of the tables meet, if they have any; refuses tables without image ids, scores that are no
+    numbers, and classes of two kinds.
+    """
     for found in plans:
         where = found.files[0]
         if found.ids is None:
@@ -169,16 +172,18 @@ def _check(plans: list[Plan], score: str, label: str | None) -> None:
         kind = found.columns.field(score).type
         if not is_number(kind):
             raise InputError(f"expected numbers in column {score!r} of {where}, got {kind}: cast it")
-    if label is not None:
-        kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans]
-        for kind, found in zip(kinds, plans, strict=True):
-            if kind != kinds[0]:
-                came = f"{kinds[0]}s in {plans[0].files[0]} and {kind}s in {found.files[0]}"
-                raise InputError(f"expected classes of one kind in column {label!r}, got {came}: cast one")
+    if label is None:
+        return None
+    kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans]
+    for kind, found in zip(kinds, plans, strict=True):
+        if kind != kinds[0]:
+            came = f"{kinds[0]}s in {plans[0].files[0]} and {kind}s in {found.files[0]}"
+            raise InputError(f"expected classes of one kind in column {label!r}, got {came}: cast one")
+    return joined_classes([found.files for found in plans], kinds[0])
 
 
 def _together(
-    chunk: Chunk, models: int, score: str, label: str | None
+    chunk: Chunk, models: int, score: str, label: str | None, joined: JoinedClasses | None
 ) -> tuple[Boxes, NDArray[Any], NDArray[np.int64], NDArray[np.int64] | None, list[Any]]:
     """The boxes of all models image by image, their scores, models and classes, as places among the labels."""
     sides = [(chunk.a, chunk.a_columns), (chunk.b, chunk.b_columns), *chunk.more][:models]
@@ -196,19 +201,23 @@ def _together(
     model = np.repeat(np.arange(models), [len(rows) for rows in image])[order]
     x0, y0, x1, y1 = np.concatenate(corners)[order].T
     every = Boxes.of((x0, y0, x1, y1), "xyxy", offsets)
-    if label is None:
+    if label is None or joined is None:
         return every, np.concatenate(scores)[order], model, None, []
-    codes, labels = columns.label_columns(*((carried, 0) for _, carried in sides), name=label)
+    carried_labels = ((carried, 0) for _, carried in sides)
+    codes, labels = columns.label_columns(*carried_labels, name=label, joined=joined.tables)
     return every, np.concatenate(scores)[order], model, np.concatenate(codes)[order], labels
 
 
-def _schema(plans: list[Plan], score: str, label: str | None) -> Any:
+def _schema(plans: list[Plan], score: str, label: str | None, joined: JoinedClasses | None) -> Any:
     dtype = np.result_type(*(found.dtype for found in plans)).name
     ids = "int64" if plans[0].ids == "integer" else "string"
     scores = np.result_type(*(_float(found, score) for found in plans)).name
     types = {"image_id": ids, **dict.fromkeys(CORNERS, dtype), "score": scores}
-    fields = [] if label is None else [[columns.common_field([found.columns.field(label) for found in plans])]]
-    return columns.schema_of(types, *fields)
+    if label is None:
+        return columns.schema_of(types)
+    if joined is not None and joined.by_name:
+        return columns.schema_of({**types, label: "int64"})
+    return columns.schema_of(types, [columns.common_field([found.columns.field(label) for found in plans])])
 
 
 def _float(found: Plan, score: str) -> Any:

@@ -23,6 +23,7 @@ from fastbox.report.paired_page import paired_page
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind
+from fastbox.tables.class_names import JoinedClasses, joined_classes
 from fastbox.tables.files import Paths
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
@@ -170,8 +171,7 @@ def pairs(
     plans = [plan(source) for source in (a, b) if source is not None]
     if plans[0].ids is None:
         raise InputError("expected a column of image ids, got none: pairs are sought within an image")
-    if by_class is not None:
-        _check_classes(plans, by_class)
+    joined = None if by_class is None else _joined(plans, by_class)
     first = metrics[0]
     limit = threshold if not every else np.inf if first in ops.DISTANCES else -np.inf
 
@@ -193,7 +193,7 @@ def pairs(
         sink = Sink(out, output, command="pairs", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(a, b, rows=rows):
-            found_rows, cols = _pair(chunk, by_class, first, beta, None if best else limit)
+            found_rows, cols = _pair(chunk, by_class, joined, first, beta, None if best else limit)
             values = _add(found, chunk, found_rows, cols, beta)
             if sink is not None:
                 sink.write(_batch(chunk, found_rows, cols, values, boxes, output))
@@ -206,22 +206,23 @@ def pairs(
     return found
 
 
-def _check_classes(plans: list[Plan], by_class: str) -> None:
-    """Refuse classes that are neither integers nor strings, or not the same in both tables."""
+def _joined(plans: list[Plan], by_class: str) -> JoinedClasses:
+    """How the classes of the tables meet; refuses those that are neither integers nor strings, or of two kinds."""
     kinds = [id_kind(found.columns.field(by_class).type, by_class, found.files[0]) for found in plans]
     if kinds[0] != kinds[-1]:
         came = " and ".join(f"{kind}s in {found.files[0]}" for kind, found in zip(kinds, plans, strict=True))
         raise InputError(f"expected classes of one kind in column {by_class!r} of both tables, got {came}: cast one")
+    return joined_classes([found.files for found in plans], kinds[0])
 
 
 def _pair(
-    chunk: Chunk, by_class: str | None, metric: str, beta: float, threshold: float | None
+    chunk: Chunk, by_class: str | None, joined: JoinedClasses | None, metric: str, beta: float, threshold: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows of a and b that pair up, sorted; without a threshold one row for each of a, -1 where b has none."""
     a, b = chunk.a, chunk.b
     order_a = order_b = None
-    if by_class is not None:
-        (a, order_a), (b, order_b) = _regrouped(chunk, by_class)
+    if by_class is not None and joined is not None:
+        (a, order_a), (b, order_b) = _regrouped(chunk, by_class, joined)
     if threshold is None:
         cols = ops.best(a, b, metric=metric, beta=beta).indices
         rows = np.arange(len(a))
@@ -239,14 +240,14 @@ def _pair(
 
 
 def _regrouped(
-    chunk: Chunk, by_class: str
+    chunk: Chunk, by_class: str, joined: JoinedClasses
 ) -> tuple[tuple[Boxes, NDArray[np.int64]], tuple[Boxes | None, NDArray[np.int64] | None]]:
     """Both sides grouped by image and class, each with the rows that its boxes had."""
     sides = [(chunk.a, chunk.a_columns)]
     if chunk.b is not None and chunk.b_columns is not None:
         sides.append((chunk.b, chunk.b_columns))
     carried = zip((side[1] for side in sides), (chunk.a_start, chunk.b_start), strict=False)
-    codes, labels = columns.label_columns(*carried, name=by_class)
+    codes, labels = columns.label_columns(*carried, name=by_class, joined=joined.tables)
     regrouped = []
     for (boxes, _), classes in zip(sides, codes, strict=True):
         assert boxes.offsets is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -181,11 +182,15 @@ def coded_column(batch: pa.RecordBatch, name: str) -> tuple[NDArray[np.int64], l
 
 
 def label_columns(
-    *columns: tuple[pa.RecordBatch, int], name: str, what: str = "a class"
+    *columns: tuple[pa.RecordBatch, int],
+    name: str,
+    what: str = "a class",
+    joined: Sequence[Callable[[Any], Any] | None] = (),
 ) -> tuple[list[NDArray[np.int64]], list[Any]]:
     """Return a column that several tables have as codes, the same for all of them, and the labels.
 
-    Each table comes with the number of its first row.
+    Each table comes with the number of its first row; `joined` says for each how its labels become those of all, where
+    they are other ones (:func:`fastbox.tables.class_names.joined_classes`).
 
     Raises
     ------
@@ -199,8 +204,9 @@ def label_columns(
     ([array([0]), array([1, 0])], [5, 7])
     """
     codes, found = Codes(), []
-    for batch, first_row in columns:
+    for (batch, first_row), change in zip_longest(columns, joined):
         places, labels = coded_column(batch, name)
+        labels = labels if change is None else list(map(change, labels))
         if len(places) and places.min() < 0:
             row = first_row + int(np.argmin(places))
             raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")

@@ -1,0 +1,180 @@
+"""Classes of two tables that number them differently are joined by name, in every job where they meet, or refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastbox import InputError, jobs
+from fastbox.tables import class_names
+from fastbox.tables.class_names import joined_classes
+from fastbox.tables.convert import convert
+from fastbox.tables.sink import Sink, read_record
+
+NAMES = ("person", "car", "dog", "cat")
+
+
+def write(path: Path, names: dict[int, str] | None, rows: list[tuple[int, int, list[float]]], **more: Any) -> Path:
+    """A table of (image, class, box), whose record has these names."""
+    ids, kinds, boxes = zip(*rows, strict=True)
+    table = pa.table({"image_id": ids, "category_id": kinds, "bbox": [list(map(float, box)) for box in boxes], **more})
+    with Sink(path, table.schema, command="test", parameters={}) as sink:
+        sink.write(table)
+        if names is not None:
+            sink.record(categories={str(number): name for number, name in names.items()})
+    return path
+
+
+def scene(seed: int) -> list[tuple[int, str, list[float]]]:
+    random = np.random.default_rng(seed)
+    corner = random.integers(0, 200, (60, 2))
+    return [
+        (k // 6, NAMES[random.integers(0, 4)], [x, y, x + 20 + k, y + 30]) for k, (x, y) in enumerate(corner.tolist())
+    ]
+
+
+def numbered(names: dict[int, str], rows: list[tuple[int, str, list[float]]]) -> list[tuple[int, int, list[float]]]:
+    places = {name: number for number, name in names.items()}
+    return [(image, places[name], box) for image, name, box in rows]
+
+
+def given_names(order: tuple[int, ...], first: int = 0) -> dict[int, str]:
+    return {first + k: NAMES[place] for k, place in enumerate(order)}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 2, 3, 0)])
+@pytest.mark.parametrize("first", [0, 1, 100])
+def test_evaluate_joins_by_name(tmp_path: Path, order: tuple[int, ...], first: int) -> None:
+    rows = scene(0)
+    truths = write(tmp_path / "gt.parquet", given_names((0, 1, 2, 3)), numbered(given_names((0, 1, 2, 3)), rows))
+    names = given_names(order, first)
+    scores = np.linspace(1, 0.1, len(rows))
+    detections = write(tmp_path / "dt.parquet", names, numbered(names, rows), score=scores)
+    found = jobs.evaluate(detections, truths).to_dict()
+    assert found["figures"]["AP"] == pytest.approx(1.0)
+    assert {row["class"]: row["name"] for row in found["by_class"]} == dict(enumerate(NAMES))
+    parts = jobs.spread(jobs.evaluate, detections, truths, fragment_rows=10).to_dict()
+    assert parts["figures"] == found["figures"] and parts["by_class"] == found["by_class"]
+
+
+def test_a_class_that_the_other_table_lacks_is_no_other_class(tmp_path: Path) -> None:
+    truths = write(tmp_path / "gt.parquet", {0: "car", 1: "dog"}, [(1, 0, [0, 0, 9, 9]), (1, 1, [20, 0, 29, 9])])
+    rows = [(1, 0, [20, 0, 29, 9]), (1, 1, [0, 0, 9, 9]), (1, 2, [0, 0, 9, 9])]
+    names = {0: "dog", 1: "zebra", 2: "car"}
+    detections = write(tmp_path / "dt.parquet", names, rows, score=[0.9, 0.8, 0.7])
+    found = jobs.evaluate(detections, truths).to_dict()
+    assert found["figures"]["AP"] == pytest.approx(1.0)
+    assert [(row["name"], row["truths"]) for row in found["by_class"]] == [("car", 1), ("dog", 1), ("zebra", 0)]
+
+
+def test_tables_of_our_own_convert(tmp_path: Path) -> None:
+    """Two data sets of labels by name, which convert numbers as they come."""
+    lists: dict[str, list[tuple[int, str, list[float]]]] = {"a": scene(1), "b": scene(1)}
+    for name, rows in lists.items():
+        order = sorted(NAMES, reverse=name == "b")
+        categories = [{"id": k, "name": text} for k, text in enumerate(order)]
+        annotations = [
+            {
+                "id": k + 1,
+                "image_id": image,
+                "category_id": order.index(text),
+                "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+            }
+            for k, (image, text, box) in enumerate(rows)
+        ]
+        images = [{"id": k} for k in range(10)]
+        source = {"images": images, "categories": categories, "annotations": annotations}
+        (tmp_path / f"{name}.json").write_text(json.dumps(source))
+        convert(tmp_path / f"{name}.json", tmp_path / f"{name}.parquet", format="xyxy")
+    table = pq.read_table(tmp_path / "b.parquet")
+    table = table.append_column("score", pa.array(np.linspace(1, 0.1, len(table))))
+    with Sink(tmp_path / "dt.parquet", table.schema, command="test", parameters={}) as sink:
+        sink.write(table)
+        sink.record(categories=read_record(tmp_path / "b.parquet")["categories"])
+    for truths in ("a.json", "a.parquet"):
+        found = jobs.evaluate(tmp_path / "dt.parquet", tmp_path / truths)
+        assert found.figures[None]["AP"] == pytest.approx(1.0)
+    found_pairs = jobs.pairs(tmp_path / "a.parquet", tmp_path / "b.parquet", by_class="category_id", threshold=0.99)
+    assert found_pairs.unmatched == 0
+
+
+def test_pairs_and_fuse_join_by_name(tmp_path: Path) -> None:
+    rows = scene(2)
+    first, second = given_names((0, 1, 2, 3)), given_names((2, 0, 3, 1), 5)
+    scores = np.linspace(1, 0.1, len(rows))
+    a = write(tmp_path / "a.parquet", first, numbered(first, rows), score=scores)
+    b = write(tmp_path / "b.parquet", second, numbered(second, rows), score=scores)
+    same = write(tmp_path / "same.parquet", first, numbered(first, rows), score=scores)
+    by_name, plain = (jobs.pairs(a, other, by_class="category_id").to_dict() for other in (b, same))
+    assert by_name == plain
+    for name, other in (("named", b), ("plain", same)):
+        jobs.fuse([a, other], tmp_path / f"{name}.parquet")
+    fused, expected = (pq.read_table(tmp_path / f"{name}.parquet").to_pydict() for name in ("named", "plain"))
+    assert fused == expected
+    # What is fused has names again: it joins with either table.
+    assert jobs.evaluate(tmp_path / "named.parquet", b).figures[None]["AP"] == pytest.approx(1.0)
+
+
+def test_names_that_contradict_are_refused(tmp_path: Path) -> None:
+    rows = [(1, 0, [0, 0, 9, 9])]
+    truths = write(tmp_path / "gt.parquet", {0: "car", 1: "dog"}, rows)
+    other = write(tmp_path / "dt.parquet", {0: "Auto", 1: "Hund"}, rows, score=[0.9])
+    with pytest.raises(
+        InputError, match=r"expected the same names .*0 'Auto', 1 'Hund' in .*dt.*0 'car', 1 'dog' in .*gt"
+    ):
+        jobs.evaluate(other, truths)
+    twice = write(tmp_path / "twice.parquet", {0: "dog", 1: "dog", 2: "car"}, rows, score=[0.9])
+    with pytest.raises(InputError, match=r"expected a name of its own for each class.*'dog' for 0 and 1 in .*twice"):
+        jobs.evaluate(twice, truths)
+    with pytest.raises(InputError, match="'dog' for 0 and 1"):
+        jobs.fuse([other, twice])
+    more = write(tmp_path / "gt2.parquet", {0: "dog", 1: "car"}, [(2, 0, [0, 0, 9, 9])])
+    with pytest.raises(InputError, match="expected one name of class 0 in all files"):
+        jobs.pairs([truths, more], truths, by_class="category_id")
+
+
+@pytest.mark.parametrize("names", [None, {}, {0: "0", 1: "1"}])
+def test_without_names_on_one_side_numbers_join(tmp_path: Path, names: dict[int, str] | None) -> None:
+    rows = [(1, 1, [0, 0, 9, 9])]
+    truths = write(tmp_path / "gt.parquet", {0: "car", 1: "dog"}, rows)
+    detections = write(tmp_path / "dt.parquet", names, rows, score=[0.9])
+    found = jobs.evaluate(detections, truths).to_dict()
+    assert found["figures"]["AP"] == pytest.approx(1.0)
+    assert [row["name"] for row in found["by_class"]] == ["dog"]
+
+
+labels = st.dictionaries(st.integers(0, 9), st.sampled_from("abcdefgh"), max_size=8)
+
+
+@given(own=labels, other=labels)
+def test_numbers_meet_where_names_do(own: dict[int, str], other: dict[int, str]) -> None:
+    names = {"own": own, "other": other}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(class_names, "read_names", lambda path: {str(k): name for k, name in names[path].items()})
+        try:
+            joined = joined_classes([["own"], ["other"]], "integer", first=1)
+        except InputError:
+            repeated = any(len(set(one.values())) < len(one) for one in names.values())
+            assert repeated or not set(own.values()) & set(other.values())
+            return
+    change = joined.tables[0] or (lambda label: label)
+    assert joined.tables[1] is None
+    for number, name in own.items():
+        for there, its in other.items():
+            assert (
+                (change(number) == there) == (name == its)
+                or len(set(other.values())) < len(other)
+                or len(set(own.values())) < len(own)
+            )
+        assert joined.names[str(change(number))] == name
+    for unnamed in set(range(12)) - own.keys():
+        if joined.tables[0] is not None:
+            assert change(unnamed) not in other
