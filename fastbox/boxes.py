@@ -14,9 +14,20 @@ from fastbox.errors import FormatWarning
 from fastbox.labels import as_ids, kind_of, union
 from fastbox.values import as_array, as_floats
 
-__all__ = ["FORMATS", "Boxes", "align_images", "as_boxes", "as_floats", "grouped", "looks_like_sizes"]
+__all__ = [
+    "ALIASES",
+    "FORMATS",
+    "Boxes",
+    "align_images",
+    "as_boxes",
+    "as_floats",
+    "as_format",
+    "grouped",
+    "looks_like_sizes",
+]
 
 FORMATS = ("xyxy", "xywh", "cxcywh", "yxyx")
+ALIASES = {"ltrb": "xyxy", "tlbr": "xyxy", "ltwh": "xywh", "tlwh": "xywh"}  # of left and top, as trackers say them
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
@@ -36,7 +47,8 @@ class Boxes:
         subtraction. Frames, Arrow tables and dicts of columns are read as :meth:`from_arrow` does: a column
         ``image_id`` groups them.
     format : str
-        ``"xyxy"`` (default), ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels. With ``rel_`` in front the coordinates
+        ``"xyxy"`` (default), ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels; ``"ltrb"`` and ``"tlbr"`` are
+        ``"xyxy"``, ``"ltwh"`` and ``"tlwh"`` are ``"xywh"``. With ``rel_`` in front the coordinates
         are fractions of the image's ``size`` and are scaled once, into new memory.
     images : array of shape (n,), optional
         One image id per box, ascending: integers within int64, or strings. None may be missing.
@@ -223,11 +235,9 @@ class Boxes:
         offsets: ArrayLike | None,
         size: tuple[ArrayLike, ArrayLike] | None,
     ) -> None:
-        plain = format.removeprefix("rel_")
-        if plain not in FORMATS:
-            known = ", ".join(FORMATS)
-            raise ValueError(f"expected a format of {known}, or one of them with rel_ in front, got {format!r}")
-        if plain != format:
+        told = as_format(format)
+        plain = told.removeprefix("rel_")
+        if plain != told:
             columns = _scaled(columns, plain, size)
         elif size is not None:
             raise ValueError(f"size= is for formats that begin with rel_, got it with format {format!r}")
@@ -311,6 +321,29 @@ class Boxes:
         finite = np.isfinite(corners).all(axis=1)
         inverted = (corners[:, 2] < corners[:, 0]) | (corners[:, 3] < corners[:, 1])
         return np.where(finite, np.where(inverted, 2, 0), 1).astype(np.uint8)
+
+
+def as_format(name: str) -> str:
+    """Return the format of a name; ``rel_`` in front stays.
+
+    ``ltrb`` and ``tlbr`` are ``xyxy``, ``ltwh`` and ``tlwh`` are ``xywh``: left and top come first in all of them.
+
+    Raises
+    ------
+    ValueError
+        There is no such format.
+
+    Examples
+    --------
+    >>> as_format("tlwh"), as_format("rel_cxcywh")
+    ('xywh', 'rel_cxcywh')
+    """
+    plain = str(name).removeprefix("rel_")
+    found = ALIASES.get(plain, plain)
+    if found not in FORMATS:
+        known = ", ".join((*FORMATS, *ALIASES))
+        raise ValueError(f"expected a format of {known}, or one of them with rel_ in front, got {name!r}")
+    return found if plain == name else f"rel_{found}"
 
 
 def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:

@@ -466,13 +466,14 @@ def test_a_bad_option_is_named(paired: Path, arguments: tuple[str, ...], words: 
     assert os.listdir(paired.parent) == ["pairs.parquet"]
 
 
-def test_unsorted_ids_are_named_with_the_mend(tmp_path: Path) -> None:
+def test_unsorted_tables_are_sorted_and_rows_are_those_that_were_given(tmp_path: Path) -> None:
     pq.write_table(images_table([3, 3, 1], 0), tmp_path / "d.parquet")
     pq.write_table(images_table([1, 3], 0), tmp_path / "t.parquet")
-    said = refused("pairs", tmp_path / "d.parquet", tmp_path / "t.parquet", "-o", tmp_path / "o.parquet")
-    assert "row 2" in said
-    assert "sort" in said
-    assert sorted(os.listdir(tmp_path)) == ["d.parquet", "t.parquet"]
+    call("pairs", tmp_path / "d.parquet", tmp_path / "t.parquet", "--all", "-o", tmp_path / "o.parquet")
+    found = pq.read_table(tmp_path / "o.parquet")
+    assert found["image_id"].to_pylist() == [1, 3, 3]
+    assert found["detection"].to_pylist() == [2, 0, 1]
+    assert sorted(os.listdir(tmp_path)) == ["d.parquet", "o.parquet", "t.parquet"]
 
 
 def test_options_that_contradict_are_refused(two: tuple[Path, Path]) -> None:

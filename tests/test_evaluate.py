@@ -261,13 +261,14 @@ def test_an_output_that_is_an_input_is_refused(tmp_path: Path) -> None:
         jobs.evaluate(found, wanted, wanted)
 
 
-def test_detections_out_of_order_and_without_a_score_are_refused(tmp_path: Path) -> None:
+def test_detections_without_a_score_are_refused_and_those_out_of_order_sorted(tmp_path: Path) -> None:
     detections, truths = tables(tmp_path)
     table = pq.read_table(detections)
     pq.write_table(table.slice(100).append_column("k", pa.nulls(len(table) - 100)), tmp_path / "a.parquet")
     pq.write_table(pa.concat_tables([table.slice(150), table.slice(0, 150)]), tmp_path / "b.parquet")
-    with pytest.raises(InputError, match="sort"):
-        jobs.evaluate(tmp_path / "b.parquet", truths)
+    found = jobs.evaluate(tmp_path / "b.parquet", truths)
+    assert found.inputs[0]["sorted_in"] == "memory"
+    assert found.figures == jobs.evaluate(detections, truths).figures
     scores = pa.array([None, *table["score"].to_pylist()[1:]])
     pq.write_table(table.set_column(2, "score", scores), tmp_path / "c.parquet")
     with pytest.raises(InputError, match="expected a score in column 'score', got a null at row 0"):

@@ -301,8 +301,8 @@ def test_what_can_not_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_is_left_of_a_copy_that_failed(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
-    wrong = scene.table.take([*range(1, 150), 0])
-    pq.write_table(wrong, scene.path)
-    with pytest.raises(InputError, match="ascending ids"):
+    ids = pa.array([*scene.table["image_id"].to_pylist()[:-1], None])
+    pq.write_table(scene.table.set_column(0, "image_id", ids), scene.path)
+    with pytest.raises(InputError, match=r"an image id in .* at row 149, got null"):
         jobs.inspect(scene.path, out=tmp_path / "p.parquet", fix=tmp_path / "c.parquet", rows=10)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["i.parquet", "t.parquet"]

@@ -26,7 +26,7 @@ FLOORS = [
     {"parallel", "memory"},
     {"kernels"},
     {"boxes"},
-    {"flags", "labels"},
+    {"flags", "labels", "usual"},
     {"values"},
     {"errors"},
 ]

@@ -86,6 +86,48 @@ def test_a_given_format_wins() -> None:
     assert find_boxes(unnamed, format="xywh").fields == ("a", "b", "c", "d")
 
 
+@pytest.mark.parametrize(
+    ("names", "format"),
+    [
+        ("x_min,y_min,x_max,y_max", "xyxy"),
+        ("X1,Y1,X2,Y2", "xyxy"),
+        ("XMin,YMin,XMax,YMax,Width,Height", "xyxy"),
+        ("Left,Top,Right,Bottom,Width,Height", "xyxy"),
+        ("xtl,ytl,xbr,ybr", "xyxy"),
+        ("tx,ty,bx,by", "xyxy"),
+        ("minx,miny,maxx,maxy", "xyxy"),
+        ("bbox_x1,bbox_y1,bbox_x2,bbox_y2", "xyxy"),
+        ("Left,Top,Width,Height", "xywh"),
+        ("bbox_left,bbox_top,bbox_width,bbox_height", "xywh"),
+        ("bbox_x,bbox_y,bbox_w,bbox_h", "xywh"),
+        ("X_Center,Y_Center,Width,Height", "cxcywh"),
+        ("x_center,y_center,w,h", "cxcywh"),
+        ("centerX,centerY,width,height", "cxcywh"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "pred_"])
+def test_coordinates_are_found_by_their_other_names(names: str, format: str, prefix: str) -> None:
+    columns = [prefix + name for name in names.split(",")]
+    found = find_boxes(floats("id", *reversed(columns)), prefix=prefix)
+    assert (found.names, found.format) == (tuple(columns[:4]), format)
+    assert find_boxes(floats(*columns), ",".join(columns[:4]), prefix=prefix) == found
+
+
+def test_names_as_they_stand_win_over_their_like() -> None:
+    assert find_boxes(floats("x", "y", "w", "h", "X1", "Y1", "X2", "Y2")).format == "xywh"
+    assert find_boxes(pa.schema([("bbox", pa.list_(pa.float32(), 4)), *floats("X1", "Y1", "X2", "Y2")])).names == (
+        "bbox",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [("ltwh", "xywh"), ("tlwh", "xywh"), ("ltrb", "xyxy"), ("tlbr", "xyxy"), ("rel_tlwh", "rel_xywh")],
+)
+def test_formats_have_other_names(name: str, plain: str) -> None:
+    assert find_boxes(floats("a", "b", "c", "d"), "a,b,c,d", name).format == plain
+
+
 @pytest.mark.parametrize("name", ["bbox", "box", "boxes"])
 def test_one_column_is_found_by_its_name(name: str) -> None:
     assert find_boxes(pa.schema([(name, pa.list_(pa.float32(), 4))])).layout == "fixed"
@@ -112,7 +154,8 @@ def test_a_ragged_column_is_found() -> None:
     ("schema", "ask", "message"),
     [
         (floats("image_id", "xmn", "ymin", "xmax", "ymax"), {}, r"xmin, ymin.* in cats\.parquet, got no xmin .*'xmn'"),
-        (floats("XMin", "YMin", "XMax", "YMax"), {}, r"columns of boxes in cats\.parquet \(xmin.*'XMin', 'YMin'"),
+        (floats("X1", "Y1", "X2", "Y2", "Cx", "Cy", "W", "H"), {}, r"one box .* got X1,Y1,X2,Y2 and Cx,Cy,W,H: name"),
+        (floats("X1", "Y1", "X2", "Y2", "x_1"), {}, r"one column of each coordinate .* got 'X1' and 'x_1'"),
         (floats("score", "bboxx"), {}, r"did you mean 'bboxx'"),
         (floats("score"), {"boxes": "bbox"}, r"a column 'bbox' in cats\.parquet, got 'score'"),
         (floats("bboxes"), {"boxes": "bbox"}, r"did you mean 'bboxes'"),
@@ -280,7 +323,7 @@ def test_ragged_rows_are_grouped_by_their_ids() -> None:
     [
         (
             pa.array([2, 5, 3]),
-            r"ascending ids in column 'image' of f at row 12, got 3 after 5: sort it with `fastbox sort`",
+            r"ascending ids in column 'image' of f at row 12, got 3 after 5: sort it with `fastbox sort ",
         ),
         (pa.array(["b", "a", "a"]), r"at row 11, got 'a' after 'b': sort"),
         (pa.array(["b", "a", "a"]).dictionary_encode(), r"at row 11, got 'a' after 'b': sort"),

@@ -62,11 +62,11 @@ def test_what_was_unsorted_can_be_used_afterwards(tmp_path: Path) -> None:
     with Sink(tmp_path / "d.parquet", pa.table(rows).schema, command="test", parameters={}) as sink:
         sink.write(pa.table(rows))
         sink.record(categories={"1": "cat"})
-    with pytest.raises(InputError, match="sort it with `fastbox sort`"):
-        jobs.nms(tmp_path / "d.parquet")
+    unsorted = jobs.nms(tmp_path / "d.parquet")
+    assert unsorted.inputs[0]["sorted_in"] == "memory"
     result = CliRunner().invoke(main, ["sort", str(tmp_path / "d.parquet"), "-o", str(tmp_path / "s.parquet")])
     assert (result.exit_code, result.stdout) == (0, f"60 rows of 1 file → {tmp_path / 's.parquet'}\n")
-    assert jobs.nms(tmp_path / "s.parquet").boxes == 60
+    assert jobs.nms(tmp_path / "s.parquet") == unsorted
     assert read_record(tmp_path / "s.parquet")["categories"] == {"1": "cat"}
 
 

@@ -90,13 +90,13 @@ def anchors(
     """
     from fastbox.jobs.anchors import fit_anchors
     from fastbox.report.fitted import show_fitted
-    from fastbox.tables.files import count_rows
+    from fastbox.tables.inputs import counted
     from fastbox.tables.source import Source
 
     if options["size"] is not None and options["resize"] is None:
         raise click.UsageError("expected --resize with --size, got --size alone")
     source = Source(truths, boxes=box, format=format_)
-    with progress("fitting", lambda: 2 * count_rows(truths)) as step:
+    with progress("fitting", (lambda: 2 * rows()) if (rows := counted(truths)) else None) as step:
         try:
             found = fit_anchors(source, output, **options, progress=step)
         except ImportError as error:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fastbox.cli.fragments import Fragments, fragment_options
-from fastbox.cli.options import format_option, json_option, output_option, report_option, show
+from fastbox.cli.options import format_option, image_option, json_option, output_option, report_option, show
 from fastbox.report.progress import progress
 
 __all__ = ["assign"]
@@ -46,7 +46,7 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--low", type=float, metavar="IOU", help="Below an anchor is negative (default: the rule's).")
 @click.option("--ignore", metavar="COLUMN", help="Rows where this is not 0 are regions to ignore, such as iscrowd.")
 @click.option("--class", "class_", metavar="COLUMN", help="Class column, for coverage by class (default: category_id).")
-@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@image_option
 @click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
 @format_option
 @output_option
@@ -83,8 +83,10 @@ def assign(
     from fastbox.anchors import AnchorGrid
     from fastbox.jobs.resize import Resize
     from fastbox.report.assigned import show_assigned
-    from fastbox.tables.files import column_names, count_rows
+    from fastbox.tables.files import column_names
+    from fastbox.tables.inputs import as_source, counted
     from fastbox.tables.source import Source
+    from fastbox.usual import CLASS, column_of
 
     if plot is not None:
         from fastbox.report.plots import check_picture
@@ -97,16 +99,17 @@ def assign(
         chosen = _rule(rule, high, low)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    names = column_names(truths)
+    source = as_source(Source(truths, boxes=box, format=format_, image=image), "truths")
+    names = column_names(source.path)
     if resize is None:
         resize = "both" if anchors.startswith("ssd") else "shorter" if {"width", "height"} <= set(names) else "none"
     kind = "longer" if len(size) == 1 else resize
     lengths = sorted(size) if kind == "shorter" else size[::-1]
-    found_class = class_ or ("category_id" if "category_id" in names else None)
-    with progress("assigning", lambda: count_rows(truths)) as step:
+    found_class = class_ or column_of(names, CLASS, "the truths")
+    with progress("assigning", counted(truths)) as step:
         found = fragments.run(
             jobs.assign,
-            Source(truths, boxes=box, format=format_, image=image),
+            source,
             anchors=grid,
             out=output,
             resize=Resize(kind, lengths[0], lengths[1] if len(lengths) > 1 else math.nan, anchors in FLOORED),

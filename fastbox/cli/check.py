@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from fastbox.cli.options import json_option, show
+from fastbox.cli.options import image_option, json_option, show
 
 __all__ = ["check"]
 
 
 @click.command(short_help="Tell from footers whether tables are sorted by image.")
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
-@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@image_option
 @click.option("--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many boxes a fragment has.")
 @json_option
 def check(tables: tuple[str, ...], image: str, fragment_rows: int | None, as_json: bool) -> None:

@@ -35,7 +35,7 @@ def disagreement(
     """
     from fastbox import jobs
     from fastbox.report.disagreement import show_disagreement
-    from fastbox.tables.files import count_rows
+    from fastbox.tables.inputs import counted
 
     if plot is not None:
         from fastbox.report.plots import check_picture
@@ -43,7 +43,7 @@ def disagreement(
 
         check_picture(plot)
         check_outputs([pairs], {}, {"plot": plot})
-    with progress("comparing", lambda: count_rows(pairs)) as step:
+    with progress("comparing", counted(pairs)) as step:
         found = jobs.disagreement(pairs, pred=pred, target=target, format=format_, beta=beta, progress=step)
     summary = found.to_dict()
     if plot is not None:

@@ -7,7 +7,16 @@ from typing import Any
 import click
 
 from fastbox.cli.fragments import Fragments, fragment_options
-from fastbox.cli.options import json_option, output_option, report_option, show, split
+from fastbox.cli.options import (
+    class_option,
+    image_option,
+    json_option,
+    output_option,
+    report_option,
+    score_option,
+    show,
+    split,
+)
 from fastbox.report.progress import progress
 
 __all__ = ["evaluate"]
@@ -84,9 +93,9 @@ def ranges_of(
     help="Draw the images anew so often, for intervals of confidence.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="SEED", help="Of the bootstrap.")
-@click.option("--score", default="score", show_default=True, metavar="COLUMN", help="Column of scores.")
-@click.option("--class", "class_", default="category_id", show_default=True, metavar="COLUMN", help="Class column.")
-@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@score_option
+@class_option
+@image_option
 @click.option("--crowd", default="iscrowd", show_default=True, metavar="COLUMN", help="Crowds, if it is there.")
 @click.option("--ignore", default="ignore", show_default=True, metavar="COLUMN", help="Not to count, if it is there.")
 @click.option("--area", default="area", show_default=True, metavar="COLUMN", help="Areas of truths, if it is there.")
@@ -123,8 +132,7 @@ def evaluate(
     from fastbox.errors import InputError
     from fastbox.evaluation import Params
     from fastbox.report.evaluated import show_evaluated
-    from fastbox.tables.coco_source import is_json
-    from fastbox.tables.files import count_rows
+    from fastbox.tables.inputs import counted
     from fastbox.tables.source import Source
 
     given: dict[str, Any] = {"iou_thresholds": thresholds, "area_ranges": areas, "max_dets": max_dets}
@@ -132,8 +140,8 @@ def evaluate(
         params = Params(by_class=by_class, **{name: value for name, value in given.items() if value is not None})
     except ValueError as error:
         raise InputError(str(error)) from None
-    a, b = (path if is_json(path) else Source(path, image=image) for path in (detections, truths))
-    with progress("evaluating", None if is_json(detections) else lambda: count_rows(detections)) as step:
+    a, b = (Source(path, image=image) for path in (detections, truths))
+    with progress("evaluating", counted(detections)) as step:
         found = fragments.run(
             jobs.evaluate,
             a,

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from fastbox.cli.options import format_option, json_option, memory_option, output_option, show
+from fastbox.cli.options import (
+    class_option,
+    format_option,
+    image_option,
+    json_option,
+    memory_option,
+    output_option,
+    score_option,
+    show,
+)
 from fastbox.report.progress import progress
 
 __all__ = ["fuse"]
@@ -53,9 +62,9 @@ def weights_of(context: click.Context, parameter: click.Parameter, value: str | 
 @click.option(
     "--by-class/--all-classes", default=None, help="Only boxes of one class meet (default: if there is such a column)."
 )
-@click.option("--class", "class_", default="category_id", show_default=True, metavar="COLUMN", help="Class column.")
-@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
-@click.option("--score", default="score", show_default=True, metavar="COLUMN", help="Column of scores.")
+@class_option
+@image_option
+@score_option
 @click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
 @format_option
 @memory_option
@@ -82,13 +91,13 @@ def fuse(
     """
     from fastbox.jobs.fuse import fuse as job
     from fastbox.report.suppressed import show_fused
-    from fastbox.tables.files import count_rows
+    from fastbox.tables.inputs import counted
     from fastbox.tables.source import Source
 
     if weights is not None and len(weights) != len(tables):
         raise click.UsageError(f"expected --weights for {len(tables)} tables, got {len(weights)}")
     sources = [Source(table, boxes=box, format=format_, image=image) for table in tables]
-    with progress("fusing", lambda: sum(count_rows(table) for table in tables)) as step:
+    with progress("fusing", counted(*tables)) as step:
         found = job(
             sources,
             output,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from fastbox.cli.fragments import Fragments, fragment_options
-from fastbox.cli.options import format_option, json_option, report_option, show, split
+from fastbox.cli.options import format_option, image_option, json_option, report_option, show, split
 from fastbox.report.progress import progress
 
 __all__ = ["inspect"]
@@ -38,7 +38,7 @@ def limit(name: str, default: float, unit: str, text: str) -> Callable[[Command]
 @report_option
 @click.option("--class", "class_", metavar="COLUMN", help="Class column (default: category_id, if it is there).")
 @click.option("--id", "id_", metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there).")
-@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@image_option
 @click.option(
     "--size", metavar="COLUMNS", callback=size_of, help="The images' sizes (default: width,height, if they are there)."
 )
@@ -86,16 +86,15 @@ def inspect(
     from fastbox.jobs.inspection.fix import default_log
     from fastbox.jobs.inspection.problems import Limits
     from fastbox.report import inspected
-    from fastbox.tables.coco_source import is_json
-    from fastbox.tables.files import count_rows
+    from fastbox.tables.inputs import counted
     from fastbox.tables.source import Source
 
     try:
         limits = Limits(tolerance, min_side, max_aspect, near, huge, class_size or None)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    given = truths if is_json(truths) else Source(truths, boxes=box, format=format_, image=image)
-    with progress("inspecting", None if is_json(truths) else lambda: count_rows(truths)) as step:
+    given = Source(truths, boxes=box, format=format_, image=image)
+    with progress("inspecting", counted(truths)) as step:
         found = fragments.run(
             jobs.inspect,
             *(table for table in (given, images) if table is not None),

@@ -83,9 +83,9 @@ def measure(
     """
     from fastbox import jobs
     from fastbox.report import terminal
-    from fastbox.tables.files import count_rows
+    from fastbox.tables.inputs import counted
 
-    with progress("measuring", lambda: count_rows(pairs)) as step:
+    with progress("measuring", counted(pairs)) as step:
         found = fragments.run(
             jobs.measure,
             pairs,

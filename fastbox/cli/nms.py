@@ -8,7 +8,16 @@ import click
 
 from fastbox import suppression
 from fastbox.cli.fragments import Fragments, fragment_options
-from fastbox.cli.options import format_option, json_option, output_option, show, split
+from fastbox.cli.options import (
+    class_option,
+    format_option,
+    image_option,
+    json_option,
+    output_option,
+    score_option,
+    show,
+    split,
+)
 from fastbox.report.progress import progress
 
 __all__ = ["nms"]
@@ -38,9 +47,9 @@ def number(context: click.Context, parameter: click.Parameter, value: float | No
 @click.option(
     "--by-class/--all-classes", default=None, help="Only boxes of one class meet (default: if there is such a column)."
 )
-@click.option("--class", "class_", default="category_id", show_default=True, metavar="COLUMN", help="Class column.")
-@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
-@click.option("--score", default="score", show_default=True, metavar="COLUMN", help="Column of scores.")
+@class_option
+@image_option
+@score_option
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -94,11 +103,11 @@ def nms(
     """
     from fastbox.jobs.nms import nms as job
     from fastbox.report.suppressed import show_suppressed
-    from fastbox.tables.files import count_rows
+    from fastbox.tables.inputs import counted
     from fastbox.tables.source import Source
 
     source = Source(detections, boxes=box, format=format_, image=image)
-    with progress("suppressing", lambda: count_rows(detections)) as step:
+    with progress("suppressing", counted(detections)) as step:
         found = fragments.run(
             job,
             source,

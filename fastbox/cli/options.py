@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastbox.boxes import FORMATS
+from fastbox.boxes import ALIASES, FORMATS
 from fastbox.memory import set_memory
 from fastbox.ops import METRICS, check_metric
+from fastbox.usual import CLASS, IMAGE, SCORE, Usual
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = [
     "beta_option",
+    "class_option",
     "format_option",
+    "image_option",
     "json_option",
     "memory_option",
     "metrics_option",
     "names_of",
     "output_option",
     "report_option",
+    "score_option",
     "show",
     "split",
     "threshold_of",
@@ -69,6 +73,11 @@ def memory_of(context: click.Context, parameter: click.Parameter, value: str | N
         set_memory(value)
 
 
+def usual(name: Usual) -> Callable[[click.Context, click.Parameter, str | None], str]:
+    """Make the callback of an option that names a column: of one that is not given, whichever has a usual name."""
+    return lambda context, parameter, value: name if value is None else value
+
+
 def threshold_of(context: click.Context, parameter: click.Parameter, value: float) -> float:
     """A number, and not nan."""
     if math.isnan(value):
@@ -87,9 +96,9 @@ metrics_option = click.option(
 format_option = click.option(
     "--format",
     "format_",
-    type=click.Choice(FORMATS),
+    type=click.Choice((*FORMATS, *ALIASES)),
     metavar="FORMAT",
-    help=f"{', '.join(FORMATS)} (default: told by the columns' names).",
+    help=f"{', '.join((*FORMATS, *ALIASES))} (default: told by the columns' names).",
 )
 beta_option = click.option(
     "--beta",
@@ -99,6 +108,25 @@ beta_option = click.option(
     metavar="PX",
     callback=beta_of,
     help="Where smooth_l1 turns from square to linear.",
+)
+image_option = click.option(
+    "--image",
+    metavar="COLUMN",
+    callback=usual(IMAGE),
+    help="Column of image ids (default: image_id, or another of its usual names).",
+)
+class_option = click.option(
+    "--class",
+    "class_",
+    metavar="COLUMN",
+    callback=usual(CLASS),
+    help="Class column (default: category_id, or another of its usual names).",
+)
+score_option = click.option(
+    "--score",
+    metavar="COLUMN",
+    callback=usual(SCORE),
+    help="Column of scores (default: score, or another of its usual names).",
 )
 memory_option = click.option(
     "--memory",

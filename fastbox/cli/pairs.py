@@ -7,7 +7,9 @@ import click
 from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import (
     beta_option,
+    class_option,
     format_option,
+    image_option,
     json_option,
     metrics_option,
     output_option,
@@ -37,8 +39,8 @@ __all__ = ["pairs"]
 @click.option("--all", "every", is_flag=True, help="Every pair of an image, whatever its value.")
 @click.option("--best", is_flag=True, help="One row for each detection, with its best truth.")
 @click.option("--by-class", is_flag=True, help="Only boxes of one class meet.")
-@click.option("--class", "class_", default="category_id", show_default=True, metavar="COLUMN", help="Class column.")
-@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@class_option
+@image_option
 @metrics_option
 @beta_option
 @click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
@@ -77,12 +79,12 @@ def pairs(
     """
     from fastbox import jobs
     from fastbox.report import terminal
-    from fastbox.tables.files import count_rows
+    from fastbox.tables.inputs import counted
     from fastbox.tables.source import Source
 
     a = Source(detections, boxes=box, format=format_, image=image)
     b = None if truths is None else Source(truths, boxes=truth_box, format=format_, image=image)
-    with progress("pairing", lambda: sum(count_rows(path) for path in (detections, truths) if path)) as step:
+    with progress("pairing", counted(detections, truths)) as step:
         found = fragments.run(
             jobs.pairs,
             a,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fastbox.cli.options import image_option
 from fastbox.report.progress import progress
 
 __all__ = ["sort"]
@@ -12,7 +13,7 @@ __all__ = ["sort"]
 @click.command(short_help="Sort tables by image, whatever their size.")
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT", help="Parquet file to write.")
-@click.option("--image", default="image_id", show_default=True, metavar="COLUMN", help="Column of image ids.")
+@image_option
 @click.option("--memory", metavar="SIZE", help="Sort so much in memory, as 2GB; the rest on disk beside the output.")
 def sort(tables: tuple[str, ...], output: str, image: str, memory: str | None) -> None:
     """Sort TABLES by image id into one, with DuckDB (the extra sql); rows of an image keep their order.
@@ -20,9 +21,9 @@ def sort(tables: tuple[str, ...], output: str, image: str, memory: str | None) -
     TABLES are Parquet files, directories or globs of one schema.
     """
     from fastbox import jobs
-    from fastbox.tables.files import count_rows
+    from fastbox.tables.inputs import counted
 
-    with progress("sorting", lambda: count_rows(tables)) as step:
+    with progress("sorting", counted(tables)) as step:
         found = jobs.sort(tables, output, by=image, memory=memory, progress=step)
     files = "1 file" if found["files"] == 1 else f"{found['files']:,} files"
     click.echo(f"{found['rows']:,} rows of {files} → {output}")

@@ -13,9 +13,9 @@ from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
 from fastbox.jobs.regression import Regression, regression
 from fastbox.jobs.sample import sample
+from fastbox.jobs.sort import sort
 from fastbox.jobs.spread import spread
 from fastbox.tables.convert import convert
-from fastbox.tables.sort import sort
 
 __all__ = [
     "Assigned",

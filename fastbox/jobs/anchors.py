@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastbox import __version__
 from fastbox.errors import InputError
 from fastbox.jobs.extents import Extents, Sample
+from fastbox.jobs.opening import takes
 from fastbox.jobs.presets import PRESETS
 from fastbox.jobs.resize import Resize
 from fastbox.jobs.result import Result
@@ -24,7 +25,8 @@ from fastbox.jobs.summary import Invalid
 from fastbox.one_to_one import optimizer
 from fastbox.report.configs import configs, default_levels
 from fastbox.sketch import Sketch
-from fastbox.tables.files import Paths, find_files
+from fastbox.tables.files import find_files
+from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
 
@@ -122,11 +124,13 @@ class Fitted(Result):
             ],
             "sets": {name: found.to_dict() for name, found in self.sets.items()},
             "config": configs(shapes, self.levels),
+            **self.said_of_inputs(),
         }
 
 
+@takes("truths", image=False)
 def fit_anchors(
-    truths: Source | Paths,
+    truths: Given,
     out: str | os.PathLike[str] | None = None,
     *,
     count: int = 9,
@@ -214,7 +218,7 @@ def fit_anchors(
         if name not in PRESETS:
             raise ValueError(f"expected presets of {', '.join(PRESETS)}, got {name!r}")
     check_outputs([truths], {}, {"out": out})
-    source = truths if isinstance(truths, Source) else Source(truths)
+    source = Source.carrying(truths)
     rule = None if resize is None else Resize.parse(resize)
     if size is not None and rule is None:
         raise ValueError(f"expected resize= with size=, got {size!r} alone")

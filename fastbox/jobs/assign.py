@@ -17,6 +17,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.coverage import Coverage
 from fastbox.jobs.least import Least
+from fastbox.jobs.opening import takes
 from fastbox.jobs.resize import Resize
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
@@ -25,7 +26,7 @@ from fastbox.report.assigned_page import assigned_page
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
-from fastbox.tables.files import Paths
+from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
@@ -100,11 +101,13 @@ class Assigned(Result):
             "negatives": int(negatives.sum()),
             "by_level": [dict(zip(names, map(int, level), strict=True)) for level in per_level],
             "coverage": self.coverage.to_dict(),
+            **self.said_of_inputs(),
         }
 
 
+@takes("truths")
 def assign(
-    truths: Source | Paths,
+    truths: Given,
     anchors: AnchorGrid,
     out: str | os.PathLike[str] | None = None,
     *,
@@ -238,7 +241,7 @@ class _Part:
                 np.arange(len(boxes)),
                 None,
             )
-        crowd = columns.flag_column(chunk.a_columns, ignore, chunk.a_start)
+        crowd = columns.flag_column(chunk.a_columns, ignore, chunk.a_rows)
         kept, left = np.flatnonzero(~crowd), np.flatnonzero(crowd)
         return cls(sizes, _rows_of(boxes, kept, offsets), kept, _rows_of(boxes, left, offsets))
 
@@ -257,7 +260,7 @@ def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> ND
         side = columns.number_column(chunk.a_columns, name, missing=np.nan)[offsets[:-1]]
         wrong = np.flatnonzero(~(side >= 1))
         if wrong.size:
-            row = chunk.a_start + int(offsets[wrong[0]])
+            row = int(chunk.a_rows(offsets[wrong[0]]))
             raise InputError(
                 f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]:g} at row {row}"
             )
@@ -307,7 +310,7 @@ def _add(
     codes: NDArray[np.int64] | None = None
     labels: list[Any] = []
     if by_class is not None:
-        (codes,), labels = columns.label_columns((chunk.a_columns, chunk.a_start), name=by_class)
+        (codes,), labels = columns.label_columns((chunk.a_columns, chunk.a_rows), name=by_class)
         codes = codes[part.rows][valid]
     found.coverage.add(matched.best[valid], won[valid], area, corners[:, 2:] - corners[:, :2], codes, labels)
 
@@ -331,5 +334,5 @@ def _batch(chunk: Chunk, part: _Part, matched: Matches, levels: NDArray[np.int64
     ids = np.repeat(chunk.images, np.diff(matched.offsets))
     none = matched.truths < 0
     rows = part.rows[np.where(none, 0, matched.truths)] if len(part.rows) else np.zeros(len(none), np.int64)
-    truths = np.ma.masked_array(rows + chunk.a_start, mask=none)
+    truths = np.ma.masked_array(chunk.a_rows(rows) if len(part.rows) else rows, mask=none)
     return columns.batch_of([ids, levels, matched.anchors, matched.labels, truths, matched.values], schema)

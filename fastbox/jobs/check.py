@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from fastbox.jobs.result import Result
-from fastbox.tables.files import Paths, find_files
+from fastbox.tables.files import find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, Group, cut, groups_of
-from fastbox.tables.source import Source
+from fastbox.tables.inputs import Given, as_source
 
 __all__ = ["Checked", "check"]
 
@@ -50,7 +50,7 @@ class Checked(Result):
         return super().tables() | {"fragments": [{"boxes": boxes} for boxes in self.fragments]}
 
 
-def check(*tables: Source | Paths, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
+def check(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
     """Tell from footers alone whether tables are sorted by image and how they would be cut into fragments.
 
     Rows within a row group are not looked at: jobs do that as they read.
@@ -75,7 +75,7 @@ def check(*tables: Source | Paths, fragment_rows: int = FRAGMENT_ROWS) -> Checke
     >>> found.ready, found.inputs[0]["unsorted"][0]["row"]
     (False, 2)
     """
-    sources = [table if isinstance(table, Source) else Source(table) for table in tables]
+    sources = [as_source(table) for table in tables]
     found = Checked([_table(groups_of(source), len(find_files(source.path))) for source in sources])
     if found.ready:
         for fragment in cut(sources, fragment_rows):

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from fastbox import ops
 from fastbox.boxes import Boxes
 from fastbox.jobs.lookalikes import Lookalikes
+from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
-from fastbox.tables.files import Paths, read_batches
+from fastbox.tables.files import read_batches
+from fastbox.tables.inputs import Given
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.schema import to_boxes
+from fastbox.tables.source import Source
 
 __all__ = ["DISTANCES", "Disagreement", "disagreement"]
 
@@ -107,6 +110,7 @@ class Disagreement(Result):
             },
             "spread": {distance: [self._spread(distance, pixels) for pixels in SHOWN] for distance in DISTANCES},
             "examples": self.lookalikes.to_list(SIZES),
+            **self.said_of_inputs(),
         }
 
     def density(self) -> dict[str, Floats]:
@@ -130,8 +134,9 @@ class Disagreement(Result):
         return {"pixels": pixels, "pairs": int(rows["iou"].sum()), **quantiles}
 
 
+@takes("paths", image=False)
 def disagreement(
-    paths: Paths,
+    paths: Given,
     *,
     pred: str | None = None,
     target: str | None = None,
@@ -178,7 +183,7 @@ def disagreement(
     """
     if not beta >= 0:
         raise ValueError(f"expected beta to be at least 0, got {beta!r}")
-    files, _, pred_at, target_at = find_pairs(paths, pred, target, format)
+    files, _, pred_at, target_at = find_pairs(Source.carrying(paths).path, pred, target, format)
     found, before = Disagreement(), 0
     names = list(dict.fromkeys([*pred_at.names, *target_at.names]))
     for file, first_row, batch in read_batches(files, names, rows=rows):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastbox.errors import InputError
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
 from fastbox.jobs.evaluated import run_to_dict
 from fastbox.jobs.examples import Gallery
+from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result
 from fastbox.memory import check_kept
 from fastbox.report.evaluated_page import page_of
@@ -23,13 +24,16 @@ from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
 from fastbox.tables.class_names import JoinedClasses, joined_classes
-from fastbox.tables.coco_source import as_parquet
-from fastbox.tables.files import Paths, column_names
+from fastbox.tables.files import column_names
+from fastbox.tables.inputs import Given, listed_ids
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plan, scan
+from fastbox.usual import CLASS, SCORE
 
 __all__ = ["Evaluated", "evaluate"]
+
+Rows = Callable[[ArrayLike], NDArray[np.int64]]
 
 CROWD, IGNORE, AREA = "iscrowd", "ignore", "area"
 KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 187 were measured
@@ -99,18 +103,20 @@ class Evaluated(Result):
             },
             "by": self.by,
             **({"runs": runs} if self.by is not None else runs["None"]),
+            **self.said_of_inputs(),
         }
 
 
+@takes("detections", "truths")
 def evaluate(
-    detections: Source | Paths,
-    truths: Source | Paths,
+    detections: Given,
+    truths: Given,
     out: str | os.PathLike[str] | None = None,
     *,
     by: str | None = None,
     params: Params | None = None,
-    score: str = "score",
-    class_column: str = "category_id",
+    score: str = SCORE,
+    class_column: str = CLASS,
     crowd: str | None = CROWD,
     ignore: str | None = IGNORE,
     area: str | None = AREA,
@@ -171,45 +177,44 @@ def evaluate(
     if report is not None:
         check_page(report)
     check_outputs([detections, truths], {"out": out}, {"report": report})
-    with ExitStack() as stack:
-        where = truths
-        (detections, _), (truths, listed) = (stack.enter_context(as_parquet(given)) for given in (detections, truths))
-        names = column_names(Source.carrying(truths).path)
-        there = {
-            name: (column if column in names or column != default else None)
-            for name, column, default in (("crowd", crowd, CROWD), ("ignore", ignore, IGNORE), ("area", area, AREA))
-        }
-        params = Params() if params is None else params
-        label = class_column if params.by_class or _has(detections, truths, class_column) else None
-        a = Source.carrying(detections, score, label, by)
-        b = Source.carrying(truths, label, *there.values())
-        plans = plan(a), plan(b)
-        joined = _joined(plans, score, label, by, there)
-        check_kept(count_boxes(a), KEPT)
-        found = Evaluated(Evaluation(params), by, joined.names, samples, seed)
-        gallery = Gallery() if report is not None and by is None else None
-        sink = None
-        if out is not None:
-            parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
-            sink = Sink(out, _schema(plans[0], by), command="evaluate", parameters=parameters)
-        with sink or nullcontext():
-            for chunk in scan(a, b, rows=rows):
-                if listed is not None:
-                    _check_images(chunk, listed, where)
-                judged = _add(found, chunk, score, label, joined, by, there, gallery)
-                if sink is not None:
-                    sink.write(_batch(chunk, judged, by, sink.schema))
-                if progress is not None:
-                    progress(len(chunk.a))
+    detections, truths = Source.carrying(detections), Source.carrying(truths)
+    listed = listed_ids(truths)
+    names = column_names(truths.path)
+    there = {
+        name: (column if column in names or column != default else None)
+        for name, column, default in (("crowd", crowd, CROWD), ("ignore", ignore, IGNORE), ("area", area, AREA))
+    }
+    params = Params() if params is None else params
+    label = class_column if params.by_class or _has(detections, truths, class_column) else None
+    a = Source.carrying(detections, score, label, by)
+    b = Source.carrying(truths, label, *there.values())
+    plans = plan(a), plan(b)
+    joined = _joined(plans, score, label, by, there)
+    check_kept(count_boxes(a), KEPT)
+    found = Evaluated(Evaluation(params), by, joined.names, samples, seed)
+    gallery = Gallery() if report is not None and by is None else None
+    sink = None
+    if out is not None:
+        parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
+        sink = Sink(out, _schema(plans[0], by), command="evaluate", parameters=parameters)
+    with sink or nullcontext():
+        for chunk in scan(a, b, rows=rows):
+            if listed is not None:
+                _check_images(chunk, listed, plans[1].files[0])
+            judged = _add(found, chunk, score, label, joined, by, there, gallery)
             if sink is not None:
-                sink.record(figures={str(run): figures for run, figures in found.figures.items()})
+                sink.write(_batch(chunk, judged, by, sink.schema))
+            if progress is not None:
+                progress(len(chunk.a))
+        if sink is not None:
+            sink.record(figures={str(run): figures for run, figures in found.figures.items()})
     if report is not None:
         write(page_of(found.to_dict(), gallery.found if gallery else ()), report)
     return found
 
 
-def _has(detections: Source | Paths, truths: Source | Paths, column: str) -> bool:
-    return all(column in column_names(Source.carrying(table).path) for table in (detections, truths))
+def _has(detections: Source, truths: Source, column: str) -> bool:
+    return all(table.own(column) in column_names(table.path) for table in (detections, truths))
 
 
 def _joined(
@@ -232,7 +237,7 @@ def _joined(
     return joined_classes([found.files for found in plans], kinds[0] if kinds else None, first=1)
 
 
-def _check_images(chunk: Chunk, listed: NDArray[Any], where: Source | Paths) -> None:
+def _check_images(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
     """Refuse detections of an image that COCO's list of images lacks: they are of another data set, or part of it."""
     assert chunk.images is not None and chunk.a.offsets is not None
     unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
@@ -256,21 +261,19 @@ def _add(
     size = len(chunk.b)
     kinds, truth_kinds = np.zeros(len(chunk.a), np.int64), np.zeros(size, np.int64)
     if label is not None:
-        both = (chunk.a_columns, chunk.a_start), (chunk.b_columns, chunk.b_start)
+        both = (chunk.a_columns, chunk.a_rows), (chunk.b_columns, chunk.b_rows)
         kinds, truth_kinds = _codes(evaluation.code_classes, label, *both, joined=joined)
     if label is None:
         evaluation.code_classes([None])
     if by is None:
         evaluation.code_runs([None])
     flags = {
-        name: np.zeros(size, np.bool_)
-        if column is None
-        else columns.flag_column(chunk.b_columns, column, chunk.b_start)
+        name: np.zeros(size, np.bool_) if column is None else columns.flag_column(chunk.b_columns, column, chunk.b_rows)
         for name, column in there.items()
         if name != "area"
     }
     area = there["area"]
-    scores = columns.number_column(chunk.a_columns, score, what="a score", first_row=chunk.a_start)
+    scores = columns.number_column(chunk.a_columns, score, what="a score", first_row=chunk.a_rows)
     judged = evaluation.add_coded(
         chunk.a,
         scores,
@@ -279,7 +282,7 @@ def _add(
         truth_kinds=truth_kinds,
         runs=np.zeros(len(chunk.a), np.int64)
         if by is None
-        else _codes(evaluation.code_runs, by, (chunk.a_columns, chunk.a_start), what="a label")[0],
+        else _codes(evaluation.code_runs, by, (chunk.a_columns, chunk.a_rows), what="a label")[0],
         areas=None if area is None else columns.number_column(chunk.b_columns, area, missing=np.nan),
         **flags,
     )
@@ -293,7 +296,7 @@ def _add(
 def _codes(
     code: Callable[[list[Any]], NDArray[np.int64]],
     name: str,
-    *sides: tuple[Any, int],
+    *sides: tuple[Any, Rows],
     what: str = "a class",
     joined: JoinedClasses | None = None,
 ) -> list[NDArray[np.int64]]:
@@ -311,12 +314,13 @@ def _schema(found: Plan, by: str | None) -> Any:
 
 
 def _batch(chunk: Chunk, judged: Judged, by: str | None, schema: Any) -> Any:
-    assert chunk.images is not None and chunk.a.offsets is not None
+    assert chunk.images is not None and chunk.a.offsets is not None and chunk.b is not None
     ids = np.repeat(chunk.images, np.diff(chunk.a.offsets))
     beyond = judged.verdict == UNCOUNTED
     verdicts = np.ma.masked_array(np.array([*VERDICTS, ""], object)[judged.verdict], mask=beyond)
-    truths = np.ma.masked_array(judged.partner + chunk.b_start, mask=judged.partner < 0)
+    partners = np.where(judged.partner < 0, 0, judged.partner)
+    truths = np.ma.masked_array(chunk.b_rows(partners) if len(chunk.b) else partners, mask=judged.partner < 0)
     ious = np.ma.masked_array(judged.iou, mask=beyond)
-    rows = chunk.a_start + np.arange(len(ids))
+    rows = chunk.a_rows(np.arange(len(ids)))
     run = [] if by is None else [chunk.a_columns.column(by)]
     return columns.batch_of([ids, rows, *run, verdicts, truths, ious], schema)

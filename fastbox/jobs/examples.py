@@ -31,7 +31,7 @@ class Gallery:
             for row in rows[np.lexsort((rows, -scores[rows]))[:SHOWN]].tolist():
                 example = _example(chunk, row, int(judged.partner[row]), f"{scores[row]:.2f}", said)
                 if np.isfinite([box.corners for box in example.boxes]).all():
-                    kept.append((-float(scores[row]), chunk.a_start + row, example))
+                    kept.append((-float(scores[row]), int(chunk.a_rows(row)), example))
             kept.sort(key=lambda one: one[:2])
             del kept[SHOWN:]
 
@@ -47,7 +47,7 @@ def _example(chunk: Chunk, row: int, partner: int, score: str, said: Callable[[s
     boxes = [Box(_corners(chunk.a, row), f"{said('found', row)} {score}", "wrong")]
     if partner >= 0:
         boxes.insert(0, Box(_corners(chunk.b, partner), f"truth: {said('truth', partner)}", "truth"))
-    return Example(f"image {image}, row {chunk.a_start + row}", boxes)
+    return Example(f"image {image}, row {chunk.a_rows(row)}", boxes)
 
 
 def _corners(boxes: Any, row: int) -> tuple[float, float, float, float]:

@@ -93,7 +93,7 @@ class Extents:
         used = np.flatnonzero(valid & ~flat & ~small)
         return Part(
             len(reasons),
-            used + chunk.a_start,
+            chunk.a_rows(used),
             w[used],
             h[used],
             int((reasons == 1).sum()),
@@ -111,7 +111,7 @@ class Extents:
         values = number_column(chunk.a_columns, side, missing=np.nan)
         wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
         if wrong.size:
-            row, got = chunk.a_start + int(wrong[0]), values[wrong[0]]
+            row, got = int(chunk.a_rows(wrong[0])), values[wrong[0]]
             raise InputError(f"expected an image's size above 0 in column {side!r}, got {got:g} for box {row}")
         return values.astype(np.float64)
 

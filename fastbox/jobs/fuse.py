@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 from fastbox import suppression
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number, plain_type
 from fastbox.tables.class_names import JoinedClasses, joined_classes
-from fastbox.tables.files import Paths, column_names
+from fastbox.tables.files import column_names
+from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+from fastbox.usual import CLASS, SCORE
 
 __all__ = ["FusedTables", "fuse"]
 
@@ -51,19 +54,20 @@ class FusedTables(Result):
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
         counts = {"models": self.models, "images": self.images, "boxes": self.boxes, "fused": self.fused}
-        return {**counts, "invalid": {"boxes": self.invalid.to_dict()}}
+        return {**counts, "invalid": {"boxes": self.invalid.to_dict()}, **self.said_of_inputs()}
 
 
+@takes("*tables")
 def fuse(
-    tables: Sequence[Source | Paths],
+    tables: Sequence[Given],
     out: str | os.PathLike[str] | None = None,
     *,
     threshold: float = 0.55,
     weights: Sequence[float] | None = None,
     min_score: float = 0.0,
     conf_type: str = "avg",
-    score: str = "score",
-    class_column: str = "category_id",
+    score: str = SCORE,
+    class_column: str = CLASS,
     by_class: bool | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,

@@ -17,11 +17,11 @@ from fastbox.jobs.inspection.overlaps import overlapping
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems, alone, of_images
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import Table
+from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result
 from fastbox.report.inspected_page import page_of
 from fastbox.report.page import Page, check_page, write
-from fastbox.tables.coco_source import is_json, with_images
-from fastbox.tables.files import Paths
+from fastbox.tables.inputs import Given, images_of
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Source
@@ -87,12 +87,14 @@ class Inspected(Result):
             ],
             "classes": self.classes.to_list(self.names) if self.asked.get("classes") else None,
             "fix": self.fix,
+            **self.said_of_inputs(),
         }
 
 
+@takes("truths", "images")
 def inspect(
-    truths: Source | Paths,
-    images: Source | Paths | None = None,
+    truths: Given,
+    images: Given | None = None,
     out: StrPath | None = None,
     *,
     fix: StrPath | None = None,
@@ -162,13 +164,13 @@ def inspect(
         raise InputError("expected a list of changes only with a cleaned copy, got the list alone: name the copy")
     changes = default_log(fix) if fix is not None and changes is None else changes
     check_outputs([truths, images], {"out": out, "fix": fix, "changes": changes}, {"report": report})
-    given = [os.fspath(path) for path in (truths, images) if is_json(path)]
     with ExitStack() as stack:
-        boxes, listed = stack.enter_context(with_images(truths, images))
+        boxes = Source.carrying(truths)
+        listed = images_of(images, boxes)
         table = Table.of(boxes, listed, class_column, id_column, size)
         asked = {"classes": table.label is not None, "ids": table.id is not None, "sizes": table.sized}
         found = Inspected(limits=limits, names=table.names, asked=asked | {"images": listed is not None})
-        inputs = given or table.files
+        inputs = list(dict.fromkeys(table.files))
         sink, mending = None, None
         if fix is not None and changes is not None:
             mending = stack.enter_context(Fix(table, fix, changes, limits.tolerance, inputs))

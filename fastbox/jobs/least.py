@@ -35,7 +35,7 @@ class Least:
             image = int(np.searchsorted(truths.offsets, place, side="right")) - 1
             width, height = map(float, sizes[image])
             x0, y0, x1, y1 = map(float, truths[place : place + 1].corners()[0])
-            row = chunk.a_start + int(rows[place])
+            row = int(chunk.a_rows(rows[place]))
             boxes = [
                 Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "truth"),
                 Box((x0, y0, x1, y1), f"truth of {x1 - x0:.4g} × {y1 - y0:.4g}", "wrong"),

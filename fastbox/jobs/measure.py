@@ -15,6 +15,7 @@ from fastbox import losses, ops
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
+from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
 from fastbox.jobs.worst import Look
@@ -24,7 +25,8 @@ from fastbox.report.page import Page, check_page, write
 from fastbox.report.paired_page import measured_page
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
-from fastbox.tables.files import Paths, read_batches
+from fastbox.tables.files import read_batches
+from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.schema import BoxColumns, require, to_boxes
@@ -73,6 +75,7 @@ class Measured(Result):
             "rows": self.rows,
             "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
             "metrics": {name: self._figures(name) for name in self.metrics},
+            **self.said_of_inputs(),
         }
 
     def page(self) -> Page:
@@ -84,8 +87,9 @@ class Measured(Result):
         return figures_of(name, self.metrics[name]) | zero
 
 
+@takes("paths", image=False)
 def measure(
-    paths: Source | Paths,
+    paths: Given,
     out: str | os.PathLike[str] | None = None,
     *,
     metrics: Sequence[str] = ("iou", "giou", "smooth_l1"),
@@ -156,7 +160,7 @@ def measure(
     asked = [name for name in metrics if name in LOSSES]
     if grad and not asked:
         raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
-    source = paths if isinstance(paths, Source) else Source(paths, image=None)
+    source = Source.carrying(paths)
     if report is not None:
         check_page(report)
     check_outputs([paths], {"out": out}, {"report": report})

@@ -15,14 +15,17 @@ from fastbox import suppression
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
+from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
-from fastbox.tables.files import Paths, column_names
+from fastbox.tables.files import column_names
+from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+from fastbox.usual import CLASS, SCORE
 
 __all__ = ["METHODS", "Suppressed", "nms"]
 
@@ -68,19 +71,21 @@ class Suppressed(Result):
             "no_scores": self.no_scores,
             "by_class": self.by_class,
             "invalid": {"boxes": self.invalid.to_dict()},
+            **self.said_of_inputs(),
         }
 
 
+@takes("detections")
 def nms(
-    detections: Source | Paths,
+    detections: Given,
     out: str | os.PathLike[str] | None = None,
     *,
     threshold: float = 0.5,
     method: str = "nms",
     sigma: float = 0.5,
     min_score: float | None = None,
-    score: str = "score",
-    class_column: str = "category_id",
+    score: str = SCORE,
+    class_column: str = CLASS,
     by_class: bool | None = None,
     keep: Sequence[str] | None = None,
     rows: int = 262_144,
@@ -161,8 +166,8 @@ def nms(
         sink = Sink(out, output, command="nms", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(source, rows=rows):
-            side = chunk.a_columns, chunk.a_start
-            scores = columns.number_column(chunk.a_columns, score, what="a score", first_row=chunk.a_start)
+            side = chunk.a_columns, chunk.a_rows
+            scores = columns.number_column(chunk.a_columns, score, what="a score", first_row=chunk.a_rows)
             classes = None if label is None else columns.label_columns(side, name=label)[0][0]
             kept, left = suppress(chunk.a, np.where(scores >= least, scores, np.nan), classes)
             _add(found, chunk, scores, least, kept)

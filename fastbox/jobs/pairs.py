@@ -15,6 +15,7 @@ from fastbox import ops
 from fastbox.boxes import Boxes, grouped
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
+from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
 from fastbox.jobs.worst import Look
@@ -24,7 +25,7 @@ from fastbox.sketch import Sketch
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind
 from fastbox.tables.class_names import JoinedClasses, joined_classes
-from fastbox.tables.files import Paths
+from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
@@ -82,12 +83,14 @@ class Paired(Result):
                 **({} if alone else {"truths": self.invalid_truths.to_dict()}),
             },
             "metrics": {name: figures_of(name, sketch) for name, sketch in self.metrics.items()},
+            **self.said_of_inputs(),
         }
 
 
+@takes("detections", "truths")
 def pairs(
-    detections: Source | Paths,
-    truths: Source | Paths | None = None,
+    detections: Given,
+    truths: Given | None = None,
     out: str | os.PathLike[str] | None = None,
     *,
     threshold: float = 0.5,
@@ -246,7 +249,7 @@ def _regrouped(
     sides = [(chunk.a, chunk.a_columns)]
     if chunk.b is not None and chunk.b_columns is not None:
         sides.append((chunk.b, chunk.b_columns))
-    carried = zip((side[1] for side in sides), (chunk.a_start, chunk.b_start), strict=False)
+    carried = zip((side[1] for side in sides), (chunk.a_rows, chunk.b_rows), strict=False)
     codes, labels = columns.label_columns(*carried, name=by_class, joined=joined.tables)
     regrouped = []
     for (boxes, _), classes in zip(sides, codes, strict=True):
@@ -265,13 +268,12 @@ def _add(
     a, b = chunk.a, chunk.b
     met = cols >= 0
     both = a[rows[met]], (a if b is None else b)[cols[met]]
-    other_start = chunk.a_start if b is None else chunk.b_start
     values = []
     for name, sketch in found.metrics.items():
         value = ops.aligned(*both, metric=name, beta=beta)
         sketch.add(value)
         if found.look is not None and name == found.look.worst.metric:
-            numbers = np.stack((rows[met] + chunk.a_start, cols[met] + other_start), axis=1)
+            numbers = np.stack((chunk.a_rows(rows[met]), _other_rows(chunk, cols[met])), axis=1)
             found.look.add(value, *both, numbers, lambda k: {"image": _image(chunk, int(rows[met][k]))})
         column = np.full(len(rows), np.nan, value.dtype)
         column[met] = value
@@ -290,6 +292,10 @@ def _add(
         found.invalid_truths.add(b)
     found.unmatched += len(a) - int(paired.sum())
     return values
+
+
+def _other_rows(chunk: Chunk, cols: NDArray[np.int64]) -> NDArray[np.int64]:
+    return chunk.a_rows(cols) if chunk.b is None else chunk.b_rows(cols)
 
 
 def _image(chunk: Chunk, row: int) -> Any:
@@ -322,9 +328,10 @@ def _batch(
     assert chunk.images is not None
     assert chunk.a.offsets is not None
     image = np.searchsorted(chunk.a.offsets, rows, side="right") - 1
-    other, start = (chunk.a, chunk.a_start) if chunk.b is None else (chunk.b, chunk.b_start)
-    partners = np.ma.masked_array(cols + start, mask=cols < 0)
-    made: list[NDArray[Any]] = [chunk.images[image], rows + chunk.a_start, partners, *values]
+    other = chunk.a if chunk.b is None else chunk.b
+    partners = np.ma.masked_array(np.full(len(cols), -1), mask=cols < 0)
+    partners[cols >= 0] = _other_rows(chunk, cols[cols >= 0])
+    made: list[NDArray[Any]] = [chunk.images[image], chunk.a_rows(rows), partners, *values]
     if boxes:
         target = np.full((len(cols), 4), np.nan, other.dtype)
         target[cols >= 0] = other[cols[cols >= 0]].corners()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastbox.errors import InputError
@@ -28,6 +28,7 @@ class Result:
     """
 
     MAIN = "summary"
+    inputs: Sequence[Row] = ()  # what is to be said of how tables were read
 
     @property
     def main(self) -> str:
@@ -37,6 +38,10 @@ class Result:
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
+
+    def said_of_inputs(self) -> dict[str, Any]:
+        """Return how tables were read, as JSON holds it; nothing of sorted Parquet with the usual names."""
+        return {"inputs": list(self.inputs)} if self.inputs else {}
 
     def tables(self) -> dict[str, list[Row]]:
         """Everything as tables, each a list of rows: what is counted once in ``summary``, and more by their names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,11 +17,15 @@ from fastbox.jobs.evaluate import KEPT
 from fastbox.jobs.inspection.before import Before, halved, sizes_of
 from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.inspection.table import Table
+from fastbox.jobs.opening import Tables
 from fastbox.jobs.parts import Task, done_in, fingerprint, part_names, remove_more
 from fastbox.memory import check_kept
 from fastbox.report.page import check_page
-from fastbox.tables.files import Paths
+from fastbox.tables.arrays import Place, UnsortedError, image_runs, one_chunk, unsorted
+from fastbox.tables.backed import Backed
+from fastbox.tables.files import find_files, open_parquet, read_batches
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
+from fastbox.tables.inputs import Given, images_of
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Target
 from fastbox.tables.source import Source, count_boxes
@@ -41,7 +46,7 @@ WHOLE = {"fix": "a cleaned copy", "changes": "a list of changes"}
 
 def spread(
     job: Callable[..., Any],
-    *tables: Source | Paths,
+    *tables: Given,
     out: str | os.PathLike[str] | None = None,
     engine: Engine = threads,
     fragment_rows: int = FRAGMENT_ROWS,
@@ -117,13 +122,14 @@ def spread(
             raise InputError(f"expected a job that has a page, got {job.__name__}")
         check_page(report)
     check_outputs(tables, {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
-    fragments = _cut(job, [_source(job, table) for table in tables], fragment_rows)
+    opened = Tables.of(job, tables, options)
+    fragments = _fragments(job, opened, engine, fragment_rows)
     tasks = [Task(job, fragment, options) for fragment in fragments]
     if job.__name__ == "evaluate":  # all that is kept comes together here
         check_kept(sum(count_boxes(task.sources[0]) for task in tasks), KEPT)
     if job.__name__ == "inspect":
         progress = None if progress is None else halved(progress)
-        tasks = _told(tasks, _source(job, tables[0]), engine, progress)
+        tasks = _told(tasks, opened.sources[0], engine, progress)
     found, done = Gathered(), []
     if out is not None:
         folder = local(out).rstrip("/") if is_stored(out) else local(out)
@@ -144,6 +150,7 @@ def spread(
     if out is not None and not is_stored(out):
         remove_abandoned(folder, set(part_names(len(tasks))))
     whole = found.merged()
+    whole.inputs = opened.notes()
     if report is not None:
         whole.report(report)
     return whole
@@ -200,18 +207,52 @@ def _told(
     return told
 
 
+def _fragments(job: Callable[..., Any], tables: Tables, engine: Engine, rows: int) -> list[tuple[Source, ...]]:
+    """The fragments of some tables; those that are not sorted are sorted first, where all work is done in here."""
+    for source in tables.sources:
+        files = find_files(source.path)
+        if engine is not threads and any(isinstance(file, Backed) for file in files):
+            how = f"fastbox convert {shlex.quote(str(files[0]))} boxes.parquet"
+            raise InputError(
+                f"expected Parquet files that all workers can read, got {files[0]}: write it as such with `{how}`"
+            )
+    while True:
+        try:
+            sources = tables.sources
+            if job.__name__ == "inspect" and len(sources) == 1 and (listed := images_of(None, sources[0])):
+                sources.append(listed)
+            for source in sources:
+                _check_single(source)
+            return _cut(job, sources, rows)
+        except UnsortedError as error:
+            if engine is not threads:
+                raise
+            tables.sort(error)
+
+
+def _check_single(source: Source) -> None:
+    """Refuse a table of one row group whose ids descend: of several its footer tells."""
+    if source.image is None or source.part is not None:
+        return
+    files = find_files(source.path)
+    with open_parquet(files[0]) as file:
+        single = len(files) == 1 and file.metadata.num_row_groups == 1
+    if single:
+        last: Any = None
+        for file_name, first_row, batch in read_batches(files, [source.image]):
+            place = Place(file_name, source.image, first_row)
+            ids, _ = image_runs(one_chunk(batch.column(source.image)), place)
+            if last is not None and ids[0] < last:
+                raise unsorted(place, 0, last, ids[0])
+            last = ids[-1]
+
+
 def _cut(job: Callable[..., Any], sources: Sequence[Source], rows: int) -> list[tuple[Source, ...]]:
     if job.__name__ != "inspect":
         return cut(sources, rows)
     boxes = [fragment for (fragment,) in cut(sources[:1], rows)]
     listed = [beside(replace(source, image=sources[0].image), boxes) for source in sources[1:]]
     return list(zip(boxes, *listed, strict=True))
-
-
-def _source(job: Callable[..., Any], table: Source | Paths) -> Source:
-    if isinstance(table, Source):
-        return table
-    return Source(table, image=None) if job.__name__ == "measure" else Source(table)
 
 
 class _Watch:

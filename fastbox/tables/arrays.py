@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 
 from fastbox.errors import InputError
 from fastbox.labels import WIDE
+from fastbox.tables.backed import Backed
+from fastbox.usual import IMAGE
 
 __all__ = [
     "Columns",
     "Place",
+    "UnsortedError",
     "coordinates",
     "flattened",
     "id_kind",
@@ -26,17 +30,31 @@ __all__ = [
     "one_chunk",
     "plain",
     "plain_type",
+    "sort_command",
     "unsorted",
 ]
 
-SORT = "sort it with `fastbox sort`"
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
+class UnsortedError(InputError):
+    """Image ids of a table don't ascend; ``file`` is the one of its files where this was noticed."""
+
+    def __init__(self, message: str, file: str) -> None:
+        super().__init__(message)
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UnsortedError, (str(self), self.file)
+
+
 @dataclass(frozen=True)
 class Place:
-    """Says where a value stands: file, column and row. With ``bounds`` value i belongs to the row that holds it."""
+    """Says where a value stands: file, column and row. With ``bounds`` value i belongs to the row that holds it.
+
+    Rows of a table that was sorted are told as those that they were before.
+    """
 
     where: str
     name: str
@@ -45,7 +63,10 @@ class Place:
 
     def __call__(self, index: int) -> str:
         row = index if self.bounds is None else int(np.searchsorted(self.bounds, index, "right")) - 1
-        return f"column {self.name!r} of {self.where} at row {self.first_row + row}"
+        row += self.first_row
+        if isinstance(self.where, Backed) and self.where.rows is not None:
+            row = int(self.where.rows[row])
+        return f"column {self.name!r} of {self.where} at row {row}"
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
@@ -142,7 +163,7 @@ def flattened(column: pa.Array, place: Place) -> tuple[pa.Array, NDArray[np.int6
     return column.flatten(), offsets - offsets[0]
 
 
-def image_runs(array: pa.Array, place: Place, mend: str = SORT) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def image_runs(array: pa.Array, place: Place, mend: str | None = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the ids of an ascending column, int64 or text of shape (g,), and the (g + 1,) bounds of their rows.
 
     Text is as :func:`fastbox.labels.as_labels` has it.
@@ -159,16 +180,29 @@ def image_runs(array: pa.Array, place: Place, mend: str = SORT) -> tuple[NDArray
     falls = np.flatnonzero(ids[1:] < ids[:-1])
     if falls.size:
         run = int(falls[0]) + 1
-        raise unsorted(place(int(bounds[run])), ids[run - 1], ids[run], mend)
+        raise unsorted(place, int(bounds[run]), ids[run - 1], ids[run], mend)
     # Two codes of a dictionary may stand for one string: runs of codes aren't yet runs of ids.
     fresh = np.append(True, ids[1:] != ids[:-1])[: len(ids)]
     return ids[fresh], np.append(bounds[:-1][fresh], bounds[-1:])
 
 
-def unsorted(place: str, before: Any, after: Any, mend: str = SORT) -> InputError:
-    """Return the error for an id that follows a greater one."""
+def unsorted(place: Place, index: int, before: Any, after: Any, mend: str | None = None) -> UnsortedError:
+    """Return the error for an id that follows a greater one, and what to do."""
     came, earlier = (value.item() if isinstance(value, np.generic) else value for value in (after, before))
-    return InputError(f"expected ascending ids in {place}, got {came!r} after {earlier!r}: {mend}")
+    how = mend or f"sort it with `{sort_command(place.where, place.name)}`"
+    return UnsortedError(
+        f"expected ascending ids in {place(index)}, got {came!r} after {earlier!r}: {how}", place.where
+    )
+
+
+def sort_command(file: str, image: str) -> str:
+    """Return what to type to sort a file.
+
+    >>> sort_command("my boxes.parquet", "img")
+    "fastbox sort 'my boxes.parquet' --image img -o sorted.parquet"
+    """
+    column = "" if image == IMAGE else f" --image {shlex.quote(image)}"
+    return f"fastbox sort {shlex.quote(file)}{column} -o sorted.parquet"
 
 
 def _integer_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.int64]]:

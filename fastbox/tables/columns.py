@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,10 @@ __all__ = [
     "table_of",
     "taken",
 ]
+
+
+# The number of the first row of a batch, or what tells the row of any place in it, as Chunk.a_rows does.
+Start: TypeAlias = int | Callable[[int], Any]
 
 
 def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
@@ -114,7 +118,7 @@ def numpy_column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
 
 
 def number_column(
-    batch: pa.RecordBatch, name: str, *, missing: float | None = None, what: str = "a number", first_row: int = 0
+    batch: pa.RecordBatch, name: str, *, missing: float | None = None, what: str = "a number", first_row: Start = 0
 ) -> NDArray[Any]:
     """Return a column of numbers as float32, where it has floats no wider, or float64; nulls are ``missing``.
 
@@ -131,7 +135,7 @@ def number_column(
     return np.asarray((values if missing is None else values.fill_null(missing)).to_numpy(zero_copy_only=False))
 
 
-def flag_column(batch: pa.RecordBatch, name: str, first_row: int = 0) -> NDArray[np.bool_]:
+def flag_column(batch: pa.RecordBatch, name: str, first_row: Start = 0) -> NDArray[np.bool_]:
     """Return a column of flags, by the one meaning they have: :mod:`fastbox.flags`; a null is not set.
 
     Raises
@@ -160,7 +164,7 @@ def flag_column(batch: pa.RecordBatch, name: str, first_row: int = 0) -> NDArray
     codes = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
     if None in known:
         row = int(np.argmax(codes == known.index(None)))
-        came = f"{column[row].as_py()!r} at row {first_row + row}"
+        came = f"{column[row].as_py()!r} at row {_row(row, first_row)}"
         raise InputError(f"expected 1 or 0, true or false, yes or no in column {name!r}, got {came}: set it to one")
     return np.asarray(np.array([*known, False], np.bool_)[codes])
 
@@ -182,7 +186,7 @@ def coded_column(batch: pa.RecordBatch, name: str) -> tuple[NDArray[np.int64], l
 
 
 def label_columns(
-    *columns: tuple[pa.RecordBatch, int],
+    *columns: tuple[pa.RecordBatch, Start],
     name: str,
     what: str = "a class",
     joined: Sequence[Callable[[Any], Any] | None] = (),
@@ -208,7 +212,7 @@ def label_columns(
         places, labels = coded_column(batch, name)
         labels = labels if change is None else list(map(change, labels))
         if len(places) and places.min() < 0:
-            row = first_row + int(np.argmin(places))
+            row = _row(int(np.argmin(places)), first_row)
             raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
         found.append(codes.of(labels)[places] if len(places) else places)
     return found, codes.labels
@@ -248,9 +252,13 @@ def labelled(labels: Sequence[Any], codes: NDArray[np.int64], field: pa.Field) -
     return pa.array(labels, field.type).take(pa.array(codes))
 
 
-def _refuse_nulls(column: pa.Array, name: str, what: str, first_row: int) -> None:
+def _row(index: int, first_row: Start) -> int:
+    return int(first_row(index)) if callable(first_row) else first_row + index
+
+
+def _refuse_nulls(column: pa.Array, name: str, what: str, first_row: Start) -> None:
     if column.null_count:
-        row = first_row + pc.index(pc.is_null(column), True).as_py()
+        row = _row(pc.index(pc.is_null(column), True).as_py(), first_row)
         raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
 
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
 from fastbox.parallel import alone
+from fastbox.tables.backed import Backed
 from fastbox.tables.locate import Paths, find_files
 from fastbox.tables.schema import require
 from fastbox.tables.stores import is_stored, local, open_stored
@@ -73,9 +74,10 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.
     name = local(path)
     try:
         # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
-        stored = is_stored(name)
+        stored = not isinstance(name, Backed) and is_stored(name)
         options: dict[str, Any] = {"pre_buffer": False, "buffer_size": _STORED_BYTES if stored else _BUFFER_BYTES}
-        file = pq.ParquetFile(open_stored(name) if stored else name, read_dictionary=list(coded), **options)
+        place = name.open() if isinstance(name, Backed) else open_stored(name) if stored else name
+        file = pq.ParquetFile(place, read_dictionary=list(coded), **options)
         _ = file.schema.names
     except MemoryError:
         raise

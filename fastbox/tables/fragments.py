@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from fastbox.errors import InputError
+from fastbox.tables.arrays import UnsortedError, sort_command
 from fastbox.tables.files import Run, batches_of, find_files, open_parquet
 from fastbox.tables.footers import check_footer
 from fastbox.tables.source import Part, Source, check_ids, plan
@@ -149,9 +150,12 @@ def _range(group: Any, image: str | None, schema: Any) -> tuple[Any, Any]:
 def _check_order(source: Source, groups: Sequence[Group]) -> None:
     for before, group in pairwise(groups):
         if None not in (before.high, group.low) and group.low < before.high:
+            assert source.image is not None
             where = f"column {source.image!r} of {group.run.file} at row {group.run.first_row}"
             came = f"{group.low!r} in a row group after one with {before.high!r}"
-            raise InputError(f"expected ascending ids in {where}, got {came}: sort it with `fastbox sort`")
+            how = sort_command(group.run.file, source.image)
+            message = f"expected ascending ids in {where}, got {came}: sort it with `{how}`"
+            raise UnsortedError(message, group.run.file)
 
 
 def _marks(groups: Sequence[Group], rows: int) -> list[Any]:

@@ -149,7 +149,7 @@ class Images:
                 place = Place(file, self._image, first_row)
                 ids, bounds = image_runs(one_chunk(batch.column(self._image)), place)
                 if last is not None and ids[0] < last:
-                    raise unsorted(place(0), last, ids[0])
+                    raise unsorted(place, 0, last, ids[0])
                 last = ids[-1]
                 begin, end = (0, len(ids)) if part is None else part.places(ids)
                 if begin == end:

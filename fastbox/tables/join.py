@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
@@ -37,6 +37,8 @@ class Chunk:
         The columns carried along, one row per box.
     more : tuple of (Boxes, pyarrow.RecordBatch)
         The boxes and columns of the third table and all after it.
+    a_order, b_order : array or None
+        Where the boxes of the whole table stood before it was sorted; None where they stood as they do now.
     """
 
     images: NDArray[Any] | None
@@ -47,6 +49,21 @@ class Chunk:
     a_columns: pa.RecordBatch
     b_columns: pa.RecordBatch | None
     more: tuple[tuple[Boxes, pa.RecordBatch], ...] = ()
+    a_order: NDArray[np.int64] | None = None
+    b_order: NDArray[np.int64] | None = None
+
+    def a_rows(self, places: ArrayLike) -> NDArray[np.int64]:
+        """Return the rows that some boxes of ``a`` have in the table as it was given, counted from 0."""
+        return _rows(places, self.a_start, self.a_order)
+
+    def b_rows(self, places: ArrayLike) -> NDArray[np.int64]:
+        """Return the rows that some boxes of ``b`` have in the table as it was given, counted from 0."""
+        return _rows(places, self.b_start, self.b_order)
+
+
+def _rows(places: ArrayLike, start: int, order: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    numbers = np.asarray(places, np.int64) + start
+    return numbers if order is None else np.asarray(order[numbers], np.int64)
 
 
 class Piece(NamedTuple):
@@ -69,7 +86,15 @@ class Side:
     over the whole table: from ``done``, the first not handed out, to ``read``.
     """
 
-    def __init__(self, pieces: Generator[Piece], image: str | None, empty: Piece, most: int) -> None:
+    def __init__(
+        self,
+        pieces: Generator[Piece],
+        image: str | None,
+        empty: Piece,
+        most: int,
+        order: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.order = order
         self.ids: NDArray[Any] = np.zeros(0, np.int64) if empty.boxes.images is None else empty.boxes.images
         self.bounds: NDArray[np.int64] = np.zeros(1, np.int64)
         self.done = 0
@@ -148,7 +173,7 @@ class Side:
             return
         if ids[0] < self.ids[-1]:
             place = Place(piece.where, self._image, piece.first_row)
-            raise unsorted(place(0), self.ids[-1], ids[0])
+            raise unsorted(place, 0, self.ids[-1], ids[0])
         goes_on = int(ids[0] == self.ids[-1])
         self.ids = np.concatenate((self.ids, ids[goes_on:]))
         self.bounds = np.concatenate((self.bounds[:-1], bounds[goes_on:]))
@@ -207,7 +232,9 @@ def _chunk(sides: Sequence[Side], ids: NDArray[Any] | None, bounds: Sequence[NDA
         taken.append((Boxes.of(columns, side.format, own - own[0], ids), carried))
     (a, a_columns), (b, b_columns) = taken[0], taken[1] if len(taken) > 1 else (None, None)
     b_start = starts[1] if b is not None else 0
-    return Chunk(ids, a, b, starts[0], b_start, a_columns, b_columns, tuple(taken[2:]))
+    orders = [side.order for side in sides[:2]]
+    b_order = orders[1] if len(orders) > 1 else None
+    return Chunk(ids, a, b, starts[0], b_start, a_columns, b_columns, tuple(taken[2:]), orders[0], b_order)
 
 
 def by_row(sides: Sequence[Side], rows: int, names: Sequence[str]) -> Generator[Chunk]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fastbox.errors import InputError
+from fastbox.tables.backed import Backed
 from fastbox.tables.convention import is_hidden, is_table
 from fastbox.tables.stores import find_stored, is_stored, local, same_stored
 
@@ -35,6 +36,8 @@ def find_files(path: Paths) -> list[str]:
     """
     if not isinstance(path, (str, os.PathLike)):
         return _of_several(path)
+    if isinstance(path, Backed):
+        return [path]
     name = local(path)
     if is_stored(name):
         return find_stored(name)

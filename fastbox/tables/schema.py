@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.boxes import FORMATS, Boxes
+from fastbox.boxes import Boxes, as_format
 from fastbox.errors import InputError
 from fastbox.tables.arrays import (
-    SORT,
     Place,
     coordinates,
     flattened,
@@ -26,25 +25,11 @@ from fastbox.tables.arrays import (
     plain,
     plain_type,
 )
+from fastbox.usual import BOXES, IMAGE, box_columns, one_box_column
 
 __all__ = ["IMAGE", "BoxColumns", "as_table", "find_boxes", "frame_boxes", "require", "rows_as_boxes", "to_boxes"]
 
-IMAGE = "image_id"  # the column of image ids, where none is named
-
 Names = tuple[str, ...]
-
-_KNOWN_NAMES = (
-    (("xmin", "ymin", "xmax", "ymax"), "xyxy"),
-    (("x0", "y0", "x1", "y1"), "xyxy"),
-    (("x1", "y1", "x2", "y2"), "xyxy"),
-    (("left", "top", "right", "bottom"), "xyxy"),
-    (("x", "y", "w", "h"), "xywh"),
-    (("x", "y", "width", "height"), "xywh"),
-    (("cx", "cy", "w", "h"), "cxcywh"),
-    (("xc", "yc", "w", "h"), "cxcywh"),
-    (("x_center", "y_center", "width", "height"), "cxcywh"),
-)
-_BOX_NAMES = ("bbox", "box", "boxes")
 
 
 @dataclass(frozen=True)
@@ -171,20 +156,25 @@ def find_boxes(
     >>> find_boxes(pa.schema([(name, pa.float32()) for name in ("id", "h", "w", "cy", "cx")]))
     BoxColumns(layout='flat', names=('cx', 'cy', 'w', 'h'), fields=(), format='cxcywh')
     """
-    if format is not None and format.removeprefix("rel_") not in FORMATS:
-        raise InputError(f"expected a format of {', '.join(FORMATS)}, or one with rel_ in front, got {format!r}")
+    try:
+        told = None if format is None else as_format(format)
+    except ValueError as error:
+        raise InputError(str(error)) from None
     if boxes is not None:
         if "," not in boxes or boxes in schema.names:
-            return _one_column(schema, boxes, format, where)
+            return _one_column(schema, boxes, told, where)
         names = tuple(name.strip() for name in boxes.split(","))
-        return _flat(schema, *_ordered(names, format, where), where)
+        return _flat(schema, *_ordered(names, told, where), where)
     for start in dict.fromkeys((prefix, "")):
-        known = _known(schema.names, format, start)
+        known = _known(schema.names, told, start)
+        whole = one_box_column(schema.names, start)
+        if known is None and not whole:
+            alike = box_columns(schema.names, told, start, where)
+            known = None if alike is None else _as_asked(*alike, told)
         if known is not None:
             return _flat(schema, *known, where)
-        for name in (*(start + name for name in _BOX_NAMES), start.rstrip("_")):
-            if name and name in schema.names:
-                return _one_column(schema, name, format, where)
+        if whole:
+            return _one_column(schema, whole[0], told, where)
     raise _nothing_found(schema.names, prefix, where)
 
 
@@ -206,7 +196,7 @@ def to_boxes(
     where: str = "table",
     first_row: int = 0,
     size: tuple[ArrayLike, ArrayLike] | None = None,
-    mend: str = SORT,
+    mend: str | None = None,
 ) -> Boxes:
     """View the boxes of a batch: float32 and float64 without a copy, as long as a column is one chunk.
 
@@ -315,6 +305,8 @@ def _single(kind: pa.DataType, format: str | None) -> tuple[str, Names, str] | N
         fields = [kind.field(i) for i in range(kind.num_fields)]
         numeric = [field.name for field in fields if is_number(field.type)]
         known = _known(numeric, format, "")
+        alike = box_columns(numeric, format, "", "a struct") if known is None else None
+        known = known if alike is None else _as_asked(*alike, format)
         if known is None and format is not None and len(numeric) == len(fields) == 4:
             known = tuple(numeric), format
         return None if known is None else ("struct", *known)
@@ -328,13 +320,18 @@ def _single(kind: pa.DataType, format: str | None) -> tuple[str, Names, str] | N
 def _known(names: Sequence[str], format: str | None, prefix: str) -> tuple[Names, str] | None:
     """The first set of known names that is all there, those of the asked format before the others."""
     asked = None if format is None else format.removeprefix("rel_")
-    for known, told in sorted(_KNOWN_NAMES, key=lambda entry: entry[1] != asked):
+    for known, told in sorted(BOXES, key=lambda entry: entry[1] != asked):
         full = tuple(prefix + name for name in known)
         if set(full) <= set(names):
-            if asked == "yxyx" and told == "xyxy":
-                full = full[1], full[0], full[3], full[2]
-            return full, format or told
+            return _as_asked(full, told, format)
     return None
+
+
+def _as_asked(names: Names, told: str, format: str | None) -> tuple[Names, str]:
+    """Four columns in the order of the asked format, and the format they are in."""
+    if told == "xyxy" and format is not None and format.removeprefix("rel_") == "yxyx":
+        names = names[1], names[0], names[3], names[2]
+    return names, format or told
 
 
 def _ordered(names: Names, format: str | None, where: str) -> tuple[Names, str]:
@@ -345,14 +342,14 @@ def _ordered(names: Names, format: str | None, where: str) -> tuple[Names, str]:
         return names, format
     shortest = min(names, key=len)
     for length in range(len(shortest)):
-        known = _known(names, None, shortest[:length])
+        known = _known(names, None, shortest[:length]) or box_columns(names, None, shortest[:length], where)
         if known is not None:
             return known
     return names, "xyxy"
 
 
 def _nothing_found(names: Sequence[str], prefix: str, where: str) -> InputError:
-    sets = [tuple(start + name for name in known) for start in dict.fromkeys((prefix, "")) for known, _ in _KNOWN_NAMES]
+    sets = [tuple(start + name for name in known) for start in dict.fromkeys((prefix, "")) for known, _ in BOXES]
     best = max(sets, key=lambda full: len(set(full) & set(names)))
     missing = [name for name in best if name not in names]
     hint = _hint(missing[0], [name for name in names if name not in best])

@@ -16,10 +16,12 @@ from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.memory import most_boxes
 from fastbox.tables.arrays import id_kind, is_list
+from fastbox.tables.backed import Backed
 from fastbox.tables.files import Paths, Run, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
 from fastbox.tables.footers import check_footer
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
 from fastbox.tables.schema import BoxColumns, find_boxes, require, rows_as_boxes, to_boxes
+from fastbox.usual import IMAGE
 
 __all__ = [
     "Chunk",
@@ -73,15 +75,18 @@ class Source:
         More columns to carry along with the boxes.
     part : Part, optional
         What to read of these files; all when left out.
+    aliases : tuple of (str, str)
+        Columns that are carried under other names than their own: these, and what the files call them.
     """
 
     path: Paths
     boxes: str | None = None
     format: str | None = None
-    image: str | None = "image_id"
+    image: str | None = IMAGE
     columns: tuple[str, ...] = ()
     prefix: str = ""
     part: Part | None = None
+    aliases: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def carrying(cls, source: Source | Paths, *names: str | None) -> Source:
@@ -89,6 +94,10 @@ class Source:
         found = source if isinstance(source, cls) else cls(source)  # type: ignore[arg-type]
         more = [name for name in names if name is not None]
         return replace(found, columns=tuple(dict.fromkeys([*found.columns, *more])))
+
+    def own(self, name: str) -> str:
+        """Return what the files call a column that is carried under a name."""
+        return dict(self.aliases).get(name, name)
 
 
 @dataclass(frozen=True)
@@ -221,7 +230,7 @@ def _plan_of(source: Source, file: str) -> Plan:
         ids = id_kind(require(schema, source.image, file).type, source.image, file)
     fields = []
     for name in source.columns:
-        kind = require(schema, name, file).type
+        kind = require(schema, source.own(name), file).type
         fields.append((name, kind.value_type if boxes.layout == "ragged" and is_list(kind) else kind))
     return Plan((file,), boxes, _dtype(schema, boxes), ids, pa.schema(fields))
 
@@ -249,13 +258,15 @@ def _side(source: Source, found: Plan, rows: int, most: int) -> Side:
         empty.images = np.zeros(0, np.int64 if found.ids == "integer" else np.str_)
     carried = found.columns.empty_table().to_batches() or [pa.RecordBatch.from_pylist([], found.columns)]
     pieces = _pieces(source, found, max(rows, _LEAST_BATCH))
-    return Side(pieces, source.image, Piece(empty, carried[0], found.files[0], 0), most)
+    order = found.files[0].boxes if isinstance(found.files[0], Backed) else None
+    return Side(pieces, source.image, Piece(empty, carried[0], found.files[0], 0), most, order)
 
 
 def _pieces(source: Source, found: Plan, rows: int) -> Generator[Piece]:
-    named = [*found.boxes.paths, *found.columns.names, *([source.image] if source.image else [])]
+    carried_names = [source.own(name) for name in found.columns.names]
+    named = [*found.boxes.paths, *carried_names, *([source.image] if source.image else [])]
     # Only the first id of every image becomes a string: codes decode and compare 1.4 times as fast.
-    coded = [source.image] if source.image and found.ids == "string" and source.image not in found.columns.names else []
+    coded = [source.image] if source.image and found.ids == "string" and source.image not in carried_names else []
     part = source.part
     number = 0
     for run in found.files if part is None else part.runs:
@@ -264,7 +275,9 @@ def _pieces(source: Source, found: Plan, rows: int) -> Generator[Piece]:
         with closing(batches_of(run, named, _batch_rows(file, found.boxes, rows), coded)) as batches:
             for first_row, batch in batches:
                 boxes = to_boxes(batch, found.boxes, image=source.image, where=file, first_row=first_row)
-                carried = rows_as_boxes(batch, found.boxes, found.columns.names, where=file, first_row=first_row)
+                carried = rows_as_boxes(batch, found.boxes, carried_names, where=file, first_row=first_row)
+                if source.aliases:
+                    carried = carried.rename_columns(found.columns.names)
                 piece = Piece(boxes, carried, file, first_row, number)
                 number += len(boxes)
                 if part is not None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from fastbox.errors import InputError
+from fastbox.tables.backed import Backed
 from fastbox.tables.convention import are_shown, is_hidden, is_table
 
 __all__ = [
@@ -111,7 +112,9 @@ def open_stored(uri: str) -> pa.NativeFile:
 
 
 def state_of(path: StrPath) -> tuple[int, int]:
-    """The size of a file and when it was last changed, in nanoseconds."""
+    """The size of a file and when it was last changed, in nanoseconds; of a table in memory what tells its content."""
+    if isinstance(path, Backed):
+        return path.state
     if not is_stored(path):
         found = os.stat(local(path))
         return found.st_size, found.st_mtime_ns

@@ -170,7 +170,7 @@ class Fix:
         lost = reasons[rows] != ""
         made = [
             view.ids[view.image[rows]],
-            rows + view.first_row,
+            view.given_rows(rows + view.first_row),
             np.where(lost, reasons[rows], "out_of_image"),
             np.where(lost, "dropped", "clipped").astype(object),
             *(side[rows] for side in (view.x0, view.y0, view.x1, view.y1)),

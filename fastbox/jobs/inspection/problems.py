@@ -198,10 +198,10 @@ class Problems:
         corners[:, rows >= 0] = np.stack([view.x0, view.y0, view.x1, view.y1])[:, rows[rows >= 0]]
         made = [
             view.ids[image],
-            np.ma.masked_array(rows + view.first_row, mask=rows < 0),
+            np.ma.masked_array(view.given_rows(np.where(rows < 0, -1, rows + view.first_row)), mask=rows < 0),
             np.array(CODES, dtype=object)[codes],
             np.array(list(SEVERITIES.values()), dtype=object)[codes],
-            np.ma.masked_array(others, mask=others < 0),
+            np.ma.masked_array(view.given_rows(others), mask=others < 0),
             np.ma.masked_array(values, mask=np.isnan(values)),
             *(np.ma.masked_array(side, mask=rows < 0) for side in corners),
         ]
@@ -220,12 +220,12 @@ def _example(view: View, image: int, row: int, value: float, other: int) -> dict
     here = other >= 0 and 0 <= partner < len(view.image) and view.image[partner] == image
     return {
         "image_id": view.ids[image : image + 1].tolist()[0],
-        "row": row + view.first_row if row >= 0 else None,
+        "row": int(view.given_rows(np.array([row + view.first_row]))[0]) if row >= 0 else None,
         "id": _id(view, row) if row >= 0 else None,
         "value": _finite(value),
         "class": _label(view, row) if row >= 0 else None,
         "box": _corners(view, row) if row >= 0 else None,
-        "other": other if other >= 0 else None,
+        "other": int(view.given_rows(np.array([other]))[0]) if other >= 0 else None,
         "other_id": _id(view, partner) if here else None,
         "other_class": _label(view, partner) if here else None,
         "other_box": _corners(view, partner) if here else None,

@@ -19,10 +19,11 @@ from fastbox.tables.files import Paths, column_names
 from fastbox.tables.images import Images
 from fastbox.tables.sink import read_names
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+from fastbox.usual import CLASS, IMAGE, column_of
 
 __all__ = ["Table"]
 
-LABEL, ID, SIZE = "category_id", "id", ("width", "height")
+ID, SIZE = "id", ("width", "height")
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ class Table:
         source = Source.carrying(truths)
         here = column_names(source.path)
         boxes = plan(source).boxes.names
-        label = LABEL if label is None and LABEL in here else label
+        label = column_of(here, CLASS, plan(source).files[0]) if label is None else label
         box_id = ID if box_id is None and ID in here else box_id
-        listed = None if images is None else Images(images, source.image or "image_id", size or SIZE)
+        own = images.image if isinstance(images, Source) and images.image != IMAGE else None
+        listed = None if images is None else Images(images, own or source.image or IMAGE, size or SIZE)
         beside = None
         if listed is None or not listed.sized:
             usual = all(name in here and name not in boxes for name in SIZE)

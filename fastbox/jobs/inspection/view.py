@@ -46,6 +46,8 @@ class View(NamedTuple):
         Which of the labels each box's class is, -1 for a null; one class of all boxes where there are none.
     own : Arrow batch or None
         The boxes' ids, in a column ``id``.
+    order : array or None
+        Where the boxes of the whole table stood before it was sorted; None where they stood as they do now.
     """
 
     ids: NDArray[Any]
@@ -67,6 +69,15 @@ class View(NamedTuple):
     codes: Ints
     labels: list[Any]
     own: Any = None
+    order: Ints | None = None
+
+    def given_rows(self, numbers: Ints) -> Ints:
+        """Return the rows, in the table as it was given, of boxes by their numbers in the whole table; -1 stays."""
+        if self.order is None:
+            return numbers
+        rows = np.asarray(numbers, np.int64).copy()
+        rows[rows >= 0] = self.order[rows[rows >= 0]]
+        return rows
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -117,7 +128,7 @@ def look(
     reasons = np.where(finite, np.where((x1 < x0) | (y1 < y0), 2, 0), 1).astype(np.uint8)
     seen = ids, counts, times, frames, image, boxes, chunk.a_start, reasons
     own = None if box_id is None else columns.alone(chunk.a_columns, box_id, "id")
-    return View(*seen, x0, y0, x1, y1, *sides_of(boxes), across, down, codes, labels, own)
+    return View(*seen, x0, y0, x1, y1, *sides_of(boxes), across, down, codes, labels, own, chunk.a_order)
 
 
 def sides_of(boxes: Boxes) -> tuple[Floats, Floats]:

@@ -15,7 +15,7 @@ from fastbox.tables.convention import is_hidden, is_table
 from fastbox.tables.dialects.listing import ABOUT
 from fastbox.tables.files import find_files, open_parquet
 
-__all__ = ["source_dialect", "target_dialect"]
+__all__ = ["is_huggingface", "source_dialect", "target_dialect"]
 
 StrPath = str | os.PathLike[str]
 
@@ -89,11 +89,15 @@ def _of_file(path: str) -> str | None:
     return None
 
 
+def is_huggingface(schema: pa.Schema) -> bool:
+    """Tell whether a row is an image with its objects, as the Hub has it."""
+    kind = schema.field("objects").type if schema.names.count("objects") == 1 else pa.null()
+    return bool(pa.types.is_struct(kind.value_type if is_list(kind) else kind))
+
+
 def _of_parquet(path: str) -> str:
     with open_parquet(path) as file:
-        schema = file.schema_arrow
-    kind = schema.field("objects").type if schema.names.count("objects") == 1 else pa.null()
-    return "huggingface" if pa.types.is_struct(kind.value_type if is_list(kind) else kind) else "parquet"
+        return "huggingface" if is_huggingface(file.schema_arrow) else "parquet"
 
 
 def _of_folder(path: str) -> str | None:

@@ -1,0 +1,156 @@
+"""Tables that are in memory already: pandas and polars frames, Arrow tables and batches, dicts of arrays, Boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fastbox.boxes import Boxes
+from fastbox.errors import InputError
+from fastbox.tables.schema import as_table
+
+__all__ = ["is_frame", "kind_of", "table_of"]
+
+_NAMES = {
+    "xyxy": ("xmin", "ymin", "xmax", "ymax"),
+    "xywh": ("x", "y", "w", "h"),
+    "cxcywh": ("cx", "cy", "w", "h"),
+    "yxyx": ("ymin", "xmin", "ymax", "xmax"),
+}
+
+
+def is_frame(given: Any) -> bool:
+    """Tell whether this is a table in memory rather than the name of one.
+
+    >>> is_frame({"x": [0.0]}), is_frame("boxes.parquet"), is_frame(Boxes([]))
+    (True, False, True)
+    """
+    if isinstance(given, Boxes | Mapping):
+        return True
+    if isinstance(given, Sequence) and not isinstance(given, str) and len(given):
+        return all(isinstance(one, pa.RecordBatch | pa.Table | Mapping) for one in given)
+    return any(hasattr(given, name) for name in ("__arrow_c_stream__", "__arrow_c_array__", "collect", "to_arrow"))
+
+
+def kind_of(given: Any) -> str:
+    """Say what a table in memory is.
+
+    >>> kind_of({"x": [0.0]}), kind_of(Boxes([]))
+    ('a dict', 'Boxes')
+    """
+    if isinstance(given, Boxes):
+        return "Boxes"
+    if isinstance(given, Mapping):
+        return "a dict"
+    name = type(given).__name__
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
+def table_of(given: Any, name: str) -> pa.Table:
+    """Return a table in memory as Arrow, in types that Parquet holds; ``name`` is what messages call it.
+
+    Raises
+    ------
+    InputError
+        Its columns can't be told: they differ in length, or hold what is neither numbers nor text.
+
+    Examples
+    --------
+    >>> table_of({"image_id": [1, 2], "bbox": np.zeros((2, 4))}, "truths").schema.names
+    ['image_id', 'bbox']
+    >>> table_of(Boxes([[0, 0, 1, 1]], images=[7]), "truths").to_pylist()
+    [{'image_id': 7, 'xmin': 0.0, 'ymin': 0.0, 'xmax': 1.0, 'ymax': 1.0}]
+    """
+    if isinstance(given, Boxes):
+        table = _of_boxes(given)
+    elif isinstance(given, Mapping):
+        table = _of_columns(_columns(given), name)
+    else:
+        try:
+            table = _of_arrow(given)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise InputError(f"expected columns of one type each in {name}, got: {what}: cast them") from error
+    return pa.Table.from_arrays([_plain(column) for column in table.columns], names=table.column_names)
+
+
+def _of_arrow(given: Any) -> pa.Table:
+    if hasattr(given, "collect") and not hasattr(given, "__arrow_c_stream__"):
+        given = given.collect()  # a lazy frame
+    if isinstance(given, Sequence) and not hasattr(given, "__arrow_c_stream__"):
+        if all(isinstance(one, Mapping) for one in given):
+            return pa.Table.from_pylist([dict(one) for one in given])
+        return pa.concat_tables([as_table(one) for one in given])
+    if not hasattr(given, "__arrow_c_stream__") and not hasattr(given, "__arrow_c_array__"):
+        given = given.to_arrow()
+    return as_table(given)
+
+
+def _of_boxes(boxes: Boxes) -> pa.Table:
+    n = len(boxes)
+    offsets = np.array([0, n]) if boxes.offsets is None else boxes.offsets
+    ids = np.arange(len(offsets) - 1) if boxes.images is None else boxes.images
+    images = np.repeat(ids, np.diff(offsets))
+    columns = {"image_id": pa.array(images.tolist() if images.dtype.kind not in "iu" else images)}
+    if not n:
+        columns = {"image_id": pa.array([], pa.string() if images.dtype.kind in "USOT" else pa.int64())}
+    columns |= {name: pa.array(side) for name, side in zip(_NAMES[boxes.format], boxes.columns, strict=True)}
+    return pa.table(columns)
+
+
+def _columns(given: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    for name, values in given.items():
+        if isinstance(values, Boxes):
+            table = _of_boxes(values)
+            names = [own for own in table.column_names if own != "image_id" or values.offsets is not None]
+            yield from ((own, table[own]) for own in names)
+        else:
+            yield str(name), values
+
+
+def _of_columns(columns: Iterator[tuple[str, Any]], name: str) -> pa.Table:
+    made: dict[str, Any] = {}
+    for column, values in columns:
+        try:
+            made[column] = _array(values)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            got = getattr(values, "dtype", type(values).__name__)
+            raise InputError(
+                f"expected numbers, text or boxes of one type in column {column!r} of {name}, got {got}: cast it"
+            ) from error
+    lengths = {column: len(values) for column, values in made.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{count} in {column!r}" for column, count in lengths.items())
+        raise InputError(f"expected columns of one length in {name}, got {said}: give each one value per row")
+    return pa.table(made)
+
+
+def _array(values: Any) -> Any:
+    if hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__"):
+        return pa.chunked_array(values) if hasattr(values, "__arrow_c_stream__") else pa.array(values)
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        mask = np.ma.getmaskarray(values).any(axis=1) if isinstance(values, np.ma.MaskedArray) else None
+        flat = pa.array(np.ascontiguousarray(values).ravel())
+        return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=None if mask is None else pa.array(mask))
+    if isinstance(values, np.ndarray) and values.dtype.kind in "UST":
+        values = values.tolist()
+    if isinstance(values, list | tuple) and any(hasattr(one, "tolist") for one in values):
+        values = [one.tolist() if hasattr(one, "tolist") else one for one in values]
+    return pa.array(values)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column in a type that Parquet holds."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
+        kind = column.type
+    if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
+        column = column.cast(pa.string_view())
+        kind = column.type
+    return column.cast(pa.large_string()) if pa.types.is_string_view(kind) else column

@@ -1,0 +1,186 @@
+"""Tables in the order of their images: small ones are sorted in memory, large ones by the sorter."""
+
+from __future__ import annotations
+
+import logging
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fastbox.errors import InputError
+from fastbox.memory import get_memory
+from fastbox.tables.arrays import id_kind, one_chunk, sort_command
+from fastbox.tables.backed import Backed, Scratch, parquet_of
+from fastbox.tables.files import find_files, open_parquet, read_batches
+from fastbox.tables.schema import find_boxes
+from fastbox.tables.sort import sort
+from fastbox.tables.source import Source
+
+__all__ = ["order_of", "sorted_source", "sorted_table"]
+
+LOG = logging.getLogger("fastbox")
+
+COPIES = 4  # of a table that are in memory at once while it is sorted there
+ROWS = 1 << 18
+
+
+def sorted_source(source: Source) -> Source:
+    """Return a source with its rows in the order of their images; rows of an image keep theirs.
+
+    Raises
+    ------
+    InputError
+        Its files can't be used, or it is too large for the memory and DuckDB (the extra ``sql``) is missing.
+    """
+    assert source.image is not None
+    files = find_files(source.path)
+    sizes, rows = zip(*(_size(file) for file in files), strict=True)
+    memory = get_memory()
+    small = memory is None or COPIES * sum(sizes) <= memory
+    name = files[0] if len(files) == 1 else str(source.path) if isinstance(source.path, str) else f"{files[0]} and more"
+    dialect = files[0].dialect if isinstance(files[0], Backed) else "parquet"
+    backed = _in_memory(source, files, name, dialect) if small else _on_disk(source, files, name, dialect)
+    where = "in memory" if small else "on disk"
+    how = f"; `{sort_command(name, source.image)}` does it once and for all" if dialect == "parquet" else ""
+    LOG.info("%s is not sorted by %s: its %s rows were sorted %s%s", name, source.image, f"{sum(rows):,}", where, how)
+    return replace(source, path=backed)
+
+
+def sorted_table(
+    table: pa.Table, source: Source, name: str, dialect: str, *, given: NDArray[np.int64] | None = None
+) -> Backed:
+    """Return a table in memory as one that is called by a name, in the order of its images where they have ids.
+
+    ``given`` are the rows that its rows were before; when left out they are the same.
+    """
+    order = None
+    if source.image is not None and table.column_names.count(source.image) == 1:
+        order = order_of(table[source.image], source.image, name)
+    rows = given if order is None else order if given is None else given[order]
+    boxes = rows
+    if rows is not None and (counts := _counts(table, source, name)) is not None:
+        boxes = _spread(rows, counts)
+    data = parquet_of(table if order is None else table.take(pa.array(order)))
+    sorted_in = None if order is None else "memory"
+    return Backed.of(
+        name, data, dialect, sorted_in=sorted_in, rows=rows, boxes=boxes, state=(data.size, zlib.crc32(data))
+    )
+
+
+def order_of(ids: pa.ChunkedArray, name: str, where: str) -> NDArray[np.int64] | None:
+    """Return the rows in the order of their ids, equal ones as they stand; None where they are in it already."""
+    try:
+        id_kind(ids.type, name, where)
+    except InputError:
+        return None  # whoever reads the ids says what is wrong with them
+    column = one_chunk(ids)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    falls = pc.any(pc.less(column[1:], column[:-1])).as_py() if len(column) > 1 else False
+    if not falls and not column.null_count:
+        return None
+    return np.asarray(pc.sort_indices(column).to_numpy(), np.int64)
+
+
+def _size(file: str) -> tuple[int, int]:
+    """Bytes and rows of a file's columns, unpacked."""
+    with open_parquet(file) as parquet:
+        footer = parquet.metadata
+        groups = range(footer.num_row_groups)
+        return sum(int(footer.row_group(i).total_byte_size) for i in groups), int(footer.num_rows)
+
+
+def _in_memory(source: Source, files: list[str], name: str, dialect: str) -> Backed:
+    tables, rows, first = [], [], 0
+    for file in files:
+        with open_parquet(file) as parquet:
+            tables.append(parquet.read())
+        own = np.arange(len(tables[-1])) if not isinstance(file, Backed) or file.rows is None else file.rows
+        rows.append(own + first)
+        first += len(own)
+        if not tables[-1].schema.equals(tables[0].schema):
+            raise InputError(f"expected the columns of {files[0]} in {file}, got others: write all files alike")
+    return sorted_table(pa.concat_tables(tables), source, name, dialect, given=np.concatenate(rows))
+
+
+def _on_disk(source: Source, files: list[str], name: str, dialect: str) -> Backed:
+    """Sort by the sorter; which rows they were is told by a second table, of ids and rows alone."""
+    assert source.image is not None
+    scratch = Scratch()
+    memory = get_memory()
+    limit = None if memory is None else f"{memory // 2 >> 20}MiB"
+    paths = [str(file.data) if isinstance(file, Backed) else file for file in files]
+    whole, ids, ordered = (scratch.join(f"{part}.parquet") for part in ("sorted", "ids", "rows"))
+    sort(paths, whole, by=source.image, memory=limit)
+    ragged = _write_rows(source, files, ids)
+    sort(ids, ordered, by="image", memory=limit)
+    rows = _mapped(ordered, scratch.join("rows"), lambda batch: batch["row"])
+    boxes = _mapped(ordered, scratch.join("boxes"), _boxes_of) if ragged else rows
+    stats = [os.stat(path) for path in paths]
+    state = sum(one.st_size for one in stats), max(one.st_mtime_ns for one in stats)
+    return Backed.of(name, whole, dialect, sorted_in="files", rows=rows, boxes=boxes, state=state, scratch=scratch)
+
+
+def _write_rows(source: Source, files: list[str], path: str) -> bool:
+    """Write the ids, the number of each row and, where a row is an image, those of its boxes; tell whether it is."""
+    assert source.image is not None
+    with open_parquet(files[0]) as parquet:
+        schema = parquet.schema_arrow
+    counted = find_boxes(schema, source.boxes, source.format, prefix=source.prefix, where=files[0])
+    ragged = counted.layout == "ragged"
+    kind = pa.string() if id_kind(schema.field(source.image).type, source.image, files[0]) == "string" else pa.int64()
+    fields = [("image", kind), ("row", pa.int64()), ("first", pa.int64()), ("count", pa.int64())]
+    row = box = 0
+    with pq.ParquetWriter(path, pa.schema(fields), use_dictionary=False) as writer:
+        names = [source.image, *counted.names[: int(ragged)]]
+        for _, _, batch in read_batches(files, names, rows=ROWS):
+            counts = np.ones(batch.num_rows, np.int64)
+            if ragged:
+                counts = np.asarray(pc.fill_null(pc.list_value_length(batch.column(names[1])), 0).to_numpy(False))
+            ids = batch.column(source.image)
+            ids = ids.dictionary_decode() if pa.types.is_dictionary(ids.type) else ids
+            firsts = box + np.cumsum(counts) - counts
+            columns = [ids.cast(kind), row + np.arange(batch.num_rows), firsts, counts]
+            writer.write_table(pa.table(dict(zip([name for name, _ in fields], columns, strict=True))))
+            row, box = row + batch.num_rows, box + int(counts.sum())
+    return ragged
+
+
+def _mapped(ordered: str, path: str, numbers: Callable[[pa.RecordBatch], Any]) -> NDArray[np.int64]:
+    """The numbers that batches of a table tell, in a file that is mapped into memory as it is read."""
+    with open(path, "wb") as file, open_parquet(ordered) as parquet:
+        for batch in parquet.iter_batches(ROWS, columns=["row", "first", "count"]):
+            np.asarray(numbers(batch), np.int64).tofile(file)
+    return np.memmap(path, np.int64, "r") if os.path.getsize(path) else np.zeros(0, np.int64)
+
+
+def _boxes_of(batch: pa.RecordBatch) -> NDArray[np.int64]:
+    firsts, counts = (np.asarray(batch[name]) for name in ("first", "count"))
+    begins = np.cumsum(counts) - counts
+    return np.repeat(firsts - begins, counts) + np.arange(int(counts.sum()))
+
+
+def _counts(table: pa.Table, source: Source, name: str) -> NDArray[np.int64] | None:
+    """How many boxes each row has, where a row is an image."""
+    try:
+        found = find_boxes(table.schema, source.boxes, source.format, prefix=source.prefix, where=name)
+    except InputError:
+        return None
+    if found.layout != "ragged":
+        return None
+    return np.asarray(pc.fill_null(pc.list_value_length(table[found.names[0]]), 0).to_numpy(), np.int64)
+
+
+def _spread(order: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    firsts = np.cumsum(counts) - counts
+    own = counts[order]
+    begins = np.cumsum(own) - own
+    return np.repeat(firsts[order] - begins, own) + np.arange(int(own.sum()))

@@ -1,0 +1,176 @@
+"""CSV with a header as a table: commas, semicolons or tabs between, types told by all of a column's values."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from fastbox.errors import InputError
+from fastbox.tables.backed import Scratch
+from fastbox.usual import CLASS, IMAGE, column_of
+
+__all__ = ["ENDINGS", "is_separated", "read_separated"]
+
+ENDINGS = (".csv", ".tsv", ".txt")
+PACKED = (".gz", ".bz2", ".zst", ".lz4")
+DELIMITERS = ",;\t|"
+BLOCK = 16 << 20
+
+_WHOLE = r"^\s*-?(0|[1-9][0-9]*)\s*$"  # 007 is a name
+_TRUTH = r"^(?i:true|false)$"
+
+
+def is_separated(path: str) -> bool:
+    """Tell by its name whether a file is CSV.
+
+    >>> is_separated("boxes.CSV"), is_separated("boxes.tsv.gz"), is_separated("boxes.parquet")
+    (True, True, False)
+    """
+    root, extension = os.path.splitext(path.lower())
+    return (os.path.splitext(root)[1] if extension in PACKED else extension) in ENDINGS
+
+
+def read_separated(path: str, scratch: Scratch) -> str:
+    """Write the rows of a CSV file to a Parquet file in a scratch folder, in their order; return its path.
+
+    A column of whole numbers without zeros in front is of integers, one of numbers of floats, any other of text; what
+    is empty is null. The file is read twice, a block at a time.
+
+    Raises
+    ------
+    InputError
+        The file can't be read, has no header, or rows of unequal length.
+    """
+    names, delimiter = _header(path)
+    kinds: dict[str, pa.DataType] = dict.fromkeys(names, pa.null())
+    for batch in _blocks(path, names, delimiter):
+        kinds = {name: _wider(kinds[name], _kind(column)) for name, column in zip(names, batch.columns, strict=True)}
+    kinds = {name: _of_nothing(name) if kind == pa.null() else kind for name, kind in kinds.items()}
+    target = scratch.join("table.parquet")
+    schema = pa.schema(list(kinds.items()))
+    with pq.ParquetWriter(target, schema, compression="none") as writer:
+        for batch in _blocks(path, names, delimiter):
+            arrays = [_cast(column, kind) for column, kind in zip(batch.columns, kinds.values(), strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    return target
+
+
+def _header(path: str) -> tuple[list[str], str]:
+    """The names in the first line of a file, and what stands between them.
+
+    Raises
+    ------
+    InputError
+        There is no header: the first line has numbers.
+    """
+    try:
+        with pa.input_stream(path, compression="detect") as file:
+            begin = file.read(1 << 16)
+    except (OSError, pa.ArrowException) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it can't be unpacked"
+        raise InputError(f"expected a readable CSV file, got {path}: {reason}") from error
+    if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"expected text in UTF-8 in {path}, got UTF-16: save it as UTF-8")
+    lines = begin.decode("utf-8-sig", errors="replace").lstrip("\r\n").splitlines()
+    if not lines:
+        raise InputError(f"expected a table with a header in {path}, got an empty file: write it again")
+    outside = re.sub(r'"[^"]*"', "", lines[0])
+    delimiter = max(DELIMITERS, key=outside.count)
+    names = next(csv.reader(lines, delimiter=delimiter)) if outside.count(delimiter) else lines[0].split()
+    if sum(map(_is_number, names)) * 2 > len(names):
+        raise InputError(
+            f"expected a header in the first line of {path}, got numbers ({lines[0][:60]}): write the columns' names "
+            f"above them, such as frame_id,left,top,width,height,score"
+        )
+    if len(names) > 1 and not outside.count(delimiter):
+        raise InputError(f"expected commas, semicolons or tabs in the first line of {path}, got {lines[0][:60]!r}")
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"expected one column {name!r} in {path}, got {names.count(name)}: rename all but one")
+    return names, delimiter
+
+
+def _blocks(path: str, names: list[str], delimiter: str) -> Iterator[pa.RecordBatch]:
+    wrong: list[pacsv.InvalidRow] = []
+
+    def keep(row: pacsv.InvalidRow) -> str:
+        wrong.append(row)
+        return "error"
+
+    try:
+        with pa.input_stream(path, compression="detect") as file:
+            yield from pacsv.open_csv(
+                file,
+                read_options=pacsv.ReadOptions(block_size=BLOCK),
+                parse_options=pacsv.ParseOptions(
+                    delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+                ),
+            )
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        what = "what is no text in UTF-8: save it as UTF-8"
+        if wrong:
+            line = "" if wrong[0].number is None else f" in line {wrong[0].number}"
+            what = f"{wrong[0].actual_columns}{line} ({wrong[0].text[:60]!r}): write it again"
+        wanted = f"{len(names)} values in each line of {path}, as in its header"
+        raise InputError(f"expected {wanted}, got {what}") from error
+
+
+def _of_nothing(name: str) -> pa.DataType:
+    """The type of a column without values."""
+    return pa.int64() if any(column_of([name], known) for known in (IMAGE, CLASS)) else pa.float64()
+
+
+def _kind(column: pa.Array) -> pa.DataType:
+    """The narrowest type of text: null, bool, int64, double or string."""
+    if column.null_count == len(column):
+        return pa.null()
+    if pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():
+        try:
+            pc.utf8_trim_whitespace(column).cast(pa.int64())
+        except pa.ArrowInvalid:
+            return pa.string()  # longer than any number
+        return pa.int64()
+    if pc.all(pc.match_substring_regex(column, _TRUTH)).as_py():
+        return pa.bool_()
+    # Zeros in front make a name of what looks like a number: 007, but not 0.5 or -0.5.
+    if pc.any(pc.match_substring_regex(column, r"^\s*-?0[0-9]")).as_py():
+        return pa.string()
+    try:
+        pc.utf8_trim_whitespace(column).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return pa.string()
+    return pa.float64()
+
+
+def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """The type that holds the values of both."""
+    if pa.null() in (one, other) or one == other:
+        return one if other == pa.null() else other
+    return pa.float64() if {one, other} == {pa.int64(), pa.float64()} else pa.string()
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if kind == pa.string():
+        return column
+    trimmed = pc.utf8_trim_whitespace(column)
+    return pc.utf8_lower(trimmed).cast(kind) if kind == pa.bool_() else trimmed.cast(kind)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

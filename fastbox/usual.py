@@ -1,0 +1,209 @@
+"""The names that columns usually have: of boxes, image ids, classes and scores, in any case, underscores or not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from fastbox.errors import InputError
+
+__all__ = ["BOXES", "CLASS", "IMAGE", "ONE_BOX", "SCORE", "Usual", "box_columns", "column_of", "one_box_column"]
+
+Names = tuple[str, ...]
+
+
+class Usual(str):
+    """The name of a column that nobody asked for: where it is missing, one of its other usual names will do.
+
+    Attributes
+    ----------
+    what : str
+        What the column holds.
+    option, argument : str
+        How to name another one, on the command line and in Python.
+    others : tuple of tuple of str
+        Its other names: those of an earlier rank before those of a later one.
+
+    Examples
+    --------
+    >>> IMAGE, IMAGE == "image_id"
+    ('image_id', True)
+    """
+
+    what: str
+    option: str
+    argument: str
+    others: tuple[Names, ...]
+
+    def __new__(cls, name: str, what: str, option: str, argument: str, others: tuple[Names, ...]) -> Usual:
+        made = super().__new__(cls, name)
+        made.what, made.option, made.argument, made.others = what, option, argument, others
+        return made
+
+    def called(self, name: str) -> Usual:
+        """The same by another name, which was found where nobody asked for one."""
+        return Usual(name, self.what, self.option, self.argument, self.others)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Usual, (str(self), self.what, self.option, self.argument, self.others)
+
+
+IMAGE = Usual(
+    "image_id",
+    "image ids",
+    "--image",
+    "image",
+    (
+        ("image_id", "img_id", "id_image"),
+        ("image", "img", "image_name", "img_name", "file_name", "image_file", "image_path", "frame_id"),
+    ),
+)
+CLASS = Usual(
+    "category_id",
+    "classes",
+    "--class",
+    "class_column",
+    (
+        ("category_id", "class_id", "label_id", "cat_id", "cls_id"),
+        ("class", "category", "label", "cls", "class_label"),
+        ("class_name", "category_name", "label_name", "name"),
+    ),
+)
+SCORE = Usual(
+    "score", "scores", "--score", "score", (("score", "confidence", "conf", "probability"), ("scores", "prob", "p"))
+)
+
+# By their format; as they stand the first one wins, in other letters all of them must be one.
+BOXES: tuple[tuple[Names, str], ...] = (
+    (("xmin", "ymin", "xmax", "ymax"), "xyxy"),
+    (("x0", "y0", "x1", "y1"), "xyxy"),
+    (("x1", "y1", "x2", "y2"), "xyxy"),
+    (("left", "top", "right", "bottom"), "xyxy"),
+    (("xtl", "ytl", "xbr", "ybr"), "xyxy"),
+    (("tlx", "tly", "brx", "bry"), "xyxy"),
+    (("tx", "ty", "bx", "by"), "xyxy"),
+    (("minx", "miny", "maxx", "maxy"), "xyxy"),
+    (("x_start", "y_start", "x_end", "y_end"), "xyxy"),
+    (("start_x", "start_y", "end_x", "end_y"), "xyxy"),
+    (("l", "t", "r", "b"), "xyxy"),
+    (("x", "y", "w", "h"), "xywh"),
+    (("x", "y", "width", "height"), "xywh"),
+    (("left", "top", "width", "height"), "xywh"),
+    (("left", "top", "w", "h"), "xywh"),
+    (("l", "t", "w", "h"), "xywh"),
+    (("xmin", "ymin", "width", "height"), "xywh"),
+    (("xmin", "ymin", "w", "h"), "xywh"),
+    (("x1", "y1", "width", "height"), "xywh"),
+    (("x1", "y1", "w", "h"), "xywh"),
+    (("x0", "y0", "width", "height"), "xywh"),
+    (("x0", "y0", "w", "h"), "xywh"),
+    (("xtl", "ytl", "width", "height"), "xywh"),
+    (("xtl", "ytl", "w", "h"), "xywh"),
+    (("cx", "cy", "w", "h"), "cxcywh"),
+    (("cx", "cy", "width", "height"), "cxcywh"),
+    (("xc", "yc", "w", "h"), "cxcywh"),
+    (("xc", "yc", "width", "height"), "cxcywh"),
+    (("x_center", "y_center", "width", "height"), "cxcywh"),
+    (("x_center", "y_center", "w", "h"), "cxcywh"),
+    (("x_centre", "y_centre", "width", "height"), "cxcywh"),
+    (("x_centre", "y_centre", "w", "h"), "cxcywh"),
+    (("center_x", "center_y", "width", "height"), "cxcywh"),
+    (("center_x", "center_y", "w", "h"), "cxcywh"),
+    (("centre_x", "centre_y", "width", "height"), "cxcywh"),
+    (("centre_x", "centre_y", "w", "h"), "cxcywh"),
+)
+ONE_BOX = ("bbox", "box", "boxes", "bboxes", "bounding_box", "bounding_boxes")
+_BEFORE = ("", "bbox_", "box_", "bb_")  # what may stand before the names of coordinates
+
+
+def column_of(names: Sequence[str], wanted: str, where: str = "table") -> str | None:
+    """Return the column that is meant by a name: itself, or for a :class:`Usual` one of its like; None for none.
+
+    Raises
+    ------
+    InputError
+        Several columns could be meant.
+
+    Examples
+    --------
+    >>> column_of(["ImageID", "Confidence"], IMAGE), column_of(["ImageID", "Confidence"], SCORE)
+    ('ImageID', 'Confidence')
+    >>> column_of(["ImageID"], "image_id") is None
+    True
+    """
+    if wanted in names:
+        return str(wanted)
+    if not isinstance(wanted, Usual):
+        return None
+    for rank in wanted.others:
+        alike = {_plain(name) for name in rank}
+        found = [name for name in names if _plain(name) in alike]
+        if len(found) > 1:
+            raise InputError(
+                f"expected one column of {wanted.what} in {where}, got {' and '.join(map(repr, found))}: "
+                f"name one with {wanted.option} or {wanted.argument}="
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def box_columns(names: Sequence[str], format: str | None, prefix: str, where: str) -> tuple[Names, str] | None:
+    """Return the four columns that hold coordinates, by names in other letters than the usual ones, and their format.
+
+    Raises
+    ------
+    InputError
+        Several sets of four could be meant.
+
+    Examples
+    --------
+    >>> box_columns(["Width", "Left", "Top", "Height"], None, "", "table")
+    (('Left', 'Top', 'Width', 'Height'), 'xywh')
+    """
+    found: dict[Names, str] = {}
+    for columns, told in _alike(names, format, prefix, where):
+        # Who has a corner twice, as corners and with width and height, has the latter of something else.
+        if all(columns[:2] != other[:2] for other in found):
+            found.setdefault(columns, told)
+    if len(found) > 1:
+        said = " and ".join(",".join(columns) for columns in found)
+        raise InputError(f"expected one box in each row of {where}, got {said}: name one with --box or boxes=")
+    return next(iter(found.items()), None)
+
+
+def one_box_column(names: Sequence[str], prefix: str) -> list[str]:
+    """Return the columns that may hold whole boxes, the likeliest first.
+
+    Examples
+    --------
+    >>> one_box_column(["id", "BBox"], ""), one_box_column(["pred", "pred_bbox"], "pred_")
+    (['BBox'], ['pred_bbox', 'pred'])
+    """
+    wanted = [*(prefix + name for name in ONE_BOX), *([prefix.rstrip("_")] if prefix else [])]
+    plain: dict[str, list[str]] = {}
+    for name in names:
+        plain.setdefault(_plain(name), []).append(name)
+    exact = [name for name in wanted if name in names]
+    return list(dict.fromkeys([*exact, *(name for want in wanted for name in plain.get(_plain(want), []))]))
+
+
+def _alike(names: Sequence[str], format: str | None, prefix: str, where: str) -> Iterator[tuple[Names, str]]:
+    plain: dict[str, list[str]] = {}
+    for name in names:
+        plain.setdefault(_plain(name), []).append(name)
+    asked = None if format is None else format.removeprefix("rel_")
+    for before in _BEFORE:
+        for known, told in sorted(BOXES, key=lambda entry: entry[1] != asked):
+            sides = [plain.get(_plain(prefix + before + name), []) for name in known]
+            if not all(sides):
+                continue
+            for side in sides:
+                if len(side) > 1:
+                    said = " and ".join(map(repr, side))
+                    raise InputError(f"expected one column of each coordinate in {where}, got {said}: rename one")
+            yield tuple(side[0] for side in sides), told
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_.\-]", "", name).casefold()
