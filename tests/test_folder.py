@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -70,13 +71,35 @@ def test_no_name_leads_out_of_the_target(dialect: str, name: str, file_names: bo
             assert not os.path.islink(files[0])
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "/a", "a/", "a//b", "..", "../a", "a/..", "./a", "a/.", "C:a", "a\\b", "a\x00", "a\n", "a?", "a*", "a|b", "<a",
-     "a>", 'a"', "a ", "a.", "con", "NUL.txt", "a/Com1.jpg", "\ud800"],
-)  # fmt: skip
-def test_names_that_are_refused(name: str) -> None:
-    with pytest.raises(InputError, match="expected a relative path with plain names for a file, got "):
+REFUSED = {
+    "is empty": [""],
+    "is absolute": ["/a", "//server/a"],
+    "has an empty part": ["a/", "a//b"],
+    "has '.'": ["./a", "a/."],
+    "has '..'": ["..", "../a", "a/.."],
+    "has a ':'": ["C:a", "http://a/b.jpg", "12:30.jpg"],
+    r"has a '\\'": ["a\\b", "C\\a", "..\\b"],
+    r"has a '\x00'": ["a\x00"],
+    r"has a '\n'": ["a\n"],
+    "has a '?'": ["a?"],
+    "has a '*'": ["a*"],
+    "has a '|'": ["a|b"],
+    "has a '<'": ["<a"],
+    "has a '>'": ["a>"],
+    """has a '"'""": ['a"'],
+    "has a part that ends in ' '": ["a ", "a /b"],
+    "has a part that ends in '.'": ["a.", "b./a"],
+    "has 'con', a": ["con"],
+    "has 'NUL', a device's name": ["NUL.txt"],
+    "has 'Com1', a device's name": ["a/Com1.jpg"],
+    "is no Unicode": ["\ud800"],
+}
+
+
+@pytest.mark.parametrize(("reason", "name"), [(reason, name) for reason, names in REFUSED.items() for name in names])
+def test_names_that_are_refused(reason: str, name: str) -> None:
+    said = f"expected a file name that every system can hold, got {name!r}, which {reason}"
+    with pytest.raises(InputError, match=re.escape(said) + ".*: rename it$"):
         check_name(name)
 
 
@@ -91,10 +114,17 @@ def test_names_that_are_kept(name: str) -> None:
 def test_two_images_that_would_share_a_file_are_refused(dialect: str, tmp_path: Path) -> None:
     dataset = images_named("train/7.jpg", "train/7.png", file_names=True)
     with pytest.raises(
-        InputError, match=r"expected a file of its own for every image in .*out, got .*/train/7\..* twice"
+        InputError, match=r"expected a file of its own for every image in .*out, got .*/train/7\..* twice, .* rename"
     ):
         FOLDERS[dialect].write(dataset, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_extension_of_an_image_is_cut_off(tmp_path: Path) -> None:
+    names = ["scene.0001", "scene.0002", "a.b.JPEG", "v1.2/c", "d.cr2"]
+    yolo.write(images_named(*names, file_names=True), tmp_path / "out")
+    files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.txt"))
+    assert files == [f"labels/{name}.txt" for name in ("a.b", "d.cr2", "scene.0001", "scene.0002", "v1.2/c")]
 
 
 def test_a_file_that_another_needs_as_a_folder(tmp_path: Path) -> None:

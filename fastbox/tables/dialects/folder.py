@@ -82,11 +82,16 @@ class Folder:
                 while view:
                     view = view[file.write(view) :]
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise InputError(f"expected a file of its own for every image in {self.path}, got {name} twice") from error
+            raise InputError(
+                f"expected a file of its own for every image in {self.path}, got {name} twice, as where two images "
+                "differ in their extension alone: rename one"
+            ) from error
         except OSError as error:
             if error.errno not in _NAMELESS:
                 raise
-            raise InputError(f"expected a name that a file can have, got {name!r}: {error.strerror}") from error
+            raise InputError(
+                f"expected a file name that this system can hold, got {name!r} ({error.strerror}): rename it"
+            ) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -145,18 +150,34 @@ def check_name(name: str) -> None:
     >>> check_name("train/7.txt")
     >>> check_name("../7.txt")
     Traceback (most recent call last):
-    fastbox.errors.InputError: expected a relative path with plain names for a file, got '../7.txt'
+    fastbox.errors.InputError: expected a file name that every system can hold, got '../7.txt', which has '..': rename it
     """
-    parts = name.split("/")
-    plain = not _RESERVED.search(name) and not any(_is_special(part) for part in parts)
+    reason = _reserved(name)
+    if reason is not None:
+        raise InputError(f"expected a file name that every system can hold, got {name!r}, which {reason}: rename it")
+
+
+def _reserved(name: str) -> str | None:
+    """Say why a name can't be that of a file everywhere, if so."""
+    if not name:
+        return "is empty"
+    if name.startswith("/"):
+        return "is absolute"
+    found = _RESERVED.search(name)
+    if found is not None:
+        return f"has a {found[0]!r}"
     try:
         name.encode()
     except UnicodeEncodeError:
-        plain = False
-    if not plain:
-        raise InputError(f"expected a relative path with plain names for a file, got {name!r}")
+        return "is no Unicode"
+    return next(filter(None, map(_special, name.split("/"))), None)
 
 
-def _is_special(part: str) -> bool:
-    """Whether a part of a path means something else than a name: nothing, a folder above, a device."""
-    return not part or part[-1] in ". " or part.partition(".")[0].rstrip().upper() in _DEVICES
+def _special(part: str) -> str | None:
+    """Say what else than a name a part of a path means: nothing, a folder above, a device."""
+    if part in ("", ".", ".."):
+        return f"has {part!r}" if part else "has an empty part"
+    if part[-1] in ". ":
+        return f"has a part that ends in {part[-1]!r}"
+    word = part.partition(".")[0].rstrip()
+    return f"has {word!r}, a device's name" if word.upper() in _DEVICES else None

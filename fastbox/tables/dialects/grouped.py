@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset
 from fastbox.tables.dialects.folder import check_name
+from fastbox.tables.dialects.sizes import stem_of
 
 __all__ = ["Group", "coordinates", "file_stems", "grouped"]
 
@@ -86,7 +87,8 @@ def coordinates(rows: pa.Table, format: str) -> list[NDArray[np.float64]]:
 def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
     """Return what the file of each image is called, without its extension.
 
-    That is the image's id where ids are strings and ``ids`` says so; else the stem of its file name, where it has one.
+    That is the image's id where ids are strings and ``ids`` says so; else its file name, where it has one, without
+    the extension of an image: ``scene.0001`` has none.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
     keys, names = images["image_id"].to_pylist(), images["file_name"].to_pylist()
     if ids and pa.types.is_string(images["image_id"].type):
         names = [None] * len(keys)
-    stems = [str(key) if name is None else os.path.splitext(name)[0] for key, name in zip(keys, names, strict=True)]
+    stems = [str(key) if name is None else stem_of(name) for key, name in zip(keys, names, strict=True)]
     for stem in stems:
         check_name(stem)
     return stems

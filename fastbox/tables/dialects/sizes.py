@@ -27,6 +27,7 @@ __all__ = [
     "is_image",
     "read_images",
     "sizes_from",
+    "stem_of",
     "warn_of_unsized",
 ]
 
@@ -103,6 +104,15 @@ def sizes_from(source: StrPath) -> Sizes:
     columns = [table[name] if name != "file_name" else names for name in ("width", "height", "file_name")]
     sizes = (Size(*values) for values in zip(*(column.to_pylist() for column in columns), strict=True))
     return Sizes(dict(zip(table["image_id"].to_pylist(), sizes, strict=True)))
+
+
+def stem_of(name: str) -> str:
+    """Return the name of an image without its extension, if it has that of an image.
+
+    >>> stem_of("a/7.JPG"), stem_of("scene.0001")
+    ('a/7', 'scene.0001')
+    """
+    return os.path.splitext(name)[0] if is_image(name) else name
 
 
 def is_image(name: str) -> bool:
