@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbox.cli import main
-from fastbox.errors import InputError
+from fastbox.errors import InputError, InputWarning
 from fastbox.tables.convert import convert
 from fastbox.tables.dialects.open_images import RESULTS, TRUTHS, read, write
 
@@ -149,15 +149,21 @@ BAD: dict[str, tuple[str, str]] = {
     "nothing": ("", "expected a header with the columns of Open Images .* got none called ImageID, LabelName"),
     "another header": ("id,x,y\n1,2,3\n", "got none called ImageID, LabelName, XMin, YMin, XMax, YMax"),
     "twice": ("ImageID,LabelName,XMin,XMax,YMin,YMax,XMin\n", "got one of them twice"),
-    "short": (HEADER + "a,l,0,1,0\n", "boxes.csv, from line 2 on: .*Expected 6 columns, got 5"),
-    "text": (HEADER + "a,l,0,1,zero,1\n", r"boxes.csv, from line 2 on: .*invalid value 'zero'"),
-    "empty": (HEADER + "a,l,0,1,0,1\na,l,0,1,,1\n", "expected a number for YMin in .*boxes.csv, line 3, got nothing"),
+    "short": (HEADER + "a,l,0,1,0\n", "line 2 of .*boxes.csv has 5 cells, and the header has 6: mend the line"),
+    "text": (HEADER + "a,l,0,1,zero,1\n", "line 2 of .*boxes.csv has YMin 'zero': give a number"),
+    "empty": (HEADER + "a,l,0,1,0,1\na,l,0,1,,1\n", "line 3 of .*boxes.csv has no YMin: give a number"),
     "no size": (
         HEADER + "nowhere,l,0,1,0,1\n",
-        "the size of every image of .*boxes.csv, got none of 'nowhere'",
+        "the sizes of the images of .*boxes.csv, got none, as of 'nowhere': give their folder, or a table",
     ),
-    "no text": (HEADER + "a,\xff,0,1,0,1\n", "boxes.csv can't be read: 'utf-8' codec"),
-    "no text below": (HEADER + 2000 * "a,l,0,1,0,1\n" + "a,\xff,0,1,0,1\n", "boxes.csv, from line 2 on: .*UTF8"),
+    "no text": (
+        HEADER + "a,\xff,0,1,0,1\n",
+        "expected UTF-8 in .*boxes.csv, got byte 0xff in line 2: save it as UTF-8",
+    ),
+    "no text below": (
+        HEADER + 2000 * "a,l,0,1,0,1\n" + "a,\xff,0,1,0,1\n",
+        "expected UTF-8 in .*boxes.csv, got byte 0xff in line 2002",
+    ),
 }
 
 
@@ -171,6 +177,21 @@ def test_bad_files_are_named_and_leave_nothing(text: str, message: str, tmp_path
     assert "\n" not in str(caught.value)
     assert (tmp_path / "out.parquet").read_text() == "what was there"
     assert sorted(os.listdir(tmp_path)) == ["boxes.csv", "out.parquet", "sizes.csv"]
+
+
+def test_an_image_that_was_not_downloaded_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "images").mkdir()
+    image.new("RGB", (30, 20)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "images" / "cut.jpg").touch()
+    boxes = [(name, place) for place, name in enumerate(["a", "gone", "a", "cut", "gone", "a"])]
+    lines = "".join(f"{name},l,0,1,0,0.{place}\n" for name, place in boxes)
+    (tmp_path / "boxes.csv").write_text(HEADER + lines)
+    said = r"2 images of .*boxes.csv have no size, so their 3 boxes are left out \(gone, cut\): add the missing images"
+    with pytest.warns(InputWarning, match=said):
+        summary = convert(tmp_path / "boxes.csv", tmp_path / "out.parquet", sizes=tmp_path / "images")
+    assert (summary["rows"], summary["images"]) == (3, 1)
+    assert pq.read_table(tmp_path / "out.parquet")["ymax"].to_pylist() == [0, 4, 10]
 
 
 def test_without_sizes_one_sentence_says_what_to_give(tmp_path: Path) -> None:
@@ -207,12 +228,14 @@ def test_descriptions_must_know_every_label(tmp_path: Path) -> None:
     names, sizes = tmp_path / "classes.csv", sizes_file(tmp_path)
     source = written(tmp_path / "boxes.csv", TRUTHS, [line()])
     names.write_text("/m/02,Dog\n")
-    with pytest.raises(InputError, match=r"expected a name for every label .* got none for '/m/01yrx'"):
+    with pytest.raises(InputError, match=r"boxes.csv has the label '/m/01yrx', which has no name: add it to the names"):
         convert(source, tmp_path / "out.parquet", sizes=sizes, names=names)
     names.write_text("/m/02\n")
     with pytest.raises(InputError, match=r"expected a label and its name in .*classes.csv, class 1, got '/m/02'"):
         convert(source, tmp_path / "out.parquet", sizes=sizes, names=names)
-    with pytest.raises(InputError, match=r"expected class descriptions, but .*nowhere.csv can't be read"):
+    with pytest.raises(
+        InputError, match=r"nowhere.csv can't be read \(No such file or directory\): name a file that is there"
+    ):
         convert(source, tmp_path / "out.parquet", sizes=sizes, names=tmp_path / "nowhere.csv")
 
 

@@ -372,13 +372,19 @@ FILES = {
     ),
     "no sizes": ({"labels/a.txt": "", "sizes.csv": "id,width\n1,2"}, "got no image_id and no height"),
     "bad sizes": ({"labels/a.txt": "", "sizes.csv": "image_id,width,height\na,x,1"}, "expected a table of image sizes"),
-    "yaml": ({"labels/a.txt": "", "data.yaml": "names: [a"}, r"expected YAML in .*data\.yaml: "),
-    "yaml list": ({"labels/a.txt": "", "data.yaml": "- a"}, r"names in .*data\.yaml, got no object"),
+    "yaml": (
+        {"labels/a.txt": "", "data.yaml": "names: [a"},
+        r"data\.yaml is no YAML in line 1, column 10: mend it there",
+    ),
+    "yaml list": ({"labels/a.txt": "", "data.yaml": "- a"}, r"data\.yaml, got no object"),
     "names": ({"labels/a.txt": "", "data.yaml": "names: cat"}, "expected a list of names, or names by number"),
     "numbers": ({"labels/a.txt": "", "data.yaml": "names: {a: cat}"}, "expected a list of names, or names by number"),
     "nested": ({"labels/a.txt": "", "data.yaml": "names: [[cat]]"}, "expected a list of names, or names by number"),
     "keypoints": ({"labels/a.txt": "", "data.yaml": "kpt_shape: [a]"}, "expected two whole numbers for kpt_shape in "),
-    "latin": ({"labels/a.txt": "", "classes.txt": b"\xff"}, r"classes\.txt can't be read: it is no UTF-8"),
+    "latin": (
+        {"labels/a.txt": "", "classes.txt": b"\xff"},
+        r"expected UTF-8 in .*classes\.txt, got byte 0xff in line 1: save it as UTF-8",
+    ),
 }
 
 

@@ -148,9 +148,9 @@ def check_name(name: str) -> None:
     Examples
     --------
     >>> check_name("train/7.txt")
-    >>> check_name("../7.txt")
+    >>> check_name("a:b")
     Traceback (most recent call last):
-    fastbox.errors.InputError: expected a file name that every system can hold, got '../7.txt', which has '..': rename it
+    fastbox.errors.InputError: expected a file name that every system can hold, got 'a:b', which has a ':': rename it
     """
     reason = _reserved(name)
     if reason is not None:

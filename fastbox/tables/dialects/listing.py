@@ -11,7 +11,18 @@ from typing import Any
 
 from fastbox.errors import InputError
 
-__all__ = ["ABOUT", "each_once", "find", "inside", "line_error", "read_bytes", "read_plain", "subfolder", "without"]
+__all__ = [
+    "ABOUT",
+    "each_once",
+    "find",
+    "inside",
+    "line_error",
+    "read_bytes",
+    "read_plain",
+    "read_text",
+    "subfolder",
+    "without",
+]
 
 StrPath = str | os.PathLike[str]
 
@@ -65,7 +76,7 @@ def read_bytes(path: str) -> bytes:
         with open(path, "rb", buffering=0) as file:
             return file.readall()
     except OSError as error:
-        raise InputError(f"expected a file to read, but {path} can't be read: {error.strerror}") from error
+        raise InputError(f"{path} can't be read ({error.strerror}): name a file that is there") from error
 
 
 def read_plain(path: str) -> bytes:
@@ -74,6 +85,17 @@ def read_plain(path: str) -> bytes:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError(f"expected UTF-8 in {path}, got UTF-16: save it as UTF-8")
     return data.removeprefix(codecs.BOM_UTF8)
+
+
+def read_text(path: str) -> str:
+    """Return what a UTF-8 file holds; ``InputError`` where it can't be read or is in another encoding."""
+    data = read_plain(path)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        got = f"byte {data[error.start]:#x} in line {line}"
+        raise InputError(f"expected UTF-8 in {path}, got {got}: save it as UTF-8") from error
 
 
 def inside(files: list[tuple[str, str]], chosen: Callable[[str], Any]) -> list[tuple[str, str]]:
@@ -96,7 +118,7 @@ def subfolder(source: StrPath, *names: str) -> str:
     path = os.fspath(source)
     if not os.path.isdir(path):
         what = "is a file" if os.path.exists(path) else "is not there"
-        raise InputError(f"expected a folder of annotations, but {path} {what}")
+        raise InputError(f"expected a folder of annotations, but {path} {what}: name the folder that has them")
     return next((folder for name in names if os.path.isdir(folder := os.path.join(path, name))), path)
 
 
@@ -117,7 +139,7 @@ def _below(root: str, inside: str, above: tuple[tuple[int, int], ...]) -> Iterat
         status = os.stat(folder)
         entries = list(os.scandir(folder))
     except OSError as error:
-        raise InputError(f"expected a folder to read, but {folder} can't be read: {error.strerror}") from error
+        raise InputError(f"{folder} can't be read ({error.strerror}): name a folder that is there") from error
     own = (status.st_dev, status.st_ino)
     if own in above:
         return

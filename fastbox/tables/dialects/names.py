@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from fastbox.errors import InputError
+from fastbox.tables.dialects.listing import read_text
 
 __all__ = ["Names", "Numbering", "by_number", "load_yaml", "named", "numbered", "yaml_module", "yaml_names"]
 
@@ -104,13 +105,17 @@ def yaml_module() -> Any:
 def load_yaml(path: str) -> dict[str, Any]:
     """Return what a YAML file holds, every scalar as text: a category called no is no boolean."""
     yaml = yaml_module()
+    text = read_text(path)
     try:
-        with open(path, "rb") as file:
-            found = yaml.load(file, Loader=yaml.BaseLoader)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(f"expected YAML in {path}: {' '.join(str(error).split())}") from error
+        found = yaml.load(text, Loader=yaml.BaseLoader)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
+        raise InputError(f"{path} is no YAML{where}: mend it there") from error
     if not isinstance(found, dict):
-        raise InputError(f"expected YAML with a list or an object of names in {path}, got no object")
+        raise InputError(
+            f"expected YAML with names: and a list, or names by number, in {path}, got no object: write so"
+        )
     return found
 
 
@@ -123,14 +128,11 @@ def yaml_names(path: str) -> dict[int, str]:
     except ValueError:
         pairs = None
     if pairs is None or not all(isinstance(name, str) for name in found.values()):
-        raise InputError(f"expected a list of names, or names by number, for names in {path}, got something else")
+        raise InputError(
+            f"expected a list of names, or names by number, for names in {path}, got something else: write one"
+        )
     return found
 
 
 def _lines(path: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return [line.strip() for line in file.read().rstrip().split("\n")]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise InputError(f"expected a file with a name a line, but {path} can't be read: {reason}") from error
+    return [line.strip() for line in read_text(path).rstrip().split("\n")]

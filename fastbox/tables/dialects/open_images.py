@@ -12,14 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+from numpy.typing import NDArray
 
 from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import new_file
 from fastbox.tables.dialects.grouped import Group, coordinates, grouped
+from fastbox.tables.dialects.listing import read_text
 from fastbox.tables.dialects.names import named
 from fastbox.tables.dialects.relative import shortest
-from fastbox.tables.dialects.sizes import Sizes, images_table, sizes_from
+from fastbox.tables.dialects.sizes import Sizes, images_table, sizes_from, warn_of_unsized
 
 __all__ = ["read", "write"]
 
@@ -59,8 +61,9 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
     Raises
     ------
     InputError
-        The file or its header can't be used, sizes are not given; while the batches are read: an image without a size,
-        or a line that can't be used.
+        The file or its header can't be used, sizes are not given; while the batches are read: no image has a size, or a
+        line can't be used. Where some images have no size, as they were not downloaded, their boxes are left out with a
+        warning.
 
     Examples
     --------
@@ -88,9 +91,11 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
     images: dict[str, None] = {}
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for batch in _rows(path, header, types):
+        unsized: dict[str, int] = {}
+        for read in _rows(path, header, types):
+            batch, each = _sized(read, known, images, unsized)
             columns = {_OURS.get(name, name): batch.column(name) for name in types}
-            columns |= {"image_id": batch.column("ImageID")} | _corners(batch, known, images, path)
+            columns |= {"image_id": batch.column("ImageID")} | _corners(batch, each)
             columns["category_id"] = _numbered(batch.column("LabelName"), labels, path, closed=described is not None)
             for number in range(len(categories), len(labels)):
                 categories[number] = labels[number]
@@ -98,6 +103,13 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
                 unknown = pc.equal(columns["iscrowd"], -1)
                 columns["iscrowd"] = pc.if_else(unknown, pa.scalar(None, pa.int8()), columns["iscrowd"])
             yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+        if unsized and not images:
+            raise InputError(
+                f"expected the sizes of the images of {path}, got none, as of {next(iter(unsized))!r}: give their "
+                "folder, or a table of image_id, width and height (--sizes)"
+            )
+        if unsized:
+            warn_of_unsized(path, "images", unsized)
 
     return Dataset(
         kind="results" if "Score" in header else "truths",
@@ -145,15 +157,14 @@ def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, di
 def _header(path: str) -> list[str]:
     """The names of a file's columns."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="", errors="replace") as file:
             header = [name.strip() for name in next(csv.reader(file), [])]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"expected a CSV file of Open Images, but {path} can't be read: {reason}") from error
+    except OSError as error:
+        raise InputError(f"expected a CSV file of Open Images, but {path} can't be read: {error.strerror}") from error
     missing = [name for name in ("ImageID", "LabelName", *CORNERS.values()) if name not in header]
     if missing or len(set(header)) < len(header):
         got = f"got none called {', '.join(missing)}" if missing else "got one of them twice"
-        raise InputError(f"expected a header with the columns of Open Images in {path}, {got}")
+        raise InputError(f"expected a header with the columns of Open Images in {path}, {got}: name them so")
     return header
 
 
@@ -178,28 +189,61 @@ def _rows(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> Ite
                     column = batch.column(name)
                     if column.null_count:
                         line = first + pc.index(pc.is_null(column), True).as_py()
-                        raise InputError(f"expected a number for {name} in {path}, line {line}, got nothing")
+                        raise InputError(f"line {line} of {path} has no {name}: give a number")
                 yield batch
                 first += batch.num_rows
     except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"expected lines of Open Images in {path}, from line {first} on: {reason}") from error
+        raise _wrong_line(path, header, types) from error
 
 
-def _corners(batch: pa.RecordBatch, known: Sizes, images: dict[str, None], path: str) -> dict[str, pa.Array]:
-    """The corners of boxes in pixels; their images are noted."""
+def _wrong_line(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> InputError:
+    """Return what to raise of a file that Arrow can't read: its first wrong cell."""
+    numbers = {*CORNERS.values(), *(name for name, kind in types.items() if kind != pa.string())}
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    next(reader, None)
+    for row in filter(None, reader):
+        where = f"line {reader.line_num} of {path}"
+        if len(row) != len(header):
+            return InputError(f"{where} has {len(row)} cells, and the header has {len(header)}: mend the line")
+        for name, cell in zip(header, row, strict=True):
+            if name in numbers and not _fits(cell, whole=name in FLAGS):
+                wanted = "a whole number from -128 to 127" if name in FLAGS else "a number"
+                return InputError(f"{where} has {name} {cell!r}: give {wanted}")
+    return InputError(f"{path} can't be read as CSV: export it again")
+
+
+def _fits(cell: str, *, whole: bool) -> bool:
+    try:
+        return -128 <= int(cell) < 128 if whole else float(cell) is not None
+    except ValueError:
+        return False
+
+
+def _sized(
+    batch: pa.RecordBatch, known: Sizes, images: dict[str, None], unsized: dict[str, int]
+) -> tuple[pa.RecordBatch, NDArray[np.float64]]:
+    """Return the boxes whose images have a size, and these sizes, a width and a height per box; count the others."""
     coded = batch.column("ImageID").dictionary_encode()
     names = coded.dictionary.to_pylist()
-    images |= dict.fromkeys(names)
     found = [known(name) for name in names]
-    for name, size in zip(names, found, strict=True):
-        if not (size.width and size.height):
-            raise InputError(f"expected the size of every image of {path}, got none of {name!r}")
-    sizes = np.array([(size.width, size.height) for size in found], np.float64).reshape(-1, 2)
-    each = sizes[coded.indices.to_numpy()].T
+    sizes = np.array([(width or 0, height or 0) for width, height, _ in found], np.float64).reshape(-1, 2)
+    each = sizes[coded.indices.to_numpy()]
+    has = (sizes[:, 0] > 0) & (sizes[:, 1] > 0)
+    images |= dict.fromkeys(name for name, there in zip(names, has.tolist(), strict=True) if there)
+    if has.all():
+        return batch, each
+    counts = np.bincount(coded.indices.to_numpy(), minlength=len(names))
+    for place in np.flatnonzero(~has).tolist():
+        unsized[names[place]] = unsized.get(names[place], 0) + int(counts[place])
+    kept = has[coded.indices.to_numpy()]
+    return batch.filter(pa.array(kept)), each[kept]
+
+
+def _corners(batch: pa.RecordBatch, sizes: NDArray[np.float64]) -> dict[str, pa.Array]:
+    """The corners of boxes in pixels."""
     with np.errstate(over="ignore", invalid="ignore"):
         return {
-            ours: pa.array(batch.column(theirs).to_numpy() * each[axis])
+            ours: pa.array(batch.column(theirs).to_numpy() * sizes[:, axis])
             for axis, (ours, theirs) in zip((0, 1, 0, 1), CORNERS.items(), strict=True)
         }
 
@@ -208,19 +252,14 @@ def _numbered(column: pa.Array, labels: list[str], path: str, *, closed: bool) -
     """The place of each label in a list, which takes up new ones unless it is closed."""
     new = pc.unique(column.filter(pc.invert(pc.is_in(column, value_set=pa.array(labels, pa.string()))))).to_pylist()
     if new and closed:
-        raise InputError(f"expected a name for every label of {path}, got none for {new[0]!r}")
+        raise InputError(f"{path} has the label {new[0]!r}, which has no name: add it to the names (--names)")
     labels += new
     return pc.index_in(column, value_set=pa.array(labels, pa.string()))
 
 
 def _descriptions(path: StrPath) -> dict[str, str]:
     """Return the names of labels, from a CSV file of both."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"expected class descriptions, but {os.fspath(path)} can't be read: {reason}") from error
+    rows = [row for row in csv.reader(io.StringIO(read_text(os.fspath(path)), newline="")) if row]
     if rows and rows[0][0] == "LabelName":
         del rows[0]
     for line, row in enumerate(rows, start=1):

@@ -75,7 +75,7 @@ class Sizes:
     def __call__(self, image_id: str) -> Size:
         found = self._unread.pop(image_id, None)
         if found is not None:
-            width, height = _measured(found.path)
+            width, height = _measured(found.path) if os.path.getsize(found.path) else (None, None)
             self._known[image_id] = Size(width, height, found.file_name)
         return self._known.get(image_id, _UNKNOWN)
 
