@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastbox.errors import InputError
-from fastbox.tables.fragments import cut
+from fastbox.tables.fragments import cut, groups_of
 from fastbox.tables.source import Source, scan
 
 
@@ -111,3 +111,80 @@ def test_rows_without_images_are_cut_between_row_groups(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", [3, 1, 2] * 10, 4)
     fragments = cut([Source(path, image=None)], rows=8)
     assert [[run.boxes for run in source.part.runs] for (source,) in fragments] == [[8], [8], [8], [6]]
+
+
+def ids_of(fragments: list[tuple[Source, ...]]) -> list[list[Any]]:
+    return [[i for chunk in scan(part) for i in np.asarray(chunk.images).tolist()] for (part,) in fragments]
+
+
+def flat(found: list[list[Any]]) -> list[Any]:
+    return [one for ids in found for one in ids]
+
+
+def test_a_flat_column_called_as_the_field_of_a_struct(tmp_path: Path) -> None:
+    n = 400
+    ids = np.arange(n) // 4
+    boxes = [[0.0, 0, 1, 1]] * n
+    for order in (("meta", "meta.id", "bbox"), ("meta.id", "meta", "bbox"), ("bbox", "meta", "meta.id")):
+        columns: dict[str, Any] = {"meta": [{"id": 7 - k % 3} for k in range(n)], "meta.id": ids, "bbox": boxes}
+        path = tmp_path / "t.parquet"
+        pq.write_table(pa.table({name: columns[name] for name in order}), path, row_group_size=100)
+        source = Source(path, image="meta.id")
+        assert [(group.low, group.high) for group in groups_of(source)] == [(0, 24), (25, 49), (50, 74), (75, 99)]
+        found = ids_of(cut([source], rows=100))
+        assert len(found) == 4 and flat(found) == list(range(100))
+        struct = pq.read_table(path).select(["meta", "bbox"]) if order[0] == "meta" else None
+        if struct is not None:
+            pq.write_table(struct, path)
+            assert [(group.low, group.high) for group in groups_of(Source(path, image=None))] == [(None, None)]
+
+
+def test_a_list_of_boxes_beside_columns_called_as_its_inside(tmp_path: Path) -> None:
+    rows = {"bbox.list.element": [1] * 6, "image_id": range(6), "bbox": [[[0.0, 0, 1, 1]] * 3] * 6}
+    pq.write_table(pa.table({**rows, "image_id": list(range(6))}), tmp_path / "t.parquet", row_group_size=2)
+    assert sum(len(chunk.a) for chunk in scan(tmp_path / "t.parquet")) == 18
+
+
+def patched(path: Path, old: bytes, new: bytes) -> None:
+    """Put a text of the same length in the place of one in the footer alone."""
+    data = path.read_bytes()
+    begin = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    assert len(old) == len(new) and data[begin:].count(old)
+    path.write_bytes(data[:begin] + data[begin:].replace(old, new))
+
+
+def test_bounds_of_texts_may_be_wider_than_the_texts(tmp_path: Path) -> None:
+    # As writers that cut long texts off leave them: the least shorter, which is below, the greatest counted up.
+    path = tmp_path / "t.parquet"
+    name = "a-very-long-folder-of-images/0000000000/image-{:04}.jpg"
+    ids = [name.format(k // 2) for k in range(40)]
+    pq.write_table(pa.table({"image_id": ids, "bbox": [[0.0, 0, 1, 1]] * 40}), path, row_group_size=10)
+    whole = ids_of(cut([Source(path)], rows=10))
+    assert len(whole) == 4
+    for first in range(0, 20, 5):
+        patched(path, name.format(first).encode(), b"a-very-long-folder-of-images/0000000000" + b" " * 15)
+        patched(path, name.format(first + 4).encode(), b"a-very-long-folder-of-images/0000000000" + b"~" * 15)
+    assert flat(ids_of(cut([Source(path)], rows=10))) == flat(whole)
+
+
+def test_ids_that_the_footer_does_not_know_of_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    ids = [f"image-{k // 2:04}" for k in range(40)]
+    pq.write_table(pa.table({"image_id": ids, "bbox": [[0.0, 0, 1, 1]] * 40}), path, row_group_size=10)
+    patched(path, b"image-0009", b"image-0005")
+    with pytest.raises(
+        InputError, match=r"from 'image-0005' to 'image-0005' in column 'image_id' of .* at row 19"
+    ) as caught:
+        ids_of(cut([Source(path)], rows=10))
+    assert "write the file again" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint32", "uint64", "int8", "int64"])
+def test_statistics_have_the_order_of_their_type(kind: str, tmp_path: Path) -> None:
+    limits = np.iinfo(kind)
+    most = min(int(limits.max), 2**63 - 1)
+    least = max(int(limits.min), -(2**62))
+    ids = pa.array([least + (most - least) * k // 11 for k in range(12)], pa.type_for_alias(kind))
+    pq.write_table(pa.table({"image_id": ids, "bbox": [[0.0, 0, 1, 1]] * 12}), tmp_path / "t.parquet", row_group_size=3)
+    found = ids_of(cut([Source(tmp_path / "t.parquet")], rows=3))
+    assert len(found) == 4 and flat(found) == ids.to_pylist()

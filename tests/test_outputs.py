@@ -159,7 +159,7 @@ def calls(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         "pairs": ({"detections": a, "truths": b}, {}),
         "regression": ({}, {"points": 1, "steps": 1}),
         "sample": ({}, {"images": 1}),
-        "sort": ({"paths": a}, {}),
+        "sort": ({"tables": a}, {}),
     }
 
 

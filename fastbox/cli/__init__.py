@@ -41,6 +41,9 @@ def main(threads: int | None) -> None:
 
     Exit codes: 0 done, 1 could not finish, 2 what was given can't be used.
     """
+    from fastbox.tables.opened import keep_open
+
+    click.get_current_context().with_resource(keep_open())
     if threads is not None:
         set_num_threads(threads)
     try:

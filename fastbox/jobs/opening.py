@@ -14,6 +14,7 @@ from fastbox.tables.backed import Backed
 from fastbox.tables.files import find_files
 from fastbox.tables.in_order import sorted_source
 from fastbox.tables.inputs import Given, as_source, note_of, resolved
+from fastbox.tables.opened import keep_open
 from fastbox.tables.source import Source
 from fastbox.usual import SCORE, Usual
 
@@ -28,7 +29,7 @@ def takes(*names: str, image: bool = True) -> Callable[[Callable[Parameters, Fou
 
     The job gets a :class:`Source` for each, or a list of them for an argument that is several tables. Columns that
     nobody named are found by their usual names. Where a table turns out not to be sorted by image, it is sorted and the
-    job begins again: what it had written nobody has seen.
+    job begins again: what it had written nobody has seen. Each file is opened once.
 
     Parameters
     ----------
@@ -43,23 +44,24 @@ def takes(*names: str, image: bool = True) -> Callable[[Callable[Parameters, Fou
 
         @wraps(job)
         def taking(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Found:
-            call = signature.bind(*args, **kwargs)
-            call.apply_defaults()
-            tables = Tables(names, call.arguments, image)
-            steps = _Steps(call.arguments.get("progress"))
-            if steps.progress is not None:
-                call.arguments["progress"] = steps
-            while True:
-                tables.give(call.arguments)
-                try:
-                    found = job(*call.args, **call.kwargs)
-                except UnsortedError as error:
-                    tables.sort(error)
-                    steps.back()
-                    continue
-                if isinstance(found, Result):
-                    found.inputs = tables.notes()
-                return found
+            with keep_open():
+                call = signature.bind(*args, **kwargs)
+                call.apply_defaults()
+                tables = Tables(names, call.arguments, image)
+                steps = _Steps(call.arguments.get("progress"))
+                if steps.progress is not None:
+                    call.arguments["progress"] = steps
+                while True:
+                    tables.give(call.arguments)
+                    try:
+                        found = job(*call.args, **call.kwargs)
+                    except UnsortedError as error:
+                        tables.sort(error)
+                        steps.back()
+                        continue
+                    if isinstance(found, Result):
+                        found.inputs = tables.notes()
+                    return found
 
         taking.takes = names, image  # type: ignore[attr-defined]
         return taking

@@ -46,7 +46,7 @@ class Backed(str):
         Likewise of boxes, which are not rows where a row holds those of an image.
     images : pyarrow.Table or None
         The images that were listed beside the boxes, ascending.
-    state : (int, int)
+    state : tuple of int
         Changes with the content.
     """
 
@@ -56,7 +56,7 @@ class Backed(str):
     rows: NDArray[Any] | None
     boxes: NDArray[Any] | None
     images: pa.Table | None
-    state: tuple[int, int]
+    state: tuple[int, ...]
     _scratch: Scratch | None
 
     @classmethod
@@ -70,7 +70,7 @@ class Backed(str):
         rows: NDArray[Any] | None = None,
         boxes: NDArray[Any] | None = None,
         images: pa.Table | None = None,
-        state: tuple[int, int] = (0, 0),
+        state: tuple[int, ...] = (0, 0),
         scratch: Scratch | None = None,
     ) -> Backed:
         """Return a table that is called by a name; a scratch folder that holds its files lives as long as it."""

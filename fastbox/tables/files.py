@@ -11,14 +11,13 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
 from fastbox.parallel import alone
-from fastbox.tables.backed import Backed
 from fastbox.tables.locate import Paths, find_files
+from fastbox.tables.opened import KeptFile, Opened, State, check_state
 from fastbox.tables.schema import require
-from fastbox.tables.stores import is_stored, local, open_stored
+from fastbox.tables.stores import is_stored, local
 
 __all__ = [
     "Paths",
@@ -34,8 +33,6 @@ __all__ = [
 
 Item = TypeVar("Item")
 
-_BUFFER_BYTES = 1 << 20
-_STORED_BYTES = 8 << 20  # of an object store at a time: asking costs as much as some megabytes
 _DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # the last where names are no text
 
 
@@ -54,6 +51,10 @@ class Run:
         How many it has.
     number : int
         The first box, counted in the whole table.
+    state : tuple of int
+        What the file was when its footer was read; nothing where that is all the same.
+    bounds : tuple of (int, int, id, id)
+        Of each row group that tells: its first row, the one after its last, and ids that none is below and above.
     """
 
     file: str
@@ -61,10 +62,14 @@ class Run:
     first_row: int
     boxes: int
     number: int = 0
+    state: State = ()
+    bounds: tuple[tuple[int, int, Any, Any], ...] = ()
 
 
-def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.ParquetFile:
+def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = (), opened: Opened | None = None) -> KeptFile:
     """Open a Parquet file, to be read in bounded memory; string columns ``coded`` come as dictionaries.
+
+    Within a job it is opened once, however often this is called; ``opened`` is the job's, where a thread doesn't know.
 
     Raises
     ------
@@ -73,11 +78,8 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = ()) -> pq.
     """
     name = local(path)
     try:
-        # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
-        stored = not isinstance(name, Backed) and is_stored(name)
-        options: dict[str, Any] = {"pre_buffer": False, "buffer_size": _STORED_BYTES if stored else _BUFFER_BYTES}
-        place = name.open() if isinstance(name, Backed) else open_stored(name) if stored else name
-        file = pq.ParquetFile(place, read_dictionary=list(coded), **options)
+        home = opened or Opened.now() or Opened.none()
+        file = home.open(name, coded)
         _ = file.schema.names
     except MemoryError:
         raise
@@ -98,14 +100,16 @@ def column_names(path: Paths) -> list[str]:
 
 
 def batches_of(
-    path: str | Run, columns: Sequence[str], rows: int, coded: Sequence[str] = ()
+    path: str | Run, columns: Sequence[str], rows: int, coded: Sequence[str] = (), opened: Opened | None = None
 ) -> Generator[tuple[int, pa.RecordBatch]]:
     """Yield ``(first row, batch)`` of one file or a run of its row groups, at most ``rows`` at a time.
 
     Batches are as :func:`open_parquet` gives them, and rows are counted in the file.
     """
     path, run = (path.file, path) if isinstance(path, Run) else (path, None)
-    with open_parquet(path, coded) as file:
+    with open_parquet(path, coded, opened) as file:
+        if run is not None and run.state:
+            check_state(path, run.state, file.state)
         groups = None if run is None else range(*run.groups)
         batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
         first_row = 0 if run is None else run.first_row
@@ -150,6 +154,26 @@ def read_batches(
         At once: a file can't be opened, lacks a column, or has it in another type than the first. Later: damaged data.
     """
     files = find_files(paths)
+    opened = Opened.now() or Opened()
+    own = opened is not Opened.now()
+    with opened.active():
+        schema = _expected(files, columns)
+
+    def batches() -> Generator[tuple[str, int, pa.RecordBatch]]:
+        try:
+            for part in files if runs is None else runs:
+                for first_row, batch in batches_of(part, schema.names, rows, (), opened):
+                    yield part.file if isinstance(part, Run) else part, first_row, batch
+            opened.check(files)
+        finally:
+            if own:
+                opened.end()
+
+    return ahead(batches())
+
+
+def _expected(files: Sequence[str], columns: Sequence[str] | None) -> pa.Schema:
+    """The schema of some columns, which all files must have."""
     schema = _schema_of(files[0])
     if columns is not None:
         schema = pa.schema([require(schema, name, files[0]) for name in columns])
@@ -160,13 +184,7 @@ def read_batches(
             if kind != field.type:
                 where = f"column {field.name!r} of {file}"
                 raise InputError(f"expected {field.type} in {where}, as in {files[0]}, got {kind}")
-
-    def batches() -> Generator[tuple[str, int, pa.RecordBatch]]:
-        for part in files if runs is None else runs:
-            for first_row, batch in batches_of(part, schema.names, rows):
-                yield part.file if isinstance(part, Run) else part, first_row, batch
-
-    return ahead(batches())
+    return schema
 
 
 def ahead(items: Generator[Item]) -> Generator[Item]:

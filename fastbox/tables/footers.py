@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
+from fastbox.tables.arrays import Place
+from fastbox.tables.files import Run
 
-__all__ = ["check_footer"]
+__all__ = ["check_bounds", "check_footer", "leaves_of", "limits_of"]
 
 
 def check_footer(path: str, footer: pq.FileMetaData, column: str) -> None:
@@ -33,6 +36,61 @@ def check_footer(path: str, footer: pq.FileMetaData, column: str) -> None:
             raise InputError(
                 f"expected a Parquet file, got {path} with a damaged footer ({what}): copy or write it again"
             ) from error
+
+
+def leaves_of(schema: Any, name: str) -> list[int]:
+    """Where the values of a column lie among those that Parquet stores, given a file's Parquet schema.
+
+    A column may be called as what is inside another is: ``meta.id`` beside a struct ``meta`` with a field ``id``.
+    """
+    places = [(place, schema.column(place)) for place in range(len(schema))]
+    flat = [place for place, column in places if column.path == column.name == name]
+    return flat or [
+        place for place, column in places if column.path.startswith(f"{name}.") and column.path != column.name
+    ]
+
+
+def limits_of(group: Any, schema: Any, name: str) -> tuple[Any, Any]:
+    """Return ids that none of a row group is below and above, None and None where its footer doesn't tell.
+
+    Of text they may be shorter than the ids: many writers cut long ones off.
+    """
+    leaves = leaves_of(schema, name)
+    if len(leaves) != 1 or schema.column(leaves[0]).path != name:
+        return None, None
+    # The schema has the file's name for it; a damaged row group may tell another, or one that is no text.
+    known = group.column(leaves[0])
+    # Asked for statistics of another type than the column's, Arrow ends the process.
+    limits = known.statistics if schema.column(leaves[0]).physical_type == known.physical_type else None
+    try:
+        if limits is None or not limits.has_min_max:
+            return None, None
+        low, high = limits.min, limits.max
+    except UnicodeDecodeError:  # texts that are cut in the middle of a letter
+        return None, None
+    told = isinstance(low, int | str) and isinstance(high, int | str)
+    return (low, high) if told and low <= high else (None, None)
+
+
+def check_bounds(run: Run, ids: pa.Array, place: Place) -> None:
+    """Refuse ids, ascending, that the row groups which they are in don't have, as the file's footer says.
+
+    Raises
+    ------
+    InputError
+        Some are beyond: the fragment that they belong to doesn't know of them.
+    """
+    first_row, end = place.first_row, place.first_row + len(ids)
+    for begin, last, low, high in run.bounds[bisect_right(run.bounds, first_row, key=lambda bound: bound[1]) :]:
+        if begin >= end:
+            return
+        rows = max(begin, first_row) - first_row, min(last, end) - 1 - first_row
+        for row, came in ((row, ids[row].as_py()) for row in rows):
+            if not low <= came <= high:
+                raise InputError(
+                    f"expected ids from {low!r} to {high!r} in {place(row)}, as the footer says, got {came!r}: "
+                    "write the file again"
+                )
 
 
 class _NoDataError(Exception):

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from fastbox.errors import InputError
 from fastbox.tables.arrays import UnsortedError, sort_command
 from fastbox.tables.files import Run, batches_of, find_files, open_parquet
-from fastbox.tables.footers import check_footer
+from fastbox.tables.footers import check_footer, limits_of
 from fastbox.tables.source import Part, Source, check_ids, plan
 
 __all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "groups_of"]
@@ -30,7 +30,7 @@ class Group:
     run : Run
         The group by itself.
     low, high : int, str or None
-        The least and the greatest image id.
+        Image ids that none is below and above: of integers the least and the greatest, of texts perhaps only bounds.
     """
 
     run: Run
@@ -122,40 +122,35 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
         first_row = 0
         for index in range(footer.num_row_groups):
             group = footer.row_group(index)
-            run = Run(file, (index, index + 1), first_row, int(group.num_rows))
-            first_row += group.num_rows
+            low, high = (None, None) if image is None else limits_of(group, footer.schema, image)
+            end = first_row + int(group.num_rows)
+            bounds = () if low is None else ((first_row, end, low, high),)
+            run = Run(file, (index, index + 1), first_row, int(group.num_rows), state=parquet.state, bounds=bounds)
+            first_row = end
             if lists is not None:  # no footer tells how many boxes they hold
                 rows = (batch.column(lists) for _, batch in batches_of(run, [lists], _LIST_ROWS))
                 boxes = sum(int(pc.sum(pc.list_value_length(some)).as_py() or 0) for some in rows)
                 run = replace(run, boxes=boxes)
             if group.num_rows:
-                yield Group(run, *_range(group, image, footer.schema))
-
-
-def _range(group: Any, image: str | None, schema: Any) -> tuple[Any, Any]:
-    """The least and greatest id of a row group, None and None where that is not known."""
-    for place in range(group.num_columns):
-        column = schema.column(place)
-        if column.path == image:  # the file's name for it; a damaged row group may tell another, or one that is no text
-            known = group.column(place)
-            # Asked for statistics of another type than the column's, Arrow ends the process.
-            limits = known.statistics if column.physical_type == known.physical_type else None
-            try:
-                return (limits.min, limits.max) if limits is not None and limits.has_min_max else (None, None)
-            except UnicodeDecodeError:  # texts that are cut in the middle of a letter
-                return None, None
-    return None, None
+                yield Group(run, low, high)
 
 
 def _check_order(source: Source, groups: Sequence[Group]) -> None:
     for before, group in pairwise(groups):
-        if None not in (before.high, group.low) and group.low < before.high:
+        if _descend(before, group):
             assert source.image is not None
             where = f"column {source.image!r} of {group.run.file} at row {group.run.first_row}"
             came = f"{group.low!r} in a row group after one with {before.high!r}"
             how = sort_command(group.run.file, source.image)
             message = f"expected ascending ids in {where}, got {came}: sort it with `{how}`"
             raise UnsortedError(message, group.run.file)
+
+
+def _descend(before: Group, group: Group) -> bool:
+    """Whether a row group certainly has an id below one of the row group before it; of texts footers know bounds."""
+    if None in (before.high, group.low):
+        return False
+    return bool(group.high < before.low if isinstance(group.low, str) else group.low < before.high)
 
 
 def _marks(groups: Sequence[Group], rows: int) -> list[Any]:
@@ -193,14 +188,22 @@ def _with_part(source: Source, part: Part) -> Source:
 
 def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
     """Runs with neighbours in a file as one, so that it is opened once."""
-    joined: list[Run] = []
+    joined: list[list[Run]] = []
     for run in runs:
-        last = joined[-1] if joined else None
+        last = joined[-1][-1] if joined else None
         if last is not None and last.file == run.file and last.groups[1] == run.groups[0]:
-            joined[-1] = replace(last, groups=(last.groups[0], run.groups[1]), boxes=last.boxes + run.boxes)
+            joined[-1].append(run)
         else:
-            joined.append(run)
-    return tuple(joined)
+            joined.append([run])
+    return tuple(
+        replace(
+            some[0],
+            groups=(some[0].groups[0], some[-1].groups[1]),
+            boxes=sum(run.boxes for run in some),
+            bounds=tuple(bound for run in some for bound in run.bounds),
+        )
+        for some in joined
+    )
 
 
 def _even(runs: Sequence[Run], rows: int) -> list[tuple[Run, ...]]:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.memory import most_boxes
-from fastbox.tables.arrays import id_kind, is_list
+from fastbox.tables.arrays import Place, id_kind, is_list
 from fastbox.tables.backed import Backed
 from fastbox.tables.files import Paths, Run, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
-from fastbox.tables.footers import check_footer
+from fastbox.tables.footers import check_bounds, check_footer, leaves_of
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
+from fastbox.tables.opened import Opened
 from fastbox.tables.schema import BoxColumns, find_boxes, require, rows_as_boxes, to_boxes
 from fastbox.usual import IMAGE
 
@@ -197,22 +198,30 @@ def scan(
     if rows < 1:
         raise ValueError(f"expected rows of 1 or more, got {rows}")
     sources = [_as_source(source) for source in (a, b, *more) if source is not None]
-    plans = [plan(source) for source in sources]
-    plans = check_ids(sources, plans)
+    opened = Opened.now() or Opened()
+    own = opened is not Opened.now()
+    with opened.active():
+        plans = check_ids(sources, [plan(source) for source in sources])
     most = most_boxes()
-    return ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most))
+    return ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
 
 
-def _chunks(sources: list[Source], plans: list[Plan], rows: int, most: int) -> Generator[Chunk]:
-    sides = [_side(source, found, rows, most) for source, found in zip(sources, plans, strict=True)]
+def _chunks(
+    sources: list[Source], plans: list[Plan], rows: int, most: int, opened: Opened, own: bool
+) -> Generator[Chunk]:
+    sides = [_side(source, found, rows, most, opened) for source, found in zip(sources, plans, strict=True)]
     try:
         if plans[0].ids is None:
             yield from by_row(sides, rows, [found.files[0] for found in plans])
         else:
             yield from by_image(sides, rows)
+        for found in plans:
+            opened.check(found.files)
     finally:
         for side in sides:
             side.close()
+        if own:
+            opened.end()
 
 
 def _as_source(source: Source | Paths) -> Source:
@@ -251,18 +260,18 @@ def _traits(source: Source, found: Plan) -> dict[str, str]:
     }
 
 
-def _side(source: Source, found: Plan, rows: int, most: int) -> Side:
+def _side(source: Source, found: Plan, rows: int, most: int, opened: Opened) -> Side:
     none = np.zeros(0, found.dtype)
     empty = Boxes.from_columns(none, none, none, none, found.boxes.format, offsets=[0])
     if found.ids is not None:
         empty.images = np.zeros(0, np.int64 if found.ids == "integer" else np.str_)
     carried = found.columns.empty_table().to_batches() or [pa.RecordBatch.from_pylist([], found.columns)]
-    pieces = _pieces(source, found, max(rows, _LEAST_BATCH))
+    pieces = _pieces(source, found, max(rows, _LEAST_BATCH), opened)
     order = found.files[0].boxes if isinstance(found.files[0], Backed) else None
     return Side(pieces, source.image, Piece(empty, carried[0], found.files[0], 0), most, order)
 
 
-def _pieces(source: Source, found: Plan, rows: int) -> Generator[Piece]:
+def _pieces(source: Source, found: Plan, rows: int, opened: Opened) -> Generator[Piece]:
     carried_names = [source.own(name) for name in found.columns.names]
     named = [*found.boxes.paths, *carried_names, *([source.image] if source.image else [])]
     # Only the first id of every image becomes a string: codes decode and compare 1.4 times as fast.
@@ -272,7 +281,8 @@ def _pieces(source: Source, found: Plan, rows: int) -> Generator[Piece]:
     for run in found.files if part is None else part.runs:
         file = run.file if isinstance(run, Run) else run
         number = run.number if isinstance(run, Run) else number
-        with closing(batches_of(run, named, _batch_rows(file, found.boxes, rows), coded)) as batches:
+        most = _batch_rows(file, found.boxes, rows, opened)
+        with closing(batches_of(run, named, most, coded, opened)) as batches:
             for first_row, batch in batches:
                 boxes = to_boxes(batch, found.boxes, image=source.image, where=file, first_row=first_row)
                 carried = rows_as_boxes(batch, found.boxes, carried_names, where=file, first_row=first_row)
@@ -280,6 +290,8 @@ def _pieces(source: Source, found: Plan, rows: int) -> Generator[Piece]:
                     carried = carried.rename_columns(found.columns.names)
                 piece = Piece(boxes, carried, file, first_row, number)
                 number += len(boxes)
+                if isinstance(run, Run) and source.image is not None:
+                    check_bounds(run, batch.column(source.image), Place(file, source.image, first_row))
                 if part is not None:
                     piece = _within(piece, part)
                 if piece.boxes.images is None or len(piece.boxes.images):
@@ -302,11 +314,11 @@ def _within(piece: Piece, part: Part) -> Piece:
     return Piece(boxes, carried, piece.where, piece.first_row + first, piece.number + first)
 
 
-def _batch_rows(file: str, boxes: BoxColumns, rows: int) -> int:
+def _batch_rows(file: str, boxes: BoxColumns, rows: int, opened: Opened) -> int:
     """How many rows of a file hold about ``rows`` boxes, as its footer tells: in a ragged layout a row is an image."""
     if boxes.layout != "ragged":
         return rows
-    with open_parquet(file) as parquet:
+    with open_parquet(file, (), opened) as parquet:
         check_footer(file, parquet.metadata, boxes.names[0])
         held, per_box = _values(parquet.metadata, boxes.names[0]), 1 if boxes.fields else 4
         return max(1, rows * per_box * int(parquet.metadata.num_rows) // max(1, held))
@@ -314,5 +326,5 @@ def _batch_rows(file: str, boxes: BoxColumns, rows: int) -> int:
 
 def _values(footer: pq.FileMetaData, name: str) -> int:
     """The number of values in the first leaf of a column."""
-    leaf = next(i for i in range(footer.num_columns) if footer.schema.column(i).path.startswith(f"{name}."))
+    leaf = next(iter(leaves_of(footer.schema, name)))
     return sum(int(footer.row_group(i).column(leaf).num_values) for i in range(footer.num_row_groups))

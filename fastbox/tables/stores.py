@@ -111,13 +111,13 @@ def open_stored(uri: str) -> pa.NativeFile:
     return store.open_input_file(path)
 
 
-def state_of(path: StrPath) -> tuple[int, int]:
-    """The size of a file and when it was last changed, in nanoseconds; of a table in memory what tells its content."""
+def state_of(path: StrPath) -> tuple[int, ...]:
+    """What changes with a file: which one it is, its size, and when it was last changed."""
     if isinstance(path, Backed):
         return path.state
     if not is_stored(path):
         found = os.stat(local(path))
-        return found.st_size, found.st_mtime_ns
+        return found.st_ino, found.st_size, found.st_mtime_ns
     store, place = _store(os.fspath(path))
     with _asking(path):
         info = store.get_file_info(place)
