@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.errors import FormatWarning
+from fastbox.errors import FormatWarning, warn
 from fastbox.labels import as_ids, kind_of, union
 from fastbox.values import as_array, as_floats
 
@@ -221,11 +219,8 @@ class Boxes:
     def _warn(self, name: str) -> None:
         """Say that these boxes are given in a format that they can't have."""
         if looks_like_sizes(self.columns, self.format):
-            frame, level = sys._getframe(), 1
-            while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("fastbox"):
-                frame, level = frame.f_back, level + 1
             said = f"most of {name} are inverted as corners x0, y0, x1, y1, and would be valid as x, y, width, height"
-            warnings.warn(f'{said}: give format="xywh", as in Boxes(boxes, "xywh")', FormatWarning, stacklevel=level)
+            warn(FormatWarning(f'{said}: give format="xywh", as in Boxes(boxes, "xywh")'))
 
     def _set(
         self,

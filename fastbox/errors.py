@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["FormatWarning", "InputError", "InputWarning"]
+import sys
+import warnings
+
+__all__ = ["FormatWarning", "InputError", "InputWarning", "warn"]
 
 
 class InputError(ValueError):
@@ -15,3 +18,11 @@ class InputWarning(UserWarning):
 
 class FormatWarning(InputWarning):
     """Most boxes of a collection are inverted in the format they were given in, and would be valid in another."""
+
+
+def warn(warning: InputWarning) -> None:
+    """Issue a warning at the line, outside fastbox, whose call led to it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "fastbox":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(warning, stacklevel=level)

@@ -40,7 +40,7 @@ HOLDERS: dict[str, Callable[[Values], Any]] = {
     "Int64": lambda values: pandas.Series(values, dtype="Int64") if exact(values, "int64") is not None else None,
     "categorical": lambda values: pandas.Series(values).astype("category"),
     "ArrowDtype": lambda values: pandas.Series(arrow.array(values), dtype=pandas.ArrowDtype(arrow.array(values).type)),
-    "polars": polars.Series,
+    "polars": lambda values: polars.Series(values) if text(values[0]) or max(values) < 2**64 else None,
     "Enum": lambda values: polars.Series(values, dtype=polars.Enum(sorted(set(values)))) if text(values[0]) else None,
     "arrow": arrow.array,
     "dictionary": lambda values: arrow.array(values).dictionary_encode(),

@@ -44,7 +44,7 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--rule", default="fastbox", show_default=True, metavar="NAME", help="Whose matching rule.")
 @click.option("--high", type=float, metavar="IOU", help="From here on an anchor is positive (default: the rule's).")
 @click.option("--low", type=float, metavar="IOU", help="Below an anchor is negative (default: the rule's).")
-@click.option("--ignore", metavar="COLUMN", help="Rows where this is not 0 are regions to ignore, such as iscrowd.")
+@click.option("--ignore", metavar="COLUMN", help="Rows where this is set are regions to ignore, such as iscrowd.")
 @click.option("--class", "class_", metavar="COLUMN", help="Class column, for coverage by class (default: category_id).")
 @image_option
 @click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")

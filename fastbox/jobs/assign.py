@@ -25,7 +25,7 @@ from fastbox.matching import Matches, MatchRule, match
 from fastbox.report.assigned_page import assigned_page
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.arrays import id_kind, is_flag, is_number
 from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
@@ -177,6 +177,11 @@ def assign(
         kind = found_plan.columns.field(name).type
         if not is_number(kind):
             raise InputError(f"expected numbers in column {name!r} of {found_plan.files[0]}, got {kind}: cast it")
+    if ignore is not None:
+        kind = found_plan.columns.field(ignore).type
+        if not is_flag(kind):
+            where = f"column {ignore!r} of {found_plan.files[0]}"
+            raise InputError(f"expected booleans, numbers or text in {where}, got {kind}: cast it")
     if by_class is not None:
         id_kind(found_plan.columns.field(by_class).type, by_class, found_plan.files[0])
     found = Assigned(anchors.strides)

@@ -22,7 +22,7 @@ from fastbox.memory import check_kept
 from fastbox.report.evaluated_page import page_of
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.arrays import id_kind, is_flag, is_number
 from fastbox.tables.class_names import JoinedClasses, joined_classes
 from fastbox.tables.files import column_names
 from fastbox.tables.inputs import Given, listed_ids
@@ -144,7 +144,8 @@ def evaluate(
         The columns of scores and of classes, the latter in both tables.
     crowd, ignore, area : str or None
         Columns of the truths: regions that hold many objects, truths that are not to count, and areas in square pixels
-        where they are not width times height. They are used if they are there.
+        where they are not width times height. They are used if they are there. The first two are set where they are
+        true; a number other than 0 and nan; or the text 1, true or yes. A null is not set.
     samples : int
         How often to draw the images anew for intervals of confidence; 0 for none.
     seed : int
@@ -229,11 +230,14 @@ def _joined(
         raise InputError(f"expected classes of one kind in both tables, got {kinds[0]} and {kinds[1]}: cast one")
     if by is not None:
         id_kind(plans[0].columns.field(by).type, by, plans[0].files[0])
-    for found, name in ((plans[0], score), *((plans[1], name) for name in there.values())):
+    numbers = [(plans[0], score), (plans[1], there["area"])]
+    checks = [(found, name, is_number, "numbers") for found, name in numbers]
+    checks += [(plans[1], there[name], is_flag, "booleans, numbers or text") for name in ("crowd", "ignore")]
+    for found, name, fits, what in checks:
         if name is not None:
             kind = found.columns.field(name).type
-            if not (is_number(kind) or str(kind) == "bool"):
-                raise InputError(f"expected numbers in column {name!r} of {found.files[0]}, got {kind}: cast it")
+            if not fits(kind):
+                raise InputError(f"expected {what} in column {name!r} of {found.files[0]}, got {kind}: cast it")
     return joined_classes([found.files for found in plans], kinds[0] if kinds else None, first=1)
 
 

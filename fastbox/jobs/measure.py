@@ -29,7 +29,7 @@ from fastbox.tables.files import read_batches
 from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.pairing import find_pairs
-from fastbox.tables.schema import BoxColumns, require, to_boxes
+from fastbox.tables.schema import BoxColumns, check_format, require, to_boxes
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Source
 
@@ -188,6 +188,9 @@ def measure(
         for file, first_row, batch in read_batches(files, list(read), rows=rows, runs=runs):
             a = to_boxes(batch, pred_at, where=file, first_row=first_row)
             b = to_boxes(batch, target_at, where=file, first_row=first_row)
+            if found.rows == 0:
+                check_format(a, file)
+                check_format(b, file)
             values = {name: _values(name, a, b, beta, delta, grad) for name in metrics}
             if found.look is not None:
                 numbers = np.arange(found.rows, found.rows + len(a))[:, None]

@@ -149,10 +149,13 @@ def _warnings_as_sentences() -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         if issubclass(category, InputWarning):
-            _say("warning: ", "yellow", str(message))
+            if str(message) not in said:  # a table may be read more than once
+                said.add(str(message))
+                _say("warning: ", "yellow", str(message))
         else:
             usual(message, category, filename, lineno, file, line)
 
+    said: set[str] = set()
     with warnings.catch_warnings():
         usual = warnings.showwarning
         warnings.simplefilter("always", InputWarning)

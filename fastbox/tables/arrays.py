@@ -24,12 +24,14 @@ __all__ = [
     "flattened",
     "id_kind",
     "image_runs",
+    "is_flag",
     "is_list",
     "is_number",
     "numbers",
     "one_chunk",
     "plain",
     "plain_type",
+    "rows_of",
     "sort_command",
     "unsorted",
 ]
@@ -98,6 +100,30 @@ def plain(array: pa.Array) -> pa.Array:
     if pa.types.is_run_end_encoded(kind):
         return plain(pc.run_end_decode(array))
     return array if (to := plain_type(kind)) == kind else array.cast(to)
+
+
+def rows_of(array: pa.Array, rows: pa.Array) -> pa.Array:
+    """Return some rows of an array, in the order asked for; null where a row is.
+
+    Arrow itself has no such function for views, nor for what holds them.
+
+    >>> rows_of(pa.array(["a", "b"], pa.string_view()), pa.array([1, None, 1])).to_pylist()
+    ['b', None, 'b']
+    """
+    kind = array.type
+    if pa.types.is_string_view(kind):
+        return plain(array).take(rows).cast(kind)
+    try:
+        return array.take(rows)
+    except pa.ArrowNotImplementedError:
+        return pa.array([None if row is None else array[row].as_py() for row in rows.to_pylist()], kind)
+
+
+def is_flag(kind: pa.DataType) -> bool:
+    """Tell whether values of this type can be flags, as :func:`fastbox.tables.columns.flag_column` reads them."""
+    kind = plain_type(kind)
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind) or text)
 
 
 def is_number(kind: pa.DataType) -> bool:

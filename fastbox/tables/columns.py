@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.flags import is_set
 from fastbox.labels import Codes
-from fastbox.tables.arrays import plain, plain_type
+from fastbox.tables.arrays import is_flag, is_number, one_chunk, plain, plain_type, rows_of
 
 __all__ = [
     "alone",
@@ -109,7 +109,8 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 def taken(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
     """Return some rows of a batch, in the order asked for; one of nulls where a row is masked."""
-    return batch.take(pa.array(rows))
+    indices = pa.array(rows)
+    return pa.RecordBatch.from_arrays([rows_of(column, indices) for column in batch.columns], schema=batch.schema)
 
 
 def numpy_column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
@@ -118,7 +119,12 @@ def numpy_column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
 
 
 def number_column(
-    batch: pa.RecordBatch, name: str, *, missing: float | None = None, what: str = "a number", first_row: Start = 0
+    batch: pa.RecordBatch | pa.Table,
+    name: str,
+    *,
+    missing: float | None = None,
+    what: str = "a number",
+    first_row: Start = 0,
 ) -> NDArray[Any]:
     """Return a column of numbers as float32, where it has floats no wider, or float64; nulls are ``missing``.
 
@@ -127,7 +133,7 @@ def number_column(
     InputError
         A null, without ``missing``; the message says ``what`` was expected, and counts rows from ``first_row``.
     """
-    column = plain(batch.column(name))
+    column = plain(one_chunk(batch.column(name)))
     if missing is None:
         _refuse_nulls(column, name, what, first_row)
     narrow = pa.types.is_float16(column.type) or pa.types.is_float32(column.type)
@@ -135,7 +141,7 @@ def number_column(
     return np.asarray((values if missing is None else values.fill_null(missing)).to_numpy(zero_copy_only=False))
 
 
-def flag_column(batch: pa.RecordBatch, name: str, first_row: Start = 0) -> NDArray[np.bool_]:
+def flag_column(batch: pa.RecordBatch | pa.Table, name: str, first_row: Start = 0) -> NDArray[np.bool_]:
     """Return a column of flags, by the one meaning they have: :mod:`fastbox.flags`; a null is not set.
 
     Raises
@@ -148,17 +154,17 @@ def flag_column(batch: pa.RecordBatch, name: str, first_row: Start = 0) -> NDArr
     >>> flag_column(pa.record_batch({"iscrowd": ["0", None, "yes"]}), "iscrowd")
     array([False, False,  True])
     """
-    column = plain(batch.column(name))
+    column = plain(one_chunk(batch.column(name)))
     kind = column.type
+    if not is_flag(kind):
+        raise InputError(f"expected booleans, numbers or text in column {name!r}, got {kind}: cast it")
     if pa.types.is_null(kind):
         return np.zeros(len(column), np.bool_)
     if pa.types.is_boolean(kind):
         return np.asarray(column.fill_null(False).to_numpy(zero_copy_only=False))
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if is_number(kind):
         values = number_column(batch, name, missing=0.0)
         return np.asarray((values != 0) & (values == values))
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise InputError(f"expected booleans, numbers or text in column {name!r}, got {kind}: cast it")
     coded = column.dictionary_encode()
     known = [is_set(value) for value in coded.dictionary.to_pylist()]
     codes = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.boxes import Boxes, as_format
-from fastbox.errors import InputError
+from fastbox.boxes import Boxes, as_format, looks_like_sizes
+from fastbox.errors import FormatWarning, InputError, warn
 from fastbox.tables.arrays import (
     Place,
     coordinates,
@@ -22,12 +22,22 @@ from fastbox.tables.arrays import (
     is_number,
     numbers,
     one_chunk,
-    plain,
     plain_type,
+    rows_of,
 )
 from fastbox.usual import BOXES, IMAGE, box_columns, one_box_column
 
-__all__ = ["IMAGE", "BoxColumns", "as_table", "find_boxes", "frame_boxes", "require", "rows_as_boxes", "to_boxes"]
+__all__ = [
+    "IMAGE",
+    "BoxColumns",
+    "as_table",
+    "check_format",
+    "find_boxes",
+    "frame_boxes",
+    "require",
+    "rows_as_boxes",
+    "to_boxes",
+]
 
 Names = tuple[str, ...]
 
@@ -234,6 +244,13 @@ def to_boxes(
     return Boxes.of((first, second, third, fourth), columns.format, offsets, ids, size)
 
 
+def check_format(boxes: Boxes, where: str) -> None:
+    """Warn of boxes, the first of a table, that are inverted as corners most often and valid as corner and size."""
+    if looks_like_sizes(boxes.columns, boxes.format):
+        said = f"most boxes of {where} are inverted as xyxy and would be valid as xywh"
+        warn(FormatWarning(f'{said}: read them with --format xywh, in Python with Source(path, format="xywh")'))
+
+
 def rows_as_boxes(
     batch: pa.RecordBatch, columns: BoxColumns, names: Sequence[str], *, where: str = "table", first_row: int = 0
 ) -> pa.RecordBatch:
@@ -250,19 +267,11 @@ def rows_as_boxes(
         _, bounds = flattened(counter, Place(where, columns.names[0], first_row))
         counter = pa.array(np.repeat(np.arange(len(bounds) - 1), np.diff(bounds)))
         arrays = [
-            _elements(array, bounds, Place(where, name, first_row))
-            if is_list(array.type)
-            else _repeated(array, counter)
+            _elements(array, bounds, Place(where, name, first_row)) if is_list(array.type) else rows_of(array, counter)
             for name, array in zip(names, arrays, strict=True)
         ]
     # A batch without columns keeps its number of rows only when it is selected from one that has them.
     return pa.record_batch([*arrays, counter], names=[*names, ""]).select(list(range(len(names))))
-
-
-def _repeated(array: pa.Array, owners: pa.Array) -> pa.Array:
-    if pa.types.is_string_view(array.type):
-        return plain(array).take(owners).cast(array.type)
-    return array.take(owners)
 
 
 def _elements(array: pa.Array, bounds: NDArray[np.int64], place: Place) -> pa.Array:
@@ -304,10 +313,11 @@ def _single(kind: pa.DataType, format: str | None) -> tuple[str, Names, str] | N
     if pa.types.is_struct(kind):
         fields = [kind.field(i) for i in range(kind.num_fields)]
         numeric = [field.name for field in fields if is_number(field.type)]
-        known = _known(numeric, format, "")
-        alike = box_columns(numeric, format, "", "a struct") if known is None else None
+        once = [name for name in numeric if numeric.count(name) == 1]
+        known = _known(once, format, "")
+        alike = box_columns(once, format, "", "a struct") if known is None else None
         known = known if alike is None else _as_asked(*alike, format)
-        if known is None and format is not None and len(numeric) == len(fields) == 4:
+        if known is None and format is not None and len(set(numeric)) == len(fields) == 4:
             known = tuple(numeric), format
         return None if known is None else ("struct", *known)
     if pa.types.is_fixed_size_list(kind) and kind.list_size == 4 and is_number(kind.value_type):

@@ -96,7 +96,8 @@ def sort(
             for number, batch in enumerate(reader):
                 if number == 0 and batch.num_rows and batch.column(by)[0].as_py() is None:
                     raise InputError(f"expected an image id in every row of column {by!r}, got a null: fill or drop it")
-                sink.write(pa.Table.from_batches([batch]).cast(schema))
+                columns = [_of_type(column, field.type) for column, field in zip(batch.columns, schema, strict=True)]
+                sink.write(pa.Table.from_arrays(columns, schema=schema))
                 if progress is not None:
                     progress(batch.num_rows)
         except duckdb.OutOfMemoryException as error:
@@ -117,6 +118,14 @@ def _schema(files: list[str]) -> pa.Schema:
         if not other.equals(schemas[0]):
             raise InputError(f"expected the columns of {files[0]} in {file}, got others: write all files alike")
     return schemas[0]
+
+
+def _of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column as it was stored: DuckDB has other types, and Arrow can't cast to all of its own."""
+    try:
+        return column.cast(kind)
+    except pa.ArrowException:
+        return pa.array(column.to_pylist(), kind)
 
 
 def _record(file: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from fastbox.tables.files import Paths, Run, ahead, batches_of, count_rows, find
 from fastbox.tables.footers import check_bounds, check_footer, leaves_of
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
 from fastbox.tables.opened import Opened
-from fastbox.tables.schema import BoxColumns, find_boxes, require, rows_as_boxes, to_boxes
+from fastbox.tables.schema import BoxColumns, check_format, find_boxes, require, rows_as_boxes, to_boxes
 from fastbox.usual import IMAGE
 
 __all__ = [
@@ -203,7 +203,21 @@ def scan(
     with opened.active():
         plans = check_ids(sources, [plan(source) for source in sources])
     most = most_boxes()
-    return ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
+    chunks = ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
+    return _told(chunks, sources, plans)
+
+
+def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:
+    """Chunks as they come; of a table whose first boxes look like those of another format this is said."""
+    parts = [source.part for source in sources]
+    first = [part is None or not part.runs or part.runs[0].number == 0 for part in parts]
+    with closing(chunks):
+        for chunk in chunks:
+            for place, boxes in enumerate((chunk.a, chunk.b, *(boxes for boxes, _ in chunk.more))):
+                if boxes is not None and len(boxes) and first[place]:
+                    first[place] = False
+                    check_format(boxes, plans[place].files[0])
+            yield chunk
 
 
 def _chunks(

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
+from fastbox.tables.columns import flag_column
 from fastbox.tables.dialects import cocojson
 from fastbox.tables.dialects.cocojson import Category, Document, Image, Result, Truth, decode, id_types
 from fastbox.tables.dialects.dataset import COORDINATES, IMAGES, Dataset, images_schema
@@ -280,7 +281,7 @@ def _annotations(rows: pa.Table, ids: Ids) -> Iterator[Annotation]:
         given = rows["area"].cast(pa.float64())
         areas = np.where(given.is_null(), areas, given.fill_null(0.0))
     flags = (
-        rows[name].cast(pa.int64()).fill_null(0).to_pylist() if name in rows.column_names else repeat(0)
+        flag_column(rows, name).astype(int).tolist() if name in rows.column_names else repeat(0)
         for name in ("iscrowd", "ignore")
     )
     return map(Annotation, ids.of(rows), *_common(rows, boxes), _finite(areas, "area", rows), *flags)
