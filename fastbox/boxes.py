@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbox.errors import FormatWarning, warn
 from fastbox.labels import as_ids, kind_of, union
-from fastbox.values import as_array, as_floats
+from fastbox.values import as_array, as_floats, as_sides, shown
 
 __all__ = [
     "ALIASES",
@@ -18,7 +18,6 @@ __all__ = [
     "Boxes",
     "align_images",
     "as_boxes",
-    "as_floats",
     "as_format",
     "grouped",
     "looks_like_sizes",
@@ -258,7 +257,10 @@ class Boxes:
     def __getitem__(self, rows: Any) -> Boxes:
         """The boxes of some rows (a slice, a mask or indices), ungrouped."""
         if not isinstance(rows, slice):
-            rows = np.atleast_1d(np.asarray(rows))
+            rows = np.atleast_1d(as_array(rows, "rows"))
+            if rows.dtype.kind not in "iub" and rows.size:
+                raise TypeError(f"expected rows as a slice, a mask or integers, got dtype {rows.dtype}")
+            rows = rows if rows.size else rows.astype(np.int64)
         first, second, third, fourth = (c[rows] for c in self.columns)
         return Boxes.of((first, second, third, fourth), self.format)
 
@@ -337,7 +339,7 @@ def as_format(name: str) -> str:
     found = ALIASES.get(plain, plain)
     if found not in FORMATS:
         known = ", ".join((*FORMATS, *ALIASES))
-        raise ValueError(f"expected a format of {known}, or one of them with rel_ in front, got {name!r}")
+        raise ValueError(f"expected a format of {known}, or one of them with rel_ in front, got {shown(name)}")
     return found if plain == name else f"rel_{found}"
 
 
@@ -384,8 +386,8 @@ def _scaled(columns: Columns, plain: str, size: tuple[ArrayLike, ArrayLike] | No
     if size is None:
         raise ValueError("expected size=(width, height) with a format that begins with rel_, got none")
     n, dtype = len(columns[0]), columns[0].dtype
-    sides = [np.asarray(side, dtype=dtype) for side in size]
-    if len(sides) != 2 or any(side.shape not in ((), (n,)) for side in sides):
+    sides = [side.astype(dtype) for side in as_sides(size)]
+    if any(side.shape not in ((), (n,)) for side in sides):
         shapes = ", ".join(str(side.shape) for side in sides)
         raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({n},), got shapes {shapes}")
     first, second, third, fourth = (c * sides[k] for c, k in zip(columns, _SIZE_OF[plain], strict=True))

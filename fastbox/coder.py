@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes import FORMATS, as_boxes, as_floats
+from fastbox.boxes import FORMATS, as_boxes
+from fastbox.values import as_array, as_choice, as_floats, as_number, shown
 
 __all__ = ["decode", "encode"]
 
@@ -135,14 +136,13 @@ def decode(
     by_class = given.ndim == 3 and given.shape[2] == 4
     if given.shape[:1] != (n,) or not (by_class or (given.ndim == 2 and given.shape[1] % 4 == 0)):
         raise ValueError(f"expected deltas of shape ({n}, 4), ({n}, 4 k) or ({n}, k, 4), got {given.shape}")
-    if clamp is not None and clamp not in CLAMPS:
-        raise ValueError(f"expected clamp to be {', '.join(map(repr, CLAMPS))} or None, got {clamp!r}")
-    if not max_ratio >= 1:
+    if clamp is not None and not (isinstance(clamp, str) and clamp in CLAMPS):
+        raise ValueError(f"expected clamp to be {', '.join(map(repr, CLAMPS))} or None, got {shown(clamp)}")
+    if not as_number(max_ratio, "max_ratio") >= 1:
         raise ValueError(f"expected max_ratio to be at least 1, got {max_ratio!r}")
-    if ctr_clamp is not None and not ctr_clamp >= 0:
+    if ctr_clamp is not None and not as_number(ctr_clamp, "ctr_clamp") >= 0:
         raise ValueError(f"expected ctr_clamp to be at least 0, got {ctr_clamp!r}")
-    if format not in FORMATS:
-        raise ValueError(f"expected a format of {', '.join(FORMATS)}, got {format!r}")
+    as_choice(format, FORMATS, "a format")
     dtype = np.result_type(given, a.dtype)
     T = dtype.type
     terms = _terms(weights, means, stds, dtype)
@@ -166,11 +166,11 @@ def decode(
 def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> list[tuple[Any, ...]]:
     terms = []
     for name, values, positive in (("weights", weights, True), ("means", means, False), ("stds", stds, True)):
-        four = np.asarray(values)
+        four = as_array(values, name)
         if four.shape != (4,) or four.dtype.kind not in "iuf" or not np.isfinite(four).all():
-            raise ValueError(f"expected {name} to be four finite numbers, got {values!r}")
+            raise ValueError(f"expected {name} to be four finite numbers, got {shown(values)}")
         if positive and not (four > 0).all():
-            raise ValueError(f"expected {name} above 0, got {values!r}")
+            raise ValueError(f"expected {name} above 0, got {shown(values)}")
         terms.append(tuple(four.astype(dtype)))
     return terms
 
@@ -183,5 +183,7 @@ def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> list[
     except (TypeError, ValueError):
         sides = []
     if len(sides) != 2 or not all(side.shape in ((), (n,)) and (side >= 0).all() for side in sides):
-        raise ValueError(f"expected size=(width, height) of at least 0, as scalars or of shape ({n},), got {size!r}")
+        raise ValueError(
+            f"expected size=(width, height) of at least 0, as scalars or of shape ({n},), got {shown(size)}"
+        )
     return [np.broadcast_to(side, (n,)) for side in sides]

@@ -39,6 +39,8 @@ def as_labels(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
     >>> as_labels(["a", "b"], "classes")
     array(['a', 'b'], dtype='<U1')
     """
+    if (texts := _texts(values)) is not None:
+        return as_text(texts)
     array = as_array(values, name)
     if array.ndim != 1:
         raise ValueError(f"expected {name} of shape ({'n' if n is None else n},), got {array.shape}")
@@ -190,6 +192,13 @@ class Codes:
             raise ValueError(f"expected {self._name} of one kind, got {came}: cast all of them alike")
         if self.labels and (label is None) != (self.labels[0] is None):
             raise ValueError(f"expected {self._name} everywhere or nowhere, got some sets with and some without")
+
+
+def _texts(values: Any) -> list[str] | None:
+    """Lists of strings, and series of polars': those NumPy would make as wide as the longest."""
+    if not isinstance(values, list | tuple) and hasattr(getattr(values, "dtype", None), "is_integer"):
+        values = values if values.dtype.is_integer() else values.to_list()
+    return list(values) if isinstance(values, list | tuple) and set(map(type, values)) == {str} else None
 
 
 def _of_objects(items: Sequence[Any], name: str) -> NDArray[Any]:

@@ -302,7 +302,7 @@ def _likelihoods(
 
 def _sides(size: tuple[ArrayLike, ArrayLike] | None, images: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
     """What centre x, centre y, width and height of each image's boxes are divided by."""
-    sides = [np.asarray(side, dtype) for side in ((1.0, 1.0) if size is None else as_sides(size))]
+    sides = [side.astype(dtype) for side in as_sides((1.0, 1.0) if size is None else size)]
     if any(side.shape not in ((), (images,)) for side in sides):
         shapes = " and ".join(str(side.shape) for side in sides)
         raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({images},), got {shapes}")

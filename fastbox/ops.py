@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastbox import index, parallel
 from fastbox.boxes import Boxes, align_images, as_boxes
-from fastbox.values import as_number
+from fastbox.values import as_choice, as_number, shown
 
 __all__ = ["METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"]
 
@@ -206,7 +205,7 @@ def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> To
     array([[ 1,  0, -1]])
     """
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ValueError(f"expected k to be a whole number of at least 1, got {k!r}")
+        raise ValueError(f"expected k to be a whole number of at least 1, got {shown(k)}")
     return Top(*_leaders(a, b, int(k), metric, beta, "TOP"))
 
 
@@ -293,7 +292,7 @@ def histogram(
     """
     a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
     if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
-        raise ValueError(f"expected bins to be a whole number of at least 1, got {bins!r}")
+        raise ValueError(f"expected bins to be a whole number of at least 1, got {shown(bins)}")
     if range is None and metric not in RANGES:
         raise ValueError(f"expected range=(low, high) for {metric}, which has no range of its own, got none")
     low, high = RANGES[metric] if range is None else _limits(range)
@@ -313,7 +312,7 @@ def histogram(
 
 def _limits(range: Any) -> tuple[float, float]:
     if not isinstance(range, tuple | list | np.ndarray) or len(range) != 2:
-        raise ValueError(f"expected range=(low, high), got {range!r}")
+        raise ValueError(f"expected range=(low, high), got {shown(range)}")
     return as_number(range[0], "the low end of range"), as_number(range[1], "the high end of range")
 
 
@@ -358,10 +357,7 @@ def _dense_leaders(
 
 def check_metric(metric: str) -> None:
     """Raise ValueError unless the metric is known; name the nearest."""
-    if not isinstance(metric, str) or metric not in METRICS:
-        near = difflib.get_close_matches(str(metric), METRICS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"expected a metric of {', '.join(METRICS)}, got {metric!r}{hint}")
+    as_choice(metric, METRICS, "a metric")
 
 
 def _two(a: Any, b: Any, metric: str, beta: float, *, grouped: bool = True) -> tuple[Boxes, Boxes]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from fastbox.values import as_number, shown
 
 __all__ = ["RULES", "MatchRule", "as_rule"]
 
@@ -79,7 +82,7 @@ class MatchRule:
     levels: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "thresholds", tuple(float(t) for t in self.thresholds))
+        object.__setattr__(self, "thresholds", tuple(as_number(t, "a threshold") for t in self.thresholds))
         object.__setattr__(self, "labels", tuple(int(label) for label in self.labels))
         if not all(low <= high for low, high in zip((float("-inf"), *self.thresholds), self.thresholds, strict=False)):
             raise ValueError(f"expected thresholds that ascend, got {self.thresholds}")
@@ -94,7 +97,7 @@ class MatchRule:
             )
         for name in ("min_claim", "ignore_iof"):
             value = getattr(self, name)
-            if value is not None and value != value:
+            if value is not None and math.isnan(as_number(value, name)):
                 raise ValueError(f"expected {name} to be a number, got nan")
         if self.topk is not None and (isinstance(self.topk, bool) or not self.topk >= 1):
             raise ValueError(f"expected topk to be a whole number of at least 1, got {self.topk!r}")
@@ -142,6 +145,8 @@ class MatchRule:
         """
         ranged = isinstance(neg_iou_thr, Sequence)
         low, high = neg_iou_thr if isinstance(neg_iou_thr, Sequence) else (0.0, neg_iou_thr)
+        for name, value in (("pos_iou_thr", pos_iou_thr), ("neg_iou_thr", low), ("neg_iou_thr", high)):
+            as_number(value, name)
         edges = (min(low, pos_iou_thr), min(max(low, high), pos_iou_thr), pos_iou_thr)
         return cls(
             "mmdet",
@@ -225,9 +230,9 @@ def as_rule(rule: Any) -> MatchRule:
     if isinstance(rule, MatchRule):
         return rule
     if not isinstance(rule, str) or rule not in RULES:
-        near = difflib.get_close_matches(str(rule), RULES, n=1)
+        near = difflib.get_close_matches(rule, RULES, n=1) if isinstance(rule, str) else []
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"expected a MatchRule or one of {', '.join(RULES)}, got {rule!r}{hint}")
+        raise ValueError(f"expected a MatchRule or one of {', '.join(RULES)}, got {shown(rule)}{hint}")
     return _by_default(rule)
 
 
@@ -239,6 +244,6 @@ def _by_default(name: str) -> MatchRule:
 
 
 def _two(low: float, high: float) -> tuple[float, float]:
-    if not low <= high:
+    if not as_number(low, "the low threshold") <= as_number(high, "the high threshold"):
         raise ValueError(f"expected a low threshold that is at most the high one, got {low!r} and {high!r}")
     return low, high

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.boxes import FORMATS, Boxes, as_boxes
 from fastbox.labels import as_labels, codes_of
-from fastbox.values import as_array, as_floats, as_number
+from fastbox.values import as_array, as_choice, as_floats, as_number
 
 __all__ = ["CONFIDENCES", "METHODS", "Fused", "Softened", "nms", "segments", "soft_nms", "weighted_boxes_fusion"]
 
@@ -140,8 +140,7 @@ def soft_nms(
     >>> fastbox.suppression.soft_nms([[0, 0, 4, 4], [0, 0, 4, 3], [8, 8, 9, 9]], [0.5, 0.9, 0.7])
     Softened(indices=array([1, 2, 0]), scores=array([0.9  , 0.7  , 0.125]))
     """
-    if method not in METHODS:
-        raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}")
+    as_choice(method, METHODS, "a method")
     if not (as_number(sigma, "sigma") > 0 and math.isfinite(sigma)):
         raise ValueError(f"expected a sigma above 0, got {sigma!r}")
     if not as_number(score_threshold, "score_threshold") >= 0:
@@ -244,8 +243,7 @@ def weighted_boxes_fusion(
     >>> fused.scores, fused.rows
     (array([0.5 , 0.25]), array([0, 2]))
     """
-    if conf_type not in CONFIDENCES:
-        raise ValueError(f"expected a conf_type of {', '.join(CONFIDENCES)}, got {conf_type!r}")
+    as_choice(conf_type, CONFIDENCES, "a conf_type")
     if not as_number(skip_box_threshold, "skip_box_threshold") >= 0:
         raise ValueError(f"expected a skip_box_threshold of at least 0, got {skip_box_threshold!r}")
     boxes, threshold = as_boxes(boxes), _threshold(iou_threshold)

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastbox import losses
 from fastbox.boxes import FORMATS, Boxes
+from fastbox.values import as_choice
 
 try:
     import torch
@@ -260,8 +261,7 @@ def _overlap(
     reduction: str,
     weights: torch.Tensor | None,
 ) -> torch.Tensor:
-    if format not in FORMATS:
-        raise ValueError(f"expected a format of {', '.join(FORMATS)}, got {format!r}")
+    as_choice(format, FORMATS, "a format")
 
     def measure(pred: Any, target: Any, **options: Any) -> Any:
         return loss(Boxes(pred, format), Boxes(target, format), reduction=reduction, **options)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_array", "as_floats", "as_number", "as_sides", "is_missing"]
+__all__ = ["as_array", "as_choice", "as_floats", "as_number", "as_sides", "is_missing", "shown"]
 
 
 def as_array(values: Any, name: str) -> NDArray[Any]:
@@ -80,8 +81,28 @@ def as_number(value: Any, name: str) -> float:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
-        raise TypeError(f"expected {name} to be a number, got {value!r}")
+        raise TypeError(f"expected {name} to be a number, got {shown(value)}")
     return float(value)
+
+
+def as_choice(value: Any, choices: Sequence[str], what: str) -> str:
+    """Read one of some names; the nearest is suggested.
+
+    Raises
+    ------
+    ValueError
+        Anything else.
+
+    Examples
+    --------
+    >>> as_choice("mean", ("sum", "mean"), "a reduction")
+    'mean'
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"expected {what} of {', '.join(choices)}, got {shown(value)}{hint}")
 
 
 def as_sides(size: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -97,10 +118,11 @@ def as_sides(size: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     >>> as_sides((640, 480))
     (array(640.), array(480.))
     """
-    if not hasattr(size, "__len__") or isinstance(size, str) or len(size) != 2:
+    if not isinstance(size, tuple | list | np.ndarray) or len(size) != 2:
         both = f", such as size=({size}, {size})" if isinstance(size, int | float) else ""
-        raise ValueError(f"expected size=(width, height), got {size!r}: give both{both}")
-    return as_floats(size[0], "the width in size"), as_floats(size[1], "the height in size")
+        raise ValueError(f"expected size=(width, height), got {shown(size)}: give both{both}")
+    width, height = size
+    return as_floats(width, "the width in size"), as_floats(height, "the height in size")
 
 
 def is_missing(value: Any) -> bool:
@@ -108,6 +130,14 @@ def is_missing(value: Any) -> bool:
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: short, on one line."""
+    if isinstance(value, str | int | float | np.generic | None):
+        return repr(value)
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{type(value).__name__} {text[:50]}…"
 
 
 def _no_numbers(array: NDArray[Any], name: str) -> TypeError:

@@ -191,7 +191,7 @@ def test_an_assignment_fits_eighty_columns() -> None:
     found.positives += 193_050
     values = np.linspace(0, 1, 1000).astype(np.float32)
     areas, classes = np.linspace(1, 20000, 1000), np.arange(1000) % 90
-    found.coverage.add(values, values > 0.4, areas, np.stack([areas, areas], axis=1) ** 0.5, classes)
+    found.coverage.add(values, values > 0.4, areas, np.stack([areas, areas], axis=1) ** 0.5, classes, range(90))
     text = shown(show_assigned, found.to_dict())
     assert max(map(len, text.splitlines())) <= 80
     assert "965,250 positives" in text

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox import ops
-from fastbox.boxes import Boxes, align_images, as_boxes, as_floats
+from fastbox.boxes import Boxes, align_images, as_boxes
 from fastbox.evaluation.bootstrap import draw, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.curves import Curves, rank
@@ -22,6 +22,7 @@ from fastbox.evaluation.shown import Shown
 from fastbox.evaluation.sides import invalid, rows_of, sided, unmatchable
 from fastbox.flags import as_flags
 from fastbox.labels import Codes, as_labels
+from fastbox.values import as_floats, shown
 
 __all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
 
@@ -145,6 +146,8 @@ class Evaluation(Shown):
     """
 
     def __init__(self, params: Params | None = None) -> None:
+        if not isinstance(params, Params | None):
+            raise TypeError(f"expected params to be a fastbox.Params, got {shown(params)}")
         self.params = Params() if params is None else params
         self.images = self.detections = self.truths = 0
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes import Boxes, as_boxes, as_floats
+from fastbox.boxes import Boxes, as_boxes
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
+from fastbox.values import as_floats, as_number
 
 __all__ = ["huber_loss", "l1_loss", "smooth_l1_loss"]
 
@@ -70,7 +71,7 @@ def smooth_l1_loss(
     >>> fastbox.smooth_l1_loss([[0.0, 0, 4, 4]], [[0.5, 0, 4, 7]], return_grad=True)
     Graded(loss=0.65625, grad=array([[-0.125,  0.   ,  0.   , -0.25 ]]))
     """
-    if not beta >= 0:
+    if not as_number(beta, "beta") >= 0:
         raise ValueError(f"expected beta to be at least 0, got {beta!r}")
     formula = "smooth_l1_unit" if beta == 1 else "smooth_l1"
     return _loss(formula, pred, target, beta, reduction, weights, return_grad, out, grad_out)
@@ -102,7 +103,7 @@ def huber_loss(
     >>> fastbox.huber_loss([0.0, 0.0], [1.0, 4.0], delta=2.0, reduction="none")
     array([0.5, 6. ])
     """
-    if not delta > 0:
+    if not as_number(delta, "delta") > 0:
         raise ValueError(f"expected delta above 0, got {delta!r}")
     return _loss("huber", pred, target, delta, reduction, weights, return_grad, out, grad_out)
 

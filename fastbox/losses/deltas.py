@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes import Boxes, as_boxes, as_floats
+from fastbox.boxes import Boxes, as_boxes
 from fastbox.coder import MAX_RATIO, Four, decode, encode
+from fastbox.values import as_floats
 
 __all__ = ["Deltas"]
 

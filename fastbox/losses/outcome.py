@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes import as_floats
 from fastbox.ops import STREAMED_BYTES, output
+from fastbox.values import as_choice, as_floats
 
 __all__ = ["Graded", "Loss", "Outcome", "Weights", "prepare", "weigh"]
 
@@ -99,8 +99,7 @@ def prepare(
 
 def check_reduction(reduction: str) -> None:
     """Raise ValueError unless it is known."""
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"expected a reduction of {', '.join(REDUCTIONS)}, got {reduction!r}")
+    as_choice(reduction, REDUCTIONS, "a reduction")
 
 
 def weigh(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weights:

@@ -26,6 +26,7 @@ from fastbox.tables.arrays import (
     rows_of,
 )
 from fastbox.usual import BOXES, IMAGE, box_columns, one_box_column
+from fastbox.values import shown
 
 __all__ = [
     "IMAGE",
@@ -128,13 +129,20 @@ def frame_boxes(
         As :func:`find_boxes` and :func:`to_boxes`.
     """
     arrow = as_table(frame)
+    for name, given in (("boxes", boxes), ("image", None if isinstance(image, bool) else image)):
+        if not isinstance(given, str | None):
+            raise TypeError(f"expected {name} to be the name of a column, got {shown(given)}")
     found = find_boxes(arrow.schema, boxes, format, where=where)
     named = (IMAGE if IMAGE in arrow.schema.names else None) if image is True else image or None
     if named is None:
         return to_boxes(arrow, found, where=where, size=size)
-    by = f"sort_values({named!r}, kind='stable')" if hasattr(frame, "sort_values") else f"sort_by({named!r})"
-    by = f"sort({named!r}, maintain_order=True)" if hasattr(frame, "with_columns") else by
-    mend = f"sort the frame, as with frame.{by}, or leave the images out: Boxes.from_arrow(frame, image=False)"
+    calls = {
+        "sort_values": f", as with frame.sort_values({named!r}, kind='stable')",
+        "with_columns": f", as with frame.sort({named!r}, maintain_order=True)",
+        "sort_by": f", as with frame.sort_by({named!r})",
+    }
+    call = next((call for method, call in calls.items() if hasattr(frame, method)), "")
+    mend = f"sort the frame{call}, or leave the images out: Boxes.from_arrow(frame, image=False)"
     return to_boxes(arrow, found, image=named, where=where, size=size, mend=mend)
 
 

@@ -1,0 +1,240 @@
+"""Whatever is given where something else belongs: a result, or one sentence that names the argument as calls do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastbox
+from fastbox import Boxes, FormatWarning, MatchRule
+from fastbox.anchors import AnchorGrid
+
+pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+
+TWO = [[0, 0, 4, 4], [1, 0, 4, 4]]
+GRID = AnchorGrid(strides=[8], sizes=[8])
+FRAME = {"image_id": [1, 2], "xmin": [0.0, 1], "ymin": [0.0, 0], "xmax": [4.0, 4], "ymax": [4.0, 4]}
+
+WRONG: dict[str, Any] = {
+    "ragged": [[0, 0, 1, 1], [0, 0, 1]],
+    "none inside": [[0, 0, None, 1], [0, 0, 1, 1]],
+    "text": [["0", "0", "1", "1"]] * 2,
+    "nothing": None,
+    "a word": "boxes",
+    "dict": {"a": [1]},
+    "lists of a dict": {"a": [[1], 2]},
+    "object": object(),
+    "set": {1},
+    "complex": np.ones((2, 4), complex),
+    "masked": np.ma.masked_array(np.ones((2, 4)), mask=np.eye(2, 4)),
+    "dates": np.zeros((2, 4), "M8[s]"),
+    "three": [[1, 2, 3]],
+    "deep": [[[0, 0, 1, 1]]],
+    "generator": (row for row in TWO),
+    "frame": pandas.DataFrame({"a": [1, 2]}),
+    "frame with a null": pandas.DataFrame({"x": [1.0, None], "y": [1.0, 1], "w": [1.0, 1], "h": [1.0, 1]}),
+}
+
+# What a call says, and the call: of an argument that is none of the things above.
+CALLS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "best": ("a", lambda bad: fastbox.best(bad, TWO)),
+    "best b": ("b", lambda bad: fastbox.best(TWO, bad)),
+    "aligned": ("a", lambda bad: fastbox.aligned(bad, TWO)),
+    "pairwise": ("b", lambda bad: fastbox.pairwise(TWO, bad)),
+    "pairs": ("a", lambda bad: fastbox.pairs(bad, threshold=0.5)),
+    "top": ("k", lambda bad: fastbox.top(TWO, TWO, bad)),
+    "histogram": ("b", lambda bad: fastbox.histogram(TWO, bad)),
+    "bins": ("bins", lambda bad: fastbox.histogram(TWO, TWO, bins=bad)),
+    "metric": ("metric", lambda bad: fastbox.best(TWO, TWO, metric=bad)),
+    "beta": ("beta", lambda bad: fastbox.best(TWO, TWO, metric="smooth_l1", beta=bad)),
+    "threshold": ("threshold", lambda bad: fastbox.pairs(TWO, threshold=bad)),
+    "nms": ("boxes", lambda bad: fastbox.nms(bad, [1, 1], iou_threshold=0.5)),
+    "nms scores": ("scores?", lambda bad: fastbox.nms(TWO, bad, iou_threshold=0.5)),
+    "nms threshold": ("iou_threshold", lambda bad: fastbox.nms(TWO, [1, 1], iou_threshold=bad)),
+    "soft sigma": ("sigma", lambda bad: fastbox.soft_nms(TWO, [1, 1], sigma=bad)),
+    "soft method": ("method", lambda bad: fastbox.soft_nms(TWO, [1, 1], method=bad)),
+    "fusion": ("boxes", lambda bad: fastbox.weighted_boxes_fusion(bad, [1, 1])),
+    "fusion type": ("conf_type", lambda bad: fastbox.weighted_boxes_fusion(TWO, [1, 1], conf_type=bad)),
+    "match anchors": ("anchors", lambda bad: fastbox.match(bad, TWO)),
+    "match truths": ("truths", lambda bad: fastbox.match(TWO, bad)),
+    "match size": ("size", lambda bad: fastbox.match(GRID, TWO, size=bad)),
+    "match rule": ("MatchRule", lambda bad: fastbox.match(TWO, TWO, rule=bad)),
+    "rule": ("threshold", lambda bad: MatchRule.torchvision(bad, 0.3)),
+    "mmdet": ("pos_iou_thr", lambda bad: MatchRule.mmdet(bad)),
+    "greedy": ("detections", lambda bad: fastbox.match_greedy(bad, [1, 1], TWO)),
+    "greedy truths": ("truths", lambda bad: fastbox.match_greedy(TWO, [1, 1], bad)),
+    "greedy scores": ("scores", lambda bad: fastbox.match_greedy(TWO, bad, TWO)),
+    "greedy threshold": ("threshold", lambda bad: fastbox.match_greedy(TWO, [1, 1], TWO, threshold=bad)),
+    "evaluate": ("detections", lambda bad: fastbox.evaluate(bad, [1, 1], TWO)),
+    "evaluate truths": ("truths", lambda bad: fastbox.evaluate(TWO, [1, 1], bad)),
+    "evaluate scores": ("scores", lambda bad: fastbox.evaluate(TWO, bad, TWO)),
+    "Boxes": ("boxes", Boxes),
+    "Boxes format": ("format", lambda bad: Boxes(TWO, bad)),
+    "Boxes size": ("size", lambda bad: Boxes(TWO, "rel_xyxy", size=bad)),
+    "Boxes columns": ("columns", lambda bad: Boxes.from_columns(bad, [1, 2], [1, 2], [1, 2])),
+    "Boxes rows": ("rows", lambda bad: Boxes(TWO * 2)[bad]),
+    "from_arrow": ("table|boxes", Boxes.from_arrow),
+    "iou_loss": ("pred", lambda bad: fastbox.iou_loss(bad, TWO)),
+    "iou_loss target": ("target", lambda bad: fastbox.iou_loss(TWO, bad)),
+    "smooth_l1": ("pred", lambda bad: fastbox.smooth_l1_loss(bad, TWO)),
+    "smooth_l1 beta": ("beta", lambda bad: fastbox.smooth_l1_loss(TWO, TWO, beta=bad)),
+    "huber delta": ("delta", lambda bad: fastbox.huber_loss(TWO, TWO, delta=bad)),
+    "reduction": ("reduction", lambda bad: fastbox.l1_loss(TWO, TWO, reduction=bad)),
+    "encode": ("boxes", lambda bad: fastbox.encode(bad, TWO)),
+    "encode anchors": ("anchors", lambda bad: fastbox.encode(TWO, bad)),
+    "encode weights": ("weights", lambda bad: fastbox.encode(TWO, TWO, weights=bad)),
+    "decode": ("deltas", lambda bad: fastbox.decode(bad, TWO)),
+    "decode ratio": ("max_ratio", lambda bad: fastbox.decode(TWO, TWO, max_ratio=bad)),
+}  # fmt: skip
+
+# Calls for which one of the things above is right.
+RIGHT = {("decode", "frame with a null"), ("Boxes rows", "three")}
+RAW = re.compile(
+    r"inhomogeneous|ArrowInvalid|could not convert|ufunc|unhashable|not supported between|object is not|no attribute|"
+    r"truth value|ambiguous|invalid literal|to unpack|__array|sequence|\n"
+)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_wrong_argument_is_named_in_one_sentence(call: str) -> None:
+    named, made = CALLS[call]
+    for kind, bad in WRONG.items():
+        try:
+            made(bad)
+        except (ValueError, TypeError) as error:
+            said = str(error)
+            assert re.match("(expected|size= is) ", said) and not RAW.search(said), (kind, said)
+            assert re.search(rf"\b({named})\b|ensemble_boxes|columns|null", said), (kind, said)
+        else:
+            assert (call, kind) in RIGHT, (call, kind)
+
+
+SAID: list[tuple[str, Callable[[], Any]]] = [
+    (r"expected boxes in rows of one length, got 3 at row 1 after 4 at row 0", lambda: Boxes(WRONG["ragged"])),
+    (r"expected a of real numbers, got None at row 0", lambda: fastbox.best(WRONG["none inside"], TWO)),
+    (r"expected b of real numbers, got text, dtype <U1: cast it", lambda: fastbox.best(TWO, WRONG["text"])),
+    (r"expected truths of shape \(n, 4\), got \(1, 3\)", lambda: fastbox.match(TWO, [[1, 2, 3]])),
+    (r"got 800: give both, such as size=\(800, 800\)", lambda: fastbox.match(GRID, TWO, size=800)),
+    (r"expected size=\(width, height\), got '800x600': give both", lambda: fastbox.match(GRID, TWO, size="800x600")),
+    (r"the width in size of real numbers, got text", lambda: fastbox.match(GRID, TWO, size=("8", "8"))),
+    (r"expected threshold to be a number, got '0.5'", lambda: fastbox.pairs(TWO, threshold="0.5")),
+    (r"expected iou_threshold to be a number, got None", lambda: fastbox.nms(TWO, [1, 1], iou_threshold=None)),
+    (r"expected a MatchRule or one of .*, got \['atss'\]", lambda: fastbox.match(TWO, TWO, rule=["atss"])),
+    (r"got 'atts'; did you mean 'atss'\?", lambda: fastbox.match(TWO, TWO, rule="atts")),
+    (r"expected k to be a whole number of at least 1, got '3'", lambda: fastbox.top(TWO, TWO, "3")),
+    (r"got truths grouped and ignore not", lambda: fastbox.match(TWO, Boxes(TWO, images=[1, 2]), ignore=TWO)),
+    (r"got a grouped and b not: give both image ids", lambda: fastbox.best(Boxes(TWO, images=[1, 2]), TWO)),
+    (r"got truths grouped and detections not", lambda: fastbox.evaluate(TWO, [1, 1], Boxes(TWO, images=[1, 2]))),
+    (r"expected image to be the name of a column, got 5", lambda: Boxes.from_arrow(FRAME, image=5)),
+]
+
+
+@pytest.mark.parametrize(("said", "call"), SAID)
+def test_a_message_says_what_came_and_what_to_do(said: str, call: Callable[[], Any]) -> None:
+    with pytest.raises((ValueError, TypeError), match=said):
+        call()
+
+
+def test_fusion_called_as_ensemble_boxes_is_says_what_to_call() -> None:
+    boxes, scores, labels = [[[0.0, 0, 0.5, 0.5]], [[0.0, 0, 0.5, 0.4]]], [[0.9], [0.8]], [[1], [1]]
+    calls: list[Callable[[], Any]] = [
+        lambda: fastbox.weighted_boxes_fusion(boxes, scores, labels, weights=None, iou_thr=0.5, skip_box_thr=0.0),
+        lambda: fastbox.weighted_boxes_fusion(boxes, scores),
+        lambda: fastbox.weighted_boxes_fusion([np.array(one) for one in boxes], scores, classes=labels),
+        lambda: fastbox.weighted_boxes_fusion(boxes[0], scores[0], iou_thr=0.5),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="in the manner of ensemble_boxes: join the lists") as caught:
+            call()
+    said = str(caught.value)
+    width, height, weights, iou_thr, skip_box_thr = 100, 50, None, 0.5, 0.0
+    names = {"Boxes": Boxes, "np": np, "weighted_boxes_fusion": fastbox.weighted_boxes_fusion, "boxes_list": boxes}
+    names |= {"scores_list": scores, "labels_list": labels, "width": width, "height": height, "weights": weights}
+    mend = said[said.index("weighted_boxes_fusion(") :]
+    fused = eval(mend, names | {"iou_thr": iou_thr, "skip_box_thr": skip_box_thr})
+    assert fused.boxes.shape == (1, 4) and fused.classes.tolist() == [1] and fused.scores[0] == pytest.approx(0.85)
+
+
+# Frames and formats
+
+
+def test_frames_are_grouped_by_their_image_ids() -> None:
+    frame = pandas.DataFrame(FRAME)
+    for table in (frame, FRAME):
+        found = fastbox.best(table, table)
+        assert found.indices.tolist() == [0, 1] and found.values.tolist() == [1, 1]
+        assert Boxes(table).images.tolist() == [1, 2]
+        assert Boxes(table, images=[7, 7]).images.tolist() == [7]
+        assert (
+            Boxes.from_arrow(table, image=False).offsets is None and Boxes.from_arrow(table, image=None).images is None
+        )
+    other = pandas.DataFrame(FRAME | {"image_id": [2, 3]})
+    assert fastbox.best(frame, other).indices.tolist() == [-1, 0]
+    assert fastbox.nms(frame, [1, 1], iou_threshold=0.5).tolist() == [0, 1]
+
+
+def test_a_frame_with_images_beside_one_without_is_refused() -> None:
+    frame = pandas.DataFrame(FRAME)
+    with pytest.raises(ValueError, match="expected a and b grouped by image both or neither, got a grouped and b not"):
+        fastbox.best(frame, frame.drop(columns="image_id"))
+
+
+@pytest.mark.parametrize("name", ["pandas", "polars", "pyarrow", "dict"])
+def test_an_unsorted_frame_says_how_to_sort_it(name: str) -> None:
+    columns = FRAME | {"image_id": [2, 1]}
+    if name == "dict":
+        frame: Any = columns
+    else:
+        module = pytest.importorskip(name, reason=f"{name} is not installed")
+        frame = module.table(columns) if name == "pyarrow" else module.DataFrame(columns)
+    with pytest.raises(
+        ValueError, match="ascending ids in column 'image_id' of a at row 1, got 1 after 2: sort"
+    ) as said:
+        fastbox.best(frame, frame)
+    assert "Boxes.from_arrow(frame, image=False)" in str(said.value)
+    mend = re.search(r"frame\.(\S.*?\)), or", str(said.value))
+    assert (mend is None) == (name == "dict")
+    if mend is not None:
+        assert Boxes(eval(f"frame.{mend[1]}", {"frame": frame})).images.tolist() == [1, 2]
+
+
+def test_what_compares_row_with_row_asks_for_no_order() -> None:
+    frame = pandas.DataFrame(FRAME | {"image_id": [2, 1]})
+    assert fastbox.aligned(frame, frame).tolist() == [1, 1]
+    assert fastbox.iou_loss(frame, frame) == fastbox.smooth_l1_loss(frame, frame) == 0
+    assert fastbox.encode(frame, frame).tolist() == np.zeros((2, 4)).tolist()
+
+
+COCO = [[100, 120, 30, 40], [200, 50, 64, 20], [5, 5, 50, 50]]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: fastbox.best(COCO, TWO),
+        lambda: fastbox.pairs(COCO, threshold=0.5),
+        lambda: fastbox.nms(COCO, [1, 1, 1], iou_threshold=0.5),
+        lambda: fastbox.match(TWO, COCO),
+        lambda: fastbox.match_greedy(TWO, [1, 1], COCO),
+        lambda: fastbox.iou_loss(COCO, COCO),
+        lambda: fastbox.encode(COCO, COCO),
+        lambda: Boxes(np.array(COCO, np.float32)),
+        lambda: Boxes.from_columns(*np.array(COCO).T),
+        lambda: Boxes({"bbox": COCO}),
+    ],
+)
+def test_sizes_given_as_corners_are_said_at_the_callers_line(call: Callable[[], Any]) -> None:
+    with pytest.warns(FormatWarning, match='give format="xywh"') as said:
+        call()
+    assert said[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error")
+def test_sizes_given_as_sizes_and_stray_boxes_are_not() -> None:
+    for boxes in (Boxes(COCO, "xywh"), Boxes([*TWO, *TWO, *COCO]), Boxes([[5, 5, -1, -1]]), Boxes([[np.nan] * 4])):
+        fastbox.pairs(boxes, threshold=0.5)
+        assert len(boxes[:1]) == 1
