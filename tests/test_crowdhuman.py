@@ -160,14 +160,22 @@ def test_other_dialects_boxes_become_full_ones(tmp_path: Path) -> None:
 
 BAD = {
     "not JSON": ("[1, 2\n", r"expected a JSON object with ID and gtboxes or dtboxes in .*odgt, line 2, got what can't"),
-    "cut": ('{"ID": "a", "gtboxes": [', r"line 2, got what can't be used \(input data was truncated\)"),
+    "cut": ('{"ID": "a", "gtboxes": [', r"line 2, got what can't be used \(no JSON, or cut off\).*: mend the line"),
+    "NaN": (
+        {"ID": "b", "gtboxes": [PERSON, {**PERSON, "fbox": [1, 2, float("nan"), 4]}]},
+        r"line 2 of .*odgt has gtboxes\[1\].fbox\[2\] nan, which is no JSON number: give a number, or leave that",
+    ),
+    "NaN elsewhere": (
+        {"ID": "b", "gtboxes": [{**PERSON, "extra": {"occ": float("nan")}}]},
+        r"line 2 of .* has gtboxes\[0\].extra.occ nan",
+    ),
     "no ID": ({"gtboxes": []}, r"line 2, .*object missing required field ID"),
     "no boxes": ({"ID": "b"}, r"line 2, .*object missing required field gtboxes"),
     "three": ({"ID": "b", "gtboxes": [{**PERSON, "fbox": [1, 2, 3]}]}, r"line 2, .*length 4.* in gtboxes\[0\]\.fbox"),
     "null": ({"ID": "b", "gtboxes": [{**PERSON, "fbox": [1, 2, None, 4]}]}, r"line 2, .*expected float, got null"),
     "no fbox": (
         {"ID": "b", "gtboxes": [PERSON, {"tag": "mask"}]},
-        r"expected a fbox .*line 2, got none in gtboxes\[1\]",
+        r"expected a fbox .*line 2, got none in gtboxes\[1\]: add it, or leave that person out",
     ),
     "twice": ({"ID": "a", "gtboxes": []}, r"expected every ID of .*odgt once, got 'a' again in line 2"),
     "wide": ({"ID": "b", "gtboxes": [], "width": 2**31, "height": 1}, r"line 2, .* in width"),
@@ -183,6 +191,31 @@ def test_a_line_that_cannot_be_used_is_named(record: Any, message: str, tmp_path
     assert "\n" not in str(caught.value)
     assert (tmp_path / "out.odgt").read_text() == "what was there"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_lines_in_the_ways_of_their_writers(tmp_path: Path) -> None:
+    box = {
+        "tag": "person",
+        "fbox": [1, 2.0, 3, 4],
+        "extra": {"ignore": 1.0, "box_id": 7.0},
+        "head_attr": None,
+        "more": [],
+    }
+    lines = [
+        {"ID": 7, "width": 640.0, "height": 480, "gtboxes": [box, {**box, "extra": None}]},
+        {"ID": "b", "gtboxes": []},
+    ]
+    path = tmp_path / "a.odgt"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(map(json.dumps, lines)).encode())
+    dataset = read(path)
+    rows = [row for batch in dataset.batches for row in batch.to_pylist()]
+    assert [(row["image_id"], row["ignore"], row["box_id"], row["h"]) for row in rows] == [
+        ("7", 1, 7, 4),
+        ("7", 0, None, 4),
+    ]
+    assert dataset.images().to_pylist()[0] == {"image_id": "7", "width": 640, "height": 480, "file_name": "7.jpg"}
+    path.write_text('{"ID": "a", "dtboxes": [{"box": [1, 2, 3, 4], "score": 1, "tag": 1.0}]}')
+    assert [batch["category_id"].to_pylist() for batch in read(path).batches] == [[0]]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -205,7 +238,9 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_bad_options(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a CrowdHuman file, but .*absent can't be read: No such file"):
+    with pytest.raises(
+        InputError, match=r"absent can't be read \(No such file or directory\): name a CrowdHuman file that is there"
+    ):
         read(tmp_path / "absent")
     source = odgt(tmp_path, {"ID": "a", "gtboxes": [PERSON]})
     with pytest.raises(ValueError, match="expected box to be 'fbox', 'vbox' or 'hbox', got 'box'"):

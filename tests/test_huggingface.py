@@ -199,6 +199,43 @@ def test_numbers_with_gaps_keep_their_names(
     assert read(tmp_path / "out.parquet").categories == categories
 
 
+LINES = """{"file_name": "a/1.png", "objects": {"bbox": [[1, 2, 3, 4], [0, 0, 1.5, 1]], "categories": [1, 0]}}
+
+{"file_name": "b.png", "objects": {"bbox": [], "categories": []}}
+"""
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_json_lines_of_a_folder_of_images(mark: bytes, tmp_path: Path) -> None:
+    source = tmp_path / "metadata.jsonl"
+    source.write_bytes(mark + LINES.replace("\n", "\r\n").encode())
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    assert source_dialect(source) == "huggingface"
+    dataset = read(source, names=tmp_path / "names.txt")
+    rows = [row for batch in dataset.batches for row in batch.to_pylist()]
+    assert [(row["image_id"], row["category_id"], row["w"]) for row in rows] == [("a/1.png", 1, 3), ("a/1.png", 0, 1.5)]
+    assert dataset.images()["file_name"].to_pylist() == ["a/1.png", "b.png"]
+    assert dataset.categories == {0: "cat", 1: "dog"}
+    assert convert(source, tmp_path / "out.json")["images_without_boxes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a JSON object a line in .*jsonl, got an empty file: export it again"),
+        (LINES + '{"file_name": ', "line 4 of .*jsonl is no JSON object: mend it, or leave it out"),
+        (LINES + "[1]", "line 4 of .*jsonl is no JSON object"),
+        (LINES + '{"file_name": {"a": 1}}', "jsonl has values of one name that are of different types: give"),
+        (LINES.replace("a/1", "é"), "expected UTF-8 in .*jsonl, got byte 0xe9 in line 1: save it as UTF-8"),
+        (LINES.replace("bbox", "xy"), r"expected bbox, box or boxes in column 'objects' of .*, got xy, cat.*\(--box\)"),
+    ],
+)
+def test_json_lines_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=message):
+        convert(tmp_path / "a.jsonl", tmp_path / "out.parquet", source_dialect="huggingface")
+
+
 @pytest.mark.parametrize("rows", [[], [{"image_id": 4, "width": 1, "height": 2, "objects": []}]])
 def test_nothing_and_only_empty_images(rows: Rows, tmp_path: Path) -> None:
     pq.write_table(table(rows), tmp_path / "in.parquet")
@@ -246,7 +283,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "expected a struct of lists, or a list of structs, in column 'objects' of .* int64",
     ),
     "no bbox": ({"objects": [{"category": [0]}] * 2}, "expected bbox, box or boxes in column 'objects' of .*, got cat"),
-    "no category": ({"objects": [{"bbox": [[1.0] * 4]}] * 2}, "expected category, .* or labels in .*, got bbox"),
+    "no category": (
+        {"objects": [{"bbox": [[1.0] * 4]}] * 2},
+        "expected category, .* or class_id in .*, got bbox: name",
+    ),
     "texts": ({"objects": [{"bbox": ["a"], "category": [0]}] * 2}, "expected column 'bbox' of .* got list<.*string>"),
     "no image": (
         {"image_id": None, "objects": [{"bbox": [[1.0] * 4]}] * 2},

@@ -16,7 +16,7 @@ import msgspec
 from fastbox.errors import InputError
 from fastbox.tables.dialects.cocofields import Unusable, element_of
 
-__all__ = ["Category", "Document", "Image", "Int64", "Result", "Truth", "decode", "id_types", "read"]
+__all__ = ["Category", "Document", "Image", "Int64", "Result", "Truth", "decode", "id_types", "not_finite", "read"]
 
 BATCH = 8192
 ELEMENTS = {"results": "result", "annotations": "annotation", "images": "image", "categories": "category"}
@@ -201,7 +201,7 @@ def _refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exce
     if not isinstance(whole, dict):
         return InputError(f"{where} is {str(whole)[:40]!r}, not an object: leave it out")
     if not isinstance(error, Unusable):
-        field = next((field.lstrip(".") for field, _ in _not_finite(whole)), "a text")
+        field = next((field.lstrip(".") for field, _ in not_finite(whole)), "a text")
         return InputError(f"{where} has {field} beyond what a table can hold: mend it, or leave the {what} out")
     keys = f" (its keys: {', '.join(whole)})" if error.wrong.startswith("has no ") else ""
     return InputError(f"{where} {error.wrong}{keys}: {error.todo}")
@@ -244,7 +244,7 @@ def _not_json(path: str, data: bytes) -> InputError:
     lists = {"results": whole} if isinstance(whole, list) else whole if isinstance(whole, dict) else {}
     for name, elements in lists.items():
         for place, element in enumerate(elements if isinstance(elements, list) else [elements]):
-            found = next(_not_finite(element), None)
+            found = next(not_finite(element), None)
             if found is not None:
                 field, value = found
                 shown = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
@@ -258,13 +258,13 @@ def _not_json(path: str, data: bytes) -> InputError:
     )
 
 
-def _not_finite(value: Any, inside: str = "") -> Iterator[tuple[str, float]]:
-    """Yield the fields that are NaN or infinite, each as (its path, its value)."""
+def not_finite(value: Any, inside: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the fields of JSON that are NaN or infinite, which JSON lacks, each as (its path, its value)."""
     if isinstance(value, float) and not math.isfinite(value):
         yield inside, value
     elif isinstance(value, dict):
         for name, inner in value.items():
-            yield from _not_finite(inner, f"{inside}.{name}")
+            yield from not_finite(inner, f"{inside}.{name}")
     elif isinstance(value, list):
         for place, inner in enumerate(value):
-            yield from _not_finite(inner, f"{inside}[{place}]")
+            yield from not_finite(inner, f"{inside}[{place}]")

@@ -6,16 +6,16 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Annotated, Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 import pyarrow as pa
 
 from fastbox.errors import InputError
+from fastbox.tables.dialects.crowdhuman_lines import Line, Results, Truths, decode, has_detections, lines
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import new_file
 from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
-from fastbox.tables.dialects.listing import line_error
 from fastbox.tables.dialects.names import Numbering, named
 from fastbox.tables.dialects.sizes import NO_SIZES, Size, Sizes, images_table, sizes_from
 
@@ -28,63 +28,6 @@ EXTRA = {"box_id": "box_id", "occ": "occ", "extra_ignore": "ignore", "extra_unsu
 HEAD = {"head_ignore": "ignore", "head_occ": "occ", "head_unsure": "unsure"}
 
 StrPath: TypeAlias = str | os.PathLike[str]
-Int32: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-Box: TypeAlias = tuple[float, float, float, float]
-
-
-class Attributes(msgspec.Struct, gc=False):
-    """What else is known of a person, or of a head."""
-
-    ignore: Int32 | None = None
-    box_id: Int32 | None = None
-    occ: Int32 | None = None
-    unsure: Int32 | None = None
-
-
-class Truth(msgspec.Struct, gc=False):
-    """An element of gtboxes."""
-
-    tag: str
-    fbox: Box | None = None
-    vbox: Box | None = None
-    hbox: Box | None = None
-    extra: Attributes = msgspec.field(default_factory=Attributes)
-    head_attr: Attributes = msgspec.field(default_factory=Attributes)
-
-
-class Result(msgspec.Struct, gc=False):
-    """An element of dtboxes; a detector's tag is 1 for a person."""
-
-    box: Box
-    score: float
-    tag: int | str = 1
-
-
-class Line(msgspec.Struct):
-    """What every line has."""
-
-    ID: str
-    width: Int32 | None = None
-    height: Int32 | None = None
-    fpath: str | None = None
-
-
-class Truths(Line, kw_only=True):
-    """A line of ground truth."""
-
-    gtboxes: list[Truth]
-
-
-class Results(Line, kw_only=True):
-    """A line of detections."""
-
-    dtboxes: list[Result]
-
-
-class Either(msgspec.Struct):
-    """What tells one from the other."""
-
-    dtboxes: msgspec.Raw = msgspec.Raw()
 
 
 def read(source: StrPath, *, box: str = "fbox", sizes: StrPath | None = None) -> Dataset:
@@ -126,7 +69,7 @@ def read(source: StrPath, *, box: str = "fbox", sizes: StrPath | None = None) ->
     if box not in BOXES:
         raise InputError(f"expected box to be 'fbox', 'vbox' or 'hbox', got {box!r}")
     path = os.fspath(source)
-    results = _has_detections(path)
+    results = has_detections(path)
     others = [name for name in BOXES if name != box]
     more = [("score", pa.float64())] if results else [
         *((f"{other}_{side}", pa.float64()) for other in others for side in SIDES),
@@ -176,35 +119,11 @@ def write(dataset: Dataset, target: StrPath, *, box: str | None = None) -> None:
             _write(file, group, dataset, box, seen)
 
 
-def _lines(path: str) -> Iterator[tuple[int, bytes]]:
-    try:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.isspace():
-                    yield number, line
-    except OSError as error:
-        raise InputError(f"expected a CrowdHuman file, but {path} can't be read: {error.strerror}") from error
-
-
-def _has_detections(path: str) -> bool:
-    for number, line in _lines(path):
-        return bool(_decode(msgspec.json.Decoder(Either), path, number, line).dtboxes)
-    return False
-
-
-def _decode(decoder: msgspec.json.Decoder[Any], path: str, number: int, line: bytes) -> Any:
-    try:
-        return decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = str(error).replace("`", "").replace("\n", " ").replace(" - at $.", " in ")
-        reason = reason if reason.startswith("JSON") else reason[:1].lower() + reason[1:]
-        got = f"what can't be used ({reason})"
-        raise line_error("a JSON object with ID and gtboxes or dtboxes", path, number, got, line) from error
-
-
 def _noted(path: str, number: int, line: Line, images: dict[str, Size], known: Sizes) -> None:
     if line.ID in images:
-        raise InputError(f"expected every ID of {path} once, got {line.ID!r} again in line {number}")
+        raise InputError(
+            f"expected every ID of {path} once, got {line.ID!r} again in line {number}: put its boxes in one line"
+        )
     size = known(line.ID)
     name = line.fpath if line.fpath is not None else f"{line.ID}.jpg"
     width, height = (size.width, size.height) if line.width is None else (line.width, line.height)
@@ -217,15 +136,17 @@ def _truths(
     """Yield the image, the tag and the other columns of every box, in the order of the schema."""
     decoder = msgspec.json.Decoder(Truths)
     nowhere = (None,) * 4
-    for number, line in _lines(path):
-        record = _decode(decoder, path, number, line)
+    for number, line in lines(path):
+        record = decode(decoder, path, number, line)
         _noted(path, number, record, images, known)
         for place, truth in enumerate(record.gtboxes):
             extra, head = truth.extra, truth.head_attr
             own = getattr(truth, box)
             if own is None:
+                others_given = [name for name in others if getattr(truth, name) is not None]
+                todo = f"read another (--box {others_given[0]})" if others_given else "add it, or leave that person out"
                 raise InputError(
-                    f"expected a {box} of every box in {path}, line {number}, got none in gtboxes[{place}]"
+                    f"expected a {box} of every box in {path}, line {number}, got none in gtboxes[{place}]: {todo}"
                 )
             ignored = truth.tag == "mask" or extra.ignore not in (None, 0)
             yield record.ID, truth.tag, (
@@ -240,8 +161,8 @@ def _truths(
 
 def _results(path: str, images: dict[str, Size], known: Sizes) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
     decoder = msgspec.json.Decoder(Results)
-    for number, line in _lines(path):
-        record = _decode(decoder, path, number, line)
+    for number, line in lines(path):
+        record = decode(decoder, path, number, line)
         _noted(path, number, record, images, known)
         for result in record.dtboxes:
             yield record.ID, "person" if result.tag == 1 else str(result.tag), (*result.box, result.score)

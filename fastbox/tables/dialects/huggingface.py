@@ -19,6 +19,7 @@ from fastbox.errors import InputError
 from fastbox.tables.arrays import Place, flattened, is_list, one_chunk
 from fastbox.tables.dialects.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.tables.dialects.grouped import Group, coordinates, grouped
+from fastbox.tables.dialects.jsonlines import is_json_lines, read_json_lines
 from fastbox.tables.dialects.names import by_number, numbered
 from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
@@ -30,7 +31,8 @@ __all__ = ["read", "write"]
 
 OBJECTS = "objects"
 BOXES = ("bbox", "box", "boxes")
-CATEGORIES = ("category", "category_id", "label", "labels")
+CATEGORIES = ("category", "categories", "category_id", "label", "labels", "class", "classes", "class_id")
+IMAGES_BY = ("image_id", "file_name", "id")
 # Of images: a row may hold any number of boxes.
 ROWS = 16_384
 # A ClassLabel has a name for every number from 0 on; beyond this many, numbers stay numbers.
@@ -44,7 +46,7 @@ def read(
     *,
     box: str | None = None,
     box_format: str | None = None,
-    image: str = "image_id",
+    image: str | None = None,
     category: str | None = None,
     names: StrPath | None = None,
     sizes: StrPath | None = None,
@@ -54,15 +56,16 @@ def read(
     Parameters
     ----------
     source : path, glob, directory or a sequence of them
+        Parquet files, or one file of JSON lines, as ``metadata.jsonl`` of a folder of images.
     box : str, optional
         The field of the boxes within ``objects``: bbox, box or boxes when left out.
     box_format : str, optional
         Of the boxes: what the footer says if fastbox wrote the file, else ``"xywh"`` for lists, as COCO has it.
-    image : str
-        The column of image ids.
+    image : str, optional
+        The column of image ids: image_id, file_name or id when left out.
     category : str, optional
-        The field of the categories within ``objects``, numbers or names: category, category_id, label or labels when
-        left out.
+        The field of the categories within ``objects``, numbers or names: category, categories, category_id, label,
+        labels, class, classes or class_id when left out.
     names : path, optional
         Names of the categories from 0 on, one a line; by default those of the ClassLabel in the footer.
 
@@ -91,14 +94,17 @@ def read(
     >>> [row["w"] for batch in dataset.batches for row in batch.to_pylist()], dataset.images()["image_id"].to_pylist()
     ([10.0], [7, 8])
     """
-    files = find_files(source)
-    with open_parquet(files[0]) as file:
-        schema = file.schema_arrow
+    lines = isinstance(source, str | os.PathLike) and is_json_lines(source)
+    table = read_json_lines(os.fspath(source)) if lines else None  # type: ignore[arg-type]
+    files = (os.fspath(source),) if lines else find_files(source)  # type: ignore[arg-type]
+    schema = table.schema if table is not None else _schema_of(files[0])
+    image = next((name for name in IMAGES_BY if name in schema.names), IMAGES_BY[0]) if image is None else image
     require(schema, image, files[0])
     objects = require(schema, OBJECTS, files[0]).type
     fields = _fields(objects, files[0])
-    box, category = _told(box, BOXES, fields, files[0]), _told(category, CATEGORIES, fields, files[0])
-    record = _record(files[0])
+    box = _told(box, BOXES, fields, files[0], "--box")
+    category = _told(category, CATEGORIES, fields, files[0], "--class")
+    record = {} if lines else _record(files[0])
     parameters = record.get("parameters", {})
     if box_format is None and not pa.types.is_struct(_element(fields[box])):
         told = parameters.get("format")
@@ -110,7 +116,11 @@ def read(
 
     def load(columns: list[str]) -> Iterator[tuple[str, int, pa.RecordBatch]]:
         tops = [name for name in columns if name not in inner]
-        for path, first_row, batch in read_batches(files, [*tops, OBJECTS], rows=ROWS):
+        wanted = [*tops, OBJECTS]
+        batches = (
+            read_batches(files, wanted, rows=ROWS) if table is None else _batches_of(table.select(wanted), files[0])
+        )
+        for path, first_row, batch in batches:
             lists = _Lists(batch.column(OBJECTS), Place(path, OBJECTS, first_row))
             arrays = [batch.column(name) if name in tops else lists(name) for name in columns]
             yield path, first_row, pa.RecordBatch.from_arrays(arrays, names=columns)
@@ -164,6 +174,18 @@ def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: st
             sink.write(_rows(group, schema, format))
 
 
+def _schema_of(path: str) -> pa.Schema:
+    with open_parquet(path) as file:
+        return file.schema_arrow
+
+
+def _batches_of(table: pa.Table, path: str) -> Iterator[tuple[str, int, pa.RecordBatch]]:
+    first_row = 0
+    for batch in table.to_batches(max_chunksize=ROWS):
+        yield path, first_row, batch
+        first_row += batch.num_rows
+
+
 def _fields(objects: pa.DataType, where: str) -> dict[str, pa.DataType]:
     """The fields of the objects, each with the type of one row's: a list, if rows hold several objects."""
     struct = objects.value_type if is_list(objects) else objects
@@ -175,11 +197,12 @@ def _fields(objects: pa.DataType, where: str) -> dict[str, pa.DataType]:
     return {field.name: pa.large_list(field.type) if is_list(objects) else field.type for field in fields}
 
 
-def _told(given: str | None, usual: tuple[str, ...], fields: Mapping[str, pa.DataType], where: str) -> str:
+def _told(given: str | None, usual: tuple[str, ...], fields: Mapping[str, pa.DataType], where: str, option: str) -> str:
     found = next((name for name in ([given] if given is not None else usual) if name in fields), None)
     if found is None:
         wanted = repr(given) if given is not None else f"{', '.join(usual[:-1])} or {usual[-1]}"
-        raise InputError(f"expected {wanted} in column 'objects' of {where}, got {', '.join(fields) or 'no field'}")
+        got = ", ".join(fields) or "no field"
+        raise InputError(f"expected {wanted} in column 'objects' of {where}, got {got}: name it ({option})")
     return found
 
 

@@ -79,6 +79,8 @@ def _of_file(path: str) -> str | None:
         return "coco"
     if extension == ".odgt":
         return "crowdhuman"
+    if extension in (".jsonl", ".ndjson") and b'"objects"' in _beginning(path):
+        return "huggingface"
     if extension in (".yaml", ".yml"):
         return "yolo"
     if extension == ".csv":
