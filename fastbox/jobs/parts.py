@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
@@ -16,6 +17,8 @@ from fastbox.tables.source import Source, count_boxes
 from fastbox.tables.stores import absolute, remove, state_of, tables_in
 
 __all__ = ["Task", "done_in", "fingerprint", "part_names", "remove_more"]
+
+_PART = re.compile(r"part-[0-9]{5,}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -91,5 +94,5 @@ def remove_more(folder: str, count: int) -> None:
     kept = set(part_names(count))
     for path in tables_in(folder):
         name = os.path.basename(path)
-        if name.startswith("part-") and name not in kept and "fingerprint" in _record(path):
+        if _PART.fullmatch(name) and name not in kept and "fingerprint" in _record(path):
             remove(path)

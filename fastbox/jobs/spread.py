@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from fastbox.engines import Engine, threads
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import Gathered
+from fastbox.jobs.canonical import digest
 from fastbox.jobs.evaluate import KEPT
 from fastbox.jobs.inspection.before import Before, halved, sizes_of
 from fastbox.jobs.inspection.problems import Limits
@@ -23,6 +24,7 @@ from fastbox.memory import check_kept
 from fastbox.report.page import check_page
 from fastbox.tables.arrays import Place, UnsortedError, image_runs, one_chunk, unsorted
 from fastbox.tables.backed import Backed
+from fastbox.tables.claim import claimed
 from fastbox.tables.files import find_files, open_parquet, read_batches
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
 from fastbox.tables.inputs import Given, images_of
@@ -130,30 +132,38 @@ def spread(
     if job.__name__ == "inspect":
         progress = None if progress is None else halved(progress)
         tasks = _told(tasks, opened.sources[0], engine, progress)
-    found, done = Gathered(), []
-    if out is not None:
+    watch = _Watch([task.boxes for task in tasks], progress, log)
+    if out is None:
+        whole = _all_of(tasks, engine, watch)
+    else:
         folder = local(out).rstrip("/") if is_stored(out) else local(out)
         names = [os.path.join(folder, name) for name in part_names(len(tasks))]
         tasks = [replace(task, target=Target(name, fingerprint(task))) for task, name in zip(tasks, names, strict=True)]
-        for index, result in () if overwrite else done_in(folder, tasks):
-            found.add(index, result)
-            done.append(index)
         make_folder(folder)
-    watch = _Watch([task.boxes for task in tasks], progress, log)
+        with claimed(folder, digest([task.target for task in tasks]), job.__name__, overwrite=overwrite):
+            whole = _all_of(tasks, engine, watch, () if overwrite else done_in(folder, tasks))
+            if overwrite:
+                remove_more(folder, len(tasks))
+            if not is_stored(out):
+                remove_abandoned(folder, set(part_names(len(tasks))))
+    whole.inputs = opened.notes()
+    if report is not None:
+        whole.report(report)
+    return whole
+
+
+def _all_of(tasks: Sequence[Task], engine: Engine, watch: _Watch, known: Iterable[tuple[int, Any]] = ()) -> Any:
+    """What is found in all fragments, of some of which it is known."""
+    found, done = Gathered(), []
+    for index, result in known:
+        found.add(index, result)
+        done.append(index)
     watch.skip(done)
     todo = sorted({*range(len(tasks))}.difference(done), key=lambda index: (-tasks[index].boxes.bit_length(), index))
     for place, result, retries in _results(engine, [tasks[index] for index in todo]):
         found.add(todo[place], result)
         watch.done(todo[place], retries)
-    if out is not None and overwrite:
-        remove_more(folder, len(tasks))
-    if out is not None and not is_stored(out):
-        remove_abandoned(folder, set(part_names(len(tasks))))
-    whole = found.merged()
-    whole.inputs = opened.notes()
-    if report is not None:
-        whole.report(report)
-    return whole
+    return found.merged()
 
 
 def _results(engine: Engine, tasks: Sequence[Task]) -> Iterator[tuple[int, Any, int]]:

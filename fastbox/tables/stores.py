@@ -20,16 +20,19 @@ from fastbox.tables.convention import are_shown, is_hidden, is_table
 
 __all__ = [
     "absolute",
+    "delete_object",
     "find_stored",
     "is_stored",
     "local",
     "make_folder",
     "open_stored",
+    "read_object",
     "remove",
     "same_stored",
     "state_of",
     "tables_in",
     "upload",
+    "write_object",
 ]
 
 StrPath = str | os.PathLike[str]
@@ -159,6 +162,31 @@ def remove(path: str) -> None:
     store, place = _store(path)
     with _asking(path):
         store.delete_file(place)
+
+
+def read_object(uri: str) -> bytes | None:
+    """Return what a small object holds; None where it is not there."""
+    store, path = _store(uri)
+    with _asking(uri):
+        if not store.get_file_info(path).is_file:
+            return None
+        with suppress(FileNotFoundError), store.open_input_file(path) as stream:
+            return bytes(stream.read())
+    return None
+
+
+def write_object(uri: str, content: bytes) -> None:
+    """Put a small object in the place of what is there."""
+    store, path = _store(uri)
+    with _asking(uri), store.open_output_stream(path) as stream:
+        stream.write(content)
+
+
+def delete_object(uri: str) -> None:
+    """Delete an object, if it is there."""
+    store, path = _store(uri)
+    with _asking(uri), suppress(FileNotFoundError):
+        store.delete_file(path)
 
 
 def upload(file: StrPath, uri: str) -> None:

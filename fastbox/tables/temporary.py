@@ -14,7 +14,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Temporary", "remove_abandoned"]
+__all__ = ["Temporary", "lock", "remove_abandoned"]
 
 _NAME = re.compile(r"\.(?P<name>.+)\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
@@ -27,7 +27,7 @@ class Temporary:
             self.path = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
             self.file: BinaryIO = open(self.path, "xb", buffering=buffering)  # noqa: SIM115 - whoever has this closes it
             self._held: int | None = os.dup(self.file.fileno())
-            locked = _lock(self._held)
+            locked = lock(self._held)
             if locked is None:
                 self.release()
                 return
@@ -55,13 +55,13 @@ def remove_abandoned(folder: str, names: Container[str]) -> None:
             with suppress(OSError):
                 descriptor = os.open(path, os.O_RDWR)
                 try:
-                    if _lock(descriptor):
+                    if lock(descriptor):
                         os.unlink(path)
                 finally:
                     os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool | None:
+def lock(descriptor: int) -> bool | None:
     """Lock a file until it is closed, however that comes; False where another has it, None where there are no locks."""
     if fcntl is None:
         return None
