@@ -8,7 +8,10 @@ has. Anchors are numbered by level, row, column and shape, the shape innermost, 
 from __future__ import annotations
 
 import difflib
+import json
 import math
+import operator
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,11 +22,13 @@ from numpy.typing import NDArray
 
 from fastbox.anchors.shapes import as_size, default_boxes, each_level, exact, given_sides, positive, single, whole
 from fastbox.boxes import Boxes
+from fastbox.errors import InputError
 
 __all__ = ["AnchorGrid", "Level"]
 
 Corners = tuple[float, float, float, float]
 
+FIRST_STRIDE = 8  # of fitted anchors: that of P3
 SIZES_KEPT = 32  # sizes of images whose levels are kept, over all grids
 
 
@@ -155,6 +160,47 @@ class AnchorGrid:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"expected a preset of {', '.join(PRESETS)}, got {name!r}{hint}")
         return MAKERS[name]()
+
+    @classmethod
+    def from_fit(cls, path: str | os.PathLike[str]) -> AnchorGrid:
+        """Make the anchors that :func:`fastbox.jobs.fit_anchors` wrote to a file, the smallest on stride 8.
+
+        As in YOLO, each is centred in its cell, and images are padded to the greatest stride.
+
+        Raises
+        ------
+        InputError
+            The file can't be read, or is not what was written.
+
+        Examples
+        --------
+        >>> import json, os, tempfile
+        >>> from fastbox.anchors import AnchorGrid
+        >>> path = os.path.join(tempfile.mkdtemp(), "fitted.json")
+        >>> with open(path, "w") as file:
+        ...     json.dump({"levels": 2, "anchors": [{"width": 10, "height": 13}, {"width": 60, "height": 45}]}, file)
+        >>> AnchorGrid.from_fit(path)
+        AnchorGrid(2 levels of 1 shape, strides 8, 16)
+        """
+        name = os.fspath(path)
+        try:
+            with open(name, encoding="utf-8") as file:
+                found = json.load(file)
+            levels = operator.index(found["levels"])
+            shapes = [(float(one["width"]), float(one["height"])) for one in found["anchors"]]
+            if levels < 1 or len(shapes) < levels or len(shapes) % levels:
+                raise ValueError
+            each = len(shapes) // levels
+            strides = [FIRST_STRIDE << level for level in range(levels)]
+            sizes = [shapes[first : first + each] for first in range(0, len(shapes), each)]
+            return cls.yolo(strides, sizes, pad=strides[-1])
+        except OSError as error:
+            raise InputError(f"expected a file of fitted anchors, got {name}: {error.strerror}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"expected fitted anchors in {name}, as `fastbox anchors TRUTHS -o FITTED.json` writes them, got "
+                f"something else: fit them again"
+            ) from error
 
     @classmethod
     def torchvision(

@@ -21,6 +21,7 @@ from fastbox.cli.sort import sort
 from fastbox.errors import InputError
 from fastbox.parallel import get_num_threads, set_num_threads
 from fastbox.report.outcome import Commands
+from fastbox.report.said import logged_on_stderr
 
 __all__ = ["main"]
 
@@ -30,7 +31,8 @@ __all__ = ["main"]
 )
 @click.version_option(__version__, prog_name="fastbox")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use (default: all processors).")
-def main(threads: int | None) -> None:
+@click.pass_context
+def main(context: click.Context, threads: int | None) -> None:
     """Bounding boxes by the million: IoU, GIoU and Smooth L1, streamed from Parquet.
 
     \b
@@ -43,7 +45,8 @@ def main(threads: int | None) -> None:
     """
     from fastbox.tables.opened import keep_open
 
-    click.get_current_context().with_resource(keep_open())
+    context.with_resource(keep_open())
+    context.with_resource(logged_on_stderr())
     if threads is not None:
         set_num_threads(threads)
     try:

@@ -10,6 +10,7 @@ import click
 
 from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import format_option, image_option, json_option, output_option, report_option, show
+from fastbox.errors import InputError
 from fastbox.report.progress import progress
 
 __all__ = ["assign"]
@@ -27,7 +28,12 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 
 @click.command(short_help="Assign anchors to truths, and see how well they are covered.")
 @click.argument("truths", nargs=-1, required=True, type=click.Path())
-@click.option("--anchors", required=True, metavar="PRESET", help="retinanet, faster-rcnn-fpn, ssd300, yolov3, …")
+@click.option(
+    "--anchors",
+    required=True,
+    metavar="PRESET",
+    help="retinanet, faster-rcnn-fpn, ssd300, yolov3, …; or FITTED.json, as `fastbox anchors -o` writes it.",
+)
 @click.option(
     "--size",
     required=True,
@@ -95,8 +101,10 @@ def assign(
         check_picture(plot)
         check_outputs([truths], {}, {"output": output, "plot": plot, "report": report})
     try:
-        grid = AnchorGrid.preset(anchors)
+        grid = AnchorGrid.from_fit(anchors) if anchors.lower().endswith(".json") else AnchorGrid.preset(anchors)
         chosen = _rule(rule, high, low)
+    except InputError:
+        raise
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     source = as_source(Source(truths, boxes=box, format=format_, image=image), "truths")

@@ -17,7 +17,11 @@ import pyarrow.compute as pc
 from fastbox.errors import InputError, InputWarning
 from fastbox.tables.dialects import recognize
 from fastbox.tables.dialects.dataset import Dataset
+from fastbox.tables.frames import is_frame
+from fastbox.tables.inputs import Given, as_source, is_csv
 from fastbox.tables.outputs import check_outputs
+from fastbox.tables.source import Source
+from fastbox.usual import IMAGE
 
 __all__ = ["DIALECTS", "convert"]
 
@@ -47,7 +51,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 
 def convert(
-    source: StrPath,
+    source: Given,
     out: StrPath,
     *,
     source_dialect: str | None = None,
@@ -59,8 +63,8 @@ def convert(
 
     Parameters
     ----------
-    source : path
-        A file or a folder, as its dialect has it.
+    source : path, frame, Arrow table, dict of arrays or Boxes
+        A file or a folder, as its dialect has it; CSV with a header and tables in memory are read as Parquet is.
     out : path
         What to write: complete or not at all.
     source_dialect, out_dialect : str, optional
@@ -97,6 +101,7 @@ def convert(
     {'kind': 'results', 'rows': 1, 'images': 1, 'categories': 1, 'images_without_boxes': 0}
     """
     given = {name: value for name, value in options.items() if value is not None}
+    source, source_dialect = _as_table(source, source_dialect, given)
     reader = _Side("read", source_dialect, lambda: recognize.source_dialect(source))
     writer = _Side("write", out_dialect, lambda: recognize.target_dialect(out))
     for name in sorted(given.keys() - reader.options - writer.options):
@@ -120,6 +125,13 @@ def convert(
     if writer.name in NAMED and not (writer.name == "open-images" and "LabelName" in dataset.schema.names):
         _warn_of_shared_names(tally.dataset.categories, writer.name)
     return tally.summary()
+
+
+def _as_table(source: Given, dialect: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:
+    """A table in memory or a plain CSV file as Parquet in its place; any other source as it is."""
+    if dialect is not None or not (is_frame(source) or is_csv(source)):
+        return source, dialect
+    return as_source(replace(Source(()), path=source, image=options.get("image", IMAGE)), "source").path, "parquet"
 
 
 class Tally:

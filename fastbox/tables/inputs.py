@@ -27,12 +27,12 @@ from fastbox.tables.source import Source
 from fastbox.tables.stores import is_stored, state_of
 from fastbox.usual import IMAGE, Usual, column_of
 
-__all__ = ["Given", "as_source", "counted", "images_of", "listed_ids", "note_of", "resolved"]
+__all__ = ["Given", "as_source", "counted", "images_of", "is_csv", "listed_ids", "note_of", "resolved"]
 
 # A source, a path or several, Boxes, a dict of arrays, or anything with the Arrow C interface, which no type tells.
 Given: TypeAlias = Any
 
-TOLD = (".json", ".odgt")  # endings of files that are no Parquet, beside those of CSV
+TOLD = (".json", ".odgt", ".yaml", ".yml")  # endings of files that are no Parquet, beside those of CSV
 
 
 def as_source(given: Given, name: str = "table") -> Source:
@@ -68,6 +68,8 @@ def as_source(given: Given, name: str = "table") -> Source:
         return _of_table(source, table_of(path, _name(name, path)), _name(name, path), "frame")
     if not isinstance(path, str | os.PathLike | Sequence):
         raise InputError(f"expected {name} as a path, a frame, a dict of arrays or Boxes, got {type(path).__name__}")
+    if not isinstance(path, str | os.PathLike):
+        source = replace(source, path=tuple(path))
     paths: list[Any] = [path] if isinstance(path, str | os.PathLike) else list(path)
     parts = [part for one in paths for part in _expanded(one)]
     read = [_read(part) for part in parts]
@@ -76,6 +78,12 @@ def as_source(given: Given, name: str = "table") -> Source:
     source = _with_image(replace(source, path=read[0] if len(read) == 1 else tuple(read)))
     unordered = source.image is not None and (len(read) > 1 or _is_unordered(source))
     return sorted_source(source) if unordered else source
+
+
+def is_csv(given: Given) -> bool:
+    """Tell whether this is the name of a CSV file with columns of its own, rather than of a dialect."""
+    name = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
+    return is_separated(name) and _dialect(name) == "csv"
 
 
 def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]:

@@ -21,6 +21,7 @@ from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
 from fastbox.tables.sink import Sink, read_names, read_record
+from fastbox.usual import CLASS, IMAGE, column_of
 
 __all__ = ["read", "write"]
 
@@ -35,8 +36,8 @@ def read(
     *,
     box: str | None = None,
     box_format: str | None = None,
-    image: str = "image_id",
-    category: str = "category_id",
+    image: str = IMAGE,
+    category: str = CLASS,
     sizes: StrPath | None = None,
 ) -> Dataset:
     """Read a Parquet table of boxes, a row per box or per image, sorted or not.
@@ -75,6 +76,7 @@ def read(
     files = find_files(source)
     with open_parquet(files[0]) as file:
         schema = file.schema_arrow
+    image, category = (column_of(schema.names, name, files[0]) or str(name) for name in (image, category))
     record = _record(files[0])
     layout = Layout(
         box,

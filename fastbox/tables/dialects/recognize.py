@@ -85,7 +85,7 @@ def _of_file(path: str) -> str | None:
         return "yolo"
     if extension == ".csv":
         header = _beginning(path).partition(b"\n")[0]
-        return "open-images" if b"ImageID" in header and b"XMin" in header else None
+        return "open-images" if all(name in header for name in (b"ImageID", b"LabelName", b"XMin")) else None
     if extension == ".parquet" or not os.path.exists(path):
         return _of_parquet(find_files(path)[0])
     return None
