@@ -222,7 +222,7 @@ def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
         rows=order,
         boxes=order,
         images=images,
-        state=(state_of(data)[0], _checksum(data)),
+        state=(os.path.getsize(data), _checksum(data)),
         scratch=scratch,
     )
 
