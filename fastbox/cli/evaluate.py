@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from fastbox.boxes import ALIASES, FORMATS
 from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import (
     class_option,
+    format_option,
     image_option,
     json_option,
     output_option,
@@ -99,6 +101,16 @@ def ranges_of(
 @click.option("--crowd", default="iscrowd", show_default=True, metavar="COLUMN", help="Crowds, if it is there.")
 @click.option("--ignore", default="ignore", show_default=True, metavar="COLUMN", help="Not to count, if it is there.")
 @click.option("--area", default="area", show_default=True, metavar="COLUMN", help="Areas of truths, if it is there.")
+@click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
+@click.option("--truth-box", metavar="COLUMNS", help="Boxes of the truths (default: found by name).")
+@format_option
+@click.option(
+    "--truth-format",
+    type=click.Choice((*FORMATS, *ALIASES)),
+    metavar="FORMAT",
+    help="Of the truths' boxes (default: as --format, or told by the columns' names).",
+)
+@click.option("--names", type=click.Path(), metavar="FILE", help="Names of classes from 0, one a line.")
 @fragment_options
 @json_option
 def evaluate(
@@ -119,14 +131,19 @@ def evaluate(
     crowd: str,
     ignore: str,
     area: str,
+    box: str | None,
+    truth_box: str | None,
+    format_: str | None,
+    truth_format: str | None,
+    names: str | None,
     fragments: Fragments,
     as_json: bool,
 ) -> None:
     """Evaluate detections against truths, each figure as pycocotools has it, to the last bit.
 
-    DETECTIONS and TRUTHS are Parquet, sorted by image id, or COCO JSON. Beside AP and AR: the errors that cost most
-    (TIDE's: location, classification, duplicate, background, both, missed), how well matched boxes fit, and how far
-    scores can be trusted. With -o every detection is written with its verdict, the truth it took and their IoU.
+    DETECTIONS and TRUTHS are tables of boxes in any format that fastbox reads. Beside AP and AR: the errors that cost
+    most (TIDE's: location, classification, duplicate, background, both, missed), how well matched boxes fit, and how
+    far scores can be trusted. With -o every detection is written with its verdict, the truth it took and their IoU.
     """
     from fastbox import jobs
     from fastbox.errors import InputError
@@ -140,7 +157,8 @@ def evaluate(
         params = Params(by_class=by_class, **{name: value for name, value in given.items() if value is not None})
     except ValueError as error:
         raise InputError(str(error)) from None
-    a, b = (Source(path, image=image) for path in (detections, truths))
+    a = Source(detections, boxes=box, format=format_, image=image)
+    b = Source(truths, boxes=truth_box, format=format_ if truth_format is None else truth_format, image=image)
     with progress("evaluating", counted(detections)) as step:
         found = fragments.run(
             jobs.evaluate,
@@ -154,6 +172,7 @@ def evaluate(
             crowd=crowd,
             ignore=ignore,
             area=area,
+            names=names,
             samples=bootstrap,
             seed=seed,
             report=report,

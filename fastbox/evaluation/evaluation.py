@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,12 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbox import ops
 from fastbox.boxes import Boxes, align_images, as_boxes
+from fastbox.errors import InputWarning
 from fastbox.evaluation.bootstrap import draw, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.curves import Curves, rank
 from fastbox.evaluation.errors import IGNORED, MATCHED, Errors, blame
 from fastbox.evaluation.figures import Traced
 from fastbox.evaluation.judge import COVERING, UNCOUNTED, Found, Judged, Wanted, judge
+from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.rows import Rows
 from fastbox.evaluation.shown import Shown
@@ -115,6 +118,15 @@ def evaluate(
         areas=areas,
         runs=runs,
     )
+    images = found.mismatch.images
+    if not images["both"] and images["detections"] and images["truths"]:
+        own, its = (", ".join(map(repr, ids)) for ids in found.mismatch.examples.values())
+        raise ValueError(
+            f"expected images that both detections and truths have, got none: ids such as {own} of detections and "
+            f"{its} of truths: write the ids of both alike"
+        )
+    for sentence in found.warnings:
+        warnings.warn(InputWarning(sentence), stacklevel=2)
     return found
 
 
@@ -151,6 +163,7 @@ class Evaluation(Shown):
         self.params = Params() if params is None else params
         self.images = self.detections = self.truths = 0
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
+        self.mismatch = Mismatch()
         self._classes, self._runs = Codes(name="classes"), Codes(name="runs")
         i4, f8 = np.int32, np.float64
         self._found = Rows(**FOUND)
@@ -223,9 +236,10 @@ class Evaluation(Shown):
         crowd: NDArray[np.bool_],
         ignore: NDArray[np.bool_],
         areas: NDArray[Any] | None,
+        dropped: NDArray[np.bool_] | None = None,
     ) -> Judged:
-        """Add whole images whose classes and runs are codes of this evaluation already."""
-        _, bounds, truth_bounds = align_images(a, b, ("detections", "truths"))
+        """Add whole images whose classes and runs are codes of this evaluation already, some truths left out."""
+        ids, bounds, truth_bounds = align_images(a, b, ("detections", "truths"))
         images = len(bounds) - 1
         image, truth_image = (np.repeat(np.arange(images), np.diff(edges)) for edges in (bounds, truth_bounds))
         score = scores.astype(np.float64)
@@ -235,7 +249,9 @@ class Evaluation(Shown):
         wrong, wrong_truths = invalid(boxes), invalid(targets)
         with np.errstate(invalid="ignore", over="ignore"):
             area, sizes = targets[2] * targets[3], boxes[2] * boxes[3]
-        boxes, targets = unmatchable(boxes, wrong | lost), unmatchable(targets, wrong_truths)
+        out = np.zeros(len(b), np.bool_) if dropped is None else dropped
+        crowd, ignore = crowd & ~out, ignore | out
+        boxes, targets = unmatchable(boxes, wrong | lost), unmatchable(targets, wrong_truths | out)
         if areas is not None:
             area = np.where(np.isnan(areas), area, areas.astype(np.float64))
         hidden = np.where(crowd | ignore, EVERY_RANGE, self.params.outside(area))
@@ -263,7 +279,8 @@ class Evaluation(Shown):
             iou=judged.iou[rows],
             mended=mended[rows],
         )
-        self._wanted.add(image=truth_image + self.images, kind=truth_kinds, hidden=hidden)
+        kept = ~out
+        self._wanted.add(image=truth_image[kept] + self.images, kind=truth_kinds[kept], hidden=hidden[kept])
         covering = np.flatnonzero(COVERING[judged.verdict])
         run, truth = np.divmod(np.unique(runs[covering] * len(b) + judged.partner[covering]), max(len(b), 1))
         self._covered.add(run=run, kind=truth_kinds[truth])
@@ -277,8 +294,9 @@ class Evaluation(Shown):
         )
         self.images += images
         self.detections += len(a)
-        self.truths += len(b)
-        for name, rows in (("detections", wrong), ("truths", wrong_truths), ("scores", lost)):
+        self.truths += int(np.count_nonzero(kept))
+        self.mismatch.add(ids, a, b, bounds, truth_bounds, kinds, truth_kinds, judged)
+        for name, rows in (("detections", wrong), ("truths", wrong_truths & kept), ("scores", lost)):
             self.invalid[name] += int(np.count_nonzero(rows))
         self._groups = None
         self._last = None
@@ -301,6 +319,7 @@ class Evaluation(Shown):
             setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))
         for name in ("images", "detections", "truths"):
             setattr(both, name, getattr(self, name) + getattr(other, name))
+        both.mismatch = self.mismatch + other.mismatch.recoded(kinds)
         both.invalid = {name: count + other.invalid[name] for name, count in self.invalid.items()}
         return both
 
@@ -308,6 +327,17 @@ class Evaluation(Shown):
     def classes(self) -> list[Any]:
         """The labels of all classes, ascending; ``[None]`` where boxes of any class match."""
         return self._classes.ascending()[0] if self.params.by_class else [None]
+
+    def classes_of_sides(self) -> tuple[list[Any], list[Any]]:
+        """The labels of the classes of detections, and of truths."""
+        kinds = (np.unique(rows["kind"]).tolist() for rows in (self._found, self._wanted))
+        own, its = ([self._classes.labels[kind] for kind in some] for some in kinds)
+        return own, its
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is likely not as it was meant: ids, classes or boxes that are not written in one way. Sentences."""
+        return self.mismatch.sentences(self.class_labels)
 
     @property
     def class_labels(self) -> list[Any]:

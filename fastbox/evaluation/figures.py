@@ -184,7 +184,7 @@ def total(count: int, parts: Iterable[Floats]) -> float:
     """Sum so many numbers, which come in parts, to the bit as NumPy sums them in one array.
 
     >>> numbers = np.random.default_rng(0).random(1000)
-    >>> total(1000, [numbers[:7], numbers[7:900], numbers[900:]]) == np.add.reduce(numbers)
+    >>> bool(total(1000, [numbers[:7], numbers[7:900], numbers[900:]]) == np.add.reduce(numbers))
     True
     """
     return _summed(Coming(parts), count)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.errors import InputError
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
+from fastbox.jobs.evaluate_tables import Read, check_fit, check_images, dropped, has, joined
 from fastbox.jobs.evaluated import run_to_dict
 from fastbox.jobs.examples import Gallery
 from fastbox.jobs.opening import takes
@@ -22,10 +22,10 @@ from fastbox.memory import check_kept
 from fastbox.report.evaluated_page import page_of
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind, is_flag, is_number
-from fastbox.tables.class_names import JoinedClasses, joined_classes
+from fastbox.tables.class_names import JoinedClasses
+from fastbox.tables.dialects.names import Names, numbered
 from fastbox.tables.files import column_names
-from fastbox.tables.inputs import Given, listed_ids
+from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plan, scan
@@ -53,6 +53,8 @@ class Evaluated(Result):
         Names of classes by id, where the table of truths has them.
     samples, seed : int
         Of the draws of images that intervals are made of.
+    read : Read, optional
+        How the tables were read, where there were any.
     """
 
     MAIN = "by_class"
@@ -62,10 +64,25 @@ class Evaluated(Result):
     names: dict[str, str] = field(default_factory=dict)
     samples: int = 0
     seed: int = 0
+    read: Read | None = None
 
     def __add__(self, other: Evaluated) -> Evaluated:
         """What was found in both sets of images, those of the first before those of the second."""
-        return replace(self, evaluation=self.evaluation + other.evaluation, names=self.names | other.names)
+        evaluation = self.evaluation + other.evaluation
+        read = self.read + other.read if self.read is not None and other.read is not None else self.read
+        return replace(self, evaluation=evaluation, names=self.names | other.names, read=read)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is likely not as it was meant, each in a sentence that says what to do."""
+        listed = self.read is not None and self.read.listed is not None
+        said = self.evaluation.mismatch.sentences(self.evaluation.class_labels, listed=listed)
+        return [*(self.read.sentences if self.read is not None else ()), *said]
+
+    def check(self) -> None:
+        """Refuse detections and truths that have nothing in common; what is found in a part may have nothing."""
+        if self.read is not None:
+            check_fit(self.evaluation, self.read)
 
     @property
     def main(self) -> str:
@@ -95,6 +112,9 @@ class Evaluated(Result):
             "detections": found.detections,
             "truths": found.truths,
             "invalid": dict(found.invalid),
+            "images_with_boxes": dict(found.mismatch.images),
+            "warnings": self.warnings,
+            **({} if self.read is None else self.read.to_dict()),
             "rules": {
                 "iou_thresholds": list(params.iou_thresholds),
                 "area_ranges": {name: list(limits) for name, limits in params.area_ranges.items()},
@@ -120,6 +140,11 @@ def evaluate(
     crowd: str | None = CROWD,
     ignore: str | None = IGNORE,
     area: str | None = AREA,
+    box: str | None = None,
+    truth_box: str | None = None,
+    format: str | None = None,
+    truth_format: str | None = None,
+    names: Names | None = None,
     samples: int = 0,
     seed: int = 0,
     report: str | os.PathLike[str] | None = None,
@@ -146,6 +171,12 @@ def evaluate(
         Columns of the truths: regions that hold many objects, truths that are not to count, and areas in square pixels
         where they are not width times height. They are used if they are there. The first two are set where they are
         true; a number other than 0 and nan; or the text 1, true or yes. A null is not set.
+    box, truth_box : str, optional
+        Where the boxes of detections and of truths are: one column, or four with commas; found by name when left out.
+    format, truth_format : str, optional
+        What they are, as ``"xywh"``; that of the detections is that of the truths too where theirs is left out.
+    names : list, dict or path, optional
+        Names of classes in the order of their numbers from 0, by number, or a file with one a line.
     samples : int
         How often to draw the images anew for intervals of confidence; 0 for none.
     seed : int
@@ -178,21 +209,24 @@ def evaluate(
     if report is not None:
         check_page(report)
     check_outputs([detections, truths], {"out": out}, {"report": report})
-    detections, truths = Source.carrying(detections), Source.carrying(truths)
-    listed = listed_ids(truths)
-    names = column_names(truths.path)
+    truth_format = format if truth_format is None else truth_format
+    detections = _reading(Source.carrying(detections), box, format)
+    truths = _reading(Source.carrying(truths), truth_box, truth_format)
+    known = column_names(truths.path)
     there = {
-        name: (column if column in names or column != default else None)
+        name: (column if column in known or column != default else None)
         for name, column, default in (("crowd", crowd, CROWD), ("ignore", ignore, IGNORE), ("area", area, AREA))
     }
     params = Params() if params is None else params
-    label = class_column if params.by_class or _has(detections, truths, class_column) else None
+    label = class_column if params.by_class or has(detections, truths, class_column) else None
     a = Source.carrying(detections, score, label, by)
     b = Source.carrying(truths, label, *there.values())
     plans = plan(a), plan(b)
-    joined = _joined(plans, score, label, by, there)
+    classes = joined(plans, score, label, by, there)
     check_kept(count_boxes(a), KEPT)
-    found = Evaluated(Evaluation(params), by, joined.names, samples, seed)
+    read = Read.of((a, b), plans, {"score": score, "class": label, **there}, classes, by)
+    called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
+    found = Evaluated(Evaluation(params), by, classes.names | called, samples, seed, read)
     gallery = Gallery() if report is not None and by is None else None
     sink = None
     if out is not None:
@@ -200,13 +234,15 @@ def evaluate(
         sink = Sink(out, _schema(plans[0], by), command="evaluate", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(a, b, rows=rows):
-            if listed is not None:
-                _check_images(chunk, listed, plans[1].files[0])
-            judged = _add(found, chunk, score, label, joined, by, there, gallery)
+            if read.listed is not None:
+                check_images(chunk, read.listed, read.files[1])
+            judged = _add(found, chunk, score, label, classes, by, there, gallery)
             if sink is not None:
                 sink.write(_batch(chunk, judged, by, sink.schema))
             if progress is not None:
                 progress(len(chunk.a))
+        if a.part is None:  # what a fragment lacks another may have
+            found.check()
         if sink is not None:
             sink.record(figures={str(run): figures for run, figures in found.figures.items()})
     if report is not None:
@@ -214,40 +250,9 @@ def evaluate(
     return found
 
 
-def _has(detections: Source, truths: Source, column: str) -> bool:
-    return all(table.own(column) in column_names(table.path) for table in (detections, truths))
-
-
-def _joined(
-    plans: tuple[Plan, Plan], score: str, label: str | None, by: str | None, there: Mapping[str, str | None]
-) -> JoinedClasses:
-    """How the classes of both tables meet; refuses tables without image ids, classes and numbers that are none."""
-    for found in plans:
-        if found.ids is None:
-            raise InputError("expected a column of image ids, got none: detections are evaluated image by image")
-    kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans if label is not None]
-    if len(set(kinds)) > 1:
-        raise InputError(f"expected classes of one kind in both tables, got {kinds[0]} and {kinds[1]}: cast one")
-    if by is not None:
-        id_kind(plans[0].columns.field(by).type, by, plans[0].files[0])
-    numbers = [(plans[0], score), (plans[1], there["area"])]
-    checks = [(found, name, is_number, "numbers") for found, name in numbers]
-    checks += [(plans[1], there[name], is_flag, "booleans, numbers or text") for name in ("crowd", "ignore")]
-    for found, name, fits, what in checks:
-        if name is not None:
-            kind = found.columns.field(name).type
-            if not fits(kind):
-                raise InputError(f"expected {what} in column {name!r} of {found.files[0]}, got {kind}: cast it")
-    return joined_classes([found.files for found in plans], kinds[0] if kinds else None, first=1)
-
-
-def _check_images(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
-    """Refuse detections of an image that COCO's list of images lacks: they are of another data set, or part of it."""
-    assert chunk.images is not None and chunk.a.offsets is not None
-    unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
-    if unknown.any():
-        image = chunk.images[np.argmax(unknown)]
-        raise InputError(f"expected detections of images that {where} lists, got some of image {image}")
+def _reading(source: Source, box: str | None, format: str | None) -> Source:
+    """A source whose boxes are in these columns and of this format, where they are named."""
+    return replace(source, boxes=box or source.boxes, format=format or source.format)
 
 
 def _add(
@@ -255,18 +260,18 @@ def _add(
     chunk: Chunk,
     score: str,
     label: str | None,
-    joined: JoinedClasses,
+    classes: JoinedClasses,
     by: str | None,
     there: Mapping[str, str | None],
     gallery: Gallery | None,
 ) -> Judged:
-    assert chunk.b is not None
+    assert chunk.b is not None and found.read is not None
     evaluation = found.evaluation
     size = len(chunk.b)
     kinds, truth_kinds = np.zeros(len(chunk.a), np.int64), np.zeros(size, np.int64)
     if label is not None:
         both = (chunk.a_columns, chunk.a_rows), (chunk.b_columns, chunk.b_rows)
-        kinds, truth_kinds = _codes(evaluation.code_classes, label, *both, joined=joined)
+        kinds, truth_kinds = _codes(evaluation.code_classes, label, *both, joined=classes)
     if label is None:
         evaluation.code_classes([None])
     if by is None:
@@ -288,6 +293,7 @@ def _add(
         if by is None
         else _codes(evaluation.code_runs, by, (chunk.a_columns, chunk.a_rows), what="a label")[0],
         areas=None if area is None else columns.number_column(chunk.b_columns, area, missing=np.nan),
+        dropped=dropped(chunk, found.read, truth_kinds, evaluation.class_labels),
         **flags,
     )
     if gallery is not None:

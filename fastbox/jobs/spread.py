@@ -163,7 +163,10 @@ def _all_of(tasks: Sequence[Task], engine: Engine, watch: _Watch, known: Iterabl
     for place, result, retries in _results(engine, [tasks[index] for index in todo]):
         found.add(todo[place], result)
         watch.done(todo[place], retries)
-    return found.merged()
+    whole = found.merged()
+    if tasks[0].job.__name__ == "evaluate":
+        whole.check()
+    return whole
 
 
 def _results(engine: Engine, tasks: Sequence[Task]) -> Iterator[tuple[int, Any, int]]:

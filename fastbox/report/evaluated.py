@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fastbox.report.terminal import counted, show_table
 
-__all__ = ["show_evaluated"]
+__all__ = ["conditions", "show_evaluated"]
 
 CLASSES_SHOWN = 5
 NAME_WIDTH = 60
@@ -74,8 +74,32 @@ def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> No
     console.print(Text(" · ".join([*kinds, *more]), style="dim"))
     names = {"detections": "detections", "truths": "truths", "scores": "scores of nan"}
     invalid = [f"{count:,} {names[kind]}" for kind, count in summary["invalid"].items() if count]
+    for line in conditions(summary):
+        console.print(Text(line, style="dim"))
     if invalid:
-        console.print(Text(f"invalid: {', '.join(invalid)} (such boxes match nothing)", style="yellow"))
+        console.print(Text(f"invalid: {', '.join(invalid)} (they match nothing)", style="yellow"))
+    for sentence in summary["warnings"]:
+        console.print(Text(f"warning: {_plain(sentence)}", style="yellow"))
+
+
+def conditions(summary: Mapping[str, Any]) -> list[str]:
+    """What the figures depend on: thresholds, counts, ranges and classes; images of both sides; columns and formats."""
+    rules, images = summary["rules"], summary["images_with_boxes"]
+    thresholds = rules["iou_thresholds"]
+    said = f"IoU ≥ {thresholds[0]:.4g}"
+    if len(thresholds) > 1:
+        said += f" to {thresholds[-1]:.4g} ({len(thresholds)} thresholds)"
+    counts = "/".join(map(str, rules["max_dets"]))
+    match = "of one class match" if rules["by_class"] else "of any class match"
+    areas = ", ".join(f"{name} {low:.4g} to {high:.4g}" for name, (low, high) in rules["area_ranges"].items())
+    lines = [f"{said} · at most {counts} detections an image and class · boxes {match}", f"areas in px²: {areas}"]
+    both, own, its = (f"{images[name]:,}" for name in ("both", "detections", "truths"))
+    lines.append(f"images: {both} with detections and truths, {own} with detections alone, {its} with truths alone")
+    if "columns" in summary:
+        columns = [f"{what} {name}" for what, name in summary["columns"].items() if name is not None]
+        boxes = [f"{side} {found['columns']} ({found['format']})" for side, found in summary["boxes"].items()]
+        lines += [f"columns: {_plain(', '.join(columns))}", f"boxes: {_plain('; '.join(boxes))}"]
+    return lines
 
 
 def _show_intervals(console: Console, summary: Mapping[str, Any]) -> None:
@@ -137,8 +161,13 @@ def _interval(limits: Sequence[float | None]) -> str:
     return "–" if low is None else f"{low:.3f} to {high:.3f}"
 
 
+def _plain(text: str) -> str:
+    """A text on one line without control characters."""
+    return " ".join("".join(character for character in text if character.isprintable()).split())
+
+
 def _short(name: str) -> str:
     """A name on one line without control characters, cut in its middle where it is long."""
-    plain = " ".join("".join(character for character in name if character.isprintable()).split())
+    plain = _plain(name)
     half = NAME_WIDTH // 2 - 1
     return plain if len(plain) <= NAME_WIDTH else f"{plain[:half]}…{plain[-half:]}"

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from fastbox.errors import InputError
 from fastbox.tables.arrays import UnsortedError, sort_command
-from fastbox.tables.files import Run, batches_of, find_files, open_parquet
+from fastbox.tables.files import Paths, Run, batches_of, find_files, open_parquet
 from fastbox.tables.footers import check_footer, limits_of
 from fastbox.tables.source import Part, Source, check_ids, plan
 
-__all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "groups_of"]
+__all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "extremes", "groups_of"]
 
 _LIST_ROWS = 65_536
 FRAGMENT_ROWS = 1 << 20  # boxes: a second or less of work each, so that little is lost when a worker is
@@ -51,6 +51,14 @@ def groups_of(source: Source) -> list[Group]:
         boxes = plan(source).boxes
         lists = boxes.names[0] if boxes.layout == "ragged" else None
     return _listed(source, lists)
+
+
+def extremes(path: Paths, column: str) -> tuple[Any, Any]:
+    """Return the least and the greatest value of a column, as footers tell; None and None where they do not."""
+    groups = [group for file in find_files(path) for group in _groups(file, column, None)]
+    if not groups or any(group.low is None or not isinstance(group.low, int | str) for group in groups):
+        return None, None
+    return min(group.low for group in groups), max(group.high for group in groups)
 
 
 def beside(table: Source, fragments: Sequence[Source]) -> list[Source]:

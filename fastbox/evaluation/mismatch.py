@@ -1,0 +1,247 @@
+"""Signs that detections and truths do not fit each other: their ids, classes or boxes are not written in one way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.boxes import Boxes
+from fastbox.evaluation.judge import VERDICTS, Columns, Judged
+from fastbox.evaluation.sides import sided
+
+__all__ = ["Mismatch"]
+
+SAMPLE = 512  # detections of a set of images that are read in other ways
+PAIRS = 1 << 16  # boxes that they are held against, at most
+WELL = 0.3  # where this share of detections matches, nothing is looked for
+FITS, TIMES = 0.3, 3  # another way of reading fits: its mean best IoU, and how much better than as given
+FEW = 4  # detections that say something
+MOSTLY = 0.6  # share of detections that lie on the truths that a renumbering says
+SHOWN = 3  # examples in a sentence
+OTHER = {
+    "xyxy": ("xywh", "cxcywh", "yxyx"),
+    "xywh": ("xyxy", "cxcywh"),
+    "cxcywh": ("xyxy", "xywh"),
+    "yxyx": ("xyxy",),
+}
+GIVEN = "as given"
+MATCHED, CLASSIFICATION = VERDICTS.index("matched"), VERDICTS.index("classification")
+
+
+class Mismatch:
+    """Evidence, set of images by set of images.
+
+    Attributes
+    ----------
+    images : dict of str to int
+        Images with boxes of ``both``, of ``detections`` alone, of ``truths`` alone.
+    examples : dict of str to list
+        Some ids of images of ``detections`` alone and of ``truths`` alone.
+    """
+
+    def __init__(self) -> None:
+        self.images = {"both": 0, "detections": 0, "truths": 0}
+        self.examples: dict[str, list[Any]] = {"detections": [], "truths": []}
+        self._fits: dict[tuple[str, Any], tuple[float, int]] = {}  # by side and reading: best IoUs, and how many
+        self._formats = {"detections": "xyxy", "truths": "xyxy"}
+        self._reach = {"detections": 0.0, "truths": 0.0}  # the greatest coordinate of a sample
+        self._matched = 0
+        self._crossed: Counter[tuple[int, int]] = Counter()  # classes of detections and of the truths that they lie on
+
+    def add(
+        self,
+        ids: NDArray[Any] | None,
+        a: Boxes,
+        b: Boxes,
+        bounds: NDArray[np.int64],
+        truth_bounds: NDArray[np.int64],
+        kinds: NDArray[np.int64],
+        truth_kinds: NDArray[np.int64],
+        judged: Judged,
+    ) -> None:
+        """Look at whole images, and what became of their detections."""
+        own, its = np.diff(bounds) > 0, np.diff(truth_bounds) > 0
+        for name, there in (("both", own & its), ("detections", own & ~its), ("truths", its & ~own)):
+            self.images[name] += int(np.count_nonzero(there))
+            if ids is not None and name != "both":
+                self._keep(name, ids[np.flatnonzero(there)[:SHOWN]].tolist())
+        self._formats = {"detections": a.format, "truths": b.format}
+        matched = int(np.count_nonzero(judged.verdict == MATCHED))
+        self._matched += matched
+        wrong = np.flatnonzero(judged.verdict == CLASSIFICATION)
+        if len(wrong):
+            pairs = np.stack((kinds[wrong], truth_kinds[judged.partner[wrong]]), axis=1)
+            distinct, counts = np.unique(pairs, axis=0, return_counts=True)
+            self._crossed.update(dict(zip(map(tuple, distinct.tolist()), counts.tolist(), strict=True)))
+        if len(a) and len(b) and matched < WELL * len(a):
+            self._read_otherwise(ids, a, b, bounds, truth_bounds)
+
+    def __add__(self, other: Mismatch) -> Mismatch:
+        both = Mismatch()
+        both.images = {name: count + other.images[name] for name, count in self.images.items()}
+        both._reach = {name: max(reach, other._reach[name]) for name, reach in self._reach.items()}
+        both._formats = dict(self._formats)
+        both._matched = self._matched + other._matched
+        for part in (self, other):
+            both._crossed.update(part._crossed)
+            for name, ids in part.examples.items():
+                both._keep(name, ids)
+            for key, (total, count) in part._fits.items():
+                before = both._fits.get(key, (0.0, 0))
+                both._fits[key] = before[0] + total, before[1] + count
+        return both
+
+    def recoded(self, kinds: NDArray[np.int64]) -> Mismatch:
+        """The same with other codes of classes."""
+        found = self + Mismatch()
+        found._crossed = Counter({(int(kinds[a]), int(kinds[b])): n for (a, b), n in self._crossed.items()})
+        return found
+
+    def sentences(self, labels: Sequence[Any], *, listed: bool = False) -> list[str]:
+        """What is likely not as it was meant, and what to do; `listed`: images without truths are known to be some."""
+        found = [*self._of_images(listed), *self._of_boxes()]
+        return found if found else self._of_classes(labels)
+
+    def _keep(self, name: str, ids: Sequence[Any]) -> None:
+        self.examples[name] = [*self.examples[name], *ids][:SHOWN]
+
+    def _read_otherwise(
+        self,
+        ids: NDArray[Any] | None,
+        a: Boxes,
+        b: Boxes,
+        bounds: NDArray[np.int64],
+        truth_bounds: NDArray[np.int64],
+    ) -> None:
+        """Hold some detections against truths as given, in other formats, and in the images before and behind."""
+        image = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))[:SAMPLE]
+        rows = np.arange(len(image))
+        low, high = truth_bounds[image], truth_bounds[image + 1]
+        some = np.flatnonzero(np.cumsum(high - low) <= PAIRS)
+        image, rows, low, high = image[some], rows[some], low[some], high[some]
+        corners = tuple(column[rows].astype(np.float64) for column in a.columns)
+        targets = tuple(column.astype(np.float64) for column in b.columns)
+        reached = slice(int(low.min(initial=0)), int(high.max(initial=0)))
+        for name, columns in (("detections", corners), ("truths", tuple(column[reached] for column in targets))):
+            finite = np.abs(np.stack(columns)) if len(columns[0]) else np.zeros((4, 0))
+            self._reach[name] = max(self._reach[name], float(finite[np.isfinite(finite)].max(initial=0)))
+        boxes, truths = _as(corners, a.format), _as(targets, b.format)
+        self._note("detections", GIVEN, boxes, truths, low, high)
+        for other in OTHER[a.format]:
+            self._note("detections", other, _as(corners, other), truths, low, high)
+        for other in OTHER[b.format]:
+            self._note("truths", other, boxes, _as(targets, other), low, high)
+        if ids is not None and ids.dtype.kind in "iu":
+            for shift in (-1, 1):
+                place = np.searchsorted(ids, ids[image] + shift)
+                there = place < len(ids)
+                there[there] &= ids[place[there]] == ids[image[there]] + shift
+                first, last = (truth_bounds[np.where(there, place + k, 0)] for k in (0, 1))
+                self._note("images", shift, boxes, truths, first, np.where(there, last, first))
+
+    def _note(
+        self, side: str, reading: Any, boxes: Columns, truths: Columns, low: NDArray[np.int64], high: NDArray[np.int64]
+    ) -> None:
+        best = _best(boxes, truths, low, high)
+        total, count = self._fits.get((side, reading), (0.0, 0))
+        self._fits[side, reading] = total + float(best.sum()), count + len(best)
+
+    def _mean(self, side: str, reading: Any) -> float:
+        total, count = self._fits.get((side, reading), (0.0, 0))
+        return total / count if count >= FEW else 0.0
+
+    def _better(self) -> tuple[str, Any] | None:
+        """The way of reading that fits far better than the given one."""
+        given = self._mean("detections", GIVEN)
+        others = {key: self._mean(*key) for key in self._fits if key != ("detections", GIVEN)}
+        best = max(others, key=lambda key: others[key], default=None)
+        return best if best is not None and others[best] >= max(FITS, TIMES * given) else None
+
+    def _of_boxes(self) -> list[str]:
+        low, high = sorted(self._reach, key=lambda name: self._reach[name])
+        if 0 < self._reach[low] <= 1.5 and self._reach[high] >= 10 * self._reach[low]:
+            return [
+                f"boxes of the {low} reach {self._reach[low]:.3g} and those of the {high} {self._reach[high]:.3g}: "
+                "scale shares of the image to pixels"
+            ]
+        found = self._better()
+        if found is None or found[0] == "images":
+            return []
+        (side, reading), given = found, self._mean("detections", GIVEN)
+        formats = {**self._formats, side: reading}
+        return [
+            f"boxes of the {side} fit if they are read as {reading} (mean best IoU {self._mean(*found):.2f}, as given "
+            f"{given:.2f}): give the formats, --format {formats['detections']} --truth-format {formats['truths']}"
+        ]
+
+    def _of_images(self, listed: bool) -> list[str]:
+        found = self._better()
+        if found is not None and found[0] == "images":
+            said = f"image {found[1]:+d}"
+            return [
+                f"detections fit the truths of {said} (mean best IoU {self._mean(*found):.2f}, of their own image "
+                f"{self._mean('detections', GIVEN):.2f}): count the image ids of both from the same number"
+            ]
+        both, own, its = self.images["both"], self.images["detections"], self.images["truths"]
+        examples = " and ".join(f"{_listed(ids)} in the {name} alone" for name, ids in self.examples.items() if ids)
+        if both and own > both and not listed:
+            return [
+                f"only {both:,} of {both + own:,} images with detections have truths ({examples}): write the image ids "
+                "of both alike"
+            ]
+        if both and its > both:
+            return [
+                f"only {both:,} of {both + its:,} images with truths have detections ({examples}): truths of the "
+                "others count as missed"
+            ]
+        return []
+
+    def _of_classes(self, labels: Sequence[Any]) -> list[str]:
+        crossed = sum(self._crossed.values())
+        if crossed < FEW or crossed <= TIMES * self._matched:
+            return []
+        partners: dict[int, tuple[int, int]] = {}  # the class whose truths those of a class lie on most, and how many
+        for (own, its), count in self._crossed.items():
+            if count > partners.get(own, (0, 0))[1]:
+                partners[own] = its, count
+        if sum(count for _, count in partners.values()) < MOSTLY * crossed:
+            return []
+        most = sorted(partners.items(), key=lambda item: (-item[1][1], item[0]))[:SHOWN]
+        shown = ", ".join(f"{labels[own]!r} on {labels[its]!r}" for own, (its, _) in most)
+        return [
+            f"{crossed:,} detections lie on truths of another class and {self._matched:,} on those of their own (class "
+            f"{shown}): number or name the classes of both alike"
+        ]
+
+
+def _listed(ids: Sequence[Any]) -> str:
+    return ", ".join(map(repr, ids))
+
+
+def _as(columns: tuple[NDArray[np.float64], ...], format: str) -> Columns:
+    p, q, r, s = columns
+    return sided(Boxes.from_columns(p, q, r, s, format))
+
+
+def _best(boxes: Columns, truths: Columns, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The best IoU of each box with the truths from `low` on and below `high`, of those that have any."""
+    counts = high - low
+    rows = np.repeat(np.arange(len(low)), counts)
+    starts = np.cumsum(counts) - counts
+    cols = np.arange(len(rows)) - np.repeat(starts - low, counts)
+    x, y, w, h = (column[rows] for column in boxes)
+    left, top, width, height = (column[cols] for column in truths)
+    with np.errstate(all="ignore"):
+        across = np.minimum(x + w, left + width) - np.maximum(x, left)
+        down = np.minimum(y + h, top + height) - np.maximum(y, top)
+        valid = (w >= 0) & (h >= 0) & (width >= 0) & (height >= 0) & (across > 0) & (down > 0)
+        shared = across * down
+        iou = np.where(valid, shared / (w * h + width * height - shared), 0.0)
+    found: NDArray[np.float64] = (
+        np.maximum.reduceat(np.nan_to_num(iou), starts[counts > 0]) if len(rows) else np.zeros(0)
+    )
+    return found

@@ -1,0 +1,190 @@
+"""The tables of an evaluation: which columns are read, how classes meet, and what is not as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.errors import InputError
+from fastbox.evaluation import Evaluation
+from fastbox.tables.arrays import id_kind, is_flag, is_number
+from fastbox.tables.class_names import JoinedClasses, joined_classes
+from fastbox.tables.files import column_names
+from fastbox.tables.fragments import extremes
+from fastbox.tables.inputs import listed_ids
+from fastbox.tables.sink import read_names
+from fastbox.tables.source import Chunk, Plan, Source
+
+__all__ = ["Read", "check_fit", "check_images", "dropped", "has", "joined"]
+
+MODELS = ("model", "models", "model_name", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
+SHOWN = 3
+
+
+@dataclass
+class Read:
+    """How the tables of an evaluation were read.
+
+    Attributes
+    ----------
+    files : (str, str)
+        The first file of the detections and of the truths.
+    columns : dict of str to (str or None)
+        The columns of scores, classes and image ids, and those of the truths that were there.
+    boxes : dict of str to dict
+        The columns and the format of the boxes of ``detections`` and ``truths``.
+    listed, classes : array and list, or None
+        The images and classes that the truths' file lists, where it does.
+    notes : list of str
+        What is likely not as it was meant, as the tables alone tell.
+    dropped : dict of str to int
+        Truths of ``images`` and of ``classes`` that are not listed.
+    """
+
+    files: tuple[str, str]
+    columns: dict[str, str | None]
+    boxes: dict[str, dict[str, str]]
+    listed: NDArray[Any] | None = None
+    classes: list[Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=lambda: {"images": 0, "classes": 0})
+
+    @classmethod
+    def of(
+        cls,
+        sources: tuple[Source, Source],
+        plans: tuple[Plan, Plan],
+        columns: Mapping[str, str | None],
+        joined: JoinedClasses,
+        by: str | None,
+    ) -> Read:
+        """Look at what is to be read."""
+        files = plans[0].files[0], plans[1].files[0]
+        boxes = {
+            side: {"columns": ", ".join(found.boxes.names), "format": found.boxes.format}
+            for side, found in zip(("detections", "truths"), plans, strict=True)
+        }
+        found = cls(files, {**columns, "image": str(sources[1].image)}, boxes, listed_ids(sources[1]))
+        if found.listed is not None and columns["class"] is not None:
+            names = read_names(files[1])
+            integers = id_kind(plans[1].columns.field(columns["class"]).type, columns["class"], files[1]) == "integer"
+            found.classes = [int(name) if integers else name for name in names] or None
+        if joined.by_name:
+            found.notes.append(f"{files[0]} and {files[1]} number their classes differently: they are joined by name")
+        if by is None:
+            found.notes += _models(sources[0], files[0])
+        return found
+
+    def __add__(self, other: Read) -> Read:
+        dropped = {name: count + other.dropped[name] for name, count in self.dropped.items()}
+        return Read(self.files, self.columns, self.boxes, self.listed, self.classes, self.notes, dropped)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it."""
+        return {"columns": self.columns, "boxes": self.boxes, "dropped": self.dropped}
+
+    @property
+    def sentences(self) -> list[str]:
+        """What is to be said of the tables."""
+        left_out = [
+            f"{count:,} truths of {name} that {self.files[1]} does not list are left out, as pycocotools does"
+            for name, count in self.dropped.items()
+            if count
+        ]
+        return [*self.notes, *left_out]
+
+
+def has(detections: Source, truths: Source, column: str) -> bool:
+    """Whether both tables have a column."""
+    return all(table.own(column) in column_names(table.path) for table in (detections, truths))
+
+
+def joined(
+    plans: tuple[Plan, Plan], score: str, label: str | None, by: str | None, there: Mapping[str, str | None]
+) -> JoinedClasses:
+    """How the classes of both tables meet; refuses tables without image ids, classes and numbers that are none."""
+    for found in plans:
+        if found.ids is None:
+            raise InputError("expected a column of image ids, got none: detections are evaluated image by image")
+    kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans if label is not None]
+    if len(set(kinds)) > 1:
+        raise InputError(
+            f"expected classes of one kind in both tables, got {kinds[0]}s in {plans[0].files[0]} and {kinds[1]}s in "
+            f"{plans[1].files[0]}: cast one"
+        )
+    if by is not None:
+        id_kind(plans[0].columns.field(by).type, by, plans[0].files[0])
+    numbers = [(plans[0], score), (plans[1], there["area"])]
+    checks = [(found, name, is_number, "numbers") for found, name in numbers]
+    checks += [(plans[1], there[name], is_flag, "booleans, numbers or text") for name in ("crowd", "ignore")]
+    for found, name, fits, what in checks:
+        if name is not None:
+            kind = found.columns.field(name).type
+            if not fits(kind):
+                raise InputError(f"expected {what} in column {name!r} of {found.files[0]}, got {kind}: cast it")
+    return joined_classes([found.files for found in plans], kinds[0] if kinds else None, first=1)
+
+
+def check_images(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
+    """Refuse detections of an image that COCO's list of images lacks: they are of another data set, or part of it."""
+    assert chunk.images is not None and chunk.a.offsets is not None
+    unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
+    if unknown.any():
+        image = chunk.images[np.argmax(unknown)]
+        raise InputError(f"expected detections of images that {where} lists, got some of image {image}")
+
+
+def dropped(chunk: Chunk, read: Read, kinds: NDArray[np.int64], labels: list[Any]) -> NDArray[np.bool_] | None:
+    """The truths of a chunk whose image or class is not listed, counted; None where all that is there counts."""
+    assert chunk.images is not None and chunk.b is not None and chunk.b.offsets is not None
+    if read.listed is None:
+        return None
+    out = np.repeat(~np.isin(chunk.images, read.listed), np.diff(chunk.b.offsets))
+    read.dropped["images"] += int(np.count_nonzero(out))
+    if read.classes is not None:
+        known = set(read.classes)
+        other = np.array([label not in known for label in labels], np.bool_)[kinds] & ~out
+        read.dropped["classes"] += int(np.count_nonzero(other))
+        out |= other
+    return out
+
+
+def check_fit(evaluation: Evaluation, read: Read) -> None:
+    """Refuse detections and truths that have no image, or no class, in common.
+
+    Raises
+    ------
+    InputError
+        With examples of both.
+    """
+    images, examples = evaluation.mismatch.images, evaluation.mismatch.examples
+    if read.listed is None and not images["both"] and images["detections"] and images["truths"]:
+        own, its = (", ".join(map(repr, examples[name])) for name in ("detections", "truths"))
+        raise InputError(
+            f"expected images that both tables have, got none: image ids such as {own} in {read.files[0]} and {its} in "
+            f"{read.files[1]}: write the ids of both alike, or name their columns"
+        )
+    own_classes, its_classes = (set(some) for some in evaluation.classes_of_sides())
+    known = its_classes | set(read.classes or ())
+    if evaluation.params.by_class and own_classes and its_classes and not own_classes & known:
+        own, its = (", ".join(map(repr, sorted(some)[:SHOWN])) for some in (own_classes, known))
+        raise InputError(
+            f"expected classes that both tables have, got none: {own} in {read.files[0]} and {its} in {read.files[1]}: "
+            "number or name the classes of both alike, or match boxes of any class (--all-classes, by_class=False)"
+        )
+
+
+def _models(source: Source, file: str) -> list[str]:
+    """What looks like a column that tells models apart, which nobody named."""
+    for name in column_names(source.path):
+        low, high = extremes(source.path, name) if name.lower() in MODELS else (None, None)
+        if low != high:
+            return [
+                f"column {name!r} of {file} has several values ({low!r} to {high!r}) that were evaluated as one model: "
+                f"evaluate each by itself with --by {name} (by={name!r})"
+            ]
+    return []

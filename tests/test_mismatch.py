@@ -1,0 +1,276 @@
+"""Detections and truths that are not written in one way: refused, or said with evidence; what fits is not suspected."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+
+import fastbox
+from fastbox import InputError, jobs
+from fastbox.cli import main
+from fastbox.errors import InputWarning
+
+NAMES = {"xyxy": ("xmin", "ymin", "xmax", "ymax"), "xywh": ("x", "y", "w", "h"), "cxcywh": ("cx", "cy", "w", "h")}
+
+
+class Scene:
+    """A detector that finds nearly everything, in every format."""
+
+    def __init__(self, seed: int = 0, images: int = 40, classes: int = 20) -> None:
+        random = np.random.default_rng(seed)
+        m = 10 * images
+        self.image = np.sort(random.integers(0, images, m))
+        self.kind = random.integers(1, classes + 1, m)
+        self.corner, self.side = random.random((m, 2)) * [500, 300], random.random((m, 2)) * 100 + 10
+        self.noise = random.normal(0, 2, (m, 2))
+        self.score = random.random(m)
+
+    def boxes(self, format: str, noise: bool = False) -> NDArray[np.float64]:
+        corner = self.corner + (self.noise if noise else 0)
+        parts = {
+            "xyxy": (corner, corner + self.side),
+            "xywh": (corner, self.side),
+            "cxcywh": (corner + self.side / 2, self.side),
+        }
+        return np.hstack(parts[format])
+
+    def write(
+        self,
+        folder: Path,
+        *,
+        format: str = "xywh",
+        called: str = "xywh",
+        ids: Any = None,
+        kinds: Any = None,
+        **more: Any,
+    ) -> tuple[Path, Path]:
+        image, kind = self.image if ids is None else ids, self.kind if kinds is None else kinds
+        found = {"image_id": image, "category_id": kind, "score": self.score, **more}
+        found |= dict(zip(NAMES[called], self.boxes(format, noise=True).T, strict=True))
+        wanted = {
+            "image_id": self.image,
+            "category_id": self.kind,
+            **dict(zip("xywh", self.boxes("xywh").T, strict=True)),
+        }
+        pq.write_table(pa.table(found).sort_by("image_id"), folder / "dt.parquet")
+        pq.write_table(pa.table(wanted), folder / "gt.parquet")
+        return folder / "dt.parquet", folder / "gt.parquet"
+
+
+def warned(*tables: Path, **options: Any) -> list[str]:
+    """The warnings of a run, the same in fragments."""
+    found = jobs.evaluate(*tables, **options)
+    parts = jobs.spread(jobs.evaluate, *tables, fragment_rows=100, **options)
+    assert [sentence.split("(")[0] for sentence in parts.warnings] == [one.split("(")[0] for one in found.warnings]
+    assert found.to_dict()["warnings"] == found.warnings
+    return found.warnings
+
+
+@pytest.mark.parametrize("format", ["xyxy", "xywh", "cxcywh"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_fits_is_not_suspected(tmp_path: Path, format: str, seed: int) -> None:
+    assert warned(*Scene(seed).write(tmp_path, format=format, called=format)) == []
+
+
+@pytest.mark.parametrize(
+    ("format", "called"),
+    [
+        ("xyxy", "xywh"),
+        ("xywh", "xyxy"),
+        ("cxcywh", "xywh"),
+        ("xywh", "cxcywh"),
+        ("xyxy", "cxcywh"),
+        ("cxcywh", "xyxy"),
+    ],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_boxes_in_another_format_are_said(tmp_path: Path, format: str, called: str, swapped: bool) -> None:
+    detections, truths = Scene().write(tmp_path, format=format, called=called)
+    if swapped:  # the truths are those in another format
+        scores = pa.array(np.linspace(0, 1, len(pq.read_table(truths))))
+        pq.write_table(pq.read_table(truths).append_column("score", scores), tmp_path / "found.parquet")
+        pq.write_table(pq.read_table(detections).drop_columns(["score"]), tmp_path / "wanted.parquet")
+        detections, truths = tmp_path / "found.parquet", tmp_path / "wanted.parquet"
+    side = "truths" if swapped else "detections"
+    (sentence,) = warned(detections, truths)
+    if {format, called} != {"xywh", "cxcywh"}:  # where either side may be the one that is not what it is called
+        assert sentence.startswith(f"boxes of the {side} fit if they are read as {format} (mean best IoU 0.")
+    mend = sentence.rpartition("formats, ")[2]
+    formats = dict(zip(("detections", "truths"), mend.split()[1::2], strict=True))
+    mended = CliRunner().invoke(main, ["evaluate", str(detections), str(truths), "--json", *mend.split()])
+    found = json.loads(mended.stdout)
+    assert found["warnings"] == [] and found["figures"]["AP50"] > 0.8
+    assert {name: boxes["format"] for name, boxes in found["boxes"].items()} == formats
+    again = jobs.evaluate(detections, truths, format=formats["detections"], truth_format=formats["truths"])
+    assert again.figures[None] == found["figures"]
+
+
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_ids_off_by_one_are_said(tmp_path: Path, shift: int) -> None:
+    scene = Scene()
+    (sentence,) = warned(*scene.write(tmp_path, ids=scene.image + shift))
+    assert sentence.startswith(f"detections fit the truths of image {-shift:+d} (mean best IoU 0.")
+    assert "count the image ids of both from the same number" in sentence
+
+
+@pytest.mark.parametrize("change", [lambda k: k - 1, lambda k: k + 1, lambda k: 21 - k, lambda k: k * 4 + 1])
+def test_classes_that_are_numbered_otherwise_are_said(tmp_path: Path, change: Any) -> None:
+    scene = Scene()
+    tables = scene.write(tmp_path, kinds=change(scene.kind))
+    (sentence,) = warned(*tables)
+    assert (
+        "detections lie on truths of another class" in sentence
+        and "number or name the classes of both alike" in sentence
+    )
+    assert jobs.evaluate(*tables).evaluation.warnings == [sentence]
+
+
+def test_a_poor_classifier_is_not_suspected(tmp_path: Path) -> None:
+    scene = Scene()
+    kinds = np.random.default_rng(3).integers(1, 21, len(scene.kind))
+    assert warned(*scene.write(tmp_path, kinds=kinds)) == []
+
+
+def test_boxes_in_shares_of_the_image_are_said(tmp_path: Path) -> None:
+    scene = Scene()
+    detections, truths = scene.write(tmp_path)
+    table = pq.read_table(detections)
+    for name, size in zip("xywh", (640, 480, 640, 480), strict=True):
+        table = table.set_column(table.schema.get_field_index(name), name, pa.compute.divide(table[name], size))
+    pq.write_table(table, detections)
+    (sentence,) = warned(detections, truths)
+    assert sentence.startswith("boxes of the detections reach ") and sentence.endswith("to pixels")
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_no_image_in_common_is_refused(tmp_path: Path, kind: type) -> None:
+    scene = Scene()
+    detections, truths = scene.write(tmp_path, ids=scene.image + 1000)
+    if kind is str:
+        for path, form in ((detections, "val/{}.jpg"), (truths, "{}")):
+            table = pq.read_table(path)
+            ids = pa.array([form.format(value) for value in table["image_id"].to_pylist()])
+            pq.write_table(table.set_column(0, "image_id", ids).sort_by("image_id"), path)
+    first = {int: "1000, 1001, 1002", str: "'val/1000.jpg', 'val/1001.jpg', 'val/1002.jpg'"}[kind]
+    result = CliRunner().invoke(main, ["evaluate", str(detections), str(truths), "-o", str(tmp_path / "out.parquet")])
+    assert result.exit_code == 2 and not (tmp_path / "out.parquet").exists()
+    assert "expected images that both tables have, got none" in result.stderr and first in result.stderr
+    assert str(detections) in result.stderr and str(truths) in result.stderr and "Traceback" not in result.stderr
+    with pytest.raises(InputError, match="expected images that both tables have"):
+        jobs.spread(jobs.evaluate, detections, truths, fragment_rows=100)
+    with pytest.raises(ValueError, match=r"expected images that both .* ids such as 7 of detections and 8 of truths"):
+        fastbox.evaluate(fastbox.Boxes([[0, 0, 4, 4]], images=[7]), [1], fastbox.Boxes([[0, 0, 4, 4]], images=[8]))
+
+
+def test_images_of_one_side_are_said_and_counted(tmp_path: Path) -> None:
+    scene = Scene()
+    detections, truths = scene.write(tmp_path, ids=np.where(scene.image < 30, scene.image + 100, scene.image))
+    (sentence,) = warned(detections, truths)
+    assert sentence.startswith(
+        "only 10 of 40 images with detections have truths (100, 101, 102 in the detections alone"
+    )
+    assert jobs.evaluate(detections, truths).to_dict()["images_with_boxes"] == {
+        "both": 10,
+        "detections": 30,
+        "truths": 30,
+    }
+    few = pq.read_table(truths)
+    pq.write_table(pq.read_table(scene.write(tmp_path)[0]).slice(0, 50), detections)
+    pq.write_table(few, truths)
+    (sentence,) = warned(detections, truths)
+    assert "images with truths have detections" in sentence and sentence.endswith(
+        "truths of the others count as missed"
+    )
+
+
+def test_no_class_in_common_is_refused(tmp_path: Path) -> None:
+    scene = Scene()
+    tables = scene.write(tmp_path, kinds=scene.kind + 50)
+    with pytest.raises(
+        InputError, match=r"expected classes that both .* got none: 51, 52, 53 in .*dt.* and 1, 2, 3 in .*gt"
+    ):
+        jobs.evaluate(*tables)
+    with pytest.raises(InputError, match="expected classes that both tables have"):
+        jobs.spread(jobs.evaluate, *tables, fragment_rows=100)
+    assert jobs.evaluate(*tables, params=fastbox.Params(by_class=False)).figures[None]["AP50"] > 0.8
+
+
+def test_classes_of_two_kinds_are_refused(tmp_path: Path) -> None:
+    scene = Scene()
+    tables = scene.write(tmp_path, kinds=[f"{kind}" for kind in scene.kind])
+    with pytest.raises(
+        InputError, match=r"classes of one kind .* got strings in .*dt.parquet and integers in .*gt.parquet"
+    ):
+        jobs.evaluate(*tables)
+    one = [[0, 0, 4, 4]]
+    with pytest.raises(ValueError, match="of one kind"):
+        fastbox.evaluate(one, [0.5], one, classes=["1"], truth_classes=[1])
+    with pytest.raises(ValueError, match="of one kind"):
+        fastbox.evaluate(one, [0.5], one, classes=[1], truth_classes=["1"])
+
+
+@pytest.mark.parametrize("name", ["run", "model", "Detector", "experiment"])
+def test_models_that_nobody_told_apart_are_said(tmp_path: Path, name: str) -> None:
+    scene = Scene()
+    models = np.array(["one", "two"])[np.arange(len(scene.score)) % 2]
+    detections, truths = scene.write(tmp_path, **{name: models})
+    (sentence,) = warned(detections, truths)
+    assert sentence.startswith(f"column {name!r} of {detections} has several values ('one' to 'two')")
+    assert sentence.endswith(f"--by {name} (by={name!r})")
+    assert warned(detections, truths, by=name) == []
+    assert warned(*scene.write(tmp_path, **{name: np.full(len(models), "one")})) == []
+    assert warned(*scene.write(tmp_path, note=models)) == []
+
+
+def test_a_terminal_shows_warnings_and_what_figures_depend_on(tmp_path: Path) -> None:
+    detections, truths = Scene().write(tmp_path, format="xyxy", called="xywh", model=np.arange(400) % 3)
+    result = CliRunner().invoke(main, ["evaluate", str(detections), str(truths)], env={"COLUMNS": "400"})
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert sum(line.startswith("warning: ") for line in lines) == 2
+    for said in (
+        "IoU ≥ 0.5 to 0.95 (10 thresholds) · at most 1/10/100 detections an image and class · boxes of one class match",
+        "areas in px²: all 0 to 1e+10, small 0 to 1024, medium 1024 to 9216, large 9216 to 1e+10",
+        "images: 40 with detections and truths, 0 with detections alone, 0 with truths alone",
+        "columns: score score, class category_id, image image_id",
+        "boxes: detections x, y, w, h (xywh); truths x, y, w, h (xywh)",
+    ):
+        assert said in lines
+
+
+def test_arrays_warn_in_python() -> None:
+    scene = Scene()
+    truths = fastbox.Boxes(scene.boxes("xywh"), "xywh", images=scene.image)
+    wrong = fastbox.Boxes(scene.boxes("xyxy", noise=True), "xywh", images=scene.image)
+    with pytest.warns(InputWarning, match="boxes of the detections fit if they are read as xyxy"):
+        fastbox.evaluate(wrong, scene.score, truths)
+    right = fastbox.Boxes(scene.boxes("xyxy", noise=True), "xyxy", images=scene.image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fastbox.evaluate(right, scene.score, truths)
+        fastbox.evaluate(right[:0], [], truths[:0])
+
+
+def test_names_and_columns_of_boxes_can_be_told(tmp_path: Path) -> None:
+    scene = Scene()
+    detections, truths = scene.write(tmp_path)
+    for path, names in ((detections, ("a", "b", "c", "d")), (truths, ("p", "q", "r", "s"))):
+        table = pq.read_table(path)
+        pq.write_table(table.rename_columns({**dict(zip("xywh", names, strict=True))}), path)
+    (tmp_path / "names.txt").write_text("".join(f"thing {k}\n" for k in range(21)))
+    options = ("--box", "a,b,c,d", "--truth-box", "p,q,r,s", "--format", "xywh", "--names", str(tmp_path / "names.txt"))
+    result = CliRunner().invoke(main, ["evaluate", str(detections), str(truths), "--json", *options])
+    found = json.loads(result.stdout)
+    assert found["warnings"] == [] and found["by_class"][4]["name"] == "thing 5"
+    assert found["boxes"]["truths"] == {"columns": "p, q, r, s", "format": "xywh"}
+    job = {"box": "a,b,c,d", "truth_box": "p,q,r,s", "format": "xywh", "names": [f"thing {k}" for k in range(21)]}
+    assert jobs.evaluate(detections, truths, **job).to_dict() == found
