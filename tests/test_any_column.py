@@ -185,3 +185,16 @@ def test_what_a_dictionary_has_as_null_is_null() -> None:
         label_columns((batch, 7), name="c")
     with pytest.raises(InputError, match="expected an image id in column 'image_id' of boxes at row 1, got null"):
         Boxes({"image_id": column, "bbox": [[0.0, 0, 1, 1]] * 3})
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted({*KINDS, *VIEWS})), st.sampled_from(ROLES), st.sampled_from(["nms", "pairs", "evaluate"]))
+def test_any_column_of_a_frame_gives_a_result_or_a_sentence(tmp_path: Path, kind: str, role: str, job: str) -> None:
+    column = VIEWS[kind] if kind in VIEWS else KINDS[kind]()
+    mixed = table_of(**{role: column}).take([3, 1, 2, 0]) if kind in ("int8", "string") else table_of(**{role: column})
+    try:
+        JOBS[job](mixed, table_of(), tmp_path / "out.parquet")
+    except InputError as error:
+        assert not RAW.search(str(error)), str(error)
+    finally:
+        (tmp_path / "out.parquet").unlink(missing_ok=True)

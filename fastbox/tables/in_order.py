@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastbox.errors import InputError
 from fastbox.memory import get_memory
-from fastbox.tables.arrays import id_kind, one_chunk, sort_command
+from fastbox.tables.arrays import id_kind, one_chunk, plain, rows_of, sort_command
 from fastbox.tables.backed import Backed, Scratch, parquet_of
 from fastbox.tables.files import find_files, open_parquet, read_batches
 from fastbox.tables.schema import find_boxes
@@ -68,7 +68,7 @@ def sorted_table(
     boxes = rows
     if rows is not None and (counts := _counts(table, source, name)) is not None:
         boxes = _spread(rows, counts)
-    data = parquet_of(table if order is None else table.take(pa.array(order)))
+    data = parquet_of(table if order is None else _taken(table, pa.array(order)))
     sorted_in = None if order is None else "memory"
     return Backed.of(
         name, data, dialect, sorted_in=sorted_in, rows=rows, boxes=boxes, state=(data.size, zlib.crc32(data))
@@ -81,13 +81,15 @@ def order_of(ids: pa.ChunkedArray, name: str, where: str) -> NDArray[np.int64] |
         id_kind(ids.type, name, where)
     except InputError:
         return None  # whoever reads the ids says what is wrong with them
-    column = one_chunk(ids)
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+    column = plain(one_chunk(ids))
     falls = pc.any(pc.less(column[1:], column[:-1])).as_py() if len(column) > 1 else False
     if not falls and not column.null_count:
         return None
     return np.asarray(pc.sort_indices(column).to_numpy(), np.int64)
+
+
+def _taken(table: pa.Table, rows: pa.Array) -> pa.Table:
+    return pa.Table.from_arrays([rows_of(one_chunk(column), rows) for column in table.columns], schema=table.schema)
 
 
 def _size(file: str) -> tuple[int, int]:
