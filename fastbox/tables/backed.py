@@ -93,9 +93,31 @@ class Backed(str):
 def parquet_of(table: pa.Table) -> pa.Buffer:
     """Return a table as Parquet in memory, quick to write and to read.
 
+    Raises
+    ------
+    InputError
+        A column that Parquet has no type for.
+
+    Examples
+    --------
     >>> pq.read_table(pa.BufferReader(parquet_of(pa.table({"a": [1, 2]})))).num_rows
     2
     """
+    try:
+        return _written(table)
+    except pa.ArrowNotImplementedError:
+        for name in table.column_names:
+            try:
+                _written(table.select([name]).slice(0, 0))
+            except pa.ArrowNotImplementedError:
+                kind = table.schema.field(name).type
+                raise InputError(
+                    f"expected columns that Parquet holds, got {kind} in column {name!r}: cast or drop it"
+                ) from None
+        raise
+
+
+def _written(table: pa.Table) -> pa.Buffer:
     stream = pa.BufferOutputStream()
     pq.write_table(table, stream, compression="none", use_dictionary=False, row_group_size=1 << 20)
     return stream.getvalue()

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.tables.arrays import plain, plain_type
 from fastbox.tables.schema import as_table
 
 __all__ = ["is_frame", "kind_of", "table_of"]
@@ -147,10 +148,7 @@ def _array(values: Any) -> Any:
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column in a type that Parquet holds."""
     kind = column.type
-    if isinstance(kind, pa.BaseExtensionType):
-        column = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
-        kind = column.type
-    if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
-        column = column.cast(pa.string_view())
-        kind = column.type
-    return column.cast(pa.large_string()) if pa.types.is_string_view(kind) else column
+    coded = pa.types.is_dictionary(kind) and plain_type(kind) == kind.value_type
+    if coded and not any(chunk.dictionary.null_count for chunk in column.chunks):
+        return column
+    return pa.chunked_array([plain(chunk) for chunk in column.chunks], plain_type(kind))

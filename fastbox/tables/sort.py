@@ -123,7 +123,9 @@ def _schema(files: list[str]) -> pa.Schema:
 def _of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
     """A column as it was stored: DuckDB has other types, and Arrow can't cast to all of its own."""
     try:
-        return column.cast(kind)
+        cast = column.cast(kind)
+        cast.validate()  # lists of nulls are cast to what is none
+        return cast
     except pa.ArrowException:
         return pa.array(column.to_pylist(), kind)
 
