@@ -7,15 +7,30 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from pathlib import Path
 
 from fastbox.errors import InputError
 
-__all__ = ["bytes_of", "check_kept", "get_memory", "most_boxes", "said", "set_memory", "sharing"]
+__all__ = [
+    "bytes_of",
+    "check_footer_room",
+    "check_kept",
+    "fitting",
+    "get_memory",
+    "most_boxes",
+    "most_of",
+    "said",
+    "set_memory",
+    "sharing",
+]
 
 ENVIRONMENT = "FASTBOX_MEMORY"
 
 OWN = 400 << 20  # what the process takes by itself: the interpreter, Arrow, compiled kernels, and a few small chunks
 BOX = 512  # bytes that a job takes for a box of one image, all that it makes of it included: 115 to 345 were measured
+COPIES = 4  # of the columns carried along with a box: as read, as worked on, as taken, and as written
+SHARES = 4  # of what is free that go to what one step makes; the boxes themselves and its neighbours have the rest
+FOOTER = 30  # bytes that a byte of a file's footer takes, all copies included: 6 for each, and up to 5 were seen
 LEAST = 65_536  # boxes that may be in memory whatever is set: they fit in what the process takes by itself
 
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -83,10 +98,35 @@ def bytes_of(text: str) -> int:
     return size
 
 
-def most_boxes() -> int:
-    """Return how many boxes may be in memory at once."""
-    memory = get_memory()
-    return 1 << 62 if memory is None else max(LEAST, (memory - OWN) // BOX // _share.get())
+def most_boxes(carried: int = 0) -> int:
+    """Return how many boxes may be in memory at once, each with so many bytes of other columns carried along."""
+    return max(1, _free() // (BOX + COPIES * carried))
+
+
+def most_of(each: int) -> int:
+    """Return how many things of so many bytes a step of a job may make at once; at least 1."""
+    return max(1, _free() // SHARES // max(1, each))
+
+
+def fitting(each: int) -> int:
+    """Return how many things of so many bytes fit in memory at once, which may be none."""
+    return _free() // max(1, each)
+
+
+def check_footer_room(file: str, footer: int, groups: int) -> None:
+    """Refuse a Parquet file whose footer, of so many bytes and row groups, takes more memory than there is.
+
+    Raises
+    ------
+    InputError
+        It does.
+    """
+    if footer * FOOTER > _free():
+        raise InputError(
+            f"{file} has a footer of {said(footer)} for {groups:,} row groups, which takes about "
+            f"{said(footer * FOOTER)} of memory: allow more with --memory, or write larger row groups, as "
+            f"`fastbox sort {file} -o sorted.parquet` does"
+        )
 
 
 def check_kept(boxes: int, each: int) -> None:
@@ -122,12 +162,35 @@ def said(size: int) -> str:
     return f"{size / (1 << 30):.3g} GiB" if size >= 1 << 30 else f"{size >> 20} MiB"
 
 
-def _of_machine() -> int | None:
+def _free() -> int:
+    """The bytes that this process may take beside its own."""
+    memory = get_memory()
+    return 1 << 62 if memory is None else max(LEAST * BOX, (memory - OWN) // _share.get())
+
+
+def _of_machine(root: str = "/") -> int | None:
     """The memory of this machine, or as much of it as a container may use."""
-    sizes = []
-    for limit in ("memory.max", "memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError), open(f"/sys/fs/cgroup/{limit}", encoding="ascii") as file:
-            sizes.append(int(file.read()))
+    sizes = list(_limits(Path(root)))
     with suppress(AttributeError, OSError, ValueError):
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return min((size for size in sizes if size > 0), default=None)
+
+
+def _limits(root: Path) -> Iterator[int]:
+    """The limits of this process's control groups, of either version, and of all groups that these are in."""
+    groups = root / "sys/fs/cgroup"
+    places = [(groups, "memory.max"), (groups, "memory.high"), (groups / "unified", "memory.max")]
+    old = groups / "memory"
+    paths: dict[Path, list[str]] = {groups: ["/"], groups / "unified": ["/"], old: ["/"]}
+    with suppress(OSError, ValueError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            number, controllers, path = line.split(":", 2)
+            for place in (groups, groups / "unified") if number == "0" else (old,):
+                if number == "0" or "memory" in controllers.split(","):
+                    paths[place].append(path)
+    for place, name in [*places, (old, "memory.limit_in_bytes")]:
+        folders = [place / path.lstrip("/") for path in paths[place]]
+        within = {above for folder in folders for above in (folder, *folder.parents) if above.is_relative_to(place)}
+        for folder in within:
+            with suppress(OSError, ValueError):
+                yield int((folder / name).read_text())

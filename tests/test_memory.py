@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fastbox
-from fastbox import jobs, memory
+from fastbox import AnchorGrid, jobs, memory
 from fastbox.engines import threads
 from fastbox.errors import InputError
+from fastbox.jobs import pair_blocks
+from fastbox.jobs.resize import Resize
 from fastbox.jobs.spread import spread
-from fastbox.tables.source import scan
+from fastbox.tables.source import Source, scan
+from fastbox.tables.widths import RowGroups
 
 MIB = 1 << 20
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +146,123 @@ def test_fragments_that_run_side_by_side_share(monkeypatch: pytest.MonkeyPatch) 
     assert memory.most_boxes() == alone
 
 
+def test_what_is_carried_along_makes_chunks_smaller(tmp_path: Path) -> None:
+    """However it is stored: long values as they are, or each once in a dictionary."""
+    n, plain = 4_000, write(tmp_path / "plain.parquet", 4_000, images=400)
+    table = pq.read_table(plain)
+    texts = {
+        "each its own": [f"{k:04d}" * 1024 for k in range(n)],
+        "all the same": ["long" * 1024] * n,
+        "in a list": [["long"] * 512] * n,
+        "long in the middle": ["long" * (8192 if 1_900 < k < 2_100 else 1) for k in range(n)],
+    }
+    fastbox.set_memory("512MiB")
+    sizes = {"none": max(len(chunk.a) for chunk in scan(plain))}
+    for name, values in texts.items():
+        pq.write_table(table.append_column("text", pa.array(values)), tmp_path / "t.parquet", row_group_size=500)
+        chunks = list(scan(Source(tmp_path / "t.parquet", columns=("text",))))
+        sizes[name] = max(len(chunk.a) for chunk in chunks)
+        assert [text for chunk in chunks for text in chunk.a_columns.column("text").to_pylist()] == values
+    assert sizes.pop("none") == n
+    assert max(sizes.values()) < n // 2, sizes
+
+
+@given(
+    lengths=st.lists(st.integers(0, 40) | st.none(), min_size=1, max_size=60),
+    cuts=st.lists(st.integers(1, 20), min_size=1, max_size=30),
+    kind=st.sampled_from(["text", "list", "struct", "number"]),
+)
+def test_row_groups_end_at_the_same_rows_however_they_come(
+    lengths: list[int | None], cuts: list[int], kind: str
+) -> None:
+    values: dict[str, Any] = {
+        "text": pa.array([None if n is None else "x" * n for n in lengths]),
+        "list": pa.array([None if n is None else ["abc"] * (n // 4) for n in lengths], pa.list_(pa.string())),
+        "struct": pa.array([{"a": None if n is None else b"x" * n, "b": 1} for n in lengths]),
+        "number": pa.array(lengths, pa.int64()),
+    }
+    table = pa.table({"n": np.arange(len(lengths)), "value": values[kind]})
+    whole, parted = RowGroups(table.schema, 7, 50), RowGroups(table.schema, 7, 50)
+    expected, found, first = whole.ended_by(table), [], 0
+    for cut in [*cuts, len(table)]:
+        found += parted.ended_by(table.slice(first, cut))
+        first += cut
+    assert found == expected
+    assert parted.rows == whole.rows == len(table) - sum(expected)
+    assert all(0 < count <= 7 for count in expected)
+    if kind == "number":
+        assert all(count == 7 for count in expected)
+    if kind == "text":
+        ends = np.cumsum(expected).tolist()
+        starts = [end - count for end, count in zip(ends, expected, strict=True)]
+        assert all(sum(n or 0 for n in lengths[a : b - 1]) < 50 for a, b in zip(starts, ends, strict=True))
+
+
+@given(
+    images=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=6),
+    most=st.integers(1, 40),
+    alone=st.booleans(),
+    by_class=st.booleans(),
+    boxes=st.booleans(),
+)
+def test_pairs_are_the_same_in_any_blocks(
+    images: list[tuple[int, int]], most: int, alone: bool, by_class: bool, boxes: bool
+) -> None:
+    rng = np.random.default_rng(most)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        paths = []
+        for side in range(2):
+            ids = np.repeat(np.arange(len(images)), [counts[side] for counts in images])
+            corner = rng.integers(0, 3, (len(ids), 2)).astype(np.float32)
+            coordinates = pa.FixedSizeListArray.from_arrays(np.concatenate([corner, corner + 2], 1).ravel(), 4)
+            columns = {"image_id": ids, "bbox": coordinates, "category_id": rng.integers(0, 2, len(ids))}
+            paths.append(Path(folder, f"{side}.parquet"))
+            pq.write_table(pa.table({**columns, "own": [f"{k}" for k in range(len(ids))]}), paths[side])
+        options: dict[str, Any] = {"by_class": "category_id" if by_class else None, "boxes": boxes, "keep": ["own"]}
+        tables = paths[:1] if alone else paths
+        whole = jobs.pairs(*tables, threshold=0.2, out=Path(folder, "whole.parquet"), **options)
+        patch.setattr(pair_blocks, "most_of", lambda each: most)
+        parted = jobs.pairs(*tables, threshold=0.2, out=Path(folder, "parted.parquet"), **options)
+        assert parted.to_dict() == whole.to_dict()
+        written = [pq.read_table(Path(folder, f"{name}.parquet")) for name in ("whole", "parted")]
+        assert written[0].equals(written[1])
+
+
+GROUPS = {
+    "no limit": ({"sys/fs/cgroup/memory.max": "max"}, "0::/\n", []),
+    "its own": ({"sys/fs/cgroup/a/b/memory.max": "700"}, "0::/a/b\n", [700]),
+    "one above": ({"sys/fs/cgroup/a/memory.max": "600", "sys/fs/cgroup/a/b/memory.max": "max"}, "0::/a/b\n", [600]),
+    "the root, as in a container": ({"sys/fs/cgroup/memory.max": "500"}, "0::/docker/0123\n", [500]),
+    "where it is slowed down": ({"sys/fs/cgroup/a/memory.high": "400"}, "0::/a/b\n", [400]),
+    "another group's": ({"sys/fs/cgroup/c/memory.max": "300"}, "0::/a/b\n", []),
+    "version 1": (
+        {"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "200", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9000"},
+        "5:cpu,memory:/a/b\n3:cpuset:/c\n",
+        [200, 9000],
+    ),
+    "both versions": (
+        {"sys/fs/cgroup/unified/a/memory.max": "150", "sys/fs/cgroup/memory/b/memory.limit_in_bytes": "250"},
+        "7:memory:/b\n0::/a\n",
+        [150, 250],
+    ),
+    "a path with colons": ({"sys/fs/cgroup/a:b/memory.max": "100"}, "0::/a:b\n", [100]),
+    "no groups": ({}, None, []),
+    "what is no number": ({"sys/fs/cgroup/memory.max": "?"}, "nonsense", []),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_limits_of_all_control_groups_on_the_way_count(name: str, tmp_path: Path) -> None:
+    limits, own, expected = GROUPS[name]
+    for file, limit in {**limits, **({} if own is None else {"proc/self/cgroup": own})}.items():
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(limit)
+    assert sorted(memory._limits(tmp_path)) == expected
+    if expected:
+        assert memory._of_machine(str(tmp_path)) == expected[0]
+
+
 # VmHWM rather than ru_maxrss, which remembers the memory of the process that this one was forked from.
 CODE = """
 import re, sys
@@ -161,3 +286,81 @@ def test_an_image_that_just_fits_does(tmp_path: Path) -> None:
         )
         assert done.stderr == ""
         assert int(done.stdout.split()[-1]) * 1024 < 640 * MIB
+
+
+def equal(path: Path) -> Path:
+    n = 4_000
+    columns = {name: np.full(n, value, np.float32) for name, value in zip(CORNERS, (0, 0, 1, 1), strict=True)}
+    pq.write_table(pa.table({"image_id": np.zeros(n, np.int64), **columns, "category_id": np.zeros(n, np.int64)}), path)
+    return path
+
+
+def wide(path: Path) -> Path:
+    plain, rng = pq.read_table(write(path, 60_000, images=6_000)), np.random.default_rng(0)
+    with pq.ParquetWriter(path, plain.schema.append(pa.field("blob", pa.binary()))) as writer:
+        for batch in plain.to_batches(5_000):
+            blobs = pa.array([rng.bytes(4096) for _ in range(batch.num_rows)], pa.binary())
+            writer.write_table(pa.Table.from_batches([batch]).append_column("blob", blobs))
+    return path
+
+
+LARGE = {
+    "pairs of equal boxes": (equal, ["pairs", "{}", "-o", "{}.out"]),
+    "pairs of equal boxes, by class and with their corners": (
+        equal,
+        ["pairs", "{}", "{}", "--by-class", "--boxes", "-o", "{}.out"],
+    ),
+    "long values in nms": (wide, ["nms", "{}", "-o", "{}.out"]),
+    "long values in pairs": (wide, ["pairs", "{}", "--keep", "blob", "-o", "{}.out"]),
+    "long values in inspect": (wide, ["inspect", "{}", "--fix", "{}.fixed", "-o", "{}.out"]),
+}
+
+
+@pytest.mark.jit
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="no process tells its memory here")
+@pytest.mark.parametrize("name", LARGE)
+def test_the_limit_holds(name: str, tmp_path: Path) -> None:
+    make, words = LARGE[name]
+    table = make(tmp_path / "t.parquet")
+    given = [word.format(table) for word in words]
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *given, "--memory", "512MiB"], check=True, capture_output=True, text=True
+    )
+    assert int(done.stdout.split()[-1]) * 1024 < 512 * MIB
+
+
+def test_a_footer_that_can_not_fit_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "t.parquet"
+    pq.write_table(pq.read_table(write(table, 6_000, images=600)), table, row_group_size=1)
+    jobs.nms(table)
+    fastbox.set_memory("512MiB")
+    said = r"t\.parquet has a footer of \d+ MiB for 6,000 row groups, .*: allow more with --memory, or write larger row"
+    with pytest.raises(InputError, match=said):
+        jobs.nms(table)
+
+
+@pytest.mark.jit
+def test_anchors_of_an_image_that_can_not_fit_are_refused(tmp_path: Path) -> None:
+    table, grid = write(tmp_path / "t.parquet", 100, images=10), AnchorGrid.preset("retinanet")
+    fastbox.set_memory("512MiB")
+    with pytest.raises(InputError, match=r"image 0 of 30000 x 30000 pixels has 168,\d+,\d+ anchors, .*: allow more"):
+        jobs.assign(table, grid, resize=Resize("none", 30_000, 30_000), out=tmp_path / "o.parquet")
+    assert os.listdir(tmp_path) == ["t.parquet"]
+    assert jobs.assign(table, grid, resize=Resize("none", 1_000, 1_000)).images == 10
+
+
+def test_threads_share_what_anchors_may_take(monkeypatch: pytest.MonkeyPatch, threads: Any, tmp_path: Path) -> None:
+    table, grid = write(tmp_path / "t.parquet", 4, images=2), AnchorGrid.preset("retinanet")
+    threads(8)
+    seen, assign = [], import_module("fastbox.jobs.assign")  # the package has the function under this name
+    sound = assign.match
+
+    def match(*given: Any, **options: Any) -> Any:
+        seen.append(fastbox.get_num_threads())
+        return sound(*given, **options)
+
+    monkeypatch.setattr(assign, "match", match)
+    for most in (3, 100):
+        monkeypatch.setattr(assign, "fitting", lambda each, most=most: most)
+        jobs.assign(table, grid, resize=Resize("none", 256, 256))
+    assert seen == [3, 8]

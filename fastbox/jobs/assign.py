@@ -22,6 +22,8 @@ from fastbox.jobs.resize import Resize
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid
 from fastbox.matching import Matches, MatchRule, match
+from fastbox.memory import fitting, said
+from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.assigned_page import assigned_page
 from fastbox.report.page import Page, check_page, write
 from fastbox.tables import columns
@@ -34,6 +36,7 @@ from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 __all__ = ["Assigned", "assign"]
 
 SIDES = ("width", "height")
+ANCHOR = 24  # bytes that a thread's space has for an anchor of an image
 
 
 @dataclass
@@ -199,14 +202,15 @@ def assign(
     with sink or nullcontext():
         for chunk in scan(source, rows=rows):
             part = _Part.of(chunk, resize, ignore)
-            matched = match(
-                anchors.astype(part.truths.dtype),
-                part.truths,
-                rule=rule,
-                size=part.sizes,
-                ignore=part.regions,
-                sparse=True,
-            )
+            with threads_here(_threads(anchors, chunk, part.sizes)):
+                matched = match(
+                    anchors.astype(part.truths.dtype),
+                    part.truths,
+                    rule=rule,
+                    size=part.sizes,
+                    ignore=part.regions,
+                    sparse=True,
+                )
             levels = _levels(anchors, part.sizes, matched)
             _add(found, chunk, part, matched, levels, anchors, by_class)
             if found.least is not None:
@@ -220,6 +224,24 @@ def assign(
     if report is not None:
         write(found.page(), report)
     return found
+
+
+def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int:
+    """How many threads may match, each with space for the anchors of an image; refuses an image that none can."""
+    different, images = np.unique(sizes, axis=0, return_index=True)
+    counts = [anchors.count((width, height)) for width, height in different.tolist()]
+    if not counts:
+        return get_num_threads()
+    large = int(np.argmax(counts))
+    if (fit := fitting(counts[large] * ANCHOR)) < 1:
+        assert chunk.images is not None
+        image = chunk.images[images[large]].item()
+        width, height = different[large].tolist()
+        raise InputError(
+            f"image {image!r} of {width} x {height} pixels has {counts[large]:,} anchors, which take about "
+            f"{said(counts[large] * ANCHOR)} of memory: allow more with --memory, or resize the image to less"
+        )
+    return min(get_num_threads(), fit)
 
 
 @dataclass

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from fastbox.boxes import Boxes, grouped
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.opening import takes
+from fastbox.jobs.pair_blocks import pairs_by_block
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, figures_of
 from fastbox.jobs.worst import Look
@@ -194,12 +196,21 @@ def pairs(
     sink = None
     if out is not None:
         sink = Sink(out, output, command="pairs", parameters=parameters)
+
+    def find(chunk: Chunk) -> Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        one = partial(_pair, by_class=by_class, joined=joined, metric=first, beta=beta)
+        if best:
+            return [one(chunk, threshold=None)]
+        return pairs_by_block(chunk, plans[0].carried, partial(one, threshold=limit))
+
     with sink or nullcontext():
         for chunk in scan(a, b, rows=rows):
-            found_rows, cols = _pair(chunk, by_class, joined, first, beta, None if best else limit)
-            values = _add(found, chunk, found_rows, cols, beta)
-            if sink is not None:
-                sink.write(_batch(chunk, found_rows, cols, values, boxes, output))
+            paired = np.zeros(len(chunk.a), np.bool_)
+            for found_rows, cols in find(chunk):
+                values = _add(found, chunk, found_rows, cols, beta, paired)
+                if sink is not None:
+                    sink.write(_batch(chunk, found_rows, cols, values, boxes, output))
+            _count(found, chunk, paired)
             if progress is not None:
                 progress(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         if sink is not None:
@@ -262,9 +273,17 @@ def _regrouped(
 
 
 def _add(
-    found: Paired, chunk: Chunk, rows: NDArray[np.int64], cols: NDArray[np.int64], beta: float
+    found: Paired,
+    chunk: Chunk,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    beta: float,
+    paired: NDArray[np.bool_],
 ) -> list[NDArray[Any]]:
-    """Sum up the pairs of a chunk; return their values, one array for each metric, nan where there is no partner."""
+    """Sum up pairs of a chunk and mark the detections that have one.
+
+    Returns their values, one array for each metric, nan where there is no partner.
+    """
     a, b = chunk.a, chunk.b
     met = cols >= 0
     both = a[rows[met]], (a if b is None else b)[cols[met]]
@@ -278,20 +297,23 @@ def _add(
         column = np.full(len(rows), np.nan, value.dtype)
         column[met] = value
         values.append(column)
-    found.images += 0 if chunk.images is None else len(chunk.images)
-    found.detections += len(a)
-    found.invalid_detections.add(a)
     found.pairs += int(met.sum())
-    paired = np.zeros(len(a), np.bool_)
     paired[rows[met]] = True
     if b is None:
         paired[cols] = True
-    else:
-        assert found.truths is not None
-        found.truths += len(b)
-        found.invalid_truths.add(b)
-    found.unmatched += len(a) - int(paired.sum())
     return values
+
+
+def _count(found: Paired, chunk: Chunk, paired: NDArray[np.bool_]) -> None:
+    """Count the boxes of a chunk, and the detections that no pair has."""
+    found.images += 0 if chunk.images is None else len(chunk.images)
+    found.detections += len(chunk.a)
+    found.invalid_detections.add(chunk.a)
+    if chunk.b is not None:
+        assert found.truths is not None
+        found.truths += len(chunk.b)
+        found.invalid_truths.add(chunk.b)
+    found.unmatched += len(chunk.a) - int(paired.sum())
 
 
 def _other_rows(chunk: Chunk, cols: NDArray[np.int64]) -> NDArray[np.int64]:

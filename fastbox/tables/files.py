@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from fastbox.errors import InputError
+from fastbox.memory import check_footer_room, most_of
 from fastbox.parallel import alone
 from fastbox.tables.locate import Paths, find_files
 from fastbox.tables.opened import KeptFile, Opened, State, check_state
 from fastbox.tables.schema import require
 from fastbox.tables.stores import is_stored, local
+from fastbox.tables.widths import row_bytes
 
 __all__ = [
     "Paths",
@@ -81,6 +83,7 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = (), opened
         home = opened or Opened.now() or Opened.none()
         file = home.open(name, coded)
         _ = file.schema.names
+        check_footer_room(name, file.metadata.serialized_size, file.metadata.num_row_groups)
     except MemoryError:
         raise
     except _DAMAGED as error:
@@ -111,6 +114,8 @@ def batches_of(
         if run is not None and run.state:
             check_state(path, run.state, file.state)
         groups = None if run is None else range(*run.groups)
+        if wide := row_bytes(path, file, columns):
+            rows = min(rows, most_of(wide))
         batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
         first_row = 0 if run is None else run.first_row
         while True:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
 from fastbox.tables.arrays import Place
-from fastbox.tables.files import Run
+
+if TYPE_CHECKING:
+    from fastbox.tables.files import Run
 
 __all__ = ["check_bounds", "check_footer", "leaves_of", "limits_of"]
 

@@ -22,6 +22,7 @@ from fastbox.parallel import alone
 from fastbox.tables.files import open_parquet
 from fastbox.tables.stores import is_stored, local, upload
 from fastbox.tables.temporary import Temporary, remove_abandoned
+from fastbox.tables.widths import RowGroups
 
 __all__ = ["Sink", "Target", "plain", "read_record"]
 
@@ -29,6 +30,7 @@ StrPath = str | os.PathLike[str]
 
 _KEY = "fastbox"
 _GROUP_ROWS = 262_144
+_GROUP_BYTES = 16 << 20  # of values of no fixed width: a group is in memory three times while it is written
 _BUFFER_BYTES = 1 << 20
 
 
@@ -49,7 +51,7 @@ class Sink:
     Rows go to a hidden temporary file in the same folder, for an object store in that of temporary files. On a clean
     exit the record is written into the footer, the file is synced and takes its final name, or is uploaded; on any
     exception the temporary is removed and what was at ``path`` stays.
-    Row groups are cut at fixed rows: the same rows give the same bytes, however they came in batches.
+    Row groups are cut by rows and bytes: the same rows give the same bytes, however they came in batches.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ class Sink:
         if isinstance(path, Target):
             self._record["fingerprint"] = plain(path.fingerprint)
         self._pending: list[pa.Table] = []
-        self._pending_rows = 0
+        self._groups = RowGroups(schema, _GROUP_ROWS, _GROUP_BYTES)
         self._thread: ThreadPoolExecutor | None = None
         self._writing: Future[None] | None = None
 
@@ -134,9 +136,8 @@ class Sink:
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         self.rows += len(table)
         self._pending.append(table)
-        self._pending_rows += len(table)
-        if self._pending_rows >= _GROUP_ROWS:
-            self._flush(self._pending_rows // _GROUP_ROWS * _GROUP_ROWS)
+        if ended := self._groups.ended_by(table):
+            self._flush(ended)
 
     def record(self, **more: Any) -> None:
         """Add entries to the record in the footer."""
@@ -154,15 +155,14 @@ class Sink:
             self._discard()
             raise
 
-    def _flush(self, count: int) -> None:
+    def _flush(self, groups: list[int]) -> None:
         rows = pa.concat_tables(self._pending)
-        self._pending = [rows.slice(count)]
-        self._pending_rows -= count
+        self._pending = [rows.slice(sum(groups))]
         self._wait()
         if self._thread is None:
-            self._encode(rows, count)
+            self._encode(rows, groups)
         else:
-            self._writing = self._thread.submit(self._encode, rows, count)
+            self._writing = self._thread.submit(self._encode, rows, groups)
 
     def _wait(self) -> None:
         """Let the last rows be written; raises what went wrong with them."""
@@ -170,15 +170,16 @@ class Sink:
             writing, self._writing = self._writing, None
             writing.result()
 
-    def _encode(self, rows: pa.Table, count: int) -> None:
-        for start in range(0, count, _GROUP_ROWS):
+    def _encode(self, rows: pa.Table, groups: list[int]) -> None:
+        start = 0
+        for count in groups:
             # One chunk a column, so that pages don't show where the batches ended.
-            group = rows.slice(start, min(_GROUP_ROWS, count - start)).combine_chunks()
-            self._writer.write_table(group, row_group_size=_GROUP_ROWS)
+            self._writer.write_table(rows.slice(start, count).combine_chunks(), row_group_size=count)
+            start += count
 
     def _commit(self) -> None:
-        if self._pending_rows:
-            self._flush(self._pending_rows)
+        if self._groups.rows:
+            self._flush([self._groups.rows])
         self._wait()
         if self._thread is not None:
             self._thread.shutdown()

@@ -22,6 +22,7 @@ from fastbox.tables.footers import check_bounds, check_footer, leaves_of
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
 from fastbox.tables.opened import Opened
 from fastbox.tables.schema import BoxColumns, check_format, find_boxes, require, rows_as_boxes, to_boxes
+from fastbox.tables.widths import row_bytes
 from fastbox.usual import IMAGE
 
 __all__ = [
@@ -115,6 +116,8 @@ class Plan:
         ``"integer"`` (int64), ``"string"``, or None without an image column.
     columns : pyarrow.Schema
         The carried columns, as a chunk has them.
+    carried : int
+        Bytes that a box takes in the carried columns of no fixed width, where boxes take most.
     """
 
     files: tuple[str, ...]
@@ -122,6 +125,7 @@ class Plan:
     dtype: np.dtype[Any]
     ids: str | None
     columns: pa.Schema
+    carried: int = 0
 
 
 def plan(source: Source | Paths) -> Plan:
@@ -135,14 +139,15 @@ def plan(source: Source | Paths) -> Plan:
     source = _as_source(source)
     files = tuple(find_files(source.path))
     first = _plan_of(source, files[0])
-    expected = _traits(source, first)
+    expected, carried = _traits(source, first), first.carried
     for file in files[1:]:
-        got = _traits(source, _plan_of(source, file))
+        other = _plan_of(source, file)
+        got, carried = _traits(source, other), max(carried, other.carried)
         for what in expected:
             if got[what] != expected[what]:
                 alike = f"expected {expected[what]} for {what} of {file}, as in {files[0]}"
                 raise InputError(f"{alike}, got {got[what]}: write all files alike")
-    return Plan(files, first.boxes, first.dtype, first.ids, first.columns)
+    return replace(first, files=files, carried=carried)
 
 
 def check_ids(sources: list[Source], plans: list[Plan]) -> list[Plan]:
@@ -202,7 +207,7 @@ def scan(
     own = opened is not Opened.now()
     with opened.active():
         plans = check_ids(sources, [plan(source) for source in sources])
-    most = most_boxes()
+    most = most_boxes(max(found.carried for found in plans))
     chunks = ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
     return _told(chunks, sources, plans)
 
@@ -245,6 +250,7 @@ def _as_source(source: Source | Paths) -> Source:
 def _plan_of(source: Source, file: str) -> Plan:
     with open_parquet(file) as parquet:
         schema = parquet.schema_arrow
+        carried = row_bytes(file, parquet, [source.own(name) for name in source.columns])
     boxes = find_boxes(schema, source.boxes, source.format, prefix=source.prefix, where=file)
     if boxes.format.startswith("rel_"):
         raise InputError(f"expected coordinates in pixels in {file}, got format {boxes.format!r}: scale them first")
@@ -255,7 +261,7 @@ def _plan_of(source: Source, file: str) -> Plan:
     for name in source.columns:
         kind = require(schema, source.own(name), file).type
         fields.append((name, kind.value_type if boxes.layout == "ragged" and is_list(kind) else kind))
-    return Plan((file,), boxes, _dtype(schema, boxes), ids, pa.schema(fields))
+    return Plan((file,), boxes, _dtype(schema, boxes), ids, pa.schema(fields), carried)
 
 
 def _dtype(schema: pa.Schema, boxes: BoxColumns) -> np.dtype[Any]:
@@ -280,7 +286,7 @@ def _side(source: Source, found: Plan, rows: int, most: int, opened: Opened) -> 
     if found.ids is not None:
         empty.images = np.zeros(0, np.int64 if found.ids == "integer" else np.str_)
     carried = found.columns.empty_table().to_batches() or [pa.RecordBatch.from_pylist([], found.columns)]
-    pieces = _pieces(source, found, max(rows, _LEAST_BATCH), opened)
+    pieces = _pieces(source, found, min(max(rows, _LEAST_BATCH), max(1, most // CHUNKS)), opened)
     order = found.files[0].boxes if isinstance(found.files[0], Backed) else None
     return Side(pieces, source.image, Piece(empty, carried[0], found.files[0], 0), most, order)
 
