@@ -187,7 +187,7 @@ def test_an_image_that_was_not_downloaded_is_left_out_with_a_warning(tmp_path: P
     boxes = [(name, place) for place, name in enumerate(["a", "gone", "a", "cut", "gone", "a"])]
     lines = "".join(f"{name},l,0,1,0,0.{place}\n" for name, place in boxes)
     (tmp_path / "boxes.csv").write_text(HEADER + lines)
-    said = r"2 images of .*boxes.csv have no size, so their 3 boxes are left out \(gone, cut\): add the missing images"
+    said = r"left out of .*boxes.csv: 3 boxes in 2 images without a size \(gone, cut\): add the missing images"
     with pytest.warns(InputWarning, match=said):
         summary = convert(tmp_path / "boxes.csv", tmp_path / "out.parquet", sizes=tmp_path / "images")
     assert (summary["rows"], summary["images"]) == (3, 1)

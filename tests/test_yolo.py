@@ -368,10 +368,13 @@ FILES = {
     ),
     "no image": (
         {"labels/a.txt": LINES[0], "images/a.png": "no"},
-        r"expected an image, but the size of .*a\.png can't",
+        r"a\.png is no image whose size can be read: copy it here again",
     ),
     "no sizes": ({"labels/a.txt": "", "sizes.csv": "id,width\n1,2"}, "got no image_id and no height"),
-    "bad sizes": ({"labels/a.txt": "", "sizes.csv": "image_id,width,height\na,x,1"}, "expected a table of image sizes"),
+    "bad sizes": (
+        {"labels/a.txt": "", "sizes.csv": "image_id,width,height\na,x,1"},
+        "has width 'x' in row 0: give a whole number",
+    ),
     "yaml": (
         {"labels/a.txt": "", "data.yaml": "names: [a"},
         r"data\.yaml is no YAML in line 1, column 10: mend it there",

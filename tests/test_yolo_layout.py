@@ -194,7 +194,7 @@ def test_a_label_without_its_image_is_left_out_with_a_warning(tmp_path: Path) ->
         {"labels/a.txt": L, "labels/b.txt": L + L, "labels/c.txt": "", "images/a.jpg": I, "images/d.jpg": I},
     )
     with pytest.warns(
-        InputWarning, match=r"1 label files of .*labels have no size, so their 2 boxes are left out \(.*b.txt\)"
+        InputWarning, match=r"left out of .*labels: 2 boxes in 1 label file without a size \(.*b.txt\): add"
     ):
         summary = convert(tmp_path / "set", tmp_path / "out.parquet")
     assert summary == {"kind": "truths", "rows": 1, "images": 3, "categories": 1, "images_without_boxes": 2}

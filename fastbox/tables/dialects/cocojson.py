@@ -118,7 +118,7 @@ def read(source: str | os.PathLike[str]) -> Document:
     try:
         data = Path(source).read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
-        raise InputError(f"expected a COCO JSON file, but {path} can't be read: {error.strerror}") from error
+        raise InputError(f"{path} can't be read ({error.strerror}): name a COCO JSON file that is there") from error
     try:
         if _LIST.match(data):
             return Document(path, "results", msgspec.json.decode(data, type=list[msgspec.Raw]), [], [])
@@ -210,7 +210,10 @@ def _refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exce
 def _not_coco(path: str, data: bytes) -> InputError:
     """Return what to raise of JSON without the lists of COCO."""
     wanted = "an object with the lists images, annotations and categories, or a list of results"
-    whole = json.loads(data)
+    try:
+        whole = json.loads(data)
+    except ValueError:
+        return _not_json(path, data)
     if not isinstance(whole, dict):
         got = "a text" if isinstance(whole, str) else "no object and no list"
     elif "annotations" not in whole:

@@ -58,14 +58,20 @@ class Folder:
         parent, name = os.path.split(self._target)
         if os.path.lexists(self._target):
             if not os.path.isdir(self._target):
-                raise InputError(f"expected a new or empty folder to write, got {self.path}, which is something else")
+                raise InputError(
+                    f"expected a new or empty folder to write, got {self.path}, which is something else: name another"
+                )
             if os.listdir(self._target):
-                raise InputError(f"expected a new or empty folder to write, got {self.path}, which is not empty")
+                raise InputError(
+                    f"expected a new or empty folder to write, got {self.path}, which is not empty: name another"
+                )
         self._temporary = os.path.join(parent, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
             os.mkdir(self._temporary)
         except OSError as error:
-            raise InputError(f"expected a folder to make {self.path} in, got: {error.strerror}") from error
+            raise InputError(
+                f"expected a folder to make {self.path} in, got: {error.strerror}; make it, or name another"
+            ) from error
         self._made: set[str] = {""}
         return self
 
@@ -102,7 +108,7 @@ class Folder:
                     os.rmdir(self._target)
                 os.rename(self._temporary, self._target)
         except OSError as failure:
-            raise InputError(f"expected to write {self.path}, got: {failure.strerror}") from failure
+            raise InputError(f"{self.path} can't be written ({failure.strerror}): name another folder") from failure
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -118,13 +124,15 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     """
     path = os.path.realpath(target)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError(f"expected a file to write, got {os.fspath(target)}, which is something else")
+        raise InputError(f"expected a file to write, got {os.fspath(target)}, which is something else: name another")
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         file = open(temporary, "xb", buffering=1 << 20)  # noqa: SIM115  # what fails here is not what fails below
     except OSError as error:
-        raise InputError(f"expected a folder to write {os.fspath(target)} in, got: {error.strerror}") from error
+        raise InputError(
+            f"expected a folder to write {os.fspath(target)} in, got: {error.strerror}; make it"
+        ) from error
     try:
         with file:
             yield file

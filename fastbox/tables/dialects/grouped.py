@@ -123,7 +123,7 @@ def _check_nulls(batch: pa.RecordBatch) -> None:
             row = pc.index(pc.is_null(column), True).as_py()
             image = batch.column("image_id")[row].as_py()
             got = f"null for one of image {image!r}" if name != "image_id" else "null for one"
-            raise InputError(f"expected {name} of every box, got {got}")
+            raise InputError(f"expected {name} of every box, got {got}: fill it, or drop the box")
 
 
 def _as_numpy(column: pa.ChunkedArray) -> NDArray[Any]:

@@ -191,7 +191,8 @@ def _fields(objects: pa.DataType, where: str) -> dict[str, pa.DataType]:
     struct = objects.value_type if is_list(objects) else objects
     if not pa.types.is_struct(struct):
         raise InputError(
-            f"expected a struct of lists, or a list of structs, in column 'objects' of {where}, got {objects}"
+            f"expected a struct of lists, or a list of structs, in column 'objects' of {where}, got {objects}: "
+            "name its dialect with --from"
         )
     fields = [struct.field(i) for i in range(struct.num_fields)]
     return {field.name: pa.large_list(field.type) if is_list(objects) else field.type for field in fields}

@@ -46,7 +46,7 @@ def find(folder: StrPath, keep: Callable[[str], bool]) -> list[tuple[str, str]]:
         try:
             name.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"expected file names in UTF-8 in {os.fspath(folder)}, got {name!r}") from error
+            raise InputError(f"expected file names in UTF-8 in {os.fspath(folder)}, got {name!r}: rename it") from error
     return sorted(files)
 
 

@@ -47,7 +47,8 @@ class Numbering:
         if number is None:
             if self._closed:
                 raise InputError(
-                    f"expected one of the names given, {', '.join(self._numbers)}, in {where}, got {name!r}"
+                    f"expected one of the names given, {', '.join(self._numbers)}, in {where}, got {name!r}: add it "
+                    "to them (--names)"
                 )
             number = self._numbers[name] = self._next
             self.names[number] = name
@@ -60,7 +61,9 @@ def named(categories: Mapping[int, str], number: int, target: str) -> str:
     try:
         return categories[number]
     except KeyError:
-        raise InputError(f"expected a name for every category to write {target}, got none for {number}") from None
+        raise InputError(
+            f"expected a name for every category to write {target}, got none for {number}: name it in what is read"
+        ) from None
 
 
 def by_number(names: Mapping[str, Any]) -> dict[int, str]:

@@ -109,7 +109,7 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
                 "folder, or a table of image_id, width and height (--sizes)"
             )
         if unsized:
-            warn_of_unsized(path, "images", unsized)
+            warn_of_unsized(path, "image", unsized)
 
     return Dataset(
         kind="results" if "Score" in header else "truths",
@@ -160,7 +160,7 @@ def _header(path: str) -> list[str]:
         with open(path, encoding="utf-8-sig", newline="", errors="replace") as file:
             header = [name.strip() for name in next(csv.reader(file), [])]
     except OSError as error:
-        raise InputError(f"expected a CSV file of Open Images, but {path} can't be read: {error.strerror}") from error
+        raise InputError(f"{path} can't be read ({error.strerror}): name a CSV file of Open Images") from error
     missing = [name for name in ("ImageID", "LabelName", *CORNERS.values()) if name not in header]
     if missing or len(set(header)) < len(header):
         got = f"got none called {', '.join(missing)}" if missing else "got one of them twice"

@@ -9,13 +9,11 @@ from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from fastbox.errors import InputError, InputWarning
 from fastbox.tables.dialects.dataset import IMAGES, images_schema
 from fastbox.tables.dialects.listing import find
 from fastbox.tables.files import open_parquet
-from fastbox.tables.schema import require
 
 __all__ = [
     "NO_SIZES",
@@ -99,11 +97,10 @@ def sizes_from(source: StrPath) -> Sizes:
     path = os.fspath(source)
     if os.path.isdir(path):
         return Sizes({}, images_in(path))
-    table = _table(path)
-    names = table["file_name"] if "file_name" in table.column_names else pa.nulls(len(table))
-    columns = [table[name] if name != "file_name" else names for name in ("width", "height", "file_name")]
-    sizes = (Size(*values) for values in zip(*(column.to_pylist() for column in columns), strict=True))
-    return Sizes(dict(zip(table["image_id"].to_pylist(), sizes, strict=True)))
+    table = read_images(path)
+    ids = table["image_id"].cast(pa.string()).to_pylist()
+    sizes = (Size(*values) for values in zip(*(table[name].to_pylist() for name in IMAGES[1:]), strict=True))
+    return Sizes(dict(zip(ids, sizes, strict=True)))
 
 
 def stem_of(name: str) -> str:
@@ -150,8 +147,8 @@ def warn_of_unsized(where: str, what: str, boxes: Mapping[str, int]) -> None:
     many = sum(boxes.values())
     warnings.warn(
         InputWarning(
-            f"{len(boxes)} {what} of {where} have no size, so their {many} boxes are left out ({first}): "
-            "add the missing images, or give a table of all sizes (--sizes)"
+            f"left out of {where}: {many} box{'es' * (many > 1)} in {len(boxes)} {what}{'s' * (len(boxes) > 1)} "
+            f"without a size ({first}): add the missing images, or give a table of all sizes (--sizes)"
         ),
         stacklevel=3,
     )
@@ -163,53 +160,55 @@ def read_images(path: StrPath, image: str = "image_id") -> pa.Table:
     Raises
     ------
     InputError
-        It can't be read, or lacks a column.
+        It can't be read, or lacks a column; a width or a height is no number of pixels.
     """
     name = os.fspath(path)
     try:
         if name.lower().endswith(".csv"):
-            texts = pyarrow.csv.ConvertOptions(column_types={image: pa.string(), "file_name": pa.string()})
-            table = pyarrow.csv.read_csv(name, convert_options=texts)
-        else:
-            with open_parquet(name) as file:
-                table = file.read([column for column in (image, *IMAGES[1:]) if column in file.schema_arrow.names])
-        ids = require(table.schema, image, name).type
-        columns = {field.name: field.type for field in images_schema(ids)}
-        arrays = [table[image]]
-        for column in IMAGES[1:]:
-            known = column == "file_name" and column not in table.column_names
-            arrays.append(
-                pa.nulls(len(table), pa.string()) if known else table[require(table.schema, column, name).name]
-            )
-        return pa.table(arrays, names=list(columns)).cast(pa.schema(list(columns.items())))
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"expected a table of image sizes, but {name} can't be read: {reason}") from error
-
-
-def _table(path: str) -> pa.Table:
-    try:
-        if path.lower().endswith(".csv"):
+            texts = dict.fromkeys((image, *IMAGES[1:]), pa.string())
             convert = pyarrow.csv.ConvertOptions(
-                column_types={"image_id": pa.string(), "file_name": pa.string()},
+                column_types=texts,
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
             )
             parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-            table = pyarrow.csv.read_csv(path, parse_options=parse, convert_options=convert)
+            table = pyarrow.csv.read_csv(name, parse_options=parse, convert_options=convert)
         else:
-            table = pq.read_table(path)
-        missing = [name for name in ("image_id", "width", "height") if name not in table.column_names]
-        if missing:
-            raise InputError(f"expected columns image_id, width, height in {path}, got no {' and no '.join(missing)}")
-        types = {"image_id": pa.string(), "width": pa.int32(), "height": pa.int32()}
-        for name, kind in types.items():
-            table = table.set_column(table.column_names.index(name), name, table[name].cast(kind))
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"expected a table of image sizes, but {path} can't be read: {reason}") from error
-    return table
+            with open_parquet(name) as file:
+                table = file.read([column for column in (image, *IMAGES[1:]) if column in file.schema_arrow.names])
+    except OSError as error:
+        raise InputError(
+            f"{name} can't be read ({error.strerror or 'damaged'}): name a table of image sizes"
+        ) from error
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{name} can't be read as a table of sizes: write the header image_id,width,height and a line per image"
+        ) from error
+    missing = [column for column in (image, "width", "height") if column not in table.column_names]
+    if missing:
+        expected = f"expected columns {image}, width, height in {name}"
+        raise InputError(f"{expected}, got no {' and no '.join(missing)}: name its columns so")
+    ids = table[image].type
+    schema = images_schema(pa.string() if name.lower().endswith(".csv") else ids)
+    columns = [table[image], *(_pixels(table[side], side, name) for side in IMAGES[1:3])]
+    names = (
+        table["file_name"].cast(pa.string()) if "file_name" in table.column_names else pa.nulls(len(table), pa.string())
+    )
+    return pa.Table.from_arrays([*columns, names], schema=schema)
+
+
+def _pixels(column: pa.ChunkedArray, side: str, where: str) -> pa.ChunkedArray:
+    """A column of whole numbers of pixels, from numbers or texts."""
+    try:
+        return column.cast(pa.float64()).cast(pa.int32())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        for row, value in enumerate(column.to_pylist()):
+            try:
+                pa.scalar(value).cast(pa.float64()).cast(pa.int32())
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                raise InputError(f"{where} has {side} {value!r} in row {row}: give a whole number of pixels") from error
+        raise
 
 
 def _measured(path: str) -> tuple[int, int]:
@@ -225,5 +224,7 @@ def _measured(path: str) -> tuple[int, int]:
             width, height = image.size
             sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"expected an image, but the size of {path} can't be read: {error}") from error
+        raise InputError(
+            f"{path} is no image whose size can be read: copy it here again, or give a table of sizes (--sizes)"
+        ) from error
     return (height, width) if sideways else (width, height)

@@ -149,6 +149,11 @@ class _Table:
         names = [self._layout.image, self._layout.category, *self._more]
         found = rows_as_boxes(batch, self._boxes, names, where=file, first_row=first_row)
         image, category, *more = found.columns
+        for name, column in ((self._layout.image, image), (self._layout.category, category)):
+            if column.null_count:
+                row = pc.index(pc.is_null(column), True).as_py()
+                where = f"row {first_row + row} of {file}" if len(column) == len(batch) else file
+                raise InputError(f"expected {name} of every box, got null in {where}: fill it, or drop the box")
         if not pa.types.is_integer(category.type):
             category = _numbered(category, numbering, file)
         arrays = [image, category, *(pa.array(column.astype(np.float64)) for column in quad), *more]
@@ -187,8 +192,17 @@ def _cast(array: pa.Array, kind: pa.DataType, name: str, file: str) -> pa.Array:
     try:
         return array.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"expected {kind} in column {name!r} of {file}, but: {reason}") from error
+        value = next((value for value in array if not _casts(value, kind)), None)
+        got = "values that it can't hold" if value is None else f"{value.as_py()!r}"
+        raise InputError(f"expected {kind} in column {name!r} of {file}, got {got}: cast the column") from error
+
+
+def _casts(value: pa.Scalar, kind: pa.DataType) -> bool:
+    try:
+        value.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
 
 
 def _numbered(names: pa.Array, numbering: Numbering, file: str) -> pa.Array:
@@ -204,8 +218,10 @@ def _typed(images: pa.Table, image_type: pa.DataType, where: str) -> pa.Table:
     try:
         return images.cast(images_schema(image_type))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"expected ids of images to be {image_type}, as in {where}, but: {reason}") from error
+        got = images["image_id"].type
+        raise InputError(
+            f"expected ids of images to be {image_type}, as in {where}, got {got} among the sizes: cast one of them"
+        ) from error
 
 
 def _first_of_each(listed: list[pa.Table], image_type: pa.DataType) -> pa.Table:

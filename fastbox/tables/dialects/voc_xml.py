@@ -84,6 +84,7 @@ def _no_xml(path: str, data: bytes, error: SyntaxError) -> InputError:
                 f"expected UTF-8 in {path}, which declares no encoding, got byte {data[wrong.start]:#x} in line "
                 f"{line}: save it as UTF-8"
             )
-    text = data.splitlines()[line - 1].decode(errors="backslashreplace")[column:].strip()[:40] if line else ""
+    lines = data.splitlines()[line - 1 : line]
+    text = lines[0].decode(errors="backslashreplace")[column:].strip()[:40] if lines else ""
     got = f"{text!r} in line {line}" if text else f"an end in line {line}"
     return InputError(f"expected XML in {path}, got {got}, which can't stand there: mend it, or export it again")

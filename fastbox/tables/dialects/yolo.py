@@ -134,9 +134,12 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
 def _keypoints(shape: Any, where: str | None) -> int:
     """How many numbers the keypoints of a box are, by ``kpt_shape``."""
     try:
-        return 0 if shape is None else int(shape[0]) * int(shape[1])
-    except (ValueError, IndexError, KeyError, TypeError) as error:
-        raise InputError(f"expected two whole numbers for kpt_shape in {where}, got {shape!r}") from error
+        number, size = shape or (0, 0)
+        return int(number) * int(size)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"expected two whole numbers for kpt_shape in {where}, got {shape!r}: write [17, 3] or the like"
+        ) from error
 
 
 def _batches(
@@ -179,7 +182,7 @@ def _batches(
     if owners:
         yield _batch(owners, counts, sizes, numbers, schema)
     if unsized:
-        warn_of_unsized(where, "label files", unsized)
+        warn_of_unsized(where, "label file", unsized)
 
 
 def _no_size(image: str, path: str) -> InputError:
