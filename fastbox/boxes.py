@@ -161,8 +161,8 @@ class Boxes:
         format : str, optional
             The format; told by the columns' names when left out (``xmin ymin xmax ymax``, ``x y w h``, …).
         image : str or bool
-            The column of image ids that groups the rows, ascending. True, the default: ``image_id``, if it is there.
-            False or None: none, so that all boxes are those of one image.
+            The column of image ids that groups the rows, ascending. True, the default: ``image_id``, or one of its
+            other usual names, if it is there. False or None: none, so that all boxes are those of one image.
 
         Raises
         ------
@@ -461,7 +461,8 @@ def align_images(
         flat, grouped = names if a.offsets is None else names[::-1]
         raise ValueError(
             f"expected {names[0]} and {names[1]} grouped by image both or neither, got {grouped} grouped and {flat} "
-            f"not: give both image ids, as in Boxes(boxes, images=ids), or neither"
+            f"not: give both image ids, as in Boxes(boxes, images=ids), or neither, of a frame by "
+            f"Boxes.from_arrow(frame, image=False)"
         )
     if a.images is None and b.images is None:
         if len(a.offsets) != len(b.offsets):

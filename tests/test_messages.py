@@ -172,6 +172,10 @@ def test_frames_are_grouped_by_their_image_ids() -> None:
         assert (
             Boxes.from_arrow(table, image=False).offsets is None and Boxes.from_arrow(table, image=None).images is None
         )
+    for name, values in (("imageId", [1, 2]), ("file_name", ["a.jpg", "b.jpg"])):
+        renamed = {name if column == "image_id" else column: given for column, given in FRAME.items()}
+        assert Boxes(pandas.DataFrame(renamed | {name: values})).images.tolist() == values
+    assert Boxes(pandas.DataFrame(FRAME | {"image": [b"1", b"2"]}).drop(columns="image_id")).offsets is None
     other = pandas.DataFrame(FRAME | {"image_id": [2, 3]})
     assert fastbox.best(frame, other).indices.tolist() == [-1, 0]
     assert fastbox.nms(frame, [1, 1], iou_threshold=0.5).tolist() == [0, 1]

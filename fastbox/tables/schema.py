@@ -25,7 +25,7 @@ from fastbox.tables.arrays import (
     plain_type,
     rows_of,
 )
-from fastbox.usual import BOXES, IMAGE, box_columns, one_box_column
+from fastbox.usual import BOXES, IMAGE, box_columns, column_of, one_box_column
 from fastbox.values import shown
 
 __all__ = [
@@ -133,7 +133,7 @@ def frame_boxes(
         if not isinstance(given, str | None):
             raise TypeError(f"expected {name} to be the name of a column, got {shown(given)}")
     found = find_boxes(arrow.schema, boxes, format, where=where)
-    named = (IMAGE if IMAGE in arrow.schema.names else None) if image is True else image or None
+    named = _usual_ids(arrow.schema, where) if image is True else image or None
     if named is None:
         return to_boxes(arrow, found, where=where, size=size)
     calls = {
@@ -144,6 +144,16 @@ def frame_boxes(
     call = next((call for method, call in calls.items() if hasattr(frame, method)), "")
     mend = f"sort the frame{call}, or leave the images out: Boxes.from_arrow(frame, image=False)"
     return to_boxes(arrow, found, image=named, where=where, size=size, mend=mend)
+
+
+def _usual_ids(schema: pa.Schema, where: str) -> str | None:
+    """The column that has a usual name of image ids; one called otherwise than ``image_id`` must hold ids."""
+    name = column_of(schema.names, IMAGE, where)
+    kind = None if name is None else plain_type(require(schema, name, where).type)
+    held = kind is not None and (
+        pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    )
+    return name if held or name == IMAGE else None
 
 
 def find_boxes(

@@ -96,7 +96,7 @@ def sort(
             for number, batch in enumerate(reader):
                 if number == 0 and batch.num_rows and batch.column(by)[0].as_py() is None:
                     raise InputError(f"expected an image id in every row of column {by!r}, got a null: fill or drop it")
-                columns = [_of_type(column, field.type) for column, field in zip(batch.columns, schema, strict=True)]
+                columns = [_of_type(column, field) for column, field in zip(batch.columns, schema, strict=True)]
                 sink.write(pa.Table.from_arrays(columns, schema=schema))
                 if progress is not None:
                     progress(batch.num_rows)
@@ -120,14 +120,19 @@ def _schema(files: list[str]) -> pa.Schema:
     return schemas[0]
 
 
-def _of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+def _of_type(column: pa.Array, field: pa.Field) -> pa.Array:
     """A column as it was stored: DuckDB has other types, and Arrow can't cast to all of its own."""
     try:
-        cast = column.cast(kind)
+        cast = column.cast(field.type)
         cast.validate()  # lists of nulls are cast to what is none
         return cast
     except pa.ArrowException:
-        return pa.array(column.to_pylist(), kind)
+        pass
+    try:
+        return pa.array(column.to_pylist(), field.type)
+    except pa.ArrowException:
+        came = f"{field.type} in column {field.name!r}"
+        raise InputError(f"expected columns that DuckDB carries along, got {came}: cast or drop it") from None
 
 
 def _record(file: str) -> dict[str, Any]:
