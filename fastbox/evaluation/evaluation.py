@@ -330,7 +330,7 @@ class Evaluation(Shown):
 
     def classes_of_sides(self) -> tuple[list[Any], list[Any]]:
         """The labels of the classes of detections, and of truths."""
-        kinds = (np.unique(rows["kind"]).tolist() for rows in (self._found, self._wanted))
+        kinds = (np.flatnonzero(np.bincount(rows["kind"])).tolist() for rows in (self._found, self._wanted))
         own, its = ([self._classes.labels[kind] for kind in some] for some in kinds)
         return own, its
 

@@ -184,11 +184,13 @@ def coded_column(batch: pa.RecordBatch, name: str) -> tuple[NDArray[np.int64], l
     column = batch.column(name)
     if not pa.types.is_dictionary(column.type):
         column = plain(column).dictionary_encode()
+    given = plain(column.dictionary).to_pylist()
+    indices = np.asarray(column.indices.cast(pa.int64(), safe=False).fill_null(-1))
+    if None not in given and len(set(given)) == len(given):
+        return indices, given
     # Two places of a dictionary may have one label, or none at all.
-    given, codes = plain(column.dictionary).to_pylist(), Codes()
-    places = np.array([-1 if label is None else codes.of([label])[0] for label in given] + [-1], np.int64)
-    indices = np.asarray(column.indices.cast(pa.int64(), safe=False).fill_null(len(given)))
-    return places[indices], codes.labels
+    codes = {label: place for place, label in enumerate(dict.fromkeys(label for label in given if label is not None))}
+    return np.array([*(codes.get(label, -1) for label in given), -1], np.int64)[indices], list(codes)
 
 
 def label_columns(
@@ -220,7 +222,8 @@ def label_columns(
         if len(places) and places.min() < 0:
             row = _row(int(np.argmin(places)), first_row)
             raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
-        found.append(codes.of(labels)[places] if len(places) else places)
+        own = codes.of(labels)
+        found.append(places if np.array_equal(own, np.arange(len(own))) else own[places])
     return found, codes.labels
 
 
