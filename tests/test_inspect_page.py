@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_the_page_says_what_was_found(tmp_path: Path) -> None:
     assert by_code["severity"] == sorted(by_code["severity"], key=["error", "warning", "note"].index)
     assert set(by_code["limit"]) >= {"0.5 px", "30 : 1", "IoU 0.8", "90%", "3", "–"}
     first = table_of(page, "The first of each code")
-    assert len(first["code"]) == sum(min(count, 8) for count in counts.values())
+    assert len(first["code"]) == sum(min(count, 12) for count in counts.values())
     classes = table_of(page, "4 classes")
     assert classes["class"] == [str(c["class"]) if c["class"] is not None else "(none)" for c in summary["classes"]]
     assert table_of(page, "Changes")["change"][0] == "clipped"
@@ -75,10 +76,10 @@ def test_examples_are_drawn_as_they_are(tmp_path: Path) -> None:
     flat = drawn["zero_side"].examples[0].boxes[0]
     assert flat.corners[2] > flat.corners[0] and ": 0 × 4" in flat.label
     partner, own = drawn["near_duplicate"].examples[0].boxes
-    assert (partner.part, own.part) == ("found", "wrong")
+    assert (partner.role, own.role) == ("box", "problem")
     frame, _ = drawn["out_of_image"].examples[0].boxes
-    assert frame.part == "truth" and frame.corners[:2] == (0.0, 0.0) and frame.label.startswith("image of ")
-    assert all(len(part.examples) <= 8 for part in drawn.values())
+    assert frame.role == "frame" and frame.corners[:2] == (0.0, 0.0) and frame.label.startswith("image of ")
+    assert all(len(part.examples) <= 12 for part in drawn.values())
     for part in drawn.values():
         for example in part.examples:
             for _, x, y, width, height in example.placed():
@@ -149,7 +150,10 @@ def test_the_command_writes_a_page_or_nothing(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert str(page) in result.stdout.replace("\n", "")
     assert page.read_text().startswith("<!doctype html>")
-    assert page.read_text() == render(jobs.inspect(scene.path).page())
+    found = jobs.inspect(scene.path, limits=Limits())
+    assert found.provenance is not None
+    command = f"fastbox inspect {scene.path} --report {page}"
+    assert page.read_text() == render(found.page(), replace(found.provenance, command=command))
     with pytest.raises(InputError, match="expected a page such as report"):
         jobs.inspect(scene.path, out=tmp_path / "p.parquet", report=tmp_path / "report.pdf")
     assert not (tmp_path / "p.parquet").exists()

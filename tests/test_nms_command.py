@@ -90,7 +90,10 @@ def test_rows_kept_are_those_of_a_loop(tmp_path: Path, method: str, by_class: bo
     assert found.to_dict() == {
         "images": 5, "boxes": N, "kept": len(expected), "suppressed": N - 3 - len(expected), "low_scores": 0,
         "no_scores": 1, "by_class": "category_id" if by_class else None, "invalid": invalid,
+        "rules": found.rules.to_dict(),
     }  # fmt: skip
+    assert found.rules.given["class_column"] == ("category_id" if by_class else None)
+    assert found.rules.given.get("iou_threshold") == (None if method == "soft-gaussian" else 0.4)
     record = read_record(out)
     assert record["summary"] == found.to_dict()
     assert record["parameters"]["method"] == method
@@ -243,7 +246,10 @@ def test_the_command_writes_and_says_what_it_kept(tmp_path: Path) -> None:
     expected, _ = looped(made, "nms", 0.4, True)
     np.testing.assert_array_equal(pq.read_table(out)["number"].to_numpy(), expected * 10)
     share = f"{len(expected) / N:.1%}"
-    assert f"{len(expected)} of {N} boxes kept ({share}), each category_id apart" in result.output
+    assert (
+        f"{len(expected)} of {N} boxes kept ({share})\nnms: suppressed at IoU > 0.40 · each category_id by itself"
+        in result.output
+    )
     assert f"5 images · {N - 3 - len(expected)} suppressed" in result.output
     assert "left out: 1 with a score of nan, 1 not finite, 1 inverted" in result.output
     assert f"→ {out}" in result.output
@@ -271,7 +277,7 @@ def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
     table = pa.table(scene())
     pq.write_table(table.slice(0, 0), tmp_path / "d.parquet")
     result = call(tmp_path / "d.parquet", "--all-classes")
-    assert "0 of 0 boxes kept, of all classes together" in result.output
+    assert "0 of 0 boxes kept\nnms: suppressed at IoU > 0.50 · classes together" in result.output
 
 
 @pytest.mark.parametrize(

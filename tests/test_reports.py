@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from fastbox.cli import main
 from fastbox.jobs.heat import ASPECT_EDGES, SIDE_EDGES, Heat
 from fastbox.jobs.resize import Resize
 from fastbox.jobs.worst import Worst
-from fastbox.report.page import Examples, Page, Section, Table, render
+from fastbox.report.page import Example, Examples, Page, Section, Table, render
+from fastbox.report.page.contents import COLUMNS
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -120,7 +122,7 @@ def test_the_worst_are_those_of_a_sort_whatever_the_chunks(step: int, greatest: 
         part.add(values[rows], Boxes(pred[rows]), Boxes(target[rows]), numbers, lambda k: {"number": int(k)})
         worst = worst + part
     sign = -1 if greatest else 1
-    expected = [int(k) for k in np.argsort(sign * values, kind="stable")[:8]]
+    expected = [int(k) for k in np.argsort(sign * values, kind="stable")[:12]]
     assert [pair.row for pair in worst.pairs] == [(k,) for k in expected]
     assert [pair.value for pair in worst.pairs] == values[expected].tolist()
     np.testing.assert_array_equal([pair.pred for pair in worst.pairs], pred[expected].astype(float))
@@ -160,14 +162,14 @@ def test_a_page_of_measured_rows(tmp_path: Path) -> None:
     (worst,) = sections(page)["Worst"].parts
     assert isinstance(worst, Examples)
     assert worst.examples[0].caption == f"row {int(np.nanargmin(values)):,}: IoU {np.nanmin(values):.4g}"
-    assert render(page) == (tmp_path / "r.html").read_text("utf-8")
+    assert render(page, found.provenance) == (tmp_path / "r.html").read_text("utf-8")
 
 
 def test_a_page_of_pairs(tmp_path: Path) -> None:
     found = paired(tmp_path, tmp_path / "r.html")
     page = found.page()
     assert figures(page)["pairs"] == f"{found.pairs:,}"
-    assert figures(page)["detections in none"] == f"{found.unmatched:,}"
+    assert figures(page)["unmatched detections"] == f"{found.unmatched:,}"
     detections, truths = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("detections", "truths"))
     out = tmp_path / "out.parquet"
     paired(tmp_path, out=out)
@@ -182,7 +184,7 @@ def test_a_page_of_pairs(tmp_path: Path) -> None:
         for box, table, number in zip(example.boxes, (truths, detections), at[::-1], strict=True):
             assert box.corners == tuple(table[corner][number].as_py() for corner in CORNERS)
     alone = jobs.pairs(tmp_path / "truths.parquet", threshold=0.1, report=tmp_path / "alone.html").page()
-    assert "boxes in none" in figures(alone)
+    assert "unmatched boxes" in figures(alone)
 
 
 def test_a_page_of_anchors(tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ def test_a_page_of_anchors(tmp_path: Path) -> None:
     (least,) = sections(page)["Covered least"].parts
     assert isinstance(least, Examples)
     best = [float(example.caption.rsplit(" ", 1)[1]) for example in least.examples]
-    assert best == sorted(best) and len(best) == 8
+    assert best == sorted(best) and len(best) == 12
     assert {example.boxes[0].label for example in least.examples} == {"image of 300 × 200"}
 
 
@@ -263,3 +265,69 @@ def test_commands_write_pages_and_say_where(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected"):
         RUNS[name](tmp_path, tmp_path / f"{inputs[0]}.parquet")
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+# errors of an evaluation
+
+
+def evaluation_tables(folder: Path, *, models: int = 1) -> tuple[Path, Path]:
+    """Truths on a grid, most of which nothing is on, and detections on some of them; two of the truths are invalid."""
+    rng = np.random.default_rng(1)
+    low = rng.uniform(0, 400, (200, 2))
+    truths = np.concatenate([low, low + rng.uniform(5, 60, (200, 2))], axis=1)
+    ids, kinds = np.repeat(np.arange(20), 10), rng.integers(0, 3, 200)
+    found = truths[::4] + rng.normal(0, 1, (50, 4))
+    truths[3], truths[7] = [9, 9, 2, 2], np.nan
+    columns = {"image_id": ids, "category_id": kinds, **{c: truths[:, k] for k, c in enumerate(CORNERS)}}
+    pq.write_table(pa.table(columns), folder / "gt.parquet", row_group_size=20)
+    rows = np.repeat(np.arange(50), models)
+    columns = {"image_id": ids[::4][rows], "category_id": kinds[::4][rows], "score": rng.random(len(rows))}
+    columns |= {c: found[rows, k] for k, c in enumerate(CORNERS)}
+    columns |= {"run": np.array([f"model {k}" for k in range(models)] * 50)}
+    pq.write_table(pa.table(columns), folder / "dt.parquet", row_group_size=20)
+    return folder / "dt.parquet", folder / "gt.parquet"
+
+
+def drawn_errors(page: Page) -> list[str]:
+    return [part.title.split(":")[0] for part in sections(page)["Examples"].parts if isinstance(part, Examples)]
+
+
+@pytest.mark.parametrize("rows", [7, 1000])
+def test_the_error_that_costs_most_comes_first_with_its_examples(tmp_path: Path, rows: int) -> None:
+    found = jobs.evaluate(*evaluation_tables(tmp_path), rows=rows)
+    costs = found.to_dict()["errors"]["costs"]
+    drawn = drawn_errors(found.page())
+    assert drawn[0] == max(costs, key=lambda kind: float(costs[kind])) == "missed"
+    (missed, *_) = (part for part in sections(found.page())["Examples"].parts if isinstance(part, Examples))
+    truths = pq.read_table(tmp_path / "gt.parquet")
+    corners = np.stack([truths[c].to_numpy() for c in CORNERS], axis=1)
+    boxes = [example.boxes[0].corners for example in missed.examples]
+    sides = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in boxes]
+    assert len(missed.examples) == 12 and sides == sorted(sides, reverse=True)
+    for example in missed.examples:
+        row = int(re.findall(r"truth ([\d,]+)", example.caption)[0].replace(",", ""))
+        assert example.boxes[0].corners == tuple(corners[row]) and row % 4
+    assert {box.role for example in missed.examples for box in example.boxes} <= {"truth", "detection"}
+
+
+def test_examples_depend_on_neither_chunks_nor_fragments(tmp_path: Path) -> None:
+    tables = evaluation_tables(tmp_path)
+    pages = [jobs.evaluate(*tables, rows=rows).page() for rows in (7, 1000)]
+    pages.append(jobs.spread(jobs.evaluate, *tables, fragment_rows=40).page())
+    assert pages[0] == pages[1] == pages[2]
+
+
+def test_models_side_by_side_have_examples_of_the_best(tmp_path: Path) -> None:
+    tables = evaluation_tables(tmp_path, models=2)
+    page = jobs.evaluate(*tables, by="run", report=tmp_path / "r.html").page()
+    assert drawn_errors(page)[0] == "missed"
+    assert sections(page)["Examples"].text.startswith("Of model ")
+
+
+@pytest.mark.parametrize("count", range(1, 14))
+def test_rows_of_examples_are_full_at_any_width(count: int) -> None:
+    shown = Examples("e", [Example("", [])] * count).placed()
+    for columns in COLUMNS:
+        left = sum(f"not{columns}" not in partial.split() for _, partial in shown)
+        assert left == count if count < columns else left % columns == 0
+        assert left > count - columns

@@ -146,7 +146,7 @@ def test_nothing_is_said_in_words() -> None:
     none = {"not_finite": 0, "inverted": 0}
     summary: Mapping[str, Any] = {"images": 3, "detections": 9, "pairs": 0, "unmatched": 9, "invalid": {"d": none}}
     assert shown(terminal.show_paired, summary | {"metrics": metrics(iou=[])}) == (
-        "0 pairs · 9 boxes in none\n3 images · 9 boxes\nno pairs, so no figures\n"
+        "0 pairs; 9 of 9 boxes unmatched\n3 images · 9 boxes\nno pairs, so no figures\n"
     )
 
 

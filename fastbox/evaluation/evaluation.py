@@ -345,6 +345,11 @@ class Evaluation(Shown):
         return self._classes.labels
 
     @property
+    def run_labels(self) -> list[Any]:
+        """The labels of runs by their codes."""
+        return self._runs.labels
+
+    @property
     def runs(self) -> list[Any]:
         """The labels of all runs, ascending; ``[None]`` without runs."""
         return self._runs.ascending()[0]

@@ -16,7 +16,7 @@ from fastbox.jobs.coverage import Coverage, Covered
 from fastbox.jobs.inspection.classes import Classes
 from fastbox.jobs.inspection.problems import Limits, Problems
 from fastbox.jobs.inspection.statistics import Statistics
-from fastbox.jobs.summary import Invalid
+from fastbox.jobs.summary import Invalid, Rules
 from fastbox.sketch import Sketch
 from fastbox.tables.sink import Sink, Target
 
@@ -24,7 +24,7 @@ __all__ = ["Gathered", "conclude", "merged", "packed", "unpacked"]
 
 Found = TypeVar("Found")
 
-PARTS = {kind.__name__: kind for kind in (Classes, Coverage, Covered, Invalid, Limits, Problems, Statistics)}
+PARTS = {kind.__name__: kind for kind in (Classes, Coverage, Covered, Invalid, Limits, Problems, Rules, Statistics)}
 TOGETHER = 8  # neighbours that are added up at once
 
 

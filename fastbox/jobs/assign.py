@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.anchors import AnchorGrid
+from fastbox.anchors.presets import PRESETS
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
@@ -19,13 +20,14 @@ from fastbox.jobs.coverage import Coverage
 from fastbox.jobs.least import Least
 from fastbox.jobs.opening import takes
 from fastbox.jobs.resize import Resize
-from fastbox.jobs.result import Result
-from fastbox.jobs.summary import Invalid
+from fastbox.jobs.result import Result, recorded
+from fastbox.jobs.summary import Invalid, Rules
 from fastbox.matching import Matches, MatchRule, match
 from fastbox.memory import fitting, said
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.assigned_page import assigned_page
-from fastbox.report.page import Page, check_page, write
+from fastbox.report.page import Page
+from fastbox.rules import as_rule
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_flag, is_number
 from fastbox.tables.inputs import Given
@@ -57,6 +59,8 @@ class Assigned(Result):
         Images none of whose anchors is positive.
     coverage : Coverage
         The best IoU of each valid truth.
+    rules : Rules
+        The rule's name and numbers, the grid, how images are resized, and the columns of classes and regions.
     least : Least, optional
         The truths that anchors cover least, where a report was asked for.
     """
@@ -70,6 +74,7 @@ class Assigned(Result):
     without_positive_images: int = 0
     invalid: Invalid = field(default_factory=Invalid)
     coverage: Coverage = field(default_factory=Coverage)
+    rules: Rules = field(default_factory=Rules)
     least: Least | None = field(default=None, repr=False, compare=False, kw_only=True)
     positives: NDArray[np.int64] = field(init=False)
     ignored: NDArray[np.int64] = field(init=False)
@@ -98,6 +103,7 @@ class Assigned(Result):
             "truths": self.truths,
             "ignore_regions": self.regions,
             "invalid": {"truths": self.invalid.to_dict()},
+            "rules": self.rules.to_dict(),
             "anchors": self.anchors,
             "positives": int(self.positives.sum()),
             "ignored": int(self.ignored.sum()),
@@ -108,6 +114,7 @@ class Assigned(Result):
         }
 
 
+@recorded
 @takes("truths")
 def assign(
     truths: Given,
@@ -168,8 +175,6 @@ def assign(
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 54, 0)
     """
-    if report is not None:
-        check_page(report)
     check_outputs([truths], {"out": out}, {"report": report})
     sides = () if resize.kind == "none" else SIDES
     source = Source.carrying(truths, *sides, ignore, by_class)
@@ -187,7 +192,7 @@ def assign(
             raise InputError(f"expected booleans, numbers or text in {where}, got {kind}: cast it")
     if by_class is not None:
         id_kind(found_plan.columns.field(by_class).type, by_class, found_plan.files[0])
-    found = Assigned(anchors.strides)
+    found = Assigned(anchors.strides, rules=_rules(anchors, resize, as_rule(rule), ignore, by_class))
     if report is not None:
         found.least = Least()
     sink = None
@@ -221,8 +226,6 @@ def assign(
                 progress(len(chunk.a))
         if sink is not None:
             conclude(sink, out, found)
-    if report is not None:
-        write(found.page(), report)
     return found
 
 
@@ -242,6 +245,24 @@ def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int
             f"{said(counts[large] * ANCHOR)} of memory: allow more with --memory, or resize the image to less"
         )
     return min(get_num_threads(), fit)
+
+
+def _rules(anchors: AnchorGrid, resize: Resize, rule: MatchRule, ignore: str | None, by_class: str | None) -> Rules:
+    preset = next((name for name in PRESETS if AnchorGrid.preset(name) == anchors), None)
+    return Rules(
+        {
+            "rule": rule.name,
+            "thresholds": rule.thresholds,
+            "labels": rule.labels,
+            "claims": rule.claims,
+            "topk": rule.topk,
+            "anchors": preset or str(anchors),
+            "resize": resize.kind,
+            "lengths": tuple(length for length in (resize.first, resize.second) if length == length),
+            "ignore_column": ignore,
+            "class_column": by_class,
+        }
+    )
 
 
 @dataclass

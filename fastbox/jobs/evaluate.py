@@ -15,12 +15,12 @@ from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
 from fastbox.jobs.evaluate_tables import Read, check_fit, check_images, dropped, has, joined
 from fastbox.jobs.evaluated import run_to_dict
-from fastbox.jobs.examples import Gallery
+from fastbox.jobs.examples import Gallery, Seen
 from fastbox.jobs.opening import takes
-from fastbox.jobs.result import Result
+from fastbox.jobs.result import Result, recorded
 from fastbox.memory import check_kept
 from fastbox.report.evaluated_page import page_of
-from fastbox.report.page import Page, check_page, write
+from fastbox.report.page import Page
 from fastbox.tables import columns
 from fastbox.tables.class_names import JoinedClasses
 from fastbox.tables.dialects.names import Names, numbered
@@ -55,6 +55,8 @@ class Evaluated(Result):
         Of the draws of images that intervals are made of.
     read : Read, optional
         How the tables were read, where there were any.
+    gallery : Gallery, optional
+        Examples of errors: of one model always, of models side by side where a report was asked for.
     """
 
     MAIN = "by_class"
@@ -65,12 +67,14 @@ class Evaluated(Result):
     samples: int = 0
     seed: int = 0
     read: Read | None = None
+    gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     def __add__(self, other: Evaluated) -> Evaluated:
         """What was found in both sets of images, those of the first before those of the second."""
         evaluation = self.evaluation + other.evaluation
         read = self.read + other.read if self.read is not None and other.read is not None else self.read
-        return replace(self, evaluation=evaluation, names=self.names | other.names, read=read)
+        gallery = self.gallery + other.gallery if self.gallery and other.gallery else None
+        return replace(self, evaluation=evaluation, names=self.names | other.names, read=read, gallery=gallery)
 
     @property
     def warnings(self) -> list[str]:
@@ -95,8 +99,10 @@ class Evaluated(Result):
         return {run: self.evaluation.figures(run) for run in self.evaluation.runs}
 
     def page(self) -> Page:
-        """Everything as a page, without examples."""
-        return page_of(self.to_dict())
+        """Everything as a page, with examples of the errors of the model that has the highest AP."""
+        figures = self.figures
+        best = max(figures, key=lambda run: figures[run]["AP"], default=None)
+        return page_of(self.to_dict(), self.gallery.of(best) if self.gallery else ())
 
     def to_dict(self, *, details: bool = True) -> dict[str, Any]:
         """Everything as JSON holds it: what concerns one model under ``runs`` by its name, or right here of the one.
@@ -127,6 +133,7 @@ class Evaluated(Result):
         }
 
 
+@recorded
 @takes("detections", "truths")
 def evaluate(
     detections: Given,
@@ -206,8 +213,6 @@ def evaluate(
     """
     if samples < 0:
         raise ValueError(f"expected 0 samples or more, got {samples}")
-    if report is not None:
-        check_page(report)
     check_outputs([detections, truths], {"out": out}, {"report": report})
     truth_format = format if truth_format is None else truth_format
     detections = _reading(Source.carrying(detections), box, format)
@@ -227,7 +232,7 @@ def evaluate(
     read = Read.of((a, b), plans, {"score": score, "class": label, **there}, classes, by)
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
     found = Evaluated(Evaluation(params), by, classes.names | called, samples, seed, read)
-    gallery = Gallery() if report is not None and by is None else None
+    found.gallery = Gallery() if by is None or report is not None else None
     sink = None
     if out is not None:
         parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
@@ -236,7 +241,7 @@ def evaluate(
         for chunk in scan(a, b, rows=rows):
             if read.listed is not None:
                 check_images(chunk, read.listed, read.files[1])
-            judged = _add(found, chunk, score, label, classes, by, there, gallery)
+            judged = _add(found, chunk, score, label, classes, by, there)
             if sink is not None:
                 sink.write(_batch(chunk, judged, by, sink.schema))
             if progress is not None:
@@ -245,8 +250,6 @@ def evaluate(
             found.check()
         if sink is not None:
             sink.record(figures={str(run): figures for run, figures in found.figures.items()})
-    if report is not None:
-        write(page_of(found.to_dict(), gallery.found if gallery else ()), report)
     return found
 
 
@@ -263,7 +266,6 @@ def _add(
     classes: JoinedClasses,
     by: str | None,
     there: Mapping[str, str | None],
-    gallery: Gallery | None,
 ) -> Judged:
     assert chunk.b is not None and found.read is not None
     evaluation = found.evaluation
@@ -283,23 +285,31 @@ def _add(
     }
     area = there["area"]
     scores = columns.number_column(chunk.a_columns, score, what="a score", first_row=chunk.a_rows)
+    if by is None:
+        runs = np.zeros(len(chunk.a), np.int64)
+    else:
+        runs = _codes(evaluation.code_runs, by, (chunk.a_columns, chunk.a_rows), what="a label")[0]
     judged = evaluation.add_coded(
         chunk.a,
         scores,
         chunk.b,
         kinds=kinds,
         truth_kinds=truth_kinds,
-        runs=np.zeros(len(chunk.a), np.int64)
-        if by is None
-        else _codes(evaluation.code_runs, by, (chunk.a_columns, chunk.a_rows), what="a label")[0],
+        runs=runs,
         areas=None if area is None else columns.number_column(chunk.b_columns, area, missing=np.nan),
         dropped=dropped(chunk, found.read, truth_kinds, evaluation.class_labels),
         **flags,
     )
-    if gallery is not None:
-        labels = [str(label) for label in evaluation.class_labels]
-        sides = {"found": kinds, "truth": truth_kinds}
-        gallery.add(chunk, judged, scores, lambda side, row: found.names.get(name := labels[sides[side][row]], name))
+    if found.gallery is None:
+        return judged
+    sides = {"found": kinds, "truth": truth_kinds}
+
+    def said(side: str, row: int) -> str:
+        name = str(evaluation.class_labels[sides[side][row]])
+        return found.names.get(name, f"class {name}" if label is not None else "any class")
+
+    asked = ~(flags["crowd"] | flags["ignore"])
+    found.gallery.add(Seen(chunk, judged, scores, runs, evaluation.run_labels, asked, said))
     return judged
 
 

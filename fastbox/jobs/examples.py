@@ -1,55 +1,163 @@
-"""The errors that are worth a look: of each kind those of the highest scores."""
+"""Examples of errors: of each kind the detections of the highest scores, and the largest truths that were missed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.evaluation.errors import ERRORS
-from fastbox.evaluation.judge import VERDICTS, Judged
+from fastbox.evaluation.judge import COVERING, VERDICTS, Judged
 from fastbox.report.page.contents import Box, Example
 from fastbox.tables.source import Chunk
 
-__all__ = ["Gallery"]
+__all__ = ["Gallery", "Seen"]
 
-SHOWN = 6  # of each kind
+SHOWN = 12  # of each kind
+MODELS = 16  # whose examples are kept
+NEAR = 3  # detections drawn beside a truth that was missed
+
+Kept = list[tuple[float, int, Example]]
+
+
+@dataclass
+class Seen:
+    """A chunk as it was judged: detections with scores and models, and which truths are to be found.
+
+    ``runs`` are places among the ``labels`` of models; ``said`` names the class of a row of ``"found"`` or ``"truth"``.
+    """
+
+    chunk: Chunk
+    judged: Judged
+    scores: NDArray[np.float64]
+    runs: NDArray[np.int64]
+    labels: Sequence[Any]
+    asked: NDArray[np.bool_]
+    said: Callable[[str, int], str]
+
+    @cached_property
+    def corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The corners of detections and of truths."""
+        assert self.chunk.b is not None
+        return self.chunk.a.corners().astype(np.float64), self.chunk.b.corners().astype(np.float64)
+
+    def box(self, side: int, row: int, label: str) -> Box:
+        """A detection (side 0) or truth (side 1) as it is drawn."""
+        x0, y0, x1, y1 = self.corners[side][row].tolist()
+        return Box((x0, y0, x1, y1), label, ("detection", "truth")[side])
 
 
 class Gallery:
-    """Detections with an error, and the truth it is about, kept while chunks go by: of each kind the highest scores."""
+    """Detections with an error and truths that were missed, of each model and kind, kept while chunks go by."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, list[tuple[float, int, Example]]] = {kind: [] for kind in ERRORS if kind in VERDICTS}
+        self._kept: dict[tuple[Any, str], Kept] = {}
 
-    def add(self, chunk: Chunk, judged: Judged, scores: NDArray[np.float64], said: Callable[[str, int], str]) -> None:
-        """Look through a chunk; `said` names the class of a row of ``"found"`` or ``"truth"``."""
-        for kind, kept in self._kept.items():
-            rows = np.flatnonzero(judged.verdict == VERDICTS.index(kind))
-            for row in rows[np.lexsort((rows, -scores[rows]))[:SHOWN]].tolist():
-                example = _example(chunk, row, int(judged.partner[row]), f"{scores[row]:.2f}", said)
-                if np.isfinite([box.corners for box in example.boxes]).all():
-                    kept.append((-float(scores[row]), int(chunk.a_rows(row)), example))
-            kept.sort(key=lambda one: one[:2])
-            del kept[SHOWN:]
+    def add(self, seen: Seen) -> None:
+        """Look through a chunk."""
+        found, truths = seen.corners
+        valid, asked = _drawable(found), seen.asked & _drawable(truths)
+        verdict = seen.judged.verdict
+        with np.errstate(invalid="ignore", over="ignore"):
+            areas = (truths[:, 2] - truths[:, 0]) * (truths[:, 3] - truths[:, 1])
+        for run, label in enumerate(seen.labels[:MODELS]):
+            own = seen.runs == run if len(seen.labels) > 1 else valid
+            for place, kind in enumerate(VERDICTS):
+                if kind in ERRORS:
+                    rows = np.flatnonzero(own & valid & (verdict == place))
+                    self._keep((label, kind), rows, seen.scores[rows], seen.chunk.a_rows, partial(_wrong, seen))
+            free = asked.copy()
+            free[seen.judged.partner[own & COVERING[verdict]]] = False
+            missed = np.flatnonzero(free)
+            self._keep((label, "missed"), missed, areas[missed], seen.chunk.b_rows, partial(_missed, seen, own))
 
-    @property
-    def found(self) -> list[tuple[str, list[Example]]]:
-        """Kinds of errors, each with its examples."""
-        return [(kind, [example for _, _, example in kept]) for kind, kept in self._kept.items() if kept]
+    def __add__(self, other: Gallery) -> Gallery:
+        """What is kept of both sets of images."""
+        whole = Gallery()
+        for key in {**self._kept, **other._kept}:
+            whole._kept[key] = _first([*self._kept.get(key, []), *other._kept.get(key, [])])
+        return whole
+
+    def of(self, model: Any = None) -> list[tuple[str, list[Example]]]:
+        """Kinds of errors of a model, each with its examples."""
+        found = [(kind, self._kept.get((model, kind), [])) for kind in ERRORS]
+        return [(kind, [example for _, _, example in kept]) for kind, kept in found if kept]
+
+    def _keep(
+        self,
+        key: tuple[Any, str],
+        rows: NDArray[np.int64],
+        values: NDArray[np.float64],
+        number: Callable[[int], Any],
+        draw: Callable[[int, int], Example],
+    ) -> None:
+        """Keep the rows of the greatest values; of equal ones those that came first."""
+        kept = self._kept.get(key, [])
+        if len(rows) > SHOWN:
+            least = np.partition(values, len(rows) - SHOWN)[len(rows) - SHOWN]
+            rows, values = rows[values >= least], values[values >= least]
+        least = -kept[-1][0] if len(kept) == SHOWN else -np.inf
+        for place in np.lexsort((rows, -values))[:SHOWN].tolist():
+            if values[place] >= least:
+                at = int(number(int(rows[place])))
+                kept.append((-float(values[place]), at, draw(int(rows[place]), at)))
+        if kept:
+            self._kept[key] = _first(kept)
 
 
-def _example(chunk: Chunk, row: int, partner: int, score: str, said: Callable[[str, int], str]) -> Example:
-    assert chunk.images is not None and chunk.a.offsets is not None and chunk.b is not None
-    image = chunk.images[np.searchsorted(chunk.a.offsets, row, side="right") - 1]
-    boxes = [Box(_corners(chunk.a, row), f"{said('found', row)} {score}", "wrong")]
+def _first(kept: Kept) -> Kept:
+    return sorted(kept, key=lambda one: one[:2])[:SHOWN]
+
+
+def _drawable(corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+    finite: NDArray[np.bool_] = np.all(np.isfinite(corners), axis=1)
+    return finite
+
+
+def _wrong(seen: Seen, row: int, at: int) -> Example:
+    """A detection with an error, and the truth that the error is about."""
+    partner = int(seen.judged.partner[row])
+    boxes = [seen.box(0, row, f"{seen.said('found', row)} {seen.scores[row]:.2f}")]
     if partner >= 0:
-        boxes.insert(0, Box(_corners(chunk.b, partner), f"truth: {said('truth', partner)}", "truth"))
-    return Example(f"image {image}, row {chunk.a_rows(row)}", boxes)
+        boxes.insert(0, seen.box(1, partner, f"truth: {seen.said('truth', partner)}"))
+    return Example(f"image {_id(seen.chunk, seen.chunk.a, row)}, row {at:,}", boxes)
 
 
-def _corners(boxes: Any, row: int) -> tuple[float, float, float, float]:
-    x0, y0, x1, y1 = boxes[row : row + 1].corners()[0].tolist()
-    return x0, y0, x1, y1
+def _missed(seen: Seen, own: NDArray[np.bool_], row: int, at: int) -> Example:
+    """A truth that was missed, and the detections of its image that overlap it most."""
+    chunk = seen.chunk
+    assert chunk.b is not None and chunk.a.offsets is not None
+    first, last = chunk.a.offsets[_image(chunk.b, row) :][:2].tolist()
+    rows = first + np.flatnonzero(own[first:last])
+    ious = _ious(seen.corners[0][rows], seen.corners[1][row])
+    near = np.argsort(-ious, kind="stable")[:NEAR]
+    detections = rows[near[ious[near] > 0]].tolist()
+    boxes = [
+        seen.box(1, row, f"truth: {seen.said('truth', row)}"),
+        *(seen.box(0, one, f"{seen.said('found', one)} {seen.scores[one]:.2f}") for one in detections),
+    ]
+    most = f", IoU at most {ious.max():.2f}" if detections else ""
+    return Example(f"image {_id(chunk, chunk.b, row)}, truth {at:,}{most}", boxes)
+
+
+def _ious(boxes: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The IoU of a few boxes with one, 0 where there is none."""
+    with np.errstate(all="ignore"):
+        sides = np.minimum(boxes[:, 2:], other[2:]) - np.maximum(boxes[:, :2], other[:2])
+        shared = np.clip(sides, 0, None).prod(axis=1)
+        areas = [np.prod(corners[..., 2:] - corners[..., :2], axis=-1) for corners in (boxes, other)]
+        ious: NDArray[np.float64] = np.nan_to_num(shared / (areas[0] + areas[1] - shared))
+    return ious
+
+
+def _image(boxes: Any, row: int) -> int:
+    return int(np.searchsorted(boxes.offsets, row, side="right")) - 1
+
+
+def _id(chunk: Chunk, boxes: Any, row: int) -> Any:
+    assert chunk.images is not None
+    return chunk.images[_image(boxes, row)]

@@ -15,8 +15,8 @@ from fastbox import suppression
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.opening import takes
-from fastbox.jobs.result import Result
-from fastbox.jobs.summary import Invalid
+from fastbox.jobs.result import Result, recorded
+from fastbox.jobs.summary import Invalid, Rules
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number, plain_type
 from fastbox.tables.class_names import JoinedClasses, joined_classes
@@ -43,6 +43,8 @@ class FusedTables(Result):
     models : int
     invalid : Invalid
         Invalid boxes by reason; they are left out.
+    rules : Rules
+        The ``iou_threshold``, weights, least score and type of confidence, and the column that kept classes apart.
     """
 
     models: int
@@ -50,13 +52,20 @@ class FusedTables(Result):
     boxes: int = 0
     fused: int = 0
     invalid: Invalid = field(default_factory=Invalid)
+    rules: Rules = field(default_factory=Rules)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
         counts = {"models": self.models, "images": self.images, "boxes": self.boxes, "fused": self.fused}
-        return {**counts, "invalid": {"boxes": self.invalid.to_dict()}, **self.said_of_inputs()}
+        return {
+            **counts,
+            "rules": self.rules.to_dict(),
+            "invalid": {"boxes": self.invalid.to_dict()},
+            **self.said_of_inputs(),
+        }
 
 
+@recorded
 @takes("*tables")
 def fuse(
     tables: Sequence[Given],
@@ -138,7 +147,12 @@ def fuse(
         raise ValueError(f"expected a weight for each of {len(sources)} tables, got {len(weights)}")
     suppression.weighted_boxes_fusion(Boxes([]), nothing, models=nothing.astype(int), **options)
 
-    found = FusedTables(len(sources))
+    given: dict[str, Any] = {
+        "iou_threshold": float(threshold),
+        "weights": None if weights is None else tuple(map(float, weights)),
+    }
+    given |= {"min_score": float(min_score), "conf_type": conf_type, "score_column": score, "class_column": label}
+    found = FusedTables(len(sources), rules=Rules(given))
     sink = None
     if out is not None:
         parameters = {"tables": [one.files for one in plans], **options, "by_class": label}

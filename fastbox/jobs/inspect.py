@@ -16,11 +16,12 @@ from fastbox.jobs.inspection.fix import Fix, default_log
 from fastbox.jobs.inspection.overlaps import overlapping
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems, alone, of_images
 from fastbox.jobs.inspection.statistics import Statistics
-from fastbox.jobs.inspection.table import Table
+from fastbox.jobs.inspection.table import SIZE, Table
 from fastbox.jobs.opening import takes
-from fastbox.jobs.result import Result
+from fastbox.jobs.result import Result, recorded
+from fastbox.jobs.summary import Rules
 from fastbox.report.inspected_page import page_of
-from fastbox.report.page import Page, check_page, write
+from fastbox.report.page import Page
 from fastbox.tables.inputs import Given, images_of
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
@@ -41,6 +42,8 @@ class Inspected(Result):
     classes : Classes
     problems : Problems
     limits : Limits
+    rules : Rules
+        The columns of classes, of the boxes' ids and of the images' sizes.
     names : dict of str to str
         The names of classes that have one, by the class as text.
     asked : dict of str to bool
@@ -55,6 +58,7 @@ class Inspected(Result):
     classes: Classes = field(default_factory=Classes)
     problems: Problems = field(default_factory=Problems)
     limits: Limits = field(default_factory=Limits)
+    rules: Rules = field(default_factory=Rules)
     names: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, bool] = field(default_factory=dict)
     fix: Mapping[str, Any] | None = None
@@ -75,6 +79,7 @@ class Inspected(Result):
             **self.statistics.to_dict(),
             "asked": dict(self.asked),
             "limits": asdict(self.limits),
+            "rules": self.rules.to_dict(),
             "problems": [
                 {
                     "code": code,
@@ -91,6 +96,7 @@ class Inspected(Result):
         }
 
 
+@recorded
 @takes("truths", "images")
 def inspect(
     truths: Given,
@@ -158,8 +164,6 @@ def inspect(
     {'near_duplicate': 1, 'zero_side': 1}
     """
     limits = limits or Limits()
-    if report is not None:
-        check_page(report)
     if fix is None and changes is not None:
         raise InputError("expected a list of changes only with a cleaned copy, got the list alone: name the copy")
     changes = default_log(fix) if fix is not None and changes is None else changes
@@ -170,6 +174,8 @@ def inspect(
         table = Table.of(boxes, listed, class_column, id_column, size)
         asked = {"classes": table.label is not None, "ids": table.id is not None, "sizes": table.sized}
         found = Inspected(limits=limits, names=table.names, asked=asked | {"images": listed is not None})
+        sizes = table.size or (size or SIZE if table.sized else None)
+        found.rules = Rules({"class_column": table.label, "id_column": table.id, "size_columns": sizes})
         inputs = list(dict.fromkeys(table.files))
         sink, mending = None, None
         if fix is not None and changes is not None:
@@ -199,6 +205,4 @@ def inspect(
                 step(len(view.image))
         if sink is not None:
             conclude(sink, out, found)
-    if report is not None:
-        write(found.page(), report)
     return found

@@ -11,7 +11,7 @@ from fastbox.tables.source import Chunk
 
 __all__ = ["Least"]
 
-SHOWN = 8
+SHOWN = 12
 
 
 class Least:
@@ -37,8 +37,8 @@ class Least:
             x0, y0, x1, y1 = map(float, truths[place : place + 1].corners()[0])
             row = int(chunk.a_rows(rows[place]))
             boxes = [
-                Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "truth"),
-                Box((x0, y0, x1, y1), f"truth of {x1 - x0:.4g} × {y1 - y0:.4g}", "wrong"),
+                Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "frame"),
+                Box((x0, y0, x1, y1), f"truth of {x1 - x0:.4g} × {y1 - y0:.4g}", "truth"),
             ]
             caption = f"image {chunk.images[image]}, row {row}: best IoU {best[place]:.3f}"
             self._kept.append((float(best[place]), row, Example(caption, boxes)))

@@ -16,12 +16,12 @@ from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.opening import takes
-from fastbox.jobs.result import Result
-from fastbox.jobs.summary import Invalid, figures_of
+from fastbox.jobs.result import Result, recorded
+from fastbox.jobs.summary import Invalid, Rules, figures_of
 from fastbox.jobs.worst import Look
 from fastbox.losses import Graded
 from fastbox.losses.names import LOSSES, check_name
-from fastbox.report.page import Page, check_page, write
+from fastbox.report.page import Page
 from fastbox.report.paired_page import measured_page
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
@@ -56,6 +56,8 @@ class Measured(Result):
         Of metrics and losses by their names, and of the lengths of gradients, as ``iou_loss_grad``.
     zeros : dict of str to int
         Gradients that are exactly zero, by the same names.
+    rules : Rules
+        The metrics, and where those of them that turn linear do.
     look : Look, optional
         What a report shows beside the figures, where one was asked for.
     """
@@ -67,6 +69,7 @@ class Measured(Result):
     target: Invalid = field(default_factory=Invalid)
     metrics: dict[str, Sketch] = field(default_factory=dict)
     zeros: dict[str, int] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
     look: Look | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,6 +77,7 @@ class Measured(Result):
         return {
             "rows": self.rows,
             "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
+            "rules": self.rules.to_dict(),
             "metrics": {name: self._figures(name) for name in self.metrics},
             **self.said_of_inputs(),
         }
@@ -87,6 +91,7 @@ class Measured(Result):
         return figures_of(name, self.metrics[name]) | zero
 
 
+@recorded
 @takes("paths", image=False)
 def measure(
     paths: Given,
@@ -161,8 +166,6 @@ def measure(
     if grad and not asked:
         raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
     source = Source.carrying(paths)
-    if report is not None:
-        check_page(report)
     check_outputs([paths], {"out": out}, {"report": report})
     files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
@@ -174,6 +177,8 @@ def measure(
     read = dict.fromkeys([*pred_at.names, *target_at.names, *(kept if out is not None else ())])
 
     found = Measured(zeros={f"{name}_grad": 0 for name in asked if grad})
+    turns = {"beta": (beta, ("smooth_l1", "smooth_l1_loss")), "delta": (delta, ("huber_loss",))}
+    found.rules = Rules({name: value for name, (value, users) in turns.items() if not {*users}.isdisjoint(metrics)})
     found.metrics = {name: Sketch() for name in (*metrics, *found.zeros)}
     if report is not None:
         found.look = Look(metrics[0]) if metrics else None
@@ -203,8 +208,6 @@ def measure(
                 progress(batch.num_rows)
         if sink is not None:
             conclude(sink, out, found)
-    if report is not None:
-        write(found.page(), report)
     return found
 
 

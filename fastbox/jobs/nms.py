@@ -16,8 +16,8 @@ from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.opening import takes
-from fastbox.jobs.result import Result
-from fastbox.jobs.summary import Invalid
+from fastbox.jobs.result import Result, recorded
+from fastbox.jobs.summary import Invalid, Rules
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
 from fastbox.tables.files import column_names
@@ -49,6 +49,8 @@ class Suppressed(Result):
         Valid boxes left out at the start, for a score below the least one, or for a score of nan.
     invalid : Invalid
         Invalid boxes by reason; none is kept.
+    rules : Rules
+        The method, its ``iou_threshold`` and what else it takes, and the columns of scores and classes.
     """
 
     images: int = 0
@@ -58,6 +60,7 @@ class Suppressed(Result):
     low_scores: int = 0
     no_scores: int = 0
     invalid: Invalid = field(default_factory=Invalid)
+    rules: Rules = field(default_factory=Rules)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
@@ -70,11 +73,13 @@ class Suppressed(Result):
             "low_scores": self.low_scores,
             "no_scores": self.no_scores,
             "by_class": self.by_class,
+            "rules": self.rules.to_dict(),
             "invalid": {"boxes": self.invalid.to_dict()},
             **self.said_of_inputs(),
         }
 
 
+@recorded
 @takes("detections")
 def nms(
     detections: Given,
@@ -151,7 +156,9 @@ def nms(
     suppress = _suppression(soft, threshold, sigma, least)
     suppress(Boxes([]), np.zeros(0), None)  # so that options that can't be are refused before a file is made
 
-    found = Suppressed(by_class=label)
+    numbers = {"sigma": sigma} if soft == "gaussian" else {"iou_threshold": float(threshold)}
+    given = {"method": method, **numbers, "min_score": None if least == -np.inf else float(least)}
+    found = Suppressed(by_class=label, rules=Rules({**given, "score_column": score, "class_column": label}))
     output = columns.schema_of({}, [planned.columns.field(name) for name in written])
     parameters = {
         "detections": planned.files,

@@ -18,10 +18,10 @@ from fastbox.errors import InputError
 from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.opening import takes
 from fastbox.jobs.pair_blocks import pairs_by_block
-from fastbox.jobs.result import Result
-from fastbox.jobs.summary import Invalid, figures_of
+from fastbox.jobs.result import Result, recorded
+from fastbox.jobs.summary import Invalid, Rules, figures_of
 from fastbox.jobs.worst import Look
-from fastbox.report.page import Page, check_page, write
+from fastbox.report.page import Page
 from fastbox.report.paired_page import paired_page
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
@@ -51,6 +51,9 @@ class Paired(Result):
         Invalid boxes by reason; they are in no pair.
     metrics : dict of str to Sketch
         The values of the pairs.
+    rules : Rules
+        The ``mode`` (threshold, every or best), the ``metric`` that decides, its ``threshold`` and ``sign``, and the
+        column that kept classes apart.
     look : Look, optional
         What a report shows beside the figures, where one was asked for.
     """
@@ -65,6 +68,7 @@ class Paired(Result):
     invalid_detections: Invalid = field(default_factory=Invalid)
     invalid_truths: Invalid = field(default_factory=Invalid)
     metrics: dict[str, Sketch] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
     look: Look | None = field(default=None, repr=False, compare=False)
 
     def page(self) -> Page:
@@ -84,11 +88,13 @@ class Paired(Result):
                 "detections": self.invalid_detections.to_dict(),
                 **({} if alone else {"truths": self.invalid_truths.to_dict()}),
             },
+            "rules": self.rules.to_dict(),
             "metrics": {name: figures_of(name, sketch) for name, sketch in self.metrics.items()},
             **self.said_of_inputs(),
         }
 
 
+@recorded
 @takes("detections", "truths")
 def pairs(
     detections: Given,
@@ -167,8 +173,6 @@ def pairs(
         raise InputError("expected either every pair or the best of each detection, got both")
     if best and truths is None:
         raise InputError("expected two tables to find the best truth of each detection, got one")
-    if report is not None:
-        check_page(report)
     check_outputs([detections, truths], {"out": out}, {"report": report})
     carried = tuple(dict.fromkeys([*keep, *([by_class] if by_class else [])]))
     a = Source.carrying(detections, *carried)
@@ -181,6 +185,7 @@ def pairs(
     limit = threshold if not every else np.inf if first in ops.DISTANCES else -np.inf
 
     found = Paired(metrics={name: Sketch() for name in metrics}, truths=None if b is None else 0)
+    found.rules = _rules(metrics, None if every or best else threshold, best, by_class, beta)
     output = _schema(plans, metrics, carried, boxes)
     parameters = {
         "detections": plans[0].files,
@@ -215,9 +220,15 @@ def pairs(
                 progress(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         if sink is not None:
             conclude(sink, out, found)
-    if report is not None:
-        write(found.page(), report)
     return found
+
+
+def _rules(metrics: Sequence[str], threshold: float | None, best: bool, by_class: str | None, beta: float) -> Rules:
+    mode = "best" if best else "every" if threshold is None else "threshold"
+    given = {"mode": mode, "metric": metrics[0], "threshold": None if threshold is None else float(threshold)}
+    sign = None if threshold is None else "≤" if metrics[0] in ops.DISTANCES else "≥"
+    turns = {"beta": float(beta)} if "smooth_l1" in metrics else {}
+    return Rules({**given, "sign": sign, "class_column": by_class, **turns})
 
 
 def _joined(plans: list[Plan], by_class: str) -> JoinedClasses:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from fastbox.errors import InputError
+from fastbox.report.provenance import Provenance
 
-__all__ = ["Result"]
+__all__ = ["Result", "recorded"]
 
 Row = dict[str, Any]
+Asked = ParamSpec("Asked")
+Found = TypeVar("Found", bound="Result")
 
 
 class Result:
@@ -29,6 +33,8 @@ class Result:
 
     MAIN = "summary"
     inputs: Sequence[Row] = ()  # what is to be said of how tables were read
+
+    provenance: Provenance | None = None  # of the run, where a job made it
 
     @property
     def main(self) -> str:
@@ -107,12 +113,35 @@ class Result:
         if not hasattr(self, "page"):
             raise InputError(f"expected a result that has a page, got {type(self).__name__}")
         check_page(path)
-        write(self.page(), path)
+        write(self.page(), path, self.provenance)
 
     def _repr_html_(self) -> str:
         from fastbox.report.notebook import html_of
 
         return html_of(type(self).__name__, self.tables(), self.main)
+
+
+def recorded(job: Callable[Asked, Found]) -> Callable[Asked, Found]:
+    """Make a job record its call before it begins, and write the page of its result where ``report`` asks for one."""
+
+    @wraps(job)
+    def run(*given: Asked.args, **options: Asked.kwargs) -> Found:
+        try:
+            provenance = Provenance.of(job, given, options)
+        except TypeError as error:
+            raise TypeError(f"{job.__name__}(): {error}") from None
+        report: Any = options.get("report")
+        if report is not None:
+            from fastbox.report.page import check_page
+
+            check_page(report)
+        found = job(*given, **options)
+        found.provenance = provenance
+        if report is not None:
+            found.report(report)
+        return found
+
+    return run
 
 
 def _leaves(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

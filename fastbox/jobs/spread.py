@@ -22,6 +22,7 @@ from fastbox.jobs.opening import Tables
 from fastbox.jobs.parts import Task, done_in, fingerprint, part_names, remove_more
 from fastbox.memory import check_kept
 from fastbox.report.page import check_page
+from fastbox.report.provenance import Provenance
 from fastbox.tables.arrays import Place, UnsortedError, image_runs, one_chunk, unsorted
 from fastbox.tables.backed import Backed
 from fastbox.tables.claim import claimed
@@ -124,6 +125,7 @@ def spread(
             raise InputError(f"expected a job that has a page, got {job.__name__}")
         check_page(report)
     check_outputs(tables, {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
+    provenance = Provenance.of(job, tables, options)
     opened = Tables.of(job, tables, options)
     fragments = _fragments(job, opened, engine, fragment_rows)
     tasks = [Task(job, fragment, options) for fragment in fragments]
@@ -146,7 +148,7 @@ def spread(
                 remove_more(folder, len(tasks))
             if not is_stored(out):
                 remove_abandoned(folder, set(part_names(len(tasks))))
-    whole.inputs = opened.notes()
+    whole.inputs, whole.provenance = opened.notes(), provenance
     if report is not None:
         whole.report(report)
     return whole

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from fastbox.boxes import Boxes
 from fastbox.losses.names import COORDINATE_LOSSES, LOSSES, OVERLAP_LOSSES
 from fastbox.sketch import Sketch
 
-__all__ = ["Invalid", "edges_of", "figures_of", "is_worse_greater", "unit_of"]
+__all__ = ["Invalid", "Rules", "edges_of", "figures_of", "is_worse_greater", "unit_of"]
 
 DISTANCES = (*ops.DISTANCES, *COORDINATE_LOSSES)
 
@@ -33,6 +35,27 @@ class Invalid:
     def to_dict(self) -> dict[str, int]:
         """The counts by reason."""
         return {"not_finite": self.not_finite, "inverted": self.inverted}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What figures depend on beside the boxes: thresholds, classes and sizes by their names, alike in all parts."""
+
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def __add__(self, other: Rules) -> Rules:
+        """The rules of two parts of a run."""
+        if self != other:
+            raise ValueError(f"expected parts of one run, got {self.given} and {other.given}")
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it: an infinite number as text."""
+        return {name: _finite(value) for name, value in self.given.items()}
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def figures_of(name: str, sketch: Sketch) -> dict[str, Any]:

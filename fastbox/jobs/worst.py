@@ -16,7 +16,7 @@ from fastbox.jobs.summary import is_worse_greater
 
 __all__ = ["Look", "Pair", "Worst"]
 
-SHOWN = 8
+SHOWN = 12
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.terminal import counted, show_invalid, show_table
+from fastbox.report.rules import assigned_rules
+from fastbox.report.terminal import counted, show_invalid, show_rules, show_table
 
 __all__ = ["show_assigned"]
 
@@ -24,6 +25,7 @@ def show_assigned(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(Text(head, style="bold"))
     regions = f" · {counted(summary['ignore_regions'], 'regions')} to ignore" if summary["ignore_regions"] else ""
     console.print(Text(f"{counted(images, 'images')} · {counted(summary['truths'], 'truths')}{regions}", style="dim"))
+    show_rules(console, assigned_rules(summary["rules"]))
     show_invalid(console, summary["invalid"])
     if images:
         console.print()
@@ -34,6 +36,11 @@ def show_assigned(console: Console, summary: Mapping[str, Any]) -> None:
         left, total = coverage["without_positive"], coverage["truths"]
         share = f" ({left / total:.2%})" if left else ""
         console.print(Text("in %: truths whose best anchor reaches an IoU; none: no positive anchor", "dim"))
+        classes = coverage["by_class"]
+        shown = min(CLASSES_SHOWN, sum(part["recall"]["0.5"] < 1 for part in classes.values()))
+        if shown:
+            ended = f"the {shown} of {counted(len(classes), 'classes')} that are covered worst; all in --json"
+            console.print(Text(ended, style="dim"))
         console.print()
         style = "yellow" if left else "dim"
         console.print(Text(f"{counted(left, 'truths')}{share} without a positive anchor", style))

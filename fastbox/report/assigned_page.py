@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.report.page.contents import Column, Examples, Figure, Page, Plot, Section, Table
-from fastbox.report.page.plots import bars, heat_map, lines
+from fastbox.report.page.contents import Column, Examples, Figure, Page, Plot, Section, Stroke, Table
+from fastbox.report.page.plots import bars, heat_map, lines, shades
+from fastbox.report.rules import assigned_rules
 from fastbox.report.terminal import counted
 
 __all__ = ["assigned_page"]
@@ -25,14 +26,15 @@ def assigned_page(summary: Mapping[str, Any], least: Any = None) -> Page:
         sections += [_reached(coverage), _size_and_shape(coverage["map"])]
         if coverage["by_class"]:
             text = "Sort by any column."
-            sections.append(Section("Classes", text, [_covered("class", coverage["by_class"])]))
+            sections.append(Section("Classes", text, [_covered("class", coverage["by_class"], "classes")]))
         if least is not None and least.examples:
             text = "The truths whose best anchor is worst, in their images as the detector sees them."
             sections.append(Section("Covered least", text, [Examples("The lowest best IoU", least.examples)]))
     lead = f"{counted(summary['truths'], 'truths')} in {counted(images, 'images')}, {summary['anchors']:,} anchors"
     if summary["ignore_regions"]:
         lead += f", {counted(summary['ignore_regions'], 'regions')} to ignore"
-    return Page("Anchors and the truths they cover", lead, _figures(summary), sections, "fastbox assign")
+    rules = assigned_rules(summary["rules"])
+    return Page("Anchors and the truths they cover", lead, _figures(summary), sections, rules)
 
 
 def _figures(summary: Mapping[str, Any]) -> list[Figure]:
@@ -61,7 +63,11 @@ def _levels(summary: Mapping[str, Any]) -> Section:
         "Levels",
         "Which levels of the grid the positive anchors are on.",
         [
-            bars("Positive anchors by level", dict(zip(names, (level["positives"] for level in levels), strict=True))),
+            bars(
+                "Positive anchors by level",
+                dict(zip(names, (level["positives"] for level in levels), strict=True)),
+                role="anchor",
+            ),
             Table(
                 "Anchors by level",
                 [
@@ -80,12 +86,19 @@ def _reached(coverage: Mapping[str, Any]) -> Section:
     parts = {"all": coverage, **coverage["by_size"]}
     thresholds = [float(threshold) for threshold in coverage["recall"]]
     series = {name: list(part["recall"].values()) for name, part in parts.items()}
-    plot = lines("Truths whose best anchor reaches an IoU", thresholds, series, across="IoU", up="share of truths")
+    plot = lines(
+        "Truths whose best anchor reaches an IoU",
+        thresholds,
+        series,
+        across="IoU",
+        up="share of truths",
+        strokes=[Stroke("ink"), *shades("truth", len(series) - 1)],
+    )
     text = "A truth whose best anchor is bad is hard to learn, whatever rule assigns it."
     return Section("Coverage", text, [plot, _covered("size", parts)])
 
 
-def _covered(title: str, parts: Mapping[str, Mapping[str, Any]]) -> Table:
+def _covered(title: str, parts: Mapping[str, Mapping[str, Any]], things: str = "sizes") -> Table:
     """One row for each part of the truths, the largest first."""
     found = sorted(parts.items(), key=lambda part: -part[1]["truths"])
     shares = [part["without_positive"] / part["truths"] if part["truths"] else 0.0 for _, part in found]
@@ -107,6 +120,7 @@ def _covered(title: str, parts: Mapping[str, Mapping[str, Any]]) -> Table:
                 for threshold in SHOWN
             ),
         ],
+        things,
     )
 
 
@@ -118,12 +132,14 @@ def _size_and_shape(found: Mapping[str, Any]) -> Section:
     sides = [f"{side:.3g}" for side in found["sides"][columns[0] : columns[-1] + 1]]
     aspects = [f"{aspect:.2g}" for aspect in found["aspect_ratios"][rows[0] : rows[-1] + 1]]
 
-    def drawn(title: str, values: Any, form: str) -> Plot:
-        return heat_map(title, values[part], sides, aspects, across="√area from, px", up="height / width", form=form)
+    def drawn(title: str, values: Any, form: str, role: str) -> Plot:
+        axes: dict[str, Any] = {"across": "√area from, px, log scale", "up": "height / width, log scale"}
+        return heat_map(title, values[part], sides, aspects, form=form, role=role, **axes)
 
     text = "By the truth's size and shape as the detector sees it."
     known = np.where(counts > 0, counts, np.nan)
-    return Section("Size and shape", text, [drawn("Mean best IoU", means, "{:.2f}"), drawn("Truths", known, "{:,.0f}")])
+    maps = [drawn("Mean best IoU", means, "{:.2f}", "match"), drawn("Truths", known, "{:,.0f}", "truth")]
+    return Section("Size and shape", text, maps)
 
 
 def _counts(title: str, counts: Sequence[int]) -> Column:

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.terminal import counted, show_table
+from fastbox.report.rules import evaluated_rules
+from fastbox.report.terminal import counted, show_rules, show_table
 
 __all__ = ["conditions", "show_evaluated"]
 
@@ -42,6 +43,10 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     if len(summary["by_class"]) > 1:
         console.print()
         show_table(console, _classes(summary["by_class"]), ("AP",))
+        known = sum(found["truths"] > 0 for found in summary["by_class"])
+        if known > 2 * CLASSES_SHOWN:
+            ended = f"the best and worst {CLASSES_SHOWN} of {counted(known, 'classes')} with truths; all in --json"
+            console.print(Text(ended, style="dim"))
     error = summary["calibration"]["error"]
     if error is not None:
         console.print()
@@ -72,6 +77,7 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
 def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> None:
     kinds = [counted(summary[kind], kind) for kind in ("images", "detections", "truths")]
     console.print(Text(" · ".join([*kinds, *more]), style="dim"))
+    show_rules(console, evaluated_rules(summary["rules"]))
     names = {"detections": "detections", "truths": "truths", "scores": "scores of nan"}
     invalid = [f"{count:,} {names[kind]}" for kind, count in summary["invalid"].items() if count]
     for line in conditions(summary):

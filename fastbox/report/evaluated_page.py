@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Table
-from fastbox.report.page.plots import bars, histogram, lines
+from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
+from fastbox.report.page.plots import bars, histogram, lines, shades
+from fastbox.report.rules import UNBOUNDED, evaluated_rules
 from fastbox.report.terminal import counted
 
 __all__ = ["page_of"]
@@ -17,10 +18,9 @@ ERRORS = {
     "duplicate": "on a truth that another detection has",
     "background": "on nothing",
     "both": "near a truth of another class",
-    "missed": "truths that nothing is on",
+    "missed": "truths that no detection matches, nor nearly",
 }
 METRICS = {"iou": "IoU", "giou": "GIoU", "smooth_l1": "Smooth L1"}
-UNBOUNDED = 1e10  # COCO's greatest area, in square pixels
 CURVES = 4  # thresholds whose curves are shown
 MODELS = 5  # models whose curves are shown
 
@@ -32,11 +32,11 @@ def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[E
     invalid = [f"{count:,} {kind}" for kind, count in summary["invalid"].items() if count]
     if invalid:
         lead += f"; invalid: {', '.join(invalid)}"
-    made_by = "fastbox evaluate" + (f" --by {summary['by']}" if summary["by"] is not None else "")
+    rules = evaluated_rules(summary["rules"])
     if summary["by"] is None:
-        return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), made_by)
+        return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
     runs = dict(sorted(summary["runs"].items(), key=lambda entry: -entry[1]["figures"]["AP"]))
-    return Page(f"Models by {summary['by']}", lead, _best(runs), _many(summary, runs), made_by)
+    return Page(f"Models by {summary['by']}", lead, _best(runs), _many(summary, runs, examples), rules)
 
 
 def _figures(summary: Mapping[str, Any]) -> list[Figure]:
@@ -65,7 +65,7 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
             "How far AP at an IoU of 0.5 would rise if the errors of one kind were put right. "
             "Errors hide each other, so the bars do not add up.",
             [
-                bars("AP50 without each error", {name: costs[name] for name in order}, form="{:+.3f}"),
+                bars("AP50 without each error", {name: costs[name] for name in order}, form="{:+.3f}", role="problem"),
                 Table(
                     "Errors",
                     [
@@ -93,10 +93,23 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
     ]
     if len(summary["by_class"]) > 1:
         sections.append(Section("Classes", "Sort by any column.", [_classes(summary)]))
-    if examples:
-        text = "The errors of the highest scores, drawn to scale: truths in green, what was found in orange."
-        sections.append(Section("Examples", text, [Examples(name, shown) for name, shown in examples]))
-    return sections
+    return [*sections, *_examples(examples, summary)]
+
+
+def _examples(
+    examples: Sequence[tuple[str, Sequence[Example]]], run: Mapping[str, Any], whose: str = ""
+) -> list[Section]:
+    """Errors drawn to scale, those of the kind that costs most first."""
+    costs = run["errors"]["costs"]
+    drawn = [
+        Examples(f"{name}: {ERRORS[name]} ({run['errors']['counts'][name]:,})", shown)
+        for name, shown in sorted(examples, key=lambda found: -float(costs[found[0]]))
+    ]
+    text = (
+        f"{whose}Of each kind of error the detections of the highest scores, and the largest truths that were missed, "
+        "drawn to scale; the kind that costs most comes first. Truths are green, detections orange and broken."
+    )
+    return [Section("Examples", text, drawn)] if drawn else []
 
 
 def _curves(summary: Mapping[str, Any]) -> Plot:
@@ -104,7 +117,9 @@ def _curves(summary: Mapping[str, Any]) -> Plot:
     names = list(curves["precision"])
     step = max(1, (len(names) - 1) // (CURVES - 1)) if len(names) > 1 else 1
     series = {f"IoU {name}": curves["precision"][name] for name in names[::step][:CURVES]}
-    return lines("Precision at each recall", curves["recall"], series, across="recall", up="precision")
+    strokes = shades("detection", len(series))
+    title = "Precision at each recall"
+    return lines(title, curves["recall"], series, across="recall", up="precision", strokes=strokes)
 
 
 def _calibration(found: Mapping[str, Any]) -> Plot:
@@ -116,7 +131,8 @@ def _calibration(found: Mapping[str, Any]) -> Plot:
         series,
         across="score",
         up="precision, IoU",
-        diagonal=True,
+        strokes=[Stroke("detection"), Stroke("match")],
+        diagonal="score = precision",
     )
 
 
@@ -128,7 +144,8 @@ def _fits(metrics: Mapping[str, Any]) -> list[Plot]:
         part = slice(filled[0], filled[-1] + 1)
         title = f"{METRICS[name]} of matched boxes"
         edges = edges[filled[0] : filled[-1] + 2]
-        plots.append(histogram(title, edges, counts[part], unit=metric["unit"] or "", log=name == "smooth_l1"))
+        unit = METRICS[name] if metric["unit"] is None else f"{METRICS[name]}, {metric['unit']}"
+        plots.append(histogram(title, edges, counts[part], unit=unit, things="matches", log=name == "smooth_l1"))
     return plots
 
 
@@ -177,6 +194,7 @@ def _classes(summary: Mapping[str, Any]) -> Table:
             _figures_column("IoU median", [found["matched"]["iou"]["p50"] for found in classes]),
             _figures_column("GIoU median", [found["matched"]["giou"]["p50"] for found in classes]),
         ],
+        "classes",
     )
 
 
@@ -190,7 +208,11 @@ def _best(runs: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     ]
 
 
-def _many(summary: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> list[Section]:
+def _many(
+    summary: Mapping[str, Any],
+    runs: Mapping[str, Mapping[str, Any]],
+    examples: Sequence[tuple[str, Sequence[Example]]],
+) -> list[Section]:
     some = dict(list(runs.items())[:MODELS])
     recall = next(iter(runs.values()))["curves"]["recall"]
     threshold = next(iter(next(iter(runs.values()))["curves"]["precision"]))
@@ -215,6 +237,7 @@ def _many(summary: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> 
                             else []
                         ),
                     ],
+                    "models",
                 )
             ],
         ),
@@ -237,9 +260,11 @@ def _many(summary: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> 
                             for name in ERRORS
                         ),
                     ],
+                    "models",
                 )
             ],
         ),
+        *_examples(examples, next(iter(runs.values())), f"Of {next(iter(runs))}, the model of the highest AP. "),
     ]
 
 

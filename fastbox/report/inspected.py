@@ -9,7 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.terminal import counted, show_table
+from fastbox.report.rules import inspected_rules
+from fastbox.report.terminal import counted, show_rules, show_table
 
 __all__ = ["show_inspected"]
 
@@ -48,6 +49,7 @@ def show_inspected(console: Console, summary: Mapping[str, Any]) -> None:
         if not all(kinds):
             counts.append(f"{kinds.count(0):,} without boxes")
     console.print(Text(" · ".join(counts), style="dim"))
+    show_rules(console, inspected_rules(summary["rules"], summary["limits"]))
     if not summary["asked"]["sizes"]:
         console.print(Text(WITHOUT_SIZES, style="yellow"))
     if problems:
@@ -116,7 +118,8 @@ def _show_classes(console: Console, classes: Sequence[Mapping[str, Any]], boxes:
     if len(classes) > MOST_CLASSES:
         rest = sum(found["boxes"] for found in classes[MOST_CLASSES:])
         more = counted(rest, "boxes")
-        console.print(Text(f"{len(classes) - MOST_CLASSES:,} more with {more}", style="dim"))
+        ended = f"{MOST_CLASSES} of {len(classes):,} classes; the others have {more}; all in --json"
+        console.print(Text(ended, style="dim"))
 
 
 def _named(found: Mapping[str, Any]) -> str:

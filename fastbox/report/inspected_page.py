@@ -10,6 +10,7 @@ import numpy as np
 from fastbox.report.inspected import COLOURS, MEASURED, WITHOUT_SIZES
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Part, Plot, Section, Table
 from fastbox.report.page.plots import bars, heat_map, histogram
+from fastbox.report.rules import inspected_rules
 from fastbox.report.terminal import counted
 
 __all__ = ["page_of"]
@@ -40,10 +41,10 @@ FARTHEST = 1e30  # a coordinate that can be drawn
 HAIR = 0.004  # how wide a box without width is drawn, of its other side
 TOP_CLASSES = 12
 METRICS = {
-    "side": ("Sizes: the square root of the area", "px"),
-    "aspect": ("Shapes: width over height", ""),
-    "boxes_per_image": ("Boxes per image", ""),
-    "best_overlap": ("Best IoU with another box of the image", ""),
+    "side": ("Sizes: the square root of the area", "√area, px"),
+    "aspect": ("Shapes: width over height", "width / height"),
+    "boxes_per_image": ("Boxes per image", "boxes of the image"),
+    "best_overlap": ("Best IoU with another box of the image", "IoU"),
 }
 
 
@@ -55,7 +56,10 @@ def page_of(summary: Mapping[str, Any]) -> Page:
     sections = [_problems(summary)]
     drawn = [part for found in _worst_first(summary) if (part := _examples(summary, found)) is not None]
     if summary["problems"]:
-        text = "The first of each kind, drawn to scale: the box broken, its partner or the border of its image solid."
+        text = (
+            "The first of each kind, drawn to scale: the box with the problem red and broken, its partner grey, "
+            "the border of its image dotted."
+        )
         listed = _first(_worst_first(summary))
         sections.append(Section("Examples", text if drawn else "", [*drawn, listed]))
     if summary["classes"]:
@@ -67,7 +71,8 @@ def page_of(summary: Mapping[str, Any]) -> Page:
         sections.append(_crowding(summary))
     if summary["fix"] is not None:
         sections.append(_fixed(summary["fix"]))
-    return Page("Inspection of boxes", lead, _figures(summary), sections, "fastbox inspect")
+    rules = inspected_rules(summary["rules"], summary["limits"])
+    return Page("Inspection of boxes", lead, _figures(summary), sections, rules)
 
 
 def _worst_first(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -131,19 +136,19 @@ def _first(found: Sequence[Mapping[str, Any]]) -> Table:
     ids = [example["id"] for _, example in rows]
     if any(one is not None for one in ids):
         columns.insert(3, Column("id", ["–" if one is None else str(one) for one in ids]))
-    return Table("The first of each code", columns)
+    return Table("The first of each code", columns, "problems")
 
 
 def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples | None:
     names = {entry["class"]: _name(entry) for entry in summary["classes"] or ()}
     code, shown = found["code"], []
     for example in found["examples"] if found["code"] in DRAWN else ():
-        boxes = [_box(example["box"], names.get(example["class"], ""), "wrong")]
+        boxes = [_box(example["box"], names.get(example["class"], ""), "problem")]
         if example["other_box"] is not None:
-            boxes.insert(0, _box(example["other_box"], names.get(example["other_class"], ""), "found"))
+            boxes.insert(0, _box(example["other_box"], names.get(example["other_class"], ""), "box"))
         if code in FRAMED and example["image_size"] is not None:
             width, height = example["image_size"]
-            boxes.insert(0, Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "truth"))
+            boxes.insert(0, Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "frame"))
         if all(abs(side) < FARTHEST for box in boxes for side in box.corners):
             own = f"row {example['row']}" if example["id"] is None else f"id {example['id']}"
             where = f"image {example['image_id']}, {own}"
@@ -152,13 +157,13 @@ def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples 
     return Examples(f"{code}, {found['count']:,}", shown) if shown else None
 
 
-def _box(corners: Sequence[float], name: str, part: str) -> Box:
+def _box(corners: Sequence[float], name: str, role: str) -> Box:
     """A box as it can be drawn: inverted ones the other way round, and those without width a hair wide."""
     x0, y0, x1, y1 = corners
     label = f"{name}{': ' if name else ''}{x1 - x0:.4g} × {y1 - y0:.4g}"
     x0, x1, y0, y1 = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
     hair = HAIR * max(x1 - x0, y1 - y0, 1.0)
-    return Box((x0, y0, max(x1, x0 + hair), max(y1, y0 + hair)), label, part)
+    return Box((x0, y0, max(x1, x0 + hair), max(y1, y0 + hair)), label, role)
 
 
 def _classes(summary: Mapping[str, Any]) -> list[Part]:
@@ -168,7 +173,7 @@ def _classes(summary: Mapping[str, Any]) -> list[Part]:
     if len(classes) > 1:
         top = {name: float(found["boxes"]) for name, found in zip(names, classes[:TOP_CLASSES], strict=False)}
         title = "Boxes by class" if len(classes) <= TOP_CLASSES else f"Boxes of the {TOP_CLASSES} largest classes"
-        parts.append(bars(title, top, color=1))
+        parts.append(bars(title, top, across="boxes"))
     boxes = max(summary["boxes"], 1)
     table = Table(
         counted(len(classes), "classes") if len(classes) != 1 else "1 class",
@@ -184,6 +189,7 @@ def _classes(summary: Mapping[str, Any]) -> list[Part]:
             ),
             _figures_column("median side, px", [found["median_side"] for found in classes], "{:,.1f}"),
         ],
+        "classes",
     )
     return [*parts, table]
 
@@ -192,7 +198,7 @@ def _shapes(summary: Mapping[str, Any]) -> Section:
     sizes = {name: float(count) for name, count in summary["sizes"].items()}
     parts = [_histogram(summary, name) for name in ("side", "aspect")]
     text = "Small is below 32² square pixels, large from 96² on, as COCO has them."
-    return Section("Sizes and shapes", text, [*parts, bars("Sizes", sizes, color=1)])
+    return Section("Sizes and shapes", text, [*parts, bars("Sizes", sizes, across="boxes")])
 
 
 def _places(place: Mapping[str, Any]) -> Section:
@@ -208,11 +214,12 @@ def _places(place: Mapping[str, Any]) -> Section:
         across="of the image's width",
         up="of its height",
         form="{:,.0f}",
+        role="box",
     )
     borders = {side: float(count) for side, count in place["borders"].items()}
     share = f"{place['truncated'] / place['boxes']:.1%}"
     text = f"{share} of the boxes reach within a pixel of a border; most often the object goes on behind it."
-    return Section("Places", text, [plot, bars("Boxes at each border", borders, color=1)])
+    return Section("Places", text, [plot, bars("Boxes at each border", borders, across="boxes")])
 
 
 def _crowding(summary: Mapping[str, Any]) -> Section:
@@ -233,7 +240,10 @@ def _histogram(summary: Mapping[str, Any], name: str) -> Plot:
     filled = [k for k, count in enumerate(counts) if count] or [0]
     part = slice(filled[0], filled[-1] + 1)
     log = name != "best_overlap"
-    return histogram(title, edges[filled[0] : filled[-1] + 2], counts[part], unit=unit, log=log)
+    things = "images" if name == "boxes_per_image" else "boxes"
+    return histogram(
+        title, edges[filled[0] : filled[-1] + 2], counts[part], unit=unit, things=things, role="box", log=log
+    )
 
 
 def _name(found: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from fastbox.errors import InputError, InputWarning
+from fastbox.report.provenance import on_command_line
 from fastbox.report.written import Written
 
 __all__ = ["Commands", "fail"]
@@ -39,7 +40,8 @@ class Commands(click.Group):
         _fill_descriptors()
         self._written = Written(sys.argv[1:] if args is None else list(args))
         try:
-            with _interruptible():
+            given = sys.argv[1:] if args is None else list(args)
+            with _interruptible(), on_command_line(given):
                 code = super().main(args, **{**options, "standalone_mode": False})
                 _flush(sys.stdout)
         except click.exceptions.NoArgsIsHelpError as error:

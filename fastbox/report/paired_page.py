@@ -10,21 +10,11 @@ import numpy as np
 
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Section, Table
 from fastbox.report.page.plots import heat_map, histogram
+from fastbox.report.rules import NAMES, measured_rules, paired_rules
 from fastbox.report.terminal import counted
 
 __all__ = ["measured_page", "paired_page"]
 
-NAMES = {
-    "iou": "IoU",
-    "iof": "IoF",
-    "ios": "IoS",
-    "giou": "GIoU",
-    "diou": "DIoU",
-    "ciou": "CIoU",
-    "eiou": "EIoU",
-    "l1": "L1",
-    "smooth_l1": "Smooth L1",
-}
 REASONS = {"not_finite": "not finite", "inverted": "inverted"}
 
 
@@ -39,7 +29,8 @@ def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
         *_invalid(summary["invalid"]),
     ]
     lead = f"{counted(summary['rows'], 'rows')}, each with a predicted box and its target"
-    return Page("Predicted boxes and their targets", lead, figures, sections, "fastbox measure")
+    rules = measured_rules(summary["rules"])
+    return Page("Predicted boxes and their targets", lead, figures, sections, rules)
 
 
 def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
@@ -50,7 +41,7 @@ def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     share = f"{unmatched / total:.1%} of all" if total else ""
     figures = [
         Figure("pairs", f"{summary['pairs']:,}"),
-        Figure(f"{boxes} in none", f"{unmatched:,}", share),
+        Figure(f"unmatched {boxes}", f"{unmatched:,}", share),
         *_means(summary["metrics"]),
         _invalid_figure(summary["invalid"]),
     ]
@@ -59,16 +50,16 @@ def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     def caption(pair: Any) -> str:
         return f"image {pair.about['image']}, {names[0]} {pair.row[0]:,}, {names[1]} {pair.row[1]:,}"
 
-    roles = ("box", "the other") if alone else ("detection", "truth")
+    labels = (("box", "match"), ("other", "box")) if alone else (("detection", "detection"), ("truth", "truth"))
     sections = [
         *_distributions(summary["metrics"], "pairs"),
         *_size_and_shape(look, "pairs"),
-        *_worst(look, "pairs", caption, roles),
+        *_worst(look, "pairs", caption, labels),
         *_invalid(summary["invalid"]),
     ]
     kinds = [counted(total, boxes), *([] if alone else [counted(summary["truths"], "truths")])]
     lead = f"{' and '.join(kinds)} in {counted(summary['images'], 'images')}"
-    return Page("Pairs of boxes", lead, figures, sections, "fastbox pairs")
+    return Page("Pairs of boxes", lead, figures, sections, paired_rules(summary["rules"]))
 
 
 def _means(metrics: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
@@ -91,18 +82,19 @@ def _distributions(metrics: Mapping[str, Mapping[str, Any]], things: str) -> lis
     found = {name: metric for name, metric in metrics.items() if metric["count"]}
     if not found:
         return []
-    plots = [_histogram(name, metric) for name, metric in found.items()]
+    plots = [_histogram(name, metric, things) for name, metric in found.items()]
     text = f"How the values of all {things} are distributed. Means are exact, quantiles at most 0.1 % off."
     return [Section("Distributions", text, [*plots, _quantiles(found)])]
 
 
-def _histogram(name: str, metric: Mapping[str, Any]) -> Any:
+def _histogram(name: str, metric: Mapping[str, Any], things: str) -> Any:
     edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
     filled = [k for k, count in enumerate(counts) if count] or [0]
     uneven = not np.allclose(np.diff(edges), edges[1] - edges[0])
     if uneven:  # doublings: those without a value at both ends are left out
         edges, counts = edges[filled[0] : filled[-1] + 2], counts[filled[0] : filled[-1] + 1]
-    return histogram(_label(name), edges, counts, unit=metric["unit"] or "", log=uneven)
+    unit = f"{_label(name)}, {metric['unit']}" if metric["unit"] else _label(name)
+    return histogram(_label(name), edges, counts, unit=unit, things=things, log=uneven)
 
 
 def _quantiles(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -121,6 +113,7 @@ def _quantiles(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
             _numbers("max", [metric["max"] for metric in found]),
             *(zeros if any("zero" in metric for metric in found) else []),
         ],
+        "metrics",
     )
 
 
@@ -134,7 +127,7 @@ def _size_and_shape(look: Any, things: str) -> list[Section]:
     shapes = [f"{low} to {high}" for low, high in pairwise(edges)]
     means = np.array([[np.nan if mean is None else mean for mean in row] for row in found["means"]])
     counts = np.array(found["counts"], np.float64)
-    axes: dict[str, Any] = {"across": "√area from, px", "up": "width / height"}
+    axes: dict[str, Any] = {"across": "√area from, px, log scale", "up": "width / height"}
     return [
         Section(
             "Size and shape",
@@ -150,7 +143,10 @@ def _size_and_shape(look: Any, things: str) -> list[Section]:
 
 
 def _worst(
-    look: Any, things: str, caption: Callable[[Any], str], roles: Sequence[str] = ("predicted", "target")
+    look: Any,
+    things: str,
+    caption: Callable[[Any], str],
+    labels: Sequence[tuple[str, str]] = (("predicted", "detection"), ("target", "truth")),
 ) -> list[Section]:
     """The pairs of the worst values, drawn to scale."""
     if look is None or not look.worst.pairs:
@@ -161,8 +157,8 @@ def _worst(
     examples = []
     for pair in worst.pairs:
         boxes = [
-            Box(corners, f"{role}: {_sides(corners)}", part)
-            for corners, role, part in ((pair.target, roles[1], "truth"), (pair.pred, roles[0], "wrong"))
+            Box(corners, f"{label}: {_sides(corners)}", role)
+            for corners, (label, role) in ((pair.target, labels[1]), (pair.pred, labels[0]))
         ]
         if np.isfinite([box.corners for box in boxes]).all():
             examples.append(Example(f"{caption(pair)}: {name} {_number(pair.value)}", boxes))

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.terminal import counted, show_invalid
+from fastbox.report.rules import fused_rules, suppressed_rules
+from fastbox.report.terminal import counted, show_invalid, show_rules
 
 __all__ = ["show_fused", "show_suppressed"]
 
@@ -17,8 +18,8 @@ def show_suppressed(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.nms.nms` found, as its ``to_dict`` gives it."""
     boxes, kept = summary["boxes"], summary["kept"]
     share = f" ({kept / boxes:.1%})" if boxes else ""
-    apart = "of all classes together" if summary["by_class"] is None else f"each {summary['by_class']} apart"
-    console.print(Text(f"{kept:,} of {boxes:,} boxes kept{share}, {apart}", style="bold"))
+    console.print(Text(f"{kept:,} of {boxes:,} boxes kept{share}", style="bold"))
+    show_rules(console, suppressed_rules(summary["rules"]))
     images = f"{summary['images']:,} {'image' if summary['images'] == 1 else 'images'}"
     console.print(Text(f"{images} · {summary['suppressed']:,} suppressed", style="dim"))
     left_out = {
@@ -35,5 +36,6 @@ def show_fused(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.fuse.fuse` did, as its ``to_dict`` gives it."""
     fused, models = counted(summary["fused"], "boxes"), counted(summary["models"], "models")
     console.print(Text(f"{fused} fused of {summary['boxes']:,} by {models}", style="bold"))
+    show_rules(console, fused_rules(summary["rules"]))
     console.print(Text(counted(summary["images"], "images"), style="dim"))
     show_invalid(console, summary["invalid"])

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.report.rules import measured_rules, paired_rules, reached
+
 __all__ = [
     "counted",
     "show_counts",
@@ -16,6 +18,7 @@ __all__ = [
     "show_measured",
     "show_outputs",
     "show_paired",
+    "show_rules",
     "show_table",
 ]
 
@@ -31,6 +34,7 @@ FIGURE_WIDTH = 7
 def show_measured(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.measure` found, as its ``to_dict`` gives it."""
     console.print(Text(counted(summary["rows"], "rows"), style="bold"))
+    show_rules(console, measured_rules(summary.get("rules", {})))
     show_invalid(console, summary["invalid"])
     metrics = summary["metrics"]
     gradients = {name.removesuffix("_grad"): metric for name, metric in metrics.items() if "zero" in metric}
@@ -44,11 +48,28 @@ def show_paired(console: Console, summary: Mapping[str, Any]) -> None:
     kinds = ("images", "detections", "truths") if "truths" in summary else ("images", "detections")
     names = {"detections": "detections" if "truths" in summary else "boxes"}
     counts = " · ".join(counted(summary[kind], names.get(kind, kind)) for kind in kinds)
-    paired = f"{counted(summary['pairs'], 'pairs')} · {counted(summary['unmatched'], names['detections'])} in none"
-    console.print(Text(paired, style="bold"))
+    boxes = counted(summary["detections"], names["detections"])
+    rules = summary.get("rules", {})
+    said = reached(rules)
+    paired = f"{counted(summary['pairs'], 'pairs')}{said and f' {said}'}"
+    console.print(Text(f"{paired}; {summary['unmatched']:,} of {boxes} unmatched", style="bold"))
     console.print(Text(counts, style="dim"))
+    show_rules(console, paired_rules(rules)[1 if said else 0 :])
     show_invalid(console, summary["invalid"])
     _show_metrics(console, summary["metrics"], "no pairs, so no figures")
+
+
+def show_rules(console: Console, rules: Sequence[str]) -> None:
+    """Print the rules that the figures depend on, in as many lines as they need."""
+    line = ""
+    for rule in rules:
+        longer = f"{line} · {rule}" if line else rule
+        if line and len(longer) > console.width:
+            console.print(Text(line, style="dim"))
+            longer = rule
+        line = longer
+    if line:
+        console.print(Text(line, style="dim"))
 
 
 def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ SEVERITIES = {
 }
 CODES = tuple(SEVERITIES)  # in the order of the alphabet, that of the table
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-EXAMPLES = 8
+EXAMPLES = 12
 
 
 @dataclass(frozen=True)

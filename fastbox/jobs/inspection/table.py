@@ -21,7 +21,7 @@ from fastbox.tables.sink import read_names
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 from fastbox.usual import CLASS, IMAGE, column_of
 
-__all__ = ["Table"]
+__all__ = ["SIZE", "Table"]
 
 ID, SIZE = "id", ("width", "height")
 

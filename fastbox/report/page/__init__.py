@@ -1,6 +1,19 @@
 """Pages: figures, plots, tables and examples in one HTML file that opens anywhere (the extra ``report``)."""
 
-from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Part, Plot, Section, Table
+from fastbox.report.page.contents import (
+    Box,
+    Column,
+    Example,
+    Examples,
+    Figure,
+    Page,
+    Part,
+    Plot,
+    Scale,
+    Section,
+    Stroke,
+    Table,
+)
 from fastbox.report.page.write import check_page, render, write
 
 __all__ = [
@@ -12,7 +25,9 @@ __all__ = [
     "Page",
     "Part",
     "Plot",
+    "Scale",
     "Section",
+    "Stroke",
     "Table",
     "check_page",
     "render",

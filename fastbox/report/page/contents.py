@@ -6,7 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-__all__ = ["Box", "Column", "Example", "Examples", "Figure", "Page", "Part", "Plot", "Section", "Table"]
+__all__ = [
+    "Box",
+    "Column",
+    "Example",
+    "Examples",
+    "Figure",
+    "Page",
+    "Part",
+    "Plot",
+    "Scale",
+    "Section",
+    "Stroke",
+    "Table",
+]
+
+MOST_ROWS = 500  # of a table
+LONG_NAME = 24  # characters
+COLUMNS = (6, 4, 3, 2)  # of examples, on wide and on narrow screens
 
 
 @dataclass(frozen=True)
@@ -34,10 +51,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that sorts."""
+    """A table that sorts, its rows being ``things``; of more than ``MOST_ROWS`` the first are on the page."""
 
     caption: str
     columns: Sequence[Column]
+    things: str = "rows"
+
+    @property
+    def named(self) -> bool:
+        """Whether the first column holds long names."""
+        first = self.columns[0]
+        return not first.numeric and max(map(len, first.cells), default=0) > LONG_NAME
+
+    @property
+    def left_out(self) -> str:
+        """The sentence that says what is not on the page."""
+        count = len(self.columns[0].cells)
+        return (
+            "" if count <= MOST_ROWS else f"{MOST_ROWS:,} of {count:,} {self.things} are on this page; all in --json."
+        )
 
     @property
     def rows(self) -> list[list[tuple[str, float | str | None]]]:
@@ -46,25 +78,46 @@ class Table:
             list(zip(column.cells, column.keys if column.keys is not None else column.cells, strict=True))
             for column in self.columns
         ]
-        return [list(row) for row in zip(*keyed, strict=True)]
+        return [list(row) for row in zip(*keyed, strict=True)][:MOST_ROWS]
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """How a curve is drawn: a role of :mod:`fastbox.report.palette`, how full its colour is, and its dashes."""
+
+    role: str
+    alpha: float = 1.0
+    dashes: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the colours of a heat map stand for: the values at its two ends, in a role's colour."""
+
+    low: str
+    high: str
+    role: str
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture as SVG, made by a library, and what it shows for those who can't see it."""
+    """A picture as SVG, made by a library: for a wide and for a narrow place, with what says in words what it shows."""
 
-    svg: str
+    wide: str
+    narrow: str
     title: str
     description: str
+    legend: Sequence[tuple[str, Stroke]] = ()
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box in an example: corners in pixels, what it says, and its part in it: ``truth``, ``found`` or ``wrong``."""
+    """A box in an example: corners in pixels, its label, and its role in :mod:`fastbox.report.palette`."""
 
     corners: tuple[float, float, float, float]
     label: str
-    part: str
+    role: str
 
 
 @dataclass(frozen=True)
@@ -101,10 +154,19 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """Examples side by side."""
+    """Examples side by side, in rows that are full."""
 
     title: str
     examples: Sequence[Example]
+
+    def placed(self) -> list[tuple[Example, str]]:
+        """The examples, each with the numbers of columns at which it would stand in a row that is not full."""
+        count = len(self.examples)
+        whole = {columns: count - count % columns if count > columns else count for columns in COLUMNS}
+        return [
+            (example, " ".join(f"not{columns}" for columns, full in whole.items() if place >= full))
+            for place, example in enumerate(self.examples)
+        ]
 
 
 Part: TypeAlias = Plot | Table | Examples
@@ -121,10 +183,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole page: the figures first."""
+    """A whole page: the figures first, and the rules that they depend on."""
 
     title: str
     lead: str
     figures: Sequence[Figure]
     sections: Sequence[Section] = field(default_factory=tuple)
-    made_by: str = ""
+    rules: Sequence[str] = ()

@@ -1,7 +1,29 @@
 "use strict";
 // Tables sort by a click on a head, or by Enter or Space with it in focus; a second time the other way round.
+// A table of more than 20 rows shows the first 20 of the order it has, and says so.
+const FEW = 20;
 for (const table of document.querySelectorAll("table.sorts")) {
   const body = table.tBodies[0];
+  const count = body.rows.length;
+  let whole = count <= FEW + 2;
+  const fold = () => { [...body.rows].forEach((row, place) => { row.hidden = !whole && place >= FEW; }); };
+  if (!whole) {
+    const line = document.createElement("p");
+    const said = document.createElement("span");
+    const more = document.createElement("button");
+    more.type = "button";
+    const say = () => {
+      const all = `${count.toLocaleString("en")} ${table.dataset.things}`;
+      said.textContent = whole ? `All ${all} are shown.` : `${FEW} of ${all} are shown.`;
+      more.textContent = whole ? `Show ${FEW}` : "Show all";
+    };
+    more.addEventListener("click", () => { whole = !whole; fold(); say(); });
+    line.className = "more";
+    line.append(said, more);
+    table.after(line);
+    fold();
+    say();
+  }
   [...table.tHead.rows[0].cells].forEach((head, place) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -25,6 +47,7 @@ for (const table of document.querySelectorAll("table.sorts")) {
         return down ? -order : order;
       });
       body.append(...rows.map(([, row]) => row));
+      fold();
     });
   });
 }

@@ -1,4 +1,4 @@
-"""Plots for a page: drawn by matplotlib, as SVG in the page's own colours, light or dark."""
+"""Plots for a page: drawn by matplotlib, as SVG in the page's own colours, for wide and for narrow places."""
 
 from __future__ import annotations
 
@@ -6,49 +6,70 @@ import io
 import re
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.report.page.contents import Plot
+from fastbox.report.page.contents import Plot, Scale, Stroke
 from fastbox.report.page.write import plain
+from fastbox.report.palette import ROLES, SERIES
 from fastbox.report.plots import new_figure
 
-__all__ = ["bars", "heat_map", "histogram", "lines"]
+__all__ = ["bars", "heat_map", "histogram", "lines", "shades"]
 
 # Stand-ins, each the only one of its colour in a plot, that become the page's variables.
-INK, FAINT, GRID, CARD = "#010203", "#010204", "#010205", "#010206"
-SERIES = tuple(f"#0102{10 + k:02x}" for k in range(5))
-VARIABLES = {
-    INK: "--ink",
-    FAINT: "--faint",
-    GRID: "--grid",
-    CARD: "--card",
-    **{series: f"--c{k}" for k, series in enumerate(SERIES, 1)},
-}
-WIDE, HIGH = 6.4, 3.4  # inches; a page scales them
-SHORT, LONG = 24, 64  # characters of a name that fit beside curves, and below them
+STAND_INS = {role: f"#0102{number:02x}" for number, role in enumerate(ROLES)}
+INK, FAINT, GRID, CARD = (STAND_INS[role] for role in ("ink", "faint", "grid", "card"))
+WIDE, NARROW, HIGH = 5.2, 3.4, 2.6  # inches; a page scales them, and letters of 10 points are 14 pixels high in both
+NAME, SHORT = 24, 14  # characters of a name beside a wide and a narrow plot
+LETTERS = 10
+EMPTY, FULL = 0.08, 0.88  # how full the colours of a heat map are at both ends
+
+Drawing = Callable[[Any, float], None]
 
 
-def histogram(title: str, edges: Sequence[float], counts: Sequence[int], *, unit: str = "", log: bool = False) -> Plot:
-    """Counts between edges; with ``log`` the edges are doublings, and each bin is as wide as the next."""
-    figure, axes = _axes(title)
+def shades(role: str, count: int) -> list[Stroke]:
+    """Strokes in one role's colour, ever fainter and with ever shorter dashes."""
+    dashes = ((), (7.0, 2.0), (4.0, 2.0), (1.5, 1.5))
+    return [Stroke(role, 1 - 0.6 * k / max(count, 2), dashes[min(k, 3)]) for k in range(count)]
+
+
+def histogram(
+    title: str,
+    edges: Sequence[float],
+    counts: Sequence[int],
+    *,
+    unit: str = "",
+    things: str = "values",
+    role: str = "match",
+    log: bool = False,
+) -> Plot:
+    """Counts of things between edges; with ``log`` the edges are doublings, and each bin is as wide as the next."""
     shown = np.array(counts, np.float64)
     places = np.arange(len(edges)) if log else np.array(edges)
-    axes.bar(places[:-1], shown, np.diff(places), align="edge", color=SERIES[1], edgecolor=CARD, linewidth=1)
-    if log:
-        step = max(1, len(edges) // 8)
-        axes.set_xticks(places[::step], [f"{edge:g}" for edge in list(edges)[::step]])
-    axes.set_xlabel(_cut(unit, SHORT))
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
+    across = ", ".join(filter(None, [plain(unit), "log scale" if log else ""]))
+
+    def draw(axes: Any, width: float) -> None:
+        axes.bar(places[:-1], shown, np.diff(places), align="edge", color=STAND_INS[role], edgecolor=CARD, linewidth=1)
+        if log:
+            step = max(1, -(-len(edges) // (9 if width == WIDE else 6)))
+            axes.set_xticks(places[::step], [_edge(edge) for edge in list(edges)[::step]])
+        else:
+            axes.locator_params(axis="x", nbins=6 if width == WIDE else 4)
+        axes.locator_params(axis="y", nbins=4, integer=True)
+        axes.yaxis.set_major_formatter(lambda count, _: _count(count))
+        axes.set_ylim(0, max(1.0, 1.05 * float(shown.max(initial=0))))
+        axes.set_xlabel(_cut(across, 2 * NAME))
+        axes.set_ylabel(_cut(things, NAME))
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
+
     total = int(shown.sum())
     most = int(np.argmax(shown)) if total else 0
     bin_ = f"{edges[most]:g} to {edges[most + 1]:g} {plain(unit)}".strip()
-    return _plot(figure, title, f"{total:,} values; most of them, {int(shown[most]):,}, from {bin_}")
+    return _plot(draw, title, f"{total:,} {plain(things)}; most of them, {int(shown[most]):,}, from {bin_}")
 
 
 def lines(
@@ -58,49 +79,61 @@ def lines(
     *,
     across: str,
     up: str,
-    diagonal: bool = False,
+    strokes: Sequence[Stroke] | None = None,
+    diagonal: str = "",
     limits: tuple[float, float] | None = (0, 1),
 ) -> Plot:
-    """Curves over one axis, each named at its right end."""
-    figure, axes = _axes(title)
-    if diagonal:
-        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
-    marks = "o" if len(x) <= 25 else ""
-    for (name, values), color in zip(series.items(), _colors(len(series)), strict=True):
-        y = np.array([np.nan if value is None else value for value in values])
-        axes.plot(x, y, color=color, linewidth=2, marker=marks, markersize=4, label=_cut(name, LONG))
-    if limits is not None:
-        axes.set_ylim(limits[0], limits[1] * 1.02)
-    axes.set_xlabel(_cut(across, SHORT))
-    axes.set_ylabel(_cut(up, SHORT))
-    axes.grid(color=GRID, linewidth=0.8)
-    if len(series) > 1 or diagonal:
-        long = max(map(len, series)) > SHORT
-        below = {"loc": "upper left", "bbox_to_anchor": (0, -0.17)} if long else {}
-        axes.legend(frameon=False, labelcolor=INK, fontsize=9, **below)
+    """Curves over one axis, named in a legend; ``diagonal`` names a broken line from 0 to 1."""
+    drawn = strokes or [Stroke(SERIES[k % len(SERIES)]) for k in range(len(series))]
+    legend = list(zip(series, drawn, strict=True))
+
+    def draw(axes: Any, width: float) -> None:
+        if diagonal:
+            axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
+        for values, stroke in zip(series.values(), drawn, strict=True):
+            y = np.array([np.nan if value is None else value for value in values])
+            style: Any = (0, stroke.dashes) if stroke.dashes else "-"
+            mark = "o" if len(x) <= 25 else ""
+            color = STAND_INS[stroke.role]
+            axes.plot(
+                x, y, color=color, alpha=stroke.alpha, linestyle=style, linewidth=1.8, marker=mark, markersize=3.5
+            )
+        if limits is not None:
+            axes.set_ylim(limits[0], limits[1] * 1.02)
+        axes.locator_params(nbins=5)
+        axes.set_xlabel(_cut(across, NAME))
+        axes.set_ylabel(_cut(up, NAME))
+        axes.grid(color=GRID, linewidth=0.8)
+
     says = "; ".join(f"{plain(name)}: {_span(values)}" for name, values in series.items())
-    return _plot(figure, title, f"{plain(up)} over {plain(across)}. {says}")
+    named = [*legend, *([(diagonal, Stroke("faint", 1.0, (4.0, 3.0)))] if diagonal else [])]
+    return _plot(draw, title, f"{plain(up)} over {plain(across)}. {says}", legend=named if len(named) > 1 else ())
 
 
-def bars(title: str, values: Mapping[str, float], *, form: str = "{:,.0f}", color: int = 0) -> Plot:
+def bars(
+    title: str, values: Mapping[str, float], *, form: str = "{:,.0f}", role: str = "box", across: str = ""
+) -> Plot:
     """A bar for each name, the first on top, with its value at the end."""
-    figure, axes = _axes(title, max(1.2, 0.36 * len(values) + 0.7))
-    names = [_cut(name, SHORT) for name in values]
     places = np.arange(len(values))[::-1]
-    axes.barh(places, list(values.values()), 0.66, color=SERIES[color])
-    axes.set_yticks(places, names)
-    for place, value in zip(places, values.values(), strict=True):
-        axes.annotate(
-            form.format(value), (max(value, 0), place), (5, 0), textcoords="offset points", va="center", color=INK
-        )
-    axes.set_xticks([])
-    axes.margins(x=0.16)
-    axes.spines["bottom"].set_visible(False)
-    axes.axvline(0, color=GRID, linewidth=1)
-    axes.tick_params(left=False)
-    return _plot(
-        figure, title, "; ".join(f"{n}: {form.format(v)}" for n, v in zip(names, values.values(), strict=True))
-    )
+
+    def draw(axes: Any, width: float) -> None:
+        names = [_cut(name, NAME if width == WIDE else SHORT) for name in values]
+        axes.barh(places, list(values.values()), 0.66, color=STAND_INS[role])
+        axes.set_yticks(places, names)
+        for place, value in zip(places, values.values(), strict=True):
+            at = (max(value, 0), place)
+            axes.annotate(
+                form.format(value), at, (5, 0), textcoords="offset points", va="center", color=INK, fontsize=LETTERS
+            )
+        axes.set_xticks([])
+        axes.set_xlabel(_cut(across, 2 * NAME))
+        axes.margins(x=0.22)
+        axes.spines["bottom"].set_visible(False)
+        axes.axvline(0, color=GRID, linewidth=1)
+        axes.tick_params(left=False)
+
+    says = "; ".join(f"{plain(name)}: {form.format(value)}" for name, value in values.items())
+    return _plot(draw, title, says, high=max(1.1, 0.31 * len(values) + 0.5))
 
 
 def heat_map(
@@ -112,58 +145,66 @@ def heat_map(
     across: str,
     up: str,
     form: str = "{:.2f}",
+    role: str = "match",
 ) -> Plot:
     """A field of values, nan where there is none: the higher, the fuller its colour; x and y name the cells."""
-    figure, axes = _axes(title, max(2.6, 0.34 * len(y) + 1.1))
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    small = len(x) <= 12
-    for row in range(len(y)):
-        for column in range(len(x)):
+
+    def draw(axes: Any, width: float) -> None:
+        written = len(x) <= (12 if width == WIDE else 6)
+        for row, column in np.argwhere(np.isfinite(values)).tolist():
             value = values[row, column]
-            if not np.isfinite(value):
-                continue
             share = (value - low) / (high - low) if high > low else 1.0
-            axes.add_patch(_square(column, row, 0.08 + 0.8 * share))
-            if small:
+            axes.add_patch(_square(column, row, STAND_INS[role], EMPTY + (FULL - EMPTY) * share))
+            if written:
                 axes.text(column, row, form.format(value), ha="center", va="center", color=INK, fontsize=8)
-    axes.set_xlim(-0.5, len(x) - 0.5)
-    axes.set_ylim(-0.5, len(y) - 0.5)
-    stepped = max(1, -(-len(x) // 12))
-    axes.set_xticks(range(0, len(x), stepped), [_cut(name, 12) for name in list(x)[::stepped]])
-    axes.set_yticks(range(len(y)), [_cut(name, SHORT) for name in y])
-    axes.set_xlabel(_cut(across, SHORT))
-    axes.set_ylabel(_cut(up, SHORT))
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(length=0)
-    return _plot(
-        figure,
-        title,
-        f"{plain(up)} and {plain(across)}; from {form.format(low)} to {form.format(high)}, fuller is higher",
-    )
+        axes.set_xlim(-0.5, len(x) - 0.5)
+        axes.set_ylim(-0.5, len(y) - 0.5)
+        step = max(1, -(-len(x) // (9 if width == WIDE else 5)))
+        axes.set_xticks(range(0, len(x), step), [_cut(name, 12) for name in list(x)[::step]])
+        axes.set_yticks(range(len(y)), [_cut(name, NAME if width == WIDE else SHORT) for name in y])
+        axes.set_xlabel(_cut(across, 2 * NAME))
+        axes.set_ylabel(_cut(up, 2 * NAME))
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+        axes.tick_params(length=0)
+
+    ends = form.format(low), form.format(high)
+    says = f"{plain(up)} and {plain(across)}; from {ends[0]} to {ends[1]}, fuller is higher"
+    return _plot(draw, title, says, high=max(2.2, 0.26 * len(y) + 0.8), scale=Scale(*ends, role))
 
 
-def _square(column: int, row: int, alpha: float) -> Any:
+def _square(column: int, row: int, color: str, alpha: float) -> Any:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, facecolor=SERIES[1], alpha=alpha, linewidth=0)
+    return Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, facecolor=color, alpha=alpha, linewidth=0)
 
 
-def _axes(title: str, high: float = HIGH) -> tuple[Any, Any]:
-    figure = new_figure((WIDE, high))
+def _count(count: float) -> str:
+    """A count as an axis has it."""
+    return f"{count:,.0f}" if count < 1e5 else f"{count / 1e6:,g}M" if count >= 1e6 else f"{count / 1e3:,g}k"
+
+
+def _edge(value: float) -> str:
+    """A power of two as short as it can be written."""
+    return f"1/{1 / value:g}" if 0 < value < 1 else f"{value:g}"
+
+
+def _axes(width: float, high: float) -> tuple[Any, Any]:
+    figure = new_figure((width, high))
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
     axes.patch.set_alpha(0)
-    axes.set_title(_cut(title, LONG), loc="left", fontsize=11, fontweight="bold", color=INK, pad=10, parse_math=False)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(GRID)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=GRID, labelcolor=FAINT, labelsize=9)
-    axes.xaxis.label.set_color(FAINT)
-    axes.yaxis.label.set_color(FAINT)
+    axes.tick_params(colors=GRID, labelcolor=FAINT, labelsize=LETTERS)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_color(FAINT)
+        axis.label.set_fontsize(LETTERS)
     return figure, axes
 
 
@@ -173,16 +214,23 @@ def _cut(text: str, most: int) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
-def _colors(count: int) -> list[str]:
-    return [SERIES[k % len(SERIES)] for k in range(count)]
-
-
 def _span(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None and np.isfinite(value)]
     return f"{min(known):.3g} to {max(known):.3g}" if known else "nothing"
 
 
-def _plot(figure: Any, title: str, says: str) -> Plot:
+def _plot(draw: Drawing, title: str, says: str, *, high: float = HIGH, **more: Any) -> Plot:
+    """What is drawn, for both widths."""
+    sides = []
+    for width in (WIDE, NARROW):
+        figure, axes = _axes(width, high)
+        draw(axes, width)
+        sides.append(_svg(figure, title, says))
+    wide, narrow = sides
+    return Plot(wide, narrow, title, says, **more)
+
+
+def _svg(figure: Any, title: str, says: str) -> str:
     """The figure as SVG that stands in a page: no prologue, ids of its own, the page's colours and fonts."""
     import matplotlib
 
@@ -199,12 +247,11 @@ def _plot(figure: Any, title: str, says: str) -> Plot:
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    for color, variable in VARIABLES.items():
-        svg = svg.replace(color, f"var({variable})")
+    for role, color in STAND_INS.items():
+        svg = svg.replace(color, f"var(--{role})")
     own = f"p{zlib.crc32(svg.encode()):x}-"
     svg = re.sub(r'\bid="', f'id="{own}', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{own}", svg)
     label = f'role="img" aria-labelledby="{own}t {own}d"'
     named = f'<title id="{own}t">{escape(plain(title))}</title><desc id="{own}d">{escape(says)}</desc>'
-    svg = re.sub(r"<svg([^>]*)>", lambda found: f"<svg{found[1]} {label}>{named}", svg, count=1)
-    return Plot(svg, title, says)
+    return re.sub(r"<svg([^>]*)>", lambda found: f"<svg{found[1]} {label}>{named}", svg, count=1)

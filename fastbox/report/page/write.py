@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastbox import __version__
 from fastbox.errors import InputError
 from fastbox.report.page.contents import Examples, Page, Plot, Table
+from fastbox.report.palette import css
+from fastbox.report.provenance import Provenance
 
 __all__ = ["LONGEST", "check_page", "plain", "render", "write"]
 
 LONGEST = 160  # characters of a text from the data that are shown
+LONGEST_COMMAND = 4000
 
 _HERE = Path(__file__).parent
 _KINDS: dict[type, str] = {Plot: "plot", Table: "table", Examples: "examples"}
@@ -42,26 +47,34 @@ def check_page(path: str | os.PathLike[str]) -> None:
 
 def plain(text: object) -> str:
     """A text without characters that can't be shown, cut where it is very long."""
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in str(text)[: LONGEST + 1])
-    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+    return printable(text, LONGEST)
 
 
-def render(page: Page) -> str:
-    """Return a page as HTML: the same text for the same page."""
+def printable(text: object, most: int = LONGEST_COMMAND) -> str:
+    """A text without characters that can't be shown, cut where it has more than so many."""
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in str(text)[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def render(page: Page, run: Provenance | None = None) -> str:
+    """Return a page as HTML, with the record of the run that it is of: the same text for the same page and run."""
     script, style = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     template = _environment().get_template("page.html.j2")
-    return str(template.render(page=page, script=script, style=style, allowed=allowed, version=__version__))
+    record = None if run is None else run.to_dict()
+    return str(
+        template.render(page=page, script=script, style=css() + style, allowed=allowed, version=__version__, run=record)
+    )
 
 
-def write(page: Page, path: str | os.PathLike[str]) -> None:
-    """Write a page; it appears complete or not at all."""
+def write(page: Page, path: str | os.PathLike[str], run: Provenance | None = None) -> None:
+    """Write a page, with the record of its run; it appears complete or not at all."""
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "x", encoding="utf-8") as file:
-            file.write(render(page))
+            file.write(render(page, run))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -84,5 +97,31 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plain": plain, "kind": lambda part: _KINDS[type(part)], "as_markup": Markup}
+    environment.filters |= {
+        "plain": plain,
+        "printable": printable,
+        "said": _said,
+        "kind": lambda part: _KINDS[type(part)],
+        "as_json": lambda record: Markup(_script_json(record)),
+        "as_markup": Markup,
+    }
     return environment
+
+
+def _said(value: Any) -> str:
+    """An option as a line of text."""
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{name} {_said(own)}" for name, own in value.items() if own is not None)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        text = ", ".join(map(_said, value))
+    else:
+        text = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    return printable(text, 2 * LONGEST)
+
+
+def _script_json(record: Mapping[str, Any]) -> str:
+    """JSON that ends no element of a page, whatever is in it."""
+    text = json.dumps(record, indent=1, allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

@@ -1,0 +1,111 @@
+"""The record of a run that its page carries: files, options, version and command line."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fastbox import __version__
+from fastbox.usual import IMAGE
+
+__all__ = ["Provenance", "on_command_line"]
+
+TABLES = ("detections", "truths", "images", "tables", "paths")  # arguments that are read
+UNSAID = ("out", "report", "rows", "progress", "before")  # arguments that change no figure and no plot
+SECRET = re.compile(r"(?<=://)[^/@\s]+@")  # a name or password before a host
+
+_command: ContextVar[tuple[str, ...] | None] = ContextVar("command", default=None)
+
+
+@contextmanager
+def on_command_line(arguments: Sequence[str]) -> Iterator[None]:
+    """Let all jobs that begin in this context know the command line that they are of."""
+    token = _command.set(tuple(arguments))
+    try:
+        yield
+    finally:
+        _command.reset(token)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A run of a job: the tables and options as the caller gave them, and the command line, if there was one.
+
+    Examples
+    --------
+    >>> from fastbox import jobs
+    >>> Provenance.of(jobs.nms, ("boxes.parquet",), {"threshold": 0.6}).to_dict()["tables"]
+    {'detections': 'boxes.parquet'}
+    """
+
+    job: str
+    tables: Mapping[str, Any]
+    options: Mapping[str, Any]
+    command: str | None = None
+    version: str = __version__
+
+    @classmethod
+    def of(cls, job: Callable[..., Any], given: Sequence[Any], options: Mapping[str, Any]) -> Provenance:
+        """Make the record of a call, with the defaults of what was not given; TypeError where it can't be."""
+        bound = inspect.signature(job).bind(*given, **options)
+        bound.apply_defaults()
+        said = {name: value for name, value in bound.arguments.items() if name not in UNSAID}
+        tables = {name: _table(said.pop(name)) for name in TABLES if said.get(name) is not None}
+        line = _command.get()
+        return cls(
+            job.__name__,
+            tables,
+            {name: _plain(value) for name, value in said.items() if name not in TABLES},
+            None if line is None else SECRET.sub("", shlex.join(["fastbox", *line])),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it."""
+        return asdict(self)
+
+
+def _table(given: Any) -> Any:
+    """The name of a table; of one without files its type and number of rows; the columns too where they were named."""
+    from fastbox.tables.source import Source
+
+    if isinstance(given, Source):
+        columns = {"boxes": given.boxes, "format": given.format, "image": given.image}
+        asked = {name: value for name, value in columns.items() if value is not None and value != IMAGE}
+        return {"path": _table(given.path), **asked} if asked else _table(given.path)
+    if isinstance(given, str | os.PathLike):
+        return SECRET.sub("", os.fspath(given))
+    if isinstance(given, list | tuple):
+        names = [_table(one) for one in given]
+        return names[0] if len(names) == 1 else names
+    if isinstance(given, Mapping):
+        return f"dict of {', '.join(map(str, given))}"
+    rows = f" of {len(given):,} rows" if hasattr(given, "__len__") else ""
+    return f"{type(given).__name__}{rows}"
+
+
+def _plain(value: Any) -> Any:
+    """An option as JSON holds it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    if isinstance(value, Mapping):
+        return {str(name): _plain(own) for name, own in value.items()}
+    if isinstance(value, Sequence):
+        return [_plain(one) for one in value]
+    if hasattr(value, "item"):  # a number of NumPy
+        return _plain(value.item())
+    own = getattr(value, "__dict__", None)
+    return {name: _plain(one) for name, one in own.items()} if own else str(value)

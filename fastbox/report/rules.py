@@ -1,0 +1,201 @@
+"""Sentences for the rules that figures depend on, for pages and terminals: thresholds with signs, classes, sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+__all__ = [
+    "NAMES",
+    "SIZES",
+    "UNBOUNDED",
+    "assigned_rules",
+    "evaluated_rules",
+    "fused_rules",
+    "inspected_rules",
+    "measured_rules",
+    "paired_rules",
+    "reached",
+    "suppressed_rules",
+]
+
+Rules = Mapping[str, Any]
+
+NAMES = {
+    "iou": "IoU",
+    "iof": "IoF",
+    "ios": "IoS",
+    "giou": "GIoU",
+    "diou": "DIoU",
+    "ciou": "CIoU",
+    "eiou": "EIoU",
+    "l1": "L1",
+    "smooth_l1": "Smooth L1",
+}
+UNBOUNDED = 1e10  # COCO's greatest area, in square pixels
+SIZES = "sizes: small below 32² px², large from 96² px² on"
+
+
+def threshold(value: Any) -> str:
+    """A threshold with two decimals at least.
+
+    >>> threshold(0.5), threshold(0.125), threshold(20.0), threshold("inf")
+    ('0.50', '0.125', '20', 'inf')
+    """
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:g}"
+    return f"{value:.2f}" if abs(value) < 1 and len(short) < 4 else short
+
+
+def classes(column: str | None) -> str:
+    """Whether classes were kept apart."""
+    return "classes together" if column is None else f"each {column} by itself"
+
+
+def reached(rules: Rules) -> str:
+    """The condition that pairs of :func:`fastbox.jobs.pairs` fulfil: ``with IoU ≥ 0.50``; nothing for every pair."""
+    if not rules:
+        return ""
+    name = NAMES.get(rules["metric"], rules["metric"])
+    if rules["threshold"] is None:
+        return f"of best {name}" if rules["mode"] == "best" else ""
+    unit = " px" if rules["sign"] == "≤" else ""
+    return f"with {name} {rules['sign']} {threshold(rules['threshold'])}{unit}"
+
+
+def paired_rules(rules: Rules) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.pairs`."""
+    if not rules:
+        return []
+    modes = {
+        "best": f"each detection with its truth {reached(rules)}",
+        "every": "every pair of valid boxes of an image",
+        "threshold": f"pairs {reached(rules)}",
+    }
+    return [modes[rules["mode"]], classes(rules["class_column"]), *measured_rules(rules)]
+
+
+def measured_rules(rules: Rules) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.measure`: where losses turn linear."""
+    said = {"beta": "Smooth L1 with beta {:g} px", "delta": "Huber loss with delta {:g} px"}
+    return [text.format(rules[name]) for name, text in said.items() if name in rules]
+
+
+def suppressed_rules(rules: Rules) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.nms`."""
+    if not rules:
+        return []
+    if rules["method"] == "soft-gaussian":
+        rule = f"soft-gaussian with sigma {rules['sigma']:g}"
+    else:
+        what = "lower scores" if rules["method"] == "soft-linear" else "suppressed"
+        rule = f"{rules['method']}: {what} at IoU > {threshold(rules['iou_threshold'])}"
+    least = [] if rules["min_score"] is None else [f"scores ≥ {rules['min_score']:g}"]
+    return [rule, classes(rules["class_column"]), *least]
+
+
+def fused_rules(rules: Rules) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.fuse`."""
+    if not rules:
+        return []
+    said = [f"fused at IoU > {threshold(rules['iou_threshold'])}", classes(rules["class_column"])]
+    if rules["weights"] is not None:
+        said.append(f"weights {', '.join(f'{weight:g}' for weight in rules['weights'])}")
+    if rules["min_score"]:
+        said.append(f"scores ≥ {rules['min_score']:g}")
+    return [*said, f"confidence {rules['conf_type']}"]
+
+
+def assigned_rules(rules: Rules) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.assign`."""
+    if not rules:
+        return []
+    return [
+        f"rule {rules['rule']}: {_labels(rules)}",
+        f"anchors {rules['anchors']}",
+        _resize(rules["resize"], rules["lengths"]),
+        *([] if rules["ignore_column"] is None else [f"regions to ignore by {rules['ignore_column']}"]),
+        SIZES,
+    ]
+
+
+def _labels(rules: Rules) -> str:
+    """The labels of a rule by IoU: ``positive at IoU ≥ 0.50, negative below 0.40``."""
+    if rules["topk"] is not None:
+        return f"the {rules['topk']} nearest of each level are candidates"
+    if not rules["thresholds"]:
+        return "no thresholds"
+    places = list(zip(rules["thresholds"], rules["labels"][1:], strict=True))
+    positive = [low for low, label in places if label == 1]
+    negative = [high for (high, _), label in zip(places, rules["labels"], strict=False) if label == 0]
+    said = [f"positive at IoU ≥ {threshold(positive[0])}"] if positive else []
+    said += [f"negative below {threshold(negative[-1])}"] if negative else []
+    return ", ".join([*said, *([] if rules["claims"] == "none" else ["each truth's best too"])])
+
+
+def _resize(kind: str, lengths: tuple[float, ...]) -> str:
+    first, *more = (f"{length:g}" for length in lengths)
+    return {
+        "shorter": f"shorter side to {first} px, longer at most {' '.join(more)} px",
+        "longer": f"longer side to {first} px",
+        "both": f"images of {' × '.join([first, *more])} px",
+        "none": f"images of {' × '.join([first, *more])} px",
+    }[kind]
+
+
+def inspected_rules(rules: Rules, limits: Mapping[str, Any]) -> list[str]:
+    """Sentences for the columns and limits of :func:`fastbox.jobs.inspect`."""
+    if not rules:
+        return []
+    label, sizes = rules["class_column"], rules["size_columns"]
+    deviations = limits["class_size"]
+    return [
+        "no classes" if label is None else f"classes by {label}",
+        "image sizes not known" if sizes is None else f"image sizes by {', '.join(sizes)}",
+        f"near-duplicates at IoU ≥ {threshold(limits['near'])}",
+        f"out of the image by > {limits['tolerance']:g} px",
+        f"sub-pixel below {limits['min_side']:g} px",
+        f"aspect > {limits['max_aspect']:g} : 1",
+        f"huge above {limits['huge']:.0%} of the image",
+        *([] if deviations is None else [f"class size > {deviations:g} robust deviations off"]),
+        SIZES,
+    ]
+
+
+def evaluated_rules(rules: Rules) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.evaluate`."""
+    if not rules:
+        return []
+    thresholds = rules["iou_thresholds"]
+    steps = {round(after - before, 9) for before, after in pairwise(thresholds)}
+    if len(thresholds) > 2 and len(steps) == 1:
+        ious = f"{threshold(thresholds[0])} to {threshold(thresholds[-1])} in steps of {threshold(steps.pop())}"
+    else:
+        ious = ", ".join(map(threshold, thresholds))
+    sizes = [_area(name, *limits) for name, limits in list(rules["area_ranges"].items())[1:]]
+    most = ", ".join(f"{count:,}" for count in rules["max_dets"])
+    return [
+        f"IoU ≥ {ious}",
+        "each class by itself" if rules["by_class"] else "classes together",
+        f"at most {most} detections of an image{' and class' if rules['by_class'] else ''}",
+        *([f"areas: {', '.join(sizes)}"] if sizes else []),
+    ]
+
+
+def _area(name: str, low: float, high: float) -> str:
+    if high >= UNBOUNDED:
+        return f"{name} from {_square(low)} px² on"
+    return f"{name} below {_square(high)} px²" if low <= 0 else f"{name} to {_square(high)} px²"
+
+
+def _square(area: float) -> str:
+    """An area as the square of a whole side, where it is one.
+
+    >>> _square(1024.0), _square(1000.0)
+    ('32²', '1,000')
+    """
+    side = math.isqrt(max(int(area), 0))
+    return f"{side}²" if side * side == area else f"{area:,.0f}"
