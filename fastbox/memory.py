@@ -79,8 +79,8 @@ def set_memory(size: int | str | None) -> None:
     _memory = None if size is None else bytes_of(str(size))
 
 
-def bytes_of(text: str) -> int:
-    """Read a size: bytes, or a number with a unit such as MB, GB or GiB.
+def bytes_of(text: str, least: int = 512 << 20) -> int:
+    """Read a size of at least so much: bytes, or a number with a unit such as MB, GB or GiB.
 
     Examples
     --------
@@ -91,9 +91,9 @@ def bytes_of(text: str) -> int:
     if found is None:
         raise InputError(f"expected an amount of memory as 2GB or 512MiB, got {text!r}")
     size = int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].lower()])
-    if size < 512 << 20:
+    if size < least:
         raise InputError(
-            f"expected at least 512 MiB of memory, of which {said(OWN)} are the program's own, got {text!r}"
+            f"expected at least {said(least)} of memory, of which {said(OWN)} are the program's own, got {text!r}"
         )
     return size
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastbox import InputError, jobs
 from fastbox.cli import main
+from fastbox.tables import sorted_runs
 from fastbox.tables.sink import Sink, read_record
 
 
@@ -75,7 +79,7 @@ def test_what_was_unsorted_can_be_used_afterwards(tmp_path: Path) -> None:
     [
         ({"by": "image"}, "'image'"),
         ({"by": "exact"}, "expected integers or strings in column 'exact'"),
-        ({"memory": "much"}, "expected an amount of memory as 2GB, got 'much'"),
+        ({"memory": "much"}, "expected an amount of memory as 2GB or 512MiB, got 'much'"),
     ],
 )
 def test_what_can_not_be_sorted_is_told_in_a_sentence(tmp_path: Path, change: dict[str, Any], says: str) -> None:
@@ -125,3 +129,168 @@ def test_check_says_what_is_not_sorted_and_exits_so(tmp_path: Path) -> None:
     assert "not sorted by image" in bad.stdout
     assert "c.parquet, row 2: 1 after 9" in bad.stdout
     assert "fastbox sort" in bad.stdout
+
+
+NAMES = [
+    *(
+        "file_row_number",
+        "file_index",
+        "filename",
+        "rowid",
+        "row",
+        "c0",
+        "c1",
+        "key",
+        "Key",
+        "KEY",
+        "image_ID",
+        "Image_id",
+    ),
+    *(
+        'a"b',
+        "a'b",
+        "a.b",
+        "a",
+        "",
+        " ",
+        "*",
+        "[x]",
+        "ü",
+        "select",
+        "; DROP TABLE t",
+        "meta.id",
+        "\n",
+        "0",
+        "image_id.x",
+    ),
+]
+
+
+def plain_order(ids: list[Any]) -> list[int]:
+    return sorted(range(len(ids)), key=lambda k: ids[k])
+
+
+@pytest.mark.parametrize("spilled", [False, True])
+def test_columns_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spilled: bool) -> None:
+    if spilled:
+        monkeypatch.setattr(sorted_runs, "_RUN_BYTES", 20_000)
+        monkeypatch.setattr(sorted_runs, "_LEAST_ROWS", 7)
+    rng = np.random.default_rng(3)
+    n = 2000
+    columns = {name: pa.array(rng.integers(0, 1000, n)) for name in NAMES}
+    columns |= {"image_id": pa.array(rng.integers(0, 50, n)), "meta": pa.array([{"id": f"{k}"} for k in range(n)])}
+    columns |= {"number": pa.array(np.arange(n))}
+    rows = pa.table(columns)
+    pq.write_table(rows, tmp_path / "t.parquet", row_group_size=300)
+    jobs.sort(tmp_path / "t.parquet", tmp_path / "out.parquet", memory="1MiB" if spilled else None)
+    order = plain_order(columns["image_id"].to_pylist())
+    assert pq.read_table(tmp_path / "out.parquet").equals(rows.take(order))
+    assert sorted(os.listdir(tmp_path)) == ["out.parquet", "t.parquet"]
+
+
+def test_two_columns_may_have_one_name(tmp_path: Path) -> None:
+    ids, first, second = pa.array([3, 1, 2]), pa.array([0.5, 1.5, 2.5]), pa.array(["a", "b", "c"])
+    rows = pa.Table.from_arrays([first, ids, second], ["twice", "image_id", "twice"])
+    pq.write_table(rows, tmp_path / "t.parquet")
+    jobs.sort(tmp_path / "t.parquet", tmp_path / "out.parquet")
+    assert pq.ParquetFile(tmp_path / "out.parquet").read().equals(rows.take([1, 2, 0]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a[1].parquet",
+        "what?.parquet",
+        "all*.parquet",
+        "{a,b}.parquet",
+        "a'b.parquet",
+        "day=1/a.parquet",
+        "image_id=7/row=8/a.parquet",
+    ],
+)
+def test_files_may_have_any_name(tmp_path: Path, name: str) -> None:
+    rows = pa.table({"image_id": [2, 1, 2], "row": [0, 1, 2]})
+    for other in (name, "a1.parquet", "whatx.parquet", "allx.parquet", "a.parquet"):
+        (tmp_path / "in" / other).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows if other == name else rows.slice(0, 1), tmp_path / "in" / other)
+    assert jobs.sort(tmp_path / "in" / name, tmp_path / "out.parquet") == {"rows": 3, "files": 1}
+    assert pq.read_table(tmp_path / "out.parquet").to_pydict() == {"image_id": [1, 2, 2], "row": [1, 0, 2]}
+    assert pq.read_schema(tmp_path / "out.parquet").names == ["image_id", "row"]
+
+
+def of_types(n: int) -> pa.Table:
+    """A column of every type that a Parquet file gives back."""
+    rng = np.random.default_rng(9)
+    texts = [f"a\0é{k % 7}" if k % 5 else None for k in range(n)]
+    nested = pa.struct([("x", pa.list_(pa.int8())), ("X", pa.struct([("", pa.string()), ("y", pa.float64())]))])
+    arrays: dict[str, Any] = {
+        "null": pa.nulls(n),
+        "dictionary": pa.array(texts).dictionary_encode(),
+        "large": pa.array(texts, pa.large_string()),
+        "view": pa.array(texts, pa.string_view()),
+        "binary": pa.array([bytes([k % 256, 255]) for k in range(n)]),
+        "fixed": pa.array([bytes([k % 256] * 3) for k in range(n)], pa.binary(3)),
+        "wide": pa.array([10**40 + k for k in range(n)], pa.decimal256(60, 0)),
+        "exact": pa.array(range(n), pa.decimal128(22, 0)),
+        "ns": pa.array(rng.integers(0, 2**62, n), pa.timestamp("ns", "Europe/Berlin")),
+        "us": pa.array(range(n), pa.timestamp("us")),
+        "date": pa.array(range(n), pa.date32()),
+        "time": pa.array(range(n), pa.time64("us")),
+        "duration": pa.array(range(n), pa.duration("ns")),
+        "map": pa.array([[("k", k), ("k", k + 1)] for k in range(n)], pa.map_(pa.string(), pa.int32())),
+        "nested": pa.array(
+            [{"x": [k % 100] * (k % 3), "X": {"": str(k), "y": float("nan")}} for k in range(n)], nested
+        ),
+        "lists": pa.array(
+            [None if k % 4 == 0 else [] if k % 4 == 1 else [texts[k]] for k in range(n)], pa.list_(pa.string())
+        ),
+        "half": pa.array(rng.random(n).astype(np.float16)),
+        "float": pa.array(np.where(np.arange(n) % 3, -0.0, np.nan)),
+        "bool": pa.array([k % 3 == 0 for k in range(n)]),
+        "u64": pa.array([2**64 - 1 - k for k in range(n)], pa.uint64()),
+    }
+    return pa.table({"image_id": pa.array(rng.integers(0, 40, n))} | arrays)
+
+
+@pytest.mark.parametrize("spilled", [False, True])
+def test_values_of_every_type_come_out_as_they_went_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spilled: bool
+) -> None:
+    if spilled:
+        monkeypatch.setattr(sorted_runs, "_RUN_BYTES", 50_000)
+        monkeypatch.setattr(sorted_runs, "_LEAST_ROWS", 50)
+    rows = of_types(3000)
+    for name, part in (("a", rows[:1700]), ("b", rows[1700:])):
+        pq.write_table(part, tmp_path / f"{name}.parquet", row_group_size=400)
+    as_read = pa.concat_tables([pq.read_table(tmp_path / f"{name}.parquet") for name in "ab"])
+    jobs.sort(
+        [tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "out.parquet", memory="1MiB" if spilled else None
+    )
+    got = pq.read_table(tmp_path / "out.parquet")
+    assert got.schema.equals(as_read.schema)
+    order = plain_order(rows["image_id"].to_pylist())
+    for name in rows.column_names:
+        expected = as_read[name].to_pylist()
+        assert repr(got[name].to_pylist()) == repr([expected[k] for k in order]), name
+
+
+@given(
+    st.lists(st.integers(0, 6), max_size=60)
+    | st.lists(st.text(max_size=2), max_size=60)
+    | st.lists(st.integers(0, 2**64 - 1), max_size=60),
+    st.integers(1, 200),
+    st.integers(1, 9),
+    st.integers(0, 400),
+)
+def test_sorted_runs_are_a_stable_sort(ids: list[Any], limit: int, rows: int, kept: int) -> None:
+    kind = pa.string() if ids and isinstance(ids[0], str) else pa.uint64()
+    table = pa.table({"row": pa.array(range(len(ids)), pa.int32()), "id": pa.array(ids, kind)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sorted_runs, "_RUN_BYTES", limit)
+        patch.setattr(sorted_runs, "_LEAST_ROWS", 1)
+        patch.setattr(sorted_runs, "_PIECES", rows)
+        with sorted_runs.SortedRuns(1, max(kept, 2 * limit if kept % 2 else kept), None) as runs:
+            for batch in table.to_batches(max_chunksize=rows):
+                runs.add(batch)
+            found = [row for some in runs.merged() for row in some["row"].to_pylist()]
+    assert found == sorted(range(len(ids)), key=lambda k: ids[k].encode() if isinstance(ids[k], str) else ids[k])

@@ -16,7 +16,7 @@ __all__ = ["sort"]
 @image_option
 @click.option("--memory", metavar="SIZE", help="Sort so much in memory, as 2GB; the rest on disk beside the output.")
 def sort(tables: tuple[str, ...], output: str, image: str, memory: str | None) -> None:
-    """Sort TABLES by image id into one, with DuckDB (the extra sql); rows of an image keep their order.
+    """Sort TABLES by image id into one; rows of an image keep their order.
 
     TABLES are Parquet files, directories or globs of one schema.
     """

@@ -42,7 +42,7 @@ def sort(
     Raises
     ------
     InputError
-        A table can't be used, or is too large for the memory and DuckDB (the extra ``sql``) is missing.
+        A table can't be used.
 
     Examples
     --------

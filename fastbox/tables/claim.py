@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from fastbox.errors import InputError
+from fastbox.tables.locks import lock
 from fastbox.tables.stores import delete_object, is_stored, read_object, write_object
-from fastbox.tables.temporary import lock
 
 __all__ = ["CLAIM", "claimed"]
 

@@ -103,7 +103,7 @@ def column_names(path: Paths) -> list[str]:
 
 
 def batches_of(
-    path: str | Run, columns: Sequence[str], rows: int, coded: Sequence[str] = (), opened: Opened | None = None
+    path: str | Run, columns: Sequence[str] | None, rows: int, coded: Sequence[str] = (), opened: Opened | None = None
 ) -> Generator[tuple[int, pa.RecordBatch]]:
     """Yield ``(first row, batch)`` of one file or a run of its row groups, at most ``rows`` at a time.
 
@@ -114,9 +114,10 @@ def batches_of(
         if run is not None and run.state:
             check_state(path, run.state, file.state)
         groups = None if run is None else range(*run.groups)
-        if wide := row_bytes(path, file, columns):
+        named = file.schema_arrow.names if columns is None else columns
+        if wide := row_bytes(path, file, named):
             rows = min(rows, most_of(wide))
-        batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
+        batches = file.iter_batches(rows, row_groups=groups, columns=None if columns is None else list(columns))
         first_row = 0 if run is None else run.first_row
         while True:
             try:

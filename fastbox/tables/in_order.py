@@ -38,7 +38,7 @@ def sorted_source(source: Source) -> Source:
     Raises
     ------
     InputError
-        Its files can't be used, or it is too large for the memory and DuckDB (the extra ``sql``) is missing.
+        Its files can't be used.
     """
     assert source.image is not None
     files = find_files(source.path)

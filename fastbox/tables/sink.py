@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -247,10 +248,18 @@ def read_names(path: StrPath) -> dict[str, str]:
 
 
 def _encodings(schema: pa.Schema) -> dict[str, Any]:
-    """Floats byte by byte, all else by dictionary: half the time of the default for coordinates, and fewer bytes."""
+    """Floats byte by byte, all else by dictionary: half the time of the default for coordinates, and fewer bytes.
+
+    Columns are told by their paths, which two may share: then none is told apart.
+    """
+    paths = Counter(path for field in schema for path in _leaves(field, field.name))
     floats = [field.name for field in schema if pa.types.is_floating(field.type) and field.type != pa.float16()]
-    others = [path for field in schema if field.name not in floats for path in _leaves(field, field.name)]
-    return {"use_byte_stream_split": floats, "use_dictionary": others} if floats else {}
+    floats = [name for name in floats if paths[name] == 1]
+    return (
+        {"use_byte_stream_split": floats, "use_dictionary": [path for path in paths if path not in floats]}
+        if floats
+        else {}
+    )
 
 
 def _leaves(field: pa.Field, path: str) -> list[str]:

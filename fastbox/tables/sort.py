@@ -1,25 +1,30 @@
-"""Sort tables by image, out of core: DuckDB sorts and spills, this writes what it gives."""
+"""Sort tables by image, out of core: runs that fit in memory are sorted, laid down and merged."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pyarrow as pa
 
 from fastbox.errors import InputError
-from fastbox.tables.arrays import id_kind
-from fastbox.tables.files import Paths, find_files, open_parquet
+from fastbox.memory import bytes_of, get_memory
+from fastbox.tables.arrays import Place, id_kind
+from fastbox.tables.files import Paths, ahead, batches_of, find_files, open_parquet
+from fastbox.tables.opened import Opened, keep_open
 from fastbox.tables.outputs import check_outputs
+from fastbox.tables.rewrite import own_schema
 from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
-from fastbox.tables.stores import local
+from fastbox.tables.sorted_runs import SortedRuns
+from fastbox.tables.stores import is_stored, local
 
 __all__ = ["sort"]
 
 _BATCH_ROWS = 131_072
+_UNKNOWN = 2 << 30  # bytes to sort in where nothing tells how many there are
 
 
 def sort(
@@ -37,12 +42,13 @@ def sort(
     paths : path, directory, glob or a list of them
         Parquet files of one schema.
     out : path
-        The file to write: the same columns and types, and names of categories in the footer where the first has them.
+        The file to write: the same columns and types, whatever they are called, and names of categories in the footer
+        where the first has them.
     by : str
-        The column of image ids, integers or strings.
+        The column of image ids, integers or strings: numbers by their value, strings by their code points.
     memory : str, optional
-        The most to sort in memory, as ``"2GB"``; more goes to a temporary folder beside the output. Four fifths of the
-        machine's when left out.
+        The most to sort in memory, as ``"2GB"``; more goes to a temporary folder beside the output. Four fifths of what
+        jobs may take when left out.
     progress : callable, optional
         Called with the number of rows written since the last call.
 
@@ -54,7 +60,7 @@ def sort(
     Raises
     ------
     InputError
-        DuckDB (the extra ``sql``) is missing, a file or column can't be used, files that differ, an id that is null.
+        A file or column can't be used, files that differ, an id that is null.
 
     Examples
     --------
@@ -67,45 +73,46 @@ def sort(
     >>> pq.read_table(sorted_).to_pydict()
     {'image_id': [1, 3, 3], 'score': [0.25, 0.5, 1.0]}
     """
-    try:
-        import duckdb
-    except ImportError:
-        raise InputError("expected DuckDB to sort with, got none: pip install 'fastbox-engine[sql]'") from None
     check_outputs([paths], {"out": out})
-    files = find_files(paths)
-    schema = _schema(files)
-    id_kind(require(schema, by, files[0]).type, by, files[0])
-    folder = os.path.dirname(os.path.abspath(local(out)))
-    record = _record(files[0])
-    sink = Sink(out, schema, command="sort", parameters={"paths": files, "by": by})
-    with (
-        sink,
-        tempfile.TemporaryDirectory(prefix=".fastbox-sort-", dir=folder) as spilled,
-        duckdb.connect() as database,
-    ):
-        try:
-            database.execute("SET temp_directory = $folder", {"folder": spilled})
-            if memory is not None:
-                database.execute("SET memory_limit = $memory", {"memory": memory})
-        except duckdb.Error as error:
-            raise InputError(f"expected an amount of memory as 2GB, got {memory!r}: {_brief(error)}") from None
-        try:
-            # Both are DuckDB's own columns, which * leaves out: where a row comes from decides between equal ids.
-            query = f"FROM read_parquet($files) ORDER BY {_quoted(by)} NULLS FIRST, file_index, file_row_number"
-            reader = database.sql(query, params={"files": files}).to_arrow_reader(_BATCH_ROWS)
-            for number, batch in enumerate(reader):
-                if number == 0 and batch.num_rows and batch.column(by)[0].as_py() is None:
-                    raise InputError(f"expected an image id in every row of column {by!r}, got a null: fill or drop it")
-                columns = [_of_type(column, field) for column, field in zip(batch.columns, schema, strict=True)]
-                sink.write(pa.Table.from_arrays(columns, schema=schema))
-                if progress is not None:
-                    progress(batch.num_rows)
-        except duckdb.OutOfMemoryException as error:
-            raise InputError(f"expected more memory to sort with than {memory}, got: {_brief(error)}") from None
-        except duckdb.Error as error:
-            raise InputError(f"expected tables that can be sorted, got: {_brief(error)}") from None
-        sink.record(**{name: record[name] for name in ("categories",) if name in record})
+    limit = _limit(memory)
+    with keep_open() as opened, ExitStack() as stack:
+        files = find_files(paths)
+        schema = _schema(files)
+        id_kind(require(schema, by, files[0]).type, by, files[0])
+        sink = Sink(out, own_schema(files[0]), command="sort", parameters={"paths": files, "by": by})
+        stack.enter_context(sink)
+        folder = None if is_stored(out) else os.path.dirname(os.path.abspath(local(out)))
+        runs = stack.enter_context(SortedRuns(schema.get_field_index(by), limit, folder))
+        batches = stack.enter_context(closing(ahead(_read(files, by, opened))))
+        for batch in batches:
+            runs.add(batch)
+        for rows in runs.merged():
+            sink.write(rows)
+            if progress is not None:
+                progress(len(rows))
+        sink.record(**{name: found for name, found in _record(files[0]).items() if name == "categories"})
     return {"rows": sink.rows, "files": len(files)}
+
+
+def _read(files: list[str], by: str, opened: Opened) -> Generator[pa.RecordBatch]:
+    """Yield all rows, as they stand; a row without an id is refused."""
+    for file in files:
+        for first_row, batch in batches_of(file, None, _BATCH_ROWS, (), opened):
+            ids = batch.column(by)
+            if ids.null_count:
+                row = ids.is_null().to_pylist().index(True)
+                where = Place(file, by, first_row)(row)
+                raise InputError(f"expected an image id in every row, got a null in {where}: fill or drop it")
+            yield batch
+    opened.check(files)
+
+
+def _limit(memory: str | None) -> int:
+    """How many bytes may be taken."""
+    if memory is not None:
+        return bytes_of(memory, least=1 << 20)
+    known = get_memory()
+    return _UNKNOWN if known is None else known * 4 // 5
 
 
 def _schema(files: list[str]) -> pa.Schema:
@@ -120,31 +127,8 @@ def _schema(files: list[str]) -> pa.Schema:
     return schemas[0]
 
 
-def _of_type(column: pa.Array, field: pa.Field) -> pa.Array:
-    """A column as it was stored: DuckDB has other types, and Arrow can't cast to all of its own."""
-    try:
-        cast = column.cast(field.type)
-        cast.validate()  # lists of nulls are cast to what is none
-        return cast
-    except pa.ArrowException:
-        pass
-    try:
-        return pa.array(column.to_pylist(), field.type)
-    except pa.ArrowException:
-        came = f"{field.type} in column {field.name!r}"
-        raise InputError(f"expected columns that DuckDB carries along, got {came}: cast or drop it") from None
-
-
 def _record(file: str) -> dict[str, Any]:
     try:
         return read_record(file)
     except InputError:
         return {}
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _brief(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")

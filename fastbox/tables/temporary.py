@@ -9,12 +9,9 @@ from collections.abc import Container
 from contextlib import suppress
 from typing import BinaryIO
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from fastbox.tables.locks import lock as _lock
 
-__all__ = ["Temporary", "lock", "remove_abandoned"]
+__all__ = ["Temporary", "remove_abandoned"]
 
 _NAME = re.compile(r"\.(?P<name>.+)\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
@@ -27,7 +24,7 @@ class Temporary:
             self.path = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
             self.file: BinaryIO = open(self.path, "xb", buffering=buffering)  # noqa: SIM115 - whoever has this closes it
             self._held: int | None = os.dup(self.file.fileno())
-            locked = lock(self._held)
+            locked = _lock(self._held)
             if locked is None:
                 self.release()
                 return
@@ -55,20 +52,7 @@ def remove_abandoned(folder: str, names: Container[str]) -> None:
             with suppress(OSError):
                 descriptor = os.open(path, os.O_RDWR)
                 try:
-                    if lock(descriptor):
+                    if _lock(descriptor):
                         os.unlink(path)
                 finally:
                     os.close(descriptor)
-
-
-def lock(descriptor: int) -> bool | None:
-    """Lock a file until it is closed, however that comes; False where another has it, None where there are no locks."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True

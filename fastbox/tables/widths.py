@@ -26,7 +26,8 @@ def row_bytes(path: str, file: pq.ParquetFile, names: Sequence[str]) -> int:
     The footer tells how long values are as they are stored; where a dictionary stores each once, some are read.
     """
     schema = file.schema_arrow
-    wide = [name for name in dict.fromkeys(names) if name in schema.names and not _is_fixed(schema.field(name).type)]
+    unfixed = {field.name for field in schema if not _is_fixed(field.type)}  # two columns may have one name
+    wide = [name for name in dict.fromkeys(names) if name in unfixed]
     footer = file.metadata
     if not wide or not footer.num_rows:
         return 0
