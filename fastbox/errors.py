@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["FormatWarning", "InputError", "InputWarning", "warn"]
+__all__ = ["FormatWarning", "InputError", "InputWarning", "advice", "on_command_line", "warn"]
+
+_on_command_line = False
 
 
 class InputError(ValueError):
@@ -18,6 +22,26 @@ class InputWarning(UserWarning):
 
 class FormatWarning(InputWarning):
     """Most boxes of a collection are inverted in the format they were given in, and would be valid in another."""
+
+
+def advice(command: str, python: str) -> str:
+    """Return what a message tells people to do: what to type on the command line, or what to write in Python.
+
+    >>> advice("--score COLUMN", "score='COLUMN'")
+    "score='COLUMN'"
+    """
+    return command if _on_command_line else python
+
+
+@contextmanager
+def on_command_line() -> Iterator[None]:
+    """Let messages advise those who type commands."""
+    global _on_command_line
+    before, _on_command_line = _on_command_line, True
+    try:
+        yield
+    finally:
+        _on_command_line = before
 
 
 def warn(warning: InputWarning) -> None:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 
-__all__ = ["BOXES", "CLASS", "IMAGE", "ONE_BOX", "SCORE", "Usual", "box_columns", "column_of", "one_box_column"]
+__all__ = [
+    "BOXES",
+    "CLASS",
+    "IMAGE",
+    "ONE_BOX",
+    "SCORE",
+    "Usual",
+    "advice_on",
+    "box_columns",
+    "column_of",
+    "one_box_column",
+]
 
 Names = tuple[str, ...]
 
@@ -39,6 +51,11 @@ class Usual(str):
         made = super().__new__(cls, name)
         made.what, made.option, made.argument, made.others = what, option, argument, others
         return made
+
+    def advice(self, name: str) -> str:
+        """How to name another column."""
+        python = f"Source(..., image={name!r})" if self.argument == "image" else f"{self.argument}={name!r}"
+        return advice(f"{self.option} {shlex.quote(name)}", python)
 
     def called(self, name: str) -> Usual:
         """The same by another name, which was found where nobody asked for one."""
@@ -141,11 +158,21 @@ def column_of(names: Sequence[str], wanted: str, where: str = "table") -> str | 
         if len(found) > 1:
             raise InputError(
                 f"expected one column of {wanted.what} in {where}, got {' and '.join(map(repr, found))}: "
-                f"name one with {wanted.option} or {wanted.argument}="
+                f"name one with {wanted.advice(found[0])}"
             )
         if found:
             return found[0]
     return None
+
+
+def advice_on(name: str) -> str:
+    """Say how to name another column where one that is usually called so is missing; nothing of other columns.
+
+    >>> advice_on("score")
+    ": name another with score='COLUMN'"
+    """
+    known = next((usual for usual in (IMAGE, CLASS, SCORE) if usual == name), None)
+    return "" if known is None else f": name another with {known.advice('COLUMN')}"
 
 
 def box_columns(names: Sequence[str], format: str | None, prefix: str, where: str) -> tuple[Names, str] | None:
@@ -167,8 +194,9 @@ def box_columns(names: Sequence[str], format: str | None, prefix: str, where: st
         if all(columns[:2] != other[:2] for other in found):
             found.setdefault(columns, told)
     if len(found) > 1:
-        said = " and ".join(",".join(columns) for columns in found)
-        raise InputError(f"expected one box in each row of {where}, got {said}: name one with --box or boxes=")
+        said = [",".join(columns) for columns in found]
+        how = advice(f"--box {shlex.quote(said[0])}", f"boxes={said[0]!r}")
+        raise InputError(f"expected one box in each row of {where}, got {' and '.join(said)}: name one with {how}")
     return next(iter(found.items()), None)
 
 

@@ -150,6 +150,7 @@ ON_DISK: dict[str, Callable[[Path, pa.Table], Any]] = {
     "csv": as_csv(",", "boxes.csv"),
     "semicolons": as_csv(";", "boxes.csv"),
     "tsv": as_csv("\t", "boxes.tsv"),
+    "yolo": converted("yolo", "yolo"),
     "voc": converted("voc", "voc"),
     "kitti": converted("kitti", "kitti"),
     "crowdhuman": converted("crowdhuman", "boxes.odgt"),
@@ -169,7 +170,7 @@ IN_PYTHON: dict[str, Callable[[Path, pa.Table], Any]] = {
     "boxes": as_boxes,
 }
 UNSORTED = ("unsorted parquet", "unsorted row groups", "other names", "lists")
-TEXTS = {"voc", "kitti", "crowdhuman", "huggingface"}  # whose ids are names of files
+TEXTS = {"yolo", "voc", "kitti", "crowdhuman", "huggingface"}  # whose ids are names of files
 
 OPTIONS = {
     "assign": {"anchors": AnchorGrid.preset("retinanet"), "resize": Resize("none", SIDE, SIDE)},

@@ -148,7 +148,7 @@ def test_a_null_is_named_by_its_file_and_row(tmp_path: Path) -> None:
     pq.write_table(whole, tmp_path / "0.parquet")
     pq.write_table(spoiled, tmp_path / "1.parquet", row_group_size=6)
     with pytest.raises(InputError, match=r"pred_xmax.*1\.parquet.*row 13|row 13.*pred_xmax.*1\.parquet"):
-        jobs.measure(tmp_path, tmp_path / "o.pq", rows=5)
+        jobs.measure(tmp_path, tmp_path.parent / f"{tmp_path.name}.pq", rows=5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.parquet", "1.parquet"]
 
 

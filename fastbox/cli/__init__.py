@@ -18,7 +18,7 @@ from fastbox.cli.nms import nms
 from fastbox.cli.pairs import pairs
 from fastbox.cli.sample import sample
 from fastbox.cli.sort import sort
-from fastbox.errors import InputError
+from fastbox.errors import InputError, on_command_line
 from fastbox.parallel import get_num_threads, set_num_threads
 from fastbox.report.outcome import Commands
 from fastbox.report.said import logged_on_stderr
@@ -47,6 +47,7 @@ def main(context: click.Context, threads: int | None) -> None:
 
     context.with_resource(keep_open())
     context.with_resource(logged_on_stderr())
+    context.with_resource(on_command_line())
     if threads is not None:
         set_num_threads(threads)
     try:

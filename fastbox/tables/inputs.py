@@ -209,8 +209,14 @@ def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
             ids.append(batch.column("image_id"))
             yield batch
 
-    dataset = module.read(given if len(given) > 1 else given[0])
-    parquet.write(replace(dataset, batches=seen(dataset.batches)), data)
+    try:
+        dataset = module.read(given if len(given) > 1 else given[0])
+        parquet.write(replace(dataset, batches=seen(dataset.batches)), data)
+    except InputError as error:
+        if "--" not in str(error):
+            raise
+        how = f"`fastbox convert {shlex.quote(name)} boxes.parquet` takes these options, and what it writes can be read"
+        raise InputError(f"{error}; {how}") from None
     kind = dataset.schema.field("image_id").type
     order = order_of(pa.chunked_array(ids, kind), "image_id", name)
     images = None if dataset.kind == "results" else dataset.images().sort_by("image_id")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.tables.files import Paths, find_files, open_parquet
 from fastbox.tables.schema import BoxColumns, find_boxes
 
@@ -37,5 +37,6 @@ def find_pairs(paths: Paths, pred: str | None, target: str | None, format: str |
     target_at = find_boxes(schema, target, format, prefix="target_", where=files[0])
     if set(pred_at.names) == set(target_at.names):
         names = ", ".join(pred_at.names)
-        raise InputError(f"expected a predicted and a target box in {files[0]}, found only {names}: name both")
+        how = f"name both with {advice('--pred COLUMNS --target COLUMNS', 'pred=COLUMNS, target=COLUMNS')}"
+        raise InputError(f"expected a predicted and a target box in {files[0]}, found only {names}: {how}")
     return PairedTable(files, schema, pred_at, target_at)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox.boxes import Boxes, as_format, looks_like_sizes
-from fastbox.errors import FormatWarning, InputError, warn
+from fastbox.errors import FormatWarning, InputError, advice, warn
 from fastbox.tables.arrays import (
     Place,
     coordinates,
@@ -25,7 +25,7 @@ from fastbox.tables.arrays import (
     plain_type,
     rows_of,
 )
-from fastbox.usual import BOXES, IMAGE, box_columns, column_of, one_box_column
+from fastbox.usual import BOXES, IMAGE, advice_on, box_columns, column_of, one_box_column
 from fastbox.values import shown
 
 __all__ = [
@@ -213,7 +213,8 @@ def require(schema: pa.Schema, name: str, where: str) -> pa.Field:
         return schema.field(name)
     if count > 1:
         raise InputError(f"expected one column {name!r} in {where}, got {count}: rename all but one")
-    raise InputError(f"expected a column {name!r} in {where}, got {_listing(schema.names)}{_hint(name, schema.names)}")
+    near = f"{_hint(name, schema.names)}{advice_on(name)}"
+    raise InputError(f"expected a column {name!r} in {where}, got {_listing(schema.names)}{near}")
 
 
 def to_boxes(
@@ -319,7 +320,7 @@ def _one_column(schema: pa.Schema, name: str, format: str | None, where: str) ->
     if found is None:
         raise InputError(
             f"expected column {name!r} of {where} to hold a struct of four numbers, lists of four, or lists of such, "
-            f"got {kind}: name four columns with commas between where coordinates have one each"
+            f"got {kind}: name four columns where coordinates have one each, {advice('--box A,B,C,D', 'boxes=A,B,C,D')}"
         )
     layout, fields, told = found
     return BoxColumns(layout, (name,), fields, told)
@@ -386,7 +387,7 @@ def _nothing_found(names: Sequence[str], prefix: str, where: str) -> InputError:
     wanted = f"{prefix}xmin, {prefix}ymin, {prefix}xmax, {prefix}ymax, or one column {prefix}bbox"
     return InputError(
         f"expected columns of boxes in {where} ({wanted}), got {_listing(names)}{_hint(prefix + 'bbox', names)}: "
-        f"name them as one column or as four with commas between"
+        f"name them with {advice('--box COLUMN or --box A,B,C,D', 'boxes=COLUMN or boxes=A,B,C,D')}"
     )
 
 

@@ -244,7 +244,11 @@ def _chunks(
 
 
 def _as_source(source: Source | Paths) -> Source:
-    return source if isinstance(source, Source) else Source(source)
+    if isinstance(source, Source):
+        return source
+    from fastbox.tables.inputs import as_source
+
+    return as_source(source)
 
 
 def _plan_of(source: Source, file: str) -> Plan:
