@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -227,10 +226,9 @@ def _fragments(job: Callable[..., Any], tables: Tables, engine: Engine, rows: in
     for source in tables.sources:
         files = find_files(source.path)
         if engine is not threads and any(isinstance(file, Backed) for file in files):
-            how = f"fastbox convert {shlex.quote(str(files[0]))} boxes.parquet"
-            raise InputError(
-                f"expected Parquet files that all workers can read, got {files[0]}: write it as such with `{how}`"
-            )
+            first = next(file for file in files if isinstance(file, Backed))
+            how = f"write it as such with {first.writing()}"
+            raise InputError(f"expected Parquet files that all workers can read, got {first}: {how}")
     while True:
         try:
             sources = tables.sources

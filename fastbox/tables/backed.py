@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
 import weakref
@@ -83,10 +84,16 @@ class Backed(str):
         """What a Parquet reader opens."""
         return self.data if isinstance(self.data, str) else pa.BufferReader(self.data)
 
+    def writing(self) -> str:
+        """How to write it to a Parquet file of its own."""
+        if self.dialect == "frame":
+            return "fastbox.jobs.sort(table, 'boxes.parquet')"
+        return f"`fastbox sort {shlex.quote(self)} -o boxes.parquet`"
+
     def __reduce__(self) -> tuple[Any, ...]:
         raise InputError(
             f"expected Parquet files that every worker can read, got {self}, which was read on this machine: "
-            f"write it as Parquet with `fastbox convert` or `fastbox sort` first"
+            f"write it as such with {self.writing()}"
         )
 
 

@@ -146,7 +146,7 @@ def _write_rows(source: Source, files: list[str], path: str) -> bool:
         for _, _, batch in read_batches(files, names, rows=ROWS):
             counts = np.ones(batch.num_rows, np.int64)
             if ragged:
-                counts = np.asarray(pc.fill_null(pc.list_value_length(batch.column(names[1])), 0).to_numpy(False))
+                counts = _lengths(batch.column(names[1]))
             ids = batch.column(source.image)
             ids = ids.dictionary_decode() if pa.types.is_dictionary(ids.type) else ids
             firsts = box + np.cumsum(counts) - counts
@@ -178,7 +178,11 @@ def _counts(table: pa.Table, source: Source, name: str) -> NDArray[np.int64] | N
         return None
     if found.layout != "ragged":
         return None
-    return np.asarray(pc.fill_null(pc.list_value_length(table[found.names[0]]), 0).to_numpy(), np.int64)
+    return _lengths(table[found.names[0]])
+
+
+def _lengths(lists: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+    return np.asarray(pc.fill_null(pc.list_value_length(lists), 0), np.int64)
 
 
 def _spread(order: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
