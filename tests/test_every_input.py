@@ -191,6 +191,7 @@ TABLES = {
 }  # fmt: skip
 LABELS = {"inputs", "class", "classes", "by_class", "name", "id", "other_id", "examples", "asked", "limits", "sampled"}
 LABELS |= {"anchors", "config", "k-means", "fitted"}  # drawn by the numbers of rows
+LABELS |= {"columns", "warnings"}
 SIZED = {"place", "sizes", "image_sizes", "problems"}  # more is known where the images' sizes are
 
 
@@ -235,8 +236,8 @@ def known_of(job: str, found: Any) -> Any:
     kept = figures(found)
     if job == "inspect":
         kept = {name: value for name, value in kept.items() if name not in SIZED}
-    if job == "assign":
-        kept.pop("anchors", None)
+    if job == "evaluate":
+        kept.pop("boxes")  # how they are stored
     return kept
 
 

@@ -224,7 +224,7 @@ def _listed(ids: Sequence[Any]) -> str:
 
 def _as(columns: tuple[NDArray[np.float64], ...], format: str) -> Columns:
     p, q, r, s = columns
-    return sided(Boxes.from_columns(p, q, r, s, format))
+    return sided(Boxes.of((p, q, r, s), format))
 
 
 def _best(boxes: Columns, truths: Columns, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.float64]:
