@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -30,7 +31,7 @@ def test_the_commands_run_from_top_to_bottom_in_an_empty_folder(
         pytest.importorskip(extra, reason="the README's commands need the extras report, plot and optimize")
     monkeypatch.chdir(tmp_path)
     lines = commands()
-    assert {name for name in main.commands} - {line[1] for line in lines} <= {"check", "sort", "warmup"}
+    assert set(main.commands) - {line[1] for line in lines} <= {"check", "sort", "warmup"}
     for program, *arguments in lines:
         assert program == "fastbox"
         before = set(tmp_path.iterdir())
@@ -40,3 +41,28 @@ def test_the_commands_run_from_top_to_bottom_in_an_empty_folder(
         named = {one.rstrip("/") for one in arguments if re.search(r"[.](parquet|json|html|png|svg)$|/$", one)}
         assert written <= named | {"cleaned.parquet.log.parquet"} | {f"{Path(one).stem}.log.parquet" for one in named}
         assert all((tmp_path / one).exists() for one in named)
+
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    found = [(name, command) for name, command in main.commands.items() if not isinstance(command, click.Group)]
+    groups = [command for command in main.commands.values() if isinstance(command, click.Group)]
+    return found + [entry for group in groups for entry in group.commands.items()]
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands())
+def test_help_shows_what_is_required_before_what_is_not(name: str, command: click.Command) -> None:
+    context = click.Context(command, info_name=name)
+    usage = command.get_usage(context)
+    before, _ = usage.split("[OPTIONS]")
+    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+    for option in options:
+        said = option.get_help_record(context)
+        assert said is not None
+        named = any(f" {flag} " in before for flag in option.opts)
+        assert named == option.required, (name, option.name, usage)
+        metavar = said[0].split()[-1]
+        # A value that stands where the name of a value belongs reads like a default.
+        assert option.is_flag or option.count or not re.fullmatch(r"[a-z0-9.]+", metavar), (name, said)
+    required = [one for one in command.params if isinstance(one, click.Argument) and one.required]
+    for argument in required:
+        assert f"[{argument.make_metavar(context)}]" not in usage

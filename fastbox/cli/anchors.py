@@ -85,8 +85,8 @@ def anchors(
 ) -> None:
     """Fit anchor shapes to the boxes of a dataset, and print them as configuration lines.
 
-    TRUTHS is a Parquet file, directory or glob. Shapes are fitted by k-means with the distance 1 - IoU and improved by
-    differential evolution; the figures beside them are of every box.
+    TRUTHS is a table of boxes in any format that fastbox reads. Shapes are fitted by k-means with the distance 1 - IoU
+    and improved by differential evolution; the figures beside them are of every box.
     """
     from fastbox.jobs.anchors import fit_anchors
     from fastbox.report.fitted import show_fitted

@@ -12,6 +12,7 @@ from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import format_option, image_option, json_option, output_option, report_option, show
 from fastbox.errors import InputError
 from fastbox.report.progress import progress
+from fastbox.rules import RULES
 
 __all__ = ["assign"]
 
@@ -26,20 +27,25 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
     return tuple(float(side) for side in sides)
 
 
-@click.command(short_help="Assign anchors to truths, and see how well they are covered.")
+@click.command(
+    short_help="Assign anchors to truths, and see how well they are covered.",
+    options_metavar="--anchors PRESET --size HxW [OPTIONS]",
+)
 @click.argument("truths", nargs=-1, required=True, type=click.Path())
 @click.option(
     "--anchors",
     required=True,
     metavar="PRESET",
-    help="retinanet, faster-rcnn-fpn, ssd300, yolov3, …; or FITTED.json, as `fastbox anchors -o` writes it.",
+    help="The grid of anchors: a preset, such as retinanet, faster-rcnn-fpn, ssd300 or yolov3, or FITTED.json, as "
+    "`fastbox anchors -o` writes it.",
 )
 @click.option(
     "--size",
     required=True,
     metavar="HxW",
     callback=size_of,
-    help="As papers write it, 800x1333: the shorter side 800, the longer at most 1333. Or the longer alone: 640.",
+    help="The size that images are brought to, as papers write it: 800x1333 for a shorter side of 800 and a longer one "
+    "of at most 1333, or 640 for a longer side of 640.",
 )
 @click.option(
     "--resize",
@@ -47,9 +53,13 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
     help="shorter: as above; both: exactly that height and width; none: all images are that high and wide already "
     "(default: both for SSD, shorter where the table has columns width and height, else none).",
 )
-@click.option("--rule", default="fastbox", show_default=True, metavar="NAME", help="Whose matching rule.")
-@click.option("--high", type=float, metavar="IOU", help="From here on an anchor is positive (default: the rule's).")
-@click.option("--low", type=float, metavar="IOU", help="Below an anchor is negative (default: the rule's).")
+@click.option(
+    "--rule", default="fastbox", show_default=True, metavar="NAME", help=f"Matching rule: {', '.join(RULES)}."
+)
+@click.option(
+    "--high", type=float, metavar="IOU", help="IoU from which on an anchor is positive (default: the rule's)."
+)
+@click.option("--low", type=float, metavar="IOU", help="IoU below which an anchor is negative (default: the rule's).")
 @click.option("--ignore", metavar="COLUMN", help="Rows where this is set are regions to ignore, such as iscrowd.")
 @click.option("--class", "class_", metavar="COLUMN", help="Class column, for coverage by class (default: category_id).")
 @image_option
@@ -81,7 +91,7 @@ def assign(
 ) -> None:
     """Assign the anchors of every image to its truths.
 
-    TRUTHS are Parquet files, directories or globs, sorted by image id. Writes the anchors that are positive or ignored;
+    TRUTHS are tables of boxes in any format that fastbox reads. Writes the anchors that are positive or ignored;
     all others are negative. Reports anchors by level, and how well the truths are covered: recall by IoU, size and
     class, and those that no anchor is positive for.
     """

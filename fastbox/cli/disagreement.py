@@ -29,7 +29,7 @@ def disagreement(
 ) -> None:
     """See where distances between coordinates and overlap disagree.
 
-    PAIRS are Parquet files, directories or globs whose rows hold a predicted and a target box, as fastbox pairs --boxes
+    PAIRS are tables whose rows hold a predicted and a target box, as fastbox pairs --boxes
     writes them. Reports how well L1, L2 and Smooth L1 rank pairs as IoU and GIoU do, how far these spread among pairs
     that are equally far apart, and the examples that mislead most (Rezatofighi et al., CVPR 2019, figure 1).
     """

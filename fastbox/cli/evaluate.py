@@ -74,18 +74,27 @@ def ranges_of(
 @report_option
 @click.option("--by", metavar="COLUMN", help="Column that tells models apart; each is evaluated by itself.")
 @click.option(
-    "--thresholds", metavar="IOUS", callback=thresholds_of, help="Of IoU: 0.5,0.75 or 0.5:0.95:0.05 (default)."
+    "--thresholds",
+    metavar="IOUS",
+    callback=thresholds_of,
+    help="IoU thresholds, such as 0.5,0.75 (default: 0.5:0.95:0.05).",
 )
 @click.option(
     "--areas",
     metavar="RANGES",
     callback=ranges_of,
-    help="Of areas in px², the first for AP: all:0-1e10,small:0-1024,medium:1024-9216,large:9216-1e10 (default).",
+    help="Ranges of areas in px², the first for AP (default: "
+    "all:0-1e10,small:0-1024,medium:1024-9216,large:9216-1e10).",
 )
 @click.option(
-    "--max-dets", metavar="COUNTS", callback=counts_of, help="Detections of an image and class: 1,10,100 (default)."
+    "--max-dets",
+    metavar="COUNTS",
+    callback=counts_of,
+    help="How many detections of an image and class count (default: 1,10,100).",
 )
-@click.option("--by-class/--all-classes", default=True, help="Only boxes of one class match (default), or of any.")
+@click.option(
+    "--by-class/--all-classes", default=True, help="Only boxes of one class match, or boxes of any (default: of one)."
+)
 @click.option(
     "--bootstrap",
     type=click.IntRange(0),
@@ -94,13 +103,25 @@ def ranges_of(
     metavar="SAMPLES",
     help="Draw the images anew so often, for intervals of confidence.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="SEED", help="Of the bootstrap.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Same seed, same draws."
+)
 @score_option
 @class_option
 @image_option
-@click.option("--crowd", default="iscrowd", show_default=True, metavar="COLUMN", help="Crowds, if it is there.")
-@click.option("--ignore", default="ignore", show_default=True, metavar="COLUMN", help="Not to count, if it is there.")
-@click.option("--area", default="area", show_default=True, metavar="COLUMN", help="Areas of truths, if it is there.")
+@click.option(
+    "--crowd", default="iscrowd", show_default=True, metavar="COLUMN", help="Column that marks crowds, if it is there."
+)
+@click.option(
+    "--ignore",
+    default="ignore",
+    show_default=True,
+    metavar="COLUMN",
+    help="Column that marks truths not to count, if it is there.",
+)
+@click.option(
+    "--area", default="area", show_default=True, metavar="COLUMN", help="Column of the truths' areas, if it is there."
+)
 @click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
 @click.option("--truth-box", metavar="COLUMNS", help="Boxes of the truths (default: found by name).")
 @format_option

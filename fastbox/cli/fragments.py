@@ -57,11 +57,17 @@ def fragment_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME",
         help="Run in fragments: threads, dask, spark or ray; -o is a folder.",
     )
-    @click.option("--address", metavar="URL", help="Of the cluster, as tcp://host:8786, sc://host or auto.")
-    @click.option("--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many are in a fragment.")
+    @click.option(
+        "--address", metavar="URL", help="Address of the cluster, such as tcp://host:8786, sc://host or auto."
+    )
+    @click.option(
+        "--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many boxes a fragment has."
+    )
     @click.option("--overwrite", is_flag=True, help="Begin again where the folder holds fragments of another run.")
     @memory_option
-    @click.option("--log", type=click.Choice(["json"]), metavar="json", help="A line on stderr for each fragment.")
+    @click.option(
+        "--log", type=click.Choice(["json"]), metavar="FORMAT", help="json: a line of JSON on stderr for each fragment."
+    )
     @wraps(command)
     def with_fragments(
         engine: str | None,

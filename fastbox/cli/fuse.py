@@ -49,7 +49,12 @@ def weights_of(context: click.Context, parameter: click.Parameter, value: str | 
     "--weights", callback=weights_of, metavar="NUMBERS", help="How far each table is trusted (default: all alike)."
 )
 @click.option(
-    "--min-score", type=click.FloatRange(0), default=0.0, show_default=True, metavar="SCORE", help="Leave out below."
+    "--min-score",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="SCORE",
+    help="Leave out boxes of a lower score.",
 )
 @click.option(
     "--conf-type",
@@ -86,7 +91,7 @@ def fuse(
 ) -> None:
     """Fuse the boxes of several detectors, image by image.
 
-    TABLES are Parquet files, directories or globs, one for each detector, all sorted by image id. Boxes that overlap
+    TABLES are tables of boxes in any format that fastbox reads, one for each detector. Boxes that overlap
     become their mean, weighted by score (weighted boxes fusion); a score falls where few detectors agree.
     """
     from fastbox.jobs.fuse import fuse as job

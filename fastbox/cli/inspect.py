@@ -76,8 +76,8 @@ def inspect(
 ) -> None:
     """Count what a table of boxes holds, find what is wrong with it, and write the problems.
 
-    TRUTHS is Parquet (a file, a directory or a glob), sorted by image id, or COCO JSON; detections will do as well.
-    What every code means is in docs/inspect.md.
+    TRUTHS is a table of boxes in any format that fastbox reads; detections will do as well. What every code means is in
+    docs/inspect.md.
 
     A cleaned copy has no boxes that are not finite, inverted, without area or exact duplicates, and those that stick
     out of their image are clipped. All else is as it was, and so is TRUTHS.

@@ -74,8 +74,8 @@ def measure(
 ) -> None:
     """Measure rows that hold a predicted and a target box.
 
-    PAIRS are Parquet files, directories or globs. Every row gets a column for each metric and loss; the summary has
-    count, mean, quantiles, a histogram, and the invalid rows by reason.
+    PAIRS are tables whose rows hold two boxes, in any format that fastbox reads. Every row gets a column for each
+    metric and loss; the summary has count, mean, quantiles, a histogram, and the invalid rows by reason.
 
     With --grad every loss gets four more columns, its gradient by the numbers of the predicted box (iou_loss_grad_x0
     and so on); the summary tells how long gradients are, and how many are exactly zero. --beta is for smooth_l1_loss

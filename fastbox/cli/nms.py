@@ -63,16 +63,16 @@ def number(context: click.Context, parameter: click.Parameter, value: float | No
     type=click.FloatRange(0, min_open=True),
     default=0.5,
     show_default=True,
-    metavar="SIGMA",
+    metavar="NUMBER",
     callback=number,
-    help="Of soft-gaussian.",
+    help="How far soft-gaussian reaches: the smaller, the faster scores fall.",
 )
 @click.option(
     "--min-score",
     type=click.FloatRange(0),
     metavar="SCORE",
     callback=number,
-    help="Leave out boxes below (default: 0.001 with the soft methods).",
+    help="Leave out boxes of a lower score (default: 0.001 with the soft methods).",
 )
 @click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
 @format_option
@@ -98,7 +98,7 @@ def nms(
 ) -> None:
     """Drop duplicate detections, image by image.
 
-    DETECTIONS are Parquet files, directories or globs, sorted by image id. From the highest score down, a box is kept
+    DETECTIONS are tables of boxes in any format that fastbox reads. From the highest score down, a box is kept
     unless its IoU with one kept before is above the threshold. The rows that are kept are written in their order.
     """
     from fastbox.jobs.nms import nms as job

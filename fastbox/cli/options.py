@@ -133,7 +133,7 @@ memory_option = click.option(
     metavar="SIZE",
     callback=memory_of,
     expose_value=False,
-    help="How much may be taken, as 2GB (default: all there is); an image that can't fit is refused.",
+    help="How much memory may be taken, such as 2GB (default: all there is); an image that can't fit is refused.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 report_option = click.option(

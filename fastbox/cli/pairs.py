@@ -74,7 +74,7 @@ def pairs(
 ) -> None:
     """Pair the boxes of each image: detections with truths, or one table with itself.
 
-    DETECTIONS and TRUTHS are Parquet files, directories or globs, sorted by image id. With one table: near-duplicates
+    DETECTIONS and TRUTHS are tables of boxes in any format that fastbox reads. With one table: near-duplicates
     within each image. An image that one table lacks still counts.
     """
     from fastbox import jobs

@@ -15,8 +15,20 @@ __all__ = ["sample"]
 
 @click.command(short_help="Make up realistic truths and detections.")
 @click.argument("output", type=click.Path())
-@click.option("--images", type=click.IntRange(min=0), default=1000, show_default=True, metavar="N", help="How many.")
-@click.option("--detections", type=click.Path(), metavar="OUT", help="Where to (default: OUTPUT with -detections).")
+@click.option(
+    "--images",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="How many images to make.",
+)
+@click.option(
+    "--detections",
+    type=click.Path(),
+    metavar="OUT",
+    help="Where to write detections (default: OUTPUT with -detections).",
+)
 @click.option("--pairs", type=click.Path(), metavar="OUT", help="Also write matched boxes side by side, for `measure`.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Same seed, same boxes."

@@ -10,7 +10,7 @@ from fastbox.report.progress import progress
 __all__ = ["sort"]
 
 
-@click.command(short_help="Sort tables by image, whatever their size.")
+@click.command(short_help="Sort tables by image, whatever their size.", options_metavar="-o OUT [OPTIONS]")
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT", help="Parquet file to write.")
 @image_option
