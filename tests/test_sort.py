@@ -294,3 +294,29 @@ def test_sorted_runs_are_a_stable_sort(ids: list[Any], limit: int, rows: int, ke
                 runs.add(batch)
             found = [row for some in runs.merged() for row in some["row"].to_pylist()]
     assert found == sorted(range(len(ids)), key=lambda k: ids[k].encode() if isinstance(ids[k], str) else ids[k])
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.string(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize("group", [2, 100])
+def test_check_is_right_whatever_footers_tell(tmp_path: Path, kind: pa.DataType, group: int) -> None:
+    def table_of(*ids: int) -> pa.Table:
+        given = pa.array(ids) if pa.types.is_integer(kind) else pa.array([f"{k:03}" for k in ids])
+        return pa.table({"image_id": given.cast(kind), "bbox": [[0.0, 0, 1, 1]] * len(ids)})
+
+    path = tmp_path / "t.parquet"
+    for statistics in (True, False):
+        pq.write_table(table_of(1, 2, 2, 3, 5, 8), path, row_group_size=group, write_statistics=statistics)
+        found = jobs.check(path)
+        assert (found.ready, found.inputs[0]["sorted"]) == (True, True)
+        assert [str(k).lstrip("0") for k in found.inputs[0]["images"]] == ["1", "8"]
+        for ids, row in (((1, 3, 2, 4, 5, 6), 2), ((1, 2, 4, 5, 6, 3), 5), ((2, 1, 2, 3, 4, 5), 1)):
+            pq.write_table(table_of(*ids), path, row_group_size=group, write_statistics=statistics)
+            found = jobs.check(path)
+            assert (found.ready, found.inputs[0]["sorted"]) == (False, False)
+            assert found.inputs[0]["unsorted"][0]["row"] in (row, row // group * group)
+
+
+def test_check_refuses_an_id_that_is_null(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image_id": [1, None, 2], "bbox": [[0.0, 0, 1, 1]] * 3}), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"an image id in column 'image_id' of .* at row 1, got null"):
+        jobs.check(tmp_path / "t.parquet")

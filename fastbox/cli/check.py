@@ -9,13 +9,13 @@ from fastbox.cli.options import image_option, json_option, show
 __all__ = ["check"]
 
 
-@click.command(short_help="Tell from footers whether tables are sorted by image.")
+@click.command(short_help="Tell whether tables are sorted by image.")
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
 @image_option
 @click.option("--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many boxes a fragment has.")
 @json_option
 def check(tables: tuple[str, ...], image: str, fragment_rows: int | None, as_json: bool) -> None:
-    """Tell from the footers of TABLES alone whether they are sorted by image id, and how jobs would cut them.
+    """Tell whether TABLES are sorted by image id, and how jobs would cut them; no more than their ids is read.
 
     Each of TABLES is a Parquet file, a directory or a glob; several are cut together, as detections and truths are. The
     exit code is 1 where one is not sorted.

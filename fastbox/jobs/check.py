@@ -1,4 +1,4 @@
-"""Look at the footers of tables: whether they are sorted, where images lie, and how they would be cut."""
+"""Look at tables: whether they are sorted, where images lie, and how they would be cut."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 from fastbox.jobs.result import Result
 from fastbox.tables.files import find_files
-from fastbox.tables.fragments import FRAGMENT_ROWS, Group, cut, groups_of
+from fastbox.tables.fragments import FRAGMENT_ROWS, cut, descends, groups_of
 from fastbox.tables.inputs import Given, as_source
+from fastbox.tables.opened import keep_open
+from fastbox.tables.order import Order
+from fastbox.tables.source import Source
 
 __all__ = ["Checked", "check"]
 
@@ -18,14 +21,15 @@ SHOWN = 5
 
 @dataclass
 class Checked(Result):
-    """What the footers of some tables tell.
+    """What some tables are like.
 
     Attributes
     ----------
     inputs : list of dict
-        Of each table: ``files``, ``row_groups``, ``boxes``, ``images`` (the least and the greatest id, None where they
-        are not known), ``sorted`` (None where footers don't tell), ``unsorted`` (the first row groups that begin below
-        the end of the one before), ``in_two_files`` (ids of images that go on in the next file).
+        Of each table: ``files``, ``row_groups``, ``boxes``, ``images`` (the least and the greatest id, None where
+        there are none), ``sorted`` (None without image ids), ``unsorted`` (the first row groups that begin below the
+        end of the one before, or else the first rows with a lower id than the one before), ``in_two_files`` (ids of
+        images that go on in the next file).
     fragments : list of int
         How many boxes each fragment would read, of all tables: those of the row groups that hold some of its images.
         Empty where a table is unsorted.
@@ -51,9 +55,9 @@ class Checked(Result):
 
 
 def check(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
-    """Tell from footers alone whether tables are sorted by image and how they would be cut into fragments.
+    """Tell whether tables are sorted by image and how they would be cut into fragments.
 
-    Rows within a row group are not looked at: jobs do that as they read.
+    Footers tell most; where they don't show that a table is unsorted, its ids are read, and nothing else.
 
     Parameters
     ----------
@@ -75,28 +79,37 @@ def check(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
     >>> found.ready, found.inputs[0]["unsorted"][0]["row"]
     (False, 2)
     """
-    sources = [as_source(table) for table in tables]
-    found = Checked([_table(groups_of(source), len(find_files(source.path))) for source in sources])
-    if found.ready:
-        for fragment in cut(sources, fragment_rows):
-            runs = [run for source in fragment if source.part is not None for run in source.part.runs]
-            found.fragments.append(sum(run.boxes for run in runs))
+    with keep_open():
+        sources = [as_source(table) for table in tables]
+        found = Checked([_table(source) for source in sources])
+        if found.ready:
+            for fragment in cut(sources, fragment_rows):
+                runs = [run for source in fragment if source.part is not None for run in source.part.runs]
+                found.fragments.append(sum(run.boxes for run in runs))
     return found
 
 
-def _table(groups: list[Group], files: int) -> dict[str, Any]:
+def _table(source: Source) -> dict[str, Any]:
+    """What is found of a table; its ids are read where its footers don't show that it is unsorted."""
+    groups = groups_of(source)
+    falls = [
+        {"file": group.run.file, "row": group.run.first_row, "begins": group.low, "before": before.high}
+        for before, group in pairwise(groups)
+        if descends(before, group)
+    ]
     known = [group for group in groups if group.low is not None]
-    falls = [(before, group) for before, group in pairwise(known) if group.low < before.high]
-    over = [b.low for a, b in pairwise(known) if a.high == b.low and a.run.file != b.run.file]
+    images = [min(group.low for group in known), max(group.high for group in known)] if known else None
+    over: list[Any] = []
+    if not falls and source.image is not None:
+        order = Order.of(source)
+        falls, over = order.falls, order.over
+        images = None if order.least is None else [order.least, order.greatest]
     return {
-        "files": files,
+        "files": len(find_files(source.path)),
         "row_groups": len(groups),
         "boxes": sum(group.run.boxes for group in groups),
-        "images": [min(g.low for g in known), max(g.high for g in known)] if known else None,
-        "sorted": False if falls else True if len(known) == len(groups) else None,
-        "unsorted": [
-            {"file": group.run.file, "row": group.run.first_row, "begins": group.low, "before": before.high}
-            for before, group in falls[:SHOWN]
-        ],
-        "in_two_files": over[:SHOWN],
+        "images": images,
+        "sorted": None if source.image is None else not falls,
+        "unsorted": falls[:SHOWN],
+        "in_two_files": over,
     }

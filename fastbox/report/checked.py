@@ -1,4 +1,4 @@
-"""What footers tell of tables, as a terminal shows it."""
+"""Whether tables are sorted and how they would be cut, as a terminal shows it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def show_checked(console: Console, summary: Mapping[str, Any]) -> None:
 def _show_table(console: Console, table: Mapping[str, Any]) -> None:
     verdict, style = {
         True: ("sorted by image", "bold green"),
-        None: ("not known to be sorted: some row groups have no statistics", "bold yellow"),
+        None: ("not known to be sorted: no column of image ids", "bold yellow"),
         False: ("not sorted by image", "bold red"),
     }[table["sorted"]]
     console.print(Text(table["table"], style="bold"), soft_wrap=True)

@@ -15,7 +15,7 @@ from fastbox.tables.files import Paths, Run, batches_of, find_files, open_parque
 from fastbox.tables.footers import check_footer, limits_of
 from fastbox.tables.source import Part, Source, check_ids, plan
 
-__all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "extremes", "groups_of"]
+__all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "descends", "extremes", "groups_of"]
 
 _LIST_ROWS = 65_536
 FRAGMENT_ROWS = 1 << 20  # boxes: a second or less of work each, so that little is lost when a worker is
@@ -145,7 +145,7 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
 
 def _check_order(source: Source, groups: Sequence[Group]) -> None:
     for before, group in pairwise(groups):
-        if _descend(before, group):
+        if descends(before, group):
             assert source.image is not None
             where = f"column {source.image!r} of {group.run.file} at row {group.run.first_row}"
             came = f"{group.low!r} in a row group after one with {before.high!r}"
@@ -154,8 +154,8 @@ def _check_order(source: Source, groups: Sequence[Group]) -> None:
             raise UnsortedError(message, group.run.file)
 
 
-def _descend(before: Group, group: Group) -> bool:
-    """Whether a row group certainly has an id below one of the row group before it; of texts footers know bounds."""
+def descends(before: Group, group: Group) -> bool:
+    """Tell whether a row group surely has an id below one of that before it; of texts footers know only bounds."""
     if None in (before.high, group.low):
         return False
     return bool(group.high < before.low if isinstance(group.low, str) else group.low < before.high)

@@ -1,0 +1,78 @@
+"""Whether the ids of a table ascend, told by reading them and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastbox.errors import InputError
+from fastbox.tables.arrays import Place, id_kind, plain
+from fastbox.tables.files import read_batches
+from fastbox.tables.source import Source
+
+__all__ = ["Order"]
+
+_ROWS = 262_144
+_SHOWN = 5
+
+
+@dataclass
+class Order:
+    """The order of a table's ids.
+
+    Attributes
+    ----------
+    falls : list of dict
+        The first rows with a lower id than the row before: ``file``, ``row`` in it, the id that ``begins`` there and
+        that ``before``.
+    over : list
+        The first ids that go on in the next file.
+    least, greatest : int, str or None
+        None where there is no row.
+    """
+
+    falls: list[dict[str, Any]] = field(default_factory=list)
+    over: list[Any] = field(default_factory=list)
+    least: Any = None
+    greatest: Any = None
+
+    @classmethod
+    def of(cls, source: Source) -> Order:
+        """Read the ids of a table.
+
+        Raises
+        ------
+        InputError
+            An id is null, or neither an integer nor a string.
+        """
+        assert source.image is not None
+        order, last, before = cls(), None, None
+        for file, first_row, batch in read_batches(source.path, [source.image], rows=_ROWS):
+            ids = plain(batch.column(0))
+            id_kind(ids.type, source.image, file)
+            if ids.null_count:
+                where = Place(file, source.image, first_row)(ids.is_null().index(True).as_py())
+                raise InputError(f"expected an image id in {where}, got null: fill it or drop the row")
+            order._add(ids, file, first_row, last)
+            if before not in (None, file) and ids[0].as_py() == last and len(order.over) < _SHOWN:
+                order.over.append(last)
+            last, before = ids[-1].as_py(), file
+        return order
+
+    def _add(self, ids: pa.Array, file: str, first_row: int, last: Any) -> None:
+        if last is not None and ids[0].as_py() < last:
+            self._fell(file, first_row, ids[0].as_py(), last)
+        if len(self.falls) < _SHOWN and len(ids) > 1:
+            lower = pc.indices_nonzero(pc.less(ids[1:], ids[:-1]))[: _SHOWN - len(self.falls)]
+            for row in lower.to_pylist():
+                self._fell(file, first_row + row + 1, ids[row + 1].as_py(), ids[row].as_py())
+        least, greatest = pc.min_max(ids).as_py().values()
+        self.least = least if self.least is None else min(self.least, least)
+        self.greatest = greatest if self.greatest is None else max(self.greatest, greatest)
+
+    def _fell(self, file: str, row: int, begins: Any, before: Any) -> None:
+        if len(self.falls) < _SHOWN:
+            self.falls.append({"file": file, "row": row, "begins": begins, "before": before})
