@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 
+import msgspec
 import pyarrow as pa
 import pyarrow.json
 
@@ -25,18 +25,26 @@ def read_json_lines(path: str) -> pa.Table:
     text = read_text(path)
     if not text.strip():
         raise InputError(f"expected a JSON object a line in {path}, got an empty file: export it again")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            _check_object(line, f"line {number} of {path}")
     try:
         # A record may be longer than Arrow's blocks.
         options = pyarrow.json.ReadOptions(block_size=max(1 << 20, len(text.encode())))
         return pyarrow.json.read_json(io.BytesIO(text.encode()), read_options=options)
     except pa.ArrowException as error:
-        for number, line in enumerate(text.splitlines(), start=1):
-            try:
-                found = json.loads(line) if line.strip() else {}
-            except (ValueError, RecursionError):
-                found = None
-            if not isinstance(found, dict):
-                raise InputError(f"line {number} of {path} is no JSON object: mend it, or leave it out") from error
         raise InputError(
             f"{path} has values of one name that are of different types: give each name one type in all lines"
         ) from error
+
+
+def _check_object(line: str, where: str) -> None:
+    """Refuse what is no JSON object, in which Arrow is not strict."""
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        constant = next((name for name in ("NaN", "Infinity") if name in line), None)
+        got = f" but for {constant}, which is no JSON number" if constant is not None else ""
+        raise InputError(f"{where} is no JSON object{got}: mend it, or leave it out") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{where} is no JSON object: mend it, or leave it out")

@@ -152,7 +152,8 @@ class _Table:
         for name, column in ((self._layout.image, image), (self._layout.category, category)):
             if column.null_count:
                 row = pc.index(pc.is_null(column), True).as_py()
-                where = f"row {first_row + row} of {file}" if len(column) == len(batch) else file
+                ragged = self._boxes.layout == "ragged"
+                where = f"image {image[row].as_py()!r} of {file}" if ragged else f"row {first_row + row} of {file}"
                 raise InputError(f"expected {name} of every box, got null in {where}: fill it, or drop the box")
         if not pa.types.is_integer(category.type):
             category = _numbered(category, numbering, file)
