@@ -65,11 +65,11 @@ def elements(text: str, *, results: bool = False) -> int:
 
 
 def people(text: str) -> int:
-    return sum(len(json.loads(line)["gtboxes"]) for line in text.splitlines() if line.strip())
+    return sum(len(json.loads(line)["gtboxes"]) for line in text.split("\n") if line.strip())
 
 
 def objects(text: str) -> int:
-    return sum(len(json.loads(line)["objects"]["bbox"]) for line in text.splitlines() if line.strip())
+    return sum(len(json.loads(line)["objects"]["bbox"]) for line in text.split("\n") if line.strip())
 
 
 def lines(text: str) -> int:

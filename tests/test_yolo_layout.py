@@ -150,12 +150,6 @@ EXPORTS: dict[str, tuple[dict[str, Any], str, dict[str, int], list[str | None]]]
         {"a": 1},
         ["a.JPG"],
     ),
-    "a list with labels": (
-        {"data.yaml": Y, "labels/a.txt": L, "labels/some.txt": "a.jpg\n", "images/a.jpg": I},
-        "",
-        {"a": 1},
-        ["a.jpg"],
-    ),
 }
 
 
@@ -198,6 +192,22 @@ def test_a_label_without_its_image_is_left_out_with_a_warning(tmp_path: Path) ->
     ):
         summary = convert(tmp_path / "set", tmp_path / "out.parquet")
     assert summary == {"kind": "truths", "rows": 1, "images": 3, "categories": 1, "images_without_boxes": 2}
+
+
+def test_a_list_of_images_among_labels_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    put(tmp_path, {"a.txt": L, "a.jpg": I, "train.txt": "a.jpg\ndata/b.PNG\n"})
+    with pytest.warns(InputWarning, match=r"train.txt lists images and is no label: left out"):
+        assert len(rows_of(dataset := read(tmp_path))) == 1
+    assert dataset.images()["image_id"].to_pylist() == ["a"]
+
+
+def test_an_image_may_be_called_readme(tmp_path: Path) -> None:
+    files = {"labels/README.txt": L, "labels/license.txt": "", "labels/classes.txt": "cat", "labels/x/classes.txt": L}
+    put(tmp_path, files | {"sizes.csv": "image_id,width,height\nREADME,64,32\nx/classes,64,32\n"})
+    dataset = read(tmp_path)
+    assert [row["image_id"] for row in rows_of(dataset)] == ["README", "x/classes"]
+    assert dataset.images()["image_id"].to_pylist() == ["README", "license", "x/classes"]
+    assert dataset.categories == {0: "cat"}
 
 
 def test_a_split_that_is_not_there_is_left_out_with_a_warning(tmp_path: Path) -> None:

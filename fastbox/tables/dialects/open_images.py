@@ -192,7 +192,7 @@ def _rows(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> Ite
                         raise InputError(f"line {line} of {path} has no {name}: give a number")
                 yield batch
                 first += batch.num_rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise _wrong_line(path, header, types) from error
 
 

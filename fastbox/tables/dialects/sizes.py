@@ -12,7 +12,7 @@ import pyarrow.csv
 
 from fastbox.errors import InputError, InputWarning
 from fastbox.tables.dialects.dataset import IMAGES, images_schema
-from fastbox.tables.dialects.listing import find
+from fastbox.tables.dialects.listing import find, read_text
 from fastbox.tables.files import open_parquet
 
 __all__ = [
@@ -181,7 +181,9 @@ def read_images(path: StrPath, image: str = "image_id") -> pa.Table:
         raise InputError(
             f"{name} can't be read ({error.strerror or 'damaged'}): name a table of image sizes"
         ) from error
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        if name.lower().endswith(".csv"):
+            read_text(name)
         raise InputError(
             f"{name} can't be read as a table of sizes: write the header image_id,width,height and a line per image"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, InputWarning
 from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
 from fastbox.tables.dialects.folder import Folder
 from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
@@ -160,6 +161,7 @@ def _batches(
         except ValueError as error:
             if not is_list_of_images(data):
                 raise wrong_line(path, data, lines) from error
+            warnings.warn(InputWarning(f"{path} lists images and is no label: left out"), stacklevel=2)
             if image not in known.listed():
                 image_ids.discard(image)
             continue

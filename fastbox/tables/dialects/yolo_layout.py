@@ -12,6 +12,7 @@ from fastbox.errors import InputError, InputWarning
 from fastbox.tables.dialects.listing import ABOUT, each_once, find, inside, read_bytes, read_plain, subfolder, without
 from fastbox.tables.dialects.names import load_yaml
 from fastbox.tables.dialects.sizes import Found, Sizes, images_in, is_image, sizes_from
+from fastbox.tables.dialects.yolo_lines import begins_with_numbers
 
 __all__ = ["Layout", "layout_of"]
 
@@ -58,7 +59,7 @@ def layout_of(source: StrPath) -> Layout:
     if path.lower().endswith(YAML) and not os.path.isdir(path):
         return _described(path)
     labels = subfolder(source, "labels")
-    files = find(labels, _is_label)
+    files = _labels_in(labels)
     nested = inside(files, "labels".__eq__) if labels == path else []
     if nested:
         files = each_once([(without(image, "labels"), name) for image, name in nested], path)
@@ -136,7 +137,7 @@ def _split(path: str, root: str, split: str, given: str) -> Iterator[tuple[str, 
         seen.add(image)
         yield os.path.join(place, name), f"{_beside(os.path.join(place, image))}.txt"
     labels = _beside(place)
-    for image, name in find(labels, _is_label) if os.path.isdir(labels) else []:
+    for image, name in _labels_in(labels) if os.path.isdir(labels) else []:
         if image not in seen:
             yield "", os.path.join(labels, name)
 
@@ -149,8 +150,17 @@ def _beside(path: str) -> str:
     return os.sep.join(parts)
 
 
-def _is_label(name: str) -> bool:
-    return name.lower().endswith(".txt") and not ABOUT.fullmatch(os.path.basename(name))
+def _labels_in(folder: str) -> list[tuple[str, str]]:
+    texts = find(folder, lambda name: name.lower().endswith(".txt"))
+    return [(image, name) for image, name in texts if not _is_about(os.path.join(folder, name))]
+
+
+def _is_about(path: str) -> bool:
+    """Whether a file with the name of a README or the like is one, and no label of an image that is called so."""
+    if not ABOUT.fullmatch(os.path.basename(path)):
+        return False
+    data = read_bytes(path)
+    return not begins_with_numbers(data) if data.strip() else "labels" not in os.path.abspath(path).split(os.sep)
 
 
 def _roots(source: str, labels: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from fastbox.errors import InputError
 from fastbox.tables.dialects.listing import line_error
 from fastbox.tables.dialects.sizes import EXTENSIONS
 
-__all__ = ["Lines", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
+__all__ = ["Lines", "begins_with_numbers", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
 
 # How far the points of a polygon may lie outside of the image: tools cut them off at its edge, or a pixel beyond.
 LEAST, MOST = -0.5, 1.5
@@ -35,12 +36,17 @@ class Lines:
 def kind_of_lines(files: Iterable[bytes], keypoints: int) -> Lines:
     """Tell by the first line of all files, of those whose first line is numbers, whether lines end with a score."""
     for data in files:
-        first = data.lstrip().partition(b"\n")[0].split()
-        if len(first) >= 5 and all(map(_is_number, first)):
-            words = len(first)
+        if begins_with_numbers(data):
+            words = len(data.lstrip().partition(b"\n")[0].split())
             scored = words in (6, 6 + keypoints) if keypoints else words >= 6 and words % 2 == 0
             return Lines(scored, keypoints)
     return Lines(False, keypoints)
+
+
+def begins_with_numbers(data: bytes) -> bool:
+    """Whether the first line of a text is five numbers or more, as that of a label is."""
+    first = data.removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")[0].split()
+    return len(first) >= 5 and all(map(_is_number, first))
 
 
 def is_list_of_images(data: bytes) -> bool:
