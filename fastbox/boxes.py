@@ -222,7 +222,8 @@ class Boxes:
     def _warn(self, name: str) -> None:
         """Say that these boxes are given in a format that they can't have."""
         if looks_like_sizes(self.columns, self.format):
-            said = f"most of {name} are inverted as corners x0, y0, x1, y1, and would be valid as x, y, width, height"
+            most = "most boxes" if name.endswith("boxes") else f"most boxes of {name}"
+            said = f"{most} are inverted as corners x0, y0, x1, y1, and would be valid as x, y, width, height"
             warn(FormatWarning(f'{said}: give format="xywh", as in Boxes(boxes, "xywh")'))
 
     def _set(

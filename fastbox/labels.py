@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastbox.values import as_array, is_missing
 
-__all__ = ["Codes", "as_ids", "as_labels", "as_text", "codes_of", "kind_of", "union"]
+__all__ = ["Codes", "as_ids", "as_labels", "as_text", "check_kinds", "codes_of", "kind_of", "union"]
 
 DENSE = 1 << 20  # integers in so small a span are told apart by a table of all of them
 WIDE = 64  # letters: text of fixed width is fastest up to here, and wastes what shorter ones don't fill beyond
@@ -56,7 +56,7 @@ def as_labels(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
         listed = array if kind in "OT" else values
         own = next((getattr(listed, name) for name in ("tolist", "to_pylist") if hasattr(listed, name)), None)
         return _of_objects(list(values) if own is None else own(), name)
-    raise TypeError(f"expected {name} of integers or strings, got dtype {array.dtype}: {_cast(kind)}")
+    raise TypeError(f"expected {name} of integers or strings, got dtype {array.dtype}: {_cast(kind, name)}")
 
 
 def as_ids(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
@@ -98,6 +98,16 @@ def union(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return b if not len(a) else a if not len(b) else np.union1d(a, b)
 
 
+def check_kinds(columns: Sequence[NDArray[Any]], names: Sequence[str]) -> None:
+    """Raise ValueError if one column of labels has integers and another text."""
+    kinds = [(kind_of(column), name) for column, name in zip(columns, names, strict=True)]
+    given = [(kind, name) for kind, name in kinds if kind is not None]
+    for kind, name in given:
+        if kind != given[0][0]:
+            came = f"{given[0][0]} in {given[0][1]} and {kind} in {name}"
+            raise ValueError(f"expected {given[0][1]} and {name} of one kind, got {came}: cast one of them")
+
+
 def codes_of(*columns: NDArray[Any], names: Sequence[str] = ()) -> list[NDArray[np.int64]]:
     """Return columns of labels as codes that are the same for all of them.
 
@@ -111,12 +121,8 @@ def codes_of(*columns: NDArray[Any], names: Sequence[str] = ()) -> list[NDArray[
     >>> codes_of(np.array([5, 2**62 + 1]), np.array([2**62 + 1], np.uint64))
     [array([0, 1]), array([1])]
     """
-    kinds = [(kind_of(column), name) for column, name in zip(columns, names, strict=False)]
-    given = [(kind, name) for kind, name in kinds if kind is not None]
-    for kind, name in given:
-        if kind != given[0][0]:
-            came = f"{given[0][0]} in {given[0][1]} and {kind} in {name}"
-            raise ValueError(f"expected {given[0][1]} and {name} of one kind, got {came}: cast one of them")
+    if names:
+        check_kinds(columns, names)
     codes = Codes()
     return [codes.of_column(column) for column in columns]
 
@@ -211,7 +217,7 @@ def _of_objects(items: Sequence[Any], name: str) -> NDArray[Any]:
         if not isinstance(item, int | str | np.integer) or isinstance(item, bool):
             dtype = np.asarray(item).dtype
             came = f"dtype {dtype} ({item!r} at row {row})"
-            raise TypeError(f"expected {name} of integers or strings, got {came}: {_cast(dtype.kind)}")
+            raise TypeError(f"expected {name} of integers or strings, got {came}: {_cast(dtype.kind, name)}")
         if isinstance(item, str) != isinstance(first, str):
             came = f"{first!r} at row 0 and {item!r} at row {row}"
             raise TypeError(f"expected {name} of integers or of strings, got {came}: cast all of them alike")
@@ -223,8 +229,8 @@ def _of_objects(items: Sequence[Any], name: str) -> NDArray[Any]:
     return np.array(whole, held)
 
 
-def _cast(kind: str) -> str:
+def _cast(kind: str, name: str) -> str:
     """What to do about labels of a dtype that can't be."""
-    if kind in "fb":
-        return "cast them with .astype('int64')"
-    return "decode them" if kind == "S" else "cast them with .astype(str)"
+    if kind == "S":
+        return f"decode them, as with np.char.decode({name})"
+    return f"cast them, as with np.asarray({name}).astype({'int' if kind in 'fb' else 'str'})"

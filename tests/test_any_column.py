@@ -199,3 +199,18 @@ def test_any_column_of_a_frame_gives_a_result_or_a_sentence(tmp_path: Path, kind
         assert not RAW.search(str(error)), str(error)
     finally:
         (tmp_path / "out.parquet").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("kind", ["list_view", "large_list_view", "lists of nulls", "string_view", "uuid", "bool8"])
+def test_sorting_carries_a_column_as_it_was_or_names_it(tmp_path: Path, kind: str) -> None:
+    pytest.importorskip("duckdb", reason="DuckDB is not installed")
+    table = table_of(image_id=pa.array([2, 2, 1, 1]), more=KINDS[kind]())
+    pq.write_table(table, tmp_path / "a.parquet")
+    try:
+        jobs.sort(tmp_path / "a.parquet", tmp_path / "sorted.parquet")
+    except InputError as error:
+        assert "in column 'more': cast or drop it" in str(error) and kind in ("uuid", "bool8")
+    else:
+        found = pq.read_table(tmp_path / "sorted.parquet")
+        assert found.schema.field("more").type == table.schema.field("more").type
+        assert found["more"].to_pylist() == [table["more"][row].as_py() for row in (2, 3, 0, 1)]

@@ -19,6 +19,9 @@ pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 polars = pytest.importorskip("polars", reason="polars is not installed")
 arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
+# Drawn classes seldom fit, of which evaluations warn.
+pytestmark = pytest.mark.filterwarnings("ignore::fastbox.errors.InputWarning")
+
 Values = list[Any]
 
 EDGES = [0, 1, 2, 127, 128, 200, 255, 2**31, 2**53, 2**53 + 1, 2**62, 2**62 + 1, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1]

@@ -24,7 +24,7 @@ from fastbox.evaluation.rows import Rows
 from fastbox.evaluation.shown import Shown
 from fastbox.evaluation.sides import invalid, rows_of, sided, unmatchable
 from fastbox.flags import as_flags
-from fastbox.labels import Codes, as_labels
+from fastbox.labels import Codes, as_labels, check_kinds
 from fastbox.values import as_floats, shown
 
 __all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
@@ -192,12 +192,12 @@ class Evaluation(Shown):
         if (classes is None) != (truth_classes is None):
             given, missing = ("truth_classes", "classes") if classes is None else ("classes", "truth_classes")
             raise ValueError(f"expected classes= and truth_classes= or neither, got {given} and no {missing}")
-        kinds, truth_kinds = (
-            np.zeros(len(side), np.int64)
-            if given is None
-            else self._classes.of_column(_column(name, as_labels(given, name, len(side)), len(side)))
-            for name, given, side in (("classes", classes, a), ("truth_classes", truth_classes, b))
-        )
+        kinds, truth_kinds = np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)
+        if classes is not None:
+            own = _column("classes", as_labels(classes, "classes", len(a)), len(a))
+            theirs = _column("truth_classes", as_labels(truth_classes, "truth_classes", len(b)), len(b))
+            check_kinds((own, theirs), ("classes", "truth_classes"))
+            kinds, truth_kinds = self._classes.of_column(own), self._classes.of_column(theirs)
         if classes is None:
             self.code_classes([None])
         if runs is None:

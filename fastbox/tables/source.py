@@ -24,6 +24,7 @@ from fastbox.tables.opened import Opened
 from fastbox.tables.schema import BoxColumns, check_format, find_boxes, require, rows_as_boxes, to_boxes
 from fastbox.tables.widths import row_bytes
 from fastbox.usual import IMAGE
+from fastbox.values import shown
 
 __all__ = [
     "Chunk",
@@ -200,8 +201,8 @@ def scan(
     >>> [(chunk.images, chunk.a) for chunk in scan(path)]
     [(array([3, 8]), Boxes(3 boxes in 2 images, xyxy, float64))]
     """
-    if rows < 1:
-        raise ValueError(f"expected rows of 1 or more, got {rows}")
+    if not isinstance(rows, int) or rows < 1:
+        raise ValueError(f"expected rows of 1 or more, got {shown(rows)}")
     sources = [_as_source(source) for source in (a, b, *more) if source is not None]
     opened = Opened.now() or Opened()
     own = opened is not Opened.now()
