@@ -170,3 +170,23 @@ def test_only_parts_of_a_run_are_removed(table: Path, tmp_path: Path) -> None:
     left = set(os.listdir(out))
     assert {"part-00098.parquet", "part-mine.parquet", "part-00097.parquet"} <= left
     assert "part-00099.parquet" not in left and len(many & left) == 2
+
+
+def test_runs_in_a_store_that_fsspec_reaches(table: Path) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    with memory.open("/runs/in/t.parquet", "wb") as file:
+        file.write(table.read_bytes())
+    options: dict[str, Any] = {"out": "memory://runs/parts/", "fragment_rows": 50}
+    found = jobs.spread(jobs.nms, "memory://runs/in", **options)
+    assert jobs.spread(jobs.nms, "memory://runs/in", **options).to_dict() == found.to_dict()
+    parts = sorted(os.path.basename(name) for name in memory.ls("/runs/parts", detail=False))
+    assert len(parts) > 3 and all(name.startswith("part-") for name in parts)
+    memory.pipe(f"/runs/parts/{CLAIM}", json.dumps({"run": "other", "job": "pairs", "process": 7}).encode())
+    with pytest.raises(InputError, match=rf"{ANOTHER} \(pairs in process 7 on .*overwrite it"):
+        jobs.spread(jobs.nms, "memory://runs/in", **options)
+    jobs.spread(jobs.nms, "memory://runs/in", **{**options, "fragment_rows": 150}, overwrite=True)
+    left = [os.path.basename(name) for name in memory.ls("/runs/parts", detail=False)]
+    assert len(left) == 2 and CLAIM not in left
+    with pytest.raises(InputError, match="where the next run would read it"):
+        jobs.spread(jobs.nms, "memory://runs", **options)
+    memory.rm("/runs", recursive=True)

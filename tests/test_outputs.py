@@ -279,3 +279,40 @@ def test_no_command_replaces_what_it_reads_or_writes(words: tuple[str, ...], tmp
         result = call({**more, one.name: tmp_path / f"new.{ending}", two.name: tmp_path / "." / f"new.{ending}"})
         assert result.exit_code == 2 and "expected" in result.output, (kinds, result.output)
         assert everything(tmp_path) == before, kinds
+
+
+def test_what_is_written_is_what_the_name_says(tmp_path: Path) -> None:
+    path = boxes(tmp_path / "a.parquet")
+    grid = AnchorGrid.preset("retinanet")
+    refused: list[tuple[str, Callable[[Path], Any]]] = [
+        ("x.csv", lambda out: jobs.nms(path, out)),
+        ("x.html", lambda out: jobs.pairs(path, path, out)),
+        ("x.json", lambda out: jobs.assign(path, grid, out, resize=Resize.parse("640"))),
+        ("x.csv", lambda out: jobs.sort(path, out)),
+        ("x.csv/", lambda out: jobs.spread(jobs.nms, path, out=f"{out}/")),
+        ("x.parquet", lambda out: jobs.fit_anchors(path, out, count=1)),
+        ("x.html", lambda out: jobs.fit_anchors(path, out, count=1)),
+        ("x.parquet", lambda out: jobs.convert(path, out, out_dialect="coco")),
+        ("x.json", lambda out: jobs.convert(path, out, out_dialect="parquet")),
+        ("x.json", lambda out: jobs.convert(path, out, out_dialect="open-images")),
+        ("x.txt", lambda out: jobs.convert(path, out, out_dialect="crowdhuman")),
+    ]
+    for name, job in refused:
+        with pytest.raises(InputError, match=r"expected the name of .* to write, got .*: name it .*/x\.\w+$"):
+            job(tmp_path / name)
+        assert os.listdir(tmp_path) == ["a.parquet"], name
+    for name in ("plain", "x.v2"):
+        assert jobs.sort(path, tmp_path / name)["rows"] == pq.read_table(tmp_path / name).num_rows
+
+
+def test_an_input_among_others_of_several_kinds_is_known(tmp_path: Path) -> None:
+    path = boxes(tmp_path / "a.parquet")
+    import pyarrow.csv
+
+    pyarrow.csv.write_csv(pq.read_table(path).select(["image_id", "score", *SIDES]), tmp_path / "b.csv")
+    pq.write_table(pq.read_table(path).select(["image_id", "score", *SIDES]), path)
+    before = everything(tmp_path)
+    for out in (path, f"file://{path}", tmp_path / "." / "a.parquet"):
+        with pytest.raises(InputError, match="an output that is no input"):
+            jobs.nms([tmp_path / "b.csv", path], out)
+        assert everything(tmp_path) == before

@@ -25,6 +25,7 @@ from fastbox.jobs.summary import Invalid
 from fastbox.one_to_one import optimizer
 from fastbox.report.configs import configs, default_levels
 from fastbox.sketch import Sketch
+from fastbox.tables.convention import check_name
 from fastbox.tables.files import find_files
 from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
@@ -218,6 +219,8 @@ def fit_anchors(
         if name not in PRESETS:
             raise ValueError(f"expected presets of {', '.join(PRESETS)}, got {name!r}")
     check_outputs([truths], {}, {"out": out})
+    if out is not None:
+        check_name(out, ".json", "a JSON file")
     source = Source.carrying(truths)
     rule = None if resize is None else Resize.parse(resize)
     if size is not None and rule is None:

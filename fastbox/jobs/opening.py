@@ -15,10 +15,13 @@ from fastbox.tables.files import find_files
 from fastbox.tables.in_order import sorted_source
 from fastbox.tables.inputs import Given, as_source, note_of, resolved
 from fastbox.tables.opened import keep_open
+from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
 from fastbox.usual import SCORE, Usual
 
 __all__ = ["Tables", "takes"]
+
+OUTPUTS = ("out", "fix", "changes", "report")  # the arguments that name what a job writes
 
 Parameters = ParamSpec("Parameters")
 Found = TypeVar("Found")
@@ -29,7 +32,7 @@ def takes(*names: str, image: bool = True) -> Callable[[Callable[Parameters, Fou
 
     The job gets a :class:`Source` for each, or a list of them for an argument that is several tables. Columns that
     nobody named are found by their usual names. Where a table turns out not to be sorted by image, it is sorted and the
-    job begins again: what it had written nobody has seen. Each file is opened once.
+    job begins again: what it had written nobody has seen. Each file is opened once, and no output may be one of them.
 
     Parameters
     ----------
@@ -47,6 +50,8 @@ def takes(*names: str, image: bool = True) -> Callable[[Callable[Parameters, Fou
             with keep_open():
                 call = signature.bind(*args, **kwargs)
                 call.apply_defaults()
+                given = [call.arguments[name.removeprefix("*")] for name in names]
+                check_outputs(given, {}, {name: call.arguments.get(name) for name in OUTPUTS})
                 tables = Tables(names, call.arguments, image)
                 steps = _Steps(call.arguments.get("progress"))
                 if steps.progress is not None:

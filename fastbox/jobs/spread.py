@@ -25,6 +25,7 @@ from fastbox.report.provenance import Provenance
 from fastbox.tables.arrays import Place, UnsortedError, image_runs, one_chunk, unsorted
 from fastbox.tables.backed import Backed
 from fastbox.tables.claim import claimed
+from fastbox.tables.convention import TABLE_ENDING, check_name
 from fastbox.tables.files import find_files, open_parquet, read_batches
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
 from fastbox.tables.inputs import Given, images_of
@@ -125,6 +126,8 @@ def spread(
         check_page(report)
     check_outputs(tables, {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
     provenance = Provenance.of(job, tables, options)
+    if out is not None:
+        check_name(local(out).rstrip("/"), TABLE_ENDING, "a folder of Parquet files")
     opened = Tables.of(job, tables, options)
     fragments = _fragments(job, opened, engine, fragment_rows)
     tasks = [Task(job, fragment, options) for fragment in fragments]

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 from fastbox.errors import InputError
 
-__all__ = ["TABLE_ENDING", "are_shown", "check_table_name", "is_hidden", "is_table"]
+__all__ = ["TABLE_ENDING", "are_shown", "check_name", "is_hidden", "is_table"]
 
 TABLE_ENDING = ".parquet"
 
-_OTHERS = {
+_KNOWN = {
+    TABLE_ENDING,
     *(".csv", ".json", ".jsonl", ".md", ".ndjson", ".odgt", ".py", ".tsv", ".txt", ".xml", ".yaml", ".yml"),
     *(".arrow", ".avro", ".db", ".duckdb", ".feather", ".gz", ".ipc", ".orc", ".sqlite", ".xls", ".xlsx", ".zip"),
     *(".gif", ".htm", ".html", ".jpeg", ".jpg", ".pdf", ".png", ".svg", ".webp"),
@@ -23,24 +24,24 @@ def is_table(name: str) -> bool:
     return os.path.splitext(name)[1].lower() == TABLE_ENDING
 
 
-def check_table_name(path: str | os.PathLike[str]) -> None:
-    """Refuse a name that promises another format: tables are written as Parquet, whatever else their name is.
+def check_name(path: str | os.PathLike[str], ending: str, what: str) -> None:
+    """Refuse a name that promises another format than the one with an ending; one that promises none is taken.
 
     Raises
     ------
     InputError
-        The name ends as that of a text, a page, a picture or another kind of table does.
+        The name ends as that of a text, a page, a picture, a table of another kind and so on does.
 
     Examples
     --------
-    >>> check_table_name("kept.csv")
+    >>> check_name("kept.csv", ".parquet", "a Parquet file")
     Traceback (most recent call last):
     fastbox.errors.InputError: expected the name of a Parquet file to write, got kept.csv: name it kept.parquet
     """
     name = os.fspath(path)
-    root, ending = os.path.splitext(name)
-    if ending.lower() in _OTHERS:
-        raise InputError(f"expected the name of a Parquet file to write, got {name}: name it {root}.parquet")
+    root, own = os.path.splitext(name)
+    if own.lower() in _KNOWN and own.lower() != ending:
+        raise InputError(f"expected the name of {what} to write, got {name}: name it {root}{ending}")
 
 
 def is_hidden(name: str) -> bool:

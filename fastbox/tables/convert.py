@@ -15,12 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastbox.errors import InputError, InputWarning
+from fastbox.tables.convention import check_name
 from fastbox.tables.dialects import recognize
 from fastbox.tables.dialects.dataset import Dataset
 from fastbox.tables.frames import is_frame
 from fastbox.tables.inputs import Given, as_source, is_csv
+from fastbox.tables.opened import State, check_state
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
+from fastbox.tables.stores import state_of
 from fastbox.usual import IMAGE
 
 __all__ = ["DIALECTS", "convert"]
@@ -39,6 +42,7 @@ DIALECTS: dict[str, tuple[str, dict[str, str]]] = {
 }
 # Those that are written as tables, and as folders.
 TABLES = ("parquet", "huggingface")
+ENDINGS = {"coco": ".json", "coco-results": ".json", "open-images": ".csv", "crowdhuman": ".odgt"}
 FOLDERS = ("yolo", "voc", "kitti")
 # Those that keep the names of categories, and no numbers.
 NAMED = ("voc", "kitti", "crowdhuman", "open-images")
@@ -116,15 +120,26 @@ def convert(
         check_outputs(read, {"out": out, **written})
     else:
         check_outputs(read, written, {"out": os.path.join(out, "") if writer.name in FOLDERS else out})
+        if writer.name in ENDINGS:
+            check_name(out, ENDINGS[writer.name], f"{writer.name} annotations")
     if "source" in writer.options:
         given["source"] = os.path.basename(source)
 
+    before = state_of(source) if os.path.isfile(source) else None
     dataset = reader(given, source)
+    if before is not None:
+        dataset = replace(dataset, batches=_unchanged(dataset.batches, os.fspath(source), before))
     tally = Tally(dataset, progress, os.fspath(source))
     writer(given, tally.dataset, out)
     if writer.name in NAMED and not (writer.name == "open-images" and "LabelName" in dataset.schema.names):
         _warn_of_shared_names(tally.dataset.categories, writer.name)
     return tally.summary()
+
+
+def _unchanged(batches: Iterable[pa.RecordBatch], source: str, before: State) -> Iterator[pa.RecordBatch]:
+    """Yield batches of a file, which must be what it was when they have all been read."""
+    yield from batches
+    check_state(source, before)
 
 
 def _as_table(source: Given, dialect: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:

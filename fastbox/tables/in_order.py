@@ -20,6 +20,7 @@ from fastbox.memory import get_memory
 from fastbox.tables.arrays import id_kind, one_chunk, plain, rows_of, sort_command
 from fastbox.tables.backed import Backed, Scratch, parquet_of
 from fastbox.tables.files import find_files, open_parquet, read_batches
+from fastbox.tables.opened import check_state
 from fastbox.tables.schema import find_boxes
 from fastbox.tables.sort import sort
 from fastbox.tables.source import Source
@@ -105,6 +106,7 @@ def _in_memory(source: Source, files: list[str], name: str, dialect: str) -> Bac
     for file in files:
         with open_parquet(file) as parquet:
             tables.append(parquet.read())
+            check_state(file, parquet.state)
         own = np.arange(len(tables[-1])) if not isinstance(file, Backed) or file.rows is None else file.rows
         rows.append(own + first)
         first += len(own)

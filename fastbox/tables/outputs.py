@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastbox.errors import InputError
-from fastbox.tables.convention import check_table_name, is_table
+from fastbox.tables.convention import TABLE_ENDING, check_name, is_table
 from fastbox.tables.locate import Tree, expand, identity
 from fastbox.tables.source import Source
 from fastbox.tables.stores import is_stored, local
@@ -59,7 +59,7 @@ def check_outputs(
             read.check(path)
     for name, path in outputs.items():
         if name in tables:
-            check_table_name(path)
+            check_name(path, TABLE_ENDING, "a Parquet file")
 
 
 def _check_apart(outputs: Mapping[str, StrPath]) -> None:
