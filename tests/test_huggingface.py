@@ -199,6 +199,21 @@ def test_numbers_with_gaps_keep_their_names(
     assert read(tmp_path / "out.parquet").categories == categories
 
 
+def test_files_that_name_one_category_twice_are_refused(tmp_path: Path) -> None:
+    for place, names in enumerate((["cat", "dog"], ["dog", "cat"], ["cat", "dog"])):
+        boxes = {"image_id": [place] * 2, "category_id": names, "bbox": [[0.0, 0, 1, 1]] * 2}
+        pq.write_table(pa.table(boxes), tmp_path / "named.parquet")
+        for dialect in ("parquet", "huggingface"):
+            (tmp_path / dialect).mkdir(exist_ok=True)
+            convert(tmp_path / "named.parquet", tmp_path / dialect / f"{place}.parquet", out_dialect=dialect)
+    for dialect in ("parquet", "huggingface"):
+        said = r"category 0 is 'cat' in .*0.parquet and 'dog' in .*1.parquet: convert them"
+        with pytest.raises(InputError, match=said):
+            convert(tmp_path / dialect, tmp_path / "out.json")
+        (tmp_path / dialect / "1.parquet").unlink()
+        assert convert(tmp_path / dialect, tmp_path / "out.json")["rows"] == 4
+
+
 LINES = """{"file_name": "a/1.png", "objects": {"bbox": [[1, 2, 3, 4], [0, 0, 1.5, 1]], "categories": [1, 0]}}
 
 {"file_name": "b.png", "objects": {"bbox": [], "categories": []}}

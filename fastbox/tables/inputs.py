@@ -32,7 +32,14 @@ __all__ = ["Given", "as_source", "counted", "images_of", "is_csv", "listed_ids",
 # A source, a path or several, Boxes, a dict of arrays, or anything with the Arrow C interface, which no type tells.
 Given: TypeAlias = Any
 
-TOLD = (".json", ".odgt", ".yaml", ".yml")  # endings of files that are no Parquet, beside those of CSV
+TOLD = (
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".odgt",
+    ".yaml",
+    ".yml",
+)  # endings of files that are no Parquet, beside those of CSV
 
 
 def as_source(given: Given, name: str = "table") -> Source:

@@ -20,7 +20,7 @@ from fastbox.tables.arrays import Place, flattened, is_list, one_chunk
 from fastbox.tables.dialects.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.tables.dialects.grouped import Group, coordinates, grouped
 from fastbox.tables.dialects.jsonlines import is_json_lines, read_json_lines
-from fastbox.tables.dialects.names import by_number, numbered
+from fastbox.tables.dialects.names import by_number, names_of_all, numbered
 from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
@@ -112,7 +112,13 @@ def read(
     inner = {name: kind for name, kind in fields.items() if name not in (image, *IMAGES)}
     outer = [field for field in schema if field.name not in (OBJECTS, *inner)]
     flat = pa.schema([*outer, *inner.items()])
-    categories = numbered(names) if names is not None else _categories(record, schema.metadata, category)
+    if names is not None:
+        categories = numbered(names)
+    elif lines:
+        categories = {}
+    else:
+        told_by = ((file, _categories(_record(file), _schema_of(file).metadata, category)) for file in files)
+        categories = names_of_all(told_by)
 
     def load(columns: list[str]) -> Iterator[tuple[str, int, pa.RecordBatch]]:
         tops = [name for name in columns if name not in inner]

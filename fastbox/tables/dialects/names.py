@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from fastbox.errors import InputError
 from fastbox.tables.dialects.listing import read_text
 
-__all__ = ["Names", "Numbering", "by_number", "load_yaml", "named", "numbered", "yaml_module", "yaml_names"]
+__all__ = [
+    "Names",
+    "Numbering",
+    "by_number",
+    "load_yaml",
+    "named",
+    "names_of_all",
+    "numbered",
+    "yaml_module",
+    "yaml_names",
+]
 
 Names: TypeAlias = Sequence[str] | Mapping[int, str] | str | os.PathLike[str]
 
@@ -73,6 +83,25 @@ def by_number(names: Mapping[str, Any]) -> dict[int, str]:
     {7: 'cat'}
     """
     return {int(number): str(name) for number, name in names.items() if re.fullmatch(r"-?[0-9]{1,18}", number)}
+
+
+def names_of_all(files: Iterable[tuple[str, Mapping[int, str]]]) -> dict[int, str]:
+    """Return the names of categories by number that some files tell together; ``InputError`` where two contradict.
+
+    >>> names_of_all([("a.parquet", {1: "cat"}), ("b.parquet", {1: "cat", 2: "dog"})])
+    {1: 'cat', 2: 'dog'}
+    """
+    found: dict[int, str] = {}
+    tellers: dict[int, str] = {}
+    for file, names in files:
+        for number, name in names.items():
+            if found.setdefault(number, name) != name:
+                raise InputError(
+                    f"category {number} is {found[number]!r} in {tellers[number]} and {name!r} in {file}: convert them "
+                    "one by one, with the same numbers for the same names"
+                )
+            tellers.setdefault(number, file)
+    return found
 
 
 def numbered(names: Names) -> dict[int, str]:

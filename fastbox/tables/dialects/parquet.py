@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, images_schema
 from fastbox.tables.dialects.grouped import Group, coordinates, grouped
-from fastbox.tables.dialects.names import by_number
+from fastbox.tables.dialects.names import by_number, names_of_all
 from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
@@ -62,7 +62,8 @@ def read(
     Raises
     ------
     InputError
-        Files or columns that can't be used; while the batches are read: values that can't be.
+        Files or columns that can't be used, files that call one category by two names; while the batches are read:
+        values that can't be.
 
     Examples
     --------
@@ -84,7 +85,7 @@ def read(
         image,
         category,
         kind=record.get("parameters", {}).get("kind"),
-        categories=by_number(read_names(files[0])),
+        categories=names_of_all((file, by_number(read_names(file))) for file in files),
     )
     images = None if sizes is None else read_images(sizes, image)
     return read_tables(
