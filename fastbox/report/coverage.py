@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.report.plots import COLORS, GRID, INK, new_figure, save, tidy
+from fastbox.report.palette import light
+from fastbox.report.plots import GRID, INK, new_figure, save, tidy
 
 __all__ = ["plot_coverage"]
 
@@ -37,23 +38,25 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
     bar = figure.colorbar(mesh, ax=heat, pad=0.015, aspect=30)
     bar.set_label("mean best IoU", color=INK)
     bar.outline.set_visible(False)
-    heat.set_ylabel("height / width")
+    heat.set_ylabel("height / width, log scale")
     heat.set_yticks(aspects[::2], [_ratio(a) for a in aspects[::2]])
     heat.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
-    tall.stairs(counts[:, shown].sum(axis=0), edges, fill=True, color=COLORS[2])
+    tall.stairs(counts[:, shown].sum(axis=0), edges, fill=True, color=light("truth"))
     tall.set_ylabel("truths")
     for axis in (heat, tall):
         axis.set_xlim(edges[0], edges[-1])
         axis.set_xticks(edges[::2], [f"{2**e:g}" for e in edges[::2]])
-    tall.set_xlabel("square root of the area, in pixels as the detector sees them")
+    tall.set_xlabel("square root of the area, in pixels as the detector sees them, log scale")
     thresholds = [float(t) for t in coverage["recall"]]
     parts = {"all": coverage, **coverage["by_size"]}
-    for (name, part), color in zip(parts.items(), COLORS, strict=False):
+    fullness = dict(zip(coverage["by_size"], (1.0, 0.7, 0.4), strict=True))
+    for name, part in parts.items():
         recall = [np.nan if r is None else r for r in part["recall"].values()]
         curve.plot(
             thresholds,
             recall,
-            color=color,
+            color=light("ink" if name == "all" else "truth"),
+            alpha=fullness.get(name, 1.0),
             linewidth=2.4 if name == "all" else 1.6,
             label=f"{name} ({part['truths']:,})",
         )

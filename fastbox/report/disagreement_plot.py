@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.report.disagreement import NAMES
-from fastbox.report.plots import COLORS, FAINT, GRID, INK, new_figure, save, tidy
+from fastbox.report.palette import SERIES, light
+from fastbox.report.plots import FAINT, GRID, INK, new_figure, save, tidy
 from fastbox.report.terminal import counted
 
 __all__ = ["plot_disagreement"]
 
-TARGET, NEAR, FAR = COLORS[0], COLORS[3], COLORS[1]
-SIZE_COLORS = {"all": COLORS[0], "small": COLORS[1], "medium": COLORS[2], "large": COLORS[3]}
+TARGET, PREDICTED = light("truth"), light("detection")
+SIZE_COLORS = dict(zip(("all", "small", "medium", "large"), map(light, SERIES), strict=False))
 FEW = 20  # pairs at a distance, below which their quantiles are not drawn
 
 
@@ -41,8 +42,8 @@ def plot_disagreement(
     if examples:
         inner = grid[1, 1].subgridspec(2, len(examples))
         for k, example in enumerate(examples):
-            for row, (name, color) in enumerate((("near", NEAR), ("far", FAR))):
-                _draw_example(figure.add_subplot(inner[row, k]), example, name, color)
+            for row, name in enumerate(("near", "far")):
+                _draw_example(figure.add_subplot(inner[row, k]), example, name)
     title = f"{counted(summary['pairs'], 'pairs')}: the same distance, another overlap"
     figure.suptitle(title, x=0.008, ha="left", fontsize=12, fontweight="bold", color=INK)
     save(figure, path)
@@ -66,18 +67,18 @@ def _draw_density(figure: Any, axes: Any, density: Mapping[str, NDArray[Any]]) -
     middle = np.sqrt(edges[:-1] * edges[1:])
     enough = counts.sum(axis=1) >= FEW
     for band, style, width in zip(density["bands"], ("--", "-", "--"), (1.3, 2.2, 1.3), strict=True):
-        axes.plot(middle[enough], band[enough], style, color=COLORS[1], linewidth=width)
+        axes.plot(middle[enough], band[enough], style, color=INK, linewidth=width)
     if enough.any():
         drawn = np.flatnonzero(enough)
         for share, band, name in zip((0.25, 0.6, 0.75), density["bands"], ("5 %", "median", "95 %"), strict=True):
             k = drawn[int(share * (len(drawn) - 1))]
             halo = [withStroke(linewidth=3, foreground="white")]
             near = {"xytext": (5, 5), "textcoords": "offset points", "fontsize": 9, "fontweight": "bold"}
-            axes.annotate(name, (middle[k], band[k]), color=COLORS[1], path_effects=halo, **near)
+            axes.annotate(name, (middle[k], band[k]), color=INK, path_effects=halo, **near)
     axes.set_xscale("log")
     axes.set_ylim(0, 1)
     axes.xaxis.set_major_formatter(lambda pixels, _: f"{pixels:g}")
-    axes.set_xlabel("L2 distance of the corners, in pixels")
+    axes.set_xlabel("L2 distance of the corners, in pixels, log scale")
     axes.set_title("IoU of pairs, by their distance", loc="left", fontsize=10, color=INK)
     bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=40)
     bar.set_label("pairs", color=INK)
@@ -114,8 +115,8 @@ def _draw_correlations(axes: Any, summary: Mapping[str, Any]) -> None:
     tidy(axes)
 
 
-def _draw_example(axes: Any, example: Mapping[str, Any], name: str, color: str) -> None:
-    """A target and its prediction, in the same scale as the pair above or below."""
+def _draw_example(axes: Any, example: Mapping[str, Any], name: str) -> None:
+    """A target in green and its prediction in orange, in the same scale as the pair above or below."""
     from matplotlib.patches import Rectangle
 
     pair = example[name]
@@ -126,7 +127,7 @@ def _draw_example(axes: Any, example: Mapping[str, Any], name: str, color: str) 
     reach = 0.54 * float(np.max(spans))
     corners = np.array([pair["pred"], pair["target"]])
     x, y = (corners[:, 2:].max(axis=0) + corners[:, :2].min(axis=0)) / 2
-    for box, edge, fill in ((pair["target"], TARGET, "none"), (pair["pred"], color, color)):
+    for box, edge, fill in ((pair["target"], TARGET, "none"), (pair["pred"], PREDICTED, PREDICTED)):
         size = {"width": box[2] - box[0], "height": box[3] - box[1]}
         axes.add_patch(Rectangle((box[0], box[1]), **size, facecolor=fill, alpha=0.25, edgecolor="none"))
         axes.add_patch(Rectangle((box[0], box[1]), **size, facecolor="none", edgecolor=edge, linewidth=1.8))
@@ -134,4 +135,4 @@ def _draw_example(axes: Any, example: Mapping[str, Any], name: str, color: str) 
     axes.set_ylim(y + reach, y - reach)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    axes.set_title(f"L2 {pair['l2']:.1f} px, IoU {pair['iou']:.2f}", fontsize=9, fontweight="bold", color=color, pad=2)
+    axes.set_title(f"L2 {pair['l2']:.1f} px, IoU {pair['iou']:.2f}", fontsize=9, fontweight="bold", color=INK, pad=2)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastbox.errors import InputError
-from fastbox.report.plots import COLORS, FAINT, GRID, INK, new_figure, tidy
+from fastbox.report.palette import light
+from fastbox.report.plots import FAINT, GRID, INK, new_figure, tidy
 
 __all__ = ["drawing", "html_of"]
 
@@ -104,20 +105,26 @@ def _draw_histogram(axes: Any, name: str, metric: Mapping[str, Any]) -> None:
     steps = np.diff(edges)
     even = np.allclose(steps, steps[0])
     places = np.array(edges) if even else np.arange(len(edges))
-    axes.bar(places[:-1], counts, np.diff(places), align="edge", color=COLORS[2], edgecolor="white", linewidth=0.8)
+    axes.bar(places[:-1], counts, np.diff(places), align="edge", color=light("match"), edgecolor="white", linewidth=0.8)
     if not even:
         step = max(1, len(edges) // 6)
         axes.set_xticks(places[::step], [f"{edge:g}" for edge in edges[::step]])
+        axes.set_xlabel("log scale", color=FAINT)
     unit = f", {metric['unit']}" if metric.get("unit") else ""
     axes.set_title(f"{name.replace('_', ' ')}{unit}", loc="left", fontsize=10, color=INK, parse_math=False)
-    axes.set_yticks([])
+    axes.set_ylabel("count", color=FAINT)
+    axes.locator_params(axis="y", nbins=4, integer=True)
+    axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
+    axes.grid(axis="y", color=GRID)
+    axes.set_axisbelow(True)
     tidy(axes)
-    axes.spines["left"].set_visible(False)
 
 
 def _draw_curves(axes: Any, curves: Mapping[str, Any]) -> None:
-    for color, (threshold, precision) in zip(COLORS[1:], list(curves["precision"].items())[::3], strict=False):
-        axes.plot(curves["recall"], precision, color=color, label=f"IoU {threshold}")
+    shown = list(curves["precision"].items())[::3]
+    for place, (threshold, precision) in enumerate(shown):
+        fullness = 1 - 0.7 * place / max(len(shown), 1)
+        axes.plot(curves["recall"], precision, color=light("detection"), alpha=fullness, label=f"IoU {threshold}")
     axes.set_xlabel("recall", color=FAINT)
     axes.set_ylabel("precision", color=FAINT)
     axes.set_ylim(0, 1.02)

@@ -23,8 +23,9 @@ ROLES = {
     "s3": ("#c2185b", "#ff7eb0"),
     "s4": ("#7a6408", "#d9bf4a"),
     "s5": ("#7b8794", "#8794a3"),
+    "s6": ("#5b3fb0", "#b49dff"),
 }
-SERIES = ("s1", "s2", "s3", "s4", "s5")
+SERIES = ("s1", "s2", "s3", "s4", "s5", "s6")
 
 
 def light(role: str) -> str:

@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 from fastbox.errors import InputError
+from fastbox.report.palette import light
 
-__all__ = ["COLORS", "FAINT", "GRID", "INK", "check_picture", "new_figure", "save", "tidy"]
+__all__ = ["FAINT", "GRID", "INK", "check_picture", "new_figure", "save", "tidy"]
 
-COLORS = ("#1f2933", "#d9822b", "#3e7cb1", "#2f9e6e", "#a4508b", "#c0392b")
-INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
+INK, FAINT, GRID = (light(role) for role in ("ink", "faint", "grid"))
 
 
 def check_picture(path: str | os.PathLike[str]) -> None:

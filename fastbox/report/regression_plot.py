@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.report.plots import COLORS, FAINT, GRID, INK, new_figure, save, tidy
+from fastbox.report.palette import SERIES, light
+from fastbox.report.plots import FAINT, GRID, INK, new_figure, save, tidy
 from fastbox.report.terminal import counted
 
 __all__ = ["plot_regression"]
 
 # A loss has its colour whichever others are drawn.
-LOSS_COLORS = dict(zip(("smooth_l1", "iou", "giou", "diou", "ciou", "eiou"), COLORS, strict=True))
+LOSS_COLORS = dict(zip(("smooth_l1", "iou", "giou", "diou", "ciou", "eiou"), map(light, SERIES), strict=True))
 LEAST = 1e-3  # the error that has the darkest colour, and where the curves leave the picture
 APART = 0.16  # of names at the ends of curves, in powers of ten
 PER_HEXAGON = 7  # points, about
@@ -87,7 +88,9 @@ def _draw_curves(axes: Any, summary: Mapping[str, Any], top: float) -> None:
     axes.set_ylim(LEAST, top)
     axes.set_xlabel("step")
     rates = ", ".join(f"{rate:g}" for _, rate in summary["rates"])
-    axes.set_title(f"mean error of a box, |B - target|, at rates {rates}", loc="left", fontsize=10, color=INK)
+    axes.set_title(
+        f"mean error of a box, |B - target|, log scale, at rates {rates}", loc="left", fontsize=10, color=INK
+    )
     axes.grid(color=GRID)
     tidy(axes)
 
