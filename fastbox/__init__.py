@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fastbox.parallel import get_num_threads, set_num_threads
     from fastbox.suppression import Fused, Softened, nms, soft_nms, weighted_boxes_fusion
     from fastbox.tables.source import Chunk, Source, scan
+    from fastbox.warming import warmup
 
 __version__ = "0.1.0"
 
@@ -87,6 +88,7 @@ __all__ = [
     "smooth_l1_loss",
     "soft_nms",
     "top",
+    "warmup",
     "weighted_boxes_fusion",
 ]
 
@@ -117,6 +119,7 @@ _HOMES = {
     "parallel": ("get_num_threads", "set_num_threads"),
     "suppression": ("Fused", "Softened", "nms", "soft_nms", "weighted_boxes_fusion"),
     "tables.source": ("Chunk", "Source", "scan"),
+    "warming": ("warmup",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -2,4 +2,5 @@
 
 from fastbox.cli import main
 
-main(prog_name="fastbox")
+if __name__ == "__main__":  # a process that it starts imports this again
+    main(prog_name="fastbox")

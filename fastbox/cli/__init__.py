@@ -18,6 +18,7 @@ from fastbox.cli.nms import nms
 from fastbox.cli.pairs import pairs
 from fastbox.cli.sample import sample
 from fastbox.cli.sort import sort
+from fastbox.cli.warmup import warmup
 from fastbox.errors import InputError, on_command_line
 from fastbox.parallel import get_num_threads, set_num_threads
 from fastbox.report.outcome import Commands
@@ -70,6 +71,7 @@ COMMANDS = (
     check,
     sort,
     sample,
+    warmup,
 )
 for command in COMMANDS:
     main.add_command(command)

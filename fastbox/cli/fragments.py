@@ -45,7 +45,9 @@ class Fragments:
         options |= {} if self.rows is None else {"fragment_rows": self.rows}
         watch = _Watch(options.get("progress"), self.log is not None)
         with engine_of(self.engine or "threads", self.address) as engine:
-            return spread(job, *tables, out=out, engine=engine, overwrite=self.overwrite, log=watch, **options)
+            found = spread(job, *tables, out=out, engine=engine, overwrite=self.overwrite, log=watch, **options)
+        watch.end()
+        return found
 
 
 def fragment_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,16 +89,23 @@ class _Watch:
 
     def __init__(self, step: Step | None, lines: bool) -> None:
         self._step, self._lines = step, lines
-        self._done, self._retries = 0, 0
+        self._done, self._retries, self._now = 0, 0, 0
 
     def __call__(self, entry: Mapping[str, Any]) -> None:
         if self._lines:
             click.echo(json.dumps(entry), err=True)
+        self._done += 1
+        self._now += not entry["skipped"]
         if self._step is not None:
-            self._done += 1
             self._retries += entry["retries"]
             retried = f", {self._retries} tried again" if self._retries else ""
             self._step.tell(f"{self._done} of {entry['fragments']} fragments{retried}")
+
+    def end(self) -> None:
+        """Say so where an earlier run had done everything; the lines of JSON have said it."""
+        if self._done and not self._now and not self._lines:
+            parts = "The part was" if self._done == 1 else f"All {self._done:,} parts were"
+            click.echo(f"{parts} done before: nothing was left to do", err=True)
 
 
 def _is_folder(out: str | None) -> bool:

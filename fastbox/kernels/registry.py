@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import NamedTuple, cast
@@ -32,13 +32,13 @@ def found(version: Version) -> Kernel:
     return cast(Kernel, getattr(import_module(version.module), version.kernel))
 
 
-def versions() -> Iterator[Version]:
-    """All that can be compiled; what has the same types in float32 and float64 once."""
+def versions(dtypes: Sequence[str]) -> Iterator[Version]:
+    """All that can be compiled for some dtypes; what has the same types in several once."""
     for module in sorted(info.name for info in iter_modules(fastbox.kernels.__path__, "fastbox.kernels.")):
         for name, kernel in vars(import_module(module)).items():
             if not isinstance(kernel, Kernel) or kernel.function.__module__ != module:
                 continue
-            types = {str(kernel.signature(from_dtype(np.dtype(dtype)))): dtype for dtype in ("float64", "float32")}
+            types = {str(kernel.signature(from_dtype(np.dtype(dtype)))): dtype for dtype in dtypes}
             for dtype in types.values():
                 yield from (Version(module, name, dtype, metric) for metric in kernel.metrics)
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from fastbox.errors import InputError, InputWarning
+from fastbox.report.imports import WithoutPandas
 from fastbox.report.provenance import on_command_line
 from fastbox.report.written import Written
 
@@ -38,9 +39,11 @@ class Commands(click.Group):
     def main(self, args: Sequence[str] | None = None, **options: Any) -> NoReturn:  # type: ignore[override]
         """Run the command line, 2 where it can't be read."""
         _fill_descriptors()
-        self._written = Written(sys.argv[1:] if args is None else list(args))
+        if args is None:  # the command line of a process of its own
+            sys.meta_path.insert(0, WithoutPandas())
+        given = sys.argv[1:] if args is None else list(args)
+        self._written = Written(given)
         try:
-            given = sys.argv[1:] if args is None else list(args)
             with _interruptible(), on_command_line(given):
                 code = super().main(args, **{**options, "standalone_mode": False})
                 _flush(sys.stdout)

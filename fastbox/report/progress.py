@@ -21,7 +21,7 @@ class Step:
 
     def __init__(self, bar: Any, doing: str, total: int | None) -> None:
         self._bar, self._doing, self._total = bar, doing, total
-        self._task = bar.add_task(doing, total=total, rate="")
+        self._task = bar.add_task(doing, total=total, rate="", share="0%")
         self._done, self._first, self._start = 0, 0, 0.0
 
     def __call__(self, rows: int) -> None:
@@ -29,7 +29,13 @@ class Step:
         if not self._done:
             self._first, self._start = rows, now
         self._done += rows
-        self._bar.update(self._task, completed=self._done, rate=self._rate(now - self._start))
+        if self._total is not None and self._done >= self._total > 0:
+            self._bar.update(self._task, total=None, rate="all rows are read, the rest follows", share="")
+            return
+        share = f"{100 * self._done // self._total}%" if self._total else ""
+        self._bar.update(
+            self._task, total=self._total, completed=self._done, rate=self._rate(now - self._start), share=share
+        )
 
     def tell(self, more: str) -> None:
         """Show some words behind what is being done."""
@@ -58,15 +64,17 @@ def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Ste
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+
+    from fastbox.report.bar import Bar
 
     total = None if count is None else count()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(30),
-        *([TaskProgressColumn()] if count is not None else []),
+        *([TextColumn("{task.fields[share]}")] if count is not None else []),
         TextColumn("{task.fields[rate]}"),
         *([TimeElapsedColumn()] if count is None else []),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(Console(stderr=True), *columns).shown() as bar:
         yield Step(bar, doing, total)

@@ -15,7 +15,8 @@ LOG = logging.getLogger("fastbox")
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
+        if not hasattr(record, "kernel"):  # the bar tells of kernels
+            click.echo(record.getMessage(), err=True)
 
 
 @contextmanager

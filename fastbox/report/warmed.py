@@ -1,0 +1,26 @@
+"""What `fastbox warmup` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["show_warmed"]
+
+
+def show_warmed(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print which kernels were compiled, in what time, and where they are kept."""
+    compiled, before = summary["compiled"], summary["compiled_before"]
+    if not compiled:
+        console.print(f"All {before:,} kernels were compiled before: nothing was left to do")
+    else:
+        more = f"; {before:,} were compiled before" if before else ""
+        one = "1 kernel" if len(compiled) == 1 else f"{len(compiled):,} kernels"
+        console.print(f"Compiled {one} in {summary['seconds']:.1f} s{more}")
+        names = Counter(name.partition(" ")[0] for name in compiled)
+        console.print(", ".join(f"{name} ({count})" for name, count in sorted(names.items())))
+    console.print(f"Kept in {summary['folder']}", soft_wrap=True)
