@@ -129,8 +129,16 @@ def test_options_that_a_dialect_lacks(made: Callable[..., Path], tmp_path: Path)
     [
         ("absent.csv", "expected annotations to convert, got no file or folder "),
         ("absent", "expected annotations to convert, got no file or folder "),
-        ("notes.txt", "expected annotations in a dialect that can be told, got .*notes.txt: name it with --from"),
+        (
+            "notes.txt",
+            "expected annotations in a dialect that can be told, got .*notes.txt: name the folder that it is in",
+        ),
         ("other.csv", "expected annotations in a dialect that can be told, got .*other.csv: name it with --from"),
+        ("a.xml", "expected annotations in a dialect that can be told, got .*a.xml: name the folder that it is in"),
+        (
+            "jsons",
+            "expected annotations in .*, got .*jsons: name one of its files, such as .*train/_annotations.coco.json",
+        ),
         ("empty", "expected annotations in a dialect that can be told, got .*empty: name it with --from"),
     ],
 )
@@ -138,6 +146,10 @@ def test_sources_that_tell_nothing(name: str, message: str, tmp_path: Path) -> N
     (tmp_path / "notes.txt").write_text("cats and dogs")
     (tmp_path / "other.csv").write_text("id,x,y\n")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "a.xml").touch()
+    (tmp_path / "jsons" / "train").mkdir(parents=True)
+    (tmp_path / "jsons" / "train" / "_annotations.coco.json").write_text("[]")
+    (tmp_path / "jsons" / "README.dataset.txt").write_text("cats")
     with pytest.raises(InputError, match=message):
         source_dialect(tmp_path / name)
     assert name in refused(tmp_path / name, tmp_path / "out.parquet")

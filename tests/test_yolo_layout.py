@@ -126,6 +126,12 @@ EXPORTS: dict[str, tuple[dict[str, Any], str, dict[str, int], list[str | None]]]
         {"x/y/a": 1, "x/y/b": 0},
         ["x/labels/y/a.jpg", "x/labels/y/b.jpg"],
     ),
+    "predictions": (
+        {"labels/a.txt": L, "a.jpg": I, "b.jpg": I, "classes.txt": C},
+        "",
+        {"a": 1, "b": 0},
+        ["a.jpg", "b.jpg"],
+    ),
     "from a Mac": (
         {
             "data.yaml": Y,

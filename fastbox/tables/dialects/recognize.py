@@ -65,6 +65,8 @@ def target_dialect(target: StrPath) -> str:
 
 def _advice(path: str) -> str:
     """What to do where nothing tells: name a file of the folder that can be read, or the dialect."""
+    if path.lower().endswith((".xml", ".txt")):
+        return "name the folder that it is in"
     for name in _below(path):
         if name.lower().endswith(OTHER):
             return f"name one of its files, such as {name}, or its dialect with --from"

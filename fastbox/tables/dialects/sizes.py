@@ -117,10 +117,10 @@ def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
-def images_in(folder: str) -> dict[str, Found]:
-    """Return the images below a folder by id; ``InputError`` where two have one."""
+def images_in(folder: str, *, below: bool = True) -> dict[str, Found]:
+    """Return the images in a folder, and ``below`` it too, by id; ``InputError`` where two have one."""
     images: dict[str, Found] = {}
-    for image_id, name in find(folder, is_image):
+    for image_id, name in find(folder, lambda name: is_image(name) and (below or "/" not in name)):
         if image_id in images:
             both = f"{images[image_id].file_name} and {name}"
             raise InputError(f"expected one image called {image_id} in {folder}, got {both}: remove one of them")

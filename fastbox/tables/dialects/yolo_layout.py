@@ -180,7 +180,11 @@ def _images(root: str, labels: str, *, nested: bool) -> dict[str, Found]:
     if root != labels:
         inside = os.path.relpath(os.path.abspath(labels), os.path.join(os.path.abspath(root), "labels"))
         images = os.path.normpath(os.path.join(root, "images", inside))
-        found |= images_in(images) if os.path.isdir(images) else {}
+        if os.path.isdir(images):
+            found |= images_in(images)
+        elif os.path.samefile(os.path.join(root, "labels"), labels):
+            # As predictions are saved: images beside the folder of labels.
+            found |= images_in(root, below=False)
     return found
 
 
