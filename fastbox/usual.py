@@ -16,6 +16,7 @@ __all__ = [
     "SCORE",
     "Usual",
     "advice_on",
+    "are_exact",
     "box_columns",
     "column_of",
     "one_box_column",
@@ -198,6 +199,15 @@ def box_columns(names: Sequence[str], format: str | None, prefix: str, where: st
         how = advice(f"--box {shlex.quote(said[0])}", f"boxes={said[0]!r}")
         raise InputError(f"expected one box in each row of {where}, got {' and '.join(said)}: name one with {how}")
     return next(iter(found.items()), None)
+
+
+def are_exact(names: Sequence[str]) -> bool:
+    """Tell whether four columns have usual names as they stand, in the order of their format.
+
+    >>> are_exact(["x", "y", "w", "h"]), are_exact(["X", "Y", "W", "H"])
+    (True, False)
+    """
+    return any(tuple(names) == known for known, _ in BOXES)
 
 
 def one_box_column(names: Sequence[str], prefix: str) -> list[str]:

@@ -364,3 +364,9 @@ def test_what_are_no_fitted_anchors_is_refused(tmp_path: Path, text: str) -> Non
 def test_what_is_no_table_is_refused_in_a_sentence(given: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         jobs.nms(given)
+
+
+def test_what_columns_were_taken_is_said() -> None:
+    rows = boxes([1, 2]).rename_columns(["image_id", "X1", "Y1", "X2", "Y2", "score"])
+    (note,) = jobs.nms(rows).to_dict()["inputs"]
+    assert note["columns"] == {"boxes": "X1,Y1,X2,Y2 (xyxy)"}

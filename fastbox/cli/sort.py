@@ -18,7 +18,7 @@ __all__ = ["sort"]
 def sort(tables: tuple[str, ...], output: str, image: str, memory: str | None) -> None:
     """Sort TABLES by image id into one; rows of an image keep their order.
 
-    TABLES are Parquet files, directories or globs of one schema.
+    TABLES are Parquet files, directories or globs of one schema, or CSV, COCO JSON and the like, which are converted.
     """
     from fastbox import jobs
     from fastbox.tables.inputs import counted

@@ -137,8 +137,8 @@ def assign(
 
     Parameters
     ----------
-    truths : Source, path, directory, glob or a list of paths
-        Sorted by image id. To resize by the shortest side, or to stretch, it has columns ``width`` and ``height``: the
+    truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
+        To resize by the shortest side, or to stretch, it has columns ``width`` and ``height``: the
         image's, in pixels, in each of its rows.
     anchors : AnchorGrid
     out : path, optional
@@ -161,7 +161,7 @@ def assign(
     Raises
     ------
     InputError
-        A file or column that can't be used, unsorted image ids, an image size that can't be.
+        A file or column that can't be used, an image size that can't be.
     ValueError
         An unknown rule.
 

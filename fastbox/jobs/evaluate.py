@@ -162,8 +162,7 @@ def evaluate(
 
     Parameters
     ----------
-    detections, truths : Source, path, directory, glob or a list of paths
-        Parquet, both sorted by image id, or one file of COCO JSON each (``.json``).
+    detections, truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
     out : path, optional
         Where to write what became of each detection: ``image_id``, ``detection`` (its row, from 0), the run,
         ``verdict`` (matched, location, classification, duplicate, background, both, ignored, or null for one beyond the
@@ -198,7 +197,7 @@ def evaluate(
     Raises
     ------
     InputError
-        A file or column that can't be used, unsorted image ids, a null coordinate, score or class.
+        A file or column that can't be used, a null coordinate, score or class.
 
     Examples
     --------

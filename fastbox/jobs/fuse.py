@@ -90,7 +90,7 @@ def fuse(
     Parameters
     ----------
     tables : sequence of (Source, path, directory, glob or list of paths)
-        One for each model, all sorted by image id; an image that one lacks has no boxes of that model.
+        One for each model; an image that one lacks has no boxes of that model.
     out : path, optional
         Where to write; only counted when left out.
     threshold : float
@@ -113,7 +113,7 @@ def fuse(
     Raises
     ------
     InputError
-        A file or column that can't be used, unsorted image ids, a null coordinate, score or class, classes that no
+        A file or column that can't be used, a null coordinate, score or class, classes that no
         integer type holds together.
     ValueError
         A threshold, conf_type, least score or weights that can't be.

@@ -121,8 +121,8 @@ def inspect(
 
     Parameters
     ----------
-    truths : Source, path, directory, glob or a list of paths
-        Parquet, sorted by image id, or one file of COCO JSON (``.json``); detections will do as well.
+    truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
+        Truths; detections will do as well.
     images : path, directory, glob or a list of paths, optional
         A table of all images, sorted by id: says which images have no boxes and which boxes no image, and how large the
         images are. May be COCO instances; those that are inspected bring their own.
@@ -152,7 +152,7 @@ def inspect(
     Raises
     ------
     InputError
-        A file or column that can't be used, unsorted image ids, a null coordinate, an output that is an input.
+        A file or column that can't be used, a null coordinate, an output that is an input.
 
     Examples
     --------

@@ -100,8 +100,7 @@ def nms(
 
     Parameters
     ----------
-    detections : Source, path, directory, glob or a list of paths
-        Sorted by image id.
+    detections : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
     out : path, optional
         Where to write; only counted when left out.
     threshold : float
@@ -127,7 +126,7 @@ def nms(
     Raises
     ------
     InputError
-        A file or column that can't be used, unsorted image ids, a null coordinate, score or class.
+        A file or column that can't be used, a null coordinate, score or class.
     ValueError
         A threshold, method, sigma or least score that can't be.
 

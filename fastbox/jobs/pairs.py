@@ -121,8 +121,7 @@ def pairs(
 
     Parameters
     ----------
-    detections, truths : Source, path, directory, glob or a list of paths
-        Both sorted by image id.
+    detections, truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
     out : path, optional
         Where to write; only summed up when left out.
     threshold : float
@@ -149,7 +148,7 @@ def pairs(
     Raises
     ------
     InputError
-        A file or column that can't be used, unsorted image ids, a null coordinate or class, options that contradict
+        A file or column that can't be used, a null coordinate or class, options that contradict
         one another.
     ValueError
         An unknown metric, a threshold or beta that can't be.

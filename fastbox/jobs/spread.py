@@ -73,7 +73,7 @@ def spread(
         :func:`~fastbox.jobs.assign`, :func:`~fastbox.jobs.evaluate` and :func:`~fastbox.jobs.inspect`, which reads its
         boxes twice, the first time in every run.
     *tables : Source, path, directory, glob or a list of paths
-        What the job reads, sorted by image id, on a file system that all workers see.
+        What the job reads; for a cluster, Parquet sorted by image id on a file system that all workers see.
     out : path, optional
         The folder for the parts; only summed up when left out.
     engine : Engine

@@ -7,6 +7,7 @@ import os
 import shlex
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -22,10 +23,11 @@ from fastbox.tables.dialects import parquet, recognize
 from fastbox.tables.files import count_rows, find_files, open_parquet, read_batches
 from fastbox.tables.frames import is_frame, kind_of, table_of
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
+from fastbox.tables.schema import find_boxes
 from fastbox.tables.separated import is_separated, read_separated
 from fastbox.tables.source import Source
 from fastbox.tables.stores import is_stored, state_of
-from fastbox.usual import IMAGE, Usual, column_of
+from fastbox.usual import IMAGE, Usual, are_exact, column_of
 
 __all__ = ["Given", "as_source", "counted", "images_of", "is_csv", "listed_ids", "note_of", "resolved"]
 
@@ -144,8 +146,16 @@ def note_of(source: Source) -> dict[str, Any]:
     note: dict[str, Any] = {}
     if isinstance(file, Backed):
         note |= {"read_as": file.dialect, "sorted_in": file.sorted_in}
+    taken = {}
     if isinstance(source.image, Usual) and source.image != IMAGE:
-        note["columns"] = {source.image.what: str(source.image)}
+        taken[source.image.what] = str(source.image)
+    if source.boxes is None:
+        with open_parquet(file) as opened, suppress(InputError):
+            found = find_boxes(opened.schema_arrow, None, source.format, prefix=source.prefix, where=file)
+            if found.layout == "flat" and not are_exact(found.names):
+                taken["boxes"] = f"{','.join(found.names)} ({found.format})"
+    if taken:
+        note["columns"] = taken
     return {"table": str(file), **note} if note else {}
 
 
