@@ -199,6 +199,8 @@ def figures(found: Any) -> Any:
     """What was found, without what a dialect calls its classes and ids."""
     if isinstance(found, dict):
         return {name: figures(value) for name, value in found.items() if name not in LABELS}
+    if isinstance(found, str):  # the names of columns, and which are there
+        return None
     return [figures(value) for value in found] if isinstance(found, list) else found
 
 
