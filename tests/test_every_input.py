@@ -192,7 +192,7 @@ TABLES = {
 LABELS = {"inputs", "class", "classes", "by_class", "name", "id", "other_id", "examples", "asked", "limits", "sampled"}
 LABELS |= {"anchors", "config", "k-means", "fitted"}  # drawn by the numbers of rows
 LABELS |= {"columns", "warnings"}
-SIZED = {"place", "sizes", "image_sizes", "problems"}  # more is known where the images' sizes are
+SIZED = {"place", "rules", "sizes", "image_sizes", "problems"}  # more is known where the images' sizes are
 
 
 def figures(found: Any) -> Any:
