@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from fastbox import Boxes, InputError, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.jobs.resize import Resize
+from fastbox.tables.arrays import plain, plain_type
 from fastbox.tables.columns import coded_column, flag_column, label_columns
 
 ROWS = 4
@@ -214,3 +215,29 @@ def test_sorting_carries_a_column_as_it_was_or_names_it(tmp_path: Path, kind: st
         found = pq.read_table(tmp_path / "sorted.parquet")
         assert found.schema.field("more").type == table.schema.field("more").type
         assert found["more"].to_pylist() == [table["more"][row].as_py() for row in (2, 3, 0, 1)]
+
+
+@pytest.mark.parametrize("kind", sorted({*KINDS, *VIEWS}))
+def test_what_a_column_holds_stays_however_it_is_stored(kind: str) -> None:
+    column = VIEWS[kind] if kind in VIEWS else KINDS[kind]()
+    stored = column.storage if isinstance(column.type, pa.BaseExtensionType) else column
+    for part in (slice(None), slice(1, None), slice(2, 3), slice(0, 0)):
+        found, expected = plain(column[part]), stored[part]
+        found.validate(full=True)
+        assert found.type == plain_type(column.type)
+        if found.type == expected.type:
+            assert str(found) == str(expected)
+        else:
+            assert found.to_pylist() == expected.to_pylist()
+
+
+@pytest.mark.parametrize("kind", [pa.list_view(pa.float64()), pa.large_list_view(pa.int16())])
+def test_views_of_lists_become_lists(kind: pa.DataType) -> None:
+    for values in ([[1, 2], [3], None, [], [4]], [None], []):
+        found = plain(pa.array(values, kind))
+        found.validate(full=True)
+        assert found.to_pylist() == values
+    overlapping = pa.ListViewArray.from_arrays(
+        pa.array([3, 0, 1], "int32"), pa.array([2, 1, 3], "int32"), pa.array([*range(5)])
+    )
+    assert plain(overlapping).to_pylist() == [[3, 4], [0], [1, 2, 3]]

@@ -177,7 +177,7 @@ def _movable(kind: pa.DataType) -> pa.DataType:
         return _movable(kind.value_type)
     if pa.types.is_struct(kind):
         return pa.struct([field.with_type(_movable(field.type)) for field in kind])
-    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind) or pa.types.is_large_list(kind):
+    if pa.types.is_large_list(kind):  # views of lists it can order as they are, and can't cast: see arrays.plain
         return pa.large_list(kind.value_field.with_type(_movable(kind.value_type)))
     if pa.types.is_list(kind):
         return pa.list_(kind.value_field.with_type(_movable(kind.value_type)))
