@@ -71,7 +71,7 @@ def interval(values: Floats, confidence: float) -> tuple[float, float]:
 
 def _mean(means: Floats) -> Floats:
     """The mean over classes and thresholds of what is there, for each sample."""
-    flat = means.reshape(len(means), -1)
+    flat = means.reshape(len(means), means.shape[1] * means.shape[2])
     there = flat > NOTHING
     with np.errstate(invalid="ignore"):
         found: Floats = np.where(there, flat, 0).sum(axis=1) / there.sum(axis=1)

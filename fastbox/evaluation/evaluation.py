@@ -236,9 +236,12 @@ class Evaluation(Shown):
         crowd: NDArray[np.bool_],
         ignore: NDArray[np.bool_],
         areas: NDArray[Any] | None,
-        dropped: NDArray[np.bool_] | None = None,
+        dropped: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
     ) -> Judged:
-        """Add whole images whose classes and runs are codes of this evaluation already, some truths left out."""
+        """Add whole images whose classes and runs are codes of this evaluation already.
+
+        Some detections and truths are left out as if they were not there.
+        """
         ids, bounds, truth_bounds = align_images(a, b, ("detections", "truths"))
         images = len(bounds) - 1
         image, truth_image = (np.repeat(np.arange(images), np.diff(edges)) for edges in (bounds, truth_bounds))
@@ -249,9 +252,10 @@ class Evaluation(Shown):
         wrong, wrong_truths = invalid(boxes), invalid(targets)
         with np.errstate(invalid="ignore", over="ignore"):
             area, sizes = targets[2] * targets[3], boxes[2] * boxes[3]
-        out = np.zeros(len(b), np.bool_) if dropped is None else dropped
+        away, out = (np.zeros(len(a), np.bool_), np.zeros(len(b), np.bool_)) if dropped is None else dropped
+        score[away] = -np.inf  # behind all that count
         crowd, ignore = crowd & ~out, ignore | out
-        boxes, targets = unmatchable(boxes, wrong | lost), unmatchable(targets, wrong_truths | out)
+        boxes, targets = unmatchable(boxes, wrong | lost | away), unmatchable(targets, wrong_truths | out)
         if areas is not None:
             area = np.where(np.isnan(areas), area, areas.astype(np.float64))
         hidden = np.where(crowd | ignore, EVERY_RANGE, self.params.outside(area))
@@ -264,6 +268,7 @@ class Evaluation(Shown):
         found = Found(boxes, runs << 32 | kinds, score, self.params.outside(sizes), bounds, order)
         wanted = Wanted(targets, truth_kinds, crowd, crowd | ignore, hidden, truth_bounds, truth_order)
         judged = judge(found, wanted, self.params)
+        judged.verdict[away] = UNCOUNTED
 
         rows = order[judged.verdict[order] != UNCOUNTED]
         mended = np.full(len(a), -1, np.int64)
@@ -293,10 +298,10 @@ class Evaluation(Shown):
             **{metric: ops.aligned(*pairs, metric=metric) for metric in PAIR_METRICS},
         )
         self.images += images
-        self.detections += len(a)
+        self.detections += len(a) - int(np.count_nonzero(away))
         self.truths += int(np.count_nonzero(kept))
         self.mismatch.add(ids, a, b, bounds, truth_bounds, kinds, truth_kinds, judged)
-        for name, rows in (("detections", wrong), ("truths", wrong_truths & kept), ("scores", lost)):
+        for name, rows in (("detections", wrong & ~away), ("truths", wrong_truths & kept), ("scores", lost & ~away)):
             self.invalid[name] += int(np.count_nonzero(rows))
         self._groups = None
         self._last = None

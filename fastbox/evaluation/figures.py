@@ -215,5 +215,6 @@ def _summed(coming: Coming, count: int) -> float:
 
 def _mean_by_class(values: Floats) -> Floats:
     """The mean of each class, the last axis: all is there, or nothing."""
-    rows = np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1)
+    classes = values.shape[-1]
+    rows = np.moveaxis(values, -1, 0).reshape(classes, values.size // max(classes, 1))
     return rows.mean(axis=1) if rows.size else np.full(len(rows), NOTHING)

@@ -15,7 +15,7 @@ class Shown:
         from fastbox.jobs.evaluate import Evaluated
 
         runs: list[Any] = self.runs  # type: ignore[attr-defined]
-        return Evaluated(self, by=None if runs == [None] else "run")  # type: ignore[arg-type]
+        return Evaluated(self, by=None if runs in ([], [None]) else "run")  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""

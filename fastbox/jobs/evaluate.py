@@ -90,13 +90,20 @@ class Evaluated(Result):
 
     @property
     def main(self) -> str:
-        """The name of the main one of :meth:`tables`: that of classes, or of models side by side."""
-        return self.MAIN if self.by is None else "runs"
+        """The name of the main one of :meth:`tables`: that of classes, or of models side by side, if there are any."""
+        if self.by is None:
+            return self.MAIN if self.evaluation.classes else "summary"
+        return "runs" if self._runs else "summary"
+
+    @property
+    def _runs(self) -> list[Any]:
+        """The labels of the models; None is that of the only one."""
+        return [None] if self.by is None else self.evaluation.runs
 
     @property
     def figures(self) -> dict[Any, dict[str, float]]:
         """COCO's figures of every run by its name; of the only one by None."""
-        return {run: self.evaluation.figures(run) for run in self.evaluation.runs}
+        return {run: self.evaluation.figures(run) for run in self._runs}
 
     def page(self) -> Page:
         """Everything as a page, with examples of the errors of the model that has the highest AP."""
@@ -112,7 +119,7 @@ class Evaluated(Result):
         found = self.evaluation
         params = found.params
         asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "details": details}
-        runs = {str(run): run_to_dict(found, run, self.names, **asked) for run in found.runs}
+        runs = {str(run): run_to_dict(found, run, self.names, **asked) for run in self._runs}
         return {
             "images": found.images,
             "detections": found.detections,
@@ -296,7 +303,7 @@ def _add(
         truth_kinds=truth_kinds,
         runs=runs,
         areas=None if area is None else columns.number_column(chunk.b_columns, area, missing=np.nan),
-        dropped=dropped(chunk, found.read, truth_kinds, evaluation.class_labels),
+        dropped=dropped(chunk, found.read, kinds, truth_kinds, evaluation.class_labels),
         **flags,
     )
     if found.gallery is None:

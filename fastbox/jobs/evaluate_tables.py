@@ -22,6 +22,7 @@ from fastbox.tables.source import Chunk, Plan, Source
 __all__ = ["Read", "check_fit", "check_images", "dropped", "has", "joined"]
 
 MODELS = ("model", "models", "model_name", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
+DROPPED = {"images": "truths of images", "classes": "truths of classes", "detections": "detections of classes"}
 SHOWN = 3
 
 
@@ -42,7 +43,7 @@ class Read:
     notes : list of str
         What is likely not as it was meant, as the tables alone tell.
     dropped : dict of str to int
-        Truths of ``images`` and of ``classes`` that are not listed.
+        Truths of ``images`` and of ``classes`` that are not listed, and ``detections`` of such classes.
     """
 
     files: tuple[str, str]
@@ -51,7 +52,7 @@ class Read:
     listed: NDArray[Any] | None = None
     classes: list[Any] | None = None
     notes: list[str] = field(default_factory=list)
-    dropped: dict[str, int] = field(default_factory=lambda: {"images": 0, "classes": 0})
+    dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DROPPED, 0))
 
     @classmethod
     def of(
@@ -91,7 +92,7 @@ class Read:
     def sentences(self) -> list[str]:
         """What is to be said of the tables."""
         left_out = [
-            f"{count:,} truths of {name} that {self.files[1]} does not list are left out, as pycocotools does"
+            f"{count:,} {DROPPED[name]} that {self.files[1]} does not list are left out, as pycocotools does"
             for name, count in self.dropped.items()
             if count
         ]
@@ -138,19 +139,24 @@ def check_images(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
         raise InputError(f"expected detections of images that {where} lists, got some of image {image}")
 
 
-def dropped(chunk: Chunk, read: Read, kinds: NDArray[np.int64], labels: list[Any]) -> NDArray[np.bool_] | None:
-    """The truths of a chunk whose image or class is not listed, counted; None where all that is there counts."""
+def dropped(
+    chunk: Chunk, read: Read, kinds: NDArray[np.int64], truth_kinds: NDArray[np.int64], labels: list[Any]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """The detections and truths of a chunk whose image or class is not listed, counted; None where all may count."""
     assert chunk.images is not None and chunk.b is not None and chunk.b.offsets is not None
     if read.listed is None:
         return None
+    away = np.zeros(len(chunk.a), np.bool_)
     out = np.repeat(~np.isin(chunk.images, read.listed), np.diff(chunk.b.offsets))
     read.dropped["images"] += int(np.count_nonzero(out))
     if read.classes is not None:
         known = set(read.classes)
-        other = np.array([label not in known for label in labels], np.bool_)[kinds] & ~out
+        unknown = np.array([label not in known for label in labels], np.bool_)
+        away, other = unknown[kinds], unknown[truth_kinds] & ~out
         read.dropped["classes"] += int(np.count_nonzero(other))
+        read.dropped["detections"] += int(np.count_nonzero(away))
         out |= other
-    return out
+    return away, out
 
 
 def check_fit(evaluation: Evaluation, read: Read) -> None:

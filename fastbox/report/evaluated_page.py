@@ -32,6 +32,7 @@ def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[E
     invalid = [f"{count:,} {kind}" for kind, count in summary["invalid"].items() if count]
     if invalid:
         lead += f"; invalid: {', '.join(invalid)}"
+    lead = ". Warning: ".join([lead, *summary["warnings"]])
     rules = evaluated_rules(summary["rules"])
     if summary["by"] is None:
         return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
@@ -199,6 +200,8 @@ def _classes(summary: Mapping[str, Any]) -> Table:
 
 
 def _best(runs: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+    if not runs:
+        return [Figure("models", "0")]
     name, best = next(iter(runs.items()))
     return [
         Figure("models", f"{len(runs):,}"),
@@ -213,6 +216,8 @@ def _many(
     runs: Mapping[str, Mapping[str, Any]],
     examples: Sequence[tuple[str, Sequence[Example]]],
 ) -> list[Section]:
+    if not runs:
+        return []
     some = dict(list(runs.items())[:MODELS])
     recall = next(iter(runs.values()))["curves"]["recall"]
     threshold = next(iter(next(iter(runs.values()))["curves"]["precision"]))
@@ -282,8 +287,8 @@ def _figure(value: float) -> str:
     return "–" if value < 0 else f"{value:.3f}"
 
 
-def _interval(limits: Sequence[float] | None, found: Mapping[str, Any] | None = None) -> str:
-    if limits is None:
+def _interval(limits: Sequence[float | None] | None, found: Mapping[str, Any] | None = None) -> str:
+    if limits is None or limits[0] is None or limits[1] is None:
         return ""
     said = f"{limits[0]:.3f} to {limits[1]:.3f}"
     return f"{said} in {found['level']:.0%} of draws" if found else said
