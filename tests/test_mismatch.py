@@ -238,13 +238,12 @@ def test_a_terminal_shows_warnings_and_what_figures_depend_on(tmp_path: Path) ->
     lines = result.stdout.splitlines()
     assert sum(line.startswith("warning: ") for line in lines) == 2
     for said in (
-        "IoU ≥ 0.5 to 0.95 (10 thresholds) · at most 1/10/100 detections an image and class · boxes of one class match",
-        "areas in px²: all 0 to 1e+10, small 0 to 1024, medium 1024 to 9216, large 9216 to 1e+10",
         "images: 40 with detections and truths, 0 with detections alone, 0 with truths alone",
         "columns: score score, class category_id, image image_id",
         "boxes: detections x, y, w, h (xywh); truths x, y, w, h (xywh)",
     ):
         assert said in lines
+    assert "IoU ≥ 0.50 to 0.95" in result.stdout and "at most 1, 10, 100 detections of an image" in result.stdout
 
 
 def test_arrays_warn_in_python() -> None:

@@ -287,7 +287,7 @@ class Evaluation(Shown):
         kept = ~out
         self._wanted.add(image=truth_image[kept] + self.images, kind=truth_kinds[kept], hidden=hidden[kept])
         covering = np.flatnonzero(COVERING[judged.verdict])
-        run, truth = np.divmod(np.unique(runs[covering] * len(b) + judged.partner[covering]), max(len(b), 1))
+        run, truth = np.divmod(_distinct(runs[covering] * len(b) + judged.partner[covering]), max(len(b), 1))
         self._covered.add(run=run, kind=truth_kinds[truth])
         hit = np.flatnonzero(judged.verdict == 0)
         pairs = rows_of(boxes, hit), rows_of(targets, judged.partner[hit])
@@ -477,6 +477,16 @@ class Evaluation(Shown):
             for place in range(len(self.params.area_ranges))
         ]
         return np.stack(counts, axis=1)
+
+
+def _distinct(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers from 0, each once."""
+    most = int(numbers.max(initial=-1)) + 1
+    if most > 64 * len(numbers):
+        return np.unique(numbers)
+    there = np.zeros(most, np.bool_)
+    there[numbers] = True
+    return np.flatnonzero(there)
 
 
 def _column(name: str, column: NDArray[Any], n: int) -> NDArray[Any]:

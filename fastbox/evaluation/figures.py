@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -14,13 +15,16 @@ from fastbox.evaluation.params import Params
 __all__ = ["Traced", "total"]
 
 WHOLE = 1 << 22  # precisions that are held at once, each with its score: 64 MiB
+ALONE = (0.5, 0.75)  # thresholds that have figures of their own
 AT_ONCE = 1 << 16  # numbers that are summed at once
 
 T = TypeVar("T")
 
 
 class Slice(NamedTuple):
-    """One threshold and range of areas: precision (recalls, classes) and recall (classes, max_dets), with truths."""
+    """Some thresholds in a range of areas: precision (thresholds, recalls, classes) and recall (thresholds, max_dets,
+    classes) of the classes with truths.
+    """
 
     precision: Floats
     recall: Floats
@@ -93,7 +97,7 @@ class Traced:
         shape = len(self.params.iou_thresholds), len(self.params.recalls)
         if not self.truths[:, 0].any():
             return np.full(shape, np.nan)
-        return np.stack([part.precision.mean(axis=1) for part in self._slices(0)])
+        return np.concatenate([part.precision.mean(axis=2) for part in self._slices(0)])
 
     def _range(self, a: int) -> tuple[float, dict[float, float], list[float]]:
         """AP in a range of areas, AP at each threshold by itself, and AR of each count."""
@@ -104,23 +108,25 @@ class Traced:
         recalls: list[Floats] = []
 
         def parts() -> Iterator[Floats]:
-            for threshold, part in zip(self.params.iou_thresholds, self._slices(a), strict=True):
+            thresholds = iter(self.params.iou_thresholds)
+            for part in self._slices(a):
                 recalls.append(part.recall)
-                numbers = part.precision.reshape(-1)
-                alone[threshold] = float(numbers.mean())
-                yield numbers
+                for threshold, own in zip(islice(thresholds, len(part.precision)), part.precision, strict=True):
+                    if a == 0 and threshold in ALONE:
+                        alone[threshold] = float(own.reshape(-1).mean())
+                yield part.precision.reshape(-1)
 
         count = len(self.params.iou_thresholds) * len(self.params.recalls) * classes
         ap = total(count, parts()) / count
-        return ap, alone, [float(np.concatenate(reached).mean()) for reached in zip(*recalls, strict=True)]
+        reached = np.concatenate(recalls)
+        return ap, alone, [float(reached[:, place].reshape(-1).mean()) for place in range(reached.shape[1])]
 
     def _slices(self, a: int) -> Iterator[Slice]:
-        """What each threshold has in a range of areas."""
+        """What a range of areas has, all thresholds at once where that is little, else one by one."""
         there = np.flatnonzero(self.truths[:, a])
         if self._is_small():
-            whole = self.whole
-            for t in range(len(self.params.iou_thresholds)):
-                yield Slice(np.ascontiguousarray(whole.precision[t][:, there, a]), whole.recall[t, there, a].T)
+            precision, recall = self.whole.precision[..., a], self.whole.recall[..., a, :]
+            yield Slice(np.ascontiguousarray(precision[..., there]), recall[:, there].transpose(0, 2, 1))
             return
         rules = Params(self.params.iou_thresholds[:1], self.params.recalls, {"all": (0, np.inf)}, self.params.max_dets)
         for t in range(len(self.params.iou_thresholds)):
@@ -141,7 +147,7 @@ class Traced:
             low, high = np.searchsorted(there, (first, last))
             precision[:, low:high] = own.precision[0][:, there[low:high] - first, 0]
             recall[:, low:high] = own.recall[0, there[low:high] - first, 0].T
-        return Slice(precision, recall)
+        return Slice(precision[None], recall[None])
 
     def _blocks(self) -> Iterator[Curves]:
         """The curves of some classes at a time."""
@@ -174,7 +180,7 @@ def named(
 ) -> dict[str, T]:
     """Name figures: AP by range, AP at a threshold alone, AR by range and count, each by its place."""
     _, *others = params.area_ranges
-    figures = {"AP": ap(0), **{f"AP{threshold * 100:.0f}": alone(threshold) for threshold in (0.5, 0.75)}}
+    figures = {"AP": ap(0), **{f"AP{threshold * 100:.0f}": alone(threshold) for threshold in ALONE}}
     figures |= {f"AP_{name}": ap(a) for a, name in enumerate(others, 1)}
     figures |= {f"AR{most}": ar(0, place) for place, most in enumerate(params.max_dets)}
     return figures | {f"AR_{name}": ar(a, -1) for a, name in enumerate(others, 1)}

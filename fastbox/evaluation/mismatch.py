@@ -20,6 +20,7 @@ PAIRS = 1 << 16  # boxes that they are held against, at most
 WELL = 0.3  # where this share of detections matches, nothing is looked for
 FITS, TIMES = 0.3, 3  # another way of reading fits: its mean best IoU, and how much better than as given
 FEW = 4  # detections that say something
+SOME = 20  # detections on truths of another class that do, where others are on those of their own
 MOSTLY = 0.6  # share of detections that lie on the truths that a renumbering says
 SHOWN = 3  # examples in a sentence
 OTHER = {
@@ -74,9 +75,9 @@ class Mismatch:
         self._matched += matched
         wrong = np.flatnonzero(judged.verdict == CLASSIFICATION)
         if len(wrong):
-            pairs = np.stack((kinds[wrong], truth_kinds[judged.partner[wrong]]), axis=1)
-            distinct, counts = np.unique(pairs, axis=0, return_counts=True)
-            self._crossed.update(dict(zip(map(tuple, distinct.tolist()), counts.tolist(), strict=True)))
+            distinct, counts = np.unique(kinds[wrong] << 32 | truth_kinds[judged.partner[wrong]], return_counts=True)
+            pairs = zip((distinct >> 32).tolist(), (distinct & 0xFFFFFFFF).tolist(), strict=True)
+            self._crossed.update(dict(zip(pairs, counts.tolist(), strict=True)))
         if len(a) and len(b) and matched < WELL * len(a):
             self._read_otherwise(ids, a, b, bounds, truth_bounds)
 
@@ -124,7 +125,8 @@ class Mismatch:
         some = np.flatnonzero(np.cumsum(high - low) <= PAIRS)
         image, rows, low, high = image[some], rows[some], low[some], high[some]
         corners = tuple(column[rows].astype(np.float64) for column in a.columns)
-        targets = tuple(column.astype(np.float64) for column in b.columns)
+        beyond = int(truth_bounds[min(int(image.max(initial=0)) + 2, len(truth_bounds) - 1)])
+        targets = tuple(column[:beyond].astype(np.float64) for column in b.columns)
         reached = slice(int(low.min(initial=0)), int(high.max(initial=0)))
         for name, columns in (("detections", corners), ("truths", tuple(column[reached] for column in targets))):
             finite = np.abs(np.stack(columns)) if len(columns[0]) else np.zeros((4, 0))
@@ -140,7 +142,7 @@ class Mismatch:
                 place = np.searchsorted(ids, ids[image] + shift)
                 there = place < len(ids)
                 there[there] &= ids[place[there]] == ids[image[there]] + shift
-                first, last = (truth_bounds[np.where(there, place + k, 0)] for k in (0, 1))
+                first, last = (truth_bounds[np.where(there, place + k, 0)].clip(max=beyond) for k in (0, 1))
                 self._note("images", shift, boxes, truths, first, np.where(there, last, first))
 
     def _note(
@@ -202,7 +204,7 @@ class Mismatch:
 
     def _of_classes(self, labels: Sequence[Any]) -> list[str]:
         crossed = sum(self._crossed.values())
-        if crossed < FEW or crossed <= TIMES * self._matched:
+        if crossed < (SOME if self._matched else FEW) or crossed <= TIMES * self._matched:
             return []
         partners: dict[int, tuple[int, int]] = {}  # the class whose truths those of a class lie on most, and how many
         for (own, its), count in self._crossed.items():

@@ -89,18 +89,9 @@ def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> No
 
 
 def conditions(summary: Mapping[str, Any]) -> list[str]:
-    """What the figures depend on: thresholds, counts, ranges and classes; images of both sides; columns and formats."""
-    rules, images = summary["rules"], summary["images_with_boxes"]
-    thresholds = rules["iou_thresholds"]
-    said = f"IoU ≥ {thresholds[0]:.4g}"
-    if len(thresholds) > 1:
-        said += f" to {thresholds[-1]:.4g} ({len(thresholds)} thresholds)"
-    counts = "/".join(map(str, rules["max_dets"]))
-    match = "of one class match" if rules["by_class"] else "of any class match"
-    areas = ", ".join(f"{name} {low:.4g} to {high:.4g}" for name, (low, high) in rules["area_ranges"].items())
-    lines = [f"{said} · at most {counts} detections an image and class · boxes {match}", f"areas in px²: {areas}"]
-    both, own, its = (f"{images[name]:,}" for name in ("both", "detections", "truths"))
-    lines.append(f"images: {both} with detections and truths, {own} with detections alone, {its} with truths alone")
+    """Say what else figures depend on: the images of both sides, the columns that were read, and the boxes' formats."""
+    both, own, its = (f"{summary['images_with_boxes'][name]:,}" for name in ("both", "detections", "truths"))
+    lines = [f"images: {both} with detections and truths, {own} with detections alone, {its} with truths alone"]
     if "columns" in summary:
         columns = [f"{what} {name}" for what, name in summary["columns"].items() if name is not None]
         boxes = [f"{side} {found['columns']} ({found['format']})" for side, found in summary["boxes"].items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastbox.report.evaluated import conditions
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.rules import UNBOUNDED, evaluated_rules
@@ -33,7 +34,7 @@ def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[E
     if invalid:
         lead += f"; invalid: {', '.join(invalid)}"
     lead = ". Warning: ".join([lead, *summary["warnings"]])
-    rules = evaluated_rules(summary["rules"])
+    rules = [*evaluated_rules(summary["rules"]), *conditions(summary)]
     if summary["by"] is None:
         return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
     runs = dict(sorted(summary["runs"].items(), key=lambda entry: -entry[1]["figures"]["AP"]))
