@@ -66,3 +66,22 @@ def test_help_shows_what_is_required_before_what_is_not(name: str, command: clic
     required = [one for one in command.params if isinstance(one, click.Argument) and one.required]
     for argument in required:
         assert f"[{argument.make_metavar(context)}]" not in usage
+
+
+TEXTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "bench" / "README.md"]
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        r"[\d.]+ times as fast as\s+(?:pycocotools|hotcoco)",
+        r"[\d.]+ (?:to [\d.]+ )?s (?:on two cores|and [\d.]+ GiB to convert)",
+        r"`json[.]load`\s+alone takes [\d. to]+ s|[\d.]+ s and [\d.]+ GiB only to load",
+        r"100,000 × 100,000 boxes went from",
+        r"[\d.]+ s\s+and\s+522 MiB",
+    ],
+)
+def test_a_figure_that_was_reached_stands_once_or_is_the_same(figure: str) -> None:
+    found = [" ".join(match.split()) for path in TEXTS for match in re.findall(figure, path.read_text())]
+    places = [path for path in TEXTS if re.search(figure, path.read_text())]
+    assert len(places) <= 1 or len(set(found)) == 1, found
