@@ -21,7 +21,7 @@ from fastbox.jobs.presets import PRESETS
 from fastbox.jobs.resize import Resize
 from fastbox.jobs.result import Result
 from fastbox.jobs.shapes import by_area, cluster, cover, mean_best, refine
-from fastbox.jobs.summary import Invalid
+from fastbox.jobs.summary import Invalid, Rules
 from fastbox.one_to_one import optimizer
 from fastbox.report.configs import configs, default_levels
 from fastbox.sketch import Sketch
@@ -84,6 +84,8 @@ class Fitted(Result):
 
     Attributes
     ----------
+    rules : Rules
+        The images' size, or the columns of their sizes, where boxes were resized.
     boxes, used, sampled : int
         Boxes read, those that have figures, and those that shapes were fitted to.
     invalid : Invalid
@@ -103,6 +105,7 @@ class Fitted(Result):
     levels: int
     resize: str | None = None
     min_side: float = 0.0
+    rules: Rules = field(default_factory=Rules)
     boxes: int = 0
     used: int = 0
     sampled: int = 0
@@ -119,6 +122,7 @@ class Fitted(Result):
         return {
             **{name: getattr(self, name) for name in ("boxes", "used", "sampled", "count", "levels", "seed", "resize")},
             "min_side": self.min_side,
+            "rules": self.rules.to_dict(),
             "left_out": {**self.invalid.to_dict(), "no_area": self.no_area, "small": self.small},
             "anchors": [
                 {"width": w, "height": h, "share": n / self.used} for (w, h), n in zip(shapes, counts, strict=True)
@@ -232,6 +236,8 @@ def fit_anchors(
     if out is not None:
         _check_place(out)
     found = Fitted(count, seed, levels, None if resize is None else str(resize), min_side)
+    sizes = None if rule is None or size is not None else (width, height)
+    found.rules = Rules({"image_size": size, "size_columns": sizes, "largest_ratio": LARGEST_RATIO})
 
     drawn = Sample(sample, seed)
     for part in table.parts():

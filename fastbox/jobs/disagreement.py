@@ -14,7 +14,7 @@ from fastbox.boxes import Boxes
 from fastbox.jobs.lookalikes import Lookalikes
 from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result
-from fastbox.jobs.summary import Invalid
+from fastbox.jobs.summary import Invalid, Rules
 from fastbox.tables.files import read_batches
 from fastbox.tables.inputs import Given
 from fastbox.tables.pairing import find_pairs
@@ -49,10 +49,13 @@ class Disagreement(Result):
         Invalid boxes on either side, by reason.
     counts : dict of (str, str) to array of shape (sizes, distance bins, value bins)
         Pairs by distance and metric, counted by size, distance and value.
+    rules : Rules
+        Where Smooth L1 turns linear.
     lookalikes : Lookalikes
         Pairs that are equally far apart and overlap most and least.
     """
 
+    rules: Rules = field(default_factory=Rules, kw_only=True)
     rows: int = 0
     pred: Invalid = field(default_factory=Invalid)
     target: Invalid = field(default_factory=Invalid)
@@ -104,6 +107,7 @@ class Disagreement(Result):
             "rows": self.rows,
             "pairs": self.pairs,
             "sizes": sizes,
+            "rules": self.rules.to_dict(),
             "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
             "rank_correlation": {
                 distance: {metric: self._correlations(distance, metric) for metric in METRICS} for distance in DISTANCES
@@ -184,7 +188,7 @@ def disagreement(
     if not beta >= 0:
         raise ValueError(f"expected beta to be at least 0, got {beta!r}")
     files, _, pred_at, target_at = find_pairs(Source.carrying(paths).path, pred, target, format)
-    found, before = Disagreement(), 0
+    found, before = Disagreement(rules=Rules({"beta": float(beta)})), 0
     names = list(dict.fromkeys([*pred_at.names, *target_at.names]))
     for file, first_row, batch in read_batches(files, names, rows=rows):
         a = to_boxes(batch, pred_at, where=file, first_row=first_row)

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.terminal import counted, show_invalid, show_table
+from fastbox.report.rules import measured_rules
+from fastbox.report.terminal import counted, show_invalid, show_rules, show_table
 
 __all__ = ["show_disagreement"]
 
@@ -18,6 +19,7 @@ NAMES = {"l1": "L1", "l2": "L2", "smooth_l1": "Smooth L1"}
 def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.disagreement` found, as its ``to_dict`` gives it."""
     console.print(Text(counted(summary["pairs"], "pairs"), style="bold"))
+    show_rules(console, measured_rules(summary.get("rules", {})))
     show_invalid(console, summary["invalid"])
     if not summary["pairs"]:
         console.print(Text("no pairs to compare", style="dim"))

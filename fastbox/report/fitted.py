@@ -8,6 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.report.rules import fitted_rules
+from fastbox.report.terminal import show_rules
+
 __all__ = ["show_fitted"]
 
 TITLES = {"yolo": "YOLO", "mmdetection": "mmdetection", "detectron2": "detectron2", "torchvision": "torchvision"}
@@ -18,9 +21,8 @@ def show_fitted(console: Console, summary: Mapping[str, Any]) -> None:
     many = "anchor" if summary["count"] == 1 else "anchors"
     console.print(Text(f"{summary['count']} {many} fitted to {summary['used']:,} boxes", style="bold"))
     facts = [f"{summary['sampled']:,} sampled", f"seed {summary['seed']}"]
-    if summary["resize"] is not None:
-        facts.append(f"images resized to {summary['resize']}")
     console.print(Text(" · ".join(facts), style="dim"))
+    show_rules(console, fitted_rules(summary))
     left_out = [f"{count:,} {reason}" for reason, count in _left_out(summary) if count]
     if left_out:
         console.print(Text(f"left out: {', '.join(left_out)}", style="yellow"))

@@ -13,6 +13,7 @@ __all__ = [
     "UNBOUNDED",
     "assigned_rules",
     "evaluated_rules",
+    "fitted_rules",
     "fused_rules",
     "inspected_rules",
     "measured_rules",
@@ -144,6 +145,17 @@ def _resize(kind: str, lengths: tuple[float, ...]) -> str:
         "both": f"images of {' × '.join([first, *more])} px",
         "none": f"images of {' × '.join([first, *more])} px",
     }[kind]
+
+
+def fitted_rules(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.anchors.fit_anchors`."""
+    rules, resize = summary.get("rules", {}), summary["resize"]
+    said = ["images as they are" if resize is None else f"images resized to {resize}"]
+    if rules.get("image_size") is not None:
+        said.append("all images " + " × ".join(f"{side:g}" for side in rules["image_size"]))
+    elif rules.get("size_columns") is not None:
+        said.append(f"image sizes by {', '.join(rules['size_columns'])}")
+    return [*said, *([f"boxes of {summary['min_side']:g} px and more"] if summary["min_side"] else [])]
 
 
 def inspected_rules(rules: Rules, limits: Mapping[str, Any]) -> list[str]:
