@@ -316,3 +316,11 @@ def test_an_input_among_others_of_several_kinds_is_known(tmp_path: Path) -> None
         with pytest.raises(InputError, match="an output that is no input"):
             jobs.nms([tmp_path / "b.csv", path], out)
         assert everything(tmp_path) == before
+
+
+def test_annotations_are_written_to_uris_of_local_files(tmp_path: Path) -> None:
+    path = boxes(tmp_path / "a.parquet")
+    pq.write_table(pq.read_table(path).drop_columns(["score"]), path)
+    jobs.convert(path, f"file://{tmp_path}/out%201.json")
+    jobs.convert(path, f"file://{tmp_path}/yolo", out_dialect="yolo", sizes=path, names=None, renumber=True)
+    assert sorted(os.listdir(tmp_path)) == ["a.parquet", "out 1.json", "yolo"]

@@ -203,10 +203,10 @@ def scan(
     """
     if not isinstance(rows, int) or rows < 1:
         raise ValueError(f"expected rows of 1 or more, got {shown(rows)}")
-    sources = [_as_source(source) for source in (a, b, *more) if source is not None]
     opened = Opened.now() or Opened()
     own = opened is not Opened.now()
     with opened.active():
+        sources = [_as_source(source) for source in (a, b, *more) if source is not None]
         plans = check_ids(sources, [plan(source) for source in sources])
     most = most_boxes(max(found.carried for found in plans))
     chunks = ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
