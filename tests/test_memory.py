@@ -25,6 +25,7 @@ from fastbox.errors import InputError
 from fastbox.jobs import pair_blocks
 from fastbox.jobs.resize import Resize
 from fastbox.jobs.spread import spread
+from fastbox.tables.files import read_batches
 from fastbox.tables.source import Source, scan
 from fastbox.tables.widths import RowGroups
 
@@ -165,6 +166,17 @@ def test_what_is_carried_along_makes_chunks_smaller(tmp_path: Path) -> None:
         assert [text for chunk in chunks for text in chunk.a_columns.column("text").to_pylist()] == values
     assert sizes.pop("none") == n
     assert max(sizes.values()) < n // 2, sizes
+
+
+def test_what_is_read_row_by_row_comes_in_smaller_batches(tmp_path: Path) -> None:
+    table = pq.read_table(write(tmp_path / "plain.parquet", 4_000))
+    texts = ["long" * 4096] * len(table)
+    pq.write_table(table.append_column("text", pa.array(texts)), tmp_path / "t.parquet")
+    fastbox.set_memory("512MiB")
+    batches = [batch for _, _, batch in read_batches(tmp_path / "t.parquet")]
+    assert max(batch.nbytes for batch in batches) < 32 * MIB
+    assert sum(batch.num_rows for batch in batches) == 4_000
+    assert [batch.num_rows for _, _, batch in read_batches(tmp_path / "plain.parquet")] == [4_000]
 
 
 @given(

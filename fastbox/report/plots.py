@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import Any
 
@@ -48,12 +49,17 @@ def new_figure(size: tuple[float, float]) -> Any:
 
 
 def save(figure: Any, path: str | os.PathLike[str]) -> None:
-    """Write a figure in the format of the path's extension: the same bytes for the same figure."""
+    """Write a figure in the format of the path's extension, whole or not at all: the same bytes for the same figure."""
     import matplotlib
 
-    kind = os.path.splitext(os.fspath(path))[1].lower()
+    from fastbox.tables.dialects.folder import new_file
+
+    kind = os.path.splitext(os.fspath(path))[1].lstrip(".").lower()
+    drawn = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "fastbox"}):
-        figure.savefig(path, metadata={"Date": None} if kind == ".svg" else None)
+        figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    with new_file(path) as file:
+        file.write(drawn.getvalue())
 
 
 def tidy(axes: Any) -> None:

@@ -114,9 +114,6 @@ def batches_of(
         if run is not None and run.state:
             check_state(path, run.state, file.state)
         groups = None if run is None else range(*run.groups)
-        named = file.schema_arrow.names if columns is None else columns
-        if wide := row_bytes(path, file, named):
-            rows = min(rows, most_of(wide))
         batches = file.iter_batches(rows, row_groups=groups, columns=None if columns is None else list(columns))
         first_row = 0 if run is None else run.first_row
         while True:
@@ -163,12 +160,13 @@ def read_batches(
     opened = Opened.now() or Opened()
     own = opened is not Opened.now()
     with opened.active():
-        schema = _expected(files, columns)
+        schema, wide = _expected(files, columns)
+    most = min(rows, most_of(wide))
 
     def batches() -> Generator[tuple[str, int, pa.RecordBatch]]:
         try:
             for part in files if runs is None else runs:
-                for first_row, batch in batches_of(part, schema.names, rows, (), opened):
+                for first_row, batch in batches_of(part, schema.names, most, (), opened):
                     yield part.file if isinstance(part, Run) else part, first_row, batch
             opened.check(files)
         finally:
@@ -178,19 +176,20 @@ def read_batches(
     return ahead(batches())
 
 
-def _expected(files: Sequence[str], columns: Sequence[str] | None) -> pa.Schema:
-    """The schema of some columns, which all files must have."""
-    schema = _schema_of(files[0])
+def _expected(files: Sequence[str], columns: Sequence[str] | None) -> tuple[pa.Schema, int]:
+    """The schema of some columns, which all files must have, and the bytes of no fixed width of the widest rows."""
+    schema, wide = _look(files[0], columns)
     if columns is not None:
         schema = pa.schema([require(schema, name, files[0]) for name in columns])
     for file in files[1:]:
-        other = _schema_of(file)
+        other, width = _look(file, schema.names)
+        wide = max(wide, width)
         for field in schema:
             kind = require(other, field.name, file).type
             if kind != field.type:
                 where = f"column {field.name!r} of {file}"
                 raise InputError(f"expected {field.type} in {where}, as in {files[0]}, got {kind}")
-    return schema
+    return schema, wide
 
 
 def ahead(items: Generator[Item]) -> Generator[Item]:
@@ -219,9 +218,10 @@ def _count(file: str) -> int:
         return int(parquet.metadata.num_rows)
 
 
-def _schema_of(file: str) -> pa.Schema:
+def _look(file: str, columns: Sequence[str] | None) -> tuple[pa.Schema, int]:
     with open_parquet(file) as parquet:
-        return parquet.schema_arrow
+        schema = parquet.schema_arrow
+        return schema, row_bytes(file, parquet, schema.names if columns is None else columns)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from fastbox.errors import InputError
-from fastbox.memory import bytes_of, get_memory
+from fastbox.memory import bytes_of, get_memory, most_of
 from fastbox.tables.arrays import Place, id_kind
 from fastbox.tables.files import Paths, ahead, batches_of, find_files, open_parquet
 from fastbox.tables.opened import Opened, keep_open
@@ -20,6 +20,7 @@ from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
 from fastbox.tables.sorted_runs import SortedRuns
 from fastbox.tables.stores import is_stored, local
+from fastbox.tables.widths import row_bytes
 
 __all__ = ["sort"]
 
@@ -97,7 +98,9 @@ def sort(
 def _read(files: list[str], by: str, opened: Opened) -> Generator[pa.RecordBatch]:
     """Yield all rows, as they stand; a row without an id is refused."""
     for file in files:
-        for first_row, batch in batches_of(file, None, _BATCH_ROWS, (), opened):
+        with open_parquet(file, (), opened) as parquet:
+            most = min(_BATCH_ROWS, most_of(row_bytes(file, parquet, parquet.schema_arrow.names)))
+        for first_row, batch in batches_of(file, None, most, (), opened):
             ids = batch.column(by)
             if ids.null_count:
                 row = ids.is_null().to_pylist().index(True)
