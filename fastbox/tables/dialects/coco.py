@@ -202,6 +202,8 @@ def _batches(document: Document, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         elements, columns = decode(document.path, document.boxes, Truth, *id_types(document)), _truth_columns
     for batch in elements:
         found = columns(batch)
+        if document.ignores:
+            found["ignore"] = [int(truth.ignore != 0) for truth in batch]
         boxes = np.fromiter(chain.from_iterable([box.bbox for box in batch]), np.float64, 4 * len(batch))
         found |= dict(zip(SIDES, boxes.reshape(-1, 4).T, strict=True))
         arrays = [pa.array(found[field.name], field.type) for field in schema]
@@ -214,7 +216,6 @@ def _truth_columns(batch: list[Truth[Any, Any]]) -> dict[str, Sequence[Any]]:
         "id": [truth.id for truth in batch],
         "category_id": [truth.category_id for truth in batch],
         "iscrowd": [int(truth.iscrowd != 0) for truth in batch],
-        "ignore": [int(truth.ignore != 0) for truth in batch],
         "area": [truth.area for truth in batch],
     }
 

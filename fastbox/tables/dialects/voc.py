@@ -27,6 +27,7 @@ ROWS = 65_536
 CORNERS = COORDINATES["xyxy"]
 FLAGS = {"truncated": pa.float64(), "difficult": pa.int8(), "occluded": pa.int8()}
 # What some tools write for 1, 0 and nothing.
+PLAIN = {None: None, "0": 0, "1": 1}
 SAID = {"true": 1, "yes": 1, "false": 0, "no": 0}
 UNSAID = ("unspecified", "none", "null", "")
 # What XML 1.0 can't hold, and what a reader would take for the space around a text.
@@ -157,8 +158,10 @@ def _batches(
 
 def _check_nothing_else(root: ElementTree.Element, objects: list[ElementTree.Element], path: str) -> None:
     """Refuse boxes that are neither in an object of the annotation nor in a part of one."""
-    known = sum(len(found.findall(tag)) for found in objects for tag in ("bndbox", "part/bndbox"))
-    if sum(1 for _ in root.iter("bndbox")) != known:
+    boxes = len(list(root.iter("bndbox")))
+    if boxes == len(objects):  # of each object one, or an object without is refused
+        return
+    if boxes != sum(len(found.findall(tag)) for found in objects for tag in ("bndbox", "part/bndbox")):
         raise InputError(f"{path} has a bndbox outside of <annotation><object>: put every box in an object there")
 
 
@@ -219,8 +222,10 @@ def _whole(parent: ElementTree.Element, tag: str, where: str) -> int | None:
 def _share(parent: ElementTree.Element, tag: str, where: str) -> float | None:
     """How much of an object is cut off: 0 or 1, or a share in between, as some tools write it."""
     text = _text(parent, tag)
-    value = SAID.get(text.lower()) if text is not None else None
-    if text is None or text.lower() in UNSAID or value is not None:
+    if text is None or text in PLAIN:
+        return PLAIN.get(text)
+    value = SAID.get(text.lower())
+    if text.lower() in UNSAID or value is not None:
         return value
     share = _number(parent, tag, where)
     if share is None or not 0 <= share <= 1:

@@ -152,13 +152,12 @@ def _beside(path: str) -> str:
 
 def _labels_in(folder: str) -> list[tuple[str, str]]:
     texts = find(folder, lambda name: name.lower().endswith(".txt"))
-    return [(image, name) for image, name in texts if not _is_about(os.path.join(folder, name))]
+    about = {name for _, name in texts if ABOUT.fullmatch(name, name.rfind("/") + 1)}
+    return [(image, name) for image, name in texts if name not in about or not _is_about(os.path.join(folder, name))]
 
 
 def _is_about(path: str) -> bool:
     """Whether a file with the name of a README or the like is one, and no label of an image that is called so."""
-    if not ABOUT.fullmatch(os.path.basename(path)):
-        return False
     data = read_bytes(path)
     return not begins_with_numbers(data) if data.strip() else "labels" not in os.path.abspath(path).split(os.sep)
 
