@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes import FORMATS, Boxes, align_images, as_boxes
+from fastbox.boxes import FORMATS, Boxes, as_boxes
+from fastbox.groups import align_images
 from fastbox.rules import RULES, MatchRule, as_rule
 from fastbox.values import as_floats, as_sides
 

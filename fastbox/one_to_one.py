@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox import parallel
-from fastbox.boxes import FORMATS, Boxes, align_images, as_boxes
+from fastbox.boxes import FORMATS, Boxes, as_boxes
 from fastbox.flags import as_flags
+from fastbox.groups import align_images
 from fastbox.labels import as_labels, codes_of
 from fastbox.ops import DISTANCES, METRICS, check_metric
 from fastbox.values import as_array, as_floats, as_number, as_sides

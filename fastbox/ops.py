@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import index, parallel
-from fastbox.boxes import Boxes, align_images, as_boxes
+from fastbox.boxes import Boxes, as_boxes
+from fastbox.groups import align_images
 from fastbox.values import as_choice, as_number, shown
 
 __all__ = ["METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"]

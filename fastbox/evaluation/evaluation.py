@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox import ops
-from fastbox.boxes import Boxes, align_images, as_boxes
+from fastbox.boxes import Boxes, as_boxes
 from fastbox.errors import InputWarning
 from fastbox.evaluation.bootstrap import draw, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
@@ -24,6 +24,7 @@ from fastbox.evaluation.rows import Rows
 from fastbox.evaluation.shown import Shown
 from fastbox.evaluation.sides import invalid, rows_of, sided, unmatchable
 from fastbox.flags import as_flags
+from fastbox.groups import align_images
 from fastbox.labels import Codes, as_labels, check_kinds
 from fastbox.values import as_floats, shown
 
