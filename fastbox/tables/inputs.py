@@ -137,7 +137,11 @@ def images_of(given: Given | None, boxes: Source) -> Source | None:
     if isinstance(table.path, Backed) and table.path.images is not None:
         name = str(table.path)
         return Source(sorted_table(table.path.images, replace(table, image="image_id"), name, table.path.dialect))
-    return None if given is None else table
+    if given is None:
+        return None
+    if isinstance(table.path, Backed) and table.path.dialect not in ("csv", "frame", "parquet"):
+        raise InputError(f"expected truths in {table.path}, got results, which list no images: give a table of images")
+    return table
 
 
 def note_of(source: Source) -> dict[str, Any]:
