@@ -175,7 +175,7 @@ def inspect(
         asked = {"classes": table.label is not None, "ids": table.id is not None, "sizes": table.sized}
         found = Inspected(limits=limits, names=table.names, asked=asked | {"images": listed is not None})
         sizes = table.size or (size or SIZE if table.sized else None)
-        found.rules = Rules({"class_column": table.label, "id_column": table.id, "size_columns": sizes})
+        found.rules = Rules({"class_column": table.label, "id_column": table.id, "size_columns": sizes and list(sizes)})
         inputs = list(dict.fromkeys(table.files))
         sink, mending = None, None
         if fix is not None and changes is not None:
