@@ -129,8 +129,8 @@ def check_footer_room(file: str, footer: int, groups: int) -> None:
         )
 
 
-def check_kept(boxes: int, each: int) -> None:
-    """Refuse boxes of which something must be kept until the end, so many bytes of each, where that can't fit.
+def check_kept(count: int, each: int, what: str = "boxes") -> None:
+    """Refuse boxes or others of which something must be kept until the end, so many bytes of each, where it can't fit.
 
     Raises
     ------
@@ -138,9 +138,11 @@ def check_kept(boxes: int, each: int) -> None:
         It takes more memory than there is.
     """
     memory = get_memory()
-    if memory is not None and OWN + boxes * each > memory:
-        needed = f"{boxes:,} boxes, which take about {said(OWN + boxes * each)}"
-        raise InputError(f"expected boxes that fit in {said(memory)} of memory, got {needed}: allow more with --memory")
+    if memory is not None and OWN + count * each > memory:
+        needed = f"{count:,} {what}, which take about {said(OWN + count * each)}"
+        raise InputError(
+            f"expected {what} that fit in {said(memory)} of memory, got {needed}: allow more with --memory"
+        )
 
 
 @contextmanager
