@@ -322,5 +322,5 @@ def test_annotations_are_written_to_uris_of_local_files(tmp_path: Path) -> None:
     path = boxes(tmp_path / "a.parquet")
     pq.write_table(pq.read_table(path).drop_columns(["score"]), path)
     jobs.convert(path, f"file://{tmp_path}/out%201.json")
-    jobs.convert(path, f"file://{tmp_path}/yolo", out_dialect="yolo", sizes=path, names=None, renumber=True)
-    assert sorted(os.listdir(tmp_path)) == ["a.parquet", "out 1.json", "yolo"]
+    jobs.convert(tmp_path / "out 1.json", f"file://{tmp_path}/b.parquet", images=f"file://{tmp_path}/images.parquet")
+    assert sorted(os.listdir(tmp_path)) == ["a.parquet", "b.parquet", "images.parquet", "out 1.json"]

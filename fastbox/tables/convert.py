@@ -23,7 +23,7 @@ from fastbox.tables.inputs import Given, as_source, is_csv
 from fastbox.tables.opened import State, check_state
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
-from fastbox.tables.stores import state_of
+from fastbox.tables.stores import local, state_of
 from fastbox.usual import IMAGE
 
 __all__ = ["DIALECTS", "convert"]
@@ -105,6 +105,8 @@ def convert(
     {'kind': 'results', 'rows': 1, 'images': 1, 'categories': 1, 'images_without_boxes': 0}
     """
     given = {name: value for name, value in options.items() if value is not None}
+    out = local(out)
+    given |= {"images": local(given["images"])} if "images" in given else {}
     source, source_dialect = _as_table(source, source_dialect, given)
     reader = _Side("read", source_dialect, lambda: recognize.source_dialect(source))
     writer = _Side("write", out_dialect, lambda: recognize.target_dialect(out))

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import BinaryIO
 
 from fastbox.errors import InputError
-from fastbox.tables.stores import local
 
 __all__ = ["Folder", "check_name", "new_file"]
 
@@ -52,7 +51,7 @@ class Folder:
     """
 
     def __init__(self, target: StrPath) -> None:
-        self.path = local(target)
+        self.path = os.fspath(target)
 
     def __enter__(self) -> Folder:
         self._target = os.path.realpath(self.path)
@@ -123,7 +122,7 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     InputError
         The target is no file, or can't be made.
     """
-    path = os.path.realpath(local(target))
+    path = os.path.realpath(target)
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"expected a file to write, got {os.fspath(target)}, which is something else: name another")
     folder, name = os.path.split(path)
