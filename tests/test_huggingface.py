@@ -238,7 +238,7 @@ def test_the_json_lines_of_a_folder_of_images(mark: bytes, tmp_path: Path) -> No
     ("text", "message"),
     [
         ("", "expected a JSON object a line in .*jsonl, got an empty file: export it again"),
-        (LINES + '{"file_name": ', "line 4 of .*jsonl is no JSON object: mend it, or leave it out"),
+        (LINES + '{"file_name": ', "line 4 of .*jsonl is no JSON object: fix it, or leave it out"),
         (LINES + "[1]", "line 4 of .*jsonl is no JSON object"),
         (LINES + '{"file_name": {"a": 1}}', "jsonl has values of one name that are of different types: give"),
         (LINES.replace("a/1", "é"), "expected UTF-8 in .*jsonl, got byte 0xe9 in line 1: save it as UTF-8"),

@@ -183,7 +183,7 @@ BAD = {
         f"1 2 {REAL.splitlines()[0]}\n1.5 2 {REAL}",
         "expected a frame and a track id, a type and 14 numbers, .*line 2",
     ),
-    "an object among tracks": (f"1 2 {REAL}", "expected 17 words in .*a.txt, line 2, got 15: .*: mend the line"),
+    "an object among tracks": (f"1 2 {REAL}", "expected 17 words in .*a.txt, line 2, got 15: .*: fix the line"),
     "words": (REAL + "\nCar 1 2 3\n", r"expected 15 words in .*a.txt, line 5, got 4: 'Car 1 2 3'"),
     "two kinds": (REAL + RESULT, r"expected 15 words in .*a.txt, line 4, got 16: "),
     "no number": (

@@ -149,7 +149,7 @@ BAD: dict[str, tuple[str, str]] = {
     "nothing": ("", "expected a header with the columns of Open Images .* got none called ImageID, LabelName"),
     "another header": ("id,x,y\n1,2,3\n", "got none called ImageID, LabelName, XMin, YMin, XMax, YMax"),
     "twice": ("ImageID,LabelName,XMin,XMax,YMin,YMax,XMin\n", "got one of them twice"),
-    "short": (HEADER + "a,l,0,1,0\n", "line 2 of .*boxes.csv has 5 cells, and the header has 6: mend the line"),
+    "short": (HEADER + "a,l,0,1,0\n", "line 2 of .*boxes.csv has 5 cells, and the header has 6: fix the line"),
     "text": (HEADER + "a,l,0,1,zero,1\n", "line 2 of .*boxes.csv has YMin 'zero': give a number"),
     "empty": (HEADER + "a,l,0,1,0,1\na,l,0,1,,1\n", "line 3 of .*boxes.csv has no YMin: give a number"),
     "no size": (

@@ -240,7 +240,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "bomb": (BOMB, r"expected XML without entities of its own in .*a\.xml, got a declaration of one"),
     "outside": (OUTSIDE, r"expected XML without entities of its own in .*a\.xml, got a declaration of one"),
     "empty": (" \n", r"expected XML in .*a\.xml, got an empty file: export it again, or remove it"),
-    "cut": (VOC[:300], r"expected XML in .*a\.xml, got '<ymin' in line 11, which can't stand there: mend it"),
+    "cut": (VOC[:300], r"expected XML in .*a\.xml, got '<ymin' in line 11, which can't stand there: fix it"),
     "cut at a line": (VOC[: VOC.index("<object>")], r"got an end in line 6, which can't stand there"),
     "mismatch": (VOC.replace("</name>", "</nom>", 1), r"got 'nom>' in line 7, which can't stand there"),
     "encoding": ('<?xml version="1.0" encoding="klingon"?><annotation/>', "no text in the encoding 'klingon' that it"),

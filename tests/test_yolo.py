@@ -377,7 +377,7 @@ FILES = {
     ),
     "yaml": (
         {"labels/a.txt": "", "data.yaml": "names: [a"},
-        r"data\.yaml is no YAML in line 1, column 10: mend it there",
+        r"data\.yaml is no YAML in line 1, column 10: fix it there",
     ),
     "yaml list": ({"labels/a.txt": "", "data.yaml": "- a"}, r"data\.yaml, got no object"),
     "names": ({"labels/a.txt": "", "data.yaml": "names: cat"}, "expected a list of names, or names by number"),

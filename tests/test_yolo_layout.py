@@ -229,7 +229,7 @@ REFUSED = {
     "no label": (
         {"labels/a.txt": L, "labels/notes.txt": "seen by two people", "images/a.jpg": I},
         "",
-        r"notes.txt, line 1, got 4: .*: mend the line, or move the file away if it holds no labels",
+        r"notes.txt, line 1, got 4: .*: fix the line, or move the file away if it holds no labels",
     ),
     "UTF-16": (
         {"labels/a.txt": L.encode("utf-16"), "images/a.jpg": I},

@@ -202,7 +202,7 @@ def _refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exce
         return InputError(f"{where} is {str(whole)[:40]!r}, not an object: leave it out")
     if not isinstance(error, Unusable):
         field = next((field.lstrip(".") for field, _ in not_finite(whole)), "a text")
-        return InputError(f"{where} has {field} beyond what a table can hold: mend it, or leave the {what} out")
+        return InputError(f"{where} has {field} beyond what a table can hold: fix it, or leave the {what} out")
     keys = f" (its keys: {', '.join(whole)})" if error.wrong.startswith("has no ") else ""
     return InputError(f"{where} {error.wrong}{keys}: {error.todo}")
 

@@ -45,6 +45,6 @@ def _check_object(line: str, where: str) -> None:
     except (msgspec.DecodeError, RecursionError) as error:
         constant = next((name for name in ("NaN", "Infinity") if name in line), None)
         got = f" but for {constant}, which is no JSON number" if constant is not None else ""
-        raise InputError(f"{where} is no JSON object{got}: mend it, or leave it out") from error
+        raise InputError(f"{where} is no JSON object{got}: fix it, or leave it out") from error
     if not isinstance(found, dict):
-        raise InputError(f"{where} is no JSON object: mend it, or leave it out")
+        raise InputError(f"{where} is no JSON object: fix it, or leave it out")

@@ -122,11 +122,11 @@ def subfolder(source: StrPath, *names: str) -> str:
     return next((folder for name in names if os.path.isdir(folder := os.path.join(path, name))), path)
 
 
-def line_error(expected: str, path: str, line: int, got: str, text: bytes, todo: str = "mend the line") -> InputError:
+def line_error(expected: str, path: str, line: int, got: str, text: bytes, todo: str = "fix the line") -> InputError:
     """Return what to raise where a line of a text file, counted from 1, can't be used.
 
     >>> print(line_error("5 numbers", "labels/7.txt", 3, "4", b"0 0.5 0.5 0.1"))
-    expected 5 numbers in labels/7.txt, line 3, got 4: '0 0.5 0.5 0.1': mend the line
+    expected 5 numbers in labels/7.txt, line 3, got 4: '0 0.5 0.5 0.1': fix the line
     """
     shown = text.decode(errors="backslashreplace").strip()
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."

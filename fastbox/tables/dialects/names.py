@@ -143,7 +143,7 @@ def load_yaml(path: str) -> dict[str, Any]:
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
-        raise InputError(f"{path} is no YAML{where}: mend it there") from error
+        raise InputError(f"{path} is no YAML{where}: fix it there") from error
     if not isinstance(found, dict):
         raise InputError(
             f"expected YAML with names: and a list, or names by number, in {path}, got no object: write so"

@@ -204,7 +204,7 @@ def _wrong_line(path: str, header: list[str], types: Mapping[str, pa.DataType]) 
     for row in filter(None, reader):
         where = f"line {reader.line_num} of {path}"
         if len(row) != len(header):
-            return InputError(f"{where} has {len(row)} cells, and the header has {len(header)}: mend the line")
+            return InputError(f"{where} has {len(row)} cells, and the header has {len(header)}: fix the line")
         for name, cell in zip(header, row, strict=True):
             if name in numbers and not _fits(cell, whole=name in FLAGS):
                 wanted = "a whole number from -128 to 127" if name in FLAGS else "a number"

@@ -87,4 +87,4 @@ def _no_xml(path: str, data: bytes, error: SyntaxError) -> InputError:
     lines = data.splitlines()[line - 1 : line]
     text = lines[0].decode(errors="backslashreplace")[column:].strip()[:40] if lines else ""
     got = f"{text!r} in line {line}" if text else f"an end in line {line}"
-    return InputError(f"expected XML in {path}, got {got}, which can't stand there: mend it, or export it again")
+    return InputError(f"expected XML in {path}, got {got}, which can't stand there: fix it, or export it again")

@@ -96,7 +96,7 @@ def wrong_line(path: str, data: bytes, kind: Lines) -> InputError:
             parsed(line, kind)
         except ValueError as error:
             known = isinstance(error, Lookalike)
-            todo = str(error) if known else "mend the line, or move the file away if it holds no labels"
+            todo = str(error) if known else "fix the line, or move the file away if it holds no labels"
             hints.append(line_error(expected, path, number, str(len(line.split())), line, todo))
             if not known:
                 return hints[-1]
