@@ -447,8 +447,13 @@ def test_the_command_takes_sizes_and_formats(tmp_path: Path) -> None:
     w, h = random_sides(60)
     path = write(tmp_path / "t.parquet", w, h, wide=[50] * 60, tall=[100] * 60)
     one = json.loads(call(path, "--count", 2, "--resize", "50x50", "--size", "50X100", "--json").stdout)
-    two = call(path, "--count", 2, "--resize", "50x50", "--width", "wide", "--height", "tall", "--json").stdout
-    assert one == json.loads(two)
+    two = json.loads(
+        call(path, "--count", 2, "--resize", "50x50", "--width", "wide", "--height", "tall", "--json").stdout
+    )
+    rules = [found.pop("rules") for found in (one, two)]
+    assert [found["image_size"] for found in rules] == [[50, 100], None]
+    assert [found["size_columns"] for found in rules] == [None, ["wide", "tall"]]
+    assert one == two
     wider = json.loads(call(path, "--count", 1, "--box", "xmin,ymin,xmax,ymax", "--format", "xywh", "--json").stdout)
     assert wider["anchors"][0]["width"] > 1
     assert "1 anchor fitted" in call(path, "--count", 1).stdout
