@@ -50,11 +50,13 @@ class Rules:
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it: an infinite number as text."""
-        return {name: _finite(value) for name, value in self.given.items()}
+        """Everything as JSON holds it: tuples as lists, an infinite number as text."""
+        return {name: _as_json(value) for name, value in self.given.items()}
 
 
-def _finite(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_as_json(one) for one in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
