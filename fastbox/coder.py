@@ -146,9 +146,9 @@ def decode(
     dtype = np.result_type(given, a.dtype)
     T = dtype.type
     terms = _terms(weights, means, stds, dtype)
-    grow = math.inf if clamp is None else math.log(max_ratio)
+    shrink, grow = limits_of(clamp, max_ratio)
     move = math.inf if ctr_clamp is None else ctr_clamp
-    limits = T(-grow if clamp == "both" else -math.inf), T(grow), T(move), T(-math.inf if size is None else 0)
+    limits = T(shrink), T(grow), T(move), T(-math.inf if size is None else 0)
     bounds = _bounds(size, n, dtype)
     classes = math.prod(given.shape[1:]) // 4
     rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
@@ -161,6 +161,18 @@ def decode(
     pieces = parallel.blocks(n, WHOLE, max(1, SMALLEST // max(1, classes)))
     parallel.run(lambda first, last: kernel(*terms, limits, rows, side, *bounds, arrangement, first, last, out), pieces)
     return out if given.shape[1:] == (4,) else out.reshape(n, classes, 4)
+
+
+def limits_of(clamp: str | None, max_ratio: float) -> tuple[float, float]:
+    """The least and the greatest logarithm of what a side grows by."""
+    if clamp is None:
+        return -math.inf, math.inf
+
+    from fastbox.kernels.elementary import FUNCTIONS
+
+    grow = np.empty(1)
+    FUNCTIONS[grow.dtype, "log"](np.array([max_ratio], np.float64), grow)
+    return (-grow[0] if clamp == "both" else -math.inf), grow[0]
 
 
 def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> list[tuple[Any, ...]]:

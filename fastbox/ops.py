@@ -239,7 +239,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     least = a.dtype.type(as_number(threshold, "threshold"))
     if np.isnan(least):
         raise ValueError("expected a threshold that is a number, got nan")
-    below = np.nextafter(least, a.dtype.type(np.inf if metric in DISTANCES else -np.inf))
+    below = least if metric in DISTANCES else np.nextafter(least, a.dtype.type(-np.inf))
     found = _indexed(a, b, starts_a, starts_b, metric) if below >= LEAST.get(metric, 0.0) else []
     counts = np.zeros(len(a), np.int64)
     kernel, beta = _kernels().PAIRS[a.dtype, metric], a.dtype.type(beta)

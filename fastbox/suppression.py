@@ -53,8 +53,9 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
     """Find the boxes that greedy non-maximum suppression keeps.
 
     From the highest score down, the lowest row first at ties, a box is kept unless its IoU with one kept before it is
-    above the threshold, rounded to the boxes' dtype. Only boxes of one image meet, and with classes only those of one
-    class. That is the rule of ``torchvision.ops.nms``; the work grows with the boxes that overlap, not with all pairs.
+    above the threshold. The IoU is in the boxes' dtype, the threshold as it is given: 0.3 in float32 is above 0.3. Only
+    boxes of one image meet, and with classes only those of one class. That is the rule of ``torchvision.ops.nms`` on
+    CPUs; on GPUs it rounds the threshold too. The work grows with the boxes that overlap, not with all pairs.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
     """
     boxes = as_boxes(boxes)
     start = _scores(scores, len(boxes))
-    how = boxes.dtype.type(_threshold(iou_threshold)), False, 1.0, 0.0
+    how = _below(_threshold(iou_threshold), boxes.dtype), False, 1.0, 0.0
     return _kept(boxes, _suppressed(boxes, start, classes, "hard", how))[0]
 
 
@@ -115,7 +116,8 @@ def soft_nms(
     boxes, scores, classes
         As for :func:`nms`.
     method : str
-        ``"linear"``: by 1 - IoU where the IoU is above `iou_threshold`. ``"gaussian"``: by exp(-IoU² / sigma).
+        ``"linear"``: by 1 - IoU where the IoU is above `iou_threshold`, as :func:`nms` compares them. ``"gaussian"``:
+        by exp(-IoU² / sigma).
     iou_threshold : float
         From 0 to 1, for ``"linear"`` alone.
     sigma : float
@@ -149,7 +151,7 @@ def soft_nms(
     start = _scores(scores, len(boxes))
     gaussian = method == "gaussian"
     least_overlap = 0.0 if gaussian else _threshold(iou_threshold)
-    how = boxes.dtype.type(least_overlap), gaussian, float(sigma), float(score_threshold)
+    how = _below(least_overlap, boxes.dtype), gaussian, float(sigma), float(score_threshold)
     left = _suppressed(boxes, start, classes, "soft", how)
     indices, left = _kept(boxes, np.where(left >= score_threshold, left, np.nan))
     return Softened(indices, left.astype(as_floats(scores, "scores").dtype, copy=False))
@@ -199,7 +201,8 @@ def weighted_boxes_fusion(
 
     Solovyev et al., Weighted boxes fusion, Image and Vision Computing 2021. From the highest weighted score down, a box
     joins the cluster whose mean has the highest IoU with it above the threshold, or begins one. The result is that of
-    the authors' ``ensemble_boxes``, in absolute coordinates and in float64 throughout, with ties in the order of rows.
+    the authors' ``ensemble_boxes``, in absolute coordinates and in float64 throughout, the IoU and the threshold too,
+    with ties in the order of rows.
     Invalid boxes, those without an area and nan scores are left out. Each box is compared with the clusters of its
     image and class, so the work grows with the square of what is in one.
 
@@ -250,7 +253,7 @@ def weighted_boxes_fusion(
     start, (model, trust) = _scores(scores, len(boxes)), _models(models, weights, len(boxes))
     rows, bounds = segments(boxes, classes)
     with np.errstate(invalid="ignore", over="ignore"):
-        usable = (start >= skip_box_threshold) & (boxes.invalid() == 0) & (_areas(boxes) > 0)
+        usable = (start >= skip_box_threshold) & (boxes.invalid() == 0) & _have_area(boxes)
     start = np.where(usable, start, -1.0) * np.where(usable, trust[model], 1.0)
     _order(start, rows, bounds)
     left, corners = np.full(len(boxes), np.nan), np.empty((len(boxes), 4), boxes.dtype)
@@ -352,6 +355,12 @@ def _threshold(value: float) -> float:
     return float(value)
 
 
+def _below(threshold: float, dtype: np.dtype[Any]) -> Any:
+    """The greatest float of a dtype that is not above a threshold: an IoU of the dtype is above both or neither."""
+    rounded = dtype.type(threshold)
+    return np.nextafter(rounded, dtype.type(0)) if float(rounded) > threshold else rounded
+
+
 def _scores(scores: Any, n: int) -> NDArray[np.float64]:
     array = as_floats(scores, "scores")
     if array.shape != (n,):
@@ -386,10 +395,9 @@ def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArr
     return model.astype(np.int64), trust
 
 
-def _areas(boxes: Boxes) -> NDArray[Any]:
-    corners: NDArray[Any] = boxes.corners()
-    areas: NDArray[Any] = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
-    return areas
+def _have_area(boxes: Boxes) -> Any:
+    corners = boxes.corners()
+    return (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
 
 
 def _kernels(name: str) -> Any:

@@ -95,10 +95,18 @@ def smooth(d: Array, beta: float) -> Array:
     return np.where(far < beta, half * far * far / beta, far - half * beta)
 
 
+def usual(boxes: Array) -> Array:
+    """Whether no formula can overflow or underflow: on each axis what is farthest from 0 is 0, or in these bounds."""
+    far = np.maximum(-boxes[..., :2], boxes[..., 2:])
+    return (((far >= 2.0**-38) & (far <= 2.0**60)) | (far == 0)).all(-1)
+
+
 def values(a: Array, b: Array, metric: str, beta: float = 1.0) -> Array:
-    """The metric of boxes that broadcast against each other."""
+    """The metric of boxes that broadcast against each other, with as many exponents as it takes."""
     with np.errstate(all="ignore"):
         result = _values(a, b, metric, beta)
+        widest = _values(a.astype(np.longdouble), b.astype(np.longdouble), metric, beta).astype(result.dtype)
+        result = np.where(usual(a) & usual(b), result, widest)
     bad = _bad(a) | _bad(b)
     return np.where(bad, result.dtype.type(np.nan), result)
 
@@ -138,7 +146,7 @@ def _values(a: Array, b: Array, metric: str, beta: float) -> Array:
     if metric == "eiou":
         return diou - ratio((aw - bw) ** 2, hull_w * hull_w) - ratio((ah - bh) ** 2, hull_h * hull_h)
     assert metric == "ciou", metric
-    turn = np.arctan(ratio(bw, bh)) - np.arctan(ratio(aw, ah))
+    turn = np.arctan2(bw, bh) - np.arctan2(aw, ah)  # pi/2 without height, 0 of a point
     v = kind(4 / np.pi**2) * turn * turn
     alpha = np.where(v == 0, kind(0), ratio(v, kind(1) - iou + v))
     return diou - alpha * v

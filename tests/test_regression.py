@@ -160,18 +160,6 @@ def test_a_side_is_kept_from_falling_to_0() -> None:
     assert counts[HELD] == 0
 
 
-def test_angles_are_those_of_atan() -> None:
-    from fastbox.kernels.regression import angle
-
-    rng = np.random.default_rng(0)
-    sides = np.exp2(rng.uniform(-10, 10, (2000, 2)))
-    sides[:200, 1] = sides[:200, 0] * (1 + rng.uniform(-1e-6, 1e-6, 200))
-    found = [angle(w, h) for w, h in sides.tolist()]
-    np.testing.assert_allclose(found, 2 / math.pi * np.arctan(sides[:, 0] / sides[:, 1]), rtol=1e-15)
-    assert angle(3.0, 3.0) == 0.5
-    assert angle(3.0, 1.0) == 1 - angle(1.0, 3.0)
-
-
 @pytest.mark.jit
 def test_threads_change_nothing(threads: Callable[[int], None]) -> None:
     runs = []

@@ -39,10 +39,10 @@ def ranked(boxes: Array, scores: Array) -> list[int]:
 
 
 def naive_nms(boxes: Array, scores: Array, threshold: float) -> list[int]:
+    """The IoU is in the boxes' dtype, the threshold as it is."""
     kept: list[int] = []
-    limit = boxes.dtype.type(threshold)
     for i in ranked(boxes, scores):
-        if not (reference.values(boxes[kept], boxes[i], "iou") > limit).any():
+        if not (reference.values(boxes[kept], boxes[i], "iou").astype(np.float64) > threshold).any():
             kept.append(i)
     return kept
 
@@ -57,11 +57,10 @@ def naive_soft(boxes: Array, scores: Array, gaussian: bool, threshold: float, si
             continue
         kept.append(i)
         for j in waiting:
-            overlap = reference.values(boxes[i], boxes[j], "iou")
-            if gaussian:
-                left[j] *= math.exp(-(float(overlap) * float(overlap)) / sigma)
-            elif overlap > boxes.dtype.type(threshold):
-                left[j] *= 1.0 - float(overlap)
+            overlap = float(reference.values(boxes[i], boxes[j], "iou"))
+            factor = math.exp(-(overlap * overlap) / sigma) if gaussian else 1.0 - overlap
+            if gaussian or overlap > threshold:
+                left[j] = left[j] * factor if factor > 0 else 0.0  # of an infinite score too
     return kept, left[kept]
 
 
@@ -172,13 +171,49 @@ def test_a_peer_agrees() -> None:
 
 
 def test_strictly_above_the_threshold_in_the_boxes_dtype() -> None:
-    boxes = np.array([[0, 0, 3, 1], [0, 0, 1, 1]], np.float32)  # IoU 1/3
-    assert nms(boxes, [1, 0.5], iou_threshold=1 / 3).tolist() == [0, 1]
-    below = float(np.nextafter(np.float32(1 / 3), np.float32(0)))
-    assert nms(boxes, [1, 0.5], iou_threshold=below).tolist() == [0]
+    boxes = np.array([[0, 0, 3, 1], [0, 0, 1, 1]], np.float32)  # IoU 1/3, which float32 rounds up
+    assert nms(boxes, [1, 0.5], iou_threshold=1 / 3).tolist() == [0]
+    assert nms(boxes, [1, 0.5], iou_threshold=float(np.float32(1 / 3))).tolist() == [0, 1]
+    assert nms(boxes.astype(np.float64), [1, 0.5], iou_threshold=1 / 3).tolist() == [0, 1]
     assert nms(boxes, [0.5, 0.5], iou_threshold=0.3).tolist() == [0]
     assert nms(boxes, [-0.0, 0.0], iou_threshold=0.3).tolist() == [0]
     assert nms(boxes[[0, 0]], [1, 1], iou_threshold=1.0).tolist() == [0, 1]
+
+
+@given(scored(("odd", "tiny", "huge")), st.integers(0, 90))
+def test_the_threshold_is_not_rounded(drawn: Any, which: int) -> None:
+    boxes, scores = drawn
+    boxes = boxes.astype(np.float32)
+    met = reference.pairwise(boxes, boxes).ravel()
+    met = met[(met > 0) & (met < 1)]
+    if not len(met):
+        return
+    value = met[which % len(met)]  # an IoU that is met, which three thresholds stand about
+    halfway = (float(value) + float(np.nextafter(value, np.float32(0)))) / 2
+    for threshold in (float(value), halfway, (float(value) + float(np.nextafter(value, np.float32(1)))) / 2):
+        kept = naive_nms(boxes, scores, threshold)
+        assert nms(boxes, scores, iou_threshold=threshold).tolist() == kept
+        soft = naive_soft(boxes, scores, False, threshold, 0.5, 0.01)
+        found = soft_nms(boxes, scores, iou_threshold=threshold, score_threshold=0.01)
+        assert found.indices.tolist() == soft[0]
+        np.testing.assert_allclose(found.scores, soft[1], rtol=1e-6)
+
+
+def test_three_tenths_in_float32_is_above_three_tenths() -> None:
+    boxes = np.array([[0, 0, 10, 1], [0, 0, 3, 1]], np.float32)
+    assert fastbox.pairwise(boxes, boxes)[0, 1] == np.float32(0.3)
+    assert nms(boxes, [1, 0.5], iou_threshold=0.3).tolist() == [0]
+    assert soft_nms(boxes, [1.0, 0.5], iou_threshold=0.3).scores[1] == pytest.approx(0.35)
+    assert nms(boxes, [1, 0.5], iou_threshold=float(np.float32(0.3))).tolist() == [0, 1]
+    assert nms(boxes.astype(np.float64), [1, 0.5], iou_threshold=0.3).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("method", ["linear", "gaussian"])
+def test_an_infinite_score_that_is_lowered_to_nothing_ends_nothing(way: str, method: str) -> None:
+    boxes, scores = [[0, 0, 4, 4], [0, 0, 4, 4], [8, 8, 9, 9]], [math.inf, math.inf, 0.5]
+    found = soft_nms(boxes, scores, method=method, sigma=1e-4)
+    assert found.indices.tolist() == [0, 2]
+    assert found.scores.tolist() == [math.inf, 0.5]
 
 
 def test_invalid_boxes_and_nan_scores_neither_stay_nor_suppress() -> None:

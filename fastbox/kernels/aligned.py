@@ -6,12 +6,14 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, i8, side, vector
-from fastbox.kernels.lanes import LANES, box, fetch, turn
-from fastbox.kernels.metrics import METRICS
+from fastbox.kernels.extremes import METRICS
+from fastbox.kernels.extremes import iou_of as sure
+from fastbox.kernels.lanes import LANES, box, fetch, turn, usual_box
 from fastbox.kernels.metrics import iou as value
 from fastbox.kernels.rows import beside
 from fastbox.kernels.scratch import scratch
 from fastbox.kernels.stream import LINE, copy_line
+from fastbox.kernels.usual import all_usual, nothing_seen, seen
 
 ANGLES = False
 
@@ -30,10 +32,16 @@ def aligned(beta, a, b, first, last, out):
         if ANGLES:
             turn(ax0, ay0, ax1, ay1, angle_a)
             turn(bx0, by0, bx1, by1, angle_b)
+        top, low = nothing_seen(beta)
         for j in range(LANES):
-            values[j] = value(
-                box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]), box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta
-            )
+            one = usual_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
+            values[j] = value(one, usual_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
+            top, low = seen(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
+            top, low = seen(top, low, bx0[j], by0[j], bx1[j], by1[j])
+        if not all_usual(top, low, beta):
+            for j in range(n):
+                one = box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
+                values[j] = sure(one, box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
         if n == LANES:
             for line in range(0, LANES, per_line):
                 copy_line(out, s + line, values, line)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.compile import device
+from fastbox.kernels.extremes import iof_of, iou_of
 from fastbox.kernels.metrics import NEEDS_IOU, Box, intersection, larger, ratio, smaller
 from fastbox.kernels.reduce import none_above, sought
 from fastbox.kernels.tiles import LANES, at, pack
+from fastbox.kernels.usual import usual_area
 
 BY_UNION, BY_ANCHOR, BY_TRUTH = range(3)  # what an intersection is divided by
 IGNORED = -2  # in place of the truth that claims an anchor
@@ -23,6 +25,17 @@ VALUES = 6  # the row of the work space that values are written to, behind a til
 NUMBER, STEP, ROWS, COLUMNS, X, Y = range(6)
 WIDTH, HEIGHT, AREA = range(3)
 OVERLAP, BREADTH = range(2)  # the rows of the work space that columns are written to
+
+
+@device
+def share(anchor, truth, divisor, plain):
+    """A value that is plain unless a box is beyond the usual."""
+    if anchor.area == anchor.area and truth.area == truth.area:
+        return plain
+    zero = type(plain)(0)
+    if divisor == BY_UNION:
+        return iou_of(anchor, truth, zero)
+    return iof_of(anchor, truth, zero) if divisor == BY_ANCHOR else iof_of(truth, anchor, zero)
 
 
 @device
@@ -93,6 +106,12 @@ def grid_window(source, part, n, one, below, tame, work):
 
 
 @device
+def grid_box(xs, ys, x, y):
+    x0, y0, x1, y1 = xs[0, x], ys[0, y], xs[1, x], ys[1, y]
+    return Box(x0, y0, x1, y1, usual_area(x0, y0, x1, y1), x0)
+
+
+@device
 def grid_row(source, part, row, left, right, one, below, tame, divisor, work):
     """Measure one row of a window: its first anchor, the step to the next, where its values begin, and how many."""
     planes, ys = source[0], source[3]
@@ -112,6 +131,11 @@ def grid_row(source, part, row, left, right, one, below, tame, divisor, work):
     else:
         for k in range(n):
             work[VALUES, k] = ratio(work[OVERLAP, k] * h, one.area)
+    if not tame:
+        x = planes[part, X] + left
+        for k in range(n):
+            anchor = grid_box(source[2], ys, x + k, y)
+            work[VALUES, k] = share(anchor, one, divisor, work[VALUES, k])
     step = planes[part, STEP]
     return planes[part, NUMBER] + (row * planes[part, COLUMNS] + left) * step, step, 0, n
 
@@ -140,8 +164,7 @@ def grid_anchor(source, image, number, work):
     cell, shape = divmod(number - planes[part, NUMBER], planes[part, STEP])
     row, column = divmod(cell, planes[part, COLUMNS])
     x, y = planes[part + shape, X] + column, planes[part + shape, Y] + row
-    x0, y0, x1, y1 = xs[0, x], ys[0, y], xs[1, x], ys[1, y]
-    return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), x0)
+    return grid_box(xs, ys, x, y)
 
 
 @device
@@ -157,7 +180,7 @@ def grid_unfold(source, image, before, tame, work):
             for x in range(planes[part, X], planes[part, X] + planes[part, COLUMNS]):
                 x0, y0, x1, y1 = xs[0, x], ys[0, y], xs[1, x], ys[1, y]
                 work[0, a], work[1, a], work[2, a], work[3, a] = x0, y0, x1, y1
-                work[4, a] = (x1 - x0) * (y1 - y0)
+                work[4, a] = usual_area(x0, y0, x1, y1)
                 a += planes[part, STEP]
     return n, 0, 1, tame
 
@@ -200,6 +223,9 @@ def boxes_row(source, part, row, left, right, one, below, tame, divisor, work):
         else:
             area = other.area if divisor == BY_ANCHOR else one.area
         work[VALUES, j] = ratio(inter, area)
+    if not tame:
+        for j in range(first, first + n):
+            work[VALUES, j] = share(at(work, j), one, divisor, work[VALUES, j])
     return first, 1, first, n
 
 
@@ -228,7 +254,7 @@ def grid_exclude(n, claimer, touched, work):
 def boxes_exclude(n, claimer, touched, work):
     m = 0
     for a in range(n):
-        if work[4, a] != work[4, a]:
+        if work[0, a] != work[0, a]:
             claimer[a] = IGNORED
             touched[m] = a
             m += 1

@@ -1,7 +1,6 @@
 """Boxes as deltas from anchors, and back: rows of two aligned collections.
 
-Logarithms and exponentials run over a constant count of lanes, filled up behind the last row: where a vector library
-computes them, no row falls into a remainder loop whose last bit could differ, however the rows are cut.
+Logarithms and exponentials run over a constant count of lanes, filled up behind the last row.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, device, i8, readonly, side, vector
+from fastbox.kernels.elementary import exp, log
+from fastbox.kernels.metrics import one_nan
 from fastbox.kernels.tiles import COLS, CXCYWH, LANES, XYWH, YXYX, pack
 
 
@@ -46,8 +47,8 @@ def encode(weights, means, stds, boxes, anchors, first, last, out):
                 deltas[2, l] = w / aw if sized else nan
                 deltas[3, l] = h / ah if sized else nan
             for l in range(LANES):
-                deltas[2, l] = (ww * np.log(deltas[2, l]) - mw) / sw
-                deltas[3, l] = (wh * np.log(deltas[3, l]) - mh) / sh
+                deltas[2, l] = (ww * T(log(np.float64(deltas[2, l]))) - mw) / sw
+                deltas[3, l] = (wh * T(log(np.float64(deltas[3, l]))) - mh) / sh
             for l in range(min(LANES, n - i)):
                 dx, dy, dw, dh = deltas[0, l], deltas[1, l], deltas[2, l], deltas[3, l]
                 finite = (dx - dx) + (dy - dy) + (dw - dw) + (dh - dh) == zero
@@ -88,12 +89,12 @@ def decode(weights, means, stds, limits, deltas, anchors, widths, heights, arran
                     lanes[0, l], lanes[1, l] = deltas[row, p], deltas[row, q]
                     lanes[2, l], lanes[3, l] = deltas[row, r], deltas[row, t]
                 for l in range(LANES):
-                    lanes[2, l] = np.exp(between((lanes[2, l] * sw + mw) / ww, shrink, grow))
-                    lanes[3, l] = np.exp(between((lanes[3, l] * sh + mh) / wh, shrink, grow))
+                    lanes[2, l] = T(exp(np.float64(between((lanes[2, l] * sw + mw) / ww, shrink, grow))))
+                    lanes[3, l] = T(exp(np.float64(between((lanes[3, l] * sh + mh) / wh, shrink, grow))))
                 for l in range(LANES):
                     j = np.uint64(i + l)
                     w, h = tile[2, j] - tile[0, j], tile[3, j] - tile[1, j]
-                    sized = (w > zero) & (h > zero) & (tile[4, j] == tile[4, j])
+                    sized = (w > zero) & (h > zero) & (tile[0, j] == tile[0, j])
                     x = between((lanes[0, l] * sx + mx) / wx * w, -move, move) + (tile[0, j] + half * w)
                     y = between((lanes[1, l] * sy + my) / wy * h, -move, move) + (tile[1, j] + half * h)
                     w, h = half * (lanes[2, l] * w), half * (lanes[3, l] * h)
@@ -112,10 +113,10 @@ def decode(weights, means, stds, limits, deltas, anchors, widths, heights, arran
                 for l in range(m):
                     row = np.uint64(s + i + l)
                     out[row, p], out[row, q], out[row, r], out[row, t] = (
-                        lanes[0, l],
-                        lanes[1, l],
-                        lanes[2, l],
-                        lanes[3, l],
+                        one_nan(lanes[0, l]),
+                        one_nan(lanes[1, l]),
+                        one_nan(lanes[2, l]),
+                        one_nan(lanes[3, l]),
                     )
 
 
@@ -124,6 +125,16 @@ def _signature(t, *rest):
     return types.void(four, four, four, *rest, i8, i8, vector(t, 2))
 
 
+def grown(logs, low, high, out):
+    """Write what sides grow by, and 0 where their logarithm is beyond a limit: there nothing changes with it."""
+    T = out.dtype.type
+    for row in range(logs.shape[0]):
+        for k in range(logs.shape[1]):
+            x = logs[row, k]
+            out[row, k] = T(0) if (x < low) | (x > high) else T(exp(np.float64(x)))
+
+
+GROWN = Kernel(grown, lambda t: types.void(readonly(t, 2), t, t, vector(t, 2)), {"": {}})
 ENCODE = Kernel(encode, lambda t: _signature(t, side(t), side(t)), {"": {}})
 DECODE = Kernel(
     decode,

@@ -9,10 +9,11 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, device, i8, readonly, rebound, vector
-from fastbox.kernels.metrics import smooth
+from fastbox.kernels.metrics import larger, one_nan, smooth
 from fastbox.kernels.scratch import scratch
 from fastbox.kernels.stream import LINE, begins, copy_line, fence, pour
 from fastbox.kernels.sums import BLOCK, LANES, total
+from fastbox.kernels.usual import order
 
 AHEAD = 2 * LANES  # numbers made, with those before them that fill no cache line yet
 
@@ -62,24 +63,34 @@ def sweep(pred, target, beta, weights, shared, scale, first, last, out, boxed, g
     Gradients that are streamed wait until they fill cache lines: `behind` of them lie before those made next.
     """
     per_line = LINE // out.itemsize
+    zero, infinite = out.dtype.type(0), out.dtype.type(np.inf)
     behind = begins(grad, first) if streamed else 0
     losses, slopes, lanes = scratch(out, LANES), scratch(out, AHEAD), scratch(sums, LANES)
     lanes[:] = carried
     for k in range(first, last, LANES):
+        top = order(zero)
         if grad.size:
             for l in range(LANES):
                 j = np.uint64(k + l)
                 loss, slope = value(pred[j] - target[j], beta)
                 losses[l], slopes[np.uint64(behind + l)] = loss, scale * slope
+                top = larger(top, order(loss))
         else:
             for l in range(LANES):
                 j = np.uint64(k + l)
-                losses[l] = value(pred[j] - target[j], beta)[0]
+                loss = value(pred[j] - target[j], beta)[0]
+                losses[l] = loss
+                top = larger(top, order(loss))
         if weights.size:
             for l in range(LANES):
                 losses[l] *= weights[np.uint64(k + l) >> np.uint64(shared)]
             for l in range(LANES if grad.size else 0):
                 slopes[np.uint64(behind + l)] *= weights[np.uint64(k + l) >> np.uint64(shared)]
+        if weights.size > 0 or top > order(infinite):
+            for l in range(LANES):
+                losses[l] = one_nan(losses[l])
+            for l in range(LANES if grad.size else 0):
+                slopes[np.uint64(behind + l)] = one_nan(slopes[np.uint64(behind + l)])
         if streamed:
             pour(grad, k, slopes, behind, LANES, k > first)
         elif grad.size:

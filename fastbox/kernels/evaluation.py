@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import types
 
@@ -11,8 +13,25 @@ from fastbox.kernels.order import longest_of
 BITS = 16  # thresholds in a word: which were reached, and in the upper half at which the detection is ignored
 CLASS = np.int64(0xFFFFFFFF)  # a code is a run above, a class below
 EPS = np.finfo(np.float64).eps
+LEAST, MOST = 2.0**-900, 2.0**900  # between these an area is neither too small nor too large for the plain formula
 
 MATCHED, LOCATION, CLASSIFICATION, DUPLICATE, BACKGROUND, BOTH, IGNORED = range(7)
+
+
+@device
+def overlap_beyond(x, y, w, h, left, top, width, height, crowd):
+    """`overlap` of boxes so large or small that it would overflow or underflow: each axis in units of a power of two.
+
+    The unit is a little more than the longer side; for a crowd, whose share is that of the first box, than its side.
+    """
+    wide, high = math.frexp(w if crowd else max(w, width))[1], math.frexp(h if crowd else max(h, height))[1]
+    x, w, left, width = np.ldexp(x, -wide), np.ldexp(w, -wide), np.ldexp(left, -wide), np.ldexp(width, -wide)
+    y, h, top, height = np.ldexp(y, -high), np.ldexp(h, -high), np.ldexp(top, -high), np.ldexp(height, -high)
+    across = (x + w if x + w < left + width else left + width) - (x if x > left else left)
+    down = (y + h if y + h < top + height else top + height) - (y if y > top else top)
+    shared = across * down
+    whole = w * h if crowd else w * h + width * height - shared
+    return shared / whole if whole > 0.0 else 0.0
 
 
 @device
@@ -23,7 +42,10 @@ def overlap(x, y, w, h, left, top, width, height, crowd):
     if not (across > 0.0 and down > 0.0):
         return 0.0
     shared = across * down
-    return shared / (w * h if crowd else w * h + width * height - shared)
+    whole = w * h if crowd else w * h + width * height - shared
+    if (whole > LEAST) & (whole < MOST):
+        return shared / whole
+    return overlap_beyond(x, y, w, h, left, top, width, height, crowd)
 
 
 @device

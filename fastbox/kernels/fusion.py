@@ -6,8 +6,10 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, i8, readonly, side, vector
+from fastbox.kernels.extremes import sure_iou
 from fastbox.kernels.grid import corners, f8
-from fastbox.kernels.metrics import larger, smaller
+from fastbox.kernels.metrics import Box, larger, smaller
+from fastbox.kernels.usual import usual_area
 
 AVG, MAX, BOX_AND_MODEL_AVG, ABSENT_MODEL_AWARE_AVG = range(4)
 
@@ -36,15 +38,18 @@ def fused(boxes, scores, models, weights, members, bounds, first, last, threshol
             score = scores[row]
             if score < 0.0:
                 break
-            a0, b0, a1, b1, _ = corners(boxes, row)
-            x0, y0, x1, y1 = np.float64(a0), np.float64(b0), np.float64(a1), np.float64(b1)
-            area = (x1 - x0) * (y1 - y0)
+            given = corners(boxes, row)
+            x0, y0, x1, y1 = np.float64(given.x0), np.float64(given.y0), np.float64(given.x1), np.float64(given.y1)
+            area = usual_area(x0, y0, x1, y1)
             best, chosen = threshold, -1
             for c in range(clusters):
                 w = smaller(x1, means[c, 2]) - larger(x0, means[c, 0])
                 h = smaller(y1, means[c, 3]) - larger(y0, means[c, 1])
                 if (w > 0.0) & (h > 0.0):
                     overlap = w * h / (means[c, 4] + area - w * h)
+                    if overlap != overlap:
+                        mean = Box(means[c, 0], means[c, 1], means[c, 2], means[c, 3], means[c, 4], x0)
+                        overlap = sure_iou(mean, Box(x0, y0, x1, y1, area, x0))
                     if overlap > best:
                         best, chosen = overlap, c
             if chosen < 0:
@@ -62,7 +67,7 @@ def fused(boxes, scores, models, weights, members, bounds, first, last, threshol
             if (counts[chosen] > 1) & (totals[chosen] > 0.0):
                 for k in range(4):
                     means[chosen, k] = sums[chosen, k] / totals[chosen]
-                means[chosen, 4] = (means[chosen, 2] - means[chosen, 0]) * (means[chosen, 3] - means[chosen, 1])
+                means[chosen, 4] = usual_area(means[chosen, 0], means[chosen, 1], means[chosen, 2], means[chosen, 3])
         for c in range(clusters):
             present = np.float64(0)
             for model in range(weights.size):

@@ -12,8 +12,8 @@ from collections import namedtuple
 
 from fastbox.kernels import metrics
 from fastbox.kernels.compile import inlined
+from fastbox.kernels.elementary import TWO_OVER_PI
 from fastbox.kernels.metrics import hull_sides, intersection, larger, ratio, smaller
-from fastbox.kernels.tiles import TWO_OVER_PI
 
 Corners = namedtuple("Corners", "x0 y0 x1 y1")
 Pull = namedtuple("Pull", "bound_x bound_y outer_x outer_y free_x free_y")
@@ -119,15 +119,14 @@ def diou(a, b):
 @inlined
 def ciou(a, b):
     """The weight alpha of the aspect ratios' term is a constant, as the paper and torchvision have it."""
-    zero, one, two, scale = type(a.x0)(0), type(a.x0)(1), type(a.x0)(2), type(a.x0)(TWO_OVER_PI)
+    one, two, scale = type(a.x0)(1), type(a.x0)(2), type(a.x0)(TWO_OVER_PI)
     pull, dx, dy = apart(a, b)
     turn = b.angle - a.angle
     v = turn * turn
     alpha = ratio(v, one - metrics.iou(a, b, one) + v)
     w, h = a.x1 - a.x0, a.y1 - a.y0
-    # Of 2/pi atan(w / h); at a height of 0 the angle is the constant that guards it.
-    steep = -two * alpha * turn * scale * ratio(one, w * w + h * h)
-    pull = freed(pull, steep * h, zero if h == zero else -steep * w)
+    steep = -two * alpha * turn * scale * ratio(one, w * w + h * h)  # of 2/pi atan(w / h)
+    pull = freed(pull, steep * h, -steep * w)
     return one - metrics.ciou(a, b, one), moved(corners(a, b, pull), dx, dy)
 
 

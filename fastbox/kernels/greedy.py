@@ -6,8 +6,9 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, i8, readonly, side, vector
+from fastbox.kernels.extremes import iof_of
 from fastbox.kernels.metrics import NEEDS_IOU, NO_SCREEN, iof
-from fastbox.kernels.reduce import BLOCK, BOUND, VALUES, measure, none_above, sought, whole
+from fastbox.kernels.reduce import BLOCK, BOUND, VALUES, measure, measure_odd, none_above, sought, whole
 from fastbox.kernels.tiles import LANES, at, pack
 
 # Kernel binds these anew for each metric; here they are iou's.
@@ -57,6 +58,8 @@ def greedy(a, b, starts_a, starts_b, first, last, order, classes_a, classes_b, c
                     if screened and none_above(one, p, q, tile_b, start, n):
                         continue
                     measure(one, tile_b, start, n, none)
+                    if not tame:
+                        measure_odd(one, tile_b, start, n, none, met, start)
                     for j in range(start, min(start + n, e - s)):
                         if met[j] >= best and state[j] == FREE and classes_a[row] == classes_b[s + j]:
                             best, chosen = met[j], j
@@ -67,6 +70,7 @@ def greedy(a, b, starts_a, starts_b, first, last, order, classes_a, classes_b, c
                 for j in range(e - s):
                     if state[j] == CROWD and classes_a[row] == classes_b[s + j]:
                         inside = iof(one, at(tile_b, j), none)
+                        inside = inside if inside == inside else iof_of(one, at(tile_b, j), none)
                         if inside >= best:
                             best, chosen = inside, j
             if chosen >= 0:

@@ -8,9 +8,11 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, device, i8, side, vector
-from fastbox.kernels.metrics import NEEDS_IOU, iou
+from fastbox.kernels.extremes import sure_iou, valid
+from fastbox.kernels.metrics import NEEDS_IOU, Box
 from fastbox.kernels.reduce import none_above, sought, whole
 from fastbox.kernels.tiles import CXCYWH, XYWH, YXYX, at
+from fastbox.kernels.usual import usual_area
 
 GONE = 2  # the state of a box that need not be found any more
 
@@ -30,10 +32,10 @@ BASE, NX, NY, REACH_X, REACH_Y, STRIDE, CELLS, FOLDED, COUNT = range(9)
 
 @device
 def corners(boxes, k):
-    """Corners and area of one box, to the bit as `pack` gives them: the area of an invalid one is nan."""
+    """A box, to the bit as `pack` gives it."""
     arrangement, p, q, r, s = boxes
     x0, y0, x1, y1 = p[k], q[k], r[k], s[k]
-    zero, half, nan = type(x0)(0), type(x0)(0.5), type(x0)(np.nan)
+    half = type(x0)(0.5)
     if arrangement == XYWH:
         x1, y1 = x0 + x1, y0 + y1
     elif arrangement == CXCYWH:
@@ -41,21 +43,19 @@ def corners(boxes, k):
         x0, y0, x1, y1 = x0 - w, y0 - h, x0 + w, y0 + h
     elif arrangement == YXYX:
         x0, y0, x1, y1 = y0, x0, y1, x1
-    w, h = x1 - x0, y1 - y0
-    infinite = (x0 - x0) + (y0 - y0) + (x1 - x1) + (y1 - y1)
-    return x0, y0, x1, y1, w * h if (w >= zero) & (h >= zero) & (infinite == zero) else nan
+    return Box(x0, y0, x1, y1, usual_area(x0, y0, x1, y1), x0)
 
 
 @device
-def meets(area):
-    """Whether a box can have an IoU above 0 with any: not without an area, nor where it is infinite or nan."""
-    return (area > type(area)(0)) & (area < type(area)(np.inf))
+def meets(box):
+    """Whether a box can have an IoU above 0 with any: not without an area."""
+    return (box.x1 > box.x0) & (box.y1 > box.y0)
 
 
 @device
 def is_wild(area):
-    """Whether an area is so near the ends of float32 that products of two are rounded by more than a last bit."""
-    return (area < type(area)(2.0**-60)) | (area > type(area)(2.0**60))
+    """Whether an area is nan, or so near the ends of float32 that products of two are rounded by more than a bit."""
+    return not ((area >= type(area)(2.0**-60)) & (area <= type(area)(2.0**60)))
 
 
 @device
@@ -66,7 +66,7 @@ def shrunk(low, high, share):
     """
     low, high = np.float64(low), np.float64(high)
     loss = 0.5 * share * (high - low)
-    if (high - low) * 2.0**40 <= max(abs(low), abs(high)):
+    if (share == 0.0) | ((high - low) * 2.0**40 <= max(abs(low), abs(high))):
         loss = 0.0
     return low + loss, high - loss
 
@@ -126,16 +126,17 @@ def arrange(boxes, scores, members, t, out):
     kinds = OCTAVES * ASPECTS
     frames, layouts = np.empty((kinds, 10), np.float64), np.zeros((kinds, 9), np.int64)
     rows, cells = np.empty(members.size, np.int64), np.empty(members.size, np.int64)
-    n, wild = 0, False
+    n, wild, beyond = 0, False, False
     for j in range(members.size):
         row = members[j]
-        x0, y0, x1, y1, area = corners(boxes, row)
-        if not meets(area):
-            if area == area:
-                out[row] = scores[row]
+        box = corners(boxes, row)
+        if box.area != box.area and not valid(box):
+            continue
+        if not meets(box):
+            out[row] = scores[row]
         elif scores[row] == scores[row]:
-            x, y = np.float64(x0), np.float64(y0)
-            w, h = np.float64(x1) - x, np.float64(y1) - y
+            x, y = np.float64(box.x0), np.float64(box.y0)
+            w, h = np.float64(box.x1) - x, np.float64(box.y1) - y
             kind = kind_of(w, h)
             frame = frames[kind]
             if layouts[kind, COUNT] == 0:
@@ -146,12 +147,19 @@ def arrange(boxes, scores, members, t, out):
             frame[MIN_W], frame[MAX_W] = min(frame[MIN_W], w), max(frame[MAX_W], w)
             frame[MIN_H], frame[MAX_H] = min(frame[MIN_H], h), max(frame[MAX_H], h)
             layouts[kind, COUNT] += 1
-            wild |= is_wild(area)
+            wild |= is_wild(box.area)
+            beyond |= box.area != box.area
             rows[n], cells[n] = row, kind
             n += 1
     share = max(np.float64(t) - 2.0**-10, 0.0) if not wild else 0.0
     order, base = np.empty(kinds, np.int64), 0
     present = 0
+    if beyond:  # all in one cell
+        layouts[:] = 0
+        frames[0], cells[:n] = 0.0, 0
+        frames[0, MAX_W] = frames[0, MAX_H] = np.inf
+        layouts[0, NX] = layouts[0, NY] = layouts[0, CELLS] = 1
+        base, order[0], present = 1, 0, 1
     for kind in range(kinds):
         if layouts[kind, COUNT]:
             cut(frames[kind], layouts[kind], share)
@@ -161,9 +169,9 @@ def arrange(boxes, scores, members, t, out):
             present += 1
     starts = np.zeros(base + 1, np.int64)
     for j in range(n):
-        x0, y0, x1, y1, _ = corners(boxes, rows[j])
+        box = corners(boxes, rows[j])
         frame, layout = frames[cells[j]], layouts[cells[j]]
-        (u0, u1), (v0, v1) = shrunk(x0, x1, share), shrunk(y0, y1, share)
+        (u0, u1), (v0, v1) = shrunk(box.x0, box.x1, share), shrunk(box.y0, box.y1, share)
         column, line = slot(u0, frame[X], frame[PER_X]), slot(v0, frame[Y], frame[PER_Y])
         layout[REACH_X] = max(layout[REACH_X], slot(u1, frame[X], frame[PER_X]) - column)
         layout[REACH_Y] = max(layout[REACH_Y], slot(v1, frame[Y], frame[PER_Y]) - line)
@@ -184,7 +192,8 @@ def arrange(boxes, scores, members, t, out):
     starts[0] = 0
     for k in range(n):
         row = placed[k]
-        tile[0, k], tile[1, k], tile[2, k], tile[3, k], tile[4, k] = corners(boxes, row)
+        box = corners(boxes, row)
+        tile[0, k], tile[1, k], tile[2, k], tile[3, k], tile[4, k] = box.x0, box.y0, box.x1, box.y1, box.area
         keys[k] = scores[row]
     tile[4, n:] = T(np.nan)
     return tile, keys, placed, starts, frames[order[:present]], layouts[order[:present]], share, not wild
@@ -198,7 +207,7 @@ def listed(tile, one, p, first, last, t, above, below, tame, state, hits, found)
         if tame and none_above(one, above, below, tile, start, whole(n)):
             continue
         for q in range(start, start + n):
-            if state[q] != GONE and q != p and iou(one, at(tile, q), type(t)(0)) > t:
+            if state[q] != GONE and q != p and sure_iou(one, at(tile, q)) > t:
                 hits[found] = q
                 found += 1
     return found

@@ -6,24 +6,24 @@ and arithmetic would wait for each other.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from fastbox.kernels.compile import device, inlined
-from fastbox.kernels.metrics import Box, ratio
+from fastbox.kernels.elementary import aspect
+from fastbox.kernels.metrics import Box
 from fastbox.kernels.rows import WIDE, split
-from fastbox.kernels.tiles import CXCYWH, TWO_OVER_PI, XYWH, YXYX
+from fastbox.kernels.tiles import CXCYWH, XYWH, YXYX
+from fastbox.kernels.usual import all_usual, nothing_seen, seen, usual_area
 
 LANES = 64  # boxes at a time
 
 
 @inlined
 def fetch(boxes, rowwise, first, n, x0, y0, x1, y1):
-    """Read n boxes from a row on as corners; boxes that are not there are invalid."""
+    """Read n boxes from a row on as corners; those that are not there are points at the origin."""
     arrangement, p, q, r, s = boxes
     T = x0.dtype.type
-    half, nan = T(0.5), T(np.nan)
+    half, zero = T(0.5), T(0)
     if rowwise and n == LANES:
         for j in range(0, LANES, WIDE):
             split(p, first + j, (x0, y0, x1, y1), j)
@@ -32,7 +32,7 @@ def fetch(boxes, rowwise, first, n, x0, y0, x1, y1):
             k = np.uint64(first + j)
             x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
         for j in range(n, LANES):
-            x0[j], y0[j], x1[j], y1[j] = nan, nan, nan, nan
+            x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
     if arrangement == XYWH:
         for j in range(LANES):
             x1[j], y1[j] = x0[j] + x1[j], y0[j] + y1[j]
@@ -45,18 +45,29 @@ def fetch(boxes, rowwise, first, n, x0, y0, x1, y1):
             x0[j], y0[j], x1[j], y1[j] = y0[j], x0[j], y1[j], x1[j]
 
 
+@device
+def usual(x0, y0, x1, y1):
+    """Whether all boxes are valid, and plain formulas do for them."""
+    zero = x0.dtype.type(0)
+    top, low = nothing_seen(zero)
+    for j in range(LANES):
+        top, low = seen(top, low, x0[j], y0[j], x1[j], y1[j])
+    return all_usual(top, low, zero)
+
+
+@inlined
+def usual_box(x0, y0, x1, y1, angle):
+    return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), angle)
+
+
 @inlined
 def box(x0, y0, x1, y1, angle):
-    """A box with its area, nan if it is invalid."""
-    zero, nan = type(x0)(0), type(x0)(np.nan)
-    w, h = x1 - x0, y1 - y0
-    infinite = (x0 - x0) + (y0 - y0) + (x1 - x1) + (y1 - y1)  # 0, or nan
-    return Box(x0, y0, x1, y1, w * h if (w >= zero) & (h >= zero) & (infinite == zero) else nan, angle)
+    """A box with its area, nan if it is invalid or not usual."""
+    return Box(x0, y0, x1, y1, usual_area(x0, y0, x1, y1), angle)
 
 
 @device
 def turn(x0, y0, x1, y1, angle):
     """The angle of each box's diagonal, as CIoU has it."""
-    scale = angle.dtype.type(TWO_OVER_PI)
     for j in range(LANES):
-        angle[j] = scale * angle.dtype.type(math.atan(ratio(x1[j] - x0[j], y1[j] - y0[j])))
+        angle[j] = aspect(x1[j] - x0[j], y1[j] - y0[j])

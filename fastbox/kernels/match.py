@@ -13,7 +13,8 @@ from numba import types
 from fastbox.kernels import candidates
 from fastbox.kernels.candidates import BY_UNION, IGNORED, VALUES
 from fastbox.kernels.compile import Kernel, device, i8, readonly, rebound, side, vector
-from fastbox.kernels.metrics import iou, smaller
+from fastbox.kernels.extremes import sure_iou
+from fastbox.kernels.metrics import smaller
 from fastbox.kernels.reduce import grown
 from fastbox.kernels.tiles import LANES, at, pack
 
@@ -130,10 +131,10 @@ def by_statistics(source, place, one, g, truth, bounds, state, m, work):
     shelf = which[image]
     T = type(one.area)
     half, margin = T(0.5), T(0.01)
-    x, y = half * (one.x0 + one.x1), half * (one.y0 + one.y1)
+    x, y = half * one.x0 + half * one.x1, half * one.y0 + half * one.y1
     for j in range(n):
         a = np.uint64(j)
-        dx, dy = half * (work[0, a] + work[2, a]) - x, half * (work[1, a] + work[3, a]) - y
+        dx, dy = half * work[0, a] + half * work[2, a] - x, half * work[1, a] + half * work[3, a] - y
         work[VALUES, a] = dx * dx + dy * dy
     room = levels.shape[1] * k
     near, who = np.empty(room, T), np.empty(room, np.int64)
@@ -156,14 +157,14 @@ def by_statistics(source, place, one, g, truth, bounds, state, m, work):
         return m
     total = square = np.float64(0)
     for j in range(c):
-        near[j] = iou(at(work, who[j]), one, half)
+        near[j] = sure_iou(at(work, who[j]), one)
         total += np.float64(near[j])
     for j in range(c):
         square += (np.float64(near[j]) - total / c) ** 2
     least = T(total / c + math.sqrt(square / (c - 1)))
     for j in range(c):
         a, v = who[j], near[j]
-        cx, cy = half * (work[0, a] + work[2, a]), half * (work[1, a] + work[3, a])
+        cx, cy = half * work[0, a] + half * work[2, a], half * work[1, a] + half * work[3, a]
         inside = smaller(smaller(cx - one.x0, cy - one.y0), smaller(one.x1 - cx, one.y1 - cy)) > margin
         if inside and v >= least and (claimer[a] == NOBODY or v > held[a]):
             m = claim(a, g, T(np.inf), OWN, state, m)
@@ -246,7 +247,7 @@ def assign(
             beside = (image, n, begin, end, tame and tame_regions)
             for r in range(starts_r[image + 1] - starts_r[image]):
                 region = at(spots, r)
-                if region.area == region.area:
+                if region.x0 == region.x0:
                     m = disregard(source, beside, region, most, divisor, state, m, work)
         ignored = m
         for j in range(ignored):
@@ -256,7 +257,7 @@ def assign(
         everything = usual != 0  # whether every anchor has to be listed
         for g in range(e - s):
             one, best[g], reached[s + g] = at(tile, g), T(-1), T(np.nan)
-            if one.area == one.area:
+            if one.x0 == one.x0:
                 v = highest(source, place, one, claimer, ignored > 0, work)
                 reached[s + g] = v
                 if flags & (TIES | FIRST) and v >= min_claim and (v > zero or flags & AT_ZERO):
@@ -273,7 +274,7 @@ def assign(
         valid, flooded = -1, False
         for g in range(e - s):
             one = at(tile, g)
-            if not one.area == one.area:
+            if not one.x0 == one.x0:
                 continue
             valid = s + g if valid < 0 else valid
             if best[g] == zero and not (flooded and flags & OWN):
@@ -304,7 +305,7 @@ def assign(
                 elif v < keep:
                     anchor, v = anchor_of(source, image, a, work), zero
                     for k in range(e - s):
-                        met = iou(anchor, at(tile, k), zero)
+                        met = sure_iou(anchor, at(tile, k))
                         if met > v:
                             v, truth = met, s + k
                 truth = valid if truth < 0 else truth

@@ -2,12 +2,15 @@
 
 Plain IEEE operations in the order written, every constant in the boxes' own type, so that float32 stays float32 and all
 machines agree. Comparisons are ternaries, which the vector units do in one instruction. A box that is invalid has an
-area of nan, and every formula hands it on.
+area of nan, and every formula hands it on; so has a valid one so large or small that a formula could overflow or
+underflow, and :mod:`fastbox.kernels.extremes` decides.
 """
 
 from __future__ import annotations
 
 from collections import namedtuple
+
+import numpy as np
 
 from fastbox.kernels.compile import device
 
@@ -29,6 +32,12 @@ def ratio(x, y):
     """x / y, and 0 where y is 0: the one guard there is, never an epsilon."""
     zero = type(y)(0)
     return x / y if y != zero else zero
+
+
+@device
+def one_nan(x):
+    """A value as it is, any nan as the one that is written: those of an operation differ with the processor."""
+    return x if x == x else type(x)(np.nan)
 
 
 @device

@@ -7,12 +7,12 @@ segment on any number of threads gives the same.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, device, i8, readonly, side, vector
+from fastbox.kernels.elementary import exp
+from fastbox.kernels.extremes import sure_iou, valid
 from fastbox.kernels.grid import (
     CELLS,
     GONE,
@@ -29,7 +29,6 @@ from fastbox.kernels.grid import (
     meets,
     reached,
 )
-from fastbox.kernels.metrics import iou
 from fastbox.kernels.tiles import at
 
 OPEN, KEPT = range(2)  # what is known of a box that is not gone
@@ -102,7 +101,6 @@ def soften(grid, tile, keys, rows, first, last, how, state, hits, out):
     Scores only fall, so the heap may hold old ones: a box on top whose score has fallen since goes down again.
     """
     t, gaussian, sigma, least = how
-    zero = type(t)(0)
     n = last
     heap, filed = np.arange(n), keys.copy()
     for place in range(n // 2 - 1, -1, -1):
@@ -117,8 +115,9 @@ def soften(grid, tile, keys, rows, first, last, how, state, hits, out):
             n -= 1
             heap[0] = heap[n]
             for k in range(reached(grid, tile, p, t, state, hits)):
-                overlap = np.float64(iou(at(tile, p), at(tile, hits[k]), zero))
-                keys[hits[k]] *= math.exp(-(overlap * overlap) / sigma) if gaussian else 1.0 - overlap
+                overlap = np.float64(sure_iou(at(tile, p), at(tile, hits[k])))
+                factor = exp(-(overlap * overlap) / sigma) if gaussian else 1.0 - overlap
+                keys[hits[k]] = keys[hits[k]] * factor if factor > 0.0 else 0.0  # of an infinite score too
         else:
             break
         sink(heap, n, 0, filed, rows)
@@ -148,14 +147,15 @@ def swept(boxes, scores, members, bounds, first, last, most, how, out):
         n, wild = 0, False
         for j in range(bounds[segment], bounds[segment + 1]):
             row = members[j]
-            x0, y0, x1, y1, area = corners(boxes, row)
-            if not meets(area):
-                if area == area:
-                    out[row] = scores[row]
+            box = corners(boxes, row)
+            if box.area != box.area and not valid(box):
+                continue
+            if not meets(box):
+                out[row] = scores[row]
             elif scores[row] == scores[row]:
-                tile[0, n], tile[1, n], tile[2, n], tile[3, n], tile[4, n] = x0, y0, x1, y1, area
+                tile[0, n], tile[1, n], tile[2, n], tile[3, n], tile[4, n] = box.x0, box.y0, box.x1, box.y1, box.area
                 keys[n], rows[n], state[n] = scores[row], row, OPEN
-                wild |= is_wild(area)
+                wild |= is_wild(box.area)
                 n += 1
         tile[4, n : n + PAD] = T(np.nan)
         starts[1] = n

@@ -9,9 +9,10 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.compile import Kernel, i8, readonly, side, vector
-from fastbox.kernels.gradients import LOSSES
+from fastbox.kernels.extremes import LOSSES, graded_iou
 from fastbox.kernels.gradients import iou as graded
-from fastbox.kernels.lanes import LANES, box, fetch, turn
+from fastbox.kernels.lanes import LANES, box, fetch, turn, usual, usual_box
+from fastbox.kernels.metrics import one_nan
 from fastbox.kernels.rows import WIDE, beside, merge
 from fastbox.kernels.scratch import scratch
 from fastbox.kernels.stream import LINE, begins, copy_line, fence, pour
@@ -20,7 +21,7 @@ from fastbox.kernels.tiles import CXCYWH, XYWH, YXYX
 
 NUMBERS = 4 * LANES
 AHEAD = NUMBERS + LINE  # numbers made, with those before them that fill no cache line yet
-ANGLES = False
+sure, ANGLES = graded_iou, False
 
 
 def boxes(pred, target, weights, scale, first, last, out, grad, streamed, sums):
@@ -47,24 +48,36 @@ def boxes(pred, target, weights, scale, first, last, out, grad, streamed, sums):
         if ANGLES:
             turn(ax0, ay0, ax1, ay1, angle_a)
             turn(bx0, by0, bx1, by1, angle_b)
-        for j in range(0 if grad.size else LANES):
-            values[j] = graded(
-                box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
-                box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
-            )[0]
-        for j in range(LANES if grad.size else 0):
-            loss, g = graded(
-                box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
-                box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
-            )
-            times = scale + (loss - loss)  # the scale, or nan
-            values[j] = loss
-            g0[j], g1[j], g2[j], g3[j] = times * g.x0, times * g.y0, times * g.x1, times * g.y1
+        if not (usual(ax0, ay0, ax1, ay1) and usual(bx0, by0, bx1, by1)):
+            for j in range(n):
+                values[j], g = sure(
+                    box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
+                    box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
+                )
+                g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
+        elif grad.size:
+            for j in range(LANES):
+                values[j], g = graded(
+                    usual_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
+                    usual_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
+                )
+                g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
+        else:
+            for j in range(LANES):
+                values[j] = graded(
+                    usual_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
+                    usual_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
+                )[0]
         if weights.size:
             for j in range(n):
                 w = weights[np.uint64(s + j)]
-                values[j] *= w
-                g0[j], g1[j], g2[j], g3[j] = w * g0[j], w * g1[j], w * g2[j], w * g3[j]
+                values[j] = one_nan(values[j] * w)
+                g0[j], g1[j], g2[j], g3[j] = (
+                    one_nan(w * g0[j]),
+                    one_nan(w * g1[j]),
+                    one_nan(w * g2[j]),
+                    one_nan(w * g3[j]),
+                )
         if grad.size:
             if arrangement == XYWH:
                 for j in range(LANES):

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.kernels.usual import LEAST, MOST
+
 TAME = 2.0**60  # areas from its inverse up to this may be screened; see kernels/tiles.py
 
 
@@ -60,10 +62,16 @@ def laid_out(levels: Any, dtype: np.dtype[Any]) -> Planes:
         x, y = x + shapes * wide, y + shapes * high
     table, bounds = np.concatenate(tables), np.concatenate(extents)
     with np.errstate(over="ignore"):
-        tame = np.array([((bounds[:, 2] >= 1 / TAME) & (bounds[:, 0] * bounds[:, 1] <= TAME)).all()], np.int64)
+        tame = ((bounds[:, 2] >= 1 / TAME) & (bounds[:, 0] * bounds[:, 1] <= TAME)).all()
     sides = np.concatenate(xs, axis=1), np.concatenate(ys, axis=1)
+    usual = np.array([tame and all(map(_usual, sides))], np.int64)
     starts, by_level = np.array([0, len(table)]), np.array([counts], np.int64).reshape(1, -1)
-    return Planes(table, bounds, *sides, starts, by_level.sum(axis=1), tame, by_level)
+    return Planes(table, bounds, *sides, starts, by_level.sum(axis=1), usual, by_level)
+
+
+def _usual(ends: NDArray[Any]) -> bool:
+    far = np.maximum(-ends[0], ends[1])
+    return bool((((far >= LEAST) & (far <= MOST)) | (far == 0)).all())
 
 
 def joined(parts: list[Planes], dtype: np.dtype[Any]) -> Planes:

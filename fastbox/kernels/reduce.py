@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.compile import Kernel, device, i8, readonly, rebound, side, vector
+from fastbox.kernels.compile import Kernel, device, i8, inlined, readonly, rebound, side, vector
+from fastbox.kernels.extremes import METRICS
+from fastbox.kernels.extremes import iou_of as sure
 from fastbox.kernels.metrics import (
-    METRICS,
     NEEDS_IOU,
     NEEDS_IOU_ROUNDED,
     NEEDS_OVERLAP,
@@ -45,6 +46,12 @@ def better(x, y, distance):
 
 
 @device
+def reaches(x, limit, distance):
+    """Whether a value is one of a pair, given the threshold of a distance, or what a similarity must exceed."""
+    return x <= limit if distance else x > limit
+
+
+@device
 def sought(t, eps, screen):
     """The p and q for which a value above t needs intersection * p > q * (area + area).
 
@@ -58,7 +65,7 @@ def sought(t, eps, screen):
     return one + t if by_iou else one, (t - slack) * (one - slack) if by_iou else otherwise
 
 
-@device
+@inlined
 def none_above(one, p, q, tile, first, n):
     """Whether none of n boxes of a tile from `first` on can have a value above that of p and q: no division."""
     zero = type(p)(0)
@@ -88,6 +95,16 @@ def measure_into(one, tile, n, beta, out, place):
         out[np.uint64(place + j)] = value(one, at(tile, j), beta)
 
 
+def measure_odd(one, tile, first, n, beta, values, place):
+    """Write again those of n values from a place on that are nan: boxes beyond the usual have other ones.
+
+    Only where not all areas are tame can there be such boxes.
+    """
+    for j in range(n):
+        if values[place + j] != values[place + j]:
+            values[place + j] = sure(one, at(tile, first + j), beta)
+
+
 @device
 def grown(values):
     more = np.empty(2 * values.size, values.dtype)
@@ -109,10 +126,10 @@ def matrix(beta, a, b, starts_a, starts_b, skip, image, first, last, bases, stre
     tile_a, tile_b = np.empty((6, LANES), out.dtype), np.empty((7, COLS), out.dtype)
     row = tile_b[VALUES]
     for g, lo, hi, s, e in spans(starts_a, starts_b, skip, image, first, last):
-        pack(b, s, e, ANGLES, tile_b)
+        tame_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
-            pack(a, i, i + m, ANGLES, tile_a)
+            tame = pack(a, i, i + m, ANGLES, tile_a) and tame_b
             n = e - s
             width = starts_b[g + 1] - starts_b[g]
             base = bases[g] + (i - starts_a[g]) * width + s - starts_b[g]
@@ -120,11 +137,44 @@ def matrix(beta, a, b, starts_a, starts_b, skip, image, first, last, bases, stre
                 one = at(tile_a, r)
                 if streamed:
                     measure(one, tile_b, 0, n, beta)
+                    if not tame:
+                        measure_odd(one, tile_b, 0, n, beta, row, 0)
                     stream(out, base + r * width, row, n)
                 else:
                     measure_into(one, tile_b, n, beta, out, base + r * width)
+                    if not tame:
+                        measure_odd(one, tile_b, 0, n, beta, out, base + r * width)
     if streamed:
         fence()
+
+
+def lead_odd(lanes, m, tile, n, beta, indices, first):
+    """Let the pairs lead the lanes too of which a box is not usual; a distance of theirs may be infinite."""
+    T = lanes.dtype.type
+    for l in range(m):
+        one = at(lanes, l)
+        for j in range(n):
+            other = at(tile, j)
+            if one.area == one.area and other.area == other.area:
+                continue
+            met, leader, where = sure(one, other, beta), lanes[BEST_SO_FAR, l], lanes[WHERE, l]
+            before = met == leader and T(j) < where
+            vacant = met == met and where < T(0) and indices[first + l] < 0
+            if better(met, leader, DISTANCE) or before or vacant:
+                lanes[BEST_SO_FAR, l], lanes[WHERE, l] = met, T(j)
+
+
+def rank_odd(met, start, n, ranked, columns, column):
+    """Rank values of which some may be infinite distances, as `top` does the others."""
+    for j in range(n):
+        value = met[start + j]
+        place = columns.size
+        while place > 0 and value == value and (better(value, ranked[place - 1], DISTANCE) or columns[place - 1] < 0):
+            place -= 1
+        if place < columns.size:
+            for later in range(columns.size - 1, place, -1):
+                ranked[later], columns[later] = ranked[later - 1], columns[later - 1]
+            ranked[place], columns[place] = value, column + j
 
 
 def best(beta, a, b, starts_a, starts_b, skip, image, first, last, values, indices):
@@ -174,6 +224,8 @@ def best(beta, a, b, starts_a, starts_b, skip, image, first, last, values, indic
                     lanes[WHERE, l] = column if taken else lanes[WHERE, l]
                     if SCREEN != NO_SCREEN:
                         lanes[P, l], lanes[Q, l] = sought(leader, eps, SCREEN)
+            if not tame:
+                lead_odd(lanes, m, tile_b, e - s, beta, indices, i)
             for l in range(m):
                 if lanes[WHERE, l] >= zero:
                     values[i + l], indices[i + l] = lanes[BEST_SO_FAR, l], s + np.int64(lanes[WHERE, l])
@@ -207,6 +259,10 @@ def top(beta, a, b, starts_a, starts_b, skip, image, first, last, values, indice
                     if screened and none_above(one, p, q, tile_b, start, n):
                         continue
                     measure(one, tile_b, start, n, beta)
+                    if not tame:
+                        measure_odd(one, tile_b, start, n, beta, met, start)
+                        rank_odd(met, start, n, ranked, columns, s + start)
+                        continue
                     for j in range(n):
                         if better(met[start + j], ranked[k - 1], DISTANCE):
                             place = k - 1
@@ -224,7 +280,7 @@ def top(beta, a, b, starts_a, starts_b, skip, image, first, last, values, indice
 def pairs(beta, a, b, starts_a, starts_b, skip, image, first, last, below, upper, counts):
     """Return rows, columns and values that reach the threshold, in the order met, and count them for each row.
 
-    `below` is the float next to the threshold on the side of failure. `upper` keeps columns behind the row alone.
+    `below` is a distance's threshold, or the float below a similarity's. `upper` keeps columns behind the row alone.
     """
     dtype = a[1].dtype
     eps = dtype.type(np.finfo(dtype).eps)
@@ -250,10 +306,12 @@ def pairs(beta, a, b, starts_a, starts_b, skip, image, first, last, below, upper
                     if screened and none_above(one, p, q, tile_b, start, n):
                         continue
                     measure(one, tile_b, start, n, beta)
+                    if not tame:
+                        measure_odd(one, tile_b, start, n, beta, met, start)
                     if found + BLOCK > rows.size:
                         rows, cols, values = grown(rows), grown(cols), grown(values)
                     for j in range(n):
-                        if better(met[start + j], below, DISTANCE) and not (upper and s + start + j <= i + r):
+                        if reaches(met[start + j], below, DISTANCE) and not (upper and s + start + j <= i + r):
                             rows[found], cols[found], values[found] = i + r, s + start + j, met[start + j]
                             found += 1
                             counts[i + r] += 1
@@ -276,14 +334,16 @@ def histogram(beta, a, b, starts_a, starts_b, skip, image, first, last, edges, c
     tile_a, tile_b = np.empty((6, LANES), edges.dtype), np.empty((7, COLS), edges.dtype)
     met = tile_b[VALUES]
     for _, lo, hi, s, e in spans(starts_a, starts_b, skip, image, first, last):
-        pack(b, s, e, ANGLES, tile_b)
+        tame_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
-            pack(a, i, i + m, ANGLES, tile_a)
+            tame = pack(a, i, i + m, ANGLES, tile_a) and tame_b
             n = e - s
             for r in range(m):
                 one = at(tile_a, r)
                 measure(one, tile_b, 0, n, beta)
+                if not tame:
+                    measure_odd(one, tile_b, 0, n, beta, met, 0)
                 for j in range(n):
                     if met[j] >= low and met[j] <= high:
                         k = min(np.int64((np.float64(met[j]) - np.float64(low)) * scale), bins - 1)
@@ -294,8 +354,12 @@ def histogram(beta, a, b, starts_a, starts_b, skip, image, first, last, edges, c
                         counts[k] += 1
 
 
+LOOPS = measure, measure_into, measure_odd, lead_odd, rank_odd
 BOUND = {
-    name: {**bound, **{loop.__name__: device(rebound(loop, bound, name)) for loop in (measure, measure_into)}}
+    name: {
+        **bound,
+        **{loop.__name__: device(rebound(loop, bound, name)) for loop in LOOPS},
+    }
     for name, bound in METRICS.items()
 }
 

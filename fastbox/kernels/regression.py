@@ -6,16 +6,15 @@ that only where they are differs, and a step of all lanes is a few vector instru
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import types
 
 from fastbox.kernels import metrics
 from fastbox.kernels.compile import Kernel, device, i8, inlined, readonly, rebound, vector
+from fastbox.kernels.elementary import aspect
 from fastbox.kernels.gradients import LOSSES
 from fastbox.kernels.gradients import iou as graded
-from fastbox.kernels.metrics import Box, larger, smaller
+from fastbox.kernels.metrics import Box
 
 # Kernel binds these anew for each loss; here they are IoU's.
 ANGLES = False
@@ -26,43 +25,13 @@ NEAR = 0.1  # the error below which a case has converged
 CONVERGED, GOOD, CLOSE, APART, HELD, COUNTS = range(6)  # what is counted of the cases when all steps are done
 X, Y, W, H, ERROR, TOUCHED, ROWS = range(7)  # what a lane holds
 
-SPLIT = math.sqrt(2) - 1  # the tangent of pi/8
-
-
-@device
-def angle(w, h):
-    """2/pi times atan(w / h) of sides above 0, within 3 units of the last place.
-
-    It has neither branch nor call, so that it vectorises, which atan does not. The smaller side over the larger, or
-    that turned back by pi/4, is at most tan(pi/8); there the Chebyshev series of 2/pi atan(sqrt(u)) / sqrt(u) up to
-    the tenth power of u is exact to 3e-17.
-    """
-    one, half, zero = type(w)(1), type(w)(0.5), type(w)(0)
-    low, high = smaller(w, h), larger(w, h)
-    near = low > type(w)(SPLIT) * high
-    z = (low - high if near else low) / (low + high if near else high)
-    u = z * z
-    series = type(w)(0.013455196448554562)
-    series = series * u - type(w)(0.02768056011811772)
-    series = series * u + type(w)(0.0362131558991846)
-    series = series * u - type(w)(0.0422730421325746)
-    series = series * u + type(w)(0.04895576444336158)
-    series = series * u - type(w)(0.0578736588552987)
-    series = series * u + type(w)(0.0707354988735389)
-    series = series * u - type(w)(0.09094568110001568)
-    series = series * u + type(w)(0.12732395446622768)
-    series = series * u - type(w)(0.21220659078916262)
-    series = series * u + type(w)(0.6366197723675813)
-    turn = (half if near else zero) + z * series
-    return one - turn if w > h else turn
-
 
 @device
 def boxed(x, y, w, h, angles):
     half = type(x)(0.5)
     a, b = half * w, half * h
     x0, y0, x1, y1 = x - a, y - b, x + a, y + b
-    return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), angle(w, h) if angles else type(x)(0))
+    return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), aspect(w, h) if angles else type(x)(0))
 
 
 @device

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from fastbox.kernels.compile import device
-from fastbox.kernels.metrics import Box, ratio
+from fastbox.kernels.compile import device, inlined
+from fastbox.kernels.elementary import aspect
+from fastbox.kernels.extremes import valid
+from fastbox.kernels.metrics import Box, larger, smaller
 from fastbox.kernels.rows import WIDE, beside, split
+from fastbox.kernels.usual import all_usual, nothing_seen, order, order_less_one, seen, usual_area
 
 XYXY, XYWH, CXCYWH, YXYX = range(4)
 
@@ -16,7 +17,7 @@ XYXY, XYWH, CXCYWH, YXYX = range(4)
 # width; a tile is filled up to whole lanes with boxes that are invalid, so that such loops have no remainder.
 LANES = 32
 COLS = 1024  # boxes of b packed together: six rows of float64 are 48 KiB
-TWO_OVER_PI = 2 / math.pi
+TAME_LEAST, TAME_MOST = 2.0**-60, 2.0**60  # areas that may be screened
 
 
 @device
@@ -25,11 +26,39 @@ def at(tile, j):
 
 
 @device
+def turn(n, tile):
+    """Write the angle of each box's diagonal, as CIoU has it."""
+    for j in range(n):
+        tile[5, j] = aspect(tile[2, j] - tile[0, j], tile[3, j] - tile[1, j])
+
+
+@device
+def sort_out(n, tile):
+    """Make invalid boxes all nan, so that nothing but that nan comes of them. Say whether the other areas are tame."""
+    zero, nan = tile.dtype.type(0), tile.dtype.type(np.nan)
+    low, high = tile.dtype.type(TAME_LEAST), tile.dtype.type(TAME_MOST)
+    tame = True
+    for j in range(n):
+        size = usual_area(tile[0, j], tile[1, j], tile[2, j], tile[3, j])
+        tile[4, j] = size
+        if size != size:
+            if valid(Box(tile[0, j], tile[1, j], tile[2, j], tile[3, j], size, size)):
+                tame = False
+            else:
+                tile[0, j], tile[1, j], tile[2, j], tile[3, j] = nan, nan, nan, nan
+        elif (size > high) | ((size < low) & (size > zero)):
+            tame = False
+    return tame
+
+
+@inlined
 def pack(boxes, first, last, angles, tile):
     """Write boxes [first, last) as corners, area and, if asked for, angle. Say whether all areas are tame.
 
-    Tame areas are 0 or between 2^-60 and 2^60: far enough from both ends of float32 that no product of two of them is
-    rounded by more than its last bit, which is what screening counts on.
+    An area is nan where :func:`fastbox.kernels.usual.usual_area` has it so; of an invalid box the corners are too.
+
+    An area is tame if it is nan of an invalid box, 0, or between 2^-60 and 2^60: far enough from both ends of float32
+    that no product of two of them is rounded by more than its last bit, which is what screening counts on.
     """
     arrangement, p, q, r, s = boxes
     n = last - first
@@ -55,21 +84,23 @@ def pack(boxes, first, last, angles, tile):
     elif arrangement == YXYX:
         for j in range(n):
             x0[j], y0[j], x1[j], y1[j] = y0[j], x0[j], y1[j], x1[j]
-    low, high = tile.dtype.type(2.0**-60), tile.dtype.type(2.0**60)
-    wild = np.int32(0)
-    for j in range(n):
-        w, h = x1[j] - x0[j], y1[j] - y0[j]
-        infinite = (x0[j] - x0[j]) + (y0[j] - y0[j]) + (x1[j] - x1[j]) + (y1[j] - y1[j])  # 0, or nan
-        size = w * h if (w >= zero) & (h >= zero) & (infinite == zero) else nan
+    whole = (n + LANES - 1) // LANES * LANES
+    for j in range(n, whole):
+        x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
+    top, low = nothing_seen(zero)
+    least = low
+    for j in range(whole):
+        size = (x1[j] - x0[j]) * (y1[j] - y0[j])
         area[j] = size
-        wild = np.int32(wild | np.int32((size > high) | ((size < low) & (size > zero))))
-    for j in range(n, (n + LANES - 1) // LANES * LANES):
-        area[j] = nan
+        top, low = seen(top, low, x0[j], y0[j], x1[j], y1[j])
+        top, least = larger(top, order(size)), smaller(least, order_less_one(size))
+    plain = all_usual(top, low, zero) and least >= order_less_one(tile.dtype.type(TAME_LEAST))
+    tame = plain or sort_out(n, tile)
+    for j in range(n, whole):
+        x0[j], area[j] = nan, nan
     if angles:
-        scale = tile.dtype.type(TWO_OVER_PI)
-        for j in range(n):
-            tile[5, j] = scale * tile.dtype.type(math.atan(ratio(x1[j] - x0[j], y1[j] - y0[j])))
-    return wild == 0
+        turn(n, tile)
+    return tame
 
 
 @device

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes, as_boxes
-from fastbox.coder import MAX_RATIO, Four, decode, encode
+from fastbox.coder import MAX_RATIO, Four, decode, encode, limits_of
 from fastbox.values import as_floats
 
 __all__ = ["Deltas"]
@@ -98,13 +97,17 @@ class Deltas:
         sides = corners[:, 2:] - corners[:, :2]
         weights, means, stds = (np.array(four, grad.dtype) for four in (self.weights, self.means, self.stds))
         raw = (self.values.astype(grad.dtype, copy=False) * stds + means) / weights
-        grow = T(math.inf if self.clamp is None else math.log(self.max_ratio))
-        shrink = -grow if self.clamp == "both" else T(-math.inf)
-        growth = raw[:, 2:]
+        shrink, grow = map(T, limits_of(self.clamp, self.max_ratio))
+        growth = np.empty_like(far)
+
+        from fastbox.kernels.coder import GROWN
+
+        GROWN[grad.dtype, ""](raw[:, 2:], shrink, grow, growth)
         with np.errstate(invalid="ignore", over="ignore"):
             grad[:, :2] *= sides
             if self.ctr_clamp is not None:
                 grad[:, :2][np.abs(raw[:, :2] * sides) > T(self.ctr_clamp)] = 0
-            far *= np.exp(np.clip(growth, shrink, grow)) * sides
-            far[(growth > grow) | (growth < shrink)] = 0
+            far *= growth * sides
+            far[growth == 0] = 0
             grad *= stds / weights
+        grad[np.isnan(grad)] = np.nan
