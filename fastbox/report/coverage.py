@@ -49,7 +49,7 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
     tall.set_xlabel("square root of the area, in pixels as the detector sees them, log scale")
     thresholds = [float(t) for t in coverage["recall"]]
     parts = {"all": coverage, **coverage["by_size"]}
-    fullness = dict(zip(coverage["by_size"], (1.0, 0.7, 0.4), strict=True))
+    fullness = dict(zip(("small", "medium", "large"), (1.0, 0.7, 0.4), strict=True))
     for name, part in parts.items():
         recall = [np.nan if r is None else r for r in part["recall"].values()]
         curve.plot(
