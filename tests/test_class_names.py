@@ -123,6 +123,16 @@ def test_pairs_and_fuse_join_by_name(tmp_path: Path) -> None:
     assert jobs.evaluate(tmp_path / "named.parquet", b).figures[None]["AP"] == pytest.approx(1.0)
 
 
+def test_what_nms_keeps_has_its_names(tmp_path: Path) -> None:
+    rows = scene(3)
+    first, second = given_names((0, 1, 2, 3)), given_names((3, 1, 0, 2))
+    truths = write(tmp_path / "gt.parquet", first, numbered(first, rows))
+    scores = np.linspace(1, 0.1, len(rows))
+    boxes = write(tmp_path / "dt.parquet", second, numbered(second, rows), score=scores)
+    jobs.nms(boxes, tmp_path / "kept.parquet", threshold=1.0)
+    assert jobs.evaluate(tmp_path / "kept.parquet", truths).figures[None]["AP"] == pytest.approx(1.0)
+
+
 def test_names_that_contradict_are_refused(tmp_path: Path) -> None:
     rows = [(1, 0, [0, 0, 9, 9])]
     truths = write(tmp_path / "gt.parquet", {0: "car", 1: "dog"}, rows)

@@ -20,6 +20,7 @@ from fastbox.jobs.result import Result, recorded
 from fastbox.jobs.summary import Invalid, Rules
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_number
+from fastbox.tables.class_names import names_of
 from fastbox.tables.files import column_names
 from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
@@ -182,6 +183,8 @@ def nms(
             if progress is not None:
                 progress(len(chunk.a))
         if sink is not None:
+            called = names_of(planned.files)
+            sink.record(**({"categories": called} if called else {}))
             conclude(sink, out, found)
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastbox.errors import InputError
 from fastbox.tables.sink import read_names
 
-__all__ = ["JoinedClasses", "Renumbered", "joined_classes"]
+__all__ = ["JoinedClasses", "Renumbered", "joined_classes", "names_of"]
 
 SHOWN = 4  # names in a message
 
@@ -82,7 +82,7 @@ def joined_classes(tables: Sequence[Sequence[str]], kind: str | None, first: int
     InputError
         Files of a table, or names of two tables, that contradict one another.
     """
-    named = [_names(files) for files in tables]
+    named = [names_of(files) for files in tables]
     names = dict(named[first])
     if kind != "integer":
         return JoinedClasses((None,) * len(tables), {name: text for own in named for name, text in own.items()} | names)
@@ -97,8 +97,14 @@ def joined_classes(tables: Sequence[Sequence[str]], kind: str | None, first: int
     return JoinedClasses(tuple(found), names)
 
 
-def _names(files: Sequence[str]) -> dict[str, str]:
-    """The names of a table's classes, by the class as text, as all of its files tell them."""
+def names_of(files: Sequence[str]) -> dict[str, str]:
+    """Return the names of a table's classes, by the class as text, as all of its files tell them.
+
+    Raises
+    ------
+    InputError
+        Two files name one class differently.
+    """
     found: dict[str, str] = {}
     for file in files:
         for label, name in read_names(file).items():
