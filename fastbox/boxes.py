@@ -194,7 +194,9 @@ class Boxes:
         grouped: bool = True,
     ) -> None:
         """Take in whatever holds boxes; a message calls it by its name."""
-        if isinstance(values, Mapping) or hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__"):
+        if type(values) is not np.ndarray and (
+            isinstance(values, Mapping) or hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")
+        ):
             from fastbox.tables import schema
 
             own = grouped and images is None and offsets is None
@@ -339,6 +341,8 @@ def as_format(name: str) -> str:
     >>> as_format("tlwh"), as_format("rel_cxcywh")
     ('xywh', 'rel_cxcywh')
     """
+    if isinstance(name, str) and name in FORMATS:
+        return name
     plain = str(name).removeprefix("rel_")
     found = ALIASES.get(plain, plain)
     if found not in FORMATS:

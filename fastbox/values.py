@@ -27,6 +27,8 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
     >>> as_array([1, 2], "classes")
     array([1, 2])
     """
+    if type(values) is np.ndarray:
+        return values
     if isinstance(values, np.ma.MaskedArray):
         masked = np.ma.getmaskarray(values)
         if masked.any():
