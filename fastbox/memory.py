@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 from fastbox.errors import InputError
@@ -170,6 +171,7 @@ def _free() -> int:
     return 1 << 62 if memory is None else max(LEAST * BOX, (memory - OWN) // _share.get())
 
 
+@cache  # for every chunk is planned by it
 def _of_machine(root: str = "/") -> int | None:
     """The memory of this machine, or as much of it as a container may use."""
     sizes = list(_limits(Path(root)))
