@@ -241,3 +241,9 @@ def test_views_of_lists_become_lists(kind: pa.DataType) -> None:
         pa.array([3, 0, 1], "int32"), pa.array([2, 1, 3], "int32"), pa.array([*range(5)])
     )
     assert plain(overlapping).to_pylist() == [[3, 4], [0], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("kind", ["struct of one name", "struct", "list", "map"])
+def test_converting_names_a_size_that_is_none(tmp_path: Path, kind: str) -> None:
+    said = told("convert", table_of(width=KINDS[kind]()), table_of(), tmp_path)
+    assert said is not None and "in column 'width' of" in said

@@ -194,7 +194,13 @@ def _cast(array: pa.Array, kind: pa.DataType, name: str, file: str) -> pa.Array:
         return array.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         value = next((value for value in array if not _casts(value, kind)), None)
-        got = "values that it can't hold" if value is None else f"{value.as_py()!r}"
+        got = (
+            "values that it can't hold"
+            if value is None
+            else str(array.type)
+            if pa.types.is_nested(array.type)
+            else f"{value.as_py()!r}"
+        )
         raise InputError(f"expected {kind} in column {name!r} of {file}, got {got}: cast the column") from error
 
 
