@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastbox import jobs
 from fastbox.errors import InputError
+from fastbox.tables.files import read_batches
 from fastbox.tables.fragments import cut, groups_of
 from fastbox.tables.source import Source, scan
 
@@ -133,6 +135,10 @@ def test_a_flat_column_called_as_the_field_of_a_struct(tmp_path: Path) -> None:
         assert [(group.low, group.high) for group in groups_of(source)] == [(0, 24), (25, 49), (50, 74), (75, 99)]
         found = ids_of(cut([source], rows=100))
         assert len(found) == 4 and flat(found) == list(range(100))
+        checked = jobs.check(source)
+        assert checked.ready and checked.inputs[0]["images"] == [0, 99] and sum(checked.fragments) == n
+        for _, _, batch in read_batches(path, ["bbox", "meta.id"]):
+            assert set(batch.schema.names) == {"bbox", "meta.id"}
         struct = pq.read_table(path).select(["meta", "bbox"]) if order[0] == "meta" else None
         if struct is not None:
             pq.write_table(struct, path)

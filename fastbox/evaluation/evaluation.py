@@ -17,7 +17,7 @@ from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.curves import Curves, rank
 from fastbox.evaluation.errors import IGNORED, MATCHED, Errors, blame
 from fastbox.evaluation.figures import Traced
-from fastbox.evaluation.judge import COVERING, UNCOUNTED, Found, Judged, Wanted, judge
+from fastbox.evaluation.judge import COVERING, UNCOUNTED, Found, Judged, Wanted, judge, words_shape
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.rows import Rows
@@ -167,7 +167,8 @@ class Evaluation(Shown):
         self.mismatch = Mismatch()
         self._classes, self._runs = Codes(name="classes"), Codes(name="runs")
         i4, f8 = np.int32, np.float64
-        self._found = Rows(**FOUND)
+        words = np.dtype((np.uint32, words_shape(self.params)))
+        self._found = Rows(**FOUND | {"words": words})
         self._wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
         self._covered = Rows(run=i4, kind=i4)  # truths that a run's detections have, or are about
         self._pairs = Rows(run=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.evaluation.params import Params
 
-__all__ = ["BACKGROUND", "COVERING", "FOREGROUND", "UNCOUNTED", "VERDICTS", "Found", "Judged", "Wanted", "judge"]
+__all__ = [
+    "BACKGROUND",
+    "COVERING",
+    "FOREGROUND",
+    "UNCOUNTED",
+    "VERDICTS",
+    "Found",
+    "Judged",
+    "Wanted",
+    "judge",
+    "words_shape",
+]
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoUs of TIDE: a hit, and what is not even near (Bolya et al., ECCV 2020)
 VERDICTS = ("matched", "location", "classification", "duplicate", "background", "both", "ignored")
@@ -61,15 +72,21 @@ class Judged(NamedTuple):
     mended: NDArray[np.bool_]
 
 
+def words_shape(params: Params) -> tuple[int, int]:
+    """How many words of what it reached a detection has: by range of areas, and by so many thresholds as fit one."""
+    from fastbox.kernels.evaluation import BITS
+
+    return len(params.area_ranges), -(-len(params.iou_thresholds) // BITS)
+
+
 def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
     """Match every detection at every threshold and in every range of areas, and find out what is wrong with it."""
     from fastbox.kernels import evaluation, order
 
     n, images = len(found.scores), len(found.bounds) - 1
-    words = -(-len(params.iou_thresholds) // evaluation.BITS)
     judged = Judged(
         np.empty(n, np.int32),
-        np.zeros((n, len(params.area_ranges), words), np.uint32),
+        np.zeros((n, *words_shape(params)), np.uint32),
         np.full(n, UNCOUNTED, np.int8),
         np.full(n, -1, np.int64),
         np.zeros(n),

@@ -17,6 +17,8 @@ __all__ = ["Rows"]
 class Rows:
     """A table in memory, of named columns and their dtypes, added to a part at a time.
 
+    A column may have several numbers in each row: its dtype says how many.
+
     >>> rows = Rows(score=np.float64)
     >>> rows.add(score=np.array([0.5]))
     >>> rows.add(score=np.array([0.25]))
@@ -32,7 +34,7 @@ class Rows:
     def add(self, **columns: NDArray[Any]) -> None:
         """Add rows: all columns, of one length."""
         for name, dtype in self._dtypes.items():
-            self._parts[name].append(columns[name].astype(dtype, copy=False))
+            self._parts[name].append(columns[name].astype(np.dtype(dtype).base, copy=False))
         self._groups.clear()
 
     def joined(self, other: Rows, **changed: Callable[[NDArray[Any]], NDArray[Any]]) -> Rows:

@@ -132,8 +132,14 @@ def batches_of(
             if batch is None:
                 return
             if batch.num_rows:
-                yield first_row, batch
+                yield first_row, batch if columns is None else _only(batch, columns)
             first_row += batch.num_rows
+
+
+def _only(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """A batch without what Arrow reads beside the columns asked for: a field of a struct has a dotted name to it."""
+    asked = [place for place, name in enumerate(batch.schema.names) if name in names]
+    return batch if len(asked) == batch.num_columns else batch.select(asked)
 
 
 def read_batches(
