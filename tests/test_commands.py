@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,6 +69,15 @@ def columns(boxes: np.ndarray, prefix: str = "") -> dict[str, np.ndarray]:
 
 def pairs_table(n: int) -> pa.Table:
     return pa.table({"id": np.arange(n), **columns(random_boxes(n), "pred_"), **columns(random_boxes(n, 1), "target_")})
+
+
+def copies(table: pa.Table, folder: Path, n: int) -> list[Path]:
+    """n files with the same rows, as no job takes a file twice."""
+    paths = [folder / f"{i}.parquet" for i in range(n)]
+    pq.write_table(table, paths[0])
+    for path in paths[1:]:
+        shutil.copyfile(paths[0], path)
+    return paths
 
 
 def images_table(ids: Any, seed: int, **more: Any) -> pa.Table:
@@ -385,12 +395,11 @@ def in_terminal(*arguments: Any) -> str:
 
 @pytest.mark.jit
 def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
-    pq.write_table(pairs_table(1_500_000), tmp_path / "p.parquet")
-    shown = in_terminal("measure", *[tmp_path / "p.parquet"] * 6)
+    shown = in_terminal("measure", *copies(pairs_table(1_500_000), tmp_path, 6))
     assert "measuring" in shown
     assert " M rows/s, 0:00:0" in shown
     silent = subprocess.run(
-        [sys.executable, "-m", "fastbox", "measure", str(tmp_path / "p.parquet")], capture_output=True, text=True
+        [sys.executable, "-m", "fastbox", "measure", str(tmp_path / "0.parquet")], capture_output=True, text=True
     )
     assert (silent.returncode, silent.stderr) == (0, "")
 
@@ -569,8 +578,7 @@ group.main(["work"])
 
 @pytest.mark.jit
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
-    pq.write_table(pairs_table(1_000_000), tmp_path / "p.parquet")
-    many = [tmp_path / "p.parquet"] * 40
+    many = copies(pairs_table(1_000_000), tmp_path, 10)
     process = run_fastbox("measure", *many, "-o", tmp_path / "o.parquet")
     for _ in range(600):
         if any(name.endswith(".tmp") for name in os.listdir(tmp_path)):
@@ -581,4 +589,4 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert said == "error: interrupted; nothing was written\n"
-    assert os.listdir(tmp_path) == ["p.parquet"]
+    assert sorted(os.listdir(tmp_path)) == [path.name for path in many]
