@@ -23,6 +23,7 @@ from fastbox.anchors import AnchorGrid
 from fastbox.jobs.resize import Resize
 from fastbox.tables.arrays import plain, plain_type
 from fastbox.tables.columns import coded_column, flag_column, label_columns
+from fastbox.tables.rows import Rows
 
 ROWS = 4
 RAW = re.compile(
@@ -184,7 +185,7 @@ def test_what_a_dictionary_has_as_null_is_null() -> None:
     assert coded_column(batch, "c")[0].tolist() == [0, -1, 0]
     assert flag_column(batch, "c").tolist() == [True, False, True]
     with pytest.raises(InputError, match="expected a class in column 'c', got a null at row 8: fill or drop it"):
-        label_columns((batch, 7), name="c")
+        label_columns((batch, Rows(7)), name="c")
     with pytest.raises(InputError, match="expected an image id in column 'image_id' of boxes at row 1, got null"):
         Boxes({"image_id": column, "bbox": [[0.0, 0, 1, 1]] * 3})
 

@@ -309,3 +309,18 @@ def test_sort_and_convert_write_every_input(tmp_path: Path, kind: str) -> None:
     if kind not in ("files", "reader"):
         made = jobs.convert(given, tmp_path / "c.parquet", format="xyxy")
         assert (made["rows"], made["images"]) == (N, IMAGES)
+
+
+@pytest.mark.parametrize("ids", [[4, 9, 5, 5, 1], ["b", "a", "c"], [1, 2, 2]])
+def test_check_tells_the_order_that_a_table_was_given_in(tmp_path: Path, ids: list[Any]) -> None:
+    table = pa.table({"image_id": ids, "bbox": [[0.0, 0, 1, 1]] * len(ids)})
+    pq.write_table(table, tmp_path / "t.parquet")
+    corners = {name: [0.0] * len(ids) for name in ("xmin", "ymin", "xmax", "ymax")}
+    pacsv.write_csv(pa.table({"image_id": ids, **corners}), tmp_path / "t.csv")
+    expected = jobs.check(tmp_path / "t.parquet").inputs[0]
+    for given in (tmp_path / "t.csv", table, {"image_id": ids, **corners}):
+        found = jobs.check(given).inputs[0]
+        assert found["sorted"] == expected["sorted"] == (ids == sorted(ids))
+        assert [{**fall, "file": 0} for fall in found["unsorted"]] == [
+            {**fall, "file": 0} for fall in expected["unsorted"]
+        ]

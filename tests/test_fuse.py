@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
@@ -103,3 +104,18 @@ def test_bad_input_is_one_sentence(tables: Any, tmp_path: Path) -> None:
         jobs.fuse([paths[0], named])
     with pytest.raises(ValueError, match="expected a weight for each of 3 tables, got 1"):
         jobs.fuse(paths, weights=[1.0])
+
+
+@pytest.mark.parametrize("column", ["score", "category_id"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_null_is_named_by_the_users_file_and_row(tmp_path: Path, column: str, place: int) -> None:
+    paths = [tmp_path / f"{name}.csv" for name in "abc"]
+    for number, path in enumerate(paths):
+        values = {"image_id": [9, 7, 8, 7], "xmin": [0.0] * 4, "ymin": [0.0] * 4, "xmax": [4.0] * 4, "ymax": [4.0] * 4}
+        table = pa.table(values | {"score": [0.5] * 4, "category_id": [1] * 4})
+        if number == place:
+            index = table.schema.get_field_index(column)
+            table = table.set_column(index, column, pa.array([1, 1, None, 1]))
+        csv.write_csv(table, path)
+    with pytest.raises(InputError, match=rf"column '{column}', got a null at row 2 of .*{paths[place].name}: fill"):
+        jobs.fuse(paths)

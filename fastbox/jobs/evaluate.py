@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
@@ -27,13 +27,12 @@ from fastbox.tables.dialects.names import Names, numbered
 from fastbox.tables.files import column_names
 from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
+from fastbox.tables.rows import Rows
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plan, scan
 from fastbox.usual import CLASS, SCORE
 
 __all__ = ["Evaluated", "evaluate"]
-
-Rows = Callable[[ArrayLike], NDArray[np.int64]]
 
 CROWD, IGNORE, AREA = "iscrowd", "ignore", "area"
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
@@ -292,7 +291,7 @@ def _add(
         if name != "area"
     }
     area = there["area"]
-    scores = columns.number_column(chunk.a_columns, score, what="a score", first_row=chunk.a_rows)
+    scores = columns.number_column(chunk.a_columns, score, what="a score", rows=chunk.a_rows)
     if by is None:
         runs = np.zeros(len(chunk.a), np.int64)
     else:
@@ -328,7 +327,7 @@ def _codes(
     what: str = "a class",
     joined: JoinedClasses | None = None,
 ) -> list[NDArray[np.int64]]:
-    """A column of some tables, each with the number of its first row, as codes of the evaluation."""
+    """A column of some tables, each with its rows, as codes of the evaluation."""
     found, labels = columns.label_columns(*sides, name=name, what=what, joined=joined.tables if joined else ())
     own = code(labels)
     return [own[places] if len(places) else places for places in found]

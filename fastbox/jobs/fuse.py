@@ -204,14 +204,15 @@ def _together(
     chunk: Chunk, models: int, score: str, label: str | None, joined: JoinedClasses | None
 ) -> tuple[Boxes, NDArray[Any], NDArray[np.int64], NDArray[np.int64] | None, list[Any]]:
     """The boxes of all models image by image, their scores, models and classes, as places among the labels."""
-    sides = [(chunk.a, chunk.a_columns), (chunk.b, chunk.b_columns), *chunk.more][:models]
+    first_two = (chunk.a, chunk.a_columns, chunk.a_rows), (chunk.b, chunk.b_columns, chunk.b_rows)
+    sides = [*first_two, *chunk.more][:models]
     corners, image, scores = [], [], []
-    for boxes, carried in sides:
+    for boxes, carried, rows in sides:
         assert boxes is not None
         assert boxes.offsets is not None
         corners.append(boxes.corners())
         image.append(np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets)))
-        scores.append(columns.number_column(carried, score, what="a score"))
+        scores.append(columns.number_column(carried, score, what="a score", rows=rows))
     images = np.concatenate(image)
     order = np.argsort(images, kind="stable")
     assert chunk.images is not None
@@ -221,7 +222,7 @@ def _together(
     every = Boxes.of((x0, y0, x1, y1), "xyxy", offsets)
     if label is None or joined is None:
         return every, np.concatenate(scores)[order], model, None, []
-    carried_labels = ((carried, 0) for _, carried in sides)
+    carried_labels = ((carried, rows) for _, carried, rows in sides)
     codes, labels = columns.label_columns(*carried_labels, name=label, joined=joined.tables)
     return every, np.concatenate(scores)[order], model, np.concatenate(codes)[order], labels
 

@@ -174,7 +174,7 @@ def nms(
     with sink or nullcontext():
         for chunk in scan(source, rows=rows):
             side = chunk.a_columns, chunk.a_rows
-            scores = columns.number_column(chunk.a_columns, score, what="a score", first_row=chunk.a_rows)
+            scores = columns.number_column(chunk.a_columns, score, what="a score", rows=chunk.a_rows)
             classes = None if label is None else columns.label_columns(side, name=label)[0][0]
             kept, left = suppress(chunk.a, np.where(scores >= least, scores, np.nan), classes)
             _add(found, chunk, scores, least, kept)

@@ -176,7 +176,7 @@ def _classes(summary: Mapping[str, Any]) -> list[Part]:
         parts.append(bars(title, top, across="boxes"))
     boxes = max(summary["boxes"], 1)
     table = Table(
-        counted(len(classes), "classes") if len(classes) != 1 else "1 class",
+        counted(len(classes), "classes"),
         [
             Column("class", names),
             _counts("boxes", [found["boxes"] for found in classes]),

@@ -88,11 +88,11 @@ def show_outputs(console: Console, paths: Sequence[str]) -> None:
 def counted(n: int, things: str) -> str:
     """Say how many things there are, and say one thing of one.
 
-    >>> counted(1200, "rows"), counted(1, "images without boxes")
-    ('1,200 rows', '1 image without boxes')
+    >>> counted(1200, "rows"), counted(1, "images without boxes"), counted(1, "classes")
+    ('1,200 rows', '1 image without boxes', '1 class')
     """
     many, *rest = things.split(" ")
-    one = {"boxes": "box", "categories": "category"}.get(many, many.removesuffix("s"))
+    one = {"boxes": "box", "classes": "class", "categories": "category"}.get(many, many.removesuffix("s"))
     return " ".join([f"{n:,}", one if n == 1 else many, *rest])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from fastbox.errors import InputError
 from fastbox.flags import is_set
 from fastbox.labels import Codes
 from fastbox.tables.arrays import is_flag, is_number, one_chunk, plain, plain_type, rows_of
+from fastbox.tables.rows import Rows
 
 __all__ = [
     "alone",
@@ -36,8 +37,7 @@ __all__ = [
 ]
 
 
-# The number of the first row of a batch, or what tells the row of any place in it, as Chunk.a_rows does.
-Start: TypeAlias = int | Callable[[int], Any]
+EVERY = Rows()  # of a batch that is a table by itself
 
 
 def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
@@ -124,30 +124,30 @@ def number_column(
     *,
     missing: float | None = None,
     what: str = "a number",
-    first_row: Start = 0,
+    rows: Rows = EVERY,
 ) -> NDArray[Any]:
     """Return a column of numbers as float32, where it has floats no wider, or float64; nulls are ``missing``.
 
     Raises
     ------
     InputError
-        A null, without ``missing``; the message says ``what`` was expected, and counts rows from ``first_row``.
+        A null, without ``missing``; the message says ``what`` was expected, and counts rows from ``rows``.
     """
     column = plain(one_chunk(batch.column(name)))
     if missing is None:
-        _refuse_nulls(column, name, what, first_row)
+        _refuse_nulls(column, name, what, rows)
     narrow = pa.types.is_float16(column.type) or pa.types.is_float32(column.type)
     values = column.cast(pa.float32() if narrow else pa.float64(), safe=False)
     return np.asarray((values if missing is None else values.fill_null(missing)).to_numpy(zero_copy_only=False))
 
 
-def flag_column(batch: pa.RecordBatch | pa.Table, name: str, first_row: Start = 0) -> NDArray[np.bool_]:
+def flag_column(batch: pa.RecordBatch | pa.Table, name: str, rows: Rows = EVERY) -> NDArray[np.bool_]:
     """Return a column of flags, by the one meaning they have: :mod:`fastbox.flags`; a null is not set.
 
     Raises
     ------
     InputError
-        Values that say neither yes nor no; the message counts rows from ``first_row``.
+        Values that say neither yes nor no; the message counts rows from ``rows``.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def flag_column(batch: pa.RecordBatch | pa.Table, name: str, first_row: Start = 
     codes = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
     if None in known:
         row = int(np.argmax(codes == known.index(None)))
-        came = f"{column[row].as_py()!r} at row {_row(row, first_row)}"
+        came = f"{column[row].as_py()!r} at {rows.said(row)}"
         raise InputError(f"expected 1 or 0, true or false, yes or no in column {name!r}, got {came}: set it to one")
     return np.asarray(np.array([*known, False], np.bool_)[codes])
 
@@ -194,14 +194,14 @@ def coded_column(batch: pa.RecordBatch, name: str) -> tuple[NDArray[np.int64], l
 
 
 def label_columns(
-    *columns: tuple[pa.RecordBatch, Start],
+    *columns: tuple[pa.RecordBatch, Rows],
     name: str,
     what: str = "a class",
     joined: Sequence[Callable[[Any], Any] | None] = (),
 ) -> tuple[list[NDArray[np.int64]], list[Any]]:
     """Return a column that several tables have as codes, the same for all of them, and the labels.
 
-    Each table comes with the number of its first row; `joined` says for each how its labels become those of all, where
+    Each table comes with its rows; `joined` says for each how its labels become those of all, where
     they are other ones (:func:`fastbox.tables.class_names.joined_classes`).
 
     Raises
@@ -212,16 +212,16 @@ def label_columns(
     Examples
     --------
     >>> narrow, wide = pa.array([5], "int8"), pa.array([7, 5], "int64")
-    >>> label_columns(*((pa.record_batch({"c": column}), 0) for column in (narrow, wide)), name="c")
+    >>> label_columns(*((pa.record_batch({"c": column}), Rows()) for column in (narrow, wide)), name="c")
     ([array([0]), array([1, 0])], [5, 7])
     """
     codes, found = Codes(), []
-    for (batch, first_row), change in zip_longest(columns, joined):
+    for (batch, rows), change in zip_longest(columns, joined):
         places, labels = coded_column(batch, name)
         labels = labels if change is None else list(map(change, labels))
         if len(places) and places.min() < 0:
-            row = _row(int(np.argmin(places)), first_row)
-            raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
+            row = rows.said(int(np.argmin(places)))
+            raise InputError(f"expected {what} in column {name!r}, got a null at {row}: fill or drop it")
         own = codes.of(labels)
         found.append(places if np.array_equal(own, np.arange(len(own))) else own[places])
     return found, codes.labels
@@ -261,14 +261,10 @@ def labelled(labels: Sequence[Any], codes: NDArray[np.int64], field: pa.Field) -
     return pa.array(labels, field.type).take(pa.array(codes))
 
 
-def _row(index: int, first_row: Start) -> int:
-    return int(first_row(index)) if callable(first_row) else first_row + index
-
-
-def _refuse_nulls(column: pa.Array, name: str, what: str, first_row: Start) -> None:
+def _refuse_nulls(column: pa.Array, name: str, what: str, rows: Rows) -> None:
     if column.null_count:
-        row = _row(pc.index(pc.is_null(column), True).as_py(), first_row)
-        raise InputError(f"expected {what} in column {name!r}, got a null at row {row}: fill or drop it")
+        row = rows.said(pc.index(pc.is_null(column), True).as_py())
+        raise InputError(f"expected {what} in column {name!r}, got a null at {row}: fill or drop it")
 
 
 def _array(column: NDArray[Any] | pa.Array, kind: pa.DataType) -> pa.Array:

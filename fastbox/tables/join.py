@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.labels import union
 from fastbox.tables.arrays import Columns, Place, unsorted
+from fastbox.tables.rows import Rows
 
 __all__ = ["Chunk", "Piece", "Side", "by_image", "by_row"]
 
@@ -35,10 +36,12 @@ class Chunk:
         The number, in the whole table, of the first box.
     a_columns, b_columns : pyarrow.RecordBatch
         The columns carried along, one row per box.
-    more : tuple of (Boxes, pyarrow.RecordBatch)
-        The boxes and columns of the third table and all after it.
+    more : tuple of (Boxes, pyarrow.RecordBatch, Rows)
+        The boxes, columns and rows of the third table and all after it.
     a_order, b_order : array or None
         Where the boxes of the whole table stood before it was sorted; None where they stood as they do now.
+    names : tuple of str
+        What messages call the tables.
     """
 
     images: NDArray[Any] | None
@@ -48,22 +51,20 @@ class Chunk:
     b_start: int
     a_columns: pa.RecordBatch
     b_columns: pa.RecordBatch | None
-    more: tuple[tuple[Boxes, pa.RecordBatch], ...] = ()
+    more: tuple[tuple[Boxes, pa.RecordBatch, Rows], ...] = ()
     a_order: NDArray[np.int64] | None = None
     b_order: NDArray[np.int64] | None = None
+    names: tuple[str, ...] = ("", "")
 
-    def a_rows(self, places: ArrayLike) -> NDArray[np.int64]:
-        """Return the rows that some boxes of ``a`` have in the table as it was given, counted from 0."""
-        return _rows(places, self.a_start, self.a_order)
+    @property
+    def a_rows(self) -> Rows:
+        """The rows that the boxes of ``a`` have in the table as it was given, counted from 0."""
+        return Rows(self.a_start, self.a_order, self.names[0])
 
-    def b_rows(self, places: ArrayLike) -> NDArray[np.int64]:
-        """Return the rows that some boxes of ``b`` have in the table as it was given, counted from 0."""
-        return _rows(places, self.b_start, self.b_order)
-
-
-def _rows(places: ArrayLike, start: int, order: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    numbers = np.asarray(places, np.int64) + start
-    return numbers if order is None else np.asarray(order[numbers], np.int64)
+    @property
+    def b_rows(self) -> Rows:
+        """The rows that the boxes of ``b`` have in the table as it was given; those of ``a`` where it is alone."""
+        return Rows(self.b_start, self.b_order, self.names[min(1, len(self.names) - 1)])
 
 
 class Piece(NamedTuple):
@@ -95,6 +96,7 @@ class Side:
         order: NDArray[np.int64] | None = None,
     ) -> None:
         self.order = order
+        self.name = empty.where
         self.ids: NDArray[Any] = np.zeros(0, np.int64) if empty.boxes.images is None else empty.boxes.images
         self.bounds: NDArray[np.int64] = np.zeros(1, np.int64)
         self.done = 0
@@ -232,9 +234,11 @@ def _chunk(sides: Sequence[Side], ids: NDArray[Any] | None, bounds: Sequence[NDA
         taken.append((Boxes.of(columns, side.format, own - own[0], ids), carried))
     (a, a_columns), (b, b_columns) = taken[0], taken[1] if len(taken) > 1 else (None, None)
     b_start = starts[1] if b is not None else 0
-    orders = [side.order for side in sides[:2]]
+    orders, names = [side.order for side in sides], tuple(side.name for side in sides)
+    rows = map(Rows, starts[2:], orders[2:], names[2:])
+    more = tuple((*both, own) for both, own in zip(taken[2:], rows, strict=True))
     b_order = orders[1] if len(orders) > 1 else None
-    return Chunk(ids, a, b, starts[0], b_start, a_columns, b_columns, tuple(taken[2:]), orders[0], b_order)
+    return Chunk(ids, a, b, starts[0], b_start, a_columns, b_columns, more, orders[0], b_order, names)
 
 
 def by_row(sides: Sequence[Side], rows: int, names: Sequence[str]) -> Generator[Chunk]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastbox.errors import InputError
-from fastbox.tables.arrays import Place, id_kind, plain
-from fastbox.tables.files import read_batches
+from fastbox.tables.arrays import Place, id_kind, one_chunk, plain
+from fastbox.tables.backed import Backed
+from fastbox.tables.files import find_files, read_batches
 from fastbox.tables.source import Source
 
 __all__ = ["Order"]
@@ -50,8 +53,8 @@ class Order:
         """
         assert source.image is not None
         order, last, before = cls(), None, None
-        for file, first_row, batch in read_batches(source.path, [source.image], rows=_ROWS):
-            ids = plain(batch.column(0))
+        for file, first_row, given in _ids(source):
+            ids = plain(given)
             id_kind(ids.type, source.image, file)
             if ids.null_count:
                 where = Place(file, source.image, first_row)(ids.is_null().index(True).as_py())
@@ -76,3 +79,17 @@ class Order:
     def _fell(self, file: str, row: int, begins: Any, before: Any) -> None:
         if len(self.falls) < _SHOWN:
             self.falls.append({"file": file, "row": row, "begins": begins, "before": before})
+
+
+def _ids(source: Source) -> Iterator[tuple[str, int, pa.Array]]:
+    """The ids batch by batch, each with its file and first row; as they stood in a table that was sorted here."""
+    assert source.image is not None
+    batches = (
+        (file, row, batch.column(0)) for file, row, batch in read_batches(source.path, [source.image], rows=_ROWS)
+    )
+    file = find_files(source.path)[0]
+    if not (isinstance(file, Backed) and file.dialect in ("csv", "frame") and file.rows is not None):
+        yield from batches
+        return
+    ids = pa.chunked_array([ids for _, _, ids in batches])
+    yield file, 0, one_chunk(ids.take(pa.array(np.argsort(file.rows))))

@@ -219,7 +219,7 @@ def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) ->
     first = [part is None or not part.runs or part.runs[0].number == 0 for part in parts]
     with closing(chunks):
         for chunk in chunks:
-            for place, boxes in enumerate((chunk.a, chunk.b, *(boxes for boxes, _ in chunk.more))):
+            for place, boxes in enumerate((chunk.a, chunk.b, *(boxes for boxes, *_ in chunk.more))):
                 if boxes is not None and len(boxes) and first[place]:
                     first[place] = False
                     check_format(boxes, plans[place].files[0])
@@ -293,7 +293,8 @@ def _side(source: Source, found: Plan, rows: int, most: int, opened: Opened) -> 
     carried = found.columns.empty_table().to_batches() or [pa.RecordBatch.from_pylist([], found.columns)]
     pieces = _pieces(source, found, min(max(rows, _LEAST_BATCH), max(1, most // CHUNKS)), opened)
     order = found.files[0].boxes if isinstance(found.files[0], Backed) else None
-    return Side(pieces, source.image, Piece(empty, carried[0], found.files[0], 0), most, order)
+    name = found.files[0] if len(found.files) == 1 else f"all rows from {found.files[0]} on"
+    return Side(pieces, source.image, Piece(empty, carried[0], name, 0), most, order)
 
 
 def _pieces(source: Source, found: Plan, rows: int, opened: Opened) -> Generator[Piece]:

@@ -1,0 +1,43 @@
+"""Where rows stood in the table as it was given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a chunk by their places in it: their numbers in the table as it was given, counted from 0.
+
+    Attributes
+    ----------
+    start : int
+        The number, in the whole table, of the first.
+    order : array or None
+        Where the rows of the whole table stood before it was sorted; None where they stood as they do now.
+    where : str
+        What the user calls the table.
+
+    Examples
+    --------
+    >>> rows = Rows(1, np.array([4, 2, 9]), "boxes.csv")
+    >>> rows([0, 1]).tolist(), rows.said(1)
+    ([2, 9], 'row 9 of boxes.csv')
+    """
+
+    start: int = 0
+    order: NDArray[np.int64] | None = None
+    where: str = ""
+
+    def __call__(self, places: ArrayLike) -> NDArray[np.int64]:
+        numbers = np.asarray(places, np.int64) + self.start
+        return numbers if self.order is None else np.asarray(self.order[numbers], np.int64)
+
+    def said(self, place: int) -> str:
+        """Return how a message names a row."""
+        return f"row {int(self(place))}{f' of {self.where}' if self.where else ''}"
