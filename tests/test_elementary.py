@@ -118,7 +118,7 @@ def test_the_aspect_of_a_box(dtype: Any) -> None:
     assert aspect(one, one) == aspect(three, three) == 0.5
     assert aspect(one, nothing) == 1
     assert aspect(nothing, one) == aspect(nothing, nothing) == 0
-    assert aspect(one, three) + aspect(three, one) == 1
+    assert dtype(aspect(one, three)) + dtype(aspect(three, one)) == 1
     assert dtype(aspect(one, three)) == pytest.approx(
         2 / math.pi * math.atan(1 / 3), rel=float(4 * np.finfo(dtype).eps)
     )

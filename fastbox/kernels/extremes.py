@@ -17,6 +17,7 @@ from fastbox.kernels.elementary import TWO_OVER_PI, atan
 from fastbox.kernels.metrics import Box, intersection, larger, ratio, smaller
 
 BEYOND = 1025  # the exponent of a length that overflows
+DUST = 2.0**-448
 ROOM = 900  # how far a coordinate may be, in powers of two, above a length that is measured in the same unit
 
 
@@ -59,6 +60,18 @@ def units(a, b):
 def scaled(box, ex, ey):
     """A box in units of 2^ex by 2^ey."""
     x0, y0, x1, y1 = np.ldexp(box.x0, -ex), np.ldexp(box.y0, -ey), np.ldexp(box.x1, -ex), np.ldexp(box.y1, -ey)
+    return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), box.angle)
+
+
+@device
+def without_dust(x):
+    """A number, rounded to a multiple of 2^-500 where it is small: no area that is left has an infinite inverse."""
+    return (x + DUST) - DUST if abs(x) < DUST else x
+
+
+@device
+def cleared(box):
+    x0, y0, x1, y1 = without_dust(box.x0), without_dust(box.y0), without_dust(box.x1), without_dust(box.y1)
     return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), box.angle)
 
 
@@ -188,7 +201,7 @@ def graded_of(a, b):
         far = larger(larger(larger(-p.x0, p.x1), larger(-q.x0, q.x1)), larger(larger(-p.y0, p.y1), larger(-q.y0, q.y1)))
         ex = ey = max(longest(w, h, x_shift, y_shift), exponent(far) - ROOM)
     turned_p, turned_q = Box(p.x0, p.y0, p.x1, p.y1, 0.0, angle(p)), Box(q.x0, q.y0, q.x1, q.y1, 0.0, angle(q))
-    _, steep = graded(scaled(turned_p, ex, ey), scaled(turned_q, ex, ey))
+    _, steep = graded(cleared(scaled(turned_p, ex, ey)), cleared(scaled(turned_q, ex, ey)))
     by_x0, by_x1 = np.ldexp(steep.x0, -ex), np.ldexp(steep.x1, -ex)
     by_y0, by_y1 = np.ldexp(steep.y0, -ey), np.ldexp(steep.y1, -ey)
     return T(1.0 - formula(p, q, 0.0)), gradients.Corners(T(by_x0), T(by_y0), T(by_x1), T(by_y1))
