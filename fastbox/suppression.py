@@ -19,6 +19,7 @@ from fastbox.values import as_array, as_choice, as_floats, as_number
 __all__ = ["CONFIDENCES", "METHODS", "Fused", "Softened", "nms", "segments", "soft_nms", "weighted_boxes_fusion"]
 
 METHODS = ("linear", "gaussian")
+THEIRS = {"boxes_list", "scores_list", "labels_list", "iou_thr", "skip_box_thr"}  # arguments of ensemble_boxes
 CONFIDENCES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
 
 DENSE = 384  # boxes of a segment from which on a grid is faster than to look at all of them
@@ -161,8 +162,8 @@ def _of_one_array(fusion: Fusion) -> Fusion:
     """Refuse a call in the manner of ``ensemble_boxes``, a list of boxes for each detector, and say what to call."""
 
     @functools.wraps(fusion)
-    def checked(boxes: Any, scores: Any = None, *more: Any, **options: Any) -> Fused:
-        if more or {"iou_thr", "skip_box_thr"} & set(options) or _nested(boxes):
+    def checked(boxes: Any = None, *more: Any, **options: Any) -> Fused:
+        if len(more) > 1 or THEIRS & set(options) or _nested(boxes):
             raise TypeError(
                 "expected the boxes of all detectors in one array, in pixels, and options by their names, got a call "
                 "in the manner of ensemble_boxes: join the lists, weighted_boxes_fusion("
@@ -171,7 +172,7 @@ def _of_one_array(fusion: Fusion) -> Fusion:
                 "models=np.repeat(np.arange(len(boxes_list)), [len(boxes) for boxes in boxes_list]), "
                 "weights=weights, iou_threshold=iou_thr, skip_box_threshold=skip_box_thr)"
             )
-        return fusion(boxes, scores, **options)
+        return fusion(*(() if boxes is None else (boxes,)), *more, **options)
 
     return checked
 

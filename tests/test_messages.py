@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import fastbox
-from fastbox import Boxes, FormatWarning, MatchRule
+from fastbox import Boxes, FormatWarning, InputError, MatchRule, jobs
 from fastbox.anchors import AnchorGrid
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
@@ -146,6 +147,7 @@ def test_fusion_called_as_ensemble_boxes_is_says_what_to_call() -> None:
         lambda: fastbox.weighted_boxes_fusion(boxes, scores),
         lambda: fastbox.weighted_boxes_fusion([np.array(one) for one in boxes], scores, classes=labels),
         lambda: fastbox.weighted_boxes_fusion(boxes[0], scores[0], iou_thr=0.5),
+        lambda: fastbox.weighted_boxes_fusion(boxes_list=boxes, scores_list=scores, labels_list=labels),
     ]
     for call in calls:
         with pytest.raises(TypeError, match="in the manner of ensemble_boxes: join the lists") as caught:
@@ -157,6 +159,37 @@ def test_fusion_called_as_ensemble_boxes_is_says_what_to_call() -> None:
     mend = said[said.index("weighted_boxes_fusion(") :]
     fused = eval(mend, names | {"iou_thr": iou_thr, "skip_box_thr": skip_box_thr})
     assert fused.boxes.shape == (1, 4) and fused.classes.tolist() == [1] and fused.scores[0] == pytest.approx(0.85)
+
+
+@pytest.mark.parametrize("given", [None, 3, [1, 2], ["a.parquet", None], b"a.parquet"])
+def test_what_is_no_table_is_told_by_its_type(given: Any) -> None:
+    calls: list[Callable[[], Any]] = [
+        lambda: list(fastbox.scan(given)),
+        lambda: jobs.check(given),
+        lambda: jobs.convert(given, "o.parquet"),
+        lambda: jobs.disagreement(given),
+        lambda: jobs.evaluate(given, given),
+        lambda: jobs.fit_anchors(given),
+        lambda: jobs.fuse([given]),
+        lambda: jobs.inspect(given),
+        lambda: jobs.measure(given),
+        lambda: jobs.nms(given),
+        lambda: jobs.pairs(given, given),
+        lambda: jobs.sort(given, "o.parquet"),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match=r"expected \w+( 1)? as a path, a frame, .*, got \w+( in a list)?: name a"):
+            call()
+    with pytest.raises(ValueError, match="expected at least one table, got none"):
+        jobs.check()
+
+
+def test_a_column_of_several_types_is_named() -> None:
+    frame = pd.DataFrame({"image_id": ["a", 3], "xmin": 0.0, "ymin": 0.0, "xmax": 1.0, "ymax": 1.0})
+    with pytest.raises(
+        InputError, match=r"of one type in column 'image_id' of truths \(a DataFrame\), got object: cast"
+    ):
+        jobs.inspect(frame)
 
 
 # Frames and formats

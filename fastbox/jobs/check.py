@@ -79,6 +79,8 @@ def check(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
     >>> found.ready, found.inputs[0]["unsorted"][0]["row"]
     (False, 2)
     """
+    if not tables:
+        raise ValueError("expected at least one table, got none")
     with keep_open():
         sources = [as_source(table) for table in tables]
         found = Checked([_table(source) for source in sources])

@@ -20,6 +20,7 @@ from fastbox.tables.dialects import recognize
 from fastbox.tables.dialects.dataset import Dataset
 from fastbox.tables.frames import is_frame
 from fastbox.tables.inputs import Given, as_source, is_csv
+from fastbox.tables.locate import check_named
 from fastbox.tables.opened import State, check_state
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
@@ -146,6 +147,8 @@ def _unchanged(batches: Iterable[pa.RecordBatch], source: str, before: State) ->
 
 def _as_table(source: Given, dialect: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:
     """A table in memory or a plain CSV file as Parquet in its place; any other source as it is."""
+    if not is_frame(source):
+        check_named(source, "source")
     if dialect is not None or not (is_frame(source) or is_csv(source)):
         return source, dialect
     return as_source(replace(Source(()), path=source, image=options.get("image", IMAGE)), "source").path, "parquet"

@@ -73,8 +73,8 @@ def table_of(given: Any, name: str) -> pa.Table:
         try:
             table = _of_arrow(given)
         except (pa.ArrowException, TypeError, ValueError) as error:
-            what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise InputError(f"expected columns of one type each in {name}, got: {what}: cast them") from error
+            _of_columns(_series(given), name)  # which names the column
+            raise InputError(f"expected columns of one type each in {name}, got others: cast them") from error
     return pa.Table.from_arrays([_plain(column) for column in table.columns], names=table.column_names)
 
 
@@ -110,6 +110,12 @@ def _columns(given: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((own, table[own]) for own in names)
         else:
             yield str(name), values
+
+
+def _series(given: Any) -> Iterator[tuple[str, Any]]:
+    """The columns of a frame one by one, as far as it has them."""
+    for column in getattr(given, "columns", ()):
+        yield str(column), given[column]
 
 
 def _of_columns(columns: Iterator[tuple[str, Any]], name: str) -> pa.Table:

@@ -23,6 +23,7 @@ from fastbox.tables.dialects import parquet, recognize
 from fastbox.tables.files import count_rows, find_files, open_parquet, read_batches
 from fastbox.tables.frames import is_frame, kind_of, table_of
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
+from fastbox.tables.locate import check_named
 from fastbox.tables.schema import find_boxes
 from fastbox.tables.separated import is_separated, read_separated
 from fastbox.tables.source import Source
@@ -75,8 +76,7 @@ def as_source(given: Given, name: str = "table") -> Source:
         return source if source.part is not None else _with_image(source)
     if is_frame(path):
         return _of_table(source, table_of(path, _name(name, path)), _name(name, path), "frame")
-    if not isinstance(path, str | os.PathLike | Sequence):
-        raise InputError(f"expected {name} as a path, a frame, a dict of arrays or Boxes, got {type(path).__name__}")
+    check_named(path, name)
     if not isinstance(path, str | os.PathLike):
         source = replace(source, path=tuple(path))
     paths: list[Any] = [path] if isinstance(path, str | os.PathLike) else list(path)

@@ -16,7 +16,7 @@ from fastbox.tables.backed import Backed
 from fastbox.tables.convention import is_hidden, is_table
 from fastbox.tables.stores import find_stored, is_stored, local, same_stored
 
-__all__ = ["Paths", "Tree", "expand", "find_files", "identity"]
+__all__ = ["Paths", "Tree", "check_named", "expand", "find_files", "identity"]
 
 Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Identity: TypeAlias = tuple[object, ...]
@@ -122,8 +122,28 @@ def expand(pattern: str, *, every: bool = False) -> list[str]:
     return sorted(set(places))
 
 
+def check_named(paths: object, name: str = "table") -> None:
+    """Refuse what is neither a path nor a sequence of them; ``name`` is what messages call it.
+
+    >>> check_named(["a.parquet", 3])
+    Traceback (most recent call last):
+    fastbox.errors.InputError: expected table as a path, a frame, a dict of arrays or Boxes, got int in a list: name ...
+    """
+    if isinstance(paths, str | os.PathLike):
+        return
+    if not isinstance(paths, Sequence) or isinstance(paths, bytes):
+        got = type(paths).__name__
+    elif strange := [part for part in paths if not isinstance(part, str | os.PathLike)]:
+        got = f"{type(strange[0]).__name__} in a {type(paths).__name__}"
+    else:
+        return
+    expected = f"expected {name} as a path, a frame, a dict of arrays or Boxes"
+    raise InputError(f"{expected}, got {got}: name a file, as 'boxes.parquet', or a list of files")
+
+
 def _of_several(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     """The files of all, of which none may come twice."""
+    check_named(paths)
     files: list[str] = []
     known: dict[Identity, tuple[str, str]] = {}
     for part in paths:

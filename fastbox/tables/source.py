@@ -206,7 +206,7 @@ def scan(
     opened = Opened.now() or Opened()
     own = opened is not Opened.now()
     with opened.active():
-        sources = [_as_source(source) for source in (a, b, *more) if source is not None]
+        sources = [_as_source(a), *(_as_source(source) for source in (b, *more) if source is not None)]
         plans = check_ids(sources, [plan(source) for source in sources])
     most = most_boxes(max(found.carried for found in plans))
     chunks = ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
