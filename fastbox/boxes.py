@@ -266,9 +266,11 @@ class Boxes:
             rows = np.atleast_1d(as_array(rows, "rows"))
             if rows.dtype.kind not in "iub" and rows.size:
                 raise TypeError(f"expected rows as a slice, a mask or integers, got dtype {rows.dtype}")
+            if rows.ndim > 1:
+                raise ValueError(f"expected rows of shape (n,), got {rows.shape}")
             rows = rows if rows.size else rows.astype(np.int64)
         first, second, third, fourth = (c[rows] for c in self.columns)
-        return Boxes.of((first, second, third, fourth), self.format)
+        return self._with((first, second, third, fourth))
 
     def __iter__(self) -> Iterator[Boxes]:
         """The boxes of each image, one after the other; of one set, the set itself."""
@@ -283,7 +285,15 @@ class Boxes:
         if self.dtype == dtype:
             return self
         first, second, third, fourth = (c.astype(dtype) for c in self.columns)
-        return Boxes.of((first, second, third, fourth), self.format, self.offsets, self.images)
+        boxes = self._with((first, second, third, fourth))
+        boxes.offsets, boxes.images = self.offsets, self.images
+        return boxes
+
+    def _with(self, columns: Columns) -> Boxes:
+        """Other columns of one float dtype in the same format, ungrouped."""
+        boxes = Boxes.__new__(Boxes)
+        boxes.columns, boxes.format, boxes.images, boxes.offsets = columns, self.format, None, None
+        return boxes
 
     def side(self) -> tuple[Any, ...]:
         """The number of the format and the four columns: what every kernel takes for a collection of boxes."""

@@ -463,3 +463,8 @@ def test_images_and_offsets_exclude_each_other() -> None:
 def test_boxes_say_what_they_are() -> None:
     assert repr(Boxes(TWO, "xywh")) == "Boxes(2 boxes, xywh, float64)"
     assert "2 images" in repr(Boxes(TWO, images=[1, 2]))
+
+
+def test_rows_have_one_dimension() -> None:
+    with pytest.raises(ValueError, match=r"expected rows of shape \(n,\), got \(1, 2\)"):
+        Boxes([[0, 0, 1, 1], [1, 1, 2, 2]])[[[0, 1]]]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.boxes import Boxes
 from fastbox.evaluation.errors import ERRORS
 from fastbox.evaluation.judge import COVERING, VERDICTS, Judged
 from fastbox.report.page.contents import Box, Example
@@ -39,15 +40,19 @@ class Seen:
     asked: NDArray[np.bool_]
     said: Callable[[str, int], str]
 
-    @cached_property
-    def corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The corners of detections and of truths."""
+    @property
+    def sides(self) -> tuple[Boxes, Boxes]:
+        """The detections and the truths."""
         assert self.chunk.b is not None
-        return self.chunk.a.corners().astype(np.float64), self.chunk.b.corners().astype(np.float64)
+        return self.chunk.a, self.chunk.b
+
+    def corners(self, side: int, rows: Any) -> NDArray[np.float64]:
+        """The corners of some rows of detections (side 0) or truths (side 1)."""
+        return self.sides[side][rows].astype(np.float64).corners()
 
     def box(self, side: int, row: int, label: str) -> Box:
         """A detection (side 0) or truth (side 1) as it is drawn."""
-        x0, y0, x1, y1 = self.corners[side][row].tolist()
+        x0, y0, x1, y1 = self.corners(side, row)[0].tolist()
         return Box((x0, y0, x1, y1), label, ("detection", "truth")[side])
 
 
@@ -59,11 +64,8 @@ class Gallery:
 
     def add(self, seen: Seen) -> None:
         """Look through a chunk."""
-        found, truths = seen.corners
-        valid, asked = _drawable(found), seen.asked & _drawable(truths)
-        verdict = seen.judged.verdict
-        with np.errstate(invalid="ignore", over="ignore"):
-            areas = (truths[:, 2] - truths[:, 0]) * (truths[:, 3] - truths[:, 1])
+        valid, truths = map(_drawable, seen.sides)
+        verdict, asked = seen.judged.verdict, seen.asked & truths
         for run, label in enumerate(seen.labels[:MODELS]):
             own = seen.runs == run if len(seen.labels) > 1 else valid
             for place, kind in enumerate(VERDICTS):
@@ -73,7 +75,8 @@ class Gallery:
             free = asked.copy()
             free[seen.judged.partner[own & COVERING[verdict]]] = False
             missed = np.flatnonzero(free)
-            self._keep((label, "missed"), missed, areas[missed], seen.chunk.b_rows, partial(_missed, seen, own))
+            areas = _areas(seen.corners(1, missed))
+            self._keep((label, "missed"), missed, areas, seen.chunk.b_rows, partial(_missed, seen, own))
 
     def __add__(self, other: Gallery) -> Gallery:
         """What is kept of both sets of images."""
@@ -113,9 +116,17 @@ def _first(kept: Kept) -> Kept:
     return sorted(kept, key=lambda one: one[:2])[:SHOWN]
 
 
-def _drawable(corners: NDArray[np.float64]) -> NDArray[np.bool_]:
-    finite: NDArray[np.bool_] = np.all(np.isfinite(corners), axis=1)
-    return finite
+def _drawable(boxes: Boxes) -> NDArray[np.bool_]:
+    first, *others = map(np.isfinite, boxes.columns)
+    for finite in others:
+        first &= finite
+    return first
+
+
+def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        areas: NDArray[np.float64] = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    return areas
 
 
 def _wrong(seen: Seen, row: int, at: int) -> Example:
@@ -133,7 +144,7 @@ def _missed(seen: Seen, own: NDArray[np.bool_], row: int, at: int) -> Example:
     assert chunk.b is not None and chunk.a.offsets is not None
     first, last = chunk.a.offsets[_image(chunk.b, row) :][:2].tolist()
     rows = first + np.flatnonzero(own[first:last])
-    ious = _ious(seen.corners[0][rows], seen.corners[1][row])
+    ious = _ious(seen.corners(0, rows), seen.corners(1, row)[0])
     near = np.argsort(-ious, kind="stable")[:NEAR]
     detections = rows[near[ious[near] > 0]].tolist()
     boxes = [
@@ -149,8 +160,7 @@ def _ious(boxes: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.
     with np.errstate(all="ignore"):
         sides = np.minimum(boxes[:, 2:], other[2:]) - np.maximum(boxes[:, :2], other[:2])
         shared = np.clip(sides, 0, None).prod(axis=1)
-        areas = [np.prod(corners[..., 2:] - corners[..., :2], axis=-1) for corners in (boxes, other)]
-        ious: NDArray[np.float64] = np.nan_to_num(shared / (areas[0] + areas[1] - shared))
+        ious: NDArray[np.float64] = np.nan_to_num(shared / (_areas(boxes) + _areas(other[None]) - shared))
     return ious
 
 
