@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import resource
 import shutil
 import signal
@@ -402,6 +403,16 @@ def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
         [sys.executable, "-m", "fastbox", "measure", str(tmp_path / "0.parquet")], capture_output=True, text=True
     )
     assert (silent.returncode, silent.stderr) == (0, "")
+
+
+@pytest.mark.jit
+def test_what_is_said_stands_above_the_bar_in_one_piece(tmp_path: Path) -> None:
+    pq.write_table(images_table([3, 1, 2], 0, score=[0.5, 0.5, 0.5]), tmp_path / "d.parquet")
+    text = in_terminal("nms", tmp_path / "d.parquet")
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n").split("\n")
+    (said,) = [line for line in lines if "is not sorted" in line]
+    assert said.startswith(f"{tmp_path / 'd.parquet'} is not sorted by image_id: its 3 rows were sorted in memory; `")
+    assert said.endswith("` does it once and for all")
 
 
 # bad input

@@ -14,6 +14,7 @@ import click
 from fastbox.cli.options import memory_option
 from fastbox.errors import InputError
 from fastbox.report.progress import Step
+from fastbox.report.said import say
 
 __all__ = ["Fragments", "fragment_options"]
 
@@ -93,7 +94,7 @@ class _Watch:
 
     def __call__(self, entry: Mapping[str, Any]) -> None:
         if self._lines:
-            click.echo(json.dumps(entry), err=True)
+            say(json.dumps(entry))
         self._done += 1
         self._now += not entry["skipped"]
         if self._step is not None:
@@ -105,7 +106,7 @@ class _Watch:
         """Say so where an earlier run had done everything; the lines of JSON have said it."""
         if self._done and not self._now and not self._lines:
             parts = "The part was" if self._done == 1 else f"All {self._done:,} parts were"
-            click.echo(f"{parts} done before: nothing was left to do", err=True)
+            say(f"{parts} done before: nothing was left to do")
 
 
 def _is_folder(out: str | None) -> bool:

@@ -11,6 +11,8 @@ from rich.console import Console, RenderableType
 from rich.progress import Progress, ProgressColumn
 from rich.text import Text
 
+from fastbox.report.said import above
+
 __all__ = ["Bar"]
 
 LOG = logging.getLogger("fastbox")
@@ -36,7 +38,7 @@ class Bar(Progress):
         LOG.addHandler(self._compiled)
         LOG.setLevel(logging.DEBUG)
         try:
-            with self:
+            with self, above(self.console):
                 yield self
         finally:
             LOG.setLevel(level)

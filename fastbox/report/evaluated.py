@@ -11,7 +11,7 @@ from rich.text import Text
 from fastbox.report.rules import evaluated_rules
 from fastbox.report.terminal import counted, show_rules, show_table
 
-__all__ = ["conditions", "show_evaluated"]
+__all__ = ["conditions", "costliest", "show_evaluated"]
 
 CLASSES_SHOWN = 5
 NAME_WIDTH = 60
@@ -65,13 +65,22 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
     head = (str(summary["by"]), "detections", *names, *(["AP 95 %"] if sure else []), "costs most")
     rows: list[Sequence[str]] = [head]
     for name, run in runs:
-        costs = run["errors"]["costs"]
-        worst = max(costs, key=lambda error: float(costs[error]))
+        error, cost = costliest(run["errors"]["costs"])
         figures = [_figure(run["figures"][figure]) for figure in names]
         interval = [_interval(run["intervals"]["AP"])] if sure else []
-        rows.append((_short(name), f"{run['counted']:,}", *figures, *interval, f"{worst} {costs[worst]:+.3f}"))
+        rows.append((_short(name), f"{run['counted']:,}", *figures, *interval, f"{error} {cost:+.3f}"))
     show_table(console, rows, ("AP",))
     console.print(Text("costs most: the error without which AP50 would rise most", style="dim"))
+
+
+def costliest(costs: Mapping[str, float]) -> tuple[str, float]:
+    """Return the error without which AP50 would rise most, and how far.
+
+    >>> costliest({"location": 0.1, "missed": 0.3}), costliest({"location": 0.0, "missed": 0.0})
+    (('missed', 0.3), ('nothing', 0.0))
+    """
+    error = max(costs, key=lambda name: float(costs[name]))
+    return (error, float(costs[error])) if costs[error] > 0 else ("nothing", 0.0)
 
 
 def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastbox.report.evaluated import conditions
+from fastbox.report.evaluated import conditions, costliest
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.rules import UNBOUNDED, evaluated_rules
@@ -48,9 +48,8 @@ def _figures(summary: Mapping[str, Any]) -> list[Figure]:
         Figure(name, _figure(figures[name]), _interval(intervals.get(name), intervals))
         for name in ("AP", "AP50", "AP75", f"AR{most}")
     ]
-    costs = summary["errors"]["costs"]
-    worst = max(costs, key=lambda error: float(costs[error]))
-    shown.append(Figure("costs most", worst, f"AP50 {costs[worst]:+.3f} without it"))
+    error, cost = costliest(summary["errors"]["costs"])
+    shown.append(Figure("costs most", error, f"AP50 {cost:+.3f} without it" if cost else "no error costs AP50"))
     if summary["calibration"]["error"] is not None:
         shown.append(
             Figure("calibration error", f"{summary['calibration']['error']:.3f}", "scores off precision, mean")

@@ -20,6 +20,7 @@ import click
 from fastbox.errors import InputError, InputWarning
 from fastbox.report.imports import WithoutPandas
 from fastbox.report.provenance import on_command_line
+from fastbox.report.said import say
 from fastbox.report.written import Written
 
 __all__ = ["Commands", "fail"]
@@ -177,8 +178,7 @@ def fail(sentence: str, code: int) -> NoReturn:
 def _say(what: str, color: str, sentence: str) -> None:
     """Print a sentence to stderr, where that can be written."""
     with suppress(OSError):
-        click.secho(what, fg=color, bold=True, nl=False, err=True, color=False if os.environ.get("NO_COLOR") else None)
-        click.echo(sentence, err=True)
+        say(sentence, what, color)
 
 
 def _exit(code: int) -> NoReturn:

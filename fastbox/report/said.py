@@ -1,22 +1,51 @@
-"""What is logged while a command runs, as lines on stderr."""
+"""What is said while a command runs, as lines on stderr: above the bar where one is shown."""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
-__all__ = ["logged_on_stderr"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["above", "logged_on_stderr", "say"]
 
 LOG = logging.getLogger("fastbox")
+
+_consoles: list[Console] = []  # of the bars that are shown
 
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if not hasattr(record, "kernel"):  # the bar tells of kernels
-            click.echo(record.getMessage(), err=True)
+            say(record.getMessage())
+
+
+def say(sentence: str, what: str = "", color: str | None = None) -> None:
+    """Print a sentence to stderr as one line, with a coloured word in front."""
+    if _consoles:
+        from rich.text import Text
+
+        _consoles[-1].print(Text.assemble((what, f"bold {color or 'default'}"), sentence), soft_wrap=True)
+        return
+    if what:
+        click.secho(what, fg=color, bold=True, nl=False, err=True, color=False if os.environ.get("NO_COLOR") else None)
+    click.echo(sentence, err=True)
+
+
+@contextmanager
+def above(console: Console) -> Iterator[None]:
+    """Have what is said printed on the console of a bar, which makes room for it."""
+    _consoles.append(console)
+    try:
+        yield
+    finally:
+        _consoles.pop()
 
 
 @contextmanager
