@@ -19,6 +19,7 @@ __all__ = [
     "are_exact",
     "box_columns",
     "column_of",
+    "is_wanted",
     "one_box_column",
 ]
 
@@ -164,6 +165,15 @@ def column_of(names: Sequence[str], wanted: str, where: str = "table") -> str | 
         if found:
             return found[0]
     return None
+
+
+def is_wanted(wanted: str | None, names: Sequence[str]) -> bool:
+    """Tell whether a column that a table may lack is to be read: it is there, or somebody asked for it by this name.
+
+    >>> is_wanted(CLASS, ["score"]), is_wanted("kind", ["score"])
+    (False, True)
+    """
+    return wanted is not None and (wanted in names or not isinstance(wanted, Usual))
 
 
 def advice_on(name: str) -> str:

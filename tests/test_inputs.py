@@ -359,6 +359,10 @@ def test_what_are_no_fitted_anchors_is_refused(tmp_path: Path, text: str) -> Non
         ({"image_id": [1, "a"], "bbox": [[0, 0, 1, 1]] * 2}, "one type in column 'image_id' of detections"),
         (Boxes([[0, 0, 1, 1]]), "a column 'score' in detections"),
         ([], "at least one file, got an empty list"),
+        (None, "expected detections as a path, a frame, a dict of arrays or Boxes, got None"),
+        ([1, 2, 3], "a path, a frame, a dict of arrays or Boxes, got int in a list"),
+        ({}, r"columns of boxes in detections \(a dict\).*, got no columns"),
+        (pa.table({}), r"columns of boxes in detections \(a Table\).*, got no columns"),
     ],
 )
 def test_what_is_no_table_is_refused_in_a_sentence(given: Any, says: str) -> None:
@@ -370,3 +374,77 @@ def test_what_columns_were_taken_is_said() -> None:
     rows = boxes([1, 2]).rename_columns(["image_id", "X1", "Y1", "X2", "Y2", "score"])
     (note,) = jobs.nms(rows).to_dict()["inputs"]
     assert note["columns"] == {"boxes": "X1,Y1,X2,Y2 (xyxy)"}
+
+
+def test_a_class_column_that_somebody_names_is_there_or_refused() -> None:
+    table = boxes([1, 1, 2], score=[0.5, 0.9, 0.1])
+    for job in (jobs.nms, jobs.fuse):
+        assert job(table).to_dict()["rules"]["class_column"] is None
+        with pytest.raises(InputError, match=r"expected a column 'kind' in .*, got 'image_id'"):
+            job(table, class_column="kind")
+        assert job(table, class_column="kind", by_class=False).to_dict()["rules"]["class_column"] is None
+    named = table.append_column("label", pa.array([1, 1, 2]))
+    for tables in ([table, named], [named, table]):
+        with pytest.raises(InputError, match=r"expected a column 'label' in .*, got 'image_id'"):
+            jobs.fuse(tables)
+
+
+@pytest.mark.parametrize("metric", ["iou", "iof", "ios", "giou", "diou", "ciou", "eiou"])
+def test_a_threshold_that_no_pair_can_reach_is_refused(metric: str) -> None:
+    table = boxes([1, 1, 2])
+    assert jobs.pairs(table, threshold=1, metrics=[metric]).pairs == 0
+    with pytest.raises(InputError, match=rf"of {metric} of at most 1, got 50: as a share of 1 it is 0\.5$"):
+        jobs.pairs(table, threshold=50, metrics=[metric])
+    with pytest.raises(InputError, match=r"got 500: no pair reaches more$"):
+        jobs.pairs(table, threshold=500, metrics=[metric])
+
+
+def test_a_distance_below_zero_is_refused_as_threshold_and_so_is_text() -> None:
+    table = boxes([1, 1, 2])
+    assert jobs.pairs(table, threshold=500, metrics=["l1"]).pairs == 1
+    for metric in ("l1", "smooth_l1"):
+        with pytest.raises(InputError, match=f"a threshold of {metric} of at least 0, got -1"):
+            jobs.pairs(table, threshold=-1, metrics=[metric])
+    with pytest.raises(TypeError, match="expected a threshold that is a number, got 'half'"):
+        jobs.pairs(table, threshold="half")  # type: ignore[arg-type]
+    refused = CliRunner().invoke(main, ["pairs", "data/truths.parquet", "--threshold", "95"])
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "as a share of 1 it is 0.95" in refused.stderr
+
+
+def test_arguments_of_another_type_are_refused_in_a_sentence() -> None:
+    table: Any = boxes([1, 1, 2], score=[0.5, 0.9, 0.1])
+    grid, whole = AnchorGrid.preset("retinanet"), Resize("none", 256, 128)
+    for call, says in (
+        (lambda: jobs.pairs(table, metrics="iou"), r"expected metrics as a list of names, got 'iou': give \['iou'\]"),
+        (lambda: jobs.nms(table, keep="score"), "expected keep as a list of names, got 'score'"),
+        (lambda: jobs.pairs(table, by_class=True), "the name of a column of detections .* as text.*, got True"),
+        (lambda: jobs.nms(Source(table, boxes=["xmin", "ymin"])), "the name of a column of detections .* as text"),
+        (lambda: jobs.assign(table, "retinanet", resize=whole), "an AnchorGrid, got 'retinanet': give AnchorGrid.pre"),
+        (lambda: jobs.assign(table, grid, resize="800x1333"), "a Resize, got '800x1333': give jobs.Resize"),
+    ):
+        with pytest.raises(TypeError, match=says):
+            call()
+
+
+def test_a_name_that_leads_to_nothing_says_which_is_like_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(boxes([1], score=[0.5]), "detections.parquet")
+    for name, says in (
+        ("detectons.parquet", r"got no file detectons\.parquet \(did you mean detections\.parquet\?\)$"),
+        ("detections.parqet", r"got no file detections\.parqet \(did you mean detections\.parquet\?\)$"),
+        ("there/d.parquet", r"got no file there/d\.parquet \(there is no folder there\)$"),
+        ("detections.json", r"got no file detections\.json \(did you mean detections\.parquet\?\)$"),
+        ("x.parquet", r"got no file x\.parquet$"),
+    ):
+        with pytest.raises(InputError, match=says):
+            jobs.nms(name)
+    with pytest.raises(InputError, match=r"expected a folder to write .*: make it with mkdir -p '?.*new one'?$"):
+        jobs.nms("detections.parquet", "new one/kept.parquet")
+
+
+def test_columns_of_a_frame_that_share_a_name_are_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = boxes([1, 2], score=[0.5, 0.9]).to_pandas()
+    with pytest.raises(InputError, match=r"expected one column 'score' in detections .*, got 2: rename all but one"):
+        jobs.nms(pandas.concat([frame, frame[["score"]]], axis=1))

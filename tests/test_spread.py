@@ -140,7 +140,9 @@ def test_parts_of_another_run_are_refused_and_can_be_overwritten(tables: dict[st
     out = tmp_path / "parts"
     spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, threshold=0.3)
     before = bytes_of(out)
-    with pytest.raises(InputError, match=r"for this run alone, got .*part-00000\.parquet of another run: overwrite"):
+    with pytest.raises(
+        InputError, match=r"alone, got .*part-00000\.parquet of another run: .* with overwrite=True, or"
+    ):
         spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, threshold=0.4)
     with pytest.raises(InputError, match="another run"):
         spread(jobs.nms, tables["detections"], out=out, fragment_rows=300, threshold=0.3)
@@ -287,7 +289,7 @@ def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], 
         assert call(*command, "--engine", "threads", "--json").stdout == whole.stdout
         again = call(*command, "-o", out, "--fragment-rows", 150)
         assert (again.exit_code, again.stdout) == (2, "")
-        assert "of another run: overwrite it, or name another" in again.stderr
+        assert "of another run: begin again with --overwrite, or name another" in again.stderr
         assert call(*command, "-o", out, "--fragment-rows", 150, "--overwrite", "--json").stdout == whole.stdout
     given = (
         "nms",

@@ -12,6 +12,7 @@ from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
 from fastbox.jobs.regression import Regression, regression
+from fastbox.jobs.resize import Resize
 from fastbox.jobs.sample import sample
 from fastbox.jobs.sort import sort
 from fastbox.jobs.spread import spread
@@ -29,6 +30,7 @@ __all__ = [
     "Measured",
     "Paired",
     "Regression",
+    "Resize",
     "Suppressed",
     "assign",
     "check",

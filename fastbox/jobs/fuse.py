@@ -25,7 +25,7 @@ from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
-from fastbox.usual import CLASS, SCORE
+from fastbox.usual import CLASS, SCORE, is_wanted
 
 __all__ = ["FusedTables", "fuse"]
 
@@ -104,7 +104,7 @@ def fuse(
     score, class_column : str
         The columns of scores and classes, the same in all tables.
     by_class : bool, optional
-        Whether only boxes of one class meet; when left out they do if the first table has a column of classes.
+        Whether only boxes of one class meet; when left out they do if one was named or a table has one.
     rows : int
         About how many boxes to hold at once; makes no difference to what comes out.
     progress : callable, optional
@@ -132,7 +132,8 @@ def fuse(
         raise ValueError("expected at least one table, got none")
     check_outputs(tables, {"out": out})
     first = Source.carrying(tables[0])
-    label = class_column if by_class or (by_class is None and class_column in column_names(first.path)) else None
+    asked = is_wanted(class_column, column_names(first.path)) if by_class is None else by_class
+    label = class_column if asked else None
     sources = [Source.carrying(table, score, label) for table in tables]
     plans = [plan(source) for source in sources]
     joined = _joined(plans, score, label)

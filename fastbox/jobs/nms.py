@@ -26,7 +26,7 @@ from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
-from fastbox.usual import CLASS, SCORE
+from fastbox.usual import CLASS, SCORE, is_wanted
 
 __all__ = ["METHODS", "Suppressed", "nms"]
 
@@ -116,7 +116,7 @@ def nms(
     score, class_column : str
         The columns of scores and classes.
     by_class : bool, optional
-        Whether only boxes of one class meet; when left out they do if there is a column of classes.
+        Whether only boxes of one class meet; when left out they do if there is a column of classes, or one is named.
     keep : sequence of str, optional
         The columns to write; all when left out.
     rows : int
@@ -149,7 +149,8 @@ def nms(
         raise ValueError("expected a least score that is a number, got nan")
     source = Source.carrying(detections)
     names = column_names(source.path)
-    label = class_column if by_class or (by_class is None and class_column in names) else None
+    asked = is_wanted(class_column, names) if by_class is None else by_class
+    label = class_column if asked else None
     written = list(names if keep is None else dict.fromkeys(keep))
     source = Source.carrying(source, *written, score, label)
     planned = _checked(plan(source), score, label, soft is not None)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from fastbox.errors import InputError
 from fastbox.jobs.result import Result
 from fastbox.tables.arrays import UnsortedError
 from fastbox.tables.backed import Backed
@@ -21,6 +22,7 @@ from fastbox.usual import SCORE, Usual
 
 __all__ = ["Tables", "takes"]
 
+LISTS = ("metrics", "keep")  # the arguments that are several names
 OUTPUTS = ("out", "fix", "changes", "report")  # the arguments that name what a job writes
 
 Parameters = ParamSpec("Parameters")
@@ -50,6 +52,7 @@ def takes(*names: str, image: bool = True) -> Callable[[Callable[Parameters, Fou
             with keep_open():
                 call = signature.bind(*args, **kwargs)
                 call.apply_defaults()
+                _check_arguments(signature, names, call.arguments)
                 given = [call.arguments[name.removeprefix("*")] for name in names]
                 check_outputs(given, {}, {name: call.arguments.get(name) for name in OUTPUTS})
                 tables = Tables(names, call.arguments, image)
@@ -99,6 +102,7 @@ class Tables:
         names, image = job.takes  # type: ignore[attr-defined]
         call = inspect.signature(job).bind(*given, **options)
         call.apply_defaults()
+        _check_arguments(call.signature, names, call.arguments)
         usual = [name for name, value in call.arguments.items() if isinstance(value, Usual)]
         tables = cls(names, call.arguments, image)
         options |= {name: call.arguments[name] for name in usual}
@@ -160,6 +164,16 @@ class _Steps:
         if self.progress is not None and self._done:
             self.progress(-self._done)
         self._done = 0
+
+
+def _check_arguments(signature: inspect.Signature, names: tuple[str, ...], arguments: dict[str, Any]) -> None:
+    """Refuse None for a table that has to be there, and one name where several are asked for."""
+    for name in (table.removeprefix("*") for table in names):
+        if arguments[name] is None and signature.parameters[name].default is inspect.Parameter.empty:
+            raise InputError(f"expected {name} as a path, a frame, a dict of arrays or Boxes, got None")
+    for name in LISTS:
+        if isinstance(given := arguments.get(name), str):
+            raise TypeError(f"expected {name} as a list of names, got {given!r}: give [{given!r}]")
 
 
 def _source(given: Given, name: str, image: bool) -> Source:

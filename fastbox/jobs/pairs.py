@@ -168,6 +168,7 @@ def pairs(
         raise ValueError("expected at least one metric, got none")
     for name in metrics:
         ops.check_metric(name)
+    _check_threshold(threshold, metrics[0])
     if best and every:
         raise InputError("expected either every pair or the best of each detection, got both")
     if best and truths is None:
@@ -220,6 +221,20 @@ def pairs(
         if sink is not None:
             conclude(sink, out, found)
     return found
+
+
+def _check_threshold(threshold: float, metric: str) -> None:
+    """Refuse a threshold that no pair can reach: every similarity is at most 1, and no distance below 0."""
+    try:
+        limit = float(threshold)
+    except (TypeError, ValueError):
+        raise TypeError(f"expected a threshold that is a number, got {threshold!r}") from None
+    if metric in ops.DISTANCES:
+        if limit < 0:
+            raise InputError(f"expected a threshold of {metric} of at least 0, got {limit:g}: no distance is below 0")
+    elif limit > 1:
+        mend = f"as a share of 1 it is {limit / 100:g}" if limit <= 100 else "no pair reaches more"
+        raise InputError(f"expected a threshold of {metric} of at most 1, got {limit:g}: {mend}")
 
 
 def _rules(metrics: Sequence[str], threshold: float | None, best: bool, by_class: str | None, beta: float) -> Rules:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
 from fastbox import __version__
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.jobs.aggregate import unpacked
 from fastbox.jobs.canonical import digest
 from fastbox.tables.sink import Target, plain, read_record
@@ -75,7 +75,8 @@ def done_in(folder: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
         if index is None or target is None or record.get("fingerprint") != plain(target.fingerprint):
             other = "something else" if not record else "another run"
             raise InputError(
-                f"expected a folder for this run alone, got {path} of {other}: overwrite it, or name another"
+                f"expected a folder for this run alone, got {path} of {other}: "
+                f"begin again with {advice('--overwrite', 'overwrite=True')}, or name another"
             )
         aggregate = record.get("aggregate")
         if aggregate is not None:

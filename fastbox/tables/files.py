@@ -15,7 +15,7 @@ import pyarrow as pa
 from fastbox.errors import InputError
 from fastbox.memory import check_footer_room, most_of
 from fastbox.parallel import alone
-from fastbox.tables.locate import Paths, find_files
+from fastbox.tables.locate import Paths, find_files, like
 from fastbox.tables.opened import KeptFile, Opened, State, check_state
 from fastbox.tables.schema import require
 from fastbox.tables.stores import is_stored, local
@@ -241,7 +241,7 @@ def _why_not(name: str, error: Exception) -> str:
     if is_stored(name):
         return f"expected a Parquet file, got {name} ({_brief(error)})"
     if isinstance(error, FileNotFoundError) or not os.path.exists(name):
-        return f"expected a Parquet file, got no file {name}"
+        return f"expected a Parquet file, got no file {name}{like(name)}"
     if os.path.isdir(name):
         return f"expected a Parquet file, got the directory {name}"
     try:

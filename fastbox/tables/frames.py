@@ -70,6 +70,10 @@ def table_of(given: Any, name: str) -> pa.Table:
     elif isinstance(given, Mapping):
         table = _of_columns(_columns(given), name)
     else:
+        names = [str(column) for column in getattr(given, "columns", ()) if isinstance(column, str)]
+        for column in dict.fromkeys(names):
+            if (count := names.count(column)) > 1:
+                raise InputError(f"expected one column {column!r} in {name}, got {count}: rename all but one")
         try:
             table = _of_arrow(given)
         except (pa.ArrowException, TypeError, ValueError) as error:

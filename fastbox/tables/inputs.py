@@ -23,7 +23,7 @@ from fastbox.tables.dialects import parquet, recognize
 from fastbox.tables.files import count_rows, find_files, open_parquet, read_batches
 from fastbox.tables.frames import is_frame, kind_of, table_of
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
-from fastbox.tables.locate import check_named
+from fastbox.tables.locate import check_named, like
 from fastbox.tables.schema import find_boxes
 from fastbox.tables.separated import is_separated, read_separated
 from fastbox.tables.source import Source
@@ -104,7 +104,7 @@ def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]
         return str(wanted), list(sources)
     names = [_column_names(source) for source in sources]
     own = [column_of(here, wanted, find_files(one.path)[0]) for here, one in zip(names, sources, strict=True)]
-    called = next(filter(None, own), str(wanted))
+    called = next(filter(None, own), wanted)
     renamed = [
         source if column is None or column == called else replace(source, aliases=(*source.aliases, (called, column)))
         for source, column in zip(sources, own, strict=True)
@@ -188,7 +188,7 @@ def _read(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     if is_stored(name):
         raise InputError(f"expected Parquet in an object store, got {name}: copy it here, or convert it to Parquet")
     if not os.path.exists(name):
-        raise InputError(f"expected a table of boxes, got no file {name}")
+        raise InputError(f"expected a table of boxes, got no file {name}{like(name)}")
     dialect = _dialect(name)
     if dialect == "parquet":
         return path
@@ -265,11 +265,12 @@ def _of_parquet(source: Source) -> Source:
     return _with_image(source, schema.names, files[0])
 
 
-def _with_image(source: Source, names: Sequence[str] = (), where: str = "") -> Source:
+def _with_image(source: Source, names: Sequence[str] | None = None, where: str = "") -> Source:
     """A source with the column of image ids by the name that its files have for it."""
     if not isinstance(source.image, Usual):
         return source
-    found = column_of(names or _column_names(source), source.image, where or find_files(source.path)[0])
+    names = _column_names(source) if names is None else names
+    found = column_of(names, source.image, where or find_files(source.path)[0])
     return source if found is None or found == source.image else replace(source, image=source.image.called(found))
 
 

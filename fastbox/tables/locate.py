@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import glob
 import os
@@ -16,7 +17,7 @@ from fastbox.tables.backed import Backed
 from fastbox.tables.convention import is_hidden, is_table
 from fastbox.tables.stores import find_stored, is_stored, local, same_stored
 
-__all__ = ["Paths", "Tree", "check_named", "expand", "find_files", "identity"]
+__all__ = ["Paths", "Tree", "check_named", "expand", "find_files", "identity", "like"]
 
 Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Identity: TypeAlias = tuple[object, ...]
@@ -139,6 +140,20 @@ def check_named(paths: object, name: str = "table") -> None:
         return
     expected = f"expected {name} as a path, a frame, a dict of arrays or Boxes"
     raise InputError(f"{expected}, got {got}: name a file, as 'boxes.parquet', or a list of files")
+
+
+def like(name: str) -> str:
+    """Hint at what a name may have meant that leads to nothing: a name like it in its folder, or that this is missing.
+
+    >>> like("nowhere/truths.parquet")
+    ' (there is no folder nowhere)'
+    """
+    folder, last = os.path.split(name.rstrip(os.sep))
+    try:
+        near = difflib.get_close_matches(last, os.listdir(folder or os.curdir), 1)
+    except OSError:
+        return f" (there is no folder {folder})" if not os.path.isdir(folder) else ""
+    return f" (did you mean {os.path.join(folder, near[0])}?)" if near else ""
 
 
 def _of_several(paths: Sequence[str | os.PathLike[str]]) -> list[str]:

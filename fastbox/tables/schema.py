@@ -208,6 +208,8 @@ def find_boxes(
 
 def require(schema: pa.Schema, name: str, where: str) -> pa.Field:
     """Return the field of a column, or raise an InputError that names the table, its columns and the nearest name."""
+    if not isinstance(name, str):
+        raise TypeError(f"expected the name of a column of {where} as text, four as 'A,B,C,D', got {name!r}")
     count = schema.names.count(name)
     if count == 1:
         return schema.field(name)
@@ -307,7 +309,8 @@ def _flat(schema: pa.Schema, names: Names, format: str, where: str) -> BoxColumn
     for name in names:
         kind = require(schema, name, where).type
         if not is_number(kind):
-            raise InputError(f"expected numbers in column {name!r} of {where}, got {kind}: cast it")
+            how = "cast it, and write decimals with a point" if pa.types.is_string(kind) else "cast it"
+            raise InputError(f"expected numbers in column {name!r} of {where}, got {kind}: {how}")
     return BoxColumns("flat", names, (), format)
 
 

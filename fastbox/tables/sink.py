@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -114,7 +115,8 @@ class Sink:
         try:
             self._temporary = Temporary(folder, name, _BUFFER_BYTES)
         except OSError as error:
-            raise InputError(f"expected a folder to write {self.path} in, got: {error.strerror}") from error
+            how = f": make it with mkdir -p {shlex.quote(folder)}" if isinstance(error, FileNotFoundError) else ""
+            raise InputError(f"expected a folder to write {self.path} in, got: {error.strerror}{how}") from error
         try:
             file, encodings = self._temporary.file, _encodings(self.schema)
             self._writer = pq.ParquetWriter(file, self.schema, compression=self._compression, **encodings)

@@ -14,6 +14,7 @@ from fastbox.tables.arrays import is_list
 from fastbox.tables.convention import is_hidden, is_table
 from fastbox.tables.dialects.listing import ABOUT
 from fastbox.tables.files import find_files, open_parquet
+from fastbox.tables.locate import like
 
 __all__ = ["is_huggingface", "source_dialect", "target_dialect"]
 
@@ -76,7 +77,7 @@ def _advice(path: str) -> str:
 def _of_file(path: str) -> str | None:
     extension = os.path.splitext(path)[1].lower()
     if not os.path.exists(path) and not glob.has_magic(path):
-        raise InputError(f"expected annotations to convert, got no file or folder {path}")
+        raise InputError(f"expected annotations to convert, got no file or folder {path}{like(path)}")
     if extension == ".json":
         return "coco"
     if extension == ".odgt":
