@@ -359,7 +359,7 @@ def test_what_are_no_fitted_anchors_is_refused(tmp_path: Path, text: str) -> Non
         ({"image_id": [1, "a"], "bbox": [[0, 0, 1, 1]] * 2}, "one type in column 'image_id' of detections"),
         (Boxes([[0, 0, 1, 1]]), "a column 'score' in detections"),
         ([], "at least one file, got an empty list"),
-        (None, "expected detections as a path, a frame, a dict of arrays or Boxes, got None"),
+        (None, "expected detections as a path, a frame, a dict of arrays or Boxes, got NoneType: name a file"),
         ([1, 2, 3], "a path, a frame, a dict of arrays or Boxes, got int in a list"),
         ({}, r"columns of boxes in detections \(a dict\).*, got no columns"),
         (pa.table({}), r"columns of boxes in detections \(a Table\).*, got no columns"),

@@ -8,13 +8,13 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from fastbox.errors import InputError
 from fastbox.jobs.result import Result
 from fastbox.tables.arrays import UnsortedError
 from fastbox.tables.backed import Backed
 from fastbox.tables.files import find_files
 from fastbox.tables.in_order import sorted_source
 from fastbox.tables.inputs import Given, as_source, note_of, resolved
+from fastbox.tables.locate import check_named
 from fastbox.tables.opened import keep_open
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
@@ -170,7 +170,7 @@ def _check_arguments(signature: inspect.Signature, names: tuple[str, ...], argum
     """Refuse None for a table that has to be there, and one name where several are asked for."""
     for name in (table.removeprefix("*") for table in names):
         if arguments[name] is None and signature.parameters[name].default is inspect.Parameter.empty:
-            raise InputError(f"expected {name} as a path, a frame, a dict of arrays or Boxes, got None")
+            check_named(None, name)
     for name in LISTS:
         if isinstance(given := arguments.get(name), str):
             raise TypeError(f"expected {name} as a list of names, got {given!r}: give [{given!r}]")
