@@ -92,5 +92,7 @@ def test_detections_of_an_image_that_is_not_listed_are_refused(tmp_path: Path) -
     results.append(results[0] | {"image_id": 99})
     (tmp_path / "gt.json").write_text(json.dumps(truths))
     (tmp_path / "dt.json").write_text(json.dumps(results))
-    with pytest.raises(InputError, match=r"expected detections of images that .*gt\.json lists, got some of image 99"):
+    with pytest.raises(
+        InputError, match=r"expected detections of images that .*gt\.json lists, got some of image 99: add the image"
+    ):
         jobs.evaluate(tmp_path / "dt.json", tmp_path / "gt.json")

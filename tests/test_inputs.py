@@ -448,3 +448,12 @@ def test_columns_of_a_frame_that_share_a_name_are_refused() -> None:
     frame = boxes([1, 2], score=[0.5, 0.9]).to_pandas()
     with pytest.raises(InputError, match=r"expected one column 'score' in detections .*, got 2: rename all but one"):
         jobs.nms(pandas.concat([frame, frame[["score"]]], axis=1))
+
+
+@pytest.mark.parametrize("option", ["--high", "--low"])
+def test_anchors_are_not_assigned_by_an_iou_that_none_reaches(option: str) -> None:
+    command = ["assign", "data/truths.parquet", "--anchors", "retinanet", "--size", "800x1333", option, "50"]
+    refused = CliRunner().invoke(main, command)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert option in refused.stderr
+    assert "range 0<=x<=1" in refused.stderr

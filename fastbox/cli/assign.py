@@ -57,9 +57,17 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
     "--rule", default="fastbox", show_default=True, metavar="NAME", help=f"Matching rule: {', '.join(RULES)}."
 )
 @click.option(
-    "--high", type=float, metavar="IOU", help="IoU from which on an anchor is positive (default: the rule's)."
+    "--high",
+    type=click.FloatRange(0, 1),
+    metavar="IOU",
+    help="IoU from which on an anchor is positive (default: the rule's).",
 )
-@click.option("--low", type=float, metavar="IOU", help="IoU below which an anchor is negative (default: the rule's).")
+@click.option(
+    "--low",
+    type=click.FloatRange(0, 1),
+    metavar="IOU",
+    help="IoU below which an anchor is negative (default: the rule's).",
+)
 @click.option("--ignore", metavar="COLUMN", help="Rows where this is set are regions to ignore, such as iscrowd.")
 @click.option("--class", "class_", metavar="COLUMN", help="Class column, for coverage by class (default: category_id).")
 @image_option

@@ -136,7 +136,10 @@ def check_images(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
     unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
     if unknown.any():
         image = chunk.images[np.argmax(unknown)]
-        raise InputError(f"expected detections of images that {where} lists, got some of image {image}")
+        raise InputError(
+            f"expected detections of images that {where} lists, got some of image {image}: "
+            f"add the image to its list, or leave its detections out"
+        )
 
 
 def dropped(
