@@ -198,3 +198,13 @@ def test_the_picture(path: Path, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "expected a picture such as .svg, .png or .pdf" in result.stderr
     assert not (tmp_path / "plot.doc").exists()
+
+
+def test_widths_of_boxes_are_no_sizes_of_images(tmp_path: Path) -> None:
+    table = pa.table({"image_id": [1], "left": [3.0], "top": [4.0], "width": [50.0], "height": [60.0]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"in columns width and height of .*t.parquet, got 'width' of the boxes: call"):
+        jobs.assign(tmp_path / "t.parquet", AnchorGrid.preset("retinanet"), resize=Resize("shorter", 400, 400))
+    assert (
+        jobs.assign(tmp_path / "t.parquet", AnchorGrid.preset("retinanet"), resize=Resize("none", 99, 99)).truths == 1
+    )

@@ -412,3 +412,15 @@ def test_other_objects_are_refused() -> None:
     for columns in ({"xmin": [1], "ymin": [1, 2]}, {"xmin": [object()]}, {"xmin": 1}):
         with pytest.raises(InputError, match="expected a dict of columns"):
             as_table(columns)
+
+
+@pytest.mark.parametrize("corner", [("xmin", "ymin", "xmax", "ymax"), ("left", "top", "right", "bottom")])
+def test_sizes_of_images_are_no_boxes_by_an_asked_format(corner: tuple[str, ...]) -> None:
+    schema = floats(*corner, "width", "height")
+    both = f"{corner[0]}, {corner[1]}, width, height beside {', '.join(corner)}, which are xyxy"
+    with pytest.raises(InputError, match=f"{both}: leave the format out, or give boxes='{corner[0]},{corner[1]},width"):
+        find_boxes(schema, format="xywh")
+    assert find_boxes(schema).names == find_boxes(schema, format="xyxy").names == corner
+    named = find_boxes(schema, f"{corner[0]},{corner[1]},width,height", "xywh")
+    assert (named.names[2:], named.format) == (("width", "height"), "xywh")
+    assert find_boxes(floats(*corner[:2], "width", "height"), format="xywh").names[2:] == ("width", "height")

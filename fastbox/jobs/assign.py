@@ -186,6 +186,11 @@ def assign(
     if found_plan.ids is None:
         raise InputError("expected a column of image ids, got none: anchors are assigned within an image")
     for name in sides:
+        if name in found_plan.boxes.names:
+            raise InputError(
+                f"expected the images' sizes in columns width and height of {found_plan.files[0]}, got {name!r} of the "
+                "boxes: call the boxes' columns w and h, and add the images' sizes"
+            )
         kind = found_plan.columns.field(name).type
         if not is_number(kind):
             raise InputError(f"expected numbers in column {name!r} of {found_plan.files[0]}, got {kind}: cast it")

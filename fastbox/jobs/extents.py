@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.jobs.resize import Resize
 from fastbox.tables.arrays import is_number
 from fastbox.tables.columns import number_column
@@ -69,11 +69,14 @@ class Extents:
         names = [name for name in self.size if isinstance(name, str)] if self.resize else []
         if names:
             found = plan(source)
+            how = advice(
+                "--size WxH, or --width COLUMN --height COLUMN", "size=(W, H), or width='COLUMN', height='COLUMN'"
+            )
             for name in names:
                 if name in found.boxes.names:
                     raise InputError(
                         f"expected the images' sizes in columns of their own in {found.files[0]}, got {name!r}, "
-                        f"which is the boxes': name the columns of the images' sizes"
+                        f"which is the boxes': give {how}"
                     )
             source = replace(source, columns=tuple(dict.fromkeys(names)))
         for chunk in scan(source, rows=self.rows):

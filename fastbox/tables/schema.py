@@ -200,6 +200,7 @@ def find_boxes(
             alike = box_columns(schema.names, told, start, where)
             known = None if alike is None else _as_asked(*alike, told)
         if known is not None:
+            _check_rival(schema.names, *known, start, where)
             return _flat(schema, *known, where)
         if whole:
             return _one_column(schema, whole[0], told, where)
@@ -357,6 +358,18 @@ def _known(names: Sequence[str], format: str | None, prefix: str) -> tuple[Names
         if set(full) <= set(names):
             return _as_asked(full, told, format)
     return None
+
+
+def _check_rival(names: Sequence[str], taken: Names, format: str, prefix: str, where: str) -> None:
+    """Refuse columns of an asked format where the same corner begins a box by the names of others, as beside sizes."""
+    own = _known(names, None, prefix)
+    if own is None or own[1] == format.removeprefix("rel_") or own[0] == taken or own[0][:2] != taken[:2]:
+        return
+    how = advice(f"--box {','.join(taken)}", f"boxes={','.join(taken)!r}")
+    raise InputError(
+        f"expected one box in the columns of {where} with format {format!r}, got {', '.join(taken)} beside "
+        f"{', '.join(own[0])}, which are {own[1]}: leave the format out, or give {how}"
+    )
 
 
 def _as_asked(names: Names, told: str, format: str | None) -> tuple[Names, str]:
