@@ -150,7 +150,7 @@ def test_in_a_store_a_run_is_known_by_an_object(tmp_path: Path, monkeypatch: pyt
     with claimed("s3://b/parts", "one", "nms"):
         pass
     objects[f"s3://b/parts/{CLAIM}"] = json.dumps({"run": "one", "process": 1}).encode()
-    with pytest.raises(InputError, match=f"{ANOTHER}.*overwrite it"), claimed("s3://b/parts", "two", "nms"):
+    with pytest.raises(InputError, match=f"{ANOTHER}.*give overwrite=True"), claimed("s3://b/parts", "two", "nms"):
         pytest.fail("it must not get here")
     # A run whose folder was taken says so rather than end well.
     with pytest.raises(InputError, match=ANOTHER), claimed("s3://b/parts", "two", "nms", overwrite=True):
@@ -182,7 +182,7 @@ def test_runs_in_a_store_that_fsspec_reaches(table: Path) -> None:
     parts = sorted(os.path.basename(name) for name in memory.ls("/runs/parts", detail=False))
     assert len(parts) > 3 and all(name.startswith("part-") for name in parts)
     memory.pipe(f"/runs/parts/{CLAIM}", json.dumps({"run": "other", "job": "pairs", "process": 7}).encode())
-    with pytest.raises(InputError, match=rf"{ANOTHER} \(pairs in process 7 on .*overwrite it"):
+    with pytest.raises(InputError, match=rf"{ANOTHER} \(pairs in process 7 on .*give overwrite=True"):
         jobs.spread(jobs.nms, "memory://runs/in", **options)
     jobs.spread(jobs.nms, "memory://runs/in", **{**options, "fragment_rows": 150}, overwrite=True)
     left = [os.path.basename(name) for name in memory.ls("/runs/parts", detail=False)]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.tables.locks import lock
 from fastbox.tables.stores import delete_object, is_stored, read_object, write_object
 
@@ -116,7 +116,8 @@ def _opened(path: str) -> tuple[int, bool]:
 def _stored_claim(uri: str, folder: str, told: dict[str, Any], overwrite: bool) -> Iterator[None]:
     other = _read(read_object(uri))
     if other and other.get("run") != told["run"] and not overwrite:
-        raise _refused(folder, other, "; if that run is dead, overwrite it")
+        how = advice("--overwrite", "overwrite=True")
+        raise _refused(folder, other, f"; if that run is dead, give {how}")
     write_object(uri, json.dumps(told).encode())
     try:
         _check_stored(uri, folder, told)
