@@ -324,3 +324,10 @@ def test_check_tells_the_order_that_a_table_was_given_in(tmp_path: Path, ids: li
         assert [{**fall, "file": 0} for fall in found["unsorted"]] == [
             {**fall, "file": 0} for fall in expected["unsorted"]
         ]
+
+
+@pytest.mark.parametrize("line", ["0 0.5 0.5 0.2 0.2", "0 1 Car 0 0 -1.5 10 10 50 50 1.5 1.6 3.7 1 2 3 0.1"])
+def test_one_file_of_labels_is_told_to_be_given_as_a_folder(tmp_path: Path, line: str) -> None:
+    (tmp_path / "0000.txt").write_text(f"{line}\n")
+    with pytest.raises(InputError, match=r"got numbers \(.*\): write .*; of labels, as .*, give their folder"):
+        jobs.inspect(tmp_path / "0000.txt")

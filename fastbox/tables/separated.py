@@ -87,7 +87,8 @@ def _header(path: str) -> tuple[list[str], str]:
     if sum(map(_is_number, names)) * 2 > len(names):
         raise InputError(
             f"expected a header in the first line of {path}, got numbers ({lines[0][:60]}): write the columns' names "
-            f"above them, such as image_id,category_id,xmin,ymin,xmax,ymax,score"
+            "above them, such as image_id,category_id,xmin,ymin,xmax,ymax,score; of labels, as YOLO's or KITTI's, give "
+            "their folder"
         )
     if len(names) > 1 and not outside.count(delimiter):
         raise InputError(f"expected commas, semicolons or tabs in the first line of {path}, got {lines[0][:60]!r}")

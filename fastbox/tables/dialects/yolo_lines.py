@@ -115,7 +115,8 @@ def _box(line: list[float], kind: Lines) -> list[float]:
         raise ValueError
     points = line[1 : len(line) - len(end)]
     if not all(LEAST <= point <= MOST for point in points):
-        raise Lookalike(f"no polygon lies so far outside of its image; of keypoints, {_shape(len(line))}")
+        track = "cut off its last number if that is a track id; " if rest == 2 and line[-1].is_integer() else ""
+        raise Lookalike(f"no polygon lies so far outside of its image; {track}of keypoints, {_shape(len(line))}")
     xs, ys = points[::2], points[1::2]
     if len(points) == CORNERS and _is_turned(xs, ys):
         raise Lookalike("it looks like a rotated box (OBB), and boxes here have no angle: export unrotated ones")
