@@ -184,6 +184,8 @@ import logging, os, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 import numpy as np
 import fastbox
+import fastbox.kernels.compile
+fastbox.kernels.compile.FORK_WAITS = WAITS
 boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
 compiling = threading.Event()
 class Said(logging.Handler):
@@ -212,9 +214,10 @@ print(done[1], fastbox.pairs(boxes, boxes, threshold=0.5).rows.tolist())
 
 @pytest.mark.jit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
-@pytest.mark.parametrize("after", [0, 0.3, 1.2])
-def test_a_fork_while_another_thread_compiles(after: float, python: Any, tmp_path: Any) -> None:
-    code = f"AFTER = {after}\n{WHILE_COMPILING}"
+@pytest.mark.parametrize(("after", "waits"), [(0, 20), (0.3, 20), (1.2, 20), (0.3, 0), (1.2, 0), (2.5, 0)])
+def test_a_fork_while_another_thread_compiles(after: float, waits: float, python: Any, tmp_path: Any) -> None:
+    """It waits for the other thread; where that takes too long, the child compiles anew what was half compiled."""
+    code = f"AFTER, WAITS = {after}, {waits}\n{WHILE_COMPILING}"
     assert python(code, NUMBA_CACHE_DIR=str(tmp_path)).stdout.splitlines() == ["True", "0 [0, 1]"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -13,6 +14,7 @@ import numpy as np
 from llvmlite.binding import ffi
 from numba import from_dtype, njit, types
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import Dispatcher
 from numba.core.registry import cpu_target
 from numba.core.typing.context import CallStack
 
@@ -129,6 +131,9 @@ def _after_fork_in_child() -> None:
         _LOCK = threading.RLock()
         global_compiler_lock._lock, ffi.lib._lock._lock = threading.RLock(), threading.RLock()
         cpu_target.typing_context.callstack = CallStack()
+        for found in gc.get_objects():  # what was being compiled is not: nobody goes on with it here
+            if isinstance(found, Dispatcher) and found.is_compiling:
+                found._compiling_counter = type(found.is_compiling)()
     _after_fork()
 
 
