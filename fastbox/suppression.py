@@ -162,8 +162,8 @@ def _of_one_array(fusion: Fusion) -> Fusion:
     """Refuse a call in the manner of ``ensemble_boxes``, a list of boxes for each detector, and say what to call."""
 
     @functools.wraps(fusion)
-    def checked(boxes: Any = None, *more: Any, **options: Any) -> Fused:
-        if len(more) > 1 or THEIRS & set(options) or _nested(boxes):
+    def checked(*given: Any, **options: Any) -> Fused:
+        if len(given) > 2 or THEIRS & set(options) or _nested(given[0] if given else options.get("boxes")):
             raise TypeError(
                 "expected the boxes of all detectors in one array, in pixels, and options by their names, got a call "
                 "in the manner of ensemble_boxes: join the lists, weighted_boxes_fusion("
@@ -172,7 +172,7 @@ def _of_one_array(fusion: Fusion) -> Fusion:
                 "models=np.repeat(np.arange(len(boxes_list)), [len(boxes) for boxes in boxes_list]), "
                 "weights=weights, iou_threshold=iou_thr, skip_box_threshold=skip_box_thr)"
             )
-        return fusion(*(() if boxes is None else (boxes,)), *more, **options)
+        return fusion(*given, **options)
 
     return checked
 

@@ -138,7 +138,13 @@ def batches_of(
 
 def _only(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     """A batch without what Arrow reads beside the columns asked for: a field of a struct has a dotted name to it."""
-    asked = [place for place, name in enumerate(batch.schema.names) if name in names]
+    there = batch.schema.names
+    inside = [name for name in names if name not in there]  # of structs
+    asked = [
+        place
+        for place, name in enumerate(there)
+        if name in names or any(path.startswith(f"{name}.") for path in inside)
+    ]
     return batch if len(asked) == batch.num_columns else batch.select(asked)
 
 

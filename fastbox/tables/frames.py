@@ -70,6 +70,7 @@ def table_of(given: Any, name: str) -> pa.Table:
     elif isinstance(given, Mapping):
         table = _of_columns(_columns(given), name)
     else:
+        given = given.collect() if hasattr(given, "collect") else given  # a lazy frame
         names = [str(column) for column in getattr(given, "columns", ()) if isinstance(column, str)]
         for column in dict.fromkeys(names):
             if (count := names.count(column)) > 1:
@@ -83,8 +84,6 @@ def table_of(given: Any, name: str) -> pa.Table:
 
 
 def _of_arrow(given: Any) -> pa.Table:
-    if hasattr(given, "collect") and not hasattr(given, "__arrow_c_stream__"):
-        given = given.collect()  # a lazy frame
     if isinstance(given, Sequence) and not hasattr(given, "__arrow_c_stream__"):
         if all(isinstance(one, Mapping) for one in given):
             return pa.Table.from_pylist([dict(one) for one in given])

@@ -126,7 +126,7 @@ def expand(pattern: str, *, every: bool = False) -> list[str]:
 def check_named(paths: object, name: str = "table") -> None:
     """Refuse what is neither a path nor a sequence of them; ``name`` is what messages call it.
 
-    >>> check_named(["a.parquet", 3])
+    >>> check_named(["a.parquet", 3])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     fastbox.errors.InputError: expected table as a path, a frame, a dict of arrays or Boxes, got int in a list: name ...
     """
