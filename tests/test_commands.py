@@ -587,6 +587,22 @@ group.main(["work"])
     assert (done.stdout, done.stderr) == ("", "error: interrupted; nothing was written\n")
 
 
+@pytest.mark.parametrize("module", ["fastbox.cli", "click", "fastbox.cli.pairs"])
+def test_an_interrupt_while_the_program_is_loaded(module: str, python: Any) -> None:
+    code = f"""
+import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from fastbox.__main__ import main
+main()
+"""
+    done = python(code, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: interrupted; nothing was written\n")
+
+
 @pytest.mark.jit
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     many = copies(pairs_table(1_000_000), tmp_path, 10)
