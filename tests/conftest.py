@@ -30,13 +30,14 @@ settings.load_profile(os.environ.get("FASTBOX_TEST_PROFILE", "plain" if WITHOUT_
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "jit: needs compiled kernels, or takes long without; skipped there")
-    if WITHOUT_JIT:  # NumPy's scalars warn of the nan and 0/0 that compiled kernels take as they come
-        config.addinivalue_line("filterwarnings", "ignore::RuntimeWarning")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if WITHOUT_JIT:
-        for item in items:
+    for item in items:
+        # Inverted boxes are drawn on purpose. As marks these hold where -W says otherwise.
+        item.add_marker(pytest.mark.filterwarnings("ignore::fastbox.errors.FormatWarning"))
+        if WITHOUT_JIT:  # NumPy's scalars warn of the nan and 0/0 that compiled kernels take as they come
+            item.add_marker(pytest.mark.filterwarnings("ignore::RuntimeWarning"))
             if item.get_closest_marker("jit"):
                 item.add_marker(pytest.mark.skip(reason="needs compiled kernels, and NUMBA_DISABLE_JIT is set"))
 

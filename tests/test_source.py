@@ -502,6 +502,14 @@ def readers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("fastbox-reader")]
 
 
+@pytest.fixture
+def no_readers() -> None:
+    """Let go of what tests before have left to be collected."""
+    gc.collect()
+    assert not readers()
+
+
+@pytest.mark.usefixtures("no_readers")
 def test_closing_stops_the_reader(tmp_path: Path) -> None:
     path = write(tmp_path / "t", boxes_of(list(range(1000))), 10)
     chunks = scan(path, rows=5)
@@ -517,6 +525,7 @@ def test_closing_stops_the_reader(tmp_path: Path) -> None:
     assert list(chunks) == []
 
 
+@pytest.mark.usefixtures("no_readers")
 def test_an_error_in_the_reader_comes_through_and_ends_it() -> None:
     closed = []
 

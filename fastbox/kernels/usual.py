@@ -33,7 +33,7 @@ def order(x):
 def order_less_one(x):
     """As order, less one: that of 0 lies above all."""
     bits = order(x)
-    return bits - type(bits)(1)
+    return bits - type(bits)(1) if bits else ~bits
 
 
 def _ordered(less):
