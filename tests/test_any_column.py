@@ -205,7 +205,6 @@ def test_any_column_of_a_frame_gives_a_result_or_a_sentence(tmp_path: Path, kind
 
 @pytest.mark.parametrize("kind", ["list_view", "large_list_view", "lists of nulls", "string_view", "uuid", "bool8"])
 def test_sorting_carries_a_column_as_it_was_or_names_it(tmp_path: Path, kind: str) -> None:
-    pytest.importorskip("duckdb", reason="DuckDB is not installed")
     table = table_of(image_id=pa.array([2, 2, 1, 1]), more=KINDS[kind]())
     pq.write_table(table, tmp_path / "a.parquet")
     try:

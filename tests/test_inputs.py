@@ -85,7 +85,6 @@ def test_rows_lead_back_to_what_was_given(ids: list[Any], ragged: bool, rows: in
 def test_small_tables_are_sorted_in_memory_and_large_ones_by_the_sorter(
     tmp_path: Path, on_disk: bool, texts: bool, ragged: bool, files: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("duckdb")
     if on_disk:
         monkeypatch.setattr(in_order, "get_memory", lambda: 1 << 30)
         monkeypatch.setattr(in_order, "COPIES", 1 << 40)
