@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from fastbox.errors import InputError
 from fastbox.tables import files, source
+from fastbox.tables.footers import check_footer
 from fastbox.tables.source import Chunk, Source, count_rows, find_files, open_parquet, plan, read_batches, scan
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -541,6 +543,21 @@ def test_an_error_in_the_reader_comes_through_and_ends_it() -> None:
     with pytest.raises(RuntimeError, match="broken"):
         next(stream)
     assert closed and not readers()
+
+
+def test_a_footer_that_was_looked_at_keeps_nobody_who_asked(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"objects": [{"score": 1.0}, {"score": 2.0}]}), path)
+
+    def ask() -> weakref.ref[threading.Event]:
+        held = threading.Event()
+        with pq.ParquetFile(path) as file:
+            check_footer(str(path), file.metadata, "objects")
+        return weakref.ref(held)
+
+    held = ask()
+    gc.collect()
+    assert held() is None
 
 
 def test_one_item_is_made_ahead_and_no_more() -> None:

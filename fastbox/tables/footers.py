@@ -31,7 +31,9 @@ def check_footer(path: str, footer: pq.FileMetaData, column: str) -> None:
     with pq.ParquetFile(pa.PythonFile(_NoData(), mode="r"), metadata=footer, pre_buffer=True) as file:
         try:
             next(file.iter_batches(1, columns=[column]), None)
-        except _NoDataError:
+        except _NoDataError as end:
+            # Arrow keeps it; its frames would keep everything that was being read.
+            end.__traceback__ = None
             return
         except (OSError, pa.ArrowException) as error:
             what = str(error).splitlines()[0].rstrip(".")
