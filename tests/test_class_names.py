@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -175,8 +176,8 @@ def test_numbers_meet_where_names_do(own: dict[int, str], other: dict[int, str])
             repeated = any(len(set(one.values())) < len(one) for one in names.values())
             assert repeated or not set(own.values()) & set(other.values())
             return
-    change = joined.tables[0] or (lambda label: label)
-    assert joined.tables[1] is None
+    change, same = (table or (lambda label: label) for table in joined.tables)
+    assert all(same(number) == number for number in range(12))
     for number, name in own.items():
         for there, its in other.items():
             assert (
@@ -188,3 +189,58 @@ def test_numbers_meet_where_names_do(own: dict[int, str], other: dict[int, str])
     for unnamed in set(range(12)) - own.keys():
         if joined.tables[0] is not None:
             assert change(unnamed) not in other
+
+
+@given(st.lists(labels, min_size=2, max_size=4))
+def test_any_number_of_tables_meet_by_name(tables: list[dict[int, str]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(class_names, "read_names", lambda path: {str(k): name for k, name in tables[int(path)].items()})
+        try:
+            joined = joined_classes([[str(k)] for k in range(len(tables))], "integer")
+        except InputError:
+            return
+    changed = [change or (lambda label: label) for change in joined.tables]
+    unique = all(len(set(one.values())) == len(one) for one in tables)
+    for own, change in zip(tables, changed, strict=True):
+        for other, its in zip(tables, changed, strict=True):
+            for (number, name), (there, called) in itertools.product(own.items(), other.items()):
+                assert not unique or (change(number) == its(there)) == (name == called)
+    for own, change in zip(tables, changed, strict=True):
+        assert all(joined.names[str(change(number))] == name for number, name in own.items())
+
+
+def test_new_names_of_two_tables_are_two_classes(tmp_path: Path) -> None:
+    box = [20, 0, 29, 9]
+    first = write(tmp_path / "a.parquet", {0: "car", 1: "dog"}, [(1, 0, [0, 0, 9, 9])], score=[0.9])
+    second = write(tmp_path / "b.parquet", {0: "dog", 1: "zebra", 2: "car"}, [(1, 1, box)], score=[0.8])
+    third = write(tmp_path / "c.parquet", {0: "dog", 1: "lion", 2: "car"}, [(1, 1, box)], score=[0.7])
+    again = write(tmp_path / "d.parquet", {0: "dog", 2: "zebra", 1: "car"}, [(1, 2, box)], score=[0.7])
+    for tables, names in (
+        ([first, second, third], ["car", "lion", "zebra"]),
+        ([first, second, again], ["car", "zebra"]),
+    ):
+        jobs.fuse(tables, tmp_path / "fused.parquet")
+        called = read_record(tmp_path / "fused.parquet")["categories"]
+        kinds = pq.read_table(tmp_path / "fused.parquet")["category_id"].to_pylist()
+        assert sorted(called[str(kind)] for kind in kinds) == names
+
+
+def test_a_class_without_a_name_that_could_be_any_is_refused(tmp_path: Path) -> None:
+    truths = write(tmp_path / "gt.parquet", {0: "car", 1: "dog"}, [(1, 10_001, [0, 0, 9, 9])])
+    names = {0: "dog", 1: "zebra", 2: "car"}
+    detections = write(tmp_path / "dt.parquet", names, [(1, 1, [0, 0, 9, 9])], score=[0.9])
+    for call in (
+        lambda: jobs.evaluate(detections, truths),
+        lambda: jobs.pairs(truths, detections, by_class="category_id"),
+    ):
+        with pytest.raises(InputError, match=r"a name for every class.*got class 10001 in .*gt.parquet without one"):
+            call()
+
+
+def test_names_without_a_partner_are_said(tmp_path: Path) -> None:
+    rows = [(1, 0, [0, 0, 9, 9]), (1, 1, [20, 0, 29, 9])]
+    truths = write(tmp_path / "gt.parquet", {0: "car", 1: "dog"}, rows)
+    detections = write(tmp_path / "dt.parquet", {0: "Car", 1: "dog"}, rows, score=[0.9, 0.8])
+    said = jobs.evaluate(detections, truths).to_dict()["warnings"]
+    assert any("dt.parquet has classes of the names 'Car': rename them" in one for one in said)
+    assert any("gt.parquet has classes of the names 'car': rename them" in one for one in said)

@@ -76,6 +76,10 @@ class Read:
             found.classes = [int(name) if integers else name for name in names] or None
         if joined.by_name:
             found.notes.append(f"{files[0]} and {files[1]} number their classes differently: they are joined by name")
+            for file, alone in zip(files, joined.alone, strict=True):
+                if alone:
+                    said = ", ".join(map(repr, alone[:SHOWN])) + (", …" if len(alone) > SHOWN else "")
+                    found.notes.append(f"only {file} has classes of the names {said}: rename them if they are in both")
         if by is None:
             found.notes += _models(sources[0], files[0])
         return found

@@ -13,20 +13,26 @@ from fastbox.tables.sink import read_names
 __all__ = ["JoinedClasses", "Renumbered", "joined_classes", "names_of"]
 
 SHOWN = 4  # names in a message
+FEWEST = 4  # digits of the least number of a class that the first table does not name
 
 
 @dataclass(frozen=True)
 class Renumbered:
-    """The classes of a table as another table numbers them.
+    """The classes of a table as the join numbers them.
 
     Attributes
     ----------
     numbers : mapping of int to int
-        Of the classes that both name.
+        Of the classes that the table names.
     taken : frozenset of int
-        Numbers that mean another class there: classes of these, and of others without a partner, are moved away.
+        Numbers that mean a named class in the join: classes of these without a name in the table are moved away.
     moved : int
-        By how much: beyond every number of both tables.
+        By how much.
+    limit : int, optional
+        Numbers from here on are those of classes that have no number in the first table: a class without a name that
+        has one could be any of them.
+    file : str
+        The table, for messages.
 
     Examples
     --------
@@ -38,10 +44,17 @@ class Renumbered:
     numbers: Mapping[int, int] = field(default_factory=dict)
     taken: frozenset[int] = frozenset()
     moved: int = 0
+    limit: int | None = None
+    file: str = ""
 
     def __call__(self, label: Any) -> Any:
         if label in self.numbers:
             return self.numbers[label]
+        if self.limit is not None and label >= self.limit:
+            raise InputError(
+                f"expected a name for every class, as the tables number classes differently, got class {label} in "
+                f"{self.file} without one: name it, or number it below {self.limit}"
+            )
         return label + self.moved if label in self.taken else label
 
 
@@ -55,10 +68,13 @@ class JoinedClasses:
         For each table how its classes become those of the join; None where they are these.
     names : dict of str to str
         The names of the join's classes, by the class as text.
+    alone : tuple of tuple of str
+        For each table the names that no other table has, where tables number their classes differently.
     """
 
     tables: tuple[Renumbered | None, ...]
     names: dict[str, str]
+    alone: tuple[tuple[str, ...], ...] = ()
 
     @property
     def by_name(self) -> bool:
@@ -83,18 +99,33 @@ def joined_classes(tables: Sequence[Sequence[str]], kind: str | None, first: int
         Files of a table, or names of two tables, that contradict one another.
     """
     named = [names_of(files) for files in tables]
-    names = dict(named[first])
     if kind != "integer":
-        return JoinedClasses((None,) * len(tables), {name: text for own in named for name, text in own.items()} | names)
+        every = {name: text for own in named for name, text in own.items()}
+        return JoinedClasses((None,) * len(tables), every | named[first])
     numbered = [_numbered(own) for own in named]
-    found = [
-        None if k == first else _renumbered(own, numbered[first], tables[k][0], tables[first][0])
-        for k, own in enumerate(numbered)
-    ]
-    for own, change in zip(numbered, found, strict=True):
-        for number, name in own.items():
-            names.setdefault(str(number if change is None else change(number)), name)
-    return JoinedClasses(tuple(found), names)
+    beyond = max((abs(number) for own in numbered for number in own), default=0)
+    limit = 10 ** max(FEWEST, len(str(beyond)))
+    join = dict(numbered[first])
+    numbers: list[dict[int, int] | None] = [None] * len(tables)
+    for k, own in enumerate(numbered):
+        if k != first and own:
+            placed = (
+                None if not join or _alike(own, join) else _placed(own, join, limit, tables[k][0], tables[first][0])
+            )
+            numbers[k] = placed
+            join |= {number if placed is None else placed[number]: name for number, name in own.items()}
+    names = {str(number): name for number, name in join.items()}
+    names |= {label: name for label, name in named[first].items() if label not in names}
+    if not any(numbers):
+        return JoinedClasses((None,) * len(tables), names)
+    top = limit * (max(map(abs, join)) // limit + 1)
+    found = tuple(
+        Renumbered(own or {}, frozenset(join) if own else frozenset(), top * (k + 1), limit, tables[k][0])
+        for k, own in enumerate(numbers)
+    )
+    counts = Counter(name for own in numbered for name in set(own.values()))
+    alone = tuple(tuple(name for name in own.values() if counts[name] == 1) for own in numbered)
+    return JoinedClasses(found, names, alone)
 
 
 def names_of(files: Sequence[str]) -> dict[str, str]:
@@ -122,11 +153,9 @@ def _numbered(names: Mapping[str, str]) -> dict[int, str]:
     return {number: name for number, name in numbers.items() if name != str(number)}
 
 
-def _renumbered(own: Mapping[int, str], other: Mapping[int, str], file: str, where: str) -> Renumbered | None:
-    """How the classes of a table become another's; None where nothing tells that they are other ones."""
-    if not own or not other or _alike(own, other):
-        return None
-    for names, path in ((own, file), (other, where)):
+def _placed(own: Mapping[int, str], join: Mapping[int, str], limit: int, file: str, where: str) -> dict[int, int]:
+    """The numbers that the classes of a table have in a join; those of new names are from the limit on."""
+    for names, path in ((own, file), (join, where)):
         repeated = [name for name, count in Counter(names.values()).items() if count > 1]
         if repeated:
             two = " and ".join(str(number) for number, name in names.items() if name == repeated[0])
@@ -134,15 +163,19 @@ def _renumbered(own: Mapping[int, str], other: Mapping[int, str], file: str, whe
                 f"expected a name of its own for each class, as {file} and {where} number classes differently, "
                 f"got {repeated[0]!r} for {two} in {path}: rename one of them"
             )
-    places = {name: number for number, name in other.items()}
-    numbers = {number: places[name] for number, name in own.items() if name in places}
-    if not numbers:
+    places = {name: number for number, name in join.items()}
+    if not places.keys() & set(own.values()):
         raise InputError(
             f"expected the same names of classes in both tables, got {_listed(own)} in {file} and "
-            f"{_listed(other)} in {where}: rename those of one table"
+            f"{_listed(join)} in {where}: rename those of one table"
         )
-    beyond = max(abs(number) for number in (*own, *other))
-    return Renumbered(numbers, frozenset(other), 10 ** len(str(beyond)))
+    for number, name in own.items():
+        if name not in places:
+            fresh = number + limit
+            while fresh < limit or fresh in places.values():
+                fresh += limit
+            places[name] = fresh
+    return {number: places[name] for number, name in own.items()}
 
 
 def _alike(own: Mapping[int, str], other: Mapping[int, str]) -> bool:
