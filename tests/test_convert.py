@@ -20,7 +20,7 @@ from fastbox.errors import InputError, InputWarning
 from fastbox.jobs import evaluate, inspect
 from fastbox.tables.convert import convert as convert_file
 from fastbox.tables.dialects.cocojson import BATCH
-from fastbox.tables.sink import read_record
+from fastbox.tables.sink import read_names, read_record
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 EXAMPLE = SHARED / "instances_val2014_100.json"
@@ -326,7 +326,10 @@ BAD: dict[str, tuple[Any, str]] = {
     ),
     "negative": ({"annotations": [], "images": [{"id": 1, "width": -1}]}, "has width -1: give a number of pixels"),
     "half a pixel": ({"annotations": [], "images": [{"id": 1, "height": 0.5}]}, "has height 0.5: give a whole number"),
-    "category": ({"annotations": [], "categories": [{"id": 1}]}, r"category 0 \(id 1\) .* has no name"),
+    "images and something else": (
+        {"images": [], "results": []},
+        r"got no annotations among its keys \(images, results\)",
+    ),
     "two names": (
         {"annotations": [], "categories": [{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]},
         "expected one name of category 1 in .*, got 'cat' and 'dog'",
@@ -428,6 +431,34 @@ def test_categories_of_one_name_stay_two(tmp_path: Path) -> None:
     with pytest.warns(InputWarning, match=r"categories 1 and 2 are both called 'cat', and voc keeps names alone"):
         convert_file(tmp_path / "coco.json", tmp_path / "voc", out_dialect="voc")
     assert convert_file(tmp_path / "voc", tmp_path / "voc.json")["categories"] == 1
+
+
+def test_a_category_needs_no_name(tmp_path: Path) -> None:
+    names = [{"id": 1, "supercategory": "animal"}, {"id": 2, "name": None}, {"id": 3, "name": "cat"}]
+    convert({"annotations": [truth(1), {**truth(1), "category_id": 2}], "categories": names}, tmp_path)
+    assert read_names(str(tmp_path / "out.parquet")) == {"3": "cat"}
+
+
+def test_a_list_of_images_alone_has_no_boxes(tmp_path: Path) -> None:
+    images = [{"id": 1, "width": 9, "height": 8, "file_name": "a.jpg"}]
+    summary, _ = convert({"info": {}, "licenses": [], "images": images, "categories": []}, tmp_path)
+    assert (summary["rows"], summary["images_without_boxes"]) == (0, 1)
+
+
+@given(scores=st.lists(st.one_of(st.none(), st.floats(0, 1), st.integers(0, 1)), max_size=4))
+def test_scores_of_annotations_come_back(scores: list[float | None], folder: Path) -> None:
+    scores = [0.25, *scores]
+    convert({"annotations": [{**truth(1), "score": score} for score in scores], "images": [{"id": 1}]}, folder)
+    assert pq.read_table(folder / "out.parquet")["score"].to_pylist() == scores
+    convert_file(folder / "out.parquet", folder / "again.json")
+    again = json.loads((folder / "again.json").read_text())["annotations"]
+    assert [one.get("score") for one in again] == scores
+
+
+@pytest.mark.parametrize("score", [None, "high", [1], True])
+def test_no_score_in_the_first_annotation_is_none_of_any(score: Any, tmp_path: Path) -> None:
+    _, table = convert({"annotations": [{**truth(1), "score": score}]}, tmp_path)
+    assert "score" not in table.column_names
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:

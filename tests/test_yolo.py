@@ -308,6 +308,7 @@ BAD = {
         "0 .5 .5 .1 .1 .9 12",
         r"got 7: '.*: no polygon lies so far .*; cut off its last number if .* say kpt_shape: \[1, 2\]",
     ),
+    "pixels": ("0 320 240.5 50 60", "got 5: .*: its box is in pixels: divide it by the image's width and height"),
     "turned": (
         "0 .5 .2 .8 .5 .5 .8 .2 .5",
         r"got 9: .*: it looks like a rotated box \(OBB\), and boxes here have no angle",
@@ -369,6 +370,14 @@ FILES = {
     "no image": (
         {"labels/a.txt": LINES[0], "images/a.png": "no"},
         r"a\.png is no image whose size can be read: copy it here again",
+    ),
+    "an empty image": (
+        {"labels/a.txt": LINES[0], "images/a.png": ""},
+        r"expected the size of image a, which the boxes in .*a\.txt are relative to, got none",
+    ),
+    "another image": (
+        {"labels/a.txt": LINES[0], "images/b.png": (9, 9)},
+        r"expected the size of image a, which the boxes in .*a\.txt are relative to, got none",
     ),
     "no sizes": ({"labels/a.txt": "", "sizes.csv": "id,width\n1,2"}, "got no image_id and no height"),
     "bad sizes": (

@@ -132,6 +132,43 @@ EXPORTS: dict[str, tuple[dict[str, Any], str, dict[str, int], list[str | None]]]
         {"a": 1, "b": 0},
         ["a.jpg", "b.jpg"],
     ),
+    "a YAML file of another name": (
+        {"coco8.yaml": "train: images\nnames: [cat, dog]", "args.yaml": "lr: 1", "labels/a.txt": L, "images/a.jpg": I},
+        "",
+        {"a": 1},
+        ["a.jpg"],
+    ),
+    "voc.names": ({"voc.names": C, "a.txt": L, "a.jpg": I}, "", {"a": 1}, ["a.jpg"]),
+    "CVAT, for Ultralytics": (
+        {
+            "data.yaml": "path: .\ntrain: train.txt\nnames:\n  0: cat\n  1: dog\n",
+            "train.txt": "data/images/train/a.jpg\n",
+            "labels/train/a.txt": L,
+            "images/train/a.jpg": I,
+        },
+        "data.yaml",
+        {"train/a": 1},
+        ["images/train/a.jpg"],
+    ),
+    "paths of Colab": (
+        {"data.yaml": f"train: /content/set-1/train/images\n{Y}", "train/labels/a.txt": L, "train/images/a.jpg": I},
+        "data.yaml",
+        {"train/a": 1},
+        ["train/images/a.jpg"],
+    ),
+    "paths of Windows": (
+        {
+            "data.yaml": f"path: C:\\set\ntrain: .\\train.txt\nval: C:\\set\\images\\val\n{Y}",
+            "train.txt": ".\\images\\a.jpg\r\n",
+            "labels/a.txt": L,
+            "images/a.jpg": I,
+            "labels/val/b.txt": L,
+            "images/val/b.jpg": I,
+        },
+        "data.yaml",
+        {"a": 1, "val/b": 1},
+        ["images/a.jpg", "images/val/b.jpg"],
+    ),
     "from a Mac": (
         {
             "data.yaml": Y,
@@ -207,6 +244,37 @@ def test_a_list_of_images_among_labels_is_left_out_with_a_warning(tmp_path: Path
     assert dataset.images()["image_id"].to_pylist() == ["a"]
 
 
+@pytest.mark.parametrize("text", ["seen by two people", "cat\ndog\n", "0.5 x\n"])
+def test_a_text_of_no_image_is_left_out_with_a_warning(text: str, tmp_path: Path) -> None:
+    put(tmp_path, {"a.txt": L, "a.jpg": I, "notes.txt": text})
+    with pytest.warns(InputWarning, match=r"notes.txt is no label, and there is no image of its name: left out"):
+        assert len(rows_of(dataset := read(tmp_path))) == 1
+    assert dataset.images()["image_id"].to_pylist() == ["a"]
+
+
+def test_a_damaged_image_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    put(tmp_path, {"a.txt": L, "a.jpg": I, "b.txt": L + L, "b.jpg": "<html>", "c.jpg": "<html>"})
+    said = r"2 boxes in 1 label file without a size \(.*b.txt\): copy .*b.jpg again, which is no image, add the missing"
+    with pytest.warns(InputWarning, match=said):
+        assert len(rows_of(dataset := read(tmp_path))) == 1
+    assert dataset.images()["width"].to_pylist() == [64, None]
+
+
+def test_images_of_a_list_that_are_not_there_are_counted(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        {"data.yaml": "train: t.txt", "t.txt": "images/a.jpg\nb.jpg\nc.jpg", "labels/a.txt": L, "images/a.jpg": I},
+    )
+    with pytest.warns(InputWarning, match=r"t.txt lists 2 image\(s\) that are not there, such as 'b.jpg': left out"):
+        dataset = read(tmp_path / "data.yaml")
+    assert len(rows_of(dataset)) == 1
+
+
+def test_of_several_yaml_files_none_is_taken_for_the_names(tmp_path: Path) -> None:
+    put(tmp_path, {"labels/a.txt": L, "images/a.jpg": I, "a.yaml": "names: [a]", "b.yaml": "names: [b]"})
+    assert read(tmp_path).categories == {}
+
+
 def test_an_image_may_be_called_readme(tmp_path: Path) -> None:
     files = {"labels/README.txt": L, "labels/license.txt": "", "labels/classes.txt": "cat", "labels/x/classes.txt": L}
     put(tmp_path, files | {"sizes.csv": "image_id,width,height\nREADME,64,32\nx/classes,64,32\n"})
@@ -227,7 +295,7 @@ def test_a_split_that_is_not_there_is_left_out_with_a_warning(tmp_path: Path) ->
 
 REFUSED = {
     "no label": (
-        {"labels/a.txt": L, "labels/notes.txt": "seen by two people", "images/a.jpg": I},
+        {"labels/a.txt": L, "labels/notes.txt": "seen by two people", "images/a.jpg": I, "images/notes.jpg": I},
         "",
         r"notes.txt, line 1, got 4: .*: fix the line, or move the file away if it holds no labels",
     ),

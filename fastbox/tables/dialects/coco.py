@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.tables.columns import flag_column
 from fastbox.tables.dialects import cocojson
-from fastbox.tables.dialects.cocojson import Category, Document, Image, Result, Truth, decode, id_types
+from fastbox.tables.dialects.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
 from fastbox.tables.dialects.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.tables.dialects.folder import new_file
 from fastbox.tables.dialects.grouped import coordinates, grouped
@@ -40,6 +40,7 @@ class Annotation(msgspec.Struct, gc=False, omit_defaults=True):
     area: float
     iscrowd: int
     ignore: int = 0
+    score: float | None = None
 
 
 class Detection(msgspec.Struct, gc=False):
@@ -107,9 +108,9 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
     Returns
     -------
     Dataset
-        x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null where not given, and ignore
-        where the file has such a key; results have a score, and list no images. An image that is listed twice is there
-        twice.
+        x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null where not given, ignore where
+        the file has such a key, and score where the first annotation has one; results have a score, and list no images.
+        An image that is listed twice is there twice, and a category without a name has none.
 
     Raises
     ------
@@ -154,7 +155,7 @@ def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None
     Annotations ascend by image id and keep their order within an image. Numbers have the fewest digits that read back
     the same. An annotation keeps its id; those without, or with the id 0, which pycocotools takes for none, are counted
     on from the greatest. Where there is no area, it is w * h; a category without a name is called by its number. Truths
-    that have a column ``ignore`` are written with it where it is not 0.
+    that have a column ``ignore`` are written with it where it is not 0, and with their score where they have one.
 
     Parameters
     ----------
@@ -191,7 +192,8 @@ def _schema(document: Document, image_id: pa.DataType, box_id: pa.DataType) -> p
     if document.kind == "results":
         return pa.schema([("image_id", image_id), category, *box, ("score", pa.float64())])
     more = [("iscrowd", pa.int8()), *([("ignore", pa.int8())] if document.ignores else []), ("area", pa.float64())]
-    return pa.schema([("image_id", image_id), ("id", box_id), category, *box, *more])
+    scores = [("score", pa.float64())] if document.scores else []
+    return pa.schema([("image_id", image_id), ("id", box_id), category, *box, *more, *scores])
 
 
 def _batches(document: Document, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -199,9 +201,12 @@ def _batches(document: Document, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     if document.kind == "results":
         elements, columns = decode(document.path, document.boxes, Result, id_types(document)[0]), _result_columns
     else:
-        elements, columns = decode(document.path, document.boxes, Truth, *id_types(document)), _truth_columns
+        kind = ScoredTruth if document.scores else Truth
+        elements, columns = decode(document.path, document.boxes, kind, *id_types(document)), _truth_columns
     for batch in elements:
         found = columns(batch)
+        if document.scores:
+            found["score"] = [truth.score for truth in batch]
         if document.ignores:
             found["ignore"] = [int(truth.ignore != 0) for truth in batch]
         boxes = np.fromiter(chain.from_iterable([box.bbox for box in batch]), np.float64, 4 * len(batch))
@@ -239,7 +244,7 @@ def _image_columns(batch: list[Image[Any]], id_type: pa.DataType) -> pa.RecordBa
 def _categories(document: Document) -> dict[int, str]:
     found: dict[int, str] = {}
     for category in chain.from_iterable(decode(document.path, document.categories, Category)):
-        if found.setdefault(category.id, category.name) != category.name:
+        if category.name is not None and found.setdefault(category.id, category.name) != category.name:
             names = f"{found[category.id]!r} and {category.name!r}"
             raise InputError(f"expected one name of category {category.id} in {document.path}, got {names}")
     return found
@@ -285,7 +290,15 @@ def _annotations(rows: pa.Table, ids: Ids) -> Iterator[Annotation]:
         flag_column(rows, name).astype(int).tolist() if name in rows.column_names else repeat(0)
         for name in ("iscrowd", "ignore")
     )
-    return map(Annotation, ids.of(rows), *_common(rows, boxes), _finite(areas, "area", rows), *flags)
+    scores = _scores(rows) if "score" in rows.column_names else repeat(None)
+    return map(Annotation, ids.of(rows), *_common(rows, boxes), _finite(areas, "area", rows), *flags, scores)
+
+
+def _scores(rows: pa.Table) -> list[float | None]:
+    scores = rows["score"].cast(pa.float64())
+    _finite(scores.fill_null(0.0).to_numpy(), "score", rows)
+    found: list[float | None] = scores.to_pylist()
+    return found
 
 
 def _detections(rows: pa.Table) -> Iterator[Detection]:

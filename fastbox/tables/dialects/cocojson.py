@@ -16,10 +16,24 @@ import msgspec
 from fastbox.errors import InputError
 from fastbox.tables.dialects.cocofields import Unusable, element_of
 
-__all__ = ["Category", "Document", "Image", "Int64", "Result", "Truth", "decode", "id_types", "not_finite", "read"]
+__all__ = [
+    "Category",
+    "Document",
+    "Image",
+    "Int64",
+    "Result",
+    "ScoredTruth",
+    "Truth",
+    "decode",
+    "id_types",
+    "not_finite",
+    "read",
+]
 
 BATCH = 8192
 ELEMENTS = {"results": "result", "annotations": "annotation", "images": "image", "categories": "category"}
+# The keys of a file that lists images alone, as COCO's own of its test images.
+LISTING = {"info", "licenses", "images", "categories", "type", "videos"}
 _LIST = re.compile(rb"\s*\[")
 
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -29,10 +43,11 @@ BoxId = TypeVar("BoxId")
 
 
 class Ids(msgspec.Struct):
-    """The ids of an annotation, whatever they are: they tell integers from strings, and name it in an error."""
+    """The ids and the score of an annotation, whatever they are: they tell what all others have."""
 
     image_id: Any = None
     id: Any = None
+    score: Any = None
 
 
 class Truth(msgspec.Struct, Generic[ImageId, BoxId], gc=False):
@@ -52,6 +67,14 @@ class Truth(msgspec.Struct, Generic[ImageId, BoxId], gc=False):
     iscrowd: int | bool = 0
     ignore: int | bool = 0
     area: float | None = None
+
+
+class ScoredTruth(Truth[ImageId, BoxId], Generic[ImageId, BoxId], gc=False):
+    """An annotation with a score, as FiftyOne exports predictions."""
+
+    fields: ClassVar[dict[str, str]] = Truth.fields | {"score": "number or none"}
+
+    score: float | None = None
 
 
 class Result(msgspec.Struct, Generic[ImageId], gc=False):
@@ -87,22 +110,28 @@ class Category(msgspec.Struct, gc=False):
 
     what: ClassVar[str] = "category"
     ids: ClassVar[tuple[str, ...]] = ()
-    fields: ClassVar[dict[str, str]] = {"id": "category", "name": "text"}
+    fields: ClassVar[dict[str, str]] = {"id": "category", "name": "text or none"}
 
     id: Int64
-    name: str
+    name: str | None = None
 
 
 class Instances(msgspec.Struct):
     """The three lists of COCO instances, their elements still JSON."""
 
-    annotations: list[msgspec.Raw]
+    annotations: list[msgspec.Raw] | None = None
     images: list[msgspec.Raw] | None = None
     categories: list[msgspec.Raw] | None = None
 
 
 class Document(NamedTuple):
-    """A COCO file cut into its elements, each a view of the file's bytes, and whether a key is called ignore."""
+    """A COCO file cut into its elements, each a view of the file's bytes.
+
+    Attributes
+    ----------
+    ignores, scores : bool
+        Whether a key is called ignore, and whether the first annotation has a score.
+    """
 
     path: str
     kind: str
@@ -110,6 +139,7 @@ class Document(NamedTuple):
     images: list[msgspec.Raw]
     categories: list[msgspec.Raw]
     ignores: bool = False
+    scores: bool = False
 
 
 def read(source: str | os.PathLike[str]) -> Document:
@@ -123,8 +153,12 @@ def read(source: str | os.PathLike[str]) -> Document:
         if _LIST.match(data):
             return Document(path, "results", msgspec.json.decode(data, type=list[msgspec.Raw]), [], [])
         lists = msgspec.json.decode(data, type=Instances)
+        boxes, images = lists.annotations, lists.images
+        if boxes is None and (images is None or not msgspec.json.decode(data, type=dict[str, Any]).keys() <= LISTING):
+            raise _not_coco(path, data)
         ignores = b'"ignore"' in data
-        return Document(path, "truths", lists.annotations, lists.images or [], lists.categories or [], ignores)
+        scores = b'"score"' in data and any(type(_ids(first).score) in (int, float) for first in (boxes or [])[:1])
+        return Document(path, "truths", boxes or [], images or [], lists.categories or [], ignores, scores)
     except msgspec.ValidationError as error:
         raise _not_coco(path, data) from error
     except msgspec.DecodeError as error:

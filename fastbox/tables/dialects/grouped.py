@@ -21,6 +21,7 @@ from fastbox.tables.dialects.sizes import stem_of
 __all__ = ["Group", "coordinates", "file_stems", "grouped"]
 
 ROWS = 65_536
+NEEDED = {"image_id", "category_id", *(name for names in COORDINATES.values() for name in names)}
 
 
 class Group(NamedTuple):
@@ -45,7 +46,7 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
     with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(target))) as file:
         with pa.ipc.new_file(pa.PythonFile(file, "w"), dataset.schema) as writer:
             for batch in dataset.batches:
-                _check_nulls(batch)
+                _check_nulls(batch, {*NEEDED, "score"} if dataset.kind == "results" else NEEDED)
                 writer.write_batch(batch)
         file.flush()
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -115,8 +116,7 @@ def _every_image(listed: pa.Table, boxed: pa.ChunkedArray) -> pa.Table:
     return images.take(pc.sort_indices(images["image_id"])).combine_chunks()
 
 
-def _check_nulls(batch: pa.RecordBatch) -> None:
-    needed = {"image_id", "category_id", "score", *(name for names in COORDINATES.values() for name in names)}
+def _check_nulls(batch: pa.RecordBatch, needed: set[str]) -> None:
     for name in batch.schema.names:
         column = batch.column(name)
         if name in needed and column.null_count:

@@ -109,7 +109,7 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
                 "folder, or a table of image_id, width and height (--sizes)"
             )
         if unsized:
-            warn_of_unsized(path, "image", unsized)
+            warn_of_unsized(path, "image", unsized, known)
 
     return Dataset(
         kind="results" if "Score" in header else "truths",

@@ -54,13 +54,30 @@ class Found(NamedTuple):
     file_name: str
 
 
+class NotAnImageError(InputError):
+    """A file, at ``path``, that is called as an image is and has no size that can be read."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is no image whose size can be read: copy it here again, or give a table of sizes (--sizes)"
+        )
+        self.path = path
+
+
 class Sizes:
-    """The sizes of some images by id; images are opened when they are asked for, and only once."""
+    """The sizes of some images by id; images are opened when they are asked for, and only once.
+
+    Attributes
+    ----------
+    broken : dict of str to NotAnImageError
+        Of images that were opened and have no size that can be read: what is wrong with them, by id.
+    """
 
     def __init__(self, known: dict[str, Size], unread: dict[str, Found] | None = None) -> None:
         self._known = known
         self._unread = unread or {}
         self._listed = set(self._unread)
+        self.broken: dict[str, NotAnImageError] = {}
 
     def listed(self) -> set[str]:
         """Return the ids of the images of a folder; a table may be of other images too, so it lists none."""
@@ -73,9 +90,16 @@ class Sizes:
     def __call__(self, image_id: str) -> Size:
         found = self._unread.pop(image_id, None)
         if found is not None:
-            width, height = _measured(found.path) if os.path.getsize(found.path) else (None, None)
+            width, height = self._measured(image_id, found.path) if os.path.getsize(found.path) else (None, None)
             self._known[image_id] = Size(width, height, found.file_name)
         return self._known.get(image_id, _UNKNOWN)
+
+    def _measured(self, image_id: str, path: str) -> tuple[int, int] | tuple[None, None]:
+        try:
+            return _measured(path)
+        except NotAnImageError as error:
+            self.broken[image_id] = error
+            return None, None
 
 
 _UNKNOWN = Size(None, None, None)
@@ -141,14 +165,15 @@ def images_table(image_ids: Iterable[str], sizes: Sizes) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def warn_of_unsized(where: str, what: str, boxes: Mapping[str, int]) -> None:
+def warn_of_unsized(where: str, what: str, boxes: Mapping[str, int], known: Sizes) -> None:
     """Warn that images, or files of boxes, have no size; ``boxes`` counts what is left out of each."""
     first = ", ".join(list(boxes)[:3]) + (", ..." if len(boxes) > 3 else "")
     many = sum(boxes.values())
+    damaged = f"copy {next(iter(known.broken.values())).path} again, which is no image, " if known.broken else ""
     warnings.warn(
         InputWarning(
             f"left out of {where}: {many} box{'es' * (many > 1)} in {len(boxes)} {what}{'s' * (len(boxes) > 1)} "
-            f"without a size ({first}): add the missing images, or give a table of all sizes (--sizes)"
+            f"without a size ({first}): {damaged}add the missing images, or give a table of all sizes (--sizes)"
         ),
         stacklevel=3,
     )
@@ -226,7 +251,5 @@ def _measured(path: str) -> tuple[int, int]:
             width, height = image.size
             sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"{path} is no image whose size can be read: copy it here again, or give a table of sizes (--sizes)"
-        ) from error
+        raise NotAnImageError(path) from error
     return (height, width) if sideways else (width, height)

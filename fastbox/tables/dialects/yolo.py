@@ -41,7 +41,8 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
         with ``obj_train_data/``, as CVAT and Darknet do; a folder of labels; or the YAML file whose path, train, val
         and test say where the images are. Every ``*.txt`` among labels is an image, an empty one too, but not a list of
         images or a README. Images in ``images/`` beside ``labels/``, or beside the labels, that have no label file are
-        images without boxes; label files without an image are left out with a warning, if there are other images.
+        images without boxes; label files without an image, or whose image is damaged, and texts that are no labels are
+        left out with a warning, if there are other images.
     names : list, dict or path, optional
         The names of categories, or the file that has them: YAML, or text with one a line. By default those of
         ``data.yaml``, ``classes.txt``, ``obj.names`` and their like in the folder, with the labels, or up to one above
@@ -61,7 +62,7 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     ------
     InputError
         The folder has no labels, or (while the batches are read) a line can't be used, looks like keypoints without
-        ``kpt_shape``, a track id or a rotated box, or no image has a size; the message names it.
+        ``kpt_shape``, a track id, a rotated box or pixels, or no box has an image with a size; the message names it.
 
     Examples
     --------
@@ -152,6 +153,7 @@ def _batches(
     sizes: list[tuple[int, int]] = []
     numbers: list[float] = []
     unsized: dict[str, int] = {}
+    sized = False
     for image, path in labels.items():
         data = read_plain(path)
         if not data:
@@ -159,11 +161,12 @@ def _batches(
         try:
             found = parsed(data, lines)
         except ValueError as error:
-            if not is_list_of_images(data):
+            lists = is_list_of_images(data)
+            if image in known.listed() or not (lists or known.listed()):
                 raise wrong_line(path, data, lines) from error
-            warnings.warn(InputWarning(f"{path} lists images and is no label: left out"), stacklevel=2)
-            if image not in known.listed():
-                image_ids.discard(image)
+            what = "lists images and is no label" if lists else "is no label, and there is no image of its name"
+            warnings.warn(InputWarning(f"{path} {what}: left out"), stacklevel=2)
+            image_ids.discard(image)
             continue
         boxes = len(found) // lines.words
         if found:
@@ -174,6 +177,7 @@ def _batches(
                 unsized[path] = boxes
                 image_ids.discard(image)
                 continue
+            sized = True
             owners.append(image)
             counts.append(boxes)
             sizes.append((width, height))
@@ -181,10 +185,14 @@ def _batches(
         if len(numbers) >= ROWS * lines.words:
             yield _batch(owners, counts, sizes, numbers, schema)
             owners, counts, sizes, numbers = [], [], [], []
+    if unsized and not sized:
+        path = next(iter(unsized))
+        image = next(image for image, label in labels.items() if label == path)
+        raise known.broken.get(image) or _no_size(image, path)
     if owners:
         yield _batch(owners, counts, sizes, numbers, schema)
     if unsized:
-        warn_of_unsized(where, "label file", unsized)
+        warn_of_unsized(where, "label file", unsized, known)
 
 
 def _no_size(image: str, path: str) -> InputError:

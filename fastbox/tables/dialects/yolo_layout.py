@@ -20,6 +20,8 @@ SIZES = "sizes.csv"
 YAML = (".yaml", ".yml")
 NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", "obj.names", "_darknet.labels")
 SPLITS = ("train", "val", "valid", "validation", "test")
+# What a YAML file that describes a data set has, whatever it is called.
+NAMED = re.compile(rb"^names\s*:", re.MULTILINE)
 # Of Darknet, as CVAT writes it: obj_train_data and its like hold labels, and images beside them.
 DARKNET = re.compile(r"obj_\w*data", re.IGNORECASE)
 
@@ -115,7 +117,7 @@ def _listed(path: str, split: str, given: Any) -> list[str]:
 def _split(path: str, root: str, split: str, given: str) -> Iterator[tuple[str, str]]:
     """Yield (image, its label file) of a split; the image is "" where there are labels alone."""
     # Roboflow writes ../train/images for a folder beside its data.yaml.
-    tried = [os.path.join(root, given), os.path.join(root, given.removeprefix("../")), given]
+    tried = [os.path.join(root, given), os.path.join(root, given.removeprefix("../")), given, *_moved(given, root)]
     place = next((os.path.normpath(one) for one in tried if os.path.exists(one)), None)
     if place is None:
         alone = _beside(os.path.normpath(tried[0]))
@@ -124,13 +126,7 @@ def _split(path: str, root: str, split: str, given: str) -> Iterator[tuple[str, 
         warnings.warn(InputWarning(f"{split} of {path}, {given}, is not there: left out"), stacklevel=2)
         return
     if os.path.isfile(place):
-        folder = os.path.dirname(place)
-        for line in read_plain(place).decode(errors="replace").splitlines():
-            if line.strip():
-                image = next(
-                    (one for base in (folder, root, "") if os.path.isfile(one := os.path.join(base, line.strip()))), ""
-                )
-                yield image, f"{os.path.splitext(_beside(image or os.path.join(root, line.strip())))[0]}.txt"
+        yield from _of_list(place, root)
         return
     seen = set()
     for image, name in find(place, is_image) if os.path.isdir(place) else []:
@@ -140,6 +136,37 @@ def _split(path: str, root: str, split: str, given: str) -> Iterator[tuple[str, 
     for image, name in _labels_in(labels) if os.path.isdir(labels) else []:
         if image not in seen:
             yield "", os.path.join(labels, name)
+
+
+def _of_list(path: str, root: str) -> Iterator[tuple[str, str]]:
+    """Yield what :func:`_split` yields, of the images that a text file lists."""
+    missing = []
+    for line in filter(None, map(str.strip, read_plain(path).decode(errors="replace").splitlines())):
+        image = next(filter(os.path.isfile, _places(line, os.path.dirname(path), root)), "")
+        label = f"{os.path.splitext(_beside(image or os.path.join(root, line)))[0]}.txt"
+        if image or os.path.isfile(label):
+            yield image, label
+        else:
+            missing.append(line)
+    if missing:
+        what = f"{path} lists {len(missing)} image(s) that are not there, such as {missing[0]!r}: left out"
+        warnings.warn(InputWarning(what), stacklevel=2)
+
+
+def _places(given: str, folder: str, root: str) -> Iterator[str]:
+    """Where an image of a list may be: below the list's folder or the data set's, or as it is given."""
+    yield from (os.path.join(folder, given), os.path.join(root, given), given)
+    yield from _moved(given, root)
+
+
+def _moved(given: str, root: str) -> Iterator[str]:
+    """Where a path of another machine may be here: its last parts, two at least, below the root; the longest first.
+
+    CVAT writes data/images/train/a.jpg for images/train/a.jpg, and Windows backslashes.
+    """
+    parts = [part for part in re.split(r"[/\\]", given) if part not in ("", ".", "..")]
+    fewest = 1 if "\\" in given else 2
+    yield from (os.path.join(root, *parts[first:]) for first in range(max(len(parts) - fewest + 1, 0)))
 
 
 def _beside(path: str) -> str:
@@ -193,10 +220,21 @@ def _names_file(folders: Iterable[str]) -> str | None:
         path = next((path for name in NAMES if os.path.isfile(path := os.path.join(folder, name))), None)
         if path is not None:
             return path
-        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        there = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        for name in there:
             if name.endswith(".data") and (path := _darknet_names(os.path.join(folder, name))):
                 return path
+        others = [os.path.join(folder, name) for name in there if not name.startswith(".")]
+        others = [path for path in others if os.path.isfile(path) and _has_names(path)]
+        if len(others) == 1:
+            return others[0]
     return None
+
+
+def _has_names(path: str) -> bool:
+    """Whether a file that may be called anyhow has the names of categories: coco8.yaml, or voc.names."""
+    lower = path.lower()
+    return lower.endswith(".names") or (lower.endswith(YAML) and NAMED.search(read_bytes(path)) is not None)
 
 
 def _darknet_names(path: str) -> str | None:

@@ -15,6 +15,7 @@ __all__ = ["Lines", "begins_with_numbers", "is_list_of_images", "kind_of_lines",
 
 # How far the points of a polygon may lie outside of the image: tools cut them off at its edge, or a pixel beyond.
 LEAST, MOST = -0.5, 1.5
+FAR = 4.0  # a box whose centre lies further off than so many images, across and down, is one in pixels
 FLAGS = {0.0, 1.0, 2.0}  # of a keypoint: not labelled, hidden, visible
 ROUNDED = 2e-4  # how far sums of coordinates may differ that were written with few decimals
 CORNERS = 8  # the numbers of a box that may be turned, as four corners
@@ -81,6 +82,9 @@ def parsed(data: bytes, kind: Lines) -> list[float]:
         numbers = [float(word) for line in lines for word in line]
     if not all(number.is_integer() and 0 <= number < 2**31 for number in numbers[::words]):
         raise ValueError
+    centres = zip(numbers[1::words], numbers[2::words], strict=True)
+    if any(across > FAR and down > FAR for across, down in centres):
+        raise Lookalike("its box is in pixels: divide it by the image's width and height")
     if kind.scored and not all(0 <= score <= 1 for score in numbers[5::6]):
         raise Lookalike("its last number is no score, from 0 to 1: cut it off where it is a track id")
     return numbers
