@@ -125,6 +125,11 @@ def test_other_types_are_numbered_as_they_come_unless_names_are_given(tmp_path: 
         rows_of(read(source, names=["Car", "Bus"]))
 
 
+def test_regions_that_nobody_labelled_are_called_so_in_any_case(tmp_path: Path) -> None:
+    source = labels(tmp_path, a=REAL.replace("DontCare", "dontcare"))
+    assert [row["ignore"] for row in rows_of(read(source))] == [0, 0, 1]
+
+
 @given(data=st.data(), digits=st.integers(0, 6), batch=st.integers(1, 10))
 def test_every_number_comes_back(data: st.DataObject, digits: int, batch: int) -> None:
     number = st.one_of(

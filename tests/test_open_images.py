@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import os
 import tempfile
@@ -151,6 +152,14 @@ BAD: dict[str, tuple[str, str]] = {
     "twice": ("ImageID,LabelName,XMin,XMax,YMin,YMax,XMin\n", "got one of them twice"),
     "short": (HEADER + "a,l,0,1,0\n", "line 2 of .*boxes.csv has 5 cells, and the header has 6: fix the line"),
     "text": (HEADER + "a,l,0,1,zero,1\n", "line 2 of .*boxes.csv has YMin 'zero': give a number"),
+    "a flag": (
+        HEADER.replace("YMax", "YMax,IsInside") + 3 * "a,l,0,1,0,1,0\n" + "a,l,0,1,0,1,0.5\n",
+        "line 5 of .*boxes.csv has IsInside '0.5': give a whole number from -128 to 127",
+    ),
+    "pixels": (
+        HEADER + "a,l,0,1,0,1\na,l,10,20,30,40\n",
+        "line 3 of .*boxes.csv has a box in pixels: divide it by the image's width and height",
+    ),
     "empty": (HEADER + "a,l,0,1,0,1\na,l,0,1,,1\n", "line 3 of .*boxes.csv has no YMin: give a number"),
     "no size": (
         HEADER + "nowhere,l,0,1,0,1\n",
@@ -192,6 +201,42 @@ def test_an_image_that_was_not_downloaded_is_left_out_with_a_warning(tmp_path: P
         summary = convert(tmp_path / "boxes.csv", tmp_path / "out.parquet", sizes=tmp_path / "images")
     assert (summary["rows"], summary["images"]) == (3, 1)
     assert pq.read_table(tmp_path / "out.parquet")["ymax"].to_pylist() == [0, 4, 10]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_flags_in_the_ways_of_their_writers(packed: bool, tmp_path: Path) -> None:
+    flags = ["0", "1", "-1", "1.0", "0.0", "True", "false", "", "3"]
+    text = HEADER.replace("YMax", "YMax,IsInside,IsGroupOf")
+    data = (text + "".join(f"a,l,0,1,0,1,{flag},{flag}\n" for flag in flags)).encode()
+    source = tmp_path / ("boxes.csv.gz" if packed else "boxes.csv")
+    source.write_bytes(gzip.compress(data) if packed else data)
+    convert(source, tmp_path / "out.parquet", sizes=sizes_file(tmp_path))
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table["IsInside"].to_pylist() == [0, 1, -1, 1, 0, 1, 0, -1, 3]
+    assert table["iscrowd"].to_pylist() == [0, 1, None, 1, 0, 1, 0, None, 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ImageID,Width,Height\na,30,20\n",
+        "height,File_Name,width\n20,a.jpg,30\n",
+        "image_id,width,height\na,30,20\na,30,20",
+    ],
+)
+def test_tables_of_sizes_in_the_ways_of_their_writers(text: str, tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text(HEADER + "a,l,0,1,0,1\n")
+    (tmp_path / "sizes.csv").write_text(text)
+    convert(tmp_path / "boxes.csv", tmp_path / "out.parquet", sizes=tmp_path / "sizes.csv")
+    row = pq.read_table(tmp_path / "out.parquet").to_pylist()[0]
+    assert (row["image_id"], row["width"], row["height"]) == ("a", 30, 20)
+
+
+def test_two_sizes_of_one_image_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text(HEADER + "a,l,0,1,0,1\n")
+    (tmp_path / "sizes.csv").write_text("image_id,width,height\na,30,20\nb,1,1\na,20,30\n")
+    with pytest.raises(InputError, match="has two sizes of image 'a', 30x20 and 20x30: remove the wrong one"):
+        convert(tmp_path / "boxes.csv", tmp_path / "out.parquet", sizes=tmp_path / "sizes.csv")
 
 
 def test_without_sizes_one_sentence_says_what_to_give(tmp_path: Path) -> None:

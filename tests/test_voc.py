@@ -158,6 +158,11 @@ def test_files_in_the_ways_of_their_writers(tmp_path: Path) -> None:
     assert source_dialect(tmp_path) == "voc"
     dataset = read(tmp_path)
     assert [row["image_id"] for row in rows_of(dataset)] == ["VOC2007/1", "VOC2012/1"]
+    small = tmp_path / "small" / "annotations" / "2.xml"  # beside images/, as many sets have it
+    small.parent.mkdir(parents=True)
+    small.write_text(ONE)
+    assert [row["image_id"] for row in rows_of(read(tmp_path / "small"))] == ["2"]
+    small.unlink()
     (tmp_path / "VOC2007" / "1.xml").write_text(ONE)
     with pytest.raises(InputError, match=r"1.xml and .* in .* are both of image 'VOC2007/1': convert them one by one"):
         read(tmp_path)

@@ -236,7 +236,8 @@ def _batch(
     order += (["score"] if kind.scored else []) + (["track_id"] if kind.tracked else [])
     columns: dict[str, Any] = dict(zip(order, np.array(numbers, np.float64).reshape(-1, len(order)).T, strict=True))
     columns |= {"image_id": owners, "category_id": types, "occluded": columns["occluded"].astype(np.int8)}
-    uncared = [number for number, name in numbering.names.items() if name == "DontCare"]
+    # In any case, as the devkit compares.
+    uncared = [number for number, name in numbering.names.items() if name.lower() == "dontcare"]
     columns["ignore"] = np.isin(types, uncared).astype(np.int8)
     if kind.tracked:
         columns["track_id"] = columns["track_id"].astype(np.int32)

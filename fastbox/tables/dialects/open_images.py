@@ -33,6 +33,7 @@ RESULTS = ("ImageID", "LabelName", "Score", "XMin", "XMax", "YMin", "YMax")
 _OURS = {"Score": "score", "IsGroupOf": "iscrowd"}
 _UNKNOWN = {"Source": "", "Confidence": "1", **dict.fromkeys(FLAGS, "-1")}
 BLOCK_BYTES = 8 << 20
+FAR = 4.0  # a box that begins further off than so many images, across and down, is one in pixels
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -43,8 +44,8 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
     Parameters
     ----------
     source : path
-        A CSV file with a header, its columns in any order: ImageID, LabelName, XMin, XMax, YMin and YMax as fractions
-        of the image's width and height. With a column Score it holds results, else truths.
+        A CSV file with a header, packed or not, its columns in any order: ImageID, LabelName, XMin, XMax, YMin and YMax
+        as fractions of the image's width and height. With a column Score it holds results, else truths.
     sizes : path
         The folder of the images, whose headers are read, or a Parquet or CSV table of image_id, width and height.
     names : path, optional
@@ -157,10 +158,14 @@ def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, di
 def _header(path: str) -> list[str]:
     """The names of a file's columns."""
     try:
-        with open(path, encoding="utf-8-sig", newline="", errors="replace") as file:
-            header = [name.strip() for name in next(csv.reader(file), [])]
+        with (
+            pa.input_stream(path, compression="detect") as file,
+            io.TextIOWrapper(file, "utf-8-sig", "replace") as text,
+        ):
+            header = [name.strip() for name in next(csv.reader(text), [])]
     except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}): name a CSV file of Open Images") from error
+        reason = error.strerror or "damaged"
+        raise InputError(f"{path} can't be read ({reason}): name a CSV file of Open Images") from error
     missing = [name for name in ("ImageID", "LabelName", *CORNERS.values()) if name not in header]
     if missing or len(set(header)) < len(header):
         got = f"got none called {', '.join(missing)}" if missing else "got one of them twice"
@@ -174,11 +179,36 @@ def _type(name: str) -> pa.DataType:
     return pa.int8() if name in FLAGS else pa.string()
 
 
+def _flags(column: pa.DictionaryArray, name: str, path: str, first: int) -> pa.Array:
+    """Flags as int8, however a program writes them: 1, 1.0, True, and nothing for -1."""
+    numbers = [_flag(text) for text in column.dictionary.to_pylist()]
+    if None in numbers:
+        place = numbers.index(None)
+        line = first + pc.index(column.indices, pa.scalar(place, column.indices.type)).as_py()
+        got = f"line {line} of {path} has {name} {column.dictionary[place].as_py()!r}"
+        raise InputError(f"{got}: give a whole number from -128 to 127")
+    return pa.array(numbers, pa.int8()).take(column.indices)
+
+
+def _flag(text: str) -> int | None:
+    said = {"": -1, "true": 1, "false": 0}.get(text.strip().lower())
+    if said is not None:
+        return said
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() and -128 <= value < 128 and "_" not in text else None
+
+
 def _rows(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
     """Yield a file's lines, no cell of which is empty but those of text."""
     corners = dict.fromkeys(CORNERS.values(), pa.float64())
+    flags, coded = [name for name in types if name in FLAGS], pa.dictionary(pa.int32(), pa.string())
     options = pyarrow.csv.ConvertOptions(
-        column_types={"ImageID": pa.string(), **corners, **types}, null_values=[""], strings_can_be_null=False
+        column_types={"ImageID": pa.string(), **corners, **types, **dict.fromkeys(flags, coded)},
+        null_values=[""],
+        strings_can_be_null=False,
     )
     blocks = pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, column_names=header, skip_rows=1)
     first = 2
@@ -190,6 +220,15 @@ def _rows(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> Ite
                     if column.null_count:
                         line = first + pc.index(pc.is_null(column), True).as_py()
                         raise InputError(f"line {line} of {path} has no {name}: give a number")
+                far = pc.and_(pc.greater(batch.column("XMin"), FAR), pc.greater(batch.column("YMin"), FAR))
+                if pc.any(far).as_py():
+                    line = first + pc.index(far, True).as_py()
+                    raise InputError(
+                        f"line {line} of {path} has a box in pixels: divide it by the image's width and height"
+                    )
+                for name in flags:
+                    place = batch.schema.get_field_index(name)
+                    batch = batch.set_column(place, name, _flags(batch.column(name), name, path, first))
                 yield batch
                 first += batch.num_rows
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -198,7 +237,9 @@ def _rows(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> Ite
 
 def _wrong_line(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> InputError:
     """Return what to raise of a file that Arrow can't read: its first wrong cell."""
-    numbers = {*CORNERS.values(), *(name for name, kind in types.items() if kind != pa.string())}
+    numbers = {*CORNERS.values(), *(name for name, kind in types.items() if kind == pa.float64())}
+    if not path.lower().endswith(".csv"):
+        return InputError(f"{path} can't be read as CSV: unpack it, then the line that is wrong can be told")
     reader = csv.reader(io.StringIO(read_text(path), newline=""))
     next(reader, None)
     for row in filter(None, reader):
@@ -206,17 +247,17 @@ def _wrong_line(path: str, header: list[str], types: Mapping[str, pa.DataType]) 
         if len(row) != len(header):
             return InputError(f"{where} has {len(row)} cells, and the header has {len(header)}: fix the line")
         for name, cell in zip(header, row, strict=True):
-            if name in numbers and not _fits(cell, whole=name in FLAGS):
-                wanted = "a whole number from -128 to 127" if name in FLAGS else "a number"
-                return InputError(f"{where} has {name} {cell!r}: give {wanted}")
+            if name in numbers and not _is_number(cell):
+                return InputError(f"{where} has {name} {cell!r}: give a number")
     return InputError(f"{path} can't be read as CSV: export it again")
 
 
-def _fits(cell: str, *, whole: bool) -> bool:
+def _is_number(cell: str) -> bool:
     try:
-        return -128 <= int(cell) < 128 if whole else float(cell) is not None
+        float(cell)
     except ValueError:
         return False
+    return True
 
 
 def _sized(

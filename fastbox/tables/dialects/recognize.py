@@ -15,6 +15,7 @@ from fastbox.tables.convention import is_hidden, is_table
 from fastbox.tables.dialects.listing import ABOUT
 from fastbox.tables.files import find_files, open_parquet
 from fastbox.tables.locate import like
+from fastbox.tables.separated import is_separated
 
 __all__ = ["is_huggingface", "source_dialect", "target_dialect"]
 
@@ -86,7 +87,7 @@ def _of_file(path: str) -> str | None:
         return "huggingface"
     if extension in (".yaml", ".yml"):
         return "yolo"
-    if extension == ".csv":
+    if is_separated(path):
         header = _beginning(path).partition(b"\n")[0]
         return "open-images" if all(name in header for name in (b"ImageID", b"LabelName", b"XMin")) else None
     if extension == ".parquet" or not os.path.exists(path):
@@ -154,7 +155,8 @@ def _below(folder: str) -> Iterator[str]:
 def _beginning(path: str) -> bytes:
     """The first bytes of a file; none of one that can't be read, as its dialect will say."""
     try:
-        with open(path, "rb") as file:
-            return file.read(1024)
-    except OSError:
+        with pa.input_stream(path, compression="detect") as file:
+            found: bytes = file.read(1024)
+            return found
+    except (OSError, pa.ArrowException):
         return b""

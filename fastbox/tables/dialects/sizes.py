@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import warnings
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.csv
@@ -14,6 +16,7 @@ from fastbox.errors import InputError, InputWarning
 from fastbox.tables.dialects.dataset import IMAGES, images_schema
 from fastbox.tables.dialects.listing import find, read_text
 from fastbox.tables.files import open_parquet
+from fastbox.usual import IMAGE, column_of
 
 __all__ = [
     "NO_SIZES",
@@ -124,7 +127,18 @@ def sizes_from(source: StrPath) -> Sizes:
     table = read_images(path)
     ids = table["image_id"].cast(pa.string()).to_pylist()
     sizes = (Size(*values) for values in zip(*(table[name].to_pylist() for name in IMAGES[1:]), strict=True))
-    return Sizes(dict(zip(ids, sizes, strict=True)))
+    known: dict[str, Size] = {}
+    for image, size in zip(ids, sizes, strict=True):
+        if image not in known or known[image].width is None:
+            known[image] = size
+    return Sizes(_by_stem(known) | known)
+
+
+def _by_stem(known: Mapping[str, Size]) -> dict[str, Size]:
+    """The sizes of images that are listed with an extension, by their names without it, where only one is called so."""
+    stems = [(stem_of(name), name) for name in known if name is not None and is_image(name)]
+    times = Counter(stem for stem, _ in stems)
+    return {stem: known[name] for stem, name in stems if times[stem] == 1}
 
 
 def stem_of(name: str) -> str:
@@ -182,17 +196,20 @@ def warn_of_unsized(where: str, what: str, boxes: Mapping[str, int], known: Size
 def read_images(path: StrPath, image: str = "image_id") -> pa.Table:
     """Return a Parquet or CSV table of images: ids (of any type), width, height and file_name, null where it has none.
 
+    Columns may have other usual names: ImageID for image_id, Width for width.
+
     Raises
     ------
     InputError
-        It can't be read, or lacks a column; a width or a height is no number of pixels.
+        It can't be read, or lacks a column; a width or a height is no number of pixels; an image has two sizes.
     """
     name = os.fspath(path)
+    is_text = name.lower().endswith(".csv")
     try:
-        if name.lower().endswith(".csv"):
-            texts = dict.fromkeys((image, *IMAGES[1:]), pa.string())
+        if is_text:
+            theirs = _columns(_header(name), image, name)
             convert = pyarrow.csv.ConvertOptions(
-                column_types=texts,
+                column_types=dict.fromkeys(theirs.values(), pa.string()),
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
@@ -201,28 +218,55 @@ def read_images(path: StrPath, image: str = "image_id") -> pa.Table:
             table = pyarrow.csv.read_csv(name, parse_options=parse, convert_options=convert)
         else:
             with open_parquet(name) as file:
-                table = file.read([column for column in (image, *IMAGES[1:]) if column in file.schema_arrow.names])
+                theirs = _columns(file.schema_arrow.names, image, name)
+                table = file.read(list(dict.fromkeys(theirs.values())))
     except OSError as error:
         raise InputError(
             f"{name} can't be read ({error.strerror or 'damaged'}): name a table of image sizes"
         ) from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        if name.lower().endswith(".csv"):
+        if is_text:
             read_text(name)
         raise InputError(
             f"{name} can't be read as a table of sizes: write the header image_id,width,height and a line per image"
         ) from error
-    missing = [column for column in (image, "width", "height") if column not in table.column_names]
+    ids = table[theirs[image]]
+    sides = [_pixels(table[theirs[side]], side, name) for side in IMAGES[1:3]]
+    names = table[theirs["file_name"]].cast(pa.string()) if "file_name" in theirs else pa.nulls(len(table), pa.string())
+    images = pa.Table.from_arrays([ids, *sides, names], schema=images_schema(pa.string() if is_text else ids.type))
+    _check_once(images, name)
+    return images
+
+
+def _header(path: str) -> list[str]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _columns(names: Sequence[str], image: str, where: str) -> dict[str, str]:
+    """What a table calls its columns of ids, widths, heights and file names, by what they are called here."""
+    alike = {name.casefold(): name for name in reversed(names)}
+    found = {image: image if image in names else column_of(names, IMAGE, where)}
+    found |= {name: name if name in names else alike.get(name) for name in IMAGES[1:]}
+    missing = [name for name in (image, "width", "height") if found[name] is None]
     if missing:
-        expected = f"expected columns {image}, width, height in {name}"
+        expected = f"expected columns {image}, width, height in {where}"
         raise InputError(f"{expected}, got no {' and no '.join(missing)}: name its columns so")
-    ids = table[image].type
-    schema = images_schema(pa.string() if name.lower().endswith(".csv") else ids)
-    columns = [table[image], *(_pixels(table[side], side, name) for side in IMAGES[1:3])]
-    names = (
-        table["file_name"].cast(pa.string()) if "file_name" in table.column_names else pa.nulls(len(table), pa.string())
-    )
-    return pa.Table.from_arrays([*columns, names], schema=schema)
+    return {name: theirs for name, theirs in found.items() if theirs is not None}
+
+
+def _check_once(images: pa.Table, where: str) -> None:
+    """Refuse two sizes of one image."""
+    sized = images.select(IMAGES[:3]).drop_null()
+    if len(sized) == len(sized["image_id"].unique()):
+        return
+    sizes: dict[Any, tuple[int, int]] = {}
+    for image, *size in zip(*(column.to_pylist() for column in sized.columns), strict=True):
+        if sizes.setdefault(image, tuple(size)) != tuple(size):
+            (width, height), (wide, high) = sizes[image], size
+            raise InputError(
+                f"{where} has two sizes of image {image!r}, {width}x{height} and {wide}x{high}: remove the wrong one"
+            )
 
 
 def _pixels(column: pa.ChunkedArray, side: str, where: str) -> pa.ChunkedArray:

@@ -24,6 +24,7 @@ from fastbox.tables.dialects.voc_xml import parser
 __all__ = ["read", "write"]
 
 ROWS = 65_536
+FOLDERS = ("Annotations", "annotations")
 CORNERS = COORDINATES["xyxy"]
 FLAGS = {"truncated": pa.float64(), "difficult": pa.int8(), "occluded": pa.int8()}
 # What some tools write for 1, 0 and nothing.
@@ -44,7 +45,8 @@ def read(
     Parameters
     ----------
     source : path
-        A folder with ``Annotations/`` in it or further below, or that folder: every ``*.xml`` below it is an image.
+        A folder with ``Annotations/``, or ``annotations/``, in it or further below, or that folder: every ``*.xml``
+        below it is an image.
     names : list, dict or path, optional
         The names of categories in the order of their numbers, or a file with one a line; any other name is refused.
         By default names are numbered from 0 as they come, by ascending image: give them where two folders shall agree.
@@ -80,7 +82,7 @@ def read(
     files = find(folder, lambda name: name.lower().endswith(".xml"))
     if not files:
         raise InputError(f"expected Pascal VOC annotations, *.xml, in {folder}, got none")
-    files = each_once([(without(image, "Annotations"), name) for image, name in files], folder)
+    files = each_once([(without(image, *FOLDERS), name) for image, name in files], folder)
     known = NO_SIZES if sizes is None else sizes_from(sizes)
     categories = {} if names is None else numbered(names)
     schema = boxes_schema(pa.string(), ("pose", pa.string()), *FLAGS.items())

@@ -52,7 +52,8 @@ def parser() -> Callable[[str], ElementTree.Element]:
                 element.tag = element.tag.rpartition("}")[2]
         if root.tag != "annotation":
             raise InputError(
-                f"expected an annotation of Pascal VOC in {path}, got <{root.tag}>: export it as Pascal VOC"
+                f"expected an annotation of Pascal VOC in {path}, got <{root.tag}>: export it as Pascal VOC, or move "
+                "the file away if it holds no boxes"
             )
         return root
 
