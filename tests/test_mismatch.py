@@ -23,9 +23,9 @@ NAMES = {"xyxy": ("xmin", "ymin", "xmax", "ymax"), "xywh": ("x", "y", "w", "h"),
 
 
 class Scene:
-    """A detector that finds nearly everything, in every format."""
+    """A detector that finds nearly everything, in every format, and so many boxes of low scores beside each truth."""
 
-    def __init__(self, seed: int = 0, images: int = 40, classes: int = 20) -> None:
+    def __init__(self, seed: int = 0, images: int = 40, classes: int = 20, clutter: int = 0) -> None:
         random = np.random.default_rng(seed)
         m = 10 * images
         self.image = np.sort(random.integers(0, images, m))
@@ -33,13 +33,19 @@ class Scene:
         self.corner, self.side = random.random((m, 2)) * [500, 300], random.random((m, 2)) * 100 + 10
         self.noise = random.normal(0, 2, (m, 2))
         self.score = random.random(m)
+        k = clutter * m
+        self.beside = random.integers(0, images, k), random.integers(1, classes + 1, k), random.random(k) * 0.2
+        self.beside_boxes = np.hstack((random.random((k, 2)) * [500, 300], random.random((k, 2)) * 100 + 10))
 
     def boxes(self, format: str, noise: bool = False) -> NDArray[np.float64]:
-        corner = self.corner + (self.noise if noise else 0)
+        corner, side = self.corner + (self.noise if noise else 0), self.side
+        if noise:
+            corner, side = np.vstack((corner, self.beside_boxes[:, :2])), np.vstack((side, self.beside_boxes[:, 2:]))
         parts = {
-            "xyxy": (corner, corner + self.side),
-            "xywh": (corner, self.side),
-            "cxcywh": (corner + self.side / 2, self.side),
+            "xyxy": (corner, corner + side),
+            "xywh": (corner, side),
+            "cxcywh": (corner + side / 2, side),
+            "yxyx": (corner[:, ::-1], (corner + side)[:, ::-1]),
         }
         return np.hstack(parts[format])
 
@@ -54,7 +60,11 @@ class Scene:
         **more: Any,
     ) -> tuple[Path, Path]:
         image, kind = self.image if ids is None else ids, self.kind if kinds is None else kinds
-        found = {"image_id": image, "category_id": kind, "score": self.score, **more}
+        if len(self.beside[0]):
+            shift = 0 if ids is None else int(ids[0] - self.image[0])
+            image, kind = np.append(image, self.beside[0] + shift), np.append(kind, self.beside[1])
+        score = np.append(self.score + (0.2 if len(self.beside[2]) else 0), self.beside[2])
+        found = {"image_id": image, "category_id": kind, "score": score, **more}
         found |= dict(zip(NAMES[called], self.boxes(format, noise=True).T, strict=True))
         wanted = {
             "image_id": self.image,
@@ -114,9 +124,49 @@ def test_boxes_in_another_format_are_said(tmp_path: Path, format: str, called: s
     assert again.figures[None] == found["figures"]
 
 
-@pytest.mark.parametrize("shift", [-1, 1])
-def test_ids_off_by_one_are_said(tmp_path: Path, shift: int) -> None:
+@pytest.mark.parametrize("clutter", [3, 30])
+@pytest.mark.parametrize("called", ["xyxy", "xywh", "cxcywh"])
+@pytest.mark.parametrize("format", ["xyxy", "xywh", "cxcywh", "yxyx"])
+def test_boxes_are_said_however_many_of_low_score_there_are(
+    tmp_path: Path, format: str, called: str, clutter: int
+) -> None:
+    """As real detectors have them: most detections lie on nothing."""
+    scene = Scene(classes=2, images=20, clutter=clutter)
+    said = warned(*scene.write(tmp_path, format=format, called=called))
+    if format == called:
+        assert said == []
+    else:
+        assert len(said) == 1 and f"fit if they are read as {format if format != 'cxcywh' else ''}" in said[0]
+
+
+@pytest.mark.parametrize("raw", ["xyxy", "yxyx", "xywh", "cxcywh"])
+@pytest.mark.parametrize("right", ["detections", "truths"])
+@pytest.mark.parametrize("wrong", ["xywh", "cxcywh", "xyxy", "yxyx"])
+def test_the_side_that_is_not_what_it_is_called_is_named(right: str, wrong: str, raw: str) -> None:
+    """Also where the numbers of both sides fit as well if both are read in the wrong format."""
+    if raw == wrong or {raw, wrong} == {"xyxy", "yxyx"}:  # the same boxes, or mirrored ones, whose figures are the same
+        return
     scene = Scene()
+    # Boxes larger than they are far from the corner, which fit themselves in any format.
+    scene.side += 150
+    sides = {name: (wrong, raw)[name == right] for name in ("detections", "truths")}
+    boxes = {
+        name: fastbox.Boxes(scene.boxes(raw, noise=name == "detections"), called, images=scene.image)
+        for name, called in sides.items()
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = fastbox.evaluate(boxes["detections"], scene.score, boxes["truths"])
+    (sentence,) = found.warnings
+    side = "detections" if right == "truths" else "truths"
+    assert sentence.startswith(f"boxes of the {side} fit if they are read as {raw} ")
+    assert sentence.endswith(f"--format {raw} --truth-format {raw}")
+
+
+@pytest.mark.parametrize("clutter", [0, 20])
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_ids_off_by_one_are_said(tmp_path: Path, shift: int, clutter: int) -> None:
+    scene = Scene(clutter=clutter)
     (sentence,) = warned(*scene.write(tmp_path, ids=scene.image + shift))
     assert sentence.startswith(f"detections fit the truths of image {-shift:+d} (mean best IoU 0.")
     assert "count the image ids of both from the same number" in sentence
@@ -132,6 +182,28 @@ def test_classes_that_are_numbered_otherwise_are_said(tmp_path: Path, change: An
         and "number or name the classes of both alike" in sentence
     )
     assert jobs.evaluate(*tables).evaluation.warnings == [sentence]
+
+
+def test_numbers_that_differ_from_some_class_on_are_said(tmp_path: Path) -> None:
+    """As COCO's 80 classes counted from 1 do, of which most boxes are of the first ones, which have the same number."""
+    scene = Scene()
+    random = np.random.default_rng(5)
+    scene.kind = np.where(random.random(len(scene.kind)) < 0.6, 1, scene.kind)
+    (sentence,) = warned(*scene.write(tmp_path, kinds=scene.kind + (scene.kind > 7)))
+    assert "detections lie on truths of another class and 0 on those of their own" in sentence
+
+
+def test_few_boxes_of_many_classes_are_not_suspected() -> None:
+    """Each of another class than the truth it lies on, but by no rule."""
+    random = np.random.default_rng(0)
+    boxes = np.hstack((np.arange(7)[:, None] * [50, 20], np.full((7, 2), 30)))
+    truths = fastbox.Boxes(boxes, "xywh", images=np.arange(7))
+    kinds = random.permutation(100)[:7]
+    own = np.append(random.permutation(100)[:6], kinds[-1])
+    found = fastbox.evaluate(truths, np.linspace(0.1, 0.9, 7), truths, classes=own, truth_classes=kinds)
+    assert found.warnings == []
+    with pytest.warns(InputWarning, match=r"4 detections lie on truths of another class .* \(class 1 on 2, 3 on 4"):
+        fastbox.evaluate(truths[:4], [1] * 4, truths[:4], classes=[1, 3, 5, 7], truth_classes=[2, 4, 6, 8])
 
 
 def test_a_poor_classifier_is_not_suspected(tmp_path: Path) -> None:

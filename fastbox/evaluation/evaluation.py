@@ -302,7 +302,7 @@ class Evaluation(Shown):
         self.images += images
         self.detections += len(a) - int(np.count_nonzero(away))
         self.truths += int(np.count_nonzero(kept))
-        self.mismatch.add(ids, a, b, bounds, truth_bounds, kinds, truth_kinds, judged)
+        self.mismatch.add(ids, a, b, bounds, truth_bounds, kinds, truth_kinds, score, judged)
         for name, rows in (("detections", wrong & ~away), ("truths", wrong_truths & kept), ("scores", lost & ~away)):
             self.invalid[name] += int(np.count_nonzero(rows))
         self._groups = None

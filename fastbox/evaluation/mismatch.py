@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,20 +15,20 @@ from fastbox.evaluation.sides import sided
 
 __all__ = ["Mismatch"]
 
-SAMPLE = 512  # detections of a set of images that are read in other ways
+LOOKED = 4096  # detections of a set of images of which the best are taken
+SAMPLE = 512  # of these that are read in other ways
 PAIRS = 1 << 16  # boxes that they are held against, at most
 WELL = 0.3  # where this share of detections matches, nothing is looked for
-FITS, TIMES = 0.3, 3  # another way of reading fits: its mean best IoU, and how much better than as given
+FITS, TIMES = 0.4, 2  # another way of reading fits: its mean best IoU, and how much better than as given
 FEW = 4  # detections that say something
+SURE = 0.9  # mean best IoU of fewer that do
 SOME = 20  # detections on truths of another class that do, where others are on those of their own
-MOSTLY = 0.6  # share of detections that lie on the truths that a renumbering says
+MOSTLY, OFTEN = 0.6, 3  # share of detections of a class on truths of one other, and how many times those on its own
+MANY = 1 / 3  # share of classes with such detections
 SHOWN = 3  # examples in a sentence
-OTHER = {
-    "xyxy": ("xywh", "cxcywh", "yxyx"),
-    "xywh": ("xyxy", "cxcywh"),
-    "cxcywh": ("xyxy", "xywh"),
-    "yxyx": ("xyxy",),
-}
+# By how much their boxes must look like boxes: corners ascend, few boxes reach below 0 from their centres.
+FORMATS = ("xyxy", "yxyx", "cxcywh", "xywh")
+OUT, PLAUSIBLE = 0.05, 0.98  # share of a side that may be below 0, and of boxes that must be as they should
 GIVEN = "as given"
 MATCHED, CLASSIFICATION = VERDICTS.index("matched"), VERDICTS.index("classification")
 
@@ -50,8 +50,8 @@ class Mismatch:
         self._fits: dict[tuple[str, Any], tuple[float, int]] = {}  # by side and reading: best IoUs, and how many
         self._formats = {"detections": "xyxy", "truths": "xyxy"}
         self._reach = {"detections": 0.0, "truths": 0.0}  # the greatest coordinate of a sample
-        self._matched = 0
-        self._crossed: Counter[tuple[int, int]] = Counter()  # classes of detections and of the truths that they lie on
+        self._own: Counter[int] = Counter()  # classes of detections that lie on truths of their own
+        self._crossed: Counter[tuple[int, int]] = Counter()  # of those that don't, and of the truths that they lie on
 
     def add(
         self,
@@ -62,6 +62,7 @@ class Mismatch:
         truth_bounds: NDArray[np.int64],
         kinds: NDArray[np.int64],
         truth_kinds: NDArray[np.int64],
+        scores: NDArray[np.float64],
         judged: Judged,
     ) -> None:
         """Look at whole images, and what became of their detections."""
@@ -71,23 +72,23 @@ class Mismatch:
             if ids is not None and name != "both":
                 self._keep(name, ids[np.flatnonzero(there)[:SHOWN]].tolist())
         self._formats = {"detections": a.format, "truths": b.format}
-        matched = int(np.count_nonzero(judged.verdict == MATCHED))
-        self._matched += matched
+        right = np.bincount(kinds[judged.verdict == MATCHED])
+        self._own.update({int(kind): int(right[kind]) for kind in np.flatnonzero(right)})
         wrong = np.flatnonzero(judged.verdict == CLASSIFICATION)
         if len(wrong):
             distinct, counts = np.unique(kinds[wrong] << 32 | truth_kinds[judged.partner[wrong]], return_counts=True)
             pairs = zip((distinct >> 32).tolist(), (distinct & 0xFFFFFFFF).tolist(), strict=True)
             self._crossed.update(dict(zip(pairs, counts.tolist(), strict=True)))
-        if len(a) and len(b) and matched < WELL * len(a):
-            self._read_otherwise(ids, a, b, bounds, truth_bounds)
+        if len(a) and len(b) and right.sum() < WELL * len(a):
+            self._read_otherwise(ids, a, b, _best_scored(scores, bounds, truth_bounds), truth_bounds)
 
     def __add__(self, other: Mismatch) -> Mismatch:
         both = Mismatch()
         both.images = {name: count + other.images[name] for name, count in self.images.items()}
         both._reach = {name: max(reach, other._reach[name]) for name, reach in self._reach.items()}
         both._formats = dict(self._formats)
-        both._matched = self._matched + other._matched
         for part in (self, other):
+            both._own.update(part._own)
             both._crossed.update(part._crossed)
             for name, ids in part.examples.items():
                 both._keep(name, ids)
@@ -99,6 +100,7 @@ class Mismatch:
     def recoded(self, kinds: NDArray[np.int64]) -> Mismatch:
         """The same with other codes of classes."""
         found = self + Mismatch()
+        found._own = Counter({int(kinds[a]): n for a, n in self._own.items()})
         found._crossed = Counter({(int(kinds[a]), int(kinds[b])): n for (a, b), n in self._crossed.items()})
         return found
 
@@ -115,12 +117,11 @@ class Mismatch:
         ids: NDArray[Any] | None,
         a: Boxes,
         b: Boxes,
-        bounds: NDArray[np.int64],
+        sample: tuple[NDArray[np.int64], NDArray[np.int64]],
         truth_bounds: NDArray[np.int64],
     ) -> None:
         """Hold some detections against truths as given, in other formats, and in the images before and behind."""
-        image = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))[:SAMPLE]
-        rows = np.arange(len(image))
+        rows, image = sample
         low, high = truth_bounds[image], truth_bounds[image + 1]
         some = np.flatnonzero(np.cumsum(high - low) <= PAIRS)
         image, rows, low, high = image[some], rows[some], low[some], high[some]
@@ -133,10 +134,13 @@ class Mismatch:
             self._reach[name] = max(self._reach[name], float(finite[np.isfinite(finite)].max(initial=0)))
         boxes, truths = _as(corners, a.format), _as(targets, b.format)
         self._note("detections", GIVEN, boxes, truths, low, high)
-        for other in OTHER[a.format]:
-            self._note("detections", other, _as(corners, other), truths, low, high)
-        for other in OTHER[b.format]:
-            self._note("truths", other, boxes, _as(targets, other), low, high)
+        for other in FORMATS:
+            if other != a.format:
+                self._note("detections", other, _as(corners, other), truths, low, high)
+            if other != b.format:
+                self._note("truths", other, boxes, _as(targets, other), low, high)
+            for columns in (corners, tuple(column[reached] for column in targets)):
+                self._count("either", other, _plausible(columns, other))
         if ids is not None and ids.dtype.kind in "iu":
             for shift in (-1, 1):
                 place = np.searchsorted(ids, ids[image] + shift)
@@ -148,20 +152,29 @@ class Mismatch:
     def _note(
         self, side: str, reading: Any, boxes: Columns, truths: Columns, low: NDArray[np.int64], high: NDArray[np.int64]
     ) -> None:
-        best = _best(boxes, truths, low, high)
+        self._count(side, reading, _best(boxes, truths, low, high))
+
+    def _count(self, side: str, reading: Any, values: NDArray[Any]) -> None:
         total, count = self._fits.get((side, reading), (0.0, 0))
-        self._fits[side, reading] = total + float(best.sum()), count + len(best)
+        self._fits[side, reading] = total + float(values.sum()), count + len(values)
 
     def _mean(self, side: str, reading: Any) -> float:
         total, count = self._fits.get((side, reading), (0.0, 0))
-        return total / count if count >= FEW else 0.0
+        mean = total / max(count, 1)
+        return mean if count >= FEW or mean >= SURE else 0.0
 
     def _better(self) -> tuple[str, Any] | None:
         """The way of reading that fits far better than the given one."""
-        given = self._mean("detections", GIVEN)
-        others = {key: self._mean(*key) for key in self._fits if key != ("detections", GIVEN)}
-        best = max(others, key=lambda key: others[key], default=None)
-        return best if best is not None and others[best] >= max(FITS, TIMES * given) else None
+        least = max(FITS, TIMES * self._mean("detections", GIVEN))
+        fits = {key: self._mean(*key) for key in self._fits if key[0] != "either" and key[1] != GIVEN}
+        fits = {key: mean for key, mean in fits.items() if mean >= least}
+        own, its = self._formats.values()
+        # Where either side may be the one that is not what it is called, the numbers of both tell.
+        both = {its: ("detections", its), own: ("truths", own)}
+        for reading in FORMATS if set(both.values()) <= fits.keys() else ():
+            if reading in both and self._mean("either", reading) >= PLAUSIBLE:
+                return both[reading]
+        return max(fits, key=lambda key: fits[key], default=None)
 
     def _of_boxes(self) -> list[str]:
         low, high = sorted(self._reach, key=lambda name: self._reach[name])
@@ -203,25 +216,77 @@ class Mismatch:
         return []
 
     def _of_classes(self, labels: Sequence[Any]) -> list[str]:
-        crossed = sum(self._crossed.values())
-        if crossed < (SOME if self._matched else FEW) or crossed <= TIMES * self._matched:
-            return []
+        elsewhere: Counter[int] = Counter()
         partners: dict[int, tuple[int, int]] = {}  # the class whose truths those of a class lie on most, and how many
         for (own, its), count in self._crossed.items():
+            elsewhere[own] += count
             if count > partners.get(own, (0, 0))[1]:
                 partners[own] = its, count
-        if sum(count for _, count in partners.values()) < MOSTLY * crossed:
+        moved = self._moved(elsewhere, partners)
+        if self._all_moved(elsewhere, partners, labels):
+            moved = list(partners)
+        if not moved:
             return []
-        most = sorted(partners.items(), key=lambda item: (-item[1][1], item[0]))[:SHOWN]
-        shown = ", ".join(f"{labels[own]!r} on {labels[its]!r}" for own, (its, _) in most)
+        most = sorted(moved, key=lambda own: (-partners[own][1], own))[:SHOWN]
+        shown = ", ".join(f"{labels[own]!r} on {labels[partners[own][0]]!r}" for own in most)
+        crossed, right = (sum(counts[own] for own in moved) for counts in (elsewhere, self._own))
         return [
-            f"{crossed:,} detections lie on truths of another class and {self._matched:,} on those of their own (class "
+            f"{crossed:,} detections lie on truths of another class and {right:,} on those of their own (class "
             f"{shown}): number or name the classes of both alike"
         ]
+
+    def _moved(self, elsewhere: Mapping[int, int], partners: Mapping[int, tuple[int, int]]) -> list[int]:
+        """The classes whose detections lie on truths of one other class, where there are many such classes."""
+        known = [own for own in elsewhere.keys() | self._own.keys() if elsewhere[own] + self._own[own] >= FEW]
+        moved = [
+            own
+            for own in known
+            if elsewhere[own] > OFTEN * self._own[own] and partners[own][1] >= MOSTLY * elsewhere[own]
+        ]
+        return moved if len(moved) >= max(2, MANY * len(known)) else []
+
+    def _all_moved(
+        self, elsewhere: Mapping[int, int], partners: Mapping[int, tuple[int, int]], labels: Sequence[Any]
+    ) -> bool:
+        """Whether detections lie on truths of other classes alone, or by a rule: one class each, or numbers away."""
+        crossed, right = sum(elsewhere.values()), sum(self._own.values())
+        if crossed < (SOME if right else FEW) or crossed <= OFTEN * right:
+            return False
+        if not right and crossed >= 2 * FEW:
+            return True
+        # The first of a class may lie on truths of any; the others tell.
+        others, same = crossed - len(elsewhere), sum(count - 1 for _, count in partners.values())
+        if others >= FEW and same >= MOSTLY * others:
+            return True
+        away: Counter[int] = Counter()
+        for (own, its), count in self._crossed.items() if isinstance(labels[0], int) else ():
+            away[labels[its] - labels[own]] += count
+        return max(away.values(), default=0) >= MOSTLY * crossed
 
 
 def _listed(ids: Sequence[Any]) -> str:
     return ", ".join(map(repr, ids))
+
+
+def _plausible(columns: tuple[NDArray[np.float64], ...], format: str) -> NDArray[np.bool_]:
+    """Which rows of numbers are boxes as they should be, read in this format."""
+    x, y, w, h = _as(columns, format)
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.bool_] = (w >= 0) & (h >= 0)
+        if format == "cxcywh":
+            found &= (x >= -OUT * w) & (y >= -OUT * h)
+    return found
+
+
+def _best_scored(
+    scores: NDArray[np.float64], bounds: NDArray[np.int64], truth_bounds: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The best detections of the first images, of each as many as it has truths, and their images."""
+    image = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))[:LOOKED]
+    rows = np.lexsort((-scores[: len(image)], image))
+    wanted = np.maximum(np.diff(truth_bounds), 1)
+    rows = np.sort(rows[np.arange(len(rows)) - bounds[image] < wanted[image]])[:SAMPLE]
+    return rows, image[rows]
 
 
 def _as(columns: tuple[NDArray[np.float64], ...], format: str) -> Columns:
