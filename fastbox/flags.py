@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def is_set(value: Any) -> bool | None:
     if isinstance(value, str):
         said = value.strip().lower()
         return True if said in SET else False if said in UNSET else None
-    return bool(value) if isinstance(value, bool | int | float | np.generic) else None
+    return bool(value) if isinstance(value, bool | int | float | Decimal | np.bool_ | np.number) else None
 
 
 def _each(values: Iterable[Any], name: str) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.values import as_array, is_missing
+from fastbox.values import as_array, is_missing, shown
 
 __all__ = ["Codes", "as_ids", "as_labels", "as_text", "check_kinds", "codes_of", "kind_of", "union"]
 
@@ -42,6 +42,8 @@ def as_labels(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
     if (texts := _texts(values)) is not None:
         return as_text(texts)
     array = as_array(values, name)
+    if array.ndim == 0:
+        raise TypeError(f"expected {name} as a list or an array, got {shown(values)}: give one value per box")
     if array.ndim != 1:
         raise ValueError(f"expected {name} of shape ({'n' if n is None else n},), got {array.shape}")
     kind = array.dtype.kind
@@ -56,6 +58,8 @@ def as_labels(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
         listed = array if kind in "OT" else values
         own = next((getattr(listed, name) for name in ("tolist", "to_pylist") if hasattr(listed, name)), None)
         return _of_objects(list(values) if own is None else own(), name)
+    if kind in "fmM":
+        _refuse_missing(array, name)
     raise TypeError(f"expected {name} of integers or strings, got dtype {array.dtype}: {_cast(kind, name)}")
 
 
@@ -78,7 +82,9 @@ def as_ids(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
 def as_text(items: Sequence[str]) -> NDArray[Any]:
     """Return strings as an array, as :func:`as_labels` does."""
     wide = max(map(len, items), default=0) > WIDE or any("\0" in item for item in items)
-    return np.array(items, object if wide else np.str_)
+    # Members of enumerations are strings whose text NumPy takes for their names.
+    plain = [item if type(item) is str else str.__str__(item) for item in items]
+    return np.array(plain, object if wide else np.str_)
 
 
 def kind_of(labels: NDArray[Any]) -> str | None:
@@ -203,17 +209,15 @@ class Codes:
 def _texts(values: Any) -> list[str] | None:
     """Lists of strings, and series of polars': those NumPy would make as wide as the longest."""
     if not isinstance(values, list | tuple) and hasattr(getattr(values, "dtype", None), "is_integer"):
-        values = values if values.dtype.is_integer() else values.to_list()
+        values = None if values.dtype.is_integer() else values.to_list()
     return list(values) if isinstance(values, list | tuple) and set(map(type, values)) == {str} else None
 
 
 def _of_objects(items: Sequence[Any], name: str) -> NDArray[Any]:
     first, kinds = items[0], set(map(type, items))
+    if kinds not in ({int}, {str}):
+        _refuse_missing(items, name)
     for row, item in enumerate(items) if kinds not in ({int}, {str}) else ():
-        if is_missing(item):
-            raise ValueError(
-                f"expected {name} without missing values, got {item!r} at row {row}: fill it or drop the row"
-            )
         if not isinstance(item, int | str | np.integer) or isinstance(item, bool):
             dtype = np.asarray(item).dtype
             came = f"dtype {dtype} ({item!r} at row {row})"
@@ -227,6 +231,13 @@ def _of_objects(items: Sequence[Any], name: str) -> NDArray[Any]:
     low, high = min(whole), max(whole)
     held = np.int64 if low >= LEAST and high <= MOST else np.uint64 if low >= 0 and high < 2**64 else object
     return np.array(whole, held)
+
+
+def _refuse_missing(items: Iterable[Any], name: str) -> None:
+    for row, item in enumerate(items):
+        if is_missing(item):
+            came = f"{item!r} at row {row}"
+            raise ValueError(f"expected {name} without missing values, got {came}: fill it or drop the row")
 
 
 def _cast(kind: str, name: str) -> str:

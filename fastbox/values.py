@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,11 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
     except ValueError:
         raise ValueError(_unequal(values, name)) from None
     except Exception as error:
+        if isinstance(values, Sequence) and (hidden := [row for row, one in enumerate(values) if one is np.ma.masked]):
+            came = f"one at row {hidden[0]}"
+            raise ValueError(f"expected {name} without masked values, got {came}: fill it or drop the row") from error
+        if hasattr(values, "to_list"):  # polars' integers of 128 bits
+            return np.array(values.to_list(), object)
         came = f"{type(values).__name__} that NumPy can't read"
         raise TypeError(f"expected {name} as an array, got {came}: give a NumPy array") from error
 
@@ -131,7 +137,7 @@ def is_missing(value: Any) -> bool:
     """Tell whether a value stands for none: None, nan, pandas' NA and NaT, a masked one."""
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
+    return isinstance(value, float | Decimal | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
 
 
 def shown(value: Any) -> str:

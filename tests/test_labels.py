@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -202,6 +204,29 @@ def test_a_missing_label_is_refused_with_its_row(values: Any) -> None:
         fastbox.evaluate(two, [1, 1], two, classes=[1, 1], truth_classes=values)
 
 
+class Kind(str, enum.Enum):  # noqa: UP042, whose str() is no value
+    CAR, DOG = "car", "cat"
+
+
+class Text(str):
+    pass
+
+
+@pytest.mark.parametrize("holder", [list, lambda values: np.array(values, object), pandas.Series])
+def test_members_of_enumerations_are_their_values(holder: Callable[[Values], Any]) -> None:
+    assert as_labels(holder([Kind.CAR, Kind.DOG]), "classes").tolist() == ["car", "cat"]
+    assert as_labels(holder([Text("a"), "b"]), "classes").tolist() == ["a", "b"]
+    assert as_labels(holder([enum.IntEnum("Number", "one two")(2), 3]), "classes").tolist() == [2, 3]
+    two = [box_at(0)] * 2
+    assert len(fastbox.nms(two, [0.9, 0.8], iou_threshold=0.5, classes=holder([Kind.CAR, Kind.DOG]))) == 2
+
+
+@pytest.mark.parametrize("values", ["ab", b"ab", 5, None, {1, 2}, {"a": 1}, (k for k in range(2))])
+def test_what_is_no_list_is_shown(values: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected classes as a list or an array, got .*: give one value per box"):
+        as_labels(values, "classes")
+
+
 NEITHER = [
     ([1, "a"], "integers or of strings, got 1 at row 0 and 'a' at row 1"),
     (["a", 1], "integers or of strings, got 'a' at row 0 and 1 at row 1"),
@@ -258,6 +283,8 @@ FLAGS: list[tuple[Any, list[bool]]] = [
     (pandas.Series([True, None], dtype="boolean"), [True, False]),
     (polars.Series(["yes", None]), [True, False]),
     (arrow.array([1, None]), [True, False]),
+    ([Decimal("0.1"), Decimal(0)], [True, False]),
+    ([Decimal(1), Decimal("nan")], [True, False]),
 ]
 
 

@@ -243,7 +243,7 @@ def test_progress_counts_every_box(tmp_path: Path) -> None:
     ("classes", "words"),
     [
         ([0, None, 2], "expected a class in column 'c', got a null at row 1"),
-        (["a", None, "b"], "expected classes of one kind in column 'c' of both tables, got strings in .*d.parquet"),
+        (["a", None, "b"], "expected classes of one kind in column 'c', got strings in .*d.parquet"),
         ([0.0, 1.0, 2.0], "expected integers or strings in column 'c' of .*d.parquet, got double"),
         ([[0], [1], [2]], "expected integers or strings in column 'c' of .*d.parquet, got list"),
     ],

@@ -29,7 +29,7 @@ from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.rows import Rows
 from fastbox.tables.sink import Sink
-from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plan, scan
+from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plans_of, scan
 from fastbox.usual import CLASS, SCORE
 
 __all__ = ["Evaluated", "evaluate"]
@@ -232,7 +232,7 @@ def evaluate(
     label = class_column if params.by_class or has(detections, truths, class_column) else None
     a = Source.carrying(detections, score, label, by)
     b = Source.carrying(truths, label, *there.values())
-    plans = plan(a), plan(b)
+    plans = plans_of(a, b)
     classes = joined(plans, score, label, by, there)
     check_kept(count_boxes(a), KEPT)
     read = Read.of((a, b), plans, {"score": score, "class": label, **there}, classes, by)

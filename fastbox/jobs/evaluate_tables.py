@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.evaluation import Evaluation
 from fastbox.tables.arrays import id_kind, is_flag, is_number
-from fastbox.tables.class_names import JoinedClasses, joined_classes
+from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
 from fastbox.tables.files import column_names
 from fastbox.tables.fragments import extremes
 from fastbox.tables.inputs import listed_ids
@@ -58,7 +58,7 @@ class Read:
     def of(
         cls,
         sources: tuple[Source, Source],
-        plans: tuple[Plan, Plan],
+        plans: Sequence[Plan],
         columns: Mapping[str, str | None],
         joined: JoinedClasses,
         by: str | None,
@@ -109,18 +109,13 @@ def has(detections: Source, truths: Source, column: str) -> bool:
 
 
 def joined(
-    plans: tuple[Plan, Plan], score: str, label: str | None, by: str | None, there: Mapping[str, str | None]
+    plans: Sequence[Plan], score: str, label: str | None, by: str | None, there: Mapping[str, str | None]
 ) -> JoinedClasses:
     """How the classes of both tables meet; refuses tables without image ids, classes and numbers that are none."""
     for found in plans:
         if found.ids is None:
             raise InputError("expected a column of image ids, got none: detections are evaluated image by image")
-    kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans if label is not None]
-    if len(set(kinds)) > 1:
-        raise InputError(
-            f"expected classes of one kind in both tables, got {kinds[0]}s in {plans[0].files[0]} and {kinds[1]}s in "
-            f"{plans[1].files[0]}: cast one"
-        )
+    kind_of_all = None if label is None else kind_of_classes(plans, label)
     if by is not None:
         id_kind(plans[0].columns.field(by).type, by, plans[0].files[0])
     numbers = [(plans[0], score), (plans[1], there["area"])]
@@ -131,7 +126,7 @@ def joined(
             kind = found.columns.field(name).type
             if not fits(kind):
                 raise InputError(f"expected {what} in column {name!r} of {found.files[0]}, got {kind}: cast it")
-    return joined_classes([found.files for found in plans], kinds[0] if kinds else None, first=1)
+    return joined_classes([found.files for found in plans], kind_of_all, first=1)
 
 
 def check_images(chunk: Chunk, listed: NDArray[Any], where: str) -> None:

@@ -18,13 +18,13 @@ from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result, recorded
 from fastbox.jobs.summary import Invalid, Rules
 from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind, is_number, plain_type
-from fastbox.tables.class_names import JoinedClasses, joined_classes
+from fastbox.tables.arrays import is_number, plain_type
+from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
 from fastbox.tables.files import column_names
 from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
-from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+from fastbox.tables.source import Chunk, Plan, Source, plans_of, scan
 from fastbox.usual import CLASS, SCORE, is_wanted
 
 __all__ = ["FusedTables", "fuse"]
@@ -135,7 +135,7 @@ def fuse(
     asked = is_wanted(class_column, column_names(first.path)) if by_class is None else by_class
     label = class_column if asked else None
     sources = [Source.carrying(table, score, label) for table in tables]
-    plans = [plan(source) for source in sources]
+    plans = plans_of(*sources)
     joined = _joined(plans, score, label)
     options: dict[str, Any] = {
         "weights": weights,
@@ -193,12 +193,7 @@ def _joined(plans: list[Plan], score: str, label: str | None) -> JoinedClasses |
             raise InputError(f"expected numbers in column {score!r} of {where}, got {kind}: cast it")
     if label is None:
         return None
-    kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans]
-    for kind, found in zip(kinds, plans, strict=True):
-        if kind != kinds[0]:
-            came = f"{kinds[0]}s in {plans[0].files[0]} and {kind}s in {found.files[0]}"
-            raise InputError(f"expected classes of one kind in column {label!r}, got {came}: cast one")
-    return joined_classes([found.files for found in plans], kinds[0])
+    return joined_classes([found.files for found in plans], kind_of_classes(plans, label))
 
 
 def _together(
@@ -237,7 +232,8 @@ def _schema(plans: list[Plan], score: str, label: str | None, joined: JoinedClas
         return columns.schema_of(types)
     if joined is not None and joined.by_name:
         return columns.schema_of({**types, label: "int64"})
-    return columns.schema_of(types, [columns.common_field([found.columns.field(label) for found in plans])])
+    filled = [found for found in plans if found.rows] or plans
+    return columns.schema_of(types, [columns.common_field([found.columns.field(label) for found in filled])])
 
 
 def _float(found: Plan, score: str) -> Any:

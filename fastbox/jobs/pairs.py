@@ -25,12 +25,11 @@ from fastbox.report.page import Page
 from fastbox.report.paired_page import paired_page
 from fastbox.sketch import Sketch
 from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind
-from fastbox.tables.class_names import JoinedClasses, joined_classes
+from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
 from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
-from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+from fastbox.tables.source import Chunk, Plan, Source, plans_of, scan
 
 __all__ = ["Paired", "pairs"]
 
@@ -177,7 +176,7 @@ def pairs(
     carried = tuple(dict.fromkeys([*keep, *([by_class] if by_class else [])]))
     a = Source.carrying(detections, *carried)
     b = None if truths is None else Source.carrying(truths, by_class)
-    plans = [plan(source) for source in (a, b) if source is not None]
+    plans = plans_of(*(source for source in (a, b) if source is not None))
     if plans[0].ids is None:
         raise InputError("expected a column of image ids, got none: pairs are sought within an image")
     joined = None if by_class is None else _joined(plans, by_class)
@@ -247,11 +246,7 @@ def _rules(metrics: Sequence[str], threshold: float | None, best: bool, by_class
 
 def _joined(plans: list[Plan], by_class: str) -> JoinedClasses:
     """How the classes of the tables meet; refuses those that are neither integers nor strings, or of two kinds."""
-    kinds = [id_kind(found.columns.field(by_class).type, by_class, found.files[0]) for found in plans]
-    if kinds[0] != kinds[-1]:
-        came = " and ".join(f"{kind}s in {found.files[0]}" for kind, found in zip(kinds, plans, strict=True))
-        raise InputError(f"expected classes of one kind in column {by_class!r} of both tables, got {came}: cast one")
-    return joined_classes([found.files for found in plans], kinds[0])
+    return joined_classes([found.files for found in plans], kind_of_classes(plans, by_class))
 
 
 def _pair(

@@ -132,9 +132,10 @@ def is_flag(kind: pa.DataType) -> bool:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Tell whether values of this type can be coordinates."""
+    """Tell whether values of this type can be coordinates; of no type at all they are missing, if there are any."""
     kind = plain_type(kind)
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+    held = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(held or pa.types.is_null(kind))
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -144,9 +145,12 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def id_kind(kind: pa.DataType, name: str, where: str) -> str:
-    """Return ``"integer"`` or ``"string"``, or raise an InputError for a type that can't be an id or a class."""
+    """Return ``"integer"`` or ``"string"``, or raise an InputError for a type that can't be an id or a class.
+
+    Of no type at all they are missing, if there are any.
+    """
     values = plain_type(kind)
-    if pa.types.is_integer(values):
+    if pa.types.is_integer(values) or pa.types.is_null(values):
         return "integer"
     if pa.types.is_string(values) or pa.types.is_large_string(values):
         return "string"
@@ -164,7 +168,7 @@ def numbers(array: pa.Array, place: Place, per_box: int = 1) -> NDArray[Any]:
     """View numbers without nulls; decimals become float64."""
     array = plain(array)
     _refuse_nulls(array, place, "a number", per_box)
-    if pa.types.is_decimal(array.type):
+    if pa.types.is_decimal(array.type) or pa.types.is_null(array.type):
         array = array.cast(pa.float64())
     return np.asarray(array.to_numpy())
 
@@ -173,6 +177,8 @@ def coordinates(array: pa.Array, fields: tuple[str, ...], place: Place) -> Colum
     """View the four coordinates of an array of structs or of lists of four."""
     array = plain(array)
     _refuse_nulls(array, place, "a box")
+    if pa.types.is_null(array.type):
+        array = array.cast(pa.list_(pa.float64()))
     if fields:
         first, second, third, fourth = (numbers(array.field(name), place) for name in fields)
         return first, second, third, fourth

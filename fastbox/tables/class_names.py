@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastbox.errors import InputError
+from fastbox.tables.arrays import id_kind
 from fastbox.tables.sink import read_names
+from fastbox.tables.source import Plan
 
-__all__ = ["JoinedClasses", "Renumbered", "joined_classes", "names_of"]
+__all__ = ["JoinedClasses", "Renumbered", "joined_classes", "kind_of_classes", "names_of"]
 
 SHOWN = 4  # names in a message
 FEWEST = 4  # digits of the least number of a class that the first table does not name
@@ -126,6 +128,24 @@ def joined_classes(tables: Sequence[Sequence[str]], kind: str | None, first: int
     counts = Counter(name for own in numbered for name in set(own.values()))
     alone = tuple(tuple(name for name in own.values() if counts[name] == 1) for own in numbered)
     return JoinedClasses(found, names, alone)
+
+
+def kind_of_classes(plans: Sequence[Plan], label: str) -> str:
+    """Return ``"integer"`` or ``"string"``, the kind of a column of classes, which a table without rows takes from
+    the others.
+
+    Raises
+    ------
+    InputError
+        Classes of two kinds, or that are none.
+    """
+    kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans]
+    filled = [(kind, found.files[0]) for kind, found in zip(kinds, plans, strict=True) if found.rows]
+    for kind, file in filled:
+        if kind != filled[0][0]:
+            came = f"{filled[0][0]}s in {filled[0][1]} and {kind}s in {file}"
+            raise InputError(f"expected classes of one kind in column {label!r}, got {came}: cast one")
+    return filled[0][0] if filled else kinds[0]
 
 
 def names_of(files: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from fastbox.errors import InputError
 from fastbox.tables.arrays import UnsortedError, sort_command
 from fastbox.tables.files import Paths, Run, batches_of, find_files, open_parquet
 from fastbox.tables.footers import check_footer, limits_of
-from fastbox.tables.source import Part, Source, check_ids, plan
+from fastbox.tables.source import Part, Source, plan, plans_of
 
 __all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "descends", "extremes", "groups_of"]
 
@@ -111,7 +111,7 @@ def cut(sources: Sequence[Source], rows: int = FRAGMENT_ROWS) -> list[tuple[Sour
             raise InputError("expected a column of image ids to cut two tables alike, got none: name it")
         return [(_with_part(sources[0], Part(runs)),) for runs in _even([group.run for group in tables[0]], rows)]
     firsts = [replace(source, path=find_files(source.path)[0]) for source in sources]
-    check_ids(firsts, [plan(source) for source in firsts])
+    plans_of(*firsts)
     for source, groups in zip(sources, tables, strict=True):
         _check_order(source, groups)
     edges = [None, *_marks([group for groups in tables for group in groups], rows), None]

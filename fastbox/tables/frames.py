@@ -11,6 +11,7 @@ import pyarrow as pa
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.tables.arrays import plain, plain_type
+from fastbox.tables.held import UNREADABLE, columns_of, table_of_columns, without_rows
 from fastbox.tables.schema import as_table
 
 __all__ = ["is_frame", "kind_of", "table_of"]
@@ -68,7 +69,7 @@ def table_of(given: Any, name: str) -> pa.Table:
     if isinstance(given, Boxes):
         table = _of_boxes(given)
     elif isinstance(given, Mapping):
-        table = _of_columns(_columns(given), name)
+        table = table_of_columns(_columns(given), name)
     else:
         given = given.collect() if hasattr(given, "collect") else given  # a lazy frame
         names = [str(column) for column in getattr(given, "columns", ()) if isinstance(column, str)]
@@ -76,10 +77,11 @@ def table_of(given: Any, name: str) -> pa.Table:
             if (count := names.count(column)) > 1:
                 raise InputError(f"expected one column {column!r} in {name}, got {count}: rename all but one")
         try:
-            table = _of_arrow(given)
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            _of_columns(_series(given), name)  # which names the column
-            raise InputError(f"expected columns of one type each in {name}, got others: cast them") from error
+            table = without_rows(_of_arrow(given))
+        except UNREADABLE as error:
+            table = table_of_columns(columns_of(given), name)  # which names the column
+            if not table.num_columns:
+                raise InputError(f"expected columns of one type each in {name}, got others: cast them") from error
     return pa.Table.from_arrays([_plain(column) for column in table.columns], names=table.column_names)
 
 
@@ -113,45 +115,6 @@ def _columns(given: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((own, table[own]) for own in names)
         else:
             yield str(name), values
-
-
-def _series(given: Any) -> Iterator[tuple[str, Any]]:
-    """The columns of a frame one by one, as far as it has them."""
-    for column in getattr(given, "columns", ()):
-        yield str(column), given[column]
-
-
-def _of_columns(columns: Iterator[tuple[str, Any]], name: str) -> pa.Table:
-    made: dict[str, Any] = {}
-    for column, values in columns:
-        try:
-            made[column] = _array(values)
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            got = getattr(values, "dtype", type(values).__name__)
-            raise InputError(
-                f"expected numbers, text or boxes of one type in column {column!r} of {name}, got {got}: cast it"
-            ) from error
-    lengths = {column: len(values) for column, values in made.items()}
-    if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{count} in {column!r}" for column, count in lengths.items())
-        raise InputError(f"expected columns of one length in {name}, got {said}: give each one value per row")
-    return pa.table(made)
-
-
-def _array(values: Any) -> Any:
-    if hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__"):
-        return pa.chunked_array(values) if hasattr(values, "__arrow_c_stream__") else pa.array(values)
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        mask = np.ma.getmaskarray(values).any(axis=1) if isinstance(values, np.ma.MaskedArray) else None
-        flat = pa.array(np.ascontiguousarray(values).ravel())
-        return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=None if mask is None else pa.array(mask))
-    if isinstance(values, np.ndarray) and values.dtype.kind in "UST":
-        values = values.tolist()
-    if isinstance(values, list | tuple) and any(hasattr(one, "tolist") for one in values):
-        values = [one.tolist() if hasattr(one, "tolist") else one for one in values]
-    return pa.array(values)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

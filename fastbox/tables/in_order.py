@@ -42,8 +42,8 @@ def sorted_source(source: Source) -> Source:
         Its files can't be used.
     """
     assert source.image is not None
-    files = find_files(source.path)
-    sizes, rows = zip(*(_size(file) for file in files), strict=True)
+    every = [(file, *_size(file)) for file in find_files(source.path)]
+    files, sizes, rows = map(list, zip(*([one for one in every if one[2]] or every[:1]), strict=True))
     memory = get_memory()
     small = memory is None or COPIES * sum(sizes) <= memory
     name = files[0] if len(files) == 1 else str(source.path) if isinstance(source.path, str) else f"{files[0]} and more"
@@ -83,6 +83,8 @@ def order_of(ids: pa.ChunkedArray, name: str, where: str) -> NDArray[np.int64] |
     except InputError:
         return None  # whoever reads the ids says what is wrong with them
     column = plain(one_chunk(ids))
+    if pa.types.is_null(column.type):
+        return None
     falls = pc.any(pc.less(column[1:], column[:-1])).as_py() if len(column) > 1 else False
     if not falls and not column.null_count:
         return None

@@ -22,6 +22,7 @@ from fastbox.tables.backed import Backed, Scratch
 from fastbox.tables.dialects import parquet, recognize
 from fastbox.tables.files import count_rows, find_files, open_parquet, read_batches
 from fastbox.tables.frames import is_frame, kind_of, table_of
+from fastbox.tables.held import typed
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
 from fastbox.tables.locate import check_named, like
 from fastbox.tables.schema import find_boxes
@@ -259,6 +260,8 @@ def _of_parquet(source: Source) -> Source:
     files = find_files(source.path)
     with open_parquet(files[0]) as file:
         schema = file.schema_arrow
+        if not file.metadata.num_rows and len(files) == 1 and typed(schema) != schema:
+            return _of_table(source, typed(schema).empty_table(), files[0], "parquet")
     if source.boxes is None and recognize.is_huggingface(schema):
         name = os.fspath(source.path) if isinstance(source.path, str | os.PathLike) else files[0]
         return replace(source, path=_of_dialect(name, "huggingface", files))

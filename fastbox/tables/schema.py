@@ -25,6 +25,7 @@ from fastbox.tables.arrays import (
     plain_type,
     rows_of,
 )
+from fastbox.tables.held import UNREADABLE, as_column, columns_of, table_of_columns, unreadable, without_rows
 from fastbox.usual import BOXES, IMAGE, advice_on, box_columns, column_of, one_box_column
 from fastbox.values import shown
 
@@ -65,8 +66,10 @@ class BoxColumns:
         return self.names
 
 
-def as_table(obj: Any) -> pa.Table:
+def as_table(obj: Any, name: str = "table") -> pa.Table:
     """View anything with the Arrow C interface as a table, and a dict of columns; a series of lists becomes ``boxes``.
+
+    A message calls it by its name.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def as_table(obj: Any) -> pa.Table:
     if isinstance(obj, pa.RecordBatch):
         return pa.Table.from_batches([obj])
     if isinstance(obj, Mapping):
-        return _of_dict(obj)
+        return table_of_columns(((str(column), values) for column, values in obj.items()), name)
     if hasattr(obj, "__arrow_c_stream__"):
         column = pa.chunked_array(obj)
     elif hasattr(obj, "__arrow_c_array__"):
@@ -94,22 +97,6 @@ def as_table(obj: Any) -> pa.Table:
     else:
         raise TypeError(f"expected a table with the Arrow C interface, got {type(obj).__name__}")
     return pa.Table.from_struct_array(column) if pa.types.is_struct(column.type) else pa.table({"boxes": column})
-
-
-def _of_dict(columns: Mapping[str, Any]) -> pa.Table:
-    try:
-        listed = {
-            name: pa.array(list(c)) if isinstance(c, np.ndarray) and c.ndim > 1 else pa.array(c)
-            for name, c in columns.items()
-        }
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise InputError(
-            "expected a dict of columns that each hold values of one type, got one that does not"
-        ) from error
-    sizes = {len(column) for column in listed.values()}
-    if len(sizes) > 1:
-        raise InputError(f"expected a dict of columns of one length, got {', '.join(map(str, sorted(sizes)))}")
-    return pa.table(listed)
 
 
 def frame_boxes(
@@ -128,12 +115,15 @@ def frame_boxes(
     InputError
         As :func:`find_boxes` and :func:`to_boxes`.
     """
-    arrow = as_table(frame)
+    arrow, unread = _readable(frame, where)
     for name, given in (("boxes", boxes), ("image", None if isinstance(image, bool) else image)):
         if not isinstance(given, str | None):
             raise TypeError(f"expected {name} to be the name of a column, got {shown(given)}")
     found = find_boxes(arrow.schema, boxes, format, where=where)
     named = _usual_ids(arrow.schema, where) if image is True else image or None
+    for column in (*found.names, *([] if named is None else [named])):
+        if column in unread:
+            raise unread[column]
     if named is None:
         return to_boxes(arrow, found, where=where, size=size)
     calls = {
@@ -144,6 +134,22 @@ def frame_boxes(
     call = next((call for method, call in calls.items() if hasattr(frame, method)), "")
     mend = f"sort the frame{call}, or leave the images out: Boxes.from_arrow(frame, image=False)"
     return to_boxes(arrow, found, image=named, where=where, size=size, mend=mend)
+
+
+def _readable(frame: Any, where: str) -> tuple[pa.Table, dict[str, InputError]]:
+    """The columns of a frame that can be read, and the errors of the others, which have no type then."""
+    try:
+        return without_rows(as_table(frame, where)), {}
+    except UNREADABLE:
+        if isinstance(frame, Mapping) or not hasattr(frame, "columns"):
+            raise
+    made, unread = {}, {}
+    for column, values in columns_of(frame):
+        try:
+            made[column] = as_column(values)
+        except UNREADABLE:
+            made[column], unread[column] = pa.nulls(len(values)), unreadable(values, column, where)
+    return pa.table(made), unread
 
 
 def _usual_ids(schema: pa.Schema, where: str) -> str | None:
@@ -345,7 +351,7 @@ def _single(kind: pa.DataType, format: str | None) -> tuple[str, Names, str] | N
         return None if known is None else ("struct", *known)
     if pa.types.is_fixed_size_list(kind) and kind.list_size == 4 and is_number(kind.value_type):
         return "fixed", (), format or "xyxy"
-    if is_list(kind) and is_number(kind.value_type):
+    if pa.types.is_null(kind) or (is_list(kind) and is_number(kind.value_type)):
         return "list", (), format or "xyxy"
     return None
 

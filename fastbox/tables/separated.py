@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
 from fastbox.tables.backed import Scratch
+from fastbox.tables.held import typed
 from fastbox.usual import CLASS, IMAGE, column_of
 
 __all__ = ["ENDINGS", "is_separated", "read_separated"]
@@ -50,14 +51,16 @@ def read_separated(path: str, scratch: Scratch) -> str:
     """
     names, delimiter = _header(path)
     kinds: dict[str, pa.DataType] = dict.fromkeys(names, pa.null())
+    rows = 0
     for batch in _blocks(path, names, delimiter):
         kinds = {name: _wider(kinds[name], _kind(column)) for name, column in zip(names, batch.columns, strict=True)}
+        rows += len(batch)
     kinds = {name: _of_nothing(name) if kind == pa.null() else kind for name, kind in kinds.items()}
     target = scratch.join("table.parquet")
-    schema = pa.schema(list(kinds.items()))
+    schema = pa.schema(list(kinds.items())) if rows else typed(pa.schema(list(kinds.items())))
     with pq.ParquetWriter(target, schema, compression="none") as writer:
         for batch in _blocks(path, names, delimiter):
-            arrays = [_cast(column, kind) for column, kind in zip(batch.columns, kinds.values(), strict=True)]
+            arrays = [_cast(column, kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     return target
 

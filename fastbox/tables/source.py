@@ -19,6 +19,7 @@ from fastbox.tables.arrays import Place, id_kind, is_list
 from fastbox.tables.backed import Backed
 from fastbox.tables.files import Paths, Run, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
 from fastbox.tables.footers import check_bounds, check_footer, leaves_of
+from fastbox.tables.held import typed
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
 from fastbox.tables.opened import Opened
 from fastbox.tables.schema import BoxColumns, check_format, find_boxes, require, rows_as_boxes, to_boxes
@@ -31,12 +32,12 @@ __all__ = [
     "Part",
     "Plan",
     "Source",
-    "check_ids",
     "count_boxes",
     "count_rows",
     "find_files",
     "open_parquet",
     "plan",
+    "plans_of",
     "read_batches",
     "scan",
 ]
@@ -119,6 +120,8 @@ class Plan:
         The carried columns, as a chunk has them.
     carried : int
         Bytes that a box takes in the carried columns of no fixed width, where boxes take most.
+    rows : int
+        Rows of its files.
     """
 
     files: tuple[str, ...]
@@ -127,6 +130,7 @@ class Plan:
     ids: str | None
     columns: pa.Schema
     carried: int = 0
+    rows: int = 0
 
 
 def plan(source: Source | Paths) -> Plan:
@@ -138,21 +142,23 @@ def plan(source: Source | Paths) -> Plan:
         A file is missing or unreadable, a column is missing or of a wrong type, or two files differ.
     """
     source = _as_source(source)
-    files = tuple(find_files(source.path))
-    first = _plan_of(source, files[0])
-    expected, carried = _traits(source, first), first.carried
-    for file in files[1:]:
-        other = _plan_of(source, file)
-        got, carried = _traits(source, other), max(carried, other.carried)
+    every = [_plan_of(source, file) for file in find_files(source.path)]
+    plans = [found for found in every if found.rows] or every[:1]  # files without rows often have no types
+    files = tuple(file for found in plans for file in found.files)
+    expected = _traits(source, plans[0])
+    for other in plans[1:]:
+        got = _traits(source, other)
         for what in expected:
             if got[what] != expected[what]:
-                alike = f"expected {expected[what]} for {what} of {file}, as in {files[0]}"
+                alike = f"expected {expected[what]} for {what} of {other.files[0]}, as in {files[0]}"
                 raise InputError(f"{alike}, got {got[what]}: write all files alike")
-    return replace(first, files=files, carried=carried)
+    carried, rows = max(found.carried for found in plans), sum(found.rows for found in plans)
+    return replace(plans[0], files=files, carried=carried, rows=rows)
 
 
-def check_ids(sources: list[Source], plans: list[Plan]) -> list[Plan]:
+def plans_of(*sources: Source) -> list[Plan]:
     """Return the plans with image ids of one kind, which a table without rows takes from the others, or refuse them."""
+    plans = [plan(source) for source in sources]
     if len({found.ids for found in plans}) == 1:
         return plans
     filled = [
@@ -207,7 +213,7 @@ def scan(
     own = opened is not Opened.now()
     with opened.active():
         sources = [_as_source(a), *(_as_source(source) for source in (b, *more) if source is not None)]
-        plans = check_ids(sources, [plan(source) for source in sources])
+        plans = plans_of(*sources)
     most = most_boxes(max(found.carried for found in plans))
     chunks = ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
     return _told(chunks, sources, plans)
@@ -254,7 +260,8 @@ def _as_source(source: Source | Paths) -> Source:
 
 def _plan_of(source: Source, file: str) -> Plan:
     with open_parquet(file) as parquet:
-        schema = parquet.schema_arrow
+        rows = int(parquet.metadata.num_rows)
+        schema = parquet.schema_arrow if rows else typed(parquet.schema_arrow)
         carried = row_bytes(file, parquet, [source.own(name) for name in source.columns])
     boxes = find_boxes(schema, source.boxes, source.format, prefix=source.prefix, where=file)
     if boxes.format.startswith("rel_"):
@@ -266,7 +273,7 @@ def _plan_of(source: Source, file: str) -> Plan:
     for name in source.columns:
         kind = require(schema, source.own(name), file).type
         fields.append((name, kind.value_type if boxes.layout == "ragged" and is_list(kind) else kind))
-    return Plan((file,), boxes, _dtype(schema, boxes), ids, pa.schema(fields), carried)
+    return Plan((file,), boxes, _dtype(schema, boxes), ids, pa.schema(fields), carried, rows)
 
 
 def _dtype(schema: pa.Schema, boxes: BoxColumns) -> np.dtype[Any]:

@@ -20,6 +20,7 @@ from fastbox.tables.dialects.names import by_number, names_of_all
 from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
+from fastbox.tables.held import typed
 from fastbox.tables.sink import Sink, read_names, read_record
 from fastbox.usual import CLASS, IMAGE, column_of
 
@@ -77,6 +78,8 @@ def read(
     files = find_files(source)
     with open_parquet(files[0]) as file:
         schema = file.schema_arrow
+        if not file.metadata.num_rows and len(files) == 1:
+            schema = typed(schema)
     image, category = (column_of(schema.names, name, files[0]) or str(name) for name in (image, category))
     record = _record(files[0])
     layout = Layout(
