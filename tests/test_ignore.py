@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,34 @@ def test_ignore_goes_from_json_to_tables_and_back(tmp_path: Path, value: Any) ->
     again = tmp_path / "again.json"
     convert(back, again)
     assert again.read_text() == back.read_text()
+
+
+LOST = [
+    ("yolo", 2, 1),
+    ("voc", 2, 1),
+    ("kitti", 2, 1),
+    ("c.odgt", 0, 1),
+    ("o.csv", 2, 0),
+    ("p.parquet", 0, 0),
+    ("j.json", 0, 0),
+]
+
+
+@pytest.mark.parametrize(("out", "ignored", "crowds"), LOST)
+def test_marks_that_the_target_has_no_place_for_are_said(out: str, ignored: int, crowds: int, tmp_path: Path) -> None:
+    source = tmp_path / "gt.json"
+    source.write_text(json.dumps(instances({}, {"ignore": 1}, {"ignore": 1, "iscrowd": 1})))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        convert(source, tmp_path / out, out_dialect=out if "." not in out else None)
+    found = sorted(str(one.message) for one in caught)
+    assert len(found) == bool(ignored) + bool(crowds)
+    assert any(
+        f"no place for ignore, and {ignored} boxes become plain: write Parquet or COCO" in one for one in found
+    ) is bool(ignored)
+    assert any("no place for iscrowd, and 1 box becomes plain: write Parquet or COCO" in one for one in found) is bool(
+        crowds
+    )
 
 
 def test_without_ignore_a_table_has_no_such_column(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastbox.errors import InputError, InputWarning
+from fastbox.tables.columns import flag_column
 from fastbox.tables.convention import check_name
 from fastbox.tables.dialects import recognize
 from fastbox.tables.dialects.dataset import Dataset
@@ -47,6 +49,8 @@ ENDINGS = {"coco": ".json", "coco-results": ".json", "open-images": ".csv", "cro
 FOLDERS = ("yolo", "voc", "kitti")
 # Those that keep the names of categories, and no numbers.
 NAMED = ("voc", "kitti", "crowdhuman", "open-images")
+# What makes a box another than the plain ones to `fastbox evaluate`, and the dialects that have no place for it.
+MARKS = {"iscrowd": ("yolo", "voc", "kitti", "crowdhuman"), "ignore": ("yolo", "voc", "kitti", "open-images")}
 # Options that name files: no output may be one of them.
 INPUTS = ("sizes", "names")
 # Options that the dialect's name tells, or that are filled in here.
@@ -132,10 +136,12 @@ def convert(
     dataset = reader(given, source)
     if before is not None:
         dataset = replace(dataset, batches=_unchanged(dataset.batches, os.fspath(source), before))
-    tally = Tally(dataset, progress, os.fspath(source))
+    tally = Tally(dataset, progress, os.fspath(source), [mark for mark in MARKS if writer.name in MARKS[mark]])
     writer(given, tally.dataset, out)
     if writer.name in NAMED and not (writer.name == "open-images" and "LabelName" in dataset.schema.names):
         _warn_of_shared_names(tally.dataset.categories, writer.name)
+    if tally.dataset.kind == "truths":
+        _warn_of_lost_marks(tally, writer.name)
     return tally.summary()
 
 
@@ -161,15 +167,24 @@ class Tally:
     ----------
     dataset : Dataset
         The one that counts; its images are made only once.
+    marked : dict of str to Counter
+        Of every mark asked for the boxes that have it, by their category.
     """
 
-    def __init__(self, dataset: Dataset, progress: Callable[[int], None] | None = None, where: str = "") -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        progress: Callable[[int], None] | None = None,
+        where: str = "",
+        marks: Iterable[str] = (),
+    ) -> None:
         images = cache(lambda: _each_once(dataset.images(), where))
         self.dataset = replace(dataset, batches=self._counted(dataset.batches), images=images)
         self._progress = progress
         self._rows = 0
         self._images: list[pa.Array] = []
         self._categories: set[int] = set()
+        self.marked = {name: Counter[int]() for name in marks if name in dataset.schema.names}
 
     def summary(self) -> dict[str, int | str]:
         """What has passed, once all has."""
@@ -189,6 +204,8 @@ class Tally:
             self._rows += batch.num_rows
             self._images.append(batch.column("image_id").unique())
             self._categories |= set(batch.column("category_id").unique().drop_null().to_pylist())
+            for name, marked in self.marked.items():
+                marked.update(batch.column("category_id").filter(pa.array(flag_column(batch, name))).to_pylist())
             yield batch
             if self._progress is not None:
                 self._progress(batch.num_rows)
@@ -230,6 +247,17 @@ def _warn_of_shared_names(categories: Mapping[int, str], dialect: str) -> None:
                 ),
                 stacklevel=3,
             )
+
+
+def _warn_of_lost_marks(tally: Tally, dialect: str) -> None:
+    """Warn that boxes become plain ones; of KITTI's DontCare the category tells as much as the mark."""
+    told = {number for number, name in tally.dataset.categories.items() if name == "DontCare" and dialect == "kitti"}
+    for mark, marked in tally.marked.items():
+        lost = sum(many for number, many in marked.items() if number not in told)
+        if lost:
+            many = f"{lost} box{'es become' if lost > 1 else ' becomes'} plain"
+            said = f"{dialect} has no place for {mark}, and {many}: write Parquet or COCO to keep it"
+            warnings.warn(InputWarning(said), stacklevel=3)
 
 
 class _Side:
