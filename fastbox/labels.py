@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.values import as_array, is_missing, shown
 
-__all__ = ["Codes", "as_ids", "as_labels", "as_text", "check_kinds", "codes_of", "kind_of", "union"]
+__all__ = ["Codes", "as_ids", "as_labels", "as_text", "check_kinds", "codes_of", "kind_of", "place_of", "union"]
 
 DENSE = 1 << 20  # integers in so small a span are told apart by a table of all of them
 WIDE = 64  # letters: text of fixed width is fastest up to here, and wastes what shorter ones don't fill beyond
@@ -93,6 +94,17 @@ def kind_of(labels: NDArray[Any]) -> str | None:
         return None
     text = labels.dtype.kind == "U" or isinstance(labels[0], str)
     return "strings" if text else "integers"
+
+
+def place_of(label: Any, labels: NDArray[Any], side: Literal["left", "right"] = "left") -> int:
+    """Return where a label is, or would be, among some in ascending order, as NumPy's ``searchsorted`` does.
+
+    That takes a text as an array of one, which drops a letter 0 at its end: ``"a\\0"`` would be where ``"a"`` is.
+
+    >>> place_of("a\\0", np.array(["a", "a\\0"], object))
+    1
+    """
+    return (bisect_left if side == "left" else bisect_right)(labels, label)
 
 
 def union(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

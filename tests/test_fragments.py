@@ -68,6 +68,27 @@ def test_fragments_of_two_tables_are_the_whole(
     assert parts == rows_of(*sources)
 
 
+LETTERS = st.lists(st.text("a\0é", max_size=3), min_size=1, max_size=20)
+
+
+@given(LETTERS.map(sorted), LETTERS.map(sorted), st.integers(1, 6), st.integers(1, 9))
+@settings(max_examples=60, deadline=None)
+def test_ids_may_end_in_letters_that_numpy_drops(
+    tmp_path_factory: pytest.TempPathFactory, a: list[str], b: list[str], group: int, rows: int
+) -> None:
+    folder = tmp_path_factory.mktemp("tables")
+    one, two = (Source(write(folder / name, ids, group)) for name, ids in (("a", a), ("b", b)))
+    images = {image: (a.count(image), b.count(image)) for image in {*a, *b}}
+    for fragments in ([(one, two)], cut([one, two], rows)):
+        found = [row for sources in fragments for row in rows_of(*sources)]
+        assert {image: (len(some), len(others)) for image, some, others in found} == images
+        assert len(found) == len(images)
+    pq.write_table(pa.table({"image_id": b}), folder / "images")
+    whole = jobs.inspect(one, images=folder / "images")
+    assert jobs.spread(jobs.inspect, one, folder / "images", fragment_rows=rows).to_dict() == whole.to_dict()
+    assert whole.to_dict()["images"] == len(images)
+
+
 def test_images_are_whole_over_files(tmp_path: Path) -> None:
     ids = np.repeat([1, 2, 2, 2, 3, 9], 4)
     files = [write(tmp_path / f"{k}.parquet", ids[k * 8 : k * 8 + 8], 3, k * 8) for k in range(3)]

@@ -149,6 +149,21 @@ def test_what_stands_is_told(name: str, by: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, f"error: {by}; {stands}\n")
 
 
+def test_the_end_of_a_job_in_the_background_is_told(tmp_path: Path) -> None:
+    """Where a shell starts it with ``&``, SIGINT is ignored, and SIGTERM is what ends it."""
+    program = WORK.format(writes=["o.parquet"], ends=BY["terminated"], words=["work", "-o", "o.parquet"])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (1, "error: terminated; o.parquet is complete\n")
+
+
 def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
     """As under nohup, or where a shell runs a job in the background."""
     program = WORK.format(writes=["o.parquet"], ends=BY["terminated"] + "; sys.exit(0)", words=["work"])

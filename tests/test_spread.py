@@ -152,6 +152,17 @@ def test_parts_of_another_run_are_refused_and_can_be_overwritten(tables: dict[st
     assert len(bytes_of(out)) < len(before)
 
 
+@pytest.mark.parametrize("name", JOBS)
+def test_tables_may_be_given_by_name(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
+    job, inputs, options = JOBS[name]
+    given = dict(zip(job.takes[0], (tables[table] for table in inputs), strict=False))  # type: ignore[attr-defined]
+    whole = spread(job, *given.values(), fragment_rows=100, **options).to_dict()
+    assert spread(job, fragment_rows=100, **options, **given).to_dict() == whole
+    for out in given.values():
+        with pytest.raises(InputError, match=r"outside of what is read|no input"):
+            spread(job, out=out, **options, **given)
+
+
 def test_jobs_that_must_see_tables_whole_are_refused(tables: dict[str, Path]) -> None:
     with pytest.raises(ValueError, match=r"expected one of the jobs assign, .* got 'fuse'"):
         spread(jobs.fuse, tables["truths"])

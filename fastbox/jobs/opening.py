@@ -106,6 +106,8 @@ class Tables:
         usual = [name for name, value in call.arguments.items() if isinstance(value, Usual)]
         tables = cls(names, call.arguments, image)
         options |= {name: call.arguments[name] for name in usual}
+        for name in names:  # of a table that was given by its name
+            options.pop(name.removeprefix("*"), None)
         return tables
 
     @property

@@ -124,7 +124,8 @@ def spread(
         if not hasattr(get_type_hints(job)["return"], "page"):
             raise InputError(f"expected a job that has a page, got {job.__name__}")
         check_page(report)
-    check_outputs(tables, {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
+    named = [options.get(name) for name in job.takes[0]]  # type: ignore[attr-defined]
+    check_outputs([*tables, *named], {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
     provenance = Provenance.of(job, tables, options)
     if out is not None:
         check_name(local(out).rstrip("/"), TABLE_ENDING, "a folder of Parquet files")

@@ -109,8 +109,9 @@ def _interruptible() -> Iterator[None]:
 
     Where it comes in a destructor or a callback, Python drops it.
     """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    asked = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
+    if threading.current_thread() is not threading.main_thread() or not asked:
         yield
         return
 
@@ -131,9 +132,7 @@ def _interruptible() -> Iterator[None]:
 
     main_thread = threading.get_ident()
     hook, sys.unraisablehook = sys.unraisablehook, again
-    handlers = {signal.SIGINT: signal.signal(signal.SIGINT, interrupt)}
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, interrupt)
+    handlers = {number: signal.signal(number, interrupt) for number in asked}
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
+from fastbox.labels import place_of
 from fastbox.tables.arrays import Place, id_kind, image_runs, is_number, one_chunk, unsorted
 from fastbox.tables.columns import number_column
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
@@ -103,7 +104,7 @@ class Images:
         """Hand out the images up to an id that were not handed out before."""
         parts: list[Listed] = []
         while True:
-            at = int(np.searchsorted(self._waiting.ids, last, side="right"))
+            at = place_of(last, self._waiting.ids, "right")
             # The last id that was read may go on in the next batch.
             if at < len(self._waiting.ids) or self._ended:
                 found, self._waiting = self._waiting.cut(at)

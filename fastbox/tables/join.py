@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
-from fastbox.labels import union
+from fastbox.labels import place_of, union
 from fastbox.tables.arrays import Columns, Place, unsorted
 from fastbox.tables.rows import Rows
 
@@ -202,7 +202,7 @@ def _ready(sides: Sequence[Side], rows: int) -> Iterator[Chunk]:
     counts = [len(side.ids) for side in sides]
     if waiting:
         frontier = min(side.ids[-1] for side in waiting)
-        counts = [int(np.searchsorted(side.ids, frontier)) for side in sides]
+        counts = [place_of(frontier, side.ids) for side in sides]
     known = [side.ids[:count] for side, count in zip(sides, counts, strict=True)]
     alike = all(np.array_equal(known[0], own) for own in known[1:])
     ids = known[0] if alike else reduce(union, known)
@@ -215,7 +215,7 @@ def _ready(sides: Sequence[Side], rows: int) -> Iterator[Chunk]:
         first = last
     if first:
         for side, own in zip(sides, known, strict=True):
-            side.drop_ids(int(np.searchsorted(own, ids[first])) if first < len(ids) else len(own))
+            side.drop_ids(place_of(ids[first], own) if first < len(ids) else len(own))
 
 
 def _spread(bounds: NDArray[np.int64], own: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.int64]:

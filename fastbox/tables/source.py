@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.labels import place_of
 from fastbox.memory import most_boxes
 from fastbox.tables.arrays import Place, id_kind, is_list
 from fastbox.tables.backed import Backed
@@ -59,8 +60,8 @@ class Part:
 
     def places(self, ids: NDArray[Any]) -> tuple[int, int]:
         """Where its images begin and end among some, ascending."""
-        begin = 0 if self.low is None else int(np.searchsorted(ids, self.low))
-        return begin, len(ids) if self.high is None else int(np.searchsorted(ids, self.high))
+        begin = 0 if self.low is None else place_of(self.low, ids)
+        return begin, len(ids) if self.high is None else place_of(self.high, ids)
 
 
 @dataclass(frozen=True)
