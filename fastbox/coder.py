@@ -47,7 +47,7 @@ def encode(
     -------
     array of shape (n, 4)
         float32 if both are, else float64. A row is nan, never infinite, where a box or an anchor is invalid or has a
-        side of 0: ``numpy.isnan(deltas[:, 0]).sum()`` counts them.
+        side of 0, or where a delta is beyond the dtype: ``numpy.isnan(deltas[:, 0]).sum()`` counts them.
 
     Raises
     ------

@@ -89,9 +89,18 @@ def test_rows_without_deltas_are_nan_and_nothing_is_infinite(ab: Any, weights: A
 
 def test_a_delta_beyond_the_dtype_is_nan() -> None:
     vast, minute = [[0, 0, 1e30, 1e30]], [[0, 0, 1e-30, 1e-30]]
-    for a, b in ((vast, minute), (minute, vast)):
-        assert np.isnan(encode(np.float32(a), np.float32(b))).all()
-        assert np.isfinite(encode(np.float64(a), np.float64(b))).all()
+    assert np.isnan(encode(np.float32(vast), np.float32(minute))).all()
+    assert np.isfinite(encode(np.float64(vast), np.float64(minute))).all()
+
+
+def test_deltas_have_their_values_where_sides_or_their_ratios_are_beyond_the_dtype() -> None:
+    ends = {np.float32: (1e-45, 1e-30, 1.0, 1e30, 3e38), np.float64: (5e-324, 1e-200, 1.0, 1e200)}
+    for dtype, sizes in ends.items():
+        for side, anchor in ((s, t) for s in sizes for t in sizes if s <= t):
+            box, other = np.array([[-side, 0, side, side]], dtype), np.array([[-anchor, 0, anchor, anchor]], dtype)
+            w, a = (np.longdouble(corners[0, 3]) for corners in (box, other))
+            expected = [0, (w - a) / 2 / a, np.log(w) - np.log(a), np.log(w) - np.log(a)]
+            np.testing.assert_allclose(encode(box, other)[0], np.array(expected, dtype), rtol=1e-6)
 
 
 @given(rows(("grid", "odd", "apart")), weights)

@@ -143,15 +143,28 @@ THIN = -5e-324, -5e-324, -5e-324, -5e-324
 HIGH = -5e-324, -1e-12, 5e-324, -5e-324
 
 
-@example((np.array([THIN]), np.array([HIGH])), "diou")
-@example((np.array([HIGH]), np.array([HIGH])), "ciou")
-@given(two_of_any_size(), st.sampled_from(LOSSES))
-def test_losses_and_gradients_of_any_size_are_not_nan(ab: Any, name: str) -> None:
+@example((np.array([THIN]), np.array([HIGH])), "diou", "xyxy")
+@example((np.array([HIGH]), np.array([HIGH])), "ciou", "xyxy")
+@example(
+    (np.array([[0, 0, 2e-40, 3e-40]], np.float32), np.array([[1e-40, -1e-40, 4e-40, 3e-40]], np.float32)),
+    "eiou",
+    "xywh",
+)
+@example(
+    (np.array([[0, 0, 2e-42, 3e-42]], np.float32), np.array([[1e-42, -1e-42, 4e-42, 3e-42]], np.float32)),
+    "iou",
+    "cxcywh",
+)
+@given(two_of_any_size(), st.sampled_from(LOSSES), formats)
+def test_losses_and_gradients_of_any_size_are_finite_in_every_format(ab: Any, name: str, format: str) -> None:
     a, b = (boxes[: min(map(len, ab))] for boxes in ab)
-    found = getattr(fastbox, f"{name}_loss")(a, b, reduction="none", return_grad=True)
-    assert not np.isnan(found.loss).any()
-    assert not np.isnan(found.grad).any()
-    assert_allclose(found.loss, 1 - fastbox.aligned(a, b, metric=name), rtol=1e-6, atol=1e-6)
+    with np.errstate(over="ignore"):
+        pred = Boxes(reference.to_format(a, format), format)
+    valid = pred.invalid() == 0
+    found = getattr(fastbox, f"{name}_loss")(pred, b, reduction="none", return_grad=True)
+    assert np.isfinite(found.loss[valid]).all()
+    assert np.isfinite(found.grad[valid]).all()
+    assert_allclose(found.loss, 1 - fastbox.aligned(pred, b, metric=name), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

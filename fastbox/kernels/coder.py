@@ -21,6 +21,14 @@ def between(x, low, high):
     return high if x > high else x
 
 
+@device
+def delta_beyond(low, high, from_low, from_high):
+    """How far a side's centre moved, in lengths of the anchor's, and the logarithm of what it grew by, in float64."""
+    low, high, from_low, from_high = np.float64(low), np.float64(high), np.float64(from_low), np.float64(from_high)
+    moved = (0.5 * low + 0.5 * high) - (0.5 * from_low + 0.5 * from_high)
+    return moved / (from_high - from_low), log(high - low) - log(from_high - from_low)
+
+
 def encode(weights, means, stds, boxes, anchors, first, last, out):
     """Write the deltas of boxes [first, last); nan for all four where a side is not above 0 or a delta not finite."""
     T = out.dtype.type
@@ -49,14 +57,28 @@ def encode(weights, means, stds, boxes, anchors, first, last, out):
             for l in range(LANES):
                 deltas[2, l] = (ww * T(log(np.float64(deltas[2, l]))) - mw) / sw
                 deltas[3, l] = (wh * T(log(np.float64(deltas[3, l]))) - mh) / sh
-            for l in range(min(LANES, n - i)):
+            m = min(LANES, n - i)
+            beyond = False
+            for l in range(m):
                 dx, dy, dw, dh = deltas[0, l], deltas[1, l], deltas[2, l], deltas[3, l]
                 finite = (dx - dx) + (dy - dy) + (dw - dw) + (dh - dh) == zero
+                beyond |= not finite
                 row = np.uint64(s + i + l)
                 out[row, 0] = dx if finite else nan
                 out[row, 1] = dy if finite else nan
                 out[row, 2] = dw if finite else nan
                 out[row, 3] = dh if finite else nan
+            for l in range(m if beyond else 0):
+                j, row = np.uint64(i + l), np.uint64(s + i + l)
+                sized = (tile[2, j] > tile[0, j]) & (tile[3, j] > tile[1, j])
+                sized &= (from_tile[2, j] > from_tile[0, j]) & (from_tile[3, j] > from_tile[1, j])
+                if sized and out[row, 0] != out[row, 0]:
+                    x, w = delta_beyond(tile[0, j], tile[2, j], from_tile[0, j], from_tile[2, j])
+                    y, h = delta_beyond(tile[1, j], tile[3, j], from_tile[1, j], from_tile[3, j])
+                    dx, dy = T((wx * x - mx) / sx), T((wy * y - my) / sy)
+                    dw, dh = T((ww * w - mw) / sw), T((wh * h - mh) / sh)
+                    if (dx - dx) + (dy - dy) + (dw - dw) + (dh - dh) == zero:
+                        out[row, 0], out[row, 1], out[row, 2], out[row, 3] = dx, dy, dw, dh
 
 
 def decode(weights, means, stds, limits, deltas, anchors, widths, heights, arrangement, first, last, out):

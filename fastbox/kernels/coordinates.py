@@ -99,7 +99,7 @@ def sweep(pred, target, beta, weights, shared, scale, first, last, out, boxed, g
         if boxed:
             for i in range(LANES // 4):
                 j = 4 * i
-                out[k // 4 + i] = losses[j] + losses[j + 1] + losses[j + 2] + losses[j + 3]
+                out[k // 4 + i] = one_nan(losses[j] + losses[j + 1] + losses[j + 2] + losses[j + 3])
         elif out.size:
             for line in range(0, LANES, per_line):
                 copy_line(out, k + line, losses, line)

@@ -184,6 +184,13 @@ def value_of(a, b, beta):
     return T(np.nan)
 
 
+@device
+def held(slope, T):
+    """A slope as a float of a type, at most half the greatest: sums of two, for other formats, are finite too."""
+    most = 0.5 * np.float64(np.nextafter(T(np.inf), T(0)))
+    return T(smaller(larger(slope, -most), most))
+
+
 def graded_of(a, b):
     """The loss of two boxes, whatever their size, and its gradient."""
     T = type(a.x0)
@@ -204,7 +211,8 @@ def graded_of(a, b):
     _, steep = graded(cleared(scaled(turned_p, ex, ey)), cleared(scaled(turned_q, ex, ey)))
     by_x0, by_x1 = np.ldexp(steep.x0, -ex), np.ldexp(steep.x1, -ex)
     by_y0, by_y1 = np.ldexp(steep.y0, -ey), np.ldexp(steep.y1, -ey)
-    return T(1.0 - formula(p, q, 0.0)), gradients.Corners(T(by_x0), T(by_y0), T(by_x1), T(by_y1))
+    slopes = gradients.Corners(held(by_x0, T), held(by_y0, T), held(by_x1, T), held(by_y1, T))
+    return T(1.0 - formula(p, q, 0.0)), slopes
 
 
 # These are bound anew for each metric; here they are iou's. SQUARE is whether both axes must have one unit.
