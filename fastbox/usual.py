@@ -17,6 +17,7 @@ __all__ = [
     "Usual",
     "advice_on",
     "are_exact",
+    "box_advice",
     "box_columns",
     "column_of",
     "is_wanted",
@@ -92,47 +93,58 @@ SCORE = Usual(
     "score", "scores", "--score", "score", (("score", "confidence", "conf", "probability"), ("scores", "prob", "p"))
 )
 
+_SIZES: tuple[Names, ...] = (("w", "h"), ("width", "height"))  # the latter may also be those of the image
+_CORNERS: tuple[Names, ...] = (
+    ("x", "y"),
+    ("left", "top"),
+    ("l", "t"),
+    ("xmin", "ymin"),
+    ("minx", "miny"),
+    ("x1", "y1"),
+    ("x0", "y0"),
+    ("xtl", "ytl"),
+    ("tlx", "tly"),
+    ("x_left", "y_top"),
+    ("top_left_x", "top_left_y"),
+    ("start_x", "start_y"),
+)
+_CENTRES: tuple[Names, ...] = (
+    ("cx", "cy"),
+    ("xc", "yc"),
+    ("x_center", "y_center"),
+    ("x_centre", "y_centre"),
+    ("center_x", "center_y"),
+    ("centre_x", "centre_y"),
+    ("x_ctr", "y_ctr"),
+    ("ctr_x", "ctr_y"),
+    ("x_mid", "y_mid"),
+)
 # By their format; as they stand the first one wins, in other letters all of them must be one.
 BOXES: tuple[tuple[Names, str], ...] = (
     (("xmin", "ymin", "xmax", "ymax"), "xyxy"),
     (("x0", "y0", "x1", "y1"), "xyxy"),
     (("x1", "y1", "x2", "y2"), "xyxy"),
     (("left", "top", "right", "bottom"), "xyxy"),
+    (("left", "upper", "right", "lower"), "xyxy"),
+    (("x_left", "y_top", "x_right", "y_bottom"), "xyxy"),
     (("xtl", "ytl", "xbr", "ybr"), "xyxy"),
     (("tlx", "tly", "brx", "bry"), "xyxy"),
+    (("ulx", "uly", "lrx", "lry"), "xyxy"),
+    (("top_left_x", "top_left_y", "bottom_right_x", "bottom_right_y"), "xyxy"),
     (("tx", "ty", "bx", "by"), "xyxy"),
     (("minx", "miny", "maxx", "maxy"), "xyxy"),
     (("x_start", "y_start", "x_end", "y_end"), "xyxy"),
     (("start_x", "start_y", "end_x", "end_y"), "xyxy"),
     (("l", "t", "r", "b"), "xyxy"),
-    (("x", "y", "w", "h"), "xywh"),
-    (("x", "y", "width", "height"), "xywh"),
-    (("left", "top", "width", "height"), "xywh"),
-    (("left", "top", "w", "h"), "xywh"),
-    (("l", "t", "w", "h"), "xywh"),
-    (("xmin", "ymin", "width", "height"), "xywh"),
-    (("xmin", "ymin", "w", "h"), "xywh"),
-    (("x1", "y1", "width", "height"), "xywh"),
-    (("x1", "y1", "w", "h"), "xywh"),
-    (("x0", "y0", "width", "height"), "xywh"),
-    (("x0", "y0", "w", "h"), "xywh"),
-    (("xtl", "ytl", "width", "height"), "xywh"),
-    (("xtl", "ytl", "w", "h"), "xywh"),
-    (("cx", "cy", "w", "h"), "cxcywh"),
-    (("cx", "cy", "width", "height"), "cxcywh"),
-    (("xc", "yc", "w", "h"), "cxcywh"),
-    (("xc", "yc", "width", "height"), "cxcywh"),
-    (("x_center", "y_center", "width", "height"), "cxcywh"),
-    (("x_center", "y_center", "w", "h"), "cxcywh"),
-    (("x_centre", "y_centre", "width", "height"), "cxcywh"),
-    (("x_centre", "y_centre", "w", "h"), "cxcywh"),
-    (("center_x", "center_y", "width", "height"), "cxcywh"),
-    (("center_x", "center_y", "w", "h"), "cxcywh"),
-    (("centre_x", "centre_y", "width", "height"), "cxcywh"),
-    (("centre_x", "centre_y", "w", "h"), "cxcywh"),
+    *(
+        ((*place, *size), told)
+        for size in _SIZES
+        for places, told in ((_CORNERS, "xywh"), (_CENTRES, "cxcywh"))
+        for place in places
+    ),
 )
-ONE_BOX = ("bbox", "box", "boxes", "bboxes", "bounding_box", "bounding_boxes")
-_BEFORE = ("", "bbox_", "box_", "bb_")  # what may stand before the names of coordinates
+ONE_BOX = ("bbox", "box", "boxes", "bboxes", "bounding_box", "bounding_boxes", "bndbox")
+_BEFORE = ("", "bbox_", "box_", "bb_", "bounding_box_", "bndbox_")  # what may stand before the names of coordinates
 
 
 def column_of(names: Sequence[str], wanted: str, where: str = "table") -> str | None:
@@ -186,7 +198,18 @@ def advice_on(name: str) -> str:
     return "" if known is None else f": name another with {known.advice('COLUMN')}"
 
 
-def box_columns(names: Sequence[str], format: str | None, prefix: str, where: str) -> tuple[Names, str] | None:
+def box_advice(columns: str, python: str = "Source(..., boxes={})") -> str:
+    """Say how to name the columns of boxes; ``python`` is the call in which they are named.
+
+    >>> box_advice("a,b,c,d")
+    "Source(..., boxes='a,b,c,d')"
+    """
+    return advice(f"--box {shlex.quote(columns)}", python.format(repr(columns)))
+
+
+def box_columns(
+    names: Sequence[str], format: str | None, prefix: str, where: str, python: str = "Source(..., boxes={})"
+) -> tuple[Names, str] | None:
     """Return the four columns that hold coordinates, by names in other letters than the usual ones, and their format.
 
     Raises
@@ -206,8 +229,10 @@ def box_columns(names: Sequence[str], format: str | None, prefix: str, where: st
             found.setdefault(columns, told)
     if len(found) > 1:
         said = [",".join(columns) for columns in found]
-        how = advice(f"--box {shlex.quote(said[0])}", f"boxes={said[0]!r}")
-        raise InputError(f"expected one box in each row of {where}, got {' and '.join(said)}: name one with {how}")
+        came = " and ".join(said)
+        raise InputError(
+            f"expected one box in each row of {where}, got {came}: name one with {box_advice(said[0], python)}"
+        )
     return next(iter(found.items()), None)
 
 

@@ -14,6 +14,7 @@ import pytest
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.tables.schema import as_table, find_boxes, require, rows_as_boxes, to_boxes
+from fastbox.usual import BOXES
 
 QUADS = np.array([[0, 0, 4, 5], [1, 2, 3, 4], [2, 2, 9, 8]], np.float32)
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -102,6 +103,15 @@ def test_a_given_format_wins() -> None:
         ("bbox_x,bbox_y,bbox_w,bbox_h", "xywh"),
         ("X_Center,Y_Center,Width,Height", "cxcywh"),
         ("x_center,y_center,w,h", "cxcywh"),
+        ("x_left,y_top,x_right,y_bottom", "xyxy"),
+        ("topLeftX,topLeftY,bottomRightX,bottomRightY", "xyxy"),
+        ("ulx,uly,lrx,lry", "xyxy"),
+        ("boundingBox.xmin,boundingBox.ymin,boundingBox.xmax,boundingBox.ymax", "xyxy"),
+        ("bounding_box_x,bounding_box_y,bounding_box_width,bounding_box_height", "xywh"),
+        ("bndbox_xmin,bndbox_ymin,bndbox_xmax,bndbox_ymax", "xyxy"),
+        ("top_left_x,top_left_y,width,height", "xywh"),
+        ("min_x,min_y,width,height", "xywh"),
+        ("tl_x,tl_y,w,h", "xywh"),
         ("centerX,centerY,width,height", "cxcywh"),
     ],
 )
@@ -111,6 +121,17 @@ def test_coordinates_are_found_by_their_other_names(names: str, format: str, pre
     found = find_boxes(floats("id", *reversed(columns)), prefix=prefix)
     assert (found.names, found.format) == (tuple(columns[:4]), format)
     assert find_boxes(floats(*columns), ",".join(columns[:4]), prefix=prefix) == found
+
+
+@pytest.mark.parametrize("place", [place for place, _ in BOXES if place[2:] == ("w", "h")])
+@pytest.mark.parametrize("size", [("width", "height"), ("Width", "Height")])
+def test_sizes_of_images_are_no_sizes_of_boxes(place: tuple[str, ...], size: tuple[str, ...]) -> None:
+    for names in (place, tuple(name.upper() for name in place)):
+        assert find_boxes(floats(*size, *names)).names == names
+        assert find_boxes(floats(*(f"bbox_{name}" for name in names), *size)).names[2:] == (
+            f"bbox_{names[2]}",
+            f"bbox_{names[3]}",
+        )
 
 
 def test_names_as_they_stand_win_over_their_like() -> None:
@@ -156,7 +177,7 @@ def test_a_ragged_column_is_found() -> None:
         (floats("image_id", "xmn", "ymin", "xmax", "ymax"), {}, r"xmin, ymin.* in cats\.parquet, got no xmin .*'xmn'"),
         (floats("X1", "Y1", "X2", "Y2", "Cx", "Cy", "W", "H"), {}, r"one box .* got X1,Y1,X2,Y2 and Cx,Cy,W,H: name"),
         (floats("X1", "Y1", "X2", "Y2", "x_1"), {}, r"one column of each coordinate .* got 'X1' and 'x_1'"),
-        (floats("score", "bboxx"), {}, r"did you mean 'bboxx'"),
+        (floats("score", "bboxx"), {}, r"name them with Source\(..., boxes=.bboxx.\) or Source"),
         (floats("score"), {"boxes": "bbox"}, r"a column 'bbox' in cats\.parquet, got 'score'"),
         (floats("bboxes"), {"boxes": "bbox"}, r"did you mean 'bboxes'"),
         (floats("BBox"), {"boxes": "bbox"}, r"did you mean 'BBox'"),
@@ -418,7 +439,7 @@ def test_other_objects_are_refused() -> None:
 def test_sizes_of_images_are_no_boxes_by_an_asked_format(corner: tuple[str, ...]) -> None:
     schema = floats(*corner, "width", "height")
     both = f"{corner[0]}, {corner[1]}, width, height beside {', '.join(corner)}, which are xyxy"
-    with pytest.raises(InputError, match=f"{both}: leave the format out, or give boxes='{corner[0]},{corner[1]},width"):
+    with pytest.raises(InputError, match=f"{both}: leave the format out, or give Source"):
         find_boxes(schema, format="xywh")
     assert find_boxes(schema).names == find_boxes(schema, format="xyxy").names == corner
     named = find_boxes(schema, f"{corner[0]},{corner[1]},width,height", "xywh")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox.boxes import Boxes, as_format, looks_like_sizes
-from fastbox.errors import FormatWarning, InputError, advice, warn
+from fastbox.errors import FormatWarning, InputError, warn
 from fastbox.tables.arrays import (
     Place,
     coordinates,
@@ -26,7 +26,7 @@ from fastbox.tables.arrays import (
     rows_of,
 )
 from fastbox.tables.held import UNREADABLE, as_column, columns_of, table_of_columns, unreadable, without_rows
-from fastbox.usual import BOXES, IMAGE, advice_on, box_columns, column_of, one_box_column
+from fastbox.usual import BOXES, IMAGE, advice_on, box_advice, box_columns, column_of, one_box_column
 from fastbox.values import shown
 
 __all__ = [
@@ -119,7 +119,7 @@ def frame_boxes(
     for name, given in (("boxes", boxes), ("image", None if isinstance(image, bool) else image)):
         if not isinstance(given, str | None):
             raise TypeError(f"expected {name} to be the name of a column, got {shown(given)}")
-    found = find_boxes(arrow.schema, boxes, format, where=where)
+    found = find_boxes(arrow.schema, boxes, format, where=where, python="Boxes.from_arrow(frame, boxes={})")
     named = _usual_ids(arrow.schema, where) if image is True else image or None
     for column in (*found.names, *([] if named is None else [named])):
         if column in unread:
@@ -163,7 +163,13 @@ def _usual_ids(schema: pa.Schema, where: str) -> str | None:
 
 
 def find_boxes(
-    schema: pa.Schema, boxes: str | None = None, format: str | None = None, *, prefix: str = "", where: str = "table"
+    schema: pa.Schema,
+    boxes: str | None = None,
+    format: str | None = None,
+    *,
+    prefix: str = "",
+    where: str = "table",
+    python: str = "Source(..., boxes={})",
 ) -> BoxColumns:
     """Find the columns that hold the boxes.
 
@@ -178,6 +184,8 @@ def find_boxes(
         Names that begin so are looked for first: ``"pred_"`` finds ``pred_xmin``, ``pred_bbox`` and ``pred``.
     where : str
         What a message calls the table.
+    python : str
+        The call in which Python names the columns.
 
     Raises
     ------
@@ -196,21 +204,21 @@ def find_boxes(
         raise InputError(str(error)) from None
     if boxes is not None:
         if "," not in boxes or boxes in schema.names:
-            return _one_column(schema, boxes, told, where)
+            return _one_column(schema, boxes, told, where, python)
         names = tuple(name.strip() for name in boxes.split(","))
         return _flat(schema, *_ordered(names, told, where), where)
     for start in dict.fromkeys((prefix, "")):
         known = _known(schema.names, told, start)
         whole = one_box_column(schema.names, start)
         if known is None and not whole:
-            alike = box_columns(schema.names, told, start, where)
+            alike = box_columns(schema.names, told, start, where, python)
             known = None if alike is None else _as_asked(*alike, told)
         if known is not None:
-            _check_rival(schema.names, *known, start, where)
+            _check_rival(schema.names, *known, start, where, python)
             return _flat(schema, *known, where)
         if whole:
-            return _one_column(schema, whole[0], told, where)
-    raise _nothing_found(schema.names, prefix, where)
+            return _one_column(schema, whole[0], told, where, python)
+    raise _nothing_found(schema.names, prefix, where, python)
 
 
 def require(schema: pa.Schema, name: str, where: str) -> pa.Field:
@@ -321,7 +329,7 @@ def _flat(schema: pa.Schema, names: Names, format: str, where: str) -> BoxColumn
     return BoxColumns("flat", names, (), format)
 
 
-def _one_column(schema: pa.Schema, name: str, format: str | None, where: str) -> BoxColumns:
+def _one_column(schema: pa.Schema, name: str, format: str | None, where: str, python: str) -> BoxColumns:
     kind = require(schema, name, where).type
     found = _single(kind, format)
     if found is None and is_list(kind):
@@ -330,7 +338,7 @@ def _one_column(schema: pa.Schema, name: str, format: str | None, where: str) ->
     if found is None:
         raise InputError(
             f"expected column {name!r} of {where} to hold a struct of four numbers, lists of four, or lists of such, "
-            f"got {kind}: name four columns where coordinates have one each, {advice('--box A,B,C,D', 'boxes=A,B,C,D')}"
+            f"got {kind}: name four columns where coordinates have one each, {box_advice('A,B,C,D', python)}"
         )
     layout, fields, told = found
     return BoxColumns(layout, (name,), fields, told)
@@ -366,12 +374,12 @@ def _known(names: Sequence[str], format: str | None, prefix: str) -> tuple[Names
     return None
 
 
-def _check_rival(names: Sequence[str], taken: Names, format: str, prefix: str, where: str) -> None:
+def _check_rival(names: Sequence[str], taken: Names, format: str, prefix: str, where: str, python: str) -> None:
     """Refuse columns of an asked format where the same corner begins a box by the names of others, as beside sizes."""
     own = _known(names, None, prefix)
     if own is None or own[1] == format.removeprefix("rel_") or own[0] == taken or own[0][:2] != taken[:2]:
         return
-    how = advice(f"--box {','.join(taken)}", f"boxes={','.join(taken)!r}")
+    how = box_advice(",".join(taken), python)
     raise InputError(
         f"expected one box in the columns of {where} with format {format!r}, got {', '.join(taken)} beside "
         f"{', '.join(own[0])}, which are {own[1]}: leave the format out, or give {how}"
@@ -399,7 +407,7 @@ def _ordered(names: Names, format: str | None, where: str) -> tuple[Names, str]:
     return names, "xyxy"
 
 
-def _nothing_found(names: Sequence[str], prefix: str, where: str) -> InputError:
+def _nothing_found(names: Sequence[str], prefix: str, where: str, python: str) -> InputError:
     sets = [tuple(start + name for name in known) for start in dict.fromkeys((prefix, "")) for known, _ in BOXES]
     best = max(sets, key=lambda full: len(set(full) & set(names)))
     missing = [name for name in best if name not in names]
@@ -407,10 +415,9 @@ def _nothing_found(names: Sequence[str], prefix: str, where: str) -> InputError:
     if len(missing) == 1 or (len(missing) == 2 and hint):
         return InputError(f"expected columns {', '.join(best)} in {where}, got no {' and no '.join(missing)}{hint}")
     wanted = f"{prefix}xmin, {prefix}ymin, {prefix}xmax, {prefix}ymax, or one column {prefix}bbox"
-    return InputError(
-        f"expected columns of boxes in {where} ({wanted}), got {_listing(names)}{_hint(prefix + 'bbox', names)}: "
-        f"name them with {advice('--box COLUMN or --box A,B,C,D', 'boxes=COLUMN or boxes=A,B,C,D')}"
-    )
+    near = difflib.get_close_matches(f"{prefix}bbox", names, 1)
+    how = f"{box_advice(near[0] if near else 'COLUMN', python)} or {box_advice('A,B,C,D', python)}"
+    return InputError(f"expected columns of boxes in {where} ({wanted}), got {_listing(names)}: name them with {how}")
 
 
 def _hint(name: str, names: Sequence[str]) -> str:
