@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbox.arguments import named
 from fastbox.errors import FormatWarning, warn
 from fastbox.groups import grouping
 from fastbox.values import as_array, as_floats, as_sides, shown
@@ -84,6 +85,7 @@ class Boxes:
     images: NDArray[Any] | None
     offsets: NDArray[np.int64] | None
 
+    @named
     def __init__(
         self,
         coords: Any,

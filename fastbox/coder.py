@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.arguments import named
 from fastbox.boxes import FORMATS, as_boxes
 from fastbox.values import as_array, as_choice, as_floats, as_number, shown
 
@@ -22,6 +23,7 @@ WHOLE = 32  # kernels do this many boxes at once
 Four = tuple[float, float, float, float]
 
 
+@named
 def encode(
     boxes: Any,
     anchors: Any,
@@ -77,6 +79,7 @@ def encode(
     return out
 
 
+@named
 def decode(
     deltas: Any,
     anchors: Any,

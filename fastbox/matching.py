@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.arguments import named
 from fastbox.boxes import FORMATS, Boxes, as_boxes
 from fastbox.groups import align_images
 from fastbox.rules import RULES, MatchRule, as_rule
@@ -68,6 +69,7 @@ class Matches(NamedTuple):
         return f"Matches({positive} positive, {ignored} ignored{among}; {len(self.offsets) - 1} images)"
 
 
+@named
 def match(
     anchors: Any,
     truths: Any,

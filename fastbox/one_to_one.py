@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox import parallel
+from fastbox.arguments import named
 from fastbox.boxes import FORMATS, Boxes, as_boxes
 from fastbox.flags import as_flags
 from fastbox.groups import align_images
@@ -40,6 +41,7 @@ class Optimal(NamedTuple):
     costs: NDArray[Any]
 
 
+@named
 def match_greedy(
     detections: Any,
     scores: ArrayLike,
@@ -127,6 +129,7 @@ def match_greedy(
     return found
 
 
+@named
 def match_optimal(
     detections: Any,
     truths: Any,

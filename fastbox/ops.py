@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import index, parallel
+from fastbox.arguments import named
 from fastbox.boxes import Boxes, as_boxes
 from fastbox.groups import align_images
 from fastbox.values import as_choice, as_number, shown
@@ -74,6 +75,7 @@ class Ragged(Sequence[NDArray[Any]]):
         return f"Ragged({len(self)} matrices, {self.values.size} values, {self.values.dtype})"
 
 
+@named
 def pairwise(
     a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDArray[Any] | None = None
 ) -> NDArray[Any] | Ragged:
@@ -124,6 +126,7 @@ def pairwise(
     return Ragged(out, offsets, shapes) if grouped else out
 
 
+@named
 def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Compute a metric of row i of a with row i of b.
 
@@ -158,6 +161,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     return out
 
 
+@named
 def best(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0) -> Best:
     """Find for each box of a the box of b with the best value, without the matrix.
 
@@ -184,6 +188,7 @@ def best(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0) -> Best:
     return Best(values.reshape(-1), indices.reshape(-1))
 
 
+@named
 def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> Top:
     """Find for each box of a the k boxes of b with the best values, best first, without the matrix.
 
@@ -210,6 +215,7 @@ def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> To
     return Top(*_leaders(a, b, int(k), metric, beta, "TOP"))
 
 
+@named
 def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta: float = 1.0) -> Pairs:
     """Find all pairs whose value reaches the threshold, without the matrix.
 
@@ -257,6 +263,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     return pairs
 
 
+@named
 def histogram(
     a: Any,
     b: Any,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.arguments import named
 from fastbox.boxes import FORMATS, Boxes, as_boxes
 from fastbox.labels import as_labels, codes_of
 from fastbox.values import as_array, as_choice, as_floats, as_number
@@ -50,6 +51,7 @@ class Fused(NamedTuple):
     rows: NDArray[np.int64]
 
 
+@named
 def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -> NDArray[np.int64]:
     """Find the boxes that greedy non-maximum suppression keeps.
 
@@ -96,6 +98,7 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
     return _kept(boxes, _suppressed(boxes, start, classes, "hard", how))[0]
 
 
+@named
 def soft_nms(
     boxes: Any,
     scores: Any,

@@ -27,7 +27,7 @@ FLOORS = [
     {"kernels"},
     {"boxes"},
     {"groups"},
-    {"flags", "labels", "usual"},
+    {"arguments", "flags", "labels", "usual"},
     {"values"},
     {"errors"},
 ]
@@ -120,7 +120,7 @@ def test_imports_run_one_way(path: Path) -> None:
         if mine == "kernels":
             assert theirs == "kernels", f"{found}: kernels know only each other"
         if mine in {"boxes", "parallel"}:
-            below = {"errors", "boxes", "groups", "values"}
+            below = {"arguments", "errors", "boxes", "groups", "values"}
             assert theirs in {mine, *below, *({"kernels"} if mine == "parallel" else set())}, str(found)
 
 

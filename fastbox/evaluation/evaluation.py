@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox import ops
+from fastbox.arguments import named
 from fastbox.boxes import Boxes, as_boxes
 from fastbox.errors import InputWarning
 from fastbox.evaluation.bootstrap import draw, resample
@@ -45,6 +46,7 @@ FOUND = {
 EVERY_RANGE = np.uint32(0xFFFFFFFF)
 
 
+@named
 def evaluate(
     detections: Any,
     scores: ArrayLike,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.arguments import check_types
+
 __all__ = ["AREA_RANGES", "Params"]
 
 AREA_RANGES = {
@@ -58,6 +60,7 @@ class Params:
     by_class: bool = True
 
     def __post_init__(self) -> None:
+        check_types(type(self), vars(self))
         areas = {str(name): (float(low), float(high)) for name, (low, high) in self.area_ranges.items()}
         if not 1 <= len(areas) <= MOST_RANGES:
             raise ValueError(f"expected 1 to {MOST_RANGES} ranges of areas, got {len(areas)}")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import __version__
+from fastbox.arguments import checked
 from fastbox.errors import InputError
 from fastbox.jobs.extents import Extents, Sample
 from fastbox.jobs.opening import takes
@@ -133,6 +134,7 @@ class Fitted(Result):
         }
 
 
+@checked
 @takes("truths", image=False)
 def fit_anchors(
     truths: Given,

@@ -175,10 +175,6 @@ def assign(
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 54, 0)
     """
-    if not isinstance(anchors, AnchorGrid):
-        raise TypeError(f"expected anchors as an AnchorGrid, got {anchors!r}: give AnchorGrid.preset('retinanet')")
-    if not isinstance(resize, Resize):
-        raise TypeError(f"expected resize as a Resize, got {resize!r}: give jobs.Resize('shorter', 800, 1333)")
     check_outputs([truths], {"out": out}, {"report": report})
     sides = () if resize.kind == "none" else SIDES
     source = Source.carrying(truths, *sides, ignore, by_class)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from fastbox.arguments import checked
 from fastbox.jobs.result import Result
 from fastbox.tables.files import find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, cut, descends, groups_of
@@ -54,6 +55,7 @@ class Checked(Result):
         return super().tables() | {"fragments": [{"boxes": boxes} for boxes in self.fragments]}
 
 
+@checked
 def check(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
     """Tell whether tables are sorted by image and how they would be cut into fragments.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import ops
+from fastbox.arguments import checked
 from fastbox.boxes import Boxes
 from fastbox.jobs.lookalikes import Lookalikes
 from fastbox.jobs.opening import takes
@@ -138,6 +139,7 @@ class Disagreement(Result):
         return {"pixels": pixels, "pairs": int(rows["iou"].sum()), **quantiles}
 
 
+@checked
 @takes("paths", image=False)
 def disagreement(
     paths: Given,

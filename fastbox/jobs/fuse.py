@@ -68,7 +68,7 @@ class FusedTables(Result):
 @recorded
 @takes("*tables")
 def fuse(
-    tables: Sequence[Given],
+    tables: Given,
     out: str | os.PathLike[str] | None = None,
     *,
     threshold: float = 0.55,

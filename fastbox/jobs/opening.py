@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from fastbox.arguments import bound, check_types
 from fastbox.jobs.result import Result
 from fastbox.tables.arrays import UnsortedError
 from fastbox.tables.backed import Backed
@@ -22,7 +24,6 @@ from fastbox.usual import SCORE, Usual
 
 __all__ = ["Tables", "takes"]
 
-LISTS = ("metrics", "keep")  # the arguments that are several names
 OUTPUTS = ("out", "fix", "changes", "report")  # the arguments that name what a job writes
 
 Parameters = ParamSpec("Parameters")
@@ -86,6 +87,8 @@ class Tables:
         for name, several in self._several.items():
             given = arguments[name]
             if several:
+                if isinstance(given, str | os.PathLike):  # or the next name is taken for the output
+                    raise TypeError(f"expected {name} as a list, got {given!r}: give [{os.fspath(given)!r}]")
                 given = given if isinstance(given, list | tuple) else [given]
                 self._tables[name] = [_source(one, f"{name} {k + 1}", image) for k, one in enumerate(given)]
             else:
@@ -100,7 +103,8 @@ class Tables:
     def of(cls, job: Callable[..., Any], given: tuple[Given, ...], options: dict[str, Any]) -> Tables:
         """The tables that a job is to be called with; options are put to what the job would make of them."""
         names, image = job.takes  # type: ignore[attr-defined]
-        call = inspect.signature(job).bind(*given, **options)
+        call = bound(job, given, options)
+        check_types(job, call.arguments)
         call.apply_defaults()
         _check_arguments(call.signature, names, call.arguments)
         usual = [name for name, value in call.arguments.items() if isinstance(value, Usual)]
@@ -169,13 +173,10 @@ class _Steps:
 
 
 def _check_arguments(signature: inspect.Signature, names: tuple[str, ...], arguments: dict[str, Any]) -> None:
-    """Refuse None for a table that has to be there, and one name where several are asked for."""
+    """Refuse None for a table that has to be there."""
     for name in (table.removeprefix("*") for table in names):
         if arguments[name] is None and signature.parameters[name].default is inspect.Parameter.empty:
             check_named(None, name)
-    for name in LISTS:
-        if isinstance(given := arguments.get(name), str):
-            raise TypeError(f"expected {name} as a list of names, got {given!r}: give [{given!r}]")
 
 
 def _source(given: Given, name: str, image: bool) -> Source:

@@ -224,10 +224,7 @@ def pairs(
 
 def _check_threshold(threshold: float, metric: str) -> None:
     """Refuse a threshold that no pair can reach: every similarity is at most 1, and no distance below 0."""
-    try:
-        limit = float(threshold)
-    except (TypeError, ValueError):
-        raise TypeError(f"expected a threshold that is a number, got {threshold!r}") from None
+    limit = float(threshold)
     if metric in ops.DISTANCES:
         if limit < 0:
             raise InputError(f"expected a threshold of {metric} of at least 0, got {limit:g}: no distance is below 0")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.arguments import checked
 from fastbox.jobs.result import Result
 from fastbox.tables.columns import batch_of, schema_of
 from fastbox.tables.outputs import check_outputs
@@ -124,6 +125,7 @@ def cases_per_point() -> int:
     return len(AREAS) * len(RATIOS) * len(RATIOS)
 
 
+@checked
 def regression(
     out: StrPath | None = None,
     *,

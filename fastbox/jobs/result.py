@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from fastbox.arguments import bound, check_types
 from fastbox.errors import InputError
 from fastbox.report.provenance import Provenance
 
@@ -126,10 +127,8 @@ def recorded(job: Callable[Asked, Found]) -> Callable[Asked, Found]:
 
     @wraps(job)
     def run(*given: Asked.args, **options: Asked.kwargs) -> Found:
-        try:
-            provenance = Provenance.of(job, given, options)
-        except TypeError as error:
-            raise TypeError(f"{job.__name__}(): {error}") from None
+        check_types(job, bound(job, given, options).arguments)
+        provenance = Provenance.of(job, given, options)
         report: Any = options.get("report")
         if report is not None:
             from fastbox.report.page import check_page

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.arguments import checked
 from fastbox.parallel import run
 from fastbox.tables.columns import batch_of, schema_of
 from fastbox.tables.outputs import check_outputs
@@ -101,6 +102,7 @@ class Detections(NamedTuple):
     truth: Ints
 
 
+@checked
 def sample(
     truths: StrPath,
     *,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from fastbox.arguments import checked
 from fastbox.tables import sort as sorter
 from fastbox.tables.backed import Backed
 from fastbox.tables.files import find_files, read_batches
@@ -20,6 +21,7 @@ from fastbox.usual import IMAGE
 __all__ = ["sort"]
 
 
+@checked
 def sort(
     tables: Given,
     out: str | os.PathLike[str],

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_type_hints
 
+from fastbox.arguments import checked
 from fastbox.engines import Engine, threads
 from fastbox.errors import InputError
 from fastbox.jobs.aggregate import Gathered
@@ -47,6 +48,7 @@ TRANSIENT = {getattr(errno, name, None) for name in ("EAGAIN", "EBUSY", "EINTR",
 WHOLE = {"fix": "a cleaned copy", "changes": "a list of changes"}
 
 
+@checked
 def spread(
     job: Callable[..., Any],
     *tables: Given,

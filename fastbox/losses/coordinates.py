@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.arguments import named
 from fastbox.boxes import Boxes, as_boxes
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
@@ -18,6 +19,7 @@ __all__ = ["huber_loss", "l1_loss", "smooth_l1_loss"]
 SMALLEST = 262_144  # numbers that make a thread worth waking
 
 
+@named
 def smooth_l1_loss(
     pred: Any,
     target: Any,
@@ -77,6 +79,7 @@ def smooth_l1_loss(
     return _loss(formula, pred, target, beta, reduction, weights, return_grad, out, grad_out)
 
 
+@named
 def huber_loss(
     pred: Any,
     target: Any,
@@ -108,6 +111,7 @@ def huber_loss(
     return _loss("huber", pred, target, delta, reduction, weights, return_grad, out, grad_out)
 
 
+@named
 def l1_loss(
     pred: Any,
     target: Any,

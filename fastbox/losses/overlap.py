@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.arguments import named
 from fastbox.boxes import as_boxes
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
@@ -17,6 +18,7 @@ __all__ = ["ciou_loss", "diou_loss", "eiou_loss", "giou_loss", "iou_loss"]
 SMALLEST = 32_768  # boxes that make a thread worth waking
 
 
+@named
 def iou_loss(
     pred: Any,
     target: Any,
@@ -70,6 +72,7 @@ def iou_loss(
     return _loss("iou", pred, target, reduction, weights, return_grad, out, grad_out)
 
 
+@named
 def giou_loss(
     pred: Any,
     target: Any,
@@ -93,6 +96,7 @@ def giou_loss(
     return _loss("giou", pred, target, reduction, weights, return_grad, out, grad_out)
 
 
+@named
 def diou_loss(
     pred: Any,
     target: Any,
@@ -116,6 +120,7 @@ def diou_loss(
     return _loss("diou", pred, target, reduction, weights, return_grad, out, grad_out)
 
 
+@named
 def ciou_loss(
     pred: Any,
     target: Any,
@@ -140,6 +145,7 @@ def ciou_loss(
     return _loss("ciou", pred, target, reduction, weights, return_grad, out, grad_out)
 
 
+@named
 def eiou_loss(
     pred: Any,
     target: Any,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 import re
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastbox import __version__
+from fastbox.arguments import bound
 from fastbox.usual import IMAGE
 
 __all__ = ["Provenance", "on_command_line"]
@@ -55,9 +55,9 @@ class Provenance:
     @classmethod
     def of(cls, job: Callable[..., Any], given: Sequence[Any], options: Mapping[str, Any]) -> Provenance:
         """Make the record of a call, with the defaults of what was not given; TypeError where it can't be."""
-        bound = inspect.signature(job).bind(*given, **options)
-        bound.apply_defaults()
-        said = {name: value for name, value in bound.arguments.items() if name not in UNSAID}
+        call = bound(job, given, options)
+        call.apply_defaults()
+        said = {name: value for name, value in call.arguments.items() if name not in UNSAID}
         tables = {name: _table(said.pop(name)) for name in TABLES if said.get(name) is not None}
         line = _command.get()
         return cls(

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastbox.arguments import checked
 from fastbox.errors import InputError, InputWarning
 from fastbox.tables.columns import flag_column
 from fastbox.tables.convention import check_name
@@ -59,6 +60,7 @@ UNSAID = {"kind", "source"}
 StrPath: TypeAlias = str | os.PathLike[str]
 
 
+@checked
 def convert(
     source: Given,
     out: StrPath,

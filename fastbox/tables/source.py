@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fastbox.arguments import named
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.labels import place_of
@@ -184,6 +185,7 @@ def count_boxes(source: Source) -> int:
     return count_rows(source.path) if source.part is None else sum(run.boxes for run in source.part.runs)
 
 
+@named
 def scan(
     a: Source | Paths, b: Source | Paths | None = None, *more: Source | Paths, rows: int = 262_144
 ) -> Generator[Chunk]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.arguments import check_types
 from fastbox.jobs.inspection.view import View
 from fastbox.tables import columns
 
@@ -77,6 +78,7 @@ class Limits:
     class_size: float | None = 4.0
 
     def __post_init__(self) -> None:
+        check_types(type(self), vars(self))
         bounds = {"max_aspect": (1.0, np.inf), "near": (0.0, 1.0), "huge": (0.0, 1.0)}
         for entry in fields(self):
             value, (low, high) = getattr(self, entry.name), bounds.get(entry.name, (0.0, np.inf))
