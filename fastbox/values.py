@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_array", "as_choice", "as_floats", "as_number", "as_sides", "is_missing", "shown"]
+__all__ = ["as_array", "as_choice", "as_floats", "as_number", "as_sides", "as_whole", "is_missing", "shown"]
 
 
 def as_array(values: Any, name: str) -> NDArray[Any]:
@@ -91,6 +91,24 @@ def as_number(value: Any, name: str) -> float:
     if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
         raise TypeError(f"expected {name} to be a number, got {shown(value)}")
     return float(value)
+
+
+def as_whole(value: Any, name: str, least: int = 0) -> int:
+    """Read one whole number that is not below the least.
+
+    Raises
+    ------
+    ValueError
+        Anything else.
+
+    Examples
+    --------
+    >>> as_whole(np.int32(5), "samples")
+    5
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise ValueError(f"expected {name} to be a whole number, {least} or more, got {shown(value)}")
+    return int(value)
 
 
 def as_choice(value: Any, choices: Sequence[str], what: str) -> str:

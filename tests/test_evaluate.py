@@ -273,7 +273,7 @@ def test_detections_without_a_score_are_refused_and_those_out_of_order_sorted(tm
     pq.write_table(table.set_column(2, "score", scores), tmp_path / "c.parquet")
     with pytest.raises(InputError, match="expected a score in column 'score', got a null at row 0"):
         jobs.evaluate(tmp_path / "c.parquet", truths)
-    with pytest.raises(ValueError, match="expected 0 samples or more"):
+    with pytest.raises(ValueError, match="expected samples to be a whole number, 0 or more"):
         jobs.evaluate(detections, truths, samples=-1)
 
 

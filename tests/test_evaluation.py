@@ -361,7 +361,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         evaluate(boxes, [1, 2], boxes, crowd=[True])
     with pytest.raises(ValueError, match="by the same rules"):
         Evaluation() + Evaluation(Params(max_dets=[5]))
-    with pytest.raises(ValueError, match="expected 1 sample or more"):
+    with pytest.raises(ValueError, match="expected samples to be a whole number, 1 or more"):
         evaluate(boxes, [1, 2], boxes).bootstrap(samples=0)
 
 

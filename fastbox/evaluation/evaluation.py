@@ -27,7 +27,7 @@ from fastbox.evaluation.sides import invalid, rows_of, sided, unmatchable
 from fastbox.flags import as_flags
 from fastbox.groups import align_images
 from fastbox.labels import Codes, as_labels, check_kinds
-from fastbox.values import as_floats, shown
+from fastbox.values import as_floats, as_whole, shown
 
 __all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
 
@@ -346,7 +346,17 @@ class Evaluation(Shown):
     @property
     def warnings(self) -> list[str]:
         """What is likely not as it was meant: ids, classes or boxes that are not written in one way. Sentences."""
-        return self.mismatch.sentences(self.class_labels)
+        return self.mismatch.sentences(self.class_labels) or self._of_no_class()
+
+    def _of_no_class(self) -> list[str]:
+        own, its = (sorted(some) for some in self.classes_of_sides())
+        if not self.params.by_class or not own or not its or set(own) & set(its):
+            return []
+        first, second = (", ".join(map(repr, some[:3])) for some in (own, its))
+        return [
+            f"detections and truths have no class in common, those of detections are {first} and of truths {second}: "
+            "number or name the classes of both alike, or match boxes of any class with Params(by_class=False)"
+        ]
 
     @property
     def class_labels(self) -> list[Any]:
@@ -418,8 +428,7 @@ class Evaluation(Shown):
 
         The same seed draws the same images for every run, so that differences of runs can be taken sample by sample.
         """
-        if samples < 1:
-            raise ValueError(f"expected 1 sample or more, got {samples}")
+        samples, seed = as_whole(samples, "samples", 1), as_whole(seed, "seed")
         found = self._ranked(run)
         regular = np.flatnonzero(self._wanted["hidden"] & np.uint32(1) == 0)
         return resample(

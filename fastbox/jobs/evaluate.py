@@ -31,6 +31,7 @@ from fastbox.tables.rows import Rows
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plans_of, scan
 from fastbox.usual import CLASS, SCORE
+from fastbox.values import as_whole
 
 __all__ = ["Evaluated", "evaluate"]
 
@@ -217,8 +218,9 @@ def evaluate(
     >>> evaluate(detections, truths).evaluation.figures()["AR100"]
     1.0
     """
-    if samples < 0:
-        raise ValueError(f"expected 0 samples or more, got {samples}")
+    samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
+    evaluation = Evaluation(params)
+    params = evaluation.params
     check_outputs([detections, truths], {"out": out}, {"report": report})
     truth_format = format if truth_format is None else truth_format
     detections = _reading(Source.carrying(detections), box, format)
@@ -228,7 +230,6 @@ def evaluate(
         name: (column if column in known or column != default else None)
         for name, column, default in (("crowd", crowd, CROWD), ("ignore", ignore, IGNORE), ("area", area, AREA))
     }
-    params = Params() if params is None else params
     label = class_column if params.by_class or has(detections, truths, class_column) else None
     a = Source.carrying(detections, score, label, by)
     b = Source.carrying(truths, label, *there.values())
@@ -237,7 +238,7 @@ def evaluate(
     check_kept(count_boxes(a), KEPT)
     read = Read.of((a, b), plans, {"score": score, "class": label, **there}, classes, by)
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
-    found = Evaluated(Evaluation(params), by, classes.names | called, samples, seed, read)
+    found = Evaluated(evaluation, by, classes.names | called, samples, seed, read)
     found.gallery = Gallery() if by is None or report is not None else None
     sink = None
     if out is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,16 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.evaluation import Evaluation
 from fastbox.tables.arrays import id_kind, is_flag, is_number
-from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
-from fastbox.tables.files import column_names
+from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes, names_of
+from fastbox.tables.columns import coded_column
+from fastbox.tables.files import column_names, find_files, read_batches
 from fastbox.tables.fragments import extremes
 from fastbox.tables.inputs import listed_ids
-from fastbox.tables.sink import read_names
 from fastbox.tables.source import Chunk, Plan, Source
 
 __all__ = ["Read", "check_fit", "check_images", "dropped", "has", "joined"]
 
-MODELS = ("model", "models", "model_name", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
+MODELS = ("model", "models", "model_id", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
 DROPPED = {"images": "truths of images", "classes": "truths of classes", "detections": "detections of classes"}
 SHOWN = 3
 
@@ -38,8 +39,10 @@ class Read:
         The columns of scores, classes and image ids, and those of the truths that were there.
     boxes : dict of str to dict
         The columns and the format of the boxes of ``detections`` and ``truths``.
-    listed, classes : array and list, or None
+    listed, classes : array and set, or None
         The images and classes that the truths' file lists, where it does.
+    named : set
+        The classes that the truths' files name, as a table's footer may too.
     notes : list of str
         What is likely not as it was meant, as the tables alone tell.
     dropped : dict of str to int
@@ -50,7 +53,8 @@ class Read:
     columns: dict[str, str | None]
     boxes: dict[str, dict[str, str]]
     listed: NDArray[Any] | None = None
-    classes: list[Any] | None = None
+    classes: set[Any] | None = None
+    named: set[Any] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DROPPED, 0))
 
@@ -70,10 +74,11 @@ class Read:
             for side, found in zip(("detections", "truths"), plans, strict=True)
         }
         found = cls(files, {**columns, "image": str(sources[1].image)}, boxes, listed_ids(sources[1]))
-        if found.listed is not None and columns["class"] is not None:
-            names = read_names(files[1])
+        if columns["class"] is not None:
+            names = names_of(plans[1].files)
             integers = id_kind(plans[1].columns.field(columns["class"]).type, columns["class"], files[1]) == "integer"
-            found.classes = [int(name) if integers else name for name in names] or None
+            found.named = {int(name) if integers else name for name in names}
+            found.classes = found.named or None if found.listed is not None else None
         if joined.by_name:
             found.notes.append(f"{files[0]} and {files[1]} number their classes differently: they are joined by name")
             for file, alone in zip(files, joined.alone, strict=True):
@@ -81,12 +86,13 @@ class Read:
                     said = ", ".join(map(repr, alone[:SHOWN])) + (", …" if len(alone) > SHOWN else "")
                     found.notes.append(f"only {file} has classes of the names {said}: rename them if they are in both")
         if by is None:
-            found.notes += _models(sources[0], files[0])
+            used = {sources[0].image, *plans[0].boxes.names, *(sources[0].own(name) for name in columns.values() if name)}
+            found.notes += _models(sources[0], files[0], used)
         return found
 
     def __add__(self, other: Read) -> Read:
         dropped = {name: count + other.dropped[name] for name, count in self.dropped.items()}
-        return Read(self.files, self.columns, self.boxes, self.listed, self.classes, self.notes, dropped)
+        return replace(self, dropped=dropped)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
@@ -152,8 +158,7 @@ def dropped(
     out = np.repeat(~np.isin(chunk.images, read.listed), np.diff(chunk.b.offsets))
     read.dropped["images"] += int(np.count_nonzero(out))
     if read.classes is not None:
-        known = set(read.classes)
-        unknown = np.array([label not in known for label in labels], np.bool_)
+        unknown = np.array([label not in read.classes for label in labels], np.bool_)
         away, other = unknown[kinds], unknown[truth_kinds] & ~out
         read.dropped["classes"] += int(np.count_nonzero(other))
         read.dropped["detections"] += int(np.count_nonzero(away))
@@ -177,7 +182,7 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
             f"{read.files[1]}: write the ids of both alike, or name their columns"
         )
     own_classes, its_classes = (set(some) for some in evaluation.classes_of_sides())
-    known = its_classes | set(read.classes or ())
+    known = its_classes | read.named
     if evaluation.params.by_class and own_classes and its_classes and not own_classes & known:
         own, its = (", ".join(map(repr, sorted(some)[:SHOWN])) for some in (own_classes, known))
         raise InputError(
@@ -186,13 +191,31 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
         )
 
 
-def _models(source: Source, file: str) -> list[str]:
-    """What looks like a column that tells models apart, which nobody named."""
+def _models(source: Source, file: str, used: Collection[str | None]) -> list[str]:
+    """What looks like a column that tells models apart, which nobody named, nor uses for anything else."""
     for name in column_names(source.path):
-        low, high = extremes(source.path, name) if name.lower() in MODELS else (None, None)
+        alike = name not in used and re.sub(r"[\W_]+", "_", name.lower()).removesuffix("_name") in MODELS
+        low, high = _extremes(source.path, name) if alike else (None, None)
         if low != high:
             return [
                 f"column {name!r} of {file} has several values ({low!r} to {high!r}) that were evaluated as one model: "
                 f"evaluate each by itself with --by {name} (by={name!r})"
             ]
     return []
+
+
+def _extremes(path: Any, name: str) -> tuple[Any, Any]:
+    """The least and the greatest label of a column, or any two where no footer tells."""
+    low, high = extremes(path, name)
+    if low is not None:
+        return low, high
+    seen: set[Any] = set()
+    for _, _, batch in read_batches(find_files(path), [name]):
+        try:
+            id_kind(batch.schema.field(name).type, name, "")
+        except InputError:
+            return None, None
+        seen.update(coded_column(batch, name)[1])
+        if len(seen) > 1:
+            return min(seen), max(seen)
+    return None, None
