@@ -273,8 +273,12 @@ def test_detections_without_a_score_are_refused_and_those_out_of_order_sorted(tm
     pq.write_table(table.set_column(2, "score", scores), tmp_path / "c.parquet")
     with pytest.raises(InputError, match="expected a score in column 'score', got a null at row 0"):
         jobs.evaluate(tmp_path / "c.parquet", truths)
-    with pytest.raises(ValueError, match="expected samples to be a whole number, 0 or more"):
-        jobs.evaluate(detections, truths, samples=-1)
+    for wrong in ({"samples": -1}, {"samples": 2.5}, {"seed": -1}, {"seed": None}, {"samples": True}):
+        (name,) = wrong
+        with pytest.raises(ValueError, match=f"expected {name} to be a whole number, 0 or more"):
+            jobs.evaluate(detections, truths, **wrong)
+    with pytest.raises(TypeError, match=r"expected params to be a fastbox\.Params, got"):
+        jobs.evaluate(detections, truths, params={"max_dets": [1]})
 
 
 def test_the_sample_says_what_the_readme_says() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import warnings
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,36 @@ def test_no_class_in_common_is_refused(tmp_path: Path) -> None:
     assert jobs.evaluate(*tables, params=fastbox.Params(by_class=False)).figures[None]["AP50"] > 0.8
 
 
+def test_a_class_that_the_truths_name_is_none_of_another_numbering(tmp_path: Path) -> None:
+    """Few boxes may well be of other classes than the truths."""
+    box = {"image_id": 1, "bbox": [0, 0, 9, 9]}
+    (tmp_path / "dt.json").write_text(json.dumps([{**box, "category_id": 1, "score": 0.5}]))
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    instances = {"images": [{"id": 1}], "categories": categories, "annotations": [{**box, "id": 1, "category_id": 2}]}
+    (tmp_path / "gt.json").write_text(json.dumps(instances))
+    for name in ("dt", "gt"):
+        jobs.convert(tmp_path / f"{name}.json", tmp_path / f"{name}.parquet")
+    for ending in ("json", "parquet"):
+        found = jobs.evaluate(tmp_path / f"dt.{ending}", tmp_path / f"gt.{ending}")
+        assert found.figures[None]["AP"] == 0.0
+    instances["categories"] = categories[1:]
+    (tmp_path / "gt.json").write_text(json.dumps(instances))
+    jobs.convert(tmp_path / "gt.json", tmp_path / "gt.parquet")
+    with pytest.raises(InputError, match="expected classes that both tables have"):
+        jobs.evaluate(tmp_path / "dt.parquet", tmp_path / "gt.parquet")
+
+
+def test_arrays_of_no_class_in_common_warn() -> None:
+    one = [[0, 0, 4, 4]]
+    with pytest.warns(InputWarning, match=r"no class in common, those of detections are 1 and of truths 2: number or"):
+        fastbox.evaluate(one, [0.5], one, classes=[1], truth_classes=[2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rules = fastbox.Params(by_class=False)
+        fastbox.evaluate(one, [0.5], one, classes=[1], truth_classes=[2], params=rules)
+        fastbox.evaluate(one, [0.5], one * 2, classes=[1], truth_classes=[2, 1])
+
+
 def test_classes_of_two_kinds_are_refused(tmp_path: Path) -> None:
     scene = Scene()
     tables = scene.write(tmp_path, kinds=[f"{kind}" for kind in scene.kind])
@@ -290,17 +321,44 @@ def test_classes_of_two_kinds_are_refused(tmp_path: Path) -> None:
         fastbox.evaluate(one, [0.5], one, classes=[1], truth_classes=["1"])
 
 
-@pytest.mark.parametrize("name", ["run", "model", "Detector", "experiment"])
+@pytest.mark.parametrize("name", ["run", "model", "Detector", "experiment", "Model Name", "model-id"])
 def test_models_that_nobody_told_apart_are_said(tmp_path: Path, name: str) -> None:
     scene = Scene()
     models = np.array(["one", "two"])[np.arange(len(scene.score)) % 2]
     detections, truths = scene.write(tmp_path, **{name: models})
     (sentence,) = warned(detections, truths)
     assert sentence.startswith(f"column {name!r} of {detections} has several values ('one' to 'two')")
-    assert sentence.endswith(f"--by {name} (by={name!r})")
+    assert sentence.endswith(f"--by {shlex.quote(name)} (by={name!r})")
     assert warned(detections, truths, by=name) == []
     assert warned(*scene.write(tmp_path, **{name: np.full(len(models), "one")})) == []
     assert warned(*scene.write(tmp_path, note=models)) == []
+
+
+def test_models_are_told_without_statistics_too(tmp_path: Path) -> None:
+    scene = Scene()
+    models = np.arange(len(scene.score)) // 399
+    detections, truths = scene.write(tmp_path, model=models)
+    pq.write_table(pq.read_table(detections), detections, write_statistics=False)
+    assert "column 'model' of" in jobs.evaluate(detections, truths).warnings[0]
+    pq.write_table(pq.read_table(scene.write(tmp_path, model=models * 0)[0]), detections, write_statistics=False)
+    assert jobs.evaluate(detections, truths).warnings == []
+
+
+@pytest.mark.parametrize("role", ["class_column", "score", "image", "box"])
+def test_a_column_that_is_used_tells_no_models_apart(tmp_path: Path, role: str) -> None:
+    """Classes of cars may be called by their model."""
+    tables = Scene().write(tmp_path)
+    own = {"class_column": "category_id", "score": "score", "image": "image_id", "box": "x"}[role]
+    for path in tables:
+        names = pq.read_table(path).column_names
+        pq.write_table(pq.read_table(path).rename_columns(["model" if name == own else name for name in names]), path)
+    if role == "image":
+        found = jobs.evaluate(*(fastbox.Source(path, image="model") for path in tables))
+    elif role == "box":
+        found = jobs.evaluate(*tables, box="model,y,w,h", truth_box="model,y,w,h", format="xywh")
+    else:
+        found = jobs.evaluate(*tables, **{role: "model"})
+    assert found.warnings == [] and found.figures[None]["AP50"] > 0.8
 
 
 def test_a_terminal_shows_warnings_and_what_figures_depend_on(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -86,7 +87,11 @@ class Read:
                     said = ", ".join(map(repr, alone[:SHOWN])) + (", …" if len(alone) > SHOWN else "")
                     found.notes.append(f"only {file} has classes of the names {said}: rename them if they are in both")
         if by is None:
-            used = {sources[0].image, *plans[0].boxes.names, *(sources[0].own(name) for name in columns.values() if name)}
+            used = {
+                sources[0].image,
+                *plans[0].boxes.names,
+                *(sources[0].own(name) for name in columns.values() if name),
+            }
             found.notes += _models(sources[0], files[0], used)
         return found
 
@@ -199,7 +204,7 @@ def _models(source: Source, file: str, used: Collection[str | None]) -> list[str
         if low != high:
             return [
                 f"column {name!r} of {file} has several values ({low!r} to {high!r}) that were evaluated as one model: "
-                f"evaluate each by itself with --by {name} (by={name!r})"
+                f"evaluate each by itself with --by {shlex.quote(name)} (by={name!r})"
             ]
     return []
 
