@@ -196,6 +196,8 @@ class Boxes:
         grouped: bool = True,
     ) -> None:
         """Take in whatever holds boxes; a message calls it by its name."""
+        if type(values) is not np.ndarray and hasattr(values, "collect"):
+            values = values.collect()  # a lazy frame
         if type(values) is not np.ndarray and (
             isinstance(values, Mapping) or hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")
         ):

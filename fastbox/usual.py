@@ -60,6 +60,11 @@ class Usual(str):
         python = f"Source(..., image={name!r})" if self.argument == "image" else f"{self.argument}={name!r}"
         return advice(f"{self.option} {shlex.quote(name)}", python)
 
+    @property
+    def strictly(self) -> Usual:
+        """The same without the names that columns of something else have, too."""
+        return Usual(str(self), self.what, self.option, self.argument, self.others[:1])
+
     def called(self, name: str) -> Usual:
         """The same by another name, which was found where nobody asked for one."""
         return Usual(name, self.what, self.option, self.argument, self.others)

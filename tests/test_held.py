@@ -95,6 +95,57 @@ def test_a_column_that_nobody_needs_stands_in_no_way(ids: Any) -> None:
         Boxes(wrong)
 
 
+# Image ids
+
+FRAMES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "index": lambda given: pandas.DataFrame(given).set_index("image_id"),
+    "levels": lambda given: pandas.DataFrame({**given, "k": 7}).set_index(["k", "image_id"]),
+    "beside a column that can't be read": lambda given: pandas.DataFrame(
+        {**given, "file": [pathlib.Path("a"), 1]}
+    ).set_index("image_id"),
+    "big endian": lambda given: pandas.DataFrame(given).astype({"image_id": ">i4"}),
+    "lazy": lambda given: polars.DataFrame(given).lazy(),
+    "ImageID": lambda given: pandas.DataFrame(given).rename(columns={"image_id": "ImageID"}),
+}
+
+
+@pytest.mark.parametrize("made", FRAMES.values(), ids=FRAMES)
+def test_image_ids_are_never_overlooked(made: Callable[[dict[str, Any]], Any], request: pytest.FixtureRequest) -> None:
+    same = dict(zip(CORNERS, ([0.0, 0], [0.0, 0], [4.0, 4], [4.0, 4]), strict=True))
+    first, second = (made({"image_id": ids, **same}) for ids in ([1, 2], [2, 3]))
+    assert fastbox.best(first, second).indices.tolist() == [-1, 0]
+    if "read" not in request.node.name:
+        assert jobs.pairs(first, second).pairs == 1
+
+
+@pytest.mark.parametrize("name", ["image_id", "img_id", "ImageID", "frame_id", "image"])
+@pytest.mark.parametrize("ids", [[1.0, 2.0], [1.0, None], [b"a", b"b"], [True, False]], ids=str)
+def test_image_ids_of_another_type_are_refused_unless_they_may_be_images(name: str, ids: list[Any]) -> None:
+    corners = {key: column for key, column in held(ids).items() if key != "image_id"}
+    frame = pa.table({name: pa.array(ids), **corners})
+    if name in ("frame_id", "image") and not isinstance(ids[0], float):
+        assert Boxes(frame).images is None
+        return
+    with pytest.raises(InputError, match=f"expected integers or strings in column '{name}' of boxes, got .*: cast it"):
+        Boxes(frame)
+    assert Boxes.from_arrow(frame, image=False).images is None
+
+
+def test_a_column_that_is_there_twice_is_said() -> None:
+    frame = pandas.DataFrame(held([1, 2]))
+    twice = pandas.concat([frame, frame[["image_id"]]], axis=1)
+    for call in (Boxes, jobs.inspect):
+        with pytest.raises(InputError, match=r"expected one column 'image_id' in .*, got 2: rename all but one"):
+            call(twice)
+    other = pandas.concat([frame.assign(k=1), frame[["xmin"]].rename(columns={"xmin": "k"})], axis=1)
+    assert len(Boxes(other)) == 2
+
+
+def test_a_frame_of_an_array_is_the_array() -> None:
+    array = np.array([[0.0, 0, 4, 4], [1, 1, 5, 5]])
+    assert Boxes(pandas.DataFrame(array)).corners().tolist() == array.tolist()
+
+
 # Without rows
 
 NOTHING: dict[str, Callable[[], Any]] = {

@@ -11,7 +11,7 @@ import pyarrow as pa
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.tables.arrays import plain, plain_type
-from fastbox.tables.held import UNREADABLE, columns_of, table_of_columns, without_rows
+from fastbox.tables.held import UNREADABLE, columns_of, indexed, table_of_columns, without_rows
 from fastbox.tables.schema import as_table
 
 __all__ = ["is_frame", "kind_of", "table_of"]
@@ -71,7 +71,7 @@ def table_of(given: Any, name: str) -> pa.Table:
     elif isinstance(given, Mapping):
         table = table_of_columns(_columns(given), name)
     else:
-        given = given.collect() if hasattr(given, "collect") else given  # a lazy frame
+        given = indexed(given.collect() if hasattr(given, "collect") else given)  # a lazy frame
         names = [str(column) for column in getattr(given, "columns", ()) if isinstance(column, str)]
         for column in dict.fromkeys(names):
             if (count := names.count(column)) > 1:

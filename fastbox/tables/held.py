@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ __all__ = [
     "UNREADABLE",
     "as_column",
     "columns_of",
+    "indexed",
     "table_of_columns",
     "type_of_nothing",
     "typed",
@@ -34,7 +35,8 @@ def as_column(values: Any) -> pa.Array | pa.ChunkedArray:
     >>> as_column([1, 2**63]).type, as_column(np.array([1, 2], ">i4")).type
     (DataType(uint64), DataType(int32))
     """
-    if hasattr(getattr(values, "dtype", None), "fill_value"):  # sparse, of pandas
+    dtype = getattr(values, "dtype", None)
+    if hasattr(dtype, "fill_value") or not getattr(dtype, "isnative", True):  # series of pandas that Arrow can't read
         values = np.asarray(values)
     if hasattr(values, "__arrow_c_stream__"):
         return pa.chunked_array(values)
@@ -66,6 +68,18 @@ def unreadable(values: Any, column: str, name: str) -> InputError:
     """Return the error for what can't be a column."""
     got = getattr(values, "dtype", type(values).__name__)
     return InputError(f"expected numbers, text or boxes of one type in column {column!r} of {name}, got {got}: cast it")
+
+
+def indexed(frame: Any) -> Any:
+    """Return a frame of pandas with the levels of its index that have a name as columns; all else as it is.
+
+    Arrow is not told of an index.
+    """
+    levels = getattr(getattr(frame, "index", None), "names", None)
+    if not hasattr(frame, "columns") or not isinstance(levels, Sequence):
+        return frame
+    named = [name for name in levels if name is not None and name not in frame.columns]
+    return frame.reset_index(named) if named else frame
 
 
 def columns_of(frame: Any) -> Iterator[tuple[str, Any]]:

@@ -25,7 +25,7 @@ from fastbox.tables.arrays import (
     plain_type,
     rows_of,
 )
-from fastbox.tables.held import UNREADABLE, as_column, columns_of, table_of_columns, unreadable, without_rows
+from fastbox.tables.held import UNREADABLE, as_column, columns_of, indexed, table_of_columns, unreadable, without_rows
 from fastbox.usual import BOXES, IMAGE, advice_on, box_advice, box_columns, column_of, one_box_column
 from fastbox.values import shown
 
@@ -116,6 +116,8 @@ def frame_boxes(
         As :func:`find_boxes` and :func:`to_boxes`.
     """
     arrow, unread = _readable(frame, where)
+    if boxes is None and arrow.schema.names == ["0", "1", "2", "3"]:  # a frame of an array
+        boxes = "0,1,2,3"
     for name, given in (("boxes", boxes), ("image", None if isinstance(image, bool) else image)):
         if not isinstance(given, str | None):
             raise TypeError(f"expected {name} to be the name of a column, got {shown(given)}")
@@ -138,13 +140,19 @@ def frame_boxes(
 
 def _readable(frame: Any, where: str) -> tuple[pa.Table, dict[str, InputError]]:
     """The columns of a frame that can be read, and the errors of the others, which have no type then."""
+    frame = indexed(frame)
     try:
         return without_rows(as_table(frame, where)), {}
     except UNREADABLE:
         if isinstance(frame, Mapping) or not hasattr(frame, "columns"):
             raise
     made, unread = {}, {}
+    names = [str(column) for column in frame.columns]
     for column, values in columns_of(frame):
+        if (count := names.count(column)) > 1:
+            several = f"expected one column {column!r} in {where}, got {count}: rename all but one"
+            made[column], unread[column] = pa.nulls(len(values)), InputError(several)
+            continue
         try:
             made[column] = as_column(values)
         except UNREADABLE:
@@ -153,13 +161,11 @@ def _readable(frame: Any, where: str) -> tuple[pa.Table, dict[str, InputError]]:
 
 
 def _usual_ids(schema: pa.Schema, where: str) -> str | None:
-    """The column that has a usual name of image ids; one called otherwise than ``image_id`` must hold ids."""
+    """The column that has a usual name of image ids; one that may hold images themselves must hold numbers or text."""
     name = column_of(schema.names, IMAGE, where)
     kind = None if name is None else plain_type(require(schema, name, where).type)
-    held = kind is not None and (
-        pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    )
-    return name if held or name == IMAGE else None
+    held = kind is not None and (is_number(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return name if held or column_of(schema.names, IMAGE.strictly) else None
 
 
 def find_boxes(
