@@ -234,9 +234,26 @@ def test_the_json_lines_of_a_folder_of_images(mark: bytes, tmp_path: Path) -> No
     assert convert(source, tmp_path / "out.json")["images_without_boxes"] == 1
 
 
+def test_json_lines_are_what_they_say(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        '{"image_id": "2024-01-01", "objects": {"bbox": [[1, 2, 3.5, 4]], "category": [2.0], "occ": [null]}}\n'
+        '{"image_id": "2024-01-02", "when": 1, "objects": {"bbox": [[5, 6, 7, 8]], "category": [3], "occ": [1]}}\n'
+    )
+    rows = [row for batch in read(tmp_path / "a.jsonl").batches for row in batch.to_pylist()]
+    assert [(row["image_id"], row["x"], row["w"], row["category_id"], row["occ"]) for row in rows] == [
+        ("2024-01-01", 1, 3.5, 2, None),
+        ("2024-01-02", 5, 7, 3, 1),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            '{"file_name": "a", "objects": {"bbox": [[null, 2, 3, 4]], "category": [0]}}\n'
+            '{"file_name": "b", "objects": {"bbox": [[5, 6, 7, 8]], "category": [0]}}',
+            r"expected a number in column 'bbox' of .*jsonl at row 0, got null",
+        ),
         ("", "expected a JSON object a line in .*jsonl, got an empty file: export it again"),
         (LINES + '{"file_name": ', "line 4 of .*jsonl is no JSON object: fix it, or leave it out"),
         (LINES + "[1]", "line 4 of .*jsonl is no JSON object"),

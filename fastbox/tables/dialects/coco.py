@@ -20,7 +20,7 @@ from fastbox.tables.dialects import cocojson
 from fastbox.tables.dialects.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
 from fastbox.tables.dialects.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.tables.dialects.folder import new_file
-from fastbox.tables.dialects.grouped import coordinates, grouped
+from fastbox.tables.dialects.grouped import coordinates, grouped, numbers
 
 __all__ = ["read", "write"]
 
@@ -284,8 +284,7 @@ def _annotations(rows: pa.Table, ids: Ids) -> Iterator[Annotation]:
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
         areas = boxes[2] * boxes[3]
     if "area" in rows.column_names:
-        given = rows["area"].cast(pa.float64())
-        areas = np.where(given.is_null(), areas, given.fill_null(0.0))
+        areas = np.where(rows["area"].is_null(), areas, numbers(rows, "area", 0.0))
     flags = (
         flag_column(rows, name).astype(int).tolist() if name in rows.column_names else repeat(0)
         for name in ("iscrowd", "ignore")

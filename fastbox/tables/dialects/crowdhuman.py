@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, BinaryIO, TypeAlias
 
@@ -12,10 +12,11 @@ import msgspec
 import pyarrow as pa
 
 from fastbox.errors import InputError
+from fastbox.tables.columns import flag_column
 from fastbox.tables.dialects.crowdhuman_lines import Line, Results, Truths, decode, has_detections, lines
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import new_file
-from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
+from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped, numbers, whole_numbers
 from fastbox.tables.dialects.names import Numbering, named
 from fastbox.tables.dialects.sizes import NO_SIZES, Size, Sizes, images_table, sizes_from
 
@@ -110,7 +111,7 @@ def write(dataset: Dataset, target: StrPath, *, box: str | None = None) -> None:
         images have one name.
     """
     if box is None:
-        box = next((name for name in BOXES if f"{name}_x" not in dataset.schema.names), "fbox")
+        box = next((name for name in BOXES if not _has(name, dataset.schema.names)), "fbox")
     elif box not in BOXES:
         raise InputError(f"expected box to be 'fbox', 'vbox' or 'hbox', got {box!r}")
     seen: set[str] = set()
@@ -194,7 +195,7 @@ def _write(file: BinaryIO, group: Group, dataset: Dataset, box: str, seen: set[s
     images = zip(names, group.images.to_pylist(), group.offsets[:-1], group.offsets[1:], strict=True)
     for name, image, start, stop in images:
         if name in seen:
-            raise InputError(f"expected an ID of its own for every image, got {name!r} twice")
+            raise InputError(f"expected an ID of its own for every image, got {name!r} twice: rename one")
         seen.add(name)
         line: dict[str, Any] = {"ID": name}
         if image["file_name"] not in (None, f"{name}.jpg"):
@@ -208,11 +209,15 @@ def _write(file: BinaryIO, group: Group, dataset: Dataset, box: str, seen: set[s
 def _truths_of(rows: pa.Table, categories: Mapping[int, str], box: str) -> list[dict[str, Any]]:
     boxes = {box: _boxes([column.tolist() for column in coordinates(rows, "xywh")])}
     for other in BOXES:
-        if other != box and f"{other}_x" in rows.column_names:
-            boxes[other] = _boxes([rows[f"{other}_{side}"].to_pylist() for side in SIDES])
+        if other != box and _has(other, rows.column_names):
+            sides = [f"{other}_{side}" for side in SIDES]
+            given = [numbers(rows, side).astype(object) for side in sides]
+            for column, side in zip(given, sides, strict=True):
+                column[rows[side].is_null().to_numpy()] = None
+            boxes[other] = _boxes([column.tolist() for column in given])
     extra, head = _attributes(rows, EXTRA), _attributes(rows, HEAD)
     if "extra_ignore" not in rows.column_names and "ignore" in rows.column_names:
-        extra = [{"ignore": 1} if ignore else {} for ignore in rows["ignore"].to_pylist()]
+        extra = [{"ignore": 1} if ignore else {} for ignore in flag_column(rows, "ignore").tolist()]
     tags = [named(categories, number, "a CrowdHuman file") for number in rows["category_id"].to_pylist()]
     return [
         {
@@ -237,8 +242,13 @@ def _results_of(rows: pa.Table, categories: Mapping[int, str]) -> list[dict[str,
 
 def _attributes(rows: pa.Table, names: Mapping[str, str]) -> list[dict[str, int]]:
     """Return an object for every box, with what its columns hold."""
-    given = {key: rows[name].to_pylist() for name, key in names.items() if name in rows.column_names}
-    return [{key: column[i] for key, column in given.items() if column[i] is not None} for i in range(len(rows))]
+    given = {key: whole_numbers(rows, name) for name, key in names.items() if name in rows.column_names}
+    return [{key: value for key, column in given.items() if (value := column[i]) is not None} for i in range(len(rows))]
+
+
+def _has(box: str, names: Sequence[str]) -> bool:
+    """Whether a table has the columns of one of a person's boxes."""
+    return all(f"{box}_{side}" in names for side in SIDES)
 
 
 def _boxes(columns: list[list[float | None]]) -> list[list[float] | None]:

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
+from fastbox.tables.arrays import is_number
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset
 from fastbox.tables.dialects.folder import check_name
 from fastbox.tables.dialects.sizes import stem_of
 
-__all__ = ["Group", "coordinates", "file_stems", "grouped"]
+__all__ = ["Group", "coordinates", "file_stems", "grouped", "numbers", "whole_numbers"]
 
 ROWS = 65_536
 NEEDED = {"image_id", "category_id", *(name for names in COORDINATES.values() for name in names)}
@@ -83,6 +84,36 @@ def coordinates(rows: pa.Table, format: str) -> list[NDArray[np.float64]]:
             return [a, b, a + c, b + d] if format == "xyxy" else [a + c / 2, b + d / 2, c, d]
         x, y = a - c / 2, b - d / 2
         return [x, y, c, d] if format == "xywh" else [x, y, a + c / 2, b + d / 2]
+
+
+def numbers(rows: pa.Table, name: str, missing: float = np.nan) -> NDArray[np.float64]:
+    """Return a column of numbers or truth values in float64, ``missing`` for null; ``InputError`` for another type.
+
+    >>> numbers(pa.table({"occ": [1, None]}), "occ", -1).tolist()
+    [1.0, -1.0]
+    """
+    column = rows[name]
+    if not (is_number(column.type) or pa.types.is_boolean(column.type)):
+        raise InputError(f"expected numbers in column {name!r}, got {column.type}: cast it, or leave the column out")
+    return np.asarray(_as_numpy(column.cast(pa.float64(), safe=False).fill_null(missing)), np.float64)
+
+
+def whole_numbers(rows: pa.Table, name: str, bits: int = 32) -> list[int | None]:
+    """Return a column of whole numbers, None for null and nan; ``InputError`` for another type or number.
+
+    >>> whole_numbers(pa.table({"occ": [1.0, None]}), "occ")
+    [1, None]
+    """
+    values = numbers(rows, name)
+    most = 2 ** (bits - 1)
+    wrong = np.flatnonzero(~(np.isnan(values) | ((np.trunc(values) == values) & (values >= -most) & (values < most))))
+    if wrong.size:
+        image, value = rows["image_id"][int(wrong[0])].as_py(), float(values[wrong[0]])
+        raise InputError(
+            f"expected whole numbers of {bits} bits in column {name!r}, got {value} in a box of image {image!r}: set "
+            "it to one, or leave the column out"
+        )
+    return [None if value != value else int(value) for value in values.tolist()]
 
 
 def file_stems(images: pa.Table, *, ids: bool) -> list[str]:

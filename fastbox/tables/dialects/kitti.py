@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import Folder
-from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
+from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped, numbers, whole_numbers
 from fastbox.tables.dialects.listing import each_once, find, inside, line_error, read_plain, subfolder, without
 from fastbox.tables.dialects.names import Names, Numbering, named, numbered
 from fastbox.tables.dialects.sizes import NO_SIZES, images_table, sizes_from
@@ -265,13 +265,16 @@ def _filled(rows: pa.Table, name: str) -> NDArray[np.float64]:
     """A column with what is unknown in the devkit's way."""
     if name not in rows.column_names:
         return np.full(rows.num_rows, float(UNKNOWN[name]))
-    return np.asarray(rows[name].cast(pa.float64()).fill_null(float(UNKNOWN[name])).to_numpy())
+    if name == "occluded":
+        given = whole_numbers(rows, name, bits=8)
+        return np.array([UNKNOWN[name] if value is None else value for value in given], np.float64)
+    return numbers(rows, name, UNKNOWN[name])
 
 
 def _word(categories: dict[int, str], number: int) -> str:
     name = named(categories, number, "KITTI labels")
     if name.split() != [name]:
-        raise InputError(f"expected names of categories without spaces for KITTI labels, got {name!r}")
+        raise InputError(f"expected names of categories without spaces for KITTI labels, got {name!r}: rename it")
     return name
 
 

@@ -15,9 +15,10 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
+from fastbox.tables.columns import flag_column
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import new_file
-from fastbox.tables.dialects.grouped import Group, coordinates, grouped
+from fastbox.tables.dialects.grouped import Group, coordinates, grouped, whole_numbers
 from fastbox.tables.dialects.listing import read_text
 from fastbox.tables.dialects.names import named
 from fastbox.tables.dialects.relative import shortest
@@ -333,7 +334,7 @@ def _lines(group: Group, dataset: Dataset, header: list[str], labels: Mapping[st
     for name in header:
         own = _OURS.get(name, name)
         if name not in columns:
-            columns[name] = _texts(rows[own], name) if own in rows.column_names else [_UNKNOWN[name]] * len(rows)
+            columns[name] = _cells(rows, own, name) if own in rows.column_names else [_UNKNOWN[name]] * len(rows)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(zip(*(columns[name] for name in header), strict=True))
     return text.getvalue().encode()
@@ -351,6 +352,15 @@ def _labels(rows: pa.Table, categories: Mapping[int, str], labels: Mapping[str, 
             found[place] = labels[name]
     texts: list[str] = pa.array(found, pa.string()).take(coded.indices).to_pylist()
     return texts
+
+
+def _cells(rows: pa.Table, own: str, name: str) -> list[str]:
+    """The cells of a column: flags as whole numbers, numbers with the fewest digits, what is null as unknown."""
+    if name not in FLAGS:
+        return _texts(rows[own], name)
+    if own == "iscrowd" and pa.types.is_string(rows[own].type):
+        return list(map(str, flag_column(rows, own).astype(int).tolist()))
+    return [_UNKNOWN[name] if value is None else str(value) for value in whole_numbers(rows, own, bits=8)]
 
 
 def _texts(column: pa.ChunkedArray, name: str) -> list[str]:

@@ -176,8 +176,10 @@ class _Table:
         return kind.value_type if pa.types.is_dictionary(kind) else kind
 
     def _carried(self, kind: pa.DataType) -> pa.DataType | None:
-        """The type in which a column comes along, or None where it doesn't."""
+        """The type in which a column comes along, or None where it doesn't, as one without any value."""
         kind = self._element(kind)
+        if pa.types.is_null(kind):
+            return None
         if _is_text(kind):
             return pa.string()
         return kind if is_number(kind) or pa.types.is_boolean(kind) else None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import Folder
-from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
+from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped, numbers
 from fastbox.tables.dialects.listing import each_once, find, subfolder, without
 from fastbox.tables.dialects.names import Names, Numbering, named, numbered
 from fastbox.tables.dialects.sizes import NO_SIZES, Size, Sizes, images_table, sizes_from
@@ -259,8 +259,10 @@ def _documents(group: Group, categories: Mapping[int, str], one_based: bool) -> 
     if one_based:
         corners = [*map(_counted_from_one, corners[:2]), *corners[2:]]
     texts = [[repr(value).removesuffix(".0") for value in column.tolist()] for column in corners]
-    given = [name for name in ("pose", *FLAGS) if name in group.rows.column_names]
-    others = [group.rows[name].to_pylist() for name in given]
+    given = [name for name in FLAGS if name in group.rows.column_names]
+    others: list[list[Any]] = [numbers(group.rows, name).tolist() for name in given]
+    if "pose" in group.rows.column_names and pa.types.is_string(group.rows["pose"].type):
+        given, others = ["pose", *given], [group.rows["pose"].to_pylist(), *others]
     for i, image in enumerate(group.images.to_pylist()):
         root = ElementTree.Element("annotation")
         _add(root, "filename", image["file_name"])
