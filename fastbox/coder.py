@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -70,10 +71,7 @@ def encode(
     terms = _terms(weights, means, stds, dtype)
     sides = b.astype(dtype).side(), a.astype(dtype).side()
     out = np.empty((len(b), 4), dtype)
-
-    from fastbox.kernels.coder import ENCODE
-
-    kernel = ENCODE[dtype, ""]
+    kernel = _kernels().ENCODE[dtype, ""]
     pieces = parallel.blocks(len(b), WHOLE, SMALLEST)
     parallel.run(lambda first, last: kernel(*terms, *sides, first, last, out), pieces)
     return out
@@ -149,7 +147,7 @@ def decode(
     dtype = np.result_type(given, a.dtype)
     T = dtype.type
     terms = _terms(weights, means, stds, dtype)
-    shrink, grow = limits_of(clamp, max_ratio)
+    shrink, grow = limits_of(clamp, float(max_ratio))
     move = math.inf if ctr_clamp is None else ctr_clamp
     limits = T(shrink), T(grow), T(move), T(-math.inf if size is None else 0)
     bounds = _bounds(size, n, dtype)
@@ -157,15 +155,20 @@ def decode(
     rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
     side, arrangement = a.astype(dtype).side(), FORMATS.index(format)
     out = np.empty((n, 4 * classes), dtype)
-
-    from fastbox.kernels.coder import DECODE
-
-    kernel = DECODE[dtype, ""]
+    kernel = _kernels().DECODE[dtype, ""]
     pieces = parallel.blocks(n, WHOLE, max(1, SMALLEST // max(1, classes)))
     parallel.run(lambda first, last: kernel(*terms, limits, rows, side, *bounds, arrangement, first, last, out), pieces)
     return out if given.shape[1:] == (4,) else out.reshape(n, classes, 4)
 
 
+@cache
+def _kernels() -> Any:
+    from fastbox.kernels import coder
+
+    return coder
+
+
+@lru_cache(maxsize=64)
 def limits_of(clamp: str | None, max_ratio: float) -> tuple[float, float]:
     """The least and the greatest logarithm of what a side grows by."""
     if clamp is None:

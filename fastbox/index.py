@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,6 +149,7 @@ def fill_zeros(one: Indexed, a: Boxes, b: Boxes, values: NDArray[Any], indices: 
         values[rows[row], place], indices[rows[row], place] = 0, zeros[zero]
 
 
+@cache
 def _kernels() -> Any:
     from fastbox.kernels import index
 

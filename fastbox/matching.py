@@ -323,6 +323,7 @@ def _lanes(counts: NDArray[np.int64]) -> int:
     return -(-int(counts.max(initial=0)) // 32) * 32
 
 
+@lru_cache(maxsize=64)
 def _kernel(kind: str, dtype: np.dtype[Any]) -> Any:
     from fastbox.kernels import match as kernels
 

@@ -111,10 +111,11 @@ def cuts(
         rows_b = np.where(skip, 0, rows_b)
     per_row = rows_b + ROW_COST
     cost = np.concatenate(([0], np.cumsum(rows_a * per_row)))
-    wanted = min(get_num_threads() * PIECES_PER_THREAD, int(cost[-1] // SMALL))
     last = int(starts_a[-1])
-    if get_num_threads() == 1 or wanted < 2:
+    wanted = int(cost[-1] // SMALL)
+    if wanted < 2 or (threads := get_num_threads()) == 1:
         return [(0, 0, last)] if last else []
+    wanted = min(threads * PIECES_PER_THREAD, wanted)
     marks = np.linspace(0, cost[-1], wanted + 1)[1:-1]
     image = np.searchsorted(cost, marks, side="right") - 1
     inside = (marks - cost[image]) / per_row[image] // WHOLE_ROWS * WHOLE_ROWS
@@ -125,14 +126,16 @@ def cuts(
 
 def blocks(n: int, whole: int, smallest: int) -> list[tuple[int, int]]:
     """Cut n equal items into pieces of whole blocks, none but the last smaller than `smallest`."""
-    pieces = max(1, min(get_num_threads() * PIECES_PER_THREAD, n // smallest))
+    if n < 2 * smallest:
+        return [(0, n)] if n else []
+    pieces = min(get_num_threads() * PIECES_PER_THREAD, n // smallest)
     step = -(-n // (pieces * whole)) * whole
     return [(first, min(first + step, n)) for first in range(0, n, step)] if n else []
 
 
 def run(task: Callable[..., R], pieces: Sequence[tuple[Any, ...]]) -> list[R]:
     """Call task(*piece) for each piece on the threads, the caller's among them; results in the pieces' order."""
-    workers = min(get_num_threads(), len(pieces))
+    workers = min(get_num_threads(), len(pieces)) if len(pieces) > 1 else 1
     if workers < 2:
         return [task(*piece) for piece in pieces]
     results: list[Any] = [None] * len(pieces)

@@ -313,11 +313,12 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
         parallel.run(lambda first, last: resolved(*grid, first, last, how, state, left), pieces)
 
     large = np.flatnonzero(sizes > DENSE)
-    # A segment that outweighs the share of a thread is settled by all of them; scores fall in one order alone.
-    wide = (kind == "hard") & (sizes[large] * parallel.get_num_threads() > sizes.sum())
-    parallel.run(one, [(int(segment),) for segment in large[~wide]])
-    for segment in large[wide]:
-        one(int(segment), threads=True)
+    if len(large):
+        # A segment that outweighs the share of a thread is settled by all of them; scores fall in one order alone.
+        wide = (kind == "hard") & (sizes[large] * parallel.get_num_threads() > sizes.sum())
+        parallel.run(one, [(int(segment),) for segment in large[~wide]])
+        for segment in large[wide]:
+            one(int(segment), threads=True)
     costs = np.where(sizes > DENSE, 0, sizes * (sizes + parallel.ROW_COST))
     pieces = _pieces(costs)
     if pieces:
@@ -345,9 +346,10 @@ def _pieces(costs: NDArray[np.int64]) -> list[tuple[int, int]]:
     ends = np.cumsum(costs)
     if not len(ends) or not ends[-1]:
         return []
-    wanted = min(parallel.get_num_threads() * parallel.PIECES_PER_THREAD, int(ends[-1] // parallel.SMALL))
-    if parallel.get_num_threads() == 1 or wanted < 2:
+    wanted = int(ends[-1] // parallel.SMALL)
+    if wanted < 2 or (threads := parallel.get_num_threads()) == 1:
         return [(0, len(ends))]
+    wanted = min(threads * parallel.PIECES_PER_THREAD, wanted)
     marks = np.linspace(0, ends[-1], wanted + 1)[1:-1]
     cuts = np.unique(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(ends)])))
     return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
@@ -404,5 +406,6 @@ def _have_area(boxes: Boxes) -> Any:
     return (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
 
 
+@functools.cache
 def _kernels(name: str) -> Any:
     return importlib.import_module(f"fastbox.kernels.{name}")

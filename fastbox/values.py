@@ -62,6 +62,8 @@ def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
         As :func:`as_array`; a missing value, or one that is no real number.
     """
     array = as_array(values, name)
+    if array.dtype.char in "fd" and array.dtype.isnative and array.flags.aligned:
+        return array
     if not array.flags.aligned:
         array = array.copy()
     if array.dtype.kind in "iub":
@@ -86,6 +88,8 @@ def as_number(value: Any, name: str) -> float:
     >>> as_number(np.float32(0.5), "threshold")
     0.5
     """
+    if type(value) is float or type(value) is int:
+        return float(value)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.compile import device
+from fastbox.kernels.compile import device, inlined
 from fastbox.kernels.extremes import iof_of, iou_of
 from fastbox.kernels.metrics import NEEDS_IOU, Box, intersection, larger, ratio, smaller
 from fastbox.kernels.reduce import none_above, sought
@@ -112,6 +112,13 @@ def grid_box(xs, ys, x, y):
 
 
 @device
+def grid_odd(xs, ys, x, y, n, one, divisor, work):
+    """Write again those of n values of a row that belong to boxes beyond the usual."""
+    for k in range(n):
+        work[VALUES, k] = share(grid_box(xs, ys, x + k, y), one, divisor, work[VALUES, k])
+
+
+@inlined
 def grid_row(source, part, row, left, right, one, below, tame, divisor, work):
     """Measure one row of a window: its first anchor, the step to the next, where its values begin, and how many."""
     planes, ys = source[0], source[3]
@@ -132,10 +139,7 @@ def grid_row(source, part, row, left, right, one, below, tame, divisor, work):
         for k in range(n):
             work[VALUES, k] = ratio(work[OVERLAP, k] * h, one.area)
     if not tame:
-        x = planes[part, X] + left
-        for k in range(n):
-            anchor = grid_box(source[2], ys, x + k, y)
-            work[VALUES, k] = share(anchor, one, divisor, work[VALUES, k])
+        grid_odd(source[2], ys, planes[part, X] + left, y, n, one, divisor, work)
     step = planes[part, STEP]
     return planes[part, NUMBER] + (row * planes[part, COLUMNS] + left) * step, step, 0, n
 
@@ -205,6 +209,13 @@ def boxes_window(source, part, n, one, below, tame, work):
 
 
 @device
+def boxes_odd(first, n, one, divisor, work):
+    """Write again those of n values from a place on that belong to boxes beyond the usual."""
+    for j in range(first, first + n):
+        work[VALUES, j] = share(at(work, j), one, divisor, work[VALUES, j])
+
+
+@device
 def boxes_row(source, part, row, left, right, one, below, tame, divisor, work):
     first = row * BLOCK
     n = min(BLOCK, right - first)
@@ -224,8 +235,7 @@ def boxes_row(source, part, row, left, right, one, below, tame, divisor, work):
             area = other.area if divisor == BY_ANCHOR else one.area
         work[VALUES, j] = ratio(inter, area)
     if not tame:
-        for j in range(first, first + n):
-            work[VALUES, j] = share(at(work, j), one, divisor, work[VALUES, j])
+        boxes_odd(first, n, one, divisor, work)
     return first, 1, first, n
 
 

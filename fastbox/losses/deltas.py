@@ -97,7 +97,7 @@ class Deltas:
         sides = corners[:, 2:] - corners[:, :2]
         weights, means, stds = (np.array(four, grad.dtype) for four in (self.weights, self.means, self.stds))
         raw = (self.values.astype(grad.dtype, copy=False) * stds + means) / weights
-        shrink, grow = map(T, limits_of(self.clamp, self.max_ratio))
+        shrink, grow = map(T, limits_of(self.clamp, float(self.max_ratio)))
         growth = np.empty_like(far)
 
         from fastbox.kernels.coder import GROWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -201,10 +202,7 @@ def _loss(
     )
     sides = pred.astype(dtype).side(), target.astype(dtype).side()
     outputs = outcome.losses, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
-
-    from fastbox.kernels.overlap import BOXES
-
-    kernel = BOXES[dtype, metric]
+    kernel = _kernels()[dtype, metric]
     parallel.run(
         lambda first, last: kernel(*sides, weighed.values, outcome.scale, first, last, *outputs),
         parallel.blocks(n, BLOCK, SMALLEST),
@@ -212,3 +210,10 @@ def _loss(
     if return_grad and deltas is not None:
         deltas.chain(outcome.grad)
     return outcome.result()
+
+
+@cache
+def _kernels() -> Any:
+    from fastbox.kernels.overlap import BOXES
+
+    return BOXES
