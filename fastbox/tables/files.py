@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ __all__ = [
     "find_files",
     "open_parquet",
     "read_batches",
+    "read_whole",
 ]
 
 Item = TypeVar("Item")
@@ -113,8 +114,8 @@ def batches_of(
     with open_parquet(path, coded, opened) as file:
         if run is not None and run.state:
             check_state(path, run.state, file.state)
-        groups = None if run is None else range(*run.groups)
-        batches = file.iter_batches(rows, row_groups=groups, columns=None if columns is None else list(columns))
+        groups = range(file.metadata.num_row_groups) if run is None else range(*run.groups)
+        batches = _batches(file, groups, rows, columns)
         first_row = 0 if run is None else run.first_row
         while True:
             try:
@@ -134,6 +135,32 @@ def batches_of(
             if batch.num_rows:
                 yield first_row, batch if columns is None else _only(batch, columns)
             first_row += batch.num_rows
+
+
+def read_whole(file: KeptFile) -> pa.Table:
+    """Return all rows of a file."""
+    if not _is_read_by_group(file):
+        return file.read()
+    groups = range(file.metadata.num_row_groups)
+    return pa.concat_tables(map(file.read_row_group, groups)) if groups else file.schema_arrow.empty_table()
+
+
+def _batches(
+    file: KeptFile, groups: Sequence[int], rows: int, columns: Sequence[str] | None
+) -> Iterator[pa.RecordBatch]:
+    """Batches of some row groups; none has rows of two where Arrow can't read them at once."""
+    for some in ([group] for group in groups) if _is_read_by_group(file) else [groups]:
+        yield from file.iter_batches(rows, row_groups=some, columns=None if columns is None else list(columns))
+
+
+def _is_read_by_group(file: KeptFile) -> bool:
+    """Whether a file has dictionaries inside of columns, which Arrow can't read of several row groups at once."""
+    return any(pa.types.is_nested(kind) and _has_dictionary(kind) for kind in file.schema_arrow.types)
+
+
+def _has_dictionary(kind: pa.DataType) -> bool:
+    inner = (kind.field(number).type for number in range(kind.num_fields))
+    return bool(pa.types.is_dictionary(kind) or any(map(_has_dictionary, inner)))
 
 
 def _only(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
@@ -200,7 +227,9 @@ def _expected(files: Sequence[str], columns: Sequence[str] | None) -> tuple[pa.S
             kind = require(other, field.name, file).type
             if kind != field.type:
                 where = f"column {field.name!r} of {file}"
-                raise InputError(f"expected {field.type} in {where}, as in {files[0]}, got {kind}")
+                raise InputError(
+                    f"expected {field.type} in {where}, as in {files[0]}, got {kind}: write all files alike"
+                )
     return schema, wide
 
 

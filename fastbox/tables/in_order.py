@@ -19,8 +19,9 @@ from fastbox.errors import InputError
 from fastbox.memory import get_memory
 from fastbox.tables.arrays import id_kind, one_chunk, plain, rows_of, sort_command
 from fastbox.tables.backed import Backed, Scratch, parquet_of
-from fastbox.tables.files import find_files, open_parquet, read_batches
+from fastbox.tables.files import find_files, open_parquet, read_batches, read_whole
 from fastbox.tables.opened import check_state
+from fastbox.tables.rewrite import common_schema, with_schema
 from fastbox.tables.schema import find_boxes
 from fastbox.tables.sort import sort
 from fastbox.tables.source import Source
@@ -107,13 +108,13 @@ def _in_memory(source: Source, files: list[str], name: str, dialect: str) -> Bac
     tables, rows, first = [], [], 0
     for file in files:
         with open_parquet(file) as parquet:
-            tables.append(parquet.read())
+            tables.append(read_whole(parquet))
             check_state(file, parquet.state)
         own = np.arange(len(tables[-1])) if not isinstance(file, Backed) or file.rows is None else file.rows
         rows.append(own + first)
         first += len(own)
-        if not tables[-1].schema.equals(tables[0].schema):
-            raise InputError(f"expected the columns of {files[0]} in {file}, got others: write all files alike")
+    schema = common_schema([table.schema for table in tables], files)
+    tables = [with_schema(table, schema) for table in tables]
     return sorted_table(pa.concat_tables(tables), source, name, dialect, given=np.concatenate(rows))
 
 

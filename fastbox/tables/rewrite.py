@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,9 @@ from fastbox.errors import InputError
 from fastbox.tables.files import open_parquet
 from fastbox.tables.schema import BoxColumns
 
-__all__ = ["coordinate_types", "own_schema", "rewritten", "with_schema"]
+__all__ = ["common_schema", "coordinate_types", "own_schema", "rewritten", "with_schema"]
+
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 def own_schema(file: str) -> pa.Schema:
@@ -22,6 +24,31 @@ def own_schema(file: str) -> pa.Schema:
         schema = parquet.schema_arrow
     kept: Mapping[bytes, bytes] = {k: v for k, v in (schema.metadata or {}).items() if k != b"fastbox"}
     return schema.with_metadata(kept or None)
+
+
+def common_schema(schemas: Sequence[pa.Schema], files: Sequence[str]) -> pa.Schema:
+    """The columns of the first of some files, which all have in any order; one may be null where it may be in any.
+
+    Raises
+    ------
+    InputError
+        A file lacks a column, has one more, or has it in another type.
+    """
+    common = schemas[0]
+    for file, schema in zip(files[1:], schemas[1:], strict=True):
+        if sorted(schema.names) != sorted(common.names):
+            lacks = [repr(name) for name in common.names if name not in schema.names]
+            more = [repr(name) for name in schema.names if name not in common.names] or ["one more of a name"]
+            got = f"none called {lacks[0]}" if lacks else f"{more[0]} too"
+            raise InputError(f"expected the columns of {files[0]} in {file}, got {got}: write all files alike")
+        for place, field in enumerate(common):
+            other = schema.field(_place_in(schema, common, place))
+            if other.type != field.type:
+                alike = f"expected {field.type} in column {field.name!r} of {file}, as in {files[0]}"
+                raise InputError(f"{alike}, got {other.type}: write all files alike")
+            if other.nullable and not field.nullable:
+                common = common.set(place, field.with_nullable(True))
+    return common
 
 
 def coordinate_types(schema: pa.Schema, boxes: BoxColumns) -> list[np.dtype[Any]]:
@@ -71,9 +98,17 @@ def rewritten(
     return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
 
 
-def with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def with_schema(batch: Rows, schema: pa.Schema) -> Rows:
     """Return the columns of a schema, as it describes them."""
-    return pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
+    places = [_place_in(batch.schema, schema, place) for place in range(len(schema))]
+    return type(batch).from_arrays([batch.column(place) for place in places], schema=schema)
+
+
+def _place_in(schema: pa.Schema, common: pa.Schema, place: int) -> int:
+    """Where a column of some is in another schema: by its name, or of those of one name by their order."""
+    name = common.names[place]
+    before = common.names[:place].count(name)
+    return int(schema.get_all_field_indices(name)[before])
 
 
 def _nested(array: pa.Array, boxes: BoxColumns, rows: NDArray[np.int64], values: Sequence[NDArray[Any]]) -> pa.Array:

@@ -15,7 +15,7 @@ from fastbox.tables.arrays import Place, id_kind
 from fastbox.tables.files import Paths, ahead, batches_of, find_files, open_parquet
 from fastbox.tables.opened import Opened, keep_open
 from fastbox.tables.outputs import check_outputs
-from fastbox.tables.rewrite import own_schema
+from fastbox.tables.rewrite import common_schema, own_schema, with_schema
 from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
 from fastbox.tables.sorted_runs import SortedRuns
@@ -80,13 +80,13 @@ def sort(
         files = find_files(paths)
         schema = _schema(files)
         id_kind(require(schema, by, files[0]).type, by, files[0])
-        sink = Sink(out, own_schema(files[0]), command="sort", parameters={"paths": files, "by": by})
+        sink = Sink(out, schema, command="sort", parameters={"paths": files, "by": by})
         stack.enter_context(sink)
         folder = None if is_stored(out) else os.path.dirname(os.path.abspath(local(out)))
         runs = stack.enter_context(SortedRuns(schema.get_field_index(by), limit, folder))
         batches = stack.enter_context(closing(ahead(_read(files, by, opened))))
         for batch in batches:
-            runs.add(batch)
+            runs.add(with_schema(batch, schema))
         for rows in runs.merged():
             sink.write(rows)
             if progress is not None:
@@ -119,15 +119,12 @@ def _limit(memory: str | None) -> int:
 
 
 def _schema(files: list[str]) -> pa.Schema:
-    """The schema of the first file, which all others must have."""
+    """The columns of all files, as the first describes them."""
     schemas = []
     for file in files:
         with open_parquet(file) as parquet:
             schemas.append(parquet.schema_arrow)
-    for file, other in zip(files, schemas, strict=True):
-        if not other.equals(schemas[0]):
-            raise InputError(f"expected the columns of {files[0]} in {file}, got others: write all files alike")
-    return schemas[0]
+    return common_schema([own_schema(files[0]), *schemas[1:]], files)
 
 
 def _record(file: str) -> dict[str, Any]:

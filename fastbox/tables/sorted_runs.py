@@ -181,4 +181,9 @@ def _movable(kind: pa.DataType) -> pa.DataType:
         return pa.large_list(kind.value_field.with_type(_movable(kind.value_type)))
     if pa.types.is_list(kind):
         return pa.list_(kind.value_field.with_type(_movable(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(_movable(kind.value_type)), kind.list_size)
+    if pa.types.is_map(kind):
+        key, item = (part.with_type(_movable(part.type)) for part in (kind.key_field, kind.item_field))
+        return pa.map_(key, item, kind.keys_sorted)
     return kind
