@@ -25,6 +25,7 @@ __all__ = [
 
 FORMATS = ("xyxy", "xywh", "cxcywh", "yxyx")
 ALIASES = {"ltrb": "xyxy", "tlbr": "xyxy", "ltwh": "xywh", "tlwh": "xywh"}  # of left and top, as trackers say them
+THEIRS = {"coco": "xywh", "pascal_voc": "xyxy", "voc": "xyxy", "yolo": "rel_cxcywh", "albumentations": "rel_xyxy"}
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
@@ -197,6 +198,17 @@ class Boxes:
         grouped: bool = True,
     ) -> None:
         """Take in whatever holds boxes; a message calls it by its name."""
+        if isinstance(values, Boxes):
+            if size is not None or as_format(format) not in ("xyxy", values.format):
+                raise ValueError(
+                    f"expected {name} as they are, got Boxes in {values.format}: leave format and size out"
+                )
+            self.columns, self.format, self.images, self.offsets = (
+                values.columns, values.format, values.images, values.offsets,
+            )  # fmt: skip
+            if images is not None or offsets is not None:
+                self.images, self.offsets = grouping(len(self), images, offsets)
+            return
         if type(values) is not np.ndarray and hasattr(values, "collect"):
             values = values.collect()  # a lazy frame
         if type(values) is not np.ndarray and (
@@ -217,7 +229,7 @@ class Boxes:
             if array.ndim == 1 and array.size == 0:
                 array = array.reshape(0, 4)
             if array.ndim != 2 or array.shape[1] != 4:
-                raise ValueError(f"expected {name} of shape (n, 4), got {array.shape}")
+                raise ValueError(f"expected {name} of shape (n, 4), got {array.shape}{_mend(name, array.shape)}")
             self._set((array[:, 0], array[:, 1], array[:, 2], array[:, 3]), format, images, offsets, size)
         self._warn(name)
 
@@ -358,7 +370,10 @@ def as_format(name: str) -> str:
     found = ALIASES.get(plain, plain)
     if found not in FORMATS:
         known = ", ".join((*FORMATS, *ALIASES))
-        raise ValueError(f"expected a format of {known}, or one of them with rel_ in front, got {shown(name)}")
+        lower = name.lower() if isinstance(name, str) else ""
+        meant = THEIRS.get(lower, lower if lower.removeprefix("rel_") in (*FORMATS, *ALIASES) else "")
+        hint = f"; did you mean {meant!r}?" if meant else ""
+        raise ValueError(f"expected a format of {known}, or one of them with rel_ in front, got {shown(name)}{hint}")
     return found if plain == name else f"rel_{found}"
 
 
@@ -375,6 +390,15 @@ def grouped(boxes: Boxes, groups: NDArray[np.int64]) -> Boxes:
     """Boxes by the numbers of their groups, which ascend."""
     images, offsets = grouping(len(boxes), groups, None)
     return Boxes.of(boxes.columns, boxes.format, offsets, images)
+
+
+def _mend(name: str, shape: tuple[int, ...]) -> str:
+    """What to do about boxes of another shape."""
+    if shape == (4,):
+        return f": give a list of it, [{name}]"
+    if len(shape) == 2 and shape[1] > 4:
+        return f": give the four of the box alone, as {name}[:, :4]"
+    return f": give one image after the other, as {name}[0]" if len(shape) == 3 and shape[2] == 4 else ""
 
 
 def looks_like_sizes(columns: Columns, format: str) -> bool:

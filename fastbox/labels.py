@@ -61,6 +61,8 @@ def as_labels(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
         return _of_objects(list(values) if own is None else own(), name)
     if kind in "fmM":
         _refuse_missing(array, name)
+    if kind == "f" and len(odd := np.flatnonzero(np.isfinite(array) & (array != np.floor(array)))):
+        raise TypeError(f"expected {name} of integers or strings, got {array[odd[0]]} at row {odd[0]}: {_other(name)}")
     raise TypeError(f"expected {name} of integers or strings, got dtype {array.dtype}: {_cast(kind, name)}")
 
 
@@ -233,7 +235,9 @@ def _of_objects(items: Sequence[Any], name: str) -> NDArray[Any]:
         if not isinstance(item, int | str | np.integer) or isinstance(item, bool):
             dtype = np.asarray(item).dtype
             came = f"dtype {dtype} ({item!r} at row {row})"
-            raise TypeError(f"expected {name} of integers or strings, got {came}: {_cast(dtype.kind, name)}")
+            odd = any(isinstance(one, float) and one % 1 for one in items)
+            mend = _other(name) if odd else _cast(dtype.kind, name)
+            raise TypeError(f"expected {name} of integers or strings, got {came}: {mend}")
         if isinstance(item, str) != isinstance(first, str):
             came = f"{first!r} at row 0 and {item!r} at row {row}"
             raise TypeError(f"expected {name} of integers or of strings, got {came}: cast all of them alike")
@@ -250,6 +254,11 @@ def _refuse_missing(items: Iterable[Any], name: str) -> None:
         if is_missing(item):
             came = f"{item!r} at row {row}"
             raise ValueError(f"expected {name} without missing values, got {came}: fill it or drop the row")
+
+
+def _other(name: str) -> str:
+    """What to do about fractions, which no cast makes ids or classes of."""
+    return f"give the {name}, not the scores"
 
 
 def _cast(kind: str, name: str) -> str:

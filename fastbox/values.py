@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -61,6 +62,13 @@ def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
     ValueError, TypeError
         As :func:`as_array`; a missing value, or one that is no real number.
     """
+    if isinstance(values, os.PathLike) or (isinstance(values, str) and os.path.splitext(values)[1]):
+        raise TypeError(
+            f"expected {name} in memory, got the name {os.fspath(values)!r}: read the file first, as with "
+            f"pyarrow.parquet.read_table({os.fspath(values)!r}), or give its name to one of fastbox.jobs"
+        )
+    if isinstance(values, Iterator):
+        raise TypeError(f"expected {name} as an array, got {type(values).__name__}: give list({name})")
     array = as_array(values, name)
     if array.dtype.char in "fd" and array.dtype.isnative and array.flags.aligned:
         return array
@@ -72,6 +80,8 @@ def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
         return array.astype(np.float32)
     if array.dtype.kind == "f":
         return array.astype(np.float32 if array.dtype.itemsize == 4 else np.float64, copy=False)
+    if array.dtype.kind == "O" and all(isinstance(one, int | float | np.number) for one in array.flat):
+        return array.astype(np.float64)
     raise _no_numbers(array, name)
 
 
@@ -130,7 +140,7 @@ def as_choice(value: Any, choices: Sequence[str], what: str) -> str:
     """
     if isinstance(value, str) and value in choices:
         return value
-    near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
+    near = difflib.get_close_matches(value.lower(), choices, n=1) if isinstance(value, str) else []
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"expected {what} of {', '.join(choices)}, got {shown(value)}{hint}")
 
@@ -176,14 +186,17 @@ def _no_numbers(array: NDArray[Any], name: str) -> TypeError:
         for place, value in np.ndenumerate(array):
             if not isinstance(value, int | float | np.number):
                 came = f"{value!r}" if is_missing(value) or isinstance(value, str) else type(value).__name__
-                return TypeError(f"expected {name} of real numbers, got {came} at row {place[0] if place else 0}")
+                mend = f": give a frame, pyarrow.Table.from_pylist({name})" if isinstance(value, dict) else ""
+                return TypeError(f"expected {name} of real numbers, got {came} at row {place[0] if place else 0}{mend}")
     what = "text" if array.dtype.kind in "USTO" and array.size else ""
     return TypeError(f"expected {name} of real numbers, got {f'{what}, ' if what else ''}dtype {array.dtype}: cast it")
 
 
 def _unequal(values: Any, name: str) -> str:
     """Say which of some lists is of another length than the first."""
-    rows = values if isinstance(values, Sequence) else ()
+    if not isinstance(values, Sequence):
+        return f"expected {name} as an array, got {type(values).__name__}: give a NumPy array"
+    rows = values
     sizes = [len(row) if hasattr(row, "__len__") else 0 for row in rows]
     for row, size in enumerate(sizes):
         if size != sizes[0]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,10 @@ def test_a_wrong_argument_is_named_in_one_sentence(call: str) -> None:
             assert (call, kind) in RIGHT, (call, kind)
 
 
+def nms_by(classes: Any) -> Any:
+    return fastbox.nms(TWO, [1, 1], iou_threshold=0.5, classes=classes)
+
+
 SAID: list[tuple[str, Callable[[], Any]]] = [
     (r"expected boxes in rows of one length, got 3 at row 1 after 4 at row 0", lambda: Boxes(WRONG["ragged"])),
     (r"expected a of real numbers, got None at row 0", lambda: fastbox.best(WRONG["none inside"], TWO)),
@@ -131,7 +136,41 @@ SAID: list[tuple[str, Callable[[], Any]]] = [
     (r"got a grouped and b not: give both image ids", lambda: fastbox.best(Boxes(TWO, images=[1, 2]), TWO)),
     (r"got truths grouped and detections not", lambda: fastbox.evaluate(TWO, [1, 1], Boxes(TWO, images=[1, 2]))),
     (r"expected image to be the name of a column, got 5", lambda: Boxes.from_arrow(FRAME, image=5)),
+    (r"got the name 'd.parquet': read the file first, .*read_table\('d.parquet'\)", lambda: Boxes("d.parquet")),
+    (r"expected truths in memory, got the name 't'", lambda: fastbox.match(TWO, Path("t"))),
+    (r"expected b as an array, got generator: give list\(b\)", lambda: fastbox.best(TWO, (row for row in TWO))),
+    (
+        r"expected a of real numbers, got dict at row 0: give a frame, .*from_pylist",
+        lambda: fastbox.best([FRAME], TWO),
+    ),
+    (r"expected deltas as an array, got Boxes: give a NumPy array", lambda: fastbox.decode(Boxes(TWO), TWO)),
+    (r"expected boxes of shape \(n, 4\), got \(4,\): give a list of it, \[boxes\]", lambda: Boxes(TWO[0])),
+    (r"got \(2, 5\): give the four of the box alone, as a\[:, :4\]", lambda: fastbox.best(np.ones((2, 5)), TWO)),
+    (r"got \(1, 2, 4\): give one image after the other, as b\[0\]", lambda: fastbox.best(TWO, [TWO])),
+    (r"got 0.5 at row 0: give the classes, not the scores", lambda: nms_by(np.array([0.5, 1.0]))),
+    (r"dtype float64 \(1.0 at row 0\): give the classes, not the scores", lambda: nms_by([1.0, 0.25])),
+    (r"got dtype float64: cast them, as with np.asarray\(classes\).astype\(int\)", lambda: nms_by(np.ones(2))),
+    (r"got 'XYWH'; did you mean 'xywh'\?", lambda: Boxes(TWO, "XYWH")),
+    (r"got 'yolo'; did you mean 'rel_cxcywh'\?", lambda: Boxes(TWO, "yolo")),
+    (r"got 'GIoU'; did you mean 'giou'\?", lambda: fastbox.best(TWO, TWO, metric="GIoU")),
+    (r"got Boxes in xywh: leave format and size out", lambda: Boxes(Boxes(TWO, "xywh"), "cxcywh")),
 ]
+
+
+def test_boxes_of_boxes_are_the_same() -> None:
+    given = Boxes(TWO, "xywh", images=[3, 5])
+    for again in (Boxes(given), Boxes(given, "xywh")):
+        assert (again.format, again.images, again.corners().tolist()) == (
+            "xywh",
+            given.images,
+            given.corners().tolist(),
+        )
+    assert Boxes(given, images=[1, 1]).images.tolist() == [1]
+
+
+def test_numbers_held_as_objects_are_numbers() -> None:
+    assert fastbox.best(np.array(TWO, object), TWO).values.tolist() == [1, 1]
+    assert fastbox.nms(np.array(TWO, object), np.array([1, np.float32(0.5)], object), iou_threshold=0.5).tolist() == [0]
 
 
 @pytest.mark.parametrize(("said", "call"), SAID)
