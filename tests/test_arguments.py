@@ -71,6 +71,7 @@ WRONG_TYPES: list[tuple[Callable[[Any], Any], str]] = [
         "a Resize, got '800x1333': give jobs.R",
     ),
     (lambda t: JOBS.assign(t, AnchorGrid.preset("retinanet")), "got none: give assign(truths, anchors, resize=...)"),
+    (lambda t: JOBS.fit_anchors(t, count=2.5), "count as a whole number, got 2.5"),
     (lambda t: JOBS.fit_anchors(t, size=640), "size as 2 numbers, got 640: give (640, 640)"),
     (lambda t: JOBS.fit_anchors(t, size="640x480"), "size as 2 numbers, got '640x480': give (640.0, 480.0)"),
     (lambda t: JOBS.fit_anchors(t, against="yolov5"), "against as a list of names, got 'yolov5': give ['yolov5']"),

@@ -23,7 +23,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import fastbox
-from fastbox import Boxes, jobs
+from fastbox import Boxes, InputError, jobs
 from fastbox.cli import main
 from fastbox.tables.sink import read_record
 
@@ -502,6 +502,28 @@ def test_options_that_contradict_are_refused(two: tuple[Path, Path]) -> None:
     assert "nan" in refused("pairs", *two, "--threshold", "nan")
     assert "input" in refused("pairs", *two, "-o", two[0])
     assert "no file" in refused("pairs", two[0].with_name("none.parquet"), two[1])
+
+
+def test_options_that_change_nothing_alone_are_refused(two: tuple[Path, Path]) -> None:
+    assert "expected --by-class with --class, got --class kind alone" in refused("pairs", *two, "--class", "kind")
+    for option, value in (("--size", "640x480"), ("--width", "w"), ("--height", "h")):
+        said = refused("anchors", two[1], "--count", 1, option, value)
+        assert f"expected --resize with {option}, got {option} alone" in said
+    for resize in ("none", "both", "shorter"):
+        said = refused("assign", two[1], "--anchors", "retinanet", "--size", 640, "--resize", resize)
+        assert f"--resize {resize}, got --size 640, which is the longer side's" in said
+
+
+def test_sizes_of_images_that_are_not_there_are_given_as_it_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "truths.parquet"
+    pq.write_table(pa.table({"image_id": [1], "bbox": [[0.0, 0, 32, 32]]}), path)
+    told = ("assign", path, "--anchors", "retinanet", "--size")
+    said = refused(*told, "640")
+    assert f"columns width and height, the images' sizes, in {path}, got no width and no height: add them, or" in said
+    assert "--size HEIGHTxWIDTH --resize none" in said
+    assert call(*told, "480x640", "--resize", "none").exit_code == 0
+    with pytest.raises(InputError, match=r"how large all images are with resize=jobs.Resize\('none', WIDTH, HEIGHT\)$"):
+        jobs.assign(path, fastbox.AnchorGrid.preset("retinanet"), resize=jobs.Resize("both", 640, 480))
 
 
 def test_nothing_in_nothing_out(tmp_path: Path) -> None:

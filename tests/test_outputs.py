@@ -281,6 +281,20 @@ def test_no_command_replaces_what_it_reads_or_writes(words: tuple[str, ...], tmp
         assert everything(tmp_path) == before, kinds
 
 
+@pytest.mark.parametrize("name", ["", "-"])
+def test_what_is_no_name_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = boxes(tmp_path / "a.parquet")
+    for call in (
+        ["nms", str(path), "-o", name],
+        ["sort", str(path), "-o", name],
+        ["inspect", str(path), "--fix", name],
+    ):
+        refused = CliRunner().invoke(main, call)
+        assert refused.exit_code == 2 and "expected the name of a file to write as " in refused.stderr, refused.output
+    assert os.listdir(tmp_path) == ["a.parquet"]
+
+
 def test_what_is_written_is_what_the_name_says(tmp_path: Path) -> None:
     path = boxes(tmp_path / "a.parquet")
     grid = AnchorGrid.preset("retinanet")

@@ -93,8 +93,12 @@ def anchors(
     from fastbox.tables.inputs import counted
     from fastbox.tables.source import Source
 
-    if options["size"] is not None and options["resize"] is None:
-        raise click.UsageError("expected --resize with --size, got --size alone")
+    if options["resize"] is None:
+        asked = {"size": None, "width": "width", "height": "height"}
+        for name in (name for name, default in asked.items() if options[name] != default):
+            raise click.UsageError(
+                f"expected --resize with --{name}, got --{name} alone: add --resize 640, or as it is"
+            )
     source = Source(truths, boxes=box, format=format_)
     with progress("fitting", (lambda: 2 * rows()) if (rows := counted(truths)) else None) as step:
         try:

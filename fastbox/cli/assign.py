@@ -127,6 +127,11 @@ def assign(
         raise click.UsageError(str(error)) from None
     source = as_source(Source(truths, boxes=box, format=format_, image=image), "truths")
     names = column_names(source.path)
+    if len(size) == 1 and resize is not None:
+        raise click.UsageError(
+            f"expected --size HEIGHTxWIDTH with --resize {resize}, got --size {size[0]:g}, which is the longer side's: "
+            f"leave --resize out, or give --size {size[0]:g}x{size[0]:g}"
+        )
     if resize is None:
         resize = "both" if anchors.startswith("ssd") else "shorter" if {"width", "height"} <= set(names) else "none"
     kind = "longer" if len(size) == 1 else resize

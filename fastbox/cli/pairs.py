@@ -19,6 +19,7 @@ from fastbox.cli.options import (
     threshold_of,
 )
 from fastbox.report.progress import progress
+from fastbox.usual import Usual
 
 __all__ = ["pairs"]
 
@@ -82,6 +83,8 @@ def pairs(
     from fastbox.tables.inputs import counted
     from fastbox.tables.source import Source
 
+    if not by_class and not isinstance(class_, Usual):
+        raise click.UsageError(f"expected --by-class with --class, got --class {class_} alone: add --by-class")
     a = Source(detections, boxes=box, format=format_, image=image)
     b = None if truths is None else Source(truths, boxes=truth_box, format=format_, image=image)
     with progress("pairing", counted(detections, truths)) as step:

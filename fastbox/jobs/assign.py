@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.presets import PRESETS
 from fastbox.boxes import Boxes
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.coverage import Coverage
 from fastbox.jobs.least import Least
@@ -30,6 +30,7 @@ from fastbox.report.page import Page
 from fastbox.rules import as_rule
 from fastbox.tables import columns
 from fastbox.tables.arrays import id_kind, is_flag, is_number
+from fastbox.tables.files import column_names, find_files
 from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
@@ -177,6 +178,13 @@ def assign(
     """
     check_outputs([truths], {"out": out}, {"report": report})
     sides = () if resize.kind == "none" else SIDES
+    missing = [side for side in sides if side not in column_names(truths.path)]
+    if missing:
+        how = advice("--size HEIGHTxWIDTH --resize none", "resize=jobs.Resize('none', WIDTH, HEIGHT)")
+        raise InputError(
+            f"expected columns width and height, the images' sizes, in {find_files(truths.path)[0]}, got no "
+            f"{' and no '.join(missing)}: add them, or say how large all images are with {how}"
+        )
     source = Source.carrying(truths, *sides, ignore, by_class)
     found_plan = plan(source)
     if found_plan.ids is None:

@@ -42,8 +42,8 @@ def check_outputs(
     Raises
     ------
     InputError
-        An output is an input or another output, lies in a folder that is read, or is a folder that holds an input; a
-        table's name promises another format.
+        An output has no name, is an input or another output, lies in a folder that is read, or is a folder that holds
+        an input; a table's name promises another format.
 
     Examples
     --------
@@ -52,6 +52,10 @@ def check_outputs(
     fastbox.errors.InputError: expected an output that is no input, got ./a.parquet as both: name another output
     """
     outputs = {name: path for name, path in {**tables, **(others or {})}.items() if path is not None}
+    for name, path in outputs.items():
+        if (given := os.fspath(path)) in ("", "-"):
+            came = "an empty one" if not given else "-, and nothing is written to the standard output"
+            raise InputError(f"expected the name of a file to write as {name}, got {came}: give it a name")
     _check_apart(outputs)
     if outputs:
         read = _Read.of(_paths(inputs))
