@@ -453,6 +453,12 @@ def test_scores_of_annotations_come_back(scores: list[float | None], folder: Pat
     convert_file(folder / "out.parquet", folder / "again.json")
     again = json.loads((folder / "again.json").read_text())["annotations"]
     assert [one.get("score") for one in again] == scores
+    if None in scores:
+        with pytest.raises(InputError, match="expected score of every box, got null for one of image 1"):
+            convert_file(folder / "again.json", folder / "results.json", out_dialect="coco-results")
+    else:
+        convert_file(folder / "again.json", folder / "results.json", out_dialect="coco-results")
+        assert [one["score"] for one in json.loads((folder / "results.json").read_text())] == scores
 
 
 @pytest.mark.parametrize("score", [None, "high", [1], True])

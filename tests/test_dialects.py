@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
@@ -173,3 +174,27 @@ def test_an_output_that_is_the_source_is_refused(dialect: str, made: Callable[..
     files = {path: path.read_bytes() for path in [source, *source.rglob("*")] if path.is_file()}
     assert "expected an output that is no input" in refused(source, source, "--to", dialect)
     assert {path: path.read_bytes() for path in files} == files
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_several_tables_are_one_source_and_other_dialects_are_converted_one_by_one(
+    ending: str, made: Callable[..., Path], tmp_path: Path
+) -> None:
+    files = []
+    for image in ("a", "b"):
+        table = pa.table(TRUTHS | {"image_id": [image] * 3})
+        files.append(tmp_path / f"{image}.{ending}")
+        pq.write_table(table, files[-1]) if ending == "parquet" else pacsv.write_csv(table, files[-1])
+    assert convert(files, tmp_path / "out.json")["rows"] == 6
+    assert convert(tuple(files[:1]), tmp_path / "one.json")["rows"] == 3
+    with pytest.raises(InputError, match="expected an output that is no input"):
+        convert(files, files[1], out_dialect="parquet")
+    coco = made("coco")
+    for several, said in (
+        ([], "expected sources in one dialect, got none"),
+        ([coco, tmp_path / "out.json"], "expected one source in coco, got 2: convert them one by one"),
+        ([coco, tmp_path / f"a.{ending}"], "expected "),
+        ([coco, None], "got NoneType in a list: name a file"),
+    ):
+        with pytest.raises(InputError, match=said):
+            convert(several, tmp_path / "two.json")

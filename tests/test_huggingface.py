@@ -234,6 +234,16 @@ def test_the_json_lines_of_a_folder_of_images(mark: bytes, tmp_path: Path) -> No
     assert convert(source, tmp_path / "out.json")["images_without_boxes"] == 1
 
 
+def test_two_rows_of_one_image_are_refused(tmp_path: Path) -> None:
+    objects = [{"bbox": [[1.0, 2, 3, 4]], "category": [0]}] * 2
+    for name in ("train", "validation"):
+        pq.write_table(pa.table({"image_id": [0, 1], "objects": objects}), tmp_path / f"{name}.parquet")
+        assert convert(tmp_path / f"{name}.parquet", tmp_path / f"{name}.json")["rows"] == 2
+    said = r"expected a row for every image in .*train.parquet and 1 more, got 2 with image_id 0: convert splits one by"
+    with pytest.raises(InputError, match=said):
+        convert([tmp_path / "train.parquet", tmp_path / "validation.parquet"], tmp_path / "out.json")
+
+
 def test_json_lines_are_what_they_say(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(
         '{"image_id": "2024-01-01", "objects": {"bbox": [[1, 2, 3.5, 4]], "category": [2.0], "occ": [null]}}\n'

@@ -75,7 +75,8 @@ def convert(
     Parameters
     ----------
     source : path, frame, Arrow table, dict of arrays or Boxes
-        A file or a folder, as its dialect has it; CSV with a header and tables in memory are read as Parquet is.
+        A file or a folder, as its dialect has it; CSV with a header and tables in memory are read as Parquet is. Of
+        Parquet also a list of files.
     out : path
         What to write: complete or not at all.
     source_dialect, out_dialect : str, optional
@@ -115,7 +116,11 @@ def convert(
     out = local(out)
     given |= {"images": local(given["images"])} if "images" in given else {}
     source, source_dialect = _as_table(source, source_dialect, given)
-    reader = _Side("read", source_dialect, lambda: recognize.source_dialect(source))
+    reader = _Side("read", source_dialect, lambda: _dialect_of(source))
+    files = [source] if isinstance(source, str | os.PathLike) else list(source)
+    if len(files) > 1 and reader.name not in TABLES:
+        raise InputError(f"expected one source in {reader.name}, got {len(files)}: convert them one by one")
+    source = files if reader.name in TABLES and len(files) > 1 else files[0]
     writer = _Side("write", out_dialect, lambda: recognize.target_dialect(out))
     for name in sorted(given.keys() - reader.options - writer.options):
         known = ", ".join(sorted((reader.options | writer.options) - UNSAID)) or "none"
@@ -123,8 +128,8 @@ def convert(
             f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got {name}"
         )
     written = {"images": given.get("images")}
-    read = [source] if reader.name in TABLES + FOLDERS or not os.path.isdir(source) else []
-    read += [*(given[name] for name in INPUTS if isinstance(given.get(name), str | os.PathLike))]
+    read: list[Any] = files if reader.name in TABLES + FOLDERS or not os.path.isdir(files[0]) else []
+    read = [*read, *(given[name] for name in INPUTS if isinstance(given.get(name), str | os.PathLike))]
     if writer.name in TABLES:
         check_outputs(read, {"out": out, **written})
     else:
@@ -132,13 +137,12 @@ def convert(
         if writer.name in ENDINGS:
             check_name(out, ENDINGS[writer.name], f"{writer.name} annotations")
     if "source" in writer.options:
-        given["source"] = os.path.basename(source)
+        given["source"] = ", ".join(map(os.path.basename, files))
 
-    before = state_of(source) if os.path.isfile(source) else None
+    before = {os.fspath(file): state_of(file) for file in files if os.path.isfile(file)}
     dataset = reader(given, source)
-    if before is not None:
-        dataset = replace(dataset, batches=_unchanged(dataset.batches, os.fspath(source), before))
-    tally = Tally(dataset, progress, os.fspath(source), [mark for mark in MARKS if writer.name in MARKS[mark]])
+    dataset = replace(dataset, batches=_unchanged(dataset.batches, before))
+    tally = Tally(dataset, progress, os.fspath(files[0]), [mark for mark in MARKS if writer.name in MARKS[mark]])
     writer(given, tally.dataset, out)
     if writer.name in NAMED and not (writer.name == "open-images" and "LabelName" in dataset.schema.names):
         _warn_of_shared_names(tally.dataset.categories, writer.name)
@@ -147,17 +151,31 @@ def convert(
     return tally.summary()
 
 
-def _unchanged(batches: Iterable[pa.RecordBatch], source: str, before: State) -> Iterator[pa.RecordBatch]:
-    """Yield batches of a file, which must be what it was when they have all been read."""
+def _unchanged(batches: Iterable[pa.RecordBatch], before: Mapping[str, State]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of files, which must be what they were when all batches have been read."""
     yield from batches
-    check_state(source, before)
+    for source, state in before.items():
+        check_state(source, state)
+
+
+def _dialect_of(source: Any) -> str:
+    """The dialect that a source, or all of several, is written in."""
+    files = [source] if isinstance(source, str | os.PathLike) else source
+    dialects = list(dict.fromkeys(map(recognize.source_dialect, files)))
+    if len(dialects) != 1:
+        raise InputError(
+            f"expected sources in one dialect, got {', '.join(dialects) or 'none'}: convert them one by one"
+        )
+    return dialects[0]
 
 
 def _as_table(source: Given, dialect: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:
     """A table in memory or a plain CSV file as Parquet in its place; any other source as it is."""
     if not is_frame(source):
         check_named(source, "source")
-    if dialect is not None or not (is_frame(source) or is_csv(source)):
+        source = source[0] if not isinstance(source, str | os.PathLike) and len(source) == 1 else source
+    several = [] if is_frame(source) or isinstance(source, str | os.PathLike) else source
+    if dialect is not None or not (is_frame(source) or is_csv(source) or (several and all(map(is_csv, several)))):
         return source, dialect
     return as_source(replace(Source(()), path=source, image=options.get("image", IMAGE)), "source").path, "parquet"
 

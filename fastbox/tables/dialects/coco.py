@@ -162,13 +162,15 @@ def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None
     dataset : Dataset
     target : path
     kind : str, optional
-        ``"truths"`` or ``"results"``: insist that the data set is one.
+        ``"truths"`` or ``"results"``: insist that the data set is one; truths with scores are results as well.
 
     Raises
     ------
     InputError
         The data set is of the other kind, or has a number that JSON can't hold: nan or infinity.
     """
+    if kind == "results" and "score" in dataset.schema.names:
+        dataset = replace(dataset, kind="results")
     if kind not in (None, dataset.kind):
         names = {"truths": "coco", "results": "coco-results"}
         raise InputError(
@@ -246,7 +248,7 @@ def _categories(document: Document) -> dict[int, str]:
     for category in chain.from_iterable(decode(document.path, document.categories, Category)):
         if category.name is not None and found.setdefault(category.id, category.name) != category.name:
             names = f"{found[category.id]!r} and {category.name!r}"
-            raise InputError(f"expected one name of category {category.id} in {document.path}, got {names}")
+            raise InputError(f"expected one name of category {category.id} in {document.path}, got {names}: remove one")
     return found
 
 

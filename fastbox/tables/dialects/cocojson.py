@@ -164,7 +164,7 @@ def read(source: str | os.PathLike[str]) -> Document:
     except msgspec.DecodeError as error:
         raise _not_json(path, data) from error
     except RecursionError as error:
-        raise InputError(f"expected COCO JSON in {path}, got JSON that is nested too deeply") from error
+        raise InputError(f"expected COCO JSON in {path}, got JSON that is nested too deeply: flatten it") from error
 
 
 def id_types(document: Document) -> tuple[Any, Any]:
@@ -271,7 +271,7 @@ def _not_json(path: str, data: bytes) -> InputError:
         line = data.count(b"\n", 0, error.start) + 1
         return InputError(f"expected UTF-8 in {path}, got byte {data[error.start]:#x} in line {line}: save it as UTF-8")
     except RecursionError:
-        return InputError(f"expected COCO JSON in {path}, got JSON that is nested too deeply")
+        return InputError(f"expected COCO JSON in {path}, got JSON that is nested too deeply: flatten it")
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
             got = f"a part of it, which ends in line {error.lineno}" if text.strip() else "an empty file"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeAlias
@@ -82,7 +82,8 @@ def read(
     Raises
     ------
     InputError
-        Files or columns that can't be used; while the batches are read: null objects, or values that can't be used.
+        Files or columns that can't be used; while the batches are read: null objects, values that can't be used, or two
+        rows of one image.
 
     Examples
     --------
@@ -126,10 +127,13 @@ def read(
         batches = (
             read_batches(files, wanted, rows=ROWS) if table is None else _batches_of(table.select(wanted), files[0])
         )
+        ids: list[pa.Array] = []
         for path, first_row, batch in batches:
+            ids.append(batch.column(image))
             lists = _Lists(batch.column(OBJECTS), Place(path, OBJECTS, first_row))
             arrays = [batch.column(name) if name in tops else lists(name) for name in columns]
             yield path, first_row, pa.RecordBatch.from_arrays(arrays, names=columns)
+        _check_once(ids, image, files)
 
     layout = Layout(box, box_format, image, category, kind=parameters.get("kind"), categories=categories)
     images = None if sizes is None else read_images(sizes, image)
@@ -162,7 +166,7 @@ def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: st
     if format not in COORDINATES:
         raise ValueError(f"expected format to be {' or '.join(map(repr, COORDINATES))}, got {format!r}")
     if not os.path.isdir(os.path.dirname(os.path.realpath(target))):
-        raise InputError(f"expected a folder to write {os.fspath(target)} in, got none")
+        raise InputError(f"expected a folder to write {os.fspath(target)} in, got none: make it")
     used: set[int] = set()
 
     def seen(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -178,6 +182,18 @@ def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: st
             sink.record(categories={str(number): name for number, name in dataset.categories.items()})
         for group in groups if first is None else chain([first], groups):
             sink.write(_rows(group, schema, format))
+
+
+def _check_once(ids: list[pa.Array], image: str, files: Sequence[str]) -> None:
+    """Refuse two rows of one image: of two splits that count from 0 each, boxes would come together."""
+    counts = pc.value_counts(pa.chunked_array(ids)) if ids else []
+    many = next((count for count in counts if count["counts"].as_py() > 1), None)
+    if many is not None:
+        where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+        raise InputError(
+            f"expected a row for every image in {where}, got {many['counts']} with {image} {many['values'].as_py()!r}: "
+            "convert splits one by one, or name a column that tells images apart (--image)"
+        )
 
 
 def _schema_of(path: str) -> pa.Schema:

@@ -306,7 +306,9 @@ def _descriptions(path: StrPath) -> dict[str, str]:
         del rows[0]
     for line, row in enumerate(rows, start=1):
         if len(row) != 2:
-            raise InputError(f"expected a label and its name in {os.fspath(path)}, class {line}, got {','.join(row)!r}")
+            raise InputError(
+                f"expected a label and its name in {os.fspath(path)}, class {line}, got {','.join(row)!r}: add one"
+            )
     return dict(rows)
 
 
@@ -348,7 +350,9 @@ def _labels(rows: pa.Table, categories: Mapping[int, str], labels: Mapping[str, 
     for place, name in enumerate(found):
         if labels is not None:
             if name not in labels:
-                raise InputError(f"expected a label for every category to write Open Images, got none for {name!r}")
+                raise InputError(
+                    f"expected a label for every category to write Open Images, got none for {name!r}: add it (--names)"
+                )
             found[place] = labels[name]
     texts: list[str] = pa.array(found, pa.string()).take(coded.indices).to_pylist()
     return texts

@@ -138,7 +138,7 @@ def write(
     table = _Table(dataset, own, format or own, DTYPES[dtype])
     for path in (target, *([] if images is None else [images])):
         if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-            raise InputError(f"expected a folder to write {os.fspath(path)} in, got none")
+            raise InputError(f"expected a folder to write {os.fspath(path)} in, got none: make it")
     groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), target, ROWS)
     first = next(groups, None)
     if images is not None and dataset.kind == "results" and not dataset.images().num_rows:

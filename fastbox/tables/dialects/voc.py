@@ -81,7 +81,9 @@ def read(
     folder = subfolder(source, "Annotations")
     files = find(folder, lambda name: name.lower().endswith(".xml"))
     if not files:
-        raise InputError(f"expected Pascal VOC annotations, *.xml, in {folder}, got none")
+        raise InputError(
+            f"expected Pascal VOC annotations, *.xml, in {folder}, got none: name the folder that has them"
+        )
     files = each_once([(without(image, *FOLDERS), name) for image, name in files], folder)
     known = NO_SIZES if sizes is None else sizes_from(sizes)
     categories = {} if names is None else numbered(names)
@@ -119,7 +121,9 @@ def write(dataset: Dataset, target: StrPath, *, one_based: bool = False) -> None
         name, or a text can't be written in XML.
     """
     if dataset.kind != "truths":
-        raise InputError(f"expected truths to write as Pascal VOC, which has no scores, got {dataset.kind}")
+        raise InputError(
+            f"expected truths to write as Pascal VOC, which has no scores, got {dataset.kind}: write YOLO or COCO"
+        )
     with Folder(target) as folder:
         for group in grouped(dataset, target):
             stems = file_stems(group.images, ids=True)
@@ -300,5 +304,7 @@ def _add(parent: ElementTree.Element, tag: str, value: Any) -> None:
         return
     text = value if isinstance(value, str) else str(int(value))
     if _UNWRITABLE.search(text):
-        raise InputError(f"expected text that XML can hold, without space around it, for {tag}, got {text!r}")
+        raise InputError(
+            f"expected text that XML can hold, without space around it, for {tag}, got {text!r}: rename it"
+        )
     ElementTree.SubElement(parent, tag).text = text

@@ -44,7 +44,9 @@ def parser() -> Callable[[str], ElementTree.Element]:
             except (ValueError, LookupError):
                 root = tree(_decoded(data, path))  # an encoding that Python knows and the parser doesn't
         except DefusedXmlException as error:
-            raise InputError(f"expected XML without entities of its own in {path}, got a declaration of one") from error
+            raise InputError(
+                f"expected XML without entities of its own in {path}, got a declaration of one: remove it"
+            ) from error
         except SyntaxError as error:
             raise _no_xml(path, data, error) from error
         if b"xmlns" in data:

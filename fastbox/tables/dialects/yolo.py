@@ -221,7 +221,9 @@ def _lines(group: Group, dataset: Dataset, digits: int, numbers: dict[int, int] 
     if numbers is not None:
         unknown = next((number for number in classes if number not in numbers), None)
         if unknown is not None:
-            raise InputError(f"expected a name for every category to number them from 0, got none for {unknown}")
+            raise InputError(
+                f"expected a name for every category to number them from 0, got none for {unknown}: name it"
+            )
         classes = [numbers[number] for number in classes]
     width, height = (_per_row(group, name) for name in ("width", "height"))
     box = coordinates(rows, "cxcywh")
