@@ -29,7 +29,7 @@ FLOORS = [
     {"groups"},
     {"arguments", "flags", "labels", "usual"},
     {"values"},
-    {"errors"},
+    {"errors", "forks"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
