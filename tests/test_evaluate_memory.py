@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 import fastbox
 from fastbox import InputError, jobs
+from fastbox.cli import main
+from fastbox.report.evaluated_page import page_of
+
+evaluate_job: Any = importlib.import_module("fastbox.jobs.evaluate")
 
 CODE = """
 import resource
@@ -71,3 +78,62 @@ def test_more_classes_than_memory_holds_are_refused(tmp_path: Path) -> None:
     finally:
         fastbox.set_memory(None)
     assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize("by", [None, "model"])
+@pytest.mark.parametrize("models", [0, 1, 7])
+def test_json_is_written_a_model_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: int, by: str | None
+) -> None:
+    ids = np.arange(10 * models)
+    boxes = {"image_id": ids // 5, "category_id": ids % 3, "bbox": [[0.0, 0, 4, 4]] * len(ids), "score": ids / 99}
+    found = {
+        name: pa.array(column, pa.list_(pa.float64()) if name == "bbox" else None) for name, column in boxes.items()
+    }
+    pq.write_table(pa.table(found | {"model": ids % max(models, 1)}), tmp_path / "boxes.parquet")
+    result = jobs.evaluate(tmp_path / "boxes.parquet", tmp_path / "boxes.parquet", by=by, samples=3)
+    whole = json.dumps(result.to_dict(), indent=2, allow_nan=False)
+    assert "".join(result.to_json()) == whole
+    command = ["evaluate", *[str(tmp_path / "boxes.parquet")] * 2, *(() if by is None else ("--by", by))]
+    said = CliRunner().invoke(main, [*command, "--bootstrap", "3", "--json"])
+    assert said.stdout == whole + "\n"
+    if by is None:
+        return
+    made: list[Any] = []
+    details = evaluate_job.run_to_dict
+
+    def counted(found: Any, run: Any, *names: Any, **more: Any) -> Any:
+        made.append(run)
+        return details(found, run, *names, **more)
+
+    monkeypatch.setattr(evaluate_job, "run_to_dict", counted)
+    parts = result.to_json()
+    next(parts)
+    for model in range(models):
+        assert len(made) == model
+        assert json.loads("{" + next(parts).lstrip("{,") + "}").keys() == {str(model)}
+
+
+def test_a_page_has_details_of_the_best_models_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = np.arange(200)
+    right = np.where(ids // 5 % 20 > ids % 20, 0.0, 50.0)
+    boxes = {"image_id": ids // 20, "score": ids / 200, "model": ids % 20, "x": right, "y": right, "w": ids * 0 + 9}
+    pq.write_table(pa.table(boxes | {"h": ids * 0 + 9}), tmp_path / "dt.parquet")
+    pq.write_table(
+        pa.table({"image_id": np.arange(10), **dict.fromkeys("xy", np.zeros(10)), "w": [9] * 10, "h": [9] * 10}),
+        tmp_path / "gt.parquet",
+    )
+    rules = fastbox.Params(by_class=False)
+    found = jobs.evaluate(tmp_path / "dt.parquet", tmp_path / "gt.parquet", by="model", params=rules)
+    whole = page_of(found.to_dict())
+    detailed: list[Any] = []
+    details = evaluate_job.run_to_dict
+
+    def counted(found: Any, run: Any, *names: Any, **more: Any) -> Any:
+        detailed.extend([run] * more["details"])
+        return details(found, run, *names, **more)
+
+    monkeypatch.setattr(evaluate_job, "run_to_dict", counted)
+    page = found.page()
+    assert (page.lead, page.figures, page.sections) == (whole.lead, whole.figures, whole.sections)
+    assert 0 < len(detailed) < 20

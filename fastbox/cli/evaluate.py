@@ -199,5 +199,10 @@ def evaluate(
             report=report,
             progress=step,
         )
-        summary = found.to_dict(details=as_json or by is None)
+        summary = {} if as_json else found.to_dict(details=by is None)
+    if as_json:
+        for part in found.to_json():
+            click.echo(part, nl=False)
+        click.echo()
+        return
     show(show_evaluated, summary, as_json, [output, report])

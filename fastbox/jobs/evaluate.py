@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.evaluation import Evaluation, Params
-from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
+from fastbox.evaluation.judge import Judged
 from fastbox.jobs.evaluate_tables import Read, check_fit, check_images, dropped, has, joined
-from fastbox.jobs.evaluated import run_to_dict
+from fastbox.jobs.evaluated import run_to_dict, streamed
 from fastbox.jobs.examples import Gallery, Seen
 from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result, recorded
+from fastbox.jobs.verdicts import verdict_batch, verdict_schema
 from fastbox.memory import check_kept
-from fastbox.report.evaluated_page import page_of
+from fastbox.report.evaluated_page import MODELS, page_of
 from fastbox.report.page import Page
 from fastbox.tables import columns
 from fastbox.tables.class_names import JoinedClasses
@@ -29,7 +30,7 @@ from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.rows import Rows
 from fastbox.tables.sink import Sink
-from fastbox.tables.source import Chunk, Plan, Source, count_boxes, plans_of, scan
+from fastbox.tables.source import Chunk, Source, count_boxes, plans_of, scan
 from fastbox.usual import CLASS, SCORE
 from fastbox.values import as_whole
 
@@ -109,18 +110,37 @@ class Evaluated(Result):
     def page(self) -> Page:
         """Everything as a page, with examples of the errors of the model that has the highest AP."""
         figures = self.figures
-        best = max(figures, key=lambda run: figures[run]["AP"], default=None)
-        return page_of(self.to_dict(), self.gallery.of(best) if self.gallery else ())
+        best = sorted(figures, key=lambda run: -figures[run]["AP"])[:MODELS]
+        examples = self.gallery.of(best[0]) if self.gallery and best else ()
+        return page_of(self._to_dict(set(best)), examples)
 
     def to_dict(self, *, details: bool = True) -> dict[str, Any]:
         """Everything as JSON holds it: what concerns one model under ``runs`` by its name, or right here of the one.
 
         Without details only what models are compared by: figures, intervals and errors.
         """
+        return self._to_dict(set(self._runs) if details else ())
+
+    def to_json(self) -> Iterator[str]:
+        """The text of :meth:`to_dict`, in parts: of thousands of models the details of one are in memory at a time."""
+        if self.by is None:
+            return streamed(self.to_dict())
+        return streamed(self._around({}), "runs", ((str(run), self._of(run)) for run in self._runs))
+
+    def _to_dict(self, detailed: Collection[Any]) -> dict[str, Any]:
+        """Everything, with details of some models."""
+        runs = {str(run): self._of(run, run in detailed) for run in self._runs}
+        return self._around(runs if self.by is not None else runs["None"])
+
+    def _of(self, run: Any, details: bool = True) -> dict[str, Any]:
+        """What concerns one model."""
+        asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "details": details}
+        return run_to_dict(self.evaluation, run, self.names, **asked)
+
+    def _around(self, runs: Mapping[str, Any]) -> dict[str, Any]:
+        """What concerns all models, and what concerns each, or the only one."""
         found = self.evaluation
         params = found.params
-        asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "details": details}
-        runs = {str(run): run_to_dict(found, run, self.names, **asked) for run in self._runs}
         return {
             "images": found.images,
             "detections": found.detections,
@@ -136,7 +156,7 @@ class Evaluated(Result):
                 "by_class": params.by_class,
             },
             "by": self.by,
-            **({"runs": runs} if self.by is not None else runs["None"]),
+            **({"runs": runs} if self.by is not None else runs),
             **self.said_of_inputs(),
         }
 
@@ -243,7 +263,7 @@ def evaluate(
     sink = None
     if out is not None:
         parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
-        sink = Sink(out, _schema(plans[0], by), command="evaluate", parameters=parameters)
+        sink = Sink(out, verdict_schema(plans[0], by), command="evaluate", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(a, b, rows=rows):
             if read.listed is not None:
@@ -251,7 +271,7 @@ def evaluate(
             judged = _add(found, chunk, score, label, classes, by, there)
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
             if sink is not None:
-                sink.write(_batch(chunk, judged, by, sink.schema))
+                sink.write(verdict_batch(chunk, judged, by, sink.schema))
             if progress is not None:
                 progress(len(chunk.a))
         if a.part is None:  # what a fragment lacks another may have
@@ -332,23 +352,3 @@ def _codes(
     found, labels = columns.label_columns(*sides, name=name, what=what, joined=joined.tables if joined else ())
     own = code(labels)
     return [own[places] if len(places) else places for places in found]
-
-
-def _schema(found: Plan, by: str | None) -> Any:
-    types = {"image_id": "int64" if found.ids == "integer" else "string", "detection": "int64"}
-    more = [] if by is None else [columns.schema_of({}, [found.columns.field(by)])]
-    ends = columns.schema_of({"verdict": "string", "truth": "int64", "iou": "float64"})
-    return columns.schema_of(types, *more, ends)
-
-
-def _batch(chunk: Chunk, judged: Judged, by: str | None, schema: Any) -> Any:
-    assert chunk.images is not None and chunk.a.offsets is not None and chunk.b is not None
-    ids = np.repeat(chunk.images, np.diff(chunk.a.offsets))
-    beyond = judged.verdict == UNCOUNTED
-    verdicts = np.ma.masked_array(np.array([*VERDICTS, ""], object)[judged.verdict], mask=beyond)
-    partners = np.where(judged.partner < 0, 0, judged.partner)
-    truths = np.ma.masked_array(chunk.b_rows(partners) if len(chunk.b) else partners, mask=judged.partner < 0)
-    ious = np.ma.masked_array(judged.iou, mask=beyond)
-    rows = chunk.a_rows(np.arange(len(ids)))
-    run = [] if by is None else [chunk.a_columns.column(by)]
-    return columns.batch_of([ids, rows, *run, verdicts, truths, ious], schema)

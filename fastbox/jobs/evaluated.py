@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +17,10 @@ from fastbox.evaluation.judge import VERDICTS
 from fastbox.evaluation.spread import spread
 from fastbox.jobs.summary import edges_of, unit_of
 
-__all__ = ["LEVEL", "run_to_dict"]
+__all__ = ["LEVEL", "run_to_dict", "streamed"]
 
 LEVEL = 0.95  # of intervals of confidence
+HERE = "\0"  # no name or value holds it
 
 
 def run_to_dict(
@@ -39,6 +41,35 @@ def run_to_dict(
         },
     }
     return compared | _details(found, run, names, errors.counts) if details else compared
+
+
+def streamed(
+    summary: Mapping[str, Any], name: str | None = None, rows: Iterable[tuple[str, Any]] = ()
+) -> Iterator[str]:
+    """Yield the text of a summary as JSON, a part at a time; under one name it has rows that are made one by one.
+
+    >>> print("".join(streamed({"by": "m", "runs": {}, "n": 2}, "runs", [("a", 1), ("b", 2)])))
+    {
+      "by": "m",
+      "runs": {
+        "a": 1,
+        "b": 2
+      },
+      "n": 2
+    }
+    """
+    whole = summary if name is None else {**summary, name: HERE}
+    before, _, after = json.dumps(whole, indent=2, allow_nan=False).partition(json.dumps(HERE))
+    yield before
+    if name is None:
+        return
+    start = "{"
+    for key, value in rows:
+        row = json.dumps({key: value}, indent=2, allow_nan=False)[1:-2]
+        yield start + row.replace("\n", "\n  ")
+        start = ","
+    yield "{}" if start == "{" else "\n  }"
+    yield after
 
 
 def _details(found: Evaluation, run: Any, names: Mapping[str, str], counts: NDArray[np.int64]) -> dict[str, Any]:
