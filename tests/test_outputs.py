@@ -295,6 +295,41 @@ def test_what_is_no_name_is_refused(name: str, tmp_path: Path, monkeypatch: pyte
     assert os.listdir(tmp_path) == ["a.parquet"]
 
 
+@pytest.mark.parametrize("fragments", [False, True])
+def test_the_file_of_names_is_an_input(fragments: bool, tmp_path: Path) -> None:
+    a, b = boxes(tmp_path / "a.parquet"), boxes(tmp_path / "b.parquet")
+    names = tmp_path / "names.html"
+    names.write_text("cat\ndog\n")
+    before = everything(tmp_path)
+    for out, report in ((names, None), (None, names), (tmp_path / "new.parquet", f"file://{names}")):
+        given = {"names": names, "out": out, "report": report}
+        with pytest.raises(InputError):
+            jobs.spread(jobs.evaluate, a, b, **given) if fragments else jobs.evaluate(a, b, **given)  # type: ignore
+        assert everything(tmp_path) == before
+    jobs.evaluate(a, b, names=["a.parquet", "out.parquet"], out=tmp_path / "out.parquet")
+
+
+def test_a_page_may_lie_beside_the_parts(tmp_path: Path) -> None:
+    a = boxes(tmp_path / "a.parquet")
+    for _ in range(2):
+        jobs.spread(jobs.pairs, a, out=tmp_path / "parts", report=tmp_path / "parts" / "page.html")
+        assert sorted(os.listdir(tmp_path / "parts")) == ["page.html", "part-00000.parquet"]
+
+
+@pytest.mark.parametrize("name", ["image.png", "image.JPG"])
+def test_a_plot_replaces_no_image(name: str, tmp_path: Path) -> None:
+    path, plot = boxes(tmp_path / "a.parquet"), tmp_path / name
+    words = ["assign", str(path), "--anchors", "retinanet", "--size", "64", "--plot", str(plot)]
+    plot.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(2000))
+    refused = CliRunner().invoke(main, words)
+    assert refused.exit_code == 2 and f"{name}, which is another: name another" in refused.output
+    assert len(plot.read_bytes()) == 2008
+    plot.unlink()
+    for _ in range(2 if name.endswith("png") else 1):  # what was drawn here may be drawn anew
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+
+
 def test_what_is_written_is_what_the_name_says(tmp_path: Path) -> None:
     path = boxes(tmp_path / "a.parquet")
     grid = AnchorGrid.preset("retinanet")

@@ -234,6 +234,33 @@ def test_a_file_that_is_no_part_is_left_alone(tables: dict[str, Path], tmp_path:
     assert (tmp_path / "mine.parquet").read_bytes() == b"PAR1 and no more"
 
 
+def test_a_folder_that_lacks_parts_is_not_read(tables: dict[str, Path], tmp_path: Path) -> None:
+    """Neither while a run writes there, nor after one that ended early; the same run may go on, or another begin."""
+    parts, given = tmp_path / "parts", tables["detections"]
+    whole = spread(jobs.nms, given, out=parts, fragment_rows=100).to_dict()
+    for overwrite in (False, True):
+        for part in sorted(parts.iterdir())[::2]:
+            part.unlink()
+        with pytest.raises(KeyboardInterrupt):
+            spread(jobs.nms, given, out=parts, engine=Counting(2), fragment_rows=100, overwrite=overwrite)
+        assert {path.suffix for path in parts.iterdir()} == {".parquet", ""}
+        for name in (parts, f"{parts}/", tmp_path, f"{parts}/*.parquet", f"{tmp_path}/**/*.parquet", [parts]):
+            with pytest.raises(
+                InputError, match=r"expected all parts of a run in .*parts/?, got some: .* remove .*parts/\."
+            ):
+                jobs.inspect(name)
+        with pytest.raises(InputError, match="of another run"):
+            spread(jobs.nms, given, out=parts, fragment_rows=100, threshold=0.4)
+        with pytest.raises(InputError, match="expected all parts"):
+            jobs.inspect(parts)
+        assert spread(jobs.nms, given, out=parts, fragment_rows=100, overwrite=overwrite).to_dict() == whole
+        assert {path.suffix for path in parts.iterdir()} == {".parquet"}
+        jobs.inspect(parts)
+    with pytest.raises(InputError, match="of another run"):
+        spread(jobs.nms, given, out=parts, fragment_rows=100, threshold=0.4)
+    jobs.inspect(parts)
+
+
 def test_an_error_in_a_fragment_leaves_whole_parts_only(tables: dict[str, Path], tmp_path: Path) -> None:
     table = table_of(tables["truths"])
     corner = table["xmin"].to_numpy().astype(object)
@@ -244,8 +271,10 @@ def test_an_error_in_a_fragment_leaves_whole_parts_only(tables: dict[str, Path],
     )
     with pytest.raises(InputError, match=r"expected a number in column 'xmin' .* at row 299, got null"):
         spread(jobs.pairs, tmp_path / "t.parquet", out=tmp_path / "parts", fragment_rows=60)
-    for path in (tmp_path / "parts").iterdir():
+    for path in (tmp_path / "parts").glob("*.parquet"):
         assert read_record(path)["command"] == "pairs"
+    with pytest.raises(InputError, match="expected all parts of a run"):
+        jobs.measure(tmp_path / "parts")
 
 
 def test_a_disk_that_fails_for_once_is_tried_again(

@@ -241,7 +241,8 @@ def evaluate(
     samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
     evaluation = Evaluation(params)
     params = evaluation.params
-    check_outputs([detections, truths], {"out": out}, {"report": report})
+    named = names if isinstance(names, str | os.PathLike) else None
+    check_outputs([detections, truths, named], {"out": out}, {"report": report})
     truth_format = format if truth_format is None else truth_format
     detections = _reading(Source.carrying(detections), box, format)
     truths = _reading(Source.carrying(truths), truth_box, truth_format)

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, get_type_hints
 
 from fastbox.arguments import checked
@@ -25,7 +26,7 @@ from fastbox.report.page import check_page
 from fastbox.report.provenance import Provenance
 from fastbox.tables.arrays import Place, UnsortedError, image_runs, one_chunk, unsorted
 from fastbox.tables.backed import Backed
-from fastbox.tables.claim import claimed
+from fastbox.tables.claim import claimed, mark_finished, mark_unfinished
 from fastbox.tables.convention import TABLE_ENDING, check_name
 from fastbox.tables.files import find_files, open_parquet, read_batches
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
@@ -125,8 +126,9 @@ def spread(
     if report is not None:
         if not hasattr(get_type_hints(job)["return"], "page"):
             raise InputError(f"expected a job that has a page, got {job.__name__}")
-        check_page(report)
+        check_page(report, out)
     named = [options.get(name) for name in job.takes[0]]  # type: ignore[attr-defined]
+    named += [names] if isinstance(names := options.get("names"), str | os.PathLike) else []
     check_outputs([*tables, *named], {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
     provenance = Provenance.of(job, tables, options)
     if out is not None:
@@ -148,9 +150,11 @@ def spread(
         tasks = [replace(task, target=Target(name, fingerprint(task))) for task, name in zip(tasks, names, strict=True)]
         make_folder(folder)
         with claimed(folder, digest([task.target for task in tasks]), job.__name__, overwrite=overwrite):
-            whole = _all_of(tasks, engine, watch, () if overwrite else done_in(folder, tasks))
+            known = () if overwrite else done_in(folder, tasks)
+            whole = _all_of(tasks, engine, watch, known, partial(mark_unfinished, folder))
             if overwrite:
                 remove_more(folder, len(tasks))
+            mark_finished(folder)
             if not is_stored(out):
                 remove_abandoned(folder, set(part_names(len(tasks))))
     whole.inputs, whole.provenance = opened.notes(), provenance
@@ -159,14 +163,22 @@ def spread(
     return whole
 
 
-def _all_of(tasks: Sequence[Task], engine: Engine, watch: _Watch, known: Iterable[tuple[int, Any]] = ()) -> Any:
-    """What is found in all fragments, of some of which it is known."""
+def _all_of(
+    tasks: Sequence[Task],
+    engine: Engine,
+    watch: _Watch,
+    known: Iterable[tuple[int, Any]] = (),
+    begin: Callable[[], object] | None = None,
+) -> Any:
+    """What is found in all fragments, of some of which it is known; ``begin`` is called before others are begun."""
     found, done = Gathered(), []
     for index, result in known:
         found.add(index, result)
         done.append(index)
     watch.skip(done)
     todo = sorted({*range(len(tasks))}.difference(done), key=lambda index: (-tasks[index].boxes.bit_length(), index))
+    if todo and begin is not None:
+        begin()
     for place, result, retries in _results(engine, [tasks[index] for index in todo]):
         found.add(todo[place], result)
         watch.done(todo[place], retries)

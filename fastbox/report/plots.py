@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 from typing import Any
 
 from fastbox.errors import InputError
@@ -20,14 +21,31 @@ def check_picture(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        matplotlib is not installed, or the path's extension is of no picture, or its folder is not there.
+        matplotlib is not installed, the path's extension is of no picture, its folder is not there, or another picture
+        is, which may be one of the images.
     """
     kinds = new_figure((1, 1)).canvas.get_supported_filetypes()
     folder, name = os.path.split(os.path.abspath(path))
     if os.path.splitext(name)[1].lstrip(".").lower() not in kinds:
         raise InputError(f"expected a picture such as .svg, .png or .pdf, got {os.fspath(path)}")
     if not os.path.isdir(folder):
-        raise InputError(f"expected a folder that is there for {os.fspath(path)}, got {folder}")
+        raise InputError(
+            f"expected a folder that is there for {os.fspath(path)}, got {folder}: make it with "
+            f"mkdir -p {shlex.quote(folder)}"
+        )
+    if _is_image(path):
+        raise InputError(
+            f"expected a new picture or one that was drawn here, got {os.fspath(path)}, which is another: name another"
+        )
+
+
+def _is_image(path: str | os.PathLike[str]) -> bool:
+    """Whether a file in pixels is there that no plot was saved to, as far as the file tells."""
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in (".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp") or not os.path.exists(path):
+        return False
+    with open(path, "rb") as file:
+        return ending != ".png" or b"Matplotlib" not in file.read(1024)
 
 
 def new_figure(size: tuple[float, float]) -> Any:

@@ -14,10 +14,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from fastbox.errors import InputError, advice
+from fastbox.tables.convention import UNFINISHED
 from fastbox.tables.locks import lock
 from fastbox.tables.stores import delete_object, is_stored, read_object, write_object
 
-__all__ = ["CLAIM", "claimed"]
+__all__ = ["CLAIM", "claimed", "mark_finished", "mark_unfinished"]
 
 LOG = logging.getLogger("fastbox")
 
@@ -70,6 +71,29 @@ def claimed(folder: str, run: str, job: str, *, overwrite: bool = False) -> Iter
             with suppress(FileNotFoundError):
                 os.unlink(path)
             os.close(descriptor)
+
+
+def mark_unfinished(folder: str) -> None:
+    """Say that parts of a run are missing in a folder, for whoever reads it, until :func:`mark_finished`."""
+    path = f"{folder.rstrip('/')}/{UNFINISHED}"
+    if is_stored(folder):
+        write_object(path, b"")
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+    except OSError as error:
+        if error.errno not in _READ_ONLY:  # where it can't be written, no part can be either
+            raise
+
+
+def mark_finished(folder: str) -> None:
+    """Say that all parts of a run are in a folder."""
+    path = f"{folder.rstrip('/')}/{UNFINISHED}"
+    if is_stored(folder):
+        delete_object(path)
+        return
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _held(path: str, folder: str, told: dict[str, Any]) -> int | None:

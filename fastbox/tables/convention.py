@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 from fastbox.errors import InputError
 
-__all__ = ["TABLE_ENDING", "are_shown", "check_name", "is_hidden", "is_table"]
+__all__ = ["TABLE_ENDING", "UNFINISHED", "are_shown", "check_finished", "check_name", "is_hidden", "is_table"]
 
 TABLE_ENDING = ".parquet"
+UNFINISHED = ".fastbox-unfinished"  # lies in a folder as long as parts of a run are missing in it
 
 _KNOWN = {
     TABLE_ENDING,
@@ -42,6 +43,22 @@ def check_name(path: str | os.PathLike[str], ending: str, what: str) -> None:
     root, own = os.path.splitext(name)
     if own.lower() in _KNOWN and own.lower() != ending:
         raise InputError(f"expected the name of {what} to write, got {name}: name it {root}{ending}")
+
+
+def check_finished(folder: str, names: Iterable[str]) -> None:
+    """Refuse to read a folder, of which the names in it are given, while parts of a run are missing in it.
+
+    Raises
+    ------
+    InputError
+        A run in fragments writes there, or was ended before it had done all.
+    """
+    if UNFINISHED in names:
+        mark = f"{folder.rstrip('/')}/{UNFINISHED}"
+        raise InputError(
+            f"expected all parts of a run in {folder}, got some: it is still under way, or ended early: let the same "
+            f"command run to its end, or remove {mark} to read what is there"
+        )
 
 
 def is_hidden(name: str) -> bool:

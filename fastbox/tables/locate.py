@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from fastbox.errors import InputError
 from fastbox.tables.backed import Backed
-from fastbox.tables.convention import is_hidden, is_table
+from fastbox.tables.convention import check_finished, is_hidden, is_table
 from fastbox.tables.stores import find_stored, is_stored, local, same_stored
 
 __all__ = ["Paths", "Tree", "check_named", "expand", "find_files", "identity", "like"]
@@ -206,6 +206,7 @@ def _walk(root: str, seen: set[Identity]) -> Iterator[tuple[str, bool]]:
                 here = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             raise InputError(f"expected a folder that can be read, got {folder}: {error.strerror}") from None
+        check_finished(folder, (entry.name for entry in here))
         yield folder, True
         for entry in here:
             if is_hidden(entry.name):
@@ -236,6 +237,8 @@ def _matches(folder: str, part: str, last: bool) -> Iterator[str]:
         return
     except OSError as error:
         raise InputError(f"expected a folder that can be read, got {folder}: {error.strerror}") from None
+    if last:
+        check_finished(folder or os.curdir, names)
     for name in names:
         if fnmatch.fnmatch(name, part) and not (is_hidden(name) and name[0] != part[0]):
             yield os.path.join(folder, name)

@@ -16,7 +16,7 @@ import pyarrow.fs as pafs
 
 from fastbox.errors import InputError
 from fastbox.tables.backed import Backed
-from fastbox.tables.convention import are_shown, is_hidden, is_table
+from fastbox.tables.convention import are_shown, check_finished, is_hidden, is_table
 
 __all__ = [
     "absolute",
@@ -92,6 +92,9 @@ def find_stored(uri: str) -> list[str]:
     meant = [info.path for info in below if info.is_file and _is_meant(info.path, path, base, fixed != path)]
     if not meant:
         raise InputError(f"expected Parquet at {uri}, got none")
+    for folder in {posixpath.dirname(found) for found in meant}:
+        here = [info.base_name for info in below if posixpath.dirname(info.path) == folder]
+        check_finished(_named(uri, path, folder), here)
     return sorted(_named(uri, path, found) for found in meant)
 
 

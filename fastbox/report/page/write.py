@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ _HERE = Path(__file__).parent
 _KINDS: dict[type, str] = {Plot: "plot", Table: "table", Examples: "examples"}
 
 
-def check_page(path: str | os.PathLike[str]) -> None:
-    """Refuse, before any work is done, a page that can't be made.
+def check_page(path: str | os.PathLike[str], coming: str | os.PathLike[str] | None = None) -> None:
+    """Refuse, before any work is done, a page that can't be made; ``coming`` is a folder that is made before.
 
     Raises
     ------
@@ -41,8 +42,11 @@ def check_page(path: str | os.PathLike[str]) -> None:
     folder, name = os.path.split(os.path.abspath(path))
     if os.path.splitext(name)[1].lower() not in (".html", ".htm"):
         raise InputError(f"expected a page such as report.html, got {os.fspath(path)}")
-    if not os.path.isdir(folder):
-        raise InputError(f"expected a folder that is there for {os.fspath(path)}, got {folder}")
+    if not os.path.isdir(folder) and (coming is None or folder != os.path.abspath(coming)):
+        raise InputError(
+            f"expected a folder that is there for {os.fspath(path)}, got {folder}: make it with "
+            f"mkdir -p {shlex.quote(folder)}"
+        )
 
 
 def plain(text: object) -> str:
