@@ -115,6 +115,7 @@ def convert(
     given = {name: value for name, value in options.items() if value is not None}
     out = local(out)
     given |= {"images": local(given["images"])} if "images" in given else {}
+    asked = source
     source, source_dialect = _as_table(source, source_dialect, given)
     reader = _Side("read", source_dialect, lambda: _dialect_of(source))
     files = [source] if isinstance(source, str | os.PathLike) else list(source)
@@ -128,7 +129,7 @@ def convert(
             f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got {name}"
         )
     written = {"images": given.get("images")}
-    read: list[Any] = files if reader.name in TABLES + FOLDERS or not os.path.isdir(files[0]) else []
+    read = [asked] if reader.name in TABLES + FOLDERS or not os.path.isdir(files[0]) else []
     read = [*read, *(given[name] for name in INPUTS if isinstance(given.get(name), str | os.PathLike))]
     if writer.name in TABLES:
         check_outputs(read, {"out": out, **written})
