@@ -28,7 +28,7 @@ FLOORS = [
     {"boxes"},
     {"groups"},
     {"arguments", "flags", "labels", "usual"},
-    {"values"},
+    {"powers", "values"},
     {"errors", "forks"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

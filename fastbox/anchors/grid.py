@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fastbox.anchors.shapes import as_size, default_boxes, each_level, exact, given_sides, positive, single, whole
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
+from fastbox.powers import power_of_two
 
 __all__ = ["AnchorGrid", "Level"]
 
@@ -285,7 +286,7 @@ class AnchorGrid:
         strides = whole(strides, "strides")
         if scales is None and octave_base_scale is not None and scales_per_octave is not None:
             (octave,) = whole([scales_per_octave], "scales_per_octave")
-            scales = [2 ** (i / octave) * octave_base_scale for i in range(octave)]
+            scales = [power_of_two(i / octave) * octave_base_scale for i in range(octave)]
         elif scales is None or octave_base_scale is not None or scales_per_octave is not None:
             raise ValueError("expected either scales or octave_base_scale with scales_per_octave, got both or neither")
         if not 0 <= center_offset <= 1:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastbox.anchors.grid import AnchorGrid
+from fastbox.powers import power_of_two
 
 __all__ = ["MAKERS", "PRESETS"]
 
 RATIOS = (0.5, 1.0, 2.0)
 SIZES = (32, 64, 128, 256, 512)
 FROM_P2, FROM_P3 = (4, 8, 16, 32, 64), (8, 16, 32, 64, 128)
-OCTAVE = tuple(2 ** (i / 3) for i in range(3))
+OCTAVE = tuple(power_of_two(i / 3) for i in range(3))
 
 MAKERS: dict[str, Callable[[], AnchorGrid]] = {
     "atss": lambda: AnchorGrid.mmdet(FROM_P3, [1.0], octave_base_scale=8, scales_per_octave=1),

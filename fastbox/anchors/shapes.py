@@ -17,7 +17,7 @@ def exact(sizes: list[float], scales: list[float], ratios: list[float], round: b
     halves = []
     for size in (size * scale for size in sizes for scale in scales):
         for ratio in ratios:
-            width = math.sqrt(size**2.0 / ratio)
+            width = math.sqrt(size * size / ratio)
             halves.append((width / 2, ratio * width / 2))
     corners = _about(np.array(halves))
     return np.round(corners) if round else corners

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.powers import doublings
 from fastbox.sketch import Sketch
 
 __all__ = ["ASPECT_EDGES", "SIDE_EDGES", "SIZES", "THRESHOLDS", "Coverage", "Covered"]
@@ -19,8 +20,8 @@ SIZES = (
     "medium",
     "large",
 )  # COCO's: areas below 32^2, below 96^2 and from there on, in the image's own pixels
-SIDE_EDGES = 2.0 ** np.arange(0, 11.5, 0.5)  # of the map: square root of the area, in pixels as the detector sees them
-ASPECT_EDGES = 2.0 ** np.arange(-3, 3.25, 0.5)  # height / width
+SIDE_EDGES = doublings(0, 11, 2)  # of the map: square root of the area, in pixels as the detector sees them
+ASPECT_EDGES = doublings(-3, 3, 2)  # height / width
 _FIXED = 2.0**40  # sums of IoU are kept as integers of this unit, so that no order changes them
 
 

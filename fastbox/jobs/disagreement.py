@@ -16,6 +16,7 @@ from fastbox.jobs.lookalikes import Lookalikes
 from fastbox.jobs.opening import takes
 from fastbox.jobs.result import Result
 from fastbox.jobs.summary import Invalid, Rules
+from fastbox.powers import doublings
 from fastbox.tables.files import read_batches
 from fastbox.tables.inputs import Given
 from fastbox.tables.pairing import find_pairs
@@ -91,11 +92,12 @@ class Disagreement(Result):
         }
         side = np.sqrt((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]))
         size = np.searchsorted(list(SIZES.values())[:-1], side, side="right")
+        bins = {distance: _bin_of(values) for distance, values in distances.items()}
         for (distance, metric), counts in self.counts.items():
             low = -1.0 if metric == "giou" else 0.0
             place = np.floor((values[metric] - low) / (1 - low) * VALUE_BINS[metric]).astype(np.int64)
             place = np.minimum(place, VALUE_BINS[metric] - 1)
-            flat = (size * DISTANCE_BINS + _bin_of(distances[distance])) * VALUE_BINS[metric] + place
+            flat = (size * DISTANCE_BINS + bins[distance]) * VALUE_BINS[metric] + place
             counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
         self.lookalikes.add(rows + first_row, a, b, distances["l2"], values["iou"], side)
 
@@ -122,7 +124,7 @@ class Disagreement(Result):
         """Pairs by L2 distance and IoU, for a picture: edges, counts, and the quantiles of IoU at each distance."""
         counts = self.counts["l2", "iou"].sum(axis=0)[1:-1]
         by_distance = counts.reshape(-1, 4, counts.shape[1]).sum(axis=1)
-        edges = 2.0 ** np.arange(LOW, HIGH + 1e-9, 4 / PER_DOUBLING)
+        edges = doublings(LOW, HIGH, PER_DOUBLING // 4)
         bands = np.array([[_quantile(row, q, "iou") or np.nan for row in by_distance] for q in QUANTILES])
         shares = by_distance.reshape(len(by_distance), 64, -1).sum(axis=2)
         return {"distances": edges, "values": np.linspace(0, 1, 65), "counts": shares, "bands": bands}
@@ -211,14 +213,12 @@ def rank_correlation(counts: NDArray[np.int64]) -> float | None:
         ranks.append(middle - counts.sum() / 2.0)
     down, across = ranks
     spread = float(np.sqrt((counts.sum(axis=1) * down**2).sum() * (counts.sum(axis=0) * across**2).sum()))
-    return float(down @ counts @ across) / spread if spread > 0 else None
+    return float((counts * down[:, None] * across).sum()) / spread if spread > 0 else None
 
 
 def _bin_of(distances: Floats) -> NDArray[np.int64]:
     """The bin of each distance: doublings cut evenly, what is smaller in the first, what is greater in the last."""
-    with np.errstate(divide="ignore"):
-        place = np.floor((np.log2(distances) - LOW) * PER_DOUBLING)
-    return np.asarray(np.clip(place, -1, DISTANCE_BINS - 2) + 1, np.int64)
+    return np.searchsorted(doublings(LOW, HIGH, PER_DOUBLING), distances, side="right")
 
 
 def _quantile(counts: NDArray[np.int64], share: float, metric: str) -> float | None:

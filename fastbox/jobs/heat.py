@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.powers import doublings
+
 __all__ = ["ASPECT_EDGES", "SIDE_EDGES", "Heat"]
 
-SIDE_EDGES = 2.0 ** np.arange(2, 11)  # square root of the area, in pixels; the first and last bin take what is beyond
-ASPECT_EDGES = 2.0 ** np.arange(-3, 4)  # width / height, likewise
+SIDE_EDGES = doublings(2, 10)  # square root of the area, in pixels; the first and last bin take what is beyond
+ASPECT_EDGES = doublings(-3, 3)  # width / height, likewise
 _FIXED = 2.0**30  # sums are kept as integers of this unit, so that no order changes them: room for 8e9 values in a bin
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import ops
+from fastbox.powers import doublings
 
 __all__ = ["Lookalikes"]
 
@@ -34,12 +35,11 @@ class Lookalikes:
 
     def add(self, rows: NDArray[np.int64], pred: Floats, target: Floats, l2: Floats, iou: Floats, side: Floats) -> None:
         """Take pairs in: their rows, corners, L2 distances, IoU, and the sides of squares as large as the targets."""
-        with np.errstate(divide="ignore"):
-            far = np.floor(np.log2(l2) * PER_DOUBLING)
-            large = np.floor(np.log2(side) * SIDES_PER_DOUBLING)
+        far = np.searchsorted(doublings(0, DOUBLINGS, PER_DOUBLING), l2, side="right") - 1
+        large = np.searchsorted(doublings(0, SIDE_DOUBLINGS, SIDES_PER_DOUBLING), side, side="right") - 1
         here = (far >= 0) & (far < DOUBLINGS * PER_DOUBLING) & (iou >= OVERLAPPING)
         here &= (large >= 0) & (large < SIDE_DOUBLINGS * SIDES_PER_DOUBLING)
-        key = (large[here] * DOUBLINGS * PER_DOUBLING + far[here]).astype(np.int64)
+        key = large[here] * DOUBLINGS * PER_DOUBLING + far[here]
         new = {"key": key, "row": rows[here], "iou": iou[here], "l2": l2[here], "side": side[here]}
         new |= {"pred": pred[here], "target": target[here]}
         both = {name: np.concatenate([self.kept[name], new[name]]) if self.kept else new[name] for name in new}

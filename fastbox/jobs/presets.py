@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from fastbox.powers import power_of_two
+
 __all__ = ["PRESETS", "Preset"]
 
 Shapes = tuple[tuple[float, float], ...]
@@ -40,7 +42,8 @@ _YOLOV4 = ((12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 11
 PRESETS = {
     "faster-rcnn": Preset(_products((32, 64, 128, 256, 512)), "800/1333"),
     "retinanet": Preset(
-        _products(tuple(size * 2 ** (step / 3) for size in (32, 64, 128, 256, 512) for step in range(3))), "800/1333"
+        _products(tuple(size * power_of_two(step / 3) for size in (32, 64, 128, 256, 512) for step in range(3))),
+        "800/1333",
     ),
     "ssd300": Preset(
         _defaults(300, (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05), ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))),

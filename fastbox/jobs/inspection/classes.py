@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.jobs.inspection.view import View
+from fastbox.powers import logarithm_of_two, power_of_two
 
 __all__ = ["Classes", "Range", "outliers"]
 
@@ -85,7 +86,7 @@ class Classes:
 
     def medians(self) -> dict[Any, float]:
         """The median side of a square as large as a box, within 2 %, of each class that has boxes with an area."""
-        return {label: 2.0 ** _median(sides, counts) for label, sides, counts in self._sizes()}
+        return {label: power_of_two(_median(sides, counts)) for label, sides, counts in self._sizes()}
 
     def ranges(self, deviations: float) -> dict[Any, Range]:
         """The least and the largest area that is not suspicious, and the median, of each class with enough boxes.
@@ -99,7 +100,7 @@ class Classes:
                 middle = _median(sides, counts)
                 spread = max(DEVIATION * _median(np.abs(sides - middle), counts), LEAST_SPREAD)
                 off = min(deviations * spread, 256.0)
-                found[label] = 4.0 ** (middle - off), 4.0 ** (middle + off), 4.0**middle
+                found[label] = _area(middle - off), _area(middle + off), _area(middle)
         return found
 
     def to_list(self, names: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -135,7 +136,7 @@ class Classes:
         starts = np.searchsorted(self.keys, np.arange(len(labels) + 1) * BINS)
         bins = (self.keys % BINS) << SHIFT
         middle = (bins.view(np.float64) + (bins + (1 << SHIFT)).view(np.float64)) / 2
-        sides = np.array([math.log2(area) / 2 if area < math.inf else 512.0 for area in middle.tolist()])
+        sides = np.array([logarithm_of_two(area) / 2 if area < math.inf else 512.0 for area in middle.tolist()])
         return [
             (label, sides[first:last], self.counts[first:last])
             for label, first, last in zip(labels, starts[:-1].tolist(), starts[1:].tolist(), strict=True)
@@ -162,6 +163,11 @@ def _areas(view: View) -> NDArray[np.float64]:
     """Areas, 0 where a box is invalid."""
     with np.errstate(invalid="ignore", over="ignore"):
         return np.where(view.valid, view.w * view.h, 0.0)
+
+
+def _area(side: float) -> float:
+    """The area of a square, given the binary logarithm of its side."""
+    return power_of_two(2 * side)
 
 
 def _median(values: NDArray[np.float64], counts: Ints) -> float:
