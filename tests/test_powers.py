@@ -68,3 +68,11 @@ def test_boxes_whose_areas_are_beyond_floats_are_inspected() -> None:
     wide = pa.table({"image_id": list(range(40)), "category_id": [1] * 40, "bbox": [[0.0, 0.0, 1e200, 1e200]] * 40})
     found = jobs.inspect(wide).to_dict()
     assert found["classes"][0]["boxes"] == 40
+    twice = jobs.inspect(pa.concat_tables([wide, wide])).to_dict()["problems"]
+    assert {problem["code"]: problem["count"] for problem in twice}["duplicate"] == 40
+
+
+def test_pairs_whose_distances_are_beyond_floats_are_counted() -> None:
+    most = np.finfo(np.float64).max
+    far = pa.table({"pred": [[-most, 0.0, most, most], [0.0, 0, 8, 8]], "target": [[0.0, 0, 1, 1], [0.0, 0, 8, 9]]})
+    assert jobs.disagreement(far).pairs == 2

@@ -85,12 +85,14 @@ class Disagreement(Result):
         rows = np.flatnonzero(~bad)
         a, b = (boxes.astype(np.float64).corners()[rows] for boxes in (pred, target))
         values = {metric: ops.aligned(a, b, metric=metric) for metric in METRICS}
+        with np.errstate(over="ignore"):  # what becomes infinite is beyond the last bin in any case
+            l2 = np.sqrt(np.square(a - b).sum(axis=1))
+            side = np.sqrt((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]))
         distances = {
             "l1": ops.aligned(a, b, metric="l1"),
-            "l2": np.sqrt(np.square(a - b).sum(axis=1)),
+            "l2": l2,
             "smooth_l1": ops.aligned(a, b, metric="smooth_l1", beta=beta),
         }
-        side = np.sqrt((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]))
         size = np.searchsorted(list(SIZES.values())[:-1], side, side="right")
         bins = {distance: _bin_of(values) for distance, values in distances.items()}
         for (distance, metric), counts in self.counts.items():

@@ -38,7 +38,7 @@ def overlapping(view: View, near: float, classes: bool) -> tuple[list[Finding], 
     best[~view.valid] = np.nan
     rows = np.flatnonzero(distinct & view.valid)
     best[rows] = _best_other(view.boxes, view.image[rows], rows)[0]
-    best[repeated] = np.where((view.w * view.h)[repeated] > 0, 1.0, 0.0)
+    best[repeated] = np.where((view.w[repeated] > 0) & (view.h[repeated] > 0), 1.0, 0.0)
 
     same = _firsts(repeated, [view.image, *columns, view.codes])
     later = same != repeated
