@@ -152,6 +152,33 @@ def test_parts_of_another_run_are_refused_and_can_be_overwritten(tables: dict[st
     assert len(bytes_of(out)) < len(before)
 
 
+UNSORTED = {
+    "all": lambda n: np.random.default_rng(0).permutation(n),
+    "in row groups": lambda n: np.concatenate([np.arange(k, min(k + 50, n))[::-1] for k in range(0, n, 50)]),
+    "over row groups": lambda n: np.argsort(np.arange(n) // 25 % 2, kind="stable"),
+    "over files": lambda n: np.roll(np.arange(n), n // 2),
+}
+
+
+@pytest.mark.parametrize("kind", ["int64", "string", "string without statistics"])
+@pytest.mark.parametrize("how", UNSORTED)
+def test_unsorted_tables_are_sorted_first(how: str, kind: str, tables: dict[str, Path], tmp_path: Path) -> None:
+    given = table_of(tables["detections"])
+    if kind != "int64":
+        ids = pa.array([f"{image:03}" for image in given["image_id"].to_pylist()])
+        given = given.set_column(0, "image_id", ids)
+    rows = given.take(pa.array(UNSORTED[how](len(given))))
+    (tmp_path / "t").mkdir()
+    for name, part in (("a", rows[:450]), ("b", rows[450:])):
+        path = tmp_path / "t" / f"{name}.parquet"
+        pq.write_table(part, path, row_group_size=50, write_statistics="without" not in kind)
+    whole = jobs.nms(tmp_path / "t", tmp_path / "whole.parquet")
+    for _ in range(2):
+        found = spread(jobs.nms, tmp_path / "t", out=tmp_path / "parts", fragment_rows=100)
+        assert found.to_dict() == whole.to_dict()
+        assert table_of(tmp_path / "parts").equals(pq.read_table(tmp_path / "whole.parquet"))
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_tables_may_be_given_by_name(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
     job, inputs, options = JOBS[name]

@@ -24,11 +24,11 @@ from fastbox.jobs.parts import Task, done_in, fingerprint, part_names, remove_mo
 from fastbox.memory import check_kept
 from fastbox.report.page import check_page
 from fastbox.report.provenance import Provenance
-from fastbox.tables.arrays import Place, UnsortedError, image_runs, one_chunk, unsorted
+from fastbox.tables.arrays import UnsortedError
 from fastbox.tables.backed import Backed
 from fastbox.tables.claim import claimed, mark_finished, mark_unfinished
 from fastbox.tables.convention import TABLE_ENDING, check_name
-from fastbox.tables.files import find_files, open_parquet, read_batches
+from fastbox.tables.files import find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
 from fastbox.tables.inputs import Given, images_of
 from fastbox.tables.outputs import check_outputs
@@ -252,30 +252,11 @@ def _fragments(job: Callable[..., Any], tables: Tables, engine: Engine, rows: in
             sources = tables.sources
             if job.__name__ == "inspect" and len(sources) == 1 and (listed := images_of(None, sources[0])):
                 sources.append(listed)
-            for source in sources:
-                _check_single(source)
             return _cut(job, sources, rows)
         except UnsortedError as error:
             if engine is not threads:
                 raise
             tables.sort(error)
-
-
-def _check_single(source: Source) -> None:
-    """Refuse a table of one row group whose ids descend: of several its footer tells."""
-    if source.image is None or source.part is not None:
-        return
-    files = find_files(source.path)
-    with open_parquet(files[0]) as file:
-        single = len(files) == 1 and file.metadata.num_row_groups == 1
-    if single:
-        last: Any = None
-        for file_name, first_row, batch in read_batches(files, [source.image]):
-            place = Place(file_name, source.image, first_row)
-            ids, _ = image_runs(one_chunk(batch.column(source.image)), place)
-            if last is not None and ids[0] < last:
-                raise unsorted(place, 0, last, ids[0])
-            last = ids[-1]
 
 
 def _cut(job: Callable[..., Any], sources: Sequence[Source], rows: int) -> list[tuple[Source, ...]]:

@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow.compute as pc
 
 from fastbox.errors import InputError
-from fastbox.tables.arrays import UnsortedError, sort_command
+from fastbox.tables.arrays import Place, UnsortedError, image_runs, one_chunk, sort_command, unsorted
 from fastbox.tables.files import Paths, Run, batches_of, find_files, open_parquet
 from fastbox.tables.footers import check_footer, limits_of
 from fastbox.tables.source import Part, Source, plan, plans_of
 
 __all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "descends", "extremes", "groups_of"]
 
-_LIST_ROWS = 65_536
+_READ_ROWS = 65_536
 FRAGMENT_ROWS = 1 << 20  # boxes: a second or less of work each, so that little is lost when a worker is
 
 
@@ -88,8 +88,9 @@ def cut(sources: Sequence[Source], rows: int = FRAGMENT_ROWS) -> list[tuple[Sour
     """Cut tables into fragments of about ``rows`` boxes of all tables together, each with whole images.
 
     A fragment is a range of image ids: its part of a table is the row groups that hold some of them, and rows of other
-    images are dropped as they are read. Tables without statistics of their ids are one fragment; those read without
-    ids are cut between row groups.
+    images are dropped as they are read. Whether ids ascend is told by the footers, and by the ids where these don't
+    tell and in the first row group; the others are seen when they are read. Tables without statistics of their ids are
+    one fragment; those read without ids are cut between row groups.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
             run = Run(file, (index, index + 1), first_row, int(group.num_rows), state=parquet.state, bounds=bounds)
             first_row = end
             if lists is not None:  # no footer tells how many boxes they hold
-                rows = (batch.column(lists) for _, batch in batches_of(run, [lists], _LIST_ROWS))
+                rows = (batch.column(lists) for _, batch in batches_of(run, [lists], _READ_ROWS))
                 boxes = sum(int(pc.sum(pc.list_value_length(some)).as_py() or 0) for some in rows)
                 run = replace(run, boxes=boxes)
             if group.num_rows:
@@ -144,14 +145,33 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
 
 
 def _check_order(source: Source, groups: Sequence[Group]) -> None:
+    """Refuse ids that descend as footers tell; those of the first group, and where these don't tell, are read."""
+    assert source.image is not None
+    asked = [[group.run] for group in groups[:1]]  # by neighbours
     for before, group in pairwise(groups):
         if descends(before, group):
-            assert source.image is not None
             where = f"column {source.image!r} of {group.run.file} at row {group.run.first_row}"
             came = f"{group.low!r} in a row group after one with {before.high!r}"
             how = sort_command(group.run.file, source.image)
             message = f"expected ascending ids in {where}, got {came}: sort it with `{how}`"
             raise UnsortedError(message, group.run.file)
+        if not _ascends(before, group):
+            asked += [] if asked[-1][-1] is before.run else [[before.run]]
+            asked[-1].append(group.run)
+    for runs in asked:
+        last: Any = None
+        for run in _joined(runs):
+            for first_row, batch in batches_of(run, [source.image], _READ_ROWS):
+                place = Place(run.file, source.image, first_row)
+                ids, _ = image_runs(one_chunk(batch.column(source.image)), place)
+                if last is not None and ids[0] < last:
+                    raise unsorted(place, 0, last, ids[0])
+                last = ids[-1]
+
+
+def _ascends(before: Group, group: Group) -> bool:
+    """Tell whether a row group surely has no id below one of that before it."""
+    return None not in (before.high, group.low) and bool(before.high <= group.low)
 
 
 def descends(before: Group, group: Group) -> bool:
