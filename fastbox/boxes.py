@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbox.arguments import named
 from fastbox.errors import FormatWarning, warn
 from fastbox.groups import grouping
-from fastbox.values import as_array, as_floats, as_sides, shown
+from fastbox.values import as_array, as_floats, as_sides, one_nan, shown
 
 __all__ = [
     "ALIASES",
@@ -322,16 +322,17 @@ class Boxes:
         array([[3., 4., 7., 6.]])
         """
         p, q, r, s = self.columns
-        if self.format == "xywh":
-            parts = (p, q, p + r, q + s)
-        elif self.format == "cxcywh":
-            half = self.dtype.type(0.5)
-            parts = (p - half * r, q - half * s, p + half * r, q + half * s)
-        elif self.format == "yxyx":
-            parts = (q, p, s, r)
-        else:
-            parts = (p, q, r, s)
-        return np.stack(parts, axis=1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            if self.format == "xywh":
+                parts = (p, q, p + r, q + s)
+            elif self.format == "cxcywh":
+                half = self.dtype.type(0.5)
+                parts = (p - half * r, q - half * s, p + half * r, q + half * s)
+            elif self.format == "yxyx":
+                parts = (q, p, s, r)
+            else:
+                parts = (p, q, r, s)
+        return one_nan(np.stack(parts, axis=1))
 
     def invalid(self) -> NDArray[np.uint8]:
         """Return ``(n,)`` why each box is invalid: 0 it is valid, 1 a coordinate is not finite, 2 it is inverted.
@@ -342,8 +343,7 @@ class Boxes:
         >>> fastbox.Boxes([[0, 0, 1, 1], [0, 0, float("nan"), 1], [3, 0, 1, 1]]).invalid()
         array([0, 1, 2], dtype=uint8)
         """
-        with np.errstate(invalid="ignore", over="ignore"):
-            corners = self.corners()
+        corners = self.corners()
         finite = np.isfinite(corners).all(axis=1)
         inverted = (corners[:, 2] < corners[:, 0]) | (corners[:, 3] < corners[:, 1])
         return np.where(finite, np.where(inverted, 2, 0), 1).astype(np.uint8)
@@ -440,5 +440,6 @@ def _scaled(columns: Columns, plain: str, size: tuple[ArrayLike, ArrayLike] | No
     if any(side.shape not in ((), (n,)) for side in sides):
         shapes = ", ".join(str(side.shape) for side in sides)
         raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({n},), got shapes {shapes}")
-    first, second, third, fourth = (c * sides[k] for c, k in zip(columns, _SIZE_OF[plain], strict=True))
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is an invalid box
+        first, second, third, fourth = (one_nan(c * sides[k]) for c, k in zip(columns, _SIZE_OF[plain], strict=True))
     return first, second, third, fourth

@@ -15,7 +15,7 @@ from fastbox.arguments import named
 from fastbox.boxes import FORMATS, Boxes, as_boxes
 from fastbox.groups import align_images
 from fastbox.rules import RULES, MatchRule, as_rule
-from fastbox.values import as_floats, as_sides
+from fastbox.values import as_floats, as_sides, in_dtype
 
 __all__ = ["RULES", "MatchRule", "Matches", "match"]
 
@@ -290,11 +290,12 @@ def _numbers(rule: MatchRule, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     flags |= {"own": kernels.OWN, "first": 0, "last": kernels.LAST}[rule.receiver]
     flags |= kernels.AT_ZERO * rule.claims_at_zero | kernels.ALL_NEGATIVE * rule.negative_without_truths
     divisor = candidates.BY_ANCHOR if rule.ignore_by == "anchor" else candidates.BY_TRUTH
-    most = dtype.type(np.inf if rule.ignore_iof is None else rule.ignore_iof)
-    thresholds, labels = np.array(rule.thresholds, dtype), np.array(rule.labels, np.int8)
+    most = in_dtype(np.inf if rule.ignore_iof is None else rule.ignore_iof, dtype)
+    thresholds = np.array([in_dtype(threshold, dtype) for threshold in rule.thresholds], dtype)
+    labels = np.array(rule.labels, np.int8)
     leaves = thresholds[(labels[1:] != 0) & (thresholds > 0)]
     floor = dtype.type(0) if rule.topk is not None else leaves.min(initial=np.inf)
-    return thresholds, labels, flags, dtype.type(rule.min_claim), divisor, most, dtype.type(floor)
+    return thresholds, labels, flags, in_dtype(rule.min_claim, dtype), divisor, most, dtype.type(floor)
 
 
 # Space for one image's anchors, kept for each thread since to fill it anew costs more than to match. A kernel hands it

@@ -16,7 +16,7 @@ from fastbox.flags import as_flags
 from fastbox.groups import align_images
 from fastbox.labels import as_labels, codes_of
 from fastbox.ops import DISTANCES, METRICS, check_metric
-from fastbox.values import as_array, as_floats, as_number, as_sides
+from fastbox.values import as_array, as_floats, as_number, as_sides, in_dtype
 
 __all__ = ["Greedy", "Optimal", "match_greedy", "match_optimal", "optimizer"]
 
@@ -107,7 +107,7 @@ def match_greedy(
     given = _column("scores", as_floats(scores, "scores"), len(a))
     kinds_a, kinds_b = _codes(classes, truth_classes, len(a), len(b))
     crowds = np.broadcast_to(False, len(b)) if crowd is None else as_flags(crowd, "crowd", len(b))
-    least = a.dtype.type(min(threshold, NEARLY_ONE))
+    least = in_dtype(min(threshold, NEARLY_ONE), a.dtype)
     below = np.nextafter(least, a.dtype.type(-np.inf))
     found = Greedy(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
 
@@ -196,7 +196,7 @@ def match_optimal(
     likely, wanted = _likelihoods(probabilities, truth_classes, len(a), len(b), a.dtype)
     sides = _sides(size, len(starts_a) - 1, a.dtype)
     centres_a, centres_b = _centres(a), _centres(b)
-    by_class, by_l1, by_giou = (a.dtype.type(weight) for weight in weights.values())
+    by_class, by_l1, by_giou = (in_dtype(weight, a.dtype) for weight in weights.values())
     none, bases, skip = a.dtype.type(0), np.zeros(1, np.int64), np.zeros(1, np.bool_)
 
     from fastbox.kernels import reduce

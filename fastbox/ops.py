@@ -14,7 +14,7 @@ from fastbox import index, parallel
 from fastbox.arguments import named
 from fastbox.boxes import Boxes, as_boxes
 from fastbox.groups import align_images
-from fastbox.values import as_choice, as_number, shown
+from fastbox.values import as_choice, as_number, in_dtype, shown
 
 __all__ = ["METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"]
 
@@ -155,7 +155,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     out = output(out, (len(a),), a.dtype)
 
     kernel = _kernels("aligned").ALIGNED[a.dtype, metric]
-    side_a, side_b, beta = a.side(), b.side(), a.dtype.type(beta)
+    side_a, side_b, beta = a.side(), b.side(), in_dtype(beta, a.dtype)
     pieces = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
     parallel.run(lambda first, last: kernel(beta, side_a, side_b, first, last, out), pieces)
     return out
@@ -242,13 +242,13 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     if alone:
         a = b = as_boxes(a, "a")
     a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
-    least = a.dtype.type(as_number(threshold, "threshold"))
+    least = in_dtype(as_number(threshold, "threshold"), a.dtype)
     if np.isnan(least):
         raise ValueError("expected a threshold that is a number, got nan")
     below = least if metric in DISTANCES else np.nextafter(least, a.dtype.type(-np.inf))
     found = _indexed(a, b, starts_a, starts_b, metric) if below >= LEAST.get(metric, 0.0) else []
     counts = np.zeros(len(a), np.int64)
-    kernel, beta = _kernels("reduce").PAIRS[a.dtype, metric], a.dtype.type(beta)
+    kernel, beta = _kernels("reduce").PAIRS[a.dtype, metric], in_dtype(beta, a.dtype)
     common = _arguments(a, b, starts_a, starts_b, beta, found)
     pieces = parallel.cuts(starts_a, starts_b, common[-1])
     met = parallel.run(lambda *piece: kernel(*common, *piece, below, alone, counts), pieces)
@@ -306,7 +306,7 @@ def histogram(
     low, high = RANGES[metric] if range is None else _limits(range)
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(f"expected a range of two finite numbers, the lower first, got {(low, high)!r}")
-    edges = np.histogram_bin_edges(np.empty(0, a.dtype), bins, (low, high)).astype(a.dtype)
+    edges = _edges(bins, low, high, a.dtype)
     kernel = _kernels("reduce").HISTOGRAM[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
 
@@ -316,6 +316,21 @@ def histogram(
         return counts
 
     return sum(parallel.run(count, parallel.cuts(starts_a, starts_b)), np.zeros(bins, np.int64))
+
+
+def _edges(bins: int, low: float, high: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = in_dtype(high, dtype) - in_dtype(low, dtype)
+    if not np.isfinite(width):
+        raise ValueError(f"expected a range whose width {dtype} holds, got {(low, high)!r}: give a narrower one")
+    try:
+        edges: NDArray[Any] = np.histogram_bin_edges(np.empty(0, dtype), bins, (low, high)).astype(dtype)
+    except ValueError:
+        raise ValueError(
+            f"expected no more bins than {dtype} has numbers in the range {(low, high)!r}, got {bins}: "
+            f"give fewer bins or a wider range"
+        ) from None
+    return edges
 
 
 def _limits(range: Any) -> tuple[float, float]:
@@ -331,7 +346,7 @@ def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tu
     values, indices = _dense_leaders(a, b, starts_a, starts_b, k, metric, beta, which, found)
     if found:
         outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
-        index.query(which, metric, a.dtype.type(beta), found, *outputs)
+        index.query(which, metric, in_dtype(beta, a.dtype), found, *outputs)
     for one in found:
         if metric in ZERO_APART:
             index.fill_zeros(one, a, b, values, indices)
@@ -395,7 +410,7 @@ def _arguments(
     found: Sequence[index.Indexed] = (),
 ) -> tuple[Any, ...]:
     skip = index.skipped(found, len(starts_a) - 1)
-    return a.dtype.type(beta), a.side(), b.side(), starts_a, starts_b, skip
+    return in_dtype(beta, a.dtype), a.side(), b.side(), starts_a, starts_b, skip
 
 
 def _indexed(

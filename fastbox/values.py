@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_array", "as_choice", "as_floats", "as_number", "as_sides", "as_whole", "is_missing", "shown"]
+__all__ = [
+    "as_array",
+    "as_choice",
+    "as_floats",
+    "as_number",
+    "as_sides",
+    "as_whole",
+    "in_dtype",
+    "is_missing",
+    "one_nan",
+    "shown",
+]
 
 
 def as_array(values: Any, name: str) -> NDArray[Any]:
@@ -79,9 +90,10 @@ def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
     if array.dtype == np.float16:
         return array.astype(np.float32)
     if array.dtype.kind == "f":
-        return array.astype(np.float32 if array.dtype.itemsize == 4 else np.float64, copy=False)
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32 if array.dtype.itemsize == 4 else np.float64, copy=False)
     if array.dtype.kind == "O" and all(isinstance(one, int | float | np.number) for one in array.flat):
-        return array.astype(np.float64)
+        return np.array([_as_float(one, name) for one in array.flat]).reshape(array.shape)
     raise _no_numbers(array, name)
 
 
@@ -98,13 +110,31 @@ def as_number(value: Any, name: str) -> float:
     >>> as_number(np.float32(0.5), "threshold")
     0.5
     """
-    if type(value) is float or type(value) is int:
-        return float(value)
+    if type(value) is float:
+        return value
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
         raise TypeError(f"expected {name} to be a number, got {shown(value)}")
-    return float(value)
+    return _as_float(value, name)
+
+
+def in_dtype(value: float, dtype: np.dtype[Any]) -> Any:
+    """Return a number as a float of a dtype, infinite where it is beyond what that holds.
+
+    >>> float(in_dtype(1e300, np.dtype(np.float32)))
+    inf
+    """
+    with np.errstate(over="ignore"):
+        return dtype.type(value)
+
+
+def one_nan(values: NDArray[Any]) -> NDArray[Any]:
+    """Make every nan the canonical one, in place: the sign of an operation's differs with the processor."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        if not np.isfinite(values.sum()):
+            values[np.isnan(values)] = np.nan
+    return values
 
 
 def as_whole(value: Any, name: str, least: int = 0) -> int:
@@ -178,6 +208,13 @@ def shown(value: Any) -> str:
         return repr(value)
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{type(value).__name__} {text[:50]}…"
+
+
+def _as_float(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"expected {name} within the floats, up to 1.8e308, got {shown(value)}") from None
 
 
 def _no_numbers(array: NDArray[Any], name: str) -> TypeError:

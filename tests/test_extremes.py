@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import DISTANCES, METRICS, SIMILARITIES, SYMMETRIC
-from strategies import dtypes, formats, laid_out, layouts, metrics, some_boxes
+from strategies import FORMATS, dtypes, formats, laid_out, layouts, metrics, some_boxes
 
 import fastbox
 from fastbox import Boxes, suppression
@@ -264,3 +264,80 @@ def test_the_one_nan_in_every_format_and_layout(dtype: Any, format: str, layout:
         bad = Boxes(laid_out(reference.to_format(spoilt(dtype), format), layout), format)
     only_one_nan(fastbox.pairwise(bad, bad, metric=metric))
     only_one_nan(fastbox.aligned(bad, bad, metric=metric))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("format", [*FORMATS, *(f"rel_{name}" for name in FORMATS)])
+def test_corners_have_the_one_nan_and_say_nothing(format: str, dtype: Any) -> None:
+    most = np.finfo(dtype).max
+    numbers = np.array([np.nan, -np.nan, np.inf, -np.inf, most, -most, 0, -1, 2], dtype)
+    rng = np.random.default_rng(0)
+    size = (np.inf, 0) if format.startswith("rel_") else None
+    boxes = Boxes(rng.choice(numbers, (500, 4)), format, size=size)
+    only_one_nan(boxes.corners())
+    assert (boxes.invalid()[np.isnan(boxes.corners()).any(axis=1)] == 1).all()
+    only_one_nan(fastbox.l1_loss(boxes, boxes, reduction="none"))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", [*(f"{name}_loss" for name in LOSSES), "smooth_l1_loss", "huber_loss", "l1_loss"])
+def test_a_sum_that_is_no_number_is_the_one_nan(name: str, dtype: Any) -> None:
+    most = np.finfo(dtype).max
+    far = np.array([[-most, 0, -most, 1], [-most, 0, -most, 1]], dtype)
+    near = np.array([[most, 0, most, 1], [most, 0, most, 1]], dtype)
+    for weights in ([1, -1], [np.inf, 1], [np.inf, -np.inf], [-np.nan, 1], [0, 0]):
+        for reduction in ("none", "box", "sum", "mean"):
+            weighed = np.array(weights, dtype)
+            found = getattr(fastbox, name)(far, near, reduction=reduction, weights=weighed, return_grad=True)
+            only_one_nan(np.array(found.loss, dtype if np.ndim(found.loss) else np.float64))
+            only_one_nan(found.grad)
+        across = np.array(weights * 2, dtype)
+        if name in ("smooth_l1_loss", "huber_loss", "l1_loss"):
+            only_one_nan(getattr(fastbox, name)(far[0], near[0], reduction="box", weights=across))
+
+
+# Numbers beside boxes that their dtype can't hold
+
+
+def test_thresholds_and_betas_beyond_float32_are_infinite() -> None:
+    boxes = np.array([[0, 0, 1, 1], [0, 0, 2, 2]], np.float32)
+    assert len(fastbox.pairs(boxes, boxes, threshold=1e300, metric="l1").rows) == 4
+    assert len(fastbox.pairs(boxes, boxes, threshold=-1e300).rows) == 4
+    assert len(fastbox.pairs(boxes, boxes, threshold=1e300).rows) == 0
+    for beta in (1e300, np.inf):
+        assert not fastbox.pairwise(boxes, boxes, metric="smooth_l1", beta=beta).any()
+        assert not fastbox.aligned(boxes, boxes[::-1], metric="smooth_l1", beta=beta).any()
+        assert fastbox.smooth_l1_loss(boxes, boxes[::-1], beta=beta) == 0
+        assert fastbox.huber_loss(boxes, boxes[::-1], delta=beta) == 0.25
+    assert suppression.nms(boxes, [0.5, 0.9], iou_threshold=0.9).tolist() == [1, 0]
+    assert fastbox.match(boxes, boxes, rule=fastbox.MatchRule.fastbox(1e300, 0.4)).labels.tolist() == [1, 1]
+    wide = np.array([[0, 0, 1, np.longdouble("1e4000")]], np.longdouble)
+    if np.finfo(np.longdouble).max > np.finfo(np.float64).max:
+        assert Boxes(wide).invalid().tolist() == [1]
+
+
+def test_numbers_beyond_every_float_are_refused() -> None:
+    boxes = np.array([[0, 0, 1, 1]], np.float32)
+    for call in (
+        lambda: fastbox.pairs(boxes, boxes, threshold=10**400, metric="l1"),
+        lambda: fastbox.pairwise(boxes, boxes, metric="smooth_l1", beta=10**400),
+        lambda: suppression.nms(boxes, [1], iou_threshold=10**400),
+        lambda: fastbox.pairwise([[0, 0, 1, 10**400]], boxes),
+    ):
+        with pytest.raises(ValueError, match=r"within the floats, up to 1\.8e308, got 1000"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bins", "limits", "said"),
+    [
+        (np.float32, 4, (0, 1e300), "whose width float32 holds"),
+        (np.float64, 4, (-1.7e308, 1.7e308), "whose width float64 holds"),
+        (np.float32, 1000, (0.9999999, 1.0), "no more bins than float32 has numbers"),
+    ],
+)
+def test_bins_that_a_dtype_can_not_have_are_refused(dtype: Any, bins: int, limits: Any, said: str) -> None:
+    boxes = np.array([[0, 0, 1, 1]], dtype)
+    with pytest.raises(ValueError, match=said):
+        fastbox.histogram(boxes, boxes, metric="l1", bins=bins, range=limits)

@@ -13,7 +13,7 @@ from fastbox.arguments import named
 from fastbox.boxes import Boxes, as_boxes
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
-from fastbox.values import as_floats, as_number
+from fastbox.values import as_floats, as_number, in_dtype
 
 __all__ = ["huber_loss", "l1_loss", "smooth_l1_loss"]
 
@@ -172,7 +172,7 @@ def _loss(
     a = np.ascontiguousarray(pred, dtype).reshape(-1)
     b = np.ascontiguousarray(target, dtype).reshape(-1)
     outputs = outcome.losses.reshape(-1), boxed, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
-    beta = dtype.type(beta)
+    beta = in_dtype(beta, dtype)
     kernel = _kernels()[dtype, formula]
     parallel.run(
         lambda first, last: kernel(a, b, beta, weighed.values, weighed.shared, outcome.scale, first, last, *outputs),

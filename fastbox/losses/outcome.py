@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.ops import STREAMED_BYTES, output
-from fastbox.values import as_choice, as_floats
+from fastbox.values import as_choice, as_floats, in_dtype
 
 __all__ = ["Graded", "Loss", "Outcome", "Weights", "prepare", "weigh"]
 
@@ -55,6 +55,7 @@ class Outcome:
             loss = _tree(self.sums)
             if self.reduction == "mean":
                 loss = loss / self.divisor if self.divisor else float("nan")
+            loss = loss if loss == loss else float("nan")  # the one nan
         return Graded(loss, self.grad) if self.graded else loss
 
 
@@ -90,7 +91,7 @@ def prepare(
         grad=grad,
         sums=np.zeros(0 if one_each else -(-values // BLOCK)),
         streamed=grad_out is not None and grad.nbytes >= STREAMED_BYTES,
-        scale=dtype.type(scale),
+        scale=in_dtype(scale, dtype),
         reduction=reduction,
         divisor=divisor,
         graded=return_grad,
