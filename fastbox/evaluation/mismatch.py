@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from fastbox.boxes import Boxes
 from fastbox.evaluation.judge import VERDICTS, Columns, Judged
 from fastbox.evaluation.sides import sided
 
-__all__ = ["Mismatch"]
+__all__ = ["Mismatch", "spellings"]
 
 LOOKED = 4096  # detections of a set of images of which the best are taken
 SAMPLE = 512  # of these that are read in other ways
@@ -262,6 +263,25 @@ class Mismatch:
         for (own, its), count in self._crossed.items() if isinstance(labels[0], int) else ():
             away[labels[its] - labels[own]] += count
         return max(away.values(), default=0) >= MOSTLY * crossed
+
+
+def spellings(own: Sequence[Any], its: Sequence[Any]) -> list[str]:
+    """Say which classes of detections and of truths differ in case, spaces, underscores or leading zeros alone.
+
+    >>> spellings(["Car", "dog"], ["car", "dog"])
+    ["classes of detections and truths are spelled differently: 'Car' and 'car': name the classes of both alike"]
+    """
+    plain = [
+        {re.sub(r"[\s_-]", "", one).casefold().lstrip("0"): one for one in some if isinstance(one, str)}
+        for some in (own, its)
+    ]
+    alone = set(own) ^ set(its)
+    pairs = sorted((plain[0][key], plain[1][key]) for key in plain[0].keys() & plain[1].keys())
+    shown = [f"{one!r} and {other!r}" for one, other in pairs if one != other and {one, other} & alone]
+    if not shown:
+        return []
+    listed = ", ".join(shown[:SHOWN]) + (", …" if len(shown) > SHOWN else "")
+    return [f"classes of detections and truths are spelled differently: {listed}: name the classes of both alike"]
 
 
 def _listed(ids: Sequence[Any]) -> str:
