@@ -247,3 +247,17 @@ def test_views_of_lists_become_lists(kind: pa.DataType) -> None:
 def test_converting_names_a_size_that_is_none(tmp_path: Path, kind: str) -> None:
     said = told("convert", table_of(width=KINDS[kind]()), table_of(), tmp_path)
     assert said is not None and "in column 'width' of" in said
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.DictionaryArray.from_arrays(pa.array([0, 0, 1, 1]), pa.array([[1.0, 2, 3, 4], [5.0]])),
+        pa.array([-(2**62)] * ROWS, pa.timestamp("s")),
+    ],
+    ids=["no type", "no room"],
+)
+def test_what_parquet_can_not_hold_is_named(column: pa.Array) -> None:
+    said = r"expected columns that Parquet holds, got .* in column 'more': cast or drop it"
+    with pytest.raises(InputError, match=said):
+        jobs.nms(table_of(more=column))

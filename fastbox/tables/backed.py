@@ -112,11 +112,11 @@ def parquet_of(table: pa.Table) -> pa.Buffer:
     """
     try:
         return _written(table)
-    except pa.ArrowNotImplementedError:
+    except pa.ArrowException:
         for name in table.column_names:
             try:
-                _written(table.select([name]).slice(0, 0))
-            except pa.ArrowNotImplementedError:
+                _written(table.select([name]))
+            except pa.ArrowException:
                 kind = table.schema.field(name).type
                 raise InputError(
                     f"expected columns that Parquet holds, got {kind} in column {name!r}: cast or drop it"
