@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbox import InputError, jobs
+from fastbox.cli import main
 from fastbox.tables import class_names
 from fastbox.tables.class_names import joined_classes
 from fastbox.tables.convert import convert
@@ -244,3 +247,19 @@ def test_names_without_a_partner_are_said(tmp_path: Path) -> None:
     said = jobs.evaluate(detections, truths).to_dict()["warnings"]
     assert any("dt.parquet has classes of the names 'Car': rename them" in one for one in said)
     assert any("gt.parquet has classes of the names 'car': rename them" in one for one in said)
+
+
+def test_names_beside_numbers_with_names_are_told_how_to_meet(tmp_path: Path) -> None:
+    annotations = [{"id": k, "image_id": k, "category_id": k, "bbox": [1, 2, 30, 40]} for k in (1, 2)]
+    categories = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
+    truths, detections = tmp_path / "gt.json", tmp_path / "dt.csv"
+    truths.write_text(json.dumps({"annotations": annotations, "categories": categories}))
+    detections.write_text("image_id,class,score,x,y,w,h\n1,dog,.9,1,2,30,40\n2,cat,.8,1,2,30,40\n")
+    with pytest.raises(InputError, match=r"classes of one kind .* strings in .*dt.csv and integers in") as caught:
+        jobs.evaluate(detections, truths)
+    command = shlex.split(str(caught.value).split("`")[1])
+    assert CliRunner().invoke(main, [*command[1:3], str(tmp_path / command[3])]).exit_code == 0
+    assert jobs.evaluate(tmp_path / command[3], truths).to_dict()["figures"]["AP"] == pytest.approx(1)
+    truths.write_text(json.dumps({"annotations": annotations, "categories": []}))
+    with pytest.raises(InputError, match=r"integers in .*gt.json: cast one$"):
+        jobs.evaluate(detections, truths)

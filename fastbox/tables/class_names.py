@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,8 +145,18 @@ def kind_of_classes(plans: Sequence[Plan], label: str) -> str:
     for kind, file in filled:
         if kind != filled[0][0]:
             came = f"{filled[0][0]}s in {filled[0][1]} and {kind}s in {file}"
-            raise InputError(f"expected classes of one kind in column {label!r}, got {came}: cast one")
+            raise InputError(f"expected classes of one kind in column {label!r}, got {came}: {_mend(plans, kinds)}")
     return filled[0][0] if filled else kinds[0]
+
+
+def _mend(plans: Sequence[Plan], kinds: Sequence[str]) -> str:
+    """What to do about texts beside numbers: where the numbers have names, these tell which text is which."""
+    texts = next((plan.files[0] for plan, kind in zip(plans, kinds, strict=True) if kind == "string"), None)
+    named = any(names_of(plan.files) for plan, kind in zip(plans, kinds, strict=True) if kind == "integer")
+    if texts is None or not named:
+        return "cast one"
+    command = f"`fastbox convert {shlex.quote(texts)} named.parquet`"
+    return f"cast one, or number the names with {command}, and read that: its classes are joined by name"
 
 
 def names_of(files: Sequence[str]) -> dict[str, str]:
