@@ -28,6 +28,7 @@ __all__ = [
     "batches_of",
     "column_names",
     "count_rows",
+    "filled_files",
     "find_files",
     "open_parquet",
     "read_batches",
@@ -95,6 +96,12 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = (), opened
 def count_rows(path: Paths) -> int:
     """Count the rows of files by their footers, without reading them."""
     return sum(_count(file) for file in find_files(path))
+
+
+def filled_files(path: Paths) -> list[str]:
+    """Return the files that have rows, as those without often have no types; the first where none has."""
+    files = find_files(path)
+    return files if len(files) == 1 else [file for file in files if _count(file)] or files[:1]
 
 
 def column_names(path: Paths) -> list[str]:
@@ -195,10 +202,10 @@ def read_batches(
     InputError
         At once: a file can't be opened, lacks a column, or has it in another type than the first. Later: damaged data.
     """
-    files = find_files(paths)
     opened = Opened.now() or Opened()
     own = opened is not Opened.now()
     with opened.active():
+        files = filled_files(paths)
         schema, wide = _expected(files, columns)
     most = min(rows, most_of(wide))
 

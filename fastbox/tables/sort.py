@@ -12,7 +12,7 @@ import pyarrow as pa
 from fastbox.errors import InputError
 from fastbox.memory import bytes_of, get_memory, most_of
 from fastbox.tables.arrays import Place, id_kind
-from fastbox.tables.files import Paths, ahead, batches_of, find_files, open_parquet
+from fastbox.tables.files import Paths, ahead, batches_of, filled_files, find_files, open_parquet
 from fastbox.tables.opened import Opened, keep_open
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.rewrite import common_schema, own_schema, with_schema
@@ -77,10 +77,11 @@ def sort(
     check_outputs([paths], {"out": out})
     limit = _limit(memory)
     with keep_open() as opened, ExitStack() as stack:
-        files = find_files(paths)
+        every = find_files(paths)
+        files = filled_files(every)
         schema = _schema(files)
         id_kind(require(schema, by, files[0]).type, by, files[0])
-        sink = Sink(out, schema, command="sort", parameters={"paths": files, "by": by})
+        sink = Sink(out, schema, command="sort", parameters={"paths": every, "by": by})
         stack.enter_context(sink)
         folder = None if is_stored(out) else os.path.dirname(os.path.abspath(local(out)))
         runs = stack.enter_context(SortedRuns(schema.get_field_index(by), limit, folder))
@@ -92,7 +93,7 @@ def sort(
             if progress is not None:
                 progress(len(rows))
         sink.record(**{name: found for name, found in _record(files[0]).items() if name == "categories"})
-    return {"rows": sink.rows, "files": len(files)}
+    return {"rows": sink.rows, "files": len(every)}
 
 
 def _read(files: list[str], by: str, opened: Opened) -> Generator[pa.RecordBatch]:

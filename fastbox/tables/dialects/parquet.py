@@ -19,7 +19,7 @@ from fastbox.tables.dialects.grouped import Group, coordinates, grouped
 from fastbox.tables.dialects.names import by_number, names_of_all
 from fastbox.tables.dialects.sizes import read_images
 from fastbox.tables.dialects.tabular import Layout, read_tables
-from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
+from fastbox.tables.files import Paths, filled_files, open_parquet, read_batches
 from fastbox.tables.held import typed
 from fastbox.tables.sink import Sink, read_names, read_record
 from fastbox.usual import CLASS, IMAGE, column_of
@@ -75,7 +75,7 @@ def read(
     >>> [batch["ymax"].to_pylist() for batch in dataset.batches], dataset.categories
     ([[2.0, 2.0]], {0: 'cat', 1: 'dog'})
     """
-    files = find_files(source)
+    files = filled_files(source)
     with open_parquet(files[0]) as file:
         schema = file.schema_arrow
         if not file.metadata.num_rows and len(files) == 1:
