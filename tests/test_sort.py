@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from fastbox import InputError, jobs
 from fastbox.cli import main
 from fastbox.tables import sorted_runs
+from fastbox.tables.backed import Scratch
 from fastbox.tables.sink import Sink, read_record
 
 
@@ -111,6 +114,57 @@ def test_sorting_spills_where_memory_ends(tmp_path: Path) -> None:
     np.testing.assert_array_equal(got["image_id"].to_numpy(), np.arange(len(ids)))
     np.testing.assert_array_equal(got["a"].to_numpy()[ids], rows["a"].to_numpy())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.parquet"]
+
+
+SPILLING = """
+import sys
+from fastbox.tables import sorted_runs
+from fastbox.tables.backed import Scratch
+from fastbox import jobs
+sorted_runs._RUN_BYTES = 10_000
+scratch = Scratch()
+class Waiting(sorted_runs.SortedRuns):
+    def merged(self):
+        print("spilled", flush=True)
+        sys.stdin.read()
+        yield from super().merged()
+import fastbox.tables.sort
+fastbox.tables.sort.SortedRuns = Waiting
+jobs.sort(sys.argv[1], sys.argv[2], memory="1MiB")
+"""
+
+
+def test_what_a_killed_sorter_left_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fcntl")
+    monkeypatch.setattr(sorted_runs, "_RUN_BYTES", 10_000)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    pq.write_table(table(40_000), tmp_path / "t.parquet")
+
+    def left() -> list[str]:
+        return sorted(path.name for path in (*tmp_path.glob(".fastbox-sort-*"), *tmp_path.glob("tmp/*")))
+
+    def started() -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", SPILLING, str(tmp_path / "t.parquet"), str(tmp_path / "other.parquet")]
+        program = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert program.stdout is not None and program.stdout.readline() == "spilled\n"
+        return program
+
+    killed = started()
+    killed.kill()
+    killed.communicate()
+    assert len(left()) == 2
+    running = started()
+    mine = left()
+    assert len(mine) == 2
+    Scratch()
+    jobs.sort(tmp_path / "t.parquet", tmp_path / "out.parquet", memory="1MiB")
+    assert left() == mine
+    running.communicate("")
+    assert running.returncode == 0 and left() == []
+    one, two = (pq.read_table(tmp_path / f"{name}.parquet")["row"] for name in ("other", "out"))
+    assert one.equals(two)
 
 
 def test_check_says_what_is_not_sorted_and_exits_so(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import tempfile
 import weakref
 from typing import Any
 
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
+from fastbox.tables.temporary import TemporaryFolder
 
 __all__ = ["Backed", "Scratch", "parquet_of"]
 
@@ -22,8 +21,9 @@ class Scratch:
     """A temporary folder that is there as long as this is, and gone when the process ends."""
 
     def __init__(self) -> None:
-        self.path = tempfile.mkdtemp(prefix="fastbox-")
-        weakref.finalize(self, _remove, self.path, os.getpid())
+        folder = TemporaryFolder("fastbox-")
+        self.path = folder.path
+        weakref.finalize(self, folder.remove)
 
     def join(self, name: str) -> str:
         """A path in the folder."""
@@ -128,8 +128,3 @@ def _written(table: pa.Table) -> pa.Buffer:
     stream = pa.BufferOutputStream()
     pq.write_table(table, stream, compression="none", use_dictionary=False, row_group_size=1 << 20)
     return stream.getvalue()
-
-
-def _remove(path: str, process: int) -> None:
-    if os.getpid() == process:  # a child that was forked leaves it to its parent
-        shutil.rmtree(path, ignore_errors=True)

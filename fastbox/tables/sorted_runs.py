@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastbox.tables.arrays import one_chunk, plain
+from fastbox.tables.temporary import TemporaryFolder
 
 __all__ = ["SortedRuns"]
 
@@ -50,7 +50,7 @@ class SortedRuns:
         self._runs: list[_Run] = []
         self._schema: pa.Schema | None = None
         self._moved: pa.Schema | None = None  # what rows have while they are put in order
-        self._disk: tempfile.TemporaryDirectory[str] | None = None
+        self._disk: TemporaryFolder | None = None
 
     def __enter__(self) -> SortedRuns:
         return self
@@ -58,7 +58,7 @@ class SortedRuns:
     def __exit__(self, *error: object) -> None:
         self._runs.clear()
         if self._disk is not None:
-            self._disk.cleanup()
+            self._disk.remove()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take rows."""
@@ -99,8 +99,8 @@ class SortedRuns:
             self._runs.append(_Run(len(in_memory), in_memory.popleft, self._place))
         else:
             if self._disk is None:
-                self._disk = tempfile.TemporaryDirectory(prefix=".fastbox-sort-", dir=self._folder)
-            path = os.path.join(self._disk.name, f"{len(self._runs)}.arrow")
+                self._disk = TemporaryFolder(".fastbox-sort-", self._folder)
+            path = os.path.join(self._disk.path, f"{len(self._runs)}.arrow")
             with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, schema) as writer:
                 for piece in pieces:
                     writer.write_batch(piece)

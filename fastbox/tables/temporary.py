@@ -1,17 +1,21 @@
-"""Files in the making: hidden, locked as long as somebody writes them, and removed when nobody does any more."""
+"""Files in the making, and folders to work in: locked as long as somebody does, and removed when nobody does."""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Container
 from contextlib import suppress
 from typing import BinaryIO
 
 from fastbox.tables.locks import lock as _lock
 
-__all__ = ["Temporary", "remove_abandoned"]
+__all__ = ["Temporary", "TemporaryFolder", "remove_abandoned"]
+
+_LOCK = ".lock"
 
 _NAME = re.compile(r"\.(?P<name>.+)\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
@@ -39,6 +43,45 @@ class Temporary:
         if self._held is not None:
             os.close(self._held)
             self._held = None
+
+
+class TemporaryFolder:
+    """A new folder below another, or below that of temporary files; ``path``.
+
+    Those of the same prefix whose processes were killed are removed at this occasion.
+    """
+
+    def __init__(self, prefix: str, folder: str | None = None) -> None:
+        below = tempfile.gettempdir() if folder is None else folder
+        while True:
+            self.path = tempfile.mkdtemp(prefix=prefix, dir=below)
+            self._held = os.open(os.path.join(self.path, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+            # Between being made and locked it may be taken for abandoned.
+            locked = _lock(self._held)
+            if locked is None or (locked and os.fstat(self._held).st_nlink):
+                break
+            os.close(self._held)
+        self._process = os.getpid()
+        _remove_folders(below, prefix)
+
+    def remove(self) -> None:
+        """Remove it, with all that is in it; a child that was forked leaves it to its parent."""
+        if os.getpid() == self._process:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._held)
+
+
+def _remove_folders(below: str, prefix: str) -> None:
+    with suppress(OSError), os.scandir(below) as entries:
+        found = [entry.path for entry in entries if entry.name.startswith(prefix)]
+        for path in found:
+            with suppress(OSError):
+                descriptor = os.open(os.path.join(path, _LOCK), os.O_RDWR)
+                try:
+                    if _lock(descriptor):
+                        shutil.rmtree(path, ignore_errors=True)
+                finally:
+                    os.close(descriptor)
 
 
 def remove_abandoned(folder: str, names: Container[str]) -> None:
