@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from fastbox.cli.options import image_option, json_option, show
@@ -28,6 +30,6 @@ def check(tables: tuple[str, ...], image: str, fragment_rows: int | None, as_jso
     sources = [Source(table, image=image) for table in tables]
     found = jobs.check(*sources, fragment_rows=fragment_rows or FRAGMENT_ROWS)
     named = {"inputs": [{"table": name, **table} for name, table in zip(tables, found.inputs, strict=True)]}
-    show(show_checked, found.to_dict() | named, as_json, [])
+    show(partial(show_checked, image=image), found.to_dict() | named, as_json, [])
     if not found.ready:
         raise SystemExit(1)

@@ -9,21 +9,26 @@ from rich.console import Console
 from rich.text import Text
 
 from fastbox.report.terminal import counted
+from fastbox.tables.arrays import sort_command
+from fastbox.usual import IMAGE
 
 __all__ = ["show_checked"]
 
 
-def show_checked(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.check` found, as its ``to_dict`` gives it, each table with its name."""
+def show_checked(console: Console, summary: Mapping[str, Any], image: str = IMAGE) -> None:
+    """Print what :func:`fastbox.jobs.check` found, as its ``to_dict`` gives it, each table with its name.
+
+    ``image`` is the column of image ids that was asked for.
+    """
     for table in summary["inputs"]:
-        _show_table(console, table)
+        _show_table(console, table, image)
     sizes = summary["fragments"]
     if sizes:
         sized = f", which read {min(sizes):,} to {max(sizes):,} boxes each" if len(sizes) > 1 else ""
         console.print(Text(f"to be cut into {counted(len(sizes), 'fragments')}{sized}", style="dim"))
 
 
-def _show_table(console: Console, table: Mapping[str, Any]) -> None:
+def _show_table(console: Console, table: Mapping[str, Any], image: str) -> None:
     verdict, style = {
         True: ("sorted by image", "bold green"),
         None: ("not known to be sorted: no column of image ids", "bold yellow"),
@@ -44,7 +49,7 @@ def _show_table(console: Console, table: Mapping[str, Any]) -> None:
             Text(f"  {place['file']}, row {place['row']:,}: {place['begins']} after {place['before']}"), soft_wrap=True
         )
     if table["unsorted"]:
-        console.print(Text(f"  sort it: fastbox sort {table['table']} -o SORTED.parquet"), soft_wrap=True)
+        console.print(Text(f"  sort it: {sort_command(table['table'], image)}"), soft_wrap=True)
     if table["in_two_files"]:
         shown = ", ".join(map(str, table["in_two_files"]))
         console.print(Text(f"  images that go on in the next file, kept whole: {shown}", style="dim"))
