@@ -123,6 +123,8 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
+    if type(value) is hint:
+        return True
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or isinstance(hint, TypeVar | ParamSpec):
         return True
@@ -145,7 +147,7 @@ def _fits(value: Any, hint: Any) -> bool:
             _fits(key, inner[0]) and _fits(one, inner[1]) for key, one in value.items()
         )
     if origin is not None and issubclass(origin, Collection):
-        return _is_list(value) and all(_fits(one, inner[0]) for one in value)
+        return _is_list(value) and (set(map(type, value)) == {inner[0]} or all(_fits(one, inner[0]) for one in value))
     if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]
         return callable(value)
     return isinstance(value, origin or hint)

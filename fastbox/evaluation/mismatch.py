@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,12 +11,13 @@ from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
 from fastbox.evaluation.judge import VERDICTS, Columns, Judged
-from fastbox.evaluation.sides import sided
+from fastbox.evaluation.sides import read_as
 
-__all__ = ["Mismatch", "spellings"]
+__all__ = ["Mismatch"]
 
 LOOKED = 4096  # detections of a set of images of which the best are taken
 SAMPLE = 512  # of these that are read in other ways
+GLANCE = 64  # of these that are read so first: where none of the ways comes near to fitting, the others are not
 PAIRS = 1 << 16  # boxes that they are held against, at most
 WELL = 0.3  # where this share of detections matches, nothing is looked for
 FITS, TIMES = 0.4, 2  # another way of reading fits: its mean best IoU, and how much better than as given
@@ -126,34 +126,35 @@ class Mismatch:
         low, high = truth_bounds[image], truth_bounds[image + 1]
         some = np.flatnonzero(np.cumsum(high - low) <= PAIRS)
         image, rows, low, high = image[some], rows[some], low[some], high[some]
-        corners = tuple(column[rows].astype(np.float64) for column in a.columns)
+        if not len(rows):
+            return
+        corners = _columns(a, rows)
         beyond = int(truth_bounds[min(int(image.max(initial=0)) + 2, len(truth_bounds) - 1)])
-        targets = tuple(column[:beyond].astype(np.float64) for column in b.columns)
+        targets = _columns(b, slice(beyond))
         reached = slice(int(low.min(initial=0)), int(high.max(initial=0)))
         for name, columns in (("detections", corners), ("truths", tuple(column[reached] for column in targets))):
             finite = np.abs(np.stack(columns)) if len(columns[0]) else np.zeros((4, 0))
             self._reach[name] = max(self._reach[name], float(finite[np.isfinite(finite)].max(initial=0)))
-        boxes, truths = _as(corners, a.format), _as(targets, b.format)
-        self._note("detections", GIVEN, boxes, truths, low, high)
-        for other in FORMATS:
-            if other != a.format:
-                self._note("detections", other, _as(corners, other), truths, low, high)
-            if other != b.format:
-                self._note("truths", other, boxes, _as(targets, other), low, high)
-            for columns in (corners, tuple(column[reached] for column in targets)):
-                self._count("either", other, _plausible(columns, other))
-        if ids is not None and ids.dtype.kind in "iu":
-            for shift in (-1, 1):
-                place = np.searchsorted(ids, ids[image] + shift)
-                there = place < len(ids)
-                there[there] &= ids[place[there]] == ids[image[there]] + shift
-                first, last = (truth_bounds[np.where(there, place + k, 0)].clip(max=beyond) for k in (0, 1))
-                self._note("images", shift, boxes, truths, first, np.where(there, last, first))
-
-    def _note(
-        self, side: str, reading: Any, boxes: Columns, truths: Columns, low: NDArray[np.int64], high: NDArray[np.int64]
-    ) -> None:
-        self._count(side, reading, _best(boxes, truths, low, high))
+        spans = {0: (low, high)}
+        for shift in (-1, 1):
+            if ids is None or ids.dtype.kind not in "iu":
+                break
+            place = np.searchsorted(ids, ids[image] + shift)
+            there = place < len(ids)
+            there[there] &= ids[place[there]] == ids[image[there]] + shift
+            first, last = (truth_bounds[np.where(there, place + k, 0)].clip(max=beyond) for k in (0, 1))
+            spans[shift] = first, np.where(there, last, first)
+        boxes = {way: read_as(corners, way) for way in FORMATS}
+        truths = {way: read_as(targets, way) for way in FORMATS}
+        given = a.format, b.format
+        found = _readings(boxes, truths, given, spans, slice(None, None, max(1, len(rows) // GLANCE)))
+        if any(key[1] != GIVEN and values.sum() > FITS / 2 * len(values) for key, values in found.items()):
+            found = _readings(boxes, truths, given, spans, slice(None))
+        for key, values in found.items():
+            self._count(*key, values)
+        for way in FORMATS:
+            for columns in (boxes[way], tuple(column[reached] for column in truths[way])):
+                self._count("either", way, _plausible(columns, way))
 
     def _count(self, side: str, reading: Any, values: NDArray[Any]) -> None:
         total, count = self._fits.get((side, reading), (0.0, 0))
@@ -265,32 +266,18 @@ class Mismatch:
         return max(away.values(), default=0) >= MOSTLY * crossed
 
 
-def spellings(own: Sequence[Any], its: Sequence[Any]) -> list[str]:
-    """Say which classes of detections and of truths differ in case, spaces, underscores or leading zeros alone.
-
-    >>> spellings(["Car", "dog"], ["car", "dog"])
-    ["classes of detections and truths are spelled differently: 'Car' and 'car': name the classes of both alike"]
-    """
-    plain = [
-        {re.sub(r"[\s_-]", "", one).casefold().lstrip("0"): one for one in some if isinstance(one, str)}
-        for some in (own, its)
-    ]
-    alone = set(own) ^ set(its)
-    pairs = sorted((plain[0][key], plain[1][key]) for key in plain[0].keys() & plain[1].keys())
-    shown = [f"{one!r} and {other!r}" for one, other in pairs if one != other and {one, other} & alone]
-    if not shown:
-        return []
-    listed = ", ".join(shown[:SHOWN]) + (", …" if len(shown) > SHOWN else "")
-    return [f"classes of detections and truths are spelled differently: {listed}: name the classes of both alike"]
-
-
 def _listed(ids: Sequence[Any]) -> str:
     return ", ".join(map(repr, ids))
 
 
-def _plausible(columns: tuple[NDArray[np.float64], ...], format: str) -> NDArray[np.bool_]:
-    """Which rows of numbers are boxes as they should be, read in this format."""
-    x, y, w, h = _as(columns, format)
+def _columns(boxes: Boxes, rows: Any) -> Columns:
+    p, q, r, s = (column[rows].astype(np.float64) for column in boxes.columns)
+    return p, q, r, s
+
+
+def _plausible(boxes: tuple[NDArray[np.float64], ...], format: str) -> NDArray[np.bool_]:
+    """Which boxes, read in this format, are as they should be."""
+    x, y, w, h = boxes
     with np.errstate(invalid="ignore"):
         found: NDArray[np.bool_] = (w >= 0) & (h >= 0)
         if format == "cxcywh":
@@ -302,16 +289,42 @@ def _best_scored(
     scores: NDArray[np.float64], bounds: NDArray[np.int64], truth_bounds: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The best detections of the first images, of each as many as it has truths, and their images."""
-    image = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))[:LOOKED]
-    rows = np.lexsort((-scores[: len(image)], image))
+    from fastbox.kernels.order import ORDERED
+
+    n = min(int(bounds[-1]), LOOKED)
+    images = int(np.searchsorted(bounds, n))
+    edges = bounds[: images + 1].clip(max=n)
+    image, rows = np.repeat(np.arange(images), np.diff(edges)), np.arange(n)
+    ORDERED[scores.dtype, ""](scores, rows, edges, 0, images)
     wanted = np.maximum(np.diff(truth_bounds), 1)
     rows = np.sort(rows[np.arange(len(rows)) - bounds[image] < wanted[image]])[:SAMPLE]
     return rows, image[rows]
 
 
-def _as(columns: tuple[NDArray[np.float64], ...], format: str) -> Columns:
-    p, q, r, s = columns
-    return sided(Boxes.of((p, q, r, s), format))
+def _readings(
+    boxes: Mapping[str, Columns],
+    truths: Mapping[str, Columns],
+    given: tuple[str, str],
+    spans: Mapping[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
+    some: slice,
+) -> dict[tuple[str, Any], NDArray[np.float64]]:
+    """The best IoUs of some of the boxes, by side and reading: all read in other formats, and truths of other images.
+
+    ``spans`` says by how far an image's number is shifted where the truths of each box begin and end.
+    """
+    own, its = given
+    asked: list[tuple[tuple[str, Any], str, str, int]] = [(("detections", GIVEN), own, its, 0)]
+    asked += [(("detections", other), other, its, 0) for other in FORMATS if other != own]
+    asked += [(("truths", other), own, other, 0) for other in FORMATS if other != its]
+    asked += [(("images", shift), own, its, shift) for shift in spans if shift]
+    size = len(truths[its][0])
+    bases = {way: place * size for place, way in enumerate(truths)}
+    low, high = (np.concatenate([spans[shift][end][some] + bases[way] for _, _, way, shift in asked]) for end in (0, 1))
+    x, y, w, h = (np.concatenate([boxes[way][k][some] for _, way, _, _ in asked]) for k in range(4))
+    left, top, width, height = (np.concatenate([columns[k] for columns in truths.values()]) for k in range(4))
+    values = _best((x, y, w, h), (left, top, width, height), low, high)
+    counts = np.add.reduceat(high > low, np.arange(len(asked)) * (len(low) // len(asked)), dtype=np.int64)
+    return {key: part for (key, *_), part in zip(asked, np.split(values, np.cumsum(counts[:-1])), strict=True)}
 
 
 def _best(boxes: Columns, truths: Columns, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -327,8 +340,7 @@ def _best(boxes: Columns, truths: Columns, low: NDArray[np.int64], high: NDArray
         down = np.minimum(y + h, top + height) - np.maximum(y, top)
         valid = (w >= 0) & (h >= 0) & (width >= 0) & (height >= 0) & (across > 0) & (down > 0)
         shared = across * down
-        iou = np.where(valid, shared / (w * h + width * height - shared), 0.0)
-    found: NDArray[np.float64] = (
-        np.maximum.reduceat(np.nan_to_num(iou), starts[counts > 0]) if len(rows) else np.zeros(0)
-    )
+        ratio = shared / (w * h + width * height - shared)
+        iou = np.where(valid & np.isfinite(ratio), ratio, 0.0)
+    found: NDArray[np.float64] = np.maximum.reduceat(iou, starts[counts > 0]) if len(rows) else np.zeros(0)
     return found

@@ -18,6 +18,7 @@ AREA_RANGES = {
     "medium": (32.0**2, 96.0**2),
     "large": (96.0**2, 1e5**2),
 }
+THRESHOLDS, RECALLS = tuple(np.linspace(0.5, 0.95, 10).tolist()), tuple(np.linspace(0, 1, 101).tolist())
 NEARLY_ONE = 1 - 1e-10  # COCO's cap on a threshold: an IoU of 1 but for its last bits still reaches 1
 MOST_RANGES = 31  # one bit each of 32, all of which are set where a truth is ignored in every range
 MOST_THRESHOLDS = 1000
@@ -53,8 +54,8 @@ class Params:
     (1, 10, 300)
     """
 
-    iou_thresholds: Sequence[float] = field(default_factory=lambda: tuple(np.linspace(0.5, 0.95, 10).tolist()))
-    recalls: Sequence[float] = field(default_factory=lambda: tuple(np.linspace(0, 1, 101).tolist()))
+    iou_thresholds: Sequence[float] = field(default_factory=lambda: THRESHOLDS)
+    recalls: Sequence[float] = field(default_factory=lambda: RECALLS)
     area_ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: dict(AREA_RANGES))
     max_dets: Sequence[int] = (1, 10, 100)
     by_class: bool = True
@@ -95,12 +96,12 @@ def _thresholds(given: Sequence[float]) -> tuple[float, ...]:
     thresholds = tuple(float(threshold) for threshold in given)
     said = ",".join(f"{threshold:g}" for threshold in thresholds)
     if not thresholds or np.isnan(thresholds).any():
-        raise ValueError(f"expected thresholds of IoU that are numbers, got {list(given)}: give some, as 0.5,0.75")
+        raise ValueError(f"expected thresholds of IoU that are numbers, got {list(given)}")
     if min(thresholds) <= 0 or max(thresholds) > 1:
-        mend = "give shares of 1, as 0.5,0.75"
-        if min(thresholds) > 1 and max(thresholds) <= 100:
-            mend = f"as shares of 1 they are {','.join(f'{threshold / 100:.4g}' for threshold in thresholds)}"
-        raise ValueError(f"expected thresholds of IoU above 0 and at most 1, got {said}: {mend}")
+        mend = ""
+        if min(thresholds) > 0 and 1 < max(thresholds) <= 100:
+            mend = f": as shares of 1 they are {','.join(f'{threshold / 100:.2f}' for threshold in thresholds)}"
+        raise ValueError(f"expected thresholds of IoU above 0 and at most 1, got {said}{mend}")
     if len(set(thresholds)) < len(thresholds) or len(thresholds) > MOST_THRESHOLDS:
         raise ValueError(f"expected each threshold of IoU once, at most {MOST_THRESHOLDS}, got {said[:80]}")
     return thresholds

@@ -8,21 +8,24 @@ from numpy.typing import NDArray
 from fastbox.boxes import Boxes
 from fastbox.evaluation.judge import Columns
 
-__all__ = ["invalid", "rows_of", "sided", "unmatchable"]
+__all__ = ["invalid", "read_as", "rows_of", "sided", "unmatchable"]
 
 
 def sided(boxes: Boxes) -> Columns:
     """Return x, y, w and h in float64, as stored or subtracted."""
-    wide = boxes.astype(np.float64)
-    if wide.format == "xywh":
-        x, y, w, h = wide.columns
-    elif wide.format == "cxcywh":
-        cx, cy, w, h = wide.columns
+    return read_as(boxes.astype(np.float64).columns, boxes.format)
+
+
+def read_as(columns: Columns, format: str) -> Columns:
+    """Return x, y, w and h of boxes of a format."""
+    if format == "xywh":
+        x, y, w, h = columns
+    elif format == "cxcywh":
+        cx, cy, w, h = columns
         with np.errstate(invalid="ignore", over="ignore"):
             x, y = cx - 0.5 * w, cy - 0.5 * h
     else:
-        corners = wide.columns
-        x, y, right, bottom = corners if wide.format == "xyxy" else (corners[k] for k in (1, 0, 3, 2))
+        x, y, right, bottom = columns if format == "xyxy" else (columns[k] for k in (1, 0, 3, 2))
         with np.errstate(invalid="ignore", over="ignore"):
             w, h = right - x, bottom - y
     return x, y, w, h
