@@ -46,14 +46,17 @@ class Seen:
         assert self.chunk.b is not None
         return self.chunk.a, self.chunk.b
 
-    def corners(self, side: int, rows: Any) -> NDArray[np.float64]:
+    def corners(self, side: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """The corners of some rows of detections (side 0) or truths (side 1)."""
         return self.sides[side][rows].astype(np.float64).corners()
 
-    def box(self, side: int, row: int, label: str) -> Box:
-        """A detection (side 0) or truth (side 1) as it is drawn."""
-        x0, y0, x1, y1 = self.corners(side, row)[0].tolist()
-        return Box((x0, y0, x1, y1), label, ("detection", "truth")[side])
+    def detection(self, row: int, corners: Sequence[float]) -> Box:
+        """A detection as it is drawn."""
+        return _box(corners, f"{self.said('found', row)} {self.scores[row]:.2f}", "detection")
+
+    def truth(self, row: int, corners: Sequence[float]) -> Box:
+        """A truth as it is drawn."""
+        return _box(corners, f"truth: {self.said('truth', row)}", "truth")
 
 
 class Gallery:
@@ -96,7 +99,7 @@ class Gallery:
         rows: NDArray[np.int64],
         values: NDArray[np.float64],
         number: Callable[[int], Any],
-        draw: Callable[[int, int], Example],
+        draw: Callable[[NDArray[np.int64], list[int]], list[Example]],
     ) -> None:
         """Keep the rows of the greatest values; of equal ones those that came first."""
         kept = self._kept.get(key, [])
@@ -104,11 +107,12 @@ class Gallery:
             least = np.partition(values, len(rows) - SHOWN)[len(rows) - SHOWN]
             rows, values = rows[values >= least], values[values >= least]
         least = -kept[-1][0] if len(kept) == SHOWN else -np.inf
-        for place in np.lexsort((rows, -values))[:SHOWN].tolist():
-            if values[place] >= least:
-                at = int(number(int(rows[place])))
-                kept.append((-float(values[place]), at, draw(int(rows[place]), at)))
-        if kept:
+        places = np.lexsort((rows, -values))[:SHOWN]
+        places = places[values[places] >= least]
+        if len(places):
+            numbers = [int(number(row)) for row in rows[places].tolist()]
+            examples = draw(rows[places], numbers)
+            kept += zip((-values[places]).tolist(), numbers, examples, strict=True)
             self._kept[key] = _first(kept)
 
 
@@ -129,45 +133,58 @@ def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return areas
 
 
-def _wrong(seen: Seen, row: int, at: int) -> Example:
-    """A detection with an error, and the truth that the error is about."""
-    partner = int(seen.judged.partner[row])
-    boxes = [seen.box(0, row, f"{seen.said('found', row)} {seen.scores[row]:.2f}")]
-    if partner >= 0:
-        boxes.insert(0, seen.box(1, partner, f"truth: {seen.said('truth', partner)}"))
-    return Example(f"image {_id(seen.chunk, seen.chunk.a, row)}, row {at:,}", boxes)
+def _box(corners: Sequence[float], label: str, role: str) -> Box:
+    x0, y0, x1, y1 = corners
+    return Box((x0, y0, x1, y1), label, role)
 
 
-def _missed(seen: Seen, own: NDArray[np.bool_], row: int, at: int) -> Example:
-    """A truth that was missed, and the detections of its image that overlap it most."""
+def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
+    """Detections with an error, and the truths that the errors are about."""
+    assert seen.chunk.images is not None
+    partners = seen.judged.partner[rows]
+    corners, others = seen.corners(0, rows).tolist(), seen.corners(1, partners[partners >= 0]).tolist()
+    examples = []
+    for row, partner, place, at, own in zip(
+        rows.tolist(), partners.tolist(), _places(seen.chunk.a, rows).tolist(), numbers, corners, strict=True
+    ):
+        boxes = [seen.truth(partner, others.pop(0))] if partner >= 0 else []
+        examples.append(Example(f"image {seen.chunk.images[place]}, row {at:,}", [*boxes, seen.detection(row, own)]))
+    return examples
+
+
+def _missed(seen: Seen, own: NDArray[np.bool_], rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
+    """Truths that were missed, and the detections of their images that overlap them most."""
     chunk = seen.chunk
-    assert chunk.b is not None and chunk.a.offsets is not None
-    first, last = chunk.a.offsets[_image(chunk.b, row) :][:2].tolist()
-    rows = first + np.flatnonzero(own[first:last])
-    ious = _ious(seen.corners(0, rows), seen.corners(1, row)[0])
-    near = np.argsort(-ious, kind="stable")[:NEAR]
-    detections = rows[near[ious[near] > 0]].tolist()
-    boxes = [
-        seen.box(1, row, f"truth: {seen.said('truth', row)}"),
-        *(seen.box(0, one, f"{seen.said('found', one)} {seen.scores[one]:.2f}") for one in detections),
-    ]
-    most = f", IoU at most {ious.max():.2f}" if detections else ""
-    return Example(f"image {_id(chunk, chunk.b, row)}, truth {at:,}{most}", boxes)
+    assert chunk.images is not None and chunk.b is not None and chunk.a.offsets is not None
+    places = _places(chunk.b, rows)
+    counts = chunk.a.offsets[places + 1] - chunk.a.offsets[places]
+    ends = np.cumsum(counts)
+    beside = np.arange(ends[-1]) + np.repeat(chunk.a.offsets[places] + counts - ends, counts)
+    truths, corners = seen.corners(1, rows), seen.corners(0, beside)
+    ious = np.where(own[beside], _ious(corners, np.repeat(truths, counts, axis=0)), 0)
+    examples = []
+    for row, place, at, drawn, end, count in zip(
+        rows.tolist(), places.tolist(), numbers, truths.tolist(), ends.tolist(), counts.tolist(), strict=True
+    ):
+        met = ious[end - count : end]
+        near = np.argsort(-met, kind="stable")[:NEAR]
+        near = near[met[near] > 0] + end - count
+        boxes = [seen.detection(int(beside[one]), corners[one].tolist()) for one in near.tolist()]
+        most = f", IoU at most {met.max():.2f}" if boxes else ""
+        examples.append(Example(f"image {chunk.images[place]}, truth {at:,}{most}", [seen.truth(row, drawn), *boxes]))
+    return examples
 
 
-def _ious(boxes: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The IoU of a few boxes with one, 0 where there is none."""
+def _ious(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The IoU of each box with the other in its row, 0 where there is none."""
     with np.errstate(all="ignore"):
-        sides = np.minimum(boxes[:, 2:], other[2:]) - np.maximum(boxes[:, :2], other[:2])
+        sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
         shared = np.clip(sides, 0, None).prod(axis=1)
-        ious: NDArray[np.float64] = np.nan_to_num(shared / (_areas(boxes) + _areas(other[None]) - shared))
+        ious: NDArray[np.float64] = np.nan_to_num(shared / (_areas(boxes) + _areas(others) - shared))
     return ious
 
 
-def _image(boxes: Any, row: int) -> int:
-    return int(np.searchsorted(boxes.offsets, row, side="right")) - 1
-
-
-def _id(chunk: Chunk, boxes: Any, row: int) -> Any:
-    assert chunk.images is not None
-    return chunk.images[_image(boxes, row)]
+def _places(boxes: Any, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of the images that rows are in."""
+    places: NDArray[np.int64] = np.searchsorted(boxes.offsets, rows, side="right") - 1
+    return places
