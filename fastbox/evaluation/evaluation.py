@@ -19,7 +19,7 @@ from fastbox.evaluation.curves import Curves, rank
 from fastbox.evaluation.errors import IGNORED, MATCHED, Errors, blame
 from fastbox.evaluation.figures import Traced
 from fastbox.evaluation.judge import COVERING, UNCOUNTED, Found, Judged, Wanted, judge, words_shape
-from fastbox.evaluation.mismatch import Mismatch, spellings
+from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.rows import Rows
 from fastbox.evaluation.shown import Shown
@@ -346,12 +346,7 @@ class Evaluation(Shown):
     @property
     def warnings(self) -> list[str]:
         """What is likely not as it was meant: ids, classes or boxes that are not written in one way. Sentences."""
-        return [*(self.mismatch.sentences(self.class_labels) or self._of_no_class()), *self.spellings]
-
-    @property
-    def spellings(self) -> list[str]:
-        """Classes that one side spells otherwise than the other. Sentences."""
-        return spellings(*self.classes_of_sides()) if self.params.by_class else []
+        return self.mismatch.sentences(self.class_labels) or self._of_no_class()
 
     def _of_no_class(self) -> list[str]:
         own, its = (sorted(some) for some in self.classes_of_sides())

@@ -210,7 +210,7 @@ def _batches(document: Document, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         if document.scores:
             found["score"] = [truth.score for truth in batch]
         if document.ignores:
-            found["ignore"] = [int(truth.ignore != 0) for truth in batch]
+            found["ignore"] = [1 if truth.ignore else 0 for truth in batch]
         boxes = np.fromiter(chain.from_iterable([box.bbox for box in batch]), np.float64, 4 * len(batch))
         found |= dict(zip(SIDES, boxes.reshape(-1, 4).T, strict=True))
         arrays = [pa.array(found[field.name], field.type) for field in schema]
@@ -222,7 +222,7 @@ def _truth_columns(batch: list[Truth[Any, Any]]) -> dict[str, Sequence[Any]]:
         "image_id": [truth.image_id for truth in batch],
         "id": [truth.id for truth in batch],
         "category_id": [truth.category_id for truth in batch],
-        "iscrowd": [int(truth.iscrowd != 0) for truth in batch],
+        "iscrowd": [1 if truth.iscrowd else 0 for truth in batch],
         "area": [truth.area for truth in batch],
     }
 

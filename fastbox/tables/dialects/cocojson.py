@@ -157,7 +157,7 @@ def read(source: str | os.PathLike[str]) -> Document:
         if boxes is None and (images is None or not msgspec.json.decode(data, type=dict[str, Any]).keys() <= LISTING):
             raise _not_coco(path, data)
         ignores = b'"ignore"' in data
-        scores = b'"score"' in data and any(type(_ids(first).score) in (int, float) for first in (boxes or [])[:1])
+        scores = any(type(_ids(first).score) in (int, float) for first in (boxes or [])[:1])
         return Document(path, "truths", boxes or [], images or [], lists.categories or [], ignores, scores)
     except msgspec.ValidationError as error:
         raise _not_coco(path, data) from error

@@ -196,17 +196,19 @@ def _batches(
 def _parsed(lines: Sequence[Sequence[bytes]], kind: Lines) -> list[Line]:
     """Return what some lines say; ``ValueError`` where one can't be read."""
     found = []
+    words, first, tracked = kind.words, kind.first, kind.tracked
     for line in lines:
+        told = line[first + 1 :]
         # Python takes 1_0 for a number.
-        if len(line) != kind.words or any(b"_" in word for word in line[kind.first + 1 :]):
+        if len(line) != words or b"_" in b" ".join(told):
             raise ValueError
-        numbers = list(map(float, line[kind.first + 1 :]))
+        numbers = list(map(float, told))
         if not (numbers[1].is_integer() and -128 <= numbers[1] < 128):
             raise ValueError
-        frame, track = map(int, line[: kind.first]) if kind.tracked else (0, 0)
+        frame, track = map(int, line[:first]) if tracked else (0, 0)
         if not (0 <= frame < 10**6 and abs(track) < 2**31):
             raise ValueError
-        found.append(Line(frame, line[kind.first].decode(), [*numbers, track] if kind.tracked else numbers))
+        found.append(Line(frame, line[first].decode(), [*numbers, track] if tracked else numbers))
     return found
 
 
