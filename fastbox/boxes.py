@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbox.arguments import named
 from fastbox.errors import FormatWarning, warn
 from fastbox.groups import grouping
-from fastbox.values import as_array, as_floats, as_sides, one_nan, shown
+from fastbox.values import as_array, as_floats, as_sides, in_dtype, one_nan, shown
 
 __all__ = [
     "ALIASES",
@@ -436,7 +436,7 @@ def _scaled(columns: Columns, plain: str, size: tuple[ArrayLike, ArrayLike] | No
     if size is None:
         raise ValueError("expected size=(width, height) with a format that begins with rel_, got none")
     n, dtype = len(columns[0]), columns[0].dtype
-    sides = [side.astype(dtype) for side in as_sides(size)]
+    sides = [in_dtype(side, dtype) for side in as_sides(size)]
     if any(side.shape not in ((), (n,)) for side in sides):
         shapes = ", ".join(str(side.shape) for side in sides)
         raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({n},), got shapes {shapes}")

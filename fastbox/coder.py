@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.arguments import named
 from fastbox.boxes import FORMATS, as_boxes
-from fastbox.values import as_array, as_choice, as_floats, as_number, shown
+from fastbox.values import as_array, as_choice, as_floats, as_number, in_dtype, shown
 
 __all__ = ["decode", "encode"]
 
@@ -149,7 +149,7 @@ def decode(
     terms = _terms(weights, means, stds, dtype)
     shrink, grow = limits_of(clamp, float(max_ratio))
     move = math.inf if ctr_clamp is None else ctr_clamp
-    limits = T(shrink), T(grow), T(move), T(-math.inf if size is None else 0)
+    limits = in_dtype(shrink, dtype), in_dtype(grow, dtype), in_dtype(move, dtype), T(-math.inf if size is None else 0)
     bounds = _bounds(size, n, dtype)
     classes = math.prod(given.shape[1:]) // 4
     rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
@@ -189,7 +189,10 @@ def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> list[tu
             raise ValueError(f"expected {name} to be four finite numbers, got {shown(values)}")
         if positive and not (four > 0).all():
             raise ValueError(f"expected {name} above 0, got {shown(values)}")
-        terms.append(tuple(four.astype(dtype)))
+        cast = in_dtype(four, dtype)
+        if not np.isfinite(cast).all() or (positive and not (cast > 0).all()):
+            raise ValueError(f"expected {name} that {dtype} holds, got {shown(values)}: give float64 boxes")
+        terms.append(tuple(cast))
     return terms
 
 
@@ -197,7 +200,7 @@ def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> list[
     """The greatest x and y of each row, without a copy for those that are all the same."""
     given = (math.inf, math.inf) if size is None else size
     try:
-        sides = [np.asarray(side, dtype=dtype) for side in given]
+        sides = [in_dtype(np.asarray(side, np.float64), dtype) for side in given]
     except (TypeError, ValueError):
         sides = []
     if len(sides) != 2 or not all(side.shape in ((), (n,)) and (side >= 0).all() for side in sides):

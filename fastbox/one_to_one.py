@@ -291,7 +291,7 @@ def _likelihoods(
         given, missing = "truth_classes", "probabilities"
         given, missing = (given, missing) if probabilities is None else (missing, given)
         raise ValueError(f"expected probabilities= and truth_classes= or neither, got {given} and no {missing}")
-    likely = as_floats(probabilities, "probabilities").astype(dtype, copy=False)
+    likely = in_dtype(as_floats(probabilities, "probabilities"), dtype)
     if likely.ndim != 2 or len(likely) != n:
         raise ValueError(f"expected probabilities of shape ({n}, classes), got {likely.shape}")
     wanted = _column("truth_classes", as_array(truth_classes, "truth_classes"), m)
@@ -306,7 +306,7 @@ def _likelihoods(
 
 def _sides(size: tuple[ArrayLike, ArrayLike] | None, images: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
     """What centre x, centre y, width and height of each image's boxes are divided by."""
-    sides = [side.astype(dtype) for side in as_sides((1.0, 1.0) if size is None else size)]
+    sides = [in_dtype(side, dtype) for side in as_sides((1.0, 1.0) if size is None else size)]
     if any(side.shape not in ((), (images,)) for side in sides):
         shapes = " and ".join(str(side.shape) for side in sides)
         raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({images},), got {shapes}")

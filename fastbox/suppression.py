@@ -207,8 +207,8 @@ def weighted_boxes_fusion(
     joins the cluster whose mean has the highest IoU with it above the threshold, or begins one. The result is that of
     the authors' ``ensemble_boxes``, in absolute coordinates and in float64 throughout, the IoU and the threshold too,
     with ties in the order of rows.
-    Invalid boxes, those without an area and nan scores are left out. Each box is compared with the clusters of its
-    image and class, so the work grows with the square of what is in one.
+    Invalid boxes, those without an area and scores that are not finite are left out. Each box is compared with the
+    clusters of its image and class, so the work grows with the square of what is in one.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def weighted_boxes_fusion(
     start, (model, trust) = _scores(scores, len(boxes)), _models(models, weights, len(boxes))
     rows, bounds = segments(boxes, classes)
     with np.errstate(invalid="ignore", over="ignore"):
-        usable = (start >= skip_box_threshold) & (boxes.invalid() == 0) & _have_area(boxes)
+        usable = (start >= skip_box_threshold) & (start < np.inf) & (boxes.invalid() == 0) & _have_area(boxes)
     start = np.where(usable, start, -1.0) * np.where(usable, trust[model], 1.0)
     _order(start, rows, bounds)
     left, corners = np.full(len(boxes), np.nan), np.empty((len(boxes), 4), boxes.dtype)
@@ -398,7 +398,8 @@ def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArr
         raise ValueError(f"expected a weight for each of {count} models, got shape {trust.shape}")
     if not (np.isfinite(trust) & (trust > 0)).all():
         raise ValueError(f"expected weights above 0, got {trust.tolist()}")
-    return model.astype(np.int64), trust
+    # Only their ratios matter: in units of a power of two, which is exact, no sum of them overflows.
+    return model.astype(np.int64), np.ldexp(trust, -int(np.frexp(trust.max())[1]))
 
 
 def _have_area(boxes: Boxes) -> Any:

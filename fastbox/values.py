@@ -119,14 +119,14 @@ def as_number(value: Any, name: str) -> float:
     return _as_float(value, name)
 
 
-def in_dtype(value: float, dtype: np.dtype[Any]) -> Any:
-    """Return a number as a float of a dtype, infinite where it is beyond what that holds.
+def in_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a number, or an array of them, as floats of a dtype, infinite where one is beyond what that holds.
 
     >>> float(in_dtype(1e300, np.dtype(np.float32)))
     inf
     """
     with np.errstate(over="ignore"):
-        return dtype.type(value)
+        return value.astype(dtype, copy=False) if isinstance(value, np.ndarray) else dtype.type(value)
 
 
 def one_nan(values: NDArray[Any]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from reference import DISTANCES, METRICS, SIMILARITIES, SYMMETRIC
 from strategies import FORMATS, dtypes, formats, laid_out, layouts, metrics, some_boxes
 
 import fastbox
-from fastbox import Boxes, suppression
+from fastbox import Boxes, one_to_one, suppression
 
 FLOATS = [np.float32, np.float64]
 LOSSES = ("iou", "giou", "diou", "ciou", "eiou")
@@ -341,3 +341,51 @@ def test_bins_that_a_dtype_can_not_have_are_refused(dtype: Any, bins: int, limit
     boxes = np.array([[0, 0, 1, 1]], dtype)
     with pytest.raises(ValueError, match=said):
         fastbox.histogram(boxes, boxes, metric="l1", bins=bins, range=limits)
+
+
+def test_options_beyond_float32_are_infinite_or_refused() -> None:
+    boxes, zeros = np.array([[0, 0, 1, 1], [0, 0, 2, 2]], np.float32), np.zeros((2, 4), np.float32)
+    assert_array_equal(fastbox.decode(zeros, boxes, ctr_clamp=1e300, size=(1e300, 1e300)), boxes)
+    deltas = fastbox.Deltas(zeros, boxes, ctr_clamp=1e300, max_ratio=1e300)
+    assert np.isfinite(fastbox.giou_loss(deltas, boxes, return_grad=True).grad).all()
+    for name in ("weights", "means", "stds"):
+        for value in (1e300, 1e-300):
+            call = (1.0, value, 1.0, 1.0)
+            if (name, value) == ("means", 1e-300):
+                assert np.isfinite(fastbox.encode(boxes, boxes, means=call)).all()
+                continue
+            with pytest.raises(ValueError, match=f"expected {name} that float32 holds, got .*: give float64 boxes"):
+                fastbox.encode(boxes, boxes, **{name: call})
+            with pytest.raises(ValueError, match=f"expected {name} that float32 holds"):
+                fastbox.decode(zeros, boxes, **{name: call})
+    weighed = fastbox.l1_loss(boxes, boxes[::-1] + 1, weights=[1e300, 1], reduction="box")
+    assert weighed.tolist() == [np.inf, 2]
+    assert Boxes(boxes, "rel_xyxy", size=(1e300, 1)).invalid().tolist() == [1, 1]
+    with pytest.raises(ValueError, match="size of finite numbers above 0"):
+        one_to_one.match_optimal(boxes, boxes, size=(1e300, 1))
+
+
+def test_gradients_by_deltas_from_anchors_that_are_not_finite_say_nothing() -> None:
+    anchors = np.array([[np.inf, 0, np.inf, 1], [0, 0, 1, 1]])
+    grad = fastbox.giou_loss(fastbox.Deltas(np.zeros((2, 4)), anchors), anchors, return_grad=True).grad
+    assert np.isnan(grad).any(axis=1).tolist() == [True, False]
+    only_one_nan(grad)
+
+
+@pytest.mark.parametrize("conf_type", suppression.CONFIDENCES)
+def test_fusion_knows_only_the_ratios_of_weights_and_no_infinite_score(conf_type: str) -> None:
+    boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 5], [1, 1, 9, 9]], np.float64)
+    options: Any = {"models": [0, 1, 0], "conf_type": conf_type}
+    plain = suppression.weighted_boxes_fusion(boxes, [0.5, 0.4, 0.3], weights=[1, 2], **options)
+    for power in (-1073, -500, 3, 1000, 1022):
+        weights = np.ldexp([1.0, 2.0], power)
+        found = suppression.weighted_boxes_fusion(boxes, [0.5, 0.4, 0.3], weights=weights, **options)
+        assert_array_equal(found.boxes, plain.boxes)
+        assert_array_equal(found.scores, plain.scores)
+    for score in (np.inf, -np.inf, np.nan):
+        found = suppression.weighted_boxes_fusion(
+            np.concatenate([boxes, boxes[:1]]), [0.5, 0.4, 0.3, score], models=[0, 1, 0, 1], weights=[1, 2],
+            conf_type=conf_type,
+        )  # fmt: skip
+        assert_array_equal(found.boxes, plain.boxes)
+        assert_array_equal(found.scores, plain.scores)

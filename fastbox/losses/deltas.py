@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes, as_boxes
 from fastbox.coder import MAX_RATIO, Four, decode, encode, limits_of
-from fastbox.values import as_floats
+from fastbox.values import as_floats, in_dtype
 
 __all__ = ["Deltas"]
 
@@ -94,10 +94,11 @@ class Deltas:
         far -= near
         far *= T(0.5)
         corners = self.anchors.corners().astype(grad.dtype, copy=False)
-        sides = corners[:, 2:] - corners[:, :2]
         weights, means, stds = (np.array(four, grad.dtype) for four in (self.weights, self.means, self.stds))
-        raw = (self.values.astype(grad.dtype, copy=False) * stds + means) / weights
-        shrink, grow = map(T, limits_of(self.clamp, float(self.max_ratio)))
+        with np.errstate(invalid="ignore", over="ignore"):
+            sides = corners[:, 2:] - corners[:, :2]
+            raw = (self.values.astype(grad.dtype, copy=False) * stds + means) / weights
+        shrink, grow = (in_dtype(limit, grad.dtype) for limit in limits_of(self.clamp, float(self.max_ratio)))
         growth = np.empty_like(far)
 
         from fastbox.kernels.coder import GROWN
@@ -106,7 +107,7 @@ class Deltas:
         with np.errstate(invalid="ignore", over="ignore"):
             grad[:, :2] *= sides
             if self.ctr_clamp is not None:
-                grad[:, :2][np.abs(raw[:, :2] * sides) > T(self.ctr_clamp)] = 0
+                grad[:, :2][np.abs(raw[:, :2] * sides) > in_dtype(self.ctr_clamp, grad.dtype)] = 0
             far *= growth * sides
             far[growth == 0] = 0
             grad *= stds / weights

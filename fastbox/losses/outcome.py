@@ -107,13 +107,15 @@ def weigh(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weights
     """Weights for values of this shape: one each, or one for each row of the last axis."""
     if weights is None:
         return Weights(np.empty(0, dtype), 0, 0.0)
-    given = as_floats(weights, "weights").astype(dtype, copy=False)
+    given = in_dtype(as_floats(weights, "weights"), dtype)
+    with np.errstate(invalid="ignore"):
+        total = float(given.sum(dtype=np.float64))
     if given.shape == shape:
-        return Weights(given.reshape(-1), 0, float(given.sum(dtype=np.float64)))
+        return Weights(given.reshape(-1), 0, total)
     if len(shape) < 2 or given.shape != shape[:-1]:
         other = f" or {shape[:-1]}" if len(shape) > 1 else ""
         raise ValueError(f"expected weights of shape {shape}{other}, got {given.shape}")
-    total = float(given.sum(dtype=np.float64)) * shape[-1]
+    total *= shape[-1]
     if shape[-1] == 4:
         return Weights(given.reshape(-1), 2, total)
     return Weights(np.repeat(given.reshape(-1), shape[-1]), 0, total)
@@ -124,5 +126,6 @@ def _tree(sums: NDArray[np.float64]) -> float:
     while len(sums) > 1:
         if len(sums) % 2:
             sums = np.append(sums, 0.0)
-        sums = sums[0::2] + sums[1::2]
+        with np.errstate(invalid="ignore"):
+            sums = sums[0::2] + sums[1::2]
     return float(sums[0]) if len(sums) else 0.0
