@@ -244,6 +244,41 @@ def test_no_image_in_common_is_refused(tmp_path: Path, kind: type) -> None:
         fastbox.evaluate(fastbox.Boxes([[0, 0, 4, 4]], images=[7]), [1], fastbox.Boxes([[0, 0, 4, 4]], images=[8]))
 
 
+@pytest.mark.parametrize(
+    ("own", "its", "same"),
+    [
+        ("val/{}.jpg", "{}", True),
+        ("{:012d}", "{}.png", True),
+        ("a\\{}.JPEG", "b/{}", True),
+        ("{}", "scene{}", False),
+        ("{}.0", "{}", False),
+    ],
+)
+def test_ids_that_differ_in_writing_alone_are_said(tmp_path: Path, own: str, its: str, same: bool) -> None:
+    scene = Scene()
+    detections, truths = scene.write(tmp_path)
+    for path, form in ((detections, own), (truths, its)):
+        table = pq.read_table(path)
+        ids = pa.array([form.format(value + 1) for value in table["image_id"].to_pylist()])
+        pq.write_table(table.set_column(0, "image_id", ids).sort_by("image_id"), path)
+    said = "are the same but for folders, endings and zeros in front"
+    with pytest.raises(InputError, match="expected images that both tables have") as error:
+        jobs.evaluate(detections, truths)
+    assert (said in str(error.value)) == same
+    one = [[0, 0, 4, 4]]
+    boxes = (fastbox.Boxes(one, images=[form.format(5)]) for form in (own, its))
+    with pytest.raises(ValueError, match="expected images that both") as wrong:
+        fastbox.evaluate(next(boxes), [0.5], next(boxes))
+    assert (said in str(wrong.value)) == same
+    instances = {"images": [{"id": its.format(k)} for k in range(9)], "categories": [], "annotations": []}
+    (tmp_path / "gt.json").write_text(json.dumps(instances))
+    found = [{"image_id": own.format(5), "category_id": 1, "bbox": [0, 0, 4, 4], "score": 0.5}]
+    (tmp_path / "dt.json").write_text(json.dumps(found))
+    with pytest.raises(InputError, match=r"expected detections of images that .* lists") as unlisted:
+        jobs.evaluate(tmp_path / "dt.json", tmp_path / "gt.json")
+    assert (said in str(unlisted.value)) == same
+
+
 def test_images_of_one_side_are_said_and_counted(tmp_path: Path) -> None:
     scene = Scene()
     detections, truths = scene.write(tmp_path, ids=np.where(scene.image < 30, scene.image + 100, scene.image))

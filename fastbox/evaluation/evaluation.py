@@ -13,6 +13,7 @@ from fastbox import ops
 from fastbox.arguments import named
 from fastbox.boxes import Boxes, as_boxes
 from fastbox.errors import InputWarning
+from fastbox.evaluation.alike import alike
 from fastbox.evaluation.bootstrap import draw, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.curves import Curves, rank
@@ -123,10 +124,11 @@ def evaluate(
     )
     images = found.mismatch.images
     if not images["both"] and images["detections"] and images["truths"]:
-        own, its = (", ".join(map(repr, ids)) for ids in found.mismatch.examples.values())
+        examples = found.mismatch.examples.values()
+        own, its = (", ".join(map(repr, ids)) for ids in examples)
         raise ValueError(
             f"expected images that both detections and truths have, got none: ids such as {own} of detections and "
-            f"{its} of truths: write the ids of both alike"
+            f"{its} of truths: {alike(*examples) or 'write the ids of both alike'}"
         )
     for sentence in found.warnings:
         warnings.warn(InputWarning(sentence), stacklevel=2)

@@ -229,7 +229,7 @@ class Mismatch:
             moved = list(partners)
         if not moved:
             return []
-        most = sorted(moved, key=lambda own: (-partners[own][1], own))[:SHOWN]
+        most = sorted(moved, key=lambda own: (-partners[own][1], labels[own]))[:SHOWN]
         shown = ", ".join(f"{labels[own]!r} on {labels[partners[own][0]]!r}" for own in most)
         crossed, right = (sum(counts[own] for own in moved) for counts in (elsewhere, self._own))
         return [

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastbox.errors import InputError
 from fastbox.evaluation import Evaluation
+from fastbox.evaluation.alike import alike
 from fastbox.tables.arrays import id_kind, is_flag, is_number
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes, names_of
 from fastbox.tables.columns import coded_column
@@ -146,9 +147,10 @@ def check_images(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
     unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
     if unknown.any():
         image = chunk.images[np.argmax(unknown)]
+        mend = alike([image], listed.tolist()) if isinstance(image, str) else None
         raise InputError(
             f"expected detections of images that {where} lists, got some of image {image}: "
-            f"add the image to its list, or leave its detections out"
+            f"{mend or 'add the image to its list, or leave its detections out'}"
         )
 
 
@@ -182,9 +184,10 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
     images, examples = evaluation.mismatch.images, evaluation.mismatch.examples
     if read.listed is None and not images["both"] and images["detections"] and images["truths"]:
         own, its = (", ".join(map(repr, examples[name])) for name in ("detections", "truths"))
+        mend = alike(*examples.values()) or "write the ids of both alike, or name their columns"
         raise InputError(
             f"expected images that both tables have, got none: image ids such as {own} in {read.files[0]} and {its} in "
-            f"{read.files[1]}: write the ids of both alike, or name their columns"
+            f"{read.files[1]}: {mend}"
         )
     own_classes, its_classes = (set(some) for some in evaluation.classes_of_sides())
     known = its_classes | read.named
