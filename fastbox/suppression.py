@@ -23,6 +23,7 @@ METHODS = ("linear", "gaussian")
 THEIRS = {"boxes_list", "scores_list", "labels_list", "iou_thr", "skip_box_thr"}  # arguments of ensemble_boxes
 CONFIDENCES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
 
+MODELS = 1 << 16  # so many are no numbers of detectors but names
 DENSE = 384  # boxes of a segment from which on a grid is faster than to look at all of them
 PIECE = 4096  # boxes that make a thread worth waking
 
@@ -217,7 +218,8 @@ def weighted_boxes_fusion(
     models : array of shape (n,), optional
         Which detector each box is from, counted from 0; all from one when left out.
     weights : array of shape (m,), optional
-        How far each detector is trusted, above 0; 1 when left out.
+        How far each detector is trusted, above 0; 1 when left out. Their number is that of the detectors: give them
+        where the last of these found nothing.
     iou_threshold : float
         From 0 to 1.
     skip_box_threshold : float
@@ -393,6 +395,11 @@ def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArr
     if n and model.min() < 0:
         raise ValueError(f"expected models counted from 0, got {model.min()}")
     count = int(model.max(initial=0)) + 1
+    if count > MODELS:
+        came = f"{count - 1} at row {int(model.argmax())}"
+        raise ValueError(
+            f"expected models counted from 0, got {came}: number them, models=np.unique(models, return_inverse=True)[1]"
+        )
     trust = np.ones(count) if weights is None else np.array(as_floats(weights, "weights"), np.float64)
     if trust.ndim != 1 or len(trust) < count:
         raise ValueError(f"expected a weight for each of {count} models, got shape {trust.shape}")

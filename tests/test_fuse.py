@@ -119,3 +119,31 @@ def test_a_null_is_named_by_the_users_file_and_row(tmp_path: Path, column: str, 
         csv.write_csv(table, path)
     with pytest.raises(InputError, match=rf"column '{column}', got a null at row 2 of .*{paths[place].name}: fill"):
         jobs.fuse(paths)
+
+
+@pytest.mark.parametrize("conf_type", fastbox.suppression.CONFIDENCES)
+@pytest.mark.parametrize("weights", [None, [2.0, 1.0, 0.5]])
+def test_scores_count_all_models_whatever_a_chunk_holds(
+    tables: Any, tmp_path: Path, weights: list[float] | None, conf_type: str
+) -> None:
+    found = []
+    paths = [path for path, _ in tables]
+    for rows in (1, 20, 1000):
+        jobs.fuse(paths, tmp_path / "out.parquet", weights=weights, conf_type=conf_type, rows=rows)
+        found.append(pq.read_table(tmp_path / "out.parquet"))
+    assert all(found[0].equals(other) for other in found[1:])
+
+
+def test_a_model_that_finds_nothing_counts(tmp_path: Path) -> None:
+    one = {"image_id": [1], "bbox": [[0.0, 0, 4, 4]], "score": [0.8]}
+    nothing: dict[str, list[Any]] = {name: [] for name in one}
+    for models in ([one, nothing], [nothing, one]):
+        jobs.fuse(models, tmp_path / "out.parquet")
+        assert pq.read_table(tmp_path / "out.parquet")["score"].to_pylist() == [0.4]
+
+
+@pytest.mark.parametrize("models", [[0, 2**62], [0, 10**9], np.array([0, 2**63], np.uint64)], ids=str)
+def test_names_of_models_are_not_taken_for_their_numbers(models: Any) -> None:
+    boxes = [[0.0, 0, 4, 4], [1.0, 0, 4, 4]]
+    with pytest.raises(ValueError, match=r"expected models counted from 0, got \d+ at row 1: number them"):
+        fastbox.weighted_boxes_fusion(boxes, [0.5, 0.5], models=models)

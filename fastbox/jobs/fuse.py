@@ -148,6 +148,8 @@ def fuse(
         raise ValueError(f"expected a weight for each of {len(sources)} tables, got {len(weights)}")
     suppression.weighted_boxes_fusion(Boxes([]), nothing, models=nothing.astype(int), **options)
 
+    # All models count, also in a chunk in which the last ones found nothing.
+    trust = [1.0] * len(sources) if weights is None else weights
     given: dict[str, Any] = {
         "iou_threshold": float(threshold),
         "weights": None if weights is None else tuple(map(float, weights)),
@@ -161,7 +163,9 @@ def fuse(
     with sink or nullcontext():
         for chunk in scan(*sources, rows=rows):
             boxes, scores, models, classes, labels = _together(chunk, len(sources), score, label, joined)
-            fused = suppression.weighted_boxes_fusion(boxes, scores, models=models, classes=classes, **options)
+            fused = suppression.weighted_boxes_fusion(
+                boxes, scores, models=models, classes=classes, **options | {"weights": trust}
+            )
             found.images += 0 if chunk.images is None else len(chunk.images)
             found.boxes += len(boxes)
             found.fused += len(fused.scores)
