@@ -253,13 +253,14 @@ def test_names_beside_numbers_with_names_are_told_how_to_meet(tmp_path: Path) ->
     annotations = [{"id": k, "image_id": k, "category_id": k, "bbox": [1, 2, 30, 40]} for k in (1, 2)]
     categories = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
     truths, detections = tmp_path / "gt.json", tmp_path / "dt.csv"
-    truths.write_text(json.dumps({"annotations": annotations, "categories": categories}))
+    listed = {"images": [{"id": 1}, {"id": 2}], "annotations": annotations}
+    truths.write_text(json.dumps(listed | {"categories": categories}))
     detections.write_text("image_id,class,score,x,y,w,h\n1,dog,.9,1,2,30,40\n2,cat,.8,1,2,30,40\n")
     with pytest.raises(InputError, match=r"classes of one kind .* strings in .*dt.csv and integers in") as caught:
         jobs.evaluate(detections, truths)
     command = shlex.split(str(caught.value).split("`")[1])
     assert CliRunner().invoke(main, [*command[1:3], str(tmp_path / command[3])]).exit_code == 0
     assert jobs.evaluate(tmp_path / command[3], truths).to_dict()["figures"]["AP"] == pytest.approx(1)
-    truths.write_text(json.dumps({"annotations": annotations, "categories": []}))
+    truths.write_text(json.dumps(listed))
     with pytest.raises(InputError, match=r"integers in .*gt.json: cast one$"):
         jobs.evaluate(detections, truths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from collections.abc import Callable
@@ -471,6 +472,31 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     source = tmp_path / "coco.json"
     source.write_text(json.dumps([result(1)]), encoding="utf-8-sig")
     assert convert_file(source, tmp_path / "out.parquet")["rows"] == 1
+
+
+def test_packed_json_is_read_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "coco.json.gz"
+    packed = gzip.compress(json.dumps([result(1)]).encode())
+    source.write_bytes(packed)
+    assert convert_file(source, tmp_path / "out.parquet")["rows"] == inspect(source).statistics.boxes == 1
+    for data in (packed[:-9], packed[:20] + b"\xff" * 9 + packed[29:], packed[:-1] + b"\1", packed[:2]):
+        source.write_bytes(data)
+        with pytest.raises(InputError, match=r"coco.json.gz can't be unpacked: copy or pack it again"):
+            convert_file(source, tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize(("place", "name"), [("image 1", "images"), ("category 1", "categories"), ("info 0", "info")])
+def test_half_a_surrogate_pair_is_named(place: str, name: str, tmp_path: Path) -> None:
+    coco: dict[str, Any] = {
+        "info": {},
+        "images": [{"id": 1}],
+        "annotations": [],
+        "categories": [{"id": 1, "name": "a"}],
+    }
+    bad = {"id": 2, "name": "\ud800", "file_name": "\ud800"}
+    coco[name] = bad if name == "info" else [*coco[name], bad]
+    with pytest.raises(InputError, match=f"{place} of .* has half a surrogate pair, which is no Unicode: fix the text"):
+        convert(coco, tmp_path)
 
 
 def test_what_overflows_is_refused_without_a_warning(tmp_path: Path) -> None:

@@ -332,3 +332,8 @@ def test_what_is_refused(files: dict[str, Any], source: str, message: str, tmp_p
     with pytest.raises(InputError, match=message) as caught:
         rows_of(read(put(tmp_path, files) / source))
     assert "\n" not in str(caught.value)
+
+
+def test_blank_lines_around_names_number_nothing(tmp_path: Path) -> None:
+    put(tmp_path, {"a.txt": L, "a.jpg": I, "classes.txt": "\r\n\ncat\n\ndog\n\n"})
+    assert read(tmp_path).categories == {0: "cat", 1: "", 2: "dog"}

@@ -38,6 +38,7 @@ Given: TypeAlias = Any
 
 TOLD = (
     ".json",
+    ".json.gz",
     ".jsonl",
     ".ndjson",
     ".odgt",

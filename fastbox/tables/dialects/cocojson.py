@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import json
 import math
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 BATCH = 8192
+GZIP = b"\x1f\x8b"
 ELEMENTS = {"results": "result", "annotations": "annotation", "images": "image", "categories": "category"}
 # The keys of a file that lists images alone, as COCO's own of its test images.
 LISTING = {"info", "licenses", "images", "categories", "type", "videos"}
@@ -143,10 +146,19 @@ class Document(NamedTuple):
 
 
 def read(source: str | os.PathLike[str]) -> Document:
-    """Read a COCO file whole and cut it; ``InputError`` for a file that is not there, not JSON or not COCO."""
+    """Read a COCO file whole, packed by gzip or not, and cut it.
+
+    Raises
+    ------
+    InputError
+        It is not there, not JSON or not COCO.
+    """
     path = os.fspath(source)
     try:
-        data = Path(source).read_bytes().removeprefix(codecs.BOM_UTF8)
+        data = Path(source).read_bytes()
+        data = (gzip.decompress(data) if data.startswith(GZIP) else data).removeprefix(codecs.BOM_UTF8)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} can't be unpacked: copy or pack it again") from error
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror}): name a COCO JSON file that is there") from error
     try:
@@ -290,9 +302,24 @@ def _not_json(path: str, data: bytes) -> InputError:
                     f"{one} {place}{_named(element)} of {path} has {field.lstrip('.') or 'a value'} {shown}, which is "
                     f"no JSON number: give a number, or leave the {one} out"
                 )
+            if not _is_unicode(element):
+                one = ELEMENTS.get(name, name)
+                return InputError(
+                    f"{one} {place} of {path} has half a surrogate pair, which is no Unicode: fix the text, or leave "
+                    f"the {one} out"
+                )
     return InputError(
         f"expected JSON in {path}, got a text or a number that no table can hold: export it again as JSON"
     )
+
+
+def _is_unicode(element: Any) -> bool:
+    """Whether all of JSON's texts are text, and none has half a surrogate pair."""
+    try:
+        json.dumps(element, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def not_finite(value: Any, inside: str = "") -> Iterator[tuple[str, float]]:

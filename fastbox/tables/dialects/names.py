@@ -167,4 +167,4 @@ def yaml_names(path: str) -> dict[int, str]:
 
 
 def _lines(path: str) -> list[str]:
-    return [line.strip() for line in read_text(path).rstrip().split("\n")]
+    return [line.strip() for line in read_text(path).lstrip("\r\n").rstrip().split("\n")]

@@ -24,7 +24,8 @@ StrPath = str | os.PathLike[str]
 # Folders and files that tell on their own.
 FOLDERS = {"Annotations": "voc", "label_2": "kitti", "label_02": "kitti"}
 YOLO = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.names", "obj_train_data", "_darknet.labels")
-OTHER = (".json", ".jsonl", ".csv", ".odgt")
+COCO = (".json", ".json.gz")
+OTHER = (*COCO, ".jsonl", ".csv", ".odgt")
 
 
 def source_dialect(source: StrPath) -> str:
@@ -79,7 +80,7 @@ def _of_file(path: str) -> str | None:
     extension = os.path.splitext(path)[1].lower()
     if not os.path.exists(path) and not glob.has_magic(path):
         raise InputError(f"expected annotations to convert, got no file or folder {path}{like(path)}")
-    if extension == ".json":
+    if path.lower().endswith(COCO):
         return "coco"
     if extension == ".odgt":
         return "crowdhuman"
