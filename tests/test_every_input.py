@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pacsv
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -125,6 +126,12 @@ def as_csv(delimiter: str, name: str) -> Callable[[Path, pa.Table], Any]:
     return make
 
 
+def as_lines(folder: Path, rows: pa.Table) -> Any:
+    name = folder / "boxes.jsonl"
+    name.write_text("\n".join(json.dumps(row) for row in mixed(rows).to_pylist()))
+    return str(name)
+
+
 def as_boxes(folder: Path, rows: pa.Table) -> Any:
     corners = np.stack([rows[name].to_numpy() for name in ("xmin", "ymin", "xmax", "ymax")], axis=1)
     boxes = Boxes(corners, images=rows["image_id"].to_numpy())
@@ -150,6 +157,7 @@ ON_DISK: dict[str, Callable[[Path, pa.Table], Any]] = {
     "csv": as_csv(",", "boxes.csv"),
     "semicolons": as_csv(";", "boxes.csv"),
     "tsv": as_csv("\t", "boxes.tsv"),
+    "jsonl": as_lines,
     "yolo": converted("yolo", "yolo"),
     "voc": converted("voc", "voc"),
     "kitti": converted("kitti", "kitti"),
@@ -167,6 +175,9 @@ IN_PYTHON: dict[str, Callable[[Path, pa.Table], Any]] = {
     "reader": lambda folder, rows: mixed(rows).to_reader(max_chunksize=20),
     "dict": as_arrays,
     "rows": lambda folder, rows: mixed(rows).to_pylist(),
+    "generator": lambda folder, rows: iter(mixed(rows).to_pylist()),
+    "frames": lambda folder, rows: [mixed(rows).to_pandas()[:20], mixed(rows).to_pandas()[20:]],
+    "dataset": lambda folder, rows: pyarrow.dataset.dataset(mixed(rows)),
     "boxes": as_boxes,
 }
 UNSORTED = ("unsorted parquet", "unsorted row groups", "other names", "lists")
@@ -306,7 +317,7 @@ def test_sort_and_convert_write_every_input(tmp_path: Path, kind: str) -> None:
     (given,) = tables_of("nms", {**ON_DISK, **IN_PYTHON}[kind], tmp_path, texts)
     assert jobs.sort(given, tmp_path / "s.parquet")["rows"] == (IMAGES if kind == "lists" else N)
     assert jobs.check(tmp_path / "s.parquet" if kind != "other names" else Source(tmp_path / "s.parquet")).ready
-    if kind not in ("files", "reader"):
+    if kind not in ("files", "reader", "generator"):
         made = jobs.convert(given, tmp_path / "c.parquet", format="xyxy")
         assert (made["rows"], made["images"]) == (N, IMAGES)
 

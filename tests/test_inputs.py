@@ -411,6 +411,31 @@ def test_a_distance_below_zero_is_refused_as_threshold_and_so_is_text() -> None:
     assert "as a share of 1 it is 0.95" in refused.stderr
 
 
+def test_rows_that_are_dicts_have_the_columns_of_all_of_them() -> None:
+    rows: list[Any] = [{"image_id": 1, "bbox": [0, 0, 4, 4], "score": 0.5}]
+    truths: list[Any] = [{"image_id": 1, "bbox": [9, 9, 14, 14]}, {"image_id": 1, "bbox": [0, 0, 4, 4], "iscrowd": 1}]
+    rows = [row | {"category_id": 3} for row in rows]
+    truths = [row | {"category_id": 3} for row in truths]
+    for listed in (truths, iter(truths), tuple(truths)):
+        found = jobs.evaluate(rows, listed).to_dict()
+        assert (found["truths"], found["errors"]["missed"]["count"]) == (2, 1)  # a crowd can't be missed
+    with pytest.raises(InputError, match=r"got TextIOWrapper: name a file"), open(os.devnull) as file:
+        jobs.nms(file)
+
+
+def test_generators_of_names_are_held_against_outputs(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(boxes([1, 2], score=[0.5, 0.9]), path)
+    before = path.read_bytes()
+    assert jobs.nms(tmp_path.glob("*.parquet")).kept == 2
+    for job in (jobs.nms, jobs.sort):
+        with pytest.raises(InputError, match="expected an output that is no input"):
+            job(tmp_path.glob("*.parquet"), path)  # type: ignore[operator]
+    with pytest.raises(InputError, match="which holds the input"):
+        jobs.spread(jobs.nms, tmp_path.glob("*.parquet"), out=tmp_path, overwrite=True)
+    assert path.read_bytes() == before
+
+
 def test_a_name_that_leads_to_nothing_says_which_is_like_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pq.write_table(boxes([1], score=[0.5]), "detections.parquet")

@@ -14,6 +14,7 @@ from fastbox.jobs.result import Result
 from fastbox.tables.arrays import UnsortedError
 from fastbox.tables.backed import Backed
 from fastbox.tables.files import find_files
+from fastbox.tables.frames import listed
 from fastbox.tables.in_order import sorted_source
 from fastbox.tables.inputs import Given, as_source, note_of, resolved
 from fastbox.tables.locate import check_named
@@ -54,6 +55,8 @@ def takes(*names: str, image: bool = True) -> Callable[[Callable[Parameters, Fou
                 call = signature.bind(*args, **kwargs)
                 call.apply_defaults()
                 _check_arguments(signature, names, call.arguments)
+                for name in (table.removeprefix("*") for table in names):
+                    call.arguments[name] = listed(call.arguments[name])
                 given = [call.arguments[name.removeprefix("*")] for name in names]
                 check_outputs(given, {}, {name: call.arguments.get(name) for name in OUTPUTS})
                 tables = Tables(names, call.arguments, image)

@@ -11,6 +11,7 @@ from fastbox.arguments import checked
 from fastbox.tables import sort as sorter
 from fastbox.tables.backed import Backed
 from fastbox.tables.files import find_files, read_batches
+from fastbox.tables.frames import listed
 from fastbox.tables.inputs import Given, as_source
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.rewrite import own_schema, with_schema
@@ -53,6 +54,7 @@ def sort(
     >>> sort({"image_id": [3, 1, 3], "score": [0.5, 0.25, 1.0]}, path)
     {'rows': 3, 'files': 1}
     """
+    tables = listed(tables)
     given = tables if isinstance(tables, Source) else replace(Source(()), path=tables, image=by)
     check_outputs([given], {"out": out})
     source = as_source(given, "tables")

@@ -30,6 +30,7 @@ from fastbox.tables.claim import claimed, mark_finished, mark_unfinished
 from fastbox.tables.convention import TABLE_ENDING, check_name
 from fastbox.tables.files import find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
+from fastbox.tables.frames import listed
 from fastbox.tables.inputs import Given, images_of
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Target
@@ -118,6 +119,7 @@ def spread(
     >>> sorted(os.listdir(kept))
     ['part-00000.parquet', 'part-00001.parquet']
     """
+    tables = tuple(map(listed, tables))
     if job.__module__.removeprefix("fastbox.jobs.") not in JOBS:
         raise ValueError(f"expected one of the jobs {', '.join(JOBS)}, got {getattr(job, '__name__', job)!r}")
     for name, what in WHOLE.items():

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.tables.temporary import TemporaryFolder
 
-__all__ = ["Backed", "Scratch", "parquet_of"]
+__all__ = ["ROWS", "Backed", "Scratch", "parquet_of"]
+
+ROWS = ("csv", "jsonl")  # files whose rows are those of a table, with columns of their own
 
 
 class Scratch:
@@ -38,7 +40,7 @@ class Backed(str):
     data : pyarrow.Buffer or str
         Parquet, in memory or a file.
     dialect : str
-        What was given: ``"parquet"``, ``"csv"``, ``"coco"``, ``"frame"`` and so on.
+        What was given: ``"parquet"``, ``"csv"``, ``"jsonl"``, ``"coco"``, ``"frame"`` and so on.
     sorted_in : str or None
         ``"memory"`` or ``"files"``, where its rows had to be sorted.
     rows : array or None

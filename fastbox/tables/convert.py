@@ -21,8 +21,8 @@ from fastbox.tables.columns import flag_column
 from fastbox.tables.convention import check_name
 from fastbox.tables.dialects import recognize
 from fastbox.tables.dialects.dataset import Dataset
-from fastbox.tables.frames import is_frame
-from fastbox.tables.inputs import Given, as_source, is_csv
+from fastbox.tables.frames import is_frame, listed
+from fastbox.tables.inputs import Given, as_source, has_rows
 from fastbox.tables.locate import check_named
 from fastbox.tables.opened import State, check_state
 from fastbox.tables.outputs import check_outputs
@@ -115,7 +115,7 @@ def convert(
     given = {name: value for name, value in options.items() if value is not None}
     out = local(out)
     given |= {"images": local(given["images"])} if "images" in given else {}
-    asked = source
+    asked = source = listed(source)
     source, source_dialect = _as_table(source, source_dialect, given)
     reader = _Side("read", source_dialect, lambda: _dialect_of(source))
     files = [source] if isinstance(source, str | os.PathLike) else list(source)
@@ -171,12 +171,12 @@ def _dialect_of(source: Any) -> str:
 
 
 def _as_table(source: Given, dialect: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:
-    """A table in memory or a plain CSV file as Parquet in its place; any other source as it is."""
+    """A table in memory, a plain CSV file or JSON lines as Parquet in its place; any other source as it is."""
     if not is_frame(source):
         check_named(source, "source")
         source = source[0] if not isinstance(source, str | os.PathLike) and len(source) == 1 else source
     several = [] if is_frame(source) or isinstance(source, str | os.PathLike) else source
-    if dialect is not None or not (is_frame(source) or is_csv(source) or (several and all(map(is_csv, several)))):
+    if dialect is not None or not (is_frame(source) or has_rows(source) or (several and all(map(has_rows, several)))):
         return source, dialect
     return as_source(replace(Source(()), path=source, image=options.get("image", IMAGE)), "source").path, "parquet"
 

@@ -14,7 +14,10 @@ from fastbox.tables.arrays import plain, plain_type
 from fastbox.tables.held import UNREADABLE, columns_of, indexed, table_of_columns, without_rows
 from fastbox.tables.schema import as_table
 
-__all__ = ["is_frame", "kind_of", "table_of"]
+__all__ = ["is_frame", "kind_of", "listed", "table_of"]
+
+# What makes a table of an object, by what it has: Arrow's interface, lazy and other frames, Arrow's datasets.
+_MAKES = ("__arrow_c_stream__", "__arrow_c_array__", "collect", "to_arrow", "to_table")
 
 _NAMES = {
     "xyxy": ("xmin", "ymin", "xmax", "ymax"),
@@ -32,9 +35,18 @@ def is_frame(given: Any) -> bool:
     """
     if isinstance(given, Boxes | Mapping):
         return True
-    if isinstance(given, Sequence) and not isinstance(given, str) and len(given):
-        return all(isinstance(one, pa.RecordBatch | pa.Table | Mapping) for one in given)
-    return any(hasattr(given, name) for name in ("__arrow_c_stream__", "__arrow_c_array__", "collect", "to_arrow"))
+    if isinstance(given, list | tuple):
+        return bool(given) and all(isinstance(one, Mapping) or _is_made(one) for one in given)
+    return _is_made(given)
+
+
+def listed(given: Any) -> Any:
+    """The items of a generator in a list, so that they can be looked at more than once; all else as it is.
+
+    >>> listed(name for name in ("a.parquet", "b.parquet"))
+    ['a.parquet', 'b.parquet']
+    """
+    return list(given) if isinstance(given, Iterator) and not _is_made(given) and not hasattr(given, "read") else given
 
 
 def kind_of(given: Any) -> str:
@@ -70,6 +82,8 @@ def table_of(given: Any, name: str) -> pa.Table:
         table = _of_boxes(given)
     elif isinstance(given, Mapping):
         table = table_of_columns(_columns(given), name)
+    elif isinstance(given, list | tuple) and all(isinstance(one, Mapping) for one in given):
+        table = table_of_columns(_of_rows(given), name)
     else:
         given = indexed(given.collect() if hasattr(given, "collect") else given)  # a lazy frame
         names = [str(column) for column in getattr(given, "columns", ()) if isinstance(column, str)]
@@ -85,12 +99,28 @@ def table_of(given: Any, name: str) -> pa.Table:
     return pa.Table.from_arrays([_plain(column) for column in table.columns], names=table.column_names)
 
 
+def _is_made(given: Any) -> bool:
+    """Whether an object is a frame or a table, rather than a list of them."""
+    return not isinstance(given, Boxes) and any(hasattr(given, name) for name in _MAKES)
+
+
+def _of_rows(rows: Sequence[Mapping[Any, Any]]) -> Iterator[tuple[str, list[Any]]]:
+    """The columns of dicts that are a row each; one that a dict lacks is null there."""
+    for name in dict.fromkeys(name for row in rows for name in row):
+        yield str(name), [row.get(name) for row in rows]
+
+
 def _of_arrow(given: Any) -> pa.Table:
-    if isinstance(given, Sequence) and not hasattr(given, "__arrow_c_stream__"):
-        if all(isinstance(one, Mapping) for one in given):
-            return pa.Table.from_pylist([dict(one) for one in given])
-        return pa.concat_tables([as_table(one) for one in given])
-    if not hasattr(given, "__arrow_c_stream__") and not hasattr(given, "__arrow_c_array__"):
+    if isinstance(given, list | tuple):
+        tables = [without_rows(_of_arrow(indexed(one.collect() if hasattr(one, "collect") else one))) for one in given]
+        return pa.concat_tables(tables, promote_options="permissive")
+    if hasattr(given, "to_table"):
+        given = given.to_table()
+    if (
+        not isinstance(given, Mapping)
+        and not hasattr(given, "__arrow_c_stream__")
+        and not hasattr(given, "__arrow_c_array__")
+    ):
         given = given.to_arrow()
     return as_table(given)
 

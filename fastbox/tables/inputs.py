@@ -14,14 +14,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
 from fastbox.tables.arrays import one_chunk
-from fastbox.tables.backed import Backed, Scratch
+from fastbox.tables.backed import ROWS, Backed, Scratch
 from fastbox.tables.dialects import parquet, recognize
+from fastbox.tables.dialects.jsonlines import is_json_lines, read_json_lines
 from fastbox.tables.files import count_rows, find_files, open_parquet, read_batches
-from fastbox.tables.frames import is_frame, kind_of, table_of
+from fastbox.tables.frames import is_frame, kind_of, listed, table_of
 from fastbox.tables.held import typed
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
 from fastbox.tables.locate import check_named, like
@@ -31,7 +33,7 @@ from fastbox.tables.source import Source
 from fastbox.tables.stores import is_stored, state_of
 from fastbox.usual import IMAGE, Usual, are_exact, column_of
 
-__all__ = ["Given", "as_source", "counted", "images_of", "is_csv", "listed_ids", "note_of", "resolved"]
+__all__ = ["Given", "as_source", "counted", "has_rows", "images_of", "listed_ids", "note_of", "resolved"]
 
 # A source, a path or several, Boxes, a dict of arrays, or anything with the Arrow C interface, which no type tells.
 Given: TypeAlias = Any
@@ -73,7 +75,7 @@ def as_source(given: Given, name: str = "table") -> Source:
     [(['a', 'b'], [1, 0])]
     """
     source = given if isinstance(given, Source) else Source(given)
-    path: Any = source.path
+    path: Any = listed(source.path)
     if source.part is not None or isinstance(path, Backed):
         return source if source.part is not None else _with_image(source)
     if is_frame(path):
@@ -91,10 +93,10 @@ def as_source(given: Given, name: str = "table") -> Source:
     return sorted_source(source) if unordered else source
 
 
-def is_csv(given: Given) -> bool:
-    """Tell whether this is the name of a CSV file with columns of its own, rather than of a dialect."""
+def has_rows(given: Given) -> bool:
+    """Tell whether this is the name of CSV or JSON lines with columns of their own, rather than of a dialect."""
     name = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
-    return is_separated(name) and _dialect(name) == "csv"
+    return (is_separated(name) or is_json_lines(name)) and _dialect(name) in ROWS
 
 
 def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]:
@@ -141,7 +143,7 @@ def images_of(given: Given | None, boxes: Source) -> Source | None:
         return Source(sorted_table(table.path.images, replace(table, image="image_id"), name, table.path.dialect))
     if given is None:
         return None
-    if isinstance(table.path, Backed) and table.path.dialect not in ("csv", "frame", "parquet"):
+    if isinstance(table.path, Backed) and table.path.dialect not in (*ROWS, "frame", "parquet"):
         raise InputError(f"expected truths in {table.path}, got results, which list no images: give a table of images")
     return table
 
@@ -194,7 +196,7 @@ def _read(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     dialect = _dialect(name)
     if dialect == "parquet":
         return path
-    return _of_csv(name) if dialect == "csv" else _of_dialect(name, dialect, [name])
+    return _of_rows(name, dialect) if dialect in ROWS else _of_dialect(name, dialect, [name])
 
 
 def _dialect(name: str) -> str:
@@ -203,19 +205,26 @@ def _dialect(name: str) -> str:
     except InputError:
         if is_separated(name):
             return "csv"
+        if is_json_lines(name) and os.path.isfile(name):
+            return "jsonl"
         if os.path.isdir(name) and not os.listdir(name):
             return "parquet"  # which says that there is none
-        known = "Parquet, CSV with a header, COCO JSON, or a folder of YOLO, VOC or KITTI"
+        known = "Parquet, CSV with a header, JSON lines, COCO JSON, or a folder of YOLO, VOC or KITTI"
         raise InputError(
             f"expected a table of boxes ({known}), got {name}, which is none that can be told: convert it with "
             f"`fastbox convert {shlex.quote(name)} boxes.parquet --from DIALECT`"
         ) from None
 
 
-def _of_csv(name: str) -> Backed:
+def _of_rows(name: str, dialect: str) -> Backed:
+    """A file whose rows are those of a table, as they stand there."""
     scratch = Scratch()
-    data = read_separated(name, scratch)
-    return Backed.of(name, data, "csv", state=state_of(name), scratch=scratch)
+    if dialect == "csv":
+        data = read_separated(name, scratch)
+    else:
+        data = scratch.join("table.parquet")
+        pq.write_table(read_json_lines(name), data)
+    return Backed.of(name, data, dialect, state=state_of(name), scratch=scratch)
 
 
 def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
@@ -281,7 +290,7 @@ def _with_image(source: Source, names: Sequence[str] | None = None, where: str =
 def _is_unordered(source: Source) -> bool:
     """Whether the ids of a table that was written here descend anywhere; of what a dialect wrote they don't."""
     (file,) = find_files(source.path)
-    if not isinstance(file, Backed) or file.dialect != "csv" or source.image not in _column_names(source):
+    if not isinstance(file, Backed) or file.dialect not in ROWS or source.image not in _column_names(source):
         return False
     last: Any = None
     for _, _, batch in read_batches([file], [source.image]):
