@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.memory import sharing
 from fastbox.parallel import get_num_threads, threads_here
 
@@ -114,7 +114,8 @@ def engine_of(name: str, address: str | None = None) -> Iterator[Engine]:
     if name not in ENGINES:
         raise InputError(f"expected an engine of {', '.join(ENGINES)}, got {name!r}")
     if address is None:
-        raise InputError(f"expected the address of a cluster for {name}, got none: name it with --address")
+        how = advice("--address URL", "address=URL")
+        raise InputError(f"expected the address of a cluster for {name}, got none: name it with {how}")
     try:
         connection = import_module(ENGINES[name])
     except ImportError:

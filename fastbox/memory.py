@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 
 __all__ = [
     "bytes_of",
@@ -125,7 +125,7 @@ def check_footer_room(file: str, footer: int, groups: int) -> None:
     if footer * FOOTER > _free():
         raise InputError(
             f"{file} has a footer of {said(footer)} for {groups:,} row groups, which takes about "
-            f"{said(footer * FOOTER)} of memory: allow more with --memory, or write larger row groups, as "
+            f"{said(footer * FOOTER)} of memory: allow more with {_more()}, or write larger row groups, as "
             f"`fastbox sort {file} -o sorted.parquet` does"
         )
 
@@ -142,7 +142,7 @@ def check_kept(count: int, each: int, what: str = "boxes") -> None:
     if memory is not None and OWN + count * each > memory:
         needed = f"{count:,} {what}, which take about {said(OWN + count * each)}"
         raise InputError(
-            f"expected {what} that fit in {said(memory)} of memory, got {needed}: allow more with --memory"
+            f"expected {what} that fit in {said(memory)} of memory, got {needed}: allow more with {_more()}"
         )
 
 
@@ -198,3 +198,8 @@ def _limits(root: Path) -> Iterator[int]:
         for folder in within:
             with suppress(OSError, ValueError):
                 yield int((folder / name).read_text())
+
+
+def _more() -> str:
+    """How to allow more."""
+    return advice("--memory SIZE", "set_memory(SIZE)")

@@ -134,13 +134,16 @@ def test_options_that_a_dialect_lacks(made: Callable[..., Path], tmp_path: Path)
             "notes.txt",
             "expected annotations in a dialect that can be told, got .*notes.txt: name the folder that it is in",
         ),
-        ("other.csv", "expected annotations in a dialect that can be told, got .*other.csv: name it with --from"),
+        (
+            "other.csv",
+            "expected annotations in a dialect that can be told, got .*other.csv: name it with source",
+        ),
         ("a.xml", "expected annotations in a dialect that can be told, got .*a.xml: name the folder that it is in"),
         (
             "jsons",
             "expected annotations in .*, got .*jsons: name one of its files, such as .*train/_annotations.coco.json",
         ),
-        ("empty", "expected annotations in a dialect that can be told, got .*empty: name it with --from"),
+        ("empty", "expected annotations in a dialect that can be told, got .*empty: name it with source_dialect"),
     ],
 )
 def test_sources_that_tell_nothing(name: str, message: str, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_without_statistics_a_table_is_one_fragment(tmp_path: Path) -> None:
 
 def test_unsorted_tables_are_refused_and_told_how_to_mend(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", [5, 6, 7, 8, 9, 1, 2, 3])
-    with pytest.raises(InputError, match=r"ascending ids .* at row 5, got 1 .* after one with 9: .*`fastbox sort "):
+    with pytest.raises(InputError, match=r"ascending ids .* at row 5, got 1 .* after one with 9: .*`jobs.sort\("):
         cut([Source(path)])
 
 

@@ -269,7 +269,10 @@ def test_json_lines_are_what_they_say(tmp_path: Path) -> None:
         (LINES + "[1]", "line 4 of .*jsonl is no JSON object"),
         (LINES + '{"file_name": {"a": 1}}', "jsonl has values of one name that are of different types: give"),
         (LINES.replace("a/1", "é"), "expected UTF-8 in .*jsonl, got byte 0xe9 in line 1: save it as UTF-8"),
-        (LINES.replace("bbox", "xy"), r"expected bbox, box or boxes in column 'objects' of .*, got xy, cat.*\(--box\)"),
+        (
+            LINES.replace("bbox", "xy"),
+            r"expected bbox, box or boxes in .*objects' of .*, got xy, cat.* name it with box=FIELD",
+        ),
     ],
 )
 def test_json_lines_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:

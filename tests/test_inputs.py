@@ -186,7 +186,7 @@ def test_what_was_done_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     pq.write_table(boxes([3, 1, 2]).rename_columns(["ImageID", *CORNERS, "conf"]), path)
     with caplog.at_level(logging.INFO, "fastbox"):
         found = jobs.nms(path)
-    command = f"`fastbox sort '{path}' --image ImageID -o sorted.parquet`"
+    command = f"`jobs.sort({str(path)!r}, 'sorted.parquet', by='ImageID')`"
     said = f"{path} is not sorted by ImageID: its 3 rows were sorted in memory; {command} does it once and for all"
     assert [record.getMessage() for record in caplog.records if "sorted" in record.getMessage()] == [said]
     table = {"table": str(path), "read_as": "parquet", "sorted_in": "memory", "columns": {"image ids": "ImageID"}}
@@ -210,7 +210,7 @@ def test_unsorted_tables_are_refused_by_clusters_with_the_command(tmp_path: Path
         raise AssertionError("nothing is sent")
 
     pq.write_table(boxes([1, 2, 0]), tmp_path / "a b.parquet")
-    with pytest.raises(InputError, match=r"ascending ids .*: sort it with `fastbox sort '.*a b\.parquet' -o"):
+    with pytest.raises(InputError, match=r"ascending ids .*: sort it with `jobs.sort\('.*a b\.parquet', 'sorted"):
         jobs.spread(jobs.nms, tmp_path / "a b.parquet", engine=elsewhere)
 
 
@@ -418,8 +418,8 @@ def test_rows_that_are_dicts_have_the_columns_of_all_of_them() -> None:
     truths = [row | {"category_id": 3} for row in truths]
     for listed in (truths, iter(truths), tuple(truths)):
         found = jobs.evaluate(rows, listed).to_dict()
-        assert (found["truths"], found["errors"]["missed"]["count"]) == (2, 1)  # a crowd can't be missed
-    with pytest.raises(InputError, match=r"got TextIOWrapper: name a file"), open(os.devnull) as file:
+        assert (found["truths"], found["errors"]["counts"]["missed"]) == (2, 1)  # a crowd can't be missed
+    with open(os.devnull) as file, pytest.raises(InputError, match=r"got TextIOWrapper: name a file"):
         jobs.nms(file)
 
 

@@ -131,7 +131,7 @@ def test_what_must_be_kept_is_counted_before_anything_is_read(tmp_path: Path) ->
     table = write(tmp_path / "t.parquet", 500_000, images=5_000)
     truths = write(tmp_path / "gt.parquet", 5_000, images=5_000)
     fastbox.set_memory("512MiB")
-    said = r"boxes that fit in 512 MiB of memory, got 500,000 boxes, which take about 522 MiB: allow more with --memory"
+    said = r"boxes that fit in 512 MiB of memory, got 500,000 boxes, which take about 522 MiB: allow more with set_m"
     with pytest.raises(InputError, match=said):
         jobs.evaluate(table, truths)
     with pytest.raises(InputError, match=said):
@@ -346,7 +346,7 @@ def test_a_footer_that_can_not_fit_is_refused(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(write(table, 6_000, images=600)), table, row_group_size=1)
     jobs.nms(table)
     fastbox.set_memory("512MiB")
-    said = r"t\.parquet has a footer of \d+ MiB for 6,000 row groups, .*: allow more with --memory, or write larger row"
+    said = r"t\.parquet has a footer of \d+ MiB for 6,000 row groups, .*: allow more with set_memory\(SIZE\), or"
     with pytest.raises(InputError, match=said):
         jobs.nms(table)
 

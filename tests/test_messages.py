@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -229,6 +230,29 @@ def test_a_column_of_several_types_is_named() -> None:
         InputError, match=r"of one type in column 'image_id' of truths \(a DataFrame\), got object: cast"
     ):
         jobs.inspect(frame)
+
+
+def test_options_are_told_where_commands_are_typed_alone() -> None:
+    """An option in the text of a message, but for what :func:`fastbox.errors.advice` tells apart, misleads Python."""
+    package = Path(fastbox.__file__).parent
+    for path in package.rglob("*.py"):
+        if path.relative_to(package).parts[0] in ("cli", "report") or path.name == "usual.py":
+            continue  # where commands are typed, and what writes down their lines
+        tree = ast.parse(path.read_text())
+        told = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("advice", "Sink", "_told")
+            for inner in ast.walk(node)
+        }
+        texts = {
+            id(node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)  # docstrings
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told | texts:
+                assert not re.search(r"(^|[\s(`])--[a-z]", node.value), f"{path.name}:{node.lineno}: {node.value!r}"
 
 
 # Frames and formats

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import fastbox
 from fastbox import InputError, jobs
 from fastbox.cli import main
-from fastbox.errors import InputWarning
+from fastbox.errors import InputWarning, on_command_line
 
 NAMES = {"xyxy": ("xmin", "ymin", "xmax", "ymax"), "xywh": ("x", "y", "w", "h"), "cxcywh": ("cx", "cy", "w", "h")}
 
@@ -112,7 +112,8 @@ def test_boxes_in_another_format_are_said(tmp_path: Path, format: str, called: s
         pq.write_table(pq.read_table(detections).drop_columns(["score"]), tmp_path / "wanted.parquet")
         detections, truths = tmp_path / "found.parquet", tmp_path / "wanted.parquet"
     side = "truths" if swapped else "detections"
-    (sentence,) = warned(detections, truths)
+    with on_command_line():
+        (sentence,) = warned(detections, truths)
     if {format, called} != {"xywh", "cxcywh"}:  # where either side may be the one that is not what it is called
         assert sentence.startswith(f"boxes of the {side} fit if they are read as {format} (mean best IoU 0.")
     mend = sentence.rpartition("formats, ")[2]
@@ -161,7 +162,7 @@ def test_the_side_that_is_not_what_it_is_called_is_named(right: str, wrong: str,
     (sentence,) = found.warnings
     side = "detections" if right == "truths" else "truths"
     assert sentence.startswith(f"boxes of the {side} fit if they are read as {raw} ")
-    assert sentence.endswith(f"--format {raw} --truth-format {raw}")
+    assert sentence.endswith(f"give the formats, {raw!r} of the detections, {raw!r} of the truths")
 
 
 @pytest.mark.parametrize("clutter", [0, 20])
@@ -363,7 +364,9 @@ def test_models_that_nobody_told_apart_are_said(tmp_path: Path, name: str) -> No
     detections, truths = scene.write(tmp_path, **{name: models})
     (sentence,) = warned(detections, truths)
     assert sentence.startswith(f"column {name!r} of {detections} has several values ('one' to 'two')")
-    assert sentence.endswith(f"--by {shlex.quote(name)} (by={name!r})")
+    assert sentence.endswith(f"evaluate each by itself with by={name!r}")
+    with on_command_line():
+        assert warned(detections, truths)[0].endswith(f"with --by {shlex.quote(name)}")
     assert warned(detections, truths, by=name) == []
     assert warned(*scene.write(tmp_path, **{name: np.full(len(models), "one")})) == []
     assert warned(*scene.write(tmp_path, note=models)) == []

@@ -443,7 +443,7 @@ def test_unsorted_ids_are_named_with_file_and_row(tmp_path: Path) -> None:
     path = write(tmp_path / "t.parquet", boxes_of(ids), 2)
     for rows in (1, 7, 1000):
         with pytest.raises(
-            InputError, match=r"'image_id' of .*t\.parquet at row 7, got 2 after 4: sort it with `fastbox sort "
+            InputError, match=r"'image_id' of .*t\.parquet at row 7, got 2 after 4: sort it with `jobs.sort\("
         ):
             list(scan(path, rows=rows))
     write(tmp_path / "u.parquet", boxes_of(["z", "b"]))

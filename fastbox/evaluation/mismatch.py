@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
+from fastbox.errors import advice
 from fastbox.evaluation.judge import VERDICTS, Columns, Judged
 from fastbox.evaluation.sides import read_as
 
@@ -190,9 +191,11 @@ class Mismatch:
             return []
         (side, reading), given = found, self._mean("detections", GIVEN)
         formats = {**self._formats, side: reading}
+        own, its = formats["detections"], formats["truths"]
+        how = advice(f"--format {own} --truth-format {its}", f"{own!r} of the detections, {its!r} of the truths")
         return [
             f"boxes of the {side} fit if they are read as {reading} (mean best IoU {self._mean(*found):.2f}, as given "
-            f"{given:.2f}): give the formats, --format {formats['detections']} --truth-format {formats['truths']}"
+            f"{given:.2f}): give the formats, {how}"
         ]
 
     def _of_images(self, listed: bool) -> list[str]:

@@ -255,7 +255,8 @@ def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int
         width, height = different[large].tolist()
         raise InputError(
             f"image {image!r} of {width} x {height} pixels has {counts[large]:,} anchors, which take about "
-            f"{said(counts[large] * ANCHOR)} of memory: allow more with --memory, or resize the image to less"
+            f"{said(counts[large] * ANCHOR)} of memory: allow more with "
+            f"{advice('--memory SIZE', 'set_memory(SIZE)')}, or resize the image to less"
         )
     return min(get_num_threads(), fit)
 

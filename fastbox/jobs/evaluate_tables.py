@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation
 from fastbox.evaluation.alike import alike
 from fastbox.tables.arrays import id_kind, is_flag, is_number
@@ -195,7 +195,8 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
         own, its = (", ".join(map(repr, sorted(some)[:SHOWN])) for some in (own_classes, known))
         raise InputError(
             f"expected classes that both tables have, got none: {own} in {read.files[0]} and {its} in {read.files[1]}: "
-            "number or name the classes of both alike, or match boxes of any class (--all-classes, by_class=False)"
+            "number or name the classes of both alike, or match boxes of any class with "
+            f"{advice('--all-classes', 'params=Params(by_class=False)')}"
         )
 
 
@@ -207,7 +208,7 @@ def _models(source: Source, file: str, used: Collection[str | None]) -> list[str
         if low != high:
             return [
                 f"column {name!r} of {file} has several values ({low!r} to {high!r}) that were evaluated as one model: "
-                f"evaluate each by itself with --by {shlex.quote(name)} (by={name!r})"
+                f"evaluate each by itself with {advice(f'--by {shlex.quote(name)}', f'by={name!r}')}"
             ]
     return []
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.labels import WIDE
 from fastbox.tables.backed import Backed
 from fastbox.usual import IMAGE
@@ -226,20 +226,21 @@ def image_runs(array: pa.Array, place: Place, mend: str | None = None) -> tuple[
 def unsorted(place: Place, index: int, before: Any, after: Any, mend: str | None = None) -> UnsortedError:
     """Return the error for an id that follows a greater one, and what to do."""
     came, earlier = (value.item() if isinstance(value, np.generic) else value for value in (after, before))
-    how = mend or f"sort it with `{sort_command(place.where, place.name)}`"
+    how = mend or f"sort it with {sort_command(place.where, place.name)}"
     return UnsortedError(
         f"expected ascending ids in {place(index)}, got {came!r} after {earlier!r}: {how}", place.where
     )
 
 
 def sort_command(file: str, image: str) -> str:
-    """Return what to type to sort a file.
+    """Return what to type, or to call, to sort a file.
 
     >>> sort_command("my boxes.parquet", "img")
-    "fastbox sort 'my boxes.parquet' --image img -o sorted.parquet"
+    "`jobs.sort('my boxes.parquet', 'sorted.parquet', by='img')`"
     """
-    column = "" if image == IMAGE else f" --image {shlex.quote(image)}"
-    return f"fastbox sort {shlex.quote(file)}{column} -o sorted.parquet"
+    column = "" if image == IMAGE else advice(f" --image {shlex.quote(image)}", f", by={image!r}")
+    command = f"`fastbox sort {shlex.quote(file)}{column} -o sorted.parquet`"
+    return advice(command, f"`jobs.sort({str(file)!r}, 'sorted.parquet'{column})`")
 
 
 def _integer_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -153,7 +153,7 @@ def _check_order(source: Source, groups: Sequence[Group]) -> None:
             where = f"column {source.image!r} of {group.run.file} at row {group.run.first_row}"
             came = f"{group.low!r} in a row group after one with {before.high!r}"
             how = sort_command(group.run.file, source.image)
-            message = f"expected ascending ids in {where}, got {came}: sort it with `{how}`"
+            message = f"expected ascending ids in {where}, got {came}: sort it with {how}"
             raise UnsortedError(message, group.run.file)
         if not _ascends(before, group):
             asked += [] if asked[-1][-1] is before.run else [[before.run]]

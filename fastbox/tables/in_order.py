@@ -51,7 +51,7 @@ def sorted_source(source: Source) -> Source:
     dialect = files[0].dialect if isinstance(files[0], Backed) else "parquet"
     backed = _in_memory(source, files, name, dialect) if small else _on_disk(source, files, name, dialect)
     where = "in memory" if small else "on disk"
-    how = f"; `{sort_command(name, source.image)}` does it once and for all" if dialect == "parquet" else ""
+    how = f"; {sort_command(name, source.image)} does it once and for all" if dialect == "parquet" else ""
     LOG.info("%s is not sorted by %s: its %s rows were sorted %s%s", name, source.image, f"{sum(rows):,}", where, how)
     return replace(source, path=backed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shlex
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.tables.arrays import one_chunk
 from fastbox.tables.backed import ROWS, Backed, Scratch
 from fastbox.tables.dialects import parquet, recognize
@@ -210,9 +211,12 @@ def _dialect(name: str) -> str:
         if os.path.isdir(name) and not os.listdir(name):
             return "parquet"  # which says that there is none
         known = "Parquet, CSV with a header, JSON lines, COCO JSON, or a folder of YOLO, VOC or KITTI"
+        how = advice(
+            f"`fastbox convert {shlex.quote(name)} boxes.parquet --from DIALECT`",
+            f"jobs.convert({name!r}, 'boxes.parquet', source_dialect=DIALECT)",
+        )
         raise InputError(
-            f"expected a table of boxes ({known}), got {name}, which is none that can be told: convert it with "
-            f"`fastbox convert {shlex.quote(name)} boxes.parquet --from DIALECT`"
+            f"expected a table of boxes ({known}), got {name}, which is none that can be told: convert it with {how}"
         ) from None
 
 
@@ -245,10 +249,10 @@ def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
         dataset = module.read(given if len(given) > 1 else given[0])
         parquet.write(replace(dataset, batches=seen(dataset.batches)), data)
     except InputError as error:
-        if "--" not in str(error):
+        if not re.search(r"--[a-z]|(sizes|box|category|source_dialect)=", str(error)):
             raise
-        how = f"`fastbox convert {shlex.quote(name)} boxes.parquet` takes these options, and what it writes can be read"
-        raise InputError(f"{error}; {how}") from None
+        how = advice(f"`fastbox convert {shlex.quote(name)} boxes.parquet`", f"jobs.convert({name!r}, 'boxes.parquet')")
+        raise InputError(f"{error}; {how} takes these options, and what it writes can be read") from None
     kind = dataset.schema.field("image_id").type
     order = order_of(pa.chunked_array(ids, kind), "image_id", name)
     images = None if dataset.kind == "results" else dataset.images().sort_by("image_id")

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.labels import place_of, union
 from fastbox.tables.arrays import Columns, Place, unsorted
 from fastbox.tables.rows import Rows
@@ -163,7 +163,8 @@ class Side:
             image = self.ids[large : large + 1].tolist()[0]
             raise InputError(
                 f"expected images of at most {self._most:,} boxes, as memory allows, got {int(sizes[large]):,} or more "
-                f"in image {image!r} of {where}: allow more with --memory, or split it"
+                f"in image {image!r} of {where}: allow more with "
+                f"{advice('--memory SIZE', 'set_memory(SIZE)')}, or split it"
             )
 
     def _append_ids(self, piece: Piece) -> None:

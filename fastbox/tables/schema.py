@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox.boxes import Boxes, as_format, looks_like_sizes
-from fastbox.errors import FormatWarning, InputError, warn
+from fastbox.errors import FormatWarning, InputError, advice, warn
 from fastbox.tables.arrays import (
     Place,
     coordinates,
@@ -290,7 +290,8 @@ def check_format(boxes: Boxes, where: str) -> None:
     """Warn of boxes, the first of a table, that are inverted as corners most often and valid as corner and size."""
     if looks_like_sizes(boxes.columns, boxes.format):
         said = f"most boxes of {where} are inverted as xyxy and would be valid as xywh"
-        warn(FormatWarning(f'{said}: read them with --format xywh, in Python with Source(path, format="xywh")'))
+        how = advice("--format xywh", 'Source(..., format="xywh")')
+        warn(FormatWarning(f"{said}: read them with {how}"))
 
 
 def rows_as_boxes(

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.tables.columns import flag_column
 from fastbox.tables.dialects.crowdhuman_lines import Line, Results, Truths, decode, has_detections, lines
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
@@ -145,7 +145,9 @@ def _truths(
             own = getattr(truth, box)
             if own is None:
                 others_given = [name for name in others if getattr(truth, name) is not None]
-                todo = f"read another (--box {others_given[0]})" if others_given else "add it, or leave that person out"
+                todo = "add it, or leave that person out"
+                if others_given:
+                    todo = f"read another with {advice(f'--box {others_given[0]}', f'box={others_given[0]!r}')}"
                 raise InputError(
                     f"expected a {box} of every box in {path}, line {number}, got none in gtboxes[{place}]: {todo}"
                 )

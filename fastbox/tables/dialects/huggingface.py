@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastbox.boxes import FORMATS
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.tables.arrays import Place, flattened, is_list, one_chunk
 from fastbox.tables.dialects.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.tables.dialects.grouped import Group, coordinates, grouped
@@ -103,8 +103,8 @@ def read(
     require(schema, image, files[0])
     objects = require(schema, OBJECTS, files[0]).type
     fields = _fields(objects, files[0])
-    box = _told(box, BOXES, fields, files[0], "--box")
-    category = _told(category, CATEGORIES, fields, files[0], "--class")
+    box = _told(box, BOXES, fields, files[0], ("--box FIELD", "box=FIELD"))
+    category = _told(category, CATEGORIES, fields, files[0], ("--class FIELD", "category=FIELD"))
     record = {} if lines else _record(files[0])
     parameters = record.get("parameters", {})
     if box_format is None and not pa.types.is_struct(_element(fields[box])):
@@ -192,7 +192,8 @@ def _check_once(ids: list[pa.Array], image: str, files: Sequence[str]) -> None:
         where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
         raise InputError(
             f"expected a row for every image in {where}, got {many['counts']} with {image} {many['values'].as_py()!r}: "
-            "convert splits one by one, or name a column that tells images apart (--image)"
+            "convert splits one by one, or name a column that tells images apart, with "
+            f"{advice('--image COLUMN', 'image=COLUMN')}"
         )
 
 
@@ -214,18 +215,20 @@ def _fields(objects: pa.DataType, where: str) -> dict[str, pa.DataType]:
     if not pa.types.is_struct(struct):
         raise InputError(
             f"expected a struct of lists, or a list of structs, in column 'objects' of {where}, got {objects}: "
-            "name its dialect with --from"
+            f"name its dialect with {advice('--from NAME', 'source_dialect=NAME')}"
         )
     fields = [struct.field(i) for i in range(struct.num_fields)]
     return {field.name: pa.large_list(field.type) if is_list(objects) else field.type for field in fields}
 
 
-def _told(given: str | None, usual: tuple[str, ...], fields: Mapping[str, pa.DataType], where: str, option: str) -> str:
+def _told(
+    given: str | None, usual: tuple[str, ...], fields: Mapping[str, pa.DataType], where: str, options: tuple[str, str]
+) -> str:
     found = next((name for name in ([given] if given is not None else usual) if name in fields), None)
     if found is None:
         wanted = repr(given) if given is not None else f"{', '.join(usual[:-1])} or {usual[-1]}"
-        got = ", ".join(fields) or "no field"
-        raise InputError(f"expected {wanted} in column 'objects' of {where}, got {got}: name it ({option})")
+        got, how = ", ".join(fields) or "no field", advice(*options)
+        raise InputError(f"expected {wanted} in column 'objects' of {where}, got {got}: name it with {how}")
     return found
 
 

@@ -58,7 +58,7 @@ class Numbering:
             if self._closed:
                 raise InputError(
                     f"expected one of the names given, {', '.join(self._numbers)}, in {where}, got {name!r}: add it "
-                    "to them (--names)"
+                    "to them"
                 )
             number = self._numbers[name] = self._next
             self.names[number] = name

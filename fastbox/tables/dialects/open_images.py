@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.tables.columns import flag_column
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import new_file
@@ -81,8 +81,8 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
     header = _header(path)
     if sizes is None:
         raise InputError(
-            f"expected the sizes of the images of {path}, whose boxes are fractions of them: give (--sizes) the "
-            f"folder of images, or a table of image_id, width and height"
+            f"expected the sizes of the images of {path}, whose boxes are fractions of them: give the folder of "
+            f"images, or a table of image_id, width and height, with {advice('--sizes PATH', 'sizes=PATH')}"
         )
     described = None if names is None else _descriptions(names)
     labels = list(described or ())
@@ -108,7 +108,7 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
         if unsized and not images:
             raise InputError(
                 f"expected the sizes of the images of {path}, got none, as of {next(iter(unsized))!r}: give their "
-                "folder, or a table of image_id, width and height (--sizes)"
+                f"folder, or a table of image_id, width and height, with {advice('--sizes PATH', 'sizes=PATH')}"
             )
         if unsized:
             warn_of_unsized(path, "image", unsized, known)
@@ -294,7 +294,7 @@ def _numbered(column: pa.Array, labels: list[str], path: str, *, closed: bool) -
     """The place of each label in a list, which takes up new ones unless it is closed."""
     new = pc.unique(column.filter(pc.invert(pc.is_in(column, value_set=pa.array(labels, pa.string()))))).to_pylist()
     if new and closed:
-        raise InputError(f"{path} has the label {new[0]!r}, which has no name: add it to the names (--names)")
+        raise InputError(f"{path} has the label {new[0]!r}, which has no name: add it to the names")
     labels += new
     return pc.index_in(column, value_set=pa.array(labels, pa.string()))
 
@@ -320,7 +320,7 @@ def _lines(group: Group, dataset: Dataset, header: list[str], labels: Mapping[st
         image = group.images["image_id"][int(unknown[0])].as_py()
         raise InputError(
             f"expected the width and height of every image to write fractions of it, got none of {image!r}: read its "
-            "sizes too (--sizes)"
+            f"sizes too, with {advice('--sizes PATH', 'sizes=PATH')}"
         )
     columns: dict[str, list[str]] = {
         "ImageID": rows["image_id"].cast(pa.string()).to_pylist(),
@@ -351,7 +351,8 @@ def _labels(rows: pa.Table, categories: Mapping[int, str], labels: Mapping[str, 
         if labels is not None:
             if name not in labels:
                 raise InputError(
-                    f"expected a label for every category to write Open Images, got none for {name!r}: add it (--names)"
+                    f"expected a label for every category to write Open Images, got none for {name!r}: "
+                    "add it to the names"
                 )
             found[place] = labels[name]
     texts: list[str] = pa.array(found, pa.string()).take(coded.indices).to_pylist()

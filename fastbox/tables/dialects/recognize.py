@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.tables.arrays import is_list
 from fastbox.tables.convention import is_hidden, is_table
 from fastbox.tables.dialects.listing import ABOUT
@@ -60,9 +60,9 @@ def target_dialect(target: StrPath) -> str:
     known = {".parquet": "parquet", ".json": "coco", ".csv": "open-images", ".odgt": "crowdhuman"}
     if extension not in known:
         names = ", ".join(known)
-        raise InputError(
-            f"expected an output whose name ends in {names}, got {os.fspath(target)}: name its dialect with --to"
-        )
+        how = advice("--to NAME", "out_dialect=NAME")
+        came = os.fspath(target)
+        raise InputError(f"expected an output whose name ends in {names}, got {came}: name its dialect with {how}")
     return known[extension]
 
 
@@ -70,10 +70,11 @@ def _advice(path: str) -> str:
     """What to do where nothing tells: name a file of the folder that can be read, or the dialect."""
     if path.lower().endswith((".xml", ".txt")):
         return "name the folder that it is in"
+    how = advice("--from NAME", "source_dialect=NAME")
     for name in _below(path):
         if name.lower().endswith(OTHER):
-            return f"name one of its files, such as {name}, or its dialect with --from"
-    return "name it with --from"
+            return f"name one of its files, such as {name}, or its dialect with {how}"
+    return f"name it with {how}"
 
 
 def _of_file(path: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.csv
 
-from fastbox.errors import InputError, InputWarning
+from fastbox.errors import InputError, InputWarning, advice
 from fastbox.tables.dialects.dataset import IMAGES, images_schema
 from fastbox.tables.dialects.listing import find, read_text
 from fastbox.tables.files import open_parquet
@@ -62,7 +62,8 @@ class NotAnImageError(InputError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path} is no image whose size can be read: copy it here again, or give a table of sizes (--sizes)"
+            f"{path} is no image whose size can be read: copy it here again, or give a table of sizes "
+            f"with {advice('--sizes PATH', 'sizes=PATH')}"
         )
         self.path = path
 
@@ -187,7 +188,8 @@ def warn_of_unsized(where: str, what: str, boxes: Mapping[str, int], known: Size
     warnings.warn(
         InputWarning(
             f"left out of {where}: {many} box{'es' * (many > 1)} in {len(boxes)} {what}{'s' * (len(boxes) > 1)} "
-            f"without a size ({first}): {damaged}add the missing images, or give a table of all sizes (--sizes)"
+            f"without a size ({first}): {damaged}add the missing images, or give a table of all "
+            f"sizes with {advice('--sizes PATH', 'sizes=PATH')}"
         ),
         stacklevel=3,
     )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from fastbox.errors import InputError, InputWarning
+from fastbox.errors import InputError, InputWarning, advice
 from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
 from fastbox.tables.dialects.folder import Folder
 from fastbox.tables.dialects.grouped import Group, coordinates, file_stems, grouped
@@ -198,7 +198,8 @@ def _batches(
 def _no_size(image: str, path: str) -> InputError:
     return InputError(
         f"expected the size of image {image}, which the boxes in {path} are relative to, got none: "
-        "put images/ beside labels/, or give the images or a table of sizes (--sizes)"
+        f"put images/ beside labels/, or give the images or a table of sizes with "
+        f"{advice('--sizes PATH', 'sizes=PATH')}"
     )
 
 
@@ -252,7 +253,7 @@ def _per_row(group: Group, name: str) -> NDArray[np.int32]:
         image = group.images["image_id"][int(missing[0])].as_py()
         raise InputError(
             f"expected the {name} of image {image!r}, which YOLO's boxes are relative to, got none: read its sizes too "
-            "(--sizes)"
+            f"with {advice('--sizes PATH', 'sizes=PATH')}"
         )
     return np.repeat(column, counts)
 
