@@ -440,6 +440,10 @@ def _scaled(columns: Columns, plain: str, size: tuple[ArrayLike, ArrayLike] | No
     if any(side.shape not in ((), (n,)) for side in sides):
         shapes = ", ".join(str(side.shape) for side in sides)
         raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({n},), got shapes {shapes}")
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is an invalid box
+    for side in sides:
+        if len(wrong := np.flatnonzero(~(np.isfinite(side) & (side > 0)))):
+            at = f" at row {wrong[0]}" if side.ndim else ""
+            raise ValueError(f"expected size=(width, height) of finite numbers above 0, got {side.flat[wrong[0]]}{at}")
+    with np.errstate(over="ignore"):  # what is not finite is an invalid box
         first, second, third, fourth = (one_nan(c * sides[k]) for c, k in zip(columns, _SIZE_OF[plain], strict=True))
     return first, second, third, fourth

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import reference
 from hypothesis import assume, example, given
@@ -15,6 +16,8 @@ from strategies import FORMATS, dtypes, formats, laid_out, layouts, metrics, som
 
 import fastbox
 from fastbox import Boxes, one_to_one, suppression
+from fastbox.tables.dialects.dataset import COORDINATES
+from fastbox.tables.dialects.grouped import coordinates
 
 FLOATS = [np.float32, np.float64]
 LOSSES = ("iou", "giou", "diou", "ciou", "eiou")
@@ -272,11 +275,20 @@ def test_corners_have_the_one_nan_and_say_nothing(format: str, dtype: Any) -> No
     most = np.finfo(dtype).max
     numbers = np.array([np.nan, -np.nan, np.inf, -np.inf, most, -most, 0, -1, 2], dtype)
     rng = np.random.default_rng(0)
-    size = (np.inf, 0) if format.startswith("rel_") else None
+    size = (0.5, 2) if format.startswith("rel_") else None
     boxes = Boxes(rng.choice(numbers, (500, 4)), format, size=size)
     only_one_nan(boxes.corners())
     assert (boxes.invalid()[np.isnan(boxes.corners()).any(axis=1)] == 1).all()
     only_one_nan(fastbox.l1_loss(boxes, boxes, reduction="none"))
+
+
+@pytest.mark.parametrize("given", COORDINATES)
+@pytest.mark.parametrize("format", COORDINATES)
+def test_boxes_that_are_converted_have_the_one_nan(given: str, format: str) -> None:
+    numbers = np.random.default_rng(1).choice([np.nan, np.inf, -np.inf, 1.7e308, -1.7e308, 0.0, 2.0], (4, 500))
+    table = pa.table(dict(zip(COORDINATES[given], numbers, strict=True)))
+    for column in coordinates(table, format):
+        only_one_nan(column)
 
 
 @pytest.mark.jit
@@ -360,7 +372,9 @@ def test_options_beyond_float32_are_infinite_or_refused() -> None:
                 fastbox.decode(zeros, boxes, **{name: call})
     weighed = fastbox.l1_loss(boxes, boxes[::-1] + 1, weights=[1e300, 1], reduction="box")
     assert weighed.tolist() == [np.inf, 2]
-    assert Boxes(boxes, "rel_xyxy", size=(1e300, 1)).invalid().tolist() == [1, 1]
+    for side in (1e300, np.inf, np.nan, 0, -5):
+        with pytest.raises(ValueError, match=r"size=\(width, height\) of finite numbers above 0, got .* at row 1"):
+            Boxes(boxes, "rel_xyxy", size=(1, np.array([2.0, side])))
     with pytest.raises(ValueError, match="size of finite numbers above 0"):
         one_to_one.match_optimal(boxes, boxes, size=(1e300, 1))
 

@@ -18,6 +18,7 @@ from fastbox.tables.arrays import is_number
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset
 from fastbox.tables.dialects.folder import check_name
 from fastbox.tables.dialects.sizes import stem_of
+from fastbox.values import one_nan
 
 __all__ = ["Group", "coordinates", "file_stems", "grouped", "numbers", "whole_numbers"]
 
@@ -74,16 +75,19 @@ def coordinates(rows: pa.Table, format: str) -> list[NDArray[np.float64]]:
     [[12.0], [23.0], [4.0], [6.0]]
     """
     given = next(form for form, names in COORDINATES.items() if set(names) <= set(rows.column_names))
-    a, b, c, d = (_as_numpy(rows[name].cast(pa.float64())) for name in COORDINATES[given])
+    own = [_as_numpy(rows[name].cast(pa.float64())) for name in COORDINATES[given]]
     if given == format:
-        return [a, b, c, d]
+        return own
+    a, b, c, d = own
     with np.errstate(invalid="ignore", over="ignore"):
         if given == "xyxy":
-            return [a, b, c - a, d - b] if format == "xywh" else [(a + c) / 2, (b + d) / 2, c - a, d - b]
-        if given == "xywh":
-            return [a, b, a + c, b + d] if format == "xyxy" else [a + c / 2, b + d / 2, c, d]
-        x, y = a - c / 2, b - d / 2
-        return [x, y, c, d] if format == "xywh" else [x, y, a + c / 2, b + d / 2]
+            made = [a, b, c - a, d - b] if format == "xywh" else [(a + c) / 2, (b + d) / 2, c - a, d - b]
+        elif given == "xywh":
+            made = [a, b, a + c, b + d] if format == "xyxy" else [a + c / 2, b + d / 2, c, d]
+        else:
+            x, y = a - c / 2, b - d / 2
+            made = [x, y, c, d] if format == "xywh" else [x, y, a + c / 2, b + d / 2]
+    return [column if any(column is one for one in own) else one_nan(column) for column in made]
 
 
 def numbers(rows: pa.Table, name: str, missing: float = np.nan) -> NDArray[np.float64]:
