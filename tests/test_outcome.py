@@ -130,6 +130,22 @@ CASES = {
         "parts of parts/ may be of both runs: the same command begins again",
     ),
     "a folder": (["made/data.yaml"], ["-o", "made"], "made is complete"),
+    "what nobody named": (
+        ["o-detections.parquet", "f.log.parquet"],
+        ["-o", "o.parquet", "--report", "f.parquet"],
+        "o-detections.parquet is complete; f.log.parquet is complete",
+    ),
+    "a URI of a local file": (
+        ["o.parquet"],
+        ["-o", "file://{folder}/o.parquet"],
+        "file://{folder}/o.parquet is complete",
+    ),
+    "one that isn't there": ([], ["-o", "file://{folder}/o.parquet"], "nothing was written"),
+    "parts at a URI": (
+        PARTS,
+        ["-o", "file://{folder}/parts/"],
+        "2 parts are done in file://{folder}/parts/: run the same command again to do the others",
+    ),
     "a store": ([], ["-o", "s3://bucket/o.parquet"], "s3://bucket/o.parquet is complete if it is there"),
 }
 
@@ -140,6 +156,7 @@ ENDS = [(name, "interrupted") for name in CASES] + [(name, by) for by in list(BY
 @pytest.mark.parametrize(("name", "by"), ENDS)
 def test_what_stands_is_told(name: str, by: str, tmp_path: Path) -> None:
     writes, words, stands = CASES[name]
+    words, stands = [word.format(folder=tmp_path) for word in words], stands.format(folder=tmp_path)
     (tmp_path / "old.parquet").write_text("old")
     program = WORK.format(writes=writes, ends=BY[by], words=["work", *words])
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

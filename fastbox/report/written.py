@@ -33,7 +33,7 @@ class Written:
     def said(self) -> str:
         """Tell what stands now, as the end of a sentence."""
         found = [told for path, before in self._before.items() if (told := self._told(path, before))]
-        found += [f"{word} is complete if it is there" for word in self._stored if "://" in word]
+        found += [f"{word} is complete if it is there" for word in self._stored if "://" in _local(word)]
         return "; ".join(found) or "nothing was written"
 
     def _told(self, path: str, before: tuple[int, ...] | None) -> str:
@@ -42,7 +42,7 @@ class Written:
             return ""
         if not stat.S_ISDIR(now[0]):
             return f"{path} is complete"
-        names = [name for name in os.listdir(path) if not name.startswith(".")]
+        names = [name for name in os.listdir(_local(path)) if not name.startswith(".")]
         parts = sum(_PART.fullmatch(name) is not None for name in names)
         if not parts:
             return f"{path} is complete" if names and before is None else ""
@@ -53,19 +53,31 @@ class Written:
 
 
 def _paths(words: Sequence[str]) -> Iterator[str]:
-    """What may be a path in some words: as ``out``, ``--output=out`` or ``-oout``."""
+    """What may be a path in some words, as ``out``, ``--output=out`` or ``-oout``, and what is written beside it."""
     for word in words:
-        yield word
-        if word.startswith("--"):
-            yield word.partition("=")[2]
-        elif word.startswith("-o"):
-            yield word[2:]
+        told = word.partition("=")[2] if word.startswith("--") else word[2:] if word.startswith("-o") else ""
+        for path in filter(None, (word, told)):
+            root, ending = os.path.splitext(path)
+            yield from (
+                path,
+                f"{root}-detections{ending or '.parquet'}",
+                f"{path.removesuffix('.parquet')}.log.parquet",
+            )
+
+
+def _local(path: str) -> str:
+    """The path of a local file that is told as a URI; any other as it is."""
+    if "://" not in path:
+        return path
+    from fastbox.tables.stores import local
+
+    return local(path)
 
 
 def _state(path: str) -> tuple[int, ...] | None:
     """What changes when a path gets another file; None where there is no file and no folder."""
     try:
-        found = os.stat(path)
+        found = os.stat(_local(path))
     except (OSError, ValueError):
         return None
     if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):
