@@ -514,6 +514,18 @@ def test_options_that_change_nothing_alone_are_refused(two: tuple[Path, Path]) -
         assert f"--resize {resize}, got --size 640, which is the longer side's" in said
 
 
+@pytest.mark.parametrize("command", ["pairs", "evaluate"])
+def test_boxes_of_truths_are_named_by_their_own_option(tmp_path: Path, command: str) -> None:
+    columns = {"image_id": [1], "category_id": [1], "score": [0.5]}
+    usual, odd = tmp_path / "usual.parquet", tmp_path / "odd.parquet"
+    pq.write_table(pa.table(columns | {"bbox": [[0.0, 0, 32, 32]]}), usual)
+    pq.write_table(pa.table(columns | dict(zip("abcd", [[0.0], [0.0], [32.0], [32.0]], strict=True))), odd)
+    for tables, option in (((usual, odd), "--truth-box"), ((odd, usual), "--box")):
+        said = refused(command, *tables)
+        assert f"in {odd} (" in said and f"{option} A,B,C,D" in said
+        assert call(command, *tables, option, "a,b,c,d").exit_code == 0
+
+
 def test_sizes_of_images_that_are_not_there_are_given_as_it_is_said(tmp_path: Path) -> None:
     path = tmp_path / "truths.parquet"
     pq.write_table(pa.table({"image_id": [1], "bbox": [[0.0, 0, 32, 32]]}), path)

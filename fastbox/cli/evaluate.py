@@ -13,6 +13,7 @@ from fastbox.cli.options import (
     format_option,
     image_option,
     json_option,
+    of_truths,
     output_option,
     report_option,
     score_option,
@@ -180,7 +181,7 @@ def evaluate(
         raise InputError(str(error)) from None
     a = Source(detections, boxes=box, format=format_, image=image)
     b = Source(truths, boxes=truth_box, format=format_ if truth_format is None else truth_format, image=image)
-    with progress("evaluating", counted(detections)) as step:
+    with of_truths(detections, truths), progress("evaluating", counted(detections)) as step:
         found = fragments.run(
             jobs.evaluate,
             a,

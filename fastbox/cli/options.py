@@ -6,12 +6,14 @@ import io
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fastbox.boxes import ALIASES, FORMATS
+from fastbox.errors import InputError
 from fastbox.memory import set_memory
 from fastbox.ops import METRICS, check_metric
 from fastbox.usual import CLASS, IMAGE, SCORE, Usual
@@ -28,6 +30,7 @@ __all__ = [
     "memory_option",
     "metrics_option",
     "names_of",
+    "of_truths",
     "output_option",
     "report_option",
     "score_option",
@@ -83,6 +86,18 @@ def threshold_of(context: click.Context, parameter: click.Parameter, value: floa
     if math.isnan(value):
         raise click.BadParameter("expected a number, got nan")
     return value
+
+
+@contextmanager
+def of_truths(detections: str, truths: str | None) -> Iterator[None]:
+    """Tell the option that names the truths' boxes where a message is about the truths alone."""
+    try:
+        yield
+    except InputError as error:
+        said = str(error)
+        if truths is None or "--box " not in said or truths not in said or detections in said:
+            raise
+        raise InputError(said.replace("--box ", "--truth-box ")) from None
 
 
 metrics_option = click.option(

@@ -12,6 +12,7 @@ from fastbox.cli.options import (
     image_option,
     json_option,
     metrics_option,
+    of_truths,
     output_option,
     report_option,
     show,
@@ -87,7 +88,7 @@ def pairs(
         raise click.UsageError(f"expected --by-class with --class, got --class {class_} alone: add --by-class")
     a = Source(detections, boxes=box, format=format_, image=image)
     b = None if truths is None else Source(truths, boxes=truth_box, format=format_, image=image)
-    with progress("pairing", counted(detections, truths)) as step:
+    with of_truths(detections, truths), progress("pairing", counted(detections, truths)) as step:
         found = fragments.run(
             jobs.pairs,
             a,
