@@ -82,8 +82,8 @@ def parsed(data: bytes, kind: Lines) -> list[float]:
         numbers = [float(word) for line in lines for word in line]
     if not all(number.is_integer() and 0 <= number < 2**31 for number in numbers[::words]):
         raise ValueError
-    centres = zip(numbers[1::words], numbers[2::words], strict=True)
-    if any(across > FAR and down > FAR for across, down in centres):
+    across, down = numbers[1::words], numbers[2::words]
+    if any(map(FAR.__lt__, across)) and any(x > FAR and y > FAR for x, y in zip(across, down, strict=True)):
         raise Lookalike("its box is in pixels: divide it by the image's width and height")
     if kind.scored and not all(0 <= score <= 1 for score in numbers[5::6]):
         raise Lookalike("its last number is no score, from 0 to 1: cut it off where it is a track id")
