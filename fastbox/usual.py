@@ -124,6 +124,8 @@ _CENTRES: tuple[Names, ...] = (
     ("ctr_x", "ctr_y"),
     ("x_mid", "y_mid"),
 )
+VIDEOS = ("video", "videoid", "videoname", "sequence", "sequenceid", "seq", "seqid", "clip", "clipid", "sceneid")
+
 # By their format; as they stand the first one wins, in other letters all of them must be one.
 BOXES: tuple[tuple[Names, str], ...] = (
     (("xmin", "ymin", "xmax", "ymax"), "xyxy"),
@@ -180,6 +182,13 @@ def column_of(names: Sequence[str], wanted: str, where: str = "table") -> str | 
                 f"name one with {wanted.advice(found[0])}"
             )
         if found:
+            videos = [name for name in names if _plain(name) in VIDEOS] if _plain(found[0]) == "frameid" else []
+            if videos:
+                raise InputError(
+                    f"expected one column of {wanted.what} in {where}, got {found[0]!r} beside {videos[0]!r}, each of "
+                    f"which may have the same frames: write both into one column, or, of one video, name it with "
+                    f"{wanted.advice(found[0])}"
+                )
             return found[0]
     return None
 

@@ -227,3 +227,14 @@ def test_columns_of_nulls_alone_are_named_with_their_row() -> None:
     ):
         with pytest.raises(InputError, match=rf"expected {said} in column '{name}'.* null.*row 0|row 0.*null"):
             jobs.nms({**given, name: [None, None]})
+
+
+@pytest.mark.parametrize("video", ["video_id", "Sequence", "clip_id"])
+def test_frames_of_several_videos_are_not_taken_for_one(video: str) -> None:
+    corners = {key: column for key, column in held([1, 1]).items() if key != "image_id"}
+    frame = {"frame_id": [1, 1], video: [7, 8], **corners}
+    for call in (Boxes, jobs.inspect):
+        with pytest.raises(InputError, match=f"got 'frame_id' beside '{video}', each of which may"):
+            call(frame)
+    assert jobs.inspect(fastbox.Source(frame, image="frame_id")).to_dict()["images"] == 1
+    assert Boxes({**frame, "image_id": [1, 2]}).images.tolist() == [1, 2]
