@@ -87,7 +87,7 @@ def bound(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
     TypeError
         They don't fit; the message says which ones the function has.
     """
-    signature = inspect.signature(function)
+    signature = _signature(function)
     try:
         return signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -115,6 +115,11 @@ def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> N
         if name in hints and not _fits(value, hints[name]):
             mend = _mend(name, value, hints[name])
             raise TypeError(f"expected {name} as {_said(hints[name])}, got {shown(value)}{mend and f': give {mend}'}")
+
+
+@cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from fastbox.errors import InputError, advice
 
@@ -292,5 +293,6 @@ def _alike(names: Sequence[str], format: str | None, prefix: str, where: str) ->
             yield tuple(side[0] for side in sides), told
 
 
+@lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
     return re.sub(r"[\s_.\-]", "", name).casefold()

@@ -24,6 +24,8 @@ __all__ = [
     "shown",
 ]
 
+FLOAT32_MOST = 3.4e38  # numbers up to here are in every dtype
+
 
 def as_array(values: Any, name: str) -> NDArray[Any]:
     """View values as an array: NumPy, torch on the CPU, DLPack, pandas, polars, Arrow, or lists.
@@ -73,6 +75,8 @@ def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
     ValueError, TypeError
         As :func:`as_array`; a missing value, or one that is no real number.
     """
+    if type(values) is np.ndarray and values.dtype.char in "fd" and values.dtype.isnative and values.flags.aligned:
+        return values
     if isinstance(values, os.PathLike) or (isinstance(values, str) and os.path.splitext(values)[1]):
         raise TypeError(
             f"expected {name} in memory, got the name {os.fspath(values)!r}: read the file first, as with "
@@ -81,8 +85,6 @@ def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
     if isinstance(values, Iterator):
         raise TypeError(f"expected {name} as an array, got {type(values).__name__}: give list({name})")
     array = as_array(values, name)
-    if array.dtype.char in "fd" and array.dtype.isnative and array.flags.aligned:
-        return array
     if not array.flags.aligned:
         array = array.copy()
     if array.dtype.kind in "iub":
@@ -125,6 +127,8 @@ def in_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
     >>> float(in_dtype(1e300, np.dtype(np.float32)))
     inf
     """
+    if abs(value) <= FLOAT32_MOST:
+        return dtype.type(value)
     with np.errstate(over="ignore"):
         return value.astype(dtype, copy=False) if isinstance(value, np.ndarray) else dtype.type(value)
 

@@ -187,7 +187,7 @@ def _loss(
     n = len(pred)
     if len(target) != n:
         raise ValueError(f"expected as many predicted boxes as targets, got {n} and {len(target)}")
-    dtype = np.result_type(pred.dtype, target.dtype)
+    dtype = pred.dtype if pred.dtype == target.dtype else np.result_type(pred.dtype, target.dtype)
     weighed = weigh(weights, (n,), dtype)
     outcome = prepare(
         ((n,), (n, 4)),
