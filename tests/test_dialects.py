@@ -190,6 +190,7 @@ def test_several_tables_are_one_source_and_other_dialects_are_converted_one_by_o
         pq.write_table(table, files[-1]) if ending == "parquet" else pacsv.write_csv(table, files[-1])
     assert convert(files, tmp_path / "out.json")["rows"] == 6
     assert convert(tuple(files[:1]), tmp_path / "one.json")["rows"] == 3
+    assert convert(tmp_path / f"[ab].{ending}", tmp_path / "all.json")["rows"] == 6
     with pytest.raises(InputError, match="expected an output that is no input"):
         convert(files, files[1], out_dialect="parquet" if ending == "parquet" else "open-images")
     coco = made("coco")

@@ -227,7 +227,7 @@ def test_names_from_the_data_are_text_and_no_markup(tmp_path: Path) -> None:
         (("--thresholds", "a"), "expected numbers as 0.5,0.75 or 0.5:0.95:0.05, got 'a'"),
         (("--thresholds", "0.5:0.9:0"), "expected numbers as"),
         (("--thresholds", "nan"), "expected thresholds of IoU that are numbers"),
-        (("--thresholds", "50,75"), "at most 1, got 50,75: as shares of 1 they are 0.50,0.75"),
+        (("--thresholds", "50,75"), "at most 1, got 50,75: as shares of 1 they are 0.5,0.75"),
         (("--thresholds", "0.5:0.9:0.3"), "expected numbers as"),
         (("--thresholds", "0.9:0.5:0.1"), "expected numbers as"),
         (("--thresholds", "0:1:1e-9"), "expected numbers as"),
@@ -237,6 +237,10 @@ def test_names_from_the_data_are_text_and_no_markup(tmp_path: Path) -> None:
         (("--max-dets", "0"), "expected max_dets of 1 and more"),
         (("--areas", "all"), "expected ranges as all:0-1e10"),
         (("--areas", "all:9-1"), "expected a range of areas from low to high"),
+        (("--areas", "all:-9-1"), "0 or more, got -9 to 1"),
+        (("--areas", ":0-1"), "expected ranges as all:0-1e10"),
+        (("--thresholds", "0.5,75"), "at most 1, got 0.5,75: give shares of 1"),
+        (("--thresholds", "1.01"), "at most 1, got 1.01: as shares of 1 they are 0.0101"),
         (("--by", "nothing"), "nothing"),
         (("--score", "model"), "expected numbers in column 'model'"),
         (("--crowd", "mob"), "mob"),
@@ -247,6 +251,37 @@ def test_what_can_not_be_is_said_in_one_sentence(tmp_path: Path, arguments: tupl
     result = call(*tables(tmp_path), *arguments, "-o", tmp_path / "out.parquet")
     assert result.exit_code == 2
     assert message in result.stderr and result.stdout == ""
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_limits_of_areas_may_have_exponents(tmp_path: Path) -> None:
+    rules = json.loads(call(*tables(tmp_path), "--areas", "all:1e-3-1e+10,few: 5e2 - 1E3", "--json").stdout)["rules"]
+    assert rules["area_ranges"] == {"all": [0.001, 1e10], "few": [500.0, 1000.0]}
+
+
+def test_thresholds_of_a_grid_have_their_figures_and_curves(tmp_path: Path) -> None:
+    """Of 0.05:0.95:0.05 the tenth is 0.5 but for the last bit."""
+    paths = tables(tmp_path)
+    usual = jobs.evaluate(*paths).figures[None]
+    for grid, name in (("0.05:0.95:0.05", "AP50"), ("0.1:0.95:0.05", "AP75")):
+        found = json.loads(call(*paths, "--thresholds", grid, "--bootstrap", 2, "--json").stdout)
+        assert found["figures"][name] == usual[name] > 0
+        assert all(one[name] >= 0 for one in found["by_class"] if one["truths"])
+        assert found["intervals"][name][0] is not None
+    close = json.loads(call(*paths, "--thresholds", "0.50001,0.50002", "--json").stdout)
+    assert list(close["curves"]["precision"]) == ["0.50001", "0.50002"] and close["figures"]["AP50"] == -1
+
+
+@pytest.mark.parametrize("name", ["image_id", "detection", "verdict", "truth", "iou"])
+def test_models_are_not_written_under_a_name_that_is_taken(tmp_path: Path, name: str) -> None:
+    detections, truths = tables(tmp_path)
+    table = pq.read_table(detections)
+    if name != "image_id":
+        pq.write_table(table.append_column(name, table["model"]), detections)
+    assert jobs.evaluate(detections, truths, by=name).figures
+    for out in ("out.parquet", "parts/"):
+        result = call(detections, truths, "--by", name, "-o", f"{tmp_path}/{out}")
+        assert result.exit_code == 2 and f"got {name!r}: rename it" in result.stderr
     assert not (tmp_path / "out.parquet").exists()
 
 
@@ -273,11 +308,13 @@ def test_detections_without_a_score_are_refused_and_those_out_of_order_sorted(tm
     pq.write_table(table.set_column(2, "score", scores), tmp_path / "c.parquet")
     with pytest.raises(InputError, match="expected a score in column 'score', got a null at row 0"):
         jobs.evaluate(tmp_path / "c.parquet", truths)
-    for wrong in ({"samples": -1}, {"samples": 2.5}, {"seed": -1}, {"seed": None}, {"samples": True}):
-        (name,) = wrong
-        with pytest.raises(ValueError, match=f"expected {name} to be a whole number, 0 or more"):
-            jobs.evaluate(detections, truths, **wrong)
-    with pytest.raises(TypeError, match=r"expected params to be a fastbox\.Params, got"):
+    for name in ("samples", "seed"):
+        with pytest.raises(ValueError, match=f"expected {name} to be a whole number, 0 or more, got -1"):
+            jobs.evaluate(detections, truths, **{name: -1})
+        for wrong in (2.5, None, True):
+            with pytest.raises(TypeError, match=f"expected {name} as a whole number, got {wrong}"):
+                jobs.evaluate(detections, truths, **{name: wrong})
+    with pytest.raises(TypeError, match="expected params as a Params, got"):
         jobs.evaluate(detections, truths, params={"max_dets": [1]})
 
 

@@ -245,6 +245,9 @@ def test_scratch_files_are_gone_with_the_tables(tmp_path: Path, monkeypatch: pyt
         ("a,b\n99999999999999999999,1e3\n1,-0.5\n", {"a": "string", "b": "double"}),
         ("a,b\n1,\n,2.5\n", {"a": "int64", "b": "double"}),
         ("image_id,x\n", {"image_id": "int64", "x": "double"}),
+        ("ImageID,class,x\n1.0,2.,1.0\n7,,3\n", {"ImageID": "int64", "class": "int64", "x": "double"}),
+        ("image_id,class\n1.0,1.5\nx,2\n", {"image_id": "string", "class": "double"}),
+        ("a\u2028b,c\x85,\x0bd\n1,2,3\n", {"a\u2028b": "int64", "c\x85": "int64", "\x0bd": "int64"}),
     ],
 )
 def test_csv_keeps_types(tmp_path: Path, text: str, types: dict[str, str]) -> None:
@@ -275,6 +278,13 @@ def test_what_is_no_csv_is_refused_in_a_sentence(tmp_path: Path, content: bytes,
     assert result.exit_code == 2, result.output
     with pytest.raises(InputError, match=says):
         jobs.nms(path)
+
+
+def test_ids_that_were_floats_for_a_while_are_the_same_ids(tmp_path: Path) -> None:
+    header = "image_id,category_id,xmin,ymin,xmax,ymax,score\n"
+    (tmp_path / "d.csv").write_text(header + "7.0,1.0,0,0,9,9,0.5\n8.0,2.0,0,0,9,9,0.5\n")
+    (tmp_path / "t.csv").write_text(header + "7,1,0,0,9,9,1\n8,2,0,0,9,9,1\n")
+    assert jobs.evaluate(tmp_path / "d.csv", tmp_path / "t.csv").to_dict()["figures"]["AP"] == pytest.approx(1)
 
 
 # Names

@@ -441,3 +441,21 @@ def test_names_and_columns_of_boxes_can_be_told(tmp_path: Path) -> None:
     assert found["boxes"]["truths"] == {"columns": "p, q, r, s", "format": "xywh"}
     job = {"box": "a,b,c,d", "truth_box": "p,q,r,s", "format": "xywh", "names": [f"thing {k}" for k in range(21)]}
     assert jobs.evaluate(detections, truths, **job).to_dict() == found
+
+
+@pytest.mark.parametrize("other", ["thing 5 ", "Thing 5", "thing_5", "thing-5", "THING5"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_classes_that_are_spelled_otherwise_are_said(tmp_path: Path, other: str, swapped: bool) -> None:
+    scene = Scene()
+    detections, truths = scene.write(tmp_path)
+    wrong = truths if swapped else detections
+    for path in (detections, truths):
+        table = pq.read_table(path)
+        names = [other if k == 5 and path == wrong else f"thing {k}" for k in table["category_id"].to_pylist()]
+        place = table.schema.get_field_index("category_id")
+        pq.write_table(table.set_column(place, "category_id", pa.array(names)), path)
+    found = jobs.evaluate(detections, truths, format="xywh").warnings
+    pair = ("thing 5", other) if swapped else (other, "thing 5")
+    assert [f"differently: {pair[0]!r} and {pair[1]!r}: name the classes of both alike" in one for one in found] == [
+        True
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -37,8 +38,9 @@ def thresholds_of(context: click.Context, parameter: click.Parameter, value: str
             steps = (last - first) / step
             if not (0 <= steps < 1000 and abs(steps - round(steps)) < 1e-6):
                 raise ValueError
-            # As COCO's .5 to .95 are made: linspace, whose steps don't drift.
-            return [float(x) for x in np.linspace(first, last, round(steps) + 1)]
+            # As COCO's .5 to .95 are made: linspace, whose steps don't drift but may miss .5 and .75 by a bit.
+            grid = np.linspace(first, last, round(steps) + 1).tolist()
+            return [next((one for one in (0.5, 0.75) if abs(x - one) < 1e-12), x) for x in grid]
         return [float(part) for part in split(context, parameter, value) or []]
     except (ValueError, ZeroDivisionError):
         raise click.BadParameter(f"expected numbers as 0.5,0.75 or 0.5:0.95:0.05, got {value!r}") from None
@@ -60,12 +62,26 @@ def ranges_of(
         if value is None:
             return None
         named = [part.rsplit(":", 1) for part in split(context, parameter, value) or []]
-        limits = {name: [float(limit) for limit in span.split("-")] for name, span in named}
-        if len(limits) < len(named):
+        limits = {name.strip(): span_of(span) for name, span in named}
+        if len(limits) < len(named) or "" in limits:
             raise ValueError
-        return {name: (low, high) for name, (low, high) in limits.items()}
+        return limits
     except ValueError:
         raise click.BadParameter(f"expected ranges as all:0-1e10,small:0-1024, got {value!r}") from None
+
+
+def span_of(text: str) -> tuple[float, float]:
+    """Two numbers with a dash, of which each may have a sign and an exponent.
+
+    >>> span_of("1e-3-5")
+    (0.001, 5.0)
+    """
+    for place in (found.start() for found in re.finditer("-", text)):
+        try:
+            return float(text[:place]), float(text[place + 1 :])
+        except ValueError:
+            continue
+    raise ValueError(text)
 
 
 @click.command(short_help="Evaluate detections: COCO's AP and AR, and what they hide.")

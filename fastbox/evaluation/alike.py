@@ -1,13 +1,14 @@
-"""Ids of images that are the same but for how they are written: with a folder, an ending, or zeros in front."""
+"""Ids of images and classes that are the same but for how they are written: with a folder, an ending, zeros, case."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["alike"]
+__all__ = ["alike", "spellings"]
 
+SHOWN = 3  # examples in a sentence
 BEFORE, ENDING = re.compile(r"^.*[/\\]"), re.compile(r"\.[A-Za-z][A-Za-z0-9]{2,3}$")
 
 
@@ -24,6 +25,25 @@ def alike(own: Iterable[Any], its: Iterable[Any]) -> str | None:
             both = f"{one!r} and {plain[_plain(one)]!r}"
             return f"write them alike: {both} are the same but for folders, endings and zeros in front"
     return None
+
+
+def spellings(own: Sequence[Any], its: Sequence[Any]) -> list[str]:
+    """Say which classes of detections and of truths differ in case, spaces, underscores or leading zeros alone.
+
+    >>> spellings(["Car", "dog"], ["car", "dog"])
+    ["classes of detections and truths are spelled differently: 'Car' and 'car': name the classes of both alike"]
+    """
+    plain = [
+        {re.sub(r"[\s_-]", "", one).casefold().lstrip("0"): one for one in some if isinstance(one, str)}
+        for some in (own, its)
+    ]
+    alone = set(own) ^ set(its)
+    pairs = sorted((plain[0][key], plain[1][key]) for key in plain[0].keys() & plain[1].keys())
+    shown = [f"{one!r} and {other!r}" for one, other in pairs if one != other and {one, other} & alone]
+    if not shown:
+        return []
+    listed = ", ".join(shown[:SHOWN]) + (", …" if len(shown) > SHOWN else "")
+    return [f"classes of detections and truths are spelled differently: {listed}: name the classes of both alike"]
 
 
 def _plain(one: Any) -> str:

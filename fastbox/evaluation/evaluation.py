@@ -13,7 +13,7 @@ from fastbox import ops
 from fastbox.arguments import named
 from fastbox.boxes import Boxes, as_boxes
 from fastbox.errors import InputWarning
-from fastbox.evaluation.alike import alike
+from fastbox.evaluation.alike import alike, spellings
 from fastbox.evaluation.bootstrap import draw, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.curves import Curves, rank
@@ -348,7 +348,12 @@ class Evaluation(Shown):
     @property
     def warnings(self) -> list[str]:
         """What is likely not as it was meant: ids, classes or boxes that are not written in one way. Sentences."""
-        return self.mismatch.sentences(self.class_labels) or self._of_no_class()
+        return [*(self.mismatch.sentences(self.class_labels) or self._of_no_class()), *self.spellings]
+
+    @property
+    def spellings(self) -> list[str]:
+        """Classes that one side spells otherwise than the other. Sentences."""
+        return spellings(*self.classes_of_sides()) if self.params.by_class else []
 
     def _of_no_class(self) -> list[str]:
         own, its = (sorted(some) for some in self.classes_of_sides())

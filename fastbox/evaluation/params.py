@@ -96,12 +96,12 @@ def _thresholds(given: Sequence[float]) -> tuple[float, ...]:
     thresholds = tuple(float(threshold) for threshold in given)
     said = ",".join(f"{threshold:g}" for threshold in thresholds)
     if not thresholds or np.isnan(thresholds).any():
-        raise ValueError(f"expected thresholds of IoU that are numbers, got {list(given)}")
+        raise ValueError(f"expected thresholds of IoU that are numbers, got {list(given)}: give some, as 0.5,0.75")
     if min(thresholds) <= 0 or max(thresholds) > 1:
-        mend = ""
-        if min(thresholds) > 0 and 1 < max(thresholds) <= 100:
-            mend = f": as shares of 1 they are {','.join(f'{threshold / 100:.2f}' for threshold in thresholds)}"
-        raise ValueError(f"expected thresholds of IoU above 0 and at most 1, got {said}{mend}")
+        mend = "give shares of 1, as 0.5,0.75"
+        if min(thresholds) > 1 and max(thresholds) <= 100:
+            mend = f"as shares of 1 they are {','.join(f'{threshold / 100:.4g}' for threshold in thresholds)}"
+        raise ValueError(f"expected thresholds of IoU above 0 and at most 1, got {said}: {mend}")
     if len(set(thresholds)) < len(thresholds) or len(thresholds) > MOST_THRESHOLDS:
         raise ValueError(f"expected each threshold of IoU once, at most {MOST_THRESHOLDS}, got {said[:80]}")
     return thresholds

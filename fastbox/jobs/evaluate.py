@@ -83,7 +83,7 @@ class Evaluated(Result):
         """What is likely not as it was meant, each in a sentence that says what to do."""
         listed = self.read is not None and self.read.listed is not None
         said = self.evaluation.mismatch.sentences(self.evaluation.class_labels, listed=listed)
-        return [*(self.read.sentences if self.read is not None else ()), *said]
+        return [*(self.read.sentences if self.read is not None else ()), *said, *self.evaluation.spellings]
 
     def check(self) -> None:
         """Refuse detections and truths that have nothing in common; what is found in a part may have nothing."""

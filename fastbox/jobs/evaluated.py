@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,10 +94,16 @@ def _details(found: Evaluation, run: Any, names: Mapping[str, str], counts: NDAr
         },
         "curves": {
             "recall": list(found.params.recalls),
-            "precision": {f"{t:.4g}": _numbers(precision[place]) for place, t in enumerate(thresholds)},
+            "precision": dict(zip(_named(thresholds), map(_numbers, precision), strict=True)),
         },
         "by_class": _by_class(found, run, names, counts, pairs),
     }
+
+
+def _named(thresholds: Sequence[float]) -> list[str]:
+    """Thresholds as text: of four digits where these tell them apart."""
+    short = [f"{threshold:.4g}" for threshold in thresholds]
+    return short if len(set(short)) == len(short) else list(map(repr, thresholds))
 
 
 class Matched(NamedTuple):

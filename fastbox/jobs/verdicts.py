@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastbox.errors import InputError
 from fastbox.evaluation.judge import UNCOUNTED, VERDICTS, Judged
 from fastbox.tables import columns
 from fastbox.tables.source import Chunk, Plan
@@ -14,10 +15,20 @@ __all__ = ["verdict_batch", "verdict_schema"]
 
 
 def verdict_schema(found: Plan, by: str | None) -> Any:
-    """Return the schema of the rows of detections, with the column that tells models apart."""
+    """Return the schema of the rows of detections, with the column that tells models apart.
+
+    Raises
+    ------
+    InputError
+        That column has the name of another.
+    """
     types = {"image_id": "int64" if found.ids == "integer" else "string", "detection": "int64"}
-    more = [] if by is None else [columns.schema_of({}, [found.columns.field(by)])]
     ends = columns.schema_of({"verdict": "string", "truth": "int64", "iou": "float64"})
+    if by in (*types, *ends.names):
+        raise InputError(
+            f"expected models in a column that is not called as one that is written, got {by!r}: rename it"
+        )
+    more = [] if by is None else [columns.schema_of({}, [found.columns.field(by)])]
     return columns.schema_of(types, *more, ends)
 
 

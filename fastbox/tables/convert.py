@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import inspect
 import os
 import warnings
@@ -170,12 +171,17 @@ def _dialect_of(source: Any) -> str:
     return dialects[0]
 
 
+def _found(pattern: StrPath) -> list[str]:
+    """The files that a name with wildcards stands for; none for the name of a file or folder."""
+    return [] if os.path.exists(pattern) else sorted(glob.glob(os.fspath(pattern), recursive=True))
+
+
 def _as_table(source: Given, dialect: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:
     """A table in memory, a plain CSV file or JSON lines as Parquet in its place; any other source as it is."""
     if not is_frame(source):
         check_named(source, "source")
         source = source[0] if not isinstance(source, str | os.PathLike) and len(source) == 1 else source
-    several = [] if is_frame(source) or isinstance(source, str | os.PathLike) else source
+    several = [] if is_frame(source) else _found(source) if isinstance(source, str | os.PathLike) else source
     if dialect is not None or not (is_frame(source) or has_rows(source) or (several and all(map(has_rows, several)))):
         return source, dialect
     return as_source(replace(Source(()), path=source, image=options.get("image", IMAGE)), "source").path, "parquet"

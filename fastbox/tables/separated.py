@@ -25,6 +25,7 @@ DELIMITERS = ",;\t|"
 BLOCK = 16 << 20
 
 _WHOLE = r"^\s*-?(0|[1-9][0-9]*)\s*$"  # 007 is a name
+_POINT = r"\.0*\s*$"  # of ids and classes that were floats for a while, as pandas makes them where some are missing
 _TRUTH = r"^(?i:true|false)$"
 
 
@@ -42,7 +43,7 @@ def read_separated(path: str, scratch: Scratch) -> str:
     """Write the rows of a CSV file to a Parquet file in a scratch folder, in their order; return its path.
 
     A column of whole numbers without zeros in front is of integers, one of numbers of floats, any other of text; what
-    is empty is null. The file is read twice, a block at a time.
+    is empty is null. Ids and classes may be written as 1.0. The file is read twice, a block at a time.
 
     Raises
     ------
@@ -53,14 +54,18 @@ def read_separated(path: str, scratch: Scratch) -> str:
     kinds: dict[str, pa.DataType] = dict.fromkeys(names, pa.null())
     rows = 0
     for batch in _blocks(path, names, delimiter):
-        kinds = {name: _wider(kinds[name], _kind(column)) for name, column in zip(names, batch.columns, strict=True)}
+        columns = (_pointless(name, column) for name, column in zip(names, batch.columns, strict=True))
+        kinds = {name: _wider(kinds[name], _kind(column)) for name, column in zip(names, columns, strict=True)}
         rows += len(batch)
     kinds = {name: _of_nothing(name) if kind == pa.null() else kind for name, kind in kinds.items()}
     target = scratch.join("table.parquet")
     schema = pa.schema(list(kinds.items())) if rows else typed(pa.schema(list(kinds.items())))
     with pq.ParquetWriter(target, schema, compression="none") as writer:
         for batch in _blocks(path, names, delimiter):
-            arrays = [_cast(column, kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
+            arrays = [
+                _cast(column if kind == pa.string() else _pointless(name, column), kind)
+                for (name, kind), column in zip(zip(names, schema.types, strict=True), batch.columns, strict=True)
+            ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     return target
 
@@ -81,8 +86,9 @@ def _header(path: str) -> tuple[list[str], str]:
         raise InputError(f"expected a readable CSV file, got {path}: {reason}") from error
     if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"expected text in UTF-8 in {path}, got UTF-16: save it as UTF-8")
-    lines = begin.decode("utf-8-sig", errors="replace").lstrip("\r\n").splitlines()
-    if not lines:
+    # Not by splitlines, to which more than Arrow's line breaks are some.
+    lines = re.split("\r\n|\r|\n", begin.decode("utf-8-sig", errors="replace").lstrip("\r\n"))
+    if not lines[0]:
         raise InputError(f"expected a table with a header in {path}, got an empty file: write it again")
     outside = re.sub(r'"[^"]*"', "", lines[0])
     delimiter = max(DELIMITERS, key=outside.count)
@@ -129,6 +135,14 @@ def _blocks(path: str, names: list[str], delimiter: str) -> Iterator[pa.RecordBa
             what = f"{wrong[0].actual_columns}{line} ({wrong[0].text[:60]!r}): write it again"
         wanted = f"{len(names)} values in each line of {path}, as in its header"
         raise InputError(f"expected {wanted}, got {what}") from error
+
+
+def _pointless(name: str, column: pa.Array) -> pa.Array:
+    """Ids and classes without the point of 1.0, where all of them are whole numbers; any other column as it is."""
+    if not any(column_of([name], known) for known in (IMAGE, CLASS)):
+        return column
+    plain = pc.replace_substring_regex(column, _POINT, "")
+    return plain if pc.all(pc.match_substring_regex(plain, _WHOLE)).as_py() else column
 
 
 def _of_nothing(name: str) -> pa.DataType:
