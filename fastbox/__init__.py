@@ -123,10 +123,13 @@ _HOMES = {
     "tables.source": ("Chunk", "Source", "scan"),
     "warming": ("warmup",),
 }
+_ROOMS = ("engines", "jobs", "torch")  # modules that are public as a whole
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"fastbox.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'fastbox' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"fastbox.{_HOME_OF[name]}"), name)

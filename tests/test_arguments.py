@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from conftest import ROOT
 
 import fastbox
 from fastbox import AnchorGrid, Params, Source, jobs
@@ -152,3 +155,11 @@ def test_functions_are_what_they_were() -> None:
         assert list(inspect.signature(function).parameters)
     with pytest.raises(TypeError, match="expected scores of real numbers"):
         fastbox.nms(TWO, ["a", "b"], iou_threshold=0.5)
+
+
+def test_rooms_are_there_without_an_import_of_their_own() -> None:
+    code = "import fastbox; print(fastbox.jobs.nms.__module__, fastbox.engines.threads.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["fastbox.jobs.nms", "fastbox.engines"]
+    with pytest.raises(AttributeError, match="has no attribute 'box_iou'"):
+        API.box_iou  # noqa: B018
