@@ -367,6 +367,28 @@ def test_an_input_among_others_of_several_kinds_is_known(tmp_path: Path) -> None
         assert everything(tmp_path) == before
 
 
+def test_uris_of_local_files_are_read_and_written_as_paths_are(tmp_path: Path) -> None:
+    import pyarrow.csv
+
+    folder = tmp_path / "a folder"
+    rows = pq.read_table(boxes(folder / "sorted.parquet")).select(["image_id", "score", *SIDES])
+    mixed = rows.take([5, 2, 0, 4, 1, 3])
+    pq.write_table(mixed, folder / "mixed.parquet")
+    pyarrow.csv.write_csv(mixed, folder / "mixed.csv")
+    (folder / "parts").mkdir()
+    for name, part in (("a", mixed[1:]), ("b", mixed[:1])):
+        pq.write_table(part, folder / "parts" / f"{name}.parquet")
+    uri = f"file://{tmp_path}/a%20folder"
+    for name in ("sorted.parquet", "mixed.parquet", "mixed.csv", "parts"):
+        asked = {"out": f"{uri}/pairs.parquet", "report": f"{uri}/page.html"}
+        by_uri = jobs.pairs(f"{uri}/{name}", **asked).to_dict()  # type: ignore[arg-type]
+        assert by_uri["metrics"] == jobs.pairs(folder / name).to_dict()["metrics"], name
+        for made in ("pairs.parquet", "page.html"):
+            (folder / made).unlink()
+    jobs.fit_anchors(f"{uri}/sorted.parquet", f"{uri}/fit.json", count=1)
+    assert (folder / "fit.json").exists()
+
+
 def test_annotations_are_written_to_uris_of_local_files(tmp_path: Path) -> None:
     path = boxes(tmp_path / "a.parquet")
     pq.write_table(pq.read_table(path).drop_columns(["score"]), path)

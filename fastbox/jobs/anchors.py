@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -31,6 +32,7 @@ from fastbox.tables.files import find_files
 from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
+from fastbox.tables.stores import local
 
 __all__ = ["Coverage", "Fitted", "fit_anchors"]
 
@@ -291,16 +293,17 @@ def _check_distinct(w: Floats, h: Floats, found: Fitted, file: str) -> None:
 
 def _check_place(path: str | os.PathLike[str]) -> None:
     """Refuse an output that can't be written, before the work."""
-    target = os.path.realpath(path)
+    target = os.path.realpath(local(path))
     if os.path.exists(target) and not os.path.isfile(target):
         raise InputError(f"expected a file to write, got {os.fspath(path)}, which is something else")
     if not os.path.isdir(os.path.dirname(target)):
-        raise InputError(f"expected a folder to write {os.fspath(path)} in, got: no such folder")
+        how = f"make it with mkdir -p {shlex.quote(os.path.dirname(target))}"
+        raise InputError(f"expected a folder to write {os.fspath(path)} in, got: no such folder: {how}")
 
 
 def _write(path: str | os.PathLike[str], everything: dict[str, Any]) -> None:
     """Write a JSON file that appears whole or not at all."""
-    target = os.path.realpath(path)
+    target = os.path.realpath(local(path))
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:

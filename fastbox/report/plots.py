@@ -24,8 +24,10 @@ def check_picture(path: str | os.PathLike[str]) -> None:
         matplotlib is not installed, the path's extension is of no picture, its folder is not there, or another picture
         is, which may be one of the images.
     """
+    from fastbox.tables.stores import local
+
     kinds = new_figure((1, 1)).canvas.get_supported_filetypes()
-    folder, name = os.path.split(os.path.abspath(path))
+    folder, name = os.path.split(os.path.abspath(local(path)))
     if os.path.splitext(name)[1].lstrip(".").lower() not in kinds:
         raise InputError(f"expected a picture such as .svg, .png or .pdf, got {os.fspath(path)}")
     if not os.path.isdir(folder):
@@ -33,7 +35,7 @@ def check_picture(path: str | os.PathLike[str]) -> None:
             f"expected a folder that is there for {os.fspath(path)}, got {folder}: make it with "
             f"mkdir -p {shlex.quote(folder)}"
         )
-    if _is_image(path):
+    if _is_image(local(path)):
         raise InputError(
             f"expected a new picture or one that was drawn here, got {os.fspath(path)}, which is another: name another"
         )

@@ -31,7 +31,7 @@ from fastbox.tables.locate import check_named, like
 from fastbox.tables.schema import find_boxes
 from fastbox.tables.separated import is_separated, read_separated
 from fastbox.tables.source import Source
-from fastbox.tables.stores import is_stored, state_of
+from fastbox.tables.stores import is_stored, local, state_of
 from fastbox.usual import IMAGE, Usual, are_exact, column_of
 
 __all__ = ["Given", "as_source", "counted", "has_rows", "images_of", "listed_ids", "note_of", "resolved"]
@@ -174,7 +174,7 @@ def _name(name: str, given: Any) -> str:
 
 def _expanded(path: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
     """The files of a glob that are no Parquet; all else as it is."""
-    name = os.fspath(path)
+    name = local(path)
     if isinstance(path, Backed) or is_stored(name) or os.path.exists(name) or not glob.has_magic(name):
         return [path]
     files = sorted(file for file in glob.glob(name, recursive=True) if _is_told(file))
@@ -187,7 +187,7 @@ def _is_told(file: str) -> bool:
 
 def _read(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """A path of Parquet as it is; all else as Parquet in its place."""
-    name = os.fspath(path)
+    name = local(path)
     if isinstance(path, Backed) or not (_is_told(name) or os.path.isdir(name)):
         return path
     if is_stored(name):

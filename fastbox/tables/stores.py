@@ -55,7 +55,7 @@ def local(path: StrPath) -> str:
     """
     name = os.fspath(path)
     scheme, found, rest = name.partition("://")
-    if not found or scheme.lower() not in _LOCAL:
+    if not found or scheme.lower() not in _LOCAL or isinstance(path, Backed):  # which is more than its name
         return name
     return unquote(rest[rest.index("/") :] if rest.startswith("localhost/") else rest)
 

@@ -17,6 +17,7 @@ from fastbox.errors import InputError
 from fastbox.report.page.contents import Examples, Page, Plot, Table
 from fastbox.report.palette import css
 from fastbox.report.provenance import Provenance
+from fastbox.tables.stores import local
 
 __all__ = ["LONGEST", "check_page", "plain", "render", "write"]
 
@@ -39,10 +40,10 @@ def check_page(path: str | os.PathLike[str], coming: str | os.PathLike[str] | No
     from fastbox.report.plots import new_figure
 
     new_figure((1, 1))
-    folder, name = os.path.split(os.path.abspath(path))
+    folder, name = os.path.split(os.path.abspath(local(path)))
     if os.path.splitext(name)[1].lower() not in (".html", ".htm"):
         raise InputError(f"expected a page such as report.html, got {os.fspath(path)}")
-    if not os.path.isdir(folder) and (coming is None or folder != os.path.abspath(coming)):
+    if not os.path.isdir(folder) and (coming is None or folder != os.path.abspath(local(coming))):
         raise InputError(
             f"expected a folder that is there for {os.fspath(path)}, got {folder}: make it with "
             f"mkdir -p {shlex.quote(folder)}"
@@ -73,7 +74,7 @@ def render(page: Page, run: Provenance | None = None) -> str:
 
 def write(page: Page, path: str | os.PathLike[str], run: Provenance | None = None) -> None:
     """Write a page, with the record of its run; it appears complete or not at all."""
-    target = os.path.realpath(path)
+    target = os.path.realpath(local(path))
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from fastbox.errors import InputError
+from fastbox.tables.stores import local
 
 __all__ = ["Folder", "check_name", "new_file"]
 
@@ -122,7 +123,7 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     InputError
         The target is no file, or can't be made.
     """
-    path = os.path.realpath(target)
+    path = os.path.realpath(local(target))
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"expected a file to write, got {os.fspath(target)}, which is something else: name another")
     folder, name = os.path.split(path)
