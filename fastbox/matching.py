@@ -263,7 +263,7 @@ def _sizes(size: Any, images: int) -> tuple[tuple[tuple[int, int], ...], NDArray
     if size is None:
         raise ValueError("expected size=(width, height) with an AnchorGrid, got none")
     pair = isinstance(size, tuple) and len(size) == 2
-    if pair and type(size[0]) is type(size[1]) is int and min(size) > 0:
+    if pair and type(size[0]) is type(size[1]) is int and min(size) > 0 and max(size) < 2**31:
         return (size,), np.zeros(images, np.int64)
     if pair or not hasattr(size, "__len__") or isinstance(size, str):
         width, height = as_sides(size)

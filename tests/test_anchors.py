@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from fastbox.anchors import PRESETS, AnchorGrid, Level
+from fastbox.matching import match
 
 SIZES = [(1, 1), (1, 700), (2000, 3), (31, 33), (320, 320), (640, 480), (1333, 800), (1344, 800), (801, 1200)]
 
@@ -394,3 +395,32 @@ def test_bad_sizes_are_named(size: Any) -> None:
     for ask in ("levels", "boxes", "count", "counts"):
         with pytest.raises(ValueError, match=r"expected size to be \(width, height\)"):
             getattr(AnchorGrid.preset("retinanet"), ask)(size)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AnchorGrid([4], [1e39], [1.0]),
+        lambda: AnchorGrid([4], [1e300], [1e-300]),
+        lambda: AnchorGrid.mmdet([4], [1e-300], [1e300]),
+        lambda: AnchorGrid.mmdet([4], [1.0], octave_base_scale=1e300, scales_per_octave=3),
+        lambda: AnchorGrid.yolo([4], [[(1e300, 1)]]),
+        lambda: AnchorGrid.detectron2([1e300], [1.0], [4]),
+        lambda: AnchorGrid.torchvision([1e300], [1.0], [4]),
+    ],
+)
+def test_anchors_that_float32_can_not_hold_are_refused(make: Any) -> None:
+    with pytest.raises(ValueError, match="expected anchors whose corners float32 holds, got sides beyond it"):
+        make()
+
+
+@pytest.mark.parametrize("huge", [2**31, 2**70, 10**400], ids=["2**31", "2**70", "10**400"])
+def test_sizes_strides_and_pads_that_no_image_has_are_refused(huge: int) -> None:
+    grid = AnchorGrid([4], [32], [1.0])
+    with pytest.raises(ValueError, match=r"sizes of whole pixels|within the floats"):
+        match(grid, [[0, 0, 4, 4]], size=(huge, 1))
+    with pytest.raises(ValueError, match="whole pixels of at least 1, below"):
+        grid.boxes((huge, 1))
+    for call in (lambda: AnchorGrid([huge], [32], [1.0]), lambda: AnchorGrid([4], [32], [1.0], pad=huge)):
+        with pytest.raises(ValueError, match=r"whole numbers of at least 1, below 2\*\*31, got"):
+            call()

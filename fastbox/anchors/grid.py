@@ -24,6 +24,7 @@ from fastbox.anchors.shapes import as_size, default_boxes, each_level, exact, gi
 from fastbox.boxes import Boxes
 from fastbox.errors import InputError
 from fastbox.powers import power_of_two
+from fastbox.values import in_dtype
 
 __all__ = ["AnchorGrid", "Level"]
 
@@ -126,7 +127,10 @@ class AnchorGrid:
         dtype: Any = np.float32,
     ) -> AnchorGrid:
         (pad,) = whole([pad], "pad")
-        corners = tuple(tuple(map(tuple, level.tolist())) for level in shapes)
+        levels = list(shapes)
+        if not all(np.isfinite(in_dtype(level, np.dtype(dtype))).all() for level in levels):
+            raise ValueError(f"expected anchors whose corners {np.dtype(dtype)} holds, got sides beyond it")
+        corners = tuple(tuple(map(tuple, level.tolist())) for level in levels)
         values = (strides, corners, offset, pad, fitted, resized, np.dtype(dtype))
         for name, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, name, value)

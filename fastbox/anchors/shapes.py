@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.values import shown
+
 __all__ = ["as_size", "default_boxes", "each_level", "exact", "given_sides", "positive", "single", "whole"]
 
 
+@np.errstate(all="ignore")  # what no float holds is refused when all shapes are known
 def exact(sizes: list[float], scales: list[float], ratios: list[float], round: bool) -> NDArray[np.float64]:
     """Corners by size, scale and ratio in float64: a size's square is the area, a ratio is height over width."""
     halves = []
@@ -23,6 +26,7 @@ def exact(sizes: list[float], scales: list[float], ratios: list[float], round: b
     return np.round(corners) if round else corners
 
 
+@np.errstate(all="ignore")
 def single(scales: list[float], base: float, ratios: list[float], scale_major: bool) -> NDArray[np.float32]:
     """Corners in float32, every operation rounded, as torchvision and mmdetection compute them.
 
@@ -39,6 +43,7 @@ def single(scales: list[float], base: float, ratios: list[float], scale_major: b
     return _about(np.stack(halves, axis=1))
 
 
+@np.errstate(all="ignore")
 def default_boxes(scale: float, following: float, ratios: list[float], clip: bool) -> NDArray[np.float32]:
     """Corners of SSD's default boxes as fractions of the image, rounded to float32 once."""
     between = math.sqrt(scale * following)
@@ -66,7 +71,7 @@ def as_size(size: Any) -> tuple[int, int]:
     try:
         width, height = whole(size, "size")
     except ValueError:
-        message = f"expected size to be (width, height) in whole pixels of at least 1, got {size!r}"
+        message = f"expected size to be (width, height) in whole pixels of at least 1, below 2**31, got {shown(size)}"
         raise ValueError(message) from None
     return width, height
 
@@ -74,8 +79,10 @@ def as_size(size: Any) -> tuple[int, int]:
 def whole(values: Any, name: str) -> tuple[int, ...]:
     """Whole numbers of at least 1, or ValueError."""
     found = tuple(values) if np.iterable(values) else ()
-    if not found or not all(isinstance(v, int | np.integer) and not isinstance(v, bool) and v >= 1 for v in found):
-        raise ValueError(f"expected {name} to be whole numbers of at least 1, got {values!r}")
+    if not found or not all(
+        isinstance(v, int | np.integer) and not isinstance(v, bool) and 1 <= v < 2**31 for v in found
+    ):
+        raise ValueError(f"expected {name} to be whole numbers of at least 1, below 2**31, got {shown(values)}")
     return tuple(map(int, found))
 
 
