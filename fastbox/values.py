@@ -127,10 +127,13 @@ def in_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
     >>> float(in_dtype(1e300, np.dtype(np.float32)))
     inf
     """
+    if isinstance(value, np.ndarray):
+        with np.errstate(over="ignore"):
+            return value.astype(dtype, copy=False)
     if abs(value) <= FLOAT32_MOST:
         return dtype.type(value)
     with np.errstate(over="ignore"):
-        return value.astype(dtype, copy=False) if isinstance(value, np.ndarray) else dtype.type(value)
+        return dtype.type(value)
 
 
 def one_nan(values: NDArray[Any]) -> NDArray[Any]:
