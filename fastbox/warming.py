@@ -84,7 +84,7 @@ def warmup(
         An unknown metric.
     """
     from fastbox.kernels.cache import folders
-    from fastbox.kernels.registry import compile_ahead, is_kept, versions
+    from fastbox.kernels.registry import compile_ahead, kept, versions
 
     for name in metrics:
         check_metric(name)
@@ -95,7 +95,8 @@ def warmup(
         raise InputError("NUMBA_DISABLE_JIT is set, so that nothing is compiled: unset it")
     start = time.perf_counter()
     wanted = [one for one in versions(dtypes) if one.metric in metrics or one.metric not in METRICS]
-    todo = [one for one in wanted if not is_kept(one)]
+    places = {one: kept(one) for one in wanted}
+    todo = [one for one in wanted if places[one] is None]
     todo.sort(key=lambda one: one.module.rpartition(".")[2] not in LONG)
     found = Warmed(before=len(wanted) - len(todo))
     workers = max(1, min(processes or get_num_threads(), len(todo)))
@@ -104,18 +105,17 @@ def warmup(
     try:
         for future in as_completed([pool.submit(compile_ahead, one) for one in todo]):
             version, seconds = future.result()
+            places[version] = kept(version)
+            if places[version] is None:
+                raise InputError(
+                    f"compiled kernels could not be kept in {' or '.join(map(str, folders())) or 'any folder'}: "
+                    "set NUMBA_CACHE_DIR to a folder that can be written"
+                )
             found.compiled[str(version)] = seconds
             if progress is not None:
                 progress(str(version), len(found.compiled), len(todo))
     finally:
         pool.shutdown(cancel_futures=True)
-    places = [str(folder) for folder in folders()]
-    lost = [one for one in todo if not is_kept(one)]
-    if lost:
-        raise InputError(
-            f"compiled kernels could not be kept in {' or '.join(places) or 'any folder'}: "
-            "set NUMBA_CACHE_DIR to a folder that can be written"
-        )
     found.seconds = time.perf_counter() - start
-    found.folder = next((place for place in places if any(os.scandir(place))), "") if wanted else ""
+    found.folder = " and ".join(sorted({str(place.parent) for place in places.values() if place is not None}))
     return found

@@ -69,6 +69,35 @@ def test_a_cache_that_keeps_nothing_is_told(tmp_path: Path) -> None:
     assert done.stderr.endswith("set NUMBA_CACHE_DIR to a folder that can be written\n")
 
 
+@pytest.mark.jit
+def test_the_folder_that_keeps_kernels_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first of them may be missing, or hold other things and take nothing more."""
+    from fastbox.kernels import cache, registry
+
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "module.pyc").touch()
+    taken = tmp_path / "file"
+    taken.touch()
+    places = [taken / "missing", tmp_path / "other", tmp_path / "own"]
+    monkeypatch.setattr(cache, "folders", lambda: places)
+    write = cache.write
+
+    def written(path: Path, key: bytes, payload: bytes) -> None:
+        if path.parent == places[1]:
+            raise OSError(30, "Read-only file system")
+        write(path, key, payload)
+
+    monkeypatch.setattr(cache, "write", written)
+    version = next(one for one in registry.versions(["float32"]) if one.module.endswith(".sketch"))
+    monkeypatch.setattr(registry, "versions", lambda dtypes: [version])
+    assert registry.kept(version) is None
+    registry.found(version).compiled.clear()
+    registry.compile_ahead(version)
+    assert registry.kept(version) is not None
+    found = warmup()
+    assert (found.before, found.compiled, found.folder) == (1, {}, str(places[2]))
+
+
 def test_what_can_not_be_compiled_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="unknown dtype 'float16': use float32 or float64"):
         warmup(dtypes=["float16"])

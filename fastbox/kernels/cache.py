@@ -107,10 +107,10 @@ class KernelCache:
                 write(path, key, payload)
                 return
 
-    def kept(self, signature: Any, codegen: Any) -> bool:
-        """Tell whether a whole entry is there."""
+    def kept(self, signature: Any, codegen: Any) -> Path | None:
+        """The file of a whole entry; None where there is none."""
         key = self._key(signature, codegen)
-        return any(read(path, key) is not None for path in self._paths(key))
+        return next((path for path in self._paths(key) if read(path, key) is not None), None)
 
     def _key(self, signature: Any, codegen: Any) -> bytes:
         """What an entry is for: the kernel, its types, what compiled it, and for which processor."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import NamedTuple, cast
 
@@ -43,8 +44,8 @@ def versions(dtypes: Sequence[str]) -> Iterator[Version]:
                 yield from (Version(module, name, dtype, metric) for metric in kernel.metrics)
 
 
-def is_kept(version: Version) -> bool:
-    """Tell whether a version has been compiled, and is whole on disk."""
+def kept(version: Version) -> Path | None:
+    """The file that keeps a version; None where it has not been compiled, or is not whole on disk."""
     dtype = np.dtype(version.dtype)
     kernel = found(version)
     target = cpu_target.target_context
