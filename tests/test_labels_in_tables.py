@@ -225,7 +225,9 @@ def test_one_long_id_does_not_make_the_others_as_wide(tmp_path: Path) -> None:
 
 def test_a_table_of_sizes_read_as_corners_is_said(tmp_path: Path) -> None:
     path = write(tmp_path / "coco.parquet", bbox=[[100.0, 120, 30, 40], [200.0, 50, 64, 20]])
-    said = r"most boxes of .*coco.parquet are inverted as xyxy and would be valid as xywh: read them with --format xywh"
+    said = (
+        r"most boxes of .*coco.parquet are inverted as xyxy and would be valid as xywh: read them with Source\(.*xywh"
+    )
     with pytest.warns(FormatWarning, match=said) as caught:
         jobs.nms(path)
     assert caught[0].filename == __file__
