@@ -28,6 +28,7 @@ __all__ = [
     "Truth",
     "decode",
     "id_types",
+    "is_unicode",
     "not_finite",
     "read",
 ]
@@ -302,7 +303,7 @@ def _not_json(path: str, data: bytes) -> InputError:
                     f"{one} {place}{_named(element)} of {path} has {field.lstrip('.') or 'a value'} {shown}, which is "
                     f"no JSON number: give a number, or leave the {one} out"
                 )
-            if not _is_unicode(element):
+            if not is_unicode(element):
                 one = ELEMENTS.get(name, name)
                 return InputError(
                     f"{one} {place} of {path} has half a surrogate pair, which is no Unicode: fix the text, or leave "
@@ -313,7 +314,7 @@ def _not_json(path: str, data: bytes) -> InputError:
     )
 
 
-def _is_unicode(element: Any) -> bool:
+def is_unicode(element: Any) -> bool:
     """Whether all of JSON's texts are text, and none has half a surrogate pair."""
     try:
         json.dumps(element, ensure_ascii=False).encode()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from fastbox.errors import InputError
-from fastbox.tables.dialects.cocojson import not_finite
+from fastbox.tables.dialects.cocojson import is_unicode, not_finite
 from fastbox.tables.dialects.listing import line_error
 
 __all__ = ["Line", "Result", "Results", "Truth", "Truths", "decode", "has_detections", "lines"]
@@ -112,8 +112,12 @@ def decode(decoder: msgspec.json.Decoder[Any], path: str, number: int, line: byt
         try:
             found = json.loads(line)
             wrong = next(not_finite(found), None)
+            if not is_unicode(found):
+                raise _wrong_line(path, number, line, "half a surrogate pair, which is no Unicode") from error
             if wrong is None:
                 return msgspec.convert(_plainly(found), type=decoder.type)
+        except InputError:
+            raise
         except msgspec.ValidationError as unlike:
             raise _wrong_line(path, number, line, str(unlike)) from error
         except (ValueError, RecursionError):
