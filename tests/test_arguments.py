@@ -89,6 +89,8 @@ WRONG_TYPES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda t: JOBS.sort(t), "out in a call of sort, got none: give sort(tables, out)"),
     (lambda t: JOBS.sort(t, "o.parquet", tables=t), "tables of sort once, got it by its place and by its name"),
     (lambda t: JOBS.sample("o.parquet"), "images in a call of sample, got none: give sample(truths, images=...)"),
+    (lambda t: JOBS.sample("o.parquet", images=2.5), "images as a whole number, got 2.5"),
+    (lambda t: JOBS.regression(points=2.5), "points as a whole number, got 2.5"),
     (lambda t: JOBS.sample("o.parquet", images="5"), "images as a whole number, got '5': give 5"),
     (lambda t: JOBS.check(t, fragment_rows="5"), "fragment_rows as a whole number, got '5': give 5"),
     (lambda t: JOBS.convert(t), "out in a call of convert, got none: give convert(source, out)"),

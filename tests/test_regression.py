@@ -241,7 +241,6 @@ def test_progress_counts_all_cases() -> None:
     ("arguments", "said"),
     [
         ({"points": 0}, "points to be a whole number, 1 or more, got 0"),
-        ({"points": 2.5}, "points to be a whole number, 1 or more, got 2.5"),
         ({"steps": 0}, "steps to be a whole number, 1 or more, got 0"),
         ({"seed": -1}, "seed to be a whole number, 0 or more, got -1"),
         ({"losses": ["iou", "l1"]}, "losses of smooth_l1, iou, giou, diou, ciou, eiou, got 'l1'"),
