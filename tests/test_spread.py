@@ -304,6 +304,29 @@ def test_an_error_in_a_fragment_leaves_whole_parts_only(tables: dict[str, Path],
         jobs.measure(tmp_path / "parts")
 
 
+def test_a_run_that_wrote_no_part_leaves_all_as_it_was(tables: dict[str, Path], tmp_path: Path) -> None:
+    table, parts = table_of(tables["detections"]), tmp_path / "parts"
+    scores = table["score"].to_numpy().astype(object)
+    scores[0] = None
+    bad = table.set_column(table.column_names.index("score"), "score", pa.array(scores, pa.float32()))
+    pq.write_table(bad, tmp_path / "bad.parquet")
+
+    def fail(**options: Any) -> None:
+        with pytest.raises(InputError, match=r"expected a score in column 'score'.* got a null at row 0"):
+            spread(jobs.nms, tmp_path / "bad.parquet", out=parts, **options)
+
+    fail()
+    assert not parts.exists()
+    parts.mkdir()
+    fail()
+    assert list(parts.iterdir()) == []
+    spread(jobs.nms, tables["detections"], out=parts, fragment_rows=100)
+    before = {path.name: path.read_bytes() for path in parts.iterdir()}
+    fail(overwrite=True)
+    assert {path.name: path.read_bytes() for path in parts.iterdir()} == before
+    jobs.inspect(parts)
+
+
 def test_a_disk_that_fails_for_once_is_tried_again(
     tables: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

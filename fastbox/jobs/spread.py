@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, get_type_hints
@@ -20,13 +21,13 @@ from fastbox.jobs.inspection.before import Before, halved, sizes_of
 from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.opening import Tables
-from fastbox.jobs.parts import Task, done_in, fingerprint, part_names, remove_more
+from fastbox.jobs.parts import Task, done_in, fingerprint, is_begun, part_names, remove_more
 from fastbox.memory import check_kept
 from fastbox.report.page import check_page
 from fastbox.report.provenance import Provenance
 from fastbox.tables.arrays import UnsortedError
 from fastbox.tables.backed import Backed
-from fastbox.tables.claim import claimed, mark_finished, mark_unfinished
+from fastbox.tables.claim import claimed, is_unfinished, mark_finished, mark_unfinished
 from fastbox.tables.convention import TABLE_ENDING, check_name
 from fastbox.tables.files import find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
@@ -35,7 +36,7 @@ from fastbox.tables.inputs import Given, images_of
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Target
 from fastbox.tables.source import Source, count_boxes
-from fastbox.tables.stores import is_stored, local, make_folder
+from fastbox.tables.stores import is_stored, local, made_folder
 from fastbox.tables.temporary import remove_abandoned
 
 __all__ = ["spread"]
@@ -150,10 +151,17 @@ def spread(
         folder = local(out).rstrip("/") if is_stored(out) else local(out)
         names = [os.path.join(folder, name) for name in part_names(len(tasks))]
         tasks = [replace(task, target=Target(name, fingerprint(task))) for task, name in zip(tasks, names, strict=True)]
-        make_folder(folder)
-        with claimed(folder, digest([task.target for task in tasks]), job.__name__, overwrite=overwrite):
+        run = digest([task.target for task in tasks])
+        with made_folder(folder), claimed(folder, run, job.__name__, overwrite=overwrite):
             known = () if overwrite else done_in(folder, tasks)
-            whole = _all_of(tasks, engine, watch, known, partial(mark_unfinished, folder))
+            finished = not is_unfinished(folder)
+            try:
+                whole = _all_of(tasks, engine, watch, known, partial(mark_unfinished, folder))
+            except BaseException:
+                # On a cluster parts may be written still.
+                if finished and engine is threads and not is_begun(tasks):
+                    mark_finished(folder)
+                raise
             if overwrite:
                 remove_more(folder, len(tasks))
             mark_finished(folder)
@@ -181,21 +189,27 @@ def _all_of(
     todo = sorted({*range(len(tasks))}.difference(done), key=lambda index: (-tasks[index].boxes.bit_length(), index))
     if todo and begin is not None:
         begin()
-    for place, result, retries in _results(engine, [tasks[index] for index in todo]):
-        found.add(todo[place], result)
-        watch.done(todo[place], retries)
+    with closing(_results(engine, [tasks[index] for index in todo])) as results:
+        for place, result, retries in results:
+            found.add(todo[place], result)
+            watch.done(todo[place], retries)
     whole = found.merged()
     if tasks[0].job.__name__ == "evaluate":
         whole.check()
     return whole
 
 
-def _results(engine: Engine, tasks: Sequence[Task]) -> Iterator[tuple[int, Any, int]]:
+def _results(engine: Engine, tasks: Sequence[Task]) -> Generator[tuple[int, Any, int]]:
     """What is found in each fragment, in whatever order, and how often it was tried again; what is wrong is raised."""
-    for place, (result, retries) in engine(_run, tasks):
-        if isinstance(result, Exception):
-            raise result
-        yield place, result, retries
+    results = engine(_run, tasks)
+    try:
+        for place, (result, retries) in results:
+            if isinstance(result, Exception):
+                raise result
+            yield place, result, retries
+    finally:
+        if isinstance(results, Generator):
+            results.close()
 
 
 def _run(task: Task) -> tuple[Any, int]:

@@ -18,7 +18,7 @@ from fastbox.tables.convention import UNFINISHED
 from fastbox.tables.locks import lock
 from fastbox.tables.stores import delete_object, is_stored, read_object, write_object
 
-__all__ = ["CLAIM", "claimed", "mark_finished", "mark_unfinished"]
+__all__ = ["CLAIM", "claimed", "is_unfinished", "mark_finished", "mark_unfinished"]
 
 LOG = logging.getLogger("fastbox")
 
@@ -86,8 +86,14 @@ def mark_unfinished(folder: str) -> None:
             raise
 
 
+def is_unfinished(folder: str) -> bool:
+    """Tell whether parts of a run are missing in a folder."""
+    path = f"{folder.rstrip('/')}/{UNFINISHED}"
+    return read_object(path) is not None if is_stored(folder) else os.path.exists(path)
+
+
 def mark_finished(folder: str) -> None:
-    """Say that all parts of a run are in a folder."""
+    """Say that no part of a run is missing in a folder."""
     path = f"{folder.rstrip('/')}/{UNFINISHED}"
     if is_stored(folder):
         delete_object(path)
