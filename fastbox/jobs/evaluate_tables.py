@@ -174,7 +174,7 @@ def dropped(
 
 
 def check_fit(evaluation: Evaluation, read: Read) -> None:
-    """Refuse detections and truths that have no image, or no class, in common.
+    """Refuse detections and truths that have no image in common, no class, or few classes where nobody names them.
 
     Raises
     ------
@@ -191,12 +191,15 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
         )
     own_classes, its_classes = (set(some) for some in evaluation.classes_of_sides())
     known = its_classes | read.named
-    if evaluation.params.by_class and own_classes and its_classes and not own_classes & known:
-        own, its = (", ".join(map(repr, sorted(some)[:SHOWN])) for some in (own_classes, known))
+    both, fewer = len(own_classes & known), min(len(own_classes), len(its_classes))
+    told = bool(read.named) or any(isinstance(label, str) for label in own_classes)
+    if evaluation.params.by_class and fewer and (not both if told else 2 * both < fewer):
+        alone = (sorted(some)[:SHOWN] for some in (own_classes - known, known - own_classes))
+        own, its = (", ".join(map(repr, some)) for some in alone)
         raise InputError(
-            f"expected classes that both tables have, got none: {own} in {read.files[0]} and {its} in {read.files[1]}: "
-            "number or name the classes of both alike, or match boxes of any class with "
-            f"{advice('--all-classes', 'params=Params(by_class=False)')}"
+            f"expected classes that both tables have, got {f'{both} of {fewer}' if both else 'none'}: "
+            f"{own} in {read.files[0]} and {its} in {read.files[1]}: number or name the classes of both alike, or "
+            f"match boxes of any class with {advice('--all-classes', 'params=Params(by_class=False)')}"
         )
 
 
