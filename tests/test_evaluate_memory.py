@@ -80,7 +80,7 @@ def test_more_classes_than_memory_holds_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out.parquet").exists()
 
 
-@pytest.mark.parametrize("by", [None, "model"])
+@pytest.mark.parametrize("by", [None, "found_by"])
 @pytest.mark.parametrize("models", [0, 1, 7])
 def test_json_is_written_a_model_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: int, by: str | None
@@ -90,7 +90,7 @@ def test_json_is_written_a_model_at_a_time(
     found = {
         name: pa.array(column, pa.list_(pa.float64()) if name == "bbox" else None) for name, column in boxes.items()
     }
-    pq.write_table(pa.table(found | {"model": ids % max(models, 1)}), tmp_path / "boxes.parquet")
+    pq.write_table(pa.table(found | {"found_by": ids % max(models, 1)}), tmp_path / "boxes.parquet")
     result = jobs.evaluate(tmp_path / "boxes.parquet", tmp_path / "boxes.parquet", by=by, samples=3)
     whole = json.dumps(result.to_dict(), indent=2, allow_nan=False)
     assert "".join(result.to_json()) == whole

@@ -200,7 +200,7 @@ def test_nothing_gives_an_empty_table_of_the_right_schema(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
-        ({"score": [None] * N}, {}, "expected numbers in column 'score' of .*, got null"),
+        ({"score": [None] * N}, {}, r"expected a score in column 'score', got a null at row 0 of .*: fill or drop it"),
         ({"score": [0.5] * 30 + [None] + [0.5] * (N - 31)}, {}, "a score in column 'score', got a null at row 30"),
         ({"category_id": [1] * 30 + [None] + [1] * (N - 31)}, {}, "a class in column 'category_id', got a null at row"),
         ({"category_id": [0.5] * N}, {}, "expected integers or strings in column 'category_id'"),

@@ -344,7 +344,7 @@ def test_ragged_rows_are_grouped_by_their_ids() -> None:
     [
         (
             pa.array([2, 5, 3]),
-            r"ascending ids in column 'image' of f at row 12, got 3 after 5: sort it with `fastbox sort ",
+            r"ascending ids in column 'image' of f at row 12, got 3 after 5: sort it with `jobs\.sort\('f', ",
         ),
         (pa.array(["b", "a", "a"]), r"at row 11, got 'a' after 'b': sort"),
         (pa.array(["b", "a", "a"]).dictionary_encode(), r"at row 11, got 'a' after 'b': sort"),

@@ -235,6 +235,8 @@ class Mismatch:
         most = sorted(moved, key=lambda own: (-partners[own][1], labels[own]))[:SHOWN]
         shown = ", ".join(f"{labels[own]!r} on {labels[partners[own][0]]!r}" for own in most)
         crossed, right = (sum(counts[own] for own in moved) for counts in (elsewhere, self._own))
+        if right and crossed < SOME:
+            return []
         return [
             f"{crossed:,} detections lie on truths of another class and {right:,} on those of their own (class "
             f"{shown}): number or name the classes of both alike"
@@ -257,7 +259,7 @@ class Mismatch:
         crossed, right = sum(elsewhere.values()), sum(self._own.values())
         if crossed < (SOME if right else FEW) or crossed <= OFTEN * right:
             return False
-        if not right and crossed >= 2 * FEW:
+        if not right and crossed >= SOME:
             return True
         # The first of a class may lie on truths of any; the others tell.
         others, same = crossed - len(elsewhere), sum(count - 1 for _, count in partners.values())

@@ -16,7 +16,7 @@ from fastbox.tables.sink import Target, plain, read_record
 from fastbox.tables.source import Source, count_boxes
 from fastbox.tables.stores import absolute, remove, state_of, tables_in
 
-__all__ = ["Task", "done_in", "fingerprint", "is_begun", "part_names", "remove_more"]
+__all__ = ["Task", "done_in", "fingerprint", "part_names", "remove_more"]
 
 _PART = re.compile(r"part-[0-9]{5,}\.parquet")
 
@@ -81,12 +81,6 @@ def done_in(folder: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
         aggregate = record.get("aggregate")
         if aggregate is not None:
             yield index, unpacked(aggregate, get_type_hints(tasks[index].job)["return"])
-
-
-def is_begun(tasks: Sequence[Task]) -> bool:
-    """Tell whether any part of a run is there."""
-    targets = [task.target for task in tasks if task.target is not None]
-    return any(_record(os.fspath(target)).get("fingerprint") == plain(target.fingerprint) for target in targets)
 
 
 def _record(path: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from fastbox.jobs.inspection.before import Before, halved, sizes_of
 from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.opening import Tables
-from fastbox.jobs.parts import Task, done_in, fingerprint, is_begun, part_names, remove_more
+from fastbox.jobs.parts import Task, done_in, fingerprint, part_names, remove_more
 from fastbox.memory import check_kept
 from fastbox.report.page import check_page
 from fastbox.report.provenance import Provenance
@@ -36,7 +36,7 @@ from fastbox.tables.inputs import Given, images_of
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Target
 from fastbox.tables.source import Source, count_boxes
-from fastbox.tables.stores import is_stored, local, made_folder
+from fastbox.tables.stores import is_stored, local, make_folder
 from fastbox.tables.temporary import remove_abandoned
 
 __all__ = ["spread"]
@@ -152,14 +152,14 @@ def spread(
         names = [os.path.join(folder, name) for name in part_names(len(tasks))]
         tasks = [replace(task, target=Target(name, fingerprint(task))) for task, name in zip(tasks, names, strict=True)]
         run = digest([task.target for task in tasks])
-        with made_folder(folder), claimed(folder, run, job.__name__, overwrite=overwrite):
+        make_folder(folder)
+        with claimed(folder, run, job.__name__, overwrite=overwrite):
             known = () if overwrite else done_in(folder, tasks)
             finished = not is_unfinished(folder)
             try:
                 whole = _all_of(tasks, engine, watch, known, partial(mark_unfinished, folder))
             except BaseException:
-                # On a cluster parts may be written still.
-                if finished and engine is threads and not is_begun(tasks):
+                if finished and engine is threads:  # on a cluster parts may be written still
                     mark_finished(folder)
                 raise
             if overwrite:

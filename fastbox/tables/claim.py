@@ -93,7 +93,7 @@ def is_unfinished(folder: str) -> bool:
 
 
 def mark_finished(folder: str) -> None:
-    """Say that no part of a run is missing in a folder."""
+    """Say that nobody writes parts to a folder any more."""
     path = f"{folder.rstrip('/')}/{UNFINISHED}"
     if is_stored(folder):
         delete_object(path)

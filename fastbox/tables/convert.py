@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import inspect
+import logging
 import os
 import warnings
 from collections import Counter
@@ -32,6 +33,8 @@ from fastbox.tables.stores import local, state_of
 from fastbox.usual import IMAGE
 
 __all__ = ["DIALECTS", "convert"]
+
+LOG = logging.getLogger("fastbox")
 
 # The module of each, and what it is told.
 DIALECTS: dict[str, tuple[str, dict[str, str]]] = {
@@ -149,7 +152,7 @@ def convert(
     if writer.name in NAMED and not (writer.name == "open-images" and "LabelName" in dataset.schema.names):
         _warn_of_shared_names(tally.dataset.categories, writer.name)
     if tally.dataset.kind == "truths":
-        _warn_of_lost_marks(tally, writer.name)
+        _tell_of_lost_marks(tally, writer.name)
     return tally.summary()
 
 
@@ -276,15 +279,14 @@ def _warn_of_shared_names(categories: Mapping[int, str], dialect: str) -> None:
             )
 
 
-def _warn_of_lost_marks(tally: Tally, dialect: str) -> None:
-    """Warn that boxes become plain ones; of KITTI's DontCare the category tells as much as the mark."""
+def _tell_of_lost_marks(tally: Tally, dialect: str) -> None:
+    """Tell the log that boxes become plain ones; of KITTI's DontCare the category tells as much as the mark."""
     told = {number for number, name in tally.dataset.categories.items() if name == "DontCare" and dialect == "kitti"}
     for mark, marked in tally.marked.items():
         lost = sum(many for number, many in marked.items() if number not in told)
         if lost:
             many = f"{lost} box{'es become' if lost > 1 else ' becomes'} plain"
-            said = f"{dialect} has no place for {mark}, and {many}: write Parquet or COCO to keep it"
-            warnings.warn(InputWarning(said), stacklevel=3)
+            LOG.warning("%s has no place for %s, and %s: write Parquet or COCO to keep it", dialect, mark, many)
 
 
 class _Side:

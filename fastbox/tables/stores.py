@@ -24,7 +24,7 @@ __all__ = [
     "find_stored",
     "is_stored",
     "local",
-    "made_folder",
+    "make_folder",
     "open_stored",
     "read_object",
     "remove",
@@ -142,28 +142,19 @@ def tables_in(folder: str) -> list[str]:
     return sorted(_named(folder, path, name) for name in shown)
 
 
-@contextmanager
-def made_folder(folder: str) -> Iterator[None]:
-    """Make a folder where there is none, and remove it after an error that left it empty; a store needs none.
+def make_folder(folder: str) -> None:
+    """Make a folder where there is none; a store needs none.
 
     Raises
     ------
     InputError
         There can be none.
     """
-    fresh = not is_stored(folder) and not os.path.isdir(folder)
-    if fresh:
+    if not is_stored(folder):
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise InputError(f"expected a folder to write to, got {folder}: {error.strerror}") from error
-    try:
-        yield
-    except BaseException:
-        if fresh:
-            with suppress(OSError):
-                os.rmdir(folder)
-        raise
 
 
 def remove(path: str) -> None:
