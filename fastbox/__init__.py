@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import fastbox.forks  # noqa: F401 - before any thread can import more
-
 if TYPE_CHECKING:
     from fastbox.anchors import AnchorGrid
     from fastbox.boxes import FORMATS, Boxes

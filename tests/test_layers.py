@@ -29,7 +29,7 @@ FLOORS = [
     {"groups"},
     {"arguments", "flags", "labels", "usual"},
     {"powers", "values"},
-    {"errors", "forks"},
+    {"errors"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

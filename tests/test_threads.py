@@ -221,62 +221,6 @@ def test_a_fork_while_another_thread_compiles(after: float, waits: float, python
     assert python(code, NUMBA_CACHE_DIR=str(tmp_path)).stdout.splitlines() == ["True", "0 [0, 1]"]
 
 
-WHILE_IMPORTING = """
-import os, sys, threading, time, warnings
-warnings.simplefilter("ignore", DeprecationWarning)
-import fastbox
-import fastbox.forks
-fastbox.forks.WAITS = WAITS
-boxes = [[0.0, 0, 2, 2], [1.0, 1, 3, 3]]
-if LOGGING:
-    import concurrent.futures.thread, logging
-def work():
-    return fastbox.pairwise(boxes, boxes)[0][0]
-others = [threading.Thread(target=work) for _ in range(2)]
-for other in others:
-    other.start()
-children = []
-for _ in range(5):
-    time.sleep(APART)
-    children.append(os.fork())
-    if not children[-1]:
-        try:
-            work()
-        except ImportError as error:
-            os._exit(0 if not WAITS and "None in sys.modules" in str(error) else 3)
-        os._exit(0)
-end = time.monotonic() + 120
-for child in children:
-    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
-        time.sleep(0.02)
-    if done == (0, 0):
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-    print(done[1] if done[0] else "hangs")
-for other in others:
-    other.join()
-print(work(), "numba" in sys.modules)
-"""
-
-
-@pytest.mark.jit
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
-@pytest.mark.parametrize("apart", [0, 0.1])
-@pytest.mark.parametrize("logging", [True, False])
-def test_a_fork_while_another_thread_imports(apart: float, logging: bool, python: Any) -> None:
-    """It waits for that, though logging is locked during a fork, or is itself imported only then."""
-    done = python(f"WAITS, APART, LOGGING = 60, {apart}, {logging}\n{WHILE_IMPORTING}")
-    assert (done.stdout.splitlines(), done.stderr) == (["0"] * 5 + ["1.0 True"], "")
-
-
-@pytest.mark.jit
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
-def test_a_fork_while_another_thread_imports_for_long(python: Any) -> None:
-    """The child is told that a module can't be imported there; it never waits for a thread that it doesn't have."""
-    done = python(f"WAITS, APART, LOGGING = 0, 0.02, True\n{WHILE_IMPORTING}")
-    assert done.stdout.splitlines() == ["0"] * 5 + ["1.0 True"]
-
-
 HELD = """
 import os, threading, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
