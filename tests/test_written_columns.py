@@ -103,6 +103,7 @@ def test_a_column_of_any_type_is_written_or_refused(dialect: str, more: dict[str
         ("kitti", "occluded", [0.5, 1], "whole numbers of 8 bits in column .occluded., got 0.5 in a box of image"),
         ("voc", "truncated", ["a", "b"], "expected numbers in column 'truncated', got string"),
         ("crowdhuman", "occ", [1.5, 1], "whole numbers of 32 bits in column .occ., got 1.5 in a box"),
+        ("open-images", "Confidence", ["1", "x"], "expected numbers in column 'Confidence', got string: cast it"),
         ("open-images", "IsInside", [1, 200], "whole numbers of 8 bits in column .IsInside., got 200.0"),
     ],
 )  # fmt: skip

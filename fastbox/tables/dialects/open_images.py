@@ -15,6 +15,7 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError, advice
+from fastbox.tables.arrays import is_number
 from fastbox.tables.columns import flag_column
 from fastbox.tables.dialects.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.tables.dialects.folder import new_file
@@ -361,11 +362,26 @@ def _labels(rows: pa.Table, categories: Mapping[int, str], labels: Mapping[str, 
 
 def _cells(rows: pa.Table, own: str, name: str) -> list[str]:
     """The cells of a column: flags as whole numbers, numbers with the fewest digits, what is null as unknown."""
+    if name in ("Confidence", "Score") and not _are_numbers(rows[own]):
+        raise InputError(f"expected numbers in column {own!r}, got {rows[own].type}: cast it, or leave the column out")
     if name not in FLAGS:
         return _texts(rows[own], name)
     if own == "iscrowd" and pa.types.is_string(rows[own].type):
         return list(map(str, flag_column(rows, own).astype(int).tolist()))
     return [_UNKNOWN[name] if value is None else str(value) for value in whole_numbers(rows, own, bits=8)]
+
+
+def _are_numbers(column: pa.ChunkedArray) -> bool:
+    """Whether values are numbers, or texts that are read as such."""
+    if is_number(column.type):
+        return True
+    if pa.types.is_binary(column.type) or pa.types.is_boolean(column.type):
+        return False
+    try:
+        column.cast(pa.string()).cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
 
 
 def _texts(column: pa.ChunkedArray, name: str) -> list[str]:
