@@ -125,13 +125,16 @@ def workers_of(name: str) -> list[int]:
 def kill_one(name: str, out: Path, parts: int, rng: np.random.Generator) -> Callable[[], int]:
     """Kill a worker once some parts are there, from another thread; returns what tells how many were killed."""
     killed: list[int] = []
+    ended = threading.Event()
 
     def wait_and_kill() -> None:
         deadline = time.monotonic() + 60
         while len(list(out.glob("part-*.parquet"))) < parts and time.monotonic() < deadline:
             time.sleep(0.002)
         time.sleep(rng.uniform(0, 0.02))
-        for pid in rng.permutation(workers_of(name)).tolist()[:1]:
+        while not (workers := workers_of(name)) and not ended.is_set():  # Ray's have the name while they work alone
+            time.sleep(0.002)
+        for pid in rng.permutation(workers).tolist()[:1]:
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
@@ -139,6 +142,7 @@ def kill_one(name: str, out: Path, parts: int, rng: np.random.Generator) -> Call
     thread.start()
 
     def count() -> int:
+        ended.set()
         thread.join()
         return len(killed)
 
