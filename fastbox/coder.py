@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def encode(
     terms = _terms(weights, means, stds, dtype)
     sides = b.astype(dtype).side(), a.astype(dtype).side()
     out = np.empty((len(b), 4), dtype)
-    kernel = _kernels().ENCODE[dtype, ""]
+    kernel = parallel.kernels("coder").ENCODE[dtype, ""]
     pieces = parallel.blocks(len(b), WHOLE, SMALLEST)
     parallel.run(lambda first, last: kernel(*terms, *sides, first, last, out), pieces)
     return out
@@ -155,17 +155,10 @@ def decode(
     rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
     side, arrangement = a.astype(dtype).side(), FORMATS.index(format)
     out = np.empty((n, 4 * classes), dtype)
-    kernel = _kernels().DECODE[dtype, ""]
+    kernel = parallel.kernels("coder").DECODE[dtype, ""]
     pieces = parallel.blocks(n, WHOLE, max(1, SMALLEST // max(1, classes)))
     parallel.run(lambda first, last: kernel(*terms, limits, rows, side, *bounds, arrangement, first, last, out), pieces)
     return out if given.shape[1:] == (4,) else out.reshape(n, classes, 4)
-
-
-@cache
-def _kernels() -> Any:
-    from fastbox.kernels import coder
-
-    return coder
 
 
 @lru_cache(maxsize=64)

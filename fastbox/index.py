@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +48,7 @@ def plan(
     large = large[(rows_a[large] > 0) & (rows_b[large] > 0)]
     if not large.size:
         return []
-    build = _kernels().BUILD[a.dtype, ""]
+    build = parallel.kernels("index").BUILD[a.dtype, ""]
     sides = [
         (side, starts, together)
         for side, starts, together in (
@@ -78,7 +77,7 @@ def plan(
 
 def crowded(one: Indexed) -> bool:
     """Tell whether most boxes of an image are near one another, so that all pairs are as fast without an index."""
-    survey = _kernels().SURVEY[one.grid_a[1].dtype, ""]
+    survey = parallel.kernels("index").SURVEY[one.grid_a[1].dtype, ""]
     pairs = (one.rows[1] - one.rows[0]) * (one.cols[1] - one.cols[0])
     return bool(survey(one.grid_b, one.grid_a[1], one.groups, 1 + (one.groups.size - 1) // SAMPLED) > pairs)
 
@@ -100,7 +99,7 @@ def skipped(found: Sequence[Indexed], images: int) -> NDArray[np.bool_]:
 
 def query(which: str, metric: str, beta: Any, found: Sequence[Indexed], *outputs: Any) -> list[Any]:
     """Run a kernel over the groups of all indexed images, in pieces on the threads."""
-    kernel = getattr(_kernels(), which)[beta.dtype, metric]
+    kernel = getattr(parallel.kernels("index"), which)[beta.dtype, metric]
     pieces = []
     for one in found:
         groups = one.groups.size - 1
@@ -116,7 +115,7 @@ def query(which: str, metric: str, beta: Any, found: Sequence[Indexed], *outputs
 
 def order(found: Sequence[Indexed], ends: NDArray[np.int64], cols: NDArray[np.int64], values: NDArray[Any]) -> None:
     """Sort the pairs of each row of the indexed images by column, given where each row's pairs end."""
-    kernel = _kernels().ORDER[values.dtype, ""]
+    kernel = parallel.kernels("index").ORDER[values.dtype, ""]
     for one in found:
         pieces = parallel.blocks(one.rows[1] - one.rows[0], 1, ROWS_PER_PIECE)
         parallel.run(lambda first, last, at=one.rows[0]: kernel(ends, at + first, at + last, cols, values), pieces)
@@ -147,10 +146,3 @@ def fill_zeros(one: Indexed, a: Boxes, b: Boxes, values: NDArray[Any], indices: 
         row, zero = np.nonzero(free & (places < k))
         place = places[row, zero]
         values[rows[row], place], indices[rows[row], place] = 0, zeros[zero]
-
-
-@cache
-def _kernels() -> Any:
-    from fastbox.kernels import index
-
-    return index

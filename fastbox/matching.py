@@ -175,7 +175,8 @@ def _run(
     longest = int(source.per_image.max(initial=0))
     sides = [(FORMATS.index(b.format), *b.columns) for b in (truths.astype(dtype), regions.astype(dtype))]
     common = source.arrays, source.width, _numbers(rule, dtype), *sides, *starts[:2]
-    kernel = _kernel(source.kind, dtype)
+    family = parallel.kernels("match")
+    kernel = (family.GRID if source.kind.startswith("grid") else family.BOXES)[dtype, source.kind]
 
     def assign(_: int, first: int, last: int) -> Any:
         space = _take_space(longest, dtype)
@@ -322,10 +323,3 @@ def _sums(counts: Any) -> NDArray[np.int64]:
 def _lanes(counts: NDArray[np.int64]) -> int:
     """Room for the longest set, filled up as kernels/tiles.py packs it."""
     return -(-int(counts.max(initial=0)) // 32) * 32
-
-
-@lru_cache(maxsize=64)
-def _kernel(kind: str, dtype: np.dtype[Any]) -> Any:
-    from fastbox.kernels import match as kernels
-
-    return (kernels.GRID if kind.startswith("grid") else kernels.BOXES)[dtype, kind]

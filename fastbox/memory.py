@@ -18,6 +18,7 @@ __all__ = [
     "check_kept",
     "fitting",
     "get_memory",
+    "more_memory",
     "most_boxes",
     "most_of",
     "said",
@@ -125,7 +126,7 @@ def check_footer_room(file: str, footer: int, groups: int) -> None:
     if footer * FOOTER > _free():
         raise InputError(
             f"{file} has a footer of {said(footer)} for {groups:,} row groups, which takes about "
-            f"{said(footer * FOOTER)} of memory: allow more with {_more()}, or write larger row groups, as "
+            f"{said(footer * FOOTER)} of memory: allow more with {more_memory()}, or write larger row groups, as "
             f"`fastbox sort {file} -o sorted.parquet` does"
         )
 
@@ -142,7 +143,7 @@ def check_kept(count: int, each: int, what: str = "boxes") -> None:
     if memory is not None and OWN + count * each > memory:
         needed = f"{count:,} {what}, which take about {said(OWN + count * each)}"
         raise InputError(
-            f"expected {what} that fit in {said(memory)} of memory, got {needed}: allow more with {_more()}"
+            f"expected {what} that fit in {said(memory)} of memory, got {needed}: allow more with {more_memory()}"
         )
 
 
@@ -200,6 +201,6 @@ def _limits(root: Path) -> Iterator[int]:
                 yield int((folder / name).read_text())
 
 
-def _more() -> str:
-    """How to allow more."""
+def more_memory() -> str:
+    """Say how to allow jobs more."""
     return advice("--memory SIZE", "set_memory(SIZE)")

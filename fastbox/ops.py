@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,7 +119,7 @@ def pairwise(
     reused = out is not None
     out = output(out, shape, a.dtype)
     streamed = reused and out.nbytes >= STREAMED_BYTES
-    kernel = _kernels("reduce").MATRIX[a.dtype, metric]
+    kernel = parallel.kernels("reduce").MATRIX[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
     flat = out.reshape(-1)
     parallel.run(lambda *piece: kernel(*common, *piece, offsets, streamed, flat), parallel.cuts(starts_a, starts_b))
@@ -154,7 +152,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
         raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
     out = output(out, (len(a),), a.dtype)
 
-    kernel = _kernels("aligned").ALIGNED[a.dtype, metric]
+    kernel = parallel.kernels("aligned").ALIGNED[a.dtype, metric]
     side_a, side_b, beta = a.side(), b.side(), in_dtype(beta, a.dtype)
     pieces = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
     parallel.run(lambda first, last: kernel(beta, side_a, side_b, first, last, out), pieces)
@@ -248,7 +246,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     below = least if metric in DISTANCES else np.nextafter(least, a.dtype.type(-np.inf))
     found = _indexed(a, b, starts_a, starts_b, metric) if below >= LEAST.get(metric, 0.0) else []
     counts = np.zeros(len(a), np.int64)
-    kernel, beta = _kernels("reduce").PAIRS[a.dtype, metric], in_dtype(beta, a.dtype)
+    kernel, beta = parallel.kernels("reduce").PAIRS[a.dtype, metric], in_dtype(beta, a.dtype)
     common = _arguments(a, b, starts_a, starts_b, beta, found)
     pieces = parallel.cuts(starts_a, starts_b, common[-1])
     met = parallel.run(lambda *piece: kernel(*common, *piece, below, alone, counts), pieces)
@@ -257,7 +255,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     ends = np.cumsum(counts)
     total = int(counts.sum())
     pairs = Pairs(np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, a.dtype))
-    scatter, places = _kernels("reduce").SCATTER[a.dtype, ""], ends - counts
+    scatter, places = parallel.kernels("reduce").SCATTER[a.dtype, ""], ends - counts
     parallel.run(lambda *part: scatter(*part, places, *pairs), met)
     index.order(found, ends, pairs.cols, pairs.values)
     return pairs
@@ -307,7 +305,7 @@ def histogram(
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(f"expected a range of two finite numbers, the lower first, got {(low, high)!r}")
     edges = _edges(bins, low, high, a.dtype)
-    kernel = _kernels("reduce").HISTOGRAM[a.dtype, metric]
+    kernel = parallel.kernels("reduce").HISTOGRAM[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
 
     def count(*piece: int) -> NDArray[np.int64]:
@@ -371,7 +369,7 @@ def _dense_leaders(
     found: Sequence[index.Indexed] = (),
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     values, indices = np.empty((len(a), k), a.dtype), np.empty((len(a), k), np.int64)
-    kernel = getattr(_kernels("reduce"), which)[a.dtype, metric]
+    kernel = getattr(parallel.kernels("reduce"), which)[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta, found)
     outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
     parallel.run(lambda *piece: kernel(*common, *piece, *outputs), parallel.cuts(starts_a, starts_b, common[-1]))
@@ -429,8 +427,3 @@ def output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ValueError(f"expected {name} to be C-contiguous, aligned and writeable, got an array that is not")
     return out
-
-
-@cache
-def _kernels(name: str) -> Any:
-    return importlib.import_module(f"fastbox.kernels.{name}")

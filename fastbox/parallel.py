@@ -7,12 +7,14 @@ when two Python threads call it, and another kills forked children.
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -97,6 +99,12 @@ def threads_here(n: int) -> Iterator[None]:
 def alone() -> bool:
     """Tell whether what this thread calls has one processor: the others have work, and helpers would only disturb."""
     return _here.get() == 1
+
+
+@cache
+def kernels(name: str) -> Any:
+    """Return a module of kernels, imported when it is first asked for: importing fastbox costs no Numba."""
+    return importlib.import_module(f"fastbox.kernels.{name}")
 
 
 def cuts(

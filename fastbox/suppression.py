@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -266,7 +265,7 @@ def weighted_boxes_fusion(
     side, confidence = (FORMATS.index(boxes.format), *boxes.columns), CONFIDENCES.index(conf_type)
     common = side, start, model, trust, rows, bounds
     options = threshold, confidence, bool(allows_overflow), corners, left
-    kernel = _kernels("fusion").FUSED[boxes.dtype, ""]
+    kernel = parallel.kernels("fusion").FUSED[boxes.dtype, ""]
     sizes = np.diff(bounds)
     parallel.run(lambda *piece: kernel(*common, *piece, *options), _pieces(sizes * (sizes + parallel.ROW_COST)))
     found, fused = _kept(boxes, left)
@@ -304,10 +303,10 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
     left = np.full(len(boxes), np.nan)
     members, bounds = segments(boxes, classes)
     sizes = np.diff(bounds)
-    side, kernels = (FORMATS.index(boxes.format), *boxes.columns), _kernels("nms")
+    side, kernels = (FORMATS.index(boxes.format), *boxes.columns), parallel.kernels("nms")
 
     def one(segment: int, threads: bool = False) -> None:
-        arrange, resolved = _kernels("grid").ARRANGE[boxes.dtype, ""], kernels.RESOLVED[boxes.dtype, kind]
+        arrange, resolved = parallel.kernels("grid").ARRANGE[boxes.dtype, ""], kernels.RESOLVED[boxes.dtype, kind]
         grid = arrange(side, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
         n = len(grid[1])
         state = np.zeros(n, np.uint8)
@@ -339,7 +338,7 @@ def _kept(boxes: Boxes, left: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[
 
 def _order(keys: NDArray[Any], rows: NDArray[np.int64], bounds: NDArray[np.int64]) -> None:
     """Sort the rows of each image by descending key, in place."""
-    kernel = _kernels("order").ORDERED[keys.dtype, ""]
+    kernel = parallel.kernels("order").ORDERED[keys.dtype, ""]
     parallel.run(lambda first, last: kernel(keys, rows, bounds, first, last), _pieces(np.diff(bounds) * 8))
 
 
@@ -412,8 +411,3 @@ def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArr
 def _have_area(boxes: Boxes) -> Any:
     corners = boxes.corners()
     return (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
-
-
-@functools.cache
-def _kernels(name: str) -> Any:
-    return importlib.import_module(f"fastbox.kernels.{name}")

@@ -476,3 +476,12 @@ def test_anchors_are_not_assigned_by_an_iou_that_none_reaches(option: str) -> No
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert option in refused.stderr
     assert "range 0<=x<=1" in refused.stderr
+
+
+def test_a_pattern_of_other_files_matches_nothing_hidden(tmp_path: Path) -> None:
+    text = "image_id,category_id,xmin,ymin,xmax,ymax\n1,2,0,0,4,4\n"
+    for name in ("a.csv", "_b.csv", ".c.csv"):
+        (tmp_path / name).write_text(text)
+    for pattern in (f"{tmp_path}/*.csv", f"{tmp_path}/**/*.csv"):
+        assert jobs.nms(pattern, score="xmax").boxes == 1
+        assert jobs.convert(pattern, tmp_path / "out.parquet")["rows"] == 1

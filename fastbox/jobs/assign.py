@@ -23,7 +23,7 @@ from fastbox.jobs.resize import Resize
 from fastbox.jobs.result import Result, recorded
 from fastbox.jobs.summary import Invalid, Rules
 from fastbox.matching import Matches, MatchRule, match
-from fastbox.memory import fitting, said
+from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.assigned_page import assigned_page
 from fastbox.report.page import Page
@@ -256,7 +256,7 @@ def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int
         raise InputError(
             f"image {image!r} of {width} x {height} pixels has {counts[large]:,} anchors, which take about "
             f"{said(counts[large] * ANCHOR)} of memory: allow more with "
-            f"{advice('--memory SIZE', 'set_memory(SIZE)')}, or resize the image to less"
+            f"{more_memory()}, or resize the image to less"
         )
     return min(get_num_threads(), fit)
 

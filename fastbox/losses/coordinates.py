@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -173,7 +172,7 @@ def _loss(
     b = np.ascontiguousarray(target, dtype).reshape(-1)
     outputs = outcome.losses.reshape(-1), boxed, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
     beta = in_dtype(beta, dtype)
-    kernel = _kernels()[dtype, formula]
+    kernel = parallel.kernels("coordinates").NUMBERS[dtype, formula]
     parallel.run(
         lambda first, last: kernel(a, b, beta, weighed.values, weighed.shared, outcome.scale, first, last, *outputs),
         parallel.blocks(a.size, BLOCK, SMALLEST),
@@ -181,13 +180,6 @@ def _loss(
     if return_grad:
         _change(outcome.grad, its_format)
     return outcome.result()
-
-
-@cache
-def _kernels() -> Any:
-    from fastbox.kernels.coordinates import NUMBERS
-
-    return NUMBERS
 
 
 def _numbers(values: Any, name: str) -> NDArray[Any]:

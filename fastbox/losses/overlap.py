@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -202,7 +201,7 @@ def _loss(
     )
     sides = pred.astype(dtype).side(), target.astype(dtype).side()
     outputs = outcome.losses, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
-    kernel = _kernels()[dtype, metric]
+    kernel = parallel.kernels("overlap").BOXES[dtype, metric]
     parallel.run(
         lambda first, last: kernel(*sides, weighed.values, outcome.scale, first, last, *outputs),
         parallel.blocks(n, BLOCK, SMALLEST),
@@ -210,10 +209,3 @@ def _loss(
     if return_grad and deltas is not None:
         deltas.chain(outcome.grad)
     return outcome.result()
-
-
-@cache
-def _kernels() -> Any:
-    from fastbox.kernels.overlap import BOXES
-
-    return BOXES

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from fastbox.errors import InputError, advice
-from fastbox.tables.convention import UNFINISHED
+from fastbox.tables.convention import mark_in
 from fastbox.tables.locks import lock
 from fastbox.tables.stores import delete_object, is_stored, read_object, write_object
 
@@ -75,7 +75,7 @@ def claimed(folder: str, run: str, job: str, *, overwrite: bool = False) -> Iter
 
 def mark_unfinished(folder: str) -> None:
     """Say that parts of a run are missing in a folder, for whoever reads it, until :func:`mark_finished`."""
-    path = f"{folder.rstrip('/')}/{UNFINISHED}"
+    path = mark_in(folder)
     if is_stored(folder):
         write_object(path, b"")
         return
@@ -88,13 +88,13 @@ def mark_unfinished(folder: str) -> None:
 
 def is_unfinished(folder: str) -> bool:
     """Tell whether parts of a run are missing in a folder."""
-    path = f"{folder.rstrip('/')}/{UNFINISHED}"
+    path = mark_in(folder)
     return read_object(path) is not None if is_stored(folder) else os.path.exists(path)
 
 
 def mark_finished(folder: str) -> None:
     """Say that nobody writes parts to a folder any more."""
-    path = f"{folder.rstrip('/')}/{UNFINISHED}"
+    path = mark_in(folder)
     if is_stored(folder):
         delete_object(path)
         return

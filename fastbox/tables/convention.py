@@ -7,7 +7,16 @@ from collections.abc import Iterable
 
 from fastbox.errors import InputError
 
-__all__ = ["TABLE_ENDING", "UNFINISHED", "are_shown", "check_finished", "check_name", "is_hidden", "is_table"]
+__all__ = [
+    "TABLE_ENDING",
+    "UNFINISHED",
+    "are_shown",
+    "check_finished",
+    "check_name",
+    "is_hidden",
+    "is_table",
+    "mark_in",
+]
 
 TABLE_ENDING = ".parquet"
 UNFINISHED = ".fastbox-unfinished"  # lies in a folder as long as parts of a run are missing in it
@@ -45,6 +54,11 @@ def check_name(path: str | os.PathLike[str], ending: str, what: str) -> None:
         raise InputError(f"expected the name of {what} to write, got {name}: name it {root}{ending}")
 
 
+def mark_in(folder: str) -> str:
+    """Return the path of the file that says of a folder that parts are missing in it."""
+    return f"{folder.rstrip('/')}/{UNFINISHED}"
+
+
 def check_finished(folder: str, names: Iterable[str]) -> None:
     """Refuse to read a folder, of which the names in it are given, while parts of a run are missing in it.
 
@@ -54,10 +68,9 @@ def check_finished(folder: str, names: Iterable[str]) -> None:
         A run in fragments writes there, or was ended before it had done all.
     """
     if UNFINISHED in names:
-        mark = f"{folder.rstrip('/')}/{UNFINISHED}"
         raise InputError(
             f"expected all parts of a run in {folder}, got some: it is still under way, or ended early: let the same "
-            f"command run to its end, or remove {mark} to read what is there"
+            f"command run to its end, or remove {mark_in(folder)} to read what is there"
         )
 
 

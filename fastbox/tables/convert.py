@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import inspect
 import logging
 import os
@@ -25,7 +24,7 @@ from fastbox.tables.dialects import recognize
 from fastbox.tables.dialects.dataset import Dataset
 from fastbox.tables.frames import is_frame, listed
 from fastbox.tables.inputs import Given, as_source, has_rows
-from fastbox.tables.locate import check_named
+from fastbox.tables.locate import check_named, expand
 from fastbox.tables.opened import State, check_state
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
@@ -176,7 +175,7 @@ def _dialect_of(source: Any) -> str:
 
 def _found(pattern: StrPath) -> list[str]:
     """The files that a name with wildcards stands for; none for the name of a file or folder."""
-    return [] if os.path.exists(pattern) else sorted(glob.glob(os.fspath(pattern), recursive=True))
+    return [] if os.path.exists(pattern) else expand(os.fspath(pattern), every=True)
 
 
 def _as_table(source: Given, dialect: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:

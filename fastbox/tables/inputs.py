@@ -27,7 +27,7 @@ from fastbox.tables.files import count_rows, find_files, open_parquet, read_batc
 from fastbox.tables.frames import is_frame, kind_of, listed, table_of
 from fastbox.tables.held import typed
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
-from fastbox.tables.locate import check_named, like
+from fastbox.tables.locate import check_named, expand, like
 from fastbox.tables.schema import find_boxes
 from fastbox.tables.separated import is_separated, read_separated
 from fastbox.tables.source import Source
@@ -177,7 +177,7 @@ def _expanded(path: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
     name = local(path)
     if isinstance(path, Backed) or is_stored(name) or os.path.exists(name) or not glob.has_magic(name):
         return [path]
-    files = sorted(file for file in glob.glob(name, recursive=True) if _is_told(file))
+    files = [file for file in expand(name, every=True) if _is_told(file)]
     return [*files] or [path]
 
 

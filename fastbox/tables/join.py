@@ -13,8 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox.boxes import Boxes
-from fastbox.errors import InputError, advice
+from fastbox.errors import InputError
 from fastbox.labels import place_of, union
+from fastbox.memory import more_memory
 from fastbox.tables.arrays import Columns, Place, unsorted
 from fastbox.tables.rows import Rows
 
@@ -164,7 +165,7 @@ class Side:
             raise InputError(
                 f"expected images of at most {self._most:,} boxes, as memory allows, got {int(sizes[large]):,} or more "
                 f"in image {image!r} of {where}: allow more with "
-                f"{advice('--memory SIZE', 'set_memory(SIZE)')}, or split it"
+                f"{more_memory()}, or split it"
             )
 
     def _append_ids(self, piece: Piece) -> None:
