@@ -105,7 +105,8 @@ class Kernel:
 
 
 # A child of fork has none of the threads that hold its locks, so a fork waits until no thread compiles: then the
-# compiler's memory is whole in the child too. Where that takes too long, the child gets locks of its own.
+# compiler's memory is whole in the child too. Where that takes too long, the child gets locks of its own; but a call
+# into LLVM, a part of one compilation, is always waited for: nothing can renew LLVM's own locks.
 
 FORK_WAITS = 20.0  # seconds
 
@@ -117,9 +118,11 @@ def _before_fork() -> None:
     _held.extend(
         lock for lock in (_LOCK, global_compiler_lock._lock) if lock.acquire(timeout=max(0.0, end - time.monotonic()))
     )
+    ffi.lib._lock._lock.acquire()
 
 
 def _after_fork() -> None:
+    ffi.lib._lock._lock.release()
     while _held:
         _held.pop().release()
 
@@ -129,7 +132,7 @@ def _after_fork_in_child() -> None:
     if len(_held) < 2:
         _held.clear()
         _LOCK = threading.RLock()
-        global_compiler_lock._lock, ffi.lib._lock._lock = threading.RLock(), threading.RLock()
+        global_compiler_lock._lock = threading.RLock()
         cpu_target.typing_context.callstack = CallStack()
         for found in gc.get_objects():  # what was being compiled is not: nobody goes on with it here
             if isinstance(found, Dispatcher) and found.is_compiling:
