@@ -11,8 +11,9 @@ import numpy as np
 from numba import njit, prange, set_num_threads
 from numpy.typing import NDArray
 
-from fastbox import index, parallel
-from fastbox.boxes import FORMATS, Boxes
+from fastbox import parallel
+from fastbox.boxes.container import FORMATS, Boxes
+from fastbox.ops import indexing as index
 
 Floats = NDArray[Any]
 
@@ -90,7 +91,7 @@ def run_naive_best(a: Floats, b: Floats) -> tuple[Floats, NDArray[np.int64]]:
 
 @cache
 def _prange_matrix(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
-    from fastbox.kernels.reduce import MATRIX
+    from fastbox.kernels.compare.dense import MATRIX
 
     kernel = MATRIX[dtype, metric]
 
@@ -106,7 +107,7 @@ def _prange_matrix(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
 
 @cache
 def _prange_best(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
-    from fastbox.kernels.reduce import BEST
+    from fastbox.kernels.compare.dense import BEST
 
     kernel = BEST[dtype, metric]
 
@@ -131,7 +132,7 @@ def dense() -> Iterator[None]:
 
 def twin_matrix(a: Boxes, b: Boxes, threads: int, out: Floats | None = None) -> Floats:
     """Our IoU matrix with Numba's own threads instead of ours: the same kernel, a prange over its rows."""
-    from fastbox.ops import STREAMED_BYTES
+    from fastbox.ops.search import STREAMED_BYTES
 
     set_num_threads(threads)
     streamed = out is not None and out.nbytes >= STREAMED_BYTES

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import fastbox
 from bench.promise import Setting, Target
 from bench.turns import Reached, Threads, ratio, take_turns
-from fastbox import engines, jobs
+from fastbox import jobs
+from fastbox.fragments import engines
 from fastbox.parallel import threads_here
 from fastbox.sketch import Sketch
 

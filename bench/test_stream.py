@@ -13,7 +13,7 @@ from bench.conftest import THREADS, Case
 from bench.shapes import Sizes
 from fastbox.jobs.measure import measure
 from fastbox.jobs.pairs import pairs
-from fastbox.jobs.sample import sample
+from fastbox.jobs.synthesize import sample
 from fastbox.tables.schema import find_boxes, to_boxes
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import count_rows, read_batches

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fastbox.jobs.sample import sample
+from fastbox.jobs.synthesize import sample
 
 
 def make_sample(folder: Path) -> dict[str, int]:

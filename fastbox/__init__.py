@@ -5,12 +5,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastbox._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from fastbox.anchors import AnchorGrid
-    from fastbox.boxes import FORMATS, Boxes
+    from fastbox.assign.match import RULES, Matches, MatchRule, match
+    from fastbox.assign.one_to_one import Greedy, Optimal, match_greedy, match_optimal
+    from fastbox.boxes.container import FORMATS, Boxes
     from fastbox.coder import decode, encode
     from fastbox.errors import FormatWarning, InputError, InputWarning
     from fastbox.evaluation import Evaluation, Params, evaluate
+    from fastbox.jobs.warming import warmup
     from fastbox.losses import (
         LOSSES,
         Deltas,
@@ -24,16 +29,11 @@ if TYPE_CHECKING:
         l1_loss,
         smooth_l1_loss,
     )
-    from fastbox.matching import RULES, Matches, MatchRule, match
     from fastbox.memory import get_memory, set_memory
-    from fastbox.one_to_one import Greedy, Optimal, match_greedy, match_optimal
-    from fastbox.ops import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
+    from fastbox.ops.search import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
-    from fastbox.suppression import Fused, Softened, nms, soft_nms, weighted_boxes_fusion
+    from fastbox.suppression.nms import Fused, Softened, nms, soft_nms, weighted_boxes_fusion
     from fastbox.tables.source import Chunk, Source, scan
-    from fastbox.warming import warmup
-
-__version__ = "0.1.0"
 
 __all__ = [
     "FORMATS",
@@ -112,16 +112,28 @@ _HOMES = {
         "l1_loss",
         "smooth_l1_loss",
     ),
-    "matching": ("RULES", "MatchRule", "Matches", "match"),
-    "one_to_one": ("Greedy", "Optimal", "match_greedy", "match_optimal"),
-    "ops": ("METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"),
+    "assign.match": ("RULES", "MatchRule", "Matches", "match"),
+    "assign.one_to_one": ("Greedy", "Optimal", "match_greedy", "match_optimal"),
+    "ops.search": (
+        "METRICS",
+        "Best",
+        "Pairs",
+        "Ragged",
+        "Top",
+        "aligned",
+        "best",
+        "histogram",
+        "pairs",
+        "pairwise",
+        "top",
+    ),
     "memory": ("get_memory", "set_memory"),
     "parallel": ("get_num_threads", "set_num_threads"),
-    "suppression": ("Fused", "Softened", "nms", "soft_nms", "weighted_boxes_fusion"),
+    "suppression.nms": ("Fused", "Softened", "nms", "soft_nms", "weighted_boxes_fusion"),
     "tables.source": ("Chunk", "Source", "scan"),
-    "warming": ("warmup",),
+    "jobs.warming": ("warmup",),
 }
-_ROOMS = ("engines", "jobs", "torch")  # modules that are public as a whole
+_ROOMS = ("fragments", "jobs", "torch")  # modules that are public as a whole
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 

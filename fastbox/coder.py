@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.arguments import named
-from fastbox.boxes import FORMATS, as_boxes
-from fastbox.values import as_array, as_choice, as_floats, as_number, in_dtype, shown
+from fastbox.boxes.container import FORMATS, as_boxes
+from fastbox.values.arguments import named
+from fastbox.values.numbers import as_array, as_choice, as_floats, as_number, in_dtype, shown
 
 __all__ = ["decode", "encode"]
 
@@ -71,7 +71,7 @@ def encode(
     terms = _terms(weights, means, stds, dtype)
     sides = b.astype(dtype).side(), a.astype(dtype).side()
     out = np.empty((len(b), 4), dtype)
-    kernel = parallel.kernels("coder").ENCODE[dtype, ""]
+    kernel = parallel.kernels("loss.coder").ENCODE[dtype, ""]
     pieces = parallel.blocks(len(b), WHOLE, SMALLEST)
     parallel.run(lambda first, last: kernel(*terms, *sides, first, last, out), pieces)
     return out
@@ -155,7 +155,7 @@ def decode(
     rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
     side, arrangement = a.astype(dtype).side(), FORMATS.index(format)
     out = np.empty((n, 4 * classes), dtype)
-    kernel = parallel.kernels("coder").DECODE[dtype, ""]
+    kernel = parallel.kernels("loss.coder").DECODE[dtype, ""]
     pieces = parallel.blocks(n, WHOLE, max(1, SMALLEST // max(1, classes)))
     parallel.run(lambda first, last: kernel(*terms, limits, rows, side, *bounds, arrangement, first, last, out), pieces)
     return out if given.shape[1:] == (4,) else out.reshape(n, classes, 4)
@@ -167,7 +167,7 @@ def limits_of(clamp: str | None, max_ratio: float) -> tuple[float, float]:
     if clamp is None:
         return -math.inf, math.inf
 
-    from fastbox.kernels.elementary import FUNCTIONS
+    from fastbox.kernels.geometry.elementary import FUNCTIONS
 
     grow = np.empty(1)
     FUNCTIONS[grow.dtype, "log"](np.array([max_ratio], np.float64), grow)

@@ -36,7 +36,7 @@ class Sketch:
     __slots__ = ("_counts", "_high", "_low", "_special", "max", "min")
 
     def __init__(self) -> None:
-        from fastbox.kernels import sketch
+        from fastbox.kernels.common import sketch
 
         self._counts = np.zeros(2 * sketch.BINS, np.int64)
         self._high, self._low = np.zeros(_EXPONENTS, np.int64), np.zeros(_EXPONENTS, np.int64)
@@ -45,7 +45,7 @@ class Sketch:
 
     def add(self, values: ArrayLike) -> None:
         """Add values of any shape; nan is counted apart."""
-        from fastbox.kernels import sketch
+        from fastbox.kernels.common import sketch
 
         values = np.asarray(values)
         given = np.ascontiguousarray(values, np.float64).reshape(-1)
@@ -185,7 +185,7 @@ def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:
 
 def _edge(place: int) -> float:
     """The lower edge of a fine bin."""
-    from fastbox.kernels.sketch import BINS, KEPT, LOWEST
+    from fastbox.kernels.common.sketch import BINS, KEPT, LOWEST
 
     steps = place - BINS
     if steps == 0:
@@ -196,7 +196,7 @@ def _edge(place: int) -> float:
 
 def _place(edge: float) -> int:
     """The fine bin that begins at an edge."""
-    from fastbox.kernels.sketch import BINS, FRACTION, KEPT, LOWEST
+    from fastbox.kernels.common.sketch import BINS, FRACTION, KEPT, LOWEST
 
     if edge == 0:
         return BINS

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from fastbox import losses
-from fastbox.boxes import FORMATS, Boxes
-from fastbox.values import as_choice
+from fastbox.boxes.container import FORMATS, Boxes
+from fastbox.values.numbers import as_choice
 
 try:
     import torch

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from fastbox.anchors import PRESETS, AnchorGrid, Level
-from fastbox.matching import match
+from fastbox.assign.match import match
 
 SIZES = [(1, 1), (1, 700), (2000, 3), (31, 33), (320, 320), (640, 480), (1333, 800), (1344, 800), (801, 1200)]
 

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from fastbox import Boxes, InputError, jobs
 from fastbox.anchors import AnchorGrid
-from fastbox.jobs.resize import Resize
-from fastbox.tables.arrays import plain, plain_type
-from fastbox.tables.columns import coded_column, flag_column, label_columns
-from fastbox.tables.rows import Rows
+from fastbox.anchors.resize import Resize
+from fastbox.arrow.arrays import plain, plain_type
+from fastbox.arrow.columns import coded_column, flag_column, label_columns
+from fastbox.arrow.rows import Rows
 
 ROWS = 4
 RAW = re.compile(

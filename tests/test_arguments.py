@@ -82,7 +82,7 @@ WRONG_TYPES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda t: JOBS.spread("nms", t), "job as a function, got 'nms': give jobs.nms"),
     (
         lambda t: JOBS.spread(jobs.nms, t, engine="threads"),
-        "engine as a function, got 'threads': give fastbox.engines.t",
+        "engine as a function, got 'threads': give fastbox.fragments.engines.t",
     ),
     (lambda t: JOBS.spread(jobs.nms, t, thresh=0.5), "got thresh: did you mean threshold?"),
     (lambda t: JOBS.spread(jobs.nms, t, threshold="0.5"), "threshold as a number, got '0.5': give 0.5"),
@@ -160,8 +160,8 @@ def test_functions_are_what_they_were() -> None:
 
 
 def test_rooms_are_there_without_an_import_of_their_own() -> None:
-    code = "import fastbox; print(fastbox.jobs.nms.__module__, fastbox.engines.threads.__module__)"
+    code = "import fastbox; print(fastbox.jobs.nms.__module__, fastbox.fragments.engines.threads.__module__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["fastbox.jobs.nms", "fastbox.engines"]
+    assert done.stdout.split() == ["fastbox.jobs.nms", "fastbox.fragments.engines"]
     with pytest.raises(AttributeError, match="has no attribute 'box_iou'"):
         API.box_iou  # noqa: B018

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 import fastbox
 from fastbox import AnchorGrid, InputError, jobs
+from fastbox.anchors.resize import Resize
 from fastbox.cli import main
-from fastbox.jobs.resize import Resize
 from fastbox.tables.sink import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")

@@ -18,7 +18,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbox.kernels import cache
+from fastbox.kernels.build import cache
 
 pytestmark = pytest.mark.jit
 

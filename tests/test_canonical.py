@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from fastbox import InputError, jobs
 from fastbox.anchors import PRESETS, AnchorGrid
+from fastbox.anchors.resize import Resize
+from fastbox.assign.rule import MatchRule
 from fastbox.evaluation import Params
-from fastbox.jobs.canonical import canonical, digest
+from fastbox.fragments.canonical import canonical, digest
 from fastbox.jobs.inspection.before import Before
-from fastbox.jobs.resize import Resize
-from fastbox.rules import MatchRule
 
 
 class Colour(Enum):

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastbox import InputError, jobs
-from fastbox.engines import threads
-from fastbox.tables import claim
-from fastbox.tables.claim import CLAIM, claimed
+from fastbox.fragments import claim
+from fastbox.fragments.claim import CLAIM, claimed
+from fastbox.fragments.engines import threads
 
 ANOTHER = "expected a folder for this run alone, got .*, where another run is under way"
 
@@ -98,7 +98,7 @@ def test_a_folder_that_can_not_be_written_to_is_none_of_its_business(
 
 SCRIPT = """
 import sys, time
-from fastbox.tables.claim import claimed
+from fastbox.fragments.claim import claimed
 with claimed(sys.argv[1], "one", "nms"):
     print("claimed", flush=True)
     time.sleep(60)

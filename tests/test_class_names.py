@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from fastbox import InputError, jobs
 from fastbox.cli import main
+from fastbox.datasets.convert import convert
 from fastbox.tables import class_names
 from fastbox.tables.class_names import joined_classes
-from fastbox.tables.convert import convert
 from fastbox.tables.sink import Sink, read_record
 
 NAMES = ("person", "car", "dog", "cat")

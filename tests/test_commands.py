@@ -592,7 +592,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
 def test_an_interrupt_is_never_dropped(tmp_path: Path, where: str) -> None:
     program = """
 import os, signal, sys, time, click
-from fastbox.report.outcome import Commands
+from fastbox.cli.outcome import Commands
 group = Commands("fastbox")
 
 class Slow:
@@ -621,7 +621,7 @@ group.main(["work"])
     assert (done.stdout, done.stderr) == ("", "error: interrupted; nothing was written\n")
 
 
-@pytest.mark.parametrize("module", ["fastbox.cli", "click", "fastbox.cli.pairs"])
+@pytest.mark.parametrize("module", ["fastbox.cli", "click", "fastbox.cli.commands.pairs"])
 def test_an_interrupt_while_the_program_is_loaded(module: str, python: Any) -> None:
     code = f"""
 import sys

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.datasets.convert import convert as convert_file
+from fastbox.datasets.formats.cocojson import BATCH
 from fastbox.errors import InputError, InputWarning
 from fastbox.jobs import evaluate, inspect
-from fastbox.tables.convert import convert as convert_file
-from fastbox.tables.dialects.cocojson import BATCH
 from fastbox.tables.sink import read_names, read_record
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -581,7 +581,7 @@ def test_peak_memory_is_the_file_and_little_more(python: Callable[..., Any], tmp
             )
         file.write("]}")
     code = f"""
-import resource, fastbox.tables.convert as convert, pyarrow.parquet
+import resource, fastbox.datasets.convert as convert, pyarrow.parquet
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 convert.convert({str(tmp_path / "coco.json")!r}, {str(tmp_path / "out.parquet")!r})
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

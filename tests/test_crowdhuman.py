@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
+from fastbox.datasets.formats.crowdhuman import BOXES, EXTRA, HEAD, read, write
 from fastbox.errors import InputError
-from fastbox.tables.dialects.crowdhuman import BOXES, EXTRA, HEAD, read, write
-from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
 
 PERSON = {
     "tag": "person", "hbox": [236, 723, 113, 139], "head_attr": {"ignore": 0, "occ": 0, "unsure": 1},
@@ -259,7 +259,7 @@ def test_memory_does_not_grow_with_the_file(python: Callable[..., Any], tmp_path
             file.write(f'{{"ID": "{i}", "gtboxes": [{people}]}}\n')
     code = f"""
 import resource
-from fastbox.tables.dialects.crowdhuman import read
+from fastbox.datasets.formats.crowdhuman import read
 import itertools, pyarrow
 batches = iter(read({str(tmp_path / "annotation.odgt")!r}).batches)
 next(batches)

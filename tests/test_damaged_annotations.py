@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.datasets.convert import convert
 from fastbox.errors import InputError, InputWarning
-from fastbox.tables.convert import convert
 
 pytest.importorskip("defusedxml")
 pytest.importorskip("yaml")

@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fastbox.cli import main
+from fastbox.datasets.convert import DIALECTS, convert
+from fastbox.datasets.recognize import source_dialect
 from fastbox.errors import InputError
-from fastbox.tables.convert import DIALECTS, convert
-from fastbox.tables.dialects.recognize import source_dialect
 
 NAMES = {
     "parquet": "boxes.parquet", "coco": "boxes.json", "yolo": "yolo", "voc": "voc", "open-images": "boxes.csv",

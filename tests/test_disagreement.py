@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 import fastbox
 from fastbox import jobs
 from fastbox.cli import main
-from fastbox.jobs.disagreement import DISTANCES, SHOWN
+from fastbox.experiments.disagreement import DISTANCES, SHOWN
 
 TARGET = [0.0, 0, 40, 40]
 # Three pixels to the right or three pixels larger on the right: L2 of 3 √2 and of 3.

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbox.kernels.elementary import FUNCTIONS, aspect
+from fastbox.kernels.geometry.elementary import FUNCTIONS, aspect
 
 getcontext().prec = 50
 HALF_PI = Decimal("1.57079632679489661923132169163975144209858469968755291")

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fastbox import engines, jobs
+from fastbox import jobs
 from fastbox.errors import InputError
-from fastbox.jobs.spread import spread
+from fastbox.fragments import engines
+from fastbox.fragments.run import spread
 
 pytestmark = [
     pytest.mark.jit,

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import fastbox
 from fastbox import InputError, jobs
 from fastbox.cli import main
-from fastbox.report.evaluated_page import page_of
+from fastbox.report.pages.evaluated import page_of
 
 evaluate_job: Any = importlib.import_module("fastbox.jobs.evaluate")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import fastbox
 from fastbox.evaluation import Evaluation, Params, evaluate, figures
-from fastbox.evaluation.judge import VERDICTS
+from fastbox.evaluation.matching import VERDICTS
 
 coco = pytest.importorskip("pycocotools.coco")
 cocoeval = pytest.importorskip("pycocotools.cocoeval")

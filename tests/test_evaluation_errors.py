@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 import fastbox
 from fastbox.evaluation import Evaluation, Params, evaluate
-from fastbox.evaluation.errors import ERRORS
-from fastbox.evaluation.judge import VERDICTS
-from fastbox.evaluation.spread import spread
+from fastbox.evaluation.matching import VERDICTS
+from fastbox.evaluation.quantiles import spread
+from fastbox.evaluation.tide import ERRORS
 
 Boxes = NDArray[np.float64]
 

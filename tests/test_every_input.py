@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from fastbox import Boxes, InputError, Source, jobs
 from fastbox.anchors import AnchorGrid
+from fastbox.anchors.resize import Resize
 from fastbox.cli import main
-from fastbox.jobs.resize import Resize
 
 SCORELESS = {"voc"}  # dialects that keep no scores
 IMAGES, SIDE = 7, 256

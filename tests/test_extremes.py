@@ -15,9 +15,11 @@ from reference import DISTANCES, METRICS, SIMILARITIES, SYMMETRIC
 from strategies import FORMATS, dtypes, formats, laid_out, layouts, metrics, some_boxes
 
 import fastbox
-from fastbox import Boxes, one_to_one, suppression
-from fastbox.tables.dialects.dataset import COORDINATES
-from fastbox.tables.dialects.grouped import coordinates
+from fastbox import Boxes
+from fastbox.assign import one_to_one
+from fastbox.datasets.by_image import coordinates
+from fastbox.datasets.dataset import COORDINATES
+from fastbox.suppression import nms as suppression
 
 FLOATS = [np.float32, np.float64]
 LOSSES = ("iou", "giou", "diou", "ciou", "eiou")
@@ -203,7 +205,7 @@ def test_suppression_of_any_size_is_that_of_the_plain_loop(data: Any, threshold:
 
 @pytest.mark.parametrize("size", [1e200, 1e-200, 1e30])
 def test_evaluation_of_any_size(size: float) -> None:
-    from fastbox.kernels.evaluation import overlap
+    from fastbox.kernels.evaluate.match import overlap
 
     for crowd in (False, True):
         assert overlap(0.0, 0.0, size, size, 0.0, 0.0, size, size, crowd) == 1

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastbox import InputError, jobs
-from fastbox.jobs.spread import spread
+from fastbox.fragments.run import spread
 from fastbox.tables import sink as sinks
 from fastbox.tables.sink import Sink, read_record
 
@@ -133,7 +133,7 @@ def test_the_disk_may_be_full_at_any_point(tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from fastbox import jobs
-from fastbox.jobs.spread import spread
+from fastbox.fragments.run import spread
 sys.stdin.readline()
 print(spread(jobs.nms, sys.argv[1], out=sys.argv[2], fragment_rows=300).kept)
 """

@@ -18,14 +18,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 import fastbox
+from fastbox.anchors import fitting as shapes
+from fastbox.anchors.compared import PRESETS
+from fastbox.anchors.configs import configs, default_levels
+from fastbox.anchors.extents import Part, Sample
+from fastbox.anchors.resize import Resize
 from fastbox.cli import main
 from fastbox.errors import InputError
-from fastbox.jobs import shapes
 from fastbox.jobs.anchors import Fitted, fit_anchors
-from fastbox.jobs.extents import Part, Sample
-from fastbox.jobs.presets import PRESETS
-from fastbox.jobs.resize import Resize
-from fastbox.report.configs import configs, default_levels
 from fastbox.tables.source import Source
 
 pytest.importorskip("scipy")
@@ -361,7 +361,7 @@ def test_the_presets_are_those_published() -> None:
     for preset in PRESETS.values():
         Resize.parse(preset.resize)
         assert np.min(preset.shapes) > 0
-    assert tuple(PRESETS) == importlib.import_module("fastbox.cli.anchors").PRESETS
+    assert tuple(PRESETS) == importlib.import_module("fastbox.cli.commands.anchors").PRESETS
 
 
 SHAPES = [(6.0, 8.0), (15.25, 30.5), (33.0, 23.0), (30.0, 61.0), (62.0, 45.0), (1234.0, 987.6)]
@@ -474,7 +474,7 @@ def test_the_command_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_plain_terminal_gets_plain_letters(tmp_path: Path) -> None:
     from rich.console import Console
 
-    from fastbox.report.fitted import show_fitted
+    from fastbox.report.terminal.fitted import show_fitted
 
     found: Fitted = fit_anchors(write(tmp_path / "t.parquet", [3, 4], [3, 5]), count=1)
     with (tmp_path / "shown.txt").open("w", encoding="ascii", errors="replace") as file:

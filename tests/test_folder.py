@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fastbox.datasets.by_image import grouped
+from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
+from fastbox.datasets.formats import crowdhuman, kitti, voc, yolo
+from fastbox.datasets.listing import find
 from fastbox.errors import InputError
-from fastbox.tables.dialects import crowdhuman, kitti, voc, yolo
-from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
-from fastbox.tables.dialects.folder import Folder, check_name, new_file
-from fastbox.tables.dialects.grouped import grouped
-from fastbox.tables.dialects.listing import find
+from fastbox.storage.folders import Folder, check_name, new_file
 
 FOLDERS = {"yolo": yolo, "voc": voc, "kitti": kitti}
 

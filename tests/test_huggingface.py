@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.datasets.convert import convert
+from fastbox.datasets.formats.huggingface import read, write
+from fastbox.datasets.recognize import source_dialect
 from fastbox.errors import InputError
-from fastbox.tables.convert import convert
-from fastbox.tables.dialects.huggingface import read, write
-from fastbox.tables.dialects.recognize import source_dialect
 
 Rows = list[dict[str, Any]]
 

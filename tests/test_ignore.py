@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastbox import jobs
-from fastbox.tables.convert import convert
+from fastbox.datasets.convert import convert
 
 KITTI = (
     "Car 0.00 0 -1.57 10.00 10.00 50.00 50.00 1.5 1.6 3.7 0.4 1.5 69.4 -1.56\n"

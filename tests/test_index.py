@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import fastbox
-from fastbox import index
+from fastbox.ops import indexing as index
 
 Array = NDArray[Any]
 

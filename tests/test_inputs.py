@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 import fastbox
 from fastbox import Boxes, InputError, Source, jobs
 from fastbox.anchors import AnchorGrid
+from fastbox.anchors.resize import Resize
 from fastbox.cli import main
-from fastbox.jobs.resize import Resize
+from fastbox.datasets.as_source import as_source
+from fastbox.storage.backed import Backed, Scratch
 from fastbox.tables import in_order
-from fastbox.tables.backed import Backed, Scratch
 from fastbox.tables.in_order import sorted_source
-from fastbox.tables.inputs import as_source
 from fastbox.tables.separated import read_separated
-from fastbox.usual import CLASS, IMAGE, SCORE, column_of
+from fastbox.values.names import CLASS, IMAGE, SCORE, column_of
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 

@@ -24,7 +24,7 @@ from fastbox import Boxes, InputError, Source, jobs
 from fastbox.cli import main
 from fastbox.jobs import Limits
 from fastbox.jobs.inspection.problems import CODES, EXAMPLES, SEVERITIES
-from fastbox.report.inspected import show_inspected
+from fastbox.report.terminal.inspected import show_inspected
 from fastbox.tables.sink import read_record
 
 NAMES = {

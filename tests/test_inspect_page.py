@@ -18,8 +18,8 @@ from test_page import HOSTILE, attributes, parsed
 from fastbox import InputError, jobs
 from fastbox.cli import main
 from fastbox.jobs.inspection.problems import SEVERITIES, Limits
-from fastbox.report.inspected_page import MEANINGS, page_of
 from fastbox.report.page import Examples, Page, Plot, Table, render
+from fastbox.report.pages.inspected import MEANINGS, page_of
 from fastbox.tables.sink import Sink
 
 pytest.importorskip("jinja2")

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
+from fastbox.datasets.formats.kitti import SPACE, TYPES, read, write
+from fastbox.datasets.recognize import source_dialect
 from fastbox.errors import InputError
-from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
-from fastbox.tables.dialects.kitti import SPACE, TYPES, read, write
-from fastbox.tables.dialects.recognize import source_dialect
 
 REAL = """\
 Truck 0.00 0 -1.57 599.41 156.40 629.75 189.25 2.85 2.63 12.34 0.47 1.49 69.44 -1.56

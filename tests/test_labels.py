@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import fastbox
 from fastbox import Boxes
-from fastbox.flags import as_flags
-from fastbox.labels import Codes, as_ids, as_labels, codes_of, kind_of, union
+from fastbox.values.flags import as_flags
+from fastbox.values.labels import Codes, as_ids, as_labels, codes_of, kind_of, union
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 polars = pytest.importorskip("polars", reason="polars is not installed")

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import fastbox
 from fastbox import Boxes, FormatWarning, InputError, Source, jobs, scan
 from fastbox.anchors import AnchorGrid
+from fastbox.anchors.resize import Resize
 from fastbox.cli import main
-from fastbox.jobs.resize import Resize
 
 # Drawn classes seldom fit, of which evaluations warn.
 pytestmark = pytest.mark.filterwarnings("ignore::fastbox.errors.InputWarning")

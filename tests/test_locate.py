@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbox import InputError, jobs
-from fastbox.tables.convention import is_hidden, is_table
-from fastbox.tables.dialects.parquet import read
+from fastbox.datasets.formats.parquet import read
+from fastbox.storage.convention import is_hidden, is_table
+from fastbox.storage.locate import find_files, identity
+from fastbox.storage.stores import tables_in
 from fastbox.tables.files import count_rows
-from fastbox.tables.locate import find_files, identity
 from fastbox.tables.source import scan
-from fastbox.tables.stores import tables_in
 
 
 def table(path: Path, *ids: int) -> Path:
@@ -195,7 +195,7 @@ def test_identity_is_of_what_will_be_there_too(tmp_path: Path, monkeypatch: pyte
     assert same == {identity(tmp_path / "new.parquet"), identity(f"file://{tmp_path}/new.parquet")}
     assert len(same) == 1
     assert identity("new.parquet") != identity("New.parquet")
-    monkeypatch.setattr("fastbox.tables.locate._folds_case", lambda folder: True)
+    monkeypatch.setattr("fastbox.storage.locate._folds_case", lambda folder: True)
     assert identity("new.parquet") == identity("New.parquet")
     stored = ("s3://b/k/x.parquet", "s3://b//k/x.parquet", "s3a://b/k/x%2Eparquet?region=a", "s3://u:p@b/k/x.parquet")
     assert len({identity(uri) for uri in stored}) == 1

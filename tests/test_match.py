@@ -14,8 +14,8 @@ from strategies import INVALID, VALID, corners
 
 import fastbox
 from fastbox import Boxes
-from fastbox.matching import Matches, match
-from fastbox.rules import RULES, MatchRule, as_rule
+from fastbox.assign.match import Matches, match
+from fastbox.assign.rule import RULES, MatchRule, as_rule
 
 Array = Any
 

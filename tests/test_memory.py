@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 import fastbox
 from fastbox import AnchorGrid, jobs, memory
-from fastbox.engines import threads
+from fastbox.anchors.resize import Resize
 from fastbox.errors import InputError
+from fastbox.fragments.engines import threads
+from fastbox.fragments.run import spread
 from fastbox.jobs import pair_blocks
-from fastbox.jobs.resize import Resize
-from fastbox.jobs.spread import spread
 from fastbox.tables.files import read_batches
 from fastbox.tables.source import Source, scan
 from fastbox.tables.widths import RowGroups
@@ -139,7 +139,7 @@ def test_what_must_be_kept_is_counted_before_anything_is_read(tmp_path: Path) ->
 
 
 def test_fragments_that_run_side_by_side_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastbox.engines.get_num_threads", lambda: 4)
+    monkeypatch.setattr("fastbox.fragments.engines.get_num_threads", lambda: 4)
     fastbox.set_memory("4GiB")
     alone = memory.most_boxes()
     assert dict(threads(lambda item: memory.most_boxes(), range(8))) == dict.fromkeys(range(8), alone // 4)

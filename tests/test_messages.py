@@ -236,7 +236,7 @@ def test_options_are_told_where_commands_are_typed_alone() -> None:
     """An option in the text of a message, but for what :func:`fastbox.errors.advice` tells apart, misleads Python."""
     package = Path(fastbox.__file__).parent
     for path in package.rglob("*.py"):
-        if path.relative_to(package).parts[0] in ("cli", "report") or path.name == "usual.py":
+        if path.relative_to(package).parts[0] in ("cli", "report") or path.name == "names.py":
             continue  # where commands are typed, and what writes down their lines
         tree = ast.parse(path.read_text())
         told = {

@@ -14,7 +14,7 @@ import pytest
 import fastbox
 from fastbox import jobs
 from fastbox.evaluation import Evaluation, Params
-from fastbox.evaluation.judge import VERDICTS
+from fastbox.evaluation.matching import VERDICTS
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 ABOUT = ("matched", "location", "classification")

@@ -14,13 +14,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fastbox import InputError, Source
-from fastbox.cli.nms import METHODS
-from fastbox.cli.nms import nms as command
+from fastbox.cli.commands.nms import METHODS
+from fastbox.cli.commands.nms import nms as command
+from fastbox.cli.outcome import Commands
 from fastbox.jobs.nms import METHODS as JOB_METHODS
 from fastbox.jobs.nms import nms
-from fastbox.report.outcome import Commands
-from fastbox.suppression import nms as kept_of
-from fastbox.suppression import soft_nms
+from fastbox.suppression.nms import nms as kept_of
+from fastbox.suppression.nms import soft_nms
 from fastbox.tables.sink import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")

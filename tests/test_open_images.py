@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbox.cli import main
+from fastbox.datasets.convert import convert
+from fastbox.datasets.formats.open_images import RESULTS, TRUTHS, read, write
 from fastbox.errors import InputError, InputWarning
-from fastbox.tables.convert import convert
-from fastbox.tables.dialects.open_images import RESULTS, TRUTHS, read, write
 
 MORE = (*TRUTHS, "XClick1X")
 SIZES = {"a": (640, 480), "b": (1024, 683), "été": (3, 7), "x/y": (5000, 1)}

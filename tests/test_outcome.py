@@ -83,7 +83,7 @@ def test_what_is_complete_is_told_where_the_summary_can_not_be_printed(tmp_path:
 WORK = """
 import os, signal, sys, time, click
 from pathlib import Path
-from fastbox.report.outcome import Commands
+from fastbox.cli.outcome import Commands
 group = Commands("fastbox")
 
 @group.command()

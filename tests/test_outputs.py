@@ -17,8 +17,8 @@ from click.testing import CliRunner
 
 from fastbox import InputError, jobs
 from fastbox.anchors import AnchorGrid
+from fastbox.anchors.resize import Resize
 from fastbox.cli import main
-from fastbox.jobs.resize import Resize
 from fastbox.tables.outputs import check_outputs
 
 SIDES = {"xmin": 0.0, "ymin": 0.0, "xmax": 9.0, "ymax": 9.0}

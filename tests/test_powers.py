@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbox import jobs
-from fastbox.jobs.coverage import ASPECT_EDGES, SIDE_EDGES
-from fastbox.jobs.lookalikes import Lookalikes
-from fastbox.powers import doublings, logarithm_of_two, power_of_two
+from fastbox.experiments.lookalikes import Lookalikes
+from fastbox.results.coverage import ASPECT_EDGES, SIDE_EDGES
+from fastbox.values.powers import doublings, logarithm_of_two, power_of_two
 
 
 @given(st.floats(-1074, 1023.9))

@@ -81,7 +81,7 @@ PARTS = {
     told(found.labels, found.truths, found.values)
 """,
     "elementary": """
-    from fastbox.kernels.elementary import FUNCTIONS
+    from fastbox.kernels.geometry.elementary import FUNCTIONS
     numbers = rng.uniform(-700, 700, 20000)
     for name in ("atan", "exp", "log"):
         out = np.empty_like(numbers)

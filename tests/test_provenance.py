@@ -22,8 +22,8 @@ pytest.importorskip("matplotlib")
 
 from fastbox import Source, __version__, jobs
 from fastbox.anchors import AnchorGrid
+from fastbox.anchors.resize import Resize
 from fastbox.cli import main
-from fastbox.jobs.resize import Resize
 from fastbox.report.page import Page, render
 from fastbox.report.provenance import Provenance, on_command_line
 

@@ -17,7 +17,7 @@ from conftest import WITHOUT_JIT
 
 from fastbox import jobs
 from fastbox.cli import main
-from fastbox.jobs.regression import LOSSES, _draw, _rates
+from fastbox.experiments.regression import LOSSES, _draw, _rates
 from fastbox.tables.sink import read_record
 
 RATIOS = np.array([1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4])
@@ -143,7 +143,7 @@ def test_boxes_follow_the_gradient(name: str) -> None:
 
 @pytest.mark.jit
 def test_a_side_is_kept_from_falling_to_0() -> None:
-    from fastbox.kernels.regression import COUNTS, DESCEND, HELD
+    from fastbox.kernels.loss.regression import COUNTS, DESCEND, HELD
 
     x, y, rates = np.array([10.3]), np.array([9.9]), np.array([1.5, 0.1])
     one = np.array([[1.0, 1.0]])

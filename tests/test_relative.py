@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastbox.tables.dialects.relative import shortest
+from fastbox.datasets.fractions import shortest
 
 sizes = st.integers(1, 2**31 - 1)
 # Near the least of all float64, a quotient has fewer digits.

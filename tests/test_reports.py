@@ -20,12 +20,12 @@ pytest.importorskip("matplotlib")
 import fastbox
 from fastbox import Boxes, InputError, jobs
 from fastbox.anchors import AnchorGrid
+from fastbox.anchors.resize import Resize
 from fastbox.cli import main
-from fastbox.jobs.heat import ASPECT_EDGES, SIDE_EDGES, Heat
-from fastbox.jobs.resize import Resize
-from fastbox.jobs.worst import Worst
 from fastbox.report.page import Example, Examples, Page, Section, Table, render
 from fastbox.report.page.contents import COLUMNS
+from fastbox.results.heatmap import ASPECT_EDGES, SIDE_EDGES, Heat
+from fastbox.results.worst_pairs import Worst
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 

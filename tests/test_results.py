@@ -16,8 +16,8 @@ import pytest
 import fastbox
 from fastbox import InputError, jobs
 from fastbox.anchors import AnchorGrid
-from fastbox.jobs.resize import Resize
-from fastbox.jobs.result import Result
+from fastbox.anchors.resize import Resize
+from fastbox.result import Result
 
 DATA = Path(__file__).parents[1] / "data"
 DETECTIONS, TRUTHS = DATA / "detections.parquet", DATA / "truths.parquet"

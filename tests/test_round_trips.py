@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.datasets.convert import convert
+from fastbox.datasets.recognize import source_dialect
 from fastbox.errors import InputError, InputWarning
-from fastbox.tables.convert import convert
-from fastbox.tables.dialects.recognize import source_dialect
 
 pytest.importorskip("defusedxml")
 pytest.importorskip("yaml")

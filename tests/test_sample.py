@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fastbox.jobs.sample import BLOCK, BOXES, sample
+from fastbox.jobs.synthesize import BLOCK, BOXES, sample
 from fastbox.tables.sink import read_record
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -235,7 +235,7 @@ def test_nothing_is_left_where_one_file_cannot_be_written(tmp_path: Path) -> Non
 def test_memory_does_not_grow_with_the_sample(python: Callable[..., Any], tmp_path: Path) -> None:
     code = f"""
 import resource
-from fastbox.jobs.sample import sample
+from fastbox.jobs.synthesize import sample
 peaks = []
 for images in (40_000, 160_000):
     sample({str(tmp_path / "truths.parquet")!r}, images=images)

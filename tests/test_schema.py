@@ -11,10 +11,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from fastbox.boxes import Boxes
+from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
 from fastbox.tables.schema import as_table, find_boxes, require, rows_as_boxes, to_boxes
-from fastbox.usual import BOXES
+from fastbox.values.names import BOXES
 
 QUADS = np.array([[0, 0, 4, 5], [1, 2, 3, 4], [2, 2, 9, 8]], np.float32)
 CORNERS = ("xmin", "ymin", "xmax", "ymax")

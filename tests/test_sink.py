@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastbox.errors import InputError
+from fastbox.storage import temporary
 from fastbox.tables import sink as module
-from fastbox.tables import temporary
 from fastbox.tables.sink import Sink, read_record
 
 SCHEMA = pa.schema([("image_id", pa.int64()), ("value", pa.float32())])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbox.jobs.aggregate import Gathered
+from fastbox.results.merge import Gathered
 from fastbox.sketch import Sketch
 
 EDGES = [-(2.0**40), -4.0, -1.0, -0.5, 0.0, 0.0625, 0.125, 0.5, 0.75, 1.0, 16.0, 2.0**40]

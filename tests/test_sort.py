@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from fastbox import InputError, jobs
 from fastbox.cli import main
+from fastbox.storage.backed import Scratch
 from fastbox.tables import sorted_runs
-from fastbox.tables.backed import Scratch
 from fastbox.tables.sink import Sink, read_record
 
 
@@ -119,7 +119,7 @@ def test_sorting_spills_where_memory_ends(tmp_path: Path) -> None:
 SPILLING = """
 import sys
 from fastbox.tables import sorted_runs
-from fastbox.tables.backed import Scratch
+from fastbox.storage.backed import Scratch
 from fastbox import jobs
 sorted_runs._RUN_BYTES = 10_000
 scratch = Scratch()

@@ -21,12 +21,12 @@ from click.testing import CliRunner
 
 from fastbox import jobs
 from fastbox.anchors import AnchorGrid
+from fastbox.anchors.resize import Resize
 from fastbox.cli import main
-from fastbox.engines import threads
 from fastbox.errors import InputError
+from fastbox.fragments.engines import threads
+from fastbox.fragments.run import spread
 from fastbox.jobs.inspection.problems import Limits
-from fastbox.jobs.resize import Resize
-from fastbox.jobs.spread import spread
 from fastbox.tables.sink import Sink, read_record
 
 RUNS = int(os.environ.get("FASTBOX_KILLED_RUNS", "12"))  # each killed twice; 50 by hand
@@ -327,7 +327,7 @@ def test_a_disk_that_fails_for_once_is_tried_again(
     tables: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = spread(jobs.nms, tables["detections"], out=tmp_path / "good", fragment_rows=100)
-    monkeypatch.setattr(sys.modules["fastbox.jobs.spread"], "PAUSE", 0.001)
+    monkeypatch.setattr(sys.modules["fastbox.fragments.run"], "PAUSE", 0.001)
     write, failures = Sink.write, [errno.EIO, errno.ESTALE]
 
     def failing(self: Sink, batch: Any) -> None:
@@ -402,7 +402,7 @@ def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], 
 SCRIPT = """
 import sys
 from fastbox import jobs
-from fastbox.jobs.spread import spread
+from fastbox.fragments.run import spread
 print("ready", flush=True)
 spread(jobs.pairs, sys.argv[1], sys.argv[2], out=sys.argv[3], fragment_rows=100, threshold=0.1, metrics=["iou", "giou"])
 print("done", flush=True)

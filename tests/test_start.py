@@ -46,7 +46,7 @@ def test_no_command_imports_pandas(command: str, tmp_path: Path) -> None:
     lines = done.stderr.splitlines()
     assert done.returncode == 0, [line for line in lines if not line.startswith("import time:")]
     loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
-    assert "fastbox.report.outcome" in loaded
+    assert "fastbox.cli.outcome" in loaded
     assert not {name for name in loaded if name.startswith("pandas.")}  # "pandas" alone was asked for and not found
 
 
@@ -54,9 +54,9 @@ def test_who_asks_for_pandas_gets_it(python: object) -> None:
     pytest.importorskip("pandas")
     code = """
 import sys
-from fastbox.report.imports import WithoutPandas
+from fastbox.cli.imports import WithoutPandas
 sys.meta_path.insert(0, WithoutPandas())
-exec("import pyarrow; pyarrow.array([1])", {"__name__": "fastbox.tables.columns"})
+exec("import pyarrow; pyarrow.array([1])", {"__name__": "fastbox.arrow.columns"})
 assert "pandas" not in sys.modules
 import pandas
 print(pandas.DataFrame({"a": [1]}).a.tolist())

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from strategies import EXTREME, INVALID, VALID, corners, dtypes, formats, some_boxes
 
 import fastbox
-from fastbox import Boxes, suppression
-from fastbox.suppression import nms, soft_nms, weighted_boxes_fusion
+from fastbox import Boxes
+from fastbox.suppression import nms as suppression
+from fastbox.suppression.nms import nms, soft_nms, weighted_boxes_fusion
 
 Array = np.ndarray[Any, Any]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fastbox.jobs.summary import figures_of
-from fastbox.report import terminal
+from fastbox.report.terminal import summary as terminal
+from fastbox.results.metric_summary import figures_of
 from fastbox.sketch import Sketch
 
 
@@ -184,7 +184,7 @@ def test_charts_are_for_those_who_can_show_them() -> None:
 
 def test_an_assignment_fits_eighty_columns() -> None:
     from fastbox.jobs.assign import Assigned
-    from fastbox.report.assigned import show_assigned
+    from fastbox.report.terminal.assigned import show_assigned
 
     found = Assigned((8, 16, 32, 64, 128), images=4952, truths=36781)
     found.level_anchors += np.array([631_505_991, 157_394_871, 38_931_673, 9_838_899, 2_637_824])

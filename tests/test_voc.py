@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
+from fastbox.datasets.formats.voc import CORNERS, FLAGS, read, write
+from fastbox.datasets.recognize import source_dialect
 from fastbox.errors import InputError
-from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
-from fastbox.tables.dialects.recognize import source_dialect
-from fastbox.tables.dialects.voc import CORNERS, FLAGS, read, write
 
 pytest.importorskip("defusedxml")
 

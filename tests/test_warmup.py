@@ -16,10 +16,10 @@ from conftest import ROOT
 from rich.console import Console
 from rich.progress import TextColumn
 
+from fastbox.cli.bar import Bar
+from fastbox.cli.progress import Step
 from fastbox.errors import InputError
-from fastbox.report.bar import Bar
-from fastbox.report.progress import Step
-from fastbox.warming import DTYPES, USUAL, warmup
+from fastbox.jobs.warming import DTYPES, USUAL, warmup
 
 LOG = logging.getLogger("fastbox")
 
@@ -72,7 +72,8 @@ def test_a_cache_that_keeps_nothing_is_told(tmp_path: Path) -> None:
 @pytest.mark.jit
 def test_the_folder_that_keeps_kernels_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The first of them may be missing, or hold other things and take nothing more."""
-    from fastbox.kernels import cache, registry
+    from fastbox.kernels import registry
+    from fastbox.kernels.build import cache
 
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "module.pyc").touch()
@@ -110,7 +111,7 @@ def test_what_can_not_be_compiled_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 USED = """
 import sys
-from fastbox.kernels.cache import KernelCache
+from fastbox.kernels.build.cache import KernelCache
 labels, load = set(), KernelCache.load_overload
 def loaded(self, *given):
     labels.add(self.label)
@@ -140,7 +141,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_use_nothing_that_is_not_warm(command: str, tmp_path: Path) -> None:
     from fastbox.kernels.registry import versions
-    from fastbox.ops import METRICS
+    from fastbox.ops.search import METRICS
 
     words = [*command.split(), *(["-o", str(tmp_path / "o.parquet")] if command.startswith("fuse") else [])]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

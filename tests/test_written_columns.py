@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.datasets.convert import convert
 from fastbox.errors import InputError
-from fastbox.tables.convert import convert
 
 pytest.importorskip("defusedxml")
 pytest.importorskip("yaml")

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
+from fastbox.datasets.formats.yolo import read, write
 from fastbox.errors import InputError
-from fastbox.tables.dialects.dataset import Dataset, boxes_schema, images_schema
-from fastbox.tables.dialects.yolo import read, write
 
 Image = pytest.importorskip("PIL.Image")
 yaml = pytest.importorskip("yaml")

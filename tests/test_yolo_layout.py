@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from fastbox.datasets.convert import convert
+from fastbox.datasets.dataset import Dataset
+from fastbox.datasets.formats.yolo import read
+from fastbox.datasets.recognize import source_dialect
 from fastbox.errors import InputError, InputWarning
-from fastbox.tables.convert import convert
-from fastbox.tables.dialects.dataset import Dataset
-from fastbox.tables.dialects.recognize import source_dialect
-from fastbox.tables.dialects.yolo import read
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("yaml")

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.anchors.shapes import as_size, default_boxes, each_level, exact, given_sides, positive, single, whole
-from fastbox.boxes import Boxes
+from fastbox.anchors.cell_shapes import as_size, default_boxes, each_level, exact, given_sides, positive, single, whole
+from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
-from fastbox.powers import power_of_two
-from fastbox.values import in_dtype
+from fastbox.values.numbers import in_dtype
+from fastbox.values.powers import power_of_two
 
 __all__ = ["AnchorGrid", "Level"]
 

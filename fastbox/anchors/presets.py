@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastbox.anchors.grid import AnchorGrid
-from fastbox.powers import power_of_two
+from fastbox.values.powers import power_of_two
 
 __all__ = ["MAKERS", "PRESETS"]
 

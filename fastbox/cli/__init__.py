@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import click
 
-from fastbox import __version__
-from fastbox.cli.anchors import anchors
-from fastbox.cli.assign import assign
-from fastbox.cli.check import check
-from fastbox.cli.convert import convert
-from fastbox.cli.evaluate import evaluate
-from fastbox.cli.experiment import experiment
-from fastbox.cli.fuse import fuse
-from fastbox.cli.inspect import inspect
-from fastbox.cli.measure import measure
-from fastbox.cli.nms import nms
-from fastbox.cli.pairs import pairs
-from fastbox.cli.sample import sample
-from fastbox.cli.sort import sort
-from fastbox.cli.warmup import warmup
+from fastbox._version import __version__
+from fastbox.cli.commands.anchors import anchors
+from fastbox.cli.commands.assign import assign
+from fastbox.cli.commands.check import check
+from fastbox.cli.commands.convert import convert
+from fastbox.cli.commands.evaluate import evaluate
+from fastbox.cli.commands.experiment import experiment
+from fastbox.cli.commands.fuse import fuse
+from fastbox.cli.commands.inspect import inspect
+from fastbox.cli.commands.measure import measure
+from fastbox.cli.commands.nms import nms
+from fastbox.cli.commands.pairs import pairs
+from fastbox.cli.commands.sample import sample
+from fastbox.cli.commands.sort import sort
+from fastbox.cli.commands.warmup import warmup
+from fastbox.cli.outcome import Commands
+from fastbox.cli.said import logged_on_stderr
 from fastbox.errors import InputError, on_command_line
 from fastbox.parallel import get_num_threads, set_num_threads
-from fastbox.report.outcome import Commands
-from fastbox.report.said import logged_on_stderr
 
 __all__ = ["main"]
 
@@ -44,7 +44,7 @@ def main(context: click.Context, threads: int | None) -> None:
 
     Exit codes: 0 done, 1 could not finish, 2 what was given can't be used.
     """
-    from fastbox.tables.opened import keep_open
+    from fastbox.storage.opened import keep_open
 
     context.with_resource(keep_open())
     context.with_resource(logged_on_stderr())

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from fastbox.cli.options import memory_option
+from fastbox.cli.progress import Step
+from fastbox.cli.said import say
 from fastbox.errors import InputError
-from fastbox.report.progress import Step
-from fastbox.report.said import say
 
 __all__ = ["Fragments", "fragment_options"]
 
@@ -38,8 +38,8 @@ class Fragments:
                     "expected a folder to write fragments to, got none: end the output's name with a slash"
                 )
             return job(*tables, out=out, **options)
-        from fastbox.engines import engine_of
-        from fastbox.jobs import spread
+        from fastbox.fragments.engines import engine_of
+        from fastbox.fragments.run import spread
 
         if out is not None and os.path.isfile(out):
             raise InputError(f"expected a folder to write fragments to, got the file {out}: name another")

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastbox.boxes import ALIASES, FORMATS
+from fastbox.boxes.container import ALIASES, FORMATS
 from fastbox.errors import InputError
 from fastbox.memory import set_memory
-from fastbox.ops import METRICS, check_metric
-from fastbox.usual import CLASS, IMAGE, SCORE, Usual
+from fastbox.ops.search import METRICS, check_metric
+from fastbox.values.names import CLASS, IMAGE, SCORE, Usual
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -169,7 +169,7 @@ def show(
         return
     from rich.console import Console
 
-    from fastbox.report.terminal import show_outputs
+    from fastbox.report.terminal.summary import show_outputs
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

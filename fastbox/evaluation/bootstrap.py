@@ -40,7 +40,7 @@ def resample(
     params: Params,
 ) -> dict[str, Floats]:
     """AP, AP50 and AP75 in the first range of areas, one value for each sample, nan where it has no truths."""
-    from fastbox.kernels import evaluation
+    from fastbox.kernels.evaluate import match as evaluation
 
     thresholds, recalls = np.array(params.iou_thresholds), np.array(params.recalls)
     resampled = evaluation.RESAMPLED[recalls.dtype, ""]

@@ -46,7 +46,7 @@ def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], 
     """The rows, group by group and by descending score, ties as they come; the groups that are there, ascending, and
     where each begins, and the last ends.
     """
-    from fastbox.kernels import order
+    from fastbox.kernels.common import sorting as order
 
     rows = _stable(groups, int(groups.max(initial=0)) + 1)
     ordered_groups = groups[rows]
@@ -76,7 +76,7 @@ def trace(
     params: Params,
 ) -> Curves:
     """Trace the curves of classes, whose detections lie between `bounds` and descend by score."""
-    from fastbox.kernels import evaluation
+    from fastbox.kernels.evaluate import match as evaluation
 
     classes, ranges = truths.shape
     thresholds, recalls = len(params.iou_thresholds), np.array(params.recalls)

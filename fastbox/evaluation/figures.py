@@ -133,7 +133,7 @@ class Traced:
             yield self._slice(a, t, there, rules)
 
     def _slice(self, a: int, t: int, there: NDArray[np.int64], rules: Params) -> Slice:
-        from fastbox.kernels.evaluation import BITS
+        from fastbox.kernels.evaluate.match import BITS
 
         precision = np.empty((len(rules.recalls), len(there)))
         recall = np.empty((len(rules.max_dets), len(there)))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes import Boxes
+from fastbox.boxes.container import Boxes
 from fastbox.errors import advice
-from fastbox.evaluation.judge import VERDICTS, Columns, Judged
+from fastbox.evaluation.matching import VERDICTS, Columns, Judged
 from fastbox.evaluation.sides import read_as
 
 __all__ = ["Mismatch"]
@@ -294,7 +294,7 @@ def _best_scored(
     scores: NDArray[np.float64], bounds: NDArray[np.int64], truth_bounds: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The best detections of the first images, of each as many as it has truths, and their images."""
-    from fastbox.kernels.order import ORDERED
+    from fastbox.kernels.common.sorting import ORDERED
 
     n = min(int(bounds[-1]), LOOKED)
     images = int(np.searchsorted(bounds, n))

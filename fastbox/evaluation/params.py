@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.arguments import check_types
+from fastbox.values.arguments import check_types
 
 __all__ = ["AREA_RANGES", "Params"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes import Boxes
-from fastbox.evaluation.judge import Columns
+from fastbox.boxes.container import Boxes
+from fastbox.evaluation.matching import Columns
 
 __all__ = ["invalid", "read_as", "rows_of", "sided", "unmatchable"]
 

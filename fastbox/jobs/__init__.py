@@ -1,9 +1,13 @@
 """One file per command: what `fastbox NAME` runs, as functions."""
 
+from fastbox.anchors.resize import Resize
+from fastbox.datasets.convert import convert
+from fastbox.experiments.disagreement import Disagreement, disagreement
+from fastbox.experiments.regression import Regression, regression
+from fastbox.fragments.run import spread
 from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.jobs.assign import Assigned, assign
 from fastbox.jobs.check import Checked, check
-from fastbox.jobs.disagreement import Disagreement, disagreement
 from fastbox.jobs.evaluate import Evaluated, evaluate
 from fastbox.jobs.fuse import FusedTables, fuse
 from fastbox.jobs.inspect import Inspected, inspect
@@ -11,12 +15,8 @@ from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
-from fastbox.jobs.regression import Regression, regression
-from fastbox.jobs.resize import Resize
-from fastbox.jobs.sample import sample
 from fastbox.jobs.sort import sort
-from fastbox.jobs.spread import spread
-from fastbox.tables.convert import convert
+from fastbox.jobs.synthesize import sample
 
 __all__ = [
     "Assigned",

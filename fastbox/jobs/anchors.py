@@ -14,25 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox import __version__
-from fastbox.arguments import checked
+from fastbox._version import __version__
+from fastbox.anchors.compared import PRESETS
+from fastbox.anchors.configs import configs, default_levels
+from fastbox.anchors.extents import Extents, Sample
+from fastbox.anchors.fitting import by_area, cluster, cover, mean_best, refine
+from fastbox.anchors.resize import Resize
+from fastbox.assign.one_to_one import optimizer
+from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.extents import Extents, Sample
 from fastbox.jobs.opening import takes
-from fastbox.jobs.presets import PRESETS
-from fastbox.jobs.resize import Resize
-from fastbox.jobs.result import Result
-from fastbox.jobs.shapes import by_area, cluster, cover, mean_best, refine
-from fastbox.jobs.summary import Invalid, Rules
-from fastbox.one_to_one import optimizer
-from fastbox.report.configs import configs, default_levels
+from fastbox.result import Result
+from fastbox.results.metric_summary import Invalid, Rules
 from fastbox.sketch import Sketch
-from fastbox.tables.convention import check_name
+from fastbox.storage.convention import check_name
+from fastbox.storage.stores import local
 from fastbox.tables.files import find_files
-from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
-from fastbox.tables.stores import local
+from fastbox.values.arguments import checked
 
 __all__ = ["Coverage", "Fitted", "fit_anchors"]
 
@@ -173,8 +173,8 @@ def fit_anchors(
         Over how many feature levels the configuration lines spread them; a third of the count where three divides it,
         else one for each shape.
     resize : int or str, optional
-        To what images are resized for training, as :meth:`fastbox.jobs.resize.Resize.parse` reads it: 640, "300x300" or
-        "800/1333". Boxes are taken as they are when left out.
+        To what images are resized for training, as :meth:`fastbox.anchors.resize.Resize.parse` reads it: 640,
+        "300x300" or "800/1333". Boxes are taken as they are when left out.
     size : (width, height), optional
         Of all images, in pixels.
     width, height : str

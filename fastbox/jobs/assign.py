@@ -13,25 +13,25 @@ from numpy.typing import NDArray
 
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.presets import PRESETS
-from fastbox.boxes import Boxes
+from fastbox.anchors.resize import Resize
+from fastbox.arrow import columns
+from fastbox.arrow.arrays import id_kind, is_flag, is_number
+from fastbox.assign.match import Matches, MatchRule, match
+from fastbox.assign.rule import as_rule
+from fastbox.boxes.container import Boxes
+from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
-from fastbox.jobs.aggregate import conclude
-from fastbox.jobs.coverage import Coverage
-from fastbox.jobs.least import Least
 from fastbox.jobs.opening import takes
-from fastbox.jobs.resize import Resize
-from fastbox.jobs.result import Result, recorded
-from fastbox.jobs.summary import Invalid, Rules
-from fastbox.matching import Matches, MatchRule, match
 from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
-from fastbox.report.assigned_page import assigned_page
 from fastbox.report.page import Page
-from fastbox.rules import as_rule
-from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind, is_flag, is_number
+from fastbox.report.pages.assigned import assigned_page
+from fastbox.result import Result, recorded
+from fastbox.results.coverage import Coverage
+from fastbox.results.merge import conclude
+from fastbox.results.metric_summary import Invalid, Rules
+from fastbox.results.worst_covered import Least
 from fastbox.tables.files import column_names, find_files
-from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan

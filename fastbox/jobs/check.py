@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from fastbox.arguments import checked
-from fastbox.jobs.result import Result
+from fastbox.datasets.as_source import Given, as_source
+from fastbox.result import Result
+from fastbox.storage.opened import keep_open
 from fastbox.tables.files import find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, cut, descends, groups_of
-from fastbox.tables.inputs import Given, as_source
-from fastbox.tables.opened import keep_open
 from fastbox.tables.order import Order
 from fastbox.tables.source import Source
+from fastbox.values.arguments import checked
 
 __all__ = ["Checked", "check"]
 

@@ -11,28 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.arrow import columns
+from fastbox.arrow.rows import Rows
+from fastbox.datasets.as_source import Given
+from fastbox.datasets.categories import Names, numbered
 from fastbox.evaluation import Evaluation, Params
-from fastbox.evaluation.judge import Judged
+from fastbox.evaluation.matching import Judged
+from fastbox.evaluation.summary import run_to_dict, streamed
 from fastbox.jobs.evaluate_tables import Read, check_fit, check_images, dropped, has, joined
-from fastbox.jobs.evaluated import run_to_dict, streamed
-from fastbox.jobs.examples import Gallery, Seen
 from fastbox.jobs.opening import takes
-from fastbox.jobs.result import Result, recorded
-from fastbox.jobs.verdicts import verdict_batch, verdict_schema
 from fastbox.memory import check_kept
-from fastbox.report.evaluated_page import MODELS, page_of
 from fastbox.report.page import Page
-from fastbox.tables import columns
+from fastbox.report.pages.evaluated import MODELS, page_of
+from fastbox.result import Result, recorded
+from fastbox.results.error_examples import Gallery, Seen
+from fastbox.results.match_types import verdict_batch, verdict_schema
 from fastbox.tables.class_names import JoinedClasses
-from fastbox.tables.dialects.names import Names, numbered
 from fastbox.tables.files import column_names
-from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
-from fastbox.tables.rows import Rows
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Source, count_boxes, plans_of, scan
-from fastbox.usual import CLASS, SCORE
-from fastbox.values import as_whole
+from fastbox.values.names import CLASS, SCORE
+from fastbox.values.numbers import as_whole
 
 __all__ = ["Evaluated", "evaluate"]
 

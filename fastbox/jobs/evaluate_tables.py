@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.arrow.arrays import id_kind, is_flag, is_number
+from fastbox.arrow.columns import coded_column
+from fastbox.datasets.as_source import listed_ids
 from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation
 from fastbox.evaluation.alike import alike
-from fastbox.tables.arrays import id_kind, is_flag, is_number
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes, names_of
-from fastbox.tables.columns import coded_column
 from fastbox.tables.files import column_names, find_files, read_batches
 from fastbox.tables.fragments import extremes
-from fastbox.tables.inputs import listed_ids
 from fastbox.tables.source import Chunk, Plan, Source
 
 __all__ = ["Read", "check_fit", "check_images", "dropped", "has", "joined"]

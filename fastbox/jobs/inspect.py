@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from fastbox.datasets.as_source import Given, images_of
 from fastbox.errors import InputError
-from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.inspection.before import Before, halved
 from fastbox.jobs.inspection.classes import Classes
 from fastbox.jobs.inspection.fix import Fix, default_log
@@ -18,11 +18,11 @@ from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import SIZE, Table
 from fastbox.jobs.opening import takes
-from fastbox.jobs.result import Result, recorded
-from fastbox.jobs.summary import Rules
-from fastbox.report.inspected_page import page_of
 from fastbox.report.page import Page
-from fastbox.tables.inputs import Given, images_of
+from fastbox.report.pages.inspected import page_of
+from fastbox.result import Result, recorded
+from fastbox.results.merge import conclude
+from fastbox.results.metric_summary import Rules
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Source
@@ -147,7 +147,7 @@ def inspect(
     progress : callable, optional
         Called with the number of boxes done since the last call.
     before : Before, optional
-        What a whole table tells of the part that is inspected here; :func:`fastbox.jobs.spread` gives it.
+        What a whole table tells of the part that is inspected here; :func:`fastbox.fragments.run` gives it.
 
     Raises
     ------

@@ -11,22 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox import losses, ops
-from fastbox.boxes import Boxes
+from fastbox import losses
+from fastbox.arrow import columns
+from fastbox.boxes.container import Boxes
+from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.opening import takes
-from fastbox.jobs.result import Result, recorded
-from fastbox.jobs.summary import Invalid, Rules, figures_of
-from fastbox.jobs.worst import Look
 from fastbox.losses import Graded
 from fastbox.losses.names import LOSSES, check_name
+from fastbox.ops import search as ops
 from fastbox.report.page import Page
-from fastbox.report.paired_page import measured_page
+from fastbox.report.pages.paired import measured_page
+from fastbox.result import Result, recorded
+from fastbox.results.merge import conclude
+from fastbox.results.metric_summary import Invalid, Rules, figures_of
+from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
-from fastbox.tables import columns
 from fastbox.tables.files import read_batches
-from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.schema import BoxColumns, check_format, require, to_boxes

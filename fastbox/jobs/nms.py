@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox import suppression
-from fastbox.boxes import Boxes
+from fastbox.arrow import columns
+from fastbox.arrow.arrays import id_kind, is_number
+from fastbox.boxes.container import Boxes
+from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.opening import takes
-from fastbox.jobs.result import Result, recorded
-from fastbox.jobs.summary import Invalid, Rules
-from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind, is_number
+from fastbox.result import Result, recorded
+from fastbox.results.merge import conclude
+from fastbox.results.metric_summary import Invalid, Rules
+from fastbox.suppression import nms as suppression
 from fastbox.tables.class_names import names_of
 from fastbox.tables.files import column_names
-from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
-from fastbox.usual import CLASS, SCORE, is_wanted
+from fastbox.values.names import CLASS, SCORE, is_wanted
 
 __all__ = ["METHODS", "Suppressed", "nms"]
 

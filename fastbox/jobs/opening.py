@@ -9,19 +9,19 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from fastbox.arguments import bound, check_types
-from fastbox.jobs.result import Result
-from fastbox.tables.arrays import UnsortedError
-from fastbox.tables.backed import Backed
+from fastbox.arrow.arrays import UnsortedError
+from fastbox.datasets.as_source import Given, as_source, note_of, resolved
+from fastbox.result import Result
+from fastbox.storage.backed import Backed
+from fastbox.storage.locate import check_named
+from fastbox.storage.opened import keep_open
 from fastbox.tables.files import find_files
 from fastbox.tables.frames import listed
 from fastbox.tables.in_order import sorted_source
-from fastbox.tables.inputs import Given, as_source, note_of, resolved
-from fastbox.tables.locate import check_named
-from fastbox.tables.opened import keep_open
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
-from fastbox.usual import SCORE, Usual
+from fastbox.values.arguments import bound, check_types
+from fastbox.values.names import SCORE, Usual
 
 __all__ = ["Tables", "takes"]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes import Boxes
+from fastbox.boxes.container import Boxes
 from fastbox.memory import most_of
 from fastbox.tables.join import Chunk
 

@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox import ops
-from fastbox.boxes import Boxes, grouped
+from fastbox.arrow import columns
+from fastbox.boxes.container import Boxes, grouped
+from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.aggregate import conclude
 from fastbox.jobs.opening import takes
 from fastbox.jobs.pair_blocks import pairs_by_block
-from fastbox.jobs.result import Result, recorded
-from fastbox.jobs.summary import Invalid, Rules, figures_of
-from fastbox.jobs.worst import Look
+from fastbox.ops import search as ops
 from fastbox.report.page import Page
-from fastbox.report.paired_page import paired_page
+from fastbox.report.pages.paired import paired_page
+from fastbox.result import Result, recorded
+from fastbox.results.merge import conclude
+from fastbox.results.metric_summary import Invalid, Rules, figures_of
+from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
-from fastbox.tables import columns
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
-from fastbox.tables.inputs import Given
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plans_of, scan

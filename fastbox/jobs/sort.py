@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from fastbox.arguments import checked
+from fastbox.datasets.as_source import Given, as_source
+from fastbox.storage.backed import Backed
 from fastbox.tables import sort as sorter
-from fastbox.tables.backed import Backed
 from fastbox.tables.files import find_files, read_batches
 from fastbox.tables.frames import listed
-from fastbox.tables.inputs import Given, as_source
 from fastbox.tables.outputs import check_outputs
-from fastbox.tables.rewrite import own_schema, with_schema
 from fastbox.tables.sink import Sink, read_names
 from fastbox.tables.source import Source
-from fastbox.usual import IMAGE
+from fastbox.tables.write_back import own_schema, with_schema
+from fastbox.values.arguments import checked
+from fastbox.values.names import IMAGE
 
 __all__ = ["sort"]
 

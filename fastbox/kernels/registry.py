@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from numba import from_dtype
 from numba.core.registry import cpu_target
 
 import fastbox.kernels
-from fastbox.kernels.compile import Kernel
+from fastbox.kernels.build.compile import Kernel
 
 
 class Version(NamedTuple):
@@ -35,7 +35,7 @@ def found(version: Version) -> Kernel:
 
 def versions(dtypes: Sequence[str]) -> Iterator[Version]:
     """All that can be compiled for some dtypes; what has the same types in several once."""
-    for module in sorted(info.name for info in iter_modules(fastbox.kernels.__path__, "fastbox.kernels.")):
+    for module in sorted(info.name for info in walk_packages(fastbox.kernels.__path__, "fastbox.kernels.")):
         for name, kernel in vars(import_module(module)).items():
             if not isinstance(kernel, Kernel) or kernel.function.__module__ != module:
                 continue

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.arguments import named
-from fastbox.boxes import Boxes, as_boxes
+from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
-from fastbox.values import as_floats, as_number, in_dtype
+from fastbox.values.arguments import named
+from fastbox.values.numbers import as_floats, as_number, in_dtype
 
 __all__ = ["huber_loss", "l1_loss", "smooth_l1_loss"]
 
@@ -172,7 +172,7 @@ def _loss(
     b = np.ascontiguousarray(target, dtype).reshape(-1)
     outputs = outcome.losses.reshape(-1), boxed, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
     beta = in_dtype(beta, dtype)
-    kernel = parallel.kernels("coordinates").NUMBERS[dtype, formula]
+    kernel = parallel.kernels("loss.coordinates").NUMBERS[dtype, formula]
     parallel.run(
         lambda first, last: kernel(a, b, beta, weighed.values, weighed.shared, outcome.scale, first, last, *outputs),
         parallel.blocks(a.size, BLOCK, SMALLEST),

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes import Boxes, as_boxes
+from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.coder import MAX_RATIO, Four, decode, encode, limits_of
-from fastbox.values import as_floats, in_dtype
+from fastbox.values.numbers import as_floats, in_dtype
 
 __all__ = ["Deltas"]
 
@@ -101,7 +101,7 @@ class Deltas:
         shrink, grow = (in_dtype(limit, grad.dtype) for limit in limits_of(self.clamp, float(self.max_ratio)))
         growth = np.empty_like(far)
 
-        from fastbox.kernels.coder import GROWN
+        from fastbox.kernels.loss.coder import GROWN
 
         GROWN[grad.dtype, ""](raw[:, 2:], shrink, grow, growth)
         with np.errstate(invalid="ignore", over="ignore"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from fastbox.ops import METRICS
+from fastbox.ops.search import METRICS
 
 __all__ = ["COORDINATE_LOSSES", "LOSSES", "OVERLAP_LOSSES", "check_name"]
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.ops import STREAMED_BYTES, output
-from fastbox.values import as_choice, as_floats, in_dtype
+from fastbox.ops.search import STREAMED_BYTES, output
+from fastbox.values.numbers import as_choice, as_floats, in_dtype
 
 __all__ = ["Graded", "Loss", "Outcome", "Weights", "prepare", "weigh"]
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.arguments import named
-from fastbox.boxes import as_boxes
+from fastbox.boxes.container import as_boxes
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
+from fastbox.values.arguments import named
 
 __all__ = ["ciou_loss", "diou_loss", "eiou_loss", "giou_loss", "iou_loss"]
 
@@ -201,7 +201,7 @@ def _loss(
     )
     sides = pred.astype(dtype).side(), target.astype(dtype).side()
     outputs = outcome.losses, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
-    kernel = parallel.kernels("overlap").BOXES[dtype, metric]
+    kernel = parallel.kernels("loss.overlap").BOXES[dtype, metric]
     parallel.run(
         lambda first, last: kernel(*sides, weighed.values, outcome.scale, first, last, *outputs),
         parallel.blocks(n, BLOCK, SMALLEST),

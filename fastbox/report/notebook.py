@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastbox.errors import InputError
+from fastbox.report.figures.base import FAINT, GRID, INK, new_figure, tidy
 from fastbox.report.palette import light
-from fastbox.report.plots import FAINT, GRID, INK, new_figure, tidy
 
 __all__ = ["drawing", "html_of"]
 

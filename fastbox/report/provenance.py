@@ -12,9 +12,9 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fastbox import __version__
-from fastbox.arguments import bound
-from fastbox.usual import IMAGE
+from fastbox._version import __version__
+from fastbox.values.arguments import bound
+from fastbox.values.names import IMAGE
 
 __all__ = ["Provenance", "on_command_line"]
 

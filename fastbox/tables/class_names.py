@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastbox.arrow.arrays import id_kind
 from fastbox.errors import InputError
-from fastbox.tables.arrays import id_kind
 from fastbox.tables.sink import read_names
 from fastbox.tables.source import Plan
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 from fastbox.errors import InputError
 from fastbox.memory import check_footer_room, most_of
 from fastbox.parallel import alone
-from fastbox.tables.locate import Paths, find_files, like
-from fastbox.tables.opened import KeptFile, Opened, State, check_state
+from fastbox.storage.locate import Paths, find_files, like
+from fastbox.storage.opened import KeptFile, Opened, State, check_state
+from fastbox.storage.stores import is_stored, local
 from fastbox.tables.schema import require
-from fastbox.tables.stores import is_stored, local
 from fastbox.tables.widths import row_bytes
 
 __all__ = [

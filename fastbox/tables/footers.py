@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fastbox.arrow.arrays import Place
 from fastbox.errors import InputError
-from fastbox.tables.arrays import Place
 
 if TYPE_CHECKING:
     from fastbox.tables.files import Run

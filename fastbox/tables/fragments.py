@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from fastbox.arrow.arrays import Place, UnsortedError, image_runs, one_chunk, sort_command, unsorted
 from fastbox.errors import InputError
-from fastbox.tables.arrays import Place, UnsortedError, image_runs, one_chunk, sort_command, unsorted
 from fastbox.tables.files import Paths, Run, batches_of, find_files, open_parquet
 from fastbox.tables.footers import check_footer, limits_of
 from fastbox.tables.source import Part, Source, plan, plans_of

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fastbox.boxes import Boxes
+from fastbox.arrow.arrays import plain, plain_type
+from fastbox.arrow.held import UNREADABLE, columns_of, indexed, table_of_columns, without_rows
+from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
-from fastbox.tables.arrays import plain, plain_type
-from fastbox.tables.held import UNREADABLE, columns_of, indexed, table_of_columns, without_rows
 from fastbox.tables.schema import as_table
 
 __all__ = ["is_frame", "kind_of", "listed", "table_of"]

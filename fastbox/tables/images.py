@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox.arrow.arrays import Place, id_kind, image_runs, is_number, one_chunk, unsorted
+from fastbox.arrow.columns import number_column
 from fastbox.errors import InputError
-from fastbox.labels import place_of
-from fastbox.tables.arrays import Place, id_kind, image_runs, is_number, one_chunk, unsorted
-from fastbox.tables.columns import number_column
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
 from fastbox.tables.schema import require
 from fastbox.tables.source import Source
+from fastbox.values.labels import place_of
 
 __all__ = ["Images", "Listed"]
 

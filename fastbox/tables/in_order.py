@@ -15,16 +15,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fastbox.arrow.arrays import id_kind, one_chunk, plain, rows_of, sort_command
 from fastbox.errors import InputError
 from fastbox.memory import get_memory
-from fastbox.tables.arrays import id_kind, one_chunk, plain, rows_of, sort_command
-from fastbox.tables.backed import Backed, Scratch, parquet_of
+from fastbox.storage.backed import Backed, Scratch, parquet_of
+from fastbox.storage.opened import check_state
 from fastbox.tables.files import find_files, open_parquet, read_batches, read_whole
-from fastbox.tables.opened import check_state
-from fastbox.tables.rewrite import common_schema, with_schema
 from fastbox.tables.schema import find_boxes
 from fastbox.tables.sort import sort
 from fastbox.tables.source import Source
+from fastbox.tables.write_back import common_schema, with_schema
 
 __all__ = ["order_of", "sorted_source", "sorted_table"]
 

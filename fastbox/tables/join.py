@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fastbox.boxes import Boxes
+from fastbox.arrow.arrays import Columns, Place, unsorted
+from fastbox.arrow.rows import Rows
+from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
-from fastbox.labels import place_of, union
 from fastbox.memory import more_memory
-from fastbox.tables.arrays import Columns, Place, unsorted
-from fastbox.tables.rows import Rows
+from fastbox.values.labels import place_of, union
 
 __all__ = ["Chunk", "Piece", "Side", "by_image", "by_row"]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastbox.arrow.arrays import Place, id_kind, one_chunk, plain
 from fastbox.errors import InputError
-from fastbox.tables.arrays import Place, id_kind, one_chunk, plain
-from fastbox.tables.backed import ROWS, Backed
+from fastbox.storage.backed import ROWS, Backed
 from fastbox.tables.files import find_files, read_batches
 from fastbox.tables.source import Source
 

@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastbox.errors import InputError
-from fastbox.tables.convention import TABLE_ENDING, check_name, is_table
-from fastbox.tables.locate import Tree, expand, identity
+from fastbox.storage.convention import TABLE_ENDING, check_name, is_table
+from fastbox.storage.locate import Tree, expand, identity
+from fastbox.storage.stores import is_stored, local
 from fastbox.tables.source import Source
-from fastbox.tables.stores import is_stored, local
 
 __all__ = ["check_outputs"]
 

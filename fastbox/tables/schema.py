@@ -11,9 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.boxes import Boxes, as_format, looks_like_sizes
-from fastbox.errors import FormatWarning, InputError, advice, warn
-from fastbox.tables.arrays import (
+from fastbox.arrow.arrays import (
     Place,
     coordinates,
     flattened,
@@ -25,9 +23,11 @@ from fastbox.tables.arrays import (
     plain_type,
     rows_of,
 )
-from fastbox.tables.held import UNREADABLE, as_column, columns_of, indexed, table_of_columns, unreadable, without_rows
-from fastbox.usual import BOXES, IMAGE, advice_on, box_advice, box_columns, column_of, one_box_column
-from fastbox.values import shown
+from fastbox.arrow.held import UNREADABLE, as_column, columns_of, indexed, table_of_columns, unreadable, without_rows
+from fastbox.boxes.container import Boxes, as_format, looks_like_sizes
+from fastbox.errors import FormatWarning, InputError, advice, warn
+from fastbox.values.names import BOXES, IMAGE, advice_on, box_advice, box_columns, column_of, one_box_column
+from fastbox.values.numbers import shown
 
 __all__ = [
     "IMAGE",

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from fastbox.arrow.held import typed
 from fastbox.errors import InputError
-from fastbox.tables.backed import Scratch
-from fastbox.tables.held import typed
-from fastbox.usual import CLASS, IMAGE, column_of
+from fastbox.storage.backed import Scratch
+from fastbox.values.names import CLASS, IMAGE, column_of
 
 __all__ = ["ENDINGS", "is_separated", "read_separated"]
 

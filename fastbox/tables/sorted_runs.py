@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastbox.tables.arrays import one_chunk, plain
-from fastbox.tables.temporary import TemporaryFolder
+from fastbox.arrow.arrays import one_chunk, plain
+from fastbox.storage.temporary import TemporaryFolder
 
 __all__ = ["SortedRuns"]
 

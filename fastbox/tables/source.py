@@ -12,22 +12,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fastbox.arguments import named
-from fastbox.boxes import Boxes
+from fastbox.arrow.arrays import Place, id_kind, is_list
+from fastbox.arrow.held import typed
+from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
-from fastbox.labels import place_of
 from fastbox.memory import most_boxes
-from fastbox.tables.arrays import Place, id_kind, is_list
-from fastbox.tables.backed import Backed
+from fastbox.storage.backed import Backed
+from fastbox.storage.opened import Opened
 from fastbox.tables.files import Paths, Run, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
 from fastbox.tables.footers import check_bounds, check_footer, leaves_of
-from fastbox.tables.held import typed
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
-from fastbox.tables.opened import Opened
 from fastbox.tables.schema import BoxColumns, check_format, find_boxes, require, rows_as_boxes, to_boxes
 from fastbox.tables.widths import row_bytes
-from fastbox.usual import IMAGE
-from fastbox.values import shown
+from fastbox.values.arguments import named
+from fastbox.values.labels import place_of
+from fastbox.values.names import IMAGE
+from fastbox.values.numbers import shown
 
 __all__ = [
     "Chunk",
@@ -256,7 +256,7 @@ def _chunks(
 def _as_source(source: Source | Paths) -> Source:
     if isinstance(source, Source):
         return source
-    from fastbox.tables.inputs import as_source
+    from fastbox.datasets.as_source import as_source
 
     return as_source(source)
 

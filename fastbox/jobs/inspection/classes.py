@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.jobs.inspection.view import View
-from fastbox.powers import logarithm_of_two, power_of_two
+from fastbox.values.powers import logarithm_of_two, power_of_two
 
 __all__ = ["Classes", "Range", "outliers"]
 

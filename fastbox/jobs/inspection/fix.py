@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes import Boxes
+from fastbox.arrow import columns
+from fastbox.boxes.container import Boxes
 from fastbox.jobs.inspection.overlaps import duplicates
 from fastbox.jobs.inspection.problems import CORNERS, Finding
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.inspection.view import View, sides_of
-from fastbox.tables import columns
-from fastbox.tables.rewrite import coordinate_types, own_schema, rewritten, with_schema
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk
+from fastbox.tables.write_back import coordinate_types, own_schema, rewritten, with_schema
 
 __all__ = ["DROPPED", "Fix", "default_log"]
 

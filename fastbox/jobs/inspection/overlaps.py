@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox import ops
-from fastbox.boxes import Boxes, grouped
+from fastbox.boxes.container import Boxes, grouped
 from fastbox.jobs.inspection.problems import Finding
 from fastbox.jobs.inspection.view import View
+from fastbox.ops import search as ops
 
 __all__ = ["duplicates", "overlapping"]
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.arguments import check_types
+from fastbox.arrow import columns
 from fastbox.jobs.inspection.view import View
-from fastbox.tables import columns
+from fastbox.values.arguments import check_types
 
 __all__ = ["CODES", "CORNERS", "SEVERITIES", "Finding", "Limits", "Problems", "alone", "of_images"]
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.boxes import Boxes
+from fastbox.arrow import columns
+from fastbox.arrow.arrays import id_kind, is_number, plain
+from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
 from fastbox.jobs.inspection.problems import CORNERS
 from fastbox.jobs.inspection.view import View, look
-from fastbox.tables import columns
-from fastbox.tables.arrays import id_kind, is_number, plain
 from fastbox.tables.files import Paths, column_names
 from fastbox.tables.images import Images
 from fastbox.tables.sink import read_names
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
-from fastbox.usual import CLASS, IMAGE, column_of
+from fastbox.values.names import CLASS, IMAGE, column_of
 
 __all__ = ["SIZE", "Table"]
 

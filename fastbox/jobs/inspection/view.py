@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes import Boxes
-from fastbox.labels import union
-from fastbox.tables import columns
+from fastbox.arrow import columns
+from fastbox.boxes.container import Boxes
 from fastbox.tables.images import Listed
 from fastbox.tables.source import Chunk
+from fastbox.values.labels import union
 
 __all__ = ["View", "look", "sides_of"]
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.report.figures.base import new_figure
 from fastbox.report.page.contents import Plot, Scale, Stroke
 from fastbox.report.page.write import plain
 from fastbox.report.palette import ROLES, SERIES
-from fastbox.report.plots import new_figure
 
 __all__ = ["bars", "heat_map", "histogram", "lines", "shades"]
 

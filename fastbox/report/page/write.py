@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastbox import __version__
+from fastbox._version import __version__
 from fastbox.errors import InputError
 from fastbox.report.page.contents import Examples, Page, Plot, Table
 from fastbox.report.palette import css
 from fastbox.report.provenance import Provenance
-from fastbox.tables.stores import local
+from fastbox.storage.stores import local
 
 __all__ = ["LONGEST", "check_page", "plain", "render", "write"]
 
@@ -37,7 +37,7 @@ def check_page(path: str | os.PathLike[str], coming: str | os.PathLike[str] | No
         Jinja2 or matplotlib is not installed, the path is not of HTML, or its folder is not there.
     """
     _environment()
-    from fastbox.report.plots import new_figure
+    from fastbox.report.figures.base import new_figure
 
     new_figure((1, 1))
     folder, name = os.path.split(os.path.abspath(local(path)))

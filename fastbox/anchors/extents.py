@@ -1,0 +1,160 @@
+"""Widths and heights of a table's boxes at training resolution, part by part, and a sample of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.anchors.resize import Resize
+from fastbox.arrow.arrays import is_number
+from fastbox.arrow.columns import number_column
+from fastbox.boxes.container import Boxes
+from fastbox.errors import InputError, advice
+from fastbox.tables.source import Chunk, Source, plan, scan
+
+__all__ = ["Extents", "Part", "Sample"]
+
+Floats = NDArray[np.float64]
+
+
+class Part(NamedTuple):
+    """Some rows of a table: those of use, their row numbers, widths and heights, and how many are not and why."""
+
+    boxes: int
+    rows: NDArray[np.int64]
+    w: Floats
+    h: Floats
+    not_finite: int
+    inverted: int
+    no_area: int
+    small: int
+
+
+@dataclass(frozen=True)
+class Extents:
+    """A table whose boxes' widths and heights can be read, as often as one likes.
+
+    Attributes
+    ----------
+    source : Source
+        Its image ids are not read.
+    resize : Resize or None
+    size : (width, height) or (str, str)
+        Of all images, or the columns that have it; of use with ``resize`` alone.
+    min_side : float
+        Boxes with both sides below are small.
+    rows : int
+        How many boxes to hold at once.
+    """
+
+    source: Source
+    resize: Resize | None
+    size: tuple[float, float] | tuple[str, str]
+    min_side: float
+    rows: int
+
+    def parts(self) -> Iterator[Part]:
+        """Read the table.
+
+        Raises
+        ------
+        InputError
+            A file or column can't be used, or an image's size is no number above 0.
+        """
+        source = replace(self.source, image=None)
+        names = [name for name in self.size if isinstance(name, str)] if self.resize else []
+        if names:
+            found = plan(source)
+            how = advice(
+                "--size WxH, or --width COLUMN --height COLUMN", "size=(W, H), or width='COLUMN', height='COLUMN'"
+            )
+            for name in names:
+                if name in found.boxes.names:
+                    raise InputError(
+                        f"expected the images' sizes in columns of their own in {found.files[0]}, got {name!r}, "
+                        f"which is the boxes': give {how}"
+                    )
+            source = replace(source, columns=tuple(dict.fromkeys(names)))
+        for chunk in scan(source, rows=self.rows):
+            yield self._part(chunk)
+
+    def _part(self, chunk: Chunk) -> Part:
+        reasons = chunk.a.invalid()
+        w, h = _sides(chunk.a)
+        if self.resize is not None:
+            width, height = (self._image_side(chunk, side) for side in self.size)
+            across, down = self.resize.scales(width, height)
+            w, h = w * across, h * down
+        with np.errstate(invalid="ignore", over="ignore"):
+            area = w * h
+        valid, flat = reasons == 0, ~((area > 0) & np.isfinite(area))
+        small = ~((w >= self.min_side) | (h >= self.min_side))
+        used = np.flatnonzero(valid & ~flat & ~small)
+        return Part(
+            len(reasons),
+            chunk.a_rows(used),
+            w[used],
+            h[used],
+            int((reasons == 1).sum()),
+            int((reasons == 2).sum()),
+            int((valid & flat).sum()),
+            int((valid & ~flat & small).sum()),
+        )
+
+    def _image_side(self, chunk: Chunk, side: float | str) -> Floats:
+        if not isinstance(side, str):
+            return np.full(len(chunk.a), side, np.float64)
+        kind = chunk.a_columns.schema.field(side).type
+        if not is_number(kind):
+            raise InputError(f"expected numbers in the column {side!r} of the images' sizes, got {kind}: cast it")
+        values = number_column(chunk.a_columns, side, missing=np.nan)
+        wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        if wrong.size:
+            row, got = int(chunk.a_rows(wrong[0])), values[wrong[0]]
+            raise InputError(f"expected an image's size above 0 in column {side!r}, got {got:g} for box {row}")
+        return values.astype(np.float64)
+
+
+class Sample:
+    """So many boxes of a stream: those with the lowest hashes of their row numbers, however they come in parts.
+
+    The hash is a bijection (splitmix64; Steele et al., OOPSLA 2014), so that no two rows have one.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self._size = size
+        self._seed = np.random.SeedSequence(seed).generate_state(1, np.uint64)
+        self._keys, self._w, self._h = np.empty(0, np.uint64), np.empty(0), np.empty(0)
+
+    def add(self, part: Part) -> None:
+        """Take what belongs to the sample so far."""
+        keys = np.concatenate((self._keys, self._hash(part.rows)))
+        w, h = np.concatenate((self._w, part.w)), np.concatenate((self._h, part.h))
+        if len(keys) > self._size:
+            lowest = np.argpartition(keys, self._size - 1)[: self._size]
+            keys, w, h = keys[lowest], w[lowest], h[lowest]
+        self._keys, self._w, self._h = keys, w, h
+
+    def sides(self) -> tuple[Floats, Floats]:
+        """Widths and heights, by ascending hash."""
+        order = np.argsort(self._keys)
+        return self._w[order], self._h[order]
+
+    def _hash(self, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+        mixed = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + self._seed
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        hashed: NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
+        return hashed
+
+
+def _sides(boxes: Boxes) -> tuple[Floats, Floats]:
+    p, q, r, s = (column.astype(np.float64) for column in boxes.columns)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if boxes.format in ("xywh", "cxcywh"):
+            return r, s
+        return (r - p, s - q) if boxes.format == "xyxy" else (s - q, r - p)

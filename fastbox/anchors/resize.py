@@ -1,0 +1,95 @@
+"""How images are brought to the resolution that a detector works at, and what that does to their boxes."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.boxes.container import Boxes
+
+__all__ = ["Resize"]
+
+Floats = NDArray[np.float64]
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+
+
+class Resize(NamedTuple):
+    """A rule of resizing: its kind and its one or two lengths in pixels, the second nan where there is one.
+
+    ``"longer"`` brings the longer side to a length; ``"shorter"`` the shorter side, unless the longer would exceed the
+    second length; ``"both"`` width and height to two lengths; ``"none"`` says that they are of these lengths already.
+    ``floor`` rounds scaled sides of images down, as torchvision does, rather than to the nearest pixel, as detectron2
+    and mmdetection do.
+    """
+
+    kind: str
+    first: float
+    second: float
+    floor: bool = False
+
+    @classmethod
+    def parse(cls, rule: float | str) -> Resize:
+        """Read a rule.
+
+        ``640`` brings the longer side to 640 (YOLO's letterbox), ``"300x300"`` width and height to these (SSD),
+        ``"800/1333"`` the shorter side to 800 unless the longer would exceed 1333 (detectron2, torchvision).
+
+        Raises
+        ------
+        ValueError
+            It is none of these, or a length is 0.
+
+        Examples
+        --------
+        >>> Resize.parse(640)
+        Resize(kind='longer', first=640.0, second=nan, floor=False)
+        >>> Resize.parse("800/1333").scales(np.array([640.0, 2000.0]), np.array([480.0, 1000.0]))[0]
+        array([1.66666667, 0.6665    ])
+        """
+        text = str(rule).strip()
+        for kind, pattern in (("longer", ""), ("both", f"x{_NUMBER}"), ("shorter", f"/{_NUMBER}")):
+            found = re.fullmatch(_NUMBER + pattern, text)
+            if found:
+                first, *more = (float(length) for length in found.groups())
+                if min(first, *more, first) > 0:
+                    return cls(kind, first, more[0] if more else float("nan"))
+        raise ValueError(f"expected resize as 640, 300x300 or 800/1333, in pixels above 0, got {text!r}")
+
+    def scales(self, width: Floats, height: Floats) -> tuple[Floats, Floats]:
+        """What widths and heights of boxes are multiplied by, given their images' widths and heights."""
+        if self.kind == "none":
+            return np.ones_like(width), np.ones_like(height)
+        if self.kind == "both":
+            return self.first / width, self.second / height
+        scale: Floats = self.first / np.maximum(width, height)
+        if self.kind == "shorter":
+            scale = np.minimum(self.first / np.minimum(width, height), self.second / np.maximum(width, height))
+        return scale, scale
+
+    def sizes(self, given: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the (g, 2) new widths and heights of images, in whole pixels.
+
+        >>> Resize.parse("800/1333").sizes(np.array([[640, 480], [333, 1000]])).tolist()
+        [[1067, 800], [444, 1333]]
+        """
+        if self.kind in ("both", "none"):
+            return np.tile(np.array([self.first, self.second]).astype(np.int64), (len(given), 1))
+        scaled = given * np.stack(self.scales(*given.T.astype(np.float64)), axis=1)
+        # A side that is scaled to just the length asked for must not lose a pixel to the last bit of the scale.
+        nearest = np.rint(scaled)
+        rounded = np.floor(scaled) if self.floor else np.floor(scaled + 0.5)
+        return np.maximum(np.where(np.abs(scaled - nearest) < 1e-6, nearest, rounded), 1).astype(np.int64)
+
+    def boxes(self, boxes: Boxes, image: NDArray[np.int64], given: NDArray[np.int64], new: NDArray[np.int64]) -> Boxes:
+        """Scale boxes by what became of their image's sides; ``image`` numbers each box's image among the sizes."""
+        if self.kind == "none":
+            return boxes
+        corners = boxes.corners()
+        ratio = (new.astype(corners.dtype) / given.astype(corners.dtype))[image]
+        corners *= np.concatenate([ratio, ratio], axis=1)
+        x0, y0, x1, y1 = corners.T
+        return Boxes.of((x0, y0, x1, y1), "xyxy", boxes.offsets)

@@ -1,0 +1,141 @@
+"""Columns that somebody holds in memory, as Arrow's: lists, arrays, series, tensors; those without rows of any type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fastbox.arrow.arrays import is_list, plain_type
+from fastbox.errors import InputError
+from fastbox.values.names import CLASS, IMAGE, column_of, one_box_column
+
+__all__ = [
+    "UNREADABLE",
+    "as_column",
+    "columns_of",
+    "indexed",
+    "table_of_columns",
+    "type_of_nothing",
+    "typed",
+    "unreadable",
+    "without_rows",
+]
+
+UNREADABLE = (pa.ArrowException, TypeError, ValueError, OverflowError, KeyError)
+
+
+def as_column(values: Any) -> pa.Array | pa.ChunkedArray:
+    """Return values as Arrow's; raises one of ``UNREADABLE`` for what can't be a column.
+
+    Examples
+    --------
+    >>> as_column([1, 2**63]).type, as_column(np.array([1, 2], ">i4")).type
+    (DataType(uint64), DataType(int32))
+    """
+    dtype = getattr(values, "dtype", None)
+    if hasattr(dtype, "fill_value") or not getattr(dtype, "isnative", True):  # series of pandas that Arrow can't read
+        values = np.asarray(values)
+    if hasattr(values, "__arrow_c_stream__"):
+        return pa.chunked_array(values)
+    if hasattr(values, "__arrow_c_array__"):
+        return pa.array(values)
+    if isinstance(values, set | frozenset):
+        raise TypeError("a set has no order")
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    if isinstance(values, np.ndarray):
+        if not values.dtype.isnative:
+            values = values.astype(values.dtype.newbyteorder("="))
+        if values.ndim == 2:
+            mask = np.ma.getmaskarray(values).any(axis=1) if isinstance(values, np.ma.MaskedArray) else None
+            flat = pa.array(np.ascontiguousarray(values).ravel())
+            mask = None if mask is None else pa.array(mask)
+            return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=mask)
+        if values.dtype.kind in "UST":
+            values = values.tolist()
+    if isinstance(values, list | tuple) and any(hasattr(one, "tolist") for one in values):
+        values = [one.tolist() if hasattr(one, "tolist") else one for one in values]
+    try:
+        return pa.array(values)
+    except OverflowError:
+        return pa.array(values, pa.uint64())
+
+
+def unreadable(values: Any, column: str, name: str) -> InputError:
+    """Return the error for what can't be a column."""
+    got = getattr(values, "dtype", type(values).__name__)
+    return InputError(f"expected numbers, text or boxes of one type in column {column!r} of {name}, got {got}: cast it")
+
+
+def indexed(frame: Any) -> Any:
+    """Return a frame of pandas with the levels of its index that have a name as columns; all else as it is.
+
+    Arrow is not told of an index.
+    """
+    levels = getattr(getattr(frame, "index", None), "names", None)
+    if not hasattr(frame, "columns") or not isinstance(levels, Sequence):
+        return frame
+    named = [name for name in levels if name is not None and name not in frame.columns]
+    return frame.reset_index(named) if named else frame
+
+
+def columns_of(frame: Any) -> Iterator[tuple[str, Any]]:
+    """The columns of a frame one by one, as far as it has them."""
+    for column in getattr(frame, "columns", ()):
+        yield str(column), frame[column]
+
+
+def table_of_columns(columns: Iterable[tuple[str, Any]], name: str) -> pa.Table:
+    """Return columns as a table; ``name`` is what messages call it.
+
+    Raises
+    ------
+    InputError
+        One holds what no table can, or they are of unequal lengths.
+    """
+    made: dict[str, Any] = {}
+    for column, values in columns:
+        try:
+            made[column] = as_column(values)
+        except UNREADABLE as error:
+            raise unreadable(values, column, name) from error
+    lengths = {column: len(values) for column, values in made.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{count} in {column!r}" for column, count in lengths.items())
+        raise InputError(f"expected columns of one length in {name}, got {said}: give each one value per row")
+    return without_rows(pa.table(made))
+
+
+def without_rows(table: pa.Table) -> pa.Table:
+    """Return a table; of one without rows, columns whose type tells nothing have the one that their name asks for."""
+    return table if table.num_rows else typed(table.schema).empty_table()
+
+
+def typed(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a table without rows with types that fit the columns' names.
+
+    Who writes nothing often has no types, or floats for ids and boxes.
+
+    >>> typed(pa.schema({"image_id": "float64", "bbox": pa.null(), "score": "float32"})).types
+    [DataType(int64), ListType(list<item: double>), DataType(float)]
+    """
+    fields = [
+        pa.field(field.name, kind) if (kind := type_of_nothing(field.name, field.type)) is not None else field
+        for field in schema
+    ]
+    return pa.schema(fields, schema.metadata)
+
+
+def type_of_nothing(name: str, kind: pa.DataType) -> pa.DataType | None:
+    """Return the type of a column without values, where its name tells another than it has."""
+    kind = plain_type(kind)
+    if is_list(kind) and pa.types.is_null(kind.value_type) and one_box_column([name], ""):
+        return pa.list_(pa.float64())
+    if not (pa.types.is_null(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        return None
+    if any(column_of([name], known) for known in (IMAGE, CLASS)):
+        return pa.int64()
+    return pa.list_(pa.float64()) if one_box_column([name], "") else None

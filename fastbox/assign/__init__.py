@@ -1,0 +1,1 @@
+"""Anchors assigned to truths by rules, and one-to-one matches."""

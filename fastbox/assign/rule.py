@@ -1,0 +1,249 @@
+"""Which anchor goes to which truth: the rules of fastbox and of its peers, as data."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from fastbox.values.numbers import as_number, shown
+
+__all__ = ["RULES", "MatchRule", "as_rule"]
+
+CLAIMS = ("none", "ties", "first")
+RECEIVERS = ("own", "first", "last")
+KERAS_LABELS = {1: 1, -1: 0, -2: -1}
+
+
+@dataclass(frozen=True)
+class MatchRule:
+    """How IoU between anchors and truths becomes labels: 1 positive, 0 negative, -1 ignored.
+
+    Use a preset: :meth:`fastbox`, or a peer's own rule under its own arguments.
+
+    Attributes
+    ----------
+    name : str
+        The preset it came from.
+    thresholds : tuple of float
+        Ascending. An anchor whose best IoU is v gets the label that follows the last threshold <= v. They are rounded
+        to the dtype of the boxes.
+    labels : tuple of int
+        One more than thresholds; the first is for values below all of them.
+    claims : str
+        What a truth claims whatever the thresholds say: ``"none"``, ``"ties"``: every anchor that equals the truth's
+        best IoU, exactly; ``"first"``: the lowest of them. Claimed anchors are positive.
+    receiver : str
+        Whose a claimed anchor becomes: ``"own"``: its own best truth's, be it the claiming one or not; ``"first"`` or
+        ``"last"``: that of the first or last truth to claim it.
+    min_claim : float
+        A truth with a lower best IoU claims nothing.
+    claims_at_zero : bool
+        Whether a truth that overlaps nothing claims too: all anchors with ``"ties"``, the first with ``"first"``.
+    ignore_iof : float or None
+        Anchors with a higher share inside an ignore region take no part: label -1. None: the rule has no such regions.
+    ignore_by : str
+        The area that share is of: ``"anchor"`` or ``"region"``.
+    negative_without_truths : bool
+        In an image without truths all anchors are negative, even where an ignore region lies or `labels` says else.
+    topk : int or None
+        For ATSS: how many anchors of each level are candidates of a truth. Thresholds and claims are not used.
+    levels : tuple of int or None
+        For ATSS with anchors that are plain boxes: how many of them each level has.
+
+    Raises
+    ------
+    ValueError
+        Thresholds or labels that can't be.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> from fastbox.assign.rule import MatchRule
+    >>> rule = MatchRule.mmdet(pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3)
+    >>> rule.thresholds, rule.labels, rule.receiver
+    ((0.3, 0.7), (0, -1, 1), 'last')
+    """
+
+    name: str
+    thresholds: tuple[float, ...]
+    labels: tuple[int, ...]
+    claims: str = "none"
+    receiver: str = "own"
+    min_claim: float = 0.0
+    claims_at_zero: bool = False
+    ignore_iof: float | None = None
+    ignore_by: str = "anchor"
+    negative_without_truths: bool = False
+    topk: int | None = None
+    levels: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", tuple(as_number(t, "a threshold") for t in self.thresholds))
+        object.__setattr__(self, "labels", tuple(int(label) for label in self.labels))
+        if not all(low <= high for low, high in zip((float("-inf"), *self.thresholds), self.thresholds, strict=False)):
+            raise ValueError(f"expected thresholds that ascend, got {self.thresholds}")
+        if len(self.labels) != len(self.thresholds) + 1:
+            raise ValueError(f"expected {len(self.thresholds) + 1} labels, got {len(self.labels)}")
+        if not set(self.labels) <= {-1, 0, 1}:
+            raise ValueError(f"expected labels of 1 (positive), 0 (negative) and -1 (ignored), got {self.labels}")
+        if self.claims not in CLAIMS or self.receiver not in RECEIVERS or self.ignore_by not in ("anchor", "region"):
+            raise ValueError(
+                f"expected claims of {', '.join(CLAIMS)}, a receiver of {', '.join(RECEIVERS)} and ignore_by of "
+                f"anchor or region, got {self.claims!r}, {self.receiver!r} and {self.ignore_by!r}"
+            )
+        for name in ("min_claim", "ignore_iof"):
+            value = getattr(self, name)
+            if value is not None and math.isnan(as_number(value, name)):
+                raise ValueError(f"expected {name} to be a number, got nan")
+        if self.topk is not None and (isinstance(self.topk, bool) or not self.topk >= 1):
+            raise ValueError(f"expected topk to be a whole number of at least 1, got {self.topk!r}")
+
+    @classmethod
+    def fastbox(cls, high: float = 0.5, low: float = 0.4, *, ignore_iof: float = 0.5) -> MatchRule:
+        """Make fastbox's own rule: torchvision's, but a truth that overlaps nothing claims nothing.
+
+        Positive from `high`, negative below `low`, ignored between; the anchors that equal a truth's best are positive
+        too. Anchors with more than `ignore_iof` of their area inside an ignore region take no part.
+        """
+        return cls("fastbox", _two(low, high), (0, -1, 1), "ties", ignore_iof=ignore_iof)
+
+    @classmethod
+    def torchvision(cls, high: float = 0.5, low: float = 0.4, allow_low_quality_matches: bool = True) -> MatchRule:
+        """Make the rule of ``torchvision.models.detection._utils.Matcher``."""
+        claims = "ties" if allow_low_quality_matches else "none"
+        return cls("torchvision", _two(low, high), (0, -1, 1), claims, claims_at_zero=True)
+
+    @classmethod
+    def detectron2(
+        cls,
+        thresholds: Sequence[float] = (0.4, 0.5),
+        labels: Sequence[int] = (0, -1, 1),
+        allow_low_quality_matches: bool = True,
+    ) -> MatchRule:
+        """Make the rule of ``detectron2.modeling.matcher.Matcher``."""
+        claims = "ties" if allow_low_quality_matches else "none"
+        return cls("detectron2", tuple(thresholds), tuple(labels), claims, claims_at_zero=True)
+
+    @classmethod
+    def mmdet(
+        cls,
+        pos_iou_thr: float = 0.5,
+        neg_iou_thr: float | tuple[float, float] = 0.4,
+        min_pos_iou: float = 0.0,
+        gt_max_assign_all: bool = True,
+        ignore_iof_thr: float = -1,
+        ignore_wrt_candidates: bool = True,
+        match_low_quality: bool = True,
+    ) -> MatchRule:
+        """Make the rule of mmdetection's ``MaxIoUAssigner``: a claimed anchor goes to the last truth that claims it.
+
+        Unlike there a `neg_iou_thr` that is an integer makes negatives as well.
+        """
+        ranged = isinstance(neg_iou_thr, Sequence)
+        low, high = neg_iou_thr if isinstance(neg_iou_thr, Sequence) else (0.0, neg_iou_thr)
+        for name, value in (("pos_iou_thr", pos_iou_thr), ("neg_iou_thr", low), ("neg_iou_thr", high)):
+            as_number(value, name)
+        edges = (min(low, pos_iou_thr), min(max(low, high), pos_iou_thr), pos_iou_thr)
+        return cls(
+            "mmdet",
+            edges if ranged else edges[1:],
+            (-1, 0, -1, 1) if ranged else (0, -1, 1),
+            ("ties" if gt_max_assign_all else "first") if match_low_quality else "none",
+            "last",
+            min_pos_iou,
+            claims_at_zero=True,
+            ignore_iof=ignore_iof_thr if ignore_iof_thr > 0 else None,
+            ignore_by="anchor" if ignore_wrt_candidates else "region",
+            negative_without_truths=True,
+        )
+
+    @classmethod
+    def tf(
+        cls,
+        matched_threshold: float = 0.5,
+        unmatched_threshold: float | None = None,
+        negatives_lower_than_unmatched: bool = True,
+        force_match_for_each_row: bool = True,
+    ) -> MatchRule:
+        """Make the rule of the TF Object Detection API's ``ArgMaxMatcher``.
+
+        `force_match_for_each_row` is on, as in that API's SSD configurations; the class alone has it off.
+        """
+        low = matched_threshold if unmatched_threshold is None else unmatched_threshold
+        labels = (0, -1, 1) if negatives_lower_than_unmatched else (-1, 0, 1)
+        claims = "first" if force_match_for_each_row else "none"
+        return cls("tf", _two(low, matched_threshold), labels, claims, "first", 0.0, True, negative_without_truths=True)
+
+    @classmethod
+    def keras_hub(
+        cls,
+        thresholds: Sequence[float] = (0.4, 0.5),
+        match_values: Sequence[int] = (-1, -2, 1),
+        force_match_for_each_col: bool = False,
+    ) -> MatchRule:
+        """Make the rule of keras-hub's ``BoxMatcher``, whose values are 1 positive, -1 negative and -2 ignored.
+
+        Unlike there forcing never gives anchor 0 a truth that isn't there.
+        """
+        if not set(match_values) <= set(KERAS_LABELS):
+            raise ValueError(f"expected match_values of 1, -1 and -2, got {tuple(match_values)}")
+        labels = tuple(KERAS_LABELS[value] for value in match_values)
+        claims = "first" if force_match_for_each_col else "none"
+        return cls("keras-hub", tuple(thresholds), labels, claims, "first", 0.0, True, negative_without_truths=True)
+
+    @classmethod
+    def ssd(cls, iou_threshold: float = 0.5) -> MatchRule:
+        """Make the rule of torchvision's ``SSDMatcher``: a truth claims its first best anchor, the last truth wins."""
+        return cls("ssd", (iou_threshold,), (0, 1), "first", "last", claims_at_zero=True)
+
+    @classmethod
+    def atss(cls, topk: int = 9, levels: Sequence[int] | None = None) -> MatchRule:
+        """Make the rule of mmdetection's ``ATSSAssigner`` (Zhang et al., CVPR 2020).
+
+        Of each level the `topk` anchors nearest to a truth's centre are its candidates; positive are those of them that
+        reach the mean plus the standard deviation of their IoUs and have their centre more than 0.01 pixels inside the
+        truth. `levels` says how many anchors each level has, where they are plain boxes.
+        """
+        return cls("atss", (), (0,), topk=topk, levels=None if levels is None else tuple(int(n) for n in levels))
+
+
+_PRESETS = {
+    "atss": MatchRule.atss,
+    "detectron2": MatchRule.detectron2,
+    "fastbox": MatchRule.fastbox,
+    "keras-hub": MatchRule.keras_hub,
+    "mmdet": MatchRule.mmdet,
+    "ssd": MatchRule.ssd,
+    "tf": MatchRule.tf,
+    "torchvision": MatchRule.torchvision,
+}
+
+RULES = tuple(sorted(_PRESETS))
+
+
+def as_rule(rule: Any) -> MatchRule:
+    """A rule as it is, a name as the preset of that name; raise ValueError for an unknown name."""
+    if isinstance(rule, MatchRule):
+        return rule
+    if not isinstance(rule, str) or rule not in RULES:
+        near = difflib.get_close_matches(rule, RULES, n=1) if isinstance(rule, str) else []
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"expected a MatchRule or one of {', '.join(RULES)}, got {shown(rule)}{hint}")
+    return _by_default(rule)
+
+
+@lru_cache(maxsize=len(RULES))
+def _by_default(name: str) -> MatchRule:
+    preset: Any = _PRESETS[name]
+    made: MatchRule = preset()
+    return made
+
+
+def _two(low: float, high: float) -> tuple[float, float]:
+    if not as_number(low, "the low threshold") <= as_number(high, "the high threshold"):
+        raise ValueError(f"expected a low threshold that is at most the high one, got {low!r} and {high!r}")
+    return low, high

@@ -1,0 +1,5 @@
+"""Boxes: coordinates, a format and image offsets."""
+
+from fastbox.boxes.container import FORMATS, Boxes
+
+__all__ = ["FORMATS", "Boxes"]

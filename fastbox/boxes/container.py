@@ -1,0 +1,449 @@
+"""Boxes: four coordinate columns, a format and image offsets; a view of the caller's memory wherever it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbox.errors import FormatWarning, warn
+from fastbox.values.arguments import named
+from fastbox.values.groups import grouping
+from fastbox.values.numbers import as_array, as_floats, as_sides, in_dtype, one_nan, shown
+
+__all__ = [
+    "ALIASES",
+    "FORMATS",
+    "Boxes",
+    "as_boxes",
+    "as_format",
+    "grouped",
+    "looks_like_sizes",
+]
+
+FORMATS = ("xyxy", "xywh", "cxcywh", "yxyx")
+ALIASES = {"ltrb": "xyxy", "tlbr": "xyxy", "ltwh": "xywh", "tlwh": "xywh"}  # of left and top, as trackers say them
+THEIRS = {"coco": "xywh", "pascal_voc": "xyxy", "voc": "xyxy", "yolo": "rel_cxcywh", "albumentations": "rel_xyxy"}
+
+Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+SAMPLE = 512  # boxes, evenly among all: looking at more would be felt in calls of some thousand boxes
+GLANCE = 64  # boxes: where hardly an eighth of these is inverted, most of them all are not
+
+_SIZE_OF = {"xyxy": (0, 1, 0, 1), "xywh": (0, 1, 0, 1), "cxcywh": (0, 1, 0, 1), "yxyx": (1, 0, 1, 0)}
+
+
+class Boxes:
+    """Boxes as four columns of one float dtype, in one format, optionally grouped by image.
+
+    Parameters
+    ----------
+    coords : array of shape (n, 4)
+        Anything with ``__array__``, DLPack or the Arrow C interface: NumPy, torch on the CPU, pandas, polars, pyarrow.
+        float32 and float64 are viewed, not copied; float16 becomes float32 and integers become float64 *before* any
+        subtraction. Frames, Arrow tables and dicts of columns are read as :meth:`from_arrow` does: a column
+        ``image_id`` groups them.
+    format : str
+        ``"xyxy"`` (default), ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels; ``"ltrb"`` and ``"tlbr"`` are
+        ``"xyxy"``, ``"ltwh"`` and ``"tlwh"`` are ``"xywh"``. With ``rel_`` in front the coordinates
+        are fractions of the image's ``size`` and are scaled once, into new memory.
+    images : array of shape (n,), optional
+        One image id per box, ascending: integers within int64, or strings. None may be missing.
+    offsets : array of shape (g + 1,), optional
+        Where each image's rows begin, from 0 to n: groups without ids.
+    size : (width, height), optional
+        For ``rel_`` formats: scalars, or one of each per box, in pixels.
+
+    Raises
+    ------
+    ValueError
+        A shape, format, id or offset that can't be; the message says what was expected and what came.
+    TypeError
+        Coordinates that are not real numbers.
+
+    Warns
+    -----
+    FormatWarning
+        Most boxes are inverted as ``"xyxy"`` and would be valid as ``"xywh"``.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.Boxes([[0, 0, 10, 5], [2, 2, 8, 8]], "xywh")
+    Boxes(2 boxes, xywh, float64)
+    >>> grouped = fastbox.Boxes([[0, 0, 1, 1], [0, 0, 2, 2], [5, 5, 6, 6]], images=[7, 7, 9])
+    >>> grouped.images, grouped.offsets
+    (array([7, 9]), array([0, 2, 3]))
+    >>> len(fastbox.Boxes([]))
+    0
+    """
+
+    __slots__ = ("columns", "format", "images", "offsets")
+
+    columns: Columns
+    format: str
+    images: NDArray[Any] | None
+    offsets: NDArray[np.int64] | None
+
+    @named
+    def __init__(
+        self,
+        coords: Any,
+        format: str = "xyxy",
+        images: ArrayLike | None = None,
+        *,
+        offsets: ArrayLike | None = None,
+        size: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> None:
+        self._read(coords, "boxes", format, images, offsets, size)
+
+    @classmethod
+    def from_columns(
+        cls,
+        c0: Any,
+        c1: Any,
+        c2: Any,
+        c3: Any,
+        format: str = "xyxy",
+        images: ArrayLike | None = None,
+        *,
+        offsets: ArrayLike | None = None,
+        size: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Boxes:
+        """Make boxes of four arrays of shape (n,), in the order of the format.
+
+        Raises as :class:`Boxes` does. Columns of unequal dtype are promoted together (float32 with float64: float64).
+
+        Examples
+        --------
+        >>> import fastbox
+        >>> fastbox.Boxes.from_columns([0, 1], [0, 1], [4, 4], [4, 4]).corners()
+        array([[0., 0., 4., 4.],
+               [1., 1., 4., 4.]])
+        """
+        boxes = cls.__new__(cls)
+        boxes._set(_promoted((c0, c1, c2, c3)), format, images, offsets, size)
+        boxes._warn("the boxes")
+        return boxes
+
+    @classmethod
+    def of(
+        cls,
+        columns: Columns,
+        format: str,
+        offsets: NDArray[np.int64] | None = None,
+        images: NDArray[Any] | None = None,
+        size: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Boxes:
+        """Make boxes as :meth:`from_columns` does, of offsets and ids that are known to fit, without a warning."""
+        boxes = cls.__new__(cls)
+        boxes._set(_promoted(columns), format, None, None, size)
+        boxes.offsets, boxes.images = offsets, images
+        return boxes
+
+    @classmethod
+    def from_arrow(
+        cls,
+        table: Any,
+        *,
+        boxes: str | None = None,
+        format: str | None = None,
+        image: str | bool | None = True,
+        size: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Boxes:
+        """View the box columns of an Arrow table, a record batch, a pandas or polars frame, or a dict of columns.
+
+        Parameters
+        ----------
+        table : anything with the Arrow C interface, or a dict
+        boxes : str, optional
+            One column (struct, fixed-size list, list, or ragged list per image) or four names with commas between;
+            found by its name when left out.
+        format : str, optional
+            The format; told by the columns' names when left out (``xmin ymin xmax ymax``, ``x y w h``, …).
+        image : str or bool
+            The column of image ids that groups the rows, ascending. True, the default: ``image_id``, or one of its
+            other usual names, if it is there. False or None: none, so that all boxes are those of one image.
+
+        Raises
+        ------
+        InputError
+            No such column (the nearest name is suggested), a wrong type, a null coordinate, unsorted ids.
+
+        Examples
+        --------
+        >>> import fastbox, pyarrow as pa
+        >>> table = pa.table({"x": [0.0, 1.0], "y": [0.0, 1.0], "w": [2.0, 2.0], "h": [2.0, 2.0], "image_id": [3, 3]})
+        >>> fastbox.Boxes.from_arrow(table)
+        Boxes(2 boxes in 1 images, xywh, float64)
+        >>> fastbox.Boxes.from_arrow(table, image=False)
+        Boxes(2 boxes, xywh, float64)
+        """
+        from fastbox.tables import schema
+
+        found = schema.frame_boxes(table, boxes=boxes, format=format, image=image, size=size)
+        found._warn("the boxes")
+        return found
+
+    def _read(
+        self,
+        values: Any,
+        name: str,
+        format: str = "xyxy",
+        images: ArrayLike | None = None,
+        offsets: ArrayLike | None = None,
+        size: tuple[ArrayLike, ArrayLike] | None = None,
+        grouped: bool = True,
+    ) -> None:
+        """Take in whatever holds boxes; a message calls it by its name."""
+        if isinstance(values, Boxes):
+            if size is not None or as_format(format) not in ("xyxy", values.format):
+                raise ValueError(
+                    f"expected {name} as they are, got Boxes in {values.format}: leave format and size out"
+                )
+            self.columns, self.format, self.images, self.offsets = (
+                values.columns, values.format, values.images, values.offsets,
+            )  # fmt: skip
+            if images is not None or offsets is not None:
+                self.images, self.offsets = grouping(len(self), images, offsets)
+            return
+        if type(values) is not np.ndarray and hasattr(values, "collect"):
+            values = values.collect()  # a lazy frame
+        if type(values) is not np.ndarray and (
+            isinstance(values, Mapping) or hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")
+        ):
+            from fastbox.tables import schema
+
+            own = grouped and images is None and offsets is None
+            told = None if format == "xyxy" else format
+            found = schema.frame_boxes(values, format=told, image=own, size=size, where=name)
+            self.columns, self.format, self.images, self.offsets = (
+                found.columns, found.format, found.images, found.offsets,
+            )  # fmt: skip
+            if images is not None or offsets is not None:
+                self.images, self.offsets = grouping(len(self), images, offsets)
+        else:
+            array = as_floats(values, name)
+            if array.ndim == 1 and array.size == 0:
+                array = array.reshape(0, 4)
+            if array.ndim != 2 or array.shape[1] != 4:
+                raise ValueError(f"expected {name} of shape (n, 4), got {array.shape}{_mend(name, array.shape)}")
+            self._set((array[:, 0], array[:, 1], array[:, 2], array[:, 3]), format, images, offsets, size)
+        self._warn(name)
+
+    def _warn(self, name: str) -> None:
+        """Say that these boxes are given in a format that they can't have."""
+        if looks_like_sizes(self.columns, self.format):
+            most = "most boxes" if name.endswith("boxes") else f"most boxes of {name}"
+            said = f"{most} are inverted as corners x0, y0, x1, y1, and would be valid as x, y, width, height"
+            warn(FormatWarning(f'{said}: give format="xywh", as in Boxes(boxes, "xywh")'))
+
+    def _set(
+        self,
+        columns: Columns,
+        format: str,
+        images: ArrayLike | None,
+        offsets: ArrayLike | None,
+        size: tuple[ArrayLike, ArrayLike] | None,
+    ) -> None:
+        told = as_format(format)
+        plain = told.removeprefix("rel_")
+        if plain != told:
+            columns = _scaled(columns, plain, size)
+        elif size is not None:
+            raise ValueError(f"size= is for formats that begin with rel_, got it with format {format!r}")
+        self.columns, self.format = columns, plain
+        self.images, self.offsets = grouping(len(columns[0]), images, offsets)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __repr__(self) -> str:
+        groups = "" if self.offsets is None else f" in {len(self.offsets) - 1} images"
+        return f"Boxes({len(self)} boxes{groups}, {self.format}, {self.dtype})"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.columns[0].dtype
+
+    @overload
+    def __getitem__(self, rows: slice) -> Boxes: ...
+    @overload
+    def __getitem__(self, rows: ArrayLike) -> Boxes: ...
+    def __getitem__(self, rows: Any) -> Boxes:
+        """The boxes of some rows (a slice, a mask or indices), ungrouped."""
+        if not isinstance(rows, slice):
+            rows = np.atleast_1d(as_array(rows, "rows"))
+            if rows.dtype.kind not in "iub" and rows.size:
+                raise TypeError(f"expected rows as a slice, a mask or integers, got dtype {rows.dtype}")
+            if rows.ndim > 1:
+                raise ValueError(f"expected rows of shape (n,), got {rows.shape}")
+            rows = rows if rows.size else rows.astype(np.int64)
+        first, second, third, fourth = (c[rows] for c in self.columns)
+        return self._with((first, second, third, fourth))
+
+    def __iter__(self) -> Iterator[Boxes]:
+        """The boxes of each image, one after the other; of one set, the set itself."""
+        if self.offsets is None:
+            yield self
+        else:
+            for first, last in zip(self.offsets[:-1], self.offsets[1:], strict=True):
+                yield self[int(first) : int(last)]
+
+    def astype(self, dtype: Any) -> Boxes:
+        """The same boxes in another float dtype; themselves where it is theirs already."""
+        if self.dtype == dtype:
+            return self
+        first, second, third, fourth = (c.astype(dtype) for c in self.columns)
+        boxes = self._with((first, second, third, fourth))
+        boxes.offsets, boxes.images = self.offsets, self.images
+        return boxes
+
+    def _with(self, columns: Columns) -> Boxes:
+        """Other columns of one float dtype in the same format, ungrouped."""
+        boxes = Boxes.__new__(Boxes)
+        boxes.columns, boxes.format, boxes.images, boxes.offsets = columns, self.format, None, None
+        return boxes
+
+    def side(self) -> tuple[Any, ...]:
+        """The number of the format and the four columns: what every kernel takes for a collection of boxes."""
+        return FORMATS.index(self.format), *self.columns
+
+    def corners(self) -> NDArray[Any]:
+        """Return ``(n, 4)`` corners x0, y0, x1, y1 in pixels, in new memory.
+
+        Examples
+        --------
+        >>> import fastbox
+        >>> fastbox.Boxes([[5, 5, 4, 2]], "cxcywh").corners()
+        array([[3., 4., 7., 6.]])
+        """
+        p, q, r, s = self.columns
+        with np.errstate(invalid="ignore", over="ignore"):
+            if self.format == "xywh":
+                parts = (p, q, p + r, q + s)
+            elif self.format == "cxcywh":
+                half = self.dtype.type(0.5)
+                parts = (p - half * r, q - half * s, p + half * r, q + half * s)
+            elif self.format == "yxyx":
+                parts = (q, p, s, r)
+            else:
+                parts = (p, q, r, s)
+        return one_nan(np.stack(parts, axis=1))
+
+    def invalid(self) -> NDArray[np.uint8]:
+        """Return ``(n,)`` why each box is invalid: 0 it is valid, 1 a coordinate is not finite, 2 it is inverted.
+
+        Examples
+        --------
+        >>> import fastbox
+        >>> fastbox.Boxes([[0, 0, 1, 1], [0, 0, float("nan"), 1], [3, 0, 1, 1]]).invalid()
+        array([0, 1, 2], dtype=uint8)
+        """
+        corners = self.corners()
+        finite = np.isfinite(corners).all(axis=1)
+        inverted = (corners[:, 2] < corners[:, 0]) | (corners[:, 3] < corners[:, 1])
+        return np.where(finite, np.where(inverted, 2, 0), 1).astype(np.uint8)
+
+
+def as_format(name: str) -> str:
+    """Return the format of a name; ``rel_`` in front stays.
+
+    ``ltrb`` and ``tlbr`` are ``xyxy``, ``ltwh`` and ``tlwh`` are ``xywh``: left and top come first in all of them.
+
+    Raises
+    ------
+    ValueError
+        There is no such format.
+
+    Examples
+    --------
+    >>> as_format("tlwh"), as_format("rel_cxcywh")
+    ('xywh', 'rel_cxcywh')
+    """
+    if isinstance(name, str) and name in FORMATS:
+        return name
+    plain = str(name).removeprefix("rel_")
+    found = ALIASES.get(plain, plain)
+    if found not in FORMATS:
+        known = ", ".join((*FORMATS, *ALIASES))
+        lower = name.lower() if isinstance(name, str) else ""
+        meant = THEIRS.get(lower, lower if lower.removeprefix("rel_") in (*FORMATS, *ALIASES) else "")
+        hint = f"; did you mean {meant!r}?" if meant else ""
+        raise ValueError(f"expected a format of {known}, or one of them with rel_ in front, got {shown(name)}{hint}")
+    return found if plain == name else f"rel_{found}"
+
+
+def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
+    """Boxes as they are, anything else as xyxy corners; frames by their image ids, where it matters that they are."""
+    if isinstance(boxes, Boxes):
+        return boxes
+    made = Boxes.__new__(Boxes)
+    made._read(boxes, name, grouped=grouped)
+    return made
+
+
+def grouped(boxes: Boxes, groups: NDArray[np.int64]) -> Boxes:
+    """Boxes by the numbers of their groups, which ascend."""
+    images, offsets = grouping(len(boxes), groups, None)
+    return Boxes.of(boxes.columns, boxes.format, offsets, images)
+
+
+def _mend(name: str, shape: tuple[int, ...]) -> str:
+    """What to do about boxes of another shape."""
+    if shape == (4,):
+        return f": give a list of it, [{name}]"
+    if len(shape) == 2 and shape[1] > 4:
+        return f": give the four of the box alone, as {name}[:, :4]"
+    return f": give one image after the other, as {name}[0]" if len(shape) == 3 and shape[2] == 4 else ""
+
+
+def looks_like_sizes(columns: Columns, format: str) -> bool:
+    """Tell whether most of some hundred boxes are inverted as corners and valid as x, y, width, height."""
+    if format != "xyxy" or not len(columns[0]):
+        return False
+    x0, y0, x1, y1 = columns
+    if len(x0) > SAMPLE:
+        step = -(-len(x0) // GLANCE)
+        inverted = np.count_nonzero(x1[::step] < x0[::step]) + np.count_nonzero(y1[::step] < y0[::step])
+        if 8 * inverted * step <= len(x0):
+            return False
+        step = -(-len(x0) // SAMPLE)
+        x0, y0, x1, y1 = x0[::step], y0[::step], x1[::step], y1[::step]
+    narrow, flat = x1 < x0, y1 < y0
+    if 2 * (np.count_nonzero(narrow) + np.count_nonzero(flat)) <= len(x0):
+        return False
+    with np.errstate(invalid="ignore", over="ignore"):
+        valid = (x1 >= 0) & (y1 >= 0) & np.isfinite(x0 + y0 + x1 + y1)
+    return bool(2 * np.count_nonzero((narrow | flat) & valid) > len(x0))
+
+
+def _promoted(columns: tuple[Any, Any, Any, Any]) -> Columns:
+    """Four columns as floats of one dtype."""
+    arrays = [as_floats(column, "columns") for column in columns]
+    shapes = [array.shape for array in arrays]
+    if arrays[0].ndim != 1 or len(set(shapes)) > 1:
+        raise ValueError(f"expected four columns of one shape (n,), got {', '.join(map(str, shapes))}")
+    dtype = np.result_type(*arrays)
+    first, second, third, fourth = (array.astype(dtype, copy=False) for array in arrays)
+    return first, second, third, fourth
+
+
+def _scaled(columns: Columns, plain: str, size: tuple[ArrayLike, ArrayLike] | None) -> Columns:
+    if size is None:
+        raise ValueError("expected size=(width, height) with a format that begins with rel_, got none")
+    n, dtype = len(columns[0]), columns[0].dtype
+    sides = [in_dtype(side, dtype) for side in as_sides(size)]
+    if any(side.shape not in ((), (n,)) for side in sides):
+        shapes = ", ".join(str(side.shape) for side in sides)
+        raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({n},), got shapes {shapes}")
+    for side in sides:
+        if len(wrong := np.flatnonzero(~(np.isfinite(side) & (side > 0)))):
+            at = f" at row {wrong[0]}" if side.ndim else ""
+            raise ValueError(f"expected size=(width, height) of finite numbers above 0, got {side.flat[wrong[0]]}{at}")
+    with np.errstate(over="ignore"):  # what is not finite is an invalid box
+        first, second, third, fourth = (one_nan(c * sides[k]) for c, k in zip(columns, _SIZE_OF[plain], strict=True))
+    return first, second, third, fourth

@@ -1,0 +1,74 @@
+"""A bar with one more line below while kernels are compiled."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import Progress, ProgressColumn
+from rich.text import Text
+
+from fastbox.cli.said import above
+
+__all__ = ["Bar"]
+
+LOG = logging.getLogger("fastbox")
+
+
+class Bar(Progress):
+    """A bar on a console, gone when the work is done; what was compiled meanwhile stays, as one line."""
+
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
+        self._compiled = _Compiled()
+        super().__init__(*columns, console=console, transient=True)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """The bar, and what is being compiled."""
+        yield self.make_tasks_table(self.tasks)
+        if doing := self._compiled.doing():
+            yield Text(doing, style="dim", no_wrap=True, overflow="ellipsis")
+
+    @contextmanager
+    def shown(self) -> Iterator[Bar]:
+        """Show it, listen to what the log says of kernels, and sum that up at the end."""
+        level = LOG.level
+        LOG.addHandler(self._compiled)
+        LOG.setLevel(logging.DEBUG)
+        try:
+            with self, above(self.console):
+                yield self
+        finally:
+            LOG.setLevel(level)
+            LOG.removeHandler(self._compiled)
+            if self._compiled.count:
+                self.console.print(self._compiled.done(), style="dim", highlight=False)
+
+
+class _Compiled(logging.Handler):
+    """Counts the kernels that the log tells of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.count, self._seconds = 0, 0.0
+        self._kernel, self._since = "", 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record of a kernel: of its start, or of its end where it has seconds."""
+        kernel, seconds = getattr(record, "kernel", None), getattr(record, "seconds", None)
+        if seconds is not None:
+            self.count, self._seconds, self._kernel = self.count + 1, self._seconds + seconds, ""
+        elif kernel is not None:
+            self._kernel, self._since = kernel, time.monotonic()
+
+    def doing(self) -> str:
+        """What is being compiled now, and for how long; nothing between two kernels."""
+        kernel, seconds = self._kernel, time.monotonic() - self._since
+        return f"Compiling for this machine, once: {kernel} {seconds:.1f} s" if kernel else ""
+
+    def done(self) -> str:
+        """All that was compiled."""
+        kernels = "1 kernel" if self.count == 1 else f"{self.count} kernels"
+        return f"Compiled {kernels} for this machine, once, in {self._seconds:.1f} s"

@@ -1,0 +1,1 @@
+"""Data sets of boxes in the formats that others write, read and converted."""

@@ -1,0 +1,326 @@
+"""Whatever a user calls a table, as a source that streams: Parquet, any dialect, CSV, frames, dicts and Boxes."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shlex
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fastbox.arrow.arrays import one_chunk
+from fastbox.arrow.held import typed
+from fastbox.datasets import recognize
+from fastbox.datasets.formats import parquet
+from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
+from fastbox.errors import InputError, advice
+from fastbox.storage.backed import ROWS, Backed, Scratch
+from fastbox.storage.locate import check_named, expand, like
+from fastbox.storage.stores import is_stored, local, state_of
+from fastbox.tables.files import count_rows, find_files, open_parquet, read_batches
+from fastbox.tables.frames import is_frame, kind_of, listed, table_of
+from fastbox.tables.in_order import order_of, sorted_source, sorted_table
+from fastbox.tables.schema import find_boxes
+from fastbox.tables.separated import is_separated, read_separated
+from fastbox.tables.source import Source
+from fastbox.values.names import IMAGE, Usual, are_exact, column_of
+
+__all__ = ["Given", "as_source", "counted", "has_rows", "images_of", "listed_ids", "note_of", "resolved"]
+
+# A source, a path or several, Boxes, a dict of arrays, or anything with the Arrow C interface, which no type tells.
+Given: TypeAlias = Any
+
+TOLD = (
+    ".json",
+    ".json.gz",
+    ".jsonl",
+    ".ndjson",
+    ".odgt",
+    ".yaml",
+    ".yml",
+)  # endings of files that are no Parquet, beside those of CSV
+
+
+def as_source(given: Given, name: str = "table") -> Source:
+    """Return what was given as a source of Parquet, called by the user's name for it.
+
+    Parquet files are as they are, sorted or not. All else is read and, where it has image ids, sorted by them; its
+    rows are numbered as they stood.
+
+    Parameters
+    ----------
+    given : Source, path, directory, glob, list of these, frame, Arrow table, dict of arrays or Boxes
+        A source may name any of the others as its path.
+    name : str
+        What messages call a table that has no name.
+
+    Raises
+    ------
+    InputError
+        It can't be read.
+
+    Examples
+    --------
+    >>> from fastbox.tables.source import scan
+    >>> boxes = {"file_name": ["b", "a"], "bbox": [[0.0, 0, 1, 1], [0.0, 0, 2, 2]]}
+    >>> [(chunk.images.tolist(), chunk.a_rows(np.arange(2)).tolist()) for chunk in scan(as_source(boxes))]
+    [(['a', 'b'], [1, 0])]
+    """
+    source = given if isinstance(given, Source) else Source(given)
+    path: Any = listed(source.path)
+    if source.part is not None or isinstance(path, Backed):
+        return source if source.part is not None else _with_image(source)
+    if is_frame(path):
+        return _of_table(source, table_of(path, _name(name, path)), _name(name, path), "frame")
+    check_named(path, name)
+    if not isinstance(path, str | os.PathLike):
+        source = replace(source, path=tuple(path))
+    paths: list[Any] = [path] if isinstance(path, str | os.PathLike) else list(path)
+    parts = [part for one in paths for part in _expanded(one)]
+    read = [_read(part) for part in parts]
+    if not any(isinstance(part, Backed) for part in read):
+        return _of_parquet(source)
+    source = _with_image(replace(source, path=read[0] if len(read) == 1 else tuple(read)))
+    unordered = source.image is not None and (len(read) > 1 or _is_unordered(source))
+    return sorted_source(source) if unordered else source
+
+
+def has_rows(given: Given) -> bool:
+    """Tell whether this is the name of CSV or JSON lines with columns of their own, rather than of a dialect."""
+    name = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
+    return (is_separated(name) or is_json_lines(name)) and _dialect(name) in ROWS
+
+
+def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]:
+    """Return the column that is meant by a name in some tables, and the tables, so that all call it by that name.
+
+    A name that somebody asked for, or that no table has the like of, stays.
+    """
+    if not isinstance(wanted, Usual) or not sources:
+        return str(wanted), list(sources)
+    names = [_column_names(source) for source in sources]
+    own = [column_of(here, wanted, find_files(one.path)[0]) for here, one in zip(names, sources, strict=True)]
+    called = next(filter(None, own), wanted)
+    renamed = [
+        source if column is None or column == called else replace(source, aliases=(*source.aliases, (called, column)))
+        for source, column in zip(sources, own, strict=True)
+    ]
+    return called, renamed
+
+
+def counted(*given: Given) -> Callable[[], int] | None:
+    """Return what counts the rows of tables, or None where only reading them tells."""
+    paths: list[Any] = [one.path if isinstance(one, Source) else one for one in given if one is not None]
+    if any(is_frame(path) for path in paths):
+        return None
+    names = [os.fspath(part) for path in paths for part in ([path] if isinstance(path, str | os.PathLike) else path)]
+    unread = [not isinstance(name, Backed) and (_is_told(name) or os.path.isdir(name)) for name in names]
+    return (lambda: sum(map(count_rows, paths))) if names and not any(unread) else None
+
+
+def listed_ids(source: Source) -> NDArray[Any] | None:
+    """Return the ids of the images that were listed beside the boxes, ascending; None where none were."""
+    path = source.path
+    return None if not isinstance(path, Backed) or path.images is None else np.unique(path.images["image_id"])
+
+
+def images_of(given: Given | None, boxes: Source) -> Source | None:
+    """Return a table of images as a source: the one that was given, or that is listed beside the boxes.
+
+    Of annotations, as of COCO JSON, the list of images is taken.
+    """
+    table = boxes if given is None else as_source(given, "images")
+    if isinstance(table.path, Backed) and table.path.images is not None:
+        name = str(table.path)
+        return Source(sorted_table(table.path.images, replace(table, image="image_id"), name, table.path.dialect))
+    if given is None:
+        return None
+    if isinstance(table.path, Backed) and table.path.dialect not in (*ROWS, "frame", "parquet"):
+        raise InputError(f"expected truths in {table.path}, got results, which list no images: give a table of images")
+    return table
+
+
+def note_of(source: Source) -> dict[str, Any]:
+    """Return what is to be said of how a table was read; nothing of sorted Parquet with the usual names."""
+    file = find_files(source.path)[0]
+    note: dict[str, Any] = {}
+    if isinstance(file, Backed):
+        note |= {"read_as": file.dialect, "sorted_in": file.sorted_in}
+    taken = {}
+    if isinstance(source.image, Usual) and source.image != IMAGE:
+        taken[source.image.what] = str(source.image)
+    if source.boxes is None:
+        with open_parquet(file) as opened, suppress(InputError):
+            found = find_boxes(opened.schema_arrow, None, source.format, prefix=source.prefix, where=file)
+            if found.layout == "flat" and not are_exact(found.names):
+                taken["boxes"] = f"{','.join(found.names)} ({found.format})"
+    if taken:
+        note["columns"] = taken
+    return {"table": str(file), **note} if note else {}
+
+
+def _name(name: str, given: Any) -> str:
+    return f"{name} ({kind_of(given)})"
+
+
+def _expanded(path: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
+    """The files of a glob that are no Parquet; all else as it is."""
+    name = local(path)
+    if isinstance(path, Backed) or is_stored(name) or os.path.exists(name) or not glob.has_magic(name):
+        return [path]
+    files = [file for file in expand(name, every=True) if _is_told(file)]
+    return [*files] or [path]
+
+
+def _is_told(file: str) -> bool:
+    return file.lower().endswith(TOLD) or is_separated(file)
+
+
+def _read(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """A path of Parquet as it is; all else as Parquet in its place."""
+    name = local(path)
+    if isinstance(path, Backed) or not (_is_told(name) or os.path.isdir(name)):
+        return path
+    if is_stored(name):
+        raise InputError(f"expected Parquet in an object store, got {name}: copy it here, or convert it to Parquet")
+    if not os.path.exists(name):
+        raise InputError(f"expected a table of boxes, got no file {name}{like(name)}")
+    dialect = _dialect(name)
+    if dialect == "parquet":
+        return path
+    return _of_rows(name, dialect) if dialect in ROWS else _of_dialect(name, dialect, [name])
+
+
+def _dialect(name: str) -> str:
+    try:
+        return recognize.source_dialect(name)
+    except InputError:
+        if is_separated(name):
+            return "csv"
+        if is_json_lines(name) and os.path.isfile(name):
+            return "jsonl"
+        if os.path.isdir(name) and not os.listdir(name):
+            return "parquet"  # which says that there is none
+        known = "Parquet, CSV with a header, JSON lines, COCO JSON, or a folder of YOLO, VOC or KITTI"
+        how = advice(
+            f"`fastbox convert {shlex.quote(name)} boxes.parquet --from DIALECT`",
+            f"jobs.convert({name!r}, 'boxes.parquet', source_dialect=DIALECT)",
+        )
+        raise InputError(
+            f"expected a table of boxes ({known}), got {name}, which is none that can be told: convert it with {how}"
+        ) from None
+
+
+def _of_rows(name: str, dialect: str) -> Backed:
+    """A file whose rows are those of a table, as they stand there."""
+    scratch = Scratch()
+    if dialect == "csv":
+        data = read_separated(name, scratch)
+    else:
+        data = scratch.join("table.parquet")
+        pq.write_table(read_json_lines(name), data)
+    return Backed.of(name, data, dialect, state=state_of(name), scratch=scratch)
+
+
+def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
+    """Annotations in a dialect as sorted Parquet, with every number as it stands there."""
+    from fastbox.datasets.convert import DIALECTS
+
+    module = import_module(f"fastbox.datasets.formats.{DIALECTS[dialect][0]}")
+    scratch = Scratch()
+    data = scratch.join("boxes.parquet")
+    ids: list[pa.Array] = []
+
+    def seen(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            ids.append(batch.column("image_id"))
+            yield batch
+
+    try:
+        dataset = module.read(given if len(given) > 1 else given[0])
+        parquet.write(replace(dataset, batches=seen(dataset.batches)), data)
+    except InputError as error:
+        if not re.search(r"--[a-z]|(sizes|box|category|source_dialect)=", str(error)):
+            raise
+        how = advice(f"`fastbox convert {shlex.quote(name)} boxes.parquet`", f"jobs.convert({name!r}, 'boxes.parquet')")
+        raise InputError(f"{error}; {how} takes these options, and what it writes can be read") from None
+    kind = dataset.schema.field("image_id").type
+    order = order_of(pa.chunked_array(ids, kind), "image_id", name)
+    images = None if dataset.kind == "results" else dataset.images().sort_by("image_id")
+    return Backed.of(
+        name,
+        data,
+        dialect,
+        sorted_in=None if order is None else "files",
+        rows=order,
+        boxes=order,
+        images=images,
+        state=(os.path.getsize(data), _checksum(data)),
+        scratch=scratch,
+    )
+
+
+def _of_parquet(source: Source) -> Source:
+    """A source of Parquet files with the name that they have for image ids; Hugging Face's are read as such."""
+    files = find_files(source.path)
+    with open_parquet(files[0]) as file:
+        schema = file.schema_arrow
+        if not file.metadata.num_rows and len(files) == 1 and typed(schema) != schema:
+            return _of_table(source, typed(schema).empty_table(), files[0], "parquet")
+    if source.boxes is None and recognize.is_huggingface(schema):
+        name = os.fspath(source.path) if isinstance(source.path, str | os.PathLike) else files[0]
+        return replace(source, path=_of_dialect(name, "huggingface", files))
+    return _with_image(source, schema.names, files[0])
+
+
+def _with_image(source: Source, names: Sequence[str] | None = None, where: str = "") -> Source:
+    """A source with the column of image ids by the name that its files have for it."""
+    if not isinstance(source.image, Usual):
+        return source
+    names = _column_names(source) if names is None else names
+    found = column_of(names, source.image, where or find_files(source.path)[0])
+    return source if found is None or found == source.image else replace(source, image=source.image.called(found))
+
+
+def _is_unordered(source: Source) -> bool:
+    """Whether the ids of a table that was written here descend anywhere; of what a dialect wrote they don't."""
+    (file,) = find_files(source.path)
+    if not isinstance(file, Backed) or file.dialect not in ROWS or source.image not in _column_names(source):
+        return False
+    last: Any = None
+    for _, _, batch in read_batches([file], [source.image]):
+        ids = one_chunk(batch.column(source.image))
+        if ids.null_count or order_of(pa.chunked_array([ids]), source.image, file) is not None:
+            return True
+        if last is not None and ids[0].as_py() < last:
+            return True
+        last = ids[-1].as_py()
+    return False
+
+
+def _checksum(path: str) -> int:
+    with open(path, "rb") as file:
+        sum_ = 0
+        while block := file.read(1 << 20):
+            sum_ = zlib.crc32(block, sum_)
+    return sum_
+
+
+def _of_table(source: Source, table: pa.Table, name: str, dialect: str) -> Source:
+    source = _with_image(source, table.column_names, name)
+    return replace(source, path=sorted_table(table, source, name, dialect))
+
+
+def _column_names(source: Source) -> list[str]:
+    with open_parquet(find_files(source.path)[0]) as file:
+        return list(file.schema_arrow.names)

@@ -1,0 +1,165 @@
+"""The rows of a data set image by image, with every image's size and file name at hand, in bounded memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fastbox.arrow.arrays import is_number
+from fastbox.datasets.dataset import COORDINATES, Dataset
+from fastbox.datasets.image_sizes import stem_of
+from fastbox.errors import InputError
+from fastbox.storage.folders import check_name
+from fastbox.values.numbers import one_nan
+
+__all__ = ["Group", "coordinates", "file_stems", "grouped", "numbers", "whole_numbers"]
+
+ROWS = 65_536
+NEEDED = {"image_id", "category_id", *(name for names in COORDINATES.values() for name in names)}
+
+
+class Group(NamedTuple):
+    """Some whole images and their boxes, both in the order of their ids: image i has rows ``offsets[i:i + 2]``."""
+
+    images: pa.Table
+    rows: pa.Table
+    offsets: NDArray[np.int64]
+
+
+def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) -> Iterator[Group]:
+    """Yield all images of a data set by ascending id, those without boxes too, about ``rows`` boxes at a time.
+
+    What is known of an image may come after its boxes, and boxes may come in any order. So they first go to an unnamed
+    file beside ``target``, which is then mapped: memory holds some 20 bytes a box, and one group.
+
+    Raises
+    ------
+    InputError
+        A box has no image, no category or a null coordinate.
+    """
+    with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(target))) as file:
+        with pa.ipc.new_file(pa.PythonFile(file, "w"), dataset.schema) as writer:
+            for batch in dataset.batches:
+                _check_nulls(batch, {*NEEDED, "score"} if dataset.kind == "results" else NEEDED)
+                writer.write_batch(batch)
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        boxes = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
+        images = _every_image(dataset.images(), boxes["image_id"])
+        owners = _as_numpy(pc.index_in(boxes["image_id"], value_set=images["image_id"]))
+        order = None if np.all(owners[:-1] <= owners[1:]) else np.argsort(owners, kind="stable")
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=images.num_rows))])
+        first = 0
+        while first < images.num_rows:
+            last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + rows, side="right")) - 1)
+            last = min(last, first + rows)
+            start, stop = int(offsets[first]), int(offsets[last])
+            part = boxes.slice(start, stop - start) if order is None else boxes.take(pa.array(order[start:stop]))
+            yield Group(images.slice(first, last - first), part, offsets[first : last + 1] - start)
+            first = last
+
+
+def coordinates(rows: pa.Table, format: str) -> list[NDArray[np.float64]]:
+    """Return the four coordinates of boxes in this format, from whichever a table has; its own come bit for bit.
+
+    >>> rows = pa.table({"x": [10.0], "y": [20.0], "w": [4.0], "h": [6.0]})
+    >>> [column.tolist() for column in coordinates(rows, "cxcywh")]
+    [[12.0], [23.0], [4.0], [6.0]]
+    """
+    given = next(form for form, names in COORDINATES.items() if set(names) <= set(rows.column_names))
+    own = [_as_numpy(rows[name].cast(pa.float64())) for name in COORDINATES[given]]
+    if given == format:
+        return own
+    a, b, c, d = own
+    with np.errstate(invalid="ignore", over="ignore"):
+        if given == "xyxy":
+            made = [a, b, c - a, d - b] if format == "xywh" else [(a + c) / 2, (b + d) / 2, c - a, d - b]
+        elif given == "xywh":
+            made = [a, b, a + c, b + d] if format == "xyxy" else [a + c / 2, b + d / 2, c, d]
+        else:
+            x, y = a - c / 2, b - d / 2
+            made = [x, y, c, d] if format == "xywh" else [x, y, a + c / 2, b + d / 2]
+    return [column if any(column is one for one in own) else one_nan(column) for column in made]
+
+
+def numbers(rows: pa.Table, name: str, missing: float = np.nan) -> NDArray[np.float64]:
+    """Return a column of numbers or truth values in float64, ``missing`` for null; ``InputError`` for another type.
+
+    >>> numbers(pa.table({"occ": [1, None]}), "occ", -1).tolist()
+    [1.0, -1.0]
+    """
+    column = rows[name]
+    if not (is_number(column.type) or pa.types.is_boolean(column.type)):
+        raise InputError(f"expected numbers in column {name!r}, got {column.type}: cast it, or leave the column out")
+    return np.asarray(_as_numpy(column.cast(pa.float64(), safe=False).fill_null(missing)), np.float64)
+
+
+def whole_numbers(rows: pa.Table, name: str, bits: int = 32) -> list[int | None]:
+    """Return a column of whole numbers, None for null and nan; ``InputError`` for another type or number.
+
+    >>> whole_numbers(pa.table({"occ": [1.0, None]}), "occ")
+    [1, None]
+    """
+    values = numbers(rows, name)
+    most = 2 ** (bits - 1)
+    wrong = np.flatnonzero(~(np.isnan(values) | ((np.trunc(values) == values) & (values >= -most) & (values < most))))
+    if wrong.size:
+        image, value = rows["image_id"][int(wrong[0])].as_py(), float(values[wrong[0]])
+        raise InputError(
+            f"expected whole numbers of {bits} bits in column {name!r}, got {value} in a box of image {image!r}: set "
+            "it to one, or leave the column out"
+        )
+    return [None if value != value else int(value) for value in values.tolist()]
+
+
+def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
+    """Return what the file of each image is called, without its extension.
+
+    That is the image's id where ids are strings and ``ids`` says so; else its file name, where it has one, without
+    the extension of an image: ``scene.0001`` has none.
+
+    Raises
+    ------
+    InputError
+        It is no relative path with plain names.
+    """
+    keys, names = images["image_id"].to_pylist(), images["file_name"].to_pylist()
+    if ids and pa.types.is_string(images["image_id"].type):
+        names = [None] * len(keys)
+    stems = [str(key) if name is None else stem_of(name) for key, name in zip(keys, names, strict=True)]
+    for stem in stems:
+        check_name(stem)
+    return stems
+
+
+def _every_image(listed: pa.Table, boxed: pa.ChunkedArray) -> pa.Table:
+    """Return the listed images, of one that comes twice the first, and those that only boxes name, by ascending id."""
+    ids = pc.unique(listed["image_id"])
+    if len(ids) < listed.num_rows:
+        listed = listed.take(pc.index_in(ids, value_set=listed["image_id"].combine_chunks()))
+    unlisted = pc.unique(boxed.filter(pc.invert(pc.is_in(boxed, value_set=listed["image_id"]))))
+    nothing = [pa.nulls(len(unlisted), field.type) for field in listed.schema][1:]
+    images = pa.concat_tables([listed, pa.Table.from_arrays([unlisted, *nothing], schema=listed.schema)])
+    return images.take(pc.sort_indices(images["image_id"])).combine_chunks()
+
+
+def _check_nulls(batch: pa.RecordBatch, needed: set[str]) -> None:
+    for name in batch.schema.names:
+        column = batch.column(name)
+        if name in needed and column.null_count:
+            row = pc.index(pc.is_null(column), True).as_py()
+            image = batch.column("image_id")[row].as_py()
+            got = f"null for one of image {image!r}" if name != "image_id" else "null for one"
+            raise InputError(f"expected {name} of every box, got {got}: fill it, or drop the box")
+
+
+def _as_numpy(column: pa.ChunkedArray) -> NDArray[Any]:
+    return np.asarray(column.to_numpy())

@@ -1,0 +1,307 @@
+"""From any dialect of boxes to any other."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastbox.arrow.columns import flag_column
+from fastbox.datasets import recognize
+from fastbox.datasets.as_source import Given, as_source, has_rows
+from fastbox.datasets.dataset import Dataset
+from fastbox.errors import InputError, InputWarning
+from fastbox.storage.convention import check_name
+from fastbox.storage.locate import check_named, expand
+from fastbox.storage.opened import State, check_state
+from fastbox.storage.stores import local, state_of
+from fastbox.tables.frames import is_frame, listed
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.source import Source
+from fastbox.values.arguments import checked
+from fastbox.values.names import IMAGE
+
+__all__ = ["DIALECTS", "convert"]
+
+LOG = logging.getLogger("fastbox")
+
+# The module of each, and what it is told.
+DIALECTS: dict[str, tuple[str, dict[str, str]]] = {
+    "parquet": ("parquet", {}),
+    "coco": ("coco", {"kind": "truths"}),
+    "coco-results": ("coco", {"kind": "results"}),
+    "yolo": ("yolo", {}),
+    "voc": ("voc", {}),
+    "open-images": ("open_images", {}),
+    "kitti": ("kitti", {}),
+    "crowdhuman": ("crowdhuman", {}),
+    "huggingface": ("huggingface", {}),
+}
+# Those that are written as tables, and as folders.
+TABLES = ("parquet", "huggingface")
+ENDINGS = {"coco": ".json", "coco-results": ".json", "open-images": ".csv", "crowdhuman": ".odgt"}
+FOLDERS = ("yolo", "voc", "kitti")
+# Those that keep the names of categories, and no numbers.
+NAMED = ("voc", "kitti", "crowdhuman", "open-images")
+# What makes a box another than the plain ones to `fastbox evaluate`, and the dialects that have no place for it.
+MARKS = {"iscrowd": ("yolo", "voc", "kitti", "crowdhuman"), "ignore": ("yolo", "voc", "kitti", "open-images")}
+# Options that name files: no output may be one of them.
+INPUTS = ("sizes", "names")
+# Options that the dialect's name tells, or that are filled in here.
+UNSAID = {"kind", "source"}
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+@checked
+def convert(
+    source: Given,
+    out: StrPath,
+    *,
+    source_dialect: str | None = None,
+    out_dialect: str | None = None,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> dict[str, int | str]:
+    """Convert annotations of images from one dialect to another, in bounded memory.
+
+    Parameters
+    ----------
+    source : path, frame, Arrow table, dict of arrays or Boxes
+        A file or a folder, as its dialect has it; CSV with a header and tables in memory are read as Parquet is. Of
+        Parquet also a list of files.
+    out : path
+        What to write: complete or not at all.
+    source_dialect, out_dialect : str, optional
+        parquet, coco, coco-results, yolo, voc, open-images, kitti, crowdhuman or huggingface; told by the paths and by
+        what the source holds where these tell; of COCO's two the one it is.
+    progress : callable, optional
+        Called with the number of boxes read since its last call.
+    **options
+        Of the two dialects, of whichever of them has one of that name: those of ``read`` and ``write`` in
+        ``fastbox.datasets.formats``. For Parquet: ``images``, a second table to write, one row per image, which keeps
+        those without boxes; ``format``, ``"xywh"``, ``"xyxy"`` or ``"cxcywh"``, the source's own by default, so that
+        every coordinate stays as it is; ``dtype``, ``"float64"`` or ``"float32"``. None stands for the default.
+
+    Returns
+    -------
+    dict
+        kind, rows, images, categories and images_without_boxes.
+
+    Raises
+    ------
+    ValueError
+        An unknown dialect, format, dtype or kind.
+    InputError
+        The source can't be used, or not be written in the other dialect; the message names file and place. Or an option
+        that neither of the two has. Nothing is left under ``out``, and what was there stays.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> results = [{"image_id": 7, "category_id": 1, "bbox": [0, 0, 10, 5], "score": 0.5}]
+    >>> _ = (folder / "results.json").write_text(json.dumps(results))
+    >>> convert(folder / "results.json", folder / "detections.parquet", format="xyxy")
+    {'kind': 'results', 'rows': 1, 'images': 1, 'categories': 1, 'images_without_boxes': 0}
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    out = local(out)
+    given |= {"images": local(given["images"])} if "images" in given else {}
+    asked = source = listed(source)
+    source, source_dialect = _as_table(source, source_dialect, given)
+    reader = _Side("read", source_dialect, lambda: _dialect_of(source))
+    files = [source] if isinstance(source, str | os.PathLike) else list(source)
+    if len(files) > 1 and reader.name not in TABLES:
+        raise InputError(f"expected one source in {reader.name}, got {len(files)}: convert them one by one")
+    source = files if reader.name in TABLES and len(files) > 1 else files[0]
+    writer = _Side("write", out_dialect, lambda: recognize.target_dialect(out))
+    for name in sorted(given.keys() - reader.options - writer.options):
+        known = ", ".join(sorted((reader.options | writer.options) - UNSAID)) or "none"
+        raise InputError(
+            f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got {name}"
+        )
+    written = {"images": given.get("images")}
+    read = [asked] if reader.name in TABLES + FOLDERS or not os.path.isdir(files[0]) else []
+    read = [*read, *(given[name] for name in INPUTS if isinstance(given.get(name), str | os.PathLike))]
+    if writer.name in TABLES:
+        check_outputs(read, {"out": out, **written})
+    else:
+        check_outputs(read, written, {"out": os.path.join(out, "") if writer.name in FOLDERS else out})
+        if writer.name in ENDINGS:
+            check_name(out, ENDINGS[writer.name], f"{writer.name} annotations")
+    if "source" in writer.options:
+        given["source"] = ", ".join(map(os.path.basename, files))
+
+    before = {os.fspath(file): state_of(file) for file in files if os.path.isfile(file)}
+    dataset = reader(given, source)
+    dataset = replace(dataset, batches=_unchanged(dataset.batches, before))
+    tally = Tally(dataset, progress, os.fspath(files[0]), [mark for mark in MARKS if writer.name in MARKS[mark]])
+    writer(given, tally.dataset, out)
+    if writer.name in NAMED and not (writer.name == "open-images" and "LabelName" in dataset.schema.names):
+        _warn_of_shared_names(tally.dataset.categories, writer.name)
+    if tally.dataset.kind == "truths":
+        _tell_of_lost_marks(tally, writer.name)
+    return tally.summary()
+
+
+def _unchanged(batches: Iterable[pa.RecordBatch], before: Mapping[str, State]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of files, which must be what they were when all batches have been read."""
+    yield from batches
+    for source, state in before.items():
+        check_state(source, state)
+
+
+def _dialect_of(source: Any) -> str:
+    """The dialect that a source, or all of several, is written in."""
+    files = [source] if isinstance(source, str | os.PathLike) else source
+    dialects = list(dict.fromkeys(map(recognize.source_dialect, files)))
+    if len(dialects) != 1:
+        raise InputError(
+            f"expected sources in one dialect, got {', '.join(dialects) or 'none'}: convert them one by one"
+        )
+    return dialects[0]
+
+
+def _found(pattern: StrPath) -> list[str]:
+    """The files that a name with wildcards stands for; none for the name of a file or folder."""
+    return [] if os.path.exists(pattern) else expand(os.fspath(pattern), every=True)
+
+
+def _as_table(source: Given, dialect: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:
+    """A table in memory, a plain CSV file or JSON lines as Parquet in its place; any other source as it is."""
+    if not is_frame(source):
+        check_named(source, "source")
+        source = source[0] if not isinstance(source, str | os.PathLike) and len(source) == 1 else source
+    several = [] if is_frame(source) else _found(source) if isinstance(source, str | os.PathLike) else source
+    if dialect is not None or not (is_frame(source) or has_rows(source) or (several and all(map(has_rows, several)))):
+        return source, dialect
+    return as_source(replace(Source(()), path=source, image=options.get("image", IMAGE)), "source").path, "parquet"
+
+
+class Tally:
+    """Counts what passes through a data set on its way.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The one that counts; its images are made only once.
+    marked : dict of str to Counter
+        Of every mark asked for the boxes that have it, by their category.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        progress: Callable[[int], None] | None = None,
+        where: str = "",
+        marks: Iterable[str] = (),
+    ) -> None:
+        images = cache(lambda: _each_once(dataset.images(), where))
+        self.dataset = replace(dataset, batches=self._counted(dataset.batches), images=images)
+        self._progress = progress
+        self._rows = 0
+        self._images: list[pa.Array] = []
+        self._categories: set[int] = set()
+        self.marked = {name: Counter[int]() for name in marks if name in dataset.schema.names}
+
+    def summary(self) -> dict[str, int | str]:
+        """What has passed, once all has."""
+        listed = self.dataset.images()["image_id"]
+        boxed = pa.chunked_array(self._images, listed.type)
+        every = pa.chunked_array([*listed.chunks, *boxed.chunks], listed.type).unique()
+        return {
+            "kind": self.dataset.kind,
+            "rows": self._rows,
+            "images": len(every),
+            "categories": len(self._categories | self.dataset.categories.keys()),
+            "images_without_boxes": len(every) - len(boxed.unique()),
+        }
+
+    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self._rows += batch.num_rows
+            self._images.append(batch.column("image_id").unique())
+            self._categories |= set(batch.column("category_id").unique().drop_null().to_pylist())
+            for name, marked in self.marked.items():
+                marked.update(batch.column("category_id").filter(pa.array(flag_column(batch, name))).to_pylist())
+            yield batch
+            if self._progress is not None:
+                self._progress(batch.num_rows)
+
+
+def _each_once(images: pa.Table, where: str) -> pa.Table:
+    """Return every image once; refuse one that is listed twice, and not alike."""
+    ids = images["image_id"].combine_chunks()
+    firsts = pc.index_in(ids, value_set=ids)
+    again = pc.not_equal(firsts, pa.array(range(len(ids)), firsts.type))
+    repeats = pc.sum(again).as_py()
+    if not repeats:
+        return images
+    for row, first in zip(images.filter(again).to_pylist(), images.take(firsts.filter(again)).to_pylist(), strict=True):
+        if row != first:
+            name = next(name for name in row if row[name] != first[name])
+            raise InputError(
+                f"{where} lists image {row['image_id']!r} twice, with {name} {first[name]!r} and {row[name]!r}: "
+                "remove the wrong one from its list of images"
+            )
+    example = images.filter(again)["image_id"][0].as_py()
+    warnings.warn(
+        InputWarning(f"{where} lists {repeats} images again, such as {example!r}, each time alike: taken once"),
+        stacklevel=2,
+    )
+    return images.filter(pc.invert(again))
+
+
+def _warn_of_shared_names(categories: Mapping[int, str], dialect: str) -> None:
+    numbers: dict[str, list[int]] = {}
+    for number, name in sorted(categories.items()):
+        numbers.setdefault(name, []).append(number)
+    for name, shared in numbers.items():
+        if len(shared) > 1:
+            warnings.warn(
+                InputWarning(
+                    f"categories {' and '.join(map(str, shared))} are both called {name!r}, and {dialect} keeps names "
+                    "alone: they are one category there; rename one of them to keep both"
+                ),
+                stacklevel=3,
+            )
+
+
+def _tell_of_lost_marks(tally: Tally, dialect: str) -> None:
+    """Tell the log that boxes become plain ones; of KITTI's DontCare the category tells as much as the mark."""
+    told = {number for number, name in tally.dataset.categories.items() if name == "DontCare" and dialect == "kitti"}
+    for mark, marked in tally.marked.items():
+        lost = sum(many for number, many in marked.items() if number not in told)
+        if lost:
+            many = f"{lost} box{'es become' if lost > 1 else ' becomes'} plain"
+            LOG.warning("%s has no place for %s, and %s: write Parquet or COCO to keep it", dialect, mark, many)
+
+
+class _Side:
+    """How a dialect is read or written."""
+
+    def __init__(self, how: str, name: str | None, recognized: Callable[[], str]) -> None:
+        self.name = recognized() if name is None else name
+        if self.name not in DIALECTS:
+            raise ValueError(f"expected a dialect of {', '.join(DIALECTS)}, got {self.name!r}")
+        module, told = DIALECTS[self.name]
+        # COCO's two are one module: only who names one of them insists on it.
+        self._told = {} if name is None else told
+        self._function = getattr(import_module(f"fastbox.datasets.formats.{module}"), how)
+        parameters = inspect.signature(self._function).parameters.values()
+        taken = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+        self.options = taken - self._told.keys()
+
+    def __call__(self, options: Mapping[str, Any], *given: Any) -> Any:
+        return self._function(*given, **self._told, **{name: options[name] for name in self.options & options.keys()})

@@ -1,0 +1,323 @@
+"""COCO JSON: instances (ground truth) and results (detections)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, repeat
+from typing import Any, BinaryIO, TypeAlias
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fastbox.arrow.columns import flag_column
+from fastbox.datasets.by_image import coordinates, grouped, numbers
+from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema
+from fastbox.datasets.formats import cocojson
+from fastbox.datasets.formats.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
+from fastbox.errors import InputError
+from fastbox.storage.folders import new_file
+
+__all__ = ["read", "write"]
+
+KINDS = ("truths", "results")
+SIDES = COORDINATES["xywh"]
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+class Annotation(msgspec.Struct, gc=False, omit_defaults=True):
+    """An annotation as it is written."""
+
+    id: int | str
+    image_id: int | str
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    area: float
+    iscrowd: int
+    ignore: int = 0
+    score: float | None = None
+
+
+class Detection(msgspec.Struct, gc=False):
+    """A result as it is written."""
+
+    image_id: int | str
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    score: float
+
+
+class Ids:
+    """The ids of annotations: those they have, and new ones from the greatest on for those without, or with the id 0.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Of the rows; a column ``id`` of other than integers and strings is none.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        kind = schema.field("id").type if "id" in schema.names else None
+        self._kind: Any = str if kind == pa.string() else int
+        self._given = kind is not None and (pa.types.is_integer(kind) or kind == pa.string())
+        self._greatest = 0
+
+    def seen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a batch, its greatest id noted."""
+        if self._given:
+            ids = batch.column("id")
+            if self._kind is str:
+                ids = ids.filter(pc.match_substring_regex(ids, "^[0-9]{1,18}$")).cast(pa.int64())
+            self._greatest = max(self._greatest, pc.max(ids).as_py() or 0)
+        return batch
+
+    def of(self, rows: pa.Table) -> Iterator[int | str]:
+        """Yield the id of every row; all batches must have been seen."""
+        for given in rows["id"].to_pylist() if self._given else repeat(None, rows.num_rows):
+            if given is None or given == 0:
+                self._greatest += 1
+                given = self._kind(self._greatest)
+            yield given
+
+
+class Listed(msgspec.Struct, gc=False, omit_defaults=True):
+    """An image as it is written."""
+
+    id: int | str
+    width: int | None = None
+    height: int | None = None
+    file_name: str | None = None
+
+
+def read(source: StrPath, *, kind: str | None = None) -> Dataset:
+    """Read COCO instances or results; masks and keypoints are skipped.
+
+    Parameters
+    ----------
+    source : path
+        Instances, an object of images, annotations and categories, or results, a list of
+        ``{image_id, category_id, bbox, score}``; the content tells which.
+    kind : str, optional
+        ``"truths"`` or ``"results"``: insist that the file is one.
+
+    Returns
+    -------
+    Dataset
+        x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null where not given, ignore where
+        the file has such a key, and score where the first annotation has one; results have a score, and list no images.
+        An image that is listed twice is there twice, and a category without a name has none.
+
+    Raises
+    ------
+    ValueError
+        An unknown kind.
+    InputError
+        The file is not JSON or not COCO, or (while the batches are read) an annotation has no usable box.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "results.json")
+    >>> _ = path.write_text('[{"image_id": 7, "category_id": 1, "bbox": [0, 0, 10, 5], "score": 0.5}]')
+    >>> dataset = read(path)
+    >>> dataset.kind, [row["w"] for batch in dataset.batches for row in batch.to_pylist()]
+    ('results', [10.0])
+    """
+    if kind not in (None, *KINDS):
+        raise ValueError(f"expected kind to be {' or '.join(map(repr, KINDS))}, got {kind!r}")
+    document = cocojson.read(source)
+    if kind not in (None, document.kind):
+        raise InputError(f"expected {kind} in {document.path}, got {document.kind}: convert it as {document.kind}")
+    image_id, box_id = id_types(document)
+    categories = _categories(document)
+    schema = _schema(document, _arrow(image_id), _arrow(box_id))
+    images = pa.Table.from_batches(
+        [_image_columns(batch, _arrow(image_id)) for batch in decode(document.path, document.images, Image, image_id)]
+    )
+    return Dataset(
+        kind=document.kind,
+        schema=schema,
+        batches=_batches(document, schema),
+        ordered=False,
+        images=lambda: images,
+        categories=categories,
+    )
+
+
+def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None:
+    """Write COCO instances, or results, complete or not at all; a file that is there is replaced.
+
+    Annotations ascend by image id and keep their order within an image. Numbers have the fewest digits that read back
+    the same. An annotation keeps its id; those without, or with the id 0, which pycocotools takes for none, are counted
+    on from the greatest. Where there is no area, it is w * h; a category without a name is called by its number. Truths
+    that have a column ``ignore`` are written with it where it is not 0, and with their score where they have one.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    target : path
+    kind : str, optional
+        ``"truths"`` or ``"results"``: insist that the data set is one; truths with scores are results as well.
+
+    Raises
+    ------
+    InputError
+        The data set is of the other kind, or has a number that JSON can't hold: nan or infinity.
+    """
+    if kind == "results" and "score" in dataset.schema.names:
+        dataset = replace(dataset, kind="results")
+    if kind not in (None, dataset.kind):
+        names = {"truths": "coco", "results": "coco-results"}
+        raise InputError(
+            f"expected {kind} to write as {names[str(kind)]}, got {dataset.kind}: write them as {names[dataset.kind]}"
+        )
+    with new_file(target) as file:
+        if dataset.kind == "results":
+            _write_results(file, dataset, target)
+        else:
+            _write_truths(file, dataset, target)
+
+
+def _arrow(kind: Any) -> pa.DataType:
+    return pa.string() if kind is str else pa.int64()
+
+
+def _schema(document: Document, image_id: pa.DataType, box_id: pa.DataType) -> pa.Schema:
+    box = [(name, pa.float64()) for name in SIDES]
+    # int64, as JSON's numbers are: whoever has seen them all may narrow them.
+    category = ("category_id", pa.int64())
+    if document.kind == "results":
+        return pa.schema([("image_id", image_id), category, *box, ("score", pa.float64())])
+    more = [("iscrowd", pa.int8()), *([("ignore", pa.int8())] if document.ignores else []), ("area", pa.float64())]
+    scores = [("score", pa.float64())] if document.scores else []
+    return pa.schema([("image_id", image_id), ("id", box_id), category, *box, *more, *scores])
+
+
+def _batches(document: Document, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    columns: Callable[[list[Any]], dict[str, Sequence[Any]]]
+    if document.kind == "results":
+        elements, columns = decode(document.path, document.boxes, Result, id_types(document)[0]), _result_columns
+    else:
+        kind = ScoredTruth if document.scores else Truth
+        elements, columns = decode(document.path, document.boxes, kind, *id_types(document)), _truth_columns
+    for batch in elements:
+        found = columns(batch)
+        if document.scores:
+            found["score"] = [truth.score for truth in batch]
+        if document.ignores:
+            found["ignore"] = [1 if truth.ignore else 0 for truth in batch]
+        boxes = np.fromiter(chain.from_iterable([box.bbox for box in batch]), np.float64, 4 * len(batch))
+        found |= dict(zip(SIDES, boxes.reshape(-1, 4).T, strict=True))
+        arrays = [pa.array(found[field.name], field.type) for field in schema]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _truth_columns(batch: list[Truth[Any, Any]]) -> dict[str, Sequence[Any]]:
+    return {
+        "image_id": [truth.image_id for truth in batch],
+        "id": [truth.id for truth in batch],
+        "category_id": [truth.category_id for truth in batch],
+        "iscrowd": [1 if truth.iscrowd else 0 for truth in batch],
+        "area": [truth.area for truth in batch],
+    }
+
+
+def _result_columns(batch: list[Result[Any]]) -> dict[str, Sequence[Any]]:
+    return {
+        "image_id": [result.image_id for result in batch],
+        "category_id": [result.category_id for result in batch],
+        "score": [result.score for result in batch],
+    }
+
+
+def _image_columns(batch: list[Image[Any]], id_type: pa.DataType) -> pa.RecordBatch:
+    rows = [(image.id, image.width, image.height, image.file_name) for image in batch]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 4
+    schema = images_schema(id_type)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _categories(document: Document) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for category in chain.from_iterable(decode(document.path, document.categories, Category)):
+        if category.name is not None and found.setdefault(category.id, category.name) != category.name:
+            names = f"{found[category.id]!r} and {category.name!r}"
+            raise InputError(f"expected one name of category {category.id} in {document.path}, got {names}: remove one")
+    return found
+
+
+def _write_truths(file: BinaryIO, dataset: Dataset, target: StrPath) -> None:
+    ids = Ids(dataset.schema)
+    images: list[Listed] = []
+    used: set[int] = set()
+    file.write(b'{"annotations":[')
+    for group in grouped(replace(dataset, batches=map(ids.seen, dataset.batches)), target):
+        if group.rows.num_rows:
+            file.write((b",\n" if used else b"") + _elements(_annotations(group.rows, ids)))
+            used |= set(pc.unique(group.rows["category_id"]).to_pylist())
+        images += map(Listed, *(group.images[name].to_pylist() for name in IMAGES))
+    names = dataset.categories
+    categories = [Category(number, names.get(number, str(number))) for number in sorted(used | names.keys())]
+    file.write(b'],\n"images":' + msgspec.json.encode(images))
+    file.write(b',\n"categories":' + msgspec.json.encode(categories) + b"}\n")
+
+
+def _write_results(file: BinaryIO, dataset: Dataset, target: StrPath) -> None:
+    separator = b"["
+    for group in grouped(dataset, target):
+        if group.rows.num_rows:
+            file.write(separator + _elements(_detections(group.rows)))
+            separator = b",\n"
+    file.write(b"[]\n" if separator == b"[" else b"]\n")
+
+
+def _elements(found: Iterable[Any]) -> bytes:
+    return msgspec.json.encode(list(found))[1:-1]
+
+
+def _annotations(rows: pa.Table, ids: Ids) -> Iterator[Annotation]:
+    boxes = coordinates(rows, "xywh")
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+        areas = boxes[2] * boxes[3]
+    if "area" in rows.column_names:
+        areas = np.where(rows["area"].is_null(), areas, numbers(rows, "area", 0.0))
+    flags = (
+        flag_column(rows, name).astype(int).tolist() if name in rows.column_names else repeat(0)
+        for name in ("iscrowd", "ignore")
+    )
+    scores = _scores(rows) if "score" in rows.column_names else repeat(None)
+    return map(Annotation, ids.of(rows), *_common(rows, boxes), _finite(areas, "area", rows), *flags, scores)
+
+
+def _scores(rows: pa.Table) -> list[float | None]:
+    scores = rows["score"].cast(pa.float64())
+    _finite(scores.fill_null(0.0).to_numpy(), "score", rows)
+    found: list[float | None] = scores.to_pylist()
+    return found
+
+
+def _detections(rows: pa.Table) -> Iterator[Detection]:
+    return map(Detection, *_common(rows, coordinates(rows, "xywh")), _finite(rows["score"].to_numpy(), "score", rows))
+
+
+def _common(rows: pa.Table, boxes: list[NDArray[np.float64]]) -> tuple[Iterable[Any], Iterable[Any], Iterable[Any]]:
+    quads = zip(*(_finite(column, name, rows) for column, name in zip(boxes, SIDES, strict=True)), strict=True)
+    return rows["image_id"].to_pylist(), rows["category_id"].to_pylist(), quads
+
+
+def _finite(values: NDArray[np.float64], name: str, rows: pa.Table) -> list[float]:
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if wrong.size:
+        image, value = rows["image_id"][int(wrong[0])].as_py(), float(values[wrong[0]])
+        raise InputError(
+            f"expected finite numbers for COCO JSON, which has no others, got {name} {value} in a box of image "
+            f"{image!r}: leave that box out"
+        )
+    found: list[float] = values.tolist()
+    return found

@@ -1,0 +1,74 @@
+"""JSON lines as a table: an object a line, as ``metadata.jsonl`` of a folder of images."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from fastbox.datasets.formats.cocofields import EXACT
+from fastbox.datasets.listing import read_text
+from fastbox.errors import InputError
+
+__all__ = ["is_json_lines", "read_json_lines"]
+
+# What is called so is a whole number, or a text.
+WHOLE = {
+    *("image_id", "id", "width", "height"),
+    *("category", "categories", "category_id", "label", "labels", "class", "classes", "class_id"),
+}
+
+
+def is_json_lines(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of JSON lines, as its extension tells."""
+    return os.fspath(path).lower().endswith((".jsonl", ".ndjson"))
+
+
+def read_json_lines(path: str) -> pa.Table:
+    """Return a file of JSON lines as a table, read whole; ``InputError`` that names the line that can't be used."""
+    text = read_text(path)
+    if not text.strip():
+        raise InputError(f"expected a JSON object a line in {path}, got an empty file: export it again")
+    rows = [
+        _object(line, f"line {number} of {path}")
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
+    ]
+    try:
+        # Not by Arrow's own reader: it takes dates for more than text, and loses nulls at the beginning of a list.
+        return pa.Table.from_struct_array(pa.array(rows))
+    except (pa.ArrowException, OverflowError) as error:
+        raise InputError(
+            f"{path} has values of one name that are of different types: give each name one type in all lines"
+        ) from error
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    """Return the JSON object of a line; ``InputError`` for anything else."""
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        constant = next((name for name in ("NaN", "Infinity") if name in line), None)
+        got = f" but for {constant}, which is no JSON number" if constant is not None else ""
+        raise InputError(f"{where} is no JSON object{got}: fix it, or leave it out") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{where} is no JSON object: fix it, or leave it out")
+    plain: dict[str, Any] = _plainly(found)
+    return plain
+
+
+def _plainly(found: Any) -> Any:
+    """What JSON holds, with ids and categories that are written as 1.0 in their plain form."""
+    if isinstance(found, list):
+        return [_plainly(one) for one in found] if found and isinstance(found[0], dict) else found
+    if not isinstance(found, dict):
+        return found
+    return {name: _whole(value) if name in WHOLE else _plainly(value) for name, value in found.items()}
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, list):
+        return list(map(_whole, value))
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT else value

@@ -1,0 +1,393 @@
+"""Open Images: a CSV file of boxes in fractions of their image, and one of what its labels are called."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from fastbox.arrow.arrays import is_number
+from fastbox.arrow.columns import flag_column
+from fastbox.datasets.by_image import Group, coordinates, grouped, whole_numbers
+from fastbox.datasets.categories import named
+from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema
+from fastbox.datasets.fractions import shortest
+from fastbox.datasets.image_sizes import Sizes, images_table, sizes_from, warn_of_unsized
+from fastbox.datasets.listing import read_text
+from fastbox.errors import InputError, advice
+from fastbox.storage.folders import new_file
+
+__all__ = ["read", "write"]
+
+CORNERS = dict(zip(COORDINATES["xyxy"], ("XMin", "YMin", "XMax", "YMax"), strict=True))
+FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
+TRUTHS = ("ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax", *FLAGS)
+RESULTS = ("ImageID", "LabelName", "Score", "XMin", "XMax", "YMin", "YMax")
+# What a column is called in a data set, and what truths that lack it are given.
+_OURS = {"Score": "score", "IsGroupOf": "iscrowd"}
+_UNKNOWN = {"Source": "", "Confidence": "1", **dict.fromkeys(FLAGS, "-1")}
+BLOCK_BYTES = 8 << 20
+FAR = 4.0  # a box that begins further off than so many images, across and down, is one in pixels
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None = None) -> Dataset:
+    """Read a CSV file of Open Images boxes, or of detections.
+
+    Parameters
+    ----------
+    source : path
+        A CSV file with a header, packed or not, its columns in any order: ImageID, LabelName, XMin, XMax, YMin and YMax
+        as fractions of the image's width and height. With a column Score it holds results, else truths.
+    sizes : path
+        The folder of the images, whose headers are read, or a Parquet or CSV table of image_id, width and height.
+    names : path, optional
+        The class descriptions: a CSV file of label and name, with a header or without. Categories are numbered from 0
+        in its order, and called as it says. By default they are numbered as they come and called by their label.
+
+    Returns
+    -------
+    Dataset
+        xmin, ymin, xmax, ymax: fraction times width or height, in float64. Then LabelName; of truths iscrowd, which is
+        IsGroupOf with null for -1, and all other columns under their own names: Confidence as float64, the flags as
+        int8, what Open Images adds besides as text. Of results the score.
+
+    Raises
+    ------
+    InputError
+        The file or its header can't be used, sizes are not given; while the batches are read: no image has a size, or a
+        line can't be used. Where some images have no size, as they were not downloaded, their boxes are left out with a
+        warning.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "boxes.csv").write_text("ImageID,LabelName,XMin,XMax,YMin,YMax\\n7,/m/01yrx,0.25,0.5,0,1\\n")
+    >>> _ = (folder / "sizes.csv").write_text("image_id,width,height\\n7,640,480\\n")
+    >>> dataset = read(folder / "boxes.csv", sizes=folder / "sizes.csv")
+    >>> [row["xmax"] for batch in dataset.batches for row in batch.to_pylist()], dataset.categories
+    ([320.0], {0: '/m/01yrx'})
+    """
+    path = os.fspath(source)
+    header = _header(path)
+    if sizes is None:
+        raise InputError(
+            f"expected the sizes of the images of {path}, whose boxes are fractions of them: give the folder of "
+            f"images, or a table of image_id, width and height, with {advice('--sizes PATH', 'sizes=PATH')}"
+        )
+    described = None if names is None else _descriptions(names)
+    labels = list(described or ())
+    categories = dict(enumerate((described or {}).values()))
+    types = {name: _type(name) for name in header if name not in ("ImageID", *CORNERS.values())}
+    schema = boxes_schema(pa.string(), *((_OURS.get(name, name), kind) for name, kind in types.items()))
+    known = sizes_from(sizes)
+    images: dict[str, None] = {}
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        unsized: dict[str, int] = {}
+        for read in _rows(path, header, types):
+            batch, each = _sized(read, known, images, unsized)
+            columns = {_OURS.get(name, name): batch.column(name) for name in types}
+            columns |= {"image_id": batch.column("ImageID")} | _corners(batch, each)
+            columns["category_id"] = _numbered(batch.column("LabelName"), labels, path, closed=described is not None)
+            for number in range(len(categories), len(labels)):
+                categories[number] = labels[number]
+            if "iscrowd" in columns:
+                unknown = pc.equal(columns["iscrowd"], -1)
+                columns["iscrowd"] = pc.if_else(unknown, pa.scalar(None, pa.int8()), columns["iscrowd"])
+            yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+        if unsized and not images:
+            raise InputError(
+                f"expected the sizes of the images of {path}, got none, as of {next(iter(unsized))!r}: give their "
+                f"folder, or a table of image_id, width and height, with {advice('--sizes PATH', 'sizes=PATH')}"
+            )
+        if unsized:
+            warn_of_unsized(path, "image", unsized, known)
+
+    return Dataset(
+        kind="results" if "Score" in header else "truths",
+        schema=schema,
+        batches=batches(),
+        ordered=False,
+        images=lambda: images_table(images, known),
+        categories=categories,
+    )
+
+
+def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, digits: int = 6) -> None:
+    """Write a CSV file as Open Images has it, complete or not at all; a file that is there is replaced.
+
+    Rows ascend by ImageID. Fractions have the fewest decimals, from ``digits`` on, that times the size give the very
+    same pixels. What truths lack of Open Images' columns is written as it writes what is unknown: Source
+    empty, Confidence 1, flags -1.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Every image that has boxes must have a width and a height.
+    target : path
+    names : path, optional
+        The class descriptions, to turn names back into labels where the data set has no column LabelName.
+    digits : int
+        Decimals to try first.
+
+    Raises
+    ------
+    InputError
+        An image has no size, a coordinate is nan or infinite, or a category has no name.
+    """
+    labels = None if names is None else {name: label for label, name in _descriptions(names).items()}
+    header = list(RESULTS if dataset.kind == "results" else TRUTHS)
+    if "LabelName" in dataset.schema.names:
+        ours = {"image_id", "category_id", "score", "iscrowd", *CORNERS, *header}
+        header += [name for name in dataset.schema.names if name not in ours]
+    with new_file(target) as file:
+        file.write((",".join(header) + "\n").encode())
+        for group in grouped(dataset, target):
+            file.write(_lines(group, dataset, header, labels, digits))
+
+
+def _header(path: str) -> list[str]:
+    """The names of a file's columns."""
+    try:
+        with (
+            pa.input_stream(path, compression="detect") as file,
+            io.TextIOWrapper(file, "utf-8-sig", "replace") as text,
+        ):
+            header = [name.strip() for name in next(csv.reader(text), [])]
+    except OSError as error:
+        reason = error.strerror or "damaged"
+        raise InputError(f"{path} can't be read ({reason}): name a CSV file of Open Images") from error
+    missing = [name for name in ("ImageID", "LabelName", *CORNERS.values()) if name not in header]
+    if missing or len(set(header)) < len(header):
+        got = f"got none called {', '.join(missing)}" if missing else "got one of them twice"
+        raise InputError(f"expected a header with the columns of Open Images in {path}, {got}: name them so")
+    return header
+
+
+def _type(name: str) -> pa.DataType:
+    if name in ("Confidence", "Score"):
+        return pa.float64()
+    return pa.int8() if name in FLAGS else pa.string()
+
+
+def _flags(column: pa.DictionaryArray, name: str, path: str, first: int) -> pa.Array:
+    """Flags as int8, however a program writes them: 1, 1.0, True, and nothing for -1."""
+    numbers = [_flag(text) for text in column.dictionary.to_pylist()]
+    if None in numbers:
+        place = numbers.index(None)
+        line = first + pc.index(column.indices, pa.scalar(place, column.indices.type)).as_py()
+        got = f"line {line} of {path} has {name} {column.dictionary[place].as_py()!r}"
+        raise InputError(f"{got}: give a whole number from -128 to 127")
+    return pa.array(numbers, pa.int8()).take(column.indices)
+
+
+def _flag(text: str) -> int | None:
+    said = {"": -1, "true": 1, "false": 0}.get(text.strip().lower())
+    if said is not None:
+        return said
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() and -128 <= value < 128 and "_" not in text else None
+
+
+def _rows(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    """Yield a file's lines, no cell of which is empty but those of text."""
+    corners = dict.fromkeys(CORNERS.values(), pa.float64())
+    flags, coded = [name for name in types if name in FLAGS], pa.dictionary(pa.int32(), pa.string())
+    options = pyarrow.csv.ConvertOptions(
+        column_types={"ImageID": pa.string(), **corners, **types, **dict.fromkeys(flags, coded)},
+        null_values=[""],
+        strings_can_be_null=False,
+    )
+    blocks = pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, column_names=header, skip_rows=1)
+    first = 2
+    try:
+        with pyarrow.csv.open_csv(path, read_options=blocks, convert_options=options) as reader:
+            for batch in reader:
+                for name in header:
+                    column = batch.column(name)
+                    if column.null_count:
+                        line = first + pc.index(pc.is_null(column), True).as_py()
+                        raise InputError(f"line {line} of {path} has no {name}: give a number")
+                far = pc.and_(pc.greater(batch.column("XMin"), FAR), pc.greater(batch.column("YMin"), FAR))
+                if pc.any(far).as_py():
+                    line = first + pc.index(far, True).as_py()
+                    raise InputError(
+                        f"line {line} of {path} has a box in pixels: divide it by the image's width and height"
+                    )
+                for name in flags:
+                    place = batch.schema.get_field_index(name)
+                    batch = batch.set_column(place, name, _flags(batch.column(name), name, path, first))
+                yield batch
+                first += batch.num_rows
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise _wrong_line(path, header, types) from error
+
+
+def _wrong_line(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> InputError:
+    """Return what to raise of a file that Arrow can't read: its first wrong cell."""
+    numbers = {*CORNERS.values(), *(name for name, kind in types.items() if kind == pa.float64())}
+    if not path.lower().endswith(".csv"):
+        return InputError(f"{path} can't be read as CSV: unpack it, then the line that is wrong can be told")
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    next(reader, None)
+    for row in filter(None, reader):
+        where = f"line {reader.line_num} of {path}"
+        if len(row) != len(header):
+            return InputError(f"{where} has {len(row)} cells, and the header has {len(header)}: fix the line")
+        for name, cell in zip(header, row, strict=True):
+            if name in numbers and not _is_number(cell):
+                return InputError(f"{where} has {name} {cell!r}: give a number")
+    return InputError(f"{path} can't be read as CSV: export it again")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _sized(
+    batch: pa.RecordBatch, known: Sizes, images: dict[str, None], unsized: dict[str, int]
+) -> tuple[pa.RecordBatch, NDArray[np.float64]]:
+    """Return the boxes whose images have a size, and these sizes, a width and a height per box; count the others."""
+    coded = batch.column("ImageID").dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    found = [known(name) for name in names]
+    sizes = np.array([(width or 0, height or 0) for width, height, _ in found], np.float64).reshape(-1, 2)
+    each = sizes[coded.indices.to_numpy()]
+    has = (sizes[:, 0] > 0) & (sizes[:, 1] > 0)
+    images |= dict.fromkeys(name for name, there in zip(names, has.tolist(), strict=True) if there)
+    if has.all():
+        return batch, each
+    counts = np.bincount(coded.indices.to_numpy(), minlength=len(names))
+    for place in np.flatnonzero(~has).tolist():
+        unsized[names[place]] = unsized.get(names[place], 0) + int(counts[place])
+    kept = has[coded.indices.to_numpy()]
+    return batch.filter(pa.array(kept)), each[kept]
+
+
+def _corners(batch: pa.RecordBatch, sizes: NDArray[np.float64]) -> dict[str, pa.Array]:
+    """The corners of boxes in pixels."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return {
+            ours: pa.array(batch.column(theirs).to_numpy() * sizes[:, axis])
+            for axis, (ours, theirs) in zip((0, 1, 0, 1), CORNERS.items(), strict=True)
+        }
+
+
+def _numbered(column: pa.Array, labels: list[str], path: str, *, closed: bool) -> pa.Array:
+    """The place of each label in a list, which takes up new ones unless it is closed."""
+    new = pc.unique(column.filter(pc.invert(pc.is_in(column, value_set=pa.array(labels, pa.string()))))).to_pylist()
+    if new and closed:
+        raise InputError(f"{path} has the label {new[0]!r}, which has no name: add it to the names")
+    labels += new
+    return pc.index_in(column, value_set=pa.array(labels, pa.string()))
+
+
+def _descriptions(path: StrPath) -> dict[str, str]:
+    """Return the names of labels, from a CSV file of both."""
+    rows = [row for row in csv.reader(io.StringIO(read_text(os.fspath(path)), newline="")) if row]
+    if rows and rows[0][0] == "LabelName":
+        del rows[0]
+    for line, row in enumerate(rows, start=1):
+        if len(row) != 2:
+            raise InputError(
+                f"expected a label and its name in {os.fspath(path)}, class {line}, got {','.join(row)!r}: add one"
+            )
+    return dict(rows)
+
+
+def _lines(group: Group, dataset: Dataset, header: list[str], labels: Mapping[str, str] | None, digits: int) -> bytes:
+    rows, counts = group.rows, np.diff(group.offsets)
+    sizes = {name: group.images[name].fill_null(0).to_numpy() for name in ("width", "height")}
+    unknown = np.flatnonzero((counts > 0) & ((sizes["width"] <= 0) | (sizes["height"] <= 0)))
+    if unknown.size:
+        image = group.images["image_id"][int(unknown[0])].as_py()
+        raise InputError(
+            f"expected the width and height of every image to write fractions of it, got none of {image!r}: read its "
+            f"sizes too, with {advice('--sizes PATH', 'sizes=PATH')}"
+        )
+    columns: dict[str, list[str]] = {
+        "ImageID": rows["image_id"].cast(pa.string()).to_pylist(),
+        "LabelName": _labels(rows, dataset.categories, labels),
+    }
+    corners = coordinates(rows, "xyxy")
+    for axis, (name, column) in zip(("width", "height") * 2, zip(CORNERS, corners, strict=True), strict=True):
+        wrong = np.flatnonzero(~np.isfinite(column))
+        if wrong.size:
+            got = f"{name} {column[wrong[0]]} in a box of image {rows['image_id'][int(wrong[0])].as_py()!r}"
+            raise InputError(f"expected finite numbers to write as Open Images, got {got}: leave that box out")
+        columns[CORNERS[name]] = shortest(column, np.repeat(sizes[axis], counts), digits)
+    for name in header:
+        own = _OURS.get(name, name)
+        if name not in columns:
+            columns[name] = _cells(rows, own, name) if own in rows.column_names else [_UNKNOWN[name]] * len(rows)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(zip(*(columns[name] for name in header), strict=True))
+    return text.getvalue().encode()
+
+
+def _labels(rows: pa.Table, categories: Mapping[int, str], labels: Mapping[str, str] | None) -> list[str]:
+    if "LabelName" in rows.column_names:
+        return _texts(rows["LabelName"], "LabelName")
+    coded = rows["category_id"].combine_chunks().dictionary_encode()
+    found = [named(categories, number, "Open Images") for number in coded.dictionary.to_pylist()]
+    for place, name in enumerate(found):
+        if labels is not None:
+            if name not in labels:
+                raise InputError(
+                    f"expected a label for every category to write Open Images, got none for {name!r}: "
+                    "add it to the names"
+                )
+            found[place] = labels[name]
+    texts: list[str] = pa.array(found, pa.string()).take(coded.indices).to_pylist()
+    return texts
+
+
+def _cells(rows: pa.Table, own: str, name: str) -> list[str]:
+    """The cells of a column: flags as whole numbers, numbers with the fewest digits, what is null as unknown."""
+    if name in ("Confidence", "Score") and not _are_numbers(rows[own]):
+        raise InputError(f"expected numbers in column {own!r}, got {rows[own].type}: cast it, or leave the column out")
+    if name not in FLAGS:
+        return _texts(rows[own], name)
+    if own == "iscrowd" and pa.types.is_string(rows[own].type):
+        return list(map(str, flag_column(rows, own).astype(int).tolist()))
+    return [_UNKNOWN[name] if value is None else str(value) for value in whole_numbers(rows, own, bits=8)]
+
+
+def _are_numbers(column: pa.ChunkedArray) -> bool:
+    """Whether values are numbers, or texts that are read as such."""
+    if is_number(column.type):
+        return True
+    if pa.types.is_binary(column.type) or pa.types.is_boolean(column.type):
+        return False
+    try:
+        column.cast(pa.string()).cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def _texts(column: pa.ChunkedArray, name: str) -> list[str]:
+    """Numbers with the fewest digits that read back the same; what is null as unknown."""
+    if pa.types.is_floating(column.type):
+        values = column.cast(pa.float64()).to_pylist()
+        return [_UNKNOWN.get(name, "") if value is None else repr(value).removesuffix(".0") for value in values]
+    texts: list[str] = column.cast(pa.string()).fill_null(_UNKNOWN.get(name, "")).to_pylist()
+    return texts

@@ -1,0 +1,218 @@
+"""fastbox's own: Parquet tables of boxes, their categories' names in the footer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastbox.arrow.held import typed
+from fastbox.datasets.by_image import Group, coordinates, grouped
+from fastbox.datasets.categories import by_number, names_of_all
+from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
+from fastbox.datasets.image_sizes import read_images
+from fastbox.datasets.tabular import Layout, read_tables
+from fastbox.errors import InputError
+from fastbox.tables.files import Paths, filled_files, open_parquet, read_batches
+from fastbox.tables.sink import Sink, read_names, read_record
+from fastbox.values.names import CLASS, IMAGE, column_of
+
+__all__ = ["read", "write"]
+
+DTYPES = {"float32": pa.float32(), "float64": pa.float64()}
+ROWS = 262_144
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+def read(
+    source: Paths,
+    *,
+    box: str | None = None,
+    box_format: str | None = None,
+    image: str = IMAGE,
+    category: str = CLASS,
+    sizes: StrPath | None = None,
+) -> Dataset:
+    """Read a Parquet table of boxes, a row per box or per image, sorted or not.
+
+    Parameters
+    ----------
+    source : path, glob, directory or a sequence of them
+    box, box_format : str, optional
+        The columns of the boxes and their format, as for :func:`fastbox.scan`; told by the names when left out.
+    image, category : str
+        The columns of image ids and of categories, numbers or names. Numbers have their names in the footer, if
+        fastbox wrote the file.
+    sizes : path, optional
+        A Parquet or CSV table of images: image_id, width, height and perhaps file_name, as ``images`` of :func:`write`
+        makes it. It also names images without boxes.
+
+    Returns
+    -------
+    Dataset
+        The boxes in their own format and in float64. Results where the footer says so, or where there is a score.
+
+    Raises
+    ------
+    InputError
+        Files or columns that can't be used, files that call one category by two names; while the batches are read:
+        values that can't be.
+
+    Examples
+    --------
+    >>> import pathlib, pyarrow as pa, pyarrow.parquet as pq, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "truths.parquet")
+    >>> pq.write_table(pa.table({"image_id": [3, 8], "bbox": [[0, 0, 1, 2]] * 2, "category_id": ["cat", "dog"]}), path)
+    >>> dataset = read(path)
+    >>> [batch["ymax"].to_pylist() for batch in dataset.batches], dataset.categories
+    ([[2.0, 2.0]], {0: 'cat', 1: 'dog'})
+    """
+    files = filled_files(source)
+    with open_parquet(files[0]) as file:
+        schema = file.schema_arrow
+        if not file.metadata.num_rows and len(files) == 1:
+            schema = typed(schema)
+    image, category = (column_of(schema.names, name, files[0]) or str(name) for name in (image, category))
+    record = _record(files[0])
+    layout = Layout(
+        box,
+        box_format,
+        image,
+        category,
+        kind=record.get("parameters", {}).get("kind"),
+        categories=names_of_all((file, by_number(read_names(file))) for file in files),
+    )
+    images = None if sizes is None else read_images(sizes, image)
+    return read_tables(
+        lambda names: read_batches(files, names, rows=ROWS), schema, layout, where=files[0], images=images
+    )
+
+
+def write(
+    dataset: Dataset,
+    target: StrPath,
+    *,
+    images: StrPath | None = None,
+    format: str | None = None,
+    dtype: str = "float64",
+    source: str = "",
+) -> None:
+    """Write a Parquet table of boxes that ascend by image, complete or not at all; a file that is there is replaced.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    target : path
+        The table: what the data set's rows hold, and for truths width and height, the image's. Rows keep their order
+        within an image. Names of categories go to the footer.
+    images : path, optional
+        A second table, one row per image: image_id, width, height, file_name and its number of boxes. It keeps the
+        images without any.
+    format : str, optional
+        ``"xyxy"``: xmin, ymin, xmax, ymax; ``"xywh"``: x, y, w, h; ``"cxcywh"``: cx, cy, w, h; computed in float64. By
+        default the source's own, whose coordinates stay exactly as they are.
+    dtype : str
+        ``"float64"`` or ``"float32"``, of the coordinates.
+    source : str
+        What the footer shall say that the boxes came from.
+
+    Raises
+    ------
+    ValueError
+        An unknown format or dtype.
+    InputError
+        A box lacks an image, a category or a coordinate, or a table of images is asked for of results that list none.
+    """
+    _check_choice("format", format, (None, *COORDINATES))
+    _check_choice("dtype", dtype, DTYPES)
+    own = next(form for form, names in COORDINATES.items() if set(names) <= set(dataset.schema.names))
+    parameters = {"source": source, "kind": dataset.kind, "format": format or own, "dtype": dtype}
+    table = _Table(dataset, own, format or own, DTYPES[dtype])
+    for path in (target, *([] if images is None else [images])):
+        if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+            raise InputError(f"expected a folder to write {os.fspath(path)} in, got none: make it")
+    groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), target, ROWS)
+    first = next(groups, None)
+    if images is not None and dataset.kind == "results" and not dataset.images().num_rows:
+        raise InputError(f"expected images for {os.fspath(images)}, got results, which list none: leave the table out")
+    schema = table.schema()
+    listing = images_schema(schema.field("image_id").type).append(pa.field("boxes", pa.int64()))
+    with (
+        Sink(target, schema, command="convert", parameters=parameters) as sink,
+        contextlib.nullcontext()
+        if images is None
+        else Sink(images, listing, command="convert", parameters=parameters) as image_sink,
+    ):
+        if dataset.categories:
+            sink.record(categories={str(number): name for number, name in dataset.categories.items()})
+        for group in groups if first is None else chain([first], groups):
+            sink.write(table.of(group, schema))
+            if image_sink is not None:
+                image_sink.write(group.images.append_column("boxes", pa.array(np.diff(group.offsets))))
+
+
+class _Table:
+    """How the rows of a data set become those of a file."""
+
+    def __init__(self, dataset: Dataset, own: str, format: str, dtype: pa.DataType) -> None:
+        self._dataset = dataset
+        self._own, self._format, self._dtype = own, format, dtype
+        self._narrow = True
+
+    def seen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a batch, and see whether its categories fit int32."""
+        extremes = pc.min_max(batch.column("category_id")).as_py()
+        if extremes["min"] is not None:
+            self._narrow &= -(2**31) <= extremes["min"] <= extremes["max"] < 2**31
+        return batch
+
+    def schema(self) -> pa.Schema:
+        """The file's, once all batches have been seen."""
+        fields = []
+        for field in self._dataset.schema:
+            if field.name in COORDINATES[self._own]:
+                place = COORDINATES[self._own].index(field.name)
+                field = pa.field(COORDINATES[self._format][place], self._dtype)
+            elif field.name == "category_id" and self._narrow:
+                field = pa.field("category_id", pa.int32())
+            fields.append(field)
+        if self._dataset.kind == "truths" or self._has_sizes():
+            fields += [pa.field("width", pa.int32()), pa.field("height", pa.int32())]
+        return pa.schema(fields)
+
+    def _has_sizes(self) -> bool:
+        widths = self._dataset.images()["width"]
+        return bool(widths.null_count < len(widths))
+
+    def of(self, group: Group, schema: pa.Schema) -> pa.Table:
+        """The rows of a group, as the schema wants them."""
+        rows = group.rows
+        # A box too large for its dtype becomes infinite, and is counted as invalid by whoever reads it.
+        with np.errstate(over="ignore"):
+            box = [column.astype(self._dtype.to_pandas_dtype()) for column in coordinates(rows, self._format)]
+        found: dict[str, Any] = {name: rows[name] for name in rows.column_names}
+        found |= dict(zip(COORDINATES[self._format], map(pa.array, box), strict=True))
+        owners = pa.array(np.repeat(np.arange(group.images.num_rows), np.diff(group.offsets)))
+        found |= {name: group.images[name].take(owners) for name in ("width", "height")}
+        return pa.table([found[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def _check_choice(name: str, given: str | None, choices: Iterable[str | None]) -> None:
+    if given not in choices:
+        known = [repr(choice) for choice in choices if choice is not None]
+        raise ValueError(f"expected {name} to be {' or '.join(known)}, got {given!r}")
+
+
+def _record(path: str) -> dict[str, Any]:
+    """The record in a file's footer; an empty one where something else than fastbox wrote it."""
+    with contextlib.suppress(InputError):
+        return read_record(path)
+    return {}

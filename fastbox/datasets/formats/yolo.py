@@ -1,0 +1,265 @@
+"""YOLO: a text file per image, a line per box, relative to the image's size."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped
+from fastbox.datasets.categories import Names, load_yaml, numbered, yaml_module
+from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
+from fastbox.datasets.formats.yolo_layout import SIZES, YAML, layout_of
+from fastbox.datasets.formats.yolo_lines import Lines, is_list_of_images, kind_of_lines, parsed, wrong_line
+from fastbox.datasets.fractions import shortest
+from fastbox.datasets.image_sizes import Sizes, images_table, sizes_from, warn_of_unsized
+from fastbox.datasets.listing import read_plain
+from fastbox.errors import InputError, InputWarning, advice
+from fastbox.storage.folders import Folder
+
+__all__ = ["read", "write"]
+
+ROWS = 65_536
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None = None) -> Dataset:
+    """Read a folder of YOLO labels.
+
+    Parameters
+    ----------
+    source : path
+        A folder with ``labels/`` in it or further below, as Roboflow, Ultralytics and Label Studio export it; a folder
+        with ``obj_train_data/``, as CVAT and Darknet do; a folder of labels; or the YAML file whose path, train, val
+        and test say where the images are. Every ``*.txt`` among labels is an image, an empty one too, but not a list of
+        images or a README. Images in ``images/`` beside ``labels/``, or beside the labels, that have no label file are
+        images without boxes; label files without an image, or whose image is damaged, and texts that are no labels are
+        left out with a warning, if there are other images.
+    names : list, dict or path, optional
+        The names of categories, or the file that has them: YAML, or text with one a line. By default those of
+        ``data.yaml``, ``classes.txt``, ``obj.names`` and their like in the folder, with the labels, or up to one above
+        ``labels/``.
+    sizes : path, optional
+        A folder of images, or a Parquet or CSV table of image_id, width, height. By default ``sizes.csv`` in the
+        folder, as :func:`write` leaves it, or else the headers of the images.
+
+    Returns
+    -------
+    Dataset
+        cx, cy, w, h in pixels: the number of the file times the image's width or height, in float64, whatever it is.
+        Lines of five numbers make truths, of six results, with a score. Of a polygon it is the box around; of a line
+        with keypoints (kpt_shape in ``data.yaml``) the box in front of them.
+
+    Raises
+    ------
+    InputError
+        The folder has no labels, or (while the batches are read) a line can't be used, looks like keypoints without
+        ``kpt_shape``, a track id, a rotated box or pixels, or no box has an image with a size; the message names it.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "sizes.csv").write_text("image_id,width,height\\n7,640,480\\n")
+    >>> _ = (folder / "7.txt").write_text("0 0.5 0.5 0.1 1.0004\\n")
+    >>> [batch.to_pylist()[0]["h"] for batch in read(folder).batches]
+    [480.192]
+    """
+    layout = layout_of(source)
+    known = layout.sizes if sizes is None else sizes_from(sizes)
+    labels = dict(layout.labels)
+    if not (labels or known.listed()):
+        raise InputError(f"expected YOLO labels, *.txt, in {layout.where}, got none: name the folder that has them")
+    shape = load_yaml(layout.names).get("kpt_shape") if layout.names and layout.names.endswith(YAML) else None
+    lines = kind_of_lines(map(read_plain, labels.values()), _keypoints(shape, layout.names))
+    schema = boxes_schema(pa.string(), *([("score", pa.float64())] if lines.scored else []), format="cxcywh")
+    image_ids = {*labels, *known.listed()}
+    given = names if names is not None else layout.names
+    return Dataset(
+        kind="results" if lines.scored else "truths",
+        schema=schema,
+        batches=_batches(layout.where, labels, lines, schema, known, image_ids),
+        ordered=True,
+        images=lambda: images_table(sorted(image_ids), known),
+        categories={} if given is None else numbered(given),
+    )
+
+
+def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool = False) -> None:
+    """Write a data set as YOLO labels, all files or none: ``labels/*.txt``, ``data.yaml`` and ``sizes.csv``.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Every image that has boxes must have a width and a height.
+    target : path
+        A new or empty folder. A label file is called as the image's file, or as its id where it has none. ``data.yaml``
+        has the names; ``sizes.csv`` the size and the file of every image, so that labels can be read without images.
+    digits : int
+        Decimals of a coordinate, without trailing zeros; one that these would move gets as many as it needs to read
+        back as the same pixels. Pixels that no float64 times the size gives come back one unit in the last place away.
+    renumber : bool
+        Number the categories from 0 without a gap, by ascending id, as Ultralytics asks. By default ids are kept.
+
+    Raises
+    ------
+    InputError
+        The target is not empty, an image's name can't be one of a file, or two have one; an image with boxes has no
+        size; a score is not from 0 to 1; a category has no name to be numbered by; PyYAML is not installed.
+    """
+    listed: list[pa.Table] = []
+    with Folder(target) as folder:
+        for group in grouped(dataset, target):
+            numbers = {number: i for i, number in enumerate(sorted(dataset.categories))} if renumber else None
+            lines = _lines(group, dataset, digits, numbers)
+            stems = file_stems(group.images, ids=False)
+            for stem, start, stop in zip(stems, group.offsets[:-1], group.offsets[1:], strict=True):
+                folder.write(f"labels/{stem}.txt", "".join(lines[start:stop]).encode())
+            columns = [pa.array(stems, pa.string()), *(group.images[name] for name in group.images.column_names[1:])]
+            listed.append(pa.Table.from_arrays(columns, schema=images_schema(pa.string())))
+        if dataset.categories:
+            names = [dataset.categories[number] for number in sorted(dataset.categories)]
+            folder.write("data.yaml", _yaml(names if renumber else dict(sorted(dataset.categories.items()))))
+        sizes = BytesIO()
+        pyarrow.csv.write_csv(pa.concat_tables([images_schema(pa.string()).empty_table(), *listed]), sizes)
+        folder.write(SIZES, sizes.getvalue())
+
+
+def _keypoints(shape: Any, where: str | None) -> int:
+    """How many numbers the keypoints of a box are, by ``kpt_shape``."""
+    try:
+        number, size = shape or (0, 0)
+        return int(number) * int(size)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"expected two whole numbers for kpt_shape in {where}, got {shape!r}: write [17, 3] or the like"
+        ) from error
+
+
+def _batches(
+    where: str, labels: dict[str, str], lines: Lines, schema: pa.Schema, known: Sizes, image_ids: set[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the boxes of label files; images that turn out to be none, or to have no size, are taken off their ids."""
+    owners: list[str] = []
+    counts: list[int] = []
+    sizes: list[tuple[int, int]] = []
+    numbers: list[float] = []
+    unsized: dict[str, int] = {}
+    sized = False
+    for image, path in labels.items():
+        data = read_plain(path)
+        if not data:
+            continue
+        try:
+            found = parsed(data, lines)
+        except ValueError as error:
+            lists = is_list_of_images(data)
+            if image in known.listed() or not (lists or known.listed()):
+                raise wrong_line(path, data, lines) from error
+            what = "lists images and is no label" if lists else "is no label, and there is no image of its name"
+            warnings.warn(InputWarning(f"{path} {what}: left out"), stacklevel=2)
+            image_ids.discard(image)
+            continue
+        boxes = len(found) // lines.words
+        if found:
+            width, height, _ = known(image)
+            if not (width and height):
+                if not known:
+                    raise _no_size(image, path)
+                unsized[path] = boxes
+                image_ids.discard(image)
+                continue
+            sized = True
+            owners.append(image)
+            counts.append(boxes)
+            sizes.append((width, height))
+            numbers += found
+        if len(numbers) >= ROWS * lines.words:
+            yield _batch(owners, counts, sizes, numbers, schema)
+            owners, counts, sizes, numbers = [], [], [], []
+    if unsized and not sized:
+        path = next(iter(unsized))
+        image = next(image for image, label in labels.items() if label == path)
+        raise known.broken.get(image) or _no_size(image, path)
+    if owners:
+        yield _batch(owners, counts, sizes, numbers, schema)
+    if unsized:
+        warn_of_unsized(where, "label file", unsized, known)
+
+
+def _no_size(image: str, path: str) -> InputError:
+    return InputError(
+        f"expected the size of image {image}, which the boxes in {path} are relative to, got none: "
+        f"put images/ beside labels/, or give the images or a table of sizes with "
+        f"{advice('--sizes PATH', 'sizes=PATH')}"
+    )
+
+
+def _batch(
+    owners: list[str], counts: list[int], sizes: list[tuple[int, int]], numbers: list[float], schema: pa.Schema
+) -> pa.RecordBatch:
+    words = len(schema) - 1
+    values = np.array(numbers, np.float64).reshape(-1, words).T
+    per_row = np.repeat(np.arange(len(owners)), counts)
+    width, height = np.array(sizes, np.float64)[per_row].T
+    columns = [values[1] * width, values[2] * height, values[3] * width, values[4] * height, *values[5:]]
+    images = pa.array(owners, pa.string()).take(pa.array(per_row))
+    arrays = [images, pa.array(values[0].astype(np.int32)), *map(pa.array, columns)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _lines(group: Group, dataset: Dataset, digits: int, numbers: dict[int, int] | None) -> list[str]:
+    rows = group.rows
+    classes = rows["category_id"].to_pylist()
+    if numbers is not None:
+        unknown = next((number for number in classes if number not in numbers), None)
+        if unknown is not None:
+            raise InputError(
+                f"expected a name for every category to number them from 0, got none for {unknown}: name it"
+            )
+        classes = [numbers[number] for number in classes]
+    width, height = (_per_row(group, name) for name in ("width", "height"))
+    box = coordinates(rows, "cxcywh")
+    with np.errstate(over="ignore"):  # what is not finite is written as it is
+        words = [
+            shortest(column, size, digits) for column, size in zip(box, (width, height, width, height), strict=True)
+        ]
+    if dataset.kind == "results":
+        scores = rows["score"].cast(pa.float64()).to_pylist()
+        place = next((place for place, score in enumerate(scores) if not 0 <= score <= 1), None)
+        if place is not None:
+            image = rows["image_id"][place].as_py()
+            raise InputError(
+                f"expected scores from 0 to 1 for YOLO, got {scores[place]} in a box of image {image!r}: scale them"
+            )
+        words.append(list(map(repr, scores)))
+    return [f"{number} {' '.join(line)}\n" for number, line in zip(classes, zip(*words, strict=True), strict=True)]
+
+
+def _per_row(group: Group, name: str) -> NDArray[np.int32]:
+    """The width or the height of the image of each box."""
+    counts = np.diff(group.offsets)
+    column = group.images[name].fill_null(0).to_numpy()
+    missing = np.flatnonzero((column <= 0) & (counts > 0))
+    if missing.size:
+        image = group.images["image_id"][int(missing[0])].as_py()
+        raise InputError(
+            f"expected the {name} of image {image!r}, which YOLO's boxes are relative to, got none: read its sizes too "
+            f"with {advice('--sizes PATH', 'sizes=PATH')}"
+        )
+    return np.repeat(column, counts)
+
+
+def _yaml(names: list[str] | dict[int, str]) -> bytes:
+    # Written as they are, some of the characters that don't print would be line breaks to a reader.
+    plain = all(name.isprintable() for name in (names.values() if isinstance(names, dict) else names))
+    text: bytes = yaml_module().safe_dump({"names": names}, allow_unicode=plain, encoding="utf-8", sort_keys=False)
+    return text

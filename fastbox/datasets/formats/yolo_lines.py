@@ -1,0 +1,169 @@
+"""The lines of YOLO's label files: boxes, polygons, keypoints and scores, and what only looks like them."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fastbox.datasets.image_sizes import EXTENSIONS
+from fastbox.datasets.listing import line_error
+from fastbox.errors import InputError
+
+__all__ = ["Lines", "begins_with_numbers", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
+
+# How far the points of a polygon may lie outside of the image: tools cut them off at its edge, or a pixel beyond.
+LEAST, MOST = -0.5, 1.5
+FAR = 4.0  # a box whose centre lies further off than so many images, across and down, is one in pixels
+FLAGS = {0.0, 1.0, 2.0}  # of a keypoint: not labelled, hidden, visible
+ROUNDED = 2e-4  # how far sums of coordinates may differ that were written with few decimals
+CORNERS = 8  # the numbers of a box that may be turned, as four corners
+
+
+@dataclass(frozen=True)
+class Lines:
+    """How to read a line: with a score at its end or not, and how many numbers of keypoints behind the box."""
+
+    scored: bool
+    keypoints: int
+
+    @property
+    def words(self) -> int:
+        """Return how many words the line of a box has."""
+        return 6 if self.scored else 5
+
+
+def kind_of_lines(files: Iterable[bytes], keypoints: int) -> Lines:
+    """Tell by the first line of all files, of those whose first line is numbers, whether lines end with a score."""
+    for data in files:
+        if begins_with_numbers(data):
+            words = len(data.lstrip().partition(b"\n")[0].split())
+            scored = words in (6, 6 + keypoints) if keypoints else words >= 6 and words % 2 == 0
+            return Lines(scored, keypoints)
+    return Lines(False, keypoints)
+
+
+def begins_with_numbers(data: bytes) -> bool:
+    """Whether the first line of a text is five numbers or more, as that of a label is."""
+    first = data.removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")[0].split()
+    return len(first) >= 5 and all(map(_is_number, first))
+
+
+def is_list_of_images(data: bytes) -> bool:
+    """Whether a text file lists images, a path a line, as ``train.txt`` does.
+
+    >>> is_list_of_images(b"data/a.jpg\\ndata/b c.PNG\\n"), is_list_of_images(b"0 0.5 0.5 1 1\\n")
+    (True, False)
+    """
+    lines = [line.decode(errors="replace").strip() for line in data.splitlines() if line.strip()]
+    return bool(lines) and all(os.path.splitext(line)[1].lower() in EXTENSIONS for line in lines)
+
+
+def parsed(data: bytes, kind: Lines) -> list[float]:
+    """Return class, box and score of every line, one behind another.
+
+    Raises
+    ------
+    ValueError
+        A line has something else; a Lookalike where it can be told what.
+    """
+    if b"_" in data:  # Python takes 1_0 for a number
+        raise ValueError
+    lines = [line for line in map(bytes.split, data.splitlines()) if line]
+    words = kind.words
+    if any(len(line) != words for line in lines):
+        read = [list(map(float, line)) for line in lines]
+        longer = [line for line in read if len(line) > words]
+        if not kind.keypoints and longer and all(map(_is_keypoints, longer)):
+            raise Lookalike(f"it looks like keypoints: {_shape(len(longer[0]))}")
+        numbers = [number for line in read for number in _box(line, kind)]
+    else:
+        numbers = [float(word) for line in lines for word in line]
+    if not all(number.is_integer() and 0 <= number < 2**31 for number in numbers[::words]):
+        raise ValueError
+    across, down = numbers[1::words], numbers[2::words]
+    if any(map(FAR.__lt__, across)) and any(x > FAR and y > FAR for x, y in zip(across, down, strict=True)):
+        raise Lookalike("its box is in pixels: divide it by the image's width and height")
+    if kind.scored and not all(0 <= score <= 1 for score in numbers[5::6]):
+        raise Lookalike("its last number is no score, from 0 to 1: cut it off where it is a track id")
+    return numbers
+
+
+def wrong_line(path: str, data: bytes, kind: Lines) -> InputError:
+    """Return what to raise of a file that :func:`parsed` refuses."""
+    longer = f"or {kind.words + kind.keypoints} with keypoints" if kind.keypoints else "or a class and a polygon"
+    expected = f"{kind.words} numbers, the first a whole one, {longer}"
+    hints: list[InputError] = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        try:
+            parsed(line, kind)
+        except ValueError as error:
+            known = isinstance(error, Lookalike)
+            todo = str(error) if known else "fix the line, or move the file away if it holds no labels"
+            hints.append(line_error(expected, path, number, str(len(line.split())), line, todo))
+            if not known:
+                return hints[-1]
+    return hints[0]
+
+
+def _box(line: list[float], kind: Lines) -> list[float]:
+    """Return class, box and score of a line that may be longer."""
+    end = line[-1:] if kind.scored else []
+    rest = len(line) - 5 - len(end)
+    if rest == 0:
+        return line
+    if kind.keypoints and rest == kind.keypoints:
+        return [*line[:5], *end]
+    if kind.keypoints or rest < 2 or rest % 2:
+        raise ValueError
+    points = line[1 : len(line) - len(end)]
+    if not all(LEAST <= point <= MOST for point in points):
+        track = "cut off its last number if that is a track id; " if rest == 2 and line[-1].is_integer() else ""
+        raise Lookalike(f"no polygon lies so far outside of its image; {track}of keypoints, {_shape(len(line))}")
+    xs, ys = points[::2], points[1::2]
+    if len(points) == CORNERS and _is_turned(xs, ys):
+        raise Lookalike("it looks like a rotated box (OBB), and boxes here have no angle: export unrotated ones")
+    (left, right), (top, bottom) = ((min(axis), max(axis)) for axis in (xs, ys))
+    return [line[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top, *end]
+
+
+def _is_keypoints(line: list[float]) -> bool:
+    """Whether the numbers behind the first five are x, y and a flag of points inside the box that these make."""
+    points = line[5:]
+    if len(points) % 3 or not FLAGS.issuperset(points[2::3]):
+        return False
+    x, y, width, height = line[1:5]
+    if not (points and width > 0 and height > 0):
+        return False
+    return all(
+        (flag == 0 and across == down == 0) or (abs(across - x) <= 0.51 * width and abs(down - y) <= 0.51 * height)
+        for across, down, flag in zip(points[::3], points[1::3], points[2::3], strict=True)
+    )
+
+
+def _is_turned(xs: Sequence[float], ys: Sequence[float]) -> bool:
+    """Whether four corners are those of a parallelogram with an area whose sides don't run along the axes."""
+    opposite = all(abs(axis[0] + axis[2] - axis[1] - axis[3]) <= ROUNDED for axis in (xs, ys))
+    (across, down), (over, under) = ((axis[1] - axis[0], axis[3] - axis[0]) for axis in (xs, ys))
+    area = abs(across * under - down * over)
+    straight = all(abs(a) <= ROUNDED or abs(b) <= ROUNDED for a, b in ((across, over), (down, under)))
+    return opposite and not straight and area > ROUNDED**2
+
+
+def _shape(words: int) -> str:
+    """How to say that lines of so many words have keypoints."""
+    shapes = [f"[{(words - 5) // size}, {size}]" for size in (3, 2) if (words - 5) % size == 0]
+    return f"say kpt_shape: {' or '.join(shapes) or '[number, 3]'} in data.yaml"
+
+
+def _is_number(word: bytes) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+class Lookalike(ValueError):  # noqa: N818  # part of an InputError, whose sentence it ends
+    """Numbers that are something else than what a line may hold: what they look like, and what to do."""

@@ -1,0 +1,121 @@
+"""Match the detections of some images, and say of each what became of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.evaluation.params import Params
+
+__all__ = [
+    "BACKGROUND",
+    "COVERING",
+    "FOREGROUND",
+    "UNCOUNTED",
+    "VERDICTS",
+    "Found",
+    "Judged",
+    "Wanted",
+    "judge",
+    "words_shape",
+]
+
+FOREGROUND, BACKGROUND = 0.5, 0.1  # IoUs of TIDE: a hit, and what is not even near (Bolya et al., ECCV 2020)
+VERDICTS = ("matched", "location", "classification", "duplicate", "background", "both", "ignored")
+UNCOUNTED = -1  # the verdict on a detection beyond the greatest of max_dets
+# The verdicts on detections whose truth is not missed, by their places; the last is that of UNCOUNTED.
+COVERING = np.array([name in ("matched", "location", "classification") for name in VERDICTS] + [False])
+
+Columns = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+class Found(NamedTuple):
+    """Detections, image by image: x, y, w, h; run above class, in one code; scores without nan; a bit for each range of
+    areas that the area is not in; where images begin; and the order of an image's detections where scores are equal.
+    """
+
+    boxes: Columns
+    codes: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    outside: NDArray[np.uint32]
+    bounds: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+
+class Wanted(NamedTuple):
+    """Truths, likewise."""
+
+    boxes: Columns
+    kinds: NDArray[np.int64]
+    crowd: NDArray[np.bool_]
+    ignore: NDArray[np.bool_]
+    hidden: NDArray[np.uint32]
+    bounds: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+
+class Judged(NamedTuple):
+    """Of each detection: its rank among those of its image, run and class, from 0; what it reached, a word for each
+    range of areas and 16 thresholds; the place of its verdict among ``VERDICTS``; the truth it took or an error is
+    about, -1 for none; its best IoU with a truth of its class; whether it would match, were its error mended.
+    """
+
+    rank: NDArray[np.int32]
+    words: NDArray[np.uint32]
+    verdict: NDArray[np.int8]
+    partner: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    mended: NDArray[np.bool_]
+
+
+def words_shape(params: Params) -> tuple[int, int]:
+    """How many words of what it reached a detection has: by range of areas, and by so many thresholds as fit one."""
+    from fastbox.kernels.evaluate.match import BITS
+
+    return len(params.area_ranges), -(-len(params.iou_thresholds) // BITS)
+
+
+def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
+    """Match every detection at every threshold and in every range of areas, and find out what is wrong with it."""
+    from fastbox.kernels.common import sorting as order
+    from fastbox.kernels.evaluate import match as evaluation
+
+    n, images = len(found.scores), len(found.bounds) - 1
+    judged = Judged(
+        np.empty(n, np.int32),
+        np.zeros((n, *words_shape(params)), np.uint32),
+        np.full(n, UNCOUNTED, np.int8),
+        np.full(n, -1, np.int64),
+        np.zeros(n),
+        np.zeros(n, np.bool_),
+    )
+    rows, truth_rows = found.order.copy(), wanted.order.copy()
+    level = np.zeros(len(wanted.kinds))
+    thresholds, f8 = params.least, np.dtype(np.float64)
+    ranked, matched, blamed = order.RANKED[f8, ""], evaluation.JUDGED[f8, ""], evaluation.BLAMED[f8, ""]
+    most = params.max_dets[-1]
+
+    def work(first: int, last: int) -> None:
+        ranked(found.codes, found.scores, found.bounds, rows, first, last)
+        ranked(wanted.kinds, level, wanted.bounds, truth_rows, first, last)
+        targets = wanted.boxes, wanted.kinds, wanted.crowd
+        places = wanted.bounds, truth_rows
+        matched(
+            found.boxes, found.codes, found.outside, found.bounds, rows,
+            *targets, wanted.hidden, *places,
+            thresholds, most, first, last, judged.rank, judged.words,
+        )  # fmt: skip
+        blamed(
+            found.boxes, found.codes, found.bounds, rows,
+            *targets, wanted.ignore, *places,
+            found.scores, FOREGROUND, BACKGROUND, most, first, last, *judged[2:],
+        )  # fmt: skip
+
+    pieces = parallel.cuts(found.bounds, wanted.bounds)
+    edges = sorted({0, images, *(image for image, _, _ in pieces)})
+    parallel.run(work, list(pairwise(edges)))
+    return judged

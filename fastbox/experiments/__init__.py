@@ -1,0 +1,1 @@
+"""What distances and losses do, shown on boxes."""

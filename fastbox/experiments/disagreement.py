@@ -1,0 +1,233 @@
+"""How far a distance between coordinates says how boxes overlap: on pairs of a predicted and a target box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.boxes.container import Boxes
+from fastbox.datasets.as_source import Given
+from fastbox.experiments.lookalikes import Lookalikes
+from fastbox.jobs.opening import takes
+from fastbox.ops import search as ops
+from fastbox.result import Result
+from fastbox.results.metric_summary import Invalid, Rules
+from fastbox.tables.files import read_batches
+from fastbox.tables.pairing import find_pairs
+from fastbox.tables.schema import to_boxes
+from fastbox.tables.source import Source
+from fastbox.values.arguments import checked
+from fastbox.values.powers import doublings
+
+__all__ = ["DISTANCES", "Disagreement", "disagreement"]
+
+DISTANCES = ("l1", "l2", "smooth_l1")
+METRICS = ("iou", "giou")
+SIZES = {"small": 32.0, "medium": 96.0, "large": np.inf}  # by the side of a square of the target's area, as COCO has it
+SHOWN = (1, 2, 5, 10, 20, 50, 100)  # pixels at which the spread is told
+QUANTILES = (0.05, 0.5, 0.95)
+
+LOW, HIGH, PER_DOUBLING = -10, 16, 16  # distances from 2^LOW to 2^HIGH pixels, and the bins of each doubling
+DISTANCE_BINS = (HIGH - LOW) * PER_DOUBLING + 2  # and one below, which has 0, and one above
+VALUE_BINS = {"iou": 512, "giou": 1024}
+NEAR = 1.1  # distances told at so many pixels are those within this factor of it
+
+Floats = NDArray[Any]
+
+
+@dataclass
+class Disagreement(Result):
+    """What a run of :func:`disagreement` found.
+
+    Attributes
+    ----------
+    rows, pairs : int
+        All rows, and those of two valid boxes.
+    pred, target : Invalid
+        Invalid boxes on either side, by reason.
+    counts : dict of (str, str) to array of shape (sizes, distance bins, value bins)
+        Pairs by distance and metric, counted by size, distance and value.
+    rules : Rules
+        Where Smooth L1 turns linear.
+    lookalikes : Lookalikes
+        Pairs that are equally far apart and overlap most and least.
+    """
+
+    rules: Rules = field(default_factory=Rules, kw_only=True)
+    rows: int = 0
+    pred: Invalid = field(default_factory=Invalid)
+    target: Invalid = field(default_factory=Invalid)
+    counts: dict[tuple[str, str], NDArray[np.int64]] = field(
+        default_factory=lambda: {
+            (distance, metric): np.zeros((len(SIZES), DISTANCE_BINS, VALUE_BINS[metric]), np.int64)
+            for distance in DISTANCES
+            for metric in METRICS
+        }
+    )
+    lookalikes: Lookalikes = field(default_factory=Lookalikes)
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of two valid boxes."""
+        return int(self.counts["l2", "iou"].sum())
+
+    def add(self, pred: Boxes, target: Boxes, first_row: int, beta: float) -> None:
+        """Take rows in, the first of them with this number."""
+        self.rows += len(pred)
+        bad = (pred.invalid() != 0) | (target.invalid() != 0)
+        if bad.any():
+            self.pred.add(pred[bad])
+            self.target.add(target[bad])
+        rows = np.flatnonzero(~bad)
+        a, b = (boxes.astype(np.float64).corners()[rows] for boxes in (pred, target))
+        values = {metric: ops.aligned(a, b, metric=metric) for metric in METRICS}
+        with np.errstate(over="ignore"):  # what becomes infinite is beyond the last bin in any case
+            l2 = np.sqrt(np.square(a - b).sum(axis=1))
+            side = np.sqrt((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]))
+        distances = {
+            "l1": ops.aligned(a, b, metric="l1"),
+            "l2": l2,
+            "smooth_l1": ops.aligned(a, b, metric="smooth_l1", beta=beta),
+        }
+        size = np.searchsorted(list(SIZES.values())[:-1], side, side="right")
+        bins = {distance: _bin_of(values) for distance, values in distances.items()}
+        for (distance, metric), counts in self.counts.items():
+            low = -1.0 if metric == "giou" else 0.0
+            place = np.floor((values[metric] - low) / (1 - low) * VALUE_BINS[metric]).astype(np.int64)
+            place = np.minimum(place, VALUE_BINS[metric] - 1)
+            flat = (size * DISTANCE_BINS + bins[distance]) * VALUE_BINS[metric] + place
+            counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+        self.lookalikes.add(rows + first_row, a, b, distances["l2"], values["iou"], side)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it comes to, as JSON holds it; None where there are too few pairs to say."""
+        sizes = dict.fromkeys(SIZES, 0)
+        for k, name in enumerate(SIZES):
+            sizes[name] = int(self.counts["l2", "iou"][k].sum())
+        return {
+            "rows": self.rows,
+            "pairs": self.pairs,
+            "sizes": sizes,
+            "rules": self.rules.to_dict(),
+            "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
+            "rank_correlation": {
+                distance: {metric: self._correlations(distance, metric) for metric in METRICS} for distance in DISTANCES
+            },
+            "spread": {distance: [self._spread(distance, pixels) for pixels in SHOWN] for distance in DISTANCES},
+            "examples": self.lookalikes.to_list(SIZES),
+            **self.said_of_inputs(),
+        }
+
+    def density(self) -> dict[str, Floats]:
+        """Pairs by L2 distance and IoU, for a picture: edges, counts, and the quantiles of IoU at each distance."""
+        counts = self.counts["l2", "iou"].sum(axis=0)[1:-1]
+        by_distance = counts.reshape(-1, 4, counts.shape[1]).sum(axis=1)
+        edges = doublings(LOW, HIGH, PER_DOUBLING // 4)
+        bands = np.array([[_quantile(row, q, "iou") or np.nan for row in by_distance] for q in QUANTILES])
+        shares = by_distance.reshape(len(by_distance), 64, -1).sum(axis=2)
+        return {"distances": edges, "values": np.linspace(0, 1, 65), "counts": shares, "bands": bands}
+
+    def _correlations(self, distance: str, metric: str) -> dict[str, float | None]:
+        counts = self.counts[distance, metric]
+        by_size = {name: rank_correlation(counts[k]) for k, name in enumerate(SIZES)}
+        return {"all": rank_correlation(counts.sum(axis=0)), **by_size}
+
+    def _spread(self, distance: str, pixels: float) -> dict[str, Any]:
+        ends = _bin_of(np.array([pixels / NEAR, pixels * NEAR]))
+        rows = {m: self.counts[distance, m].sum(axis=0)[ends[0] : ends[1] + 1].sum(axis=0) for m in METRICS}
+        quantiles = {m: [_quantile(rows[m], q, m) for q in QUANTILES] for m in METRICS}
+        return {"pixels": pixels, "pairs": int(rows["iou"].sum()), **quantiles}
+
+
+@checked
+@takes("paths", image=False)
+def disagreement(
+    paths: Given,
+    *,
+    pred: str | None = None,
+    target: str | None = None,
+    format: str | None = None,
+    beta: float = 1.0,
+    rows: int = 262_144,
+    progress: Callable[[int], object] | None = None,
+) -> Disagreement:
+    """Compare distances between corners with IoU and GIoU, pair by pair: Rezatofighi et al., CVPR 2019, figure 1.
+
+    Distances are of the four corner coordinates: L1, L2 and Smooth L1, in pixels. Told are the rank correlation
+    (Spearman's, from fine bins) of each with IoU and GIoU, over all pairs and by the target's size; how far IoU and
+    GIoU spread among pairs that are equally far apart; and examples: two pairs whose targets are of one size, whose L2
+    distances are within 1 %, and whose IoU differs most, both at least 0.1.
+
+    Parameters
+    ----------
+    paths : path, directory, glob or a list of them
+        Parquet files of one schema; a row has a predicted and a target box, as ``fastbox pairs --boxes`` writes them.
+    pred, target, format : str, optional
+        Where the boxes are, as :func:`fastbox.jobs.measure` has it.
+    beta : float
+        Where Smooth L1 turns linear, in pixels.
+    rows : int
+        How many to hold at once; makes no difference to what is found.
+    progress : callable, optional
+        Called with the number of rows done since the last call.
+
+    Raises
+    ------
+    InputError
+        A file or column that can't be used, a null coordinate.
+    ValueError
+        A negative beta.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "pairs.parquet")
+    >>> far = {"pred": [[3.0, 0, 13, 10], [0.0, 0, 13, 10]], "target": [[0.0, 0, 10, 10]] * 2}
+    >>> pq.write_table(pa.table(far), path)
+    >>> disagreement(path).to_dict()["rank_correlation"]["l2"]["iou"]["all"]
+    -1.0
+    """
+    if not beta >= 0:
+        raise ValueError(f"expected beta to be at least 0, got {beta!r}")
+    files, _, pred_at, target_at = find_pairs(Source.carrying(paths).path, pred, target, format)
+    found, before = Disagreement(rules=Rules({"beta": float(beta)})), 0
+    names = list(dict.fromkeys([*pred_at.names, *target_at.names]))
+    for file, first_row, batch in read_batches(files, names, rows=rows):
+        a = to_boxes(batch, pred_at, where=file, first_row=first_row)
+        b = to_boxes(batch, target_at, where=file, first_row=first_row)
+        found.add(a, b, before, beta)
+        before += batch.num_rows
+        if progress is not None:
+            progress(batch.num_rows)
+    return found
+
+
+def rank_correlation(counts: NDArray[np.int64]) -> float | None:
+    """Spearman's correlation of the order of rows and columns, of pairs counted in a table; ties share their rank."""
+    ranks = []
+    for axis in (1, 0):
+        total = counts.sum(axis=axis)
+        middle = np.cumsum(total) - total / 2.0
+        ranks.append(middle - counts.sum() / 2.0)
+    down, across = ranks
+    spread = float(np.sqrt((counts.sum(axis=1) * down**2).sum() * (counts.sum(axis=0) * across**2).sum()))
+    return float((counts * down[:, None] * across).sum()) / spread if spread > 0 else None
+
+
+def _bin_of(distances: Floats) -> NDArray[np.int64]:
+    """The bin of each distance: doublings cut evenly, what is smaller in the first, what is greater in the last."""
+    return np.searchsorted(doublings(LOW, HIGH, PER_DOUBLING), distances, side="right")
+
+
+def _quantile(counts: NDArray[np.int64], share: float, metric: str) -> float | None:
+    """The middle of the bin that a share of all is below."""
+    total = int(counts.sum())
+    if not total:
+        return None
+    low = -1.0 if metric == "giou" else 0.0
+    k = int(np.searchsorted(np.cumsum(counts), share * total))
+    return float(low + (1 - low) * (k + 0.5) / len(counts))

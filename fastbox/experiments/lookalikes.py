@@ -1,0 +1,85 @@
+"""Pairs of boxes that a distance can't tell apart and that overlap very differently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.ops import search as ops
+from fastbox.values.powers import doublings
+
+__all__ = ["Lookalikes"]
+
+PER_DOUBLING = 70  # bins of distance: two in one bin are within 1 %
+DOUBLINGS = 12  # distances from 1 to 4,096 pixels
+SIDES_PER_DOUBLING = 4  # classes of the target's size: two in one are alike to the eye
+SIDE_DOUBLINGS = 12
+OVERLAPPING = 0.1  # what either pair's IoU is at least: that a miss overlaps less than a hit surprises nobody
+
+KEYS = SIDE_DOUBLINGS * SIDES_PER_DOUBLING * DOUBLINGS * PER_DOUBLING
+
+Floats = NDArray[Any]
+
+
+class Lookalikes:
+    """For each size of target and each distance, the pair that overlaps least and the one that overlaps most.
+
+    Of equals the first row is kept: what is found does not depend on how many rows are taken in at once.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Floats] = {}
+
+    def add(self, rows: NDArray[np.int64], pred: Floats, target: Floats, l2: Floats, iou: Floats, side: Floats) -> None:
+        """Take pairs in: their rows, corners, L2 distances, IoU, and the sides of squares as large as the targets."""
+        far = np.searchsorted(doublings(0, DOUBLINGS, PER_DOUBLING), l2, side="right") - 1
+        large = np.searchsorted(doublings(0, SIDE_DOUBLINGS, SIDES_PER_DOUBLING), side, side="right") - 1
+        here = (far >= 0) & (far < DOUBLINGS * PER_DOUBLING) & (iou >= OVERLAPPING)
+        here &= (large >= 0) & (large < SIDE_DOUBLINGS * SIDES_PER_DOUBLING)
+        key = large[here] * DOUBLINGS * PER_DOUBLING + far[here]
+        new = {"key": key, "row": rows[here], "iou": iou[here], "l2": l2[here], "side": side[here]}
+        new |= {"pred": pred[here], "target": target[here]}
+        both = {name: np.concatenate([self.kept[name], new[name]]) if self.kept else new[name] for name in new}
+        least = np.lexsort((both["row"], both["iou"], both["key"]))
+        most = np.lexsort((both["row"], -both["iou"], both["key"]))
+        ends = np.unique(np.concatenate([order[_firsts(both["key"][order])] for order in (least, most)]))
+        self.kept = {name: values[ends] for name, values in both.items()}
+
+    def to_list(self, sizes: Mapping[str, float]) -> list[dict[str, Any]]:
+        """The two pairs that differ most, for each class of sizes that has any: sides below each bound."""
+        if len(self.kept.get("key", ())) == 0:
+            return []
+        order = np.lexsort((self.kept["row"], self.kept["iou"], self.kept["key"]))
+        kept = {name: values[order] for name, values in self.kept.items()}
+        low = np.flatnonzero(_firsts(kept["key"]))
+        high = np.append(low[1:], len(order)) - 1
+        spread = kept["iou"][high] - kept["iou"][low]
+        found, lower = [], 0.0
+        for name, upper in sizes.items():
+            these = (kept["side"][low] >= lower) & (kept["side"][low] < upper) & (spread > 0)
+            if these.any():
+                k = int(np.argmax(np.where(these, spread, -1)))
+                found.append({"size": name, "near": _pair(kept, int(high[k])), "far": _pair(kept, int(low[k]))})
+            lower = upper
+        return found
+
+
+def _firsts(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where sorted keys change, the first included."""
+    return np.concatenate((np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]))
+
+
+def _pair(kept: Mapping[str, Floats], k: int) -> dict[str, Any]:
+    pred, target = kept["pred"][k], kept["target"][k]
+    giou = ops.aligned(pred[None], target[None], metric="giou")
+    return {
+        "row": int(kept["row"][k]),
+        "l2": float(kept["l2"][k]),
+        "iou": float(kept["iou"][k]),
+        "giou": float(giou[0]),
+        "pred": pred.tolist(),
+        "target": target.tolist(),
+    }

@@ -1,0 +1,181 @@
+"""A folder of parts belongs to one run at a time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import platform
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from fastbox.errors import InputError, advice
+from fastbox.storage.convention import mark_in
+from fastbox.storage.locks import lock
+from fastbox.storage.stores import delete_object, is_stored, read_object, write_object
+
+__all__ = ["CLAIM", "claimed", "is_unfinished", "mark_finished", "mark_unfinished"]
+
+LOG = logging.getLogger("fastbox")
+
+CLAIM = ".fastbox-run"
+PAUSE = 0.2  # seconds between looks at a folder that the same run has
+UNSAID = 2.0  # seconds that a run may take to say which it is
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def claimed(folder: str, run: str, job: str, *, overwrite: bool = False) -> Iterator[None]:
+    """Hold a folder for a run; the same run, started twice, waits for the first to end.
+
+    A hidden file in the folder is locked as long as the run lives, so that one that was killed holds nothing; where
+    files can't be locked the file is left behind and says whose it is. An object store has no locks: there an object
+    says whose the folder is, other runs are refused as long as it is there, and two that begin within the same moment
+    are told apart at the end.
+
+    Parameters
+    ----------
+    folder : str
+        Where the parts go; it is there.
+    run : str
+        Which run it is.
+    job : str
+        Its name, for those who are refused.
+    overwrite : bool
+        Take the folder of a store from a run that ended without giving it back.
+
+    Raises
+    ------
+    InputError
+        Another run has the folder.
+    """
+    told = {"run": run, "job": job, "process": os.getpid(), "machine": platform.node(), "token": secrets.token_hex(8)}
+    if is_stored(folder):
+        with _stored_claim(f"{folder.rstrip('/')}/{CLAIM}", folder, told, overwrite):
+            yield
+        return
+    path = os.path.join(folder, CLAIM)
+    descriptor = _held(path, folder, told)
+    try:
+        if descriptor is not None:
+            with suppress(OSError):  # it is held, whatever it says
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, json.dumps(told).encode(), 0)
+        yield
+    finally:
+        if descriptor is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+            os.close(descriptor)
+
+
+def mark_unfinished(folder: str) -> None:
+    """Say that parts of a run are missing in a folder, for whoever reads it, until :func:`mark_finished`."""
+    path = mark_in(folder)
+    if is_stored(folder):
+        write_object(path, b"")
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+    except OSError as error:
+        if error.errno not in _READ_ONLY:  # where it can't be written, no part can be either
+            raise
+
+
+def is_unfinished(folder: str) -> bool:
+    """Tell whether parts of a run are missing in a folder."""
+    path = mark_in(folder)
+    return read_object(path) is not None if is_stored(folder) else os.path.exists(path)
+
+
+def mark_finished(folder: str) -> None:
+    """Say that nobody writes parts to a folder any more."""
+    path = mark_in(folder)
+    if is_stored(folder):
+        delete_object(path)
+        return
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _held(path: str, folder: str, told: dict[str, Any]) -> int | None:
+    """The claim that is this run's now, open; waits for the same run, refuses where another has it.
+
+    None where nothing can be written: no part can be either.
+    """
+    since, waited = time.monotonic(), False
+    while True:
+        try:
+            descriptor, fresh = _opened(path)
+        except FileNotFoundError:
+            continue  # the run that had it has just removed it
+        except OSError as error:
+            if error.errno in _READ_ONLY:
+                return None
+            raise
+        held = lock(descriptor)
+        with suppress(FileNotFoundError):
+            if fresh if held is None else held and os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                return descriptor
+        other = _read(os.pread(descriptor, 1 << 16, 0))
+        os.close(descriptor)
+        if held or (not other and time.monotonic() - since < UNSAID):
+            time.sleep(PAUSE / 10)
+            continue
+        if held is None or other.get("run") != told["run"]:
+            raise _refused(folder, other, f"; if that run is dead, remove {path}" if held is None else "")
+        if not waited:
+            LOG.info("%s: the same run is under way in process %s: waiting for its end", folder, other.get("process"))
+            waited = True
+        time.sleep(PAUSE)
+
+
+def _opened(path: str) -> tuple[int, bool]:
+    """A claim, open, and whether it was not there before."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
+    except FileExistsError:
+        return os.open(path, os.O_RDWR), False
+
+
+@contextmanager
+def _stored_claim(uri: str, folder: str, told: dict[str, Any], overwrite: bool) -> Iterator[None]:
+    other = _read(read_object(uri))
+    if other and other.get("run") != told["run"] and not overwrite:
+        how = advice("--overwrite", "overwrite=True")
+        raise _refused(folder, other, f"; if that run is dead, give {how}")
+    write_object(uri, json.dumps(told).encode())
+    try:
+        _check_stored(uri, folder, told)
+        yield
+        _check_stored(uri, folder, told)
+    finally:
+        if _read(read_object(uri)).get("token") == told["token"]:
+            delete_object(uri)
+
+
+def _check_stored(uri: str, folder: str, told: dict[str, Any]) -> None:
+    """Refuse where another run took the folder; the same run writes the same bytes."""
+    other = _read(read_object(uri))
+    if other and other.get("run") != told["run"]:
+        raise _refused(folder, other, "")
+
+
+def _read(content: bytes | None) -> dict[str, Any]:
+    try:
+        found = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _refused(folder: str, other: dict[str, Any], more: str) -> InputError:
+    who = f"{other.get('job', 'a job')} in process {other.get('process', '?')} on {other.get('machine', '?')}"
+    return InputError(
+        f"expected a folder for this run alone, got {folder}, where another run is under way ({who}): "
+        f"name another folder, or wait for its end{more}"
+    )

@@ -1,0 +1,99 @@
+"""The parts that a run in fragments leaves in its folder: what each follows from, and which are done."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, get_type_hints
+
+from fastbox._version import __version__
+from fastbox.errors import InputError, advice
+from fastbox.fragments.canonical import digest
+from fastbox.results.merge import unpacked
+from fastbox.storage.stores import absolute, remove, state_of, tables_in
+from fastbox.tables.sink import Target, plain, read_record
+from fastbox.tables.source import Source, count_boxes
+
+__all__ = ["Task", "done_in", "fingerprint", "part_names", "remove_more"]
+
+_PART = re.compile(r"part-[0-9]{5,}\.parquet")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fragment of a job; everything that a worker needs."""
+
+    job: Callable[..., Any]
+    sources: tuple[Source, ...]
+    options: Mapping[str, Any]
+    target: Target | None = None
+
+    @property
+    def boxes(self) -> int:
+        """How many boxes it reads."""
+        return sum(map(count_boxes, self.sources))
+
+
+def part_names(count: int) -> list[str]:
+    """The names of the files of some parts, which sort as the parts do."""
+    width = max(5, len(str(count - 1)))
+    return [f"part-{number:0{width}d}.parquet" for number in range(count)]
+
+
+def fingerprint(task: Task) -> dict[str, Any]:
+    """What a part follows from: the same for two runs only if they would write the same bytes."""
+    return {
+        "version": __version__,
+        "job": task.job.__name__,
+        "options": {name: digest(value) for name, value in sorted(task.options.items())},
+        "tables": [_state(source) for source in task.sources],
+    }
+
+
+def _state(source: Source) -> dict[str, Any]:
+    assert source.part is not None
+    files: tuple[str, ...] = source.path  # type: ignore[assignment]
+    cut_from = {run.file: run.state for run in source.part.runs}
+    told = {part.name: getattr(source, part.name) for part in fields(source) if part.name not in ("path", "part")}
+    return {
+        "read": digest(told),
+        "files": [[absolute(file), *(cut_from.get(file) or state_of(file))] for file in files],
+        "groups": [[absolute(run.file), *run.groups] for run in source.part.runs],
+        "images": digest((source.part.low, source.part.high)),
+    }
+
+
+def done_in(folder: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
+    """Which parts are done, and what was found in them; parts of another run are refused."""
+    known = {absolute(task.target): index for index, task in enumerate(tasks) if task.target is not None}
+    for path in tables_in(folder):
+        index = known.get(absolute(path))
+        target = None if index is None else tasks[index].target
+        record = _record(path)
+        if index is None or target is None or record.get("fingerprint") != plain(target.fingerprint):
+            other = "something else" if not record else "another run"
+            raise InputError(
+                f"expected a folder for this run alone, got {path} of {other}: "
+                f"begin again with {advice('--overwrite', 'overwrite=True')}, or name another"
+            )
+        aggregate = record.get("aggregate")
+        if aggregate is not None:
+            yield index, unpacked(aggregate, get_type_hints(tasks[index].job)["return"])
+
+
+def _record(path: str) -> dict[str, Any]:
+    try:
+        return read_record(path)
+    except InputError:
+        return {}
+
+
+def remove_more(folder: str, count: int) -> None:
+    """Remove the parts of an earlier run that had more of them."""
+    kept = set(part_names(count))
+    for path in tables_in(folder):
+        name = os.path.basename(path)
+        if _PART.fullmatch(name) and name not in kept and "fingerprint" in _record(path):
+            remove(path)

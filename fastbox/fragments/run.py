@@ -1,0 +1,314 @@
+"""Run a job fragment by fragment, here or on a cluster, so that what was done once is never done again or twice."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any, get_type_hints
+
+from fastbox.arrow.arrays import UnsortedError
+from fastbox.datasets.as_source import Given, images_of
+from fastbox.errors import InputError
+from fastbox.fragments.canonical import digest
+from fastbox.fragments.claim import claimed, is_unfinished, mark_finished, mark_unfinished
+from fastbox.fragments.commits import Task, done_in, fingerprint, part_names, remove_more
+from fastbox.fragments.engines import Engine, threads
+from fastbox.jobs.evaluate import KEPT
+from fastbox.jobs.inspection.before import Before, halved, sizes_of
+from fastbox.jobs.inspection.problems import Limits
+from fastbox.jobs.inspection.table import Table
+from fastbox.jobs.opening import Tables
+from fastbox.memory import check_kept
+from fastbox.report.page import check_page
+from fastbox.report.provenance import Provenance
+from fastbox.results.merge import Gathered
+from fastbox.storage.backed import Backed
+from fastbox.storage.convention import TABLE_ENDING, check_name
+from fastbox.storage.stores import is_stored, local, make_folder
+from fastbox.storage.temporary import remove_abandoned
+from fastbox.tables.files import find_files
+from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
+from fastbox.tables.frames import listed
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.sink import Target
+from fastbox.tables.source import Source, count_boxes
+from fastbox.values.arguments import checked
+
+__all__ = ["spread"]
+
+# What they find in parts is what they find in the whole, for inspect once it was told what the whole table tells.
+JOBS = ("assign", "evaluate", "inspect", "measure", "nms", "pairs")
+RETRIES, PAUSE = 3, 0.5  # seconds before the first one, twice as long before the next
+TRANSIENT = {getattr(errno, name, None) for name in ("EAGAIN", "EBUSY", "EINTR", "EIO", "EREMOTEIO", "ESTALE")} | {
+    getattr(errno, name)
+    for name in ("ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ETIMEDOUT")
+}
+WHOLE = {"fix": "a cleaned copy", "changes": "a list of changes"}
+
+
+@checked
+def spread(
+    job: Callable[..., Any],
+    *tables: Given,
+    out: str | os.PathLike[str] | None = None,
+    engine: Engine = threads,
+    fragment_rows: int = FRAGMENT_ROWS,
+    overwrite: bool = False,
+    report: str | os.PathLike[str] | None = None,
+    progress: Callable[[int], object] | None = None,
+    log: Callable[[Mapping[str, Any]], object] | None = None,
+    **options: Any,
+) -> Any:
+    """Run a job over the fragments of its tables, and return what it would have found in all of them at once.
+
+    A fragment is a range of images, cut from the tables' footers alone. Each writes a file of its own,
+    ``part-00000.parquet`` and so on; together, in the order of their names, they hold the rows that the job would have
+    written to one file. A part counts as done only by the record in its footer, which is written last. A second run
+    skips the parts that are done and the same, and does the others: kill it at any moment, and start it again.
+
+    Parameters
+    ----------
+    job : callable
+        One of :func:`fastbox.jobs.measure`, :func:`~fastbox.jobs.pairs`, :func:`~fastbox.jobs.nms`,
+        :func:`~fastbox.jobs.assign`, :func:`~fastbox.jobs.evaluate` and :func:`~fastbox.jobs.inspect`, which reads its
+        boxes twice, the first time in every run.
+    *tables : Source, path, directory, glob or a list of paths
+        What the job reads; for a cluster, Parquet sorted by image id on a file system that all workers see.
+    out : path, optional
+        The folder for the parts; only summed up when left out.
+    engine : Engine
+        Where to run: ``fastbox.fragments.engines.threads``, or what :mod:`fastbox.fragments.engines` makes of a
+        Dask client, a Spark session or a Ray cluster. It makes no difference to any byte or figure.
+    fragment_rows : int
+        About how many boxes a fragment has.
+    overwrite : bool
+        Begin again where the folder holds parts of another run.
+    report : path, optional
+        Where to write the page of the job, without examples and heat maps: parts keep none.
+    progress : callable, optional
+        Called with the number of boxes done since the last call, those of a fragment when it is done.
+    log : callable, optional
+        Called for each fragment when it is done, with its number ``fragment`` of ``fragments``, its ``boxes``, whether
+        it was ``skipped`` as done before, how many ``retries`` it took where a disk or a network failed,
+        ``boxes_done`` of ``boxes_in_all``, and the ``seconds`` since the start.
+    **options
+        Of the job.
+
+    Raises
+    ------
+    InputError
+        What the job raises, ids that are not ascending, a folder with parts of another run, or an option that asks for
+        what only a job as a whole can write.
+    ValueError
+        Another job: it has to see its tables whole.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
+    >>> from fastbox import jobs
+    >>> folder = tempfile.mkdtemp()
+    >>> table = pa.table({"image_id": [1, 1, 2, 3], "bbox": [[0.0, 0, 4, 4]] * 4, "score": [0.1, 0.2, 0.3, 0.4]})
+    >>> boxes, kept = os.path.join(folder, "boxes.parquet"), os.path.join(folder, "kept")
+    >>> pq.write_table(table, boxes, row_group_size=1)
+    >>> spread(jobs.nms, boxes, out=kept, fragment_rows=2).kept
+    3
+    >>> sorted(os.listdir(kept))
+    ['part-00000.parquet', 'part-00001.parquet']
+    """
+    tables = tuple(map(listed, tables))
+    if job.__module__.removeprefix("fastbox.jobs.") not in JOBS:
+        raise ValueError(f"expected one of the jobs {', '.join(JOBS)}, got {getattr(job, '__name__', job)!r}")
+    for name, what in WHOLE.items():
+        if options.get(name) is not None:
+            raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")
+    if report is not None:
+        if not hasattr(get_type_hints(job)["return"], "page"):
+            raise InputError(f"expected a job that has a page, got {job.__name__}")
+        check_page(report, out)
+    named = [options.get(name) for name in job.takes[0]]  # type: ignore[attr-defined]
+    named += [names] if isinstance(names := options.get("names"), str | os.PathLike) else []
+    check_outputs([*tables, *named], {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
+    provenance = Provenance.of(job, tables, options)
+    if out is not None:
+        check_name(local(out).rstrip("/"), TABLE_ENDING, "a folder of Parquet files")
+    opened = Tables.of(job, tables, options)
+    fragments = _fragments(job, opened, engine, fragment_rows)
+    tasks = [Task(job, fragment, options) for fragment in fragments]
+    if job.__name__ == "evaluate":  # all that is kept comes together here
+        check_kept(sum(count_boxes(task.sources[0]) for task in tasks), KEPT)
+    if job.__name__ == "inspect":
+        progress = None if progress is None else halved(progress)
+        tasks = _told(tasks, opened.sources[0], engine, progress)
+    watch = _Watch([task.boxes for task in tasks], progress, log)
+    if out is None:
+        whole = _all_of(tasks, engine, watch)
+    else:
+        folder = local(out).rstrip("/") if is_stored(out) else local(out)
+        names = [os.path.join(folder, name) for name in part_names(len(tasks))]
+        tasks = [replace(task, target=Target(name, fingerprint(task))) for task, name in zip(tasks, names, strict=True)]
+        run = digest([task.target for task in tasks])
+        make_folder(folder)
+        with claimed(folder, run, job.__name__, overwrite=overwrite):
+            known = () if overwrite else done_in(folder, tasks)
+            finished = not is_unfinished(folder)
+            try:
+                whole = _all_of(tasks, engine, watch, known, partial(mark_unfinished, folder))
+            except BaseException:
+                if finished and engine is threads:  # on a cluster parts may be written still
+                    mark_finished(folder)
+                raise
+            if overwrite:
+                remove_more(folder, len(tasks))
+            mark_finished(folder)
+            if not is_stored(out):
+                remove_abandoned(folder, set(part_names(len(tasks))))
+    whole.inputs, whole.provenance = opened.notes(), provenance
+    if report is not None:
+        whole.report(report)
+    return whole
+
+
+def _all_of(
+    tasks: Sequence[Task],
+    engine: Engine,
+    watch: _Watch,
+    known: Iterable[tuple[int, Any]] = (),
+    begin: Callable[[], object] | None = None,
+) -> Any:
+    """What is found in all fragments, of some of which it is known; ``begin`` is called before others are begun."""
+    found, done = Gathered(), []
+    for index, result in known:
+        found.add(index, result)
+        done.append(index)
+    watch.skip(done)
+    todo = sorted({*range(len(tasks))}.difference(done), key=lambda index: (-tasks[index].boxes.bit_length(), index))
+    if todo and begin is not None:
+        begin()
+    with closing(_results(engine, [tasks[index] for index in todo])) as results:
+        for place, result, retries in results:
+            found.add(todo[place], result)
+            watch.done(todo[place], retries)
+    whole = found.merged()
+    if tasks[0].job.__name__ == "evaluate":
+        whole.check()
+    return whole
+
+
+def _results(engine: Engine, tasks: Sequence[Task]) -> Generator[tuple[int, Any, int]]:
+    """What is found in each fragment, in whatever order, and how often it was tried again; what is wrong is raised."""
+    results = engine(_run, tasks)
+    try:
+        for place, (result, retries) in results:
+            if isinstance(result, Exception):
+                raise result
+            yield place, result, retries
+    finally:
+        if isinstance(results, Generator):
+            results.close()
+
+
+def _run(task: Task) -> tuple[Any, int]:
+    """What the job finds in a fragment, or says of it, and how many tries failed before.
+
+    Input that can't be used is no better at a second try; a disk or a network that failed may be.
+    """
+    for retries in range(RETRIES + 1):
+        try:
+            return task.job(*task.sources, out=task.target, **task.options), retries
+        except (TypeError, ValueError) as error:
+            return error, retries
+        except OSError as error:
+            if retries == RETRIES or error.errno is None or error.errno not in TRANSIENT:
+                raise
+        time.sleep(PAUSE * 2**retries)
+    raise AssertionError("the last try returns or raises")
+
+
+def _told(
+    tasks: Sequence[Task], truths: Source, engine: Engine, progress: Callable[[int], object] | None
+) -> list[Task]:
+    """The fragments of an inspection with what the whole table tells, which is read for it."""
+    options = tasks[0].options
+    limits, rows = options.get("limits") or Limits(), options.get("rows", 262_144)
+    table = Table.of(truths, None, *(options.get(name) for name in ("class_column", "id_column", "size")))
+    known = Before()
+    if table.id is not None:
+        known = Before.of(table, replace(limits, class_size=None), rows)
+    if limits.class_size is not None:
+        first = [Task(sizes_of, task.sources[:1], {"label": table.label, "rows": rows}) for task in tasks]
+        sizes = Gathered()
+        for place, found, _ in _results(engine, first):
+            sizes.add(place, found)
+            if progress is not None:
+                progress(first[place].boxes)
+        known = replace(known, ranges=sizes.merged().ranges(limits.class_size))
+    told = []
+    for task in tasks:
+        runs = task.sources[0].part.runs if task.sources[0].part else ()
+        last = runs[-1].number + runs[-1].boxes if runs else 0
+        told.append(replace(task, options={**options, "before": known.within(runs[0].number if runs else 0, last)}))
+    return told
+
+
+def _fragments(job: Callable[..., Any], tables: Tables, engine: Engine, rows: int) -> list[tuple[Source, ...]]:
+    """The fragments of some tables; those that are not sorted are sorted first, where all work is done in here."""
+    for source in tables.sources:
+        files = find_files(source.path)
+        if engine is not threads and any(isinstance(file, Backed) for file in files):
+            first = next(file for file in files if isinstance(file, Backed))
+            how = f"write it as such with {first.writing()}"
+            raise InputError(f"expected Parquet files that all workers can read, got {first}: {how}")
+    while True:
+        try:
+            sources = tables.sources
+            if job.__name__ == "inspect" and len(sources) == 1 and (listed := images_of(None, sources[0])):
+                sources.append(listed)
+            return _cut(job, sources, rows)
+        except UnsortedError as error:
+            if engine is not threads:
+                raise
+            tables.sort(error)
+
+
+def _cut(job: Callable[..., Any], sources: Sequence[Source], rows: int) -> list[tuple[Source, ...]]:
+    if job.__name__ != "inspect":
+        return cut(sources, rows)
+    boxes = [fragment for (fragment,) in cut(sources[:1], rows)]
+    listed = [beside(replace(source, image=sources[0].image), boxes) for source in sources[1:]]
+    return list(zip(boxes, *listed, strict=True))
+
+
+class _Watch:
+    """Tells those who watch which fragments are done."""
+
+    def __init__(self, sizes: Sequence[int], progress: Callable[[int], object] | None, log: Any) -> None:
+        self._sizes, self._progress, self._log = sizes, progress, log
+        self._done = 0
+        self._start = time.monotonic()
+
+    def skip(self, indices: Iterable[int]) -> None:
+        """Tell of what was done before, and of its boxes at once: they say nothing of the pace."""
+        boxes = sum(self._log_done(index, skipped=True, retries=0) for index in indices)
+        if boxes and self._progress is not None:
+            self._progress(boxes)
+
+    def done(self, index: int, retries: int) -> None:
+        """Tell of a fragment."""
+        boxes = self._log_done(index, skipped=False, retries=retries)
+        if self._progress is not None:
+            self._progress(boxes)
+
+    def _log_done(self, index: int, *, skipped: bool, retries: int) -> int:
+        boxes = self._sizes[index]
+        self._done += boxes
+        if self._log is not None:
+            seconds = round(time.monotonic() - self._start, 3)
+            entry = {"fragment": index, "fragments": len(self._sizes), "boxes": boxes, "skipped": skipped}
+            entry |= {"retries": retries, "boxes_done": self._done, "boxes_in_all": sum(self._sizes)}
+            self._log(entry | {"seconds": seconds})
+        return boxes

@@ -1,0 +1,350 @@
+"""Synthetic ground truth and detections of any size, as realistic as COCO and the same for the same seed."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from contextlib import ExitStack
+from statistics import NormalDist
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.arrow.columns import batch_of, schema_of
+from fastbox.parallel import run
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.sink import Sink
+from fastbox.values.arguments import checked
+
+__all__ = ["sample"]
+
+StrPath: TypeAlias = str | os.PathLike[str]
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+BLOCK = 4096
+AT_ONCE = 8
+
+# Coordinates lie on 1/64 px and scores on 1/4096: exact in float32, and the last bit of an exp, which differs between
+# processors, is rounded away.
+GRID = 64
+SCORES = 4096
+
+ID_GAP = 116
+SIZES = ((640, 480), (640, 427), (640, 426), (500, 375), (612, 612), (500, 333), (640, 360), (640, 512))
+SIZE_SHARES = (0.42, 0.22, 0.12, 0.10, 0.05, 0.04, 0.03, 0.02)
+PORTRAIT = 0.25
+
+# floor(log-normal) with a mean of 7.3 boxes an image and 1 % of the images empty; COCO's val2017 has 7.36 and 1.0 %.
+COUNT_MU = 1.769
+COUNT_SIGMA = 0.755
+
+# sqrt(area) is log-normal through COCO's two quantiles: 41 % of the boxes below 32² px, 24 % above 96² px.
+_SMALL, _LARGE = NormalDist().inv_cdf(0.41), NormalDist().inv_cdf(1 - 0.24)
+SCALE_SIGMA = math.log(96 / 32) / (_LARGE - _SMALL)
+SCALE_MU = math.log(32) - _SMALL * SCALE_SIGMA
+
+# ln(width / height) in val2017 has mean -0.13 and deviation 0.75.
+ASPECT_MU = -0.13
+ASPECT_SIGMA = 0.75
+
+# Every second box is of its image's main class, so that an image has few; a power of 1.2 gives the first class 30 %.
+CLASSES = 80
+CLASS_POWER = 1.2
+MAIN_CLASS = 0.5
+LARGE_CROWDS = 0.05
+
+BOXES = ("xmin", "ymin", "xmax", "ymax")
+TRUTHS = {
+    "image_id": "int64",
+    "category_id": "int32",
+    **dict.fromkeys(BOXES, "float32"),
+    "iscrowd": "int8",
+    "area": "float32",
+    "width": "int32",
+    "height": "int32",
+}
+DETECTIONS = {"image_id": "int64", "category_id": "int32", **dict.fromkeys(BOXES, "float32"), "score": "float32"}
+PAIRS = {
+    "image_id": "int64",
+    "category_id": "int32",
+    **{f"{side}_{name}": "float32" for side in ("pred", "target") for name in BOXES},
+    "score": "float32",
+}
+
+
+class Images(NamedTuple):
+    """The images of a block, one row each."""
+
+    id: Ints
+    width: Ints
+    height: Ints
+
+
+class Truths(NamedTuple):
+    """The ground truth of a block: image is the row of its image in the block, corners are xyxy of shape (4, n)."""
+
+    image: Ints
+    category: Ints
+    corners: Floats
+    crowd: NDArray[np.bool_]
+
+
+class Detections(NamedTuple):
+    """The detections of a block by image and descending score; truth is the row each was jittered from, or -1."""
+
+    image: Ints
+    category: Ints
+    corners: Floats
+    score: Ints
+    truth: Ints
+
+
+@checked
+def sample(
+    truths: StrPath,
+    *,
+    images: int,
+    detections: StrPath | None = None,
+    pairs: StrPath | None = None,
+    seed: int = 0,
+) -> dict[str, int]:
+    """Write synthetic boxes as Parquet, sorted by image; memory doesn't grow with their number.
+
+    The first images of a larger sample are the smaller sample: each block of 4096 images is drawn from the seed and
+    the block's number alone, and ``truths`` don't depend on what else is written.
+
+    Parameters
+    ----------
+    truths : path
+        image_id, category_id, xmin, ymin, xmax, ymax (float32, pixels), iscrowd, area, width, height. About 7.3 boxes
+        an image, 1 % of the images have none; sizes, shapes, classes and image sizes are distributed like COCO's.
+    images : int
+        How many images, including those without boxes.
+    detections : path, optional
+        image_id, category_id, the box and score: jittered truths, duplicates and boxes on the background, by
+        descending score within an image. Small truths are missed more; the score follows the IoU with the truth.
+    pairs : path, optional
+        The detections that come from a truth, each beside it: image_id, the truth's category_id, pred_xmin to
+        pred_ymax, target_xmin to target_ymax, score.
+    seed : int
+        Not negative; another seed is another sample.
+
+    Returns
+    -------
+    dict
+        The images and the rows of each table written.
+
+    Raises
+    ------
+    ValueError
+        A negative or fractional images or seed.
+    InputError
+        One path given twice, or a name that promises another format than Parquet.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> sample(pathlib.Path(tempfile.mkdtemp()) / "truths.parquet", images=0)
+    {'images': 0, 'truths': 0}
+    """
+    images = _natural("images", images)
+    seed = _natural("seed", seed)
+    wanted = {"truths": truths, "detections": detections, "pairs": pairs}
+    paths = {name: path for name, path in wanted.items() if path is not None}
+    check_outputs([], paths)
+
+    schemas = {
+        name: schema_of(types)
+        for name, types in {"truths": TRUTHS, "detections": DETECTIONS, "pairs": PAIRS}.items()
+        if name in paths
+    }
+    with ExitStack() as stack:
+        sinks = {
+            name: stack.enter_context(
+                Sink(paths[name], schema, command="sample", parameters={"images": images, "seed": seed, "table": name})
+            )
+            for name, schema in schemas.items()
+        }
+        for first in range(0, images, AT_ONCE * BLOCK):
+            starts = range(first, min(first + AT_ONCE * BLOCK, images), BLOCK)
+            drawn = run(_draw_tables, [(seed, start, images - start, len(paths) > 1) for start in starts])
+            run(_write, [(sink, [tables[name] for tables in drawn]) for name, sink in sinks.items()])
+        written = {name: sink.rows for name, sink in sinks.items()}
+    return {"images": images, **written}
+
+
+def _natural(name: str, given: Any) -> int:
+    try:
+        number = operator.index(given)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"expected {name} to be a whole number, 0 or more, got {given!r}")
+    return number
+
+
+def _write(sink: Sink, blocks: list[list[NDArray[Any]]]) -> None:
+    for columns in blocks:
+        sink.write(batch_of(columns, sink.schema))
+
+
+def _draw_tables(seed: int, first: int, images: int, detect: bool) -> dict[str, list[NDArray[Any]]]:
+    """Draw the tables of the block that begins at image ``first``, always whole, and keep so many of its images."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(first // BLOCK,))))
+    frames = _draw_images(rng, first)
+    truths = _draw_truths(rng, frames)
+    tables = {"truths": _truth_columns(frames, truths)}
+    image = {"truths": truths.image}
+    if detect:
+        found = _draw_detections(rng, frames, truths)
+        matched = found.truth >= 0
+        tables["detections"] = _detection_columns(frames, found)
+        tables["pairs"] = _pair_columns(frames, truths, found, matched)
+        image |= {"detections": found.image, "pairs": found.image[matched]}
+    rows = {name: np.searchsorted(image[name], images) for name in tables}
+    return {name: [column[: rows[name]] for column in columns] for name, columns in tables.items()}
+
+
+def _draw_images(rng: np.random.Generator, first: int) -> Images:
+    numbers = np.arange(first, first + BLOCK)
+    long, short = np.array(SIZES).T[:, _choose(rng, np.array(SIZE_SHARES), BLOCK)]
+    portrait = rng.random(BLOCK) < PORTRAIT
+    return Images(
+        id=numbers * ID_GAP + rng.integers(1, ID_GAP + 1, BLOCK),
+        width=np.where(portrait, short, long),
+        height=np.where(portrait, long, short),
+    )
+
+
+def _draw_truths(rng: np.random.Generator, frames: Images) -> Truths:
+    counts = np.exp(COUNT_MU + COUNT_SIGMA * rng.standard_normal(BLOCK)).astype(np.int64)
+    image = np.repeat(np.arange(BLOCK), counts)
+    main = _draw_classes(rng, BLOCK)
+    category = np.where(rng.random(len(image)) < MAIN_CLASS, main[image], _draw_classes(rng, len(image)))
+    corners = _draw_boxes(rng, frames, image)
+    large = _area(corners) > 96**2
+    return Truths(image, category, corners, crowd=large & (rng.random(len(image)) < LARGE_CROWDS))
+
+
+def _draw_boxes(rng: np.random.Generator, frames: Images, image: Ints) -> Floats:
+    """Draw one box in each of the images: log-normal in size and shape, cut to the image, anywhere in it."""
+    scale = np.exp(SCALE_MU + SCALE_SIGMA * rng.standard_normal(len(image)))
+    stretch = np.exp((ASPECT_MU + ASPECT_SIGMA * rng.standard_normal(len(image))) / 2)
+    width, height = frames.width[image], frames.height[image]
+    w = np.clip(_on_grid(scale * stretch), 1, width)
+    h = np.clip(_on_grid(scale / stretch), 1, height)
+    xmin = np.floor(rng.random(len(image)) * (width - w) * GRID) / GRID
+    ymin = np.floor(rng.random(len(image)) * (height - h) * GRID) / GRID
+    return np.stack([xmin, ymin, xmin + w, ymin + h])
+
+
+def _draw_detections(rng: np.random.Generator, frames: Images, truths: Truths) -> Detections:
+    truth, copy = _draw_found(rng, truths.corners)
+    seen = truths.corners.take(truth, axis=1)
+    jittered = _jitter(rng, frames, truths.image[truth], seen, copy)
+    overlap = _iou(jittered, seen)
+    right = rng.random(len(truth)) < 0.6 + 0.4 * overlap
+    category = np.where(right, truths.category[truth], _draw_classes(rng, len(truth)))
+    score = _squash(6 * (overlap - 0.75) + 0.9 * rng.standard_normal(len(truth)))
+
+    background = np.repeat(np.arange(BLOCK), np.floor(4 * -np.log1p(-rng.random(BLOCK))).astype(np.int64))
+    invented = _draw_boxes(rng, frames, background)
+    low = _squash(-2.5 + rng.standard_normal(len(background)))
+
+    image = np.concatenate([truths.image[truth], background])
+    score = np.concatenate([score, low])
+    order = np.argsort(image * (SCORES + 1) - score, kind="stable")
+    return Detections(
+        image[order],
+        np.concatenate([category, _draw_classes(rng, len(background))])[order],
+        np.concatenate([jittered, invented], axis=1).take(order, axis=1),
+        score[order],
+        np.concatenate([truth, np.full(len(background), -1)])[order],
+    )
+
+
+def _draw_found(rng: np.random.Generator, corners: Floats) -> tuple[Ints, Ints]:
+    """Return the truths that are detected, as often as they are, and the number of each copy: 0, 1 or 2."""
+    scale = np.sqrt(_area(corners))
+    found = rng.random(len(scale)) < 1 / (1 + (32 / scale) / math.exp(0.9))
+    chance = rng.random(len(scale))
+    copies = found * (1 + (chance < 0.2) + (chance < 0.04))
+    truth = np.repeat(np.arange(len(scale)), copies)
+    return truth, np.arange(len(truth)) - np.repeat(np.cumsum(copies) - copies, copies)
+
+
+def _jitter(rng: np.random.Generator, frames: Images, image: Ints, corners: Floats, copy: Ints) -> Floats:
+    """Move and stretch boxes by a share of their size that differs from box to box and is larger for later copies."""
+    spread = np.minimum(np.exp(-2.9 + 0.7 * rng.standard_normal(len(image)) + 0.6 * copy), 0.5)
+    sides = []
+    for low, high, limit in ((0, 2, frames.width[image]), (1, 3, frames.height[image])):
+        length = corners[high] - corners[low]
+        centre = (corners[high] + corners[low]) / 2 + spread * length * rng.standard_normal(len(image))
+        half = length / 2 * np.exp(spread * rng.standard_normal(len(image)))
+        start = np.clip(_on_grid(centre - half), 0, limit - 1)
+        sides.append((start, np.clip(_on_grid(centre + half), start + 1, limit)))
+    (xmin, xmax), (ymin, ymax) = sides
+    return np.stack([xmin, ymin, xmax, ymax])
+
+
+def _draw_classes(rng: np.random.Generator, n: int) -> Ints:
+    return 1 + _choose(rng, np.arange(1.0, CLASSES + 1) ** -CLASS_POWER, n)
+
+
+def _choose(rng: np.random.Generator, shares: Floats, n: int) -> Ints:
+    """Draw n indices in proportion to their shares."""
+    upper = np.cumsum(shares)
+    return np.searchsorted(upper[:-1] / upper[-1], rng.random(n), side="right")
+
+
+def _on_grid(pixels: Floats) -> Floats:
+    return np.rint(pixels * GRID) / GRID
+
+
+def _squash(logit: Floats) -> Ints:
+    """Return a score for each logit, in steps of 1 / SCORES above 0."""
+    return np.clip(np.rint(SCORES / (1 + np.exp(-logit))), 1, SCORES).astype(np.int64)
+
+
+def _area(corners: Floats) -> Floats:
+    xmin, ymin, xmax, ymax = corners
+    area: Floats = (xmax - xmin) * (ymax - ymin)
+    return area
+
+
+def _iou(a: Floats, b: Floats) -> Floats:
+    width = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
+    height = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1])
+    inter = np.maximum(width, 0) * np.maximum(height, 0)
+    overlap: Floats = inter / (_area(a) + _area(b) - inter)
+    return overlap
+
+
+def _truth_columns(frames: Images, truths: Truths) -> list[NDArray[Any]]:
+    return [
+        frames.id[truths.image],
+        truths.category,
+        *truths.corners,
+        truths.crowd,
+        _area(truths.corners),
+        frames.width[truths.image],
+        frames.height[truths.image],
+    ]
+
+
+def _detection_columns(frames: Images, found: Detections) -> list[NDArray[Any]]:
+    return [frames.id[found.image], found.category, *found.corners, found.score / SCORES]
+
+
+def _pair_columns(frames: Images, truths: Truths, found: Detections, matched: NDArray[np.bool_]) -> list[NDArray[Any]]:
+    truth = found.truth[matched]
+    return [
+        frames.id[truths.image[truth]],
+        truths.category[truth],
+        *found.corners.compress(matched, axis=1),
+        *truths.corners.take(truth, axis=1),
+        found.score[matched] / SCORES,
+    ]

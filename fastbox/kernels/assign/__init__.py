@@ -1,0 +1,1 @@
+"""Kernels that assign anchors to truths."""

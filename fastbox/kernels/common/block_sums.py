@@ -1,0 +1,21 @@
+"""Sums in a fixed order: the same bits for every number of threads and every width of vector."""
+
+from __future__ import annotations
+
+from fastbox.kernels.build.compile import device
+
+BLOCK = 8192  # values summed before their sum is kept: what fixes the order, whatever the threads
+LANES = 64  # sums side by side inside a block, so that every width of vector adds in the same order
+
+
+@device
+def total(lanes):
+    """The sum of the lanes, by halves; they are 0 again afterwards."""
+    width = LANES // 2
+    while width:
+        for l in range(width):
+            lanes[l] += lanes[l + width]
+        width //= 2
+    found = lanes[0]
+    lanes[:] = 0.0
+    return found

@@ -1,0 +1,115 @@
+"""Rows in the order of their scores, each image by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from fastbox.kernels.build.compile import Kernel, device, i8, readonly, vector
+
+FEW = 48  # rows that are sorted by insertion, more by their bytes
+SIGN = np.uint64(1 << 63)
+
+
+@device
+def descending(bits):
+    """The bits of a float64 as a number that is the less, the greater the float; -0.0 is 0.0."""
+    negative = bits > SIGN
+    return bits if negative else ~bits & ~SIGN if bits != SIGN else ~SIGN
+
+
+@device
+def by_bytes(keys, rows, spare_keys, spare_rows, counts, n):
+    """Sort n rows by their keys, byte by byte, ties as they come; what comes back first is sorted, then the spares."""
+    counts[:] = 0
+    for j in range(n):
+        for digit in range(8):
+            counts[digit, (keys[j] >> np.uint64(8 * digit)) & np.uint64(255)] += 1
+    for digit in range(8):
+        shift = np.uint64(8 * digit)
+        if counts[digit, (keys[0] >> shift) & np.uint64(255)] == n:
+            continue
+        place = 0
+        for value in range(256):
+            counts[digit, value], place = place, place + counts[digit, value]
+        for j in range(n):
+            value = (keys[j] >> shift) & np.uint64(255)
+            place = counts[digit, value]
+            spare_keys[place], spare_rows[place] = keys[j], rows[j]
+            counts[digit, value] = place + 1
+        keys, spare_keys, rows, spare_rows = spare_keys, keys, spare_rows, rows
+    return keys, rows, spare_keys, spare_rows
+
+
+@device
+def longest_of(bounds, first, last):
+    longest = 0
+    for image in range(first, last):
+        longest = max(longest, bounds[image + 1] - bounds[image])
+    return longest
+
+
+def ordered(scores, rows, bounds, first, last):
+    """Sort the rows of each of the images [first, last), which come ascending, by descending score; ties stay so."""
+    bits = scores.view(np.uint64)
+    longest = longest_of(bounds, first, last)
+    keys, other_keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    own, other = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    counts = np.empty((8, 256), np.int64)
+    for image in range(first, last):
+        start = bounds[image]
+        n = bounds[image + 1] - start
+        if n <= FEW:
+            for j in range(1, n):
+                row = rows[start + j]
+                place = j
+                while place and scores[rows[start + place - 1]] < scores[row]:
+                    rows[start + place] = rows[start + place - 1]
+                    place -= 1
+                rows[start + place] = row
+            continue
+        for j in range(n):
+            own[j] = rows[start + j]
+            keys[j] = descending(bits[own[j]])
+        keys, own, other_keys, other = by_bytes(keys, own, other_keys, other, counts, n)
+        for j in range(n):
+            rows[start + j] = own[j]
+
+
+ORDERED = Kernel(ordered, lambda t: types.void(vector(t), vector(i8), readonly(i8), i8, i8), {"": {}})
+
+
+def ranked(codes, scores, bounds, rows, first, last):
+    """Sort the rows of each of the images [first, last) by code, those of one by descending score; ties stay so."""
+    bits = scores.view(np.uint64)
+    longest = longest_of(bounds, first, last)
+    keys, other_keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    own, other = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    counts = np.empty((8, 256), np.int64)
+    for image in range(first, last):
+        start = bounds[image]
+        n = bounds[image + 1] - start
+        if n <= FEW:
+            for j in range(start + 1, start + n):
+                row, place = rows[j], j
+                code, score = codes[row], scores[row]
+                while place > start:
+                    before = rows[place - 1]
+                    if codes[before] < code or (codes[before] == code and scores[before] >= score):
+                        break
+                    rows[place] = before
+                    place -= 1
+                rows[place] = row
+            continue
+        for j in range(n):
+            own[j] = rows[start + j]
+            keys[j] = descending(bits[own[j]])
+        keys, own, other_keys, other = by_bytes(keys, own, other_keys, other, counts, n)
+        for j in range(n):
+            keys[j] = np.uint64(codes[own[j]])
+        keys, own, other_keys, other = by_bytes(keys, own, other_keys, other, counts, n)
+        for j in range(n):
+            rows[start + j] = own[j]
+
+
+RANKED = Kernel(ranked, lambda t: types.void(readonly(i8), vector(t), readonly(i8), vector(i8), i8, i8), {"": {}})

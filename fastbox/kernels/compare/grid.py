@@ -1,0 +1,269 @@
+"""Boxes in grids, one for each kind of size, to find those that overlap one enough without looking at all."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import types
+
+from fastbox.kernels.build.compile import Kernel, device, i8, side, vector
+from fastbox.kernels.compare.dense import none_above, sought, whole
+from fastbox.kernels.geometry.extremes import sure_iou, valid
+from fastbox.kernels.geometry.metrics import NEEDS_IOU, Box
+from fastbox.kernels.geometry.pack import CXCYWH, XYWH, YXYX, at
+from fastbox.kernels.geometry.usual import usual_area
+
+GONE = 2  # the state of a box that need not be found any more
+
+BLOCK = 32  # boxes of a run screened together
+PAD = 8  # places behind the last box that screening may read
+
+# Sizes are sorted into kinds by the power of two of the longer side and by the aspect, five powers of two each.
+OCTAVES, LEAST_OCTAVE, ASPECTS = 64, -24, 7
+FULL = 4  # boxes in a cell on average, from which on cells are halved
+FAR = 2.0**31  # cells from the origin beyond which all are one
+GOLDEN = 0.6180339887498949
+
+# Columns of what is known of each kind: the origin of its grid, cells a pixel, and the range of its sides.
+X, Y, PER_X, PER_Y, MIN_W, MAX_W, MIN_H, MAX_H, MAX_X, MAX_Y = range(10)
+BASE, NX, NY, REACH_X, REACH_Y, STRIDE, CELLS, FOLDED, COUNT = range(9)
+
+
+@device
+def corners(boxes, k):
+    """A box, to the bit as `pack` gives it."""
+    arrangement, p, q, r, s = boxes
+    x0, y0, x1, y1 = p[k], q[k], r[k], s[k]
+    half = type(x0)(0.5)
+    if arrangement == XYWH:
+        x1, y1 = x0 + x1, y0 + y1
+    elif arrangement == CXCYWH:
+        w, h = half * x1, half * y1
+        x0, y0, x1, y1 = x0 - w, y0 - h, x0 + w, y0 + h
+    elif arrangement == YXYX:
+        x0, y0, x1, y1 = y0, x0, y1, x1
+    return Box(x0, y0, x1, y1, usual_area(x0, y0, x1, y1), x0)
+
+
+@device
+def meets(box):
+    """Whether a box can have an IoU above 0 with any: not without an area."""
+    return (box.x1 > box.x0) & (box.y1 > box.y0)
+
+
+@device
+def is_wild(area):
+    """Whether an area is nan, or so near the ends of float32 that products of two are rounded by more than a bit."""
+    return not ((area >= type(area)(2.0**-60)) & (area <= type(area)(2.0**60)))
+
+
+@device
+def shrunk(low, high, share):
+    """The ends of a side that has lost a share about its centre: two boxes with an IoU above it still overlap so.
+
+    The intersection is longer than that share of either side. Where coordinates are too coarse, nothing is taken off.
+    """
+    low, high = np.float64(low), np.float64(high)
+    loss = 0.5 * share * (high - low)
+    if (share == 0.0) | ((high - low) * 2.0**40 <= max(abs(low), abs(high))):
+        loss = 0.0
+    return low + loss, high - loss
+
+
+@device
+def slot(x, origin, per):
+    """The cell of a coordinate; never a lesser one for a greater coordinate."""
+    cell = (0.5 * x - 0.5 * origin) * per
+    cell = cell if cell > -FAR else -FAR
+    return np.int64(math.floor(cell if cell < FAR else FAR))
+
+
+@device
+def kind_of(w, h):
+    _, wide = math.frexp(w)
+    _, high = math.frexp(h)
+    octave = min(max(max(wide, high) - LEAST_OCTAVE, 0), OCTAVES - 1)
+    aspect = min(max((wide - high + 2) // 5 + ASPECTS // 2, 0), ASPECTS - 1)
+    return octave * ASPECTS + aspect
+
+
+@device
+def cut(frame, layout, share):
+    """Choose the cells of a kind: as long as its longest sides, or less where many boxes lie in each.
+
+    There are four cells for each box at most. A grid of more is folded: its lines begin a golden section of the cells
+    apart, wherever that is, so that those near one another share none.
+    """
+    for axis in range(2):
+        longest = (1.0 - share) * frame[MAX_W + 2 * axis]
+        frame[PER_X + axis] = min(2.0 / max(longest, 1e-300), 1e300)
+    most = 4 * layout[COUNT]
+    cells, halvings = 0.0, 0
+    while True:
+        for axis in range(2):
+            end = frame[MAX_X + axis] + frame[MAX_W + 2 * axis]
+            layout[NX + axis] = slot(end, frame[X + axis], frame[PER_X + axis]) + 1
+        cells = np.float64(layout[NX]) * np.float64(layout[NY])
+        if (halvings == 2) | (FULL * cells > layout[COUNT]):
+            break
+        halvings += 1
+        frame[PER_X] *= 2.0
+        frame[PER_Y] *= 2.0
+    folded = cells > most
+    layout[FOLDED] = folded
+    layout[CELLS] = most if folded else layout[NX] * layout[NY]
+    layout[STRIDE] = np.int64(GOLDEN * most) if folded else layout[NX]
+
+
+def arrange(boxes, scores, members, t, out):
+    """Sort boxes that can meet others into grids, one for each kind of size; the others keep their score in `out`.
+
+    Returns their places (a tile, scores, rows), and for `reached` where cells begin, the frame and layout of each
+    kind's grid, the share that boxes are shrunk by, and whether all areas are tame.
+    """
+    T = boxes[1].dtype.type
+    kinds = OCTAVES * ASPECTS
+    frames, layouts = np.empty((kinds, 10), np.float64), np.zeros((kinds, 9), np.int64)
+    rows, cells = np.empty(members.size, np.int64), np.empty(members.size, np.int64)
+    n, wild, beyond = 0, False, False
+    for j in range(members.size):
+        row = members[j]
+        box = corners(boxes, row)
+        if box.area != box.area and not valid(box):
+            continue
+        if not meets(box):
+            out[row] = scores[row]
+        elif scores[row] == scores[row]:
+            x, y = np.float64(box.x0), np.float64(box.y0)
+            w, h = np.float64(box.x1) - x, np.float64(box.y1) - y
+            kind = kind_of(w, h)
+            frame = frames[kind]
+            if layouts[kind, COUNT] == 0:
+                frame[X], frame[Y], frame[MAX_X], frame[MAX_Y] = x, y, x, y
+                frame[MIN_W], frame[MAX_W], frame[MIN_H], frame[MAX_H] = w, w, h, h
+            frame[X], frame[Y] = min(frame[X], x), min(frame[Y], y)
+            frame[MAX_X], frame[MAX_Y] = max(frame[MAX_X], x), max(frame[MAX_Y], y)
+            frame[MIN_W], frame[MAX_W] = min(frame[MIN_W], w), max(frame[MAX_W], w)
+            frame[MIN_H], frame[MAX_H] = min(frame[MIN_H], h), max(frame[MAX_H], h)
+            layouts[kind, COUNT] += 1
+            wild |= is_wild(box.area)
+            beyond |= box.area != box.area
+            rows[n], cells[n] = row, kind
+            n += 1
+    share = max(np.float64(t) - 2.0**-10, 0.0) if not wild else 0.0
+    order, base = np.empty(kinds, np.int64), 0
+    present = 0
+    if beyond:  # all in one cell
+        layouts[:] = 0
+        frames[0], cells[:n] = 0.0, 0
+        frames[0, MAX_W] = frames[0, MAX_H] = np.inf
+        layouts[0, NX] = layouts[0, NY] = layouts[0, CELLS] = 1
+        base, order[0], present = 1, 0, 1
+    for kind in range(kinds):
+        if layouts[kind, COUNT]:
+            cut(frames[kind], layouts[kind], share)
+            layouts[kind, BASE] = base
+            base += layouts[kind, CELLS]
+            order[present] = kind
+            present += 1
+    starts = np.zeros(base + 1, np.int64)
+    for j in range(n):
+        box = corners(boxes, rows[j])
+        frame, layout = frames[cells[j]], layouts[cells[j]]
+        (u0, u1), (v0, v1) = shrunk(box.x0, box.x1, share), shrunk(box.y0, box.y1, share)
+        column, line = slot(u0, frame[X], frame[PER_X]), slot(v0, frame[Y], frame[PER_Y])
+        layout[REACH_X] = max(layout[REACH_X], slot(u1, frame[X], frame[PER_X]) - column)
+        layout[REACH_Y] = max(layout[REACH_Y], slot(v1, frame[Y], frame[PER_Y]) - line)
+        cell = line * layout[STRIDE] + column
+        cells[j] = layout[BASE] + (cell % layout[CELLS] if layout[FOLDED] else cell)
+        starts[cells[j]] += 1
+    place = 0
+    for cell in range(base + 1):
+        starts[cell], place = place, place + starts[cell]
+    tile = np.empty((6, n + PAD), T)
+    placed, keys = np.empty(n, np.int64), np.empty(n, np.float64)
+    for j in range(n):
+        k = starts[cells[j]]
+        starts[cells[j]] = k + 1
+        placed[k] = rows[j]
+    for cell in range(base, 0, -1):
+        starts[cell] = starts[cell - 1]
+    starts[0] = 0
+    for k in range(n):
+        row = placed[k]
+        box = corners(boxes, row)
+        tile[0, k], tile[1, k], tile[2, k], tile[3, k], tile[4, k] = box.x0, box.y0, box.x1, box.y1, box.area
+        keys[k] = scores[row]
+    tile[4, n:] = T(np.nan)
+    return tile, keys, placed, starts, frames[order[:present]], layouts[order[:present]], share, not wild
+
+
+@device
+def listed(tile, one, p, first, last, t, above, below, tame, state, hits, found):
+    """List, behind those found, which of the boxes [first, last) box p reaches."""
+    for start in range(first, last, BLOCK):
+        n = min(BLOCK, last - start)
+        if tame and none_above(one, above, below, tile, start, whole(n)):
+            continue
+        for q in range(start, start + n):
+            if state[q] != GONE and q != p and sure_iou(one, at(tile, q)) > t:
+                hits[found] = q
+                found += 1
+    return found
+
+
+@device
+def reached(grid, tile, p, t, state, hits):
+    """List the boxes, but for those that are gone, whose IoU with box p is above t; say how many."""
+    starts, frames, layouts, share, tame = grid
+    one = at(tile, p)
+    above, below = sought(t, type(t)(np.finfo(tile.dtype).eps), NEEDS_IOU)
+    (u0, u1), (v0, v1) = shrunk(one.x0, one.x1, share), shrunk(one.y0, one.y1, share)
+    w, h = np.float64(one.x1) - np.float64(one.x0), np.float64(one.y1) - np.float64(one.y0)
+    found = 0
+    for kind in range(layouts.shape[0]):
+        # An IoU above t needs sides whose ratio is between t and 1 / t.
+        if (w * share > frames[kind, MAX_W]) | (frames[kind, MIN_W] * share > w):
+            continue
+        if (h * share > frames[kind, MAX_H]) | (frames[kind, MIN_H] * share > h):
+            continue
+        x, y, per_x, per_y = frames[kind, X], frames[kind, Y], frames[kind, PER_X], frames[kind, PER_Y]
+        left = max(slot(u0, x, per_x) - layouts[kind, REACH_X], 0)
+        right = min(slot(u1, x, per_x), layouts[kind, NX] - 1)
+        top = max(slot(v0, y, per_y) - layouts[kind, REACH_Y], 0)
+        bottom = min(slot(v1, y, per_y), layouts[kind, NY] - 1)
+        if (left > right) | (top > bottom):
+            continue
+        base, stride, cells = layouts[kind, BASE], layouts[kind, STRIDE], layouts[kind, CELLS]
+        width, lines = right - left + 1, bottom - top + 1
+        folded = layouts[kind, FOLDED]
+        if folded and 4 * lines * (width + lines) > cells:  # lines might share cells: take each cell once
+            left, width, stride, lines = 0, cells, 0, 1
+        for line in range(top, top + lines):
+            cell, more = line * stride + left, width
+            if folded:
+                cell %= cells
+            while more:
+                n = min(more, cells - cell)
+                first, last = starts[base + cell], starts[base + cell + n]
+                found = listed(tile, one, p, first, last, t, above, below, tame, state, hits, found)
+                cell, more = 0, more - n
+    return found
+
+
+f8 = types.float64
+given = types.Array(f8, 1, "C", readonly=True)
+
+
+def arranged(t):
+    """The types of what `arrange` returns."""
+    places = vector(t, 2), vector(f8), vector(i8), vector(i8)
+    return *places, vector(f8, 2), vector(i8, 2), f8, types.boolean
+
+
+ARRANGE = Kernel(
+    arrange,
+    lambda t: types.Tuple(arranged(t))(side(t), given, vector(i8), t, vector(f8)),
+    {"": {}},
+)

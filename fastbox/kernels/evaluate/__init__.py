@@ -1,0 +1,1 @@
+"""Kernels of evaluation: matching detections to truths as COCO does."""

@@ -1,0 +1,248 @@
+"""Boxes so large or small that plain formulas overflow or underflow: their values as if exponents had no end.
+
+A valid box beyond :data:`~fastbox.kernels.geometry.usual.MOST` or below LEAST has an area of nan, as invalid
+ones have, so the plain formulas give nan. These, slow and seldom met, then decide: the value, or the one nan where a
+box is invalid. All is done in float64, each axis in units of a power of two, which is exact.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fastbox.kernels.build.compile import device, rebound
+from fastbox.kernels.geometry import gradients, metrics
+from fastbox.kernels.geometry.elementary import TWO_OVER_PI, atan
+from fastbox.kernels.geometry.metrics import Box, intersection, larger, ratio, smaller
+
+BEYOND = 1025  # the exponent of a length that overflows
+DUST = 2.0**-448
+ROOM = 900  # how far a coordinate may be, in powers of two, above a length that is measured in the same unit
+
+
+@device
+def valid(box):
+    """Whether all corners are finite, and none before the one it belongs to."""
+    infinite = (box.x0 - box.x0) + (box.y0 - box.y0) + (box.x1 - box.x1) + (box.y1 - box.y1)  # 0, or nan
+    return (box.x1 >= box.x0) & (box.y1 >= box.y0) & (infinite == type(box.x0)(0))
+
+
+@device
+def widened(box):
+    zero = np.float64(0)
+    return Box(np.float64(box.x0), np.float64(box.y0), np.float64(box.x1), np.float64(box.y1), zero, zero)
+
+
+@device
+def exponent(length):
+    """The e of the first power 2^e above a length."""
+    return BEYOND if length == np.inf else np.int64(math.frexp(length)[1])
+
+
+@device
+def unit_of(low, high):
+    """The exponent of an interval's length, or if it has none, of where it lies."""
+    length = high - low
+    return exponent(length if length > 0.0 else larger(-low, high))
+
+
+@device
+def units(a, b):
+    """The exponents of the hull's width and height."""
+    return (
+        unit_of(smaller(a.x0, b.x0), larger(a.x1, b.x1)),
+        unit_of(smaller(a.y0, b.y0), larger(a.y1, b.y1)),
+    )
+
+
+@device
+def scaled(box, ex, ey):
+    """A box in units of 2^ex by 2^ey."""
+    x0, y0, x1, y1 = np.ldexp(box.x0, -ex), np.ldexp(box.y0, -ey), np.ldexp(box.x1, -ex), np.ldexp(box.y1, -ey)
+    return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), box.angle)
+
+
+@device
+def without_dust(x):
+    """A number, rounded to a multiple of 2^-500 where it is small: no area that is left has an infinite inverse."""
+    return (x + DUST) - DUST if abs(x) < DUST else x
+
+
+@device
+def cleared(box):
+    x0, y0, x1, y1 = without_dust(box.x0), without_dust(box.y0), without_dust(box.x1), without_dust(box.y1)
+    return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), box.angle)
+
+
+@device
+def along(a0, a1, b0, b1):
+    """Of two intervals: the power of two they are scaled by, then so scaled their hull's length, the distance of their
+    centres and the difference of their lengths. None overflows, and none is lost.
+    """
+    shift = -4 if larger(larger(-a0, a1), larger(-b0, b1)) > 1.0 else 60
+    a0, a1, b0, b1 = np.ldexp(a0, shift), np.ldexp(a1, shift), np.ldexp(b0, shift), np.ldexp(b1, shift)
+    apart = 0.5 * (a0 + a1) - 0.5 * (b0 + b1)
+    return shift, larger(a1, b1) - smaller(a0, b0), apart, (a1 - a0) - (b1 - b0)
+
+
+@device
+def longest(w, h, x_shift, y_shift):
+    """The exponent of the longer of two sides that are scaled."""
+    ex, ey = exponent(w) - x_shift, exponent(h) - y_shift
+    return ex if (h == 0.0) | ((w > 0.0) & (ex > ey)) else ey
+
+
+@device
+def iou(a, b, beta):
+    ex, ey = units(a, b)
+    return metrics.iou(scaled(a, ex, ey), scaled(b, ex, ey), beta)
+
+
+@device
+def iof(a, b, beta):
+    ex, ey = unit_of(a.x0, a.x1), unit_of(a.y0, a.y1)
+    inside = scaled(a, ex, ey)
+    return ratio(intersection(inside, scaled(b, ex, ey)), inside.area)
+
+
+@device
+def ios(a, b, beta):
+    return larger(iof(a, b, beta), iof(b, a, beta))
+
+
+@device
+def giou(a, b, beta):
+    ex, ey = units(a, b)
+    return metrics.giou(scaled(a, ex, ey), scaled(b, ex, ey), beta)
+
+
+@device
+def centre_term(a, b):
+    x_shift, w, dx, _ = along(a.x0, a.x1, b.x0, b.x1)
+    y_shift, h, dy, _ = along(a.y0, a.y1, b.y0, b.y1)
+    unit = longest(w, h, x_shift, y_shift)
+    w, dx = np.ldexp(w, -x_shift - unit), np.ldexp(dx, -x_shift - unit)
+    h, dy = np.ldexp(h, -y_shift - unit), np.ldexp(dy, -y_shift - unit)
+    return ratio(dx * dx + dy * dy, w * w + h * h)
+
+
+@device
+def diou(a, b, beta):
+    return iou(a, b, beta) - centre_term(a, b)
+
+
+@device
+def angle(box):
+    x_shift, w, _, _ = along(box.x0, box.x1, box.x0, box.x1)
+    y_shift, h, _, _ = along(box.y0, box.y1, box.y0, box.y1)
+    return TWO_OVER_PI * atan(np.ldexp(w / h, y_shift - x_shift) if w > 0.0 else 0.0)
+
+
+@device
+def ciou(a, b, beta):
+    overlap = iou(a, b, beta)
+    turn = angle(b) - angle(a)
+    v = turn * turn
+    return overlap - centre_term(a, b) - ratio(v * v, 1.0 - overlap + v)
+
+
+@device
+def eiou(a, b, beta):
+    _, w, _, dw = along(a.x0, a.x1, b.x0, b.x1)
+    _, h, _, dh = along(a.y0, a.y1, b.y0, b.y1)
+    u, v = ratio(dw, w), ratio(dh, h)
+    return iou(a, b, beta) - centre_term(a, b) - u * u - v * v
+
+
+@device
+def l1(a, b, beta):
+    return abs(a.x0 - b.x0) + abs(a.y0 - b.y0) + abs(a.x1 - b.x1) + abs(a.y1 - b.y1)
+
+
+@device
+def smooth(x, y, beta):
+    """Smooth L1 of x - y, which may overflow where a quarter of it does not."""
+    far, quarter = abs(0.25 * x - 0.25 * y), 0.25 * beta
+    return 4.0 * (0.5 * far * (far / quarter) if far < quarter else far - 0.5 * quarter) if beta > 0.0 else abs(x - y)
+
+
+@device
+def smooth_l1(a, b, beta):
+    near = smooth(a.x0, b.x0, beta) + smooth(a.y0, b.y0, beta)
+    return near + smooth(a.x1, b.x1, beta) + smooth(a.y1, b.y1, beta)
+
+
+def value_of(a, b, beta):
+    """The value of two boxes, whatever their size."""
+    T = type(a.x0)
+    found = plain(a, b, beta)
+    if found == found:
+        return found
+    if valid(a) and valid(b):
+        return T(formula(widened(a), widened(b), np.float64(beta)))
+    return T(np.nan)
+
+
+@device
+def held(slope, T):
+    """A slope as a float of a type, at most half the greatest: sums of two, for other formats, are finite too."""
+    most = 0.5 * np.float64(np.nextafter(T(np.inf), T(0)))
+    return T(smaller(larger(slope, -most), most))
+
+
+def graded_of(a, b):
+    """The loss of two boxes, whatever their size, and its gradient."""
+    T = type(a.x0)
+    loss, g = graded(a, b)
+    if loss == loss:
+        return loss, g
+    if not (valid(a) and valid(b)):
+        nan = T(np.nan)
+        return nan, gradients.Corners(nan, nan, nan, nan)
+    p, q = widened(a), widened(b)
+    ex, ey = units(p, q)
+    if SQUARE:
+        x_shift, w, _, _ = along(p.x0, p.x1, q.x0, q.x1)
+        y_shift, h, _, _ = along(p.y0, p.y1, q.y0, q.y1)
+        far = larger(larger(larger(-p.x0, p.x1), larger(-q.x0, q.x1)), larger(larger(-p.y0, p.y1), larger(-q.y0, q.y1)))
+        ex = ey = max(longest(w, h, x_shift, y_shift), exponent(far) - ROOM)
+    turned_p, turned_q = Box(p.x0, p.y0, p.x1, p.y1, 0.0, angle(p)), Box(q.x0, q.y0, q.x1, q.y1, 0.0, angle(q))
+    _, steep = graded(cleared(scaled(turned_p, ex, ey)), cleared(scaled(turned_q, ex, ey)))
+    by_x0, by_x1 = np.ldexp(steep.x0, -ex), np.ldexp(steep.x1, -ex)
+    by_y0, by_y1 = np.ldexp(steep.y0, -ey), np.ldexp(steep.y1, -ey)
+    slopes = gradients.Corners(held(by_x0, T), held(by_y0, T), held(by_x1, T), held(by_y1, T))
+    return T(1.0 - formula(p, q, 0.0)), slopes
+
+
+# These are bound anew for each metric; here they are iou's. SQUARE is whether both axes must have one unit.
+formula, plain, graded, SQUARE = iou, metrics.iou, gradients.iou, False
+
+_FORMULAS = {
+    "iou": iou, "iof": iof, "ios": ios, "giou": giou, "diou": diou, "ciou": ciou, "eiou": eiou,
+    "l1": l1, "smooth_l1": smooth_l1,
+}  # fmt: skip
+_VALUES = {
+    name: device(rebound(value_of, {"formula": made, "plain": metrics.METRICS[name]["value"]}, name))
+    for name, made in _FORMULAS.items()
+}
+iou_of, iof_of = _VALUES["iou"], _VALUES["iof"]
+
+
+def _graded(name, bound):
+    names = {"formula": _FORMULAS[name], "graded": bound["graded"], "SQUARE": name in ("diou", "ciou", "eiou")}
+    return device(rebound(graded_of, names, name))
+
+
+_GRADED = {name: _graded(name, bound) for name, bound in gradients.LOSSES.items()}
+graded_iou = _GRADED["iou"]
+
+METRICS = {name: {**bound, "sure": _VALUES[name]} for name, bound in metrics.METRICS.items()}
+LOSSES = {name: {**bound, "sure": _GRADED[name]} for name, bound in gradients.LOSSES.items()}
+
+
+@device
+def sure_iou(a, b):
+    """IoU of two boxes, whatever their size."""
+    found = metrics.iou(a, b, type(a.x0)(0))
+    return found if found == found else iou_of(a, b, type(a.x0)(0))

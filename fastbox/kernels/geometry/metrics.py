@@ -1,0 +1,161 @@
+"""One function per formula: two boxes in, one value out.
+
+Plain IEEE operations in the order written, every constant in the boxes' own type, so that float32 stays float32 and all
+machines agree. Comparisons are ternaries, which the vector units do in one instruction. A box that is invalid has an
+area of nan, and every formula hands it on; so has a valid one so large or small that a formula could overflow or
+underflow, and :mod:`fastbox.kernels.geometry.extremes` decides.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+
+from fastbox.kernels.build.compile import device
+
+Box = namedtuple("Box", "x0 y0 x1 y1 area angle")  # angle: 2/pi times atan(width / height), for CIoU alone
+
+
+@device
+def smaller(x, y):
+    return x if x < y else y
+
+
+@device
+def larger(x, y):
+    return x if x > y else y
+
+
+@device
+def ratio(x, y):
+    """x / y, and 0 where y is 0: the one guard there is, never an epsilon."""
+    zero = type(y)(0)
+    return x / y if y != zero else zero
+
+
+@device
+def one_nan(x):
+    """A value as it is, any nan as the one that is written: those of an operation differ with the processor."""
+    return x if x == x else type(x)(np.nan)
+
+
+@device
+def intersection(a, b):
+    zero = type(a.x0)(0)
+    w = smaller(a.x1, b.x1) - larger(a.x0, b.x0)
+    h = smaller(a.y1, b.y1) - larger(a.y0, b.y0)
+    return (w if w > zero else zero) * (h if h > zero else zero)
+
+
+@device
+def hull_sides(a, b):
+    return larger(a.x1, b.x1) - smaller(a.x0, b.x0), larger(a.y1, b.y1) - smaller(a.y0, b.y0)
+
+
+@device
+def unless_invalid(value, a, b):
+    both = a.area + b.area
+    return value if both == both else both
+
+
+@device
+def iou(a, b, beta):
+    inter = intersection(a, b)
+    return ratio(inter, a.area + b.area - inter)
+
+
+@device
+def iof(a, b, beta):
+    return unless_invalid(ratio(intersection(a, b), a.area), a, b)
+
+
+@device
+def ios(a, b, beta):
+    return unless_invalid(ratio(intersection(a, b), smaller(a.area, b.area)), a, b)
+
+
+@device
+def giou(a, b, beta):
+    """Rezatofighi et al., CVPR 2019, algorithm 1."""
+    inter = intersection(a, b)
+    union = a.area + b.area - inter
+    w, h = hull_sides(a, b)
+    hull = w * h
+    return ratio(inter, union) - ratio(hull - union, hull)
+
+
+@device
+def centre_term(a, b):
+    """Squared distance of the centres over the squared diagonal of the hull."""
+    half = type(a.x0)(0.5)
+    w, h = hull_sides(a, b)
+    dx = half * (a.x0 + a.x1) - half * (b.x0 + b.x1)
+    dy = half * (a.y0 + a.y1) - half * (b.y0 + b.y1)
+    return ratio(dx * dx + dy * dy, w * w + h * h)
+
+
+@device
+def diou(a, b, beta):
+    """Zheng et al., AAAI 2020."""
+    return iou(a, b, beta) - centre_term(a, b)
+
+
+@device
+def ciou(a, b, beta):
+    """Zheng et al., AAAI 2020: DIoU less alpha times v, where v compares the aspect ratios."""
+    overlap = iou(a, b, beta)
+    turn = b.angle - a.angle
+    v = turn * turn
+    return overlap - centre_term(a, b) - ratio(v * v, type(v)(1) - overlap + v)
+
+
+@device
+def eiou(a, b, beta):
+    """Zhang et al., Focal and Efficient IoU Loss, 2022."""
+    w, h = hull_sides(a, b)
+    dw = (a.x1 - a.x0) - (b.x1 - b.x0)
+    dh = (a.y1 - a.y0) - (b.y1 - b.y0)
+    return iou(a, b, beta) - centre_term(a, b) - ratio(dw * dw, w * w) - ratio(dh * dh, h * h)
+
+
+@device
+def l1(a, b, beta):
+    near = abs(a.x0 - b.x0) + abs(a.y0 - b.y0)
+    return unless_invalid(near + abs(a.x1 - b.x1) + abs(a.y1 - b.y1), a, b)
+
+
+@device
+def smooth(d, beta):
+    """Girshick, Fast R-CNN, ICCV 2015: quadratic below beta, linear from there on."""
+    half = type(d)(0.5)
+    far = abs(d)
+    return half * far * far / beta if far < beta else far - half * beta
+
+
+@device
+def smooth_l1(a, b, beta):
+    near = smooth(a.x0 - b.x0, beta) + smooth(a.y0 - b.y0, beta)
+    return unless_invalid(near + smooth(a.x1 - b.x1, beta) + smooth(a.y1 - b.y1, beta), a, b)
+
+
+# How each metric is reduced. SCREEN says what spares the formula: without an overlap, or without an IoU as high as the
+# value sought, the metric can't be that high. GIoU at no overlap is at most a rounding above 0, hence its own limit.
+NO_SCREEN, NEEDS_OVERLAP, NEEDS_IOU, NEEDS_IOU_ROUNDED = range(4)
+
+
+def _bound(value, screen, distance=False, angles=False):
+    return {"value": value, "SCREEN": screen, "DISTANCE": distance, "ANGLES": angles}
+
+
+METRICS = {
+    "iou": _bound(iou, NEEDS_IOU),
+    "iof": _bound(iof, NEEDS_OVERLAP),
+    "ios": _bound(ios, NEEDS_OVERLAP),
+    "giou": _bound(giou, NEEDS_IOU_ROUNDED),
+    "diou": _bound(diou, NEEDS_IOU),
+    "ciou": _bound(ciou, NEEDS_IOU, angles=True),
+    "eiou": _bound(eiou, NEEDS_IOU),
+    "l1": _bound(l1, NO_SCREEN, distance=True),
+    "smooth_l1": _bound(smooth_l1, NO_SCREEN, distance=True),
+}

@@ -1,0 +1,1 @@
+"""Kernels of suppression and fusion."""

@@ -1,0 +1,96 @@
+"""Weighted boxes fusion: boxes of one segment in clusters, each with the mean of its boxes, weighted by score."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from fastbox.kernels.build.compile import Kernel, i8, readonly, side, vector
+from fastbox.kernels.compare.grid import corners, f8
+from fastbox.kernels.geometry.extremes import sure_iou
+from fastbox.kernels.geometry.metrics import Box, larger, smaller
+from fastbox.kernels.geometry.usual import usual_area
+
+AVG, MAX, BOX_AND_MODEL_AVG, ABSENT_MODEL_AWARE_AVG = range(4)
+
+
+def fused(boxes, scores, models, weights, members, bounds, first, last, threshold, confidence, overflow, coords, out):
+    """Fuse segments [first, last), whose members come by descending score, already weighted; below 0 they are left out.
+
+    Solovyev et al., 2021: a box joins the cluster whose mean has the highest IoU with it above the threshold, the first
+    at ties, or begins a cluster. Mean and score of a cluster are written to the row of its first box.
+    """
+    every = np.float64(0)
+    most = np.float64(0)
+    for model in range(weights.size):
+        every += weights[model]
+        most = max(most, weights[model])
+    for segment in range(first, last):
+        start = bounds[segment]
+        n = bounds[segment + 1] - start
+        means, sums = np.empty((n, 5), np.float64), np.empty((n, 4), np.float64)
+        totals, weight = np.empty(n, np.float64), np.empty(n, np.float64)
+        rows, counts = np.empty(n, np.int64), np.zeros(n, np.int64)
+        seen = np.zeros((n, weights.size), np.bool_)
+        clusters = 0
+        for j in range(start, start + n):
+            row = members[j]
+            score = scores[row]
+            if score < 0.0:
+                break
+            given = corners(boxes, row)
+            x0, y0, x1, y1 = np.float64(given.x0), np.float64(given.y0), np.float64(given.x1), np.float64(given.y1)
+            area = usual_area(x0, y0, x1, y1)
+            best, chosen = threshold, -1
+            for c in range(clusters):
+                w = smaller(x1, means[c, 2]) - larger(x0, means[c, 0])
+                h = smaller(y1, means[c, 3]) - larger(y0, means[c, 1])
+                if (w > 0.0) & (h > 0.0):
+                    overlap = w * h / (means[c, 4] + area - w * h)
+                    if overlap != overlap:
+                        mean = Box(means[c, 0], means[c, 1], means[c, 2], means[c, 3], means[c, 4], x0)
+                        overlap = sure_iou(mean, Box(x0, y0, x1, y1, area, x0))
+                    if overlap > best:
+                        best, chosen = overlap, c
+            if chosen < 0:
+                chosen = clusters
+                clusters += 1
+                rows[chosen], totals[chosen], weight[chosen] = row, 0.0, 0.0
+                means[chosen] = x0, y0, x1, y1, area
+                sums[chosen] = 0.0, 0.0, 0.0, 0.0
+            totals[chosen] += score
+            weight[chosen] += weights[models[row]]
+            counts[chosen] += 1
+            seen[chosen, models[row]] = True
+            for k, x in enumerate((x0, y0, x1, y1)):
+                sums[chosen, k] += score * x
+            if (counts[chosen] > 1) & (totals[chosen] > 0.0):
+                for k in range(4):
+                    means[chosen, k] = sums[chosen, k] / totals[chosen]
+                means[chosen, 4] = usual_area(means[chosen, 0], means[chosen, 1], means[chosen, 2], means[chosen, 3])
+        for c in range(clusters):
+            present = np.float64(0)
+            for model in range(weights.size):
+                present += weights[model] if seen[c, model] else 0.0
+            if confidence == MAX:
+                score = scores[rows[c]] / most
+            elif confidence == BOX_AND_MODEL_AVG:
+                score = totals[c] / weight[c] * present / every
+            elif confidence == ABSENT_MODEL_AWARE_AVG:
+                score = totals[c] / (weight[c] + every - present)
+            else:
+                shown = counts[c] if overflow else min(counts[c], weights.size)
+                score = totals[c] / counts[c] * shown / every
+            out[rows[c]] = score
+            for k in range(4):
+                coords[rows[c], k] = means[c, k]
+
+
+FUSED = Kernel(
+    fused,
+    lambda t: types.void(
+        side(t), vector(f8), vector(i8), vector(f8), vector(i8), readonly(i8), i8, i8, f8, i8, types.boolean,
+        vector(t, 2), vector(f8),
+    ),
+    {"": {}},
+)  # fmt: skip

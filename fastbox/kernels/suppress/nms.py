@@ -1,0 +1,181 @@
+"""Suppression: which boxes of a segment (an image, or a class of it) stay, and with what score.
+
+A box is kept if no kept box before it, by score, has an IoU with it above the threshold. That fixes the answer, not the
+order of the work: boxes are settled in the order of the grid, each after those before it that it meets, so any cut of a
+segment on any number of threads gives the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from fastbox.kernels.build.compile import Kernel, device, i8, readonly, side, vector
+from fastbox.kernels.compare.grid import (
+    CELLS,
+    GONE,
+    MAX_H,
+    MAX_W,
+    NX,
+    NY,
+    PAD,
+    arranged,
+    corners,
+    f8,
+    given,
+    is_wild,
+    meets,
+    reached,
+)
+from fastbox.kernels.geometry.elementary import exp
+from fastbox.kernels.geometry.extremes import sure_iou, valid
+from fastbox.kernels.geometry.pack import at
+
+OPEN, KEPT = range(2)  # what is known of a box that is not gone
+
+
+@device
+def settle(grid, tile, keys, rows, first, last, how, state, hits, out):
+    """Keep or drop boxes [first, last) and those that they wait for.
+
+    Box p waits for the boxes before it whose IoU with it is above the threshold; the very first of them is settled at
+    once, and drops what it must when it is kept. Threads may settle one box twice, and come to the same.
+    """
+    t = how[0]
+    waiting = np.empty(keys.size, np.int64)
+    for begin in range(first, last):
+        depth = 0
+        waiting[0] = begin
+        while depth >= 0:
+            p = waiting[depth]
+            if state[p] != OPEN:
+                depth -= 1
+                continue
+            found = reached(grid, tile, p, t, state, hits)
+            dropped, leader, later = False, -1, 0
+            for k in range(found):
+                q = hits[k]
+                if (keys[q] < keys[p]) | ((keys[q] == keys[p]) & (rows[q] > rows[p])):
+                    hits[later] = q
+                    later += 1
+                elif state[q] == KEPT:
+                    dropped = True
+                elif leader < 0 or (keys[q] > keys[leader]) | ((keys[q] == keys[leader]) & (rows[q] < rows[leader])):
+                    leader = q
+            if dropped:
+                state[p] = GONE
+            elif leader >= 0:
+                depth += 1
+                waiting[depth] = leader
+            else:
+                state[p] = KEPT
+                for k in range(later):
+                    state[hits[k]] = GONE
+    for p in range(first, last):
+        if state[p] == KEPT:
+            out[rows[p]] = keys[p]
+
+
+@device
+def sink(heap, n, place, filed, rows):
+    """Move a box down the heap until none below it comes before it: by score, then by row."""
+    p = heap[place]
+    while 2 * place + 1 < n:
+        below = 2 * place + 1
+        q = heap[below]
+        if below + 1 < n:
+            r = heap[below + 1]
+            if (filed[r] > filed[q]) | ((filed[r] == filed[q]) & (rows[r] < rows[q])):
+                below, q = below + 1, r
+        if (filed[p] > filed[q]) | ((filed[p] == filed[q]) & (rows[p] < rows[q])):
+            break
+        heap[place] = q
+        place = below
+    heap[place] = p
+
+
+@device
+def soften(grid, tile, keys, rows, first, last, how, state, hits, out):
+    """Bodla et al., ICCV 2017: take the best box, lower the scores of those that it overlaps, and so on.
+
+    Scores only fall, so the heap may hold old ones: a box on top whose score has fallen since goes down again.
+    """
+    t, gaussian, sigma, least = how
+    n = last
+    heap, filed = np.arange(n), keys.copy()
+    for place in range(n // 2 - 1, -1, -1):
+        sink(heap, n, place, filed, rows)
+    while n:
+        p = heap[0]
+        if keys[p] < filed[p]:
+            filed[p] = keys[p]
+        elif keys[p] >= least:
+            out[rows[p]] = keys[p]
+            state[p] = GONE
+            n -= 1
+            heap[0] = heap[n]
+            for k in range(reached(grid, tile, p, t, state, hits)):
+                overlap = np.float64(sure_iou(at(tile, p), at(tile, hits[k])))
+                factor = exp(-(overlap * overlap) / sigma) if gaussian else 1.0 - overlap
+                keys[hits[k]] = keys[hits[k]] * factor if factor > 0.0 else 0.0  # of an infinite score too
+        else:
+            break
+        sink(heap, n, 0, filed, rows)
+
+
+resolve = settle  # Kernel binds soften in its place where scores are to be lowered
+
+
+def resolved(tile, keys, rows, starts, frames, layouts, share, tame, first, last, how, state, out):
+    """Resolve boxes [first, last) of a segment that was arranged."""
+    hits = np.empty(keys.size, np.int64)
+    resolve((starts, frames, layouts, share, tame), tile, keys, rows, first, last, how, state, hits, out)
+
+
+def swept(boxes, scores, members, bounds, first, last, most, how, out):
+    """Resolve segments [first, last) of at most so many boxes, each in one cell; the others are left."""
+    T = boxes[1].dtype.type
+    tile = np.empty((6, most + PAD), T)
+    keys, rows, hits = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int64)
+    state, starts = np.empty(most, np.uint8), np.zeros(2, np.int64)
+    frames, layouts = np.zeros((1, 10), np.float64), np.zeros((1, 9), np.int64)
+    frames[0, MAX_W] = frames[0, MAX_H] = np.inf
+    layouts[0, NX] = layouts[0, NY] = layouts[0, CELLS] = 1
+    for segment in range(first, last):
+        if bounds[segment + 1] - bounds[segment] > most:
+            continue
+        n, wild = 0, False
+        for j in range(bounds[segment], bounds[segment + 1]):
+            row = members[j]
+            box = corners(boxes, row)
+            if box.area != box.area and not valid(box):
+                continue
+            if not meets(box):
+                out[row] = scores[row]
+            elif scores[row] == scores[row]:
+                tile[0, n], tile[1, n], tile[2, n], tile[3, n], tile[4, n] = box.x0, box.y0, box.x1, box.y1, box.area
+                keys[n], rows[n], state[n] = scores[row], row, OPEN
+                wild |= is_wild(box.area)
+                n += 1
+        tile[4, n : n + PAD] = T(np.nan)
+        starts[1] = n
+        resolve((starts, frames, layouts, 0.0, not wild), tile, keys[:n], rows, 0, n, how, state, hits, out)
+
+
+def _how(t):
+    """The threshold; for scores to be lowered whether by a Gaussian, its sigma, and the least score to keep."""
+    return types.Tuple((t, types.boolean, f8, f8))
+
+
+METHODS = {"hard": {"resolve": settle}, "soft": {"resolve": soften}}
+
+RESOLVED = Kernel(
+    resolved,
+    lambda t: types.void(*arranged(t), i8, i8, _how(t), vector(types.uint8), vector(f8)),
+    METHODS,
+)
+SWEPT = Kernel(
+    swept,
+    lambda t: types.void(side(t), given, vector(i8), readonly(i8), i8, i8, i8, _how(t), vector(f8)),
+    METHODS,
+)

@@ -1,0 +1,148 @@
+"""Which images are worth an index, and the questions that go through it: the same answers as without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.boxes.container import FORMATS, Boxes
+
+__all__ = ["Indexed", "crowded", "fill_zeros", "groups_of", "order", "plan", "query", "skipped"]
+
+GAIN = 1000  # pairs for each box to sort, from which on sorting pays
+# Cells: their sides in those of their largest boxes, and their boxes, both at least. Neighbours among the rows share
+# work, columns that are not met are looked at in vain.
+ROWS_TOGETHER, COLS_TOGETHER = (0.03, 8.0), (1.0, 0.5)
+GROUP = 32  # rows of a measured together
+SAMPLED = 256  # groups that tell what all of them cost
+GROUPS_PER_PIECE = 16  # so that a piece takes longer than handing it out
+PIECES_PER_THREAD = 32  # what a piece costs is not known beforehand
+ROWS_PER_PIECE = 16_384
+ROWS_FILLED = 65_536  # rows filled up together
+
+
+class Indexed(NamedTuple):
+    """One image with both sides sorted; ``rows`` and ``cols`` are where its boxes of a and b begin and end."""
+
+    image: int
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+    grid_a: tuple[Any, ...]
+    grid_b: tuple[Any, ...]
+    groups: NDArray[np.int64]
+
+
+def plan(
+    a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], *, angles: bool
+) -> list[Indexed]:
+    """Index the images where that makes fewer pairs to measure, as far as a sample of their groups tells.
+
+    Images with areas so small or large that screening is off stay out, and so do those where most boxes meet.
+    """
+    rows_a, rows_b = np.diff(starts_a).astype(np.float64), np.diff(starts_b).astype(np.float64)
+    large = np.flatnonzero(rows_a * rows_b >= GAIN * (rows_a + rows_b))
+    large = large[(rows_a[large] > 0) & (rows_b[large] > 0)]
+    if not large.size:
+        return []
+    build = parallel.kernels("compare.indexed").BUILD[a.dtype, ""]
+    sides = [
+        (side, starts, together)
+        for side, starts, together in (
+            ((FORMATS.index(a.format), *a.columns), starts_a, ROWS_TOGETHER),
+            ((FORMATS.index(b.format), *b.columns), starts_b, COLS_TOGETHER),
+        )
+    ]
+
+    def sort(image: int, which: int) -> Any:
+        side, starts, together = sides[which]
+        return build(side, starts[image], starts[image + 1], angles, *together)
+
+    built = parallel.run(sort, [(int(image), which) for image in large for which in (0, 1)])
+    found = []
+    for k, image in enumerate(large.tolist()):
+        (tame_a, grid_a), (tame_b, grid_b) = built[2 * k : 2 * k + 2]
+        if not (tame_a and tame_b):
+            continue
+        rows = int(starts_a[image]), int(starts_a[image + 1])
+        cols = int(starts_b[image]), int(starts_b[image + 1])
+        one = Indexed(image, rows, cols, grid_a, grid_b, groups_of(grid_a[2]))
+        if not crowded(one):
+            found.append(one)
+    return found
+
+
+def crowded(one: Indexed) -> bool:
+    """Tell whether most boxes of an image are near one another, so that all pairs are as fast without an index."""
+    survey = parallel.kernels("compare.indexed").SURVEY[one.grid_a[1].dtype, ""]
+    pairs = (one.rows[1] - one.rows[0]) * (one.cols[1] - one.cols[0])
+    return bool(survey(one.grid_b, one.grid_a[1], one.groups, 1 + (one.groups.size - 1) // SAMPLED) > pairs)
+
+
+def groups_of(starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cut sorted boxes into groups of at most GROUP that share a cell, given where each cell's begin."""
+    counts = np.diff(starts)
+    pieces = -(-counts // GROUP)
+    within = np.arange(int(pieces.sum())) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    return np.append(np.repeat(starts[:-1], pieces) + GROUP * within, starts[-1])
+
+
+def skipped(found: Sequence[Indexed], images: int) -> NDArray[np.bool_]:
+    """Mark the images that have an index, which the dense kernels leave out."""
+    marks = np.zeros(images, np.bool_)
+    marks[[one.image for one in found]] = True
+    return marks
+
+
+def query(which: str, metric: str, beta: Any, found: Sequence[Indexed], *outputs: Any) -> list[Any]:
+    """Run a kernel over the groups of all indexed images, in pieces on the threads."""
+    kernel = getattr(parallel.kernels("compare.indexed"), which)[beta.dtype, metric]
+    pieces = []
+    for one in found:
+        groups = one.groups.size - 1
+        step = max(GROUPS_PER_PIECE, groups // (parallel.get_num_threads() * PIECES_PER_THREAD) + 1)
+        pieces += [(one, first, min(first + step, groups)) for first in range(0, groups, step)]
+    return parallel.run(
+        lambda one, first, last: kernel(
+            beta, one.grid_a[0], one.grid_a[1], one.groups, one.grid_b, first, last, *outputs
+        ),
+        pieces,
+    )
+
+
+def order(found: Sequence[Indexed], ends: NDArray[np.int64], cols: NDArray[np.int64], values: NDArray[Any]) -> None:
+    """Sort the pairs of each row of the indexed images by column, given where each row's pairs end."""
+    kernel = parallel.kernels("compare.indexed").ORDER[values.dtype, ""]
+    for one in found:
+        pieces = parallel.blocks(one.rows[1] - one.rows[0], 1, ROWS_PER_PIECE)
+        parallel.run(lambda first, last, at=one.rows[0]: kernel(ends, at + first, at + last, cols, values), pieces)
+
+
+def fill_zeros(one: Indexed, a: Boxes, b: Boxes, values: NDArray[Any], indices: NDArray[np.int64]) -> None:
+    """Give the rows of an image that found fewer than k partners the first valid boxes of b that they don't overlap.
+
+    ``values`` and ``indices`` have shape (n, k). For metrics that are 0 wherever boxes don't overlap.
+    """
+    k = indices.shape[1]
+    valid: list[int] = []
+    step = 2 * k + 64
+    for start in range(one.cols[0], one.cols[1], step):
+        if len(valid) >= 2 * k:
+            break
+        stop = min(start + step, one.cols[1])
+        valid += (start + np.flatnonzero(b[start:stop].invalid() == 0)).tolist()
+    zeros = np.array(valid[: 2 * k], np.int64)
+    for start in range(*one.rows, ROWS_FILLED):
+        rows = start + np.flatnonzero(indices[start : min(start + ROWS_FILLED, one.rows[1]), -1] < 0)
+        rows = rows[a[rows].invalid() == 0]
+        found = indices[rows]
+        free = np.ones((rows.size, zeros.size), np.bool_)
+        for column in found.T:
+            free &= column[:, None] != zeros
+        places = np.cumsum(free, axis=1) - 1 + (found >= 0).sum(axis=1)[:, None]
+        row, zero = np.nonzero(free & (places < k))
+        place = places[row, zero]
+        values[rows[row], place], indices[rows[row], place] = 0, zeros[zero]

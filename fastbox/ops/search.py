@@ -1,0 +1,430 @@
+"""The questions people ask of two sets of boxes: check, allocate, run one kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.boxes.container import Boxes, as_boxes
+from fastbox.ops import indexing as index
+from fastbox.values.arguments import named
+from fastbox.values.groups import align_images
+from fastbox.values.numbers import as_choice, as_number, in_dtype, shown
+
+__all__ = ["METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"]
+
+METRICS = ("iou", "iof", "ios", "giou", "diou", "ciou", "eiou", "l1", "smooth_l1")
+DISTANCES = ("l1", "smooth_l1")
+ZERO_APART = ("iou", "iof", "ios")  # 0 wherever boxes don't overlap; the others tell how far apart they are
+LEAST = {"giou": 2.0**-10}  # what a threshold must be for only boxes that overlap to reach it, if not 0
+RANGES = {"iou": (0.0, 1.0), "iof": (0.0, 1.0), "ios": (0.0, 1.0), "giou": (-1.0, 1.0), "diou": (-1.0, 1.0)}
+
+STREAMED_BYTES = 32 << 20  # an output from this size on leaves every cache before it is read again
+ALIGNED_ROWS = 65_536  # rows that make a thread worth waking
+
+
+class Best(NamedTuple):
+    """For each row of a: the best value, and the row of b that has it; nan and -1 where there is none."""
+
+    values: NDArray[Any]
+    indices: NDArray[np.int64]
+
+
+class Top(NamedTuple):
+    """For each row of a: its k best values, best first, and their rows of b; nan and -1 where there are fewer."""
+
+    values: NDArray[Any]
+    indices: NDArray[np.int64]
+
+
+class Pairs(NamedTuple):
+    """The pairs that reach the threshold, by row of a, then by row of b."""
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    values: NDArray[Any]
+
+
+class Ragged(Sequence[NDArray[Any]]):
+    """One matrix for each image, laid end to end.
+
+    ``values[offsets[g]:offsets[g + 1]]`` is image g's matrix row by row; ``ragged[g]`` is a view of it with its shape.
+    """
+
+    __slots__ = ("offsets", "shapes", "values")
+
+    def __init__(self, values: NDArray[Any], offsets: NDArray[np.int64], shapes: NDArray[np.int64]) -> None:
+        self.values, self.offsets, self.shapes = values, offsets, shapes
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, image: Any) -> Any:
+        if isinstance(image, slice):
+            return [self[g] for g in range(*image.indices(len(self)))]
+        g = range(len(self))[image]
+        return self.values[self.offsets[g] : self.offsets[g + 1]].reshape(self.shapes[g])
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[g] for g in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Ragged({len(self)} matrices, {self.values.size} values, {self.values.dtype})"
+
+
+@named
+def pairwise(
+    a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDArray[Any] | None = None
+) -> NDArray[Any] | Ragged:
+    """Compute a metric of every box of a with every box of b.
+
+    Parameters
+    ----------
+    a, b : Boxes or array of shape (n, 4) and (m, 4)
+        Arrays are xyxy corners in pixels. Grouped sets are compared image by image; a frame or an Arrow table with a
+        column ``image_id`` is grouped by it.
+    metric : str
+        A name from ``fastbox.METRICS``.
+    beta : float
+        Where ``smooth_l1`` turns linear, in pixels.
+    out : array, optional
+        Where to write: C-contiguous, of the result's dtype and shape; for grouped sets one-dimensional, as long as all
+        matrices together. To reuse a large one is two to four times faster than to make it anew.
+
+    Returns
+    -------
+    array of shape (n, m), or Ragged
+        float32 if both are, else float64. nan wherever a box is invalid. For grouped sets one matrix an image.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Unknown metric, boxes that are none, image ids of two kinds, a shape that can't be, an `out` that does not fit,
+        or only one side grouped.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.pairwise([[0, 0, 2, 2]], [[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 5, 5]])
+    array([[1.        , 0.33333333, 0.        ]])
+    """
+    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
+    shapes = np.stack([np.diff(starts_a), np.diff(starts_b)], axis=1)
+    offsets = np.concatenate(([0], np.cumsum(shapes[:, 0] * shapes[:, 1])))
+    grouped = a.offsets is not None
+    shape = (int(offsets[-1]),) if grouped else (len(a), len(b))
+    reused = out is not None
+    out = output(out, shape, a.dtype)
+    streamed = reused and out.nbytes >= STREAMED_BYTES
+    kernel = parallel.kernels("compare.dense").MATRIX[a.dtype, metric]
+    common = _arguments(a, b, starts_a, starts_b, beta)
+    flat = out.reshape(-1)
+    parallel.run(lambda *piece: kernel(*common, *piece, offsets, streamed, flat), parallel.cuts(starts_a, starts_b))
+    return Ragged(out, offsets, shapes) if grouped else out
+
+
+@named
+def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Compute a metric of row i of a with row i of b.
+
+    Parameters are those of :func:`pairwise`; a and b have the same length, and grouping makes no difference.
+
+    Returns
+    -------
+    array of shape (n,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`pairwise`, and if the lengths differ.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.aligned([[0, 0, 2, 2], [0, 0, 1, 1]], [[1, 0, 3, 2], [2, 0, 3, 1]], metric="giou")
+    array([ 0.33333333, -0.33333333])
+    """
+    a, b = _two(a, b, metric, beta, grouped=False)
+    if len(a) != len(b):
+        raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
+    out = output(out, (len(a),), a.dtype)
+
+    kernel = parallel.kernels("compare.aligned").ALIGNED[a.dtype, metric]
+    side_a, side_b, beta = a.side(), b.side(), in_dtype(beta, a.dtype)
+    pieces = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
+    parallel.run(lambda first, last: kernel(beta, side_a, side_b, first, last, out), pieces)
+    return out
+
+
+@named
+def best(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0) -> Best:
+    """Find for each box of a the box of b with the best value, without the matrix.
+
+    The highest value is best, for the distances ``l1`` and ``smooth_l1`` the lowest; at ties the lowest row of b. For
+    grouped sets only boxes of the same image meet; indices are rows of b all the same, so ``b[indices]`` works.
+
+    Returns
+    -------
+    Best
+        ``values`` and ``indices``, both of shape (n,); nan and -1 where there is nothing valid to match.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`pairwise`.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.best([[0, 0, 2, 2], [0, 0, float("nan"), 2]], [[9, 9, 10, 10], [1, 0, 3, 2]])
+    Best(values=array([0.33333333,        nan]), indices=array([ 1, -1]))
+    """
+    values, indices = _leaders(a, b, 1, metric, beta, "BEST")
+    return Best(values.reshape(-1), indices.reshape(-1))
+
+
+@named
+def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> Top:
+    """Find for each box of a the k boxes of b with the best values, best first, without the matrix.
+
+    Order, ties and grouping are those of :func:`best`.
+
+    Returns
+    -------
+    Top
+        ``values`` and ``indices``, both of shape (n, k); nan and -1 where there are fewer than k.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`pairwise`, and if k is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.top([[0, 0, 2, 2]], [[1, 0, 3, 2], [0, 0, 2, 2]], 3).indices
+    array([[ 1,  0, -1]])
+    """
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"expected k to be a whole number of at least 1, got {shown(k)}")
+    return Top(*_leaders(a, b, int(k), metric, beta, "TOP"))
+
+
+@named
+def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta: float = 1.0) -> Pairs:
+    """Find all pairs whose value reaches the threshold, without the matrix.
+
+    Reaching is value >= threshold, for the distances value <= threshold, the threshold rounded to the boxes' dtype.
+    Without b: pairs i < j within a. For grouped sets only boxes of the same image meet.
+
+    Returns
+    -------
+    Pairs
+        ``rows``, ``cols`` and ``values``, by row, then column.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`pairwise`, and if the threshold is nan.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.pairs([[0, 0, 2, 2], [1, 0, 3, 2], [0, 0, 2, 2]], threshold=0.5)
+    Pairs(rows=array([0]), cols=array([2]), values=array([1.]))
+    """
+    alone = b is None
+    if alone:
+        a = b = as_boxes(a, "a")
+    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
+    least = in_dtype(as_number(threshold, "threshold"), a.dtype)
+    if np.isnan(least):
+        raise ValueError("expected a threshold that is a number, got nan")
+    below = least if metric in DISTANCES else np.nextafter(least, a.dtype.type(-np.inf))
+    found = _indexed(a, b, starts_a, starts_b, metric) if below >= LEAST.get(metric, 0.0) else []
+    counts = np.zeros(len(a), np.int64)
+    kernel, beta = parallel.kernels("compare.dense").PAIRS[a.dtype, metric], in_dtype(beta, a.dtype)
+    common = _arguments(a, b, starts_a, starts_b, beta, found)
+    pieces = parallel.cuts(starts_a, starts_b, common[-1])
+    met = parallel.run(lambda *piece: kernel(*common, *piece, below, alone, counts), pieces)
+    if found:
+        met += index.query("PAIRS", metric, beta, found, below, alone, counts)
+    ends = np.cumsum(counts)
+    total = int(counts.sum())
+    pairs = Pairs(np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, a.dtype))
+    scatter, places = parallel.kernels("compare.dense").SCATTER[a.dtype, ""], ends - counts
+    parallel.run(lambda *part: scatter(*part, places, *pairs), met)
+    index.order(found, ends, pairs.cols, pairs.values)
+    return pairs
+
+
+@named
+def histogram(
+    a: Any,
+    b: Any,
+    *,
+    bins: int = 20,
+    range: tuple[float, float] | None = None,
+    metric: str = "iou",
+    beta: float = 1.0,
+) -> NDArray[np.int64]:
+    """Count the values of all pairs in equal bins, without the matrix; counts of parts add up to those of the whole.
+
+    The bins are those of ``numpy.histogram``: closed below, the last one above too; values outside are left out.
+
+    Parameters
+    ----------
+    bins : int
+    range : (low, high), optional
+        Defaults to the metric's own range where it has one.
+
+    Returns
+    -------
+    array of int64, shape (bins,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`pairwise`, and if bins or range can't be.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> fastbox.histogram([[0, 0, 2, 2]], [[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]], bins=4)
+    array([1, 1, 0, 1])
+    """
+    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
+    if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
+        raise ValueError(f"expected bins to be a whole number of at least 1, got {shown(bins)}")
+    if range is None and metric not in RANGES:
+        raise ValueError(f"expected range=(low, high) for {metric}, which has no range of its own, got none")
+    low, high = RANGES[metric] if range is None else _limits(range)
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise ValueError(f"expected a range of two finite numbers, the lower first, got {(low, high)!r}")
+    edges = _edges(bins, low, high, a.dtype)
+    kernel = parallel.kernels("compare.dense").HISTOGRAM[a.dtype, metric]
+    common = _arguments(a, b, starts_a, starts_b, beta)
+
+    def count(*piece: int) -> NDArray[np.int64]:
+        counts = np.zeros(bins, np.int64)
+        kernel(*common, *piece, edges, counts)
+        return counts
+
+    return sum(parallel.run(count, parallel.cuts(starts_a, starts_b)), np.zeros(bins, np.int64))
+
+
+def _edges(bins: int, low: float, high: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = in_dtype(high, dtype) - in_dtype(low, dtype)
+    if not np.isfinite(width):
+        raise ValueError(f"expected a range whose width {dtype} holds, got {(low, high)!r}: give a narrower one")
+    try:
+        edges: NDArray[Any] = np.histogram_bin_edges(np.empty(0, dtype), bins, (low, high)).astype(dtype)
+    except ValueError:
+        raise ValueError(
+            f"expected no more bins than {dtype} has numbers in the range {(low, high)!r}, got {bins}: "
+            f"give fewer bins or a wider range"
+        ) from None
+    return edges
+
+
+def _limits(range: Any) -> tuple[float, float]:
+    if not isinstance(range, tuple | list | np.ndarray) or len(range) != 2:
+        raise ValueError(f"expected range=(low, high), got {shown(range)}")
+    return as_number(range[0], "the low end of range"), as_number(range[1], "the high end of range")
+
+
+def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The k best for each row of a, both of shape (n, k)."""
+    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
+    found = _indexed(a, b, starts_a, starts_b, metric)
+    values, indices = _dense_leaders(a, b, starts_a, starts_b, k, metric, beta, which, found)
+    if found:
+        outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
+        index.query(which, metric, in_dtype(beta, a.dtype), found, *outputs)
+    for one in found:
+        if metric in ZERO_APART:
+            index.fill_zeros(one, a, b, values, indices)
+            continue
+        rows = one.rows[0] + np.flatnonzero(indices[slice(*one.rows), -1] < 0)
+        others = b[slice(*one.cols)]
+        ends = np.array([0, len(rows)]), np.array([0, len(others)])
+        values[rows], columns = _dense_leaders(a[rows], others, *ends, k, metric, beta, which)
+        indices[rows] = np.where(columns < 0, -1, columns + one.cols[0])
+    return values, indices
+
+
+def _dense_leaders(
+    a: Boxes,
+    b: Boxes,
+    starts_a: NDArray[np.int64],
+    starts_b: NDArray[np.int64],
+    k: int,
+    metric: str,
+    beta: float,
+    which: str,
+    found: Sequence[index.Indexed] = (),
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    values, indices = np.empty((len(a), k), a.dtype), np.empty((len(a), k), np.int64)
+    kernel = getattr(parallel.kernels("compare.dense"), which)[a.dtype, metric]
+    common = _arguments(a, b, starts_a, starts_b, beta, found)
+    outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
+    parallel.run(lambda *piece: kernel(*common, *piece, *outputs), parallel.cuts(starts_a, starts_b, common[-1]))
+    return values, indices
+
+
+def check_metric(metric: str) -> None:
+    """Raise ValueError unless the metric is known; name the nearest."""
+    as_choice(metric, METRICS, "a metric")
+
+
+def _two(a: Any, b: Any, metric: str, beta: float, *, grouped: bool = True) -> tuple[Boxes, Boxes]:
+    check_metric(metric)
+    if not as_number(beta, "beta") >= 0:
+        raise ValueError(f"expected beta to be at least 0, got {beta!r}")
+    a, b = as_boxes(a, "a", grouped=grouped), as_boxes(b, "b", grouped=grouped)
+    if a.dtype == b.dtype:
+        return a, b
+    dtype = np.result_type(a.dtype, b.dtype)
+    return a.astype(dtype), b.astype(dtype)
+
+
+def _pairing(
+    a: Any, b: Any, metric: str, beta: float
+) -> tuple[Boxes, Boxes, NDArray[Any] | None, NDArray[np.int64], NDArray[np.int64]]:
+    a, b = _two(a, b, metric, beta)
+    return a, b, *align_images(a, b)
+
+
+def _arguments(
+    a: Boxes,
+    b: Boxes,
+    starts_a: NDArray[np.int64],
+    starts_b: NDArray[np.int64],
+    beta: float,
+    found: Sequence[index.Indexed] = (),
+) -> tuple[Any, ...]:
+    skip = index.skipped(found, len(starts_a) - 1)
+    return in_dtype(beta, a.dtype), a.side(), b.side(), starts_a, starts_b, skip
+
+
+def _indexed(
+    a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], metric: str
+) -> list[index.Indexed]:
+    return [] if metric in DISTANCES else index.plan(a, b, starts_a, starts_b, angles=metric == "ciou")
+
+
+def output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out") -> NDArray[Any]:
+    """A new array, or the one given: C-contiguous, of just this shape and dtype."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
+        came = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ValueError(f"expected {name} to be a {dtype} array of shape {shape}, got {came}")
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError(f"expected {name} to be C-contiguous, aligned and writeable, got an array that is not")
+    return out

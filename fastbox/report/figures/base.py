@@ -1,0 +1,89 @@
+"""What all pictures share: their colours, how they are made and saved, with matplotlib (the extra ``plot``)."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+from typing import Any
+
+from fastbox.errors import InputError
+from fastbox.report.palette import light
+
+__all__ = ["FAINT", "GRID", "INK", "check_picture", "new_figure", "save", "tidy"]
+
+INK, FAINT, GRID = (light(role) for role in ("ink", "faint", "grid"))
+
+
+def check_picture(path: str | os.PathLike[str]) -> None:
+    """Refuse, before any work is done, a picture that can't be drawn.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed, the path's extension is of no picture, its folder is not there, or another picture
+        is, which may be one of the images.
+    """
+    from fastbox.storage.stores import local
+
+    kinds = new_figure((1, 1)).canvas.get_supported_filetypes()
+    folder, name = os.path.split(os.path.abspath(local(path)))
+    if os.path.splitext(name)[1].lstrip(".").lower() not in kinds:
+        raise InputError(f"expected a picture such as .svg, .png or .pdf, got {os.fspath(path)}")
+    if not os.path.isdir(folder):
+        raise InputError(
+            f"expected a folder that is there for {os.fspath(path)}, got {folder}: make it with "
+            f"mkdir -p {shlex.quote(folder)}"
+        )
+    if _is_image(local(path)):
+        raise InputError(
+            f"expected a new picture or one that was drawn here, got {os.fspath(path)}, which is another: name another"
+        )
+
+
+def _is_image(path: str | os.PathLike[str]) -> bool:
+    """Whether a file in pixels is there that no plot was saved to, as far as the file tells."""
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in (".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp") or not os.path.exists(path):
+        return False
+    with open(path, "rb") as file:
+        return ending != ".png" or b"Matplotlib" not in file.read(1024)
+
+
+def new_figure(size: tuple[float, float]) -> Any:
+    """A matplotlib figure of so many inches, that no window and no global state knows of.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("expected matplotlib for plots, got none: pip install 'fastbox-engine[plot]'") from None
+    figure = Figure(figsize=size, layout="constrained", dpi=120)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure in the format of the path's extension, whole or not at all: the same bytes for the same figure."""
+    import matplotlib
+
+    from fastbox.storage.folders import new_file
+
+    kind = os.path.splitext(os.fspath(path))[1].lstrip(".").lower()
+    drawn = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "fastbox"}):
+        figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    with new_file(path) as file:
+        file.write(drawn.getvalue())
+
+
+def tidy(axes: Any) -> None:
+    """Take the lines above and on the right away, and let the numbers stand back behind the data."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(colors=FAINT, labelcolor=INK)

@@ -1,0 +1,1 @@
+"""One module for each page: what a job found, as data for a page."""

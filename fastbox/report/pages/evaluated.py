@@ -1,0 +1,294 @@
+"""What `fastbox evaluate` found, as a page: one model in full, or many side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
+from fastbox.report.page.plots import bars, histogram, lines, shades
+from fastbox.report.rules import UNBOUNDED, evaluated_rules
+from fastbox.report.terminal.evaluated import conditions, costliest
+from fastbox.report.terminal.summary import counted
+
+__all__ = ["page_of"]
+
+ERRORS = {
+    "location": "the right class, an IoU of 0.1 to 0.5",
+    "classification": "on a truth of another class",
+    "duplicate": "on a truth that another detection has",
+    "background": "on nothing",
+    "both": "near a truth of another class",
+    "missed": "truths that no detection matches, nor nearly",
+}
+METRICS = {"iou": "IoU", "giou": "GIoU", "smooth_l1": "Smooth L1"}
+CURVES = 4  # thresholds whose curves are shown
+MODELS = 5  # models whose curves are shown
+
+
+def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Example]]] = ()) -> Page:
+    """Make the page of what :func:`fastbox.jobs.evaluate` found, as its ``to_dict`` gives it."""
+    kinds = [counted(summary[kind], kind) for kind in ("detections", "truths", "images")]
+    lead = f"{kinds[0]} against {kinds[1]} in {kinds[2]}"
+    invalid = [f"{count:,} {kind}" for kind, count in summary["invalid"].items() if count]
+    if invalid:
+        lead += f"; invalid: {', '.join(invalid)}"
+    lead = ". Warning: ".join([lead, *summary["warnings"]])
+    rules = [*evaluated_rules(summary["rules"]), *conditions(summary)]
+    if summary["by"] is None:
+        return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
+    runs = dict(sorted(summary["runs"].items(), key=lambda entry: -entry[1]["figures"]["AP"]))
+    return Page(f"Models by {summary['by']}", lead, _best(runs), _many(summary, runs, examples), rules)
+
+
+def _figures(summary: Mapping[str, Any]) -> list[Figure]:
+    figures, intervals = summary["figures"], summary.get("intervals", {})
+    most = summary["rules"]["max_dets"][-1]
+    shown = [
+        Figure(name, _figure(figures[name]), _interval(intervals.get(name), intervals))
+        for name in ("AP", "AP50", "AP75", f"AR{most}")
+    ]
+    error, cost = costliest(summary["errors"]["costs"])
+    shown.append(Figure("costs most", error, f"AP50 {cost:+.3f} without it" if cost else "no error costs AP50"))
+    if summary["calibration"]["error"] is not None:
+        shown.append(
+            Figure("calibration error", f"{summary['calibration']['error']:.3f}", "scores off precision, mean")
+        )
+    return shown
+
+
+def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Example]]]) -> list[Section]:
+    costs, counts = summary["errors"]["costs"], summary["errors"]["counts"]
+    order = sorted(costs, key=lambda error: -float(costs[error]))
+    sections = [
+        Section(
+            "Where AP is lost",
+            "How far AP at an IoU of 0.5 would rise if the errors of one kind were put right. "
+            "Errors hide each other, so the bars do not add up.",
+            [
+                bars("AP50 without each error", {name: costs[name] for name in order}, form="{:+.3f}", role="problem"),
+                Table(
+                    "Errors",
+                    [
+                        Column("error", order),
+                        Column("what it is", [ERRORS[name] for name in order]),
+                        _counts("count", [counts[name] for name in order]),
+                        _figures_column("AP50 without", [costs[name] for name in order], "{:+.3f}"),
+                    ],
+                ),
+            ],
+        ),
+        Section(
+            "Precision and recall", "The best precision at each recall, averaged over classes.", [_curves(summary)]
+        ),
+        Section(
+            "Sizes and fit",
+            "Of detections that match a truth at an IoU of 0.5: AP counts a match, and not how good it is.",
+            [_sizes(summary), *_fits(summary["matched"]["metrics"])],
+        ),
+        Section(
+            "What scores are worth",
+            "Where scores mean what they say, precision follows the broken line.",
+            [_calibration(summary["calibration"])],
+        ),
+    ]
+    if len(summary["by_class"]) > 1:
+        sections.append(Section("Classes", "Sort by any column.", [_classes(summary)]))
+    return [*sections, *_examples(examples, summary)]
+
+
+def _examples(
+    examples: Sequence[tuple[str, Sequence[Example]]], run: Mapping[str, Any], whose: str = ""
+) -> list[Section]:
+    """Errors drawn to scale, those of the kind that costs most first."""
+    costs = run["errors"]["costs"]
+    drawn = [
+        Examples(f"{name}: {ERRORS[name]} ({run['errors']['counts'][name]:,})", shown)
+        for name, shown in sorted(examples, key=lambda found: -float(costs[found[0]]))
+    ]
+    text = (
+        f"{whose}Of each kind of error the detections of the highest scores, and the largest truths that were missed, "
+        "drawn to scale; the kind that costs most comes first. Truths are green, detections orange and broken."
+    )
+    return [Section("Examples", text, drawn)] if drawn else []
+
+
+def _curves(summary: Mapping[str, Any]) -> Plot:
+    curves = summary["curves"]
+    names = list(curves["precision"])
+    step = max(1, (len(names) - 1) // (CURVES - 1)) if len(names) > 1 else 1
+    series = {f"IoU {name}": curves["precision"][name] for name in names[::step][:CURVES]}
+    strokes = shades("detection", len(series))
+    title = "Precision at each recall"
+    return lines(title, curves["recall"], series, across="recall", up="precision", strokes=strokes)
+
+
+def _calibration(found: Mapping[str, Any]) -> Plot:
+    known = [k for k, count in enumerate(found["counts"]) if count]
+    series = {"precision": [found["precision"][k] for k in known], "mean IoU": [found["iou"][k] for k in known]}
+    return lines(
+        "Precision and IoU by score",
+        [found["scores"][k] for k in known],
+        series,
+        across="score",
+        up="precision, IoU",
+        strokes=[Stroke("detection"), Stroke("match")],
+        diagonal="score = precision",
+    )
+
+
+def _fits(metrics: Mapping[str, Any]) -> list[Plot]:
+    plots = []
+    for name, metric in metrics.items():
+        edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
+        filled = [k for k, count in enumerate(counts) if count] or [0]
+        part = slice(filled[0], filled[-1] + 1)
+        title = f"{METRICS[name]} of matched boxes"
+        edges = edges[filled[0] : filled[-1] + 2]
+        unit = METRICS[name] if metric["unit"] is None else f"{METRICS[name]}, {metric['unit']}"
+        plots.append(histogram(title, edges, counts[part], unit=unit, things="matches", log=name == "smooth_l1"))
+    return plots
+
+
+def _sizes(summary: Mapping[str, Any]) -> Table:
+    sizes, figures = summary["matched"]["by_size"], summary["figures"]
+    most = summary["rules"]["max_dets"][-1]
+    first, *others = sizes
+    ap = [figures["AP"], *(figures[f"AP_{name}"] for name in others)]
+    ar = [figures[f"AR{most}"], *(figures[f"AR_{name}"] for name in others)]
+    limits = [_limits(low, high) for low, high in summary["rules"]["area_ranges"].values()]
+    return Table(
+        "By size of truths",
+        [
+            Column("size", [first, *others]),
+            Column("area, px²", limits),
+            _figures_column("AP", ap),
+            _figures_column(f"AR{most}", ar),
+            _counts("matched", [size["pairs"] for size in sizes.values()]),
+            *(
+                _figures_column(f"{METRICS[metric]} median", [size[metric]["p50"] for size in sizes.values()], form)
+                for metric, form in (("iou", "{:.3f}"), ("giou", "{:.3f}"), ("smooth_l1", "{:.1f}"))
+            ),
+        ],
+    )
+
+
+def _limits(low: float, high: float) -> str:
+    if high >= UNBOUNDED:
+        return f"{low:,.0f} and more" if low else "any"
+    return f"{low:,.0f} to {high:,.0f}"
+
+
+def _classes(summary: Mapping[str, Any]) -> Table:
+    classes = sorted(summary["by_class"], key=lambda found: -found["truths"])
+    most = summary["rules"]["max_dets"][-1]
+    return Table(
+        counted(len(classes), "classes"),
+        [
+            Column("class", [found["name"] or str(found["class"]) for found in classes]),
+            _counts("truths", [found["truths"] for found in classes]),
+            *(
+                _figures_column(name, [found[name] for found in classes])
+                for name in ("AP", "AP50", "AP75", f"AR{most}")
+            ),
+            *(_counts(name, [found["errors"][name] for found in classes]) for name in ("matched", *ERRORS)),
+            _figures_column("IoU median", [found["matched"]["iou"]["p50"] for found in classes]),
+            _figures_column("GIoU median", [found["matched"]["giou"]["p50"] for found in classes]),
+        ],
+        "classes",
+    )
+
+
+def _best(runs: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+    if not runs:
+        return [Figure("models", "0")]
+    name, best = next(iter(runs.items()))
+    return [
+        Figure("models", f"{len(runs):,}"),
+        Figure("best AP", _figure(best["figures"]["AP"]), name),
+        Figure("its AP50", _figure(best["figures"]["AP50"])),
+        Figure("its AP75", _figure(best["figures"]["AP75"])),
+    ]
+
+
+def _many(
+    summary: Mapping[str, Any],
+    runs: Mapping[str, Mapping[str, Any]],
+    examples: Sequence[tuple[str, Sequence[Example]]],
+) -> list[Section]:
+    if not runs:
+        return []
+    some = dict(list(runs.items())[:MODELS])
+    recall = next(iter(runs.values()))["curves"]["recall"]
+    threshold = next(iter(next(iter(runs.values()))["curves"]["precision"]))
+    curves = {name: run["curves"]["precision"][threshold] for name, run in some.items()}
+    sure = any("intervals" in run for run in runs.values())
+    names = list(next(iter(runs.values()))["figures"])
+    title = "Precision at each recall"
+    return [
+        Section(
+            "Side by side",
+            "COCO's figures of every model; sort by any column.",
+            [
+                Table(
+                    counted(len(runs), "models"),
+                    [
+                        Column(str(summary["by"]), list(runs)),
+                        _counts("detections", [run["counted"] for run in runs.values()]),
+                        *(_figures_column(name, [run["figures"][name] for run in runs.values()]) for name in names),
+                        *(
+                            [Column("AP, 95 %", [_interval(run["intervals"]["AP"]) for run in runs.values()])]
+                            if sure
+                            else []
+                        ),
+                    ],
+                    "models",
+                )
+            ],
+        ),
+        Section(
+            "Precision and recall",
+            f"Of the best {len(some)} models, at an IoU of {threshold}.",
+            [lines(title, recall, curves, across="recall", up="precision")],
+        ),
+        Section(
+            "Errors",
+            "How far AP at an IoU of 0.5 would rise without the errors of one kind.",
+            [
+                Table(
+                    "What errors cost",
+                    [
+                        Column(str(summary["by"]), list(runs)),
+                        _figures_column("AP50", [run["errors"]["ap50"] for run in runs.values()]),
+                        *(
+                            _figures_column(name, [run["errors"]["costs"][name] for run in runs.values()], "{:+.3f}")
+                            for name in ERRORS
+                        ),
+                    ],
+                    "models",
+                )
+            ],
+        ),
+        *_examples(examples, next(iter(runs.values())), f"Of {next(iter(runs))}, the model of the highest AP. "),
+    ]
+
+
+def _counts(title: str, counts: Sequence[int]) -> Column:
+    return Column(title, [f"{count:,}" for count in counts], list(counts))
+
+
+def _figures_column(title: str, values: Sequence[float | None], form: str = "{:.3f}") -> Column:
+    """Figures; COCO's -1, nothing to measure, is a dash and sorts as nothing."""
+    known = [None if value is None or value == -1 else value for value in values]
+    return Column(title, ["–" if value is None else form.format(value) for value in known], known)
+
+
+def _figure(value: float) -> str:
+    return "–" if value < 0 else f"{value:.3f}"
+
+
+def _interval(limits: Sequence[float | None] | None, found: Mapping[str, Any] | None = None) -> str:
+    if limits is None or limits[0] is None or limits[1] is None:
+        return ""
+    said = f"{limits[0]:.3f} to {limits[1]:.3f}"
+    return f"{said} in {found['level']:.0%} of draws" if found else said

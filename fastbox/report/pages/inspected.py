@@ -1,0 +1,276 @@
+"""What `fastbox inspect` found, as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Part, Plot, Section, Table
+from fastbox.report.page.plots import bars, heat_map, histogram
+from fastbox.report.rules import inspected_rules
+from fastbox.report.terminal.inspected import COLOURS, MEASURED, WITHOUT_SIZES
+from fastbox.report.terminal.summary import counted
+
+__all__ = ["page_of"]
+
+MEANINGS = {
+    "class_size": ("off the median size of its class, in robust deviations", "{class_size:g}"),
+    "duplicate": ("coordinates and class of an earlier row of the image", ""),
+    "extreme_aspect": ("the longer side over the shorter one", "{max_aspect:g} : 1"),
+    "huge": ("covers nearly all of its image", "{huge:.0%}"),
+    "inverted": ("right of left, or bottom above top", ""),
+    "near_duplicate": ("much like another box of its class", "IoU {near:g}"),
+    "near_duplicate_other_class": ("much like a box of another class", "IoU {near:g}"),
+    "no_boxes": ("an image without boxes", ""),
+    "no_class": ("the class is null", ""),
+    "no_image": ("the list of images does not have its image", ""),
+    "non_finite": ("a coordinate is nan or infinite", ""),
+    "out_of_image": ("sticks out of its image", "{tolerance:g} px"),
+    "repeated_id": ("an earlier row has its id, or the image is listed twice", ""),
+    "sub_pixel": ("a side is very short", "{min_side:g} px"),
+    "whole_image": ("reaches all sides of its image", "{tolerance:g} px"),
+    "zero_side": ("without area", ""),
+}
+FRAMED = ("class_size", "huge", "out_of_image", "whole_image")  # drawn with the border of their image
+DRAWN = tuple(
+    code for code in MEANINGS if code not in ("no_boxes", "no_class", "no_image", "non_finite", "repeated_id")
+)
+FARTHEST = 1e30  # a coordinate that can be drawn
+HAIR = 0.004  # how wide a box without width is drawn, of its other side
+TOP_CLASSES = 12
+METRICS = {
+    "side": ("Sizes: the square root of the area", "√area, px"),
+    "aspect": ("Shapes: width over height", "width / height"),
+    "boxes_per_image": ("Boxes per image", "boxes of the image"),
+    "best_overlap": ("Best IoU with another box of the image", "IoU"),
+}
+
+
+def page_of(summary: Mapping[str, Any]) -> Page:
+    """Make the page of what :func:`fastbox.jobs.inspect` found, as its ``to_dict`` gives it."""
+    lead = f"{counted(summary['boxes'], 'boxes')} in {counted(summary['images'], 'images')}"
+    if not summary["asked"]["sizes"]:
+        lead += f"; {WITHOUT_SIZES}"
+    sections = [_problems(summary)]
+    drawn = [part for found in _worst_first(summary) if (part := _examples(summary, found)) is not None]
+    if summary["problems"]:
+        text = (
+            "The first of each kind, drawn to scale: the box with the problem red and broken, its partner grey, "
+            "the border of its image dotted."
+        )
+        listed = _first(_worst_first(summary))
+        sections.append(Section("Examples", text if drawn else "", [*drawn, listed]))
+    if summary["classes"]:
+        sections.append(Section("Classes", "Sort by any column.", _classes(summary)))
+    if summary["valid"]:
+        sections.append(_shapes(summary))
+        if summary["place"] is not None:
+            sections.append(_places(summary["place"]))
+        sections.append(_crowding(summary))
+    if summary["fix"] is not None:
+        sections.append(_fixed(summary["fix"]))
+    rules = inspected_rules(summary["rules"], summary["limits"])
+    return Page("Inspection of boxes", lead, _figures(summary), sections, rules)
+
+
+def _worst_first(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return sorted(summary["problems"], key=lambda found: (list(COLOURS).index(found["severity"]), -int(found["count"])))
+
+
+def _figures(summary: Mapping[str, Any]) -> list[Figure]:
+    figures = []
+    for severity in COLOURS:
+        of_it = [found for found in _worst_first(summary) if found["severity"] == severity]
+        hint = f"most of them {of_it[0]['code'].replace('_', ' ')}" if of_it else ""
+        figures.append(Figure(f"{severity}s", f"{sum(found['count'] for found in of_it):,}", hint))
+    figures.append(Figure("boxes", f"{summary['boxes']:,}", f"{summary['boxes'] - summary['valid']:,} invalid"))
+    figures.append(Figure("images", f"{summary['images']:,}", f"{summary['images_without_boxes']:,} without boxes"))
+    if summary["classes"] is not None:
+        counts = [found["boxes"] for found in summary["classes"] if found["class"] is not None]
+        figures.append(Figure("classes", f"{len(counts):,}", f"{counts.count(0):,} without boxes"))
+    if summary["valid"]:
+        crowded = summary["crowding"]["boxes"] / summary["valid"]
+        figures.append(Figure("crowded", f"{crowded:.1%}", f"IoU above {summary['crowding']['above']:g} with another"))
+    return figures
+
+
+def _problems(summary: Mapping[str, Any]) -> Section:
+    found = _worst_first(summary)
+    if not found:
+        return Section("Problems", "None were found.", [])
+    limits = {name: value or 0 for name, value in summary["limits"].items()}
+    whole = max(summary["boxes"], 1)
+    parts = [
+        Table(
+            "Problems by code",
+            [
+                Column("code", [one["code"] for one in found]),
+                Column("severity", [one["severity"] for one in found]),
+                _counts("count", [one["count"] for one in found]),
+                _figures_column("of boxes", [one["count"] / whole for one in found], "{:.2%}"),
+                Column("limit", [MEANINGS[one["code"]][1].format(**limits) or "–" for one in found]),
+                Column("what it is", [MEANINGS[one["code"]][0] for one in found]),
+            ],
+        )
+    ]
+    text = (
+        "An error is no box, or one that is counted twice or nowhere; a warning is a mistake more often than not; "
+        "a note is worth a look."
+    )
+    return Section("Problems", text, parts)
+
+
+def _first(found: Sequence[Mapping[str, Any]]) -> Table:
+    """The first problems of each code, as rows to look up."""
+    rows = [(one["code"], example) for one in found for example in one["examples"]]
+    columns = [
+        Column("code", [code for code, _ in rows]),
+        Column("image", [str(example["image_id"]) for _, example in rows]),
+        _rows("row", [example["row"] for _, example in rows]),
+        _rows("as row", [example["other"] for _, example in rows]),
+        Column("measured", [_measured(code, example["value"]) for code, example in rows]),
+        Column("corners, px", [_corners(example["box"]) for _, example in rows]),
+    ]
+    ids = [example["id"] for _, example in rows]
+    if any(one is not None for one in ids):
+        columns.insert(3, Column("id", ["–" if one is None else str(one) for one in ids]))
+    return Table("The first of each code", columns, "problems")
+
+
+def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples | None:
+    names = {entry["class"]: _name(entry) for entry in summary["classes"] or ()}
+    code, shown = found["code"], []
+    for example in found["examples"] if found["code"] in DRAWN else ():
+        boxes = [_box(example["box"], names.get(example["class"], ""), "problem")]
+        if example["other_box"] is not None:
+            boxes.insert(0, _box(example["other_box"], names.get(example["other_class"], ""), "box"))
+        if code in FRAMED and example["image_size"] is not None:
+            width, height = example["image_size"]
+            boxes.insert(0, Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "frame"))
+        if all(abs(side) < FARTHEST for box in boxes for side in box.corners):
+            own = f"row {example['row']}" if example["id"] is None else f"id {example['id']}"
+            where = f"image {example['image_id']}, {own}"
+            measured = _measured(code, example["value"])
+            shown.append(Example(f"{where}: {measured}" if measured != "–" else where, boxes))
+    return Examples(f"{code}, {found['count']:,}", shown) if shown else None
+
+
+def _box(corners: Sequence[float], name: str, role: str) -> Box:
+    """A box as it can be drawn: inverted ones the other way round, and those without width a hair wide."""
+    x0, y0, x1, y1 = corners
+    label = f"{name}{': ' if name else ''}{x1 - x0:.4g} × {y1 - y0:.4g}"
+    x0, x1, y0, y1 = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
+    hair = HAIR * max(x1 - x0, y1 - y0, 1.0)
+    return Box((x0, y0, max(x1, x0 + hair), max(y1, y0 + hair)), label, role)
+
+
+def _classes(summary: Mapping[str, Any]) -> list[Part]:
+    classes = summary["classes"]
+    names = [_name(found) for found in classes]
+    parts: list[Part] = []
+    if len(classes) > 1:
+        top = {name: float(found["boxes"]) for name, found in zip(names, classes[:TOP_CLASSES], strict=False)}
+        title = "Boxes by class" if len(classes) <= TOP_CLASSES else f"Boxes of the {TOP_CLASSES} largest classes"
+        parts.append(bars(title, top, across="boxes"))
+    boxes = max(summary["boxes"], 1)
+    table = Table(
+        counted(len(classes), "classes"),
+        [
+            Column("class", names),
+            _counts("boxes", [found["boxes"] for found in classes]),
+            _figures_column("share", [found["boxes"] / boxes for found in classes], "{:.2%}"),
+            _counts("images", [found["images"] for found in classes]),
+            _figures_column(
+                "boxes per image",
+                [found["boxes"] / found["images"] if found["images"] else None for found in classes],
+                "{:.2f}",
+            ),
+            _figures_column("median side, px", [found["median_side"] for found in classes], "{:,.1f}"),
+        ],
+        "classes",
+    )
+    return [*parts, table]
+
+
+def _shapes(summary: Mapping[str, Any]) -> Section:
+    sizes = {name: float(count) for name, count in summary["sizes"].items()}
+    parts = [_histogram(summary, name) for name in ("side", "aspect")]
+    text = "Small is below 32² square pixels, large from 96² on, as COCO has them."
+    return Section("Sizes and shapes", text, [*parts, bars("Sizes", sizes, across="boxes")])
+
+
+def _places(place: Mapping[str, Any]) -> Section:
+    heat = np.array(place["heat"], np.float64)
+    cells = len(heat)
+    across = [f"{k / cells:.0%}" for k in range(cells)]
+    # The plot's rows rise, those of an image fall.
+    plot = heat_map(
+        "Where the centres are",
+        heat[::-1],
+        across,
+        across[::-1],
+        across="of the image's width",
+        up="of its height",
+        form="{:,.0f}",
+        role="box",
+    )
+    borders = {side: float(count) for side, count in place["borders"].items()}
+    share = f"{place['truncated'] / place['boxes']:.1%}"
+    text = f"{share} of the boxes reach within a pixel of a border; most often the object goes on behind it."
+    return Section("Places", text, [plot, bars("Boxes at each border", borders, across="boxes")])
+
+
+def _crowding(summary: Mapping[str, Any]) -> Section:
+    text = "Suppression at an IoU of 0.5 would drop one of two boxes that overlap more."
+    return Section("Crowding", text, [_histogram(summary, name) for name in ("best_overlap", "boxes_per_image")])
+
+
+def _fixed(fix: Mapping[str, Any]) -> Section:
+    changes = {"clipped": fix["clipped"], **{f"dropped: {code}": count for code, count in fix["dropped"].items()}}
+    table = Table("Changes", [Column("change", list(changes)), _counts("rows", list(changes.values()))])
+    return Section("Cleaned copy", f"{counted(fix['rows'], 'rows')} are left.", [table])
+
+
+def _histogram(summary: Mapping[str, Any], name: str) -> Plot:
+    """A histogram without its empty ends."""
+    title, unit = METRICS[name]
+    edges, counts = (summary["metrics"][name]["histogram"][part] for part in ("edges", "counts"))
+    filled = [k for k, count in enumerate(counts) if count] or [0]
+    part = slice(filled[0], filled[-1] + 1)
+    log = name != "best_overlap"
+    things = "images" if name == "boxes_per_image" else "boxes"
+    return histogram(
+        title, edges[filled[0] : filled[-1] + 2], counts[part], unit=unit, things=things, role="box", log=log
+    )
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    if found["class"] is None:
+        return "(none)"
+    return str(found["class"]) if found["name"] is None else str(found["name"])
+
+
+def _measured(code: str, value: float | None) -> str:
+    return MEASURED[code].format(value) if value is not None and code in MEASURED else "–"
+
+
+def _corners(box: Sequence[float | None] | None) -> str:
+    return "–" if box is None else " ".join("nan" if side is None else _length(side) for side in box)
+
+
+def _length(side: float) -> str:
+    return f"{side:.5g}"
+
+
+def _rows(title: str, rows: Sequence[int | None]) -> Column:
+    return Column(title, ["–" if row is None else str(row) for row in rows], list(rows))
+
+
+def _counts(title: str, counts: Sequence[int]) -> Column:
+    return Column(title, [f"{count:,}" for count in counts], list(counts))
+
+
+def _figures_column(title: str, values: Sequence[float | None], form: str) -> Column:
+    return Column(title, ["–" if value is None else form.format(value) for value in values], list(values))

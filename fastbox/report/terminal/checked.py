@@ -1,0 +1,55 @@
+"""Whether tables are sorted and how they would be cut, as a terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from fastbox.arrow.arrays import sort_command
+from fastbox.report.terminal.summary import counted
+from fastbox.values.names import IMAGE
+
+__all__ = ["show_checked"]
+
+
+def show_checked(console: Console, summary: Mapping[str, Any], image: str = IMAGE) -> None:
+    """Print what :func:`fastbox.jobs.check` found, as its ``to_dict`` gives it, each table with its name.
+
+    ``image`` is the column of image ids that was asked for.
+    """
+    for table in summary["inputs"]:
+        _show_table(console, table, image)
+    sizes = summary["fragments"]
+    if sizes:
+        sized = f", which read {min(sizes):,} to {max(sizes):,} boxes each" if len(sizes) > 1 else ""
+        console.print(Text(f"to be cut into {counted(len(sizes), 'fragments')}{sized}", style="dim"))
+
+
+def _show_table(console: Console, table: Mapping[str, Any], image: str) -> None:
+    verdict, style = {
+        True: ("sorted by image", "bold green"),
+        None: ("not known to be sorted: no column of image ids", "bold yellow"),
+        False: ("not sorted by image", "bold red"),
+    }[table["sorted"]]
+    console.print(Text(table["table"], style="bold"), soft_wrap=True)
+    console.print(Text(verdict, style=style))
+    groups = table["row_groups"]
+    held = [
+        counted(table["files"], "files"),
+        f"{groups:,} row group{'' if groups == 1 else 's'}",
+        counted(table["boxes"], "boxes"),
+    ]
+    ids = "" if table["images"] is None else f" · images {table['images'][0]} to {table['images'][1]}"
+    console.print(Text(f"{' · '.join(held)}{ids}", style="dim"))
+    for place in table["unsorted"]:
+        console.print(
+            Text(f"  {place['file']}, row {place['row']:,}: {place['begins']} after {place['before']}"), soft_wrap=True
+        )
+    if table["unsorted"]:
+        console.print(Text(f"  sort it: {sort_command(table['table'], image)}"), soft_wrap=True)
+    if table["in_two_files"]:
+        shown = ", ".join(map(str, table["in_two_files"]))
+        console.print(Text(f"  images that go on in the next file, kept whole: {shown}", style="dim"))

@@ -1,0 +1,65 @@
+"""How far distances say how boxes overlap, as a terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from fastbox.report.rules import measured_rules
+from fastbox.report.terminal.summary import counted, show_invalid, show_rules, show_table
+
+__all__ = ["show_disagreement"]
+
+NAMES = {"l1": "L1", "l2": "L2", "smooth_l1": "Smooth L1"}
+
+
+def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print what :func:`fastbox.experiments.disagreement` found, as its ``to_dict`` gives it."""
+    console.print(Text(counted(summary["pairs"], "pairs"), style="bold"))
+    show_rules(console, measured_rules(summary.get("rules", {})))
+    show_invalid(console, summary["invalid"])
+    if not summary["pairs"]:
+        console.print(Text("no pairs to compare", style="dim"))
+        return
+    dash = "–" if console.encoding.startswith("utf") else "-"
+    console.print()
+    show_table(console, _correlations(summary, dash), ("all",))
+    console.print(Text("rank correlation: -1 if nearer always overlaps more, 0 if distance says nothing", "dim"))
+    console.print()
+    show_table(console, _spreads(summary, dash), ("IoU 5 %", "95 %"))
+    console.print(Text("what 9 of 10 pairs lie between, of those within a tenth of an L2 distance", "dim"))
+    if summary["examples"]:
+        console.print()
+        show_table(console, _examples(summary), ("IoU", "and IoU"))
+        console.print(Text("two pairs each that L2 can't tell apart, with targets of one size", "dim"))
+
+
+def _correlations(summary: Mapping[str, Any], dash: str) -> list[Sequence[str]]:
+    sizes = [name for name, pairs in summary["sizes"].items() if pairs]
+    rows: list[Sequence[str]] = [("", "all", *sizes)]
+    for distance, metrics in summary["rank_correlation"].items():
+        for metric, found in metrics.items():
+            figures = [dash if found[name] is None else f"{found[name]:.2f}" for name in ("all", *sizes)]
+            rows.append((f"{NAMES[distance]} and {'IoU' if metric == 'iou' else 'GIoU'}", *figures))
+    rows.append(("pairs", f"{summary['pairs']:,}", *(f"{summary['sizes'][name]:,}" for name in sizes)))
+    return rows
+
+
+def _spreads(summary: Mapping[str, Any], dash: str) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = [("L2", "pairs", "IoU 5 %", "50 %", "95 %", "GIoU 5 %", "50 %", "95 %")]
+    for found in summary["spread"]["l2"]:
+        figures = [dash if value is None else f"{value:.2f}" for value in (*found["iou"], *found["giou"])]
+        rows.append((f"{found['pixels']} px", f"{found['pairs']:,}", *figures))
+    return rows
+
+
+def _examples(summary: Mapping[str, Any]) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = [("targets", "L2", "IoU", "GIoU", "in row", "and IoU", "GIoU", "in row")]
+    for example in summary["examples"]:
+        pairs = (example["near"], example["far"])
+        figures = [text for p in pairs for text in (f"{p['iou']:.2f}", f"{p['giou']:.2f}", f"{p['row']:,}")]
+        rows.append((example["size"], f"{example['near']['l2']:.1f} px", *figures))
+    return rows

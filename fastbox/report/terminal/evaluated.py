@@ -1,0 +1,179 @@
+"""What `fastbox evaluate` found, as a terminal shows it: one model in full, or many side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from fastbox.report.rules import evaluated_rules
+from fastbox.report.terminal.summary import counted, show_rules, show_table
+
+__all__ = ["conditions", "costliest", "show_evaluated"]
+
+CLASSES_SHOWN = 5
+NAME_WIDTH = 60
+
+
+def show_evaluated(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print what :func:`fastbox.jobs.evaluate` found, as its ``to_dict`` gives it."""
+    if summary["by"] is None:
+        _show_one(console, summary)
+    else:
+        _show_many(console, summary)
+
+
+def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
+    figures = summary["figures"]
+    most = summary["rules"]["max_dets"][-1]
+    names = ("AP", "AP50", "AP75", f"AR{most}")
+    console.print(Text(" · ".join(f"{name} {_figure(figures[name])}" for name in names), style="bold"))
+    _show_intervals(console, summary)
+    _show_counts(console, summary, f"{counted(len(summary['by_class']), 'classes')}")
+    console.print()
+    show_table(console, _sizes(summary), ("AP", "IoU p50"))
+    counts = summary["rules"]["max_dets"]
+    recalls = " · ".join(f"AR{count} {_figure(figures[f'AR{count}'])}" for count in counts)
+    console.print(Text(f"{recalls}; p50: of matched boxes, half are better", style="dim"))
+    console.print()
+    show_table(console, _errors(summary), ("AP50 without",))
+    console.print(Text("at an IoU of .5; AP50 without: how far it would rise without these errors", style="dim"))
+    if len(summary["by_class"]) > 1:
+        console.print()
+        show_table(console, _classes(summary["by_class"]), ("AP",))
+        known = sum(found["truths"] > 0 for found in summary["by_class"])
+        if known > 2 * CLASSES_SHOWN:
+            ended = f"the best and worst {CLASSES_SHOWN} of {counted(known, 'classes')} with truths; all in --json"
+            console.print(Text(ended, style="dim"))
+    error = summary["calibration"]["error"]
+    if error is not None:
+        console.print()
+        console.print(Text(f"scores are {error:.3f} off the share that matches, on average", style="dim"))
+
+
+def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
+    runs = sorted(summary["runs"].items(), key=lambda entry: -entry[1]["figures"]["AP"])
+    console.print(Text(f"{counted(len(runs), 'runs')} by {summary['by']}", style="bold"))
+    _show_counts(console, summary)
+    console.print()
+    most = summary["rules"]["max_dets"][-1]
+    _, *sizes = summary["rules"]["area_ranges"]
+    names = ["AP", "AP50", "AP75", *(f"AP_{name}" for name in sizes), f"AR{most}"]
+    sure = any("intervals" in run for _, run in runs)
+    head = (str(summary["by"]), "detections", *names, *(["AP 95 %"] if sure else []), "costs most")
+    rows: list[Sequence[str]] = [head]
+    for name, run in runs:
+        error, cost = costliest(run["errors"]["costs"])
+        figures = [_figure(run["figures"][figure]) for figure in names]
+        interval = [_interval(run["intervals"]["AP"])] if sure else []
+        rows.append((_short(name), f"{run['counted']:,}", *figures, *interval, f"{error} {cost:+.3f}"))
+    show_table(console, rows, ("AP",))
+    console.print(Text("costs most: the error without which AP50 would rise most", style="dim"))
+
+
+def costliest(costs: Mapping[str, float]) -> tuple[str, float]:
+    """Return the error without which AP50 would rise most, and how far.
+
+    >>> costliest({"location": 0.1, "missed": 0.3}), costliest({"location": 0.0, "missed": 0.0})
+    (('missed', 0.3), ('nothing', 0.0))
+    """
+    error = max(costs, key=lambda name: float(costs[name]))
+    return (error, float(costs[error])) if costs[error] > 0 else ("nothing", 0.0)
+
+
+def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> None:
+    kinds = [counted(summary[kind], kind) for kind in ("images", "detections", "truths")]
+    console.print(Text(" · ".join([*kinds, *more]), style="dim"))
+    show_rules(console, evaluated_rules(summary["rules"]))
+    names = {"detections": "detections", "truths": "truths", "scores": "scores of nan"}
+    invalid = [f"{count:,} {names[kind]}" for kind, count in summary["invalid"].items() if count]
+    for line in conditions(summary):
+        console.print(Text(line, style="dim"))
+    if invalid:
+        console.print(Text(f"invalid: {', '.join(invalid)} (they match nothing)", style="yellow"))
+    for sentence in summary["warnings"]:
+        console.print(Text(f"warning: {_plain(sentence)}", style="yellow"))
+
+
+def conditions(summary: Mapping[str, Any]) -> list[str]:
+    """Say what else figures depend on: the images of both sides, the columns that were read, and the boxes' formats."""
+    both, own, its = (f"{summary['images_with_boxes'][name]:,}" for name in ("both", "detections", "truths"))
+    lines = [f"images: {both} with detections and truths, {own} with detections alone, {its} with truths alone"]
+    if "columns" in summary:
+        columns = [f"{what} {name}" for what, name in summary["columns"].items() if name is not None]
+        boxes = [f"{side} {found['columns']} ({found['format']})" for side, found in summary["boxes"].items()]
+        lines += [f"columns: {_plain(', '.join(columns))}", f"boxes: {_plain('; '.join(boxes))}"]
+    return lines
+
+
+def _show_intervals(console: Console, summary: Mapping[str, Any]) -> None:
+    found = summary.get("intervals")
+    if found:
+        limits = [f"{name} {_interval(found[name])}" for name in ("AP", "AP50", "AP75") if name in found]
+        said = f"{found['level']:.0%} of {found['samples']:,} draws of images: {' · '.join(limits)}"
+        console.print(Text(said, style="dim"))
+
+
+def _sizes(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    most = summary["rules"]["max_dets"][-1]
+    rows: list[tuple[str, ...]] = [("size", "AP", f"AR{most}", "matched", "IoU p50", "GIoU p50", "Smooth L1 p50, px")]
+    for place, (name, size) in enumerate(summary["matched"]["by_size"].items()):
+        end = f"_{name}" if place else ""
+        recall = summary["figures"][f"AR_{name}" if place else f"AR{most}"]
+        medians = [size[metric]["p50"] for metric in ("iou", "giou", "smooth_l1")]
+        shown = [
+            "–" if value is None else f"{value:.{digits}f}" for value, digits in zip(medians, (3, 3, 1), strict=True)
+        ]
+        rows.append((name, _figure(summary["figures"][f"AP{end}"]), _figure(recall), f"{size['pairs']:,}", *shown))
+    return rows
+
+
+def _errors(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    counts, costs = summary["errors"]["counts"], summary["errors"]["costs"]
+    rows: list[tuple[str, ...]] = [("error", "count", "AP50 without")]
+    for name in sorted(costs, key=lambda error: -float(costs[error])):
+        rows.append((name, f"{counts[name]:,}", f"{costs[name]:+.3f}"))
+    return rows
+
+
+def _classes(classes: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """The best and the worst classes, all where they are few."""
+    rows: list[tuple[str, ...]] = [("class", "truths", "AP", "AP50", "missed", "most common error")]
+    ranked = sorted((found for found in classes if found["truths"]), key=lambda found: -found["AP"])
+    few = len(ranked) <= 2 * CLASSES_SHOWN
+    shown = ranked if few else [*ranked[:CLASSES_SHOWN], None, *ranked[-CLASSES_SHOWN:]]
+    for found in shown:
+        if found is None:
+            rows.append(("…", *[""] * 5))
+            continue
+        errors = {name: n for name, n in found["errors"].items() if name not in ("matched", "ignored", "missed")}
+        worst = max(errors, key=lambda error: int(errors[error]))
+        said = f"{worst} {errors[worst]:,}" if errors[worst] else "–"
+        title = _short(found["name"] or f"class {found['class']}")
+        missed = f"{found['errors']['missed'] / found['truths']:.0%}"
+        rows.append((title, f"{found['truths']:,}", _figure(found["AP"]), _figure(found["AP50"]), missed, said))
+    return rows
+
+
+def _figure(value: float) -> str:
+    """Three digits as COCO prints them; nothing to measure is a dash."""
+    return "–" if value < 0 else f"{value:.3f}"
+
+
+def _interval(limits: Sequence[float | None]) -> str:
+    low, high = limits
+    return "–" if low is None else f"{low:.3f} to {high:.3f}"
+
+
+def _plain(text: str) -> str:
+    """A text on one line without control characters."""
+    return " ".join("".join(character for character in text if character.isprintable()).split())
+
+
+def _short(name: str) -> str:
+    """A name on one line without control characters, cut in its middle where it is long."""
+    plain = _plain(name)
+    half = NAME_WIDTH // 2 - 1
+    return plain if len(plain) <= NAME_WIDTH else f"{plain[:half]}…{plain[-half:]}"

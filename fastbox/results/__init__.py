@@ -1,0 +1,1 @@
+"""Figures that jobs add up over chunks and fragments."""

@@ -1,0 +1,190 @@
+"""Examples of errors: of each kind the detections of the highest scores, and the largest truths that were missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.boxes.container import Boxes
+from fastbox.evaluation.matching import COVERING, VERDICTS, Judged
+from fastbox.evaluation.tide import ERRORS
+from fastbox.report.page.contents import Box, Example
+from fastbox.tables.source import Chunk
+
+__all__ = ["Gallery", "Seen"]
+
+SHOWN = 12  # of each kind
+MODELS = 16  # whose examples are kept
+NEAR = 3  # detections drawn beside a truth that was missed
+
+Kept = list[tuple[float, int, Example]]
+
+
+@dataclass
+class Seen:
+    """A chunk as it was judged: detections with scores and models, and which truths are to be found.
+
+    ``runs`` are places among the ``labels`` of models; ``said`` names the class of a row of ``"found"`` or ``"truth"``.
+    """
+
+    chunk: Chunk
+    judged: Judged
+    scores: NDArray[np.float64]
+    runs: NDArray[np.int64]
+    labels: Sequence[Any]
+    asked: NDArray[np.bool_]
+    said: Callable[[str, int], str]
+
+    @property
+    def sides(self) -> tuple[Boxes, Boxes]:
+        """The detections and the truths."""
+        assert self.chunk.b is not None
+        return self.chunk.a, self.chunk.b
+
+    def corners(self, side: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The corners of some rows of detections (side 0) or truths (side 1)."""
+        return self.sides[side][rows].astype(np.float64).corners()
+
+    def detection(self, row: int, corners: Sequence[float]) -> Box:
+        """A detection as it is drawn."""
+        return _box(corners, f"{self.said('found', row)} {self.scores[row]:.2f}", "detection")
+
+    def truth(self, row: int, corners: Sequence[float]) -> Box:
+        """A truth as it is drawn."""
+        return _box(corners, f"truth: {self.said('truth', row)}", "truth")
+
+
+class Gallery:
+    """Detections with an error and truths that were missed, of each model and kind, kept while chunks go by."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, str], Kept] = {}
+
+    def add(self, seen: Seen) -> None:
+        """Look through a chunk."""
+        valid, truths = map(_drawable, seen.sides)
+        verdict, asked = seen.judged.verdict, seen.asked & truths
+        for run, label in enumerate(seen.labels[:MODELS]):
+            own = seen.runs == run if len(seen.labels) > 1 else valid
+            for place, kind in enumerate(VERDICTS):
+                if kind in ERRORS:
+                    rows = np.flatnonzero(own & valid & (verdict == place))
+                    self._keep((label, kind), rows, seen.scores[rows], seen.chunk.a_rows, partial(_wrong, seen))
+            free = asked.copy()
+            free[seen.judged.partner[own & COVERING[verdict]]] = False
+            missed = np.flatnonzero(free)
+            areas = _areas(seen.corners(1, missed))
+            self._keep((label, "missed"), missed, areas, seen.chunk.b_rows, partial(_missed, seen, own))
+
+    def __add__(self, other: Gallery) -> Gallery:
+        """What is kept of both sets of images."""
+        whole = Gallery()
+        for key in {**self._kept, **other._kept}:
+            whole._kept[key] = _first([*self._kept.get(key, []), *other._kept.get(key, [])])
+        return whole
+
+    def of(self, model: Any = None) -> list[tuple[str, list[Example]]]:
+        """Kinds of errors of a model, each with its examples."""
+        found = [(kind, self._kept.get((model, kind), [])) for kind in ERRORS]
+        return [(kind, [example for _, _, example in kept]) for kind, kept in found if kept]
+
+    def _keep(
+        self,
+        key: tuple[Any, str],
+        rows: NDArray[np.int64],
+        values: NDArray[np.float64],
+        number: Callable[[int], Any],
+        draw: Callable[[NDArray[np.int64], list[int]], list[Example]],
+    ) -> None:
+        """Keep the rows of the greatest values; of equal ones those that came first."""
+        kept = self._kept.get(key, [])
+        if len(rows) > SHOWN:
+            least = np.partition(values, len(rows) - SHOWN)[len(rows) - SHOWN]
+            rows, values = rows[values >= least], values[values >= least]
+        least = -kept[-1][0] if len(kept) == SHOWN else -np.inf
+        places = np.lexsort((rows, -values))[:SHOWN]
+        places = places[values[places] >= least]
+        if len(places):
+            numbers = [int(number(row)) for row in rows[places].tolist()]
+            examples = draw(rows[places], numbers)
+            kept += zip((-values[places]).tolist(), numbers, examples, strict=True)
+            self._kept[key] = _first(kept)
+
+
+def _first(kept: Kept) -> Kept:
+    return sorted(kept, key=lambda one: one[:2])[:SHOWN]
+
+
+def _drawable(boxes: Boxes) -> NDArray[np.bool_]:
+    first, *others = map(np.isfinite, boxes.columns)
+    for finite in others:
+        first &= finite
+    return first
+
+
+def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        areas: NDArray[np.float64] = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    return areas
+
+
+def _box(corners: Sequence[float], label: str, role: str) -> Box:
+    x0, y0, x1, y1 = corners
+    return Box((x0, y0, x1, y1), label, role)
+
+
+def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
+    """Detections with an error, and the truths that the errors are about."""
+    assert seen.chunk.images is not None
+    partners = seen.judged.partner[rows]
+    corners, others = seen.corners(0, rows).tolist(), seen.corners(1, partners[partners >= 0]).tolist()
+    examples = []
+    for row, partner, place, at, own in zip(
+        rows.tolist(), partners.tolist(), _places(seen.chunk.a, rows).tolist(), numbers, corners, strict=True
+    ):
+        boxes = [seen.truth(partner, others.pop(0))] if partner >= 0 else []
+        examples.append(Example(f"image {seen.chunk.images[place]}, row {at:,}", [*boxes, seen.detection(row, own)]))
+    return examples
+
+
+def _missed(seen: Seen, own: NDArray[np.bool_], rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
+    """Truths that were missed, and the detections of their images that overlap them most."""
+    chunk = seen.chunk
+    assert chunk.images is not None and chunk.b is not None and chunk.a.offsets is not None
+    places = _places(chunk.b, rows)
+    counts = chunk.a.offsets[places + 1] - chunk.a.offsets[places]
+    ends = np.cumsum(counts)
+    beside = np.arange(ends[-1]) + np.repeat(chunk.a.offsets[places] + counts - ends, counts)
+    truths, corners = seen.corners(1, rows), seen.corners(0, beside)
+    ious = np.where(own[beside], _ious(corners, np.repeat(truths, counts, axis=0)), 0)
+    examples = []
+    for row, place, at, drawn, end, count in zip(
+        rows.tolist(), places.tolist(), numbers, truths.tolist(), ends.tolist(), counts.tolist(), strict=True
+    ):
+        met = ious[end - count : end]
+        near = np.argsort(-met, kind="stable")[:NEAR]
+        near = near[met[near] > 0] + end - count
+        boxes = [seen.detection(int(beside[one]), corners[one].tolist()) for one in near.tolist()]
+        most = f", IoU at most {met.max():.2f}" if boxes else ""
+        examples.append(Example(f"image {chunk.images[place]}, truth {at:,}{most}", [seen.truth(row, drawn), *boxes]))
+    return examples
+
+
+def _ious(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The IoU of each box with the other in its row, 0 where there is none."""
+    with np.errstate(all="ignore"):
+        sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
+        shared = np.clip(sides, 0, None).prod(axis=1)
+        ious: NDArray[np.float64] = np.nan_to_num(shared / (_areas(boxes) + _areas(others) - shared))
+    return ious
+
+
+def _places(boxes: Any, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of the images that rows are in."""
+    places: NDArray[np.int64] = np.searchsorted(boxes.offsets, rows, side="right") - 1
+    return places

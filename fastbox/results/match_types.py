@@ -1,0 +1,46 @@
+"""The rows that an evaluation writes: what became of each detection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastbox.arrow import columns
+from fastbox.errors import InputError
+from fastbox.evaluation.matching import UNCOUNTED, VERDICTS, Judged
+from fastbox.tables.source import Chunk, Plan
+
+__all__ = ["verdict_batch", "verdict_schema"]
+
+
+def verdict_schema(found: Plan, by: str | None) -> Any:
+    """Return the schema of the rows of detections, with the column that tells models apart.
+
+    Raises
+    ------
+    InputError
+        That column has the name of another.
+    """
+    types = {"image_id": "int64" if found.ids == "integer" else "string", "detection": "int64"}
+    ends = columns.schema_of({"verdict": "string", "truth": "int64", "iou": "float64"})
+    if by in (*types, *ends.names):
+        raise InputError(
+            f"expected models in a column that is not called as one that is written, got {by!r}: rename it"
+        )
+    more = [] if by is None else [columns.schema_of({}, [found.columns.field(by)])]
+    return columns.schema_of(types, *more, ends)
+
+
+def verdict_batch(chunk: Chunk, judged: Judged, by: str | None, schema: Any) -> Any:
+    """Return the rows of a chunk's detections."""
+    assert chunk.images is not None and chunk.a.offsets is not None and chunk.b is not None
+    ids = np.repeat(chunk.images, np.diff(chunk.a.offsets))
+    beyond = judged.verdict == UNCOUNTED
+    verdicts = np.ma.masked_array(np.array([*VERDICTS, ""], object)[judged.verdict], mask=beyond)
+    partners = np.where(judged.partner < 0, 0, judged.partner)
+    truths = np.ma.masked_array(chunk.b_rows(partners) if len(chunk.b) else partners, mask=judged.partner < 0)
+    ious = np.ma.masked_array(judged.iou, mask=beyond)
+    rows = chunk.a_rows(np.arange(len(ids)))
+    run = [] if by is None else [chunk.a_columns.column(by)]
+    return columns.batch_of([ids, rows, *run, verdicts, truths, ious], schema)

@@ -1,0 +1,51 @@
+"""The truths that anchors cover least, to be looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.boxes.container import Boxes
+from fastbox.report.page.contents import Box, Example
+from fastbox.tables.source import Chunk
+
+__all__ = ["Least"]
+
+SHOWN = 12
+
+
+class Least:
+    """The truths of the lowest best IoU, kept while chunks go by; of equal ones those that came first."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[float, int, Example]] = []
+
+    def add(
+        self,
+        chunk: Chunk,
+        rows: NDArray[np.int64],
+        truths: Boxes,
+        sizes: NDArray[np.int64],
+        best: NDArray[np.floating],
+    ) -> None:
+        """Look at the truths of a chunk as the detector sees them, with the rows of the chunk that they were."""
+        assert chunk.images is not None and truths.offsets is not None
+        known = np.flatnonzero(truths.invalid() == 0)
+        for place in known[np.argsort(best[known], kind="stable")[:SHOWN]].tolist():
+            image = int(np.searchsorted(truths.offsets, place, side="right")) - 1
+            width, height = map(float, sizes[image])
+            x0, y0, x1, y1 = map(float, truths[place : place + 1].corners()[0])
+            row = int(chunk.a_rows(rows[place]))
+            boxes = [
+                Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "frame"),
+                Box((x0, y0, x1, y1), f"truth of {x1 - x0:.4g} × {y1 - y0:.4g}", "truth"),
+            ]
+            caption = f"image {chunk.images[image]}, row {row}: best IoU {best[place]:.3f}"
+            self._kept.append((float(best[place]), row, Example(caption, boxes)))
+        self._kept.sort(key=lambda one: one[:2])
+        del self._kept[SHOWN:]
+
+    @property
+    def examples(self) -> list[Example]:
+        """The truths, drawn in their images."""
+        return [example for _, _, example in self._kept]

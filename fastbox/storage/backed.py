@@ -1,0 +1,132 @@
+"""Tables that stand in for what the user gave: called by the user's name for it, kept as Parquet elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import weakref
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fastbox.errors import InputError
+from fastbox.storage.temporary import TemporaryFolder
+
+__all__ = ["ROWS", "Backed", "Scratch", "parquet_of"]
+
+ROWS = ("csv", "jsonl")  # files whose rows are those of a table, with columns of their own
+
+
+class Scratch:
+    """A temporary folder that is there as long as this is, and gone when the process ends."""
+
+    def __init__(self) -> None:
+        folder = TemporaryFolder("fastbox-")
+        self.path = folder.path
+        weakref.finalize(self, folder.remove)
+
+    def join(self, name: str) -> str:
+        """A path in the folder."""
+        return os.path.join(self.path, name)
+
+
+class Backed(str):
+    """A path as the user knows it, and the Parquet that is read in its place.
+
+    Attributes
+    ----------
+    data : pyarrow.Buffer or str
+        Parquet, in memory or a file.
+    dialect : str
+        What was given: ``"parquet"``, ``"csv"``, ``"jsonl"``, ``"coco"``, ``"frame"`` and so on.
+    sorted_in : str or None
+        ``"memory"`` or ``"files"``, where its rows had to be sorted.
+    rows : array or None
+        The rows that these rows were before they were sorted; None where they are the same.
+    boxes : array or None
+        Likewise of boxes, which are not rows where a row holds those of an image.
+    images : pyarrow.Table or None
+        The images that were listed beside the boxes, ascending.
+    state : tuple of int
+        Changes with the content.
+    """
+
+    data: Any
+    dialect: str
+    sorted_in: str | None
+    rows: NDArray[Any] | None
+    boxes: NDArray[Any] | None
+    images: pa.Table | None
+    state: tuple[int, ...]
+    _scratch: Scratch | None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        data: pa.Buffer | str,
+        dialect: str,
+        *,
+        sorted_in: str | None = None,
+        rows: NDArray[Any] | None = None,
+        boxes: NDArray[Any] | None = None,
+        images: pa.Table | None = None,
+        state: tuple[int, ...] = (0, 0),
+        scratch: Scratch | None = None,
+    ) -> Backed:
+        """Return a table that is called by a name; a scratch folder that holds its files lives as long as it."""
+        made = cls(name)
+        made.data, made.dialect, made.sorted_in, made.rows = data, dialect, sorted_in, rows
+        made.boxes, made.images, made.state, made._scratch = boxes, images, state, scratch
+        return made
+
+    def open(self) -> Any:
+        """What a Parquet reader opens."""
+        return self.data if isinstance(self.data, str) else pa.BufferReader(self.data)
+
+    def writing(self) -> str:
+        """How to write it to a Parquet file of its own."""
+        if self.dialect == "frame":
+            return "fastbox.jobs.sort(table, 'boxes.parquet')"
+        return f"`fastbox sort {shlex.quote(self)} -o boxes.parquet`"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise InputError(
+            f"expected Parquet files that every worker can read, got {self}, which was read on this machine: "
+            f"write it as such with {self.writing()}"
+        )
+
+
+def parquet_of(table: pa.Table) -> pa.Buffer:
+    """Return a table as Parquet in memory, quick to write and to read.
+
+    Raises
+    ------
+    InputError
+        A column that Parquet has no type for.
+
+    Examples
+    --------
+    >>> pq.read_table(pa.BufferReader(parquet_of(pa.table({"a": [1, 2]})))).num_rows
+    2
+    """
+    try:
+        return _written(table)
+    except pa.ArrowException:
+        for name in table.column_names:
+            try:
+                _written(table.select([name]))
+            except pa.ArrowException:
+                kind = table.schema.field(name).type
+                raise InputError(
+                    f"expected columns that Parquet holds, got {kind} in column {name!r}: cast or drop it"
+                ) from None
+        raise
+
+
+def _written(table: pa.Table) -> pa.Buffer:
+    stream = pa.BufferOutputStream()
+    pq.write_table(table, stream, compression="none", use_dictionary=False, row_group_size=1 << 20)
+    return stream.getvalue()

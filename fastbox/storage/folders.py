@@ -1,0 +1,192 @@
+"""A folder, or a file, that appears complete or not at all, and file names that can't lead out of a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from types import TracebackType
+from typing import BinaryIO
+
+from fastbox.errors import InputError
+from fastbox.storage.stores import local
+
+__all__ = ["Folder", "check_name", "new_file"]
+
+StrPath = str | os.PathLike[str]
+
+# What Windows can't hold in a name, or takes for something else: a folder shall open everywhere.
+_RESERVED = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10))}
+_NAMELESS = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
+
+
+class Folder:
+    """A folder in the making; a context manager.
+
+    Files go to a hidden temporary folder beside the target. On a clean exit that takes the target's name; on any
+    exception it is removed with all it holds. Files are not synced one by one: a power failure may lose the last ones.
+
+    Parameters
+    ----------
+    target : path
+        Where the folder shall be; it must not be there, or be an empty folder.
+
+    Raises
+    ------
+    InputError
+        On entry: the target is there and not empty, or can't be made.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> target = os.path.join(tempfile.mkdtemp(), "out")
+    >>> with Folder(target) as folder:
+    ...     folder.write("labels/train/7.txt", b"0 0.5 0.5 1 1")
+    >>> os.listdir(os.path.join(target, "labels", "train"))
+    ['7.txt']
+    """
+
+    def __init__(self, target: StrPath) -> None:
+        self.path = os.fspath(target)
+
+    def __enter__(self) -> Folder:
+        self._target = os.path.realpath(self.path)
+        parent, name = os.path.split(self._target)
+        if os.path.lexists(self._target):
+            if not os.path.isdir(self._target):
+                raise InputError(
+                    f"expected a new or empty folder to write, got {self.path}, which is something else: name another"
+                )
+            if os.listdir(self._target):
+                raise InputError(
+                    f"expected a new or empty folder to write, got {self.path}, which is not empty: name another"
+                )
+        self._temporary = os.path.join(parent, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+        try:
+            os.mkdir(self._temporary)
+        except OSError as error:
+            raise InputError(
+                f"expected a folder to make {self.path} in, got: {error.strerror}; make it, or name another"
+            ) from error
+        self._made: set[str] = {""}
+        return self
+
+    def write(self, name: str, data: bytes) -> None:
+        """Add a file under a path with slashes; ``InputError`` where it can't be a path of its own below the folder."""
+        check_name(name)
+        parent = name.rpartition("/")[0]
+        try:
+            if parent not in self._made:
+                os.makedirs(os.path.join(self._temporary, parent), exist_ok=True)
+                self._made.add(parent)
+            with open(os.path.join(self._temporary, name), "xb", buffering=0) as file:
+                view = memoryview(data)
+                while view:
+                    view = view[file.write(view) :]
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise InputError(
+                f"expected a file of its own for every image in {self.path}, got {name} twice, as where two images "
+                "differ in their extension alone: rename one"
+            ) from error
+        except OSError as error:
+            if error.errno not in _NAMELESS:
+                raise
+            raise InputError(
+                f"expected a file name that this system can hold, got {name!r} ({error.strerror}): rename it"
+            ) from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                if os.name == "nt" and os.path.isdir(self._target):
+                    os.rmdir(self._target)
+                os.rename(self._temporary, self._target)
+        except OSError as failure:
+            raise InputError(f"{self.path} can't be written ({failure.strerror}): name another folder") from failure
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_file(target: StrPath) -> Iterator[BinaryIO]:
+    """Open a hidden temporary file that takes the target's name on a clean exit, and is removed on any exception.
+
+    Raises
+    ------
+    InputError
+        The target is no file, or can't be made.
+    """
+    path = os.path.realpath(local(target))
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"expected a file to write, got {os.fspath(target)}, which is something else: name another")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        file = open(temporary, "xb", buffering=1 << 20)  # noqa: SIM115  # what fails here is not what fails below
+    except OSError as error:
+        raise InputError(
+            f"expected a folder to write {os.fspath(target)} in, got: {error.strerror}; make it"
+        ) from error
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def check_name(name: str) -> None:
+    r"""Refuse a name that is not, on every system, a relative path with slashes to a file below where it is put.
+
+    Raises
+    ------
+    InputError
+        The name is empty or absolute, has ``..``, a drive, a backslash, NUL, a character or a word that some system
+        reserves, or is no Unicode.
+
+    Examples
+    --------
+    >>> check_name("train/7.txt")
+    >>> check_name("a:b")
+    Traceback (most recent call last):
+    fastbox.errors.InputError: expected a file name that every system can hold, got 'a:b', which has a ':': rename it
+    """
+    reason = _reserved(name)
+    if reason is not None:
+        raise InputError(f"expected a file name that every system can hold, got {name!r}, which {reason}: rename it")
+
+
+def _reserved(name: str) -> str | None:
+    """Say why a name can't be that of a file everywhere, if so."""
+    if not name:
+        return "is empty"
+    if name.startswith("/"):
+        return "is absolute"
+    found = _RESERVED.search(name)
+    if found is not None:
+        return f"has a {found[0]!r}"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "is no Unicode"
+    return next(filter(None, map(_special, name.split("/"))), None)
+
+
+def _special(part: str) -> str | None:
+    """Say what else than a name a part of a path means: nothing, a folder above, a device."""
+    if part in ("", ".", ".."):
+        return f"has {part!r}" if part else "has an empty part"
+    if part[-1] in ". ":
+        return f"has a part that ends in {part[-1]!r}"
+    word = part.partition(".")[0].rstrip()
+    return f"has {word!r}, a device's name" if word.upper() in _DEVICES else None

@@ -1,0 +1,253 @@
+"""The files that a path means, each once whatever its names; and whether two names mean one file."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from fastbox.errors import InputError
+from fastbox.storage.backed import Backed
+from fastbox.storage.convention import check_finished, is_hidden, is_table
+from fastbox.storage.stores import find_stored, is_stored, local, same_stored
+
+__all__ = ["Paths", "Tree", "check_named", "expand", "find_files", "identity", "like"]
+
+Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Identity: TypeAlias = tuple[object, ...]
+
+
+def find_files(path: Paths) -> list[str]:
+    """List the files meant by a path: a file, a directory (every Parquet file below it), a glob, or several of these.
+
+    Files of a directory or glob come sorted by name, those of a sequence in its order. Of what lies below a directory,
+    or is matched by a wildcard, names that begin with ``_`` or ``.`` are left out, and a file or folder that links
+    lead to more than once is read once.
+
+    Raises
+    ------
+    InputError
+        There is nothing, a file is given twice, a folder can't be read, or a link leads nowhere.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        return _of_several(path)
+    if isinstance(path, Backed):
+        return [path]
+    name = local(path)
+    if is_stored(name):
+        return find_stored(name)
+    if os.path.isdir(name):
+        files = list(Tree.of([name]).files)
+        if not files:
+            raise InputError(f"expected *.parquet files in the directory {name}, got none")
+        return files
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return [name] if not os.path.exists(name) else list(_once([name]))
+    found = expand(name)
+    folders = list(filter(os.path.isdir, found))
+    files = list(_once([*set(found).difference(folders), *Tree.of(folders).files]))
+    if not files:
+        raise InputError(f"expected files that match {name}, got none")
+    return files
+
+
+@dataclass
+class Tree:
+    """What lies below some folders: each folder and file once, hidden ones left out.
+
+    Attributes
+    ----------
+    files : dict
+        The tables, sorted by name, with their identities.
+    folders : set
+        The identities of all folders.
+    """
+
+    files: dict[str, Identity] = field(default_factory=dict)
+    folders: set[Identity] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, roots: Sequence[str]) -> Tree:
+        """Walk through folders; ``InputError`` where one can't be read, or a table is no file."""
+        tree = cls()
+        below = (found for root in roots for found in _walk(root, tree.folders))
+        tree.files = _once([name for name, is_folder in below if not is_folder and is_table(name)])
+        return tree
+
+
+def identity(path: str | os.PathLike[str]) -> Identity:
+    """What is the same for two names of one file, there or yet to be made, in whatever way they are written.
+
+    >>> identity("a/../b.parquet") == identity("file://" + os.path.abspath("b.parquet"))
+    True
+    """
+    name = local(path)
+    if is_stored(name):
+        return same_stored(name)
+    with suppress(OSError):
+        there = os.stat(name)
+        return there.st_dev, there.st_ino
+    name = os.path.realpath(name)
+    rest: list[str] = []
+    while True:
+        try:
+            found = os.stat(name)
+        except OSError:
+            above, last = os.path.split(name)
+            if above == name:
+                return (name, *rest)
+            name, rest = above, [last, *rest]
+            continue
+        if rest and _folds_case(name):
+            rest = [part.casefold() for part in rest]
+        return (found.st_dev, found.st_ino, *rest)
+
+
+def expand(pattern: str, *, every: bool = False) -> list[str]:
+    """List the files and folders that a pattern matches, as a shell does; a wildcard matches nothing hidden.
+
+    Of what ``**`` at the end matches only the uppermost folder is listed, unless ``every`` folder is asked for.
+    """
+    drive, rest = os.path.splitdrive(pattern)
+    root = drive + (os.sep if rest.startswith(os.sep) else "")
+    places = [root]
+    parts = [part for part in rest.split(os.sep) if part]
+    for number, part in enumerate(parts, 1):
+        places = [found for place in places for found in _matches(place, part, number == len(parts) and not every)]
+    return sorted(set(places))
+
+
+def check_named(paths: object, name: str = "table") -> None:
+    """Refuse what is neither a path nor a sequence of them; ``name`` is what messages call it.
+
+    >>> check_named(["a.parquet", 3])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    fastbox.errors.InputError: expected table as a path, a frame, a dict of arrays or Boxes, got int in a list: name ...
+    """
+    if isinstance(paths, str | os.PathLike):
+        return
+    if not isinstance(paths, Sequence) or isinstance(paths, bytes):
+        got = type(paths).__name__
+    elif strange := [part for part in paths if not isinstance(part, str | os.PathLike)]:
+        got = f"{type(strange[0]).__name__} in a {type(paths).__name__}"
+    else:
+        return
+    expected = f"expected {name} as a path, a frame, a dict of arrays or Boxes"
+    raise InputError(f"{expected}, got {got}: name a file, as 'boxes.parquet', or a list of files")
+
+
+def like(name: str) -> str:
+    """Hint at what a name may have meant that leads to nothing: a name like it in its folder, or that this is missing.
+
+    >>> like("nowhere/truths.parquet")
+    ' (there is no folder nowhere)'
+    """
+    folder, last = os.path.split(name.rstrip(os.sep))
+    try:
+        near = difflib.get_close_matches(last, os.listdir(folder or os.curdir), 1)
+    except OSError:
+        return f" (there is no folder {folder})" if not os.path.isdir(folder) else ""
+    return f" (did you mean {os.path.join(folder, near[0])}?)" if near else ""
+
+
+def _of_several(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """The files of all, of which none may come twice."""
+    check_named(paths)
+    files: list[str] = []
+    known: dict[Identity, tuple[str, str]] = {}
+    for part in paths:
+        for file in find_files(part):
+            same, given = identity(file), os.fspath(part)
+            if same in known:
+                names = " and ".join(dict.fromkeys((known[same][0], file)))
+                said = " and ".join(dict.fromkeys((known[same][1], given)))
+                raise InputError(f"expected every file once, got {names} twice, from {said}: leave one of them out")
+            known[same] = file, given
+            files.append(file)
+    if not files:
+        raise InputError("expected at least one file, got an empty list")
+    return files
+
+
+def _once(files: Sequence[str]) -> dict[str, Identity]:
+    """Each file once, under its own name rather than a link's, sorted by name."""
+    known: dict[Identity, str] = {}
+    for file in sorted(files, key=lambda name: (os.path.islink(name), name)):
+        try:
+            found = os.stat(file)
+        except OSError as error:
+            what = "a link that leads nowhere" if os.path.islink(file) else error.strerror
+            raise InputError(
+                f"expected a file that can be read, got {file}: {what}: mend it, or move it away"
+            ) from None
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"expected a Parquet file, got {file}, which is no file: move it away")
+        known.setdefault((found.st_dev, found.st_ino), file)
+    return dict(sorted((file, same) for same, file in known.items()))
+
+
+def _walk(root: str, seen: set[Identity]) -> Iterator[tuple[str, bool]]:
+    """Yield all below a folder, and whether it is a folder; those behind links come last, so that others keep names."""
+    waiting, linked = [root], list[str]()
+    while waiting or linked:
+        folder = waiting.pop() if waiting else linked.pop(0)
+        try:
+            found = os.stat(folder)
+            if (found.st_dev, found.st_ino) in seen:
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            with os.scandir(folder) as entries:
+                here = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise InputError(f"expected a folder that can be read, got {folder}: {error.strerror}") from None
+        check_finished(folder, (entry.name for entry in here))
+        yield folder, True
+        for entry in here:
+            if is_hidden(entry.name):
+                continue
+            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+                (linked if entry.is_symlink() else waiting).append(entry.path)
+            else:
+                yield entry.path, False
+
+
+def _matches(folder: str, part: str, last: bool) -> Iterator[str]:
+    """Yield what one part of a pattern matches in a folder."""
+    if part == "**":
+        if last:
+            yield folder or os.curdir
+        elif os.path.isdir(folder or os.curdir):
+            within = (found for found, is_folder in _walk(folder or os.curdir, set()) if is_folder)
+            yield from within if folder else ("" if found == os.curdir else found[2:] for found in within)
+        return
+    if not glob.has_magic(part):
+        found = os.path.join(folder, part)
+        if os.path.lexists(found):
+            yield found
+        return
+    try:
+        names = os.listdir(folder or os.curdir)
+    except NotADirectoryError:
+        return
+    except OSError as error:
+        raise InputError(f"expected a folder that can be read, got {folder}: {error.strerror}") from None
+    if last:
+        check_finished(folder or os.curdir, names)
+    for name in names:
+        if fnmatch.fnmatch(name, part) and not (is_hidden(name) and name[0] != part[0]):
+            yield os.path.join(folder, name)
+
+
+def _folds_case(folder: str) -> bool:
+    """Whether a folder's file system takes a name in upper and in lower case for one."""
+    above, name = os.path.split(folder)
+    try:
+        return name.swapcase() != name and os.path.samefile(folder, os.path.join(above, name.swapcase()))
+    except OSError:
+        return False

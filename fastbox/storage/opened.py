@@ -1,0 +1,173 @@
+"""The files that a job reads: each opened once, and the same from the first look to the last."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from fastbox.errors import InputError
+from fastbox.storage.backed import Backed
+from fastbox.storage.stores import is_stored, open_stored, state_of
+
+__all__ = ["KeptFile", "Opened", "State", "check_state", "keep_open"]
+
+State: TypeAlias = tuple[int, ...]
+
+_BUFFER_BYTES = 1 << 20
+_STORED_BYTES = 8 << 20  # of an object store at a time: asking costs as much as some megabytes
+_MOST_FILES = 64  # that are kept open while nobody reads them
+_MOST_FOOTERS = 8 << 20  # bytes of their footers, which take ten times as much when they are read
+
+_current: ContextVar[Opened | None] = ContextVar("opened", default=None)
+
+
+class KeptFile(pq.ParquetFile):  # type: ignore[misc]
+    """A Parquet file that goes back to where it was taken from when it is closed."""
+
+    def __init__(self, source: Any, home: Opened, name: str, state: State, footer: Any, coded: tuple[str, ...]) -> None:
+        # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
+        buffer = _STORED_BYTES if _is_remote(name) else _BUFFER_BYTES
+        super().__init__(source, metadata=footer, read_dictionary=list(coded), pre_buffer=False, buffer_size=buffer)
+        self.handle, self.home, self.name, self.state, self.coded = source, home, name, state, coded
+
+    def close(self, force: bool = False) -> None:
+        """Give it back."""
+        self.home.give(self)
+
+
+class Opened:
+    """What is open for a job, and what each file was when the job saw it first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: dict[str, KeptFile] = {}  # the one that was not used for longest comes first
+        self._first: dict[str, State] = {}
+        self._ended = False
+
+    @staticmethod
+    def now() -> Opened | None:
+        """That of the job that runs here."""
+        return _current.get()
+
+    @classmethod
+    def none(cls) -> Opened:
+        """One that keeps nothing open."""
+        made = cls()
+        made._ended = True
+        return made
+
+    def open(self, name: str, coded: Iterable[str] = ()) -> KeptFile:
+        """Open a file, or take it up again; string columns ``coded`` come as dictionaries."""
+        wanted = tuple(coded)
+        with self._lock:
+            kept = None if isinstance(name, Backed) else self._idle.pop(name, None)
+        if kept is not None and not _is_remote(name) and state_of(name) != kept.state:
+            kept.handle.close()
+            kept = None
+        if kept is None:
+            state = state_of(name)
+            handle = _handle(name)
+            try:
+                kept = KeptFile(handle, self, name, state, None, wanted)
+            except BaseException:
+                handle.close()
+                raise
+            if not isinstance(name, Backed):
+                with self._lock:
+                    self._first.setdefault(name, state)
+        elif kept.coded != wanted:
+            kept = KeptFile(kept.handle, self, name, kept.state, kept.metadata, wanted)
+        return kept
+
+    def give(self, file: KeptFile) -> None:
+        """Take a file back, to be opened again; the oldest is closed where many are open."""
+        with self._lock:
+            surplus = [file]
+            known = isinstance(file.name, Backed) or file.name in self._idle  # two of the former may share a name
+            if not self._ended and not file.handle.closed and not known:
+                self._idle[file.name] = file
+                footers = sum(kept.metadata.serialized_size for kept in self._idle.values())
+                full = len(self._idle) > _MOST_FILES or footers > _MOST_FOOTERS
+                surplus = [self._idle.pop(next(iter(self._idle)))] if full else []
+        for one in surplus:
+            one.handle.close()
+
+    def check(self, files: Iterable[str]) -> None:
+        """Refuse files that are not what they were when they were opened first.
+
+        Raises
+        ------
+        InputError
+            One was replaced or changed.
+        """
+        for name in files:
+            with self._lock:
+                first = None if isinstance(name, Backed) else self._first.get(name)
+            if first is not None:
+                check_state(name, first)
+
+    def end(self) -> None:
+        """Close all that nobody reads; what is given back from now on is closed."""
+        with self._lock:
+            self._ended = True
+            idle, self._idle = list(self._idle.values()), {}
+        for file in idle:
+            file.handle.close()
+
+    @contextmanager
+    def active(self) -> Iterator[Opened]:
+        """Make it that of what runs here."""
+        token = _current.set(self)
+        try:
+            yield self
+        finally:
+            _current.reset(token)
+
+
+def _handle(name: str) -> Any:
+    """What a Parquet reader reads."""
+    if _is_remote(name):
+        return open_stored(name)
+    place = name.open() if isinstance(name, Backed) else name
+    return pafs.LocalFileSystem().open_input_file(place) if isinstance(place, str) else place
+
+
+def _is_remote(name: str) -> bool:
+    return not isinstance(name, Backed) and is_stored(name)
+
+
+def check_state(name: str, expected: State, found: State | None = None) -> None:
+    """Refuse a file that is not what it was.
+
+    Raises
+    ------
+    InputError
+        It was replaced or changed, or is gone.
+    """
+    with suppress(FileNotFoundError):
+        if (state_of(name) if found is None else found) == expected:
+            return
+    raise InputError(
+        f"expected {name} to stay as it is while it is read, got another file or other content in its place: "
+        "run it again when nothing writes there"
+    )
+
+
+@contextmanager
+def keep_open() -> Iterator[Opened]:
+    """Keep the files open that a job opens again and again, until all of it is done; within another, this is that."""
+    if (outer := _current.get()) is not None:
+        yield outer
+        return
+    opened = Opened()
+    try:
+        with opened.active():
+            yield opened
+    finally:
+        opened.end()

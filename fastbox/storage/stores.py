@@ -1,0 +1,252 @@
+"""Object stores beside folders: ``s3://bucket/key`` and its like, through pyarrow's file systems or fsspec's."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
+from functools import cache
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from fastbox.errors import InputError
+from fastbox.storage.backed import Backed
+from fastbox.storage.convention import are_shown, check_finished, is_hidden, is_table
+
+__all__ = [
+    "absolute",
+    "delete_object",
+    "find_stored",
+    "is_stored",
+    "local",
+    "make_folder",
+    "open_stored",
+    "read_object",
+    "remove",
+    "same_stored",
+    "state_of",
+    "tables_in",
+    "upload",
+    "write_object",
+]
+
+StrPath = str | os.PathLike[str]
+
+_LOCAL = ("file", "local")
+_ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
+
+
+def is_stored(path: StrPath) -> bool:
+    """Tell whether this is the URI of an object in a store, and no path or URI of a local file."""
+    scheme, found, _ = os.fspath(path).partition("://")
+    return bool(found) and scheme.lower() not in _LOCAL
+
+
+def local(path: StrPath) -> str:
+    """Return the path that the URI of a local file means; any other path or URI as it is.
+
+    >>> local("file:///data/my%20boxes.parquet")
+    '/data/my boxes.parquet'
+    """
+    name = os.fspath(path)
+    scheme, found, rest = name.partition("://")
+    if not found or scheme.lower() not in _LOCAL or isinstance(path, Backed):  # which is more than its name
+        return name
+    return unquote(rest[rest.index("/") :] if rest.startswith("localhost/") else rest)
+
+
+def same_stored(uri: str) -> tuple[object, ...]:
+    """What is the same for two URIs of one object."""
+    found = urlsplit(uri)
+    scheme = _ALIASES.get(found.scheme.lower(), found.scheme.lower())
+    place = f"{found.netloc.rpartition('@')[2]}/{unquote(found.path)}"
+    return scheme, posixpath.normpath(place)
+
+
+def absolute(path: StrPath) -> str:
+    """The one name of a file: its URI, or its absolute path."""
+    return os.fspath(path) if is_stored(path) else os.path.abspath(local(path))
+
+
+def find_stored(uri: str) -> list[str]:
+    """List the objects meant by a URI, sorted by name: one, all tables below a prefix, or a glob.
+
+    Raises
+    ------
+    InputError
+        There is nothing, or the store can't be reached.
+    """
+    store, path = _store(uri)
+    fixed = path.split("*", 1)[0].split("?", 1)[0].split("[", 1)[0]
+    with _asking(uri):
+        here = store.get_file_info(path)
+        if here.is_file:
+            return [uri]
+        base = path if fixed == path else fixed.rpartition("/")[0]
+        below = store.get_file_info(pafs.FileSelector(base, recursive=True, allow_not_found=True))
+    meant = [info.path for info in below if info.is_file and _is_meant(info.path, path, base, fixed != path)]
+    if not meant:
+        raise InputError(f"expected Parquet at {uri}, got none")
+    for folder in {posixpath.dirname(found) for found in meant}:
+        here = [info.base_name for info in below if posixpath.dirname(info.path) == folder]
+        check_finished(_named(uri, path, folder), here)
+    return sorted(_named(uri, path, found) for found in meant)
+
+
+def _is_meant(found: str, path: str, base: str, is_glob: bool) -> bool:
+    """Whether an object below ``base`` is meant by a prefix or, where it is one, a pattern."""
+    below = found[len(base) :].strip("/").split("/")
+    if not is_glob:
+        return is_table(found) and are_shown(below)
+    # As in a shell, a star stays within a name, and matches nothing hidden.
+    parts = path[len(base) :].strip("/").split("/")
+    return len(below) == len(parts) and all(
+        fnmatchcase(name, part) and not (is_hidden(name) and name[0] != part[0])
+        for name, part in zip(below, parts, strict=True)
+    )
+
+
+def open_stored(uri: str) -> pa.NativeFile:
+    """Open an object to be read anywhere."""
+    store, path = _store(uri)
+    return store.open_input_file(path)
+
+
+def state_of(path: StrPath) -> tuple[int, ...]:
+    """What changes with a file: which one it is, its size, and when it was last changed."""
+    if isinstance(path, Backed):
+        return path.state
+    if not is_stored(path):
+        found = os.stat(local(path))
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    store, place = _store(os.fspath(path))
+    with _asking(path):
+        info = store.get_file_info(place)
+    return info.size or 0, info.mtime_ns or 0
+
+
+def tables_in(folder: str) -> list[str]:
+    """The tables right in a folder or below a prefix, sorted by name; none where it isn't there."""
+    if not is_stored(folder):
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return sorted(os.path.join(folder, name) for name in names if is_table(name) and not is_hidden(name))
+    store, path = _store(folder)
+    with _asking(folder):
+        found = store.get_file_info(pafs.FileSelector(path.rstrip("/"), allow_not_found=True))
+    shown = (info.path for info in found if is_table(info.path) and not is_hidden(info.base_name))
+    return sorted(_named(folder, path, name) for name in shown)
+
+
+def make_folder(folder: str) -> None:
+    """Make a folder where there is none; a store needs none.
+
+    Raises
+    ------
+    InputError
+        There can be none.
+    """
+    if not is_stored(folder):
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"expected a folder to write to, got {folder}: {error.strerror}") from error
+
+
+def remove(path: str) -> None:
+    """Remove a file."""
+    if not is_stored(path):
+        os.unlink(path)
+        return
+    store, place = _store(path)
+    with _asking(path):
+        store.delete_file(place)
+
+
+def read_object(uri: str) -> bytes | None:
+    """Return what a small object holds; None where it is not there."""
+    store, path = _store(uri)
+    with _asking(uri):
+        if not store.get_file_info(path).is_file:
+            return None
+        with suppress(FileNotFoundError), store.open_input_file(path) as stream:
+            return bytes(stream.read())
+    return None
+
+
+def write_object(uri: str, content: bytes) -> None:
+    """Put a small object in the place of what is there."""
+    store, path = _store(uri)
+    with _asking(uri), store.open_output_stream(path) as stream:
+        stream.write(content)
+
+
+def delete_object(uri: str) -> None:
+    """Delete an object, if it is there."""
+    store, path = _store(uri)
+    with _asking(uri), suppress(FileNotFoundError):
+        store.delete_file(path)
+
+
+def upload(file: StrPath, uri: str) -> None:
+    """Copy a file into a store; until all of it is there, nothing is.
+
+    Raises
+    ------
+    InputError
+        The store can't be reached or written to.
+    """
+    store, path = _store(uri)
+    with _asking(uri), open(file, "rb") as given:
+        stream = store.open_output_stream(path)
+        try:
+            shutil.copyfileobj(given, stream, 8 << 20)
+        except BaseException:
+            # Closing a stream, which collecting it does too, completes the object: cut short, it is removed.
+            with suppress(Exception):
+                stream.close()
+                store.delete_file(path)
+            raise
+        stream.close()
+
+
+@cache
+def _store(uri: str) -> tuple[pafs.FileSystem, str]:
+    """The store of a URI, and the place in it; pyarrow's own where it has one, else fsspec's."""
+    try:
+        store, path = pafs.FileSystem.from_uri(uri)
+        return store, path
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        pass
+    try:
+        from fsspec.core import url_to_fs
+
+        other, path = url_to_fs(uri)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"expected a place that pyarrow or fsspec can read, got {uri}: {_brief(error)}") from None
+    return pafs.PyFileSystem(pafs.FSSpecHandler(other)), path
+
+
+def _named(uri: str, path: str, found: str) -> str:
+    """The URI of another object in the store of a URI."""
+    before, _, options = uri.partition("?") if path.count("?") == 0 else (uri, "", "")
+    start = (
+        before[: before.rindex(path.rstrip("/"))] if path.rstrip("/") in before else before.partition("://")[0] + "://"
+    )
+    return f"{start}{found}{'?' if options else ''}{options}"
+
+
+@contextmanager
+def _asking(uri: StrPath) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"expected a store that can be reached at {os.fspath(uri)}, got: {_brief(error)}") from error
+
+
+def _brief(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

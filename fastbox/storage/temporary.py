@@ -1,0 +1,101 @@
+"""Files in the making, and folders to work in: locked as long as somebody does, and removed when nobody does."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Container
+from contextlib import suppress
+from typing import BinaryIO
+
+from fastbox.storage.locks import lock as _lock
+
+__all__ = ["Temporary", "TemporaryFolder", "remove_abandoned"]
+
+_LOCK = ".lock"
+
+_NAME = re.compile(r"\.(?P<name>.+)\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
+
+
+class Temporary:
+    """A new file beside the one that it is to become; ``path`` and ``file``, open to be written."""
+
+    def __init__(self, folder: str, name: str, buffering: int) -> None:
+        while True:
+            self.path = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+            self.file: BinaryIO = open(self.path, "xb", buffering=buffering)  # noqa: SIM115 - whoever has this closes it
+            self._held: int | None = os.dup(self.file.fileno())
+            locked = _lock(self._held)
+            if locked is None:
+                self.release()
+                return
+            if locked and os.fstat(self._held).st_nlink:
+                return
+            # Between being opened and locked it was taken for abandoned.
+            self.file.close()
+            self.release()
+
+    def release(self) -> None:
+        """Hold it no longer: it has its name, or is gone."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+
+class TemporaryFolder:
+    """A new folder below another, or below that of temporary files; ``path``.
+
+    Those of the same prefix whose processes were killed are removed at this occasion.
+    """
+
+    def __init__(self, prefix: str, folder: str | None = None) -> None:
+        below = tempfile.gettempdir() if folder is None else folder
+        while True:
+            self.path = tempfile.mkdtemp(prefix=prefix, dir=below)
+            self._held = os.open(os.path.join(self.path, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+            # Between being made and locked it may be taken for abandoned.
+            locked = _lock(self._held)
+            if locked is None or (locked and os.fstat(self._held).st_nlink):
+                break
+            os.close(self._held)
+        self._process = os.getpid()
+        _remove_folders(below, prefix)
+
+    def remove(self) -> None:
+        """Remove it, with all that is in it; a child that was forked leaves it to its parent."""
+        if os.getpid() == self._process:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._held)
+
+
+def _remove_folders(below: str, prefix: str) -> None:
+    with suppress(OSError), os.scandir(below) as entries:
+        found = [entry.path for entry in entries if entry.name.startswith(prefix)]
+        for path in found:
+            with suppress(OSError):
+                descriptor = os.open(os.path.join(path, _LOCK), os.O_RDWR)
+                try:
+                    if _lock(descriptor):
+                        shutil.rmtree(path, ignore_errors=True)
+                finally:
+                    os.close(descriptor)
+
+
+def remove_abandoned(folder: str, names: Container[str]) -> None:
+    """Remove the files that were to become some names in a folder and whose writers are gone: killed, most likely.
+
+    What a process on any machine still writes is locked. Where files can't be locked all are left alone.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        found = [entry.path for entry in entries if (of := _NAME.fullmatch(entry.name)) and of["name"] in names]
+        for path in found:
+            with suppress(OSError):
+                descriptor = os.open(path, os.O_RDWR)
+                try:
+                    if _lock(descriptor):
+                        os.unlink(path)
+                finally:
+                    os.close(descriptor)

@@ -1,0 +1,122 @@
+"""Boxes by image: where the rows of each begin, and the images that two collections have."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbox.values.labels import as_ids, kind_of, union
+from fastbox.values.numbers import as_array
+
+__all__ = ["align_images", "grouping"]
+
+
+class Grouped(Protocol):
+    """A collection whose rows are those of one image after the other."""
+
+    images: NDArray[Any] | None
+    offsets: NDArray[np.int64] | None
+
+    def __len__(self) -> int: ...
+
+
+def grouping(
+    n: int, images: ArrayLike | None, offsets: ArrayLike | None
+) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None]:
+    """Read image ids, or offsets, of n boxes: the different ids, ascending, and where the rows of each begin.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Both of them, another length, ids that don't ascend or are none, offsets that can't be.
+    """
+    if images is not None and offsets is not None:
+        raise ValueError("expected images= or offsets=, got both")
+    if offsets is not None:
+        found = as_array(offsets, "offsets")
+        if not _are_offsets(found, n):
+            raise ValueError(f"expected offsets that ascend from 0 to {n}, got {_brief(found)}")
+        return None, found.astype(np.int64, copy=False)
+    if images is None:
+        return None, None
+    ids = as_ids(images, "images", n)
+    if len(ids) != n:
+        raise ValueError(f"expected one image id for each of {n} boxes, got {len(ids)}: give offsets as offsets=")
+    later = ids[1:] != ids[:-1]
+    down = np.flatnonzero(later & (ids[1:] < ids[:-1]))
+    if down.size:
+        row = int(down[0]) + 1
+        before, after = ids[row - 1 : row + 1].tolist()
+        raise ValueError(
+            f"expected images in ascending order, got {after!r} after {before!r} at row {row}: sort the boxes by "
+            f"np.argsort(images, kind='stable')"
+        )
+    starts = np.flatnonzero(later) + 1
+    bounds = np.concatenate(([0], starts, [n])) if n else np.zeros(1, np.int64)
+    return ids[bounds[:-1]], bounds.astype(np.int64, copy=False)
+
+
+def _are_offsets(values: NDArray[Any], n: int) -> bool:
+    return bool(
+        values.ndim == 1
+        and values.dtype.kind in "iu"
+        and values.size > 0
+        and values[0] == 0
+        and values[-1] == n
+        and np.all(values[1:] >= values[:-1])
+    )
+
+
+def _brief(values: NDArray[Any]) -> str:
+    return np.array2string(values, threshold=6, edgeitems=2)
+
+
+def align_images(
+    a: Grouped, b: Grouped, names: tuple[str, str] = ("a", "b")
+) -> tuple[NDArray[Any] | None, NDArray[np.int64], NDArray[np.int64]]:
+    """Pair the images of two sets: ids where they have them, and one offsets array for each side.
+
+    One set without groups is one image. An image that one side lacks is empty there.
+
+    Raises
+    ------
+    ValueError
+        Only one side is grouped, only one side has ids, ids of two kinds, or offsets without ids count different
+        images; messages call the sides by their names.
+    """
+    if a.offsets is None and b.offsets is None:
+        return None, np.array([0, len(a)]), np.array([0, len(b)])
+    if a.offsets is None or b.offsets is None:
+        flat, grouped = names if a.offsets is None else names[::-1]
+        raise ValueError(
+            f"expected {names[0]} and {names[1]} grouped by image both or neither, got {grouped} grouped and {flat} "
+            f"not: give both image ids, as in Boxes(boxes, images=ids), or neither, of a frame by "
+            f"Boxes.from_arrow(frame, image=False)"
+        )
+    if a.images is None and b.images is None:
+        if len(a.offsets) != len(b.offsets):
+            counts = f"{len(a.offsets) - 1} and {len(b.offsets) - 1}"
+            raise ValueError(f"expected as many images in {names[0]} as in {names[1]}, got {counts}")
+        return None, a.offsets, b.offsets
+    if a.images is None or b.images is None:
+        bare, named = names if a.images is None else names[::-1]
+        raise ValueError(f"expected image ids on both sides or on neither, got ids for {named} and offsets for {bare}")
+    kinds = kind_of(a.images), kind_of(b.images)
+    if None not in kinds and kinds[0] != kinds[1]:
+        came = f"{kinds[0]} in {names[0]} and {kinds[1]} in {names[1]}"
+        raise ValueError(f"expected image ids of one kind on both sides, got {came}: cast one of them")
+    if np.array_equal(a.images, b.images):
+        return a.images, a.offsets, b.offsets
+    ids = union(a.images, b.images)
+    return ids, _spread(a, ids), _spread(b, ids)
+
+
+def _spread(boxes: Grouped, ids: NDArray[Any]) -> NDArray[np.int64]:
+    """The offsets of a set over more ids than its own."""
+    assert boxes.images is not None
+    assert boxes.offsets is not None
+    firsts = np.append(np.searchsorted(boxes.images, ids), len(boxes.images))
+    spread: NDArray[np.int64] = boxes.offsets[firsts]
+    return spread
