@@ -1,0 +1,85 @@
+"""The README's commands run in their order, and figures that stand in several places agree."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from support.paths import ROOT
+
+from fastbox.cli import main
+
+
+def commands() -> list[list[str]]:
+    """The lines of the block of commands, without their comments."""
+    text = (ROOT / "README.md").read_text()
+    block = re.search(r"## On the command line\n.*?```sh\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    return [shlex.split(line, comments=True) for line in block[1].splitlines()]
+
+
+@pytest.mark.jit
+def test_the_commands_run_from_top_to_bottom_in_an_empty_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for extra in ("jinja2", "matplotlib", "scipy"):
+        pytest.importorskip(extra, reason="the README's commands need the extras report, plot and optimize")
+    monkeypatch.chdir(tmp_path)
+    lines = commands()
+    assert set(main.commands) - {line[1] for line in lines} <= {"check", "sort", "warmup"}
+    for program, *arguments in lines:
+        assert program == "fastbox"
+        before = set(tmp_path.iterdir())
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, (arguments, result.output)
+        written = {path.name for path in set(tmp_path.iterdir()) - before}
+        named = {one.rstrip("/") for one in arguments if re.search(r"[.](parquet|json|html|png|svg)$|/$", one)}
+        assert written <= named | {"cleaned.parquet.log.parquet"} | {f"{Path(one).stem}.log.parquet" for one in named}
+        assert all((tmp_path / one).exists() for one in named)
+
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    found = [(name, command) for name, command in main.commands.items() if not isinstance(command, click.Group)]
+    groups = [command for command in main.commands.values() if isinstance(command, click.Group)]
+    return found + [entry for group in groups for entry in group.commands.items()]
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands())
+def test_help_shows_what_is_required_before_what_is_not(name: str, command: click.Command) -> None:
+    context = click.Context(command, info_name=name)
+    usage = command.get_usage(context)
+    before, _ = usage.split("[OPTIONS]")
+    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+    for option in options:
+        said = option.get_help_record(context)
+        assert said is not None
+        named = any(f" {flag} " in before for flag in option.opts)
+        assert named == option.required, (name, option.name, usage)
+        metavar = said[0].split()[-1]
+        # A value that stands where the name of a value belongs reads like a default.
+        assert option.is_flag or option.count or not re.fullmatch(r"[a-z0-9.]+", metavar), (name, said)
+    required = [one for one in command.params if isinstance(one, click.Argument) and one.required]
+    for argument in required:
+        assert f"[{argument.make_metavar(context)}]" not in usage
+
+
+TEXTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "bench" / "README.md"]
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        r"[\d.]+ times as fast as\s+(?:pycocotools|hotcoco)",
+        r"[\d.]+ (?:to [\d.]+ )?s (?:on two cores|and [\d.]+ GiB to convert)",
+        r"`json[.]load`\s+alone takes [\d. to]+ s|[\d.]+ s and [\d.]+ GiB only to load",
+        r"[\d.]+ s\s+and\s+522 MiB",
+    ],
+)
+def test_a_figure_that_was_reached_stands_once_or_is_the_same(figure: str) -> None:
+    found = [" ".join(match.split()) for path in TEXTS for match in re.findall(figure, path.read_text())]
+    places = [path for path in TEXTS if re.search(figure, path.read_text())]
+    assert len(places) <= 1 or len(set(found)) == 1, found
