@@ -1,0 +1,1 @@
+"""Promises of fastbox, each held against what is measured."""
