@@ -15,13 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Piece", "alone", "blocks", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
+__all__ = ["Piece", "alone", "blocks", "cut", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
 
 R = TypeVar("R")
 
@@ -130,6 +131,19 @@ def cuts(
     rows = np.unique(np.concatenate(([0], starts_a[image] + inside.astype(np.int64), [last])))
     first_image = np.searchsorted(starts_a, rows[:-1], side="right") - 1
     return list(zip(first_image.tolist(), rows[:-1].tolist(), rows[1:].tolist(), strict=True))
+
+
+def cut(costs: NDArray[np.int64], least: int | None = None) -> list[tuple[int, int]]:
+    """Cut items, each done whole, into runs of about equal cost, at least `least` or else SMALL; no cost, no runs."""
+    ends = np.cumsum(costs)
+    if not len(ends) or not ends[-1]:
+        return []
+    wanted = int(ends[-1] // (SMALL if least is None else least))
+    if wanted < 2 or (threads := get_num_threads()) == 1:
+        return [(0, len(ends))]
+    marks = np.linspace(0, ends[-1], min(threads * PIECES_PER_THREAD, wanted) + 1)[1:-1]
+    bounds = np.unique(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(ends)]))).tolist()
+    return list(pairwise(bounds))
 
 
 def blocks(n: int, whole: int, smallest: int) -> list[tuple[int, int]]:

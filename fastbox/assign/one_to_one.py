@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,7 +124,7 @@ def match_greedy(
         order[rows] = np.where(np.isnan(given[ranked]), -1, ranked)
         kernel(*common, first, last, order, kinds_a, kinds_b, crowds, least, below, *found)
 
-    parallel.run(match, _images(starts_a, starts_b, parallel.SMALL))
+    parallel.run(match, parallel.cut(_cost(starts_a, starts_b)))
     return found
 
 
@@ -221,7 +220,7 @@ def match_optimal(
         met, matched = _solved(costs, solve)
         return met + rows.start, matched + cols.start, costs[met, matched]
 
-    found = [part for piece in parallel.run(match, _images(starts_a, starts_b, SOLVED)) for part in piece]
+    found = [part for piece in parallel.run(match, parallel.cut(_cost(starts_a, starts_b), SOLVED)) for part in piece]
     nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, a.dtype)
     matched_rows, matched_cols, costs = (np.concatenate(parts) for parts in zip(nothing, *found, strict=True))
     return Optimal(matched_rows, matched_cols, costs)
@@ -251,15 +250,10 @@ def _two(detections: Any, truths: Any) -> tuple[Boxes, Boxes, Ints, Ints]:
     return a, b, starts_a, starts_b
 
 
-def _images(starts_a: Ints, starts_b: Ints, least: int) -> list[tuple[int, int]]:
-    """Cut the images into runs of about equal cost, in pairs, that cost `least` or more."""
-    cost = np.cumsum(np.diff(starts_a) * (np.diff(starts_b) + parallel.ROW_COST))
-    if not len(cost):
-        return []
-    pieces = max(1, min(parallel.get_num_threads() * parallel.PIECES_PER_THREAD, int(cost[-1] // least)))
-    marks = np.searchsorted(cost, np.linspace(0, cost[-1], pieces + 1)[1:-1])
-    bounds = np.unique(np.concatenate(([0], marks, [len(cost)]))).tolist()
-    return list(pairwise(bounds))
+def _cost(starts_a: Ints, starts_b: Ints) -> Ints:
+    """What each image costs, in pairs."""
+    cost: Ints = np.diff(starts_a) * (np.diff(starts_b) + parallel.ROW_COST)
+    return cost
 
 
 def _column(name: str, values: NDArray[Any], n: int) -> NDArray[Any]:

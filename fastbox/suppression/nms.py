@@ -267,7 +267,7 @@ def weighted_boxes_fusion(
     options = threshold, confidence, bool(allows_overflow), corners, left
     kernel = parallel.kernels("suppress.fusion").FUSED[boxes.dtype, ""]
     sizes = np.diff(bounds)
-    parallel.run(lambda *piece: kernel(*common, *piece, *options), _pieces(sizes * (sizes + parallel.ROW_COST)))
+    parallel.run(lambda *piece: kernel(*common, *piece, *options), parallel.cut(sizes * (sizes + parallel.ROW_COST)))
     found, fused = _kept(boxes, left)
     images = np.array([0, len(boxes)]) if boxes.offsets is None else boxes.offsets
     offsets = np.concatenate(([0], np.cumsum(left == left)))[images]
@@ -324,7 +324,7 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
         for segment in large[wide]:
             one(int(segment), threads=True)
     costs = np.where(sizes > DENSE, 0, sizes * (sizes + parallel.ROW_COST))
-    pieces = _pieces(costs)
+    pieces = parallel.cut(costs)
     if pieces:
         swept = kernels.SWEPT[boxes.dtype, kind]
         parallel.run(lambda *piece: swept(side, scores, members, bounds, *piece, DENSE, how, left), pieces)
@@ -342,21 +342,7 @@ def _kept(boxes: Boxes, left: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[
 def _order(keys: NDArray[Any], rows: NDArray[np.int64], bounds: NDArray[np.int64]) -> None:
     """Sort the rows of each image by descending key, in place."""
     kernel = parallel.kernels("common.sorting").ORDERED[keys.dtype, ""]
-    parallel.run(lambda first, last: kernel(keys, rows, bounds, first, last), _pieces(np.diff(bounds) * 8))
-
-
-def _pieces(costs: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Cut segments into runs of about equal cost."""
-    ends = np.cumsum(costs)
-    if not len(ends) or not ends[-1]:
-        return []
-    wanted = int(ends[-1] // parallel.SMALL)
-    if wanted < 2 or (threads := parallel.get_num_threads()) == 1:
-        return [(0, len(ends))]
-    wanted = min(threads * parallel.PIECES_PER_THREAD, wanted)
-    marks = np.linspace(0, ends[-1], wanted + 1)[1:-1]
-    cuts = np.unique(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(ends)])))
-    return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
+    parallel.run(lambda first, last: kernel(keys, rows, bounds, first, last), parallel.cut(np.diff(bounds) * 8))
 
 
 def _threshold(value: float) -> float:
