@@ -15,7 +15,7 @@ from fastbox.values.arguments import named
 from fastbox.values.flags import as_flags
 from fastbox.values.groups import align_images
 from fastbox.values.labels import as_labels, codes_of
-from fastbox.values.numbers import as_array, as_floats, as_number, as_sides, in_dtype
+from fastbox.values.numbers import as_array, as_column, as_floats, as_number, as_sides, in_dtype
 
 __all__ = ["Greedy", "Optimal", "match_greedy", "match_optimal", "optimizer"]
 
@@ -103,7 +103,7 @@ def match_greedy(
     if np.isnan(as_number(threshold, "threshold")):
         raise ValueError("expected a threshold that is a number, got nan")
     a, b, starts_a, starts_b = _two(detections, truths)
-    given = _column("scores", as_floats(scores, "scores"), len(a))
+    given = as_column(as_floats(scores, "scores"), "scores", len(a))
     kinds_a, kinds_b = _codes(classes, truth_classes, len(a), len(b))
     crowds = np.broadcast_to(False, len(b)) if crowd is None else as_flags(crowd, "crowd", len(b))
     least = in_dtype(min(threshold, NEARLY_ONE), a.dtype)
@@ -256,12 +256,6 @@ def _cost(starts_a: Ints, starts_b: Ints) -> Ints:
     return cost
 
 
-def _column(name: str, values: NDArray[Any], n: int) -> NDArray[Any]:
-    if values.shape != (n,):
-        raise ValueError(f"expected {name} of shape ({n},), got {values.shape}")
-    return values
-
-
 def _codes(classes: ArrayLike | None, truth_classes: ArrayLike | None, n: int, m: int) -> tuple[Ints, Ints]:
     """A number for each class, the same on both sides; 0 for all without classes, in no memory."""
     if classes is None and truth_classes is None:
@@ -270,8 +264,8 @@ def _codes(classes: ArrayLike | None, truth_classes: ArrayLike | None, n: int, m
     if classes is None or truth_classes is None:
         given, missing = ("truth_classes", "classes") if classes is None else ("classes", "truth_classes")
         raise ValueError(f"expected classes= and truth_classes= or neither, got {given} and no {missing}")
-    a = _column("classes", as_labels(classes, "classes", n), n)
-    b = _column("truth_classes", as_labels(truth_classes, "truth_classes", m), m)
+    a = as_column(as_labels(classes, "classes", n), "classes", n)
+    b = as_column(as_labels(truth_classes, "truth_classes", m), "truth_classes", m)
     codes = codes_of(a, b, names=("classes", "truth_classes"))
     return codes[0], codes[1]
 
@@ -288,7 +282,7 @@ def _likelihoods(
     likely = in_dtype(as_floats(probabilities, "probabilities"), dtype)
     if likely.ndim != 2 or len(likely) != n:
         raise ValueError(f"expected probabilities of shape ({n}, classes), got {likely.shape}")
-    wanted = _column("truth_classes", as_array(truth_classes, "truth_classes"), m)
+    wanted = as_column(as_array(truth_classes, "truth_classes"), "truth_classes", m)
     if m and wanted.dtype.kind not in "iu":
         raise TypeError(f"expected truth_classes of integers, got dtype {wanted.dtype}")
     wrong = np.flatnonzero((wanted < 0) | (wanted >= likely.shape[1])) if m else wanted

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.values.numbers import as_array, is_missing
+from fastbox.values.numbers import as_array, as_column, is_missing
 
 __all__ = ["as_flags", "is_set"]
 
@@ -34,9 +34,7 @@ def as_flags(values: ArrayLike, name: str, n: int) -> NDArray[np.bool_]:
     if isinstance(values, np.ma.MaskedArray):
         flags = as_flags(values.data, name, n)
         return flags & ~np.ma.getmaskarray(values)
-    array = as_array(values, name)
-    if array.shape != (n,):
-        raise ValueError(f"expected {name} of shape ({n},), got {array.shape}")
+    array = as_column(as_array(values, name), name, n)
     if array.dtype.kind == "b":
         return array
     if array.dtype.kind in "iuf":

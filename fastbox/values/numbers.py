@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 __all__ = [
     "as_array",
     "as_choice",
+    "as_column",
     "as_floats",
     "as_number",
     "as_sides",
@@ -65,6 +66,24 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
             return np.array(values.to_list(), object)
         came = f"{type(values).__name__} that NumPy can't read"
         raise TypeError(f"expected {name} as an array, got {came}: give a NumPy array") from error
+
+
+def as_column(array: NDArray[Any], name: str, n: int) -> NDArray[Any]:
+    """Return an array that has one value for each of n rows.
+
+    Raises
+    ------
+    ValueError
+        Another shape.
+
+    Examples
+    --------
+    >>> as_column(np.array([0.5, 0.9]), "scores", 2)
+    array([0.5, 0.9])
+    """
+    if array.shape != (n,):
+        raise ValueError(f"expected {name} of shape ({n},), got {array.shape}")
+    return array
 
 
 def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
