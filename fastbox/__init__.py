@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from fastbox.memory import get_memory, set_memory
     from fastbox.ops.search import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
-    from fastbox.suppression.nms import Fused, Softened, nms, soft_nms, weighted_boxes_fusion
+    from fastbox.suppression.fusion import Fused, weighted_boxes_fusion
+    from fastbox.suppression.nms import Softened, nms, soft_nms
     from fastbox.tables.source import Chunk, Source, scan
 
 __all__ = [
@@ -129,7 +130,8 @@ _HOMES = {
     ),
     "memory": ("get_memory", "set_memory"),
     "parallel": ("get_num_threads", "set_num_threads"),
-    "suppression.nms": ("Fused", "Softened", "nms", "soft_nms", "weighted_boxes_fusion"),
+    "suppression.fusion": ("Fused", "weighted_boxes_fusion"),
+    "suppression.nms": ("Softened", "nms", "soft_nms"),
     "tables.source": ("Chunk", "Source", "scan"),
     "jobs.warming": ("warmup",),
 }

@@ -19,7 +19,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.opening import takes
 from fastbox.result import Result, recorded
 from fastbox.results.metric_summary import Invalid, Rules
-from fastbox.suppression import nms as suppression
+from fastbox.suppression.fusion import weighted_boxes_fusion
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
 from fastbox.tables.files import column_names
 from fastbox.tables.outputs import check_outputs
@@ -146,7 +146,7 @@ def fuse(
     nothing = np.zeros(0)
     if weights is not None and len(weights) != len(sources):
         raise ValueError(f"expected a weight for each of {len(sources)} tables, got {len(weights)}")
-    suppression.weighted_boxes_fusion(Boxes([]), nothing, models=nothing.astype(int), **options)
+    weighted_boxes_fusion(Boxes([]), nothing, models=nothing.astype(int), **options)
 
     # All models count, also in a chunk in which the last ones found nothing.
     trust = [1.0] * len(sources) if weights is None else weights
@@ -163,9 +163,7 @@ def fuse(
     with sink or nullcontext():
         for chunk in scan(*sources, rows=rows):
             boxes, scores, models, classes, labels = _together(chunk, len(sources), score, label, joined)
-            fused = suppression.weighted_boxes_fusion(
-                boxes, scores, models=models, classes=classes, **options | {"weights": trust}
-            )
+            fused = weighted_boxes_fusion(boxes, scores, models=models, classes=classes, **options | {"weights": trust})
             found.images += 0 if chunk.images is None else len(chunk.images)
             found.boxes += len(boxes)
             found.fused += len(fused.scores)

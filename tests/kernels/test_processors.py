@@ -14,7 +14,6 @@ PREAMBLE = """
 import hashlib
 import numpy as np
 import fastbox
-from fastbox.suppression import nms as suppression
 from strategies import some_boxes
 
 def told(*arrays):
@@ -71,10 +70,10 @@ PARTS = {
     told(*fastbox.giou_loss(fastbox.Deltas(c / 1000, d), c, return_grad=True))
 """,
     "suppression": """
-    told(suppression.nms(b, scores, iou_threshold=0.3))
+    told(fastbox.nms(b, scores, iou_threshold=0.3))
     for method in ("linear", "gaussian"):
-        told(*suppression.soft_nms(b, scores, method=method))
-    told(*suppression.weighted_boxes_fusion(b, scores)[:2])
+        told(*fastbox.soft_nms(b, scores, method=method))
+    told(*fastbox.weighted_boxes_fusion(b, scores)[:2])
 """,
     "matching": """
     found = fastbox.match(b, a)

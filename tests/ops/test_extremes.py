@@ -19,6 +19,7 @@ from fastbox import Boxes
 from fastbox.assign import one_to_one
 from fastbox.datasets.by_image import coordinates
 from fastbox.datasets.dataset import COORDINATES
+from fastbox.suppression import fusion
 from fastbox.suppression import nms as suppression
 
 FLOATS = [np.float32, np.float64]
@@ -116,7 +117,7 @@ def test_a_box_of_positive_sides_is_itself(data: Any, dtype: Any) -> None:
         assert_array_equal(fastbox.aligned(boxes, boxes, metric=metric), 1)
     for box in boxes:
         assert suppression.nms([box, box], [1, 0.5], iou_threshold=0.9).tolist() == [0]
-        fused = suppression.weighted_boxes_fusion(np.stack([box, box]), [0.5, 0.5], iou_threshold=0.9)
+        fused = fusion.weighted_boxes_fusion(np.stack([box, box]), [0.5, 0.5], iou_threshold=0.9)
         assert len(fused.boxes) == 1
         match = fastbox.match(box[None], box[None])
         assert match.labels.tolist() == [1]
@@ -388,18 +389,18 @@ def test_gradients_by_deltas_from_anchors_that_are_not_finite_say_nothing() -> N
     only_one_nan(grad)
 
 
-@pytest.mark.parametrize("conf_type", suppression.CONFIDENCES)
+@pytest.mark.parametrize("conf_type", fusion.CONFIDENCES)
 def test_fusion_knows_only_the_ratios_of_weights_and_no_infinite_score(conf_type: str) -> None:
     boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 5], [1, 1, 9, 9]], np.float64)
     options: Any = {"models": [0, 1, 0], "conf_type": conf_type}
-    plain = suppression.weighted_boxes_fusion(boxes, [0.5, 0.4, 0.3], weights=[1, 2], **options)
+    plain = fusion.weighted_boxes_fusion(boxes, [0.5, 0.4, 0.3], weights=[1, 2], **options)
     for power in (-1073, -500, 3, 1000, 1022):
         weights = np.ldexp([1.0, 2.0], power)
-        found = suppression.weighted_boxes_fusion(boxes, [0.5, 0.4, 0.3], weights=weights, **options)
+        found = fusion.weighted_boxes_fusion(boxes, [0.5, 0.4, 0.3], weights=weights, **options)
         assert_array_equal(found.boxes, plain.boxes)
         assert_array_equal(found.scores, plain.scores)
     for score in (np.inf, -np.inf, np.nan):
-        found = suppression.weighted_boxes_fusion(
+        found = fusion.weighted_boxes_fusion(
             np.concatenate([boxes, boxes[:1]]), [0.5, 0.4, 0.3, score], models=[0, 1, 0, 1], weights=[1, 2],
             conf_type=conf_type,
         )  # fmt: skip

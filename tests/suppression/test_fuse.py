@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 import fastbox
 from fastbox import InputError, jobs
 from fastbox.cli import main
+from fastbox.suppression.fusion import CONFIDENCES
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -121,7 +122,7 @@ def test_a_null_is_named_by_the_users_file_and_row(tmp_path: Path, column: str, 
         jobs.fuse(paths)
 
 
-@pytest.mark.parametrize("conf_type", fastbox.suppression.nms.CONFIDENCES)
+@pytest.mark.parametrize("conf_type", CONFIDENCES)
 @pytest.mark.parametrize("weights", [None, [2.0, 1.0, 0.5]])
 def test_scores_count_all_models_whatever_a_chunk_holds(
     tables: Any, tmp_path: Path, weights: list[float] | None, conf_type: str

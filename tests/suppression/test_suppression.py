@@ -16,8 +16,10 @@ from support.paths import WITHOUT_JIT
 
 import fastbox
 from fastbox import Boxes
+from fastbox.suppression import fusion
 from fastbox.suppression import nms as suppression
-from fastbox.suppression.nms import nms, soft_nms, weighted_boxes_fusion
+from fastbox.suppression.fusion import weighted_boxes_fusion
+from fastbox.suppression.nms import nms, soft_nms
 
 Array = np.ndarray[Any, Any]
 
@@ -367,10 +369,10 @@ def test_tensors_go_in() -> None:
         ({"iou_threshold": -0.1}, ValueError, "from 0 to 1, got -0.1"),
         ({"iou_threshold": 1.1}, ValueError, "from 0 to 1, got 1.1"),
         ({"iou_threshold": math.nan}, ValueError, "from 0 to 1, got nan"),
-        ({"scores": [1.0]}, ValueError, r"one score for each of 2 boxes, got shape \(1,\)"),
-        ({"scores": [[1.0, 2.0]]}, ValueError, r"got shape \(1, 2\)"),
+        ({"scores": [1.0]}, ValueError, r"scores of shape \(2,\), got \(1,\)"),
+        ({"scores": [[1.0, 2.0]]}, ValueError, r"got \(1, 2\)"),
         ({"scores": ["a", "b"]}, TypeError, "real numbers"),
-        ({"classes": [1]}, ValueError, r"one class for each of 2 boxes, got shape \(1,\)"),
+        ({"classes": [1]}, ValueError, r"classes of shape \(2,\), got \(1,\)"),
         ({"classes": [1.5, 2]}, TypeError, "integers or strings, got dtype float64"),
     ],
 )
@@ -418,7 +420,7 @@ def ensemble(boxes: Array, scores: Array, classes: Array, models: Array, **optio
     return fused[order] * 256, left[order], labels[order]
 
 
-@pytest.mark.parametrize("conf_type", suppression.CONFIDENCES)
+@pytest.mark.parametrize("conf_type", fusion.CONFIDENCES)
 @pytest.mark.parametrize("weights", [None, [2.0, 1.0, 0.5]])
 def test_fusion_is_that_of_its_authors(conf_type: str, weights: Any) -> None:
     rng = np.random.default_rng(11)
@@ -492,7 +494,7 @@ def test_fusion_is_a_loop_over_images_and_classes(threads: Any) -> None:
         ({"conf_type": "mean"}, ValueError, "got 'mean'"),
         ({"iou_threshold": 2}, ValueError, "from 0 to 1, got 2"),
         ({"skip_box_threshold": -1}, ValueError, "at least 0, got -1"),
-        ({"models": [0]}, ValueError, r"one model for each of 2 boxes, got shape \(1,\)"),
+        ({"models": [0]}, ValueError, r"models of shape \(2,\), got \(1,\)"),
         ({"models": [0.0, 1.0]}, TypeError, "counted from 0, got dtype float64"),
         ({"models": [0, -1]}, ValueError, "counted from 0, got -1"),
         ({"models": [0, 2], "weights": [1, 1]}, ValueError, r"weight for each of 3 models, got shape \(2,\)"),
