@@ -125,7 +125,7 @@ def assign(
     resize: Resize,
     rule: MatchRule | str = "fastbox",
     ignore: str | None = None,
-    by_class: str | None = None,
+    class_column: str | None = None,
     report: str | os.PathLike[str] | None = None,
     rows: int = 65_536,
     progress: Callable[[int], object] | None = None,
@@ -150,7 +150,7 @@ def assign(
     ignore : str, optional
         A column, such as ``iscrowd``, of rows that are regions to ignore, not truths: those where it is true; a number
         other than 0 and nan; or the text 1, true or yes. A null is not set.
-    by_class : str, optional
+    class_column : str, optional
         The class column, for coverage by class; classes don't change what is assigned.
     report : path, optional
         Where to write a page of HTML with figures, plots and the truths covered least (the extra ``report``).
@@ -185,7 +185,7 @@ def assign(
             f"expected columns width and height, the images' sizes, in {find_files(truths.path)[0]}, got no "
             f"{' and no '.join(missing)}: add them, or say how large all images are with {how}"
         )
-    source = Source.carrying(truths, *sides, ignore, by_class)
+    source = Source.carrying(truths, *sides, ignore, class_column)
     found_plan = plan(source)
     if found_plan.ids is None:
         raise InputError("expected a column of image ids, got none: anchors are assigned within an image")
@@ -203,9 +203,9 @@ def assign(
         if not is_flag(kind):
             where = f"column {ignore!r} of {found_plan.files[0]}"
             raise InputError(f"expected booleans, numbers or text in {where}, got {kind}: cast it")
-    if by_class is not None:
-        id_kind(found_plan.columns.field(by_class).type, by_class, found_plan.files[0])
-    found = Assigned(anchors.strides, rules=_rules(anchors, resize, as_rule(rule), ignore, by_class))
+    if class_column is not None:
+        id_kind(found_plan.columns.field(class_column).type, class_column, found_plan.files[0])
+    found = Assigned(anchors.strides, rules=_rules(anchors, resize, as_rule(rule), ignore, class_column))
     if report is not None:
         found.least = Least()
     sink = None
@@ -230,7 +230,7 @@ def assign(
                     sparse=True,
                 )
             levels = _levels(anchors, part.sizes, matched)
-            _add(found, chunk, part, matched, levels, anchors, by_class)
+            _add(found, chunk, part, matched, levels, anchors, class_column)
             if found.least is not None:
                 found.least.add(chunk, part.rows, part.truths, part.sizes, matched.best)
             if sink is not None:
@@ -261,7 +261,7 @@ def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int
     return min(get_num_threads(), fit)
 
 
-def _rules(anchors: AnchorGrid, resize: Resize, rule: MatchRule, ignore: str | None, by_class: str | None) -> Rules:
+def _rules(anchors: AnchorGrid, resize: Resize, rule: MatchRule, ignore: str | None, class_column: str | None) -> Rules:
     preset = next((name for name in PRESETS if AnchorGrid.preset(name) == anchors), None)
     return Rules(
         {
@@ -274,7 +274,7 @@ def _rules(anchors: AnchorGrid, resize: Resize, rule: MatchRule, ignore: str | N
             "resize": resize.kind,
             "lengths": tuple(length for length in (resize.first, resize.second) if length == length),
             "ignore_column": ignore,
-            "class_column": by_class,
+            "class_column": class_column,
         }
     )
 
@@ -348,7 +348,7 @@ def _add(
     matched: Matches,
     levels: NDArray[np.int64],
     anchors: AnchorGrid,
-    by_class: str | None,
+    class_column: str | None,
 ) -> None:
     many = len(anchors.strides)
     positive = matched.labels == 1
@@ -371,8 +371,8 @@ def _add(
     area = (own[:, 2] - own[:, 0]) * (own[:, 3] - own[:, 1])
     codes: NDArray[np.int64] | None = None
     labels: list[Any] = []
-    if by_class is not None:
-        (codes,), labels = columns.label_columns((chunk.a_columns, chunk.a_rows), name=by_class)
+    if class_column is not None:
+        (codes,), labels = columns.label_columns((chunk.a_columns, chunk.a_rows), name=class_column)
         codes = codes[part.rows][valid]
     found.coverage.add(matched.best[valid], won[valid], area, corners[:, 2:] - corners[:, :2], codes, labels)
 

@@ -71,13 +71,13 @@ def fuse(
     tables: Given,
     out: str | os.PathLike[str] | None = None,
     *,
-    threshold: float = 0.55,
+    iou_threshold: float = 0.55,
     weights: Sequence[float] | None = None,
     min_score: float = 0.0,
     conf_type: str = "avg",
     score: str = SCORE,
     class_column: str = CLASS,
-    by_class: bool | None = None,
+    class_agnostic: bool | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> FusedTables:
@@ -93,7 +93,7 @@ def fuse(
         One for each model; an image that one lacks has no boxes of that model.
     out : path, optional
         Where to write; only counted when left out.
-    threshold : float
+    iou_threshold : float
         The IoU, from 0 to 1, above which boxes are fused.
     weights : sequence of float, optional
         How far each model is trusted, above 0; 1 when left out.
@@ -103,8 +103,9 @@ def fuse(
         As for :func:`fastbox.weighted_boxes_fusion`.
     score, class_column : str
         The columns of scores and classes, the same in all tables.
-    by_class : bool, optional
-        Whether only boxes of one class meet; when left out they do if one was named or a table has one.
+    class_agnostic : bool, optional
+        Fuse boxes of different classes too. By default boxes are fused per class where the first table has the class
+        column or one is named, and of all classes otherwise; False requires the column.
     rows : int
         About how many boxes to hold at once; makes no difference to what comes out.
     progress : callable, optional
@@ -132,14 +133,14 @@ def fuse(
         raise ValueError("expected at least one table, got none")
     check_outputs(tables, {"out": out})
     first = Source.carrying(tables[0])
-    asked = is_wanted(class_column, column_names(first.path)) if by_class is None else by_class
+    asked = is_wanted(class_column, column_names(first.path)) if class_agnostic is None else not class_agnostic
     label = class_column if asked else None
     sources = [Source.carrying(table, score, label) for table in tables]
     plans = plans_of(*sources)
     joined = _joined(plans, score, label)
     options: dict[str, Any] = {
         "weights": weights,
-        "iou_threshold": threshold,
+        "iou_threshold": iou_threshold,
         "skip_box_threshold": min_score,
         "conf_type": conf_type,
     }
@@ -151,14 +152,14 @@ def fuse(
     # All models count, also in a chunk in which the last ones found nothing.
     trust = [1.0] * len(sources) if weights is None else weights
     given: dict[str, Any] = {
-        "iou_threshold": float(threshold),
+        "iou_threshold": float(iou_threshold),
         "weights": None if weights is None else tuple(map(float, weights)),
     }
     given |= {"min_score": float(min_score), "conf_type": conf_type, "score_column": score, "class_column": label}
     found = FusedTables(len(sources), rules=Rules(given))
     sink = None
     if out is not None:
-        parameters = {"tables": [one.files for one in plans], **options, "by_class": label}
+        parameters = {"tables": [one.files for one in plans], **options, "class_column": label}
         sink = Sink(out, _schema(plans, score, label, joined), command="fuse", parameters=parameters)
     with sink or nullcontext():
         for chunk in scan(*sources, rows=rows):

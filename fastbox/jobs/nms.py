@@ -44,8 +44,8 @@ class Suppressed(Result):
     ----------
     images, boxes, kept : int
         How many there were, and how many boxes are left.
-    by_class : str or None
-        The column that kept classes apart.
+    class_column : str or None
+        The column of classes; None where boxes of all classes met.
     low_scores, no_scores : int
         Valid boxes left out at the start, for a score below the least one, or for a score of nan.
     invalid : Invalid
@@ -57,7 +57,7 @@ class Suppressed(Result):
     images: int = 0
     boxes: int = 0
     kept: int = 0
-    by_class: str | None = None
+    class_column: str | None = None
     low_scores: int = 0
     no_scores: int = 0
     invalid: Invalid = field(default_factory=Invalid)
@@ -73,7 +73,7 @@ class Suppressed(Result):
             "suppressed": self.boxes - self.kept - left_out,
             "low_scores": self.low_scores,
             "no_scores": self.no_scores,
-            "by_class": self.by_class,
+            "class_column": self.class_column,
             "rules": self.rules.to_dict(),
             "invalid": {"boxes": self.invalid.to_dict()},
             **self.said_of_inputs(),
@@ -86,13 +86,13 @@ def nms(
     detections: Given,
     out: str | os.PathLike[str] | None = None,
     *,
-    threshold: float = 0.5,
+    iou_threshold: float = 0.5,
     method: str = "nms",
     sigma: float = 0.5,
     min_score: float | None = None,
     score: str = SCORE,
     class_column: str = CLASS,
-    by_class: bool | None = None,
+    class_agnostic: bool | None = None,
     keep: Sequence[str] | None = None,
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
@@ -104,7 +104,7 @@ def nms(
     detections : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
     out : path, optional
         Where to write; only counted when left out.
-    threshold : float
+    iou_threshold : float
         The IoU, from 0 to 1, above which a box is suppressed, or its score is lowered by ``"soft-linear"``.
     method : str
         ``"nms"``, or ``"soft-linear"`` or ``"soft-gaussian"``: scores are lowered instead, and written so.
@@ -115,8 +115,9 @@ def nms(
         0.001 by default.
     score, class_column : str
         The columns of scores and classes.
-    by_class : bool, optional
-        Whether only boxes of one class meet; when left out they do if there is a column of classes, or one is named.
+    class_agnostic : bool, optional
+        Compare boxes of different classes too. By default boxes are compared per class where the table has the class
+        column or one is named, and of all classes otherwise; False requires the column.
     keep : sequence of str, optional
         The columns to write; all when left out.
     rows : int
@@ -149,25 +150,25 @@ def nms(
         raise ValueError("expected a least score that is a number, got nan")
     source = Source.carrying(detections)
     names = column_names(source.path)
-    asked = is_wanted(class_column, names) if by_class is None else by_class
+    asked = is_wanted(class_column, names) if class_agnostic is None else not class_agnostic
     label = class_column if asked else None
     written = list(names if keep is None else dict.fromkeys(keep))
     source = Source.carrying(source, *written, score, label)
     planned = _checked(plan(source), score, label, soft is not None)
-    suppress = _suppression(soft, threshold, sigma, least)
+    suppress = _suppression(soft, iou_threshold, sigma, least)
     suppress(Boxes([]), np.zeros(0), None)  # so that options that can't be are refused before a file is made
 
-    numbers = {"sigma": sigma} if soft == "gaussian" else {"iou_threshold": float(threshold)}
+    numbers = {"sigma": sigma} if soft == "gaussian" else {"iou_threshold": float(iou_threshold)}
     given = {"method": method, **numbers, "min_score": None if least == -np.inf else float(least)}
-    found = Suppressed(by_class=label, rules=Rules({**given, "score_column": score, "class_column": label}))
+    found = Suppressed(class_column=label, rules=Rules({**given, "score_column": score, "class_column": label}))
     output = columns.schema_of({}, [planned.columns.field(name) for name in written])
     parameters = {
         "detections": planned.files,
-        "threshold": threshold,
+        "iou_threshold": iou_threshold,
         "method": method,
         "sigma": sigma,
         "min_score": min_score,
-        "by_class": label,
+        "class_column": label,
     }
     sink = None
     if out is not None:
@@ -207,13 +208,13 @@ def _checked(planned: Plan, score: str, label: str | None, soft: bool) -> Plan:
     return planned
 
 
-def _suppression(soft: str | None, threshold: float, sigma: float, least: float) -> Suppression:
+def _suppression(soft: str | None, iou_threshold: float, sigma: float, least: float) -> Suppression:
     """What finds the rows of some boxes that are kept, ascending, and the scores of these if they are lowered."""
 
     def suppress(boxes: Boxes, scores: NDArray[Any], classes: Any) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
         if soft is None:
-            return np.sort(suppression.nms(boxes, scores, iou_threshold=threshold, classes=classes)), None
-        options: dict[str, Any] = {"iou_threshold": threshold, "sigma": sigma, "score_threshold": least}
+            return np.sort(suppression.nms(boxes, scores, iou_threshold=iou_threshold, classes=classes)), None
+        options: dict[str, Any] = {"iou_threshold": iou_threshold, "sigma": sigma, "score_threshold": least}
         kept, left = suppression.soft_nms(boxes, scores, method=soft, classes=classes, **options)
         order = np.argsort(kept)
         return kept[order], left[order]

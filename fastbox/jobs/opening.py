@@ -21,7 +21,7 @@ from fastbox.tables.in_order import sorted_source
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
 from fastbox.values.arguments import bound, check_types
-from fastbox.values.names import SCORE, Usual
+from fastbox.values.names import CLASS, SCORE, Usual
 
 __all__ = ["Tables", "takes"]
 
@@ -98,7 +98,7 @@ class Tables:
                 self._tables[name] = [] if given is None else [_source(given, name, image)]
         self._columns: dict[str, str] = {}
         for column, wanted in arguments.items():
-            if isinstance(wanted, Usual):
+            if isinstance(wanted, Usual) and not (wanted == CLASS and arguments.get("class_agnostic")):
                 arguments[column] = called = self._resolved(wanted)
                 self._columns |= {wanted.what: called} if called != wanted else {}
 

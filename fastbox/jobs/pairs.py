@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes, grouped
 from fastbox.datasets.as_source import Given
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.jobs.opening import takes
 from fastbox.jobs.pair_blocks import pairs_by_block
 from fastbox.ops import search as ops
@@ -30,6 +30,7 @@ from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_cl
 from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plans_of, scan
+from fastbox.values.names import CLASS, Usual
 
 __all__ = ["Paired", "pairs"]
 
@@ -103,7 +104,8 @@ def pairs(
     threshold: float = 0.5,
     every: bool = False,
     best: bool = False,
-    by_class: str | None = None,
+    class_column: str = CLASS,
+    class_agnostic: bool = True,
     metrics: Sequence[str] = ("iou",),
     beta: float = 1.0,
     keep: Sequence[str] = (),
@@ -129,8 +131,10 @@ def pairs(
         Every pair of valid boxes, whatever its value.
     best : bool
         One row for each detection, with its best truth; ``truth`` is null where its image has none.
-    by_class : str, optional
-        The class column of both tables: only boxes of one class meet.
+    class_column : str
+        The class column of both tables; another than the usual one needs ``class_agnostic=False``.
+    class_agnostic : bool
+        Pair boxes of different classes too, as by default; False pairs them per class.
     metrics : sequence of str
         Names from ``fastbox.METRICS``; the first decides.
     keep : sequence of str
@@ -172,26 +176,30 @@ def pairs(
         raise InputError("expected either every pair or the best of each detection, got both")
     if best and truths is None:
         raise InputError("expected two tables to find the best truth of each detection, got one")
+    if class_agnostic and not isinstance(class_column, Usual):
+        how = advice("--per-class", "class_agnostic=False")
+        raise InputError(f"the class column {class_column!r} is not used where boxes of all classes meet: add {how}")
+    label = None if class_agnostic else class_column
     check_outputs([detections, truths], {"out": out}, {"report": report})
-    carried = tuple(dict.fromkeys([*keep, *([by_class] if by_class else [])]))
+    carried = tuple(dict.fromkeys([*keep, *([label] if label else [])]))
     a = Source.carrying(detections, *carried)
-    b = None if truths is None else Source.carrying(truths, by_class)
+    b = None if truths is None else Source.carrying(truths, label)
     plans = plans_of(*(source for source in (a, b) if source is not None))
     if plans[0].ids is None:
         raise InputError("expected a column of image ids, got none: pairs are sought within an image")
-    joined = None if by_class is None else _joined(plans, by_class)
+    joined = None if label is None else _joined(plans, label)
     first = metrics[0]
     limit = threshold if not every else np.inf if first in ops.DISTANCES else -np.inf
 
     found = Paired(metrics={name: Sketch() for name in metrics}, truths=None if b is None else 0)
-    found.rules = _rules(metrics, None if every or best else threshold, best, by_class, beta)
+    found.rules = _rules(metrics, None if every or best else threshold, best, label, beta)
     output = _schema(plans, metrics, carried, boxes)
     parameters = {
         "detections": plans[0].files,
         "truths": plans[1].files if b is not None else None,
         "threshold": None if every or best else threshold,
         "mode": "best" if best else "every" if every else "threshold",
-        "by_class": by_class,
+        "class_column": label,
         "metrics": metrics,
         "beta": beta,
     }
@@ -202,7 +210,7 @@ def pairs(
         sink = Sink(out, output, command="pairs", parameters=parameters)
 
     def find(chunk: Chunk) -> Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        one = partial(_pair, by_class=by_class, joined=joined, metric=first, beta=beta)
+        one = partial(_pair, label=label, joined=joined, metric=first, beta=beta)
         if best:
             return [one(chunk, threshold=None)]
         return pairs_by_block(chunk, plans[0].carried, partial(one, threshold=limit))
@@ -233,27 +241,27 @@ def _check_threshold(threshold: float, metric: str) -> None:
         raise InputError(f"expected a threshold of {metric} of at most 1, got {limit:g}: {mend}")
 
 
-def _rules(metrics: Sequence[str], threshold: float | None, best: bool, by_class: str | None, beta: float) -> Rules:
+def _rules(metrics: Sequence[str], threshold: float | None, best: bool, label: str | None, beta: float) -> Rules:
     mode = "best" if best else "every" if threshold is None else "threshold"
     given = {"mode": mode, "metric": metrics[0], "threshold": None if threshold is None else float(threshold)}
     sign = None if threshold is None else "≤" if metrics[0] in ops.DISTANCES else "≥"
     turns = {"beta": float(beta)} if "smooth_l1" in metrics else {}
-    return Rules({**given, "sign": sign, "class_column": by_class, **turns})
+    return Rules({**given, "sign": sign, "class_column": label, **turns})
 
 
-def _joined(plans: list[Plan], by_class: str) -> JoinedClasses:
+def _joined(plans: list[Plan], label: str) -> JoinedClasses:
     """How the classes of the tables meet; refuses those that are neither integers nor strings, or of two kinds."""
-    return joined_classes([found.files for found in plans], kind_of_classes(plans, by_class))
+    return joined_classes([found.files for found in plans], kind_of_classes(plans, label))
 
 
 def _pair(
-    chunk: Chunk, by_class: str | None, joined: JoinedClasses | None, metric: str, beta: float, threshold: float | None
+    chunk: Chunk, label: str | None, joined: JoinedClasses | None, metric: str, beta: float, threshold: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows of a and b that pair up, sorted; without a threshold one row for each of a, -1 where b has none."""
     a, b = chunk.a, chunk.b
     order_a = order_b = None
-    if by_class is not None and joined is not None:
-        (a, order_a), (b, order_b) = _regrouped(chunk, by_class, joined)
+    if label is not None and joined is not None:
+        (a, order_a), (b, order_b) = _regrouped(chunk, label, joined)
     if threshold is None:
         cols = ops.best(a, b, metric=metric, beta=beta).indices
         rows = np.arange(len(a))
@@ -271,14 +279,14 @@ def _pair(
 
 
 def _regrouped(
-    chunk: Chunk, by_class: str, joined: JoinedClasses
+    chunk: Chunk, label: str, joined: JoinedClasses
 ) -> tuple[tuple[Boxes, NDArray[np.int64]], tuple[Boxes | None, NDArray[np.int64] | None]]:
     """Both sides grouped by image and class, each with the rows that its boxes had."""
     sides = [(chunk.a, chunk.a_columns)]
     if chunk.b is not None and chunk.b_columns is not None:
         sides.append((chunk.b, chunk.b_columns))
     carried = zip((side[1] for side in sides), (chunk.a_rows, chunk.b_rows), strict=False)
-    codes, labels = columns.label_columns(*carried, name=by_class, joined=joined.tables)
+    codes, labels = columns.label_columns(*carried, name=label, joined=joined.tables)
     regrouped = []
     for (boxes, _), classes in zip(sides, codes, strict=True):
         assert boxes.offsets is not None

@@ -42,7 +42,7 @@ class Provenance:
     Examples
     --------
     >>> from fastbox import jobs
-    >>> Provenance.of(jobs.nms, ("boxes.parquet",), {"threshold": 0.6}).to_dict()["tables"]
+    >>> Provenance.of(jobs.nms, ("boxes.parquet",), {"iou_threshold": 0.6}).to_dict()["tables"]
     {'detections': 'boxes.parquet'}
     """
 

@@ -194,8 +194,8 @@ def _mend(name: str, value: Any, hint: Any) -> str:
     if name in GIVE:
         return GIVE[name]
     kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    if name == "by_class":
-        return "'category_id'" if str in kinds else "True"
+    if name == "class_column":
+        return "'category_id'"
     for kind in kinds:
         listed, inner = typing.get_origin(kind), typing.get_args(kind)
         if listed is tuple:

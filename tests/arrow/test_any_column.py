@@ -104,15 +104,15 @@ def table_of(**columns: pa.Array) -> pa.Table:
 
 def assign(path: Path, out: Path, **options: Any) -> Any:
     grid = AnchorGrid(strides=[16], sizes=[8])
-    return jobs.assign(path, grid, out, by_class="category_id", **options)
+    return jobs.assign(path, grid, out, class_column="category_id", **options)
 
 
 JOBS: dict[str, Callable[[Path, Path, Path], Any]] = {
     "nms": lambda a, b, out: jobs.nms(a, out),
     "soft": lambda a, b, out: jobs.nms(a, out, method="soft-linear"),
     "fuse": lambda a, b, out: jobs.fuse([a, b], out),
-    "pairs": lambda a, b, out: jobs.pairs(a, b, out, by_class="category_id", keep=["score"], threshold=0.1),
-    "pairs alone": lambda a, b, out: jobs.pairs(a, None, out, by_class="category_id", keep=["iscrowd"]),
+    "pairs": lambda a, b, out: jobs.pairs(a, b, out, class_agnostic=False, keep=["score"], threshold=0.1),
+    "pairs alone": lambda a, b, out: jobs.pairs(a, None, out, class_agnostic=False, keep=["iscrowd"]),
     "evaluate": lambda a, b, out: jobs.evaluate(a, b, out),
     "evaluate by": lambda a, b, out: jobs.evaluate(a, b, out, by="iscrowd"),
     "evaluate others": lambda a, b, out: jobs.evaluate(b, a, out),

@@ -175,8 +175,8 @@ def test_nothing_needs_no_types(made: Callable[[], Any], truths: dict[str, Any],
             pq.write_table(pa.table(made()), file)
         found = jobs.evaluate(nothing, truths).to_dict()
         assert found["detections"] == 0 and found["errors"]["counts"]["missed"] == 2
-        assert jobs.pairs(nothing, truths, by_class="category_id").pairs == 0
-        assert jobs.pairs(truths, nothing, by_class="category_id").unmatched == 2
+        assert jobs.pairs(nothing, truths, class_agnostic=False).pairs == 0
+        assert jobs.pairs(truths, nothing, class_agnostic=False).unmatched == 2
         assert jobs.inspect(nothing).to_dict()["boxes"] == 0
         for tables in ([nothing, truths], [truths, nothing]):
             out = tmp_path / "fused.parquet"

@@ -87,7 +87,7 @@ def test_it_is_matching_image_by_image(path: Path, tmp_path: Path, crowd: bool, 
 
 def test_coverage_is_that_of_each_truth(path: Path) -> None:
     given = truths()
-    found = jobs.assign(path, GRID, resize=Resize("none", 96, 64), by_class="category_id").to_dict()["coverage"]
+    found = jobs.assign(path, GRID, resize=Resize("none", 96, 64), class_column="category_id").to_dict()["coverage"]
     corners = np.stack([given[name] for name in CORNERS], axis=1)
     anchors = GRID.boxes((96, 64))
     best = fastbox.best(corners, anchors).values
@@ -106,7 +106,7 @@ def test_coverage_is_that_of_each_truth(path: Path) -> None:
 def test_chunks_change_nothing(path: Path, tmp_path: Path) -> None:
     outs = [tmp_path / f"{rows}.parquet" for rows in (2, 11, 500)]
     found = [
-        jobs.assign(path, GRID, out, resize=SHORTER, by_class="category_id", rows=rows).to_dict()
+        jobs.assign(path, GRID, out, resize=SHORTER, class_column="category_id", rows=rows).to_dict()
         for out, rows in zip(outs, (2, 11, 500), strict=True)
     ]
     assert found[0] == found[1] == found[2]

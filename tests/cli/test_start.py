@@ -15,7 +15,7 @@ pytestmark = pytest.mark.jit
 DATA = {"d": "data/detections.parquet", "t": "data/truths.parquet", "p": "data/pairs.parquet"}
 COMMANDS = {
     "measure": "{p} -o {o}/m.parquet",
-    "pairs": "{d} {t} --by-class --boxes -o {o}/p.parquet",
+    "pairs": "{d} {t} --per-class --boxes -o {o}/p.parquet",
     "evaluate": "{d} {t} -o {o}/e.parquet",
     "inspect": "{t} -o {o}/i.parquet --json",
     "inspect --fix": "{o}/clean.parquet {t}",

@@ -324,7 +324,7 @@ def test_tables_that_name_a_column_differently_are_joined() -> None:
     truths = boxes([1, 2], category_id=[7, 8])
     detections = boxes([1, 2], Label=[7, 8])
     assert jobs.evaluate(detections, truths).evaluation.figures()["AP50"] == pytest.approx(1)
-    assert jobs.pairs(detections, truths, by_class=CLASS).pairs == 2
+    assert jobs.pairs(detections, truths, class_agnostic=False).pairs == 2
     assert jobs.fuse([detections, truths]).fused == 2
 
 
@@ -391,7 +391,7 @@ def test_a_class_column_that_somebody_names_is_there_or_refused() -> None:
         assert job(table).to_dict()["rules"]["class_column"] is None
         with pytest.raises(InputError, match=r"expected a column 'kind' in .*, got 'image_id'"):
             job(table, class_column="kind")
-        assert job(table, class_column="kind", by_class=False).to_dict()["rules"]["class_column"] is None
+        assert job(table, class_column="kind", class_agnostic=True).to_dict()["rules"]["class_column"] is None
     named = table.append_column("label", pa.array([1, 1, 2]))
     for tables in ([table, named], [named, table]):
         with pytest.raises(InputError, match=r"expected a column 'label' in .*, got 'image_id'"):

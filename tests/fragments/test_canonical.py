@@ -249,7 +249,13 @@ RUNS: dict[str, tuple[Any, list[dict[str, Any]]]] = {
     ),
     "nms": (
         jobs.nms,
-        [{}, {"threshold": 0.4}, {"threshold": math.nextafter(0.4, 1)}, {"keep": ("image_id",)}, {"by_class": False}],
+        [
+            {},
+            {"iou_threshold": 0.4},
+            {"iou_threshold": math.nextafter(0.4, 1)},
+            {"keep": ("image_id",)},
+            {"class_agnostic": True},
+        ],
     ),
     "inspect": (
         jobs.inspect,

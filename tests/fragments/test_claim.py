@@ -124,14 +124,14 @@ def test_two_runs_at_once_never_mix_their_parts(overwrite: bool, table: Path, tm
     def meanwhile(task: Any, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         for index, found in threads(task, items):
             with pytest.raises(InputError, match=ANOTHER) as caught:
-                jobs.spread(jobs.nms, table, out=out, threshold=0.9, fragment_rows=50, overwrite=overwrite)
+                jobs.spread(jobs.nms, table, out=out, iou_threshold=0.9, fragment_rows=50, overwrite=overwrite)
             refused.append(str(caught.value))
             yield index, found
 
-    found = jobs.spread(jobs.nms, table, out=out, threshold=0.1, fragment_rows=50, engine=meanwhile)
+    found = jobs.spread(jobs.nms, table, out=out, iou_threshold=0.1, fragment_rows=50, engine=meanwhile)
     assert refused
-    again = jobs.spread(jobs.nms, table, out=out, threshold=0.1, fragment_rows=50)
-    assert again.to_dict() == found.to_dict() == jobs.nms(table, threshold=0.1).to_dict()
+    again = jobs.spread(jobs.nms, table, out=out, iou_threshold=0.1, fragment_rows=50)
+    assert again.to_dict() == found.to_dict() == jobs.nms(table, iou_threshold=0.1).to_dict()
     assert all(name.startswith("part-") for name in os.listdir(out))
 
 

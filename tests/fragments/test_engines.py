@@ -181,7 +181,14 @@ def test_every_engine_gives_the_same_bytes(
 
         # An error on a worker is told as it is here.
         with pytest.raises(InputError, match="expected a column 'name'"):
-            spread(jobs.pairs, *tables, engine=engine, by_class="name", fragment_rows=OPTIONS["fragment_rows"])
+            spread(
+                jobs.pairs,
+                *tables,
+                engine=engine,
+                class_column="name",
+                class_agnostic=False,
+                fragment_rows=OPTIONS["fragment_rows"],
+            )
 
 
 def test_unknown_engines_and_addresses_are_told_in_a_sentence() -> None:

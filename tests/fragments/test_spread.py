@@ -34,9 +34,9 @@ ANCHORS = {"anchors": AnchorGrid.preset("retinanet"), "resize": Resize("none", 3
 JOBS: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = {
     "measure": (jobs.measure, ("pairs",), {"metrics": ["iou", "giou_loss"], "grad": True}),
     "pairs": (jobs.pairs, ("detections", "truths"), {"threshold": 0.1, "metrics": ["iou", "giou"], "keep": ["score"]}),
-    "pairs of one table": (jobs.pairs, ("truths",), {"threshold": 0.1, "by_class": "category_id"}),
-    "nms": (jobs.nms, ("detections",), {"threshold": 0.3}),
-    "assign": (jobs.assign, ("truths",), ANCHORS | {"by_class": "category_id"}),
+    "pairs of one table": (jobs.pairs, ("truths",), {"threshold": 0.1, "class_agnostic": False}),
+    "nms": (jobs.nms, ("detections",), {"iou_threshold": 0.3}),
+    "assign": (jobs.assign, ("truths",), ANCHORS | {"class_column": "category_id"}),
     "inspect": (jobs.inspect, ("truths", "images"), {"limits": Limits(near=0.5, class_size=1.0)}),
     "inspect by two files": (jobs.inspect, ("detections",), {"limits": Limits(near=0.5, class_size=None)}),
     "evaluate": (jobs.evaluate, ("detections", "truths"), {"samples": 20, "seed": 5}),
@@ -138,16 +138,16 @@ def test_a_second_run_does_what_the_first_left(name: str, tables: dict[str, Path
 
 def test_parts_of_another_run_are_refused_and_can_be_overwritten(tables: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "parts"
-    spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, threshold=0.3)
+    spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, iou_threshold=0.3)
     before = bytes_of(out)
     with pytest.raises(
         InputError, match=r"alone, got .*part-00000\.parquet of another run: .* with overwrite=True, or"
     ):
-        spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, threshold=0.4)
+        spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, iou_threshold=0.4)
     with pytest.raises(InputError, match="another run"):
-        spread(jobs.nms, tables["detections"], out=out, fragment_rows=300, threshold=0.3)
+        spread(jobs.nms, tables["detections"], out=out, fragment_rows=300, iou_threshold=0.3)
     assert bytes_of(out) == before
-    found = spread(jobs.nms, tables["detections"], out=out, fragment_rows=300, threshold=0.4, overwrite=True)
+    found = spread(jobs.nms, tables["detections"], out=out, fragment_rows=300, iou_threshold=0.4, overwrite=True)
     assert table_of(out).num_rows == found.kept
     assert len(bytes_of(out)) < len(before)
 
@@ -277,14 +277,14 @@ def test_a_folder_that_lacks_parts_is_not_read(tables: dict[str, Path], tmp_path
             ):
                 jobs.inspect(name)
         with pytest.raises(InputError, match="of another run"):
-            spread(jobs.nms, given, out=parts, fragment_rows=100, threshold=0.4)
+            spread(jobs.nms, given, out=parts, fragment_rows=100, iou_threshold=0.4)
         with pytest.raises(InputError, match="expected all parts"):
             jobs.inspect(parts)
         assert spread(jobs.nms, given, out=parts, fragment_rows=100, overwrite=overwrite).to_dict() == whole
         assert {path.suffix for path in parts.iterdir()} == {".parquet"}
         jobs.inspect(parts)
     with pytest.raises(InputError, match="of another run"):
-        spread(jobs.nms, given, out=parts, fragment_rows=100, threshold=0.4)
+        spread(jobs.nms, given, out=parts, fragment_rows=100, iou_threshold=0.4)
     jobs.inspect(parts)
 
 

@@ -104,7 +104,7 @@ def test_pairs_are_those_of_a_plain_loop(
         threshold=threshold,
         every=mode == "every",
         best=mode == "best",
-        by_class="category_id" if by_class else None,
+        class_agnostic=not by_class,
         metrics=[metric],
         rows=rows,
     )
@@ -120,7 +120,7 @@ def test_pairs_are_those_of_a_plain_loop(
 @pytest.mark.parametrize("classes", ["int", "str"])
 def test_ids_and_classes_may_be_names(tmp_path: Path, ids: str, classes: str) -> None:
     scene = Scene(tmp_path, ids, classes)
-    jobs.pairs(scene.d, scene.t, tmp_path / "o.parquet", threshold=0.1, by_class="category_id", rows=13)
+    jobs.pairs(scene.d, scene.t, tmp_path / "o.parquet", threshold=0.1, class_agnostic=False, rows=13)
     assert rows_of(tmp_path / "o.parquet") == scene.loop("threshold", 0.1, "iou", True)
     written = pq.read_table(tmp_path / "o.parquet")
     assert written["image_id"].to_pylist() == [scene.sides[0][0][i] for i in written["detection"].to_pylist()]
@@ -150,9 +150,7 @@ def test_streamed_is_what_in_memory_is(tmp_path: Path, rows: int) -> None:
 def test_one_table_is_paired_with_itself_once(tmp_path: Path, rows: int, by_class: bool) -> None:
     scene = Scene(tmp_path)
     scene.sides[1] = scene.sides[0]
-    found = jobs.pairs(
-        scene.d, None, tmp_path / "o.parquet", threshold=0.4, by_class="category_id" if by_class else None, rows=rows
-    )
+    found = jobs.pairs(scene.d, None, tmp_path / "o.parquet", threshold=0.4, class_agnostic=not by_class, rows=rows)
     expected = [(i, j) for i, j in scene.loop("threshold", 0.4, "iou", by_class) if j is not None and i < j]
     assert rows_of(tmp_path / "o.parquet", ("row", "other")) == expected
     assert found.unmatched == 70 - len({row for pair in expected for row in pair})
@@ -176,7 +174,7 @@ def test_rows_and_kept_columns_are_right_across_files(tmp_path: Path) -> None:
         for k, (first, last) in enumerate(pairwise(cuts)):
             pq.write_table(whole.slice(first, last - first), tmp_path / name / f"{k}.parquet", row_group_size=5)
     found = [
-        jobs.pairs(d, t, tmp_path / out, threshold=0.2, keep=["number"], by_class="category_id", rows=9)
+        jobs.pairs(d, t, tmp_path / out, threshold=0.2, keep=["number"], class_agnostic=False, rows=9)
         for d, t, out in (
             (scene.d, scene.t, "whole.parquet"),
             (tmp_path / "d", str(tmp_path / "t" / "*.parquet"), "parts.parquet"),
@@ -218,7 +216,7 @@ def test_other_columns_and_formats_may_be_named(tmp_path: Path) -> None:
 def test_nothing_gives_an_empty_table_of_the_right_schema(tmp_path: Path) -> None:
     scene = Scene(tmp_path, ids="str")
     full, empty = tmp_path / "full.parquet", tmp_path / "empty.parquet"
-    options: dict[str, Any] = {"metrics": ["iou", "l1"], "boxes": True, "by_class": "category_id", "keep": ["number"]}
+    options: dict[str, Any] = {"metrics": ["iou", "l1"], "boxes": True, "class_agnostic": False, "keep": ["number"]}
     jobs.pairs(scene.d, scene.t, full, **options)
     for path in (scene.d, scene.t):
         nothing = pq.read_table(path).slice(0, 0)
@@ -252,9 +250,21 @@ def test_classes_that_are_none_are_refused(tmp_path: Path, classes: list[Any], w
     pq.write_table(table([1, 1, 2], boxes(3, 0), c=pa.array(classes)), tmp_path / "d.parquet")
     pq.write_table(table([1, 2], boxes(2, 1), c=[0, 1]), tmp_path / "t.parquet")
     with pytest.raises(InputError, match=words):
-        jobs.pairs(tmp_path / "d.parquet", tmp_path / "t.parquet", tmp_path / "o.parquet", by_class="c")
+        jobs.pairs(
+            tmp_path / "d.parquet",
+            tmp_path / "t.parquet",
+            tmp_path / "o.parquet",
+            class_column="c",
+            class_agnostic=False,
+        )
     with pytest.raises(InputError, match="column 'c'"):
-        jobs.pairs(tmp_path / "t.parquet", tmp_path / "d.parquet", tmp_path / "o.parquet", by_class="c")
+        jobs.pairs(
+            tmp_path / "t.parquet",
+            tmp_path / "d.parquet",
+            tmp_path / "o.parquet",
+            class_column="c",
+            class_agnostic=False,
+        )
     assert not (tmp_path / "o.parquet").exists()
 
 
@@ -267,7 +277,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         ({"keep": ["iou"]}, "no.*column|'iou'"),
         ({"keep": ["image_id"]}, "got 'image_id'"),
         ({"keep": ["numbr"]}, "'number'"),
-        ({"by_class": "class"}, "'class'"),
+        ({"class_column": "class", "class_agnostic": False}, "'class'"),
         ({"threshold": float("nan")}, "got nan"),
         ({"beta": -1}, "beta"),
     ):

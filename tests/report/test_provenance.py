@@ -142,7 +142,7 @@ def test_grids_of_other_sizes_have_other_records() -> None:
 @pytest.mark.parametrize("text", [*HOSTILE, "</script><script>alert(1)</script>", "<!--<script>"])
 def test_nothing_in_a_record_ends_its_element(text: str) -> None:
     with on_command_line(["pairs", text]):
-        made = Provenance.of(jobs.pairs, (text,), {"by_class": text})
+        made = Provenance.of(jobs.pairs, (text,), {"class_column": text})
     html = render(Page("p", "l", []), made)
     elements = parsed(html)
     assert [tag for tag, _ in elements.found].count("script") == 2

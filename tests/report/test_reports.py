@@ -144,7 +144,7 @@ def paired(folder: Path, report: Path | None = None, **options: Any) -> Any:
 
 def assigned(folder: Path, report: Path | None = None, **options: Any) -> Any:
     _, truths = detections_and_truths(folder)
-    options |= {"resize": Resize("shorter", 200, 400), "by_class": "category_id"}
+    options |= {"resize": Resize("shorter", 200, 400), "class_column": "category_id"}
     return jobs.assign(truths, AnchorGrid.preset("retinanet"), report=report, **options)
 
 
@@ -237,9 +237,9 @@ def test_names_from_the_data_are_text(tmp_path: Path) -> None:
     _, truths = detections_and_truths(tmp_path, HOSTILE)
     resize = Resize("none", 300, 200)
     grid = AnchorGrid.preset("retinanet")
-    jobs.assign(truths, grid, resize=resize, by_class="category_id", report=tmp_path / "r.html")
+    jobs.assign(truths, grid, resize=resize, class_column="category_id", report=tmp_path / "r.html")
     _, plain = detections_and_truths(tmp_path, [f"class {k}" for k in range(len(HOSTILE))])
-    jobs.assign(plain, grid, resize=resize, by_class="category_id", report=tmp_path / "plain.html")
+    jobs.assign(plain, grid, resize=resize, class_column="category_id", report=tmp_path / "plain.html")
     theirs, ours = (parsed((tmp_path / name).read_text("utf-8")) for name in ("r.html", "plain.html"))
     assert {(tag, *sorted(found)) for tag, found in theirs.found} == {
         (tag, *sorted(found)) for tag, found in ours.found

@@ -25,7 +25,7 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
         {"metric": "giou", "threshold": 0.25, "sign": "≥", "mode": "threshold", "class_column": None},
     ),
     "pairs by distance and class": (
-        ["pairs", BOXES, BOXES, "--threshold", "7", "--metrics", "smooth_l1", "--by-class", "--beta", "2"],
+        ["pairs", BOXES, BOXES, "--threshold", "7", "--metrics", "smooth_l1", "--per-class", "--beta", "2"],
         ["Smooth L1 ≤ 7 px", "each category_id by itself", "Smooth L1 with beta 2 px"],
         {"threshold": 7.0, "sign": "≤", "class_column": "category_id", "beta": 2.0},
     ),
@@ -40,17 +40,17 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
         {"beta": 3.0, "delta": 4.0},
     ),
     "nms": (
-        ["nms", BOXES, "--threshold", "0.35"],
+        ["nms", BOXES, "--iou-threshold", "0.35"],
         ["IoU > 0.35", "each category_id by itself"],
         {"method": "nms", "iou_threshold": 0.35, "class_column": "category_id", "min_score": None},
     ),
     "soft nms": (
-        ["nms", BOXES, "--method", "soft-gaussian", "--sigma", "0.4", "--all-classes"],
+        ["nms", BOXES, "--method", "soft-gaussian", "--sigma", "0.4", "--class-agnostic"],
         ["soft-gaussian with sigma 0.4", "classes together", "scores ≥ 0.001"],
         {"method": "soft-gaussian", "sigma": 0.4, "min_score": 0.001, "class_column": None},
     ),
     "fuse": (
-        ["fuse", BOXES, BOXES, "-o", "fused.parquet", "--threshold", "0.6", "--weights", "2,1"],
+        ["fuse", BOXES, BOXES, "-o", "fused.parquet", "--iou-threshold", "0.6", "--weights", "2,1"],
         ["fused at IoU > 0.60", "weights 2, 1", "each category_id by itself", "confidence avg"],
         {"iou_threshold": 0.6, "weights": [2.0, 1.0], "conf_type": "avg"},
     ),

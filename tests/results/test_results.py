@@ -27,7 +27,7 @@ RESULTS = {
     "pairs": lambda: jobs.pairs(DETECTIONS, TRUTHS),
     "nms": lambda: jobs.nms(DETECTIONS),
     "assign": lambda: jobs.assign(
-        TRUTHS, AnchorGrid.preset("retinanet"), resize=Resize("none", 320, 320), by_class="category_id"
+        TRUTHS, AnchorGrid.preset("retinanet"), resize=Resize("none", 320, 320), class_column="category_id"
     ),
     "evaluate": lambda: jobs.evaluate(DETECTIONS, TRUTHS),
     "inspect": lambda: jobs.inspect(TRUTHS),

@@ -78,7 +78,7 @@ def looped(made: dict[str, Any], method: str, threshold: float, by_class: bool, 
 def test_rows_kept_are_those_of_a_loop(tmp_path: Path, method: str, by_class: bool, rows: int) -> None:
     made = scene()
     source, out = write(tmp_path / "d.parquet", made), tmp_path / "o.parquet"
-    found = nms(source, out, method=method, threshold=0.4, by_class=by_class, rows=rows)
+    found = nms(source, out, method=method, iou_threshold=0.4, class_agnostic=not by_class, rows=rows)
     expected, left = looped(made, method, 0.4, by_class)
     read = pq.read_table(out)
     assert read.schema.equals(pq.read_schema(source).remove_metadata())
@@ -89,7 +89,7 @@ def test_rows_kept_are_those_of_a_loop(tmp_path: Path, method: str, by_class: bo
     invalid = {"boxes": {"not_finite": 1, "inverted": 1}}
     assert found.to_dict() == {
         "images": 5, "boxes": N, "kept": len(expected), "suppressed": N - 3 - len(expected), "low_scores": 0,
-        "no_scores": 1, "by_class": "category_id" if by_class else None, "invalid": invalid,
+        "no_scores": 1, "class_column": "category_id" if by_class else None, "invalid": invalid,
         "rules": found.rules.to_dict(),
     }  # fmt: skip
     assert found.rules.given["class_column"] == ("category_id" if by_class else None)
@@ -110,7 +110,7 @@ def test_ids_and_classes_may_be_names(tmp_path: Path, ids: str, classes: str) ->
     expected, _ = looped(made, "nms", 0.5, True)
     np.testing.assert_array_equal(pq.read_table(tmp_path / "o.parquet")["number"].to_numpy(), expected * 10)
     plain = {name: column for name, column in made.items() if name != "category_id"}
-    assert nms(write(tmp_path / "p.parquet", plain)).by_class is None
+    assert nms(write(tmp_path / "p.parquet", plain)).class_column is None
 
 
 @pytest.mark.parametrize("layout", ["struct", "list", "fixed", "xywh"])
@@ -154,7 +154,7 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
         part = pq.read_table(whole).slice(first, last - first)
         pq.write_table(part, tmp_path / "parts" / f"{k}.parquet")
     for source, name in ((whole, "a"), (tmp_path / "parts", "b")):
-        nms(source, tmp_path / f"{name}.parquet", rows=11, by_class=False)
+        nms(source, tmp_path / f"{name}.parquet", rows=11, class_agnostic=True)
     assert pq.read_table(tmp_path / "a.parquet").equals(pq.read_table(tmp_path / "b.parquet"))
 
 
@@ -162,7 +162,7 @@ def test_scores_below_the_least_are_left_out_at_the_start(tmp_path: Path) -> Non
     made = scene()
     source = write(tmp_path / "d.parquet", made)
     for method in METHODS:
-        found = nms(source, tmp_path / "o.parquet", method=method, threshold=0.3, min_score=0.4)
+        found = nms(source, tmp_path / "o.parquet", method=method, iou_threshold=0.3, min_score=0.4)
         expected, left = looped(made, method, 0.3, True, 0.4)
         read = pq.read_table(tmp_path / "o.parquet")
         np.testing.assert_array_equal(read["number"].to_numpy(), expected * 10)
@@ -206,9 +206,9 @@ def test_nothing_gives_an_empty_table_of_the_right_schema(tmp_path: Path) -> Non
         ({"category_id": [0.5] * N}, {}, "expected integers or strings in column 'category_id'"),
         ({"score": ["a"] * N}, {}, "expected numbers in column 'score'"),
         ({}, {"score": "scor"}, "did you mean 'score'"),
-        ({}, {"class_column": "klass", "by_class": True}, "'klass'"),
+        ({}, {"class_column": "klass", "class_agnostic": False}, "'klass'"),
         ({}, {"keep": ["numbr"]}, "did you mean 'number'"),
-        ({}, {"threshold": 1.5}, "from 0 to 1, got 1.5"),
+        ({}, {"iou_threshold": 1.5}, "from 0 to 1, got 1.5"),
         ({}, {"method": "hard"}, "got 'hard'"),
         ({}, {"method": "soft-gaussian", "sigma": 0}, "sigma above 0, got 0"),
         ({}, {"method": "soft-linear", "min_score": -1.0}, "at least 0, got -1.0"),
@@ -241,7 +241,7 @@ def call(*arguments: Any) -> Result:
 def test_the_command_writes_and_says_what_it_kept(tmp_path: Path) -> None:
     made = scene()
     source, out = write(tmp_path / "d.parquet", made), tmp_path / "o.parquet"
-    result = call(source, "-o", out, "--threshold", 0.4)
+    result = call(source, "-o", out, "--iou-threshold", 0.4)
     assert result.exit_code == 0, result.output
     expected, _ = looped(made, "nms", 0.4, True)
     np.testing.assert_array_equal(pq.read_table(out)["number"].to_numpy(), expected * 10)
@@ -262,29 +262,29 @@ def test_the_command_takes_all_its_options(tmp_path: Path) -> None:
     source, out = write(tmp_path / "d.parquet", renamed), tmp_path / "o.parquet"
     columns = ["--image", "picture", "--score", "confidence", "--class", "kind", "--box", ",".join(CORNERS)]
     more = ["--method", "soft-gaussian", "--sigma", 0.3, "--min-score", 0.2, "--keep", "number,confidence"]
-    result = call(source, "-o", out, *columns, *more, "--format", "xyxy", "--by-class", "--json")
+    result = call(source, "-o", out, *columns, *more, "--format", "xyxy", "--per-class", "--json")
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
     read = pq.read_table(out)
     assert read.column_names == ["number", "confidence"]
-    assert (summary["kept"], summary["by_class"]) == (len(read), "kind")
+    assert (summary["kept"], summary["class_column"]) == (len(read), "kind")
     assert min(read["confidence"].to_pylist()) >= 0.2
-    together = json.loads(call(source, *columns, "--all-classes", "--json").stdout)
-    assert together["by_class"] is None
+    together = json.loads(call(source, *columns, "--class-agnostic", "--json").stdout)
+    assert together["class_column"] is None
 
 
 def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
     table = pa.table(scene())
     pq.write_table(table.slice(0, 0), tmp_path / "d.parquet")
-    result = call(tmp_path / "d.parquet", "--all-classes")
+    result = call(tmp_path / "d.parquet", "--class-agnostic")
     assert "0 of 0 boxes kept\nnms: suppressed at IoU > 0.50 · classes together" in result.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--threshold", "2"], "2.0 is not in the range"),
-        (["--threshold", "nan"], "expected a finite number, got nan"),
+        (["--iou-threshold", "2"], "2.0 is not in the range"),
+        (["--iou-threshold", "nan"], "expected a finite number, got nan"),
         (["--sigma", "0"], "is not in the range"),
         (["--method", "hard"], "'hard' is not one of"),
         (["--score", "none"], "expected a column 'none'"),

@@ -106,7 +106,7 @@ def test_tables_of_our_own_convert(tmp_path: Path) -> None:
     for truths in ("a.json", "a.parquet"):
         found = jobs.evaluate(tmp_path / "dt.parquet", tmp_path / truths)
         assert found.figures[None]["AP"] == pytest.approx(1.0)
-    found_pairs = jobs.pairs(tmp_path / "a.parquet", tmp_path / "b.parquet", by_class="category_id", threshold=0.99)
+    found_pairs = jobs.pairs(tmp_path / "a.parquet", tmp_path / "b.parquet", class_agnostic=False, threshold=0.99)
     assert found_pairs.unmatched == 0
 
 
@@ -117,7 +117,7 @@ def test_pairs_and_fuse_join_by_name(tmp_path: Path) -> None:
     a = write(tmp_path / "a.parquet", first, numbered(first, rows), score=scores)
     b = write(tmp_path / "b.parquet", second, numbered(second, rows), score=scores)
     same = write(tmp_path / "same.parquet", first, numbered(first, rows), score=scores)
-    by_name, plain = (jobs.pairs(a, other, by_class="category_id").to_dict() for other in (b, same))
+    by_name, plain = (jobs.pairs(a, other, class_agnostic=False).to_dict() for other in (b, same))
     assert by_name == plain
     for name, other in (("named", b), ("plain", same)):
         jobs.fuse([a, other], tmp_path / f"{name}.parquet")
@@ -133,7 +133,7 @@ def test_what_nms_keeps_has_its_names(tmp_path: Path) -> None:
     truths = write(tmp_path / "gt.parquet", first, numbered(first, rows))
     scores = np.linspace(1, 0.1, len(rows))
     boxes = write(tmp_path / "dt.parquet", second, numbered(second, rows), score=scores)
-    jobs.nms(boxes, tmp_path / "kept.parquet", threshold=1.0)
+    jobs.nms(boxes, tmp_path / "kept.parquet", iou_threshold=1.0)
     assert jobs.evaluate(tmp_path / "kept.parquet", truths).figures[None]["AP"] == pytest.approx(1.0)
 
 
@@ -152,7 +152,7 @@ def test_names_that_contradict_are_refused(tmp_path: Path) -> None:
         jobs.fuse([other, twice])
     more = write(tmp_path / "gt2.parquet", {0: "dog", 1: "car"}, [(2, 0, [0, 0, 9, 9])])
     with pytest.raises(InputError, match="expected one name of class 0 in all files"):
-        jobs.pairs([truths, more], truths, by_class="category_id")
+        jobs.pairs([truths, more], truths, class_agnostic=False)
 
 
 @pytest.mark.parametrize("names", [None, {}, {0: "0", 1: "1"}])
@@ -234,7 +234,7 @@ def test_a_class_without_a_name_that_could_be_any_is_refused(tmp_path: Path) -> 
     detections = write(tmp_path / "dt.parquet", names, [(1, 1, [0, 0, 9, 9])], score=[0.9])
     for call in (
         lambda: jobs.evaluate(detections, truths),
-        lambda: jobs.pairs(truths, detections, by_class="category_id"),
+        lambda: jobs.pairs(truths, detections, class_agnostic=False),
     ):
         with pytest.raises(InputError, match=r"a name for every class.*got class 10001 in .*gt.parquet without one"):
             call()

@@ -102,14 +102,14 @@ def test_jobs_keep_classes_apart_as_python_does(tmp_path: Path, left: pa.Array, 
     assert sorted(kept["category_id"].to_pylist(), key=repr) == sorted(set(mine), key=repr)
     if is_text(left) != is_text(right):
         for call in (
-            lambda: jobs.pairs(a, b, by_class="category_id"),
+            lambda: jobs.pairs(a, b, class_agnostic=False),
             lambda: jobs.evaluate(a, b),
             lambda: jobs.fuse([a, b]),
         ):
             with pytest.raises(InputError, match="classes of one kind"):
                 call()
         return
-    jobs.pairs(a, b, tmp_path / "pairs.parquet", by_class="category_id")
+    jobs.pairs(a, b, tmp_path / "pairs.parquet", class_agnostic=False)
     table = pq.read_table(tmp_path / "pairs.parquet").to_pydict()
     rows = [(i, j) for i in range(len(mine)) for j in range(len(others)) if mine[i] == others[j]]
     assert list(zip(table["detection"], table["truth"], strict=True)) == rows

@@ -33,7 +33,7 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 WRONG_TYPES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda t: JOBS.pairs(t, metrics="iou"), r"metrics as a list of names, got 'iou': give ['iou']"),
-    (lambda t: JOBS.pairs(t, by_class=True), "by_class as text, got True: give 'category_id'"),
+    (lambda t: JOBS.pairs(t, class_column=True), "class_column as text, got True: give 'category_id'"),
     (lambda t: JOBS.pairs(t, t, 0.5), "out as a path, got 0.5"),
     (lambda t: JOBS.pairs(t, threshold="0.5"), "threshold as a number, got '0.5': give 0.5"),
     (lambda t: JOBS.pairs(t, threshold=None), "threshold as a number, got None"),
@@ -85,7 +85,7 @@ WRONG_TYPES: list[tuple[Callable[[Any], Any], str]] = [
         "engine as a function, got 'threads': give fastbox.fragments.engines.t",
     ),
     (lambda t: JOBS.spread(jobs.nms, t, thresh=0.5), "got thresh: did you mean threshold?"),
-    (lambda t: JOBS.spread(jobs.nms, t, threshold="0.5"), "threshold as a number, got '0.5': give 0.5"),
+    (lambda t: JOBS.spread(jobs.nms, t, iou_threshold="0.5"), "iou_threshold as a number, got '0.5': give 0.5"),
     (lambda t: JOBS.sort(t), "out in a call of sort, got none: give sort(tables, out)"),
     (lambda t: JOBS.sort(t, "o.parquet", tables=t), "tables of sort once, got it by its place and by its name"),
     (lambda t: JOBS.sample("o.parquet"), "images in a call of sample, got none: give sample(truths, images=...)"),

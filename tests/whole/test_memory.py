@@ -230,7 +230,7 @@ def test_pairs_are_the_same_in_any_blocks(
             columns = {"image_id": ids, "bbox": coordinates, "category_id": rng.integers(0, 2, len(ids))}
             paths.append(Path(folder, f"{side}.parquet"))
             pq.write_table(pa.table({**columns, "own": [f"{k}" for k in range(len(ids))]}), paths[side])
-        options: dict[str, Any] = {"by_class": "category_id" if by_class else None, "boxes": boxes, "keep": ["own"]}
+        options: dict[str, Any] = {"class_agnostic": not by_class, "boxes": boxes, "keep": ["own"]}
         tables = paths[:1] if alone else paths
         whole = jobs.pairs(*tables, threshold=0.2, out=Path(folder, "whole.parquet"), **options)
         patch.setattr(pair_blocks, "most_of", lambda each: most)
@@ -320,7 +320,7 @@ LARGE = {
     "pairs of equal boxes": (equal, ["pairs", "{}", "-o", "{}.out"]),
     "pairs of equal boxes, by class and with their corners": (
         equal,
-        ["pairs", "{}", "{}", "--by-class", "--boxes", "-o", "{}.out"],
+        ["pairs", "{}", "{}", "--per-class", "--boxes", "-o", "{}.out"],
     ),
     "long values in nms": (wide, ["nms", "{}", "-o", "{}.out"]),
     "long values in pairs": (wide, ["pairs", "{}", "--keep", "blob", "-o", "{}.out"]),

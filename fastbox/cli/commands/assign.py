@@ -146,7 +146,7 @@ def assign(
             resize=Resize(kind, lengths[0], lengths[1] if len(lengths) > 1 else math.nan, anchors in FLOORED),
             rule=chosen,
             ignore=ignore,
-            by_class=found_class,
+            class_column=found_class,
             report=report,
             progress=step,
         )

@@ -38,7 +38,7 @@ def weights_of(context: click.Context, parameter: click.Parameter, value: str | 
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
 @output_option
 @click.option(
-    "--threshold",
+    "--iou-threshold",
     type=click.FloatRange(0, 1),
     default=0.55,
     show_default=True,
@@ -65,7 +65,9 @@ def weights_of(context: click.Context, parameter: click.Parameter, value: str | 
     help=f"The score of fused boxes: {', '.join(CONFIDENCES)}.",
 )
 @click.option(
-    "--by-class/--all-classes", default=None, help="Only boxes of one class meet (default: if there is such a column)."
+    "--class-agnostic/--per-class",
+    default=None,
+    help="Fuse boxes of all classes, or per class (default: per class if there is a class column).",
 )
 @class_option
 @image_option
@@ -77,11 +79,11 @@ def weights_of(context: click.Context, parameter: click.Parameter, value: str | 
 def fuse(
     tables: tuple[str, ...],
     output: str | None,
-    threshold: float,
+    iou_threshold: float,
     weights: list[float] | None,
     min_score: float,
     conf_type: str,
-    by_class: bool | None,
+    class_agnostic: bool | None,
     class_: str,
     image: str,
     score: str,
@@ -106,13 +108,13 @@ def fuse(
         found = job(
             sources,
             output,
-            threshold=threshold,
+            iou_threshold=iou_threshold,
             weights=weights,
             min_score=min_score,
             conf_type=conf_type,
             score=score,
             class_column=class_,
-            by_class=by_class,
+            class_agnostic=class_agnostic,
             progress=step,
         )
     show(show_fused, found.to_dict(), as_json, [output])

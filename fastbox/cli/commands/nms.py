@@ -36,7 +36,7 @@ def number(context: click.Context, parameter: click.Parameter, value: float | No
 @click.argument("detections", nargs=-1, required=True, type=click.Path())
 @output_option
 @click.option(
-    "--threshold",
+    "--iou-threshold",
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
@@ -45,7 +45,9 @@ def number(context: click.Context, parameter: click.Parameter, value: float | No
     help="Boxes with a higher IoU are duplicates.",
 )
 @click.option(
-    "--by-class/--all-classes", default=None, help="Only boxes of one class meet (default: if there is such a column)."
+    "--class-agnostic/--per-class",
+    default=None,
+    help="Compare boxes of all classes, or per class (default: per class if there is a class column).",
 )
 @class_option
 @image_option
@@ -82,8 +84,8 @@ def number(context: click.Context, parameter: click.Parameter, value: float | No
 def nms(
     detections: tuple[str, ...],
     output: str | None,
-    threshold: float,
-    by_class: bool | None,
+    iou_threshold: float,
+    class_agnostic: bool | None,
     class_: str,
     image: str,
     score: str,
@@ -112,13 +114,13 @@ def nms(
             job,
             source,
             out=output,
-            threshold=threshold,
+            iou_threshold=iou_threshold,
             method=method,
             sigma=sigma,
             min_score=min_score,
             score=score,
             class_column=class_,
-            by_class=by_class,
+            class_agnostic=class_agnostic,
             keep=keep,
             progress=step,
         )

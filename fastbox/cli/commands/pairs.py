@@ -20,7 +20,6 @@ from fastbox.cli.options import (
     threshold_of,
 )
 from fastbox.cli.progress import progress
-from fastbox.values.names import Usual
 
 __all__ = ["pairs"]
 
@@ -40,7 +39,12 @@ __all__ = ["pairs"]
 )
 @click.option("--all", "every", is_flag=True, help="Every pair of an image, whatever its value.")
 @click.option("--best", is_flag=True, help="One row for each detection, with its best truth.")
-@click.option("--by-class", is_flag=True, help="Only boxes of one class meet.")
+@click.option(
+    "--class-agnostic/--per-class",
+    default=True,
+    show_default=True,
+    help="Pair boxes of all classes, or per class.",
+)
 @class_option
 @image_option
 @metrics_option
@@ -60,7 +64,7 @@ def pairs(
     threshold: float,
     every: bool,
     best: bool,
-    by_class: bool,
+    class_agnostic: bool,
     class_: str,
     image: str,
     metrics: list[str],
@@ -84,8 +88,6 @@ def pairs(
     from fastbox.report.terminal import summary as terminal
     from fastbox.tables.source import Source
 
-    if not by_class and not isinstance(class_, Usual):
-        raise click.UsageError(f"expected --by-class with --class, got --class {class_} alone: add --by-class")
     a = Source(detections, boxes=box, format=format_, image=image)
     b = None if truths is None else Source(truths, boxes=truth_box, format=format_, image=image)
     with of_truths(detections, truths), progress("pairing", counted(detections, truths)) as step:
@@ -97,7 +99,8 @@ def pairs(
             threshold=threshold,
             every=every,
             best=best,
-            by_class=class_ if by_class else None,
+            class_column=class_,
+            class_agnostic=class_agnostic,
             metrics=metrics,
             beta=beta,
             keep=keep or (),
