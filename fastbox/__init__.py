@@ -9,8 +9,12 @@ from fastbox._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fastbox.anchors import AnchorGrid
-    from fastbox.assign.match import RULES, Matches, MatchRule, match
-    from fastbox.assign.one_to_one import Greedy, Optimal, match_greedy, match_optimal
+    from fastbox.assign.greedy import match_greedy
+    from fastbox.assign.match import match
+    from fastbox.assign.optimal import match_optimal
+    from fastbox.assign.registry import RULES
+    from fastbox.assign.result import Greedy, Matches, Optimal
+    from fastbox.assign.rule import MatchRule
     from fastbox.boxes.container import FORMATS, Boxes
     from fastbox.coder import decode, encode
     from fastbox.errors import FormatWarning, InputError, InputWarning
@@ -113,8 +117,12 @@ _HOMES = {
         "l1_loss",
         "smooth_l1_loss",
     ),
-    "assign.match": ("RULES", "MatchRule", "Matches", "match"),
-    "assign.one_to_one": ("Greedy", "Optimal", "match_greedy", "match_optimal"),
+    "assign.greedy": ("match_greedy",),
+    "assign.match": ("match",),
+    "assign.optimal": ("match_optimal",),
+    "assign.registry": ("RULES",),
+    "assign.result": ("Greedy", "Matches", "Optimal"),
+    "assign.rule": ("MatchRule",),
     "ops.search": (
         "METRICS",
         "Best",

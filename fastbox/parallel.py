@@ -133,7 +133,7 @@ def cuts(
     return list(zip(first_image.tolist(), rows[:-1].tolist(), rows[1:].tolist(), strict=True))
 
 
-def cut(costs: NDArray[np.int64], least: int | None = None) -> list[tuple[int, int]]:
+def cut(costs: NDArray[Any], least: int | None = None) -> list[tuple[int, int]]:
     """Cut items, each done whole, into runs of about equal cost, at least `least` or else SMALL; no cost, no runs."""
     ends = np.cumsum(costs)
     if not len(ends) or not ends[-1]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-from fastbox.values.numbers import as_number, shown
+from fastbox.values.numbers import as_number
 
-__all__ = ["RULES", "MatchRule", "as_rule"]
+__all__ = ["MatchRule"]
 
 CLAIMS = ("none", "ties", "first")
 RECEIVERS = ("own", "first", "last")
@@ -209,38 +206,6 @@ class MatchRule:
         truth. `levels` says how many anchors each level has, where they are plain boxes.
         """
         return cls("atss", (), (0,), topk=topk, levels=None if levels is None else tuple(int(n) for n in levels))
-
-
-_PRESETS = {
-    "atss": MatchRule.atss,
-    "detectron2": MatchRule.detectron2,
-    "fastbox": MatchRule.fastbox,
-    "keras-hub": MatchRule.keras_hub,
-    "mmdet": MatchRule.mmdet,
-    "ssd": MatchRule.ssd,
-    "tf": MatchRule.tf,
-    "torchvision": MatchRule.torchvision,
-}
-
-RULES = tuple(sorted(_PRESETS))
-
-
-def as_rule(rule: Any) -> MatchRule:
-    """A rule as it is, a name as the preset of that name; raise ValueError for an unknown name."""
-    if isinstance(rule, MatchRule):
-        return rule
-    if not isinstance(rule, str) or rule not in RULES:
-        near = difflib.get_close_matches(rule, RULES, n=1) if isinstance(rule, str) else []
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"expected a MatchRule or one of {', '.join(RULES)}, got {shown(rule)}{hint}")
-    return _by_default(rule)
-
-
-@lru_cache(maxsize=len(RULES))
-def _by_default(name: str) -> MatchRule:
-    preset: Any = _PRESETS[name]
-    made: MatchRule = preset()
-    return made
 
 
 def _two(low: float, high: float) -> tuple[float, float]:

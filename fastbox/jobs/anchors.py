@@ -20,7 +20,7 @@ from fastbox.anchors.configs import configs, default_levels
 from fastbox.anchors.extents import Extents, Sample
 from fastbox.anchors.fitting import by_area, cluster, cover, mean_best, refine
 from fastbox.anchors.resize import Resize
-from fastbox.assign.one_to_one import optimizer
+from fastbox.assign.optimal import optimizer
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.opening import takes

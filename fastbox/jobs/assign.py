@@ -16,8 +16,10 @@ from fastbox.anchors.presets import PRESETS
 from fastbox.anchors.resize import Resize
 from fastbox.arrow import columns
 from fastbox.arrow.arrays import id_kind, is_flag, is_number
-from fastbox.assign.match import Matches, MatchRule, match
-from fastbox.assign.rule import as_rule
+from fastbox.assign.match import match
+from fastbox.assign.registry import as_rule
+from fastbox.assign.result import Matches
+from fastbox.assign.rule import MatchRule
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice

@@ -18,7 +18,7 @@ import numpy as np
 
 from fastbox.values.numbers import shown
 
-__all__ = ["bound", "check_types", "checked", "named"]
+__all__ = ["both_or_neither", "bound", "check_types", "checked", "named"]
 
 # What to give for an argument that is an object of ours.
 GIVE = {
@@ -77,6 +77,26 @@ def checked(function: Callable[Parameters, Found]) -> Callable[Parameters, Found
         return function(*args, **kwargs)
 
     return call
+
+
+def both_or_neither(**two: object) -> bool:
+    """Tell whether two arguments that need each other were given.
+
+    Raises
+    ------
+    ValueError
+        One was given without the other.
+
+    Examples
+    --------
+    >>> both_or_neither(classes=[1], truth_classes=[1]), both_or_neither(classes=None, truth_classes=None)
+    (True, False)
+    """
+    (first, second), given = two, [name for name, value in two.items() if value is not None]
+    if len(given) == 1:
+        missing = second if given == [first] else first
+        raise ValueError(f"expected {first}= and {second}= or neither, got {given[0]} and no {missing}")
+    return bool(given)
 
 
 def bound(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:

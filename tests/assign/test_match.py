@@ -14,8 +14,11 @@ from support.paths import WITHOUT_JIT
 
 import fastbox
 from fastbox import Boxes
-from fastbox.assign.match import Matches, match
-from fastbox.assign.rule import RULES, MatchRule, as_rule
+from fastbox.assign import registry
+from fastbox.assign.match import match
+from fastbox.assign.registry import RULES, Assigner, as_rule
+from fastbox.assign.result import Matches
+from fastbox.assign.rule import MatchRule
 
 Array = Any
 
@@ -503,6 +506,31 @@ def test_every_rule_has_a_name() -> None:
         as_rule("torchvison")
     with pytest.raises(ValueError, match="expected a MatchRule"):
         as_rule(3)
+
+
+class Nearest(NamedTuple):
+    """A rule of another type: each truth gets the anchor whose corner is nearest to its own."""
+
+    name: str = "nearest"
+
+
+def assign_nearest(rule: Nearest, anchors: Any, truths: Any, *, size: Any, ignore: Any, sparse: bool) -> Matches:
+    far = np.abs(np.asarray(anchors)[:, None, 0] - np.asarray(truths)[None, :, 0])
+    labels = np.zeros(len(far), np.int8)
+    labels[far.argmin(axis=0)] = 1
+    owners = np.where(labels == 1, far.argmin(axis=1), -1)
+    return Matches(labels, owners, labels.astype(float), None, np.array([0, len(far)]), None, np.ones(far.shape[1]))
+
+
+def test_a_line_of_the_registry_makes_an_assigner(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes = [[0, 0, 4, 4], [6, 0, 9, 4]], [[5, 0, 9, 4]]
+    with pytest.raises(ValueError, match="expected a MatchRule"):
+        match(*boxes, rule=Nearest())  # type: ignore[arg-type]
+    line = Assigner(Nearest, assign_nearest, {"nearest": Nearest})
+    monkeypatch.setattr(registry, "ASSIGNERS", (*registry.ASSIGNERS, line))
+    found = match(*boxes, rule=Nearest())  # type: ignore[arg-type]
+    assert found.labels.tolist() == [0, 1] and found.truths.tolist() == [-1, 0]
+    assert match(*boxes).labels.tolist() == [0, 1]
 
 
 def test_what_presets_are_made_of() -> None:

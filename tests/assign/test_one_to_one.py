@@ -15,7 +15,9 @@ import pytest
 
 import fastbox
 from fastbox import Boxes
-from fastbox.assign.one_to_one import Greedy, match_greedy, match_optimal
+from fastbox.assign.greedy import match_greedy
+from fastbox.assign.optimal import match_optimal
+from fastbox.assign.result import Greedy
 
 NAN = float("nan")
 
@@ -198,7 +200,7 @@ def test_nothing_gives_nothing() -> None:
 @needs_scipy
 def test_threads_and_dtypes_keep_their_bits(threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastbox.parallel.SMALL", 50)
-    monkeypatch.setattr("fastbox.assign.one_to_one.SOLVED", 50)
+    monkeypatch.setattr("fastbox.assign.optimal.SOLVED", 50)
     rng = np.random.default_rng(0)
     image_a, image_b = images_of(120, 20, rng), images_of(90, 20, rng)
     a = Boxes(random_boxes(120, rng).astype(np.float32), images=image_a)

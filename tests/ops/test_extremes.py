@@ -16,7 +16,6 @@ from strategies import FORMATS, dtypes, formats, laid_out, layouts, metrics, som
 
 import fastbox
 from fastbox import Boxes
-from fastbox.assign import one_to_one
 from fastbox.datasets.by_image import coordinates
 from fastbox.datasets.dataset import COORDINATES
 from fastbox.suppression import fusion
@@ -379,7 +378,7 @@ def test_options_beyond_float32_are_infinite_or_refused() -> None:
         with pytest.raises(ValueError, match=r"size=\(width, height\) of finite numbers above 0, got .* at row 1"):
             Boxes(boxes, "rel_xyxy", size=(1, np.array([2.0, side])))
     with pytest.raises(ValueError, match="size of finite numbers above 0"):
-        one_to_one.match_optimal(boxes, boxes, size=(1e300, 1))
+        fastbox.match_optimal(boxes, boxes, size=(1e300, 1))
 
 
 def test_gradients_by_deltas_from_anchors_that_are_not_finite_say_nothing() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fastbox.assign.rule import RULES
+from fastbox.assign.registry import RULES
 from fastbox.cli.fragments import Fragments, fragment_options
 from fastbox.cli.options import format_option, image_option, json_option, output_option, report_option, show
 from fastbox.cli.progress import progress
@@ -165,7 +165,7 @@ def assign(
 
 def _rule(name: str, high: float | None, low: float | None) -> Any:
     """The rule of this name, with other thresholds where they are given."""
-    from fastbox.assign.rule import as_rule
+    from fastbox.assign.registry import as_rule
 
     rule = as_rule(name)
     given = [low, high] if len(rule.thresholds) == 2 else [high] if len(rule.thresholds) == 1 else []

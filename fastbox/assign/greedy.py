@@ -1,0 +1,116 @@
+"""Matches in which a truth is given to one detection, greedily by score as in COCO's evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastbox import parallel
+from fastbox.assign.result import Greedy
+from fastbox.assign.sides import Ints, costs_of, sides_of
+from fastbox.ops.search import DISTANCES, METRICS, check_metric
+from fastbox.values.arguments import both_or_neither, named
+from fastbox.values.flags import as_flags
+from fastbox.values.labels import as_labels, codes_of
+from fastbox.values.numbers import as_column, as_floats, as_number, in_dtype
+
+__all__ = ["match_greedy"]
+
+NEARLY_ONE = 1 - 1e-10  # COCO's cap on the threshold: an IoU of 1 but for its last bits still reaches 1
+
+
+@named
+def match_greedy(
+    detections: Any,
+    scores: ArrayLike,
+    truths: Any,
+    *,
+    threshold: float = 0.5,
+    classes: ArrayLike | None = None,
+    truth_classes: ArrayLike | None = None,
+    crowd: ArrayLike | None = None,
+    metric: str = "iou",
+) -> Greedy:
+    """Match detections to truths as COCO's evaluation does: by descending score, each to the best truth still free.
+
+    A truth is given once, to the first detection whose value with it reaches the threshold and is its highest; of
+    equal values the last truth's wins. A crowd can be given to any number of detections, but only to those that no
+    other truth suits; its value is the share of the detection that lies in it (``iof``). Equal scores go by row. An
+    invalid box, or a score of nan, matches nothing.
+
+    Parameters
+    ----------
+    detections : Boxes or array of shape (n, 4)
+    scores : array of shape (n,)
+    truths : Boxes or array of shape (m, 4)
+        Grouped sets are matched image by image.
+    threshold : float
+        What a value must reach, rounded to the boxes' dtype; above 1 - 1e-10 it is that, as in COCO's. At 0 boxes match
+        that don't meet, also as there.
+    classes, truth_classes : arrays of shape (n,) and (m,), optional
+        Integers or strings; only boxes of one class match. Both or neither.
+    crowd : array of shape (m,), optional
+        Which truths are crowds: booleans; numbers, set unless 0 or nan; or text, set where it is 1, true or yes.
+    metric : str
+        A similarity of ``fastbox.METRICS``.
+
+    Returns
+    -------
+    Greedy
+        ``truths``: rows of the truths, int64, -1 for none; ``values``, nan for none; both of shape (n,).
+
+    Raises
+    ------
+    ValueError
+        An unknown metric or a distance, a threshold of nan, arrays of a wrong length, only one side grouped or classed.
+
+    References
+    ----------
+    ``COCOeval.evaluateImg`` of pycocotools, whose matches these are, bit for bit in float64.
+
+    Examples
+    --------
+    >>> import fastbox.assign.greedy
+    >>> detections, truths = [[0, 0, 4, 4], [0, 0, 4, 3], [9, 9, 9, 12]], [[0, 0, 4, 4], [0, 0, 9, 9]]
+    >>> fastbox.assign.greedy.match_greedy(detections, [0.5, 0.9, 0.1], truths, crowd=[False, True])
+    Greedy(truths=array([ 1,  0, -1]), values=array([1.  , 0.75,  nan]))
+    """
+    check_metric(metric)
+    if metric in DISTANCES:
+        similarities = ", ".join(name for name in METRICS if name not in DISTANCES)
+        raise ValueError(f"expected a similarity ({similarities}), got the distance {metric!r}")
+    if np.isnan(as_number(threshold, "threshold")):
+        raise ValueError("expected a threshold that is a number, got nan")
+    a, b, starts_a, starts_b = sides_of(detections, truths)
+    given = as_column(as_floats(scores, "scores"), "scores", len(a))
+    kinds_a, kinds_b = _codes(classes, truth_classes, len(a), len(b))
+    crowds = np.broadcast_to(False, len(b)) if crowd is None else as_flags(crowd, "crowd", len(b))
+    least = in_dtype(min(threshold, NEARLY_ONE), a.dtype)
+    below = np.nextafter(least, a.dtype.type(-np.inf))
+    found = Greedy(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
+    kernel = parallel.kernels("assign.greedy").GREEDY[a.dtype, metric]
+    common = a.side(), b.side(), starts_a, starts_b
+    order = np.empty(len(a), np.int64)
+
+    def match(first: int, last: int) -> None:
+        rows = slice(starts_a[first], starts_a[last])
+        image = np.repeat(np.arange(first, last), np.diff(starts_a[first : last + 1]))
+        ranked = np.lexsort((-given[rows], image)) + rows.start
+        order[rows] = np.where(np.isnan(given[ranked]), -1, ranked)
+        kernel(*common, first, last, order, kinds_a, kinds_b, crowds, least, below, *found)
+
+    parallel.run(match, parallel.cut(costs_of(starts_a, starts_b)))
+    return found
+
+
+def _codes(classes: ArrayLike | None, truth_classes: ArrayLike | None, n: int, m: int) -> tuple[Ints, Ints]:
+    """A number for each class, the same on both sides; 0 for all without classes, in no memory."""
+    if not both_or_neither(classes=classes, truth_classes=truth_classes):
+        zero = np.int64(0)
+        return np.broadcast_to(zero, n), np.broadcast_to(zero, m)
+    a = as_column(as_labels(classes, "classes", n), "classes", n)
+    b = as_column(as_labels(truth_classes, "truth_classes", m), "truth_classes", m)
+    codes = codes_of(a, b, names=("classes", "truth_classes"))
+    return codes[0], codes[1]

@@ -1,0 +1,186 @@
+"""Anchors assigned to truths by their IoU, exact to a rule of a detector, without the matrix of all IoUs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.assign.images import images_of, sizes_of
+from fastbox.assign.result import Matches
+from fastbox.assign.rule import MatchRule
+from fastbox.boxes.container import Boxes, as_boxes
+from fastbox.values.numbers import in_dtype
+
+__all__ = ["assign_by_iou"]
+
+TRUTH_COST = 4096  # what a truth costs among the anchors of a grid, in pairs
+
+
+class Grid(Protocol):
+    """Anchors laid out in levels for an image's size.
+
+    A level is x0, y0, x1, y1: columns (shapes, columns) from x0 to x1 and rows (shapes, rows) from y0 to y1.
+    """
+
+    def levels(self, size: tuple[int, int], /) -> Sequence[tuple[NDArray[Any], ...]]: ...
+    def __hash__(self) -> int: ...
+
+
+def assign_by_iou(rule: MatchRule, anchors: Any, truths: Any, *, size: Any, ignore: Any, sparse: bool) -> Matches:
+    """Assign anchors to truths by a rule; arguments and errors are those of :func:`fastbox.match`."""
+    truths = as_boxes(truths, "truths")
+    if ignore is not None and rule.ignore_iof is None:
+        raise ValueError(f"expected a rule with ignore_iof for ignore regions, got {rule.name!r} without")
+    regions = Boxes(np.empty((0, 4), np.float32)) if ignore is None else as_boxes(ignore, "ignore")
+    dtype = np.result_type(truths.dtype, regions.dtype)
+    if hasattr(anchors, "levels"):
+        images, starts = images_of(truths=truths, ignore=None if ignore is None else regions)
+        source = _of_grid(anchors, size, len(starts[0]) - 1, dtype, rule)
+    else:
+        if size is not None:
+            raise ValueError("size= is for an AnchorGrid, got it with boxes")
+        boxes = as_boxes(anchors, "anchors")
+        grouped = boxes.offsets is not None
+        sets = {"ignore": None if ignore is None else regions, "anchors": boxes if grouped else None}
+        images, starts = images_of(truths=truths, **sets)
+        source = _of_boxes(boxes, starts[2] if grouped else None, len(starts[0]) - 1, dtype, rule)
+    return _run(source, rule, truths, regions, images, starts, sparse)
+
+
+class _Source(NamedTuple):
+    """Anchors as a kernel takes them."""
+
+    kind: str
+    dtype: np.dtype[Any]
+    arrays: tuple[Any, ...]
+    per_image: NDArray[np.int64]  # how many anchors each image has
+    width: int  # of the work space
+    per_truth: NDArray[np.int64] | int  # what a truth costs, in pairs
+
+
+def _run(
+    source: _Source,
+    rule: MatchRule,
+    truths: Boxes,
+    regions: Boxes,
+    images: NDArray[Any] | None,
+    starts: list[NDArray[np.int64]],
+    sparse: bool,
+) -> Matches:
+    dtype = source.dtype
+    begins = _sums(source.per_image)
+    rows = 0 if sparse else int(begins[-1])
+    labels, owners, values = np.empty(rows, np.int8), np.empty(rows, np.int64), np.empty(rows, dtype)
+    counts, best = np.zeros(len(source.per_image), np.int64), np.empty(len(truths), dtype)
+    longest = int(source.per_image.max(initial=0))
+    sides = [b.side() for b in (truths.astype(dtype), regions.astype(dtype))]
+    common = source.arrays, source.width, _numbers(rule, dtype), *sides, *starts[:2]
+    family = parallel.kernels("assign.iou_rule")
+    kernel = (family.GRID if source.kind.startswith("grid") else family.BOXES)[dtype, source.kind]
+
+    def assign(first: int, last: int) -> Any:
+        space = _take_space(longest, dtype)
+        outputs = (labels, *space[:2]) if sparse else (labels, owners, values)
+        found = kernel(*common, first, last, begins, sparse, outputs, best, space[2:], counts)
+        _keep_space(space)
+        return found
+
+    cost = np.diff(starts[0]) * source.per_truth + (0 if sparse else source.per_image)
+    parts = parallel.run(assign, parallel.cut(cost + parallel.ROW_COST))
+    if not sparse:
+        return Matches(labels, owners, values, None, begins, images, best)
+    none = np.empty(0, np.int64), labels, owners, values
+    anchors, labels, owners, values = (np.concatenate(column) for column in zip(none, *parts, strict=True))
+    return Matches(labels, owners, values, anchors, _sums(counts), images, best)
+
+
+def _of_boxes(
+    boxes: Boxes, starts: NDArray[np.int64] | None, images: int, dtype: np.dtype[Any], rule: MatchRule
+) -> _Source:
+    """Plain boxes: grouped by image, or without starts the same for all images."""
+    boxes = boxes.astype(np.result_type(dtype, boxes.dtype))
+    which = np.zeros(images, np.int64) if starts is None else np.arange(images)
+    bounds = np.array([0, len(boxes)]) if starts is None else starts
+    counts = np.diff(bounds)
+    levels = np.zeros((len(counts), 0), np.int64)
+    if rule.topk is not None:
+        if rule.levels is None:
+            raise ValueError("expected levels= in MatchRule.atss for anchors that are plain boxes, got none")
+        wrong = counts != sum(rule.levels)
+        if wrong.any():
+            raise ValueError(
+                f"expected levels that sum to the number of anchors, {counts[wrong][0]}, got {rule.levels}"
+            )
+        levels = np.tile(np.array(rule.levels, np.int64), (len(counts), 1))
+    arrays = (boxes.side(), bounds, which, levels, rule.topk or 0)
+    kind = "boxes" if rule.topk is None else "boxes atss"
+    return _Source(kind, boxes.dtype, arrays, counts[which], _lanes(counts), counts[which])
+
+
+def _of_grid(grid: Grid, size: Any, images: int, dtype: np.dtype[Any], rule: MatchRule) -> _Source:
+    from fastbox.kernels.assign import planes
+
+    sizes, which = sizes_of(size, images)
+    found = planes.joined([_planes(grid, one, dtype) for one in sizes], dtype)
+    per_image = found.counts[which]
+    arrays = (*found.arrays, found.counts, found.tame, which, found.levels, rule.topk or 0)
+    if rule.topk is None:
+        return _Source("grid", found.dtype, arrays, per_image, found.widest, TRUTH_COST)
+    return _Source("grid atss", found.dtype, arrays, per_image, _lanes(found.counts), per_image)
+
+
+@lru_cache(maxsize=512)
+def _planes(grid: Grid, size: tuple[int, int], dtype: np.dtype[Any]) -> Any:
+    from fastbox.kernels.assign import planes
+
+    return planes.laid_out(grid.levels(size), dtype)
+
+
+@lru_cache(maxsize=64)
+def _numbers(rule: MatchRule, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """A rule as a kernel takes it."""
+    from fastbox.kernels.assign import candidates
+    from fastbox.kernels.assign import iou_rule as kernels
+
+    flags = {"none": 0, "ties": kernels.TIES, "first": kernels.FIRST}[rule.claims]
+    flags |= {"own": kernels.OWN, "first": 0, "last": kernels.LAST}[rule.receiver]
+    flags |= kernels.AT_ZERO * rule.claims_at_zero | kernels.ALL_NEGATIVE * rule.negative_without_truths
+    divisor = candidates.BY_ANCHOR if rule.ignore_by == "anchor" else candidates.BY_TRUTH
+    most = in_dtype(np.inf if rule.ignore_iof is None else rule.ignore_iof, dtype)
+    thresholds = np.array([in_dtype(threshold, dtype) for threshold in rule.thresholds], dtype)
+    labels = np.array(rule.labels, np.int8)
+    leaves = thresholds[(labels[1:] != 0) & (thresholds > 0)]
+    floor = dtype.type(0) if rule.topk is not None else leaves.min(initial=np.inf)
+    return thresholds, labels, flags, in_dtype(rule.min_claim, dtype), divisor, most, dtype.type(floor)
+
+
+# Space for one image's anchors, kept for each thread since to fill it anew costs more than to match. A kernel hands it
+# back as it came; one that was interrupted keeps it.
+_spaces = threading.local()
+
+
+def _take_space(n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
+    """Truths of -1, values of 0, claims of -1, and anything."""
+    space: tuple[NDArray[Any], ...] | None = _spaces.__dict__.pop(dtype.name, None)
+    if space is None or len(space[0]) < n:
+        space = np.full(n, -1), np.zeros(n, dtype), np.full(n, -1, np.int32), np.empty(n, np.int32)
+    return space
+
+
+def _keep_space(space: tuple[NDArray[Any], ...]) -> None:
+    _spaces.__dict__[space[1].dtype.name] = space
+
+
+def _sums(counts: Any) -> NDArray[np.int64]:
+    return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+
+
+def _lanes(counts: NDArray[np.int64]) -> int:
+    """Room for the longest set, filled up as kernels/tiles.py packs it."""
+    return -(-int(counts.max(initial=0)) // 32) * 32

@@ -1,0 +1,186 @@
+"""Matches of the lowest cost in all, one to one, as in DETR."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbox import parallel
+from fastbox.assign.result import Optimal
+from fastbox.assign.sides import Ints, costs_of, sides_of
+from fastbox.boxes.container import Boxes
+from fastbox.values.arguments import both_or_neither, named
+from fastbox.values.numbers import as_array, as_column, as_floats, as_number, as_sides, in_dtype
+
+__all__ = ["match_optimal", "optimizer"]
+
+SOLVED = 2_000  # pairs that take the solver about as long as waking a thread ten times
+
+
+@named
+def match_optimal(
+    detections: Any,
+    truths: Any,
+    *,
+    probabilities: ArrayLike | None = None,
+    truth_classes: ArrayLike | None = None,
+    cost_class: float = 1.0,
+    cost_l1: float = 5.0,
+    cost_giou: float = 2.0,
+    size: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Optimal:
+    """Match detections to truths one to one, at the lowest cost in all, as DETR does.
+
+    The cost of a detection with a truth is ``cost_class * -probability of the truth's class + cost_l1 * |difference of
+    centre x, centre y, width and height| + cost_giou * -GIoU``. Each image is solved by itself, by
+    ``scipy.optimize.linear_sum_assignment``, and only its own matrix is ever in memory, one a thread: as many matches
+    as it has detections or truths, whichever are fewer. Invalid boxes are in none.
+
+    Parameters
+    ----------
+    detections, truths : Boxes or arrays of shape (n, 4) and (m, 4)
+        Grouped sets are matched image by image.
+    probabilities : array of shape (n, c), optional
+        Of each class, for each detection. Any figures do of which more is better, such as the negative of Deformable
+        DETR's focal cost. A detection with nan for a class matches no truth of it.
+    truth_classes : array of integers, shape (m,), optional
+        Columns of the probabilities. Both or neither.
+    cost_class, cost_l1, cost_giou : float
+        Weights; the defaults are DETR's.
+    size : (width, height), optional
+        Of the images, in pixels: the L1 distance is taken of coordinates divided by it. Scalars, or one of each for
+        every image that either set has, by ascending id. DETR's own boxes are divided already.
+
+    Returns
+    -------
+    Optimal
+        ``rows``, ``cols`` (int64) and ``costs`` (the boxes' dtype), by image and row. Of equal totals, SciPy's choice.
+
+    Raises
+    ------
+    ValueError
+        Weights that aren't finite, arrays of a wrong shape, classes out of range, only one side grouped.
+    ImportError
+        SciPy is missing: it comes with ``fastbox-engine[optimize]``.
+
+    References
+    ----------
+    Carion et al., End-to-End Object Detection with Transformers, ECCV 2020, equation 1 and section 3.1.
+
+    Examples
+    --------
+    >>> import fastbox.assign.optimal
+    >>> detections, truths = [[0, 0, 2, 2], [5, 5, 9, 9], [0, 0, 2, 3]], [[5, 5, 9, 8], [0, 0, 2, 3]]
+    >>> found = fastbox.assign.optimal.match_optimal(detections, truths, size=(10, 10))
+    >>> found.rows, found.cols
+    (array([1, 2]), array([0, 1]))
+    """
+    solve = optimizer("match_optimal").linear_sum_assignment
+    weights = {"cost_class": cost_class, "cost_l1": cost_l1, "cost_giou": cost_giou}
+    for name, weight in weights.items():
+        if not np.isfinite(as_number(weight, name)):
+            raise ValueError(f"expected a finite {name}, got {weight!r}")
+    a, b, starts_a, starts_b = sides_of(detections, truths)
+    likely, wanted = _likelihoods(probabilities, truth_classes, len(a), len(b), a.dtype)
+    sides = _sides(size, len(starts_a) - 1, a.dtype)
+    centres_a, centres_b = _centres(a), _centres(b)
+    per_class, per_l1, per_giou = (in_dtype(weight, a.dtype) for weight in weights.values())
+    none, bases, skip = a.dtype.type(0), np.zeros(1, np.int64), np.zeros(1, np.bool_)
+    kernel = parallel.kernels("compare.dense").MATRIX[a.dtype, "giou"]
+    both = a.side(), b.side()
+
+    def match(first: int, last: int) -> list[tuple[Ints, Ints, NDArray[Any]]]:
+        with np.errstate(invalid="ignore", over="ignore"):
+            return [one(g) for g in range(first, last)]
+
+    def one(g: int) -> tuple[Ints, Ints, NDArray[Any]]:
+        span_a, span_b = starts_a[g : g + 2], starts_b[g : g + 2]
+        rows, cols = slice(*span_a), slice(*span_b)
+        costs = np.empty((rows.stop - rows.start, cols.stop - cols.start), a.dtype)
+        kernel(none, *both, span_a, span_b, skip, 0, rows.start, rows.stop, bases, False, costs.reshape(-1))
+        costs *= -per_giou
+        for here, there, side in zip(centres_a, centres_b, sides, strict=True):
+            costs += per_l1 * np.abs(here[rows, None] / side[g] - there[None, cols] / side[g])
+        if likely is not None:
+            costs -= per_class * likely[rows].take(wanted[cols], axis=1)
+        met, matched = _solved(costs, solve)
+        return met + rows.start, matched + cols.start, costs[met, matched]
+
+    pieces = parallel.cut(costs_of(starts_a, starts_b), SOLVED)
+    found = [image for images in parallel.run(match, pieces) for image in images]
+    nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, a.dtype)
+    matched_rows, matched_cols, costs = (np.concatenate(parts) for parts in zip(nothing, *found, strict=True))
+    return Optimal(matched_rows, matched_cols, costs)
+
+
+def optimizer(purpose: str) -> Any:
+    """Import ``scipy.optimize``, which is an extra.
+
+    Raises
+    ------
+    ImportError
+        It is missing.
+    """
+    try:
+        return importlib.import_module("scipy.optimize")
+    except ImportError as error:
+        raise ImportError(
+            f"expected SciPy for {purpose}, got none: install it with pip install 'fastbox-engine[optimize]'"
+        ) from error
+
+
+def _likelihoods(
+    probabilities: ArrayLike | None, truth_classes: ArrayLike | None, n: int, m: int, dtype: np.dtype[Any]
+) -> tuple[NDArray[Any] | None, Ints]:
+    if not both_or_neither(probabilities=probabilities, truth_classes=truth_classes):
+        return None, np.empty(0, np.int64)
+    likely = in_dtype(as_floats(probabilities, "probabilities"), dtype)
+    if likely.ndim != 2 or len(likely) != n:
+        raise ValueError(f"expected probabilities of shape ({n}, classes), got {likely.shape}")
+    wanted = as_column(as_array(truth_classes, "truth_classes"), "truth_classes", m)
+    if m and wanted.dtype.kind not in "iu":
+        raise TypeError(f"expected truth_classes of integers, got dtype {wanted.dtype}")
+    wrong = np.flatnonzero((wanted < 0) | (wanted >= likely.shape[1])) if m else wanted
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(f"expected truth_classes from 0 to {likely.shape[1] - 1}, got {wanted[row]} at row {row}")
+    return likely, wanted.astype(np.int64, copy=False)
+
+
+def _sides(size: tuple[ArrayLike, ArrayLike] | None, images: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+    """What centre x, centre y, width and height of each image's boxes are divided by."""
+    sides = [in_dtype(side, dtype) for side in as_sides((1.0, 1.0) if size is None else size)]
+    if any(side.shape not in ((), (images,)) for side in sides):
+        shapes = " and ".join(str(side.shape) for side in sides)
+        raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({images},), got {shapes}")
+    if not all(np.all(np.isfinite(side) & (side > 0)) for side in sides):
+        raise ValueError("expected a size of finite numbers above 0, got one that is not")
+    return [np.broadcast_to(side, images) for side in sides] * 2
+
+
+def _centres(boxes: Boxes) -> tuple[NDArray[Any], ...]:
+    """Centre x, centre y, width and height."""
+    if boxes.format == "cxcywh":
+        return boxes.columns
+    half = boxes.dtype.type(0.5)
+    with np.errstate(invalid="ignore", over="ignore"):
+        x0, y0, x1, y1 = boxes.corners().T
+        return half * (x0 + x1), half * (y0 + y1), x1 - x0, y1 - y0
+
+
+def _solved(costs: NDArray[Any], solve: Any) -> tuple[Ints, Ints]:
+    """The cheapest of the matchings with the most pairs of finite cost."""
+    finite = np.isfinite(costs)
+    if finite.all():
+        met, matched = solve(costs)
+        return met, matched
+    rows, cols = np.flatnonzero(finite.any(axis=1)), np.flatnonzero(finite.any(axis=0))
+    inside = np.ix_(rows, cols)
+    possible, worth = finite[inside], costs[inside].astype(np.float64)
+    worth[~possible] = 1 + 2 * np.abs(worth[possible]).sum()  # dearer than all others together
+    met, matched = solve(worth)
+    kept = possible[met, matched]
+    return rows[met[kept]], cols[matched[kept]]

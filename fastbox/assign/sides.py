@@ -1,0 +1,37 @@
+"""Detections and truths as the two sides of a one-to-one match, image by image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.boxes.container import Boxes, as_boxes
+from fastbox.values.groups import align_images
+
+__all__ = ["Ints", "costs_of", "sides_of"]
+
+Ints = NDArray[np.int64]
+
+
+def sides_of(detections: Any, truths: Any) -> tuple[Boxes, Boxes, Ints, Ints]:
+    """Return both sides in one dtype, and where the rows of each image begin on either.
+
+    Raises
+    ------
+    ValueError
+        Only one side is grouped, or image ids do not fit together.
+    """
+    a, b = as_boxes(detections, "detections"), as_boxes(truths, "truths")
+    dtype = np.result_type(a.dtype, b.dtype)
+    a, b = a.astype(dtype), b.astype(dtype)
+    _, starts_a, starts_b = align_images(a, b, ("detections", "truths"))
+    return a, b, starts_a, starts_b
+
+
+def costs_of(starts_a: Ints, starts_b: Ints) -> Ints:
+    """Return the cost of each image, in pairs, from where its rows begin on both sides."""
+    cost: Ints = np.diff(starts_a) * (np.diff(starts_b) + parallel.ROW_COST)
+    return cost
