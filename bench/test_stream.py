@@ -13,7 +13,7 @@ from bench.conftest import THREADS, Case
 from bench.shapes import Sizes
 from fastbox.jobs.measure import measure
 from fastbox.jobs.pairs import pairs
-from fastbox.jobs.synthesize import sample
+from fastbox.jobs.synthesize import synthesize
 from fastbox.tables.schema import find_boxes, to_boxes
 from fastbox.tables.sink import Sink
 from fastbox.tables.source import count_rows, read_batches
@@ -33,7 +33,7 @@ def pairs_file(sizes: Sizes, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def images_files(sizes: Sizes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("images")
     truths, detections = folder / "truths.parquet", folder / "detections.parquet"
-    sample(truths, images=sizes.of(IMAGES), detections=detections)
+    synthesize(truths, count=sizes.of(IMAGES), detections=detections)
     return detections, truths
 
 

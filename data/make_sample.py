@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fastbox.jobs.synthesize import sample
+from fastbox.jobs.synthesize import synthesize
 
 
 def make_sample(folder: Path) -> dict[str, int]:
     """Write truths.parquet, detections.parquet and pairs.parquet of 200 images to a folder."""
-    return sample(
+    return synthesize(
         folder / "truths.parquet",
-        images=200,
+        count=200,
         detections=folder / "detections.parquet",
         pairs=folder / "pairs.parquet",
         seed=2014,

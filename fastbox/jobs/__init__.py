@@ -7,7 +7,6 @@ from fastbox.experiments.regression import Regression, regression
 from fastbox.fragments.run import spread
 from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.jobs.assign import Assigned, assign
-from fastbox.jobs.check import Checked, check
 from fastbox.jobs.evaluate import Evaluated, evaluate
 from fastbox.jobs.fuse import FusedTables, fuse
 from fastbox.jobs.inspect import Inspected, inspect
@@ -15,12 +14,12 @@ from fastbox.jobs.inspection.problems import Limits
 from fastbox.jobs.measure import Measured, measure
 from fastbox.jobs.nms import Suppressed, nms
 from fastbox.jobs.pairs import Paired, pairs
+from fastbox.jobs.plan import Planned, plan
 from fastbox.jobs.sort import sort
-from fastbox.jobs.synthesize import sample
+from fastbox.jobs.synthesize import synthesize
 
 __all__ = [
     "Assigned",
-    "Checked",
     "Disagreement",
     "Evaluated",
     "Fitted",
@@ -29,11 +28,11 @@ __all__ = [
     "Limits",
     "Measured",
     "Paired",
+    "Planned",
     "Regression",
     "Resize",
     "Suppressed",
     "assign",
-    "check",
     "convert",
     "disagreement",
     "evaluate",
@@ -43,8 +42,9 @@ __all__ = [
     "measure",
     "nms",
     "pairs",
+    "plan",
     "regression",
-    "sample",
     "sort",
     "spread",
+    "synthesize",
 ]

@@ -18,7 +18,7 @@ from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.values.arguments import checked
 
-__all__ = ["sample"]
+__all__ = ["synthesize"]
 
 StrPath: TypeAlias = str | os.PathLike[str]
 Floats: TypeAlias = NDArray[np.float64]
@@ -103,17 +103,17 @@ class Detections(NamedTuple):
 
 
 @checked
-def sample(
+def synthesize(
     truths: StrPath,
     *,
-    images: int,
+    count: int,
     detections: StrPath | None = None,
     pairs: StrPath | None = None,
     seed: int = 0,
 ) -> dict[str, int]:
     """Write synthetic boxes as Parquet, sorted by image; memory doesn't grow with their number.
 
-    The first images of a larger sample are the smaller sample: each block of 4096 images is drawn from the seed and
+    The first images of a larger data set are the smaller data set: each block of 4096 images is drawn from the seed and
     the block's number alone, and ``truths`` don't depend on what else is written.
 
     Parameters
@@ -121,8 +121,8 @@ def sample(
     truths : path
         image_id, category_id, xmin, ymin, xmax, ymax (float32, pixels), iscrowd, area, width, height. About 7.3 boxes
         an image, 1 % of the images have none; sizes, shapes, classes and image sizes are distributed like COCO's.
-    images : int
-        How many images, including those without boxes.
+    count : int
+        The number of images, those without boxes included.
     detections : path, optional
         image_id, category_id, the box and score: jittered truths, duplicates and boxes on the background, by
         descending score within an image. Small truths are missed more; the score follows the IoU with the truth.
@@ -130,7 +130,7 @@ def sample(
         The detections that come from a truth, each beside it: image_id, the truth's category_id, pred_xmin to
         pred_ymax, target_xmin to target_ymax, score.
     seed : int
-        Not negative; another seed is another sample.
+        Not negative; another seed gives another data set.
 
     Returns
     -------
@@ -140,17 +140,17 @@ def sample(
     Raises
     ------
     ValueError
-        A negative or fractional images or seed.
+        A negative or fractional count or seed.
     InputError
         One path given twice, or a name that promises another format than Parquet.
 
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> sample(pathlib.Path(tempfile.mkdtemp()) / "truths.parquet", images=0)
+    >>> synthesize(pathlib.Path(tempfile.mkdtemp()) / "truths.parquet", count=0)
     {'images': 0, 'truths': 0}
     """
-    images = _natural("images", images)
+    count = _natural("count", count)
     seed = _natural("seed", seed)
     wanted = {"truths": truths, "detections": detections, "pairs": pairs}
     paths = {name: path for name, path in wanted.items() if path is not None}
@@ -164,16 +164,18 @@ def sample(
     with ExitStack() as stack:
         sinks = {
             name: stack.enter_context(
-                Sink(paths[name], schema, command="sample", parameters={"images": images, "seed": seed, "table": name})
+                Sink(
+                    paths[name], schema, command="synthesize", parameters={"count": count, "seed": seed, "table": name}
+                )
             )
             for name, schema in schemas.items()
         }
-        for first in range(0, images, AT_ONCE * BLOCK):
-            starts = range(first, min(first + AT_ONCE * BLOCK, images), BLOCK)
-            drawn = run(_draw_tables, [(seed, start, images - start, len(paths) > 1) for start in starts])
+        for first in range(0, count, AT_ONCE * BLOCK):
+            starts = range(first, min(first + AT_ONCE * BLOCK, count), BLOCK)
+            drawn = run(_draw_tables, [(seed, start, count - start, len(paths) > 1) for start in starts])
             run(_write, [(sink, [tables[name] for tables in drawn]) for name, sink in sinks.items()])
         written = {name: sink.rows for name, sink in sinks.items()}
-    return {"images": images, **written}
+    return {"images": count, **written}
 
 
 def _natural(name: str, given: Any) -> int:

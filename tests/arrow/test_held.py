@@ -207,7 +207,7 @@ def test_a_part_without_rows_needs_none_either(first: str, tmp_path: pathlib.Pat
     assert pq.read_table(tmp_path / "sorted.parquet")["image_id"].to_pylist() == [1, 2, 3, 4]
     assert jobs.convert(folder, tmp_path / "out.json")["rows"] == 4
     assert jobs.spread(jobs.nms, folder, fragment_rows=1).kept == 4
-    assert not jobs.check(folder).to_dict()["inputs"][0]["sorted"]
+    assert not jobs.plan(folder).to_dict()["inputs"][0]["sorted"]
 
 
 def test_types_that_nothing_has_stay(tmp_path: pathlib.Path) -> None:

@@ -205,7 +205,7 @@ def test_fusion_called_as_ensemble_boxes_is_says_what_to_call() -> None:
 def test_what_is_no_table_is_told_by_its_type(given: Any) -> None:
     calls: list[Callable[[], Any]] = [
         lambda: list(fastbox.scan(given)),
-        lambda: jobs.check(given),
+        lambda: jobs.plan(given),
         lambda: jobs.convert(given, "o.parquet"),
         lambda: jobs.disagreement(given),
         lambda: jobs.evaluate(given, given),
@@ -221,7 +221,7 @@ def test_what_is_no_table_is_told_by_its_type(given: Any) -> None:
         with pytest.raises(InputError, match=r"expected \w+( 1)? as a path, a frame, .*, got \w+( in a list)?: name a"):
             call()
     with pytest.raises(ValueError, match="expected at least one table, got none"):
-        jobs.check()
+        jobs.plan()
 
 
 def test_a_column_of_several_types_is_named() -> None:

@@ -316,7 +316,7 @@ def test_sort_and_convert_write_every_input(tmp_path: Path, kind: str) -> None:
     texts = kind in TEXTS
     (given,) = tables_of("nms", {**ON_DISK, **IN_PYTHON}[kind], tmp_path, texts)
     assert jobs.sort(given, tmp_path / "s.parquet")["rows"] == (IMAGES if kind == "lists" else N)
-    assert jobs.check(tmp_path / "s.parquet" if kind != "other names" else Source(tmp_path / "s.parquet")).ready
+    assert jobs.plan(tmp_path / "s.parquet" if kind != "other names" else Source(tmp_path / "s.parquet")).ready
     if kind not in ("files", "reader", "generator"):
         made = jobs.convert(given, tmp_path / "c.parquet", format="xyxy")
         assert (made["rows"], made["images"]) == (N, IMAGES)
@@ -328,9 +328,9 @@ def test_check_tells_the_order_that_a_table_was_given_in(tmp_path: Path, ids: li
     pq.write_table(table, tmp_path / "t.parquet")
     corners = {name: [0.0] * len(ids) for name in ("xmin", "ymin", "xmax", "ymax")}
     pacsv.write_csv(pa.table({"image_id": ids, **corners}), tmp_path / "t.csv")
-    expected = jobs.check(tmp_path / "t.parquet").inputs[0]
+    expected = jobs.plan(tmp_path / "t.parquet").inputs[0]
     for given in (tmp_path / "t.csv", table, {"image_id": ids, **corners}):
-        found = jobs.check(given).inputs[0]
+        found = jobs.plan(given).inputs[0]
         assert found["sorted"] == expected["sorted"] == (ids == sorted(ids))
         assert [{**fall, "file": 0} for fall in found["unsorted"]] == [
             {**fall, "file": 0} for fall in expected["unsorted"]

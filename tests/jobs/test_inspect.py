@@ -614,7 +614,7 @@ def test_names_of_the_data_are_text_and_no_markup(tmp_path: Path, width: int) ->
 
 def test_names_of_classes_come_from_the_record(tmp_path: Path) -> None:
     jobs_sample = tmp_path / "s.parquet"
-    jobs.sample(jobs_sample, images=30)
+    jobs.synthesize(jobs_sample, count=30)
     with fastbox.tables.sink.Sink(  # type: ignore[attr-defined]
         tmp_path / "t.parquet", pq.read_schema(jobs_sample).remove_metadata(), command="convert", parameters={}
     ) as sink:

@@ -56,7 +56,7 @@ def test_hidden_files_and_what_is_no_table_are_left_out_by_every_reader(folder: 
     assert count_rows(folder) == 4
     assert sum(len(chunk.a) for chunk in scan([folder / "a.parquet", folder / "deep"])) == 3
     assert sum(batch.num_rows for batch in read(folder).batches) == 4
-    assert jobs.check(folder / "deep").inputs[0]["boxes"] == 1
+    assert jobs.plan(folder / "deep").inputs[0]["boxes"] == 1
     assert jobs.sort(folder, tmp_path / "sorted.parquet")["rows"] == 4
     assert jobs.convert(folder, tmp_path / "out.json")["rows"] == 4  # type: ignore[arg-type]
     assert names(folder, tables_in(str(folder))) == ["a.parquet"]

@@ -156,7 +156,7 @@ def test_a_flat_column_called_as_the_field_of_a_struct(tmp_path: Path) -> None:
         assert [(group.low, group.high) for group in groups_of(source)] == [(0, 24), (25, 49), (50, 74), (75, 99)]
         found = ids_of(cut([source], rows=100))
         assert len(found) == 4 and flat(found) == list(range(100))
-        checked = jobs.check(source)
+        checked = jobs.plan(source)
         assert checked.ready and checked.inputs[0]["images"] == [0, 99] and sum(checked.fragments) == n
         for _, _, batch in read_batches(path, ["bbox", "meta.id"]):
             assert set(batch.schema.names) == {"bbox", "meta.id"}

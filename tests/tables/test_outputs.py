@@ -131,14 +131,14 @@ def test_frames_and_lists_of_numbers_are_no_paths(tmp_path: Path) -> None:
 
 # Every job: what it writes is found by its signature, so that a new one is asked too.
 
-NO_PATHS = {"check", "disagreement"}  # which write nothing
+NO_PATHS = {"plan", "disagreement"}  # which write nothing
 OUTPUTS = {"out", "report", "fix", "changes", "detections_out", "truths_out", "images_out"}
 
 
 def written_by(job: Callable[..., Any]) -> list[str]:
     """The arguments of a job that name what it writes."""
     names = inspect.signature(job).parameters
-    if job is jobs.sample:
+    if job is jobs.synthesize:
         return ["truths", "detections", "pairs"]
     return [name for name in names if name in OUTPUTS or (job is jobs.convert and name == "images")]
 
@@ -158,7 +158,7 @@ def calls(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         "nms": ({"detections": a}, {}),
         "pairs": ({"detections": a, "truths": b}, {}),
         "regression": ({}, {"points": 1, "steps": 1}),
-        "sample": ({}, {"images": 1}),
+        "synthesize": ({}, {"count": 1}),
         "sort": ({"tables": a}, {}),
     }
 
@@ -187,7 +187,7 @@ def test_no_job_replaces_what_it_reads_or_writes(name: str, tmp_path: Path) -> N
     for one, two in itertools.combinations(written, 2):
         new = tmp_path / ("new.html" if "report" in (one, two) else "new.parquet")
         more = {"fix": tmp_path / "fixed.parquet"} if "changes" in (one, two) and "fix" not in (one, two) else {}
-        more |= {"truths": tmp_path / "t.parquet"} if job is jobs.sample else {}
+        more |= {"truths": tmp_path / "t.parquet"} if job is jobs.synthesize else {}
         with pytest.raises(InputError):
             job(**inputs | options | more | {one: new, two: new.parent / "." / new.name})
         assert everything(tmp_path) == before

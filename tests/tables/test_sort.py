@@ -58,7 +58,7 @@ def test_rows_come_by_image_and_as_they_were(tmp_path: Path, strings: bool) -> N
     for name in whole.column_names:
         expected = whole[name].to_pylist()
         assert repr(got[name].to_pylist()) == repr([expected[k] for k in order]), name
-    assert jobs.check(out).ready
+    assert jobs.plan(out).ready
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -402,12 +402,12 @@ def test_check_is_right_whatever_footers_tell(tmp_path: Path, kind: pa.DataType,
     path = tmp_path / "t.parquet"
     for statistics in (True, False):
         pq.write_table(table_of(1, 2, 2, 3, 5, 8), path, row_group_size=group, write_statistics=statistics)
-        found = jobs.check(path)
+        found = jobs.plan(path)
         assert (found.ready, found.inputs[0]["sorted"]) == (True, True)
         assert [str(k).lstrip("0") for k in found.inputs[0]["images"]] == ["1", "8"]
         for ids, row in (((1, 3, 2, 4, 5, 6), 2), ((1, 2, 4, 5, 6, 3), 5), ((2, 1, 2, 3, 4, 5), 1)):
             pq.write_table(table_of(*ids), path, row_group_size=group, write_statistics=statistics)
-            found = jobs.check(path)
+            found = jobs.plan(path)
             assert (found.ready, found.inputs[0]["sorted"]) == (False, False)
             assert found.inputs[0]["unsorted"][0]["row"] in (row, row // group * group)
 
@@ -415,4 +415,4 @@ def test_check_is_right_whatever_footers_tell(tmp_path: Path, kind: pa.DataType,
 def test_check_refuses_an_id_that_is_null(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image_id": [1, None, 2], "bbox": [[0.0, 0, 1, 1]] * 3}), tmp_path / "t.parquet")
     with pytest.raises(InputError, match=r"an image id in column 'image_id' of .* at row 1, got null"):
-        jobs.check(tmp_path / "t.parquet")
+        jobs.plan(tmp_path / "t.parquet")

@@ -185,7 +185,7 @@ def test_damaged_files_give_a_sentence_or_a_result(tmp_path: Path) -> None:
         lambda: jobs.pairs(bad, truths, out),
         lambda: jobs.evaluate(bad, truths),
         lambda: jobs.inspect(bad),
-        lambda: jobs.check(bad, truths),
+        lambda: jobs.plan(bad, truths),
     ]
     rng = np.random.default_rng(6)
     refused = 0
@@ -206,7 +206,7 @@ def test_names_in_row_groups_need_not_be_text(tmp_path: Path, layout: str) -> No
     path = tmp_path / "t.parquet"
     ragged = pa.table({"image_id": [1, 2], "bbox": [[[0.0, 0, 2, 2]] * 3, [[1.0, 1, 2, 2]]]})
     pq.write_table(ragged if layout == "ragged" else table(100), path, row_group_size=50)
-    expected = jobs.check(path).to_dict(), jobs.inspect(path).to_dict()
+    expected = jobs.plan(path).to_dict(), jobs.inspect(path).to_dict()
     data = path.read_bytes()
     footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     for name in (b"image_id", b"bbox" if layout == "ragged" else b"xmin"):
@@ -214,7 +214,7 @@ def test_names_in_row_groups_need_not_be_text(tmp_path: Path, layout: str) -> No
         assert name in data[first:]
         data = data[:first] + data[first:].replace(name, b"\xe3" * len(name))
     path.write_bytes(data)
-    assert (jobs.check(path).to_dict(), jobs.inspect(path).to_dict()) == expected
+    assert (jobs.plan(path).to_dict(), jobs.inspect(path).to_dict()) == expected
 
 
 FLIPPED = """
@@ -233,7 +233,7 @@ for place in range(footer, len(data) - 8, int(sys.argv[2])):
         changed[place] ^= 1 << bit
         path.write_bytes(changed)
         try:
-            jobs.check(path)
+            jobs.plan(path)
         except InputError:
             refused += 1
 print(refused)
@@ -318,7 +318,7 @@ def test_tables_of_any_schema_give_a_sentence_or_a_result(tmp_path: Path) -> Non
         lambda: jobs.evaluate(truths, bad),
         lambda: jobs.inspect(bad, bad),
         lambda: jobs.inspect(bad, fix=out),
-        lambda: jobs.check(bad, truths),
+        lambda: jobs.plan(bad, truths),
         lambda: jobs.measure(bad, out),
         lambda: spread(jobs.nms, bad, out=tmp_path),
         lambda: jobs.convert(bad, tmp_path / "o.json"),

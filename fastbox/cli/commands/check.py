@@ -28,7 +28,7 @@ def check(tables: tuple[str, ...], image: str, fragment_rows: int | None, as_jso
     from fastbox.tables.source import Source
 
     sources = [Source(table, image=image) for table in tables]
-    found = jobs.check(*sources, fragment_rows=fragment_rows or FRAGMENT_ROWS)
+    found = jobs.plan(*sources, fragment_rows=fragment_rows or FRAGMENT_ROWS)
     named = {"inputs": [{"table": name, **table} for name, table in zip(tables, found.inputs, strict=True)]}
     show(partial(show_checked, image=image), found.to_dict() | named, as_json, [])
     if not found.ready:

@@ -46,5 +46,5 @@ def sample(output: str, images: int, detections: str | None, pairs: str | None, 
     root, extension = os.path.splitext(output)
     detections = detections or f"{root}-detections{extension or '.parquet'}"
     with progress("making boxes"):
-        made = jobs.sample(output, images=images, detections=detections, pairs=pairs, seed=seed)
+        made = jobs.synthesize(output, count=images, detections=detections, pairs=pairs, seed=seed)
     show(partial(terminal.show_counts, "made"), made, as_json, [output, detections, pairs])

@@ -16,7 +16,7 @@ __all__ = ["show_checked"]
 
 
 def show_checked(console: Console, summary: Mapping[str, Any], image: str = IMAGE) -> None:
-    """Print what :func:`fastbox.jobs.check` found, as its ``to_dict`` gives it, each table with its name.
+    """Print what :func:`fastbox.jobs.plan` found, as its ``to_dict`` gives it, each table with its name.
 
     ``image`` is the column of image ids that was asked for.
     """
@@ -25,7 +25,7 @@ def show_checked(console: Console, summary: Mapping[str, Any], image: str = IMAG
     sizes = summary["fragments"]
     if sizes:
         sized = f", which read {min(sizes):,} to {max(sizes):,} boxes each" if len(sizes) > 1 else ""
-        console.print(Text(f"to be cut into {counted(len(sizes), 'fragments')}{sized}", style="dim"))
+        console.print(Text(f"Would run as {counted(len(sizes), 'fragments')}{sized}", style="dim"))
 
 
 def _show_table(console: Console, table: Mapping[str, Any], image: str) -> None:

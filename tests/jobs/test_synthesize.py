@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.paths import DATA
 
-from fastbox.jobs.synthesize import BLOCK, BOXES, sample
+from fastbox.jobs.synthesize import BLOCK, BOXES, synthesize
 from fastbox.tables.sink import read_record
 
 NAMES = ("truths", "detections", "pairs")
@@ -25,7 +25,7 @@ Drawn = dict[str, pa.Table]
 def draw(folder: Path, images: int, seed: int = 0) -> Drawn:
     folder.mkdir(exist_ok=True)
     paths = {name: folder / f"{name}.parquet" for name in NAMES}
-    counts = sample(paths["truths"], images=images, seed=seed, detections=paths["detections"], pairs=paths["pairs"])
+    counts = synthesize(paths["truths"], count=images, seed=seed, detections=paths["detections"], pairs=paths["pairs"])
     tables = {name: pq.read_table(path) for name, path in paths.items()}
     assert counts == {"images": images, **{name: table.num_rows for name, table in tables.items()}}
     return tables
@@ -62,7 +62,7 @@ def test_a_smaller_sample_is_the_beginning_of_a_larger(images: int, drawn: Drawn
 
 
 def test_truths_do_not_depend_on_what_else_is_written(drawn: Drawn, tmp_path: Path) -> None:
-    sample(tmp_path / "alone.parquet", images=5000)
+    synthesize(tmp_path / "alone.parquet", count=5000)
     assert pq.read_table(tmp_path / "alone.parquet") == drawn["truths"]
 
 
@@ -96,10 +96,10 @@ def test_the_schemas(drawn: Drawn) -> None:
 
 
 def test_the_footer_says_how_it_was_made(tmp_path: Path) -> None:
-    sample(tmp_path / "truths.parquet", images=3, seed=9)
+    synthesize(tmp_path / "truths.parquet", count=3, seed=9)
     record = read_record(tmp_path / "truths.parquet")
-    assert record["command"] == "sample"
-    assert record["parameters"] == {"images": 3, "seed": 9, "table": "truths"}
+    assert record["command"] == "synthesize"
+    assert record["parameters"] == {"count": 3, "seed": 9, "table": "truths"}
 
 
 def test_boxes_are_valid_and_inside_their_images(drawn: Drawn) -> None:
@@ -212,9 +212,9 @@ def test_pairs_are_detections_beside_truths(drawn: Drawn) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"images": -1}, "expected images to be a whole number, 0 or more, got -1"),
-        ({"images": 1, "seed": -3}, "expected seed to be a whole number, 0 or more, got -3"),
-        ({"images": 1, "pairs": "truths.parquet"}, "expected two different files to write"),
+        ({"count": -1}, "expected count to be a whole number, 0 or more, got -1"),
+        ({"count": 1, "seed": -3}, "expected seed to be a whole number, 0 or more, got -3"),
+        ({"count": 1, "pairs": "truths.parquet"}, "expected two different files to write"),
     ],
 )
 def test_bad_arguments_are_named(
@@ -222,23 +222,23 @@ def test_bad_arguments_are_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):
-        sample("truths.parquet", **arguments)
+        synthesize("truths.parquet", **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_left_where_one_file_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere"):
-        sample(tmp_path / "truths.parquet", images=10, detections=tmp_path / "nowhere" / "detections.parquet")
+        synthesize(tmp_path / "truths.parquet", count=10, detections=tmp_path / "nowhere" / "detections.parquet")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_memory_does_not_grow_with_the_sample(python: Callable[..., Any], tmp_path: Path) -> None:
     code = f"""
 import resource
-from fastbox.jobs.synthesize import sample
+from fastbox.jobs.synthesize import synthesize
 peaks = []
 for images in (40_000, 160_000):
-    sample({str(tmp_path / "truths.parquet")!r}, images=images)
+    synthesize({str(tmp_path / "truths.parquet")!r}, count=images)
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 print(peaks[1] - peaks[0])
 """

@@ -1,4 +1,4 @@
-"""Look at tables: whether they are sorted, where images lie, and how they would be cut."""
+"""The plan of a job: the order of its tables by image, and the fragments that they would be cut into."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fastbox.tables.order import Order
 from fastbox.tables.source import Source
 from fastbox.values.arguments import checked
 
-__all__ = ["Checked", "check"]
+__all__ = ["Planned", "plan"]
 
 SHOWN = 5
 
 
 @dataclass
-class Checked(Result):
+class Planned(Result):
     """What some tables are like.
 
     Attributes
@@ -56,8 +56,8 @@ class Checked(Result):
 
 
 @checked
-def check(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
-    """Tell whether tables are sorted by image and how they would be cut into fragments.
+def plan(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Planned:
+    """Plan the fragments of some tables, and find the rows that are not sorted by image.
 
     Footers tell most; where they don't show that a table is unsorted, its ids are read, and nothing else.
 
@@ -77,7 +77,7 @@ def check(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
     >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
     >>> pq.write_table(pa.table({"image_id": [4, 7, 9, 5], "bbox": [[0.0, 0, 1, 1]] * 4}), path, row_group_size=2)
-    >>> found = check(path)
+    >>> found = plan(path)
     >>> found.ready, found.inputs[0]["unsorted"][0]["row"]
     (False, 2)
     """
@@ -85,7 +85,7 @@ def check(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Checked:
         raise ValueError("expected at least one table, got none")
     with keep_open():
         sources = [as_source(table) for table in tables]
-        found = Checked([_table(source) for source in sources])
+        found = Planned([_table(source) for source in sources])
         if found.ready:
             for fragment in cut(sources, fragment_rows):
                 runs = [run for source in fragment if source.part is not None for run in source.part.runs]
