@@ -122,7 +122,7 @@ JOBS: dict[str, Callable[[Path, Path, Path], Any]] = {
     "assign": lambda a, b, out: assign(a, out, resize=Resize("none", 64, 64), ignore="iscrowd"),
     "assign sizes": lambda a, b, out: assign(a, out, resize=Resize.parse("64"), ignore="ignore"),
     "anchors": lambda a, b, out: jobs.fit_anchors(a, count=2, resize=64),
-    "check": lambda a, b, out: jobs.plan(a, fragment_rows=2),
+    "plan": lambda a, b, out: jobs.plan(a, fragment_rows=2),
     "sort": lambda a, b, out: jobs.sort(a, out),
     "convert": lambda a, b, out: jobs.convert(a, out.with_suffix(".json")),
     "measure": lambda a, b, out: jobs.measure(a, out, pred="bbox", target="other"),
