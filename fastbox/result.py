@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from fastbox.errors import InputError
 from fastbox.report.provenance import Provenance
-from fastbox.values.arguments import bound, check_types
 
-__all__ = ["Result", "recorded"]
+__all__ = ["Result"]
 
 Row = dict[str, Any]
-Asked = ParamSpec("Asked")
-Found = TypeVar("Found", bound="Result")
 
 
 class Result:
@@ -45,6 +41,9 @@ class Result:
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
+
+    def check(self) -> None:
+        """Refuse a result of whole tables that can't be meant; most results have nothing to refuse."""
 
     def said_of_inputs(self) -> dict[str, Any]:
         """Return how tables were read, as JSON holds it; nothing of sorted Parquet with the usual names."""
@@ -120,27 +119,6 @@ class Result:
         from fastbox.report.notebook import html_of
 
         return html_of(type(self).__name__, self.tables(), self.main)
-
-
-def recorded(job: Callable[Asked, Found]) -> Callable[Asked, Found]:
-    """Make a job record its call before it begins, and write the page of its result where ``report`` asks for one."""
-
-    @wraps(job)
-    def run(*given: Asked.args, **options: Asked.kwargs) -> Found:
-        check_types(job, bound(job, given, options).arguments)
-        provenance = Provenance.of(job, given, options)
-        report: Any = options.get("report")
-        if report is not None:
-            from fastbox.report.page import check_page
-
-            check_page(report)
-        found = job(*given, **options)
-        found.provenance = provenance
-        if report is not None:
-            found.report(report)
-        return found
-
-    return run
 
 
 def _leaves(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

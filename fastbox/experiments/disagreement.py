@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,20 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
-from fastbox.datasets.as_source import Given
 from fastbox.experiments.lookalikes import Lookalikes
-from fastbox.jobs.opening import takes
 from fastbox.ops import search as ops
 from fastbox.result import Result
 from fastbox.results.metric_summary import Invalid, Rules
-from fastbox.tables.files import read_batches
-from fastbox.tables.pairing import find_pairs
-from fastbox.tables.schema import to_boxes
-from fastbox.tables.source import Source
-from fastbox.values.arguments import checked
 from fastbox.values.powers import doublings
 
-__all__ = ["DISTANCES", "Disagreement", "disagreement"]
+__all__ = ["DISTANCES", "Disagreement"]
 
 DISTANCES = ("l1", "l2", "smooth_l1")
 METRICS = ("iou", "giou")
@@ -41,7 +33,7 @@ Floats = NDArray[Any]
 
 @dataclass
 class Disagreement(Result):
-    """What a run of :func:`disagreement` found.
+    """What a run of :func:`fastbox.jobs.disagreement` found.
 
     Attributes
     ----------
@@ -141,69 +133,6 @@ class Disagreement(Result):
         rows = {m: self.counts[distance, m].sum(axis=0)[ends[0] : ends[1] + 1].sum(axis=0) for m in METRICS}
         quantiles = {m: [_quantile(rows[m], q, m) for q in QUANTILES] for m in METRICS}
         return {"pixels": pixels, "pairs": int(rows["iou"].sum()), **quantiles}
-
-
-@checked
-@takes("paths", image=False)
-def disagreement(
-    paths: Given,
-    *,
-    pred: str | None = None,
-    target: str | None = None,
-    format: str | None = None,
-    beta: float = 1.0,
-    rows: int = 262_144,
-    progress: Callable[[int], object] | None = None,
-) -> Disagreement:
-    """Compare distances between corners with IoU and GIoU, pair by pair: Rezatofighi et al., CVPR 2019, figure 1.
-
-    Distances are of the four corner coordinates: L1, L2 and Smooth L1, in pixels. Told are the rank correlation
-    (Spearman's, from fine bins) of each with IoU and GIoU, over all pairs and by the target's size; how far IoU and
-    GIoU spread among pairs that are equally far apart; and examples: two pairs whose targets are of one size, whose L2
-    distances are within 1 %, and whose IoU differs most, both at least 0.1.
-
-    Parameters
-    ----------
-    paths : path, directory, glob or a list of them
-        Parquet files of one schema; a row has a predicted and a target box, as ``fastbox pairs --boxes`` writes them.
-    pred, target, format : str, optional
-        Where the boxes are, as :func:`fastbox.jobs.measure` has it.
-    beta : float
-        Where Smooth L1 turns linear, in pixels.
-    rows : int
-        How many to hold at once; makes no difference to what is found.
-    progress : callable, optional
-        Called with the number of rows done since the last call.
-
-    Raises
-    ------
-    InputError
-        A file or column that can't be used, a null coordinate.
-    ValueError
-        A negative beta.
-
-    Examples
-    --------
-    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
-    >>> path = os.path.join(tempfile.mkdtemp(), "pairs.parquet")
-    >>> far = {"pred": [[3.0, 0, 13, 10], [0.0, 0, 13, 10]], "target": [[0.0, 0, 10, 10]] * 2}
-    >>> pq.write_table(pa.table(far), path)
-    >>> disagreement(path).to_dict()["rank_correlation"]["l2"]["iou"]["all"]
-    -1.0
-    """
-    if not beta >= 0:
-        raise ValueError(f"expected beta to be at least 0, got {beta!r}")
-    files, _, pred_at, target_at = find_pairs(Source.carrying(paths).path, pred, target, format)
-    found, before = Disagreement(rules=Rules({"beta": float(beta)})), 0
-    names = list(dict.fromkeys([*pred_at.names, *target_at.names]))
-    for file, first_row, batch in read_batches(files, names, rows=rows):
-        a = to_boxes(batch, pred_at, where=file, first_row=first_row)
-        b = to_boxes(batch, target_at, where=file, first_row=first_row)
-        found.add(a, b, before, beta)
-        before += batch.num_rows
-        if progress is not None:
-            progress(batch.num_rows)
-    return found
 
 
 def rank_correlation(counts: NDArray[np.int64]) -> float | None:

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, get_type_hints
+from typing import Any
 
 from fastbox._version import __version__
 from fastbox.errors import InputError, advice
 from fastbox.fragments.canonical import digest
+from fastbox.jobs.base import result_of
 from fastbox.results.merge import unpacked
 from fastbox.storage.stores import absolute, remove, state_of, tables_in
 from fastbox.tables.sink import Target, plain, read_record
@@ -80,7 +81,7 @@ def done_in(folder: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
             )
         aggregate = record.get("aggregate")
         if aggregate is not None:
-            yield index, unpacked(aggregate, get_type_hints(tasks[index].job)["return"])
+            yield index, unpacked(aggregate, result_of(tasks[index].job))
 
 
 def _record(path: str) -> dict[str, Any]:

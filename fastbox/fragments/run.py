@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any, get_type_hints
+from typing import Any
 
 from fastbox.arrow.arrays import UnsortedError
 from fastbox.datasets.as_source import Given, images_of
@@ -18,11 +18,7 @@ from fastbox.fragments.canonical import digest
 from fastbox.fragments.claim import claimed, is_unfinished, mark_finished, mark_unfinished
 from fastbox.fragments.commits import Task, done_in, fingerprint, part_names, remove_more
 from fastbox.fragments.engines import Engine, threads
-from fastbox.jobs.evaluate import KEPT
-from fastbox.jobs.inspection.before import Before, halved, sizes_of
-from fastbox.jobs.inspection.problems import Limits
-from fastbox.jobs.inspection.table import Table
-from fastbox.jobs.opening import Tables
+from fastbox.jobs.base import FirstPass, Tables, Traits, halved, result_of, traits_of
 from fastbox.memory import check_kept
 from fastbox.report.page import check_page
 from fastbox.report.provenance import Provenance
@@ -41,14 +37,11 @@ from fastbox.values.arguments import checked
 
 __all__ = ["spread"]
 
-# What they find in parts is what they find in the whole, for inspect once it was told what the whole table tells.
-JOBS = ("assign", "evaluate", "inspect", "measure", "nms", "pairs")
 RETRIES, PAUSE = 3, 0.5  # seconds before the first one, twice as long before the next
 TRANSIENT = {getattr(errno, name, None) for name in ("EAGAIN", "EBUSY", "EINTR", "EIO", "EREMOTEIO", "ESTALE")} | {
     getattr(errno, name)
     for name in ("ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ETIMEDOUT")
 }
-WHOLE = {"fix": "a cleaned copy", "changes": "a list of changes"}
 
 
 @checked
@@ -121,29 +114,31 @@ def spread(
     ['part-00000.parquet', 'part-00001.parquet']
     """
     tables = tuple(map(listed, tables))
-    if job.__module__.removeprefix("fastbox.jobs.") not in JOBS:
-        raise ValueError(f"expected one of the jobs {', '.join(JOBS)}, got {getattr(job, '__name__', job)!r}")
-    for name, what in WHOLE.items():
+    traits = traits_of(job)
+    if traits is None or not traits.adds_up:
+        name = getattr(job, "__name__", job)
+        raise ValueError(f"expected a job whose parts add up, such as fastbox.jobs.nms, got {name!r}: call it alone")
+    for name, what in traits.whole.items():
         if options.get(name) is not None:
             raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")
     if report is not None:
-        if not hasattr(get_type_hints(job)["return"], "page"):
+        if not hasattr(result_of(job), "page"):
             raise InputError(f"expected a job that has a page, got {job.__name__}")
         check_page(report, out)
-    named = [options.get(name) for name in job.takes[0]]  # type: ignore[attr-defined]
-    named += [names] if isinstance(names := options.get("names"), str | os.PathLike) else []
+    named = [options.get(name) for name in traits.names]
+    named += [file for name in traits.reads if isinstance(file := options.get(name), str | os.PathLike)]
     check_outputs([*tables, *named], {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
     provenance = Provenance.of(job, tables, options)
     if out is not None:
         check_name(local(out).rstrip("/"), TABLE_ENDING, "a folder of Parquet files")
     opened = Tables.of(job, tables, options)
-    fragments = _fragments(job, opened, engine, fragment_rows)
+    fragments = _fragments(traits, opened, engine, fragment_rows)
     tasks = [Task(job, fragment, options) for fragment in fragments]
-    if job.__name__ == "evaluate":  # all that is kept comes together here
-        check_kept(sum(count_boxes(task.sources[0]) for task in tasks), KEPT)
-    if job.__name__ == "inspect":
+    if traits.kept:  # all that is kept comes together here
+        check_kept(sum(count_boxes(task.sources[0]) for task in tasks), traits.kept)
+    if traits.first_pass is not None:
         progress = None if progress is None else halved(progress)
-        tasks = _told(tasks, opened.sources[0], engine, progress)
+        tasks = _told(traits.first_pass, tasks, opened.sources[0], engine, progress)
     watch = _Watch([task.boxes for task in tasks], progress, log)
     if out is None:
         whole = _all_of(tasks, engine, watch)
@@ -194,8 +189,7 @@ def _all_of(
             found.add(todo[place], result)
             watch.done(todo[place], retries)
     whole = found.merged()
-    if tasks[0].job.__name__ == "evaluate":
-        whole.check()
+    whole.check()
     return whole
 
 
@@ -230,32 +224,26 @@ def _run(task: Task) -> tuple[Any, int]:
 
 
 def _told(
-    tasks: Sequence[Task], truths: Source, engine: Engine, progress: Callable[[int], object] | None
+    first_pass: FirstPass,
+    tasks: Sequence[Task],
+    table: Source,
+    engine: Engine,
+    progress: Callable[[int], object] | None,
 ) -> list[Task]:
-    """The fragments of an inspection with what the whole table tells, which is read for it."""
-    options = tasks[0].options
-    limits, rows = options.get("limits") or Limits(), options.get("rows", 262_144)
-    table = Table.of(truths, None, *(options.get(name) for name in ("class_column", "id_column", "size")))
-    known = Before()
-    if table.id is not None:
-        known = Before.of(table, replace(limits, class_size=None), rows)
-    if limits.class_size is not None:
-        first = [Task(sizes_of, task.sources[:1], {"label": table.label, "rows": rows}) for task in tasks]
-        sizes = Gathered()
+    """The fragments with the options that the first pass over the whole table adds."""
+
+    def everywhere(function: Callable[..., Any], **options: Any) -> Iterator[tuple[int, Any]]:
+        first = [Task(function, task.sources[:1], options) for task in tasks]
         for place, found, _ in _results(engine, first):
-            sizes.add(place, found)
+            yield place, found
             if progress is not None:
                 progress(first[place].boxes)
-        known = replace(known, ranges=sizes.merged().ranges(limits.class_size))
-    told = []
-    for task in tasks:
-        runs = task.sources[0].part.runs if task.sources[0].part else ()
-        last = runs[-1].number + runs[-1].boxes if runs else 0
-        told.append(replace(task, options={**options, "before": known.within(runs[0].number if runs else 0, last)}))
-    return told
+
+    more = first_pass(table, [task.sources[0] for task in tasks], tasks[0].options, everywhere)
+    return [replace(task, options={**task.options, **own}) for task, own in zip(tasks, more, strict=True)]
 
 
-def _fragments(job: Callable[..., Any], tables: Tables, engine: Engine, rows: int) -> list[tuple[Source, ...]]:
+def _fragments(traits: Traits, tables: Tables, engine: Engine, rows: int) -> list[tuple[Source, ...]]:
     """The fragments of some tables; those that are not sorted are sorted first, where all work is done in here."""
     for source in tables.sources:
         files = find_files(source.path)
@@ -266,17 +254,17 @@ def _fragments(job: Callable[..., Any], tables: Tables, engine: Engine, rows: in
     while True:
         try:
             sources = tables.sources
-            if job.__name__ == "inspect" and len(sources) == 1 and (listed := images_of(None, sources[0])):
+            if traits.beside and len(sources) == 1 and (listed := images_of(None, sources[0])):
                 sources.append(listed)
-            return _cut(job, sources, rows)
+            return _cut(traits, sources, rows)
         except UnsortedError as error:
             if engine is not threads:
                 raise
             tables.sort(error)
 
 
-def _cut(job: Callable[..., Any], sources: Sequence[Source], rows: int) -> list[tuple[Source, ...]]:
-    if job.__name__ != "inspect":
+def _cut(traits: Traits, sources: Sequence[Source], rows: int) -> list[tuple[Source, ...]]:
+    if not traits.beside:
         return cut(sources, rows)
     boxes = [fragment for (fragment,) in cut(sources[:1], rows)]
     listed = [beside(replace(source, image=sources[0].image), boxes) for source in sources[1:]]

@@ -2,11 +2,12 @@
 
 from fastbox.anchors.resize import Resize
 from fastbox.datasets.convert import convert
-from fastbox.experiments.disagreement import Disagreement, disagreement
+from fastbox.experiments.disagreement import Disagreement
 from fastbox.experiments.regression import Regression, regression
 from fastbox.fragments.run import spread
 from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.jobs.assign import Assigned, assign
+from fastbox.jobs.disagreement import disagreement
 from fastbox.jobs.evaluate import Evaluated, evaluate
 from fastbox.jobs.fuse import FusedTables, fuse
 from fastbox.jobs.inspect import Inspected, inspect

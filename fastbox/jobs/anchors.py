@@ -23,16 +23,14 @@ from fastbox.anchors.resize import Resize
 from fastbox.assign.optimal import optimizer
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.opening import takes
+from fastbox.jobs.base import job
 from fastbox.result import Result
 from fastbox.results.metric_summary import Invalid, Rules
 from fastbox.sketch import Sketch
 from fastbox.storage.convention import check_name
 from fastbox.storage.stores import local
 from fastbox.tables.files import find_files
-from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
-from fastbox.values.arguments import checked
 
 __all__ = ["Coverage", "Fitted", "fit_anchors"]
 
@@ -136,8 +134,7 @@ class Fitted(Result):
         }
 
 
-@checked
-@takes("truths", image=False)
+@job("truths", by_image=False, writes=("out",))
 def fit_anchors(
     truths: Given,
     out: str | os.PathLike[str] | None = None,
@@ -226,7 +223,6 @@ def fit_anchors(
     for name in against:
         if name not in PRESETS:
             raise ValueError(f"expected presets of {', '.join(PRESETS)}, got {name!r}")
-    check_outputs([truths], {}, {"out": out})
     if out is not None:
         check_name(out, ".json", "a JSON file")
     source = Source.carrying(truths)

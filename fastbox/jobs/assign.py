@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,19 +22,16 @@ from fastbox.assign.rule import MatchRule
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
-from fastbox.jobs.opening import takes
+from fastbox.jobs.base import Output, job
 from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.page import Page
 from fastbox.report.pages.assigned import assigned_page
-from fastbox.result import Result, recorded
+from fastbox.result import Result
 from fastbox.results.coverage import Coverage
-from fastbox.results.merge import conclude
 from fastbox.results.metric_summary import Invalid, Rules
 from fastbox.results.worst_covered import Least
 from fastbox.tables.files import column_names, find_files
-from fastbox.tables.outputs import check_outputs
-from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 
 __all__ = ["Assigned", "assign"]
@@ -117,8 +113,7 @@ class Assigned(Result):
         }
 
 
-@recorded
-@takes("truths")
+@job("truths", adds_up=True)
 def assign(
     truths: Given,
     anchors: AnchorGrid,
@@ -178,7 +173,6 @@ def assign(
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 54, 0)
     """
-    check_outputs([truths], {"out": out}, {"report": report})
     sides = () if resize.kind == "none" else SIDES
     missing = [side for side in sides if side not in column_names(truths.path)]
     if missing:
@@ -210,16 +204,13 @@ def assign(
     found = Assigned(anchors.strides, rules=_rules(anchors, resize, as_rule(rule), ignore, class_column))
     if report is not None:
         found.least = Least()
-    sink = None
-    if out is not None:
-        parameters = {
-            "truths": found_plan.files,
-            "anchors": repr(anchors),
-            "resize": list(resize),
-            "rule": rule if isinstance(rule, str) else rule.name,
-        }
-        sink = Sink(out, _schema(found_plan), command="assign", parameters=parameters)
-    with sink or nullcontext():
+    parameters = {
+        "truths": found_plan.files,
+        "anchors": repr(anchors),
+        "resize": list(resize),
+        "rule": rule if isinstance(rule, str) else rule.name,
+    }
+    with Output(out, _schema(found_plan), command="assign", parameters=parameters, progress=progress) as output:
         for chunk in scan(source, rows=rows):
             part = _Part.of(chunk, resize, ignore)
             with threads_here(_threads(anchors, chunk, part.sizes)):
@@ -235,12 +226,9 @@ def assign(
             _add(found, chunk, part, matched, levels, anchors, class_column)
             if found.least is not None:
                 found.least.add(chunk, part.rows, part.truths, part.sizes, matched.best)
-            if sink is not None:
-                sink.write(_batch(chunk, part, matched, levels, sink.schema))
-            if progress is not None:
-                progress(len(chunk.a))
-        if sink is not None:
-            conclude(sink, out, found)
+            output.write(_batch, chunk, part, matched, levels, output.schema)
+            output.step(len(chunk.a))
+        output.finish(found)
     return found
 
 

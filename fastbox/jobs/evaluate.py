@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,18 +17,16 @@ from fastbox.datasets.categories import Names, numbered
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.matching import Judged
 from fastbox.evaluation.summary import run_to_dict, streamed
+from fastbox.jobs.base import Output, job
 from fastbox.jobs.evaluate_tables import Read, check_fit, check_images, dropped, has, joined
-from fastbox.jobs.opening import takes
 from fastbox.memory import check_kept
 from fastbox.report.page import Page
 from fastbox.report.pages.evaluated import MODELS, page_of
-from fastbox.result import Result, recorded
+from fastbox.result import Result
 from fastbox.results.error_examples import Gallery, Seen
 from fastbox.results.match_types import verdict_batch, verdict_schema
 from fastbox.tables.class_names import JoinedClasses
 from fastbox.tables.files import column_names
-from fastbox.tables.outputs import check_outputs
-from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Source, count_boxes, plans_of, scan
 from fastbox.values.names import CLASS, SCORE
 from fastbox.values.numbers import as_whole
@@ -161,8 +158,7 @@ class Evaluated(Result):
         }
 
 
-@recorded
-@takes("detections", "truths")
+@job("detections", "truths", adds_up=True, reads=("names",), kept=KEPT)
 def evaluate(
     detections: Given,
     truths: Given,
@@ -241,8 +237,6 @@ def evaluate(
     samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
     evaluation = Evaluation(params)
     params = evaluation.params
-    named = names if isinstance(names, str | os.PathLike) else None
-    check_outputs([detections, truths, named], {"out": out}, {"report": report})
     truth_format = format if truth_format is None else truth_format
     detections = _reading(Source.carrying(detections), box, format)
     truths = _reading(Source.carrying(truths), truth_box, truth_format)
@@ -261,24 +255,20 @@ def evaluate(
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
     found = Evaluated(evaluation, by, classes.names | called, samples, seed, read)
     found.gallery = Gallery() if by is None or report is not None else None
-    sink = None
-    if out is not None:
-        parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
-        sink = Sink(out, verdict_schema(plans[0], by), command="evaluate", parameters=parameters)
-    with sink or nullcontext():
+    parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
+    schema = verdict_schema(plans[0], by) if out is not None else None
+    with Output(out, schema, command="evaluate", parameters=parameters, progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             if read.listed is not None:
                 check_images(chunk, read.listed, read.files[1])
             judged = _add(found, chunk, score, label, classes, by, there)
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
-            if sink is not None:
-                sink.write(verdict_batch(chunk, judged, by, sink.schema))
-            if progress is not None:
-                progress(len(chunk.a))
+            output.write(verdict_batch, chunk, judged, by, schema)
+            output.step(len(chunk.a))
         if a.part is None:  # what a fragment lacks another may have
             found.check()
-        if sink is not None:
-            sink.record(figures={str(run): figures for run, figures in found.figures.items()})
+        if out is not None:
+            output.record(figures={str(run): figures for run, figures in found.figures.items()})
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +15,12 @@ from fastbox.arrow.arrays import is_number, plain_type
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.opening import takes
-from fastbox.result import Result, recorded
+from fastbox.jobs.base import Output, job
+from fastbox.result import Result
 from fastbox.results.metric_summary import Invalid, Rules
-from fastbox.suppression.fusion import weighted_boxes_fusion
+from fastbox.suppression.fusion import Fused, weighted_boxes_fusion
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
 from fastbox.tables.files import column_names
-from fastbox.tables.outputs import check_outputs
-from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plans_of, scan
 from fastbox.values.names import CLASS, SCORE, is_wanted
 
@@ -65,8 +62,7 @@ class FusedTables(Result):
         }
 
 
-@recorded
-@takes("*tables")
+@job("*tables")
 def fuse(
     tables: Given,
     out: str | os.PathLike[str] | None = None,
@@ -131,7 +127,6 @@ def fuse(
     """
     if not tables:
         raise ValueError("expected at least one table, got none")
-    check_outputs(tables, {"out": out})
     first = Source.carrying(tables[0])
     asked = is_wanted(class_column, column_names(first.path)) if class_agnostic is None else not class_agnostic
     label = class_column if asked else None
@@ -157,11 +152,9 @@ def fuse(
     }
     given |= {"min_score": float(min_score), "conf_type": conf_type, "score_column": score, "class_column": label}
     found = FusedTables(len(sources), rules=Rules(given))
-    sink = None
-    if out is not None:
-        parameters = {"tables": [one.files for one in plans], **options, "class_column": label}
-        sink = Sink(out, _schema(plans, score, label, joined), command="fuse", parameters=parameters)
-    with sink or nullcontext():
+    parameters = {"tables": [one.files for one in plans], **options, "class_column": label}
+    schema = _schema(plans, score, label, joined)
+    with Output(out, schema, command="fuse", parameters=parameters, progress=progress) as output:
         for chunk in scan(*sources, rows=rows):
             boxes, scores, models, classes, labels = _together(chunk, len(sources), score, label, joined)
             fused = weighted_boxes_fusion(boxes, scores, models=models, classes=classes, **options | {"weights": trust})
@@ -169,17 +162,9 @@ def fuse(
             found.boxes += len(boxes)
             found.fused += len(fused.scores)
             found.invalid.add(boxes)
-            if sink is not None:
-                assert chunk.images is not None
-                ids = np.repeat(chunk.images, np.diff(fused.offsets))
-                made = [ids, *fused.boxes.T, fused.scores]
-                if label is not None and fused.classes is not None:
-                    made.append(columns.labelled(labels, fused.classes, sink.schema.field(label)))
-                sink.write(columns.batch_of(made, sink.schema))
-            if progress is not None:
-                progress(len(boxes))
-        if sink is not None:
-            sink.record(summary=found.to_dict(), **({"categories": joined.names} if joined and joined.names else {}))
+            output.write(_batch, chunk, fused, label, labels, schema)
+            output.step(len(boxes))
+        output.finish(found, **({"categories": joined.names} if joined and joined.names else {}))
     return found
 
 
@@ -224,6 +209,15 @@ def _together(
     carried_labels = ((carried, rows) for _, carried, rows in sides)
     codes, labels = columns.label_columns(*carried_labels, name=label, joined=joined.tables)
     return every, np.concatenate(scores)[order], model, np.concatenate(codes)[order], labels
+
+
+def _batch(chunk: Chunk, fused: Fused, label: str | None, labels: list[Any], schema: Any) -> Any:
+    """The rows of the fused boxes of a chunk."""
+    assert chunk.images is not None
+    made = [np.repeat(chunk.images, np.diff(fused.offsets)), *fused.boxes.T, fused.scores]
+    if label is not None and fused.classes is not None:
+        made.append(columns.labelled(labels, fused.classes, schema.field(label)))
+    return columns.batch_of(made, schema)
 
 
 def _schema(plans: list[Plan], score: str, label: str | None, joined: JoinedClasses | None) -> Any:

@@ -10,21 +10,19 @@ from typing import Any
 
 from fastbox.datasets.as_source import Given, images_of
 from fastbox.errors import InputError
-from fastbox.jobs.inspection.before import Before, halved
+from fastbox.jobs.base import Output, halved, job
+from fastbox.jobs.inspection.before import Before, first_pass
 from fastbox.jobs.inspection.classes import Classes
 from fastbox.jobs.inspection.fix import Fix, default_log
 from fastbox.jobs.inspection.overlaps import overlapping
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems, alone, of_images
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import SIZE, Table
-from fastbox.jobs.opening import takes
 from fastbox.report.page import Page
 from fastbox.report.pages.inspected import page_of
-from fastbox.result import Result, recorded
-from fastbox.results.merge import conclude
+from fastbox.result import Result
 from fastbox.results.metric_summary import Rules
 from fastbox.tables.outputs import check_outputs
-from fastbox.tables.sink import Sink
 from fastbox.tables.source import Source
 
 __all__ = ["Inspected", "inspect"]
@@ -96,8 +94,14 @@ class Inspected(Result):
         }
 
 
-@recorded
-@takes("truths", "images")
+@job(
+    "truths",
+    "images",
+    adds_up=True,
+    whole={"fix": "a cleaned copy", "changes": "a list of changes"},
+    beside=True,
+    first_pass=first_pass,
+)
 def inspect(
     truths: Given,
     images: Given | None = None,
@@ -167,7 +171,8 @@ def inspect(
     if fix is None and changes is not None:
         raise InputError("expected a list of changes only with a cleaned copy, got the list alone: name the copy")
     changes = default_log(fix) if fix is not None and changes is None else changes
-    check_outputs([truths, images], {"out": out, "fix": fix, "changes": changes}, {"report": report})
+    if fix is not None:
+        check_outputs([truths, images], {"out": out, "fix": fix, "changes": changes}, {"report": report})
     with ExitStack() as stack:
         boxes = Source.carrying(truths)
         listed = images_of(images, boxes)
@@ -177,14 +182,13 @@ def inspect(
         sizes = table.size or (size or SIZE if table.sized else None)
         found.rules = Rules({"class_column": table.label, "id_column": table.id, "size_columns": sizes and list(sizes)})
         inputs = list(dict.fromkeys(table.files))
-        sink, mending = None, None
+        mending = None
         if fix is not None and changes is not None:
             mending = stack.enter_context(Fix(table, fix, changes, limits.tolerance, inputs))
-        if out is not None:
-            parameters = {"inputs": inputs, "limits": asdict(limits)}
-            sink = stack.enter_context(Sink(out, table.schema, command="inspect", parameters=parameters))
         twice = limits.class_size is not None or table.id is not None
         step = halved(progress) if progress is not None and twice and before is None else progress
+        parameters = {"inputs": inputs, "limits": asdict(limits)}
+        output = stack.enter_context(Output(out, table.schema, command="inspect", parameters=parameters, progress=step))
         if before is None:
             before = Before.of(table, limits, rows, step) if twice else Before()
         found.classes = before.classes or found.classes
@@ -196,13 +200,10 @@ def inspect(
             if before.classes is None:
                 found.classes.add(view)
             batch = found.problems.add(view, problems, table.schema)
-            if sink is not None:
-                sink.write(batch)
+            output.write_batch(batch)
             if mending is not None:
                 mending.write(view, chunk, problems)
                 found.fix = mending.to_dict()
-            if step is not None:
-                step(len(view.image))
-        if sink is not None:
-            conclude(sink, out, found)
+            output.step(len(view.image))
+        output.finish(found)
     return found

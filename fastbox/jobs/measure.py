@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,22 +15,19 @@ from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.opening import takes
+from fastbox.jobs.base import Output, job
 from fastbox.losses import Graded
 from fastbox.losses.names import LOSSES, check_name
 from fastbox.ops import search as ops
 from fastbox.report.page import Page
 from fastbox.report.pages.paired import measured_page
-from fastbox.result import Result, recorded
-from fastbox.results.merge import conclude
+from fastbox.result import Result
 from fastbox.results.metric_summary import Invalid, Rules, figures_of
 from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.files import read_batches
-from fastbox.tables.outputs import check_outputs
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.schema import BoxColumns, check_format, require, to_boxes
-from fastbox.tables.sink import Sink
 from fastbox.tables.source import Source
 
 __all__ = ["Measured", "measure"]
@@ -92,8 +88,7 @@ class Measured(Result):
         return figures_of(name, self.metrics[name]) | zero
 
 
-@recorded
-@takes("paths", image=False)
+@job("paths", by_image=False, adds_up=True)
 def measure(
     paths: Given,
     out: str | os.PathLike[str] | None = None,
@@ -167,7 +162,6 @@ def measure(
     if grad and not asked:
         raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
     source = Source.carrying(paths)
-    check_outputs([paths], {"out": out}, {"report": report})
     files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
     ends = ["", *(f"_grad_{coordinate}" for coordinate in COORDINATES[its_format] if grad)]
@@ -183,13 +177,10 @@ def measure(
     found.metrics = {name: Sketch() for name in (*metrics, *found.zeros)}
     if report is not None:
         found.look = Look(metrics[0]) if metrics else None
-    output = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(new, dtype.name))
+    new_schema = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(new, dtype.name))
     parameters = {"paths": files, "metrics": metrics, "pred": pred, "target": target, "format": format, "beta": beta}
     parameters |= {"delta": delta, "grad": grad}
-    sink = None
-    if out is not None:
-        sink = Sink(out, output, command="measure", parameters=parameters)
-    with sink or nullcontext():
+    with Output(out, new_schema, command="measure", parameters=parameters, progress=progress) as output:
         runs = None if source.part is None else source.part.runs
         for file, first_row, batch in read_batches(files, list(read), rows=rows, runs=runs):
             a = to_boxes(batch, pred_at, where=file, first_row=first_row)
@@ -202,13 +193,10 @@ def measure(
                 numbers = np.arange(found.rows, found.rows + len(a))[:, None]
                 found.look.add(values[metrics[0]].loss, a, b, numbers)
             _add(found, a, b, values)
-            if sink is not None:
-                made = [column for graded in values.values() for column in (graded.loss, *graded.grad.T)]
-                sink.write(columns.appended(batch, made, output))
-            if progress is not None:
-                progress(batch.num_rows)
-        if sink is not None:
-            conclude(sink, out, found)
+            made = [column for graded in values.values() for column in (graded.loss, *graded.grad.T)]
+            output.write(columns.appended, batch, made, new_schema)
+            output.step(batch.num_rows)
+        output.finish(found)
     return found
 
 

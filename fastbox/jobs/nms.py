@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,15 +15,12 @@ from fastbox.arrow.arrays import id_kind, is_number
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.opening import takes
-from fastbox.result import Result, recorded
-from fastbox.results.merge import conclude
+from fastbox.jobs.base import Output, job
+from fastbox.result import Result
 from fastbox.results.metric_summary import Invalid, Rules
 from fastbox.suppression import nms as suppression
 from fastbox.tables.class_names import names_of
 from fastbox.tables.files import column_names
-from fastbox.tables.outputs import check_outputs
-from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 from fastbox.values.names import CLASS, SCORE, is_wanted
 
@@ -80,8 +76,7 @@ class Suppressed(Result):
         }
 
 
-@recorded
-@takes("detections")
+@job("detections", adds_up=True)
 def nms(
     detections: Given,
     out: str | os.PathLike[str] | None = None,
@@ -143,7 +138,6 @@ def nms(
     """
     if method not in METHODS:
         raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}")
-    check_outputs([detections], {"out": out})
     soft = method.removeprefix("soft-") if method != "nms" else None
     least = min_score if min_score is not None else -np.inf if soft is None else LEAST_SOFT_SCORE
     if np.isnan(least):
@@ -161,7 +155,7 @@ def nms(
     numbers = {"sigma": sigma} if soft == "gaussian" else {"iou_threshold": float(iou_threshold)}
     given = {"method": method, **numbers, "min_score": None if least == -np.inf else float(least)}
     found = Suppressed(class_column=label, rules=Rules({**given, "score_column": score, "class_column": label}))
-    output = columns.schema_of({}, [planned.columns.field(name) for name in written])
+    schema = columns.schema_of({}, [planned.columns.field(name) for name in written])
     parameters = {
         "detections": planned.files,
         "iou_threshold": iou_threshold,
@@ -170,24 +164,17 @@ def nms(
         "min_score": min_score,
         "class_column": label,
     }
-    sink = None
-    if out is not None:
-        sink = Sink(out, output, command="nms", parameters=parameters)
-    with sink or nullcontext():
+    with Output(out, schema, command="nms", parameters=parameters, progress=progress) as output:
         for chunk in scan(source, rows=rows):
             side = chunk.a_columns, chunk.a_rows
             scores = columns.number_column(chunk.a_columns, score, what="a score", rows=chunk.a_rows)
             classes = None if label is None else columns.label_columns(side, name=label)[0][0]
             kept, left = suppress(chunk.a, np.where(scores >= least, scores, np.nan), classes)
             _add(found, chunk, scores, least, kept)
-            if sink is not None:
-                sink.write(_batch(chunk, kept, left, score, output))
-            if progress is not None:
-                progress(len(chunk.a))
-        if sink is not None:
-            called = names_of(planned.files)
-            sink.record(**({"categories": called} if called else {}))
-            conclude(sink, out, found)
+            output.write(_batch, chunk, kept, left, score, schema)
+            output.step(len(chunk.a))
+        called = names_of(planned.files)
+        output.finish(found, **({"categories": called} if called else {}))
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,19 +15,16 @@ from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes, grouped
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
-from fastbox.jobs.opening import takes
+from fastbox.jobs.base import Output, job
 from fastbox.jobs.pair_blocks import pairs_by_block
 from fastbox.ops import search as ops
 from fastbox.report.page import Page
 from fastbox.report.pages.paired import paired_page
-from fastbox.result import Result, recorded
-from fastbox.results.merge import conclude
+from fastbox.result import Result
 from fastbox.results.metric_summary import Invalid, Rules, figures_of
 from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
-from fastbox.tables.outputs import check_outputs
-from fastbox.tables.sink import Sink
 from fastbox.tables.source import Chunk, Plan, Source, plans_of, scan
 from fastbox.values.names import CLASS, Usual
 
@@ -94,8 +90,7 @@ class Paired(Result):
         }
 
 
-@recorded
-@takes("detections", "truths")
+@job("detections", "truths", adds_up=True)
 def pairs(
     detections: Given,
     truths: Given | None = None,
@@ -180,7 +175,6 @@ def pairs(
         how = advice("--per-class", "class_agnostic=False")
         raise InputError(f"the class column {class_column!r} is not used where boxes of all classes meet: add {how}")
     label = None if class_agnostic else class_column
-    check_outputs([detections, truths], {"out": out}, {"report": report})
     carried = tuple(dict.fromkeys([*keep, *([label] if label else [])]))
     a = Source.carrying(detections, *carried)
     b = None if truths is None else Source.carrying(truths, label)
@@ -193,7 +187,7 @@ def pairs(
 
     found = Paired(metrics={name: Sketch() for name in metrics}, truths=None if b is None else 0)
     found.rules = _rules(metrics, None if every or best else threshold, best, label, beta)
-    output = _schema(plans, metrics, carried, boxes)
+    schema = _schema(plans, metrics, carried, boxes)
     parameters = {
         "detections": plans[0].files,
         "truths": plans[1].files if b is not None else None,
@@ -205,9 +199,6 @@ def pairs(
     }
     if report is not None:
         found.look = Look(first)
-    sink = None
-    if out is not None:
-        sink = Sink(out, output, command="pairs", parameters=parameters)
 
     def find(chunk: Chunk) -> Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         one = partial(_pair, label=label, joined=joined, metric=first, beta=beta)
@@ -215,18 +206,15 @@ def pairs(
             return [one(chunk, threshold=None)]
         return pairs_by_block(chunk, plans[0].carried, partial(one, threshold=limit))
 
-    with sink or nullcontext():
+    with Output(out, schema, command="pairs", parameters=parameters, progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             paired = np.zeros(len(chunk.a), np.bool_)
             for found_rows, cols in find(chunk):
                 values = _add(found, chunk, found_rows, cols, beta, paired)
-                if sink is not None:
-                    sink.write(_batch(chunk, found_rows, cols, values, boxes, output))
+                output.write(_batch, chunk, found_rows, cols, values, boxes, schema)
             _count(found, chunk, paired)
-            if progress is not None:
-                progress(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
-        if sink is not None:
-            conclude(sink, out, found)
+            output.step(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
+        output.finish(found)
     return found
 
 
@@ -370,7 +358,7 @@ def _batch(
     cols: NDArray[np.int64],
     values: list[NDArray[Any]],
     boxes: bool,
-    output: Any,
+    schema: Any,
 ) -> Any:
     assert chunk.images is not None
     assert chunk.a.offsets is not None
@@ -383,5 +371,5 @@ def _batch(
         target = np.full((len(cols), 4), np.nan, other.dtype)
         target[cols >= 0] = other[cols[cols >= 0]].corners()
         made += [*chunk.a[rows].corners().T, *target.T]
-    new = columns.batch_of(made, columns.schema_of({}, list(output)[: len(made)]))
+    new = columns.batch_of(made, columns.schema_of({}, list(schema)[: len(made)]))
     return columns.joined(new, columns.taken(chunk.a_columns, rows))

@@ -18,9 +18,8 @@ from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.results.coverage import Coverage, Covered
 from fastbox.results.metric_summary import Invalid, Rules
 from fastbox.sketch import Sketch
-from fastbox.tables.sink import Sink, Target
 
-__all__ = ["Gathered", "conclude", "merged", "packed", "unpacked"]
+__all__ = ["Gathered", "merged", "packed", "unpacked"]
 
 Found = TypeVar("Found")
 
@@ -58,12 +57,6 @@ class Gathered:
     def merged(self) -> Any:
         """What was found in all, added up in the order of the parts."""
         return merged([self._held[key] for key in sorted(self._held, key=lambda key: key[1] * TOGETHER ** key[0])])
-
-
-def conclude(sink: Sink, out: Any, found: Any) -> None:
-    """Record what a job found; for one fragment of its input so that it can be added up later."""
-    more = {"aggregate": packed(found)} if isinstance(out, Target) else {}
-    sink.record(summary=found.to_dict(), **more)
 
 
 def merged(parts: list[Any]) -> Any:

@@ -182,7 +182,7 @@ def test_unsorted_tables_are_sorted_first(how: str, kind: str, tables: dict[str,
 @pytest.mark.parametrize("name", JOBS)
 def test_tables_may_be_given_by_name(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
     job, inputs, options = JOBS[name]
-    given = dict(zip(job.takes[0], (tables[table] for table in inputs), strict=False))  # type: ignore[attr-defined]
+    given = dict(zip(job.traits.names, (tables[table] for table in inputs), strict=False))  # type: ignore
     whole = spread(job, *given.values(), fragment_rows=100, **options).to_dict()
     assert spread(job, fragment_rows=100, **options, **given).to_dict() == whole
     for out in given.values():
@@ -191,7 +191,7 @@ def test_tables_may_be_given_by_name(name: str, tables: dict[str, Path], tmp_pat
 
 
 def test_jobs_that_must_see_tables_whole_are_refused(tables: dict[str, Path]) -> None:
-    with pytest.raises(ValueError, match=r"expected one of the jobs assign, .* got 'fuse'"):
+    with pytest.raises(ValueError, match=r"expected a job whose parts add up, such as fastbox.jobs.nms, got 'fuse'"):
         spread(jobs.fuse, tables["truths"])
 
 

@@ -39,7 +39,6 @@ UPWARD = {
     ("fastbox.boxes.container", "fastbox.tables.schema"),
     ("fastbox.evaluation.shown", "fastbox.jobs.evaluate"),
     ("fastbox.evaluation.summary", "fastbox.results.metric_summary"),
-    ("fastbox.experiments.disagreement", "fastbox.jobs.opening"),
     ("fastbox.experiments.disagreement", "fastbox.results.metric_summary"),
     ("fastbox.jobs", "fastbox.fragments.run"),
     ("fastbox.report.provenance", "fastbox.tables.source"),

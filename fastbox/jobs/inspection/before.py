@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,11 @@ from fastbox.jobs.inspection.problems import Finding, Limits
 from fastbox.jobs.inspection.repeats import Repeats
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.inspection.view import View, look
+from fastbox.results.merge import Gathered
 from fastbox.tables.files import count_rows
 from fastbox.tables.source import Source, scan
 
-__all__ = ["Before", "halved", "sizes_of"]
+__all__ = ["Before", "first_pass", "sizes_of"]
 
 Ints = NDArray[np.int64]
 
@@ -84,13 +86,23 @@ def sizes_of(truths: Source, *, out: None, label: str | None, rows: int) -> Clas
     return classes
 
 
-def halved(progress: Callable[[int], object]) -> Callable[[int], object]:
-    """Tell of half the boxes, where each of them is read twice."""
-    left = 0
-
-    def step(boxes: int) -> None:
-        nonlocal left
-        done, left = divmod(left + boxes, 2)
-        progress(done)
-
-    return step
+def first_pass(
+    table: Source, parts: Sequence[Source], options: Mapping[str, Any], everywhere: Callable[..., Any]
+) -> list[dict[str, Any]]:
+    """Return what a whole table tells of each of its parts, as the option ``before`` of their inspection."""
+    limits, rows = options.get("limits") or Limits(), options.get("rows", 262_144)
+    whole = Table.of(table, None, *(options.get(name) for name in ("class_column", "id_column", "size")))
+    known = Before()
+    if whole.id is not None:
+        known = Before.of(whole, replace(limits, class_size=None), rows)
+    if limits.class_size is not None:
+        sizes = Gathered()
+        for place, found in everywhere(sizes_of, label=whole.label, rows=rows):
+            sizes.add(place, found)
+        known = replace(known, ranges=sizes.merged().ranges(limits.class_size))
+    told = []
+    for part in parts:
+        runs = part.part.runs if part.part else ()
+        last = runs[-1].number + runs[-1].boxes if runs else 0
+        told.append({"before": known.within(runs[0].number if runs else 0, last)})
+    return told

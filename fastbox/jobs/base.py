@@ -1,0 +1,367 @@
+"""The skeleton of a job: what every command does before, beside and after its own work.
+
+A job is a function of tables, an output and options, in that order. The tables and ``out`` come first and may be given
+by position; every option is a keyword with a default, so that a call in Python reads like the command. What is handed
+on as one thing is a record with a name of its own: ``Source`` (the columns of a table), ``AnchorGrid``, ``MatchRule``,
+``Resize``, ``Params`` and ``Limits``; all else stays a plain keyword. ``rows``, ``progress`` and ``report`` mean the
+same in every job.
+
+:func:`job` opens the tables, runs the function, and writes its page. :class:`Output` takes its rows step by step.
+:class:`Traits` say what others, :mod:`fastbox.fragments` above all, have to know of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from types import TracebackType
+from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
+
+from fastbox.arrow.arrays import UnsortedError
+from fastbox.datasets.as_source import Given, as_source, note_of, resolved
+from fastbox.report.page import check_page
+from fastbox.report.provenance import Provenance
+from fastbox.result import Result
+from fastbox.results.merge import packed
+from fastbox.storage.backed import Backed
+from fastbox.storage.locate import check_named
+from fastbox.storage.opened import keep_open
+from fastbox.tables.files import find_files
+from fastbox.tables.frames import listed
+from fastbox.tables.in_order import sorted_source
+from fastbox.tables.outputs import check_outputs
+from fastbox.tables.sink import Sink, Target
+from fastbox.tables.source import Source
+from fastbox.values.arguments import bound, check_types
+from fastbox.values.names import CLASS, SCORE, Usual
+
+__all__ = ["FirstPass", "Output", "Tables", "Traits", "halved", "job", "result_of", "traits_of"]
+
+WRITTEN = ("out", "fix", "changes")  # the arguments that name a table to write
+REPORT = "report"
+
+Parameters = ParamSpec("Parameters")
+Found = TypeVar("Found", bound=Result)
+
+
+class FirstPass(Protocol):
+    """What a job reads of a whole table before its fragments run."""
+
+    def __call__(
+        self,
+        table: Source,
+        parts: Sequence[Source],
+        options: Mapping[str, Any],
+        everywhere: Callable[..., Iterator[tuple[int, Any]]],
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the options to add to those of each part of the first table.
+
+        ``everywhere(function, **options)`` runs a function on all parts, where the fragments run, and yields the number
+        of each part with its result.
+        """
+
+
+@dataclass(frozen=True)
+class Traits:
+    """The facts of a job that its callers need.
+
+    Attributes
+    ----------
+    tables : tuple of str
+        The arguments that are tables; one with a star in front is several tables.
+    by_image : bool
+        Images are read by their ids; False for a job that reads rows one by one.
+    adds_up : bool
+        The results of parts of the tables add up to the result of the whole, so that fragments can run it.
+    whole : mapping of str to str
+        The options that need the tables as a whole, each with what it asks for.
+    reads : tuple of str
+        The options that may name one more file to read.
+    writes : tuple of str
+        The arguments that name a file to write which is no table.
+    kept : int
+        Bytes that stay in memory until the end for each box of the first table.
+    beside : bool
+        The tables after the first list the images of the first, and are cut where it is cut.
+    first_pass : callable, optional
+        Reads the whole table before its fragments run; gives the options that it adds to those of each fragment.
+    """
+
+    tables: tuple[str, ...]
+    by_image: bool = True
+    adds_up: bool = False
+    whole: Mapping[str, str] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = (REPORT,)
+    kept: int = 0
+    beside: bool = False
+    first_pass: FirstPass | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the arguments that are tables."""
+        return tuple(name.removeprefix("*") for name in self.tables)
+
+
+def traits_of(function: Callable[..., Any]) -> Traits | None:
+    """Return the traits of a job; None of any other function."""
+    traits: Traits | None = getattr(function, "traits", None)
+    return traits
+
+
+def result_of(function: Callable[..., Any]) -> type[Result]:
+    """Return the class of a job's result."""
+    kind: type[Result] = get_type_hints(function)["return"]
+    return kind
+
+
+def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], Callable[Parameters, Found]]:
+    """Make a function of sources a job: it takes whatever a user calls a table, and leaves a page where one is asked.
+
+    The function gets a :class:`Source` for each table, or a list of them for an argument that is several tables.
+    Columns that nobody named are found by their usual names. Where a table turns out not to be sorted by image, it is
+    sorted and the function begins again: its unfinished output has no name yet. Each file is opened once, and no output
+    may replace one of them.
+
+    Parameters
+    ----------
+    *tables, **traits
+        The :class:`Traits` of the job.
+    """
+    known = Traits(tables, **traits)
+
+    def decorate(function: Callable[Parameters, Found]) -> Callable[Parameters, Found]:
+        @wraps(function)
+        def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Found:
+            call = bound(function, args, kwargs)
+            check_types(function, call.arguments)
+            provenance = Provenance.of(function, args, kwargs)
+            call.apply_defaults()
+            arguments = call.arguments
+            report = arguments.get(REPORT)
+            if report is not None:
+                check_page(report)
+            with keep_open():
+                _check_given(known, call)
+                _prepare(known, arguments)
+                opened = Tables(known, arguments)
+                steps = _Steps(arguments.get("progress"))
+                if steps.progress is not None:
+                    arguments["progress"] = steps
+                while True:
+                    opened.give(arguments)
+                    try:
+                        found = function(*call.args, **call.kwargs)
+                        break
+                    except UnsortedError as error:
+                        opened.sort(error)
+                        steps.back()
+            found.inputs, found.provenance = opened.notes(), provenance
+            if report is not None:
+                found.report(report)
+            return found
+
+        run.traits = known  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def _prepare(traits: Traits, arguments: dict[str, Any]) -> None:
+    """List the files of each table, and refuse outputs that would replace what is read."""
+    for name in traits.names:
+        arguments[name] = listed(arguments[name])
+    read = [arguments[name] for name in traits.names]
+    read += [file for name in traits.reads if isinstance(file := arguments[name], str | os.PathLike)]
+    tables = {name: arguments[name] for name in WRITTEN if name in arguments and name not in traits.writes}
+    check_outputs(read, tables, {name: arguments.get(name) for name in traits.writes})
+
+
+def _check_given(traits: Traits, call: inspect.BoundArguments) -> None:
+    """Refuse None for a table that has to be there."""
+    for name in traits.names:
+        if call.arguments[name] is None and call.signature.parameters[name].default is inspect.Parameter.empty:
+            check_named(None, name)
+
+
+class Tables:
+    """The tables of a call, by the names of their arguments."""
+
+    def __init__(self, traits: Traits, arguments: dict[str, Any]) -> None:
+        self._several = {name.removeprefix("*"): name.startswith("*") for name in traits.tables}
+        self._tables: dict[str, list[Source]] = {}
+        for name, several in self._several.items():
+            given = arguments[name]
+            if several:
+                if isinstance(given, str | os.PathLike):  # or the next name is taken for the output
+                    raise TypeError(f"expected {name} as a list, got {given!r}: give [{os.fspath(given)!r}]")
+                given = given if isinstance(given, list | tuple) else [given]
+                self._tables[name] = [_source(one, f"{name} {k + 1}", traits) for k, one in enumerate(given)]
+            else:
+                self._tables[name] = [] if given is None else [_source(given, name, traits)]
+        self._columns: dict[str, str] = {}
+        for column, wanted in arguments.items():
+            unread = wanted == CLASS and arguments.get("class_agnostic")
+            if isinstance(wanted, Usual) and not unread:
+                arguments[column] = called = self._resolved(wanted)
+                self._columns |= {wanted.what: called} if called != wanted else {}
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], given: tuple[Given, ...], options: dict[str, Any]) -> Tables:
+        """Return the tables that a job is to be called with; ``options`` become what the job would make of them."""
+        traits = traits_of(function)
+        assert traits is not None
+        call = bound(function, given, options)
+        check_types(function, call.arguments)
+        call.apply_defaults()
+        _check_given(traits, call)
+        usual = [name for name, value in call.arguments.items() if isinstance(value, Usual)]
+        tables = cls(traits, call.arguments)
+        options |= {name: call.arguments[name] for name in usual}
+        for name in traits.names:  # of a table that was given by its name
+            options.pop(name, None)
+        return tables
+
+    @property
+    def sources(self) -> list[Source]:
+        """All tables in the order of their arguments."""
+        return [source for own in self._tables.values() for source in own]
+
+    def give(self, arguments: dict[str, Any]) -> None:
+        """Put the tables in the place of what was given."""
+        for name, own in self._tables.items():
+            arguments[name] = own if self._several[name] else own[0] if own else None
+
+    def sort(self, error: UnsortedError) -> None:
+        """Sort the tables that have the file where ids were seen to descend; raises it where that can't be."""
+        in_order: dict[Source, Source] = {}
+        for own in self._tables.values():
+            for place, source in enumerate(own):
+                files = find_files(source.path)
+                known = error.file in files and source.part is None and source.image is not None
+                if known and not (isinstance(files[0], Backed) and files[0].sorted_in):
+                    plain = replace(source, columns=(), aliases=())
+                    if plain not in in_order:
+                        in_order[plain] = sorted_source(plain)
+                    own[place] = replace(source, path=in_order[plain].path)
+        if not in_order:
+            raise error
+
+    def notes(self) -> list[dict[str, Any]]:
+        """Return what is to be said of how the tables were read."""
+        notes = [note for source in self.sources if (note := note_of(source))]
+        return [*notes, {"columns": self._columns}] if self._columns else notes
+
+    def _resolved(self, wanted: Usual) -> str:
+        """The column that is meant in all tables, of scores in the first argument's; they call it by one name then."""
+        names = list(self._tables)[:1] if wanted == SCORE else list(self._tables)
+        called, renamed = resolved([source for name in names for source in self._tables[name]], wanted)
+        for name in names:
+            self._tables[name] = [renamed.pop(0) for _ in self._tables[name]]
+        return called
+
+
+def _source(given: Given, name: str, traits: Traits) -> Source:
+    if not traits.by_image and not isinstance(given, Source):
+        given = replace(Source(()), path=given, image=None)
+    return as_source(given, name)
+
+
+class Output:
+    """The rows that a job writes, batch by batch, and the progress that it tells; without a path nothing is written.
+
+    Parameters
+    ----------
+    out : path or None
+    schema : pyarrow.Schema
+    command : str
+    parameters : mapping
+        As for :class:`fastbox.tables.sink.Sink`.
+    progress : callable, optional
+        Called with the number of boxes of each step.
+    """
+
+    def __init__(
+        self,
+        out: str | os.PathLike[str] | None,
+        schema: Any,
+        *,
+        command: str,
+        parameters: Mapping[str, Any],
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
+        self.schema = schema
+        self._sink = None if out is None else Sink(out, schema, command=command, parameters=parameters)
+        self._part = isinstance(out, Target)
+        self._progress = progress
+
+    def __enter__(self) -> Output:
+        if self._sink is not None:
+            self._sink.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sink is not None:
+            self._sink.__exit__(kind, error, trace)
+
+    def write(self, make: Callable[Parameters, Any], *args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        """Write the batch that a function makes of its arguments; it is made only where it is written."""
+        if self._sink is not None:
+            self._sink.write(make(*args, **kwargs))
+
+    def write_batch(self, batch: Any) -> None:
+        """Write a batch that is there already."""
+        if self._sink is not None:
+            self._sink.write(batch)
+
+    def step(self, boxes: int) -> None:
+        """Tell that the work on some more boxes is done."""
+        if self._progress is not None:
+            self._progress(boxes)
+
+    def finish(self, found: Result, **more: Any) -> None:
+        """Record the result in the file, that of a fragment so that it can be added up later, and more entries."""
+        if self._sink is not None:
+            part = {"aggregate": packed(found)} if self._part else {}
+            self.record(summary=found.to_dict(), **part, **more)
+
+    def record(self, **more: Any) -> None:
+        """Add entries to the record of the file."""
+        if self._sink is not None:
+            self._sink.record(**more)
+
+
+def halved(progress: Callable[[int], object]) -> Callable[[int], object]:
+    """Return what tells of half the boxes, where each of them is read twice."""
+    left = 0
+
+    def step(boxes: int) -> None:
+        nonlocal left
+        done, left = divmod(left + boxes, 2)
+        progress(done)
+
+    return step
+
+
+class _Steps:
+    """The count of the boxes that a job told of, so that it can begin again."""
+
+    def __init__(self, progress: Callable[[int], object] | None) -> None:
+        self.progress = progress
+        self._done = 0
+
+    def __call__(self, count: int) -> None:
+        assert self.progress is not None
+        self._done += count
+        self.progress(count)
+
+    def back(self) -> None:
+        """Tell that nothing is done yet."""
+        if self.progress is not None and self._done:
+            self.progress(-self._done)
+        self._done = 0
