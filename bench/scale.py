@@ -16,7 +16,7 @@ import fastbox
 from bench.promise import Setting, Target
 from bench.turns import Reached, Threads, ratio, take_turns
 from fastbox import jobs
-from fastbox.fragments import engines
+from fastbox.fragments import engines, spread
 from fastbox.parallel import threads_here
 from fastbox.sketch import Sketch
 
@@ -71,10 +71,8 @@ def bare_on_threads(files: list[Path], out: Path) -> Callable[[], None]:
     return call
 
 
-def spread(given: Path, out: Path, engine: engines.Engine) -> Callable[[], object]:
-    return lambda: jobs.spread(
-        jobs.measure, given, out=out, engine=engine, metrics=list(METRICS), keep=[], overwrite=True
-    )
+def spread_over(given: Path, out: Path, engine: engines.Engine) -> Callable[[], object]:
+    return lambda: spread(jobs.measure, given, out=out, engine=engine, metrics=list(METRICS), keep=[], overwrite=True)
 
 
 def threads_over_floor(setting: Setting) -> Reached:
@@ -83,7 +81,7 @@ def threads_over_floor(setting: Setting) -> Reached:
         given = write(folder, setting.sizes.of(ROWS))
         files = sorted(given.iterdir())
         calls = {
-            "threads": spread(given, folder / "parts", engines.threads),
+            "threads": spread_over(given, folder / "parts", engines.threads),
             "decode, compute, encode": bare_on_threads(files, folder / "bare"),
         }
         return ratio(take_turns(calls, setting.rounds), "threads", "decode, compute, encode")
@@ -101,8 +99,8 @@ def dask_over_threads(setting: Setting) -> Reached:
         folder = Path(place)
         given = write(folder, setting.sizes.of(ROWS))
         calls = {
-            "dask": spread(given, folder / "dask", engines.dask(client)),
-            "threads": spread(given, folder / "threads", engines.threads),
+            "dask": spread_over(given, folder / "dask", engines.dask(client)),
+            "threads": spread_over(given, folder / "threads", engines.threads),
         }
         found = ratio(take_turns(calls, setting.rounds), "dask", "threads")
         same = all(

@@ -51,7 +51,7 @@ PROMISES: dict[str, dict[str, float]] = {
     "import fastbox.jobs": {"jobs": 0},
 }
 PACKAGE = Path(fastbox.__file__).parent
-JOBS = ("jobs", "result.py")  # where a job is called, with what is wrapped around each
+JOBS = ("jobs",)  # where a job is called
 SEEN_THROUGH = ("errors.py", "values/arguments.py")  # wrappers of whole functions
 CURVES = "evaluation/curves.py", "trace"  # what traces the curves of a model
 DETECTIONS, TRUTHS = Path("detections.parquet"), Path("truths.parquet")

@@ -1,1 +1,16 @@
-"""Jobs run fragment by fragment: on threads or a cluster, resumed where they stopped."""
+"""Jobs run fragment by fragment, here or on a cluster: :func:`spread`, and the engines that it runs on."""
+
+from typing import TYPE_CHECKING
+
+from fastbox._lazy import lazy
+
+if TYPE_CHECKING:
+    from fastbox.fragments.engines import Engine, dask, ray, spark, threads
+    from fastbox.fragments.run import spread
+
+__all__ = ["Engine", "dask", "ray", "spark", "spread", "threads"]
+
+lazy(
+    __name__,
+    {"fastbox.fragments.engines": ("Engine", "dask", "ray", "spark", "threads"), "fastbox.fragments.run": ("spread",)},
+)

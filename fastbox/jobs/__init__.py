@@ -1,23 +1,27 @@
-"""One file per command: what `fastbox NAME` runs, as functions."""
+"""One module for each command: what ``fastbox NAME`` runs, as functions; each is imported when it is asked for."""
 
-from fastbox.anchors.resize import Resize
-from fastbox.datasets.convert import convert
-from fastbox.experiments.disagreement import Disagreement
-from fastbox.experiments.regression import Regression, regression
-from fastbox.fragments.run import spread
-from fastbox.jobs.anchors import Fitted, fit_anchors
-from fastbox.jobs.assign import Assigned, assign
-from fastbox.jobs.disagreement import disagreement
-from fastbox.jobs.evaluate import Evaluated, evaluate
-from fastbox.jobs.fuse import FusedTables, fuse
-from fastbox.jobs.inspect import Inspected, inspect
-from fastbox.jobs.inspection.problems import Limits
-from fastbox.jobs.measure import Measured, measure
-from fastbox.jobs.nms import Suppressed, nms
-from fastbox.jobs.pairs import Paired, pairs
-from fastbox.jobs.plan import Planned, plan
-from fastbox.jobs.sort import sort
-from fastbox.jobs.synthesize import synthesize
+from typing import TYPE_CHECKING
+
+from fastbox._lazy import lazy
+
+if TYPE_CHECKING:
+    from fastbox.anchors.resize import Resize
+    from fastbox.datasets.convert import convert
+    from fastbox.experiments.disagreement import Disagreement
+    from fastbox.experiments.regression import Regression, regression
+    from fastbox.jobs.anchors import Fitted, fit_anchors
+    from fastbox.jobs.assign import Assigned, assign
+    from fastbox.jobs.disagreement import disagreement
+    from fastbox.jobs.evaluate import Evaluated, evaluate
+    from fastbox.jobs.fuse import FusedTables, fuse
+    from fastbox.jobs.inspect import Inspected, inspect
+    from fastbox.jobs.inspection.problems import Limits
+    from fastbox.jobs.measure import Measured, measure
+    from fastbox.jobs.nms import Suppressed, nms
+    from fastbox.jobs.pairs import Paired, pairs
+    from fastbox.jobs.plan import Planned, plan
+    from fastbox.jobs.sort import sort
+    from fastbox.jobs.synthesize import synthesize
 
 __all__ = [
     "Assigned",
@@ -46,6 +50,28 @@ __all__ = [
     "plan",
     "regression",
     "sort",
-    "spread",
     "synthesize",
 ]
+
+lazy(
+    __name__,
+    {
+        "fastbox.anchors.resize": ("Resize",),
+        "fastbox.datasets.convert": ("convert",),
+        "fastbox.experiments.disagreement": ("Disagreement",),
+        "fastbox.experiments.regression": ("Regression", "regression"),
+        "fastbox.jobs.anchors": ("Fitted", "fit_anchors"),
+        "fastbox.jobs.assign": ("Assigned", "assign"),
+        "fastbox.jobs.disagreement": ("disagreement",),
+        "fastbox.jobs.evaluate": ("Evaluated", "evaluate"),
+        "fastbox.jobs.fuse": ("FusedTables", "fuse"),
+        "fastbox.jobs.inspect": ("Inspected", "inspect"),
+        "fastbox.jobs.inspection.problems": ("Limits",),
+        "fastbox.jobs.measure": ("Measured", "measure"),
+        "fastbox.jobs.nms": ("Suppressed", "nms"),
+        "fastbox.jobs.pairs": ("Paired", "pairs"),
+        "fastbox.jobs.plan": ("Planned", "plan"),
+        "fastbox.jobs.sort": ("sort",),
+        "fastbox.jobs.synthesize": ("synthesize",),
+    },
+)

@@ -204,8 +204,7 @@ class Tables:
                 self._tables[name] = [] if given is None else [_source(given, name, traits)]
         self._columns: dict[str, str] = {}
         for column, wanted in arguments.items():
-            unread = wanted == CLASS and arguments.get("class_agnostic")
-            if isinstance(wanted, Usual) and not unread:
+            if isinstance(wanted, Usual) and not (wanted == CLASS and arguments.get("class_agnostic")):
                 arguments[column] = called = self._resolved(wanted)
                 self._columns |= {wanted.what: called} if called != wanted else {}
 

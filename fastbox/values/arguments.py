@@ -23,7 +23,7 @@ __all__ = ["both_or_neither", "bound", "check_types", "checked", "named"]
 # What to give for an argument that is an object of ours.
 GIVE = {
     "anchors": "AnchorGrid.preset('retinanet')",
-    "engine": "fastbox.fragments.engines.threads",
+    "engine": "fastbox.fragments.threads",
     "limits": "jobs.Limits(near=0.9)",
     "params": "Params(iou_thresholds=[0.5, 0.75])",
     "resize": "jobs.Resize('shorter', 800, 1333)",

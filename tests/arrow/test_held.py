@@ -13,6 +13,7 @@ import pytest
 
 import fastbox
 from fastbox import Boxes, InputError, jobs
+from fastbox.fragments import spread
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 polars = pytest.importorskip("polars", reason="polars is not installed")
@@ -206,7 +207,7 @@ def test_a_part_without_rows_needs_none_either(first: str, tmp_path: pathlib.Pat
     jobs.sort(folder, tmp_path / "sorted.parquet")
     assert pq.read_table(tmp_path / "sorted.parquet")["image_id"].to_pylist() == [1, 2, 3, 4]
     assert jobs.convert(folder, tmp_path / "out.json")["rows"] == 4
-    assert jobs.spread(jobs.nms, folder, fragment_rows=1).kept == 4
+    assert spread(jobs.nms, folder, fragment_rows=1).kept == 4
     assert not jobs.plan(folder).to_dict()["inputs"][0]["sorted"]
 
 

@@ -20,6 +20,7 @@ from fastbox import Boxes, InputError, Source, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
+from fastbox.fragments import spread
 
 SCORELESS = {"voc"}  # dialects that keep no scores
 IMAGES, SIDE = 7, 256
@@ -307,7 +308,7 @@ def test_fragments_on_threads_read_every_input(tmp_path: Path, job: str, kind: s
     tables = tables_of(job, ON_DISK[kind], tmp_path, kind in TEXTS)
     options = OPTIONS.get(job, {})
     for _ in range(2):  # the second time from the parts
-        found = jobs.spread(getattr(jobs, job), *tables, out=tmp_path / "parts", fragment_rows=20, **options)
+        found = spread(getattr(jobs, job), *tables, out=tmp_path / "parts", fragment_rows=20, **options)
         assert_same(known_of(job, found.to_dict()), expected(job, kind in TEXTS))
 
 

@@ -24,6 +24,7 @@ from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
 from fastbox.datasets.as_source import as_source
+from fastbox.fragments import spread
 from fastbox.storage.backed import Backed, Scratch
 from fastbox.tables import in_order
 from fastbox.tables.in_order import sorted_source
@@ -200,7 +201,7 @@ def test_clusters_are_told_what_to_write_first() -> None:
         raise AssertionError("nothing is sent")
 
     with pytest.raises(InputError, match=r"got detections \(a Table\): write it .* fastbox\.jobs\.sort"):
-        jobs.spread(jobs.nms, boxes([1, 2]), engine=elsewhere)
+        spread(jobs.nms, boxes([1, 2]), engine=elsewhere)
     with pytest.raises(InputError, match="which was read on this machine"):
         pickle.dumps(as_source(boxes([1, 2])))
 
@@ -211,7 +212,7 @@ def test_unsorted_tables_are_refused_by_clusters_with_the_command(tmp_path: Path
 
     pq.write_table(boxes([1, 2, 0]), tmp_path / "a b.parquet")
     with pytest.raises(InputError, match=r"ascending ids .*: sort it with `jobs.sort\('.*a b\.parquet', 'sorted"):
-        jobs.spread(jobs.nms, tmp_path / "a b.parquet", engine=elsewhere)
+        spread(jobs.nms, tmp_path / "a b.parquet", engine=elsewhere)
 
 
 def test_progress_begins_again_where_a_table_had_to_be_sorted(tmp_path: Path) -> None:
@@ -442,7 +443,7 @@ def test_generators_of_names_are_held_against_outputs(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="expected an output that is no input"):
             job(tmp_path.glob("*.parquet"), path)  # type: ignore[operator]
     with pytest.raises(InputError, match="which holds the input"):
-        jobs.spread(jobs.nms, tmp_path.glob("*.parquet"), out=tmp_path, overwrite=True)
+        spread(jobs.nms, tmp_path.glob("*.parquet"), out=tmp_path, overwrite=True)
     assert path.read_bytes() == before
 
 

@@ -19,6 +19,7 @@ import fastbox
 from fastbox import InputError, jobs
 from fastbox.cli import main
 from fastbox.errors import InputWarning, on_command_line
+from fastbox.fragments import spread
 
 NAMES = {"xyxy": ("xmin", "ymin", "xmax", "ymax"), "xywh": ("x", "y", "w", "h"), "cxcywh": ("cx", "cy", "w", "h")}
 
@@ -80,7 +81,7 @@ class Scene:
 def warned(*tables: Path, **options: Any) -> list[str]:
     """The warnings of a run, the same in fragments."""
     found = jobs.evaluate(*tables, **options)
-    parts = jobs.spread(jobs.evaluate, *tables, fragment_rows=100, **options)
+    parts = spread(jobs.evaluate, *tables, fragment_rows=100, **options)
     assert [sentence.split("(")[0] for sentence in parts.warnings] == [one.split("(")[0] for one in found.warnings]
     assert found.to_dict()["warnings"] == found.warnings
     return found.warnings
@@ -240,7 +241,7 @@ def test_no_image_in_common_is_refused(tmp_path: Path, kind: type) -> None:
     assert "expected images that both tables have, got none" in result.stderr and first in result.stderr
     assert str(detections) in result.stderr and str(truths) in result.stderr and "Traceback" not in result.stderr
     with pytest.raises(InputError, match="expected images that both tables have"):
-        jobs.spread(jobs.evaluate, detections, truths, fragment_rows=100)
+        spread(jobs.evaluate, detections, truths, fragment_rows=100)
     with pytest.raises(ValueError, match=r"expected images that both .* ids such as 7 of detections and 8 of truths"):
         fastbox.evaluate(fastbox.Boxes([[0, 0, 4, 4]], images=[7]), [1], fastbox.Boxes([[0, 0, 4, 4]], images=[8]))
 
@@ -309,7 +310,7 @@ def test_no_class_in_common_is_refused(tmp_path: Path) -> None:
     ):
         jobs.evaluate(*tables)
     with pytest.raises(InputError, match="expected classes that both tables have"):
-        jobs.spread(jobs.evaluate, *tables, fragment_rows=100)
+        spread(jobs.evaluate, *tables, fragment_rows=100)
     assert jobs.evaluate(*tables, params=fastbox.Params(by_class=False)).figures[None]["AP50"] > 0.8
 
 

@@ -16,6 +16,7 @@ import fastbox
 from fastbox import jobs
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.matching import VERDICTS
+from fastbox.fragments import spread
 
 ABOUT = ("matched", "location", "classification")
 
@@ -118,7 +119,7 @@ def test_jobs_and_fragments_miss_the_same(tmp_path: Path, seed: int) -> None:
     paths = tables.write(tmp_path)
     for rows in (1, 7, 1000):
         assert_missed(jobs.evaluate(*paths, by="model", rows=rows).evaluation, tables)
-    found = jobs.spread(jobs.evaluate, *paths, by="model", fragment_rows=5).evaluation
+    found = spread(jobs.evaluate, *paths, by="model", fragment_rows=5).evaluation
     assert_missed(found, tables)
 
 

@@ -23,6 +23,7 @@ from fastbox.anchors import PRESETS, AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.assign.rule import MatchRule
 from fastbox.evaluation import Params
+from fastbox.fragments import spread
 from fastbox.fragments.canonical import canonical, digest
 from fastbox.jobs.inspection.before import Before
 
@@ -282,8 +283,8 @@ def test_a_run_never_takes_the_parts_of_another(name: str, tmp_path: Path) -> No
     pq.write_table(pa.table(rows), tmp_path / "t.parquet", row_group_size=12)
     for one, two in itertools.permutations(range(len(runs)), 2):
         out = tmp_path / f"{one}-{two}"
-        jobs.spread(job, tmp_path / "t.parquet", out=out, fragment_rows=20, **runs[one])
+        spread(job, tmp_path / "t.parquet", out=out, fragment_rows=20, **runs[one])
         with pytest.raises(InputError, match="of another run"):
-            jobs.spread(job, tmp_path / "t.parquet", out=out, fragment_rows=20, **runs[two])
-        again = jobs.spread(job, tmp_path / "t.parquet", out=out, fragment_rows=20, **runs[one])
+            spread(job, tmp_path / "t.parquet", out=out, fragment_rows=20, **runs[two])
+        again = spread(job, tmp_path / "t.parquet", out=out, fragment_rows=20, **runs[one])
         assert again.to_dict() == job(tmp_path / "t.parquet", **runs[one]).to_dict()

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastbox import InputError, jobs
-from fastbox.fragments import claim
+from fastbox.fragments import claim, spread
 from fastbox.fragments.claim import CLAIM, claimed
 from fastbox.fragments.engines import threads
 
@@ -124,13 +124,13 @@ def test_two_runs_at_once_never_mix_their_parts(overwrite: bool, table: Path, tm
     def meanwhile(task: Any, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         for index, found in threads(task, items):
             with pytest.raises(InputError, match=ANOTHER) as caught:
-                jobs.spread(jobs.nms, table, out=out, iou_threshold=0.9, fragment_rows=50, overwrite=overwrite)
+                spread(jobs.nms, table, out=out, iou_threshold=0.9, fragment_rows=50, overwrite=overwrite)
             refused.append(str(caught.value))
             yield index, found
 
-    found = jobs.spread(jobs.nms, table, out=out, iou_threshold=0.1, fragment_rows=50, engine=meanwhile)
+    found = spread(jobs.nms, table, out=out, iou_threshold=0.1, fragment_rows=50, engine=meanwhile)
     assert refused
-    again = jobs.spread(jobs.nms, table, out=out, iou_threshold=0.1, fragment_rows=50)
+    again = spread(jobs.nms, table, out=out, iou_threshold=0.1, fragment_rows=50)
     assert again.to_dict() == found.to_dict() == jobs.nms(table, iou_threshold=0.1).to_dict()
     assert all(name.startswith("part-") for name in os.listdir(out))
 
@@ -160,13 +160,13 @@ def test_in_a_store_a_run_is_known_by_an_object(tmp_path: Path, monkeypatch: pyt
 
 def test_only_parts_of_a_run_are_removed(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    jobs.spread(jobs.nms, table, out=out, fragment_rows=30)
+    spread(jobs.nms, table, out=out, fragment_rows=30)
     many = set(os.listdir(out))
     (out / "part-00099.parquet").write_bytes((out / "part-00000.parquet").read_bytes())
     jobs.nms(table, out / "part-00098.parquet")
     jobs.nms(table, out / "part-mine.parquet")
     (out / "part-00097.parquet").write_bytes(b"mine")
-    jobs.spread(jobs.nms, table, out=out, fragment_rows=150, overwrite=True)
+    spread(jobs.nms, table, out=out, fragment_rows=150, overwrite=True)
     left = set(os.listdir(out))
     assert {"part-00098.parquet", "part-mine.parquet", "part-00097.parquet"} <= left
     assert "part-00099.parquet" not in left and len(many & left) == 2
@@ -177,16 +177,16 @@ def test_runs_in_a_store_that_fsspec_reaches(table: Path) -> None:
     with memory.open("/runs/in/t.parquet", "wb") as file:
         file.write(table.read_bytes())
     options: dict[str, Any] = {"out": "memory://runs/parts/", "fragment_rows": 50}
-    found = jobs.spread(jobs.nms, "memory://runs/in", **options)
-    assert jobs.spread(jobs.nms, "memory://runs/in", **options).to_dict() == found.to_dict()
+    found = spread(jobs.nms, "memory://runs/in", **options)
+    assert spread(jobs.nms, "memory://runs/in", **options).to_dict() == found.to_dict()
     parts = sorted(os.path.basename(name) for name in memory.ls("/runs/parts", detail=False))
     assert len(parts) > 3 and all(name.startswith("part-") for name in parts)
     memory.pipe(f"/runs/parts/{CLAIM}", json.dumps({"run": "other", "job": "pairs", "process": 7}).encode())
     with pytest.raises(InputError, match=rf"{ANOTHER} \(pairs in process 7 on .*give overwrite=True"):
-        jobs.spread(jobs.nms, "memory://runs/in", **options)
-    jobs.spread(jobs.nms, "memory://runs/in", **{**options, "fragment_rows": 150}, overwrite=True)
+        spread(jobs.nms, "memory://runs/in", **options)
+    spread(jobs.nms, "memory://runs/in", **{**options, "fragment_rows": 150}, overwrite=True)
     left = [os.path.basename(name) for name in memory.ls("/runs/parts", detail=False)]
     assert len(left) == 2 and CLAIM not in left
     with pytest.raises(InputError, match="where the next run would read it"):
-        jobs.spread(jobs.nms, "memory://runs", **options)
+        spread(jobs.nms, "memory://runs", **options)
     memory.rm("/runs", recursive=True)

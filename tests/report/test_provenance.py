@@ -24,6 +24,7 @@ from fastbox import Source, __version__, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
+from fastbox.fragments import spread
 from fastbox.report.page import Page, render
 from fastbox.report.provenance import Provenance, on_command_line
 
@@ -93,7 +94,7 @@ def test_every_page_says_what_made_it(folder: Path, name: str, fragments: bool) 
 
 def test_a_page_of_fragments_says_what_that_of_the_whole_says(folder: Path) -> None:
     whole = jobs.pairs("boxes.parquet", "boxes.parquet", threshold=0.25)
-    parts = jobs.spread(jobs.pairs, "boxes.parquet", "boxes.parquet", threshold=0.25, fragment_rows=12)
+    parts = spread(jobs.pairs, "boxes.parquet", "boxes.parquet", threshold=0.25, fragment_rows=12)
     assert whole.provenance == parts.provenance and whole.to_dict() == parts.to_dict()
 
 

@@ -22,6 +22,7 @@ from fastbox import Boxes, InputError, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
+from fastbox.fragments import spread
 from fastbox.report.page import Example, Examples, Page, Section, Table, render
 from fastbox.report.page.contents import COLUMNS
 from fastbox.results.heatmap import ASPECT_EDGES, SIDE_EDGES, Heat
@@ -313,7 +314,7 @@ def test_the_error_that_costs_most_comes_first_with_its_examples(tmp_path: Path,
 def test_examples_depend_on_neither_chunks_nor_fragments(tmp_path: Path) -> None:
     tables = evaluation_tables(tmp_path)
     pages = [jobs.evaluate(*tables, rows=rows).page() for rows in (7, 1000)]
-    pages.append(jobs.spread(jobs.evaluate, *tables, fragment_rows=40).page())
+    pages.append(spread(jobs.evaluate, *tables, fragment_rows=40).page())
     assert pages[0] == pages[1] == pages[2]
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastbox import InputError, jobs
+from fastbox.fragments import spread
 from fastbox.tables.files import find_files
 from fastbox.tables.sink import Sink, read_record
 
@@ -64,14 +65,14 @@ def test_jobs_read_and_write_a_store_as_a_folder(bucket: str, tmp_path: Path) ->
     assert read_record(f"{bucket}/kept.parquet")["rows"] == whole.kept
 
     for _ in range(2):
-        found = jobs.spread(jobs.nms, f"{bucket}/in", out=f"{bucket}/parts/", fragment_rows=100)
+        found = spread(jobs.nms, f"{bucket}/in", out=f"{bucket}/parts/", fragment_rows=100)
         assert found.to_dict() == whole.to_dict()
     parts = find_files(f"{bucket}/parts")
     assert len(parts) > 3
     assert pa.concat_tables([pq.read_table(p[5:], filesystem=store) for p in parts]).num_rows == whole.kept
     with pytest.raises(InputError, match="of another run"):
-        jobs.spread(jobs.nms, f"{bucket}/in", out=f"{bucket}/parts", fragment_rows=200)
-    jobs.spread(jobs.nms, f"{bucket}/in", out=f"{bucket}/parts", fragment_rows=200, overwrite=True)
+        spread(jobs.nms, f"{bucket}/in", out=f"{bucket}/parts", fragment_rows=200)
+    spread(jobs.nms, f"{bucket}/in", out=f"{bucket}/parts", fragment_rows=200, overwrite=True)
     assert 1 < len(find_files(f"{bucket}/parts")) < len(parts)
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from fastbox import InputError, jobs
 from fastbox.cli import main
 from fastbox.datasets.convert import convert
+from fastbox.fragments import spread
 from fastbox.tables import class_names
 from fastbox.tables.class_names import joined_classes
 from fastbox.tables.sink import Sink, read_record
@@ -65,7 +66,7 @@ def test_evaluate_joins_by_name(tmp_path: Path, order: tuple[int, ...], first: i
     found = jobs.evaluate(detections, truths).to_dict()
     assert found["figures"]["AP"] == pytest.approx(1.0)
     assert {row["class"]: row["name"] for row in found["by_class"]} == dict(enumerate(NAMES))
-    parts = jobs.spread(jobs.evaluate, detections, truths, fragment_rows=10).to_dict()
+    parts = spread(jobs.evaluate, detections, truths, fragment_rows=10).to_dict()
     assert parts["figures"] == found["figures"] and parts["by_class"] == found["by_class"]
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fastbox import jobs
 from fastbox.errors import InputError
+from fastbox.fragments import spread
 from fastbox.tables.files import read_batches
 from fastbox.tables.fragments import cut, groups_of
 from fastbox.tables.source import Source, scan
@@ -85,7 +86,7 @@ def test_ids_may_end_in_letters_that_numpy_drops(
         assert len(found) == len(images)
     pq.write_table(pa.table({"image_id": b}), folder / "images")
     whole = jobs.inspect(one, images=folder / "images")
-    assert jobs.spread(jobs.inspect, one, folder / "images", fragment_rows=rows).to_dict() == whole.to_dict()
+    assert spread(jobs.inspect, one, folder / "images", fragment_rows=rows).to_dict() == whole.to_dict()
     assert whole.to_dict()["images"] == len(images)
 
 

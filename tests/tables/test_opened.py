@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from fastbox import InputError, jobs
 from fastbox.cli import main
+from fastbox.fragments import spread
 from fastbox.fragments.engines import threads
 from fastbox.storage import opened as opened_module
 from fastbox.storage.opened import keep_open
@@ -188,7 +189,7 @@ def test_a_fragment_is_of_the_file_that_it_was_cut_from(change: Callable[[Path],
         yield from threads(task, items)
 
     with pytest.raises(InputError, match=CHANGED):
-        jobs.spread(jobs.nms, path, out=tmp_path / "out", engine=late, fragment_rows=12)
+        spread(jobs.nms, path, out=tmp_path / "out", engine=late, fragment_rows=12)
     assert [name for name in os.listdir(tmp_path / "out") if name.endswith(".parquet")] == []
 
 

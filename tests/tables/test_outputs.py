@@ -19,6 +19,7 @@ from fastbox import InputError, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
+from fastbox.fragments import spread
 from fastbox.tables.outputs import check_outputs
 
 SIDES = {"xmin": 0.0, "ymin": 0.0, "xmax": 9.0, "ymax": 9.0}
@@ -168,7 +169,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "name", sorted({n for n in jobs.__all__ if callable(getattr(jobs, n)) and n.islower()} - NO_PATHS - {"spread"})
+    "name", sorted({n for n in jobs.__all__ if callable(getattr(jobs, n)) and n.islower()} - NO_PATHS)
 )
 def test_no_job_replaces_what_it_reads_or_writes(name: str, tmp_path: Path) -> None:
     job = getattr(jobs, name)
@@ -215,10 +216,10 @@ def test_a_run_in_fragments_never_writes_where_it_reads(overwrite: bool, tmp_pat
             ):
                 continue
             with pytest.raises(InputError):
-                jobs.spread(jobs.nms, source, out=out, overwrite=overwrite, fragment_rows=2)
+                spread(jobs.nms, source, out=out, overwrite=overwrite, fragment_rows=2)
             assert everything(tmp_path) == before, (source, out)
     with pytest.raises(InputError, match="two different files"):
-        jobs.spread(jobs.pairs, path, out=tmp_path / "x.html", report=tmp_path / "x.html")
+        spread(jobs.pairs, path, out=tmp_path / "x.html", report=tmp_path / "x.html")
     assert everything(tmp_path) == before
 
 
@@ -304,7 +305,7 @@ def test_the_file_of_names_is_an_input(fragments: bool, tmp_path: Path) -> None:
     for out, report in ((names, None), (None, names), (tmp_path / "new.parquet", f"file://{names}")):
         given = {"names": names, "out": out, "report": report}
         with pytest.raises(InputError):
-            jobs.spread(jobs.evaluate, a, b, **given) if fragments else jobs.evaluate(a, b, **given)  # type: ignore
+            spread(jobs.evaluate, a, b, **given) if fragments else jobs.evaluate(a, b, **given)  # type: ignore
         assert everything(tmp_path) == before
     jobs.evaluate(a, b, names=["a.parquet", "out.parquet"], out=tmp_path / "out.parquet")
 
@@ -312,7 +313,7 @@ def test_the_file_of_names_is_an_input(fragments: bool, tmp_path: Path) -> None:
 def test_a_page_may_lie_beside_the_parts(tmp_path: Path) -> None:
     a = boxes(tmp_path / "a.parquet")
     for _ in range(2):
-        jobs.spread(jobs.pairs, a, out=tmp_path / "parts", report=tmp_path / "parts" / "page.html")
+        spread(jobs.pairs, a, out=tmp_path / "parts", report=tmp_path / "parts" / "page.html")
         assert sorted(os.listdir(tmp_path / "parts")) == ["page.html", "part-00000.parquet"]
 
 
@@ -338,7 +339,7 @@ def test_what_is_written_is_what_the_name_says(tmp_path: Path) -> None:
         ("x.html", lambda out: jobs.pairs(path, path, out)),
         ("x.json", lambda out: jobs.assign(path, grid, out, resize=Resize.parse("640"))),
         ("x.csv", lambda out: jobs.sort(path, out)),
-        ("x.csv/", lambda out: jobs.spread(jobs.nms, path, out=f"{out}/")),
+        ("x.csv/", lambda out: spread(jobs.nms, path, out=f"{out}/")),
         ("x.parquet", lambda out: jobs.fit_anchors(path, out, count=1)),
         ("x.html", lambda out: jobs.fit_anchors(path, out, count=1)),
         ("x.parquet", lambda out: jobs.convert(path, out, out_dialect="coco")),

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from fastbox import InputError, jobs
 from fastbox.cli import main
+from fastbox.fragments import spread
 from fastbox.storage.backed import Scratch
 from fastbox.tables import sorted_runs
 from fastbox.tables.sink import Sink, read_record
@@ -350,7 +351,7 @@ def test_jobs_carry_values_of_every_type(tmp_path: Path, unsorted: bool) -> None
     rows = rows.append_column("bbox", apart).append_column("score", pa.array([0.5] * len(rows)))
     pq.write_table(rows, tmp_path / "t.parquet", row_group_size=100)
     jobs.nms(tmp_path / "t.parquet", tmp_path / "kept.parquet", class_agnostic=True)
-    jobs.spread(jobs.nms, tmp_path / "t.parquet", out=tmp_path / "parts", fragment_rows=200, class_agnostic=True)
+    spread(jobs.nms, tmp_path / "t.parquet", out=tmp_path / "parts", fragment_rows=200, class_agnostic=True)
     given = pq.read_table(tmp_path / "t.parquet")
     check_rows(pq.read_table(tmp_path / "kept.parquet"), given)
     check_rows(pa.concat_tables(map(pq.read_table, sorted((tmp_path / "parts").iterdir()))), given)

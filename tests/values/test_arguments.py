@@ -14,12 +14,13 @@ import pytest
 from support.paths import ROOT
 
 import fastbox
-from fastbox import AnchorGrid, Params, Source, jobs
+from fastbox import AnchorGrid, Params, Source, fragments, jobs
 
 API: Any = fastbox  # which is called wrongly here
 PARAMS: Any = Params
 LIMITS: Any = jobs.Limits
 JOBS: Any = jobs
+SPREAD: Any = fragments.spread
 TWO = [[0.0, 0, 4, 4], [1.0, 0, 4, 4]]
 
 
@@ -79,13 +80,13 @@ WRONG_TYPES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda t: JOBS.fit_anchors(t, size="640x480"), "size as 2 numbers, got '640x480': give (640.0, 480.0)"),
     (lambda t: JOBS.fit_anchors(t, against="yolov5"), "against as a list of names, got 'yolov5': give ['yolov5']"),
     (lambda t: JOBS.regression(losses="iou"), "losses as a list of names, got 'iou': give ['iou']"),
-    (lambda t: JOBS.spread("nms", t), "job as a function, got 'nms': give jobs.nms"),
+    (lambda t: SPREAD("nms", t), "job as a function, got 'nms': give jobs.nms"),
     (
-        lambda t: JOBS.spread(jobs.nms, t, engine="threads"),
-        "engine as a function, got 'threads': give fastbox.fragments.engines.t",
+        lambda t: SPREAD(jobs.nms, t, engine="threads"),
+        "engine as a function, got 'threads': give fastbox.fragments.threads",
     ),
-    (lambda t: JOBS.spread(jobs.nms, t, thresh=0.5), "got thresh: did you mean iou_threshold?"),
-    (lambda t: JOBS.spread(jobs.nms, t, iou_threshold="0.5"), "iou_threshold as a number, got '0.5': give 0.5"),
+    (lambda t: SPREAD(jobs.nms, t, thresh=0.5), "got thresh: did you mean iou_threshold?"),
+    (lambda t: SPREAD(jobs.nms, t, iou_threshold="0.5"), "iou_threshold as a number, got '0.5': give 0.5"),
     (lambda t: JOBS.sort(t), "out in a call of sort, got none: give sort(tables, out)"),
     (lambda t: JOBS.sort(t, "o.parquet", tables=t), "tables of sort once, got it by its place and by its name"),
     (
@@ -163,7 +164,7 @@ def test_functions_are_what_they_were() -> None:
 
 
 def test_rooms_are_there_without_an_import_of_their_own() -> None:
-    code = "import fastbox; print(fastbox.jobs.nms.__module__, fastbox.fragments.engines.threads.__module__)"
+    code = "import fastbox; print(fastbox.jobs.nms.__module__, fastbox.fragments.threads.__module__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["fastbox.jobs.nms", "fastbox.fragments.engines"]
     with pytest.raises(AttributeError, match="has no attribute 'box_iou'"):

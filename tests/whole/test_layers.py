@@ -30,7 +30,7 @@ FLOORS = [
     {"memory", "storage"},
     {"kernels", "parallel"},
     {"values"},
-    {"_version", "errors"},
+    {"_lazy", "_version", "errors"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -40,7 +40,6 @@ UPWARD = {
     ("fastbox.evaluation.shown", "fastbox.jobs.evaluate"),
     ("fastbox.evaluation.summary", "fastbox.results.metric_summary"),
     ("fastbox.experiments.disagreement", "fastbox.results.metric_summary"),
-    ("fastbox.jobs", "fastbox.fragments.run"),
     ("fastbox.report.provenance", "fastbox.tables.source"),
     ("fastbox.results.merge", "fastbox.jobs.inspection.classes"),
     ("fastbox.results.merge", "fastbox.jobs.inspection.problems"),
