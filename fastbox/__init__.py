@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fastbox.assign.match import match
     from fastbox.assign.optimal import match_optimal
     from fastbox.assign.registry import RULES
-    from fastbox.assign.result import Greedy, Matches, Optimal
+    from fastbox.assign.result import GreedyMatches, Matches, OptimalMatches
     from fastbox.assign.rule import MatchRule
     from fastbox.boxes.container import FORMATS, Boxes
     from fastbox.coder import decode, encode
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fastbox.losses import (
         LOSSES,
         Deltas,
-        Graded,
+        LossAndGrad,
         ciou_loss,
         diou_loss,
         eiou_loss,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from fastbox.memory import get_memory, set_memory
     from fastbox.ops.search import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
-    from fastbox.suppression.fusion import Fused, weighted_boxes_fusion
-    from fastbox.suppression.nms import Softened, nms, soft_nms
+    from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
+    from fastbox.suppression.nms import SoftNMS, nms, soft_nms
     from fastbox.tables.source import Chunk, Source, scan
 
 __all__ = [
@@ -52,18 +52,18 @@ __all__ = [
     "Deltas",
     "Evaluation",
     "FormatWarning",
-    "Fused",
-    "Graded",
-    "Greedy",
+    "FusedBoxes",
+    "GreedyMatches",
     "InputError",
     "InputWarning",
+    "LossAndGrad",
     "MatchRule",
     "Matches",
-    "Optimal",
+    "OptimalMatches",
     "Pairs",
     "Params",
     "Ragged",
-    "Softened",
+    "SoftNMS",
     "Source",
     "Top",
     "aligned",
@@ -107,7 +107,7 @@ _HOMES = {
     "losses": (
         "Deltas",
         "LOSSES",
-        "Graded",
+        "LossAndGrad",
         "ciou_loss",
         "diou_loss",
         "eiou_loss",
@@ -121,7 +121,7 @@ _HOMES = {
     "assign.match": ("match",),
     "assign.optimal": ("match_optimal",),
     "assign.registry": ("RULES",),
-    "assign.result": ("Greedy", "Matches", "Optimal"),
+    "assign.result": ("GreedyMatches", "Matches", "OptimalMatches"),
     "assign.rule": ("MatchRule",),
     "ops.search": (
         "METRICS",
@@ -138,8 +138,8 @@ _HOMES = {
     ),
     "memory": ("get_memory", "set_memory"),
     "parallel": ("get_num_threads", "set_num_threads"),
-    "suppression.fusion": ("Fused", "weighted_boxes_fusion"),
-    "suppression.nms": ("Softened", "nms", "soft_nms"),
+    "suppression.fusion": ("FusedBoxes", "weighted_boxes_fusion"),
+    "suppression.nms": ("SoftNMS", "nms", "soft_nms"),
     "tables.source": ("Chunk", "Source", "scan"),
     "jobs.warming": ("warmup",),
 }

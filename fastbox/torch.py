@@ -275,7 +275,7 @@ def _apply(measure: Measure, pred: torch.Tensor, target: torch.Tensor, weights: 
     if pred.dtype not in FLOATS:
         raise TypeError(f"expected pred of float16, bfloat16, float32 or float64, got {pred.dtype}")
     if torch.is_grad_enabled() and pred.requires_grad:
-        loss: torch.Tensor = _Graded.apply(pred, target, weights, measure)
+        loss: torch.Tensor = _LossAndGrad.apply(pred, target, weights, measure)
         return loss
     return _measure(measure, pred, target, weights)[0]
 
@@ -309,7 +309,7 @@ def _measure(
     return torch.as_tensor(loss, dtype=dtype, device="cpu"), grad
 
 
-class _Graded(torch.autograd.Function):
+class _LossAndGrad(torch.autograd.Function):
     """A loss whose gradient is made in the same pass, and kept until it is asked for."""
 
     @staticmethod

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastbox import parallel
-from fastbox.assign.result import Greedy
+from fastbox.assign.result import GreedyMatches
 from fastbox.assign.sides import Ints, costs_of, sides_of
 from fastbox.ops.search import DISTANCES, METRICS, check_metric
 from fastbox.values.arguments import both_or_neither, named
@@ -32,7 +32,7 @@ def match_greedy(
     truth_classes: ArrayLike | None = None,
     crowd: ArrayLike | None = None,
     metric: str = "iou",
-) -> Greedy:
+) -> GreedyMatches:
     """Match detections to truths as COCO's evaluation does: by descending score, each to the best truth still free.
 
     A truth is given once, to the first detection whose value with it reaches the threshold and is its highest; of
@@ -58,7 +58,7 @@ def match_greedy(
 
     Returns
     -------
-    Greedy
+    GreedyMatches
         ``truths``: rows of the truths, int64, -1 for none; ``values``, nan for none; both of shape (n,).
 
     Raises
@@ -75,7 +75,7 @@ def match_greedy(
     >>> import fastbox.assign.greedy
     >>> detections, truths = [[0, 0, 4, 4], [0, 0, 4, 3], [9, 9, 9, 12]], [[0, 0, 4, 4], [0, 0, 9, 9]]
     >>> fastbox.assign.greedy.match_greedy(detections, [0.5, 0.9, 0.1], truths, crowd=[False, True])
-    Greedy(truths=array([ 1,  0, -1]), values=array([1.  , 0.75,  nan]))
+    GreedyMatches(truths=array([ 1,  0, -1]), values=array([1.  , 0.75,  nan]))
     """
     check_metric(metric)
     if metric in DISTANCES:
@@ -89,7 +89,7 @@ def match_greedy(
     crowds = np.broadcast_to(False, len(b)) if crowd is None else as_flags(crowd, "crowd", len(b))
     least = in_dtype(min(threshold, NEARLY_ONE), a.dtype)
     below = np.nextafter(least, a.dtype.type(-np.inf))
-    found = Greedy(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
+    found = GreedyMatches(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
     kernel = parallel.kernels("assign.greedy").GREEDY[a.dtype, metric]
     common = a.side(), b.side(), starts_a, starts_b
     order = np.empty(len(a), np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox import parallel
-from fastbox.assign.result import Optimal
+from fastbox.assign.result import OptimalMatches
 from fastbox.assign.sides import Ints, costs_of, sides_of
 from fastbox.boxes.container import Boxes
 from fastbox.values.arguments import both_or_neither, named
@@ -31,7 +31,7 @@ def match_optimal(
     cost_l1: float = 5.0,
     cost_giou: float = 2.0,
     size: tuple[ArrayLike, ArrayLike] | None = None,
-) -> Optimal:
+) -> OptimalMatches:
     """Match detections to truths one to one, at the lowest cost in all, as DETR does.
 
     The cost of a detection with a truth is ``cost_class * -probability of the truth's class + cost_l1 * |difference of
@@ -56,7 +56,7 @@ def match_optimal(
 
     Returns
     -------
-    Optimal
+    OptimalMatches
         ``rows``, ``cols`` (int64) and ``costs`` (the boxes' dtype), by image and row. Of equal totals, SciPy's choice.
 
     Raises
@@ -113,7 +113,7 @@ def match_optimal(
     found = [image for images in parallel.run(match, pieces) for image in images]
     nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, a.dtype)
     matched_rows, matched_cols, costs = (np.concatenate(parts) for parts in zip(nothing, *found, strict=True))
-    return Optimal(matched_rows, matched_cols, costs)
+    return OptimalMatches(matched_rows, matched_cols, costs)
 
 
 def optimizer(purpose: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Greedy", "Matches", "Optimal"]
+__all__ = ["GreedyMatches", "Matches", "OptimalMatches"]
 
 Ints = NDArray[np.int64]
 
@@ -49,14 +49,14 @@ class Matches(NamedTuple):
         return f"Matches({positive} positive, {ignored} ignored{among}; {len(self.offsets) - 1} images)"
 
 
-class Greedy(NamedTuple):
+class GreedyMatches(NamedTuple):
     """For each detection: the row of its truth, and their value; -1 and nan where it has none."""
 
     truths: Ints
     values: NDArray[Any]
 
 
-class Optimal(NamedTuple):
+class OptimalMatches(NamedTuple):
     """The matched rows of the detections, ascending, their rows of the truths, and what each match costs."""
 
     rows: Ints

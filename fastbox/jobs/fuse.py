@@ -18,7 +18,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
 from fastbox.result import Result
 from fastbox.results.metric_summary import Invalid, Rules
-from fastbox.suppression.fusion import Fused, weighted_boxes_fusion
+from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Chunk, Plan, Source, plans_of, scan
@@ -211,7 +211,7 @@ def _together(
     return every, np.concatenate(scores)[order], model, np.concatenate(codes)[order], labels
 
 
-def _batch(chunk: Chunk, fused: Fused, label: str | None, labels: list[Any], schema: Any) -> Any:
+def _batch(chunk: Chunk, fused: FusedBoxes, label: str | None, labels: list[Any], schema: Any) -> Any:
     """The rows of the fused boxes of a chunk."""
     assert chunk.images is not None
     made = [np.repeat(chunk.images, np.diff(fused.offsets)), *fused.boxes.T, fused.scores]

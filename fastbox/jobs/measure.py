@@ -16,7 +16,7 @@ from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
-from fastbox.losses import Graded
+from fastbox.losses import LossAndGrad
 from fastbox.losses.names import LOSSES, check_name
 from fastbox.ops import search as ops
 from fastbox.report.page import Page
@@ -200,17 +200,17 @@ def measure(
     return found
 
 
-def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool) -> Graded:
+def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool) -> LossAndGrad:
     """The values of a metric or loss, and of a loss the gradient that is asked for; else one without columns."""
     nothing = np.empty((len(a), 0))
     if name not in LOSSES:
-        return Graded(ops.aligned(a, b, metric=name, beta=beta), nothing)
+        return LossAndGrad(ops.aligned(a, b, metric=name, beta=beta), nothing)
     options = {"smooth_l1_loss": {"beta": beta}, "huber_loss": {"delta": delta}}.get(name, {})
     loss = getattr(losses, name)(a, b, reduction="box", return_grad=grad, **options)
-    return loss if grad else Graded(loss, nothing)
+    return loss if grad else LossAndGrad(loss, nothing)
 
 
-def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, Graded]) -> None:
+def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, LossAndGrad]) -> None:
     found.rows += len(a)
     for name, (column, grad) in values.items():
         found.metrics[name].add(column)

@@ -3,13 +3,13 @@
 from fastbox.losses.coordinates import huber_loss, l1_loss, smooth_l1_loss
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.names import LOSSES
-from fastbox.losses.outcome import Graded
+from fastbox.losses.outcome import LossAndGrad
 from fastbox.losses.overlap import ciou_loss, diou_loss, eiou_loss, giou_loss, iou_loss
 
 __all__ = [
     "LOSSES",
     "Deltas",
-    "Graded",
+    "LossAndGrad",
     "ciou_loss",
     "diou_loss",
     "eiou_loss",

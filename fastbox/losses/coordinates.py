@@ -54,7 +54,7 @@ def smooth_l1_loss(
 
     Returns
     -------
-    array or float, or Graded of it and the gradient
+    array or float, or LossAndGrad of it and the gradient
         Arrays are float32 if both inputs are, else float64. Sums accumulate in float64 in a fixed order: the same bits
         for any number of threads. The gradient has the shape of ``pred``, and for boxes ``(n, 4)`` in their own format;
         it is 0 where ``d`` is 0.
@@ -71,7 +71,7 @@ def smooth_l1_loss(
     >>> fastbox.smooth_l1_loss([[0.0, 0, 4, 4]], [[0.5, 0, 4, 7]], reduction="none")
     array([[0.125, 0.   , 0.   , 2.5  ]])
     >>> fastbox.smooth_l1_loss([[0.0, 0, 4, 4]], [[0.5, 0, 4, 7]], return_grad=True)
-    Graded(loss=0.65625, grad=array([[-0.125,  0.   ,  0.   , -0.25 ]]))
+    LossAndGrad(loss=0.65625, grad=array([[-0.125,  0.   ,  0.   , -0.25 ]]))
     """
     if not as_number(beta, "beta") >= 0:
         raise ValueError(f"expected beta to be at least 0, got {beta!r}")

@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from fastbox.ops.search import STREAMED_BYTES, output
 from fastbox.values.numbers import as_choice, as_floats, in_dtype
 
-__all__ = ["Graded", "Loss", "Outcome", "Weights", "prepare", "weigh"]
+__all__ = ["Loss", "LossAndGrad", "Outcome", "Weights", "prepare", "weigh"]
 
 REDUCTIONS = ("none", "box", "sum", "mean")
 BLOCK = 8192  # values to a sum, as in the kernels
 
 
-class Graded(NamedTuple):
+class LossAndGrad(NamedTuple):
     """A loss, and its gradient by the prediction, in the prediction's shape and format."""
 
     loss: Any
     grad: NDArray[Any]
 
 
-Loss: TypeAlias = NDArray[Any] | float | Graded
+Loss: TypeAlias = NDArray[Any] | float | LossAndGrad
 
 
 class Weights(NamedTuple):
@@ -56,7 +56,7 @@ class Outcome:
             if self.reduction == "mean":
                 loss = loss / self.divisor if self.divisor else float("nan")
             loss = loss if loss == loss else float("nan")  # the one nan
-        return Graded(loss, self.grad) if self.graded else loss
+        return LossAndGrad(loss, self.grad) if self.graded else loss
 
 
 def prepare(

@@ -50,7 +50,7 @@ def iou_loss(
 
     Returns
     -------
-    array or float, or Graded of it and the gradient
+    array or float, or LossAndGrad of it and the gradient
         Arrays are float32 if both inputs are, else float64. An invalid box gives nan, and nan for its gradient. Sums
         accumulate in float64 in a fixed order: the same bits for any number of threads. Where corners of both boxes
         coincide, a min or max hands on half of its gradient, as torch's autograd does; boxes that only touch have no
@@ -67,7 +67,7 @@ def iou_loss(
     >>> fastbox.iou_loss([[0, 0, 2, 2], [5, 5, 6, 6]], [[1, 0, 3, 2], [0, 0, 1, 1]], reduction="none")
     array([0.66666667, 1.        ])
     >>> fastbox.iou_loss([[0, 0, 4, 4]], [[1, 0, 4, 4]], return_grad=True)
-    Graded(loss=0.25, grad=array([[-0.1875   , -0.0234375, -0.03125  ,  0.0234375]]))
+    LossAndGrad(loss=0.25, grad=array([[-0.1875   , -0.0234375, -0.03125  ,  0.0234375]]))
     """
     return _loss("iou", pred, target, reduction, weights, return_grad, out, grad_out)
 
@@ -91,7 +91,7 @@ def giou_loss(
     --------
     >>> import fastbox
     >>> fastbox.giou_loss([[0, 0, 1, 1]], [[2, 0, 3, 1]], return_grad=True)
-    Graded(loss=1.3333333333333333, grad=array([[ 0.11111111,  0.        , -0.33333333,  0.        ]]))
+    LossAndGrad(loss=1.3333333333333333, grad=array([[ 0.11111111,  0.        , -0.33333333,  0.        ]]))
     """
     return _loss("giou", pred, target, reduction, weights, return_grad, out, grad_out)
 
@@ -140,7 +140,7 @@ def ciou_loss(
     --------
     >>> import fastbox
     >>> fastbox.ciou_loss([[0, 0, 2, 2]], [[0, 0, 2, 2]], return_grad=True)
-    Graded(loss=0.0, grad=array([[0., 0., 0., 0.]]))
+    LossAndGrad(loss=0.0, grad=array([[0., 0., 0., 0.]]))
     """
     return _loss("ciou", pred, target, reduction, weights, return_grad, out, grad_out)
 

@@ -15,16 +15,16 @@ from fastbox.suppression.segments import as_scores, as_threshold, image_bounds, 
 from fastbox.values.labels import as_labels
 from fastbox.values.numbers import as_array, as_choice, as_column, as_floats, as_number
 
-__all__ = ["CONFIDENCES", "Fused", "weighted_boxes_fusion"]
+__all__ = ["CONFIDENCES", "FusedBoxes", "weighted_boxes_fusion"]
 
 CONFIDENCES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
 THEIRS = {"boxes_list", "scores_list", "labels_list", "iou_thr", "skip_box_thr"}  # arguments of ensemble_boxes
 MODELS = 1 << 16  # so many are no numbers of detectors but names
 
-Fusion = Callable[..., "Fused"]
+Fusion = Callable[..., "FusedBoxes"]
 
 
-class Fused(NamedTuple):
+class FusedBoxes(NamedTuple):
     """Fused boxes, by image, then by descending score.
 
     ``boxes`` are corners of shape (m, 4), ``classes`` None where none were given; those of image g are
@@ -42,7 +42,7 @@ def _of_one_array(fusion: Fusion) -> Fusion:
     """Refuse a call in the manner of ``ensemble_boxes``, a list of boxes for each detector, and say what to call."""
 
     @functools.wraps(fusion)
-    def checked(*given: Any, **options: Any) -> Fused:
+    def checked(*given: Any, **options: Any) -> FusedBoxes:
         if len(given) > 2 or THEIRS & set(options) or _nested(given[0] if given else options.get("boxes")):
             raise TypeError(
                 "expected the boxes of all detectors in one array, in pixels, and options by their names, got a call "
@@ -77,7 +77,7 @@ def weighted_boxes_fusion(
     skip_box_threshold: float = 0.0,
     conf_type: str = "avg",
     allows_overflow: bool = False,
-) -> Fused:
+) -> FusedBoxes:
     """Fuse the boxes of several detectors: each cluster of overlapping ones becomes their mean, weighted by score.
 
     Solovyev et al., Weighted boxes fusion, Image and Vision Computing 2021. From the highest weighted score down, a box
@@ -109,7 +109,7 @@ def weighted_boxes_fusion(
 
     Returns
     -------
-    Fused
+    FusedBoxes
 
     Raises
     ------
@@ -149,7 +149,7 @@ def weighted_boxes_fusion(
     offsets = np.concatenate(([0], np.cumsum(left == left)))[image_bounds(boxes)]
     labels = None if classes is None else as_labels(classes, "classes")[found]
     dtype = as_floats(scores, "scores").dtype
-    return Fused(corners[found], fused.astype(dtype, copy=False), labels, offsets, found)
+    return FusedBoxes(corners[found], fused.astype(dtype, copy=False), labels, offsets, found)
 
 
 def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -14,7 +14,7 @@ from fastbox.suppression.segments import as_scores, as_threshold, kept_rows, seg
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_choice, as_floats, as_number
 
-__all__ = ["METHODS", "Softened", "nms", "soft_nms"]
+__all__ = ["METHODS", "SoftNMS", "nms", "soft_nms"]
 
 METHODS = ("linear", "gaussian")
 
@@ -22,7 +22,7 @@ DENSE = 384  # boxes of a segment from which on a grid is faster than to look at
 PIECE = 4096  # boxes that make a thread worth waking
 
 
-class Softened(NamedTuple):
+class SoftNMS(NamedTuple):
     """The boxes kept, by image, then by descending score, and their scores."""
 
     indices: NDArray[np.int64]
@@ -86,7 +86,7 @@ def soft_nms(
     sigma: float = 0.5,
     score_threshold: float = 0.001,
     classes: Any = None,
-) -> Softened:
+) -> SoftNMS:
     """Lower the scores of boxes that overlap better ones, instead of dropping them.
 
     Bodla et al., Soft-NMS, ICCV 2017: the box with the highest score is taken, the lowest row at ties, the scores of
@@ -109,7 +109,7 @@ def soft_nms(
 
     Returns
     -------
-    Softened
+    SoftNMS
         ``indices`` and ``scores``, by image, then by descending score. Scores are computed in float64, and rounded at
         the end to the dtype they came in.
 
@@ -122,7 +122,7 @@ def soft_nms(
     --------
     >>> import fastbox.suppression.nms
     >>> fastbox.suppression.nms.soft_nms([[0, 0, 4, 4], [0, 0, 4, 3], [8, 8, 9, 9]], [0.5, 0.9, 0.7])
-    Softened(indices=array([1, 2, 0]), scores=array([0.9  , 0.7  , 0.125]))
+    SoftNMS(indices=array([1, 2, 0]), scores=array([0.9  , 0.7  , 0.125]))
     """
     as_choice(method, METHODS, "a method")
     if not (as_number(sigma, "sigma") > 0 and math.isfinite(sigma)):
@@ -136,7 +136,7 @@ def soft_nms(
     how = _below(least_overlap, boxes.dtype), gaussian, float(sigma), float(score_threshold)
     left = _suppressed(boxes, start, classes, "soft", how)
     indices, left = kept_rows(boxes, np.where(left >= score_threshold, left, np.nan))
-    return Softened(indices, left.astype(as_floats(scores, "scores").dtype, copy=False))
+    return SoftNMS(indices, left.astype(as_floats(scores, "scores").dtype, copy=False))
 
 
 def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how: tuple[Any, ...]) -> NDArray[Any]:

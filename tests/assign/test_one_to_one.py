@@ -17,7 +17,7 @@ import fastbox
 from fastbox import Boxes
 from fastbox.assign.greedy import match_greedy
 from fastbox.assign.optimal import match_optimal
-from fastbox.assign.result import Greedy
+from fastbox.assign.result import GreedyMatches
 
 NAN = float("nan")
 
@@ -44,12 +44,12 @@ def loop(
     threshold: float = 0.5,
     crowd: np.ndarray | None = None,
     metric: str = "iou",
-) -> Greedy:
+) -> GreedyMatches:
     """One image, written down naively."""
     values = np.asarray(fastbox.pairwise(detections, truths, metric=metric))
     inside = np.asarray(fastbox.pairwise(detections, truths, metric="iof"))
     crowd = np.zeros(len(truths), bool) if crowd is None else crowd
-    found = Greedy(np.full(len(detections), -1), np.full(len(detections), NAN, values.dtype))
+    found = GreedyMatches(np.full(len(detections), -1), np.full(len(detections), NAN, values.dtype))
     free = ~crowd
     for row in sorted(range(len(scores)), key=lambda k: -scores[k] if scores[k] == scores[k] else np.inf):
         for allowed, met in ((free, values[row]), (crowd, inside[row])):
@@ -62,7 +62,7 @@ def loop(
     return found
 
 
-def assert_same(got: Greedy, expected: Greedy) -> None:
+def assert_same(got: GreedyMatches, expected: GreedyMatches) -> None:
     np.testing.assert_array_equal(got.truths, expected.truths)
     np.testing.assert_array_equal(got.values, expected.values)
     assert got.truths.dtype == np.int64
@@ -184,7 +184,7 @@ def test_images_are_apart_and_may_lack_a_side() -> None:
         rows, cols = np.flatnonzero(image_a == image), np.flatnonzero(image_b == image)
         alone = loop(a[rows], scores[rows], b[cols])
         expected = np.where(alone.truths < 0, -1, np.append(cols, -1)[alone.truths])
-        assert_same(Greedy(got.truths[rows], got.values[rows]), Greedy(expected, alone.values))
+        assert_same(GreedyMatches(got.truths[rows], got.values[rows]), GreedyMatches(expected, alone.values))
 
 
 @needs_scipy

@@ -478,7 +478,7 @@ def test_asking_for_the_gradient_changes_no_loss(loss: Any, reduction: str) -> N
     a, b = some(200, np.float32)
     alone = loss(a, b, reduction=reduction)
     graded = loss(a, b, reduction=reduction, return_grad=True)
-    assert isinstance(graded, fastbox.Graded)
+    assert isinstance(graded, fastbox.LossAndGrad)
     assert_array_equal(graded.loss, alone)
     assert (graded.grad.shape, graded.grad.dtype) == ((200, 4), np.float32)
     written = loss(a, b, reduction=reduction, return_grad=True, grad_out=np.empty((200, 4), np.float32))
