@@ -1,8 +1,9 @@
-"""Anchors on a regular grid: what the detectors use, to the bit, and materialised only when asked for."""
+"""Anchors on a regular grid: the anchors that detectors use, to the bit, and in memory only when asked for."""
 
 from __future__ import annotations
 
-from fastbox.anchors.grid import AnchorGrid, Level
+from fastbox.anchors.grid import AnchorGrid
+from fastbox.anchors.layout import Level
 from fastbox.anchors.presets import PRESETS
 
 __all__ = ["PRESETS", "AnchorGrid", "Level"]

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox._version import __version__
-from fastbox.anchors.compared import PRESETS
 from fastbox.anchors.configs import configs, default_levels
 from fastbox.anchors.extents import Extents, Sample
 from fastbox.anchors.fitting import by_area, cluster, cover, mean_best, refine
+from fastbox.anchors.presets import COMPARED, DETECTORS
 from fastbox.anchors.resize import Resize
 from fastbox.assign.optimal import optimizer
 from fastbox.datasets.as_source import Given
@@ -31,6 +31,7 @@ from fastbox.storage.convention import check_name
 from fastbox.storage.stores import local
 from fastbox.tables.files import find_files
 from fastbox.tables.source import Source
+from fastbox.values.numbers import as_choice
 
 __all__ = ["Coverage", "Fitted", "fit_anchors"]
 
@@ -146,7 +147,7 @@ def fit_anchors(
     width: str = "width",
     height: str = "height",
     min_side: float = 0.0,
-    against: Sequence[str] = tuple(PRESETS),
+    against: Sequence[str] = COMPARED,
     seed: int = 0,
     sample: int = 16_384,
     rows: int = 262_144,
@@ -179,7 +180,8 @@ def fit_anchors(
     min_side : float
         Boxes with both sides below are left out, in pixels after resizing.
     against : sequence of str
-        Names from ``PRESETS`` to compare with.
+        Presets to compare with; by default all whose training resolution is known: faster-rcnn-fpn, retinanet,
+        ssd300, yolov3, yolov5 and yolov7.
     seed : int
         Not negative.
     sample : int
@@ -221,8 +223,7 @@ def fit_anchors(
     if not min_side >= 0:
         raise InputError(f"expected min_side to be at least 0, got {min_side!r}")
     for name in against:
-        if name not in PRESETS:
-            raise ValueError(f"expected presets of {', '.join(PRESETS)}, got {name!r}")
+        as_choice(name, COMPARED, "presets")
     if out is not None:
         check_name(out, ".json", "a JSON file")
     source = Source.carrying(truths)
@@ -258,7 +259,8 @@ def fit_anchors(
     clustered = cluster(w, h, count, rng)
     tried = [by_area(shapes) for shapes in (clustered, refine(w, h, clustered, optimize, rng))]
     found.shapes = tried[int(np.argmax(mean_best(w, h, np.stack(tried))))]
-    found.sets = {name: Coverage(np.array(PRESETS[name].shapes, np.float64), PRESETS[name].resize) for name in against}
+    presets = {name: DETECTORS[name] for name in against}
+    found.sets = {name: Coverage(np.array(own.shapes, np.float64), own.resize) for name, own in presets.items()}
     found.sets |= {"k-means": Coverage(tried[0], found.resize), "fitted": Coverage(found.shapes, found.resize)}
     for part in table.parts():
         for coverage in found.sets.values():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -18,10 +17,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import fastbox
+from fastbox.anchors import AnchorGrid
 from fastbox.anchors import fitting as shapes
-from fastbox.anchors.compared import PRESETS
 from fastbox.anchors.configs import configs, default_levels
 from fastbox.anchors.extents import Part, Sample
+from fastbox.anchors.presets import COMPARED, DETECTORS, PRESETS
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
 from fastbox.errors import InputError
@@ -152,7 +152,7 @@ def test_figures_are_of_every_box(tmp_path: Path) -> None:
     assert sum(done) == 600
     assert (found.boxes, found.used, found.sampled) == (300, 300, 100)
     summary = found.to_dict()
-    assert list(summary["sets"]) == [*PRESETS, "k-means", "fitted"]
+    assert list(summary["sets"]) == [*COMPARED, "k-means", "fitted"]
     for name, coverage in found.sets.items():
         overlaps, indices, fits = naive(w, h, coverage.shapes)
         figures = summary["sets"][name]
@@ -349,19 +349,33 @@ def test_an_output_is_no_input_and_a_failure_leaves_nothing(tmp_path: Path, monk
 
 
 def test_the_presets_are_those_published() -> None:
-    counts = {name: len(preset.shapes) for name, preset in PRESETS.items()}
-    assert counts == {"faster-rcnn": 15, "retinanet": 45, "ssd300": 30, "yolov3": 9, "yolov5": 9, "yolov7": 9}
-    for name in ("faster-rcnn", "retinanet"):
-        w, h = np.array(PRESETS[name].shapes).T
+    counts = {name: len(DETECTORS[name].shapes) for name in COMPARED}
+    assert counts == {"faster-rcnn-fpn": 15, "retinanet": 45, "ssd300": 30, "yolov3": 9, "yolov5": 9, "yolov7": 9}
+    for name in ("faster-rcnn-fpn", "retinanet"):
+        w, h = np.array(DETECTORS[name].shapes).T
         np.testing.assert_allclose(np.sort(np.unique(np.round(h / w, 9))), [0.5, 1, 2])
         assert np.sqrt(w * h).min() == pytest.approx(32)
-    np.testing.assert_allclose(PRESETS["ssd300"].shapes[0], [21, 21])
-    np.testing.assert_allclose(PRESETS["ssd300"].shapes[2], [21 * 2**0.5, 21 / 2**0.5])
-    assert np.max(PRESETS["ssd300"].shapes) == 300
-    for preset in PRESETS.values():
-        Resize.parse(preset.resize)
-        assert np.min(preset.shapes) > 0
-    assert tuple(PRESETS) == importlib.import_module("fastbox.cli.commands.anchors").PRESETS
+    np.testing.assert_allclose(DETECTORS["ssd300"].shapes[0], [21, 21])
+    np.testing.assert_allclose(DETECTORS["ssd300"].shapes[2], [21 * 2**0.5, 21 / 2**0.5])
+    assert np.max(DETECTORS["ssd300"].shapes) == 300
+    assert list(PRESETS) == sorted(PRESETS)
+    for name in COMPARED:
+        assert Resize.parse(str(DETECTORS[name].resize)).first >= 300
+        assert np.min(DETECTORS[name].shapes) > 0
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_a_preset_has_the_same_shapes_as_a_grid(name: str) -> None:
+    """Beside what torchvision rounds: sides to whole numbers, and corners to whole pixels."""
+    grid = AnchorGrid.preset(name)
+    corners = np.array([shape for level in grid.shapes for shape in level])
+    sides = corners[:, 2:] - corners[:, :2]
+    if grid.resized is not None:
+        sides *= grid.resized
+    rounded = 2 if DETECTORS[name].maker == "torchvision" else 1e-4
+    far = np.abs(sides[:, None] - np.array(DETECTORS[name].shapes)).max(axis=2)
+    assert far.shape[0] == far.shape[1]
+    assert max(far.min(axis=0).max(), far.min(axis=1).max()) <= rounded
 
 
 SHAPES = [(6.0, 8.0), (15.25, 30.5), (33.0, 23.0), (30.0, 61.0), (62.0, 45.0), (1234.0, 987.6)]

@@ -6,13 +6,12 @@ from typing import Any
 
 import click
 
+from fastbox.anchors.presets import COMPARED
 from fastbox.cli.options import format_option, json_option, show
 from fastbox.cli.progress import progress
 from fastbox.errors import InputError
 
 __all__ = ["anchors"]
-
-PRESETS = ("faster-rcnn", "retinanet", "ssd300", "yolov3", "yolov5", "yolov7")
 
 
 def resize_of(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -68,11 +67,11 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str | Non
 )
 @click.option(
     "--against",
-    type=click.Choice(PRESETS),
+    type=click.Choice(COMPARED),
     multiple=True,
-    default=PRESETS,
+    default=COMPARED,
     metavar="PRESET",
-    help=f"Compare with {', '.join(PRESETS)} (default: all; may be repeated).",
+    help=f"Compare with {', '.join(COMPARED)} (default: all; may be repeated).",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Same seed, same shapes."
