@@ -40,6 +40,10 @@ SIDES = ("width", "height")
 ANCHOR = 24  # bytes that a thread's space has for an anchor of an image
 
 
+def _no_levels() -> NDArray[np.int64]:
+    return np.zeros(0, np.int64)
+
+
 @dataclass
 class Assigned(Result):
     """What a run of :func:`assign` found.
@@ -75,12 +79,14 @@ class Assigned(Result):
     coverage: Coverage = field(default_factory=Coverage)
     rules: Rules = field(default_factory=Rules)
     least: Least | None = field(default=None, repr=False, compare=False, kw_only=True)
-    positives: NDArray[np.int64] = field(init=False)
-    ignored: NDArray[np.int64] = field(init=False)
-    level_anchors: NDArray[np.int64] = field(init=False)
+    positives: NDArray[np.int64] = field(default_factory=_no_levels, kw_only=True)
+    ignored: NDArray[np.int64] = field(default_factory=_no_levels, kw_only=True)
+    level_anchors: NDArray[np.int64] = field(default_factory=_no_levels, kw_only=True)
 
     def __post_init__(self) -> None:
-        self.positives, self.ignored, self.level_anchors = (np.zeros(len(self.strides), np.int64) for _ in range(3))
+        for name in ("positives", "ignored", "level_anchors"):
+            if not len(getattr(self, name)):
+                setattr(self, name, np.zeros(len(self.strides), np.int64))
 
     @property
     def anchors(self) -> int:

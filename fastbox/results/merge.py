@@ -1,4 +1,4 @@
-"""What jobs found: added up over parts of their input, and kept as JSON."""
+"""Results of parts of a table: added up, and kept as text in the record of a file."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from copy import copy
 from dataclasses import fields, is_dataclass
 from functools import reduce
 from operator import add
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from fastbox.jobs.inspection.classes import Classes
-from fastbox.jobs.inspection.problems import Limits, Problems
-from fastbox.jobs.inspection.statistics import Statistics
-from fastbox.results.coverage import Coverage, Covered
-from fastbox.results.metric_summary import Invalid, Rules
 from fastbox.sketch import Sketch
 
 __all__ = ["Gathered", "merged", "packed", "unpacked"]
 
 Found = TypeVar("Found")
 
-PARTS = {kind.__name__: kind for kind in (Classes, Coverage, Covered, Invalid, Limits, Problems, Rules, Statistics)}
 TOGETHER = 8  # neighbours that are added up at once
 
 
@@ -85,58 +81,49 @@ def merged(parts: list[Any]) -> Any:
     return reduce(add, parts)
 
 
-def packed(value: Any) -> Any:
-    """A value as JSON holds it, in its order: the same value gives the same text."""
-    if isinstance(value, Sketch):
-        return {"sketch": {name: packed(part) for name, part in value.state().items()}}
-    if isinstance(value, np.ndarray):
-        text = base64.b64encode(zlib.compress(value.tobytes(), 1)).decode()
-        return {"array": [value.dtype.str, list(value.shape), text]}
-    if isinstance(value, dict):
-        return {"dict": [[packed(key), packed(own)] for key, own in value.items()]}
-    if isinstance(value, tuple | list):
-        return {type(value).__name__: [packed(own) for own in value]}
-    if is_dataclass(value):
-        return {type(value).__name__: {part.name: packed(getattr(value, part.name)) for part in fields(value)}}
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"expected counts, sketches and arrays, got {type(value).__name__}")
+def packed(found: Any) -> str:
+    """Return a result as text that JSON holds; the same result gives the same text.
+
+    >>> unpacked(packed({1: "a", "1": "b", None: "c"}), dict)
+    {1: 'a', '1': 'b', None: 'c'}
+    """
+    return base64.b64encode(zlib.compress(msgspec.msgpack.encode(found, enc_hook=_encoded), 1)).decode()
 
 
-def unpacked(value: Any, kind: type[Found]) -> Found:
-    """A value of a kind from what :func:`packed` gave.
+def unpacked(text: Any, kind: type[Found]) -> Found:
+    """Return the result of a class from the text that :func:`packed` gave; each part is of the type of its field.
 
     Raises
     ------
     ValueError
-        It is something else.
+        The text is of something else.
     """
     try:
-        found = _unpacked(value, PARTS | {kind.__name__: kind})
-    except (KeyError, TypeError, AttributeError, zlib.error) as error:
+        return msgspec.msgpack.decode(zlib.decompress(base64.b64decode(text)), type=kind, dec_hook=_decoded)
+    except (ValueError, TypeError, KeyError, zlib.error, msgspec.MsgspecError) as error:
         raise ValueError(f"expected a record of {kind.__name__}, got something else") from error
-    if not isinstance(found, kind):
-        raise ValueError(f"expected a record of {kind.__name__}, got one of {type(found).__name__}")
-    return found
 
 
-def _unpacked(value: Any, kinds: dict[str, Any]) -> Any:
-    if not isinstance(value, dict):
-        return value
-    ((name, own),) = value.items()
-    if name == "sketch":
-        return Sketch.of_state({part: _unpacked(one, kinds) for part, one in own.items()})
-    if name == "array":
-        dtype, shape, text = own
-        return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype).reshape(shape).copy()
-    if name == "dict":
-        return {_unpacked(key, kinds): _unpacked(one, kinds) for key, one in own}
-    if name in ("tuple", "list"):
-        parts = [_unpacked(one, kinds) for one in own]
-        return tuple(parts) if name == "tuple" else parts
-    made = object.__new__(kinds[name])
-    for part in fields(made):
-        object.__setattr__(made, part.name, _unpacked(own[part.name], kinds))  # some are frozen
-    return made
+def _encoded(value: Any) -> Any:
+    """What msgpack does not know, as what it knows."""
+    if isinstance(value, Sketch):
+        return value.state()
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"expected counts, sketches and arrays, got {type(value).__name__}")
+
+
+def _decoded(kind: Any, value: Any) -> Any:
+    """An array or a sketch of the field's type, from what :func:`_encoded` made of it."""
+    if kind is Sketch:
+        return Sketch.of_state({name: _array(part) for name, part in value.items()})
+    if (get_origin(kind) or kind) is np.ndarray:
+        return _array(value)
+    raise TypeError(f"expected sketches and arrays, got {kind}")
+
+
+def _array(value: Any) -> NDArray[Any]:
+    dtype, shape, data = value
+    return np.frombuffer(data, dtype).reshape(shape).copy()

@@ -39,9 +39,15 @@ class Invalid:
 
 @dataclass(frozen=True)
 class Rules:
-    """What figures depend on beside the boxes: thresholds, classes and sizes by their names, alike in all parts."""
+    """The options that figures depend on beside the boxes, by their names, as JSON holds them; alike in all parts.
+
+    A tuple is kept as a list, and a number that is not finite as text.
+    """
 
     given: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "given", {name: _as_json(value) for name, value in self.given.items()})
 
     def __add__(self, other: Rules) -> Rules:
         """The rules of two parts of a run."""
@@ -50,12 +56,12 @@ class Rules:
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it: tuples as lists, an infinite number as text."""
-        return {name: _as_json(value) for name, value in self.given.items()}
+        """Everything as JSON holds it."""
+        return dict(self.given)
 
 
 def _as_json(value: Any) -> Any:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_as_json(one) for one in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -41,9 +41,6 @@ UPWARD = {
     ("fastbox.evaluation.summary", "fastbox.results.metric_summary"),
     ("fastbox.experiments.disagreement", "fastbox.results.metric_summary"),
     ("fastbox.report.provenance", "fastbox.tables.source"),
-    ("fastbox.results.merge", "fastbox.jobs.inspection.classes"),
-    ("fastbox.results.merge", "fastbox.jobs.inspection.problems"),
-    ("fastbox.results.merge", "fastbox.jobs.inspection.statistics"),
     ("fastbox.tables.source", "fastbox.datasets.as_source"),
 }
 
