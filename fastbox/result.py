@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastbox.errors import InputError
 from fastbox.report.provenance import Provenance
 
-__all__ = ["Result"]
+__all__ = ["Invalid", "Result", "Rules"]
 
 Row = dict[str, Any]
 
@@ -119,6 +124,53 @@ class Result:
         from fastbox.report.notebook import html_of
 
         return html_of(type(self).__name__, self.tables(), self.main)
+
+
+@dataclass
+class Invalid:
+    """The number of invalid boxes, by reason."""
+
+    not_finite: int = 0
+    inverted: int = 0
+
+    def add(self, reasons: NDArray[np.uint8]) -> None:
+        """Count the invalid boxes among some, given the reasons as :meth:`Boxes.invalid` returns them."""
+        _, not_finite, inverted = np.bincount(reasons, minlength=3).tolist()
+        self.not_finite += not_finite
+        self.inverted += inverted
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by reason."""
+        return {"not_finite": self.not_finite, "inverted": self.inverted}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The options that figures depend on beside the boxes, by their names, as JSON holds them; alike in all parts.
+
+    A tuple is kept as a list, and a number that is not finite as text.
+    """
+
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "given", {name: _as_json(value) for name, value in self.given.items()})
+
+    def __add__(self, other: Rules) -> Rules:
+        """Return the rules of two parts of a run, which are the same."""
+        if self != other:
+            raise ValueError(f"expected parts of one run, got {self.given} and {other.given}")
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON holds it."""
+        return dict(self.given)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_as_json(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _leaves(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

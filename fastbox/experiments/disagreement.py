@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from fastbox.boxes.container import Boxes
 from fastbox.experiments.lookalikes import Lookalikes
 from fastbox.ops import search as ops
-from fastbox.result import Result
-from fastbox.results.metric_summary import Invalid, Rules
+from fastbox.result import Invalid, Result, Rules
 from fastbox.values.powers import doublings
 
 __all__ = ["DISTANCES", "Disagreement"]
@@ -70,10 +69,10 @@ class Disagreement(Result):
     def add(self, pred: Boxes, target: Boxes, first_row: int, beta: float) -> None:
         """Take rows in, the first of them with this number."""
         self.rows += len(pred)
-        bad = (pred.invalid() != 0) | (target.invalid() != 0)
-        if bad.any():
-            self.pred.add(pred[bad])
-            self.target.add(target[bad])
+        reasons = pred.invalid(), target.invalid()
+        self.pred.add(reasons[0])
+        self.target.add(reasons[1])
+        bad = (reasons[0] != 0) | (reasons[1] != 0)
         rows = np.flatnonzero(~bad)
         a, b = (boxes.astype(np.float64).corners()[rows] for boxes in (pred, target))
         values = {metric: ops.aligned(a, b, metric=metric) for metric in METRICS}

@@ -24,8 +24,7 @@ from fastbox.assign.optimal import optimizer
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import job
-from fastbox.result import Result
-from fastbox.results.metric_summary import Invalid, Rules
+from fastbox.result import Invalid, Result, Rules
 from fastbox.sketch import Sketch
 from fastbox.storage.convention import check_name
 from fastbox.storage.stores import local

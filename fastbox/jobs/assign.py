@@ -27,9 +27,8 @@ from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.page import Page
 from fastbox.report.pages.assigned import assigned_page
-from fastbox.result import Result
+from fastbox.result import Invalid, Result, Rules
 from fastbox.results.coverage import Coverage
-from fastbox.results.metric_summary import Invalid, Rules
 from fastbox.results.worst_covered import Least
 from fastbox.tables.files import column_names, find_files
 from fastbox.tables.source import Chunk, Plan, Source, plan, scan
@@ -351,7 +350,8 @@ def _add(
     found.images += len(part.sizes)
     found.truths += len(part.truths)
     found.regions += 0 if part.regions is None else len(part.regions)
-    found.invalid.add(part.truths)
+    reasons = part.truths.invalid()
+    found.invalid.add(reasons)
     unique, counts = np.unique(part.sizes, axis=0, return_counts=True)
     for (width, height), count in zip(unique.tolist(), counts.tolist(), strict=True):
         found.level_anchors += count * np.array(anchors.counts((width, height)))
@@ -360,7 +360,7 @@ def _add(
     per_image = np.add.reduceat(np.append(positive, False), matched.offsets[:-1]) if len(part.sizes) else np.zeros(0)
     found.without_positive_images += int(((per_image == 0) | (np.diff(matched.offsets) == 0)).sum())
 
-    valid = part.truths.invalid() == 0
+    valid = reasons == 0
     won = np.zeros(len(part.truths), np.bool_)
     won[matched.truths[positive]] = True
     corners, own = part.truths.corners()[valid], chunk.a[part.rows].corners()[valid].astype(np.float64)

@@ -16,8 +16,7 @@ from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
-from fastbox.result import Result
-from fastbox.results.metric_summary import Invalid, Rules
+from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
 from fastbox.tables.files import column_names
@@ -161,7 +160,7 @@ def fuse(
             found.images += 0 if chunk.images is None else len(chunk.images)
             found.boxes += len(boxes)
             found.fused += len(fused.scores)
-            found.invalid.add(boxes)
+            found.invalid.add(boxes.invalid())
             output.write(_batch, chunk, fused, label, labels, schema)
             output.step(len(boxes))
         output.finish(found, **({"categories": joined.names} if joined and joined.names else {}))

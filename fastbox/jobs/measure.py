@@ -21,8 +21,8 @@ from fastbox.losses.names import LOSSES, check_name
 from fastbox.ops import search as ops
 from fastbox.report.page import Page
 from fastbox.report.pages.paired import measured_page
-from fastbox.result import Result
-from fastbox.results.metric_summary import Invalid, Rules, figures_of
+from fastbox.result import Invalid, Result, Rules
+from fastbox.results.metric_summary import figures_of
 from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.files import read_batches
@@ -222,8 +222,8 @@ def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, LossAndGrad])
     # A valid pair has a value, so only rows without one are looked at for the reason.
     rows = np.flatnonzero(np.isnan(next(iter(values.values())).loss)) if values else np.arange(len(a))
     if len(rows):
-        found.pred.add(a[rows])
-        found.target.add(b[rows])
+        found.pred.add(a[rows].invalid())
+        found.target.add(b[rows].invalid())
 
 
 def _lengths(grad: NDArray[Any]) -> NDArray[np.float64]:

@@ -16,8 +16,7 @@ from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
-from fastbox.result import Result
-from fastbox.results.metric_summary import Invalid, Rules
+from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression import nms as suppression
 from fastbox.tables.class_names import names_of
 from fastbox.tables.files import column_names
@@ -210,13 +209,14 @@ def _suppression(soft: str | None, iou_threshold: float, sigma: float, least: fl
 
 
 def _add(found: Suppressed, chunk: Chunk, scores: NDArray[Any], least: float, kept: NDArray[np.int64]) -> None:
-    valid = chunk.a.invalid() == 0
+    reasons = chunk.a.invalid()
+    valid = reasons == 0
     found.images += 0 if chunk.images is None else len(chunk.images)
     found.boxes += len(chunk.a)
     found.kept += len(kept)
     found.low_scores += int((valid & (scores < least)).sum())
     found.no_scores += int((valid & (scores != scores)).sum())
-    found.invalid.add(chunk.a)
+    found.invalid.add(reasons)
 
 
 def _batch(chunk: Chunk, kept: NDArray[np.int64], left: NDArray[Any] | None, score: str, output: Any) -> Any:

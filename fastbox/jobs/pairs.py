@@ -20,8 +20,8 @@ from fastbox.jobs.pair_blocks import pairs_by_block
 from fastbox.ops import search as ops
 from fastbox.report.page import Page
 from fastbox.report.pages.paired import paired_page
-from fastbox.result import Result
-from fastbox.results.metric_summary import Invalid, Rules, figures_of
+from fastbox.result import Invalid, Result, Rules
+from fastbox.results.metric_summary import figures_of
 from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
@@ -321,11 +321,11 @@ def _count(found: Paired, chunk: Chunk, paired: NDArray[np.bool_]) -> None:
     """Count the boxes of a chunk, and the detections that no pair has."""
     found.images += 0 if chunk.images is None else len(chunk.images)
     found.detections += len(chunk.a)
-    found.invalid_detections.add(chunk.a)
+    found.invalid_detections.add(chunk.a.invalid())
     if chunk.b is not None:
         assert found.truths is not None
         found.truths += len(chunk.b)
-        found.invalid_truths.add(chunk.b)
+        found.invalid_truths.add(chunk.b.invalid())
     found.unmatched += len(chunk.a) - int(paired.sum())
 
 

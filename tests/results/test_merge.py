@@ -11,9 +11,9 @@ import pytest
 
 from fastbox import jobs
 from fastbox.jobs.inspection.classes import Classes
+from fastbox.result import Invalid, Rules
 from fastbox.results.coverage import Covered
 from fastbox.results.merge import packed, unpacked
-from fastbox.results.metric_summary import Invalid, Rules
 from fastbox.sketch import Sketch
 
 KEYS = (1, "1", None, -(2**62), "", "ä\0", 0.5)

@@ -39,7 +39,6 @@ UPWARD = {
     ("fastbox.boxes.container", "fastbox.tables.schema"),
     ("fastbox.evaluation.shown", "fastbox.jobs.evaluate"),
     ("fastbox.evaluation.summary", "fastbox.results.metric_summary"),
-    ("fastbox.experiments.disagreement", "fastbox.results.metric_summary"),
     ("fastbox.report.provenance", "fastbox.tables.source"),
     ("fastbox.tables.source", "fastbox.datasets.as_source"),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.jobs.inspection.view import View
-from fastbox.results.metric_summary import Invalid
+from fastbox.result import Invalid
 from fastbox.sketch import Sketch
 
 __all__ = ["Statistics"]
