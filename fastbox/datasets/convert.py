@@ -24,9 +24,9 @@ from fastbox.errors import InputError, InputWarning
 from fastbox.storage.convention import check_name
 from fastbox.storage.locate import check_named, expand
 from fastbox.storage.opened import State, check_state
+from fastbox.storage.outputs import check_outputs
 from fastbox.storage.stores import local, state_of
 from fastbox.tables.frames import is_frame, listed
-from fastbox.tables.outputs import check_outputs
 from fastbox.tables.source import Source
 from fastbox.values.arguments import checked
 from fastbox.values.names import IMAGE

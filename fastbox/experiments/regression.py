@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.arrow.columns import batch_of, schema_of
 from fastbox.result import Result
-from fastbox.tables.outputs import check_outputs
+from fastbox.storage.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.values.arguments import checked
 

@@ -25,12 +25,12 @@ from fastbox.report.provenance import Provenance
 from fastbox.results.merge import Gathered
 from fastbox.storage.backed import Backed
 from fastbox.storage.convention import TABLE_ENDING, check_name
+from fastbox.storage.outputs import check_outputs
 from fastbox.storage.stores import is_stored, local, make_folder
 from fastbox.storage.temporary import remove_abandoned
 from fastbox.tables.files import find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
 from fastbox.tables.frames import listed
-from fastbox.tables.outputs import check_outputs
 from fastbox.tables.sink import Target
 from fastbox.tables.source import Source, count_boxes
 from fastbox.values.arguments import checked

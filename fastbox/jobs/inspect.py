@@ -21,7 +21,7 @@ from fastbox.jobs.inspection.table import SIZE, Table
 from fastbox.report.page import Page
 from fastbox.report.pages.inspected import page_of
 from fastbox.result import Result, Rules
-from fastbox.tables.outputs import check_outputs
+from fastbox.storage.outputs import check_outputs
 from fastbox.tables.source import Source
 
 __all__ = ["Inspected", "inspect"]

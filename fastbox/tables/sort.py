@@ -13,9 +13,9 @@ from fastbox.arrow.arrays import Place, id_kind
 from fastbox.errors import InputError
 from fastbox.memory import bytes_of, get_memory, most_of
 from fastbox.storage.opened import Opened, keep_open
+from fastbox.storage.outputs import check_outputs
 from fastbox.storage.stores import is_stored, local
 from fastbox.tables.files import Paths, ahead, batches_of, filled_files, find_files, open_parquet
-from fastbox.tables.outputs import check_outputs
 from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
 from fastbox.tables.sorted_runs import SortedRuns

@@ -63,7 +63,7 @@ def regression(
 
     if plot is not None:
         from fastbox.report.figures.base import check_picture
-        from fastbox.tables.outputs import check_outputs
+        from fastbox.storage.outputs import check_outputs
 
         check_picture(plot)
         check_outputs([], {}, {"output": output, "plot": plot})

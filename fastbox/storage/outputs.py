@@ -13,7 +13,6 @@ from fastbox.errors import InputError
 from fastbox.storage.convention import TABLE_ENDING, check_name, is_table
 from fastbox.storage.locate import Tree, expand, identity
 from fastbox.storage.stores import is_stored, local
-from fastbox.tables.source import Source
 
 __all__ = ["check_outputs"]
 
@@ -32,8 +31,8 @@ def check_outputs(
 
     Parameters
     ----------
-    inputs : iterable of Source, path, directory, glob, URI or sequence of them
-        All that is read; what is no path, as a frame, or None, is passed over.
+    inputs : iterable of path, directory, glob, URI or sequence of them, or of sources with a ``path``
+        Everything that is read. A frame and None, which are no paths, are passed over.
     tables : mapping of str to path
         The Parquet files to write, by the names of their arguments; None is not written.
     others : mapping of str to path, optional
@@ -167,7 +166,7 @@ def _above(path: StrPath) -> Iterator[tuple[object, ...]]:
 def _paths(inputs: Iterable[object]) -> Iterator[str]:
     """Yield the paths among what is read."""
     for given in inputs:
-        found = given.path if isinstance(given, Source) else given
+        found = getattr(given, "path", given)  # a source's
         if isinstance(found, str | os.PathLike):
             yield local(found)
         elif isinstance(found, Sequence):

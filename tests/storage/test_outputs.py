@@ -20,7 +20,7 @@ from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
 from fastbox.fragments import spread
-from fastbox.tables.outputs import check_outputs
+from fastbox.storage.outputs import check_outputs
 
 SIDES = {"xmin": 0.0, "ymin": 0.0, "xmax": 9.0, "ymax": 9.0}
 
