@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastbox.assign.rule import MatchRule
     from fastbox.boxes.container import FORMATS, Boxes
     from fastbox.coder import decode, encode
+    from fastbox.datasets.scan import scan
     from fastbox.errors import FormatWarning, InputError, InputWarning
     from fastbox.evaluation import Evaluation, Params, evaluate
     from fastbox.jobs.warming import warmup
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from fastbox.parallel import get_num_threads, set_num_threads
     from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
     from fastbox.suppression.nms import SoftNMS, nms, soft_nms
-    from fastbox.tables.source import Chunk, Source, scan
+    from fastbox.tables.source import Chunk, Source
 
 __all__ = [
     "FORMATS",
@@ -140,7 +141,8 @@ _HOMES = {
     "parallel": ("get_num_threads", "set_num_threads"),
     "suppression.fusion": ("FusedBoxes", "weighted_boxes_fusion"),
     "suppression.nms": ("SoftNMS", "nms", "soft_nms"),
-    "tables.source": ("Chunk", "Source", "scan"),
+    "datasets.scan": ("scan",),
+    "tables.source": ("Chunk", "Source"),
     "jobs.warming": ("warmup",),
 }
 _ROOMS = ("fragments", "jobs", "torch")  # modules that are public as a whole

@@ -71,9 +71,9 @@ def as_source(given: Given, name: str = "table") -> Source:
 
     Examples
     --------
-    >>> from fastbox.tables.source import scan
+    >>> import fastbox
     >>> boxes = {"file_name": ["b", "a"], "bbox": [[0.0, 0, 1, 1], [0.0, 0, 2, 2]]}
-    >>> [(chunk.images.tolist(), chunk.a_rows(np.arange(2)).tolist()) for chunk in scan(as_source(boxes))]
+    >>> [(chunk.images.tolist(), chunk.a_rows(np.arange(2)).tolist()) for chunk in fastbox.scan(as_source(boxes))]
     [(['a', 'b'], [1, 0])]
     """
     source = given if isinstance(given, Source) else Source(given)

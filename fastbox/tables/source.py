@@ -24,7 +24,6 @@ from fastbox.tables.footers import check_bounds, check_footer, leaves_of
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
 from fastbox.tables.schema import BoxColumns, check_format, find_boxes, require, rows_as_boxes, to_boxes
 from fastbox.tables.widths import row_bytes
-from fastbox.values.arguments import named
 from fastbox.values.labels import place_of
 from fastbox.values.names import IMAGE
 from fastbox.values.numbers import shown
@@ -34,6 +33,7 @@ __all__ = [
     "Part",
     "Plan",
     "Source",
+    "check_rows",
     "count_boxes",
     "count_rows",
     "find_files",
@@ -185,41 +185,23 @@ def count_boxes(source: Source) -> int:
     return count_rows(source.path) if source.part is None else sum(run.boxes for run in source.part.runs)
 
 
-@named
-def scan(
-    a: Source | Paths, b: Source | Paths | None = None, *more: Source | Paths, rows: int = 262_144
-) -> Generator[Chunk]:
-    """Read one table, or two or more joined by image id, as chunks of whole images.
-
-    A chunk has about ``rows`` boxes of all tables together, more only where one image has more. An image that one
-    table lacks is empty there. The next chunk is decoded in a thread while the caller works on this one; memory is
-    bounded by a few chunks and the largest image, and one that ``fastbox.get_memory()`` can't hold is refused. With
-    ``image=None`` a chunk is a run of rows, the same in both.
-
-    Raises
-    ------
-    InputError
-        At once: files or columns that can't be used, ids of two kinds. While reading: unsorted ids, a null coordinate,
-        damaged data, an image too large for the memory; the message names file, column and row.
-
-    Examples
-    --------
-    >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile, os
-    >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
-    >>> pq.write_table(pa.table({"image_id": [3, 3, 8], "bbox": [[0.0, 0.0, 1.0, 1.0]] * 3}), path)
-    >>> [(chunk.images, chunk.a) for chunk in scan(path)]
-    [(array([3, 8]), Boxes(3 boxes in 2 images, xyxy, float64))]
-    """
-    if not isinstance(rows, int) or rows < 1:
-        raise ValueError(f"expected rows of 1 or more, got {shown(rows)}")
+def scan(*sources: Source | Paths | None, rows: int = 262_144) -> Generator[Chunk]:
+    """Read sources, or Parquet files by their paths, joined by image id, as :func:`fastbox.scan` says."""
+    check_rows(rows)
     opened = Opened.now() or Opened()
     own = opened is not Opened.now()
     with opened.active():
-        sources = [_as_source(a), *(_as_source(source) for source in (b, *more) if source is not None)]
-        plans = plans_of(*sources)
+        tables = [_as_source(source) for source in sources if source is not None]
+        plans = plans_of(*tables)
     most = most_boxes(max(found.carried for found in plans))
-    chunks = ahead(_chunks(sources, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
-    return _told(chunks, sources, plans)
+    chunks = ahead(_chunks(tables, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
+    return _told(chunks, tables, plans)
+
+
+def check_rows(rows: int) -> None:
+    """Refuse a number of rows below 1."""
+    if not isinstance(rows, int) or rows < 1:
+        raise ValueError(f"expected rows of 1 or more, got {shown(rows)}")
 
 
 def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:
@@ -254,11 +236,7 @@ def _chunks(
 
 
 def _as_source(source: Source | Paths) -> Source:
-    if isinstance(source, Source):
-        return source
-    from fastbox.datasets.as_source import as_source
-
-    return as_source(source)
+    return source if isinstance(source, Source) else Source(source)
 
 
 def _plan_of(source: Source, file: str) -> Plan:

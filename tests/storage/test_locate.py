@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from fastbox import InputError, jobs
 from fastbox.datasets.formats.parquet import read
+from fastbox.datasets.scan import scan
 from fastbox.storage.convention import is_hidden, is_table
 from fastbox.storage.locate import find_files, identity
 from fastbox.storage.stores import tables_in
 from fastbox.tables.files import count_rows
-from fastbox.tables.source import scan
 
 
 def table(path: Path, *ids: int) -> Path:

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastbox import jobs
+from fastbox.datasets.scan import scan
 from fastbox.errors import InputError
 from fastbox.fragments import spread
 from fastbox.tables.files import read_batches
 from fastbox.tables.fragments import cut, groups_of
-from fastbox.tables.source import Source, scan
+from fastbox.tables.source import Source
 
 
 def write(path: Path, ids: Any, group: int = 5, start: int = 0, **options: Any) -> Path:

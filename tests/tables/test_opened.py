@@ -18,12 +18,13 @@ from click.testing import CliRunner
 
 from fastbox import InputError, jobs
 from fastbox.cli import main
+from fastbox.datasets.scan import scan
 from fastbox.fragments import spread
 from fastbox.fragments.engines import threads
 from fastbox.storage import opened as opened_module
 from fastbox.storage.opened import keep_open
 from fastbox.tables.files import batches_of, count_rows, open_parquet, read_batches
-from fastbox.tables.source import Source, scan
+from fastbox.tables.source import Source
 
 IDS: dict[str, Callable[[int], Any]] = {"integer": int, "string": "{:09}".format}
 

@@ -20,10 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.paths import SHARED
 
+from fastbox.datasets.scan import scan
 from fastbox.errors import InputError
 from fastbox.tables import files, source
 from fastbox.tables.footers import check_footer
-from fastbox.tables.source import Chunk, Source, count_rows, find_files, open_parquet, plan, read_batches, scan
+from fastbox.tables.source import Chunk, Source, count_rows, find_files, open_parquet, plan, read_batches
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 Joined = list[tuple[Any, list[list[float]], list[list[float]]]]
@@ -586,7 +587,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"image_id": np.arange(n) // 8, **noise}), path, row_group_size=n)
     program = (
-        "import sys, pyarrow as pa\nfrom fastbox.tables.source import scan\n"
+        "import sys, pyarrow as pa\nfrom fastbox.datasets.scan import scan\n"
         "total = sum(len(chunk.a) for chunk in scan(sys.argv[1], rows=50_000))\n"
         "print(total, pa.default_memory_pool().max_memory() >> 20)"
     )

@@ -40,7 +40,6 @@ UPWARD = {
     ("fastbox.evaluation.shown", "fastbox.jobs.evaluate"),
     ("fastbox.evaluation.summary", "fastbox.results.metric_summary"),
     ("fastbox.report.provenance", "fastbox.tables.source"),
-    ("fastbox.tables.source", "fastbox.datasets.as_source"),
 }
 
 

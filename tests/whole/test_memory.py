@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 import fastbox
 from fastbox import AnchorGrid, jobs, memory
 from fastbox.anchors.resize import Resize
+from fastbox.datasets.scan import scan
 from fastbox.errors import InputError
 from fastbox.fragments.engines import threads
 from fastbox.fragments.run import spread
 from fastbox.jobs import pair_blocks
 from fastbox.tables.files import read_batches
-from fastbox.tables.source import Source, scan
+from fastbox.tables.source import Source
 from fastbox.tables.widths import RowGroups
 
 MIB = 1 << 20
