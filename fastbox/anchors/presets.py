@@ -68,7 +68,7 @@ DETECTORS = {
     "faster-rcnn-fpn": Detector(
         "torchvision",
         {"sizes": SIZES, "ratios": RATIOS, "strides": FROM_P2},
-        "800/1333",
+        "shorter=800,longer=1333",
         _products(SIZES, RATIOS),
     ),
     "mmdet-fpn": Detector("mmdet", {"strides": FROM_P2, "ratios": RATIOS, "scales": [8]}),
@@ -78,7 +78,7 @@ DETECTORS = {
     "retinanet": Detector(
         "torchvision",
         {"sizes": [[int(size) for size in level] for level in OCTAVES], "ratios": RATIOS, "strides": FROM_P3},
-        "800/1333",
+        "shorter=800,longer=1333",
         _products([size for level in OCTAVES for size in level], RATIOS),
     ),
     "rpn-c4": Detector("detectron2", {"sizes": SIZES, "ratios": RATIOS, "strides": [16], "pad": 1}),

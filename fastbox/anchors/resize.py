@@ -15,6 +15,11 @@ __all__ = ["Resize"]
 Floats = NDArray[np.float64]
 
 _NUMBER = r"(\d+(?:\.\d+)?)"
+_FORMS = (
+    ("longer", _NUMBER),
+    ("both", f"{_NUMBER}x{_NUMBER}"),
+    ("shorter", f"shorter={_NUMBER},longer={_NUMBER}"),
+)
 
 
 class Resize(NamedTuple):
@@ -35,29 +40,30 @@ class Resize(NamedTuple):
     def parse(cls, rule: float | str) -> Resize:
         """Read a rule.
 
-        ``640`` brings the longer side to 640 (YOLO's letterbox), ``"300x300"`` width and height to these (SSD),
-        ``"800/1333"`` the shorter side to 800 unless the longer would exceed 1333 (detectron2, torchvision).
+        ``640`` brings the longer side to 640 (YOLO's letterbox), ``"300x200"`` the width to 300 and the height to 200
+        (SSD), ``"shorter=800,longer=1333"`` the shorter side to 800 unless the longer one would exceed 1333
+        (detectron2, torchvision). Lengths are in pixels.
 
         Raises
         ------
         ValueError
-            It is none of these, or a length is 0.
+            A rule of another form, or a length of 0.
 
         Examples
         --------
         >>> Resize.parse(640)
         Resize(kind='longer', first=640.0, second=nan, floor=False)
-        >>> Resize.parse("800/1333").scales(np.array([640.0, 2000.0]), np.array([480.0, 1000.0]))[0]
+        >>> Resize.parse("shorter=800,longer=1333").scales(np.array([640.0, 2000.0]), np.array([480.0, 1000.0]))[0]
         array([1.66666667, 0.6665    ])
         """
         text = str(rule).strip()
-        for kind, pattern in (("longer", ""), ("both", f"x{_NUMBER}"), ("shorter", f"/{_NUMBER}")):
-            found = re.fullmatch(_NUMBER + pattern, text)
+        for kind, pattern in _FORMS:
+            found = re.fullmatch(pattern, text)
             if found:
                 first, *more = (float(length) for length in found.groups())
                 if min(first, *more, first) > 0:
                     return cls(kind, first, more[0] if more else float("nan"))
-        raise ValueError(f"expected resize as 640, 300x300 or 800/1333, in pixels above 0, got {text!r}")
+        raise ValueError(f"expected resize as 640, 300x200 or shorter=800,longer=1333, in pixels above 0, got {text!r}")
 
     def scales(self, width: Floats, height: Floats) -> tuple[Floats, Floats]:
         """What widths and heights of boxes are multiplied by, given their images' widths and heights."""
@@ -73,7 +79,7 @@ class Resize(NamedTuple):
     def sizes(self, given: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the (g, 2) new widths and heights of images, in whole pixels.
 
-        >>> Resize.parse("800/1333").sizes(np.array([[640, 480], [333, 1000]])).tolist()
+        >>> Resize.parse("shorter=800,longer=1333").sizes(np.array([[640, 480], [333, 1000]])).tolist()
         [[1067, 800], [444, 1333]]
         """
         if self.kind in ("both", "none"):

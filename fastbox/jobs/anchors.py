@@ -170,8 +170,8 @@ def fit_anchors(
         Over how many feature levels the configuration lines spread them; a third of the count where three divides it,
         else one for each shape.
     resize : int or str, optional
-        To what images are resized for training, as :meth:`fastbox.anchors.resize.Resize.parse` reads it: 640,
-        "300x300" or "800/1333". Boxes are taken as they are when left out.
+        How training resizes images, as :meth:`fastbox.anchors.resize.Resize.parse` reads it: 640, "300x200" or
+        "shorter=800,longer=1333". Without it boxes are taken as they are.
     size : (width, height), optional
         Of all images, in pixels.
     width, height : str

@@ -53,7 +53,7 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str | Non
     "--resize",
     callback=resize_of,
     metavar="RULE",
-    help="How training resizes images: 640 (longer side), 300x300, or 800/1333 (shorter side, longer at most).",
+    help="How training resizes images: 640 (longer side), 300x200, or shorter=800,longer=1333 (longer at most).",
 )
 @click.option("--size", callback=size_of, metavar="WxH", help="Size of all images (default: from columns).")
 @click.option("--width", default="width", show_default=True, metavar="COLUMN", help="Column of the images' widths.")
