@@ -1,0 +1,107 @@
+"""Every task of the project: ``nox`` runs what a change must pass, ``nox -s NAME`` one task, ``nox -l`` lists them.
+
+Each task installs what it needs in an environment of its own. Words after ``--`` go to pytest:
+``nox -s tests -- tests/ops -k giou``.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "no"
+nox.options.sessions = ["readme", "processors", "lint", "types", "nojit", "clusters", "bench"]
+
+EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
+BASELINE = "+neon" if platform.machine() in ("aarch64", "arm64") else "+sse2"
+FORMULAS = (
+    "tests/ops/test_metrics.py",
+    "tests/ops/test_extremes.py",
+    "tests/kernels/test_elementary.py",
+    "tests/losses/test_gradients.py",
+    "tests/losses/test_coder.py",
+    "tests/suppression/test_suppression.py",
+    "tests/assign/test_match.py",
+)
+
+
+@nox.session
+def readme(session: nox.Session) -> None:
+    """Run the README's two commands as they stand, the second with every test."""
+    block = re.search(r"^```sh\n(.*?)^```", Path("README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    for command in block[1].splitlines():
+        options = {"PYTEST_ADDOPTS": " ".join(EVERYTHING[:-1]) + " ''"}
+        session.run("bash", "-euo", "pipefail", "-c", command, external=True, env=options)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests that tell in two minutes whether a change is sound; ``-- -m ''`` runs all of them."""
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def processors(session: nox.Session) -> None:
+    """Run the tests of formulas with kernels compiled for any processor."""
+    session.install(".[test]")
+    target = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": BASELINE}
+    session.run("pytest", *EVERYTHING, *FORMULAS, *session.posargs, env=target)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and layout of the code."""
+    session.install("ruff>=0.8")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types."""
+    session.install(".[test,lint]")
+    session.run("mypy")
+
+
+@nox.session
+def nojit(session: nox.Session) -> None:
+    """Run the tests without compiling, and count the lines that they cover."""
+    session.install(".[test]")
+    cover = ("--cov", "--cov-report=term:skip-covered", "--cov-fail-under=95")
+    session.run("pytest", *EVERYTHING, *cover, *session.posargs, env={"NUMBA_DISABLE_JIT": "1"})
+
+
+@nox.session
+def clusters(session: nox.Session) -> None:
+    """Run fragments on Ray, on Spark where there is Java, and against an object store."""
+    session.install(".[ray]", "moto[server]>=5", "hypothesis", "pytest", "pytest-xdist")
+    if java():
+        session.install(".[spark]")  # wants pandas below 3: an environment of its own
+    else:
+        session.log("Spark is left out: there is no Java here")
+    session.run("pytest", "-q", "-n", "0", "-m", "", "tests/fragments/test_engines.py", "tests/storage/test_stores.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run every benchmark once, small and untimed: each runs, and agrees with its peers."""
+    session.install(".[bench]", "pytest-xdist")
+    session.run("pytest", "-q", "-n", "auto", "bench", "--benchmark-disable", *session.posargs)
+
+
+def java() -> bool:
+    """Return whether Java is there, after an attempt to install it on machines that allow this."""
+    if shutil.which("java") is None and shutil.which("apt-get") and getattr(os, "geteuid", lambda: 1)() == 0:
+        install = "apt-get install -qq -y openjdk-17-jre-headless"
+        subprocess.run(f"({install} || (apt-get update -qq && {install})) >/dev/null 2>&1", shell=True, check=False)
+    return shutil.which("java") is not None
