@@ -78,8 +78,8 @@ def as_source(given: Given, name: str = "table") -> Source:
     """
     source = given if isinstance(given, Source) else Source(given)
     path: Any = listed(source.path)
-    if source.part is not None or isinstance(path, Backed):
-        return source if source.part is not None else _with_image(source)
+    if source.fragment is not None or isinstance(path, Backed):
+        return source if source.fragment is not None else _with_image(source)
     if is_frame(path):
         return _of_table(source, table_of(path, _name(name, path)), _name(name, path), "frame")
     check_named(path, name)

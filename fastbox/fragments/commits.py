@@ -54,15 +54,15 @@ def fingerprint(task: Task) -> dict[str, Any]:
 
 
 def _state(source: Source) -> dict[str, Any]:
-    assert source.part is not None
+    assert source.fragment is not None
     files: tuple[str, ...] = source.path  # type: ignore[assignment]
-    cut_from = {run.file: run.state for run in source.part.runs}
-    told = {part.name: getattr(source, part.name) for part in fields(source) if part.name not in ("path", "part")}
+    cut_from = {groups.file: groups.state for groups in source.fragment.groups}
+    told = {own.name: getattr(source, own.name) for own in fields(source) if own.name not in ("path", "fragment")}
     return {
         "read": digest(told),
         "files": [[absolute(file), *(cut_from.get(file) or state_of(file))] for file in files],
-        "groups": [[absolute(run.file), *run.groups] for run in source.part.runs],
-        "images": digest((source.part.low, source.part.high)),
+        "groups": [[absolute(groups.file), *groups.places] for groups in source.fragment.groups],
+        "images": digest((source.fragment.low, source.fragment.high)),
     }
 
 

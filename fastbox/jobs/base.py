@@ -240,7 +240,7 @@ class Tables:
         for own in self._tables.values():
             for place, source in enumerate(own):
                 files = find_files(source.path)
-                known = error.file in files and source.part is None and source.image is not None
+                known = error.file in files and source.fragment is None and source.image is not None
                 if known and not (isinstance(files[0], Backed) and files[0].sorted_in):
                     plain = replace(source, columns=(), aliases=())
                     if plain not in in_order:

@@ -265,7 +265,7 @@ def evaluate(
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
             output.write(verdict_batch, chunk, judged, by, schema)
             output.step(len(chunk.a))
-        if a.part is None:  # what a fragment lacks another may have
+        if a.fragment is None:  # what a fragment lacks another may have
             found.check()
         if out is not None:
             output.record(figures={str(run): figures for run, figures in found.figures.items()})

@@ -181,8 +181,8 @@ def measure(
     parameters = {"paths": files, "metrics": metrics, "pred": pred, "target": target, "format": format, "beta": beta}
     parameters |= {"delta": delta, "grad": grad}
     with Output(out, new_schema, command="measure", parameters=parameters, progress=progress) as output:
-        runs = None if source.part is None else source.part.runs
-        for file, first_row, batch in read_batches(files, list(read), rows=rows, runs=runs):
+        groups = None if source.fragment is None else source.fragment.groups
+        for file, first_row, batch in read_batches(files, list(read), rows=rows, groups=groups):
             a = to_boxes(batch, pred_at, where=file, first_row=first_row)
             b = to_boxes(batch, target_at, where=file, first_row=first_row)
             if found.rows == 0:

@@ -88,8 +88,8 @@ def plan(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Planned:
         found = Planned([_table(source) for source in sources])
         if found.ready:
             for fragment in cut(sources, fragment_rows):
-                runs = [run for source in fragment if source.part is not None for run in source.part.runs]
-                found.fragments.append(sum(run.boxes for run in runs))
+                groups = [one for source in fragment if source.fragment is not None for one in source.fragment.groups]
+                found.fragments.append(sum(one.boxes for one in groups))
     return found
 
 
@@ -97,7 +97,7 @@ def _table(source: Source) -> dict[str, Any]:
     """What is found of a table; its ids are read where its footers don't show that it is unsorted."""
     groups = groups_of(source)
     falls = [
-        {"file": group.run.file, "row": group.run.first_row, "begins": group.low, "before": before.high}
+        {"file": group.file, "row": group.first_row, "begins": group.low, "before": before.high}
         for before, group in pairwise(groups)
         if descends(before, group)
     ]
@@ -111,7 +111,7 @@ def _table(source: Source) -> dict[str, Any]:
     return {
         "files": len(find_files(source.path)),
         "row_groups": len(groups),
-        "boxes": sum(group.run.boxes for group in groups),
+        "boxes": sum(group.boxes for group in groups),
         "images": images,
         "sorted": None if source.image is None else not falls,
         "unsorted": falls[:SHOWN],

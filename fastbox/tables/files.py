@@ -6,9 +6,8 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -16,14 +15,14 @@ from fastbox.errors import InputError
 from fastbox.memory import check_footer_room, most_of
 from fastbox.parallel import alone
 from fastbox.storage.locate import Paths, find_files, like
-from fastbox.storage.opened import KeptFile, Opened, State, check_state
+from fastbox.storage.opened import KeptFile, Opened, check_state
 from fastbox.storage.stores import is_stored, local
+from fastbox.tables.footers import RowGroups
 from fastbox.tables.schema import require
 from fastbox.tables.widths import row_bytes
 
 __all__ = [
     "Paths",
-    "Run",
     "ahead",
     "batches_of",
     "column_names",
@@ -38,36 +37,6 @@ __all__ = [
 Item = TypeVar("Item")
 
 _DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # the last where names are no text
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of row groups of one file.
-
-    Attributes
-    ----------
-    file : str
-    groups : tuple of (int, int)
-        The first row group, and the one after the last.
-    first_row : int
-        Counted in the file.
-    boxes : int
-        How many it has.
-    number : int
-        The first box, counted in the whole table.
-    state : tuple of int
-        What the file was when its footer was read; nothing where that is all the same.
-    bounds : tuple of (int, int, id, id)
-        Of each row group that tells: its first row, the one after its last, and ids that none is below and above.
-    """
-
-    file: str
-    groups: tuple[int, int]
-    first_row: int
-    boxes: int
-    number: int = 0
-    state: State = ()
-    bounds: tuple[tuple[int, int, Any, Any], ...] = ()
 
 
 def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = (), opened: Opened | None = None) -> KeptFile:
@@ -111,19 +80,23 @@ def column_names(path: Paths) -> list[str]:
 
 
 def batches_of(
-    path: str | Run, columns: Sequence[str] | None, rows: int, coded: Sequence[str] = (), opened: Opened | None = None
+    given: str | RowGroups,
+    columns: Sequence[str] | None,
+    rows: int,
+    coded: Sequence[str] = (),
+    opened: Opened | None = None,
 ) -> Generator[tuple[int, pa.RecordBatch]]:
-    """Yield ``(first row, batch)`` of one file or a run of its row groups, at most ``rows`` at a time.
+    """Yield ``(first row, batch)`` of one file or some of its row groups, at most ``rows`` rows at a time.
 
     Batches are as :func:`open_parquet` gives them, and rows are counted in the file.
     """
-    path, run = (path.file, path) if isinstance(path, Run) else (path, None)
+    path, some = (given.file, given) if isinstance(given, RowGroups) else (given, None)
     with open_parquet(path, coded, opened) as file:
-        if run is not None and run.state:
-            check_state(path, run.state, file.state)
-        groups = range(file.metadata.num_row_groups) if run is None else range(*run.groups)
+        if some is not None and some.state:
+            check_state(path, some.state, file.state)
+        groups = range(file.metadata.num_row_groups) if some is None else range(*some.places)
         batches = _batches(file, groups, rows, columns)
-        first_row = 0 if run is None else run.first_row
+        first_row = 0 if some is None else some.first_row
         while True:
             try:
                 batch = next(batches, None)
@@ -183,7 +156,11 @@ def _only(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
 
 
 def read_batches(
-    paths: Paths, columns: Sequence[str] | None = None, *, rows: int = 262_144, runs: Sequence[Run] | None = None
+    paths: Paths,
+    columns: Sequence[str] | None = None,
+    *,
+    rows: int = 262_144,
+    groups: Sequence[RowGroups] | None = None,
 ) -> Generator[tuple[str, int, pa.RecordBatch]]:
     """Yield ``(file, row in the file, batch)`` for all rows of some files, decoding one batch ahead.
 
@@ -194,8 +171,8 @@ def read_batches(
         The columns to read; all of the first file's when left out.
     rows : int
         Rows per batch, at most.
-    runs : sequence of Run, optional
-        The row groups to read, of these files; all when left out.
+    groups : sequence of RowGroups, optional
+        The row groups of these files to read; all when left out.
 
     Raises
     ------
@@ -211,9 +188,9 @@ def read_batches(
 
     def batches() -> Generator[tuple[str, int, pa.RecordBatch]]:
         try:
-            for part in files if runs is None else runs:
+            for part in files if groups is None else groups:
                 for first_row, batch in batches_of(part, schema.names, most, (), opened):
-                    yield part.file if isinstance(part, Run) else part, first_row, batch
+                    yield part.file if isinstance(part, RowGroups) else part, first_row, batch
             opened.check(files)
         finally:
             if own:

@@ -3,18 +3,58 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fastbox.arrow.arrays import Place
 from fastbox.errors import InputError
+from fastbox.storage.opened import State
 
-if TYPE_CHECKING:
-    from fastbox.tables.files import Run
+__all__ = ["RowGroups", "check_bounds", "check_footer", "leaves_of", "limits_of"]
 
-__all__ = ["check_bounds", "check_footer", "leaves_of", "limits_of"]
+
+@dataclass(frozen=True)
+class RowGroups:
+    """Adjacent row groups of one file, which are read together.
+
+    Attributes
+    ----------
+    file : str
+    places : (int, int)
+        The number of the first row group, and of the one after the last.
+    first_row : int
+        Counted in the file.
+    boxes : int
+        The number of their boxes.
+    number : int
+        The number of the first box, counted in the whole table.
+    state : tuple of int
+        The state of the file when its footer was read; empty where a change does not matter.
+    bounds : tuple of (int, int, id, id)
+        Of each row group with statistics: its first row, the row after its last, and ids that none of its ids is below
+        and above.
+    """
+
+    file: str
+    places: tuple[int, int]
+    first_row: int
+    boxes: int
+    number: int = 0
+    state: State = ()
+    bounds: tuple[tuple[int, int, Any, Any], ...] = ()
+
+    @property
+    def low(self) -> Any:
+        """An id that no id of the first row group is below; None without statistics."""
+        return self.bounds[0][2] if self.bounds else None
+
+    @property
+    def high(self) -> Any:
+        """An id that no id of the last row group is above; None without statistics."""
+        return self.bounds[-1][3] if self.bounds else None
 
 
 def check_footer(path: str, footer: pq.FileMetaData, column: str) -> None:
@@ -76,7 +116,7 @@ def limits_of(group: Any, schema: Any, name: str) -> tuple[Any, Any]:
     return (low, high) if told and low <= high else (None, None)
 
 
-def check_bounds(run: Run, ids: pa.Array, place: Place) -> None:
+def check_bounds(groups: RowGroups, ids: pa.Array, place: Place) -> None:
     """Refuse ids, ascending, that the row groups which they are in don't have, as the file's footer says.
 
     Raises
@@ -85,7 +125,7 @@ def check_bounds(run: Run, ids: pa.Array, place: Place) -> None:
         Some are beyond: the fragment that they belong to doesn't know of them.
     """
     first_row, end = place.first_row, place.first_row + len(ids)
-    for begin, last, low, high in run.bounds[bisect_right(run.bounds, first_row, key=lambda bound: bound[1]) :]:
+    for begin, last, low, high in groups.bounds[bisect_right(groups.bounds, first_row, key=lambda bound: bound[1]) :]:
         if begin >= end:
             return
         rows = max(begin, first_row) - first_row, min(last, end) - 1 - first_row

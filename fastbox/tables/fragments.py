@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,35 +11,18 @@ import pyarrow.compute as pc
 
 from fastbox.arrow.arrays import Place, UnsortedError, image_runs, one_chunk, sort_command, unsorted
 from fastbox.errors import InputError
-from fastbox.tables.files import Paths, Run, batches_of, find_files, open_parquet
-from fastbox.tables.footers import check_footer, limits_of
-from fastbox.tables.source import Part, Source, plan, plans_of
+from fastbox.tables.files import Paths, batches_of, find_files, open_parquet
+from fastbox.tables.footers import RowGroups, check_footer, limits_of
+from fastbox.tables.source import Fragment, Source, plan, plans_of
 
-__all__ = ["FRAGMENT_ROWS", "Group", "beside", "cut", "descends", "extremes", "groups_of"]
+__all__ = ["FRAGMENT_ROWS", "beside", "cut", "descends", "extremes", "groups_of"]
 
 _READ_ROWS = 65_536
 FRAGMENT_ROWS = 1 << 20  # boxes: a second or less of work each, so that little is lost when a worker is
 
 
-@dataclass(frozen=True)
-class Group:
-    """A row group that is not empty, as its footer tells; ``low`` and ``high`` are None where it has no statistics.
-
-    Attributes
-    ----------
-    run : Run
-        The group by itself.
-    low, high : int, str or None
-        Image ids that none is below and above: of integers the least and the greatest, of texts perhaps only bounds.
-    """
-
-    run: Run
-    low: Any
-    high: Any
-
-
-def groups_of(source: Source) -> list[Group]:
-    """List the row groups of a source's files, in order.
+def groups_of(source: Source) -> list[RowGroups]:
+    """List the row groups of a source's files that are not empty, in order, each by itself.
 
     Raises
     ------
@@ -71,16 +54,16 @@ def beside(table: Source, fragments: Sequence[Source]) -> list[Source]:
     """
     groups = _listed(table, None)
     _check_order(table, groups)
-    parts = [fragment.part or Part(()) for fragment in fragments]
-    return [_within(table, groups, part.low, part.high) for part in parts]
+    limits = [source.fragment or Fragment(()) for source in fragments]
+    return [_within(table, groups, own.low, own.high) for own in limits]
 
 
-def _listed(source: Source, lists: str | None) -> list[Group]:
+def _listed(source: Source, lists: str | None) -> list[RowGroups]:
     listed = [group for file in find_files(source.path) for group in _groups(file, source.image, lists)]
     groups, number = [], 0
     for group in listed:
-        groups.append(replace(group, run=replace(group.run, number=number)))
-        number += group.run.boxes
+        groups.append(replace(group, number=number))
+        number += group.boxes
     return groups
 
 
@@ -103,14 +86,14 @@ def cut(sources: Sequence[Source], rows: int = FRAGMENT_ROWS) -> list[tuple[Sour
     >>> path = os.path.join(tempfile.mkdtemp(), "boxes.parquet")
     >>> table = pa.table({"image_id": [1, 1, 2, 2, 2, 3], "bbox": [[0.0, 0, 1, 1]] * 6})
     >>> pq.write_table(table, path, row_group_size=2)
-    >>> [source.part.high for source, in cut([Source(path)], rows=2)]
+    >>> [source.fragment.high for source, in cut([Source(path)], rows=2)]
     [2, None]
     """
     tables = [groups_of(source) for source in sources]
     if any(source.image is None for source in sources):
         if len(sources) > 1:
             raise InputError("expected a column of image ids to cut two tables alike, got none: name it")
-        return [(_with_part(sources[0], Part(runs)),) for runs in _even([group.run for group in tables[0]], rows)]
+        return [(_with_fragment(sources[0], Fragment(groups)),) for groups in _even(tables[0], rows)]
     firsts = [replace(source, path=find_files(source.path)[0]) for source in sources]
     plans_of(*firsts)
     for source, groups in zip(sources, tables, strict=True):
@@ -122,7 +105,7 @@ def cut(sources: Sequence[Source], rows: int = FRAGMENT_ROWS) -> list[tuple[Sour
     ]
 
 
-def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
+def _groups(file: str, image: str | None, lists: str | None) -> Iterator[RowGroups]:
     """The row groups of a file; ``lists`` is the column of boxes where a row is an image."""
     with open_parquet(file) as parquet:
         footer = parquet.metadata
@@ -134,54 +117,55 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[Group]:
             low, high = (None, None) if image is None else limits_of(group, footer.schema, image)
             end = first_row + int(group.num_rows)
             bounds = () if low is None else ((first_row, end, low, high),)
-            run = Run(file, (index, index + 1), first_row, int(group.num_rows), state=parquet.state, bounds=bounds)
+            count = int(group.num_rows)
+            found = RowGroups(file, (index, index + 1), first_row, count, state=parquet.state, bounds=bounds)
             first_row = end
             if lists is not None:  # no footer tells how many boxes they hold
-                rows = (batch.column(lists) for _, batch in batches_of(run, [lists], _READ_ROWS))
+                rows = (batch.column(lists) for _, batch in batches_of(found, [lists], _READ_ROWS))
                 boxes = sum(int(pc.sum(pc.list_value_length(some)).as_py() or 0) for some in rows)
-                run = replace(run, boxes=boxes)
-            if group.num_rows:
-                yield Group(run, low, high)
+                found = replace(found, boxes=boxes)
+            if count:
+                yield found
 
 
-def _check_order(source: Source, groups: Sequence[Group]) -> None:
+def _check_order(source: Source, groups: Sequence[RowGroups]) -> None:
     """Refuse ids that descend as footers tell; those of the first group, and where these don't tell, are read."""
     assert source.image is not None
-    asked = [[group.run] for group in groups[:1]]  # by neighbours
+    asked = [[group] for group in groups[:1]]  # by neighbours
     for before, group in pairwise(groups):
         if descends(before, group):
-            where = f"column {source.image!r} of {group.run.file} at row {group.run.first_row}"
+            where = f"column {source.image!r} of {group.file} at row {group.first_row}"
             came = f"{group.low!r} in a row group after one with {before.high!r}"
-            how = sort_command(group.run.file, source.image)
+            how = sort_command(group.file, source.image)
             message = f"expected ascending ids in {where}, got {came}: sort it with {how}"
-            raise UnsortedError(message, group.run.file)
+            raise UnsortedError(message, group.file)
         if not _ascends(before, group):
-            asked += [] if asked[-1][-1] is before.run else [[before.run]]
-            asked[-1].append(group.run)
-    for runs in asked:
+            asked += [] if asked[-1][-1] is before else [[before]]
+            asked[-1].append(group)
+    for neighbours in asked:
         last: Any = None
-        for run in _joined(runs):
-            for first_row, batch in batches_of(run, [source.image], _READ_ROWS):
-                place = Place(run.file, source.image, first_row)
+        for some in _joined(neighbours):
+            for first_row, batch in batches_of(some, [source.image], _READ_ROWS):
+                place = Place(some.file, source.image, first_row)
                 ids, _ = image_runs(one_chunk(batch.column(source.image)), place)
                 if last is not None and ids[0] < last:
                     raise unsorted(place, 0, last, ids[0])
                 last = ids[-1]
 
 
-def _ascends(before: Group, group: Group) -> bool:
+def _ascends(before: RowGroups, group: RowGroups) -> bool:
     """Tell whether a row group surely has no id below one of that before it."""
     return None not in (before.high, group.low) and bool(before.high <= group.low)
 
 
-def descends(before: Group, group: Group) -> bool:
+def descends(before: RowGroups, group: RowGroups) -> bool:
     """Tell whether a row group surely has an id below one of that before it; of texts footers know only bounds."""
     if None in (before.high, group.low):
         return False
     return bool(group.high < before.low if isinstance(group.low, str) else group.low < before.high)
 
 
-def _marks(groups: Sequence[Group], rows: int) -> list[Any]:
+def _marks(groups: Sequence[RowGroups], rows: int) -> list[Any]:
     """The ids at which to cut, ascending: where the boxes since the last one are enough."""
     if any(group.low is None for group in groups):
         return []
@@ -189,7 +173,7 @@ def _marks(groups: Sequence[Group], rows: int) -> list[Any]:
     ordered = sorted(groups, key=lambda group: group.low)
     since = 0
     for before, group in pairwise(ordered):
-        since += before.run.boxes
+        since += before.boxes
         last = marks[-1] if marks else ordered[0].low
         if since >= rows and group.low > last:
             marks.append(group.low)
@@ -197,48 +181,47 @@ def _marks(groups: Sequence[Group], rows: int) -> list[Any]:
     return marks
 
 
-def _within(source: Source, groups: Sequence[Group], low: Any, high: Any) -> Source:
-    """The part of a source with images from ``low`` on and below ``high``; None is no limit."""
-    runs = tuple(
-        group.run
+def _within(source: Source, groups: Sequence[RowGroups], low: Any, high: Any) -> Source:
+    """The fragment of a source with the images from ``low`` on and below ``high``; None is no limit."""
+    kept = tuple(
+        group
         for group in groups
         if group.low is None or ((low is None or group.high >= low) and (high is None or group.low < high))
     )
-    return _with_part(source, Part(runs, low, high))
+    return _with_fragment(source, Fragment(kept, low, high))
 
 
-def _with_part(source: Source, part: Part) -> Source:
-    files = dict.fromkeys(run.file for run in part.runs)
-    return replace(
-        source, path=tuple(files or find_files(source.path)[:1]), part=replace(part, runs=_joined(part.runs))
-    )
+def _with_fragment(source: Source, fragment: Fragment) -> Source:
+    files = dict.fromkeys(group.file for group in fragment.groups)
+    paths = tuple(files or find_files(source.path)[:1])
+    return replace(source, path=paths, fragment=replace(fragment, groups=_joined(fragment.groups)))
 
 
-def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Runs with neighbours in a file as one, so that it is opened once."""
-    joined: list[list[Run]] = []
-    for run in runs:
+def _joined(groups: Sequence[RowGroups]) -> tuple[RowGroups, ...]:
+    """Join neighbours in a file, so that it is opened once."""
+    joined: list[list[RowGroups]] = []
+    for group in groups:
         last = joined[-1][-1] if joined else None
-        if last is not None and last.file == run.file and last.groups[1] == run.groups[0]:
-            joined[-1].append(run)
+        if last is not None and last.file == group.file and last.places[1] == group.places[0]:
+            joined[-1].append(group)
         else:
-            joined.append([run])
+            joined.append([group])
     return tuple(
         replace(
             some[0],
-            groups=(some[0].groups[0], some[-1].groups[1]),
-            boxes=sum(run.boxes for run in some),
-            bounds=tuple(bound for run in some for bound in run.bounds),
+            places=(some[0].places[0], some[-1].places[1]),
+            boxes=sum(group.boxes for group in some),
+            bounds=tuple(bound for group in some for bound in group.bounds),
         )
         for some in joined
     )
 
 
-def _even(runs: Sequence[Run], rows: int) -> list[tuple[Run, ...]]:
-    """Runs in turn, about as many rows in each part."""
-    parts: list[list[Run]] = [[]]
-    for run in runs:
-        if sum(one.boxes for one in parts[-1]) >= rows:
-            parts.append([])
-        parts[-1].append(run)
-    return [tuple(part) for part in parts]
+def _even(groups: Sequence[RowGroups], rows: int) -> list[tuple[RowGroups, ...]]:
+    """Deal row groups in turn, about as many rows to each fragment."""
+    dealt: list[list[RowGroups]] = [[]]
+    for group in groups:
+        if sum(one.boxes for one in dealt[-1]) >= rows:
+            dealt.append([])
+        dealt[-1].append(group)
+    return [tuple(some) for some in dealt]

@@ -58,7 +58,7 @@ class Images:
     Parameters
     ----------
     table : Source, path, directory, glob or a list of paths
-        Of a source only the part of the files that is to be read.
+        Of a source with a fragment only that.
     image : str
         The column of ids.
     size : (str, str)
@@ -82,7 +82,7 @@ class Images:
     def __init__(
         self, table: Source | Paths, image: str = "image_id", size: tuple[str, str] = ("width", "height")
     ) -> None:
-        path, self._part = (table.path, table.part) if isinstance(table, Source) else (table, None)
+        path, self._fragment = (table.path, table.fragment) if isinstance(table, Source) else (table, None)
         self.files = find_files(path)
         with open_parquet(self.files[0]) as parquet:
             schema = parquet.schema_arrow
@@ -142,9 +142,9 @@ class Images:
     def _listed(self) -> Generator[Listed]:
         """The images of each batch, ascending over all of them."""
         last = None
-        part = self._part
+        fragment = self._fragment
         named = list(dict.fromkeys([self._image, *self._size]))
-        batches = read_batches(self.files, named, rows=ROWS, runs=None if part is None else part.runs)
+        batches = read_batches(self.files, named, rows=ROWS, groups=None if fragment is None else fragment.groups)
         try:
             for file, first_row, batch in batches:
                 place = Place(file, self._image, first_row)
@@ -152,7 +152,7 @@ class Images:
                 if last is not None and ids[0] < last:
                     raise unsorted(place, 0, last, ids[0])
                 last = ids[-1]
-                begin, end = (0, len(ids)) if part is None else part.places(ids)
+                begin, end = (0, len(ids)) if fragment is None else fragment.places(ids)
                 if begin == end:
                     continue
                 ids, bounds = ids[begin:end], bounds[begin : end + 1]

@@ -19,8 +19,8 @@ from fastbox.errors import InputError
 from fastbox.memory import most_boxes
 from fastbox.storage.backed import Backed
 from fastbox.storage.opened import Opened
-from fastbox.tables.files import Paths, Run, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
-from fastbox.tables.footers import check_bounds, check_footer, leaves_of
+from fastbox.tables.files import Paths, ahead, batches_of, count_rows, find_files, open_parquet, read_batches
+from fastbox.tables.footers import RowGroups, check_bounds, check_footer, leaves_of
 from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
 from fastbox.tables.schema import BoxColumns, check_format, find_boxes, require, rows_as_boxes, to_boxes
 from fastbox.tables.widths import row_bytes
@@ -30,7 +30,7 @@ from fastbox.values.numbers import shown
 
 __all__ = [
     "Chunk",
-    "Part",
+    "Fragment",
     "Plan",
     "Source",
     "check_rows",
@@ -49,18 +49,18 @@ CHUNKS = 4  # that are in memory at once: one is read, one worked on, one writte
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a table: runs of row groups, and of these the images from ``low`` on and below ``high``.
+class Fragment:
+    """What a fragment reads of a table: the images from ``low`` on and below ``high`` in some row groups.
 
     None is no limit.
     """
 
-    runs: tuple[Run, ...]
+    groups: tuple[RowGroups, ...]
     low: Any = None
     high: Any = None
 
     def places(self, ids: NDArray[Any]) -> tuple[int, int]:
-        """Where its images begin and end among some, ascending."""
+        """Return where the images of the fragment begin and end among ascending ids."""
         begin = 0 if self.low is None else place_of(self.low, ids)
         return begin, len(ids) if self.high is None else place_of(self.high, ids)
 
@@ -79,8 +79,8 @@ class Source:
         The column of image ids, ascending over all files; None to read rows without images.
     columns : tuple of str
         More columns to carry along with the boxes.
-    part : Part, optional
-        What to read of these files; all when left out.
+    fragment : Fragment, optional
+        What to read of these files; everything when left out.
     aliases : tuple of (str, str)
         Columns that are carried under other names than their own: these, and what the files call them.
     """
@@ -91,7 +91,7 @@ class Source:
     image: str | None = IMAGE
     columns: tuple[str, ...] = ()
     prefix: str = ""
-    part: Part | None = None
+    fragment: Fragment | None = None
     aliases: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -182,7 +182,7 @@ def plans_of(*sources: Source) -> list[Plan]:
 
 def count_boxes(source: Source) -> int:
     """Count a source's boxes by its footers; its rows, where each is a list of boxes."""
-    return count_rows(source.path) if source.part is None else sum(run.boxes for run in source.part.runs)
+    return count_rows(source.path) if source.fragment is None else sum(part.boxes for part in source.fragment.groups)
 
 
 def scan(*sources: Source | Paths | None, rows: int = 262_144) -> Generator[Chunk]:
@@ -206,8 +206,8 @@ def check_rows(rows: int) -> None:
 
 def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:
     """Chunks as they come; of a table whose first boxes look like those of another format this is said."""
-    parts = [source.part for source in sources]
-    first = [part is None or not part.runs or part.runs[0].number == 0 for part in parts]
+    fragments = [source.fragment for source in sources]
+    first = [own is None or not own.groups or own.groups[0].number == 0 for own in fragments]
     with closing(chunks):
         for chunk in chunks:
             for place, boxes in enumerate((chunk.a, chunk.b, *(boxes for boxes, *_ in chunk.more))):
@@ -290,13 +290,13 @@ def _pieces(source: Source, found: Plan, rows: int, opened: Opened) -> Generator
     named = [*found.boxes.paths, *carried_names, *([source.image] if source.image else [])]
     # Only the first id of every image becomes a string: codes decode and compare 1.4 times as fast.
     coded = [source.image] if source.image and found.ids == "string" and source.image not in carried_names else []
-    part = source.part
+    fragment = source.fragment
     number = 0
-    for run in found.files if part is None else part.runs:
-        file = run.file if isinstance(run, Run) else run
-        number = run.number if isinstance(run, Run) else number
+    for part in found.files if fragment is None else fragment.groups:
+        file = part.file if isinstance(part, RowGroups) else part
+        number = part.number if isinstance(part, RowGroups) else number
         most = _batch_rows(file, found.boxes, rows, opened)
-        with closing(batches_of(run, named, most, coded, opened)) as batches:
+        with closing(batches_of(part, named, most, coded, opened)) as batches:
             for first_row, batch in batches:
                 boxes = to_boxes(batch, found.boxes, image=source.image, where=file, first_row=first_row)
                 carried = rows_as_boxes(batch, found.boxes, carried_names, where=file, first_row=first_row)
@@ -304,20 +304,20 @@ def _pieces(source: Source, found: Plan, rows: int, opened: Opened) -> Generator
                     carried = carried.rename_columns(found.columns.names)
                 piece = Piece(boxes, carried, file, first_row, number)
                 number += len(boxes)
-                if isinstance(run, Run) and source.image is not None:
-                    check_bounds(run, batch.column(source.image), Place(file, source.image, first_row))
-                if part is not None:
-                    piece = _within(piece, part)
+                if isinstance(part, RowGroups) and source.image is not None:
+                    check_bounds(part, batch.column(source.image), Place(file, source.image, first_row))
+                if fragment is not None:
+                    piece = _within(piece, fragment)
                 if piece.boxes.images is None or len(piece.boxes.images):
                     yield piece
 
 
-def _within(piece: Piece, part: Part) -> Piece:
-    """The images of a piece that are in a part."""
+def _within(piece: Piece, fragment: Fragment) -> Piece:
+    """The images of a piece that are in a fragment."""
     ids, offsets = piece.boxes.images, piece.boxes.offsets
     if ids is None or offsets is None:
         return piece
-    begin, end = part.places(ids)
+    begin, end = fragment.places(ids)
     if (begin, end) == (0, len(ids)):
         return piece
     bounds = offsets[begin : end + 1]

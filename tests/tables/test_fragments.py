@@ -135,7 +135,7 @@ def test_an_empty_table_is_one_fragment(tmp_path: Path) -> None:
 def test_rows_without_images_are_cut_between_row_groups(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", [3, 1, 2] * 10, 4)
     fragments = cut([Source(path, image=None)], rows=8)
-    assert [[run.boxes for run in source.part.runs] for (source,) in fragments] == [[8], [8], [8], [6]]
+    assert [[groups.boxes for groups in source.fragment.groups] for (source,) in fragments] == [[8], [8], [8], [6]]
 
 
 def ids_of(fragments: list[tuple[Source, ...]]) -> list[list[Any]]:

@@ -194,13 +194,13 @@ def test_a_fragment_is_of_the_file_that_it_was_cut_from(change: Callable[[Path],
     assert [name for name in os.listdir(tmp_path / "out") if name.endswith(".parquet")] == []
 
 
-def test_runs_of_a_reader_are_checked_too(tmp_path: Path) -> None:
+def test_row_groups_of_a_reader_are_checked_too(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(table(), path, row_group_size=15)
     from fastbox.tables.fragments import groups_of
 
-    run = groups_of(Source(path))[1].run
-    assert sum(batch.num_rows for _, batch in batches_of(run, ["score"], 100)) == 15
+    groups = groups_of(Source(path))[1]
+    assert sum(batch.num_rows for _, batch in batches_of(groups, ["score"], 100)) == 15
     replaced(path)
     with pytest.raises(InputError, match=CHANGED):
-        list(batches_of(run, ["score"], 100))
+        list(batches_of(groups, ["score"], 100))

@@ -102,7 +102,7 @@ def first_pass(
         known = replace(known, ranges=sizes.merged().ranges(limits.class_size))
     told = []
     for part in parts:
-        runs = part.part.runs if part.part else ()
-        last = runs[-1].number + runs[-1].boxes if runs else 0
-        told.append({"before": known.within(runs[0].number if runs else 0, last)})
+        groups = part.fragment.groups if part.fragment else ()
+        last = groups[-1].number + groups[-1].boxes if groups else 0
+        told.append({"before": known.within(groups[0].number if groups else 0, last)})
     return told
