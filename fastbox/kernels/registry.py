@@ -14,7 +14,7 @@ from numba import from_dtype
 from numba.core.registry import cpu_target
 
 import fastbox.kernels
-from fastbox.kernels.build.compile import Kernel
+from fastbox.kernels.build.kernel import Kernel
 
 
 class Version(NamedTuple):

@@ -148,7 +148,7 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
 
     def one(segment: int, threads: bool = False) -> None:
         arrange, resolved = (
-            parallel.kernels("compare.grid").ARRANGE[boxes.dtype, ""],
+            parallel.kernels("suppress.cells").ARRANGE[boxes.dtype, ""],
             kernels.RESOLVED[boxes.dtype, kind],
         )
         grid = arrange(side, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)

@@ -27,7 +27,7 @@ FEW = """
 import json, sys
 from fastbox.kernels import registry
 every = registry.versions
-registry.versions = lambda dtypes: (one for one in every(dtypes) if one.module.endswith((".sketch", ".shapes")))
+registry.versions = lambda dtypes: (one for one in every(dtypes) if one.module.endswith((".sketch", ".anchor_shapes")))
 if __name__ == "__main__":
     from fastbox.cli import main
     main(["warmup", *sys.argv[1:]])

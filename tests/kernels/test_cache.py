@@ -107,7 +107,7 @@ def copied(folder: Path) -> Path:
 
 def double_iou(folder: Path) -> str:
     """Edit the formula of IoU in the copy, and nothing in the files that call it; return the old text."""
-    metrics = folder / "fastbox" / "kernels" / "metrics.py"
+    metrics = folder / "fastbox" / "kernels" / "geometry" / "metrics.py"
     text = metrics.read_text()
     formula = next(f for f in ast.parse(text).body if isinstance(f, ast.FunctionDef) and f.name == "iou")
     last = formula.body[-1]
@@ -126,7 +126,7 @@ def test_a_changed_formula_is_never_served_from_the_cache(python: Any, tmp_path:
     assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(1 / 7)
     old = double_iou(home)
     assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(2 / 7)
-    (home / "fastbox" / "kernels" / "metrics.py").write_text(old)
+    (home / "fastbox" / "kernels" / "geometry" / "metrics.py").write_text(old)
     assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(1 / 7)
 
 

@@ -184,8 +184,8 @@ import logging, os, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 import numpy as np
 import fastbox
-import fastbox.kernels.build.compile
-fastbox.kernels.build.compile.FORK_WAITS = WAITS
+import fastbox.kernels.build.kernel
+fastbox.kernels.build.kernel.FORK_WAITS = WAITS
 boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
 compiling = threading.Event()
 class Said(logging.Handler):
@@ -227,7 +227,7 @@ warnings.simplefilter("ignore", DeprecationWarning)
 import numba.core.compiler_lock
 import numpy as np
 import fastbox
-import fastbox.kernels.build.compile as compiling
+import fastbox.kernels.build.kernel as compiling
 from fastbox import parallel
 compiling.FORK_WAITS = 0.2
 boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)

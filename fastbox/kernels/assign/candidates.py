@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.compile import device, inlined
+from fastbox.kernels.build.kernel import device, inlined
 from fastbox.kernels.compare.dense import none_above, sought
 from fastbox.kernels.geometry.extremes import iof_of, iou_of
 from fastbox.kernels.geometry.metrics import NEEDS_IOU, Box, intersection, larger, ratio, smaller
 from fastbox.kernels.geometry.pack import LANES, at, pack
-from fastbox.kernels.geometry.usual import usual_area
+from fastbox.kernels.geometry.safe_range import usual_area
 
 BY_UNION, BY_ANCHOR, BY_TRUTH = range(3)  # what an intersection is divided by
 IGNORED = -2  # in place of the truth that claims an anchor

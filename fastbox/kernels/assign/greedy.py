@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, i8, readonly, side, vector
+from fastbox.kernels.build.kernel import Kernel, i8, readonly, side, vector
 from fastbox.kernels.compare.dense import BLOCK, BOUND, VALUES, measure, measure_odd, none_above, sought, whole
 from fastbox.kernels.geometry.extremes import iof_of
 from fastbox.kernels.geometry.metrics import NEEDS_IOU, NO_SCREEN, iof

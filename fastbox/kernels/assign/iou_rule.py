@@ -12,7 +12,7 @@ from numba import types
 
 from fastbox.kernels.assign import candidates
 from fastbox.kernels.assign.candidates import BY_UNION, IGNORED, VALUES
-from fastbox.kernels.build.compile import Kernel, device, i8, readonly, rebound, side, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, rebound, side, vector
 from fastbox.kernels.compare.dense import grown
 from fastbox.kernels.geometry.extremes import sure_iou
 from fastbox.kernels.geometry.metrics import smaller

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.kernels.geometry.usual import LEAST, MOST
+from fastbox.kernels.geometry.safe_range import LEAST, MOST
 
 TAME = 2.0**60  # areas from its inverse up to this may be screened; see kernels/tiles.py
 

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from fastbox.kernels.build.compile import device
+from fastbox.kernels.build.kernel import device
 
 LINE = 64  # bytes of a cache line, which such a store must fill whole
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, device, i8, readonly, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, vector
 from fastbox.kernels.geometry.metrics import larger, smaller
 from fastbox.kernels.geometry.pack import LANES
 

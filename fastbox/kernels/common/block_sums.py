@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastbox.kernels.build.compile import device
+from fastbox.kernels.build.kernel import device
 
 BLOCK = 8192  # values summed before their sum is kept: what fixes the order, whatever the threads
 LANES = 64  # sums side by side inside a block, so that every width of vector adds in the same order

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, i8, vector
+from fastbox.kernels.build.kernel import Kernel, i8, vector
 
 # A float64 is sign, exponent, 52 bits of fraction. The fine bins keep the exponent's middle values and ten bits of the
 # fraction: 1024 bins an octave from 2^-64 to 2^64, for each sign, all edges exact.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, device, i8, readonly, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, vector
 
 FEW = 48  # rows that are sorted by insertion, more by their bytes
 SIGN = np.uint64(1 << 63)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, i8, side, vector
-from fastbox.kernels.build.lanes import LANES, box, fetch, turn, usual_box
+from fastbox.kernels.build.kernel import Kernel, i8, side, vector
 from fastbox.kernels.build.nontemporal import LINE, copy_line
 from fastbox.kernels.build.stack import scratch
+from fastbox.kernels.build.transpose import beside
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as sure
 from fastbox.kernels.geometry.metrics import iou as value
-from fastbox.kernels.geometry.read_rows import beside
-from fastbox.kernels.geometry.usual import all_usual, nothing_seen, seen
+from fastbox.kernels.geometry.read_rows import LANES, box, fetch, turn, usual_box
+from fastbox.kernels.geometry.safe_range import all_usual, nothing_seen, seen
 
 ANGLES = False
 

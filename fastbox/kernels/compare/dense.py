@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, device, i8, inlined, readonly, rebound, side, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, inlined, readonly, rebound, side, vector
 from fastbox.kernels.build.nontemporal import fence, stream
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as sure

@@ -18,7 +18,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from fastbox.kernels.build.compile import Kernel, device, i8, readonly, side, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, side, vector
 from fastbox.kernels.compare.dense import BLOCK, BOUND, grown, measure, none_above, sought, whole
 from fastbox.kernels.geometry.metrics import NEEDS_IOU, NEEDS_IOU_ROUNDED, Box, larger
 from fastbox.kernels.geometry.pack import COLS, LANES, at, pack

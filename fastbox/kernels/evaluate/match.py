@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, device, i8, readonly, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, vector
 from fastbox.kernels.common.sorting import longest_of
 
 BITS = 16  # thresholds in a word: which were reached, and in the upper half at which the detection is ignored

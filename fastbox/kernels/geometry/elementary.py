@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from fastbox.kernels.build.compile import Kernel, device, inlined, vector
+from fastbox.kernels.build.kernel import Kernel, device, inlined, vector
 
 TWO_OVER_PI = 0.6366197723675814
 LN2, LN2_REST, PER_LN2 = 0.6931471803691238, 1.9082149292705877e-10, 1.4426950408889634  # of LN2 32 bits are 0

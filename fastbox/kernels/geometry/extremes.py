@@ -1,6 +1,6 @@
 """Boxes so large or small that plain formulas overflow or underflow: their values as if exponents had no end.
 
-A valid box beyond :data:`~fastbox.kernels.geometry.usual.MOST` or below LEAST has an area of nan, as invalid
+A valid box beyond :data:`~fastbox.kernels.geometry.safe_range.MOST` or below LEAST has an area of nan, as invalid
 ones have, so the plain formulas give nan. These, slow and seldom met, then decide: the value, or the one nan where a
 box is invalid. All is done in float64, each axis in units of a power of two, which is exact.
 """
@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from fastbox.kernels.build.compile import device, rebound
+from fastbox.kernels.build.kernel import device, rebound
 from fastbox.kernels.geometry import gradients, metrics
 from fastbox.kernels.geometry.elementary import TWO_OVER_PI, atan
 from fastbox.kernels.geometry.metrics import Box, intersection, larger, ratio, smaller

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from fastbox.kernels.build.compile import inlined
+from fastbox.kernels.build.kernel import inlined
 from fastbox.kernels.geometry import metrics
 from fastbox.kernels.geometry.elementary import TWO_OVER_PI
 from fastbox.kernels.geometry.metrics import hull_sides, intersection, larger, ratio, smaller

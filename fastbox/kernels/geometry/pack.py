@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.compile import device, inlined
+from fastbox.kernels.build.kernel import device, inlined
+from fastbox.kernels.build.transpose import WIDE, beside, split
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import valid
 from fastbox.kernels.geometry.metrics import Box, larger, smaller
-from fastbox.kernels.geometry.read_rows import WIDE, beside, split
-from fastbox.kernels.geometry.usual import all_usual, nothing_seen, order, order_less_one, seen, usual_area
+from fastbox.kernels.geometry.safe_range import all_usual, nothing_seen, order, order_less_one, seen, usual_area
 
 XYXY, XYWH, CXCYWH, YXYX = range(4)
 
@@ -55,7 +55,7 @@ def sort_out(n, tile):
 def pack(boxes, first, last, angles, tile):
     """Write boxes [first, last) as corners, area and, if asked for, angle. Say whether all areas are tame.
 
-    An area is nan where :func:`~fastbox.kernels.geometry.usual.usual_area` has it so; so are corners of an
+    An area is nan where :func:`~fastbox.kernels.geometry.safe_range.usual_area` has it so; so are corners of an
     invalid box.
 
     An area is tame if it is nan of an invalid box, 0, or between 2^-60 and 2^60: far enough from both ends of float32

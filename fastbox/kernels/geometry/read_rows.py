@@ -1,116 +1,73 @@
-"""Boxes that lie in rows, four numbers side by side, to and from columns: some at a time, in vector registers.
+"""Boxes a few at a time, in lanes, as corners: for what reads each box once.
 
-A loop over rows seldom becomes such shuffles by itself, and takes four times as long.
+Reading the next goes on while these are measured; with tiles as long as those of :mod:`fastbox.kernels.geometry.pack` memory
+and arithmetic would wait for each other.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
 
-from fastbox.kernels.build.compile import device
+from fastbox.kernels.build.kernel import device, inlined
+from fastbox.kernels.build.transpose import WIDE, split
+from fastbox.kernels.geometry.elementary import aspect
+from fastbox.kernels.geometry.metrics import Box
+from fastbox.kernels.geometry.pack import CXCYWH, XYWH, YXYX
+from fastbox.kernels.geometry.safe_range import all_usual, nothing_seen, seen, usual_area
 
-WIDE = 8  # boxes shuffled at once
-
-
-def _vector(element, count):
-    return ir.VectorType(element, count)
+LANES = 64  # boxes at a time
 
 
-def _mask(places):
-    i32 = ir.IntType(32)
-    return ir.Constant(ir.VectorType(i32, len(places)), [i32(place) for place in places])
-
-
-def _pointer(context, builder, array_type, array, index, count):
-    """Where some numbers of an array begin, as a pointer to a vector of so many."""
-    element = context.get_data_type(array_type.dtype)
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), _vector(element, count).as_pointer())
-
-
-def _transposed(builder, vectors):
-    """Four vectors of two rows by four each, or of two columns by four: numbers 4 apart come to lie side by side.
-
-    Pairs of pairs, each a shuffle inside the halves of a register, which is what vector units are quick at.
-    """
-    a, b, c, d = vectors
-    low, high = (0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15)
-    first, second = (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15)
-    x, y = (builder.shuffle_vector(a, b, _mask(places)) for places in (low, high))
-    z, w = (builder.shuffle_vector(c, d, _mask(places)) for places in (low, high))
-    return [builder.shuffle_vector(p, q, _mask(places)) for p, q in ((x, z), (y, w)) for places in (first, second)]
-
-
-@intrinsic
-def _split(typing, first, row, columns, at):
-    def emit(context, builder, signature, arguments):
-        first_type, _, columns_type, _ = signature.args
-        size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
-        rows = []
-        for k in range(WIDE):
-            begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
-            rows.append(builder.load(_pointer(context, builder, first_type, arguments[0], begin, 4), align=size))
-        pairs = [builder.shuffle_vector(rows[k], rows[k + 4], _mask(range(8))) for k in range(4)]
-        for k, column in enumerate(_transposed(builder, pairs)):
-            array = builder.extract_value(arguments[2], k)
-            builder.store(column, _pointer(context, builder, columns_type.dtype, array, arguments[3], WIDE), align=size)
-        return context.get_dummy_value()
-
-    return types.void(first, types.intp, columns, types.intp), emit
-
-
-@intrinsic
-def _merge(typing, columns, at, rows, position):
-    def emit(context, builder, signature, arguments):
-        columns_type, _, rows_type, _ = signature.args
-        size = context.get_abi_sizeof(context.get_data_type(rows_type.dtype))
-        loaded = []
-        at, position = arguments[1], arguments[3]
-        for k in range(4):
-            array = builder.extract_value(arguments[0], k)
-            place = _pointer(context, builder, columns_type.dtype, array, at, WIDE)
-            loaded.append(builder.load(place, align=size))
-        for k, pair in enumerate(_transposed(builder, loaded)):
-            for half in range(2):
-                begin = builder.add(position, position.type(4 * (k + 4 * half)))
-                values = builder.shuffle_vector(pair, pair, _mask(range(4 * half, 4 * half + 4)))
-                builder.store(values, _pointer(context, builder, rows_type, arguments[2], begin, 4), align=size)
-        return context.get_dummy_value()
-
-    return types.void(columns, types.intp, rows, types.intp), emit
+@inlined
+def fetch(boxes, rowwise, first, n, x0, y0, x1, y1):
+    """Read n boxes from a row on as corners; those that are not there are points at the origin."""
+    arrangement, p, q, r, s = boxes
+    T = x0.dtype.type
+    half, zero = T(0.5), T(0)
+    if rowwise and n == LANES:
+        for j in range(0, LANES, WIDE):
+            split(p, first + j, (x0, y0, x1, y1), j)
+    else:
+        for j in range(n):
+            k = np.uint64(first + j)
+            x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
+        for j in range(n, LANES):
+            x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
+    if arrangement == XYWH:
+        for j in range(LANES):
+            x1[j], y1[j] = x0[j] + x1[j], y0[j] + y1[j]
+    elif arrangement == CXCYWH:
+        for j in range(LANES):
+            x, y, w, h = x0[j], y0[j], half * x1[j], half * y1[j]
+            x0[j], y0[j], x1[j], y1[j] = x - w, y - h, x + w, y + h
+    elif arrangement == YXYX:
+        for j in range(LANES):
+            x0[j], y0[j], x1[j], y1[j] = y0[j], x0[j], y1[j], x1[j]
 
 
 @device
-def beside(p, q, r, s):
-    """Whether four columns are those of rows in one piece of memory."""
-    size, start = p.itemsize, p.ctypes.data
-    apart = (q.ctypes.data - start - size) | (r.ctypes.data - start - 2 * size) | (s.ctypes.data - start - 3 * size)
-    for stride in (p.strides[0], q.strides[0], r.strides[0], s.strides[0]):
-        apart |= stride - 4 * size
-    return apart == 0
+def usual(x0, y0, x1, y1):
+    """Whether all boxes are valid, and plain formulas do for them."""
+    zero = x0.dtype.type(0)
+    top, low = nothing_seen(zero)
+    for j in range(LANES):
+        top, low = seen(top, low, x0[j], y0[j], x1[j], y1[j])
+    return all_usual(top, low, zero)
 
 
-def split(first, row, columns, at):
-    """Copy rows [row, row + WIDE) to four columns from a place on, given the column of their first numbers."""
-    four = np.lib.stride_tricks.as_strided(first[row:], (WIDE, 4), (first.strides[0], first.itemsize))
-    for k in range(4):
-        columns[k][at : at + WIDE] = four[:, k]
+@inlined
+def usual_box(x0, y0, x1, y1, angle):
+    return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), angle)
 
 
-@overload(split)
-def _overload_split(first, row, columns, at):
-    return lambda first, row, columns, at: _split(first, row, columns, at)
+@inlined
+def box(x0, y0, x1, y1, angle):
+    """A box with its area, nan if it is invalid or not usual."""
+    return Box(x0, y0, x1, y1, usual_area(x0, y0, x1, y1), angle)
 
 
-def merge(columns, at, rows, position):
-    """Copy the numbers [at, at + WIDE) of four columns, row after row, to a vector from a position on."""
-    for k in range(4):
-        rows[position + k : position + 4 * WIDE : 4] = columns[k][at : at + WIDE]
-
-
-@overload(merge)
-def _overload_merge(columns, at, rows, position):
-    return lambda columns, at, rows, position: _merge(columns, at, rows, position)
+@device
+def turn(x0, y0, x1, y1, angle):
+    """The angle of each box's diagonal, as CIoU has it."""
+    for j in range(LANES):
+        angle[j] = aspect(x1[j] - x0[j], y1[j] - y0[j])

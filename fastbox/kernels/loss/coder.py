@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, device, i8, readonly, side, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, side, vector
 from fastbox.kernels.geometry.elementary import exp, log
 from fastbox.kernels.geometry.metrics import one_nan
 from fastbox.kernels.geometry.pack import COLS, CXCYWH, LANES, XYWH, YXYX, pack

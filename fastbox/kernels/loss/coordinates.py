@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, device, i8, readonly, rebound, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, rebound, vector
 from fastbox.kernels.build.nontemporal import LINE, begins, copy_line, fence, pour
 from fastbox.kernels.build.stack import scratch
 from fastbox.kernels.common.block_sums import BLOCK, LANES, total
 from fastbox.kernels.geometry.metrics import larger, one_nan, smooth
-from fastbox.kernels.geometry.usual import order
+from fastbox.kernels.geometry.safe_range import order
 
 AHEAD = 2 * LANES  # numbers made, with those before them that fill no cache line yet
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, i8, readonly, side, vector
-from fastbox.kernels.build.lanes import LANES, box, fetch, turn, usual, usual_box
+from fastbox.kernels.build.kernel import Kernel, i8, readonly, side, vector
 from fastbox.kernels.build.nontemporal import LINE, begins, copy_line, fence, pour
 from fastbox.kernels.build.stack import scratch
+from fastbox.kernels.build.transpose import WIDE, beside, merge
 from fastbox.kernels.common.block_sums import BLOCK, total
 from fastbox.kernels.geometry.extremes import LOSSES, graded_iou
 from fastbox.kernels.geometry.gradients import iou as graded
 from fastbox.kernels.geometry.metrics import one_nan
 from fastbox.kernels.geometry.pack import CXCYWH, XYWH, YXYX
-from fastbox.kernels.geometry.read_rows import WIDE, beside, merge
+from fastbox.kernels.geometry.read_rows import LANES, box, fetch, turn, usual, usual_box
 
 NUMBERS = 4 * LANES
 AHEAD = NUMBERS + LINE  # numbers made, with those before them that fill no cache line yet

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, device, i8, inlined, readonly, rebound, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, inlined, readonly, rebound, vector
 from fastbox.kernels.geometry import metrics
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.gradients import LOSSES

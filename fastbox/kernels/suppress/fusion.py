@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, i8, readonly, side, vector
-from fastbox.kernels.compare.grid import corners, f8
+from fastbox.kernels.build.kernel import Kernel, i8, readonly, side, vector
 from fastbox.kernels.geometry.extremes import sure_iou
 from fastbox.kernels.geometry.metrics import Box, larger, smaller
-from fastbox.kernels.geometry.usual import usual_area
+from fastbox.kernels.geometry.safe_range import usual_area
+from fastbox.kernels.suppress.cells import corners, f8
 
 AVG, MAX, BOX_AND_MODEL_AVG, ABSENT_MODEL_AWARE_AVG = range(4)
 

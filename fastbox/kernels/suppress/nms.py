@@ -10,8 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, device, i8, readonly, side, vector
-from fastbox.kernels.compare.grid import (
+from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, side, vector
+from fastbox.kernels.geometry.elementary import exp
+from fastbox.kernels.geometry.extremes import sure_iou, valid
+from fastbox.kernels.geometry.pack import at
+from fastbox.kernels.suppress.cells import (
     CELLS,
     GONE,
     MAX_H,
@@ -27,9 +30,6 @@ from fastbox.kernels.compare.grid import (
     meets,
     reached,
 )
-from fastbox.kernels.geometry.elementary import exp
-from fastbox.kernels.geometry.extremes import sure_iou, valid
-from fastbox.kernels.geometry.pack import at
 
 OPEN, KEPT = range(2)  # what is known of a box that is not gone
 

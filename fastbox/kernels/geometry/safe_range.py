@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from fastbox.kernels.build.compile import device
+from fastbox.kernels.build.kernel import device
 from fastbox.kernels.geometry.metrics import larger, smaller
 
 # On each axis, what lies farthest from the origin lies there or between these: no square and no product of sides leaves

@@ -7,12 +7,12 @@ import math
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.compile import Kernel, device, i8, side, vector
+from fastbox.kernels.build.kernel import Kernel, device, i8, side, vector
 from fastbox.kernels.compare.dense import none_above, sought, whole
 from fastbox.kernels.geometry.extremes import sure_iou, valid
 from fastbox.kernels.geometry.metrics import NEEDS_IOU, Box
 from fastbox.kernels.geometry.pack import CXCYWH, XYWH, YXYX, at
-from fastbox.kernels.geometry.usual import usual_area
+from fastbox.kernels.geometry.safe_range import usual_area
 
 GONE = 2  # the state of a box that need not be found any more
 

@@ -1,0 +1,116 @@
+"""Boxes that lie in rows, four numbers side by side, to and from columns: some at a time, in vector registers.
+
+A loop over rows seldom becomes such shuffles by itself, and takes four times as long.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+from fastbox.kernels.build.kernel import device
+
+WIDE = 8  # boxes shuffled at once
+
+
+def _vector(element, count):
+    return ir.VectorType(element, count)
+
+
+def _mask(places):
+    i32 = ir.IntType(32)
+    return ir.Constant(ir.VectorType(i32, len(places)), [i32(place) for place in places])
+
+
+def _pointer(context, builder, array_type, array, index, count):
+    """Where some numbers of an array begin, as a pointer to a vector of so many."""
+    element = context.get_data_type(array_type.dtype)
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), _vector(element, count).as_pointer())
+
+
+def _transposed(builder, vectors):
+    """Four vectors of two rows by four each, or of two columns by four: numbers 4 apart come to lie side by side.
+
+    Pairs of pairs, each a shuffle inside the halves of a register, which is what vector units are quick at.
+    """
+    a, b, c, d = vectors
+    low, high = (0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15)
+    first, second = (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15)
+    x, y = (builder.shuffle_vector(a, b, _mask(places)) for places in (low, high))
+    z, w = (builder.shuffle_vector(c, d, _mask(places)) for places in (low, high))
+    return [builder.shuffle_vector(p, q, _mask(places)) for p, q in ((x, z), (y, w)) for places in (first, second)]
+
+
+@intrinsic
+def _split(typing, first, row, columns, at):
+    def emit(context, builder, signature, arguments):
+        first_type, _, columns_type, _ = signature.args
+        size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
+        rows = []
+        for k in range(WIDE):
+            begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
+            rows.append(builder.load(_pointer(context, builder, first_type, arguments[0], begin, 4), align=size))
+        pairs = [builder.shuffle_vector(rows[k], rows[k + 4], _mask(range(8))) for k in range(4)]
+        for k, column in enumerate(_transposed(builder, pairs)):
+            array = builder.extract_value(arguments[2], k)
+            builder.store(column, _pointer(context, builder, columns_type.dtype, array, arguments[3], WIDE), align=size)
+        return context.get_dummy_value()
+
+    return types.void(first, types.intp, columns, types.intp), emit
+
+
+@intrinsic
+def _merge(typing, columns, at, rows, position):
+    def emit(context, builder, signature, arguments):
+        columns_type, _, rows_type, _ = signature.args
+        size = context.get_abi_sizeof(context.get_data_type(rows_type.dtype))
+        loaded = []
+        at, position = arguments[1], arguments[3]
+        for k in range(4):
+            array = builder.extract_value(arguments[0], k)
+            place = _pointer(context, builder, columns_type.dtype, array, at, WIDE)
+            loaded.append(builder.load(place, align=size))
+        for k, pair in enumerate(_transposed(builder, loaded)):
+            for half in range(2):
+                begin = builder.add(position, position.type(4 * (k + 4 * half)))
+                values = builder.shuffle_vector(pair, pair, _mask(range(4 * half, 4 * half + 4)))
+                builder.store(values, _pointer(context, builder, rows_type, arguments[2], begin, 4), align=size)
+        return context.get_dummy_value()
+
+    return types.void(columns, types.intp, rows, types.intp), emit
+
+
+@device
+def beside(p, q, r, s):
+    """Whether four columns are those of rows in one piece of memory."""
+    size, start = p.itemsize, p.ctypes.data
+    apart = (q.ctypes.data - start - size) | (r.ctypes.data - start - 2 * size) | (s.ctypes.data - start - 3 * size)
+    for stride in (p.strides[0], q.strides[0], r.strides[0], s.strides[0]):
+        apart |= stride - 4 * size
+    return apart == 0
+
+
+def split(first, row, columns, at):
+    """Copy rows [row, row + WIDE) to four columns from a place on, given the column of their first numbers."""
+    four = np.lib.stride_tricks.as_strided(first[row:], (WIDE, 4), (first.strides[0], first.itemsize))
+    for k in range(4):
+        columns[k][at : at + WIDE] = four[:, k]
+
+
+@overload(split)
+def _overload_split(first, row, columns, at):
+    return lambda first, row, columns, at: _split(first, row, columns, at)
+
+
+def merge(columns, at, rows, position):
+    """Copy the numbers [at, at + WIDE) of four columns, row after row, to a vector from a position on."""
+    for k in range(4):
+        rows[position + k : position + 4 * WIDE : 4] = columns[k][at : at + WIDE]
+
+
+@overload(merge)
+def _overload_merge(columns, at, rows, position):
+    return lambda columns, at, rows, position: _merge(columns, at, rows, position)
