@@ -12,7 +12,7 @@ from numba import njit, prange, set_num_threads
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import FORMATS, Boxes
+from fastbox.boxes.container import Boxes
 from fastbox.ops import indexing as index
 
 Floats = NDArray[Any]
@@ -97,10 +97,11 @@ def _prange_matrix(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
 
     @njit(parallel=True, error_model="numpy")
     def run(  # type: ignore[no-untyped-def]
-        beta, a, b, starts_a, starts_b, skip, image, first, last, bases, streamed, out
+        beta, sides, images, span, outputs
     ):
+        image, first, last = span
         for k in prange(len(first)):
-            kernel(beta, a, b, starts_a, starts_b, skip, image[k], first[k], last[k], bases, streamed, out)
+            kernel(beta, sides, images, (image[k], first[k], last[k]), outputs)
 
     return run
 
@@ -112,9 +113,10 @@ def _prange_best(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
     kernel = BEST[dtype, metric]
 
     @njit(parallel=True, error_model="numpy")
-    def run(beta, a, b, starts_a, starts_b, skip, image, first, last, values, indices):  # type: ignore[no-untyped-def]
+    def run(beta, sides, images, span, outputs):  # type: ignore[no-untyped-def]
+        image, first, last = span
         for k in prange(len(first)):
-            kernel(beta, a, b, starts_a, starts_b, skip, image[k], first[k], last[k], values, indices)
+            kernel(beta, sides, images, (image[k], first[k], last[k]), outputs)
 
     return run
 
@@ -138,8 +140,8 @@ def twin_matrix(a: Boxes, b: Boxes, threads: int, out: Floats | None = None) -> 
     streamed = out is not None and out.nbytes >= STREAMED_BYTES
     if out is None:
         out = np.empty((len(a), len(b)), a.dtype)
-    common = *_common(a, b), *_rows(_starts(a))
-    _prange_matrix(a.dtype, "iou")(*common, np.array([0, out.size]), streamed, out.reshape(-1))
+    common = *_common(a, b), _rows(_starts(a))
+    _prange_matrix(a.dtype, "iou")(*common, (np.array([0, out.size]), streamed, out.reshape(-1)))
     return out
 
 
@@ -147,7 +149,7 @@ def twin_best(a: Boxes, b: Boxes, threads: int) -> tuple[Floats, NDArray[np.int6
     """Our best with Numba's own threads instead of ours: a prange over rows, or over images where there are some."""
     set_num_threads(threads)
     values, indices = np.empty(len(a), a.dtype), np.empty(len(a), np.int64)
-    _prange_best(a.dtype, "iou")(*_common(a, b), *_rows(_starts(a)), values, indices)
+    _prange_best(a.dtype, "iou")(*_common(a, b), _rows(_starts(a)), (values, indices))
     return values, indices
 
 
@@ -156,8 +158,8 @@ def _starts(boxes: Boxes) -> NDArray[np.int64]:
 
 
 def _common(a: Boxes, b: Boxes) -> tuple[Any, ...]:
-    sides = ((FORMATS.index(side.format), *side.columns) for side in (a, b))
-    return a.dtype.type(1), *sides, _starts(a), _starts(b), np.zeros(len(_starts(a)) - 1, np.bool_)
+    images = _starts(a), _starts(b), np.zeros(len(_starts(a)) - 1, np.bool_)
+    return a.dtype.type(1), (a.kernel_args(), b.kernel_args()), images
 
 
 def _rows(starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

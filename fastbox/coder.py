@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import FORMATS, as_boxes
+from fastbox.kernels.codes import LANES
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_array, as_choice, as_floats, as_number, in_dtype, shown
 
@@ -19,7 +20,6 @@ __all__ = ["decode", "encode"]
 CLAMPS = ("above", "both")
 MAX_RATIO = 1000 / 16
 SMALLEST = 8192  # boxes that make a thread worth waking
-WHOLE = 32  # kernels do this many boxes at once
 
 Four = tuple[float, float, float, float]
 
@@ -69,11 +69,11 @@ def encode(
         raise ValueError(f"expected as many boxes as anchors, got {len(b)} and {len(a)}")
     dtype = np.result_type(b.dtype, a.dtype)
     terms = _terms(weights, means, stds, dtype)
-    sides = b.astype(dtype).side(), a.astype(dtype).side()
+    sides = b.astype(dtype).kernel_args(), a.astype(dtype).kernel_args()
     out = np.empty((len(b), 4), dtype)
     kernel = parallel.kernels("loss.coder").ENCODE[dtype, ""]
-    pieces = parallel.blocks(len(b), WHOLE, SMALLEST)
-    parallel.run(lambda first, last: kernel(*terms, *sides, first, last, out), pieces)
+    pieces = parallel.blocks(len(b), LANES, SMALLEST)
+    parallel.run(lambda *span: kernel(terms, *sides, span, out), pieces)
     return out
 
 
@@ -153,11 +153,11 @@ def decode(
     bounds = _bounds(size, n, dtype)
     classes = math.prod(given.shape[1:]) // 4
     rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
-    side, arrangement = a.astype(dtype).side(), FORMATS.index(format)
+    args, code = a.astype(dtype).kernel_args(), FORMATS.index(format)
     out = np.empty((n, 4 * classes), dtype)
     kernel = parallel.kernels("loss.coder").DECODE[dtype, ""]
-    pieces = parallel.blocks(n, WHOLE, max(1, SMALLEST // max(1, classes)))
-    parallel.run(lambda first, last: kernel(*terms, limits, rows, side, *bounds, arrangement, first, last, out), pieces)
+    pieces = parallel.blocks(n, LANES, max(1, SMALLEST // max(1, classes)))
+    parallel.run(lambda *span: kernel(terms, limits, rows, args, bounds, code, span, out), pieces)
     return out if given.shape[1:] == (4,) else out.reshape(n, classes, 4)
 
 
@@ -174,7 +174,7 @@ def limits_of(clamp: str | None, max_ratio: float) -> tuple[float, float]:
     return (-grow[0] if clamp == "both" else -math.inf), grow[0]
 
 
-def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> list[tuple[Any, ...]]:
+def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> tuple[tuple[Any, ...], ...]:
     terms = []
     for name, values, positive in (("weights", weights, True), ("means", means, False), ("stds", stds, True)):
         four = as_array(values, name)
@@ -186,10 +186,10 @@ def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> list[tu
         if not np.isfinite(cast).all() or (positive and not (cast > 0).all()):
             raise ValueError(f"expected {name} that {dtype} holds, got {shown(values)}: give float64 boxes")
         terms.append(tuple(cast))
-    return terms
+    return tuple(terms)
 
 
-def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
     """The greatest x and y of each row, without a copy for those that are all the same."""
     given = (math.inf, math.inf) if size is None else size
     try:
@@ -200,4 +200,4 @@ def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> list[
         raise ValueError(
             f"expected size=(width, height) of at least 0, as scalars or of shape ({n},), got {shown(size)}"
         )
-    return [np.broadcast_to(side, (n,)) for side in sides]
+    return tuple(np.broadcast_to(side, (n,)) for side in sides)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbox.kernels.codes import BINS, FRACTION, KEPT, LOWEST
+
 __all__ = ["Sketch"]
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -36,9 +38,7 @@ class Sketch:
     __slots__ = ("_counts", "_high", "_low", "_special", "max", "min")
 
     def __init__(self) -> None:
-        from fastbox.kernels.common import sketch
-
-        self._counts = np.zeros(2 * sketch.BINS, np.int64)
+        self._counts = np.zeros(2 * BINS, np.int64)
         self._high, self._low = np.zeros(_EXPONENTS, np.int64), np.zeros(_EXPONENTS, np.int64)
         self._special = np.zeros(3, np.int64)
         self.min, self.max = np.inf, -np.inf
@@ -185,8 +185,6 @@ def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:
 
 def _edge(place: int) -> float:
     """The lower edge of a fine bin."""
-    from fastbox.kernels.common.sketch import BINS, KEPT, LOWEST
-
     steps = place - BINS
     if steps == 0:
         return 0.0
@@ -196,8 +194,6 @@ def _edge(place: int) -> float:
 
 def _place(edge: float) -> int:
     """The fine bin that begins at an edge."""
-    from fastbox.kernels.common.sketch import BINS, FRACTION, KEPT, LOWEST
-
     if edge == 0:
         return BINS
     bits = int(np.abs(np.float64(edge)).view(np.int64))

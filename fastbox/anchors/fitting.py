@@ -48,9 +48,7 @@ def cover(w: Floats, h: Floats, shapes: Floats) -> Cover:
     kernel = NEAREST[w.dtype, ""]
     found = Cover(np.empty(len(w)), np.empty(len(w), np.int64), np.empty(len(w)))
     pieces = parallel.blocks(len(w), 1024, ROWS)
-    parallel.run(
-        lambda first, last: kernel(w, h, shapes, first, last, found.overlaps, found.indices, found.fits), pieces
-    )
+    parallel.run(lambda *span: kernel((w, h), shapes, span, tuple(found)), pieces)
     return found
 
 
@@ -61,7 +59,7 @@ def mean_best(w: Floats, h: Floats, candidates: Floats) -> Floats:
     kernel = COVERED[w.dtype, ""]
     sums = np.empty(len(candidates))
     pieces = parallel.blocks(len(candidates), 1, max(1, ROWS // max(1, len(w) * candidates.shape[1])))
-    parallel.run(lambda first, last: kernel(w, h, candidates, first, last, sums), pieces)
+    parallel.run(lambda *span: kernel((w, h), candidates, span, sums), pieces)
     return sums / len(w)
 
 

@@ -91,7 +91,7 @@ def match_greedy(
     below = np.nextafter(least, a.dtype.type(-np.inf))
     found = GreedyMatches(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
     kernel = parallel.kernels("assign.greedy").GREEDY[a.dtype, metric]
-    common = a.side(), b.side(), starts_a, starts_b
+    wanted = b.kernel_args(), starts_b, kinds_b, crowds
     order = np.empty(len(a), np.int64)
 
     def match(first: int, last: int) -> None:
@@ -99,7 +99,7 @@ def match_greedy(
         image = np.repeat(np.arange(first, last), np.diff(starts_a[first : last + 1]))
         ranked = np.lexsort((-given[rows], image)) + rows.start
         order[rows] = np.where(np.isnan(given[ranked]), -1, ranked)
-        kernel(*common, first, last, order, kinds_a, kinds_b, crowds, least, below, *found)
+        kernel((a.kernel_args(), starts_a, order, kinds_a), wanted, (least, below), (first, last), tuple(found))
 
     parallel.run(match, parallel.cut(costs_of(starts_a, starts_b)))
     return found

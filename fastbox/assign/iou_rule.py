@@ -15,6 +15,7 @@ from fastbox.assign.images import images_of, sizes_of
 from fastbox.assign.result import Matches
 from fastbox.assign.rule import MatchRule
 from fastbox.boxes.container import Boxes, as_boxes
+from fastbox.kernels import codes
 from fastbox.values.numbers import in_dtype
 
 __all__ = ["assign_by_iou"]
@@ -79,15 +80,17 @@ def _run(
     labels, owners, values = np.empty(rows, np.int8), np.empty(rows, np.int64), np.empty(rows, dtype)
     counts, best = np.zeros(len(source.per_image), np.int64), np.empty(len(truths), dtype)
     longest = int(source.per_image.max(initial=0))
-    sides = [b.side() for b in (truths.astype(dtype), regions.astype(dtype))]
-    common = source.arrays, source.width, _numbers(rule, dtype), *sides, *starts[:2]
+    sides = [
+        (boxes.astype(dtype).kernel_args(), begin) for boxes, begin in zip((truths, regions), starts[:2], strict=True)
+    ]
+    common = (source.arrays, source.width), _numbers(rule, dtype), *sides
     family = parallel.kernels("assign.iou_rule")
     kernel = (family.GRID if source.kind.startswith("grid") else family.BOXES)[dtype, source.kind]
 
     def assign(first: int, last: int) -> Any:
         space = _take_space(longest, dtype)
-        outputs = (labels, *space[:2]) if sparse else (labels, owners, values)
-        found = kernel(*common, first, last, begins, sparse, outputs, best, space[2:], counts)
+        outputs = (labels, *space[:2], best, counts) if sparse else (labels, owners, values, best, counts)
+        found = kernel(*common, (first, last), (begins, sparse), outputs, space[2:])
         _keep_space(space)
         return found
 
@@ -118,7 +121,7 @@ def _of_boxes(
                 f"expected levels that sum to the number of anchors, {counts[wrong][0]}, got {rule.levels}"
             )
         levels = np.tile(np.array(rule.levels, np.int64), (len(counts), 1))
-    arrays = (boxes.side(), bounds, which, levels, rule.topk or 0)
+    arrays = (boxes.kernel_args(), bounds, which, levels, rule.topk or 0)
     kind = "boxes" if rule.topk is None else "boxes atss"
     return _Source(kind, boxes.dtype, arrays, counts[which], _lanes(counts), counts[which])
 
@@ -129,7 +132,7 @@ def _of_grid(grid: Grid, size: Any, images: int, dtype: np.dtype[Any], rule: Mat
     sizes, which = sizes_of(size, images)
     found = planes.joined([_planes(grid, one, dtype) for one in sizes], dtype)
     per_image = found.counts[which]
-    arrays = (*found.arrays, found.counts, found.tame, which, found.levels, rule.topk or 0)
+    arrays = (*found.arrays, found.counts, found.screenable, which, found.levels, rule.topk or 0)
     if rule.topk is None:
         return _Source("grid", found.dtype, arrays, per_image, found.widest, TRUTH_COST)
     return _Source("grid atss", found.dtype, arrays, per_image, _lanes(found.counts), per_image)
@@ -145,13 +148,10 @@ def _planes(grid: Grid, size: tuple[int, int], dtype: np.dtype[Any]) -> Any:
 @lru_cache(maxsize=64)
 def _numbers(rule: MatchRule, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """A rule as a kernel takes it."""
-    from fastbox.kernels.assign import candidates
-    from fastbox.kernels.assign import iou_rule as kernels
-
-    flags = {"none": 0, "ties": kernels.TIES, "first": kernels.FIRST}[rule.claims]
-    flags |= {"own": kernels.OWN, "first": 0, "last": kernels.LAST}[rule.receiver]
-    flags |= kernels.AT_ZERO * rule.claims_at_zero | kernels.ALL_NEGATIVE * rule.negative_without_truths
-    divisor = candidates.BY_ANCHOR if rule.ignore_by == "anchor" else candidates.BY_TRUTH
+    flags = {"none": 0, "ties": codes.TIES, "first": codes.FIRST}[rule.claims]
+    flags |= {"own": codes.OWN, "first": 0, "last": codes.LAST}[rule.receiver]
+    flags |= codes.AT_ZERO * rule.claims_at_zero | codes.ALL_NEGATIVE * rule.negative_without_truths
+    divisor = codes.BY_ANCHOR if rule.ignore_by == "anchor" else codes.BY_TRUTH
     most = in_dtype(np.inf if rule.ignore_iof is None else rule.ignore_iof, dtype)
     thresholds = np.array([in_dtype(threshold, dtype) for threshold in rule.thresholds], dtype)
     labels = np.array(rule.labels, np.int8)
@@ -182,5 +182,5 @@ def _sums(counts: Any) -> NDArray[np.int64]:
 
 
 def _lanes(counts: NDArray[np.int64]) -> int:
-    """Room for the longest set, filled up as kernels/tiles.py packs it."""
-    return -(-int(counts.max(initial=0)) // 32) * 32
+    """Return the length of the longest set, filled up to whole lanes."""
+    return -(-int(counts.max(initial=0)) // codes.LANES) * codes.LANES

@@ -90,7 +90,7 @@ def match_optimal(
     per_class, per_l1, per_giou = (in_dtype(weight, a.dtype) for weight in weights.values())
     none, bases, skip = a.dtype.type(0), np.zeros(1, np.int64), np.zeros(1, np.bool_)
     kernel = parallel.kernels("compare.dense").MATRIX[a.dtype, "giou"]
-    both = a.side(), b.side()
+    both = a.kernel_args(), b.kernel_args()
 
     def match(first: int, last: int) -> list[tuple[Ints, Ints, NDArray[Any]]]:
         with np.errstate(invalid="ignore", over="ignore"):
@@ -100,7 +100,8 @@ def match_optimal(
         span_a, span_b = starts_a[g : g + 2], starts_b[g : g + 2]
         rows, cols = slice(*span_a), slice(*span_b)
         costs = np.empty((rows.stop - rows.start, cols.stop - cols.start), a.dtype)
-        kernel(none, *both, span_a, span_b, skip, 0, rows.start, rows.stop, bases, False, costs.reshape(-1))
+        span = 0, rows.start, rows.stop
+        kernel(none, both, (span_a, span_b, skip), span, (bases, False, costs.reshape(-1)))
         costs *= -per_giou
         for here, there, side in zip(centres_a, centres_b, sides, strict=True):
             costs += per_l1 * np.abs(here[rows, None] / side[g] - there[None, cols] / side[g])

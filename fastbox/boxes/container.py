@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox.errors import FormatWarning, warn
+from fastbox.kernels.codes import FORMATS
 from fastbox.values.arguments import named
 from fastbox.values.groups import grouping
 from fastbox.values.numbers import as_array, as_floats, as_sides, in_dtype, one_nan, shown
@@ -23,7 +24,6 @@ __all__ = [
     "looks_like_sizes",
 ]
 
-FORMATS = ("xyxy", "xywh", "cxcywh", "yxyx")
 ALIASES = {"ltrb": "xyxy", "tlbr": "xyxy", "ltwh": "xywh", "tlwh": "xywh"}  # of left and top, as trackers say them
 THEIRS = {"coco": "xywh", "pascal_voc": "xyxy", "voc": "xyxy", "yolo": "rel_cxcywh", "albumentations": "rel_xyxy"}
 
@@ -308,8 +308,8 @@ class Boxes:
         boxes.columns, boxes.format, boxes.images, boxes.offsets = columns, self.format, None, None
         return boxes
 
-    def side(self) -> tuple[Any, ...]:
-        """The number of the format and the four columns: what every kernel takes for a collection of boxes."""
+    def kernel_args(self) -> tuple[Any, ...]:
+        """Return the code of the format and the four columns, as kernels take a collection of boxes."""
         return FORMATS.index(self.format), *self.columns
 
     def corners(self) -> NDArray[Any]:

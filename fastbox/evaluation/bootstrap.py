@@ -40,20 +40,17 @@ def resample(
     params: Params,
 ) -> dict[str, Floats]:
     """AP, AP50 and AP75 in the first range of areas, one value for each sample, nan where it has no truths."""
-    from fastbox.kernels.evaluate import match as evaluation
-
     thresholds, recalls = np.array(params.iou_thresholds), np.array(params.recalls)
-    resampled = evaluation.RESAMPLED[recalls.dtype, ""]
+    kernel = parallel.kernels("evaluate.bootstrap").RESAMPLE[recalls.dtype, ""]
     shape = len(bounds) - 1, len(thresholds)
+    detections, truths = (words, bounds, image), (truth_kinds, truth_image)
     chosen = {"AP": slice(None), **{f"AP{100 * t:.0f}": thresholds == t for t in (0.5, 0.75) if t in thresholds}}
 
     def sampled(some: NDArray[np.int64]) -> dict[str, Floats]:
         means = np.full((len(some), *shape), NOTHING)
 
         def work(first: int, last: int) -> None:
-            resampled(
-                words, bounds, image, truth_kinds, truth_image, some, recalls, len(thresholds), first, last, means
-            )
+            kernel(detections, truths, some, (recalls, len(thresholds)), (first, last), means)
 
         parallel.run(work, parallel.blocks(len(some), 1, 1))
         return {name: _mean(means[..., place]) for name, place in chosen.items()}

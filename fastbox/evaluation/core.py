@@ -22,7 +22,8 @@ from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.shown import Shown
 from fastbox.evaluation.sides import invalid, rows_of, sided, unmatchable
-from fastbox.evaluation.tide import IGNORED, MATCHED, Errors, blame
+from fastbox.evaluation.tide import Errors, blame
+from fastbox.kernels.codes import IGNORED, MATCHED
 from fastbox.ops import search as ops
 from fastbox.values.arguments import named
 from fastbox.values.flags import as_flags

@@ -46,14 +46,12 @@ def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], 
     """The rows, group by group and by descending score, ties as they come; the groups that are there, ascending, and
     where each begins, and the last ends.
     """
-    from fastbox.kernels.common import sorting as order
-
     rows = _stable(groups, int(groups.max(initial=0)) + 1)
     ordered_groups = groups[rows]
     starts = np.flatnonzero(ordered_groups[1:] != ordered_groups[:-1]) + 1
     bounds = np.concatenate((np.zeros(min(1, len(rows)), np.int64), starts, [len(rows)]))
-    ordered = order.ORDERED[scores.dtype, ""]
-    parallel.run(lambda first, last: ordered(scores, rows, bounds, first, last), _pieces(bounds))
+    sort = parallel.kernels("common.sorting").SORT_BY_SCORE[scores.dtype, ""]
+    parallel.run(lambda first, last: sort(scores, rows, bounds, first, last), _pieces(bounds))
     return rows, ordered_groups[bounds[:-1]], bounds
 
 
@@ -76,17 +74,16 @@ def trace(
     params: Params,
 ) -> Curves:
     """Trace the curves of classes, whose detections lie between `bounds` and descend by score."""
-    from fastbox.kernels.evaluate import match as evaluation
-
     classes, ranges = truths.shape
     thresholds, recalls = len(params.iou_thresholds), np.array(params.recalls)
     limits = np.array(params.max_dets)
     precision, at = (np.full((classes, ranges, thresholds, len(recalls)), NOTHING) for _ in range(2))
     reached = np.full((classes, ranges, thresholds, len(limits)), NOTHING)
-    traced = evaluation.TRACED[np.dtype(np.float64), ""]
+    kernel = parallel.kernels("evaluate.curves").TRACE[np.dtype(np.float64), ""]
+    detections, axes = (words, scores, ranks, bounds), (recalls, limits, thresholds)
 
     def work(first: int, last: int) -> None:
-        traced(words, scores, ranks, bounds, truths, recalls, limits, thresholds, first, last, precision, reached, at)
+        kernel(detections, truths, axes, (first, last), (precision, reached, at))
 
     parallel.run(work, _pieces(bounds))
     return Curves(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastbox.evaluation.curves import NOTHING, Curves, Floats, trace
 from fastbox.evaluation.params import Params
+from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 
 __all__ = ["Traced", "total"]
 
@@ -133,15 +134,15 @@ class Traced:
             yield self._slice(a, t, there, rules)
 
     def _slice(self, a: int, t: int, there: NDArray[np.int64], rules: Params) -> Slice:
-        from fastbox.kernels.evaluate.match import BITS
-
         precision = np.empty((len(rules.recalls), len(there)))
         recall = np.empty((len(rules.max_dets), len(there)))
         truths = self.truths[:, a : a + 1]
         for first, last in self._cuts(len(rules.recalls)):
             begin, end = self._bounds[[first, last]]
             # The one threshold's marks, moved to where those of a first one are.
-            words = self._words[begin:end, a : a + 1, t // BITS : t // BITS + 1] >> np.uint32(t % BITS)
+            words = self._words[
+                begin:end, a : a + 1, t // THRESHOLDS_PER_WORD : t // THRESHOLDS_PER_WORD + 1
+            ] >> np.uint32(t % THRESHOLDS_PER_WORD)
             bounds = self._bounds[first : last + 1] - begin
             own = trace(words, self._scores[begin:end], self._ranks[begin:end], bounds, truths[first:last], rules)
             low, high = np.searchsorted(there, (first, last))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.evaluation.params import Params
+from fastbox.kernels.codes import THRESHOLDS_PER_WORD, UNCOUNTED
 
 __all__ = [
     "BACKGROUND",
@@ -26,7 +27,6 @@ __all__ = [
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoUs of TIDE: a hit, and what is not even near (Bolya et al., ECCV 2020)
 VERDICTS = ("matched", "location", "classification", "duplicate", "background", "both", "ignored")
-UNCOUNTED = -1  # the verdict on a detection beyond the greatest of max_dets
 # The verdicts on detections whose truth is not missed, by their places; the last is that of UNCOUNTED.
 COVERING = np.array([name in ("matched", "location", "classification") for name in VERDICTS] + [False])
 
@@ -74,16 +74,11 @@ class Judged(NamedTuple):
 
 def words_shape(params: Params) -> tuple[int, int]:
     """How many words of what it reached a detection has: by range of areas, and by so many thresholds as fit one."""
-    from fastbox.kernels.evaluate.match import BITS
-
-    return len(params.area_ranges), -(-len(params.iou_thresholds) // BITS)
+    return len(params.area_ranges), -(-len(params.iou_thresholds) // THRESHOLDS_PER_WORD)
 
 
 def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
     """Match every detection at every threshold and in every range of areas, and find out what is wrong with it."""
-    from fastbox.kernels.common import sorting as order
-    from fastbox.kernels.evaluate import match as evaluation
-
     n, images = len(found.scores), len(found.bounds) - 1
     judged = Judged(
         np.empty(n, np.int32),
@@ -96,24 +91,20 @@ def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
     rows, truth_rows = found.order.copy(), wanted.order.copy()
     level = np.zeros(len(wanted.kinds))
     thresholds, f8 = params.least, np.dtype(np.float64)
-    ranked, matched, blamed = order.RANKED[f8, ""], evaluation.JUDGED[f8, ""], evaluation.BLAMED[f8, ""]
+    sort = parallel.kernels("common.sorting").SORT_BY_CODE[f8, ""]
+    match = parallel.kernels("evaluate.match").MATCH[f8, ""]
+    classify = parallel.kernels("evaluate.tide").CLASSIFY_ERRORS[f8, ""]
     most = params.max_dets[-1]
+    targets, places = (wanted.boxes, wanted.kinds, wanted.crowd), (wanted.bounds, truth_rows)
+    detections = found.boxes, found.codes, found.outside, found.bounds, rows
+    scored = found.boxes, found.codes, found.bounds, rows, found.scores
 
-    def work(first: int, last: int) -> None:
-        ranked(found.codes, found.scores, found.bounds, rows, first, last)
-        ranked(wanted.kinds, level, wanted.bounds, truth_rows, first, last)
-        targets = wanted.boxes, wanted.kinds, wanted.crowd
-        places = wanted.bounds, truth_rows
-        matched(
-            found.boxes, found.codes, found.outside, found.bounds, rows,
-            *targets, wanted.hidden, *places,
-            thresholds, most, first, last, judged.rank, judged.words,
-        )  # fmt: skip
-        blamed(
-            found.boxes, found.codes, found.bounds, rows,
-            *targets, wanted.ignore, *places,
-            found.scores, FOREGROUND, BACKGROUND, most, first, last, *judged[2:],
-        )  # fmt: skip
+    def work(*span: int) -> None:
+        sort(found.codes, found.scores, found.bounds, rows, *span)
+        sort(wanted.kinds, level, wanted.bounds, truth_rows, *span)
+        outputs = judged.rank, judged.words
+        match(detections, (*targets, wanted.hidden, *places), (thresholds, most), span, outputs)
+        classify(scored, (*targets, wanted.ignore, *places), (FOREGROUND, BACKGROUND, most), span, tuple(judged[2:]))
 
     pieces = parallel.cuts(found.bounds, wanted.bounds)
     edges = sorted({0, images, *(image for image, _, _ in pieces)})

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox import parallel
 from fastbox.boxes.container import Boxes
 from fastbox.errors import advice
-from fastbox.evaluation.matching import VERDICTS, Columns, Judged
+from fastbox.evaluation.matching import Columns, Judged
 from fastbox.evaluation.sides import read_as
+from fastbox.kernels.codes import CLASSIFICATION, MATCHED
 
 __all__ = ["Mismatch"]
 
@@ -32,7 +34,6 @@ SHOWN = 3  # examples in a sentence
 FORMATS = ("xyxy", "yxyx", "cxcywh", "xywh")
 OUT, PLAUSIBLE = 0.05, 0.98  # share of a side that may be below 0, and of boxes that must be as they should
 GIVEN = "as given"
-MATCHED, CLASSIFICATION = VERDICTS.index("matched"), VERDICTS.index("classification")
 
 
 class Mismatch:
@@ -294,13 +295,11 @@ def _best_scored(
     scores: NDArray[np.float64], bounds: NDArray[np.int64], truth_bounds: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The best detections of the first images, of each as many as it has truths, and their images."""
-    from fastbox.kernels.common.sorting import ORDERED
-
     n = min(int(bounds[-1]), LOOKED)
     images = int(np.searchsorted(bounds, n))
     edges = bounds[: images + 1].clip(max=n)
     image, rows = np.repeat(np.arange(images), np.diff(edges)), np.arange(n)
-    ORDERED[scores.dtype, ""](scores, rows, edges, 0, images)
+    parallel.kernels("common.sorting").SORT_BY_SCORE[scores.dtype, ""](scores, rows, edges, 0, images)
     wanted = np.maximum(np.diff(truth_bounds), 1)
     rows = np.sort(rows[np.arange(len(rows)) - bounds[image] < wanted[image]])[:SAMPLE]
     return rows, image[rows]

@@ -11,13 +11,11 @@ from fastbox.evaluation.curves import Floats, rank
 from fastbox.evaluation.figures import Traced
 from fastbox.evaluation.matching import FOREGROUND, VERDICTS
 from fastbox.evaluation.params import Params
+from fastbox.kernels.codes import CLASSIFICATION, IGNORED, LOCALIZATION, MATCHED, THRESHOLDS_PER_WORD
 
 __all__ = ["ERRORS", "Errors", "blame"]
 
-MATCHED, LOCATION, CLASSIFICATION, IGNORED = (
-    VERDICTS.index(name) for name in ("matched", "location", "classification", "ignored")
-)
-ERRORS = (*VERDICTS[LOCATION:IGNORED], "missed")
+ERRORS = (*VERDICTS[LOCALIZATION:IGNORED], "missed")
 RULES = Params(iou_thresholds=[FOREGROUND], area_ranges={"all": (0, np.inf)}, max_dets=[2**31 - 1])
 
 
@@ -56,8 +54,6 @@ def blame(
     Detections lie class by class between `bounds` and descend by score; `mended` is the class of the truth that one
     would take, -1 for none. `truths` and `missed` are counts by class.
     """
-    from fastbox.kernels.evaluate.match import BITS
-
     size = len(truths), len(VERDICTS)
     kinds = np.repeat(np.arange(size[0]), np.diff(bounds))
     counts = np.bincount(kinds * size[1] + verdicts, minlength=size[0] * size[1]).reshape(size)
@@ -70,12 +66,12 @@ def blame(
         scores: Floats = scores,
         bounds: NDArray[np.int64] = bounds,
     ) -> float:
-        words = (hits | hidden.astype(np.uint32) << np.uint32(BITS)).reshape(-1, 1, 1)
+        words = (hits | hidden.astype(np.uint32) << np.uint32(THRESHOLDS_PER_WORD)).reshape(-1, 1, 1)
         return Traced(words, scores, np.zeros(len(scores), np.int32), bounds, truths[:, None], RULES).ap()
 
     now = ap(hits, hidden)
     costs = {}
-    for verdict, name in enumerate(ERRORS[:-1], LOCATION):
+    for verdict, name in enumerate(ERRORS[:-1], LOCALIZATION):
         wrong = verdicts == verdict
         right = wrong & (mended >= 0)
         put = hits | right, hidden | (wrong & ~right)

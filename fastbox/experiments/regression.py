@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.arrow.columns import batch_of, schema_of
+from fastbox.kernels.codes import COUNTS, POINTS
 from fastbox.result import Result
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.sink import Sink
@@ -207,19 +208,19 @@ def regression(
 
 
 def _descend(name: str, x: Floats, y: Floats, steps: int, progress: Callable[[int], object] | None) -> Descent:
-    from fastbox.kernels.loss.regression import COUNTS, DESCEND, LANES
+    from fastbox.kernels.loss.regression import DESCEND
 
     kernel, points = DESCEND[x.dtype, name], len(x)
     targets = np.array([_sides(1.0, ratio) for ratio in RATIOS])
     starts = np.array([_sides(area, ratio) for area in AREAS for ratio in RATIOS])
     rates = _rates(steps)
-    blocks = -(-points // LANES)
+    blocks = -(-points // POINTS)
     sums, errors = np.empty((blocks, steps + 1)), np.empty(points)
     counts = np.zeros((blocks, COUNTS), np.int64)
 
     def task(block: int) -> None:
-        first, last = block * LANES, min((block + 1) * LANES, points)
-        kernel(x, y, starts, targets, CENTRE, rates, first, last, sums[block], errors, counts[block])
+        first, last = block * POINTS, min((block + 1) * POINTS, points)
+        kernel((x, y), starts, targets, CENTRE, rates, (first, last), (sums[block], errors, counts[block]))
         if progress is not None:
             progress((last - first) * cases_per_point())
 

@@ -1,5 +1,21 @@
 """Every compiled function, and the only room that imports Numba.
 
-Read it as: pack (any format, stride or dtype becomes a tile of corners and areas in the first-level cache), measure
-(one box against sixteen), reduce (a matrix, the best, the top, pairs, a histogram). Nothing here checks its arguments.
+A kernel packs boxes (any format, stride or dtype becomes a tile of corners and areas in the first-level cache),
+measures them (one box against sixteen) and reduces the values (a matrix, the best, the top, pairs, a histogram).
+Nothing here checks its arguments.
+
+- ``codes``: numbers that kernels share with their callers; imports no Numba
+- ``build``: how functions are compiled and kept, stack arrays, transposes, non-temporal stores
+- ``geometry``: formulas, their gradients, boxes of extreme size, packing and reading rows
+- ``common``: sorting, sums in a fixed order, sketches, anchor shapes
+- ``compare``: two collections, dense, through an index, and row by row
+- ``assign``: anchors or detections to truths
+- ``suppress``: NMS and weighted boxes fusion
+- ``loss``: losses with gradients, box deltas, regression
+- ``evaluate``: COCO's matching, TIDE's errors, curves, the bootstrap
+- ``registry``: every kernel, listed
+
+A kernel takes at most ten arguments. Arguments that belong together are one plain tuple, as ``(detections, truths,
+rule, span, outputs)``; a span is the first and the last of the rows, images or segments to do. This module imports
+nothing, so that a caller can import ``codes`` without Numba.
 """

@@ -6,19 +6,41 @@ import time
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from pkgutil import walk_packages
 from typing import NamedTuple, cast
 
 import numpy as np
 from numba import from_dtype
 from numba.core.registry import cpu_target
 
-import fastbox.kernels
-from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.kernel import KERNELS, Kernel
+
+LISTED = {
+    "assign.greedy": ("GREEDY",),
+    "assign.iou_rule": ("BOXES", "GRID"),
+    "common.anchor_shapes": ("COVERED", "NEAREST"),
+    "common.sketch": ("TALLY",),
+    "common.sorting": ("SORT_BY_CODE", "SORT_BY_SCORE"),
+    "compare.aligned": ("ALIGNED",),
+    "compare.cell_index": ("BUILD", "SURVEY"),
+    "compare.dense": ("BEST", "HISTOGRAM", "MATRIX", "PAIRS", "SCATTER", "TOP"),
+    "compare.indexed": ("BEST", "ORDER", "PAIRS", "TOP"),
+    "evaluate.bootstrap": ("RESAMPLE",),
+    "evaluate.curves": ("TRACE",),
+    "evaluate.match": ("MATCH",),
+    "evaluate.tide": ("CLASSIFY_ERRORS",),
+    "geometry.elementary": ("FUNCTIONS",),
+    "loss.coder": ("DECODE", "ENCODE", "GROWTH"),
+    "loss.coordinates": ("COORDINATE_LOSSES",),
+    "loss.overlap": ("OVERLAP_LOSSES",),
+    "loss.regression": ("DESCEND",),
+    "suppress.cells": ("ARRANGE",),
+    "suppress.fusion": ("FUSE",),
+    "suppress.nms": ("RESOLVE_ARRANGED", "RESOLVE_SEGMENTS"),
+}
 
 
 class Version(NamedTuple):
-    """A kernel for one dtype and metric: where the kernel is, and what its own name is there."""
+    """A kernel for one dtype and metric: the module of the kernel, and the kernel's name in the module."""
 
     module: str
     kernel: str
@@ -30,22 +52,22 @@ class Version(NamedTuple):
 
 
 def found(version: Version) -> Kernel:
-    return cast(Kernel, getattr(import_module(version.module), version.kernel))
+    """Return the kernel of a version."""
+    return cast(Kernel, getattr(import_module(f"{KERNELS}.{version.module}"), version.kernel))
 
 
 def versions(dtypes: Sequence[str]) -> Iterator[Version]:
-    """All that can be compiled for some dtypes; what has the same types in several once."""
-    for module in sorted(info.name for info in walk_packages(fastbox.kernels.__path__, "fastbox.kernels.")):
-        for name, kernel in vars(import_module(module)).items():
-            if not isinstance(kernel, Kernel) or kernel.function.__module__ != module:
-                continue
+    """List all versions that can be compiled for some dtypes; a version with the same types in several dtypes once."""
+    for module, names in LISTED.items():
+        for name in names:
+            kernel = found(Version(module, name, "", ""))
             types = {str(kernel.signature(from_dtype(np.dtype(dtype)))): dtype for dtype in dtypes}
             for dtype in types.values():
                 yield from (Version(module, name, dtype, metric) for metric in kernel.metrics)
 
 
 def kept(version: Version) -> Path | None:
-    """The file that keeps a version; None where it has not been compiled, or is not whole on disk."""
+    """Return the file that keeps a version; None if the version is not compiled, or its file not whole."""
     dtype = np.dtype(version.dtype)
     kernel = found(version)
     target = cpu_target.target_context
@@ -53,7 +75,7 @@ def kept(version: Version) -> Path | None:
 
 
 def compile_ahead(version: Version) -> tuple[Version, float]:
-    """Compile a version, and return it with the seconds that took."""
+    """Compile a version, and return the version with the seconds that compiling took."""
     start = time.perf_counter()
     found(version)[np.dtype(version.dtype), version.metric]
     return version, time.perf_counter() - start

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
+from fastbox.kernels.codes import BLOCK
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
+from fastbox.losses.outcome import Loss, check_reduction, prepare, weigh
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_floats, as_number, in_dtype
 
@@ -172,9 +173,9 @@ def _loss(
     b = np.ascontiguousarray(target, dtype).reshape(-1)
     outputs = outcome.losses.reshape(-1), boxed, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
     beta = in_dtype(beta, dtype)
-    kernel = parallel.kernels("loss.coordinates").NUMBERS[dtype, formula]
+    kernel = parallel.kernels("loss.coordinates").COORDINATE_LOSSES[dtype, formula]
     parallel.run(
-        lambda first, last: kernel(a, b, beta, weighed.values, weighed.shared, outcome.scale, first, last, *outputs),
+        lambda *span: kernel((a, b), beta, (weighed.values, weighed.shared), outcome.scale, span, outputs),
         parallel.blocks(a.size, BLOCK, SMALLEST),
     )
     if return_grad:

@@ -101,9 +101,9 @@ class Deltas:
         shrink, grow = (in_dtype(limit, grad.dtype) for limit in limits_of(self.clamp, float(self.max_ratio)))
         growth = np.empty_like(far)
 
-        from fastbox.kernels.loss.coder import GROWN
+        from fastbox.kernels.loss.coder import GROWTH
 
-        GROWN[grad.dtype, ""](raw[:, 2:], shrink, grow, growth)
+        GROWTH[grad.dtype, ""](raw[:, 2:], shrink, grow, growth)
         with np.errstate(invalid="ignore", over="ignore"):
             grad[:, :2] *= sides
             if self.ctr_clamp is not None:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.kernels.codes import BLOCK
 from fastbox.ops.search import STREAMED_BYTES, output
 from fastbox.values.numbers import as_choice, as_floats, in_dtype
 
 __all__ = ["Loss", "LossAndGrad", "Outcome", "Weights", "prepare", "weigh"]
 
 REDUCTIONS = ("none", "box", "sum", "mean")
-BLOCK = 8192  # values to a sum, as in the kernels
 
 
 class LossAndGrad(NamedTuple):

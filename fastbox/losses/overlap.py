@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import as_boxes
+from fastbox.kernels.codes import BLOCK
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import BLOCK, Loss, check_reduction, prepare, weigh
+from fastbox.losses.outcome import Loss, check_reduction, prepare, weigh
 from fastbox.values.arguments import named
 
 __all__ = ["ciou_loss", "diou_loss", "eiou_loss", "giou_loss", "iou_loss"]
@@ -199,11 +200,11 @@ def _loss(
         out=out,
         grad_out=grad_out,
     )
-    sides = pred.astype(dtype).side(), target.astype(dtype).side()
+    sides = pred.astype(dtype).kernel_args(), target.astype(dtype).kernel_args()
     outputs = outcome.losses, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
-    kernel = parallel.kernels("loss.overlap").BOXES[dtype, metric]
+    kernel = parallel.kernels("loss.overlap").OVERLAP_LOSSES[dtype, metric]
     parallel.run(
-        lambda first, last: kernel(*sides, weighed.values, outcome.scale, first, last, *outputs),
+        lambda *span: kernel(*sides, weighed.values, outcome.scale, span, outputs),
         parallel.blocks(n, BLOCK, SMALLEST),
     )
     if return_grad and deltas is not None:

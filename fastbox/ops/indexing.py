@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import FORMATS, Boxes
+from fastbox.boxes.container import Boxes
 
 __all__ = ["Indexed", "crowded", "fill_zeros", "groups_of", "order", "plan", "query", "skipped"]
 
@@ -48,24 +48,18 @@ def plan(
     large = large[(rows_a[large] > 0) & (rows_b[large] > 0)]
     if not large.size:
         return []
-    build = parallel.kernels("compare.indexed").BUILD[a.dtype, ""]
-    sides = [
-        (side, starts, together)
-        for side, starts, together in (
-            ((FORMATS.index(a.format), *a.columns), starts_a, ROWS_TOGETHER),
-            ((FORMATS.index(b.format), *b.columns), starts_b, COLS_TOGETHER),
-        )
-    ]
+    build = parallel.kernels("compare.cell_index").BUILD[a.dtype, ""]
+    sides = (a.kernel_args(), starts_a, ROWS_TOGETHER), (b.kernel_args(), starts_b, COLS_TOGETHER)
 
     def sort(image: int, which: int) -> Any:
-        side, starts, together = sides[which]
-        return build(side, starts[image], starts[image + 1], angles, *together)
+        boxes, starts, together = sides[which]
+        return build(boxes, (starts[image], starts[image + 1]), angles, together)
 
     built = parallel.run(sort, [(int(image), which) for image in large for which in (0, 1)])
     found = []
     for k, image in enumerate(large.tolist()):
-        (tame_a, grid_a), (tame_b, grid_b) = built[2 * k : 2 * k + 2]
-        if not (tame_a and tame_b):
+        (screenable_a, grid_a), (screenable_b, grid_b) = built[2 * k : 2 * k + 2]
+        if not (screenable_a and screenable_b):
             continue
         rows = int(starts_a[image]), int(starts_a[image + 1])
         cols = int(starts_b[image]), int(starts_b[image + 1])
@@ -77,7 +71,7 @@ def plan(
 
 def crowded(one: Indexed) -> bool:
     """Tell whether most boxes of an image are near one another, so that all pairs are as fast without an index."""
-    survey = parallel.kernels("compare.indexed").SURVEY[one.grid_a[1].dtype, ""]
+    survey = parallel.kernels("compare.cell_index").SURVEY[one.grid_a[1].dtype, ""]
     pairs = (one.rows[1] - one.rows[0]) * (one.cols[1] - one.cols[0])
     return bool(survey(one.grid_b, one.grid_a[1], one.groups, 1 + (one.groups.size - 1) // SAMPLED) > pairs)
 
@@ -106,9 +100,7 @@ def query(which: str, metric: str, beta: Any, found: Sequence[Indexed], *outputs
         step = max(GROUPS_PER_PIECE, groups // (parallel.get_num_threads() * PIECES_PER_THREAD) + 1)
         pieces += [(one, first, min(first + step, groups)) for first in range(0, groups, step)]
     return parallel.run(
-        lambda one, first, last: kernel(
-            beta, one.grid_a[0], one.grid_a[1], one.groups, one.grid_b, first, last, *outputs
-        ),
+        lambda one, *span: kernel(beta, (*one.grid_a[:2], one.groups), one.grid_b, span, *outputs),
         pieces,
     )
 
@@ -118,7 +110,7 @@ def order(found: Sequence[Indexed], ends: NDArray[np.int64], cols: NDArray[np.in
     kernel = parallel.kernels("compare.indexed").ORDER[values.dtype, ""]
     for one in found:
         pieces = parallel.blocks(one.rows[1] - one.rows[0], 1, ROWS_PER_PIECE)
-        parallel.run(lambda first, last, at=one.rows[0]: kernel(ends, at + first, at + last, cols, values), pieces)
+        parallel.run(lambda first, last, at=one.rows[0]: kernel(ends, (at + first, at + last), cols, values), pieces)
 
 
 def fill_zeros(one: Indexed, a: Boxes, b: Boxes, values: NDArray[Any], indices: NDArray[np.int64]) -> None:

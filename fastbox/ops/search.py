@@ -123,7 +123,7 @@ def pairwise(
     kernel = parallel.kernels("compare.dense").MATRIX[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
     flat = out.reshape(-1)
-    parallel.run(lambda *piece: kernel(*common, *piece, offsets, streamed, flat), parallel.cuts(starts_a, starts_b))
+    parallel.run(lambda *span: kernel(*common, span, (offsets, streamed, flat)), parallel.cuts(starts_a, starts_b))
     return Ragged(out, offsets, shapes) if grouped else out
 
 
@@ -154,9 +154,9 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     out = output(out, (len(a),), a.dtype)
 
     kernel = parallel.kernels("compare.aligned").ALIGNED[a.dtype, metric]
-    side_a, side_b, beta = a.side(), b.side(), in_dtype(beta, a.dtype)
+    args_a, args_b, beta = a.kernel_args(), b.kernel_args(), in_dtype(beta, a.dtype)
     pieces = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
-    parallel.run(lambda first, last: kernel(beta, side_a, side_b, first, last, out), pieces)
+    parallel.run(lambda *span: kernel(beta, args_a, args_b, span, out), pieces)
     return out
 
 
@@ -249,15 +249,15 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     counts = np.zeros(len(a), np.int64)
     kernel, beta = parallel.kernels("compare.dense").PAIRS[a.dtype, metric], in_dtype(beta, a.dtype)
     common = _arguments(a, b, starts_a, starts_b, beta, found)
-    pieces = parallel.cuts(starts_a, starts_b, common[-1])
-    met = parallel.run(lambda *piece: kernel(*common, *piece, below, alone, counts), pieces)
+    pieces = parallel.cuts(starts_a, starts_b, common[-1][-1])
+    met = parallel.run(lambda *span: kernel(*common, span, (below, alone), counts), pieces)
     if found:
-        met += index.query("PAIRS", metric, beta, found, below, alone, counts)
+        met += index.query("PAIRS", metric, beta, found, (below, alone), counts)
     ends = np.cumsum(counts)
     total = int(counts.sum())
     pairs = Pairs(np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, a.dtype))
     scatter, places = parallel.kernels("compare.dense").SCATTER[a.dtype, ""], ends - counts
-    parallel.run(lambda *part: scatter(*part, places, *pairs), met)
+    parallel.run(lambda *part: scatter(part, places, tuple(pairs)), met)
     index.order(found, ends, pairs.cols, pairs.values)
     return pairs
 
@@ -309,9 +309,9 @@ def histogram(
     kernel = parallel.kernels("compare.dense").HISTOGRAM[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
 
-    def count(*piece: int) -> NDArray[np.int64]:
+    def count(*span: int) -> NDArray[np.int64]:
         counts = np.zeros(bins, np.int64)
-        kernel(*common, *piece, edges, counts)
+        kernel(*common, span, (edges, counts))
         return counts
 
     return sum(parallel.run(count, parallel.cuts(starts_a, starts_b)), np.zeros(bins, np.int64))
@@ -345,7 +345,7 @@ def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tu
     values, indices = _dense_leaders(a, b, starts_a, starts_b, k, metric, beta, which, found)
     if found:
         outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
-        index.query(which, metric, in_dtype(beta, a.dtype), found, *outputs)
+        index.query(which, metric, in_dtype(beta, a.dtype), found, outputs)
     for one in found:
         if metric in ZERO_APART:
             index.fill_zeros(one, a, b, values, indices)
@@ -373,7 +373,7 @@ def _dense_leaders(
     kernel = getattr(parallel.kernels("compare.dense"), which)[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta, found)
     outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
-    parallel.run(lambda *piece: kernel(*common, *piece, *outputs), parallel.cuts(starts_a, starts_b, common[-1]))
+    parallel.run(lambda *span: kernel(*common, span, outputs), parallel.cuts(starts_a, starts_b, common[-1][-1]))
     return values, indices
 
 
@@ -409,7 +409,7 @@ def _arguments(
     found: Sequence[index.Indexed] = (),
 ) -> tuple[Any, ...]:
     skip = index.skipped(found, len(starts_a) - 1)
-    return in_dtype(beta, a.dtype), a.side(), b.side(), starts_a, starts_b, skip
+    return in_dtype(beta, a.dtype), (a.kernel_args(), b.kernel_args()), (starts_a, starts_b, skip)
 
 
 def _indexed(

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
+from fastbox.kernels.codes import CONFIDENCES
 from fastbox.suppression.segments import as_scores, as_threshold, image_bounds, kept_rows, order, segments
 from fastbox.values.labels import as_labels
 from fastbox.values.numbers import as_array, as_choice, as_column, as_floats, as_number
 
 __all__ = ["CONFIDENCES", "FusedBoxes", "weighted_boxes_fusion"]
 
-CONFIDENCES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
 THEIRS = {"boxes_list", "scores_list", "labels_list", "iou_thr", "skip_box_thr"}  # arguments of ensemble_boxes
 MODELS = 1 << 16  # so many are no numbers of detectors but names
 
@@ -139,12 +139,12 @@ def weighted_boxes_fusion(
     start = np.where(usable, start, -1.0) * np.where(usable, trust[model], 1.0)
     order(start, rows, bounds)
     left, corners = np.full(len(boxes), np.nan), np.empty((len(boxes), 4), boxes.dtype)
-    side, confidence = boxes.side(), CONFIDENCES.index(conf_type)
-    common = side, start, model, trust, rows, bounds
-    options = threshold, confidence, bool(allows_overflow), corners, left
-    kernel = parallel.kernels("suppress.fusion").FUSED[boxes.dtype, ""]
+    rule = threshold, CONFIDENCES.index(conf_type), bool(allows_overflow)
+    common = (boxes.kernel_args(), start, model), trust, (rows, bounds), rule
+    kernel = parallel.kernels("suppress.fusion").FUSE[boxes.dtype, ""]
     sizes = np.diff(bounds)
-    parallel.run(lambda *piece: kernel(*common, *piece, *options), parallel.cut(sizes * (sizes + parallel.ROW_COST)))
+    pieces = parallel.cut(sizes * (sizes + parallel.ROW_COST))
+    parallel.run(lambda *span: kernel(*common, span, (corners, left)), pieces)
     found, fused = kept_rows(boxes, left)
     offsets = np.concatenate(([0], np.cumsum(left == left)))[image_bounds(boxes)]
     labels = None if classes is None else as_labels(classes, "classes")[found]

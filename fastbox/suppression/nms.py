@@ -144,18 +144,16 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
     left = np.full(len(boxes), np.nan)
     members, bounds = segments(boxes, classes)
     sizes = np.diff(bounds)
-    side, kernels = boxes.side(), parallel.kernels("suppress.nms")
+    args, kernels = boxes.kernel_args(), parallel.kernels("suppress.nms")
 
     def one(segment: int, threads: bool = False) -> None:
-        arrange, resolved = (
-            parallel.kernels("suppress.cells").ARRANGE[boxes.dtype, ""],
-            kernels.RESOLVED[boxes.dtype, kind],
-        )
-        grid = arrange(side, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
-        n = len(grid[1])
+        arrange = parallel.kernels("suppress.cells").ARRANGE[boxes.dtype, ""]
+        resolve = kernels.RESOLVE_ARRANGED[boxes.dtype, kind]
+        places, grid = arrange(args, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
+        n = len(places[1])
         state = np.zeros(n, np.uint8)
         pieces = parallel.blocks(n, 64, PIECE) if threads else [(0, n)]
-        parallel.run(lambda first, last: resolved(*grid, first, last, how, state, left), pieces)
+        parallel.run(lambda *span: resolve(places, grid, span, how, state, left), pieces)
 
     large = np.flatnonzero(sizes > DENSE)
     if len(large):
@@ -167,8 +165,9 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
     costs = np.where(sizes > DENSE, 0, sizes * (sizes + parallel.ROW_COST))
     pieces = parallel.cut(costs)
     if pieces:
-        swept = kernels.SWEPT[boxes.dtype, kind]
-        parallel.run(lambda *piece: swept(side, scores, members, bounds, *piece, DENSE, how, left), pieces)
+        resolve_segments = kernels.RESOLVE_SEGMENTS[boxes.dtype, kind]
+        common = args, scores, (members, bounds)
+        parallel.run(lambda *span: resolve_segments(*common, span, DENSE, how, left), pieces)
     return left
 
 

@@ -52,7 +52,7 @@ def kept_rows(boxes: Boxes, left: NDArray[Any]) -> tuple[NDArray[np.int64], NDAr
 
 def order(keys: NDArray[Any], rows: NDArray[np.int64], bounds: NDArray[np.int64]) -> None:
     """Sort the rows between two bounds by descending key, in place."""
-    kernel = parallel.kernels("common.sorting").ORDERED[keys.dtype, ""]
+    kernel = parallel.kernels("common.sorting").SORT_BY_SCORE[keys.dtype, ""]
     parallel.run(lambda first, last: kernel(keys, rows, bounds, first, last), parallel.cut(np.diff(bounds) * 8))
 
 

@@ -143,7 +143,8 @@ def test_boxes_follow_the_gradient(name: str) -> None:
 
 @pytest.mark.jit
 def test_a_side_is_kept_from_falling_to_0() -> None:
-    from fastbox.kernels.loss.regression import COUNTS, DESCEND, HELD
+    from fastbox.kernels.codes import COUNTS, HELD
+    from fastbox.kernels.loss.regression import DESCEND
 
     x, y, rates = np.array([10.3]), np.array([9.9]), np.array([1.5, 0.1])
     one = np.array([[1.0, 1.0]])
@@ -151,12 +152,12 @@ def test_a_side_is_kept_from_falling_to_0() -> None:
     targets = np.array([[math.sqrt(r), math.sqrt(1 / r)] for r in RATIOS])
     curve, errors, counts = np.zeros(3), np.zeros(1), np.zeros(COUNTS, np.int64)
     kernel = DESCEND[x.dtype, "iou"]
-    kernel(x, y, starts, targets, (10.0, 10.0), rates, 0, 1, curve, errors, counts)
+    kernel((x, y), starts, targets, (10.0, 10.0), rates, (0, 1), (curve, errors, counts))
     expected, _, _ = twin("iou", x, y, rates)
     np.testing.assert_allclose(curve / 343, expected, rtol=1e-9)
     assert 0 < counts[HELD] < 343
     counts[:] = 0
-    kernel(x, y, one, one, (10.0, 10.0), np.array([1e-3, 1e-3]), 0, 1, curve, errors, counts)
+    kernel((x, y), one, one, (10.0, 10.0), np.array([1e-3, 1e-3]), (0, 1), (curve, errors, counts))
     assert counts[HELD] == 0
 
 

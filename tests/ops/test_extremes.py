@@ -205,14 +205,13 @@ def test_suppression_of_any_size_is_that_of_the_plain_loop(data: Any, threshold:
 
 @pytest.mark.parametrize("size", [1e200, 1e-200, 1e30])
 def test_evaluation_of_any_size(size: float) -> None:
-    from fastbox.kernels.evaluate.match import overlap
+    from fastbox.kernels.evaluate.overlap import Sides, overlap
 
+    square, flat = Sides(0.0, 0.0, size, size), Sides(0.0, 0.0, size, 1 / size)
     for crowd in (False, True):
-        assert overlap(0.0, 0.0, size, size, 0.0, 0.0, size, size, crowd) == 1
-        assert overlap(0.0, 0.0, size, size, 0.0, 0.0, size, size / 2, crowd) == pytest.approx(0.5)
-        assert overlap(0.0, 0.0, size, 1 / size, size / 2, 0.0, size, 1 / size, crowd) == pytest.approx(
-            0.5 if crowd else 1 / 3
-        )
+        assert overlap(square, square, crowd) == 1
+        assert overlap(square, Sides(0.0, 0.0, size, size / 2), crowd) == pytest.approx(0.5)
+        assert overlap(flat, Sides(size / 2, 0.0, size, 1 / size), crowd) == pytest.approx(0.5 if crowd else 1 / 3)
 
 
 # The one nan

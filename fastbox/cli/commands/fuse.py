@@ -15,10 +15,9 @@ from fastbox.cli.options import (
     show,
 )
 from fastbox.cli.progress import progress
+from fastbox.kernels.codes import CONFIDENCES
 
 __all__ = ["fuse"]
-
-CONFIDENCES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
 
 
 def weights_of(context: click.Context, parameter: click.Parameter, value: str | None) -> list[float] | None:

@@ -1,1 +1,1 @@
-"""Kernels that assign anchors to truths."""
+"""Kernels that assign anchors and detections to truths."""

@@ -1,4 +1,4 @@
-"""Where candidates come from: a grid of anchors, or plain boxes.
+"""Sources of candidates: a grid of anchors, or plain boxes.
 
 A source offers an image's parts; of a part the window of rows and columns that can exceed a value; and one row of the
 window measured, whose k-th value belongs to anchor `number + k * step`. A grid's parts are its planes, one shape on one
@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.kernel import device, inlined
-from fastbox.kernels.compare.dense import none_above, sought
+from fastbox.kernels.codes import BY_ANCHOR, BY_UNION
+from fastbox.kernels.compare.measure import BLOCK, none_above, screen_terms
 from fastbox.kernels.geometry.extremes import iof_of, iou_of
 from fastbox.kernels.geometry.metrics import NEEDS_IOU, Box, intersection, larger, ratio, smaller
-from fastbox.kernels.geometry.pack import LANES, at, pack
-from fastbox.kernels.geometry.safe_range import usual_area
+from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
+from fastbox.kernels.geometry.safe_range import safe_area
 
-BY_UNION, BY_ANCHOR, BY_TRUTH = range(3)  # what an intersection is divided by
-IGNORED = -2  # in place of the truth that claims an anchor
+UNCLAIMED, DISREGARDED = -1, -2  # in place of the truth that claims an anchor
 VALUES = 6  # the row of the work space that values are written to, behind a tile's corners, area and angle
 
 # A grid. Planes: the number of the first anchor, the step to the next in its row, rows, columns, and where its columns
@@ -29,7 +29,7 @@ OVERLAP, BREADTH = range(2)  # the rows of the work space that columns are writt
 
 @device
 def share(anchor, truth, divisor, plain):
-    """A value that is plain unless a box is beyond the usual."""
+    """Return the plain value, or if a box is not safe, the value computed as if exponents had no end."""
     if anchor.area == anchor.area and truth.area == truth.area:
         return plain
     zero = type(plain)(0)
@@ -39,16 +39,16 @@ def share(anchor, truth, divisor, plain):
 
 
 @device
-def grid_open(source, image, before, tame, work):
-    """Say how many anchors an image has, which parts they make, and whether their areas are tame."""
-    tables, counts, quiet, which = source[4], source[5], source[6], source[7]
+def grid_open(source, image, before, screenable, work):
+    """Return the number of anchors of an image, the bounds of their parts, and whether areas are screenable."""
+    tables, counts, screens, which = source[4], source[5], source[6], source[7]
     k = which[image]
-    return counts[k], tables[k], tables[k + 1], quiet[k] != 0
+    return counts[k], tables[k], tables[k + 1], screens[k] != 0
 
 
 @device
 def span(ends, first, last, low, high, need):
-    """Which of ordered intervals [first, last) can share more than nothing, and at least `need`, with another."""
+    """Find the intervals of [first, last), in order, that share more than 0 and at least `need` with another one."""
     zero = type(need)(0)
     left, right = first, last
     while left < right:
@@ -70,7 +70,7 @@ def span(ends, first, last, low, high, need):
 
 
 @device
-def grid_window(source, part, n, one, below, tame, work):
+def grid_window(source, part, n, one, below, screenable, work):
     """Find the rows and columns of a plane that can exceed a value, and measure the columns.
 
     iou > t takes an intersection above t / (1 + t) * (area + area), of which neither side can be longer than the
@@ -85,7 +85,7 @@ def grid_window(source, part, n, one, below, tame, work):
     if not (w > zero and h > zero):
         return 0, 0, 0, 0
     need = zero
-    if tame and below >= T(2.0**-10):
+    if screenable and below >= T(2.0**-10):
         slack = unit - T(16) * T(np.finfo(work.dtype).eps)
         need = slack * (below / (unit + below)) * (extents[part, AREA] + one.area)
         if w * h < need:
@@ -108,19 +108,22 @@ def grid_window(source, part, n, one, below, tame, work):
 @device
 def grid_box(xs, ys, x, y):
     x0, y0, x1, y1 = xs[0, x], ys[0, y], xs[1, x], ys[1, y]
-    return Box(x0, y0, x1, y1, usual_area(x0, y0, x1, y1), x0)
+    return Box(x0, y0, x1, y1, safe_area(x0, y0, x1, y1), x0)
 
 
 @device
-def grid_odd(xs, ys, x, y, n, one, divisor, work):
-    """Write again those of n values of a row that belong to boxes beyond the usual."""
+def grid_extremes(xs, ys, x, y, n, one, divisor, work):
+    """Write again the values of a row that belong to boxes beyond the safe range."""
     for k in range(n):
         work[VALUES, k] = share(grid_box(xs, ys, x + k, y), one, divisor, work[VALUES, k])
 
 
 @inlined
-def grid_row(source, part, row, left, right, one, below, tame, divisor, work):
-    """Measure one row of a window: its first anchor, the step to the next, where its values begin, and how many."""
+def grid_row(source, part, row, left, right, one, below, screenable, divisor, work):
+    """Measure one row of a window.
+
+    Returns its first anchor, the step to the next, where its values begin, and their number.
+    """
     planes, ys = source[0], source[3]
     zero = type(below)(0)
     y = planes[part, Y] + row
@@ -138,15 +141,15 @@ def grid_row(source, part, row, left, right, one, below, tame, divisor, work):
     else:
         for k in range(n):
             work[VALUES, k] = ratio(work[OVERLAP, k] * h, one.area)
-    if not tame:
-        grid_odd(source[2], ys, planes[part, X] + left, y, n, one, divisor, work)
+    if not screenable:
+        grid_extremes(source[2], ys, planes[part, X] + left, y, n, one, divisor, work)
     step = planes[part, STEP]
     return planes[part, NUMBER] + (row * planes[part, COLUMNS] + left) * step, step, 0, n
 
 
 @device
-def grid_promise(source, part, one):
-    """The IoU that an anchor of a plane would have if it lay best."""
+def grid_upper_bound(source, part, one):
+    """Return the highest IoU that an anchor of a plane could have, wherever it lay."""
     extents = source[1]
     w = smaller(one.x1 - one.x0, extents[part, WIDTH])
     h = smaller(one.y1 - one.y0, extents[part, HEIGHT])
@@ -154,8 +157,8 @@ def grid_promise(source, part, one):
 
 
 @device
-def grid_shelves(source):
-    """How many anchors each level of each table has, which table each image has, and ATSS's k."""
+def grid_levels(source):
+    """Return the number of anchors of each level of each table, the table of each image, and ATSS's k."""
     return source[8], source[7], source[9]
 
 
@@ -172,91 +175,90 @@ def grid_anchor(source, image, number, work):
 
 
 @device
-def grid_unfold(source, image, before, tame, work):
-    """Pack all anchors of a grid, as if they were plain boxes."""
+def grid_unfold(source, image, before, screenable, work):
+    """Pack all anchors of a grid as plain boxes."""
     planes, xs, ys, which = source[0], source[2], source[3], source[7]
-    n, begin, end, tame = grid_open(source, image, before, tame, work)
+    n, begin, end, screenable = grid_open(source, image, before, screenable, work)
     if before >= 0 and which[before] == which[image]:
-        return n, 0, 1, tame
+        return n, 0, 1, screenable
     for part in range(begin, end):
         a = planes[part, NUMBER]
         for y in range(planes[part, Y], planes[part, Y] + planes[part, ROWS]):
             for x in range(planes[part, X], planes[part, X] + planes[part, COLUMNS]):
                 x0, y0, x1, y1 = xs[0, x], ys[0, y], xs[1, x], ys[1, y]
                 work[0, a], work[1, a], work[2, a], work[3, a] = x0, y0, x1, y1
-                work[4, a] = usual_area(x0, y0, x1, y1)
+                work[4, a] = safe_area(x0, y0, x1, y1)
                 a += planes[part, STEP]
-    return n, 0, 1, tame
+    return n, 0, 1, screenable
 
 
 # Plain boxes: the packed anchors of an image are one part, and its rows are blocks of them. `starts` cuts the boxes
 # into sets, and `which` says which set each image has.
-BLOCK = 64  # boxes screened together
 
 
 @device
-def boxes_open(source, image, before, tame, work):
+def boxes_open(source, image, before, screenable, work):
     boxes, starts, which = source[0], source[1], source[2]
     first, last = starts[which[image]], starts[which[image] + 1]
     if before < 0 or which[before] != which[image]:
-        tame = pack(boxes, first, last, False, work)
-    return last - first, 0, 1, tame
+        screenable = pack(boxes, first, last, False, work)
+    return last - first, 0, 1, screenable
 
 
 @device
-def boxes_window(source, part, n, one, below, tame, work):
+def boxes_window(source, part, n, one, below, screenable, work):
     return 0, (n + BLOCK - 1) // BLOCK, 0, n
 
 
 @device
-def boxes_odd(first, n, one, divisor, work):
-    """Write again those of n values from a place on that belong to boxes beyond the usual."""
+def boxes_extremes(first, n, one, divisor, work):
+    """Write again those of n values from a place on that belong to boxes beyond the safe range."""
     for j in range(first, first + n):
-        work[VALUES, j] = share(at(work, j), one, divisor, work[VALUES, j])
+        work[VALUES, j] = share(box_at(work, j), one, divisor, work[VALUES, j])
 
 
 @device
-def boxes_row(source, part, row, left, right, one, below, tame, divisor, work):
+def boxes_row(source, part, row, left, right, one, below, screenable, divisor, work):
     first = row * BLOCK
     n = min(BLOCK, right - first)
-    lanes = (n + LANES - 1) // LANES * LANES
-    if tame:
+    lanes = whole_lanes(n)
+    if screenable:
         least = below if divisor == BY_UNION else type(below)(0)
-        p, q = sought(least, type(below)(np.finfo(work.dtype).eps), NEEDS_IOU)
+        p, q = screen_terms(least, type(below)(np.finfo(work.dtype).eps), NEEDS_IOU)
         if none_above(one, p, q, work, first, lanes):
             return first, 1, first, 0
     for k in range(lanes):
         j = np.uint64(first + k)
-        other = at(work, j)
+        other = box_at(work, j)
         inter = intersection(other, one)
         if divisor == BY_UNION:
             area = other.area + one.area - inter
         else:
             area = other.area if divisor == BY_ANCHOR else one.area
         work[VALUES, j] = ratio(inter, area)
-    if not tame:
-        boxes_odd(first, n, one, divisor, work)
+    if not screenable:
+        boxes_extremes(first, n, one, divisor, work)
     return first, 1, first, n
 
 
 @device
-def boxes_shelves(source):
+def boxes_levels(source):
     return source[3], source[2], source[4]
 
 
 @device
-def boxes_promise(source, part, one):
+def boxes_upper_bound(source, part, one):
     return one.area
 
 
 @device
 def boxes_anchor(source, image, number, work):
-    return at(work, number)
+    return box_at(work, number)
 
 
 @device
 def grid_exclude(n, claimer, touched, work):
-    """Mark the anchors that are invalid; a grid has none."""
+    """Mark the invalid anchors, none in a grid; return their number."""
     return 0
 
 
@@ -265,7 +267,7 @@ def boxes_exclude(n, claimer, touched, work):
     m = 0
     for a in range(n):
         if work[0, a] != work[0, a]:
-            claimer[a] = IGNORED
+            claimer[a] = DISREGARDED
             touched[m] = a
             m += 1
     return m
@@ -275,18 +277,18 @@ GRID = {
     "opened": grid_open,
     "window": grid_window,
     "measure": grid_row,
-    "promise": grid_promise,
+    "upper_bound": grid_upper_bound,
     "anchor_of": grid_anchor,
-    "shelves": grid_shelves,
+    "levels_of": grid_levels,
     "exclude": grid_exclude,
 }
 BOXES = {
     "opened": boxes_open,
     "window": boxes_window,
     "measure": boxes_row,
-    "promise": boxes_promise,
+    "upper_bound": boxes_upper_bound,
     "anchor_of": boxes_anchor,
-    "shelves": boxes_shelves,
+    "levels_of": boxes_levels,
     "exclude": boxes_exclude,
 }
-UNFOLDED = {**BOXES, "opened": grid_unfold, "shelves": grid_shelves, "exclude": grid_exclude}
+UNFOLDED = {**BOXES, "opened": grid_unfold, "levels_of": grid_levels, "exclude": grid_exclude}

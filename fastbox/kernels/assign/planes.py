@@ -1,4 +1,4 @@
-"""A grid of anchors at some sizes, laid out as kernels/candidates.py reads it."""
+"""A grid of anchors at some image sizes, laid out as the source of candidates reads it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.kernels.geometry.safe_range import LEAST, MOST
-
-TAME = 2.0**60  # areas from its inverse up to this may be screened; see kernels/tiles.py
+from fastbox.kernels.geometry.safe_range import LEAST, LEAST_SCREENABLE, MOST, MOST_SCREENABLE
 
 
 class Planes(NamedTuple):
@@ -21,7 +19,7 @@ class Planes(NamedTuple):
     ys: NDArray[Any]
     starts: NDArray[np.int64]  # where each table begins, and the end
     counts: NDArray[np.int64]  # anchors of each table
-    tame: NDArray[np.int64]  # whether all areas of a table may be screened
+    screenable: NDArray[np.int64]  # whether all areas of a table may be screened
     levels: NDArray[np.int64]  # (tables, levels): anchors of each level
 
     @property
@@ -62,14 +60,14 @@ def laid_out(levels: Any, dtype: np.dtype[Any]) -> Planes:
         x, y = x + shapes * wide, y + shapes * high
     table, bounds = np.concatenate(tables), np.concatenate(extents)
     with np.errstate(over="ignore"):
-        tame = ((bounds[:, 2] >= 1 / TAME) & (bounds[:, 0] * bounds[:, 1] <= TAME)).all()
+        screenable = ((bounds[:, 2] >= LEAST_SCREENABLE) & (bounds[:, 0] * bounds[:, 1] <= MOST_SCREENABLE)).all()
     sides = np.concatenate(xs, axis=1), np.concatenate(ys, axis=1)
-    usual = np.array([tame and all(map(_usual, sides))], np.int64)
+    safe = np.array([screenable and all(map(_are_safe, sides))], np.int64)
     starts, by_level = np.array([0, len(table)]), np.array([counts], np.int64).reshape(1, -1)
-    return Planes(table, bounds, *sides, starts, by_level.sum(axis=1), usual, by_level)
+    return Planes(table, bounds, *sides, starts, by_level.sum(axis=1), safe, by_level)
 
 
-def _usual(ends: NDArray[Any]) -> bool:
+def _are_safe(ends: NDArray[Any]) -> bool:
     far = np.maximum(-ends[0], ends[1])
     return bool((((far >= LEAST) & (far <= MOST)) | (far == 0)).all())
 
@@ -83,8 +81,8 @@ def joined(parts: list[Planes], dtype: np.dtype[Any]) -> Planes:
     x, y, starts = (np.cumsum([0, *lengths]) for lengths in zip(*map(_lengths, parts), strict=True))
     table = [part.table + np.array([0, 0, 0, 0, x[k], y[k]]) for k, part in enumerate(parts)]
     xs, ys = (np.concatenate([part[field] for part in parts], axis=1) for field in (2, 3))
-    extents, counts, tame, levels = (np.concatenate([part[field] for part in parts]) for field in (1, 5, 6, 7))
-    return Planes(np.concatenate(table), extents, xs, ys, starts, counts, tame, levels)
+    extents, counts, screenable, levels = (np.concatenate([part[field] for part in parts]) for field in (1, 5, 6, 7))
+    return Planes(np.concatenate(table), extents, xs, ys, starts, counts, screenable, levels)
 
 
 def _lengths(part: Planes) -> tuple[int, int, int]:

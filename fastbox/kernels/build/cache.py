@@ -1,7 +1,7 @@
-"""Where compiled kernels are kept: one file for each, whose checksum is proved before any of it is loaded.
+"""The cache of compiled kernels: one file for each, whose checksum is verified before any of the file is loaded.
 
-A file that is damaged, or that some other kernel, compiler or processor left under the name, is removed, and the kernel
-is compiled again. A place that can't be read or written costs time and nothing else.
+A file that is damaged, or that another kernel, compiler or processor left under the name, is removed, and the kernel is
+compiled again. A folder that can't be read or written costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from numba.misc.appdirs import AppDirs
 LOG = logging.getLogger("fastbox")
 
 _KERNELS = Path(__file__).parent.parent
-_NO_FORMULA = {"cache.py", "registry.py"}  # what these say changes no kernel
+_NO_FORMULA = {"cache.py", "registry.py"}  # the text of these files changes no kernel
 
 
 def _source() -> str:
-    """A digest of the text of all kernels, as one takes its code from several files; nothing where no text is there."""
+    """Return a digest of the text of all kernels, as a kernel takes its code from several files; empty without text."""
     texts = [file.read_bytes() for file in sorted(_KERNELS.rglob("*.py")) if file.name not in _NO_FORMULA]
     return hashlib.sha256(b"".join(texts)).hexdigest()[:16] if texts else ""
 
@@ -41,14 +41,14 @@ def _source() -> str:
 SOURCE = _source()
 
 _MAKERS = ("fastbox kernel 1", SOURCE, numba.__version__, llvmlite.__version__, sys.implementation.cache_tag)
-_has_addresses = attrgetter("library.has_dynamic_globals")  # which are right in this process alone
+_has_addresses = attrgetter("library.has_dynamic_globals")  # addresses hold in this process alone
 _DIGEST = 32  # bytes, at the head of each file
 
 
 def folders() -> list[Path]:
-    """Where kernels may be kept, best first: NUMBA_CACHE_DIR alone if set, beside the package, in the user's own cache.
+    """Return the folders for kernels, best first: NUMBA_CACHE_DIR alone if set, or beside the package, the user's cache.
 
-    Nowhere where the text of the kernels is not at hand to tell one version from another.
+    Without the text of the kernels, which tells versions apart, there is no folder.
     """
     if not SOURCE:
         return []
@@ -59,14 +59,14 @@ def folders() -> list[Path]:
 
 
 class KernelCache:
-    """The place of one kernel, as Numba's dispatchers use their caches; it tells the log what is compiled.
+    """The cache of one kernel, in the form that Numba's dispatchers use; each compilation is written to the log.
 
     Parameters
     ----------
     name
-        The file's name, and what no other kernel has.
+        The name of the file, which no other kernel has.
     label
-        The kernel's name for people.
+        The kernel's name in messages.
     """
 
     def __init__(self, name: str, label: str) -> None:
@@ -75,7 +75,7 @@ class KernelCache:
 
     @property
     def cache_path(self) -> str | None:
-        """The first folder that it may be in."""
+        """The first folder that may hold the kernel."""
         return next((str(folder) for folder in folders()), None)
 
     def load_overload(self, signature: Any, target: Any) -> Any:
@@ -88,14 +88,14 @@ class KernelCache:
                 continue
             try:
                 return CompileResult._rebuild(target, *pickle.loads(payload))
-            except Exception:  # whole, and yet nothing that this process can load
+            except Exception:  # whole, and yet this process can't load the file
                 _remove(path)
         LOG.debug("Compiling %s", self.label, extra={"kernel": self.label})
         self._began = time.perf_counter()
         return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
-        """Keep what has been compiled in the first folder that takes it."""
+        """Keep a compiled kernel in the first folder that can be written."""
         seconds = time.perf_counter() - self._began
         LOG.info("Compiled %s in %.1f s", self.label, seconds, extra={"kernel": self.label, "seconds": seconds})
         if _has_addresses(result):
@@ -108,12 +108,12 @@ class KernelCache:
                 return
 
     def kept(self, signature: Any, codegen: Any) -> Path | None:
-        """The file of a whole entry; None where there is none."""
+        """Return the file of an entry that is whole; None without one."""
         key = self._key(signature, codegen)
         return next((path for path in self._paths(key) if read(path, key) is not None), None)
 
     def _key(self, signature: Any, codegen: Any) -> bytes:
-        """What an entry is for: the kernel, its types, what compiled it, and for which processor."""
+        """Return the key of an entry: the kernel, its types, the compiler, and the processor."""
         return repr((self.name, str(signature), codegen.magic_tuple(), *_MAKERS)).encode()
 
     def _paths(self, key: bytes) -> Iterator[Path]:
@@ -122,7 +122,7 @@ class KernelCache:
 
 
 def read(path: Path, key: bytes) -> bytes | None:
-    """What a file holds behind its checksum; None where there is none, and where it is wrong, which ends the file."""
+    """Read the content of a file behind its checksum; None without a file, or if the checksum is wrong: the file is removed."""
     try:
         whole = path.read_bytes()
     except OSError:
@@ -135,7 +135,7 @@ def read(path: Path, key: bytes) -> bytes | None:
 
 
 def write(path: Path, key: bytes, payload: bytes) -> None:
-    """Write a file that has its name only when it is whole."""
+    """Write a file that gets its name only when the file is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:16]}.tmp")
     try:

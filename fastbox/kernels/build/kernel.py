@@ -1,4 +1,4 @@
-"""How functions are compiled: signatures, options, specialisation and the cache key, written once."""
+"""Compiling functions: signatures, options, specialisation and the cache key, written once."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ from fastbox.kernels.build.cache import KernelCache, SOURCE
 # (11 times slower). No fastmath: it gains nothing, breaks nan and the promise of equal bits.
 device = njit(error_model="numpy")
 
-# For what is so long that the compiler would call it for each box instead: a loop with a call in it does not
-# vectorise, and takes 4 to 8 times as long.
+# For functions so long that the compiler would call them for each box: a loop with a call in it does not vectorise,
+# and takes 4 to 8 times as long.
 inlined = njit(error_model="numpy", forceinline=True)
+
+KERNELS = __name__.rpartition(".build.")[0]  # the package of all kernels
 
 _LOCK = threading.RLock()
 
@@ -34,25 +36,33 @@ i8 = types.int64
 
 
 def readonly(t: Any, ndim: int = 1) -> Any:
-    """An input array: any stride, read-only or not, in one compiled version."""
+    """Return the type of an input array: any stride, read-only or not, in one compiled version."""
     return types.Array(t, ndim, "A", readonly=True)
 
 
 def vector(t: Any, ndim: int = 1) -> Any:
-    """An output array, C-contiguous."""
+    """Return the type of an output array, C-contiguous."""
     return types.Array(t, ndim, "C")
 
 
 def side(t: Any) -> Any:
-    """One collection of boxes: format, four columns."""
+    """Return the type of a collection of boxes: format, four columns."""
     return types.Tuple((i8, *[readonly(t)] * 4))
 
 
-def rebound(original: Callable[..., Any], names: Mapping[str, Any], label: str) -> FunctionType:
-    """The same function with other globals, under a name of its own.
+def group(*kinds: Any) -> Any:
+    """Return the type of arguments that belong together: a plain tuple, which makes calls faster than many arguments.
 
-    Without it two cached kernels could each bring their own function under one name, and the first one loaded would
-    compute the other's numbers.
+    Named tuples are refused in signatures for arrays of any stride; device functions unpack the plain ones by name.
+    """
+    return types.Tuple(kinds)
+
+
+def rebound(original: Callable[..., Any], names: Mapping[str, Any], label: str) -> FunctionType:
+    """Return a copy of a function with other globals, under a name of its own.
+
+    Under one name two cached kernels could each bring their own function, and the first one loaded would compute the
+    other's numbers.
     """
     function = cast(FunctionType, original)
     copy = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__)
@@ -97,8 +107,8 @@ class Kernel:
         return cast(Callable[..., Any], dispatcher)
 
     def cache(self, dtype: np.dtype[Any], metric: str) -> KernelCache:
-        """Where the version for a dtype and a metric is kept."""
-        room = self.function.__module__.rpartition(".")[2]
+        """Return the cache of the version for a dtype and a metric."""
+        room = self.function.__module__.removeprefix(f"{KERNELS}.")
         name = self.function.__name__
         said = ", ".join(filter(None, (metric, dtype.name)))
         return KernelCache(f"{room}.{name}_{metric}_{SOURCE}", f"{name} ({said})")
@@ -134,7 +144,7 @@ def _after_fork_in_child() -> None:
         _LOCK = threading.RLock()
         global_compiler_lock._lock = threading.RLock()
         cpu_target.typing_context.callstack = CallStack()
-        for found in gc.get_objects():  # what was being compiled is not: nobody goes on with it here
+        for found in gc.get_objects():  # no compilation that had begun goes on in the child
             if isinstance(found, Dispatcher) and found.is_compiling:
                 found._compiling_counter = type(found.is_compiling)()
     _after_fork()

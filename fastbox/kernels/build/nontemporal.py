@@ -1,4 +1,4 @@
-"""Stores that pass the caches by, for an output too large to stay in them."""
+"""Non-temporal stores: stores past the caches, for an output too large to stay in them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from numba.extending import intrinsic, overload
 
 from fastbox.kernels.build.kernel import device
 
-LINE = 64  # bytes of a cache line, which such a store must fill whole
+LINE = 64  # bytes of a cache line, which a non-temporal store must fill whole
 
 
-def _line(streamed):
+def _line(nontemporal):
     def typed(typing, out, position, row, offset):
         signature = types.void(out, types.intp, row, types.intp)
 
@@ -24,8 +24,8 @@ def _line(streamed):
             source = context.make_array(row_type)(context, builder, arguments[2]).data
             values = builder.load(builder.bitcast(builder.gep(source, [arguments[3]]), line), align=size)
             place = builder.bitcast(builder.gep(target, [arguments[1]]), line)
-            store = builder.store(values, place, align=LINE if streamed else size)
-            if streamed:
+            store = builder.store(values, place, align=LINE if nontemporal else size)
+            if nontemporal:
                 store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
             return context.get_dummy_value()
 
@@ -39,7 +39,7 @@ _copy_line = intrinsic(_line(False))
 
 
 def copy_line(out, position, row, offset):
-    """Copy as many values as a cache line holds: a loop over so few is not always made of vectors."""
+    """Copy as many values as a cache line holds: a loop over so few values is not always vectorised."""
     n = LINE // out.itemsize
     out[position : position + n] = row[offset : offset + n]
 
@@ -61,7 +61,7 @@ def fence(typing):
 
 
 @device
-def stream(out, position, values, n):
+def copy_nontemporal(out, position, values, n):
     """Copy the first n values to out[position:], whole cache lines past the caches."""
     per_line = LINE // out.itemsize
     head = min(n, (-(out.ctypes.data + position * out.itemsize)) % LINE // out.itemsize)
@@ -75,17 +75,17 @@ def stream(out, position, values, n):
 
 
 @device
-def begins(out, position):
-    """How many values before a position share its cache line."""
+def offset_in_line(out, position):
+    """Return the number of values before a position that share its cache line."""
     return (out.ctypes.data // out.itemsize + position) % (LINE // out.itemsize)
 
 
 @device
-def pour(out, position, ahead, behind, count, started):
-    """Store values past the caches as they come: `count` of them, whole lines, lie in `ahead` after those left behind.
+def append_nontemporal(out, position, ahead, behind, count, started):
+    """Store `count` values from a position on past the caches, in whole lines.
 
-    They are the values from a position on. As many as before are left behind again; of the first line only those from
-    the position on are stored.
+    The values lie in `ahead`, after the `behind` values that filled no line before; the last `behind` values fill no
+    line again, and are moved to the front. Of the first line only the values from the position on are stored.
     """
     per_line = LINE // out.itemsize
     start = position - behind

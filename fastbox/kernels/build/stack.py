@@ -12,17 +12,17 @@ from numba.np.arrayobj import populate_array
 ALIGNMENT = 64  # a cache line
 
 
-def scratch(like, count):
-    """A vector of so many elements, a constant, of the type of another array's, not initialised.
+def stack_array(like, count):
+    """Return a vector of a constant count of elements, of another array's dtype, not initialised.
 
-    It lives until the kernel returns, and must not leave it. The compiler knows that it overlaps no other array: loops
-    over such arrays need no test for that, which over short loops takes as long as the loop itself.
+    The vector lives until the kernel returns, and must not leave it. The compiler knows that it overlaps no other
+    array: loops over such vectors need no test for overlap, which takes as long as a short loop itself.
     """
     return np.empty(count, like.dtype)
 
 
-@overload(scratch, prefer_literal=True)
-def _scratch(like, count):
+@overload(stack_array, prefer_literal=True)
+def _overload_stack_array(like, count):
     if isinstance(count, types.IntegerLiteral):
         return lambda like, count: _on_stack(like, count)
     return None

@@ -1,6 +1,6 @@
-"""Boxes that lie in rows, four numbers side by side, to and from columns: some at a time, in vector registers.
+"""Transposes: boxes in rows, four numbers side by side, to and from columns, some at a time in vector registers.
 
-A loop over rows seldom becomes such shuffles by itself, and takes four times as long.
+A loop over rows seldom compiles to such shuffles, and takes four times as long.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ def _mask(places):
 
 
 def _pointer(context, builder, array_type, array, index, count):
-    """Where some numbers of an array begin, as a pointer to a vector of so many."""
+    """Return a pointer to a vector of `count` numbers of an array from an index on."""
     element = context.get_data_type(array_type.dtype)
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), _vector(element, count).as_pointer())
 
 
 def _transposed(builder, vectors):
-    """Four vectors of two rows by four each, or of two columns by four: numbers 4 apart come to lie side by side.
+    """Shuffle four vectors of two rows or two columns each, so that numbers 4 apart lie side by side.
 
-    Pairs of pairs, each a shuffle inside the halves of a register, which is what vector units are quick at.
+    Each step shuffles pairs inside the halves of a register, which vector units do quickly.
     """
     a, b, c, d = vectors
     low, high = (0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15)
@@ -45,7 +45,7 @@ def _transposed(builder, vectors):
 
 
 @intrinsic
-def _split(typing, first, row, columns, at):
+def _rows_to_columns(typing, first, row, columns, at):
     def emit(context, builder, signature, arguments):
         first_type, _, columns_type, _ = signature.args
         size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
@@ -63,7 +63,7 @@ def _split(typing, first, row, columns, at):
 
 
 @intrinsic
-def _merge(typing, columns, at, rows, position):
+def _columns_to_rows(typing, columns, at, rows, position):
     def emit(context, builder, signature, arguments):
         columns_type, _, rows_type, _ = signature.args
         size = context.get_abi_sizeof(context.get_data_type(rows_type.dtype))
@@ -84,8 +84,8 @@ def _merge(typing, columns, at, rows, position):
 
 
 @device
-def beside(p, q, r, s):
-    """Whether four columns are those of rows in one piece of memory."""
+def are_rows(p, q, r, s):
+    """Return whether four columns are the columns of rows that lie in one block of memory."""
     size, start = p.itemsize, p.ctypes.data
     apart = (q.ctypes.data - start - size) | (r.ctypes.data - start - 2 * size) | (s.ctypes.data - start - 3 * size)
     for stride in (p.strides[0], q.strides[0], r.strides[0], s.strides[0]):
@@ -93,24 +93,24 @@ def beside(p, q, r, s):
     return apart == 0
 
 
-def split(first, row, columns, at):
+def rows_to_columns(first, row, columns, at):
     """Copy rows [row, row + WIDE) to four columns from a place on, given the column of their first numbers."""
     four = np.lib.stride_tricks.as_strided(first[row:], (WIDE, 4), (first.strides[0], first.itemsize))
     for k in range(4):
         columns[k][at : at + WIDE] = four[:, k]
 
 
-@overload(split)
-def _overload_split(first, row, columns, at):
-    return lambda first, row, columns, at: _split(first, row, columns, at)
+@overload(rows_to_columns)
+def _overload_rows_to_columns(first, row, columns, at):
+    return lambda first, row, columns, at: _rows_to_columns(first, row, columns, at)
 
 
-def merge(columns, at, rows, position):
+def columns_to_rows(columns, at, rows, position):
     """Copy the numbers [at, at + WIDE) of four columns, row after row, to a vector from a position on."""
     for k in range(4):
         rows[position + k : position + 4 * WIDE : 4] = columns[k][at : at + WIDE]
 
 
-@overload(merge)
-def _overload_merge(columns, at, rows, position):
-    return lambda columns, at, rows, position: _merge(columns, at, rows, position)
+@overload(columns_to_rows)
+def _overload_columns_to_rows(columns, at, rows, position):
+    return lambda columns, at, rows, position: _columns_to_rows(columns, at, rows, position)

@@ -1,1 +1,1 @@
-"""What kernels of several rooms call: sorting, sums, sketches, anchor shapes."""
+"""Kernels that several rooms call: sorting, sums, sketches, anchor shapes."""

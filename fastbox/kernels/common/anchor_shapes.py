@@ -1,20 +1,20 @@
-"""Widths and heights without a place: how well each box is covered by a few shapes, all centred on one point."""
+"""Widths and heights without a position: the best of a few shapes for each box, all centred on one point."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, vector
+from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, vector
+from fastbox.kernels.codes import LANES
 from fastbox.kernels.geometry.metrics import larger, smaller
-from fastbox.kernels.geometry.pack import LANES
 
 W, H, AREA, BEST, WHERE, FIT = range(6)
 
 
 @device
 def load(w, h, first, n, lanes):
-    """Bring n boxes into the lanes, points of no size into those left over, and nothing best yet."""
+    """Load n boxes into the lanes, points without size into the other lanes, and no best value yet."""
     zero, none = lanes.dtype.type(0), lanes.dtype.type(-1)
     for l in range(n):
         k = np.uint64(first + l)
@@ -26,11 +26,12 @@ def load(w, h, first, n, lanes):
         lanes[BEST, l], lanes[WHERE, l], lanes[FIT, l] = none, none, none
 
 
-def nearest(w, h, shapes, first, last, overlaps, indices, fits):
-    """Write each box's best IoU, the shape that has it, the first at ties, and its best fit.
+def nearest(sizes, shapes, span, outputs):
+    """Write the best IoU of each box of a span, the shape that has this IoU, the first at ties, and the best fit.
 
     A fit is the worse of two ratios, of the widths and of the heights, each the smaller over the larger.
     """
+    (w, h), (first, last), (overlaps, indices, fits) = sizes, span, outputs
     T = w.dtype.type
     lanes = np.empty((6, LANES), w.dtype)
     for s in range(first, last, LANES):
@@ -52,8 +53,9 @@ def nearest(w, h, shapes, first, last, overlaps, indices, fits):
             indices[s + l] = np.int64(lanes[WHERE, l])
 
 
-def covered(w, h, candidates, first, last, sums):
-    """Write for each set of shapes of [first, last) the sum of all boxes' best IoU, added lane by lane."""
+def covered(sizes, candidates, span, sums):
+    """Write for each set of shapes of a span the sum of the best IoUs of all boxes, added lane by lane."""
+    (w, h), (first, last) = sizes, span
     T = w.dtype.type
     lanes, totals = np.empty((6, LANES), w.dtype), np.empty(LANES, w.dtype)
     for c in range(first, last):
@@ -75,9 +77,13 @@ def covered(w, h, candidates, first, last, sums):
         sums[c] = total
 
 
+def _sizes(t):
+    return group(readonly(t), readonly(t))
+
+
 NEAREST = Kernel(
     nearest,
-    lambda t: types.void(readonly(t), readonly(t), readonly(t, 2), i8, i8, vector(t), vector(i8), vector(t)),
+    lambda t: types.void(_sizes(t), readonly(t, 2), group(i8, i8), group(vector(t), vector(i8), vector(t))),
     {"": {}},
 )
-COVERED = Kernel(covered, lambda t: types.void(readonly(t), readonly(t), readonly(t, 3), i8, i8, vector(t)), {"": {}})
+COVERED = Kernel(covered, lambda t: types.void(_sizes(t), readonly(t, 3), group(i8, i8), vector(t)), {"": {}})

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from fastbox.kernels.build.kernel import device
 
-BLOCK = 8192  # values summed before their sum is kept: what fixes the order, whatever the threads
-LANES = 64  # sums side by side inside a block, so that every width of vector adds in the same order
+SUMS = 64  # sums side by side inside a block, so that every width of vector adds in the same order
 
 
 @device
 def total(lanes):
-    """The sum of the lanes, by halves; they are 0 again afterwards."""
-    width = LANES // 2
+    """Return the sum of the lanes, added by halves, and reset the lanes to 0."""
+    width = SUMS // 2
     while width:
         for l in range(width):
             lanes[l] += lanes[l + width]

@@ -1,4 +1,4 @@
-"""Exact sums and fine counts of floats, kept as integers: nothing depends on the order in which values come."""
+"""Exact sums and fine counts of floats, kept as integers: no order of the values changes them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.build.kernel import Kernel, i8, vector
-
-# A float64 is sign, exponent, 52 bits of fraction. The fine bins keep the exponent's middle values and ten bits of the
-# fraction: 1024 bins an octave from 2^-64 to 2^64, for each sign, all edges exact.
-FRACTION = 52
-KEPT = 10
-LOWEST = 1023 - 64
-BINS = 128 << KEPT
-
-NAN, POSITIVE_INFINITE, NEGATIVE_INFINITE = range(3)
+from fastbox.kernels.codes import BINS, FRACTION, KEPT, LOWEST, NAN, NEGATIVE_INFINITE, POSITIVE_INFINITE
 
 
 def tally(bits, counts, high, low, special):

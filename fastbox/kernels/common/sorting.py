@@ -1,4 +1,4 @@
-"""Rows in the order of their scores, each image by itself."""
+"""Sorting the rows of each image by score, or by code and score."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SIGN = np.uint64(1 << 63)
 
 @device
 def descending(bits):
-    """The bits of a float64 as a number that is the less, the greater the float; -0.0 is 0.0."""
+    """Return the bits of a float64 as a number that falls as the float rises; -0.0 is 0.0."""
     negative = bits > SIGN
     return bits if negative else ~bits & ~SIGN if bits != SIGN else ~SIGN
 
 
 @device
 def by_bytes(keys, rows, spare_keys, spare_rows, counts, n):
-    """Sort n rows by their keys, byte by byte, ties as they come; what comes back first is sorted, then the spares."""
+    """Sort n rows by their keys, byte by byte, ties as they come; return the sorted keys and rows, then the spares."""
     counts[:] = 0
     for j in range(n):
         for digit in range(8):
@@ -43,14 +43,15 @@ def by_bytes(keys, rows, spare_keys, spare_rows, counts, n):
 
 @device
 def longest_of(bounds, first, last):
+    """Return the greatest number of rows of the images [first, last)."""
     longest = 0
     for image in range(first, last):
         longest = max(longest, bounds[image + 1] - bounds[image])
     return longest
 
 
-def ordered(scores, rows, bounds, first, last):
-    """Sort the rows of each of the images [first, last), which come ascending, by descending score; ties stay so."""
+def sort_by_score(scores, rows, bounds, first, last):
+    """Sort the rows of each of the images [first, last), which come ascending, by descending score; stable."""
     bits = scores.view(np.uint64)
     longest = longest_of(bounds, first, last)
     keys, other_keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
@@ -76,11 +77,11 @@ def ordered(scores, rows, bounds, first, last):
             rows[start + j] = own[j]
 
 
-ORDERED = Kernel(ordered, lambda t: types.void(vector(t), vector(i8), readonly(i8), i8, i8), {"": {}})
+SORT_BY_SCORE = Kernel(sort_by_score, lambda t: types.void(vector(t), vector(i8), readonly(i8), i8, i8), {"": {}})
 
 
-def ranked(codes, scores, bounds, rows, first, last):
-    """Sort the rows of each of the images [first, last) by code, those of one by descending score; ties stay so."""
+def sort_by_code(codes, scores, bounds, rows, first, last):
+    """Sort the rows of each of the images [first, last) by code, rows of one code by descending score; stable."""
     bits = scores.view(np.uint64)
     longest = longest_of(bounds, first, last)
     keys, other_keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
@@ -112,4 +113,6 @@ def ranked(codes, scores, bounds, rows, first, last):
             rows[start + j] = own[j]
 
 
-RANKED = Kernel(ranked, lambda t: types.void(readonly(i8), vector(t), readonly(i8), vector(i8), i8, i8), {"": {}})
+SORT_BY_CODE = Kernel(
+    sort_by_code, lambda t: types.void(readonly(i8), vector(t), readonly(i8), vector(i8), i8, i8), {"": {}}
+)

@@ -1,1 +1,1 @@
-"""Kernels of evaluation: matching detections to truths as COCO does."""
+"""Kernels of evaluation: matching, errors, curves and the bootstrap."""

@@ -1,8 +1,8 @@
 """Arctangent, exponential and logarithm of plain IEEE operations: the same bits on every processor.
 
-Those of a C library change their last bit with the processor they run on. These are within one unit of the last place
-of float64; for float32 they are computed in float64 and rounded at the end. They have neither branch nor call, so that
-they vectorise.
+The functions of a C library change their last bit with the processor. The functions of this module are within one unit
+of the last place of float64; for float32 they are computed in float64 and rounded at the end. They have neither branch
+nor call, so that they vectorise.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from fastbox.kernels.build.kernel import Kernel, device, inlined, vector
 
 TWO_OVER_PI = 0.6366197723675814
 LN2, LN2_REST, PER_LN2 = 0.6931471803691238, 1.9082149292705877e-10, 1.4426950408889634  # of LN2 32 bits are 0
-WHOLE = 1.5 * 2.0**52  # added and taken off again it rounds to a whole number, which its last bits hold meanwhile
+WHOLE = 1.5 * 2.0**52  # added and subtracted again rounds to a whole number, which the last bits of the sum hold
 SQRT_HALF = 0x3FE6A09E667F3BCD  # bits
 FRACTION = 52  # bits of a float64 behind its exponent
 BIAS = 1023
 
 
 def bits_of(x):
-    """The bits of a float64 as an integer."""
+    """Return the bits of a float64 as an integer."""
     return np.float64(x).view(np.int64)
 
 
 def float_of(bits):
-    """The float64 that has these bits."""
+    """Return the float64 that has these bits."""
     return np.int64(bits).view(np.float64)
 
 
@@ -58,10 +58,10 @@ def _overload_float_of(bits):
 
 @inlined
 def atan(x):
-    """Arctangent of a float64.
+    """Compute the arctangent of a float64.
 
-    A size from 7/16 on is turned back by the arctangent of 1/2, 1, 3/2 or infinity, whichever is near; what is left is
-    at most 7/16 and has a polynomial, the Chebyshev interpolant of (atan(t) / t - 1) / t².
+    A size from 7/16 on is turned back by the arctangent of 1/2, 1, 3/2 or infinity, the nearest; the rest is at most
+    7/16 and has a polynomial, the Chebyshev interpolant of (atan(t) / t - 1) / t².
     """
     size = abs(x)
     low, half, one, most = size < 0.4375, size < 0.6875, size < 1.1875, size < 2.4375
@@ -92,20 +92,20 @@ def atan(x):
 
 @inlined
 def aspect(w, h):
-    """2/pi times the arctangent of width over height: 1 without height, 0 of a point."""
+    """Compute 2/pi times the arctangent of width over height: 1 without height, 0 of a point."""
     slope = np.float64(w) / np.float64(h) if w > type(w)(0) else 0.0
     return type(w)(TWO_OVER_PI * atan(slope))
 
 
 @inlined
 def power(n):
-    """2 to the power of a whole number, given as a float64, between -1022 and 1023."""
+    """Compute 2 to the power of a whole number, given as a float64, between -1022 and 1023."""
     return float_of((bits_of(n + WHOLE) + BIAS) << FRACTION)
 
 
 @inlined
 def exp(x):
-    """Exponential of a float64: 2^n e^r, where r is at most ln(2) / 2."""
+    """Compute the exponential of a float64: 2^n e^r, where r is at most ln(2) / 2."""
     x = -746.0 if x < -746.0 else x
     x = 710.0 if x > 710.0 else x
     n = (x * PER_LN2 + WHOLE) - WHOLE
@@ -129,7 +129,7 @@ def exp(x):
 
 @device
 def log(x):
-    """Natural logarithm of a float64: n ln(2) + log(1 + f), where 1 + f is between the roots of 1/2 and 2."""
+    """Compute the natural logarithm of a float64: n ln(2) + log(1 + f), 1 + f between the roots of 1/2 and 2."""
     small = x < 2.0**-1022
     bits = bits_of(x * 2.0**54 if small else x)
     n = (bits - SQRT_HALF) >> FRACTION

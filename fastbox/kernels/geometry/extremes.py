@@ -1,8 +1,8 @@
-"""Boxes so large or small that plain formulas overflow or underflow: their values as if exponents had no end.
+"""Values of boxes so large or small that plain formulas overflow or underflow, computed as if exponents had no end.
 
-A valid box beyond :data:`~fastbox.kernels.geometry.safe_range.MOST` or below LEAST has an area of nan, as invalid
-ones have, so the plain formulas give nan. These, slow and seldom met, then decide: the value, or the one nan where a
-box is invalid. All is done in float64, each axis in units of a power of two, which is exact.
+A valid box beyond :data:`~fastbox.kernels.geometry.safe_range.MOST` or below LEAST has an area of nan, like an invalid
+box, so the plain formulas give nan. The slow formulas of this module, seldom needed, then decide: the value, or the one
+nan where a box is invalid. They compute in float64, each axis in units of a power of two, which is exact.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOM = 900  # how far a coordinate may be, in powers of two, above a length that
 
 @device
 def valid(box):
-    """Whether all corners are finite, and none before the one it belongs to."""
+    """Return whether all corners are finite, and the first corner not beyond the second."""
     infinite = (box.x0 - box.x0) + (box.y0 - box.y0) + (box.x1 - box.x1) + (box.y1 - box.y1)  # 0, or nan
     return (box.x1 >= box.x0) & (box.y1 >= box.y0) & (infinite == type(box.x0)(0))
 
@@ -36,20 +36,20 @@ def widened(box):
 
 @device
 def exponent(length):
-    """The e of the first power 2^e above a length."""
+    """Return the exponent e of the first power 2^e above a length."""
     return BEYOND if length == np.inf else np.int64(math.frexp(length)[1])
 
 
 @device
 def unit_of(low, high):
-    """The exponent of an interval's length, or if it has none, of where it lies."""
+    """Return the exponent of an interval's length, or of its position if the length is 0."""
     length = high - low
     return exponent(length if length > 0.0 else larger(-low, high))
 
 
 @device
 def units(a, b):
-    """The exponents of the hull's width and height."""
+    """Return the exponents of the hull's width and height."""
     return (
         unit_of(smaller(a.x0, b.x0), larger(a.x1, b.x1)),
         unit_of(smaller(a.y0, b.y0), larger(a.y1, b.y1)),
@@ -58,14 +58,14 @@ def units(a, b):
 
 @device
 def scaled(box, ex, ey):
-    """A box in units of 2^ex by 2^ey."""
+    """Return a box in units of 2^ex by 2^ey."""
     x0, y0, x1, y1 = np.ldexp(box.x0, -ex), np.ldexp(box.y0, -ey), np.ldexp(box.x1, -ex), np.ldexp(box.y1, -ey)
     return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), box.angle)
 
 
 @device
 def without_dust(x):
-    """A number, rounded to a multiple of 2^-500 where it is small: no area that is left has an infinite inverse."""
+    """Round a small number to a multiple of 2^-500: then no area above 0 has an infinite inverse."""
     return (x + DUST) - DUST if abs(x) < DUST else x
 
 
@@ -77,8 +77,9 @@ def cleared(box):
 
 @device
 def along(a0, a1, b0, b1):
-    """Of two intervals: the power of two they are scaled by, then so scaled their hull's length, the distance of their
-    centres and the difference of their lengths. None overflows, and none is lost.
+    """Scale two intervals by a power of two, so that no result overflows or is lost.
+
+    Returns the power, the length of the scaled hull, the distance of the centres and the difference of the lengths.
     """
     shift = -4 if larger(larger(-a0, a1), larger(-b0, b1)) > 1.0 else 60
     a0, a1, b0, b1 = np.ldexp(a0, shift), np.ldexp(a1, shift), np.ldexp(b0, shift), np.ldexp(b1, shift)
@@ -88,7 +89,7 @@ def along(a0, a1, b0, b1):
 
 @device
 def longest(w, h, x_shift, y_shift):
-    """The exponent of the longer of two sides that are scaled."""
+    """Return the exponent of the longer of two sides that are scaled."""
     ex, ey = exponent(w) - x_shift, exponent(h) - y_shift
     return ex if (h == 0.0) | ((w > 0.0) & (ex > ey)) else ey
 
@@ -162,7 +163,7 @@ def l1(a, b, beta):
 
 @device
 def smooth(x, y, beta):
-    """Smooth L1 of x - y, which may overflow where a quarter of it does not."""
+    """Compute Smooth L1 of x - y, a difference that may overflow where a quarter of it does not."""
     far, quarter = abs(0.25 * x - 0.25 * y), 0.25 * beta
     return 4.0 * (0.5 * far * (far / quarter) if far < quarter else far - 0.5 * quarter) if beta > 0.0 else abs(x - y)
 
@@ -173,8 +174,8 @@ def smooth_l1(a, b, beta):
     return near + smooth(a.x1, b.x1, beta) + smooth(a.y1, b.y1, beta)
 
 
-def value_of(a, b, beta):
-    """The value of two boxes, whatever their size."""
+def robust_value(a, b, beta):
+    """Compute the value of two boxes of any size."""
     T = type(a.x0)
     found = plain(a, b, beta)
     if found == found:
@@ -186,15 +187,15 @@ def value_of(a, b, beta):
 
 @device
 def held(slope, T):
-    """A slope as a float of a type, at most half the greatest: sums of two, for other formats, are finite too."""
+    """Cast a slope to a type, at most half of the greatest float: sums of two, for other formats, are finite too."""
     most = 0.5 * np.float64(np.nextafter(T(np.inf), T(0)))
     return T(smaller(larger(slope, -most), most))
 
 
-def graded_of(a, b):
-    """The loss of two boxes, whatever their size, and its gradient."""
+def robust_loss_and_grad(a, b):
+    """Compute the loss of two boxes of any size, and its gradient."""
     T = type(a.x0)
-    loss, g = graded(a, b)
+    loss, g = loss_and_grad(a, b)
     if loss == loss:
         return loss, g
     if not (valid(a) and valid(b)):
@@ -208,41 +209,45 @@ def graded_of(a, b):
         far = larger(larger(larger(-p.x0, p.x1), larger(-q.x0, q.x1)), larger(larger(-p.y0, p.y1), larger(-q.y0, q.y1)))
         ex = ey = max(longest(w, h, x_shift, y_shift), exponent(far) - ROOM)
     turned_p, turned_q = Box(p.x0, p.y0, p.x1, p.y1, 0.0, angle(p)), Box(q.x0, q.y0, q.x1, q.y1, 0.0, angle(q))
-    _, steep = graded(cleared(scaled(turned_p, ex, ey)), cleared(scaled(turned_q, ex, ey)))
+    _, steep = loss_and_grad(cleared(scaled(turned_p, ex, ey)), cleared(scaled(turned_q, ex, ey)))
     by_x0, by_x1 = np.ldexp(steep.x0, -ex), np.ldexp(steep.x1, -ex)
     by_y0, by_y1 = np.ldexp(steep.y0, -ey), np.ldexp(steep.y1, -ey)
     slopes = gradients.Corners(held(by_x0, T), held(by_y0, T), held(by_x1, T), held(by_y1, T))
     return T(1.0 - formula(p, q, 0.0)), slopes
 
 
-# These are bound anew for each metric; here they are iou's. SQUARE is whether both axes must have one unit.
-formula, plain, graded, SQUARE = iou, metrics.iou, gradients.iou, False
+# These are bound anew for each metric; here they are iou's. SQUARE: both axes must have one unit.
+formula, plain, loss_and_grad, SQUARE = iou, metrics.iou, gradients.iou, False
 
 _FORMULAS = {
     "iou": iou, "iof": iof, "ios": ios, "giou": giou, "diou": diou, "ciou": ciou, "eiou": eiou,
     "l1": l1, "smooth_l1": smooth_l1,
 }  # fmt: skip
 _VALUES = {
-    name: device(rebound(value_of, {"formula": made, "plain": metrics.METRICS[name]["value"]}, name))
+    name: device(rebound(robust_value, {"formula": made, "plain": metrics.METRICS[name]["value"]}, name))
     for name, made in _FORMULAS.items()
 }
 iou_of, iof_of = _VALUES["iou"], _VALUES["iof"]
 
 
-def _graded(name, bound):
-    names = {"formula": _FORMULAS[name], "graded": bound["graded"], "SQUARE": name in ("diou", "ciou", "eiou")}
-    return device(rebound(graded_of, names, name))
+def _robust_gradient(name, bound):
+    names = {
+        "formula": _FORMULAS[name],
+        "loss_and_grad": bound["loss_and_grad"],
+        "SQUARE": name in ("diou", "ciou", "eiou"),
+    }
+    return device(rebound(robust_loss_and_grad, names, name))
 
 
-_GRADED = {name: _graded(name, bound) for name, bound in gradients.LOSSES.items()}
-graded_iou = _GRADED["iou"]
+_GRADIENTS = {name: _robust_gradient(name, bound) for name, bound in gradients.LOSSES.items()}
+robust_iou_loss_and_grad = _GRADIENTS["iou"]
 
-METRICS = {name: {**bound, "sure": _VALUES[name]} for name, bound in metrics.METRICS.items()}
-LOSSES = {name: {**bound, "sure": _GRADED[name]} for name, bound in gradients.LOSSES.items()}
+METRICS = {name: {**bound, "robust": _VALUES[name]} for name, bound in metrics.METRICS.items()}
+LOSSES = {name: {**bound, "robust": _GRADIENTS[name]} for name, bound in gradients.LOSSES.items()}
 
 
 @device
-def sure_iou(a, b):
-    """IoU of two boxes, whatever their size."""
+def robust_iou(a, b):
+    """Compute the IoU of two boxes of any size."""
     found = metrics.iou(a, b, type(a.x0)(0))
     return found if found == found else iou_of(a, b, type(a.x0)(0))

@@ -1,9 +1,9 @@
 """One function per overlap loss: a predicted and a target box in, the loss and its gradient out.
 
-The loss is 1 less the metric of :mod:`~fastbox.kernels.geometry.metrics`, the gradient that by the corners x0, y0, x1,
-y1 of the predicted box. Where corners of both boxes coincide, a min or max hands on half of its gradient, as torch's
-autograd does; boxes that only touch have no gradient of their intersection; and what is guarded against a denominator
-of zero is a constant there.
+The loss is 1 less the metric of :mod:`~fastbox.kernels.geometry.metrics`, the gradient is by the corners x0, y0, x1, y1
+of the predicted box. Where corners of both boxes coincide, a min or max hands on half of its gradient, as torch's
+autograd does; boxes that only touch have no gradient of their intersection; and a quotient that is guarded against a
+denominator of zero is a constant there.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Pull = namedtuple("Pull", "bound_x bound_y outer_x outer_y free_x free_y")
 
 @inlined
 def chosen(x, y, more, less, equal):
-    """One of three, as x compares with y: in a sum, the largest would leave its rounding where it cancels."""
+    """Return one of three, as x compares with y: in a sum, the largest would leave its rounding where it cancels."""
     return more if x > y else (less if x < y else equal)
 
 
 @inlined
 def overlap(a, b, by_union, by_inter):
-    """What pulls at the sides of a: `free` in any case, `bound` if they bound the intersection, `outer` if the hull.
+    """Compute the pull at the sides of a: `free` always, `bound` where they bound the intersection, `outer` the hull.
 
     The loss depends on the union and the intersection as given; the union shrinks as the intersection grows.
     """
@@ -40,21 +40,21 @@ def overlap(a, b, by_union, by_inter):
 
 @inlined
 def stretch(pull, by_width, by_height):
-    """A pull with that of the hull added."""
+    """Add the pull of the hull to a pull."""
     outer_x, outer_y = pull.outer_x + by_width, pull.outer_y + by_height
     return Pull(pull.bound_x, pull.bound_y, outer_x, outer_y, pull.free_x, pull.free_y)
 
 
 @inlined
 def freed(pull, by_width, by_height):
-    """A pull with that of the box's own width and height added."""
+    """Add the pull of the box's own width and height to a pull."""
     free_x, free_y = pull.free_x + by_width, pull.free_y + by_height
     return Pull(pull.bound_x, pull.bound_y, pull.outer_x, pull.outer_y, free_x, free_y)
 
 
 @inlined
 def corners(a, b, pull):
-    """The gradient by the corners of a: what pulls one side outwards pulls the other the other way."""
+    """Return the gradient by the corners of a: a pull outwards at one side has the other sign at the opposite side."""
     half, zero = type(a.x0)(0.5), type(a.x0)(0)
     x, y = half * (pull.bound_x + pull.outer_x), half * (pull.bound_y + pull.outer_y)
     return Corners(
@@ -76,7 +76,7 @@ def iou(a, b):
 
 @inlined
 def giou(a, b):
-    """Of 2 - I/U - U/C, with intersection I, union U and hull C."""
+    """Compute 2 - I/U - U/C, with intersection I, union U and hull C, and its gradient."""
     one = type(a.x0)(1)
     inter = intersection(a, b)
     union = a.area + b.area - inter
@@ -89,7 +89,7 @@ def giou(a, b):
 
 @inlined
 def apart(a, b):
-    """IoU's pull with that of the centres' squared distance over the hull's squared diagonal; the centres' own."""
+    """Compute the pull of IoU and of the centres' squared distance over the hull's squared diagonal; and the move."""
     one, half, two = type(a.x0)(1), type(a.x0)(0.5), type(a.x0)(2)
     inter = intersection(a, b)
     union = a.area + b.area - inter
@@ -105,7 +105,7 @@ def apart(a, b):
 
 @inlined
 def moved(g, dx, dy):
-    """A gradient by corners with one by the centre added."""
+    """Add a gradient by the centre to a gradient by corners."""
     return Corners(g.x0 + dx, g.y0 + dy, g.x1 + dx, g.y1 + dy)
 
 
@@ -118,7 +118,7 @@ def diou(a, b):
 
 @inlined
 def ciou(a, b):
-    """The weight alpha of the aspect ratios' term is a constant, as the paper and torchvision have it."""
+    """Compute 1 - CIoU and its gradient; the weight alpha is a constant, as in the paper and in torchvision."""
     one, two, scale = type(a.x0)(1), type(a.x0)(2), type(a.x0)(TWO_OVER_PI)
     pull, dx, dy = apart(a, b)
     turn = b.angle - a.angle
@@ -144,9 +144,9 @@ def eiou(a, b):
 
 
 LOSSES = {
-    "iou": {"graded": iou, "ANGLES": False},
-    "giou": {"graded": giou, "ANGLES": False},
-    "diou": {"graded": diou, "ANGLES": False},
-    "ciou": {"graded": ciou, "ANGLES": True},
-    "eiou": {"graded": eiou, "ANGLES": False},
+    "iou": {"loss_and_grad": iou, "ANGLES": False},
+    "giou": {"loss_and_grad": giou, "ANGLES": False},
+    "diou": {"loss_and_grad": diou, "ANGLES": False},
+    "ciou": {"loss_and_grad": ciou, "ANGLES": True},
+    "eiou": {"loss_and_grad": eiou, "ANGLES": False},
 }

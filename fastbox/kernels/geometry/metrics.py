@@ -1,9 +1,9 @@
 """One function per formula: two boxes in, one value out.
 
 Plain IEEE operations in the order written, every constant in the boxes' own type, so that float32 stays float32 and all
-machines agree. Comparisons are ternaries, which the vector units do in one instruction. A box that is invalid has an
-area of nan, and every formula hands it on; so has a valid one so large or small that a formula could overflow or
-underflow, and :mod:`fastbox.kernels.geometry.extremes` decides.
+machines agree. Comparisons are ternaries, which the vector units do in one instruction. An invalid box has an area of
+nan, and so has every value of it; a valid box so large or small that a formula could overflow or underflow has an area
+of nan too, and :mod:`fastbox.kernels.geometry.extremes` decides.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def larger(x, y):
 
 @device
 def ratio(x, y):
-    """x / y, and 0 where y is 0: the one guard there is, never an epsilon."""
+    """Return x / y, and 0 where y is 0: the only guard of a division, never an epsilon."""
     zero = type(y)(0)
     return x / y if y != zero else zero
 
 
 @device
 def one_nan(x):
-    """A value as it is, any nan as the one that is written: those of an operation differ with the processor."""
+    """Return a value, any nan as the one nan that is written: the nan of an operation differs with the processor."""
     return x if x == x else type(x)(np.nan)
 
 
@@ -77,7 +77,7 @@ def ios(a, b, beta):
 
 @device
 def giou(a, b, beta):
-    """Rezatofighi et al., CVPR 2019, algorithm 1."""
+    """Compute GIoU (Rezatofighi et al., CVPR 2019, algorithm 1)."""
     inter = intersection(a, b)
     union = a.area + b.area - inter
     w, h = hull_sides(a, b)
@@ -87,7 +87,7 @@ def giou(a, b, beta):
 
 @device
 def centre_term(a, b):
-    """Squared distance of the centres over the squared diagonal of the hull."""
+    """Compute the squared distance of the centres over the squared diagonal of the hull."""
     half = type(a.x0)(0.5)
     w, h = hull_sides(a, b)
     dx = half * (a.x0 + a.x1) - half * (b.x0 + b.x1)
@@ -97,13 +97,13 @@ def centre_term(a, b):
 
 @device
 def diou(a, b, beta):
-    """Zheng et al., AAAI 2020."""
+    """Compute DIoU (Zheng et al., AAAI 2020)."""
     return iou(a, b, beta) - centre_term(a, b)
 
 
 @device
 def ciou(a, b, beta):
-    """Zheng et al., AAAI 2020: DIoU less alpha times v, where v compares the aspect ratios."""
+    """Compute CIoU (Zheng et al., AAAI 2020): DIoU less alpha times v, where v compares the aspect ratios."""
     overlap = iou(a, b, beta)
     turn = b.angle - a.angle
     v = turn * turn
@@ -112,7 +112,7 @@ def ciou(a, b, beta):
 
 @device
 def eiou(a, b, beta):
-    """Zhang et al., Focal and Efficient IoU Loss, 2022."""
+    """Compute EIoU (Zhang et al., Focal and Efficient IoU Loss, 2022)."""
     w, h = hull_sides(a, b)
     dw = (a.x1 - a.x0) - (b.x1 - b.x0)
     dh = (a.y1 - a.y0) - (b.y1 - b.y0)
@@ -127,7 +127,7 @@ def l1(a, b, beta):
 
 @device
 def smooth(d, beta):
-    """Girshick, Fast R-CNN, ICCV 2015: quadratic below beta, linear from there on."""
+    """Compute Smooth L1 (Girshick, Fast R-CNN, ICCV 2015): quadratic below beta, linear from beta on."""
     half = type(d)(0.5)
     far = abs(d)
     return half * far * far / beta if far < beta else far - half * beta
@@ -139,8 +139,8 @@ def smooth_l1(a, b, beta):
     return unless_invalid(near + smooth(a.x1 - b.x1, beta) + smooth(a.y1 - b.y1, beta), a, b)
 
 
-# How each metric is reduced. SCREEN says what spares the formula: without an overlap, or without an IoU as high as the
-# value sought, the metric can't be that high. GIoU at no overlap is at most a rounding above 0, hence its own limit.
+# How each metric is reduced. SCREEN is the test that spares the formula: without an overlap, or without an IoU as high
+# as a value, the metric can't be as high. GIoU without overlap is at most a rounding above 0, hence its own limit.
 NO_SCREEN, NEEDS_OVERLAP, NEEDS_IOU, NEEDS_IOU_ROUNDED = range(4)
 
 

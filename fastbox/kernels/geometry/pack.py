@@ -1,116 +1,158 @@
-"""Any format, stride or dtype becomes a packed tile in the first-level cache; and the way through all tiles."""
+"""Packing: boxes of any format, stride or dtype become a tile of corners and areas in the first-level cache.
+
+A tile is an array of six rows, x0, y0, x1, y1, area and angle, and often a seventh for values. Compiled functions pack
+boxes at most COLS at a time, and measure them there.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fastbox.kernels.build.kernel import device, inlined
-from fastbox.kernels.build.transpose import WIDE, beside, split
+from fastbox.kernels.build.transpose import WIDE, are_rows, rows_to_columns
+from fastbox.kernels.codes import CXCYWH, LANES, XYWH, YXYX
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import valid
 from fastbox.kernels.geometry.metrics import Box, larger, smaller
-from fastbox.kernels.geometry.safe_range import all_usual, nothing_seen, order, order_less_one, seen, usual_area
+from fastbox.kernels.geometry.safe_range import (
+    LEAST_SCREENABLE,
+    MOST_SCREENABLE,
+    all_safe,
+    empty_range,
+    ordered_bits,
+    ordered_bits_less_one,
+    safe_area,
+    widen_range,
+)
 
-XYXY, XYWH, CXCYWH, YXYX = range(4)
-
-# Boxes measured side by side. With a constant count the compiler turns them into whole vector registers, whatever their
-# width; a tile is filled up to whole lanes with boxes that are invalid, so that such loops have no remainder.
-LANES = 32
 COLS = 1024  # boxes of b packed together: six rows of float64 are 48 KiB
-TAME_LEAST, TAME_MOST = 2.0**-60, 2.0**60  # areas that may be screened
+
+# With a constant count of LANES the compiler turns boxes measured side by side into whole vector registers, whatever
+# their width. A tile is filled up to whole lanes with invalid boxes, so that such loops have no remainder.
 
 
 @device
-def at(tile, j):
+def whole_lanes(n):
+    """Return the least multiple of LANES from n on."""
+    return (n + LANES - 1) // LANES * LANES
+
+
+@device
+def box_at(tile, j):
+    """Return the j-th box of a tile."""
     return Box(tile[0, j], tile[1, j], tile[2, j], tile[3, j], tile[4, j], tile[5, j])
 
 
+@inlined
+def corners_of(arrangement, p, q, r, s):
+    """Convert the four numbers of a box in some format to its corners."""
+    half = type(p)(0.5)
+    if arrangement == XYWH:
+        r, s = p + r, q + s
+    elif arrangement == CXCYWH:
+        w, h = half * r, half * s
+        p, q, r, s = p - w, q - h, p + w, q + h
+    elif arrangement == YXYX:
+        p, q, r, s = q, p, s, r
+    return p, q, r, s
+
+
+@inlined
+def columns_to_corners(arrangement, n, x0, y0, x1, y1):
+    """Convert n boxes in some format, given as four columns, to corners in place.
+
+    The branch on the format stands around the loop: in the loop it would block vectorisation.
+    """
+    if arrangement == XYWH:
+        for j in range(n):
+            x0[j], y0[j], x1[j], y1[j] = corners_of(XYWH, x0[j], y0[j], x1[j], y1[j])
+    elif arrangement == CXCYWH:
+        for j in range(n):
+            x0[j], y0[j], x1[j], y1[j] = corners_of(CXCYWH, x0[j], y0[j], x1[j], y1[j])
+    elif arrangement == YXYX:
+        for j in range(n):
+            x0[j], y0[j], x1[j], y1[j] = corners_of(YXYX, x0[j], y0[j], x1[j], y1[j])
+
+
 @device
-def turn(n, tile):
-    """Write the angle of each box's diagonal, as CIoU has it."""
+def write_angles(n, tile):
+    """Write the angle of each box's diagonal, which CIoU compares."""
     for j in range(n):
         tile[5, j] = aspect(tile[2, j] - tile[0, j], tile[3, j] - tile[1, j])
 
 
 @device
-def sort_out(n, tile):
-    """Make invalid boxes all nan, so that nothing but that nan comes of them. Say whether the other areas are tame."""
+def clear_invalid(n, tile):
+    """Make all numbers of invalid boxes nan, so that every value with an invalid box is nan.
+
+    Returns whether the areas of the other boxes are screenable.
+    """
     zero, nan = tile.dtype.type(0), tile.dtype.type(np.nan)
-    low, high = tile.dtype.type(TAME_LEAST), tile.dtype.type(TAME_MOST)
-    tame = True
+    low, high = tile.dtype.type(LEAST_SCREENABLE), tile.dtype.type(MOST_SCREENABLE)
+    screenable = True
     for j in range(n):
-        size = usual_area(tile[0, j], tile[1, j], tile[2, j], tile[3, j])
+        size = safe_area(tile[0, j], tile[1, j], tile[2, j], tile[3, j])
         tile[4, j] = size
         if size != size:
             if valid(Box(tile[0, j], tile[1, j], tile[2, j], tile[3, j], size, size)):
-                tame = False
+                screenable = False
             else:
                 tile[0, j], tile[1, j], tile[2, j], tile[3, j] = nan, nan, nan, nan
         elif (size > high) | ((size < low) & (size > zero)):
-            tame = False
-    return tame
+            screenable = False
+    return screenable
 
 
 @inlined
 def pack(boxes, first, last, angles, tile):
-    """Write boxes [first, last) as corners, area and, if asked for, angle. Say whether all areas are tame.
+    """Write boxes [first, last) to a tile as corners, area and, if asked for, angle.
 
-    An area is nan where :func:`~fastbox.kernels.geometry.safe_range.usual_area` has it so; so are corners of an
-    invalid box.
-
-    An area is tame if it is nan of an invalid box, 0, or between 2^-60 and 2^60: far enough from both ends of float32
-    that no product of two of them is rounded by more than its last bit, which is what screening counts on.
+    The area is nan if :func:`~fastbox.kernels.geometry.safe_range.safe_area` says so, and so are the corners of an
+    invalid box. Returns whether all areas of valid boxes are screenable.
     """
     arrangement, p, q, r, s = boxes
     n = last - first
-    half = tile.dtype.type(0.5)
     zero = tile.dtype.type(0)
     nan = tile.dtype.type(np.nan)
     x0, y0, x1, y1, area = tile[0], tile[1], tile[2], tile[3], tile[4]
     done = 0
-    if beside(p, q, r, s):
+    if are_rows(p, q, r, s):
         done = n // WIDE * WIDE
         for j in range(0, done, WIDE):
-            split(p, first + j, (x0, y0, x1, y1), j)
+            rows_to_columns(p, first + j, (x0, y0, x1, y1), j)
     for j in range(done, n):
         k = np.uint64(first + j)  # unsigned: no test for an index from the end
         x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
-    if arrangement == XYWH:
-        for j in range(n):
-            x1[j], y1[j] = x0[j] + x1[j], y0[j] + y1[j]
-    elif arrangement == CXCYWH:
-        for j in range(n):
-            x, y, w, h = x0[j], y0[j], half * x1[j], half * y1[j]
-            x0[j], y0[j], x1[j], y1[j] = x - w, y - h, x + w, y + h
-    elif arrangement == YXYX:
-        for j in range(n):
-            x0[j], y0[j], x1[j], y1[j] = y0[j], x0[j], y1[j], x1[j]
-    whole = (n + LANES - 1) // LANES * LANES
+    columns_to_corners(arrangement, n, x0, y0, x1, y1)
+    whole = whole_lanes(n)
     for j in range(n, whole):
         x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
-    top, low = nothing_seen(zero)
+    top, low = empty_range(zero)
     least = low
     for j in range(whole):
         size = (x1[j] - x0[j]) * (y1[j] - y0[j])
         area[j] = size
-        top, low = seen(top, low, x0[j], y0[j], x1[j], y1[j])
-        top, least = larger(top, order(size)), smaller(least, order_less_one(size))
-    plain = all_usual(top, low, zero) and least >= order_less_one(tile.dtype.type(TAME_LEAST))
-    tame = plain or sort_out(n, tile)
+        top, low = widen_range(top, low, x0[j], y0[j], x1[j], y1[j])
+        top, least = larger(top, ordered_bits(size)), smaller(least, ordered_bits_less_one(size))
+    plain = all_safe(top, low, zero) and least >= ordered_bits_less_one(tile.dtype.type(LEAST_SCREENABLE))
+    screenable = plain or clear_invalid(n, tile)
     for j in range(n, whole):
         x0[j], area[j] = nan, nan
     if angles:
-        turn(n, tile)
-    return tame
+        write_angles(n, tile)
+    return screenable
 
 
 @device
-def spans(starts_a, starts_b, skip, image, first, last):
-    """Visit rows [first, last) of a: rows [lo, hi) of one image with its columns [s, e), a tile at most.
+def tile_ranges(images, span):
+    """Visit the rows of a span: rows [lo, hi) of one image with its columns [s, e), a tile of columns at most.
 
-    `image` holds the first row; images marked in `skip` are left out. What is packed is left to the visitor: a
-    generator that held arrays of boxes between visits would cost 150 ns each time.
+    `images` holds where each image's rows of a and of b begin, and marks the images to leave out; `span` is the image
+    of the first row, the first row and the last. The visitor packs: a generator that held arrays of boxes between
+    visits would cost 150 ns each time.
     """
+    starts_a, starts_b, skip = images
+    image, first, last = span
     g = image
     while g < starts_a.size - 1 and starts_a[g] < last:
         for s in range(starts_b[g], starts_b[g] if skip[g] else starts_b[g + 1], COLS):

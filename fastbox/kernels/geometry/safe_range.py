@@ -1,4 +1,4 @@
-"""Which boxes plain formulas can't overflow or underflow for, and how to tell of many at once that all are such."""
+"""The range of boxes in which plain formulas neither overflow nor underflow, and of areas that may be screened."""
 
 from __future__ import annotations
 
@@ -10,29 +10,42 @@ from numba.extending import intrinsic, overload
 from fastbox.kernels.build.kernel import device
 from fastbox.kernels.geometry.metrics import larger, smaller
 
-# On each axis, what lies farthest from the origin lies there or between these: no square and no product of sides leaves
-# float32 then, be it of a box or a hull.
+# A box is safe if on each axis the coordinate farthest from the origin is the origin or between these, in pixels: then
+# no square and no product of sides leaves float32, neither of the box nor of its hull with another safe box.
 LEAST, MOST = 2.0**-38, 2.0**60
+
+# An area is screenable if it is 0 or between these, in square pixels: far enough from both ends of float32 that a
+# product of two areas is rounded by no more than its last bit, which the screens without division rely on.
+LEAST_SCREENABLE, MOST_SCREENABLE = 2.0**-60, 2.0**60
 
 
 @device
-def usual_area(x0, y0, x1, y1):
-    """The area of a box; nan if it is invalid, or lies beyond LEAST and MOST."""
+def safe_area(x0, y0, x1, y1):
+    """Compute the area of a box; nan if the box is invalid or not safe."""
     zero, least, most, nan = type(x0)(0), type(x0)(LEAST), type(x0)(MOST), type(x0)(np.nan)
     w, h = x1 - x0, y1 - y0
     x, y = larger(-x0, x1), larger(-y0, y1)
-    usual = ((x >= least) | (x == zero)) & ((y >= least) | (y == zero)) & (x <= most) & (y <= most)
-    return w * h if (w >= zero) & (h >= zero) & usual else nan
+    safe = ((x >= least) | (x == zero)) & ((y >= least) | (y == zero)) & (x <= most) & (y <= most)
+    return w * h if (w >= zero) & (h >= zero) & safe else nan
 
 
-def order(x):
-    """The bits of a float as an integer: from 0 on as the floats are; what is below 0 and nan lie above them all."""
+@device
+def is_screenable(area):
+    """Return whether an area above 0 is screenable; nan is not."""
+    return (area >= type(area)(LEAST_SCREENABLE)) & (area <= type(area)(MOST_SCREENABLE))
+
+
+def ordered_bits(x):
+    """Return a float's bits as an integer: from 0 on integers rise with the floats; negative floats and nan lie above.
+
+    Integers have maxima and minima that vectorise, and comparisons of integers do not have to be joined.
+    """
     return x.view(np.uint32 if x.itemsize == 4 else np.uint64)
 
 
-def order_less_one(x):
-    """As order, less one: that of 0 lies above all."""
-    bits = order(x)
+def ordered_bits_less_one(x):
+    """Return the ordered bits of a float, less one: those of 0 lie above all others."""
+    bits = ordered_bits(x)
     return bits - type(bits)(1) if bits else ~bits
 
 
@@ -49,36 +62,36 @@ def _ordered(less):
     return typed
 
 
-_order, _order_less_one = intrinsic(_ordered(0)), intrinsic(_ordered(1))
+_ordered_bits, _ordered_bits_less_one = intrinsic(_ordered(0)), intrinsic(_ordered(1))
 
 
-@overload(order)
-def _overload_order(x):
-    return lambda x: _order(x)
+@overload(ordered_bits)
+def _overload_ordered_bits(x):
+    return lambda x: _ordered_bits(x)
 
 
-@overload(order_less_one)
-def _overload_order_less_one(x):
-    return lambda x: _order_less_one(x)
-
-
-# Integers have maxima and minima that vectorise, and comparisons of them do not have to be joined.
+@overload(ordered_bits_less_one)
+def _overload_ordered_bits_less_one(x):
+    return lambda x: _ordered_bits_less_one(x)
 
 
 @device
-def nothing_seen(zero):
-    return order(zero), order_less_one(zero)
+def empty_range(zero):
+    """Return the highest and the lowest bits of no box."""
+    return ordered_bits(zero), ordered_bits_less_one(zero)
 
 
 @device
-def seen(top, low, x0, y0, x1, y1):
-    """The highest and the lowest of what boxes are judged by, with one more box."""
+def widen_range(top, low, x0, y0, x1, y1):
+    """Return the highest and the lowest bits of sides and farthest coordinates, with one more box."""
     x, y = larger(-x0, x1), larger(-y0, y1)
-    top = larger(larger(top, larger(order(x1 - x0), order(y1 - y0))), larger(order(x), order(y)))
-    return top, smaller(low, smaller(order_less_one(x), order_less_one(y)))
+    top = larger(
+        larger(top, larger(ordered_bits(x1 - x0), ordered_bits(y1 - y0))), larger(ordered_bits(x), ordered_bits(y))
+    )
+    return top, smaller(low, smaller(ordered_bits_less_one(x), ordered_bits_less_one(y)))
 
 
 @device
-def all_usual(top, low, zero):
-    """Whether all boxes seen are valid and usual; where not, each has still to be looked at."""
-    return (top <= order(type(zero)(MOST))) & (low >= order_less_one(type(zero)(LEAST)))
+def all_safe(top, low, zero):
+    """Return whether all boxes of a range are valid and safe; if not, each box has to be tested by itself."""
+    return (top <= ordered_bits(type(zero)(MOST))) & (low >= ordered_bits_less_one(type(zero)(LEAST)))

@@ -1,4 +1,4 @@
-"""Boxes as deltas from anchors, and back: rows of two aligned collections.
+"""Boxes encoded as deltas from anchors, and deltas decoded: rows of two aligned collections.
 
 Logarithms and exponentials run over a constant count of lanes, filled up behind the last row.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, side, vector
+from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
+from fastbox.kernels.codes import CXCYWH, LANES, XYWH, YXYX
 from fastbox.kernels.geometry.elementary import exp, log
 from fastbox.kernels.geometry.metrics import one_nan
-from fastbox.kernels.geometry.pack import COLS, CXCYWH, LANES, XYWH, YXYX, pack
+from fastbox.kernels.geometry.pack import COLS, pack
 
 
 @device
@@ -23,14 +24,15 @@ def between(x, low, high):
 
 @device
 def delta_beyond(low, high, from_low, from_high):
-    """How far a side's centre moved, in lengths of the anchor's, and the logarithm of what it grew by, in float64."""
+    """Compute in float64 the move of a side's centre over the anchor's length, and the logarithm of its growth."""
     low, high, from_low, from_high = np.float64(low), np.float64(high), np.float64(from_low), np.float64(from_high)
     moved = (0.5 * low + 0.5 * high) - (0.5 * from_low + 0.5 * from_high)
     return moved / (from_high - from_low), log(high - low) - log(from_high - from_low)
 
 
-def encode(weights, means, stds, boxes, anchors, first, last, out):
-    """Write the deltas of boxes [first, last); nan for all four where a side is not above 0 or a delta not finite."""
+def encode(terms, boxes, anchors, span, out):
+    """Write the deltas of the boxes of a span; nan for all four where a side is not above 0 or a delta not finite."""
+    (weights, means, stds), (first, last) = terms, span
     T = out.dtype.type
     zero, half, nan = T(0), T(0.5), T(np.nan)
     wx, wy, ww, wh = weights
@@ -81,12 +83,13 @@ def encode(weights, means, stds, boxes, anchors, first, last, out):
                         out[row, 0], out[row, 1], out[row, 2], out[row, 3] = dx, dy, dw, dh
 
 
-def decode(weights, means, stds, limits, deltas, anchors, widths, heights, arrangement, first, last, out):
-    """Write the boxes of deltas [first, last), four columns a class; all nan where an anchor's side is not above 0.
+def decode(terms, limits, deltas, anchors, sizes, arrangement, span, out):
+    """Write the boxes of the deltas of a span, four columns a class; all nan where an anchor's side is not above 0.
 
-    `limits` are the least and greatest log of a side's growth, the greatest move of a centre in pixels, and the least
-    coordinate; the greatest coordinates are the images' widths and heights.
+    `limits` are the least and greatest logarithm of a side's growth, the greatest move of a centre in pixels, and the
+    least coordinate; the greatest coordinates are the images' widths and heights.
     """
+    (weights, means, stds), (widths, heights), (first, last) = terms, sizes, span
     T = out.dtype.type
     zero, half, nan = T(0), T(0.5), T(np.nan)
     wx, wy, ww, wh = weights
@@ -142,13 +145,8 @@ def decode(weights, means, stds, limits, deltas, anchors, widths, heights, arran
                     )
 
 
-def _signature(t, *rest):
-    four = types.UniTuple(t, 4)
-    return types.void(four, four, four, *rest, i8, i8, vector(t, 2))
-
-
-def grown(logs, low, high, out):
-    """Write what sides grow by, and 0 where their logarithm is beyond a limit: there nothing changes with it."""
+def growth(logs, low, high, out):
+    """Write the growth of sides, and 0 where the logarithm is beyond a limit: there the growth is constant."""
     T = out.dtype.type
     for row in range(logs.shape[0]):
         for k in range(logs.shape[1]):
@@ -156,10 +154,18 @@ def grown(logs, low, high, out):
             out[row, k] = T(0) if (x < low) | (x > high) else T(exp(np.float64(x)))
 
 
-GROWN = Kernel(grown, lambda t: types.void(readonly(t, 2), t, t, vector(t, 2)), {"": {}})
-ENCODE = Kernel(encode, lambda t: _signature(t, side(t), side(t)), {"": {}})
+def _terms(t):
+    """Return the types of weights, means and standard deviations."""
+    return group(*[types.UniTuple(t, 4)] * 3)
+
+
+GROWTH = Kernel(growth, lambda t: types.void(readonly(t, 2), t, t, vector(t, 2)), {"": {}})
+ENCODE = Kernel(encode, lambda t: types.void(_terms(t), side(t), side(t), group(i8, i8), vector(t, 2)), {"": {}})
 DECODE = Kernel(
     decode,
-    lambda t: _signature(t, types.UniTuple(t, 4), readonly(t, 2), side(t), readonly(t), readonly(t), i8),
+    lambda t: types.void(
+        *(_terms(t), types.UniTuple(t, 4), readonly(t, 2), side(t)),
+        *(group(readonly(t), readonly(t)), i8, group(i8, i8), vector(t, 2)),
+    ),
     {"": {}},
 )

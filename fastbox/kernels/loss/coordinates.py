@@ -1,6 +1,6 @@
-"""Losses of numbers one by one, with their slopes, in one pass.
+"""Losses of coordinates one by one, with their slopes, in one pass.
 
-Whatever is not asked for is an array of size 0.
+An output that is not asked for is an array of size 0.
 """
 
 from __future__ import annotations
@@ -8,32 +8,33 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, rebound, vector
-from fastbox.kernels.build.nontemporal import LINE, begins, copy_line, fence, pour
-from fastbox.kernels.build.stack import scratch
-from fastbox.kernels.common.block_sums import BLOCK, LANES, total
+from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, rebound, vector
+from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_line, fence, offset_in_line
+from fastbox.kernels.build.stack import stack_array
+from fastbox.kernels.codes import BLOCK
+from fastbox.kernels.common.block_sums import SUMS, total
 from fastbox.kernels.geometry.metrics import larger, one_nan, smooth
-from fastbox.kernels.geometry.safe_range import order
+from fastbox.kernels.geometry.safe_range import ordered_bits
 
-AHEAD = 2 * LANES  # numbers made, with those before them that fill no cache line yet
+AHEAD = 2 * SUMS  # numbers made, with the numbers before them that fill no cache line yet
 
 
 @device
 def sign(d):
-    """1, -1, or d itself where it is 0 or nan."""
+    """Return 1, -1, or d itself where d is 0 or nan."""
     one, zero = type(d)(1), type(d)(0)
     return one if d > zero else (-one if d < zero else d)
 
 
 @device
 def smooth_l1(d, beta):
-    """Girshick, Fast R-CNN, ICCV 2015."""
+    """Compute Smooth L1 and its slope (Girshick, Fast R-CNN, ICCV 2015)."""
     return smooth(d, beta), d / beta if abs(d) < beta else sign(d)
 
 
 @device
 def smooth_l1_unit(d, beta):
-    """Smooth L1 at beta 1, without a division or a choice: c (d - c / 2), where c is d between -1 and 1."""
+    """Compute Smooth L1 at beta 1 and its slope without a division: c (d - c / 2), where c is d between -1 and 1."""
     half, one = type(d)(0.5), type(d)(1)
     c = one if one < d else d
     c = -one if -one > c else c
@@ -42,7 +43,7 @@ def smooth_l1_unit(d, beta):
 
 @device
 def huber(d, delta):
-    """Huber, Robust Estimation of a Location Parameter, 1964: c (d - c / 2), where c is d between -delta and delta."""
+    """Compute Huber's loss (1964) and its slope: c (d - c / 2), where c is d between -delta and delta."""
     half = type(d)(0.5)
     c = delta if delta < d else d
     c = -delta if -delta > c else c
@@ -51,87 +52,95 @@ def huber(d, delta):
 
 @device
 def l1(d, beta):
+    """Compute the absolute difference and its slope."""
     return abs(d), sign(d)
 
 
 value = smooth_l1
 
 
-def sweep(pred, target, beta, weights, shared, scale, first, last, out, boxed, grad, streamed, carried, sums):
-    """Do numbers [first, last), whole lanes of them; the sums of a block that is not full are carried over.
+def sweep(pair, beta, weighed, scale, span, outputs, carried):
+    """Write the losses of the numbers of a span, whole lanes of them; the sums of a partial block are carried over.
 
-    Gradients that are streamed wait until they fill cache lines: `behind` of them lie before those made next.
+    Gradients that are stored past the caches wait until they fill cache lines: `behind` of them lie before those made
+    next.
     """
+    (pred, target), (weights, shared), (first, last) = pair, weighed, span
+    out, boxed, grad, nontemporal, sums = outputs
     per_line = LINE // out.itemsize
     zero, infinite = out.dtype.type(0), out.dtype.type(np.inf)
-    behind = begins(grad, first) if streamed else 0
-    losses, slopes, lanes = scratch(out, LANES), scratch(out, AHEAD), scratch(sums, LANES)
+    behind = offset_in_line(grad, first) if nontemporal else 0
+    losses, slopes, lanes = stack_array(out, SUMS), stack_array(out, AHEAD), stack_array(sums, SUMS)
     lanes[:] = carried
-    for k in range(first, last, LANES):
-        top = order(zero)
+    for k in range(first, last, SUMS):
+        top = ordered_bits(zero)
         if grad.size:
-            for l in range(LANES):
+            for l in range(SUMS):
                 j = np.uint64(k + l)
                 loss, slope = value(pred[j] - target[j], beta)
                 losses[l], slopes[np.uint64(behind + l)] = loss, scale * slope
-                top = larger(top, order(loss))
+                top = larger(top, ordered_bits(loss))
         else:
-            for l in range(LANES):
+            for l in range(SUMS):
                 j = np.uint64(k + l)
                 loss = value(pred[j] - target[j], beta)[0]
                 losses[l] = loss
-                top = larger(top, order(loss))
+                top = larger(top, ordered_bits(loss))
         if weights.size:
-            for l in range(LANES):
+            for l in range(SUMS):
                 losses[l] *= weights[np.uint64(k + l) >> np.uint64(shared)]
-            for l in range(LANES if grad.size else 0):
+            for l in range(SUMS if grad.size else 0):
                 slopes[np.uint64(behind + l)] *= weights[np.uint64(k + l) >> np.uint64(shared)]
-        if weights.size > 0 or top > order(infinite):
-            for l in range(LANES):
+        if weights.size > 0 or top > ordered_bits(infinite):
+            for l in range(SUMS):
                 losses[l] = one_nan(losses[l])
-            for l in range(LANES if grad.size else 0):
+            for l in range(SUMS if grad.size else 0):
                 slopes[np.uint64(behind + l)] = one_nan(slopes[np.uint64(behind + l)])
-        if streamed:
-            pour(grad, k, slopes, behind, LANES, k > first)
+        if nontemporal:
+            append_nontemporal(grad, k, slopes, behind, SUMS, k > first)
         elif grad.size:
-            for line in range(0, LANES, per_line):
+            for line in range(0, SUMS, per_line):
                 copy_line(grad, k + line, slopes, line)
         if boxed:
-            for i in range(LANES // 4):
+            for i in range(SUMS // 4):
                 j = 4 * i
                 out[k // 4 + i] = one_nan(losses[j] + losses[j + 1] + losses[j + 2] + losses[j + 3])
         elif out.size:
-            for line in range(0, LANES, per_line):
+            for line in range(0, SUMS, per_line):
                 copy_line(out, k + line, losses, line)
         if sums.size:
-            for l in range(LANES):
+            for l in range(SUMS):
                 lanes[l] += np.float64(losses[l])
-            if (k + LANES) % BLOCK == 0:
+            if (k + SUMS) % BLOCK == 0:
                 sums[k // BLOCK] = total(lanes)
-    if streamed and last > first:
+    if nontemporal and last > first:
         for j in range(behind):
             grad[last - behind + j] = slopes[j]
     carried[:] = lanes
 
 
-def numbers(pred, target, beta, weights, shared, scale, first, last, out, boxed, grad, streamed, sums):
-    """Do numbers [first, last); first begins a block. Each weight is that of 2**shared numbers.
+def coordinate_losses(pair, beta, weighed, scale, span, outputs):
+    """Write the losses of the numbers of a span, which starts at the first number of a block.
 
-    `out` gets the loss of each, or if boxed the sum of four; `grad` the gradient times the scale; `sums` the
-    float64 sum of each block.
+    The pair is predictions and targets; `weighed` is weights and `shared`: one weight belongs to 2**shared numbers.
+    Outputs are the loss of each number, or if boxed the sum of four; whether they are boxed; the gradient times the
+    scale; whether the gradient is stored past the caches; and the float64 sum of each block.
     """
-    lanes = np.zeros(LANES, np.float64)
-    whole = last - (last - first) % LANES
-    sweep(pred, target, beta, weights, shared, scale, first, whole, out, boxed, grad, streamed, lanes, sums)
+    (pred, target), (weights, shared), (first, last) = pair, weighed, span
+    out, boxed, grad, nontemporal, sums = outputs
+    lanes = np.zeros(SUMS, np.float64)
+    whole = last - (last - first) % SUMS
+    sweep(pair, beta, weighed, scale, (first, whole), outputs, lanes)
     rest = last - whole
     if rest:
-        a, b, w = np.zeros(LANES, out.dtype), np.zeros(LANES, out.dtype), np.zeros(LANES, out.dtype)
-        losses, slopes = np.empty(LANES, out.dtype), np.empty(LANES, out.dtype)
+        a, b, w = np.zeros(SUMS, out.dtype), np.zeros(SUMS, out.dtype), np.zeros(SUMS, out.dtype)
+        losses, slopes = np.empty(SUMS, out.dtype), np.empty(SUMS, out.dtype)
         for l in range(rest):
             a[l], b[l] = pred[whole + l], target[whole + l]
             if weights.size:
                 w[l] = weights[(whole + l) >> shared]
-        sweep(a, b, beta, w if weights.size else w[:0], 0, scale, 0, LANES, losses, boxed, slopes, False, lanes, sums)
+        rest_weighed, rest_outputs = (w if weights.size else w[:0], 0), (losses, boxed, slopes, False, sums)
+        sweep((a, b), beta, rest_weighed, scale, (0, SUMS), rest_outputs, lanes)
         for l in range(rest if grad.size else 0):
             grad[whole + l] = slopes[l]
         if out.size:
@@ -139,7 +148,7 @@ def numbers(pred, target, beta, weights, shared, scale, first, last, out, boxed,
                 out[(whole // 4 if boxed else whole) + l] = losses[l]
     if sums.size and last % BLOCK:
         sums[last // BLOCK] = total(lanes)
-    if streamed:
+    if nontemporal:
         fence()
 
 
@@ -148,12 +157,11 @@ LOSSES = {
     for name, loss in (("smooth_l1", smooth_l1), ("smooth_l1_unit", smooth_l1_unit), ("huber", huber), ("l1", l1))
 }
 
-NUMBERS = Kernel(
-    numbers,
-    lambda t: types.void(
-        *[types.Array(t, 1, "C", readonly=True)] * 2,
-        *(t, readonly(t), i8, t, i8, i8),
-        *(vector(t), types.boolean, vector(t), types.boolean, vector(types.float64)),
-    ),
-    LOSSES,
-)
+
+def _signature(t):
+    pair = group(*[types.Array(t, 1, "C", readonly=True)] * 2)
+    outputs = group(vector(t), types.boolean, vector(t), types.boolean, vector(types.float64))
+    return types.void(pair, t, group(readonly(t), i8), t, group(i8, i8), outputs)
+
+
+COORDINATE_LOSSES = Kernel(coordinate_losses, _signature, LOSSES)

@@ -1,7 +1,7 @@
 """Boxes that follow the gradient of a loss to their targets.
 
-Points stand side by side in lanes: the boxes around them take the same shape and the same target at the same time, so
-that only where they are differs, and a step of all lanes is a few vector instructions.
+Points lie side by side in lanes: the boxes around them take one shape and one target at a time and differ in their
+positions alone, so that a step of all lanes is a few vector instructions.
 """
 
 from __future__ import annotations
@@ -9,25 +9,26 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, i8, inlined, readonly, rebound, vector
+from fastbox.kernels.build.kernel import Kernel, device, group, i8, inlined, readonly, rebound, vector
+from fastbox.kernels.codes import APART, CLOSE, CONVERGED, GOOD, HELD
+from fastbox.kernels.codes import POINTS as LANES
 from fastbox.kernels.geometry import metrics
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.gradients import LOSSES
-from fastbox.kernels.geometry.gradients import iou as graded
+from fastbox.kernels.geometry.gradients import iou as loss_and_grad
 from fastbox.kernels.geometry.metrics import Box
 
 # Kernel binds these anew for each loss; here they are IoU's.
 ANGLES = False
 
-LANES = 16  # points side by side, and the block of them whose errors are added up together
-FLOOR = 2.0**-10  # what no side falls below
+FLOOR = 2.0**-10  # the least length of a side
 NEAR = 0.1  # the error below which a case has converged
-CONVERGED, GOOD, CLOSE, APART, HELD, COUNTS = range(6)  # what is counted of the cases when all steps are done
-X, Y, W, H, ERROR, TOUCHED, ROWS = range(7)  # what a lane holds
+X, Y, W, H, ERROR, TOUCHED, ROWS = range(7)  # the rows of a lane
 
 
 @device
 def boxed(x, y, w, h, angles):
+    """Return a box by its centre and sides."""
     half = type(x)(0.5)
     a, b = half * w, half * h
     x0, y0, x1, y1 = x - a, y - b, x + a, y + b
@@ -36,33 +37,35 @@ def boxed(x, y, w, h, angles):
 
 @device
 def clipped(d):
-    """The gradient of Smooth L1 at beta 1."""
+    """Return the gradient of Smooth L1 at beta 1."""
     one = type(d)(1)
     d = d if d < one else one
     return d if d > -one else -one
 
 
 def slope(x, y, w, h, u, v, p, q):
-    """The gradient of the loss of a box with its target u, v, p, q, by centre and sides; and their IoU."""
+    """Compute the gradient of the loss of a box with its target u, v, p, q, by centre and sides; and their IoU."""
     half = type(x)(0.5)
     a, b = boxed(x, y, w, h, ANGLES), boxed(u, v, p, q, ANGLES)
-    _, g = graded(a, b)
+    _, g = loss_and_grad(a, b)
     return g.x0 + g.x1, g.y0 + g.y1, half * (g.x1 - g.x0), half * (g.y1 - g.y0), metrics.iou(a, b, half)
 
 
 @device
 def smooth_slope(x, y, w, h, u, v, p, q):
-    """As slope, of Smooth L1 on the four numbers themselves."""
+    """Compute the gradient of Smooth L1 on the four numbers, and the IoU of the boxes."""
     overlap = metrics.iou(boxed(x, y, w, h, False), boxed(u, v, p, q, False), x)
     return clipped(x - u), clipped(y - v), clipped(w - p), clipped(h - q), overlap
 
 
-def descend(xs, ys, starts, targets, centre, rates, first, last, curve, errors, counts):
+def descend(points, starts, targets, centre, rates, span, outputs):
     """Let a block of points follow the loss: boxes of all shapes `starts` around them, to all `targets` round a centre.
 
     A step of rate r moves centre and sides by r (2 - IoU) against the gradient. Writes the sum of the errors before the
-    first step and after each to `curve`, that of each point at the end to `errors`, and adds the cases up in `counts`.
+    first step and after each to `curve`, the error of each point at the end to `errors`, and adds the cases up in
+    `counts`.
     """
+    (xs, ys), (first, last), (curve, errors, counts) = points, span, outputs
     zero, one, two, floor = np.float64(0), np.float64(1), np.float64(2), np.float64(FLOOR)
     u, v = centre
     n = last - first
@@ -113,18 +116,10 @@ BOUND: dict[str, dict[str, object]] = {
 
 def _signature(t):
     pairs = readonly(t, 2)
+    outputs = group(vector(t), vector(t), vector(i8))
     return types.void(
-        readonly(t),
-        readonly(t),
-        pairs,
-        pairs,
-        types.UniTuple(t, 2),
-        readonly(t),
-        i8,
-        i8,
-        vector(t),
-        vector(t),
-        vector(i8),
+        *(group(readonly(t), readonly(t)), pairs, pairs),
+        *(types.UniTuple(t, 2), readonly(t), group(i8, i8), outputs),
     )
 
 

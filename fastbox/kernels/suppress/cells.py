@@ -1,4 +1,4 @@
-"""Boxes in grids, one for each kind of size, to find those that overlap one enough without looking at all."""
+"""Grids of cells, one for each kind of size, to find the boxes that overlap one enough without the others."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, i8, side, vector
-from fastbox.kernels.compare.dense import none_above, sought, whole
-from fastbox.kernels.geometry.extremes import sure_iou, valid
+from fastbox.kernels.build.kernel import Kernel, device, group, i8, side, vector
+from fastbox.kernels.compare.measure import none_above, screen_terms, whole_vectors
+from fastbox.kernels.geometry.extremes import robust_iou, valid
 from fastbox.kernels.geometry.metrics import NEEDS_IOU, Box
-from fastbox.kernels.geometry.pack import CXCYWH, XYWH, YXYX, at
-from fastbox.kernels.geometry.safe_range import usual_area
+from fastbox.kernels.geometry.pack import box_at, corners_of
+from fastbox.kernels.geometry.safe_range import is_screenable, safe_area
 
 GONE = 2  # the state of a box that need not be found any more
 
@@ -32,35 +32,21 @@ BASE, NX, NY, REACH_X, REACH_Y, STRIDE, CELLS, FOLDED, COUNT = range(9)
 
 @device
 def corners(boxes, k):
-    """A box, to the bit as `pack` gives it."""
+    """Return the k-th box, with the bits that `pack` gives it."""
     arrangement, p, q, r, s = boxes
-    x0, y0, x1, y1 = p[k], q[k], r[k], s[k]
-    half = type(x0)(0.5)
-    if arrangement == XYWH:
-        x1, y1 = x0 + x1, y0 + y1
-    elif arrangement == CXCYWH:
-        w, h = half * x1, half * y1
-        x0, y0, x1, y1 = x0 - w, y0 - h, x0 + w, y0 + h
-    elif arrangement == YXYX:
-        x0, y0, x1, y1 = y0, x0, y1, x1
-    return Box(x0, y0, x1, y1, usual_area(x0, y0, x1, y1), x0)
+    x0, y0, x1, y1 = corners_of(arrangement, p[k], q[k], r[k], s[k])
+    return Box(x0, y0, x1, y1, safe_area(x0, y0, x1, y1), x0)
 
 
 @device
 def meets(box):
-    """Whether a box can have an IoU above 0 with any: not without an area."""
+    """Return whether a box has an area, without which no IoU is above 0."""
     return (box.x1 > box.x0) & (box.y1 > box.y0)
 
 
 @device
-def is_wild(area):
-    """Whether an area is nan, or so near the ends of float32 that products of two are rounded by more than a bit."""
-    return not ((area >= type(area)(2.0**-60)) & (area <= type(area)(2.0**60)))
-
-
-@device
 def shrunk(low, high, share):
-    """The ends of a side that has lost a share about its centre: two boxes with an IoU above it still overlap so.
+    """Return the ends of a side less a share about its centre: two boxes with an IoU above the share still overlap.
 
     The intersection is longer than that share of either side. Where coordinates are too coarse, nothing is taken off.
     """
@@ -73,7 +59,7 @@ def shrunk(low, high, share):
 
 @device
 def slot(x, origin, per):
-    """The cell of a coordinate; never a lesser one for a greater coordinate."""
+    """Return the cell of a coordinate; cells never fall as coordinates rise."""
     cell = (0.5 * x - 0.5 * origin) * per
     cell = cell if cell > -FAR else -FAR
     return np.int64(math.floor(cell if cell < FAR else FAR))
@@ -81,6 +67,7 @@ def slot(x, origin, per):
 
 @device
 def kind_of(w, h):
+    """Return the kind of a size: by the power of two of the longer side, and by the aspect."""
     _, wide = math.frexp(w)
     _, high = math.frexp(h)
     octave = min(max(max(wide, high) - LEAST_OCTAVE, 0), OCTAVES - 1)
@@ -119,14 +106,14 @@ def cut(frame, layout, share):
 def arrange(boxes, scores, members, t, out):
     """Sort boxes that can meet others into grids, one for each kind of size; the others keep their score in `out`.
 
-    Returns their places (a tile, scores, rows), and for `reached` where cells begin, the frame and layout of each
-    kind's grid, the share that boxes are shrunk by, and whether all areas are tame.
+    Returns the places (a tile, scores, rows), and the grid for `reached`: where cells begin, the frame and layout of
+    each kind's grid, the share that boxes are shrunk by, and whether all areas are screenable.
     """
     T = boxes[1].dtype.type
     kinds = OCTAVES * ASPECTS
     frames, layouts = np.empty((kinds, 10), np.float64), np.zeros((kinds, 9), np.int64)
     rows, cells = np.empty(members.size, np.int64), np.empty(members.size, np.int64)
-    n, wild, beyond = 0, False, False
+    n, screenable, beyond = 0, True, False
     for j in range(members.size):
         row = members[j]
         box = corners(boxes, row)
@@ -147,11 +134,11 @@ def arrange(boxes, scores, members, t, out):
             frame[MIN_W], frame[MAX_W] = min(frame[MIN_W], w), max(frame[MAX_W], w)
             frame[MIN_H], frame[MAX_H] = min(frame[MIN_H], h), max(frame[MAX_H], h)
             layouts[kind, COUNT] += 1
-            wild |= is_wild(box.area)
+            screenable &= is_screenable(box.area)
             beyond |= box.area != box.area
             rows[n], cells[n] = row, kind
             n += 1
-    share = max(np.float64(t) - 2.0**-10, 0.0) if not wild else 0.0
+    share = max(np.float64(t) - 2.0**-10, 0.0) if screenable else 0.0
     order, base = np.empty(kinds, np.int64), 0
     present = 0
     if beyond:  # all in one cell
@@ -196,18 +183,20 @@ def arrange(boxes, scores, members, t, out):
         tile[0, k], tile[1, k], tile[2, k], tile[3, k], tile[4, k] = box.x0, box.y0, box.x1, box.y1, box.area
         keys[k] = scores[row]
     tile[4, n:] = T(np.nan)
-    return tile, keys, placed, starts, frames[order[:present]], layouts[order[:present]], share, not wild
+    grid = starts, frames[order[:present]], layouts[order[:present]], share, screenable
+    return (tile, keys, placed), grid
 
 
 @device
-def listed(tile, one, p, first, last, t, above, below, tame, state, hits, found):
-    """List, behind those found, which of the boxes [first, last) box p reaches."""
+def list_run(tile, one, p, run, t, screen, state, hits, found):
+    """List, behind those found, the boxes of a run that box p reaches; return the number of boxes found."""
+    (first, last), (screenable, above, below) = run, screen
     for start in range(first, last, BLOCK):
         n = min(BLOCK, last - start)
-        if tame and none_above(one, above, below, tile, start, whole(n)):
+        if screenable and none_above(one, above, below, tile, start, whole_vectors(n)):
             continue
         for q in range(start, start + n):
-            if state[q] != GONE and q != p and sure_iou(one, at(tile, q)) > t:
+            if state[q] != GONE and q != p and robust_iou(one, box_at(tile, q)) > t:
                 hits[found] = q
                 found += 1
     return found
@@ -215,10 +204,10 @@ def listed(tile, one, p, first, last, t, above, below, tame, state, hits, found)
 
 @device
 def reached(grid, tile, p, t, state, hits):
-    """List the boxes, but for those that are gone, whose IoU with box p is above t; say how many."""
-    starts, frames, layouts, share, tame = grid
-    one = at(tile, p)
-    above, below = sought(t, type(t)(np.finfo(tile.dtype).eps), NEEDS_IOU)
+    """List the boxes, except those that are gone, whose IoU with box p is above t; return their number."""
+    starts, frames, layouts, share, screenable = grid
+    one = box_at(tile, p)
+    above, below = screen_terms(t, type(t)(np.finfo(tile.dtype).eps), NEEDS_IOU)
     (u0, u1), (v0, v1) = shrunk(one.x0, one.x1, share), shrunk(one.y0, one.y1, share)
     w, h = np.float64(one.x1) - np.float64(one.x0), np.float64(one.y1) - np.float64(one.y0)
     found = 0
@@ -246,8 +235,8 @@ def reached(grid, tile, p, t, state, hits):
                 cell %= cells
             while more:
                 n = min(more, cells - cell)
-                first, last = starts[base + cell], starts[base + cell + n]
-                found = listed(tile, one, p, first, last, t, above, below, tame, state, hits, found)
+                run = starts[base + cell], starts[base + cell + n]
+                found = list_run(tile, one, p, run, t, (screenable, above, below), state, hits, found)
                 cell, more = 0, more - n
     return found
 
@@ -257,13 +246,14 @@ given = types.Array(f8, 1, "C", readonly=True)
 
 
 def arranged(t):
-    """The types of what `arrange` returns."""
-    places = vector(t, 2), vector(f8), vector(i8), vector(i8)
-    return *places, vector(f8, 2), vector(i8, 2), f8, types.boolean
+    """Return the types of an arrangement: places, and the grid."""
+    return group(vector(t, 2), vector(f8), vector(i8)), group(
+        vector(i8), vector(f8, 2), vector(i8, 2), f8, types.boolean
+    )
 
 
 ARRANGE = Kernel(
     arrange,
-    lambda t: types.Tuple(arranged(t))(side(t), given, vector(i8), t, vector(f8)),
+    lambda t: group(*arranged(t))(side(t), given, vector(i8), t, vector(f8)),
     {"": {}},
 )

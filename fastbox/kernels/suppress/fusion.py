@@ -1,25 +1,29 @@
-"""Weighted boxes fusion: boxes of one segment in clusters, each with the mean of its boxes, weighted by score."""
+"""Weighted boxes fusion: clusters of the boxes of a segment, each with the mean of its boxes, weighted by score."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, i8, readonly, side, vector
-from fastbox.kernels.geometry.extremes import sure_iou
+from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, side, vector
+from fastbox.kernels.codes import ABSENT_MODEL_AWARE_AVG, BOX_AND_MODEL_AVG, MAX
+from fastbox.kernels.geometry.extremes import robust_iou
 from fastbox.kernels.geometry.metrics import Box, larger, smaller
-from fastbox.kernels.geometry.safe_range import usual_area
+from fastbox.kernels.geometry.safe_range import safe_area
 from fastbox.kernels.suppress.cells import corners, f8
 
-AVG, MAX, BOX_AND_MODEL_AVG, ABSENT_MODEL_AWARE_AVG = range(4)
 
-
-def fused(boxes, scores, models, weights, members, bounds, first, last, threshold, confidence, overflow, coords, out):
-    """Fuse segments [first, last), whose members come by descending score, already weighted; below 0 they are left out.
+def fuse(detections, weights, segments, rule, span, outputs):
+    """Fuse the segments of a span, whose members come by descending score, already weighted, without those below 0.
 
     Solovyev et al., 2021: a box joins the cluster whose mean has the highest IoU with it above the threshold, the first
     at ties, or begins a cluster. Mean and score of a cluster are written to the row of its first box.
+
+    Detections are boxes, scores and models; segments are the rows of their members and the bounds of each segment among
+    them; the rule is the threshold, how confidences are computed, and whether these may exceed 1.
     """
+    (boxes, scores, models), (members, bounds), (first, last) = detections, segments, span
+    (threshold, confidence, overflow), (coords, out) = rule, outputs
     every = np.float64(0)
     most = np.float64(0)
     for model in range(weights.size):
@@ -40,7 +44,7 @@ def fused(boxes, scores, models, weights, members, bounds, first, last, threshol
                 break
             given = corners(boxes, row)
             x0, y0, x1, y1 = np.float64(given.x0), np.float64(given.y0), np.float64(given.x1), np.float64(given.y1)
-            area = usual_area(x0, y0, x1, y1)
+            area = safe_area(x0, y0, x1, y1)
             best, chosen = threshold, -1
             for c in range(clusters):
                 w = smaller(x1, means[c, 2]) - larger(x0, means[c, 0])
@@ -49,7 +53,7 @@ def fused(boxes, scores, models, weights, members, bounds, first, last, threshol
                     overlap = w * h / (means[c, 4] + area - w * h)
                     if overlap != overlap:
                         mean = Box(means[c, 0], means[c, 1], means[c, 2], means[c, 3], means[c, 4], x0)
-                        overlap = sure_iou(mean, Box(x0, y0, x1, y1, area, x0))
+                        overlap = robust_iou(mean, Box(x0, y0, x1, y1, area, x0))
                     if overlap > best:
                         best, chosen = overlap, c
             if chosen < 0:
@@ -67,7 +71,7 @@ def fused(boxes, scores, models, weights, members, bounds, first, last, threshol
             if (counts[chosen] > 1) & (totals[chosen] > 0.0):
                 for k in range(4):
                     means[chosen, k] = sums[chosen, k] / totals[chosen]
-                means[chosen, 4] = usual_area(means[chosen, 0], means[chosen, 1], means[chosen, 2], means[chosen, 3])
+                means[chosen, 4] = safe_area(means[chosen, 0], means[chosen, 1], means[chosen, 2], means[chosen, 3])
         for c in range(clusters):
             present = np.float64(0)
             for model in range(weights.size):
@@ -86,11 +90,10 @@ def fused(boxes, scores, models, weights, members, bounds, first, last, threshol
                 coords[rows[c], k] = means[c, k]
 
 
-FUSED = Kernel(
-    fused,
-    lambda t: types.void(
-        side(t), vector(f8), vector(i8), vector(f8), vector(i8), readonly(i8), i8, i8, f8, i8, types.boolean,
-        vector(t, 2), vector(f8),
-    ),
-    {"": {}},
-)  # fmt: skip
+def _signature(t):
+    detections, segments = group(side(t), vector(f8), vector(i8)), group(vector(i8), readonly(i8))
+    rule, outputs = group(f8, i8, types.boolean), group(vector(t, 2), vector(f8))
+    return types.void(detections, vector(f8), segments, rule, group(i8, i8), outputs)
+
+
+FUSE = Kernel(fuse, _signature, {"": {}})

@@ -1,8 +1,8 @@
-"""Suppression: which boxes of a segment (an image, or a class of it) stay, and with what score.
+"""Suppression: the boxes of a segment (an image, or a class of an image) that are kept, and their scores.
 
-A box is kept if no kept box before it, by score, has an IoU with it above the threshold. That fixes the answer, not the
-order of the work: boxes are settled in the order of the grid, each after those before it that it meets, so any cut of a
-segment on any number of threads gives the same.
+A box is kept if no kept box before it, by score, has an IoU with it above the threshold. This fixes the answer, not the
+order of the work: boxes are decided in the order of the grid, each after the boxes before it that it overlaps, so any
+cut of a segment on any number of threads gives the same.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, side, vector
+from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
 from fastbox.kernels.geometry.elementary import exp
-from fastbox.kernels.geometry.extremes import sure_iou, valid
-from fastbox.kernels.geometry.pack import at
+from fastbox.kernels.geometry.extremes import robust_iou, valid
+from fastbox.kernels.geometry.pack import box_at
+from fastbox.kernels.geometry.safe_range import is_screenable
 from fastbox.kernels.suppress.cells import (
     CELLS,
     GONE,
@@ -26,7 +27,6 @@ from fastbox.kernels.suppress.cells import (
     corners,
     f8,
     given,
-    is_wild,
     meets,
     reached,
 )
@@ -35,12 +35,13 @@ OPEN, KEPT = range(2)  # what is known of a box that is not gone
 
 
 @device
-def settle(grid, tile, keys, rows, first, last, how, state, hits, out):
-    """Keep or drop boxes [first, last) and those that they wait for.
+def hard_nms(grid, places, span, how, state, hits, out):
+    """Keep or drop the boxes of a span and those that they wait for.
 
-    Box p waits for the boxes before it whose IoU with it is above the threshold; the very first of them is settled at
-    once, and drops what it must when it is kept. Threads may settle one box twice, and come to the same.
+    Box p waits for the boxes before it whose IoU with it is above the threshold; the very first of them is decided at
+    once, and drops the boxes that it suppresses when it is kept. Threads may decide one box twice, with one result.
     """
+    (tile, keys, rows), (first, last) = places, span
     t = how[0]
     waiting = np.empty(keys.size, np.int64)
     for begin in range(first, last):
@@ -77,8 +78,8 @@ def settle(grid, tile, keys, rows, first, last, how, state, hits, out):
 
 
 @device
-def sink(heap, n, place, filed, rows):
-    """Move a box down the heap until none below it comes before it: by score, then by row."""
+def sift_down(heap, n, place, filed, rows):
+    """Move a box down the heap until no box below it comes before it: by score, then by row."""
     p = heap[place]
     while 2 * place + 1 < n:
         below = 2 * place + 1
@@ -95,16 +96,17 @@ def sink(heap, n, place, filed, rows):
 
 
 @device
-def soften(grid, tile, keys, rows, first, last, how, state, hits, out):
-    """Bodla et al., ICCV 2017: take the best box, lower the scores of those that it overlaps, and so on.
+def soft_nms(grid, places, span, how, state, hits, out):
+    """Take the best box, lower the scores of the boxes that it overlaps, and so on (Bodla et al., ICCV 2017).
 
     Scores only fall, so the heap may hold old ones: a box on top whose score has fallen since goes down again.
     """
+    (tile, keys, rows), (_, last) = places, span
     t, gaussian, sigma, least = how
     n = last
     heap, filed = np.arange(n), keys.copy()
     for place in range(n // 2 - 1, -1, -1):
-        sink(heap, n, place, filed, rows)
+        sift_down(heap, n, place, filed, rows)
     while n:
         p = heap[0]
         if keys[p] < filed[p]:
@@ -115,25 +117,28 @@ def soften(grid, tile, keys, rows, first, last, how, state, hits, out):
             n -= 1
             heap[0] = heap[n]
             for k in range(reached(grid, tile, p, t, state, hits)):
-                overlap = np.float64(sure_iou(at(tile, p), at(tile, hits[k])))
+                overlap = np.float64(robust_iou(box_at(tile, p), box_at(tile, hits[k])))
                 factor = exp(-(overlap * overlap) / sigma) if gaussian else 1.0 - overlap
                 keys[hits[k]] = keys[hits[k]] * factor if factor > 0.0 else 0.0  # of an infinite score too
         else:
             break
-        sink(heap, n, 0, filed, rows)
+        sift_down(heap, n, 0, filed, rows)
 
 
-resolve = settle  # Kernel binds soften in its place where scores are to be lowered
+resolve = hard_nms  # Kernel binds soft_nms in its place where scores are to be lowered
 
 
-def resolved(tile, keys, rows, starts, frames, layouts, share, tame, first, last, how, state, out):
-    """Resolve boxes [first, last) of a segment that was arranged."""
-    hits = np.empty(keys.size, np.int64)
-    resolve((starts, frames, layouts, share, tame), tile, keys, rows, first, last, how, state, hits, out)
+def resolve_arranged(places, grid, span, how, state, out):
+    """Resolve the boxes of a span of a segment that was arranged."""
+    resolve(grid, places, span, how, state, np.empty(places[1].size, np.int64), out)
 
 
-def swept(boxes, scores, members, bounds, first, last, most, how, out):
-    """Resolve segments [first, last) of at most so many boxes, each in one cell; the others are left."""
+def resolve_segments(boxes, scores, segments, span, most, how, out):
+    """Resolve the segments of a span that have at most `most` boxes, each in one cell; skip the others.
+
+    Segments are the rows of their members, and the bounds of each segment among them.
+    """
+    (members, bounds), (first, last) = segments, span
     T = boxes[1].dtype.type
     tile = np.empty((6, most + PAD), T)
     keys, rows, hits = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int64)
@@ -144,7 +149,7 @@ def swept(boxes, scores, members, bounds, first, last, most, how, out):
     for segment in range(first, last):
         if bounds[segment + 1] - bounds[segment] > most:
             continue
-        n, wild = 0, False
+        n, screenable = 0, True
         for j in range(bounds[segment], bounds[segment + 1]):
             row = members[j]
             box = corners(boxes, row)
@@ -155,27 +160,28 @@ def swept(boxes, scores, members, bounds, first, last, most, how, out):
             elif scores[row] == scores[row]:
                 tile[0, n], tile[1, n], tile[2, n], tile[3, n], tile[4, n] = box.x0, box.y0, box.x1, box.y1, box.area
                 keys[n], rows[n], state[n] = scores[row], row, OPEN
-                wild |= is_wild(box.area)
+                screenable &= is_screenable(box.area)
                 n += 1
         tile[4, n : n + PAD] = T(np.nan)
         starts[1] = n
-        resolve((starts, frames, layouts, 0.0, not wild), tile, keys[:n], rows, 0, n, how, state, hits, out)
+        grid = starts, frames, layouts, 0.0, screenable
+        resolve(grid, (tile, keys[:n], rows), (0, n), how, state, hits, out)
 
 
 def _how(t):
-    """The threshold; for scores to be lowered whether by a Gaussian, its sigma, and the least score to keep."""
-    return types.Tuple((t, types.boolean, f8, f8))
+    """Return the types of the threshold; and of whether a Gaussian lowers scores, its sigma, the least score kept."""
+    return group(t, types.boolean, f8, f8)
 
 
-METHODS = {"hard": {"resolve": settle}, "soft": {"resolve": soften}}
+METHODS = {"hard": {"resolve": hard_nms}, "soft": {"resolve": soft_nms}}
 
-RESOLVED = Kernel(
-    resolved,
-    lambda t: types.void(*arranged(t), i8, i8, _how(t), vector(types.uint8), vector(f8)),
+RESOLVE_ARRANGED = Kernel(
+    resolve_arranged,
+    lambda t: types.void(*arranged(t), group(i8, i8), _how(t), vector(types.uint8), vector(f8)),
     METHODS,
 )
-SWEPT = Kernel(
-    swept,
-    lambda t: types.void(side(t), given, vector(i8), readonly(i8), i8, i8, i8, _how(t), vector(f8)),
+RESOLVE_SEGMENTS = Kernel(
+    resolve_segments,
+    lambda t: types.void(side(t), given, group(vector(i8), readonly(i8)), group(i8, i8), i8, _how(t), vector(f8)),
     METHODS,
 )

@@ -1,0 +1,135 @@
+"""Measuring: one box against a tile of others, and the screen that spares boxes whose values can't be high enough."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastbox.kernels.build.kernel import device, inlined, rebound
+from fastbox.kernels.codes import LANES
+from fastbox.kernels.geometry.extremes import METRICS
+from fastbox.kernels.geometry.extremes import iou_of as robust
+from fastbox.kernels.geometry.metrics import NEEDS_IOU_ROUNDED, NEEDS_OVERLAP, larger, smaller
+from fastbox.kernels.geometry.metrics import iou as value
+from fastbox.kernels.geometry.pack import COLS, box_at
+
+VALUES = 6  # the row of a tile that values are written to, behind corners, area and angle
+TINY = 2.0**-120  # keeps the areas of two points from summing to 0, where every bound would read 0 > 0
+BLOCK = 64  # columns screened together: long enough to vectorise, short enough to be worth skipping
+
+
+@device
+def whole_vectors(n):
+    """Return the least multiple of eight from n on; packing makes the boxes beyond n invalid."""
+    return (n + 7) // 8 * 8
+
+
+@device
+def better(x, y, distance):
+    """Return whether a value is better than another: lower for a distance, higher for a similarity."""
+    return x < y if distance else x > y
+
+
+@device
+def reaches(x, limit, distance):
+    """Return whether a value reaches a limit: a distance the threshold, a similarity a value above the limit."""
+    return x <= limit if distance else x > limit
+
+
+@device
+def screen_terms(t, eps, screen):
+    """Return the p and q for which a value above t needs intersection * p > q * (area + area).
+
+    iou > t is inter > t * (area + area - inter), so p = 1 + t and q = t, less a slack for the roundings on both sides.
+    p = 1 with q = 0 asks for an overlap, with q = -inf for nothing.
+    """
+    zero, one = type(t)(0), type(t)(1)
+    slack = type(t)(16) * eps
+    by_iou = (t >= type(t)(2.0**-10)) & (screen != NEEDS_OVERLAP)
+    otherwise = zero if (t >= zero) & (screen != NEEDS_IOU_ROUNDED) else type(t)(-np.inf)
+    return one + t if by_iou else one, (t - slack) * (one - slack) if by_iou else otherwise
+
+
+@inlined
+def none_above(one, p, q, tile, first, n):
+    """Return whether the screen of p and q excludes all n boxes of a tile from `first` on: no division."""
+    zero = type(p)(0)
+    size = one.area + type(p)(TINY)
+    hit = np.int32(0)  # cast at every step: int32 sums widen to int64, which halves the lanes
+    for j in range(n):
+        k = np.uint64(first + j)  # unsigned: no test for an index from the end, which blocks vectorisation
+        w = smaller(one.x1, tile[2, k]) - larger(one.x0, tile[0, k])
+        h = smaller(one.y1, tile[3, k]) - larger(one.y0, tile[1, k])
+        hit = np.int32(hit | np.int32((w if w > zero else zero) * h * p > q * (size + tile[4, k])))
+    return hit == 0
+
+
+def measure(one, tile, first, n, beta):
+    """Write the values of one box with n boxes of a tile from `first` on into the tile, beside the boxes.
+
+    Into the tile, for a loop that writes elsewhere must first test every array that it reads for overlap.
+    """
+    for j in range(n):
+        k = np.uint64(first + j)
+        tile[VALUES, k] = value(one, box_at(tile, k), beta)
+
+
+def measure_into(one, tile, n, beta, out, place):
+    """Write the values of one box with the first n boxes of a tile to out[place:]."""
+    for j in range(n):
+        out[np.uint64(place + j)] = value(one, box_at(tile, j), beta)
+
+
+def measure_extremes(one, tile, first, n, beta, values, place):
+    """Write again the nan among n values from a place on: boxes beyond the safe range have other values.
+
+    Such boxes exist only where an area is not screenable.
+    """
+    for j in range(n):
+        if values[place + j] != values[place + j]:
+            values[place + j] = robust(one, box_at(tile, first + j), beta)
+
+
+@device
+def empty_tile_a(dtype):
+    """Return a tile for as many boxes of a as are measured together."""
+    return np.empty((VALUES, LANES), dtype)
+
+
+@device
+def empty_tile_b(dtype, spare):
+    """Return a tile for boxes of b and their values, with `spare` columns behind the last box."""
+    return np.empty((VALUES + 1, COLS + spare), dtype)
+
+
+@device
+def empty_pairs(dtype):
+    """Return rows, columns and values for a first block of pairs."""
+    return np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, dtype)
+
+
+@device
+def doubled(values):
+    """Return the values in an array twice as long."""
+    more = np.empty(2 * values.size, values.dtype)
+    for j in range(values.size):
+        more[j] = values[j]
+    return more
+
+
+@inlined
+def emit_pair(row, column, met, found, rows, cols, values, counts):
+    """Write a pair behind those found and count it for its row; return the number of pairs found."""
+    rows[found], cols[found], values[found] = row, column, met
+    counts[row] += 1
+    return found + 1
+
+
+def with_loops(bound, *loops):
+    """Return what kernels are bound to, by metric, with loops that are compiled for each metric alone."""
+    return {
+        name: {**names, **{loop.__name__: device(rebound(loop, names, name)) for loop in loops}}
+        for name, names in bound.items()
+    }
+
+
+BOUND = with_loops(METRICS, measure, measure_into, measure_extremes)

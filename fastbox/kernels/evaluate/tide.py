@@ -1,0 +1,161 @@
+"""Errors of detections as TIDE names them (Bolya et al., ECCV 2020): at one threshold, of all areas."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from fastbox.kernels.build.kernel import Kernel, group, i8, inlined, readonly, vector
+from fastbox.kernels.codes import (
+    BACKGROUND,
+    BOTH,
+    CLASS_MASK,
+    CLASSIFICATION,
+    DUPLICATE,
+    IGNORED,
+    LOCALIZATION,
+    MATCHED,
+    UNCOUNTED,
+)
+from fastbox.kernels.common.sorting import longest_of
+from fastbox.kernels.evaluate.overlap import Sides, first_of, four, overlap
+
+
+@inlined
+def take_truths(detections, truths, rule, places, rows, taken, outputs):
+    """Let the detections at some places of the order take truths among the rows, as COCO's matching does.
+
+    A detection that takes no truth is background until its error is named.
+    """
+    (x, y, w, h), codes, _, order, _ = detections
+    (left, top, width, height), classes, crowd, ignored, _, truth_order = truths
+    foreground, _, most = rule
+    match_types, partners, values, _ = outputs
+    (lo, hi), (s, e) = places, rows
+    rank, before = 0, np.int64(-1)
+    for place in range(lo, hi):
+        row = order[place]
+        rank = rank + 1 if codes[row] == before else 0
+        before = codes[row]
+        if rank >= most:
+            match_types[row] = UNCOUNTED
+            continue
+        box = Sides(x[row], y[row], w[row], h[row])
+        best, chosen, aside = foreground, np.int64(-1), False
+        highest = 0.0
+        begin = first_of(before & CLASS_MASK, classes, truth_order, s, e)
+        for hiding in range(2):
+            if chosen >= 0:
+                break
+            for j in range(begin, e):
+                t = truth_order[j]
+                if classes[t] != before & CLASS_MASK:
+                    break
+                if ignored[t] != (hiding == 1):
+                    continue
+                iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), crowd[t])
+                if hiding == 0 and iou > highest:
+                    highest = iou
+                if iou >= best and (crowd[t] or not taken[t - s]):
+                    best, chosen, aside = iou, t, hiding == 1
+        values[row] = highest
+        match_types[row] = BACKGROUND
+        if chosen >= 0:
+            taken[chosen - s] = True
+            partners[row] = chosen
+            match_types[row] = IGNORED if aside else MATCHED
+            if not aside:
+                values[row] = best
+
+
+@inlined
+def name_errors(detections, truths, rule, places, rows, claims, outputs):
+    """Name the error of each detection that took no truth, and note the best claim on each truth.
+
+    `claims` holds for each truth the detection of the highest score that would take the truth, were its localization
+    or its class right.
+    """
+    (x, y, w, h), codes, _, order, scores = detections
+    (left, top, width, height), classes, _, ignored, _, _ = truths
+    foreground, background, _ = rule
+    match_types, partners, _, _ = outputs
+    (lo, hi), (s, e) = places, rows
+    for place in range(lo, hi):
+        row = order[place]
+        if match_types[row] != BACKGROUND:
+            continue
+        box = Sides(x[row], y[row], w[row], h[row])
+        own, other = 0.0, 0.0
+        own_truth, other_truth = np.int64(-1), np.int64(-1)
+        for t in range(s, e):
+            if ignored[t]:
+                continue
+            iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), False)
+            if classes[t] == codes[row] & CLASS_MASK:
+                if iou > own:
+                    own, own_truth = iou, t
+            elif iou > other:
+                other, other_truth = iou, t
+        if background <= own < foreground:
+            match_types[row], partners[row] = LOCALIZATION, own_truth
+        elif other >= foreground:
+            match_types[row], partners[row] = CLASSIFICATION, other_truth
+        elif own >= foreground:
+            match_types[row], partners[row] = DUPLICATE, own_truth
+        elif other >= background:
+            match_types[row], partners[row] = BOTH, other_truth
+        kind = match_types[row]
+        if kind == LOCALIZATION or kind == CLASSIFICATION:
+            t = partners[row] - s
+            held = claims[kind - LOCALIZATION, t]
+            if held < 0 or scores[row] > scores[held] or (scores[row] == scores[held] and row < held):
+                claims[kind - LOCALIZATION, t] = row
+
+
+def classify_errors(detections, truths, rule, span, outputs):
+    """Write what became of each detection of the images of a span: its match type, and the truth concerned.
+
+    Both collections come image by image, with an `order` of each image's rows by code. The rule holds the IoU of a hit,
+    the IoU below which a detection is background, and the greatest number of detections. Detections take truths as in
+    :mod:`~fastbox.kernels.evaluate.match`.
+
+    `partners` gets the truth that is taken or that the error is about, `values` the best IoU with a truth of the own
+    class, `fixes` whether the detection would take its partner if its error were fixed: of all detections that claim
+    an untaken truth, the one with the highest score.
+    """
+    (_, codes, bounds, order, _), (_, _, _, ignored, truth_bounds, _) = detections, truths
+    (first, last), fixes = span, outputs[3]
+    many = longest_of(truth_bounds, first, last)
+    taken = np.empty(many, np.bool_)
+    claims = np.empty((2, many), np.int64)
+    for image in range(first, last):
+        lo, stop = bounds[image], bounds[image + 1]
+        s, e = truth_bounds[image], truth_bounds[image + 1]
+        while lo < stop:
+            model = codes[order[lo]] & ~CLASS_MASK
+            hi = lo
+            while hi < stop and codes[order[hi]] & ~CLASS_MASK == model:
+                hi += 1
+            taken[: e - s] = False
+            claims[:, : e - s] = -1
+            take_truths(detections, truths, rule, (lo, hi), (s, e), taken, outputs)
+            name_errors(detections, truths, rule, (lo, hi), (s, e), claims, outputs)
+            for t in range(s, e):
+                if ignored[t] or taken[t - s]:
+                    continue
+                for kind in range(2):
+                    held = claims[kind, t - s]
+                    if held >= 0:
+                        fixes[held] = True
+            lo = hi
+
+
+def _signature(t):
+    detections = group(four(t), readonly(i8), readonly(i8), readonly(i8), readonly(t))
+    flags = readonly(types.boolean)
+    truths = group(four(t), readonly(i8), flags, flags, readonly(i8), readonly(i8))
+    outputs = group(vector(types.int8), vector(i8), vector(t), vector(types.boolean))
+    return types.void(detections, truths, group(t, t, i8), group(i8, i8), outputs)
+
+
+CLASSIFY_ERRORS = Kernel(classify_errors, _signature, {"": {}})
