@@ -1,11 +1,8 @@
-"""Let made-up boxes follow the gradients of the losses to their targets, and see which arrive."""
+"""Made-up boxes that follow the gradients of a loss to their targets, and the share that arrives."""
 
 from __future__ import annotations
 
-import operator
-import os
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.arrow.columns import batch_of, schema_of
 from fastbox.kernels.codes import COUNTS, POINTS
 from fastbox.result import Result
-from fastbox.storage.outputs import check_outputs
-from fastbox.tables.sink import Sink
-from fastbox.values.arguments import checked
 
-__all__ = ["LOSSES", "Descent", "Regression", "cases_per_point", "regression"]
+__all__ = ["LOSSES", "Descent", "Regression", "cases_per_point", "descend", "draw"]
 
-StrPath = str | os.PathLike[str]
 Floats = NDArray[np.float64]
 
 LOSSES = ("smooth_l1", "iou", "giou", "diou", "ciou", "eiou")
@@ -80,7 +72,7 @@ class Descent:
 
 @dataclass
 class Regression(Result):
-    """What a run of :func:`regression` found.
+    """The result of :func:`fastbox.jobs.regression`.
 
     Attributes
     ----------
@@ -126,94 +118,12 @@ def cases_per_point() -> int:
     return len(AREAS) * len(RATIOS) * len(RATIOS)
 
 
-@checked
-def regression(
-    out: StrPath | None = None,
-    *,
-    points: int = 5000,
-    steps: int = 200,
-    losses: Sequence[str] = LOSSES,
-    seed: int = 0,
-    progress: Callable[[int], object] | None = None,
-) -> Regression:
-    """Move boxes to their targets by gradient descent on each loss: Zheng et al., AAAI 2020, section 3, algorithm 1.
-
-    Seven targets of area 1 and width to height 1:4, 1:3, 1:2, 1:1, 2:1, 3:1 and 4:1 lie around (10, 10). Around each
-    point of the circle of radius 3, drawn uniformly, begin boxes of the same seven ratios and areas 0.5, 0.67, 0.75, 1,
-    1.33, 1.5 and 2. Each goes its own way to each target, B = (x, y, w, h) of centre and sides: B becomes
-    B - rate (2 - IoU) dL/dB, with a rate of 0.1 for the first 80 % of the steps, of 0.01 up to 90 % and 0.001 from
-    there on. The error of a case is the sum of the four distances |B - target|.
-
-    All gradients are the exact ones, with the weight of CIoU's aspect ratios a constant. The code published with the
-    paper takes others: CIoU's are not divided by w² + h², as the paper says; those of overlaps by the sides are twice
-    as large; and for GIoU the intersection of boxes that lie apart is not set to 0, which keeps many of them from
-    arriving: here GIoU arrives. What the paper leaves open is a side that a step would make negative: none falls
-    below 2^-10.
-    ``smooth_l1`` is of the four numbers, at beta 1, with the same steps.
-
-    Parameters
-    ----------
-    out : path, optional
-        A Parquet file of the points: x, y, and the mean final error of the cases at each, a column for each loss.
-    points : int
-        How many; with 5000 there are 1,715,000 cases. The first points are the same for any number of them.
-    steps : int
-        How many steps each case takes.
-    losses : sequence of str
-        Of smooth_l1, iou, giou, diou, ciou and eiou.
-    seed : int
-        Not negative; another seed draws other points.
-    progress : callable, optional
-        Called with the number of cases done since the last call, a case of each loss for one; from any thread.
-
-    Returns
-    -------
-    Regression
-        The same bits for any number of threads: errors are added up in blocks of points, these in their order.
-
-    Raises
-    ------
-    ValueError
-        An unknown loss or none, no points, no steps, or a negative seed.
-    InputError
-        The output can't be written there.
-
-    Examples
-    --------
-    >>> found = regression(points=1, steps=2, losses=["giou"])
-    >>> found.losses["giou"].curve.shape, found.to_dict()["cases"]
-    ((3,), 343)
-    """
-    points, steps, seed = _whole("points", points, 1), _whole("steps", steps, 1), _whole("seed", seed, 0)
-    names = list(dict.fromkeys(losses))
-    if unknown := [name for name in names if name not in LOSSES]:
-        raise ValueError(f"expected losses of {', '.join(LOSSES)}, got {unknown[0]!r}")
-    if not names:
-        raise ValueError(f"expected losses of {', '.join(LOSSES)}, got none")
-    check_outputs([], {"out": out})
-    x, y = _draw(points, seed)
-    found = Regression(points, steps, seed, x, y)
-    sink = None
-    if out is not None:
-        schema = schema_of(dict.fromkeys(["x", "y", *names], "float64"))
-        parameters = {"points": points, "steps": steps, "losses": names, "seed": seed}
-        sink = Sink(out, schema, command="experiment regression", parameters=parameters)
-    with sink or nullcontext():
-        for name in names:
-            found.losses[name] = _descend(name, x, y, steps, progress)
-        if sink is not None:
-            sink.write(batch_of(list(found.columns().values()), sink.schema))
-            sink.record(summary=found.to_dict())
-    return found
-
-
-def _descend(name: str, x: Floats, y: Floats, steps: int, progress: Callable[[int], object] | None) -> Descent:
-    from fastbox.kernels.loss.regression import DESCEND
-
-    kernel, points = DESCEND[x.dtype, name], len(x)
+def descend(name: str, x: Floats, y: Floats, steps: int, progress: Callable[[int], object] | None) -> Descent:
+    """Take all cases around the points the given number of steps down the gradient of a loss."""
+    kernel, points = parallel.kernels("loss.regression").DESCEND[x.dtype, name], len(x)
     targets = np.array([_sides(1.0, ratio) for ratio in RATIOS])
     starts = np.array([_sides(area, ratio) for area in AREAS for ratio in RATIOS])
-    rates = _rates(steps)
+    rates = rates_of(steps)
     blocks = -(-points // POINTS)
     sums, errors = np.empty((blocks, steps + 1)), np.empty(points)
     counts = np.zeros((blocks, COUNTS), np.int64)
@@ -230,8 +140,8 @@ def _descend(name: str, x: Floats, y: Floats, steps: int, progress: Callable[[in
     return Descent(total / (points * cases_per_point()), errors / cases_per_point(), *ends)
 
 
-def _draw(points: int, seed: int) -> tuple[Floats, Floats]:
-    """Points of the circle, by drawing from the square around it: no sine that differs between machines."""
+def draw(points: int, seed: int) -> tuple[Floats, Floats]:
+    """Draw x and y of points in the circle, from the square around it: no sine that differs between machines."""
     rng = np.random.Generator(np.random.PCG64(seed))
     kept, count = [np.empty((0, 2))], 0
     while count < points:
@@ -253,19 +163,9 @@ def _stages(steps: int) -> dict[int, float]:
     return {first: rate for first, rate in zip(firsts, RATES, strict=True) if first <= steps}
 
 
-def _rates(steps: int) -> Floats:
+def rates_of(steps: int) -> Floats:
     """The rate of each step."""
     rates = np.empty(steps)
     for first, rate in _stages(steps).items():
         rates[first - 1 :] = rate
     return rates
-
-
-def _whole(name: str, given: Any, least: int) -> int:
-    try:
-        number = operator.index(given)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise ValueError(f"expected {name} to be a whole number, {least} or more, got {given!r}")
-    return number

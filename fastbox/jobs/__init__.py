@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fastbox.anchors.resize import Resize
     from fastbox.datasets.convert import convert
     from fastbox.experiments.disagreement import Disagreement
-    from fastbox.experiments.regression import Regression, regression
+    from fastbox.experiments.regression import Regression
     from fastbox.jobs.anchors import Fitted, fit_anchors
     from fastbox.jobs.assign import Assigned, assign
     from fastbox.jobs.disagreement import disagreement
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastbox.jobs.nms import Suppressed, nms
     from fastbox.jobs.pairs import Paired, pairs
     from fastbox.jobs.plan import Planned, plan
+    from fastbox.jobs.regression import regression
     from fastbox.jobs.sort import sort
     from fastbox.jobs.synthesize import synthesize
 
@@ -59,7 +60,7 @@ lazy(
         "fastbox.anchors.resize": ("Resize",),
         "fastbox.datasets.convert": ("convert",),
         "fastbox.experiments.disagreement": ("Disagreement",),
-        "fastbox.experiments.regression": ("Regression", "regression"),
+        "fastbox.experiments.regression": ("Regression",),
         "fastbox.jobs.anchors": ("Fitted", "fit_anchors"),
         "fastbox.jobs.assign": ("Assigned", "assign"),
         "fastbox.jobs.disagreement": ("disagreement",),
@@ -71,6 +72,7 @@ lazy(
         "fastbox.jobs.nms": ("Suppressed", "nms"),
         "fastbox.jobs.pairs": ("Paired", "pairs"),
         "fastbox.jobs.plan": ("Planned", "plan"),
+        "fastbox.jobs.regression": ("regression",),
         "fastbox.jobs.sort": ("sort",),
         "fastbox.jobs.synthesize": ("synthesize",),
     },

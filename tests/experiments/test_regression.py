@@ -17,7 +17,7 @@ from support.paths import WITHOUT_JIT
 
 from fastbox import jobs
 from fastbox.cli import main
-from fastbox.experiments.regression import LOSSES, _draw, _rates
+from fastbox.experiments.regression import LOSSES, draw, rates_of
 from fastbox.tables.sink import read_record
 
 RATIOS = np.array([1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4])
@@ -133,7 +133,7 @@ def twin(name: str, x: np.ndarray, y: np.ndarray, rates: np.ndarray) -> tuple[np
 def test_boxes_follow_the_gradient(name: str) -> None:
     points, steps = (1, 1) if WITHOUT_JIT else (3, 40)
     found = jobs.regression(points=points, steps=steps, losses=[name], seed=2)
-    curve, errors, iou = twin(name, found.x, found.y, _rates(steps))
+    curve, errors, iou = twin(name, found.x, found.y, rates_of(steps))
     descent = found.losses[name]
     np.testing.assert_allclose(descent.curve, curve, rtol=1e-9)
     np.testing.assert_allclose(descent.errors, errors, rtol=1e-9)
@@ -214,22 +214,22 @@ def test_boxes_that_lie_apart_do_not_move_by_iou(whole: jobs.Regression) -> None
 
 
 def test_rates_fall_at_four_fifths_and_nine_tenths() -> None:
-    np.testing.assert_array_equal(_rates(200), [0.1] * 160 + [0.01] * 20 + [0.001] * 20)
+    np.testing.assert_array_equal(rates_of(200), [0.1] * 160 + [0.01] * 20 + [0.001] * 20)
     for steps in range(1, 60):
         t = np.arange(1, steps + 1)
         np.testing.assert_array_equal(
-            _rates(steps), np.where(5 * t <= 4 * steps, 0.1, np.where(10 * t <= 9 * steps, 0.01, 0.001))
+            rates_of(steps), np.where(5 * t <= 4 * steps, 0.1, np.where(10 * t <= 9 * steps, 0.01, 0.001))
         )
 
 
 def test_points_fill_the_circle() -> None:
-    x, y = _draw(5000, 0)
+    x, y = draw(5000, 0)
     away = np.hypot(x - 10, y - 10)
     assert away.max() <= 3
     assert abs((away <= 1.5).mean() - 0.25) < 0.02
     assert abs(x.mean() - 10) < 0.1 > abs(y.mean() - 10)
-    np.testing.assert_array_equal(_draw(100, 0), [x[:100], y[:100]])
-    assert not np.array_equal(_draw(100, 1), [x[:100], y[:100]])
+    np.testing.assert_array_equal(draw(100, 0), [x[:100], y[:100]])
+    assert not np.array_equal(draw(100, 1), [x[:100], y[:100]])
 
 
 def test_progress_counts_all_cases() -> None:

@@ -18,7 +18,7 @@ SEEN = 0.01  # the least share of the first error that is drawn
 
 
 def show_regression(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.experiments.regression` found, as its ``to_dict`` gives it."""
+    """Print what :func:`fastbox.jobs.regression` found, as its ``to_dict`` gives it."""
     losses = summary["losses"]
     start = next(iter(losses.values()))["curve"][0]
     console.print(
