@@ -65,6 +65,12 @@ class Resize(NamedTuple):
                     return cls(kind, first, more[0] if more else float("nan"))
         raise ValueError(f"expected resize as 640, 300x200 or shorter=800,longer=1333, in pixels above 0, got {text!r}")
 
+    def __str__(self) -> str:
+        """Return the rule as :meth:`parse` reads it, or the size that all images have already."""
+        if self.kind == "shorter":
+            return f"shorter={self.first:g},longer={self.second:g}"
+        return f"{self.first:g}" if self.kind == "longer" else f"{self.first:g}x{self.second:g}"
+
     def scales(self, width: Floats, height: Floats) -> tuple[Floats, Floats]:
         """What widths and heights of boxes are multiplied by, given their images' widths and heights."""
         if self.kind == "none":

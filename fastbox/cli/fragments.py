@@ -6,28 +6,40 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any
 
 import click
 
-from fastbox.cli.options import memory_option
+from fastbox.cli.command import option
+from fastbox.cli.options import FRAGMENT_ROWS, MEMORY
 from fastbox.cli.progress import Step
 from fastbox.cli.said import say
 from fastbox.errors import InputError
 
-__all__ = ["Fragments", "fragment_options"]
+__all__ = ["Fragments"]
 
 
 @dataclass(frozen=True)
 class Fragments:
-    """Whether and where a job is to run in fragments, as the command line has it."""
+    """The options of a job that can run in fragments, and how it runs."""
 
-    engine: str | None
-    address: str | None
-    rows: int | None
-    overwrite: bool
-    log: str | None
+    engine: str | None = option(
+        "--engine",
+        type=click.Choice(["threads", "dask", "spark", "ray"]),
+        metavar="NAME",
+        help="Run in fragments: threads, dask, spark or ray; -o is a folder.",
+    )
+    address: str | None = option(
+        "--address", metavar="URL", help="Address of the cluster, such as tcp://host:8786, sc://host or auto."
+    )
+    rows: int | None = option("--fragment-rows", **FRAGMENT_ROWS)
+    overwrite: bool = option(
+        "--overwrite", is_flag=True, help="Begin again where the folder holds fragments of another run."
+    )
+    memory: str | None = option("--memory", **MEMORY)
+    log: str | None = option(
+        "--log", type=click.Choice(["json"]), metavar="FORMAT", help="json: one line of JSON on stderr per fragment."
+    )
 
     def run(self, job: Callable[..., Any], *tables: Any, out: str | None, **options: Any) -> Any:
         """Run a job: in fragments where an engine is named or the output is a folder, else at once."""
@@ -49,40 +61,6 @@ class Fragments:
             found = spread(job, *tables, out=out, engine=engine, overwrite=self.overwrite, log=watch, **options)
         watch.end()
         return found
-
-
-def fragment_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a :class:`Fragments`, which it takes as ``fragments``."""
-
-    @click.option(
-        "--engine",
-        type=click.Choice(["threads", "dask", "spark", "ray"]),
-        metavar="NAME",
-        help="Run in fragments: threads, dask, spark or ray; -o is a folder.",
-    )
-    @click.option(
-        "--address", metavar="URL", help="Address of the cluster, such as tcp://host:8786, sc://host or auto."
-    )
-    @click.option(
-        "--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many boxes a fragment has."
-    )
-    @click.option("--overwrite", is_flag=True, help="Begin again where the folder holds fragments of another run.")
-    @memory_option
-    @click.option(
-        "--log", type=click.Choice(["json"]), metavar="FORMAT", help="json: a line of JSON on stderr for each fragment."
-    )
-    @wraps(command)
-    def with_fragments(
-        engine: str | None,
-        address: str | None,
-        fragment_rows: int | None,
-        overwrite: bool,
-        log: str | None,
-        **more: Any,
-    ) -> Any:
-        return command(fragments=Fragments(engine, address, fragment_rows, overwrite, log), **more)
-
-    return with_fragments
 
 
 class _Watch:

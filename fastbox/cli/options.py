@@ -1,91 +1,267 @@
-"""Options that several commands share, and how every command prints what it found."""
+"""Options that several commands share, alone and in records, and how every command prints its result."""
 
 from __future__ import annotations
 
 import io
 import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fastbox.boxes.container import ALIASES, FORMATS
+from fastbox.cli.command import option
+from fastbox.cli.types import Column, Memory, Names, Real
 from fastbox.errors import InputError
 from fastbox.memory import set_memory
-from fastbox.ops.search import METRICS, check_metric
-from fastbox.values.names import CLASS, IMAGE, SCORE, Usual
+from fastbox.values.names import CLASS, IMAGE, SCORE
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from fastbox.tables.source import Source
+
 __all__ = [
+    "FRAGMENT_ROWS",
+    "MEMORY",
+    "Boxes",
+    "PairColumns",
+    "Table",
+    "Truths",
+    "agnostic_option",
     "beta_option",
     "class_option",
-    "format_option",
+    "count_option",
+    "fragment_rows_option",
     "image_option",
+    "iou_threshold_option",
     "json_option",
+    "keep_option",
     "memory_option",
     "metrics_option",
-    "names_of",
+    "min_score_option",
+    "names_option",
     "of_truths",
     "output_option",
+    "plot_option",
     "report_option",
     "score_option",
+    "seed_option",
     "show",
-    "split",
-    "threshold_of",
 ]
 
-
-def split(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
-    """The parts of a list with commas."""
-    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def names_of(
-    known: Sequence[str], check: Callable[[str], None]
-) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Make the callback of an option that takes some of the known names, each checked."""
-
-    def checked(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
-        names = split(context, parameter, value) or []
-        if not names:
-            raise click.BadParameter(f"expected names of {', '.join(known)}, got none")
-        for name in names:
-            try:
-                check(name)
-            except ValueError as error:
-                raise click.BadParameter(str(error)) from None
-        return names
-
-    return checked
-
-
-def beta_of(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    if not value >= 0:
-        raise click.BadParameter(f"expected 0 or more, got {value}")
-    return value
-
-
-def memory_of(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+def _set_memory(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Set how much memory jobs may take."""
     if value is not None:
         set_memory(value)
-
-
-def usual(name: Usual) -> Callable[[click.Context, click.Parameter, str | None], str]:
-    """Make the callback of an option that names a column: of one that is not given, whichever has a usual name."""
-    return lambda context, parameter, value: name if value is None else value
-
-
-def threshold_of(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    """A number, and not nan."""
-    if math.isnan(value):
-        raise click.BadParameter("expected a number, got nan")
     return value
+
+
+BOX_FORMAT: dict[str, Any] = {
+    "type": click.Choice((*FORMATS, *ALIASES)),
+    "metavar": "FORMAT",
+    "help": f"Box format: {', '.join((*FORMATS, *ALIASES))} (default: told by the columns' names).",
+}
+IMAGE_COLUMN: dict[str, Any] = {
+    "type": Column(),
+    "default": IMAGE,
+    "metavar": "COLUMN",
+    "help": "Column of image ids (default: image_id, or another of its usual names).",
+}
+FRAGMENT_ROWS: dict[str, Any] = {
+    "type": click.IntRange(1),
+    "metavar": "BOXES",
+    "help": "Boxes of a fragment, about (default: 1,048,576).",
+}
+MEMORY: dict[str, Any] = {
+    "type": Memory(),
+    "metavar": "SIZE",
+    "callback": _set_memory,
+    "help": "Memory to use at most, such as 2GB (default: all of it).",
+}
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The columns of a table's boxes, and their format."""
+
+    box: str | None = option(
+        "--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name)."
+    )
+    format: str | None = option("--format", **BOX_FORMAT)
+
+
+@dataclass(frozen=True)
+class Table(Boxes):
+    """The columns of a table's boxes and image ids."""
+
+    image_column: str = option("--image", **IMAGE_COLUMN)
+
+    def source(self, path: Any) -> Source:
+        """Return a table as a job takes it."""
+        from fastbox.tables.source import Source
+
+        return Source(path, boxes=self.box, format=self.format, image=self.image_column)
+
+
+@dataclass(frozen=True)
+class Truths:
+    """The columns of the ground truth's boxes, where the first table is of detections."""
+
+    box: str | None = option(
+        "--truth-box", metavar="COLUMNS", help="Boxes of the ground truth, as --box (default: found by name)."
+    )
+    format: str | None = option(
+        "--truth-format",
+        **BOX_FORMAT
+        | {"help": "Box format of the ground truth (default: as --format, or told by the columns' names)."},
+    )
+
+    def source(self, path: Any, detections: Table) -> Source:
+        """Return the table of the ground truth as a job takes it."""
+        from fastbox.tables.source import Source
+
+        return Source(path, boxes=self.box, format=self.format or detections.format, image=detections.image_column)
+
+
+@dataclass(frozen=True)
+class PairColumns:
+    """The columns of the predicted and the target box of a row, and their format."""
+
+    pred: str | None = option(
+        "--pred", metavar="COLUMNS", help="Predicted box: one column, or four with commas (default: pred_...)."
+    )
+    target: str | None = option(
+        "--target", metavar="COLUMNS", help="Target box: one column, or four with commas (default: target_...)."
+    )
+    format: str | None = option("--format", **BOX_FORMAT)
+
+
+def output_option(what: str = "the result, as Parquet", **settings: Any) -> Option:
+    """Return the option of the file to write."""
+    return click.option("-o", "--output", type=click.Path(), metavar="OUT", help=f"File to write: {what}.", **settings)
+
+
+def metrics_option(check: Callable[[str], object] | None, default: Sequence[str], text: str) -> Option:
+    """Return the option of metrics, with a check of each name."""
+    return click.option(
+        "--metrics",
+        type=Names(check),
+        default=",".join(default),
+        show_default=True,
+        metavar="NAMES",
+        help=f"Metrics: {text}.",
+    )
+
+
+def keep_option(text: str) -> Option:
+    """Return the option of columns to keep."""
+    return click.option("--keep", type=Names(), metavar="COLUMNS", help=f"Columns to keep in the output ({text}).")
+
+
+def class_option(default: str | None = CLASS, text: str = "category_id, or another of its usual names") -> Option:
+    """Return the option of the class column."""
+    return click.option(
+        "--class",
+        "class_column",
+        type=Column(),
+        default=default,
+        metavar="COLUMN",
+        help=f"Column of classes (default: {text}).",
+    )
+
+
+def agnostic_option(default: bool | None, text: str) -> Option:
+    """Return the option that lets boxes of different classes meet."""
+    return click.option(
+        "--class-agnostic/--per-class",
+        default=default,
+        help=f"Compare boxes of all classes, or those of one class alone (default: {text}).",
+    )
+
+
+def iou_threshold_option(default: float, text: str) -> Option:
+    """Return the option of the overlap above which boxes count as the same."""
+    return click.option(
+        "--iou-threshold",
+        type=Real(0, 1),
+        default=default,
+        show_default=True,
+        metavar="IOU",
+        help=f"Boxes with a higher IoU {text}.",
+    )
+
+
+def min_score_option(default: float | None, text: str) -> Option:
+    """Return the option of the least score."""
+    return click.option(
+        "--min-score",
+        type=Real(0),
+        default=default,
+        metavar="SCORE",
+        help=f"Leave out boxes of a lower score (default: {text}).",
+    )
+
+
+def seed_option(text: str) -> Option:
+    """Return the option of the seed."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help=f"Seed of the random numbers: same seed, same {text}.",
+    )
+
+
+def count_option(name: str, what: str, default: int, least: int) -> Option:
+    """Return the option of a number of things."""
+    return click.option(
+        name,
+        type=click.IntRange(min=least),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help=f"How many {what}.",
+    )
+
+
+beta_option = click.option(
+    "--beta",
+    type=Real(0),
+    default=1.0,
+    show_default=True,
+    metavar="PX",
+    help="Distance at which smooth_l1 turns from square to linear.",
+)
+score_option = click.option(
+    "--score",
+    "score_column",
+    type=Column(),
+    default=SCORE,
+    metavar="COLUMN",
+    help="Column of scores (default: score, or another of its usual names).",
+)
+image_option = click.option("--image", "image_column", **IMAGE_COLUMN)
+fragment_rows_option = click.option("--fragment-rows", **FRAGMENT_ROWS)
+memory_option = click.option("--memory", expose_value=False, **MEMORY)
+names_option = click.option(
+    "--names", type=click.Path(), metavar="FILE", help="Names of classes, numbered from 0: a text file, one a line."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+report_option = click.option(
+    "--report", type=click.Path(), metavar="PAGE", help="HTML page to write, with plots (needs the extra `report`)."
+)
+plot_option = click.option(
+    "--plot", type=click.Path(), metavar="FIGURE", help="Figure to write: .svg, .png or .pdf (needs the extra `plot`)."
+)
 
 
 @contextmanager
@@ -98,63 +274,6 @@ def of_truths(detections: str, truths: str | None) -> Iterator[None]:
         if truths is None or "--box " not in said or truths not in said or detections in said:
             raise
         raise InputError(said.replace("--box ", "--truth-box ")) from None
-
-
-metrics_option = click.option(
-    "--metrics",
-    default="iou",
-    show_default=True,
-    metavar="NAMES",
-    callback=names_of(METRICS, check_metric),
-    help=f"Of {', '.join(METRICS)}.",
-)
-format_option = click.option(
-    "--format",
-    "format_",
-    type=click.Choice((*FORMATS, *ALIASES)),
-    metavar="FORMAT",
-    help=f"{', '.join((*FORMATS, *ALIASES))} (default: told by the columns' names).",
-)
-beta_option = click.option(
-    "--beta",
-    type=float,
-    default=1.0,
-    show_default=True,
-    metavar="PX",
-    callback=beta_of,
-    help="Where smooth_l1 turns from square to linear.",
-)
-image_option = click.option(
-    "--image",
-    metavar="COLUMN",
-    callback=usual(IMAGE),
-    help="Column of image ids (default: image_id, or another of its usual names).",
-)
-class_option = click.option(
-    "--class",
-    "class_",
-    metavar="COLUMN",
-    callback=usual(CLASS),
-    help="Class column (default: category_id, or another of its usual names).",
-)
-score_option = click.option(
-    "--score",
-    metavar="COLUMN",
-    callback=usual(SCORE),
-    help="Column of scores (default: score, or another of its usual names).",
-)
-memory_option = click.option(
-    "--memory",
-    metavar="SIZE",
-    callback=memory_of,
-    expose_value=False,
-    help="How much memory may be taken, such as 2GB (default: all there is); an image that can't fit is refused.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-report_option = click.option(
-    "--report", type=click.Path(), metavar="PAGE", help="HTML page to write, with plots (the extra report)."
-)
-output_option = click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Parquet file to write.")
 
 
 def show(

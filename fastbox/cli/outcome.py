@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
+from fastbox.cli.command import Group
 from fastbox.cli.imports import WithoutPandas
 from fastbox.cli.said import say
 from fastbox.cli.written import Written
@@ -28,14 +29,10 @@ __all__ = ["Commands", "fail"]
 RAISED_AGAIN_AFTER = 0.02  # seconds
 
 
-class Commands(click.Group):
+class Commands(Group):
     """A group that turns what can go wrong into one sentence and an exit code; a bug keeps its traceback."""
 
     _written = Written([])
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        """The commands in the order a newcomer meets them."""
-        return list(self.commands)
 
     def main(self, args: Sequence[str] | None = None, **options: Any) -> NoReturn:  # type: ignore[override]
         """Run the command line, 2 where it can't be read."""
@@ -61,6 +58,13 @@ class Commands(click.Group):
         except OSError as error:
             self._fail_of_system(error)
         _exit(code if isinstance(code, int) else 0)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line, which prints the help where it is asked for."""
+        try:
+            return super().make_context(*args, **extra)
+        except KeyboardInterrupt:
+            self._fail("interrupted")
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command: 1 where it could not finish, 2 where what it was given can't be used."""

@@ -199,7 +199,7 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
         raise InputError(
             f"expected classes that both tables have, got {f'{both} of {fewer}' if both else 'none'}: "
             f"{own} in {read.files[0]} and {its} in {read.files[1]}: number or name the classes of both alike, or "
-            f"match boxes of any class with {advice('--all-classes', 'params=Params(by_class=False)')}"
+            f"match boxes of any class with {advice('--class-agnostic', 'params=Params(by_class=False)')}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pty
@@ -240,7 +241,8 @@ RULES = {
 def test_pairs_are_those_of_a_loop_over_images(
     two: tuple[Path, Path], rule: str, by_class: bool, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["fastbox.jobs.pairs"], "scan", lambda a, b, **_: fastbox.scan(a, b, rows=rows))
+    job = importlib.import_module("fastbox.jobs.pairs")
+    monkeypatch.setattr(job, "scan", lambda a, b, **_: fastbox.scan(a, b, rows=rows))
     out = two[0].with_name("out.parquet")
     options = ["--per-class"] if by_class else []
     result = call("pairs", *two, rule, *options, "--metrics", "iou,ciou", "-o", out, "--json")

@@ -191,7 +191,7 @@ def test_the_summary_is_json_and_holds_the_twelve(tmp_path: Path) -> None:
 def test_thresholds_ranges_and_counts_come_from_the_command_line(tmp_path: Path) -> None:
     detections, truths = tables(tmp_path)
     options = ("--thresholds", "0.3:0.7:0.1", "--areas", "all:0-1e10,tiny:0-500", "--max-dets", "5,2")
-    found = json.loads(call(detections, truths, *options, "--all-classes", "--json").stdout)
+    found = json.loads(call(detections, truths, *options, "--class-agnostic", "--json").stdout)
     rules = found["rules"]
     assert rules["iou_thresholds"] == np.linspace(0.3, 0.7, 5).tolist()
     assert rules["max_dets"] == [2, 5] and rules["area_ranges"]["tiny"] == [0, 500]
@@ -223,21 +223,21 @@ def test_names_from_the_data_are_text_and_no_markup(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--thresholds", "a"), "expected numbers as 0.5,0.75 or 0.5:0.95:0.05, got 'a'"),
-        (("--thresholds", "0.5:0.9:0"), "expected numbers as"),
+        (("--thresholds", "a"), "expected numbers such as 0.5,0.75 or 0.5:0.95:0.05, got 'a'"),
+        (("--thresholds", "0.5:0.9:0"), "expected numbers such as"),
         (("--thresholds", "nan"), "expected thresholds of IoU that are numbers"),
         (("--thresholds", "50,75"), "at most 1, got 50,75: as shares of 1 they are 0.5,0.75"),
-        (("--thresholds", "0.5:0.9:0.3"), "expected numbers as"),
-        (("--thresholds", "0.9:0.5:0.1"), "expected numbers as"),
-        (("--thresholds", "0:1:1e-9"), "expected numbers as"),
+        (("--thresholds", "0.5:0.9:0.3"), "expected numbers such as"),
+        (("--thresholds", "0.9:0.5:0.1"), "expected numbers such as"),
+        (("--thresholds", "0:1:1e-9"), "expected numbers such as"),
         (("--max-dets", "-1,100"), "expected max_dets of 1 and more"),
-        (("--areas", "all:0-1,all:5-6"), "expected ranges as all:0-1e10"),
-        (("--max-dets", "x"), "expected whole numbers as 1,10,100"),
+        (("--areas", "all:0-1,all:5-6"), "expected ranges such as all:0-1e10"),
+        (("--max-dets", "x"), "expected whole numbers such as 1,10,100"),
         (("--max-dets", "0"), "expected max_dets of 1 and more"),
-        (("--areas", "all"), "expected ranges as all:0-1e10"),
+        (("--areas", "all"), "expected ranges such as all:0-1e10"),
         (("--areas", "all:9-1"), "expected a range of areas from low to high"),
         (("--areas", "all:-9-1"), "0 or more, got -9 to 1"),
-        (("--areas", ":0-1"), "expected ranges as all:0-1e10"),
+        (("--areas", ":0-1"), "expected ranges such as all:0-1e10"),
         (("--thresholds", "0.5,75"), "at most 1, got 0.5,75: give shares of 1"),
         (("--thresholds", "1.01"), "at most 1, got 1.01: as shares of 1 they are 0.0101"),
         (("--by", "nothing"), "nothing"),

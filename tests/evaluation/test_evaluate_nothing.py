@@ -34,7 +34,7 @@ SIDES: dict[str, tuple[list[Any], list[Any]]] = {
 OPTIONS: dict[str, tuple[str, ...]] = {
     "plain": (),
     "bootstrap": ("--bootstrap", "5"),
-    "all classes": ("--all-classes", "--bootstrap", "3"),
+    "all classes": ("--class-agnostic", "--bootstrap", "3"),
     "by": ("--by", "by"),
     "by, bootstrap": ("--by", "by", "--bootstrap", "70"),
     "rules": ("--thresholds", "0.3", "--max-dets", "5", "--areas", "all:0-10"),

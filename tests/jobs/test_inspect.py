@@ -672,7 +672,7 @@ def test_the_command_takes_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--size", "width"), "expected two columns with a comma between, got 'width'"),
+        (("--size", "width"), "expected 2 names with commas between, got 'width'"),
         (("--near", 2), "expected near to be above 0 and at most 1, got 2.0"),
         (("--tolerance", "nan"), "expected tolerance to be 0 or more, got nan"),
         (("--changes", "l.parquet"), "expected a list of changes only with a cleaned copy"),

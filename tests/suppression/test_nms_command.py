@@ -284,7 +284,7 @@ def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--iou-threshold", "2"], "2.0 is not in the range"),
-        (["--iou-threshold", "nan"], "expected a finite number, got nan"),
+        (["--iou-threshold", "nan"], "expected a number, got nan"),
         (["--sigma", "0"], "is not in the range"),
         (["--method", "hard"], "'hard' is not one of"),
         (["--score", "none"], "expected a column 'none'"),

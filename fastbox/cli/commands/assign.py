@@ -1,18 +1,23 @@
-"""`fastbox assign`: anchors to truths, and how well the truths are covered."""
+"""`fastbox assign`: anchors assigned to ground truth, and its coverage."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 
 from fastbox.assign.registry import RULES
-from fastbox.cli.fragments import Fragments, fragment_options
-from fastbox.cli.options import format_option, image_option, json_option, output_option, report_option, show
+from fastbox.cli.command import Command, option, record
+from fastbox.cli.fragments import Fragments
+from fastbox.cli.options import Table, class_option, json_option, output_option, plot_option, report_option, show
 from fastbox.cli.progress import progress
+from fastbox.cli.types import Real
 from fastbox.errors import InputError
+
+if TYPE_CHECKING:
+    from fastbox.assign.rule import MatchRule
 
 __all__ = ["assign"]
 
@@ -27,8 +32,38 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
     return tuple(float(side) for side in sides)
 
 
+@dataclass(frozen=True)
+class Rule:
+    """The matching rule."""
+
+    name: str = option(
+        "--rule", default="fastbox", show_default=True, metavar="NAME", help=f"Matching rule: {', '.join(RULES)}."
+    )
+    high: float | None = option(
+        "--high", type=Real(0, 1), metavar="IOU", help="IoU from which on an anchor is positive (default: the rule's)."
+    )
+    low: float | None = option(
+        "--low", type=Real(0, 1), metavar="IOU", help="IoU below which an anchor is negative (default: the rule's)."
+    )
+
+    def made(self) -> MatchRule:
+        """Return the rule with the thresholds that are given."""
+        from fastbox.assign.registry import as_rule
+
+        rule: MatchRule = as_rule(self.name)
+        low, high, count = self.low, self.high, len(rule.thresholds)
+        given = [low, high] if count == 2 else [high] if count == 1 else []
+        if (low, high) != (None, None) and (not given or (low is not None and count < 2)):
+            raise ValueError(f"expected a rule that has {'--low' if high is None else '--high'}, got {self.name!r}")
+        thresholds = [old if new is None else new for old, new in zip(rule.thresholds, given, strict=False)]
+        return replace(rule, thresholds=tuple(thresholds)) if thresholds else rule
+
+
 @click.command(
-    short_help="Assign anchors to truths, and see how well they are covered.",
+    cls=Command,
+    section="Evaluate and train",
+    examples=["fastbox assign truths.parquet --anchors retinanet --size 640 -o assigned.parquet"],
+    short_help="Assign anchors to ground truth, and measure how well it is covered.",
     options_metavar="--anchors PRESET --size HxW [OPTIONS]",
 )
 @click.argument("truths", nargs=-1, required=True, type=click.Path())
@@ -53,55 +88,35 @@ def size_of(context: click.Context, parameter: click.Parameter, value: str) -> t
     help="shorter: as above; both: exactly that height and width; none: all images are that high and wide already "
     "(default: both for SSD, shorter where the table has columns width and height, else none).",
 )
-@click.option(
-    "--rule", default="fastbox", show_default=True, metavar="NAME", help=f"Matching rule: {', '.join(RULES)}."
-)
-@click.option(
-    "--high",
-    type=click.FloatRange(0, 1),
-    metavar="IOU",
-    help="IoU from which on an anchor is positive (default: the rule's).",
-)
-@click.option(
-    "--low",
-    type=click.FloatRange(0, 1),
-    metavar="IOU",
-    help="IoU below which an anchor is negative (default: the rule's).",
-)
-@click.option("--ignore", metavar="COLUMN", help="Rows where this is set are regions to ignore, such as iscrowd.")
-@click.option("--class", "class_", metavar="COLUMN", help="Class column, for coverage by class (default: category_id).")
-@image_option
-@click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
-@format_option
-@output_option
-@click.option("--plot", type=click.Path(), metavar="OUT", help="Draw the coverage: .svg, .png or .pdf.")
+@record("rule", Rule)
+@click.option("--ignore", metavar="COLUMN", help="Column of truths to ignore, such as iscrowd (default: none).")
+@class_option(None, "category_id, or another of its usual names")
+@record("table", Table)
+@output_option("the positive and ignored anchors, as Parquet")
+@plot_option
 @report_option
-@fragment_options
+@record("fragments", Fragments)
 @json_option
 def assign(
     truths: tuple[str, ...],
     anchors: str,
     size: tuple[float, ...],
     resize: str | None,
-    rule: str,
-    high: float | None,
-    low: float | None,
+    rule: Rule,
     ignore: str | None,
-    class_: str | None,
-    image: str,
-    box: str | None,
-    format_: str | None,
+    class_column: str | None,
+    table: Table,
     output: str | None,
     plot: str | None,
     fragments: Fragments,
     report: str | None,
     as_json: bool,
 ) -> None:
-    """Assign the anchors of every image to its truths.
+    """Assign the anchors of every image to its ground truth.
 
-    TRUTHS are tables of boxes in any format that fastbox reads. Writes the anchors that are positive or ignored;
-    all others are negative. Reports anchors by level, and how well the truths are covered: recall by IoU, size and
-    class, and those that no anchor is positive for.
+    TRUTHS are tables of boxes in any file format that fastbox reads. Writes the anchors that are positive or ignored;
+    all others are negative. Reports anchors by level, and how well the ground truth is covered: recall by IoU, size and
+    class, and the truths without a positive anchor.
     """
     from fastbox import jobs
     from fastbox.anchors import AnchorGrid
@@ -109,7 +124,6 @@ def assign(
     from fastbox.datasets.as_source import as_source, counted
     from fastbox.report.terminal.assigned import show_assigned
     from fastbox.tables.files import column_names
-    from fastbox.tables.source import Source
     from fastbox.values.names import CLASS, column_of
 
     if plot is not None:
@@ -120,12 +134,12 @@ def assign(
         check_outputs([truths], {}, {"output": output, "plot": plot, "report": report})
     try:
         grid = AnchorGrid.from_fit(anchors) if anchors.lower().endswith(".json") else AnchorGrid.preset(anchors)
-        chosen = _rule(rule, high, low)
+        chosen = rule.made()
     except InputError:
         raise
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    source = as_source(Source(truths, boxes=box, format=format_, image=image), "truths")
+    source = as_source(table.source(truths), "truths")
     names = column_names(source.path)
     if len(size) == 1 and resize is not None:
         raise click.UsageError(
@@ -136,7 +150,7 @@ def assign(
         resize = "both" if anchors.startswith("ssd") else "shorter" if {"width", "height"} <= set(names) else "none"
     kind = "longer" if len(size) == 1 else resize
     lengths = sorted(size) if kind == "shorter" else size[::-1]
-    found_class = class_ or column_of(names, CLASS, "the truths")
+    found_class = class_column or column_of(names, CLASS, "the truths")
     with progress("assigning", counted(truths)) as step:
         found = fragments.run(
             jobs.assign,
@@ -161,15 +175,3 @@ def assign(
             f"{anchors} at {written}: how well anchors cover the truths",
         )
     show(show_assigned, summary, as_json, [output, plot, report])
-
-
-def _rule(name: str, high: float | None, low: float | None) -> Any:
-    """The rule of this name, with other thresholds where they are given."""
-    from fastbox.assign.registry import as_rule
-
-    rule = as_rule(name)
-    given = [low, high] if len(rule.thresholds) == 2 else [high] if len(rule.thresholds) == 1 else []
-    if (low, high) != (None, None) and (not given or (low is not None and len(given) < 2)):
-        raise ValueError(f"expected a rule that has {'--high' if high is not None else '--low'}, got {name!r}")
-    thresholds = [old if new is None else new for old, new in zip(rule.thresholds, given, strict=False)]
-    return replace(rule, thresholds=tuple(thresholds)) if thresholds else rule

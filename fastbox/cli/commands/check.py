@@ -1,4 +1,4 @@
-"""`fastbox check`: whether tables are sorted, and how they would be cut."""
+"""`fastbox check`: the order of tables, and the fragments that jobs would cut them into."""
 
 from __future__ import annotations
 
@@ -6,30 +6,36 @@ from functools import partial
 
 import click
 
-from fastbox.cli.options import image_option, json_option, show
+from fastbox.cli.command import Command
+from fastbox.cli.options import fragment_rows_option, image_option, json_option, show
 
 __all__ = ["check"]
 
 
-@click.command(short_help="Tell whether tables are sorted by image.")
+@click.command(
+    cls=Command,
+    section="Prepare data",
+    examples=["fastbox check detections.parquet truths.parquet"],
+    short_help="Tell whether tables are sorted by image, and plan fragments.",
+)
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
 @image_option
-@click.option("--fragment-rows", type=click.IntRange(1), metavar="BOXES", help="About how many boxes a fragment has.")
+@fragment_rows_option
 @json_option
-def check(tables: tuple[str, ...], image: str, fragment_rows: int | None, as_json: bool) -> None:
-    """Tell whether TABLES are sorted by image id, and how jobs would cut them; no more than their ids is read.
+def check(tables: tuple[str, ...], image_column: str, fragment_rows: int | None, as_json: bool) -> None:
+    """Tell whether TABLES are sorted by image id, and into which fragments a job would cut them.
 
-    Each of TABLES is a Parquet file, a directory or a glob; several are cut together, as detections and truths are. The
-    exit code is 1 where one is not sorted.
+    Each of TABLES is a Parquet file, a directory or a glob; several are cut together, as detections and ground truth
+    are. Only their image ids are read. The exit code is 1 where a table is not sorted.
     """
     from fastbox import jobs
     from fastbox.report.terminal.checked import show_checked
     from fastbox.tables.fragments import FRAGMENT_ROWS
     from fastbox.tables.source import Source
 
-    sources = [Source(table, image=image) for table in tables]
+    sources = [Source(table, image=image_column) for table in tables]
     found = jobs.plan(*sources, fragment_rows=fragment_rows or FRAGMENT_ROWS)
     named = {"inputs": [{"table": name, **table} for name, table in zip(tables, found.inputs, strict=True)]}
-    show(partial(show_checked, image=image), found.to_dict() | named, as_json, [])
+    show(partial(show_checked, image=image_column), found.to_dict() | named, as_json, [])
     if not found.ready:
         raise SystemExit(1)

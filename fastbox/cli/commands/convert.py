@@ -1,4 +1,4 @@
-"""`fastbox convert`: annotations of images from one dialect to another."""
+"""`fastbox convert`: annotations of images from one file format to another."""
 
 from __future__ import annotations
 
@@ -7,36 +7,44 @@ from typing import Any
 
 import click
 
-from fastbox.cli.options import json_option, show
+from fastbox.cli.command import Command
+from fastbox.cli.options import json_option, names_option, show
 from fastbox.cli.progress import progress
 
 __all__ = ["convert"]
 
-DIALECTS = (
-    "parquet", "coco", "coco-results", "yolo", "voc", "open-images", "kitti", "crowdhuman", "huggingface"
-)  # fmt: skip
+FORMATS = click.Choice(
+    ["parquet", "coco", "coco-results", "yolo", "voc", "open-images", "kitti", "crowdhuman", "huggingface"]
+)
 
 
-@click.command(short_help="Convert annotations: COCO, YOLO, VOC and more, to Parquet and back.")
+@click.command(
+    cls=Command,
+    section="Prepare data",
+    examples=["fastbox convert truths.parquet instances.json", "fastbox convert instances.json yolo/ --to yolo"],
+    short_help="Convert annotations: COCO, YOLO, VOC and more, to Parquet and back.",
+)
 @click.argument("source", type=click.Path())
 @click.argument("output", type=click.Path())
-@click.option("--from", "source_dialect", type=click.Choice(DIALECTS), metavar="NAME", help="Dialect of the source.")
-@click.option("--to", "out_dialect", type=click.Choice(DIALECTS), metavar="NAME", help="Dialect of the output.")
+@click.option("--from", "source_dialect", type=FORMATS, metavar="NAME", help="File format of the source.")
+@click.option("--to", "out_dialect", type=FORMATS, metavar="NAME", help="File format of the output.")
 @click.option("--images", type=click.Path(), metavar="OUT", help="Also write the images, those without boxes too.")
 @click.option("--format", type=click.Choice(["xywh", "xyxy", "cxcywh"]), help="Of the table (default: the source's).")
-@click.option("--dtype", type=click.Choice(["float64", "float32"]), help="Of the table's coordinates.")
-@click.option("--sizes", type=click.Path(), metavar="PATH", help="Sizes: a table, or the folder of images.")
-@click.option("--names", type=click.Path(), metavar="FILE", help="Names of categories, one a line.")
+@click.option("--dtype", type=click.Choice(["float64", "float32"]), help="Type of the coordinates to write.")
+@click.option(
+    "--sizes", type=click.Path(), metavar="PATH", help="Sizes of the images: a table, or the folder of images."
+)
+@names_option
 @click.option("--one-based", is_flag=True, default=None, help="VOC's pixels count from 1.")
 @click.option("--digits", type=click.IntRange(0), metavar="N", help="Decimals to write, more where needed.")
-@click.option("--renumber", is_flag=True, default=None, help="Number YOLO's categories from 0.")
+@click.option("--renumber", is_flag=True, default=None, help="Number YOLO's classes from 0.")
 @click.option("--box", metavar="COLUMNS", help="Columns of a table; CrowdHuman: fbox, vbox, hbox.")
 @click.option("--box-format", metavar="FORMAT", help="Of a table that is read (default: told by names).")
 @click.option("--image", metavar="COLUMN", help="Column of image ids.")
 @click.option("--class", "category", metavar="COLUMN", help="Column of categories.")
 @json_option
 def convert(source: str, output: str, images: str | None, as_json: bool, **options: Any) -> None:
-    """Convert annotations of images from one dialect to another.
+    """Convert annotations of images from one file format to another.
 
     \b
     parquet       a table, a row per box        huggingface   Parquet, a row per image
@@ -45,7 +53,7 @@ def convert(source: str, output: str, images: str | None, as_json: bool, **optio
     voc           one with Annotations/*.xml    crowdhuman    .odgt
     open-images   the CSV of boxes
 
-    The dialects are told by the paths where these tell. The default keeps every coordinate exactly as it stands.
+    The file formats are recognized by the paths where possible. By default every coordinate stays exactly as it is.
     """
     from fastbox.datasets.convert import convert as convert_file
     from fastbox.report.terminal import summary as terminal

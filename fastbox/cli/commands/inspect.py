@@ -1,109 +1,122 @@
-"""`fastbox inspect`: what a table of boxes is like, and what is wrong with it."""
+"""`fastbox inspect`: what a table of boxes holds, and its problems."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import click
 
-from fastbox.cli.fragments import Fragments, fragment_options
-from fastbox.cli.options import format_option, image_option, json_option, report_option, show, split
+from fastbox.cli.command import Command, option, record
+from fastbox.cli.fragments import Fragments
+from fastbox.cli.options import Table, class_option, json_option, output_option, report_option, show
 from fastbox.cli.progress import progress
+from fastbox.cli.types import Column, Names
 
 __all__ = ["inspect"]
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+
+def _limit(name: str, default: float, unit: str, text: str) -> Any:
+    return option(name, type=float, default=default, show_default=True, metavar=unit, help=text)
 
 
-def size_of(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, str] | None:
-    names = split(context, parameter, value)
-    if names is None:
-        return None
-    if len(names) != 2:
-        raise click.BadParameter(f"expected two columns with a comma between, got {value!r}")
-    return names[0], names[1]
+@dataclass(frozen=True)
+class Thresholds:
+    """The figures from which on a box is a problem."""
+
+    tolerance: float = _limit("--tolerance", 0.5, "PX", "How far a box may lie outside of its image.")
+    min_side: float = _limit("--min-side", 1.0, "PX", "Shorter side below which a box is sub_pixel.")
+    max_aspect: float = _limit(
+        "--max-aspect", 100.0, "RATIO", "Longer side over shorter side above which a box is extreme_aspect."
+    )
+    near: float = _limit("--near", 0.95, "IOU", "IoU from which on two boxes are near-duplicates.")
+    huge: float = _limit("--huge", 0.95, "SHARE", "Share of its image above which a box is huge.")
+    class_size: float = _limit(
+        "--class-size", 4.0, "K", "Robust deviations from the median size of the class; 0 leaves the check out."
+    )
 
 
-def limit(name: str, default: float, unit: str, text: str) -> Callable[[Command], Command]:
-    return click.option(name, type=float, default=default, show_default=True, metavar=unit, help=text)
+@dataclass(frozen=True)
+class More:
+    """Further tables and columns to read."""
+
+    images: str | None = option(
+        "--images", type=click.Path(), metavar="TABLE", help="Table of all images and their sizes to read."
+    )
+    id_column: str | None = option(
+        "--id", type=Column(), metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there)."
+    )
+    size_columns: list[str] | None = option(
+        "--size",
+        type=Names(count=2),
+        metavar="COLUMNS",
+        help="Columns of the images' sizes (default: width,height, if they are there).",
+    )
 
 
-@click.command(short_help="Count what a table of boxes holds, and find what is wrong with it.")
-@click.argument("truths", type=click.Path())
-@click.option("--images", type=click.Path(), metavar="IMAGES", help="Table of all images, with their sizes.")
-@click.option("-o", "--output", type=click.Path(), metavar="PROBLEMS", help="Parquet file of the problems to write.")
-@click.option("--fix", type=click.Path(), metavar="CLEANED", help="Cleaned copy to write; see above.")
-@click.option("--changes", type=click.Path(), metavar="LOG", help="What was changed (default: CLEANED.log.parquet).")
-@report_option
-@click.option("--class", "class_", metavar="COLUMN", help="Class column (default: category_id, if it is there).")
-@click.option("--id", "id_", metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there).")
-@image_option
-@click.option(
-    "--size", metavar="COLUMNS", callback=size_of, help="The images' sizes (default: width,height, if they are there)."
+@click.command(
+    cls=Command,
+    section="Prepare data",
+    examples=[
+        "fastbox inspect truths.parquet -o problems.parquet",
+        "fastbox inspect truths.parquet --fix cleaned.parquet",
+    ],
+    short_help="Count what a table of boxes holds, and find its problems.",
 )
-@click.option("--box", metavar="COLUMNS", help="Boxes: one column, or four with commas (default: found by name).")
-@format_option
-@limit("--tolerance", 0.5, "PX", "How far a box may stick out of its image.")
-@limit("--min-side", 1.0, "PX", "A shorter side below is sub_pixel.")
-@limit("--max-aspect", 100.0, "RATIO", "Longer side over shorter one, above which a box is extreme_aspect.")
-@limit("--near", 0.95, "IOU", "From which IoU on boxes are near-duplicates.")
-@limit("--huge", 0.95, "SHARE", "Share of its image above which a box is huge.")
-@limit("--class-size", 4.0, "K", "Robust deviations from the class's median size; 0 does not ask, and saves a pass.")
-@fragment_options
+@click.argument("truths", type=click.Path())
+@output_option("the problems, as Parquet")
+@click.option("--fix", type=click.Path(), metavar="CLEANED", help="Cleaned copy to write; see above.")
+@click.option(
+    "--changes", type=click.Path(), metavar="LOG", help="Table of changes to write (default: CLEANED.log.parquet)."
+)
+@report_option
+@record("more", More)
+@class_option(None, "category_id, if it is there")
+@record("table", Table)
+@record("thresholds", Thresholds)
+@record("fragments", Fragments)
 @json_option
 def inspect(
     truths: str,
-    images: str | None,
     output: str | None,
     fix: str | None,
     changes: str | None,
     report: str | None,
-    class_: str | None,
-    id_: str | None,
-    image: str,
-    size: tuple[str, str] | None,
-    box: str | None,
-    format_: str | None,
-    tolerance: float,
-    min_side: float,
-    max_aspect: float,
-    near: float,
-    huge: float,
-    class_size: float,
+    more: More,
+    class_column: str | None,
+    table: Table,
+    thresholds: Thresholds,
     fragments: Fragments,
     as_json: bool,
 ) -> None:
-    """Count what a table of boxes holds, find what is wrong with it, and write the problems.
+    """Count what a table of boxes holds, find its problems, and write them.
 
-    TRUTHS is a table of boxes in any format that fastbox reads; detections will do as well. What every code means is in
-    docs/inspect.md.
+    TRUTHS is a table of boxes in any file format that fastbox reads, of ground truth or of detections. docs/inspect.md
+    explains the codes of the problems.
 
-    A cleaned copy has no boxes that are not finite, inverted, without area or exact duplicates, and those that stick
-    out of their image are clipped. All else is as it was, and so is TRUTHS.
+    A cleaned copy has no boxes that are not finite, inverted, without area or exact duplicates; boxes that lie partly
+    outside of their image are clipped. All else is unchanged, and so is TRUTHS.
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted
     from fastbox.jobs.inspection.fix import default_log
     from fastbox.jobs.inspection.problems import Limits
     from fastbox.report.terminal import inspected
-    from fastbox.tables.source import Source
 
     try:
-        limits = Limits(tolerance, min_side, max_aspect, near, huge, class_size or None)
+        limits = Limits(**{**asdict(thresholds), "class_size": thresholds.class_size or None})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    given = Source(truths, boxes=box, format=format_, image=image)
     with progress("inspecting", counted(truths)) as step:
         found = fragments.run(
             jobs.inspect,
-            *(table for table in (given, images) if table is not None),
+            *(one for one in (table.source(truths), more.images) if one is not None),
             out=output,
             fix=fix,
             changes=changes,
-            class_column=class_,
-            id_column=id_,
-            size=size,
+            class_column=class_column,
+            id_column=more.id_column,
+            size=more.size_columns and tuple(more.size_columns),
             limits=limits,
             report=report,
             progress=step,

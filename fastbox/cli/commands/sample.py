@@ -1,4 +1,4 @@
-"""`fastbox sample`: made-up truths and detections."""
+"""`fastbox sample`: made-up ground truth and detections."""
 
 from __future__ import annotations
 
@@ -7,38 +7,40 @@ from functools import partial
 
 import click
 
-from fastbox.cli.options import json_option, show
+from fastbox.cli.command import Command
+from fastbox.cli.options import count_option, json_option, seed_option, show
 from fastbox.cli.progress import progress
 
 __all__ = ["sample"]
 
 
-@click.command(short_help="Make up realistic truths and detections.")
-@click.argument("output", type=click.Path())
-@click.option(
-    "--images",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    metavar="N",
-    help="How many images to make.",
+@click.command(
+    cls=Command,
+    section="Prepare data",
+    examples=["fastbox sample made.parquet --images 100"],
+    short_help="Make up realistic ground truth and detections.",
 )
+@click.argument("output", type=click.Path())
+@count_option("--images", "images to make", 1000, 0)
 @click.option(
     "--detections",
     type=click.Path(),
     metavar="OUT",
-    help="Where to write detections (default: OUTPUT with -detections).",
+    help="File to write: the detections (default: OUTPUT with -detections).",
 )
-@click.option("--pairs", type=click.Path(), metavar="OUT", help="Also write matched boxes side by side, for `measure`.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Same seed, same boxes."
+    "--pairs",
+    type=click.Path(),
+    metavar="OUT",
+    help="File to write: matched boxes in one row each, for `measure`.",
 )
+@seed_option("boxes")
 @json_option
 def sample(output: str, images: int, detections: str | None, pairs: str | None, seed: int, as_json: bool) -> None:
     """Make up realistic ground truth and detections, of any size.
 
-    Like COCO in boxes per image, sizes, classes and image sizes; detections are jittered truths with misses, duplicates
-    and background, and scores that go with the IoU. Writes the truths to OUTPUT.
+    Boxes per image, sizes of boxes and images, and classes are distributed as in COCO. Detections are the true boxes
+    with noise, misses, duplicates and background; their scores rise with the IoU. Writes the ground truth to OUTPUT.
     """
     from fastbox import jobs
     from fastbox.report.terminal import summary as terminal

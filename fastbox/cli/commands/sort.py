@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import click
 
-from fastbox.cli.options import image_option
+from fastbox.cli.command import Command
+from fastbox.cli.options import image_option, output_option
 from fastbox.cli.progress import progress
+from fastbox.cli.types import Memory
 
 __all__ = ["sort"]
 
 
-@click.command(short_help="Sort tables by image, whatever their size.", options_metavar="-o OUT [OPTIONS]")
+@click.command(
+    cls=Command,
+    section="Prepare data",
+    examples=["fastbox sort detections.parquet -o sorted.parquet"],
+    short_help="Sort tables by image, whatever their size.",
+    options_metavar="-o OUT [OPTIONS]",
+)
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT", help="Parquet file to write.")
+@output_option("the sorted rows, as Parquet", required=True)
 @image_option
-@click.option("--memory", metavar="SIZE", help="Sort so much in memory, as 2GB; the rest on disk beside the output.")
-def sort(tables: tuple[str, ...], output: str, image: str, memory: str | None) -> None:
-    """Sort TABLES by image id into one; rows of an image keep their order.
+@click.option(
+    "--memory",
+    type=Memory(least=1 << 20),
+    metavar="SIZE",
+    help="Memory to use at most, such as 2GB; further rows are sorted on disk, beside the output.",
+)
+def sort(tables: tuple[str, ...], output: str, image_column: str, memory: str | None) -> None:
+    """Sort TABLES by image id into one table; rows of an image keep their order.
 
     TABLES are Parquet files, directories or globs of one schema, or CSV, COCO JSON and the like, which are converted.
     """
@@ -24,6 +37,6 @@ def sort(tables: tuple[str, ...], output: str, image: str, memory: str | None) -
     from fastbox.datasets.as_source import counted
 
     with progress("sorting", counted(tables)) as step:
-        found = jobs.sort(tables, output, by=image, memory=memory, progress=step)
+        found = jobs.sort(tables, output, by=image_column, memory=memory, progress=step)
     files = "1 file" if found["files"] == 1 else f"{found['files']:,} files"
     click.echo(f"{found['rows']:,} rows of {files} → {output}")

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import click
 
-from fastbox.cli.options import json_option, show, split
+from fastbox.cli.command import Command
+from fastbox.cli.options import json_option, metrics_option, show
 from fastbox.cli.progress import progress
+from fastbox.cli.types import Names
 from fastbox.jobs.warming import DTYPES, USUAL
+from fastbox.ops.search import METRICS
 
 __all__ = ["warmup"]
 
 
-@click.command(short_help="Compile kernels ahead of use, as for a container.")
-@click.option("--dtype", "dtypes", metavar="NAMES", callback=split, help=f"Of {', '.join(DTYPES)} (default: both).")
-@click.option(
-    "--metrics",
-    metavar="NAMES",
-    default=",".join(USUAL),
-    show_default=True,
-    callback=split,
-    help="Metrics to compile kernels for, or all.",
+@click.command(
+    cls=Command,
+    section="Set up",
+    examples=["fastbox warmup --dtype float32 --metrics iou"],
+    short_help="Compile kernels ahead of use, as for a container.",
 )
-@click.option("--processes", type=click.IntRange(1), metavar="N", help="Side by side (default: all processors).")
+@click.option("--dtype", "dtypes", type=Names(), metavar="NAMES", help=f"Of {', '.join(DTYPES)} (default: both).")
+@metrics_option(None, USUAL, f"of {', '.join(METRICS)}; or all")
+@click.option(
+    "--processes", type=click.IntRange(1), metavar="N", help="Processes that compile (default: all processors)."
+)
 @json_option
 def warmup(dtypes: list[str] | None, metrics: list[str], processes: int | None, as_json: bool) -> None:
     """Compile kernels ahead of use, so that no later command waits for them.
@@ -32,7 +35,6 @@ def warmup(dtypes: list[str] | None, metrics: list[str], processes: int | None, 
     """
     from fastbox.errors import InputError
     from fastbox.jobs import warming
-    from fastbox.ops.search import METRICS
     from fastbox.report.terminal.warmed import show_warmed
 
     with progress("compiling") as step:

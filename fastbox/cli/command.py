@@ -1,0 +1,129 @@
+"""The classes of a command and of a group of commands, and records: options that reach a command as one dataclass."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import field, fields
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["SECTIONS", "Command", "Group", "option", "record"]
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+SECTIONS = ("Prepare data", "Compare boxes", "Evaluate and train", "Set up")
+_OPTION = "option"
+
+
+def option(*names: str, **settings: Any) -> Any:
+    """Return a field of a dataclass that an option fills; the arguments are those of :func:`click.option`."""
+    return field(metadata={_OPTION: (names, settings)})
+
+
+def record(name: str, kind: type[Any]) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that gives a command the options of a dataclass; the command takes it by this name."""
+
+    def decorate(command: Decorated) -> Decorated:
+        for one in reversed(fields(kind)):
+            names, settings = one.metadata[_OPTION]
+            place = {"cls": _InRecord, "record": name, "kind": kind, "attribute": one.name}
+            command = click.option(*names, f"{name}_{one.name}", **place, **settings)(command)
+        return command
+
+    return decorate
+
+
+class _InRecord(click.Option):
+    """An option whose value is an attribute of a record."""
+
+    def __init__(self, *args: Any, record: str, kind: type[Any], attribute: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.record, self.kind, self.attribute = record, kind, attribute
+
+
+class Command(click.Command):
+    """A command that takes records, and shows examples in its help.
+
+    Parameters
+    ----------
+    section : str
+        The heading below which the help of a group lists the command, one of ``SECTIONS``.
+    examples : sequence of str
+        Lines to type.
+    """
+
+    def __init__(self, *args: Any, section: str = "", examples: Sequence[str] = (), **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.section, self.examples = section, tuple(examples)
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line, and make the records of what it gives."""
+        rest = super().parse_args(context, args)
+        records: dict[tuple[str, type[Any]], dict[str, Any]] = {}
+        for parameter in self.params:
+            if isinstance(parameter, _InRecord):
+                values = records.setdefault((parameter.record, parameter.kind), {})
+                values[parameter.attribute] = context.params.pop(str(parameter.name))
+        context.params |= {name: kind(**values) for (name, kind), values in records.items()}
+        return rest
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, then the options."""
+        write_examples(formatter, self.examples)
+        super().format_options(context, formatter)
+
+
+class Group(click.Group):
+    """A group of the commands in a package: its module ``name`` holds the command of that name.
+
+    Parameters
+    ----------
+    package : str
+        The package; a module is imported when its command is called or listed.
+    section, examples
+        As for :class:`Command`.
+    """
+
+    def __init__(
+        self, *args: Any, package: str = "", section: str = "", examples: Sequence[str] = (), **settings: Any
+    ) -> None:
+        super().__init__(*args, **settings)
+        self.package, self.section, self.examples = package, section, tuple(examples)
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        found = pkgutil.iter_modules(importlib.import_module(self.package).__path__) if self.package else ()
+        return sorted({module.name for module in found} | set(self.commands))
+
+    def get_command(self, context: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a name, or None."""
+        if cmd_name not in self.commands and cmd_name in self.list_commands(context):
+            module = importlib.import_module(f"{self.package}.{cmd_name}")
+            self.add_command(getattr(module, cmd_name))
+        return super().get_command(context, cmd_name)
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, the options, and the commands section by section."""
+        write_examples(formatter, self.examples)
+        click.Command.format_options(self, context, formatter)
+        found = [(name, self.get_command(context, name)) for name in self.list_commands(context)]
+        for section in (*SECTIONS, ""):
+            rows = [
+                (name, command.get_short_help_str(80))
+                for name, command in found
+                if command is not None and getattr(command, "section", "") == section
+            ]
+            if rows:
+                with formatter.section(section or "Commands"):
+                    formatter.write_dl(rows)
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
+    """Write lines to type under a heading of their own, as they stand."""
+    if examples:
+        with formatter.section("Examples" if len(examples) > 1 else "Example"):
+            for line in examples:
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")

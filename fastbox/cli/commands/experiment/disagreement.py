@@ -1,0 +1,50 @@
+"""`fastbox experiment disagreement`: distances between coordinates against overlap."""
+
+from __future__ import annotations
+
+import click
+
+from fastbox.cli.command import Command, record
+from fastbox.cli.options import PairColumns, beta_option, json_option, plot_option, show
+from fastbox.cli.progress import progress
+
+__all__ = ["disagreement"]
+
+
+@click.command(
+    cls=Command,
+    examples=["fastbox experiment disagreement pairs.parquet"],
+    short_help="Find the pairs on which distances and overlap disagree.",
+)
+@click.argument("pairs", nargs=-1, required=True, type=click.Path())
+@record("columns", PairColumns)
+@beta_option
+@plot_option
+@json_option
+def disagreement(pairs: tuple[str, ...], columns: PairColumns, beta: float, plot: str | None, as_json: bool) -> None:
+    """Find the pairs on which distances between coordinates and overlap disagree.
+
+    PAIRS are tables whose rows hold a predicted and a target box, as fastbox pairs --boxes writes them. Reports how
+    well L1, L2 and Smooth L1 rank pairs as IoU and GIoU do, how widely IoU and GIoU spread among pairs of equal
+    distance, and the examples that mislead most (Rezatofighi et al., CVPR 2019, figure 1).
+    """
+    from fastbox import jobs
+    from fastbox.datasets.as_source import counted
+    from fastbox.report.terminal.disagreement import show_disagreement
+
+    if plot is not None:
+        from fastbox.report.figures.base import check_picture
+        from fastbox.storage.outputs import check_outputs
+
+        check_picture(plot)
+        check_outputs([pairs], {}, {"plot": plot})
+    with progress("comparing", counted(pairs)) as step:
+        found = jobs.disagreement(
+            pairs, pred=columns.pred, target=columns.target, format=columns.format, beta=beta, progress=step
+        )
+    summary = found.to_dict()
+    if plot is not None:
+        from fastbox.report.figures.disagreement import plot_disagreement
+
+        plot_disagreement(summary, found.density(), plot)
+    show(show_disagreement, summary, as_json, [plot])

@@ -1,0 +1,224 @@
+"""The types of options: what stands on the command line becomes the value that a job takes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+
+from fastbox.memory import bytes_of
+
+if TYPE_CHECKING:
+    from fastbox.anchors.resize import Resize
+
+__all__ = ["Column", "Counts", "Grid", "Memory", "Names", "Numbers", "Ranges", "Real", "ResizeRule", "Size"]
+
+
+class Text(click.ParamType):  # type: ignore[type-arg]  # no generic before Click 8.2
+    """A type that reads text; any other value, such as a default, stands as it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a text, and refuse one that can't be read."""
+        if type(value) is not str:
+            return value
+        try:
+            return self.read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+    def read(self, text: str) -> Any:
+        """Return the value of a text; ValueError where there is none."""
+        raise NotImplementedError
+
+
+class Column(Text):
+    """The name of a column."""
+
+    name = "column"
+
+    def read(self, text: str) -> str:
+        """Return the name."""
+        return text
+
+
+class Names(Text):
+    """Names with commas between.
+
+    Parameters
+    ----------
+    check : callable, optional
+        Called with each name; raises ValueError for one that it doesn't know. At least one name is needed then.
+    count : int, optional
+        The number of names.
+    """
+
+    name = "names"
+
+    def __init__(self, check: Callable[[str], object] | None = None, count: int | None = None) -> None:
+        self.check, self.count = check, count
+
+    def read(self, text: str) -> list[str]:
+        """Return the names."""
+        names = [part.strip() for part in text.split(",") if part.strip()]
+        if self.count not in (None, len(names)):
+            raise ValueError(f"expected {self.count} names with commas between, got {text!r}")
+        if self.check is not None:
+            if not names:
+                raise ValueError("expected names, got none")
+            for name in names:
+                self.check(name)
+        return names
+
+
+class Real(click.FloatRange):
+    """A number, which may have bounds; not nan."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail("expected a number, got nan", param, ctx)
+        return number
+
+
+class Size(Text):
+    """A width and a height in pixels, with an x between."""
+
+    name = "size"
+
+    def read(self, text: str) -> tuple[int, int]:
+        """Return width and height.
+
+        >>> Size().read("640x480")
+        (640, 480)
+        """
+        sides = text.lower().split("x")
+        if len(sides) != 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+            raise ValueError(f"expected WIDTHxHEIGHT in whole pixels, such as 640x480, got {text!r}")
+        return int(sides[0]), int(sides[1])
+
+
+class ResizeRule(Text):
+    """A rule of resizing, as :meth:`fastbox.anchors.resize.Resize.parse` reads it."""
+
+    name = "resize"
+
+    def read(self, text: str) -> Resize:
+        """Return the rule."""
+        from fastbox.anchors.resize import Resize
+
+        return Resize.parse(text)
+
+
+class Numbers(Text):
+    """Numbers above 0 with commas between."""
+
+    name = "numbers"
+
+    def read(self, text: str) -> list[float]:
+        """Return the numbers."""
+        said = f"expected numbers above 0 with commas between, such as 2,1, got {text!r}"
+        return [number for number in _listed(text, float, said) if _holds(0 < number < float("inf"), said)]
+
+
+class Grid(Text):
+    """Numbers with commas between, or ``first:last:step`` with both ends."""
+
+    name = "grid"
+
+    def read(self, text: str) -> list[float]:
+        """Return the numbers.
+
+        >>> Grid().read("0.5:0.6:0.05")
+        [0.5, 0.55, 0.6]
+        """
+        import numpy as np
+
+        said = f"expected numbers such as 0.5,0.75 or 0.5:0.95:0.05, got {text!r}"
+        if ":" not in text:
+            return _listed(text, float, said)
+        try:
+            first, last, step = (float(part) for part in text.split(":"))
+            steps = (last - first) / step
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(said) from None
+        _holds(0 <= steps < 1000 and abs(steps - round(steps)) < 1e-6, said)
+        # As COCO's .5 to .95 are made: linspace, whose steps don't drift but may miss .5 and .75 by a bit.
+        grid = np.linspace(first, last, round(steps) + 1).tolist()
+        return [next((one for one in (0.5, 0.75) if abs(x - one) < 1e-12), x) for x in grid]
+
+
+class Counts(Text):
+    """Whole numbers with commas between."""
+
+    name = "counts"
+
+    def read(self, text: str) -> list[int]:
+        """Return the numbers."""
+        return _listed(text, int, f"expected whole numbers such as 1,10,100, got {text!r}")
+
+
+class Ranges(Text):
+    """Names with a lower and an upper limit each, as ``all:0-1e10,small:0-1024``."""
+
+    name = "ranges"
+    _example: ClassVar[str] = "expected ranges such as all:0-1e10,small:0-1024, got {!r}"
+
+    def read(self, text: str) -> dict[str, tuple[float, float]]:
+        """Return the limits by name."""
+        said = self._example.format(text)
+        named = [part.rsplit(":", 1) for part in text.split(",") if part.strip()]
+        _holds(all(len(part) == 2 for part in named), said)
+        limits = {name.strip(): _span(span, said) for name, span in named}
+        _holds(len(limits) == len(named) and "" not in limits, said)
+        return limits
+
+
+class Memory(Text):
+    """An amount of memory.
+
+    Parameters
+    ----------
+    least : int
+        The bytes that it has at least.
+    """
+
+    name = "memory"
+
+    def __init__(self, least: int = 512 << 20) -> None:
+        self.least = least
+
+    def read(self, text: str) -> str:
+        """Return the text, which is checked."""
+        bytes_of(text, self.least)
+        return text
+
+
+def _listed(text: str, kind: Callable[[str], Any], said: str) -> list[Any]:
+    try:
+        return [kind(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ValueError(said) from None
+
+
+def _holds(true: bool, said: str) -> bool:
+    if not true:
+        raise ValueError(said)
+    return true
+
+
+def _span(text: str, said: str) -> tuple[float, float]:
+    """Return two numbers with a dash between, of which each may have a sign and an exponent.
+
+    >>> _span("1e-3-5", "")
+    (0.001, 5.0)
+    """
+    for place in (found.start() for found in re.finditer("-", text)):
+        try:
+            return float(text[:place]), float(text[place + 1 :])
+        except ValueError:
+            continue
+    raise ValueError(said)
