@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
+from fastbox.report.page.contents import Page
 from fastbox.report.provenance import Provenance
 
 __all__ = ["Invalid", "Result", "Rules"]
@@ -49,6 +50,16 @@ class Result:
 
     def check(self) -> None:
         """Refuse a result of whole tables that can't be meant; most results have nothing to refuse."""
+
+    def page(self) -> Page:
+        """Return everything as a page.
+
+        Raises
+        ------
+        InputError
+            There is no page of this result.
+        """
+        raise InputError(f"expected a result that has a page, got {type(self).__name__}")
 
     def said_of_inputs(self) -> dict[str, Any]:
         """Return how tables were read, as JSON holds it; nothing of sorted Parquet with the usual names."""
@@ -115,10 +126,9 @@ class Result:
         """
         from fastbox.report.page import check_page, write
 
-        if not hasattr(self, "page"):
-            raise InputError(f"expected a result that has a page, got {type(self).__name__}")
+        page = self.page()
         check_page(path)
-        write(self.page(), path, self.provenance)
+        write(page, path, self.provenance)
 
     def _repr_html_(self) -> str:
         from fastbox.report.notebook import html_of

@@ -22,6 +22,7 @@ from fastbox.jobs.base import FirstPass, Tables, Traits, halved, result_of, trai
 from fastbox.memory import check_kept
 from fastbox.report.page import check_page
 from fastbox.report.provenance import Provenance
+from fastbox.result import Result
 from fastbox.results.merge import Gathered
 from fastbox.storage.backed import Backed
 from fastbox.storage.convention import TABLE_ENDING, check_name
@@ -122,7 +123,7 @@ def spread(
         if options.get(name) is not None:
             raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")
     if report is not None:
-        if not hasattr(result_of(job), "page"):
+        if result_of(job).page is Result.page:
             raise InputError(f"expected a job that has a page, got {job.__name__}")
         check_page(report, out)
     named = [options.get(name) for name in traits.names]

@@ -191,7 +191,7 @@ def measure(
             values = {name: _values(name, a, b, beta, delta, grad) for name in metrics}
             if found.look is not None:
                 numbers = np.arange(found.rows, found.rows + len(a))[:, None]
-                found.look.add(values[metrics[0]].loss, a, b, numbers)
+                found.look.add({name: graded.loss for name, graded in values.items()}, a, b, numbers)
             _add(found, a, b, values)
             made = [column for graded in values.values() for column in (graded.loss, *graded.grad.T)]
             output.write(columns.appended, batch, made, new_schema)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow import columns
-from fastbox.boxes.container import Boxes, grouped
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.pair_blocks import pairs_by_block
+from fastbox.jobs.pairing import PAIR, Block, blocks, by_class
+from fastbox.memory import most_of
 from fastbox.ops import search as ops
 from fastbox.report.page import Page
 from fastbox.report.pages.paired import paired_page
@@ -161,12 +160,7 @@ def pairs(
     >>> found.pairs, found.metrics["iou"].mean
     (1, 0.75)
     """
-    metrics = list(dict.fromkeys(metrics))
-    if not metrics:
-        raise ValueError("expected at least one metric, got none")
-    for name in metrics:
-        ops.check_metric(name)
-    _check_threshold(threshold, metrics[0])
+    asked = _Question.of(metrics, "best" if best else "every" if every else "threshold", threshold, beta)
     if best and every:
         raise InputError("expected either every pair or the best of each detection, got both")
     if best and truths is None:
@@ -181,140 +175,125 @@ def pairs(
     plans = plans_of(*(source for source in (a, b) if source is not None))
     if plans[0].ids is None:
         raise InputError("expected a column of image ids, got none: pairs are sought within an image")
-    joined = None if label is None else _joined(plans, label)
-    first = metrics[0]
-    limit = threshold if not every else np.inf if first in ops.DISTANCES else -np.inf
-
-    found = Paired(metrics={name: Sketch() for name in metrics}, truths=None if b is None else 0)
-    found.rules = _rules(metrics, None if every or best else threshold, best, label, beta)
-    schema = _schema(plans, metrics, carried, boxes)
-    parameters = {
-        "detections": plans[0].files,
-        "truths": plans[1].files if b is not None else None,
-        "threshold": None if every or best else threshold,
-        "mode": "best" if best else "every" if every else "threshold",
-        "class_column": label,
-        "metrics": metrics,
-        "beta": beta,
-    }
+    if label is not None:
+        joined = joined_classes([found.files for found in plans], kind_of_classes(plans, label))
+        asked = replace(asked, label=label, joined=joined)
+    found = Paired(metrics={name: Sketch() for name in asked.metrics}, truths=None if b is None else 0)
+    found.rules = asked.rules()
     if report is not None:
-        found.look = Look(first)
-
-    def find(chunk: Chunk) -> Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        one = partial(_pair, label=label, joined=joined, metric=first, beta=beta)
-        if best:
-            return [one(chunk, threshold=None)]
-        return pairs_by_block(chunk, plans[0].carried, partial(one, threshold=limit))
-
+        found.look = Look(asked.metrics[0])
+    schema = _schema(plans, asked.metrics, carried, boxes)
+    parameters = {"detections": plans[0].files, "truths": plans[1].files if b is not None else None}
+    parameters |= asked.parameters()
+    most = most_of(PAIR + plans[0].carried)
     with Output(out, schema, command="pairs", parameters=parameters, progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             paired = np.zeros(len(chunk.a), np.bool_)
-            for found_rows, cols in find(chunk):
-                values = _add(found, chunk, found_rows, cols, beta, paired)
-                output.write(_batch, chunk, found_rows, cols, values, boxes, schema)
+            for block in [Block(chunk)] if best else blocks(chunk, most):
+                met = block.met(asked.find(block.part))
+                values = _add(found, chunk, met, beta, paired)
+                output.write(_batch, chunk, met, values, boxes, schema)
             _count(found, chunk, paired)
             output.step(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         output.finish(found)
     return found
 
 
-def _check_threshold(threshold: float, metric: str) -> None:
-    """Refuse a threshold that no pair can reach: every similarity is at most 1, and no distance below 0."""
-    limit = float(threshold)
-    if metric in ops.DISTANCES:
-        if limit < 0:
-            raise InputError(f"expected a threshold of {metric} of at least 0, got {limit:g}: no distance is below 0")
-    elif limit > 1:
-        mend = f"as a share of 1 it is {limit / 100:g}" if limit <= 100 else "no pair reaches more"
-        raise InputError(f"expected a threshold of {metric} of at most 1, got {limit:g}: {mend}")
+@dataclass(frozen=True)
+class _Question:
+    """The pairs that are asked for: the mode, the metrics, of which the first decides, and how classes meet."""
+
+    metrics: tuple[str, ...]
+    mode: str
+    threshold: float
+    beta: float
+    label: str | None = None
+    joined: JoinedClasses | None = None
+
+    @classmethod
+    def of(cls, metrics: Sequence[str], mode: str, threshold: float, beta: float) -> _Question:
+        """Check the metrics, and refuse a threshold that no pair can reach."""
+        if not metrics:
+            raise ValueError("expected at least one metric, got none")
+        for name in metrics:
+            ops.check_metric(name)
+        limit, first = float(threshold), metrics[0]
+        if first in ops.DISTANCES:
+            if limit < 0:
+                raise InputError(f"expected a threshold of {first} of 0 or more, got {limit:g}: no distance is below 0")
+        elif limit > 1:
+            mend = f"as a share of 1 it is {limit / 100:g}" if limit <= 100 else "no pair reaches more"
+            raise InputError(f"expected a threshold of {first} of at most 1, got {limit:g}: {mend}")
+        return cls(tuple(dict.fromkeys(metrics)), mode, threshold, beta)
+
+    @property
+    def limit(self) -> float | None:
+        """The threshold where it decides, else None."""
+        return self.threshold if self.mode == "threshold" else None
+
+    def rules(self) -> Rules:
+        """Return the rules of the result."""
+        limit = None if self.limit is None else float(self.limit)
+        given = {"mode": self.mode, "metric": self.metrics[0], "threshold": limit}
+        sign = None if self.limit is None else "≤" if self.metrics[0] in ops.DISTANCES else "≥"
+        turns = {"beta": float(self.beta)} if "smooth_l1" in self.metrics else {}
+        return Rules({**given, "sign": sign, "class_column": self.label, **turns})
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters for the record of the output."""
+        more = {"class_column": self.label, "metrics": self.metrics, "beta": self.beta}
+        return {"threshold": self.limit, "mode": self.mode, **more}
+
+    def find(self, chunk: Chunk) -> ops.Pairs:
+        """Find the pairs of a chunk, sorted; in the mode ``best`` one for each row of a, with -1 where b has none."""
+        a, b = chunk.a, chunk.b
+        order_a = order_b = None
+        if self.label is not None and self.joined is not None:
+            (a, order_a), (b, order_b) = by_class(chunk, self.label, self.joined)
+        if self.mode == "best":
+            values, cols = ops.best(a, b, metric=self.metrics[0], beta=self.beta)
+            rows = np.arange(len(a))
+        else:
+            every = np.inf if self.metrics[0] in ops.DISTANCES else -np.inf
+            limit = every if self.limit is None else self.limit
+            rows, cols, values = ops.pairs(a, b, threshold=limit, metric=self.metrics[0], beta=self.beta)
+        if order_a is None:
+            return ops.Pairs(rows, cols, values)
+        rows = order_a[rows]
+        if order_b is None:
+            cols = order_a[cols]
+        elif len(order_b):
+            cols = np.where(cols >= 0, order_b[cols], -1)
+        order = np.lexsort((cols, rows))
+        return ops.Pairs(rows[order], cols[order], values[order])
 
 
-def _rules(metrics: Sequence[str], threshold: float | None, best: bool, label: str | None, beta: float) -> Rules:
-    mode = "best" if best else "every" if threshold is None else "threshold"
-    given = {"mode": mode, "metric": metrics[0], "threshold": None if threshold is None else float(threshold)}
-    sign = None if threshold is None else "≤" if metrics[0] in ops.DISTANCES else "≥"
-    turns = {"beta": float(beta)} if "smooth_l1" in metrics else {}
-    return Rules({**given, "sign": sign, "class_column": label, **turns})
-
-
-def _joined(plans: list[Plan], label: str) -> JoinedClasses:
-    """How the classes of the tables meet; refuses those that are neither integers nor strings, or of two kinds."""
-    return joined_classes([found.files for found in plans], kind_of_classes(plans, label))
-
-
-def _pair(
-    chunk: Chunk, label: str | None, joined: JoinedClasses | None, metric: str, beta: float, threshold: float | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows of a and b that pair up, sorted; without a threshold one row for each of a, -1 where b has none."""
-    a, b = chunk.a, chunk.b
-    order_a = order_b = None
-    if label is not None and joined is not None:
-        (a, order_a), (b, order_b) = _regrouped(chunk, label, joined)
-    if threshold is None:
-        cols = ops.best(a, b, metric=metric, beta=beta).indices
-        rows = np.arange(len(a))
-    else:
-        rows, cols, _ = ops.pairs(a, b, threshold=threshold, metric=metric, beta=beta)
-    if order_a is None:
-        return rows, cols
-    rows = order_a[rows]
-    if order_b is None:
-        cols = order_a[cols]
-    elif len(order_b):
-        cols = np.where(cols >= 0, order_b[cols], -1)
-    order = np.lexsort((cols, rows))
-    return rows[order], cols[order]
-
-
-def _regrouped(
-    chunk: Chunk, label: str, joined: JoinedClasses
-) -> tuple[tuple[Boxes, NDArray[np.int64]], tuple[Boxes | None, NDArray[np.int64] | None]]:
-    """Both sides grouped by image and class, each with the rows that its boxes had."""
-    sides = [(chunk.a, chunk.a_columns)]
-    if chunk.b is not None and chunk.b_columns is not None:
-        sides.append((chunk.b, chunk.b_columns))
-    carried = zip((side[1] for side in sides), (chunk.a_rows, chunk.b_rows), strict=False)
-    codes, labels = columns.label_columns(*carried, name=label, joined=joined.tables)
-    regrouped = []
-    for (boxes, _), classes in zip(sides, codes, strict=True):
-        assert boxes.offsets is not None
-        image = np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets))
-        keys = image * max(1, len(labels)) + classes
-        order = np.argsort(keys, kind="stable")
-        regrouped.append((grouped(boxes[order], keys[order]), order))
-    return regrouped[0], regrouped[1] if len(regrouped) > 1 else (None, None)
-
-
-def _add(
-    found: Paired,
-    chunk: Chunk,
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    beta: float,
-    paired: NDArray[np.bool_],
-) -> list[NDArray[Any]]:
+def _add(found: Paired, chunk: Chunk, pairs: ops.Pairs, beta: float, paired: NDArray[np.bool_]) -> list[NDArray[Any]]:
     """Sum up pairs of a chunk and mark the detections that have one.
 
-    Returns their values, one array for each metric, nan where there is no partner.
+    Returns the values of the pairs, one array for each metric, nan where there is no partner.
     """
     a, b = chunk.a, chunk.b
-    met = cols >= 0
-    both = a[rows[met]], (a if b is None else b)[cols[met]]
-    values = []
+    met = pairs.cols >= 0
+    rows, cols = pairs.rows[met], pairs.cols[met]
+    both = a[rows], (a if b is None else b)[cols]
+    columns = []
+    measured: dict[str, NDArray[Any]] = {}
     for name, sketch in found.metrics.items():
-        value = ops.aligned(*both, metric=name, beta=beta)
+        value = ops.aligned(*both, metric=name, beta=beta) if measured else pairs.values[met]
         sketch.add(value)
-        if found.look is not None and name == found.look.worst.metric:
-            numbers = np.stack((chunk.a_rows(rows[met]), _other_rows(chunk, cols[met])), axis=1)
-            found.look.add(value, *both, numbers, lambda k: {"image": _image(chunk, int(rows[met][k]))})
-        column = np.full(len(rows), np.nan, value.dtype)
+        measured[name] = value
+        column = np.full(len(met), np.nan, value.dtype)
         column[met] = value
-        values.append(column)
+        columns.append(column)
+    if found.look is not None:
+        numbers = np.stack((chunk.a_rows(rows), _other_rows(chunk, cols)), axis=1)
+        found.look.add(measured, *both, numbers, lambda k: {"image": _image(chunk, int(rows[k]))})
     found.pairs += int(met.sum())
-    paired[rows[met]] = True
+    paired[rows] = True
     if b is None:
         paired[cols] = True
-    return values
+    return columns
 
 
 def _count(found: Paired, chunk: Chunk, paired: NDArray[np.bool_]) -> None:
@@ -338,7 +317,7 @@ def _image(chunk: Chunk, row: int) -> Any:
     return chunk.images[np.searchsorted(chunk.a.offsets, row, side="right") - 1]
 
 
-def _schema(plans: list[Plan], metrics: list[str], carried: tuple[str, ...], boxes: bool) -> Any:
+def _schema(plans: list[Plan], metrics: Sequence[str], carried: tuple[str, ...], boxes: bool) -> Any:
     dtype = np.result_type(*(p.dtype for p in plans)).name
     ids = "int64" if plans[0].ids == "integer" else "string"
     first, second = ("detection", "truth") if len(plans) > 1 else ("row", "other")
@@ -352,14 +331,9 @@ def _schema(plans: list[Plan], metrics: list[str], carried: tuple[str, ...], box
     return columns.schema_of(types, plans[0].columns)
 
 
-def _batch(
-    chunk: Chunk,
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    values: list[NDArray[Any]],
-    boxes: bool,
-    schema: Any,
-) -> Any:
+def _batch(chunk: Chunk, pairs: ops.Pairs, values: list[NDArray[Any]], boxes: bool, schema: Any) -> Any:
+    """The rows of the output for some pairs of a chunk."""
+    rows, cols, _ = pairs
     assert chunk.images is not None
     assert chunk.a.offsets is not None
     image = np.searchsorted(chunk.a.offsets, rows, side="right") - 1

@@ -93,13 +93,13 @@ class Look:
 
     def add(
         self,
-        values: NDArray[Any],
+        values: Mapping[str, NDArray[Any]],
         pred: Boxes,
         target: Boxes,
         rows: NDArray[np.int64],
         about: Callable[[int], Mapping[str, Any]] | None = None,
     ) -> None:
-        """Look at more pairs, as :meth:`Worst.add` does; ``values`` are those of the metric."""
-        overlap = values if self.worst.metric == "iou" else ops.aligned(pred, target, metric="iou")
+        """Look at more pairs, as :meth:`Worst.add` does; ``values`` has those of the metric, and of IoU if known."""
+        overlap = values["iou"] if "iou" in values else ops.aligned(pred, target, metric="iou")
         self.heat.add(overlap, target.corners())
-        self.worst.add(values, pred, target, rows, about)
+        self.worst.add(values[self.worst.metric], pred, target, rows, about)

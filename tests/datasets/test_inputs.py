@@ -413,7 +413,7 @@ def test_a_distance_below_zero_is_refused_as_threshold_and_so_is_text() -> None:
     table = boxes([1, 1, 2])
     assert jobs.pairs(table, threshold=500, metrics=["l1"]).pairs == 1
     for metric in ("l1", "smooth_l1"):
-        with pytest.raises(InputError, match=f"a threshold of {metric} of at least 0, got -1"):
+        with pytest.raises(InputError, match=f"a threshold of {metric} of 0 or more, got -1"):
             jobs.pairs(table, threshold=-1, metrics=[metric])
     with pytest.raises(TypeError, match="expected threshold as a number, got 'half'"):
         jobs.pairs(table, threshold="half")  # type: ignore[arg-type]

@@ -25,7 +25,6 @@ from fastbox.datasets.scan import scan
 from fastbox.errors import InputError
 from fastbox.fragments.engines import threads
 from fastbox.fragments.run import spread
-from fastbox.jobs import pair_blocks
 from fastbox.tables.files import read_batches
 from fastbox.tables.source import Source
 from fastbox.tables.widths import RowGroups
@@ -234,7 +233,7 @@ def test_pairs_are_the_same_in_any_blocks(
         options: dict[str, Any] = {"class_agnostic": not by_class, "boxes": boxes, "keep": ["own"]}
         tables = paths[:1] if alone else paths
         whole = jobs.pairs(*tables, threshold=0.2, out=Path(folder, "whole.parquet"), **options)
-        patch.setattr(pair_blocks, "most_of", lambda each: most)
+        patch.setattr(sys.modules["fastbox.jobs.pairs"], "most_of", lambda each: most)
         parted = jobs.pairs(*tables, threshold=0.2, out=Path(folder, "parted.parquet"), **options)
         assert parted.to_dict() == whole.to_dict()
         written = [pq.read_table(Path(folder, f"{name}.parquet")) for name in ("whole", "parted")]

@@ -1,0 +1,118 @@
+"""The boxes of a chunk among which pairs are sought: in blocks whose pairs fit in memory, and class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.arrow import columns
+from fastbox.boxes.container import Boxes, grouped
+from fastbox.ops.search import Pairs
+from fastbox.tables.class_names import JoinedClasses
+from fastbox.tables.join import Chunk
+
+__all__ = ["PAIR", "Block", "blocks", "by_class"]
+
+PAIR = 400  # bytes that a job takes for a pair while it finds, measures and writes it
+
+
+class Block(NamedTuple):
+    """Some rows of a, and all that they may pair up with.
+
+    ``row`` and ``col`` are the places of the first boxes in the whole chunk. In a block ``of_one`` table, where both
+    sides are rows of a, each pair is found twice, and each box with itself.
+    """
+
+    part: Chunk
+    row: int = 0
+    col: int = 0
+    of_one: bool = False
+
+    def met(self, found: Pairs) -> Pairs:
+        """Return the pairs of a block as rows of the whole chunk; of two pairs of the same boxes the first."""
+        if not (self.row or self.col or self.of_one):
+            return found
+        rows, cols, values = found.rows + self.row, found.cols + self.col, found.values
+        if self.of_one:
+            later = cols > rows
+            rows, cols, values = rows[later], cols[later], values[later]
+        return Pairs(rows, cols, values)
+
+
+def blocks(chunk: Chunk, most: int) -> Iterator[Block]:
+    """Yield a chunk in blocks of rows of a, in order, that meet at most so many boxes in all.
+
+    Parameters
+    ----------
+    chunk : Chunk
+        Without ``b`` the pairs are those of ``a`` with itself, each once.
+    most : int
+        The number of pairs that fit in memory; a row with more is a block of its own.
+    """
+    offsets_a = chunk.a.offsets
+    offsets_b = offsets_a if chunk.b is None else chunk.b.offsets
+    assert offsets_a is not None and offsets_b is not None
+    counts_a, counts_b = np.diff(offsets_a), np.diff(offsets_b)
+    if int((counts_a * counts_b).sum()) <= most:
+        yield Block(chunk)
+        return
+    meetings = np.concatenate(([0], np.cumsum(np.repeat(counts_b, counts_a))))
+    first = 0
+    while first < len(chunk.a):
+        last = max(first + 1, int(np.searchsorted(meetings, meetings[first] + most, side="right")) - 1)
+        images = slice(
+            int(np.searchsorted(offsets_a, first, side="right")) - 1, int(np.searchsorted(offsets_a, last, side="left"))
+        )
+        yield Block(_block(chunk, first, last, images), first, int(offsets_b[images.start]), chunk.b is None)
+        first = last
+
+
+def _block(chunk: Chunk, first: int, last: int, images: slice) -> Chunk:
+    """Rows of a, and all that they may pair up with: the boxes of their images in b."""
+    other, carried = (chunk.a, chunk.a_columns) if chunk.b is None else (chunk.b, chunk.b_columns)
+    assert chunk.a.offsets is not None and other.offsets is not None and carried is not None
+    ids = None if chunk.images is None else chunk.images[images]
+    bounds_a = np.clip(chunk.a.offsets[images.start : images.stop + 1], first, last)
+    bounds_b = other.offsets[images.start : images.stop + 1]
+    low, high = int(bounds_b[0]), int(bounds_b[-1])
+    return replace(
+        chunk,
+        images=ids,
+        a=_rows_of(chunk.a, bounds_a, ids),
+        b=_rows_of(other, bounds_b, ids),
+        a_start=chunk.a_start + first,
+        b_start=(chunk.a_start if chunk.b is None else chunk.b_start) + low,
+        a_columns=chunk.a_columns.slice(first, last - first),
+        b_columns=carried.slice(low, high - low),
+        b_order=chunk.a_order if chunk.b is None else chunk.b_order,
+    )
+
+
+def _rows_of(boxes: Boxes, bounds: NDArray[np.int64], ids: NDArray[np.generic] | None) -> Boxes:
+    some = boxes[int(bounds[0]) : int(bounds[-1])]
+    found = Boxes.from_columns(*some.columns, format=some.format, offsets=bounds - bounds[0])
+    found.images = ids
+    return found
+
+
+def by_class(
+    chunk: Chunk, label: str, joined: JoinedClasses
+) -> tuple[tuple[Boxes, NDArray[np.int64]], tuple[Boxes | None, NDArray[np.int64] | None]]:
+    """Return both sides of a chunk grouped by image and class, each with the rows that its boxes had."""
+    sides = [(chunk.a, chunk.a_columns)]
+    if chunk.b is not None and chunk.b_columns is not None:
+        sides.append((chunk.b, chunk.b_columns))
+    carried = zip((side[1] for side in sides), (chunk.a_rows, chunk.b_rows), strict=False)
+    codes, labels = columns.label_columns(*carried, name=label, joined=joined.tables)
+    regrouped = []
+    for (boxes, _), classes in zip(sides, codes, strict=True):
+        assert boxes.offsets is not None
+        image = np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets))
+        keys = image * max(1, len(labels)) + classes
+        order = np.argsort(keys, kind="stable")
+        regrouped.append((grouped(boxes[order], keys[order]), order))
+    return regrouped[0], regrouped[1] if len(regrouped) > 1 else (None, None)
