@@ -11,7 +11,7 @@ from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels.codes import BLOCK
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import Loss, check_reduction, prepare, weigh
+from fastbox.losses.outcome import Loss, Options, Shapes, check_reduction, prepare
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_floats, as_number, in_dtype
 
@@ -77,7 +77,7 @@ def smooth_l1_loss(
     if not as_number(beta, "beta") >= 0:
         raise ValueError(f"expected beta to be at least 0, got {beta!r}")
     formula = "smooth_l1_unit" if beta == 1 else "smooth_l1"
-    return _loss(formula, pred, target, beta, reduction, weights, return_grad, out, grad_out)
+    return _loss(formula, pred, target, beta, Options(reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -109,7 +109,7 @@ def huber_loss(
     """
     if not as_number(delta, "delta") > 0:
         raise ValueError(f"expected delta above 0, got {delta!r}")
-    return _loss("huber", pred, target, delta, reduction, weights, return_grad, out, grad_out)
+    return _loss("huber", pred, target, delta, Options(reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -131,54 +131,32 @@ def l1_loss(
     >>> fastbox.l1_loss([[0.0, 0, 4, 4]], [[0.5, 0, 4, 7]], reduction="box")
     array([3.5])
     """
-    return _loss("l1", pred, target, 0.0, reduction, weights, return_grad, out, grad_out)
+    return _loss("l1", pred, target, 0.0, Options(reduction, weights, return_grad, out, grad_out))
 
 
-def _loss(
-    formula: str,
-    pred: Any,
-    target: Any,
-    beta: float,
-    reduction: str,
-    weights: Any,
-    return_grad: bool,
-    out: NDArray[Any] | None,
-    grad_out: NDArray[Any] | None,
-) -> Loss:
-    check_reduction(reduction)
+def _loss(formula: str, pred: Any, target: Any, beta: float, options: Options) -> Loss:
+    check_reduction(options.reduction)
     if isinstance(pred, Deltas):
         pred, target = pred.values, pred.encoded(target)
     its_format = pred.format if isinstance(pred, Boxes) else "xyxy"
     pred, target = _numbers(pred, "pred"), _numbers(target, "target")
-    shape = pred.shape
+    shape, boxed = pred.shape, options.reduction == "box"
     if target.shape != shape:
         raise ValueError(f"expected pred and target of one shape, got {shape} and {target.shape}")
-    if reduction == "box" and shape[-1:] != (4,):
+    if boxed and shape[-1:] != (4,):
         raise ValueError(f'expected a last axis of 4 coordinates for reduction="box", got shape {shape}')
     dtype = np.result_type(pred, target)
-    weighed = weigh(weights, shape, dtype)
-    boxed = reduction == "box"
-    outcome = prepare(
-        (shape[:-1] if boxed else shape, shape),
-        pred.size,
-        dtype,
-        weighed,
-        (pred, target, weighed.values),
-        reduction=reduction,
-        return_grad=return_grad,
-        out=out,
-        grad_out=grad_out,
-    )
+    outcome = prepare(options, Shapes(shape, shape[:-1] if boxed else shape, shape), dtype, (pred, target))
     a = np.ascontiguousarray(pred, dtype).reshape(-1)
     b = np.ascontiguousarray(target, dtype).reshape(-1)
     outputs = outcome.losses.reshape(-1), boxed, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
-    beta = in_dtype(beta, dtype)
+    weights, beta = outcome.weights[:2], in_dtype(beta, dtype)
     kernel = parallel.kernels("loss.coordinates").COORDINATE_LOSSES[dtype, formula]
     parallel.run(
-        lambda *span: kernel((a, b), beta, (weighed.values, weighed.shared), outcome.scale, span, outputs),
+        lambda *span: kernel((a, b), beta, weights, outcome.scale, span, outputs),
         parallel.blocks(a.size, BLOCK, SMALLEST),
     )
-    if return_grad:
+    if options.return_grad:
         _change(outcome.grad, its_format)
     return outcome.result()
 

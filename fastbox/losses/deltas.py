@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.coder import MAX_RATIO, Four, decode, encode, limits_of
 from fastbox.values.numbers import as_floats, in_dtype
@@ -100,10 +101,7 @@ class Deltas:
             raw = (self.values.astype(grad.dtype, copy=False) * stds + means) / weights
         shrink, grow = (in_dtype(limit, grad.dtype) for limit in limits_of(self.clamp, float(self.max_ratio)))
         growth = np.empty_like(far)
-
-        from fastbox.kernels.loss.coder import GROWTH
-
-        GROWTH[grad.dtype, ""](raw[:, 2:], shrink, grow, growth)
+        parallel.kernels("loss.coder").GROWTH[grad.dtype, ""](raw[:, 2:], shrink, grow, growth)
         with np.errstate(invalid="ignore", over="ignore"):
             grad[:, :2] *= sides
             if self.ctr_clamp is not None:

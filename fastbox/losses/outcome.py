@@ -1,7 +1,8 @@
-"""What a loss is asked for, checked, and what comes of it: where kernels write, and sums in a fixed order."""
+"""The options of a loss, checked; the arrays that kernels write; and the result, with sums in a fixed order."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,7 +13,7 @@ from fastbox.kernels.codes import BLOCK
 from fastbox.ops.search import STREAMED_BYTES, output
 from fastbox.values.numbers import as_choice, as_floats, in_dtype
 
-__all__ = ["Loss", "LossAndGrad", "Outcome", "Weights", "prepare", "weigh"]
+__all__ = ["Loss", "LossAndGrad", "Options", "Outcome", "Shapes", "check_reduction", "prepare"]
 
 REDUCTIONS = ("none", "box", "sum", "mean")
 
@@ -27,6 +28,24 @@ class LossAndGrad(NamedTuple):
 Loss: TypeAlias = NDArray[Any] | float | LossAndGrad
 
 
+class Options(NamedTuple):
+    """The options that all losses share, as a caller gives them."""
+
+    reduction: str
+    weights: Any
+    return_grad: bool
+    out: NDArray[Any] | None
+    grad_out: NDArray[Any] | None
+
+
+class Shapes(NamedTuple):
+    """The shapes of the values that a loss computes, of the losses it returns without a sum, and of its gradient."""
+
+    values: tuple[int, ...]
+    losses: tuple[int, ...]
+    grad: tuple[int, ...]
+
+
 class Weights(NamedTuple):
     """Weights as kernels take them: none, one for each value, or one for four (`shared` is 2, the power of two)."""
 
@@ -37,74 +56,93 @@ class Weights(NamedTuple):
 
 @dataclass
 class Outcome:
-    """Where a kernel writes, each of size 0 where nothing is wanted of it; and what is made of it afterwards."""
+    """The arrays that a kernel writes, of size 0 where nothing is wanted, and the numbers that make the result of them.
+
+    Attributes
+    ----------
+    losses, grad, sums : array
+        One loss for each value or box, the gradient, and one sum for each block of values.
+    streamed : bool
+        Whether the gradient is written past the cache.
+    weights : Weights
+    scale : float
+        The factor of all gradients, in the dtype of the loss.
+    reduction : str
+    divisor : float
+        What the mean divides by.
+    return_grad : bool
+    """
 
     losses: NDArray[Any]
     grad: NDArray[Any]
     sums: NDArray[np.float64]
     streamed: bool
-    scale: Any  # what the kernel multiplies gradients by
+    weights: Weights
+    scale: Any
     reduction: str
     divisor: float
-    graded: bool
+    return_grad: bool
 
     def result(self) -> Loss:
-        """What the caller gets."""
+        """Return the loss, with its gradient where it is wanted."""
         loss: Any = self.losses
         if self.reduction in ("sum", "mean"):
             loss = _tree(self.sums)
             if self.reduction == "mean":
                 loss = loss / self.divisor if self.divisor else float("nan")
             loss = loss if loss == loss else float("nan")  # the one nan
-        return LossAndGrad(loss, self.grad) if self.graded else loss
+        return LossAndGrad(loss, self.grad) if self.return_grad else loss
 
 
-def prepare(
-    shapes: tuple[tuple[int, ...], tuple[int, ...]],
-    values: int,
-    dtype: np.dtype[Any],
-    weights: Weights,
-    inputs: tuple[NDArray[Any], ...],
-    *,
-    reduction: str,
-    return_grad: bool,
-    out: NDArray[Any] | None,
-    grad_out: NDArray[Any] | None,
-) -> Outcome:
-    """Check what is asked for, and make room for it: losses and gradient of these shapes, a sum of so many values."""
-    one_each = reduction in ("none", "box")
-    if out is not None and not one_each:
-        raise ValueError(f'expected out= with reduction="none" or "box", got it with {reduction!r}')
-    if grad_out is not None and not return_grad:
-        raise ValueError("expected return_grad=True with grad_out=, got False")
-    for name, array in (("out", out), ("grad_out", grad_out)):
-        if array is not None and any(np.may_share_memory(array, given) for given in inputs):
-            raise ValueError(f"expected {name} in memory of its own, got an array that overlaps what is read")
-    if out is not None and grad_out is not None and np.may_share_memory(out, grad_out):
-        raise ValueError("expected grad_out in memory of its own, got an array that overlaps out")
+def prepare(options: Options, shapes: Shapes, dtype: np.dtype[Any], inputs: tuple[NDArray[Any], ...]) -> Outcome:
+    """Check the options of a loss against its shapes and the arrays it reads, and make the arrays to write.
+
+    Raises
+    ------
+    ValueError
+        Weights, ``out`` or ``grad_out`` that do not fit.
+    """
+    values, one_each = math.prod(shapes.values), options.reduction in ("none", "box")
+    weights = _weights(options.weights, shapes.values, dtype)
+    _check_outputs(options, one_each, (*inputs, weights.values))
     divisor = float(values) if weights.values.size == 0 else weights.total
-    scale = 1.0 if reduction != "mean" else 1.0 / divisor if divisor else float("nan")
+    scale = 1.0 if options.reduction != "mean" else 1.0 / divisor if divisor else float("nan")
     nothing = np.empty(0, dtype)
-    grad = output(grad_out, shapes[1], dtype, "grad_out") if return_grad else nothing
+    grad = output(options.grad_out, shapes.grad, dtype, "grad_out") if options.return_grad else nothing
     return Outcome(
-        losses=output(out, shapes[0], dtype) if one_each else nothing,
+        losses=output(options.out, shapes.losses, dtype) if one_each else nothing,
         grad=grad,
         sums=np.zeros(0 if one_each else -(-values // BLOCK)),
-        streamed=grad_out is not None and grad.nbytes >= STREAMED_BYTES,
+        streamed=options.grad_out is not None and grad.nbytes >= STREAMED_BYTES,
+        weights=weights,
         scale=in_dtype(scale, dtype),
-        reduction=reduction,
+        reduction=options.reduction,
         divisor=divisor,
-        graded=return_grad,
+        return_grad=options.return_grad,
     )
 
 
 def check_reduction(reduction: str) -> None:
-    """Raise ValueError unless it is known."""
+    """Raise ValueError unless a reduction is known."""
     as_choice(reduction, REDUCTIONS, "a reduction")
 
 
-def weigh(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weights:
-    """Weights for values of this shape: one each, or one for each row of the last axis."""
+def _check_outputs(options: Options, one_each: bool, inputs: tuple[NDArray[Any], ...]) -> None:
+    """Refuse arrays to write that nothing is written to, and those that share memory with others."""
+    out, grad_out = options.out, options.grad_out
+    if out is not None and not one_each:
+        raise ValueError(f'expected out= with reduction="none" or "box", got it with {options.reduction!r}')
+    if grad_out is not None and not options.return_grad:
+        raise ValueError("expected return_grad=True with grad_out=, got False")
+    for name, array in (("out", out), ("grad_out", grad_out)):
+        if array is not None and any(np.may_share_memory(array, given) for given in inputs):
+            raise ValueError(f"expected {name} in memory of its own, got an array that overlaps an input")
+    if out is not None and grad_out is not None and np.may_share_memory(out, grad_out):
+        raise ValueError("expected grad_out in memory of its own, got an array that overlaps out")
+
+
+def _weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weights:
+    """Read weights for values of a shape: one for each value, or one for each row of the last axis."""
     if weights is None:
         return Weights(np.empty(0, dtype), 0, 0.0)
     given = in_dtype(as_floats(weights, "weights"), dtype)

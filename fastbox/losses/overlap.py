@@ -11,7 +11,7 @@ from fastbox import parallel
 from fastbox.boxes.container import as_boxes
 from fastbox.kernels.codes import BLOCK
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import Loss, check_reduction, prepare, weigh
+from fastbox.losses.outcome import Loss, Options, Shapes, check_reduction, prepare
 from fastbox.values.arguments import named
 
 __all__ = ["ciou_loss", "diou_loss", "eiou_loss", "giou_loss", "iou_loss"]
@@ -70,7 +70,7 @@ def iou_loss(
     >>> fastbox.iou_loss([[0, 0, 4, 4]], [[1, 0, 4, 4]], return_grad=True)
     LossAndGrad(loss=0.25, grad=array([[-0.1875   , -0.0234375, -0.03125  ,  0.0234375]]))
     """
-    return _loss("iou", pred, target, reduction, weights, return_grad, out, grad_out)
+    return _loss("iou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -94,7 +94,7 @@ def giou_loss(
     >>> fastbox.giou_loss([[0, 0, 1, 1]], [[2, 0, 3, 1]], return_grad=True)
     LossAndGrad(loss=1.3333333333333333, grad=array([[ 0.11111111,  0.        , -0.33333333,  0.        ]]))
     """
-    return _loss("giou", pred, target, reduction, weights, return_grad, out, grad_out)
+    return _loss("giou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -118,7 +118,7 @@ def diou_loss(
     >>> fastbox.diou_loss([[0, 0, 1, 1]], [[2, 0, 3, 1]])
     1.4
     """
-    return _loss("diou", pred, target, reduction, weights, return_grad, out, grad_out)
+    return _loss("diou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -143,7 +143,7 @@ def ciou_loss(
     >>> fastbox.ciou_loss([[0, 0, 2, 2]], [[0, 0, 2, 2]], return_grad=True)
     LossAndGrad(loss=0.0, grad=array([[0., 0., 0., 0.]]))
     """
-    return _loss("ciou", pred, target, reduction, weights, return_grad, out, grad_out)
+    return _loss("ciou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -167,20 +167,11 @@ def eiou_loss(
     >>> fastbox.eiou_loss([[0, 0, 2, 2]], [[0, 0, 4, 2]], reduction="none")
     array([0.8])
     """
-    return _loss("eiou", pred, target, reduction, weights, return_grad, out, grad_out)
+    return _loss("eiou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
 
 
-def _loss(
-    metric: str,
-    pred: Any,
-    target: Any,
-    reduction: str,
-    weights: Any,
-    return_grad: bool,
-    out: NDArray[Any] | None,
-    grad_out: NDArray[Any] | None,
-) -> Loss:
-    check_reduction(reduction)
+def _loss(metric: str, pred: Any, target: Any, options: Options) -> Loss:
+    check_reduction(options.reduction)
     deltas = pred if isinstance(pred, Deltas) else None
     pred = as_boxes(pred if deltas is None else deltas.boxes(), "pred", grouped=False)
     target = as_boxes(target, "target", grouped=False)
@@ -188,25 +179,14 @@ def _loss(
     if len(target) != n:
         raise ValueError(f"expected as many predicted boxes as targets, got {n} and {len(target)}")
     dtype = pred.dtype if pred.dtype == target.dtype else np.result_type(pred.dtype, target.dtype)
-    weighed = weigh(weights, (n,), dtype)
-    outcome = prepare(
-        ((n,), (n, 4)),
-        n,
-        dtype,
-        weighed,
-        (*pred.columns, *target.columns, weighed.values),
-        reduction=reduction,
-        return_grad=return_grad,
-        out=out,
-        grad_out=grad_out,
-    )
+    outcome = prepare(options, Shapes((n,), (n,), (n, 4)), dtype, (*pred.columns, *target.columns))
     sides = pred.astype(dtype).kernel_args(), target.astype(dtype).kernel_args()
     outputs = outcome.losses, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
     kernel = parallel.kernels("loss.overlap").OVERLAP_LOSSES[dtype, metric]
     parallel.run(
-        lambda *span: kernel(*sides, weighed.values, outcome.scale, span, outputs),
+        lambda *span: kernel(*sides, outcome.weights.values, outcome.scale, span, outputs),
         parallel.blocks(n, BLOCK, SMALLEST),
     )
-    if return_grad and deltas is not None:
+    if options.return_grad and deltas is not None:
         deltas.chain(outcome.grad)
     return outcome.result()
