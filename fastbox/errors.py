@@ -27,7 +27,7 @@ class FormatWarning(InputWarning):
 def advice(command: str, python: str) -> str:
     """Return what a message tells people to do: what to type on the command line, or what to write in Python.
 
-    >>> advice("--score COLUMN", "score='COLUMN'")
+    >>> advice("--score-column COLUMN", "score='COLUMN'")
     "score='COLUMN'"
     """
     return command if _on_command_line else python

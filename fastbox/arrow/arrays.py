@@ -238,7 +238,7 @@ def sort_command(file: str, image: str) -> str:
     >>> sort_command("my boxes.parquet", "img")
     "`jobs.sort('my boxes.parquet', 'sorted.parquet', by='img')`"
     """
-    column = "" if image == IMAGE else advice(f" --image {shlex.quote(image)}", f", by={image!r}")
+    column = "" if image == IMAGE else advice(f" --image-column {shlex.quote(image)}", f", by={image!r}")
     command = f"`fastbox sort {shlex.quote(file)}{column} -o sorted.parquet`"
     return advice(command, f"`jobs.sort({str(file)!r}, 'sorted.parquet'{column})`")
 

@@ -101,7 +101,7 @@ class Boxes:
 class Table(Boxes):
     """The columns of a table's boxes and image ids."""
 
-    image_column: str = option("--image", **IMAGE_COLUMN)
+    image_column: str = option("--image-column", **IMAGE_COLUMN)
 
     def source(self, path: Any) -> Source:
         """Return a table as a job takes it."""
@@ -168,7 +168,7 @@ def keep_option(text: str) -> Option:
 def class_option(default: str | None = CLASS, text: str = "category_id, or another of its usual names") -> Option:
     """Return the option of the class column."""
     return click.option(
-        "--class",
+        "--class-column",
         "class_column",
         type=Column(),
         default=default,
@@ -242,14 +242,14 @@ beta_option = click.option(
     help="Distance at which smooth_l1 turns from square to linear.",
 )
 score_option = click.option(
-    "--score",
+    "--score-column",
     "score_column",
     type=Column(),
     default=SCORE,
     metavar="COLUMN",
     help="Column of scores (default: score, or another of its usual names).",
 )
-image_option = click.option("--image", "image_column", **IMAGE_COLUMN)
+image_option = click.option("--image-column", "image_column", **IMAGE_COLUMN)
 fragment_rows_option = click.option("--fragment-rows", **FRAGMENT_ROWS)
 memory_option = click.option("--memory", expose_value=False, **MEMORY)
 names_option = click.option(

@@ -77,7 +77,7 @@ class Usual(str):
 IMAGE = Usual(
     "image_id",
     "image ids",
-    "--image",
+    "--image-column",
     "image",
     (
         ("image_id", "img_id", "id_image"),
@@ -87,7 +87,7 @@ IMAGE = Usual(
 CLASS = Usual(
     "category_id",
     "classes",
-    "--class",
+    "--class-column",
     "class_column",
     (
         ("category_id", "class_id", "label_id", "cat_id", "cls_id"),
@@ -96,7 +96,11 @@ CLASS = Usual(
     ),
 )
 SCORE = Usual(
-    "score", "scores", "--score", "score", (("score", "confidence", "conf", "probability"), ("scores", "prob", "p"))
+    "score",
+    "scores",
+    "--score-column",
+    "score",
+    (("score", "confidence", "conf", "probability"), ("scores", "prob", "p")),
 )
 
 _SIZES: tuple[Names, ...] = (("w", "h"), ("width", "height"))  # the latter may also be those of the image

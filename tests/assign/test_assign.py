@@ -175,7 +175,7 @@ def read_text(out: Path) -> str:
         (("--anchors", "retinanet", "--size", "800x"), "expected HEIGHTxWIDTH such as 800x1333"),
         (("--anchors", "retinanet", "--size", "800x1333", "--rule", "nope"), "got 'nope'"),
         (("--anchors", "retinanet", "--size", "800x1333", "--rule", "atss", "--low", "0.1"), "a rule that has --low"),
-        (("--anchors", "retinanet", "--size", "80", "--ignore", "nope"), "nope"),
+        (("--anchors", "retinanet", "--size", "80", "--ignore-column", "nope"), "nope"),
     ],
 )
 def test_what_the_command_says_to_bad_input(path: Path, arguments: tuple[str, ...], said: str) -> None:

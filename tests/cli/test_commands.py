@@ -270,7 +270,9 @@ def test_pairs_are_those_of_a_loop_over_images(
 def test_classes_may_be_names(two: tuple[Path, Path]) -> None:
     outs = [two[0].with_name(name) for name in ("numbers.parquet", "names.parquet")]
     for out, column in zip(outs, ("category_id", "name"), strict=True):
-        assert call("pairs", *two, "--per-class", "--class", column, "--threshold", 0.1, "-o", out).exit_code == 0
+        assert (
+            call("pairs", *two, "--per-class", "--class-column", column, "--threshold", 0.1, "-o", out).exit_code == 0
+        )
     shared = ["image_id", "detection", "truth", "iou"]
     assert pq.read_table(outs[0]).select(shared).equals(pq.read_table(outs[1]).select(shared))
 
@@ -508,7 +510,7 @@ def test_options_that_contradict_are_refused(two: tuple[Path, Path]) -> None:
 
 def test_options_that_change_nothing_alone_are_refused(two: tuple[Path, Path]) -> None:
     assert "the class column 'kind' is not used where boxes of all classes meet: add --per-class" in refused(
-        "pairs", *two, "--class", "kind"
+        "pairs", *two, "--class-column", "kind"
     )
     for option, value in (("--size", "640x480"), ("--width", "w"), ("--height", "h")):
         said = refused("anchors", two[1], "--count", 1, option, value)

@@ -316,7 +316,7 @@ def test_a_column_that_is_asked_for_is_the_one_or_none(tmp_path: Path) -> None:
     pq.write_table(rows.drop_columns("score").append_column("conf", rows["score"]), tmp_path / "d.parquet")
     said = CliRunner().invoke(main, ["nms", str(tmp_path / "d.parquet")])
     assert said.exit_code == 2
-    assert "got 'confidence' and 'conf': name one with --score confidence" in said.stderr
+    assert "got 'confidence' and 'conf': name one with --score-column confidence" in said.stderr
     with pytest.raises(InputError, match="name one with score='confidence'"):
         jobs.nms(tmp_path / "d.parquet")
 

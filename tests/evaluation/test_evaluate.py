@@ -190,7 +190,7 @@ def test_the_summary_is_json_and_holds_the_twelve(tmp_path: Path) -> None:
 
 def test_thresholds_ranges_and_counts_come_from_the_command_line(tmp_path: Path) -> None:
     detections, truths = tables(tmp_path)
-    options = ("--thresholds", "0.3:0.7:0.1", "--areas", "all:0-1e10,tiny:0-500", "--max-dets", "5,2")
+    options = ("--iou-thresholds", "0.3:0.7:0.1", "--areas", "all:0-1e10,tiny:0-500", "--max-dets", "5,2")
     found = json.loads(call(detections, truths, *options, "--class-agnostic", "--json").stdout)
     rules = found["rules"]
     assert rules["iou_thresholds"] == np.linspace(0.3, 0.7, 5).tolist()
@@ -223,13 +223,13 @@ def test_names_from_the_data_are_text_and_no_markup(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--thresholds", "a"), "expected numbers such as 0.5,0.75 or 0.5:0.95:0.05, got 'a'"),
-        (("--thresholds", "0.5:0.9:0"), "expected numbers such as"),
-        (("--thresholds", "nan"), "expected thresholds of IoU that are numbers"),
-        (("--thresholds", "50,75"), "at most 1, got 50,75: as shares of 1 they are 0.5,0.75"),
-        (("--thresholds", "0.5:0.9:0.3"), "expected numbers such as"),
-        (("--thresholds", "0.9:0.5:0.1"), "expected numbers such as"),
-        (("--thresholds", "0:1:1e-9"), "expected numbers such as"),
+        (("--iou-thresholds", "a"), "expected numbers such as 0.5,0.75 or 0.5:0.95:0.05, got 'a'"),
+        (("--iou-thresholds", "0.5:0.9:0"), "expected numbers such as"),
+        (("--iou-thresholds", "nan"), "expected thresholds of IoU that are numbers"),
+        (("--iou-thresholds", "50,75"), "at most 1, got 50,75: as shares of 1 they are 0.5,0.75"),
+        (("--iou-thresholds", "0.5:0.9:0.3"), "expected numbers such as"),
+        (("--iou-thresholds", "0.9:0.5:0.1"), "expected numbers such as"),
+        (("--iou-thresholds", "0:1:1e-9"), "expected numbers such as"),
         (("--max-dets", "-1,100"), "expected max_dets of 1 and more"),
         (("--areas", "all:0-1,all:5-6"), "expected ranges such as all:0-1e10"),
         (("--max-dets", "x"), "expected whole numbers such as 1,10,100"),
@@ -238,12 +238,12 @@ def test_names_from_the_data_are_text_and_no_markup(tmp_path: Path) -> None:
         (("--areas", "all:9-1"), "expected a range of areas from low to high"),
         (("--areas", "all:-9-1"), "0 or more, got -9 to 1"),
         (("--areas", ":0-1"), "expected ranges such as all:0-1e10"),
-        (("--thresholds", "0.5,75"), "at most 1, got 0.5,75: give shares of 1"),
-        (("--thresholds", "1.01"), "at most 1, got 1.01: as shares of 1 they are 0.0101"),
+        (("--iou-thresholds", "0.5,75"), "at most 1, got 0.5,75: give shares of 1"),
+        (("--iou-thresholds", "1.01"), "at most 1, got 1.01: as shares of 1 they are 0.0101"),
         (("--by", "nothing"), "nothing"),
-        (("--score", "model"), "expected numbers in column 'model'"),
-        (("--crowd", "mob"), "mob"),
-        (("--class", "score"), "score"),
+        (("--score-column", "model"), "expected numbers in column 'model'"),
+        (("--crowd-column", "mob"), "mob"),
+        (("--class-column", "score"), "score"),
     ],
 )
 def test_what_can_not_be_is_said_in_one_sentence(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -263,11 +263,11 @@ def test_thresholds_of_a_grid_have_their_figures_and_curves(tmp_path: Path) -> N
     paths = tables(tmp_path)
     usual = jobs.evaluate(*paths).figures[None]
     for grid, name in (("0.05:0.95:0.05", "AP50"), ("0.1:0.95:0.05", "AP75")):
-        found = json.loads(call(*paths, "--thresholds", grid, "--bootstrap", 2, "--json").stdout)
+        found = json.loads(call(*paths, "--iou-thresholds", grid, "--bootstrap", 2, "--json").stdout)
         assert found["figures"][name] == usual[name] > 0
         assert all(one[name] >= 0 for one in found["by_class"] if one["truths"])
         assert found["intervals"][name][0] is not None
-    close = json.loads(call(*paths, "--thresholds", "0.50001,0.50002", "--json").stdout)
+    close = json.loads(call(*paths, "--iou-thresholds", "0.50001,0.50002", "--json").stdout)
     assert list(close["curves"]["precision"]) == ["0.50001", "0.50002"] and close["figures"]["AP50"] == -1
 
 

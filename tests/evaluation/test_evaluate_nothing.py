@@ -37,7 +37,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "all classes": ("--class-agnostic", "--bootstrap", "3"),
     "by": ("--by", "by"),
     "by, bootstrap": ("--by", "by", "--bootstrap", "70"),
-    "rules": ("--thresholds", "0.3", "--max-dets", "5", "--areas", "all:0-10"),
+    "rules": ("--iou-thresholds", "0.3", "--max-dets", "5", "--areas", "all:0-10"),
 }
 
 

@@ -664,7 +664,18 @@ def test_the_command_takes_columns(tmp_path: Path) -> None:
     plain = call(scene.path, "--json").stdout
     names = ["bild", "kind", "a", "b", "c", "d", "key", "breit", "hoch"]
     pq.write_table(scene.table.rename_columns(names), scene.path)
-    named = ("--image", "bild", "--class", "kind", "--id", "key", "--size", "breit,hoch", "--box", "a,b,c,d")
+    named = (
+        "--image-column",
+        "bild",
+        "--class-column",
+        "kind",
+        "--id-column",
+        "key",
+        "--size",
+        "breit,hoch",
+        "--box",
+        "a,b,c,d",
+    )
     found = json.loads(call(scene.path, *named, "--format", "xyxy", "--json").stdout)
     assert found | {"rules": None} == json.loads(plain) | {"rules": None}
 
@@ -676,7 +687,7 @@ def test_the_command_takes_columns(tmp_path: Path) -> None:
         (("--near", 2), "expected near to be above 0 and at most 1, got 2.0"),
         (("--tolerance", "nan"), "expected tolerance to be 0 or more, got nan"),
         (("--changes", "l.parquet"), "expected a list of changes only with a cleaned copy"),
-        (("--class", "kind"), "'kind'"),
+        (("--class-column", "kind"), "'kind'"),
     ],
 )
 def test_the_command_says_what_can_not_be(tmp_path: Path, options: tuple[Any, ...], words: str) -> None:

@@ -65,7 +65,7 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
         {"size_columns": ["width", "height"], "image_size": None},
     ),
     "evaluate": (
-        ["evaluate", BOXES, BOXES, "--thresholds", "0.5,0.75", "--max-dets", "1,7"],
+        ["evaluate", BOXES, BOXES, "--iou-thresholds", "0.5,0.75", "--max-dets", "1,7"],
         ["IoU ≥ 0.50, 0.75", "each class by itself", "at most 1, 7 detections", "small below 32² px²"],
         {"iou_thresholds": [0.5, 0.75], "max_dets": [1, 7], "by_class": True},
     ),

@@ -93,7 +93,7 @@ def test_bad_input_is_one_sentence(tables: Any, tmp_path: Path) -> None:
     for arguments, said in (
         ((*paths, "--weights", "1,2"), "expected --weights for 3 tables, got 2"),
         ((*paths, "--weights", "1,x,2"), "expected numbers above 0"),
-        ((*paths, "--score", "nope"), "nope"),
+        ((*paths, "--score-column", "nope"), "nope"),
         ((paths[0], "-o", paths[0]), "got"),
     ):
         result = call(*arguments)

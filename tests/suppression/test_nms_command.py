@@ -260,7 +260,16 @@ def test_the_command_takes_all_its_options(tmp_path: Path) -> None:
     names = {"image_id": "picture", "score": "confidence", "category_id": "kind"}
     renamed = {names.get(name, name): column for name, column in made.items()}
     source, out = write(tmp_path / "d.parquet", renamed), tmp_path / "o.parquet"
-    columns = ["--image", "picture", "--score", "confidence", "--class", "kind", "--box", ",".join(CORNERS)]
+    columns = [
+        "--image-column",
+        "picture",
+        "--score-column",
+        "confidence",
+        "--class-column",
+        "kind",
+        "--box",
+        ",".join(CORNERS),
+    ]
     more = ["--method", "soft-gaussian", "--sigma", 0.3, "--min-score", 0.2, "--keep", "number,confidence"]
     result = call(source, "-o", out, *columns, *more, "--format", "xyxy", "--per-class", "--json")
     assert result.exit_code == 0, result.output
@@ -287,7 +296,7 @@ def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
         (["--iou-threshold", "nan"], "expected a number, got nan"),
         (["--sigma", "0"], "is not in the range"),
         (["--method", "hard"], "'hard' is not one of"),
-        (["--score", "none"], "expected a column 'none'"),
+        (["--score-column", "none"], "expected a column 'none'"),
         (["-o", "."], "expected a folder for this run alone, got ./, which holds the input"),
     ],
 )

@@ -186,8 +186,8 @@ def test_check_says_what_is_not_sorted_and_exits_so(tmp_path: Path) -> None:
     assert f"sort it: `fastbox sort {tmp_path} -o sorted.parquet`" in bad.stdout
     by_name = tmp_path / "by name.parquet"
     pq.write_table(pa.table({"shot": [2, 1], "image_id": [1, 2], "bbox": boxes[:2]}), by_name)
-    bad = CliRunner().invoke(main, ["check", str(by_name), "--image", "shot"])
-    assert f"sort it: `fastbox sort '{by_name}' --image shot -o sorted.parquet`" in bad.stdout
+    bad = CliRunner().invoke(main, ["check", str(by_name), "--image-column", "shot"])
+    assert f"sort it: `fastbox sort '{by_name}' --image-column shot -o sorted.parquet`" in bad.stdout
 
 
 NAMES = [

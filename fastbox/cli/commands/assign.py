@@ -13,7 +13,7 @@ from fastbox.cli.command import Command, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import Table, class_option, json_option, output_option, plot_option, report_option, show
 from fastbox.cli.progress import progress
-from fastbox.cli.types import Real
+from fastbox.cli.types import Column, Real
 from fastbox.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,7 +89,12 @@ class Rule:
     "(default: both for SSD, shorter where the table has columns width and height, else none).",
 )
 @record("rule", Rule)
-@click.option("--ignore", metavar="COLUMN", help="Column of truths to ignore, such as iscrowd (default: none).")
+@click.option(
+    "--ignore-column",
+    type=Column(),
+    metavar="COLUMN",
+    help="Column of truths to ignore, such as iscrowd (default: none).",
+)
 @class_option(None, "category_id, or another of its usual names")
 @record("table", Table)
 @output_option("the positive and ignored anchors, as Parquet")
@@ -103,7 +108,7 @@ def assign(
     size: tuple[float, ...],
     resize: str | None,
     rule: Rule,
-    ignore: str | None,
+    ignore_column: str | None,
     class_column: str | None,
     table: Table,
     output: str | None,
@@ -159,7 +164,7 @@ def assign(
             out=output,
             resize=Resize(kind, lengths[0], lengths[1] if len(lengths) > 1 else math.nan, anchors in FLOORED),
             rule=chosen,
-            ignore=ignore,
+            ignore=ignore_column,
             class_column=found_class,
             report=report,
             progress=step,

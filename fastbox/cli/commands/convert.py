@@ -40,8 +40,8 @@ FORMATS = click.Choice(
 @click.option("--renumber", is_flag=True, default=None, help="Number YOLO's classes from 0.")
 @click.option("--box", metavar="COLUMNS", help="Columns of a table; CrowdHuman: fbox, vbox, hbox.")
 @click.option("--box-format", metavar="FORMAT", help="Of a table that is read (default: told by names).")
-@click.option("--image", metavar="COLUMN", help="Column of image ids.")
-@click.option("--class", "category", metavar="COLUMN", help="Column of categories.")
+@click.option("--image-column", "image", metavar="COLUMN", help="Column of image ids.")
+@click.option("--class-column", "category", metavar="COLUMN", help="Column of categories.")
 @json_option
 def convert(source: str, output: str, images: str | None, as_json: bool, **options: Any) -> None:
     """Convert annotations of images from one file format to another.

@@ -37,7 +37,7 @@ class Rules:
     """The rules of matching and counting."""
 
     iou_thresholds: list[float] | None = option(
-        "--thresholds",
+        "--iou-thresholds",
         type=Grid(),
         metavar="IOUS",
         help="IoU from which on a detection matches, such as 0.5,0.75 (default: 0.5:0.95:0.05).",
@@ -73,17 +73,25 @@ class Flags:
     """The columns of the ground truth that change what counts."""
 
     crowd: str = option(
-        "--crowd", type=Column(), default="iscrowd", metavar="COLUMN", help="Column of crowds (default: iscrowd)."
+        "--crowd-column",
+        type=Column(),
+        default="iscrowd",
+        metavar="COLUMN",
+        help="Column that marks crowds (default: iscrowd, if it is there).",
     )
     ignore: str = option(
-        "--ignore",
+        "--ignore-column",
         type=Column(),
         default="ignore",
         metavar="COLUMN",
-        help="Column of truths to ignore (default: ignore).",
+        help="Column of truths to ignore (default: ignore, if it is there).",
     )
     area: str = option(
-        "--area", type=Column(), default="area", metavar="COLUMN", help="Column of the truths' areas (default: area)."
+        "--area-column",
+        type=Column(),
+        default="area",
+        metavar="COLUMN",
+        help="Column of the truths' areas (default: area, if it is there).",
     )
 
 

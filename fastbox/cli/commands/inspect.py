@@ -44,7 +44,7 @@ class More:
         "--images", type=click.Path(), metavar="TABLE", help="Table of all images and their sizes to read."
     )
     id_column: str | None = option(
-        "--id", type=Column(), metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there)."
+        "--id-column", type=Column(), metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there)."
     )
     size_columns: list[str] | None = option(
         "--size",

@@ -104,7 +104,7 @@ def read(
     objects = require(schema, OBJECTS, files[0]).type
     fields = _fields(objects, files[0])
     box = _told(box, BOXES, fields, files[0], ("--box FIELD", "box=FIELD"))
-    category = _told(category, CATEGORIES, fields, files[0], ("--class FIELD", "category=FIELD"))
+    category = _told(category, CATEGORIES, fields, files[0], ("--class-column FIELD", "category=FIELD"))
     record = {} if lines else _record(files[0])
     parameters = record.get("parameters", {})
     if box_format is None and not pa.types.is_struct(_element(fields[box])):
@@ -193,7 +193,7 @@ def _check_once(ids: list[pa.Array], image: str, files: Sequence[str]) -> None:
         raise InputError(
             f"expected a row for every image in {where}, got {many['counts']} with {image} {many['values'].as_py()!r}: "
             "convert splits one by one, or name a column that tells images apart, with "
-            f"{advice('--image COLUMN', 'image=COLUMN')}"
+            f"{advice('--image-column COLUMN', 'image=COLUMN')}"
         )
 
 
