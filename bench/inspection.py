@@ -80,7 +80,7 @@ def run(folder: str, boxes: int, rounds: int) -> list[tuple[float, float, float]
     for size, times in ((100, 1), (boxes, rounds)):
         truths, images = write(Path(folder), size)
         for _ in range(times):
-            full = [sys.executable, "-c", CODE, "inspect", truths, "--images", images]
+            full = [sys.executable, "-c", CODE, "inspect", truths, "--images-table", images]
             said = subprocess.run(
                 [*map(str, full), "-o", os.path.join(folder, "problems.parquet")],
                 env=environment,
@@ -118,7 +118,7 @@ def growth(setting: Setting) -> Reached:
 
 
 INSPECTION = (
-    Target("inspect-10m", "fastbox inspect --images -o, 10M boxes", 20, seconds, "s", True),
+    Target("inspect-10m", "fastbox inspect --images-table -o, 10M boxes", 20, seconds, "s", True),
     # The interpreter with Numba and pyarrow takes 200 MiB, a chunk of 262,144 boxes with all that is asked of each 300;
     # ids are compared in parts of 32 MiB.
     Target("inspect-10m-memory", "the same: peak memory", 768, memory, "MiB", True),

@@ -142,7 +142,17 @@ def assigned(setting: Setting) -> Reached:
         raise ModuleNotFoundError(f"{COCO.name} is not there")
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder, "out.parquet"))
-        arguments = ["assign", str(COCO), "--anchors", "retinanet", "--size", "800x1333", "-o", out, "--json"]
+        arguments = [
+            "assign",
+            str(COCO),
+            "--anchors",
+            "retinanet",
+            "--resize",
+            "shorter=800,longer=1333",
+            "-o",
+            out,
+            "--json",
+        ]
         return summed_up(command(arguments, setting), {})
 
 

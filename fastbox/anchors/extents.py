@@ -70,7 +70,8 @@ class Extents:
         if names:
             found = plan(source)
             how = advice(
-                "--size WxH, or --width COLUMN --height COLUMN", "size=(W, H), or width='COLUMN', height='COLUMN'"
+                "--size WIDTHxHEIGHT or --size-columns WIDTH,HEIGHT",
+                "size=(WIDTH, HEIGHT), or width='COLUMN', height='COLUMN'",
             )
             for name in names:
                 if name in found.boxes.names:

@@ -13,7 +13,7 @@ from fastbox.parallel import get_num_threads, set_num_threads
 __all__ = ["main"]
 
 EXAMPLES = (
-    "fastbox sample truths.parquet --detections detections.parquet",
+    "fastbox synthesize truths.parquet --detections detections.parquet",
     "fastbox pairs detections.parquet truths.parquet --best --boxes -o best.parquet",
     "fastbox measure best.parquet -o measured.parquet",
 )

@@ -38,7 +38,7 @@ class Fragments:
     )
     memory: str | None = option("--memory", **MEMORY)
     log: str | None = option(
-        "--log", type=click.Choice(["json"]), metavar="FORMAT", help="json: one line of JSON on stderr per fragment."
+        "--log", type=click.Choice(["json"]), metavar="FORMAT", help="Log on stderr: json writes a line per fragment."
     )
 
     def run(self, job: Callable[..., Any], *tables: Any, out: str | None, **options: Any) -> Any:

@@ -14,7 +14,24 @@ from fastbox.memory import bytes_of
 if TYPE_CHECKING:
     from fastbox.anchors.resize import Resize
 
-__all__ = ["Column", "Counts", "Grid", "Memory", "Names", "Numbers", "Ranges", "Real", "ResizeRule", "Size"]
+__all__ = [
+    "RESIZE_HELP",
+    "Column",
+    "Counts",
+    "Grid",
+    "Memory",
+    "Names",
+    "Numbers",
+    "Ranges",
+    "Real",
+    "ResizeRule",
+    "Size",
+]
+
+RESIZE_HELP = (
+    "How images are resized: 640 (the longer side), 300x200 (width and height), or shorter=800,longer=1333 (the "
+    "shorter side, the longer one at most)."
+)
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]  # no generic before Click 8.2

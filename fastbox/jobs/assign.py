@@ -181,7 +181,7 @@ def assign(
     sides = () if resize.kind == "none" else SIDES
     missing = [side for side in sides if side not in column_names(truths.path)]
     if missing:
-        how = advice("--size HEIGHTxWIDTH --resize none", "resize=jobs.Resize('none', WIDTH, HEIGHT)")
+        how = advice("--size WIDTHxHEIGHT", "resize=jobs.Resize('none', WIDTH, HEIGHT)")
         raise InputError(
             f"expected columns width and height, the images' sizes, in {find_files(truths.path)[0]}, got no "
             f"{' and no '.join(missing)}: add them, or say how large all images are with {how}"

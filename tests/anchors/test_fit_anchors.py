@@ -460,9 +460,7 @@ def test_the_command_takes_sizes_and_formats(tmp_path: Path) -> None:
     w, h = random_sides(60)
     path = write(tmp_path / "t.parquet", w, h, wide=[50] * 60, tall=[100] * 60)
     one = json.loads(call(path, "--count", 2, "--resize", "50x50", "--size", "50X100", "--json").stdout)
-    two = json.loads(
-        call(path, "--count", 2, "--resize", "50x50", "--width", "wide", "--height", "tall", "--json").stdout
-    )
+    two = json.loads(call(path, "--count", 2, "--resize", "50x50", "--size-columns", "wide,tall", "--json").stdout)
     rules = [found.pop("rules") for found in (one, two)]
     assert [found["image_size"] for found in rules] == [[50, 100], None]
     assert [found["size_columns"] for found in rules] == [None, ["wide", "tall"]]

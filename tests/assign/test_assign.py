@@ -153,11 +153,13 @@ def call(*arguments: Any) -> Result:
 
 def test_the_command(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
-    result = call(path, "--anchors", "yolov3", "--size", "96x128", "-o", out)
+    result = call(path, "--anchors", "yolov3", "--resize", "shorter=96,longer=128", "-o", out)
     assert result.exit_code == 0, result.output
     assert "positives" in result.output
     assert f"→ {out}" in result.output
-    again = call(path, "--anchors", "yolov3", "--size", "96x128", "--json", "--high", "0.3", "--low", "0.2")
+    again = call(
+        path, "--anchors", "yolov3", "--resize", "shorter=96,longer=128", "--json", "--high", "0.3", "--low", "0.2"
+    )
     summary = json.loads(again.output)
     assert summary["images"] == 4
     assert summary["coverage"]["by_class"].keys() == {"1", "2", "3"}
@@ -171,11 +173,14 @@ def read_text(out: Path) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--anchors", "retinanett", "--size", "800x1333"), "did you mean 'retinanet'?"),
-        (("--anchors", "retinanet", "--size", "800x"), "expected HEIGHTxWIDTH such as 800x1333"),
-        (("--anchors", "retinanet", "--size", "800x1333", "--rule", "nope"), "got 'nope'"),
-        (("--anchors", "retinanet", "--size", "800x1333", "--rule", "atss", "--low", "0.1"), "a rule that has --low"),
-        (("--anchors", "retinanet", "--size", "80", "--ignore-column", "nope"), "nope"),
+        (("--anchors", "retinanett", "--resize", "shorter=800,longer=1333"), "did you mean 'retinanet'?"),
+        (("--anchors", "retinanet", "--size", "800x"), "expected WIDTHxHEIGHT in whole pixels, such as 640x480"),
+        (("--anchors", "retinanet", "--resize", "shorter=800,longer=1333", "--rule", "nope"), "got 'nope'"),
+        (
+            ("--anchors", "retinanet", "--resize", "shorter=800,longer=1333", "--rule", "atss", "--low", "0.1"),
+            "a rule that has --low",
+        ),
+        (("--anchors", "retinanet", "--resize", "80", "--ignore-column", "nope"), "nope"),
     ],
 )
 def test_what_the_command_says_to_bad_input(path: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -189,12 +194,12 @@ def test_the_picture(path: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     for name in ("plot.svg", "plot.png"):
         picture = tmp_path / name
-        assert call(path, "--anchors", "yolov3", "--size", "96x128", "--plot", picture).exit_code == 0
+        assert call(path, "--anchors", "yolov3", "--resize", "shorter=96,longer=128", "--plot", picture).exit_code == 0
         assert picture.stat().st_size > 5000
     svg = (tmp_path / "plot.svg").read_bytes()
-    call(path, "--anchors", "yolov3", "--size", "96x128", "--plot", tmp_path / "again.svg")
+    call(path, "--anchors", "yolov3", "--resize", "shorter=96,longer=128", "--plot", tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == svg
-    result = call(path, "--anchors", "yolov3", "--size", "96x128", "--plot", tmp_path / "plot.doc")
+    result = call(path, "--anchors", "yolov3", "--resize", "shorter=96,longer=128", "--plot", tmp_path / "plot.doc")
     assert result.exit_code == 2
     assert "expected a picture such as .svg, .png or .pdf" in result.stderr
     assert not (tmp_path / "plot.doc").exists()

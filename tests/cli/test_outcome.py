@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="shells and signals are 
 
 COMMANDS = {
     "a table": "pairs data/detections.parquet data/truths.parquet",
-    "another": "check data/truths.parquet",
+    "another": "plan data/truths.parquet",
     "JSON": "inspect data/truths.parquet --json",
     "the help": "--help",
     "the help of a command": "pairs --help",

@@ -19,15 +19,15 @@ COMMANDS = {
     "evaluate": "{d} {t} -o {o}/e.parquet",
     "inspect": "{t} -o {o}/i.parquet --json",
     "inspect --fix": "{o}/clean.parquet {t}",
-    "assign": "{t} --anchors retinanet --size 320 -o {o}/a.parquet",
+    "assign": "{t} --anchors retinanet --resize 320 -o {o}/a.parquet",
     "anchors": "{t} -o {o}/a.json",
     "nms": "{d} -o {o}/n/",
     "fuse": "{d} {d} -o {o}/f.parquet",
     "experiment disagreement": "{p}",
     "convert": "{t} {o}/coco.json",
-    "check": "{t}",
+    "plan": "{t}",
     "sort": "{t} -o {o}/s.parquet",
-    "sample": "{o}/x.parquet --images 20",
+    "synthesize": "{o}/x.parquet --count 20",
     "warmup": "--help",
 }
 

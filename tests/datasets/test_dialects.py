@@ -117,10 +117,10 @@ def test_options_that_a_dialect_lacks(made: Callable[..., Path], tmp_path: Path)
     before = sorted(os.listdir(tmp_path))
     said = refused(source, tmp_path / "out.parquet", "--digits", 3)
     assert said.endswith("reading coco or writing parquet has (dtype, format, images), got digits\n")
-    said = refused(source, tmp_path / "out.json", "--format", "xyxy")
+    said = refused(source, tmp_path / "out.json", "--output-format", "xyxy")
     assert said.endswith("reading coco or writing coco has (none), got format\n")
     assert "'fbox', 'vbox' or 'hbox', got 'box'" in refused(source, tmp_path / "out.odgt", "--box", "box")
-    same = refused(source, tmp_path / "out.parquet", "--images", tmp_path / "out.parquet")
+    same = refused(source, tmp_path / "out.parquet", "--write-images", tmp_path / "out.parquet")
     assert "expected two different files to write" in same
     assert sorted(os.listdir(tmp_path)) == before
 

@@ -190,7 +190,7 @@ OPTIONS = {
     "pairs": {"threshold": 0.1},
 }
 COMMANDS: dict[str, list[str]] = {
-    "assign": ["--anchors", "retinanet", "--size", f"{SIDE}x{SIDE}", "--resize", "none"],
+    "assign": ["--anchors", "retinanet", "--size", f"{SIDE}x{SIDE}"],
     "inspect": ["--class-size", "0"],
     "pairs": ["--threshold", "0.1"],
     "nms": [],

@@ -339,7 +339,7 @@ def test_fitted_anchors_are_assigned(tmp_path: Path) -> None:
     assert grid.strides == (8, 16)
     wanted = jobs.assign(rows, grid, resize=Resize("none", 64, 64)).to_dict()
     pq.write_table(rows, tmp_path / "t.parquet")
-    command = ["assign", str(tmp_path / "t.parquet"), "--anchors", str(fitted), "--size", "64x64", "--resize", "none"]
+    command = ["assign", str(tmp_path / "t.parquet"), "--anchors", str(fitted), "--size", "64x64"]
     result = CliRunner().invoke(main, [*command, "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["positives"] == wanted["positives"]
@@ -472,7 +472,16 @@ def test_columns_of_a_frame_that_share_a_name_are_refused() -> None:
 
 @pytest.mark.parametrize("option", ["--high", "--low"])
 def test_anchors_are_not_assigned_by_an_iou_that_none_reaches(option: str) -> None:
-    command = ["assign", "data/truths.parquet", "--anchors", "retinanet", "--size", "800x1333", option, "50"]
+    command = [
+        "assign",
+        "data/truths.parquet",
+        "--anchors",
+        "retinanet",
+        "--resize",
+        "shorter=800,longer=1333",
+        option,
+        "50",
+    ]
     refused = CliRunner().invoke(main, command)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert option in refused.stderr

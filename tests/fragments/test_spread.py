@@ -363,8 +363,8 @@ def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], 
         "nms": ("nms", tables["detections"]),
         "measure": ("measure", tables["pairs"]),
         "evaluate": ("evaluate", tables["detections"], tables["truths"]),
-        "inspect": ("inspect", tables["truths"], "--images", tables["images"], "--class-size", 1),
-        "assign": ("assign", tables["truths"], "--anchors", "retinanet", "--size", "320x256"),
+        "inspect": ("inspect", tables["truths"], "--images-table", tables["images"], "--class-size", 1),
+        "assign": ("assign", tables["truths"], "--anchors", "retinanet", "--size", "256x320"),
     }
     for name, command in commands.items():
         out = f"{tmp_path / name}{os.sep}"

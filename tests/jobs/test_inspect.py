@@ -647,7 +647,9 @@ def test_the_command_is_the_job(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     out, fix, log = (tmp_path / f"{name}.parquet" for name in ("p", "c", "l"))
     limits = ("--max-aspect", 30, "--near", 0.8, "--huge", 0.9, "--class-size", 3)
-    result = call(scene.path, "--images", scene.images, *limits, "-o", out, "--fix", fix, "--changes", log, "--json")
+    result = call(
+        scene.path, "--images-table", scene.images, *limits, "-o", out, "--fix", fix, "--changes", log, "--json"
+    )
     assert result.exit_code == 0, result.output
     found = jobs.inspect(scene.path, scene.images, limits=LIMITS, fix=tmp_path / "c2.parquet")
     assert json.loads(result.stdout) == found.to_dict()
@@ -671,7 +673,7 @@ def test_the_command_takes_columns(tmp_path: Path) -> None:
         "kind",
         "--id-column",
         "key",
-        "--size",
+        "--size-columns",
         "breit,hoch",
         "--box",
         "a,b,c,d",
@@ -683,7 +685,7 @@ def test_the_command_takes_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--size", "width"), "expected 2 names with commas between, got 'width'"),
+        (("--size-columns", "width"), "expected 2 names with commas between, got 'width'"),
         (("--near", 2), "expected near to be above 0 and at most 1, got 2.0"),
         (("--tolerance", "nan"), "expected tolerance to be 0 or more, got nan"),
         (("--changes", "l.parquet"), "expected a list of changes only with a cleaned copy"),

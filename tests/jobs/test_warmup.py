@@ -45,12 +45,12 @@ def few(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[s
 
 @pytest.mark.jit
 def test_a_second_run_has_nothing_left_to_do(tmp_path: Path) -> None:
-    first = few(tmp_path, "--processes", "2", "--dtype", "float32")
+    first = few(tmp_path, "--processes", "2", "--dtypes", "float32")
     assert (first.returncode, first.stderr) == (0, "")
     lines = first.stdout.splitlines()
     assert lines[0].startswith("Compiled 3 kernels in ")
     assert lines[1:] == ["covered (1), nearest (1), tally (1)", f"Kept in {tmp_path / 'cache' / 'fastbox'}"]
-    second = few(tmp_path, "--dtype", "float32")
+    second = few(tmp_path, "--dtypes", "float32")
     assert second.stdout.splitlines() == [
         "All 3 kernels were compiled before: nothing was left to do",
         f"Kept in {tmp_path / 'cache' / 'fastbox'}",
@@ -63,7 +63,7 @@ def test_a_second_run_has_nothing_left_to_do(tmp_path: Path) -> None:
 @pytest.mark.jit
 def test_a_cache_that_keeps_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    done = few(tmp_path, "--dtype", "float32", NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
+    done = few(tmp_path, "--dtypes", "float32", NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
     assert done.returncode == 2
     assert done.stderr.startswith("error: compiled kernels could not be kept in ")
     assert done.stderr.endswith("set NUMBA_CACHE_DIR to a folder that can be written\n")
@@ -129,11 +129,11 @@ COMMANDS = [
     "pairs data/detections.parquet data/truths.parquet",
     "evaluate data/detections.parquet data/truths.parquet",
     "inspect data/truths.parquet",
-    "assign data/truths.parquet --anchors retinanet --size 320",
+    "assign data/truths.parquet --anchors retinanet --resize 320",
     "anchors data/truths.parquet",
     "nms data/detections.parquet",
     "fuse data/detections.parquet data/detections.parquet",
-    "check data/truths.parquet",
+    "plan data/truths.parquet",
 ]
 
 
@@ -151,7 +151,7 @@ def test_commands_use_nothing_that_is_not_warm(command: str, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     used = set(done.stdout.rpartition("}\n")[2].split("\n")) - {""}
     warm = {str(one) for one in versions(DTYPES) if one.metric in USUAL or one.metric not in METRICS}
-    assert used or command.startswith("check")
+    assert used or command.startswith("plan")
     assert used <= warm
 
 

@@ -32,7 +32,7 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 COMMANDS = {
     "measure": ["pairs.parquet", "--beta", "2"],
     "pairs": ["boxes.parquet", "boxes.parquet", "--threshold", "0.25"],
-    "assign": ["boxes.parquet", "--anchors", "retinanet", "--size", "100x200"],
+    "assign": ["boxes.parquet", "--anchors", "retinanet", "--resize", "shorter=100,longer=200"],
     "evaluate": ["boxes.parquet", "boxes.parquet", "--max-dets", "5"],
     "inspect": ["boxes.parquet", "--near", "0.5"],
 }

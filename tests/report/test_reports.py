@@ -252,7 +252,7 @@ def test_names_from_the_data_are_text(tmp_path: Path) -> None:
 def test_commands_write_pages_and_say_where(name: str, tmp_path: Path) -> None:
     RUNS[name](tmp_path)
     inputs = {"measure": ["p"], "pairs": ["detections", "truths"], "assign": ["truths"]}[name]
-    more = ["--anchors", "retinanet", "--size", "200x400"] if name == "assign" else []
+    more = ["--anchors", "retinanet", "--resize", "shorter=200,longer=400"] if name == "assign" else []
     given = [name, *(tmp_path / f"{table}.parquet" for table in inputs), *more]
     result = call(*given, "--report", tmp_path / "r.html")
     assert result.exit_code == 0, result.output

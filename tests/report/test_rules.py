@@ -55,7 +55,7 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
         {"iou_threshold": 0.6, "weights": [2.0, 1.0], "conf_type": "avg"},
     ),
     "assign": (
-        ["assign", BOXES, "--anchors", "retinanet", "--size", "100x200", "--high", "0.6"],
+        ["assign", BOXES, "--anchors", "retinanet", "--resize", "shorter=100,longer=200", "--high", "0.6"],
         ["rule fastbox: positive at IoU ≥ 0.60, negative below 0.40", "anchors retinanet", "shorter side to 100 px"],
         {"rule": "fastbox", "thresholds": [0.4, 0.6], "anchors": "retinanet", "lengths": [100.0, 200.0]},
     ),

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from support.commands import COMMANDS
 
 from fastbox import InputError, jobs
 from fastbox.anchors import AnchorGrid
@@ -226,30 +227,20 @@ def test_a_run_in_fragments_never_writes_where_it_reads(overwrite: bool, tmp_pat
 # Every command: all options that take a path, two by two.
 
 
-def commands(group: click.Command, *names: str) -> Iterator[tuple[str, ...]]:
-    for name, command in getattr(group, "commands", {}).items():
-        if isinstance(command, click.Group):
-            yield from commands(command, *names, name)
-        else:
-            yield (*names, name)
-
-
-INPUTS = {"truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors", "truths_table"}
+INPUTS = {"truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors", "more_images"}
 UNASKED = {"names", "sizes"}  # of some dialects alone
 NEEDED = {
-    "assign": ["--anchors", "retinanet", "--size", "64"],
+    "assign": ["--anchors", "retinanet", "--resize", "64"],
     "anchors": ["--count", "1"],
     "regression": ["--points", "1", "--steps", "1"],
 }
 
 
-@pytest.mark.parametrize("words", sorted(set(commands(main))), ids=" ".join)
+@pytest.mark.parametrize("words", sorted(COMMANDS), ids=" ".join)
 def test_no_command_replaces_what_it_reads_or_writes(words: tuple[str, ...], tmp_path: Path) -> None:
-    command: Any = main
-    for word in words:
-        command = command.commands[word]
+    command = COMMANDS[words]
     places = [given for given in command.params if isinstance(given.type, click.Path)]
-    known = set() if words == ("sample",) else INPUTS | ({"images"} if words == ("inspect",) else set())
+    known = set() if words == ("synthesize",) else INPUTS
     reads = [p for p in places if p.name in known]
     writes = [p for p in places if p not in reads]
     inputs = {p.name: boxes(tmp_path / f"in-{p.name}.parquet") for p in reads if p.name not in UNASKED}
@@ -320,7 +311,7 @@ def test_a_page_may_lie_beside_the_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["image.png", "image.JPG"])
 def test_a_plot_replaces_no_image(name: str, tmp_path: Path) -> None:
     path, plot = boxes(tmp_path / "a.parquet"), tmp_path / name
-    words = ["assign", str(path), "--anchors", "retinanet", "--size", "64", "--plot", str(plot)]
+    words = ["assign", str(path), "--anchors", "retinanet", "--resize", "64", "--plot", str(plot)]
     plot.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(2000))
     refused = CliRunner().invoke(main, words)
     assert refused.exit_code == 2 and f"{name}, which is another: name another" in refused.output

@@ -61,7 +61,7 @@ COMMANDS = [
     ("fuse", "a.parquet", "b.parquet", "-o", "out.parquet"),
     ("inspect", "a.parquet"),
     ("convert", "a.parquet", "out.json"),
-    ("check", "a.parquet", "b.parquet"),
+    ("plan", "a.parquet", "b.parquet"),
     ("sort", "a.parquet", "-o", "out.parquet"),
 ]
 

@@ -1,4 +1,4 @@
-"""`fastbox sort` and `fastbox check`: tables in the order of their images, and how one knows."""
+"""`fastbox sort` and `fastbox plan`: tables in the order of their images, and how one knows."""
 
 from __future__ import annotations
 
@@ -172,21 +172,21 @@ def test_check_says_what_is_not_sorted_and_exits_so(tmp_path: Path) -> None:
     boxes = [[0.0, 0, 1, 1]] * 6
     pq.write_table(pa.table({"image_id": [1, 1, 2, 2, 2, 3], "bbox": boxes}), tmp_path / "a.parquet", row_group_size=2)
     pq.write_table(pa.table({"image_id": [3, 3, 4, 5, 6, 7], "bbox": boxes}), tmp_path / "b.parquet", row_group_size=2)
-    good = CliRunner().invoke(main, ["check", str(tmp_path), "--fragment-rows", "4", "--json"])
+    good = CliRunner().invoke(main, ["plan", str(tmp_path), "--fragment-rows", "4", "--json"])
     assert good.exit_code == 0
     found = json.loads(good.stdout)
     assert found["inputs"][0]["in_two_files"] == [3]
     assert found["ready"]
     assert len(found["fragments"]) == 3
     pq.write_table(pa.table({"image_id": [9, 8, 1, 5, 6, 7], "bbox": boxes}), tmp_path / "c.parquet", row_group_size=2)
-    bad = CliRunner().invoke(main, ["check", str(tmp_path)])
+    bad = CliRunner().invoke(main, ["plan", str(tmp_path)])
     assert bad.exit_code == 1
     assert "not sorted by image" in bad.stdout
     assert "c.parquet, row 2: 1 after 9" in bad.stdout
     assert f"sort it: `fastbox sort {tmp_path} -o sorted.parquet`" in bad.stdout
     by_name = tmp_path / "by name.parquet"
     pq.write_table(pa.table({"shot": [2, 1], "image_id": [1, 2], "bbox": boxes[:2]}), by_name)
-    bad = CliRunner().invoke(main, ["check", str(by_name), "--image-column", "shot"])
+    bad = CliRunner().invoke(main, ["plan", str(by_name), "--image-column", "shot"])
     assert f"sort it: `fastbox sort '{by_name}' --image-column shot -o sorted.parquet`" in bad.stdout
 
 

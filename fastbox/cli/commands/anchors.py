@@ -11,7 +11,7 @@ from fastbox.anchors.presets import COMPARED
 from fastbox.cli.command import Command, option, record
 from fastbox.cli.options import Boxes, count_option, json_option, output_option, seed_option, show
 from fastbox.cli.progress import progress
-from fastbox.cli.types import ResizeRule, Size
+from fastbox.cli.types import RESIZE_HELP, Names, ResizeRule, Size
 from fastbox.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,16 +28,17 @@ class Sizes:
         "--resize",
         type=ResizeRule(),
         metavar="RULE",
-        help="How training resizes images: 640 (longer side), 300x200, or shorter=800,longer=1333 (longer at most).",
+        help=RESIZE_HELP,
     )
     size: tuple[int, int] | None = option(
         "--size", type=Size(), metavar="WIDTHxHEIGHT", help="Size of all images (default: from columns)."
     )
-    width: str = option(
-        "--width", default="width", show_default=True, metavar="COLUMN", help="Column of the images' widths."
-    )
-    height: str = option(
-        "--height", default="height", show_default=True, metavar="COLUMN", help="Column of the images' heights."
+    size_columns: list[str] = option(
+        "--size-columns",
+        type=Names(count=2),
+        default="width,height",
+        metavar="COLUMNS",
+        help="Columns of the images' widths and heights (default: width,height).",
     )
 
 
@@ -86,18 +87,18 @@ def anchors(truths: str, output: str | None, sizes: Sizes, boxes: Boxes, as_json
     from fastbox.report.terminal.fitted import show_fitted
     from fastbox.tables.source import Source
 
-    asked: dict[str, Any] = {"size": sizes.size, "width": sizes.width, "height": sizes.height}
+    width, height = sizes.size_columns
     if sizes.resize is None:
-        defaults = {"size": None, "width": "width", "height": "height"}
-        for name in (name for name, default in defaults.items() if asked[name] != default):
-            raise click.UsageError(
-                f"expected --resize with --{name}, got --{name} alone: add --resize 640, or as it is"
-            )
+        asked = {"--size": sizes.size is not None, "--size-columns": (width, height) != ("width", "height")}
+        for name in (name for name, given in asked.items() if given):
+            raise click.UsageError(f"expected --resize with {name}, got {name} alone: add --resize, such as 640")
     resize = None if sizes.resize is None else str(sizes.resize)
     source = Source(truths, boxes=boxes.box, format=boxes.format)
     with progress("fitting", (lambda: 2 * rows()) if (rows := counted(truths)) else None) as step:
         try:
-            found = fit_anchors(source, output, resize=resize, **asked, **options, progress=step)
+            found = fit_anchors(
+                source, output, resize=resize, size=sizes.size, width=width, height=height, **options, progress=step
+            )
         except ImportError as error:
             raise InputError(str(error)) from None
     show(show_fitted, found.to_dict(), as_json, [output])

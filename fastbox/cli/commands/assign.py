@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,23 +12,16 @@ from fastbox.cli.command import Command, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import Table, class_option, json_option, output_option, plot_option, report_option, show
 from fastbox.cli.progress import progress
-from fastbox.cli.types import Column, Real
+from fastbox.cli.types import RESIZE_HELP, Column, Real, ResizeRule, Size
 from fastbox.errors import InputError
 
 if TYPE_CHECKING:
+    from fastbox.anchors.resize import Resize
     from fastbox.assign.rule import MatchRule
 
 __all__ = ["assign"]
 
 FLOORED = ("faster-rcnn-fpn", "retinanet")  # torchvision's presets: its resize rounds down
-
-
-def size_of(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
-    """One or two whole numbers of at least 1."""
-    sides = value.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise click.BadParameter(f"expected HEIGHTxWIDTH such as 800x1333, or the longer side alone, got {value!r}")
-    return tuple(float(side) for side in sides)
 
 
 @dataclass(frozen=True)
@@ -62,9 +54,9 @@ class Rule:
 @click.command(
     cls=Command,
     section="Evaluate and train",
-    examples=["fastbox assign truths.parquet --anchors retinanet --size 640 -o assigned.parquet"],
+    examples=["fastbox assign truths.parquet --anchors retinanet --resize 640 -o assigned.parquet"],
     short_help="Assign anchors to ground truth, and measure how well it is covered.",
-    options_metavar="--anchors PRESET --size HxW [OPTIONS]",
+    options_metavar="--anchors PRESET [OPTIONS]",
 )
 @click.argument("truths", nargs=-1, required=True, type=click.Path())
 @click.option(
@@ -74,19 +66,12 @@ class Rule:
     help="The grid of anchors: a preset, such as retinanet, faster-rcnn-fpn, ssd300 or yolov3, or FITTED.json, as "
     "`fastbox anchors -o` writes it.",
 )
+@click.option("--resize", type=ResizeRule(), metavar="RULE", help=RESIZE_HELP)
 @click.option(
     "--size",
-    required=True,
-    metavar="HxW",
-    callback=size_of,
-    help="The size that images are brought to, as papers write it: 800x1333 for a shorter side of 800 and a longer one "
-    "of at most 1333, or 640 for a longer side of 640.",
-)
-@click.option(
-    "--resize",
-    type=click.Choice(["shorter", "both", "none"]),
-    help="shorter: as above; both: exactly that height and width; none: all images are that high and wide already "
-    "(default: both for SSD, shorter where the table has columns width and height, else none).",
+    type=Size(),
+    metavar="WIDTHxHEIGHT",
+    help="Size of all images, where none is resized (with --resize, sizes are read from columns width and height).",
 )
 @record("rule", Rule)
 @click.option(
@@ -105,8 +90,8 @@ class Rule:
 def assign(
     truths: tuple[str, ...],
     anchors: str,
-    size: tuple[float, ...],
-    resize: str | None,
+    resize: Resize | None,
+    size: tuple[int, int] | None,
     rule: Rule,
     ignore_column: str | None,
     class_column: str | None,
@@ -144,25 +129,24 @@ def assign(
         raise
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    source = as_source(table.source(truths), "truths")
-    names = column_names(source.path)
-    if len(size) == 1 and resize is not None:
+    if resize is not None and size is None:
+        scaled = resize._replace(floor=anchors in FLOORED)
+    elif size is not None and resize is None:
+        scaled = Resize("none", *size)
+    else:
         raise click.UsageError(
-            f"expected --size HEIGHTxWIDTH with --resize {resize}, got --size {size[0]:g}, which is the longer side's: "
-            f"leave --resize out, or give --size {size[0]:g}x{size[0]:g}"
+            f"expected --resize or --size, got {'neither' if size is None else 'both'}: give --resize where images are "
+            "resized, such as 640 or shorter=800,longer=1333, or --size WIDTHxHEIGHT where all have this size"
         )
-    if resize is None:
-        resize = "both" if anchors.startswith("ssd") else "shorter" if {"width", "height"} <= set(names) else "none"
-    kind = "longer" if len(size) == 1 else resize
-    lengths = sorted(size) if kind == "shorter" else size[::-1]
-    found_class = class_column or column_of(names, CLASS, "the truths")
+    source = as_source(table.source(truths), "truths")
+    found_class = class_column or column_of(column_names(source.path), CLASS, "the truths")
     with progress("assigning", counted(truths)) as step:
         found = fragments.run(
             jobs.assign,
             source,
             anchors=grid,
             out=output,
-            resize=Resize(kind, lengths[0], lengths[1] if len(lengths) > 1 else math.nan, anchors in FLOORED),
+            resize=scaled,
             rule=chosen,
             ignore=ignore_column,
             class_column=found_class,
@@ -173,10 +157,9 @@ def assign(
     if plot is not None:
         from fastbox.report.figures.coverage import plot_coverage
 
-        written = " × ".join(f"{side:g}" for side in size)
         plot_coverage(
             summary["coverage"],
             plot,
-            f"{anchors} at {written}: how well anchors cover the truths",
+            f"{anchors} at {scaled}: how well anchors cover the ground truth",
         )
     show(show_assigned, summary, as_json, [output, plot, report])

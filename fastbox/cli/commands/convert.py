@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fastbox.cli.command import Command
-from fastbox.cli.options import json_option, names_option, show
+from fastbox.cli.options import BOX_FORMAT, IMAGE_COLUMN, class_option, json_option, names_option, show
 from fastbox.cli.progress import progress
 
 __all__ = ["convert"]
@@ -28,9 +28,20 @@ FORMATS = click.Choice(
 @click.argument("output", type=click.Path())
 @click.option("--from", "source_dialect", type=FORMATS, metavar="NAME", help="File format of the source.")
 @click.option("--to", "out_dialect", type=FORMATS, metavar="NAME", help="File format of the output.")
-@click.option("--images", type=click.Path(), metavar="OUT", help="Also write the images, those without boxes too.")
-@click.option("--format", type=click.Choice(["xywh", "xyxy", "cxcywh"]), help="Of the table (default: the source's).")
-@click.option("--dtype", type=click.Choice(["float64", "float32"]), help="Type of the coordinates to write.")
+@click.option(
+    "--write-images",
+    type=click.Path(),
+    metavar="OUT",
+    help="File to write: the images, those without boxes too, as Parquet.",
+)
+@click.option(
+    "--output-format",
+    "format",
+    type=click.Choice(["xywh", "xyxy", "cxcywh"]),
+    metavar="FORMAT",
+    help="Box format of a table to write: xywh, xyxy or cxcywh (default: the source's).",
+)
+@click.option("--dtype", type=click.Choice(["float64", "float32"]), help="Type of the coordinates of a table to write.")
 @click.option(
     "--sizes", type=click.Path(), metavar="PATH", help="Sizes of the images: a table, or the folder of images."
 )
@@ -38,12 +49,16 @@ FORMATS = click.Choice(
 @click.option("--one-based", is_flag=True, default=None, help="VOC's pixels count from 1.")
 @click.option("--digits", type=click.IntRange(0), metavar="N", help="Decimals to write, more where needed.")
 @click.option("--renumber", is_flag=True, default=None, help="Number YOLO's classes from 0.")
-@click.option("--box", metavar="COLUMNS", help="Columns of a table; CrowdHuman: fbox, vbox, hbox.")
-@click.option("--box-format", metavar="FORMAT", help="Of a table that is read (default: told by names).")
-@click.option("--image-column", "image", metavar="COLUMN", help="Column of image ids.")
-@click.option("--class-column", "category", metavar="COLUMN", help="Column of categories.")
+@click.option(
+    "--box",
+    metavar="COLUMNS",
+    help="Boxes: one column, or four with commas; of CrowdHuman fbox, vbox or hbox (default: found by name).",
+)
+@click.option("--format", "box_format", **BOX_FORMAT)
+@click.option("--image-column", "image", **IMAGE_COLUMN | {"default": None})
+@class_option(None)
 @json_option
-def convert(source: str, output: str, images: str | None, as_json: bool, **options: Any) -> None:
+def convert(source: str, output: str, write_images: str | None, as_json: bool, **options: Any) -> None:
     """Convert annotations of images from one file format to another.
 
     \b
@@ -59,5 +74,5 @@ def convert(source: str, output: str, images: str | None, as_json: bool, **optio
     from fastbox.report.terminal import summary as terminal
 
     with progress("converting") as step:
-        made = convert_file(source, output, images=images, progress=step, **options)
-    show(partial(terminal.show_counts, "converted"), made, as_json, [output, images])
+        made = convert_file(source, output, images=write_images, progress=step, **options)
+    show(partial(terminal.show_counts, "converted"), made, as_json, [output, write_images])

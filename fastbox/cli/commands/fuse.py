@@ -27,7 +27,7 @@ __all__ = ["fuse"]
 @click.command(
     cls=Command,
     section="Compare boxes",
-    examples=["fastbox fuse one.parquet other.parquet --weights 2,1 -o fused.parquet"],
+    examples=["fastbox fuse detections.parquet more.parquet --weights 2,1 -o fused.parquet"],
     short_help="Fuse the boxes of several detectors, image by image.",
 )
 @click.argument("tables", nargs=-1, required=True, type=click.Path())

@@ -25,7 +25,7 @@ class Thresholds:
     """The figures from which on a box is a problem."""
 
     tolerance: float = _limit("--tolerance", 0.5, "PX", "How far a box may lie outside of its image.")
-    min_side: float = _limit("--min-side", 1.0, "PX", "Shorter side below which a box is sub_pixel.")
+    min_side: float = _limit("--sub-pixel", 1.0, "PX", "Shorter side below which a box is sub_pixel.")
     max_aspect: float = _limit(
         "--max-aspect", 100.0, "RATIO", "Longer side over shorter side above which a box is extreme_aspect."
     )
@@ -41,16 +41,16 @@ class More:
     """Further tables and columns to read."""
 
     images: str | None = option(
-        "--images", type=click.Path(), metavar="TABLE", help="Table of all images and their sizes to read."
+        "--images-table", type=click.Path(), metavar="TABLE", help="Table of all images and their sizes to read."
     )
     id_column: str | None = option(
         "--id-column", type=Column(), metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there)."
     )
     size_columns: list[str] | None = option(
-        "--size",
+        "--size-columns",
         type=Names(count=2),
         metavar="COLUMNS",
-        help="Columns of the images' sizes (default: width,height, if they are there).",
+        help="Columns of the images' widths and heights (default: width,height, if they are there).",
     )
 
 

@@ -45,7 +45,7 @@ METHODS = ("nms", *(f"soft-{method}" for method in suppression.METHODS))
     default="nms",
     show_default=True,
     metavar="METHOD",
-    help=f"{', '.join(METHODS)}: drop duplicates, or lower their scores.",
+    help="Method: nms drops duplicates; soft-linear and soft-gaussian lower their scores.",
 )
 @click.option(
     "--sigma",

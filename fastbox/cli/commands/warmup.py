@@ -17,10 +17,16 @@ __all__ = ["warmup"]
 @click.command(
     cls=Command,
     section="Set up",
-    examples=["fastbox warmup --dtype float32 --metrics iou"],
+    examples=["fastbox warmup --dtypes float32 --metrics iou"],
     short_help="Compile kernels ahead of use, as for a container.",
 )
-@click.option("--dtype", "dtypes", type=Names(), metavar="NAMES", help=f"Of {', '.join(DTYPES)} (default: both).")
+@click.option(
+    "--dtypes",
+    "dtypes",
+    type=Names(),
+    metavar="NAMES",
+    help=f"Types of coordinates: of {', '.join(DTYPES)} (default: both).",
+)
 @metrics_option(None, USUAL, f"of {', '.join(METRICS)}; or all")
 @click.option(
     "--processes", type=click.IntRange(1), metavar="N", help="Processes that compile (default: all processors)."

@@ -47,7 +47,7 @@ def read(
     box: str | None = None,
     box_format: str | None = None,
     image: str | None = None,
-    category: str | None = None,
+    class_column: str | None = None,
     names: StrPath | None = None,
     sizes: StrPath | None = None,
 ) -> Dataset:
@@ -63,8 +63,8 @@ def read(
         Of the boxes: what the footer says if fastbox wrote the file, else ``"xywh"`` for lists, as COCO has it.
     image : str, optional
         The column of image ids: image_id, file_name or id when left out.
-    category : str, optional
-        The field of the categories within ``objects``, numbers or names: category, categories, category_id, label,
+    class_column : str, optional
+        The field of the classes within ``objects``, numbers or names: category, categories, category_id, label,
         labels, class, classes or class_id when left out.
     names : path, optional
         Names of the categories from 0 on, one a line; by default those of the ClassLabel in the footer.
@@ -104,7 +104,7 @@ def read(
     objects = require(schema, OBJECTS, files[0]).type
     fields = _fields(objects, files[0])
     box = _told(box, BOXES, fields, files[0], ("--box FIELD", "box=FIELD"))
-    category = _told(category, CATEGORIES, fields, files[0], ("--class-column FIELD", "category=FIELD"))
+    category = _told(class_column, CATEGORIES, fields, files[0], ("--class-column FIELD", "class_column=FIELD"))
     record = {} if lines else _record(files[0])
     parameters = record.get("parameters", {})
     if box_format is None and not pa.types.is_struct(_element(fields[box])):

@@ -38,7 +38,7 @@ def read(
     box: str | None = None,
     box_format: str | None = None,
     image: str = IMAGE,
-    category: str = CLASS,
+    class_column: str = CLASS,
     sizes: StrPath | None = None,
 ) -> Dataset:
     """Read a Parquet table of boxes, a row per box or per image, sorted or not.
@@ -48,8 +48,8 @@ def read(
     source : path, glob, directory or a sequence of them
     box, box_format : str, optional
         The columns of the boxes and their format, as for :func:`fastbox.scan`; told by the names when left out.
-    image, category : str
-        The columns of image ids and of categories, numbers or names. Numbers have their names in the footer, if
+    image, class_column : str
+        The columns of image ids and of classes, numbers or names. Numbers have their names in the footer, if
         fastbox wrote the file.
     sizes : path, optional
         A Parquet or CSV table of images: image_id, width, height and perhaps file_name, as ``images`` of :func:`write`
@@ -80,13 +80,13 @@ def read(
         schema = file.schema_arrow
         if not file.metadata.num_rows and len(files) == 1:
             schema = typed(schema)
-    image, category = (column_of(schema.names, name, files[0]) or str(name) for name in (image, category))
+    image, label = (column_of(schema.names, name, files[0]) or str(name) for name in (image, class_column))
     record = _record(files[0])
     layout = Layout(
         box,
         box_format,
         image,
-        category,
+        label,
         kind=record.get("parameters", {}).get("kind"),
         categories=names_of_all((file, by_number(read_names(file))) for file in files),
     )

@@ -12,10 +12,10 @@ from fastbox.arrow.arrays import sort_command
 from fastbox.report.terminal.summary import counted
 from fastbox.values.names import IMAGE
 
-__all__ = ["show_checked"]
+__all__ = ["show_planned"]
 
 
-def show_checked(console: Console, summary: Mapping[str, Any], image: str = IMAGE) -> None:
+def show_planned(console: Console, summary: Mapping[str, Any], image: str = IMAGE) -> None:
     """Print what :func:`fastbox.jobs.plan` found, as its ``to_dict`` gives it, each table with its name.
 
     ``image`` is the column of image ids that was asked for.

@@ -1,4 +1,4 @@
-"""`fastbox check`: the order of tables, and the fragments that jobs would cut them into."""
+"""`fastbox plan`: the order of tables, and the fragments that a job would cut them into."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ import click
 from fastbox.cli.command import Command
 from fastbox.cli.options import fragment_rows_option, image_option, json_option, show
 
-__all__ = ["check"]
+__all__ = ["plan"]
 
 
 @click.command(
     cls=Command,
     section="Prepare data",
-    examples=["fastbox check detections.parquet truths.parquet"],
+    examples=["fastbox plan detections.parquet truths.parquet"],
     short_help="Tell whether tables are sorted by image, and plan fragments.",
 )
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
 @image_option
 @fragment_rows_option
 @json_option
-def check(tables: tuple[str, ...], image_column: str, fragment_rows: int | None, as_json: bool) -> None:
+def plan(tables: tuple[str, ...], image_column: str, fragment_rows: int | None, as_json: bool) -> None:
     """Tell whether TABLES are sorted by image id, and into which fragments a job would cut them.
 
     Each of TABLES is a Parquet file, a directory or a glob; several are cut together, as detections and ground truth
     are. Only their image ids are read. The exit code is 1 where a table is not sorted.
     """
     from fastbox import jobs
-    from fastbox.report.terminal.checked import show_checked
+    from fastbox.report.terminal.planned import show_planned
     from fastbox.tables.fragments import FRAGMENT_ROWS
     from fastbox.tables.source import Source
 
     sources = [Source(table, image=image_column) for table in tables]
     found = jobs.plan(*sources, fragment_rows=fragment_rows or FRAGMENT_ROWS)
     named = {"inputs": [{"table": name, **table} for name, table in zip(tables, found.inputs, strict=True)]}
-    show(partial(show_checked, image=image_column), found.to_dict() | named, as_json, [])
+    show(partial(show_planned, image=image_column), found.to_dict() | named, as_json, [])
     if not found.ready:
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""`fastbox sample`: made-up ground truth and detections."""
+"""`fastbox synthesize`: made-up ground truth and detections."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from fastbox.cli.command import Command
 from fastbox.cli.options import count_option, json_option, seed_option, show
 from fastbox.cli.progress import progress
 
-__all__ = ["sample"]
+__all__ = ["synthesize"]
 
 
 @click.command(
     cls=Command,
     section="Prepare data",
-    examples=["fastbox sample made.parquet --images 100"],
+    examples=["fastbox synthesize made.parquet --count 100"],
     short_help="Make up realistic ground truth and detections.",
 )
 @click.argument("output", type=click.Path())
-@count_option("--images", "images to make", 1000, 0)
+@count_option("--count", "images to make", 1000, 0)
 @click.option(
     "--detections",
     type=click.Path(),
@@ -36,7 +36,7 @@ __all__ = ["sample"]
 )
 @seed_option("boxes")
 @json_option
-def sample(output: str, images: int, detections: str | None, pairs: str | None, seed: int, as_json: bool) -> None:
+def synthesize(output: str, count: int, detections: str | None, pairs: str | None, seed: int, as_json: bool) -> None:
     """Make up realistic ground truth and detections, of any size.
 
     Boxes per image, sizes of boxes and images, and classes are distributed as in COCO. Detections are the true boxes
@@ -48,5 +48,5 @@ def sample(output: str, images: int, detections: str | None, pairs: str | None, 
     root, extension = os.path.splitext(output)
     detections = detections or f"{root}-detections{extension or '.parquet'}"
     with progress("making boxes"):
-        made = jobs.synthesize(output, count=images, detections=detections, pairs=pairs, seed=seed)
+        made = jobs.synthesize(output, count=count, detections=detections, pairs=pairs, seed=seed)
     show(partial(terminal.show_counts, "made"), made, as_json, [output, detections, pairs])

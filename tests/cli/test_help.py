@@ -1,0 +1,76 @@
+"""The help of each command: what its options mean everywhere, and examples that run."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from support.commands import COMMANDS, GROUPS
+from support.paths import ROOT
+
+from fastbox.cli import main
+from fastbox.cli.command import SECTIONS
+
+ALL = {**COMMANDS, **GROUPS}
+WORDS = 2  # the first words of a help text, which say what an option is
+
+
+def meaning(option: click.Option) -> tuple[Any, ...]:
+    """The kind of value that an option takes, and what it is."""
+    kind = option.type.name
+    choices = tuple(option.type.choices) if isinstance(option.type, click.Choice) else ()
+    said = " ".join((option.help or "").split()[:WORDS]).rstrip(":;,.")
+    return kind, choices, option.metavar, option.is_flag, option.multiple, said
+
+
+def test_an_option_means_the_same_in_every_command() -> None:
+    found: dict[str, dict[tuple[Any, ...], list[str]]] = {}
+    for words, command in ALL.items():
+        for option in (given for given in command.params if isinstance(given, click.Option)):
+            for name in (*option.opts, *option.secondary_opts):
+                found.setdefault(name, {}).setdefault(meaning(option), []).append(" ".join(words))
+    assert {"--format", "--size-columns", "--class-column", "--per-class", "-o"} <= set(found)
+    assert {name: meanings for name, meanings in found.items() if len(meanings) > 1} == {}
+
+
+def test_every_option_says_what_it_is() -> None:
+    for words, command in ALL.items():
+        for option in (given for given in command.params if isinstance(given, click.Option)):
+            assert option.help and option.help[0].isupper() and option.help.endswith("."), (words, option.name)
+            assert option.is_flag or option.metavar or isinstance(option.type, click.Choice), (words, option.name)
+
+
+def test_every_command_stands_in_a_section() -> None:
+    for words, command in ALL.items():
+        if len(words) == 1:
+            assert command.section in SECTIONS, words  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_the_help_has_examples(words: tuple[str, ...]) -> None:
+    text = CliRunner().invoke(main, [*words, "--help"]).stdout
+    assert all(len(line) <= 90 for line in text.splitlines())
+    examples = ALL[words].examples  # type: ignore[attr-defined]
+    assert examples
+    for line in examples:
+        assert f"  {line}\n" in text
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_the_examples_run(words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if words == ("anchors",):
+        pytest.importorskip("scipy", reason="fitting anchors needs the extra optimize")
+    for name in ("detections", "truths", "pairs"):
+        shutil.copyfile(ROOT / "data" / f"{name}.parquet", tmp_path / f"{name}.parquet")
+    shutil.copyfile(ROOT / "data" / "detections.parquet", tmp_path / "more.parquet")
+    monkeypatch.chdir(tmp_path)
+    for line in ALL[words].examples:  # type: ignore[attr-defined]
+        program, *arguments = shlex.split(line)
+        result = CliRunner().invoke(main, arguments)
+        assert program == "fastbox" and result.exit_code == 0, (line, result.output)
