@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +22,7 @@ from fastbox.arrow.held import typed
 from fastbox.datasets import recognize
 from fastbox.datasets.formats import parquet
 from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
+from fastbox.datasets.registry import formats
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import ROWS, Backed, Scratch
 from fastbox.storage.locate import check_named, expand, like
@@ -39,16 +39,6 @@ __all__ = ["Given", "as_source", "counted", "has_rows", "images_of", "listed_ids
 
 # A source, a path or several, Boxes, a dict of arrays, or anything with the Arrow C interface, which no type tells.
 Given: TypeAlias = Any
-
-TOLD = (
-    ".json",
-    ".json.gz",
-    ".jsonl",
-    ".ndjson",
-    ".odgt",
-    ".yaml",
-    ".yml",
-)  # endings of files that are no Parquet, beside those of CSV
 
 
 def as_source(given: Given, name: str = "table") -> Source:
@@ -124,7 +114,7 @@ def counted(*given: Given) -> Callable[[], int] | None:
     if any(is_frame(path) for path in paths):
         return None
     names = [os.fspath(part) for path in paths for part in ([path] if isinstance(path, str | os.PathLike) else path)]
-    unread = [not isinstance(name, Backed) and (_is_told(name) or os.path.isdir(name)) for name in names]
+    unread = [not isinstance(name, Backed) and (recognize.is_other(name) or os.path.isdir(name)) for name in names]
     return (lambda: sum(map(count_rows, paths))) if names and not any(unread) else None
 
 
@@ -178,18 +168,14 @@ def _expanded(path: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
     name = local(path)
     if isinstance(path, Backed) or is_stored(name) or os.path.exists(name) or not glob.has_magic(name):
         return [path]
-    files = [file for file in expand(name, every=True) if _is_told(file)]
+    files = [file for file in expand(name, every=True) if recognize.is_other(file)]
     return [*files] or [path]
-
-
-def _is_told(file: str) -> bool:
-    return file.lower().endswith(TOLD) or is_separated(file)
 
 
 def _read(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """A path of Parquet as it is; all else as Parquet in its place."""
     name = local(path)
-    if isinstance(path, Backed) or not (_is_told(name) or os.path.isdir(name)):
+    if isinstance(path, Backed) or not (recognize.is_other(name) or os.path.isdir(name)):
         return path
     if is_stored(name):
         raise InputError(f"expected Parquet in an object store, got {name}: copy it here, or convert it to Parquet")
@@ -203,7 +189,7 @@ def _read(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
 
 def _dialect(name: str) -> str:
     try:
-        return recognize.source_dialect(name)
+        return recognize.format_of(name)
     except InputError:
         if is_separated(name):
             return "csv"
@@ -234,9 +220,6 @@ def _of_rows(name: str, dialect: str) -> Backed:
 
 def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
     """Annotations in a dialect as sorted Parquet, with every number as it stands there."""
-    from fastbox.datasets.convert import DIALECTS
-
-    module = import_module(f"fastbox.datasets.formats.{DIALECTS[dialect][0]}")
     scratch = Scratch()
     data = scratch.join("boxes.parquet")
     ids: list[pa.Array] = []
@@ -247,7 +230,7 @@ def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
             yield batch
 
     try:
-        dataset = module.read(given if len(given) > 1 else given[0])
+        dataset = formats()[dialect].read(given if len(given) > 1 else given[0])
         parquet.write(replace(dataset, batches=seen(dataset.batches)), data)
     except InputError as error:
         if not re.search(r"--[a-z]|(sizes|box|category|source_dialect)=", str(error)):

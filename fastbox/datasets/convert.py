@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ from fastbox.arrow.columns import flag_column
 from fastbox.datasets import recognize
 from fastbox.datasets.as_source import Given, as_source, has_rows
 from fastbox.datasets.dataset import Dataset
+from fastbox.datasets.registry import Format, formats
 from fastbox.errors import InputError, InputWarning
 from fastbox.storage.convention import check_name
 from fastbox.storage.locate import check_named, expand
@@ -31,30 +31,10 @@ from fastbox.tables.source import Source
 from fastbox.values.arguments import checked
 from fastbox.values.names import IMAGE
 
-__all__ = ["DIALECTS", "convert"]
+__all__ = ["convert"]
 
 LOG = logging.getLogger("fastbox")
 
-# The module of each, and what it is told.
-DIALECTS: dict[str, tuple[str, dict[str, str]]] = {
-    "parquet": ("parquet", {}),
-    "coco": ("coco", {"kind": "truths"}),
-    "coco-results": ("coco", {"kind": "results"}),
-    "yolo": ("yolo", {}),
-    "voc": ("voc", {}),
-    "open-images": ("open_images", {}),
-    "kitti": ("kitti", {}),
-    "crowdhuman": ("crowdhuman", {}),
-    "huggingface": ("huggingface", {}),
-}
-# Those that are written as tables, and as folders.
-TABLES = ("parquet", "huggingface")
-ENDINGS = {"coco": ".json", "coco-results": ".json", "open-images": ".csv", "crowdhuman": ".odgt"}
-FOLDERS = ("yolo", "voc", "kitti")
-# Those that keep the names of categories, and no numbers.
-NAMED = ("voc", "kitti", "crowdhuman", "open-images")
-# What makes a box another than the plain ones to `fastbox evaluate`, and the dialects that have no place for it.
-MARKS = {"iscrowd": ("yolo", "voc", "kitti", "crowdhuman"), "ignore": ("yolo", "voc", "kitti", "open-images")}
 # Options that name files: no output may be one of them.
 INPUTS = ("sizes", "names")
 # Options that the dialect's name tells, or that are filled in here.
@@ -122,37 +102,44 @@ def convert(
     source, source_dialect = _as_table(source, source_dialect, given)
     reader = _Side("read", source_dialect, lambda: _dialect_of(source))
     files = [source] if isinstance(source, str | os.PathLike) else list(source)
-    if len(files) > 1 and reader.name not in TABLES:
+    if len(files) > 1 and reader.format.kind != "table":
         raise InputError(f"expected one source in {reader.name}, got {len(files)}: convert them one by one")
-    source = files if reader.name in TABLES and len(files) > 1 else files[0]
-    writer = _Side("write", out_dialect, lambda: recognize.target_dialect(out))
+    source = files if reader.format.kind == "table" and len(files) > 1 else files[0]
+    writer = _Side("write", out_dialect, lambda: recognize.format_for(out))
     for name in sorted(given.keys() - reader.options - writer.options):
         known = ", ".join(sorted((reader.options | writer.options) - UNSAID)) or "none"
         raise InputError(
             f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got {name}"
         )
-    written = {"images": given.get("images")}
-    read = [asked] if reader.name in TABLES + FOLDERS or not os.path.isdir(files[0]) else []
+    read = [asked] if reader.format.kind != "file" or not os.path.isdir(files[0]) else []
     read = [*read, *(given[name] for name in INPUTS if isinstance(given.get(name), str | os.PathLike))]
-    if writer.name in TABLES:
-        check_outputs(read, {"out": out, **written})
-    else:
-        check_outputs(read, written, {"out": os.path.join(out, "") if writer.name in FOLDERS else out})
-        if writer.name in ENDINGS:
-            check_name(out, ENDINGS[writer.name], f"{writer.name} annotations")
+    _check_outputs(read, writer.format, out, given.get("images"))
     if "source" in writer.options:
         given["source"] = ", ".join(map(os.path.basename, files))
 
     before = {os.fspath(file): state_of(file) for file in files if os.path.isfile(file)}
     dataset = reader(given, source)
     dataset = replace(dataset, batches=_unchanged(dataset.batches, before))
-    tally = Tally(dataset, progress, os.fspath(files[0]), [mark for mark in MARKS if writer.name in MARKS[mark]])
+    tally = Tally(dataset, progress, os.fspath(files[0]), writer.format.lacks)
     writer(given, tally.dataset, out)
-    if writer.name in NAMED and not (writer.name == "open-images" and "LabelName" in dataset.schema.names):
+    labels = writer.format.labels
+    if not writer.format.numbered and not (labels and labels in dataset.schema.names):
         _warn_of_shared_names(tally.dataset.categories, writer.name)
     if tally.dataset.kind == "truths":
-        _tell_of_lost_marks(tally, writer.name)
+        _tell_of_lost_marks(tally, writer.format)
     return tally.summary()
+
+
+def _check_outputs(read: list[Any], format: Format, out: StrPath, images: StrPath | None) -> None:
+    """Refuse outputs that would replace an input or each other, and a name that promises another format."""
+    if format.kind == "table":
+        check_outputs(read, {"out": out, "images": images})
+        return
+    written = {"out": os.path.join(out, "") if format.kind == "folder" else out}
+    apart = [own.ending for own in formats().values() if own.kind == "file"]
+    check_outputs(read, {"images": images}, written, apart)
+    if format.kind == "file":
+        check_name(out, format.ending, f"{format.name} annotations")
 
 
 def _unchanged(batches: Iterable[pa.RecordBatch], before: Mapping[str, State]) -> Iterator[pa.RecordBatch]:
@@ -165,7 +152,7 @@ def _unchanged(batches: Iterable[pa.RecordBatch], before: Mapping[str, State]) -
 def _dialect_of(source: Any) -> str:
     """The dialect that a source, or all of several, is written in."""
     files = [source] if isinstance(source, str | os.PathLike) else source
-    dialects = list(dict.fromkeys(map(recognize.source_dialect, files)))
+    dialects = list(dict.fromkeys(map(recognize.format_of, files)))
     if len(dialects) != 1:
         raise InputError(
             f"expected sources in one dialect, got {', '.join(dialects) or 'none'}: convert them one by one"
@@ -278,14 +265,15 @@ def _warn_of_shared_names(categories: Mapping[int, str], dialect: str) -> None:
             )
 
 
-def _tell_of_lost_marks(tally: Tally, dialect: str) -> None:
-    """Tell the log that boxes become plain ones; of KITTI's DontCare the category tells as much as the mark."""
-    told = {number for number, name in tally.dataset.categories.items() if name == "DontCare" and dialect == "kitti"}
+def _tell_of_lost_marks(tally: Tally, format: Format) -> None:
+    """Tell the log that boxes lose a mark, but for those whose category says the same."""
+    names = tally.dataset.categories.items()
+    told = {number for number, name in names if format.ignored and name == format.ignored}
     for mark, marked in tally.marked.items():
         lost = sum(many for number, many in marked.items() if number not in told)
         if lost:
             many = f"{lost} box{'es become' if lost > 1 else ' becomes'} plain"
-            LOG.warning("%s has no place for %s, and %s: write Parquet or COCO to keep it", dialect, mark, many)
+            LOG.warning("%s has no place for %s, and %s: write Parquet or COCO to keep it", format.name, mark, many)
 
 
 class _Side:
@@ -293,12 +281,12 @@ class _Side:
 
     def __init__(self, how: str, name: str | None, recognized: Callable[[], str]) -> None:
         self.name = recognized() if name is None else name
-        if self.name not in DIALECTS:
-            raise ValueError(f"expected a dialect of {', '.join(DIALECTS)}, got {self.name!r}")
-        module, told = DIALECTS[self.name]
+        if self.name not in formats():
+            raise ValueError(f"expected a dialect of {', '.join(formats())}, got {self.name!r}")
+        self.format = formats()[self.name]
         # COCO's two are one module: only who names one of them insists on it.
-        self._told = {} if name is None else told
-        self._function = getattr(import_module(f"fastbox.datasets.formats.{module}"), how)
+        self._told = {} if name is None else self.format.implied
+        self._function = getattr(self.format, how)
         parameters = inspect.signature(self._function).parameters.values()
         taken = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
         self.options = taken - self._told.keys()

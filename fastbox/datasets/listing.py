@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
+import pyarrow as pa
+
 from fastbox.errors import InputError
 
 __all__ = [
     "ABOUT",
+    "beginning",
     "each_once",
     "find",
+    "first_words",
     "inside",
     "line_error",
     "read_bytes",
@@ -96,6 +100,25 @@ def read_text(path: str) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         got = f"byte {data[error.start]:#x} in line {line}"
         raise InputError(f"expected UTF-8 in {path}, got {got}: save it as UTF-8") from error
+
+
+def beginning(path: str) -> bytes:
+    """Return the first bytes of a file, unpacked; none of a file that can't be read, which its reader refuses."""
+    try:
+        with pa.input_stream(path, compression="detect") as file:
+            found: bytes = file.read(1024)
+            return found
+    except (OSError, pa.ArrowException):
+        return b""
+
+
+def first_words(data: bytes) -> list[bytes]:
+    """Return the words of the first line of a text that is not empty.
+
+    >>> first_words(b"\\n0 0.5 0.5\\n1")
+    [b'0', b'0.5', b'0.5']
+    """
+    return data.removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")[0].split()
 
 
 def inside(files: list[tuple[str, str]], chosen: Callable[[str], Any]) -> list[tuple[str, str]]:

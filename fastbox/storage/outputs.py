@@ -18,12 +18,15 @@ __all__ = ["check_outputs"]
 
 StrPath = str | os.PathLike[str]
 
-# What may lie in a folder of any dialect without being read with it.
-_APART = (".html", ".htm", ".json", ".csv", ".odgt", ".png", ".svg", ".pdf")
+# Endings of files that may lie in any folder without being read with it: pages, pictures and settings.
+_APART = (".html", ".htm", ".json", ".png", ".svg", ".pdf")
 
 
 def check_outputs(
-    inputs: Iterable[object], tables: Mapping[str, StrPath | None], others: Mapping[str, StrPath | None] | None = None
+    inputs: Iterable[object],
+    tables: Mapping[str, StrPath | None],
+    others: Mapping[str, StrPath | None] | None = None,
+    apart: Iterable[str] = (),
 ) -> None:
     """Refuse outputs that would replace an input or one another, or be read with the inputs the next time.
 
@@ -37,6 +40,8 @@ def check_outputs(
         The Parquet files to write, by the names of their arguments; None is not written.
     others : mapping of str to path, optional
         All else that is written, a folder too.
+    apart : iterable of str
+        Endings of more files that no folder is read with.
 
     Raises
     ------
@@ -59,7 +64,7 @@ def check_outputs(
     if outputs:
         read = _Read.of(_paths(inputs))
         for path in outputs.values():
-            read.check(path)
+            read.check(path, (*_APART, *apart))
     for name, path in outputs.items():
         if name in tables:
             check_name(path, TABLE_ENDING, "a Parquet file")
@@ -107,8 +112,8 @@ class _Read:
                 read.patterns.append((last, set(map(identity, expand(above, every=True)))))
         return read
 
-    def check(self, output: StrPath) -> None:
-        """Refuse an output that meets what is read."""
+    def check(self, output: StrPath, endings: Sequence[str]) -> None:
+        """Refuse an output that meets what is read; files with these endings may lie in a folder that is read."""
         name = os.fspath(output)
         same = identity(output)
         if same in self.files:
@@ -118,7 +123,7 @@ class _Read:
             raise InputError(f"expected an output that is no input, got {name}{comma} {what}: name another output")
         above = list(_above(output))
         ending = os.path.splitext(name)[1].lower()
-        apart = ending in _APART and not os.path.isdir(local(name))
+        apart = ending in endings and not os.path.isdir(local(name))
         if not apart and (found := next((self.folders[one] for one in (same, *above) if one in self.folders), None)):
             raise InputError(
                 f"expected an output outside of what is read, got {name} in {found}, where the next run would read it: "

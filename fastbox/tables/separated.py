@@ -16,8 +16,9 @@ from fastbox.arrow.held import typed
 from fastbox.errors import InputError
 from fastbox.storage.backed import Scratch
 from fastbox.values.names import CLASS, IMAGE, column_of
+from fastbox.values.numbers import reads_as_number
 
-__all__ = ["ENDINGS", "is_separated", "read_separated"]
+__all__ = ["ENDINGS", "PACKED", "is_separated", "read_separated"]
 
 ENDINGS = (".csv", ".tsv", ".txt")
 PACKED = (".gz", ".bz2", ".zst", ".lz4")
@@ -93,7 +94,7 @@ def _header(path: str) -> tuple[list[str], str]:
     outside = re.sub(r'"[^"]*"', "", lines[0])
     delimiter = max(DELIMITERS, key=outside.count)
     names = next(csv.reader(lines, delimiter=delimiter)) if outside.count(delimiter) else lines[0].split()
-    if sum(map(_is_number, names)) * 2 > len(names):
+    if sum(map(reads_as_number, names)) * 2 > len(names):
         raise InputError(
             f"expected a header in the first line of {path}, got numbers ({lines[0][:60]}): write the columns' names "
             "above them, such as image_id,category_id,xmin,ymin,xmax,ymax,score; of labels, as YOLO's or KITTI's, give "
@@ -184,11 +185,3 @@ def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return column
     trimmed = pc.utf8_trim_whitespace(column)
     return pc.utf8_lower(trimmed).cast(kind) if kind == pa.bool_() else trimmed.cast(kind)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -22,6 +22,7 @@ __all__ = [
     "in_dtype",
     "is_missing",
     "one_nan",
+    "reads_as_number",
     "shown",
 ]
 
@@ -226,6 +227,19 @@ def is_missing(value: Any) -> bool:
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | Decimal | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
+
+
+def reads_as_number(text: str | bytes) -> bool:
+    """Tell whether a text is that of a number.
+
+    >>> reads_as_number("1e-3"), reads_as_number(b"car")
+    (True, False)
+    """
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shown(value: Any) -> str:

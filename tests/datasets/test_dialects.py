@@ -15,8 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fastbox.cli import main
-from fastbox.datasets.convert import DIALECTS, convert
-from fastbox.datasets.recognize import source_dialect
+from fastbox.datasets.convert import convert
+from fastbox.datasets.recognize import format_of
+from fastbox.datasets.registry import formats
 from fastbox.errors import InputError
 
 NAMES = {
@@ -82,7 +83,7 @@ def test_any_to_any(of: str, made: Callable[..., Path], tmp_path: Path) -> None:
         (image, name, *box)
         for image, name, *box in zip(*(TRUTHS[key] for key in ("image_id", "category_id", *CORNERS)), strict=True)
     )
-    assert source_dialect(source) == of
+    assert format_of(source) == of
     for to, name in NAMES.items():
         sizes = ["--sizes", tmp_path / "sizes.csv"] if of in UNSIZED else []
         out = tmp_path / name
@@ -132,18 +133,21 @@ def test_options_that_a_dialect_lacks(made: Callable[..., Path], tmp_path: Path)
         ("absent", "expected annotations to convert, got no file or folder "),
         (
             "notes.txt",
-            "expected annotations in a dialect that can be told, got .*notes.txt: name the folder that it is in",
+            "expected annotations in a format that is recognized, got .*notes.txt: name the folder that it is in",
         ),
         (
             "other.csv",
-            "expected annotations in a dialect that can be told, got .*other.csv: name it with source",
+            "expected annotations in a format that is recognized, got .*other.csv: name its format with source",
         ),
-        ("a.xml", "expected annotations in a dialect that can be told, got .*a.xml: name the folder that it is in"),
+        ("a.xml", "expected annotations in a format that is recognized, got .*a.xml: name the folder that it is in"),
         (
             "jsons",
             "expected annotations in .*, got .*jsons: name one of its files, such as .*train/_annotations.coco.json",
         ),
-        ("empty", "expected annotations in a dialect that can be told, got .*empty: name it with source_dialect"),
+        (
+            "empty",
+            "expected annotations in .*, got .*empty: name its format with source_format",
+        ),
     ],
 )
 def test_sources_that_tell_nothing(name: str, message: str, tmp_path: Path) -> None:
@@ -155,21 +159,21 @@ def test_sources_that_tell_nothing(name: str, message: str, tmp_path: Path) -> N
     (tmp_path / "jsons" / "train" / "_annotations.coco.json").write_text("[]")
     (tmp_path / "jsons" / "README.dataset.txt").write_text("cats")
     with pytest.raises(InputError, match=message):
-        source_dialect(tmp_path / name)
+        format_of(tmp_path / name)
     assert name in refused(tmp_path / name, tmp_path / "out.parquet")
 
 
 def test_outputs_that_tell_nothing(made: Callable[..., Path], tmp_path: Path) -> None:
     source = made("coco")
     said = refused(source, tmp_path / "out")
-    assert "expected an output whose name ends in .parquet, .json, .csv, .odgt, got " in said
-    assert "name its dialect with --to" in said
-    with pytest.raises(ValueError, match=r"expected a dialect of parquet, .*huggingface, got 'labelme'"):
+    assert "expected an output whose name ends in .csv, .json, .odgt, .parquet, got " in said
+    assert "name its format with --to" in said
+    with pytest.raises(ValueError, match=r"expected a dialect of coco, .*yolo, got 'labelme'"):
         convert(source, tmp_path / "out", out_dialect="labelme")
     assert "--to" in refused(source, tmp_path / "out", "--to", "labelme")
 
 
-@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@pytest.mark.parametrize("dialect", formats())
 def test_an_output_that_is_the_source_is_refused(dialect: str, made: Callable[..., Path]) -> None:
     if dialect not in NAMES:
         pytest.skip("written as the other of COCO's two")

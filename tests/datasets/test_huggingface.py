@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fastbox.datasets.convert import convert
 from fastbox.datasets.formats.huggingface import read, write
-from fastbox.datasets.recognize import source_dialect
+from fastbox.datasets.recognize import format_of
 from fastbox.errors import InputError
 
 Rows = list[dict[str, Any]]
@@ -116,7 +116,7 @@ def test_names_are_those_of_the_class_label(style: str, tmp_path: Path) -> None:
     rows = [{"image_id": 1, "width": 9, "height": 9, "objects": [an_object(category=1)]}]
     names = features(["cat", "dog"], style)
     pq.write_table(table(rows, names=names, structs=style != "struct"), tmp_path / "in.parquet")
-    assert source_dialect(tmp_path / "in.parquet") == "huggingface"
+    assert format_of(tmp_path / "in.parquet") == "huggingface"
     assert read(tmp_path / "in.parquet").categories == {0: "cat", 1: "dog"}
     (tmp_path / "names.txt").write_text("Katze\nHund\n")
     assert read(tmp_path / "in.parquet", names=tmp_path / "names.txt").categories == {0: "Katze", 1: "Hund"}
@@ -225,7 +225,7 @@ def test_the_json_lines_of_a_folder_of_images(mark: bytes, tmp_path: Path) -> No
     source = tmp_path / "metadata.jsonl"
     source.write_bytes(mark + LINES.replace("\n", "\r\n").encode())
     (tmp_path / "names.txt").write_text("cat\ndog\n")
-    assert source_dialect(source) == "huggingface"
+    assert format_of(source) == "huggingface"
     dataset = read(source, names=tmp_path / "names.txt")
     rows = [row for batch in dataset.batches for row in batch.to_pylist()]
     assert [(row["image_id"], row["category_id"], row["w"]) for row in rows] == [("a/1.png", 1, 3), ("a/1.png", 0, 1.5)]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
 from fastbox.datasets.formats.kitti import SPACE, TYPES, read, write
-from fastbox.datasets.recognize import source_dialect
+from fastbox.datasets.recognize import format_of
 from fastbox.errors import InputError
 
 REAL = """\
@@ -82,9 +82,9 @@ def test_tracking_has_a_frame_and_a_track_in_front(score: str, tmp_path: Path) -
     (folder / "0000.txt").write_text("")
     (tmp_path / "README.txt").write_text("0 1 2 3 4 5")
     (tmp_path / "sizes.csv").write_text("image_id,width,height\n0001/000000,1242,375\n")
-    assert source_dialect(tmp_path) == "kitti"
+    assert format_of(tmp_path) == "kitti"
     for source in (tmp_path / "training", folder):
-        assert source_dialect(source) == "kitti"
+        assert format_of(source) == "kitti"
         dataset = read(source, sizes=tmp_path / "sizes.csv")
         rows = [
             expected(f"0001/{frame:06d}", line) | {"track_id": track}
@@ -103,7 +103,7 @@ def test_the_objects_of_a_whole_kitti_folder(tmp_path: Path) -> None:
     (tmp_path / "training" / "calib").mkdir()
     (tmp_path / "training" / "calib" / "1.txt").write_text("P0: 7.2e2 0 6.1e2")
     (tmp_path / "training" / "label_2" / "1.txt").write_bytes(b"\xef\xbb\xbf" + REAL.replace(" 3 ", " 3.00 ").encode())
-    assert source_dialect(tmp_path) == "kitti"
+    assert format_of(tmp_path) == "kitti"
     assert rows_of(read(tmp_path)) == [expected("training/1", line) for line in REAL.splitlines()]
 
 

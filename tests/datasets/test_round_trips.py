@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbox.datasets.convert import convert
-from fastbox.datasets.recognize import source_dialect
+from fastbox.datasets.recognize import format_of
 from fastbox.errors import InputError, InputWarning
 
 pytest.importorskip("defusedxml")
@@ -143,7 +143,7 @@ def test_boxes_come_back_under_any_name(dialect: str, coco: dict[str, Any]) -> N
             convert(folder / "sizes.json", folder / "p.parquet", images=folder / "sizes.parquet")
             options["sizes"] = folder / "sizes.parquet"
         if used:
-            assert source_dialect(out) == dialect
+            assert format_of(out) == dialect
         listed, boxes = boxes_of(out, folder, source_dialect=dialect, **options)
         expected_images, expected = boxes_of(folder / "in.json", folder)
         assert boxes == expected

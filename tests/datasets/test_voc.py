@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
 from fastbox.datasets.formats.voc import CORNERS, FLAGS, read, write
-from fastbox.datasets.recognize import source_dialect
+from fastbox.datasets.recognize import format_of
 from fastbox.errors import InputError
 
 pytest.importorskip("defusedxml")
@@ -155,7 +155,7 @@ def test_files_in_the_ways_of_their_writers(tmp_path: Path) -> None:
     (tmp_path / "README.txt").write_text("0 is a number")
     (tmp_path / "VOC2007" / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "VOC2007" / "ImageSets" / "Main" / "train.txt").write_text("000001\n")
-    assert source_dialect(tmp_path) == "voc"
+    assert format_of(tmp_path) == "voc"
     dataset = read(tmp_path)
     assert [row["image_id"] for row in rows_of(dataset)] == ["VOC2007/1", "VOC2012/1"]
     small = tmp_path / "small" / "annotations" / "2.xml"  # beside images/, as many sets have it

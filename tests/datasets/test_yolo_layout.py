@@ -10,7 +10,7 @@ import pytest
 from fastbox.datasets.convert import convert
 from fastbox.datasets.dataset import Dataset
 from fastbox.datasets.formats.yolo import read
-from fastbox.datasets.recognize import source_dialect
+from fastbox.datasets.recognize import format_of
 from fastbox.errors import InputError, InputWarning
 
 Image = pytest.importorskip("PIL.Image")
@@ -214,7 +214,7 @@ def rows_of(dataset: Dataset) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(("files", "source", "boxes", "names"), EXPORTS.values(), ids=EXPORTS.keys())
 def test_exports(files: dict[str, Any], source: str, boxes: dict[str, int], names: list[str], tmp_path: Path) -> None:
     path = put(tmp_path, files) / source
-    assert source_dialect(path) == "yolo"
+    assert format_of(path) == "yolo"
     dataset = read(path)
     rows = rows_of(dataset)
     images = dataset.images()

@@ -19,10 +19,11 @@ from fastbox.datasets.by_image import coordinates, grouped, numbers
 from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.datasets.formats import cocojson
 from fastbox.datasets.formats.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
+from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError
 from fastbox.storage.folders import new_file
 
-__all__ = ["read", "write"]
+__all__ = ["FILE_FORMATS", "read", "write"]
 
 KINDS = ("truths", "results")
 SIDES = COORDINATES["xywh"]
@@ -321,3 +322,17 @@ def _finite(values: NDArray[np.float64], name: str, rows: pa.Table) -> list[floa
         )
     found: list[float] = values.tolist()
     return found
+
+
+FILE_FORMATS = (
+    Format(
+        "coco",
+        read,
+        write,
+        kind="file",
+        ending=".json",
+        implied={"kind": "truths"},
+        signs=Signs(endings=(".json", ".json.gz")),
+    ),
+    Format("coco-results", read, write, kind="file", ending=".json", implied={"kind": "results"}),
+)

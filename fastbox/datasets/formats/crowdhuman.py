@@ -17,10 +17,11 @@ from fastbox.datasets.categories import Numbering, named
 from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.datasets.formats.crowdhuman_lines import Line, Results, Truths, decode, has_detections, lines
 from fastbox.datasets.image_sizes import NO_SIZES, Size, Sizes, images_table, sizes_from
+from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError, advice
 from fastbox.storage.folders import new_file
 
-__all__ = ["BOXES", "read", "write"]
+__all__ = ["FILE_FORMATS", "read", "write"]
 
 BOXES = ("fbox", "vbox", "hbox")
 ROWS = 65_536
@@ -262,3 +263,17 @@ def _plain(value: float) -> float:
     if not math.isfinite(value):
         raise InputError(f"expected finite numbers for a CrowdHuman file, got {value}: leave those boxes out")
     return int(value) if value.is_integer() and abs(value) < 2**53 and (value or math.copysign(1, value) > 0) else value
+
+
+FILE_FORMATS = (
+    Format(
+        "crowdhuman",
+        read,
+        write,
+        kind="file",
+        ending=".odgt",
+        lacks=("iscrowd",),
+        numbered=False,
+        signs=Signs(endings=(".odgt",)),
+    ),
+)

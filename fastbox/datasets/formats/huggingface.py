@@ -19,15 +19,17 @@ from fastbox.boxes.container import FORMATS
 from fastbox.datasets.by_image import Group, coordinates, grouped
 from fastbox.datasets.categories import by_number, names_of_all, numbered
 from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema
-from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
+from fastbox.datasets.formats.jsonlines import ENDINGS, is_json_lines, read_json_lines
 from fastbox.datasets.image_sizes import read_images
+from fastbox.datasets.listing import beginning
+from fastbox.datasets.registry import Format, Signs
 from fastbox.datasets.tabular import Layout, read_tables
 from fastbox.errors import InputError, advice
 from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
 from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
 
-__all__ = ["read", "write"]
+__all__ = ["FILE_FORMATS", "read", "write"]
 
 OBJECTS = "objects"
 BOXES = ("bbox", "box", "boxes")
@@ -348,3 +350,14 @@ def _rows(group: Group, schema: pa.Schema, format: str) -> pa.Table:
     ]
     images = [group.images[name] for name in schema.names[:-1]]
     return pa.table([*images, pa.StructArray.from_arrays(lists, fields=fields)], schema=schema)
+
+
+FILE_FORMATS = (
+    Format(
+        "huggingface",
+        read,
+        write,
+        kind="table",
+        signs=Signs(endings=ENDINGS, is_file=lambda path: b'"objects"' in beginning(path)),
+    ),
+)

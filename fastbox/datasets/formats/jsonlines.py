@@ -12,8 +12,9 @@ from fastbox.datasets.formats.cocofields import EXACT
 from fastbox.datasets.listing import read_text
 from fastbox.errors import InputError
 
-__all__ = ["is_json_lines", "read_json_lines"]
+__all__ = ["ENDINGS", "is_json_lines", "read_json_lines"]
 
+ENDINGS = (".jsonl", ".ndjson")
 # What is called so is a whole number, or a text.
 WHOLE = {
     *("image_id", "id", "width", "height"),
@@ -23,7 +24,7 @@ WHOLE = {
 
 def is_json_lines(path: str | os.PathLike[str]) -> bool:
     """Whether a file is one of JSON lines, as its extension tells."""
-    return os.fspath(path).lower().endswith((".jsonl", ".ndjson"))
+    return os.fspath(path).lower().endswith(ENDINGS)
 
 
 def read_json_lines(path: str) -> pa.Table:

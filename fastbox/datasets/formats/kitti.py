@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +14,24 @@ from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped, n
 from fastbox.datasets.categories import Names, Numbering, named, numbered
 from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.datasets.image_sizes import NO_SIZES, images_table, sizes_from
-from fastbox.datasets.listing import each_once, find, inside, line_error, read_plain, subfolder, without
+from fastbox.datasets.listing import (
+    ABOUT,
+    beginning,
+    each_once,
+    find,
+    first_words,
+    inside,
+    line_error,
+    read_plain,
+    subfolder,
+    without,
+)
+from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError
 from fastbox.storage.folders import Folder
+from fastbox.values.numbers import reads_as_number
 
-__all__ = ["read", "write"]
+__all__ = ["FILE_FORMATS", "read", "write"]
 
 ROWS = 65_536
 
@@ -152,7 +165,7 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 2) -> None:
 def _kind_of_lines(folder: str, files: list[tuple[str, str]]) -> Lines:
     """Tell by the first line of all files what lines are like."""
     for _, name in files:
-        first = read_plain(os.path.join(folder, name)).lstrip().partition(b"\n")[0].split()
+        first = first_words(read_plain(os.path.join(folder, name)))
         if first:
             return Lines(scored=len(first) in (16, 18), tracked=len(first) in (17, 18))
     return Lines(scored=False, tracked=False)
@@ -286,3 +299,29 @@ def _text(value: float, digits: int, *, bare: bool) -> str:
         return str(int(value))
     text = f"{value:.{digits}f}"
     return text if float(text) == value and abs(value) < 1e15 else repr(value)
+
+
+def _is_label(path: str, folders: Collection[str]) -> bool:
+    """Tell whether a file is a label of KITTI, by its folder or its first line."""
+    if not path.lower().endswith(".txt") or ABOUT.fullmatch(os.path.basename(path)):
+        return False
+    if set(LABELS).intersection(folders):
+        return True
+    words = first_words(beginning(path))
+    kind = 2 if len(words) in (17, 18) else 0  # the place of the type, behind a frame and a track id of tracking
+    expected = [place != kind for place in range(len(words))]
+    return len(words) in range(15, 19) and [reads_as_number(word) for word in words] == expected
+
+
+FILE_FORMATS = (
+    Format(
+        "kitti",
+        read,
+        write,
+        kind="folder",
+        lacks=("iscrowd", "ignore"),
+        numbered=False,
+        ignored="DontCare",
+        signs=Signs(folders=LABELS, is_member=_is_label),
+    ),
+)

@@ -21,11 +21,14 @@ from fastbox.datasets.categories import named
 from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.datasets.fractions import shortest
 from fastbox.datasets.image_sizes import Sizes, images_table, sizes_from, warn_of_unsized
-from fastbox.datasets.listing import read_text
+from fastbox.datasets.listing import beginning, read_text
+from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError, advice
 from fastbox.storage.folders import new_file
+from fastbox.tables.separated import ENDINGS, PACKED
+from fastbox.values.numbers import reads_as_number
 
-__all__ = ["read", "write"]
+__all__ = ["FILE_FORMATS", "read", "write"]
 
 CORNERS = dict(zip(COORDINATES["xyxy"], ("XMin", "YMin", "XMax", "YMax"), strict=True))
 FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
@@ -249,17 +252,9 @@ def _wrong_line(path: str, header: list[str], types: Mapping[str, pa.DataType]) 
         if len(row) != len(header):
             return InputError(f"{where} has {len(row)} cells, and the header has {len(header)}: fix the line")
         for name, cell in zip(header, row, strict=True):
-            if name in numbers and not _is_number(cell):
+            if name in numbers and not reads_as_number(cell):
                 return InputError(f"{where} has {name} {cell!r}: give a number")
     return InputError(f"{path} can't be read as CSV: export it again")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _sized(
@@ -391,3 +386,23 @@ def _texts(column: pa.ChunkedArray, name: str) -> list[str]:
         return [_UNKNOWN.get(name, "") if value is None else repr(value).removesuffix(".0") for value in values]
     texts: list[str] = column.cast(pa.string()).fill_null(_UNKNOWN.get(name, "")).to_pylist()
     return texts
+
+
+def _is_file(path: str) -> bool:
+    header = beginning(path).partition(b"\n")[0]
+    return all(name in header for name in (b"ImageID", b"LabelName", b"XMin"))
+
+
+FILE_FORMATS = (
+    Format(
+        "open-images",
+        read,
+        write,
+        kind="file",
+        ending=".csv",
+        lacks=("ignore",),
+        numbered=False,
+        labels="LabelName",
+        signs=Signs(endings=tuple(name + packed for name in ENDINGS for packed in ("", *PACKED)), is_file=_is_file),
+    ),
+)

@@ -18,13 +18,14 @@ from fastbox.datasets.by_image import Group, coordinates, grouped
 from fastbox.datasets.categories import by_number, names_of_all
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
 from fastbox.datasets.image_sizes import read_images
+from fastbox.datasets.registry import Format
 from fastbox.datasets.tabular import Layout, read_tables
 from fastbox.errors import InputError
 from fastbox.tables.files import Paths, filled_files, open_parquet, read_batches
 from fastbox.tables.sink import Sink, read_names, read_record
 from fastbox.values.names import CLASS, IMAGE, column_of
 
-__all__ = ["read", "write"]
+__all__ = ["FILE_FORMATS", "read", "write"]
 
 DTYPES = {"float32": pa.float32(), "float64": pa.float64()}
 ROWS = 262_144
@@ -216,3 +217,6 @@ def _record(path: str) -> dict[str, Any]:
     with contextlib.suppress(InputError):
         return read_record(path)
     return {}
+
+
+FILE_FORMATS = (Format("parquet", read, write, kind="table", ending=".parquet"),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 from xml.etree import ElementTree
 
@@ -17,11 +17,12 @@ from fastbox.datasets.categories import Names, Numbering, named, numbered
 from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema
 from fastbox.datasets.formats.voc_xml import parser
 from fastbox.datasets.image_sizes import NO_SIZES, Size, Sizes, images_table, sizes_from
-from fastbox.datasets.listing import each_once, find, subfolder, without
+from fastbox.datasets.listing import beginning, each_once, find, subfolder, without
+from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError
 from fastbox.storage.folders import Folder
 
-__all__ = ["read", "write"]
+__all__ = ["FILE_FORMATS", "read", "write"]
 
 ROWS = 65_536
 FOLDERS = ("Annotations", "annotations")
@@ -308,3 +309,20 @@ def _add(parent: ElementTree.Element, tag: str, value: Any) -> None:
             f"expected text that XML can hold, without space around it, for {tag}, got {text!r}: rename it"
         )
     ElementTree.SubElement(parent, tag).text = text
+
+
+def _is_annotation(path: str, folders: Collection[str]) -> bool:
+    return path.lower().endswith(".xml") and b"<annotation" in beginning(path)
+
+
+FILE_FORMATS = (
+    Format(
+        "voc",
+        read,
+        write,
+        kind="folder",
+        lacks=("iscrowd", "ignore"),
+        numbered=False,
+        signs=Signs(folders=("Annotations",), is_member=_is_annotation),
+    ),
+)

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped
 from fastbox.datasets.categories import Names, load_yaml, numbered, yaml_module
 from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
-from fastbox.datasets.formats.yolo_layout import SIZES, YAML, layout_of
+from fastbox.datasets.formats.yolo_layout import SIZES, YAML, has_names, is_label, layout_of
 from fastbox.datasets.formats.yolo_lines import Lines, is_list_of_images, kind_of_lines, parsed, wrong_line
 from fastbox.datasets.fractions import shortest
 from fastbox.datasets.image_sizes import Sizes, images_table, sizes_from, warn_of_unsized
 from fastbox.datasets.listing import read_plain
+from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError, InputWarning, advice
 from fastbox.storage.folders import Folder
 
-__all__ = ["read", "write"]
+__all__ = ["FILE_FORMATS", "read", "write"]
 
 ROWS = 65_536
 
@@ -263,3 +264,15 @@ def _yaml(names: list[str] | dict[int, str]) -> bytes:
     plain = all(name.isprintable() for name in (names.values() if isinstance(names, dict) else names))
     text: bytes = yaml_module().safe_dump({"names": names}, allow_unicode=plain, encoding="utf-8", sort_keys=False)
     return text
+
+
+FILE_FORMATS = (
+    Format(
+        "yolo",
+        read,
+        write,
+        kind="folder",
+        lacks=("iscrowd", "ignore"),
+        signs=Signs(endings=YAML, has_names=has_names, inside="labels", is_member=is_label),
+    ),
+)

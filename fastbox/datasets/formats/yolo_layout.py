@@ -5,20 +5,33 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from fastbox.datasets.categories import load_yaml
 from fastbox.datasets.formats.yolo_lines import begins_with_numbers
 from fastbox.datasets.image_sizes import Found, Sizes, images_in, is_image, sizes_from
-from fastbox.datasets.listing import ABOUT, each_once, find, inside, read_bytes, read_plain, subfolder, without
+from fastbox.datasets.listing import (
+    ABOUT,
+    beginning,
+    each_once,
+    find,
+    first_words,
+    inside,
+    read_bytes,
+    read_plain,
+    subfolder,
+    without,
+)
 from fastbox.errors import InputError, InputWarning
 
-__all__ = ["Layout", "layout_of"]
+__all__ = ["SIZES", "YAML", "Layout", "has_names", "is_label", "layout_of"]
 
 SIZES = "sizes.csv"
 YAML = (".yaml", ".yml")
 NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", "obj.names", "_darknet.labels")
+# What a folder of labels has beside them, whatever they are called.
+BESIDE = ("labels", "obj_train_data", *(name for name in NAMES if name != "classes.txt"))
 SPLITS = ("train", "val", "valid", "validation", "test")
 # What a YAML file that describes a data set has, whatever it is called.
 NAMED = re.compile(rb"^names\s*:", re.MULTILINE)
@@ -47,6 +60,19 @@ class Layout(NamedTuple):
     labels: list[tuple[str, str]]
     sizes: Sizes
     names: str | None
+
+
+def has_names(names: Collection[str]) -> bool:
+    """Tell by the names in a folder whether it is likely to be a data set of YOLO."""
+    return any(name in BESIDE or name.lower().endswith(".data") for name in names)
+
+
+def is_label(path: str, folders: Collection[str]) -> bool:
+    """Tell by its first line whether a file is a label of YOLO."""
+    if not path.lower().endswith(".txt") or ABOUT.fullmatch(os.path.basename(path)):
+        return False
+    data = beginning(path)
+    return begins_with_numbers(data) and first_words(data)[0].isdigit()
 
 
 def layout_of(source: StrPath) -> Layout:

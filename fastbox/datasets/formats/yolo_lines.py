@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fastbox.datasets.image_sizes import EXTENSIONS
-from fastbox.datasets.listing import line_error
+from fastbox.datasets.listing import first_words, line_error
 from fastbox.errors import InputError
+from fastbox.values.numbers import reads_as_number
 
 __all__ = ["Lines", "begins_with_numbers", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
 
@@ -38,7 +38,7 @@ def kind_of_lines(files: Iterable[bytes], keypoints: int) -> Lines:
     """Tell by the first line of all files, of those whose first line is numbers, whether lines end with a score."""
     for data in files:
         if begins_with_numbers(data):
-            words = len(data.lstrip().partition(b"\n")[0].split())
+            words = len(first_words(data))
             scored = words in (6, 6 + keypoints) if keypoints else words >= 6 and words % 2 == 0
             return Lines(scored, keypoints)
     return Lines(False, keypoints)
@@ -46,8 +46,8 @@ def kind_of_lines(files: Iterable[bytes], keypoints: int) -> Lines:
 
 def begins_with_numbers(data: bytes) -> bool:
     """Whether the first line of a text is five numbers or more, as that of a label is."""
-    first = data.removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")[0].split()
-    return len(first) >= 5 and all(map(_is_number, first))
+    first = first_words(data)
+    return len(first) >= 5 and all(map(reads_as_number, first))
 
 
 def is_list_of_images(data: bytes) -> bool:
@@ -155,14 +155,6 @@ def _shape(words: int) -> str:
     """How to say that lines of so many words have keypoints."""
     shapes = [f"[{(words - 5) // size}, {size}]" for size in (3, 2) if (words - 5) % size == 0]
     return f"say kpt_shape: {' or '.join(shapes) or '[number, 3]'} in data.yaml"
-
-
-def _is_number(word: bytes) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 class Lookalike(ValueError):  # noqa: N818  # part of an InputError, whose sentence it ends

@@ -1,0 +1,94 @@
+"""The file formats of annotations, each declared by its own module in :mod:`fastbox.datasets.formats`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from fastbox.datasets import formats as home
+from fastbox.datasets.dataset import Dataset
+
+__all__ = ["Format", "Signs", "formats"]
+
+
+@dataclass(frozen=True)
+class Signs:
+    """The signs by which files and folders in a format are recognized.
+
+    Attributes
+    ----------
+    endings : tuple of str
+        The endings of files that may be in the format.
+    is_file : callable
+        Tells of the path of a file with one of these endings whether it is in the format.
+    folders : tuple of str
+        Names of subfolders that only folders in the format have.
+    has_names : callable
+        Tells of the names in a folder whether it is in the format, unless a file in it shows otherwise.
+    inside : str
+        The subfolder to look into, where there is one of this name.
+    is_member : callable
+        Tells of a file somewhere below a folder, given its path and the names of the folders on the way to it, whether
+        the folder is in the format.
+    """
+
+    endings: tuple[str, ...] = ()
+    is_file: Callable[[str], bool] = lambda path: True
+    folders: tuple[str, ...] = ()
+    has_names: Callable[[Collection[str]], bool] = lambda names: False
+    inside: str = ""
+    is_member: Callable[[str, Collection[str]], bool] = lambda path, folders: False
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format of annotations.
+
+    Attributes
+    ----------
+    name : str
+    read, write : callable
+        ``read(source, **options)`` returns a data set, and ``write(dataset, target, **options)`` writes one.
+    kind : str
+        What is written: ``"table"`` (Parquet), ``"file"`` or ``"folder"``.
+    ending : str
+        The ending of the name of an output that is written in the format unless another one is asked for.
+    implied : mapping
+        The options of ``read`` and ``write`` that the name of the format implies.
+    lacks : tuple of str
+        The columns that set a box apart for an evaluation and that the format has no place for.
+    numbered : bool
+        Categories keep their numbers; else only their names.
+    labels : str
+        The column that keeps categories of one name apart, if the format has one.
+    ignored : str
+        The category whose boxes are ignored, if the format has one.
+    signs : Signs
+    """
+
+    name: str
+    read: Callable[..., Dataset]
+    write: Callable[..., None]
+    kind: str
+    ending: str = ""
+    implied: Mapping[str, Any] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
+    numbered: bool = True
+    labels: str = ""
+    ignored: str = ""
+    signs: Signs = field(default_factory=Signs)
+
+
+@cache
+def formats() -> Mapping[str, Format]:
+    """Return all formats by name: the ``FILE_FORMATS`` of every module in the folder.
+
+    >>> [own.name for own in formats().values() if own.kind == "folder"]
+    ['kitti', 'voc', 'yolo']
+    """
+    modules = (import_module(f"{home.__name__}.{found.name}") for found in iter_modules(home.__path__))
+    return {own.name: own for module in modules for own in getattr(module, "FILE_FORMATS", ())}
