@@ -1,4 +1,4 @@
-"""Whatever a user calls a table, as a source that streams: Parquet, any dialect, CSV, frames, dicts and Boxes."""
+"""Whatever a user calls a table, as a source that streams: Parquet, any format, CSV, frames, dicts and Boxes."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def as_source(given: Given, name: str = "table") -> Source:
 
 
 def has_rows(given: Given) -> bool:
-    """Tell whether this is the name of CSV or JSON lines with columns of their own, rather than of a dialect."""
+    """Tell whether this is the name of CSV or JSON lines with columns of their own, rather than of a format."""
     name = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
-    return (is_separated(name) or is_json_lines(name)) and _dialect(name) in ROWS
+    return (is_separated(name) or is_json_lines(name)) and _format(name) in ROWS
 
 
 def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]:
@@ -132,10 +132,10 @@ def images_of(given: Given | None, boxes: Source) -> Source | None:
     table = boxes if given is None else as_source(given, "images")
     if isinstance(table.path, Backed) and table.path.images is not None:
         name = str(table.path)
-        return Source(sorted_table(table.path.images, replace(table, image="image_id"), name, table.path.dialect))
+        return Source(sorted_table(table.path.images, replace(table, image="image_id"), name, table.path.read_as))
     if given is None:
         return None
-    if isinstance(table.path, Backed) and table.path.dialect not in (*ROWS, "frame", "parquet"):
+    if isinstance(table.path, Backed) and table.path.read_as not in (*ROWS, "frame", "parquet"):
         raise InputError(f"expected truths in {table.path}, got results, which list no images: give a table of images")
     return table
 
@@ -145,7 +145,7 @@ def note_of(source: Source) -> dict[str, Any]:
     file = find_files(source.path)[0]
     note: dict[str, Any] = {}
     if isinstance(file, Backed):
-        note |= {"read_as": file.dialect, "sorted_in": file.sorted_in}
+        note |= {"read_as": file.read_as, "sorted_in": file.sorted_in}
     taken = {}
     if isinstance(source.image, Usual) and source.image != IMAGE:
         taken[source.image.what] = str(source.image)
@@ -181,13 +181,13 @@ def _read(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
         raise InputError(f"expected Parquet in an object store, got {name}: copy it here, or convert it to Parquet")
     if not os.path.exists(name):
         raise InputError(f"expected a table of boxes, got no file {name}{like(name)}")
-    dialect = _dialect(name)
-    if dialect == "parquet":
+    found = _format(name)
+    if found == "parquet":
         return path
-    return _of_rows(name, dialect) if dialect in ROWS else _of_dialect(name, dialect, [name])
+    return _of_rows(name, found) if found in ROWS else _of_format(name, found, [name])
 
 
-def _dialect(name: str) -> str:
+def _format(name: str) -> str:
     try:
         return recognize.format_of(name)
     except InputError:
@@ -199,27 +199,27 @@ def _dialect(name: str) -> str:
             return "parquet"  # which says that there is none
         known = "Parquet, CSV with a header, JSON lines, COCO JSON, or a folder of YOLO, VOC or KITTI"
         how = advice(
-            f"`fastbox convert {shlex.quote(name)} boxes.parquet --from DIALECT`",
-            f"jobs.convert({name!r}, 'boxes.parquet', source_dialect=DIALECT)",
+            f"`fastbox convert {shlex.quote(name)} boxes.parquet --from FORMAT`",
+            f"jobs.convert({name!r}, 'boxes.parquet', source_format=FORMAT)",
         )
         raise InputError(
             f"expected a table of boxes ({known}), got {name}, which is none that can be told: convert it with {how}"
         ) from None
 
 
-def _of_rows(name: str, dialect: str) -> Backed:
+def _of_rows(name: str, format: str) -> Backed:
     """A file whose rows are those of a table, as they stand there."""
     scratch = Scratch()
-    if dialect == "csv":
+    if format == "csv":
         data = read_separated(name, scratch)
     else:
         data = scratch.join("table.parquet")
         pq.write_table(read_json_lines(name), data)
-    return Backed.of(name, data, dialect, state=state_of(name), scratch=scratch)
+    return Backed.of(name, data, format, state=state_of(name), scratch=scratch)
 
 
-def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
-    """Annotations in a dialect as sorted Parquet, with every number as it stands there."""
+def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
+    """Annotations in a format as sorted Parquet, with every number as it stands there."""
     scratch = Scratch()
     data = scratch.join("boxes.parquet")
     ids: list[pa.Array] = []
@@ -230,10 +230,10 @@ def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
             yield batch
 
     try:
-        dataset = formats()[dialect].read(given if len(given) > 1 else given[0])
+        dataset = formats()[format].read(given if len(given) > 1 else given[0])
         parquet.write(replace(dataset, batches=seen(dataset.batches)), data)
     except InputError as error:
-        if not re.search(r"--[a-z]|(sizes|box|category|source_dialect)=", str(error)):
+        if not re.search(r"--[a-z]|(sizes|box|category|source_format)=", str(error)):
             raise
         how = advice(f"`fastbox convert {shlex.quote(name)} boxes.parquet`", f"jobs.convert({name!r}, 'boxes.parquet')")
         raise InputError(f"{error}; {how} takes these options, and what it writes can be read") from None
@@ -243,7 +243,7 @@ def _of_dialect(name: str, dialect: str, given: Sequence[str]) -> Backed:
     return Backed.of(
         name,
         data,
-        dialect,
+        format,
         sorted_in=None if order is None else "files",
         rows=order,
         boxes=order,
@@ -262,7 +262,7 @@ def _of_parquet(source: Source) -> Source:
             return _of_table(source, typed(schema).empty_table(), files[0], "parquet")
     if source.boxes is None and recognize.is_huggingface(schema):
         name = os.fspath(source.path) if isinstance(source.path, str | os.PathLike) else files[0]
-        return replace(source, path=_of_dialect(name, "huggingface", files))
+        return replace(source, path=_of_format(name, "huggingface", files))
     return _with_image(source, schema.names, files[0])
 
 
@@ -276,9 +276,9 @@ def _with_image(source: Source, names: Sequence[str] | None = None, where: str =
 
 
 def _is_unordered(source: Source) -> bool:
-    """Whether the ids of a table that was written here descend anywhere; of what a dialect wrote they don't."""
+    """Whether the ids of a table that was written here descend anywhere; of what a format wrote they don't."""
     (file,) = find_files(source.path)
-    if not isinstance(file, Backed) or file.dialect not in ROWS or source.image not in _column_names(source):
+    if not isinstance(file, Backed) or file.read_as not in ROWS or source.image not in _column_names(source):
         return False
     last: Any = None
     for _, _, batch in read_batches([file], [source.image]):
@@ -299,9 +299,9 @@ def _checksum(path: str) -> int:
     return sum_
 
 
-def _of_table(source: Source, table: pa.Table, name: str, dialect: str) -> Source:
+def _of_table(source: Source, table: pa.Table, name: str, format: str) -> Source:
     source = _with_image(source, table.column_names, name)
-    return replace(source, path=sorted_table(table, source, name, dialect))
+    return replace(source, path=sorted_table(table, source, name, format))
 
 
 def _column_names(source: Source) -> list[str]:

@@ -1,4 +1,4 @@
-"""Names of categories and their numbers, for dialects that write names and for those that keep them in a file."""
+"""Names of categories and their numbers, for formats that write names and for those that keep them in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From any dialect of boxes to any other."""
+"""Convert annotations from one file format to another."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LOG = logging.getLogger("fastbox")
 
 # Options that name files: no output may be one of them.
 INPUTS = ("sizes", "names")
-# Options that the dialect's name tells, or that are filled in here.
+# Options that the format's name tells, or that are filled in here.
 UNSAID = {"kind", "source"}
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -48,27 +48,27 @@ def convert(
     source: Given,
     out: StrPath,
     *,
-    source_dialect: str | None = None,
-    out_dialect: str | None = None,
+    source_format: str | None = None,
+    out_format: str | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> dict[str, int | str]:
-    """Convert annotations of images from one dialect to another, in bounded memory.
+    """Convert annotations of images from one file format to another, in bounded memory.
 
     Parameters
     ----------
     source : path, frame, Arrow table, dict of arrays or Boxes
-        A file or a folder, as its dialect has it; CSV with a header and tables in memory are read as Parquet is. Of
+        A file or a folder, as its format has it; CSV with a header and tables in memory are read as Parquet is. Of
         Parquet also a list of files.
     out : path
         What to write: complete or not at all.
-    source_dialect, out_dialect : str, optional
+    source_format, out_format : str, optional
         parquet, coco, coco-results, yolo, voc, open-images, kitti, crowdhuman or huggingface; told by the paths and by
         what the source holds where these tell; of COCO's two the one it is.
     progress : callable, optional
         Called with the number of boxes read since its last call.
     **options
-        Of the two dialects, of whichever of them has one of that name: those of ``read`` and ``write`` in
+        Of the two formats, of whichever of them has one of that name: those of ``read`` and ``write`` in
         ``fastbox.datasets.formats``. For Parquet: ``images``, a second table to write, one row per image, which keeps
         those without boxes; ``format``, ``"xywh"``, ``"xyxy"`` or ``"cxcywh"``, the source's own by default, so that
         every coordinate stays as it is; ``dtype``, ``"float64"`` or ``"float32"``. None stands for the default.
@@ -81,9 +81,9 @@ def convert(
     Raises
     ------
     ValueError
-        An unknown dialect, format, dtype or kind.
+        An unknown file format, format of boxes, dtype or kind.
     InputError
-        The source can't be used, or not be written in the other dialect; the message names file and place. Or an option
+        The source can't be used, or not be written in the other format; the message names file and place. Or an option
         that neither of the two has. Nothing is left under ``out``, and what was there stays.
 
     Examples
@@ -99,13 +99,13 @@ def convert(
     out = local(out)
     given |= {"images": local(given["images"])} if "images" in given else {}
     asked = source = listed(source)
-    source, source_dialect = _as_table(source, source_dialect, given)
-    reader = _Side("read", source_dialect, lambda: _dialect_of(source))
+    source, source_format = _as_table(source, source_format, given)
+    reader = _Side("read", source_format, lambda: _format_of(source))
     files = [source] if isinstance(source, str | os.PathLike) else list(source)
     if len(files) > 1 and reader.format.kind != "table":
         raise InputError(f"expected one source in {reader.name}, got {len(files)}: convert them one by one")
     source = files if reader.format.kind == "table" and len(files) > 1 else files[0]
-    writer = _Side("write", out_dialect, lambda: recognize.format_for(out))
+    writer = _Side("write", out_format, lambda: recognize.format_for(out))
     for name in sorted(given.keys() - reader.options - writer.options):
         known = ", ".join(sorted((reader.options | writer.options) - UNSAID)) or "none"
         raise InputError(
@@ -149,15 +149,13 @@ def _unchanged(batches: Iterable[pa.RecordBatch], before: Mapping[str, State]) -
         check_state(source, state)
 
 
-def _dialect_of(source: Any) -> str:
-    """The dialect that a source, or all of several, is written in."""
+def _format_of(source: Any) -> str:
+    """The format that a source, or all of several, is written in."""
     files = [source] if isinstance(source, str | os.PathLike) else source
-    dialects = list(dict.fromkeys(map(recognize.format_of, files)))
-    if len(dialects) != 1:
-        raise InputError(
-            f"expected sources in one dialect, got {', '.join(dialects) or 'none'}: convert them one by one"
-        )
-    return dialects[0]
+    names = list(dict.fromkeys(map(recognize.format_of, files)))
+    if len(names) != 1:
+        raise InputError(f"expected sources in one format, got {', '.join(names) or 'none'}: convert them one by one")
+    return names[0]
 
 
 def _found(pattern: StrPath) -> list[str]:
@@ -165,14 +163,14 @@ def _found(pattern: StrPath) -> list[str]:
     return [] if os.path.exists(pattern) else expand(os.fspath(pattern), every=True)
 
 
-def _as_table(source: Given, dialect: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:
+def _as_table(source: Given, format: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:
     """A table in memory, a plain CSV file or JSON lines as Parquet in its place; any other source as it is."""
     if not is_frame(source):
         check_named(source, "source")
         source = source[0] if not isinstance(source, str | os.PathLike) and len(source) == 1 else source
     several = [] if is_frame(source) else _found(source) if isinstance(source, str | os.PathLike) else source
-    if dialect is not None or not (is_frame(source) or has_rows(source) or (several and all(map(has_rows, several)))):
-        return source, dialect
+    if format is not None or not (is_frame(source) or has_rows(source) or (several and all(map(has_rows, several)))):
+        return source, format
     return as_source(replace(Source(()), path=source, image=options.get("image", IMAGE)), "source").path, "parquet"
 
 
@@ -250,7 +248,7 @@ def _each_once(images: pa.Table, where: str) -> pa.Table:
     return images.filter(pc.invert(again))
 
 
-def _warn_of_shared_names(categories: Mapping[int, str], dialect: str) -> None:
+def _warn_of_shared_names(categories: Mapping[int, str], format: str) -> None:
     numbers: dict[str, list[int]] = {}
     for number, name in sorted(categories.items()):
         numbers.setdefault(name, []).append(number)
@@ -258,7 +256,7 @@ def _warn_of_shared_names(categories: Mapping[int, str], dialect: str) -> None:
         if len(shared) > 1:
             warnings.warn(
                 InputWarning(
-                    f"categories {' and '.join(map(str, shared))} are both called {name!r}, and {dialect} keeps names "
+                    f"categories {' and '.join(map(str, shared))} are both called {name!r}, and {format} keeps names "
                     "alone: they are one category there; rename one of them to keep both"
                 ),
                 stacklevel=3,
@@ -277,12 +275,12 @@ def _tell_of_lost_marks(tally: Tally, format: Format) -> None:
 
 
 class _Side:
-    """How a dialect is read or written."""
+    """How a format is read or written."""
 
     def __init__(self, how: str, name: str | None, recognized: Callable[[], str]) -> None:
         self.name = recognized() if name is None else name
         if self.name not in formats():
-            raise ValueError(f"expected a dialect of {', '.join(formats())}, got {self.name!r}")
+            raise ValueError(f"expected a file format of {', '.join(formats())}, got {self.name!r}")
         self.format = formats()[self.name]
         # COCO's two are one module: only who names one of them insists on it.
         self._told = {} if name is None else self.format.implied

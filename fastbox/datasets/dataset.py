@@ -1,4 +1,4 @@
-"""What every dialect reads and writes: boxes in batches, images, and the names of categories."""
+"""What every file format reads and writes: boxes in batches, images, and the names of categories."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGES = ("image_id", "width", "height", "file_name")
 
 @dataclass
 class Dataset:
-    """A set of annotated images on its way from one dialect to another, never whole in memory.
+    """A set of annotated images on its way from one file format to another, never whole in memory.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Dataset:
 
 
 def boxes_schema(image_id: pa.DataType, *more: tuple[str, pa.DataType], format: str = "xyxy") -> pa.Schema:
-    """Return the schema of boxes: image_id, category_id, the box in float64 pixels, and what else the dialect holds.
+    """Return the schema of boxes: image_id, category_id, the box in float64 pixels, and what else the format holds.
 
     >>> boxes_schema(pa.string(), ("iscrowd", pa.int8())).names
     ['image_id', 'category_id', 'xmin', 'ymin', 'xmax', 'ymax', 'iscrowd']

@@ -36,7 +36,7 @@ def sort(
     Parameters
     ----------
     tables : path, directory, glob, list of these, frame, Arrow table, dict of arrays or Boxes
-        Parquet files of one schema, annotations in any dialect, CSV with a header, or a table in memory.
+        Parquet files of one schema, annotations in any format, CSV with a header, or a table in memory.
     out, memory, progress
         As for :func:`fastbox.tables.sort.sort`.
     by : str

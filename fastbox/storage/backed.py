@@ -39,7 +39,7 @@ class Backed(str):
     ----------
     data : pyarrow.Buffer or str
         Parquet, in memory or a file.
-    dialect : str
+    read_as : str
         What was given: ``"parquet"``, ``"csv"``, ``"jsonl"``, ``"coco"``, ``"frame"`` and so on.
     sorted_in : str or None
         ``"memory"`` or ``"files"``, where its rows had to be sorted.
@@ -54,7 +54,7 @@ class Backed(str):
     """
 
     data: Any
-    dialect: str
+    read_as: str
     sorted_in: str | None
     rows: NDArray[Any] | None
     boxes: NDArray[Any] | None
@@ -67,7 +67,7 @@ class Backed(str):
         cls,
         name: str,
         data: pa.Buffer | str,
-        dialect: str,
+        read_as: str,
         *,
         sorted_in: str | None = None,
         rows: NDArray[Any] | None = None,
@@ -78,7 +78,7 @@ class Backed(str):
     ) -> Backed:
         """Return a table that is called by a name; a scratch folder that holds its files lives as long as it."""
         made = cls(name)
-        made.data, made.dialect, made.sorted_in, made.rows = data, dialect, sorted_in, rows
+        made.data, made.read_as, made.sorted_in, made.rows = data, read_as, sorted_in, rows
         made.boxes, made.images, made.state, made._scratch = boxes, images, state, scratch
         return made
 
@@ -88,7 +88,7 @@ class Backed(str):
 
     def writing(self) -> str:
         """How to write it to a Parquet file of its own."""
-        if self.dialect == "frame":
+        if self.read_as == "frame":
             return "fastbox.jobs.sort(table, 'boxes.parquet')"
         return f"`fastbox sort {shlex.quote(self)} -o boxes.parquet`"
 

@@ -146,7 +146,7 @@ class _Read:
 
     def _add_folder(self, folder: str, given: str) -> None:
         self.folders[identity(folder)] = self.files[identity(folder)] = given
-        with suppress(InputError):  # the reader of a dialect says what it can't read
+        with suppress(InputError):  # the reader of a format says what it can't read
             tree = Tree.of([folder])
             self.folders |= dict.fromkeys(tree.folders, given)
             self.files |= {same: file for file, same in tree.files.items()}

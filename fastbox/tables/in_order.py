@@ -48,16 +48,16 @@ def sorted_source(source: Source) -> Source:
     memory = get_memory()
     small = memory is None or COPIES * sum(sizes) <= memory
     name = files[0] if len(files) == 1 else str(source.path) if isinstance(source.path, str) else f"{files[0]} and more"
-    dialect = files[0].dialect if isinstance(files[0], Backed) else "parquet"
-    backed = _in_memory(source, files, name, dialect) if small else _on_disk(source, files, name, dialect)
+    read_as = files[0].read_as if isinstance(files[0], Backed) else "parquet"
+    backed = _in_memory(source, files, name, read_as) if small else _on_disk(source, files, name, read_as)
     where = "in memory" if small else "on disk"
-    how = f"; {sort_command(name, source.image)} does it once and for all" if dialect == "parquet" else ""
+    how = f"; {sort_command(name, source.image)} does it once and for all" if read_as == "parquet" else ""
     LOG.info("%s is not sorted by %s: its %s rows were sorted %s%s", name, source.image, f"{sum(rows):,}", where, how)
     return replace(source, path=backed)
 
 
 def sorted_table(
-    table: pa.Table, source: Source, name: str, dialect: str, *, given: NDArray[np.int64] | None = None
+    table: pa.Table, source: Source, name: str, read_as: str, *, given: NDArray[np.int64] | None = None
 ) -> Backed:
     """Return a table in memory as one that is called by a name, in the order of its images where they have ids.
 
@@ -73,7 +73,7 @@ def sorted_table(
     data = parquet_of(table if order is None else _taken(table, pa.array(order)))
     sorted_in = None if order is None else "memory"
     return Backed.of(
-        name, data, dialect, sorted_in=sorted_in, rows=rows, boxes=boxes, state=(data.size, zlib.crc32(data))
+        name, data, read_as, sorted_in=sorted_in, rows=rows, boxes=boxes, state=(data.size, zlib.crc32(data))
     )
 
 
@@ -104,7 +104,7 @@ def _size(file: str) -> tuple[int, int]:
         return sum(int(footer.row_group(i).total_byte_size) for i in groups), int(footer.num_rows)
 
 
-def _in_memory(source: Source, files: list[str], name: str, dialect: str) -> Backed:
+def _in_memory(source: Source, files: list[str], name: str, read_as: str) -> Backed:
     tables, rows, first = [], [], 0
     for file in files:
         with open_parquet(file) as parquet:
@@ -115,10 +115,10 @@ def _in_memory(source: Source, files: list[str], name: str, dialect: str) -> Bac
         first += len(own)
     schema = common_schema([table.schema for table in tables], files)
     tables = [with_schema(table, schema) for table in tables]
-    return sorted_table(pa.concat_tables(tables), source, name, dialect, given=np.concatenate(rows))
+    return sorted_table(pa.concat_tables(tables), source, name, read_as, given=np.concatenate(rows))
 
 
-def _on_disk(source: Source, files: list[str], name: str, dialect: str) -> Backed:
+def _on_disk(source: Source, files: list[str], name: str, read_as: str) -> Backed:
     """Sort by the sorter; which rows they were is told by a second table, of ids and rows alone."""
     assert source.image is not None
     scratch = Scratch()
@@ -133,7 +133,7 @@ def _on_disk(source: Source, files: list[str], name: str, dialect: str) -> Backe
     boxes = _mapped(ordered, scratch.join("boxes"), _boxes_of) if ragged else rows
     stats = [os.stat(path) for path in paths]
     state = sum(one.st_size for one in stats), max(one.st_mtime_ns for one in stats)
-    return Backed.of(name, whole, dialect, sorted_in="files", rows=rows, boxes=boxes, state=state, scratch=scratch)
+    return Backed.of(name, whole, read_as, sorted_in="files", rows=rows, boxes=boxes, state=state, scratch=scratch)
 
 
 def _write_rows(source: Source, files: list[str], path: str) -> bool:

@@ -88,7 +88,7 @@ def _ids(source: Source) -> Iterator[tuple[str, int, pa.Array]]:
         (file, row, batch.column(0)) for file, row, batch in read_batches(source.path, [source.image], rows=_ROWS)
     )
     file = find_files(source.path)[0]
-    if not (isinstance(file, Backed) and file.dialect in (*ROWS, "frame") and file.rows is not None):
+    if not (isinstance(file, Backed) and file.read_as in (*ROWS, "frame") and file.rows is not None):
         yield from batches
         return
     ids = pa.chunked_array([ids for _, _, ids in batches])

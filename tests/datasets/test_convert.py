@@ -423,14 +423,14 @@ def test_categories_of_one_name_stay_two(tmp_path: Path) -> None:
     boxes = [truth(1), {**truth(1), "category_id": 2}]
     coco = {"images": [{"id": 1, "width": 9, "height": 9, "file_name": "a.jpg"}], "annotations": boxes}
     convert({**coco, "categories": names}, tmp_path)
-    for dialect, out in (("yolo", "yolo"), ("huggingface", "hub.parquet")):
-        convert_file(tmp_path / "coco.json", tmp_path / out, out_dialect=dialect)
-        convert_file(tmp_path / out, tmp_path / f"{dialect}.json")
-        again = json.loads((tmp_path / f"{dialect}.json").read_text())
+    for own, out in (("yolo", "yolo"), ("huggingface", "hub.parquet")):
+        convert_file(tmp_path / "coco.json", tmp_path / out, out_format=own)
+        convert_file(tmp_path / out, tmp_path / f"{own}.json")
+        again = json.loads((tmp_path / f"{own}.json").read_text())
         assert [(one["id"], one["name"]) for one in again["categories"]] == [(1, "cat"), (2, "cat")]
         assert [box["category_id"] for box in again["annotations"]] == [1, 2]
     with pytest.warns(InputWarning, match=r"categories 1 and 2 are both called 'cat', and voc keeps names alone"):
-        convert_file(tmp_path / "coco.json", tmp_path / "voc", out_dialect="voc")
+        convert_file(tmp_path / "coco.json", tmp_path / "voc", out_format="voc")
     assert convert_file(tmp_path / "voc", tmp_path / "voc.json")["categories"] == 1
 
 
@@ -456,9 +456,9 @@ def test_scores_of_annotations_come_back(scores: list[float | None], folder: Pat
     assert [one.get("score") for one in again] == scores
     if None in scores:
         with pytest.raises(InputError, match="expected score of every box, got null for one of image 1"):
-            convert_file(folder / "again.json", folder / "results.json", out_dialect="coco-results")
+            convert_file(folder / "again.json", folder / "results.json", out_format="coco-results")
     else:
-        convert_file(folder / "again.json", folder / "results.json", out_dialect="coco-results")
+        convert_file(folder / "again.json", folder / "results.json", out_format="coco-results")
         assert [one["score"] for one in json.loads((folder / "results.json").read_text())] == scores
 
 
@@ -524,7 +524,7 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["absent.json", "."])
 def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r" can't be read \(.*\): name a COCO JSON file that is there"):
-        convert_file(tmp_path / name, tmp_path / "out.parquet", source_dialect="coco")
+        convert_file(tmp_path / name, tmp_path / "out.parquet", source_format="coco")
     assert list(tmp_path.iterdir()) == []
 
 

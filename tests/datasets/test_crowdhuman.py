@@ -143,7 +143,7 @@ def test_sizes_come_from_a_table(tmp_path: Path) -> None:
     ]
 
 
-def test_other_dialects_boxes_become_full_ones(tmp_path: Path) -> None:
+def test_other_formats_boxes_become_full_ones(tmp_path: Path) -> None:
     schema = boxes_schema(pa.int64(), ("ignore", pa.int8()))
     rows = [
         {"image_id": 7, "category_id": 1, "xmin": 1, "ymin": 2, "xmax": 4.5, "ymax": 6, "ignore": i} for i in (0, 1)

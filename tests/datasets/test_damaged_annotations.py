@@ -1,4 +1,4 @@
-"""Annotations of every dialect, damaged at random: every box is read, or a sentence says what is wrong or left out."""
+"""Annotations of every format, damaged at random: every box is read, or a sentence says what is wrong or left out."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ STRANGE = [*NUMBERS, *WORDS, *SIGNS]
 @pytest.mark.parametrize("of", FILES)
 @given(data=st.data())
 def test_damage_is_named_or_every_box_is_read(of: str, data: st.DataObject) -> None:
-    name, text, beside, dialect, count = FILES[of]
+    name, text, beside, own, count = FILES[of]
     words = re.findall(r"\s+|[\w.\-/]+|.", text)
     for _ in range(data.draw(st.integers(1, 2))):
         place = data.draw(st.integers(0, len(words) - 1))
@@ -173,12 +173,12 @@ def test_damage_is_named_or_every_box_is_read(of: str, data: st.DataObject) -> N
             path = source / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode(errors="surrogatepass"))
-        given_sizes = {"sizes": source / "sizes.csv"} if dialect == "open-images" else {}
-        single = name if dialect in ("coco", "coco-results", "crowdhuman", "huggingface", "open-images") else ""
+        given_sizes = {"sizes": source / "sizes.csv"} if own == "open-images" else {}
+        single = name if own in ("coco", "coco-results", "crowdhuman", "huggingface", "open-images") else ""
         try:
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always")
-                made = convert(source / single, Path(folder, "out.parquet"), source_dialect=dialect, **given_sizes)
+                made = convert(source / single, Path(folder, "out.parquet"), source_format=own, **given_sizes)
         except InputError as error:
             assert "\n" not in str(error)
             assert str(source) in str(error)

@@ -22,7 +22,7 @@ from fastbox.anchors.resize import Resize
 from fastbox.cli import main
 from fastbox.fragments import spread
 
-SCORELESS = {"voc"}  # dialects that keep no scores
+SCORELESS = {"voc"}  # formats that keep no scores
 IMAGES, SIDE = 7, 256
 N = 60
 
@@ -85,7 +85,7 @@ def as_lists(folder: Path, rows: pa.Table) -> Any:
     return write(folder / "lists.parquet", pa.Table.from_pandas(listed.sample(frac=1, random_state=1)))
 
 
-def converted(dialect: str, name: str) -> Callable[[Path, pa.Table], Any]:
+def converted(format: str, name: str) -> Callable[[Path, pa.Table], Any]:
     def make(folder: Path, rows: pa.Table) -> Any:
         sizes = pa.table({"width": np.full(len(rows), SIDE, np.int32), "height": np.full(len(rows), SIDE, np.int32)})
         for column in sizes.column_names:
@@ -95,7 +95,7 @@ def converted(dialect: str, name: str) -> Callable[[Path, pa.Table], Any]:
         if name in SCORELESS and "score" in rows.column_names:
             rows = rows.drop_columns("score")
         source = write(folder / f"{name}.source.parquet", rows)
-        jobs.convert(source, folder / name, out_dialect=dialect)
+        jobs.convert(source, folder / name, out_format=format)
         return str(folder / name)
 
     return make
@@ -208,7 +208,7 @@ SIZED = {"place", "rules", "sizes", "image_sizes", "problems"}  # more is known 
 
 
 def figures(found: Any) -> Any:
-    """What was found, without what a dialect calls its classes and ids."""
+    """What was found, without what a format calls its classes and ids."""
     if isinstance(found, dict):
         return {name: figures(value) for name, value in found.items() if name not in LABELS}
     if isinstance(found, str):  # the names of columns, and which are there
@@ -217,7 +217,7 @@ def figures(found: Any) -> Any:
 
 
 def assert_same(found: Any, wanted: Any) -> None:
-    """Sums over classes may end in another bit where a dialect puts classes in another order."""
+    """Sums over classes may end in another bit where a format puts classes in another order."""
     if isinstance(wanted, dict):
         assert found.keys() == wanted.keys()
         for name, value in wanted.items():

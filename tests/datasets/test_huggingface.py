@@ -97,7 +97,7 @@ def test_every_field_comes_back(rows: Rows, box: str, structs: bool, through: bo
             convert(source, folder / "boxes.parquet", images=folder / "images.parquet")
             source = folder / "boxes.parquet"
             rows = [row for row in rows if row["objects"]]
-        summary = convert(source, folder / "out.parquet", out_dialect="huggingface")
+        summary = convert(source, folder / "out.parquet", out_format="huggingface")
         assert summary["rows"] == sum(len(row["objects"]) for row in rows)
         assert summary["images_without_boxes"] == sum(not row["objects"] for row in rows)
         assert objects_of(folder / "out.parquet") == {row["image_id"]: row["objects"] for row in rows}
@@ -150,7 +150,7 @@ def test_boxes_that_are_structs_tell_their_format(tmp_path: Path) -> None:
     box = {"xmin": 1.0, "ymin": 2.0, "xmax": 3.0, "ymax": 5.0}
     objects = [[{"bbox": box, "category": 3}], []]
     pq.write_table(pa.table({"image_id": ["b", "a"], "objects": objects}), tmp_path / "in.parquet")
-    convert(tmp_path / "in.parquet", tmp_path / "out.parquet", out_dialect="huggingface")
+    convert(tmp_path / "in.parquet", tmp_path / "out.parquet", out_format="huggingface")
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [
         {"image_id": "a", "width": None, "height": None, "objects": {"bbox": [], "category": []}},
         {"image_id": "b", "width": None, "height": None, "objects": {"bbox": [[1, 2, 2, 3]], "category": [3]}},
@@ -161,7 +161,7 @@ def test_boxes_that_are_structs_tell_their_format(tmp_path: Path) -> None:
 def test_the_footer_tells_the_format(format: str, tmp_path: Path) -> None:
     box = dict(zip(("xmin", "ymin", "xmax", "ymax"), ([0.25], [0.5], [10.75], [20.5]), strict=True))
     pq.write_table(pa.table({"image_id": [1], "category_id": ["cat"], **box}), tmp_path / "in.parquet")
-    convert(tmp_path / "in.parquet", tmp_path / "hf.parquet", out_dialect="huggingface", format=format)
+    convert(tmp_path / "in.parquet", tmp_path / "hf.parquet", out_format="huggingface", format=format)
     convert(tmp_path / "hf.parquet", tmp_path / "out.parquet", format="xyxy")
     assert pq.read_table(tmp_path / "out.parquet").select(list(box)).to_pydict() == box
 
@@ -170,7 +170,7 @@ def test_sizes_come_from_a_table(tmp_path: Path) -> None:
     objects = [{"bbox": [[1, 2, 3, 4]], "category": [0]}]
     pq.write_table(pa.table({"image_id": [7], "objects": objects}), tmp_path / "in.parquet")
     (tmp_path / "sizes.csv").write_text("image_id,width,height\n7,640,480\n5,64,48\n")
-    convert(tmp_path / "in.parquet", tmp_path / "out.parquet", sizes=tmp_path / "sizes.csv", out_dialect="huggingface")
+    convert(tmp_path / "in.parquet", tmp_path / "out.parquet", sizes=tmp_path / "sizes.csv", out_format="huggingface")
     found = pq.read_table(tmp_path / "out.parquet").select(["image_id", "width", "height"]).to_pylist()
     assert [list(row.values()) for row in found] == [[5, 64, 48], [7, 640, 480]]
 
@@ -193,7 +193,7 @@ def test_numbers_with_gaps_keep_their_names(
         "categories": [{"id": number, "name": name} for number, name in categories.items()],
     }
     (tmp_path / "in.json").write_text(json.dumps(coco))
-    convert(tmp_path / "in.json", tmp_path / "out.parquet", out_dialect="huggingface")
+    convert(tmp_path / "in.json", tmp_path / "out.parquet", out_format="huggingface")
     stored = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"huggingface"])
     assert stored["info"]["features"]["objects"]["category"]["feature"].get("names") == labels
     assert read(tmp_path / "out.parquet").categories == categories
@@ -203,15 +203,15 @@ def test_files_that_name_one_category_twice_are_refused(tmp_path: Path) -> None:
     for place, names in enumerate((["cat", "dog"], ["dog", "cat"], ["cat", "dog"])):
         boxes = {"image_id": [place] * 2, "category_id": names, "bbox": [[0.0, 0, 1, 1]] * 2}
         pq.write_table(pa.table(boxes), tmp_path / "named.parquet")
-        for dialect in ("parquet", "huggingface"):
-            (tmp_path / dialect).mkdir(exist_ok=True)
-            convert(tmp_path / "named.parquet", tmp_path / dialect / f"{place}.parquet", out_dialect=dialect)
-    for dialect in ("parquet", "huggingface"):
+        for own in ("parquet", "huggingface"):
+            (tmp_path / own).mkdir(exist_ok=True)
+            convert(tmp_path / "named.parquet", tmp_path / own / f"{place}.parquet", out_format=own)
+    for own in ("parquet", "huggingface"):
         said = r"category 0 is 'cat' in .*0.parquet and 'dog' in .*1.parquet: convert them"
         with pytest.raises(InputError, match=said):
-            convert(tmp_path / dialect, tmp_path / "out.json")
-        (tmp_path / dialect / "1.parquet").unlink()
-        assert convert(tmp_path / dialect, tmp_path / "out.json")["rows"] == 4
+            convert(tmp_path / own, tmp_path / "out.json")
+        (tmp_path / own / "1.parquet").unlink()
+        assert convert(tmp_path / own, tmp_path / "out.json")["rows"] == 4
 
 
 LINES = """{"file_name": "a/1.png", "objects": {"bbox": [[1, 2, 3, 4], [0, 0, 1.5, 1]], "categories": [1, 0]}}
@@ -278,13 +278,13 @@ def test_json_lines_are_what_they_say(tmp_path: Path) -> None:
 def test_json_lines_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=message):
-        convert(tmp_path / "a.jsonl", tmp_path / "out.parquet", source_dialect="huggingface")
+        convert(tmp_path / "a.jsonl", tmp_path / "out.parquet", source_format="huggingface")
 
 
 @pytest.mark.parametrize("rows", [[], [{"image_id": 4, "width": 1, "height": 2, "objects": []}]])
 def test_nothing_and_only_empty_images(rows: Rows, tmp_path: Path) -> None:
     pq.write_table(table(rows), tmp_path / "in.parquet")
-    summary = convert(tmp_path / "in.parquet", tmp_path / "out.parquet", out_dialect="huggingface")
+    summary = convert(tmp_path / "in.parquet", tmp_path / "out.parquet", out_format="huggingface")
     assert summary["rows"] == 0
     assert summary["images"] == summary["images_without_boxes"] == len(rows)
     assert pq.read_table(tmp_path / "out.parquet").num_rows == len(rows)
@@ -351,7 +351,7 @@ def test_bad_tables_are_named_and_leave_nothing(columns: dict[str, Any], message
     pq.write_table(pa.table(found), source)
     for out in ("out.parquet", "out.json"):
         with pytest.raises(InputError, match=message) as caught:
-            convert(source, tmp_path / out, source_dialect="huggingface")
+            convert(source, tmp_path / out, source_format="huggingface")
         assert "\n" not in str(caught.value)
         assert os.listdir(tmp_path) == ["in.parquet"]
 

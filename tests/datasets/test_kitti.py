@@ -170,7 +170,7 @@ def dataset_of(rows: Rows, images: list[str], results: bool, batch: int) -> Data
     )
 
 
-def test_what_other_dialects_lack_is_written_as_unknown(tmp_path: Path) -> None:
+def test_what_other_formats_lack_is_written_as_unknown(tmp_path: Path) -> None:
     schema = boxes_schema(pa.int64(), format="xywh")
     batch = pa.RecordBatch.from_pylist([{"image_id": 7, "category_id": 3, "x": 1, "y": 2, "w": 3.5, "h": 4}], schema)
     images = pa.Table.from_pylist(

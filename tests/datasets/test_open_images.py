@@ -182,7 +182,7 @@ def test_bad_files_are_named_and_leave_nothing(text: str, message: str, tmp_path
     sizes = sizes_file(tmp_path)
     (tmp_path / "out.parquet").write_text("what was there")
     with pytest.raises(InputError, match=message) as caught:
-        convert(tmp_path / "boxes.csv", tmp_path / "out.parquet", source_dialect="open-images", sizes=sizes)
+        convert(tmp_path / "boxes.csv", tmp_path / "out.parquet", source_format="open-images", sizes=sizes)
     assert "\n" not in str(caught.value)
     assert (tmp_path / "out.parquet").read_text() == "what was there"
     assert sorted(os.listdir(tmp_path)) == ["boxes.csv", "out.parquet", "sizes.csv"]

@@ -1,4 +1,4 @@
-"""Whatever images and categories are called, every dialect gives the same boxes back, or says what it can't hold."""
+"""Whatever images and categories are called, every format gives the same boxes back, or says what it can't hold."""
 
 from __future__ import annotations
 
@@ -107,45 +107,45 @@ def boxes_of(source: Path, folder: Path, **options: Any) -> tuple[list[str], lis
     )
 
 
-def holds(dialect: str, categories: list[str], ids: list[str]) -> bool:
-    """Whether a dialect can hold such names."""
-    if dialect == "kitti":
+def holds(format: str, categories: list[str], ids: list[str]) -> bool:
+    """Whether a format can hold such names."""
+    if format == "kitti":
         return all(name.split() == [name] for name in categories)
-    if dialect == "voc":
+    if format == "voc":
         return not any(
             re.search("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|^\\s|\\s$|^$", name) for name in categories
         )
     return True
 
 
-@pytest.mark.parametrize("dialect", OUTPUTS)
+@pytest.mark.parametrize("format", OUTPUTS)
 @given(coco=datasets())
-def test_boxes_come_back_under_any_name(dialect: str, coco: dict[str, Any]) -> None:
+def test_boxes_come_back_under_any_name(format: str, coco: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "in.json").write_text(json.dumps(coco))
-        out = folder / "target" / OUTPUTS[dialect]
+        out = folder / "target" / OUTPUTS[format]
         out.parent.mkdir()
         used = sorted({box["category_id"] for box in coco["annotations"]})
         named = {one["id"]: one["name"] for one in coco["categories"]}
-        shared = dialect in NAMED and len(set(named.values())) < len(named)
+        shared = format in NAMED and len(set(named.values())) < len(named)
         try:
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always", InputWarning)
-                convert(folder / "in.json", out, out_dialect=dialect)
+                convert(folder / "in.json", out, out_format=format)
         except InputError as error:
-            assert not holds(dialect, [named[number] for number in used], []), error
+            assert not holds(format, [named[number] for number in used], []), error
             return
         assert bool(said) == (shared)
         options: dict[str, Any] = {}
-        if dialect in UNSIZED:
+        if format in UNSIZED:
             (folder / "sizes.json").write_text(json.dumps(coco))
             convert(folder / "sizes.json", folder / "p.parquet", images=folder / "sizes.parquet")
             options["sizes"] = folder / "sizes.parquet"
         if used:
-            assert format_of(out) == dialect
-        listed, boxes = boxes_of(out, folder, source_dialect=dialect, **options)
+            assert format_of(out) == format
+        listed, boxes = boxes_of(out, folder, source_format=format, **options)
         expected_images, expected = boxes_of(folder / "in.json", folder)
         assert boxes == expected
-        if dialect != "open-images":
+        if format != "open-images":
             assert listed == expected_images

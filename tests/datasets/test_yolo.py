@@ -232,7 +232,7 @@ def test_any_name_comes_back(name: str, tmp_path: Path) -> None:
         assert read(tmp_path / str(renumber)).categories == dataset.categories
 
 
-def test_what_other_dialects_have_becomes_centres_and_ids_are_kept(tmp_path: Path) -> None:
+def test_what_other_formats_have_becomes_centres_and_ids_are_kept(tmp_path: Path) -> None:
     write(coco(), tmp_path / "out")
     assert (tmp_path / "out" / "labels" / "train" / "0007.txt").read_text() == (
         "18 0.125 0.3 0.05 0.2\n1 0.5 0.5 1 1\n"

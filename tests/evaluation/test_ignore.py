@@ -63,7 +63,7 @@ def test_marks_that_the_target_has_no_place_for_are_said(
 ) -> None:
     source = tmp_path / "gt.json"
     source.write_text(json.dumps(instances({}, {"ignore": 1}, {"ignore": 1, "iscrowd": 1})))
-    convert(source, tmp_path / out, out_dialect=out if "." not in out else None)
+    convert(source, tmp_path / out, out_format=out if "." not in out else None)
     found = caplog.messages
     assert len(found) == bool(ignored) + bool(crowds)
     assert any(
@@ -98,7 +98,7 @@ def test_dont_care_is_ignored_however_it_was_converted(tmp_path: Path, ways: tup
     assert found["figures"]["AP"] == pytest.approx(1.0)
     counts = found["errors"]["counts"]
     assert (counts["matched"], counts["ignored"], counts["missed"]) == (2, 1, 0)
-    convert(path, tmp_path / "again", out_dialect="kitti")
+    convert(path, tmp_path / "again", out_format="kitti")
     assert (tmp_path / "again" / "label_2" / "000001.txt").read_text().split()[::15] == KITTI.split()[::15]
 
 

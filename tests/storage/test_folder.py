@@ -40,7 +40,7 @@ parts = st.sampled_from(
 names = st.one_of(st.text(), st.lists(parts).map("/".join), st.lists(parts).map("\\".join))
 
 
-@pytest.mark.parametrize("dialect", FOLDERS)
+@pytest.mark.parametrize("format", FOLDERS)
 @given(name=names, file_names=st.booleans())
 @example("../x", True)
 @example("/etc/x", False)
@@ -49,7 +49,7 @@ names = st.one_of(st.text(), st.lists(parts).map("/".join), st.lists(parts).map(
 @example("..\\x", True)
 @example("a\x00b", False)
 @example("a" * 300, False)
-def test_no_name_leads_out_of_the_target(dialect: str, name: str, file_names: bool) -> None:
+def test_no_name_leads_out_of_the_target(format: str, name: str, file_names: bool) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -59,7 +59,7 @@ def test_no_name_leads_out_of_the_target(dialect: str, name: str, file_names: bo
         root.mkdir(parents=True)
         before = everything(Path(outside))
         try:
-            FOLDERS[dialect].write(images_named(name, file_names=file_names), root / "out")
+            FOLDERS[format].write(images_named(name, file_names=file_names), root / "out")
         except InputError as error:
             assert "\n" not in str(error)
             assert everything(Path(outside)) == before
@@ -110,13 +110,13 @@ def test_names_that_are_kept(name: str) -> None:
     check_name(name)
 
 
-@pytest.mark.parametrize("dialect", FOLDERS)
-def test_two_images_that_would_share_a_file_are_refused(dialect: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", FOLDERS)
+def test_two_images_that_would_share_a_file_are_refused(format: str, tmp_path: Path) -> None:
     dataset = images_named("train/7.jpg", "train/7.png", file_names=True)
     with pytest.raises(
         InputError, match=r"expected a file of its own for every image in .*out, got .*/train/7\..* twice, .* rename"
     ):
-        FOLDERS[dialect].write(dataset, tmp_path / "out")
+        FOLDERS[format].write(dataset, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -134,18 +134,18 @@ def test_a_file_that_another_needs_as_a_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("dialect", FOLDERS)
-def test_a_target_that_holds_something_is_left_alone(dialect: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", FOLDERS)
+def test_a_target_that_holds_something_is_left_alone(format: str, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").touch()
     with pytest.raises(InputError, match=r"expected a new or empty folder to write, got .*out, which is not empty"):
-        FOLDERS[dialect].write(images_named("a"), tmp_path / "out")
+        FOLDERS[format].write(images_named("a"), tmp_path / "out")
     with pytest.raises(
         InputError, match=r"expected a new or empty folder to write, got .*mine, which is something else"
     ):
-        FOLDERS[dialect].write(images_named("a"), tmp_path / "out" / "mine")
+        FOLDERS[format].write(images_named("a"), tmp_path / "out" / "mine")
     with pytest.raises(InputError, match=r"expected a folder to make .*nowhere/out in, got: No such file"):
-        FOLDERS[dialect].write(images_named("a"), tmp_path / "nowhere" / "out")
+        FOLDERS[format].write(images_named("a"), tmp_path / "nowhere" / "out")
     assert everything(tmp_path) == [str(tmp_path / "out"), str(tmp_path / "out" / "mine")]
 
 
@@ -157,8 +157,8 @@ def test_an_empty_target_is_taken_and_a_link_followed(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink()
 
 
-@pytest.mark.parametrize("dialect", [*FOLDERS, "crowdhuman"])
-def test_nothing_is_left_of_an_interrupted_write(dialect: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", [*FOLDERS, "crowdhuman"])
+def test_nothing_is_left_of_an_interrupted_write(format: str, tmp_path: Path) -> None:
     def batches() -> object:
         yield pa.RecordBatch.from_pylist([], boxes_schema(pa.string()))
         raise KeyboardInterrupt
@@ -166,7 +166,7 @@ def test_nothing_is_left_of_an_interrupted_write(dialect: str, tmp_path: Path) -
     dataset = images_named("a")
     dataset.batches = batches()
     with pytest.raises(KeyboardInterrupt):
-        (FOLDERS | {"crowdhuman": crowdhuman})[dialect].write(dataset, tmp_path / "out")
+        (FOLDERS | {"crowdhuman": crowdhuman})[format].write(dataset, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 

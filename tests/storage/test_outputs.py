@@ -228,7 +228,7 @@ def test_a_run_in_fragments_never_writes_where_it_reads(overwrite: bool, tmp_pat
 
 
 INPUTS = {"truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors", "more_images"}
-UNASKED = {"names", "sizes"}  # of some dialects alone
+UNASKED = {"names", "sizes"}  # of some formats alone
 NEEDED = {
     "assign": ["--anchors", "retinanet", "--resize", "64"],
     "anchors": ["--count", "1"],
@@ -333,10 +333,10 @@ def test_what_is_written_is_what_the_name_says(tmp_path: Path) -> None:
         ("x.csv/", lambda out: spread(jobs.nms, path, out=f"{out}/")),
         ("x.parquet", lambda out: jobs.fit_anchors(path, out, count=1)),
         ("x.html", lambda out: jobs.fit_anchors(path, out, count=1)),
-        ("x.parquet", lambda out: jobs.convert(path, out, out_dialect="coco")),
-        ("x.json", lambda out: jobs.convert(path, out, out_dialect="parquet")),
-        ("x.json", lambda out: jobs.convert(path, out, out_dialect="open-images")),
-        ("x.txt", lambda out: jobs.convert(path, out, out_dialect="crowdhuman")),
+        ("x.parquet", lambda out: jobs.convert(path, out, out_format="coco")),
+        ("x.json", lambda out: jobs.convert(path, out, out_format="parquet")),
+        ("x.json", lambda out: jobs.convert(path, out, out_format="open-images")),
+        ("x.txt", lambda out: jobs.convert(path, out, out_format="crowdhuman")),
     ]
     for name, job in refused:
         with pytest.raises(InputError, match=r"expected the name of .* to write, got .*: name it .*/x\.\w+$"):

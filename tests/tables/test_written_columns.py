@@ -77,26 +77,26 @@ def table_of(more: dict[str, Any]) -> pa.Table:
     })  # fmt: skip
 
 
-@pytest.mark.parametrize("dialect", OUTPUTS)
+@pytest.mark.parametrize("format", OUTPUTS)
 @given(more=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(COLUMNS), min_size=1, max_size=3))
-def test_a_column_of_any_type_is_written_or_refused(dialect: str, more: dict[str, Any]) -> None:
+def test_a_column_of_any_type_is_written_or_refused(format: str, more: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         pq.write_table(table_of(more), os.path.join(folder, "in.parquet"))
-        out = os.path.join(folder, OUTPUTS[dialect])
-        sizes = os.path.join(folder, "in.parquet") if dialect == "open-images" else None
+        out = os.path.join(folder, OUTPUTS[format])
+        sizes = os.path.join(folder, "in.parquet") if format == "open-images" else None
         try:
-            convert(os.path.join(folder, "in.parquet"), out, out_dialect=dialect)
+            convert(os.path.join(folder, "in.parquet"), out, out_format=format)
         except InputError as error:
             assert "\n" not in str(error)
             assert "rrow" not in str(error)
         else:
-            again = convert(out, os.path.join(folder, "again.parquet"), source_dialect=dialect, sizes=sizes)
+            again = convert(out, os.path.join(folder, "again.parquet"), source_format=format, sizes=sizes)
             assert again["rows"] == 2
 
 
 @pytest.mark.parametrize(
-    ("dialect", "name", "column", "message"),
+    ("format", "name", "column", "message"),
     [
         ("coco", "area", ["big", "small"], "expected numbers in column 'area', got string: cast it, or leave"),
         ("kitti", "alpha", ["a", "b"], "expected numbers in column 'alpha', got string"),
@@ -107,7 +107,7 @@ def test_a_column_of_any_type_is_written_or_refused(dialect: str, more: dict[str
         ("open-images", "IsInside", [1, 200], "whole numbers of 8 bits in column .IsInside., got 200.0"),
     ],
 )  # fmt: skip
-def test_what_a_format_cannot_hold_is_named(dialect: str, name: str, column: Any, message: str, tmp_path: Any) -> None:
+def test_what_a_format_cannot_hold_is_named(format: str, name: str, column: Any, message: str, tmp_path: Any) -> None:
     pq.write_table(table_of({name: column}), tmp_path / "in.parquet")
     with pytest.raises(InputError, match=message):
-        convert(tmp_path / "in.parquet", tmp_path / OUTPUTS[dialect], out_dialect=dialect)
+        convert(tmp_path / "in.parquet", tmp_path / OUTPUTS[format], out_format=format)

@@ -26,8 +26,8 @@ FORMATS = click.Choice(
 )
 @click.argument("source", type=click.Path())
 @click.argument("output", type=click.Path())
-@click.option("--from", "source_dialect", type=FORMATS, metavar="NAME", help="File format of the source.")
-@click.option("--to", "out_dialect", type=FORMATS, metavar="NAME", help="File format of the output.")
+@click.option("--from", "source_format", type=FORMATS, metavar="NAME", help="File format of the source.")
+@click.option("--to", "out_format", type=FORMATS, metavar="NAME", help="File format of the output.")
 @click.option(
     "--write-images",
     type=click.Path(),

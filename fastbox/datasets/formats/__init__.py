@@ -1,1 +1,1 @@
-"""How others write boxes down: one module per dialect, each with ``read`` and ``write``, and nothing about another."""
+"""The file formats of annotations: a module each, with ``read`` and ``write``, that knows nothing of the others."""

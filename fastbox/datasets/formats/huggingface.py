@@ -217,7 +217,7 @@ def _fields(objects: pa.DataType, where: str) -> dict[str, pa.DataType]:
     if not pa.types.is_struct(struct):
         raise InputError(
             f"expected a struct of lists, or a list of structs, in column 'objects' of {where}, got {objects}: "
-            f"name its dialect with {advice('--from NAME', 'source_dialect=NAME')}"
+            f"name its format with {advice('--from NAME', 'source_format=NAME')}"
         )
     fields = [struct.field(i) for i in range(struct.num_fields)]
     return {field.name: pa.large_list(field.type) if is_list(objects) else field.type for field in fields}

@@ -1,4 +1,4 @@
-"""Every dialect to every other on the command line, told by path and content, and what a person is told otherwise."""
+"""Every format to every other on the command line, told by path and content, and what a person is told otherwise."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def boxes_of(source: Path, folder: Path) -> list[tuple[Any, ...]]:
 def made(tmp_path: Path) -> Callable[..., Path]:
     (tmp_path / "sizes.csv").write_text("image_id,width,height\na,64,32\nb,128,64\n")
 
-    def make(dialect: str, **more: Any) -> Path:
+    def make(format: str, **more: Any) -> Path:
         pq.write_table(pa.table(TRUTHS | more), tmp_path / "made.parquet")
-        source = tmp_path / "made" / NAMES[dialect]
+        source = tmp_path / "made" / NAMES[format]
         source.parent.mkdir()
-        convert(tmp_path / "made.parquet", source, out_dialect=dialect)
+        convert(tmp_path / "made.parquet", source, out_format=format)
         return source
 
     return make
@@ -113,7 +113,7 @@ def test_an_empty_data_set_stays_one(name: str, tmp_path: Path) -> None:
     assert result.stdout.startswith("converted truths: 0 rows · 0 images"), result.stderr
 
 
-def test_options_that_a_dialect_lacks(made: Callable[..., Path], tmp_path: Path) -> None:
+def test_options_that_a_format_lacks(made: Callable[..., Path], tmp_path: Path) -> None:
     source = made("coco")
     before = sorted(os.listdir(tmp_path))
     said = refused(source, tmp_path / "out.parquet", "--digits", 3)
@@ -168,23 +168,23 @@ def test_outputs_that_tell_nothing(made: Callable[..., Path], tmp_path: Path) ->
     said = refused(source, tmp_path / "out")
     assert "expected an output whose name ends in .csv, .json, .odgt, .parquet, got " in said
     assert "name its format with --to" in said
-    with pytest.raises(ValueError, match=r"expected a dialect of coco, .*yolo, got 'labelme'"):
-        convert(source, tmp_path / "out", out_dialect="labelme")
+    with pytest.raises(ValueError, match=r"expected a file format of coco, .*yolo, got 'labelme'"):
+        convert(source, tmp_path / "out", out_format="labelme")
     assert "--to" in refused(source, tmp_path / "out", "--to", "labelme")
 
 
-@pytest.mark.parametrize("dialect", formats())
-def test_an_output_that_is_the_source_is_refused(dialect: str, made: Callable[..., Path]) -> None:
-    if dialect not in NAMES:
+@pytest.mark.parametrize("format", formats())
+def test_an_output_that_is_the_source_is_refused(format: str, made: Callable[..., Path]) -> None:
+    if format not in NAMES:
         pytest.skip("written as the other of COCO's two")
-    source = made(dialect)
+    source = made(format)
     files = {path: path.read_bytes() for path in [source, *source.rglob("*")] if path.is_file()}
-    assert "expected an output that is no input" in refused(source, source, "--to", dialect)
+    assert "expected an output that is no input" in refused(source, source, "--to", format)
     assert {path: path.read_bytes() for path in files} == files
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_several_tables_are_one_source_and_other_dialects_are_converted_one_by_one(
+def test_several_tables_are_one_source_and_other_formats_are_converted_one_by_one(
     ending: str, made: Callable[..., Path], tmp_path: Path
 ) -> None:
     files = []
@@ -196,10 +196,10 @@ def test_several_tables_are_one_source_and_other_dialects_are_converted_one_by_o
     assert convert(tuple(files[:1]), tmp_path / "one.json")["rows"] == 3
     assert convert(tmp_path / f"[ab].{ending}", tmp_path / "all.json")["rows"] == 6
     with pytest.raises(InputError, match="expected an output that is no input"):
-        convert(files, files[1], out_dialect="parquet" if ending == "parquet" else "open-images")
+        convert(files, files[1], out_format="parquet" if ending == "parquet" else "open-images")
     coco = made("coco")
     for several, said in (
-        ([], "expected sources in one dialect, got none"),
+        ([], "expected sources in one format, got none"),
         ([coco, tmp_path / "out.json"], "expected one source in coco, got 2: convert them one by one"),
         ([coco, tmp_path / f"a.{ending}"], "expected "),
         ([coco, None], "got NoneType in a list: name a file"),
