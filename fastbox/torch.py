@@ -1,7 +1,7 @@
 """The regression losses for torch tensors on the CPU, differentiable by the prediction.
 
-The loss and its gradient come of one pass over the boxes. Tensors go in and out without a copy, but for those of half
-precision, which are computed in float32.
+One pass over the boxes computes the loss and its gradient. Tensors are read and returned without a copy, except for
+tensors of half precision, which are computed in float32.
 """
 
 from __future__ import annotations
@@ -51,28 +51,28 @@ def iou_loss(
     Parameters
     ----------
     pred, target : tensor of shape (n, 4)
-        Row i of one belongs to row i of the other: float16, bfloat16, float32 or float64 on the CPU, of any strides.
-        The target may be of integers too, and must not require a gradient.
+        Row i of ``pred`` belongs to row i of ``target``: float16, bfloat16, float32 or float64 on the CPU, of any
+        strides. The target may also be of integers, and must not require a gradient.
     format : str
-        That of both: ``"xyxy"``, ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels.
+        The format of both: ``"xyxy"``, ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels.
     reduction : str
-        ``"none"`` or ``"box"``: one for each box; ``"sum"``; ``"mean"`` over the boxes, as in :mod:`fastbox`. The
+        ``"none"`` or ``"box"``: one loss for each box; ``"sum"``; ``"mean"`` over the boxes, as in :mod:`fastbox`. The
         default of torchvision's losses is ``"none"``.
     weights : tensor of shape (n,), optional
-        Losses are multiplied by them; the mean divides by their sum. They are constants: they get no gradient.
+        Factors of the losses; the mean divides by the sum of the weights. Weights are constants without a gradient.
 
     Returns
     -------
     tensor
-        Of the dtype that torch promotes both to, float32 if that is of half precision. Its gradient by ``pred`` is in
-        the dtype of ``pred``, and can't be differentiated again. An invalid box gives nan.
+        In the dtype that torch promotes both to, or float32 where this dtype is of half precision. The gradient by
+        ``pred`` is in the dtype of ``pred``, and can't be differentiated again. An invalid box gives nan.
 
     Raises
     ------
     TypeError
-        Not a tensor, or one of complex numbers; a prediction of integers.
+        An argument that is no tensor, or a tensor of complex numbers; a prediction of integers.
     ValueError
-        A tensor that is not on the CPU; a target or weights that require a gradient; shapes that don't fit, an unknown
+        A tensor that is not on the CPU; a target or weights that require a gradient; shapes that do not fit; an unknown
         format or reduction.
 
     Examples
@@ -183,14 +183,14 @@ def smooth_l1_loss(
     Parameters
     ----------
     pred, target : tensor
-        Of one shape, any; otherwise as for :func:`iou_loss`.
+        Of the same shape, which is any shape; otherwise as for :func:`iou_loss`.
     beta : float
-        Where the loss turns linear; 0 is exactly the L1 loss.
+        The difference from which the loss is linear; 0 is exactly the L1 loss.
     reduction : str
-        ``"none"``: one for each number; ``"box"``: summed over a last axis of four; ``"sum"``; ``"mean"`` over the
-        numbers.
+        ``"none"``: one loss for each number; ``"box"``: the sum over a last axis of four; ``"sum"``; ``"mean"`` over
+        the numbers.
     weights : tensor, optional
-        One for each number, or one for each row of the last axis; the mean is then the weighted mean.
+        One weight for each number, or one for each row of the last axis; the mean is then the weighted mean.
 
     Returns
     -------
@@ -200,7 +200,7 @@ def smooth_l1_loss(
     Raises
     ------
     TypeError, ValueError
-        As :func:`iou_loss`, and if beta is negative.
+        As :func:`iou_loss`; a negative beta.
 
     Examples
     --------
@@ -270,7 +270,7 @@ def _overlap(
 
 
 def _apply(measure: Measure, pred: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """Check the tensors, and make no gradient where nobody can ask for it."""
+    """Check the tensors, and compute a gradient only where autograd may need it."""
     _check(pred=pred, target=target, **({} if weights is None else {"weights": weights}))
     if pred.dtype not in FLOATS:
         raise TypeError(f"expected pred of float16, bfloat16, float32 or float64, got {pred.dtype}")
@@ -300,7 +300,7 @@ def _measure(
     *,
     graded: bool = False,
 ) -> tuple[torch.Tensor, Any]:
-    """Views of the tensors in; out come views of the loss and, if it is wanted, of the gradient."""
+    """Call a loss with views of the tensors; return views of the loss and, where wanted, of the gradient."""
     promoted = torch.promote_types(pred.dtype, target.dtype)
     dtype = promoted if promoted.itemsize > 2 else torch.float32
     a, b, w = (None if given is None else given.detach().to(dtype).numpy() for given in (pred, target, weights))
@@ -310,7 +310,7 @@ def _measure(
 
 
 class _LossAndGrad(torch.autograd.Function):
-    """A loss whose gradient is made in the same pass, and kept until it is asked for."""
+    """A loss whose gradient is computed in the same pass, and kept for the backward pass."""
 
     @staticmethod
     def forward(
@@ -324,8 +324,8 @@ class _LossAndGrad(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, outer: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        # Whoever gets a gradient may add to it in place. It is theirs from then on, and of a graph that is retained the
-        # next one is made anew.
+        # A caller may add to a gradient in place, so each gradient is returned once; another backward pass through a
+        # retained graph computes it again.
         grad = ctx.made.pop() if ctx.made else _measure(ctx.measure, *ctx.saved_tensors, graded=True)[1]
         if outer.dim() or outer.item() != 1:
             grad *= outer.reshape(*outer.shape, *[1] * (grad.dim() - outer.dim()))

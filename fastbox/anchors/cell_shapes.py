@@ -1,4 +1,4 @@
-"""The shapes of one level: corners about a cell's point, in each peer's own arithmetic; and the checks of arguments."""
+"""The shapes of one level as corners about a cell's point, in the arithmetic of each peer; and checks of arguments."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fastbox.values.numbers import shown
 __all__ = ["as_size", "default_boxes", "each_level", "exact", "given_sides", "positive", "single", "whole"]
 
 
-@np.errstate(all="ignore")  # what no float holds is refused when all shapes are known
+@np.errstate(all="ignore")  # shapes beyond the floats are refused when all are known
 def exact(sizes: list[float], scales: list[float], ratios: list[float], round: bool) -> NDArray[np.float64]:
-    """Corners by size, scale and ratio in float64: a size's square is the area, a ratio is height over width."""
+    """Return corners by size, scale and ratio in float64: an area is a squared size, a ratio is height over width."""
     halves = []
     for size in (size * scale for size in sizes for scale in scales):
         for ratio in ratios:
@@ -28,10 +28,10 @@ def exact(sizes: list[float], scales: list[float], ratios: list[float], round: b
 
 @np.errstate(all="ignore")
 def single(scales: list[float], base: float, ratios: list[float], scale_major: bool) -> NDArray[np.float32]:
-    """Corners in float32, every operation rounded, as torchvision and mmdetection compute them.
+    """Return corners in float32, every operation rounded, as torchvision and mmdetection compute them.
 
-    Where torch takes its square roots from MKL, some ratios (0.2, none of a preset's) have one that is off in its last
-    bit, and shapes that are not rounded follow it; here every root is the nearest float.
+    Where torch takes square roots from MKL, the roots of some ratios (0.2, but no ratio of a preset) are off by the
+    last bit, and so are shapes that are not rounded. Here every root is the nearest float.
     """
     factors, tall = np.array(scales, np.float32), np.sqrt(np.array(ratios, np.float32))
     halves = []
@@ -45,7 +45,7 @@ def single(scales: list[float], base: float, ratios: list[float], scale_major: b
 
 @np.errstate(all="ignore")
 def default_boxes(scale: float, following: float, ratios: list[float], clip: bool) -> NDArray[np.float32]:
-    """Corners of SSD's default boxes as fractions of the image, rounded to float32 once."""
+    """Return corners of SSD's default boxes as fractions of the image, rounded to float32 once."""
     between = math.sqrt(scale * following)
     sides = [(scale, scale), (between, between)]
     for root in map(math.sqrt, ratios):
@@ -55,7 +55,7 @@ def default_boxes(scale: float, following: float, ratios: list[float], clip: boo
 
 
 def given_sides(sides: Any, centre: float) -> NDArray[np.float64]:
-    """Corners of given (width, height) about a centre in both directions."""
+    """Return corners of (width, height) about a centre that is the same in both directions."""
     pairs = [positive(pair, "base_sizes") for pair in sides]
     if not pairs or any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"expected base_sizes of (width, height), got {sides!r}")
@@ -67,7 +67,7 @@ def _about(half: NDArray[Any]) -> NDArray[Any]:
 
 
 def as_size(size: Any) -> tuple[int, int]:
-    """A (width, height) in whole pixels of at least 1, or ValueError."""
+    """Read a (width, height) in whole pixels of at least 1; raise ValueError for others."""
     try:
         width, height = whole(size, "size")
     except ValueError:
@@ -77,7 +77,7 @@ def as_size(size: Any) -> tuple[int, int]:
 
 
 def whole(values: Any, name: str) -> tuple[int, ...]:
-    """Whole numbers of at least 1, or ValueError."""
+    """Read whole numbers of at least 1; raise ValueError for others."""
     found = tuple(values) if np.iterable(values) else ()
     if not found or not all(
         isinstance(v, int | np.integer) and not isinstance(v, bool) and 1 <= v < 2**31 for v in found
@@ -87,7 +87,7 @@ def whole(values: Any, name: str) -> tuple[int, ...]:
 
 
 def positive(values: Any, name: str) -> list[float]:
-    """Finite numbers above 0, or ValueError."""
+    """Read finite numbers above 0; raise ValueError for others."""
     found = tuple(values) if np.iterable(values) else ()
     real = (int, float, np.integer, np.floating)
     if not found or not all(isinstance(v, real) and not isinstance(v, bool) and 0 < v < math.inf for v in found):
@@ -96,7 +96,7 @@ def positive(values: Any, name: str) -> list[float]:
 
 
 def each_level(values: Sequence[Any], levels: int, name: str, *, shared: bool = True) -> list[list[float]]:
-    """Numbers of each level: given level by level, or flat, which is all of them at every level or one a level."""
+    """Read the numbers of each level, given by level or flat: flat ones are shared by all levels, or one a level."""
     flat = np.iterable(values) and not any(np.iterable(v) for v in values)
     if flat and shared:
         return [positive(values, name)] * levels

@@ -10,11 +10,11 @@ __all__ = ["configs", "default_levels"]
 Shape = Sequence[float]
 Level = Sequence[Shape]
 
-FIRST_LEVEL = 3  # P3, of stride 8
+FIRST_LEVEL = 3  # P3, which has stride 8
 
 
 def default_levels(count: int) -> int:
-    """Over how many feature levels shapes are spread: three a level where three divides them, else one.
+    """Return a number of feature levels for a number of shapes: three shapes a level where three divides it, else one.
 
     >>> default_levels(9), default_levels(15), default_levels(4)
     (3, 5, 4)
@@ -23,7 +23,7 @@ def default_levels(count: int) -> int:
 
 
 def configs(shapes: Sequence[Shape], levels: int) -> dict[str, str]:
-    """Return the lines for each detector; shapes are (width, height), the smallest first, as many on each level.
+    """Return the lines for each library; shapes are (width, height), the smallest first, the same number on each level.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def _detectron2(levels: Sequence[Level]) -> str:
 
 
 def _torchvision(levels: Sequence[Level]) -> str:
-    """Cell anchors are set outright: the generator would round them, and combine every size with every ratio."""
+    """Set cell anchors directly: the generator would round them, and combine every size with every ratio."""
     alone = len(levels[0]) == 1
     sizes = [tuple(_size(shape) for shape in level) for level in levels]
     ratios = [tuple(_ratio(shape) for shape in level) if alone else ("1.0",) for level in levels]
@@ -97,7 +97,7 @@ def _size(shape: Shape) -> str:
 
 
 def _ratio(shape: Shape) -> str:
-    """Height over width."""
+    """Return height over width."""
     return f"{shape[1] / shape[0]:.6g}"
 
 

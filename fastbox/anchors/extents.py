@@ -1,4 +1,4 @@
-"""Widths and heights of a table's boxes at training resolution, part by part, and a sample of them."""
+"""Widths and heights of a table's boxes at training resolution, chunk by chunk, and a sample of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 
 class Part(NamedTuple):
-    """Some rows of a table: those of use, their row numbers, widths and heights, and how many are not and why."""
+    """A chunk of a table: row numbers, widths and heights of the boxes to use, and counts of the others by reason."""
 
     boxes: int
     rows: NDArray[np.int64]
@@ -36,19 +36,19 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Extents:
-    """A table whose boxes' widths and heights can be read, as often as one likes.
+    """A table whose boxes' widths and heights can be read several times.
 
     Attributes
     ----------
     source : Source
-        Its image ids are not read.
+        The table; image ids are not read.
     resize : Resize or None
     size : (width, height) or (str, str)
-        Of all images, or the columns that have it; of use with ``resize`` alone.
+        The size of all images, or the columns of the sizes; used only with ``resize``.
     min_side : float
-        Boxes with both sides below are small.
+        A box with both sides below this is small.
     rows : int
-        How many boxes to hold at once.
+        The number of boxes to hold at once.
     """
 
     source: Source
@@ -58,12 +58,12 @@ class Extents:
     rows: int
 
     def parts(self) -> Iterator[Part]:
-        """Read the table.
+        """Yield the table chunk by chunk.
 
         Raises
         ------
         InputError
-            A file or column can't be used, or an image's size is no number above 0.
+            A file or column that can't be used, or an image size that is no number above 0.
         """
         source = replace(self.source, image=None)
         names = [name for name in self.size if isinstance(name, str)] if self.resize else []
@@ -121,9 +121,9 @@ class Extents:
 
 
 class Sample:
-    """So many boxes of a stream: those with the lowest hashes of their row numbers, however they come in parts.
+    """A sample of a stream of boxes: those whose row numbers have the lowest hashes, whatever the chunks are.
 
-    The hash is a bijection (splitmix64; Steele et al., OOPSLA 2014), so that no two rows have one.
+    The hash is a bijection (splitmix64; Steele et al., OOPSLA 2014): no two rows have the same hash.
     """
 
     def __init__(self, size: int, seed: int) -> None:
@@ -132,7 +132,7 @@ class Sample:
         self._keys, self._w, self._h = np.empty(0, np.uint64), np.empty(0), np.empty(0)
 
     def add(self, part: Part) -> None:
-        """Take what belongs to the sample so far."""
+        """Add the boxes of a chunk, and keep those that belong to the sample so far."""
         keys = np.concatenate((self._keys, self._hash(part.rows)))
         w, h = np.concatenate((self._w, part.w)), np.concatenate((self._h, part.h))
         if len(keys) > self._size:
@@ -141,7 +141,7 @@ class Sample:
         self._keys, self._w, self._h = keys, w, h
 
     def sides(self) -> tuple[Floats, Floats]:
-        """Widths and heights, by ascending hash."""
+        """Return widths and heights, by ascending hash."""
         order = np.argsort(self._keys)
         return self._w[order], self._h[order]
 

@@ -1,4 +1,4 @@
-"""Fit a few shapes to many: k-means by 1 - IoU, then differential evolution. Shapes have a width and a height alone."""
+"""Fit a few widths and heights to those of many boxes: k-means with the distance 1 - IoU, differential evolution."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["Cover", "by_area", "cluster", "cover", "mean_best", "refine"]
 
 Floats = NDArray[np.float64]
 
-RESTARTS = 5  # of the clustering: the best of five is within 0.5 % of what refining finds on COCO
+RESTARTS = 5  # runs of the clustering: on COCO the best of five is within 0.5% of the refined result
 ROUNDS = 100
 POPULATION = 64
 GENERATIONS = 300
-SPREAD = 0.1  # of the first generation around the clusters, as a share of the square root of a side
-DIGITS = 4  # significant ones that shapes keep: what is printed is what was measured
+SPREAD = 0.1  # the spread of the first generation around the clusters, as a share of the square root of a side
+DIGITS = 4  # significant digits of shapes: figures are measured with the shapes that are printed
 
-ROWS = 16_384  # boxes that make a thread worth waking
+ROWS = 16_384  # boxes below which another thread does not pay
 
 
 class Cover(NamedTuple):
-    """For each box: its best IoU with the shapes, the shape that has it, and its best fit.
+    """For each box: its best IoU with the shapes, the number of the shape that has this IoU, and its best fit.
 
-    A fit is the worse of two ratios, of the widths and of the heights, each the smaller over the larger.
+    A fit is the lower of two ratios: the smaller width over the larger one, and the same of heights.
     """
 
     overlaps: Floats
@@ -35,7 +35,7 @@ class Cover(NamedTuple):
 
 
 def cover(w: Floats, h: Floats, shapes: Floats) -> Cover:
-    """Compare boxes of widths and heights (n,) with shapes (k, 2), all centred on one point; the first wins ties.
+    """Compare boxes of widths and heights (n,) with shapes (k, 2), all centred on one point; the first shape wins ties.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def cover(w: Floats, h: Floats, shapes: Floats) -> Cover:
 
 
 def mean_best(w: Floats, h: Floats, candidates: Floats) -> Floats:
-    """The mean best IoU of all boxes with each set of shapes; candidates are of shape (c, k, 2), the result (c,)."""
+    """Return the mean best IoU of all boxes with each set of shapes, (c,); candidates are of shape (c, k, 2)."""
     from fastbox.kernels.common.anchor_shapes import COVERED
 
     kernel = COVERED[w.dtype, ""]
@@ -67,18 +67,18 @@ def cluster(w: Floats, h: Floats, count: int, rng: np.random.Generator) -> Float
     """Find shapes (count, 2) by k-means with the distance 1 - IoU, the best of several runs.
 
     Redmon and Farhadi, YOLO9000, CVPR 2017, section 2. Centres are begun by k-means++ (Arthur and Vassilvitskii, SODA
-    2007) and moved to the median of their boxes, which a few huge ones don't drag along; a centre that loses all its
-    boxes moves to the box worst off, so that there are always as many as asked for. There must be as many distinct
-    boxes.
+    2007) and moved to the median of their boxes, which a few huge boxes do not change. A centre that loses all its
+    boxes moves to the box with the lowest IoU, so that the number of centres stays. There must be at least `count`
+    different boxes.
     """
     runs = [_run(w, h, _begin(w, h, count, rng)) for _ in range(RESTARTS)]
     return max(runs, key=lambda run: run[0])[1]
 
 
 def refine(w: Floats, h: Floats, shapes: Floats, optimize: Any, rng: np.random.Generator) -> Floats:
-    """Improve shapes by differential evolution of their mean best IoU (Storn and Price, 1997), as SciPy has it.
+    """Improve shapes by SciPy's differential evolution (Storn and Price, 1997) of their mean best IoU.
 
-    Sides are searched by their square roots, which spreads small ones and is rounded alike on every processor.
+    The search is over square roots of sides: they spread small sides, and every processor rounds them alike.
     """
     start = np.sqrt(shapes).ravel()
     low, high = np.sqrt(min(w.min(), h.min())), np.sqrt(max(w.max(), h.max()))
@@ -105,7 +105,7 @@ def refine(w: Floats, h: Floats, shapes: Floats, optimize: Any, rng: np.random.G
 
 
 def by_area(shapes: Floats) -> Floats:
-    """Shapes as they are handed out: of four significant digits, the smallest area first, then the narrowest.
+    """Return shapes in their final form: four significant digits, the smallest area first, then the narrowest.
 
     Examples
     --------
@@ -124,12 +124,12 @@ def _begin(w: Floats, h: Floats, count: int, rng: np.random.Generator) -> Floats
         best = np.maximum(best, cover(w, h, _at(w, h, rows[-1:])).overlaps)
         far = np.cumsum(1 - best)
         row = int(np.searchsorted(far, rng.random() * far[-1], side="right"))
-        rows.append(min(row, len(w) - 1))  # where boxes differ by less than an IoU shows, none is far
+        rows.append(min(row, len(w) - 1))  # where all boxes are equal to within rounding, no distance is above 0
     return _at(w, h, rows)
 
 
 def _run(w: Floats, h: Floats, shapes: Floats) -> tuple[float, Floats]:
-    """Move the centres until no box changes sides; return the best mean IoU on the way, and the centres that had it."""
+    """Move the centres until no box changes its centre; return the best mean IoU of all rounds, and its centres."""
     best, kept, last = -1.0, shapes, np.empty(0, np.int64)
     for _ in range(ROUNDS):
         overlaps, indices, _ = cover(w, h, shapes)

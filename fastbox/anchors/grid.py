@@ -21,36 +21,39 @@ from fastbox.values.numbers import as_choice
 
 __all__ = ["AnchorGrid"]
 
-FIRST_STRIDE = 8  # of fitted anchors: that of P3
+FIRST_STRIDE = 8  # the stride of the first level of fitted anchors: P3
 
 
 class AnchorGrid(PeerGrids):
     """Anchors of every size with every ratio in every cell of every level, centred on the cell's top left corner.
 
-    Presets and the constructors named after peers give those peers' float32 numbers to the bit; this one computes in
-    float64 and rounds once, as detectron2 does. Equal grids compare and hash equal.
+    Presets and the constructors named after peers give the float32 numbers of these peers to the bit. This constructor
+    computes in float64 and rounds once, as detectron2 does. Equal grids compare and hash equal.
 
     Parameters
     ----------
     strides : sequence of int
-        The distance of neighbouring cells in pixels, one of each level. A level has ceil(side / stride) cells a side.
+        The distance of neighbouring cells in pixels, one for each level. A level has ceil(side / stride) cells along
+        each side of the image.
     sizes : sequence of float, or one such sequence per level
         Square roots of the anchors' areas, in pixels.
     ratios : sequence of float, or one such sequence per level
         Heights divided by widths.
     scales : sequence of float
-        Factors that every size is used with. Shapes are ordered by size, then scale, then ratio.
+        Factors that every size is multiplied by. Shapes are ordered by size, then scale, then ratio.
     offset : float
-        How far right and down of a cell's corner its anchors are centred, in strides: 0.5 is the cell's centre.
+        The distance of the anchors' centres from the cell's top left corner, to the right and down, in strides: 0.5 is
+        the cell's centre.
     round : bool
         Round the corners about the centre to whole pixels, halves to even.
     pad : int
-        The image is padded on the right and below to a multiple of this, in pixels, as a batch's tensor is.
+        Images are padded on the right and below to a multiple of this number of pixels, as the tensor of a batch is.
 
     Raises
     ------
     ValueError
-        An argument that can't be.
+        Strides or pad that are not whole numbers of at least 1, sizes, ratios or scales that are not above 0, an offset
+        outside [0, 1), or levels that differ in number.
 
     Examples
     --------
@@ -109,12 +112,12 @@ class AnchorGrid(PeerGrids):
     def from_fit(cls, path: str | os.PathLike[str]) -> AnchorGrid:
         """Make the anchors that :func:`fastbox.jobs.fit_anchors` wrote to a file, the smallest on stride 8.
 
-        As in YOLO, each is centred in its cell, and images are padded to the greatest stride.
+        As in YOLO, each anchor is centred in its cell, and images are padded to a multiple of the greatest stride.
 
         Raises
         ------
         InputError
-            The file can't be read, or is not what was written.
+            The file can't be read, or does not hold fitted anchors.
 
         Examples
         --------
@@ -157,7 +160,7 @@ class AnchorGrid(PeerGrids):
         return f"AnchorGrid({len(self.strides)} {levels} of {shapes}, {strides} {spaced}{wide})"
 
     def astype(self, dtype: Any) -> AnchorGrid:
-        """The same grid in float32 or float64; what a peer rounds to float32 stays so."""
+        """Return the same grid in float32 or float64; corners that a peer rounds to float32 stay rounded."""
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"expected float32 or float64, got {np.dtype(dtype)}")
         grid = AnchorGrid.__new__(AnchorGrid)
@@ -184,12 +187,12 @@ class AnchorGrid(PeerGrids):
     def levels(self, size: tuple[int, int]) -> tuple[Level, ...]:
         """Return the edges of each level's columns and rows, for an image of (width, height) pixels.
 
-        `size` is that of the image as the network sees it: resized, and before it is padded.
+        `size` is the size of the resized image, before padding.
 
         Raises
         ------
         ValueError
-            If size is not two whole numbers of at least 1.
+            A size that is not two whole numbers of at least 1.
 
         Examples
         --------
@@ -202,7 +205,7 @@ class AnchorGrid(PeerGrids):
         return levels_of(self, as_size(size))
 
     def boxes(self, size: tuple[int, int]) -> Boxes:
-        """Materialise all anchors for an image of (width, height) pixels, by level, row, column and shape.
+        """Return all anchors for an image of (width, height) pixels, by level, row, column and shape.
 
         Returns
         -------

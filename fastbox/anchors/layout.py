@@ -1,8 +1,8 @@
 """The layout of a grid of anchors: its strides and shapes, and the coordinates that they give for an image's size.
 
 An anchor is a cell of one feature level and one of the level's shapes. Its x coordinates depend on the column and the
-shape alone, its y coordinates on the row and the shape alone, so a level is four small tables however many anchors it
-has. Anchors are numbered by level, row, column and shape, the shape innermost, as in every peer.
+shape alone, its y coordinates on the row and the shape alone, so four small tables describe a level of any number of
+anchors. Anchors are numbered by level, row, column and shape, the shape innermost, as in every peer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Layout", "Level", "levels_of"]
 
 Corners = tuple[float, float, float, float]
 
-SIZES_KEPT = 32  # sizes of images whose levels are kept, over all grids
+SIZES_KEPT = 32  # image sizes whose levels are kept in memory, over all grids
 
 
 class Level(NamedTuple):
@@ -40,14 +40,32 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True, init=False, repr=False)
 class Layout:
-    """What a grid of anchors is made of, checked when it is set."""
+    """The data of a grid of anchors.
+
+    Attributes
+    ----------
+    strides : tuple of int
+        The distance of neighbouring cells in pixels, by level.
+    shapes : tuple of tuple of (x0, y0, x1, y1)
+        By level: the corners of each shape about the point of a cell.
+    offset : float
+        The distance of a cell's point from the cell's top left corner, in strides.
+    pad : int
+        Images are padded to a multiple of this number of pixels.
+    fitted : bool
+        Cells are spaced by padded side // cells, as in torchvision, and not by the stride.
+    resized : (width, height) or None
+        For SSD: shapes are fractions of the image, and cells are those of an image of this size.
+    dtype : dtype
+        float32 or float64, of all coordinates.
+    """
 
     strides: tuple[int, ...]
-    shapes: tuple[tuple[Corners, ...], ...]  # per level: corners about a cell's own point
-    offset: float  # of a cell's point from its corner, in strides
+    shapes: tuple[tuple[Corners, ...], ...]
+    offset: float
     pad: int
-    fitted: bool  # torchvision's spacing: the padded side // cells rather than the stride
-    resized: tuple[int, int] | None  # SSD's: shapes are fractions of the image, cells those of this size
+    fitted: bool
+    resized: tuple[int, int] | None
     dtype: np.dtype[Any]
 
     def _set(
@@ -61,6 +79,7 @@ class Layout:
         resized: tuple[int, int] | None = None,
         dtype: Any = np.float32,
     ) -> Self:
+        """Set all fields of a new grid; ValueError for a pad that is no whole number or corners beyond the dtype."""
         (pad,) = whole([pad], "pad")
         levels = list(shapes)
         if not all(np.isfinite(in_dtype(level, np.dtype(dtype))).all() for level in levels):
@@ -72,7 +91,7 @@ class Layout:
         return self
 
     def cells(self, axis: int, side: int, k: int) -> int:
-        """Count the cells of level k along one axis of an image, whose side is given in pixels."""
+        """Count the cells of level k along one axis of an image that has this side, in pixels, along the axis."""
         return -(-(self._padded(side) if self.resized is None else self.resized[axis]) // self.strides[k])
 
     def _padded(self, side: int) -> int:

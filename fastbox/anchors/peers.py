@@ -1,4 +1,4 @@
-"""Grids of anchors as other libraries make them, under their own arguments and to the bit."""
+"""Grids of anchors that are bit-identical to those of other libraries, made from the arguments of these libraries."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class PeerGrids(Layout):
     def torchvision(cls, sizes: Sequence[Any], ratios: Sequence[Any], strides: Sequence[int], *, pad: int = 32) -> Self:
         """Make the anchors of torchvision's ``AnchorGenerator``: corners rounded, shapes by ratio, then size.
 
-        torchvision has no strides but the sizes of its feature maps, ceil(side / stride), and spaces the cells by
-        side // cells: at 800 pixels, which 128 does not divide, the cells of P7 are 114 pixels apart. `sizes` are one a
-        level or one sequence a level, `ratios` one sequence for all levels or one a level.
+        torchvision knows the sizes of its feature maps, ceil(side / stride), and spaces the cells by side // cells: at
+        800 pixels, which 128 does not divide, the cells of P7 are 114 pixels apart. `sizes` holds one size or one
+        sequence of sizes for each level, `ratios` one sequence for all levels or one for each level.
 
         Raises
         ------
@@ -67,7 +67,8 @@ class PeerGrids(Layout):
     ) -> Self:
         """Make the anchors of detectron2's ``DefaultAnchorGenerator``: nothing rounded, shapes by size, then ratio.
 
-        Its configurations set offset 0, its class 0.5. Batches are padded to multiples of 32 with an FPN, of 1 without.
+        detectron2's configurations set offset 0, the class itself has 0.5. Batches are padded to a multiple of 32
+        pixels with an FPN, and of 1 pixel without.
 
         Raises
         ------
@@ -98,13 +99,14 @@ class PeerGrids(Layout):
     ) -> Self:
         """Make the anchors of mmdetection's ``AnchorGenerator``: each level's base size times scales, nothing rounded.
 
-        Base sizes are the strides unless given. Shapes are ordered by ratio, then scale, with ``scale_major=False`` by
-        scale, then ratio. `center_offset` is in base sizes, from 0 to 1. Scales are given, or those of one octave.
+        Without `base_sizes` the strides are the base sizes. Shapes are ordered by ratio, then scale; with
+        ``scale_major=False`` by scale, then ratio. `center_offset` is in base sizes, from 0 to 1. Give either `scales`
+        or `octave_base_scale` and `scales_per_octave`.
 
         Raises
         ------
         ValueError
-            As :class:`AnchorGrid`, and if neither or both of scales and octaves are given.
+            As :class:`AnchorGrid`; scales and octaves, or neither.
 
         Examples
         --------
@@ -132,7 +134,7 @@ class PeerGrids(Layout):
     def yolo(cls, strides: Sequence[int], base_sizes: Sequence[Any], *, pad: int = 32) -> Self:
         """Make the anchors of YOLO (mmdetection's ``YOLOAnchorGenerator``): widths and heights about cells' centres.
 
-        `base_sizes` holds one sequence of (width, height), in pixels, a level.
+        `base_sizes` holds one sequence of (width, height), in pixels, for each level.
 
         Raises
         ------
@@ -164,9 +166,9 @@ class PeerGrids(Layout):
     ) -> Self:
         """Make the default boxes of SSD (Liu et al., ECCV 2016; torchvision's ``DefaultBoxGenerator``).
 
-        Each level has a square of its scale, one of the geometric mean of its and the next level's, and a box and its
-        transpose for each ratio above 1. They are fractions of the image, since SSD stretches every image to one
-        `size`: here as many anchors as that size has, stretched to whatever size is asked for.
+        Each level has a square of the level's scale, a square of the geometric mean of this and the next level's scale,
+        and for each ratio above 1 a box and its transpose. SSD stretches every image to one `size`, so these boxes are
+        fractions of the image: an image of any size has the anchors of `size`, stretched to the image.
 
         Parameters
         ----------
@@ -174,11 +176,11 @@ class PeerGrids(Layout):
         scales : sequence of float, one more than levels
             As fractions of the image.
         steps : sequence of int
-            The distance of cells, in pixels of an image of `size`; their centres are half a step in.
+            The distance of cells, in pixels of an image of `size`; the first centre is half a step from the edge.
         size : (width, height)
-            What the network stretches images to.
+            The size that the network stretches images to.
         clip : bool
-            No anchor wider or higher than the image.
+            Limit the widths and heights of anchors to those of the image.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""How images are brought to the resolution that a detector works at, and what that does to their boxes."""
+"""Rules that resize images to the resolution of a detector, and their effect on boxes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _FORMS = (
 
 
 class Resize(NamedTuple):
-    """A rule of resizing: its kind and its one or two lengths in pixels, the second nan where there is one.
+    """A rule that resizes images: a kind, and one or two lengths in pixels; with one length the second is nan.
 
-    ``"longer"`` brings the longer side to a length; ``"shorter"`` the shorter side, unless the longer would exceed the
-    second length; ``"both"`` width and height to two lengths; ``"none"`` says that they are of these lengths already.
-    ``floor`` rounds scaled sides of images down, as torchvision does, rather than to the nearest pixel, as detectron2
-    and mmdetection do.
+    ``"longer"`` scales the longer side to the first length. ``"shorter"`` scales the shorter side to the first length,
+    or to less where the longer side would exceed the second. ``"both"`` stretches width and height to the two lengths.
+    ``"none"`` means that images have this width and height already. ``floor`` rounds scaled sides of images down, as
+    torchvision does; without it sides are rounded to the nearest pixel, as in detectron2 and mmdetection.
     """
 
     kind: str
@@ -72,7 +72,7 @@ class Resize(NamedTuple):
         return f"{self.first:g}" if self.kind == "longer" else f"{self.first:g}x{self.second:g}"
 
     def scales(self, width: Floats, height: Floats) -> tuple[Floats, Floats]:
-        """What widths and heights of boxes are multiplied by, given their images' widths and heights."""
+        """Return the factors of the widths and the heights of boxes, from the widths and heights of their images."""
         if self.kind == "none":
             return np.ones_like(width), np.ones_like(height)
         if self.kind == "both":
@@ -91,13 +91,13 @@ class Resize(NamedTuple):
         if self.kind in ("both", "none"):
             return np.tile(np.array([self.first, self.second]).astype(np.int64), (len(given), 1))
         scaled = given * np.stack(self.scales(*given.T.astype(np.float64)), axis=1)
-        # A side that is scaled to just the length asked for must not lose a pixel to the last bit of the scale.
+        # A side that is scaled exactly to a length must not lose a pixel to the last bit of the scale.
         nearest = np.rint(scaled)
         rounded = np.floor(scaled) if self.floor else np.floor(scaled + 0.5)
         return np.maximum(np.where(np.abs(scaled - nearest) < 1e-6, nearest, rounded), 1).astype(np.int64)
 
     def boxes(self, boxes: Boxes, image: NDArray[np.int64], given: NDArray[np.int64], new: NDArray[np.int64]) -> Boxes:
-        """Scale boxes by what became of their image's sides; ``image`` numbers each box's image among the sizes."""
+        """Scale boxes from the given sizes of images to the new ones; ``image`` is the number of each box's image."""
         if self.kind == "none":
             return boxes
         corners = boxes.corners()

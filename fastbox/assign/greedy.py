@@ -1,4 +1,4 @@
-"""Matches in which a truth is given to one detection, greedily by score as in COCO's evaluation."""
+"""Greedy matching by score: each truth goes to at most one detection, as in COCO's evaluation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastbox.values.numbers import as_column, as_floats, as_number, in_dtype
 
 __all__ = ["match_greedy"]
 
-NEARLY_ONE = 1 - 1e-10  # COCO's cap on the threshold: an IoU of 1 but for its last bits still reaches 1
+NEARLY_ONE = 1 - 1e-10  # COCO's limit of the threshold: an IoU of 1 that lost its last bits reaches it
 
 
 @named
@@ -33,12 +33,12 @@ def match_greedy(
     crowd: ArrayLike | None = None,
     metric: str = "iou",
 ) -> GreedyMatches:
-    """Match detections to truths as COCO's evaluation does: by descending score, each to the best truth still free.
+    """Match detections with truths as COCO's evaluation does: by descending score, each with the best free truth.
 
-    A truth is given once, to the first detection whose value with it reaches the threshold and is its highest; of
-    equal values the last truth's wins. A crowd can be given to any number of detections, but only to those that no
-    other truth suits; its value is the share of the detection that lies in it (``iof``). Equal scores go by row. An
-    invalid box, or a score of nan, matches nothing.
+    A detection gets the free truth with which its value is highest, if the value reaches the threshold; of equal
+    values the last truth wins. A crowd can match any number of detections, but only detections that match no other
+    truth; the value with a crowd is the share of the detection that lies in the crowd (``iof``). Detections of equal
+    scores go by row. An invalid box, or a score of nan, matches nothing.
 
     Parameters
     ----------
@@ -47,28 +47,30 @@ def match_greedy(
     truths : Boxes or array of shape (m, 4)
         Grouped sets are matched image by image.
     threshold : float
-        What a value must reach, rounded to the boxes' dtype; above 1 - 1e-10 it is that, as in COCO's. At 0 boxes match
-        that don't meet, also as there.
+        The value that a match must reach (value ≥ threshold), rounded to the boxes' dtype. As in COCO's evaluation a
+        threshold above 1 - 1e-10 is 1 - 1e-10, and at 0 boxes match that do not meet.
     classes, truth_classes : arrays of shape (n,) and (m,), optional
-        Integers or strings; only boxes of one class match. Both or neither.
+        Integers or strings; only boxes of one class match. Give both or neither.
     crowd : array of shape (m,), optional
-        Which truths are crowds: booleans; numbers, set unless 0 or nan; or text, set where it is 1, true or yes.
+        A flag for each truth that is a crowd: booleans; numbers, true unless 0 or nan; or text, true for 1, true and
+        yes.
     metric : str
         A similarity of ``fastbox.METRICS``.
 
     Returns
     -------
     GreedyMatches
-        ``truths``: rows of the truths, int64, -1 for none; ``values``, nan for none; both of shape (n,).
+        ``truths``, the rows of the truths, int64, -1 for none; ``values``, nan for none; both of shape (n,).
 
     Raises
     ------
     ValueError
-        An unknown metric or a distance, a threshold of nan, arrays of a wrong length, only one side grouped or classed.
+        An unknown metric or a distance, a threshold of nan, arrays of a wrong length, groups or classes on one side
+        alone.
 
     References
     ----------
-    ``COCOeval.evaluateImg`` of pycocotools, whose matches these are, bit for bit in float64.
+    ``COCOeval.evaluateImg`` of pycocotools; the matches are the same, bit for bit in float64.
 
     Examples
     --------
@@ -106,7 +108,7 @@ def match_greedy(
 
 
 def _codes(classes: ArrayLike | None, truth_classes: ArrayLike | None, n: int, m: int) -> tuple[Ints, Ints]:
-    """A number for each class, the same on both sides; 0 for all without classes, in no memory."""
+    """Return a number for the class of each box, the same on both sides; without classes 0 for all, in no memory."""
     if not both_or_neither(classes=classes, truth_classes=truth_classes):
         zero = np.int64(0)
         return np.broadcast_to(zero, n), np.broadcast_to(zero, m)

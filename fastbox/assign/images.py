@@ -15,7 +15,7 @@ __all__ = ["images_of", "sizes_of"]
 
 
 def images_of(**sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[np.int64]]]:
-    """The images of truths and more: ids where they have them, and where each image's rows of each set begin."""
+    """Return the ids of all images, if any, and for each set of boxes where the rows of each image begin."""
     truths = sets["truths"]
     assert truths is not None
     given = {name: boxes for name, boxes in sets.items() if boxes is not None}
@@ -38,7 +38,7 @@ def images_of(**sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[n
 
 
 def sizes_of(size: Any, images: int) -> tuple[tuple[tuple[int, int], ...], NDArray[np.int64]]:
-    """The different sizes there are, and which of them each image has."""
+    """Return the different sizes, and the number of each image's size among them."""
     if size is None:
         raise ValueError("expected size=(width, height) with an AnchorGrid, got none")
     pair = isinstance(size, tuple) and len(size) == 2

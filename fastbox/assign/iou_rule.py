@@ -20,11 +20,11 @@ from fastbox.values.numbers import in_dtype
 
 __all__ = ["assign_by_iou"]
 
-TRUTH_COST = 4096  # what a truth costs among the anchors of a grid, in pairs
+TRUTH_COST = 4096  # the cost of a truth among the anchors of a grid, in pairs
 
 
 class Grid(Protocol):
-    """Anchors laid out in levels for an image's size.
+    """Anchors in levels, for an image's size.
 
     A level is x0, y0, x1, y1: columns (shapes, columns) from x0 to x1 and rows (shapes, rows) from y0 to y1.
     """
@@ -60,9 +60,9 @@ class _Source(NamedTuple):
     kind: str
     dtype: np.dtype[Any]
     arrays: tuple[Any, ...]
-    per_image: NDArray[np.int64]  # how many anchors each image has
-    width: int  # of the work space
-    per_truth: NDArray[np.int64] | int  # what a truth costs, in pairs
+    per_image: NDArray[np.int64]  # the number of anchors of each image
+    width: int  # the length of the work space
+    per_truth: NDArray[np.int64] | int  # the cost of a truth, in pairs
 
 
 def _run(
@@ -106,7 +106,7 @@ def _run(
 def _of_boxes(
     boxes: Boxes, starts: NDArray[np.int64] | None, images: int, dtype: np.dtype[Any], rule: MatchRule
 ) -> _Source:
-    """Plain boxes: grouped by image, or without starts the same for all images."""
+    """Return plain boxes as a source: grouped by image, or without starts the same boxes for all images."""
     boxes = boxes.astype(np.result_type(dtype, boxes.dtype))
     which = np.zeros(images, np.int64) if starts is None else np.arange(images)
     bounds = np.array([0, len(boxes)]) if starts is None else starts
@@ -147,7 +147,7 @@ def _planes(grid: Grid, size: tuple[int, int], dtype: np.dtype[Any]) -> Any:
 
 @lru_cache(maxsize=64)
 def _numbers(rule: MatchRule, dtype: np.dtype[Any]) -> tuple[Any, ...]:
-    """A rule as a kernel takes it."""
+    """Return a rule in the form that kernels take."""
     flags = {"none": 0, "ties": codes.TIES, "first": codes.FIRST}[rule.claims]
     flags |= {"own": codes.OWN, "first": 0, "last": codes.LAST}[rule.receiver]
     flags |= codes.AT_ZERO * rule.claims_at_zero | codes.ALL_NEGATIVE * rule.negative_without_truths
@@ -160,13 +160,13 @@ def _numbers(rule: MatchRule, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     return thresholds, labels, flags, in_dtype(rule.min_claim, dtype), divisor, most, dtype.type(floor)
 
 
-# Space for one image's anchors, kept for each thread since to fill it anew costs more than to match. A kernel hands it
-# back as it came; one that was interrupted keeps it.
+# Work space for the anchors of one image, kept for each thread, since filling a new one takes longer than matching. A
+# kernel returns the space as it was; a space whose kernel was interrupted is not kept.
 _spaces = threading.local()
 
 
 def _take_space(n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
-    """Truths of -1, values of 0, claims of -1, and anything."""
+    """Return arrays for n anchors: truths of -1, values of 0, claims of -1, and one without defined values."""
     space: tuple[NDArray[Any], ...] | None = _spaces.__dict__.pop(dtype.name, None)
     if space is None or len(space[0]) < n:
         space = np.full(n, -1), np.zeros(n, dtype), np.full(n, -1, np.int32), np.empty(n, np.int32)

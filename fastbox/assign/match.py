@@ -1,4 +1,4 @@
-"""Anchors matched with truths by a rule, for whole datasets at once."""
+"""Matching of anchors with truths by a rule, for whole datasets at once."""
 
 from __future__ import annotations
 
@@ -22,40 +22,39 @@ def match(
     ignore: Any = None,
     sparse: bool = False,
 ) -> Matches:
-    """Match anchors to truths by IoU, without the matrix, exactly as a named rule does.
+    """Match anchors with truths by a rule, exactly as the library that the rule is named after, without the IoU matrix.
 
     Parameters
     ----------
     anchors : AnchorGrid, Boxes or array of shape (n, 4)
-        A grid, or boxes that are the same for every image, or boxes grouped by image (proposals, detections).
+        A grid, the same boxes for every image, or boxes grouped by image (proposals, detections).
     truths : Boxes or array of shape (m, 4)
-        Grouped by image, a whole dataset is matched in one call.
+        One image's truths, or those of a whole dataset grouped by image.
     rule : MatchRule or str
         A rule, or the name of one from ``fastbox.RULES`` with its defaults.
     size : (width, height), optional
-        For a grid, and then required: the image's size in pixels. For grouped truths also one size each: a pair of
-        arrays of shape (g,), or an array of shape (g, 2).
+        The image's size in pixels; required for a grid, and only for a grid. For g groups of truths also one size each:
+        a pair of arrays of shape (g,), or an array of shape (g, 2).
     ignore : Boxes or array of shape (k, 4), optional
-        Ignore regions, grouped as the truths are. Anchors inside them take no part: they are ignored, and no truth's
-        best.
+        Ignore regions, grouped as the truths are. Anchors inside a region are ignored, and are no truth's best anchor.
     sparse : bool
-        List only the anchors that are not negative: all that a loss needs, in a small fraction of memory and time.
+        List only the anchors that are not negative: a loss needs no others, and memory and time are a small fraction.
 
     Returns
     -------
     Matches
-        Labels, truths and values, the same bits for any number of threads and as the whole IoU matrix would give.
+        Labels, truths and values: the same bits for any number of threads, and as from the whole IoU matrix.
 
     Raises
     ------
     ValueError
-        An unknown rule, ignore regions with a rule that has none, a size that is missing or can't be, or sets of which
-        only some are grouped.
+        An unknown rule, ignore regions with a rule that has none, a size that is missing or is not of whole pixels, or
+        sets of which only some are grouped.
 
     Notes
     -----
-    An invalid truth matches nothing. An invalid anchor is ignored. Values tie towards the first truth. With ``"atss"``
-    only positives have a truth and a value.
+    An invalid truth matches nothing. An invalid anchor is ignored. Of equal values the first truth wins. With
+    ``"atss"`` only positive anchors have a truth and a value.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Matches of the lowest cost in all, one to one, as in DETR."""
+"""Optimal matching: one to one, at the lowest total cost, as in DETR."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastbox.values.numbers import as_array, as_column, as_floats, as_number, as
 
 __all__ = ["match_optimal", "optimizer"]
 
-SOLVED = 2_000  # pairs that take the solver about as long as waking a thread ten times
+SOLVED = 2_000  # pairs that take the solver about ten times as long as starting a thread
 
 
 @named
@@ -32,37 +32,37 @@ def match_optimal(
     cost_giou: float = 2.0,
     size: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> OptimalMatches:
-    """Match detections to truths one to one, at the lowest cost in all, as DETR does.
+    """Match detections with truths one to one, at the lowest total cost, as DETR does.
 
     The cost of a detection with a truth is ``cost_class * -probability of the truth's class + cost_l1 * |difference of
-    centre x, centre y, width and height| + cost_giou * -GIoU``. Each image is solved by itself, by
-    ``scipy.optimize.linear_sum_assignment``, and only its own matrix is ever in memory, one a thread: as many matches
-    as it has detections or truths, whichever are fewer. Invalid boxes are in none.
+    centre x, centre y, width and height| + cost_giou * -GIoU``. ``scipy.optimize.linear_sum_assignment`` solves each
+    image on its own, and each thread has the matrix of one image in memory. An image has as many matches as it has
+    detections or truths, whichever are fewer. Invalid boxes match nothing.
 
     Parameters
     ----------
     detections, truths : Boxes or arrays of shape (n, 4) and (m, 4)
         Grouped sets are matched image by image.
     probabilities : array of shape (n, c), optional
-        Of each class, for each detection. Any figures do of which more is better, such as the negative of Deformable
-        DETR's focal cost. A detection with nan for a class matches no truth of it.
+        The probability of each class, for each detection; or other numbers of which greater ones are better, such as
+        the negative of Deformable DETR's focal cost. A detection with nan for a class matches no truth of this class.
     truth_classes : array of integers, shape (m,), optional
-        Columns of the probabilities. Both or neither.
+        The column of the probabilities for each truth. Give both or neither.
     cost_class, cost_l1, cost_giou : float
         Weights; the defaults are DETR's.
     size : (width, height), optional
-        Of the images, in pixels: the L1 distance is taken of coordinates divided by it. Scalars, or one of each for
-        every image that either set has, by ascending id. DETR's own boxes are divided already.
+        The images' size in pixels, which coordinates are divided by for the L1 distance: scalars, or one width and
+        height for every image of either set, by ascending id. DETR's own boxes are divided already.
 
     Returns
     -------
     OptimalMatches
-        ``rows``, ``cols`` (int64) and ``costs`` (the boxes' dtype), by image and row. Of equal totals, SciPy's choice.
+        ``rows``, ``cols`` (int64) and ``costs`` (the boxes' dtype), by image and row. SciPy chooses among equal totals.
 
     Raises
     ------
     ValueError
-        Weights that aren't finite, arrays of a wrong shape, classes out of range, only one side grouped.
+        Weights that are not finite, arrays of a wrong shape, classes out of range, groups on one side alone.
     ImportError
         SciPy is missing: it comes with ``fastbox-engine[optimize]``.
 
@@ -118,12 +118,12 @@ def match_optimal(
 
 
 def optimizer(purpose: str) -> Any:
-    """Import ``scipy.optimize``, which is an extra.
+    """Import ``scipy.optimize``, which comes with an extra; ``purpose`` names its user in the error.
 
     Raises
     ------
     ImportError
-        It is missing.
+        SciPy is missing.
     """
     try:
         return importlib.import_module("scipy.optimize")
@@ -152,7 +152,7 @@ def _likelihoods(
 
 
 def _sides(size: tuple[ArrayLike, ArrayLike] | None, images: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
-    """What centre x, centre y, width and height of each image's boxes are divided by."""
+    """Return the divisors of centre x, centre y, width and height, one of each for every image."""
     sides = [in_dtype(side, dtype) for side in as_sides((1.0, 1.0) if size is None else size)]
     if any(side.shape not in ((), (images,)) for side in sides):
         shapes = " and ".join(str(side.shape) for side in sides)
@@ -163,7 +163,7 @@ def _sides(size: tuple[ArrayLike, ArrayLike] | None, images: int, dtype: np.dtyp
 
 
 def _centres(boxes: Boxes) -> tuple[NDArray[Any], ...]:
-    """Centre x, centre y, width and height."""
+    """Return centre x, centre y, width and height of boxes."""
     if boxes.format == "cxcywh":
         return boxes.columns
     half = boxes.dtype.type(0.5)
@@ -173,7 +173,7 @@ def _centres(boxes: Boxes) -> tuple[NDArray[Any], ...]:
 
 
 def _solved(costs: NDArray[Any], solve: Any) -> tuple[Ints, Ints]:
-    """The cheapest of the matchings with the most pairs of finite cost."""
+    """Return rows and columns of the cheapest of the matchings with the most pairs of finite cost."""
     finite = np.isfinite(costs)
     if finite.all():
         met, matched = solve(costs)
@@ -181,7 +181,7 @@ def _solved(costs: NDArray[Any], solve: Any) -> tuple[Ints, Ints]:
     rows, cols = np.flatnonzero(finite.any(axis=1)), np.flatnonzero(finite.any(axis=0))
     inside = np.ix_(rows, cols)
     possible, worth = finite[inside], costs[inside].astype(np.float64)
-    worth[~possible] = 1 + 2 * np.abs(worth[possible]).sum()  # dearer than all others together
+    worth[~possible] = 1 + 2 * np.abs(worth[possible]).sum()  # above the total of all other costs
     met, matched = solve(worth)
     kept = possible[met, matched]
     return rows[met[kept]], cols[matched[kept]]

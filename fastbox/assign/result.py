@@ -1,4 +1,4 @@
-"""What matching finds: labels of anchors, and one-to-one matches of detections."""
+"""Results of matching: labels of anchors, and one-to-one matches of detections."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ Ints = NDArray[np.int64]
 
 
 class Matches(NamedTuple):
-    """What each anchor learns, image by image.
+    """The label, truth and value of each anchor, image by image.
 
     Attributes
     ----------
     labels : array of int8
         1 positive, 0 negative, -1 ignored.
     truths : array of int64
-        The row of the truth, so that ``boxes_of_truths[truths]`` works; -1 for none. Dense results have it for every
-        anchor that overlaps a truth, whatever its label.
+        The row of the anchor's truth among all truths; -1 for none. In dense results every anchor that overlaps a truth
+        has one, whatever its label.
     values : array of float
         The IoU with that truth; 0 for none.
     anchors : array of int64, or None
-        The anchors' numbers within their image, ascending, where only those that are not negative are listed; None
-        where all are.
+        In sparse results the numbers of the anchors in their image, ascending; None in dense results, which list all
+        anchors.
     offsets : array of int64
-        Where each image's rows begin, and the end.
+        The first row of each image, and the end.
     images : array, or None
-        The images' ids, where the truths have them.
+        The ids of the images, where the truths have ids.
     best : array of float
-        One for each truth: its highest IoU with an anchor that is not ignored, nan if it is invalid.
+        For each truth its highest IoU with an anchor that is not ignored, nan for an invalid truth.
     """
 
     labels: NDArray[np.int8]
@@ -50,14 +50,14 @@ class Matches(NamedTuple):
 
 
 class GreedyMatches(NamedTuple):
-    """For each detection: the row of its truth, and their value; -1 and nan where it has none."""
+    """The row of each detection's truth, and their value; -1 and nan for a detection without a truth."""
 
     truths: Ints
     values: NDArray[Any]
 
 
 class OptimalMatches(NamedTuple):
-    """The matched rows of the detections, ascending, their rows of the truths, and what each match costs."""
+    """The rows of matched detections, ascending, the rows of their truths, and the cost of each match."""
 
     rows: Ints
     cols: Ints

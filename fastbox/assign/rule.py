@@ -1,4 +1,4 @@
-"""Which anchor goes to which truth: the rules of fastbox and of its peers, as data."""
+"""Rules that label anchors by their IoU with truths: those of fastbox and of its peers, as data."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ KERAS_LABELS = {1: 1, -1: 0, -2: -1}
 
 @dataclass(frozen=True)
 class MatchRule:
-    """How IoU between anchors and truths becomes labels: 1 positive, 0 negative, -1 ignored.
+    """A rule that turns the IoU of anchors with truths into labels: 1 positive, 0 negative, -1 ignored.
 
-    Use a preset: :meth:`fastbox`, or a peer's own rule under its own arguments.
+    Use a preset: :meth:`fastbox`, or the rule of a peer under the peer's own arguments.
 
     Attributes
     ----------
     name : str
-        The preset it came from.
+        The preset that made the rule.
     thresholds : tuple of float
-        Ascending. An anchor whose best IoU is v gets the label that follows the last threshold <= v. They are rounded
-        to the dtype of the boxes.
+        Ascending. An anchor whose best IoU is v gets the label that follows the last threshold ≤ v. Thresholds are
+        rounded to the dtype of the boxes.
     labels : tuple of int
-        One more than thresholds; the first is for values below all of them.
+        One label more than thresholds; the first is for values below all thresholds.
     claims : str
-        What a truth claims whatever the thresholds say: ``"none"``, ``"ties"``: every anchor that equals the truth's
-        best IoU, exactly; ``"first"``: the lowest of them. Claimed anchors are positive.
+        The anchors that a truth claims whatever the thresholds are. ``"none"``: no anchor. ``"ties"``: every anchor
+        whose IoU is exactly the truth's best. ``"first"``: the lowest-numbered of these. Claimed anchors are positive.
     receiver : str
-        Whose a claimed anchor becomes: ``"own"``: its own best truth's, be it the claiming one or not; ``"first"`` or
-        ``"last"``: that of the first or last truth to claim it.
+        The truth of a claimed anchor. ``"own"``: the anchor's own best truth, whether this truth claims it or not.
+        ``"first"``, ``"last"``: the first or the last truth that claims it.
     min_claim : float
         A truth with a lower best IoU claims nothing.
     claims_at_zero : bool
-        Whether a truth that overlaps nothing claims too: all anchors with ``"ties"``, the first with ``"first"``.
+        A truth that overlaps nothing claims anchors, too: all of them with ``"ties"``, the first with ``"first"``.
     ignore_iof : float or None
-        Anchors with a higher share inside an ignore region take no part: label -1. None: the rule has no such regions.
+        Anchors with a higher share inside an ignore region are ignored: label -1. None: the rule has no such regions.
     ignore_by : str
-        The area that share is of: ``"anchor"`` or ``"region"``.
+        The area that the share refers to: ``"anchor"`` or ``"region"``.
     negative_without_truths : bool
-        In an image without truths all anchors are negative, even where an ignore region lies or `labels` says else.
+        In an image without truths all anchors are negative, also inside ignore regions and whatever the labels are.
     topk : int or None
-        For ATSS: how many anchors of each level are candidates of a truth. Thresholds and claims are not used.
+        For ATSS: the number of anchors of each level that are candidates of a truth. Thresholds and claims are unused.
     levels : tuple of int or None
-        For ATSS with anchors that are plain boxes: how many of them each level has.
+        For ATSS with anchors that are plain boxes: the number of anchors of each level.
 
     Raises
     ------
     ValueError
-        Thresholds or labels that can't be.
+        Thresholds that do not ascend, labels of another number than thresholds + 1, or an unknown value of a field.
 
     Examples
     --------
@@ -103,8 +103,9 @@ class MatchRule:
     def fastbox(cls, high: float = 0.5, low: float = 0.4, *, ignore_iof: float = 0.5) -> MatchRule:
         """Make fastbox's own rule: torchvision's, but a truth that overlaps nothing claims nothing.
 
-        Positive from `high`, negative below `low`, ignored between; the anchors that equal a truth's best are positive
-        too. Anchors with more than `ignore_iof` of their area inside an ignore region take no part.
+        Anchors are positive from an IoU of `high` on, negative below `low` and ignored between; anchors whose IoU
+        equals the best of a truth are positive, too. Anchors with more than `ignore_iof` of their area inside an ignore
+        region are ignored.
         """
         return cls("fastbox", _two(low, high), (0, -1, 1), "ties", ignore_iof=ignore_iof)
 
@@ -138,7 +139,7 @@ class MatchRule:
     ) -> MatchRule:
         """Make the rule of mmdetection's ``MaxIoUAssigner``: a claimed anchor goes to the last truth that claims it.
 
-        Unlike there a `neg_iou_thr` that is an integer makes negatives as well.
+        Unlike in mmdetection, a `neg_iou_thr` that is an integer makes negatives as well.
         """
         ranged = isinstance(neg_iou_thr, Sequence)
         low, high = neg_iou_thr if isinstance(neg_iou_thr, Sequence) else (0.0, neg_iou_thr)
@@ -168,7 +169,7 @@ class MatchRule:
     ) -> MatchRule:
         """Make the rule of the TF Object Detection API's ``ArgMaxMatcher``.
 
-        `force_match_for_each_row` is on, as in that API's SSD configurations; the class alone has it off.
+        `force_match_for_each_row` is on, as in the API's SSD configurations; the class itself has it off.
         """
         low = matched_threshold if unmatched_threshold is None else unmatched_threshold
         labels = (0, -1, 1) if negatives_lower_than_unmatched else (-1, 0, 1)
@@ -184,7 +185,7 @@ class MatchRule:
     ) -> MatchRule:
         """Make the rule of keras-hub's ``BoxMatcher``, whose values are 1 positive, -1 negative and -2 ignored.
 
-        Unlike there forcing never gives anchor 0 a truth that isn't there.
+        Unlike in keras-hub, forcing never gives anchor 0 a truth that does not exist.
         """
         if not set(match_values) <= set(KERAS_LABELS):
             raise ValueError(f"expected match_values of 1, -1 and -2, got {tuple(match_values)}")
@@ -201,9 +202,9 @@ class MatchRule:
     def atss(cls, topk: int = 9, levels: Sequence[int] | None = None) -> MatchRule:
         """Make the rule of mmdetection's ``ATSSAssigner`` (Zhang et al., CVPR 2020).
 
-        Of each level the `topk` anchors nearest to a truth's centre are its candidates; positive are those of them that
-        reach the mean plus the standard deviation of their IoUs and have their centre more than 0.01 pixels inside the
-        truth. `levels` says how many anchors each level has, where they are plain boxes.
+        The candidates of a truth are the `topk` anchors of each level that are nearest to its centre. A candidate is
+        positive if its IoU reaches the mean plus the standard deviation of the candidates' IoUs and its centre is more
+        than 0.01 pixels inside the truth. `levels` is the number of anchors of each level, for plain boxes.
         """
         return cls("atss", (), (0,), topk=topk, levels=None if levels is None else tuple(int(n) for n in levels))
 

@@ -1,1 +1,1 @@
-"""What distances and losses do, shown on boxes."""
+"""Experiments on boxes: distances against overlap, and descent along the gradients of losses."""

@@ -1,4 +1,4 @@
-"""How far a distance between coordinates says how boxes overlap: on pairs of a predicted and a target box."""
+"""Agreement of distances between coordinates with overlap, over pairs of a predicted and a target box."""
 
 from __future__ import annotations
 
@@ -18,34 +18,38 @@ __all__ = ["DISTANCES", "Disagreement"]
 
 DISTANCES = ("l1", "l2", "smooth_l1")
 METRICS = ("iou", "giou")
-SIZES = {"small": 32.0, "medium": 96.0, "large": np.inf}  # by the side of a square of the target's area, as COCO has it
-SHOWN = (1, 2, 5, 10, 20, 50, 100)  # pixels at which the spread is told
+SIZES = {
+    "small": 32.0,
+    "medium": 96.0,
+    "large": np.inf,
+}  # upper bounds of the square root of the target's area: COCO's sizes
+SHOWN = (1, 2, 5, 10, 20, 50, 100)  # the distances, in pixels, whose spread is reported
 QUANTILES = (0.05, 0.5, 0.95)
 
 LOW, HIGH, PER_DOUBLING = -10, 16, 16  # distances from 2^LOW to 2^HIGH pixels, and the bins of each doubling
-DISTANCE_BINS = (HIGH - LOW) * PER_DOUBLING + 2  # and one below, which has 0, and one above
+DISTANCE_BINS = (HIGH - LOW) * PER_DOUBLING + 2  # and one bin below, which has 0, and one above
 VALUE_BINS = {"iou": 512, "giou": 1024}
-NEAR = 1.1  # distances told at so many pixels are those within this factor of it
+NEAR = 1.1  # the factor within which distances count for a reported distance
 
 Floats = NDArray[Any]
 
 
 @dataclass
 class Disagreement(Result):
-    """What a run of :func:`fastbox.jobs.disagreement` found.
+    """The result of :func:`fastbox.jobs.disagreement`.
 
     Attributes
     ----------
     rows, pairs : int
-        All rows, and those of two valid boxes.
+        All rows, and the rows whose two boxes are valid.
     pred, target : Invalid
         Invalid boxes on either side, by reason.
     counts : dict of (str, str) to array of shape (sizes, distance bins, value bins)
         Pairs by distance and metric, counted by size, distance and value.
     rules : Rules
-        Where Smooth L1 turns linear.
+        The beta of Smooth L1.
     lookalikes : Lookalikes
-        Pairs that are equally far apart and overlap most and least.
+        Pairs of equal distance that overlap most and least.
     """
 
     rules: Rules = field(default_factory=Rules, kw_only=True)
@@ -63,11 +67,11 @@ class Disagreement(Result):
 
     @property
     def pairs(self) -> int:
-        """Pairs of two valid boxes."""
+        """Return the number of rows whose two boxes are valid."""
         return int(self.counts["l2", "iou"].sum())
 
     def add(self, pred: Boxes, target: Boxes, first_row: int, beta: float) -> None:
-        """Take rows in, the first of them with this number."""
+        """Add rows of predicted and target boxes; ``first_row`` is the number of the first one."""
         self.rows += len(pred)
         reasons = pred.invalid(), target.invalid()
         self.pred.add(reasons[0])
@@ -76,7 +80,7 @@ class Disagreement(Result):
         rows = np.flatnonzero(~bad)
         a, b = (boxes.astype(np.float64).corners()[rows] for boxes in (pred, target))
         values = {metric: ops.aligned(a, b, metric=metric) for metric in METRICS}
-        with np.errstate(over="ignore"):  # what becomes infinite is beyond the last bin in any case
+        with np.errstate(over="ignore"):  # infinite values are in the last bin
             l2 = np.sqrt(np.square(a - b).sum(axis=1))
             side = np.sqrt((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]))
         distances = {
@@ -95,7 +99,7 @@ class Disagreement(Result):
         self.lookalikes.add(rows + first_row, a, b, distances["l2"], values["iou"], side)
 
     def to_dict(self) -> dict[str, Any]:
-        """What it comes to, as JSON holds it; None where there are too few pairs to say."""
+        """Return all figures as JSON holds them; None for a figure that has too few pairs."""
         sizes = dict.fromkeys(SIZES, 0)
         for k, name in enumerate(SIZES):
             sizes[name] = int(self.counts["l2", "iou"][k].sum())
@@ -114,7 +118,7 @@ class Disagreement(Result):
         }
 
     def density(self) -> dict[str, Floats]:
-        """Pairs by L2 distance and IoU, for a picture: edges, counts, and the quantiles of IoU at each distance."""
+        """Return pairs by L2 distance and IoU, for a plot: edges, counts, and the quantiles of IoU at each distance."""
         counts = self.counts["l2", "iou"].sum(axis=0)[1:-1]
         by_distance = counts.reshape(-1, 4, counts.shape[1]).sum(axis=1)
         edges = doublings(LOW, HIGH, PER_DOUBLING // 4)
@@ -135,7 +139,7 @@ class Disagreement(Result):
 
 
 def rank_correlation(counts: NDArray[np.int64]) -> float | None:
-    """Spearman's correlation of the order of rows and columns, of pairs counted in a table; ties share their rank."""
+    """Return Spearman's correlation of the rows and columns of a table of counts; ties share their rank."""
     ranks = []
     for axis in (1, 0):
         total = counts.sum(axis=axis)
@@ -147,12 +151,12 @@ def rank_correlation(counts: NDArray[np.int64]) -> float | None:
 
 
 def _bin_of(distances: Floats) -> NDArray[np.int64]:
-    """The bin of each distance: doublings cut evenly, what is smaller in the first, what is greater in the last."""
+    """Return the bin of each distance: even parts of doublings; the first and last bin have all that is beyond."""
     return np.searchsorted(doublings(LOW, HIGH, PER_DOUBLING), distances, side="right")
 
 
 def _quantile(counts: NDArray[np.int64], share: float, metric: str) -> float | None:
-    """The middle of the bin that a share of all is below."""
+    """Return the middle of the bin that holds a quantile; None without counts."""
     total = int(counts.sum())
     if not total:
         return None

@@ -1,4 +1,4 @@
-"""Pairs of boxes that a distance can't tell apart and that overlap very differently."""
+"""Pairs of boxes at the same distance whose overlaps differ most."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fastbox.values.powers import doublings
 
 __all__ = ["Lookalikes"]
 
-PER_DOUBLING = 70  # bins of distance: two in one bin are within 1 %
+PER_DOUBLING = 70  # bins of distance a doubling: distances of one bin are within 1% of each other
 DOUBLINGS = 12  # distances from 1 to 4,096 pixels
-SIDES_PER_DOUBLING = 4  # classes of the target's size: two in one are alike to the eye
+SIDES_PER_DOUBLING = 4  # bins of the target's size a doubling: targets of one bin look alike
 SIDE_DOUBLINGS = 12
-OVERLAPPING = 0.1  # what either pair's IoU is at least: that a miss overlaps less than a hit surprises nobody
+OVERLAPPING = 0.1  # the lowest IoU of either pair: a pair that hardly overlaps would be a trivial example
 
 KEYS = SIDE_DOUBLINGS * SIDES_PER_DOUBLING * DOUBLINGS * PER_DOUBLING
 
@@ -27,14 +27,14 @@ Floats = NDArray[Any]
 class Lookalikes:
     """For each size of target and each distance, the pair that overlaps least and the one that overlaps most.
 
-    Of equals the first row is kept: what is found does not depend on how many rows are taken in at once.
+    Of equal pairs the first row is kept, so that the result does not depend on the number of rows in a chunk.
     """
 
     def __init__(self) -> None:
         self.kept: dict[str, Floats] = {}
 
     def add(self, rows: NDArray[np.int64], pred: Floats, target: Floats, l2: Floats, iou: Floats, side: Floats) -> None:
-        """Take pairs in: their rows, corners, L2 distances, IoU, and the sides of squares as large as the targets."""
+        """Add pairs: their rows, corners, L2 distances, IoU, and the sides of squares with the targets' areas."""
         far = np.searchsorted(doublings(0, DOUBLINGS, PER_DOUBLING), l2, side="right") - 1
         large = np.searchsorted(doublings(0, SIDE_DOUBLINGS, SIDES_PER_DOUBLING), side, side="right") - 1
         here = (far >= 0) & (far < DOUBLINGS * PER_DOUBLING) & (iou >= OVERLAPPING)
@@ -49,7 +49,7 @@ class Lookalikes:
         self.kept = {name: values[ends] for name, values in both.items()}
 
     def to_list(self, sizes: Mapping[str, float]) -> list[dict[str, Any]]:
-        """The two pairs that differ most, for each class of sizes that has any: sides below each bound."""
+        """Return the two pairs whose IoU differs most, for each size with pairs; sizes are upper bounds of sides."""
         if len(self.kept.get("key", ())) == 0:
             return []
         order = np.lexsort((self.kept["row"], self.kept["iou"], self.kept["key"]))
@@ -68,7 +68,7 @@ class Lookalikes:
 
 
 def _firsts(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Where sorted keys change, the first included."""
+    """Mark the first of each run of equal keys, which are sorted."""
     return np.concatenate((np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]))
 
 

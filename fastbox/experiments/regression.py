@@ -25,23 +25,23 @@ RATIOS = (1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0)
 AREAS = (0.5, 0.67, 0.75, 1.0, 1.33, 1.5, 2.0)
 RATES = (0.1, 0.01, 0.001)
 
-DRAWN = 4096  # points drawn at once, whatever of them falls into the circle
+DRAWN = 4096  # points drawn at once, in the square around the circle
 
 
 @dataclass
 class Descent:
-    """What became of the cases of one loss.
+    """The end of the cases of one loss.
 
     Attributes
     ----------
     curve : array of shape (steps + 1,)
-        The mean error of a case, before the first step and after each.
+        The mean error of a case, before the first step and after each step.
     errors : array of shape (points,)
-        The mean error at the end of the cases around each point.
+        The mean final error of the cases around each point.
     converged, iou_half, iou_high, apart : int
-        Cases that end with an error below 0.1, an IoU of at least 0.5 and of at least 0.9, and without an overlap.
+        Cases that end with an error below 0.1, with an IoU ≥ 0.5, with an IoU ≥ 0.9, and without an overlap.
     floored : int
-        Cases with a side that had to be kept from falling below 2^-10.
+        Cases with a side that was limited to 2^-10.
     """
 
     curve: Floats
@@ -53,12 +53,12 @@ class Descent:
     floored: int
 
     def steps_to(self, share: float) -> int | None:
-        """The first step after which so small a share of the first error is left, or None."""
+        """Return the first step after which the error is at most this share of the first error, or None."""
         reached = np.flatnonzero(self.curve <= share * self.curve[0])
         return int(reached[0]) if reached.size else None
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the errors of single points, as JSON holds it."""
+        """Return all figures but the errors of single points, as JSON holds them."""
         names = ("converged", "iou_half", "iou_high", "apart", "floored")
         return {
             "final_error": float(self.curve[-1]),
@@ -77,11 +77,11 @@ class Regression(Result):
     Attributes
     ----------
     points, steps, seed : int
-        As asked for.
+        The arguments of the run.
     x, y : array of shape (points,)
-        Where the points are.
+        The coordinates of the points.
     losses : dict of str to Descent
-        What became of the cases, loss by loss.
+        The end of the cases, loss by loss.
     """
 
     points: int
@@ -92,11 +92,11 @@ class Regression(Result):
     losses: dict[str, Descent] = field(default_factory=dict)
 
     def columns(self) -> dict[str, Floats]:
-        """The points: x, y and the mean error at the end, a column for each loss."""
+        """Return columns of the points: x, y, and the mean final error for each loss."""
         return {"x": self.x, "y": self.y, **{name: found.errors for name, found in self.losses.items()}}
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the single points, as JSON holds it."""
+        """Return all figures but those of single points, as JSON holds them."""
         return {
             "points": self.points,
             "cases": self.points * cases_per_point(),
@@ -110,7 +110,7 @@ class Regression(Result):
 
 
 def cases_per_point() -> int:
-    """How many boxes begin at a point, each shape once for each target.
+    """Return the number of boxes that begin at a point: each shape once for each target.
 
     >>> cases_per_point()
     343
@@ -119,7 +119,7 @@ def cases_per_point() -> int:
 
 
 def descend(name: str, x: Floats, y: Floats, steps: int, progress: Callable[[int], object] | None) -> Descent:
-    """Take all cases around the points the given number of steps down the gradient of a loss."""
+    """Move all cases around the points along the negative gradient of a loss, a number of steps."""
     kernel, points = parallel.kernels("loss.regression").DESCEND[x.dtype, name], len(x)
     targets = np.array([_sides(1.0, ratio) for ratio in RATIOS])
     starts = np.array([_sides(area, ratio) for area in AREAS for ratio in RATIOS])
@@ -135,7 +135,7 @@ def descend(name: str, x: Floats, y: Floats, steps: int, progress: Callable[[int
             progress((last - first) * cases_per_point())
 
     parallel.run(task, [(block,) for block in range(blocks)])
-    total = np.add.accumulate(sums, axis=0)[-1]  # block after block, which no sum promises
+    total = np.add.accumulate(sums, axis=0)[-1]  # block after block: np.sum has another order
     ends = (int(n) for n in counts.sum(axis=0))
     return Descent(total / (points * cases_per_point()), errors / cases_per_point(), *ends)
 
@@ -153,18 +153,18 @@ def draw(points: int, seed: int) -> tuple[Floats, Floats]:
 
 
 def _sides(area: float, ratio: float) -> tuple[float, float]:
-    """Width and height of an area and their ratio."""
+    """Return width and height from an area and their ratio."""
     return float(np.sqrt(area * ratio)), float(np.sqrt(area / ratio))
 
 
 def _stages(steps: int) -> dict[int, float]:
-    """The rates by the first step of each; a short run may have fewer."""
+    """Return the rates by the first step of each; a short run may have fewer rates."""
     firsts = (1, 8 * steps // 10 + 1, 9 * steps // 10 + 1)
     return {first: rate for first, rate in zip(firsts, RATES, strict=True) if first <= steps}
 
 
 def rates_of(steps: int) -> Floats:
-    """The rate of each step."""
+    """Return the rate of each step."""
     rates = np.empty(steps)
     for first, rate in _stages(steps).items():
         rates[first - 1 :] = rate

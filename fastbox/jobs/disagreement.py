@@ -29,21 +29,21 @@ def disagreement(
 ) -> Disagreement:
     """Compare distances between corners with IoU and GIoU, pair by pair: Rezatofighi et al., CVPR 2019, figure 1.
 
-    Distances are of the four corner coordinates: L1, L2 and Smooth L1, in pixels. Told are the rank correlation
-    (Spearman's, from fine bins) of each with IoU and GIoU, over all pairs and by the target's size; how far IoU and
-    GIoU spread among pairs that are equally far apart; and examples: two pairs whose targets are of one size, whose L2
-    distances are within 1 %, and whose IoU differs most, both at least 0.1.
+    Distances are L1, L2 and Smooth L1 of the four corner coordinates, in pixels. The result has the rank correlation
+    (Spearman's, from fine bins) of each distance with IoU and GIoU, over all pairs and by the target's size; the spread
+    of IoU and GIoU among pairs of equal distance; and examples: two pairs with targets of one size, with L2 distances
+    within 1% of each other, with IoU ≥ 0.1, and with the greatest difference of IoU.
 
     Parameters
     ----------
     paths : path, directory, glob or a list of them
         Parquet files of one schema; a row has a predicted and a target box, as ``fastbox pairs --boxes`` writes them.
     pred, target, format : str, optional
-        Where the boxes are, as :func:`fastbox.jobs.measure` has it.
+        The columns of the boxes, as for :func:`fastbox.jobs.measure`.
     beta : float
-        Where Smooth L1 turns linear, in pixels.
+        The difference, in pixels, from which Smooth L1 is linear.
     rows : int
-        How many to hold at once; makes no difference to what is found.
+        The number of rows to hold at once; the result is the same for any number.
     progress : callable, optional
         Called with the number of rows done since the last call.
 

@@ -1,4 +1,4 @@
-"""Move made-up boxes to their targets by gradient descent on each loss, and write how near they come."""
+"""Move made-up boxes to their targets by gradient descent on each loss, and write the errors that remain."""
 
 from __future__ import annotations
 
@@ -27,45 +27,46 @@ def regression(
 ) -> Regression:
     """Move boxes to their targets by gradient descent on each loss: Zheng et al., AAAI 2020, section 3, algorithm 1.
 
-    Seven targets of area 1 and width to height 1:4, 1:3, 1:2, 1:1, 2:1, 3:1 and 4:1 lie around (10, 10). Around each
-    point of the circle of radius 3, drawn uniformly, begin boxes of the same seven ratios and areas 0.5, 0.67, 0.75, 1,
-    1.33, 1.5 and 2. Each goes its own way to each target, B = (x, y, w, h) of centre and sides: B becomes
-    B - rate (2 - IoU) dL/dB, with a rate of 0.1 for the first 80 % of the steps, of 0.01 up to 90 % and 0.001 from
-    there on. The error of a case is the sum of the four distances |B - target|.
+    Seven targets of area 1 and width to height 1:4, 1:3, 1:2, 1:1, 2:1, 3:1 and 4:1 are centred on (10, 10). Points are
+    drawn uniformly from the circle of radius 3 around it. On each point begin boxes of the same seven ratios and of
+    areas 0.5, 0.67, 0.75, 1, 1.33, 1.5 and 2. A case is the descent of one box to one target. B = (x, y, w, h) is the
+    centre and the sides of the box; a step replaces B by B - rate (2 - IoU) dL/dB. The rate is 0.1 for the first 80% of
+    the steps, 0.01 up to 90%, and 0.001 after that. The error of a case is the sum of the four distances |B - target|.
 
-    All gradients are the exact ones, with the weight of CIoU's aspect ratios a constant. The code published with the
-    paper takes others: CIoU's are not divided by w² + h², as the paper says; those of overlaps by the sides are twice
-    as large; and for GIoU the intersection of boxes that lie apart is not set to 0, which keeps many of them from
-    arriving: here GIoU arrives. What the paper leaves open is a side that a step would make negative: none falls
-    below 2^-10.
-    ``smooth_l1`` is of the four numbers, at beta 1, with the same steps.
+    All gradients are exact; the weight of CIoU's aspect ratios is a constant. The code published with the paper has
+    other gradients: those of CIoU are not divided by w² + h², although the paper says so; those of overlaps by the
+    sides are twice as large; and for GIoU the intersection of boxes that lie apart is not set to 0, so that many of
+    these boxes do not reach their targets. With the exact gradients of GIoU they do. The paper does not say what
+    happens to a side that a step would make negative: here no side falls below 2^-10. ``smooth_l1`` is the loss of the
+    four numbers at beta 1, with the same steps.
 
     Parameters
     ----------
     out : path, optional
-        A Parquet file of the points: x, y, and the mean final error of the cases at each, a column for each loss.
+        A Parquet file of the points: x, y, and the mean final error of the cases at each point, a column for each loss.
     points : int
-        How many; with 5000 there are 1,715,000 cases. The first points are the same for any number of them.
+        The number of points; 5000 points have 1,715,000 cases. The first points are the same for any number.
     steps : int
-        How many steps each case takes.
+        The number of steps of each case.
     losses : sequence of str
-        Of smooth_l1, iou, giou, diou, ciou and eiou.
+        Names of smooth_l1, iou, giou, diou, ciou and eiou.
     seed : int
         Not negative; another seed draws other points.
     progress : callable, optional
-        Called with the number of cases done since the last call, a case of each loss for one; from any thread.
+        Called with the number of cases done since the last call, where a case counts once for each loss; from any
+        thread.
 
     Returns
     -------
     Regression
-        The same bits for any number of threads: errors are added up in blocks of points, these in their order.
+        The same bits for any number of threads: errors are added in blocks of points, and blocks in their order.
 
     Raises
     ------
     ValueError
         An unknown loss or none, no points, no steps, or a negative seed.
     InputError
-        The output can't be written there.
+        An output that can't be written.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Regression losses between predicted and target boxes, with their gradients, in one pass."""
+"""Regression losses of predicted and target boxes, with gradients in the same pass."""
 
 from fastbox.losses.coordinates import huber_loss, l1_loss, smooth_l1_loss
 from fastbox.losses.deltas import Deltas

@@ -1,4 +1,4 @@
-"""Losses of coordinates, number by number: boxes' corners, or box deltas."""
+"""Losses of coordinates, number by number: of boxes' corners, or of box deltas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastbox.values.numbers import as_floats, as_number, in_dtype
 
 __all__ = ["huber_loss", "l1_loss", "smooth_l1_loss"]
 
-SMALLEST = 262_144  # numbers that make a thread worth waking
+SMALLEST = 262_144  # numbers below which another thread does not pay
 
 
 @named
@@ -37,34 +37,34 @@ def smooth_l1_loss(
     Parameters
     ----------
     pred, target : array or Boxes
-        Arrays of one shape are taken number by number, box deltas as well as boxes, as torch does. Boxes are compared
-        corner by corner, and one that is invalid gives nan. With :class:`fastbox.Deltas` the targets are encoded first.
+        Arrays of one shape are compared number by number, deltas or boxes, as in torch. Boxes are compared corner by
+        corner, and an invalid box gives nan. With :class:`fastbox.Deltas` the targets are encoded first.
     beta : float
-        Where the loss turns linear, in pixels; 0 is exactly the L1 loss.
+        The difference, in pixels, from which the loss is linear; 0 is exactly the L1 loss.
     reduction : str
-        ``"none"``: one for each coordinate; ``"box"``: summed over the four of each box; ``"sum"``; ``"mean"`` over
-        the coordinates, nan of nothing.
+        ``"none"``: one loss for each coordinate; ``"box"``: the sum of the four coordinates of each box; ``"sum"``;
+        ``"mean"`` over the coordinates, nan without any.
     weights : array, optional
-        One for each row of the last axis (each box), or one for each coordinate; losses and gradients are multiplied by
-        them. The mean is then the weighted mean of the coordinates: weights of 1 change nothing.
+        Factors of losses and gradients: one for each row of the last axis (each box), or one for each coordinate. The
+        mean is then the weighted mean of the coordinates, so weights of 1 change nothing.
     return_grad : bool
-        Give the gradient of the loss by ``pred`` too.
+        Return the gradient of the loss by ``pred``, too.
     out, grad_out : array, optional
-        Where to write losses (not sums) and gradients: C-contiguous, of the result's shape and dtype. To reuse large
-        ones is two to four times faster than to make them anew.
+        Arrays to write losses (not sums) and gradients to: C-contiguous, of the result's shape and dtype. Large arrays
+        that are used again are written two to four times faster than new ones.
 
     Returns
     -------
-    array or float, or LossAndGrad of it and the gradient
+    array or float, or LossAndGrad with return_grad
         Arrays are float32 if both inputs are, else float64. Sums accumulate in float64 in a fixed order: the same bits
-        for any number of threads. The gradient has the shape of ``pred``, and for boxes ``(n, 4)`` in their own format;
-        it is 0 where ``d`` is 0.
+        for any number of threads. The gradient has the shape of ``pred``, and for boxes ``(n, 4)`` in the format of
+        ``pred``; it is 0 where ``d`` is 0.
 
     Raises
     ------
     ValueError
-        Unequal shapes, a negative beta, an unknown reduction, or ``"box"`` where the last axis isn't 4 long; weights,
-        ``out`` or ``grad_out`` that don't fit.
+        Unequal shapes, a negative beta, an unknown reduction, ``"box"`` with a last axis that is not 4 long, or
+        weights, ``out`` or ``grad_out`` that do not fit.
 
     Examples
     --------
@@ -94,12 +94,13 @@ def huber_loss(
 ) -> Loss:
     """Compute 0.5 d² where |d| < delta, and delta (|d| - 0.5 delta) elsewhere (Huber 1964).
 
-    It is delta times :func:`smooth_l1_loss` at beta = delta, whose parameters and results it shares.
+    The Huber loss is delta times :func:`smooth_l1_loss` at beta = delta; all other parameters and the result are the
+    same.
 
     Raises
     ------
     ValueError
-        As there, and if delta is not above 0.
+        As for :func:`smooth_l1_loss`; a delta that is not above 0.
 
     Examples
     --------
@@ -162,7 +163,7 @@ def _loss(formula: str, pred: Any, target: Any, beta: float, options: Options) -
 
 
 def _numbers(values: Any, name: str) -> NDArray[Any]:
-    """Arrays as they are, boxes, those of frames too, as corners with nan for those that are invalid."""
+    """Return arrays as they are, and boxes, also those of frames, as corners with nan for invalid boxes."""
     if hasattr(values, "__arrow_c_stream__") and hasattr(values, "columns"):
         values = as_boxes(values, name, grouped=False)
     if not isinstance(values, Boxes):
@@ -174,7 +175,7 @@ def _numbers(values: Any, name: str) -> NDArray[Any]:
 
 
 def _change(grad: NDArray[Any], to: str) -> None:
-    """Turn a gradient by corners into that by the numbers of another format, where it is."""
+    """Turn a gradient by corners, in place, into the gradient by the numbers of another format."""
     if to == "yxyx":
         grad[:] = grad[:, [1, 0, 3, 2]]
     elif to != "xyxy":

@@ -1,4 +1,4 @@
-"""Predictions as deltas from anchors: what most detectors regress."""
+"""Predictions as deltas from anchors, the numbers that most detectors regress."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["Deltas"]
 
 
 class Deltas:
-    """Predicted deltas with the anchors they are from: given to a loss instead of boxes.
+    """Predicted deltas and their anchors, given to a loss instead of predicted boxes.
 
-    Overlap losses decode them, and their gradient is by the deltas; losses of coordinates compare them with the encoded
-    targets.
+    Overlap losses decode the deltas, and return the gradient by the deltas. Losses of coordinates compare the deltas
+    with the encoded targets.
 
     Parameters
     ----------
@@ -27,12 +27,13 @@ class Deltas:
     anchors : Boxes or array of shape (n, 4)
         Row i belongs to row i of the deltas. Arrays are xyxy corners in pixels.
     weights, means, stds, clamp, max_ratio, ctr_clamp
-        As :func:`fastbox.encode` and :func:`fastbox.decode` have them.
+        As for :func:`fastbox.encode` and :func:`fastbox.decode`.
 
     Raises
     ------
     ValueError
-        Shapes that don't fit together, or an option that can't be, when a loss uses them.
+        Shapes that do not fit together; when a loss uses the deltas, also an option that ``encode`` or ``decode``
+        refuses.
 
     Examples
     --------
@@ -70,7 +71,7 @@ class Deltas:
         return f"Deltas({len(self)} deltas, {self.values.dtype})"
 
     def boxes(self) -> Boxes:
-        """The boxes they stand for."""
+        """Return the decoded boxes."""
         decoded = decode(
             self.values,
             self.anchors,
@@ -84,11 +85,11 @@ class Deltas:
         return Boxes.of((decoded[:, 0], decoded[:, 1], decoded[:, 2], decoded[:, 3]), "xyxy")
 
     def encoded(self, targets: Any) -> NDArray[Any]:
-        """The deltas that would give the targets."""
+        """Return the deltas from the anchors to the targets."""
         return encode(targets, self.anchors, weights=self.weights, means=self.means, stds=self.stds)
 
     def chain(self, grad: NDArray[Any]) -> None:
-        """Turn a gradient by the corners of the decoded boxes into that by the deltas; none passes a clamp."""
+        """Turn a gradient by the decoded corners, in place, into the gradient by the deltas, 0 for clamped deltas."""
         T = grad.dtype.type
         near, far = grad[:, :2].copy(), grad[:, 2:]
         grad[:, :2] += far

@@ -47,7 +47,7 @@ class Shapes(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Weights as kernels take them: none, one for each value, or one for four (`shared` is 2, the power of two)."""
+    """Weights in the form of kernels: none, one for each value, or one for four values (`shared` is 2: 2² = 4)."""
 
     values: NDArray[Any]
     shared: int
@@ -90,7 +90,7 @@ class Outcome:
             loss = _tree(self.sums)
             if self.reduction == "mean":
                 loss = loss / self.divisor if self.divisor else float("nan")
-            loss = loss if loss == loss else float("nan")  # the one nan
+            loss = loss if loss == loss else float("nan")  # the canonical nan
         return LossAndGrad(loss, self.grad) if self.return_grad else loss
 
 
@@ -160,7 +160,7 @@ def _weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weig
 
 
 def _tree(sums: NDArray[np.float64]) -> float:
-    """Add neighbours until one is left: an order that only the number of blocks decides."""
+    """Add neighbours until one sum is left, in an order that depends on the number of blocks alone."""
     while len(sums) > 1:
         if len(sums) % 2:
             sums = np.append(sums, 0.0)

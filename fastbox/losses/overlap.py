@@ -1,4 +1,4 @@
-"""Losses of how boxes overlap: 1 less IoU or one of its relatives, with analytic gradients."""
+"""Losses of overlap: 1 minus IoU, GIoU, DIoU, CIoU or EIoU, with analytic gradients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastbox.values.arguments import named
 
 __all__ = ["ciou_loss", "diou_loss", "eiou_loss", "giou_loss", "iou_loss"]
 
-SMALLEST = 32_768  # boxes that make a thread worth waking
+SMALLEST = 32_768  # boxes below which another thread does not pay
 
 
 @named
@@ -32,35 +32,35 @@ def iou_loss(
 ) -> Loss:
     """Compute 1 - IoU of each predicted box with its target (Yu et al., UnitBox, 2016, in its linear form).
 
-    Without an overlap it is 1 and its gradient exactly 0. No epsilon is added anywhere: torchvision adds 1e-7.
+    Boxes that do not overlap have a loss of 1 and a gradient of exactly 0. No epsilon is added; torchvision adds 1e-7.
 
     Parameters
     ----------
     pred, target : Boxes or array of shape (n, 4)
-        Row i of one belongs to row i of the other. Arrays are xyxy corners in pixels; grouping makes no difference. The
-        prediction may be :class:`fastbox.Deltas` from anchors: its gradient is by the deltas.
+        Row i of ``pred`` belongs to row i of ``target``. Arrays are xyxy corners in pixels; groups make no difference.
+        The prediction may be :class:`fastbox.Deltas` from anchors; the gradient is then by the deltas.
     reduction : str
-        ``"none"`` or ``"box"``: one for each box; ``"sum"``; ``"mean"`` over the boxes, nan of nothing.
+        ``"none"`` or ``"box"``: one loss for each box; ``"sum"``; ``"mean"`` over the boxes, nan without any.
     weights : array of shape (n,), optional
-        Losses and gradients are multiplied by them; the mean divides by their sum.
+        Factors of losses and gradients; the mean divides by the sum of the weights.
     return_grad : bool
-        Give the gradient of the loss by ``pred`` too, in the format of ``pred``: by x, y, w, h for ``"xywh"``.
+        Return the gradient of the loss by ``pred``, too, in the format of ``pred``: by x, y, w, h for ``"xywh"``.
     out, grad_out : array, optional
-        Where to write losses (not sums), ``(n,)``, and gradients, ``(n, 4)``: C-contiguous, of the result's dtype. To
-        reuse large ones is two to four times faster than to make them anew.
+        Arrays to write losses (not sums), ``(n,)``, and gradients, ``(n, 4)``, to: C-contiguous, of the result's dtype.
+        Large arrays that are used again are written two to four times faster than new ones.
 
     Returns
     -------
-    array or float, or LossAndGrad of it and the gradient
-        Arrays are float32 if both inputs are, else float64. An invalid box gives nan, and nan for its gradient. Sums
+    array or float, or LossAndGrad with return_grad
+        Arrays are float32 if both inputs are, else float64. An invalid box gives nan for loss and gradient. Sums
         accumulate in float64 in a fixed order: the same bits for any number of threads. Where corners of both boxes
-        coincide, a min or max hands on half of its gradient, as torch's autograd does; boxes that only touch have no
-        gradient of their intersection.
+        coincide, each argument of a min or max gets half of the gradient, as in torch's autograd; the intersection of
+        boxes that only touch has no gradient.
 
     Raises
     ------
     ValueError
-        Lengths that differ, an unknown reduction, or weights, ``out`` or ``grad_out`` that don't fit.
+        Lengths that differ, an unknown reduction, or weights, ``out`` or ``grad_out`` that do not fit.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def giou_loss(
     out: NDArray[Any] | None = None,
     grad_out: NDArray[Any] | None = None,
 ) -> Loss:
-    """Compute 1 - GIoU (Rezatofighi et al., CVPR 2019): boxes apart still feel a pull, by the emptiness of their hull.
+    """Compute 1 - GIoU (Rezatofighi et al., CVPR 2019); boxes that do not overlap have a gradient, too.
 
     Parameters, results and errors are those of :func:`iou_loss`.
 
@@ -108,7 +108,7 @@ def diou_loss(
     out: NDArray[Any] | None = None,
     grad_out: NDArray[Any] | None = None,
 ) -> Loss:
-    """Compute 1 - DIoU (Zheng et al., AAAI 2020): the squared distance of the centres over the hull's squared diagonal.
+    """Compute 1 - DIoU (Zheng et al., AAAI 2020): IoU less a term for the distance of the centres.
 
     Parameters, results and errors are those of :func:`iou_loss`.
 
@@ -134,8 +134,8 @@ def ciou_loss(
 ) -> Loss:
     """Compute 1 - CIoU (Zheng et al., AAAI 2020): DIoU's loss and a term for the aspect ratio.
 
-    The weight of that term is a constant to the gradient, as in the paper and in torchvision. Parameters, results and
-    errors are those of :func:`iou_loss`.
+    The gradient treats the weight of this term as a constant, as in the paper and in torchvision. Parameters, results
+    and errors are those of :func:`iou_loss`.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""One box for one object: non-maximum suppression, hard and soft, and weighted boxes fusion."""
+"""Duplicate boxes of one object made one box: non-maximum suppression, hard and soft, and weighted boxes fusion."""

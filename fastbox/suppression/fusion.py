@@ -1,4 +1,4 @@
-"""Weighted boxes fusion: the boxes of several detectors as one set, per image and class."""
+"""Weighted boxes fusion: one set of boxes from those of several detectors, per image and class."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from fastbox.values.numbers import as_array, as_choice, as_column, as_floats, as
 
 __all__ = ["CONFIDENCES", "FusedBoxes", "weighted_boxes_fusion"]
 
-THEIRS = {"boxes_list", "scores_list", "labels_list", "iou_thr", "skip_box_thr"}  # arguments of ensemble_boxes
-MODELS = 1 << 16  # so many are no numbers of detectors but names
+THEIRS = {"boxes_list", "scores_list", "labels_list", "iou_thr", "skip_box_thr"}  # the arguments of ensemble_boxes
+MODELS = 1 << 16  # models from this number on are taken for names, not for numbers of detectors
 
 Fusion = Callable[..., "FusedBoxes"]
 
@@ -27,8 +27,9 @@ Fusion = Callable[..., "FusedBoxes"]
 class FusedBoxes(NamedTuple):
     """Fused boxes, by image, then by descending score.
 
-    ``boxes`` are corners of shape (m, 4), ``classes`` None where none were given; those of image g are
-    ``offsets[g]:offsets[g + 1]``, and ``rows`` has for each the input's best box that it is made of.
+    ``boxes`` are corners of shape (m, 4). ``classes`` is None where no classes were given. The boxes of image g are
+    ``offsets[g]:offsets[g + 1]``. ``rows`` has for each fused box the row of the input box with the highest weighted
+    score in its cluster.
     """
 
     boxes: NDArray[Any]
@@ -39,14 +40,14 @@ class FusedBoxes(NamedTuple):
 
 
 def _of_one_array(fusion: Fusion) -> Fusion:
-    """Refuse a call in the manner of ``ensemble_boxes``, a list of boxes for each detector, and say what to call."""
+    """Refuse a call with the arguments of ``ensemble_boxes``, a list of boxes for each detector."""
 
     @functools.wraps(fusion)
     def checked(*given: Any, **options: Any) -> FusedBoxes:
         if len(given) > 2 or THEIRS & set(options) or _nested(given[0] if given else options.get("boxes")):
             raise TypeError(
-                "expected the boxes of all detectors in one array, in pixels, and options by their names, got a call "
-                "in the manner of ensemble_boxes: join the lists, weighted_boxes_fusion("
+                "expected the boxes of all detectors in one array, in pixels, and options by their names, got the "
+                "arguments of ensemble_boxes: join the lists, weighted_boxes_fusion("
                 'Boxes(np.concatenate(boxes_list), "rel_xyxy", size=(width, height)), np.concatenate(scores_list), '
                 "classes=np.concatenate(labels_list), "
                 "models=np.repeat(np.arange(len(boxes_list)), [len(boxes) for boxes in boxes_list]), "
@@ -58,7 +59,7 @@ def _of_one_array(fusion: Fusion) -> Fusion:
 
 
 def _nested(boxes: Any) -> bool:
-    """Whether these are lists of lists of boxes, or of arrays of boxes."""
+    """Tell whether boxes are given as a list of lists of boxes, or of arrays of boxes."""
     if not isinstance(boxes, list | tuple) or not boxes:
         return False
     first: Any = next((one for one in boxes if len(one)), ()) if all(hasattr(one, "__len__") for one in boxes) else ()
@@ -78,34 +79,34 @@ def weighted_boxes_fusion(
     conf_type: str = "avg",
     allows_overflow: bool = False,
 ) -> FusedBoxes:
-    """Fuse the boxes of several detectors: each cluster of overlapping ones becomes their mean, weighted by score.
+    """Fuse the boxes of several detectors: each cluster of overlapping boxes becomes its mean, weighted by score.
 
     Solovyev et al., Weighted boxes fusion, Image and Vision Computing 2021. From the highest weighted score down, a box
-    joins the cluster whose mean has the highest IoU with it above the threshold, or begins one. The result is that of
-    the authors' ``ensemble_boxes``, in absolute coordinates and in float64 throughout, the IoU and the threshold too,
-    with ties in the order of rows.
-    Invalid boxes, those without an area and scores that are not finite are left out. Each box is compared with the
-    clusters of its image and class, so the work grows with the square of what is in one.
+    joins the cluster whose mean has the highest IoU with it, if the IoU is above the threshold, or begins a new
+    cluster. The result is that of the authors' ``ensemble_boxes``, but in absolute coordinates, with IoU and threshold
+    in float64, and with ties in the order of rows. Invalid boxes, boxes without an area and scores that are not finite
+    are left out. Each box is compared with the clusters of its image and class, so the work grows with the square of
+    the boxes of an image and class.
 
     Parameters
     ----------
     boxes, scores, classes
-        As for :func:`nms`: the detectors' boxes one after the other, or, grouped, image by image.
+        As for :func:`nms`: the boxes of one detector after the other, or, grouped, image by image.
     models : array of shape (n,), optional
-        Which detector each box is from, counted from 0; all from one when left out.
+        The detector of each box, counted from 0; by default all boxes are from one detector.
     weights : array of shape (m,), optional
-        How far each detector is trusted, above 0; 1 when left out. Their number is that of the detectors: give them
-        where the last of these found nothing.
+        The weight of each detector, above 0; by default 1. The number of weights is the number of detectors: give
+        weights where the last detectors found nothing.
     iou_threshold : float
-        From 0 to 1.
+        The IoU above which (IoU > threshold) a box joins a cluster, from 0 to 1.
     skip_box_threshold : float
-        Boxes of lower score are left out; at least 0.
+        Boxes of a lower score are left out; at least 0.
     conf_type : str
-        The score of a cluster. ``"avg"``: the mean, scaled by how many boxes it has of as many as there are detectors.
-        ``"max"``: the highest. ``"box_and_model_avg"``, ``"absent_model_aware_avg"``: means that count the weights of
-        the detectors that are in the cluster, or not.
+        The score of a cluster. ``"avg"``: the mean score, times the boxes in the cluster over the number of detectors.
+        ``"max"``: the highest score. ``"box_and_model_avg"``, ``"absent_model_aware_avg"``: means that count the
+        weights of the detectors in the cluster, or of those that are absent.
     allows_overflow : bool
-        Let the scale of ``"avg"`` exceed 1, where a detector has several boxes in a cluster.
+        Let the factor of ``"avg"`` exceed 1 where a detector has several boxes in a cluster.
 
     Returns
     -------
@@ -114,7 +115,8 @@ def weighted_boxes_fusion(
     Raises
     ------
     ValueError, TypeError
-        As :func:`nms`, for an unknown conf_type, and for models, weights or a threshold that can't be.
+        As :func:`nms`; an unknown conf_type, models that are no numbers from 0 on, weights that are not above 0, or a
+        negative skip_box_threshold.
 
     Examples
     --------
@@ -153,7 +155,7 @@ def weighted_boxes_fusion(
 
 
 def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The detector of each box, and the weight of each detector."""
+    """Read the detector of each box, and the weight of each detector."""
     model = np.zeros(n, np.int64) if models is None else as_column(as_array(models, "models"), "models", n)
     if n and model.dtype.kind not in "iu":
         raise TypeError(f"expected models counted from 0, got dtype {model.dtype}")
@@ -170,7 +172,7 @@ def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArr
         raise ValueError(f"expected a weight for each of {count} models, got shape {trust.shape}")
     if not (np.isfinite(trust) & (trust > 0)).all():
         raise ValueError(f"expected weights above 0, got {trust.tolist()}")
-    # Only their ratios matter: in units of a power of two, which is exact, no sum of them overflows.
+    # Only the ratios of weights matter. Weights divided by a power of two are exact, and no sum of them overflows.
     return model.astype(np.int64), np.ldexp(trust, -int(np.frexp(trust.max())[1]))
 
 

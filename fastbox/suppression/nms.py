@@ -18,12 +18,12 @@ __all__ = ["METHODS", "SoftNMS", "nms", "soft_nms"]
 
 METHODS = ("linear", "gaussian")
 
-DENSE = 384  # boxes of a segment from which on a grid is faster than to look at all of them
-PIECE = 4096  # boxes that make a thread worth waking
+DENSE = 384  # the number of boxes of a segment above which a grid is faster than comparing all pairs
+PIECE = 4096  # boxes below which another thread does not pay
 
 
 class SoftNMS(NamedTuple):
-    """The boxes kept, by image, then by descending score, and their scores."""
+    """The rows of the boxes that are kept, by image and descending score, and their lowered scores."""
 
     indices: NDArray[np.int64]
     scores: NDArray[Any]
@@ -33,19 +33,20 @@ class SoftNMS(NamedTuple):
 def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -> NDArray[np.int64]:
     """Find the boxes that greedy non-maximum suppression keeps.
 
-    From the highest score down, the lowest row first at ties, a box is kept unless its IoU with one kept before it is
-    above the threshold. The IoU is in the boxes' dtype, the threshold as it is given: 0.3 in float32 is above 0.3. Only
-    boxes of one image meet, and with classes only those of one class. That is the rule of ``torchvision.ops.nms`` on
-    CPUs; on GPUs it rounds the threshold too. The work grows with the boxes that overlap, not with all pairs.
+    From the highest score down, the lowest row first at ties, a box is kept unless its IoU with a box kept before it is
+    above the threshold. The IoU is in the boxes' dtype, the threshold is not rounded: 0.3 in float32 is above 0.3. Only
+    boxes of one image are compared, and with classes only boxes of one class. ``torchvision.ops.nms`` follows the same
+    rule on CPUs; on GPUs it rounds the threshold, too. The work grows with the number of overlapping pairs, not with
+    the number of all pairs.
 
     Parameters
     ----------
     boxes : Boxes or array of shape (n, 4)
-        Arrays are xyxy corners in pixels. Grouped ones are suppressed image by image.
+        Arrays are xyxy corners in pixels. Grouped boxes are suppressed image by image.
     scores : array of shape (n,)
-        Confidences. A box whose score is nan is not kept, nor is an invalid box; neither suppresses any other.
+        Confidences. An invalid box or a box whose score is nan is not kept and suppresses no other box.
     iou_threshold : float
-        From 0 to 1.
+        The IoU above which (IoU > threshold) a box is suppressed, from 0 to 1.
     classes : array of shape (n,), optional
         Integers or strings, none missing.
 
@@ -57,7 +58,7 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
     Raises
     ------
     ValueError
-        A threshold outside [0, 1], or scores or classes that are not one for each box.
+        A threshold outside [0, 1], or scores or classes of another shape than (n,).
     TypeError
         Scores that are not numbers, classes that are neither integers nor strings.
 
@@ -87,36 +88,36 @@ def soft_nms(
     score_threshold: float = 0.001,
     classes: Any = None,
 ) -> SoftNMS:
-    """Lower the scores of boxes that overlap better ones, instead of dropping them.
+    """Lower the scores of boxes that overlap boxes of higher scores, instead of suppressing them.
 
-    Bodla et al., Soft-NMS, ICCV 2017: the box with the highest score is taken, the lowest row at ties, the scores of
-    those it overlaps are multiplied, and so on with the rest, until none has a score of at least `score_threshold`.
-    Images, classes, invalid boxes and nan are treated as by :func:`nms`.
+    Bodla et al., Soft-NMS, ICCV 2017. The box with the highest score is kept, the lowest row at ties, and the scores of
+    the boxes that overlap it are multiplied by a factor. This repeats with the remaining boxes while the highest score
+    is at least `score_threshold`. Images, classes, invalid boxes and nan are treated as by :func:`nms`.
 
     Parameters
     ----------
     boxes, scores, classes
         As for :func:`nms`.
     method : str
-        ``"linear"``: by 1 - IoU where the IoU is above `iou_threshold`, as :func:`nms` compares them. ``"gaussian"``:
-        by exp(-IoU² / sigma).
+        ``"linear"``: the factor is 1 - IoU where the IoU is above `iou_threshold`, compared as by :func:`nms`.
+        ``"gaussian"``: the factor is exp(-IoU² / sigma).
     iou_threshold : float
-        From 0 to 1, for ``"linear"`` alone.
+        From 0 to 1; only for ``"linear"``.
     sigma : float
-        Above 0, for ``"gaussian"`` alone.
+        Above 0; only for ``"gaussian"``.
     score_threshold : float
-        The least score to keep, at least 0.
+        The lowest score to keep (score ≥ threshold), at least 0.
 
     Returns
     -------
     SoftNMS
         ``indices`` and ``scores``, by image, then by descending score. Scores are computed in float64, and rounded at
-        the end to the dtype they came in.
+        the end to the dtype of the given scores.
 
     Raises
     ------
     ValueError, TypeError
-        As :func:`nms`, for an unknown method, and for a sigma or score threshold that can't be.
+        As :func:`nms`; an unknown method, a sigma that is not above 0, or a negative score threshold.
 
     Examples
     --------
@@ -140,7 +141,7 @@ def soft_nms(
 
 
 def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how: tuple[Any, ...]) -> NDArray[Any]:
-    """The final score of every box that is kept, nan for the others."""
+    """Return the final score of every box that is kept, nan for the others."""
     left = np.full(len(boxes), np.nan)
     members, bounds = segments(boxes, classes)
     sizes = np.diff(bounds)
@@ -157,7 +158,7 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
 
     large = np.flatnonzero(sizes > DENSE)
     if len(large):
-        # A segment that outweighs the share of a thread is settled by all of them; scores fall in one order alone.
+        # All threads work on a segment with more boxes than one thread's share; soft suppression can't be divided.
         wide = (kind == "hard") & (sizes[large] * parallel.get_num_threads() > sizes.sum())
         parallel.run(one, [(int(segment),) for segment in large[~wide]])
         for segment in large[wide]:
@@ -172,6 +173,6 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
 
 
 def _below(threshold: float, dtype: np.dtype[Any]) -> Any:
-    """The greatest float of a dtype that is not above a threshold: an IoU of the dtype is above both or neither."""
+    """Return the greatest float of a dtype that is not above a threshold: both suppress the same IoUs of this dtype."""
     rounded = dtype.type(threshold)
     return np.nextafter(rounded, dtype.type(0)) if float(rounded) > threshold else rounded

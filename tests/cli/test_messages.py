@@ -190,7 +190,7 @@ def test_fusion_called_as_ensemble_boxes_is_says_what_to_call() -> None:
         lambda: fastbox.weighted_boxes_fusion(boxes_list=boxes, scores_list=scores, labels_list=labels),
     ]
     for call in calls:
-        with pytest.raises(TypeError, match="in the manner of ensemble_boxes: join the lists") as caught:
+        with pytest.raises(TypeError, match="the arguments of ensemble_boxes: join the lists") as caught:
             call()
     said = str(caught.value)
     width, height, weights, iou_thr, skip_box_thr = 100, 50, None, 0.5, 0.0
