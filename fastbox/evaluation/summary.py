@@ -15,7 +15,7 @@ from fastbox.evaluation.bootstrap import interval
 from fastbox.evaluation.core import PAIR_METRICS
 from fastbox.evaluation.matching import VERDICTS
 from fastbox.evaluation.quantiles import spread
-from fastbox.results.metric_summary import edges_of, unit_of
+from fastbox.losses.figures import edges_of, unit_of
 
 __all__ = ["LEVEL", "run_to_dict", "streamed"]
 

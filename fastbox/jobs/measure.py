@@ -17,12 +17,12 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
 from fastbox.losses import LossAndGrad
+from fastbox.losses.figures import figures_of
 from fastbox.losses.names import LOSSES, check_name
 from fastbox.ops import search as ops
 from fastbox.report.page import Page
 from fastbox.report.pages.paired import measured_page
 from fastbox.result import Invalid, Result, Rules
-from fastbox.results.metric_summary import figures_of
 from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.files import read_batches

@@ -15,12 +15,12 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.pairing import PAIR, Block, blocks, by_class
+from fastbox.losses.figures import figures_of
 from fastbox.memory import most_of
 from fastbox.ops import search as ops
 from fastbox.report.page import Page
 from fastbox.report.pages.paired import paired_page
 from fastbox.result import Invalid, Result, Rules
-from fastbox.results.metric_summary import figures_of
 from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes

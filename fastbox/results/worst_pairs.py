@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
+from fastbox.losses.figures import is_worse_greater
 from fastbox.ops import search as ops
 from fastbox.results.heatmap import Heat
-from fastbox.results.metric_summary import is_worse_greater
 
 __all__ = ["Look", "Pair", "Worst"]
 

@@ -13,7 +13,7 @@ import pytest
 
 import fastbox
 from fastbox import Boxes, InputError, jobs
-from fastbox.results.metric_summary import figures_of
+from fastbox.losses.figures import figures_of
 from fastbox.sketch import Sketch
 from fastbox.tables.sink import read_record
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from fastbox.losses.figures import figures_of
 from fastbox.report.terminal import summary as terminal
-from fastbox.results.metric_summary import figures_of
 from fastbox.sketch import Sketch
 
 
