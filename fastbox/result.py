@@ -7,12 +7,13 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
+from fastbox.report.cells import Shown, html_of, text_of
 from fastbox.report.page.contents import Page
 from fastbox.report.provenance import Provenance
 
@@ -34,9 +35,13 @@ class Result:
     ['summary', 'invalid']
     """
 
-    MAIN = "summary"
-    inputs: Sequence[Row] = ()  # what is to be said of how tables were read
+    MAIN: ClassVar[str] = "summary"  # the table that is meant where none is named
+    TABLES: ClassVar[tuple[str, ...]] = ()  # places in `to_dict` of lists of rows, or of rows by their names
+    APART: ClassVar[tuple[str, ...]] = ()  # entries of rows that hold tables of their own
+    FIRST: ClassVar[tuple[str, ...]] = ()  # the figures of the summary that are shown, the most important one first
+    NOTHING: ClassVar[tuple[str, ...]] = ()  # how the figures begin in which -1 means nothing to measure
 
+    inputs: Sequence[Row] = ()  # what is to be said of how tables were read
     provenance: Provenance | None = None  # of the run, where a job made it
 
     @property
@@ -66,17 +71,16 @@ class Result:
         return {"inputs": list(self.inputs)} if self.inputs else {}
 
     def tables(self) -> dict[str, list[Row]]:
-        """Everything as tables, each a list of rows: what is counted once in ``summary``, and more by their names."""
+        """Return everything as tables, each a list of rows: what is counted once in ``summary``, and more by name."""
         found = self.to_dict()
-        tables: dict[str, list[Row]] = {"summary": [dict(_leaves(found))]}
+        places = (*self.TABLES, "inputs")
+        tables: dict[str, list[Row]] = {"summary": [dict(_leaves(found, places))]}
         histograms: list[Row] = []
-        for name, rows in _tables(found):
-            tables[name] = [dict(_leaves(row)) for row in rows]
-            for row in rows:
-                if isinstance(histogram := row.get("histogram"), Mapping):
-                    edges, counts = histogram["edges"], histogram["counts"]
-                    bins = zip(edges[:-1], edges[1:], counts, strict=True)
-                    histograms += [{"name": row["name"], "low": low, "high": high, "count": n} for low, high, n in bins]
+        for place in places:
+            rows = _rows(found, place)
+            if rows:
+                tables[place.replace(".", "_")] = [dict(_leaves(row, self.APART)) for row in rows]
+            histograms += [counted for row in rows if "histogram" in row for counted in _bins(row)]
         return tables | ({"histograms": histograms} if histograms else {})
 
     def to_arrow(self, table: str | None = None) -> Any:
@@ -84,7 +88,7 @@ class Result:
         from fastbox.arrow.columns import table_of
 
         tables = self.tables()
-        name = self.main if table is None else table
+        name = (self.main if self.main in tables else "summary") if table is None else table
         if name not in tables:
             raise ValueError(f"expected a table of {', '.join(tables)}, got {name!r}")
         return table_of(tables[name])
@@ -130,10 +134,21 @@ class Result:
         check_page(path)
         write(page, path, self.provenance)
 
-    def _repr_html_(self) -> str:
-        from fastbox.report.notebook import html_of
+    def __repr__(self) -> str:
+        return text_of(self._shown())
 
-        return html_of(type(self).__name__, self.tables(), self.main)
+    def _repr_html_(self) -> str:
+        return html_of(self._shown())
+
+    def _shown(self) -> Shown:
+        """The figures to look at first, and the main table."""
+        tables = self.tables()
+        (summary,) = tables["summary"]
+        figures = {name.removeprefix("figures_"): summary[name] for name in self.FIRST if name in summary}
+        main = self.main if self.main in tables else "summary"
+        rows = [] if main == "summary" else tables[main]
+        others = [name for name in tables if name != main and name != "summary"]
+        return Shown(type(self).__name__, figures, rows, others, self.NOTHING)
 
 
 @dataclass
@@ -183,31 +198,35 @@ def _as_json(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _leaves(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """The single values of a summary, those further down with the names above them."""
+def _leaves(found: Mapping[str, Any], apart: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """The single values of a summary or a row, those further down with the names above them.
+
+    What stands at the places ``apart`` is left out: it is a table.
+    """
     for name, value in found.items():
-        if isinstance(value, Mapping):
-            if name != "histogram" and not _is_table(value):
-                # A quantile needs no more than its own name.
-                yield from _leaves(value, "" if name == "quantiles" else f"{before}{name}_")
-        elif not isinstance(value, list | tuple):
-            yield f"{before}{name}", value
+        if name in apart or name == "histogram" or isinstance(value, list | tuple):
+            continue
+        if not isinstance(value, Mapping):
+            yield name, value
+            continue
+        above = "" if name == "quantiles" else f"{name}_"  # a quantile needs no more than its own name
+        below = [place.removeprefix(f"{name}.") for place in apart if place.startswith(f"{name}.")]
+        yield from ((f"{above}{inner}", leaf) for inner, leaf in _leaves(value, below))
 
 
-def _tables(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, list[Row]]]:
-    """The lists of rows in a summary, and what it holds by name: each with rows that have the name first."""
-    for name, value in found.items():
-        if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
-            yield f"{before}{name}", value
-        elif isinstance(value, Mapping) and _is_table(value):
-            yield f"{before}{name}", [{"name": key, **row} for key, row in value.items()]
-        elif isinstance(value, Mapping):
-            yield from _tables(value, f"{before}{name}_")
+def _rows(found: Mapping[str, Any], place: str) -> list[Mapping[str, Any]]:
+    """The rows of the table at a place, those by name with the name first; none where nothing is there."""
+    name, _, rest = place.partition(".")
+    inner = found.get(name)
+    if not inner:
+        return []
+    if rest:
+        return _rows(inner, rest)
+    return [{"name": key, **row} for key, row in inner.items()] if isinstance(inner, Mapping) else list(inner)
 
 
-def _is_table(value: Mapping[str, Any]) -> bool:
-    """Whether these are rows by name: all alike, and more than a few counts."""
-    rows = list(value.values())
-    if not rows or not all(isinstance(row, Mapping) for row in rows) or len({tuple(row) for row in rows}) > 1:
-        return False
-    return any(not isinstance(one, Mapping) for one in rows[0].values())
+def _bins(row: Mapping[str, Any]) -> Iterator[Row]:
+    """The rows of a histogram, one for each bin."""
+    edges, counts = row["histogram"]["edges"], row["histogram"]["counts"]
+    for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
+        yield {"name": row["name"], "low": low, "high": high, "count": count}

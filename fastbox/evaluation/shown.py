@@ -47,6 +47,9 @@ class Shown:
         """Write the page of figures, plots and tables that ``fastbox evaluate --report`` writes, without examples."""
         self._result().report(path)
 
+    def __repr__(self) -> str:
+        return repr(self._result())
+
     def _repr_html_(self) -> str:
         shown: str = self._result()._repr_html_()
         return shown

@@ -34,7 +34,7 @@ NEAR = 1.1  # the factor within which distances count for a reported distance
 Floats = NDArray[Any]
 
 
-@dataclass
+@dataclass(repr=False)
 class Disagreement(Result):
     """The result of :func:`fastbox.jobs.disagreement`.
 
@@ -51,6 +51,14 @@ class Disagreement(Result):
     lookalikes : Lookalikes
         Pairs of equal distance that overlap most and least.
     """
+
+    MAIN = "rank_correlation_l2"
+    TABLES = (
+        "invalid",
+        *(f"{table}.{distance}" for table in ("rank_correlation", "spread") for distance in ("l1", "l2", "smooth_l1")),
+        "examples",
+    )
+    FIRST = ("pairs", "rows")
 
     rules: Rules = field(default_factory=Rules, kw_only=True)
     rows: int = 0

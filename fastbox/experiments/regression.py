@@ -70,7 +70,7 @@ class Descent:
         }
 
 
-@dataclass
+@dataclass(repr=False)
 class Regression(Result):
     """The result of :func:`fastbox.jobs.regression`.
 
@@ -83,6 +83,10 @@ class Regression(Result):
     losses : dict of str to Descent
         The end of the cases, loss by loss.
     """
+
+    MAIN = "losses"
+    TABLES = ("losses",)
+    FIRST = ("cases", "points", "steps")
 
     points: int
     steps: int

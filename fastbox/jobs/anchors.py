@@ -79,7 +79,7 @@ class Coverage:
         }
 
 
-@dataclass
+@dataclass(repr=False)
 class Fitted(Result):
     """What a run of :func:`fit_anchors` found.
 
@@ -100,6 +100,8 @@ class Fitted(Result):
     """
 
     MAIN = "sets"
+    TABLES = ("anchors", "sets")
+    FIRST = ("used", "boxes", "levels")
 
     count: int
     seed: int

@@ -43,7 +43,7 @@ def _no_levels() -> NDArray[np.int64]:
     return np.zeros(0, np.int64)
 
 
-@dataclass
+@dataclass(repr=False)
 class Assigned(Result):
     """What a run of :func:`assign` found.
 
@@ -68,6 +68,8 @@ class Assigned(Result):
     """
 
     MAIN = "by_level"
+    TABLES = ("invalid", "by_level", "coverage.by_size", "coverage.by_class")
+    FIRST = ("coverage_recall_0.5", "coverage_mean_best_iou", "coverage_without_positive", "truths", "images")
 
     strides: tuple[int, ...]
     images: int = 0

@@ -38,7 +38,7 @@ KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
 KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 187 were measured
 
 
-@dataclass
+@dataclass(repr=False)
 class Evaluated(Result):
     """What a run of :func:`evaluate` found.
 
@@ -59,6 +59,10 @@ class Evaluated(Result):
     """
 
     MAIN = "by_class"
+    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "runs")
+    APART = ("matched",)
+    FIRST = ("figures_AP", "figures_AP50", "figures_AP75", "figures_AR100", "detections", "truths", "images")
+    NOTHING = ("AP", "AR")
 
     evaluation: Evaluation
     by: str | None = None

@@ -28,7 +28,7 @@ __all__ = ["FusedTables", "fuse"]
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-@dataclass
+@dataclass(repr=False)
 class FusedTables(Result):
     """What a run of :func:`fuse` did.
 
@@ -42,6 +42,9 @@ class FusedTables(Result):
     rules : Rules
         The ``iou_threshold``, weights, least score and type of confidence, and the column that kept classes apart.
     """
+
+    TABLES = ("invalid",)
+    FIRST = ("fused", "boxes", "models", "images")
 
     models: int
     images: int = 0

@@ -29,7 +29,7 @@ __all__ = ["Inspected", "inspect"]
 StrPath = str | os.PathLike[str]
 
 
-@dataclass
+@dataclass(repr=False)
 class Inspected(Result):
     """What a run of :func:`inspect` found.
 
@@ -50,6 +50,8 @@ class Inspected(Result):
     """
 
     MAIN = "problems"
+    TABLES = ("invalid", "metrics", "problems", "classes")
+    FIRST = ("boxes", "images", "images_without_boxes")
 
     statistics: Statistics = field(default_factory=Statistics)
     classes: Classes = field(default_factory=Classes)

@@ -40,7 +40,7 @@ COORDINATES = {
 }
 
 
-@dataclass
+@dataclass(repr=False)
 class Measured(Result):
     """What a run of :func:`measure` found.
 
@@ -60,6 +60,8 @@ class Measured(Result):
     """
 
     MAIN = "metrics"
+    TABLES = ("invalid", "metrics")
+    FIRST = ("rows",)
 
     rows: int = 0
     pred: Invalid = field(default_factory=Invalid)

@@ -31,7 +31,7 @@ LEAST_SOFT_SCORE = 0.001  # of Bodla et al.
 Suppression = Callable[[Boxes, NDArray[Any], Any], tuple[NDArray[np.int64], NDArray[Any] | None]]
 
 
-@dataclass
+@dataclass(repr=False)
 class Suppressed(Result):
     """What a run of :func:`nms` found.
 
@@ -48,6 +48,9 @@ class Suppressed(Result):
     rules : Rules
         The method, its ``iou_threshold`` and what else it takes, and the columns of scores and classes.
     """
+
+    TABLES = ("invalid",)
+    FIRST = ("kept", "suppressed", "low_scores", "no_scores", "boxes", "images")
 
     images: int = 0
     boxes: int = 0

@@ -32,7 +32,7 @@ __all__ = ["Paired", "pairs"]
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-@dataclass
+@dataclass(repr=False)
 class Paired(Result):
     """What a run of :func:`pairs` found.
 
@@ -54,6 +54,8 @@ class Paired(Result):
     """
 
     MAIN = "metrics"
+    TABLES = ("invalid", "metrics")
+    FIRST = ("pairs", "unmatched", "detections", "truths", "images")
 
     images: int = 0
     detections: int = 0

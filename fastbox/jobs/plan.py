@@ -20,7 +20,7 @@ __all__ = ["Planned", "plan"]
 SHOWN = 5
 
 
-@dataclass
+@dataclass(repr=False)
 class Planned(Result):
     """What some tables are like.
 
@@ -37,6 +37,8 @@ class Planned(Result):
     """
 
     MAIN = "inputs"
+    TABLES = ("inputs",)
+    FIRST = ("ready",)
 
     inputs: list[dict[str, Any]] = field(default_factory=list)
     fragments: list[int] = field(default_factory=list)

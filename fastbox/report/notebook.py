@@ -1,10 +1,9 @@
-"""Results as a notebook shows them: a table in HTML, a drawing."""
+"""Results as a notebook draws them."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,55 +12,7 @@ from fastbox.errors import InputError
 from fastbox.report.figures.base import FAINT, GRID, INK, new_figure, tidy
 from fastbox.report.palette import light
 
-__all__ = ["drawing", "html_of"]
-
-SHOWN_ROWS, SHOWN_FIGURES = 12, 24
-LONGEST = 60  # characters of a text
-# Colours of the notebook's own, so that light and dark are right.
-STYLE = (
-    "table.fastbox {border-collapse: collapse; margin: .4em 0} "
-    ".fastbox th, .fastbox td {padding: .15em .8em .15em 0; text-align: right; font-variant-numeric: tabular-nums} "
-    ".fastbox th:first-child, .fastbox td:first-child {text-align: left} "
-    ".fastbox tr {border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent)}"
-)
-
-
-def html_of(name: str, tables: Mapping[str, Sequence[Mapping[str, Any]]], main: str) -> str:
-    """A result's summary and main table, every text escaped, with nothing that runs."""
-    (summary,) = tables["summary"]
-    figures = {key: value for key, value in summary.items() if value is not None}
-    shown = dict(list(figures.items())[:SHOWN_FIGURES])
-    parts = [f"<style>{STYLE}</style><strong>{escape(name)}</strong>"]
-    parts.append(_table([{"": key.replace("_", " "), "value": value} for key, value in shown.items()]))
-    if main != "summary" and tables.get(main):
-        rows = tables[main]
-        parts.append(_table(rows[:SHOWN_ROWS]))
-        if len(rows) > SHOWN_ROWS:
-            parts.append(f"<div>{len(rows) - SHOWN_ROWS:,} more rows: <code>.to_pandas()</code></div>")
-    others = [other for other in tables if other not in ("summary", main)]
-    if others:
-        parts.append(f"<div>more tables: {escape(', '.join(others))}</div>")
-    return "".join(parts)
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f"<th>{escape(_text(name.replace('_', ' ')))}</th>" for name in names)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_text(row.get(name)))}</td>" for name in names) + "</tr>" for row in rows
-    )
-    return f'<table class="fastbox"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.4g}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    text = str(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+__all__ = ["drawing"]
 
 
 def drawing(summary: Mapping[str, Any]) -> Any:

@@ -73,6 +73,40 @@ def test_every_result_is_shown_in_html(result: Result) -> None:
     assert type(result).__name__ in shown.text
 
 
+def test_every_result_is_shown_in_twenty_lines_the_figure_first(result: Result) -> None:
+    text, html = repr(result), result._repr_html_()
+    assert len(text.splitlines()) <= 20
+    assert html.count("<tr>") + html.count("<div>") + 1 <= 20
+    assert max(map(len, text.splitlines())) <= 130
+    summary, first = result.tables()["summary"][0], result.FIRST[0]
+    label = first.removeprefix("figures_").replace("_", " ")
+    assert text.startswith(f"{type(result).__name__}: {label} ")
+    for shown in (text, Elements(html).text):
+        assert (
+            f"{summary[first]:,.4g}" in shown if isinstance(summary[first], float) else f"{summary[first]:,}" in shown
+        )
+    assert result.main in result.tables()
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    found = fastbox.evaluate([[0, 0, 50, 50]], [0.5], [[0, 0, 50, 50]], classes=[1], truth_classes=[1])
+    assert found.figures()["AP_large"] == -1
+    (row,) = found.to_arrow("by_class").to_pylist()
+    assert row["AP_large"] == -1
+    for shown in (found._repr_html_(), repr(found)):
+        assert "–" in shown and "-1" not in shown
+    giou = jobs.measure({"pred": [[0.0, 0, 1, 1]], "target": [[9e30, 9e30, 9e30, 9.1e30]]}, metrics=["giou"])
+    assert giou.metrics["giou"].mean == -1
+    assert "-1" in repr(giou)
+
+
+def test_metrics_and_gradients_are_rows_of_one_table() -> None:
+    found = jobs.measure(DATA / "pairs.parquet", metrics=["iou", "iou_loss"], grad=True)
+    assert [row["name"] for row in found.tables()["metrics"]] == ["iou", "iou_loss", "iou_loss_grad"]
+    assert set(found.tables()["summary"][0]) == {"rows"}
+    assert found.to_arrow().column_names[-1] == "zero"
+
+
 def test_every_table_goes_to_arrow_pandas_and_polars(result: Result) -> None:
     tables = result.tables()
     assert len(tables["summary"]) == 1
