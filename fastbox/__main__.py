@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import suppress
 
 __all__ = ["main"]
@@ -17,7 +18,9 @@ def main() -> None:
     except KeyboardInterrupt:
         with suppress(OSError):
             os.write(2, b"error: interrupted; nothing was written\n")
-        os._exit(1)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+        os._exit(128 + signal.SIGINT)  # on Windows
 
 
 if __name__ == "__main__":  # a process that it starts imports this again

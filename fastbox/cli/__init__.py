@@ -32,7 +32,7 @@ EXAMPLES = (
 def main(context: click.Context, threads: int | None) -> None:
     """Bounding boxes by the million: IoU, GIoU and Smooth L1, streamed from Parquet.
 
-    Exit codes: 0 done; 1 not finished; 2 unusable input, or a command line that can't be read.
+    Exit codes: 0 done; 1 not finished; 2 unusable input or command line; 130 interrupted (Ctrl-C); 143 terminated.
     """
     from fastbox.storage.opened import keep_open
 

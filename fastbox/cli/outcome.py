@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import _thread
+import atexit
 import os
 import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
-from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 import click
 
 from fastbox.cli.command import Group
 from fastbox.cli.imports import WithoutPandas
+from fastbox.cli.interrupt import Interrupted, end_by, interruptible
 from fastbox.cli.said import say
 from fastbox.cli.written import Written
 from fastbox.errors import InputError, InputWarning
@@ -26,23 +24,23 @@ from fastbox.report.provenance import on_command_line
 
 __all__ = ["Commands", "fail"]
 
-RAISED_AGAIN_AFTER = 0.02  # seconds
-
 
 class Commands(Group):
     """A group that turns what can go wrong into one sentence and an exit code; a bug keeps its traceback."""
 
     _written = Written([])
+    _signal: int | None = None
 
     def main(self, args: Sequence[str] | None = None, **options: Any) -> NoReturn:  # type: ignore[override]
-        """Run the command line, 2 where it can't be read."""
+        """Run the command line; the exit code is 2 where it can't be read."""
         _fill_descriptors()
         if args is None:  # the command line of a process of its own
             sys.meta_path.insert(0, WithoutPandas())
+            atexit.register(self._end)  # runs after what is registered later, such as the removal of folders
         given = sys.argv[1:] if args is None else list(args)
         self._written = Written(given)
         try:
-            with _interruptible(), on_command_line(given):
+            with interruptible(), on_command_line(given):
                 code = super().main(args, **{**options, "standalone_mode": False})
                 _flush(sys.stdout)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -53,8 +51,8 @@ class Commands(Group):
             said = error.format_message().rstrip(".")
             more = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
             fail(f"{said[:1].lower()}{said[1:]}{more}", 2)
-        except (click.Abort, KeyboardInterrupt):
-            self._fail("interrupted")
+        except (click.Abort, KeyboardInterrupt) as error:
+            self._fail_of_signal(error)
         except OSError as error:
             self._fail_of_system(error)
         _exit(code if isinstance(code, int) else 0)
@@ -63,11 +61,11 @@ class Commands(Group):
         """Read the command line, which prints the help where it is asked for."""
         try:
             return super().make_context(*args, **extra)
-        except KeyboardInterrupt:
-            self._fail("interrupted")
+        except KeyboardInterrupt as error:
+            self._fail_of_signal(error)
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command: 1 where it could not finish, 2 where what it was given can't be used."""
+        """Run a command; the exit code is 1 where it could not finish, and 2 where its input can't be used."""
         try:
             with _warnings_as_sentences():
                 return super().invoke(context)
@@ -78,14 +76,24 @@ class Commands(Group):
             cause = error if isinstance(error, KeyboardInterrupt) else error.__cause__
             if not isinstance(cause, KeyboardInterrupt):
                 raise
-            self._fail("terminated" if isinstance(cause, Terminated) else "interrupted")
+            self._fail_of_signal(cause)
         except MemoryError:
             self._fail("out of memory")
         except OSError as error:
             self._fail_of_system(error)
 
-    def _fail(self, what: str) -> NoReturn:
-        fail(f"{what}; {self._written.said()}", 1)
+    def _fail(self, what: str, code: int = 1) -> NoReturn:
+        fail(f"{what}; {self._written.said()}", code)
+
+    def _fail_of_signal(self, error: BaseException) -> NoReturn:
+        """End an interrupted command, with the exit code that a shell gives to a process that a signal ended."""
+        self._signal = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        self._fail("terminated" if self._signal == signal.SIGTERM else "interrupted", 128 + self._signal)
+
+    def _end(self) -> None:
+        """End the process of an interrupted command by the signal that interrupted it."""
+        if self._signal is not None:
+            end_by(self._signal)
 
     def _fail_of_system(self, error: OSError) -> NoReturn:
         """End a command that the system let down: its output, or the terminal or pipe that it prints to."""
@@ -97,52 +105,6 @@ class Commands(Group):
         stands = self._written.said()
         more = "" if stands == "nothing was written" else f"; {stands}"
         fail(f"could not print the result: {error.strerror}{more}", 1)
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C; not the very KeyboardInterrupt, which Python remembers for its exit code even where it was caught."""
-
-
-class Terminated(Interrupted):
-    """SIGTERM: what a scheduler or a container sends before it kills."""
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """See to it that SIGINT and SIGTERM end a command by an exception, and that it gets through.
-
-    Where it comes in a destructor or a callback, Python drops it.
-    """
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    asked = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
-    if threading.current_thread() is not threading.main_thread() or not asked:
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise Terminated if number == signal.SIGTERM else Interrupted
-
-    def again(dropped: sys.UnraisableHookArgs) -> None:
-        if not issubclass(dropped.exc_type, KeyboardInterrupt):
-            hook(dropped)
-            return
-        # Not at once, which would be dropped in here as well; by a signal where it can be, which ends a wait too.
-        kill = getattr(signal, "pthread_kill", None)
-        number = signal.SIGTERM if issubclass(dropped.exc_type, Terminated) else signal.SIGINT
-        raised = partial(kill, main_thread, number) if kill else partial(_thread.interrupt_main, number)
-        timer = threading.Timer(RAISED_AGAIN_AFTER, raised)
-        timer.daemon = True
-        timer.start()
-
-    main_thread = threading.get_ident()
-    hook, sys.unraisablehook = sys.unraisablehook, again
-    handlers = {number: signal.signal(number, interrupt) for number in asked}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        sys.unraisablehook = hook
 
 
 @contextmanager

@@ -600,7 +600,7 @@ group.main(["work"])
     call = [sys.executable, "-m", "work", where]
     start = time.monotonic()
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1, (done.returncode, done.stderr)
+    assert done.returncode == 130, (done.returncode, done.stderr)
     assert time.monotonic() - start < 25  # at once, and not when a long wait is over
     assert (done.stdout, done.stderr) == ("", "error: interrupted; nothing was written\n")
 
@@ -618,7 +618,11 @@ from fastbox.__main__ import main
 main()
 """
     done = python(code, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: interrupted; nothing was written\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        -signal.SIGINT,
+        "",
+        "error: interrupted; nothing was written\n",
+    )
 
 
 @pytest.mark.jit
@@ -632,6 +636,6 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
-    assert process.returncode == 1
+    assert process.returncode == -signal.SIGINT
     assert said == "error: interrupted; nothing was written\n"
     assert sorted(os.listdir(tmp_path)) == [path.name for path in many]

@@ -163,7 +163,8 @@ def test_what_stands_is_told(name: str, by: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stderr) == (1, f"error: {by}; {stands}\n")
+    code = {"interrupted": 130, "terminated": 143}.get(by, 1)
+    assert (done.returncode, done.stderr) == (code, f"error: {by}; {stands}\n")
 
 
 def test_the_end_of_a_job_in_the_background_is_told(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_the_end_of_a_job_in_the_background_is_told(tmp_path: Path) -> None:
         text=True,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (1, "error: terminated; o.parquet is complete\n")
+    assert (done.returncode, done.stderr) == (143, "error: terminated; o.parquet is complete\n")
 
 
 def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
@@ -193,3 +194,37 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_shell_sees_the_signal_and_stops_its_loop(number: int, tmp_path: Path) -> None:
+    """A process that only exits with 130 lets the loop of a shell go on; folders of this process are removed first."""
+    program = f"""
+import os, sys, time, weakref
+from fastbox.__main__ import main
+from fastbox.report.terminal import summary
+
+class Held:
+    pass
+
+def interrupted(*args):
+    global held
+    held = Held()
+    weakref.finalize(held, print, "removed")
+    if {number:d} == 2:  # which a terminal sends to the shell too
+        os.kill(os.getppid(), {number:d})
+    os.kill(os.getpid(), {number:d})
+    time.sleep(30)
+
+summary.show_paired = interrupted
+sys.argv = ["fastbox", "pairs", "data/detections.parquet", "data/truths.parquet"]
+main()
+"""
+    (tmp_path / "one.py").write_text(program)
+    loop = f"for k in 1 2; do {sys.executable} {tmp_path / 'one.py'}; echo $?; done"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", loop], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == (["removed"] if number == signal.SIGINT else ["removed", "143"] * 2)
+    assert done.returncode == (-signal.SIGINT if number == signal.SIGINT else 0)
+    ended = "interrupted" if number == signal.SIGINT else "terminated"
+    assert f"error: {ended}; nothing was written" in done.stderr

@@ -1,0 +1,75 @@
+"""Ctrl-C and SIGTERM: an exception in the command, and the end of the process that a shell expects."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import NoReturn
+
+__all__ = ["Interrupted", "Terminated", "end_by", "interruptible"]
+
+RAISED_AGAIN_AFTER = 0.02  # seconds
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C; not the very KeyboardInterrupt, which Python remembers for its exit code even where it was caught."""
+
+    number = signal.SIGINT
+
+
+class Terminated(Interrupted):
+    """SIGTERM: the signal that a scheduler or a container sends before it kills."""
+
+    number = signal.SIGTERM
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into an exception, and raise it again where Python drops it.
+
+    Python drops an exception that is raised in a destructor or a callback.
+    """
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    asked = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
+    if threading.current_thread() is not threading.main_thread() or not asked:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated if number == signal.SIGTERM else Interrupted
+
+    def again(dropped: sys.UnraisableHookArgs) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            hook(dropped)
+            return
+        # Not at once, which would be dropped in here as well; by a signal where it can be, which ends a wait too.
+        kill = getattr(signal, "pthread_kill", None)
+        number = signal.SIGTERM if issubclass(dropped.exc_type, Terminated) else signal.SIGINT
+        raised = partial(kill, main_thread, number) if kill else partial(_thread.interrupt_main, number)
+        timer = threading.Timer(RAISED_AGAIN_AFTER, raised)
+        timer.daemon = True
+        timer.start()
+
+    main_thread = threading.get_ident()
+    hook, sys.unraisablehook = sys.unraisablehook, again
+    handlers = {number: signal.signal(number, interrupt) for number in asked}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = hook
+
+
+def end_by(number: int) -> None:
+    """End this process by a signal, so that a shell sees it and stops a loop; nothing where signals don't do that."""
+    if os.name == "posix":
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
