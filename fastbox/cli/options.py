@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,8 @@ import click
 from fastbox.boxes.container import ALIASES, FORMATS
 from fastbox.cli.command import option
 from fastbox.cli.types import Column, Memory, Names, Real
-from fastbox.errors import InputError
 from fastbox.memory import set_memory
-from fastbox.values.names import CLASS, IMAGE, SCORE
+from fastbox.values.names import CLASS, IMAGE, SCORE, BoxArgument
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +42,6 @@ __all__ = [
     "metrics_option",
     "min_score_option",
     "names_option",
-    "of_truths",
     "output_option",
     "plot_option",
     "report_option",
@@ -54,6 +51,8 @@ __all__ = [
 ]
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+TRUTH_BOX = BoxArgument("--truth-box", "Source(..., boxes={})")
 
 
 def _set_memory(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -127,7 +126,8 @@ class Truths:
         """Return the table of the ground truth as a job takes it."""
         from fastbox.tables.source import Source
 
-        return Source(path, boxes=self.box, format=self.format or detections.format, image=detections.image_column)
+        format_ = self.format or detections.format
+        return Source(path, boxes=self.box, format=format_, image=detections.image_column, argument=TRUTH_BOX)
 
 
 @dataclass(frozen=True)
@@ -262,18 +262,6 @@ report_option = click.option(
 plot_option = click.option(
     "--plot", type=click.Path(), metavar="FIGURE", help="Figure to write: .svg, .png or .pdf (needs the extra `plot`)."
 )
-
-
-@contextmanager
-def of_truths(detections: str, truths: str | None) -> Iterator[None]:
-    """Tell the option that names the truths' boxes where a message is about the truths alone."""
-    try:
-        yield
-    except InputError as error:
-        said = str(error)
-        if truths is None or "--box " not in said or truths not in said or detections in said:
-            raise
-        raise InputError(said.replace("--box ", "--truth-box ")) from None
 
 
 def show(

@@ -151,7 +151,9 @@ def note_of(source: Source) -> dict[str, Any]:
         taken[source.image.what] = str(source.image)
     if source.boxes is None:
         with open_parquet(file) as opened, suppress(InputError):
-            found = find_boxes(opened.schema_arrow, None, source.format, prefix=source.prefix, where=file)
+            found = find_boxes(
+                opened.schema_arrow, None, source.format, prefix=source.prefix, where=file, argument=source.argument
+            )
             if found.layout == "flat" and not are_exact(found.names):
                 taken["boxes"] = f"{','.join(found.names)} ({found.format})"
     if taken:

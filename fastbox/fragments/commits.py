@@ -57,7 +57,11 @@ def _state(source: Source) -> dict[str, Any]:
     assert source.fragment is not None
     files: tuple[str, ...] = source.path  # type: ignore[assignment]
     cut_from = {groups.file: groups.state for groups in source.fragment.groups}
-    told = {own.name: getattr(source, own.name) for own in fields(source) if own.name not in ("path", "fragment")}
+    told = {
+        own.name: getattr(source, own.name)
+        for own in fields(source)
+        if own.compare and own.name not in ("path", "fragment")
+    }
     return {
         "read": digest(told),
         "files": [[absolute(file), *(cut_from.get(file) or state_of(file))] for file in files],

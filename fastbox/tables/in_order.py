@@ -141,7 +141,9 @@ def _write_rows(source: Source, files: list[str], path: str) -> bool:
     assert source.image is not None
     with open_parquet(files[0]) as parquet:
         schema = parquet.schema_arrow
-    counted = find_boxes(schema, source.boxes, source.format, prefix=source.prefix, where=files[0])
+    counted = find_boxes(
+        schema, source.boxes, source.format, prefix=source.prefix, where=files[0], argument=source.argument
+    )
     ragged = counted.layout == "ragged"
     kind = pa.string() if id_kind(schema.field(source.image).type, source.image, files[0]) == "string" else pa.int64()
     fields = [("image", kind), ("row", pa.int64()), ("first", pa.int64()), ("count", pa.int64())]
@@ -178,7 +180,9 @@ def _boxes_of(batch: pa.RecordBatch) -> NDArray[np.int64]:
 def _counts(table: pa.Table, source: Source, name: str) -> NDArray[np.int64] | None:
     """How many boxes each row has, where a row is an image."""
     try:
-        found = find_boxes(table.schema, source.boxes, source.format, prefix=source.prefix, where=name)
+        found = find_boxes(
+            table.schema, source.boxes, source.format, prefix=source.prefix, where=name, argument=source.argument
+        )
     except InputError:
         return None
     if found.layout != "ragged":

@@ -9,8 +9,12 @@ import pyarrow as pa
 from fastbox.errors import InputError, advice
 from fastbox.tables.files import Paths, find_files, open_parquet
 from fastbox.tables.schema import BoxColumns, find_boxes
+from fastbox.values.names import BoxArgument
 
 __all__ = ["PairedTable", "find_pairs"]
+
+PRED = BoxArgument("--pred", "pred={}")
+TARGET = BoxArgument("--target", "target={}")
 
 
 class PairedTable(NamedTuple):
@@ -33,8 +37,8 @@ def find_pairs(paths: Paths, pred: str | None, target: str | None, format: str |
     files = find_files(paths)
     with open_parquet(files[0]) as first:
         schema = first.schema_arrow
-    pred_at = find_boxes(schema, pred, format, prefix="pred_", where=files[0])
-    target_at = find_boxes(schema, target, format, prefix="target_", where=files[0])
+    pred_at = find_boxes(schema, pred, format, prefix="pred_", where=files[0], argument=PRED)
+    target_at = find_boxes(schema, target, format, prefix="target_", where=files[0], argument=TARGET)
     if set(pred_at.names) == set(target_at.names):
         names = ", ".join(pred_at.names)
         how = f"name both with {advice('--pred COLUMNS --target COLUMNS', 'pred=COLUMNS, target=COLUMNS')}"

@@ -26,7 +26,7 @@ from fastbox.arrow.arrays import (
 from fastbox.arrow.held import UNREADABLE, as_column, columns_of, indexed, table_of_columns, unreadable, without_rows
 from fastbox.boxes.container import Boxes, as_format, looks_like_sizes
 from fastbox.errors import FormatWarning, InputError, advice, warn
-from fastbox.values.names import BOXES, IMAGE, advice_on, box_advice, box_columns, column_of, one_box_column
+from fastbox.values.names import BOX, BOXES, IMAGE, BoxArgument, advice_on, box_columns, column_of, one_box_column
 from fastbox.values.numbers import shown
 
 __all__ = [
@@ -121,7 +121,9 @@ def frame_boxes(
     for name, given in (("boxes", boxes), ("image", None if isinstance(image, bool) else image)):
         if not isinstance(given, str | None):
             raise TypeError(f"expected {name} to be the name of a column, got {shown(given)}")
-    found = find_boxes(arrow.schema, boxes, format, where=where, python="Boxes.from_arrow(frame, boxes={})")
+    found = find_boxes(
+        arrow.schema, boxes, format, where=where, argument=BoxArgument("--box", "Boxes.from_arrow(frame, boxes={})")
+    )
     named = _usual_ids(arrow.schema, where) if image is True else image or None
     for column in (*found.names, *([] if named is None else [named])):
         if column in unread:
@@ -175,7 +177,7 @@ def find_boxes(
     *,
     prefix: str = "",
     where: str = "table",
-    python: str = "Source(..., boxes={})",
+    argument: BoxArgument = BOX,
 ) -> BoxColumns:
     """Find the columns that hold the boxes.
 
@@ -210,21 +212,21 @@ def find_boxes(
         raise InputError(str(error)) from None
     if boxes is not None:
         if "," not in boxes or boxes in schema.names:
-            return _one_column(schema, boxes, told, where, python)
+            return _one_column(schema, boxes, told, where, argument)
         names = tuple(name.strip() for name in boxes.split(","))
         return _flat(schema, *_ordered(names, told, where), where)
     for start in dict.fromkeys((prefix, "")):
         known = _known(schema.names, told, start)
         whole = one_box_column(schema.names, start)
         if known is None and not whole:
-            alike = box_columns(schema.names, told, start, where, python)
+            alike = box_columns(schema.names, told, start, where, argument)
             known = None if alike is None else _as_asked(*alike, told)
         if known is not None:
-            _check_rival(schema.names, *known, start, where, python)
+            _check_rival(schema.names, *known, start, where, argument)
             return _flat(schema, *known, where)
         if whole:
-            return _one_column(schema, whole[0], told, where, python)
-    raise _nothing_found(schema.names, prefix, where, python)
+            return _one_column(schema, whole[0], told, where, argument)
+    raise _nothing_found(schema.names, prefix, where, argument)
 
 
 def require(schema: pa.Schema, name: str, where: str) -> pa.Field:
@@ -336,7 +338,7 @@ def _flat(schema: pa.Schema, names: Names, format: str, where: str) -> BoxColumn
     return BoxColumns("flat", names, (), format)
 
 
-def _one_column(schema: pa.Schema, name: str, format: str | None, where: str, python: str) -> BoxColumns:
+def _one_column(schema: pa.Schema, name: str, format: str | None, where: str, argument: BoxArgument) -> BoxColumns:
     kind = require(schema, name, where).type
     found = _single(kind, format)
     if found is None and is_list(kind):
@@ -345,7 +347,7 @@ def _one_column(schema: pa.Schema, name: str, format: str | None, where: str, py
     if found is None:
         raise InputError(
             f"expected column {name!r} of {where} to hold a struct of four numbers, lists of four, or lists of such, "
-            f"got {kind}: name four columns where coordinates have one each, {box_advice('A,B,C,D', python)}"
+            f"got {kind}: name four columns where coordinates have one each, {argument.advice('A,B,C,D')}"
         )
     layout, fields, told = found
     return BoxColumns(layout, (name,), fields, told)
@@ -381,12 +383,14 @@ def _known(names: Sequence[str], format: str | None, prefix: str) -> tuple[Names
     return None
 
 
-def _check_rival(names: Sequence[str], taken: Names, format: str, prefix: str, where: str, python: str) -> None:
+def _check_rival(
+    names: Sequence[str], taken: Names, format: str, prefix: str, where: str, argument: BoxArgument
+) -> None:
     """Refuse columns of an asked format where the same corner begins a box by the names of others, as beside sizes."""
     own = _known(names, None, prefix)
     if own is None or own[1] == format.removeprefix("rel_") or own[0] == taken or own[0][:2] != taken[:2]:
         return
-    how = box_advice(",".join(taken), python)
+    how = argument.advice(",".join(taken))
     raise InputError(
         f"expected one box in the columns of {where} with format {format!r}, got {', '.join(taken)} beside "
         f"{', '.join(own[0])}, which are {own[1]}: leave the format out, or give {how}"
@@ -414,7 +418,7 @@ def _ordered(names: Names, format: str | None, where: str) -> tuple[Names, str]:
     return names, "xyxy"
 
 
-def _nothing_found(names: Sequence[str], prefix: str, where: str, python: str) -> InputError:
+def _nothing_found(names: Sequence[str], prefix: str, where: str, argument: BoxArgument) -> InputError:
     sets = [tuple(start + name for name in known) for start in dict.fromkeys((prefix, "")) for known, _ in BOXES]
     best = max(sets, key=lambda full: len(set(full) & set(names)))
     missing = [name for name in best if name not in names]
@@ -423,7 +427,7 @@ def _nothing_found(names: Sequence[str], prefix: str, where: str, python: str) -
         return InputError(f"expected columns {', '.join(best)} in {where}, got no {' and no '.join(missing)}{hint}")
     wanted = f"{prefix}xmin, {prefix}ymin, {prefix}xmax, {prefix}ymax, or one column {prefix}bbox"
     near = difflib.get_close_matches(f"{prefix}bbox", names, 1)
-    how = f"{box_advice(near[0] if near else 'COLUMN', python)} or {box_advice('A,B,C,D', python)}"
+    how = f"{argument.advice(near[0] if near else 'COLUMN')} or {argument.advice('A,B,C,D')}"
     return InputError(f"expected columns of boxes in {where} ({wanted}), got {_listing(names)}: name them with {how}")
 
 

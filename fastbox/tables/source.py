@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from fastbox.tables.join import Chunk, Piece, Side, by_image, by_row
 from fastbox.tables.schema import BoxColumns, check_format, find_boxes, require, rows_as_boxes, to_boxes
 from fastbox.tables.widths import row_bytes
 from fastbox.values.labels import place_of
-from fastbox.values.names import IMAGE
+from fastbox.values.names import BOX, IMAGE, BoxArgument
 from fastbox.values.numbers import shown
 
 __all__ = [
@@ -83,6 +83,8 @@ class Source:
         What to read of these files; everything when left out.
     aliases : tuple of (str, str)
         Columns that are carried under other names than their own: these, and what the files call them.
+    argument : BoxArgument
+        What names the columns of boxes, as messages tell it.
     """
 
     path: Paths
@@ -93,6 +95,7 @@ class Source:
     prefix: str = ""
     fragment: Fragment | None = None
     aliases: tuple[tuple[str, str], ...] = ()
+    argument: BoxArgument = field(default=BOX, compare=False)
 
     @classmethod
     def carrying(cls, source: Source | Paths, *names: str | None) -> Source:
@@ -244,7 +247,7 @@ def _plan_of(source: Source, file: str) -> Plan:
         rows = int(parquet.metadata.num_rows)
         schema = parquet.schema_arrow if rows else typed(parquet.schema_arrow)
         carried = row_bytes(file, parquet, [source.own(name) for name in source.columns])
-    boxes = find_boxes(schema, source.boxes, source.format, prefix=source.prefix, where=file)
+    boxes = find_boxes(schema, source.boxes, source.format, prefix=source.prefix, where=file, argument=source.argument)
     if boxes.format.startswith("rel_"):
         raise InputError(f"expected coordinates in pixels in {file}, got format {boxes.format!r}: scale them first")
     ids = None

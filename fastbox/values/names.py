@@ -6,19 +6,21 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from fastbox.errors import InputError, advice
 
 __all__ = [
+    "BOX",
     "BOXES",
     "CLASS",
     "IMAGE",
     "ONE_BOX",
     "SCORE",
+    "BoxArgument",
     "Usual",
     "advice_on",
     "are_exact",
-    "box_advice",
     "box_columns",
     "column_of",
     "is_wanted",
@@ -217,17 +219,26 @@ def advice_on(name: str) -> str:
     return "" if known is None else f": name another with {known.advice('COLUMN')}"
 
 
-def box_advice(columns: str, python: str = "Source(..., boxes={})") -> str:
-    """Say how to name the columns of boxes; ``python`` is the call in which they are named.
+class BoxArgument(NamedTuple):
+    """The option on the command line and the argument in Python that name the columns of boxes."""
 
-    >>> box_advice("a,b,c,d")
-    "Source(..., boxes='a,b,c,d')"
-    """
-    return advice(f"--box {shlex.quote(columns)}", python.format(repr(columns)))
+    option: str
+    python: str
+
+    def advice(self, columns: str) -> str:
+        """Say how to name columns.
+
+        >>> BOX.advice("a,b,c,d")
+        "Source(..., boxes='a,b,c,d')"
+        """
+        return advice(f"{self.option} {shlex.quote(columns)}", self.python.format(repr(columns)))
+
+
+BOX = BoxArgument("--box", "Source(..., boxes={})")
 
 
 def box_columns(
-    names: Sequence[str], format: str | None, prefix: str, where: str, python: str = "Source(..., boxes={})"
+    names: Sequence[str], format: str | None, prefix: str, where: str, argument: BoxArgument = BOX
 ) -> tuple[Names, str] | None:
     """Return the four columns that hold coordinates, by names in other letters than the usual ones, and their format.
 
@@ -250,7 +261,7 @@ def box_columns(
         said = [",".join(columns) for columns in found]
         came = " and ".join(said)
         raise InputError(
-            f"expected one box in each row of {where}, got {came}: name one with {box_advice(said[0], python)}"
+            f"expected one box in each row of {where}, got {came}: name one with {argument.advice(said[0])}"
         )
     return next(iter(found.items()), None)
 

@@ -510,6 +510,16 @@ def test_boxes_of_truths_are_named_by_their_own_option(tmp_path: Path, command: 
         assert call(command, *tables, option, "a,b,c,d").exit_code == 0
 
 
+def test_both_boxes_of_a_row_are_named_by_their_own_options(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.parquet"
+    columns = dict(zip("abcd", [[0.0], [0.0], [32.0], [32.0]], strict=True))
+    pq.write_table(pa.table(columns | {"target_bbox": [[0.0, 0, 32, 32]]}), path)
+    assert "or --pred A,B,C,D" in refused("measure", path)
+    assert call("measure", path, "--pred", "a,b,c,d").exit_code == 0
+    with pytest.raises(InputError, match=r"or pred='A,B,C,D'"):
+        jobs.measure(path)
+
+
 def test_sizes_of_images_that_are_not_there_are_given_as_it_is_said(tmp_path: Path) -> None:
     path = tmp_path / "truths.parquet"
     pq.write_table(pa.table({"image_id": [1], "bbox": [[0.0, 0, 32, 32]]}), path)

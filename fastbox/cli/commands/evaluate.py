@@ -16,7 +16,6 @@ from fastbox.cli.options import (
     class_option,
     json_option,
     names_option,
-    of_truths,
     output_option,
     report_option,
     score_option,
@@ -158,7 +157,7 @@ def evaluate(
     from fastbox.report.terminal.evaluated import show_evaluated
 
     params = rules.params(class_agnostic)
-    with of_truths(detections, truths), progress("evaluating", counted(detections)) as step:
+    with progress("evaluating", counted(detections)) as step:
         found = fragments.run(
             jobs.evaluate,
             table.source(detections),

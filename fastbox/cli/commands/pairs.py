@@ -15,7 +15,6 @@ from fastbox.cli.options import (
     json_option,
     keep_option,
     metrics_option,
-    of_truths,
     output_option,
     report_option,
     show,
@@ -88,7 +87,7 @@ def pairs(
     from fastbox.datasets.as_source import counted
     from fastbox.report.terminal import summary as terminal
 
-    with of_truths(detections, truths), progress("pairing", counted(detections, truths)) as step:
+    with progress("pairing", counted(detections, truths)) as step:
         found = fragments.run(
             jobs.pairs,
             table.source(detections),
