@@ -9,6 +9,7 @@ import numpy as np
 
 from fastbox.anchors.cell_shapes import as_size, default_boxes, each_level, exact, given_sides, positive, single, whole
 from fastbox.anchors.layout import Layout
+from fastbox.values.numbers import as_number_from
 from fastbox.values.powers import power_of_two
 
 __all__ = ["PeerGrids"]
@@ -121,8 +122,7 @@ class PeerGrids(Layout):
             scales = [power_of_two(i / octave) * octave_base_scale for i in range(octave)]
         elif scales is None or octave_base_scale is not None or scales_per_octave is not None:
             raise ValueError("expected either scales or octave_base_scale with scales_per_octave, got both or neither")
-        if not 0 <= center_offset <= 1:
-            raise ValueError(f"expected a center_offset from 0 to 1, got {center_offset!r}")
+        center_offset = as_number_from(center_offset, "center_offset", 0, 1)
         factors, flat = positive(scales, "scales"), positive(ratios, "ratios")
         bases = positive(strides if base_sizes is None else base_sizes, "base_sizes")
         if len(bases) != len(strides):

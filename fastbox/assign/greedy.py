@@ -14,7 +14,7 @@ from fastbox.ops.search import DISTANCES, METRICS, check_metric
 from fastbox.values.arguments import both_or_neither, named
 from fastbox.values.flags import as_flags
 from fastbox.values.labels import as_labels, codes_of
-from fastbox.values.numbers import as_column, as_floats, as_number, in_dtype
+from fastbox.values.numbers import as_column, as_floats, as_number_from, in_dtype
 
 __all__ = ["match_greedy"]
 
@@ -83,8 +83,7 @@ def match_greedy(
     if metric in DISTANCES:
         similarities = ", ".join(name for name in METRICS if name not in DISTANCES)
         raise ValueError(f"expected a similarity ({similarities}), got the distance {metric!r}")
-    if np.isnan(as_number(threshold, "threshold")):
-        raise ValueError("expected a threshold that is a number, got nan")
+    threshold = as_number_from(threshold, "threshold")
     a, b, starts_a, starts_b = sides_of(detections, truths)
     given = as_column(as_floats(scores, "scores"), "scores", len(a))
     kinds_a, kinds_b = _codes(classes, truth_classes, len(a), len(b))

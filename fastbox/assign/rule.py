@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fastbox.values.numbers import as_number
+from fastbox.values.numbers import as_number, as_number_from
 
 __all__ = ["MatchRule"]
 
@@ -94,8 +93,8 @@ class MatchRule:
             )
         for name in ("min_claim", "ignore_iof"):
             value = getattr(self, name)
-            if value is not None and math.isnan(as_number(value, name)):
-                raise ValueError(f"expected {name} to be a number, got nan")
+            if value is not None:
+                as_number_from(value, name)
         if self.topk is not None and (isinstance(self.topk, bool) or not self.topk >= 1):
             raise ValueError(f"expected topk to be a whole number of at least 1, got {self.topk!r}")
 

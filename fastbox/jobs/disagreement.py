@@ -12,6 +12,7 @@ from fastbox.tables.files import read_batches
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.schema import to_boxes
 from fastbox.tables.source import Source
+from fastbox.values.numbers import as_number_from
 
 __all__ = ["disagreement"]
 
@@ -63,10 +64,9 @@ def disagreement(
     >>> disagreement(path).to_dict()["rank_correlation"]["l2"]["iou"]["all"]
     -1.0
     """
-    if not beta >= 0:
-        raise ValueError(f"expected beta to be at least 0, got {beta!r}")
+    beta = as_number_from(beta, "beta", 0)
     files, _, pred_at, target_at = find_pairs(Source.carrying(paths).path, pred, target, format)
-    found, before = Disagreement(rules=Rules({"beta": float(beta)})), 0
+    found, before = Disagreement(rules=Rules({"beta": beta})), 0
     names = list(dict.fromkeys([*pred_at.names, *target_at.names]))
     for file, first_row, batch in read_batches(files, names, rows=rows):
         a = to_boxes(batch, pred_at, where=file, first_row=first_row)

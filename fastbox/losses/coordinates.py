@@ -13,7 +13,7 @@ from fastbox.kernels.codes import BLOCK
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import Loss, Options, Shapes, check_reduction, prepare
 from fastbox.values.arguments import named
-from fastbox.values.numbers import as_floats, as_number, in_dtype
+from fastbox.values.numbers import as_floats, as_number, as_number_from, in_dtype
 
 __all__ = ["huber_loss", "l1_loss", "smooth_l1_loss"]
 
@@ -74,8 +74,7 @@ def smooth_l1_loss(
     >>> fastbox.smooth_l1_loss([[0.0, 0, 4, 4]], [[0.5, 0, 4, 7]], return_grad=True)
     LossAndGrad(loss=0.65625, grad=array([[-0.125,  0.   ,  0.   , -0.25 ]]))
     """
-    if not as_number(beta, "beta") >= 0:
-        raise ValueError(f"expected beta to be at least 0, got {beta!r}")
+    beta = as_number_from(beta, "beta", 0)
     formula = "smooth_l1_unit" if beta == 1 else "smooth_l1"
     return _loss(formula, pred, target, beta, Options(reduction, weights, return_grad, out, grad_out))
 

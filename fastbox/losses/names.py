@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from fastbox.ops.search import METRICS
+from fastbox.values.numbers import as_choice
 
 __all__ = ["COORDINATE_LOSSES", "LOSSES", "OVERLAP_LOSSES", "check_name"]
 
@@ -15,8 +14,4 @@ LOSSES = OVERLAP_LOSSES + COORDINATE_LOSSES
 
 def check_name(name: str) -> None:
     """Raise ValueError unless a metric or a loss has this name; name the nearest."""
-    if name not in METRICS and name not in LOSSES:
-        near = difflib.get_close_matches(str(name), (*METRICS, *LOSSES), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        known = f"a metric of {', '.join(METRICS)}, or a loss of {', '.join(LOSSES)}"
-        raise ValueError(f"expected {known}, got {name!r}{hint}")
+    as_choice(name, (*METRICS, *LOSSES), "a metric or a loss")

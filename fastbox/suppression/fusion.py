@@ -14,7 +14,7 @@ from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels.codes import CONFIDENCES
 from fastbox.suppression.segments import as_scores, as_threshold, image_bounds, kept_rows, order, segments
 from fastbox.values.labels import as_labels
-from fastbox.values.numbers import as_array, as_choice, as_column, as_floats, as_number
+from fastbox.values.numbers import as_array, as_choice, as_column, as_floats, as_number_from
 
 __all__ = ["CONFIDENCES", "FusedBoxes", "weighted_boxes_fusion"]
 
@@ -131,8 +131,7 @@ def weighted_boxes_fusion(
     (array([0.5 , 0.25]), array([0, 2]))
     """
     as_choice(conf_type, CONFIDENCES, "a conf_type")
-    if not as_number(skip_box_threshold, "skip_box_threshold") >= 0:
-        raise ValueError(f"expected a skip_box_threshold of at least 0, got {skip_box_threshold!r}")
+    skip_box_threshold = as_number_from(skip_box_threshold, "skip_box_threshold", 0)
     boxes, threshold = as_boxes(boxes), as_threshold(iou_threshold)
     start, (model, trust) = as_scores(scores, len(boxes)), _models(models, weights, len(boxes))
     rows, bounds = segments(boxes, classes)

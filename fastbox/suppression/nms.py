@@ -12,7 +12,7 @@ from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.suppression.segments import as_scores, as_threshold, kept_rows, segments
 from fastbox.values.arguments import named
-from fastbox.values.numbers import as_choice, as_floats, as_number
+from fastbox.values.numbers import as_choice, as_floats, as_number, as_number_from
 
 __all__ = ["METHODS", "SoftNMS", "nms", "soft_nms"]
 
@@ -128,13 +128,12 @@ def soft_nms(
     as_choice(method, METHODS, "a method")
     if not (as_number(sigma, "sigma") > 0 and math.isfinite(sigma)):
         raise ValueError(f"expected a sigma above 0, got {sigma!r}")
-    if not as_number(score_threshold, "score_threshold") >= 0:
-        raise ValueError(f"expected a score_threshold of at least 0, got {score_threshold!r}")
+    score_threshold = as_number_from(score_threshold, "score_threshold", 0)
     boxes = as_boxes(boxes)
     start = as_scores(scores, len(boxes))
     gaussian = method == "gaussian"
     least_overlap = 0.0 if gaussian else as_threshold(iou_threshold)
-    how = _below(least_overlap, boxes.dtype), gaussian, float(sigma), float(score_threshold)
+    how = _below(least_overlap, boxes.dtype), gaussian, float(sigma), score_threshold
     left = _suppressed(boxes, start, classes, "soft", how)
     indices, left = kept_rows(boxes, np.where(left >= score_threshold, left, np.nan))
     return SoftNMS(indices, left.astype(as_floats(scores, "scores").dtype, copy=False))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.boxes.container import Boxes
 from fastbox.values.labels import as_labels, codes_of
-from fastbox.values.numbers import as_column, as_floats, as_number
+from fastbox.values.numbers import as_column, as_floats, as_number_from
 
 __all__ = ["as_scores", "as_threshold", "image_bounds", "kept_rows", "order", "segments"]
 
@@ -64,9 +64,7 @@ def as_threshold(value: float) -> float:
     ValueError
         A number outside [0, 1].
     """
-    if not 0 <= as_number(value, "iou_threshold") <= 1:
-        raise ValueError(f"expected an iou_threshold from 0 to 1, got {value!r}")
-    return float(value)
+    return as_number_from(value, "iou_threshold", 0, 1)
 
 
 def as_scores(scores: Any, n: int) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -17,6 +18,7 @@ __all__ = [
     "as_column",
     "as_floats",
     "as_number",
+    "as_number_from",
     "as_sides",
     "as_whole",
     "in_dtype",
@@ -139,6 +141,29 @@ def as_number(value: Any, name: str) -> float:
     if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
         raise TypeError(f"expected {name} to be a number, got {shown(value)}")
     return _as_float(value, name)
+
+
+def as_number_from(value: Any, name: str, least: float = -math.inf, most: float = math.inf) -> float:
+    """Read one number that is not nan and lies in a range, both ends included.
+
+    Raises
+    ------
+    TypeError
+        No number.
+    ValueError
+        A number outside the range.
+
+    Examples
+    --------
+    >>> as_number_from(0.5, "iou_threshold", 0, 1)
+    0.5
+    """
+    number = as_number(value, name)
+    if not least <= number <= most:
+        low = "a number" if least == -math.inf else f"at least {least:g}"
+        span = f"to be {low}" if most == math.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"expected {name} {span}, got {shown(value)}")
+    return number
 
 
 def in_dtype(value: Any, dtype: np.dtype[Any]) -> Any:

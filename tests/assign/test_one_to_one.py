@@ -230,7 +230,7 @@ def test_formats_and_other_similarities() -> None:
     ("options", "said"),
     [
         ({"scores": [1, 2]}, r"scores of shape \(1,\), got \(2,\)"),
-        ({"threshold": NAN}, "threshold that is a number"),
+        ({"threshold": NAN}, "threshold to be a number"),
         ({"metric": "l1"}, "expected a similarity .*got the distance 'l1'"),
         ({"metric": "ioo"}, "did you mean"),
         ({"classes": [1]}, "got classes and no truth_classes"),
