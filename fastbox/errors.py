@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["FormatWarning", "InputError", "InputWarning", "advice", "on_command_line", "warn"]
+__all__ = [
+    "FormatWarning",
+    "InputError",
+    "InputWarning",
+    "advice",
+    "did_you_mean",
+    "nearest",
+    "on_command_line",
+    "warn",
+]
 
 _on_command_line = False
 
 
 class InputError(ValueError):
-    """A file, a column or a row can't be used; the message is one sentence that says what, where and how to mend it."""
+    """The exception raised for unusable input; its message is one sentence with the error, its place and its fix."""
 
 
 class InputWarning(UserWarning):
-    """Something that was given is used in part, or is likely not what was meant; one sentence, as an InputError's."""
+    """The warning about input that is used in part, or was probably not intended; its message is one sentence."""
 
 
 class FormatWarning(InputWarning):
@@ -42,6 +52,27 @@ def on_command_line() -> Iterator[None]:
         yield
     finally:
         _on_command_line = before
+
+
+def nearest(word: object, known: Iterable[str]) -> str | None:
+    """Return the known word that is most like another in any case of letters, or None.
+
+    >>> nearest("GIuo", ["iou", "giou"]), nearest("area", ["iou", "giou"])
+    ('giou', None)
+    """
+    lower = {other.lower(): other for other in known}
+    found = difflib.get_close_matches(str(word).lower(), lower, 1)
+    return lower[found[0]] if found else None
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown word: the nearest known one, or nothing.
+
+    >>> did_you_mean("iuo", ["iou", "giou"]), did_you_mean("area", ["iou", "giou"])
+    ("; did you mean 'iou'?", '')
+    """
+    found = nearest(word, known)
+    return "" if found is None else f"; did you mean {found!r}?"
 
 
 def warn(warning: InputWarning) -> None:

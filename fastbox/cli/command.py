@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from fastbox.errors import did_you_mean
+
 __all__ = ["SECTIONS", "Command", "Group", "option", "record"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -104,6 +106,15 @@ class Group(click.Group):
             module = importlib.import_module(f"{self.package}.{cmd_name}")
             self.add_command(getattr(module, cmd_name))
         return super().get_command(context, cmd_name)
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is called, and its arguments."""
+        if args and not args[0].startswith("-") and self.get_command(context, args[0]) is None:
+            hint = did_you_mean(args[0], self.list_commands(context))
+            raise click.UsageError(f"no such command {args[0]!r}{hint}", context)
+        return super().resolve_command(context, args)
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, the options, and the commands section by section."""

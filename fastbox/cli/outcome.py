@@ -19,7 +19,7 @@ from fastbox.cli.imports import WithoutPandas
 from fastbox.cli.interrupt import Interrupted, end_by, interruptible
 from fastbox.cli.said import say
 from fastbox.cli.written import Written
-from fastbox.errors import InputError, InputWarning
+from fastbox.errors import InputError, InputWarning, did_you_mean
 from fastbox.report.provenance import on_command_line
 
 __all__ = ["Commands", "fail"]
@@ -48,7 +48,7 @@ class Commands(Group):
                 error.show()
             _exit(2)
         except click.UsageError as error:
-            said = error.format_message().rstrip(".")
+            said = _said(error)
             more = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
             fail(f"{said[:1].lower()}{said[1:]}{more}", 2)
         except (click.Abort, KeyboardInterrupt) as error:
@@ -132,6 +132,14 @@ def _warnings_as_sentences() -> Iterator[None]:
         warnings.simplefilter("always", InputWarning)
         warnings.showwarning = shown
         yield
+
+
+def _said(error: click.UsageError) -> str:
+    """Say what can't be read of a command line."""
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        known = [name for parameter in error.ctx.command.get_params(error.ctx) for name in parameter.opts]
+        return f"no such option {error.option_name}{did_you_mean(error.option_name, known)}"
+    return error.format_message().rstrip(".")
 
 
 def fail(sentence: str, code: int) -> NoReturn:

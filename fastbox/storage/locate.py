@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import glob
 import os
@@ -12,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, nearest
 from fastbox.storage.backed import Backed
 from fastbox.storage.convention import check_finished, is_hidden, is_table
 from fastbox.storage.stores import find_stored, is_stored, local, same_stored
@@ -150,10 +149,10 @@ def like(name: str) -> str:
     """
     folder, last = os.path.split(name.rstrip(os.sep))
     try:
-        near = difflib.get_close_matches(last, os.listdir(folder or os.curdir), 1)
+        near = nearest(last, os.listdir(folder or os.curdir))
     except OSError:
         return f" (there is no folder {folder})" if not os.path.isdir(folder) else ""
-    return f" (did you mean {os.path.join(folder, near[0])}?)" if near else ""
+    return f" (did you mean {os.path.join(folder, near)}?)" if near else ""
 
 
 def _of_several(paths: Sequence[str | os.PathLike[str]]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from fastbox.arrow.arrays import (
 )
 from fastbox.arrow.held import UNREADABLE, as_column, columns_of, indexed, table_of_columns, unreadable, without_rows
 from fastbox.boxes.container import Boxes, as_format, looks_like_sizes
-from fastbox.errors import FormatWarning, InputError, advice, warn
+from fastbox.errors import FormatWarning, InputError, advice, nearest, warn
 from fastbox.values.names import BOX, BOXES, IMAGE, BoxArgument, advice_on, box_columns, column_of, one_box_column
 from fastbox.values.numbers import shown
 
@@ -426,15 +425,14 @@ def _nothing_found(names: Sequence[str], prefix: str, where: str, argument: BoxA
     if len(missing) == 1 or (len(missing) == 2 and hint):
         return InputError(f"expected columns {', '.join(best)} in {where}, got no {' and no '.join(missing)}{hint}")
     wanted = f"{prefix}xmin, {prefix}ymin, {prefix}xmax, {prefix}ymax, or one column {prefix}bbox"
-    near = difflib.get_close_matches(f"{prefix}bbox", names, 1)
-    how = f"{argument.advice(near[0] if near else 'COLUMN')} or {argument.advice('A,B,C,D')}"
+    near = nearest(f"{prefix}bbox", names)
+    how = f"{argument.advice(near or 'COLUMN')} or {argument.advice('A,B,C,D')}"
     return InputError(f"expected columns of boxes in {where} ({wanted}), got {_listing(names)}: name them with {how}")
 
 
 def _hint(name: str, names: Sequence[str]) -> str:
-    lower = {other.lower(): other for other in names}
-    near = difflib.get_close_matches(name.lower(), lower, 1)
-    return f" (did you mean {lower[near[0]]!r}?)" if near else ""
+    near = nearest(name, names)
+    return f" (did you mean {near!r}?)" if near else ""
 
 
 def _listing(names: Sequence[str], most: int = 20) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import numbers
 import os
@@ -16,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from fastbox.errors import nearest
 from fastbox.values.numbers import shown
 
 __all__ = ["both_or_neither", "bound", "check_types", "checked", "named"]
@@ -276,12 +276,12 @@ def _misfit(
 
 def _meant(function: Callable[..., Any], strange: str, known: Sequence[str]) -> str:
     """Say which argument may be meant by a name that there isn't."""
-    near = [name for name in THEIRS.get(strange, ()) if name in known] or difflib.get_close_matches(strange, known, 1)
+    near = next((name for name in THEIRS.get(strange, ()) if name in known), None) or nearest(strange, known)
     if near:
-        return f": did you mean {near[0]}?"
+        return f": did you mean {near}?"
     for name, hint in _hints(function).items():
         for kind in typing.get_args(hint) or (hint,):
             own = [one.name for one in fields(kind)] if is_dataclass(kind) and name in GIVE else []
-            if found := difflib.get_close_matches(strange, own, 1):
-                return f": give {name}={GIVE[name].partition('(')[0]}({found[0]}=...)"
+            if found := nearest(strange, own):
+                return f": give {name}={GIVE[name].partition('(')[0]}({found}=...)"
     return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastbox.errors import did_you_mean
 
 __all__ = [
     "as_array",
@@ -222,8 +223,7 @@ def as_choice(value: Any, choices: Sequence[str], what: str) -> str:
     """
     if isinstance(value, str) and value in choices:
         return value
-    near = difflib.get_close_matches(value.lower(), choices, n=1) if isinstance(value, str) else []
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(value, choices) if isinstance(value, str) else ""
     raise ValueError(f"expected {what} of {', '.join(choices)}, got {shown(value)}{hint}")
 
 
