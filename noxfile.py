@@ -28,7 +28,8 @@ FORMULAS = (
     "tests/kernels/test_elementary.py",
     "tests/losses/test_gradients.py",
     "tests/losses/test_coder.py",
-    "tests/suppression/test_suppression.py",
+    "tests/suppression/test_fusion.py",
+    "tests/suppression/test_nms.py",
     "tests/assign/test_match.py",
 )
 
