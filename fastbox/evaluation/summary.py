@@ -48,10 +48,10 @@ def streamed(
 ) -> Iterator[str]:
     """Yield the text of a summary as JSON, a part at a time; under one name it has rows that are made one by one.
 
-    >>> print("".join(streamed({"by": "m", "runs": {}, "n": 2}, "runs", [("a", 1), ("b", 2)])))
+    >>> print("".join(streamed({"by": "m", "models": {}, "n": 2}, "models", [("a", 1), ("b", 2)])))
     {
       "by": "m",
-      "runs": {
+      "models": {
         "a": 1,
         "b": 2
       },

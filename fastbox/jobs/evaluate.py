@@ -59,7 +59,7 @@ class Evaluated(Result):
     """
 
     MAIN = "by_class"
-    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "runs")
+    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "models")
     APART = ("matched",)
     FIRST = ("figures_AP", "figures_AP50", "figures_AP75", "figures_AR100", "detections", "truths", "images")
     NOTHING = ("AP", "AR")
@@ -96,7 +96,7 @@ class Evaluated(Result):
         """The name of the main one of :meth:`tables`: that of classes, or of models side by side, if there are any."""
         if self.by is None:
             return self.MAIN if self.evaluation.classes else "summary"
-        return "runs" if self._runs else "summary"
+        return "models" if self._runs else "summary"
 
     @property
     def _runs(self) -> list[Any]:
@@ -116,7 +116,7 @@ class Evaluated(Result):
         return page_of(self._to_dict(set(best)), examples)
 
     def to_dict(self, *, details: bool = True) -> dict[str, Any]:
-        """Everything as JSON holds it: what concerns one model under ``runs`` by its name, or right here of the one.
+        """Everything as JSON holds it: what concerns one model under ``models`` by its name, or right here of the one.
 
         Without details only what models are compared by: figures, intervals and errors.
         """
@@ -126,7 +126,7 @@ class Evaluated(Result):
         """The text of :meth:`to_dict`, in parts: of thousands of models the details of one are in memory at a time."""
         if self.by is None:
             return streamed(self.to_dict())
-        return streamed(self._around({}), "runs", ((str(run), self._of(run)) for run in self._runs))
+        return streamed(self._around({}), "models", ((str(run), self._of(run)) for run in self._runs))
 
     def _to_dict(self, detailed: Collection[Any]) -> dict[str, Any]:
         """Everything, with details of some models."""
@@ -157,7 +157,7 @@ class Evaluated(Result):
                 "by_class": params.by_class,
             },
             "by": self.by,
-            **({"runs": runs} if self.by is not None else runs),
+            **({"models": runs} if self.by is not None else runs),
             **self.said_of_inputs(),
         }
 

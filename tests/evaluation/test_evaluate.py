@@ -122,9 +122,9 @@ def test_models_are_told_apart_by_a_column(tmp_path: Path) -> None:
         alone = tmp_path / f"{name}.parquet"
         pq.write_table(every.filter(pa.compute.equal(every["model"], name)), alone)
         one = jobs.evaluate(alone, truths).to_dict()
-        assert found["runs"][name]["figures"] == one["figures"]
-        assert found["runs"][name]["errors"] == one["errors"]
-        assert found["runs"][name]["matched"] == one["matched"]
+        assert found["models"][name]["figures"] == one["figures"]
+        assert found["models"][name]["errors"] == one["errors"]
+        assert found["models"][name]["matched"] == one["matched"]
 
 
 def test_every_detection_is_written_with_its_verdict(tmp_path: Path) -> None:

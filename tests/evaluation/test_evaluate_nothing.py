@@ -64,7 +64,7 @@ def test_nothing_has_defined_figures(tmp_path: Path, side: str, options: str) ->
     assert (tmp_path / "page.html").exists()
     parts = json.loads(call(*paths, *OPTIONS[options], "--json", "-o", f"{tmp_path}/parts/").stdout)
     assert parts == found
-    models = list(found["runs"].values()) if "runs" in found else [found]
+    models = list(found["models"].values()) if "models" in found else [found]
     # A box of 9 by 9 is out of the range of the rules, one of 9 by -1 out of every range.
     expected = 0.0 if side in ("no detections", "no scores") and options != "rules" else -1.0
     for model in models:

@@ -37,7 +37,7 @@ def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[E
     rules = [*evaluated_rules(summary["rules"]), *conditions(summary)]
     if summary["by"] is None:
         return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
-    runs = dict(sorted(summary["runs"].items(), key=lambda entry: -entry[1]["figures"]["AP"]))
+    runs = dict(sorted(summary["models"].items(), key=lambda entry: -entry[1]["figures"]["AP"]))
     return Page(f"Models by {summary['by']}", lead, _best(runs), _many(summary, runs, examples), rules)
 
 

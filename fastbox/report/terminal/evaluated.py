@@ -54,7 +54,7 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
-    runs = sorted(summary["runs"].items(), key=lambda entry: -entry[1]["figures"]["AP"])
+    runs = sorted(summary["models"].items(), key=lambda entry: -entry[1]["figures"]["AP"])
     console.print(Text(f"{counted(len(runs), 'runs')} by {summary['by']}", style="bold"))
     _show_counts(console, summary)
     console.print()
