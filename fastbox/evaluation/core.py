@@ -267,7 +267,7 @@ class Evaluation(Shown):
             area = np.where(np.isnan(areas), area, areas.astype(np.float64))
         hidden = np.where(crowd | ignore, EVERY_RANGE, self.params.outside(area))
         order, truth_order = np.arange(len(a)), np.arange(len(b))
-        if not self.params.by_class:
+        if self.params.class_agnostic:
             # As in pycocotools, the boxes of an image come class by class before their scores rank them.
             places = self._classes.ascending()[1]
             order, truth_order = np.lexsort((places[kinds], image)), np.lexsort((places[truth_kinds], truth_image))
@@ -338,7 +338,7 @@ class Evaluation(Shown):
     @property
     def classes(self) -> list[Any]:
         """The labels of all classes, ascending; ``[None]`` where boxes of any class match."""
-        return self._classes.ascending()[0] if self.params.by_class else [None]
+        return [None] if self.params.class_agnostic else self._classes.ascending()[0]
 
     def classes_of_sides(self) -> tuple[list[Any], list[Any]]:
         """The labels of the classes of detections, and of truths."""
@@ -354,16 +354,16 @@ class Evaluation(Shown):
     @property
     def spellings(self) -> list[str]:
         """Classes that one side spells otherwise than the other. Sentences."""
-        return spellings(*self.classes_of_sides()) if self.params.by_class else []
+        return [] if self.params.class_agnostic else spellings(*self.classes_of_sides())
 
     def _of_no_class(self) -> list[str]:
         own, its = (sorted(some) for some in self.classes_of_sides())
-        if not self.params.by_class or not own or not its or set(own) & set(its):
+        if self.params.class_agnostic or not own or not its or set(own) & set(its):
             return []
         first, second = (", ".join(map(repr, some[:3])) for some in (own, its))
         return [
             f"detections and truths have no class in common, those of detections are {first} and of truths {second}: "
-            "number or name the classes of both alike, or match boxes of any class with Params(by_class=False)"
+            "number or name the classes of both alike, or match boxes of any class with Params(class_agnostic=True)"
         ]
 
     @property
@@ -488,7 +488,7 @@ class Evaluation(Shown):
     def _places(self, kinds: NDArray[np.int32]) -> NDArray[np.int64]:
         """The places in ``classes`` of codes."""
         places = self._classes.ascending()[1]
-        return places[kinds] if self.params.by_class else np.zeros(len(kinds), np.int64)
+        return np.zeros(len(kinds), np.int64) if self.params.class_agnostic else places[kinds]
 
     def _regular(self) -> NDArray[np.int64]:
         """The truths of each class in each range that are to be found."""

@@ -40,8 +40,8 @@ class Params:
     max_dets : sequence of int
         How many detections of an image and class count, the best by score; the greatest for all but the ARs named by
         their own. More cost nothing.
-    by_class : bool
-        Whether only boxes of one class match.
+    class_agnostic : bool
+        Match boxes of different classes too; by default boxes are matched per class.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class Params:
     recalls: Sequence[float] = field(default_factory=lambda: RECALLS)
     area_ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: dict(AREA_RANGES))
     max_dets: Sequence[int] = (1, 10, 100)
-    by_class: bool = True
+    class_agnostic: bool = False
 
     def __post_init__(self) -> None:
         check_types(type(self), vars(self))

@@ -154,7 +154,7 @@ class Evaluated(Result):
                 "iou_thresholds": list(params.iou_thresholds),
                 "area_ranges": {name: list(limits) for name, limits in params.area_ranges.items()},
                 "max_dets": list(params.max_dets),
-                "by_class": params.by_class,
+                "class_agnostic": params.class_agnostic,
             },
             "by": self.by,
             **({"models": runs} if self.by is not None else runs),
@@ -249,7 +249,7 @@ def evaluate(
         name: (column if column in known or column != default else None)
         for name, column, default in (("crowd", crowd, CROWD), ("ignore", ignore, IGNORE), ("area", area, AREA))
     }
-    label = class_column if params.by_class or has(detections, truths, class_column) else None
+    label = class_column if not params.class_agnostic or has(detections, truths, class_column) else None
     a = Source.carrying(detections, score, label, by)
     b = Source.carrying(truths, label, *there.values())
     plans = plans_of(a, b)

@@ -193,13 +193,13 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
     known = its_classes | read.named
     both, fewer = len(own_classes & known), min(len(own_classes), len(its_classes))
     told = bool(read.named) or any(isinstance(label, str) for label in own_classes)
-    if evaluation.params.by_class and fewer and (not both if told else 2 * both < fewer):
+    if not evaluation.params.class_agnostic and fewer and (not both if told else 2 * both < fewer):
         alone = (sorted(some)[:SHOWN] for some in (own_classes - known, known - own_classes))
         own, its = (", ".join(map(repr, some)) for some in alone)
         raise InputError(
             f"expected classes that both tables have, got {f'{both} of {fewer}' if both else 'none'}: "
             f"{own} in {read.files[0]} and {its} in {read.files[1]}: number or name the classes of both alike, or "
-            f"match boxes of any class with {advice('--class-agnostic', 'params=Params(by_class=False)')}"
+            f"match boxes of any class with {advice('--class-agnostic', 'params=Params(class_agnostic=True)')}"
         )
 
 

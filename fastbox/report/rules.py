@@ -191,8 +191,8 @@ def evaluated_rules(rules: Rules) -> list[str]:
     most = ", ".join(f"{count:,}" for count in rules["max_dets"])
     return [
         f"IoU ≥ {ious}",
-        "each class by itself" if rules["by_class"] else "classes together",
-        f"at most {most} detections of an image{' and class' if rules['by_class'] else ''}",
+        "classes together" if rules["class_agnostic"] else "each class by itself",
+        f"at most {most} detections of an image{'' if rules['class_agnostic'] else ' and class'}",
         *([f"areas: {', '.join(sizes)}"] if sizes else []),
     ]
 

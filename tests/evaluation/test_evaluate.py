@@ -196,7 +196,7 @@ def test_thresholds_ranges_and_counts_come_from_the_command_line(tmp_path: Path)
     assert rules["iou_thresholds"] == np.linspace(0.3, 0.7, 5).tolist()
     assert rules["max_dets"] == [2, 5] and rules["area_ranges"]["tiny"] == [0, 500]
     assert list(found["figures"]) == ["AP", "AP50", "AP75", "AP_tiny", "AR2", "AR5", "AR_tiny"]
-    assert found["figures"]["AP75"] == -1 and not rules["by_class"]
+    assert found["figures"]["AP75"] == -1 and rules["class_agnostic"]
 
 
 @pytest.mark.parametrize("width", [80, 130])

@@ -68,7 +68,7 @@ def test_figures_are_pycocotools(tmp_path: Path, seed: int) -> None:
     assert said == (elsewhere > 0) + (other > 0) + (away > 0)
     counts = summary["errors"]["counts"]
     assert counts["matched"] + counts["missed"] <= summary["truths"]
-    any_class = jobs.evaluate(tmp_path / "dt.json", tmp_path / "gt.json", params=Params(by_class=False))
+    any_class = jobs.evaluate(tmp_path / "dt.json", tmp_path / "gt.json", params=Params(class_agnostic=True))
     assert list(any_class.figures[None].values()) == theirs(tmp_path, False)
 
 

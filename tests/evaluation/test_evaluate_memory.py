@@ -123,7 +123,7 @@ def test_a_page_has_details_of_the_best_models_alone(tmp_path: Path, monkeypatch
         pa.table({"image_id": np.arange(10), **dict.fromkeys("xy", np.zeros(10)), "w": [9] * 10, "h": [9] * 10}),
         tmp_path / "gt.parquet",
     )
-    rules = fastbox.Params(by_class=False)
+    rules = fastbox.Params(class_agnostic=True)
     found = jobs.evaluate(tmp_path / "dt.parquet", tmp_path / "gt.parquet", by="model", params=rules)
     whole = page_of(found.to_dict())
     detailed: list[Any] = []

@@ -45,7 +45,7 @@ class Scene:
 
     def params(self) -> Params:
         random = self.random
-        given: dict[str, Any] = {"by_class": random.random() < 0.8}
+        given: dict[str, Any] = {"class_agnostic": random.random() >= 0.8}
         if random.random() < 0.5:
             given["max_dets"] = sorted(set(random.integers(1, 9, 3).tolist()))
         if random.random() < 0.4:
@@ -100,7 +100,7 @@ class Scene:
             judge.params.iouThrs = np.array(params.iou_thresholds)
             judge.params.maxDets = list(params.max_dets)
             judge.params.areaRng = [list(limits) for limits in params.area_ranges.values()]
-            judge.params.useCats = int(params.by_class)
+            judge.params.useCats = int(not params.class_agnostic)
             judge.evaluate()
             judge.accumulate()
         return judge
@@ -239,7 +239,7 @@ def test_an_invalid_box_matches_nothing(box: list[float], format: str, dtype: An
     if format in ("xyxy", "yxyx") and np.isfinite(box).all():
         box = [5.0, 5.0, 5.0 + box[2], 5.0 + box[3]]
     good_box, bad_box = (fastbox.Boxes(np.array([one], dtype), format) for one in (good, box))
-    params = Params(by_class=by_class, iou_thresholds=[0.01, 0.5])
+    params = Params(class_agnostic=not by_class, iou_thresholds=[0.01, 0.5])
     for detection, truth, side in ((bad_box, good_box, "detections"), (good_box, bad_box, "truths")):
         found = Evaluation(params)
         judged = found.add(detection, [0.9], truth, crowd=[crowd], areas=[16])

@@ -311,7 +311,7 @@ def test_no_class_in_common_is_refused(tmp_path: Path) -> None:
         jobs.evaluate(*tables)
     with pytest.raises(InputError, match="expected classes that both tables have"):
         spread(jobs.evaluate, *tables, fragment_rows=100)
-    assert jobs.evaluate(*tables, params=fastbox.Params(by_class=False)).figures[None]["AP50"] > 0.8
+    assert jobs.evaluate(*tables, params=fastbox.Params(class_agnostic=True)).figures[None]["AP50"] > 0.8
 
 
 def test_few_classes_in_common_are_refused_where_nobody_names_them(tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ def test_arrays_of_no_class_in_common_warn() -> None:
         fastbox.evaluate(one, [0.5], one, classes=[1], truth_classes=[2])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        rules = fastbox.Params(by_class=False)
+        rules = fastbox.Params(class_agnostic=True)
         fastbox.evaluate(one, [0.5], one, classes=[1], truth_classes=[2], params=rules)
         fastbox.evaluate(one, [0.5], one * 2, classes=[1], truth_classes=[2, 1])
 

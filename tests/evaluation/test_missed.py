@@ -142,7 +142,7 @@ def test_missed_truths_are_those_of_every_class_without_classes() -> None:
         [[0, 0, 4, 4], [9, 9, 12, 12]],
         classes=[1],
         truth_classes=[2, 2],
-        params=Params(by_class=False),
+        params=Params(class_agnostic=True),
     )
     assert found.errors().counts[:, [0, -1]].tolist() == [[1, 1]]
 

@@ -67,7 +67,7 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
     "evaluate": (
         ["evaluate", BOXES, BOXES, "--iou-thresholds", "0.5,0.75", "--max-dets", "1,7"],
         ["IoU ≥ 0.50, 0.75", "each class by itself", "at most 1, 7 detections", "small below 32² px²"],
-        {"iou_thresholds": [0.5, 0.75], "max_dets": [1, 7], "by_class": True},
+        {"iou_thresholds": [0.5, 0.75], "max_dets": [1, 7], "class_agnostic": False},
     ),
     "inspect": (
         ["inspect", BOXES, "--near", "0.8", "--huge", "0.5"],

@@ -62,7 +62,7 @@ class Rules:
 
         given = {name: value for name, value in vars(self).items() if value is not None}
         try:
-            return Params(by_class=not class_agnostic, **given)
+            return Params(class_agnostic=class_agnostic, **given)
         except ValueError as error:
             raise InputError(str(error)) from None
 
