@@ -15,6 +15,7 @@ from fastbox.arrow.columns import number_column
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError, advice
 from fastbox.tables.source import Chunk, Source, plan, scan
+from fastbox.values.hashing import GOLDEN, splitmix64
 
 __all__ = ["Extents", "Part", "Sample"]
 
@@ -133,7 +134,7 @@ class Sample:
 
     def add(self, part: Part) -> None:
         """Add the boxes of a chunk, and keep those that belong to the sample so far."""
-        keys = np.concatenate((self._keys, self._hash(part.rows)))
+        keys = np.concatenate((self._keys, splitmix64(part.rows.astype(np.uint64) * GOLDEN + self._seed)))
         w, h = np.concatenate((self._w, part.w)), np.concatenate((self._h, part.h))
         if len(keys) > self._size:
             lowest = np.argpartition(keys, self._size - 1)[: self._size]
@@ -144,13 +145,6 @@ class Sample:
         """Return widths and heights, by ascending hash."""
         order = np.argsort(self._keys)
         return self._w[order], self._h[order]
-
-    def _hash(self, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
-        mixed = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + self._seed
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        hashed: NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
-        return hashed
 
 
 def _sides(boxes: Boxes) -> tuple[Floats, Floats]:

@@ -10,6 +10,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.values.hashing import GOLDEN, splitmix64
+
 __all__ = ["Repeats"]
 
 Ints = NDArray[np.int64]
@@ -96,13 +98,5 @@ def _hashes(column: Any) -> NDArray[np.uint64]:
     """Hashes of 64 bits: splitmix64, which no two integers share (Steele et al., OOPSLA 2014); Python's of strings."""
     values = column.to_numpy(zero_copy_only=False)
     if values.dtype.kind in "iu":
-        return _mixed(values.astype(np.uint64))
+        return splitmix64(values.astype(np.uint64) + GOLDEN)
     return np.fromiter(map(hash, values), np.int64, len(values)).view(np.uint64)
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    mixed = values + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    hashed: NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
-    return hashed
