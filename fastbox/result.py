@@ -128,7 +128,7 @@ class Result:
         InputError
             There is no page of this result, Jinja2 or matplotlib (the extra ``report``) is missing, or no such folder.
         """
-        from fastbox.report.page import check_page, write
+        from fastbox.report.page.write import check_page, write
 
         page = self.page()
         check_page(path)

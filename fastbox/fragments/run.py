@@ -20,7 +20,7 @@ from fastbox.fragments.commits import Task, done_in, fingerprint, part_names, re
 from fastbox.fragments.engines import Engine, threads
 from fastbox.jobs.base import FirstPass, Tables, Traits, halved, result_of, traits_of
 from fastbox.memory import check_kept
-from fastbox.report.page import check_page
+from fastbox.report.page.write import check_page
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
 from fastbox.results.merge import Gathered

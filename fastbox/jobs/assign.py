@@ -25,7 +25,7 @@ from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
-from fastbox.report.page import Page
+from fastbox.report.page.contents import Page
 from fastbox.report.pages.assigned import assigned_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.coverage import Coverage

@@ -22,7 +22,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 
 from fastbox.arrow.arrays import UnsortedError
 from fastbox.datasets.as_source import Given, as_source, note_of, resolved
-from fastbox.report.page import check_page, write
+from fastbox.report.page.write import check_page, write
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
 from fastbox.results.merge import packed

@@ -20,7 +20,7 @@ from fastbox.evaluation.summary import run_to_dict, streamed
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.evaluate_tables import Read, check_fit, check_images, dropped, has, joined
 from fastbox.memory import check_kept
-from fastbox.report.page import Page
+from fastbox.report.page.contents import Page
 from fastbox.report.pages.evaluated import MODELS, page_of
 from fastbox.result import Result
 from fastbox.results.error_examples import Gallery, Seen

@@ -18,7 +18,7 @@ from fastbox.jobs.inspection.overlaps import overlapping
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems, alone, of_images
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import SIZE, Table
-from fastbox.report.page import Page
+from fastbox.report.page.contents import Page
 from fastbox.report.pages.inspected import page_of
 from fastbox.result import Result, Rules
 from fastbox.storage.outputs import check_outputs

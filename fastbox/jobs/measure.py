@@ -20,7 +20,7 @@ from fastbox.losses import LossAndGrad
 from fastbox.losses.figures import figures_of
 from fastbox.losses.names import LOSSES, check_name
 from fastbox.ops import search as ops
-from fastbox.report.page import Page
+from fastbox.report.page.contents import Page
 from fastbox.report.pages.paired import measured_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.worst_pairs import Look

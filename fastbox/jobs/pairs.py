@@ -18,7 +18,7 @@ from fastbox.jobs.pairing import PAIR, Block, blocks, by_class
 from fastbox.losses.figures import figures_of
 from fastbox.memory import most_of
 from fastbox.ops import search as ops
-from fastbox.report.page import Page
+from fastbox.report.page.contents import Page
 from fastbox.report.pages.paired import paired_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.worst_pairs import Look

@@ -18,7 +18,8 @@ from support.scenes import LIMITS, Scene
 from fastbox import InputError, jobs
 from fastbox.cli import main
 from fastbox.jobs.inspection.problems import SEVERITIES, Limits
-from fastbox.report.page import Examples, Page, Plot, Table, render
+from fastbox.report.page.contents import Examples, Page, Plot, Table
+from fastbox.report.page.write import render
 from fastbox.report.pages.inspected import MEANINGS, page_of
 from fastbox.tables.sink import Sink
 

@@ -12,22 +12,10 @@ import pytest
 from support.pages import HOSTILE, attributes, parsed
 
 from fastbox import InputError
-from fastbox.report.page import (
-    Box,
-    Column,
-    Example,
-    Examples,
-    Figure,
-    Page,
-    Section,
-    Stroke,
-    Table,
-    check_page,
-    render,
-    write,
-)
+from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Section, Stroke, Table
 from fastbox.report.page.plots import bars, heat_map, histogram, lines
-from fastbox.report.page.write import LONGEST, plain
+from fastbox.report.page.text import LONGEST, plain
+from fastbox.report.page.write import check_page, render, write
 
 pytest.importorskip("jinja2")
 

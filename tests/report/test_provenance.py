@@ -25,7 +25,8 @@ from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
 from fastbox.fragments import spread
-from fastbox.report.page import Page, render
+from fastbox.report.page.contents import Page
+from fastbox.report.page.write import render
 from fastbox.report.provenance import Provenance, on_command_line
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")

@@ -23,8 +23,8 @@ from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
 from fastbox.fragments import spread
-from fastbox.report.page import Example, Examples, Page, Section, Table, render
-from fastbox.report.page.contents import COLUMNS
+from fastbox.report.page.contents import COLUMNS, Example, Examples, Page, Section, Table
+from fastbox.report.page.write import render
 from fastbox.results.heatmap import ASPECT_EDGES, SIDE_EDGES, Heat
 from fastbox.results.worst_pairs import Worst
 
@@ -156,13 +156,13 @@ def test_a_page_of_measured_rows(tmp_path: Path) -> None:
     found = measured(tmp_path, tmp_path / "r.html")
     page = found.page()
     assert figures(page)["rows"] == "300"
-    assert figures(page)["mean IoU"] == f"{found.metrics['iou'].mean:.4g}"
+    assert figures(page)["mean IoU"] == f"{found.metrics['iou'].mean:#.4g}"
     assert list(sections(page)) == ["Distributions", "Size and shape", "Worst", "Invalid boxes"]
     table = measured_table()
     values = fastbox.aligned(*(np.stack([table[f"{s}_{c}"] for c in CORNERS], axis=1) for s in ("pred", "target")))
     (worst,) = sections(page)["Worst"].parts
     assert isinstance(worst, Examples)
-    assert worst.examples[0].caption == f"row {int(np.nanargmin(values)):,}: IoU {np.nanmin(values):.4g}"
+    assert worst.examples[0].caption == f"row {int(np.nanargmin(values)):,}: IoU {np.nanmin(values):#.4g}"
     assert render(page, found.provenance) == (tmp_path / "r.html").read_text("utf-8")
 
 
@@ -180,7 +180,7 @@ def test_a_page_of_pairs(tmp_path: Path) -> None:
     for example, (_, row) in zip(worst.examples, rows.iterrows(), strict=False):
         at = int(row["detection"]), int(row["truth"])
         assert example.caption == (
-            f"image {int(row['image_id'])}, detection {at[0]:,}, truth {at[1]:,}: GIoU {row['giou']:.4g}"
+            f"image {int(row['image_id'])}, detection {at[0]:,}, truth {at[1]:,}: GIoU {row['giou']:#.4g}"
         )
         for box, table, number in zip(example.boxes, (truths, detections), at[::-1], strict=True):
             assert box.corners == tuple(table[corner][number].as_py() for corner in CORNERS)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.report.figures.base import FAINT, GRID, INK, new_figure, save, tidy
+from fastbox.report.numbers import counted
 from fastbox.report.palette import SERIES, light
 from fastbox.report.terminal.disagreement import NAMES
-from fastbox.report.terminal.summary import counted
 
 __all__ = ["plot_disagreement"]
 

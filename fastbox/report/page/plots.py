@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,13 +10,12 @@ from numpy.typing import NDArray
 
 from fastbox.report.figures.base import new_figure
 from fastbox.report.page.contents import Plot, Scale, Stroke
-from fastbox.report.page.write import plain
-from fastbox.report.palette import ROLES, SERIES
+from fastbox.report.page.svg import STAND_INS, svg
+from fastbox.report.page.text import plain
+from fastbox.report.palette import SERIES
 
 __all__ = ["bars", "heat_map", "histogram", "lines", "shades"]
 
-# Stand-ins, each the only one of its colour in a plot, that become the page's variables.
-STAND_INS = {role: f"#0102{number:02x}" for number, role in enumerate(ROLES)}
 INK, FAINT, GRID, CARD = (STAND_INS[role] for role in ("ink", "faint", "grid", "card"))
 WIDE, NARROW, HIGH = 5.2, 3.4, 2.6  # inches; a page scales them, and letters of 10 points are 14 pixels high in both
 NAME, SHORT = 24, 14  # characters of a name beside a wide and a narrow plot
@@ -225,33 +219,6 @@ def _plot(draw: Drawing, title: str, says: str, *, high: float = HIGH, **more: A
     for width in (WIDE, NARROW):
         figure, axes = _axes(width, high)
         draw(axes, width)
-        sides.append(_svg(figure, title, says))
+        sides.append(svg(figure, title, says))
     wide, narrow = sides
     return Plot(wide, narrow, title, says, **more)
-
-
-def _svg(figure: Any, title: str, says: str) -> str:
-    """The figure as SVG that stands in a page: no prologue, ids of its own, the page's colours and fonts."""
-    import matplotlib
-
-    target = io.StringIO()
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "fastbox", "text.parse_math": False}
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        # Whoever reads the page sees its text in their own fonts, which may have what ours lack.
-        warnings.filterwarnings("ignore", "Glyph .* missing")
-        for text in figure.findobj(matplotlib.text.Text):
-            text.set_parse_math(False)
-        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
-    svg = target.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    for role, color in STAND_INS.items():
-        svg = svg.replace(color, f"var(--{role})")
-    own = f"p{zlib.crc32(svg.encode()):x}-"
-    svg = re.sub(r'\bid="', f'id="{own}', svg)
-    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{own}", svg)
-    label = f'role="img" aria-labelledby="{own}t {own}d"'
-    named = f'<title id="{own}t">{escape(plain(title))}</title><desc id="{own}d">{escape(says)}</desc>'
-    return re.sub(r"<svg([^>]*)>", lambda found: f"<svg{found[1]} {label}>{named}", svg, count=1)

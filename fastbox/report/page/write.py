@@ -15,14 +15,12 @@ from typing import Any
 from fastbox._version import __version__
 from fastbox.errors import InputError
 from fastbox.report.page.contents import Examples, Page, Plot, Table
+from fastbox.report.page.text import LONGEST, plain, printable
 from fastbox.report.palette import css
 from fastbox.report.provenance import Provenance
 from fastbox.storage.stores import local
 
-__all__ = ["LONGEST", "check_page", "plain", "render", "write"]
-
-LONGEST = 160  # characters of a text from the data that are shown
-LONGEST_COMMAND = 4000
+__all__ = ["check_page", "render", "write"]
 
 _HERE = Path(__file__).parent
 _KINDS: dict[type, str] = {Plot: "plot", Table: "table", Examples: "examples"}
@@ -48,17 +46,6 @@ def check_page(path: str | os.PathLike[str], coming: str | os.PathLike[str] | No
             f"expected a folder that is there for {os.fspath(path)}, got {folder}: make it with "
             f"mkdir -p {shlex.quote(folder)}"
         )
-
-
-def plain(text: object) -> str:
-    """A text without characters that can't be shown, cut where it is very long."""
-    return printable(text, LONGEST)
-
-
-def printable(text: object, most: int = LONGEST_COMMAND) -> str:
-    """A text without characters that can't be shown, cut where it has more than so many."""
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in str(text)[: most + 1])
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def render(page: Page, run: Provenance | None = None) -> str:

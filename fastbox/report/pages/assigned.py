@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from fastbox.report.page.contents import Column, Examples, Figure, Page, Plot, Section, Stroke, Table
-from fastbox.report.page.plots import bars, heat_map, lines, shades
+from fastbox.report.numbers import counted, decimals, share
+from fastbox.report.page.cells import counts, figures, shape_maps, shares
+from fastbox.report.page.contents import Column, Examples, Figure, Page, Section, Stroke, Table
+from fastbox.report.page.plots import bars, lines, shades
 from fastbox.report.rules import assigned_rules
-from fastbox.report.terminal.summary import counted
 
 __all__ = ["assigned_page"]
 
@@ -41,19 +42,19 @@ def _figures(summary: Mapping[str, Any]) -> list[Figure]:
     coverage, images = summary["coverage"], summary["images"]
     per_image = f"{summary['positives'] / images:,.1f} an image" if images else ""
     invalid = sum(summary["invalid"]["truths"].values())
-    share = coverage["without_positive"] / coverage["truths"] if coverage["truths"] else 0
-    figures = [
+    left = coverage["without_positive"] / coverage["truths"] if coverage["truths"] else 0.0
+    shown = [
         Figure("positive anchors", f"{summary['positives']:,}", per_image),
         Figure("ignored", f"{summary['ignored']:,}"),
-        Figure("truths without one", f"{coverage['without_positive']:,}", f"{share:.2%} of all"),
-        Figure("mean best IoU", _form(coverage["mean_best_iou"]), "of each truth's best anchor"),
-        Figure("reach IoU 0.5", _share(coverage["recall"]["0.5"]), "of truths"),
+        Figure("truths without one", f"{coverage['without_positive']:,}", f"{share(left, 2)} of all"),
+        Figure("mean best IoU", decimals(coverage["mean_best_iou"], 3), "of each truth's best anchor"),
+        Figure("reach IoU 0.5", share(coverage["recall"]["0.5"]), "of truths"),
     ]
     if summary["images_without_positives"]:
-        figures.append(Figure("images without positives", f"{summary['images_without_positives']:,}"))
+        shown.append(Figure("images without positives", f"{summary['images_without_positives']:,}"))
     if invalid:
-        figures.append(Figure("invalid truths", f"{invalid:,}", "they get no anchor"))
-    return figures
+        shown.append(Figure("invalid truths", f"{invalid:,}", "they get no anchor"))
+    return shown
 
 
 def _levels(summary: Mapping[str, Any]) -> Section:
@@ -71,11 +72,8 @@ def _levels(summary: Mapping[str, Any]) -> Section:
             Table(
                 "Anchors by level",
                 [
-                    _counts("stride", [level["stride"] for level in levels]),
-                    *(
-                        _counts(k, [level[k] for level in levels])
-                        for k in ("positives", "ignored", "negatives", "anchors")
-                    ),
+                    counts("stride", [level["stride"] for level in levels]),
+                    *(counts(kind, [level[kind] for level in levels]) for kind in KINDS),
                 ],
             ),
         ],
@@ -101,54 +99,31 @@ def _reached(coverage: Mapping[str, Any]) -> Section:
 def _covered(title: str, parts: Mapping[str, Mapping[str, Any]], things: str = "sizes") -> Table:
     """One row for each part of the truths, the largest first."""
     found = sorted(parts.items(), key=lambda part: -part[1]["truths"])
-    shares = [part["without_positive"] / part["truths"] if part["truths"] else 0.0 for _, part in found]
-    means = [part["mean_best_iou"] for _, part in found]
+    left = [part["without_positive"] / part["truths"] if part["truths"] else 0.0 for _, part in found]
     return Table(
         f"Truths by {title}",
         [
             Column(title, [name for name, _ in found]),
-            _counts("truths", [part["truths"] for _, part in found]),
-            _counts("without a positive", [part["without_positive"] for _, part in found]),
-            Column("share", [_share(share) for share in shares], shares),
-            Column("mean best IoU", [_form(mean) for mean in means], means),
-            *(
-                Column(
-                    f"reach {threshold}",
-                    [_share(part["recall"][threshold]) for _, part in found],
-                    [part["recall"][threshold] for _, part in found],
-                )
-                for threshold in SHOWN
-            ),
+            counts("truths", [part["truths"] for _, part in found]),
+            counts("without a positive", [part["without_positive"] for _, part in found]),
+            shares("share", left),
+            figures("mean best IoU", [part["mean_best_iou"] for _, part in found], 3),
+            *(shares(f"reach {threshold}", [part["recall"][threshold] for _, part in found]) for threshold in SHOWN),
         ],
         things,
     )
 
 
 def _size_and_shape(found: Mapping[str, Any]) -> Section:
-    means = np.array([[np.nan if mean is None else mean for mean in row] for row in found["mean_best_iou"]], float)
-    counts = np.array(found["truths"], np.float64)
+    counts = np.array(found["truths"])
     columns, rows = np.flatnonzero(counts.any(axis=0)), np.flatnonzero(counts.any(axis=1))
-    part = np.ix_(range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1))
-    sides = [f"{side:.3g}" for side in found["sides"][columns[0] : columns[-1] + 1]]
-    aspects = [f"{aspect:.2g}" for aspect in found["aspect_ratios"][rows[0] : rows[-1] + 1]]
-
-    def drawn(title: str, values: Any, form: str, role: str) -> Plot:
-        axes: dict[str, Any] = {"across": "√area from, px, log scale", "up": "height / width, log scale"}
-        return heat_map(title, values[part], sides, aspects, form=form, role=role, **axes)
-
-    text = "By the truth's size and shape as the detector sees it."
-    known = np.where(counts > 0, counts, np.nan)
-    maps = [drawn("Mean best IoU", means, "{:.2f}", "match"), drawn("Truths", known, "{:,.0f}", "truth")]
-    return Section("Size and shape", text, maps)
-
-
-def _counts(title: str, counts: Sequence[int]) -> Column:
-    return Column(title, [f"{count:,}" for count in counts], list(counts))
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _form(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    across, down = slice(columns[0], columns[-1] + 1), slice(rows[0], rows[-1] + 1)
+    maps = shape_maps(
+        ("Mean best IoU", [row[across] for row in found["mean_best_iou"][down]]),
+        ("Truths", [row[across] for row in found["truths"][down]]),
+        [f"{side:.3g}" for side in found["sides"][across]],
+        [f"{aspect:.2g}" for aspect in found["aspect_ratios"][down]],
+        "height / width, log scale",
+        role="truth",
+    )
+    return Section("Size and shape", "By the truth's size and shape as the detector sees it.", maps)

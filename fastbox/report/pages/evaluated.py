@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastbox.report.numbers import counted
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.rules import UNBOUNDED, evaluated_rules
 from fastbox.report.terminal.evaluated import conditions, costliest
-from fastbox.report.terminal.summary import counted
 
 __all__ = ["page_of"]
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from fastbox.report.numbers import NONE, counted
+from fastbox.report.page.cells import counts, figures, filled, places, shares
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Part, Plot, Section, Table
 from fastbox.report.page.plots import bars, heat_map, histogram
 from fastbox.report.rules import inspected_rules
 from fastbox.report.terminal.inspected import COLOURS, MEASURED, WITHOUT_SIZES
-from fastbox.report.terminal.summary import counted
 
 __all__ = ["page_of"]
 
@@ -80,20 +81,20 @@ def _worst_first(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _figures(summary: Mapping[str, Any]) -> list[Figure]:
-    figures = []
+    shown = []
     for severity in COLOURS:
         of_it = [found for found in _worst_first(summary) if found["severity"] == severity]
         hint = f"most of them {of_it[0]['code'].replace('_', ' ')}" if of_it else ""
-        figures.append(Figure(f"{severity}s", f"{sum(found['count'] for found in of_it):,}", hint))
-    figures.append(Figure("boxes", f"{summary['boxes']:,}", f"{summary['boxes'] - summary['valid']:,} invalid"))
-    figures.append(Figure("images", f"{summary['images']:,}", f"{summary['images_without_boxes']:,} without boxes"))
+        shown.append(Figure(f"{severity}s", f"{sum(found['count'] for found in of_it):,}", hint))
+    shown.append(Figure("boxes", f"{summary['boxes']:,}", f"{summary['boxes'] - summary['valid']:,} invalid"))
+    shown.append(Figure("images", f"{summary['images']:,}", f"{summary['images_without_boxes']:,} without boxes"))
     if summary["classes"] is not None:
-        counts = [found["boxes"] for found in summary["classes"] if found["class"] is not None]
-        figures.append(Figure("classes", f"{len(counts):,}", f"{counts.count(0):,} without boxes"))
+        sizes = [found["boxes"] for found in summary["classes"] if found["class"] is not None]
+        shown.append(Figure("classes", f"{len(sizes):,}", f"{sizes.count(0):,} without boxes"))
     if summary["valid"]:
         crowded = summary["crowding"]["boxes"] / summary["valid"]
-        figures.append(Figure("crowded", f"{crowded:.1%}", f"IoU above {summary['crowding']['above']:g} with another"))
-    return figures
+        shown.append(Figure("crowded", f"{crowded:.1%}", f"IoU above {summary['crowding']['above']:g} with another"))
+    return shown
 
 
 def _problems(summary: Mapping[str, Any]) -> Section:
@@ -108,9 +109,9 @@ def _problems(summary: Mapping[str, Any]) -> Section:
             [
                 Column("code", [one["code"] for one in found]),
                 Column("severity", [one["severity"] for one in found]),
-                _counts("count", [one["count"] for one in found]),
-                _figures_column("of boxes", [one["count"] / whole for one in found], "{:.2%}"),
-                Column("limit", [MEANINGS[one["code"]][1].format(**limits) or "–" for one in found]),
+                counts("count", [one["count"] for one in found]),
+                shares("of boxes", [one["count"] / whole for one in found], 2),
+                Column("limit", [MEANINGS[one["code"]][1].format(**limits) or NONE for one in found]),
                 Column("what it is", [MEANINGS[one["code"]][0] for one in found]),
             ],
         )
@@ -128,14 +129,14 @@ def _first(found: Sequence[Mapping[str, Any]]) -> Table:
     columns = [
         Column("code", [code for code, _ in rows]),
         Column("image", [str(example["image_id"]) for _, example in rows]),
-        _rows("row", [example["row"] for _, example in rows]),
-        _rows("as row", [example["other"] for _, example in rows]),
+        places("row", [example["row"] for _, example in rows]),
+        places("as row", [example["other"] for _, example in rows]),
         Column("measured", [_measured(code, example["value"]) for code, example in rows]),
         Column("corners, px", [_corners(example["box"]) for _, example in rows]),
     ]
     ids = [example["id"] for _, example in rows]
     if any(one is not None for one in ids):
-        columns.insert(3, Column("id", ["–" if one is None else str(one) for one in ids]))
+        columns.insert(3, Column("id", [NONE if one is None else str(one) for one in ids]))
     return Table("The first of each code", columns, "problems")
 
 
@@ -153,7 +154,7 @@ def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples 
             own = f"row {example['row']}" if example["id"] is None else f"id {example['id']}"
             where = f"image {example['image_id']}, {own}"
             measured = _measured(code, example["value"])
-            shown.append(Example(f"{where}: {measured}" if measured != "–" else where, boxes))
+            shown.append(Example(f"{where}: {measured}" if measured != NONE else where, boxes))
     return Examples(f"{code}, {found['count']:,}", shown) if shown else None
 
 
@@ -179,15 +180,15 @@ def _classes(summary: Mapping[str, Any]) -> list[Part]:
         counted(len(classes), "classes"),
         [
             Column("class", names),
-            _counts("boxes", [found["boxes"] for found in classes]),
-            _figures_column("share", [found["boxes"] / boxes for found in classes], "{:.2%}"),
-            _counts("images", [found["images"] for found in classes]),
-            _figures_column(
+            counts("boxes", [found["boxes"] for found in classes]),
+            shares("share", [found["boxes"] / boxes for found in classes], 2),
+            counts("images", [found["images"] for found in classes]),
+            figures(
                 "boxes per image",
                 [found["boxes"] / found["images"] if found["images"] else None for found in classes],
-                "{:.2f}",
+                2,
             ),
-            _figures_column("median side, px", [found["median_side"] for found in classes], "{:,.1f}"),
+            figures("median side, px", [found["median_side"] for found in classes], 1),
         ],
         "classes",
     )
@@ -229,21 +230,18 @@ def _crowding(summary: Mapping[str, Any]) -> Section:
 
 def _fixed(fix: Mapping[str, Any]) -> Section:
     changes = {"clipped": fix["clipped"], **{f"dropped: {code}": count for code, count in fix["dropped"].items()}}
-    table = Table("Changes", [Column("change", list(changes)), _counts("rows", list(changes.values()))])
+    table = Table("Changes", [Column("change", list(changes)), counts("rows", list(changes.values()))])
     return Section("Cleaned copy", f"{counted(fix['rows'], 'rows')} are left.", [table])
 
 
 def _histogram(summary: Mapping[str, Any], name: str) -> Plot:
     """A histogram without its empty ends."""
     title, unit = METRICS[name]
-    edges, counts = (summary["metrics"][name]["histogram"][part] for part in ("edges", "counts"))
-    filled = [k for k, count in enumerate(counts) if count] or [0]
-    part = slice(filled[0], filled[-1] + 1)
+    found = summary["metrics"][name]["histogram"]
+    edges, values = filled(found["edges"], found["counts"])
     log = name != "best_overlap"
     things = "images" if name == "boxes_per_image" else "boxes"
-    return histogram(
-        title, edges[filled[0] : filled[-1] + 2], counts[part], unit=unit, things=things, role="box", log=log
-    )
+    return histogram(title, edges, values, unit=unit, things=things, role="box", log=log)
 
 
 def _name(found: Mapping[str, Any]) -> str:
@@ -253,24 +251,12 @@ def _name(found: Mapping[str, Any]) -> str:
 
 
 def _measured(code: str, value: float | None) -> str:
-    return MEASURED[code].format(value) if value is not None and code in MEASURED else "–"
+    return MEASURED[code].format(value) if value is not None and code in MEASURED else NONE
 
 
 def _corners(box: Sequence[float | None] | None) -> str:
-    return "–" if box is None else " ".join("nan" if side is None else _length(side) for side in box)
+    return NONE if box is None else " ".join("nan" if side is None else _length(side) for side in box)
 
 
 def _length(side: float) -> str:
     return f"{side:.5g}"
-
-
-def _rows(title: str, rows: Sequence[int | None]) -> Column:
-    return Column(title, ["–" if row is None else str(row) for row in rows], list(rows))
-
-
-def _counts(title: str, counts: Sequence[int]) -> Column:
-    return Column(title, [f"{count:,}" for count in counts], list(counts))
-
-
-def _figures_column(title: str, values: Sequence[float | None], form: str) -> Column:
-    return Column(title, ["–" if value is None else form.format(value) for value in values], list(values))

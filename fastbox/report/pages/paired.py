@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Section, Table
-from fastbox.report.page.plots import heat_map, histogram
+from fastbox.report.numbers import counted, number
+from fastbox.report.page.cells import counts, figures, filled, shape_maps
+from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Plot, Section, Table
+from fastbox.report.page.plots import histogram
 from fastbox.report.rules import NAMES, measured_rules, paired_rules
-from fastbox.report.terminal.summary import counted
 
 __all__ = ["measured_page", "paired_page"]
 
@@ -21,7 +22,7 @@ REASONS = {"not_finite": "not finite", "inverted": "inverted"}
 def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     """Make the page of what :func:`fastbox.jobs.measure` found: its ``to_dict``, and what it looked at besides."""
     metrics = summary["metrics"]
-    figures = [Figure("rows", f"{summary['rows']:,}"), *_means(metrics), _invalid_figure(summary["invalid"])]
+    first = [Figure("rows", f"{summary['rows']:,}"), *_means(metrics), _invalid_figure(summary["invalid"])]
     sections = [
         *_distributions(metrics, "rows"),
         *_size_and_shape(look, "rows"),
@@ -30,7 +31,7 @@ def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     ]
     lead = f"{counted(summary['rows'], 'rows')}, each with a predicted box and its target"
     rules = measured_rules(summary["rules"])
-    return Page("Predicted boxes and their targets", lead, figures, sections, rules)
+    return Page("Predicted boxes and their targets", lead, first, sections, rules)
 
 
 def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
@@ -39,7 +40,7 @@ def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     boxes = "boxes" if alone else "detections"
     total, unmatched = summary["detections"], summary["unmatched"]
     share = f"{unmatched / total:.1%} of all" if total else ""
-    figures = [
+    first = [
         Figure("pairs", f"{summary['pairs']:,}"),
         Figure(f"unmatched {boxes}", f"{unmatched:,}", share),
         *_means(summary["metrics"]),
@@ -59,17 +60,17 @@ def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     ]
     kinds = [counted(total, boxes), *([] if alone else [counted(summary["truths"], "truths")])]
     lead = f"{' and '.join(kinds)} in {counted(summary['images'], 'images')}"
-    return Page("Pairs of boxes", lead, figures, sections, paired_rules(summary["rules"]))
+    return Page("Pairs of boxes", lead, first, sections, paired_rules(summary["rules"]))
 
 
 def _means(metrics: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
-    figures = []
+    means = []
     for name, metric in metrics.items():
         median = metric["quantiles"]["p50"]
         unit = f" {metric['unit']}" if metric["unit"] else ""
-        hint = "" if median is None else f"median {_number(median)}{unit}"
-        figures.append(Figure(f"mean {_label(name)}", f"{_number(metric['mean'])}{unit}", hint))
-    return figures
+        hint = "" if median is None else f"median {number(median)}{unit}"
+        means.append(Figure(f"mean {_label(name)}", f"{number(metric['mean'])}{unit}", hint))
+    return means
 
 
 def _invalid_figure(invalid: Mapping[str, Mapping[str, int]]) -> Figure:
@@ -87,30 +88,29 @@ def _distributions(metrics: Mapping[str, Mapping[str, Any]], things: str) -> lis
     return [Section("Distributions", text, [*plots, _quantiles(found)])]
 
 
-def _histogram(name: str, metric: Mapping[str, Any], things: str) -> Any:
-    edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
-    filled = [k for k, count in enumerate(counts) if count] or [0]
+def _histogram(name: str, metric: Mapping[str, Any], things: str) -> Plot:
+    edges, values = metric["histogram"]["edges"], metric["histogram"]["counts"]
     uneven = not np.allclose(np.diff(edges), edges[1] - edges[0])
     if uneven:  # doublings: those without a value at both ends are left out
-        edges, counts = edges[filled[0] : filled[-1] + 2], counts[filled[0] : filled[-1] + 1]
+        edges, values = filled(edges, values)
     unit = f"{_label(name)}, {metric['unit']}" if metric["unit"] else _label(name)
-    return histogram(_label(name), edges, counts, unit=unit, things=things, log=uneven)
+    return histogram(_label(name), edges, values, unit=unit, things=things, log=uneven)
 
 
 def _quantiles(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
     """One row for each metric: its count, mean, extremes and quantiles."""
     found = list(metrics.values())
     shown = found[0]["quantiles"]
-    zeros = [Column("exactly 0", [_count(m.get("zero")) for m in found], [m.get("zero") for m in found])]
+    zeros = [counts("exactly 0", [metric.get("zero") for metric in found])]
     return Table(
         "Figures",
         [
             Column("metric", [_label(name) for name in metrics]),
             Column("unit", [metric["unit"] or "–" for metric in found]),
-            Column("count", [_count(metric["count"]) for metric in found], [metric["count"] for metric in found]),
-            *(_numbers(name, [metric[name] for metric in found]) for name in ("mean", "min")),
-            *(_numbers(f"{q[1:]} %", [metric["quantiles"][q] for metric in found]) for q in shown),
-            _numbers("max", [metric["max"] for metric in found]),
+            counts("count", [metric["count"] for metric in found]),
+            *(figures(name, [metric[name] for metric in found]) for name in ("mean", "min")),
+            *(figures(f"{q[1:]} %", [metric["quantiles"][q] for metric in found]) for q in shown),
+            figures("max", [metric["max"] for metric in found]),
             *(zeros if any("zero" in metric for metric in found) else []),
         ],
         "metrics",
@@ -125,19 +125,13 @@ def _size_and_shape(look: Any, things: str) -> list[Section]:
     sides = [f"{side:g}" for side in found["sides"][:-1]]
     edges = [f"{edge:g}" if edge >= 1 else f"1/{1 / edge:g}" for edge in found["aspects"]]
     shapes = [f"{low} to {high}" for low, high in pairwise(edges)]
-    means = np.array([[np.nan if mean is None else mean for mean in row] for row in found["means"]])
-    counts = np.array(found["counts"], np.float64)
-    axes: dict[str, Any] = {"across": "√area from, px, log scale", "up": "width / height"}
     return [
         Section(
             "Size and shape",
             "By the target's size and shape; the outermost cells hold what lies beyond them.",
-            [
-                heat_map("Mean IoU", means, sides, shapes, **axes),
-                heat_map(
-                    f"How many {things}", np.where(counts > 0, counts, np.nan), sides, shapes, form="{:,.0f}", **axes
-                ),
-            ],
+            shape_maps(
+                ("Mean IoU", found["means"]), (f"How many {things}", found["counts"]), sides, shapes, "width / height"
+            ),
         )
     ]
 
@@ -161,7 +155,7 @@ def _worst(
             for corners, (label, role) in ((pair.target, labels[1]), (pair.pred, labels[0]))
         ]
         if np.isfinite([box.corners for box in boxes]).all():
-            examples.append(Example(f"{caption(pair)}: {name} {_number(pair.value)}", boxes))
+            examples.append(Example(f"{caption(pair)}: {name} {number(pair.value)}", boxes))
     text = f"The {counted(len(examples), things)} of the {end} {name}, each to its own scale."
     return [Section("Worst", text, [Examples(f"The {end} {name}", examples)])]
 
@@ -171,8 +165,8 @@ def _invalid(invalid: Mapping[str, Mapping[str, int]]) -> list[Section]:
     rows = [(side, REASONS.get(r, r), n) for side, reasons in invalid.items() for r, n in reasons.items() if n]
     if not rows:
         return []
-    sides, reasons, counts = zip(*rows, strict=True)
-    columns = [Column("boxes", sides), Column("reason", reasons), Column("count", [_count(n) for n in counts], counts)]
+    sides, reasons, found = zip(*rows, strict=True)
+    columns = [Column("boxes", sides), Column("reason", reasons), counts("count", found)]
     return [Section("Invalid boxes", "They match nothing and are in no mean.", [Table("By reason", columns)])]
 
 
@@ -187,16 +181,4 @@ def _label(name: str) -> str:
 
 
 def _sides(corners: Sequence[float]) -> str:
-    return f"{_number(corners[2] - corners[0])} × {_number(corners[3] - corners[1])}"
-
-
-def _numbers(title: str, values: Sequence[float | None]) -> Column:
-    return Column(title, [_number(value) for value in values], list(values))
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-
-
-def _count(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
+    return f"{number(corners[2] - corners[0])} × {number(corners[3] - corners[1])}"

@@ -8,8 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.report.numbers import counted
 from fastbox.report.rules import evaluated_rules
-from fastbox.report.terminal.summary import counted, show_rules, show_table
+from fastbox.report.terminal.summary import show_rules, show_table
 
 __all__ = ["conditions", "costliest", "show_evaluated"]
 

@@ -9,8 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.report.numbers import counted
 from fastbox.report.rules import inspected_rules
-from fastbox.report.terminal.summary import counted, show_rules, show_table
+from fastbox.report.terminal.summary import show_rules, show_table
 
 __all__ = ["show_inspected"]
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fastbox.arrow.arrays import sort_command
-from fastbox.report.terminal.summary import counted
+from fastbox.report.numbers import counted
 from fastbox.values.names import IMAGE
 
 __all__ = ["show_planned"]

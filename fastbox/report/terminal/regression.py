@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.terminal.summary import counted, show_table
+from fastbox.report.numbers import counted
+from fastbox.report.terminal.summary import show_table
 
 __all__ = ["show_regression"]
 

@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.report.numbers import counted
 from fastbox.report.rules import measured_rules, paired_rules, reached
 
 __all__ = [
-    "counted",
     "show_counts",
     "show_invalid",
     "show_measured",
@@ -83,17 +83,6 @@ def show_outputs(console: Console, paths: Sequence[str]) -> None:
     """Print where the output went; a long path stays in one piece."""
     for path in paths:
         console.print(Text(f"→ {path}", style="dim"), soft_wrap=True)
-
-
-def counted(n: int, things: str) -> str:
-    """Say how many things there are, and say one thing of one.
-
-    >>> counted(1200, "rows"), counted(1, "images without boxes"), counted(1, "classes")
-    ('1,200 rows', '1 image without boxes', '1 class')
-    """
-    many, *rest = things.split(" ")
-    one = {"boxes": "box", "classes": "class", "categories": "category"}.get(many, many.removesuffix("s"))
-    return " ".join([f"{n:,}", one if n == 1 else many, *rest])
 
 
 def show_invalid(console: Console, invalid: Mapping[str, Mapping[str, int]]) -> None:

@@ -1,0 +1,46 @@
+"""Numbers in one style, for pages and terminals: thousands with commas, ``67.4%``, ``0.8060``, a dash for none."""
+
+from __future__ import annotations
+
+__all__ = ["NONE", "count", "counted", "decimals", "number", "share"]
+
+NONE = "–"
+
+
+def counted(n: int, things: str) -> str:
+    """Return a count with the name of the things, in the singular where it is 1.
+
+    >>> counted(1200, "rows"), counted(1, "images without boxes"), counted(1, "classes")
+    ('1,200 rows', '1 image without boxes', '1 class')
+    """
+    many, *rest = things.split(" ")
+    one = {"boxes": "box", "classes": "class", "categories": "category"}.get(many, many.removesuffix("s"))
+    return " ".join([f"{n:,}", one if n == 1 else many, *rest])
+
+
+def count(value: int | None) -> str:
+    """Return a count, or a dash for none."""
+    return NONE if value is None else f"{value:,}"
+
+
+def share(value: float | None, decimals: int = 1) -> str:
+    """Return a share in percent.
+
+    >>> share(0.6742), share(0.00284, 2), share(None)
+    ('67.4%', '0.28%', '–')
+    """
+    return NONE if value is None else f"{value:.{decimals}%}"
+
+
+def decimals(value: float | None, places: int) -> str:
+    """Return a number with this many decimals."""
+    return NONE if value is None else f"{value:,.{places}f}"
+
+
+def number(value: float | None) -> str:
+    """Return a number with four significant digits, from 10,000 on in whole units.
+
+    >>> number(0.806), number(1.0), number(23.5934), number(54321.5), number(None)
+    ('0.8060', '1.000', '23.59', '54,322', '–')
+    """
+    return NONE if value is None else f"{value:#.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"
