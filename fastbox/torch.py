@@ -273,7 +273,7 @@ def _apply(measure: Measure, pred: torch.Tensor, target: torch.Tensor, weights: 
     """Check the tensors, and compute a gradient only where autograd may need it."""
     _check(pred=pred, target=target, **({} if weights is None else {"weights": weights}))
     if pred.dtype not in FLOATS:
-        raise TypeError(f"expected pred of float16, bfloat16, float32 or float64, got {pred.dtype}")
+        raise TypeError(f"expected pred of float16, bfloat16, float32 or float64, got {pred.dtype}: give pred.float()")
     if torch.is_grad_enabled() and pred.requires_grad:
         loss: torch.Tensor = _LossAndGrad.apply(pred, target, weights, measure)
         return loss
@@ -283,13 +283,15 @@ def _apply(measure: Measure, pred: torch.Tensor, target: torch.Tensor, weights: 
 def _check(**tensors: torch.Tensor) -> None:
     for name, tensor in tensors.items():
         if not isinstance(tensor, torch.Tensor):
-            raise TypeError(f"expected {name} to be a tensor, got {type(tensor).__name__}")
+            raise TypeError(
+                f"expected {name} to be a tensor, got {type(tensor).__name__}: give torch.as_tensor({name})"
+            )
         if tensor.device.type != "cpu":
-            raise ValueError(f"expected {name} on the CPU, got it on {tensor.device}")
+            raise ValueError(f"expected {name} on the CPU, got a tensor on {tensor.device}: give {name}.cpu()")
         if tensor.is_complex():
             raise TypeError(f"expected {name} of real numbers, got {tensor.dtype}")
         if name != "pred" and tensor.requires_grad and torch.is_grad_enabled():
-            raise ValueError(f"expected {name} that needs no gradient, got one that requires it: detach it")
+            raise ValueError(f"expected {name} without a gradient, got one that requires it: give {name}.detach()")
 
 
 def _measure(

@@ -16,7 +16,7 @@ from fastbox.anchors.layout import Level, levels_of
 from fastbox.anchors.peers import PeerGrids
 from fastbox.anchors.presets import DETECTORS, PRESETS
 from fastbox.boxes.container import Boxes
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.values.numbers import as_choice
 
 __all__ = ["AnchorGrid"]
@@ -142,11 +142,12 @@ class AnchorGrid(PeerGrids):
             sizes = [shapes[first : first + each] for first in range(0, len(shapes), each)]
             return cls.yolo(strides, sizes, pad=strides[-1])
         except OSError as error:
-            raise InputError(f"expected a file of fitted anchors, got {name}: {error.strerror}") from error
+            raise InputError(
+                f"expected a file of fitted anchors, got {name}, {error.strerror}: write it with {_how_to_fit()}"
+            ) from error
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"expected fitted anchors in {name}, as `fastbox anchors TRUTHS -o FITTED.json` writes them, got "
-                f"something else: fit them again"
+                f"expected fitted anchors in {name}, got something else: write them with {_how_to_fit()}"
             ) from error
 
     def __repr__(self) -> str:
@@ -233,3 +234,7 @@ class AnchorGrid(PeerGrids):
                 column[first:last].reshape(grid)[...] = part
             first = last
         return Boxes.of((columns[0], columns[1], columns[2], columns[3]), "xyxy")
+
+
+def _how_to_fit() -> str:
+    return advice("fastbox anchors TRUTHS -o FITTED.json", "jobs.fit_anchors(truths, 'fitted.json')")

@@ -121,7 +121,9 @@ class PeerGrids(Layout):
             (octave,) = whole([scales_per_octave], "scales_per_octave")
             scales = [power_of_two(i / octave) * octave_base_scale for i in range(octave)]
         elif scales is None or octave_base_scale is not None or scales_per_octave is not None:
-            raise ValueError("expected either scales or octave_base_scale with scales_per_octave, got both or neither")
+            raise ValueError(
+                "expected scales, or octave_base_scale with scales_per_octave, got both or neither: give one"
+            )
         center_offset = as_number_from(center_offset, "center_offset", 0, 1)
         factors, flat = positive(scales, "scales"), positive(ratios, "ratios")
         bases = positive(strides if base_sizes is None else base_sizes, "base_sizes")

@@ -37,7 +37,10 @@ def assign_by_iou(rule: MatchRule, anchors: Any, truths: Any, *, size: Any, igno
     """Assign anchors to truths by a rule; arguments and errors are those of :func:`fastbox.match`."""
     truths = as_boxes(truths, "truths")
     if ignore is not None and rule.ignore_iof is None:
-        raise ValueError(f"expected a rule with ignore_iof for ignore regions, got {rule.name!r} without")
+        raise ValueError(
+            f"expected a rule with ignore_iof for ignore regions, got {rule.name!r} without: give "
+            "MatchRule.fastbox() or MatchRule.mmdet(ignore_iof_thr=0.5)"
+        )
     regions = Boxes(np.empty((0, 4), np.float32)) if ignore is None else as_boxes(ignore, "ignore")
     dtype = np.result_type(truths.dtype, regions.dtype)
     if hasattr(anchors, "levels"):
@@ -45,7 +48,7 @@ def assign_by_iou(rule: MatchRule, anchors: Any, truths: Any, *, size: Any, igno
         source = _of_grid(anchors, size, len(starts[0]) - 1, dtype, rule)
     else:
         if size is not None:
-            raise ValueError("size= is for an AnchorGrid, got it with boxes")
+            raise ValueError("expected size= with an AnchorGrid alone, got size= with boxes: leave it out")
         boxes = as_boxes(anchors, "anchors")
         grouped = boxes.offsets is not None
         sets = {"ignore": None if ignore is None else regions, "anchors": boxes if grouped else None}
@@ -114,7 +117,10 @@ def _of_boxes(
     levels = np.zeros((len(counts), 0), np.int64)
     if rule.topk is not None:
         if rule.levels is None:
-            raise ValueError("expected levels= in MatchRule.atss for anchors that are plain boxes, got none")
+            raise ValueError(
+                "expected levels= in MatchRule.atss for anchors that are plain boxes, got none: give the number "
+                "of anchors of each level"
+            )
         wrong = counts != sum(rule.levels)
         if wrong.any():
             raise ValueError(

@@ -13,7 +13,7 @@ from fastbox.assign.result import OptimalMatches
 from fastbox.assign.sides import Ints, costs_of, sides_of
 from fastbox.boxes.container import Boxes
 from fastbox.values.arguments import both_or_neither, named
-from fastbox.values.numbers import as_array, as_column, as_floats, as_number, as_sides, in_dtype
+from fastbox.values.numbers import as_array, as_column, as_floats, as_number, as_sides, in_dtype, shown
 
 __all__ = ["match_optimal", "optimizer"]
 
@@ -143,7 +143,7 @@ def _likelihoods(
         raise ValueError(f"expected probabilities of shape ({n}, classes), got {likely.shape}")
     wanted = as_column(as_array(truth_classes, "truth_classes"), "truth_classes", m)
     if m and wanted.dtype.kind not in "iu":
-        raise TypeError(f"expected truth_classes of integers, got dtype {wanted.dtype}")
+        raise TypeError(f"expected truth_classes of integers, got dtype {wanted.dtype}: cast them")
     wrong = np.flatnonzero((wanted < 0) | (wanted >= likely.shape[1])) if m else wanted
     if len(wrong):
         row = int(wrong[0])
@@ -158,7 +158,7 @@ def _sides(size: tuple[ArrayLike, ArrayLike] | None, images: int, dtype: np.dtyp
         shapes = " and ".join(str(side.shape) for side in sides)
         raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({images},), got {shapes}")
     if not all(np.all(np.isfinite(side) & (side > 0)) for side in sides):
-        raise ValueError("expected a size of finite numbers above 0, got one that is not")
+        raise ValueError(f"expected a size of finite numbers above 0, got {shown(size)}")
     return [np.broadcast_to(side, images) for side in sides] * 2
 
 

@@ -131,7 +131,7 @@ def _check_outputs(options: Options, one_each: bool, inputs: tuple[NDArray[Any],
     """Refuse arrays to write that nothing is written to, and those that share memory with others."""
     out, grad_out = options.out, options.grad_out
     if out is not None and not one_each:
-        raise ValueError(f'expected out= with reduction="none" or "box", got it with {options.reduction!r}')
+        raise ValueError(f'expected out= with reduction="none" or "box", got out= with {options.reduction!r}')
     if grad_out is not None and not options.return_grad:
         raise ValueError("expected return_grad=True with grad_out=, got False")
     for name, array in (("out", out), ("grad_out", grad_out)):

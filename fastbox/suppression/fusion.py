@@ -156,16 +156,13 @@ def weighted_boxes_fusion(
 def _models(models: Any, weights: Any, n: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Read the detector of each box, and the weight of each detector."""
     model = np.zeros(n, np.int64) if models is None else as_column(as_array(models, "models"), "models", n)
+    how = "number them, models=np.unique(models, return_inverse=True)[1]"
     if n and model.dtype.kind not in "iu":
-        raise TypeError(f"expected models counted from 0, got dtype {model.dtype}")
-    if n and model.min() < 0:
-        raise ValueError(f"expected models counted from 0, got {model.min()}")
+        raise TypeError(f"expected models counted from 0, got dtype {model.dtype}: {how}")
+    wrong = np.flatnonzero((model < 0) | (model >= MODELS))
+    if len(wrong):
+        raise ValueError(f"expected models counted from 0, got {model[wrong[0]]} at row {wrong[0]}: {how}")
     count = int(model.max(initial=0)) + 1
-    if count > MODELS:
-        came = f"{count - 1} at row {int(model.argmax())}"
-        raise ValueError(
-            f"expected models counted from 0, got {came}: number them, models=np.unique(models, return_inverse=True)[1]"
-        )
     trust = np.ones(count) if weights is None else np.array(as_floats(weights, "weights"), np.float64)
     if trust.ndim != 1 or len(trust) < count:
         raise ValueError(f"expected a weight for each of {count} models, got shape {trust.shape}")

@@ -348,9 +348,11 @@ def test_fitted_anchors_are_assigned(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"levels": 2, "anchors": [{"width": 1, "height": 2}]}', "\x00"])
 def test_what_are_no_fitted_anchors_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "f.json").write_text(text)
-    with pytest.raises(InputError, match=r"fitted anchors in .*f\.json, as `fastbox anchors"):
+    with pytest.raises(
+        InputError, match=r"fitted anchors in .*f\.json, got something else: write them with jobs\.fit_anchors"
+    ):
         AnchorGrid.from_fit(tmp_path / "f.json")
-    with pytest.raises(InputError, match=r"a file of fitted anchors, got .*none\.json: No such file"):
+    with pytest.raises(InputError, match=r"a file of fitted anchors, got .*none\.json, No such file"):
         AnchorGrid.from_fit(tmp_path / "none.json")
 
 

@@ -585,7 +585,7 @@ def test_out_is_for_losses_of_each(loss: Any) -> None:
     a, b = some(6)
     for reduction in ("sum", "mean"):
         with pytest.raises(
-            ValueError, match=f'expected out= with reduction="none" or "box", got it with {reduction!r}'
+            ValueError, match=f'expected out= with reduction="none" or "box", got out= with {reduction!r}'
         ):
             loss(a, b, reduction=reduction, out=np.empty(6))
     with pytest.raises(ValueError, match="expected return_grad=True with grad_out=, got False"):

@@ -104,7 +104,7 @@ def test_fusion_is_a_loop_over_images_and_classes(threads: Any) -> None:
         ({"skip_box_threshold": -1}, ValueError, "at least 0, got -1"),
         ({"models": [0]}, ValueError, r"models of shape \(2,\), got \(1,\)"),
         ({"models": [0.0, 1.0]}, TypeError, "counted from 0, got dtype float64"),
-        ({"models": [0, -1]}, ValueError, "counted from 0, got -1"),
+        ({"models": [0, -1]}, ValueError, "counted from 0, got -1 at row 1: number them"),
         ({"models": [0, 2], "weights": [1, 1]}, ValueError, r"weight for each of 3 models, got shape \(2,\)"),
         ({"weights": [0]}, ValueError, r"weights above 0, got \[0.0\]"),
     ],
