@@ -18,7 +18,8 @@ from fastbox.fragments.canonical import digest
 from fastbox.fragments.claim import claimed, is_unfinished, mark_finished, mark_unfinished
 from fastbox.fragments.commits import Task, done_in, fingerprint, part_names, remove_more
 from fastbox.fragments.engines import Engine, threads
-from fastbox.jobs.base import FirstPass, Tables, Traits, halved, result_of, traits_of
+from fastbox.jobs.base import FirstPass, Tables, Traits, result_of, traits_of
+from fastbox.jobs.progress import halved
 from fastbox.memory import check_kept
 from fastbox.report.page.write import check_page
 from fastbox.report.provenance import Provenance

@@ -30,7 +30,7 @@ from fastbox.storage.convention import check_name
 from fastbox.storage.stores import local
 from fastbox.tables.files import find_files
 from fastbox.tables.source import Source
-from fastbox.values.numbers import as_choice
+from fastbox.values.numbers import as_choice, as_whole
 
 __all__ = ["Coverage", "Fitted", "fit_anchors"]
 
@@ -215,10 +215,8 @@ def fit_anchors(
     [[4.0, 4.0], [30.0, 20.0]]
     """
     optimize = optimizer("fitting anchors")
-    for name, given, least in (("count", count, 1), ("seed", seed, 0), ("sample", sample, 1), ("levels", levels, 1)):
-        if given is not None and (not isinstance(given, int | np.integer) or isinstance(given, bool) or given < least):
-            raise ValueError(f"expected {name} to be a whole number of at least {least}, got {given!r}")
-    levels = default_levels(count) if levels is None else levels
+    count, seed, sample = as_whole(count, "count", 1), as_whole(seed, "seed"), as_whole(sample, "sample", 1)
+    levels = default_levels(count) if levels is None else as_whole(levels, "levels", 1)
     if count % levels:
         raise InputError(f"expected as many anchors on each level, got {count} on {levels} levels")
     if not min_side >= 0:

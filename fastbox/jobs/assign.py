@@ -14,15 +14,15 @@ from fastbox.anchors import AnchorGrid
 from fastbox.anchors.presets import PRESETS
 from fastbox.anchors.resize import Resize
 from fastbox.arrow import columns
-from fastbox.arrow.arrays import id_kind, is_flag, is_number
 from fastbox.assign.match import match
 from fastbox.assign.registry import as_rule
 from fastbox.assign.result import Matches
 from fastbox.assign.rule import MatchRule
-from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
+from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
+from fastbox.jobs.resized import SIDES, Part, levels_of
 from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.page.contents import Page
@@ -35,7 +35,6 @@ from fastbox.tables.source import Chunk, Plan, Source, plan, scan
 
 __all__ = ["Assigned", "assign"]
 
-SIDES = ("width", "height")
 ANCHOR = 24  # bytes that a thread's space has for an anchor of an image
 
 
@@ -190,24 +189,16 @@ def assign(
         )
     source = Source.carrying(truths, *sides, ignore, class_column)
     found_plan = plan(source)
-    if found_plan.ids is None:
-        raise InputError("expected a column of image ids, got none: anchors are assigned within an image")
+    check_images([found_plan], "anchors are assigned")
     for name in sides:
         if name in found_plan.boxes.names:
             raise InputError(
                 f"expected the images' sizes in columns width and height of {found_plan.files[0]}, got {name!r} of the "
                 "boxes: call the boxes' columns w and h, and add the images' sizes"
             )
-        kind = found_plan.columns.field(name).type
-        if not is_number(kind):
-            raise InputError(f"expected numbers in column {name!r} of {found_plan.files[0]}, got {kind}: cast it")
-    if ignore is not None:
-        kind = found_plan.columns.field(ignore).type
-        if not is_flag(kind):
-            where = f"column {ignore!r} of {found_plan.files[0]}"
-            raise InputError(f"expected booleans, numbers or text in {where}, got {kind}: cast it")
-    if class_column is not None:
-        id_kind(found_plan.columns.field(class_column).type, class_column, found_plan.files[0])
+    check_numbers(found_plan, *sides)
+    check_flags(found_plan, ignore)
+    check_labels(found_plan, class_column)
     found = Assigned(anchors.strides, rules=_rules(anchors, resize, as_rule(rule), ignore, class_column))
     if report is not None:
         found.least = Least()
@@ -219,7 +210,7 @@ def assign(
     }
     with Output(out, _schema(found_plan), command="assign", parameters=parameters, progress=progress) as output:
         for chunk in scan(source, rows=rows):
-            part = _Part.of(chunk, resize, ignore)
+            part = Part.of(chunk, resize, ignore)
             with threads_here(_threads(anchors, chunk, part.sizes)):
                 matched = match(
                     anchors.astype(part.truths.dtype),
@@ -229,7 +220,7 @@ def assign(
                     ignore=part.regions,
                     sparse=True,
                 )
-            levels = _levels(anchors, part.sizes, matched)
+            levels = levels_of(anchors, part.sizes, matched)
             _add(found, chunk, part, matched, levels, anchors, class_column)
             if found.least is not None:
                 found.least.add(chunk, part.rows, part.truths, part.sizes, matched.best)
@@ -276,72 +267,10 @@ def _rules(anchors: AnchorGrid, resize: Resize, rule: MatchRule, ignore: str | N
     )
 
 
-@dataclass
-class _Part:
-    """A chunk as the detector sees it: resized truths, regions to ignore, the row of the chunk that each truth was."""
-
-    sizes: NDArray[np.int64]
-    truths: Boxes
-    rows: NDArray[np.int64]
-    regions: Boxes | None
-
-    @classmethod
-    def of(cls, chunk: Chunk, resize: Resize, ignore: str | None) -> _Part:
-        offsets = chunk.a.offsets
-        assert offsets is not None
-        image = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        given = _given_sizes(chunk, offsets, resize)
-        sizes = resize.sizes(given)
-        boxes = resize.boxes(chunk.a, image, given, sizes)
-        if ignore is None:
-            return cls(
-                sizes,
-                Boxes.of(boxes.columns, boxes.format, offsets),
-                np.arange(len(boxes)),
-                None,
-            )
-        crowd = columns.flag_column(chunk.a_columns, ignore, chunk.a_rows)
-        kept, left = np.flatnonzero(~crowd), np.flatnonzero(crowd)
-        return cls(sizes, _rows_of(boxes, kept, offsets), kept, _rows_of(boxes, left, offsets))
-
-
-def _rows_of(boxes: Boxes, rows: NDArray[np.int64], offsets: NDArray[np.int64]) -> Boxes:
-    some = boxes[rows]
-    return Boxes.of(some.columns, some.format, np.searchsorted(rows, offsets))
-
-
-def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> NDArray[np.int64]:
-    """The (g, 2) width and height of each image, those of its first row."""
-    if resize.kind == "none":
-        return resize.sizes(np.zeros((len(offsets) - 1, 2), np.int64))
-    sides = []
-    for name in SIDES:
-        side = columns.number_column(chunk.a_columns, name, missing=np.nan)[offsets[:-1]]
-        wrong = np.flatnonzero(~(side >= 1))
-        if wrong.size:
-            row = int(chunk.a_rows(offsets[wrong[0]]))
-            raise InputError(
-                f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]:g} at row {row}"
-            )
-        sides.append(np.asarray(side, np.int64))
-    return np.stack(sides, axis=1)
-
-
-def _levels(anchors: AnchorGrid, sizes: NDArray[np.int64], matched: Matches) -> NDArray[np.int64]:
-    """The level of each anchor of a sparse result, which lists them by image and number."""
-    unique, which = np.unique(sizes, axis=0, return_inverse=True)
-    counts = np.array([anchors.counts((w, h)) for w, h in unique.tolist()]).reshape(-1, len(anchors.strides))
-    ends = np.cumsum(counts[which.reshape(-1)])
-    images = np.concatenate(([0], ends[len(anchors.strides) - 1 :: len(anchors.strides)]))
-    numbers = matched.anchors + np.repeat(images[:-1], np.diff(matched.offsets))
-    stops = np.searchsorted(numbers, ends)
-    return np.repeat(np.arange(len(ends)) % len(anchors.strides), np.diff(stops, prepend=0))
-
-
 def _add(
     found: Assigned,
     chunk: Chunk,
-    part: _Part,
+    part: Part,
     matched: Matches,
     levels: NDArray[np.int64],
     anchors: AnchorGrid,
@@ -388,7 +317,7 @@ def _schema(found: Plan) -> Any:
     return columns.schema_of(types)
 
 
-def _batch(chunk: Chunk, part: _Part, matched: Matches, levels: NDArray[np.int64], schema: Any) -> Any:
+def _batch(chunk: Chunk, part: Part, matched: Matches, levels: NDArray[np.int64], schema: Any) -> Any:
     assert chunk.images is not None
     assert matched.anchors is not None
     ids = np.repeat(chunk.images, np.diff(matched.offsets))

@@ -22,6 +22,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 
 from fastbox.arrow.arrays import UnsortedError
 from fastbox.datasets.as_source import Given, as_source, note_of, resolved
+from fastbox.jobs.progress import Steps
 from fastbox.report.page.write import check_page, write
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
@@ -38,7 +39,7 @@ from fastbox.tables.source import Source
 from fastbox.values.arguments import bound, check_types
 from fastbox.values.names import CLASS, SCORE, Usual
 
-__all__ = ["FirstPass", "Output", "Tables", "Traits", "halved", "job", "result_of", "traits_of"]
+__all__ = ["FirstPass", "Output", "Tables", "Traits", "job", "result_of", "traits_of"]
 
 WRITTEN = ("out", "fix", "changes")  # the arguments that name a table to write
 REPORT = "report"
@@ -148,7 +149,7 @@ def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], 
                 _check_given(known, call)
                 _prepare(known, arguments)
                 opened = Tables(known, arguments)
-                steps = _Steps(arguments.get("progress"))
+                steps = Steps(arguments.get("progress"))
                 if steps.progress is not None:
                     arguments["progress"] = steps
                 while True:
@@ -333,34 +334,3 @@ class Output:
         """Add entries to the record of the file."""
         if self._sink is not None:
             self._sink.record(**more)
-
-
-def halved(progress: Callable[[int], object]) -> Callable[[int], object]:
-    """Return what tells of half the boxes, where each of them is read twice."""
-    left = 0
-
-    def step(boxes: int) -> None:
-        nonlocal left
-        done, left = divmod(left + boxes, 2)
-        progress(done)
-
-    return step
-
-
-class _Steps:
-    """The count of the boxes that a job told of, so that it can begin again."""
-
-    def __init__(self, progress: Callable[[int], object] | None) -> None:
-        self.progress = progress
-        self._done = 0
-
-    def __call__(self, count: int) -> None:
-        assert self.progress is not None
-        self._done += count
-        self.progress(count)
-
-    def back(self) -> None:
-        """Tell that nothing is done yet."""
-        if self.progress is not None and self._done:
-            self.progress(-self._done)
-        self._done = 0

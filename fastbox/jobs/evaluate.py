@@ -18,7 +18,7 @@ from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.matching import Judged
 from fastbox.evaluation.summary import run_to_dict, streamed
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.evaluate_tables import Read, check_fit, check_images, dropped, has, joined
+from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined
 from fastbox.memory import check_kept
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.evaluated import MODELS, page_of
@@ -264,7 +264,7 @@ def evaluate(
     with Output(out, schema, command="evaluate", parameters=parameters, progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             if read.listed is not None:
-                check_images(chunk, read.listed, read.files[1])
+                check_listed(chunk, read.listed, read.files[1])
             judged = _add(found, chunk, score, label, classes, by, there)
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
             output.write(verdict_batch, chunk, judged, by, schema)

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.arrow.arrays import id_kind, is_flag, is_number
+from fastbox.arrow.arrays import id_kind
 from fastbox.arrow.columns import coded_column
 from fastbox.datasets.as_source import listed_ids
 from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation
 from fastbox.evaluation.alike import alike
+from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes, names_of
 from fastbox.tables.files import column_names, find_files, read_batches
 from fastbox.tables.fragments import extremes
 from fastbox.tables.source import Chunk, Plan, Source
 
-__all__ = ["Read", "check_fit", "check_images", "dropped", "has", "joined"]
+__all__ = ["Read", "check_fit", "check_listed", "dropped", "has", "joined"]
 
 MODELS = ("model", "models", "model_id", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
 DROPPED = {"images": "truths of images", "classes": "truths of classes", "detections": "detections of classes"}
@@ -124,24 +125,16 @@ def joined(
     plans: Sequence[Plan], score: str, label: str | None, by: str | None, there: Mapping[str, str | None]
 ) -> JoinedClasses:
     """How the classes of both tables meet; refuses tables without image ids, classes and numbers that are none."""
-    for found in plans:
-        if found.ids is None:
-            raise InputError("expected a column of image ids, got none: detections are evaluated image by image")
+    check_images(plans, "detections are evaluated")
     kind_of_all = None if label is None else kind_of_classes(plans, label)
-    if by is not None:
-        id_kind(plans[0].columns.field(by).type, by, plans[0].files[0])
-    numbers = [(plans[0], score), (plans[1], there["area"])]
-    checks = [(found, name, is_number, "numbers") for found, name in numbers]
-    checks += [(plans[1], there[name], is_flag, "booleans, numbers or text") for name in ("crowd", "ignore")]
-    for found, name, fits, what in checks:
-        if name is not None:
-            kind = found.columns.field(name).type
-            if not fits(kind):
-                raise InputError(f"expected {what} in column {name!r} of {found.files[0]}, got {kind}: cast it")
+    check_labels(plans[0], by)
+    check_numbers(plans[0], score)
+    check_numbers(plans[1], there["area"])
+    check_flags(plans[1], there["crowd"], there["ignore"])
     return joined_classes([found.files for found in plans], kind_of_all, first=1)
 
 
-def check_images(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
+def check_listed(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
     """Refuse detections of an image that COCO's list of images lacks: they are of another data set, or part of it."""
     assert chunk.images is not None and chunk.a.offsets is not None
     unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)

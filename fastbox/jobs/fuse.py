@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow import columns
-from fastbox.arrow.arrays import is_number, plain_type
+from fastbox.arrow.arrays import plain_type
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
-from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
+from fastbox.jobs.checks import check_images, check_numbers
 from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
@@ -174,13 +174,9 @@ def _joined(plans: list[Plan], score: str, label: str | None) -> JoinedClasses |
     """How the classes of the tables meet, if they have any; refuses tables without image ids, scores that are no
     numbers, and classes of two kinds.
     """
+    check_images(plans, "boxes are fused")
     for found in plans:
-        where = found.files[0]
-        if found.ids is None:
-            raise InputError(f"expected a column of image ids in {where}, got none: boxes are fused within an image")
-        kind = found.columns.field(score).type
-        if not is_number(kind):
-            raise InputError(f"expected numbers in column {score!r} of {where}, got {kind}: cast it")
+        check_numbers(found, score)
     if label is None:
         return None
     return joined_classes([found.files for found in plans], kind_of_classes(plans, label))

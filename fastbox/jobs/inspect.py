@@ -10,7 +10,7 @@ from typing import Any
 
 from fastbox.datasets.as_source import Given, images_of
 from fastbox.errors import InputError
-from fastbox.jobs.base import Output, halved, job
+from fastbox.jobs.base import Output, job
 from fastbox.jobs.inspection.before import Before, first_pass
 from fastbox.jobs.inspection.classes import Classes
 from fastbox.jobs.inspection.fix import Fix, default_log
@@ -18,6 +18,7 @@ from fastbox.jobs.inspection.overlaps import overlapping
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems, alone, of_images
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import SIZE, Table
+from fastbox.jobs.progress import halved
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.inspected import page_of
 from fastbox.result import Result, Rules

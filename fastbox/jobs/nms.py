@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow import columns
-from fastbox.arrow.arrays import id_kind, is_number
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
+from fastbox.jobs.checks import check_images, check_labels, check_numbers
 from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression import nms as suppression
 from fastbox.tables.class_names import names_of
@@ -183,13 +183,10 @@ def nms(
 def _checked(planned: Plan, score: str, label: str | None, soft: bool) -> Plan:
     """Refuse a table without image ids, classes that are none, and scores that are no numbers or can't be lowered."""
     where = planned.files[0]
-    if planned.ids is None:
-        raise InputError("expected a column of image ids, got none: boxes are suppressed within an image")
-    if label is not None:
-        id_kind(planned.columns.field(label).type, label, where)
+    check_images([planned], "boxes are suppressed")
+    check_labels(planned, label)
+    check_numbers(planned, score)
     kind = planned.columns.field(score).type
-    if not is_number(kind):
-        raise InputError(f"expected numbers in column {score!r} of {where}, got {kind}: cast it")
     if soft and str(kind) not in ("halffloat", "float", "double"):
         raise InputError(
             f"expected floats in column {score!r} of {where}, where lowered scores fit, got {kind}: cast it"

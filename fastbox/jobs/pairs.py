@@ -14,6 +14,7 @@ from fastbox.arrow import columns
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
+from fastbox.jobs.checks import check_images
 from fastbox.jobs.pairing import PAIR, Block, blocks, by_class
 from fastbox.losses.figures import figures_of
 from fastbox.memory import most_of
@@ -175,8 +176,7 @@ def pairs(
     a = Source.carrying(detections, *carried)
     b = None if truths is None else Source.carrying(truths, label)
     plans = plans_of(*(source for source in (a, b) if source is not None))
-    if plans[0].ids is None:
-        raise InputError("expected a column of image ids, got none: pairs are sought within an image")
+    check_images(plans, "pairs are sought")
     if label is not None:
         joined = joined_classes([found.files for found in plans], kind_of_classes(plans, label))
         asked = replace(asked, label=label, joined=joined)
@@ -226,7 +226,7 @@ class _Question:
         elif limit > 1:
             mend = f"as a share of 1 it is {limit / 100:g}" if limit <= 100 else "no pair reaches more"
             raise InputError(f"expected a threshold of {first} of at most 1, got {limit:g}: {mend}")
-        return cls(tuple(dict.fromkeys(metrics)), mode, threshold, beta)
+        return cls(tuple(dict.fromkeys(metrics)), mode, limit, beta)
 
     @property
     def limit(self) -> float | None:
@@ -235,8 +235,7 @@ class _Question:
 
     def rules(self) -> Rules:
         """Return the rules of the result."""
-        limit = None if self.limit is None else float(self.limit)
-        given = {"mode": self.mode, "metric": self.metrics[0], "threshold": limit}
+        given = {"mode": self.mode, "metric": self.metrics[0], "threshold": self.limit}
         sign = None if self.limit is None else "≤" if self.metrics[0] in ops.DISTANCES else "≥"
         turns = {"beta": float(self.beta)} if "smooth_l1" in self.metrics else {}
         return Rules({**given, "sign": sign, "class_column": self.label, **turns})

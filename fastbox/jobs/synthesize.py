@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 from contextlib import ExitStack
 from statistics import NormalDist
@@ -17,6 +16,7 @@ from fastbox.parallel import run
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.values.arguments import checked
+from fastbox.values.numbers import as_whole
 
 __all__ = ["synthesize"]
 
@@ -150,8 +150,8 @@ def synthesize(
     >>> synthesize(pathlib.Path(tempfile.mkdtemp()) / "truths.parquet", count=0)
     {'images': 0, 'truths': 0}
     """
-    count = _natural("count", count)
-    seed = _natural("seed", seed)
+    count = as_whole(count, "count")
+    seed = as_whole(seed, "seed")
     wanted = {"truths": truths, "detections": detections, "pairs": pairs}
     paths = {name: path for name, path in wanted.items() if path is not None}
     check_outputs([], paths)
@@ -176,16 +176,6 @@ def synthesize(
             run(_write, [(sink, [tables[name] for tables in drawn]) for name, sink in sinks.items()])
         written = {name: sink.rows for name, sink in sinks.items()}
     return {"images": count, **written}
-
-
-def _natural(name: str, given: Any) -> int:
-    try:
-        number = operator.index(given)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise ValueError(f"expected {name} to be a whole number, 0 or more, got {given!r}")
-    return number
 
 
 def _write(sink: Sink, blocks: list[list[NDArray[Any]]]) -> None:

@@ -176,8 +176,8 @@ def test_image_sizes_that_cant_be_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"count": 0}, "count to be a whole number of at least 1, got 0"),
-        ({"seed": -1}, "seed to be a whole number of at least 0"),
+        ({"count": 0}, "count to be a whole number, 1 or more, got 0"),
+        ({"seed": -1}, "seed to be a whole number, 0 or more"),
         ({"sample": 0}, "sample to be"),
         ({"count": 4, "levels": 3}, "as many anchors on each level, got 4 on 3 levels"),
         ({"min_side": float("nan")}, "min_side"),

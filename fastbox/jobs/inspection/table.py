@@ -13,6 +13,7 @@ from fastbox.arrow import columns
 from fastbox.arrow.arrays import id_kind, is_number, plain
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
+from fastbox.jobs.checks import check_images, check_labels
 from fastbox.jobs.inspection.problems import CORNERS
 from fastbox.jobs.inspection.view import View, look
 from fastbox.tables.files import Paths, column_names
@@ -79,11 +80,8 @@ class Table:
             beside = size or (SIZE if usual else None)
         planned = plan(Source.carrying(source, label, box_id, *(beside or ())))
         where = planned.files[0]
-        if planned.ids is None:
-            raise InputError("expected a column of image ids, got none: boxes are inspected image by image")
-        for name in (label, box_id):
-            if name is not None:
-                id_kind(planned.columns.field(name).type, name, where)
+        check_images([planned], "boxes are inspected")
+        check_labels(planned, label, box_id)
         for name in beside or ():
             kind = planned.columns.field(name).type
             if name in boxes or not is_number(kind):

@@ -1,0 +1,44 @@
+"""Requirements on the columns of a job's tables, refused before a row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastbox.arrow.arrays import id_kind, is_flag, is_number
+from fastbox.errors import InputError
+from fastbox.tables.source import Plan
+
+__all__ = ["check_flags", "check_images", "check_labels", "check_numbers"]
+
+
+def check_images(plans: Iterable[Plan], work: str) -> None:
+    """Refuse tables that are read without image ids, by a job whose ``work`` is done image by image."""
+    for plan in plans:
+        if plan.ids is None:
+            raise InputError(
+                f"expected a column of image ids in {plan.files[0]}, got none: {work} image by image, so name the "
+                "column with Source(..., image=COLUMN)"
+            )
+
+
+def check_numbers(plan: Plan, *names: str | None) -> None:
+    """Refuse columns that do not hold numbers; None names no column."""
+    for name in filter(None, names):
+        kind = plan.columns.field(name).type
+        if not is_number(kind):
+            raise InputError(f"expected numbers in column {name!r} of {plan.files[0]}, got {kind}: cast it")
+
+
+def check_flags(plan: Plan, *names: str | None) -> None:
+    """Refuse columns that hold neither booleans nor numbers nor text; None names no column."""
+    for name in filter(None, names):
+        kind = plan.columns.field(name).type
+        if not is_flag(kind):
+            where = f"column {name!r} of {plan.files[0]}"
+            raise InputError(f"expected booleans, numbers or text in {where}, got {kind}: cast it")
+
+
+def check_labels(plan: Plan, *names: str | None) -> None:
+    """Refuse columns that can't tell classes, models or boxes apart; None names no column."""
+    for name in filter(None, names):
+        id_kind(plan.columns.field(name).type, name, plan.files[0])

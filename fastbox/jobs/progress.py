@@ -1,0 +1,38 @@
+"""Progress that a job tells of: counted so that the job can begin again, and halved where boxes are read twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["Steps", "halved"]
+
+
+class Steps:
+    """The count of the boxes that a job told of, so that it can begin again."""
+
+    def __init__(self, progress: Callable[[int], object] | None) -> None:
+        self.progress = progress
+        self._done = 0
+
+    def __call__(self, count: int) -> None:
+        assert self.progress is not None
+        self._done += count
+        self.progress(count)
+
+    def back(self) -> None:
+        """Tell that nothing is done yet."""
+        if self.progress is not None and self._done:
+            self.progress(-self._done)
+        self._done = 0
+
+
+def halved(progress: Callable[[int], object]) -> Callable[[int], object]:
+    """Return what tells of half the boxes, where each of them is read twice."""
+    left = 0
+
+    def step(boxes: int) -> None:
+        nonlocal left
+        done, left = divmod(left + boxes, 2)
+        progress(done)
+
+    return step

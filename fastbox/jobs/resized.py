@@ -1,0 +1,82 @@
+"""A chunk of truths as a detector sees it: resized, without the regions to ignore, and the levels of its anchors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.anchors import AnchorGrid
+from fastbox.anchors.resize import Resize
+from fastbox.arrow import columns
+from fastbox.assign.result import Matches
+from fastbox.boxes.container import Boxes
+from fastbox.errors import InputError
+from fastbox.tables.join import Chunk
+
+__all__ = ["SIDES", "Part", "levels_of"]
+
+SIDES = ("width", "height")
+
+
+@dataclass
+class Part:
+    """A chunk as the detector sees it: resized truths, regions to ignore, the row of the chunk that each truth was."""
+
+    sizes: NDArray[np.int64]
+    truths: Boxes
+    rows: NDArray[np.int64]
+    regions: Boxes | None
+
+    @classmethod
+    def of(cls, chunk: Chunk, resize: Resize, ignore: str | None) -> Part:
+        offsets = chunk.a.offsets
+        assert offsets is not None
+        image = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        given = _given_sizes(chunk, offsets, resize)
+        sizes = resize.sizes(given)
+        boxes = resize.boxes(chunk.a, image, given, sizes)
+        if ignore is None:
+            return cls(
+                sizes,
+                Boxes.of(boxes.columns, boxes.format, offsets),
+                np.arange(len(boxes)),
+                None,
+            )
+        crowd = columns.flag_column(chunk.a_columns, ignore, chunk.a_rows)
+        kept, left = np.flatnonzero(~crowd), np.flatnonzero(crowd)
+        return cls(sizes, _rows_of(boxes, kept, offsets), kept, _rows_of(boxes, left, offsets))
+
+
+def _rows_of(boxes: Boxes, rows: NDArray[np.int64], offsets: NDArray[np.int64]) -> Boxes:
+    some = boxes[rows]
+    return Boxes.of(some.columns, some.format, np.searchsorted(rows, offsets))
+
+
+def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> NDArray[np.int64]:
+    """The (g, 2) width and height of each image, those of its first row."""
+    if resize.kind == "none":
+        return resize.sizes(np.zeros((len(offsets) - 1, 2), np.int64))
+    sides = []
+    for name in SIDES:
+        side = columns.number_column(chunk.a_columns, name, missing=np.nan)[offsets[:-1]]
+        wrong = np.flatnonzero(~(side >= 1))
+        if wrong.size:
+            row = int(chunk.a_rows(offsets[wrong[0]]))
+            raise InputError(
+                f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]:g} at row {row}"
+            )
+        sides.append(np.asarray(side, np.int64))
+    return np.stack(sides, axis=1)
+
+
+def levels_of(anchors: AnchorGrid, sizes: NDArray[np.int64], matched: Matches) -> NDArray[np.int64]:
+    """The level of each anchor of a sparse result, which lists them by image and number."""
+    unique, which = np.unique(sizes, axis=0, return_inverse=True)
+    counts = np.array([anchors.counts((w, h)) for w, h in unique.tolist()]).reshape(-1, len(anchors.strides))
+    ends = np.cumsum(counts[which.reshape(-1)])
+    images = np.concatenate(([0], ends[len(anchors.strides) - 1 :: len(anchors.strides)]))
+    numbers = matched.anchors + np.repeat(images[:-1], np.diff(matched.offsets))
+    stops = np.searchsorted(numbers, ends)
+    return np.repeat(np.arange(len(ends)) % len(anchors.strides), np.diff(stops, prepend=0))
