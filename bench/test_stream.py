@@ -14,9 +14,10 @@ from bench.shapes import Sizes
 from fastbox.jobs.measure import measure
 from fastbox.jobs.pairs import pairs
 from fastbox.jobs.synthesize import synthesize
+from fastbox.tables.columns import read_batches
+from fastbox.tables.files import count_rows
 from fastbox.tables.schema import find_boxes, to_boxes
 from fastbox.tables.sink import Sink
-from fastbox.tables.source import count_rows, read_batches
 
 ROWS, IMAGES = 2_000_000, 20_000
 ROUNDS = 5

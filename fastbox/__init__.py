@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from fastbox.parallel import get_num_threads, set_num_threads
     from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
     from fastbox.suppression.nms import SoftNMS, nms, soft_nms
-    from fastbox.tables.source import Chunk, Source
+    from fastbox.tables.chunk import Chunk
+    from fastbox.tables.source import Source
 
 __all__ = [
     "FORMATS",
@@ -142,7 +143,8 @@ _HOMES = {
     "suppression.fusion": ("FusedBoxes", "weighted_boxes_fusion"),
     "suppression.nms": ("SoftNMS", "nms", "soft_nms"),
     "datasets.scan": ("scan",),
-    "tables.source": ("Chunk", "Source"),
+    "tables.chunk": ("Chunk",),
+    "tables.source": ("Source",),
     "jobs.warming": ("warmup",),
 }
 _ROOMS = ("fragments", "jobs", "torch")  # modules that are public as a whole

@@ -14,7 +14,9 @@ from fastbox.arrow.arrays import is_number
 from fastbox.arrow.columns import number_column
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError, advice
-from fastbox.tables.source import Chunk, Source, plan, scan
+from fastbox.tables.chunk import Chunk
+from fastbox.tables.source import Source, plan
+from fastbox.tables.stream import scan
 from fastbox.values.hashing import GOLDEN, splitmix64
 
 __all__ = ["Extents", "Part", "Sample"]

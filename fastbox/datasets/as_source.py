@@ -25,9 +25,11 @@ from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
 from fastbox.datasets.registry import formats
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import ROWS, Backed, Scratch
-from fastbox.storage.locate import check_named, expand, like
-from fastbox.storage.stores import is_stored, local, state_of
-from fastbox.tables.files import count_rows, find_files, open_parquet, read_batches
+from fastbox.storage.locate import check_named, expand, find_files, like
+from fastbox.storage.opened import open_parquet, state_of
+from fastbox.storage.stores import is_stored, local
+from fastbox.tables.columns import read_batches
+from fastbox.tables.files import count_rows
 from fastbox.tables.frames import is_frame, kind_of, listed, table_of
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
 from fastbox.tables.schema import find_boxes

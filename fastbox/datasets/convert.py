@@ -23,9 +23,9 @@ from fastbox.datasets.registry import Format, formats
 from fastbox.errors import InputError, InputWarning
 from fastbox.storage.convention import check_name
 from fastbox.storage.locate import check_named, expand
-from fastbox.storage.opened import State, check_state
+from fastbox.storage.opened import State, check_state, state_of
 from fastbox.storage.outputs import check_outputs
-from fastbox.storage.stores import local, state_of
+from fastbox.storage.stores import local
 from fastbox.tables.frames import is_frame, listed
 from fastbox.tables.source import Source
 from fastbox.values.arguments import checked

@@ -15,7 +15,7 @@ import pyarrow.csv
 from fastbox.datasets.dataset import IMAGES, images_schema
 from fastbox.datasets.listing import find, read_text
 from fastbox.errors import InputError, InputWarning, advice
-from fastbox.tables.files import open_parquet
+from fastbox.storage.opened import open_parquet
 from fastbox.values.names import IMAGE, column_of
 
 __all__ = [

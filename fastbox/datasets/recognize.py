@@ -12,8 +12,8 @@ from fastbox.arrow.arrays import is_list
 from fastbox.datasets.registry import formats
 from fastbox.errors import InputError, advice
 from fastbox.storage.convention import is_hidden, is_table
-from fastbox.storage.locate import like
-from fastbox.tables.files import find_files, open_parquet
+from fastbox.storage.locate import find_files, like
+from fastbox.storage.opened import open_parquet
 
 __all__ = ["format_for", "format_of", "is_huggingface", "is_other"]
 

@@ -6,8 +6,9 @@ from collections.abc import Generator
 
 from fastbox.datasets.as_source import Given, as_source
 from fastbox.storage.opened import Opened
-from fastbox.tables import source
-from fastbox.tables.source import Chunk, Source
+from fastbox.tables import stream
+from fastbox.tables.chunk import Chunk
+from fastbox.tables.source import Source
 from fastbox.values.arguments import named
 
 __all__ = ["scan"]
@@ -37,12 +38,12 @@ def scan(a: Given, b: Given | None = None, *more: Given, rows: int = 262_144) ->
     >>> [(chunk.images, chunk.a) for chunk in fastbox.scan(path)]
     [(array([3, 8]), Boxes(3 boxes in 2 images, xyxy, float64))]
     """
-    source.check_rows(rows)
+    stream.check_rows(rows)
     opened = Opened.now() or Opened()
     own = opened is not Opened.now()
     with opened.active():
         given = (a, *(one for one in (b, *more) if one is not None))
-        chunks = source.scan(*(one if isinstance(one, Source) else as_source(one) for one in given), rows=rows)
+        chunks = stream.scan(*(one if isinstance(one, Source) else as_source(one) for one in given), rows=rows)
     return _ended(chunks, opened) if own else chunks
 
 

@@ -13,7 +13,8 @@ from fastbox.errors import InputError, advice
 from fastbox.fragments.canonical import digest
 from fastbox.jobs.base import result_of
 from fastbox.results.merge import unpacked
-from fastbox.storage.stores import absolute, remove, state_of, tables_in
+from fastbox.storage.opened import state_of
+from fastbox.storage.stores import absolute, remove, tables_in
 from fastbox.tables.sink import Target, plain, read_record
 from fastbox.tables.source import Source, count_boxes
 

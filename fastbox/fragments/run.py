@@ -27,10 +27,10 @@ from fastbox.result import Result
 from fastbox.results.merge import Gathered
 from fastbox.storage.backed import Backed
 from fastbox.storage.convention import TABLE_ENDING, check_name
+from fastbox.storage.locate import find_files
 from fastbox.storage.outputs import check_outputs
 from fastbox.storage.stores import is_stored, local, make_folder
 from fastbox.storage.temporary import remove_abandoned
-from fastbox.tables.files import find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, beside, cut
 from fastbox.tables.frames import listed
 from fastbox.tables.sink import Target

@@ -27,8 +27,8 @@ from fastbox.jobs.base import job
 from fastbox.result import Invalid, Result, Rules
 from fastbox.sketch import Sketch
 from fastbox.storage.convention import check_name
+from fastbox.storage.locate import find_files
 from fastbox.storage.stores import local
-from fastbox.tables.files import find_files
 from fastbox.tables.source import Source
 from fastbox.values.numbers import as_choice, as_whole
 

@@ -30,8 +30,11 @@ from fastbox.report.pages.assigned import assigned_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.coverage import Coverage
 from fastbox.results.worst_covered import Least
-from fastbox.tables.files import column_names, find_files
-from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+from fastbox.storage.locate import find_files
+from fastbox.tables.chunk import Chunk
+from fastbox.tables.files import column_names
+from fastbox.tables.source import Plan, Source, plan
+from fastbox.tables.stream import scan
 
 __all__ = ["Assigned", "assign"]
 

@@ -28,10 +28,9 @@ from fastbox.report.provenance import Provenance
 from fastbox.result import Result
 from fastbox.results.merge import packed
 from fastbox.storage.backed import Backed
-from fastbox.storage.locate import check_named
+from fastbox.storage.locate import check_named, find_files
 from fastbox.storage.opened import keep_open
 from fastbox.storage.outputs import check_outputs
-from fastbox.tables.files import find_files
 from fastbox.tables.frames import listed
 from fastbox.tables.in_order import sorted_source
 from fastbox.tables.sink import Sink, Target

@@ -8,7 +8,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.experiments.disagreement import Disagreement
 from fastbox.jobs.base import job
 from fastbox.result import Rules
-from fastbox.tables.files import read_batches
+from fastbox.tables.columns import read_batches
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.schema import to_boxes
 from fastbox.tables.source import Source

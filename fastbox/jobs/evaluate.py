@@ -25,9 +25,11 @@ from fastbox.report.pages.evaluated import MODELS, page_of
 from fastbox.result import Result
 from fastbox.results.error_examples import Gallery, Seen
 from fastbox.results.match_types import verdict_batch, verdict_schema
+from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
 from fastbox.tables.files import column_names
-from fastbox.tables.source import Chunk, Source, count_boxes, plans_of, scan
+from fastbox.tables.source import Source, count_boxes, plans_of
+from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, SCORE
 from fastbox.values.numbers import as_whole
 

@@ -18,10 +18,13 @@ from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation
 from fastbox.evaluation.alike import alike
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
+from fastbox.storage.locate import find_files
+from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes, names_of
-from fastbox.tables.files import column_names, find_files, read_batches
+from fastbox.tables.columns import read_batches
+from fastbox.tables.files import column_names
 from fastbox.tables.fragments import extremes
-from fastbox.tables.source import Chunk, Plan, Source
+from fastbox.tables.source import Plan, Source
 
 __all__ = ["Read", "check_fit", "check_listed", "dropped", "has", "joined"]
 

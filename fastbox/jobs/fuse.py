@@ -18,9 +18,11 @@ from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images, check_numbers
 from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
+from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
 from fastbox.tables.files import column_names
-from fastbox.tables.source import Chunk, Plan, Source, plans_of, scan
+from fastbox.tables.source import Plan, Source, plans_of
+from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, SCORE, is_wanted
 
 __all__ = ["FusedTables", "fuse"]

@@ -25,7 +25,7 @@ from fastbox.report.pages.paired import measured_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
-from fastbox.tables.files import read_batches
+from fastbox.tables.columns import read_batches
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.schema import BoxColumns, check_format, require, to_boxes
 from fastbox.tables.source import Source

@@ -18,9 +18,11 @@ from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images, check_labels, check_numbers
 from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression import nms as suppression
+from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import names_of
 from fastbox.tables.files import column_names
-from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+from fastbox.tables.source import Plan, Source, plan
+from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, SCORE, is_wanted
 
 __all__ = ["METHODS", "Suppressed", "nms"]

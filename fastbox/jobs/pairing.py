@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes, grouped
 from fastbox.ops.search import Pairs
+from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
-from fastbox.tables.join import Chunk
 
 __all__ = ["PAIR", "Block", "blocks", "by_class"]
 

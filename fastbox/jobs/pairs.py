@@ -24,8 +24,10 @@ from fastbox.report.pages.paired import paired_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
+from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
-from fastbox.tables.source import Chunk, Plan, Source, plans_of, scan
+from fastbox.tables.source import Plan, Source, plans_of
+from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, Usual
 
 __all__ = ["Paired", "pairs"]

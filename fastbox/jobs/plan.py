@@ -8,8 +8,8 @@ from typing import Any
 
 from fastbox.datasets.as_source import Given, as_source
 from fastbox.result import Result
+from fastbox.storage.locate import find_files
 from fastbox.storage.opened import keep_open
-from fastbox.tables.files import find_files
 from fastbox.tables.fragments import FRAGMENT_ROWS, cut, descends, groups_of
 from fastbox.tables.order import Order
 from fastbox.tables.source import Source

@@ -13,7 +13,7 @@ from fastbox.arrow import columns
 from fastbox.assign.result import Matches
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
-from fastbox.tables.join import Chunk
+from fastbox.tables.chunk import Chunk
 
 __all__ = ["SIDES", "Part", "levels_of"]
 

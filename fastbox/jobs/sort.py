@@ -9,9 +9,10 @@ from typing import Any
 
 from fastbox.datasets.as_source import Given, as_source
 from fastbox.storage.backed import Backed
+from fastbox.storage.locate import find_files
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables import sort as sorter
-from fastbox.tables.files import find_files, read_batches
+from fastbox.tables.columns import read_batches
 from fastbox.tables.frames import listed
 from fastbox.tables.sink import Sink, read_names
 from fastbox.tables.source import Source

@@ -14,7 +14,7 @@ from fastbox.boxes.container import Boxes
 from fastbox.evaluation.matching import COVERING, VERDICTS, Judged
 from fastbox.evaluation.tide import ERRORS
 from fastbox.report.page.contents import Box, Example
-from fastbox.tables.source import Chunk
+from fastbox.tables.chunk import Chunk
 
 __all__ = ["Gallery", "Seen"]
 

@@ -9,7 +9,8 @@ import numpy as np
 from fastbox.arrow import columns
 from fastbox.errors import InputError
 from fastbox.evaluation.matching import UNCOUNTED, VERDICTS, Judged
-from fastbox.tables.source import Chunk, Plan
+from fastbox.tables.chunk import Chunk
+from fastbox.tables.source import Plan
 
 __all__ = ["verdict_batch", "verdict_schema"]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
 from fastbox.report.page.contents import Box, Example
-from fastbox.tables.source import Chunk
+from fastbox.tables.chunk import Chunk
 
 __all__ = ["Least"]
 

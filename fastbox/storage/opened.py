@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
+from fastbox.memory import check_footer_room
 from fastbox.storage.backed import Backed
-from fastbox.storage.stores import is_stored, open_stored, state_of
+from fastbox.storage.locate import like
+from fastbox.storage.stores import is_stored, local, open_stored, stored_state
 
-__all__ = ["KeptFile", "Opened", "State", "check_state", "keep_open"]
+__all__ = ["DAMAGED", "KeptFile", "Opened", "State", "brief", "check_state", "keep_open", "open_parquet", "state_of"]
+
+DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # the last where names are no text
 
 State: TypeAlias = tuple[int, ...]
 
@@ -75,6 +81,8 @@ class Opened:
             handle = _handle(name)
             try:
                 kept = KeptFile(handle, self, name, state, None, wanted)
+                _ = kept.schema.names
+                check_footer_room(name, kept.metadata.serialized_size, kept.metadata.num_row_groups)
             except BaseException:
                 handle.close()
                 raise
@@ -139,7 +147,18 @@ def _handle(name: str) -> Any:
 
 
 def _is_remote(name: str) -> bool:
-    return not isinstance(name, Backed) and is_stored(name)
+    return "://" in name and not isinstance(name, Backed) and is_stored(name)
+
+
+def state_of(path: str | os.PathLike[str]) -> State:
+    """Return what changes with a file: which file it is, its size, and the time of its last change."""
+    if isinstance(path, Backed):
+        return path.state
+    name = os.fspath(path)
+    if _is_remote(name):
+        return stored_state(name)
+    found = os.stat(name if "://" not in name else local(name))
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def check_state(name: str, expected: State, found: State | None = None) -> None:
@@ -171,3 +190,54 @@ def keep_open() -> Iterator[Opened]:
             yield opened
     finally:
         opened.end()
+
+
+def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = (), opened: Opened | None = None) -> KeptFile:
+    """Open a Parquet file, to be read in bounded memory; string columns ``coded`` come as dictionaries.
+
+    Within a job each file is opened once, however often this is called. ``opened`` has the open files of a job, for a
+    thread that does not know them.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable, empty, truncated, damaged, or no Parquet.
+    """
+    name = path if isinstance(path, str) and "://" not in path else local(path)
+    try:
+        home = opened or Opened.now() or Opened.none()
+        return home.open(name, coded)
+    except MemoryError:
+        raise
+    except DAMAGED as error:
+        raise InputError(_why_not(name, error)) from error
+
+
+def _why_not(name: str, error: Exception) -> str:
+    """Say in one sentence why a file can't be opened as Parquet."""
+    if is_stored(name):
+        return f"expected a Parquet file, got {name} ({brief(error)})"
+    if isinstance(error, FileNotFoundError) or not os.path.exists(name):
+        return f"expected a Parquet file, got no file {name}{like(name)}"
+    if os.path.isdir(name):
+        return f"expected a Parquet file, got the directory {name}"
+    try:
+        with open(name, "rb") as file:
+            begin = file.read(4)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 4))
+            end = file.read(4)
+    except OSError as refused:
+        return f"expected a readable Parquet file, got {name}: {refused.strerror}"
+    if size == 0:
+        return f"expected a Parquet file, got an empty file (0 bytes), {name}: write it again"
+    if begin == b"PAR1" and end != b"PAR1":
+        return f"expected a whole Parquet file, got {name} truncated (its footer is missing): copy or write it again"
+    if begin != b"PAR1":
+        return f"expected a Parquet file, got {name}, which is not Parquet"
+    return f"expected a Parquet file, got {name} with a damaged footer ({brief(error)}): copy or write it again"
+
+
+def brief(error: Exception) -> str:
+    """Return the first line of an error."""
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

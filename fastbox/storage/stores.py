@@ -29,7 +29,7 @@ __all__ = [
     "read_object",
     "remove",
     "same_stored",
-    "state_of",
+    "stored_state",
     "tables_in",
     "upload",
     "write_object",
@@ -117,15 +117,10 @@ def open_stored(uri: str) -> pa.NativeFile:
     return store.open_input_file(path)
 
 
-def state_of(path: StrPath) -> tuple[int, ...]:
-    """What changes with a file: which one it is, its size, and when it was last changed."""
-    if isinstance(path, Backed):
-        return path.state
-    if not is_stored(path):
-        found = os.stat(local(path))
-        return found.st_ino, found.st_size, found.st_mtime_ns
-    store, place = _store(os.fspath(path))
-    with _asking(path):
+def stored_state(uri: str) -> tuple[int, ...]:
+    """Return what changes with an object: its size and the time of its last change."""
+    store, place = _store(uri)
+    with _asking(uri):
         info = store.get_file_info(place)
     return info.size or 0, info.mtime_ns or 0
 

@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 
 from fastbox.arrow.arrays import Place, UnsortedError, image_runs, one_chunk, sort_command, unsorted
 from fastbox.errors import InputError
-from fastbox.tables.files import Paths, batches_of, find_files, open_parquet
+from fastbox.storage.locate import Paths, find_files
+from fastbox.storage.opened import open_parquet
+from fastbox.tables.batches import batches_of
 from fastbox.tables.footers import RowGroups, check_footer, limits_of
 from fastbox.tables.source import Fragment, Source, plan, plans_of
 

@@ -19,8 +19,10 @@ from fastbox.arrow.arrays import id_kind, one_chunk, plain, rows_of, sort_comman
 from fastbox.errors import InputError
 from fastbox.memory import get_memory
 from fastbox.storage.backed import Backed, Scratch, parquet_of
-from fastbox.storage.opened import check_state
-from fastbox.tables.files import find_files, open_parquet, read_batches, read_whole
+from fastbox.storage.locate import find_files
+from fastbox.storage.opened import check_state, open_parquet
+from fastbox.tables.columns import read_batches
+from fastbox.tables.files import read_whole
 from fastbox.tables.schema import find_boxes
 from fastbox.tables.sort import sort
 from fastbox.tables.source import Source

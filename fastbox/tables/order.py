@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from fastbox.arrow.arrays import Place, id_kind, one_chunk, plain
 from fastbox.errors import InputError
 from fastbox.storage.backed import ROWS, Backed
-from fastbox.tables.files import find_files, read_batches
+from fastbox.storage.locate import find_files
+from fastbox.tables.columns import read_batches
 from fastbox.tables.source import Source
 
 __all__ = ["Order"]

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from fastbox.errors import InputError, advice
-from fastbox.tables.files import Paths, find_files, open_parquet
+from fastbox.storage.locate import Paths, find_files
+from fastbox.storage.opened import open_parquet
 from fastbox.tables.schema import BoxColumns, find_boxes
 from fastbox.values.names import BoxArgument
 

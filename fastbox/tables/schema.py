@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox.arrow.arrays import (
+    Columns,
     Place,
     coordinates,
     flattened,
@@ -38,6 +39,7 @@ __all__ = [
     "require",
     "rows_as_boxes",
     "to_boxes",
+    "to_columns",
 ]
 
 Names = tuple[str, ...]
@@ -268,6 +270,23 @@ def to_boxes(
     >>> to_boxes(table, find_boxes(table.schema), image="image_id").offsets
     array([0, 1, 1])
     """
+    found, offsets, images = to_columns(batch, columns, image=image, where=where, first_row=first_row, mend=mend)
+    return Boxes.of(found, columns.format, offsets, images, size)
+
+
+def to_columns(
+    batch: pa.RecordBatch | pa.Table,
+    columns: BoxColumns,
+    *,
+    image: str | None = None,
+    where: str = "table",
+    first_row: int = 0,
+    mend: str | None = None,
+) -> tuple[Columns, NDArray[np.int64] | None, NDArray[Any] | None]:
+    """Return the four columns of the boxes of a batch, the offsets of its groups and their image ids.
+
+    Arguments and errors are those of :func:`to_boxes`.
+    """
     bounds = None
     if columns.layout == "flat":
         first, second, third, fourth = (
@@ -279,12 +298,12 @@ def to_boxes(
         if columns.layout == "ragged":
             array, bounds = flattened(array, Place(where, name, first_row))
         first, second, third, fourth = coordinates(array, columns.fields, Place(where, name, first_row, bounds))
-    ids, offsets = None, bounds
-    if image is not None:
-        require(batch.schema, image, where)
-        ids, offsets = image_runs(one_chunk(batch.column(image)), Place(where, image, first_row), mend)
-        offsets = offsets if bounds is None else bounds[offsets]
-    return Boxes.of((first, second, third, fourth), columns.format, offsets, ids, size)
+    found = first, second, third, fourth
+    if image is None:
+        return found, bounds, None
+    require(batch.schema, image, where)
+    ids, offsets = image_runs(one_chunk(batch.column(image)), Place(where, image, first_row), mend)
+    return found, offsets if bounds is None else bounds[offsets], ids
 
 
 def check_format(boxes: Boxes, where: str) -> None:

@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from fastbox._version import __version__
 from fastbox.errors import InputError
 from fastbox.parallel import alone
+from fastbox.storage.opened import open_parquet
 from fastbox.storage.stores import is_stored, local, upload
 from fastbox.storage.temporary import Temporary, remove_abandoned
-from fastbox.tables.files import open_parquet
 from fastbox.tables.widths import RowGroups
 
 __all__ = ["Sink", "Target", "plain", "read_record"]

@@ -12,13 +12,16 @@ import pyarrow as pa
 from fastbox.arrow.arrays import Place, id_kind
 from fastbox.errors import InputError
 from fastbox.memory import bytes_of, get_memory, most_of
-from fastbox.storage.opened import Opened, keep_open
+from fastbox.storage.locate import Paths, find_files
+from fastbox.storage.opened import Opened, keep_open, open_parquet
 from fastbox.storage.outputs import check_outputs
 from fastbox.storage.stores import is_stored, local
-from fastbox.tables.files import Paths, ahead, batches_of, filled_files, find_files, open_parquet
+from fastbox.tables.batches import batches_of
+from fastbox.tables.files import filled_files
 from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
 from fastbox.tables.sorted_runs import SortedRuns
+from fastbox.tables.stream import ahead
 from fastbox.tables.widths import row_bytes
 from fastbox.tables.write_back import common_schema, own_schema, with_schema
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
-from fastbox.tables.files import open_parquet
+from fastbox.storage.opened import open_parquet
 from fastbox.tables.schema import BoxColumns
 
 __all__ = ["common_schema", "coordinate_types", "own_schema", "rewritten", "with_schema"]

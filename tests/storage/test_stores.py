@@ -18,7 +18,7 @@ import pytest
 
 from fastbox import InputError, jobs
 from fastbox.fragments import spread
-from fastbox.tables.files import find_files
+from fastbox.storage.locate import find_files
 from fastbox.tables.sink import Sink, read_record
 
 server = pytest.importorskip("moto.server", reason="no S3 server is installed")

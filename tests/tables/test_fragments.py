@@ -16,7 +16,7 @@ from fastbox import jobs
 from fastbox.datasets.scan import scan
 from fastbox.errors import InputError
 from fastbox.fragments import spread
-from fastbox.tables.files import read_batches
+from fastbox.tables.columns import read_batches
 from fastbox.tables.fragments import cut, groups_of
 from fastbox.tables.source import Source
 

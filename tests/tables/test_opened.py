@@ -22,8 +22,10 @@ from fastbox.datasets.scan import scan
 from fastbox.fragments import spread
 from fastbox.fragments.engines import threads
 from fastbox.storage import opened as opened_module
-from fastbox.storage.opened import keep_open
-from fastbox.tables.files import batches_of, count_rows, open_parquet, read_batches
+from fastbox.storage.opened import keep_open, open_parquet
+from fastbox.tables.batches import batches_of
+from fastbox.tables.columns import read_batches
+from fastbox.tables.files import count_rows
 from fastbox.tables.source import Source
 
 IDS: dict[str, Callable[[int], Any]] = {"integer": int, "string": "{:09}".format}

@@ -22,9 +22,14 @@ from support.paths import SHARED
 
 from fastbox.datasets.scan import scan
 from fastbox.errors import InputError
-from fastbox.tables import files, source
+from fastbox.storage.locate import find_files
+from fastbox.storage.opened import open_parquet
+from fastbox.tables import stream
+from fastbox.tables.chunk import Chunk
+from fastbox.tables.columns import read_batches
+from fastbox.tables.files import count_rows
 from fastbox.tables.footers import check_footer
-from fastbox.tables.source import Chunk, Source, count_rows, find_files, open_parquet, plan, read_batches
+from fastbox.tables.source import Source, plan
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 Joined = list[tuple[Any, list[list[float]], list[list[float]]]]
@@ -85,7 +90,7 @@ def joined(chunks: Iterator[Chunk]) -> Joined:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "_LEAST_BATCH", 3)
+    monkeypatch.setattr(stream, "LEAST_BATCH", 3)
 
 
 @pytest.fixture
@@ -540,10 +545,10 @@ def test_an_error_in_the_reader_comes_through_and_ends_it() -> None:
         finally:
             closed.append(True)
 
-    stream = files.ahead(items())
-    assert next(stream) == 1
+    coming = stream.ahead(items())
+    assert next(coming) == 1
     with pytest.raises(RuntimeError, match="broken"):
-        next(stream)
+        next(coming)
     assert closed and not readers()
 
 
@@ -572,12 +577,12 @@ def test_one_item_is_made_ahead_and_no_more() -> None:
             gate.release()
             yield i
 
-    stream = files.ahead(items())
-    assert next(stream) == 0
+    coming = stream.ahead(items())
+    assert next(coming) == 0
     gate.acquire(timeout=5)
     gate.acquire(timeout=5)
     assert made == [0, 1]
-    assert list(stream) == [1, 2, 3, 4]
+    assert list(coming) == [1, 2, 3, 4]
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

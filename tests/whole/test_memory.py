@@ -25,7 +25,7 @@ from fastbox.datasets.scan import scan
 from fastbox.errors import InputError
 from fastbox.fragments.engines import threads
 from fastbox.fragments.run import spread
-from fastbox.tables.files import read_batches
+from fastbox.tables.columns import read_batches
 from fastbox.tables.source import Source
 from fastbox.tables.widths import RowGroups
 

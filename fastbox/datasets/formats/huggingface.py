@@ -25,7 +25,9 @@ from fastbox.datasets.listing import beginning
 from fastbox.datasets.registry import Format, Signs
 from fastbox.datasets.tabular import Layout, read_tables
 from fastbox.errors import InputError, advice
-from fastbox.tables.files import Paths, find_files, open_parquet, read_batches
+from fastbox.storage.locate import Paths, find_files
+from fastbox.storage.opened import open_parquet
+from fastbox.tables.columns import read_batches
 from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
 

@@ -21,7 +21,10 @@ from fastbox.datasets.image_sizes import read_images
 from fastbox.datasets.registry import Format
 from fastbox.datasets.tabular import Layout, read_tables
 from fastbox.errors import InputError
-from fastbox.tables.files import Paths, filled_files, open_parquet, read_batches
+from fastbox.storage.locate import Paths
+from fastbox.storage.opened import open_parquet
+from fastbox.tables.columns import read_batches
+from fastbox.tables.files import filled_files
 from fastbox.tables.sink import Sink, read_names, read_record
 from fastbox.values.names import CLASS, IMAGE, column_of
 

@@ -17,7 +17,8 @@ from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.inspection.view import View, look
 from fastbox.results.merge import Gathered
 from fastbox.tables.files import count_rows
-from fastbox.tables.source import Source, scan
+from fastbox.tables.source import Source
+from fastbox.tables.stream import scan
 
 __all__ = ["Before", "first_pass", "sizes_of"]
 

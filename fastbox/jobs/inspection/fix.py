@@ -16,8 +16,8 @@ from fastbox.jobs.inspection.overlaps import duplicates
 from fastbox.jobs.inspection.problems import CORNERS, Finding
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.inspection.view import View, sides_of
+from fastbox.tables.chunk import Chunk
 from fastbox.tables.sink import Sink
-from fastbox.tables.source import Chunk
 from fastbox.tables.write_back import coordinate_types, own_schema, rewritten, with_schema
 
 __all__ = ["DROPPED", "Fix", "default_log"]

@@ -16,10 +16,13 @@ from fastbox.errors import InputError
 from fastbox.jobs.checks import check_images, check_labels
 from fastbox.jobs.inspection.problems import CORNERS
 from fastbox.jobs.inspection.view import View, look
-from fastbox.tables.files import Paths, column_names
+from fastbox.storage.locate import Paths
+from fastbox.tables.chunk import Chunk
+from fastbox.tables.files import column_names
 from fastbox.tables.images import Images
 from fastbox.tables.sink import read_names
-from fastbox.tables.source import Chunk, Plan, Source, plan, scan
+from fastbox.tables.source import Plan, Source, plan
+from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, IMAGE, column_of
 
 __all__ = ["SIZE", "Table"]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes
+from fastbox.tables.chunk import Chunk
 from fastbox.tables.images import Listed
-from fastbox.tables.source import Chunk
 from fastbox.values.labels import union
 
 __all__ = ["View", "look", "sides_of"]

@@ -1,12 +1,17 @@
-"""Merge-join sorted tables into chunks of whole images, a few batches at a time."""
+"""Scan Parquet files as chunks of whole images, in bounded memory, one chunk ahead of the caller.
+
+Tables that are sorted by image are merged, a few batches at a time.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import reduce
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,69 +21,106 @@ from fastbox.arrow.arrays import Columns, Place, unsorted
 from fastbox.arrow.rows import Rows
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
-from fastbox.memory import more_memory
+from fastbox.memory import more_memory, most_boxes
+from fastbox.parallel import alone
+from fastbox.storage.backed import Backed
+from fastbox.storage.locate import Paths
+from fastbox.storage.opened import Opened
+from fastbox.tables.batches import Batch, boxes_of
+from fastbox.tables.chunk import Chunk
+from fastbox.tables.schema import check_format
+from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.values.labels import place_of, union
+from fastbox.values.numbers import shown
 
-__all__ = ["Chunk", "Piece", "Side", "by_image", "by_row"]
+__all__ = ["ahead", "check_rows", "scan"]
 
+Item = TypeVar("Item")
 
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """Whole images of one, two or more tables.
-
-    Attributes
-    ----------
-    images : array of shape (g,), int64 or str, or None
-        The ids of the images, ascending; None where the tables are read without ids, as one group.
-    a, b : Boxes
-        The boxes of these images, ``offsets`` of shape (g + 1,); an image that one table lacks is empty there. ``b`` is
-        None where there is one table.
-    a_start, b_start : int
-        The number, in the whole table, of the first box.
-    a_columns, b_columns : pyarrow.RecordBatch
-        The columns carried along, one row per box.
-    more : tuple of (Boxes, pyarrow.RecordBatch, Rows)
-        The boxes, columns and rows of the third table and all after it.
-    a_order, b_order : array or None
-        Where the boxes of the whole table stood before it was sorted; None where they stood as they do now.
-    names : tuple of str
-        What messages call the tables.
-    """
-
-    images: NDArray[Any] | None
-    a: Boxes
-    b: Boxes | None
-    a_start: int
-    b_start: int
-    a_columns: pa.RecordBatch
-    b_columns: pa.RecordBatch | None
-    more: tuple[tuple[Boxes, pa.RecordBatch, Rows], ...] = ()
-    a_order: NDArray[np.int64] | None = None
-    b_order: NDArray[np.int64] | None = None
-    names: tuple[str, ...] = ("", "")
-
-    @property
-    def a_rows(self) -> Rows:
-        """The rows that the boxes of ``a`` have in the table as it was given, counted from 0."""
-        return Rows(self.a_start, self.a_order, self.names[0])
-
-    @property
-    def b_rows(self) -> Rows:
-        """The rows that the boxes of ``b`` have in the table as it was given; those of ``a`` where it is alone."""
-        return Rows(self.b_start, self.b_order, self.names[min(1, len(self.names) - 1)])
+LEAST_BATCH = 65_536
+CHUNKS = 4  # that are in memory at once: one is read, one worked on, one written, and what is made of them
 
 
-class Piece(NamedTuple):
-    """A batch as read: its boxes, grouped, the columns carried along, and where it came from.
+def scan(*sources: Source | Paths | None, rows: int = 262_144) -> Generator[Chunk]:
+    """Read sources, or Parquet files by their paths, joined by image id, as :func:`fastbox.scan` says."""
+    check_rows(rows)
+    opened = Opened.now() or Opened()
+    own = opened is not Opened.now()
+    with opened.active():
+        tables = [Source.of(source) for source in sources if source is not None]
+        plans = plans_of(*tables)
+    most = most_boxes(max(found.carried for found in plans))
+    chunks = ahead(_chunks(tables, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
+    return _told(chunks, tables, plans)
 
-    ``first_row`` is counted in the file, ``number``, that of the first box, in the whole table.
-    """
 
-    boxes: Boxes
-    columns: pa.RecordBatch
-    where: str
-    first_row: int
-    number: int = 0
+def check_rows(rows: int) -> None:
+    """Refuse a number of rows below 1."""
+    if not isinstance(rows, int) or rows < 1:
+        raise ValueError(f"expected rows of 1 or more, got {shown(rows)}")
+
+
+def ahead(items: Generator[Item]) -> Generator[Item]:
+    """Yield from a generator that runs in a thread, one item ahead; closing this one stops and closes that one."""
+    if alone():
+        with closing(items):
+            yield from items
+        return
+
+    def step() -> list[Item]:
+        return list(islice(items, 1))
+
+    thread = ThreadPoolExecutor(1, thread_name_prefix="fastbox-reader")
+    try:
+        coming = thread.submit(step)
+        while found := coming.result():
+            coming = thread.submit(step)
+            yield found.pop()
+    finally:
+        thread.shutdown(cancel_futures=True)
+        items.close()
+
+
+def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:
+    """Chunks as they come; of a table whose first boxes look like those of another format this is said."""
+    fragments = [source.fragment for source in sources]
+    first = [own is None or not own.groups or own.groups[0].number == 0 for own in fragments]
+    with closing(chunks):
+        for chunk in chunks:
+            for place, boxes in enumerate((chunk.a, chunk.b, *(boxes for boxes, *_ in chunk.more))):
+                if boxes is not None and len(boxes) and first[place]:
+                    first[place] = False
+                    check_format(boxes, plans[place].files[0])
+            yield chunk
+
+
+def _chunks(
+    sources: list[Source], plans: list[Plan], rows: int, most: int, opened: Opened, own: bool
+) -> Generator[Chunk]:
+    sides = [_side(source, found, rows, most, opened) for source, found in zip(sources, plans, strict=True)]
+    try:
+        if plans[0].ids is None:
+            yield from _by_row(sides, rows, [found.files[0] for found in plans])
+        else:
+            yield from _by_image(sides, rows)
+        for found in plans:
+            opened.check(found.files)
+    finally:
+        for side in sides:
+            side.close()
+        if own:
+            opened.end()
+
+
+def _side(source: Source, found: Plan, rows: int, most: int, opened: Opened) -> Side:
+    none = np.zeros(0, found.dtype)
+    images = None if found.ids is None else np.zeros(0, np.int64 if found.ids == "integer" else np.str_)
+    carried = found.columns.empty_table().to_batches() or [pa.RecordBatch.from_pylist([], found.columns)]
+    name = found.files[0] if len(found.files) == 1 else f"all rows from {found.files[0]} on"
+    empty = Batch((none, none, none, none), np.zeros(1, np.int64), images, carried[0], name, 0)
+    batches = boxes_of(source, found, min(max(rows, LEAST_BATCH), max(1, most // CHUNKS)), opened)
+    order = found.files[0].boxes if isinstance(found.files[0], Backed) else None
+    return Side(batches, source.image, found.boxes.format, empty, most, order)
 
 
 class Side:
@@ -90,43 +132,44 @@ class Side:
 
     def __init__(
         self,
-        pieces: Generator[Piece],
+        batches: Generator[Batch],
         image: str | None,
-        empty: Piece,
+        format: str,
+        empty: Batch,
         most: int,
         order: NDArray[np.int64] | None = None,
     ) -> None:
         self.order = order
         self.name = empty.where
-        self.ids: NDArray[Any] = np.zeros(0, np.int64) if empty.boxes.images is None else empty.boxes.images
+        self.ids: NDArray[Any] = np.zeros(0, np.int64) if empty.images is None else empty.images
         self.bounds: NDArray[np.int64] = np.zeros(1, np.int64)
         self.done = 0
         self.read = 0
         self.ended = False
-        self.format = empty.boxes.format
+        self.format = format
         self._begun = False
-        self._incoming = pieces
+        self._incoming = batches
         self._image = image
         self._empty = empty
         self._most = most
-        self._pieces: deque[tuple[int, Piece]] = deque()
+        self._batches: deque[tuple[int, Batch]] = deque()
 
     def load(self) -> None:
         """Read one more batch, or notice the end."""
-        piece = next(self._incoming, None)
-        if piece is None:
+        batch = next(self._incoming, None)
+        if batch is None:
             self.ended = True
             return
         if not self._begun:
-            self.done = self.read = piece.number
-            self.bounds = self.bounds + piece.number
+            self.done = self.read = batch.number
+            self.bounds = self.bounds + batch.number
             self._begun = True
-        if piece.boxes.images is not None:
-            self._append_ids(piece)
-        self._pieces.append((self.read, piece))
-        self.read += len(piece.boxes)
+        if batch.images is not None and batch.offsets is not None:
+            self._append_ids(batch, batch.images, batch.offsets)
+        self._batches.append((self.read, batch))
+        self.read += len(batch.columns[0])
         if len(self.ids):
-            self._check_room(piece.where)
+            self._check_room(batch.where)
 
     def close(self) -> None:
         """Stop reading."""
@@ -139,22 +182,22 @@ class Side:
     def take(self, last: int) -> tuple[Columns, pa.RecordBatch]:
         """Hand out the boxes before a number and their carried columns; views where they come from one batch."""
         first, self.done = self.done, last
-        parts: list[tuple[Columns, pa.RecordBatch]] = []
-        while self._pieces and self._pieces[0][0] < last:
-            start, piece = self._pieces[0]
-            begin, end = max(0, first - start), min(last - start, len(piece.boxes))
-            p, q, r, s = piece.boxes.columns
+        taken: list[tuple[Columns, pa.RecordBatch]] = []
+        while self._batches and self._batches[0][0] < last:
+            start, batch = self._batches[0]
+            p, q, r, s = batch.columns
+            begin, end = max(0, first - start), min(last - start, len(p))
             columns = p[begin:end], q[begin:end], r[begin:end], s[begin:end]
-            parts.append((columns, piece.columns.slice(begin, end - begin)))
-            if start + len(piece.boxes) > last:
+            taken.append((columns, batch.carried.slice(begin, end - begin)))
+            if start + len(p) > last:
                 break
-            self._pieces.popleft()
-        if not parts:
-            return self._empty.boxes.columns, self._empty.columns
-        if len(parts) == 1:
-            return parts[0]
-        p, q, r, s = (np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True))
-        return (p, q, r, s), pa.concat_batches([part[1] for part in parts])
+            self._batches.popleft()
+        if not taken:
+            return self._empty.columns, self._empty.carried
+        if len(taken) == 1:
+            return taken[0]
+        p, q, r, s = (np.concatenate(column) for column in zip(*(columns for columns, _ in taken), strict=True))
+        return (p, q, r, s), pa.concat_batches([carried for _, carried in taken])
 
     def _check_room(self, where: str) -> None:
         """Refuse an image that memory can't hold, before it does."""
@@ -168,22 +211,21 @@ class Side:
                 f"{more_memory()}, or split it"
             )
 
-    def _append_ids(self, piece: Piece) -> None:
-        ids, offsets = piece.boxes.images, piece.boxes.offsets
-        assert ids is not None and offsets is not None and self._image is not None
+    def _append_ids(self, batch: Batch, ids: NDArray[Any], offsets: NDArray[np.int64]) -> None:
+        assert self._image is not None
         bounds = offsets + self.read
         if not len(self.ids):
             self.ids, self.bounds = ids, bounds
             return
         if ids[0] < self.ids[-1]:
-            place = Place(piece.where, self._image, piece.first_row)
+            place = Place(batch.where, self._image, batch.first_row)
             raise unsorted(place, 0, self.ids[-1], ids[0])
         goes_on = int(ids[0] == self.ids[-1])
         self.ids = np.concatenate((self.ids, ids[goes_on:]))
         self.bounds = np.concatenate((self.bounds[:-1], bounds[goes_on:]))
 
 
-def by_image(sides: Sequence[Side], rows: int) -> Generator[Chunk]:
+def _by_image(sides: Sequence[Side], rows: int) -> Generator[Chunk]:
     """Yield chunks of whole images of about ``rows`` boxes, the images of all sides merged."""
     while True:
         waiting = [side for side in sides if not side.ended]
@@ -243,7 +285,7 @@ def _chunk(sides: Sequence[Side], ids: NDArray[Any] | None, bounds: Sequence[NDA
     return Chunk(ids, a, b, starts[0], b_start, a_columns, b_columns, more, orders[0], b_order, names)
 
 
-def by_row(sides: Sequence[Side], rows: int, names: Sequence[str]) -> Generator[Chunk]:
+def _by_row(sides: Sequence[Side], rows: int, names: Sequence[str]) -> Generator[Chunk]:
     """Yield chunks of ``rows`` boxes in all, the same row numbers of every side, without images.
 
     Raises
