@@ -8,10 +8,9 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from fastbox.arrow.arrays import is_list
 from fastbox.datasets.registry import formats
 from fastbox.errors import InputError, advice
-from fastbox.storage.convention import is_hidden, is_table
+from fastbox.storage.convention import TABLE_ENDING, is_hidden, is_table
 from fastbox.storage.locate import find_files, like
 from fastbox.storage.opened import open_parquet
 
@@ -64,13 +63,15 @@ def format_for(target: StrPath) -> str:
 
 def is_other(path: str) -> bool:
     """Tell by its name whether a file is in another format than Parquet."""
-    return not is_table(path) and any(path.lower().endswith(own.signs.endings) for own in formats().values())
+    name = path.lower()
+    return not name.endswith(TABLE_ENDING) and any(name.endswith(own.signs.endings) for own in formats().values())
 
 
 def is_huggingface(schema: pa.Schema) -> bool:
     """Tell whether a row of a table is an image with its objects, as on the Hugging Face Hub."""
     kind = schema.field("objects").type if schema.names.count("objects") == 1 else pa.null()
-    return bool(pa.types.is_struct(kind.value_type if is_list(kind) else kind))
+    inner = getattr(kind, "value_type", kind) if pa.types.is_nested(kind) else kind
+    return bool(pa.types.is_struct(inner))
 
 
 def _advice(path: str) -> str:

@@ -27,8 +27,9 @@ from fastbox.results.worst_pairs import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.columns import read_batches
 from fastbox.tables.pairing import find_pairs
-from fastbox.tables.schema import BoxColumns, check_format, require, to_boxes
+from fastbox.tables.schema import BoxColumns, require, to_boxes
 from fastbox.tables.source import Source
+from fastbox.tables.stream import check_format
 
 __all__ = ["Measured", "measure"]
 

@@ -38,6 +38,9 @@ def find_files(path: Paths) -> list[str]:
         return _of_several(path)
     if isinstance(path, Backed):
         return [path]
+    name = os.fspath(path)
+    if "://" not in name and os.path.isfile(name):
+        return [name]
     name = local(path)
     if is_stored(name):
         return find_stored(name)

@@ -19,7 +19,18 @@ from fastbox.storage.backed import Backed
 from fastbox.storage.locate import like
 from fastbox.storage.stores import is_stored, local, open_stored, stored_state
 
-__all__ = ["DAMAGED", "KeptFile", "Opened", "State", "brief", "check_state", "keep_open", "open_parquet", "state_of"]
+__all__ = [
+    "DAMAGED",
+    "KeptFile",
+    "Opened",
+    "State",
+    "brief",
+    "check_state",
+    "current",
+    "keep_open",
+    "open_parquet",
+    "state_of",
+]
 
 DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # the last where names are no text
 
@@ -30,7 +41,7 @@ _STORED_BYTES = 8 << 20  # of an object store at a time: asking costs as much as
 _MOST_FILES = 64  # that are kept open while nobody reads them
 _MOST_FOOTERS = 8 << 20  # bytes of their footers, which take ten times as much when they are read
 
-_current: ContextVar[Opened | None] = ContextVar("opened", default=None)
+current: ContextVar[Opened | None] = ContextVar("opened", default=None)
 
 
 class KeptFile(pq.ParquetFile):  # type: ignore[misc]
@@ -55,11 +66,12 @@ class Opened:
         self._idle: dict[str, KeptFile] = {}  # the one that was not used for longest comes first
         self._first: dict[str, State] = {}
         self._ended = False
+        self.plans: dict[int, tuple[Any, Any]] = {}  # of the sources that the job reads, by their ids in Python
 
     @staticmethod
     def now() -> Opened | None:
         """That of the job that runs here."""
-        return _current.get()
+        return current.get()
 
     @classmethod
     def none(cls) -> Opened:
@@ -131,11 +143,11 @@ class Opened:
     @contextmanager
     def active(self) -> Iterator[Opened]:
         """Make it that of what runs here."""
-        token = _current.set(self)
+        token = current.set(self)
         try:
             yield self
         finally:
-            _current.reset(token)
+            current.reset(token)
 
 
 def _handle(name: str) -> Any:
@@ -181,7 +193,7 @@ def check_state(name: str, expected: State, found: State | None = None) -> None:
 @contextmanager
 def keep_open() -> Iterator[Opened]:
     """Keep the files open that a job opens again and again, until all of it is done; within another, this is that."""
-    if (outer := _current.get()) is not None:
+    if (outer := current.get()) is not None:
         yield outer
         return
     opened = Opened()

@@ -98,6 +98,7 @@ def boxes_of(source: Source, found: Plan, rows: int, opened: Opened) -> Generato
     for part in found.files if fragment is None else fragment.groups:
         file = part.file if isinstance(part, RowGroups) else part
         number = part.number if isinstance(part, RowGroups) else number
+        opened.check([file])
         most = _batch_rows(file, found.boxes, rows, opened)
         with closing(batches_of(part, named, most, coded, opened)) as batches:
             for first_row, batch in batches:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from fastbox.arrow.arrays import (
     rows_of,
 )
 from fastbox.arrow.held import UNREADABLE, as_column, columns_of, indexed, table_of_columns, unreadable, without_rows
-from fastbox.boxes.container import Boxes, as_format, looks_like_sizes
-from fastbox.errors import FormatWarning, InputError, advice, nearest, warn
+from fastbox.boxes.container import Boxes, as_format
+from fastbox.errors import InputError, nearest
 from fastbox.values.names import BOX, BOXES, IMAGE, BoxArgument, advice_on, box_columns, column_of, one_box_column
 from fastbox.values.numbers import shown
 
@@ -33,7 +34,6 @@ __all__ = [
     "IMAGE",
     "BoxColumns",
     "as_table",
-    "check_format",
     "find_boxes",
     "frame_boxes",
     "require",
@@ -171,6 +171,7 @@ def _usual_ids(schema: pa.Schema, where: str) -> str | None:
     return name if held or column_of(schema.names, IMAGE.strictly) else None
 
 
+@lru_cache(64)
 def find_boxes(
     schema: pa.Schema,
     boxes: str | None = None,
@@ -304,14 +305,6 @@ def to_columns(
     require(batch.schema, image, where)
     ids, offsets = image_runs(one_chunk(batch.column(image)), Place(where, image, first_row), mend)
     return found, offsets if bounds is None else bounds[offsets], ids
-
-
-def check_format(boxes: Boxes, where: str) -> None:
-    """Warn of boxes, the first of a table, that are inverted as corners most often and valid as corner and size."""
-    if looks_like_sizes(boxes.columns, boxes.format):
-        said = f"most boxes of {where} are inverted as xyxy and would be valid as xywh"
-        how = advice("--format xywh", 'Source(..., format="xywh")')
-        warn(FormatWarning(f"{said}: read them with {how}"))
 
 
 def rows_as_boxes(

@@ -13,7 +13,7 @@ from fastbox.arrow.arrays import id_kind, is_list
 from fastbox.arrow.held import typed
 from fastbox.errors import InputError
 from fastbox.storage.locate import Paths, find_files
-from fastbox.storage.opened import open_parquet
+from fastbox.storage.opened import current, open_parquet
 from fastbox.tables.files import count_rows
 from fastbox.tables.footers import RowGroups
 from fastbox.tables.schema import BoxColumns, find_boxes, require, to_columns
@@ -22,6 +22,9 @@ from fastbox.values.labels import place_of
 from fastbox.values.names import BOX, IMAGE, BoxArgument
 
 __all__ = ["Fragment", "Plan", "Source", "count_boxes", "plan", "plans_of"]
+
+
+MOST_PLANS = 64  # that a job keeps
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,25 @@ def plan(source: Source | Paths) -> Plan:
         A file is missing or unreadable, a column is missing or of a wrong type, or two files differ.
     """
     source = Source.of(source)
+    kept = _kept(source)
+    return kept if kept is not None else _keep(source, _planned(source))
+
+
+def _kept(source: Source) -> Plan | None:
+    """Return the plan of this very source, if one was made within the job that runs."""
+    home = current.get()
+    return None if home is None else home.plans.get(id(source), (None, None))[1]
+
+
+def _keep(source: Source, made: Plan) -> Plan:
+    if (home := current.get()) is not None:
+        if len(home.plans) >= MOST_PLANS:
+            home.plans.pop(next(iter(home.plans)))
+        home.plans[id(source)] = source, made  # the source too, or another may get its id
+    return made
+
+
+def _planned(source: Source) -> Plan:
     every = [_plan_of(source, file) for file in find_files(source.path)]
     plans = [found for found in every if found.rows] or every[:1]  # files without rows often have no types
     files = tuple(file for found in plans for file in found.files)
@@ -166,7 +188,10 @@ def plans_of(*sources: Source) -> list[Plan]:
 
 def count_boxes(source: Source) -> int:
     """Count a source's boxes by its footers; its rows, where each is a list of boxes."""
-    return count_rows(source.path) if source.fragment is None else sum(part.boxes for part in source.fragment.groups)
+    if source.fragment is not None:
+        return sum(part.boxes for part in source.fragment.groups)
+    kept = _kept(source)
+    return count_rows(source.path) if kept is None else kept.rows
 
 
 def _plan_of(source: Source, file: str) -> Plan:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import Columns, Place, unsorted
 from fastbox.arrow.rows import Rows
-from fastbox.boxes.container import Boxes
-from fastbox.errors import InputError
+from fastbox.boxes.container import Boxes, looks_like_sizes
+from fastbox.errors import FormatWarning, InputError, advice, warn
 from fastbox.memory import more_memory, most_boxes
 from fastbox.parallel import alone
 from fastbox.storage.backed import Backed
@@ -28,12 +28,11 @@ from fastbox.storage.locate import Paths
 from fastbox.storage.opened import Opened
 from fastbox.tables.batches import Batch, boxes_of
 from fastbox.tables.chunk import Chunk
-from fastbox.tables.schema import check_format
 from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.values.labels import place_of, union
 from fastbox.values.numbers import shown
 
-__all__ = ["ahead", "check_rows", "scan"]
+__all__ = ["ahead", "check_format", "check_rows", "scan"]
 
 Item = TypeVar("Item")
 
@@ -92,6 +91,14 @@ def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) ->
                     first[place] = False
                     check_format(boxes, plans[place].files[0])
             yield chunk
+
+
+def check_format(boxes: Boxes, where: str) -> None:
+    """Warn of boxes, the first of a table, that are inverted as corners most often and valid as corner and size."""
+    if looks_like_sizes(boxes.columns, boxes.format):
+        said = f"most boxes of {where} are inverted as xyxy and would be valid as xywh"
+        how = advice("--format xywh", 'Source(..., format="xywh")')
+        warn(FormatWarning(f"{said}: read them with {how}"))
 
 
 def _chunks(
