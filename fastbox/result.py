@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
-from fastbox.report.cells import Shown, html_of, text_of
+from fastbox.report.brief import Shown, html_of, text_of
 from fastbox.report.page.contents import Page
 from fastbox.report.provenance import Provenance
 

@@ -12,7 +12,7 @@ from fastbox.errors import FormatWarning, warn
 from fastbox.kernels.codes import FORMATS
 from fastbox.values.arguments import named
 from fastbox.values.groups import grouping
-from fastbox.values.numbers import as_array, as_floats, as_sides, in_dtype, one_nan, shown
+from fastbox.values.numbers import as_array, as_floats, as_sides, in_dtype, shown
 
 __all__ = [
     "ALIASES",
@@ -276,7 +276,7 @@ class Boxes:
     def __getitem__(self, rows: Any) -> Boxes:
         """The boxes of some rows (a slice, a mask or indices), ungrouped."""
         if not isinstance(rows, slice):
-            rows = np.atleast_1d(as_array(rows, "rows"))
+            rows = np.atleast_1d(rows if type(rows) is np.ndarray else as_array(rows, "rows"))
             if rows.dtype.kind not in "iub" and rows.size:
                 raise TypeError(f"expected rows as a slice, a mask or integers, got dtype {rows.dtype}")
             if rows.ndim > 1:
@@ -399,6 +399,14 @@ def _mend(name: str, shape: tuple[int, ...]) -> str:
     if len(shape) == 2 and shape[1] > 4:
         return f": give the four of the box alone, as {name}[:, :4]"
     return f": give one image after the other, as {name}[0]" if len(shape) == 3 and shape[2] == 4 else ""
+
+
+def one_nan(values: NDArray[Any]) -> NDArray[Any]:
+    """Make every nan the canonical one, in place: the sign of an operation's differs with the processor."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        if not np.isfinite(values.sum()):
+            values[np.isnan(values)] = np.nan
+    return values
 
 
 def looks_like_sizes(columns: Columns, format: str) -> bool:

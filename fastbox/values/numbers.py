@@ -24,7 +24,6 @@ __all__ = [
     "as_whole",
     "in_dtype",
     "is_missing",
-    "one_nan",
     "reads_as_number",
     "shown",
 ]
@@ -180,14 +179,6 @@ def in_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
         return dtype.type(value)
     with np.errstate(over="ignore"):
         return dtype.type(value)
-
-
-def one_nan(values: NDArray[Any]) -> NDArray[Any]:
-    """Make every nan the canonical one, in place: the sign of an operation's differs with the processor."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        if not np.isfinite(values.sum()):
-            values[np.isnan(values)] = np.nan
-    return values
 
 
 def as_whole(value: Any, name: str, least: int = 0) -> int:
