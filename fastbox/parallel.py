@@ -139,9 +139,9 @@ def cut(costs: NDArray[Any], least: int | None = None) -> list[tuple[int, int]]:
     if not len(ends) or not ends[-1]:
         return []
     wanted = int(ends[-1] // (SMALL if least is None else least))
-    if wanted < 2 or (threads := get_num_threads()) == 1:
+    if wanted < 2:
         return [(0, len(ends))]
-    marks = np.linspace(0, ends[-1], min(threads * PIECES_PER_THREAD, wanted) + 1)[1:-1]
+    marks = np.linspace(0, ends[-1], min(get_num_threads() * PIECES_PER_THREAD, wanted) + 1)[1:-1]
     bounds = np.unique(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(ends)]))).tolist()
     return list(pairwise(bounds))
 

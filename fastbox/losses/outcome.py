@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -104,10 +105,11 @@ def prepare(options: Options, shapes: Shapes, dtype: np.dtype[Any], inputs: tupl
     """
     values, one_each = math.prod(shapes.values), options.reduction in ("none", "box")
     weights = _weights(options.weights, shapes.values, dtype)
-    _check_outputs(options, one_each, (*inputs, weights.values))
+    if options.out is not None or options.grad_out is not None:
+        _check_outputs(options, one_each, (*inputs, weights.values))
     divisor = float(values) if weights.values.size == 0 else weights.total
     scale = 1.0 if options.reduction != "mean" else 1.0 / divisor if divisor else float("nan")
-    nothing = np.empty(0, dtype)
+    nothing = _no_weights(dtype).values
     grad = output(options.grad_out, shapes.grad, dtype, "grad_out") if options.return_grad else nothing
     return Outcome(
         losses=output(options.out, shapes.losses, dtype) if one_each else nothing,
@@ -141,10 +143,15 @@ def _check_outputs(options: Options, one_each: bool, inputs: tuple[NDArray[Any],
         raise ValueError("expected grad_out in memory of its own, got an array that overlaps out")
 
 
+@cache
+def _no_weights(dtype: np.dtype[Any]) -> Weights:
+    return Weights(np.empty(0, dtype), 0, 0.0)
+
+
 def _weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weights:
     """Read weights for values of a shape: one for each value, or one for each row of the last axis."""
     if weights is None:
-        return Weights(np.empty(0, dtype), 0, 0.0)
+        return _no_weights(dtype)
     given = in_dtype(as_floats(weights, "weights"), dtype)
     with np.errstate(invalid="ignore"):
         total = float(given.sum(dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Where distances and overlap disagree: the figures against naive ones, the examples, and the command."""
+"""Disagreement of distances and overlap: the figures against naive ones, the examples, and the command."""
 
 from __future__ import annotations
 

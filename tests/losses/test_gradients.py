@@ -596,7 +596,7 @@ def test_out_is_for_losses_of_each(loss: Any) -> None:
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", ["giou", "smooth_l1"])
 def test_streams_change_no_bits(name: str, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the length and wherever the memory begins; and nothing beside it is touched."""
+    """Any length and any beginning of the memory; nothing beside the array is written."""
     longest = 150
     a, b = some(longest, dtype)
     right = ALL[name](a, b, reduction="sum", return_grad=True).grad

@@ -141,7 +141,7 @@ def test_dtypes_are_promoted_as_torch_does() -> None:
 
 
 class Seen:
-    """What a loss was called with, and what it gave."""
+    """The arguments of each call of a loss, and its result."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         self.loss = getattr(fastbox, name)
@@ -219,7 +219,7 @@ def test_the_gradient_is_multiplied_by_that_of_what_follows(name: str) -> None:
 
 
 def test_a_graph_may_be_retained() -> None:
-    """What was handed out as a gradient is not added to behind one's back, nor handed out again."""
+    """A gradient that was returned is never changed later, nor returned again."""
     pred, target = some(dtype=torch.float64)
     loss = ours.giou_loss(pred, target)
     loss.backward(retain_graph=True)

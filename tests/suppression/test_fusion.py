@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 
 def ensemble(boxes: Array, scores: Array, classes: Array, models: Array, **options: Any) -> Any:
-    """What the authors' code makes of boxes in a picture of 256 by 256 pixels, by class and descending score."""
+    """Return the authors' result for boxes in an image of 256 by 256 pixels, by class and descending score."""
     authors = pytest.importorskip("ensemble_boxes").weighted_boxes_fusion
     count = int(models.max()) + 1
     parts = [models == m for m in range(count)]
