@@ -136,6 +136,7 @@ class Opened:
         """Close all that nobody reads; what is given back from now on is closed."""
         with self._lock:
             self._ended = True
+            self.plans.clear()
             idle, self._idle = list(self._idle.values()), {}
         for file in idle:
             file.handle.close()

@@ -171,7 +171,6 @@ def _usual_ids(schema: pa.Schema, where: str) -> str | None:
     return name if held or column_of(schema.names, IMAGE.strictly) else None
 
 
-@lru_cache(64)
 def find_boxes(
     schema: pa.Schema,
     boxes: str | None = None,
@@ -194,8 +193,8 @@ def find_boxes(
         Names that begin so are looked for first: ``"pred_"`` finds ``pred_xmin``, ``pred_bbox`` and ``pred``.
     where : str
         What a message calls the table.
-    python : str
-        The call in which Python names the columns.
+    argument : BoxArgument
+        What names the columns of boxes, as messages tell it.
 
     Raises
     ------
@@ -208,6 +207,13 @@ def find_boxes(
     >>> find_boxes(pa.schema([(name, pa.float32()) for name in ("id", "h", "w", "cy", "cx")]))
     BoxColumns(layout='flat', names=('cx', 'cy', 'w', 'h'), fields=(), format='cxcywh')
     """
+    return _found(schema, boxes, format, prefix, str(where), argument)  # the name alone, or tables would be kept
+
+
+@lru_cache(64)
+def _found(
+    schema: pa.Schema, boxes: str | None, format: str | None, prefix: str, where: str, argument: BoxArgument
+) -> BoxColumns:
     try:
         told = None if format is None else as_format(format)
     except ValueError as error:
