@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -27,6 +26,7 @@ from fastbox.jobs.base import job
 from fastbox.result import Invalid, Result, Rules
 from fastbox.sketch import Sketch
 from fastbox.storage.convention import check_name
+from fastbox.storage.folders import check_folder
 from fastbox.storage.locate import find_files
 from fastbox.storage.stores import local
 from fastbox.tables.source import Source
@@ -293,9 +293,7 @@ def _check_place(path: str | os.PathLike[str]) -> None:
     target = os.path.realpath(local(path))
     if os.path.exists(target) and not os.path.isfile(target):
         raise InputError(f"expected a file to write, got {os.fspath(path)}, which is something else")
-    if not os.path.isdir(os.path.dirname(target)):
-        how = f"make it with mkdir -p {shlex.quote(os.path.dirname(target))}"
-        raise InputError(f"expected a folder to write {os.fspath(path)} in, got: no such folder: {how}")
+    check_folder(path)
 
 
 def _write(path: str | os.PathLike[str], everything: dict[str, Any]) -> None:

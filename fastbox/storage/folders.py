@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import BinaryIO
 from fastbox.errors import InputError
 from fastbox.storage.stores import local
 
-__all__ = ["Folder", "check_name", "new_file"]
+__all__ = ["Folder", "check_folder", "check_name", "new_file", "no_folder"]
 
 StrPath = str | os.PathLike[str]
 
@@ -70,9 +71,7 @@ class Folder:
         try:
             os.mkdir(self._temporary)
         except OSError as error:
-            raise InputError(
-                f"expected a folder to make {self.path} in, got: {error.strerror}; make it, or name another"
-            ) from error
+            raise no_folder(self.path, error) from error
         self._made: set[str] = {""}
         return self
 
@@ -131,9 +130,7 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     try:
         file = open(temporary, "xb", buffering=1 << 20)  # noqa: SIM115  # what fails here is not what fails below
     except OSError as error:
-        raise InputError(
-            f"expected a folder to write {os.fspath(target)} in, got: {error.strerror}; make it"
-        ) from error
+        raise no_folder(target, error) from error
     try:
         with file:
             yield file
@@ -143,6 +140,24 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def check_folder(path: StrPath) -> None:
+    """Refuse a path to write to whose folder does not exist.
+
+    >>> check_folder("nowhere/out.parquet")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    fastbox.errors.InputError: expected a folder to write nowhere/out.parquet in, got: No such file or ...
+    """
+    if not os.path.isdir(os.path.dirname(os.path.realpath(local(path)))):
+        raise no_folder(path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+
+
+def no_folder(path: StrPath, error: OSError) -> InputError:
+    """Return the error to raise where the system can't write a file or folder at a path."""
+    folder = os.path.dirname(os.path.realpath(local(path)))
+    how = f": make it with mkdir -p {shlex.quote(folder)}" if isinstance(error, FileNotFoundError) else ""
+    return InputError(f"expected a folder to write {os.fspath(path)} in, got: {error.strerror}{how}")
 
 
 def check_name(name: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -21,10 +20,11 @@ import pyarrow.parquet as pq
 from fastbox._version import __version__
 from fastbox.errors import InputError
 from fastbox.parallel import alone
+from fastbox.storage.folders import no_folder
 from fastbox.storage.opened import open_parquet
 from fastbox.storage.stores import is_stored, local, upload
 from fastbox.storage.temporary import Temporary, remove_abandoned
-from fastbox.tables.widths import RowGroups
+from fastbox.tables.widths import GroupEnds
 
 __all__ = ["Sink", "Target", "plain", "read_record"]
 
@@ -102,7 +102,7 @@ class Sink:
         if isinstance(path, Target):
             self._record["fingerprint"] = plain(path.fingerprint)
         self._pending: list[pa.Table] = []
-        self._groups = RowGroups(schema, _GROUP_ROWS, _GROUP_BYTES)
+        self._groups = GroupEnds(schema, _GROUP_ROWS, _GROUP_BYTES)
         self._thread: ThreadPoolExecutor | None = None
         self._writing: Future[None] | None = None
 
@@ -115,8 +115,7 @@ class Sink:
         try:
             self._temporary = Temporary(folder, name, _BUFFER_BYTES)
         except OSError as error:
-            how = f": make it with mkdir -p {shlex.quote(folder)}" if isinstance(error, FileNotFoundError) else ""
-            raise InputError(f"expected a folder to write {self.path} in, got: {error.strerror}{how}") from error
+            raise no_folder(self.path, error) from error
         try:
             file, encodings = self._temporary.file, _encodings(self.schema)
             self._writer = pq.ParquetWriter(file, self.schema, compression=self._compression, **encodings)

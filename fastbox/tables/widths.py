@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastbox.tables.footers import check_footer, leaves_of
 
-__all__ = ["RowGroups", "row_bytes"]
+__all__ = ["GroupEnds", "row_bytes"]
 
 _LOOK = 1024  # rows that are decoded to see how wide they are
 _MOST_GROUPS = 1000  # whose entries are read
@@ -50,7 +50,7 @@ def row_bytes(path: str, file: pq.ParquetFile, names: Sequence[str]) -> int:
     return most
 
 
-class RowGroups:
+class GroupEnds:
     """Where row groups end: after so many rows, or the row with which values of no fixed width have so many bytes.
 
     The same rows end them at the same places, however they come in batches.

@@ -361,6 +361,6 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     pq.write_table(table(rows), tmp_path / "in.parquet")
     with pytest.raises(ValueError, match="expected format to be 'xyxy' or 'xywh' or 'cxcywh', got 'yxyx'"):
         write(read(tmp_path / "in.parquet"), tmp_path / "out.parquet", format="yxyx")
-    with pytest.raises(InputError, match=r"expected a folder to write .*nowhere.* in, got none"):
+    with pytest.raises(InputError, match=r"expected a folder to write .*nowhere.* in, got: No such file"):
         write(read(tmp_path / "in.parquet"), tmp_path / "nowhere" / "out.parquet")
     assert os.listdir(tmp_path) == ["in.parquet"]

@@ -155,7 +155,7 @@ def test_what_can_not_be_a_page_is_refused_beforehand(tmp_path: Path, monkeypatc
     check_page(tmp_path / "a.html")
     with pytest.raises(InputError, match=r"expected a page such as report.html, got .*a\.pdf"):
         check_page(tmp_path / "a.pdf")
-    with pytest.raises(InputError, match="expected a folder that is there"):
+    with pytest.raises(InputError, match=r"expected a folder to write .*: make it with mkdir -p"):
         check_page(tmp_path / "none" / "a.html")
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(

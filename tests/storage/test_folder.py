@@ -144,7 +144,7 @@ def test_a_target_that_holds_something_is_left_alone(format: str, tmp_path: Path
         InputError, match=r"expected a new or empty folder to write, got .*mine, which is something else"
     ):
         FOLDERS[format].write(images_named("a"), tmp_path / "out" / "mine")
-    with pytest.raises(InputError, match=r"expected a folder to make .*nowhere/out in, got: No such file"):
+    with pytest.raises(InputError, match=r"expected a folder to write .*nowhere/out in, got: No such file"):
         FOLDERS[format].write(images_named("a"), tmp_path / "nowhere" / "out")
     assert everything(tmp_path) == [str(tmp_path / "out"), str(tmp_path / "out" / "mine")]
 

@@ -27,7 +27,7 @@ from fastbox.fragments.engines import threads
 from fastbox.fragments.run import spread
 from fastbox.tables.columns import read_batches
 from fastbox.tables.source import Source
-from fastbox.tables.widths import RowGroups
+from fastbox.tables.widths import GroupEnds
 
 MIB = 1 << 20
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -194,7 +194,7 @@ def test_row_groups_end_at_the_same_rows_however_they_come(
         "number": pa.array(lengths, pa.int64()),
     }
     table = pa.table({"n": np.arange(len(lengths)), "value": values[kind]})
-    whole, parted = RowGroups(table.schema, 7, 50), RowGroups(table.schema, 7, 50)
+    whole, parted = GroupEnds(table.schema, 7, 50), GroupEnds(table.schema, 7, 50)
     expected, found, first = whole.ended_by(table), [], 0
     for cut in [*cuts, len(table)]:
         found += parted.ended_by(table.slice(first, cut))

@@ -25,6 +25,7 @@ from fastbox.datasets.listing import beginning
 from fastbox.datasets.registry import Format, Signs
 from fastbox.datasets.tabular import Layout, read_tables
 from fastbox.errors import InputError, advice
+from fastbox.storage.folders import check_folder
 from fastbox.storage.locate import Paths, find_files
 from fastbox.storage.opened import open_parquet
 from fastbox.tables.columns import read_batches
@@ -169,8 +170,7 @@ def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: st
     """
     if format not in COORDINATES:
         raise ValueError(f"expected format to be {' or '.join(map(repr, COORDINATES))}, got {format!r}")
-    if not os.path.isdir(os.path.dirname(os.path.realpath(target))):
-        raise InputError(f"expected a folder to write {os.fspath(target)} in, got none: make it")
+    check_folder(target)
     used: set[int] = set()
 
     def seen(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -21,6 +21,7 @@ from fastbox.datasets.image_sizes import read_images
 from fastbox.datasets.registry import Format
 from fastbox.datasets.tabular import Layout, read_tables
 from fastbox.errors import InputError
+from fastbox.storage.folders import check_folder
 from fastbox.storage.locate import Paths
 from fastbox.storage.opened import open_parquet
 from fastbox.tables.columns import read_batches
@@ -141,8 +142,7 @@ def write(
     parameters = {"source": source, "kind": dataset.kind, "format": format or own, "dtype": dtype}
     table = _Table(dataset, own, format or own, DTYPES[dtype])
     for path in (target, *([] if images is None else [images])):
-        if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-            raise InputError(f"expected a folder to write {os.fspath(path)} in, got none: make it")
+        check_folder(path)
     groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), target, ROWS)
     first = next(groups, None)
     if images is not None and dataset.kind == "results" and not dataset.images().num_rows:

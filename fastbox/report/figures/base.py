@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 from typing import Any
 
 from fastbox.errors import InputError
@@ -24,17 +23,13 @@ def check_picture(path: str | os.PathLike[str]) -> None:
         matplotlib is not installed, the path's extension is of no picture, its folder is not there, or another picture
         is, which may be one of the images.
     """
+    from fastbox.storage.folders import check_folder
     from fastbox.storage.stores import local
 
     kinds = new_figure((1, 1)).canvas.get_supported_filetypes()
-    folder, name = os.path.split(os.path.abspath(local(path)))
-    if os.path.splitext(name)[1].lstrip(".").lower() not in kinds:
+    if os.path.splitext(local(path))[1].lstrip(".").lower() not in kinds:
         raise InputError(f"expected a picture such as .svg, .png or .pdf, got {os.fspath(path)}")
-    if not os.path.isdir(folder):
-        raise InputError(
-            f"expected a folder that is there for {os.fspath(path)}, got {folder}: make it with "
-            f"mkdir -p {shlex.quote(folder)}"
-        )
+    check_folder(path)
     if _is_image(local(path)):
         raise InputError(
             f"expected a new picture or one that was drawn here, got {os.fspath(path)}, which is another: name another"

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import secrets
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from fastbox.report.page.contents import Examples, Page, Plot, Table
 from fastbox.report.page.text import LONGEST, plain, printable
 from fastbox.report.palette import css
 from fastbox.report.provenance import Provenance
+from fastbox.storage.folders import check_folder
 from fastbox.storage.stores import local
 
 __all__ = ["check_page", "render", "write"]
@@ -42,10 +42,7 @@ def check_page(path: str | os.PathLike[str], coming: str | os.PathLike[str] | No
     if os.path.splitext(name)[1].lower() not in (".html", ".htm"):
         raise InputError(f"expected a page such as report.html, got {os.fspath(path)}")
     if not os.path.isdir(folder) and (coming is None or folder != os.path.abspath(local(coming))):
-        raise InputError(
-            f"expected a folder that is there for {os.fspath(path)}, got {folder}: make it with "
-            f"mkdir -p {shlex.quote(folder)}"
-        )
+        check_folder(path)
 
 
 def render(page: Page, run: Provenance | None = None) -> str:
