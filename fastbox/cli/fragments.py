@@ -77,14 +77,14 @@ class _Watch:
         self._now += not entry["skipped"]
         if self._step is not None:
             self._retries += entry["retries"]
-            retried = f", {self._retries} tried again" if self._retries else ""
+            retried = f", {self._retries} retried" if self._retries else ""
             self._step.tell(f"{self._done} of {entry['fragments']} fragments{retried}")
 
     def end(self) -> None:
         """Say so where an earlier run had done everything; the lines of JSON have said it."""
         if self._done and not self._now and not self._lines:
             parts = "The part was" if self._done == 1 else f"All {self._done:,} parts were"
-            say(f"{parts} done before: nothing was left to do")
+            say(f"{parts} done already")
 
 
 def _is_folder(out: str | None) -> bool:

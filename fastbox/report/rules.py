@@ -52,8 +52,8 @@ def threshold(value: Any) -> str:
 
 
 def classes(column: str | None) -> str:
-    """Whether classes were kept apart."""
-    return "classes together" if column is None else f"each {column} by itself"
+    """Return the rule on boxes of different classes."""
+    return "class-agnostic" if column is None else f"per class ({column})"
 
 
 def reached(rules: Rules) -> str:
@@ -134,7 +134,7 @@ def _labels(rules: Rules) -> str:
     negative = [high for (high, _), label in zip(places, rules["labels"], strict=False) if label == 0]
     said = [f"positive at IoU ≥ {threshold(positive[0])}"] if positive else []
     said += [f"negative below {threshold(negative[-1])}"] if negative else []
-    return ", ".join([*said, *([] if rules["claims"] == "none" else ["each truth's best too"])])
+    return ", ".join([*said, *([] if rules["claims"] == "none" else ["the best anchor of each truth positive too"])])
 
 
 def _resize(kind: str, lengths: tuple[float, ...]) -> str:
@@ -166,13 +166,13 @@ def inspected_rules(rules: Rules, limits: Mapping[str, Any]) -> list[str]:
     deviations = limits["class_size"]
     return [
         "no classes" if label is None else f"classes by {label}",
-        "image sizes not known" if sizes is None else f"image sizes by {', '.join(sizes)}",
+        "image sizes unknown" if sizes is None else f"image sizes by {', '.join(sizes)}",
         f"near-duplicates at IoU ≥ {threshold(limits['near'])}",
         f"out of the image by > {limits['tolerance']:g} px",
         f"sub-pixel below {limits['min_side']:g} px",
         f"aspect > {limits['max_aspect']:g} : 1",
         f"huge above {limits['huge']:.0%} of the image",
-        *([] if deviations is None else [f"class size > {deviations:g} robust deviations off"]),
+        *([] if deviations is None else [f"size > {deviations:g} robust deviations from the median of the class"]),
         SIZES,
     ]
 
@@ -191,7 +191,7 @@ def evaluated_rules(rules: Rules) -> list[str]:
     most = ", ".join(f"{count:,}" for count in rules["max_dets"])
     return [
         f"IoU ≥ {ious}",
-        "classes together" if rules["class_agnostic"] else "each class by itself",
+        "class-agnostic" if rules["class_agnostic"] else "per class",
         f"at most {most} detections of an image{'' if rules['class_agnostic'] else ' and class'}",
         *([f"areas: {', '.join(sizes)}"] if sizes else []),
     ]

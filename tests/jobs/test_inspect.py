@@ -329,7 +329,7 @@ def test_without_classes_ids_and_sizes_less_is_asked(tmp_path: Path) -> None:
     summary = found.to_dict()
     assert summary["place"] is None and summary["classes"] is None
     assert not {"out_of_image", "huge", "no_image", "no_class", "repeated_id"} & set(found.problems.counts)
-    assert "image sizes are not known" in printed(summary)
+    assert "image sizes are unknown" in printed(summary)
 
 
 def test_columns_may_be_named(tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_the_command_writes_and_says_what_it_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pq.read_table(out)["number"].to_numpy(), expected * 10)
     share = f"{len(expected) / N:.1%}"
     assert (
-        f"{len(expected)} of {N} boxes kept ({share})\nnms: suppressed at IoU > 0.40 · each category_id by itself"
+        f"{len(expected)} of {N} boxes kept ({share})\nnms: suppressed at IoU > 0.40 · per class (category_id)"
         in result.output
     )
     assert f"5 images · {N - 3 - len(expected)} suppressed" in result.output
@@ -286,7 +286,7 @@ def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
     table = pa.table(scene())
     pq.write_table(table.slice(0, 0), tmp_path / "d.parquet")
     result = call(tmp_path / "d.parquet", "--class-agnostic")
-    assert "0 of 0 boxes kept\nnms: suppressed at IoU > 0.50 · classes together" in result.output
+    assert "0 of 0 boxes kept\nnms: suppressed at IoU > 0.50 · class-agnostic" in result.output
 
 
 @pytest.mark.parametrize(

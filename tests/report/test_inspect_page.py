@@ -51,7 +51,7 @@ def test_the_page_says_what_was_found(tmp_path: Path) -> None:
     assert dict(zip(by_code["code"], map(int, by_code["count"]), strict=True)) == counts
     assert by_code["severity"] == sorted(by_code["severity"], key=["error", "warning", "note"].index)
     assert set(by_code["limit"]) >= {"0.5 px", "30 : 1", "IoU 0.8", "90%", "3", "–"}
-    first = table_of(page, "The first of each code")
+    first = table_of(page, "First problems of each code")
     assert len(first["code"]) == sum(min(count, 12) for count in counts.values())
     classes = table_of(page, "4 classes")
     assert classes["class"] == [str(c["class"]) if c["class"] is not None else "(none)" for c in summary["classes"]]
@@ -60,7 +60,7 @@ def test_the_page_says_what_was_found(tmp_path: Path) -> None:
     assert len(titles) == len(set(titles)) == 8
     html = render(page)
     assert html == render(found.page())
-    assert "sticks out of its image" in "".join(parsed(html).texts)
+    assert "partly outside of the image" in "".join(parsed(html).texts)
 
 
 def test_every_code_has_its_meaning() -> None:
@@ -97,7 +97,7 @@ def test_a_page_of_little_or_nothing(tmp_path: Path, sized: bool) -> None:
         for limits in (Limits(), Limits(class_size=None)):
             page = jobs.inspect(scene.path, limits=limits).page()
             parsed(render(page))
-            assert ("image sizes are not known" in page.lead) == (not sized)
+            assert ("image sizes are unknown" in page.lead) == (not sized)
 
 
 def test_extreme_boxes_are_no_trouble(tmp_path: Path) -> None:

@@ -192,15 +192,15 @@ def test_a_page_of_anchors(tmp_path: Path) -> None:
     found = assigned(tmp_path, tmp_path / "r.html")
     page, coverage = found.page(), found.to_dict()["coverage"]
     assert figures(page)["positive anchors"] == f"{int(found.positives.sum()):,}"
-    assert figures(page)["truths without one"] == f"{coverage['without_positive']:,}"
-    assert list(sections(page)) == ["Levels", "Coverage", "Size and shape", "Classes", "Covered least"]
+    assert figures(page)["truths without a positive anchor"] == f"{coverage['without_positive']:,}"
+    assert list(sections(page)) == ["Levels", "Coverage", "Size and shape", "Classes", "Lowest coverage"]
     (classes,) = sections(page)["Classes"].parts
     assert isinstance(classes, Table)
     by_class = {name: f"{part['truths']:,}" for name, part in coverage["by_class"].items()}
     name, count = (column.cells for column in classes.columns[:2])
     assert dict(zip(name, count, strict=True)) == by_class
     assert set(by_class) == {"a", "b"}
-    (least,) = sections(page)["Covered least"].parts
+    (least,) = sections(page)["Lowest coverage"].parts
     assert isinstance(least, Examples)
     best = [float(example.caption.rsplit(" ", 1)[1]) for example in least.examples]
     assert best == sorted(best) and len(best) == 12
@@ -218,7 +218,7 @@ def test_a_page_depends_on_neither_chunks_nor_output_and_changes_no_figure(name:
     plain = run(tmp_path, out=tmp_path / "o.parquet")
     assert plain.to_dict() == found[0].to_dict()
     assert (tmp_path / "o.parquet").read_bytes() == before
-    assert "Worst" not in sections(plain.page()) and "Covered least" not in sections(plain.page())
+    assert "Worst" not in sections(plain.page()) and "Lowest coverage" not in sections(plain.page())
 
 
 @pytest.mark.parametrize("rows", [0, 1])

@@ -21,17 +21,17 @@ BOXES, PAIRS = "boxes.parquet", "pairs.parquet"
 CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
     "pairs": (
         ["pairs", BOXES, BOXES, "--threshold", "0.25", "--metrics", "giou,iou"],
-        ["GIoU ≥ 0.25", "classes together"],
+        ["GIoU ≥ 0.25", "class-agnostic"],
         {"metric": "giou", "threshold": 0.25, "sign": "≥", "mode": "threshold", "class_column": None},
     ),
     "pairs by distance and class": (
         ["pairs", BOXES, BOXES, "--threshold", "7", "--metrics", "smooth_l1", "--per-class", "--beta", "2"],
-        ["Smooth L1 ≤ 7 px", "each category_id by itself", "Smooth L1 with beta 2 px"],
+        ["Smooth L1 ≤ 7 px", "per class (category_id)", "Smooth L1 with beta 2 px"],
         {"threshold": 7.0, "sign": "≤", "class_column": "category_id", "beta": 2.0},
     ),
     "best pairs": (
         ["pairs", BOXES, BOXES, "--best"],
-        ["of best IoU", "classes together"],
+        ["of best IoU", "class-agnostic"],
         {"mode": "best", "threshold": None, "metric": "iou"},
     ),
     "measure": (
@@ -41,17 +41,17 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
     ),
     "nms": (
         ["nms", BOXES, "--iou-threshold", "0.35"],
-        ["IoU > 0.35", "each category_id by itself"],
+        ["IoU > 0.35", "per class (category_id)"],
         {"method": "nms", "iou_threshold": 0.35, "class_column": "category_id", "min_score": None},
     ),
     "soft nms": (
         ["nms", BOXES, "--method", "soft-gaussian", "--sigma", "0.4", "--class-agnostic"],
-        ["soft-gaussian with sigma 0.4", "classes together", "scores ≥ 0.001"],
+        ["soft-gaussian with sigma 0.4", "class-agnostic", "scores ≥ 0.001"],
         {"method": "soft-gaussian", "sigma": 0.4, "min_score": 0.001, "class_column": None},
     ),
     "fuse": (
         ["fuse", BOXES, BOXES, "-o", "fused.parquet", "--iou-threshold", "0.6", "--weights", "2,1"],
-        ["fused at IoU > 0.60", "weights 2, 1", "each category_id by itself", "confidence avg"],
+        ["fused at IoU > 0.60", "weights 2, 1", "per class (category_id)", "confidence avg"],
         {"iou_threshold": 0.6, "weights": [2.0, 1.0], "conf_type": "avg"},
     ),
     "assign": (
@@ -66,7 +66,7 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
     ),
     "evaluate": (
         ["evaluate", BOXES, BOXES, "--iou-thresholds", "0.5,0.75", "--max-dets", "1,7"],
-        ["IoU ≥ 0.50, 0.75", "each class by itself", "at most 1, 7 detections", "small below 32² px²"],
+        ["IoU ≥ 0.50, 0.75", "per class", "at most 1, 7 detections", "small below 32² px²"],
         {"iou_thresholds": [0.5, 0.75], "max_dets": [1, 7], "class_agnostic": False},
     ),
     "inspect": (

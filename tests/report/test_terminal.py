@@ -195,5 +195,5 @@ def test_an_assignment_fits_eighty_columns() -> None:
     text = shown(show_assigned, found.to_dict())
     assert max(map(len, text.splitlines())) <= 80
     assert "965,250 positives" in text
-    assert "≥.5" in text
+    assert "≥ 0.50" in text
     assert "400 truths (40.00%) without a positive anchor" in text

@@ -1,4 +1,4 @@
-"""What all pictures share: their colours, how they are made and saved, with matplotlib (the extra ``plot``)."""
+"""Figures of matplotlib (the extra ``plot``): their colours, how they are made and saved."""
 
 from __future__ import annotations
 

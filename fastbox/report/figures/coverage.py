@@ -1,4 +1,4 @@
-"""How well truths are covered, as a picture."""
+"""The figure of `fastbox assign`: the coverage of ground truth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["plot_coverage"]
 
 
 def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], title: str) -> None:
-    """Draw how well truths are covered: best IoU over box size and aspect ratio, how many there are, and recall.
+    """Draw the best IoU by size and aspect ratio of the truths, their number, and recall by IoU.
 
     ``coverage`` is that of :meth:`fastbox.jobs.Assigned.to_dict`; the format follows the path's extension.
 
@@ -46,7 +46,7 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
     for axis in (heat, tall):
         axis.set_xlim(edges[0], edges[-1])
         axis.set_xticks(edges[::2], [f"{2**e:g}" for e in edges[::2]])
-    tall.set_xlabel("square root of the area, in pixels as the detector sees them, log scale")
+    tall.set_xlabel("√area in pixels of the resized image, log scale")
     thresholds = [float(t) for t in coverage["recall"]]
     parts = {"all": coverage, **coverage["by_size"]}
     fullness = dict(zip(("small", "medium", "large"), (1.0, 0.7, 0.4), strict=True))

@@ -1,4 +1,4 @@
-"""How far distances say how boxes overlap, as a picture."""
+"""The figure of `fastbox experiment disagreement`: distances against overlap."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def plot_disagreement(
         for k, example in enumerate(examples):
             for row, name in enumerate(("near", "far")):
                 _draw_example(figure.add_subplot(inner[row, k]), example, name)
-    title = f"{counted(summary['pairs'], 'pairs')}: the same distance, another overlap"
+    title = f"{counted(summary['pairs'], 'pairs')}: equal distance, different overlap"
     figure.suptitle(title, x=0.008, ha="left", fontsize=12, fontweight="bold", color=INK)
     save(figure, path)
 
 
 def _draw_density(figure: Any, axes: Any, density: Mapping[str, NDArray[Any]]) -> None:
-    """How many pairs have each distance and IoU, with the quantiles of IoU at each distance."""
+    """Draw the number of pairs by distance and IoU, with the quantiles of IoU at each distance."""
     from matplotlib.colors import LogNorm
     from matplotlib.patheffects import withStroke
 
@@ -70,7 +70,7 @@ def _draw_density(figure: Any, axes: Any, density: Mapping[str, NDArray[Any]]) -
         axes.plot(middle[enough], band[enough], style, color=INK, linewidth=width)
     if enough.any():
         drawn = np.flatnonzero(enough)
-        for share, band, name in zip((0.25, 0.6, 0.75), density["bands"], ("5 %", "median", "95 %"), strict=True):
+        for share, band, name in zip((0.25, 0.6, 0.75), density["bands"], ("5%", "median", "95%"), strict=True):
             k = drawn[int(share * (len(drawn) - 1))]
             halo = [withStroke(linewidth=3, foreground="white")]
             near = {"xytext": (5, 5), "textcoords": "offset points", "fontsize": 9, "fontweight": "bold"}
@@ -110,7 +110,7 @@ def _draw_correlations(axes: Any, summary: Mapping[str, Any]) -> None:
     axes.set_ylim(-0.5, len(names) - 0.5)
     axes.set_yticks(range(len(names)), [NAMES[name] for name in names])
     axes.grid(axis="x", color=GRID)
-    axes.set_title("rank correlation: -1 agrees, 0 says nothing", loc="left", fontsize=10, color=INK)
+    axes.set_title("rank correlation: -1 agreement, 0 no relation", loc="left", fontsize=10, color=INK)
     axes.legend(frameon=False, fontsize=8, ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.12), handletextpad=0.1)
     tidy(axes)
 

@@ -1,4 +1,4 @@
-"""What became of boxes that followed the losses, as a picture."""
+"""The figure of `fastbox experiment regression`: errors by step and by starting point."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def plot_regression(
         mesh = _draw_map(axes, summary, columns, name, norm)
         axes.set_title(f"{name}  {_figure(losses[name]['final_error'])}", fontsize=10, color=LOSS_COLORS[name])
     bar = figure.colorbar(mesh, ax=maps, pad=0.02, aspect=40, extend="min", format=plain)
-    bar.set_label("mean error at the end, by where boxes began", color=INK)
+    bar.set_label("mean error at the end, by starting point", color=INK)
     bar.outline.set_visible(False)
     title = f"{counted(summary['cases'], 'boxes')} on the way to their targets in {counted(summary['steps'], 'steps')}"
     figure.suptitle(title, x=0.008, ha="left", fontsize=12, fontweight="bold", color=INK)

@@ -68,7 +68,7 @@ class Table:
         """The sentence that says what is not on the page."""
         count = len(self.columns[0].cells)
         return (
-            "" if count <= MOST_ROWS else f"{MOST_ROWS:,} of {count:,} {self.things} are on this page; all in --json."
+            "" if count <= MOST_ROWS else f"{MOST_ROWS:,} of {count:,} {self.things} are on this page; --json has all."
         )
 
     @property

@@ -1,4 +1,4 @@
-"""What `fastbox assign` found, as a page: how anchors cover truths."""
+"""The page of `fastbox assign`: the coverage of ground truth by anchors."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ def assigned_page(summary: Mapping[str, Any], least: Any = None) -> Page:
     if coverage["truths"]:
         sections += [_reached(coverage), _size_and_shape(coverage["map"])]
         if coverage["by_class"]:
-            text = "Sort by any column."
+            text = "Click a column title to sort by it."
             sections.append(Section("Classes", text, [_covered("class", coverage["by_class"], "classes")]))
         if least is not None and least.examples:
-            text = "The truths whose best anchor is worst, in their images as the detector sees them."
-            sections.append(Section("Covered least", text, [Examples("The lowest best IoU", least.examples)]))
+            text = "The truths with the lowest best IoU, in the resized images."
+            sections.append(Section("Lowest coverage", text, [Examples("The lowest best IoU", least.examples)]))
     lead = f"{counted(summary['truths'], 'truths')} in {counted(images, 'images')}, {summary['anchors']:,} anchors"
     if summary["ignore_regions"]:
         lead += f", {counted(summary['ignore_regions'], 'regions')} to ignore"
     rules = assigned_rules(summary["rules"])
-    return Page("Anchors and the truths they cover", lead, _figures(summary), sections, rules)
+    return Page("Anchors and ground truth", lead, _figures(summary), sections, rules)
 
 
 def _figures(summary: Mapping[str, Any]) -> list[Figure]:
     coverage, images = summary["coverage"], summary["images"]
-    per_image = f"{summary['positives'] / images:,.1f} an image" if images else ""
+    per_image = f"{summary['positives'] / images:,.1f} per image" if images else ""
     invalid = sum(summary["invalid"]["truths"].values())
     left = coverage["without_positive"] / coverage["truths"] if coverage["truths"] else 0.0
     shown = [
         Figure("positive anchors", f"{summary['positives']:,}", per_image),
         Figure("ignored", f"{summary['ignored']:,}"),
-        Figure("truths without one", f"{coverage['without_positive']:,}", f"{share(left, 2)} of all"),
-        Figure("mean best IoU", decimals(coverage["mean_best_iou"], 3), "of each truth's best anchor"),
-        Figure("reach IoU 0.5", share(coverage["recall"]["0.5"]), "of truths"),
+        Figure("truths without a positive anchor", f"{coverage['without_positive']:,}", f"{share(left, 2)} of truths"),
+        Figure("mean best IoU", decimals(coverage["mean_best_iou"], 3), "of each truth and its best anchor"),
+        Figure("truths with best IoU ≥ 0.50", share(coverage["recall"]["0.5"])),
     ]
     if summary["images_without_positives"]:
         shown.append(Figure("images without positives", f"{summary['images_without_positives']:,}"))
     if invalid:
-        shown.append(Figure("invalid truths", f"{invalid:,}", "they get no anchor"))
+        shown.append(Figure("invalid truths", f"{invalid:,}", "without an anchor"))
     return shown
 
 
@@ -62,7 +62,7 @@ def _levels(summary: Mapping[str, Any]) -> Section:
     names = [f"stride {level['stride']}" for level in levels]
     return Section(
         "Levels",
-        "Which levels of the grid the positive anchors are on.",
+        "Number of anchors on each level of the grid.",
         [
             bars(
                 "Positive anchors by level",
@@ -92,7 +92,9 @@ def _reached(coverage: Mapping[str, Any]) -> Section:
         up="share of truths",
         strokes=[Stroke("ink"), *shades("truth", len(series) - 1)],
     )
-    text = "A truth whose best anchor is bad is hard to learn, whatever rule assigns it."
+    text = (
+        "Share of truths whose best anchor reaches an IoU. A low best IoU makes a truth hard to learn under every rule."
+    )
     return Section("Coverage", text, [plot, _covered("size", parts)])
 
 
@@ -105,10 +107,13 @@ def _covered(title: str, parts: Mapping[str, Mapping[str, Any]], things: str = "
         [
             Column(title, [name for name, _ in found]),
             counts("truths", [part["truths"] for _, part in found]),
-            counts("without a positive", [part["without_positive"] for _, part in found]),
+            counts("no positive anchor", [part["without_positive"] for _, part in found]),
             shares("share", left),
             figures("mean best IoU", [part["mean_best_iou"] for _, part in found], 3),
-            *(shares(f"reach {threshold}", [part["recall"][threshold] for _, part in found]) for threshold in SHOWN),
+            *(
+                shares(f"IoU ≥ {float(threshold):.2f}", [part["recall"][threshold] for _, part in found])
+                for threshold in SHOWN
+            ),
         ],
         things,
     )
@@ -126,4 +131,6 @@ def _size_and_shape(found: Mapping[str, Any]) -> Section:
         "height / width, log scale",
         role="truth",
     )
-    return Section("Size and shape", "By the truth's size and shape as the detector sees it.", maps)
+    return Section(
+        "Size and shape", "Mean best IoU and number of truths by size and shape, in the resized images.", maps
+    )

@@ -1,4 +1,4 @@
-"""What `fastbox inspect` found, as a page."""
+"""The page of `fastbox inspect`."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from fastbox.report.numbers import NONE, counted
 from fastbox.report.page.cells import counts, figures, filled, places, shares
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Part, Plot, Section, Table
 from fastbox.report.page.plots import bars, heat_map, histogram
-from fastbox.report.rules import inspected_rules
+from fastbox.report.rules import inspected_rules, threshold
 from fastbox.report.terminal.inspected import COLOURS, MEASURED, WITHOUT_SIZES
 
 __all__ = ["page_of"]
 
 MEANINGS = {
-    "class_size": ("off the median size of its class, in robust deviations", "{class_size:g}"),
-    "duplicate": ("coordinates and class of an earlier row of the image", ""),
-    "extreme_aspect": ("the longer side over the shorter one", "{max_aspect:g} : 1"),
-    "huge": ("covers nearly all of its image", "{huge:.0%}"),
-    "inverted": ("right of left, or bottom above top", ""),
-    "near_duplicate": ("much like another box of its class", "IoU {near:g}"),
-    "near_duplicate_other_class": ("much like a box of another class", "IoU {near:g}"),
+    "class_size": ("size far from the median of the class, in robust deviations", "{class_size:g}"),
+    "duplicate": ("same coordinates and class as an earlier row of the image", ""),
+    "extreme_aspect": ("longer side over shorter side above the limit", "{max_aspect:g} : 1"),
+    "huge": ("share of the image above the limit", "{huge:.0%}"),
+    "inverted": ("the right side left of the left one, or the bottom above the top", ""),
+    "near_duplicate": ("nearly the same as another box of the class", "IoU {near:g}"),
+    "near_duplicate_other_class": ("nearly the same as a box of another class", "IoU {near:g}"),
     "no_boxes": ("an image without boxes", ""),
     "no_class": ("the class is null", ""),
-    "no_image": ("the list of images does not have its image", ""),
+    "no_image": ("the table of images does not list the image", ""),
     "non_finite": ("a coordinate is nan or infinite", ""),
-    "out_of_image": ("sticks out of its image", "{tolerance:g} px"),
-    "repeated_id": ("an earlier row has its id, or the image is listed twice", ""),
-    "sub_pixel": ("a side is very short", "{min_side:g} px"),
-    "whole_image": ("reaches all sides of its image", "{tolerance:g} px"),
-    "zero_side": ("without area", ""),
+    "out_of_image": ("partly outside of the image", "{tolerance:g} px"),
+    "repeated_id": ("an earlier row has the same id, or the image is listed twice", ""),
+    "sub_pixel": ("shorter side below the limit", "{min_side:g} px"),
+    "whole_image": ("reaches all borders of the image", "{tolerance:g} px"),
+    "zero_side": ("area of 0", ""),
 }
 FRAMED = ("class_size", "huge", "out_of_image", "whole_image")  # drawn with the border of their image
 DRAWN = tuple(
@@ -58,13 +58,13 @@ def page_of(summary: Mapping[str, Any]) -> Page:
     drawn = [part for found in _worst_first(summary) if (part := _examples(summary, found)) is not None]
     if summary["problems"]:
         text = (
-            "The first of each kind, drawn to scale: the box with the problem red and broken, its partner grey, "
-            "the border of its image dotted."
+            "The first problems of each code, drawn to scale: the box with the problem in dashed red, the other box in "
+            "grey, the border of the image dotted."
         )
         listed = _first(_worst_first(summary))
         sections.append(Section("Examples", text if drawn else "", [*drawn, listed]))
     if summary["classes"]:
-        sections.append(Section("Classes", "Sort by any column.", _classes(summary)))
+        sections.append(Section("Classes", "Click a column title to sort by it.", _classes(summary)))
     if summary["valid"]:
         sections.append(_shapes(summary))
         if summary["place"] is not None:
@@ -84,7 +84,7 @@ def _figures(summary: Mapping[str, Any]) -> list[Figure]:
     shown = []
     for severity in COLOURS:
         of_it = [found for found in _worst_first(summary) if found["severity"] == severity]
-        hint = f"most of them {of_it[0]['code'].replace('_', ' ')}" if of_it else ""
+        hint = f"mostly {of_it[0]['code'].replace('_', ' ')}" if of_it else ""
         shown.append(Figure(f"{severity}s", f"{sum(found['count'] for found in of_it):,}", hint))
     shown.append(Figure("boxes", f"{summary['boxes']:,}", f"{summary['boxes'] - summary['valid']:,} invalid"))
     shown.append(Figure("images", f"{summary['images']:,}", f"{summary['images_without_boxes']:,} without boxes"))
@@ -93,14 +93,18 @@ def _figures(summary: Mapping[str, Any]) -> list[Figure]:
         shown.append(Figure("classes", f"{len(sizes):,}", f"{sizes.count(0):,} without boxes"))
     if summary["valid"]:
         crowded = summary["crowding"]["boxes"] / summary["valid"]
-        shown.append(Figure("crowded", f"{crowded:.1%}", f"IoU above {summary['crowding']['above']:g} with another"))
+        shown.append(
+            Figure(
+                "crowded", f"{crowded:.1%}", f"IoU > {threshold(float(summary['crowding']['above']))} with another box"
+            )
+        )
     return shown
 
 
 def _problems(summary: Mapping[str, Any]) -> Section:
     found = _worst_first(summary)
     if not found:
-        return Section("Problems", "None were found.", [])
+        return Section("Problems", "No problems found.", [])
     limits = {name: value or 0 for name, value in summary["limits"].items()}
     whole = max(summary["boxes"], 1)
     parts = [
@@ -110,15 +114,15 @@ def _problems(summary: Mapping[str, Any]) -> Section:
                 Column("code", [one["code"] for one in found]),
                 Column("severity", [one["severity"] for one in found]),
                 counts("count", [one["count"] for one in found]),
-                shares("of boxes", [one["count"] / whole for one in found], 2),
+                shares("share of boxes", [one["count"] / whole for one in found], 2),
                 Column("limit", [MEANINGS[one["code"]][1].format(**limits) or NONE for one in found]),
-                Column("what it is", [MEANINGS[one["code"]][0] for one in found]),
+                Column("meaning", [MEANINGS[one["code"]][0] for one in found]),
             ],
         )
     ]
     text = (
-        "An error is no box, or one that is counted twice or nowhere; a warning is a mistake more often than not; "
-        "a note is worth a look."
+        "Error: the box is invalid, duplicated, or has no image or class. Warning: probably a mistake. "
+        "Note: unusual, and worth a look."
     )
     return Section("Problems", text, parts)
 
@@ -130,14 +134,14 @@ def _first(found: Sequence[Mapping[str, Any]]) -> Table:
         Column("code", [code for code, _ in rows]),
         Column("image", [str(example["image_id"]) for _, example in rows]),
         places("row", [example["row"] for _, example in rows]),
-        places("as row", [example["other"] for _, example in rows]),
+        places("other row", [example["other"] for _, example in rows]),
         Column("measured", [_measured(code, example["value"]) for code, example in rows]),
         Column("corners, px", [_corners(example["box"]) for _, example in rows]),
     ]
     ids = [example["id"] for _, example in rows]
     if any(one is not None for one in ids):
         columns.insert(3, Column("id", [NONE if one is None else str(one) for one in ids]))
-    return Table("The first of each code", columns, "problems")
+    return Table("First problems of each code", columns, "problems")
 
 
 def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples | None:
@@ -198,7 +202,7 @@ def _classes(summary: Mapping[str, Any]) -> list[Part]:
 def _shapes(summary: Mapping[str, Any]) -> Section:
     sizes = {name: float(count) for name, count in summary["sizes"].items()}
     parts = [_histogram(summary, name) for name in ("side", "aspect")]
-    text = "Small is below 32² square pixels, large from 96² on, as COCO has them."
+    text = "Small: area below 32² px². Large: area from 96² px² on (COCO's limits)."
     return Section("Sizes and shapes", text, [*parts, bars("Sizes", sizes, across="boxes")])
 
 
@@ -208,30 +212,30 @@ def _places(place: Mapping[str, Any]) -> Section:
     across = [f"{k / cells:.0%}" for k in range(cells)]
     # The plot's rows rise, those of an image fall.
     plot = heat_map(
-        "Where the centres are",
+        "Centres of boxes",
         heat[::-1],
         across,
         across[::-1],
-        across="of the image's width",
-        up="of its height",
+        across="share of the image's width",
+        up="share of the image's height",
         form="{:,.0f}",
         role="box",
     )
     borders = {side: float(count) for side, count in place["borders"].items()}
-    share = f"{place['truncated'] / place['boxes']:.1%}"
-    text = f"{share} of the boxes reach within a pixel of a border; most often the object goes on behind it."
+    share = f"{place['truncated']:,} of {counted(place['boxes'], 'boxes')} ({place['truncated'] / place['boxes']:.1%})"
+    text = f"{share} reach a border of their image, within 1 px; most of them are truncated objects."
     return Section("Places", text, [plot, bars("Boxes at each border", borders, across="boxes")])
 
 
 def _crowding(summary: Mapping[str, Any]) -> Section:
-    text = "Suppression at an IoU of 0.5 would drop one of two boxes that overlap more."
+    text = "NMS with an IoU threshold of 0.50 would drop one of two boxes with IoU > 0.50."
     return Section("Crowding", text, [_histogram(summary, name) for name in ("best_overlap", "boxes_per_image")])
 
 
 def _fixed(fix: Mapping[str, Any]) -> Section:
     changes = {"clipped": fix["clipped"], **{f"dropped: {code}": count for code, count in fix["dropped"].items()}}
     table = Table("Changes", [Column("change", list(changes)), counts("rows", list(changes.values()))])
-    return Section("Cleaned copy", f"{counted(fix['rows'], 'rows')} are left.", [table])
+    return Section("Cleaned copy", f"The cleaned copy has {counted(fix['rows'], 'rows')}.", [table])
 
 
 def _histogram(summary: Mapping[str, Any], name: str) -> Plot:

@@ -1,4 +1,4 @@
-"""What `fastbox measure` and `fastbox pairs` found, as pages: predicted boxes and their targets."""
+"""The pages of `fastbox measure` and `fastbox pairs`: predicted boxes and their targets."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ REASONS = {"not_finite": "not finite", "inverted": "inverted"}
 
 
 def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
-    """Make the page of what :func:`fastbox.jobs.measure` found: its ``to_dict``, and what it looked at besides."""
+    """Make the page of what :func:`fastbox.jobs.measure` found: its ``to_dict``, and what is kept for the page."""
     metrics = summary["metrics"]
     first = [Figure("rows", f"{summary['rows']:,}"), *_means(metrics), _invalid_figure(summary["invalid"])]
     sections = [
         *_distributions(metrics, "rows"),
-        *_size_and_shape(look, "rows"),
+        *_size_and_shape(look, "rows", "target box"),
         *_worst(look, "rows", lambda pair: f"row {pair.row[0]:,}"),
         *_invalid(summary["invalid"]),
     ]
@@ -35,11 +35,11 @@ def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
 
 
 def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
-    """Make the page of what :func:`fastbox.jobs.pairs` found: its ``to_dict``, and what it looked at besides."""
+    """Make the page of what :func:`fastbox.jobs.pairs` found: its ``to_dict``, and what is kept for the page."""
     alone = "truths" not in summary
     boxes = "boxes" if alone else "detections"
     total, unmatched = summary["detections"], summary["unmatched"]
-    share = f"{unmatched / total:.1%} of all" if total else ""
+    share = f"{unmatched / total:.1%} of {boxes}" if total else ""
     first = [
         Figure("pairs", f"{summary['pairs']:,}"),
         Figure(f"unmatched {boxes}", f"{unmatched:,}", share),
@@ -54,7 +54,7 @@ def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     labels = (("box", "match"), ("other", "box")) if alone else (("detection", "detection"), ("truth", "truth"))
     sections = [
         *_distributions(summary["metrics"], "pairs"),
-        *_size_and_shape(look, "pairs"),
+        *_size_and_shape(look, "pairs", "other box" if alone else "ground-truth box"),
         *_worst(look, "pairs", caption, labels),
         *_invalid(summary["invalid"]),
     ]
@@ -75,7 +75,7 @@ def _means(metrics: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
 
 def _invalid_figure(invalid: Mapping[str, Mapping[str, int]]) -> Figure:
     total = sum(count for reasons in invalid.values() for count in reasons.values())
-    return Figure("invalid boxes", f"{total:,}", "nan in every metric" if total else "all are valid")
+    return Figure("invalid boxes", f"{total:,}", "nan in every metric" if total else "all boxes are valid")
 
 
 def _distributions(metrics: Mapping[str, Mapping[str, Any]], things: str) -> list[Section]:
@@ -84,7 +84,7 @@ def _distributions(metrics: Mapping[str, Mapping[str, Any]], things: str) -> lis
     if not found:
         return []
     plots = [_histogram(name, metric, things) for name, metric in found.items()]
-    text = f"How the values of all {things} are distributed. Means are exact, quantiles at most 0.1 % off."
+    text = f"Values of all {things}. Means are exact; quantiles are within 0.1% of the exact value."
     return [Section("Distributions", text, [*plots, _quantiles(found)])]
 
 
@@ -109,7 +109,7 @@ def _quantiles(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
             Column("unit", [metric["unit"] or "–" for metric in found]),
             counts("count", [metric["count"] for metric in found]),
             *(figures(name, [metric[name] for metric in found]) for name in ("mean", "min")),
-            *(figures(f"{q[1:]} %", [metric["quantiles"][q] for metric in found]) for q in shown),
+            *(figures(f"{q[1:]}%", [metric["quantiles"][q] for metric in found]) for q in shown),
             figures("max", [metric["max"] for metric in found]),
             *(zeros if any("zero" in metric for metric in found) else []),
         ],
@@ -117,8 +117,8 @@ def _quantiles(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
     )
 
 
-def _size_and_shape(look: Any, things: str) -> list[Section]:
-    """The mean IoU over size and shape of the targets."""
+def _size_and_shape(look: Any, things: str, of: str) -> list[Section]:
+    """The mean IoU by size and shape of a box of each pair."""
     found = None if look is None else look.heat.to_dict()
     if found is None or not any(map(any, found["counts"])):
         return []
@@ -128,9 +128,10 @@ def _size_and_shape(look: Any, things: str) -> list[Section]:
     return [
         Section(
             "Size and shape",
-            "By the target's size and shape; the outermost cells hold what lies beyond them.",
+            f"Mean IoU and number of {things} by size and shape of the {of}. The outermost cells include all larger, "
+            "smaller, wider and narrower boxes.",
             shape_maps(
-                ("Mean IoU", found["means"]), (f"How many {things}", found["counts"]), sides, shapes, "width / height"
+                ("Mean IoU", found["means"]), (f"Number of {things}", found["counts"]), sides, shapes, "width / height"
             ),
         )
     ]
@@ -156,8 +157,8 @@ def _worst(
         ]
         if np.isfinite([box.corners for box in boxes]).all():
             examples.append(Example(f"{caption(pair)}: {name} {number(pair.value)}", boxes))
-    text = f"The {counted(len(examples), things)} of the {end} {name}, each to its own scale."
-    return [Section("Worst", text, [Examples(f"The {end} {name}", examples)])]
+    text = f"The {counted(len(examples), things)} with the {end} {name}, each drawn to its own scale."
+    return [Section("Worst", text, [Examples(f"{end.capitalize()} {name}", examples)])]
 
 
 def _invalid(invalid: Mapping[str, Mapping[str, int]]) -> list[Section]:
@@ -167,7 +168,7 @@ def _invalid(invalid: Mapping[str, Mapping[str, int]]) -> list[Section]:
         return []
     sides, reasons, found = zip(*rows, strict=True)
     columns = [Column("boxes", sides), Column("reason", reasons), counts("count", found)]
-    return [Section("Invalid boxes", "They match nothing and are in no mean.", [Table("By reason", columns)])]
+    return [Section("Invalid boxes", "Invalid boxes are in no pair, mean or quantile.", [Table("By reason", columns)])]
 
 
 def _label(name: str) -> str:

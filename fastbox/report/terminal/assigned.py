@@ -1,4 +1,4 @@
-"""What `fastbox assign` found, as a terminal shows it: anchors by level, coverage by size and class."""
+"""The result of `fastbox assign` in a terminal: anchors by level, coverage by size and class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastbox.report.terminal.summary import show_invalid, show_rules, show_table
 
 __all__ = ["show_assigned"]
 
-SHOWN = ("0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9")
+SHOWN = ("0.3", "0.5", "0.7", "0.9")
 CLASSES_SHOWN = 5
 
 
@@ -33,14 +33,19 @@ def show_assigned(console: Console, summary: Mapping[str, Any]) -> None:
         show_table(console, _levels(summary), ("positives",))
     if coverage["truths"]:
         console.print()
-        show_table(console, _coverage(coverage), ("mean IoU", "≥.5"))
+        show_table(console, _coverage(coverage), ("mean IoU", "≥ 0.50"))
         left, total = coverage["without_positive"], coverage["truths"]
         share = f" ({left / total:.2%})" if left else ""
-        console.print(Text("in %: truths whose best anchor reaches an IoU; none: no positive anchor", "dim"))
+        console.print(
+            Text(
+                "mean best IoU of the truths; share of truths whose best IoU is at least this",
+                "dim",
+            )
+        )
         classes = coverage["by_class"]
         shown = min(CLASSES_SHOWN, sum(part["recall"]["0.5"] < 1 for part in classes.values()))
         if shown:
-            ended = f"the {shown} of {counted(len(classes), 'classes')} that are covered worst; all in --json"
+            ended = f"{shown} of {counted(len(classes), 'classes')}, those with the lowest coverage; --json has all"
             console.print(Text(ended, style="dim"))
         console.print()
         style = "yellow" if left else "dim"
@@ -59,13 +64,15 @@ def _levels(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _coverage(coverage: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The truths by size, and the classes that are covered worst; in % those whose best anchor reaches an IoU."""
-    rows: list[tuple[str, ...]] = [("truths", "count", "mean IoU", *(f"≥{t[1:]}" for t in SHOWN), "none")]
+    """The truths by size, and those of the classes with the lowest coverage."""
+    rows: list[tuple[str, ...]] = [
+        ("truths", "count", "mean IoU", *(f"≥ {float(t):.2f}" for t in SHOWN), "no positive")
+    ]
     worst = sorted(coverage["by_class"].items(), key=lambda found: found[1]["recall"]["0.5"])
     hard = [(name, part) for name, part in worst if part["recall"]["0.5"] < 1][:CLASSES_SHOWN]
     parts = [("all", coverage), *coverage["by_size"].items(), *((f"class {name}", part) for name, part in hard)]
     for name, part in parts:
-        recall = [f"{100 * part['recall'][t]:.1f}" for t in SHOWN]
+        recall = [f"{part['recall'][t]:.1%}" for t in SHOWN]
         rows.append(
             (name, f"{part['truths']:,}", f"{part['mean_best_iou']:.4f}", *recall, f"{part['without_positive']:,}")
         )

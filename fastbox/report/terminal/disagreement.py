@@ -1,4 +1,4 @@
-"""How far distances say how boxes overlap, as a terminal shows it."""
+"""The result of `fastbox experiment disagreement` in a terminal."""
 
 from __future__ import annotations
 
@@ -28,14 +28,18 @@ def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
     dash = "–" if console.encoding.startswith("utf") else "-"
     console.print()
     show_table(console, _correlations(summary, dash), ("all",))
-    console.print(Text("rank correlation: -1 if nearer always overlaps more, 0 if distance says nothing", "dim"))
+    console.print(
+        Text("rank correlation: -1 if nearer pairs always overlap more, 0 if distance and overlap are unrelated", "dim")
+    )
     console.print()
-    show_table(console, _spreads(summary, dash), ("IoU 5 %", "95 %"))
-    console.print(Text("what 9 of 10 pairs lie between, of those within a tenth of an L2 distance", "dim"))
+    show_table(console, _spreads(summary, dash), ("IoU 5%", "95%"))
+    console.print(
+        Text("quantiles of the pairs within 10% of each L2 distance: 90% of them lie between 5% and 95%", "dim")
+    )
     if summary["examples"]:
         console.print()
         show_table(console, _examples(summary), ("IoU", "and IoU"))
-        console.print(Text("two pairs each that L2 can't tell apart, with targets of one size", "dim"))
+        console.print(Text("in each line two pairs of equal L2 distance and targets of one size", "dim"))
 
 
 def _correlations(summary: Mapping[str, Any], dash: str) -> list[Sequence[str]]:
@@ -50,7 +54,7 @@ def _correlations(summary: Mapping[str, Any], dash: str) -> list[Sequence[str]]:
 
 
 def _spreads(summary: Mapping[str, Any], dash: str) -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = [("L2", "pairs", "IoU 5 %", "50 %", "95 %", "GIoU 5 %", "50 %", "95 %")]
+    rows: list[Sequence[str]] = [("L2", "pairs", "IoU 5%", "50%", "95%", "GIoU 5%", "50%", "95%")]
     for found in summary["spread"]["l2"]:
         figures = [dash if value is None else f"{value:.2f}" for value in (*found["iou"], *found["giou"])]
         rows.append((f"{found['pixels']} px", f"{found['pairs']:,}", *figures))

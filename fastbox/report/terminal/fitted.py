@@ -1,4 +1,4 @@
-"""Fitted anchors as a terminal shows them: how well they cover the boxes, the shapes, and configuration lines."""
+"""The result of `fastbox anchors` in a terminal: coverage of the boxes, shapes, and configuration lines."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.report.numbers import NONE, counted
 from fastbox.report.rules import fitted_rules
-from fastbox.report.terminal.summary import show_rules
+from fastbox.report.terminal.summary import show_rules, show_table
 
 __all__ = ["show_fitted"]
 
 TITLES = {"yolo": "YOLO", "mmdetection": "mmdetection", "detectron2": "detectron2", "torchvision": "torchvision"}
 
+MEANING = "share of boxes whose best shape reaches this IoU; mean best IoU; share of boxes with both sides within 4×"
+
 
 def show_fitted(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.anchors.fit_anchors` found, as its ``to_dict`` gives it."""
-    many = "anchor" if summary["count"] == 1 else "anchors"
-    console.print(Text(f"{summary['count']} {many} fitted to {summary['used']:,} boxes", style="bold"))
+    anchors, boxes = counted(summary["count"], "anchors"), counted(summary["used"], "boxes")
+    console.print(Text(f"{anchors} fitted to {boxes}", style="bold"))
     facts = [f"{summary['sampled']:,} sampled", f"seed {summary['seed']}"]
     console.print(Text(" · ".join(facts), style="dim"))
     show_rules(console, fitted_rules(summary))
@@ -27,9 +30,10 @@ def show_fitted(console: Console, summary: Mapping[str, Any]) -> None:
     if left_out:
         console.print(Text(f"left out: {', '.join(left_out)}", style="yellow"))
     console.print()
-    _show_table(console, _coverage(summary["sets"]))
+    show_table(console, _coverage(summary["sets"]), last=True)
+    console.print(Text(MEANING, style="dim"))
     console.print()
-    _show_table(console, _shapes(summary["anchors"]))
+    show_table(console, _shapes(summary["anchors"]))
     for name, lines in summary["config"].items():
         console.print()
         console.print(Text(TITLES[name], style="bold"))
@@ -50,12 +54,12 @@ def _coverage(sets: Mapping[str, Mapping[str, Any]]) -> list[Sequence[str]]:
     """One row for each set of shapes; the last, the fitted one, is what the others stand beside."""
     thresholds = [*next(iter(sets.values()))["recall"]]
     rows: list[Sequence[str]] = [
-        ("shapes", "for", "count", *(f"IoU ≥ {t}" for t in thresholds), "mean IoU", "sides within 4×")
+        ("shapes", "count", *(f"≥ {float(t):.2f}" for t in thresholds), "mean", "within 4×", "resize")
     ]
     for name, found in sets.items():
-        recall = [f"{100 * found['recall'][t]:.1f} %" for t in thresholds]
-        within = f"{100 * found['best_possible_recall']:.1f} %"
-        rows.append((name, found["resize"] or "", str(found["count"]), *recall, f"{found['mean_iou']:.4f}", within))
+        recall = [f"{found['recall'][t]:.1%}" for t in thresholds]
+        within = f"{found['best_possible_recall']:.1%}"
+        rows.append((name, str(found["count"]), *recall, f"{found['mean_iou']:.4f}", within, found["resize"] or NONE))
     return rows
 
 
@@ -63,22 +67,5 @@ def _shapes(anchors: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [("anchor", "width", "height", "area", "h / w", "best for")]
     for k, anchor in enumerate(anchors, 1):
         w, h = anchor["width"], anchor["height"]
-        rows.append(
-            (str(k), f"{w:.15g}", f"{h:.15g}", f"{w * h:,.0f}", f"{h / w:.2f}", f"{100 * anchor['share']:.1f} %")
-        )
+        rows.append((str(k), f"{w:.15g}", f"{h:.15g}", f"{w * h:,.0f}", f"{h / w:.2f}", f"{anchor['share']:.1%}"))
     return rows
-
-
-def _show_table(console: Console, rows: Sequence[Sequence[str]]) -> None:
-    """Print rows below their head, the last one bold where sets are compared; a narrow terminal cuts no number."""
-    plain = not console.encoding.startswith("utf")
-    rows = [[cell.replace("≥", ">=").replace("×", "x") if plain else cell for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for place, row in enumerate(rows):
-        line = "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        style = "bold" if place == 0 or row[0] == "fitted" else ""
-        console.print(Text(line, style=style), soft_wrap=True)
-        if place == 0:
-            console.print(Text(("-" if plain else "─") * len(line), style="dim"), soft_wrap=True)

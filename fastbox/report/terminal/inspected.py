@@ -1,4 +1,4 @@
-"""What inspection found, as a terminal shows it."""
+"""The result of `fastbox inspect` in a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fastbox.report.numbers import counted
-from fastbox.report.rules import inspected_rules
+from fastbox.report.rules import inspected_rules, threshold
 from fastbox.report.terminal.summary import show_rules, show_table
 
 __all__ = ["show_inspected"]
@@ -23,14 +23,14 @@ MEASURED = {
     "inverted": "{:.4g} px",
     "near_duplicate": "IoU {:.3f}",
     "near_duplicate_other_class": "IoU {:.3f}",
-    "out_of_image": "{:.4g} px out",
+    "out_of_image": "{:.4g} px outside",
     "repeated_id": "{:,.0f} times",
     "sub_pixel": "{:.3g} px",
 }
 MOST_CLASSES = 10
 MOST_LETTERS = 24
 QUANTILES = ("p5", "p50", "p95")
-WITHOUT_SIZES = "image sizes are not known: nothing is said about borders, places and boxes out of the image"
+WITHOUT_SIZES = "image sizes are unknown: borders, places and boxes outside of their image are not checked"
 
 
 def show_inspected(console: Console, summary: Mapping[str, Any]) -> None:
@@ -119,7 +119,7 @@ def _show_classes(console: Console, classes: Sequence[Mapping[str, Any]], boxes:
     if len(classes) > MOST_CLASSES:
         rest = sum(found["boxes"] for found in classes[MOST_CLASSES:])
         more = counted(rest, "boxes")
-        ended = f"{MOST_CLASSES} of {len(classes):,} classes; the others have {more}; all in --json"
+        ended = f"{MOST_CLASSES} of {len(classes):,} classes shown; the others have {more}; --json has all"
         console.print(Text(ended, style="dim"))
 
 
@@ -140,7 +140,7 @@ def _show_shapes(console: Console, summary: Mapping[str, Any]) -> None:
     for name, title in (
         ("side", "sqrt(area), px"),
         ("aspect", "width / height"),
-        ("best_overlap", "best IoU with another"),
+        ("best_overlap", "best IoU with another box"),
         ("boxes_per_image", "boxes per image"),
     ):
         found = summary["metrics"][name]
@@ -154,12 +154,12 @@ def _show_shapes(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(Text(f"sizes: {' · '.join(sizes)}", style="dim"))
     crowding = summary["crowding"]
     share = f"{crowding['boxes']:,} ({crowding['boxes'] / summary['valid']:.1%})"
-    console.print(Text(f"crowded, IoU with another above {crowding['above']:g}: {share}", style="dim"))
+    console.print(Text(f"crowded, IoU > {threshold(float(crowding['above']))} with another box: {share}", style="dim"))
     place = summary["place"]
     if place is not None:
         borders = " · ".join(f"{side} {count / place['boxes']:.1%}" for side, count in place["borders"].items())
         share = f"{place['truncated']:,} ({place['truncated'] / place['boxes']:.1%})"
-        console.print(Text(f"at a border: {share}; {borders}", style="dim"))
+        console.print(Text(f"at a border of the image: {share}; {borders}", style="dim"))
 
 
 def _figure(value: float | None, decimals: int) -> str:

@@ -1,4 +1,4 @@
-"""Whether tables are sorted and how they would be cut, as a terminal shows it."""
+"""The result of `fastbox plan` in a terminal: the order of tables, and the fragments of a job."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ def show_planned(console: Console, summary: Mapping[str, Any], image: str = IMAG
         _show_table(console, table, image)
     sizes = summary["fragments"]
     if sizes:
-        sized = f", which read {min(sizes):,} to {max(sizes):,} boxes each" if len(sizes) > 1 else ""
+        sized = f" of {min(sizes):,} to {max(sizes):,} boxes" if len(sizes) > 1 else ""
         console.print(Text(f"Would run as {counted(len(sizes), 'fragments')}{sized}", style="dim"))
 
 
 def _show_table(console: Console, table: Mapping[str, Any], image: str) -> None:
-    verdict, style = {
+    order, style = {
         True: ("sorted by image", "bold green"),
         None: ("not known to be sorted: no column of image ids", "bold yellow"),
         False: ("not sorted by image", "bold red"),
     }[table["sorted"]]
     console.print(Text(table["table"], style="bold"), soft_wrap=True)
-    console.print(Text(verdict, style=style))
-    groups = table["row_groups"]
+    console.print(Text(order, style=style))
     held = [
         counted(table["files"], "files"),
-        f"{groups:,} row group{'' if groups == 1 else 's'}",
+        f"{table['row_groups']:,} row group{'' if table['row_groups'] == 1 else 's'}",
         counted(table["boxes"], "boxes"),
     ]
     ids = "" if table["images"] is None else f" · images {table['images'][0]} to {table['images'][1]}"
@@ -52,4 +51,4 @@ def _show_table(console: Console, table: Mapping[str, Any], image: str) -> None:
         console.print(Text(f"  sort it: {sort_command(table['table'], image)}"), soft_wrap=True)
     if table["in_two_files"]:
         shown = ", ".join(map(str, table["in_two_files"]))
-        console.print(Text(f"  images that go on in the next file, kept whole: {shown}", style="dim"))
+        console.print(Text(f"  images in two files, which a job reads as one: {shown}", style="dim"))

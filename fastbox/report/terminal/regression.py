@@ -1,4 +1,4 @@
-"""What became of boxes that followed the losses, as a terminal shows it."""
+"""The result of `fastbox experiment regression` in a terminal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def show_regression(console: Console, summary: Mapping[str, Any]) -> None:
         console.print()
         _show_curves(console, losses, summary["steps"])
     if floored := [f"{found['floored']:,} of {name}" for name, found in losses.items() if found["floored"]]:
-        console.print(Text(f"cases with a side kept from 0: {', '.join(floored)}", style="yellow"))
+        console.print(Text(f"cases with a side kept above 0: {', '.join(floored)}", style="yellow"))
 
 
 def _rows(summary: Mapping[str, Any], utf: bool) -> list[Sequence[str]]:
@@ -41,7 +41,7 @@ def _rows(summary: Mapping[str, Any], utf: bool) -> list[Sequence[str]]:
         ("at the end", "error", "< 0.1", f"IoU {'≥' if utf else '>='} 0.9", "apart", "error halved", "at a tenth")
     ]
     for name, found in summary["losses"].items():
-        shares = [f"{100 * found[key] / summary['cases']:.1f} %" for key in ("converged", "iou_high", "apart")]
+        shares = [f"{found[key] / summary['cases']:.1%}" for key in ("converged", "iou_high", "apart")]
         steps = ["–" if found[key] is None else f"step {found[key]}" for key in ("steps_to_half", "steps_to_tenth")]
         rows.append((name, f"{found['final_error']:.4f}", *shares, *(s if utf else s.replace("–", "-") for s in steps)))
     return rows
@@ -50,7 +50,7 @@ def _rows(summary: Mapping[str, Any], utf: bool) -> list[Sequence[str]]:
 def _show_curves(console: Console, losses: Mapping[str, Any], steps: int) -> None:
     """Print the error of each loss over the steps, a line each."""
     names = max(map(len, losses))
-    console.print(Text(f"error by step, nothing below {SEEN:.0%} of the first", style="bold"))
+    console.print(Text(f"error by step, blank below {SEEN:.0%} of the first", style="bold"))
     for name, found in losses.items():
         curve = found["curve"]
         shown = [curve[round(k * steps / (WIDTH - 1))] / curve[0] for k in range(WIDTH)]

@@ -1,4 +1,4 @@
-"""Summaries as a terminal shows them: the counts, one table of figures, and small charts side by side."""
+"""Summaries in a terminal: the counts, one table of figures, and small charts side by side."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ SHOWN_QUANTILES = ("p5", "p50", "p95")
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 CHART_ROWS = 4
 GAP = 4
+PLAIN = {ord("≥"): ">=", ord("×"): "x", ord("–"): "-"}  # where a terminal has no more than ASCII
 FIGURE_WIDTH = 7
 
 
@@ -133,18 +134,23 @@ def _show_figures(console: Console, rows: Sequence[Sequence[str]], bright: Seque
         _show_charts(console, metrics)
 
 
-def show_table(console: Console, rows: Sequence[Sequence[str]], bright: Sequence[str] = ()) -> None:
+def show_table(
+    console: Console, rows: Sequence[Sequence[str]], bright: Sequence[str] = (), *, last: bool = False
+) -> None:
     """Print rows below their head, each column as wide as it needs: a narrow terminal wraps, and cuts no number.
 
-    The columns named in ``bright`` are the ones to read first.
+    The columns named in ``bright``, or with ``last`` the last row, are the ones to read first.
     """
+    if not console.encoding.startswith("utf"):
+        rows = [[cell.translate(PLAIN) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     read_first = [rows[0].index(name) for name in bright]
     rule = "─" if console.encoding.startswith("utf") else "-"
     for row in rows:
         line = Text(row[0].ljust(widths[0]), style="bold")
         for k in range(1, len(row)):
-            style = "bold" if row is rows[0] else "not bold" if k in read_first else "not bold dim"
+            first = k in read_first or (last and row is rows[-1])
+            style = "bold" if row is rows[0] else "not bold" if first else "not bold dim"
             line.append(f"  {row[k].rjust(widths[k])}", style=style)
         console.print(line, soft_wrap=True)
         if row is rows[0]:

@@ -1,4 +1,4 @@
-"""What suppression kept, as a terminal shows it."""
+"""The results of `fastbox nms` and `fastbox fuse` in a terminal."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ def show_suppressed(console: Console, summary: Mapping[str, Any]) -> None:
     share = f" ({kept / boxes:.1%})" if boxes else ""
     console.print(Text(f"{kept:,} of {boxes:,} boxes kept{share}", style="bold"))
     show_rules(console, suppressed_rules(summary["rules"]))
-    images = f"{summary['images']:,} {'image' if summary['images'] == 1 else 'images'}"
-    console.print(Text(f"{images} · {summary['suppressed']:,} suppressed", style="dim"))
+    console.print(Text(f"{counted(summary['images'], 'images')} · {summary['suppressed']:,} suppressed", style="dim"))
     left_out = {
         "with a low score": summary["low_scores"],
         "with a score of nan": summary["no_scores"],
@@ -36,7 +35,7 @@ def show_suppressed(console: Console, summary: Mapping[str, Any]) -> None:
 def show_fused(console: Console, summary: Mapping[str, Any]) -> None:
     """Print what :func:`fastbox.jobs.fuse.fuse` did, as its ``to_dict`` gives it."""
     fused, models = counted(summary["fused"], "boxes"), counted(summary["models"], "models")
-    console.print(Text(f"{fused} fused of {summary['boxes']:,} by {models}", style="bold"))
+    console.print(Text(f"{fused} fused from {summary['boxes']:,} of {models}", style="bold"))
     show_rules(console, fused_rules(summary["rules"]))
     console.print(Text(counted(summary["images"], "images"), style="dim"))
     show_invalid(console, summary["invalid"])

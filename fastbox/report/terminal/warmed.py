@@ -1,4 +1,4 @@
-"""What `fastbox warmup` prints."""
+"""The result of `fastbox warmup` in a terminal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["show_warmed"]
 
 
 def show_warmed(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print which kernels were compiled, in what time, and where they are kept."""
+    """Print the kernels that were compiled, the time, and the folder that keeps them."""
     compiled, before = summary["compiled"], summary["compiled_before"]
     if not compiled:
-        console.print(f"All {before:,} kernels were compiled before: nothing was left to do")
+        console.print(f"All {before:,} kernels are compiled already")
     else:
-        more = f"; {before:,} were compiled before" if before else ""
+        more = f"; {before:,} were compiled already" if before else ""
         one = "1 kernel" if len(compiled) == 1 else f"{len(compiled):,} kernels"
         console.print(f"Compiled {one} in {summary['seconds']:.1f} s{more}")
         names = Counter(name.partition(" ")[0] for name in compiled)
