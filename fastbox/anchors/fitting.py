@@ -24,7 +24,7 @@ ROWS = 16_384  # boxes below which another thread does not pay
 
 
 class Cover(NamedTuple):
-    """For each box: its best IoU with the shapes, the number of the shape that has this IoU, and its best fit.
+    """The best IoU of each box with the shapes, the number of the shape that has this IoU, and the best fit of the box.
 
     A fit is the lower of two ratios: the smaller width over the larger one, and the same of heights.
     """

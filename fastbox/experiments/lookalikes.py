@@ -25,7 +25,7 @@ Floats = NDArray[Any]
 
 
 class Lookalikes:
-    """For each size of target and each distance, the pair that overlaps least and the one that overlaps most.
+    """The pairs that overlap least and most, for each size of target and each distance.
 
     Of equal pairs the first row is kept, so that the result does not depend on the number of rows in a chunk.
     """

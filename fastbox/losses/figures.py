@@ -1,4 +1,4 @@
-"""The figures of metrics and losses, as every command reports them."""
+"""The figures that every command reports of a metric or a loss: unit, summary and histogram."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ DISTANCES = (*ops.DISTANCES, *COORDINATE_LOSSES)
 
 
 def figures_of(name: str, sketch: Sketch) -> dict[str, Any]:
-    """The unit and figures of a metric, a loss or the lengths of a loss's gradient (``iou_loss_grad``), for JSON."""
+    """Return unit and figures of a metric, a loss, or the lengths of a loss's gradient (``iou_loss_grad``), for JSON."""
     return {"unit": unit_of(name), **sketch.to_dict(edges_of(name))}
 
 
 def unit_of(name: str) -> str | None:
-    """What a name's values are in: pixels, 1 / pixel, or plain numbers."""
+    """Return the unit of the values of a metric or loss: pixels, 1 / pixel, or None for plain numbers."""
     if name in DISTANCES:
         return "px"
     return "1/px" if name in {f"{loss}_grad" for loss in OVERLAP_LOSSES} else None
 
 
 def is_worse_greater(name: str) -> bool:
-    """Whether greater values are worse, as those of distances and losses are."""
+    """Tell whether greater values are worse, as for distances and losses."""
     return name in ops.DISTANCES or name in LOSSES
 
 
 def edges_of(name: str) -> list[float]:
-    """The edges of a name's histogram: sixteenths of its range, doublings for distances and lengths of gradients."""
+    """Return the edges of a histogram: sixteenths of the range, or doublings for distances and lengths of gradients."""
     if name in DISTANCES:
         return [0.0, *(2.0**k for k in range(-4, 15))]
     if name.endswith("_grad"):
