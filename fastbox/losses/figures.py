@@ -16,7 +16,7 @@ DISTANCES = (*ops.DISTANCES, *COORDINATE_LOSSES)
 
 
 def figures_of(name: str, sketch: Sketch) -> dict[str, Any]:
-    """Return unit and figures of a metric, a loss, or the lengths of a loss's gradient (``iou_loss_grad``), for JSON."""
+    """Return unit and figures of a metric, a loss, or a gradient's lengths (``iou_loss_grad``), for JSON."""
     return {"unit": unit_of(name), **sketch.to_dict(edges_of(name))}
 
 
