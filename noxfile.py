@@ -27,6 +27,7 @@ FORMULAS = (
     "tests/ops/test_extremes.py",
     "tests/kernels/test_elementary.py",
     "tests/losses/test_gradients.py",
+    "tests/losses/test_outcome.py",
     "tests/losses/test_coder.py",
     "tests/suppression/test_fusion.py",
     "tests/suppression/test_nms.py",
