@@ -1,4 +1,4 @@
-"""What every job's result can do in a notebook: show itself, become tables, be drawn with one call."""
+"""The result of a job: shown in a notebook, as tables for Arrow, pandas and polars, as a drawing and as a page."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Result:
     FIRST: ClassVar[tuple[str, ...]] = ()  # the figures of the summary that are shown, the most important one first
     NOTHING: ClassVar[tuple[str, ...]] = ()  # how the figures begin in which -1 means nothing to measure
 
-    inputs: Sequence[Row] = ()  # what is to be said of how tables were read
+    inputs: Sequence[Row] = ()  # notes on the tables that were read
     provenance: Provenance | None = None  # of the run, where a job made it
 
     @property
@@ -51,7 +51,7 @@ class Result:
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
 
     def check(self) -> None:
         """Refuse a result of whole tables that can't be meant; most results have nothing to refuse."""
@@ -67,7 +67,7 @@ class Result:
         raise InputError(f"expected a result that has a page, got {type(self).__name__}")
 
     def said_of_inputs(self) -> dict[str, Any]:
-        """Return how tables were read, as JSON holds it; nothing of sorted Parquet with the usual names."""
+        """Return notes on the tables as JSON holds them; sorted Parquet with usual names needs no note."""
         return {"inputs": list(self.inputs)} if self.inputs else {}
 
     def tables(self) -> dict[str, list[Row]]:
@@ -84,7 +84,7 @@ class Result:
         return tables | ({"histograms": histograms} if histograms else {})
 
     def to_arrow(self, table: str | None = None) -> Any:
-        """Return one of :meth:`tables`, the main one when left out, as a ``pyarrow.Table``."""
+        """Return one of :meth:`tables`, by default the main one, as a ``pyarrow.Table``."""
         from fastbox.arrow.columns import table_of
 
         tables = self.tables()
@@ -94,14 +94,14 @@ class Result:
         return table_of(tables[name])
 
     def to_pandas(self, table: str | None = None) -> Any:
-        """Return one of :meth:`tables`, the main one when left out, as a ``pandas.DataFrame``."""
+        """Return one of :meth:`tables`, by default the main one, as a ``pandas.DataFrame``."""
         try:
             return self.to_arrow(table).to_pandas()
         except ImportError:
             raise InputError("expected pandas for a frame, got none: pip install pandas") from None
 
     def to_polars(self, table: str | None = None) -> Any:
-        """Return one of :meth:`tables`, the main one when left out, as a ``polars.DataFrame``."""
+        """Return one of :meth:`tables`, by default the main one, as a ``polars.DataFrame``."""
         try:
             import polars
         except ImportError:
@@ -109,7 +109,7 @@ class Result:
         return polars.from_arrow(self.to_arrow(table))
 
     def plot(self) -> Any:
-        """Draw what was found, as a ``matplotlib.figure.Figure`` that a notebook shows.
+        """Draw the result as a ``matplotlib.figure.Figure`` that a notebook shows.
 
         Raises
         ------

@@ -74,7 +74,7 @@ def claimed(folder: str, run: str, job: str, *, overwrite: bool = False) -> Iter
 
 
 def mark_unfinished(folder: str) -> None:
-    """Say that parts of a run are missing in a folder, for whoever reads it, until :func:`mark_finished`."""
+    """Mark a folder as one in which parts of a run are missing, for its readers, until :func:`mark_finished`."""
     path = mark_in(folder)
     if is_stored(folder):
         write_object(path, b"")
@@ -93,7 +93,7 @@ def is_unfinished(folder: str) -> bool:
 
 
 def mark_finished(folder: str) -> None:
-    """Say that nobody writes parts to a folder any more."""
+    """Remove the mark of :func:`mark_unfinished`."""
     path = mark_in(folder)
     if is_stored(folder):
         delete_object(path)
@@ -103,7 +103,7 @@ def mark_finished(folder: str) -> None:
 
 
 def _held(path: str, folder: str, told: dict[str, Any]) -> int | None:
-    """The claim that is this run's now, open; waits for the same run, refuses where another has it.
+    """Return the open claim of this run; waits for the same run in another process, and refuses another run.
 
     None where nothing can be written: no part can be either.
     """
@@ -135,7 +135,7 @@ def _held(path: str, folder: str, told: dict[str, Any]) -> int | None:
 
 
 def _opened(path: str) -> tuple[int, bool]:
-    """A claim, open, and whether it was not there before."""
+    """Open a claim; the flag tells whether the file is new."""
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""The parts that a run in fragments leaves in its folder: what each follows from, and which are done."""
+"""The parts that a run in fragments leaves in its folder: the fingerprint of each, and the parts that are done."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PART = re.compile(r"part-[0-9]{5,}\.parquet")
 
 @dataclass(frozen=True)
 class Task:
-    """One fragment of a job; everything that a worker needs."""
+    """One fragment of a job, with everything that a worker needs."""
 
     job: Callable[..., Any]
     sources: tuple[Source, ...]
@@ -34,18 +34,18 @@ class Task:
 
     @property
     def boxes(self) -> int:
-        """How many boxes it reads."""
+        """The number of boxes that the fragment reads."""
         return sum(map(count_boxes, self.sources))
 
 
 def part_names(count: int) -> list[str]:
-    """The names of the files of some parts, which sort as the parts do."""
+    """Return the names of the files of some parts, which sort as the parts do."""
     width = max(5, len(str(count - 1)))
     return [f"part-{number:0{width}d}.parquet" for number in range(count)]
 
 
 def fingerprint(task: Task) -> dict[str, Any]:
-    """What a part follows from: the same for two runs only if they would write the same bytes."""
+    """Return the fingerprint of a part: the same for two runs only if they would write the same bytes."""
     return {
         "version": __version__,
         "job": task.job.__name__,
@@ -72,7 +72,7 @@ def _state(source: Source) -> dict[str, Any]:
 
 
 def done_in(folder: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
-    """Which parts are done, and what was found in them; parts of another run are refused."""
+    """Yield the number and the result of each part that is done; parts of another run are refused."""
     known = {absolute(task.target): index for index, task in enumerate(tasks) if task.target is not None}
     for path in tables_in(folder):
         index = known.get(absolute(path))

@@ -1,4 +1,4 @@
-"""Where fragments run: on threads here, or on a cluster that is the user's own.
+"""The engines that run fragments: threads of this process, or a cluster of the user.
 
 An engine is a function ``imap(task, items)`` that calls ``task(item)`` for each of some items, anywhere and in any
 order, and yields ``(index, result)`` as results come. Rows never travel through it: a task reads and writes by itself.
@@ -101,7 +101,7 @@ def spark(session: Any) -> Engine:
 
 @contextmanager
 def engine_of(name: str, address: str | None = None) -> Iterator[Engine]:
-    """The engine of a name, connected to the user's cluster at an address and disconnected at the end.
+    """Yield the engine of a name, connected to the user's cluster at an address and disconnected at the end.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def engine_of(name: str, address: str | None = None) -> Iterator[Engine]:
 
 
 def _answers(task: Callable[[Any], Any], items: Sequence[Any], first: int, batches: Iterator[Any]) -> Iterator[Any]:
-    """What a task gives for items that begin with a number, for batches of numbers as Spark hands them out."""
+    """Yield the results of a task for the items whose numbers Spark hands out in batches."""
     from fastbox.arrow.columns import batch_of, schema_of
 
     schema = schema_of({"item": "int64", "result": "binary"})
@@ -148,7 +148,7 @@ def _answers(task: Callable[[Any], Any], items: Sequence[Any], first: int, batch
 
 @contextmanager
 def _pool(size: int, call: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[dict[Future[Any], int]]:
-    """Make calls on threads of their own; those that have not begun at the end are not made."""
+    """Make calls on threads of their own; calls that have not begun at the end are not made."""
     with ThreadPoolExecutor(size, thread_name_prefix="fastbox-fragment") as pool:
         try:
             yield {pool.submit(call, *arguments): index for index, arguments in enumerate(calls)}

@@ -1,4 +1,4 @@
-"""Run a job fragment by fragment, here or on a cluster, so that what was done once is never done again or twice."""
+"""Run a job fragment by fragment, here or on a cluster, so that no fragment is done twice."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def spread(
     log: Callable[[Mapping[str, Any]], object] | None = None,
     **options: Any,
 ) -> Any:
-    """Run a job over the fragments of its tables, and return what it would have found in all of them at once.
+    """Run a job over the fragments of its tables, and return the result for all of them.
 
     A fragment is a range of images, cut from the tables' footers alone. Each writes a file of its own,
     ``part-00000.parquet`` and so on; together, in the order of their names, they hold the rows that the job would have
@@ -73,18 +73,18 @@ def spread(
         :func:`~fastbox.jobs.assign`, :func:`~fastbox.jobs.evaluate` and :func:`~fastbox.jobs.inspect`, which reads its
         boxes twice, the first time in every run.
     *tables : Source, path, directory, glob or a list of paths
-        What the job reads; for a cluster, Parquet sorted by image id on a file system that all workers see.
+        The tables of the job; for a cluster, Parquet sorted by image id on a file system that all workers see.
     out : path, optional
-        The folder for the parts; only summed up when left out.
+        The folder for the parts; by default results are only summed up.
     engine : Engine
-        Where to run: ``fastbox.fragments.engines.threads``, or what :mod:`fastbox.fragments.engines` makes of a
-        Dask client, a Spark session or a Ray cluster. It makes no difference to any byte or figure.
+        The engine that runs the fragments: ``fastbox.fragments.threads``, or that of a Dask client, a Spark session or
+        a Ray cluster (``fragments.dask``, ``spark``, ``ray``). It makes no difference to any byte or figure.
     fragment_rows : int
-        About how many boxes a fragment has.
+        About the number of boxes of a fragment.
     overwrite : bool
         Begin again where the folder holds parts of another run.
     report : path, optional
-        Where to write the page of the job, without examples and heat maps: parts keep none.
+        The page of the job to write, without examples and heat maps, which parts do not keep.
     progress : callable, optional
         Called with the number of boxes done since the last call, those of a fragment when it is done.
     log : callable, optional
@@ -177,7 +177,7 @@ def _all_of(
     known: Iterable[tuple[int, Any]] = (),
     begin: Callable[[], object] | None = None,
 ) -> Any:
-    """What is found in all fragments, of some of which it is known; ``begin`` is called before others are begun."""
+    """Return the result for all fragments, some of which are known; ``begin`` is called before the others begin."""
     found, done = Gathered(), []
     for index, result in known:
         found.add(index, result)
@@ -196,7 +196,7 @@ def _all_of(
 
 
 def _results(engine: Engine, tasks: Sequence[Task]) -> Generator[tuple[int, Any, int]]:
-    """What is found in each fragment, in whatever order, and how often it was tried again; what is wrong is raised."""
+    """Yield the result of each fragment, in any order, and the number of its retries; an error is raised."""
     results = engine(_run, tasks)
     try:
         for place, (result, retries) in results:
@@ -209,7 +209,7 @@ def _results(engine: Engine, tasks: Sequence[Task]) -> Generator[tuple[int, Any,
 
 
 def _run(task: Task) -> tuple[Any, int]:
-    """What the job finds in a fragment, or says of it, and how many tries failed before.
+    """Return the result of a fragment, or the error of its input, and the number of tries that failed before.
 
     Input that can't be used is no better at a second try; a disk or a network that failed may be.
     """
@@ -232,7 +232,7 @@ def _told(
     engine: Engine,
     progress: Callable[[int], object] | None,
 ) -> list[Task]:
-    """The fragments with the options that the first pass over the whole table adds."""
+    """Return the fragments with the options that the first pass over the whole table adds."""
 
     def everywhere(function: Callable[..., Any], **options: Any) -> Iterator[tuple[int, Any]]:
         first = [Task(function, task.sources[:1], options) for task in tasks]
@@ -246,7 +246,7 @@ def _told(
 
 
 def _fragments(traits: Traits, tables: Tables, engine: Engine, rows: int) -> list[tuple[Source, ...]]:
-    """The fragments of some tables; those that are not sorted are sorted first, where all work is done in here."""
+    """Return the fragments of some tables; unsorted tables are sorted first, where all work is done in this process."""
     for source in tables.sources:
         files = find_files(source.path)
         if engine is not threads and any(isinstance(file, Backed) for file in files):
@@ -274,7 +274,7 @@ def _cut(traits: Traits, sources: Sequence[Source], rows: int) -> list[tuple[Sou
 
 
 class _Watch:
-    """Tells those who watch which fragments are done."""
+    """The progress and the log of the fragments that are done."""
 
     def __init__(self, sizes: Sequence[int], progress: Callable[[int], object] | None, log: Any) -> None:
         self._sizes, self._progress, self._log = sizes, progress, log
@@ -282,13 +282,13 @@ class _Watch:
         self._start = time.monotonic()
 
     def skip(self, indices: Iterable[int]) -> None:
-        """Tell of what was done before, and of its boxes at once: they say nothing of the pace."""
+        """Report the fragments that were done before, all their boxes at once."""
         boxes = sum(self._log_done(index, skipped=True, retries=0) for index in indices)
         if boxes and self._progress is not None:
             self._progress(boxes)
 
     def done(self, index: int, retries: int) -> None:
-        """Tell of a fragment."""
+        """Report a fragment."""
         boxes = self._log_done(index, skipped=False, retries=retries)
         if self._progress is not None:
             self._progress(boxes)

@@ -1,4 +1,4 @@
-"""One module for each command: what ``fastbox NAME`` runs, as functions; each is imported when it is asked for."""
+"""The functions behind ``fastbox NAME``, one module for each command; each is imported when it is asked for."""
 
 from typing import TYPE_CHECKING
 

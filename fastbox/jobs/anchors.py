@@ -1,4 +1,4 @@
-"""Fit anchor shapes to the boxes of a dataset, and compare them with those that detectors come with."""
+"""Fit anchor shapes to the boxes of a data set, and compare the shapes with the presets of detectors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LARGEST_RATIO = 4  # of sides, beyond which YOLOv5 counts a box as out of an anc
 
 
 class Coverage:
-    """How well some shapes cover boxes, all centred on one point; exact, and the same in any order of the boxes.
+    """The cover of boxes by some shapes, all centred on one point; exact, and the same in any order of the boxes.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Coverage:
     resize : str or None
         The resolution that the shapes are meant for.
     counts : array of shape (k,)
-        For how many boxes each shape is the best, the first at ties.
+        The number of boxes that each shape covers best; at ties the first shape counts.
     """
 
     def __init__(self, shapes: Floats, resize: str | None = None) -> None:
@@ -68,7 +68,7 @@ class Coverage:
         self._overlaps.add(found.overlaps)
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON holds them."""
+        """Return the figures as JSON holds them."""
         boxes = max(1, self._overlaps.count)
         return {
             "count": len(self.shapes),
@@ -81,18 +81,18 @@ class Coverage:
 
 @dataclass(repr=False)
 class Fitted(Result):
-    """What a run of :func:`fit_anchors` found.
+    """The result of :func:`fit_anchors`.
 
     Attributes
     ----------
     rules : Rules
         The images' size, or the columns of their sizes, where boxes were resized.
     boxes, used, sampled : int
-        Boxes read, those that have figures, and those that shapes were fitted to.
+        The number of boxes read, of those that have figures, and of those that the shapes were fitted to.
     invalid : Invalid
         Invalid boxes by reason.
     no_area, small : int
-        Boxes of no area, and those below ``min_side`` on both sides. None of these have figures.
+        The number of boxes without area, and of boxes below ``min_side`` on both sides. These boxes have no figures.
     shapes : array of shape (count, 2)
         Widths and heights in pixels, the smallest area first.
     sets : dict of str to Coverage
@@ -119,7 +119,7 @@ class Fitted(Result):
     sets: dict[str, Coverage] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         shapes = self.shapes.tolist()
         counts = self.sets["fitted"].counts.tolist()
         return {
@@ -154,7 +154,7 @@ def fit_anchors(
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Fitted:
-    """Find the widths and heights that cover the boxes of a dataset best, all centred on one point.
+    """Find the widths and heights that cover the boxes of a data set best, all centred on one point.
 
     Shapes are fitted to a sample of the boxes: k-means with the distance 1 - IoU, its result improved by differential
     evolution of the mean best IoU. Figures are of all boxes, exact, and read in a second pass; memory doesn't grow with
@@ -167,10 +167,10 @@ def fit_anchors(
     out : path, optional
         Where to write everything as JSON.
     count : int
-        How many shapes.
+        The number of shapes to fit.
     levels : int, optional
-        Over how many feature levels the configuration lines spread them; a third of the count where three divides it,
-        else one for each shape.
+        The number of feature levels in the configuration lines; by default a third of ``count`` where 3 divides it,
+        and otherwise ``count``.
     resize : int or str, optional
         How training resizes images, as :meth:`fastbox.anchors.resize.Resize.parse` reads it: 640, "300x200" or
         "shorter=800,longer=1333". Without it boxes are taken as they are.
@@ -186,9 +186,9 @@ def fit_anchors(
     seed : int
         Not negative.
     sample : int
-        How many boxes to fit to; those with the lowest hash of seed and row, so that it is all the same how they come.
+        The number of boxes to fit to: those with the lowest hash of seed and row, in whatever order they are read.
     rows : int
-        How many boxes to hold at once.
+        The number of boxes in memory at a time.
     progress : callable, optional
         Called with the number of boxes done since the last call, twice for each box.
 
@@ -273,7 +273,7 @@ def fit_anchors(
 
 
 def _check_distinct(w: Floats, h: Floats, found: Fitted, file: str) -> None:
-    """Refuse to fit more shapes than there are."""
+    """Refuse to fit more shapes than the boxes have."""
     if not found.used:
         reasons = {**asdict(found.invalid), "no_area": found.no_area, "small": found.small}
         left_out = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.items() if count)

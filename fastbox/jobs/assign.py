@@ -1,4 +1,4 @@
-"""Assign a dataset's anchors to its truths, write the assignment, and report how well the truths are covered."""
+"""Assign the anchors of a data set to its truths, write the assignment, and sum up the coverage of the truths."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def _no_levels() -> NDArray[np.int64]:
 
 @dataclass(repr=False)
 class Assigned(Result):
-    """What a run of :func:`assign` found.
+    """The result of :func:`assign`.
 
     Attributes
     ----------
     images, truths, regions, anchors : int
-        How many; regions are boxes to ignore. Images are those in the table.
+        The number of images in the table, of truths, of regions to ignore and of anchors.
     invalid : Invalid
         Invalid truths by reason; no anchor is theirs.
     positives, ignored : array of int64, shape (levels,)
-        Anchors by level; all others are negative.
+        The number of positive and of ignored anchors of each level; all others are negative.
     level_anchors : array of int64, shape (levels,)
     strides : tuple of int
     without_positive_images : int
-        Images none of whose anchors is positive.
+        The number of images without a positive anchor.
     coverage : Coverage
         The best IoU of each valid truth.
     rules : Rules
@@ -93,15 +93,15 @@ class Assigned(Result):
 
     @property
     def anchors(self) -> int:
-        """All anchors of all images."""
+        """The number of anchors of all images."""
         return int(self.level_anchors.sum())
 
     def page(self) -> Page:
-        """Everything as a page."""
+        """Return everything as a page."""
         return assigned_page(self.to_dict(), self.least)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         negatives = self.level_anchors - self.positives - self.ignored
         per_level = zip(self.strides, self.level_anchors, self.positives, self.ignored, negatives, strict=True)
         names = ("stride", "anchors", "positives", "ignored", "negatives")
@@ -136,7 +136,7 @@ def assign(
     rows: int = 65_536,
     progress: Callable[[int], object] | None = None,
 ) -> Assigned:
-    """Assign the anchors of each image to its truths; write those that are positive or ignored, and sum up.
+    """Assign the anchors of each image to its truths, write the positive and ignored anchors, and sum up.
 
     The output has the columns ``image_id``, ``level``, ``anchor`` (its number in the image), ``label`` (1 positive, -1
     ignored), ``truth`` (row number of the table, from 0; null where there is none) and ``iou``, sorted by image and
@@ -149,9 +149,9 @@ def assign(
         image's, in pixels, in each of its rows.
     anchors : AnchorGrid
     out : path, optional
-        Where to write; only summed up when left out.
+        The file to write; by default the assignment is only summed up.
     resize : Resize
-        What becomes of the images, and the boxes with them, before anchors are laid.
+        The resizing of the images, and of their boxes, before anchors are laid out.
     rule : MatchRule or str
     ignore : str, optional
         A column, such as ``iscrowd``, of rows that are regions to ignore, not truths: those where it is true; a number
@@ -161,7 +161,7 @@ def assign(
     report : path, optional
         Where to write a page of HTML with figures, plots and the truths covered least (the extra ``report``).
     rows : int
-        About how many boxes to hold at once; makes no difference to what comes out.
+        About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
         Called with the number of truths done since the last call.
 
@@ -234,7 +234,7 @@ def assign(
 
 
 def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int:
-    """How many threads may match, each with space for the anchors of an image; refuses an image that none can."""
+    """Return the number of threads that fit in memory with the anchors of an image; refuses an image that none fits."""
     different, images = np.unique(sizes, axis=0, return_index=True)
     counts = [anchors.count((width, height)) for width, height in different.tolist()]
     if not counts:

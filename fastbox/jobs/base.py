@@ -1,4 +1,4 @@
-"""The skeleton of a job: what every command does before, beside and after its own work.
+"""The skeleton of a job: the steps that all commands share before, beside and after their own work.
 
 A job is a function of tables, an output and options, in that order. The tables and ``out`` come first and may be given
 by position; every option is a keyword with a default, so that a call in Python reads like the command. What is handed
@@ -48,7 +48,7 @@ Found = TypeVar("Found", bound=Result)
 
 
 class FirstPass(Protocol):
-    """What a job reads of a whole table before its fragments run."""
+    """A pass over a whole table before the fragments of a job run."""
 
     def __call__(
         self,
@@ -230,12 +230,12 @@ class Tables:
         return [source for own in self._tables.values() for source in own]
 
     def give(self, arguments: dict[str, Any]) -> None:
-        """Put the tables in the place of what was given."""
+        """Put the tables in the place of the arguments that were given."""
         for name, own in self._tables.items():
             arguments[name] = own if self._several[name] else own[0] if own else None
 
     def sort(self, error: UnsortedError) -> None:
-        """Sort the tables that have the file where ids were seen to descend; raises it where that can't be."""
+        """Sort the tables that read the file with descending ids; raises the error where no table can be sorted."""
         in_order: dict[Source, Source] = {}
         for own in self._tables.values():
             for place, source in enumerate(own):
@@ -250,12 +250,12 @@ class Tables:
             raise error
 
     def notes(self) -> list[dict[str, Any]]:
-        """Return what is to be said of how the tables were read."""
+        """Return notes on the ways in which the tables were read."""
         notes = [note for source in self.sources if (note := note_of(source))]
         return [*notes, {"columns": self._columns}] if self._columns else notes
 
     def _resolved(self, wanted: Usual) -> str:
-        """The column that is meant in all tables, of scores in the first argument's; they call it by one name then."""
+        """Return the column that a usual name means, alike in all tables; of scores in the first table alone."""
         names = list(self._tables)[:1] if wanted == SCORE else list(self._tables)
         called, renamed = resolved([source for name in names for source in self._tables[name]], wanted)
         for name in names:

@@ -1,4 +1,4 @@
-"""Evaluate detections as COCO does, of one or many models, and say what its averages hide."""
+"""Evaluate the detections of one or many models as COCO does, with the errors that its averages hide."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.matching import Judged
 from fastbox.evaluation.summary import run_to_dict, streamed
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined
+from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined, reading
 from fastbox.memory import check_kept
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.evaluated import MODELS, page_of
@@ -42,7 +42,7 @@ KEPT = 256  # bytes that a detection takes until the end, and when all are put i
 
 @dataclass(repr=False)
 class Evaluated(Result):
-    """What a run of :func:`evaluate` found.
+    """The result of :func:`evaluate`.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class Evaluated(Result):
     names : dict of str to str
         Names of classes by id, where the table of truths has them.
     samples, seed : int
-        Of the draws of images that intervals are made of.
+        The number of draws of images for the intervals, and the seed of the draws.
     read : Read, optional
-        How the tables were read, where there were any.
+        The columns and files of the tables, where there were tables.
     gallery : Gallery, optional
         Examples of errors: of one model always, of models side by side where a report was asked for.
     """
@@ -75,7 +75,7 @@ class Evaluated(Result):
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     def __add__(self, other: Evaluated) -> Evaluated:
-        """What was found in both sets of images, those of the first before those of the second."""
+        """Return the result for both sets of images, the first before the second."""
         evaluation = self.evaluation + other.evaluation
         read = self.read + other.read if self.read is not None and other.read is not None else self.read
         gallery = self.gallery + other.gallery if self.gallery and other.gallery else None
@@ -83,65 +83,65 @@ class Evaluated(Result):
 
     @property
     def warnings(self) -> list[str]:
-        """What is likely not as it was meant, each in a sentence that says what to do."""
+        """Sentences on likely mistakes in the tables, each with the way to mend it."""
         listed = self.read is not None and self.read.listed is not None
         said = self.evaluation.mismatch.sentences(self.evaluation.class_labels, listed=listed)
         return [*(self.read.sentences if self.read is not None else ()), *said, *self.evaluation.spellings]
 
     def check(self) -> None:
-        """Refuse detections and truths that have nothing in common; what is found in a part may have nothing."""
+        """Refuse detections and truths that have nothing in common; a part of the images may have nothing in common."""
         if self.read is not None:
             check_fit(self.evaluation, self.read)
 
     @property
     def main(self) -> str:
-        """The name of the main one of :meth:`tables`: that of classes, or of models side by side, if there are any."""
+        """The name of the main table: that of classes, or of models side by side."""
         if self.by is None:
             return self.MAIN if self.evaluation.classes else "summary"
         return "models" if self._runs else "summary"
 
     @property
     def _runs(self) -> list[Any]:
-        """The labels of the models; None is that of the only one."""
+        """The labels of the models; None is the label of a single model."""
         return [None] if self.by is None else self.evaluation.runs
 
     @property
     def figures(self) -> dict[Any, dict[str, float]]:
-        """COCO's figures of every run by its name; of the only one by None."""
+        """COCO's figures of each model by its label; the label of a single model is None."""
         return {run: self.evaluation.figures(run) for run in self._runs}
 
     def page(self) -> Page:
-        """Everything as a page, with examples of the errors of the model that has the highest AP."""
+        """Return everything as a page, with examples of the errors of the model that has the highest AP."""
         figures = self.figures
         best = sorted(figures, key=lambda run: -figures[run]["AP"])[:MODELS]
         examples = self.gallery.of(best[0]) if self.gallery and best else ()
         return page_of(self._to_dict(set(best)), examples)
 
     def to_dict(self, *, details: bool = True) -> dict[str, Any]:
-        """Everything as JSON holds it: what concerns one model under ``models`` by its name, or right here of the one.
+        """Return everything as JSON holds it: several models under ``models`` by their labels, a single one at the top.
 
         Without details only what models are compared by: figures, intervals and errors.
         """
         return self._to_dict(set(self._runs) if details else ())
 
     def to_json(self) -> Iterator[str]:
-        """The text of :meth:`to_dict`, in parts: of thousands of models the details of one are in memory at a time."""
+        """Yield the text of :meth:`to_dict`; of thousands of models the details of one are in memory at a time."""
         if self.by is None:
             return streamed(self.to_dict())
         return streamed(self._around({}), "models", ((str(run), self._of(run)) for run in self._runs))
 
     def _to_dict(self, detailed: Collection[Any]) -> dict[str, Any]:
-        """Everything, with details of some models."""
+        """Return everything, with details of some models."""
         runs = {str(run): self._of(run, run in detailed) for run in self._runs}
         return self._around(runs if self.by is not None else runs["None"])
 
     def _of(self, run: Any, details: bool = True) -> dict[str, Any]:
-        """What concerns one model."""
+        """Return the figures of one model."""
         asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "details": details}
         return run_to_dict(self.evaluation, run, self.names, **asked)
 
     def _around(self, runs: Mapping[str, Any]) -> dict[str, Any]:
-        """What concerns all models, and what concerns each, or the only one."""
+        """Return the facts of all models around those of each, or of the single one."""
         found = self.evaluation
         params = found.params
         return {
@@ -200,27 +200,27 @@ def evaluate(
     by : str, optional
         A column of the detections that tells models apart; each is evaluated by itself.
     params : Params, optional
-        Thresholds, ranges of areas and how many detections count; COCO's when left out.
+        The thresholds, ranges of areas and numbers of detections that count; by default COCO's.
     score, class_column : str
         The columns of scores and of classes, the latter in both tables.
     crowd, ignore, area : str or None
-        Columns of the truths: regions that hold many objects, truths that are not to count, and areas in square pixels
-        where they are not width times height. They are used if they are there. The first two are set where they are
-        true; a number other than 0 and nan; or the text 1, true or yes. A null is not set.
+        Columns of the truths, used where the table has them: regions that hold many objects, truths that do not count,
+        and areas in square pixels that differ from width times height. Set are true, a number other than 0 and nan,
+        and the text 1, true or yes. A null is not set.
     box, truth_box : str, optional
-        Where the boxes of detections and of truths are: one column, or four with commas; found by name when left out.
+        The columns of the boxes of detections and of truths: one, or four with commas; by default found by name.
     format, truth_format : str, optional
-        What they are, as ``"xywh"``; that of the detections is that of the truths too where theirs is left out.
+        The formats of these boxes, such as ``"xywh"``; by default truths have the format of the detections.
     names : list, dict or path, optional
         Names of classes in the order of their numbers from 0, by number, or a file with one a line.
     samples : int
-        How often to draw the images anew for intervals of confidence; 0 for none.
+        The number of draws of images for intervals of confidence; 0 for no intervals.
     seed : int
-        Of these draws.
+        The seed of these draws.
     report : path, optional
         Where to write a page of HTML with figures, plots, tables and examples (the extra ``report``).
     rows : int
-        About how many boxes to hold at once; makes no difference to what comes out.
+        About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
         Called with the number of detections done since the last call.
 
@@ -244,8 +244,8 @@ def evaluate(
     evaluation = Evaluation(params)
     params = evaluation.params
     truth_format = format if truth_format is None else truth_format
-    detections = _reading(Source.carrying(detections), box, format)
-    truths = _reading(Source.carrying(truths), truth_box, truth_format)
+    detections = reading(Source.carrying(detections), box, format)
+    truths = reading(Source.carrying(truths), truth_box, truth_format)
     known = column_names(truths.path)
     there = {
         name: (column if column in known or column != default else None)
@@ -276,11 +276,6 @@ def evaluate(
         if out is not None:
             output.record(figures={str(run): figures for run, figures in found.figures.items()})
     return found
-
-
-def _reading(source: Source, box: str | None, format: str | None) -> Source:
-    """A source whose boxes are in these columns and of this format, where they are named."""
-    return replace(source, boxes=box or source.boxes, format=format or source.format)
 
 
 def _add(
@@ -345,7 +340,7 @@ def _codes(
     what: str = "a class",
     joined: JoinedClasses | None = None,
 ) -> list[NDArray[np.int64]]:
-    """A column of some tables, each with its rows, as codes of the evaluation."""
+    """Return a column of some tables as codes of the evaluation."""
     found, labels = columns.label_columns(*sides, name=name, what=what, joined=joined.tables if joined else ())
     own = code(labels)
     return [own[places] if len(places) else places for places in found]

@@ -1,4 +1,4 @@
-"""The tables of an evaluation: which columns are read, how classes meet, and what is not as it should be."""
+"""The tables of an evaluation: the columns that are read, the classes of both sides, and likely mistakes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fastbox.tables.files import column_names
 from fastbox.tables.fragments import extremes
 from fastbox.tables.source import Plan, Source
 
-__all__ = ["Read", "check_fit", "check_listed", "dropped", "has", "joined"]
+__all__ = ["Read", "check_fit", "check_listed", "dropped", "has", "joined", "reading"]
 
 MODELS = ("model", "models", "model_id", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
 DROPPED = {"images": "truths of images", "classes": "truths of classes", "detections": "detections of classes"}
@@ -35,7 +35,7 @@ SHOWN = 3
 
 @dataclass
 class Read:
-    """How the tables of an evaluation were read.
+    """The files, columns and classes that an evaluation reads.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Read:
     named : set
         The classes that the truths' files name, as a table's footer may too.
     notes : list of str
-        What is likely not as it was meant, as the tables alone tell.
+        Sentences on likely mistakes that the tables show before they are read.
     dropped : dict of str to int
         Truths of ``images`` and of ``classes`` that are not listed, and ``detections`` of such classes.
     """
@@ -73,7 +73,7 @@ class Read:
         joined: JoinedClasses,
         by: str | None,
     ) -> Read:
-        """Look at what is to be read."""
+        """Look at the tables before they are read."""
         files = plans[0].files[0], plans[1].files[0]
         boxes = {
             side: {"columns": ", ".join(found.boxes.names), "format": found.boxes.format}
@@ -105,12 +105,12 @@ class Read:
         return replace(self, dropped=dropped)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         return {"columns": self.columns, "boxes": self.boxes, "dropped": self.dropped}
 
     @property
     def sentences(self) -> list[str]:
-        """What is to be said of the tables."""
+        """Sentences on likely mistakes, and on boxes that were left out."""
         left_out = [
             f"{count:,} {DROPPED[name]} that {self.files[1]} does not list are left out, as pycocotools does"
             for name, count in self.dropped.items()
@@ -120,14 +120,19 @@ class Read:
 
 
 def has(detections: Source, truths: Source, column: str) -> bool:
-    """Whether both tables have a column."""
+    """Tell whether both tables have a column."""
     return all(table.own(column) in column_names(table.path) for table in (detections, truths))
+
+
+def reading(source: Source, box: str | None, format: str | None) -> Source:
+    """Return a source with these columns and this format of the boxes, where they are named."""
+    return replace(source, boxes=box or source.boxes, format=format or source.format)
 
 
 def joined(
     plans: Sequence[Plan], score: str, label: str | None, by: str | None, there: Mapping[str, str | None]
 ) -> JoinedClasses:
-    """How the classes of both tables meet; refuses tables without image ids, classes and numbers that are none."""
+    """Join the classes of both tables; refuses tables without image ids, and columns without numbers or labels."""
     check_images(plans, "detections are evaluated")
     kind_of_all = None if label is None else kind_of_classes(plans, label)
     check_labels(plans[0], by)
@@ -138,7 +143,7 @@ def joined(
 
 
 def check_listed(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
-    """Refuse detections of an image that COCO's list of images lacks: they are of another data set, or part of it."""
+    """Refuse detections of an image that COCO's list of images lacks: they belong to another data set."""
     assert chunk.images is not None and chunk.a.offsets is not None
     unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
     if unknown.any():
@@ -153,7 +158,7 @@ def check_listed(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
 def dropped(
     chunk: Chunk, read: Read, kinds: NDArray[np.int64], truth_kinds: NDArray[np.int64], labels: list[Any]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """The detections and truths of a chunk whose image or class is not listed, counted; None where all may count."""
+    """Count and return the detections and truths of a chunk whose image or class is not listed; None for no list."""
     assert chunk.images is not None and chunk.b is not None and chunk.b.offsets is not None
     if read.listed is None:
         return None
@@ -200,7 +205,7 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
 
 
 def _models(source: Source, file: str, used: Collection[str | None]) -> list[str]:
-    """What looks like a column that tells models apart, which nobody named, nor uses for anything else."""
+    """Find a column that looks like the labels of models, has several values, and is not used."""
     for name in column_names(source.path):
         alike = name not in used and re.sub(r"[\W_]+", "_", name.lower()).removesuffix("_name") in MODELS
         low, high = _extremes(source.path, name) if alike else (None, None)
@@ -213,7 +218,7 @@ def _models(source: Source, file: str, used: Collection[str | None]) -> list[str
 
 
 def _extremes(path: Any, name: str) -> tuple[Any, Any]:
-    """The least and the greatest label of a column, or any two where no footer tells."""
+    """Return the least and the greatest label of a column, or any two different ones where no footer tells."""
     low, high = extremes(path, name)
     if low is not None:
         return low, high

@@ -32,12 +32,12 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(repr=False)
 class FusedTables(Result):
-    """What a run of :func:`fuse` did.
+    """The result of :func:`fuse`.
 
     Attributes
     ----------
     images, boxes, fused : int
-        Images, boxes read, boxes written.
+        The number of images, of boxes read and of boxes written.
     models : int
     invalid : Invalid
         Invalid boxes by reason; they are left out.
@@ -56,7 +56,7 @@ class FusedTables(Result):
     rules: Rules = field(default_factory=Rules)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         counts = {"models": self.models, "images": self.images, "boxes": self.boxes, "fused": self.fused}
         return {
             **counts,
@@ -92,13 +92,13 @@ def fuse(
     tables : sequence of (Source, path, directory, glob or list of paths)
         One for each model; an image that one lacks has no boxes of that model.
     out : path, optional
-        Where to write; only counted when left out.
+        The file to write; by default boxes are only counted.
     iou_threshold : float
         The IoU, from 0 to 1, above which boxes are fused.
     weights : sequence of float, optional
-        How far each model is trusted, above 0; 1 when left out.
+        The weight of each model, above 0; 1 by default.
     min_score : float
-        Boxes of lower score are left out.
+        Boxes with a lower score are left out.
     conf_type : str
         As for :func:`fastbox.weighted_boxes_fusion`.
     score, class_column : str
@@ -107,7 +107,7 @@ def fuse(
         Fuse boxes of different classes too. By default boxes are fused per class where the first table has the class
         column or one is named, and of all classes otherwise; False requires the column.
     rows : int
-        About how many boxes to hold at once; makes no difference to what comes out.
+        About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
         Called with the number of boxes done since the last call.
 
@@ -173,9 +173,7 @@ def fuse(
 
 
 def _joined(plans: list[Plan], score: str, label: str | None) -> JoinedClasses | None:
-    """How the classes of the tables meet, if they have any; refuses tables without image ids, scores that are no
-    numbers, and classes of two kinds.
-    """
+    """Join the classes of the tables; refuses tables without image ids, and scores that are not numbers."""
     check_images(plans, "boxes are fused")
     for found in plans:
         check_numbers(found, score)
@@ -187,7 +185,7 @@ def _joined(plans: list[Plan], score: str, label: str | None) -> JoinedClasses |
 def _together(
     chunk: Chunk, models: int, score: str, label: str | None, joined: JoinedClasses | None
 ) -> tuple[Boxes, NDArray[Any], NDArray[np.int64], NDArray[np.int64] | None, list[Any]]:
-    """The boxes of all models image by image, their scores, models and classes, as places among the labels."""
+    """Return the boxes of all models by image, with their scores, models, and classes as places among the labels."""
     first_two = (chunk.a, chunk.a_columns, chunk.a_rows), (chunk.b, chunk.b_columns, chunk.b_rows)
     sides = [*first_two, *chunk.more][:models]
     corners, image, scores = [], [], []
@@ -212,7 +210,7 @@ def _together(
 
 
 def _batch(chunk: Chunk, fused: FusedBoxes, label: str | None, labels: list[Any], schema: Any) -> Any:
-    """The rows of the fused boxes of a chunk."""
+    """Return the rows of the fused boxes of a chunk."""
     assert chunk.images is not None
     made = [np.repeat(chunk.images, np.diff(fused.offsets)), *fused.boxes.T, fused.scores]
     if label is not None and fused.classes is not None:

@@ -1,4 +1,4 @@
-"""Look a table of boxes over: what it is like, and what is wrong with it, box by box."""
+"""Inspect a table of boxes: its statistics, and the problems of each box."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ StrPath = str | os.PathLike[str]
 
 @dataclass(repr=False)
 class Inspected(Result):
-    """What a run of :func:`inspect` found.
+    """The result of :func:`inspect`.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class Inspected(Result):
     names : dict of str to str
         The names of classes that have one, by the class as text.
     asked : dict of str to bool
-        Whether classes, ids, the images' sizes and a table of images were there to be looked at.
+        Tells whether classes, ids, the images' sizes and a table of images were there to be inspected.
     fix : dict or None
-        How many rows the cleaned copy has, and how many were clipped, and dropped by reason.
+        The number of rows of the cleaned copy, of clipped boxes, and of dropped boxes by reason.
     """
 
     MAIN = "problems"
@@ -64,16 +64,16 @@ class Inspected(Result):
     fix: Mapping[str, Any] | None = None
 
     def __add__(self, later: Inspected) -> Inspected:
-        """What both parts of a table amount to, each inspected by itself; rows are counted within each part."""
+        """Return the result for two parts of a table; rows are counted within each part."""
         sums = {name: getattr(self, name) + getattr(later, name) for name in ("statistics", "classes", "problems")}
         return replace(self, **sums)
 
     def page(self) -> Page:
-        """Everything as a page."""
+        """Return everything as a page."""
         return page_of(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         counts = self.problems.counts
         return {
             **self.statistics.to_dict(),
@@ -120,7 +120,7 @@ def inspect(
     progress: Callable[[int], object] | None = None,
     before: Before | None = None,
 ) -> Inspected:
-    """Count what a table of boxes holds, find what is wrong with it, and write the problems.
+    """Count the boxes of a table, find their problems, and write the problems.
 
     The output has the columns ``image_id``, ``row`` (from 0; null for an image as such), ``code``, ``severity``,
     ``other`` (the row of the partner), ``value`` (what was measured) and the box's corners, by image, row and code.
@@ -130,30 +130,30 @@ def inspect(
     truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
         Truths; detections will do as well.
     images : path, directory, glob or a list of paths, optional
-        A table of all images, sorted by id: says which images have no boxes and which boxes no image, and how large the
-        images are. May be COCO instances; those that are inspected bring their own.
+        A table of all images, sorted by id, with their sizes: it shows images without boxes and boxes without image.
+        COCO instances list images too, and are their own table of images where they are inspected.
     out : path, optional
-        Where to write the problems; only counted when left out.
+        The file of problems to write; by default problems are only counted.
     fix : path, optional
         Where to write a cleaned copy: boxes that are not finite, inverted, without area or exact duplicates are
-        dropped, those that stick out of their image are clipped. All else is as it was.
+        dropped, boxes that stick out of their image are clipped. All other rows stay as they are.
     changes : path, optional
-        Where to write what was changed; the cleaned copy's name with ``.log.parquet`` when left out.
+        The list of changes to write; by default the name of the cleaned copy with ``.log.parquet``.
     class_column, id_column : str, optional
-        The columns of classes and of the boxes' ids; when left out ``category_id`` and ``id``, if they are there.
+        The columns of classes and of the boxes' ids; by default ``category_id`` and ``id``, where the table has them.
     size : (str, str), optional
-        The columns of the images' widths and heights, in the table of images or with the boxes; when left out ``width``
-        and ``height``, if they are there and not the boxes' own.
+        The columns of the images' widths and heights, in the table of images or with the boxes; by default ``width``
+        and ``height``, where a table has them and they are not the boxes' own.
     limits : Limits, optional
-        From where on something is a problem.
+        The limits beyond which a box has a problem.
     report : path, optional
         Where to write a page of HTML with figures, plots, tables and examples (the extra ``report``).
     rows : int
-        About how many boxes to hold at once; makes no difference to what comes out.
+        About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
         Called with the number of boxes done since the last call.
     before : Before, optional
-        What a whole table tells of the part that is inspected here; :func:`fastbox.fragments.run` gives it.
+        Facts of the whole table on the part that is inspected here; :mod:`fastbox.fragments` gives them.
 
     Raises
     ------

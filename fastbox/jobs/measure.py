@@ -1,4 +1,4 @@
-"""Measure pairs: rows of a predicted and a target box get a column for each metric and loss, and are summed up."""
+"""Measure pairs: each row of a predicted and a target box gets a column for each metric and loss."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COORDINATES = {
 
 @dataclass(repr=False)
 class Measured(Result):
-    """What a run of :func:`measure` found.
+    """The result of :func:`measure`.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Measured(Result):
     rules : Rules
         The metrics, and where those of them that turn linear do.
     look : Look, optional
-        What a report shows beside the figures, where one was asked for.
+        The worst pairs and a map for a report, where one was asked for.
     """
 
     MAIN = "metrics"
@@ -73,7 +73,7 @@ class Measured(Result):
     look: Look | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         return {
             "rows": self.rows,
             "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
@@ -83,7 +83,7 @@ class Measured(Result):
         }
 
     def page(self) -> Page:
-        """Everything as a page."""
+        """Return everything as a page."""
         return measured_page(self.to_dict(), self.look)
 
     def _figures(self, name: str) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def measure(
     paths : Source, path, directory, glob or a list of them
         Parquet files of one schema.
     out : path, optional
-        Where to write the rows with their new columns; only summed up when left out.
+        The file of rows with new columns to write; by default rows are only summed up.
     metrics : sequence of str
         Names from ``fastbox.METRICS`` and ``fastbox.LOSSES``; each is the name of its column. Losses of coordinates are
         summed over the four corners' coordinates.
@@ -123,7 +123,7 @@ def measure(
         Where the boxes are: one column, or four names with commas between; found by the prefixes ``pred_`` and
         ``target_`` when left out.
     format : str, optional
-        Of both boxes; told by the columns' names when left out.
+        The format of both boxes; by default the one that the names of the columns tell.
     beta : float
         Where ``smooth_l1`` and ``smooth_l1_loss`` turn linear, in pixels.
     delta : float
@@ -133,11 +133,11 @@ def measure(
         coordinates of its format, from ``iou_loss_grad_x0`` to ``iou_loss_grad_y1`` for xyxy, ``_x`` to ``_h`` for
         xywh. The summary has their Euclidean lengths, as ``iou_loss_grad``.
     keep : sequence of str, optional
-        The columns of the input to keep in the output; all when left out. One with a new column's name is replaced.
+        The columns of the input to keep in the output; by default all. A new column replaces one of the same name.
     report : path, optional
         Where to write a page of HTML with figures, plots and the worst rows (the extra ``report``).
     rows : int
-        How many to hold at once; makes no difference to what comes out.
+        The number of rows in memory at a time; it makes no difference to the result.
     progress : callable, optional
         Called with the number of rows done since the last call.
 
@@ -204,7 +204,7 @@ def measure(
 
 
 def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool) -> LossAndGrad:
-    """The values of a metric or loss, and of a loss the gradient that is asked for; else one without columns."""
+    """Return the values of a metric or loss, and the gradient of a loss if it is asked for, else no columns."""
     nothing = np.empty((len(a), 0))
     if name not in LOSSES:
         return LossAndGrad(ops.aligned(a, b, metric=name, beta=beta), nothing)
@@ -230,7 +230,7 @@ def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, LossAndGrad])
 
 
 def _lengths(grad: NDArray[Any]) -> NDArray[np.float64]:
-    """Euclidean lengths of the rows, summed in one order on every machine."""
+    """Return the Euclidean lengths of rows, summed in one order on every machine."""
     with np.errstate(over="ignore"):
         squares = np.square(grad, dtype=np.float64)
         lengths: NDArray[np.float64] = np.sqrt((squares[:, 0] + squares[:, 1]) + (squares[:, 2] + squares[:, 3]))
@@ -238,6 +238,6 @@ def _lengths(grad: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _dtype_and_format(schema: Any, pred: BoxColumns, target: BoxColumns) -> tuple[np.dtype[Any], str]:
-    """The dtype of the values and the format of the predicted boxes: those of an empty batch."""
+    """Return the dtype of the values and the format of the predicted boxes, as an empty batch has them."""
     a, b = (to_boxes(schema.empty_table(), place) for place in (pred, target))
     return np.result_type(a.dtype, b.dtype), a.format

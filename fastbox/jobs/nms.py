@@ -1,4 +1,4 @@
-"""Suppress duplicate detections image by image: the rows that are kept, with all their columns."""
+"""Suppress duplicate detections image by image, and write the rows that are kept with all their columns."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ Suppression = Callable[[Boxes, NDArray[Any], Any], tuple[NDArray[np.int64], NDAr
 
 @dataclass(repr=False)
 class Suppressed(Result):
-    """What a run of :func:`nms` found.
+    """The result of :func:`nms`.
 
     Attributes
     ----------
     images, boxes, kept : int
-        How many there were, and how many boxes are left.
+        The number of images, of boxes read and of boxes kept.
     class_column : str or None
         The column of classes; None where boxes of all classes met.
     low_scores, no_scores : int
-        Valid boxes left out at the start, for a score below the least one, or for a score of nan.
+        The number of valid boxes left out at the start, for a score below ``min_score``, or for a score of nan.
     invalid : Invalid
-        Invalid boxes by reason; none is kept.
+        The number of invalid boxes by reason; they are not kept.
     rules : Rules
-        The method, its ``iou_threshold`` and what else it takes, and the columns of scores and classes.
+        The method and its options, and the columns of scores and classes.
     """
 
     TABLES = ("invalid",)
@@ -64,7 +64,7 @@ class Suppressed(Result):
     rules: Rules = field(default_factory=Rules)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         left_out = self.low_scores + self.no_scores + sum(self.invalid.to_dict().values())
         return {
             "images": self.images,
@@ -102,25 +102,25 @@ def nms(
     ----------
     detections : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
     out : path, optional
-        Where to write; only counted when left out.
+        The file to write; by default boxes are only counted.
     iou_threshold : float
         The IoU, from 0 to 1, above which a box is suppressed, or its score is lowered by ``"soft-linear"``.
     method : str
         ``"nms"``, or ``"soft-linear"`` or ``"soft-gaussian"``: scores are lowered instead, and written so.
     sigma : float
-        How fast ``"soft-gaussian"`` lets scores fall, above 0.
+        The width of ``"soft-gaussian"``, above 0: the smaller, the faster scores fall.
     min_score : float, optional
-        Boxes of lower score are left out at the start, and with the soft methods those that fall below it; these have
-        0.001 by default.
+        Boxes with a lower score are left out at the start, and by the soft methods also boxes whose score falls below
+        it; the default of the soft methods is 0.001.
     score, class_column : str
         The columns of scores and classes.
     class_agnostic : bool, optional
         Compare boxes of different classes too. By default boxes are compared per class where the table has the class
         column or one is named, and of all classes otherwise; False requires the column.
     keep : sequence of str, optional
-        The columns to write; all when left out.
+        The columns to write; by default all.
     rows : int
-        About how many boxes to hold at once; makes no difference to what comes out.
+        About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
         Called with the number of boxes done since the last call.
 
@@ -183,7 +183,7 @@ def nms(
 
 
 def _checked(planned: Plan, score: str, label: str | None, soft: bool) -> Plan:
-    """Refuse a table without image ids, classes that are none, and scores that are no numbers or can't be lowered."""
+    """Refuse a table without image ids, and columns that can't be labels, scores, or lowered scores."""
     where = planned.files[0]
     check_images([planned], "boxes are suppressed")
     check_labels(planned, label)
@@ -197,7 +197,7 @@ def _checked(planned: Plan, score: str, label: str | None, soft: bool) -> Plan:
 
 
 def _suppression(soft: str | None, iou_threshold: float, sigma: float, least: float) -> Suppression:
-    """What finds the rows of some boxes that are kept, ascending, and the scores of these if they are lowered."""
+    """Return the function that finds the kept rows of boxes, ascending, and their scores if these are lowered."""
 
     def suppress(boxes: Boxes, scores: NDArray[Any], classes: Any) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
         if soft is None:
@@ -222,7 +222,7 @@ def _add(found: Suppressed, chunk: Chunk, scores: NDArray[Any], least: float, ke
 
 
 def _batch(chunk: Chunk, kept: NDArray[np.int64], left: NDArray[Any] | None, score: str, output: Any) -> Any:
-    """The rows that are kept, with the columns of the output and lowered scores in the place of the old ones."""
+    """Return the rows that are kept, with the columns of the output; lowered scores replace the old ones."""
     batch = columns.taken(chunk.a_columns.select(output.names), kept)
     if left is None or score not in output.names:
         return batch

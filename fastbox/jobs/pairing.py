@@ -21,7 +21,7 @@ PAIR = 400  # bytes that a job takes for a pair while it finds, measures and wri
 
 
 class Block(NamedTuple):
-    """Some rows of a, and all that they may pair up with.
+    """Some rows of a, and the boxes of b that they may pair up with.
 
     ``row`` and ``col`` are the places of the first boxes in the whole chunk. In a block ``of_one`` table, where both
     sides are rows of a, each pair is found twice, and each box with itself.
@@ -44,7 +44,7 @@ class Block(NamedTuple):
 
 
 def blocks(chunk: Chunk, most: int) -> Iterator[Block]:
-    """Yield a chunk in blocks of rows of a, in order, that meet at most so many boxes in all.
+    """Yield a chunk in blocks of rows of a, in order, with at most ``most`` pairs in each.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def blocks(chunk: Chunk, most: int) -> Iterator[Block]:
 
 
 def _block(chunk: Chunk, first: int, last: int, images: slice) -> Chunk:
-    """Rows of a, and all that they may pair up with: the boxes of their images in b."""
+    """Return a chunk of some rows of a, and of the boxes of their images in b."""
     other, carried = (chunk.a, chunk.a_columns) if chunk.b is None else (chunk.b, chunk.b_columns)
     assert chunk.a.offsets is not None and other.offsets is not None and carried is not None
     ids = None if chunk.images is None else chunk.images[images]

@@ -37,23 +37,23 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(repr=False)
 class Paired(Result):
-    """What a run of :func:`pairs` found.
+    """The result of :func:`pairs`.
 
     Attributes
     ----------
     images, detections, truths, pairs : int
-        How many; ``truths`` is None where one table is paired with itself.
+        The number of images, boxes and pairs; ``truths`` is None where one table is paired with itself.
     unmatched : int
-        Detections without a pair.
+        The number of detections without a pair.
     invalid_detections, invalid_truths : Invalid
-        Invalid boxes by reason; they are in no pair.
+        The number of invalid boxes by reason; they are in no pair.
     metrics : dict of str to Sketch
         The values of the pairs.
     rules : Rules
         The ``mode`` (threshold, every or best), the ``metric`` that decides, its ``threshold`` and ``sign``, and the
         column that kept classes apart.
     look : Look, optional
-        What a report shows beside the figures, where one was asked for.
+        The worst pairs and a map for a report, where one was asked for.
     """
 
     MAIN = "metrics"
@@ -72,11 +72,11 @@ class Paired(Result):
     look: Look | None = field(default=None, repr=False, compare=False)
 
     def page(self) -> Page:
-        """Everything as a page."""
+        """Return everything as a page."""
         return paired_page(self.to_dict(), self.look)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         alone = self.truths is None
         return {
             "images": self.images,
@@ -123,9 +123,9 @@ def pairs(
     ----------
     detections, truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
     out : path, optional
-        Where to write; only summed up when left out.
+        The file to write; by default pairs are only summed up.
     threshold : float
-        What the first metric must reach; a distance must not exceed it.
+        The value that the first metric must reach; a distance must not exceed it.
     every : bool
         Every pair of valid boxes, whatever its value.
     best : bool
@@ -143,7 +143,7 @@ def pairs(
     report : path, optional
         Where to write a page of HTML with figures, plots and the worst pairs (the extra ``report``).
     rows : int
-        About how many boxes to hold at once; makes no difference to what comes out.
+        About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
         Called with the number of boxes done since the last call.
 
@@ -205,7 +205,7 @@ def pairs(
 
 @dataclass(frozen=True)
 class _Question:
-    """The pairs that are asked for: the mode, the metrics, of which the first decides, and how classes meet."""
+    """The pairs that are asked for: the mode, the metrics, of which the first decides, and the joined classes."""
 
     metrics: tuple[str, ...]
     mode: str
@@ -328,17 +328,15 @@ def _schema(plans: list[Plan], metrics: Sequence[str], carried: tuple[str, ...],
     types |= dict.fromkeys(metrics, dtype)
     if boxes:
         types |= {f"{side}_{corner}": dtype for side in ("pred", "target") for corner in CORNERS}
-    clash = [name for name in carried if name in types]
-    if clash:
+    if clash := [name for name in carried if name in types]:
         raise InputError(f"expected to keep columns that the output does not have itself, got {clash[0]!r}")
     return columns.schema_of(types, plans[0].columns)
 
 
 def _batch(chunk: Chunk, pairs: ops.Pairs, values: list[NDArray[Any]], boxes: bool, schema: Any) -> Any:
-    """The rows of the output for some pairs of a chunk."""
+    """Return the rows of the output for some pairs of a chunk."""
     rows, cols, _ = pairs
-    assert chunk.images is not None
-    assert chunk.a.offsets is not None
+    assert chunk.images is not None and chunk.a.offsets is not None
     image = np.searchsorted(chunk.a.offsets, rows, side="right") - 1
     other = chunk.a if chunk.b is None else chunk.b
     partners = np.ma.masked_array(np.full(len(cols), -1), mask=cols < 0)

@@ -22,7 +22,7 @@ SHOWN = 5
 
 @dataclass(repr=False)
 class Planned(Result):
-    """What some tables are like.
+    """The order of some tables, and their fragments.
 
     Attributes
     ----------
@@ -32,8 +32,8 @@ class Planned(Result):
         end of the one before, or else the first rows with a lower id than the one before), ``in_two_files`` (ids of
         images that go on in the next file).
     fragments : list of int
-        How many boxes each fragment would read, of all tables: those of the row groups that hold some of its images.
-        Empty where a table is unsorted.
+        The number of boxes that each fragment would read of all tables: the boxes of the row groups that hold its
+        images. Empty where a table is unsorted.
     """
 
     MAIN = "inputs"
@@ -45,15 +45,15 @@ class Planned(Result):
 
     @property
     def ready(self) -> bool:
-        """Whether no table is known to be unsorted."""
+        """True where no table is known to be unsorted."""
         return all(table["sorted"] is not False for table in self.inputs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         return {"ready": self.ready, "inputs": self.inputs, "fragments": self.fragments}
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Everything as tables: a summary, the ``inputs`` and the ``fragments``."""
+        """Return everything as tables: a summary, the ``inputs`` and the ``fragments``."""
         return super().tables() | {"fragments": [{"boxes": boxes} for boxes in self.fragments]}
 
 
@@ -67,7 +67,7 @@ def plan(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Planned:
     ----------
     *tables : Source, path, directory, glob or a list of paths
     fragment_rows : int
-        About how many boxes a fragment shall have, of all tables together.
+        About the number of boxes of a fragment, of all tables together.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def plan(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Planned:
 
 
 def _table(source: Source) -> dict[str, Any]:
-    """What is found of a table; its ids are read where its footers don't show that it is unsorted."""
+    """Return the facts of a table; its ids are read where its footers don't show that it is unsorted."""
     groups = groups_of(source)
     falls = [
         {"file": group.file, "row": group.first_row, "begins": group.low, "before": before.high}

@@ -1,4 +1,4 @@
-"""Progress that a job tells of: counted so that the job can begin again, and halved where boxes are read twice."""
+"""The progress of a job: counted so that the job can begin again, and halved where boxes are read twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Steps", "halved"]
 
 
 class Steps:
-    """The count of the boxes that a job told of, so that it can begin again."""
+    """The count of the boxes that a job reported, so that the job can begin again."""
 
     def __init__(self, progress: Callable[[int], object] | None) -> None:
         self.progress = progress
@@ -20,14 +20,14 @@ class Steps:
         self.progress(count)
 
     def back(self) -> None:
-        """Tell that nothing is done yet."""
+        """Take back all boxes that were reported."""
         if self.progress is not None and self._done:
             self.progress(-self._done)
         self._done = 0
 
 
 def halved(progress: Callable[[int], object]) -> Callable[[int], object]:
-    """Return what tells of half the boxes, where each of them is read twice."""
+    """Return a function that reports half the boxes, for a job that reads each box twice."""
     left = 0
 
     def step(boxes: int) -> None:

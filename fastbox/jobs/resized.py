@@ -22,7 +22,7 @@ SIDES = ("width", "height")
 
 @dataclass
 class Part:
-    """A chunk as the detector sees it: resized truths, regions to ignore, the row of the chunk that each truth was."""
+    """A chunk as the detector sees it: resized truths, regions to ignore, and the rows of the truths in the chunk."""
 
     sizes: NDArray[np.int64]
     truths: Boxes
@@ -55,7 +55,7 @@ def _rows_of(boxes: Boxes, rows: NDArray[np.int64], offsets: NDArray[np.int64]) 
 
 
 def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> NDArray[np.int64]:
-    """The (g, 2) width and height of each image, those of its first row."""
+    """Return the (g, 2) width and height of each image, from its first row."""
     if resize.kind == "none":
         return resize.sizes(np.zeros((len(offsets) - 1, 2), np.int64))
     sides = []
@@ -72,7 +72,7 @@ def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> ND
 
 
 def levels_of(anchors: AnchorGrid, sizes: NDArray[np.int64], matched: Matches) -> NDArray[np.int64]:
-    """The level of each anchor of a sparse result, which lists them by image and number."""
+    """Return the level of each anchor of a sparse result, which lists anchors by image and number."""
     unique, which = np.unique(sizes, axis=0, return_inverse=True)
     counts = np.array([anchors.counts((w, h)) for w, h in unique.tolist()]).reshape(-1, len(anchors.strides))
     ends = np.cumsum(counts[which.reshape(-1)])

@@ -41,7 +41,7 @@ def sort(
     out, memory, progress
         As for :func:`fastbox.tables.sort.sort`.
     by : str
-        The column of image ids; ``image_id`` or another of its usual names when left out.
+        The column of image ids; by default ``image_id`` or another of its usual names.
 
     Raises
     ------

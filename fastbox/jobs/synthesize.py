@@ -184,7 +184,7 @@ def _write(sink: Sink, blocks: list[list[NDArray[Any]]]) -> None:
 
 
 def _draw_tables(seed: int, first: int, images: int, detect: bool) -> dict[str, list[NDArray[Any]]]:
-    """Draw the tables of the block that begins at image ``first``, always whole, and keep so many of its images."""
+    """Draw the whole block that begins at image ``first``, and return the tables of its first images."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(first // BLOCK,))))
     frames = _draw_images(rng, first)
     truths = _draw_truths(rng, frames)

@@ -24,7 +24,7 @@ LONG = ("match", "greedy", "regression")  # modules whose kernels take longest: 
 
 @dataclass
 class Warmed:
-    """What :func:`warmup` did.
+    """The result of :func:`warmup`.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Warmed:
     folder: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         return {
             "compiled": {name: round(seconds, 3) for name, seconds in self.compiled.items()},
             "compiled_before": self.before,
@@ -72,7 +72,7 @@ def warmup(
     metrics : sequence of str
         Names from ``fastbox.METRICS``; kernels that know no metric are always compiled.
     processes : int, optional
-        How many compile side by side; as many as kernels may use threads when left out.
+        The number of processes that compile side by side; by default the number of threads of kernels.
     progress : callable, optional
         Called with the last kernel compiled, how many are done, and how many there are to do.
 

@@ -24,7 +24,7 @@ STYLE = (
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of a result.
+    """The figures and the table that are shown of a result.
 
     Attributes
     ----------

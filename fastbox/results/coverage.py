@@ -1,4 +1,4 @@
-"""How well anchors cover truths: the best IoU of each truth, by size, aspect ratio and class."""
+"""The coverage of truths by anchors: the best IoU of each truth, by size, aspect ratio and class."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FIXED = 2.0**40  # sums of IoU are kept as integers of this unit, so that no or
 
 @dataclass
 class Covered:
-    """Some truths: how many, how well their best anchor covers them, and how many got no anchor at all."""
+    """Some truths: their number, the IoU of their best anchors, and the number of truths without a positive anchor."""
 
     truths: int = 0
     left_out: int = 0
@@ -35,7 +35,7 @@ class Covered:
     total: int = 0
 
     def add(self, values: NDArray[Any], positive: NDArray[np.bool_]) -> None:
-        """Count truths, given the best IoU of each and whether it got a positive anchor."""
+        """Count truths, given the best IoU of each and a mask of those with a positive anchor."""
         self.truths += len(values)
         self.left_out += int((~positive).sum())
         self.reached += (values[:, None] >= np.array(THRESHOLDS, values.dtype)).sum(axis=0)
@@ -43,11 +43,11 @@ class Covered:
 
     @property
     def mean(self) -> float | None:
-        """The mean best IoU; None of nothing."""
+        """The mean best IoU; None without truths."""
         return self.total / _FIXED / self.truths if self.truths else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
+        """Return everything as JSON holds it."""
         recall = [reached / self.truths if self.truths else None for reached in self.reached.tolist()]
         return {
             "truths": self.truths,
@@ -97,7 +97,7 @@ class Coverage:
         np.add.at(self.map_totals, (row, column), np.rint(values.astype(np.float64) * _FIXED).astype(np.int64))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it; the map as rows of aspect ratio, null where there is no truth."""
+        """Return everything as JSON holds it; the map as rows of aspect ratio, None for a cell without truths."""
         with np.errstate(invalid="ignore"):
             means = (self.map_totals / _FIXED / self.map_counts).tolist()
         return {
@@ -122,6 +122,6 @@ def _map() -> NDArray[np.int64]:
 
 
 def _bin(values: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The bin of each value; beyond the ends the last one there, and the first for what is no number."""
+    """Return the bin of each value; the nearest one beyond the ends, and the first for nan."""
     found: NDArray[np.int64] = np.searchsorted(edges, np.nan_to_num(values), side="right") - 1
     return found.clip(0, len(edges) - 2)

@@ -27,7 +27,7 @@ Kept = list[tuple[float, int, Example]]
 
 @dataclass
 class Seen:
-    """A chunk as it was judged: detections with scores and models, and which truths are to be found.
+    """A chunk with its matches: detections with scores and models, and a mask of the truths that are to be found.
 
     ``runs`` are places among the ``labels`` of models; ``said`` names the class of a row of ``"found"`` or ``"truth"``.
     """
@@ -47,15 +47,15 @@ class Seen:
         return self.chunk.a, self.chunk.b
 
     def corners(self, side: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The corners of some rows of detections (side 0) or truths (side 1)."""
+        """Return the corners of some rows of detections (side 0) or truths (side 1)."""
         return self.sides[side][rows].astype(np.float64).corners()
 
     def detection(self, row: int, corners: Sequence[float]) -> Box:
-        """A detection as it is drawn."""
+        """Return a detection as it is drawn."""
         return _box(corners, f"{self.said('found', row)} {self.scores[row]:.2f}", "detection")
 
     def truth(self, row: int, corners: Sequence[float]) -> Box:
-        """A truth as it is drawn."""
+        """Return a truth as it is drawn."""
         return _box(corners, f"truth: {self.said('truth', row)}", "truth")
 
 
@@ -82,14 +82,14 @@ class Gallery:
             self._keep((label, "missed"), missed, areas, seen.chunk.b_rows, partial(_missed, seen, own))
 
     def __add__(self, other: Gallery) -> Gallery:
-        """What is kept of both sets of images."""
+        """Return the examples of both sets of images."""
         whole = Gallery()
         for key in {**self._kept, **other._kept}:
             whole._kept[key] = _first([*self._kept.get(key, []), *other._kept.get(key, [])])
         return whole
 
     def of(self, model: Any = None) -> list[tuple[str, list[Example]]]:
-        """Kinds of errors of a model, each with its examples."""
+        """Return the kinds of errors of a model, each with its examples."""
         found = [(kind, self._kept.get((model, kind), [])) for kind in ERRORS]
         return [(kind, [example for _, _, example in kept]) for kind, kept in found if kept]
 
@@ -139,7 +139,7 @@ def _box(corners: Sequence[float], label: str, role: str) -> Box:
 
 
 def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
-    """Detections with an error, and the truths that the errors are about."""
+    """Return detections with an error, and the truths that the errors are about."""
     assert seen.chunk.images is not None
     partners = seen.judged.partner[rows]
     corners, others = seen.corners(0, rows).tolist(), seen.corners(1, partners[partners >= 0]).tolist()
@@ -153,7 +153,7 @@ def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Exam
 
 
 def _missed(seen: Seen, own: NDArray[np.bool_], rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
-    """Truths that were missed, and the detections of their images that overlap them most."""
+    """Return truths that were missed, and the detections of their images that overlap them most."""
     chunk = seen.chunk
     assert chunk.images is not None and chunk.b is not None and chunk.a.offsets is not None
     places = _places(chunk.b, rows)
@@ -176,7 +176,7 @@ def _missed(seen: Seen, own: NDArray[np.bool_], rows: NDArray[np.int64], numbers
 
 
 def _ious(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The IoU of each box with the other in its row, 0 where there is none."""
+    """Return the IoU of each box with the other box of its row, 0 for an invalid pair."""
     with np.errstate(all="ignore"):
         sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
         shared = np.clip(sides, 0, None).prod(axis=1)
@@ -185,6 +185,6 @@ def _ious(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np
 
 
 def _places(boxes: Any, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The places of the images that rows are in."""
+    """Return the places of the images that rows are in."""
     places: NDArray[np.int64] = np.searchsorted(boxes.offsets, rows, side="right") - 1
     return places

@@ -1,4 +1,4 @@
-"""The mean of a value over size and shape: where on the map of boxes it is high, and where it is low."""
+"""The mean of a value by size and shape of boxes, as a map."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Heat:
         np.add.at(self.totals, place, np.rint(values[given].astype(np.float64) * _FIXED).astype(np.int64))
 
     def __add__(self, other: Heat) -> Heat:
-        """The map of both."""
+        """Return the map of both."""
         return Heat(self.counts + other.counts, self.totals + other.totals)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it; rows of aspect, None for the mean of nothing."""
+        """Return everything as JSON holds it; rows of aspect, None for an empty bin."""
         with np.errstate(invalid="ignore"):
             means = (self.totals / _FIXED / self.counts).tolist()
         return {
@@ -63,6 +63,6 @@ class Heat:
 
 
 def _bin(values: NDArray[Any], edges: NDArray[Any]) -> NDArray[np.int64]:
-    """The bin of each value, the nearest one of what is beyond; a box of no size and no shape is square."""
+    """Return the bin of each value, the nearest one beyond the ends; nan counts as 1."""
     found: NDArray[np.int64] = np.searchsorted(edges, np.nan_to_num(values, nan=1.0), side="right") - 1
     return found.clip(0, len(edges) - 2)

@@ -1,4 +1,4 @@
-"""The rows that an evaluation writes: what became of each detection."""
+"""The rows that an evaluation writes: the match type of each detection."""
 
 from __future__ import annotations
 

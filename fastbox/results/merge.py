@@ -24,7 +24,7 @@ TOGETHER = 8  # neighbours that are added up at once
 
 
 class Gathered:
-    """What was found in parts, which come in any order: neighbours are added up when they are there, so few are held.
+    """The results of parts, which come in any order: neighbours are added up at once, so that few are held.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Gathered:
         self._held: dict[tuple[int, int], Any] = {}  # by a level, and a number among blocks of TOGETHER ** level parts
 
     def add(self, index: int, found: Any) -> None:
-        """Take in what was found in a part."""
+        """Take in the result of a part."""
         level = 0
         while True:
             self._held[level, index] = found
@@ -51,17 +51,17 @@ class Gathered:
             level, index = level + 1, index // TOGETHER
 
     def merged(self) -> Any:
-        """What was found in all, added up in the order of the parts."""
+        """Return the result for all parts, added up in their order."""
         return merged([self._held[key] for key in sorted(self._held, key=lambda key: key[1] * TOGETHER ** key[0])])
 
 
 def merged(parts: list[Any]) -> Any:
-    """What the job would have found in all parts at once: counts, arrays and sketches added, all else as it is alike.
+    """Return the result for all parts: counts, arrays and sketches are added, all else must be alike.
 
     Raises
     ------
     ValueError
-        The parts are of different runs: something that is no count is not alike.
+        The parts are of different runs: a value that is not a count differs.
     """
     first = parts[0]
     if isinstance(first, Sketch):
@@ -105,7 +105,7 @@ def unpacked(text: Any, kind: type[Found]) -> Found:
 
 
 def _encoded(value: Any) -> Any:
-    """What msgpack does not know, as what it knows."""
+    """Return a value that msgpack does not know as one that it knows."""
     if isinstance(value, Sketch):
         return value.state()
     if isinstance(value, np.ndarray):
@@ -116,7 +116,7 @@ def _encoded(value: Any) -> Any:
 
 
 def _decoded(kind: Any, value: Any) -> Any:
-    """An array or a sketch of the field's type, from what :func:`_encoded` made of it."""
+    """Return an array or a sketch from the value that :func:`_encoded` returned for it."""
     if kind is Sketch:
         return Sketch.of_state({name: _array(part) for name, part in value.items()})
     if (get_origin(kind) or kind) is np.ndarray:

@@ -1,4 +1,4 @@
-"""The truths that anchors cover least, to be looked at."""
+"""The truths that anchors cover least, as examples for a page."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ class Least:
 
     @property
     def examples(self) -> list[Example]:
-        """The truths, drawn in their images."""
+        """The kept truths as examples, drawn in their images."""
         return [example for _, _, example in self._kept]

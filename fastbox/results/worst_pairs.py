@@ -1,4 +1,4 @@
-"""What a page shows of pairs beside their figures: the few that a metric likes least, and IoU by size and shape."""
+"""The pairs that a page shows beside the figures: the worst ones of a metric, and a map of IoU by size and shape."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Pair:
 class Worst:
     """The pairs of the lowest values, or the greatest of a distance or loss; of equal ones those that came first.
 
-    What is kept of parts is what is kept of the whole.
+    The worst pairs of all parts are the worst pairs of the whole.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class Worst:
         self.pairs = self._first([*self.pairs, *found])
 
     def __add__(self, other: Worst) -> Worst:
-        """What is kept of both."""
+        """Return the worst pairs of both."""
         return Worst(self.metric, self.greatest, self.most, self._first([*self.pairs, *other.pairs]))
 
     def _first(self, pairs: list[Pair]) -> list[Pair]:

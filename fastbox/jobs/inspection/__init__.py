@@ -1,1 +1,1 @@
-"""The parts of ``fastbox inspect``: what is seen of a chunk, its problems, its statistics, and how it is mended."""
+"""The parts of ``fastbox inspect``: the view of a chunk, its problems, its statistics and its fixes."""

@@ -1,4 +1,4 @@
-"""What must be known of a whole table before a box of it can be judged: the sizes of its class, and repeated ids."""
+"""Facts of a whole table that the problems of a box depend on: the sizes of its class, and repeated ids."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Before:
-    """What a first pass found.
+    """The result of a first pass over a table.
 
     Attributes
     ----------
     ranges : dict
-        By class the least and the largest area that is not suspicious, and the median.
+        For each class the least and the largest area that is not suspicious, and the median area.
     again, firsts : arrays of shape (k,), int64
         The rows that repeat an id, ascending, and the first row that has it.
     classes : Classes or None
-        What was counted on the way; None where it was not, or of more than is looked at now.
+        Counts by class; None where they were not counted, or are of more than the part that is inspected now.
     """
 
     ranges: Mapping[object, Range] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Before:
 
     @classmethod
     def of(cls, table: Table, limits: Limits, rows: int, step: Callable[[int], object] | None = None) -> Before:
-        """Read a table for the first time, for as much as its columns and limits ask for."""
+        """Read a table for the first time: the sizes of classes and repeated ids, as limits and columns need them."""
         classes = Classes()
         with ExitStack() as stack:
             repeats = None if table.id is None else stack.enter_context(Repeats(count_rows(table.plan.files)))
@@ -64,7 +64,7 @@ class Before:
             return replace(found, again=repeats.rows, firsts=repeats.firsts)
 
     def problems(self, view: View) -> Iterable[Finding]:
-        """The problems of a chunk that only the whole table tells."""
+        """Yield the problems of a chunk that only the whole table shows."""
         if self.ranges:
             odd, ratios = outliers(view, self.ranges)
             yield Finding("class_size", odd, ratios, np.full(len(odd), -1))
@@ -73,7 +73,7 @@ class Before:
             yield Finding("repeated_id", here.again - view.first_row, np.full(len(here.again), np.nan), here.firsts)
 
     def within(self, first: int, last: int) -> Before:
-        """What is known of some rows."""
+        """Return the facts on some rows."""
         low, high = np.searchsorted(self.again, [first, last])
         return Before(self.ranges, self.again[low:high], self.firsts[low:high])
 
@@ -90,7 +90,7 @@ def sizes_of(truths: Source, *, out: None, label: str | None, rows: int) -> Clas
 def first_pass(
     table: Source, parts: Sequence[Source], options: Mapping[str, Any], everywhere: Callable[..., Any]
 ) -> list[dict[str, Any]]:
-    """Return what a whole table tells of each of its parts, as the option ``before`` of their inspection."""
+    """Return the facts of a whole table on each of its parts, as the option ``before`` of their inspection."""
     limits, rows = options.get("limits") or Limits(), options.get("rows", 262_144)
     whole = Table.of(table, None, *(options.get(name) for name in ("class_column", "id_column", "size")))
     known = Before()

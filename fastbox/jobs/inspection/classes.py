@@ -1,4 +1,4 @@
-"""Boxes and images by class, and how large the boxes of each class are."""
+"""The numbers of boxes and images by class, and the sizes of the boxes of each class."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Classes:
     Attributes
     ----------
     boxes, images : dict
-        How many there are of each class.
+        The number of boxes, and of images, of each class.
     numbers : dict
         The number of each class that has boxes with an area, as ``keys`` have it.
     keys, counts : arrays of shape (k,), int64
-        Sizes, as the class's number and the bin, ascending, and how many boxes have them.
+        Sizes, as the number of the class and the bin, ascending, and the number of boxes of each size.
     """
 
     boxes: dict[Any, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Classes:
     counts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def add(self, view: View) -> None:
-        """Count the boxes of a chunk, those that are invalid too; the sizes of those with an area."""
+        """Count the boxes of a chunk, invalid ones too, and the sizes of boxes with an area."""
         kinds = len(view.labels) + 1
         labels = [*view.labels, None]  # code -1 is the last
         for code, count in enumerate(np.bincount(view.codes % kinds, minlength=kinds).tolist()):
@@ -62,7 +62,7 @@ class Classes:
         self._merge(labels, *_counted((view.codes % kinds)[sized] * BINS + (area[sized].view(np.int64) >> SHIFT)))
 
     def __add__(self, other: Classes) -> Classes:
-        """The classes of both parts."""
+        """Return the counts of both parts."""
         both = Classes()
         for part in (self, other):
             for name in ("boxes", "images"):
@@ -85,14 +85,14 @@ class Classes:
         self.counts = total
 
     def medians(self) -> dict[Any, float]:
-        """The median side of a square as large as a box, within 2 %, of each class that has boxes with an area."""
+        """Return the median side of a square as large as a box, within 2 %, of each class with areas above 0."""
         return {label: power_of_two(_median(sides, counts)) for label, sides, counts in self._sizes()}
 
     def ranges(self, deviations: float) -> dict[Any, Range]:
-        """The least and the largest area that is not suspicious, and the median, of each class with enough boxes.
+        """Return the least and largest area that is not suspicious, and the median, of each class with enough boxes.
 
-        The bounds are so many robust deviations from the median of the logarithm of the size; a robust deviation is
-        1.4826 times the median of the absolute deviations.
+        The bounds are ``deviations`` robust deviations from the median of the logarithm of the size; a robust deviation
+        is 1.4826 times the median of the absolute deviations.
         """
         found = {}
         for label, sides, counts in self._sizes():
@@ -104,7 +104,7 @@ class Classes:
         return found
 
     def to_list(self, names: Mapping[str, str]) -> list[dict[str, Any]]:
-        """The classes, the one with most boxes first, as JSON holds them; named ones without boxes are the last."""
+        """Return the classes as JSON holds them, the largest one first; named classes without boxes are the last."""
         medians = self.medians()
         whole = all(isinstance(label, int) for label in self.boxes if label is not None)
         met = {str(label) for label in self.boxes}
@@ -131,7 +131,7 @@ class Classes:
         ]
 
     def _sizes(self) -> list[tuple[Any, NDArray[np.float64], Ints]]:
-        """For each class the binary logarithms of its sides, ascending, and how many boxes have them."""
+        """Return for each class the binary logarithms of its sides, ascending, and the number of boxes of each."""
         labels = list(self.numbers)
         starts = np.searchsorted(self.keys, np.arange(len(labels) + 1) * BINS)
         bins = (self.keys % BINS) << SHIFT
@@ -145,7 +145,7 @@ class Classes:
 
 
 def outliers(view: View, ranges: Mapping[Any, Range]) -> tuple[Ints, NDArray[np.float64]]:
-    """The boxes whose areas are outside the ranges of their classes, and their sides over the class's median."""
+    """Return the boxes with areas outside the ranges of their classes, and their sides over the class's median."""
     bounds = np.array([ranges.get(label, (0.0, math.inf, 1.0)) for label in (*view.labels, None)])
     low, high, middle = bounds[view.codes].T
     area = _areas(view)
@@ -154,20 +154,20 @@ def outliers(view: View, ranges: Mapping[Any, Range]) -> tuple[Ints, NDArray[np.
 
 
 def _counted(keys: Ints) -> tuple[Ints, Ints]:
-    """The different keys, ascending, and how often each is there: by sorting, in half the time of ``numpy.unique``."""
+    """Return the different keys, ascending, and their counts: by sorting, in half the time of ``numpy.unique``."""
     ordered = np.sort(keys)
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
     return ordered[starts], np.diff(np.append(starts, len(ordered)))
 
 
 def _areas(view: View) -> NDArray[np.float64]:
-    """Areas, 0 where a box is invalid."""
+    """Return the areas, 0 where a box is invalid."""
     with np.errstate(invalid="ignore", over="ignore"):
         return np.where(view.valid, view.w * view.h, 0.0)
 
 
 def _area(side: float) -> float:
-    """The area of a square, given the binary logarithm of its side."""
+    """Return the area of a square, given the binary logarithm of its side."""
     return power_of_two(2 * side)
 
 

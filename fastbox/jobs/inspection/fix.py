@@ -1,4 +1,4 @@
-"""A cleaned copy of a table: boxes that are none are dropped, what sticks out is clipped, nothing else is touched."""
+"""A cleaned copy of a table: broken boxes are dropped, boxes that stick out of their image are clipped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DROPPED = ("non_finite", "inverted", "zero_side")  # the first that a box has is
 
 
 def default_log(clean: StrPath) -> str:
-    """Where the changes are listed if nobody says.
+    """Return the default path of the list of changes.
 
     >>> default_log("clean.parquet")
     'clean.log.parquet'
@@ -46,9 +46,9 @@ class Fix:
         Whose chunks carry all columns.
     clean, log : path
     tolerance : float
-        How many pixels a box may stick out.
+        The number of pixels that a box may stick out.
     inputs : list of str
-        What the record shall say that the copy was made from.
+        The files that the record names as the origin of the copy.
 
     Raises
     ------
@@ -89,11 +89,11 @@ class Fix:
         self._stack.__exit__(*error)
 
     def to_dict(self) -> dict[str, Any]:
-        """What was changed, by reason, as JSON holds it."""
+        """Return the number of changes by reason, as JSON holds it."""
         return {"rows": self.rows, "clipped": self.clipped, "dropped": dict(sorted(self.dropped.items()))}
 
     def write(self, view: View, chunk: Chunk, found: Sequence[Finding]) -> None:
-        """Write the rows of a chunk that are kept, given its problems, and what was changed."""
+        """Write the rows of a chunk that are kept, and the changes, given the problems of the chunk."""
         if not len(view.image):
             return
         by_code = {entry.code: entry.rows for entry in found if not entry.images}
@@ -124,7 +124,7 @@ class Fix:
         self.rows += len(kept)
 
     def _clipped(self, view: View, rows: Ints) -> list[NDArray[Any]]:
-        """The coordinates of some boxes cut to their images, as they are stored; none sticks out when it is read."""
+        """Return the stored coordinates of boxes that are cut to their images; none sticks out when it is read."""
         across, down = view.across[rows], view.down[rows]
         axes = [
             self._axis(np.clip(low[rows], 0, limit), np.clip(high[rows], 0, limit))
@@ -153,7 +153,7 @@ class Fix:
         return Boxes.of((first, second, third, fourth), self._format)
 
     def _axis(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """What a format stores of an interval."""
+        """Return the numbers that a format stores for an interval."""
         if self._format == "xywh":
             return low, high - low
         return ((low + high) / 2, high - low) if self._format == "cxcywh" else (low, high)
@@ -184,7 +184,7 @@ def _as_type(values: NDArray[np.float64], kind: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _less(values: NDArray[Any], by: NDArray[np.float64]) -> NDArray[Any]:
-    """Numbers of a type that are smaller by so much, and by the least that their type can tell; none below 0."""
+    """Return numbers that are smaller by an amount and by the least step of their type; not below 0."""
     kind = values.dtype
     least = values - kind.type(1) if kind.kind in "iu" else np.nextafter(values, kind.type(0))
     less: NDArray[Any] = np.minimum(least, _as_type(np.maximum(values - by, 0), kind))

@@ -58,7 +58,7 @@ def overlapping(view: View, near: float, classes: bool) -> tuple[list[Finding], 
 
 
 def duplicates(image: Ints, columns: Sequence[NDArray[Any]], codes: Ints) -> Ints:
-    """For each box the first row of its image that has its coordinates and class, itself most often.
+    """Return for each box the first row of its image with the same coordinates and class, most often its own row.
 
     Coordinates are finite.
     """
@@ -70,7 +70,7 @@ def duplicates(image: Ints, columns: Sequence[NDArray[Any]], codes: Ints) -> Int
 
 
 def _repeated(keys: Sequence[NDArray[Any]], these: NDArray[np.bool_]) -> Ints:
-    """The rows, of these, that share all their keys with another; and a few more, whose hashes are equal."""
+    """Return the rows that share all their keys with another row, and a few more whose hashes are equal."""
     mixed = np.zeros(len(keys[0]), np.uint64)
     for key, multiplier in zip(keys, MULTIPLIERS, strict=True):
         bits = key.astype(np.float64).view(np.uint64) if key.dtype.kind == "f" else key.view(np.uint64)
@@ -87,7 +87,7 @@ def _repeated(keys: Sequence[NDArray[Any]], these: NDArray[np.bool_]) -> Ints:
 
 
 def _firsts(rows: Ints, keys: Sequence[NDArray[Any]]) -> Ints:
-    """For each of some ascending rows, the first of them that has the same keys."""
+    """Return for each of some ascending rows the first row with the same keys."""
     order = np.lexsort([rows, *(key[rows] for key in keys)])
     fresh = np.ones(len(rows), np.bool_)
     if len(rows):
@@ -98,7 +98,7 @@ def _firsts(rows: Ints, keys: Sequence[NDArray[Any]]) -> Ints:
 
 
 def _best_other(boxes: Boxes, keys: Ints, rows: Ints) -> tuple[Floats, Ints]:
-    """For each of some rows the best IoU with another of its group, and that row, -1 where there is none.
+    """Return for each of some rows the best IoU with another row of its group, and that row, -1 without one.
 
     ``keys`` are the numbers of the rows' groups, ascending.
     """
@@ -111,7 +111,7 @@ def _best_other(boxes: Boxes, keys: Ints, rows: Ints) -> tuple[Floats, Ints]:
 
 
 def _best_of_another_class(view: View, rows: Ints) -> tuple[Floats, Ints]:
-    """For each of some rows the best IoU with one of them of its image and another class, and that row.
+    """Return for each of some rows the best IoU with a row of its image and another class, and that row.
 
     Two classes differ in a bit of their numbers: the best over all bits of the best with the boxes that have the other
     value there.
@@ -134,7 +134,7 @@ def _best_of_another_class(view: View, rows: Ints) -> tuple[Floats, Ints]:
 
 
 def _pairs(code: str, rows: Ints, others: Ints, values: Floats, view: View, near: float) -> Finding:
-    """The pairs of rows and their partners that are near, each once, by its later row."""
+    """Return the near pairs of rows and partners, each once, by the later row."""
     close = (others >= 0) & (values >= view.boxes.dtype.type(near))
     low, high = np.minimum(rows, others)[close], np.maximum(rows, others)[close]
     _, once = np.unique(high * len(view.image) + low, return_index=True)

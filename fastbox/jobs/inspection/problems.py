@@ -1,4 +1,4 @@
-"""What can be wrong with a box by itself, by code and severity, and the table of problems."""
+"""The problems that a box can have by itself, by code and severity, and the table of problems."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ __all__ = ["CODES", "CORNERS", "SEVERITIES", "Finding", "Limits", "Problems", "a
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# An error is no box, or one that is counted twice or not at all; a warning is most often a mistake; a note is worth a
-# look.
+# Error: the box is invalid, duplicated, or has no image or class. Warning: most often a mistake. Note: worth a look.
 SEVERITIES = {
     "class_size": "note",
     "duplicate": "error",
@@ -45,12 +44,12 @@ EXAMPLES = 12
 
 @dataclass(frozen=True)
 class Limits:
-    """From where on something is a problem.
+    """The limits beyond which a box has a problem.
 
     Attributes
     ----------
     tolerance : float
-        How many pixels a box may stick out of its image: rounding to whole pixels moves a side by half of one.
+        The number of pixels that a box may stick out of its image: rounding to pixels moves a side by 0.5.
     min_side : float
         A shorter side below this many pixels is ``sub_pixel``.
     max_aspect : float
@@ -61,8 +60,8 @@ class Limits:
     huge : float
         The share of its image above which a box is ``huge``.
     class_size : float or None
-        How many robust deviations the side of a square as large as the box may be off the class's median; None to not
-        ask, which saves a pass.
+        The number of robust deviations between the side of a square as large as the box and the median of its class;
+        None omits the check, and a pass over the table.
 
     Raises
     ------
@@ -90,7 +89,7 @@ class Limits:
 
 
 class Finding(NamedTuple):
-    """Rows of a chunk with one problem: what was measured, nan for nothing, and the partners, -1 for none.
+    """Rows of a chunk with one problem: the measured values, nan for none, and the partners, -1 for none.
 
     ``others`` are numbers in the whole table. With ``images`` the rows are images of the chunk.
     """
@@ -103,7 +102,7 @@ class Finding(NamedTuple):
 
 
 def alone(view: View, limits: Limits) -> list[Finding]:
-    """Find what is wrong with boxes, each looked at by itself."""
+    """Find the problems of boxes, each looked at by itself."""
     found = [
         _finding("no_class", view.codes < 0),
         _finding("no_image", view.times[view.image] == 0),
@@ -127,7 +126,7 @@ def alone(view: View, limits: Limits) -> list[Finding]:
 
 
 def of_images(view: View, listed: bool) -> list[Finding]:
-    """Find what is wrong with images as such: those without boxes, and those that are ``listed`` more than once."""
+    """Find the problems of images: images without boxes, and images that are ``listed`` more than once."""
     found = [_finding("no_boxes", view.counts == 0)._replace(images=True)]
     if listed:
         found.append(_finding("repeated_id", view.times > 1, view.times.astype(np.float64))._replace(images=True))
@@ -135,12 +134,12 @@ def of_images(view: View, listed: bool) -> list[Finding]:
 
 
 def outside_of(view: View) -> Floats:
-    """How many pixels each box sticks out of its image, at most; nan where the image's size is not known."""
+    """Return the largest number of pixels by which each box sticks out of its image; nan without the image's size."""
     return np.maximum(np.maximum(-view.x0, -view.y0), np.maximum(view.x1 - view.across, view.y1 - view.down))
 
 
 def gap_of(view: View) -> Floats:
-    """The largest distance of a box's side from that side of its image, if the box does not reach it."""
+    """Return the largest distance of a side of each box from the same side of its image."""
     return np.maximum(np.maximum(view.x0, view.y0), np.maximum(view.across - view.x1, view.down - view.y1))
 
 
@@ -152,13 +151,13 @@ def _finding(code: str, where: NDArray[np.bool_], values: Floats | None = None) 
 
 @dataclass
 class Problems:
-    """How many there are of each code, and the first few.
+    """The number of problems of each code, and examples.
 
     Attributes
     ----------
     counts : dict of str to int
     examples : dict of str to list
-        The first eight of each code: image_id, row, id, class, value, box, other, other_id, other_class and other_box
+        The first twelve of each code: image_id, row, id, class, value, box, other, other_id, other_class and other_box
         (of a partner in the same image), image_size.
     """
 
@@ -166,7 +165,7 @@ class Problems:
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def __add__(self, later: Problems) -> Problems:
-        """The problems of both, the later ones behind."""
+        """Return the problems of both parts, in order."""
         both = Problems()
         for code in sorted({*self.counts, *later.counts}):
             both.counts[code] = self.counts.get(code, 0) + later.counts.get(code, 0)
@@ -215,7 +214,7 @@ class Problems:
 
 
 def _example(view: View, image: int, row: int, value: float, other: int) -> dict[str, Any]:
-    """A problem as JSON holds it; row -1 for an image's, and other -1 for none."""
+    """Return a problem as JSON holds it; row -1 is a problem of the image, other -1 means no partner."""
     size = [float(side[image]) for side in view.frames]
     partner = other - view.first_row
     # A partner in another image may be in another chunk: then its row has to do.

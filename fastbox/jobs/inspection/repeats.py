@@ -1,4 +1,4 @@
-"""Ids that a table holds twice: found by parts that fit in memory, whatever the ids and however many."""
+"""Ids that a table holds twice: found in parts that fit in memory, for any type and number of ids."""
 
 from __future__ import annotations
 

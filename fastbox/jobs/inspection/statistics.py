@@ -29,25 +29,25 @@ EDGES = {
 
 @dataclass
 class Statistics:
-    """What the boxes of a table are like.
+    """The sizes, shapes, places and crowding of the boxes of a table.
 
     Attributes
     ----------
     images, images_without_boxes, boxes : int
     invalid : Invalid
-        By reason. All that follows is about valid boxes.
+        The number of invalid boxes by reason. All other figures are of valid boxes.
     sizes : array of shape (3,)
-        How many are small, medium and large, by COCO's bounds.
+        The number of small, medium and large boxes, by COCO's bounds.
     crowded : int
-        Those whose best IoU with another box of their image is above 0.5.
+        The number of boxes whose best IoU with another box of their image is above 0.50.
     placed : int
-        Those in an image whose size is known. What follows is about these.
+        The number of boxes in images of known size. The figures of places below are of these boxes.
     borders : array of shape (4,)
-        How many reach within a pixel of the left, top, right and bottom border.
+        The number of boxes within 1 pixel of the left, top, right and bottom border.
     truncated : int
-        Those that reach any border.
+        The number of boxes that reach any border.
     heat : array of shape (16, 16)
-        Centres by rows and columns of a grid over the image; those outside are in none.
+        The number of centres in each cell of a grid over the image; centres outside are in no cell.
     boxes_per_image, side, aspect, best_overlap : Sketch
         Boxes of each image; sqrt(area) in pixels; width over height of boxes with an area; best IoU with another box
         of the image.
@@ -106,7 +106,7 @@ class Statistics:
         self.heat += np.bincount(row * GRID + column, minlength=GRID * GRID).reshape(GRID, GRID)
 
     def __add__(self, other: Statistics) -> Statistics:
-        """The statistics of both parts."""
+        """Return the statistics of both parts."""
         both = Statistics()
         for entry in fields(self):
             if entry.name != "invalid":
@@ -116,7 +116,7 @@ class Statistics:
         return both
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it; None where no image's size is known."""
+        """Return everything as JSON holds it; None where no image's size is known."""
         valid = self.boxes - sum(self.invalid.to_dict().values())
         placed = {
             "boxes": self.placed,

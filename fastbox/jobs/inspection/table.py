@@ -1,4 +1,4 @@
-"""The table to be inspected: which of its columns are read, and the images beside it."""
+"""The table to be inspected: the columns that are read, and the table of images."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Table:
         box_id: str | None,
         size: tuple[str, str] | None,
     ) -> Table:
-        """Find the columns; those that are not named are read where they have their usual names.
+        """Find the columns; columns without a given name are found by their usual names.
 
         Raises
         ------
@@ -98,17 +98,17 @@ class Table:
 
     @property
     def files(self) -> list[str]:
-        """All that is read."""
+        """The files that are read."""
         return [*self.plan.files, *(self.images.files if self.images else ())]
 
     @property
     def sized(self) -> bool:
-        """Whether the images' sizes are told anywhere."""
+        """True where a table has the images' sizes."""
         return self.size is not None or (self.images is not None and self.images.sized)
 
     @property
     def exact_ids(self) -> bool:
-        """Whether the boxes' ids are integers."""
+        """True where the boxes' ids are integers."""
         return self.id is not None and id_kind(self.plan.columns.field(self.id).type, self.id, "") == "integer"
 
     @property
@@ -118,7 +118,7 @@ class Table:
 
     @property
     def schema(self) -> Any:
-        """That of the table of problems."""
+        """The schema of the table of problems."""
         found = columns.schema_of(
             {
                 "image_id": "int64" if self.plan.ids == "integer" else "string",
@@ -136,20 +136,20 @@ class Table:
 
     @property
     def _no_columns(self) -> Any:
-        """What a chunk without boxes carries."""
+        """The carried columns of a chunk without boxes."""
         ids = [] if self.id is None else [self.plan.columns.field(self.id)]
         return columns.empty(columns.schema_of({}, ids))
 
     def chunks(self, rows: int) -> Generator[Chunk]:
-        """Read it."""
+        """Yield the chunks of the table."""
         return scan(self.source, rows=rows)
 
     def ids(self, chunk: Chunk) -> tuple[Any, int]:
-        """The boxes' ids of a chunk, and the number of its first row."""
+        """Return the ids of the boxes of a chunk, and the number of its first row."""
         return plain(chunk.a_columns.column(self.id)), chunk.a_start
 
     def views(self, rows: int, *, whole: bool) -> Iterator[tuple[View, Chunk]]:
-        """Read it with the images beside it, each image once; with the ``whole`` of its columns, if asked."""
+        """Yield views and chunks of the table, with each listed image once; with all columns if ``whole``."""
         source = Source.carrying(self.source, *column_names(self.source.path)) if whole else self.source
         with ExitStack() as stack:
             images, done = self.images, 0
@@ -165,7 +165,7 @@ class Table:
                 yield look(nothing, None, None, listed, self.id), nothing
 
     def _nothing(self, done: int) -> Chunk:
-        """A chunk without images, behind so many boxes."""
+        """Return a chunk without images behind the last box."""
         none = np.zeros(0, self.plan.dtype)
         boxes = Boxes.from_columns(none, none, none, none, self.plan.boxes.format, offsets=[0])
         ids = np.zeros(0, np.int64 if self.plan.ids == "integer" else np.str_)

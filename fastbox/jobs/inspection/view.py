@@ -25,29 +25,29 @@ class View(NamedTuple):
     Attributes
     ----------
     ids, counts : arrays of shape (g,)
-        The images, ascending, and how many boxes each has.
+        The images, ascending, and the number of boxes of each.
     times : array of shape (g,), int64
-        How often the table of images has each; 1 without such a table.
+        The number of rows of each image in the table of images; 1 without such a table.
     frames : two arrays of shape (g,), float64
-        The images' widths and heights, nan where they are not known.
+        The widths and heights of the images, nan where unknown.
     image : array of shape (n,), int64
-        Which of the images each box is in.
+        The place of each box's image among the images.
     boxes : Boxes
         As they are stored.
     first_row : int
         The number of the first box in the whole table.
     reasons : array of shape (n,), uint8
-        Why a box is invalid, as ``Boxes.invalid`` says.
+        The reason for which each box is invalid, as ``Boxes.invalid`` returns it.
     x0, y0, x1, y1, w, h : arrays of shape (n,), float64
         Corners and sides in pixels.
     across, down : arrays of shape (n,), float64
         The size of each box's image, nan where it is not known.
     codes, labels : array of shape (n,), int64, and list
-        Which of the labels each box's class is, -1 for a null; one class of all boxes where there are none.
+        The place of each box's class among the labels, -1 for a null; one class for all boxes without labels.
     own : Arrow batch or None
         The boxes' ids, in a column ``id``.
     order : array or None
-        Where the boxes of the whole table stood before it was sorted; None where they stood as they do now.
+        The rows of the boxes before the table was sorted; None for a table that was sorted already.
     """
 
     ids: NDArray[Any]
@@ -81,7 +81,7 @@ class View(NamedTuple):
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """Which boxes are finite and not inverted."""
+        """The boxes that are finite and not inverted, as a mask."""
         valid: NDArray[np.bool_] = self.reasons == 0
         return valid
 
@@ -93,7 +93,7 @@ def look(
     listed: Listed | None = None,
     box_id: str | None = None,
 ) -> View:
-    """See a chunk and the images listed beside it: classes, sizes and ids from the columns that are named.
+    """Return the view of a chunk and of the images listed beside it; classes, sizes and ids are in named columns.
 
     Sizes of listed images, where the list has sizes, take their place.
     """
@@ -132,7 +132,7 @@ def look(
 
 
 def sides_of(boxes: Boxes) -> tuple[Floats, Floats]:
-    """Widths and heights in float64: the stored ones where a format has them."""
+    """Return widths and heights in float64: the stored ones where a format has them."""
     p, q, r, s = (column.astype(np.float64) for column in boxes.columns)
     with np.errstate(invalid="ignore", over="ignore"):
         if boxes.format in ("xywh", "cxcywh"):
@@ -141,7 +141,7 @@ def sides_of(boxes: Boxes) -> tuple[Floats, Floats]:
 
 
 def _above_0(sides: NDArray[Any]) -> Floats:
-    """The images' sides, nan where they are no number above 0."""
+    """Return the sides of images, nan where a side is not a number above 0."""
     pixels = sides.astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.where((pixels > 0) & np.isfinite(pixels), pixels, np.nan)
