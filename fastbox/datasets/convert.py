@@ -30,6 +30,7 @@ from fastbox.tables.frames import is_frame, listed
 from fastbox.tables.source import Source
 from fastbox.values.arguments import checked
 from fastbox.values.names import IMAGE
+from fastbox.values.numbers import as_choice
 
 __all__ = ["convert"]
 
@@ -278,9 +279,7 @@ class _Side:
     """How a format is read or written."""
 
     def __init__(self, how: str, name: str | None, recognized: Callable[[], str]) -> None:
-        self.name = recognized() if name is None else name
-        if self.name not in formats():
-            raise ValueError(f"expected a file format of {', '.join(formats())}, got {self.name!r}")
+        self.name = as_choice(recognized() if name is None else name, list(formats()), "a file format")
         self.format = formats()[self.name]
         # COCO's two are one module: only who names one of them insists on it.
         self._told = {} if name is None else self.format.implied

@@ -10,12 +10,22 @@ import click
 from fastbox.cli.command import Command
 from fastbox.cli.options import BOX_FORMAT, IMAGE_COLUMN, class_option, json_option, names_option, show
 from fastbox.cli.progress import progress
+from fastbox.cli.types import Text
+from fastbox.values.numbers import as_choice
 
 __all__ = ["convert"]
 
-FORMATS = click.Choice(
-    ["parquet", "coco", "coco-results", "yolo", "voc", "open-images", "kitti", "crowdhuman", "huggingface"]
-)
+
+class FileFormat(Text):
+    """The name of a file format."""
+
+    name = "format"
+
+    def read(self, text: str) -> str:
+        """Return the name of a format that is declared."""
+        from fastbox.datasets.registry import formats
+
+        return as_choice(text, list(formats()), "a file format")
 
 
 @click.command(
@@ -26,8 +36,8 @@ FORMATS = click.Choice(
 )
 @click.argument("source", type=click.Path())
 @click.argument("output", type=click.Path())
-@click.option("--from", "source_format", type=FORMATS, metavar="NAME", help="File format of the source.")
-@click.option("--to", "out_format", type=FORMATS, metavar="NAME", help="File format of the output.")
+@click.option("--from", "source_format", type=FileFormat(), metavar="NAME", help="File format of the source.")
+@click.option("--to", "out_format", type=FileFormat(), metavar="NAME", help="File format of the output.")
 @click.option(
     "--write-images",
     type=click.Path(),
