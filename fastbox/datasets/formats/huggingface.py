@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,8 +16,9 @@ import pyarrow.compute as pc
 from fastbox.arrow.arrays import Place, flattened, is_list, one_chunk
 from fastbox.boxes.container import FORMATS
 from fastbox.datasets.by_image import Group, coordinates, grouped
-from fastbox.datasets.categories import by_number, names_of_all, numbered
-from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema
+from fastbox.datasets.categories import names_of_all, numbered
+from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset
+from fastbox.datasets.formats.huggingface_features import OBJECTS, categories_of, labels_of, schema_of
 from fastbox.datasets.formats.jsonlines import ENDINGS, is_json_lines, read_json_lines
 from fastbox.datasets.image_sizes import read_images
 from fastbox.datasets.listing import beginning
@@ -34,14 +34,11 @@ from fastbox.tables.sink import Sink, read_record
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
-OBJECTS = "objects"
 BOXES = ("bbox", "box", "boxes")
 CATEGORIES = ("category", "categories", "category_id", "label", "labels", "class", "classes", "class_id")
 IMAGES_BY = ("image_id", "file_name", "id")
 # Of images: a row may hold any number of boxes.
 ROWS = 16_384
-# A ClassLabel has a name for every number from 0 on; beyond this many, numbers stay numbers.
-MOST_LABELS = 65_536
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -123,7 +120,7 @@ def read(
     elif lines:
         categories = {}
     else:
-        told_by = ((file, _categories(_record(file), _schema_of(file).metadata, category)) for file in files)
+        told_by = ((file, categories_of(_record(file), _schema_of(file).metadata, category)) for file in files)
         categories = names_of_all(told_by)
 
     def load(columns: list[str]) -> Iterator[tuple[str, int, pa.RecordBatch]]:
@@ -179,7 +176,7 @@ def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: st
 
     groups = grouped(replace(dataset, batches=map(seen, dataset.batches)), target)
     first = next(groups, None)
-    schema = _schema(dataset, _labels(dataset.categories, used))
+    schema = schema_of(dataset, labels_of(dataset.categories, used))
     parameters = {"source": source, "kind": dataset.kind, "format": format}
     with Sink(target, schema, command="convert", parameters=parameters) as sink:
         if dataset.categories:
@@ -248,31 +245,6 @@ def _record(path: str) -> dict[str, Any]:
     return {}
 
 
-def _categories(record: Mapping[str, Any], metadata: Mapping[bytes, bytes] | None, category: str) -> dict[int, str]:
-    """What the footer calls the categories."""
-    if "categories" in record:
-        return by_number(record["categories"])
-    try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"][OBJECTS]
-        return dict(enumerate(_class_names(_below(features, category))))
-    except (LookupError, TypeError, ValueError, RecursionError):
-        return {}
-
-
-def _below(features: Any, name: str) -> Any:
-    """The feature of this name: within the feature of a list, or in the list of one that older versions wrote."""
-    while name not in features:
-        features = features[0] if isinstance(features, list) else features["feature"]
-    return features[name]
-
-
-def _class_names(feature: Any) -> list[str]:
-    while "names" not in feature:
-        feature = feature[0] if isinstance(feature, list) else feature["feature"]
-    names = feature["names"]
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
-
-
 class _Lists:
     """The fields of a column of objects, each as a column of lists."""
 
@@ -298,41 +270,6 @@ class _Lists:
 
 def _first_null(array: pa.Array) -> int:
     return int(pc.index(pc.is_null(array), True).as_py())
-
-
-def _labels(categories: Mapping[int, str], used: set[int]) -> list[str]:
-    """The names of a ClassLabel, or none where it can't hold these categories: its names are numbered from 0 on."""
-    numbers = used | categories.keys()
-    if not categories or min(numbers) < 0 or max(numbers) >= MOST_LABELS:
-        return []
-    names = [categories.get(number, str(number)) for number in range(max(numbers) + 1)]
-    return names if len(set(names)) == len(names) else []
-
-
-def _schema(dataset: Dataset, labels: list[str]) -> pa.Schema:
-    """The file's, with what Hugging Face's datasets wants to know of it."""
-    given = {field.name: field.type for field in dataset.schema}
-    rest = given.keys() - {*IMAGES, "category_id", *(name for names in COORDINATES.values() for name in names)}
-    special = {"bbox": pa.list_(pa.float64(), 4), "category": pa.int64()}
-    order = ("id", "area", *special, *(name for name in given if name in rest))
-    inner = {name: special.get(name) or given[name] for name in dict.fromkeys(order) if name in rest or name in special}
-    images = images_schema(given["image_id"])
-    if not dataset.images()["file_name"].drop_null():
-        images = images.remove(images.get_field_index("file_name"))
-    objects = pa.struct([(name, pa.list_(kind)) for name, kind in inner.items()])
-    features: dict[str, Any] = {field.name: _value(field.type) for field in images}
-    features[OBJECTS] = {name: {"feature": _value(kind), "_type": "Sequence"} for name, kind in inner.items()}
-    features[OBJECTS]["bbox"]["feature"] = {"feature": _value(pa.float64()), "length": 4, "_type": "Sequence"}
-    if labels:
-        features[OBJECTS]["category"]["feature"] = {"names": labels, "_type": "ClassLabel"}
-    return images.append(pa.field(OBJECTS, objects)).with_metadata(
-        {"huggingface": json.dumps({"info": {"features": features}})}
-    )
-
-
-def _value(kind: pa.DataType) -> dict[str, str]:
-    ours = {"double": "float64", "float": "float32", "halffloat": "float16"}
-    return {"dtype": ours.get(str(kind), str(kind)), "_type": "Value"}
 
 
 def _rows(group: Group, schema: pa.Schema, format: str) -> pa.Table:

@@ -18,7 +18,8 @@ from fastbox.arrow.arrays import is_number
 from fastbox.arrow.columns import flag_column
 from fastbox.datasets.by_image import Group, coordinates, grouped, whole_numbers
 from fastbox.datasets.categories import named
-from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema
+from fastbox.datasets.dataset import Dataset, boxes_schema
+from fastbox.datasets.formats.open_images_rows import CORNERS, FLAGS, header_of, rows_of, type_of
 from fastbox.datasets.fractions import shortest
 from fastbox.datasets.image_sizes import Sizes, images_table, sizes_from, warn_of_unsized
 from fastbox.datasets.listing import beginning, read_text
@@ -26,19 +27,14 @@ from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError, advice
 from fastbox.storage.folders import new_file
 from fastbox.tables.separated import ENDINGS, PACKED
-from fastbox.values.numbers import reads_as_number
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
-CORNERS = dict(zip(COORDINATES["xyxy"], ("XMin", "YMin", "XMax", "YMax"), strict=True))
-FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
 TRUTHS = ("ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax", *FLAGS)
 RESULTS = ("ImageID", "LabelName", "Score", "XMin", "XMax", "YMin", "YMax")
 # What a column is called in a data set, and what truths that lack it are given.
 _OURS = {"Score": "score", "IsGroupOf": "iscrowd"}
 _UNKNOWN = {"Source": "", "Confidence": "1", **dict.fromkeys(FLAGS, "-1")}
-BLOCK_BYTES = 8 << 20
-FAR = 4.0  # a box that begins further off than so many images, across and down, is one in pixels
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -82,7 +78,7 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
     ([320.0], {0: '/m/01yrx'})
     """
     path = os.fspath(source)
-    header = _header(path)
+    header = header_of(path)
     if sizes is None:
         raise InputError(
             f"expected the sizes of the images of {path}, whose boxes are fractions of them: give the folder of "
@@ -91,14 +87,14 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
     described = None if names is None else _descriptions(names)
     labels = list(described or ())
     categories = dict(enumerate((described or {}).values()))
-    types = {name: _type(name) for name in header if name not in ("ImageID", *CORNERS.values())}
+    types = {name: type_of(name) for name in header if name not in ("ImageID", *CORNERS.values())}
     schema = boxes_schema(pa.string(), *((_OURS.get(name, name), kind) for name, kind in types.items()))
     known = sizes_from(sizes)
     images: dict[str, None] = {}
 
     def batches() -> Iterator[pa.RecordBatch]:
         unsized: dict[str, int] = {}
-        for read in _rows(path, header, types):
+        for read in rows_of(path, header, types):
             batch, each = _sized(read, known, images, unsized)
             columns = {_OURS.get(name, name): batch.column(name) for name in types}
             columns |= {"image_id": batch.column("ImageID")} | _corners(batch, each)
@@ -158,103 +154,6 @@ def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, di
         file.write((",".join(header) + "\n").encode())
         for group in grouped(dataset, target):
             file.write(_lines(group, dataset, header, labels, digits))
-
-
-def _header(path: str) -> list[str]:
-    """The names of a file's columns."""
-    try:
-        with (
-            pa.input_stream(path, compression="detect") as file,
-            io.TextIOWrapper(file, "utf-8-sig", "replace") as text,
-        ):
-            header = [name.strip() for name in next(csv.reader(text), [])]
-    except OSError as error:
-        reason = error.strerror or "damaged"
-        raise InputError(f"{path} can't be read ({reason}): name a CSV file of Open Images") from error
-    missing = [name for name in ("ImageID", "LabelName", *CORNERS.values()) if name not in header]
-    if missing or len(set(header)) < len(header):
-        got = f"got none called {', '.join(missing)}" if missing else "got one of them twice"
-        raise InputError(f"expected a header with the columns of Open Images in {path}, {got}: name them so")
-    return header
-
-
-def _type(name: str) -> pa.DataType:
-    if name in ("Confidence", "Score"):
-        return pa.float64()
-    return pa.int8() if name in FLAGS else pa.string()
-
-
-def _flags(column: pa.DictionaryArray, name: str, path: str, first: int) -> pa.Array:
-    """Flags as int8, however a program writes them: 1, 1.0, True, and nothing for -1."""
-    numbers = [_flag(text) for text in column.dictionary.to_pylist()]
-    if None in numbers:
-        place = numbers.index(None)
-        line = first + pc.index(column.indices, pa.scalar(place, column.indices.type)).as_py()
-        got = f"line {line} of {path} has {name} {column.dictionary[place].as_py()!r}"
-        raise InputError(f"{got}: give a whole number from -128 to 127")
-    return pa.array(numbers, pa.int8()).take(column.indices)
-
-
-def _flag(text: str) -> int | None:
-    said = {"": -1, "true": 1, "false": 0}.get(text.strip().lower())
-    if said is not None:
-        return said
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return int(value) if value.is_integer() and -128 <= value < 128 and "_" not in text else None
-
-
-def _rows(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-    """Yield a file's lines, no cell of which is empty but those of text."""
-    corners = dict.fromkeys(CORNERS.values(), pa.float64())
-    flags, coded = [name for name in types if name in FLAGS], pa.dictionary(pa.int32(), pa.string())
-    options = pyarrow.csv.ConvertOptions(
-        column_types={"ImageID": pa.string(), **corners, **types, **dict.fromkeys(flags, coded)},
-        null_values=[""],
-        strings_can_be_null=False,
-    )
-    blocks = pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, column_names=header, skip_rows=1)
-    first = 2
-    try:
-        with pyarrow.csv.open_csv(path, read_options=blocks, convert_options=options) as reader:
-            for batch in reader:
-                for name in header:
-                    column = batch.column(name)
-                    if column.null_count:
-                        line = first + pc.index(pc.is_null(column), True).as_py()
-                        raise InputError(f"line {line} of {path} has no {name}: give a number")
-                far = pc.and_(pc.greater(batch.column("XMin"), FAR), pc.greater(batch.column("YMin"), FAR))
-                if pc.any(far).as_py():
-                    line = first + pc.index(far, True).as_py()
-                    raise InputError(
-                        f"line {line} of {path} has a box in pixels: divide it by the image's width and height"
-                    )
-                for name in flags:
-                    place = batch.schema.get_field_index(name)
-                    batch = batch.set_column(place, name, _flags(batch.column(name), name, path, first))
-                yield batch
-                first += batch.num_rows
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise _wrong_line(path, header, types) from error
-
-
-def _wrong_line(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> InputError:
-    """Return what to raise of a file that Arrow can't read: its first wrong cell."""
-    numbers = {*CORNERS.values(), *(name for name, kind in types.items() if kind == pa.float64())}
-    if not path.lower().endswith(".csv"):
-        return InputError(f"{path} can't be read as CSV: unpack it, then the line that is wrong can be told")
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
-    next(reader, None)
-    for row in filter(None, reader):
-        where = f"line {reader.line_num} of {path}"
-        if len(row) != len(header):
-            return InputError(f"{where} has {len(row)} cells, and the header has {len(header)}: fix the line")
-        for name, cell in zip(header, row, strict=True):
-            if name in numbers and not reads_as_number(cell):
-                return InputError(f"{where} has {name} {cell!r}: give a number")
-    return InputError(f"{path} can't be read as CSV: export it again")
 
 
 def _sized(
@@ -334,7 +233,10 @@ def _lines(group: Group, dataset: Dataset, header: list[str], labels: Mapping[st
         if name not in columns:
             columns[name] = _cells(rows, own, name) if own in rows.column_names else [_UNKNOWN[name]] * len(rows)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(zip(*(columns[name] for name in header), strict=True))
+    # Python quotes a line feed in a cell, but no carriage return.
+    returns = any("\r" in cell for name in header if name not in CORNERS.values() for cell in columns[name])
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
+    writer.writerows(zip(*(columns[name] for name in header), strict=True))
     return text.getvalue().encode()
 
 
