@@ -47,8 +47,8 @@ def cover(w: Floats, h: Floats, shapes: Floats) -> Cover:
 
     kernel = NEAREST[w.dtype, ""]
     found = Cover(np.empty(len(w)), np.empty(len(w), np.int64), np.empty(len(w)))
-    pieces = parallel.blocks(len(w), 1024, ROWS)
-    parallel.run(lambda *span: kernel((w, h), shapes, span, tuple(found)), pieces)
+    spans = parallel.blocks(len(w), 1024, ROWS)
+    parallel.run(lambda *span: kernel((w, h), shapes, span, tuple(found)), spans)
     return found
 
 
@@ -58,8 +58,8 @@ def mean_best(w: Floats, h: Floats, candidates: Floats) -> Floats:
 
     kernel = COVERED[w.dtype, ""]
     sums = np.empty(len(candidates))
-    pieces = parallel.blocks(len(candidates), 1, max(1, ROWS // max(1, len(w) * candidates.shape[1])))
-    parallel.run(lambda *span: kernel((w, h), candidates, span, sums), pieces)
+    spans = parallel.blocks(len(candidates), 1, max(1, ROWS // max(1, len(w) * candidates.shape[1])))
+    parallel.run(lambda *span: kernel((w, h), candidates, span, sums), spans)
     return sums / len(w)
 
 

@@ -110,8 +110,8 @@ def match_optimal(
         met, matched = _solved(costs, solve)
         return met + rows.start, matched + cols.start, costs[met, matched]
 
-    pieces = parallel.cut(costs_of(starts_a, starts_b), SOLVED)
-    found = [image for images in parallel.run(match, pieces) for image in images]
+    spans = parallel.cut(costs_of(starts_a, starts_b), SOLVED)
+    found = [image for images in parallel.run(match, spans) for image in images]
     nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, a.dtype)
     matched_rows, matched_cols, costs = (np.concatenate(parts) for parts in zip(nothing, *found, strict=True))
     return OptimalMatches(matched_rows, matched_cols, costs)

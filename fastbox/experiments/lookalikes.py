@@ -68,7 +68,7 @@ class Lookalikes:
 
 
 def _firsts(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mark the first of each run of equal keys, which are sorted."""
+    """Mark the first of equal keys, which are sorted."""
     return np.concatenate((np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]))
 
 

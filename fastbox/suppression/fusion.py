@@ -144,8 +144,8 @@ def weighted_boxes_fusion(
     common = (boxes.kernel_args(), start, model), trust, (rows, bounds), rule
     kernel = parallel.kernels("suppress.fusion").FUSE[boxes.dtype, ""]
     sizes = np.diff(bounds)
-    pieces = parallel.cut(sizes * (sizes + parallel.ROW_COST))
-    parallel.run(lambda *span: kernel(*common, span, (corners, left)), pieces)
+    spans = parallel.cut(sizes * (sizes + parallel.ROW_COST))
+    parallel.run(lambda *span: kernel(*common, span, (corners, left)), spans)
     found, fused = kept_rows(boxes, left)
     offsets = np.concatenate(([0], np.cumsum(left == left)))[image_bounds(boxes)]
     labels = None if classes is None else as_labels(classes, "classes")[found]

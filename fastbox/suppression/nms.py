@@ -19,7 +19,7 @@ __all__ = ["METHODS", "SoftNMS", "nms", "soft_nms"]
 METHODS = ("linear", "gaussian")
 
 DENSE = 384  # the number of boxes of a segment above which a grid is faster than comparing all pairs
-PIECE = 4096  # boxes below which another thread does not pay
+SMALLEST = 4096  # boxes below which another thread does not pay
 
 
 class SoftNMS(NamedTuple):
@@ -152,8 +152,8 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
         places, grid = arrange(args, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
         n = len(places[1])
         state = np.zeros(n, np.uint8)
-        pieces = parallel.blocks(n, 64, PIECE) if threads else [(0, n)]
-        parallel.run(lambda *span: resolve(places, grid, span, how, state, left), pieces)
+        spans = parallel.blocks(n, 64, SMALLEST) if threads else [(0, n)]
+        parallel.run(lambda *span: resolve(places, grid, span, how, state, left), spans)
 
     large = np.flatnonzero(sizes > DENSE)
     if len(large):
@@ -163,11 +163,11 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
         for segment in large[wide]:
             one(int(segment), threads=True)
     costs = np.where(sizes > DENSE, 0, sizes * (sizes + parallel.ROW_COST))
-    pieces = parallel.cut(costs)
-    if pieces:
+    spans = parallel.cut(costs)
+    if spans:
         resolve_segments = kernels.RESOLVE_SEGMENTS[boxes.dtype, kind]
         common = args, scores, (members, bounds)
-        parallel.run(lambda *span: resolve_segments(*common, span, DENSE, how, left), pieces)
+        parallel.run(lambda *span: resolve_segments(*common, span, DENSE, how, left), spans)
     return left
 
 
