@@ -46,11 +46,11 @@ BEST_SO_FAR, WHERE, P, Q = 6, 7, 8, 9  # what a lane of `best` holds behind its 
 
 def matrix(beta, sides, images, span, outputs):
     """Write all values of the rows of a span row by row; image g begins at out[bases[g]]."""
-    (a, b), (starts_a, starts_b, _) = sides, images
+    (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
     bases, nontemporal, out = outputs
     tile_a, tile_b = empty_tile_a(out.dtype), empty_tile_b(out.dtype, 0)
     row = tile_b[VALUES]
-    for g, lo, hi, s, e in tile_ranges(images, span):
+    for g, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         screenable_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
@@ -107,7 +107,8 @@ def best(beta, sides, images, span, outputs):
 
     Lanes are rows of a, and one box of b meets all of them: the comparison with the best so far is a select.
     """
-    (a, b), (_, first, last), (values, indices) = sides, span, outputs
+    (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
+    values, indices = outputs
     T = values.dtype.type
     eps = T(np.finfo(values.dtype).eps)
     worst = T(np.inf) if DISTANCE else T(-np.inf)
@@ -116,7 +117,7 @@ def best(beta, sides, images, span, outputs):
     lanes, tile_b = np.empty((10, LANES), values.dtype), empty_tile_b(values.dtype, 0)
     for row in range(first, last):
         values[row], indices[row] = worst, -1
-    for _, lo, hi, s, e in tile_ranges(images, span):
+    for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         screenable_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
@@ -162,7 +163,8 @@ def best(beta, sides, images, span, outputs):
 
 def top(beta, sides, images, span, outputs):
     """Write each row's k best values and their columns, best first, the lower column at ties."""
-    (a, b), (_, first, last), (values, indices) = sides, span, outputs
+    (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
+    values, indices = outputs
     T = values.dtype.type
     eps = T(np.finfo(values.dtype).eps)
     worst = T(np.inf) if DISTANCE else T(-np.inf)
@@ -171,7 +173,7 @@ def top(beta, sides, images, span, outputs):
     met = tile_b[VALUES]
     values[first:last] = worst
     indices[first:last] = -1
-    for _, lo, hi, s, e in tile_ranges(images, span):
+    for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         screenable_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
@@ -210,7 +212,8 @@ def pairs(beta, sides, images, span, limits, counts):
     The limits are `below`, a distance's threshold or the float below a similarity's, and `upper`: keep only columns
     behind the row.
     """
-    (a, b), (below, upper) = sides, limits
+    (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
+    below, upper = limits
     dtype = a[1].dtype
     eps = dtype.type(np.finfo(dtype).eps)
     tile_a, tile_b = empty_tile_a(dtype), empty_tile_b(dtype, 0)
@@ -218,7 +221,7 @@ def pairs(beta, sides, images, span, limits, counts):
     rows, cols, values = empty_pairs(dtype)
     found = 0
     p, q = screen_terms(below, eps, SCREEN)
-    for _, lo, hi, s, e in tile_ranges(images, span):
+    for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         screenable_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
@@ -256,13 +259,14 @@ def scatter(found, places, out):
 
 def histogram(beta, sides, images, span, outputs):
     """Count the values between edges, each interval closed below, the last one above too; all others are left out."""
-    (a, b), (edges, counts) = sides, outputs
+    (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
+    edges, counts = outputs
     bins = counts.size
     low, high = edges[0], edges[bins]
     scale = np.float64(bins) / (np.float64(high) - np.float64(low))
     tile_a, tile_b = empty_tile_a(edges.dtype), empty_tile_b(edges.dtype, 0)
     met = tile_b[VALUES]
-    for _, lo, hi, s, e in tile_ranges(images, span):
+    for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         screenable_b = pack(b, s, e, ANGLES, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
