@@ -1,8 +1,8 @@
 """The only threads: cut work by its cost and run a kernel over the cuts.
 
 Kernels release the GIL and run one after the other on each thread of one pool. Parallel loops inside the compiled code
-are not used: on images sorted by size they halve the gain of a second thread, one of their layers aborts the process
-when two Python threads call it, and another kills forked children.
+are not used: on images sorted by size they halve the gain of a second thread, one threading layer aborts the process
+when two Python threads call it, and another layer kills forked children.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Piece", "alone", "blocks", "cut", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
+__all__ = ["Span", "alone", "blocks", "cut", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
 
 R = TypeVar("R")
 
-Piece = tuple[int, int, int]  # an image, and the rows of a to do from there: first and last
+Span = tuple[int, int, int]  # an image, and the rows of a to do from there: first and last
 
 ENVIRONMENT = "FASTBOX_NUM_THREADS"
 
-ROW_COST = 16  # what a row costs beside its pairs, in pairs
+ROW_COST = 16  # the cost of a row beside its pairs, in pairs
 SMALL = 100_000  # pairs that take about as long as waking a thread ten times
-PIECES_PER_THREAD = 8  # so that a thread held up elsewhere leaves little for the others to wait for
-WHOLE_ROWS = 16  # kernels do this many rows at once
+SPANS_PER_THREAD = 8  # so that the other threads wait little for a thread that is held up
+WHOLE_ROWS = 16  # rows of an image are cut at multiples of this number
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -43,7 +43,7 @@ _here: ContextVar[int | None] = ContextVar("fastbox_threads", default=None)
 
 
 def get_num_threads() -> int:
-    """Return how many threads kernels use: what was set, FASTBOX_NUM_THREADS, or the processors this process may use.
+    """Return the number of threads of kernels: the number set, FASTBOX_NUM_THREADS, or the processors of this process.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def set_num_threads(n: int) -> None:
 
 @contextmanager
 def threads_here(n: int) -> Iterator[None]:
-    """Let kernels that this thread calls use n threads, where the work around them is in parallel already."""
+    """Limit kernels that this thread calls to n threads, inside work that is parallel already."""
     token = _here.set(n)
     try:
         yield
@@ -98,7 +98,7 @@ def threads_here(n: int) -> Iterator[None]:
 
 
 def alone() -> bool:
-    """Tell whether what this thread calls has one processor: the others have work, and helpers would only disturb."""
+    """Return whether this thread and its calls have one processor: the others have work, so no helper thread starts."""
     return _here.get() == 1
 
 
@@ -108,12 +108,10 @@ def kernels(name: str) -> Any:
     return importlib.import_module(f"fastbox.kernels.{name}")
 
 
-def cuts(
-    starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray[np.bool_] | None = None
-) -> list[Piece]:
-    """Cut the rows of a into pieces of equal cost, given where each image's rows of a and b begin.
+def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray[np.bool_] | None = None) -> list[Span]:
+    """Cut the rows of a into spans of equal cost, given where each image's rows of a and b begin.
 
-    The rows of images to skip are in the pieces too, and cost no pairs.
+    The rows of images to skip are in the spans too, and cost no pairs.
     """
     rows_a, rows_b = np.diff(starts_a), np.diff(starts_b)
     if skip is not None:
@@ -124,7 +122,7 @@ def cuts(
     wanted = int(cost[-1] // SMALL)
     if wanted < 2 or (threads := get_num_threads()) == 1:
         return [(0, 0, last)] if last else []
-    wanted = min(threads * PIECES_PER_THREAD, wanted)
+    wanted = min(threads * SPANS_PER_THREAD, wanted)
     marks = np.linspace(0, cost[-1], wanted + 1)[1:-1]
     image = np.searchsorted(cost, marks, side="right") - 1
     inside = (marks - cost[image]) / per_row[image] // WHOLE_ROWS * WHOLE_ROWS
@@ -141,28 +139,28 @@ def cut(costs: NDArray[Any], least: int | None = None) -> list[tuple[int, int]]:
     wanted = int(ends[-1] // (SMALL if least is None else least))
     if wanted < 2:
         return [(0, len(ends))]
-    marks = np.linspace(0, ends[-1], min(get_num_threads() * PIECES_PER_THREAD, wanted) + 1)[1:-1]
+    marks = np.linspace(0, ends[-1], min(get_num_threads() * SPANS_PER_THREAD, wanted) + 1)[1:-1]
     bounds = np.unique(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(ends)]))).tolist()
     return list(pairwise(bounds))
 
 
 def blocks(n: int, whole: int, smallest: int) -> list[tuple[int, int]]:
-    """Cut n equal items into pieces of whole blocks, none but the last smaller than `smallest`."""
+    """Cut n equal items into spans of whole blocks, only the last one smaller than `smallest`."""
     if n < 2 * smallest:
         return [(0, n)] if n else []
-    pieces = min(get_num_threads() * PIECES_PER_THREAD, n // smallest)
-    step = -(-n // (pieces * whole)) * whole
+    spans = min(get_num_threads() * SPANS_PER_THREAD, n // smallest)
+    step = -(-n // (spans * whole)) * whole
     return [(first, min(first + step, n)) for first in range(0, n, step)] if n else []
 
 
-def run(task: Callable[..., R], pieces: Sequence[tuple[Any, ...]]) -> list[R]:
-    """Call task(*piece) for each piece on the threads, the caller's among them; results in the pieces' order."""
-    workers = min(get_num_threads(), len(pieces)) if len(pieces) > 1 else 1
+def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
+    """Call task(*span) for each span on the threads and on the caller's own; return their results in order."""
+    workers = min(get_num_threads(), len(spans)) if len(spans) > 1 else 1
     if workers < 2:
-        return [task(*piece) for piece in pieces]
-    results: list[Any] = [None] * len(pieces)
+        return [task(*span) for span in spans]
+    results: list[Any] = [None] * len(spans)
     waiting: SimpleQueue[int] = SimpleQueue()
-    for k in range(len(pieces)):
+    for k in range(len(spans)):
         waiting.put(k)
 
     def work() -> None:
@@ -171,7 +169,7 @@ def run(task: Callable[..., R], pieces: Sequence[tuple[Any, ...]]) -> list[R]:
                 k = waiting.get_nowait()
             except Empty:
                 return
-            results[k] = task(*pieces[k])
+            results[k] = task(*spans[k])
 
     helpers = _executor(workers - 1)
     futures = [helpers.submit(work) for _ in range(workers - 1)]
@@ -194,7 +192,7 @@ def _executor(size: int) -> ThreadPoolExecutor:
 
 
 def _forget_pool() -> None:
-    """A forked child has none of its parent's threads."""
+    """Forget the pool in a forked child, which has no thread of its parent."""
     global _pool, _lock
     _pool, _lock = None, threading.Lock()
 

@@ -97,7 +97,7 @@ def trace(
 def _pieces(bounds: NDArray[np.int64]) -> list[tuple[int, int]]:
     """Cut groups into pieces of about as many rows."""
     rows = int(bounds[-1] - bounds[0])
-    count = max(1, min(parallel.get_num_threads() * parallel.PIECES_PER_THREAD, rows // PIECE))
+    count = max(1, min(parallel.get_num_threads() * parallel.SPANS_PER_THREAD, rows // PIECE))
     marks = np.linspace(bounds[0], bounds[-1], count + 1)[1:-1]
     edges = np.unique(np.concatenate(([0], np.searchsorted(bounds, marks), [len(bounds) - 1])))
     return list(pairwise(edges.tolist()))

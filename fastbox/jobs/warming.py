@@ -19,7 +19,7 @@ __all__ = ["DTYPES", "USUAL", "Warmed", "warmup"]
 
 DTYPES = ("float32", "float64")
 USUAL = ("iou", "giou", "l1", "smooth_l1")  # what is used unless another metric is asked for
-LONG = ("match", "greedy", "regression")  # modules whose kernels take longest: they begin first
+LONG = ("iou_rule", "greedy", "regression")  # modules whose kernels take longest: they begin first
 
 
 @dataclass

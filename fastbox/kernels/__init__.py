@@ -2,10 +2,10 @@
 
 A kernel packs boxes (any format, stride or dtype becomes a tile of corners and areas in the first-level cache),
 measures them (one box against sixteen) and reduces the values (a matrix, the best, the top, pairs, a histogram).
-Nothing here checks its arguments.
+No kernel checks its arguments.
 
 - ``codes``: numbers that kernels share with their callers; imports no Numba
-- ``build``: how functions are compiled and kept, stack arrays, transposes, non-temporal stores
+- ``build``: compiling and keeping functions, stack arrays, transposes, non-temporal stores
 - ``geometry``: formulas, their gradients, boxes of extreme size, packing and reading rows
 - ``common``: sorting, sums in a fixed order, sketches, anchor shapes
 - ``compare``: two collections, dense, through an index, and row by row

@@ -9,8 +9,8 @@ from __future__ import annotations
 FORMATS = ("xyxy", "xywh", "cxcywh", "yxyx")
 XYXY, XYWH, CXCYWH, YXYX = range(4)
 
-LANES = 32  # packed boxes measured side by side; sets of boxes are filled up to a multiple of it
-BLOCK = 8192  # losses summed before their sum is kept: what fixes the order of additions, whatever the threads
+LANES = 32  # packed boxes measured side by side; sets of boxes are filled up to a multiple of LANES
+BLOCK = 8192  # losses summed before their sum is kept: fixes the order of additions for any number of threads
 
 # Evaluation: the match type of a detection.
 MATCHED, LOCALIZATION, CLASSIFICATION, DUPLICATE, BACKGROUND, BOTH, IGNORED = range(7)

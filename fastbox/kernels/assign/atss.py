@@ -19,7 +19,7 @@ levels_of = candidates.grid_levels
 
 
 def by_statistics(source, place, one, g, truth, bounds, state, m, work):
-    """Take of the nearest anchors of each level those whose IoU reaches mean + standard deviation of their IoUs."""
+    """Take the nearest anchors of each level whose IoU reaches mean + standard deviation of all their IoUs."""
     image, n = place[0], place[1]
     held, owned, claimer, _ = state
     levels, which, k = levels_of(source)

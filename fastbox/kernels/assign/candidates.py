@@ -2,7 +2,7 @@
 
 A source offers an image's parts; of a part the window of rows and columns that can exceed a value; and one row of the
 window measured, whose k-th value belongs to anchor `number + k * step`. A grid's parts are its planes, one shape on one
-level: a plane is the product of its columns and rows, so its windows are found by halving and only they are measured.
+level: a plane is the product of its columns and rows, so a window is found by halving, and only windows are measured.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ def span(ends, first, last, low, high, need):
 def grid_window(source, part, n, one, below, screenable, work):
     """Find the rows and columns of a plane that can exceed a value, and measure the columns.
 
-    iou > t takes an intersection above t / (1 + t) * (area + area), of which neither side can be longer than the
-    shorter of truth and anchor. Rounding is monotonic, so the ends of intervals bound what they share exactly; the
-    slack is for the products. An unordered comparison prunes nothing.
+    iou > t needs an intersection above t / (1 + t) * (area + area), whose sides are no longer than the shorter of truth
+    and anchor. Rounding is monotonic, so the ends of two intervals bound their common part exactly; the slack is for
+    the products. An unordered comparison prunes nothing.
     """
     planes, extents, xs, ys = source[0], source[1], source[2], source[3]
     T = type(below)
@@ -113,7 +113,7 @@ def grid_box(xs, ys, x, y):
 
 @device
 def grid_extremes(xs, ys, x, y, n, one, divisor, work):
-    """Write again the values of a row that belong to boxes beyond the safe range."""
+    """Write again the values of the boxes of a row that are beyond the safe range."""
     for k in range(n):
         work[VALUES, k] = share(grid_box(xs, ys, x + k, y), one, divisor, work[VALUES, k])
 
@@ -212,7 +212,7 @@ def boxes_window(source, part, n, one, below, screenable, work):
 
 @device
 def boxes_extremes(first, n, one, divisor, work):
-    """Write again those of n values from a place on that belong to boxes beyond the safe range."""
+    """Write again the values of n boxes from a place on that are beyond the safe range."""
     for j in range(first, first + n):
         work[VALUES, j] = share(box_at(work, j), one, divisor, work[VALUES, j])
 

@@ -1,11 +1,10 @@
-"""Claims: which anchors a truth takes by their IoU, and which anchors are ignored.
+"""Claims: the anchors that a truth takes by their IoU, and the anchors that are ignored.
 
-Functions that loop over candidates are bound anew for each source of candidates. They pass on together:
+Functions that loop over candidates are bound anew for each source of candidates. Their common arguments are:
 
-- `place`: the image, its number of anchors, its first part and the one behind the last, whether all areas are
-  screenable;
-- `state`: for each anchor its highest value, the truth of that value, and the truth that claims the anchor; and the
-  anchors touched, which are those claimed, ignored or with a value of `floor` at least;
+- `place`: the image, its number of anchors, its first part, the end of its parts, and whether all areas are screenable;
+- `state`: for each anchor its highest value, the truth of this value, and the truth that claims the anchor; and the
+  anchors touched: claimed, ignored, or with a value of at least `floor`;
 - `bounds`: the value to exceed, the value to keep, the floor, the truth's best, the rule's options.
 """
 

@@ -108,7 +108,7 @@ class KernelCache:
                 return
 
     def kept(self, signature: Any, codegen: Any) -> Path | None:
-        """Return the file of an entry that is whole; None without one."""
+        """Return the file of an entry if the file is whole, else None."""
         key = self._key(signature, codegen)
         return next((path for path in self._paths(key) if read(path, key) is not None), None)
 

@@ -20,8 +20,8 @@ from numba.core.typing.context import CallStack
 
 from fastbox.kernels.build.cache import KernelCache, SOURCE
 
-# Division by zero gives inf or nan as NumPy does: the default error model branches on it, which blocks vectorisation
-# (11 times slower). No fastmath: it gains nothing, breaks nan and the promise of equal bits.
+# Division by zero gives inf or nan as in NumPy: the branch of the default error model blocks vectorisation (11 times
+# slower). No fastmath: it gains no speed, and breaks nan and the promise of equal bits.
 device = njit(error_model="numpy")
 
 # For functions so long that the compiler would call them for each box: a loop with a call in it does not vectorise,

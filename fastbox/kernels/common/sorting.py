@@ -20,7 +20,7 @@ def descending(bits):
 
 @device
 def by_bytes(keys, rows, spare_keys, spare_rows, counts, n):
-    """Sort n rows by their keys, byte by byte, ties as they come; return the sorted keys and rows, then the spares."""
+    """Sort n rows by their keys, byte by byte, stable; return the sorted keys and rows, then the spares."""
     counts[:] = 0
     for j in range(n):
         for digit in range(8):

@@ -1,9 +1,9 @@
-"""An index of one image: boxes sorted into the cells of grids, to find those that overlap a region without the others.
+"""An index of one image: boxes sorted into the cells of grids, to find the boxes that overlap a region.
 
 A grid for each size of box: class c holds the boxes whose longer side is 2^-c of the largest, up to a factor of two.
 The boxes of a class are sorted by the cell of their first corner, so that a row of cells is one run of boxes. Cells are
 numbered by a function that never falls as its coordinate rises, and `shapes` says how many cells a box of the class
-extends at most: a box that overlaps another one lies in the cells from its first, less that reach, to its last.
+extends at most, its reach: the boxes that overlap a region start in its cells, or in the cells one reach before.
 """
 
 from __future__ import annotations
@@ -43,16 +43,37 @@ def cell(x, origin, scale, cells):
     return np.int64(min(max(place, 0.0), np.float64(cells - 1)))
 
 
-def build(boxes, span, angles, least):
-    """Sort the boxes of a span that have an area into cells.
+@device
+def lay_out(counts, origin, sides, exponent, least):
+    """Choose the cells of each class, given its number of boxes; return shapes, scales and the number of cells.
 
-    A cell is at least as large as a share of the largest box of its class, and holds a number of boxes on average:
-    `least` gives both.
+    `exponent` is that of the largest box; `least` is the side of a cell in sides of the largest box of its class, and
+    the boxes of a cell on average, both at least.
+    """
+    shapes, scales = np.zeros((CLASSES, 5), np.int64), np.zeros((CLASSES, 3), np.float64)
+    (left, top), (width, height), (share, per_cell) = origin, sides, least
+    cells = 0
+    for c in range(CLASSES):
+        if counts[c]:
+            size = math.ldexp(share, exponent - c)
+            most = max(counts[c] / per_cell, 1.0)
+            while (math.floor(width / size) + 1.0) * (math.floor(height / size) + 1.0) > most:
+                size *= 1.25
+            shapes[c, FIRST_CELL] = cells
+            shapes[c, ACROSS] = np.int64(width / size) + 1
+            shapes[c, DOWN] = np.int64(height / size) + 1
+            scales[c, ORIGIN_X], scales[c, ORIGIN_Y], scales[c, SCALE] = left, top, 1.0 / size
+            cells += shapes[c, ACROSS] * shapes[c, DOWN]
+    return shapes, scales, cells
+
+
+def build(boxes, span, angles, least):
+    """Sort the boxes of a span that have an area into cells, whose sizes :func:`lay_out` chooses by `least`.
 
     Returns whether the areas are screenable (if not, the rest is of no use) and the grid: numbers and boxes (corners,
     area, angle) in their new order, where each cell's boxes start, shapes and scales of the classes.
     """
-    (first, last), (share, per_cell) = span, least
+    first, last = span
     dtype = boxes[1].dtype
     n = last - first
     tile = np.empty((6, COLS), dtype)
@@ -74,7 +95,6 @@ def build(boxes, span, angles, least):
     width, height = right - left, bottom - top
     screenable = screenable and (indexed == 0 or (width < np.inf and height < np.inf))
 
-    shapes, scales = np.zeros((CLASSES, 5), np.int64), np.zeros((CLASSES, 3), np.float64)
     counts = np.zeros(CLASSES, np.int64)
     kinds = np.full(n, -1, np.int8)
     exponent = math.frexp(largest)[1]
@@ -84,19 +104,7 @@ def build(boxes, span, angles, least):
                 longer = max(packed[2, j] - packed[0, j], packed[3, j] - packed[1, j])
                 kinds[j] = min(exponent - math.frexp(longer)[1], CLASSES - 1)
                 counts[kinds[j]] += 1
-    cells = 0
-    for c in range(CLASSES):
-        if counts[c]:
-            size = math.ldexp(share, exponent - c)
-            most = max(counts[c] / per_cell, 1.0)
-            while (math.floor(width / size) + 1.0) * (math.floor(height / size) + 1.0) > most:
-                size *= 1.25
-            shapes[c, FIRST_CELL] = cells
-            shapes[c, ACROSS] = np.int64(width / size) + 1
-            shapes[c, DOWN] = np.int64(height / size) + 1
-            scales[c, ORIGIN_X], scales[c, ORIGIN_Y], scales[c, SCALE] = left, top, 1.0 / size
-            cells += shapes[c, ACROSS] * shapes[c, DOWN]
-
+    shapes, scales, cells = lay_out(counts, (left, top), (width, height), exponent, least)
     starts = np.zeros(cells + 1, np.int64)
     where = np.empty(n, np.int64)
     for j in range(n):

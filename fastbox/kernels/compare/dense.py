@@ -1,4 +1,4 @@
-"""What becomes of the values: a matrix, the best, the top, pairs or a histogram. One kernel each.
+"""Dense kernels: all pairs measured, for a matrix, the best, the top, pairs or a histogram. One kernel each.
 
 Every kernel takes the metric's beta, both collections, the offsets of their images with the images to leave out, the
 span of rows of a to do, and its outputs. Rows are independent of one another, so any cut of the rows on any number of
@@ -41,7 +41,7 @@ from fastbox.kernels.geometry.pack import box_at, pack, tile_ranges
 # Kernel binds these anew for each metric; here they are iou's.
 SCREEN, DISTANCE, ANGLES = NEEDS_IOU, False, False
 
-BEST_SO_FAR, WHERE, P, Q = 6, 7, 8, 9  # what a lane of `best` holds behind its box
+BEST_SO_FAR, WHERE, P, Q = 6, 7, 8, 9  # rows of the lanes of `best`, behind the boxes
 
 
 def matrix(beta, sides, images, span, outputs):
@@ -103,7 +103,7 @@ def rank_extremes(met, start, n, ranked, columns, column):
 
 
 def best(beta, sides, images, span, outputs):
-    """Write each row's best value and its column, the lowest at ties; nan and -1 where there is none.
+    """Write each row's best value and its column, the lowest at ties; nan and -1 for a row without valid pair.
 
     Lanes are rows of a, and one box of b meets all of them: the comparison with the best so far is a select.
     """
@@ -113,7 +113,7 @@ def best(beta, sides, images, span, outputs):
     eps = T(np.finfo(values.dtype).eps)
     worst = T(np.inf) if DISTANCE else T(-np.inf)
     zero, tiny, none = T(0), T(TINY), T(-1)
-    # One array for all that the lanes hold, or every loop over them would first have to test ten arrays for overlap.
+    # One array for all rows of the lanes, or every loop over the lanes would first have to test ten arrays for overlap.
     lanes, tile_b = np.empty((10, LANES), values.dtype), empty_tile_b(values.dtype, 0)
     for row in range(first, last):
         values[row], indices[row] = worst, -1
@@ -291,7 +291,7 @@ BOUND = with_loops(MEASURED, lead_extremes, rank_extremes)
 
 
 def _signature(t, *outputs):
-    """Return the types that every kernel over pairs takes, and those of its outputs."""
+    """Return the types of the arguments of a kernel over pairs, given the types of its outputs."""
     images = group(readonly(i8), readonly(i8), readonly(types.boolean))
     return t, group(side(t), side(t)), images, group(i8, i8, i8), *outputs
 

@@ -181,7 +181,7 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
 
 
 def order(ends, span, cols, values):
-    """Sort the columns of each row of a span, whose pairs end at ends[row], and their values with them."""
+    """Sort the columns of each row of a span, whose pairs end at ends[row], and the values of the columns too."""
     first, last = span
     for row in range(first, last):
         start, end = ends[row - 1] if row else 0, ends[row]
@@ -198,7 +198,7 @@ def order(ends, span, cols, values):
 
 
 def _signature(t, *outputs):
-    """Return the types that every query takes, and those of its outputs."""
+    """Return the types of the arguments of a query, given the types of its outputs."""
     return t, group(vector(i8), vector(t, 2), readonly(i8)), grid_of(t), group(i8, i8), *outputs
 
 

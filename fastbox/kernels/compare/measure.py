@@ -1,4 +1,4 @@
-"""Measuring: one box against a tile of others, and the screen that spares boxes whose values can't be high enough."""
+"""Measuring: one box against a tile of boxes, and the screen that skips boxes whose values can't be high enough."""
 
 from __future__ import annotations
 
@@ -118,14 +118,14 @@ def doubled(values):
 
 @inlined
 def emit_pair(row, column, met, found, rows, cols, values, counts):
-    """Write a pair behind those found and count it for its row; return the number of pairs found."""
+    """Write a pair behind the pairs found and count the pair for its row; return the number of pairs found."""
     rows[found], cols[found], values[found] = row, column, met
     counts[row] += 1
     return found + 1
 
 
 def with_loops(bound, *loops):
-    """Return what kernels are bound to, by metric, with loops that are compiled for each metric alone."""
+    """Return the names that kernels are bound to, by metric, with loops that are compiled for each metric alone."""
     return {
         name: {**names, **{loop.__name__: device(rebound(loop, names, name)) for loop in loops}}
         for name, names in bound.items()

@@ -7,7 +7,6 @@ from numba import types
 
 from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, vector
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
-from fastbox.kernels.common.sorting import longest_of
 from fastbox.kernels.evaluate.curves import EPS
 
 
@@ -15,12 +14,14 @@ def resample(detections, truths, weights, axes, span, means):
     """Write for each sample of a span the mean precision of each class at each threshold, images counted by weight.
 
     Detections are words, the bounds of classes, and images; truths are classes and images; the axes are the recalls and
-    the number of thresholds. A detection that counts twice is two of one score: recall is read off after the last of
-    them, where the best precision is.
+    the number of thresholds. A detection that counts twice is two detections of one score: recall is read after the
+    last of the two, where precision is highest.
     """
     (words, bounds, image), (truth_classes, truth_image) = detections, truths
     (recalls, many), (first, last) = axes, span
-    longest = longest_of(bounds, 0, len(bounds) - 1)
+    longest = 0  # not by a call, which would make the loops 3 % slower
+    for k in range(len(bounds) - 1):
+        longest = max(longest, bounds[k + 1] - bounds[k])
     trues, envelope = np.empty(longest, np.int64), np.empty(longest, np.float64)
     positives = np.empty(len(bounds) - 1, np.int64)
     for sample in range(first, last):

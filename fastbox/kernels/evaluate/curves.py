@@ -7,7 +7,6 @@ from numba import types
 
 from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, vector
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
-from fastbox.kernels.common.sorting import longest_of
 
 EPS = np.finfo(np.float64).eps
 
@@ -23,7 +22,9 @@ def trace(detections, positives, axes, span, outputs):
     """
     (words, scores, ranks, bounds), (recalls, limits, many) = detections, axes
     (first, last), (precision, reached, at) = span, outputs
-    longest = longest_of(bounds, first, last)
+    longest = 0
+    for k in range(first, last):
+        longest = max(longest, bounds[k + 1] - bounds[k])
     seen, where = np.empty(longest, np.int64), np.empty(longest, np.int64)
     envelope = np.empty(longest, np.float64)
     hits = np.empty(len(limits), np.int64)

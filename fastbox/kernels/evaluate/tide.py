@@ -113,7 +113,7 @@ def name_errors(detections, truths, rule, places, rows, claims, outputs):
 
 
 def classify_errors(detections, truths, rule, span, outputs):
-    """Write what became of each detection of the images of a span: its match type, and the truth concerned.
+    """Write the match type of each detection of the images of a span, and the truth concerned.
 
     Both collections come image by image, with an `order` of each image's rows by code. The rule holds the IoU of a hit,
     the IoU below which a detection is background, and the greatest number of detections. Detections take truths as in

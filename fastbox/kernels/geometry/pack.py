@@ -1,7 +1,7 @@
 """Packing: boxes of any format, stride or dtype become a tile of corners and areas in the first-level cache.
 
 A tile is an array of six rows, x0, y0, x1, y1, area and angle, and often a seventh for values. Compiled functions pack
-boxes at most COLS at a time, and measure them there.
+boxes at most COLS at a time, and measure the tile.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def pack(boxes, first, last, angles, tile):
         k = np.uint64(first + j)  # unsigned: no test for an index from the end
         x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
     columns_to_corners(arrangement, n, x0, y0, x1, y1)
-    whole = (n + LANES - 1) // LANES * LANES  # not by a call: loops up to it would keep a remainder
+    whole = (n + LANES - 1) // LANES * LANES  # not by a call: a loop up to the result of a call would keep a remainder
     for j in range(n, whole):
         x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
     top, low = empty_range(zero)

@@ -1,6 +1,6 @@
 """Reading rows: a few boxes at a time become columns of corners, for kernels that read each box once.
 
-The next boxes are read while these are measured; with tiles as long as those of
+The next boxes are read while the last ones are measured; with tiles as long as those of
 :mod:`~fastbox.kernels.geometry.pack` memory and arithmetic would wait for each other.
 """
 

@@ -44,7 +44,7 @@ def ordered_bits(x):
 
 
 def ordered_bits_less_one(x):
-    """Return the ordered bits of a float, less one: those of 0 lie above all others."""
+    """Return the ordered bits of a float, less one: the bits of 0 lie above all others."""
     bits = ordered_bits(x)
     return bits - type(bits)(1) if bits else ~bits
 

@@ -1,4 +1,4 @@
-"""Losses of coordinates one by one, with their slopes, in one pass.
+"""Losses of single coordinates, with their slopes, in one pass.
 
 An output that is not asked for is an array of size 0.
 """
@@ -62,8 +62,8 @@ value = smooth_l1
 def sweep(pair, beta, weighed, scale, span, outputs, carried):
     """Write the losses of the numbers of a span, whole lanes of them; the sums of a partial block are carried over.
 
-    Gradients that are stored past the caches wait until they fill cache lines: `behind` of them lie before those made
-    next.
+    Gradients that are stored past the caches wait until they fill cache lines: `behind` gradients lie before the next
+    ones.
     """
     (pred, target), (weights, shared), (first, last) = pair, weighed, span
     out, boxed, grad, nontemporal, sums = outputs

@@ -25,7 +25,7 @@ FULL = 4  # boxes in a cell on average, from which on cells are halved
 FAR = 2.0**31  # cells from the origin beyond which all are one
 GOLDEN = 0.6180339887498949
 
-# Columns of what is known of each kind: the origin of its grid, cells a pixel, and the range of its sides.
+# Columns of the frame of each kind: the origin of its grid, cells a pixel, and the range of its sides.
 X, Y, PER_X, PER_Y, MIN_W, MAX_W, MIN_H, MAX_H, MAX_X, MAX_Y = range(10)
 BASE, NX, NY, REACH_X, REACH_Y, STRIDE, CELLS, FOLDED, COUNT = range(9)
 
@@ -77,10 +77,10 @@ def kind_of(w, h):
 
 @device
 def cut(frame, layout, share):
-    """Choose the cells of a kind: as long as its longest sides, or less where many boxes lie in each.
+    """Choose the cells of a kind: as long as its longest sides, or shorter where many boxes lie in each.
 
-    There are four cells for each box at most. A grid of more is folded: its lines begin a golden section of the cells
-    apart, wherever that is, so that those near one another share none.
+    There are four cells for each box at most. A larger grid is folded: its lines begin a golden section of all cells
+    apart, so that lines near one another share no cell.
     """
     for axis in range(2):
         longest = (1.0 - share) * frame[MAX_W + 2 * axis]
@@ -103,13 +103,55 @@ def cut(frame, layout, share):
     layout[STRIDE] = np.int64(GOLDEN * most) if folded else layout[NX]
 
 
+@device
+def count_cells(boxes, rows, cells, count, grids):
+    """Replace the kind of each box by its cell, widen the reach of its kind, and return where each cell begins."""
+    frames, layouts, share = grids
+    starts = np.zeros(count + 1, np.int64)
+    for j in range(rows.size):
+        box = corners(boxes, rows[j])
+        frame, layout = frames[cells[j]], layouts[cells[j]]
+        (u0, u1), (v0, v1) = shrunk(box.x0, box.x1, share), shrunk(box.y0, box.y1, share)
+        column, line = slot(u0, frame[X], frame[PER_X]), slot(v0, frame[Y], frame[PER_Y])
+        layout[REACH_X] = max(layout[REACH_X], slot(u1, frame[X], frame[PER_X]) - column)
+        layout[REACH_Y] = max(layout[REACH_Y], slot(v1, frame[Y], frame[PER_Y]) - line)
+        cell = line * layout[STRIDE] + column
+        cells[j] = layout[BASE] + (cell % layout[CELLS] if layout[FOLDED] else cell)
+        starts[cells[j]] += 1
+    place = 0
+    for cell in range(count + 1):
+        starts[cell], place = place, place + starts[cell]
+    return starts
+
+
+@device
+def sort_by_cell(boxes, scores, rows, cells, starts):
+    """Sort rows by their cells, and return a tile of their boxes, their scores, and the rows."""
+    n, count = rows.size, starts.size - 1
+    tile = np.empty((6, n + PAD), boxes[1].dtype)
+    placed, keys = np.empty(n, np.int64), np.empty(n, np.float64)
+    for j in range(n):
+        k = starts[cells[j]]
+        starts[cells[j]] = k + 1
+        placed[k] = rows[j]
+    for cell in range(count, 0, -1):
+        starts[cell] = starts[cell - 1]
+    starts[0] = 0
+    for k in range(n):
+        row = placed[k]
+        box = corners(boxes, row)
+        tile[0, k], tile[1, k], tile[2, k], tile[3, k], tile[4, k] = box.x0, box.y0, box.x1, box.y1, box.area
+        keys[k] = scores[row]
+    tile[4, n:] = tile.dtype.type(np.nan)
+    return tile, keys, placed
+
+
 def arrange(boxes, scores, members, t, out):
     """Sort boxes that can meet others into grids, one for each kind of size; the others keep their score in `out`.
 
     Returns the places (a tile, scores, rows), and the grid for `reached`: where cells begin, the frame and layout of
     each kind's grid, the share that boxes are shrunk by, and whether all areas are screenable.
     """
-    T = boxes[1].dtype.type
     kinds = OCTAVES * ASPECTS
     frames, layouts = np.empty((kinds, 10), np.float64), np.zeros((kinds, 9), np.int64)
     rows, cells = np.empty(members.size, np.int64), np.empty(members.size, np.int64)
@@ -154,42 +196,15 @@ def arrange(boxes, scores, members, t, out):
             base += layouts[kind, CELLS]
             order[present] = kind
             present += 1
-    starts = np.zeros(base + 1, np.int64)
-    for j in range(n):
-        box = corners(boxes, rows[j])
-        frame, layout = frames[cells[j]], layouts[cells[j]]
-        (u0, u1), (v0, v1) = shrunk(box.x0, box.x1, share), shrunk(box.y0, box.y1, share)
-        column, line = slot(u0, frame[X], frame[PER_X]), slot(v0, frame[Y], frame[PER_Y])
-        layout[REACH_X] = max(layout[REACH_X], slot(u1, frame[X], frame[PER_X]) - column)
-        layout[REACH_Y] = max(layout[REACH_Y], slot(v1, frame[Y], frame[PER_Y]) - line)
-        cell = line * layout[STRIDE] + column
-        cells[j] = layout[BASE] + (cell % layout[CELLS] if layout[FOLDED] else cell)
-        starts[cells[j]] += 1
-    place = 0
-    for cell in range(base + 1):
-        starts[cell], place = place, place + starts[cell]
-    tile = np.empty((6, n + PAD), T)
-    placed, keys = np.empty(n, np.int64), np.empty(n, np.float64)
-    for j in range(n):
-        k = starts[cells[j]]
-        starts[cells[j]] = k + 1
-        placed[k] = rows[j]
-    for cell in range(base, 0, -1):
-        starts[cell] = starts[cell - 1]
-    starts[0] = 0
-    for k in range(n):
-        row = placed[k]
-        box = corners(boxes, row)
-        tile[0, k], tile[1, k], tile[2, k], tile[3, k], tile[4, k] = box.x0, box.y0, box.x1, box.y1, box.area
-        keys[k] = scores[row]
-    tile[4, n:] = T(np.nan)
+    starts = count_cells(boxes, rows[:n], cells, base, (frames, layouts, share))
+    places = sort_by_cell(boxes, scores, rows[:n], cells, starts)
     grid = starts, frames[order[:present]], layouts[order[:present]], share, screenable
-    return (tile, keys, placed), grid
+    return places, grid
 
 
 @device
 def list_run(tile, one, p, run, t, screen, state, hits, found):
-    """List, behind those found, the boxes of a run that box p reaches; return the number of boxes found."""
+    """List the boxes of a run that box p reaches, behind the boxes found; return the number of boxes found."""
     (first, last), (screenable, above, below) = run, screen
     for start in range(first, last, BLOCK):
         n = min(BLOCK, last - start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, side, vector
+from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
 from fastbox.kernels.codes import ABSENT_MODEL_AWARE_AVG, BOX_AND_MODEL_AVG, MAX
 from fastbox.kernels.geometry.extremes import robust_iou
 from fastbox.kernels.geometry.metrics import Box, larger, smaller
@@ -13,14 +13,31 @@ from fastbox.kernels.geometry.safe_range import safe_area
 from fastbox.kernels.suppress.cells import corners, f8
 
 
+@device
+def confidence_of(confidence, cluster, every, most):
+    """Compute the confidence of a cluster, given the sum and the maximum of all models' weights.
+
+    A cluster is its highest score, the sum of its scores, the weights of its boxes and of its models, and its number of
+    boxes, with and without those beyond one a model.
+    """
+    highest, total, weight, present, count, shown = cluster
+    if confidence == MAX:
+        return highest / most
+    if confidence == BOX_AND_MODEL_AVG:
+        return total / weight * present / every
+    if confidence == ABSENT_MODEL_AWARE_AVG:
+        return total / (weight + every - present)
+    return total / count * shown / every
+
+
 def fuse(detections, weights, segments, rule, span, outputs):
-    """Fuse the segments of a span, whose members come by descending score, already weighted, without those below 0.
+    """Fuse the segments of a span, whose members come by descending score, already weighted; a score below 0 ends them.
 
     Solovyev et al., 2021: a box joins the cluster whose mean has the highest IoU with it above the threshold, the first
     at ties, or begins a cluster. Mean and score of a cluster are written to the row of its first box.
 
     Detections are boxes, scores and models; segments are the rows of their members and the bounds of each segment among
-    them; the rule is the threshold, how confidences are computed, and whether these may exceed 1.
+    them; the rule is the threshold, the kind of confidence, and whether a confidence may exceed 1.
     """
     (boxes, scores, models), (members, bounds), (first, last) = detections, segments, span
     (threshold, confidence, overflow), (coords, out) = rule, outputs
@@ -76,16 +93,9 @@ def fuse(detections, weights, segments, rule, span, outputs):
             present = np.float64(0)
             for model in range(weights.size):
                 present += weights[model] if seen[c, model] else 0.0
-            if confidence == MAX:
-                score = scores[rows[c]] / most
-            elif confidence == BOX_AND_MODEL_AVG:
-                score = totals[c] / weight[c] * present / every
-            elif confidence == ABSENT_MODEL_AWARE_AVG:
-                score = totals[c] / (weight[c] + every - present)
-            else:
-                shown = counts[c] if overflow else min(counts[c], weights.size)
-                score = totals[c] / counts[c] * shown / every
-            out[rows[c]] = score
+            shown = counts[c] if overflow else min(counts[c], weights.size)
+            cluster = scores[rows[c]], totals[c], weight[c], present, counts[c], shown
+            out[rows[c]] = confidence_of(confidence, cluster, every, most)
             for k in range(4):
                 coords[rows[c], k] = means[c, k]
 

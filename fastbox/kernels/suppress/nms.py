@@ -31,17 +31,16 @@ from fastbox.kernels.suppress.cells import (
     reached,
 )
 
-OPEN, KEPT = range(2)  # what is known of a box that is not gone
+OPEN, KEPT = range(2)  # the state of a box that is not gone
 
 
 @device
-def hard_nms(grid, places, span, how, state, hits, out):
-    """Keep or drop the boxes of a span and those that they wait for.
+def hard_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
+    """Keep or drop the boxes [first, last) and the boxes that they wait for.
 
-    Box p waits for the boxes before it whose IoU with it is above the threshold; the very first of them is decided at
-    once, and drops the boxes that it suppresses when it is kept. Threads may decide one box twice, with one result.
+    Box p waits for the boxes of higher rank whose IoU with p is above the threshold; the first of all boxes is decided
+    at once. A box that is kept drops the boxes that it suppresses. Threads may decide one box twice, with one result.
     """
-    (tile, keys, rows), (first, last) = places, span
     t = how[0]
     waiting = np.empty(keys.size, np.int64)
     for begin in range(first, last):
@@ -96,12 +95,11 @@ def sift_down(heap, n, place, filed, rows):
 
 
 @device
-def soft_nms(grid, places, span, how, state, hits, out):
+def soft_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
     """Take the best box, lower the scores of the boxes that it overlaps, and so on (Bodla et al., ICCV 2017).
 
     Scores only fall, so the heap may hold old ones: a box on top whose score has fallen since goes down again.
     """
-    (tile, keys, rows), (_, last) = places, span
     t, gaussian, sigma, least = how
     n = last
     heap, filed = np.arange(n), keys.copy()
@@ -130,7 +128,8 @@ resolve = hard_nms  # Kernel binds soft_nms in its place where scores are to be 
 
 def resolve_arranged(places, grid, span, how, state, out):
     """Resolve the boxes of a span of a segment that was arranged."""
-    resolve(grid, places, span, how, state, np.empty(places[1].size, np.int64), out)
+    (tile, keys, rows), (first, last) = places, span
+    resolve(grid, tile, keys, rows, first, last, how, state, np.empty(keys.size, np.int64), out)
 
 
 def resolve_segments(boxes, scores, segments, span, most, how, out):
@@ -165,7 +164,7 @@ def resolve_segments(boxes, scores, segments, span, most, how, out):
         tile[4, n : n + PAD] = T(np.nan)
         starts[1] = n
         grid = starts, frames, layouts, 0.0, screenable
-        resolve(grid, (tile, keys[:n], rows), (0, n), how, state, hits, out)
+        resolve(grid, tile, keys[:n], rows, 0, n, how, state, hits, out)  # tuples would cost 4 % on small segments
 
 
 def _how(t):

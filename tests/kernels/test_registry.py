@@ -1,0 +1,51 @@
+"""Every kernel is listed, takes few arguments, and shares its numbers with callers that load no Numba."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Any
+
+import pytest
+
+import fastbox.kernels
+from fastbox.kernels import codes, registry
+from fastbox.kernels.build.kernel import Kernel
+
+MODULES = sorted(info.name for info in walk_packages(fastbox.kernels.__path__, "fastbox.kernels."))
+MOST_ARGUMENTS = 10
+
+
+def test_the_registry_lists_every_kernel() -> None:
+    found = {
+        module.removeprefix("fastbox.kernels."): tuple(names)
+        for module in MODULES
+        if (
+            names := sorted(
+                name
+                for name, thing in vars(import_module(module)).items()
+                if isinstance(thing, Kernel) and thing.function.__module__ == module
+            )
+        )
+    }
+    assert found == registry.LISTED
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_functions_of_kernels_take_at_most_ten_arguments(module: str) -> None:
+    for name, thing in vars(import_module(module)).items():
+        function = getattr(thing, "py_func", thing)
+        if inspect.isfunction(function) and function.__module__ == module:
+            assert function.__code__.co_argcount <= MOST_ARGUMENTS, f"{module}.{name}"
+
+
+def test_codes_of_formats_and_confidences_are_their_places() -> None:
+    for names in (codes.FORMATS, codes.CONFIDENCES):
+        for place, name in enumerate(names):
+            assert getattr(codes, name.upper()) == place
+
+
+def test_codes_cost_no_numba(python: Any) -> None:
+    done = python("import sys, fastbox.kernels.codes; print({'numba', 'llvmlite'} & set(sys.modules))")
+    assert done.stdout.strip() == "set()"
