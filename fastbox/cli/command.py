@@ -12,7 +12,7 @@ import click
 
 from fastbox.errors import did_you_mean
 
-__all__ = ["SECTIONS", "Command", "Group", "option", "record"]
+__all__ = ["SECTIONS", "Command", "Group", "alone", "option", "record"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -23,6 +23,12 @@ _OPTION = "option"
 def option(*names: str, **settings: Any) -> Any:
     """Return a field of a dataclass that an option fills; the arguments are those of :func:`click.option`."""
     return field(metadata={_OPTION: (names, settings)})
+
+
+def alone(name: str, given: Any) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that gives a command one option, a field as in a record; the command takes it by this name."""
+    names, settings = given.metadata[_OPTION]
+    return click.option(*names, name, **settings)
 
 
 def record(name: str, kind: type[Any]) -> Callable[[Decorated], Decorated]:

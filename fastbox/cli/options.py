@@ -31,6 +31,7 @@ __all__ = [
     "Truths",
     "agnostic_option",
     "beta_option",
+    "check_plot",
     "class_option",
     "count_option",
     "fragment_rows_option",
@@ -49,8 +50,6 @@ __all__ = [
     "seed_option",
     "show",
 ]
-
-Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 TRUTH_BOX = BoxArgument("--truth-box", "Source(..., boxes={})")
 
@@ -143,14 +142,14 @@ class PairColumns:
     format: str | None = option("--format", **BOX_FORMAT)
 
 
-def output_option(what: str = "the result, as Parquet", **settings: Any) -> Option:
+def output_option(what: str = "the result, as Parquet", **settings: Any) -> Any:
     """Return the option of the file to write."""
-    return click.option("-o", "--output", type=click.Path(), metavar="OUT", help=f"File to write: {what}.", **settings)
+    return option("-o", "--output", type=click.Path(), metavar="OUT", help=f"File to write: {what}.", **settings)
 
 
-def metrics_option(check: Callable[[str], object] | None, default: Sequence[str], text: str) -> Option:
+def metrics_option(check: Callable[[str], object] | None, default: Sequence[str], text: str) -> Any:
     """Return the option of metrics, with a check of each name."""
-    return click.option(
+    return option(
         "--metrics",
         type=Names(check),
         default=",".join(default),
@@ -160,16 +159,17 @@ def metrics_option(check: Callable[[str], object] | None, default: Sequence[str]
     )
 
 
-def keep_option(text: str) -> Option:
+def keep_option(text: str, default: str | None = None) -> Any:
     """Return the option of columns to keep."""
-    return click.option("--keep", type=Names(), metavar="COLUMNS", help=f"Columns to keep in the output ({text}).")
+    return option(
+        "--keep", type=Names(), default=default, metavar="COLUMNS", help=f"Columns to keep in the output ({text})."
+    )
 
 
-def class_option(default: str | None = CLASS, text: str = "category_id, or another of its usual names") -> Option:
+def class_option(default: str | None = CLASS, text: str = "category_id, or another of its usual names") -> Any:
     """Return the option of the class column."""
-    return click.option(
+    return option(
         "--class-column",
-        "class_column",
         type=Column(),
         default=default,
         metavar="COLUMN",
@@ -177,18 +177,18 @@ def class_option(default: str | None = CLASS, text: str = "category_id, or anoth
     )
 
 
-def agnostic_option(default: bool | None, text: str) -> Option:
+def agnostic_option(default: bool | None, text: str) -> Any:
     """Return the option that lets boxes of different classes meet."""
-    return click.option(
+    return option(
         "--class-agnostic/--per-class",
         default=default,
         help=f"Compare boxes of all classes, or those of one class alone (default: {text}).",
     )
 
 
-def iou_threshold_option(default: float, text: str) -> Option:
+def iou_threshold_option(default: float, text: str) -> Any:
     """Return the option of the overlap above which boxes count as the same."""
-    return click.option(
+    return option(
         "--iou-threshold",
         type=Real(0, 1),
         default=default,
@@ -198,9 +198,9 @@ def iou_threshold_option(default: float, text: str) -> Option:
     )
 
 
-def min_score_option(default: float | None, text: str) -> Option:
+def min_score_option(default: float | None, text: str) -> Any:
     """Return the option of the least score."""
-    return click.option(
+    return option(
         "--min-score",
         type=Real(0),
         default=default,
@@ -209,9 +209,9 @@ def min_score_option(default: float | None, text: str) -> Option:
     )
 
 
-def seed_option(text: str) -> Option:
+def seed_option(text: str) -> Any:
     """Return the option of the seed."""
-    return click.option(
+    return option(
         "--seed",
         type=click.IntRange(min=0),
         default=0,
@@ -221,9 +221,9 @@ def seed_option(text: str) -> Option:
     )
 
 
-def count_option(name: str, what: str, default: int, least: int) -> Option:
+def count_option(name: str, what: str, default: int, least: int) -> Any:
     """Return the option of a number of things."""
-    return click.option(
+    return option(
         name,
         type=click.IntRange(min=least),
         default=default,
@@ -233,35 +233,81 @@ def count_option(name: str, what: str, default: int, least: int) -> Option:
     )
 
 
-beta_option = click.option(
-    "--beta",
-    type=Real(0),
-    default=1.0,
-    show_default=True,
-    metavar="PX",
-    help="Distance at which smooth_l1 turns from square to linear.",
-)
-score_option = click.option(
-    "--score-column",
-    "score_column",
-    type=Column(),
-    default=SCORE,
-    metavar="COLUMN",
-    help="Column of scores (default: score, or another of its usual names).",
-)
-image_option = click.option("--image-column", "image_column", **IMAGE_COLUMN)
-fragment_rows_option = click.option("--fragment-rows", **FRAGMENT_ROWS)
-memory_option = click.option("--memory", expose_value=False, **MEMORY)
-names_option = click.option(
-    "--names", type=click.Path(), metavar="FILE", help="Names of classes, numbered from 0: a text file, one a line."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-report_option = click.option(
-    "--report", type=click.Path(), metavar="PAGE", help="HTML page to write, with plots (needs the extra `report`)."
-)
-plot_option = click.option(
-    "--plot", type=click.Path(), metavar="FIGURE", help="Figure to write: .svg, .png or .pdf (needs the extra `plot`)."
-)
+def beta_option() -> Any:
+    """Return the option of the distance at which Smooth L1 turns linear."""
+    return option(
+        "--beta",
+        type=Real(0),
+        default=1.0,
+        show_default=True,
+        metavar="PX",
+        help="Distance at which smooth_l1 turns from square to linear.",
+    )
+
+
+def score_option() -> Any:
+    """Return the option of the column of scores."""
+    return option(
+        "--score-column",
+        type=Column(),
+        default=SCORE,
+        metavar="COLUMN",
+        help="Column of scores (default: score, or another of its usual names).",
+    )
+
+
+def image_option() -> Any:
+    """Return the option of the column of image ids."""
+    return option("--image-column", **IMAGE_COLUMN)
+
+
+def fragment_rows_option() -> Any:
+    """Return the option of the size of a fragment."""
+    return option("--fragment-rows", **FRAGMENT_ROWS)
+
+
+def memory_option() -> Any:
+    """Return the option of the memory to use, which is set where it is read."""
+    return option("--memory", **MEMORY)
+
+
+def names_option() -> Any:
+    """Return the option of names of classes."""
+    return option(
+        "--names", type=click.Path(), metavar="FILE", help="Names of classes, numbered from 0: a text file, one a line."
+    )
+
+
+def json_option() -> Any:
+    """Return the option to print JSON."""
+    return option("--json", is_flag=True, help="Print the summary as JSON.")
+
+
+def report_option() -> Any:
+    """Return the option of the page to write."""
+    return option(
+        "--report", type=click.Path(), metavar="PAGE", help="HTML page to write, with plots (needs the extra `report`)."
+    )
+
+
+def plot_option() -> Any:
+    """Return the option of the figure to write."""
+    return option(
+        "--plot",
+        type=click.Path(),
+        metavar="FIGURE",
+        help="Figure to write: .svg, .png or .pdf (needs the extra `plot`).",
+    )
+
+
+def check_plot(plot: str | None, read: Sequence[Any], written: Mapping[str, str | None]) -> None:
+    """Refuse a figure that can't be drawn, or that would replace an input or another output."""
+    if plot is not None:
+        from fastbox.report.figures.base import check_picture
+        from fastbox.storage.outputs import check_outputs
+
+        check_picture(plot)
+        check_outputs(read, {}, {**written, "plot": plot})
 
 
 def show(

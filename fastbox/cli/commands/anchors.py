@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastbox.anchors.presets import COMPARED
-from fastbox.cli.command import Command, option, record
+from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.options import Boxes, count_option, json_option, output_option, seed_option, show
 from fastbox.cli.progress import progress
 from fastbox.cli.types import RESIZE_HELP, Names, ResizeRule, Size
@@ -49,8 +49,8 @@ class Sizes:
     short_help="Fit anchor shapes to a dataset.",
 )
 @click.argument("truths", type=click.Path())
-@output_option("the shapes, as JSON")
-@count_option("--count", "shapes to fit", 9, 1)
+@alone("output", output_option("the shapes, as JSON"))
+@alone("count", count_option("--count", "shapes to fit", 9, 1))
 @click.option(
     "--levels",
     type=click.IntRange(min=1),
@@ -73,9 +73,9 @@ class Sizes:
     metavar="PRESET",
     help=f"Preset to compare with: {', '.join(COMPARED)} (default: all; may be repeated).",
 )
-@seed_option("shapes")
+@alone("seed", seed_option("shapes"))
 @record("boxes", Boxes)
-@json_option
+@alone("as_json", json_option())
 def anchors(truths: str, output: str | None, sizes: Sizes, boxes: Boxes, as_json: bool, **options: Any) -> None:
     """Fit anchor shapes to the boxes of a dataset, and print them as configuration lines.
 

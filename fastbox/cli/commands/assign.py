@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from fastbox.assign.registry import RULES
-from fastbox.cli.command import Command, option, record
+from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
-from fastbox.cli.options import Table, class_option, json_option, output_option, plot_option, report_option, show
+from fastbox.cli.options import (
+    Table,
+    check_plot,
+    class_option,
+    json_option,
+    output_option,
+    plot_option,
+    report_option,
+    show,
+)
 from fastbox.cli.progress import progress
 from fastbox.cli.types import RESIZE_HELP, Column, Real, ResizeRule, Size
 from fastbox.errors import InputError
@@ -80,13 +89,13 @@ class Rule:
     metavar="COLUMN",
     help="Column of truths to ignore, such as iscrowd (default: none).",
 )
-@class_option(None, "category_id, or another of its usual names")
+@alone("class_column", class_option(None, "category_id, or another of its usual names"))
 @record("table", Table)
-@output_option("the positive and ignored anchors, as Parquet")
-@plot_option
-@report_option
+@alone("output", output_option("the positive and ignored anchors, as Parquet"))
+@alone("plot", plot_option())
+@alone("report", report_option())
 @record("fragments", Fragments)
-@json_option
+@alone("as_json", json_option())
 def assign(
     truths: tuple[str, ...],
     anchors: str,
@@ -116,12 +125,7 @@ def assign(
     from fastbox.tables.files import column_names
     from fastbox.values.names import CLASS, column_of
 
-    if plot is not None:
-        from fastbox.report.figures.base import check_picture
-        from fastbox.storage.outputs import check_outputs
-
-        check_picture(plot)
-        check_outputs([truths], {}, {"output": output, "plot": plot, "report": report})
+    check_plot(plot, [truths], {"output": output, "report": report})
     try:
         grid = AnchorGrid.from_fit(anchors) if anchors.lower().endswith(".json") else AnchorGrid.preset(anchors)
         chosen = rule.made()

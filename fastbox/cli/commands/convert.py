@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fastbox.cli.command import Command
+from fastbox.cli.command import Command, alone
 from fastbox.cli.options import BOX_FORMAT, IMAGE_COLUMN, class_option, json_option, names_option, show
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Text
@@ -55,7 +55,7 @@ class FileFormat(Text):
 @click.option(
     "--sizes", type=click.Path(), metavar="PATH", help="Sizes of the images: a table, or the folder of images."
 )
-@names_option
+@alone("names", names_option())
 @click.option("--one-based", is_flag=True, default=None, help="VOC's pixels count from 1.")
 @click.option("--digits", type=click.IntRange(0), metavar="N", help="Decimals to write, more where needed.")
 @click.option("--renumber", is_flag=True, default=None, help="Number YOLO's classes from 0.")
@@ -66,8 +66,8 @@ class FileFormat(Text):
 )
 @click.option("--format", "box_format", **BOX_FORMAT)
 @click.option("--image-column", "image", **IMAGE_COLUMN | {"default": None})
-@class_option(None)
-@json_option
+@alone("class_column", class_option(None))
+@alone("as_json", json_option())
 def convert(source: str, output: str, write_images: str | None, as_json: bool, **options: Any) -> None:
     """Convert annotations of images from one file format to another.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastbox.cli.command import Command, option, record
+from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
     Table,
@@ -33,7 +33,7 @@ __all__ = ["evaluate"]
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of matching and counting."""
+    """The rules of matching and counting, as :class:`fastbox.evaluation.Params` has them."""
 
     iou_thresholds: list[float] | None = option(
         "--iou-thresholds",
@@ -55,22 +55,36 @@ class Rules:
         help="Detections of an image and class that count at most (default: 1,10,100).",
     )
 
-    def params(self, class_agnostic: bool) -> Params:
+    class_agnostic: bool = agnostic_option(False, "per class")
+
+    def params(self) -> Params:
         """Return the rules as a job takes them."""
         from fastbox.errors import InputError
         from fastbox.evaluation import Params
 
         given = {name: value for name, value in vars(self).items() if value is not None}
         try:
-            return Params(class_agnostic=class_agnostic, **given)
+            return Params(**given)
         except ValueError as error:
             raise InputError(str(error)) from None
 
 
 @dataclass(frozen=True)
-class Flags:
-    """The columns of the ground truth that change what counts."""
+class Evaluation:
+    """The arguments of :func:`fastbox.jobs.evaluate` beside the rules."""
 
+    by: str | None = option("--by", metavar="COLUMN", help="Column of models; each is evaluated by itself.")
+    samples: int = option(
+        "--bootstrap",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="SAMPLES",
+        help="Samples of the images to draw for confidence intervals.",
+    )
+    seed: int = seed_option("intervals")
+    score: str = score_option()
+    class_column: str = class_option()
     crowd: str = option(
         "--crowd-column",
         type=Column(),
@@ -92,6 +106,7 @@ class Flags:
         metavar="COLUMN",
         help="Column of the truths' areas (default: area, if it is there).",
     )
+    names: str | None = names_option()
 
 
 @click.command(
@@ -105,44 +120,23 @@ class Flags:
 )
 @click.argument("detections", type=click.Path())
 @click.argument("truths", type=click.Path())
-@output_option("every detection with its match type, truth and IoU, as Parquet")
-@report_option
-@click.option("--by", metavar="COLUMN", help="Column of models; each is evaluated by itself.")
+@alone("output", output_option("every detection with its match type, truth and IoU, as Parquet"))
+@alone("report", report_option())
 @record("rules", Rules)
-@agnostic_option(False, "per class")
-@click.option(
-    "--bootstrap",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="SAMPLES",
-    help="Samples of the images to draw for confidence intervals.",
-)
-@seed_option("intervals")
-@score_option
-@class_option()
-@record("flags", Flags)
+@record("evaluation", Evaluation)
 @record("table", Table)
 @record("truth_columns", Truths)
-@names_option
 @record("fragments", Fragments)
-@json_option
+@alone("as_json", json_option())
 def evaluate(
     detections: str,
     truths: str,
     output: str | None,
     report: str | None,
-    by: str | None,
     rules: Rules,
-    class_agnostic: bool,
-    bootstrap: int,
-    seed: int,
-    score_column: str,
-    class_column: str,
-    flags: Flags,
+    evaluation: Evaluation,
     table: Table,
     truth_columns: Truths,
-    names: str | None,
     fragments: Fragments,
     as_json: bool,
 ) -> None:
@@ -156,25 +150,19 @@ def evaluate(
     from fastbox.datasets.as_source import counted
     from fastbox.report.terminal.evaluated import show_evaluated
 
-    params = rules.params(class_agnostic)
+    params = rules.params()
     with progress("evaluating", counted(detections)) as step:
         found = fragments.run(
             jobs.evaluate,
             table.source(detections),
             truth_columns.source(truths, table),
             out=output,
-            by=by,
             params=params,
-            score=score_column,
-            class_column=class_column,
-            **vars(flags),
-            names=names,
-            samples=bootstrap,
-            seed=seed,
+            **vars(evaluation),
             report=report,
             progress=step,
         )
-        summary = {} if as_json else found.to_dict(details=by is None)
+        summary = {} if as_json else found.to_dict(details=evaluation.by is None)
     if as_json:
         for part in found.to_json():
             click.echo(part, nl=False)

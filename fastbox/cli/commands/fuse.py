@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
-from fastbox.cli.command import Command, record
+from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.options import (
     Table,
     agnostic_option,
@@ -24,6 +26,28 @@ from fastbox.kernels.codes import CONFIDENCES
 __all__ = ["fuse"]
 
 
+@dataclass(frozen=True)
+class Fusion:
+    """The arguments of :func:`fastbox.jobs.fuse`."""
+
+    iou_threshold: float = iou_threshold_option(0.55, "are fused")
+    weights: list[float] | None = option(
+        "--weights", type=Numbers(), metavar="NUMBERS", help="Weight of each table (default: all alike)."
+    )
+    min_score: float = min_score_option(0.0, "0")
+    conf_type: str = option(
+        "--conf-type",
+        type=click.Choice(CONFIDENCES),
+        default="avg",
+        show_default=True,
+        metavar="TYPE",
+        help=f"Score of fused boxes: {', '.join(CONFIDENCES)}.",
+    )
+    class_agnostic: bool | None = agnostic_option(None, "per class if there is a class column")
+    class_column: str = class_option()
+    score: str = score_option()
+
+
 @click.command(
     cls=Command,
     section="Compare boxes",
@@ -31,36 +55,13 @@ __all__ = ["fuse"]
     short_help="Fuse the boxes of several detectors, image by image.",
 )
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
-@output_option()
-@iou_threshold_option(0.55, "are fused")
-@click.option("--weights", type=Numbers(), metavar="NUMBERS", help="Weight of each table (default: all alike).")
-@min_score_option(0.0, "0")
-@click.option(
-    "--conf-type",
-    type=click.Choice(CONFIDENCES),
-    default="avg",
-    show_default=True,
-    metavar="TYPE",
-    help=f"Score of fused boxes: {', '.join(CONFIDENCES)}.",
-)
-@agnostic_option(None, "per class if there is a class column")
-@class_option()
-@score_option
+@alone("output", output_option())
+@record("fusion", Fusion)
 @record("columns", Table)
-@memory_option
-@json_option
+@alone("memory", memory_option())
+@alone("as_json", json_option())
 def fuse(
-    tables: tuple[str, ...],
-    output: str | None,
-    iou_threshold: float,
-    weights: list[float] | None,
-    min_score: float,
-    conf_type: str,
-    class_agnostic: bool | None,
-    class_column: str,
-    score_column: str,
-    columns: Table,
-    as_json: bool,
+    tables: tuple[str, ...], output: str | None, fusion: Fusion, columns: Table, memory: str | None, as_json: bool
 ) -> None:
     """Fuse the boxes of several detectors, image by image.
 
@@ -71,19 +72,8 @@ def fuse(
     from fastbox.jobs.fuse import fuse as job
     from fastbox.report.terminal.suppressed import show_fused
 
-    if weights is not None and len(weights) != len(tables):
-        raise click.UsageError(f"expected --weights for {len(tables)} tables, got {len(weights)}")
+    if fusion.weights is not None and len(fusion.weights) != len(tables):
+        raise click.UsageError(f"expected --weights for {len(tables)} tables, got {len(fusion.weights)}")
     with progress("fusing", counted(*tables)) as step:
-        found = job(
-            [columns.source(table) for table in tables],
-            output,
-            iou_threshold=iou_threshold,
-            weights=weights,
-            min_score=min_score,
-            conf_type=conf_type,
-            score=score_column,
-            class_column=class_column,
-            class_agnostic=class_agnostic,
-            progress=step,
-        )
+        found = job([columns.source(table) for table in tables], output, **vars(fusion), progress=step)
     show(show_fused, found.to_dict(), as_json, [output])

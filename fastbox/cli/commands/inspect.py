@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fastbox.cli.command import Command, option, record
+from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import Table, class_option, json_option, output_option, report_option, show
 from fastbox.cli.progress import progress
@@ -40,6 +40,7 @@ class Thresholds:
 class More:
     """Further tables and columns to read."""
 
+    class_column: str | None = class_option(None, "category_id, if it is there")
     images: str | None = option(
         "--images-table", type=click.Path(), metavar="TABLE", help="Table of all images and their sizes to read."
     )
@@ -64,18 +65,17 @@ class More:
     short_help="Count what a table of boxes holds, and find its problems.",
 )
 @click.argument("truths", type=click.Path())
-@output_option("the problems, as Parquet")
+@alone("output", output_option("the problems, as Parquet"))
 @click.option("--fix", type=click.Path(), metavar="CLEANED", help="Cleaned copy to write; see above.")
 @click.option(
     "--changes", type=click.Path(), metavar="LOG", help="Table of changes to write (default: CLEANED.log.parquet)."
 )
-@report_option
+@alone("report", report_option())
 @record("more", More)
-@class_option(None, "category_id, if it is there")
 @record("table", Table)
 @record("thresholds", Thresholds)
 @record("fragments", Fragments)
-@json_option
+@alone("as_json", json_option())
 def inspect(
     truths: str,
     output: str | None,
@@ -83,7 +83,6 @@ def inspect(
     changes: str | None,
     report: str | None,
     more: More,
-    class_column: str | None,
     table: Table,
     thresholds: Thresholds,
     fragments: Fragments,
@@ -114,7 +113,7 @@ def inspect(
             out=output,
             fix=fix,
             changes=changes,
-            class_column=class_column,
+            class_column=more.class_column,
             id_column=more.id_column,
             size=more.size_columns and tuple(more.size_columns),
             limits=limits,

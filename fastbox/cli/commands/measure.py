@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
-from fastbox.cli.command import Command, record
+from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
     PairColumns,
@@ -24,6 +26,28 @@ from fastbox.ops.search import METRICS
 __all__ = ["measure"]
 
 
+@dataclass(frozen=True)
+class Measures:
+    """The arguments of :func:`fastbox.jobs.measure` beside the columns of boxes."""
+
+    metrics: list[str] = metrics_option(
+        check_name, ("iou", "giou", "smooth_l1"), f"of {', '.join(METRICS)}; and losses: of {', '.join(LOSSES)}"
+    )
+    grad: bool = option(
+        "--grad", is_flag=True, help="Gradient of each loss by the predicted box: four columns, in its format."
+    )
+    beta: float = beta_option()
+    delta: float = option(
+        "--delta",
+        type=Real(0, min_open=True),
+        default=1.0,
+        show_default=True,
+        metavar="PX",
+        help="Distance at which huber_loss turns from square to linear.",
+    )
+    keep: list[str] | None = keep_option("default: all")
+
+
 @click.command(
     cls=Command,
     section="Compare boxes",
@@ -31,36 +55,19 @@ __all__ = ["measure"]
     short_help="Measure the two boxes of each row.",
 )
 @click.argument("pairs", nargs=-1, required=True, type=click.Path())
-@output_option()
-@metrics_option(
-    check_name, ("iou", "giou", "smooth_l1"), f"of {', '.join(METRICS)}; and losses: of {', '.join(LOSSES)}"
-)
-@click.option("--grad", is_flag=True, help="Gradient of each loss by the predicted box: four columns, in its format.")
+@alone("output", output_option())
+@record("measures", Measures)
 @record("columns", PairColumns)
-@beta_option
-@click.option(
-    "--delta",
-    type=Real(0, min_open=True),
-    default=1.0,
-    show_default=True,
-    metavar="PX",
-    help="Distance at which huber_loss turns from square to linear.",
-)
-@keep_option("default: all")
-@report_option
+@alone("report", report_option())
 @record("fragments", Fragments)
-@json_option
+@alone("as_json", json_option())
 def measure(
     pairs: tuple[str, ...],
     output: str | None,
-    metrics: list[str],
-    grad: bool,
+    measures: Measures,
     columns: PairColumns,
-    beta: float,
-    delta: float,
-    keep: list[str] | None,
-    fragments: Fragments,
     report: str | None,
+    fragments: Fragments,
     as_json: bool,
 ) -> None:
     """Measure the predicted and the target box of each row.
@@ -78,18 +85,6 @@ def measure(
 
     with progress("measuring", counted(pairs)) as step:
         found = fragments.run(
-            jobs.measure,
-            pairs,
-            out=output,
-            metrics=metrics,
-            grad=grad,
-            pred=columns.pred,
-            target=columns.target,
-            format=columns.format,
-            beta=beta,
-            delta=delta,
-            keep=keep,
-            report=report,
-            progress=step,
+            jobs.measure, pairs, out=output, **vars(measures), **vars(columns), report=report, progress=step
         )
     show(terminal.show_measured, found.to_dict(), as_json, [output, report])

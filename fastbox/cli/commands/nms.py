@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
-from fastbox.cli.command import Command, record
+from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
     Table,
@@ -27,6 +29,34 @@ __all__ = ["nms"]
 METHODS = ("nms", *(f"soft-{method}" for method in suppression.METHODS))
 
 
+@dataclass(frozen=True)
+class Suppression:
+    """The arguments of :func:`fastbox.jobs.nms`."""
+
+    iou_threshold: float = iou_threshold_option(0.5, "are duplicates")
+    class_agnostic: bool | None = agnostic_option(None, "per class if there is a class column")
+    class_column: str = class_option()
+    score: str = score_option()
+    method: str = option(
+        "--method",
+        type=click.Choice(METHODS),
+        default="nms",
+        show_default=True,
+        metavar="METHOD",
+        help="Method: nms drops duplicates; soft-linear and soft-gaussian lower their scores.",
+    )
+    sigma: float = option(
+        "--sigma",
+        type=Real(0, min_open=True),
+        default=0.5,
+        show_default=True,
+        metavar="NUMBER",
+        help="Width of soft-gaussian: the smaller, the faster scores fall.",
+    )
+    min_score: float | None = min_score_option(None, "none; 0.001 with the soft methods")
+    keep: list[str] | None = keep_option("default: all")
+
+
 @click.command(
     cls=Command,
     section="Compare boxes",
@@ -34,44 +64,16 @@ METHODS = ("nms", *(f"soft-{method}" for method in suppression.METHODS))
     short_help="Drop duplicate detections, image by image.",
 )
 @click.argument("detections", nargs=-1, required=True, type=click.Path())
-@output_option()
-@iou_threshold_option(0.5, "are duplicates")
-@agnostic_option(None, "per class if there is a class column")
-@class_option()
-@score_option
-@click.option(
-    "--method",
-    type=click.Choice(METHODS),
-    default="nms",
-    show_default=True,
-    metavar="METHOD",
-    help="Method: nms drops duplicates; soft-linear and soft-gaussian lower their scores.",
-)
-@click.option(
-    "--sigma",
-    type=Real(0, min_open=True),
-    default=0.5,
-    show_default=True,
-    metavar="NUMBER",
-    help="Width of soft-gaussian: the smaller, the faster scores fall.",
-)
-@min_score_option(None, "none; 0.001 with the soft methods")
+@alone("output", output_option())
+@record("suppression", Suppression)
 @record("table", Table)
-@keep_option("default: all")
 @record("fragments", Fragments)
-@json_option
+@alone("as_json", json_option())
 def nms(
     detections: tuple[str, ...],
     output: str | None,
-    iou_threshold: float,
-    class_agnostic: bool | None,
-    class_column: str,
-    score_column: str,
-    method: str,
-    sigma: float,
-    min_score: float | None,
+    suppression: Suppression,
     table: Table,
-    keep: list[str] | None,
     fragments: Fragments,
     as_json: bool,
 ) -> None:
@@ -85,18 +87,5 @@ def nms(
     from fastbox.report.terminal.suppressed import show_suppressed
 
     with progress("suppressing", counted(detections)) as step:
-        found = fragments.run(
-            job,
-            table.source(detections),
-            out=output,
-            iou_threshold=iou_threshold,
-            method=method,
-            sigma=sigma,
-            min_score=min_score,
-            score=score_column,
-            class_column=class_column,
-            class_agnostic=class_agnostic,
-            keep=keep,
-            progress=step,
-        )
+        found = fragments.run(job, table.source(detections), out=output, **vars(suppression), progress=step)
     show(show_suppressed, found.to_dict(), as_json, [output])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
-from fastbox.cli.command import Command, record
+from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
     Table,
@@ -26,6 +28,30 @@ from fastbox.ops.search import METRICS, check_metric
 __all__ = ["pairs"]
 
 
+@dataclass(frozen=True)
+class Pairing:
+    """The arguments of :func:`fastbox.jobs.pairs`."""
+
+    threshold: float = option(
+        "--threshold",
+        type=Real(),
+        default=0.5,
+        show_default=True,
+        metavar="VALUE",
+        help="Least value of the first metric, such as IoU ≥ 0.50; for l1 and smooth_l1 the largest, in pixels.",
+    )
+    every: bool = option("--all", is_flag=True, help="Every pair of an image, whatever its value.")
+    best: bool = option("--best", is_flag=True, help="One row for each detection, with its best truth.")
+    class_agnostic: bool = agnostic_option(True, "class-agnostic")
+    class_column: str = class_option()
+    metrics: list[str] = metrics_option(check_metric, ("iou",), f"of {', '.join(METRICS)}")
+    beta: float = beta_option()
+    keep: list[str] = keep_option("of the detections; default: none", default="")
+    boxes: bool = option(
+        "--boxes", is_flag=True, help="Write both boxes of each pair, as `fastbox measure` reads them."
+    )
+
+
 @click.command(
     cls=Command,
     section="Compare boxes",
@@ -37,45 +63,22 @@ __all__ = ["pairs"]
 )
 @click.argument("detections", type=click.Path())
 @click.argument("truths", required=False, type=click.Path())
-@output_option()
-@click.option(
-    "--threshold",
-    type=Real(),
-    default=0.5,
-    show_default=True,
-    metavar="VALUE",
-    help="Least value of the first metric, such as IoU ≥ 0.50; for l1 and smooth_l1 the largest, in pixels.",
-)
-@click.option("--all", "every", is_flag=True, help="Every pair of an image, whatever its value.")
-@click.option("--best", is_flag=True, help="One row for each detection, with its best truth.")
-@agnostic_option(True, "class-agnostic")
-@class_option()
-@metrics_option(check_metric, ("iou",), f"of {', '.join(METRICS)}")
-@beta_option
+@alone("output", output_option())
+@record("pairing", Pairing)
 @record("table", Table)
 @record("truth_columns", Truths)
-@keep_option("of the detections; default: none")
-@click.option("--boxes", is_flag=True, help="Write both boxes of each pair, as `fastbox measure` reads them.")
-@report_option
+@alone("report", report_option())
 @record("fragments", Fragments)
-@json_option
+@alone("as_json", json_option())
 def pairs(
     detections: str,
     truths: str | None,
     output: str | None,
-    threshold: float,
-    every: bool,
-    best: bool,
-    class_agnostic: bool,
-    class_column: str,
-    metrics: list[str],
-    beta: float,
+    pairing: Pairing,
     table: Table,
     truth_columns: Truths,
-    keep: list[str] | None,
-    boxes: bool,
-    fragments: Fragments,
     report: str | None,
+    fragments: Fragments,
     as_json: bool,
 ) -> None:
     """Pair the boxes of each image: detections with ground truth, or one table with itself.
@@ -93,15 +96,7 @@ def pairs(
             table.source(detections),
             None if truths is None else truth_columns.source(truths, table),
             out=output,
-            threshold=threshold,
-            every=every,
-            best=best,
-            class_column=class_column,
-            class_agnostic=class_agnostic,
-            metrics=metrics,
-            beta=beta,
-            keep=keep or (),
-            boxes=boxes,
+            **vars(pairing),
             report=report,
             progress=step,
         )

@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from fastbox.cli.command import Command
+from fastbox.cli.command import Command, alone
 from fastbox.cli.options import fragment_rows_option, image_option, json_option, show
 
 __all__ = ["plan"]
@@ -19,9 +19,9 @@ __all__ = ["plan"]
     short_help="Tell whether tables are sorted by image, and plan fragments.",
 )
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
-@image_option
-@fragment_rows_option
-@json_option
+@alone("image_column", image_option())
+@alone("fragment_rows", fragment_rows_option())
+@alone("as_json", json_option())
 def plan(tables: tuple[str, ...], image_column: str, fragment_rows: int | None, as_json: bool) -> None:
     """Tell whether TABLES are sorted by image id, and into which fragments a job would cut them.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fastbox.cli.command import Command
+from fastbox.cli.command import Command, alone
 from fastbox.cli.options import image_option, output_option
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Memory
@@ -20,8 +20,8 @@ __all__ = ["sort"]
     options_metavar="-o OUT [OPTIONS]",
 )
 @click.argument("tables", nargs=-1, required=True, type=click.Path())
-@output_option("the sorted rows, as Parquet", required=True)
-@image_option
+@alone("output", output_option("the sorted rows, as Parquet", required=True))
+@alone("image_column", image_option())
 @click.option(
     "--memory",
     type=Memory(least=1 << 20),

@@ -7,7 +7,7 @@ from functools import partial
 
 import click
 
-from fastbox.cli.command import Command
+from fastbox.cli.command import Command, alone
 from fastbox.cli.options import count_option, json_option, seed_option, show
 from fastbox.cli.progress import progress
 
@@ -21,7 +21,7 @@ __all__ = ["synthesize"]
     short_help="Make up realistic ground truth and detections.",
 )
 @click.argument("output", type=click.Path())
-@count_option("--count", "images to make", 1000, 0)
+@alone("count", count_option("--count", "images to make", 1000, 0))
 @click.option(
     "--detections",
     type=click.Path(),
@@ -34,8 +34,8 @@ __all__ = ["synthesize"]
     metavar="OUT",
     help="File to write: matched boxes in one row each, for `measure`.",
 )
-@seed_option("boxes")
-@json_option
+@alone("seed", seed_option("boxes"))
+@alone("as_json", json_option())
 def synthesize(output: str, count: int, detections: str | None, pairs: str | None, seed: int, as_json: bool) -> None:
     """Make up realistic ground truth and detections, of any size.
 

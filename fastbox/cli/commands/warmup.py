@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fastbox.cli.command import Command
+from fastbox.cli.command import Command, alone
 from fastbox.cli.options import json_option, metrics_option, show
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Names
@@ -27,11 +27,11 @@ __all__ = ["warmup"]
     metavar="NAMES",
     help=f"Types of coordinates: of {', '.join(DTYPES)} (default: both).",
 )
-@metrics_option(None, USUAL, f"of {', '.join(METRICS)}; or all")
+@alone("metrics", metrics_option(None, USUAL, f"of {', '.join(METRICS)}; or all"))
 @click.option(
     "--processes", type=click.IntRange(1), metavar="N", help="Processes that compile (default: all processors)."
 )
-@json_option
+@alone("as_json", json_option())
 def warmup(dtypes: list[str] | None, metrics: list[str], processes: int | None, as_json: bool) -> None:
     """Compile kernels ahead of use, so that no later command waits for them.
 

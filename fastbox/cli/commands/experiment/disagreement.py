@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from fastbox.cli.command import Command, record
-from fastbox.cli.options import PairColumns, beta_option, json_option, plot_option, show
+from fastbox.cli.command import Command, alone, record
+from fastbox.cli.options import PairColumns, beta_option, check_plot, json_option, plot_option, show
 from fastbox.cli.progress import progress
 
 __all__ = ["disagreement"]
@@ -18,9 +18,9 @@ __all__ = ["disagreement"]
 )
 @click.argument("pairs", nargs=-1, required=True, type=click.Path())
 @record("columns", PairColumns)
-@beta_option
-@plot_option
-@json_option
+@alone("beta", beta_option())
+@alone("plot", plot_option())
+@alone("as_json", json_option())
 def disagreement(pairs: tuple[str, ...], columns: PairColumns, beta: float, plot: str | None, as_json: bool) -> None:
     """Find the pairs on which distances between coordinates and overlap disagree.
 
@@ -32,12 +32,7 @@ def disagreement(pairs: tuple[str, ...], columns: PairColumns, beta: float, plot
     from fastbox.datasets.as_source import counted
     from fastbox.report.terminal.disagreement import show_disagreement
 
-    if plot is not None:
-        from fastbox.report.figures.base import check_picture
-        from fastbox.storage.outputs import check_outputs
-
-        check_picture(plot)
-        check_outputs([pairs], {}, {"plot": plot})
+    check_plot(plot, [pairs], {})
     with progress("comparing", counted(pairs)) as step:
         found = jobs.disagreement(
             pairs, pred=columns.pred, target=columns.target, format=columns.format, beta=beta, progress=step

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from fastbox.cli.command import Command
-from fastbox.cli.options import count_option, json_option, output_option, plot_option, seed_option, show
+from fastbox.cli.command import Command, alone
+from fastbox.cli.options import check_plot, count_option, json_option, output_option, plot_option, seed_option, show
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Names
 
@@ -25,8 +25,8 @@ def check_loss(name: str) -> None:
     examples=["fastbox experiment regression --points 20 --steps 50 -o errors.parquet"],
     short_help="Compare how fast losses bring boxes to their targets.",
 )
-@count_option("--points", "points to start from", 5000, 1)
-@count_option("--steps", "steps of each box", 200, 1)
+@alone("points", count_option("--points", "points to start from", 5000, 1))
+@alone("steps", count_option("--steps", "steps of each box", 200, 1))
 @click.option(
     "--losses",
     type=Names(check_loss),
@@ -34,10 +34,10 @@ def check_loss(name: str) -> None:
     metavar="NAMES",
     help=f"Losses: of {', '.join(LOSSES)} (default: all).",
 )
-@seed_option("points")
-@output_option("each point's error at the end, as Parquet")
-@plot_option
-@json_option
+@alone("seed", seed_option("points"))
+@alone("output", output_option("each point's error at the end, as Parquet"))
+@alone("plot", plot_option())
+@alone("as_json", json_option())
 def regression(
     points: int, steps: int, losses: list[str], seed: int, output: str | None, plot: str | None, as_json: bool
 ) -> None:
@@ -51,12 +51,7 @@ def regression(
     from fastbox.experiments.regression import cases_per_point
     from fastbox.report.terminal.regression import show_regression
 
-    if plot is not None:
-        from fastbox.report.figures.base import check_picture
-        from fastbox.storage.outputs import check_outputs
-
-        check_picture(plot)
-        check_outputs([], {}, {"output": output, "plot": plot})
+    check_plot(plot, [], {"output": output})
     with progress("regressing", lambda: points * cases_per_point() * len(losses)) as step:
         found = jobs.regression(output, points=points, steps=steps, losses=losses, seed=seed, progress=step)
     if plot is not None:
