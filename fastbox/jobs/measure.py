@@ -17,13 +17,13 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
 from fastbox.losses import LossAndGrad
-from fastbox.losses.figures import figures_of
+from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.losses.names import LOSSES, check_name
 from fastbox.ops import search as ops
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.paired import measured_page
 from fastbox.result import Invalid, Result, Rules
-from fastbox.results.worst_pairs import Look
+from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.columns import read_batches
 from fastbox.tables.pairing import find_pairs
@@ -88,7 +88,7 @@ class Measured(Result):
 
     def _figures(self, name: str) -> dict[str, Any]:
         zero = {"zero": self.zeros[name]} if name in self.zeros else {}
-        return figures_of(name, self.metrics[name]) | zero
+        return {"unit": unit_of(name), **self.metrics[name].to_dict(edges_of(name)), **zero}
 
 
 @job("paths", by_image=False, adds_up=True)
@@ -179,7 +179,7 @@ def measure(
     found.rules = Rules({name: value for name, (value, users) in turns.items() if not {*users}.isdisjoint(metrics)})
     found.metrics = {name: Sketch() for name in (*metrics, *found.zeros)}
     if report is not None:
-        found.look = Look(metrics[0]) if metrics else None
+        found.look = Look(metrics[0], is_worse_greater(metrics[0])) if metrics else None
     new_schema = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(new, dtype.name))
     parameters = {"paths": files, "metrics": metrics, "pred": pred, "target": target, "format": format, "beta": beta}
     parameters |= {"delta": delta, "grad": grad}
@@ -194,7 +194,9 @@ def measure(
             values = {name: _values(name, a, b, beta, delta, grad) for name in metrics}
             if found.look is not None:
                 numbers = np.arange(found.rows, found.rows + len(a))[:, None]
-                found.look.add({name: graded.loss for name, graded in values.items()}, a, b, numbers)
+                measured = {name: graded.loss for name, graded in values.items()}
+                measured |= {} if "iou" in measured else {"iou": ops.aligned(a, b)}
+                found.look.add(measured, a.corners(), b.corners(), numbers)
             _add(found, a, b, values)
             made = [column for graded in values.values() for column in (graded.loss, *graded.grad.T)]
             output.write(columns.appended, batch, made, new_schema)

@@ -16,13 +16,13 @@ from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images
 from fastbox.jobs.pairing import PAIR, Block, blocks, by_class
-from fastbox.losses.figures import figures_of
+from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.memory import most_of
 from fastbox.ops import search as ops
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.paired import paired_page
 from fastbox.result import Invalid, Result, Rules
-from fastbox.results.worst_pairs import Look
+from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
@@ -89,7 +89,7 @@ class Paired(Result):
                 **({} if alone else {"truths": self.invalid_truths.to_dict()}),
             },
             "rules": self.rules.to_dict(),
-            "metrics": {name: figures_of(name, sketch) for name, sketch in self.metrics.items()},
+            "metrics": {n: {"unit": unit_of(n), **values.to_dict(edges_of(n))} for n, values in self.metrics.items()},
             **self.said_of_inputs(),
         }
 
@@ -185,12 +185,11 @@ def pairs(
     found = Paired(metrics={name: Sketch() for name in asked.metrics}, truths=None if b is None else 0)
     found.rules = asked.rules()
     if report is not None:
-        found.look = Look(asked.metrics[0])
+        found.look = Look(asked.metrics[0], is_worse_greater(asked.metrics[0]))
     schema = _schema(plans, asked.metrics, carried, boxes)
-    parameters = {"detections": plans[0].files, "truths": plans[1].files if b is not None else None}
-    parameters |= asked.parameters()
+    files = {"detections": plans[0].files, "truths": plans[1].files if b is not None else None}
     most = most_of(PAIR + plans[0].carried)
-    with Output(out, schema, command="pairs", parameters=parameters, progress=progress) as output:
+    with Output(out, schema, command="pairs", parameters=files | asked.parameters(), progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             paired = np.zeros(len(chunk.a), np.bool_)
             for block in [Block(chunk)] if best else blocks(chunk, most):
@@ -291,7 +290,9 @@ def _add(found: Paired, chunk: Chunk, pairs: ops.Pairs, beta: float, paired: NDA
         columns.append(column)
     if found.look is not None:
         numbers = np.stack((chunk.a_rows(rows), _other_rows(chunk, cols)), axis=1)
-        found.look.add(measured, *both, numbers, lambda k: {"image": _image(chunk, int(rows[k]))})
+        measured = {"iou": ops.aligned(*both)} | measured if "iou" not in measured else measured
+        corners = both[0].corners(), both[1].corners()
+        found.look.add(measured, *corners, numbers, _images(chunk, rows))
     found.pairs += int(met.sum())
     paired[rows] = True
     if b is None:
@@ -315,9 +316,10 @@ def _other_rows(chunk: Chunk, cols: NDArray[np.int64]) -> NDArray[np.int64]:
     return chunk.a_rows(cols) if chunk.b is None else chunk.b_rows(cols)
 
 
-def _image(chunk: Chunk, row: int) -> Any:
+def _images(chunk: Chunk, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the ids of the images of some rows of a."""
     assert chunk.images is not None and chunk.a.offsets is not None
-    return chunk.images[np.searchsorted(chunk.a.offsets, row, side="right") - 1]
+    return chunk.images[np.searchsorted(chunk.a.offsets, rows, side="right") - 1]
 
 
 def _schema(plans: list[Plan], metrics: Sequence[str], carried: tuple[str, ...], boxes: bool) -> Any:
@@ -336,12 +338,10 @@ def _schema(plans: list[Plan], metrics: Sequence[str], carried: tuple[str, ...],
 def _batch(chunk: Chunk, pairs: ops.Pairs, values: list[NDArray[Any]], boxes: bool, schema: Any) -> Any:
     """Return the rows of the output for some pairs of a chunk."""
     rows, cols, _ = pairs
-    assert chunk.images is not None and chunk.a.offsets is not None
-    image = np.searchsorted(chunk.a.offsets, rows, side="right") - 1
     other = chunk.a if chunk.b is None else chunk.b
     partners = np.ma.masked_array(np.full(len(cols), -1), mask=cols < 0)
     partners[cols >= 0] = _other_rows(chunk, cols[cols >= 0])
-    made: list[NDArray[Any]] = [chunk.images[image], chunk.a_rows(rows), partners, *values]
+    made: list[NDArray[Any]] = [_images(chunk, rows), chunk.a_rows(rows), partners, *values]
     if boxes:
         target = np.full((len(cols), 4), np.nan, other.dtype)
         target[cols >= 0] = other[cols[cols >= 0]].corners()

@@ -1,23 +1,15 @@
-"""The figures that every command reports of a metric or a loss: unit, summary and histogram."""
+"""The figures that every command reports of a metric or a loss: the unit, the histogram, and the worse end."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from fastbox.losses.names import COORDINATE_LOSSES, LOSSES, OVERLAP_LOSSES
 from fastbox.ops import search as ops
-from fastbox.sketch import Sketch
 
-__all__ = ["edges_of", "figures_of", "is_worse_greater", "unit_of"]
+__all__ = ["edges_of", "is_worse_greater", "unit_of"]
 
 DISTANCES = (*ops.DISTANCES, *COORDINATE_LOSSES)
-
-
-def figures_of(name: str, sketch: Sketch) -> dict[str, Any]:
-    """Return unit and figures of a metric, a loss, or a gradient's lengths (``iou_loss_grad``), for JSON."""
-    return {"unit": unit_of(name), **sketch.to_dict(edges_of(name))}
 
 
 def unit_of(name: str) -> str | None:

@@ -95,8 +95,10 @@ def _plain(value: Any) -> Any:
     """An option as JSON holds it."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if hasattr(value, "_asdict"):

@@ -13,8 +13,7 @@ import pytest
 
 import fastbox
 from fastbox import Boxes, InputError, jobs
-from fastbox.losses.figures import figures_of
-from fastbox.sketch import Sketch
+from fastbox.losses.figures import unit_of
 from fastbox.tables.sink import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -300,7 +299,7 @@ def test_gradients_need_a_loss(tmp_path: Path) -> None:
 
 def test_figures_say_their_unit() -> None:
     names = ("iou", "eiou", "l1", *fastbox.LOSSES, *(f"{name}_grad" for name in fastbox.LOSSES))
-    units = {name: figures_of(name, Sketch())["unit"] for name in names}
+    units = {name: unit_of(name) for name in names}
     pixels = {"l1", "smooth_l1_loss", "huber_loss", "l1_loss"}
     overlap = {f"{name}_grad" for name in ("iou_loss", "giou_loss", "diou_loss", "ciou_loss", "eiou_loss")}
     assert {name for name, unit in units.items() if unit == "px"} == pixels

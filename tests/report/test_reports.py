@@ -18,15 +18,14 @@ pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
 import fastbox
-from fastbox import Boxes, InputError, jobs
+from fastbox import InputError, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
 from fastbox.fragments import spread
 from fastbox.report.page.contents import COLUMNS, Example, Examples, Page, Section, Table
 from fastbox.report.page.write import render
-from fastbox.results.heatmap import ASPECT_EDGES, SIDE_EDGES, Heat
-from fastbox.results.worst_pairs import Worst
+from fastbox.results.pair_views import ASPECT_EDGES, SIDE_EDGES, Heat, Worst
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -120,14 +119,14 @@ def test_the_worst_are_those_of_a_sort_whatever_the_chunks(step: int, greatest: 
         rows = slice(first, min(first + step, 200))
         part = Worst("iou", greatest)
         numbers = np.arange(rows.start, rows.stop)[:, None]
-        part.add(values[rows], Boxes(pred[rows]), Boxes(target[rows]), numbers, lambda k: {"number": int(k)})
+        part.add(values[rows], pred[rows], target[rows], numbers, np.arange(len(numbers)))
         worst = worst + part
     sign = -1 if greatest else 1
     expected = [int(k) for k in np.argsort(sign * values, kind="stable")[:12]]
     assert [pair.row for pair in worst.pairs] == [(k,) for k in expected]
     assert [pair.value for pair in worst.pairs] == values[expected].tolist()
     np.testing.assert_array_equal([pair.pred for pair in worst.pairs], pred[expected].astype(float))
-    assert [pair.about["number"] for pair in worst.pairs] == [k % step for k in expected]
+    assert [pair.image for pair in worst.pairs] == [k % step for k in expected]
 
 
 # what is on the pages

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fastbox.losses.figures import figures_of
+from fastbox.losses.figures import edges_of, unit_of
 from fastbox.report.terminal import summary as terminal
 from fastbox.sketch import Sketch
 
@@ -21,7 +21,7 @@ def metrics(**values: Any) -> dict[str, Any]:
     for name, given in values.items():
         sketch = Sketch()
         sketch.add(given)
-        found[name] = figures_of(name, sketch)
+        found[name] = {"unit": unit_of(name), **sketch.to_dict(edges_of(name))}
     return found
 
 

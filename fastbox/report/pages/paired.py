@@ -49,7 +49,7 @@ def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     names = ("row", "other") if alone else ("detection", "truth")
 
     def caption(pair: Any) -> str:
-        return f"image {pair.about['image']}, {names[0]} {pair.row[0]:,}, {names[1]} {pair.row[1]:,}"
+        return f"image {pair.image}, {names[0]} {pair.row[0]:,}, {names[1]} {pair.row[1]:,}"
 
     labels = (("box", "match"), ("other", "box")) if alone else (("detection", "detection"), ("truth", "truth"))
     sections = [
