@@ -64,7 +64,7 @@ class _Compiled(logging.Handler):
             self._kernel, self._since = kernel, time.monotonic()
 
     def doing(self) -> str:
-        """What is being compiled now, and for how long; nothing between two kernels."""
+        """The kernel that is being compiled, and for how long; nothing between two kernels."""
         kernel, seconds = self._kernel, time.monotonic() - self._since
         return f"Compiling for this machine, once: {kernel} {seconds:.1f} s" if kernel else ""
 

@@ -1,4 +1,4 @@
-"""How a command ends that can't be done: one sentence, an exit code, no traceback."""
+"""The end of a command that fails: one sentence, an exit code, no traceback."""
 
 from __future__ import annotations
 

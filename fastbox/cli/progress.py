@@ -1,4 +1,4 @@
-"""How far long work has come, for those who watch it in a terminal."""
+"""The progress of long work in a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOON = 0.2  # seconds: before, a rate says nothing
 
 
 class Step:
-    """What to call with the rows done since the last call; ``tell`` says more of the work than their number.
+    """A progress bar as a function of the rows done since its last call; ``tell`` shows words beside it.
 
     The first call starts the clock: it comes when kernels are loaded, or tells of what an earlier run has done.
     """

@@ -1,4 +1,4 @@
-"""What is said while a command runs, as lines on stderr: above the bar where one is shown."""
+"""Messages while a command runs, as lines on stderr: above the progress bar where one is shown."""
 
 from __future__ import annotations
 

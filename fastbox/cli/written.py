@@ -53,7 +53,7 @@ class Written:
 
 
 def _paths(words: Sequence[str]) -> Iterator[str]:
-    """What may be a path in some words, as ``out``, ``--output=out`` or ``-oout``, and what is written beside it."""
+    """The words that may be paths, as ``out``, ``--output=out`` or ``-oout``, and the files beside them."""
     for word in words:
         told = word.partition("=")[2] if word.startswith("--") else word[2:] if word.startswith("-o") else ""
         for path in filter(None, (word, told)):
@@ -75,7 +75,7 @@ def _local(path: str) -> str:
 
 
 def _state(path: str) -> tuple[int, ...] | None:
-    """What changes when a path gets another file; None where there is no file and no folder."""
+    """The identity of the file at a path, which another file doesn't share; None without a file or folder."""
     try:
         found = os.stat(_local(path))
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""What a person looks at."""
+"""Results for people: pages, figures and terminal output."""

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from fastbox._version import __version__
 from fastbox.values.arguments import bound
-from fastbox.values.names import IMAGE
 
 __all__ = ["Provenance", "on_command_line"]
 
@@ -72,14 +71,21 @@ class Provenance:
         return asdict(self)
 
 
+@runtime_checkable
+class _Source(Protocol):
+    """A table in files: their paths, and the columns that the caller named."""
+
+    path: Any
+
+    @property
+    def asked(self) -> Mapping[str, str]:
+        """The columns and the box format that the caller named, by argument."""
+
+
 def _table(given: Any) -> Any:
     """The name of a table; of one without files its type and number of rows; the columns too where they were named."""
-    from fastbox.tables.source import Source
-
-    if isinstance(given, Source):
-        columns = {"boxes": given.boxes, "format": given.format, "image": given.image}
-        asked = {name: value for name, value in columns.items() if value is not None and value != IMAGE}
-        return {"path": _table(given.path), **asked} if asked else _table(given.path)
+    if isinstance(given, _Source):
+        return {"path": _table(given.path), **given.asked} if given.asked else _table(given.path)
     if isinstance(given, str | os.PathLike):
         return SECRET.sub("", os.fspath(given))
     if isinstance(given, list | tuple):

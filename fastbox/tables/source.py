@@ -88,6 +88,12 @@ class Source:
         more = [name for name in names if name is not None]
         return replace(found, columns=tuple(dict.fromkeys([*found.columns, *more])))
 
+    @property
+    def asked(self) -> dict[str, str]:
+        """The columns and the box format that the caller named, by argument."""
+        columns = {"boxes": self.boxes, "format": self.format, "image": self.image}
+        return {name: value for name, value in columns.items() if value is not None and value != IMAGE}
+
     def own(self, name: str) -> str:
         """Return what the files call a column that is carried under a name."""
         return dict(self.aliases).get(name, name)

@@ -60,6 +60,33 @@ class Rule:
         return replace(rule, thresholds=tuple(thresholds)) if thresholds else rule
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """The sizes of the images, as the anchors are laid over them."""
+
+    resize: Resize | None = option("--resize", type=ResizeRule(), metavar="RULE", help=RESIZE_HELP)
+    size: tuple[int, int] | None = option(
+        "--size",
+        type=Size(),
+        metavar="WIDTHxHEIGHT",
+        help="Size of all images, where none is resized (with --resize, sizes are read from columns width and height).",
+    )
+
+    def made(self, floor: bool) -> Resize:
+        """Return the rule of resizing; ``floor`` rounds scaled sides down."""
+        from fastbox.anchors.resize import Resize
+
+        if self.resize is not None and self.size is None:
+            return self.resize._replace(floor=floor)
+        if self.size is not None and self.resize is None:
+            return Resize("none", *self.size)
+        got = "neither" if self.size is None else "both"
+        raise click.UsageError(
+            f"expected --resize or --size, got {got}: give --resize where images are resized, such as 640 or "
+            "shorter=800,longer=1333, or --size WIDTHxHEIGHT where all have this size"
+        )
+
+
 @click.command(
     cls=Command,
     section="Evaluate and train",
@@ -75,13 +102,7 @@ class Rule:
     help="The grid of anchors: a preset, such as retinanet, faster-rcnn-fpn, ssd300 or yolov3, or FITTED.json, as "
     "`fastbox anchors -o` writes it.",
 )
-@click.option("--resize", type=ResizeRule(), metavar="RULE", help=RESIZE_HELP)
-@click.option(
-    "--size",
-    type=Size(),
-    metavar="WIDTHxHEIGHT",
-    help="Size of all images, where none is resized (with --resize, sizes are read from columns width and height).",
-)
+@record("scaling", Scaling)
 @record("rule", Rule)
 @click.option(
     "--ignore-column",
@@ -99,8 +120,7 @@ class Rule:
 def assign(
     truths: tuple[str, ...],
     anchors: str,
-    resize: Resize | None,
-    size: tuple[int, int] | None,
+    scaling: Scaling,
     rule: Rule,
     ignore_column: str | None,
     class_column: str | None,
@@ -119,7 +139,6 @@ def assign(
     """
     from fastbox import jobs
     from fastbox.anchors import AnchorGrid
-    from fastbox.anchors.resize import Resize
     from fastbox.datasets.as_source import as_source, counted
     from fastbox.report.terminal.assigned import show_assigned
     from fastbox.tables.files import column_names
@@ -133,15 +152,7 @@ def assign(
         raise
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    if resize is not None and size is None:
-        scaled = resize._replace(floor=anchors in FLOORED)
-    elif size is not None and resize is None:
-        scaled = Resize("none", *size)
-    else:
-        raise click.UsageError(
-            f"expected --resize or --size, got {'neither' if size is None else 'both'}: give --resize where images are "
-            "resized, such as 640 or shorter=800,longer=1333, or --size WIDTHxHEIGHT where all have this size"
-        )
+    resize = scaling.made(floor=anchors in FLOORED)
     source = as_source(table.source(truths), "truths")
     found_class = class_column or column_of(column_names(source.path), CLASS, "the truths")
     with progress("assigning", counted(truths)) as step:
@@ -150,7 +161,7 @@ def assign(
             source,
             anchors=grid,
             out=output,
-            resize=scaled,
+            resize=resize,
             rule=chosen,
             ignore=ignore_column,
             class_column=found_class,
@@ -164,6 +175,6 @@ def assign(
         plot_coverage(
             summary["coverage"],
             plot,
-            f"{anchors} at {scaled}: how well anchors cover the ground truth",
+            f"{anchors} at {resize}: how well anchors cover the ground truth",
         )
     show(show_assigned, summary, as_json, [output, plot, report])

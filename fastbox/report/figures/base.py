@@ -37,7 +37,7 @@ def check_picture(path: str | os.PathLike[str]) -> None:
 
 
 def _is_image(path: str | os.PathLike[str]) -> bool:
-    """Whether a file in pixels is there that no plot was saved to, as far as the file tells."""
+    """Return True for an image file that matplotlib did not write, as far as the file tells."""
     ending = os.path.splitext(path)[1].lower()
     if ending not in (".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp") or not os.path.exists(path):
         return False

@@ -1,4 +1,4 @@
-"""What several pages have: columns of a table, and maps by size and shape of a box."""
+"""Parts that several pages have: columns of a table, and maps by size and shape of a box."""
 
 from __future__ import annotations
 

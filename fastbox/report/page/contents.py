@@ -1,4 +1,4 @@
-"""What a page is made of. All text in it is plain, and escaped where it is shown."""
+"""The contents of a page. All text is plain, and escaped where it is shown."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Column:
 
     @property
     def numeric(self) -> bool:
-        """Whether it holds numbers, which stand on the right."""
+        """True for a column of numbers, which is aligned on the right."""
         return self.keys is not None
 
 
@@ -59,13 +59,13 @@ class Table:
 
     @property
     def named(self) -> bool:
-        """Whether the first column holds long names."""
+        """True where the first column has long names."""
         first = self.columns[0]
         return not first.numeric and max(map(len, first.cells), default=0) > LONG_NAME
 
     @property
     def left_out(self) -> str:
-        """The sentence that says what is not on the page."""
+        """The sentence about rows that are not on the page."""
         count = len(self.columns[0].cells)
         return (
             "" if count <= MOST_ROWS else f"{MOST_ROWS:,} of {count:,} {self.things} are on this page; --json has all."
@@ -83,7 +83,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Stroke:
-    """How a curve is drawn: a role of :mod:`fastbox.report.palette`, how full its colour is, and its dashes."""
+    """The stroke of a curve: a role of :mod:`fastbox.report.palette`, the opacity of its colour, and its dashes."""
 
     role: str
     alpha: float = 1.0
@@ -92,7 +92,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the colours of a heat map stand for: the values at its two ends, in a role's colour."""
+    """The scale of a heat map: the values at its two ends, and the role whose colour it has."""
 
     low: str
     high: str
@@ -129,7 +129,7 @@ class Example:
 
     @property
     def view(self) -> tuple[float, float, float, float]:
-        """Where to look: x, y, width and height around all boxes, with room for their labels."""
+        """The view of the drawing: x, y, width and height around all boxes, with a margin."""
         x0, y0 = (min(box.corners[k] for box in self.boxes) for k in (0, 1))
         x1, y1 = (max(box.corners[k] for box in self.boxes) for k in (2, 3))
         side = max(x1 - x0, y1 - y0, 1e-6)

@@ -214,7 +214,7 @@ def _span(values: Sequence[float | None]) -> str:
 
 
 def _plot(draw: Drawing, title: str, says: str, *, high: float = HIGH, **more: Any) -> Plot:
-    """What is drawn, for both widths."""
+    """The plot in both widths."""
     sides = []
     for width in (WIDE, NARROW):
         figure, axes = _axes(width, high)
