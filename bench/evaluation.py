@@ -47,7 +47,7 @@ def ours(scene: scenes.Annotated) -> list[float]:
         truth_classes=scene.target_classes,
         crowd=scene.crowd,
     )
-    return list(found.figures().values())
+    return list(found.stats().values())
 
 
 def instances(scene: scenes.Annotated) -> tuple[dict[str, Any], list[dict[str, Any]]]:

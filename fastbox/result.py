@@ -144,7 +144,7 @@ class Result:
         """The figures to look at first, and the main table."""
         tables = self.tables()
         (summary,) = tables["summary"]
-        figures = {name.removeprefix("figures_"): summary[name] for name in self.FIRST if name in summary}
+        figures = {name.removeprefix("stats_"): summary[name] for name in self.FIRST if name in summary}
         main = self.main if self.main in tables else "summary"
         rows = [] if main == "summary" else tables[main]
         others = [name for name in tables if name != main and name != "summary"]

@@ -1,4 +1,4 @@
-"""Whether scores mean what they say: precision and IoU of detections by their scores."""
+"""Calibration of scores: precision and IoU of detections by their scores."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Calibration:
     scores, precision, iou : array of shape (bins,)
         Their mean score, the share that matches at an IoU of 0.5, and their mean IoU, that of the truth a detection
         takes, else of the best of its class; nan where there are none.
-    error : float
-        The mean distance of score and precision over all detections (expected calibration error); nan of none.
+    ece : float
+        Expected calibration error: the mean distance of score and precision over all detections; nan of none.
     """
 
     edges: Floats
@@ -36,7 +36,7 @@ class Calibration:
     scores: Floats
     precision: Floats
     iou: Floats
-    error: float
+    ece: float
 
 
 def calibrate(scores: Floats, hits: NDArray[np.bool_], ious: Floats) -> Calibration:
@@ -51,5 +51,5 @@ def calibrate(scores: Floats, hits: NDArray[np.bool_], ious: Floats) -> Calibrat
     with np.errstate(invalid="ignore"):
         means = [np.bincount(place, weights=column, minlength=BINS) / counts for column in (scores, hits, ious)]
     gaps = np.abs(means[0] - means[1])[counts > 0]
-    error = float((gaps * counts[counts > 0]).sum() / len(scores)) if len(scores) else float("nan")
-    return Calibration(edges, counts, means[0], means[1], means[2], error)
+    ece = float((gaps * counts[counts > 0]).sum() / len(scores)) if len(scores) else float("nan")
+    return Calibration(edges, counts, means[0], means[1], means[2], ece)

@@ -36,14 +36,14 @@ __all__ = ["PAIR_METRICS", "Evaluation", "evaluate"]
 PAIR_METRICS = ("iou", "giou", "smooth_l1")
 FOUND = {
     "image": np.int32,
-    "run": np.int32,
+    "model": np.int32,
     "kind": np.int32,
     "score": np.float64,
     "rank": np.int32,
     "words": np.uint32,
-    "verdict": np.int8,
+    "match_type": np.int8,
     "iou": np.float32,
-    "mended": np.int32,
+    "fixed": np.int32,
 }
 EVERY_RANGE = np.uint32(0xFFFFFFFF)
 
@@ -59,7 +59,7 @@ def evaluate(
     crowd: ArrayLike | None = None,
     ignore: ArrayLike | None = None,
     areas: ArrayLike | None = None,
-    runs: ArrayLike | None = None,
+    models: ArrayLike | None = None,
     params: Params | None = None,
 ) -> Evaluation:
     """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
@@ -84,15 +84,15 @@ def evaluate(
         Truths that count neither as found nor as missed; likewise.
     areas : array of shape (m,), optional
         Of truths in square pixels, such as those of their masks; width times height where left out or nan.
-    runs : array of shape (n,), optional
-        Which of several detectors found it; each is evaluated by itself.
+    models : array of shape (n,), optional
+        The model that each detection is of; each model is evaluated by itself.
     params : Params, optional
         Thresholds, ranges of areas, and how many detections count.
 
     Returns
     -------
     Evaluation
-        ``figures()`` has COCO's twelve.
+        ``stats()`` has COCO's twelve.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def evaluate(
     --------
     >>> import fastbox
     >>> found = fastbox.evaluate([[0, 0, 4, 4], [9, 9, 12, 12]], [0.9, 0.8], [[0, 0, 4, 4], [9, 9, 13, 12]])
-    >>> round(found.figures()["AP50"], 3), round(found.figures()["AP"], 3)
+    >>> round(found.stats()["AP50"], 3), round(found.stats()["AP"], 3)
     (1.0, 0.802)
     """
     found = Evaluation(params)
@@ -121,7 +121,7 @@ def evaluate(
         crowd=crowd,
         ignore=ignore,
         areas=areas,
-        runs=runs,
+        models=models,
     )
     images = found.mismatch.images
     if not images["both"] and images["detections"] and images["truths"]:
@@ -159,7 +159,7 @@ class Evaluation(Shown):
     >>> found = Evaluation()
     >>> _ = found.add([[0, 0, 4, 4]], [0.9], [[0, 0, 4, 4]])
     >>> _ = found.add([[0, 0, 4, 4]], [0.8], [[20, 0, 24, 4]])
-    >>> found.detections, found.figures()["AR100"]
+    >>> found.detections, found.stats()["AR100"]
     (2, 0.5)
     """
 
@@ -170,16 +170,16 @@ class Evaluation(Shown):
         self.images = self.detections = self.truths = 0
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
         self.mismatch = Mismatch()
-        self._classes, self._runs = Codes(name="classes"), Codes(name="runs")
+        self._classes, self._models = Codes(name="classes"), Codes(name="models")
         i4, f8 = np.int32, np.float64
         words = np.dtype((np.uint32, words_shape(self.params)))
         self._found = Rows(**FOUND | {"words": words})
         self._wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
-        self._covered = Rows(run=i4, kind=i4)  # truths that a run's detections have, or are about
-        self._pairs = Rows(run=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
+        self._covered = Rows(model=i4, kind=i4)  # truths that a model's detections have, or are about
+        self._pairs = Rows(model=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
         # Runs and classes that have detections, in one number, and where these begin, once detections are ranked.
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-        self._last: tuple[int, Traced] | None = None  # of the run asked for last
+        self._last: tuple[int, Traced] | None = None  # of the model asked for last
 
     def add(
         self,
@@ -192,7 +192,7 @@ class Evaluation(Shown):
         crowd: ArrayLike | None = None,
         ignore: ArrayLike | None = None,
         areas: ArrayLike | None = None,
-        runs: ArrayLike | None = None,
+        models: ArrayLike | None = None,
     ) -> Judged:
         """Add whole images, given as :func:`evaluate` takes them; return what became of each detection."""
         a, b = as_boxes(detections, "detections"), as_boxes(truths, "truths")
@@ -207,17 +207,17 @@ class Evaluation(Shown):
             kinds, truth_kinds = self._classes.of_column(own), self._classes.of_column(theirs)
         if classes is None:
             self.code_classes([None])
-        if runs is None:
-            self.code_runs([None])
+        if models is None:
+            self.code_models([None])
         return self.add_coded(
             a,
             _column("scores", as_floats(scores, "scores"), len(a)),
             b,
             kinds=kinds,
             truth_kinds=truth_kinds,
-            runs=np.zeros(len(a), np.int64)
-            if runs is None
-            else self._runs.of_column(_column("runs", as_labels(runs, "runs", len(a)), len(a))),
+            models=np.zeros(len(a), np.int64)
+            if models is None
+            else self._models.of_column(_column("models", as_labels(models, "models", len(a)), len(a))),
             crowd=np.zeros(len(b), np.bool_) if crowd is None else as_flags(crowd, "crowd", len(b)),
             ignore=np.zeros(len(b), np.bool_) if ignore is None else as_flags(ignore, "ignore", len(b)),
             areas=None if areas is None else _column("areas", as_floats(areas, "areas"), len(b)),
@@ -227,9 +227,9 @@ class Evaluation(Shown):
         """The codes of labels of classes, as :meth:`add_coded` takes them; new labels get one."""
         return self._classes.of(labels)
 
-    def code_runs(self, labels: Iterable[Any]) -> NDArray[np.int64]:
-        """The codes of labels of runs, likewise."""
-        return self._runs.of(labels)
+    def code_models(self, labels: Iterable[Any]) -> NDArray[np.int64]:
+        """The codes of labels of models, likewise."""
+        return self._models.of(labels)
 
     def add_coded(
         self,
@@ -239,13 +239,13 @@ class Evaluation(Shown):
         *,
         kinds: NDArray[np.int64],
         truth_kinds: NDArray[np.int64],
-        runs: NDArray[np.int64],
+        models: NDArray[np.int64],
         crowd: NDArray[np.bool_],
         ignore: NDArray[np.bool_],
         areas: NDArray[Any] | None,
         dropped: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
     ) -> Judged:
-        """Add whole images whose classes and runs are codes of this evaluation already.
+        """Add whole images whose classes and models are codes of this evaluation already.
 
         Some detections and truths are left out as if they were not there.
         """
@@ -272,36 +272,36 @@ class Evaluation(Shown):
             places = self._classes.ascending()[1]
             order, truth_order = np.lexsort((places[kinds], image)), np.lexsort((places[truth_kinds], truth_image))
             kinds, truth_kinds = np.zeros_like(kinds), np.zeros_like(truth_kinds)
-        found = Found(boxes, runs << 32 | kinds, score, self.params.outside(sizes), bounds, order)
+        found = Found(boxes, models << 32 | kinds, score, self.params.outside(sizes), bounds, order)
         wanted = Wanted(targets, truth_kinds, crowd, crowd | ignore, hidden, truth_bounds, truth_order)
         judged = judge(found, wanted, self.params)
-        judged.verdict[away] = UNCOUNTED
+        judged.match_type[away] = UNCOUNTED
 
-        rows = order[judged.verdict[order] != UNCOUNTED]
-        mended = np.full(len(a), -1, np.int64)
-        mended[judged.mended] = truth_kinds[judged.partner[judged.mended]]
+        rows = order[judged.match_type[order] != UNCOUNTED]
+        fixed = np.full(len(a), -1, np.int64)
+        fixed[judged.fixed] = truth_kinds[judged.truth[judged.fixed]]
         self._found.add(
             image=image[rows] + self.images,
-            run=runs[rows],
+            model=models[rows],
             kind=kinds[rows],
             score=score[rows],
             rank=judged.rank[rows],
             words=judged.words[rows],
-            verdict=judged.verdict[rows],
+            match_type=judged.match_type[rows],
             iou=judged.iou[rows],
-            mended=mended[rows],
+            fixed=fixed[rows],
         )
         kept = ~out
         self._wanted.add(image=truth_image[kept] + self.images, kind=truth_kinds[kept], hidden=hidden[kept])
-        covering = np.flatnonzero(COVERING[judged.verdict])
-        run, truth = np.divmod(_distinct(runs[covering] * len(b) + judged.partner[covering]), max(len(b), 1))
-        self._covered.add(run=run, kind=truth_kinds[truth])
-        hit = np.flatnonzero(judged.verdict == 0)
-        pairs = rows_of(boxes, hit), rows_of(targets, judged.partner[hit])
+        covering = np.flatnonzero(COVERING[judged.match_type])
+        model, truth = np.divmod(_distinct(models[covering] * len(b) + judged.truth[covering]), max(len(b), 1))
+        self._covered.add(model=model, kind=truth_kinds[truth])
+        hit = np.flatnonzero(judged.match_type == 0)
+        pairs = rows_of(boxes, hit), rows_of(targets, judged.truth[hit])
         self._pairs.add(
-            run=runs[hit],
+            model=models[hit],
             kind=kinds[hit],
-            area=area[judged.partner[hit]],
+            area=area[judged.truth[hit]],
             **{metric: ops.aligned(*pairs, metric=metric) for metric in PAIR_METRICS},
         )
         self.images += images
@@ -319,13 +319,13 @@ class Evaluation(Shown):
         if self.params != other.params:
             raise ValueError("expected evaluations by the same rules, got two kinds of params")
         both = Evaluation(self.params)
-        both._classes, both._runs = Codes(self._classes.labels, "classes"), Codes(self._runs.labels, "runs")
-        kinds, runs = both._classes.of(other._classes.labels), both._runs.of(other._runs.labels)
+        both._classes, both._models = Codes(self._classes.labels, "classes"), Codes(self._models.labels, "models")
+        kinds, models = both._classes.of(other._classes.labels), both._models.of(other._models.labels)
         recoded = {
             "image": lambda image: image + self.images,
-            "run": lambda run: runs[run],
+            "model": lambda model: models[model],
             "kind": lambda kind: kinds[kind],
-            "mended": lambda kind: np.where(kind < 0, -1, kinds[kind]),
+            "fixed": lambda kind: np.where(kind < 0, -1, kinds[kind]),
         }
         for name in ("_found", "_wanted", "_covered", "_pairs"):
             setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))
@@ -372,76 +372,76 @@ class Evaluation(Shown):
         return self._classes.labels
 
     @property
-    def run_labels(self) -> list[Any]:
-        """The labels of runs by their codes."""
-        return self._runs.labels
+    def model_labels(self) -> list[Any]:
+        """The labels of models by their codes."""
+        return self._models.labels
 
     @property
-    def runs(self) -> list[Any]:
-        """The labels of all runs, ascending; ``[None]`` without runs."""
-        return self._runs.ascending()[0]
+    def models(self) -> list[Any]:
+        """The labels of all models, ascending; ``[None]`` without models."""
+        return self._models.ascending()[0]
 
-    def curves(self, run: Any = None) -> Curves:
-        """Precision, recall and scores of a run, the only one when left out, for each class of ``classes``."""
-        return self.traced(run).whole
+    def curves(self, model: Any = None) -> Curves:
+        """Precision, recall and scores of a model, the only one when left out, for each class of ``classes``."""
+        return self.traced(model).whole
 
-    def traced(self, run: Any = None) -> Traced:
-        """What the figures of a run are made of, without its curves in memory where classes are many."""
-        place = self._place(run)
+    def traced(self, model: Any = None) -> Traced:
+        """What the figures of a model are made of, without its curves in memory where classes are many."""
+        place = self._place(model)
         if self._last is None or self._last[0] != place:
-            found = self._ranked(run)
-            detections = found["words"], found["score"], found["rank"], self._class_bounds(run)
+            found = self._ranked(model)
+            detections = found["words"], found["score"], found["rank"], self._class_bounds(model)
             self._last = place, Traced(*detections, self._regular(), self.params)
         return self._last[1]
 
-    def figures(self, run: Any = None) -> dict[str, float]:
-        """COCO's figures of a run, -1 where there is nothing: AP, AP50, AP75, AP_small and so on, to AR_large."""
-        return self.traced(run).figures()
+    def stats(self, model: Any = None) -> dict[str, float]:
+        """COCO's figures of a model, -1 where there is nothing: AP, AP50, AP75, AP_small and so on, to AR_large."""
+        return self.traced(model).stats()
 
-    def figures_by_class(self, run: Any = None) -> dict[str, NDArray[np.float64]]:
-        """COCO's figures of a run, of each class of ``classes`` by itself."""
-        return self.traced(run).figures_by_class()
+    def stats_by_class(self, model: Any = None) -> dict[str, NDArray[np.float64]]:
+        """COCO's figures of a model, of each class of ``classes`` by itself."""
+        return self.traced(model).stats_by_class()
 
-    def errors(self, run: Any = None) -> Errors:
-        """The errors of a run at an IoU of 0.5, by class of ``classes``, and what they cost."""
-        found, count = self._ranked(run), len(self.classes)
-        covered = self._covered["kind"][self._covered.of_group("run", self._code(run))]
+    def errors(self, model: Any = None) -> Errors:
+        """The errors of a model at an IoU of 0.5, by class of ``classes``, and the rise of AP without each kind."""
+        found, count = self._ranked(model), len(self.classes)
+        covered = self._covered["kind"][self._covered.of_group("model", self._code(model))]
         # A truth that no range has is ignored for itself, not for its area.
         regular = self._places(self._wanted["kind"][self._wanted["hidden"] != EVERY_RANGE])
         truths = np.bincount(regular, minlength=count)
-        mended = found["mended"]
+        fixed = found["fixed"]
         return blame(
-            self._class_bounds(run),
+            self._class_bounds(model),
             found["score"],
-            found["verdict"],
-            np.where(mended < 0, -1, self._places(mended)),
+            found["match_type"],
+            np.where(fixed < 0, -1, self._places(fixed)),
             truths,
             truths - np.bincount(self._places(covered), minlength=count),
         )
 
-    def calibration(self, run: Any = None) -> Calibration:
-        """Precision and IoU of a run's detections by score; those that are ignored are left out."""
-        found = self._ranked(run)
-        counted = found["verdict"] != IGNORED
-        return calibrate(found["score"][counted], found["verdict"][counted] == MATCHED, found["iou"][counted])
+    def calibration(self, model: Any = None) -> Calibration:
+        """Precision and IoU of a model's detections by score; those that are ignored are left out."""
+        found = self._ranked(model)
+        counted = found["match_type"] != IGNORED
+        return calibrate(found["score"][counted], found["match_type"][counted] == MATCHED, found["iou"][counted])
 
-    def pairs(self, run: Any = None) -> dict[str, NDArray[Any]]:
+    def pairs(self, model: Any = None) -> dict[str, NDArray[Any]]:
         """Detections and the truths they take at an IoU of 0.5: place of the class, the truth's area, metrics."""
-        rows = self._pairs.of_group("run", self._code(run))
+        rows = self._pairs.of_group("model", self._code(model))
         found = {name: self._pairs[name][rows] for name in ("area", *PAIR_METRICS)}
         return {"class": self._places(self._pairs["kind"][rows]), **found}
 
-    def bootstrap(self, run: Any = None, *, samples: int = 1000, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-        """AP, AP50 and AP75 of a run on images drawn with replacement, one value for each sample.
+    def bootstrap(self, model: Any = None, *, samples: int = 1000, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+        """AP, AP50 and AP75 of a model on images drawn with replacement, one value for each sample.
 
-        The same seed draws the same images for every run, so that differences of runs can be taken sample by sample.
+        The same seed draws the same images for every model: models can be subtracted sample by sample.
         """
         samples, seed = as_whole(samples, "samples", 1), as_whole(seed, "seed")
-        found = self._ranked(run)
+        found = self._ranked(model)
         regular = np.flatnonzero(self._wanted["hidden"] & np.uint32(1) == 0)
         return resample(
             found["words"],
-            self._class_bounds(run),
+            self._class_bounds(model),
             found["image"],
             self._places(self._wanted["kind"][regular]),
             self._wanted["image"][regular],
@@ -449,34 +449,34 @@ class Evaluation(Shown):
             self.params,
         )
 
-    def _place(self, run: Any) -> int:
-        """The place of a run among all."""
-        return int(self._runs.ascending()[1][self._code(run)]) if len(self._runs) else 0
+    def _place(self, model: Any) -> int:
+        """The place of a model among all."""
+        return int(self._models.ascending()[1][self._code(model)]) if len(self._models) else 0
 
-    def _code(self, run: Any) -> int:
-        """The code of a run; None is that of the only one."""
-        code = 0 if run is None and len(self._runs) <= 1 else self._runs.code(run)
+    def _code(self, model: Any) -> int:
+        """The code of a model; None is that of the only one."""
+        code = 0 if model is None and len(self._models) <= 1 else self._models.code(model)
         if code is None:
-            raise ValueError(f"expected a run of {', '.join(map(repr, self.runs))}, got {run!r}")
+            raise ValueError(f"expected a model of {', '.join(map(repr, self.models))}, got {model!r}")
         return code
 
-    def _ranked(self, run: Any) -> dict[str, NDArray[Any]]:
-        """The detections of a run, class by class and by descending score: views."""
-        bounds = self._bounds(run)
+    def _ranked(self, model: Any) -> dict[str, NDArray[Any]]:
+        """The detections of a model, class by class and by descending score: views."""
+        bounds = self._bounds(model)
         return {name: self._found[name][bounds[0] : bounds[-1]] for name in FOUND}
 
-    def _class_bounds(self, run: Any) -> NDArray[np.int64]:
-        """Where each class of a run begins among the detections of the run."""
-        bounds = self._bounds(run)
+    def _class_bounds(self, model: Any) -> NDArray[np.int64]:
+        """Where each class of a model begins among the detections of the model."""
+        bounds = self._bounds(model)
         own: NDArray[np.int64] = bounds - bounds[0]
         return own
 
-    def _bounds(self, run: Any) -> NDArray[np.int64]:
-        """Where each class of a run begins among the detections of all runs."""
-        count, place = len(self.classes), self._place(run)
+    def _bounds(self, model: Any) -> NDArray[np.int64]:
+        """Where each class of a model begins among the detections of all models."""
+        count, place = len(self.classes), self._place(model)
         if self._groups is None:
             # Rows that were in order stay so among those of equal scores, so that more can be added after this.
-            groups = self._runs.ascending()[1][self._found["run"]] * count
+            groups = self._models.ascending()[1][self._found["model"]] * count
             groups += self._places(self._found["kind"])
             order, there, begins = rank(groups, self._found["score"])
             self._found.put(order)

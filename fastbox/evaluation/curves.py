@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curves:
-    """The curves of one run, -1 where a class has no truth in a range.
+    """The curves of one model, -1 where a class has no truth in a range.
 
     Attributes
     ----------

@@ -32,7 +32,7 @@ class Slice(NamedTuple):
 
 
 class Traced:
-    """The curves of one run: kept where they are small, else traced anew for each part that is asked for.
+    """The curves of one model: kept where they are small, else traced anew for each part that is asked for.
 
     Parameters are those of :func:`fastbox.evaluation.curves.trace`.
     """
@@ -61,7 +61,7 @@ class Traced:
             self._kept = whole
         return whole
 
-    def figures(self) -> dict[str, float]:
+    def stats(self) -> dict[str, float]:
         """COCO's figures: AP, AP50, AP75, AP in each range, AR of each count, AR in each range.
 
         Means are summed in COCO's order: thresholds, recalls, classes.
@@ -74,7 +74,7 @@ class Traced:
             lambda a, most: ranges[a][2][most],
         )
 
-    def figures_by_class(self) -> dict[str, Floats]:
+    def stats_by_class(self) -> dict[str, Floats]:
         """The same figures of each class by itself, arrays of shape (classes,)."""
         thresholds = np.array(self.params.iou_thresholds)
 

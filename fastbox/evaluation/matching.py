@@ -16,8 +16,8 @@ __all__ = [
     "BACKGROUND",
     "COVERING",
     "FOREGROUND",
+    "MATCH_TYPES",
     "UNCOUNTED",
-    "VERDICTS",
     "Found",
     "Judged",
     "Wanted",
@@ -26,16 +26,16 @@ __all__ = [
 ]
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoUs of TIDE: a hit, and what is not even near (Bolya et al., ECCV 2020)
-VERDICTS = ("matched", "location", "classification", "duplicate", "background", "both", "ignored")
-# The verdicts on detections whose truth is not missed, by their places; the last is that of UNCOUNTED.
-COVERING = np.array([name in ("matched", "location", "classification") for name in VERDICTS] + [False])
+MATCH_TYPES = ("matched", "localization", "classification", "duplicate", "background", "both", "ignored")
+# The match types whose truth is not missed, by their places; the last is that of UNCOUNTED.
+COVERING = np.array([name in ("matched", "localization", "classification") for name in MATCH_TYPES] + [False])
 
 Columns = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 class Found(NamedTuple):
-    """Detections, image by image: x, y, w, h; run above class, in one code; scores without nan; a bit for each range of
-    areas that the area is not in; where images begin; and the order of an image's detections where scores are equal.
+    """Detections, image by image: x, y, w, h; model above class, in one code; scores without nan; a bit for each range
+    of areas that the area is not in; where images begin; and the order of an image's detections of equal scores.
     """
 
     boxes: Columns
@@ -59,17 +59,17 @@ class Wanted(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Of each detection: its rank among those of its image, run and class, from 0; what it reached, a word for each
-    range of areas and 16 thresholds; the place of its verdict among ``VERDICTS``; the truth it took or an error is
-    about, -1 for none; its best IoU with a truth of its class; whether it would match, were its error mended.
+    """Of each detection: its rank among those of its image, model and class, from 0; what it reached, a word for each
+    range of areas and 16 thresholds; the place of its match type among ``MATCH_TYPES``; the truth it took or an error
+    is about, -1 for none; its best IoU with a truth of its class; whether it would match, were its error fixed.
     """
 
     rank: NDArray[np.int32]
     words: NDArray[np.uint32]
-    verdict: NDArray[np.int8]
-    partner: NDArray[np.int64]
+    match_type: NDArray[np.int8]
+    truth: NDArray[np.int64]
     iou: NDArray[np.float64]
-    mended: NDArray[np.bool_]
+    fixed: NDArray[np.bool_]
 
 
 def words_shape(params: Params) -> tuple[int, int]:

@@ -75,11 +75,11 @@ class Mismatch:
             if ids is not None and name != "both":
                 self._keep(name, ids[np.flatnonzero(there)[:SHOWN]].tolist())
         self._formats = {"detections": a.format, "truths": b.format}
-        right = np.bincount(kinds[judged.verdict == MATCHED])
+        right = np.bincount(kinds[judged.match_type == MATCHED])
         self._own.update({int(kind): int(right[kind]) for kind in np.flatnonzero(right)})
-        wrong = np.flatnonzero(judged.verdict == CLASSIFICATION)
+        wrong = np.flatnonzero(judged.match_type == CLASSIFICATION)
         if len(wrong):
-            distinct, counts = np.unique(kinds[wrong] << 32 | truth_kinds[judged.partner[wrong]], return_counts=True)
+            distinct, counts = np.unique(kinds[wrong] << 32 | truth_kinds[judged.truth[wrong]], return_counts=True)
             pairs = zip((distinct >> 32).tolist(), (distinct & 0xFFFFFFFF).tolist(), strict=True)
             self._crossed.update(dict(zip(pairs, counts.tolist(), strict=True)))
         if len(a) and len(b) and right.sum() < WELL * len(a):

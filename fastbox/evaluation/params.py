@@ -98,10 +98,10 @@ def _thresholds(given: Sequence[float]) -> tuple[float, ...]:
     if not thresholds or np.isnan(thresholds).any():
         raise ValueError(f"expected thresholds of IoU that are numbers, got {list(given)}: give some, as 0.5,0.75")
     if min(thresholds) <= 0 or max(thresholds) > 1:
-        mend = "give shares of 1, as 0.5,0.75"
+        fix = "give shares of 1, as 0.5,0.75"
         if min(thresholds) > 1 and max(thresholds) <= 100:
-            mend = f"as shares of 1 they are {','.join(f'{threshold / 100:.4g}' for threshold in thresholds)}"
-        raise ValueError(f"expected thresholds of IoU above 0 and at most 1, got {said}: {mend}")
+            fix = f"as shares of 1 they are {','.join(f'{threshold / 100:.4g}' for threshold in thresholds)}"
+        raise ValueError(f"expected thresholds of IoU above 0 and at most 1, got {said}: {fix}")
     if len(set(thresholds)) < len(thresholds) or len(thresholds) > MOST_THRESHOLDS:
         raise ValueError(f"expected each threshold of IoU once, at most {MOST_THRESHOLDS}, got {said[:80]}")
     return thresholds

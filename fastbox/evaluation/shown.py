@@ -14,8 +14,8 @@ class Shown:
     def _result(self) -> Any:
         from fastbox.jobs.evaluate import Evaluated
 
-        runs: list[Any] = self.runs  # type: ignore[attr-defined]
-        return Evaluated(self, by=None if runs in ([], [None]) else "run")  # type: ignore[arg-type]
+        models: list[Any] = self.models  # type: ignore[attr-defined]
+        return Evaluated(self, by=None if models in ([], [None]) else "model")  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
@@ -28,15 +28,15 @@ class Shown:
         return found
 
     def to_arrow(self, table: str | None = None) -> Any:
-        """Return one of :meth:`tables`, that of classes or of runs when left out, as a ``pyarrow.Table``."""
+        """Return one of :meth:`tables`, that of classes or of models when left out, as a ``pyarrow.Table``."""
         return self._result().to_arrow(table)
 
     def to_pandas(self, table: str | None = None) -> Any:
-        """Return one of :meth:`tables`, that of classes or of runs when left out, as a ``pandas.DataFrame``."""
+        """Return one of :meth:`tables`, that of classes or of models when left out, as a ``pandas.DataFrame``."""
         return self._result().to_pandas(table)
 
     def to_polars(self, table: str | None = None) -> Any:
-        """Return one of :meth:`tables`, that of classes or of runs when left out, as a ``polars.DataFrame``."""
+        """Return one of :meth:`tables`, that of classes or of models when left out, as a ``polars.DataFrame``."""
         return self._result().to_polars(table)
 
     def plot(self) -> Any:

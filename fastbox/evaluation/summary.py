@@ -13,34 +13,33 @@ from numpy.typing import NDArray
 from fastbox.evaluation import Evaluation
 from fastbox.evaluation.bootstrap import interval
 from fastbox.evaluation.core import PAIR_METRICS
-from fastbox.evaluation.matching import VERDICTS
+from fastbox.evaluation.matching import MATCH_TYPES
 from fastbox.evaluation.quantiles import spread
 from fastbox.losses.figures import edges_of, unit_of
 
-__all__ = ["LEVEL", "run_to_dict", "streamed"]
+__all__ = ["LEVEL", "model_to_dict", "streamed"]
 
 LEVEL = 0.95  # of intervals of confidence
 HERE = "\0"  # no name or value holds it
 
 
-def run_to_dict(
-    found: Evaluation, run: Any, names: Mapping[str, str], *, samples: int = 0, seed: int = 0, details: bool = True
+def model_to_dict(
+    found: Evaluation, model: Any, names: Mapping[str, str], *, samples: int = 0, seed: int = 0, details: bool = True
 ) -> dict[str, Any]:
-    """Everything about one run, or what many are compared by."""
-    figures, errors = found.figures(run), found.errors(run)
-    counts = dict(zip((*VERDICTS, "missed"), errors.counts.sum(axis=0).tolist(), strict=True))
+    """Everything about one model, or what many are compared by."""
+    errors = found.errors(model)
+    counts = dict(zip((*MATCH_TYPES, "missed"), errors.counts.sum(axis=0).tolist(), strict=True))
     compared = {
         "counted": sum(counts.values()) - counts["missed"],
-        "figures": figures,
-        "stats": list(figures.values()),
-        **({"intervals": _intervals(found, run, samples, seed)} if samples else {}),
+        "stats": found.stats(model),
+        **({"intervals": _intervals(found, model, samples, seed)} if samples else {}),
         "errors": {
             "ap50": errors.ap,
             "counts": counts,
-            "costs": errors.costs,
+            "delta_ap": errors.delta_ap,
         },
     }
-    return compared | _details(found, run, names, errors.counts) if details else compared
+    return compared | _details(found, model, names, errors.counts) if details else compared
 
 
 def streamed(
@@ -72,9 +71,9 @@ def streamed(
     yield after
 
 
-def _details(found: Evaluation, run: Any, names: Mapping[str, str], counts: NDArray[np.int64]) -> dict[str, Any]:
-    calibration, precision = found.calibration(run), found.traced(run).precision()
-    matches = found.pairs(run)
+def _details(found: Evaluation, model: Any, names: Mapping[str, str], counts: NDArray[np.int64]) -> dict[str, Any]:
+    calibration, precision = found.calibration(model), found.traced(model).precision()
+    matches = found.pairs(model)
     pairs = {metric: Matched.of(matches, metric) for metric in PAIR_METRICS}
     thresholds = found.params.iou_thresholds
     return {
@@ -87,7 +86,7 @@ def _details(found: Evaluation, run: Any, names: Mapping[str, str], counts: NDAr
             },
         },
         "calibration": {
-            "error": _number(calibration.error),
+            "ece": _number(calibration.ece),
             "edges": calibration.edges.tolist(),
             "counts": calibration.counts.tolist(),
             **{name: _numbers(getattr(calibration, name)) for name in ("scores", "precision", "iou")},
@@ -96,7 +95,7 @@ def _details(found: Evaluation, run: Any, names: Mapping[str, str], counts: NDAr
             "recall": list(found.params.recalls),
             "precision": dict(zip(_named(thresholds), map(_numbers, precision), strict=True)),
         },
-        "by_class": _by_class(found, run, names, counts, pairs),
+        "by_class": _by_class(found, model, names, counts, pairs),
     }
 
 
@@ -152,14 +151,14 @@ class Matched(NamedTuple):
 
 def _by_class(
     found: Evaluation,
-    run: Any,
+    model: Any,
     names: Mapping[str, str],
     counts: NDArray[np.int64],
     pairs: Mapping[str, Matched],
 ) -> list[dict[str, Any]]:
     labels = found.classes
-    truths = found.traced(run).truths[:, 0].tolist()
-    figures = {name: values.tolist() for name, values in found.figures_by_class(run).items()}
+    truths = found.traced(model).truths[:, 0].tolist()
+    figures = {name: values.tolist() for name, values in found.stats_by_class(model).items()}
     spreads = {metric: matched.by_class(len(labels)) for metric, matched in pairs.items()}
     return [
         {
@@ -167,7 +166,7 @@ def _by_class(
             "name": names.get(str(label)),
             "truths": truths[place],
             **{name: values[place] for name, values in figures.items()},
-            "errors": dict(zip((*VERDICTS, "missed"), counts[place].tolist(), strict=True)),
+            "errors": dict(zip((*MATCH_TYPES, "missed"), counts[place].tolist(), strict=True)),
             "matched": {
                 metric: {name: values[place] for name, values in spreads[metric].items()} for metric in spreads
             },
@@ -176,8 +175,8 @@ def _by_class(
     ]
 
 
-def _intervals(found: Evaluation, run: Any, samples: int, seed: int) -> dict[str, Any]:
-    drawn = found.bootstrap(run, samples=samples, seed=seed)
+def _intervals(found: Evaluation, model: Any, samples: int, seed: int) -> dict[str, Any]:
+    drawn = found.bootstrap(model, samples=samples, seed=seed)
     limits = {name: list(map(_number, interval(values, LEVEL))) for name, values in drawn.items()}
     return {"level": LEVEL, "samples": samples, "seed": seed, **limits}
 

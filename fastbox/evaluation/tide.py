@@ -1,4 +1,4 @@
-"""What is wrong with detections, and what it costs: the errors of TIDE (Bolya et al., ECCV 2020)."""
+"""Errors of detections, and the rise of AP without each kind: TIDE (Bolya et al., ECCV 2020)."""
 
 from __future__ import annotations
 
@@ -9,55 +9,56 @@ from numpy.typing import NDArray
 
 from fastbox.evaluation.curves import Floats, rank
 from fastbox.evaluation.figures import Traced
-from fastbox.evaluation.matching import FOREGROUND, VERDICTS
+from fastbox.evaluation.matching import FOREGROUND, MATCH_TYPES
 from fastbox.evaluation.params import Params
 from fastbox.kernels.codes import CLASSIFICATION, IGNORED, LOCALIZATION, MATCHED, THRESHOLDS_PER_WORD
 
 __all__ = ["ERRORS", "Errors", "blame"]
 
-ERRORS = (*VERDICTS[LOCALIZATION:IGNORED], "missed")
+ERRORS = (*MATCH_TYPES[LOCALIZATION:IGNORED], "missed")
 RULES = Params(iou_thresholds=[FOREGROUND], area_ranges={"all": (0, np.inf)}, max_dets=[2**31 - 1])
 
 
 @dataclass(frozen=True)
 class Errors:
-    """The errors of one run at an IoU of 0.5, each false detection and each truth not found having one at most.
+    """The errors of one model at an IoU of 0.5, each false detection and each truth not found having one at most.
 
     Attributes
     ----------
     counts : array of shape (classes, 8)
-        Detections matched, with an error of location (the right class, an IoU of 0.1 to 0.5), of classification (0.5
-        and more with a truth of another class), duplicate, background (below 0.1 with any truth), both location and
-        class, ignored; and truths missed, which no detection has and no error of location or class is about.
+        Detections matched, with an error of localization (the right class, an IoU of 0.1 to 0.5), of classification
+        (0.5 and more with a truth of another class), duplicate, background (below 0.1 with any truth), of both
+        localization and classification, ignored; and truths missed: no detection takes the truth, and no error of
+        localization or classification is about it.
     ap : float
         AP at an IoU of 0.5.
-    costs : dict of str to float
-        By how much AP would rise without errors of one kind: those of location and class put right, a truth each,
-        other false detections taken away, truths missed not asked for.
+    delta_ap : dict of str to float
+        The rise of AP without the errors of one kind: those of localization and classification fixed, a truth each,
+        other false detections removed, missed truths not asked for.
     """
 
     counts: NDArray[np.int64]
     ap: float
-    costs: dict[str, float]
+    delta_ap: dict[str, float]
 
 
 def blame(
     bounds: NDArray[np.int64],
     scores: Floats,
-    verdicts: NDArray[np.int8],
-    mended: NDArray[np.int64],
+    match_types: NDArray[np.int8],
+    fixed: NDArray[np.int64],
     truths: NDArray[np.int64],
     missed: NDArray[np.int64],
 ) -> Errors:
-    """Count errors and say what each kind costs.
+    """Count errors, and compute the rise of AP without those of each kind.
 
-    Detections lie class by class between `bounds` and descend by score; `mended` is the class of the truth that one
+    Detections lie class by class between `bounds` and descend by score; `fixed` is the class of the truth that one
     would take, -1 for none. `truths` and `missed` are counts by class.
     """
-    size = len(truths), len(VERDICTS)
+    size = len(truths), len(MATCH_TYPES)
     kinds = np.repeat(np.arange(size[0]), np.diff(bounds))
-    counts = np.bincount(kinds * size[1] + verdicts, minlength=size[0] * size[1]).reshape(size)
-    hits, hidden = verdicts == MATCHED, verdicts == IGNORED
+    counts = np.bincount(kinds * size[1] + match_types, minlength=size[0] * size[1]).reshape(size)
+    hits, hidden = match_types == MATCHED, match_types == IGNORED
 
     def ap(
         hits: NDArray[np.bool_],
@@ -70,18 +71,18 @@ def blame(
         return Traced(words, scores, np.zeros(len(scores), np.int32), bounds, truths[:, None], RULES).ap()
 
     now = ap(hits, hidden)
-    costs = {}
-    for verdict, name in enumerate(ERRORS[:-1], LOCALIZATION):
-        wrong = verdicts == verdict
-        right = wrong & (mended >= 0)
+    delta_ap = {}
+    for match_type, name in enumerate(ERRORS[:-1], LOCALIZATION):
+        wrong = match_types == match_type
+        right = wrong & (fixed >= 0)
         put = hits | right, hidden | (wrong & ~right)
-        if verdict == CLASSIFICATION:
-            order, there, begins = rank(np.where(right, mended, kinds), scores)
+        if match_type == CLASSIFICATION:
+            order, there, begins = rank(np.where(right, fixed, kinds), scores)
             moved = begins[np.searchsorted(there, np.arange(len(truths) + 1))]
-            costs[name] = ap(put[0][order], put[1][order], truths, scores[order], moved) - now
+            delta_ap[name] = ap(put[0][order], put[1][order], truths, scores[order], moved) - now
         else:
-            costs[name] = ap(*put) - now
+            delta_ap[name] = ap(*put) - now
     left = truths - missed
     # Where every truth is missed, all that is still asked for is found.
-    costs["missed"] = (ap(hits, hidden, left) if left.any() or not truths.any() else 1.0) - now
-    return Errors(np.column_stack((counts, missed)), now, costs)
+    delta_ap["missed"] = (ap(hits, hidden, left) if left.any() or not truths.any() else 1.0) - now
+    return Errors(np.column_stack((counts, missed)), now, delta_ap)

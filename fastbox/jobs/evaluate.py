@@ -16,7 +16,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.datasets.categories import Names, numbered
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.matching import Judged
-from fastbox.evaluation.summary import run_to_dict, streamed
+from fastbox.evaluation.summary import model_to_dict, streamed
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined, reading
 from fastbox.memory import check_kept
@@ -24,7 +24,7 @@ from fastbox.report.page.contents import Page
 from fastbox.report.pages.evaluated import MODELS, page_of
 from fastbox.result import Result
 from fastbox.results.error_examples import Gallery, Seen
-from fastbox.results.match_types import verdict_batch, verdict_schema
+from fastbox.results.match_types import match_batch, match_schema
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
 from fastbox.tables.files import column_names
@@ -63,7 +63,7 @@ class Evaluated(Result):
     MAIN = "by_class"
     TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "models")
     APART = ("matched",)
-    FIRST = ("figures_AP", "figures_AP50", "figures_AP75", "figures_AR100", "detections", "truths", "images")
+    FIRST = ("stats_AP", "stats_AP50", "stats_AP75", "stats_AR100", "detections", "truths", "images")
     NOTHING = ("AP", "AR")
 
     evaluation: Evaluation
@@ -83,7 +83,7 @@ class Evaluated(Result):
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences on likely mistakes in the tables, each with the way to mend it."""
+        """Sentences on likely mistakes in the tables, each with the way to fix it."""
         listed = self.read is not None and self.read.listed is not None
         said = self.evaluation.mismatch.sentences(self.evaluation.class_labels, listed=listed)
         return [*(self.read.sentences if self.read is not None else ()), *said, *self.evaluation.spellings]
@@ -98,22 +98,22 @@ class Evaluated(Result):
         """The name of the main table: that of classes, or of models side by side."""
         if self.by is None:
             return self.MAIN if self.evaluation.classes else "summary"
-        return "models" if self._runs else "summary"
+        return "models" if self._models else "summary"
 
     @property
-    def _runs(self) -> list[Any]:
+    def _models(self) -> list[Any]:
         """The labels of the models; None is the label of a single model."""
-        return [None] if self.by is None else self.evaluation.runs
+        return [None] if self.by is None else self.evaluation.models
 
     @property
-    def figures(self) -> dict[Any, dict[str, float]]:
+    def stats(self) -> dict[Any, dict[str, float]]:
         """COCO's figures of each model by its label; the label of a single model is None."""
-        return {run: self.evaluation.figures(run) for run in self._runs}
+        return {model: self.evaluation.stats(model) for model in self._models}
 
     def page(self) -> Page:
         """Return everything as a page, with examples of the errors of the model that has the highest AP."""
-        figures = self.figures
-        best = sorted(figures, key=lambda run: -figures[run]["AP"])[:MODELS]
+        figures = self.stats
+        best = sorted(figures, key=lambda model: -figures[model]["AP"])[:MODELS]
         examples = self.gallery.of(best[0]) if self.gallery and best else ()
         return page_of(self._to_dict(set(best)), examples)
 
@@ -122,25 +122,25 @@ class Evaluated(Result):
 
         Without details only what models are compared by: figures, intervals and errors.
         """
-        return self._to_dict(set(self._runs) if details else ())
+        return self._to_dict(set(self._models) if details else ())
 
     def to_json(self) -> Iterator[str]:
         """Yield the text of :meth:`to_dict`; of thousands of models the details of one are in memory at a time."""
         if self.by is None:
             return streamed(self.to_dict())
-        return streamed(self._around({}), "models", ((str(run), self._of(run)) for run in self._runs))
+        return streamed(self._around({}), "models", ((str(model), self._of(model)) for model in self._models))
 
     def _to_dict(self, detailed: Collection[Any]) -> dict[str, Any]:
         """Return everything, with details of some models."""
-        runs = {str(run): self._of(run, run in detailed) for run in self._runs}
-        return self._around(runs if self.by is not None else runs["None"])
+        models = {str(model): self._of(model, model in detailed) for model in self._models}
+        return self._around(models if self.by is not None else models["None"])
 
-    def _of(self, run: Any, details: bool = True) -> dict[str, Any]:
+    def _of(self, model: Any, details: bool = True) -> dict[str, Any]:
         """Return the figures of one model."""
         asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "details": details}
-        return run_to_dict(self.evaluation, run, self.names, **asked)
+        return model_to_dict(self.evaluation, model, self.names, **asked)
 
-    def _around(self, runs: Mapping[str, Any]) -> dict[str, Any]:
+    def _around(self, models: Mapping[str, Any]) -> dict[str, Any]:
         """Return the facts of all models around those of each, or of the single one."""
         found = self.evaluation
         params = found.params
@@ -159,7 +159,7 @@ class Evaluated(Result):
                 "class_agnostic": params.class_agnostic,
             },
             "by": self.by,
-            **({"models": runs} if self.by is not None else runs),
+            **({"models": models} if self.by is not None else models),
             **self.said_of_inputs(),
         }
 
@@ -194,9 +194,10 @@ def evaluate(
     ----------
     detections, truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
     out : path, optional
-        Where to write what became of each detection: ``image_id``, ``detection`` (its row, from 0), the run,
-        ``verdict`` (matched, location, classification, duplicate, background, both, ignored, or null for one beyond the
-        greatest of ``max_dets``), ``truth`` (the row of the truth it took, or that its error is about) and ``iou``.
+        Where to write what became of each detection: ``image_id``, ``detection`` (its row, from 0), the model,
+        ``match_type`` (matched, localization, classification, duplicate, background, both, ignored, or null for one
+        beyond the greatest of ``max_dets``), ``truth`` (the row of the truth it took, or that its error is about) and
+        ``iou``.
     by : str, optional
         A column of the detections that tells models apart; each is evaluated by itself.
     params : Params, optional
@@ -237,7 +238,7 @@ def evaluate(
     >>> boxes = {"image_id": [1, 2], "category_id": [7, 7], "bbox": [[0.0, 0, 4, 4], [0.0, 0, 4, 3]]}
     >>> pq.write_table(pa.table(boxes), truths)
     >>> pq.write_table(pa.table(boxes | {"score": [0.5, 0.9]}), detections)
-    >>> evaluate(detections, truths).evaluation.figures()["AR100"]
+    >>> evaluate(detections, truths).evaluation.stats()["AR100"]
     1.0
     """
     samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
@@ -262,19 +263,19 @@ def evaluate(
     found = Evaluated(evaluation, by, classes.names | called, samples, seed, read)
     found.gallery = Gallery() if by is None or report is not None else None
     parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
-    schema = verdict_schema(plans[0], by) if out is not None else None
+    schema = match_schema(plans[0], by) if out is not None else None
     with Output(out, schema, command="evaluate", parameters=parameters, progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             if read.listed is not None:
                 check_listed(chunk, read.listed, read.files[1])
             judged = _add(found, chunk, score, label, classes, by, there)
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
-            output.write(verdict_batch, chunk, judged, by, schema)
+            output.write(match_batch, chunk, judged, by, schema)
             output.step(len(chunk.a))
         if a.fragment is None:  # what a fragment lacks another may have
             found.check()
         if out is not None:
-            output.record(figures={str(run): figures for run, figures in found.figures.items()})
+            output.record(stats={str(model): stats for model, stats in found.stats.items()})
     return found
 
 
@@ -297,7 +298,7 @@ def _add(
     if label is None:
         evaluation.code_classes([None])
     if by is None:
-        evaluation.code_runs([None])
+        evaluation.code_models([None])
     flags = {
         name: np.zeros(size, np.bool_) if column is None else columns.flag_column(chunk.b_columns, column, chunk.b_rows)
         for name, column in there.items()
@@ -306,16 +307,16 @@ def _add(
     area = there["area"]
     scores = columns.number_column(chunk.a_columns, score, what="a score", rows=chunk.a_rows)
     if by is None:
-        runs = np.zeros(len(chunk.a), np.int64)
+        models = np.zeros(len(chunk.a), np.int64)
     else:
-        runs = _codes(evaluation.code_runs, by, (chunk.a_columns, chunk.a_rows), what="a label")[0]
+        models = _codes(evaluation.code_models, by, (chunk.a_columns, chunk.a_rows), what="a label")[0]
     judged = evaluation.add_coded(
         chunk.a,
         scores,
         chunk.b,
         kinds=kinds,
         truth_kinds=truth_kinds,
-        runs=runs,
+        models=models,
         areas=None if area is None else columns.number_column(chunk.b_columns, area, missing=np.nan),
         dropped=dropped(chunk, found.read, kinds, truth_kinds, evaluation.class_labels),
         **flags,
@@ -329,7 +330,7 @@ def _add(
         return found.names.get(name, f"class {name}" if label is not None else "any class")
 
     asked = ~(flags["crowd"] | flags["ignore"])
-    found.gallery.add(Seen(chunk, judged, scores, runs, evaluation.run_labels, asked, said))
+    found.gallery.add(Seen(chunk, judged, scores, models, evaluation.model_labels, asked, said))
     return judged
 
 

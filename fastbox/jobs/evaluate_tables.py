@@ -148,10 +148,10 @@ def check_listed(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
     unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
     if unknown.any():
         image = chunk.images[np.argmax(unknown)]
-        mend = alike([image], listed.tolist()) if isinstance(image, str) else None
+        fix = alike([image], listed.tolist()) if isinstance(image, str) else None
         raise InputError(
             f"expected detections of images that {where} lists, got some of image {image}: "
-            f"{mend or 'add the image to its list, or leave its detections out'}"
+            f"{fix or 'add the image to its list, or leave its detections out'}"
         )
 
 
@@ -185,10 +185,10 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
     images, examples = evaluation.mismatch.images, evaluation.mismatch.examples
     if read.listed is None and not images["both"] and images["detections"] and images["truths"]:
         own, its = (", ".join(map(repr, examples[name])) for name in ("detections", "truths"))
-        mend = alike(*examples.values()) or "write the ids of both alike, or name their columns"
+        fix = alike(*examples.values()) or "write the ids of both alike, or name their columns"
         raise InputError(
             f"expected images that both tables have, got none: image ids such as {own} in {read.files[0]} and {its} in "
-            f"{read.files[1]}: {mend}"
+            f"{read.files[1]}: {fix}"
         )
     own_classes, its_classes = (set(some) for some in evaluation.classes_of_sides())
     known = its_classes | read.named

@@ -61,7 +61,7 @@ class Shown:
         shown = self.rows[:ROWS]
         names = list(dict.fromkeys(name for row in shown for name in row))
         head = [self.cell("", name.replace("_", " ")) for name in names]
-        body = [[self.cell(name.removeprefix("figures_"), row.get(name)) for name in names] for row in shown]
+        body = [[self.cell(name.removeprefix("stats_"), row.get(name)) for name in names] for row in shown]
         return [head, *body] if names else []
 
     @property

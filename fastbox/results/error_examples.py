@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
-from fastbox.evaluation.matching import COVERING, VERDICTS, Judged
+from fastbox.evaluation.matching import COVERING, MATCH_TYPES, Judged
 from fastbox.evaluation.tide import ERRORS
 from fastbox.report.page.contents import Box, Example
 from fastbox.tables.chunk import Chunk
@@ -29,13 +29,13 @@ Kept = list[tuple[float, int, Example]]
 class Seen:
     """A chunk with its matches: detections with scores and models, and a mask of the truths that are to be found.
 
-    ``runs`` are places among the ``labels`` of models; ``said`` names the class of a row of ``"found"`` or ``"truth"``.
+    ``models`` are places among ``labels``; ``said`` names the class of a row of ``"found"`` or ``"truth"``.
     """
 
     chunk: Chunk
     judged: Judged
     scores: NDArray[np.float64]
-    runs: NDArray[np.int64]
+    models: NDArray[np.int64]
     labels: Sequence[Any]
     asked: NDArray[np.bool_]
     said: Callable[[str, int], str]
@@ -68,15 +68,15 @@ class Gallery:
     def add(self, seen: Seen) -> None:
         """Look through a chunk."""
         valid, truths = map(_drawable, seen.sides)
-        verdict, asked = seen.judged.verdict, seen.asked & truths
-        for run, label in enumerate(seen.labels[:MODELS]):
-            own = seen.runs == run if len(seen.labels) > 1 else valid
-            for place, kind in enumerate(VERDICTS):
+        match_type, asked = seen.judged.match_type, seen.asked & truths
+        for model, label in enumerate(seen.labels[:MODELS]):
+            own = seen.models == model if len(seen.labels) > 1 else valid
+            for place, kind in enumerate(MATCH_TYPES):
                 if kind in ERRORS:
-                    rows = np.flatnonzero(own & valid & (verdict == place))
+                    rows = np.flatnonzero(own & valid & (match_type == place))
                     self._keep((label, kind), rows, seen.scores[rows], seen.chunk.a_rows, partial(_wrong, seen))
             free = asked.copy()
-            free[seen.judged.partner[own & COVERING[verdict]]] = False
+            free[seen.judged.truth[own & COVERING[match_type]]] = False
             missed = np.flatnonzero(free)
             areas = _areas(seen.corners(1, missed))
             self._keep((label, "missed"), missed, areas, seen.chunk.b_rows, partial(_missed, seen, own))
@@ -141,7 +141,7 @@ def _box(corners: Sequence[float], label: str, role: str) -> Box:
 def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
     """Return detections with an error, and the truths that the errors are about."""
     assert seen.chunk.images is not None
-    partners = seen.judged.partner[rows]
+    partners = seen.judged.truth[rows]
     corners, others = seen.corners(0, rows).tolist(), seen.corners(1, partners[partners >= 0]).tolist()
     examples = []
     for row, partner, place, at, own in zip(

@@ -8,14 +8,14 @@ import numpy as np
 
 from fastbox.arrow import columns
 from fastbox.errors import InputError
-from fastbox.evaluation.matching import UNCOUNTED, VERDICTS, Judged
+from fastbox.evaluation.matching import MATCH_TYPES, UNCOUNTED, Judged
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.source import Plan
 
-__all__ = ["verdict_batch", "verdict_schema"]
+__all__ = ["match_batch", "match_schema"]
 
 
-def verdict_schema(found: Plan, by: str | None) -> Any:
+def match_schema(found: Plan, by: str | None) -> Any:
     """Return the schema of the rows of detections, with the column that tells models apart.
 
     Raises
@@ -24,7 +24,7 @@ def verdict_schema(found: Plan, by: str | None) -> Any:
         That column has the name of another.
     """
     types = {"image_id": "int64" if found.ids == "integer" else "string", "detection": "int64"}
-    ends = columns.schema_of({"verdict": "string", "truth": "int64", "iou": "float64"})
+    ends = columns.schema_of({"match_type": "string", "truth": "int64", "iou": "float64"})
     if by in (*types, *ends.names):
         raise InputError(
             f"expected models in a column that is not called as one that is written, got {by!r}: rename it"
@@ -33,15 +33,15 @@ def verdict_schema(found: Plan, by: str | None) -> Any:
     return columns.schema_of(types, *more, ends)
 
 
-def verdict_batch(chunk: Chunk, judged: Judged, by: str | None, schema: Any) -> Any:
+def match_batch(chunk: Chunk, judged: Judged, by: str | None, schema: Any) -> Any:
     """Return the rows of a chunk's detections."""
     assert chunk.images is not None and chunk.a.offsets is not None and chunk.b is not None
     ids = np.repeat(chunk.images, np.diff(chunk.a.offsets))
-    beyond = judged.verdict == UNCOUNTED
-    verdicts = np.ma.masked_array(np.array([*VERDICTS, ""], object)[judged.verdict], mask=beyond)
-    partners = np.where(judged.partner < 0, 0, judged.partner)
-    truths = np.ma.masked_array(chunk.b_rows(partners) if len(chunk.b) else partners, mask=judged.partner < 0)
+    beyond = judged.match_type == UNCOUNTED
+    match_types = np.ma.masked_array(np.array([*MATCH_TYPES, ""], object)[judged.match_type], mask=beyond)
+    partners = np.where(judged.truth < 0, 0, judged.truth)
+    truths = np.ma.masked_array(chunk.b_rows(partners) if len(chunk.b) else partners, mask=judged.truth < 0)
     ious = np.ma.masked_array(judged.iou, mask=beyond)
     rows = chunk.a_rows(np.arange(len(ids)))
-    run = [] if by is None else [chunk.a_columns.column(by)]
-    return columns.batch_of([ids, rows, *run, verdicts, truths, ious], schema)
+    model = [] if by is None else [chunk.a_columns.column(by)]
+    return columns.batch_of([ids, rows, *model, match_types, truths, ious], schema)

@@ -285,7 +285,7 @@ def test_ids_that_were_floats_for_a_while_are_the_same_ids(tmp_path: Path) -> No
     header = "image_id,category_id,xmin,ymin,xmax,ymax,score\n"
     (tmp_path / "d.csv").write_text(header + "7.0,1.0,0,0,9,9,0.5\n8.0,2.0,0,0,9,9,0.5\n")
     (tmp_path / "t.csv").write_text(header + "7,1,0,0,9,9,1\n8,2,0,0,9,9,1\n")
-    assert jobs.evaluate(tmp_path / "d.csv", tmp_path / "t.csv").to_dict()["figures"]["AP"] == pytest.approx(1)
+    assert jobs.evaluate(tmp_path / "d.csv", tmp_path / "t.csv").to_dict()["stats"]["AP"] == pytest.approx(1)
 
 
 # Names
@@ -324,7 +324,7 @@ def test_a_column_that_is_asked_for_is_the_one_or_none(tmp_path: Path) -> None:
 def test_tables_that_name_a_column_differently_are_joined() -> None:
     truths = boxes([1, 2], category_id=[7, 8])
     detections = boxes([1, 2], Label=[7, 8])
-    assert jobs.evaluate(detections, truths).evaluation.figures()["AP50"] == pytest.approx(1)
+    assert jobs.evaluate(detections, truths).evaluation.stats()["AP50"] == pytest.approx(1)
     assert jobs.pairs(detections, truths, class_agnostic=False).pairs == 2
     assert jobs.fuse([detections, truths]).fused == 2
 

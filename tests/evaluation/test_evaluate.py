@@ -1,4 +1,4 @@
-"""`fastbox evaluate`: tables and COCO JSON in, figures, verdicts and one sentence out."""
+"""`fastbox evaluate`: tables and COCO JSON in, figures, match types and one sentence out."""
 
 from __future__ import annotations
 
@@ -92,15 +92,15 @@ def test_a_table_is_evaluated_as_its_arrays_are(tmp_path: Path, rows: int) -> No
         crowd=b.iscrowd,
         areas=b.area,
     )
-    assert found.figures() == whole.figures()
+    assert found.stats() == whole.stats()
     assert found.classes == [1, 2, 3, 4, 9]
-    assert found.errors().costs == whole.errors().costs
+    assert found.errors().delta_ap == whole.errors().delta_ap
 
 
 def test_json_gives_what_parquet_gives(tmp_path: Path) -> None:
     detections, truths = tables(tmp_path)
     found = jobs.evaluate(*as_json(tmp_path, detections, truths))
-    assert found.figures == jobs.evaluate(detections, truths).figures
+    assert found.stats == jobs.evaluate(detections, truths).stats
     assert found.to_dict()["by_class"][0]["name"] == "thing 1"
 
 
@@ -122,7 +122,7 @@ def test_models_are_told_apart_by_a_column(tmp_path: Path) -> None:
         alone = tmp_path / f"{name}.parquet"
         pq.write_table(every.filter(pa.compute.equal(every["model"], name)), alone)
         one = jobs.evaluate(alone, truths).to_dict()
-        assert found["models"][name]["figures"] == one["figures"]
+        assert found["models"][name]["stats"] == one["stats"]
         assert found["models"][name]["errors"] == one["errors"]
         assert found["models"][name]["matched"] == one["matched"]
 
@@ -132,22 +132,22 @@ def test_every_detection_is_written_with_its_verdict(tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     found = jobs.evaluate(detections, truths, out, by="model", params=Params(max_dets=[1, 2]), rows=20)
     table, given = pq.read_table(out), pq.read_table(detections)
-    assert table.column_names == ["image_id", "detection", "model", "verdict", "truth", "iou"]
+    assert table.column_names == ["image_id", "detection", "model", "match_type", "truth", "iou"]
     assert table["detection"].to_pylist() == list(range(len(given)))
     assert table["image_id"].equals(given["image_id"]) and table["model"].equals(given["model"])
     errors = {name: found.evaluation.errors(name).counts.sum(axis=0) for name in ("one", "two")}
     for name, counts in errors.items():
         own = table.filter(pa.compute.equal(table["model"], name))
-        verdicts = own["verdict"].to_pylist()
-        assert verdicts.count("matched") == counts[0]
-        assert verdicts.count("background") == counts[4]
+        match_types = own["match_type"].to_pylist()
+        assert match_types.count("matched") == counts[0]
+        assert match_types.count("background") == counts[4]
     targets, kinds = pq.read_table(truths), given["category_id"].to_pylist()
     wanted, images = targets["category_id"].to_pylist(), targets["image_id"].to_pylist()
     beyond = 0
     for row in table.to_pylist():
-        beyond += row["verdict"] is None
-        assert (row["iou"] is None) == (row["verdict"] is None)
-        if row["verdict"] == "matched":
+        beyond += row["match_type"] is None
+        assert (row["iou"] is None) == (row["match_type"] is None)
+        if row["match_type"] == "matched":
             assert wanted[row["truth"]] == kinds[row["detection"]]
             assert images[row["truth"]] == row["image_id"]
     assert beyond > 0
@@ -160,10 +160,10 @@ def test_columns_of_another_name_and_none(tmp_path: Path) -> None:
     pq.write_table(b.rename_columns(["img", "label", "mob", "size", *"xywh"]), tmp_path / "b.parquet")
     pair = [Source(tmp_path / f"{name}.parquet", image="img") for name in "ab"]
     named = jobs.evaluate(*pair, score="p", class_column="label", crowd="mob", area="size")
-    assert named.figures == jobs.evaluate(detections, truths).figures
+    assert named.stats == jobs.evaluate(detections, truths).stats
     plain = jobs.evaluate(*pair, score="p", class_column="label")
-    assert plain.figures == jobs.evaluate(detections, truths, crowd=None, area=None).figures
-    assert plain.figures != named.figures
+    assert plain.stats == jobs.evaluate(detections, truths, crowd=None, area=None).stats
+    assert plain.stats != named.stats
 
 
 def test_an_area_that_is_null_is_width_times_height(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_an_area_that_is_null_is_width_times_height(tmp_path: Path) -> None:
     wanted = pq.read_table(truths)
     nothing = pa.nulls(len(wanted), pa.float64())
     pq.write_table(wanted.set_column(wanted.schema.get_field_index("area"), "area", nothing), truths)
-    assert jobs.evaluate(detections, truths).figures == jobs.evaluate(detections, truths, area=None).figures
+    assert jobs.evaluate(detections, truths).stats == jobs.evaluate(detections, truths, area=None).stats
 
 
 def test_the_summary_is_json_and_holds_the_twelve(tmp_path: Path) -> None:
@@ -179,9 +179,9 @@ def test_the_summary_is_json_and_holds_the_twelve(tmp_path: Path) -> None:
     result = call(detections, truths, "--json", "--bootstrap", 20, "--seed", 3)
     found = json.loads(result.stdout)
     assert result.exit_code == 0
-    assert found["stats"] == list(jobs.evaluate(detections, truths).evaluation.figures().values())
+    assert found["stats"] == jobs.evaluate(detections, truths).evaluation.stats()
     low, high = found["intervals"]["AP"]
-    assert low <= found["figures"]["AP"] <= high
+    assert low <= found["stats"]["AP"] <= high
     again = json.loads(call(detections, truths, "--json", "--bootstrap", 20, "--seed", 3).stdout)
     assert again == found
     assert sum(found["matched"]["metrics"]["iou"]["histogram"]["counts"]) == found["errors"]["counts"]["matched"]
@@ -195,8 +195,8 @@ def test_thresholds_ranges_and_counts_come_from_the_command_line(tmp_path: Path)
     rules = found["rules"]
     assert rules["iou_thresholds"] == np.linspace(0.3, 0.7, 5).tolist()
     assert rules["max_dets"] == [2, 5] and rules["area_ranges"]["tiny"] == [0, 500]
-    assert list(found["figures"]) == ["AP", "AP50", "AP75", "AP_tiny", "AR2", "AR5", "AR_tiny"]
-    assert found["figures"]["AP75"] == -1 and rules["class_agnostic"]
+    assert list(found["stats"]) == ["AP", "AP50", "AP75", "AP_tiny", "AR2", "AR5", "AR_tiny"]
+    assert found["stats"]["AP75"] == -1 and rules["class_agnostic"]
 
 
 @pytest.mark.parametrize("width", [80, 130])
@@ -207,7 +207,7 @@ def test_what_a_person_sees(tmp_path: Path, width: int, monkeypatch: pytest.Monk
     assert text.startswith("AP 0.")
     assert "30 images" in text and "thing 3" in text and "classification" in text and "10 draws" in text
     many = call(tmp_path / "dt.parquet", tmp_path / "gt.parquet", "--by", "model").stdout
-    assert many.startswith("2 runs by model") and "missed" in many
+    assert many.startswith("2 models by model") and "missed" in many
     assert "[bold]" not in text + many
 
 
@@ -261,23 +261,23 @@ def test_limits_of_areas_may_have_exponents(tmp_path: Path) -> None:
 def test_thresholds_of_a_grid_have_their_figures_and_curves(tmp_path: Path) -> None:
     """Of 0.05:0.95:0.05 the tenth is 0.5 but for the last bit."""
     paths = tables(tmp_path)
-    usual = jobs.evaluate(*paths).figures[None]
+    usual = jobs.evaluate(*paths).stats[None]
     for grid, name in (("0.05:0.95:0.05", "AP50"), ("0.1:0.95:0.05", "AP75")):
         found = json.loads(call(*paths, "--iou-thresholds", grid, "--bootstrap", 2, "--json").stdout)
-        assert found["figures"][name] == usual[name] > 0
+        assert found["stats"][name] == usual[name] > 0
         assert all(one[name] >= 0 for one in found["by_class"] if one["truths"])
         assert found["intervals"][name][0] is not None
     close = json.loads(call(*paths, "--iou-thresholds", "0.50001,0.50002", "--json").stdout)
-    assert list(close["curves"]["precision"]) == ["0.50001", "0.50002"] and close["figures"]["AP50"] == -1
+    assert list(close["curves"]["precision"]) == ["0.50001", "0.50002"] and close["stats"]["AP50"] == -1
 
 
-@pytest.mark.parametrize("name", ["image_id", "detection", "verdict", "truth", "iou"])
+@pytest.mark.parametrize("name", ["image_id", "detection", "match_type", "truth", "iou"])
 def test_models_are_not_written_under_a_name_that_is_taken(tmp_path: Path, name: str) -> None:
     detections, truths = tables(tmp_path)
     table = pq.read_table(detections)
     if name != "image_id":
         pq.write_table(table.append_column(name, table["model"]), detections)
-    assert jobs.evaluate(detections, truths, by=name).figures
+    assert jobs.evaluate(detections, truths, by=name).stats
     for out in ("out.parquet", "parts/"):
         result = call(detections, truths, "--by", name, "-o", f"{tmp_path}/{out}")
         assert result.exit_code == 2 and f"got {name!r}: rename it" in result.stderr
@@ -302,7 +302,7 @@ def test_detections_without_a_score_are_refused_and_those_out_of_order_sorted(tm
     pq.write_table(pa.concat_tables([table.slice(150), table.slice(0, 150)]), tmp_path / "b.parquet")
     found = jobs.evaluate(tmp_path / "b.parquet", truths)
     assert found.inputs[0]["sorted_in"] == "memory"
-    assert found.figures == jobs.evaluate(detections, truths).figures
+    assert found.stats == jobs.evaluate(detections, truths).stats
     scores = pa.array([None, *table["score"].to_pylist()[1:]])
     pq.write_table(table.set_column(2, "score", scores), tmp_path / "c.parquet")
     with pytest.raises(InputError, match="expected a score in column 'score', got a null at row 0"):
@@ -326,7 +326,7 @@ def test_the_sample_says_what_the_readme_says() -> None:
 def test_cocos_own_example_has_the_published_figures() -> None:
     found = jobs.evaluate(SHARED / "instances_val2014_fakebbox100_results.json", SHARED / "instances_val2014_100.json")
     published = [0.505, 0.697, 0.573, 0.586, 0.519, 0.501, 0.387, 0.594, 0.595, 0.640, 0.566, 0.564]
-    assert [round(value, 3) for value in found.figures[None].values()] == published
+    assert [round(value, 3) for value in found.stats[None].values()] == published
 
 
 @pytest.mark.jit
@@ -335,6 +335,6 @@ def test_twelve_models_have_pycocotools_figures() -> None:
     expected = json.loads((SHARED / "cocoeval_figures.json").read_text())
     found = jobs.evaluate(
         SHARED / "coco_val2017_dets_12models.parquet", SHARED / "coco_val2017_gt.parquet", by="run"
-    ).figures
+    ).stats
     for run, figures in expected.items():
         assert [round(value, 6) for value in found[run].values()] == figures["coco_val2017_gt.parquet"]

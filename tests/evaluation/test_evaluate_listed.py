@@ -55,7 +55,7 @@ def test_figures_are_pycocotools(tmp_path: Path, seed: int) -> None:
     (tmp_path / "gt.json").write_text(json.dumps(truths))
     (tmp_path / "dt.json").write_text(json.dumps(results))
     found = jobs.evaluate(tmp_path / "dt.json", tmp_path / "gt.json")
-    assert list(found.figures[None].values()) == theirs(tmp_path, True)
+    assert list(found.stats[None].values()) == theirs(tmp_path, True)
     images, classes = ({one["id"] for one in truths[name]} for name in ("images", "categories"))
     elsewhere = sum(one["image_id"] not in images for one in truths["annotations"])
     other = sum(one["image_id"] in images and one["category_id"] not in classes for one in truths["annotations"])
@@ -69,7 +69,7 @@ def test_figures_are_pycocotools(tmp_path: Path, seed: int) -> None:
     counts = summary["errors"]["counts"]
     assert counts["matched"] + counts["missed"] <= summary["truths"]
     any_class = jobs.evaluate(tmp_path / "dt.json", tmp_path / "gt.json", params=Params(class_agnostic=True))
-    assert list(any_class.figures[None].values()) == theirs(tmp_path, False)
+    assert list(any_class.stats[None].values()) == theirs(tmp_path, False)
 
 
 def test_without_a_list_of_categories_all_of_them_count(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_without_a_list_of_categories_all_of_them_count(tmp_path: Path) -> None:
         (tmp_path / "gt.json").write_text(json.dumps(truths | {"categories": categories, "annotations": kept}))
         found = jobs.evaluate(tmp_path / "dt.json", tmp_path / "gt.json")
         assert found.to_dict()["dropped"] == {"images": 0, "classes": 0, "detections": 0}
-        figures.append(found.figures)
+        figures.append(found.stats)
     assert figures[0] == figures[1]
 
 

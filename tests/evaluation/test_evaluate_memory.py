@@ -42,19 +42,19 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 small = filled(200, 200, 5)
-small.figures(), small.errors(), small.figures_by_class(), small.traced().precision()
+small.stats(), small.errors(), small.stats_by_class(), small.traced().precision()
 before = peak()
 """
 CLASSES = """
 found = filled(60_000, 40_000, 30_000)
-found.figures(), found.errors(), found.figures_by_class(), found.traced().precision()
+found.stats(), found.errors(), found.stats_by_class(), found.traced().precision()
 print(peak() - before)
 """
 MODELS = """
-found = filled(60_000, 40_000, 5, runs=random.integers(0, 3_000, 60_000))
-assert len(found.runs) == 3_000
-for run in found.runs[::500]:
-    assert found.errors(run).counts[:, -1].sum() > 36_000
+found = filled(60_000, 40_000, 5, models=random.integers(0, 3_000, 60_000))
+assert len(found.models) == 3_000
+for model in found.models[::500]:
+    assert found.errors(model).counts[:, -1].sum() > 36_000
 print(peak() - before)
 """
 
@@ -100,13 +100,13 @@ def test_json_is_written_a_model_at_a_time(
     if by is None:
         return
     made: list[Any] = []
-    details = evaluate_job.run_to_dict
+    details = evaluate_job.model_to_dict
 
-    def counted(found: Any, run: Any, *names: Any, **more: Any) -> Any:
-        made.append(run)
-        return details(found, run, *names, **more)
+    def counted(found: Any, model: Any, *names: Any, **more: Any) -> Any:
+        made.append(model)
+        return details(found, model, *names, **more)
 
-    monkeypatch.setattr(evaluate_job, "run_to_dict", counted)
+    monkeypatch.setattr(evaluate_job, "model_to_dict", counted)
     parts = result.to_json()
     next(parts)
     for model in range(models):
@@ -127,13 +127,13 @@ def test_a_page_has_details_of_the_best_models_alone(tmp_path: Path, monkeypatch
     found = jobs.evaluate(tmp_path / "dt.parquet", tmp_path / "gt.parquet", by="model", params=rules)
     whole = page_of(found.to_dict())
     detailed: list[Any] = []
-    details = evaluate_job.run_to_dict
+    details = evaluate_job.model_to_dict
 
-    def counted(found: Any, run: Any, *names: Any, **more: Any) -> Any:
-        detailed.extend([run] * more["details"])
-        return details(found, run, *names, **more)
+    def counted(found: Any, model: Any, *names: Any, **more: Any) -> Any:
+        detailed.extend([model] * more["details"])
+        return details(found, model, *names, **more)
 
-    monkeypatch.setattr(evaluate_job, "run_to_dict", counted)
+    monkeypatch.setattr(evaluate_job, "model_to_dict", counted)
     page = found.page()
     assert (page.lead, page.figures, page.sections) == (whole.lead, whole.figures, whole.sections)
     assert 0 < len(detailed) < 20

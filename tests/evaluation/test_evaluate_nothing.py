@@ -68,7 +68,7 @@ def test_nothing_has_defined_figures(tmp_path: Path, side: str, options: str) ->
     # A box of 9 by 9 is out of the range of the rules, one of 9 by -1 out of every range.
     expected = 0.0 if side in ("no detections", "no scores") and options != "rules" else -1.0
     for model in models:
-        assert model["figures"]["AP"] == expected
+        assert model["stats"]["AP"] == expected
         assert model["errors"]["counts"]["matched"] == 0
         if "intervals" in model:
             assert model["intervals"]["AP"] in ([None, None], [0.0, 0.0])
@@ -87,7 +87,7 @@ def test_empty_lists_of_json(tmp_path: Path, listed: bool, detections: list[Any]
     for options in OPTIONS.values():
         if "--by" not in options:
             found = json.loads(call(tmp_path / "dt.json", tmp_path / "gt.json", *options, "--json").stdout)
-            assert set(found["stats"]) == {-1.0}
+            assert set(found["stats"].values()) == {-1.0}
             call(tmp_path / "dt.json", tmp_path / "gt.json", *options, "--report", tmp_path / "page.html")
 
 
@@ -98,7 +98,7 @@ def test_results_of_nothing_are_shown_in_python(tmp_path: Path, side: str, by: s
     assert isinstance(found._repr_html_(), str)
     assert all(isinstance(rows, list) for rows in found.tables().values())
     assert found.to_arrow().num_rows >= 0
-    for run in found.evaluation.runs:
+    for run in found.evaluation.models:
         assert found.evaluation.errors(run).counts.shape == (len(found.evaluation.classes), 8)
         found.evaluation.calibration(run), found.evaluation.pairs(run), found.evaluation.curves(run)
 
@@ -107,11 +107,11 @@ def test_arrays_of_nothing() -> None:
     none = np.empty((0, 4))
     for boxes, scores, truths in ((none, [], none), (none, [], [[0, 0, 4, 4]]), ([[0, 0, 4, 4]], [1.0], none)):
         found = fastbox.evaluate(boxes, scores, truths)
-        assert found.figures()["AP"] == (0.0 if len(truths) else -1.0)
+        assert found.stats()["AP"] == (0.0 if len(truths) else -1.0)
         assert len(found.bootstrap(samples=3)["AP"]) == 3
         assert found.to_dict()["warnings"] == []
         empty = fastbox.evaluate(
             boxes, scores, truths, classes=np.zeros(len(boxes), int), truth_classes=[7] * len(truths)
         )
-        assert empty.figures()["AP"] == (0.0 if len(truths) else -1.0)
+        assert empty.stats()["AP"] == (0.0 if len(truths) else -1.0)
         assert isinstance(empty._repr_html_(), str)

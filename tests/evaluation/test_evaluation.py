@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import fastbox
 from fastbox.evaluation import Evaluation, Params, evaluate, figures
-from fastbox.evaluation.matching import VERDICTS
+from fastbox.evaluation.matching import MATCH_TYPES
 
 coco = pytest.importorskip("pycocotools.coco")
 cocoeval = pytest.importorskip("pycocotools.cocoeval")
@@ -125,8 +125,8 @@ class Scene:
         return found
 
 
-def assert_same(found: Evaluation, theirs: Any, run: Any = None) -> None:
-    curves = found.curves(run)
+def assert_same(found: Evaluation, theirs: Any, model: Any = None) -> None:
+    curves = found.curves(model)
     np.testing.assert_array_equal(curves.precision, theirs.eval["precision"][..., -1])
     np.testing.assert_array_equal(curves.scores, theirs.eval["scores"][..., -1])
     np.testing.assert_array_equal(curves.recall, theirs.eval["recall"])
@@ -156,7 +156,7 @@ def test_parts_add_up_to_the_whole(seed: int) -> None:
     theirs = scene.theirs(params)
     assert_same(streamed, theirs)
     assert_same(merged, theirs)
-    assert merged.figures() == streamed.figures()
+    assert merged.stats() == streamed.stats()
     assert merged.detections == streamed.detections == len(scene.boxes)
     np.testing.assert_array_equal(merged.errors().counts, streamed.errors().counts)
 
@@ -169,17 +169,17 @@ def test_the_twelve_figures_are_those_of_pycocotools(seed: int) -> None:
     theirs = scene.theirs(Params())
     with contextlib.redirect_stdout(io.StringIO()):
         theirs.summarize()
-    assert len(found.figures()) == FIGURES
-    assert list(found.figures().values()) == theirs.stats.tolist()
+    assert len(found.stats()) == FIGURES
+    assert list(found.stats().values()) == theirs.stats.tolist()
 
 
 @pytest.mark.parametrize("seed", range(300, 310))
-def test_figures_by_class_are_means_of_its_own_curves(seed: int) -> None:
+def test_stats_by_class_are_means_of_its_own_curves(seed: int) -> None:
     scene = Scene(seed)
     found = scene.every_class(Params())
     scene.add_to(found, 0, scene.images)
     theirs = scene.theirs(Params())
-    by_class = found.figures_by_class()
+    by_class = found.stats_by_class()
     for place, _ in enumerate(found.classes):
         own = theirs.eval["precision"][:, :, place, 0, -1]
         there = own[own > -1]
@@ -187,19 +187,19 @@ def test_figures_by_class_are_means_of_its_own_curves(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(400, 410))
-def test_runs_are_evaluated_each_by_itself(seed: int) -> None:
+def test_models_are_evaluated_each_by_itself(seed: int) -> None:
     scene = Scene(seed)
-    runs = scene.random.choice(["b", "a", "c"], len(scene.boxes))
+    models = scene.random.choice(["b", "a", "c"], len(scene.boxes))
     found = scene.every_class(Params())
-    found.code_runs(["c", "a", "b"])
-    scene.add_to(found, 0, scene.images, runs=runs)
-    assert found.runs == ["a", "b", "c"]
+    found.code_models(["c", "a", "b"])
+    scene.add_to(found, 0, scene.images, models=models)
+    assert found.models == ["a", "b", "c"]
     every = scene.boxes, scene.scores, scene.image, scene.kind
-    for run in found.runs:
-        scene.boxes, scene.scores, scene.image, scene.kind = (column[runs == run] for column in every)
-        assert_same(found, scene.theirs(Params()), run)
-    with pytest.raises(ValueError, match="expected a run of 'a', 'b', 'c', got 'd'"):
-        found.figures("d")
+    for model in found.models:
+        scene.boxes, scene.scores, scene.image, scene.kind = (column[models == model] for column in every)
+        assert_same(found, scene.theirs(Params()), model)
+    with pytest.raises(ValueError, match="expected a model of 'a', 'b', 'c', got 'd'"):
+        found.stats("d")
 
 
 @pytest.mark.parametrize("format", ["xyxy", "cxcywh", "yxyx"])
@@ -214,10 +214,10 @@ def test_other_formats_are_turned_into_corner_and_sides(format: str) -> None:
     plain = evaluate(fastbox.Boxes(np.hstack((corner, side)), "xywh"), random.random(30), np.empty((0, 4)))
     given = fastbox.Boxes(np.hstack(parts), format)
     one = evaluate(given, np.ones(30), given)
-    assert one.figures()["AR100"] == 1.0
-    assert plain.figures()["AP"] == -1.0
+    assert one.stats()["AR100"] == 1.0
+    assert plain.stats()["AP"] == -1.0
     crossed = evaluate(given, np.ones(30), fastbox.Boxes(np.hstack((corner, side)), "xywh"))
-    assert crossed.figures() == one.figures()
+    assert crossed.stats() == one.stats()
 
 
 INVALID = [
@@ -243,8 +243,8 @@ def test_an_invalid_box_matches_nothing(box: list[float], format: str, dtype: An
     for detection, truth, side in ((bad_box, good_box, "detections"), (good_box, bad_box, "truths")):
         found = Evaluation(params)
         judged = found.add(detection, [0.9], truth, crowd=[crowd], areas=[16])
-        assert VERDICTS[judged.verdict[0]] == "background" and judged.partner[0] == -1 and judged.iou[0] == 0
-        assert found.figures()["AP"] == (-1.0 if crowd else 0.0)
+        assert MATCH_TYPES[judged.match_type[0]] == "background" and judged.truth[0] == -1 and judged.iou[0] == 0
+        assert found.stats()["AP"] == (-1.0 if crowd else 0.0)
         assert found.invalid == {"detections": 0, "truths": 0, "scores": 0} | {side: 1}
 
 
@@ -252,9 +252,9 @@ def test_a_detection_without_a_score_matches_nothing() -> None:
     truth = [[0.0, 0, 4, 4]]
     found = evaluate(truth * 2, [np.nan, 0.5], truth)
     assert found.invalid == {"detections": 0, "truths": 0, "scores": 1}
-    assert found.figures()["AP"] == pytest.approx(1.0)
+    assert found.stats()["AP"] == pytest.approx(1.0)
     alone = evaluate(truth, [np.nan], truth)
-    assert alone.figures()["AP"] == 0.0 and alone.errors().counts.sum(axis=0)[-1] == 1
+    assert alone.stats()["AP"] == 0.0 and alone.errors().counts.sum(axis=0)[-1] == 1
     assert len(alone.pairs()["iou"]) == 0
 
 
@@ -262,7 +262,7 @@ def test_a_detection_without_a_score_matches_nothing() -> None:
 def test_infinite_scores_come_first_or_last(score: float) -> None:
     truth = [[0.0, 0, 4, 4]]
     found = evaluate([*truth, [20.0, 0, 24, 4]], [score, 0.5], truth)
-    assert found.figures()["AP"] == pytest.approx(1.0 if score > 0 else 0.5)
+    assert found.stats()["AP"] == pytest.approx(1.0 if score > 0 else 0.5)
     assert found.calibration().counts.sum() == 1
 
 
@@ -279,7 +279,7 @@ def test_a_truth_to_ignore_is_no_crowd() -> None:
 def test_many_detections_of_an_image_cost_nothing_but_themselves() -> None:
     boxes = np.tile([[0.0, 0, 4, 4]], (400, 1))
     found = evaluate(boxes, np.linspace(1, 0, 400), [[0.0, 0, 4, 4]], params=Params(max_dets=[1, 300, 1000]))
-    assert {name: value for name, value in found.figures().items() if name in ("AR1", "AR300", "AR1000")} == {
+    assert {name: value for name, value in found.stats().items() if name in ("AR1", "AR300", "AR1000")} == {
         "AR1": 1.0,
         "AR300": 1.0,
         "AR1000": 1.0,
@@ -292,15 +292,15 @@ def test_curves_in_parts_have_the_figures_of_whole_ones(seed: int, monkeypatch: 
     params = scene.params()
     found = scene.every_class(params)
     scene.add_to(found, 0, scene.images)
-    whole, by_class, precision = found.figures(), found.figures_by_class(), found.traced().precision()
+    whole, by_class, precision = found.stats(), found.stats_by_class(), found.traced().precision()
     errors = found.errors()
     monkeypatch.setattr(figures, "WHOLE", int(scene.random.choice([1, 300, 2000])))
     found._last = None
-    assert found.figures() == whole
-    for name, values in found.figures_by_class().items():
+    assert found.stats() == whole
+    for name, values in found.stats_by_class().items():
         np.testing.assert_array_equal(values, by_class[name])
     np.testing.assert_array_equal(found.traced().precision(), precision)
-    assert found.errors().costs == errors.costs
+    assert found.errors().delta_ap == errors.delta_ap
     assert_same(found, scene.theirs(params))
 
 
@@ -315,10 +315,10 @@ def test_a_sum_of_parts_is_numpys_sum_of_the_whole(count: int) -> None:
 
 def test_nothing_at_all_is_minus_one() -> None:
     found = evaluate(np.empty((0, 4)), [], np.empty((0, 4)))
-    assert set(found.figures().values()) == {-1.0}
+    assert set(found.stats().values()) == {-1.0}
     assert found.errors().ap == -1.0
-    assert np.isnan(found.calibration().error)
-    assert Evaluation().figures() == found.figures()
+    assert np.isnan(found.calibration().ece)
+    assert Evaluation().stats() == found.stats()
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_threads_change_nothing(threads: int) -> None:
         fastbox.set_num_threads(threads)
         found = scene.every_class(Params())
         scene.add_to(found, 0, scene.images)
-        assert found.figures() == expected.figures()
+        assert found.stats() == expected.stats()
         for one, other in zip(found.bootstrap(samples=9).values(), expected.bootstrap(samples=9).values(), strict=True):
             np.testing.assert_array_equal(one, other)
     finally:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 import fastbox
 from fastbox.evaluation import Evaluation, Params, evaluate
-from fastbox.evaluation.matching import VERDICTS
+from fastbox.evaluation.matching import MATCH_TYPES
 from fastbox.evaluation.quantiles import spread
 from fastbox.evaluation.tide import ERRORS
 
@@ -22,10 +22,10 @@ def iou(a: Boxes, b: Boxes) -> float:
     return float(w * h / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - w * h))
 
 
-def verdicts(
+def match_types(
     boxes: Boxes, scores: Boxes, kinds: NDArray[np.int64], truths: Boxes, wanted: NDArray[np.int64]
 ) -> list[str]:
-    """The verdict on each detection of one image, by Bolya's definitions, in the order in which TIDE asks for them."""
+    """The match type of each detection of one image, by Bolya's definitions, in the order of TIDE."""
     taken: set[int] = set()
     found = [""] * len(boxes)
     for j in np.argsort(-scores, kind="stable"):
@@ -42,7 +42,7 @@ def verdicts(
         own = max((iou(boxes[j], truths[t]) for t in range(len(truths)) if wanted[t] == kinds[j]), default=0.0)
         other = max((iou(boxes[j], truths[t]) for t in range(len(truths)) if wanted[t] != kinds[j]), default=0.0)
         if 0.1 <= own < 0.5:
-            found[j] = "location"
+            found[j] = "localization"
         elif other >= 0.5:
             found[j] = "classification"
         elif own >= 0.5:
@@ -68,49 +68,51 @@ def test_verdicts_are_tides(seed: int) -> None:
     boxes, scores, kinds, truths, wanted = scene(seed)
     found = Evaluation()
     judged = found.add(boxes, scores, truths, classes=kinds, truth_classes=wanted)
-    expected = verdicts(boxes, scores, kinds, truths, wanted)
-    assert [VERDICTS[verdict] for verdict in judged.verdict] == expected
-    counts = dict(zip((*VERDICTS, "missed"), found.errors().counts.sum(axis=0).tolist(), strict=True))
-    assert {name: counts[name] for name in VERDICTS} == {name: expected.count(name) for name in VERDICTS}
-    about = {int(t) for t, name in zip(judged.partner, expected, strict=True) if name in ("location", "classification")}
-    taken = {int(t) for t, name in zip(judged.partner, expected, strict=True) if name == "matched"}
+    expected = match_types(boxes, scores, kinds, truths, wanted)
+    assert [MATCH_TYPES[match_type] for match_type in judged.match_type] == expected
+    counts = dict(zip((*MATCH_TYPES, "missed"), found.errors().counts.sum(axis=0).tolist(), strict=True))
+    assert {name: counts[name] for name in MATCH_TYPES} == {name: expected.count(name) for name in MATCH_TYPES}
+    about = {
+        int(t) for t, name in zip(judged.truth, expected, strict=True) if name in ("localization", "classification")
+    }
+    taken = {int(t) for t, name in zip(judged.truth, expected, strict=True) if name == "matched"}
     assert counts["missed"] == len(truths) - len(about | taken)
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_a_cost_is_what_ap_rises_by_when_errors_are_mended_by_hand(seed: int) -> None:
+def test_delta_ap_is_the_rise_of_ap_when_errors_are_fixed_by_hand(seed: int) -> None:
     boxes, scores, kinds, truths, wanted = scene(seed)
     rules = Params(iou_thresholds=[0.5])
     found = Evaluation(rules)
     judged = found.add(boxes, scores, truths, classes=kinds, truth_classes=wanted)
     errors = found.errors()
-    assert errors.ap == found.figures()["AP"]
-    names = np.array(VERDICTS)[judged.verdict]
-    taken = set(judged.partner[names == "matched"].tolist())
-    for name in ("location", "classification"):
+    assert errors.ap == found.stats()["AP"]
+    names = np.array(MATCH_TYPES)[judged.match_type]
+    taken = set(judged.truth[names == "matched"].tolist())
+    for name in ("localization", "classification"):
         fixed, put = boxes.copy(), kinds.copy()
         keep = names != name
         claimed: set[int] = set()
         for j in np.argsort(-scores, kind="stable"):
-            t = int(judged.partner[j])
+            t = int(judged.truth[j])
             if names[j] == name and t not in taken and t not in claimed:
                 claimed.add(t)
                 keep[j] = True
                 fixed[j], put[j] = truths[t], wanted[t]
-        # What is mended takes its truth before others can: each match has its truth's own box.
+        # What is fixed takes its truth before others can: each match has its truth's own box.
         mine = names == "matched"
-        fixed[mine] = truths[judged.partner[mine]]
+        fixed[mine] = truths[judged.truth[mine]]
         # What matched nothing shall not match now.
         wrong = ~mine & (names != name)
         fixed[wrong] = [500, 500, 501, 501]
-        mended = evaluate(fixed[keep], scores[keep], truths, classes=put[keep], truth_classes=wanted, params=rules)
-        assert errors.costs[name] == pytest.approx(mended.figures()["AP"] - errors.ap, abs=1e-12), name
+        right = evaluate(fixed[keep], scores[keep], truths, classes=put[keep], truth_classes=wanted, params=rules)
+        assert errors.delta_ap[name] == pytest.approx(right.stats()["AP"] - errors.ap, abs=1e-12), name
     for name in ("duplicate", "background", "both"):
         keep = names != name
         less = evaluate(boxes[keep], scores[keep], truths, classes=kinds[keep], truth_classes=wanted, params=rules)
-        assert errors.costs[name] == pytest.approx(less.figures()["AP"] - errors.ap, abs=1e-12), name
-    assert set(errors.costs) == set(ERRORS)
-    assert min(errors.costs.values()) >= -1e-12
+        assert errors.delta_ap[name] == pytest.approx(less.stats()["AP"] - errors.ap, abs=1e-12), name
+    assert set(errors.delta_ap) == set(ERRORS)
+    assert min(errors.delta_ap.values()) >= -1e-12
 
 
 def test_precision_by_score_and_how_far_scores_are_off() -> None:
@@ -121,7 +123,7 @@ def test_precision_by_score_and_how_far_scores_are_off() -> None:
     assert found.counts[18] == 2 and found.precision[18] == 1.0
     assert found.iou[18] == pytest.approx(0.9) and found.scores[18] == pytest.approx(0.925)
     assert found.counts[10] == 1 and found.precision[10] == 0.0
-    assert found.error == pytest.approx((2 * 0.075 + 0.51) / 3)
+    assert found.ece == pytest.approx((2 * 0.075 + 0.51) / 3)
     logits = evaluate(boxes, [-3.0, 4.0, 1.0], truths).calibration()
     assert logits.edges[0] == -3.0 and logits.edges[-1] == 4.0 and logits.counts.sum() == 3
 
@@ -143,7 +145,7 @@ def test_a_sample_is_an_evaluation_of_the_images_drawn(seed: int) -> None:
     samples = evaluated(list(range(images))).bootstrap(samples=70, seed=seed)
     drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=70)
     for sample in random.integers(0, 70, 4):
-        again = evaluated([image for image in range(images) for _ in range(drawn[sample][image])]).figures()
+        again = evaluated([image for image in range(images) for _ in range(drawn[sample][image])]).stats()
         for name in ("AP", "AP50", "AP75"):
             assert samples[name][sample] == pytest.approx(again[name], abs=1e-12)
 
@@ -152,9 +154,9 @@ def test_pairs_are_detections_with_the_truths_they_take() -> None:
     boxes, scores, kinds, truths, wanted = scene(3)
     found = Evaluation()
     judged = found.add(boxes, scores, truths, classes=kinds, truth_classes=wanted)
-    hits = np.flatnonzero(judged.verdict == 0)
+    hits = np.flatnonzero(judged.match_type == 0)
     pairs = found.pairs()
-    own, its = fastbox.Boxes(boxes[hits]), fastbox.Boxes(truths[judged.partner[hits]])
+    own, its = fastbox.Boxes(boxes[hits]), fastbox.Boxes(truths[judged.truth[hits]])
     for metric in ("iou", "giou", "smooth_l1"):
         np.testing.assert_allclose(np.sort(pairs[metric]), np.sort(fastbox.aligned(own, its, metric=metric)), rtol=1e-9)
 

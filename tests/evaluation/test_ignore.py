@@ -95,7 +95,7 @@ def test_dont_care_is_ignored_however_it_was_converted(tmp_path: Path, ways: tup
     results = [{"image_id": "000001", "category_id": kind, "bbox": box, "score": 0.9} for kind, box in boxes]
     (tmp_path / "dt.json").write_text(json.dumps(results))
     found = jobs.evaluate(tmp_path / "dt.json", path).to_dict()
-    assert found["figures"]["AP"] == pytest.approx(1.0)
+    assert found["stats"]["AP"] == pytest.approx(1.0)
     counts = found["errors"]["counts"]
     assert (counts["matched"], counts["ignored"], counts["missed"]) == (2, 1, 0)
     convert(path, tmp_path / "again", out_format="kitti")
@@ -114,5 +114,5 @@ def test_json_with_ignore_is_evaluated_as_without_these_truths_and_what_lies_on_
     }))  # fmt: skip
     (tmp_path / "few_dt.json").write_text(json.dumps(detections[1::2]))
     few = jobs.evaluate(tmp_path / "few_dt.json", tmp_path / "few.json")
-    own, its = ({name: value for name, value in one.figures[None].items() if name != "AR1"} for one in (found, few))
+    own, its = ({name: value for name, value in one.stats[None].items() if name != "AR1"} for one in (found, few))
     assert own == its

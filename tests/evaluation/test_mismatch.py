@@ -121,10 +121,10 @@ def test_boxes_in_another_format_are_said(tmp_path: Path, format: str, called: s
     formats = dict(zip(("detections", "truths"), mend.split()[1::2], strict=True))
     mended = CliRunner().invoke(main, ["evaluate", str(detections), str(truths), "--json", *mend.split()])
     found = json.loads(mended.stdout)
-    assert found["warnings"] == [] and found["figures"]["AP50"] > 0.8
+    assert found["warnings"] == [] and found["stats"]["AP50"] > 0.8
     assert {name: boxes["format"] for name, boxes in found["boxes"].items()} == formats
     again = jobs.evaluate(detections, truths, format=formats["detections"], truth_format=formats["truths"])
-    assert again.figures[None] == found["figures"]
+    assert again.stats[None] == found["stats"]
 
 
 @pytest.mark.parametrize("clutter", [3, 30])
@@ -311,7 +311,7 @@ def test_no_class_in_common_is_refused(tmp_path: Path) -> None:
         jobs.evaluate(*tables)
     with pytest.raises(InputError, match="expected classes that both tables have"):
         spread(jobs.evaluate, *tables, fragment_rows=100)
-    assert jobs.evaluate(*tables, params=fastbox.Params(class_agnostic=True)).figures[None]["AP50"] > 0.8
+    assert jobs.evaluate(*tables, params=fastbox.Params(class_agnostic=True)).stats[None]["AP50"] > 0.8
 
 
 def test_few_classes_in_common_are_refused_where_nobody_names_them(tmp_path: Path) -> None:
@@ -334,9 +334,9 @@ def test_few_classes_in_common_are_refused_where_nobody_names_them(tmp_path: Pat
     ):
         jobs.evaluate(table("dt.parquet", [5, 8, 9]), truths)
     for kinds in ([4, 5, 8], [5, 8], [5]):
-        assert jobs.evaluate(table("dt.parquet", kinds), truths).figures[None]["AP50"] > 0
+        assert jobs.evaluate(table("dt.parquet", kinds), truths).stats[None]["AP50"] > 0
     named = table("names.parquet", list("abcde"))
-    assert jobs.evaluate(table("dt.parquet", ["e", "h", "i"]), named).figures[None]["AP50"] > 0
+    assert jobs.evaluate(table("dt.parquet", ["e", "h", "i"]), named).stats[None]["AP50"] > 0
 
 
 def test_a_class_that_the_truths_name_is_none_of_another_numbering(tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_a_class_that_the_truths_name_is_none_of_another_numbering(tmp_path: Pat
         jobs.convert(tmp_path / f"{name}.json", tmp_path / f"{name}.parquet")
     for ending in ("json", "parquet"):
         found = jobs.evaluate(tmp_path / f"dt.{ending}", tmp_path / f"gt.{ending}")
-        assert found.figures[None]["AP"] == 0.0
+        assert found.stats[None]["AP"] == 0.0
     instances["categories"] = categories[1:]
     (tmp_path / "gt.json").write_text(json.dumps(instances))
     jobs.convert(tmp_path / "gt.json", tmp_path / "gt.parquet")
@@ -422,7 +422,7 @@ def test_a_column_that_is_used_tells_no_models_apart(tmp_path: Path, role: str) 
         found = jobs.evaluate(*tables, box="model,y,w,h", truth_box="model,y,w,h", format="xywh")
     else:
         found = jobs.evaluate(*tables, **{role: "model"})
-    assert found.warnings == [] and found.figures[None]["AP50"] > 0.8
+    assert found.warnings == [] and found.stats[None]["AP50"] > 0.8
 
 
 def test_a_terminal_shows_warnings_and_what_figures_depend_on(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from support.paths import SHARED
 import fastbox
 from fastbox import jobs
 from fastbox.evaluation import Evaluation, Params
-from fastbox.evaluation.matching import VERDICTS
+from fastbox.evaluation.matching import MATCH_TYPES
 from fastbox.fragments import spread
 
-ABOUT = ("matched", "location", "classification")
+ABOUT = ("matched", "localization", "classification")
 
 
 class Tables:
@@ -54,7 +54,7 @@ class Tables:
             truth_classes=self.truth_class[its],
             crowd=self.crowd[its],
             ignore=self.ignore[its],
-            runs=self.models[own],
+            models=self.models[own],
         )
 
     def write(self, folder: Path) -> tuple[Path, Path]:
@@ -79,7 +79,7 @@ class Tables:
                 classes=self.classes[own], truth_classes=self.truth_class[its],
                 crowd=self.crowd[its], ignore=self.ignore[its],
             )  # fmt: skip
-            about = {int(t) for t, v in zip(judged.partner, judged.verdict, strict=True) if VERDICTS[v] in ABOUT}
+            about = {int(t) for t, v in zip(judged.truth, judged.match_type, strict=True) if MATCH_TYPES[v] in ABOUT}
             counted = np.flatnonzero(~(self.crowd | self.ignore)[its])
             found.update(int(self.truth_class[its][t]) for t in counted if int(t) not in about)
         return found
@@ -87,10 +87,10 @@ class Tables:
 
 def assert_missed(found: Evaluation, tables: Tables) -> None:
     counted = np.bincount(tables.truth_class[~(tables.crowd | tables.ignore)], minlength=4)
-    for model in found.runs:
+    for model in found.models:
         missed = dict(zip(found.classes, found.errors(model).counts[:, -1].tolist(), strict=True))
         assert {kind: n for kind, n in missed.items() if n} == dict(tables.missed(model))
-        covered = found._covered["kind"][found._covered.of_group("run", found._code(model))]
+        covered = found._covered["kind"][found._covered.of_group("model", found._code(model))]
         for kind, n in missed.items():
             assert (
                 n + np.count_nonzero(found._classes.ascending()[1][covered] == found.classes.index(kind))
@@ -102,7 +102,7 @@ def assert_missed(found: Evaluation, tables: Tables) -> None:
 def test_every_truth_that_counts_is_covered_or_missed_once(seed: int) -> None:
     tables = Tables(seed)
     whole, parts = Evaluation(), Evaluation()
-    whole.code_runs(range(4))  # the last finds nothing
+    whole.code_models(range(4))  # the last finds nothing
     tables.add_to(whole, 0, tables.images)
     assert_missed(whole, tables)
     for image in range(tables.images):
@@ -130,7 +130,7 @@ def test_a_model_that_finds_nothing_misses_everything(tmp_path: Path) -> None:
     found = jobs.evaluate(detections, truths).to_dict()
     counted = int((~(tables.crowd | tables.ignore)).sum())
     assert found["errors"]["counts"]["missed"] == counted
-    assert (found["errors"]["ap50"], found["errors"]["costs"]["missed"]) == (0.0, 1.0)
+    assert (found["errors"]["ap50"], found["errors"]["delta_ap"]["missed"]) == (0.0, 1.0)
     alone = fastbox.evaluate(np.empty((0, 4)), [], [[0, 0, 4, 4]] * 3, ignore=[False, True, False]).errors()
     assert alone.counts.tolist() == [[0] * 7 + [2]]
 
@@ -153,6 +153,6 @@ def test_cocos_truths_are_all_accounted_for() -> None:
         SHARED / "coco_val2017_dets_12models.parquet", SHARED / "coco_val2017_gt.parquet", by="run"
     ).evaluation
     counted = int((found._wanted["hidden"] != 0xFFFFFFFF).sum())
-    for run in found.runs:
-        covered = len(found._covered.of_group("run", found._code(run)))
-        assert covered + found.errors(run).counts[:, -1].sum() == counted
+    for model in found.models:
+        covered = len(found._covered.of_group("model", found._code(model)))
+        assert covered + found.errors(model).counts[:, -1].sum() == counted

@@ -293,11 +293,11 @@ def drawn_errors(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("rows", [7, 1000])
-def test_the_error_that_costs_most_comes_first_with_its_examples(tmp_path: Path, rows: int) -> None:
+def test_the_error_with_the_largest_delta_ap_comes_first_with_its_examples(tmp_path: Path, rows: int) -> None:
     found = jobs.evaluate(*evaluation_tables(tmp_path), rows=rows)
-    costs = found.to_dict()["errors"]["costs"]
+    delta_ap = found.to_dict()["errors"]["delta_ap"]
     drawn = drawn_errors(found.page())
-    assert drawn[0] == max(costs, key=lambda kind: float(costs[kind])) == "missed"
+    assert drawn[0] == max(delta_ap, key=lambda kind: float(delta_ap[kind])) == "missed"
     (missed, *_) = (part for part in sections(found.page())["Examples"].parts if isinstance(part, Examples))
     truths = pq.read_table(tmp_path / "gt.parquet")
     corners = np.stack([truths[c].to_numpy() for c in CORNERS], axis=1)

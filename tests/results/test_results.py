@@ -79,7 +79,7 @@ def test_every_result_is_shown_in_twenty_lines_the_figure_first(result: Result) 
     assert html.count("<tr>") + html.count("<div>") + 1 <= 20
     assert max(map(len, text.splitlines())) <= 130
     summary, first = result.tables()["summary"][0], result.FIRST[0]
-    label = first.removeprefix("figures_").replace("_", " ")
+    label = first.removeprefix("stats_").replace("_", " ")
     assert text.startswith(f"{type(result).__name__}: {label} ")
     for shown in (text, Elements(html).text):
         assert (
@@ -90,7 +90,7 @@ def test_every_result_is_shown_in_twenty_lines_the_figure_first(result: Result) 
 
 def test_what_was_not_measured_is_a_dash() -> None:
     found = fastbox.evaluate([[0, 0, 50, 50]], [0.5], [[0, 0, 50, 50]], classes=[1], truth_classes=[1])
-    assert found.figures()["AP_large"] == -1
+    assert found.stats()["AP_large"] == -1
     (row,) = found.to_arrow("by_class").to_pylist()
     assert row["AP_large"] == -1
     for shown in (found._repr_html_(), repr(found)):
@@ -157,8 +157,8 @@ def test_tables_hold_the_figures() -> None:
 def test_an_evaluation_of_arrays_is_shown_too(tmp_path: Path) -> None:
     boxes = np.random.default_rng(1).uniform(0, 9, (30, 4)) + np.array([0, 0, 9, 9])
     found = fastbox.evaluate(boxes, np.linspace(0, 1, 30), boxes + 1, classes=[3] * 30, truth_classes=[3] * 30)
-    assert found.to_pandas()["AP"].tolist() == [found.figures()["AP"]]
-    assert found.to_polars("summary")["figures_AP"].to_list() == [found.figures()["AP"]]
+    assert found.to_pandas()["AP"].tolist() == [found.stats()["AP"]]
+    assert found.to_polars("summary")["stats_AP"].to_list() == [found.stats()["AP"]]
     assert found.tables()["by_class"][0]["truths"] == found.to_arrow().to_pylist()[0]["truths"] == 30
     assert "Evaluated" in Elements(found._repr_html_()).text
     assert found.plot()._repr_png_()[:4] == b"\x89PNG"
@@ -166,10 +166,10 @@ def test_an_evaluation_of_arrays_is_shown_too(tmp_path: Path) -> None:
     assert found.to_dict()["truths"] == 30
     runs = ["one", "two"] * 15
     found = fastbox.evaluate(
-        boxes, np.linspace(0, 1, 30), boxes + 1, classes=[3] * 30, truth_classes=[3] * 30, runs=runs
+        boxes, np.linspace(0, 1, 30), boxes + 1, classes=[3] * 30, truth_classes=[3] * 30, models=runs
     )
     assert found.to_pandas()["name"].tolist() == ["one", "two"]
-    assert found.to_pandas()["figures_AP"].tolist() == [found.figures(run)["AP"] for run in ("one", "two")]
+    assert found.to_pandas()["stats_AP"].tolist() == [found.stats(run)["AP"] for run in ("one", "two")]
     assert "two" in Elements(found._repr_html_()).text
 
 

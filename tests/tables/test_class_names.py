@@ -64,10 +64,10 @@ def test_evaluate_joins_by_name(tmp_path: Path, order: tuple[int, ...], first: i
     scores = np.linspace(1, 0.1, len(rows))
     detections = write(tmp_path / "dt.parquet", names, numbered(names, rows), score=scores)
     found = jobs.evaluate(detections, truths).to_dict()
-    assert found["figures"]["AP"] == pytest.approx(1.0)
+    assert found["stats"]["AP"] == pytest.approx(1.0)
     assert {row["class"]: row["name"] for row in found["by_class"]} == dict(enumerate(NAMES))
     parts = spread(jobs.evaluate, detections, truths, fragment_rows=10).to_dict()
-    assert parts["figures"] == found["figures"] and parts["by_class"] == found["by_class"]
+    assert parts["stats"] == found["stats"] and parts["by_class"] == found["by_class"]
 
 
 def test_a_class_that_the_other_table_lacks_is_no_other_class(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_class_that_the_other_table_lacks_is_no_other_class(tmp_path: Path) ->
     names = {0: "dog", 1: "zebra", 2: "car"}
     detections = write(tmp_path / "dt.parquet", names, rows, score=[0.9, 0.8, 0.7])
     found = jobs.evaluate(detections, truths).to_dict()
-    assert found["figures"]["AP"] == pytest.approx(1.0)
+    assert found["stats"]["AP"] == pytest.approx(1.0)
     assert [(row["name"], row["truths"]) for row in found["by_class"]] == [("car", 1), ("dog", 1), ("zebra", 0)]
 
 
@@ -106,7 +106,7 @@ def test_tables_of_our_own_convert(tmp_path: Path) -> None:
         sink.record(categories=read_record(tmp_path / "b.parquet")["categories"])
     for truths in ("a.json", "a.parquet"):
         found = jobs.evaluate(tmp_path / "dt.parquet", tmp_path / truths)
-        assert found.figures[None]["AP"] == pytest.approx(1.0)
+        assert found.stats[None]["AP"] == pytest.approx(1.0)
     found_pairs = jobs.pairs(tmp_path / "a.parquet", tmp_path / "b.parquet", class_agnostic=False, threshold=0.99)
     assert found_pairs.unmatched == 0
 
@@ -125,7 +125,7 @@ def test_pairs_and_fuse_join_by_name(tmp_path: Path) -> None:
     fused, expected = (pq.read_table(tmp_path / f"{name}.parquet").to_pydict() for name in ("named", "plain"))
     assert fused == expected
     # What is fused has names again: it joins with either table.
-    assert jobs.evaluate(tmp_path / "named.parquet", b).figures[None]["AP"] == pytest.approx(1.0)
+    assert jobs.evaluate(tmp_path / "named.parquet", b).stats[None]["AP"] == pytest.approx(1.0)
 
 
 def test_what_nms_keeps_has_its_names(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_what_nms_keeps_has_its_names(tmp_path: Path) -> None:
     scores = np.linspace(1, 0.1, len(rows))
     boxes = write(tmp_path / "dt.parquet", second, numbered(second, rows), score=scores)
     jobs.nms(boxes, tmp_path / "kept.parquet", iou_threshold=1.0)
-    assert jobs.evaluate(tmp_path / "kept.parquet", truths).figures[None]["AP"] == pytest.approx(1.0)
+    assert jobs.evaluate(tmp_path / "kept.parquet", truths).stats[None]["AP"] == pytest.approx(1.0)
 
 
 def test_names_that_contradict_are_refused(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_without_names_on_one_side_numbers_join(tmp_path: Path, names: dict[int,
     truths = write(tmp_path / "gt.parquet", {0: "car", 1: "dog"}, rows)
     detections = write(tmp_path / "dt.parquet", names, rows, score=[0.9])
     found = jobs.evaluate(detections, truths).to_dict()
-    assert found["figures"]["AP"] == pytest.approx(1.0)
+    assert found["stats"]["AP"] == pytest.approx(1.0)
     assert [row["name"] for row in found["by_class"]] == ["dog"]
 
 
@@ -261,7 +261,7 @@ def test_names_beside_numbers_with_names_are_told_how_to_meet(tmp_path: Path) ->
         jobs.evaluate(detections, truths)
     command = shlex.split(str(caught.value).split("`")[1])
     assert CliRunner().invoke(main, [*command[1:3], str(tmp_path / command[3])]).exit_code == 0
-    assert jobs.evaluate(tmp_path / command[3], truths).to_dict()["figures"]["AP"] == pytest.approx(1)
+    assert jobs.evaluate(tmp_path / command[3], truths).to_dict()["stats"]["AP"] == pytest.approx(1)
     truths.write_text(json.dumps(listed))
     with pytest.raises(InputError, match=r"integers in .*gt.json: cast one$"):
         jobs.evaluate(detections, truths)

@@ -9,12 +9,12 @@ from fastbox.report.numbers import counted
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.rules import UNBOUNDED, evaluated_rules
-from fastbox.report.terminal.evaluated import conditions, costliest
+from fastbox.report.terminal.evaluated import conditions, largest
 
 __all__ = ["page_of"]
 
 ERRORS = {
-    "location": "the right class, an IoU of 0.1 to 0.5",
+    "localization": "the right class, an IoU of 0.1 to 0.5",
     "classification": "on a truth of another class",
     "duplicate": "on a truth that another detection has",
     "background": "on nothing",
@@ -37,43 +37,41 @@ def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[E
     rules = [*evaluated_rules(summary["rules"]), *conditions(summary)]
     if summary["by"] is None:
         return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
-    runs = dict(sorted(summary["models"].items(), key=lambda entry: -entry[1]["figures"]["AP"]))
-    return Page(f"Models by {summary['by']}", lead, _best(runs), _many(summary, runs, examples), rules)
+    models = dict(sorted(summary["models"].items(), key=lambda entry: -entry[1]["stats"]["AP"]))
+    return Page(f"Models by {summary['by']}", lead, _best(models), _many(summary, models, examples), rules)
 
 
 def _figures(summary: Mapping[str, Any]) -> list[Figure]:
-    figures, intervals = summary["figures"], summary.get("intervals", {})
+    figures, intervals = summary["stats"], summary.get("intervals", {})
     most = summary["rules"]["max_dets"][-1]
     shown = [
         Figure(name, _figure(figures[name]), _interval(intervals.get(name), intervals))
         for name in ("AP", "AP50", "AP75", f"AR{most}")
     ]
-    error, cost = costliest(summary["errors"]["costs"])
-    shown.append(Figure("costs most", error, f"AP50 {cost:+.3f} without it" if cost else "no error costs AP50"))
-    if summary["calibration"]["error"] is not None:
-        shown.append(
-            Figure("calibration error", f"{summary['calibration']['error']:.3f}", "scores off precision, mean")
-        )
+    error, rise = largest(summary["errors"]["delta_ap"])
+    shown.append(Figure("largest ΔAP50", error, f"AP50 {rise:+.3f} without it" if rise else "no error lowers AP50"))
+    if summary["calibration"]["ece"] is not None:
+        shown.append(Figure("ECE", f"{summary['calibration']['ece']:.3f}", "expected calibration error"))
     return shown
 
 
 def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Example]]]) -> list[Section]:
-    costs, counts = summary["errors"]["costs"], summary["errors"]["counts"]
-    order = sorted(costs, key=lambda error: -float(costs[error]))
+    delta_ap, counts = summary["errors"]["delta_ap"], summary["errors"]["counts"]
+    order = sorted(delta_ap, key=lambda error: -float(delta_ap[error]))
     sections = [
         Section(
             "Where AP is lost",
-            "How far AP at an IoU of 0.5 would rise if the errors of one kind were put right. "
+            "ΔAP50 is the rise of AP at an IoU of 0.5 if the errors of one kind were fixed. "
             "Errors hide each other, so the bars do not add up.",
             [
-                bars("AP50 without each error", {name: costs[name] for name in order}, form="{:+.3f}", role="problem"),
+                bars("ΔAP50 of each error", {name: delta_ap[name] for name in order}, form="{:+.3f}", role="problem"),
                 Table(
                     "Errors",
                     [
                         Column("error", order),
                         Column("what it is", [ERRORS[name] for name in order]),
                         _counts("count", [counts[name] for name in order]),
-                        _figures_column("AP50 without", [costs[name] for name in order], "{:+.3f}"),
+                        _figures_column("ΔAP50", [delta_ap[name] for name in order], "{:+.3f}"),
                     ],
                 ),
             ],
@@ -87,8 +85,8 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
             [_sizes(summary), *_fits(summary["matched"]["metrics"])],
         ),
         Section(
-            "What scores are worth",
-            "Where scores mean what they say, precision follows the broken line.",
+            "Calibration of scores",
+            "Scores that equal precision follow the broken line.",
             [_calibration(summary["calibration"])],
         ),
     ]
@@ -98,17 +96,17 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
 
 
 def _examples(
-    examples: Sequence[tuple[str, Sequence[Example]]], run: Mapping[str, Any], whose: str = ""
+    examples: Sequence[tuple[str, Sequence[Example]]], model: Mapping[str, Any], whose: str = ""
 ) -> list[Section]:
-    """Errors drawn to scale, those of the kind that costs most first."""
-    costs = run["errors"]["costs"]
+    """Errors drawn to scale, those of the kind with the largest rise of AP first."""
+    delta_ap = model["errors"]["delta_ap"]
     drawn = [
-        Examples(f"{name}: {ERRORS[name]} ({run['errors']['counts'][name]:,})", shown)
-        for name, shown in sorted(examples, key=lambda found: -float(costs[found[0]]))
+        Examples(f"{name}: {ERRORS[name]} ({model['errors']['counts'][name]:,})", shown)
+        for name, shown in sorted(examples, key=lambda found: -float(delta_ap[found[0]]))
     ]
     text = (
         f"{whose}Of each kind of error the detections of the highest scores, and the largest truths that were missed, "
-        "drawn to scale; the kind that costs most comes first. Truths are green, detections orange and broken."
+        "drawn to scale; the kind with the largest ΔAP50 comes first. Truths are green, detections orange and broken."
     )
     return [Section("Examples", text, drawn)] if drawn else []
 
@@ -151,7 +149,7 @@ def _fits(metrics: Mapping[str, Any]) -> list[Plot]:
 
 
 def _sizes(summary: Mapping[str, Any]) -> Table:
-    sizes, figures = summary["matched"]["by_size"], summary["figures"]
+    sizes, figures = summary["matched"]["by_size"], summary["stats"]
     most = summary["rules"]["max_dets"][-1]
     first, *others = sizes
     ap = [figures["AP"], *(figures[f"AP_{name}"] for name in others)]
@@ -199,31 +197,32 @@ def _classes(summary: Mapping[str, Any]) -> Table:
     )
 
 
-def _best(runs: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
-    if not runs:
+def _best(models: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+    if not models:
         return [Figure("models", "0")]
-    name, best = next(iter(runs.items()))
+    name, best = next(iter(models.items()))
     return [
-        Figure("models", f"{len(runs):,}"),
-        Figure("best AP", _figure(best["figures"]["AP"]), name),
-        Figure("its AP50", _figure(best["figures"]["AP50"])),
-        Figure("its AP75", _figure(best["figures"]["AP75"])),
+        Figure("models", f"{len(models):,}"),
+        Figure("best AP", _figure(best["stats"]["AP"]), name),
+        Figure("its AP50", _figure(best["stats"]["AP50"])),
+        Figure("its AP75", _figure(best["stats"]["AP75"])),
     ]
 
 
 def _many(
     summary: Mapping[str, Any],
-    runs: Mapping[str, Mapping[str, Any]],
+    models: Mapping[str, Mapping[str, Any]],
     examples: Sequence[tuple[str, Sequence[Example]]],
 ) -> list[Section]:
-    if not runs:
+    if not models:
         return []
-    some = dict(list(runs.items())[:MODELS])
-    recall = next(iter(runs.values()))["curves"]["recall"]
-    threshold = next(iter(next(iter(runs.values()))["curves"]["precision"]))
-    curves = {name: run["curves"]["precision"][threshold] for name, run in some.items()}
-    sure = any("intervals" in run for run in runs.values())
-    names = list(next(iter(runs.values()))["figures"])
+    some = dict(list(models.items())[:MODELS])
+    recall = next(iter(models.values()))["curves"]["recall"]
+    threshold = next(iter(next(iter(models.values()))["curves"]["precision"]))
+    curves = {name: model["curves"]["precision"][threshold] for name, model in some.items()}
+    sure = any("intervals" in model for model in models.values())
+    names = list(next(iter(models.values()))["stats"])
+    found = [model["errors"] for model in models.values()]
     title = "Precision at each recall"
     return [
         Section(
@@ -231,13 +230,13 @@ def _many(
             "COCO's figures of every model; sort by any column.",
             [
                 Table(
-                    counted(len(runs), "models"),
+                    counted(len(models), "models"),
                     [
-                        Column(str(summary["by"]), list(runs)),
-                        _counts("detections", [run["counted"] for run in runs.values()]),
-                        *(_figures_column(name, [run["figures"][name] for run in runs.values()]) for name in names),
+                        Column(str(summary["by"]), list(models)),
+                        _counts("detections", [model["counted"] for model in models.values()]),
+                        *(_figures_column(name, [model["stats"][name] for model in models.values()]) for name in names),
                         *(
-                            [Column("AP, 95 %", [_interval(run["intervals"]["AP"]) for run in runs.values()])]
+                            [Column("AP, 95 %", [_interval(model["intervals"]["AP"]) for model in models.values()])]
                             if sure
                             else []
                         ),
@@ -253,15 +252,15 @@ def _many(
         ),
         Section(
             "Errors",
-            "How far AP at an IoU of 0.5 would rise without the errors of one kind.",
+            "ΔAP50 is the rise of AP at an IoU of 0.5 if the errors of one kind were fixed.",
             [
                 Table(
-                    "What errors cost",
+                    "ΔAP50 by error",
                     [
-                        Column(str(summary["by"]), list(runs)),
-                        _figures_column("AP50", [run["errors"]["ap50"] for run in runs.values()]),
+                        Column(str(summary["by"]), list(models)),
+                        _figures_column("AP50", [errors["ap50"] for errors in found]),
                         *(
-                            _figures_column(name, [run["errors"]["costs"][name] for run in runs.values()], "{:+.3f}")
+                            _figures_column(name, [errors["delta_ap"][name] for errors in found], "{:+.3f}")
                             for name in ERRORS
                         ),
                     ],
@@ -269,7 +268,7 @@ def _many(
                 )
             ],
         ),
-        *_examples(examples, next(iter(runs.values())), f"Of {next(iter(runs))}, the model of the highest AP. "),
+        *_examples(examples, next(iter(models.values())), f"Of {next(iter(models))}, the model of the highest AP. "),
     ]
 
 

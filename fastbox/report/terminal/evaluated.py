@@ -12,7 +12,7 @@ from fastbox.report.numbers import counted
 from fastbox.report.rules import evaluated_rules
 from fastbox.report.terminal.summary import show_rules, show_table
 
-__all__ = ["conditions", "costliest", "show_evaluated"]
+__all__ = ["conditions", "largest", "show_evaluated"]
 
 CLASSES_SHOWN = 5
 NAME_WIDTH = 60
@@ -27,7 +27,7 @@ def show_evaluated(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
-    figures = summary["figures"]
+    figures = summary["stats"]
     most = summary["rules"]["max_dets"][-1]
     names = ("AP", "AP50", "AP75", f"AR{most}")
     console.print(Text(" · ".join(f"{name} {_figure(figures[name])}" for name in names), style="bold"))
@@ -39,8 +39,8 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     recalls = " · ".join(f"AR{count} {_figure(figures[f'AR{count}'])}" for count in counts)
     console.print(Text(f"{recalls}; p50: of matched boxes, half are better", style="dim"))
     console.print()
-    show_table(console, _errors(summary), ("AP50 without",))
-    console.print(Text("at an IoU of .5; AP50 without: how far it would rise without these errors", style="dim"))
+    show_table(console, _errors(summary), ("ΔAP50",))
+    console.print(Text("at IoU ≥ 0.50; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))
     if len(summary["by_class"]) > 1:
         console.print()
         show_table(console, _classes(summary["by_class"]), ("AP",))
@@ -48,40 +48,40 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
         if known > 2 * CLASSES_SHOWN:
             ended = f"the best and worst {CLASSES_SHOWN} of {counted(known, 'classes')} with truths; all in --json"
             console.print(Text(ended, style="dim"))
-    error = summary["calibration"]["error"]
-    if error is not None:
+    ece = summary["calibration"]["ece"]
+    if ece is not None:
         console.print()
-        console.print(Text(f"scores are {error:.3f} off the share that matches, on average", style="dim"))
+        console.print(Text(f"Expected calibration error (ECE): {ece:.3f}", style="dim"))
 
 
 def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
-    runs = sorted(summary["models"].items(), key=lambda entry: -entry[1]["figures"]["AP"])
-    console.print(Text(f"{counted(len(runs), 'runs')} by {summary['by']}", style="bold"))
+    models = sorted(summary["models"].items(), key=lambda entry: -entry[1]["stats"]["AP"])
+    console.print(Text(f"{counted(len(models), 'models')} by {summary['by']}", style="bold"))
     _show_counts(console, summary)
     console.print()
     most = summary["rules"]["max_dets"][-1]
     _, *sizes = summary["rules"]["area_ranges"]
     names = ["AP", "AP50", "AP75", *(f"AP_{name}" for name in sizes), f"AR{most}"]
-    sure = any("intervals" in run for _, run in runs)
-    head = (str(summary["by"]), "detections", *names, *(["AP 95 %"] if sure else []), "costs most")
+    sure = any("intervals" in model for _, model in models)
+    head = (str(summary["by"]), "detections", *names, *(["AP 95 %"] if sure else []), "largest ΔAP50")
     rows: list[Sequence[str]] = [head]
-    for name, run in runs:
-        error, cost = costliest(run["errors"]["costs"])
-        figures = [_figure(run["figures"][figure]) for figure in names]
-        interval = [_interval(run["intervals"]["AP"])] if sure else []
-        rows.append((_short(name), f"{run['counted']:,}", *figures, *interval, f"{error} {cost:+.3f}"))
+    for name, model in models:
+        error, rise = largest(model["errors"]["delta_ap"])
+        figures = [_figure(model["stats"][figure]) for figure in names]
+        interval = [_interval(model["intervals"]["AP"])] if sure else []
+        rows.append((_short(name), f"{model['counted']:,}", *figures, *interval, f"{error} {rise:+.3f}"))
     show_table(console, rows, ("AP",))
-    console.print(Text("costs most: the error without which AP50 would rise most", style="dim"))
+    console.print(Text("largest ΔAP50: the kind of error whose fix would raise AP50 most", style="dim"))
 
 
-def costliest(costs: Mapping[str, float]) -> tuple[str, float]:
-    """Return the error without which AP50 would rise most, and how far.
+def largest(delta_ap: Mapping[str, float]) -> tuple[str, float]:
+    """Return the kind of error with the largest rise of AP, and the rise.
 
-    >>> costliest({"location": 0.1, "missed": 0.3}), costliest({"location": 0.0, "missed": 0.0})
+    >>> largest({"localization": 0.1, "missed": 0.3}), largest({"localization": 0.0, "missed": 0.0})
     (('missed', 0.3), ('nothing', 0.0))
     """
-    error = max(costs, key=lambda name: float(costs[name]))
-    return (error, float(costs[error])) if costs[error] > 0 else ("nothing", 0.0)
+    error = max(delta_ap, key=lambda name: float(delta_ap[name]))
+    return (error, float(delta_ap[error])) if delta_ap[error] > 0 else ("nothing", 0.0)
 
 
 def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> None:
@@ -122,20 +122,20 @@ def _sizes(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("size", "AP", f"AR{most}", "matched", "IoU p50", "GIoU p50", "Smooth L1 p50, px")]
     for place, (name, size) in enumerate(summary["matched"]["by_size"].items()):
         end = f"_{name}" if place else ""
-        recall = summary["figures"][f"AR_{name}" if place else f"AR{most}"]
+        recall = summary["stats"][f"AR_{name}" if place else f"AR{most}"]
         medians = [size[metric]["p50"] for metric in ("iou", "giou", "smooth_l1")]
         shown = [
             "–" if value is None else f"{value:.{digits}f}" for value, digits in zip(medians, (3, 3, 1), strict=True)
         ]
-        rows.append((name, _figure(summary["figures"][f"AP{end}"]), _figure(recall), f"{size['pairs']:,}", *shown))
+        rows.append((name, _figure(summary["stats"][f"AP{end}"]), _figure(recall), f"{size['pairs']:,}", *shown))
     return rows
 
 
 def _errors(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    counts, costs = summary["errors"]["counts"], summary["errors"]["costs"]
-    rows: list[tuple[str, ...]] = [("error", "count", "AP50 without")]
-    for name in sorted(costs, key=lambda error: -float(costs[error])):
-        rows.append((name, f"{counts[name]:,}", f"{costs[name]:+.3f}"))
+    counts, delta_ap = summary["errors"]["counts"], summary["errors"]["delta_ap"]
+    rows: list[tuple[str, ...]] = [("error", "count", "ΔAP50")]
+    for name in sorted(delta_ap, key=lambda error: -float(delta_ap[error])):
+        rows.append((name, f"{counts[name]:,}", f"{delta_ap[name]:+.3f}"))
     return rows
 
 
