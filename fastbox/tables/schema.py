@@ -207,6 +207,9 @@ def find_boxes(
     >>> find_boxes(pa.schema([(name, pa.float32()) for name in ("id", "h", "w", "cy", "cx")]))
     BoxColumns(layout='flat', names=('cx', 'cy', 'w', 'h'), fields=(), format='cxcywh')
     """
+    if boxes is not None and not isinstance(boxes, str):
+        require(schema, boxes, str(where))
+    format = format if format is None else str(format)
     return _found(schema, boxes, format, prefix, str(where), argument)  # the name alone, or tables would be kept
 
 
