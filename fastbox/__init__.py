@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fastbox._lazy import lazy
 from fastbox._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -100,66 +100,56 @@ __all__ = [
 ]
 
 # Where each public name lives. It is fetched when first asked for: importing fastbox costs no Numba and no pyarrow.
-_HOMES = {
-    "anchors": ("AnchorGrid",),
-    "boxes": ("FORMATS", "Boxes"),
-    "coder": ("decode", "encode"),
-    "errors": ("FormatWarning", "InputError", "InputWarning"),
-    "evaluation": ("Evaluation", "Params", "evaluate"),
-    "losses": (
-        "Deltas",
-        "LOSSES",
-        "LossAndGrad",
-        "ciou_loss",
-        "diou_loss",
-        "eiou_loss",
-        "giou_loss",
-        "huber_loss",
-        "iou_loss",
-        "l1_loss",
-        "smooth_l1_loss",
-    ),
-    "assign.greedy": ("match_greedy",),
-    "assign.match": ("match",),
-    "assign.optimal": ("match_optimal",),
-    "assign.registry": ("RULES",),
-    "assign.result": ("GreedyMatches", "Matches", "OptimalMatches"),
-    "assign.rule": ("MatchRule",),
-    "ops.search": (
-        "METRICS",
-        "Best",
-        "Pairs",
-        "Ragged",
-        "Top",
-        "aligned",
-        "best",
-        "histogram",
-        "pairs",
-        "pairwise",
-        "top",
-    ),
-    "memory": ("get_memory", "set_memory"),
-    "parallel": ("get_num_threads", "set_num_threads"),
-    "suppression.fusion": ("FusedBoxes", "weighted_boxes_fusion"),
-    "suppression.nms": ("SoftNMS", "nms", "soft_nms"),
-    "datasets.scan": ("scan",),
-    "tables.chunk": ("Chunk",),
-    "tables.source": ("Source",),
-    "jobs.warming": ("warmup",),
-}
-_ROOMS = ("fragments", "jobs", "torch")  # modules that are public as a whole
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f"fastbox.{name}")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'fastbox' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"fastbox.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+lazy(
+    __name__,
+    {
+        "fastbox.anchors": ("AnchorGrid",),
+        "fastbox.boxes": ("FORMATS", "Boxes"),
+        "fastbox.coder": ("decode", "encode"),
+        "fastbox.errors": ("FormatWarning", "InputError", "InputWarning"),
+        "fastbox.evaluation": ("Evaluation", "Params", "evaluate"),
+        "fastbox.losses": (
+            "Deltas",
+            "LOSSES",
+            "LossAndGrad",
+            "ciou_loss",
+            "diou_loss",
+            "eiou_loss",
+            "giou_loss",
+            "huber_loss",
+            "iou_loss",
+            "l1_loss",
+            "smooth_l1_loss",
+        ),
+        "fastbox.assign.greedy": ("match_greedy",),
+        "fastbox.assign.match": ("match",),
+        "fastbox.assign.optimal": ("match_optimal",),
+        "fastbox.assign.registry": ("RULES",),
+        "fastbox.assign.result": ("GreedyMatches", "Matches", "OptimalMatches"),
+        "fastbox.assign.rule": ("MatchRule",),
+        "fastbox.ops.search": (
+            "METRICS",
+            "Best",
+            "Pairs",
+            "Ragged",
+            "Top",
+            "aligned",
+            "best",
+            "histogram",
+            "pairs",
+            "pairwise",
+            "top",
+        ),
+        "fastbox.memory": ("get_memory", "set_memory"),
+        "fastbox.parallel": ("get_num_threads", "set_num_threads"),
+        "fastbox.suppression.fusion": ("FusedBoxes", "weighted_boxes_fusion"),
+        "fastbox.suppression.nms": ("SoftNMS", "nms", "soft_nms"),
+        "fastbox.datasets.scan": ("scan",),
+        "fastbox.tables.chunk": ("Chunk",),
+        "fastbox.tables.source": ("Source",),
+        "fastbox.jobs.warming": ("warmup",),
+        "fastbox.fragments": (),
+        "fastbox.jobs": (),
+        "fastbox.torch": (),
+    },
+)

@@ -192,7 +192,9 @@ def test_the_public_names_are_sorted_and_complete() -> None:
 def test_every_public_name_is_there() -> None:
     for name in fastbox.__all__:
         assert getattr(fastbox, name) is not None
-    assert set(fastbox.__all__) <= set(dir(fastbox))
+    assert set(dir(fastbox)) == {*fastbox.__all__, "fragments", "jobs", "torch"}
+    assert set(dir(fastbox.jobs)) == set(fastbox.jobs.__all__)
+    assert set(dir(fastbox.fragments)) == set(fastbox.fragments.__all__)
 
 
 def test_every_public_thing_is_explained() -> None:
