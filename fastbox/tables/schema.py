@@ -209,8 +209,8 @@ def find_boxes(
     """
     if boxes is not None and not isinstance(boxes, str):
         require(schema, boxes, str(where))
-    format = format if format is None else str(format)
-    return _found(schema, boxes, format, prefix, str(where), argument)  # the name alone, or tables would be kept
+    told = None if format is None else str(format)
+    return _found(schema, boxes, told, prefix, str(where), argument)  # the name alone, or tables would be kept
 
 
 @lru_cache(64)
