@@ -57,7 +57,7 @@ LINES: dict[str, str] = {
     "fuse.max": "fuse {good} {other} -o {o}.parquet --conf-type max --class-agnostic",
     "assign": "assign {truths} --anchors retinanet --size 640x640 -o {o}.parquet --class-column category_id",
     "assign.atss": "assign {truths} --anchors atss --rule atss --size 640x640 -o {o}.parquet",
-    "assign.mmdet": "assign {truths} --anchors mmdet-fpn --rule mmdet --size 640x640 --ignore-column iscrowd",
+    "assign.mmdet": "assign {truths} --anchors mmdet-fpn --rule mmdet --size 640x640",
     "assign.fragments": "assign {truths} --anchors ssd300 --rule ssd --size 300x300 -o {o}/ --fragment-rows 300",
     "evaluate.sample": "evaluate {sample} -o {o}.parquet --bootstrap 20",
     "evaluate": "evaluate {detections} {truths} -o {o}.parquet",
@@ -81,7 +81,7 @@ LINES: dict[str, str] = {
             ("yolo", "truths", ""),
             ("voc", "text", ""),
             ("kitti", "text", ""),
-            ("open-images", "truths", ".csv"),
+            ("open-images", "text", ".csv"),
             ("crowdhuman", "text", ".odgt"),
             ("huggingface", "truths", ".parquet"),
         )

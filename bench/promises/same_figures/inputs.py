@@ -92,6 +92,8 @@ def _write(made: Inputs, rng: np.random.Generator) -> None:
     text = {
         "image_id": [f"frame {image:03}" for image in made.images_b],
         "category_id": names[made.classes_b],
+        "width": truths["width"],
+        "height": truths["height"],
         **dict(zip("xywh", (b[:, 0], b[:, 1], b[:, 2] - b[:, 0], b[:, 3] - b[:, 1]), strict=True)),
     }
     pairs = {
