@@ -21,7 +21,10 @@ from bench.promises.same_figures.digests import figures
 from bench.promises.same_figures.inputs import make
 
 # Earlier names of figures, as patterns, and what stands in their place today.
-RENAMED: list[tuple[str, str]] = []
+RENAMED: list[tuple[str, str]] = [
+    (r"\.runs\b", ".models"),
+    (r"(commands\.anchors\.sets)\.faster-rcnn\.", r"\1.faster-rcnn-fpn."),
+]
 SHOWN = 60
 
 

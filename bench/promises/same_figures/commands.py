@@ -118,7 +118,7 @@ def command_of(words: list[str]) -> click.Command:
     """Return the command that words begin with."""
     command: click.Command = main
     for word in words:
-        found = command.commands.get(word) if isinstance(command, click.Group) else None
+        found = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
         if found is None:
             break
         command = found
@@ -132,8 +132,11 @@ def options_of(words: list[str]) -> set[str]:
 
 def spelled(words: list[str]) -> list[str]:
     """Return words as the code that runs knows them: each by its earlier spelling where today's is not known."""
-    first = words[0] if words[0] in main.commands else EARLIER.get(words[0], (words[0],))[0]
+    commands = main.list_commands(click.Context(main))
+    first = words[0] if words[0] in commands else EARLIER.get(words[0], (words[0],))[0]
     words = [first, *words[1:]]
+    if first == "assign" and "--ignore" in options_of(words):
+        words += ["--resize", "none"]  # was told, where it now follows from a size alone
     known = options_of(words)
     told: list[str] = []
     for word in words:
