@@ -23,6 +23,7 @@ from bench.promises.same_figures.inputs import make
 # Earlier names of figures, as patterns, and what stands in their place today.
 RENAMED: list[tuple[str, str]] = [
     (r"\.runs\b", ".models"),
+    (r"(commands\.nms.*)\.by_class$", r"\1.class_column"),
     (r"(commands\.anchors\.sets)\.faster-rcnn\.", r"\1.faster-rcnn-fpn."),
 ]
 SHOWN = 60

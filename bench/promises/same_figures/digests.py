@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# Keys of what changes from run to run, or says who made something.
+# Keys of what changes from run to run, says who made something, or repeats options in words.
 PASSING = {
     "command", "created", "elapsed", "fastbox", "files", "inputs", "memory", "options", "output", "outputs", "path",
-    "provenance", "schema", "seconds", "tables", "version", "versions",
+    "provenance", "resize", "rules", "schema", "seconds", "tables", "version", "versions", "warnings",
 }  # fmt: skip
 
 
