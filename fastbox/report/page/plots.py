@@ -14,7 +14,7 @@ from fastbox.report.page.svg import STAND_INS, svg
 from fastbox.report.page.text import plain
 from fastbox.report.palette import SERIES
 
-__all__ = ["bars", "heat_map", "histogram", "lines", "shades"]
+__all__ = ["bars", "heat_map", "histogram", "lines", "shades", "shape_maps"]
 
 INK, FAINT, GRID, CARD = (STAND_INS[role] for role in ("ink", "faint", "grid", "card"))
 WIDE, NARROW, HIGH = 5.2, 3.4, 2.6  # inches; a page scales them, and letters of 10 points are 14 pixels high in both
@@ -54,16 +54,17 @@ def histogram(
         else:
             axes.locator_params(axis="x", nbins=6 if width == WIDE else 4)
         axes.locator_params(axis="y", nbins=4, integer=True)
-        axes.yaxis.set_major_formatter(lambda count, _: _count(count))
-        axes.set_ylim(0, max(1.0, 1.05 * float(shown.max(initial=0))))
+        most = 1.05 * float(shown.max(initial=0))
+        axes.yaxis.set_major_formatter("{x:,.0f}" if most < 1e5 else lambda count, _: _count(count))
+        axes.set_ylim(0, max(1.0, most))
         axes.set_xlabel(_cut(across, 2 * NAME))
         axes.set_ylabel(_cut(things, NAME))
         axes.grid(axis="y", color=GRID, linewidth=0.8)
 
     total = int(shown.sum())
-    most = int(np.argmax(shown)) if total else 0
-    bin_ = f"{edges[most]:g} to {edges[most + 1]:g} {plain(unit)}".strip()
-    return _plot(draw, title, f"{total:,} {plain(things)}; most of them, {int(shown[most]):,}, from {bin_}")
+    top = int(np.argmax(shown)) if total else 0
+    bin_ = f"{edges[top]:g} to {edges[top + 1]:g} {plain(unit)}".strip()
+    return _plot(draw, title, f"{total:,} {plain(things)}; most of them, {int(shown[top]):,}, from {bin_}")
 
 
 def lines(
@@ -169,6 +170,40 @@ def heat_map(
     return _plot(draw, title, says, high=max(2.2, 0.26 * len(y) + 0.8), scale=Scale(*ends, role))
 
 
+def shape_maps(
+    means: tuple[str, Sequence[Sequence[float | None]]],
+    numbers_of: tuple[str, Sequence[Sequence[int]]],
+    sides: Sequence[str],
+    shapes: Sequence[str],
+    up: str,
+    role: str = "match",
+) -> list[Plot]:
+    """Return two heat maps by size and shape: a mean, and the number of boxes that it is of.
+
+    Parameters
+    ----------
+    means, numbers_of : (title, rows)
+        The cells of each map, a row for each shape, a column for each side.
+    sides, shapes : sequence of str
+        The names of columns and rows.
+    up : str
+        The name of the axis of shapes.
+    role : str
+        The colour of the map of numbers.
+    """
+    found = np.array(numbers_of[1], np.float64)
+    axes: dict[str, Any] = {"across": "√area from, px, log scale", "up": up}
+    return [
+        heat_map(means[0], _known(means[1]), sides, shapes, **axes),
+        heat_map(numbers_of[0], np.where(found > 0, found, np.nan), sides, shapes, form="{:,.0f}", role=role, **axes),
+    ]
+
+
+def _known(rows: Sequence[Sequence[float | None]]) -> NDArray[np.float64]:
+    """A field of values, nan where there is none."""
+    return np.array([[np.nan if value is None else value for value in row] for row in rows], np.float64)
+
+
 def _square(column: int, row: int, color: str, alpha: float) -> Any:
     from matplotlib.patches import Rectangle
 
@@ -219,6 +254,6 @@ def _plot(draw: Drawing, title: str, says: str, *, high: float = HIGH, **more: A
     for width in (WIDE, NARROW):
         figure, axes = _axes(width, high)
         draw(axes, width)
-        sides.append(svg(figure, title, says))
+        sides.append(svg(figure, plain(title), says))
     wide, narrow = sides
     return Plot(wide, narrow, title, says, **more)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
-from fastbox.report.page.text import plain
 from fastbox.report.palette import ROLES
 
 __all__ = ["STAND_INS", "svg"]
@@ -45,7 +44,7 @@ def svg(figure: Any, title: str, says: str) -> str:
         elif "url(#" in value:
             element.set(name, value.replace("url(#", f"url(#{own}"))
     root.attrib |= {"role": "img", "aria-labelledby": f"{own}t {own}d"}
-    for place, (name, text) in enumerate({"title": plain(title), "desc": says}.items()):
+    for place, (name, text) in enumerate({"title": title, "desc": says}.items()):
         named = ElementTree.Element(f"{{{_SVG}}}{name}", {"id": f"{own}{name[0]}"})
         named.text = text
         root.insert(place, named)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastbox.report.numbers import counted, decimals, share
-from fastbox.report.page.cells import counts, figures, shape_maps, shares
+from fastbox.report.page.cells import counts, figures, shares
 from fastbox.report.page.contents import Column, Examples, Figure, Page, Section, Stroke, Table
-from fastbox.report.page.plots import bars, lines, shades
+from fastbox.report.page.plots import bars, lines, shades, shape_maps
 from fastbox.report.rules import assigned_rules
 
 __all__ = ["assigned_page"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastbox.report.numbers import counted, number
-from fastbox.report.page.cells import counts, figures, filled, shape_maps
+from fastbox.report.page.cells import counts, figures, filled
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Plot, Section, Table
-from fastbox.report.page.plots import histogram
+from fastbox.report.page.plots import histogram, shape_maps
 from fastbox.report.rules import NAMES, measured_rules, paired_rules
 
 __all__ = ["measured_page", "paired_page"]
