@@ -370,9 +370,9 @@ def test_ssd_stretches_with_the_image() -> None:
         (lambda: AnchorGrid([8], [3]).astype(np.float16), "float32 or float64"),
         (lambda: AnchorGrid.torchvision([32, 64], [1], [4]), "sizes for 1 levels, got 2"),
         (lambda: AnchorGrid.torchvision(32, [1], [4]), "sizes for 1 levels, got 32"),  # type: ignore[arg-type]
-        (lambda: AnchorGrid.mmdet([8], [1.0]), "either scales or octave_base_scale"),
-        (lambda: AnchorGrid.mmdet([8], [1.0], [1], octave_base_scale=4), "either scales or octave_base_scale"),
-        (lambda: AnchorGrid.mmdet([8], [1.0], octave_base_scale=4), "either scales or octave_base_scale"),
+        (lambda: AnchorGrid.mmdet([8], [1.0]), "expected scales, or octave_base_scale"),
+        (lambda: AnchorGrid.mmdet([8], [1.0], [1], octave_base_scale=4), "expected scales, or octave_base_scale"),
+        (lambda: AnchorGrid.mmdet([8], [1.0], octave_base_scale=4), "expected scales, or octave_base_scale"),
         (lambda: AnchorGrid.mmdet([8], [1.0], [1], base_sizes=[1, 2]), "base_sizes for 1 levels, got 2"),
         (lambda: AnchorGrid.mmdet([8], [1.0], [1], center_offset=2), "center_offset from 0 to 1"),
         (lambda: AnchorGrid.yolo([8], []), "base_sizes for 1 levels, got 0"),
