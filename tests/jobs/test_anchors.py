@@ -284,5 +284,5 @@ def test_a_plain_terminal_gets_plain_letters(tmp_path: Path) -> None:
     with (tmp_path / "shown.txt").open("w", encoding="ascii", errors="replace") as file:
         show_fitted(Console(file=file, width=80), found.to_dict())
     shown = (tmp_path / "shown.txt").read_text()
-    assert "IoU >= 0.5" in shown
-    assert "within 4x" in shown
+    assert ">= 0.50" in shown
+    assert "< 4x" in shown

@@ -82,7 +82,7 @@ def test_the_command(tables: Any, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     result = call(*(path for path, _ in tables), "-o", out, "--weights", "2,1,1")
     assert result.exit_code == 0, result.output
-    assert "fused of 90 by 3 models" in result.output
+    assert "78 boxes fused from 90 of 3 models" in result.output
     again = json.loads(call(*(path for path, _ in tables), "--class-agnostic", "--json").output)
     assert again["boxes"] == 90
     assert again["fused"] < pq.read_metadata(out).num_rows

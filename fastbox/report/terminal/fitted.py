@@ -16,7 +16,9 @@ __all__ = ["show_fitted"]
 
 TITLES = {"yolo": "YOLO", "mmdetection": "mmdetection", "detectron2": "detectron2", "torchvision": "torchvision"}
 
-MEANING = "share of boxes whose best shape reaches this IoU; mean best IoU; share of boxes with both sides within 4×"
+MEANING = (
+    "share of boxes whose best shape reaches this IoU; mean best IoU; share of boxes with both sides within 4× (< 4×)"
+)
 
 
 def show_fitted(console: Console, summary: Mapping[str, Any]) -> None:
@@ -54,7 +56,7 @@ def _coverage(sets: Mapping[str, Mapping[str, Any]]) -> list[Sequence[str]]:
     """One row for each set of shapes; the last, the fitted one, is what the others stand beside."""
     thresholds = [*next(iter(sets.values()))["recall"]]
     rows: list[Sequence[str]] = [
-        ("shapes", "count", *(f"≥ {float(t):.2f}" for t in thresholds), "mean", "within 4×", "resize")
+        ("shapes", "count", *(f"≥ {float(t):.2f}" for t in thresholds), "mean", "< 4×", "resize")
     ]
     for name, found in sets.items():
         recall = [f"{found['recall'][t]:.1%}" for t in thresholds]
