@@ -1,4 +1,4 @@
-"""Whatever a user calls a table, as a source that streams: Parquet, any format, CSV, frames, dicts and Boxes."""
+"""Make a source of anything that a user calls a table: Parquet, any file format, CSV, frames, dicts and Boxes."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ Given: TypeAlias = Any
 
 
 def as_source(given: Given, name: str = "table") -> Source:
-    """Return what was given as a source of Parquet, called by the user's name for it.
+    """Return a table as a source of Parquet files, under the user's name for the table.
 
-    Parquet files are as they are, sorted or not. All else is read and, where it has image ids, sorted by them; its
-    rows are numbered as they stood.
+    Parquet files are taken as they are, sorted or not. Any other table is read into Parquet and, if it has image ids,
+    sorted by them; its rows keep their numbers.
 
     Parameters
     ----------
     given : Source, path, directory, glob, list of these, frame, Arrow table, dict of arrays or Boxes
         A source may name any of the others as its path.
     name : str
-        What messages call a table that has no name.
+        The name in messages of a table that has none.
 
     Raises
     ------
@@ -88,15 +88,15 @@ def as_source(given: Given, name: str = "table") -> Source:
 
 
 def has_rows(given: Given) -> bool:
-    """Tell whether this is the name of CSV or JSON lines with columns of their own, rather than of a format."""
+    """Tell whether a path is a CSV or JSON lines file that is a table, rather than annotations in a format."""
     name = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
     return (is_separated(name) or is_json_lines(name)) and _format(name) in ROWS
 
 
 def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]:
-    """Return the column that is meant by a name in some tables, and the tables, so that all call it by that name.
+    """Return the column that a usual name stands for in some tables, and the tables with that name for it.
 
-    A name that somebody asked for, or that no table has the like of, stays.
+    A name that the user gave is kept, and so is a name that no table has a column for.
     """
     if not isinstance(wanted, Usual) or not sources:
         return str(wanted), list(sources)
@@ -111,7 +111,7 @@ def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]
 
 
 def counted(*given: Given) -> Callable[[], int] | None:
-    """Return what counts the rows of tables, or None where only reading them tells."""
+    """Return a function that counts the rows of tables, or None if they must be read to be counted."""
     paths: list[Any] = [one.path if isinstance(one, Source) else one for one in given if one is not None]
     if any(is_frame(path) for path in paths):
         return None
@@ -121,15 +121,15 @@ def counted(*given: Given) -> Callable[[], int] | None:
 
 
 def listed_ids(source: Source) -> NDArray[Any] | None:
-    """Return the ids of the images that were listed beside the boxes, ascending; None where none were."""
+    """Return the ascending ids of the images listed beside the boxes; None without such a list."""
     path = source.path
     return None if not isinstance(path, Backed) or path.images is None else np.unique(path.images["image_id"])
 
 
 def images_of(given: Given | None, boxes: Source) -> Source | None:
-    """Return a table of images as a source: the one that was given, or that is listed beside the boxes.
+    """Return a table of images as a source: the given table, or the list of images beside the boxes.
 
-    Of annotations, as of COCO JSON, the list of images is taken.
+    Of annotations, such as COCO JSON, take the list of images.
     """
     table = boxes if given is None else as_source(given, "images")
     if isinstance(table.path, Backed) and table.path.images is not None:
@@ -138,12 +138,14 @@ def images_of(given: Given | None, boxes: Source) -> Source | None:
     if given is None:
         return None
     if isinstance(table.path, Backed) and table.path.read_as not in (*ROWS, "frame", "parquet"):
-        raise InputError(f"expected truths in {table.path}, got results, which list no images: give a table of images")
+        raise InputError(
+            f"expected ground truth in {table.path}, got results, which list no images: give a table of images"
+        )
     return table
 
 
 def note_of(source: Source) -> dict[str, Any]:
-    """Return what is to be said of how a table was read; nothing of sorted Parquet with the usual names."""
+    """Return a note on how a table was read; an empty one for sorted Parquet with the usual names."""
     file = find_files(source.path)[0]
     note: dict[str, Any] = {}
     if isinstance(file, Backed):
@@ -168,7 +170,7 @@ def _name(name: str, given: Any) -> str:
 
 
 def _expanded(path: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
-    """The files of a glob that are no Parquet; all else as it is."""
+    """List the files that match a pattern and are not Parquet; return any other path as it is."""
     name = local(path)
     if isinstance(path, Backed) or is_stored(name) or os.path.exists(name) or not glob.has_magic(name):
         return [path]
@@ -177,7 +179,7 @@ def _expanded(path: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
 
 
 def _read(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """A path of Parquet as it is; all else as Parquet in its place."""
+    """Return a path of Parquet as it is, and any other file read into Parquet."""
     name = local(path)
     if isinstance(path, Backed) or not (recognize.is_other(name) or os.path.isdir(name)):
         return path
@@ -200,19 +202,19 @@ def _format(name: str) -> str:
         if is_json_lines(name) and os.path.isfile(name):
             return "jsonl"
         if os.path.isdir(name) and not os.listdir(name):
-            return "parquet"  # which says that there is none
+            return "parquet"  # its reader says that the folder has no table
         known = "Parquet, CSV with a header, JSON lines, COCO JSON, or a folder of YOLO, VOC or KITTI"
         how = advice(
             f"`fastbox convert {shlex.quote(name)} boxes.parquet --from FORMAT`",
             f"jobs.convert({name!r}, 'boxes.parquet', source_format=FORMAT)",
         )
         raise InputError(
-            f"expected a table of boxes ({known}), got {name}, which is none that can be told: convert it with {how}"
+            f"expected a table of boxes ({known}), got {name}, whose format is not recognized: convert it with {how}"
         ) from None
 
 
 def _of_rows(name: str, format: str) -> Backed:
-    """A file whose rows are those of a table, as they stand there."""
+    """Read a file whose rows are the rows of a table, without a change."""
     scratch = Scratch()
     if format == "csv":
         data = read_separated(name, scratch)
@@ -223,7 +225,7 @@ def _of_rows(name: str, format: str) -> Backed:
 
 
 def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
-    """Annotations in a format as sorted Parquet, with every number as it stands there."""
+    """Read annotations in a file format into sorted Parquet, with every number as in the file."""
     scratch = Scratch()
     data = scratch.join("boxes.parquet")
     ids: list[pa.Array] = []
@@ -258,7 +260,7 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
 
 
 def _of_parquet(source: Source) -> Source:
-    """A source of Parquet files with the name that they have for image ids; Hugging Face's are read as such."""
+    """Return a source of Parquet files with their own name for image ids; read Hugging Face's tables as such."""
     files = find_files(source.path)
     with open_parquet(files[0]) as file:
         schema = file.schema_arrow
@@ -271,7 +273,7 @@ def _of_parquet(source: Source) -> Source:
 
 
 def _with_image(source: Source, names: Sequence[str] | None = None, where: str = "") -> Source:
-    """A source with the column of image ids by the name that its files have for it."""
+    """Return a source with its files' own name for the column of image ids."""
     if not isinstance(source.image, Usual):
         return source
     names = _column_names(source) if names is None else names
@@ -280,7 +282,7 @@ def _with_image(source: Source, names: Sequence[str] | None = None, where: str =
 
 
 def _is_unordered(source: Source) -> bool:
-    """Whether the ids of a table that was written here descend anywhere; of what a format wrote they don't."""
+    """Tell whether ids descend anywhere in a table that was read into Parquet here; annotations are sorted already."""
     (file,) = find_files(source.path)
     if not isinstance(file, Backed) or file.read_as not in ROWS or source.image not in _column_names(source):
         return False

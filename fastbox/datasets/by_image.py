@@ -1,4 +1,4 @@
-"""The rows of a data set image by image, with every image's size and file name at hand, in bounded memory."""
+"""Read the rows of a data set image by image, with the size and file name of each, in bounded memory."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Group(NamedTuple):
 def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) -> Iterator[Group]:
     """Yield all images of a data set by ascending id, those without boxes too, about ``rows`` boxes at a time.
 
-    What is known of an image may come after its boxes, and boxes may come in any order. So they first go to an unnamed
-    file beside ``target``, which is then mapped: memory holds some 20 bytes a box, and one group.
+    The size of an image may follow its boxes, and boxes may come in any order. So boxes first go to an unnamed file
+    beside ``target``, which is then mapped: memory holds about 20 bytes a box, and one group.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
 
 
 def coordinates(rows: pa.Table, format: str) -> list[NDArray[np.float64]]:
-    """Return the four coordinates of boxes in this format, from whichever a table has; its own come bit for bit.
+    """Return the four coordinates of boxes in a format, converted from the table's own; its own are returned unchanged.
 
     >>> rows = pa.table({"x": [10.0], "y": [20.0], "w": [4.0], "h": [6.0]})
     >>> [column.tolist() for column in coordinates(rows, "cxcywh")]
@@ -121,7 +121,7 @@ def whole_numbers(rows: pa.Table, name: str, bits: int = 32) -> list[int | None]
 
 
 def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
-    """Return what the file of each image is called, without its extension.
+    """Return the name of each image's file, without its extension.
 
     That is the image's id where ids are strings and ``ids`` says so; else its file name, where it has one, without
     the extension of an image: ``scene.0001`` has none.

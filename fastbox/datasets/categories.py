@@ -1,4 +1,4 @@
-"""Names of categories and their numbers, for formats that write names and for those that keep them in a file."""
+"""Names and numbers of categories, for file formats that write names and those that keep names in a file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Numbering:
     Parameters
     ----------
     names : dict of int to str
-        Those that have a number; this dict itself grows.
+        Names that have a number; new names are added to this dict.
     closed : bool
         Refuse any other name.
 
@@ -77,7 +77,7 @@ def named(categories: Mapping[int, str], number: int, target: str) -> str:
 
 
 def by_number(names: Mapping[str, Any]) -> dict[int, str]:
-    """The names of a footer, by numbers that are text there; what is no number names no category.
+    """Return the names of categories in a footer by number; keys there are texts, and those of no number are skipped.
 
     >>> by_number({"7": "cat", "x": "dog"})
     {7: 'cat'}

@@ -59,13 +59,13 @@ def convert(
     Parameters
     ----------
     source : path, frame, Arrow table, dict of arrays or Boxes
-        A file or a folder, as its format has it; CSV with a header and tables in memory are read as Parquet is. Of
+        A file or a folder in its file format; CSV with a header and tables in memory are read as Parquet is. Of
         Parquet also a list of files.
     out : path
         What to write: complete or not at all.
     source_format, out_format : str, optional
-        parquet, coco, coco-results, yolo, voc, open-images, kitti, crowdhuman or huggingface; told by the paths and by
-        what the source holds where these tell; of COCO's two the one it is.
+        parquet, coco, coco-results, yolo, voc, open-images, kitti, crowdhuman or huggingface. By default recognized
+        by the paths and by the content of the source.
     progress : callable, optional
         Called with the number of boxes read since its last call.
     **options
@@ -144,14 +144,14 @@ def _check_outputs(read: list[Any], format: Format, out: StrPath, images: StrPat
 
 
 def _unchanged(batches: Iterable[pa.RecordBatch], before: Mapping[str, State]) -> Iterator[pa.RecordBatch]:
-    """Yield batches of files, which must be what they were when all batches have been read."""
+    """Yield batches, and refuse files that changed while they were read."""
     yield from batches
     for source, state in before.items():
         check_state(source, state)
 
 
 def _format_of(source: Any) -> str:
-    """The format that a source, or all of several, is written in."""
+    """Return the file format of a source, or the one format of several sources."""
     files = [source] if isinstance(source, str | os.PathLike) else source
     names = list(dict.fromkeys(map(recognize.format_of, files)))
     if len(names) != 1:
@@ -160,12 +160,12 @@ def _format_of(source: Any) -> str:
 
 
 def _found(pattern: StrPath) -> list[str]:
-    """The files that a name with wildcards stands for; none for the name of a file or folder."""
+    """List the files that match a pattern; none for the name of a file or folder."""
     return [] if os.path.exists(pattern) else expand(os.fspath(pattern), every=True)
 
 
 def _as_table(source: Given, format: str | None, options: Mapping[str, Any]) -> tuple[Any, str | None]:
-    """A table in memory, a plain CSV file or JSON lines as Parquet in its place; any other source as it is."""
+    """Read a table in memory, a plain CSV file or JSON lines into Parquet; return any other source as it is."""
     if not is_frame(source):
         check_named(source, "source")
         source = source[0] if not isinstance(source, str | os.PathLike) and len(source) == 1 else source
@@ -176,14 +176,14 @@ def _as_table(source: Given, format: str | None, options: Mapping[str, Any]) -> 
 
 
 class Tally:
-    """Counts what passes through a data set on its way.
+    """Counts of the boxes, images and categories that pass through a data set.
 
     Attributes
     ----------
     dataset : Dataset
-        The one that counts; its images are made only once.
+        The data set that counts as it is read; its images are made only once.
     marked : dict of str to Counter
-        Of every mark asked for the boxes that have it, by their category.
+        For each mark that is counted, the number of boxes with it by category.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class Tally:
         self.marked = {name: Counter[int]() for name in marks if name in dataset.schema.names}
 
     def summary(self) -> dict[str, int | str]:
-        """What has passed, once all has."""
+        """Return the counts, once all batches have passed."""
         listed = self.dataset.images()["image_id"]
         boxed = pa.chunked_array(self._images, listed.type)
         every = pa.chunked_array([*listed.chunks, *boxed.chunks], listed.type).unique()
@@ -227,7 +227,7 @@ class Tally:
 
 
 def _each_once(images: pa.Table, where: str) -> pa.Table:
-    """Return every image once; refuse one that is listed twice, and not alike."""
+    """Return every image once; refuse an image that is listed twice with different facts."""
     ids = images["image_id"].combine_chunks()
     firsts = pc.index_in(ids, value_set=ids)
     again = pc.not_equal(firsts, pa.array(range(len(ids)), firsts.type))
@@ -276,12 +276,12 @@ def _tell_of_lost_marks(tally: Tally, format: Format) -> None:
 
 
 class _Side:
-    """How a format is read or written."""
+    """The reader or the writer of a file format, with its options."""
 
     def __init__(self, how: str, name: str | None, recognized: Callable[[], str]) -> None:
         self.name = as_choice(recognized() if name is None else name, list(formats()), "a file format")
         self.format = formats()[self.name]
-        # COCO's two are one module: only who names one of them insists on it.
+        # The two formats of COCO share a reader: only a format that is named insists on its kind.
         self._told = {} if name is None else self.format.implied
         self._function = getattr(self.format, how)
         parameters = inspect.signature(self._function).parameters.values()

@@ -1,4 +1,4 @@
-"""What every file format reads and writes: boxes in batches, images, and the names of categories."""
+"""A data set on its way between file formats: boxes in batches, images, and the names of categories."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Dataset:
     kind : str
         ``"truths"`` or ``"results"``; results have a score.
     schema : pyarrow.Schema
-        Of the batches: as :func:`boxes_schema` makes it.
+        The schema of the batches, made by :func:`boxes_schema`.
     batches : iterable of pyarrow.RecordBatch
         One row per box, read once.
     ordered : bool
@@ -47,7 +47,7 @@ class Dataset:
 
 
 def boxes_schema(image_id: pa.DataType, *more: tuple[str, pa.DataType], format: str = "xyxy") -> pa.Schema:
-    """Return the schema of boxes: image_id, category_id, the box in float64 pixels, and what else the format holds.
+    """Return the schema of boxes: image_id, category_id, the box in float64 pixels, and the format's other columns.
 
     >>> boxes_schema(pa.string(), ("iscrowd", pa.int8())).names
     ['image_id', 'category_id', 'xmin', 'ymin', 'xmax', 'ymax', 'iscrowd']

@@ -53,7 +53,7 @@ def shortest(pixels: NDArray[np.float64], size: NDArray[np.float64] | NDArray[np
 
 
 def _nearest(pixels: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quotient, or the float64 beside it if only that multiplies back."""
+    """Return the quotient, or a neighbour in float64 if only this gives the pixels back."""
     quotient = pixels / size
     best = quotient.copy()
     for limit in (np.inf, -np.inf):

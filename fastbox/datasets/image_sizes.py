@@ -36,14 +36,14 @@ EXTENSIONS = {
     *(".avif", ".bmp", ".dib", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo"),
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 }
-# Exif's tag of how an image is turned, and those of its values that lay it on its side.
+# The Exif tag of an image's rotation, and its values for a rotation by 90 or 270 degrees.
 ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
 
 class Size(NamedTuple):
-    """What is known of an image: width and height in pixels, and its file's name."""
+    """The size of an image in pixels, and its file's name; None where unknown."""
 
     width: int | None
     height: int | None
@@ -51,14 +51,14 @@ class Size(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An image that is there: the path to open it by, and the name to call it by."""
+    """An existing image: the path to open it by, and its name in tables."""
 
     path: str
     file_name: str
 
 
 class NotAnImageError(InputError):
-    """A file, at ``path``, that is called as an image is and has no size that can be read."""
+    """The error for a file at ``path`` with the ending of an image and no readable size."""
 
     def __init__(self, path: str) -> None:
         super().__init__(
@@ -69,12 +69,12 @@ class NotAnImageError(InputError):
 
 
 class Sizes:
-    """The sizes of some images by id; images are opened when they are asked for, and only once.
+    """The sizes of some images by id; each image is opened once, when its size is asked for.
 
     Attributes
     ----------
     broken : dict of str to NotAnImageError
-        Of images that were opened and have no size that can be read: what is wrong with them, by id.
+        The errors of opened images without a readable size, by id.
     """
 
     def __init__(self, known: dict[str, Size], unread: dict[str, Found] | None = None) -> None:
@@ -88,7 +88,7 @@ class Sizes:
         return self._listed
 
     def __bool__(self) -> bool:
-        """Whether the size of any image is known."""
+        """Tell whether the size of any image is known."""
         return bool(self._known or self._listed)
 
     def __call__(self, image_id: str) -> Size:
@@ -113,8 +113,8 @@ NO_SIZES = Sizes({})
 def sizes_from(source: StrPath) -> Sizes:
     """Return the sizes in a Parquet or CSV table of image_id, width and height, or those of a folder's images.
 
-    An image's id is its path below the folder, without extension. Widths and heights are as shown: an image that Exif
-    lays on its side has them swapped, as in OpenCV and Ultralytics.
+    An image's id is its path below the folder, without extension. Widths and heights are those on the screen: they are
+    swapped if Exif rotates the image by 90 or 270 degrees, as in OpenCV and Ultralytics.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def sizes_from(source: StrPath) -> Sizes:
 
 
 def _by_stem(known: Mapping[str, Size]) -> dict[str, Size]:
-    """The sizes of images that are listed with an extension, by their names without it, where only one is called so."""
+    """Return the sizes of images by name without extension, if no two images share this name."""
     stems = [(stem_of(name), name) for name in known if name is not None and is_image(name)]
     times = Counter(stem for stem, _ in stems)
     return {stem: known[name] for stem, name in stems if times[stem] == 1}
@@ -152,7 +152,7 @@ def stem_of(name: str) -> str:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is an image, as its extension tells."""
+    """Tell by its ending whether a file is an image."""
     return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
@@ -181,7 +181,7 @@ def images_table(image_ids: Iterable[str], sizes: Sizes) -> pa.Table:
 
 
 def warn_of_unsized(where: str, what: str, boxes: Mapping[str, int], known: Sizes) -> None:
-    """Warn that images, or files of boxes, have no size; ``boxes`` counts what is left out of each."""
+    """Warn that images, or files of boxes, have no size; ``boxes`` has the number of boxes left out of each."""
     first = ", ".join(list(boxes)[:3]) + (", ..." if len(boxes) > 3 else "")
     many = sum(boxes.values())
     damaged = f"copy {next(iter(known.broken.values())).path} again, which is no image, " if known.broken else ""
@@ -246,7 +246,7 @@ def _header(path: str) -> list[str]:
 
 
 def _columns(names: Sequence[str], image: str, where: str) -> dict[str, str]:
-    """What a table calls its columns of ids, widths, heights and file names, by what they are called here."""
+    """Return a table's names for the columns of ids, widths, heights and file names, by fastbox's names."""
     alike = {name.casefold(): name for name in reversed(names)}
     found = {image: image if image in names else column_of(names, IMAGE, where)}
     found |= {name: name if name in names else alike.get(name) for name in IMAGES[1:]}
@@ -272,7 +272,7 @@ def _check_once(images: pa.Table, where: str) -> None:
 
 
 def _pixels(column: pa.ChunkedArray, side: str, where: str) -> pa.ChunkedArray:
-    """A column of whole numbers of pixels, from numbers or texts."""
+    """Return a column of whole numbers of pixels, from numbers or texts."""
     try:
         return column.cast(pa.float64()).cast(pa.int32())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

@@ -1,4 +1,4 @@
-"""Folders of annotation files: which there are, what they hold, and how to name a line of one."""
+"""Folders of annotation files: list and read files, and name a line of a file in a message."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 StrPath = str | os.PathLike[str]
 
-# Texts beside labels that are none.
+# Text files beside labels that are not labels.
 ABOUT = re.compile(r"classes\.txt|readme(\.\w+)?\.txt|license\.txt", re.IGNORECASE)
 
 
@@ -75,16 +75,16 @@ def each_once(files: list[tuple[str, str]], folder: str) -> list[tuple[str, str]
 
 
 def read_bytes(path: str) -> bytes:
-    """Return what a file holds; ``InputError`` where it can't be read."""
+    """Return the content of a file; ``InputError`` if it can't be read."""
     try:
         with open(path, "rb", buffering=0) as file:
             return file.readall()
     except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}): name a file that is there") from error
+        raise InputError(f"{path} can't be read ({error.strerror}): name an existing file") from error
 
 
 def read_plain(path: str) -> bytes:
-    """Return what a text file holds, without a byte order mark; ``InputError`` where it can't be read or is UTF-16."""
+    """Return the content of a text file without a byte order mark; ``InputError`` if it can't be read or is UTF-16."""
     data = read_bytes(path)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError(f"expected UTF-8 in {path}, got UTF-16: save it as UTF-8")
@@ -92,7 +92,7 @@ def read_plain(path: str) -> bytes:
 
 
 def read_text(path: str) -> str:
-    """Return what a UTF-8 file holds; ``InputError`` where it can't be read or is in another encoding."""
+    """Return the content of a UTF-8 file; ``InputError`` where it can't be read or is in another encoding."""
     data = read_plain(path)
     try:
         return data.decode()
@@ -131,7 +131,7 @@ def inside(files: list[tuple[str, str]], chosen: Callable[[str], Any]) -> list[t
 
 
 def subfolder(source: StrPath, *names: str) -> str:
-    """Return the first of some folders inside one that is there, or else the folder itself.
+    """Return the first existing subfolder of some, or else the folder itself.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def subfolder(source: StrPath, *names: str) -> str:
 
 
 def line_error(expected: str, path: str, line: int, got: str, text: bytes, todo: str = "fix the line") -> InputError:
-    """Return what to raise where a line of a text file, counted from 1, can't be used.
+    """Return the error for an unusable line of a text file, counted from 1.
 
     >>> print(line_error("5 numbers", "labels/7.txt", 3, "4", b"0 0.5 0.5 0.1"))
     expected 5 numbers in labels/7.txt, line 3, got 4: '0 0.5 0.5 0.1': fix the line
@@ -162,7 +162,7 @@ def _below(root: str, inside: str, above: tuple[tuple[int, int], ...]) -> Iterat
         status = os.stat(folder)
         entries = list(os.scandir(folder))
     except OSError as error:
-        raise InputError(f"{folder} can't be read ({error.strerror}): name a folder that is there") from error
+        raise InputError(f"{folder} can't be read ({error.strerror}): name an existing folder") from error
     own = (status.st_dev, status.st_ino)
     if own in above:
         return

@@ -75,7 +75,7 @@ def is_huggingface(schema: pa.Schema) -> bool:
 
 
 def _advice(path: str) -> str:
-    """Say what to do about a format that is not recognized: name a file of the folder, or the format."""
+    """Return the remedy for a format that is not recognized: name a file of the folder, or the format."""
     if path.lower().endswith((".xml", ".txt")):
         return "name the folder that it is in"
     how = advice("--from NAME", "source_format=NAME")

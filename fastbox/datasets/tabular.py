@@ -1,4 +1,4 @@
-"""Tables of boxes in any layout, a row per box or per image -> a data set."""
+"""Read tables of boxes in any layout, with a row per box or per image, into a data set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OURS = {*IMAGES, "category_id", *(name for names in COORDINATES.values() for na
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where a table keeps what: names of columns, as a person gives them.
+    """The columns of a table, as the user names them.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Layout:
     image, category : str
         The columns of image ids and of categories: their numbers, or their names.
     kind : str, optional
-        ``"truths"`` or ``"results"``; told by whether there is a column ``score`` when left out.
+        ``"truths"`` or ``"results"``; results if there is a column ``score`` when left out.
     categories : mapping of int to str
         Names that are known already.
     """
@@ -54,7 +54,7 @@ def read_tables(
 ) -> Dataset:
     """Return the data set of a table of this schema.
 
-    Columns of numbers, texts and truth values come along; those called width, height and file_name tell of the image.
+    Columns of numbers, texts and truth values are carried along; width, height and file_name are facts of the image.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def read_tables(
     schema : pyarrow.Schema
     layout : Layout
     where : str
-        What a message calls the table.
+        The name of the table in messages.
     images : pyarrow.Table, optional
-        What else is known of images, also of those without boxes: image_id, width, height, file_name.
+        More images, those without boxes too: image_id, width, height, file_name.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def read_tables(
 
 
 class _Table:
-    """What a table holds and what becomes of it."""
+    """The columns of a table and the change of its rows to a data set's."""
 
     def __init__(self, schema: pa.Schema, layout: Layout, where: str) -> None:
         self._layout = layout
@@ -122,12 +122,12 @@ class _Table:
 
     @property
     def columns(self) -> list[str]:
-        """Those to read."""
+        """The columns to read."""
         wanted = (self._layout.image, self._layout.category, *self._boxes.names, *self._about, *self._more)
         return list(dict.fromkeys(wanted))
 
     def images(self, batch: pa.RecordBatch, file: str) -> pa.Table:
-        """What a batch tells of its images; of several rows in a run the first."""
+        """Return the facts that a batch holds of its images; of adjacent rows of one image the first."""
         schema = images_schema(self.image_type)
         columns = [_cast(batch.column(self._layout.image), self.image_type, self._layout.image, file)]
         for field in list(schema)[1:]:
@@ -142,7 +142,7 @@ class _Table:
         return pa.Table.from_arrays(columns, schema=schema).take(pa.array(firsts))
 
     def rows(self, batch: pa.RecordBatch, file: str, first_row: int, numbering: Numbering) -> pa.RecordBatch:
-        """The rows of a batch, one per box, in the schema."""
+        """Return the rows of a batch in the schema, one per box."""
         boxes = to_boxes(batch, self._boxes, where=file, first_row=first_row)
         first, second, third, fourth = boxes.columns
         quad = (second, first, fourth, third) if boxes.format == "yxyx" else boxes.columns
@@ -171,12 +171,12 @@ class _Table:
         return pa.int32() if kind == pa.int32() or kind.bit_width < 32 else pa.int64()
 
     def _element(self, kind: pa.DataType) -> pa.DataType:
-        """The type of a column's values, one per box."""
+        """Return the type of a column's values, one per box."""
         kind = kind.value_type if self._boxes.layout == "ragged" and is_list(kind) else kind
         return kind.value_type if pa.types.is_dictionary(kind) else kind
 
     def _carried(self, kind: pa.DataType) -> pa.DataType | None:
-        """The type in which a column comes along, or None where it doesn't, as one without any value."""
+        """Return the type in which a column is carried along; None for one that is not, as one without values."""
         kind = self._element(kind)
         if pa.types.is_null(kind):
             return None

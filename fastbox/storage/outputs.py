@@ -1,4 +1,4 @@
-"""Outputs against inputs and against each other, before anything is touched."""
+"""Check outputs against inputs and against each other, before a file is touched."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_outputs(
     others: Mapping[str, StrPath | None] | None = None,
     apart: Iterable[str] = (),
 ) -> None:
-    """Refuse outputs that would replace an input or one another, or be read with the inputs the next time.
+    """Refuse outputs that would replace an input or each other, or be read with the inputs in the next run.
 
     Files are compared by identity: links, URIs, ``..`` and, where the file system has it so, case make no difference.
 
@@ -53,7 +53,7 @@ def check_outputs(
     --------
     >>> check_outputs(["a.parquet"], {"out": "./a.parquet"})
     Traceback (most recent call last):
-    fastbox.errors.InputError: expected an output that is no input, got ./a.parquet as both: name another output
+    fastbox.errors.InputError: the output ./a.parquet is also an input: choose another output path
     """
     outputs = {name: path for name, path in {**tables, **(others or {})}.items() if path is not None}
     for name, path in outputs.items():
@@ -76,14 +76,13 @@ def _check_apart(outputs: Mapping[str, StrPath]) -> None:
         before = known.setdefault(identity(path), name)
         if before != name:
             raise InputError(
-                f"expected two different files to write, got {os.fspath(path)} as both {before} and {name}: "
-                "name another for one of them"
+                f"{os.fspath(path)} is the output for both {before} and {name}: choose another path for one of them"
             )
 
 
 @dataclass
 class _Read:
-    """What is read: files under all names, folders with all that is found in them, and patterns."""
+    """The inputs: files by identity, folders with all files in them, and patterns."""
 
     files: dict[tuple[object, ...], str] = field(default_factory=dict)
     folders: dict[tuple[object, ...], str] = field(default_factory=dict)
@@ -113,40 +112,36 @@ class _Read:
         return read
 
     def check(self, output: StrPath, endings: Sequence[str]) -> None:
-        """Refuse an output that meets what is read; files with these endings may lie in a folder that is read."""
+        """Refuse an output that conflicts with an input; files with these endings may lie in a folder that is read."""
         name = os.fspath(output)
         same = identity(output)
         if same in self.files:
             source = self.files[same]
-            what = "as both" if source in (name, os.path.normpath(name)) else f"which is the input {source}"
-            comma = "" if what == "as both" else ","
-            raise InputError(f"expected an output that is no input, got {name}{comma} {what}: name another output")
+            is_same = source in (name, os.path.normpath(name))
+            what = "also an input" if is_same else f"the same file as the input {source}"
+            raise InputError(f"the output {name} is {what}: choose another output path")
         above = list(_above(output))
         ending = os.path.splitext(name)[1].lower()
         apart = ending in endings and not os.path.isdir(local(name))
         if not apart and (found := next((self.folders[one] for one in (same, *above) if one in self.folders), None)):
             raise InputError(
-                f"expected an output outside of what is read, got {name} in {found}, where the next run would read it: "
-                "name another folder"
+                f"the output {name} lies in the input {found}, and the next run would read it: choose another folder"
             )
         for pattern, folders in self.patterns:
             if above and above[0] in folders and fnmatch.fnmatch(os.path.basename(os.path.normpath(name)), pattern):
                 raise InputError(
-                    f"expected an output that is not read, got {name}, which matches {pattern} as the inputs do: "
-                    "name another folder"
+                    f"the output {name} matches the pattern {pattern} of the inputs, and the next run would read it: "
+                    "choose another folder"
                 )
         if not apart and not is_table(name):
             by_folder = {os.path.dirname(file): file for file in self.files.values()}
             for file in by_folder.values():
                 if same in _above(file):
-                    raise InputError(
-                        f"expected a folder for this run alone, got {name}, which holds the input {file}: "
-                        "name another folder"
-                    )
+                    raise InputError(f"the output folder {name} holds the input {file}: choose another folder")
 
     def _add_folder(self, folder: str, given: str) -> None:
         self.folders[identity(folder)] = self.files[identity(folder)] = given
-        with suppress(InputError):  # the reader of a format says what it can't read
+        with suppress(InputError):  # the reader of the format reports the error
             tree = Tree.of([folder])
             self.folders |= dict.fromkeys(tree.folders, given)
             self.files |= {same: file for file, same in tree.files.items()}
@@ -169,7 +164,7 @@ def _above(path: StrPath) -> Iterator[tuple[object, ...]]:
 
 
 def _paths(inputs: Iterable[object]) -> Iterator[str]:
-    """Yield the paths among what is read."""
+    """Yield the paths among the inputs."""
     for given in inputs:
         found = getattr(given, "path", given)  # a source's
         if isinstance(found, str | os.PathLike):

@@ -1,4 +1,4 @@
-"""Batches of rows as Parquet files have them: of some columns, or of boxes grouped by image."""
+"""Read batches of rows: of some columns, or of boxes grouped by image."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def batches_of(
                 raise
             except DAMAGED as error:
                 if isinstance(error, OSError) and error.errno:
-                    raise  # the system could not read; what Arrow could not make sense of has no number
+                    raise  # an error of the system; Arrow's own have no number
                 what = f"got damaged data ({brief(error)}): copy or write it again"
                 raise InputError(f"expected rows from {first_row} on in {path}, {what}") from error
             if batch is None:
@@ -121,13 +121,13 @@ def boxes_of(source: Source, found: Plan, rows: int, opened: Opened) -> Generato
 def _batches(
     file: KeptFile, groups: Sequence[int], rows: int, columns: Sequence[str] | None
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of some row groups; none has rows of two where Arrow can't read them at once."""
+    """Yield batches of some row groups, one group after the other where Arrow can't read several at once."""
     for some in ([group] for group in groups) if is_read_by_group(file) else [groups]:
         yield from file.iter_batches(rows, row_groups=some, columns=None if columns is None else list(columns))
 
 
 def _only(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
-    """A batch without what Arrow reads beside the columns asked for: a field of a struct has a dotted name to it."""
+    """Drop columns that Arrow read unasked: a dotted name is for Arrow the field of a struct too."""
     there = batch.schema.names
     inside = [name for name in names if name not in there]  # of structs
     asked = [
@@ -160,7 +160,7 @@ def _within(batch: Batch, fragment: Fragment) -> Batch:
 
 
 def _batch_rows(file: str, boxes: BoxColumns, rows: int, opened: Opened) -> int:
-    """How many rows of a file hold about ``rows`` boxes, as its footer tells: in a ragged layout a row is an image."""
+    """Return the number of rows that hold about ``rows`` boxes, by the footer: in a ragged layout a row is an image."""
     if boxes.layout != "ragged":
         return rows
     with open_parquet(file, (), opened) as parquet:
@@ -170,12 +170,12 @@ def _batch_rows(file: str, boxes: BoxColumns, rows: int, opened: Opened) -> int:
 
 
 def _values(footer: pq.FileMetaData, name: str) -> int:
-    """The number of values in the first leaf of a column."""
+    """Count the values in the first leaf of a column."""
     leaf = next(iter(leaves_of(footer.schema, name)))
     return sum(int(footer.row_group(i).column(leaf).num_values) for i in range(footer.num_row_groups))
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    """Whether values are strings, which a file may hold though they are no text."""
+    """Tell whether a column has strings, which may be invalid text in a damaged file."""
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain))

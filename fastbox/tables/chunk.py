@@ -24,8 +24,8 @@ class Chunk:
     images : array of shape (g,), int64 or str, or None
         The ids of the images, ascending; None where the tables are read without ids, as one group.
     a, b : Boxes
-        The boxes of these images, ``offsets`` of shape (g + 1,); an image that one table lacks is empty there. ``b`` is
-        None where there is one table.
+        The boxes of these images, ``offsets`` of shape (g + 1,); an image that one table lacks has no boxes there.
+        ``b`` is None if there is one table.
     a_start, b_start : int
         The number, in the whole table, of the first box.
     a_columns, b_columns : pyarrow.RecordBatch
@@ -33,9 +33,9 @@ class Chunk:
     more : tuple of (Boxes, pyarrow.RecordBatch, Rows)
         The boxes, columns and rows of the third table and all after it.
     a_order, b_order : array or None
-        Where the boxes of the whole table stood before it was sorted; None where they stood as they do now.
+        The places of the table's boxes before it was sorted; None for a table that was not sorted here.
     names : tuple of str
-        What messages call the tables.
+        The names of the tables in messages.
     """
 
     images: NDArray[Any] | None
@@ -52,10 +52,10 @@ class Chunk:
 
     @property
     def a_rows(self) -> Rows:
-        """The rows that the boxes of ``a`` have in the table as it was given, counted from 0."""
+        """The rows of the boxes of ``a`` in the table as given, counted from 0."""
         return Rows(self.a_start, self.a_order, self.names[0])
 
     @property
     def b_rows(self) -> Rows:
-        """The rows that the boxes of ``b`` have in the table as it was given; those of ``a`` where it is alone."""
+        """The rows of the boxes of ``b`` in the table as given; those of ``a`` if there is no other table."""
         return Rows(self.b_start, self.b_order, self.names[min(1, len(self.names) - 1)])

@@ -1,4 +1,4 @@
-"""Classes of several tables that number them differently: joined by the names that the tables' records tell."""
+"""Join the classes of tables that number them differently, by the names in the tables' records."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Renumbered:
 
 @dataclass(frozen=True)
 class JoinedClasses:
-    """How the classes of some tables are told to be the same.
+    """The classes of several tables, joined by name.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class JoinedClasses:
 
     @property
     def by_name(self) -> bool:
-        """Whether the tables number their classes differently."""
+        """Tell whether the tables number their classes differently."""
         return any(self.tables)
 
 
@@ -138,19 +138,19 @@ def kind_of_classes(plans: Sequence[Plan], label: str) -> str:
     Raises
     ------
     InputError
-        Classes of two kinds, or that are none.
+        Classes of two kinds, or of a type that can't be classes.
     """
     kinds = [id_kind(found.columns.field(label).type, label, found.files[0]) for found in plans]
     filled = [(kind, found.files[0]) for kind, found in zip(kinds, plans, strict=True) if found.rows]
     for kind, file in filled:
         if kind != filled[0][0]:
             came = f"{filled[0][0]}s in {filled[0][1]} and {kind}s in {file}"
-            raise InputError(f"expected classes of one kind in column {label!r}, got {came}: {_mend(plans, kinds)}")
+            raise InputError(f"expected classes of one kind in column {label!r}, got {came}: {_remedy(plans, kinds)}")
     return filled[0][0] if filled else kinds[0]
 
 
-def _mend(plans: Sequence[Plan], kinds: Sequence[str]) -> str:
-    """What to do about texts beside numbers: where the numbers have names, these tell which text is which."""
+def _remedy(plans: Sequence[Plan], kinds: Sequence[str]) -> str:
+    """Return the remedy for texts beside numbers, which names of the numbers can join."""
     texts = next((plan.files[0] for plan, kind in zip(plans, kinds, strict=True) if kind == "string"), None)
     named = any(names_of(plan.files) for plan, kind in zip(plans, kinds, strict=True) if kind == "integer")
     if texts is None or not named:
@@ -179,13 +179,13 @@ def names_of(files: Sequence[str]) -> dict[str, str]:
 
 
 def _numbered(names: Mapping[str, str]) -> dict[int, str]:
-    """Classes by number, without those that are called by it, which is no name."""
+    """Return the names by number, without names that are the number itself."""
     numbers = {int(label): name for label, name in names.items() if label.removeprefix("-").isdecimal()}
     return {number: name for number, name in numbers.items() if name != str(number)}
 
 
 def _placed(own: Mapping[int, str], join: Mapping[int, str], limit: int, file: str, where: str) -> dict[int, int]:
-    """The numbers that the classes of a table have in a join; those of new names are from the limit on."""
+    """Return the numbers of a table's classes in a join; new names get numbers from the limit on."""
     for names, path in ((own, file), (join, where)):
         repeated = [name for name, count in Counter(names.values()).items() if count > 1]
         if repeated:
@@ -210,7 +210,7 @@ def _placed(own: Mapping[int, str], join: Mapping[int, str], limit: int, file: s
 
 
 def _alike(own: Mapping[int, str], other: Mapping[int, str]) -> bool:
-    """Whether each number has one name, and each name one number, as far as both tell."""
+    """Tell whether the names of two tables agree: one name for a number, one number for a name."""
     if any(other.get(number, name) != name for number, name in own.items()):
         return False
     alone, elsewhere = (

@@ -65,7 +65,7 @@ def read_batches(
 
 
 def _expected(files: Sequence[str], columns: Sequence[str] | None) -> tuple[pa.Schema, int]:
-    """The schema of some columns, which all files must have, and the bytes of no fixed width of the widest rows."""
+    """Return the schema of columns that all files must have, and the most bytes a row takes beside its fixed width."""
     schema, wide = _look(files[0], columns)
     if columns is not None:
         schema = pa.schema([require(schema, name, files[0]) for name in columns])

@@ -1,4 +1,4 @@
-"""Facts of Parquet files that their footers tell: rows and columns."""
+"""Rows and columns of Parquet files, by their footers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def count_rows(path: Paths) -> int:
 
 
 def filled_files(path: Paths) -> list[str]:
-    """Return the files that have rows, as those without often have no types; the first where none has."""
+    """Return the files that have rows, as files without often have no types; the first if none has."""
     files = find_files(path)
     return files if len(files) == 1 else [file for file in files if _count(file)] or files[:1]
 

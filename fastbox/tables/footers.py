@@ -1,4 +1,4 @@
-"""What footers tell of a column, asked in a way that no damage ends the process."""
+"""Facts of a column in Parquet footers, read so that no damage ends the process."""
 
 from __future__ import annotations
 
@@ -58,10 +58,9 @@ class RowGroups:
 
 
 def check_footer(path: str, footer: pq.FileMetaData, column: str) -> None:
-    """Refuse a footer with entries on a column that Arrow can't take: asked for them one by one, it ends the process.
+    """Refuse a footer with damaged entries on a column, on which Arrow would end the process.
 
-    Nothing is read: Arrow looks through all entries before it begins to read data, and says what is wrong with them;
-    here there are no data.
+    No data are read: Arrow checks all entries before it reads data, and reports damage; here there are no data.
 
     Raises
     ------
@@ -83,9 +82,9 @@ def check_footer(path: str, footer: pq.FileMetaData, column: str) -> None:
 
 
 def leaves_of(schema: Any, name: str) -> list[int]:
-    """Where the values of a column lie among those that Parquet stores, given a file's Parquet schema.
+    """Return the places of a column's values among the leaves of a file's Parquet schema.
 
-    A column may be called as what is inside another is: ``meta.id`` beside a struct ``meta`` with a field ``id``.
+    A column may have the path of a field: ``meta.id`` beside a struct ``meta`` with a field ``id``.
     """
     places = [(place, schema.column(place)) for place in range(len(schema))]
     flat = [place for place, column in places if column.path == column.name == name]
@@ -95,9 +94,9 @@ def leaves_of(schema: Any, name: str) -> list[int]:
 
 
 def limits_of(group: Any, schema: Any, name: str) -> tuple[Any, Any]:
-    """Return ids that none of a row group is below and above, None and None where its footer doesn't tell.
+    """Return ids that no id of a row group is below and above; None and None without statistics.
 
-    Of text they may be shorter than the ids: many writers cut long ones off.
+    Bounds of texts may be shorter than the ids: many writers cut long texts off.
     """
     leaves = leaves_of(schema, name)
     if len(leaves) != 1 or schema.column(leaves[0]).path != name:
@@ -110,19 +109,19 @@ def limits_of(group: Any, schema: Any, name: str) -> tuple[Any, Any]:
         if limits is None or not limits.has_min_max:
             return None, None
         low, high = limits.min, limits.max
-    except UnicodeDecodeError:  # texts that are cut in the middle of a letter
+    except UnicodeDecodeError:  # texts that are cut in the middle of a character
         return None, None
     told = isinstance(low, int | str) and isinstance(high, int | str)
     return (low, high) if told and low <= high else (None, None)
 
 
 def check_bounds(groups: RowGroups, ids: pa.Array, place: Place) -> None:
-    """Refuse ids, ascending, that the row groups which they are in don't have, as the file's footer says.
+    """Refuse ascending ids beyond the bounds that the file's footer gives for their row groups.
 
     Raises
     ------
     InputError
-        Some are beyond: the fragment that they belong to doesn't know of them.
+        An id is out of bounds, so that the fragment of its image would miss it.
     """
     first_row, end = place.first_row, place.first_row + len(ids)
     for begin, last, low, high in groups.bounds[bisect_right(groups.bounds, first_row, key=lambda bound: bound[1]) :]:

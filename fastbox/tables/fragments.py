@@ -20,7 +20,7 @@ from fastbox.tables.source import Fragment, Source, plan, plans_of
 __all__ = ["FRAGMENT_ROWS", "beside", "cut", "descends", "extremes", "groups_of"]
 
 _READ_ROWS = 65_536
-FRAGMENT_ROWS = 1 << 20  # boxes: a second or less of work each, so that little is lost when a worker is
+FRAGMENT_ROWS = 1 << 20  # boxes: at most about a second of work, so that little is lost with a worker
 
 
 def groups_of(source: Source) -> list[RowGroups]:
@@ -39,7 +39,7 @@ def groups_of(source: Source) -> list[RowGroups]:
 
 
 def extremes(path: Paths, column: str) -> tuple[Any, Any]:
-    """Return the least and the greatest value of a column, as footers tell; None and None where they do not."""
+    """Return the least and the greatest value of a column by the footers; None and None without statistics."""
     groups = [group for file in find_files(path) for group in _groups(file, column, None)]
     if not groups or any(group.low is None or not isinstance(group.low, int | str) for group in groups):
         return None, None
@@ -47,7 +47,7 @@ def extremes(path: Paths, column: str) -> tuple[Any, Any]:
 
 
 def beside(table: Source, fragments: Sequence[Source]) -> list[Source]:
-    """Cut a table of images, without boxes, as fragments of the boxes in them are.
+    """Cut a table of images where the fragments of their boxes are cut.
 
     Raises
     ------
@@ -73,9 +73,9 @@ def cut(sources: Sequence[Source], rows: int = FRAGMENT_ROWS) -> list[tuple[Sour
     """Cut tables into fragments of about ``rows`` boxes of all tables together, each with whole images.
 
     A fragment is a range of image ids: its part of a table is the row groups that hold some of them, and rows of other
-    images are dropped as they are read. Whether ids ascend is told by the footers, and by the ids where these don't
-    tell and in the first row group; the others are seen when they are read. Tables without statistics of their ids are
-    one fragment; those read without ids are cut between row groups.
+    images are dropped as they are read. The order of ids is checked by the footers, and by the ids in the first
+    row group and in row groups without statistics; all other ids are checked as they are read. Tables without
+    statistics of their ids are one fragment; tables read without ids are cut between row groups.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def cut(sources: Sequence[Source], rows: int = FRAGMENT_ROWS) -> list[tuple[Sour
 
 
 def _groups(file: str, image: str | None, lists: str | None) -> Iterator[RowGroups]:
-    """The row groups of a file; ``lists`` is the column of boxes where a row is an image."""
+    """Yield the row groups of a file; ``lists`` is the column of boxes if a row is an image."""
     with open_parquet(file) as parquet:
         footer = parquet.metadata
         if image is not None:
@@ -131,7 +131,7 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[RowGrou
 
 
 def _check_order(source: Source, groups: Sequence[RowGroups]) -> None:
-    """Refuse ids that descend as footers tell; those of the first group, and where these don't tell, are read."""
+    """Refuse ids that descend by the footers; read those of the first row group and of groups without statistics."""
     assert source.image is not None
     asked = [[group] for group in groups[:1]]  # by neighbours
     for before, group in pairwise(groups):
@@ -156,19 +156,19 @@ def _check_order(source: Source, groups: Sequence[RowGroups]) -> None:
 
 
 def _ascends(before: RowGroups, group: RowGroups) -> bool:
-    """Tell whether a row group surely has no id below one of that before it."""
+    """Tell whether a row group surely has no id below an id of the row group before it."""
     return None not in (before.high, group.low) and bool(before.high <= group.low)
 
 
 def descends(before: RowGroups, group: RowGroups) -> bool:
-    """Tell whether a row group surely has an id below one of that before it; of texts footers know only bounds."""
+    """Tell whether a row group surely has an id below one of the group before it; of texts footers have only bounds."""
     if None in (before.high, group.low):
         return False
     return bool(group.high < before.low if isinstance(group.low, str) else group.low < before.high)
 
 
 def _marks(groups: Sequence[RowGroups], rows: int) -> list[Any]:
-    """The ids at which to cut, ascending: where the boxes since the last one are enough."""
+    """Return the ascending ids to cut at: where enough boxes have come since the last cut."""
     if any(group.low is None for group in groups):
         return []
     marks: list[Any] = []
@@ -184,7 +184,7 @@ def _marks(groups: Sequence[RowGroups], rows: int) -> list[Any]:
 
 
 def _within(source: Source, groups: Sequence[RowGroups], low: Any, high: Any) -> Source:
-    """The fragment of a source with the images from ``low`` on and below ``high``; None is no limit."""
+    """Return the fragment of a source with the images from ``low`` on and below ``high``; None is no limit."""
     kept = tuple(
         group
         for group in groups

@@ -16,7 +16,7 @@ from fastbox.tables.schema import as_table
 
 __all__ = ["is_frame", "kind_of", "listed", "table_of"]
 
-# What makes a table of an object, by what it has: Arrow's interface, lazy and other frames, Arrow's datasets.
+# The attributes of objects that can become tables: Arrow's interface, lazy and other frames, Arrow's datasets.
 _MAKES = ("__arrow_c_stream__", "__arrow_c_array__", "collect", "to_arrow", "to_table")
 
 _NAMES = {
@@ -41,7 +41,7 @@ def is_frame(given: Any) -> bool:
 
 
 def listed(given: Any) -> Any:
-    """The items of a generator in a list, so that they can be looked at more than once; all else as it is.
+    """Return the items of a generator as a list, which can be read more than once; anything else as it is.
 
     >>> listed(name for name in ("a.parquet", "b.parquet"))
     ['a.parquet', 'b.parquet']
@@ -50,7 +50,7 @@ def listed(given: Any) -> Any:
 
 
 def kind_of(given: Any) -> str:
-    """Say what a table in memory is.
+    """Return the kind of a table in memory, with its article.
 
     >>> kind_of({"x": [0.0]}), kind_of(Boxes([]))
     ('a dict', 'Boxes')
@@ -64,7 +64,7 @@ def kind_of(given: Any) -> str:
 
 
 def table_of(given: Any, name: str) -> pa.Table:
-    """Return a table in memory as Arrow, in types that Parquet holds; ``name`` is what messages call it.
+    """Return a table in memory as Arrow, in types that Parquet holds; ``name`` is its name in messages.
 
     Raises
     ------
@@ -100,12 +100,12 @@ def table_of(given: Any, name: str) -> pa.Table:
 
 
 def _is_made(given: Any) -> bool:
-    """Whether an object is a frame or a table, rather than a list of them."""
+    """Tell whether an object is a frame or a table, rather than a list of them."""
     return not isinstance(given, Boxes) and any(hasattr(given, name) for name in _MAKES)
 
 
 def _of_rows(rows: Sequence[Mapping[Any, Any]]) -> Iterator[tuple[str, list[Any]]]:
-    """The columns of dicts that are a row each; one that a dict lacks is null there."""
+    """Yield the columns of dicts that are a row each; a missing value is null."""
     for name in dict.fromkeys(name for row in rows for name in row):
         yield str(name), [row.get(name) for row in rows]
 
@@ -148,7 +148,7 @@ def _columns(given: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column in a type that Parquet holds."""
+    """Return a column in a type that Parquet holds."""
     kind = column.type
     coded = pa.types.is_dictionary(kind) and plain_type(kind) == kind.value_type
     if coded and not any(chunk.dictionary.null_count for chunk in column.chunks):

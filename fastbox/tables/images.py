@@ -33,7 +33,7 @@ class Listed:
     ----------
     ids : array of shape (m,)
     times : array of shape (m,), int64
-        How often each id is in the table.
+        The number of rows of each id in the table.
     sizes : two arrays of shape (m,), float64
         Widths and heights in pixels, nan where they are no numbers above 0.
     sized : bool
@@ -46,7 +46,7 @@ class Listed:
     sized: bool
 
     def cut(self, at: int) -> tuple[Listed, Listed]:
-        """The images before a place, and those from there on."""
+        """Return the images before a place, and those from the place on."""
         width, height = self.sizes
         return (
             Listed(self.ids[:at], self.times[:at], (width[:at], height[:at]), self.sized),
@@ -55,7 +55,7 @@ class Listed:
 
 
 class Images:
-    """The images of Parquet files, sorted by id, handed out up to an id at a time.
+    """The images of Parquet files that are sorted by id, given out up to an id at a time.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Images:
         self._ended = False
 
     def upto(self, last: Any) -> Listed:
-        """Hand out the images up to an id that were not handed out before."""
+        """Return the images up to an id that were not returned before."""
         parts: list[Listed] = []
         while True:
             at = place_of(last, self._waiting.ids, "right")
@@ -116,7 +116,7 @@ class Images:
             self._load()
 
     def block(self) -> Listed | None:
-        """Hand out some of the images that are left; None at the end."""
+        """Return some of the images that are left; None at the end."""
         while len(self._waiting.ids) < 2 and not self._ended:
             self._load()
         if not len(self._waiting.ids):
@@ -142,7 +142,7 @@ class Images:
         self._waiting = _joined([before, more])
 
     def _listed(self) -> Generator[Listed]:
-        """The images of each batch, ascending over all of them."""
+        """Yield the images of each batch; ids ascend over all batches."""
         last = None
         fragment = self._fragment
         named = list(dict.fromkeys([self._image, *self._size]))

@@ -1,4 +1,4 @@
-"""Tables in the order of their images: small ones are sorted in memory, large ones by the sorter."""
+"""Sort tables by image: small tables in memory, large ones on disk."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ __all__ = ["order_of", "sorted_source", "sorted_table"]
 
 LOG = logging.getLogger("fastbox")
 
-COPIES = 4  # of a table that are in memory at once while it is sorted there
+COPIES = 4  # of a table that is sorted in memory
 ROWS = 1 << 18
 
 
 def sorted_source(source: Source) -> Source:
-    """Return a source with its rows in the order of their images; rows of an image keep theirs.
+    """Return a source with its rows sorted by image; rows of one image keep their order.
 
     Raises
     ------
@@ -61,9 +61,9 @@ def sorted_source(source: Source) -> Source:
 def sorted_table(
     table: pa.Table, source: Source, name: str, read_as: str, *, given: NDArray[np.int64] | None = None
 ) -> Backed:
-    """Return a table in memory as one that is called by a name, in the order of its images where they have ids.
+    """Return a table in memory under a name, sorted by image if it has image ids.
 
-    ``given`` are the rows that its rows were before; when left out they are the same.
+    ``given`` has the original row of each row; by default rows are in their original order.
     """
     order = None
     if source.image is not None and table.column_names.count(source.image) == 1:
@@ -80,11 +80,11 @@ def sorted_table(
 
 
 def order_of(ids: pa.ChunkedArray, name: str, where: str) -> NDArray[np.int64] | None:
-    """Return the rows in the order of their ids, equal ones as they stand; None where they are in it already."""
+    """Return the rows sorted by their ids, rows of one id in their order; None for ids that ascend already."""
     try:
         id_kind(ids.type, name, where)
     except InputError:
-        return None  # whoever reads the ids says what is wrong with them
+        return None  # the reader of the ids refuses them
     column = plain(one_chunk(ids))
     if pa.types.is_null(column.type):
         return None
@@ -99,7 +99,7 @@ def _taken(table: pa.Table, rows: pa.Array) -> pa.Table:
 
 
 def _size(file: str) -> tuple[int, int]:
-    """Bytes and rows of a file's columns, unpacked."""
+    """Return the uncompressed bytes and the rows of a file."""
     with open_parquet(file) as parquet:
         footer = parquet.metadata
         groups = range(footer.num_row_groups)
@@ -121,7 +121,7 @@ def _in_memory(source: Source, files: list[str], name: str, read_as: str) -> Bac
 
 
 def _on_disk(source: Source, files: list[str], name: str, read_as: str) -> Backed:
-    """Sort by the sorter; which rows they were is told by a second table, of ids and rows alone."""
+    """Sort on disk; a second table, of ids and rows alone, tells the original rows."""
     assert source.image is not None
     scratch = Scratch()
     memory = get_memory()
@@ -139,7 +139,7 @@ def _on_disk(source: Source, files: list[str], name: str, read_as: str) -> Backe
 
 
 def _write_rows(source: Source, files: list[str], path: str) -> bool:
-    """Write the ids, the number of each row and, where a row is an image, those of its boxes; tell whether it is."""
+    """Write the ids, the number of each row and the numbers of its boxes; tell whether a row is an image."""
     assert source.image is not None
     with open_parquet(files[0]) as parquet:
         schema = parquet.schema_arrow
@@ -166,7 +166,7 @@ def _write_rows(source: Source, files: list[str], path: str) -> bool:
 
 
 def _mapped(ordered: str, path: str, numbers: Callable[[pa.RecordBatch], Any]) -> NDArray[np.int64]:
-    """The numbers that batches of a table tell, in a file that is mapped into memory as it is read."""
+    """Return the numbers of a table's batches, in a file that is mapped into memory."""
     with open(path, "wb") as file, open_parquet(ordered) as parquet:
         for batch in parquet.iter_batches(ROWS, columns=["row", "first", "count"]):
             np.asarray(numbers(batch), np.int64).tofile(file)
@@ -180,7 +180,7 @@ def _boxes_of(batch: pa.RecordBatch) -> NDArray[np.int64]:
 
 
 def _counts(table: pa.Table, source: Source, name: str) -> NDArray[np.int64] | None:
-    """How many boxes each row has, where a row is an image."""
+    """Count the boxes of each row, if a row is an image."""
     try:
         found = find_boxes(
             table.schema, source.boxes, source.format, prefix=source.prefix, where=name, argument=source.argument

@@ -1,4 +1,4 @@
-"""Whether the ids of a table ascend, told by reading them and nothing else."""
+"""The order of a table's ids, found by reading the ids alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Order:
         The first rows with a lower id than the row before: ``file``, ``row`` in it, the id that ``begins`` there and
         that ``before``.
     over : list
-        The first ids that go on in the next file.
+        The first ids that continue in the next file.
     least, greatest : int, str or None
         None where there is no row.
     """
@@ -83,7 +83,7 @@ class Order:
 
 
 def _ids(source: Source) -> Iterator[tuple[str, int, pa.Array]]:
-    """The ids batch by batch, each with its file and first row; as they stood in a table that was sorted here."""
+    """Yield the ids batch by batch, each with its file and first row; in the original order of a table sorted here."""
     assert source.image is not None
     batches = (
         (file, row, batch.column(0)) for file, row, batch in read_batches(source.path, [source.image], rows=_ROWS)

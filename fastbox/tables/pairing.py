@@ -1,4 +1,4 @@
-"""Where a table keeps a predicted and a target box in each row."""
+"""The columns of a table with a predicted and a target box in each row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TARGET = BoxArgument("--target", "target={}")
 
 
 class PairedTable(NamedTuple):
-    """The files of a table, their schema, and where the boxes are."""
+    """The files of a table, their schema, and the columns of both boxes."""
 
     files: list[str]
     schema: pa.Schema
@@ -28,7 +28,7 @@ class PairedTable(NamedTuple):
 
 
 def find_pairs(paths: Paths, pred: str | None, target: str | None, format: str | None) -> PairedTable:
-    """Find both boxes of a table's rows, by the prefixes ``pred_`` and ``target_`` where they are not named.
+    """Find both boxes of a table's rows, by default by the prefixes ``pred_`` and ``target_``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""CSV with a header as a table: commas, semicolons or tabs between, types told by all of a column's values."""
+"""Read CSV with a header as a table: with commas, semicolons or tabs, and types that fit all values of a column."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def read_separated(path: str, scratch: Scratch) -> str:
 
 
 def _header(path: str) -> tuple[list[str], str]:
-    """The names in the first line of a file, and what stands between them.
+    """Return the names in the first line of a file, and the delimiter.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _blocks(path: str, names: list[str], delimiter: str) -> Iterator[pa.RecordBa
 
 
 def _pointless(name: str, column: pa.Array) -> pa.Array:
-    """Ids and classes without the point of 1.0, where all of them are whole numbers; any other column as it is."""
+    """Return ids and classes such as 1.0 as whole numbers, if all of them are; any other column as it is."""
     if not any(column_of([name], known) for known in (IMAGE, CLASS)):
         return column
     plain = pc.replace_substring_regex(column, _POINT, "")
@@ -147,12 +147,12 @@ def _pointless(name: str, column: pa.Array) -> pa.Array:
 
 
 def _of_nothing(name: str) -> pa.DataType:
-    """The type of a column without values."""
+    """Return the type of a column without values."""
     return pa.int64() if any(column_of([name], known) for known in (IMAGE, CLASS)) else pa.float64()
 
 
 def _kind(column: pa.Array) -> pa.DataType:
-    """The narrowest type of text: null, bool, int64, double or string."""
+    """Return the narrowest type for texts: null, bool, int64, double or string."""
     if column.null_count == len(column):
         return pa.null()
     if pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():
@@ -174,7 +174,7 @@ def _kind(column: pa.Array) -> pa.DataType:
 
 
 def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """The type that holds the values of both."""
+    """Return the type that holds the values of both."""
     if pa.null() in (one, other) or one == other:
         return one if other == pa.null() else other
     return pa.float64() if {one, other} == {pa.int64(), pa.float64()} else pa.string()

@@ -38,7 +38,7 @@ _BUFFER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Target(os.PathLike[str]):
-    """Where one fragment's rows shall be, with what the record must say for a rerun to know them again."""
+    """The file for one fragment's rows, with the fingerprint by which a rerun recognizes them."""
 
     path: str
     fingerprint: Mapping[str, Any]
@@ -51,19 +51,19 @@ class Sink:
     """A Parquet file in the making; a context manager. Rows are encoded in a thread, one step behind the caller.
 
     Rows go to a hidden temporary file in the same folder, for an object store in that of temporary files. On a clean
-    exit the record is written into the footer, the file is synced and takes its final name, or is uploaded; on any
-    exception the temporary is removed and what was at ``path`` stays.
+    exit the record is written into the footer, the file is synced and takes its final name, or is uploaded. On any
+    exception the temporary file is removed, and a file at ``path`` stays as it was.
     Row groups are cut by rows and bytes: the same rows give the same bytes, however they came in batches.
 
     Parameters
     ----------
     path : path
-        Where the file shall be; replaced if it is there.
+        The file to write; an existing one is replaced.
     schema : pyarrow.Schema
     command : str
-        What makes the file, for the record.
+        The command that makes the file, for the record.
     parameters : mapping
-        With which parameters, for the record; anything JSON can hold, NumPy's numbers and paths.
+        The parameters of the command, for the record: anything that JSON can hold, NumPy's numbers and paths.
     compression : str
         A codec of Parquet.
 
@@ -167,7 +167,7 @@ class Sink:
             self._writing = self._thread.submit(self._encode, rows, groups)
 
     def _wait(self) -> None:
-        """Let the last rows be written; raises what went wrong with them."""
+        """Wait until the last rows are written; raise the error of writing them."""
         if self._writing is not None:
             writing, self._writing = self._writing, None
             writing.result()
@@ -200,7 +200,7 @@ class Sink:
             os.replace(self._temporary.path, self._target)
             _sync_folder(folder)
         self._temporary.release()
-        if self._stored or not isinstance(self.path, Target):  # the run removes those of all its parts at once
+        if self._stored or not isinstance(self.path, Target):  # fragments remove those of all parts
             remove_abandoned(folder, {name})
 
     def _discard(self) -> None:
@@ -235,12 +235,12 @@ def read_record(path: StrPath) -> dict[str, Any]:
         record = None
     inner = ("parameters", "categories")
     if not isinstance(record, dict) or any(not isinstance(record.get(name, {}), dict) for name in inner):
-        raise InputError(f"expected a file that fastbox wrote, got {os.fspath(path)} with a record that is none")
+        raise InputError(f"expected a file that fastbox wrote, got {os.fspath(path)} with a damaged record")
     return record
 
 
 def read_names(path: StrPath) -> dict[str, str]:
-    """Return the names of classes, by the class as text, that the record of a file tells; none where it tells none."""
+    """Return the names of classes in the record of a file, by the class as text; an empty dict without names."""
     try:
         found = read_record(path).get("categories", {})
     except InputError:
@@ -249,9 +249,9 @@ def read_names(path: StrPath) -> dict[str, str]:
 
 
 def _encodings(schema: pa.Schema) -> dict[str, Any]:
-    """Floats byte by byte, all else by dictionary: half the time of the default for coordinates, and fewer bytes.
+    """Return the encodings: floats byte by byte, all else by dictionary; faster and smaller than the default.
 
-    Columns are told by their paths, which two may share: then none is told apart.
+    Columns are named by their paths; columns that share a path get the default.
     """
     paths = Counter(path for field in schema for path in _leaves(field, field.name))
     floats = [field.name for field in schema if pa.types.is_floating(field.type) and field.type != pa.float16()]
@@ -264,14 +264,14 @@ def _encodings(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _leaves(field: pa.Field, path: str) -> list[str]:
-    """What Parquet calls the columns of a field, itself or those inside it."""
+    """Return the paths of a field's columns in Parquet: its own, or those of the fields inside it."""
     if pa.types.is_struct(field.type):
         return [leaf for child in field.type for leaf in _leaves(child, f"{path}.{child.name}")]
     return [path]
 
 
 def plain(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy that JSON holds; raises TypeError at once rather than after hours of writing."""
+    """Return a copy that JSON holds; raise TypeError at once rather than after hours of writing."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(entries), default=_default))
     return plain
 
@@ -285,7 +285,7 @@ def _default(value: Any) -> Any:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the new name last through a power failure, where folders can be synced."""
+    """Sync a folder, where that is possible, so that the new name survives a power failure."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Sort tables by image, out of core: runs that fit in memory are sorted, laid down and merged."""
+"""Sort tables by image, out of core: sort runs that fit in memory, write them to disk, and merge them."""
 
 from __future__ import annotations
 
@@ -39,20 +39,19 @@ def sort(
     memory: str | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> dict[str, Any]:
-    """Sort tables by their image ids into one file that every other job reads; rows of one image keep their order.
+    """Sort tables by their image ids into one file; rows of one image keep their order.
 
     Parameters
     ----------
     paths : path, directory, glob or a list of them
         Parquet files of one schema.
     out : path
-        The file to write: the same columns and types, whatever they are called, and names of categories in the footer
-        where the first has them.
+        The file to write: the same columns and types, and the names of categories of the first file.
     by : str
         The column of image ids, integers or strings: numbers by their value, strings by their code points.
     memory : str, optional
-        The most to sort in memory, as ``"2GB"``; more goes to a temporary folder beside the output. Four fifths of what
-        jobs may take when left out.
+        The most memory to sort in, as ``"2GB"``; more rows go to a temporary folder beside the output. Four fifths of
+        the memory of jobs when left out.
     progress : callable, optional
         Called with the number of rows written since the last call.
 
@@ -100,7 +99,7 @@ def sort(
 
 
 def _read(files: list[str], by: str, opened: Opened) -> Generator[pa.RecordBatch]:
-    """Yield all rows, as they stand; a row without an id is refused."""
+    """Yield all rows in their order; refuse a row without an id."""
     for file in files:
         with open_parquet(file, (), opened) as parquet:
             most = min(_BATCH_ROWS, most_of(row_bytes(file, parquet, parquet.schema_arrow.names)))
@@ -115,7 +114,7 @@ def _read(files: list[str], by: str, opened: Opened) -> Generator[pa.RecordBatch
 
 
 def _limit(memory: str | None) -> int:
-    """How many bytes may be taken."""
+    """Return the bytes of memory to sort in."""
     if memory is not None:
         return bytes_of(memory, least=1 << 20)
     known = get_memory()
@@ -123,7 +122,7 @@ def _limit(memory: str | None) -> int:
 
 
 def _schema(files: list[str]) -> pa.Schema:
-    """The columns of all files, as the first describes them."""
+    """Return the columns that all files have, in the schema of the first."""
     schemas = []
     for file in files:
         with open_parquet(file) as parquet:

@@ -1,4 +1,4 @@
-"""Rows in the order of a column, more than fit in memory: sorted runs on disk, merged as they are read."""
+"""Sort rows by a column, more than fit in memory: write sorted runs to disk, and merge them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from fastbox.storage.temporary import TemporaryFolder
 
 __all__ = ["SortedRuns"]
 
-_RUN_BYTES = 48 << 20  # of a run that is put in order at once: what is much larger than the caches takes longer
-_PIECES = 64  # that a run is laid down in: of each run one is in memory while all are merged
-_LEAST_ROWS = 4096  # of a piece
+_RUN_BYTES = 48 << 20  # of a run: sorting takes longer for one much larger than the caches
+_BLOCKS = 64  # of a run on disk: one of each run is in memory while the runs are merged
+_LEAST_ROWS = 4096  # of a block
 _CHUNK_ROWS = 262_144  # of what comes out
 
 
 class SortedRuns:
-    """Takes rows in any order and gives them in that of one column, equal ones as they came; a context manager.
+    """A stable sort of rows by one column; a context manager.
 
     Parameters
     ----------
     place : int
         The column to sort by, of integers or strings without null.
     limit : int
-        How many bytes of rows to hold; where there are more, they are laid down on disk.
+        The most bytes of rows to hold in memory; more go to disk.
     folder : str or None
-        Where the temporary folder may be; that of the system when None.
+        The parent of the temporary folder; that of the system when None.
 
     Examples
     --------
@@ -45,11 +45,11 @@ class SortedRuns:
     def __init__(self, place: int, limit: int, folder: str | None) -> None:
         self._place, self._limit, self._folder = place, limit, folder
         self._held: list[pa.RecordBatch] = []
-        self._bytes = 0  # of the rows that are held
-        self._kept = 0  # of the runs that are in memory
+        self._bytes = 0  # of the rows in memory
+        self._kept = 0  # of the runs in memory
         self._runs: list[_Run] = []
         self._schema: pa.Schema | None = None
-        self._moved: pa.Schema | None = None  # what rows have while they are put in order
+        self._moved: pa.Schema | None = None  # while rows are sorted
         self._disk: TemporaryFolder | None = None
 
     def __enter__(self) -> SortedRuns:
@@ -61,7 +61,7 @@ class SortedRuns:
             self._disk.remove()
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take rows."""
+        """Add rows."""
         if self._schema is None:
             self._schema = batch.schema
             self._moved = pa.schema([field.with_type(_movable(field.type)) for field in batch.schema])
@@ -70,17 +70,17 @@ class SortedRuns:
         self._held.append(batch)
         self._bytes += batch.nbytes
         if self._bytes > min(_RUN_BYTES, self._limit // 2):
-            self._lay_down()
+            self._end_run()
 
     def merged(self) -> Iterator[pa.Table]:
-        """Yield all rows in order, and take no more."""
+        """Yield all rows in order; no more can be added."""
         if self._runs and self._held:
-            self._lay_down()
+            self._end_run()
         for rows in self._merged() if self._runs else self._sorted(self._held) if self._held else ():
             yield rows if self._moved == self._schema else rows.cast(self._schema)
 
     def _sorted(self, batches: list[pa.RecordBatch], at_once: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
-        """Yield the rows of some batches in order, some at once, so that others work on them in the meantime."""
+        """Yield the rows of some batches in order, ``at_once`` at a time, so that the caller works meanwhile."""
         rows = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
         ids = plain(one_chunk(rows.column(self._place)))
         falls = len(ids) > 1 and pc.any(pc.less(ids[1:], ids[:-1])).as_py()
@@ -88,22 +88,22 @@ class SortedRuns:
         for first in range(0, len(rows), at_once):
             yield rows.slice(first, at_once) if order is None else rows.take(order.slice(first, at_once))
 
-    def _lay_down(self) -> None:
-        """Sort the rows that are held and write them to a file."""
-        at_once = max(_LEAST_ROWS, -(-sum(batch.num_rows for batch in self._held) // _PIECES))
+    def _end_run(self) -> None:
+        """Sort the rows in memory into a run, in memory or on disk."""
+        at_once = max(_LEAST_ROWS, -(-sum(batch.num_rows for batch in self._held) // _BLOCKS))
         schema = self._held[0].schema
-        pieces = (rows.combine_chunks().to_batches()[0] for rows in self._sorted(self._held, at_once))
+        blocks = (rows.combine_chunks().to_batches()[0] for rows in self._sorted(self._held, at_once))
         if self._kept + self._bytes <= self._limit // 2:
             self._kept += self._bytes
-            in_memory = deque(pieces)
+            in_memory = deque(blocks)
             self._runs.append(_Run(len(in_memory), in_memory.popleft, self._place))
         else:
             if self._disk is None:
                 self._disk = TemporaryFolder(".fastbox-sort-", self._folder)
             path = os.path.join(self._disk.path, f"{len(self._runs)}.arrow")
             with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, schema) as writer:
-                for piece in pieces:
-                    writer.write_batch(piece)
+                for block in blocks:
+                    writer.write_batch(block)
             reader = pa.ipc.open_file(pa.memory_map(path))
             count = reader.num_record_batches
             self._runs.append(_Run(count, map(reader.get_batch, range(count)).__next__, self._place))
@@ -118,7 +118,7 @@ class SortedRuns:
             if not more:
                 yield from self._sorted([batch for run in runs for batch in run.take(len(run))])
                 return
-            # Nothing that is still to come is below this id; of those that have it, only the first run's are all here.
+            # No block to come has an id below this one; only the first run with it has all its rows in memory.
             end = min(more)
             first = next(number for number, run in enumerate(runs) if run.goes_on and run.last() == end)
             ready = [batch for number, run in enumerate(runs) for batch in run.take(run.until(end, number <= first))]
@@ -126,49 +126,49 @@ class SortedRuns:
 
 
 class _Run:
-    """A sorted run: the piece of it that is in memory, and what is to come."""
+    """A sorted run: its block in memory, and the blocks to come."""
 
     def __init__(self, count: int, following: Callable[[], pa.RecordBatch], place: int) -> None:
         self._left, self._following, self._place = count, following, place
-        self._piece: pa.RecordBatch | None = None
+        self._block: pa.RecordBatch | None = None
 
     def __len__(self) -> int:
-        return 0 if self._piece is None else int(self._piece.num_rows)
+        return 0 if self._block is None else int(self._block.num_rows)
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is more of it than is here."""
+        """Tell whether blocks are to come."""
         return self._left > 0
 
     def load(self) -> None:
-        """Read the next piece where nothing is left of the last."""
+        """Read the next block if nothing is left of the last."""
         while not len(self) and self.goes_on:
-            self._piece = self._following()
+            self._block = self._following()
             self._left -= 1
 
     def last(self) -> Any:
-        """The last id that is here."""
-        assert self._piece is not None
-        return self._piece.column(self._place)[-1].as_py()
+        """The last id of the block in memory."""
+        assert self._block is not None
+        return self._block.column(self._place)[-1].as_py()
 
     def until(self, end: Any, included: bool) -> int:
-        """How many rows that are here come before an id, or have it."""
-        if self._piece is None:
+        """Count the rows in memory that come before an id, or have it."""
+        if self._block is None:
             return 0
-        ids = self._piece.column(self._place)
+        ids = self._block.column(self._place)
         find = bisect_right if included else bisect_left
         return find(range(len(ids)), end, key=lambda row: ids[row].as_py())
 
     def take(self, count: int) -> list[pa.RecordBatch]:
-        """The first rows that are here, and are no more."""
-        if self._piece is None or not count:
+        """Return the first rows in memory, and drop them."""
+        if self._block is None or not count:
             return []
-        taken, self._piece = self._piece.slice(0, count), self._piece.slice(count)
+        taken, self._block = self._block.slice(0, count), self._block.slice(count)
         return [taken]
 
 
 def _movable(kind: pa.DataType) -> pa.DataType:
-    """A type whose values Arrow can put in order, for one that it can't: views and runs are what they stand for."""
+    """Return a type that Arrow can sort, for a type that it can't: of views and run-end encodings their plain types."""
     if pa.types.is_string_view(kind):
         return pa.large_string()
     if pa.types.is_binary_view(kind):

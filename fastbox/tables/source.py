@@ -1,4 +1,4 @@
-"""Tables of boxes in Parquet files: where the boxes are, and what the footers tell of them."""
+"""Tables of boxes in Parquet files, and the plans of reading them by their footers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_PLANS = 64  # that a job keeps
 
 @dataclass(frozen=True)
 class Fragment:
-    """What a fragment reads of a table: the images from ``low`` on and below ``high`` in some row groups.
+    """The part of a table that a fragment reads: the images from ``low`` on and below ``high`` in some row groups.
 
     None is no limit.
     """
@@ -53,15 +53,15 @@ class Source:
     path : path or sequence of paths
         A file, a directory (every ``*.parquet`` below it, sorted by name), a glob, or several of these.
     boxes, format, prefix : str
-        Where the boxes are, as for :func:`fastbox.tables.schema.find_boxes`.
+        The columns of the boxes, as for :func:`fastbox.tables.schema.find_boxes`.
     image : str or None
         The column of image ids, ascending over all files; None to read rows without images.
     columns : tuple of str
         More columns to carry along with the boxes.
     fragment : Fragment, optional
-        What to read of these files; everything when left out.
+        The part to read; the whole table when left out.
     aliases : tuple of (str, str)
-        Columns that are carried under other names than their own: these, and what the files call them.
+        Columns that are carried under other names: the new name and the files' own name of each.
     argument : BoxArgument
         What names the columns of boxes, as messages tell it.
     """
@@ -83,7 +83,7 @@ class Source:
 
     @classmethod
     def carrying(cls, source: Source | Paths, *names: str | None) -> Source:
-        """Return a source, or that of a path, with more columns to carry along; None names none."""
+        """Return a source, or that of a path, with more columns to carry along; None is skipped."""
         found = cls.of(source)
         more = [name for name in names if name is not None]
         return replace(found, columns=tuple(dict.fromkeys([*found.columns, *more])))
@@ -95,13 +95,13 @@ class Source:
         return {name: value for name, value in columns.items() if value is not None and value != IMAGE}
 
     def own(self, name: str) -> str:
-        """Return what the files call a column that is carried under a name."""
+        """Return the files' own name of a column that is carried under another."""
         return dict(self.aliases).get(name, name)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a source will give, as its files' footers tell.
+    """The plan of reading a source, by its files' footers.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Plan:
     columns : pyarrow.Schema
         The carried columns, as a chunk has them.
     carried : int
-        Bytes that a box takes in the carried columns of no fixed width, where boxes take most.
+        The most bytes that a box takes in the carried columns of no fixed width.
     rows : int
         Rows of its files.
     """
@@ -171,7 +171,7 @@ def _planned(source: Source) -> Plan:
 
 
 def plans_of(*sources: Source) -> list[Plan]:
-    """Return the plans with image ids of one kind, which a table without rows takes from the others, or refuse them."""
+    """Return plans with image ids of one kind, which a table without rows takes from the others; refuse two kinds."""
     plans = [plan(source) for source in sources]
     if len({found.ids for found in plans}) == 1:
         return plans
@@ -225,7 +225,7 @@ def _dtype(schema: pa.Schema, boxes: BoxColumns) -> np.dtype[Any]:
 
 
 def _traits(source: Source, found: Plan) -> dict[str, str]:
-    """What all files must have alike, under the names that a message gives it."""
+    """Return the traits that all files must share, by their names in messages."""
     boxes = found.boxes
     return {
         "the boxes": f"{boxes.layout} {', '.join(boxes.names + boxes.fields)} in {boxes.format}",

@@ -37,7 +37,7 @@ __all__ = ["ahead", "check_format", "check_rows", "scan"]
 Item = TypeVar("Item")
 
 LEAST_BATCH = 65_536
-CHUNKS = 4  # that are in memory at once: one is read, one worked on, one written, and what is made of them
+CHUNKS = 4  # in memory at once: one is read, one worked on, one written, and the results
 
 
 def scan(*sources: Source | Paths | None, rows: int = 262_144) -> Generator[Chunk]:
@@ -81,7 +81,7 @@ def ahead(items: Generator[Item]) -> Generator[Item]:
 
 
 def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:
-    """Chunks as they come; of a table whose first boxes look like those of another format this is said."""
+    """Yield the chunks; warn of a table whose first boxes look like another format."""
     fragments = [source.fragment for source in sources]
     first = [own is None or not own.groups or own.groups[0].number == 0 for own in fragments]
     with closing(chunks):
@@ -94,7 +94,7 @@ def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) ->
 
 
 def check_format(boxes: Boxes, where: str) -> None:
-    """Warn of boxes, the first of a table, that are inverted as corners most often and valid as corner and size."""
+    """Warn of a table whose first boxes are mostly inverted as corners and valid as corner and size."""
     if looks_like_sizes(boxes.columns, boxes.format):
         said = f"most boxes of {where} are inverted as xyxy and would be valid as xywh"
         how = advice("--format xywh", 'Source(..., format="xywh")')
@@ -131,10 +131,10 @@ def _side(source: Source, found: Plan, rows: int, most: int, opened: Opened) -> 
 
 
 class Side:
-    """One table of a join: what was read of it and not yet handed out.
+    """One table of a join: its batches in memory.
 
-    ``ids`` and ``bounds`` are the images that are here, the last perhaps in part, and where their boxes begin, counted
-    over the whole table: from ``done``, the first not handed out, to ``read``.
+    ``ids`` are the images in memory, the last perhaps incomplete, and ``bounds`` the numbers of their first boxes in
+    the whole table: from ``done``, the first box not given out, to ``read``.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Side:
         self._batches: deque[tuple[int, Batch]] = deque()
 
     def load(self) -> None:
-        """Read one more batch, or notice the end."""
+        """Read one more batch, or set ``ended``."""
         batch = next(self._incoming, None)
         if batch is None:
             self.ended = True
@@ -183,11 +183,11 @@ class Side:
         self._incoming.close()
 
     def drop_ids(self, count: int) -> None:
-        """Forget the first images, which were handed out."""
+        """Drop the first images, which were given out."""
         self.ids, self.bounds = self.ids[count:], self.bounds[count:]
 
     def take(self, last: int) -> tuple[Columns, pa.RecordBatch]:
-        """Hand out the boxes before a number and their carried columns; views where they come from one batch."""
+        """Give out the boxes before a number and their carried columns; views if they are from one batch."""
         first, self.done = self.done, last
         taken: list[tuple[Columns, pa.RecordBatch]] = []
         while self._batches and self._batches[0][0] < last:
@@ -207,7 +207,7 @@ class Side:
         return (p, q, r, s), pa.concat_batches([carried for _, carried in taken])
 
     def _check_room(self, where: str) -> None:
-        """Refuse an image that memory can't hold, before it does."""
+        """Refuse an image that memory can't hold, before it is complete."""
         sizes = np.diff(self.bounds)
         large = int(np.argmax(sizes))
         if sizes[large] > self._most:
@@ -270,7 +270,7 @@ def _ready(sides: Sequence[Side], rows: int) -> Iterator[Chunk]:
 
 
 def _spread(bounds: NDArray[np.int64], own: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.int64]:
-    """The bounds of a side over more ids than its own."""
+    """Return the bounds of a side for more ids than its own."""
     if own is ids:
         return bounds[: len(ids) + 1]
     places = np.append(np.searchsorted(own, ids), len(own))

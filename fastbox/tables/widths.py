@@ -1,4 +1,4 @@
-"""Bytes that rows take in memory, as far as they are not of fixed width: texts, bytes and lists."""
+"""Bytes that rows take in memory beside their fixed width: in texts, bytes and lists."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fastbox.tables.footers import check_footer, leaves_of
 
 __all__ = ["GroupEnds", "row_bytes"]
 
-_LOOK = 1024  # rows that are decoded to see how wide they are
-_MOST_GROUPS = 1000  # whose entries are read
+_LOOK = 1024  # rows that are decoded to measure their width
+_MOST_GROUPS = 1000  # row groups whose entries are read
 
 
 def row_bytes(path: str, file: pq.ParquetFile, names: Sequence[str]) -> int:
-    """Return how many bytes the widest rows of a file take in some columns, beside values of fixed width.
+    """Return the bytes that the widest rows of a file take in some columns, beside values of fixed width.
 
-    The footer tells how long values are as they are stored; where a dictionary stores each once, some are read.
+    The footer has the stored lengths of values; if a dictionary stores each value once, some rows are read.
     """
     schema = file.schema_arrow
     unfixed = {field.name for field in schema if not _is_fixed(field.type)}  # two columns may have one name
@@ -43,7 +43,7 @@ def row_bytes(path: str, file: pq.ParquetFile, names: Sequence[str]) -> int:
         if stored > most:
             widest, most = k, stored
     if coded:
-        with suppress(OSError, pa.ArrowException, UnicodeDecodeError):  # who reads all says what is wrong
+        with suppress(OSError, pa.ArrowException, UnicodeDecodeError):  # the reader of all rows reports the error
             seen = next(file.iter_batches(_LOOK, row_groups=[widest], columns=wide), None)
             if seen is not None and seen.num_rows:
                 most = max(most, seen.nbytes // seen.num_rows)
@@ -51,9 +51,9 @@ def row_bytes(path: str, file: pq.ParquetFile, names: Sequence[str]) -> int:
 
 
 class GroupEnds:
-    """Where row groups end: after so many rows, or the row with which values of no fixed width have so many bytes.
+    """The ends of row groups: after a number of rows, or of bytes in values of no fixed width.
 
-    The same rows end them at the same places, however they come in batches.
+    The same rows give the same ends, however they come in batches.
     """
 
     def __init__(self, schema: pa.Schema, most_rows: int, most_bytes: int) -> None:
@@ -63,7 +63,7 @@ class GroupEnds:
         self._bytes = 0
 
     def ended_by(self, table: pa.Table) -> list[int]:
-        """Add rows, and return the number of rows of each group that ends with one of them."""
+        """Add rows, and return the number of rows of each group that ends among them."""
         ends: list[int] = []
         taken = np.cumsum(_lengths(table, self._wide)) if self._wide else np.zeros(len(table), np.int64)
         first = 0
@@ -90,7 +90,7 @@ def _is_fixed(kind: pa.DataType) -> bool:
 
 
 def _lengths(table: pa.Table, columns: Sequence[int]) -> NDArray[np.int64]:
-    """How many bytes of no fixed width each row has."""
+    """Return the bytes of no fixed width of each row."""
     total = np.zeros(len(table), np.int64)
     for k in columns:
         done = 0

@@ -1,4 +1,4 @@
-"""Write changed boxes back into the columns they came from, in their own layout and type."""
+"""Write changed boxes back into their own columns, in the layout and types of these."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 def own_schema(file: str) -> pa.Schema:
-    """The schema of a file, without the record that says what made it."""
+    """Return the schema of a file without fastbox's record."""
     with open_parquet(file) as parquet:
         schema = parquet.schema_arrow
     kept: Mapping[bytes, bytes] = {k: v for k, v in (schema.metadata or {}).items() if k != b"fastbox"}
@@ -27,7 +27,7 @@ def own_schema(file: str) -> pa.Schema:
 
 
 def common_schema(schemas: Sequence[pa.Schema], files: Sequence[str]) -> pa.Schema:
-    """The columns of the first of some files, which all have in any order; one may be null where it may be in any.
+    """Return the columns of the first file, which all files must have in any order; nullable if they are in any file.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def common_schema(schemas: Sequence[pa.Schema], files: Sequence[str]) -> pa.Sche
 
 
 def coordinate_types(schema: pa.Schema, boxes: BoxColumns) -> list[np.dtype[Any]]:
-    """The types of the four coordinates, as they are stored.
+    """Return the stored types of the four coordinates.
 
     Raises
     ------
@@ -99,13 +99,13 @@ def rewritten(
 
 
 def with_schema(batch: Rows, schema: pa.Schema) -> Rows:
-    """Return the columns of a schema, as it describes them."""
+    """Return the columns of a batch in the order and with the fields of a schema."""
     places = [_place_in(batch.schema, schema, place) for place in range(len(schema))]
     return type(batch).from_arrays([batch.column(place) for place in places], schema=schema)
 
 
 def _place_in(schema: pa.Schema, common: pa.Schema, place: int) -> int:
-    """Where a column of some is in another schema: by its name, or of those of one name by their order."""
+    """Return the place of a column in another schema: by its name, and by its order among columns of one name."""
     name = common.names[place]
     before = common.names[:place].count(name)
     return int(schema.get_all_field_indices(name)[before])

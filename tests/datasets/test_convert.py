@@ -523,7 +523,7 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["absent.json", "."])
 def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r" can't be read \(.*\): name a COCO JSON file that is there"):
+    with pytest.raises(InputError, match=r" can't be read \(.*\): name an existing COCO JSON file"):
         convert_file(tmp_path / name, tmp_path / "out.parquet", source_format="coco")
     assert list(tmp_path.iterdir()) == []
 
@@ -536,7 +536,7 @@ def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
         ({"kind": "masks"}, "expected kind to be 'truths' or 'results', got 'masks'"),
         ({"kind": "truths"}, "expected truths in .*coco.json, got results"),
         ({"images": "images.parquet"}, "expected images for images.parquet, got results, which list none"),
-        ({"images": "out.parquet"}, "expected two different files to write"),
+        ({"images": "out.parquet"}, "is the output for both"),
         ({"images": "coco.json"}, "coco.json"),
     ],
 )

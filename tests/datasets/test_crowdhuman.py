@@ -240,7 +240,7 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_bad_options(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"absent can't be read \(No such file or directory\): name a CrowdHuman file that is there"
+        InputError, match=r"absent can't be read \(No such file or directory\): name an existing CrowdHuman file"
     ):
         read(tmp_path / "absent")
     source = odgt(tmp_path, {"ID": "a", "gtboxes": [PERSON]})

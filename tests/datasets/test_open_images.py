@@ -279,7 +279,7 @@ def test_descriptions_must_know_every_label(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a label and its name in .*classes.csv, class 1, got '/m/02'"):
         convert(source, tmp_path / "out.parquet", sizes=sizes, names=names)
     with pytest.raises(
-        InputError, match=r"nowhere.csv can't be read \(No such file or directory\): name a file that is there"
+        InputError, match=r"nowhere.csv can't be read \(No such file or directory\): name an existing file"
     ):
         convert(source, tmp_path / "out.parquet", sizes=sizes, names=tmp_path / "nowhere.csv")
 

@@ -101,9 +101,7 @@ def test_names_fix_the_numbers(tmp_path: Path) -> None:
         InputError, match=r"a.xml has 'dog', which is the name of categories 0 and 2: give each its own"
     ):
         rows_of(read(source, names=["dog", "person", "dog"]))
-    with pytest.raises(
-        InputError, match=r"absent can't be read \(No such file or directory\): name a file that is there"
-    ):
+    with pytest.raises(InputError, match=r"absent can't be read \(No such file or directory\): name an existing file"):
         read(source, names=tmp_path / "absent")
 
 

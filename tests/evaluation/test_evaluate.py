@@ -287,11 +287,11 @@ def test_models_are_not_written_under_a_name_that_is_taken(tmp_path: Path, name:
 def test_an_output_that_is_an_input_is_refused(tmp_path: Path) -> None:
     detections, truths = tables(tmp_path)
     before = truths.read_bytes()
-    with pytest.raises(InputError, match="expected an output that is no input"):
+    with pytest.raises(InputError, match="choose another output path"):
         jobs.evaluate(detections, truths, truths)
     assert truths.read_bytes() == before
     found, wanted = as_json(tmp_path, detections, truths)
-    with pytest.raises(InputError, match="expected an output that is no input"):
+    with pytest.raises(InputError, match="choose another output path"):
         jobs.evaluate(found, wanted, wanted)
 
 

@@ -187,6 +187,6 @@ def test_runs_in_a_store_that_fsspec_reaches(table: Path) -> None:
     spread(jobs.nms, "memory://runs/in", **{**options, "fragment_rows": 150}, overwrite=True)
     left = [os.path.basename(name) for name in memory.ls("/runs/parts", detail=False)]
     assert len(left) == 2 and CLAIM not in left
-    with pytest.raises(InputError, match="where the next run would read it"):
+    with pytest.raises(InputError, match="and the next run would read it"):
         spread(jobs.nms, "memory://runs", **options)
     memory.rm("/runs", recursive=True)

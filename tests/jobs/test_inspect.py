@@ -576,10 +576,10 @@ def test_coco_json_is_inspected_with_its_images(tmp_path: Path) -> None:
     alone = jobs.inspect(tmp_path / "results.json")
     assert alone.asked == {"classes": True, "ids": False, "sizes": False, "images": False}
     assert jobs.inspect(tmp_path / "results.json", path).problems.counts == {"no_boxes": 2, "no_image": 1}
-    with pytest.raises(InputError, match="output that is no input"):
+    with pytest.raises(InputError, match="choose another output path"):
         jobs.inspect(path, out=path)
     assert json.loads(path.read_text()) == document
-    with pytest.raises(InputError, match=r"expected truths in .*results.json, got results"):
+    with pytest.raises(InputError, match=r"expected ground truth in .*results.json, got results"):
         jobs.inspect(path, tmp_path / "results.json")
 
 

@@ -226,7 +226,7 @@ def test_tables_without_images_and_outputs_that_are_inputs_are_refused(tmp_path:
     source = write(tmp_path / "d.parquet", scene())
     with pytest.raises(InputError, match="column of image ids"):
         nms(Source(source, image=None))
-    with pytest.raises(InputError, match="output that is no input"):
+    with pytest.raises(InputError, match="choose another output path"):
         nms(source, source)
 
 
@@ -297,7 +297,7 @@ def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
         (["--sigma", "0"], "is not in the range"),
         (["--method", "hard"], "'hard' is not one of"),
         (["--score-column", "none"], "expected a column 'none'"),
-        (["-o", "."], "expected a folder for this run alone, got ./, which holds the input"),
+        (["-o", "."], "the output folder ./ holds the input"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(

@@ -287,6 +287,6 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         jobs.pairs(scene.d, best=True)
     with pytest.raises(InputError, match="column of image ids"):
         jobs.pairs(Source(scene.d, image=None))
-    with pytest.raises(InputError, match="output that is no input"):
+    with pytest.raises(InputError, match="choose another output path"):
         jobs.pairs(scene.d, scene.t, scene.t)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d.parquet", "t.parquet"]

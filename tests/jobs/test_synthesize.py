@@ -214,7 +214,7 @@ def test_pairs_are_detections_beside_truths(drawn: Drawn) -> None:
     [
         ({"count": -1}, "expected count to be a whole number, 0 or more, got -1"),
         ({"count": 1, "seed": -3}, "expected seed to be a whole number, 0 or more, got -3"),
-        ({"count": 1, "pairs": "truths.parquet"}, "expected two different files to write"),
+        ({"count": 1, "pairs": "truths.parquet"}, "is the output for both"),
     ],
 )
 def test_bad_arguments_are_named(

@@ -100,7 +100,7 @@ def test_null_ids_other_columns_and_inputs_as_outputs_are_refused(tmp_path: Path
         jobs.sort(tmp_path / "null.parquet", tmp_path / "out.parquet")
     with pytest.raises(InputError, match=r"other\.parquet, got 'more' too: write all files alike"):
         jobs.sort([tmp_path / "null.parquet", tmp_path / "other.parquet"], tmp_path / "out.parquet")
-    with pytest.raises(InputError, match="no input"):
+    with pytest.raises(InputError, match="choose another output path"):
         jobs.sort(tmp_path / "other.parquet", tmp_path / "other.parquet")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["null.parquet", "other.parquet"]
 
@@ -385,7 +385,7 @@ def test_sorted_runs_are_a_stable_sort(ids: list[Any], limit: int, rows: int, ke
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorted_runs, "_RUN_BYTES", limit)
         patch.setattr(sorted_runs, "_LEAST_ROWS", 1)
-        patch.setattr(sorted_runs, "_PIECES", rows)
+        patch.setattr(sorted_runs, "_BLOCKS", rows)
         with sorted_runs.SortedRuns(1, max(kept, 2 * limit if kept % 2 else kept), None) as runs:
             for batch in table.to_batches(max_chunksize=rows):
                 runs.add(batch)

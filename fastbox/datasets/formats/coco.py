@@ -54,12 +54,12 @@ class Detection(msgspec.Struct, gc=False):
 
 
 class Ids:
-    """The ids of annotations: those they have, and new ones from the greatest on for those without, or with the id 0.
+    """The ids of annotations: their own, or new ones above the greatest for annotations without an id or with the id 0.
 
     Parameters
     ----------
     schema : pyarrow.Schema
-        Of the rows; a column ``id`` of other than integers and strings is none.
+        The schema of the rows. A column ``id`` of another type than integers or strings is ignored.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -151,7 +151,7 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
 
 
 def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None:
-    """Write COCO instances, or results, complete or not at all; a file that is there is replaced.
+    """Write COCO instances, or results, complete or not at all; an existing file is replaced.
 
     Annotations ascend by image id and keep their order within an image. Numbers have the fewest digits that read back
     the same. An annotation keeps its id; those without, or with the id 0, which pycocotools takes for none, are counted

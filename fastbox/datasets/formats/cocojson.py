@@ -47,7 +47,7 @@ BoxId = TypeVar("BoxId")
 
 
 class Ids(msgspec.Struct):
-    """The ids and the score of an annotation, whatever they are: they tell what all others have."""
+    """The ids and the score of an annotation, of any type; those of the first annotation tell the types of all."""
 
     image_id: Any = None
     id: Any = None
@@ -161,7 +161,7 @@ def read(source: str | os.PathLike[str]) -> Document:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} can't be unpacked: copy or pack it again") from error
     except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}): name a COCO JSON file that is there") from error
+        raise InputError(f"{path} can't be read ({error.strerror}): name an existing COCO JSON file") from error
     try:
         if _LIST.match(data):
             return Document(path, "results", msgspec.json.decode(data, type=list[msgspec.Raw]), [], [])
@@ -181,7 +181,7 @@ def read(source: str | os.PathLike[str]) -> Document:
 
 
 def id_types(document: Document) -> tuple[Any, Any]:
-    """Return the types that all image ids and all annotation ids must have: those of the first that there are."""
+    """Return the types of all image ids and all annotation ids: those of the first ids."""
     image_id = box_id = None
     for element in document.boxes[:BATCH]:
         found = _ids(element)
@@ -215,7 +215,7 @@ def decode(path: str, elements: list[msgspec.Raw], struct: Any, *ids: Any) -> It
             try:
                 decoded.extend(map(strict.decode, left))
             except (msgspec.DecodeError, UnicodeDecodeError):
-                # What was decoded before is kept: the list says which element is next.
+                # The elements before this one are decoded: their number is the place of this one.
                 element = batch[len(decoded)]
                 try:
                     decoded.append(struct(**element_of(struct.fields, wide.decode(element), kinds)))
@@ -315,7 +315,7 @@ def _not_json(path: str, data: bytes) -> InputError:
 
 
 def is_unicode(element: Any) -> bool:
-    """Whether all of JSON's texts are text, and none has half a surrogate pair."""
+    """Tell whether all texts in JSON are Unicode, without half of a surrogate pair."""
     try:
         json.dumps(element, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -94,7 +94,7 @@ def read(source: StrPath, *, box: str = "fbox", sizes: StrPath | None = None) ->
 
 
 def write(dataset: Dataset, target: StrPath, *, box: str | None = None) -> None:
-    """Write a data set as a CrowdHuman odgt file, complete or not at all; a file that is there is replaced.
+    """Write a data set as a CrowdHuman odgt file, complete or not at all; an existing file is replaced.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def _attributes(rows: pa.Table, names: Mapping[str, str]) -> list[dict[str, int]
 
 
 def _has(box: str, names: Sequence[str]) -> bool:
-    """Whether a table has the columns of one of a person's boxes."""
+    """Tell whether a table has the columns of one of a person's boxes."""
     return all(f"{box}_{side}" in names for side in SIDES)
 
 
@@ -259,7 +259,7 @@ def _boxes(columns: list[list[float | None]]) -> list[list[float] | None]:
 
 
 def _plain(value: float) -> float:
-    """A number as JSON holds it, a whole one bare."""
+    """Return a number for JSON: a whole number as an integer."""
     if not math.isfinite(value):
         raise InputError(f"expected finite numbers for a CrowdHuman file, got {value}: leave those boxes out")
     return int(value) if value.is_integer() and abs(value) < 2**53 and (value or math.copysign(1, value) > 0) else value

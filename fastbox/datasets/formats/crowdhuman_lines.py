@@ -22,7 +22,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 class Attributes(msgspec.Struct, gc=False):
-    """What else is known of a person, or of a head."""
+    """The attributes of a person, or of a head."""
 
     ignore: Int32 | None = None
     box_id: Int32 | None = None
@@ -50,7 +50,7 @@ class Result(msgspec.Struct, gc=False):
 
 
 class Line(msgspec.Struct):
-    """What every line has."""
+    """The fields of every line."""
 
     ID: str
     width: Int32 | None = None
@@ -71,7 +71,7 @@ class Results(Line, kw_only=True):
 
 
 class Either(msgspec.Struct):
-    """What tells one from the other."""
+    """The field that tells detections from ground truth."""
 
     dtboxes: msgspec.Raw = msgspec.Raw()
 
@@ -88,11 +88,11 @@ def lines(path: str) -> Iterator[tuple[int, bytes]]:
                 if line and not line.isspace():
                     yield number, line
     except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}): name a CrowdHuman file that is there") from error
+        raise InputError(f"{path} can't be read ({error.strerror}): name an existing CrowdHuman file") from error
 
 
 def has_detections(path: str) -> bool:
-    """Whether the first line of a file has detections."""
+    """Tell whether the first line of a file has detections."""
     for number, line in lines(path):
         return bool(decode(msgspec.json.Decoder(Either), path, number, line).dtboxes)
     return False
@@ -129,7 +129,7 @@ def decode(decoder: msgspec.json.Decoder[Any], path: str, number: int, line: byt
 
 
 def _plainly(found: Any) -> Any:
-    """A line as JSON has it, with its whole numbers and ids in their plain form, and null where nothing was given."""
+    """Return a decoded line with whole numbers as integers and ids as texts."""
     if not isinstance(found, dict):
         return found
     whole = {name: _whole(value) for name, value in found.items() if name in ("width", "height")}

@@ -143,7 +143,7 @@ def read(
 
 
 def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: str = "") -> None:
-    """Write a Parquet table of images by ascending id, complete or not at all; a file that is there is replaced.
+    """Write a Parquet table of images by ascending id, complete or not at all; an existing file is replaced.
 
     ``datasets.load_dataset("parquet", data_files=...)`` reads it: image_id, width, height, file_name where it is known,
     and objects, a struct of lists: id, area, bbox, category and what else the boxes have. Categories are a ClassLabel
@@ -211,7 +211,7 @@ def _batches_of(table: pa.Table, path: str) -> Iterator[tuple[str, int, pa.Recor
 
 
 def _fields(objects: pa.DataType, where: str) -> dict[str, pa.DataType]:
-    """The fields of the objects, each with the type of one row's: a list, if rows hold several objects."""
+    """Return the fields of the objects with the types of a row's values: lists, if rows hold several objects."""
     struct = objects.value_type if is_list(objects) else objects
     if not pa.types.is_struct(struct):
         raise InputError(
@@ -238,7 +238,7 @@ def _element(kind: pa.DataType) -> pa.DataType:
 
 
 def _record(path: str) -> dict[str, Any]:
-    """The record in a file's footer; an empty one where something else wrote it."""
+    """Return the record in a file's footer; an empty one for a file of another program."""
     with contextlib.suppress(InputError):
         record = read_record(path)
         return record if record.get("command") == "convert" else {}

@@ -30,7 +30,7 @@ def categories_of(record: Mapping[str, Any], metadata: Mapping[bytes, bytes] | N
 
 
 def _below(features: Any, name: str) -> Any:
-    """The feature of this name: within the feature of a list, or in the list of one that older versions wrote."""
+    """Return the feature of a name: within the feature of a list, or in a list, as older versions write it."""
     while name not in features:
         features = features[0] if isinstance(features, list) else features["feature"]
     return features[name]

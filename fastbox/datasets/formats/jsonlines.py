@@ -15,7 +15,7 @@ from fastbox.errors import InputError
 __all__ = ["ENDINGS", "is_json_lines", "read_json_lines"]
 
 ENDINGS = (".jsonl", ".ndjson")
-# What is called so is a whole number, or a text.
+# The names of values that are whole numbers or texts.
 WHOLE = {
     *("image_id", "id", "width", "height"),
     *("category", "categories", "category_id", "label", "labels", "class", "classes", "class_id"),
@@ -23,7 +23,7 @@ WHOLE = {
 
 
 def is_json_lines(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is one of JSON lines, as its extension tells."""
+    """Tell by its ending whether a file has JSON lines."""
     return os.fspath(path).lower().endswith(ENDINGS)
 
 
@@ -61,7 +61,7 @@ def _object(line: str, where: str) -> dict[str, Any]:
 
 
 def _plainly(found: Any) -> Any:
-    """What JSON holds, with ids and categories that are written as 1.0 in their plain form."""
+    """Return JSON with ids and categories such as 1.0 as whole numbers."""
     if isinstance(found, list):
         return [_plainly(one) for one in found] if found and isinstance(found[0], dict) else found
     if not isinstance(found, dict):

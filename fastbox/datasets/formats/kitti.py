@@ -50,7 +50,7 @@ StrPath = str | os.PathLike[str]
 
 
 class Lines(NamedTuple):
-    """What lines are like: with a score at the end or not, and with a frame and a track id in front or not."""
+    """The form of lines: with or without a score at the end, and with or without a frame and a track id in front."""
 
     scored: bool
     tracked: bool
@@ -277,7 +277,7 @@ def _lines(group: Group, dataset: Dataset, digits: int) -> list[str]:
 
 
 def _filled(rows: pa.Table, name: str) -> NDArray[np.float64]:
-    """A column with what is unknown in the devkit's way."""
+    """Return a column with the devkit's values for unknown ones."""
     if name not in rows.column_names:
         return np.full(rows.num_rows, float(UNKNOWN[name]))
     if name == "occluded":

@@ -1,4 +1,4 @@
-"""Open Images: a CSV file of boxes in fractions of their image, and one of what its labels are called."""
+"""Open Images: a CSV file of boxes as fractions of their image, and a CSV file of the names of labels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["FILE_FORMATS", "read", "write"]
 
 TRUTHS = ("ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax", *FLAGS)
 RESULTS = ("ImageID", "LabelName", "Score", "XMin", "XMax", "YMin", "YMax")
-# What a column is called in a data set, and what truths that lack it are given.
+# The names of columns in a data set, and the values written for columns that ground truth lacks.
 _OURS = {"Score": "score", "IsGroupOf": "iscrowd"}
 _UNKNOWN = {"Source": "", "Confidence": "1", **dict.fromkeys(FLAGS, "-1")}
 
@@ -124,7 +124,7 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
 
 
 def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, digits: int = 6) -> None:
-    """Write a CSV file as Open Images has it, complete or not at all; a file that is there is replaced.
+    """Write a CSV file as Open Images has it, complete or not at all; an existing file is replaced.
 
     Rows ascend by ImageID. Fractions have the fewest decimals, from ``digits`` on, that times the size give the very
     same pixels. What truths lack of Open Images' columns is written as it writes what is unknown: Source
@@ -177,7 +177,7 @@ def _sized(
 
 
 def _corners(batch: pa.RecordBatch, sizes: NDArray[np.float64]) -> dict[str, pa.Array]:
-    """The corners of boxes in pixels."""
+    """Return the corners of boxes in pixels."""
     with np.errstate(over="ignore", invalid="ignore"):
         return {
             ours: pa.array(batch.column(theirs).to_numpy() * sizes[:, axis])
@@ -186,7 +186,7 @@ def _corners(batch: pa.RecordBatch, sizes: NDArray[np.float64]) -> dict[str, pa.
 
 
 def _numbered(column: pa.Array, labels: list[str], path: str, *, closed: bool) -> pa.Array:
-    """The place of each label in a list, which takes up new ones unless it is closed."""
+    """Return the place of each label in a list; new labels are added to it unless it is closed."""
     new = pc.unique(column.filter(pc.invert(pc.is_in(column, value_set=pa.array(labels, pa.string()))))).to_pylist()
     if new and closed:
         raise InputError(f"{path} has the label {new[0]!r}, which has no name: add it to the names")
@@ -258,7 +258,7 @@ def _labels(rows: pa.Table, categories: Mapping[int, str], labels: Mapping[str, 
 
 
 def _cells(rows: pa.Table, own: str, name: str) -> list[str]:
-    """The cells of a column: flags as whole numbers, numbers with the fewest digits, what is null as unknown."""
+    """Return the cells of a column: flags as whole numbers, numbers with the fewest digits, null as unknown."""
     if name in ("Confidence", "Score") and not _are_numbers(rows[own]):
         raise InputError(f"expected numbers in column {own!r}, got {rows[own].type}: cast it, or leave the column out")
     if name not in FLAGS:
@@ -269,7 +269,7 @@ def _cells(rows: pa.Table, own: str, name: str) -> list[str]:
 
 
 def _are_numbers(column: pa.ChunkedArray) -> bool:
-    """Whether values are numbers, or texts that are read as such."""
+    """Tell whether values are numbers, or texts of numbers."""
     if is_number(column.type):
         return True
     if pa.types.is_binary(column.type) or pa.types.is_boolean(column.type):
@@ -282,7 +282,7 @@ def _are_numbers(column: pa.ChunkedArray) -> bool:
 
 
 def _texts(column: pa.ChunkedArray, name: str) -> list[str]:
-    """Numbers with the fewest digits that read back the same; what is null as unknown."""
+    """Return texts; numbers with the fewest digits that read back the same, and null as unknown."""
     if pa.types.is_floating(column.type):
         values = column.cast(pa.float64()).to_pylist()
         return [_UNKNOWN.get(name, "") if value is None else repr(value).removesuffix(".0") for value in values]

@@ -49,7 +49,7 @@ def type_of(name: str) -> pa.DataType:
 
 
 def _flags(column: pa.DictionaryArray, name: str, path: str, first: int) -> pa.Array:
-    """Flags as int8, however a program writes them: 1, 1.0, True, and nothing for -1."""
+    """Return flags as int8 from the forms that programs write: 1, 1.0, True, and an empty cell for -1."""
     numbers = [_flag(text) for text in column.dictionary.to_pylist()]
     if None in numbers:
         place = numbers.index(None)
@@ -108,7 +108,7 @@ def _wrong_line(path: str, header: list[str], types: Mapping[str, pa.DataType]) 
     """Return what to raise of a file that Arrow can't read: its first wrong cell."""
     numbers = {*CORNERS.values(), *(name for name, kind in types.items() if kind == pa.float64())}
     if not path.lower().endswith(".csv"):
-        return InputError(f"{path} can't be read as CSV: unpack it, then the line that is wrong can be told")
+        return InputError(f"{path} can't be read as CSV: unpack it, and the message will name the line")
     reader = csv.reader(io.StringIO(read_text(path), newline=""))
     next(reader, None)
     for row in filter(None, reader):

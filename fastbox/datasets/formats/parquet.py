@@ -52,7 +52,7 @@ def read(
     ----------
     source : path, glob, directory or a sequence of them
     box, box_format : str, optional
-        The columns of the boxes and their format, as for :func:`fastbox.scan`; told by the names when left out.
+        The columns of the boxes and their format, as for :func:`fastbox.scan`; found by the names when left out.
     image, class_column : str
         The columns of image ids and of classes, numbers or names. Numbers have their names in the footer, if
         fastbox wrote the file.
@@ -110,7 +110,7 @@ def write(
     dtype: str = "float64",
     source: str = "",
 ) -> None:
-    """Write a Parquet table of boxes that ascend by image, complete or not at all; a file that is there is replaced.
+    """Write a Parquet table of boxes that ascend by image, complete or not at all; an existing file is replaced.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def write(
 
 
 class _Table:
-    """How the rows of a data set become those of a file."""
+    """The change of the rows of a data set to the rows of a file."""
 
     def __init__(self, dataset: Dataset, own: str, format: str, dtype: pa.DataType) -> None:
         self._dataset = dataset
@@ -179,7 +179,7 @@ class _Table:
         return batch
 
     def schema(self) -> pa.Schema:
-        """The file's, once all batches have been seen."""
+        """Return the schema of the file, once all batches have been seen."""
         fields = []
         for field in self._dataset.schema:
             if field.name in COORDINATES[self._own]:
@@ -197,9 +197,9 @@ class _Table:
         return bool(widths.null_count < len(widths))
 
     def of(self, group: Group, schema: pa.Schema) -> pa.Table:
-        """The rows of a group, as the schema wants them."""
+        """Return the rows of a group in a schema."""
         rows = group.rows
-        # A box too large for its dtype becomes infinite, and is counted as invalid by whoever reads it.
+        # A box too large for its dtype becomes infinite; readers count it as invalid.
         with np.errstate(over="ignore"):
             box = [column.astype(self._dtype.to_pandas_dtype()) for column in coordinates(rows, self._format)]
         found: dict[str, Any] = {name: rows[name] for name in rows.column_names}
@@ -216,7 +216,7 @@ def _check_choice(name: str, given: str | None, choices: Iterable[str | None]) -
 
 
 def _record(path: str) -> dict[str, Any]:
-    """The record in a file's footer; an empty one where something else than fastbox wrote it."""
+    """Return the record in a file's footer; an empty one for a file of another program."""
     with contextlib.suppress(InputError):
         return read_record(path)
     return {}

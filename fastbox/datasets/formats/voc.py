@@ -28,11 +28,11 @@ ROWS = 65_536
 FOLDERS = ("Annotations", "annotations")
 CORNERS = COORDINATES["xyxy"]
 FLAGS = {"truncated": pa.float64(), "difficult": pa.int8(), "occluded": pa.int8()}
-# What some tools write for 1, 0 and nothing.
+# The words of some tools for 1, 0 and no value.
 PLAIN = {None: None, "0": 0, "1": 1}
 SAID = {"true": 1, "yes": 1, "false": 0, "no": 0}
 UNSAID = ("unspecified", "none", "null", "")
-# What XML 1.0 can't hold, and what a reader would take for the space around a text.
+# Characters that XML 1.0 can't hold, and space that a reader would cut off.
 _UNWRITABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|^\\s|\\s$|^$")
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -227,7 +227,7 @@ def _whole(parent: ElementTree.Element, tag: str, where: str) -> int | None:
 
 
 def _share(parent: ElementTree.Element, tag: str, where: str) -> float | None:
-    """How much of an object is cut off: 0 or 1, or a share in between, as some tools write it."""
+    """Return the share of an object that is cut off: 0 or 1, or a share in between, as some tools write it."""
     text = _text(parent, tag)
     if text is None or text in PLAIN:
         return PLAIN.get(text)

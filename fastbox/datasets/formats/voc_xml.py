@@ -15,9 +15,9 @@ _ENCODING = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)[\"'][^>]
 
 
 def parser() -> Callable[[str], ElementTree.Element]:
-    """Return what parses a file to its root, and refuses what could make it read other files or grow without end.
+    """Return a parser of files that refuses declarations of entities, which could read other files or grow without end.
 
-    Tags are handed out without their namespaces.
+    Tags come without their namespaces.
     """
     try:
         from defusedxml import DefusedXmlException

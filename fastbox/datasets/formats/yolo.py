@@ -135,7 +135,7 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
 
 
 def _keypoints(shape: Any, where: str | None) -> int:
-    """How many numbers the keypoints of a box are, by ``kpt_shape``."""
+    """Return the count of numbers of a box's keypoints, by ``kpt_shape``."""
     try:
         number, size = shape or (0, 0)
         return int(number) * int(size)
@@ -148,7 +148,7 @@ def _keypoints(shape: Any, where: str | None) -> int:
 def _batches(
     where: str, labels: dict[str, str], lines: Lines, schema: pa.Schema, known: Sizes, image_ids: set[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the boxes of label files; images that turn out to be none, or to have no size, are taken off their ids."""
+    """Yield the boxes of label files; take the ids of files without labels or without a size off ``image_ids``."""
     owners: list[str] = []
     counts: list[int] = []
     sizes: list[tuple[int, int]] = []
@@ -246,7 +246,7 @@ def _lines(group: Group, dataset: Dataset, digits: int, numbers: dict[int, int] 
 
 
 def _per_row(group: Group, name: str) -> NDArray[np.int32]:
-    """The width or the height of the image of each box."""
+    """Return the width or the height of each box's image."""
     counts = np.diff(group.offsets)
     column = group.images[name].fill_null(0).to_numpy()
     missing = np.flatnonzero((column <= 0) & (counts > 0))

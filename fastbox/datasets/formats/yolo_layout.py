@@ -1,4 +1,4 @@
-"""Where a YOLO data set keeps labels, images and names: as Ultralytics, Darknet, Roboflow, CVAT and Label Studio do."""
+"""The places of labels, images and names in a YOLO data set of Ultralytics, Darknet, Roboflow, CVAT or Label Studio."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ __all__ = ["SIZES", "YAML", "Layout", "has_names", "is_label", "layout_of"]
 SIZES = "sizes.csv"
 YAML = (".yaml", ".yml")
 NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", "obj.names", "_darknet.labels")
-# What a folder of labels has beside them, whatever they are called.
+# Files and folders that lie beside labels.
 BESIDE = ("labels", "obj_train_data", *(name for name in NAMES if name != "classes.txt"))
 SPLITS = ("train", "val", "valid", "validation", "test")
-# What a YAML file that describes a data set has, whatever it is called.
+# The line that every YAML file of a data set has.
 NAMED = re.compile(rb"^names\s*:", re.MULTILINE)
 # Of Darknet, as CVAT writes it: obj_train_data and its like hold labels, and images beside them.
 DARKNET = re.compile(r"obj_\w*data", re.IGNORECASE)
@@ -42,12 +42,12 @@ StrPath = str | os.PathLike[str]
 
 
 class Layout(NamedTuple):
-    """What belongs to a data set.
+    """The files of a data set.
 
     Attributes
     ----------
     where : str
-        What a message calls it.
+        The name of the data set in messages.
     labels : list of (str, str)
         Image ids and paths of label files, by ascending id.
     sizes : Sizes
@@ -180,13 +180,13 @@ def _of_list(path: str, root: str) -> Iterator[tuple[str, str]]:
 
 
 def _places(given: str, folder: str, root: str) -> Iterator[str]:
-    """Where an image of a list may be: below the list's folder or the data set's, or as it is given."""
+    """Yield the places where an image of a list may be: below the list's folder or the data set's, or as given."""
     yield from (os.path.join(folder, given), os.path.join(root, given), given)
     yield from _moved(given, root)
 
 
 def _moved(given: str, root: str) -> Iterator[str]:
-    """Where a path of another machine may be here: its last parts, two at least, below the root; the longest first.
+    """Yield places of another machine's path here: its last parts, at least two, below the root; the longest first.
 
     CVAT writes data/images/train/a.jpg for images/train/a.jpg, and Windows backslashes.
     """
@@ -196,7 +196,7 @@ def _moved(given: str, root: str) -> Iterator[str]:
 
 
 def _beside(path: str) -> str:
-    """The path of labels for one of images: with the last folder called images called labels."""
+    """Return the path of labels for a path of images: the last folder named images is labels there."""
     parts = path.split(os.sep)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
@@ -210,7 +210,7 @@ def _labels_in(folder: str) -> list[tuple[str, str]]:
 
 
 def _is_about(path: str) -> bool:
-    """Whether a file with the name of a README or the like is one, and no label of an image that is called so."""
+    """Tell whether a file with the name of a README is a README, rather than the label of an image of that name."""
     data = read_bytes(path)
     return not begins_with_numbers(data) if data.strip() else "labels" not in os.path.abspath(path).split(os.sep)
 
@@ -225,7 +225,7 @@ def _roots(source: str, labels: str) -> tuple[str, str]:
 
 
 def _images(root: str, labels: str, *, nested: bool) -> dict[str, Found]:
-    """The images by id: those in images/ for labels in labels/, and those beside the labels."""
+    """Return the images by id: those in images/ for labels in labels/, and those beside the labels."""
     found = images_in(labels)
     if nested:
         found = {without(image, "images", "labels"): one for image, one in found.items()}
@@ -241,7 +241,7 @@ def _images(root: str, labels: str, *, nested: bool) -> dict[str, Found]:
 
 
 def _names_file(folders: Iterable[str]) -> str | None:
-    """The file with the names of categories: in the first of some folders that has one."""
+    """Return the file with the names of categories in the first folder that has one."""
     for folder in dict.fromkeys(folders):
         path = next((path for name in NAMES if os.path.isfile(path := os.path.join(folder, name))), None)
         if path is not None:
@@ -258,13 +258,13 @@ def _names_file(folders: Iterable[str]) -> str | None:
 
 
 def _has_names(path: str) -> bool:
-    """Whether a file that may be called anyhow has the names of categories: coco8.yaml, or voc.names."""
+    """Tell whether a file of any name has the names of categories: coco8.yaml, or voc.names."""
     lower = path.lower()
     return lower.endswith(".names") or (lower.endswith(YAML) and NAMED.search(read_bytes(path)) is not None)
 
 
 def _darknet_names(path: str) -> str | None:
-    """The file that the line ``names = ...`` of Darknet's obj.data is about, if it is there."""
+    """Return the existing file in the line ``names = ...`` of Darknet's obj.data."""
     found = re.search(rb"^\s*names\s*=\s*(.+?)\s*$", read_bytes(path), re.MULTILINE)
     folder = os.path.dirname(path)
     given = os.fsdecode(found[1]) if found else ""

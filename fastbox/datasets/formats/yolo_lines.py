@@ -15,7 +15,7 @@ __all__ = ["Lines", "begins_with_numbers", "is_list_of_images", "kind_of_lines",
 
 # How far the points of a polygon may lie outside of the image: tools cut them off at its edge, or a pixel beyond.
 LEAST, MOST = -0.5, 1.5
-FAR = 4.0  # a box whose centre lies further off than so many images, across and down, is one in pixels
+FAR = 4.0  # widths and heights of the image: a box whose centre lies further right and down is in pixels
 FLAGS = {0.0, 1.0, 2.0}  # of a keypoint: not labelled, hidden, visible
 ROUNDED = 2e-4  # how far sums of coordinates may differ that were written with few decimals
 CORNERS = 8  # the numbers of a box that may be turned, as four corners
@@ -23,7 +23,7 @@ CORNERS = 8  # the numbers of a box that may be turned, as four corners
 
 @dataclass(frozen=True)
 class Lines:
-    """How to read a line: with a score at its end or not, and how many numbers of keypoints behind the box."""
+    """The form of a line: with or without a score at its end, and the count of keypoint numbers behind the box."""
 
     scored: bool
     keypoints: int
@@ -45,13 +45,13 @@ def kind_of_lines(files: Iterable[bytes], keypoints: int) -> Lines:
 
 
 def begins_with_numbers(data: bytes) -> bool:
-    """Whether the first line of a text is five numbers or more, as that of a label is."""
+    """Tell whether the first line of a text is five or more numbers, as in a label."""
     first = first_words(data)
     return len(first) >= 5 and all(map(reads_as_number, first))
 
 
 def is_list_of_images(data: bytes) -> bool:
-    """Whether a text file lists images, a path a line, as ``train.txt`` does.
+    """Tell whether a text file lists images, one path a line, like ``train.txt``.
 
     >>> is_list_of_images(b"data/a.jpg\\ndata/b c.PNG\\n"), is_list_of_images(b"0 0.5 0.5 1 1\\n")
     (True, False)
@@ -66,7 +66,7 @@ def parsed(data: bytes, kind: Lines) -> list[float]:
     Raises
     ------
     ValueError
-        A line has something else; a Lookalike where it can be told what.
+        A line can't be used; a Lookalike if its content is recognized.
     """
     if b"_" in data:  # Python takes 1_0 for a number
         raise ValueError
@@ -129,7 +129,7 @@ def _box(line: list[float], kind: Lines) -> list[float]:
 
 
 def _is_keypoints(line: list[float]) -> bool:
-    """Whether the numbers behind the first five are x, y and a flag of points inside the box that these make."""
+    """Tell whether the numbers behind the first five are x, y and a flag of points inside the box of the first five."""
     points = line[5:]
     if len(points) % 3 or not FLAGS.issuperset(points[2::3]):
         return False
@@ -143,7 +143,7 @@ def _is_keypoints(line: list[float]) -> bool:
 
 
 def _is_turned(xs: Sequence[float], ys: Sequence[float]) -> bool:
-    """Whether four corners are those of a parallelogram with an area whose sides don't run along the axes."""
+    """Tell whether four corners make a parallelogram with an area whose sides do not run along the axes."""
     opposite = all(abs(axis[0] + axis[2] - axis[1] - axis[3]) <= ROUNDED for axis in (xs, ys))
     (across, down), (over, under) = ((axis[1] - axis[0], axis[3] - axis[0]) for axis in (xs, ys))
     area = abs(across * under - down * over)
@@ -152,10 +152,10 @@ def _is_turned(xs: Sequence[float], ys: Sequence[float]) -> bool:
 
 
 def _shape(words: int) -> str:
-    """How to say that lines of so many words have keypoints."""
+    """Return the advice for lines of this many words that have keypoints."""
     shapes = [f"[{(words - 5) // size}, {size}]" for size in (3, 2) if (words - 5) % size == 0]
     return f"say kpt_shape: {' or '.join(shapes) or '[number, 3]'} in data.yaml"
 
 
 class Lookalike(ValueError):  # noqa: N818  # part of an InputError, whose sentence it ends
-    """Numbers that are something else than what a line may hold: what they look like, and what to do."""
+    """The error for numbers of a known other kind, with that kind and the remedy."""
