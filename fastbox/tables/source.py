@@ -20,6 +20,7 @@ from fastbox.tables.schema import BoxColumns, find_boxes, require, to_columns
 from fastbox.tables.widths import row_bytes
 from fastbox.values.labels import place_of
 from fastbox.values.names import BOX, IMAGE, BoxArgument
+from fastbox.values.numbers import as_floats
 
 __all__ = ["Fragment", "Plan", "Source", "count_boxes", "plan", "plans_of"]
 
@@ -221,7 +222,7 @@ def _plan_of(source: Source, file: str) -> Plan:
 def _dtype(schema: pa.Schema, boxes: BoxColumns) -> np.dtype[Any]:
     """Return the dtype that boxes of these columns have: that of an empty batch."""
     columns, *_ = to_columns(pa.schema([schema.field(name) for name in boxes.names]).empty_table(), boxes)
-    return np.result_type(*columns)
+    return np.result_type(*map(as_floats, columns))
 
 
 def _traits(source: Source, found: Plan) -> dict[str, str]:
