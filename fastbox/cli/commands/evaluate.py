@@ -109,12 +109,22 @@ class Evaluation:
     names: str | None = names_option()
 
 
+STYLE = option(
+    "--style",
+    type=click.Choice(["fastbox", "coco"]),
+    default="fastbox",
+    metavar="NAME",
+    help="Style of the summary: fastbox, or coco for the lines that pycocotools prints (default: fastbox).",
+)
+
+
 @click.command(
     cls=Command,
     section="Evaluate and train",
     examples=[
         "fastbox evaluate detections.parquet truths.parquet --report evaluation.html",
         "fastbox evaluate detections.parquet truths.parquet -o matched.parquet",
+        "fastbox evaluate detections.parquet truths.parquet --style coco",
     ],
     short_help="Evaluate detections: COCO's AP and AR, errors, calibration.",
 )
@@ -127,6 +137,7 @@ class Evaluation:
 @record("table", Table)
 @record("truth_columns", Truths)
 @record("fragments", Fragments)
+@alone("style", STYLE)
 @alone("as_json", json_option())
 def evaluate(
     detections: str,
@@ -138,6 +149,7 @@ def evaluate(
     table: Table,
     truth_columns: Truths,
     fragments: Fragments,
+    style: str,
     as_json: bool,
 ) -> None:
     """Evaluate detections against ground truth; each figure equals that of pycocotools to the last bit.
@@ -148,6 +160,7 @@ def evaluate(
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted
+    from fastbox.report.terminal.coco import show_coco
     from fastbox.report.terminal.evaluated import show_evaluated
 
     params = rules.params()
@@ -168,4 +181,4 @@ def evaluate(
             click.echo(part, nl=False)
         click.echo()
         return
-    show(show_evaluated, summary, as_json, [output, report])
+    show(show_coco if style == "coco" else show_evaluated, summary, as_json, [output, report])
