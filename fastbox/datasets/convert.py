@@ -70,8 +70,8 @@ def convert(
         Called with the number of boxes read since its last call.
     **options
         Of the two formats, of whichever of them has one of that name: those of ``read`` and ``write`` in
-        ``fastbox.datasets.formats``. For Parquet: ``images``, a second table to write, one row per image, which keeps
-        those without boxes; ``format``, ``"xywh"``, ``"xyxy"`` or ``"cxcywh"``, the source's own by default, so that
+        ``fastbox.datasets.formats``. For Parquet: ``write_images``, a second table to write, one row per image, images
+        without boxes included; ``format``, ``"xywh"``, ``"xyxy"`` or ``"cxcywh"``, the source's own by default, so that
         every coordinate stays as it is; ``dtype``, ``"float64"`` or ``"float32"``. None stands for the default.
 
     Returns
@@ -98,7 +98,7 @@ def convert(
     """
     given = {name: value for name, value in options.items() if value is not None}
     out = local(out)
-    given |= {"images": local(given["images"])} if "images" in given else {}
+    given |= {"write_images": local(given["write_images"])} if "write_images" in given else {}
     asked = source = listed(source)
     source, source_format = _as_table(source, source_format, given)
     reader = _Side("read", source_format, lambda: _format_of(source))
@@ -114,7 +114,7 @@ def convert(
         )
     read = [asked] if reader.format.kind != "file" or not os.path.isdir(files[0]) else []
     read = [*read, *(given[name] for name in INPUTS if isinstance(given.get(name), str | os.PathLike))]
-    _check_outputs(read, writer.format, out, given.get("images"))
+    _check_outputs(read, writer.format, out, given.get("write_images"))
     if "source" in writer.options:
         given["source"] = ", ".join(map(os.path.basename, files))
 
@@ -131,14 +131,14 @@ def convert(
     return tally.summary()
 
 
-def _check_outputs(read: list[Any], format: Format, out: StrPath, images: StrPath | None) -> None:
+def _check_outputs(read: list[Any], format: Format, out: StrPath, write_images: StrPath | None) -> None:
     """Refuse outputs that would replace an input or each other, and a name that promises another format."""
     if format.kind == "table":
-        check_outputs(read, {"out": out, "images": images})
+        check_outputs(read, {"out": out, "write_images": write_images})
         return
     written = {"out": os.path.join(out, "") if format.kind == "folder" else out}
     apart = [own.ending for own in formats().values() if own.kind == "file"]
-    check_outputs(read, {"images": images}, written, apart)
+    check_outputs(read, {"write_images": write_images}, written, apart)
     if format.kind == "file":
         check_name(out, format.ending, f"{format.name} annotations")
 

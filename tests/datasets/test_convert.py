@@ -118,7 +118,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(coco=instances(), format=st.sampled_from(["xywh", "xyxy"]), ascii=st.booleans())
 def test_truths_are_what_json_says(coco: dict[str, Any], format: str, ascii: bool, folder: Path) -> None:
     summary, table = convert(
-        json.dumps(coco, ensure_ascii=ascii), folder, format=format, images=folder / "images.parquet"
+        json.dumps(coco, ensure_ascii=ascii), folder, format=format, write_images=folder / "images.parquet"
     )
     same_bits(table, expected_boxes(coco, format))
 
@@ -212,7 +212,7 @@ def test_nothing_gives_an_empty_table_of_the_schema(coco: Any, tmp_path: Path) -
 
 def test_images_without_boxes_are_not_lost(tmp_path: Path) -> None:
     coco = {"images": [{"id": "b", "file_name": "b.jpg", "width": 2, "height": 1}, {"id": "a"}], "annotations": []}
-    summary, _ = convert(coco, tmp_path, images=tmp_path / "images.parquet")
+    summary, _ = convert(coco, tmp_path, write_images=tmp_path / "images.parquet")
     assert summary["images"] == summary["images_without_boxes"] == 2
     assert pq.read_table(tmp_path / "images.parquet").to_pylist() == [
         {"image_id": "a", "width": None, "height": None, "file_name": None, "boxes": 0},
@@ -241,7 +241,9 @@ def test_of_a_repeated_key_the_last_counts(tmp_path: Path) -> None:
 @needs_example
 @pytest.mark.parametrize("format", ["xywh", "xyxy"])
 def test_cocos_own_example(format: str, tmp_path: Path) -> None:
-    summary = convert_file(EXAMPLE, tmp_path / "truths.parquet", format=format, images=tmp_path / "images.parquet")
+    summary = convert_file(
+        EXAMPLE, tmp_path / "truths.parquet", format=format, write_images=tmp_path / "images.parquet"
+    )
     assert summary == {"kind": "truths", "rows": 839, "images": 100, "categories": 80, "images_without_boxes": 0}
     same_bits(pq.read_table(tmp_path / "truths.parquet"), expected_boxes(json.loads(EXAMPLE.read_text()), format))
     assert pq.read_table(tmp_path / "images.parquet")["boxes"].to_numpy().sum() == 839
@@ -402,7 +404,7 @@ def test_an_image_listed_twice_alike_is_one(tmp_path: Path) -> None:
     image = {"id": 4, "width": 10, "height": 9, "file_name": "a/4.jpg"}
     coco = {"images": [image, {"id": 5}, image], "annotations": [truth(4)]}
     with pytest.warns(InputWarning, match=r"coco.json lists 1 images again, such as 4, each time alike: taken once"):
-        summary, table = convert(coco, tmp_path, images=tmp_path / "images.parquet")
+        summary, table = convert(coco, tmp_path, write_images=tmp_path / "images.parquet")
     assert (summary["images"], table["width"].to_pylist()) == (2, [10])
     assert pq.read_table(tmp_path / "images.parquet")["image_id"].to_pylist() == [4, 5]
     coco["images"][2] = {**image, "width": 11}
@@ -535,9 +537,9 @@ def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
         ({"dtype": "float16"}, "expected dtype to be 'float32' or 'float64', got 'float16'"),
         ({"kind": "masks"}, "expected kind to be 'truths' or 'results', got 'masks'"),
         ({"kind": "truths"}, "expected truths in .*coco.json, got results"),
-        ({"images": "images.parquet"}, "expected images for images.parquet, got results, which list none"),
-        ({"images": "out.parquet"}, "is the output for both"),
-        ({"images": "coco.json"}, "coco.json"),
+        ({"write_images": "images.parquet"}, "expected images for images.parquet, got results, which list none"),
+        ({"write_images": "out.parquet"}, "is the output for both"),
+        ({"write_images": "coco.json"}, "coco.json"),
     ],
 )
 def test_bad_options(options: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -563,7 +565,7 @@ def test_the_output_is_not_the_input(tmp_path: Path) -> None:
 
 def test_neither_table_is_left_where_one_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
-        convert({"annotations": [truth(1)]}, tmp_path, images=tmp_path / "nowhere" / "images.parquet")
+        convert({"annotations": [truth(1)]}, tmp_path, write_images=tmp_path / "nowhere" / "images.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["coco.json"]
 
 

@@ -94,7 +94,7 @@ def test_every_field_comes_back(rows: Rows, box: str, structs: bool, through: bo
         pq.write_table(table(rows, box=box, structs=structs, names=labels), folder / "in.parquet", row_group_size=2)
         source = folder / "in.parquet"
         if through:
-            convert(source, folder / "boxes.parquet", images=folder / "images.parquet")
+            convert(source, folder / "boxes.parquet", write_images=folder / "images.parquet")
             source = folder / "boxes.parquet"
             rows = [row for row in rows if row["objects"]]
         summary = convert(source, folder / "out.parquet", out_format="huggingface")

@@ -146,7 +146,7 @@ def written_by(job: Callable[..., Any]) -> list[str]:
     names = inspect.signature(job).parameters
     if job is jobs.synthesize:
         return ["truths", "detections", "pairs"]
-    return [name for name in names if name in OUTPUTS or (job is jobs.convert and name == "images")]
+    return [name for name in names if name in OUTPUTS or (job is jobs.convert and name == "write_images")]
 
 
 def calls(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
@@ -155,7 +155,7 @@ def calls(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     grid = AnchorGrid.preset("retinanet")
     return {
         "assign": ({"truths": a}, {"anchors": grid, "resize": Resize.parse("640")}),
-        "convert": ({"source": a}, {"images": None}),
+        "convert": ({"source": a}, {"write_images": None}),
         "evaluate": ({"detections": a, "truths": b}, {}),
         "fit_anchors": ({"truths": a}, {"count": 1}),
         "fuse": ({"tables": [a, b]}, {}),
@@ -390,5 +390,7 @@ def test_annotations_are_written_to_uris_of_local_files(tmp_path: Path) -> None:
     path = boxes(tmp_path / "a.parquet")
     pq.write_table(pq.read_table(path).drop_columns(["score"]), path)
     jobs.convert(path, f"file://{tmp_path}/out%201.json")
-    jobs.convert(tmp_path / "out 1.json", f"file://{tmp_path}/b.parquet", images=f"file://{tmp_path}/images.parquet")
+    jobs.convert(
+        tmp_path / "out 1.json", f"file://{tmp_path}/b.parquet", write_images=f"file://{tmp_path}/images.parquet"
+    )
     assert sorted(os.listdir(tmp_path)) == ["a.parquet", "b.parquet", "images.parquet", "out 1.json"]

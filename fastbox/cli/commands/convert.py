@@ -84,5 +84,5 @@ def convert(source: str, output: str, write_images: str | None, as_json: bool, *
     from fastbox.report.terminal import summary as terminal
 
     with progress("converting") as step:
-        made = convert_file(source, output, images=write_images, progress=step, **options)
+        made = convert_file(source, output, write_images=write_images, progress=step, **options)
     show(partial(terminal.show_counts, "converted"), made, as_json, [output, write_images])

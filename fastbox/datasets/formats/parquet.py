@@ -57,8 +57,8 @@ def read(
         The columns of image ids and of classes, numbers or names. Numbers have their names in the footer, if
         fastbox wrote the file.
     sizes : path, optional
-        A Parquet or CSV table of images: image_id, width, height and perhaps file_name, as ``images`` of :func:`write`
-        makes it. It also names images without boxes.
+        A Parquet or CSV table of images: image_id, width, height and perhaps file_name, as :func:`write` writes it with
+        ``write_images``. It also names images without boxes.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def write(
     dataset: Dataset,
     target: StrPath,
     *,
-    images: StrPath | None = None,
+    write_images: StrPath | None = None,
     format: str | None = None,
     dtype: str = "float64",
     source: str = "",
@@ -118,7 +118,7 @@ def write(
     target : path
         The table: what the data set's rows hold, and for truths width and height, the image's. Rows keep their order
         within an image. Names of categories go to the footer.
-    images : path, optional
+    write_images : path, optional
         A second table, one row per image: image_id, width, height, file_name and its number of boxes. It keeps the
         images without any.
     format : str, optional
@@ -141,19 +141,21 @@ def write(
     own = next(form for form, names in COORDINATES.items() if set(names) <= set(dataset.schema.names))
     parameters = {"source": source, "kind": dataset.kind, "format": format or own, "dtype": dtype}
     table = _Table(dataset, own, format or own, DTYPES[dtype])
-    for path in (target, *([] if images is None else [images])):
+    for path in (target, *([] if write_images is None else [write_images])):
         check_folder(path)
     groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), target, ROWS)
     first = next(groups, None)
-    if images is not None and dataset.kind == "results" and not dataset.images().num_rows:
-        raise InputError(f"expected images for {os.fspath(images)}, got results, which list none: leave the table out")
+    if write_images is not None and dataset.kind == "results" and not dataset.images().num_rows:
+        raise InputError(
+            f"expected images for {os.fspath(write_images)}, got results, which list none: leave the table out"
+        )
     schema = table.schema()
     listing = images_schema(schema.field("image_id").type).append(pa.field("boxes", pa.int64()))
     with (
         Sink(target, schema, command="convert", parameters=parameters) as sink,
         contextlib.nullcontext()
-        if images is None
-        else Sink(images, listing, command="convert", parameters=parameters) as image_sink,
+        if write_images is None
+        else Sink(write_images, listing, command="convert", parameters=parameters) as image_sink,
     ):
         if dataset.categories:
             sink.record(categories={str(number): name for number, name in dataset.categories.items()})
