@@ -20,7 +20,7 @@ from fastbox.datasets import recognize
 from fastbox.datasets.as_source import Given, as_source, has_rows
 from fastbox.datasets.dataset import Dataset
 from fastbox.datasets.registry import Format, formats
-from fastbox.errors import InputError, InputWarning
+from fastbox.errors import InputError, InputWarning, advice
 from fastbox.storage.convention import check_name
 from fastbox.storage.locate import check_named, expand
 from fastbox.storage.opened import State, check_state, state_of
@@ -40,6 +40,8 @@ LOG = logging.getLogger("fastbox")
 INPUTS = ("sizes", "names")
 # Options that the format's name tells, or that are filled in here.
 UNSAID = {"kind", "source"}
+# Options that the command line calls otherwise than by their names.
+TYPED = {"box_format": "--format", "format": "--output-format", "image": "--image-column"}
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -108,9 +110,10 @@ def convert(
     source = files if reader.format.kind == "table" and len(files) > 1 else files[0]
     writer = _Side("write", out_format, lambda: recognize.format_for(out))
     for name in sorted(given.keys() - reader.options - writer.options):
-        known = ", ".join(sorted((reader.options | writer.options) - UNSAID)) or "none"
+        known = ", ".join(map(_typed, sorted((reader.options | writer.options) - UNSAID))) or "none"
         raise InputError(
-            f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got {name}"
+            f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got "
+            f"{_typed(name)}: leave it out"
         )
     read = [asked] if reader.format.kind != "file" or not os.path.isdir(files[0]) else []
     read = [*read, *(given[name] for name in INPUTS if isinstance(given.get(name), str | os.PathLike))]
@@ -129,6 +132,11 @@ def convert(
     if tally.dataset.kind == "truths":
         _tell_of_lost_marks(tally, writer.format)
     return tally.summary()
+
+
+def _typed(name: str) -> str:
+    """The name of an option in a message: as it is typed on the command line, or as it is in Python."""
+    return advice(TYPED.get(name, f"--{name.replace('_', '-')}"), name)
 
 
 def _check_outputs(read: list[Any], format: Format, out: StrPath, write_images: StrPath | None) -> None:

@@ -357,6 +357,15 @@ def test_convert_goes_straight_into_pairs(tmp_path: Path) -> None:
     assert summary["metrics"]["iou"]["mean"] == 0.5
 
 
+def test_options_of_another_file_format_are_named_as_they_are_typed(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.parquet"
+    pq.write_table(images_table([1, 2], 0, category_id=[1, 1]), path)
+    said = refused("convert", path, tmp_path / "out.json", "--digits", 3)
+    assert "(--box, --format, --class-column, --image-column, --sizes), got --digits: leave it out" in said
+    with pytest.raises(InputError, match=r"\(box, box_format, class_column, image, sizes\), got digits: leave it out"):
+        jobs.convert(path, tmp_path / "out.json", digits=3)
+
+
 def in_terminal(*arguments: Any) -> str:
     """What a command writes to a terminal."""
     main_end, command_end = pty.openpty()

@@ -117,9 +117,11 @@ def test_options_that_a_format_lacks(made: Callable[..., Path], tmp_path: Path) 
     source = made("coco")
     before = sorted(os.listdir(tmp_path))
     said = refused(source, tmp_path / "out.parquet", "--digits", 3)
-    assert said.endswith("reading coco or writing parquet has (dtype, format, images), got digits\n")
+    assert said.endswith(
+        "reading coco or writing parquet has (--dtype, --output-format, --write-images), got --digits: leave it out\n"
+    )
     said = refused(source, tmp_path / "out.json", "--output-format", "xyxy")
-    assert said.endswith("reading coco or writing coco has (none), got format\n")
+    assert said.endswith("reading coco or writing coco has (none), got --output-format: leave it out\n")
     assert "'fbox', 'vbox' or 'hbox', got 'box'" in refused(source, tmp_path / "out.odgt", "--box", "box")
     same = refused(source, tmp_path / "out.parquet", "--write-images", tmp_path / "out.parquet")
     assert "is the output for both" in same
