@@ -1,3 +1,5 @@
-"""The version, in one place."""
+"""The version of the package, and that of what it writes: each in one place."""
 
 __version__ = "0.1.0"
+
+SCHEMA = 1  # of JSON and of records in footers: grows when a key goes away or changes its meaning

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from fastbox._version import SCHEMA
 from fastbox.cli.command import option
 from fastbox.cli.options import FRAGMENT_ROWS, MEMORY
 from fastbox.cli.progress import Step
@@ -72,7 +73,7 @@ class _Watch:
 
     def __call__(self, entry: Mapping[str, Any]) -> None:
         if self._lines:
-            say(json.dumps(entry))
+            say(json.dumps({"schema": SCHEMA, **entry}))
         self._done += 1
         self._now += not entry["skipped"]
         if self._step is not None:

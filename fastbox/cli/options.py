@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastbox._version import SCHEMA
 from fastbox.boxes.container import ALIASES, FORMATS
 from fastbox.cli.command import option
 from fastbox.cli.types import Column, Memory, Names, Real
@@ -318,7 +319,7 @@ def show(
 ) -> None:
     """Print a summary, as JSON or as its printer does it, and where the outputs went."""
     if as_json:
-        click.echo(json.dumps(summary, indent=2, allow_nan=False))
+        click.echo(json.dumps({"schema": SCHEMA, **summary}, indent=2, allow_nan=False))
         return
     from rich.console import Console
 

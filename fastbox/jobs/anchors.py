@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox._version import __version__
+from fastbox._version import SCHEMA, __version__
 from fastbox.anchors.configs import configs, default_levels
 from fastbox.anchors.extents import Extents, Sample
 from fastbox.anchors.fitting import by_area, cluster, cover, mean_best, refine
@@ -303,7 +303,7 @@ def _write(path: str | os.PathLike[str], everything: dict[str, Any]) -> None:
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "x", encoding="utf-8") as file:
-            json.dump(everything, file, indent=2, allow_nan=False)
+            json.dump({"schema": SCHEMA, **everything}, file, indent=2, allow_nan=False)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from fastbox._version import __version__
+from fastbox._version import SCHEMA, __version__
 from fastbox.values.arguments import bound
 
 __all__ = ["Provenance", "on_command_line"]
@@ -68,7 +68,7 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
-        return asdict(self)
+        return {"schema": SCHEMA, **asdict(self)}
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fastbox._version import __version__
+from fastbox._version import SCHEMA, __version__
 from fastbox.errors import InputError
 from fastbox.parallel import alone
 from fastbox.storage.folders import no_folder
@@ -98,7 +98,12 @@ class Sink:
         self.schema = schema
         self.rows = 0
         self._compression = compression
-        self._record: dict[str, Any] = {"version": __version__, "command": command, "parameters": plain(parameters)}
+        self._record: dict[str, Any] = {
+            "schema": SCHEMA,
+            "version": __version__,
+            "command": command,
+            "parameters": plain(parameters),
+        }
         if isinstance(path, Target):
             self._record["fingerprint"] = plain(path.fingerprint)
         self._pending: list[pa.Table] = []

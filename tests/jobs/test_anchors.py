@@ -245,7 +245,7 @@ def test_the_command_prints_what_the_job_found(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "out.json").read_text())
     assert summary["command"] == "anchors"
     assert {name: summary[name] for name in found.to_dict()} == json.loads(json.dumps(found.to_dict()))
-    assert json.loads(call(path, *options, "--json").stdout) == json.loads(json.dumps(found.to_dict()))
+    assert json.loads(call(path, *options, "--json").stdout) == json.loads(json.dumps({"schema": 1, **found.to_dict()}))
 
 
 def test_the_command_takes_sizes_and_formats(tmp_path: Path) -> None:

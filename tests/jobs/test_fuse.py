@@ -94,7 +94,7 @@ def test_bad_input_is_one_sentence(tables: Any, tmp_path: Path) -> None:
         ((*paths, "--weights", "1,2"), "expected --weights for 3 tables, got 2"),
         ((*paths, "--weights", "1,x,2"), "expected numbers above 0"),
         ((*paths, "--score-column", "nope"), "nope"),
-        ((paths[0], "-o", paths[0]), "got"),
+        ((paths[0], "-o", paths[0]), "is also an input"),
     ):
         result = call(*arguments)
         assert result.exit_code == 2, result.output

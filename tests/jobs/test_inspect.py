@@ -652,7 +652,7 @@ def test_the_command_is_the_job(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     found = jobs.inspect(scene.path, scene.images, limits=LIMITS, fix=tmp_path / "c2.parquet")
-    assert json.loads(result.stdout) == found.to_dict()
+    assert json.loads(result.stdout) == {"schema": 1, **found.to_dict()}
     assert_same(rows_of(out), naive(scene, LIMITS, listed=True))
     assert pq.read_table(fix).equals(pq.read_table(tmp_path / "c2.parquet"))
     assert len(pq.read_table(log)) == len(pq.read_table(tmp_path / "c2.log.parquet"))

@@ -222,6 +222,6 @@ def test_a_finished_folder_says_that_nothing_was_left_to_do(tmp_path: Path) -> N
     parts = len(list(out.glob("part-*.parquet")))
     said = "The part was" if parts == 1 else f"All {parts} parts were"
     assert (first.returncode, first.stderr) == (0, "")
-    assert second.stderr == f"{said} done before: nothing was left to do\n"
+    assert second.stderr == f"{said} done already\n"
     assert second.stdout == first.stdout
     assert all(json.loads(line)["skipped"] for line in logged.stderr.splitlines())

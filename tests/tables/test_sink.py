@@ -49,6 +49,7 @@ def test_rows_and_record_are_written(tmp_path: Path) -> None:
     assert pq.read_table(path).equals(pa.Table.from_batches([rows(5)]))
     record = read_record(path)
     assert record.pop("version")
+    assert record.pop("schema") == 1
     assert record == {
         "command": "test",
         "parameters": {"metric": "iou"},
