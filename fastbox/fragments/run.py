@@ -119,7 +119,9 @@ def spread(
     traits = traits_of(job)
     if traits is None or not traits.adds_up:
         name = getattr(job, "__name__", job)
-        raise ValueError(f"expected a job whose parts add up, such as fastbox.jobs.nms, got {name!r}: call it alone")
+        raise ValueError(
+            f"expected a job that runs in fragments, such as fastbox.jobs.nms, got {name!r}: call it alone"
+        )
     for name, what in traits.whole.items():
         if options.get(name) is not None:
             raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")

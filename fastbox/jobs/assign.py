@@ -22,7 +22,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
-from fastbox.jobs.resized import SIDES, Part, levels_of
+from fastbox.jobs.resized import SIDES, Resized, levels_of
 from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.page.contents import Page
@@ -213,21 +213,21 @@ def assign(
     }
     with Output(out, _schema(found_plan), command="assign", parameters=parameters, progress=progress) as output:
         for chunk in scan(source, rows=rows):
-            part = Part.of(chunk, resize, ignore)
-            with threads_here(_threads(anchors, chunk, part.sizes)):
+            seen = Resized.of(chunk, resize, ignore)
+            with threads_here(_threads(anchors, chunk, seen.sizes)):
                 matched = match(
-                    anchors.astype(part.truths.dtype),
-                    part.truths,
+                    anchors.astype(seen.truths.dtype),
+                    seen.truths,
                     rule=rule,
-                    size=part.sizes,
-                    ignore=part.regions,
+                    size=seen.sizes,
+                    ignore=seen.regions,
                     sparse=True,
                 )
-            levels = levels_of(anchors, part.sizes, matched)
-            _add(found, chunk, part, matched, levels, anchors, class_column)
+            levels = levels_of(anchors, seen.sizes, matched)
+            _add(found, chunk, seen, matched, levels, anchors, class_column)
             if found.least is not None:
-                found.least.add(chunk, part.rows, part.truths, part.sizes, matched.best)
-            output.write(_batch, chunk, part, matched, levels, output.schema)
+                found.least.add(chunk, seen.rows, seen.truths, seen.sizes, matched.best)
+            output.write(_batch, chunk, seen, matched, levels, output.schema)
             output.step(len(chunk.a))
         output.finish(found)
     return found
@@ -273,7 +273,7 @@ def _rules(anchors: AnchorGrid, resize: Resize, rule: MatchRule, ignore: str | N
 def _add(
     found: Assigned,
     chunk: Chunk,
-    part: Part,
+    seen: Resized,
     matched: Matches,
     levels: NDArray[np.int64],
     anchors: AnchorGrid,
@@ -281,29 +281,29 @@ def _add(
 ) -> None:
     many = len(anchors.strides)
     positive = matched.labels == 1
-    found.images += len(part.sizes)
-    found.truths += len(part.truths)
-    found.regions += 0 if part.regions is None else len(part.regions)
-    reasons = part.truths.invalid()
+    found.images += len(seen.sizes)
+    found.truths += len(seen.truths)
+    found.regions += 0 if seen.regions is None else len(seen.regions)
+    reasons = seen.truths.invalid()
     found.invalid.add(reasons)
-    unique, counts = np.unique(part.sizes, axis=0, return_counts=True)
+    unique, counts = np.unique(seen.sizes, axis=0, return_counts=True)
     for (width, height), count in zip(unique.tolist(), counts.tolist(), strict=True):
         found.level_anchors += count * np.array(anchors.counts((width, height)))
     found.positives += np.bincount(levels[positive], minlength=many)
     found.ignored += np.bincount(levels[~positive], minlength=many)
-    per_image = np.add.reduceat(np.append(positive, False), matched.offsets[:-1]) if len(part.sizes) else np.zeros(0)
+    per_image = np.add.reduceat(np.append(positive, False), matched.offsets[:-1]) if len(seen.sizes) else np.zeros(0)
     found.without_positive_images += int(((per_image == 0) | (np.diff(matched.offsets) == 0)).sum())
 
     valid = reasons == 0
-    won = np.zeros(len(part.truths), np.bool_)
+    won = np.zeros(len(seen.truths), np.bool_)
     won[matched.truths[positive]] = True
-    corners, own = part.truths.corners()[valid], chunk.a[part.rows].corners()[valid].astype(np.float64)
+    corners, own = seen.truths.corners()[valid], chunk.a[seen.rows].corners()[valid].astype(np.float64)
     area = (own[:, 2] - own[:, 0]) * (own[:, 3] - own[:, 1])
     codes: NDArray[np.int64] | None = None
     labels: list[Any] = []
     if class_column is not None:
         (codes,), labels = columns.label_columns((chunk.a_columns, chunk.a_rows), name=class_column)
-        codes = codes[part.rows][valid]
+        codes = codes[seen.rows][valid]
     found.coverage.add(matched.best[valid], won[valid], area, corners[:, 2:] - corners[:, :2], codes, labels)
 
 
@@ -320,11 +320,11 @@ def _schema(found: Plan) -> Any:
     return columns.schema_of(types)
 
 
-def _batch(chunk: Chunk, part: Part, matched: Matches, levels: NDArray[np.int64], schema: Any) -> Any:
+def _batch(chunk: Chunk, seen: Resized, matched: Matches, levels: NDArray[np.int64], schema: Any) -> Any:
     assert chunk.images is not None
     assert matched.anchors is not None
     ids = np.repeat(chunk.images, np.diff(matched.offsets))
     none = matched.truths < 0
-    rows = part.rows[np.where(none, 0, matched.truths)] if len(part.rows) else np.zeros(len(none), np.int64)
-    truths = np.ma.masked_array(chunk.a_rows(rows) if len(part.rows) else rows, mask=none)
+    rows = seen.rows[np.where(none, 0, matched.truths)] if len(seen.rows) else np.zeros(len(none), np.int64)
+    truths = np.ma.masked_array(chunk.a_rows(rows) if len(seen.rows) else rows, mask=none)
     return columns.batch_of([ids, levels, matched.anchors, matched.labels, truths, matched.values], schema)

@@ -53,14 +53,14 @@ class FirstPass(Protocol):
     def __call__(
         self,
         table: Source,
-        parts: Sequence[Source],
+        fragments: Sequence[Source],
         options: Mapping[str, Any],
         everywhere: Callable[..., Iterator[tuple[int, Any]]],
     ) -> Sequence[Mapping[str, Any]]:
-        """Return the options to add to those of each part of the first table.
+        """Return the options to add to those of each fragment of the first table.
 
-        ``everywhere(function, **options)`` runs a function on all parts, where the fragments run, and yields the number
-        of each part with its result.
+        ``everywhere(function, **options)`` runs a function on all fragments, on their engine, and yields the number of
+        each fragment with its result.
         """
 
 
@@ -75,7 +75,7 @@ class Traits:
     by_image : bool
         Images are read by their ids; False for a job that reads rows one by one.
     adds_up : bool
-        The results of parts of the tables add up to the result of the whole, so that fragments can run it.
+        The results of fragments of the tables add up to the result of the whole.
     whole : mapping of str to str
         The options that need the tables as a whole, each with what it asks for.
     reads : tuple of str
@@ -294,7 +294,7 @@ class Output:
     ) -> None:
         self.schema = schema
         self._sink = None if out is None else Sink(out, schema, command=command, parameters=parameters)
-        self._part = isinstance(out, Target)
+        self._is_part = isinstance(out, Target)
         self._progress = progress
 
     def __enter__(self) -> Output:
@@ -326,7 +326,7 @@ class Output:
     def finish(self, found: Result, **more: Any) -> None:
         """Record the result in the file, that of a fragment so that it can be added up later, and more entries."""
         if self._sink is not None:
-            part = {"aggregate": packed(found)} if self._part else {}
+            part = {"aggregate": packed(found)} if self._is_part else {}
             self.record(summary=found.to_dict(), **part, **more)
 
     def record(self, **more: Any) -> None:

@@ -15,13 +15,13 @@ from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
 from fastbox.tables.chunk import Chunk
 
-__all__ = ["SIDES", "Part", "levels_of"]
+__all__ = ["SIDES", "Resized", "levels_of"]
 
 SIDES = ("width", "height")
 
 
 @dataclass
-class Part:
+class Resized:
     """A chunk as the detector sees it: resized truths, regions to ignore, and the rows of the truths in the chunk."""
 
     sizes: NDArray[np.int64]
@@ -30,7 +30,7 @@ class Part:
     regions: Boxes | None
 
     @classmethod
-    def of(cls, chunk: Chunk, resize: Resize, ignore: str | None) -> Part:
+    def of(cls, chunk: Chunk, resize: Resize, ignore: str | None) -> Resized:
         offsets = chunk.a.offsets
         assert offsets is not None
         image = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))

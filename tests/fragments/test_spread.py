@@ -191,7 +191,9 @@ def test_tables_may_be_given_by_name(name: str, tables: dict[str, Path], tmp_pat
 
 
 def test_jobs_that_must_see_tables_whole_are_refused(tables: dict[str, Path]) -> None:
-    with pytest.raises(ValueError, match=r"expected a job whose parts add up, such as fastbox.jobs.nms, got 'fuse'"):
+    with pytest.raises(
+        ValueError, match=r"expected a job that runs in fragments, such as fastbox.jobs.nms, got 'fuse'"
+    ):
         spread(jobs.fuse, tables["truths"])
 
 

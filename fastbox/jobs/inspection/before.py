@@ -36,7 +36,7 @@ class Before:
     again, firsts : arrays of shape (k,), int64
         The rows that repeat an id, ascending, and the first row that has it.
     classes : Classes or None
-        Counts by class; None where they were not counted, or are of more than the part that is inspected now.
+        Counts by class; None where they were not counted, or are of more than the fragment that is inspected now.
     """
 
     ranges: Mapping[object, Range] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Before:
 
 
 def sizes_of(truths: Source, *, out: None, label: str | None, rows: int) -> Classes:
-    """Count the sizes of the boxes in a part of a table, by the class that a column tells."""
+    """Count the sizes of the boxes in a fragment of a table, by the class that a column tells."""
     classes = Classes()
     with closing(scan(Source.carrying(truths, label), rows=rows)) as chunks:
         for chunk in chunks:
@@ -88,9 +88,9 @@ def sizes_of(truths: Source, *, out: None, label: str | None, rows: int) -> Clas
 
 
 def first_pass(
-    table: Source, parts: Sequence[Source], options: Mapping[str, Any], everywhere: Callable[..., Any]
+    table: Source, fragments: Sequence[Source], options: Mapping[str, Any], everywhere: Callable[..., Any]
 ) -> list[dict[str, Any]]:
-    """Return the facts of a whole table on each of its parts, as the option ``before`` of their inspection."""
+    """Return the facts of a whole table on each of its fragments, as the option ``before`` of their inspection."""
     limits, rows = options.get("limits") or Limits(), options.get("rows", 262_144)
     whole = Table.of(table, None, *(options.get(name) for name in ("class_column", "id_column", "size")))
     known = Before()
@@ -102,8 +102,8 @@ def first_pass(
             sizes.add(place, found)
         known = replace(known, ranges=sizes.merged().ranges(limits.class_size))
     told = []
-    for part in parts:
-        groups = part.fragment.groups if part.fragment else ()
+    for one in fragments:
+        groups = one.fragment.groups if one.fragment else ()
         last = groups[-1].number + groups[-1].boxes if groups else 0
         told.append({"before": known.within(groups[0].number if groups else 0, last)})
     return told
