@@ -38,9 +38,11 @@ def decimals(value: float | None, places: int) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number with four significant digits, from 10,000 on in whole units.
+    """Return a number with four significant digits, three below 0.1, and in whole units from 10,000 on.
 
-    >>> number(0.806), number(1.0), number(23.5934), number(54321.5), number(None)
-    ('0.8060', '1.000', '23.59', '54,322', '–')
+    >>> number(0.806), number(1.0), number(23.5934), number(54321.5), number(0.00241), number(None)
+    ('0.8060', '1.000', '23.59', '54,322', '0.00241', '–')
     """
-    return NONE if value is None else f"{value:#.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if abs(value) >= 9999.5 else f"{value:#.4g}" if abs(value) >= 0.1 else f"{value:.3g}"

@@ -132,9 +132,10 @@ def _labels(rules: Rules) -> str:
     places = list(zip(rules["thresholds"], rules["labels"][1:], strict=True))
     positive = [low for low, label in places if label == 1]
     negative = [high for (high, _), label in zip(places, rules["labels"], strict=False) if label == 0]
-    said = [f"positive at IoU ≥ {threshold(positive[0])}"] if positive else []
+    best = "" if rules["claims"] == "none" else " or best for a truth"
+    said = [f"positive at IoU ≥ {threshold(positive[0])}{best}"] if positive else []
     said += [f"negative below {threshold(negative[-1])}"] if negative else []
-    return ", ".join([*said, *([] if rules["claims"] == "none" else ["the best anchor of each truth positive too"])])
+    return ", ".join(said)
 
 
 def _resize(kind: str, lengths: tuple[float, ...]) -> str:

@@ -14,7 +14,7 @@ from support.commands import COMMANDS, GROUPS
 from support.paths import ROOT
 
 from fastbox.cli import main
-from fastbox.cli.command import SECTIONS
+from fastbox.cli.command import SECTIONS, Group
 
 ALL = {**COMMANDS, **GROUPS}
 WORDS = 2  # the first words of a help text, which say what an option is
@@ -74,3 +74,30 @@ def test_the_examples_run(words: tuple[str, ...], tmp_path: Path, monkeypatch: p
         program, *arguments = shlex.split(line)
         result = CliRunner().invoke(main, arguments)
         assert program == "fastbox" and result.exit_code == 0, (line, result.output)
+
+
+def test_a_new_command_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "__init__.py").touch()
+    (tmp_path / "more" / "shout.py").write_text("""
+from dataclasses import dataclass
+import click
+from fastbox.cli.command import Command, option, record
+
+@dataclass(frozen=True)
+class Words:
+    times: int = option("--times", type=int, default=1, metavar="N", help="Number of times.")
+
+@click.command(cls=Command, section="Set up", examples=["tool shout --times 2"], short_help="Shout a word.")
+@record("words", Words)
+def shout(words):
+    \"\"\"Shout a word.\"\"\"
+    click.echo("hey " * words.times)
+""")
+    monkeypatch.syspath_prepend(tmp_path)
+    group = Group("tool", package="more")
+    listed = CliRunner().invoke(group, ["--help"]).stdout
+    assert "Set up:\n  shout  Shout a word.\n" in listed
+    assert "Example:\n  tool shout --times 2\n" in CliRunner().invoke(group, ["shout", "--help"]).stdout
+    assert CliRunner().invoke(group, ["shout", "--times", "2"]).stdout == "hey hey \n"
+    assert "no such command 'shot'; did you mean 'shout'?" in CliRunner().invoke(group, ["shot"]).stderr

@@ -56,7 +56,11 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
     ),
     "assign": (
         ["assign", BOXES, "--anchors", "retinanet", "--resize", "shorter=100,longer=200", "--high", "0.6"],
-        ["rule fastbox: positive at IoU ≥ 0.60, negative below 0.40", "anchors retinanet", "shorter side to 100 px"],
+        [
+            "positive at IoU ≥ 0.60 or best for a truth, negative below 0.40",
+            "anchors retinanet",
+            "shorter side to 100 px",
+        ],
         {"rule": "fastbox", "thresholds": [0.4, 0.6], "anchors": "retinanet", "lengths": [100.0, 200.0]},
     ),
     "anchors": (
