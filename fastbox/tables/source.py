@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -216,12 +217,14 @@ def _plan_of(source: Source, file: str) -> Plan:
     for name in source.columns:
         kind = require(schema, source.own(name), file).type
         fields.append((name, kind.value_type if boxes.layout == "ragged" and is_list(kind) else kind))
-    return Plan((file,), boxes, _dtype(schema, boxes), ids, pa.schema(fields), carried, rows)
+    dtype = _dtype(pa.schema([(name, schema.field(name).type) for name in boxes.names]), boxes)
+    return Plan((file,), boxes, dtype, ids, pa.schema(fields), carried, rows)
 
 
+@lru_cache(64)  # many files have one schema
 def _dtype(schema: pa.Schema, boxes: BoxColumns) -> np.dtype[Any]:
-    """Return the dtype that boxes of these columns have: that of an empty batch."""
-    columns, *_ = to_columns(pa.schema([schema.field(name) for name in boxes.names]).empty_table(), boxes)
+    """Return the dtype of boxes in these columns: that of an empty batch."""
+    columns, *_ = to_columns(schema.empty_table(), boxes)
     return np.result_type(*map(as_floats, columns))
 
 
