@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
-__all__ = ["alike", "spellings"]
+__all__ = ["Apart", "alike", "apart", "spellings"]
 
 SHOWN = 3  # examples in a sentence
 BEFORE, ENDING = re.compile(r"^.*[/\\]"), re.compile(r"\.[A-Za-z][A-Za-z0-9]{2,3}$")
@@ -25,6 +25,32 @@ def alike(own: Iterable[Any], its: Iterable[Any]) -> str | None:
             both = f"{one!r} and {plain[_plain(one)]!r}"
             return f"write them alike: {both} are the same but for folders, endings and zeros in front"
     return None
+
+
+class Apart(NamedTuple):
+    """Classes that do not fit: how many both sides have, of how many of the side with fewer, and examples of each."""
+
+    both: int
+    fewer: int
+    own: str
+    its: str
+
+
+def apart(own: Iterable[Any], its: Iterable[Any], named: Collection[Any] = (), *, told: bool = True) -> Apart | None:
+    """Return the classes of detections and of truths if they do not fit, else None.
+
+    Classes do not fit if no class is in common or ``named``; where nobody told names, if less than half are.
+
+    >>> apart([1, 2], [3])
+    Apart(both=0, fewer=1, own='1, 2', its='3')
+    """
+    mine, theirs = set(own), set(its)
+    known = theirs.union(named)
+    both, fewer = len(mine & known), min(len(mine), len(theirs))
+    if not fewer or (both if told else 2 * both >= fewer):
+        return None
+    first, second = (", ".join(map(repr, sorted(some)[:SHOWN])) for some in (mine - known, known - mine))
+    return Apart(both, fewer, first, second)
 
 
 def spellings(own: Sequence[Any], its: Sequence[Any]) -> list[str]:

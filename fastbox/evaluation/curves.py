@@ -1,23 +1,58 @@
-"""Precision at each recall."""
+"""Curves of precision and recall, and the statistics made of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from itertools import islice, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.evaluation.params import Params
+from fastbox.evaluation.protocols.protocol import Statistic
+from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 
-__all__ = ["NOTHING", "Curves", "Floats", "grouped", "rank", "trace"]
+__all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "grouped", "rank", "total", "trace"]
 
 NOTHING = -1.0  # COCO's figure where no truth is
 PIECE = 4_000  # detections that make a thread worth waking
+WHOLE = 1 << 22  # precisions that are held at once, each with its score: 64 MiB
+AT_ONCE = 1 << 16  # numbers that are summed at once
 
 Floats = NDArray[np.float64]
+
+
+class Ranked(NamedTuple):
+    """Detections of a model, class by class and by descending score.
+
+    Attributes
+    ----------
+    words : array of shape (n, ranges, words)
+        A bit for each threshold that a detection reaches, and one where it is ignored.
+    scores, ranks : arrays of shape (n,)
+        A rank counts from 0 among the detections of an image and class.
+    bounds : array of shape (classes + 1,)
+        The first detection of each class, and the end of the last class.
+    """
+
+    words: NDArray[np.uint32]
+    scores: Floats
+    ranks: NDArray[np.int32]
+    bounds: NDArray[np.int64]
+
+    def of_classes(self, first: int, last: int) -> Ranked:
+        """Return the detections of some neighbouring classes."""
+        begin, end = self.bounds[[first, last]]
+        bounds = self.bounds[first : last + 1] - begin
+        return Ranked(self.words[begin:end], self.scores[begin:end], self.ranks[begin:end], bounds)
+
+    def of_threshold(self, a: int, t: int) -> Ranked:
+        """Return the detections with the marks of one range of areas and one threshold, moved to the first bit."""
+        word, bit = divmod(t, THRESHOLDS_PER_WORD)
+        return self._replace(words=self.words[:, a : a + 1, word : word + 1] >> np.uint32(bit))
 
 
 @dataclass(frozen=True)
@@ -43,8 +78,9 @@ class Curves:
 
 
 def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The rows, group by group and by descending score, ties as they come; the groups that are there, ascending, and
-    where each begins, and the last ends.
+    """Rank rows by group and by descending score, ties in their order.
+
+    Returns the rows, the groups that have rows, ascending, and the bounds of each group.
     """
     rows = _stable(groups, int(groups.max(initial=0)) + 1)
     ordered_groups = groups[rows]
@@ -56,7 +92,7 @@ def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], 
 
 
 def grouped(groups: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows, group by group, those of one as they come, and where each of `count` groups begins."""
+    """Return the rows by group, those of a group in their order, and the bounds of `count` groups."""
     return _stable(groups, count), np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=count))))
 
 
@@ -65,27 +101,20 @@ def _stable(groups: NDArray[Any], count: int) -> NDArray[np.int64]:
     return np.argsort(small, kind="stable")
 
 
-def trace(
-    words: NDArray[np.uint32],
-    scores: Floats,
-    ranks: NDArray[np.int32],
-    bounds: NDArray[np.int64],
-    truths: NDArray[np.int64],
-    params: Params,
-) -> Curves:
-    """Trace the curves of classes, whose detections lie between `bounds` and descend by score."""
+def trace(detections: Ranked, truths: NDArray[np.int64], params: Params) -> Curves:
+    """Trace the curves of classes, each with a count of truths in each range of areas."""
     classes, ranges = truths.shape
     thresholds, recalls = len(params.iou_thresholds), np.array(params.recalls)
     limits = np.array(params.max_dets)
     precision, at = (np.full((classes, ranges, thresholds, len(recalls)), NOTHING) for _ in range(2))
     reached = np.full((classes, ranges, thresholds, len(limits)), NOTHING)
     kernel = parallel.kernels("evaluate.curves").TRACE[np.dtype(np.float64), ""]
-    detections, axes = (words, scores, ranks, bounds), (recalls, limits, thresholds)
+    columns, axes = tuple(detections), (recalls, limits, thresholds)
 
     def work(first: int, last: int) -> None:
-        kernel(detections, truths, axes, (first, last), (precision, reached, at))
+        kernel(columns, truths, axes, (first, last), (precision, reached, at))
 
-    parallel.run(work, _pieces(bounds))
+    parallel.run(work, _pieces(detections.bounds))
     return Curves(
         precision.transpose(2, 3, 0, 1),
         reached.transpose(2, 0, 1, 3),
@@ -101,3 +130,199 @@ def _pieces(bounds: NDArray[np.int64]) -> list[tuple[int, int]]:
     marks = np.linspace(bounds[0], bounds[-1], count + 1)[1:-1]
     edges = np.unique(np.concatenate(([0], np.searchsorted(bounds, marks), [len(bounds) - 1])))
     return list(pairwise(edges.tolist()))
+
+
+class Slice(NamedTuple):
+    """Some thresholds in a range of areas: precision (thresholds, recalls, classes) and recall (thresholds, max_dets,
+    classes) of the classes with truths.
+    """
+
+    precision: Floats
+    recall: Floats
+
+
+class Range(NamedTuple):
+    """The means of a range of areas: AP, AP at each threshold with a statistic of its own, and AR at each limit."""
+
+    ap: float
+    alone: dict[float, float]
+    recalls: list[float]
+
+    def value(self, found: Statistic) -> float:
+        """Return the value of a statistic, -1 at a threshold that the rules lack."""
+        if found.recall:
+            return self.recalls[found.limit]
+        return self.ap if found.threshold is None else self.alone.get(found.threshold, NOTHING)
+
+
+class Traced:
+    """The curves of one model: kept where they are small, else traced anew for each part that is asked for.
+
+    Parameters are those of :func:`trace`.
+    """
+
+    def __init__(self, detections: Ranked, truths: NDArray[np.int64], params: Params) -> None:
+        self._detections = detections
+        self.truths = truths
+        self.params = params
+        self._kept: Curves | None = None
+
+    @property
+    def statistics(self) -> list[Statistic]:
+        """The statistics of the protocol for these rules."""
+        return self.params.protocol.statistics(list(self.params.area_ranges), self.params.max_dets)
+
+    @property
+    def whole(self) -> Curves:
+        """The curves of all classes."""
+        if self._kept is not None:
+            return self._kept
+        whole = trace(self._detections, self.truths, self.params)
+        if whole.precision.size <= WHOLE:
+            self._kept = whole
+        return whole
+
+    @property
+    def size(self) -> int:
+        """The number of precisions that are kept, once they are traced."""
+        return self._each * len(self.truths) if self._is_small() else 0
+
+    def stats(self) -> dict[str, float]:
+        """Return the statistics of the protocol, COCO's twelve.
+
+        Means are summed in COCO's order: thresholds, recalls, classes.
+        """
+        ranges = [self._range(a) for a in range(self.truths.shape[1])]
+        return {found.name: ranges[found.area].value(found) for found in self.statistics}
+
+    def stats_by_class(self) -> dict[str, Floats]:
+        """Return the same statistics of each class by itself, arrays of shape (classes,)."""
+        thresholds = np.array(self.params.iou_thresholds)
+
+        def value(block: Curves, found: Statistic) -> Floats:
+            if found.recall:
+                return _mean_by_class(block.recall[..., found.area, found.limit])
+            precision = block.precision[..., found.area]
+            return _mean_by_class(precision if found.threshold is None else precision[thresholds == found.threshold])
+
+        blocks = [[value(block, found) for found in self.statistics] for block in self._blocks()]
+        parts = zip(*blocks, strict=True)
+        return {found.name: np.concatenate(part) for found, part in zip(self.statistics, parts, strict=True)}
+
+    def ap(self) -> float:
+        """Return AP by itself."""
+        return self._range(0).ap
+
+    def precision(self) -> Floats:
+        """Return the mean precision of the classes with truths, (thresholds, recalls), nan where there are none."""
+        shape = len(self.params.iou_thresholds), len(self.params.recalls)
+        if not self.truths[:, 0].any():
+            return np.full(shape, np.nan)
+        return np.concatenate([part.precision.mean(axis=2) for part in self._slices(0)])
+
+    def _range(self, a: int) -> Range:
+        """Return the means of a range of areas."""
+        classes = int(np.count_nonzero(self.truths[:, a]))
+        if not classes:
+            return Range(NOTHING, {}, [NOTHING] * len(self.params.max_dets))
+        named = {found.threshold for found in self.statistics if found.area == a}
+        alone: dict[float, float] = {}
+        recalls: list[Floats] = []
+
+        def parts() -> Iterator[Floats]:
+            thresholds = iter(self.params.iou_thresholds)
+            for part in self._slices(a):
+                recalls.append(part.recall)
+                for threshold, own in zip(islice(thresholds, len(part.precision)), part.precision, strict=True):
+                    if threshold in named:
+                        alone[threshold] = float(own.reshape(-1).mean())
+                yield part.precision.reshape(-1)
+
+        count = len(self.params.iou_thresholds) * len(self.params.recalls) * classes
+        ap = total(count, parts()) / count
+        reached = np.concatenate(recalls)
+        return Range(ap, alone, [float(reached[:, place].reshape(-1).mean()) for place in range(reached.shape[1])])
+
+    def _slices(self, a: int) -> Iterator[Slice]:
+        """Yield the curves of a range of areas, all thresholds at once where they are small, else one by one."""
+        there = np.flatnonzero(self.truths[:, a])
+        if self._is_small():
+            precision, recall = self.whole.precision[..., a], self.whole.recall[..., a, :]
+            yield Slice(np.ascontiguousarray(precision[..., there]), recall[:, there].transpose(0, 2, 1))
+            return
+        rules = Params(self.params.iou_thresholds[:1], self.params.recalls, {"all": (0, np.inf)}, self.params.max_dets)
+        for t in range(len(self.params.iou_thresholds)):
+            yield self._slice(a, t, there, rules)
+
+    def _slice(self, a: int, t: int, there: NDArray[np.int64], rules: Params) -> Slice:
+        precision = np.empty((len(rules.recalls), len(there)))
+        recall = np.empty((len(rules.max_dets), len(there)))
+        truths = self.truths[:, a : a + 1]
+        for first, last in self._cuts(len(rules.recalls)):
+            own = trace(self._detections.of_classes(first, last).of_threshold(a, t), truths[first:last], rules)
+            low, high = np.searchsorted(there, (first, last))
+            precision[:, low:high] = own.precision[0][:, there[low:high] - first, 0]
+            recall[:, low:high] = own.recall[0, there[low:high] - first, 0].T
+        return Slice(precision[None], recall[None])
+
+    def _blocks(self) -> Iterator[Curves]:
+        """Yield the curves of some classes at a time."""
+        if self._is_small():
+            yield self.whole
+            return
+        for first, last in self._cuts(self._each):
+            yield trace(self._detections.of_classes(first, last), self.truths[first:last], self.params)
+
+    @property
+    def _each(self) -> int:
+        """The number of precisions of a class."""
+        return len(self.params.iou_thresholds) * len(self.params.recalls) * int(self.truths.shape[1])
+
+    def _is_small(self) -> bool:
+        return self._each * len(self.truths) <= WHOLE
+
+    def _cuts(self, each: int) -> Iterator[tuple[int, int]]:
+        """Cut the classes, each with a number of precisions, into blocks that may be held."""
+        step = max(1, WHOLE // each)
+        for first in range(0, len(self.truths), step):
+            yield first, min(first + step, len(self.truths))
+
+
+def total(count: int, parts: Iterable[Floats]) -> float:
+    """Sum `count` numbers that come in parts, to the bit as NumPy sums them in one array.
+
+    >>> numbers = np.random.default_rng(0).random(1000)
+    >>> bool(total(1000, [numbers[:7], numbers[7:900], numbers[900:]]) == np.add.reduce(numbers))
+    True
+    """
+    return _summed(Coming(parts), count)
+
+
+class Coming:
+    """Numbers that come in parts and are taken in order."""
+
+    def __init__(self, parts: Iterable[Floats]) -> None:
+        self._parts = iter(parts)
+        self._held = np.empty(0)
+
+    def take(self, count: int) -> Floats:
+        """Return the next `count` numbers."""
+        while len(self._held) < count:
+            more = next(self._parts)
+            self._held = np.concatenate((self._held, more)) if len(self._held) else more
+        taken, self._held = self._held[:count], self._held[count:]
+        return taken
+
+
+def _summed(coming: Coming, count: int) -> float:
+    if count <= AT_ONCE:
+        return float(np.add.reduce(coming.take(count)))
+    half = count // 2 - count // 2 % 8  # where NumPy cuts
+    return _summed(coming, half) + _summed(coming, count - half)
+
+
+def _mean_by_class(values: Floats) -> Floats:
+    """Return the mean of each class, the last axis; -1 of nothing."""
+    classes = values.shape[-1]
+    rows = np.moveaxis(values, -1, 0).reshape(classes, values.size // max(classes, 1))
+    return rows.mean(axis=1) if rows.size else np.full(len(rows), NOTHING)

@@ -13,7 +13,7 @@ from fastbox import parallel
 from fastbox.boxes.container import Boxes
 from fastbox.errors import advice
 from fastbox.evaluation.matching import Columns, Judged
-from fastbox.evaluation.sides import read_as
+from fastbox.evaluation.sides import Detections, GroundTruths, Images, read_as
 from fastbox.kernels.codes import CLASSIFICATION, MATCHED
 
 __all__ = ["Mismatch"]
@@ -56,34 +56,26 @@ class Mismatch:
         self._own: Counter[int] = Counter()  # classes of detections that lie on truths of their own
         self._crossed: Counter[tuple[int, int]] = Counter()  # of those that don't, and of the truths that they lie on
 
-    def add(
-        self,
-        ids: NDArray[Any] | None,
-        a: Boxes,
-        b: Boxes,
-        bounds: NDArray[np.int64],
-        truth_bounds: NDArray[np.int64],
-        kinds: NDArray[np.int64],
-        truth_kinds: NDArray[np.int64],
-        scores: NDArray[np.float64],
-        judged: Judged,
-    ) -> None:
+    def add(self, images: Images, detections: Detections, truths: GroundTruths, judged: Judged) -> None:
         """Look at whole images, and what became of their detections."""
-        own, its = np.diff(bounds) > 0, np.diff(truth_bounds) > 0
+        own, its = np.diff(images.bounds) > 0, np.diff(images.truth_bounds) > 0
         for name, there in (("both", own & its), ("detections", own & ~its), ("truths", its & ~own)):
             self.images[name] += int(np.count_nonzero(there))
-            if ids is not None and name != "both":
-                self._keep(name, ids[np.flatnonzero(there)[:SHOWN]].tolist())
-        self._formats = {"detections": a.format, "truths": b.format}
-        right = np.bincount(kinds[judged.match_type == MATCHED])
+            if images.ids is not None and name != "both" and len(self.examples[name]) < SHOWN:
+                self._keep(name, images.ids[np.flatnonzero(there)[:SHOWN]].tolist())
+        self._formats = {"detections": detections.boxes.format, "truths": truths.boxes.format}
+        right = np.bincount(detections.classes[judged.match_type == MATCHED])
         self._own.update({int(kind): int(right[kind]) for kind in np.flatnonzero(right)})
         wrong = np.flatnonzero(judged.match_type == CLASSIFICATION)
         if len(wrong):
-            distinct, counts = np.unique(kinds[wrong] << 32 | truth_kinds[judged.truth[wrong]], return_counts=True)
+            crossed = detections.classes[wrong] << 32 | truths.classes[judged.truth[wrong]]
+            distinct, counts = np.unique(crossed, return_counts=True)
             pairs = zip((distinct >> 32).tolist(), (distinct & 0xFFFFFFFF).tolist(), strict=True)
             self._crossed.update(dict(zip(pairs, counts.tolist(), strict=True)))
-        if len(a) and len(b) and right.sum() < WELL * len(a):
-            self._read_otherwise(ids, a, b, _best_scored(scores, bounds, truth_bounds), truth_bounds)
+        many = len(detections.boxes)
+        if many and len(truths.boxes) and right.sum() < WELL * many:
+            sample = _best_scored(detections.ranking, images.bounds, images.truth_bounds)
+            self._read_otherwise(images.ids, detections.boxes, truths.boxes, sample, images.truth_bounds)
 
     def __add__(self, other: Mismatch) -> Mismatch:
         both = Mismatch()

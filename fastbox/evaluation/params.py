@@ -1,32 +1,28 @@
-"""By which rules detections are evaluated: thresholds, ranges of areas, and how many detections count."""
+"""The rules of an evaluation: thresholds, ranges of areas, and limits on detections."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.evaluation.protocols.coco import COCO
+from fastbox.evaluation.protocols.protocol import Protocol
 from fastbox.values.arguments import check_types
 
 __all__ = ["AREA_RANGES", "Params"]
 
-AREA_RANGES = {
-    "all": (0.0, 1e5**2),
-    "small": (0.0, 32.0**2),
-    "medium": (32.0**2, 96.0**2),
-    "large": (96.0**2, 1e5**2),
-}
-THRESHOLDS, RECALLS = tuple(np.linspace(0.5, 0.95, 10).tolist()), tuple(np.linspace(0, 1, 101).tolist())
-NEARLY_ONE = 1 - 1e-10  # COCO's cap on a threshold: an IoU of 1 but for its last bits still reaches 1
+AREA_RANGES = COCO.area_ranges
 MOST_RANGES = 31  # one bit each of 32, all of which are set where a truth is ignored in every range
 MOST_THRESHOLDS = 1000
 
 
 @dataclass(frozen=True)
 class Params:
-    """The rules of an evaluation; COCO's where nothing else is said.
+    """The rules of an evaluation; those of COCO by default.
 
     Attributes
     ----------
@@ -54,10 +50,12 @@ class Params:
     (1, 10, 300)
     """
 
-    iou_thresholds: Sequence[float] = field(default_factory=lambda: THRESHOLDS)
-    recalls: Sequence[float] = field(default_factory=lambda: RECALLS)
-    area_ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: dict(AREA_RANGES))
-    max_dets: Sequence[int] = (1, 10, 100)
+    protocol: ClassVar[Protocol] = COCO
+
+    iou_thresholds: Sequence[float] = field(default_factory=lambda: COCO.iou_thresholds)
+    recalls: Sequence[float] = field(default_factory=lambda: COCO.recalls)
+    area_ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: dict(COCO.area_ranges))
+    max_dets: Sequence[int] = COCO.max_dets
     class_agnostic: bool = False
 
     def __post_init__(self) -> None:
@@ -80,12 +78,12 @@ class Params:
 
     @property
     def least(self) -> NDArray[np.float64]:
-        """The thresholds as boxes must reach them."""
-        least: NDArray[np.float64] = np.minimum(np.array(self.iou_thresholds), NEARLY_ONE)
+        """The thresholds as boxes must reach them, none above the protocol's greatest."""
+        least: NDArray[np.float64] = np.minimum(np.array(self.iou_thresholds), self.protocol.greatest_threshold)
         return least
 
     def outside(self, areas: NDArray[np.float64]) -> NDArray[np.uint32]:
-        """A bit for each range that an area is not in; nan is in all, as where it is compared."""
+        """Return a bit for each range that an area is not in; nan is in every range."""
         bits = np.zeros(len(areas), np.uint32)
         for place, (low, high) in enumerate(self.area_ranges.values()):
             bits |= ((areas < low) | (areas > high)).astype(np.uint32) << np.uint32(place)

@@ -1,14 +1,113 @@
-"""Boxes as corner and sides in float64, the arithmetic of COCO's evaluation."""
+"""Detections and truths of whole images, and their boxes as corner and sides in float64, the arithmetic of COCO."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
-from fastbox.evaluation.matching import Columns
+from fastbox.evaluation.matching import Columns, Found, Wanted
+from fastbox.evaluation.params import Params
 
-__all__ = ["invalid", "read_as", "rows_of", "sided", "unmatchable"]
+__all__ = ["Detections", "GroundTruths", "Images", "read_as", "rows_of"]
+
+EVERY_RANGE = np.uint32(0xFFFFFFFF)  # the bits of a truth that is ignored in every range of areas
+
+
+class Images(NamedTuple):
+    """The images of detections and truths, which are aligned: ids where there are any, and the bounds of both sides."""
+
+    ids: NDArray[Any] | None
+    bounds: NDArray[np.int64]
+    truth_bounds: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @property
+    def own(self) -> NDArray[np.int64]:
+        """The image of each detection, from 0."""
+        return np.repeat(np.arange(len(self)), np.diff(self.bounds))
+
+    @property
+    def its(self) -> NDArray[np.int64]:
+        """The image of each truth, from 0."""
+        return np.repeat(np.arange(len(self)), np.diff(self.truth_bounds))
+
+
+@dataclass
+class Detections:
+    """Detections of whole images: scores, codes of classes and of models, and those to leave out.
+
+    ``boxes`` are as given; ``columns`` are x, y, w and h in float64; ``ranking`` are scores without nan.
+    """
+
+    boxes: Boxes
+    scores: NDArray[Any]
+    classes: NDArray[np.int64]
+    models: NDArray[np.int64]
+    left_out: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        self.ranking = self.scores.astype(np.float64)
+        self.lost = np.isnan(self.ranking)
+        self.ranking[self.lost] = -np.inf
+        self.ranking[self.left_out] = -np.inf  # behind all that count
+        self.columns = sided(self.boxes)
+        self.invalid = invalid(self.columns)
+
+    def found(self, images: Images, places: NDArray[np.int64], params: Params) -> Found:
+        """Return the detections as they are matched, given the place of each class among all in ascending order."""
+        outside = params.outside(areas_of(self.columns))
+        boxes = unmatchable(self.columns, self.invalid | self.lost | self.left_out)
+        order = np.arange(len(self.scores))
+        if params.class_agnostic:
+            # As in pycocotools, the boxes of an image come class by class before their scores rank them.
+            order = np.lexsort((places[self.classes], images.own))
+            self.classes = np.zeros_like(self.classes)
+        return Found(boxes, self.models << 32 | self.classes, self.ranking, outside, images.bounds, order)
+
+
+@dataclass
+class GroundTruths:
+    """Truths of whole images: codes of classes, crowds, truths that do not count, areas, and those to leave out.
+
+    ``hidden`` has a bit for each range of areas that a truth is ignored in.
+    """
+
+    boxes: Boxes
+    classes: NDArray[np.int64]
+    crowd: NDArray[np.bool_]
+    ignore: NDArray[np.bool_]
+    areas: NDArray[Any] | None
+    left_out: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        self.columns = sided(self.boxes)
+        self.invalid = invalid(self.columns)
+        self.area = areas_of(self.columns)
+        if self.areas is not None:
+            self.area = np.where(np.isnan(self.areas), self.area, self.areas.astype(np.float64))
+
+    def wanted(self, images: Images, places: NDArray[np.int64], params: Params) -> Wanted:
+        """Return the truths as they are matched, given the place of each class among all in ascending order."""
+        crowd, ignored = self.crowd & ~self.left_out, self.crowd | self.ignore | self.left_out
+        boxes = unmatchable(self.columns, self.invalid | self.left_out)
+        self.hidden = np.where(ignored, EVERY_RANGE, params.outside(self.area))
+        order = np.arange(len(self.classes))
+        if params.class_agnostic:
+            order = np.lexsort((places[self.classes], images.its))
+            self.classes = np.zeros_like(self.classes)
+        return Wanted(boxes, self.classes, crowd, ignored, self.hidden, images.truth_bounds, order)
+
+
+def areas_of(boxes: Columns) -> NDArray[np.float64]:
+    """Return width times height."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return boxes[2] * boxes[3]
 
 
 def sided(boxes: Boxes) -> Columns:
@@ -32,7 +131,7 @@ def read_as(columns: Columns, format: str) -> Columns:
 
 
 def invalid(boxes: Columns) -> NDArray[np.bool_]:
-    """Return which boxes have a corner that is not finite, or are inverted."""
+    """Return a flag for each box that has a corner that is not finite, or is inverted."""
     x, y, w, h = boxes
     with np.errstate(invalid="ignore", over="ignore"):
         valid: NDArray[np.bool_] = np.isfinite(x + w) & np.isfinite(y + h) & (w >= 0) & (h >= 0)
@@ -40,7 +139,7 @@ def invalid(boxes: Columns) -> NDArray[np.bool_]:
 
 
 def unmatchable(boxes: Columns, rows: NDArray[np.bool_]) -> Columns:
-    """Return the boxes, some of them with sides of nan: their IoU with any box is nan or 0, which reaches nothing."""
+    """Return the boxes, those of `rows` with sides of nan: an IoU with them is nan or 0, which reaches no threshold."""
     if not rows.any():
         return boxes
     x, y, w, h = boxes

@@ -1,45 +1,296 @@
-"""The figures of one evaluated model, as JSON holds them and reports show them."""
+"""The figures of evaluated models, as JSON holds them, and as tables, plots and pages show them."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.evaluation import Evaluation
-from fastbox.evaluation.bootstrap import interval
-from fastbox.evaluation.core import PAIR_METRICS
+from fastbox.evaluation.calibration import Calibration
+from fastbox.evaluation.curves import Floats, Traced
 from fastbox.evaluation.matching import MATCH_TYPES
+from fastbox.evaluation.params import Params
 from fastbox.evaluation.quantiles import spread
+from fastbox.evaluation.tide import Errors
 from fastbox.losses.figures import edges_of, unit_of
+from fastbox.report.page.contents import Example, Page
+from fastbox.result import Result
 
-__all__ = ["LEVEL", "model_to_dict", "streamed"]
+__all__ = ["LEVEL", "Asked", "Details", "Facts", "ModelFigures", "Summarized", "streamed"]
 
-LEVEL = 0.95  # of intervals of confidence
+LEVEL = 0.95  # of confidence intervals
 HERE = "\0"  # no name or value holds it
+COUNTS = (*MATCH_TYPES, "missed")
 
 
-def model_to_dict(
-    found: Evaluation, model: Any, names: Mapping[str, str], *, samples: int = 0, seed: int = 0, details: bool = True
-) -> dict[str, Any]:
-    """Everything about one model, or what many are compared by."""
-    errors = found.errors(model)
-    counts = dict(zip((*MATCH_TYPES, "missed"), errors.counts.sum(axis=0).tolist(), strict=True))
-    compared = {
-        "counted": sum(counts.values()) - counts["missed"],
-        "stats": found.stats(model),
-        **({"intervals": _intervals(found, model, samples, seed)} if samples else {}),
-        "errors": {
-            "ap50": errors.ap,
-            "counts": counts,
-            "delta_ap": errors.delta_ap,
-        },
-    }
-    return compared | _details(found, model, names, errors.counts) if details else compared
+class Asked(NamedTuple):
+    """The rules, the column of models, names of classes by label, and the draws of intervals of a summary."""
+
+    params: Params
+    by: str | None
+    names: Mapping[str, str]
+    samples: int
+    seed: int
+
+
+class Fit(NamedTuple):
+    """The distribution of a metric of matched pairs: over all, by range of areas, and by class."""
+
+    pairs: int
+    histogram: list[int]
+    whole: dict[str, float | None]
+    by_size: dict[str, dict[str, float | None]]
+    by_class: dict[str, list[float | None]]
+
+    @classmethod
+    def of(cls, pairs: Mapping[str, NDArray[Any]], metric: str, params: Params, classes: int) -> Fit:
+        """Compute the distribution of a metric of pairs."""
+        order = np.argsort(pairs[metric])
+        values, kinds, areas = pairs[metric][order], pairs["class"][order], pairs["area"][order]
+        edges = np.array(edges_of(metric))
+        counts = np.diff(np.searchsorted(values, edges[:-1])).tolist()
+        # The last bin has its upper edge.
+        counts.append(int(np.searchsorted(values, edges[-1], "right") - np.searchsorted(values, edges[-2])))
+        by_size = {name: _spread(values[_within(areas, *limits)]) for name, limits in params.area_ranges.items()}
+        by_class = {name: _numbers(found) for name, found in spread(kinds, values, classes).items()}
+        return cls(len(values), counts, _spread(values), by_size, by_class)
+
+    def to_dict(self, metric: str) -> dict[str, Any]:
+        """Return the distribution over all pairs as JSON holds it."""
+        edges = np.array(edges_of(metric)).tolist()
+        histogram = {"edges": edges, "counts": list(self.histogram)}
+        return {"unit": unit_of(metric), "count": self.pairs, **self.whole, "histogram": histogram}
+
+
+class Details(NamedTuple):
+    """The figures of a model that other models are not compared by.
+
+    Attributes
+    ----------
+    calibration : Calibration
+    precision : array of shape (thresholds, recalls)
+    truths : array of shape (classes,)
+        Truths in the first range of areas.
+    by_class : dict of str to array of shape (classes,)
+        The statistics of each class by itself.
+    fits : dict of str to Fit
+        By metric of matched pairs.
+    sizes : dict of str to int
+        The number of matched pairs whose truth is in each range of areas.
+    """
+
+    calibration: Calibration
+    precision: Floats
+    truths: NDArray[np.int64]
+    by_class: dict[str, Floats]
+    fits: dict[str, Fit]
+    sizes: dict[str, int]
+
+    @property
+    def size(self) -> int:
+        """About how many numbers the details have."""
+        return len(self.truths) * (len(self.by_class) + sum(len(fit.by_class) for fit in self.fits.values()))
+
+    @classmethod
+    def of(
+        cls, calibration: Calibration, traced: Traced, pairs: Mapping[str, NDArray[Any]], metrics: Sequence[str]
+    ) -> Details:
+        """Compute the details of a model, given its curves and matched pairs."""
+        truths, params = traced.truths[:, 0], traced.params
+        sizes = {name: int(_within(pairs["area"], *limits).sum()) for name, limits in params.area_ranges.items()}
+        fits = {metric: Fit.of(pairs, metric, params, len(truths)) for metric in metrics}
+        return cls(calibration, traced.precision(), truths, traced.stats_by_class(), fits, sizes)
+
+    def to_dict(self, params: Params) -> dict[str, Any]:
+        """Return everything but the classes as JSON holds it."""
+        calibration = self.calibration
+        return {
+            "matched": {
+                "metrics": {metric: fit.to_dict(metric) for metric, fit in self.fits.items()},
+                "by_size": {
+                    name: {"pairs": pairs} | {metric: dict(fit.by_size[name]) for metric, fit in self.fits.items()}
+                    for name, pairs in self.sizes.items()
+                },
+            },
+            "calibration": {
+                "ece": _number(calibration.ece),
+                "edges": calibration.edges.tolist(),
+                "counts": calibration.counts.tolist(),
+                **{name: _numbers(getattr(calibration, name)) for name in ("scores", "precision", "iou")},
+            },
+            "curves": {
+                "recall": list(params.recalls),
+                "precision": dict(zip(_named(params.iou_thresholds), map(_numbers, self.precision), strict=True)),
+            },
+        }
+
+    def classes(self, labels: Sequence[Any], names: Mapping[str, str], errors: Errors) -> list[dict[str, Any]]:
+        """Return the rows of classes as JSON holds them."""
+        truths = self.truths.tolist()
+        stats = {name: values.tolist() for name, values in self.by_class.items()}
+        return [
+            {
+                "class": label,
+                "name": names.get(str(label)),
+                "truths": truths[place],
+                **{name: values[place] for name, values in stats.items()},
+                "errors": dict(zip(COUNTS, errors.counts[place].tolist(), strict=True)),
+                "matched": {
+                    metric: {name: values[place] for name, values in fit.by_class.items()}
+                    for metric, fit in self.fits.items()
+                },
+            }
+            for place, label in enumerate(labels)
+        ]
+
+
+class ModelFigures(NamedTuple):
+    """The figures of a model: statistics, errors, intervals where images were drawn, and details where asked for."""
+
+    stats: dict[str, float]
+    errors: Errors
+    intervals: dict[str, tuple[float, float]] | None
+    details: Details | None
+
+    def to_dict(self, labels: Sequence[Any], asked: Asked) -> dict[str, Any]:
+        """Return the figures as JSON holds them, given the labels of classes."""
+        errors = self.errors
+        counts = dict(zip(COUNTS, errors.counts.sum(axis=0).tolist(), strict=True))
+        found: dict[str, Any] = {"counted": sum(counts.values()) - counts["missed"], "stats": dict(self.stats)}
+        if self.intervals is not None:
+            limits = {name: list(map(_number, interval)) for name, interval in self.intervals.items()}
+            found["intervals"] = {"level": LEVEL, "samples": asked.samples, "seed": asked.seed, **limits}
+        found["errors"] = {"ap50": errors.ap, "counts": counts, "delta_ap": dict(errors.delta_ap)}
+        if self.details is not None:
+            found |= self.details.to_dict(asked.params)
+            found["by_class"] = self.details.classes(labels, asked.names, errors)
+        return found
+
+
+class Facts(NamedTuple):
+    """The facts that concern all models: counts, likely mistakes, and how tables were read."""
+
+    images: int
+    detections: int
+    truths: int
+    invalid: Mapping[str, int]
+    images_with_boxes: Mapping[str, int]
+    warnings: list[str]
+    tables: Mapping[str, Any]
+
+    def to_dict(self, params: Params) -> dict[str, Any]:
+        """Return the facts and the rules as JSON holds them."""
+        return {
+            "images": self.images,
+            "detections": self.detections,
+            "truths": self.truths,
+            "invalid": dict(self.invalid),
+            "images_with_boxes": dict(self.images_with_boxes),
+            "warnings": self.warnings,
+            **self.tables,
+            "rules": {
+                "iou_thresholds": list(params.iou_thresholds),
+                "area_ranges": {name: list(limits) for name, limits in params.area_ranges.items()},
+                "max_dets": list(params.max_dets),
+                "class_agnostic": params.class_agnostic,
+            },
+        }
+
+
+class Summarized(Result):
+    """A result that has figures of one model, or of several side by side: as JSON, tables, a drawing and a page."""
+
+    MAIN = "by_class"
+    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "models")
+    APART = ("matched",)
+    FIRST = ("stats_AP", "stats_AP50", "stats_AP75", "stats_AR100", "detections", "truths", "images")
+    NOTHING = ("AP", "AR")
+
+    @abstractmethod
+    def _asked(self) -> Asked:
+        """Return what the summary is asked for."""
+
+    @abstractmethod
+    def _facts(self) -> Facts:
+        """Return the facts that concern all models."""
+
+    @abstractmethod
+    def _labels(self) -> tuple[list[Any], list[Any]]:
+        """Return the labels of the models, and of the classes."""
+
+    @abstractmethod
+    def _stats_of(self, model: Any) -> dict[str, float]:
+        """Return the statistics of a model."""
+
+    @abstractmethod
+    def _figures_of(self, model: Any, details: bool) -> ModelFigures:
+        """Return the figures of a model."""
+
+    def _examples(self, model: Any) -> Sequence[tuple[str, Sequence[Example]]]:
+        """Return kinds of errors of a model with examples, where these were kept."""
+        return ()
+
+    @property
+    def main(self) -> str:
+        """The name of the main table: that of classes, or of models side by side."""
+        models, classes = self._labels()
+        if self._asked().by is None:
+            return self.MAIN if classes else "summary"
+        return "models" if models else "summary"
+
+    def page(self) -> Page:
+        """Return everything as a page, with examples of the errors of the model that has the highest AP."""
+        # Imported here: a page takes more modules than all figures of arrays.
+        from fastbox.report.pages.evaluated import MODELS, page_of
+
+        found = {model: self._stats_of(model)["AP"] for model in self._models}
+        best = sorted(found, key=lambda model: -found[model])[:MODELS]
+        return page_of(self._to_dict(set(best)), self._examples(best[0]) if best else ())
+
+    def to_dict(self, *, details: bool = True) -> dict[str, Any]:
+        """Return everything as JSON holds it: the figures of each model under ``models``, or those of the only one.
+
+        Without details only what models are compared by: statistics, intervals and errors.
+        """
+        return self._to_dict(set(self._models) if details else ())
+
+    def to_json(self) -> Iterator[str]:
+        """Yield the text of :meth:`to_dict`; of thousands of models the details of one are in memory at a time."""
+        if self._asked().by is None:
+            return streamed(self.to_dict())
+        rows = ((str(model), self._of(model, True)) for model in self._models)
+        return streamed(self._around({}), "models", rows)
+
+    def summarize(self, model: Any = None) -> str:
+        """Return the statistics of a model in the lines that ``COCOeval.summarize`` of pycocotools prints."""
+        stats, params = self._stats_of(model), self._asked().params
+        areas, limits = list(params.area_ranges), params.max_dets
+        rules, protocol = (params.iou_thresholds, areas, limits), params.protocol
+        found = protocol.statistics(areas, limits)
+        return "\n".join(protocol.line(one, stats[one.name], rules) for one in found)
+
+    @property
+    def _models(self) -> list[Any]:
+        return self._labels()[0]
+
+    def _to_dict(self, detailed: Collection[Any]) -> dict[str, Any]:
+        """Return everything, with details of some models."""
+        models = {str(model): self._of(model, model in detailed) for model in self._models}
+        return self._around(models if self._asked().by is not None else models["None"])
+
+    def _of(self, model: Any, details: bool) -> dict[str, Any]:
+        return self._figures_of(model, details).to_dict(self._labels()[1], self._asked())
+
+    def _around(self, models: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the facts around the figures of each model, or of the single one."""
+        params, by, *_ = self._asked()
+        own = {"models": models} if by is not None else models
+        return {**self._facts().to_dict(params), "by": by, **own, **self.said_of_inputs()}
 
 
 def streamed(
@@ -71,119 +322,25 @@ def streamed(
     yield after
 
 
-def _details(found: Evaluation, model: Any, names: Mapping[str, str], counts: NDArray[np.int64]) -> dict[str, Any]:
-    calibration, precision = found.calibration(model), found.traced(model).precision()
-    matches = found.pairs(model)
-    pairs = {metric: Matched.of(matches, metric) for metric in PAIR_METRICS}
-    thresholds = found.params.iou_thresholds
-    return {
-        "matched": {
-            "metrics": {metric: matched.to_dict(metric) for metric, matched in pairs.items()},
-            "by_size": {
-                name: {"pairs": int(pairs["iou"].within(*limits).sum())}
-                | {metric: matched.of_size(*limits) for metric, matched in pairs.items()}
-                for name, limits in found.params.area_ranges.items()
-            },
-        },
-        "calibration": {
-            "ece": _number(calibration.ece),
-            "edges": calibration.edges.tolist(),
-            "counts": calibration.counts.tolist(),
-            **{name: _numbers(getattr(calibration, name)) for name in ("scores", "precision", "iou")},
-        },
-        "curves": {
-            "recall": list(found.params.recalls),
-            "precision": dict(zip(_named(thresholds), map(_numbers, precision), strict=True)),
-        },
-        "by_class": _by_class(found, model, names, counts, pairs),
-    }
-
-
 def _named(thresholds: Sequence[float]) -> list[str]:
-    """Thresholds as text: of four digits where these tell them apart."""
+    """Return thresholds as text: of four digits where these tell them apart."""
     short = [f"{threshold:.4g}" for threshold in thresholds]
     return short if len(set(short)) == len(short) else list(map(repr, thresholds))
 
 
-class Matched(NamedTuple):
-    """The values of a metric of matched pairs, ascending, and the class and truth's area of each pair."""
-
-    values: NDArray[np.float64]
-    classes: NDArray[np.int64]
-    areas: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, pairs: Mapping[str, NDArray[Any]], metric: str) -> Matched:
-        """Order pairs by a metric."""
-        order = np.argsort(pairs[metric])
-        return cls(pairs[metric][order], pairs["class"][order], pairs["area"][order])
-
-    def to_dict(self, metric: str) -> dict[str, Any]:
-        """Figures and histogram of all pairs."""
-        edges = np.array(edges_of(metric))
-        counts = np.diff(np.searchsorted(self.values, edges[:-1])).tolist()
-        # The last bin has its upper edge.
-        counts.append(int(np.searchsorted(self.values, edges[-1], "right") - np.searchsorted(self.values, edges[-2])))
-        return {
-            "unit": unit_of(metric),
-            "count": len(self.values),
-            **self.spread(self.values),
-            "histogram": {"edges": edges.tolist(), "counts": counts},
-        }
-
-    def within(self, low: float, high: float) -> NDArray[np.bool_]:
-        """Which pairs' truths have an area in a range."""
-        return (self.areas >= low) & (self.areas <= high)
-
-    def of_size(self, low: float, high: float) -> dict[str, float | None]:
-        """Figures of the pairs whose truth's area is in a range."""
-        return self.spread(self.values[self.within(low, high)])
-
-    def by_class(self, count: int) -> dict[str, list[float | None]]:
-        """Figures of each class."""
-        return {name: _numbers(values) for name, values in spread(self.classes, self.values, count).items()}
-
-    @staticmethod
-    def spread(values: NDArray[np.float64]) -> dict[str, float | None]:
-        """Mean and quantiles of values that ascend."""
-        return {name: _number(one[0]) for name, one in spread(np.zeros(len(values), np.int64), values, 1).items()}
+def _within(areas: Floats, low: float, high: float) -> NDArray[np.bool_]:
+    """Return a flag for each area that is in a range."""
+    return (areas >= low) & (areas <= high)
 
 
-def _by_class(
-    found: Evaluation,
-    model: Any,
-    names: Mapping[str, str],
-    counts: NDArray[np.int64],
-    pairs: Mapping[str, Matched],
-) -> list[dict[str, Any]]:
-    labels = found.classes
-    truths = found.traced(model).truths[:, 0].tolist()
-    figures = {name: values.tolist() for name, values in found.stats_by_class(model).items()}
-    spreads = {metric: matched.by_class(len(labels)) for metric, matched in pairs.items()}
-    return [
-        {
-            "class": label,
-            "name": names.get(str(label)),
-            "truths": truths[place],
-            **{name: values[place] for name, values in figures.items()},
-            "errors": dict(zip((*MATCH_TYPES, "missed"), counts[place].tolist(), strict=True)),
-            "matched": {
-                metric: {name: values[place] for name, values in spreads[metric].items()} for metric in spreads
-            },
-        }
-        for place, label in enumerate(labels)
-    ]
-
-
-def _intervals(found: Evaluation, model: Any, samples: int, seed: int) -> dict[str, Any]:
-    drawn = found.bootstrap(model, samples=samples, seed=seed)
-    limits = {name: list(map(_number, interval(values, LEVEL))) for name, values in drawn.items()}
-    return {"level": LEVEL, "samples": samples, "seed": seed, **limits}
+def _spread(values: Floats) -> dict[str, float | None]:
+    """Return the mean and quantiles of values that ascend."""
+    return {name: _number(one[0]) for name, one in spread(np.zeros(len(values), np.int64), values, 1).items()}
 
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+def _numbers(values: Floats) -> list[float | None]:
     return [_number(value) for value in values.tolist()]

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.evaluation.curves import Floats, rank
-from fastbox.evaluation.figures import Traced
+from fastbox.evaluation.curves import Floats, Ranked, Traced, rank
 from fastbox.evaluation.matching import FOREGROUND, MATCH_TYPES
 from fastbox.evaluation.params import Params
 from fastbox.kernels.codes import CLASSIFICATION, IGNORED, LOCALIZATION, MATCHED, THRESHOLDS_PER_WORD
@@ -41,6 +40,11 @@ class Errors:
     ap: float
     delta_ap: dict[str, float]
 
+    @property
+    def size(self) -> int:
+        """The number of counts."""
+        return int(self.counts.size)
+
 
 def blame(
     bounds: NDArray[np.int64],
@@ -68,7 +72,8 @@ def blame(
         bounds: NDArray[np.int64] = bounds,
     ) -> float:
         words = (hits | hidden.astype(np.uint32) << np.uint32(THRESHOLDS_PER_WORD)).reshape(-1, 1, 1)
-        return Traced(words, scores, np.zeros(len(scores), np.int32), bounds, truths[:, None], RULES).ap()
+        ranked = Ranked(words, scores, np.zeros(len(scores), np.int32), bounds)
+        return Traced(ranked, truths[:, None], RULES).ap()
 
     now = ap(hits, hidden)
     delta_ap = {}

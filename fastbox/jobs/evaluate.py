@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,13 +16,13 @@ from fastbox.datasets.as_source import Given
 from fastbox.datasets.categories import Names, numbered
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.matching import Judged
-from fastbox.evaluation.summary import model_to_dict, streamed
+from fastbox.evaluation.protocols.coco import COCO
+from fastbox.evaluation.sides import Detections, GroundTruths, Images
+from fastbox.evaluation.summary import Asked, Facts, ModelFigures, Summarized
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined, reading
 from fastbox.memory import check_kept
-from fastbox.report.page.contents import Page
-from fastbox.report.pages.evaluated import MODELS, page_of
-from fastbox.result import Result
+from fastbox.report.page.contents import Example
 from fastbox.results.error_examples import Gallery, Seen
 from fastbox.results.match_types import match_batch, match_schema
 from fastbox.tables.chunk import Chunk
@@ -35,13 +35,13 @@ from fastbox.values.numbers import as_whole
 
 __all__ = ["Evaluated", "evaluate"]
 
-CROWD, IGNORE, AREA = "iscrowd", "ignore", "area"
+CROWD, IGNORE, AREA = COCO.crowd, COCO.ignore, COCO.area
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
 KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 187 were measured
 
 
 @dataclass(repr=False)
-class Evaluated(Result):
+class Evaluated(Summarized):
     """The result of :func:`evaluate`.
 
     Attributes
@@ -59,12 +59,6 @@ class Evaluated(Result):
     gallery : Gallery, optional
         Examples of errors: of one model always, of models side by side where a report was asked for.
     """
-
-    MAIN = "by_class"
-    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "models")
-    APART = ("matched",)
-    FIRST = ("stats_AP", "stats_AP50", "stats_AP75", "stats_AR100", "detections", "truths", "images")
-    NOTHING = ("AP", "AR")
 
     evaluation: Evaluation
     by: str | None = None
@@ -94,74 +88,30 @@ class Evaluated(Result):
             check_fit(self.evaluation, self.read)
 
     @property
-    def main(self) -> str:
-        """The name of the main table: that of classes, or of models side by side."""
-        if self.by is None:
-            return self.MAIN if self.evaluation.classes else "summary"
-        return "models" if self._models else "summary"
-
-    @property
-    def _models(self) -> list[Any]:
-        """The labels of the models; None is the label of a single model."""
-        return [None] if self.by is None else self.evaluation.models
-
-    @property
     def stats(self) -> dict[Any, dict[str, float]]:
-        """COCO's figures of each model by its label; the label of a single model is None."""
-        return {model: self.evaluation.stats(model) for model in self._models}
+        """COCO's statistics of each model by its label; the label of a single model is None."""
+        return {model: self.evaluation.stats(model) for model in self._labels()[0]}
 
-    def page(self) -> Page:
-        """Return everything as a page, with examples of the errors of the model that has the highest AP."""
-        figures = self.stats
-        best = sorted(figures, key=lambda model: -figures[model]["AP"])[:MODELS]
-        examples = self.gallery.of(best[0]) if self.gallery and best else ()
-        return page_of(self._to_dict(set(best)), examples)
+    def _asked(self) -> Asked:
+        return Asked(self.evaluation.params, self.by, self.names, self.samples, self.seed)
 
-    def to_dict(self, *, details: bool = True) -> dict[str, Any]:
-        """Return everything as JSON holds it: several models under ``models`` by their labels, a single one at the top.
-
-        Without details only what models are compared by: figures, intervals and errors.
-        """
-        return self._to_dict(set(self._models) if details else ())
-
-    def to_json(self) -> Iterator[str]:
-        """Yield the text of :meth:`to_dict`; of thousands of models the details of one are in memory at a time."""
-        if self.by is None:
-            return streamed(self.to_dict())
-        return streamed(self._around({}), "models", ((str(model), self._of(model)) for model in self._models))
-
-    def _to_dict(self, detailed: Collection[Any]) -> dict[str, Any]:
-        """Return everything, with details of some models."""
-        models = {str(model): self._of(model, model in detailed) for model in self._models}
-        return self._around(models if self.by is not None else models["None"])
-
-    def _of(self, model: Any, details: bool = True) -> dict[str, Any]:
-        """Return the figures of one model."""
-        asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "details": details}
-        return model_to_dict(self.evaluation, model, self.names, **asked)
-
-    def _around(self, models: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the facts of all models around those of each, or of the single one."""
+    def _facts(self) -> Facts:
         found = self.evaluation
-        params = found.params
-        return {
-            "images": found.images,
-            "detections": found.detections,
-            "truths": found.truths,
-            "invalid": dict(found.invalid),
-            "images_with_boxes": dict(found.mismatch.images),
-            "warnings": self.warnings,
-            **({} if self.read is None else self.read.to_dict()),
-            "rules": {
-                "iou_thresholds": list(params.iou_thresholds),
-                "area_ranges": {name: list(limits) for name, limits in params.area_ranges.items()},
-                "max_dets": list(params.max_dets),
-                "class_agnostic": params.class_agnostic,
-            },
-            "by": self.by,
-            **({"models": models} if self.by is not None else models),
-            **self.said_of_inputs(),
-        }
+        tables = {} if self.read is None else self.read.to_dict()
+        counts = found.images, found.detections, found.truths
+        return Facts(*counts, found.invalid, found.mismatch.images, self.warnings, tables)
+
+    def _labels(self) -> tuple[list[Any], list[Any]]:
+        return [None] if self.by is None else self.evaluation.models, self.evaluation.classes
+
+    def _stats_of(self, model: Any) -> dict[str, float]:
+        return self.evaluation.stats(model)
+
+    def _figures_of(self, model: Any, details: bool) -> ModelFigures:
+        return self.evaluation.figures(model, self._asked(), details)
+
+    def _examples(self, model: Any) -> Sequence[tuple[str, Sequence[Example]]]:
+        return self.gallery.of(model) if self.gallery else ()
 
 
 @job("detections", "truths", adds_up=True, reads=("names",), kept=KEPT)
@@ -310,16 +260,13 @@ def _add(
         models = np.zeros(len(chunk.a), np.int64)
     else:
         models = _codes(evaluation.code_models, by, (chunk.a_columns, chunk.a_rows), what="a label")[0]
+    left_out = dropped(chunk, found.read, kinds, truth_kinds, evaluation.class_labels)
+    areas = None if area is None else columns.number_column(chunk.b_columns, area, missing=np.nan)
+    assert chunk.a.offsets is not None and chunk.b.offsets is not None
     judged = evaluation.add_coded(
-        chunk.a,
-        scores,
-        chunk.b,
-        kinds=kinds,
-        truth_kinds=truth_kinds,
-        models=models,
-        areas=None if area is None else columns.number_column(chunk.b_columns, area, missing=np.nan),
-        dropped=dropped(chunk, found.read, kinds, truth_kinds, evaluation.class_labels),
-        **flags,
+        Images(chunk.images, chunk.a.offsets, chunk.b.offsets),
+        Detections(chunk.a, scores, kinds, models, left_out[0]),
+        GroundTruths(chunk.b, truth_kinds, flags["crowd"], flags["ignore"], areas, left_out[1]),
     )
     if found.gallery is None:
         return judged

@@ -16,7 +16,7 @@ from fastbox.arrow.columns import coded_column
 from fastbox.datasets.as_source import listed_ids
 from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation
-from fastbox.evaluation.alike import alike
+from fastbox.evaluation.alike import alike, apart
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
 from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
@@ -157,12 +157,12 @@ def check_listed(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
 
 def dropped(
     chunk: Chunk, read: Read, kinds: NDArray[np.int64], truth_kinds: NDArray[np.int64], labels: list[Any]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """Count and return the detections and truths of a chunk whose image or class is not listed; None for no list."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Count and return the detections and truths of a chunk whose image or class is not listed."""
     assert chunk.images is not None and chunk.b is not None and chunk.b.offsets is not None
-    if read.listed is None:
-        return None
     away = np.zeros(len(chunk.a), np.bool_)
+    if read.listed is None:
+        return away, np.zeros(len(chunk.b), np.bool_)
     out = np.repeat(~np.isin(chunk.images, read.listed), np.diff(chunk.b.offsets))
     read.dropped["images"] += int(np.count_nonzero(out))
     if read.classes is not None:
@@ -190,17 +190,15 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
             f"expected images that both tables have, got none: image ids such as {own} in {read.files[0]} and {its} in "
             f"{read.files[1]}: {fix}"
         )
-    own_classes, its_classes = (set(some) for some in evaluation.classes_of_sides())
-    known = its_classes | read.named
-    both, fewer = len(own_classes & known), min(len(own_classes), len(its_classes))
+    own_classes, its_classes = evaluation.classes_of_sides()
     told = bool(read.named) or any(isinstance(label, str) for label in own_classes)
-    if not evaluation.params.class_agnostic and fewer and (not both if told else 2 * both < fewer):
-        alone = (sorted(some)[:SHOWN] for some in (own_classes - known, known - own_classes))
-        own, its = (", ".join(map(repr, some)) for some in alone)
+    found = None if evaluation.params.class_agnostic else apart(own_classes, its_classes, read.named, told=told)
+    if found is not None:
+        met = f"{found.both} of {found.fewer}" if found.both else "none"
+        how = advice("--class-agnostic", "params=Params(class_agnostic=True)")
         raise InputError(
-            f"expected classes that both tables have, got {f'{both} of {fewer}' if both else 'none'}: "
-            f"{own} in {read.files[0]} and {its} in {read.files[1]}: number or name the classes of both alike, or "
-            f"match boxes of any class with {advice('--class-agnostic', 'params=Params(class_agnostic=True)')}"
+            f"expected classes that both tables have, got {met}: {found.own} in {read.files[0]} and {found.its} in "
+            f"{read.files[1]}: number or name the classes of both alike, or match boxes of any class with {how}"
         )
 
 

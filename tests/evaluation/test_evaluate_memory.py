@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -18,9 +17,8 @@ from click.testing import CliRunner
 import fastbox
 from fastbox import InputError, jobs
 from fastbox.cli import main
+from fastbox.evaluation import Evaluation
 from fastbox.report.pages.evaluated import page_of
-
-evaluate_job: Any = importlib.import_module("fastbox.jobs.evaluate")
 
 CODE = """
 import resource
@@ -100,13 +98,13 @@ def test_json_is_written_a_model_at_a_time(
     if by is None:
         return
     made: list[Any] = []
-    details = evaluate_job.model_to_dict
+    figures = Evaluation.figures
 
-    def counted(found: Any, model: Any, *names: Any, **more: Any) -> Any:
+    def counted(found: Evaluation, model: Any, *asked: Any) -> Any:
         made.append(model)
-        return details(found, model, *names, **more)
+        return figures(found, model, *asked)
 
-    monkeypatch.setattr(evaluate_job, "model_to_dict", counted)
+    monkeypatch.setattr(Evaluation, "figures", counted)
     parts = result.to_json()
     next(parts)
     for model in range(models):
@@ -127,13 +125,13 @@ def test_a_page_has_details_of_the_best_models_alone(tmp_path: Path, monkeypatch
     found = jobs.evaluate(tmp_path / "dt.parquet", tmp_path / "gt.parquet", by="model", params=rules)
     whole = page_of(found.to_dict())
     detailed: list[Any] = []
-    details = evaluate_job.model_to_dict
+    figures = Evaluation.figures
 
-    def counted(found: Any, model: Any, *names: Any, **more: Any) -> Any:
-        detailed.extend([model] * more["details"])
-        return details(found, model, *names, **more)
+    def counted(found: Evaluation, model: Any, asked: Any, details: bool) -> Any:
+        detailed.extend([model] * details)
+        return figures(found, model, asked, details)
 
-    monkeypatch.setattr(evaluate_job, "model_to_dict", counted)
+    monkeypatch.setattr(Evaluation, "figures", counted)
     page = found.page()
     assert (page.lead, page.figures, page.sections) == (whole.lead, whole.figures, whole.sections)
     assert 0 < len(detailed) < 20

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import fastbox
-from fastbox.evaluation import Evaluation, Params, evaluate, figures
+from fastbox.evaluation import Evaluation, Params, curves, evaluate
 from fastbox.evaluation.matching import MATCH_TYPES
 
 coco = pytest.importorskip("pycocotools.coco")
@@ -126,10 +126,10 @@ class Scene:
 
 
 def assert_same(found: Evaluation, theirs: Any, model: Any = None) -> None:
-    curves = found.curves(model)
-    np.testing.assert_array_equal(curves.precision, theirs.eval["precision"][..., -1])
-    np.testing.assert_array_equal(curves.scores, theirs.eval["scores"][..., -1])
-    np.testing.assert_array_equal(curves.recall, theirs.eval["recall"])
+    traced = found.curves(model)
+    np.testing.assert_array_equal(traced.precision, theirs.eval["precision"][..., -1])
+    np.testing.assert_array_equal(traced.scores, theirs.eval["scores"][..., -1])
+    np.testing.assert_array_equal(traced.recall, theirs.eval["recall"])
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -294,8 +294,8 @@ def test_curves_in_parts_have_the_figures_of_whole_ones(seed: int, monkeypatch: 
     scene.add_to(found, 0, scene.images)
     whole, by_class, precision = found.stats(), found.stats_by_class(), found.traced().precision()
     errors = found.errors()
-    monkeypatch.setattr(figures, "WHOLE", int(scene.random.choice([1, 300, 2000])))
-    found._last = None
+    monkeypatch.setattr(curves, "WHOLE", int(scene.random.choice([1, 300, 2000])))
+    found._forget()
     assert found.stats() == whole
     for name, values in found.stats_by_class().items():
         np.testing.assert_array_equal(values, by_class[name])
@@ -309,8 +309,8 @@ def test_a_sum_of_parts_is_numpys_sum_of_the_whole(count: int) -> None:
     random = np.random.default_rng(count)
     numbers = random.random(count)
     parts = np.split(numbers, np.sort(random.integers(0, count + 1, 5)))
-    assert figures.total(count, parts) == np.add.reduce(numbers)
-    assert figures.total(count, parts) / count == np.mean(numbers)
+    assert curves.total(count, parts) == np.add.reduce(numbers)
+    assert curves.total(count, parts) / count == np.mean(numbers)
 
 
 def test_nothing_at_all_is_minus_one() -> None:

@@ -90,10 +90,11 @@ def assert_missed(found: Evaluation, tables: Tables) -> None:
     for model in found.models:
         missed = dict(zip(found.classes, found.errors(model).counts[:, -1].tolist(), strict=True))
         assert {kind: n for kind, n in missed.items() if n} == dict(tables.missed(model))
-        covered = found._covered["kind"][found._covered.of_group("model", found._code(model))]
+        rows = found.collected.covered
+        covered = rows["kind"][rows.of_group("model", found.collected.code(model))]
         for kind, n in missed.items():
             assert (
-                n + np.count_nonzero(found._classes.ascending()[1][covered] == found.classes.index(kind))
+                n + np.count_nonzero(found.collected.classes.ascending()[1][covered] == found.classes.index(kind))
                 == counted[kind]
             )
 
@@ -152,7 +153,7 @@ def test_cocos_truths_are_all_accounted_for() -> None:
     found: Any = jobs.evaluate(
         SHARED / "coco_val2017_dets_12models.parquet", SHARED / "coco_val2017_gt.parquet", by="run"
     ).evaluation
-    counted = int((found._wanted["hidden"] != 0xFFFFFFFF).sum())
+    counted = int((found.collected.wanted["hidden"] != 0xFFFFFFFF).sum())
     for model in found.models:
-        covered = len(found._covered.of_group("model", found._code(model)))
+        covered = len(found.collected.covered.of_group("model", found.collected.code(model)))
         assert covered + found.errors(model).counts[:, -1].sum() == counted

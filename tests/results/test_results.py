@@ -160,7 +160,7 @@ def test_an_evaluation_of_arrays_is_shown_too(tmp_path: Path) -> None:
     assert found.to_pandas()["AP"].tolist() == [found.stats()["AP"]]
     assert found.to_polars("summary")["stats_AP"].to_list() == [found.stats()["AP"]]
     assert found.tables()["by_class"][0]["truths"] == found.to_arrow().to_pylist()[0]["truths"] == 30
-    assert "Evaluated" in Elements(found._repr_html_()).text
+    assert "Evaluation" in Elements(found._repr_html_()).text
     assert found.plot()._repr_png_()[:4] == b"\x89PNG"
     found.report(tmp_path / "r.html")
     assert found.to_dict()["truths"] == 30

@@ -37,7 +37,6 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 UPWARD = {
     ("fastbox.boxes.container", "fastbox.tables.schema"),
-    ("fastbox.evaluation.shown", "fastbox.jobs.evaluate"),
 }
 
 

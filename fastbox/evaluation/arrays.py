@@ -1,0 +1,104 @@
+"""Detections against truths, both given as arrays."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from fastbox.errors import InputWarning
+from fastbox.evaluation.alike import alike
+from fastbox.evaluation.core import Evaluation
+from fastbox.evaluation.params import Params
+from fastbox.values.arguments import named
+
+__all__ = ["evaluate"]
+
+
+@named
+def evaluate(
+    detections: Any,
+    scores: ArrayLike,
+    truths: Any,
+    *,
+    classes: ArrayLike | None = None,
+    truth_classes: ArrayLike | None = None,
+    crowd: ArrayLike | None = None,
+    ignore: ArrayLike | None = None,
+    areas: ArrayLike | None = None,
+    models: ArrayLike | None = None,
+    params: Params | None = None,
+) -> Evaluation:
+    """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
+
+    IoUs are float64 on corner, width and height; boxes in another format are turned into these first. Two things
+    differ from pycocotools on purpose: a truth with ``ignore`` set is ignored though it is no crowd (there ``iscrowd``
+    overwrites it), and ids of truths play no part (there a truth with id 0 counts as not found).
+
+    Parameters
+    ----------
+    detections : Boxes or array of shape (n, 4)
+    scores : array of shape (n,)
+        Confidences. A detection with a score of nan matches nothing; infinite scores come first or last.
+    truths : Boxes or array of shape (m, 4)
+        Boxes grouped by image are compared image by image.
+    classes, truth_classes : arrays of shape (n,) and (m,), optional
+        Integers or strings. Both or neither.
+    crowd : array of shape (m,), optional
+        Regions that hold many objects: any number of detections may lie in one, and those are ignored. Booleans;
+        numbers, set unless 0 or nan; or text, set where it is 1, true or yes.
+    ignore : array of shape (m,), optional
+        Truths that count neither as found nor as missed; likewise.
+    areas : array of shape (m,), optional
+        Of truths in square pixels, such as those of their masks; width times height where left out or nan.
+    models : array of shape (n,), optional
+        The model that each detection is of; each model is evaluated by itself.
+    params : Params, optional
+        Thresholds, ranges of areas, and how many detections count.
+
+    Returns
+    -------
+    Evaluation
+        ``stats()`` has COCO's twelve.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Arrays of a wrong length, only one side grouped or classed, classes of two kinds, a missing class, flags that
+        say neither yes nor no.
+
+    References
+    ----------
+    Lin et al., Microsoft COCO, ECCV 2014; ``COCOeval`` of pycocotools.
+
+    Examples
+    --------
+    >>> import fastbox
+    >>> found = fastbox.evaluate([[0, 0, 4, 4], [9, 9, 12, 12]], [0.9, 0.8], [[0, 0, 4, 4], [9, 9, 13, 12]])
+    >>> round(found.stats()["AP50"], 3), round(found.stats()["AP"], 3)
+    (1.0, 0.802)
+    """
+    found = Evaluation(params)
+    found.add(
+        detections,
+        scores,
+        truths,
+        classes=classes,
+        truth_classes=truth_classes,
+        crowd=crowd,
+        ignore=ignore,
+        areas=areas,
+        models=models,
+    )
+    images = found.mismatch.images
+    if not images["both"] and images["detections"] and images["truths"]:
+        examples = found.mismatch.examples.values()
+        own, its = (", ".join(map(repr, ids)) for ids in examples)
+        raise ValueError(
+            f"expected images that both detections and truths have, got none: ids such as {own} of detections and "
+            f"{its} of truths: {alike(*examples) or 'write the ids of both alike'}"
+        )
+    for sentence in found.warnings:
+        warnings.warn(InputWarning(sentence), stacklevel=2)
+    return found

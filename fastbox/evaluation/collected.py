@@ -1,0 +1,177 @@
+"""Everything kept of matched detections and truths: rows in memory, by model and class once they are ranked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox.evaluation.columns import Rows
+from fastbox.evaluation.curves import Ranked, rank
+from fastbox.evaluation.matching import COVERING, UNCOUNTED, Judged, words_shape
+from fastbox.evaluation.params import Params
+from fastbox.evaluation.sides import Detections, GroundTruths, Images, rows_of
+from fastbox.kernels.codes import MATCHED
+from fastbox.ops import search as ops
+from fastbox.values.labels import Codes
+
+__all__ = ["PAIR_METRICS", "Collected"]
+
+PAIR_METRICS = ("iou", "giou", "smooth_l1")
+FOUND = {
+    "image": np.int32,
+    "model": np.int32,
+    "kind": np.int32,
+    "score": np.float64,
+    "rank": np.int32,
+    "words": np.uint32,
+    "match_type": np.int8,
+    "iou": np.float32,
+    "fixed": np.int32,
+}
+
+
+class Collected:
+    """Tables of detections, truths, pairs, and truths that a model covers; codes of classes and models.
+
+    Attributes
+    ----------
+    images : int
+        The number of images that were added.
+    classes, models : Codes
+    found, wanted, covered, pairs : Rows
+        Detections that count; truths; the truths that each model's detections match, or have an error about; and
+        detections with the truths they match at an IoU of 0.5.
+    """
+
+    def __init__(self, params: Params) -> None:
+        i4, f8 = np.int32, np.float64
+        self.params = params
+        self.images = 0
+        self.classes, self.models = Codes(name="classes"), Codes(name="models")
+        words = np.dtype((np.uint32, words_shape(params)))
+        self.found = Rows(**FOUND | {"words": words})
+        self.wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
+        self.covered = Rows(model=i4, kind=i4)
+        self.pairs = Rows(model=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
+        # Models and classes that have detections, in one number, and their bounds, once detections are ranked.
+        self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    def add(
+        self, images: Images, detections: Detections, truths: GroundTruths, judged: Judged, order: NDArray[np.int64]
+    ) -> None:
+        """Add whole images as they were matched, the detections of each image in an order."""
+        rows = order[judged.match_type[order] != UNCOUNTED]
+        fixed = np.full(len(judged.fixed), -1, np.int64)
+        fixed[judged.fixed] = truths.classes[judged.truth[judged.fixed]]
+        self.found.add(
+            image=images.own[rows] + self.images,
+            model=detections.models[rows],
+            kind=detections.classes[rows],
+            score=detections.ranking[rows],
+            rank=judged.rank[rows],
+            words=judged.words[rows],
+            match_type=judged.match_type[rows],
+            iou=judged.iou[rows],
+            fixed=fixed[rows],
+        )
+        kept = ~truths.left_out
+        self.wanted.add(image=images.its[kept] + self.images, kind=truths.classes[kept], hidden=truths.hidden[kept])
+        covering, size = np.flatnonzero(COVERING[judged.match_type]), len(truths.classes)
+        covered = _distinct(detections.models[covering] * size + judged.truth[covering])
+        model, truth = np.divmod(covered, max(size, 1))
+        self.covered.add(model=model, kind=truths.classes[truth])
+        hit = np.flatnonzero(judged.match_type == MATCHED)
+        taken = judged.truth[hit]
+        pairs = rows_of(detections.columns, hit), rows_of(truths.columns, taken)
+        self.pairs.add(
+            model=detections.models[hit],
+            kind=detections.classes[hit],
+            area=truths.area[taken],
+            **{metric: ops.aligned(*pairs, metric=metric) for metric in PAIR_METRICS},
+        )
+        self.images += len(images)
+        self._groups = None
+
+    def joined(self, other: Collected) -> tuple[Collected, NDArray[np.int64]]:
+        """Return the rows of both, images of the other after these; and the new codes of the other's classes."""
+        both = Collected(self.params)
+        both.classes, both.models = Codes(self.classes.labels, "classes"), Codes(self.models.labels, "models")
+        kinds, models = both.classes.of(other.classes.labels), both.models.of(other.models.labels)
+        recoded = {
+            "image": lambda image: image + self.images,
+            "model": lambda model: models[model],
+            "kind": lambda kind: kinds[kind],
+            "fixed": lambda kind: np.where(kind < 0, -1, kinds[kind]),
+        }
+        for name in ("found", "wanted", "covered", "pairs"):
+            setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))
+        both.images = self.images + other.images
+        return both, kinds
+
+    @property
+    def labels(self) -> list[Any]:
+        """The labels of all classes, ascending; ``[None]`` where boxes of any class match."""
+        return [None] if self.params.class_agnostic else self.classes.ascending()[0]
+
+    def place(self, model: Any) -> int:
+        """Return the place of a model among all in ascending order."""
+        return int(self.models.ascending()[1][self.code(model)]) if len(self.models) else 0
+
+    def code(self, model: Any) -> int:
+        """Return the code of a model, given its label; None is the label of a single model."""
+        code = 0 if model is None and len(self.models) <= 1 else self.models.code(model)
+        if code is None:
+            labels = ", ".join(map(repr, self.models.ascending()[0]))
+            raise ValueError(f"expected a model of {labels}, got {model!r}")
+        return code
+
+    def ranked(self, model: Any) -> Ranked:
+        """Return the detections of a model as curves are traced of them: views."""
+        bounds = self._bounds(model)
+        words, scores, ranks = (self.found[name][bounds[0] : bounds[-1]] for name in ("words", "score", "rank"))
+        return Ranked(words, scores, ranks, bounds - bounds[0])
+
+    def column(self, name: str, model: Any) -> NDArray[Any]:
+        """Return a column of the detections of a model, in the order of :meth:`ranked`: a view."""
+        bounds = self._bounds(model)
+        return self.found[name][bounds[0] : bounds[-1]]
+
+    def places(self, kinds: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the places of codes of classes among ``labels``."""
+        places = self.classes.ascending()[1]
+        return np.zeros(len(kinds), np.int64) if self.params.class_agnostic else places[kinds]
+
+    def regular(self) -> NDArray[np.int64]:
+        """Return the number of truths of each class in each range of areas that are not ignored."""
+        kinds, hidden = self.places(self.wanted["kind"]), self.wanted["hidden"]
+        counts = [
+            np.bincount(kinds[hidden >> np.uint32(place) & 1 == 0], minlength=len(self.labels))
+            for place in range(len(self.params.area_ranges))
+        ]
+        return np.stack(counts, axis=1)
+
+    def _bounds(self, model: Any) -> NDArray[np.int64]:
+        """Return the bounds of each class of a model among the detections of all models."""
+        count, place = len(self.labels), self.place(model)
+        if self._groups is None:
+            # Rows that were in order stay so among those of equal scores, so that more can be added after this.
+            groups = self.models.ascending()[1][self.found["model"]] * count
+            groups += self.places(self.found["kind"])
+            order, there, begins = rank(groups, self.found["score"])
+            self.found.put(order)
+            self._groups = there, begins
+        there, begins = self._groups
+        bounds: NDArray[np.int64] = begins[np.searchsorted(there, place * count + np.arange(count + 1))]
+        return bounds
+
+
+def _distinct(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return numbers from 0, each once."""
+    most = int(numbers.max(initial=-1)) + 1
+    if most > 64 * len(numbers):
+        return np.unique(numbers)
+    there = np.zeros(most, np.bool_)
+    there[numbers] = True
+    return np.flatnonzero(there)

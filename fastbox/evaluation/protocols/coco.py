@@ -1,0 +1,64 @@
+"""COCO's protocol: the parameters and the twelve statistics of ``COCOeval`` (Lin et al., ECCV 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastbox.evaluation.protocols.protocol import Protocol, Statistic
+
+__all__ = ["COCO"]
+
+UNBOUNDED = 1e5**2  # px²
+ALONE = (0.5, 0.75)  # thresholds with a statistic of their own
+
+
+def statistics(areas: Sequence[str], limits: Sequence[int]) -> list[Statistic]:
+    """Return AP, AP50, AP75, AP by range of areas, AR by limit, and AR by range of areas.
+
+    >>> [found.name for found in statistics(["all", "small"], [1, 100])]
+    ['AP', 'AP50', 'AP75', 'AP_small', 'AR1', 'AR100', 'AR_small']
+    """
+    others = list(enumerate(areas))[1:]
+    return [
+        Statistic("AP"),
+        *(Statistic(f"AP{threshold * 100:.0f}", threshold=threshold) for threshold in ALONE),
+        *(Statistic(f"AP_{name}", area=place) for place, name in others),
+        *(Statistic(f"AR{limit}", recall=True, limit=place) for place, limit in enumerate(limits)),
+        *(Statistic(f"AR_{name}", recall=True, area=place) for place, name in others),
+    ]
+
+
+def line(found: Statistic, value: float, rules: tuple[Sequence[float], Sequence[str], Sequence[int]]) -> str:
+    """Return a statistic as ``COCOeval.summarize`` prints it.
+
+    >>> line(Statistic("AP"), 0.452, ([0.5, 0.95], ["all"], [1, 10, 100]))
+    ' Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.452'
+    """
+    thresholds, areas, limits = rules
+    title, short = ("Average Recall", "(AR)") if found.recall else ("Average Precision", "(AP)")
+    first, last = thresholds[0], thresholds[-1]
+    iou = f"{first:.2f}:{last:.2f}" if found.threshold is None else f"{found.threshold:.2f}"
+    area, limit = areas[found.area], limits[found.limit]
+    return f" {title:<18} {short} @[ IoU={iou:<9} | area={area:>6s} | maxDets={limit:>3d} ] = {value:0.3f}"
+
+
+COCO = Protocol(
+    name="coco",
+    iou_thresholds=tuple(np.linspace(0.5, 0.95, 10).tolist()),
+    recalls=tuple(np.linspace(0, 1, 101).tolist()),
+    area_ranges={
+        "all": (0.0, UNBOUNDED),
+        "small": (0.0, 32.0**2),
+        "medium": (32.0**2, 96.0**2),
+        "large": (96.0**2, UNBOUNDED),
+    },
+    max_dets=(1, 10, 100),
+    greatest_threshold=1 - 1e-10,  # an IoU of 1 that lost its last bits still reaches it
+    crowd="iscrowd",
+    ignore="ignore",
+    area="area",
+    statistics=statistics,
+    line=line,
+)

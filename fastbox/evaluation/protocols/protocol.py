@@ -1,0 +1,68 @@
+"""The record of a protocol of evaluation, and of a statistic that it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["Protocol", "Statistic"]
+
+
+class Statistic(NamedTuple):
+    """A mean of precision or of recall.
+
+    Attributes
+    ----------
+    name : str
+        The key of the statistic, such as ``"AP50"``.
+    recall : bool
+        A mean of the highest recalls; else of precision.
+    threshold : float or None
+        The IoU threshold; None for the mean over all thresholds.
+    area, limit : int
+        The places of the range of areas and of the limit on detections among those of the rules; limit -1 is the
+        greatest.
+    """
+
+    name: str
+    recall: bool = False
+    threshold: float | None = None
+    area: int = 0
+    limit: int = -1
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The rules of a benchmark where its users give none, and the statistics that it reports.
+
+    Attributes
+    ----------
+    name : str
+    iou_thresholds, recalls : tuple of float
+        The IoUs from which on a detection matches, and the recalls at which precision is read.
+    area_ranges : mapping of str to (float, float)
+        Names, and least and greatest area in square pixels, both included; the first range is the one of AP and AR.
+    max_dets : tuple of int
+        Limits on the detections of an image and class, ascending.
+    greatest_threshold : float
+        The IoU that is asked for where a threshold is above it.
+    crowd, ignore, area : str
+        The usual columns of truths: regions that hold many objects, truths that do not count, and areas.
+    statistics : callable
+        The statistics in the order of the benchmark, given the names of ranges of areas and the limits.
+    line : callable
+        A statistic as the benchmark prints it, given its value, and the thresholds, names of ranges and limits.
+    """
+
+    name: str
+    iou_thresholds: tuple[float, ...]
+    recalls: tuple[float, ...]
+    area_ranges: Mapping[str, tuple[float, float]]
+    max_dets: tuple[int, ...]
+    greatest_threshold: float
+    crowd: str
+    ignore: str
+    area: str
+    statistics: Callable[[Sequence[str], Sequence[int]], list[Statistic]]
+    line: Callable[[Statistic, float, tuple[Sequence[float], Sequence[str], Sequence[int]]], str]
