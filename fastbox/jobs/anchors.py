@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,7 +24,7 @@ from fastbox.jobs.base import job
 from fastbox.result import Invalid, Result, Rules
 from fastbox.sketch import Sketch
 from fastbox.storage.convention import check_name
-from fastbox.storage.folders import check_folder
+from fastbox.storage.folders import check_folder, new_file
 from fastbox.storage.locate import find_files
 from fastbox.storage.stores import local
 from fastbox.tables.source import Source
@@ -298,17 +296,6 @@ def _check_place(path: str | os.PathLike[str]) -> None:
 
 def _write(path: str | os.PathLike[str], everything: dict[str, Any]) -> None:
     """Write a JSON file that appears whole or not at all."""
-    target = os.path.realpath(local(path))
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "x", encoding="utf-8") as file:
-            json.dump({"schema": SCHEMA, **everything}, file, indent=2, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    text = json.dumps({"schema": SCHEMA, **everything}, indent=2, allow_nan=False)
+    with new_file(path) as file:
+        file.write(f"{text}\n".encode())
