@@ -41,7 +41,7 @@ INPUTS = ("sizes", "names")
 # Options that the format's name tells, or that are filled in here.
 UNSAID = {"kind", "source"}
 # Options that the command line calls otherwise than by their names.
-TYPED = {"box_format": "--format", "format": "--output-format", "image": "--image-column"}
+TYPED = {"box_format": "format", "format": "output_format", "image": "image_column"}
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -136,7 +136,7 @@ def convert(
 
 def _typed(name: str) -> str:
     """The name of an option in a message: as it is typed on the command line, or as it is in Python."""
-    return advice(TYPED.get(name, f"--{name.replace('_', '-')}"), name)
+    return advice(f"--{TYPED.get(name, name).replace('_', '-')}", name)
 
 
 def _check_outputs(read: list[Any], format: Format, out: StrPath, write_images: StrPath | None) -> None:

@@ -161,7 +161,7 @@ def test_a_page_of_measured_rows(tmp_path: Path) -> None:
     values = fastbox.aligned(*(np.stack([table[f"{s}_{c}"] for c in CORNERS], axis=1) for s in ("pred", "target")))
     (worst,) = sections(page)["Worst"].parts
     assert isinstance(worst, Examples)
-    assert worst.examples[0].caption == f"row {int(np.nanargmin(values)):,}: IoU {np.nanmin(values):#.4g}"
+    assert worst.examples[0].caption == f"row {int(np.nanargmin(values)):,}: IoU {np.nanmin(values):.3g}"
     assert render(page, found.provenance) == (tmp_path / "r.html").read_text("utf-8")
 
 
