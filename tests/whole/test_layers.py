@@ -196,6 +196,18 @@ def test_every_public_name_is_there() -> None:
     assert set(dir(fastbox.fragments)) == set(fastbox.fragments.__all__)
 
 
+def test_a_module_never_hides_the_function_of_its_name(python: Any) -> None:
+    code = "import fastbox.jobs.nms, fastbox.jobs.pairs as module; from fastbox import jobs; import fastbox.jobs.fuse"
+    said = python(f"{code}; print(*(type(one).__name__ for one in (jobs.nms, jobs.pairs, jobs.fuse)))").stdout
+    assert said.split() == ["function"] * 3
+
+
+def test_a_job_loads_no_other(python: Any) -> None:
+    code = "import sys; from fastbox import jobs; jobs.nms; names = {n.lower() for n in jobs.__all__} - {'nms'}"
+    loaded = python(f"{code}; print(*(n for n in names if f'fastbox.jobs.{{n}}' in sys.modules))").stdout
+    assert loaded.split() == []
+
+
 def test_every_public_thing_is_explained() -> None:
     for name in fastbox.__all__:
         thing = getattr(fastbox, name)
