@@ -203,10 +203,12 @@ class Evaluation(Summarized):
 
     def traced(self, model: Any = None) -> Traced:
         """Return the source of a model's statistics, without its curves in memory where classes are many."""
-        return self._traced.of(
-            self.collected.place(model),
-            lambda: Traced(self.collected.ranked(model), self.collected.regular(), self.params),
-        )
+        place = self.collected.place(model)
+        found = self._traced.get(place)
+        if found is None:
+            traced = Traced(self.collected.ranked(model), self.collected.regular(), self.params)
+            found = self._traced.put(place, traced)
+        return found
 
     def stats(self, model: Any = None) -> dict[str, float]:
         """Return COCO's twelve statistics of a model, -1 where there is nothing: AP, AP50, AP75, ... AR_large."""
@@ -221,7 +223,9 @@ class Evaluation(Summarized):
 
     def errors(self, model: Any = None) -> Errors:
         """Return the errors of a model at an IoU of 0.5, by class, and the rise of AP without each kind."""
-        return self._errors.of(self.collected.place(model), lambda: self._blame(model))
+        place = self.collected.place(model)
+        found = self._errors.get(place)
+        return self._errors.put(place, self._blame(model)) if found is None else found
 
     def _blame(self, model: Any) -> Errors:
         collected, count = self.collected, len(self.classes)
@@ -276,7 +280,7 @@ class Evaluation(Summarized):
             self.stats(model),
             self.errors(model),
             self._intervals(model, asked.samples, asked.seed) if asked.samples else None,
-            self._details.of(self.collected.place(model), lambda: self._detailed(model)) if details else None,
+            self._detailed(model) if details else None,
         )
 
     def _intervals(self, model: Any, samples: int, seed: int) -> dict[str, tuple[float, float]]:
@@ -287,7 +291,12 @@ class Evaluation(Summarized):
         return self._drawn[key]
 
     def _detailed(self, model: Any) -> Details:
-        return Details.of(self.calibration(model), self.traced(model), self.pairs(model), PAIR_METRICS)
+        place = self.collected.place(model)
+        found = self._details.get(place)
+        if found is None:
+            made = Details.of(self.calibration(model), self.traced(model), self.pairs(model), PAIR_METRICS)
+            found = self._details.put(place, made)
+        return found
 
     def _forget(self) -> None:
         """Forget the figures of what was added before."""

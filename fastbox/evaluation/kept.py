@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 __all__ = ["Kept"]
@@ -28,18 +27,20 @@ class Kept(Generic[T]):
     --------
     >>> import numpy as np
     >>> kept = Kept()
-    >>> kept.of(3, lambda: np.zeros(1)), kept.of(3, lambda: np.ones(1))
-    (array([0.]), array([0.]))
+    >>> kept.get(3), kept.put(3, np.zeros(1)), kept.get(3)
+    (None, array([0.]), array([0.]))
     """
 
     def __init__(self) -> None:
         self._found: dict[int, T] = {}
 
-    def of(self, place: int, make: Callable[[], T]) -> T:
-        """Return the result of a place, made where it is not kept."""
-        if place not in self._found:
-            made = make()
-            while self._found and made.size + sum(found.size for found in self._found.values()) > MOST:
-                del self._found[next(iter(self._found))]
-            self._found[place] = made
-        return self._found[place]
+    def get(self, place: int) -> T | None:
+        """Return the result of a place, if it is kept."""
+        return self._found.get(place)
+
+    def put(self, place: int, made: T) -> T:
+        """Keep and return the result of a place."""
+        while self._found and made.size + sum(found.size for found in self._found.values()) > MOST:
+            del self._found[next(iter(self._found))]
+        self._found[place] = made
+        return made

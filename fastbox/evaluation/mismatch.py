@@ -9,31 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox import parallel
-from fastbox.boxes.container import Boxes
 from fastbox.errors import advice
-from fastbox.evaluation.matching import Columns, Judged
-from fastbox.evaluation.sides import Detections, GroundTruths, Images, read_as
+from fastbox.evaluation.matching import Judged
+from fastbox.evaluation.readings import FITS, FORMATS, GIVEN, read_otherwise
+from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.kernels.codes import CLASSIFICATION, MATCHED
 
 __all__ = ["Mismatch"]
 
-LOOKED = 4096  # detections of a set of images of which the best are taken
-SAMPLE = 512  # of these that are read in other ways
-GLANCE = 64  # of these that are read so first: where none of the ways comes near to fitting, the others are not
-PAIRS = 1 << 16  # boxes that they are held against, at most
 WELL = 0.3  # where this share of detections matches, nothing is looked for
-FITS, TIMES = 0.4, 2  # another way of reading fits: its mean best IoU, and how much better than as given
+TIMES = 2  # how many times better than as given another way of reading must fit
 FEW = 4  # detections that say something
 SURE = 0.9  # mean best IoU of fewer that do
 SOME = 20  # detections on truths of another class that do, where others are on those of their own
 MOSTLY, OFTEN = 0.6, 3  # share of detections of a class on truths of one other, and how many times those on its own
 MANY = 1 / 3  # share of classes with such detections
 SHOWN = 3  # examples in a sentence
-# By how much their boxes must look like boxes: corners ascend, few boxes reach below 0 from their centres.
-FORMATS = ("xyxy", "yxyx", "cxcywh", "xywh")
-OUT, PLAUSIBLE = 0.05, 0.98  # share of a side that may be below 0, and of boxes that must be as they should
-GIVEN = "as given"
+PLAUSIBLE = 0.98  # share of boxes that must look like boxes in a format
 
 
 class Mismatch:
@@ -74,8 +66,7 @@ class Mismatch:
             self._crossed.update(dict(zip(pairs, counts.tolist(), strict=True)))
         many = len(detections.boxes)
         if many and len(truths.boxes) and right.sum() < WELL * many:
-            sample = _best_scored(detections.ranking, images.bounds, images.truth_bounds)
-            self._read_otherwise(images.ids, detections.boxes, truths.boxes, sample, images.truth_bounds)
+            self._read_otherwise(images, detections, truths)
 
     def __add__(self, other: Mismatch) -> Mismatch:
         both = Mismatch()
@@ -107,52 +98,16 @@ class Mismatch:
     def _keep(self, name: str, ids: Sequence[Any]) -> None:
         self.examples[name] = [*self.examples[name], *ids][:SHOWN]
 
-    def _read_otherwise(
-        self,
-        ids: NDArray[Any] | None,
-        a: Boxes,
-        b: Boxes,
-        sample: tuple[NDArray[np.int64], NDArray[np.int64]],
-        truth_bounds: NDArray[np.int64],
-    ) -> None:
+    def _read_otherwise(self, images: Images, detections: Detections, truths: GroundTruths) -> None:
         """Hold some detections against truths as given, in other formats, and in the images before and behind."""
-        rows, image = sample
-        low, high = truth_bounds[image], truth_bounds[image + 1]
-        some = np.flatnonzero(np.cumsum(high - low) <= PAIRS)
-        image, rows, low, high = image[some], rows[some], low[some], high[some]
-        if not len(rows):
+        found = read_otherwise(images, detections, truths)
+        if found is None:
             return
-        corners = _columns(a, rows)
-        beyond = int(truth_bounds[min(int(image.max(initial=0)) + 2, len(truth_bounds) - 1)])
-        targets = _columns(b, slice(beyond))
-        reached = slice(int(low.min(initial=0)), int(high.max(initial=0)))
-        for name, columns in (("detections", corners), ("truths", tuple(column[reached] for column in targets))):
-            finite = np.abs(np.stack(columns)) if len(columns[0]) else np.zeros((4, 0))
-            self._reach[name] = max(self._reach[name], float(finite[np.isfinite(finite)].max(initial=0)))
-        spans = {0: (low, high)}
-        for shift in (-1, 1):
-            if ids is None or ids.dtype.kind not in "iu":
-                break
-            place = np.searchsorted(ids, ids[image] + shift)
-            there = place < len(ids)
-            there[there] &= ids[place[there]] == ids[image[there]] + shift
-            first, last = (truth_bounds[np.where(there, place + k, 0)].clip(max=beyond) for k in (0, 1))
-            spans[shift] = first, np.where(there, last, first)
-        boxes = {way: read_as(corners, way) for way in FORMATS}
-        truths = {way: read_as(targets, way) for way in FORMATS}
-        given = a.format, b.format
-        found = _readings(boxes, truths, given, spans, slice(None, None, max(1, len(rows) // GLANCE)))
-        if any(key[1] != GIVEN and values.sum() > FITS / 2 * len(values) for key, values in found.items()):
-            found = _readings(boxes, truths, given, spans, slice(None))
-        for key, values in found.items():
-            self._count(*key, values)
-        for way in FORMATS:
-            for columns in (boxes[way], tuple(column[reached] for column in truths[way])):
-                self._count("either", way, _plausible(columns, way))
-
-    def _count(self, side: str, reading: Any, values: NDArray[Any]) -> None:
-        total, count = self._fits.get((side, reading), (0.0, 0))
-        self._fits[side, reading] = total + float(values.sum()), count + len(values)
+        for name, reach in found.reach.items():
+            self._reach[name] = max(self._reach[name], reach)
+        for key, (total, count) in found.fits.items():
+            before = self._fits.get(key, (0.0, 0))
+            self._fits[key] = before[0] + total, before[1] + count
 
     def _mean(self, side: str, reading: Any) -> float:
         total, count = self._fits.get((side, reading), (0.0, 0))
@@ -266,77 +221,3 @@ class Mismatch:
 
 def _listed(ids: Sequence[Any]) -> str:
     return ", ".join(map(repr, ids))
-
-
-def _columns(boxes: Boxes, rows: Any) -> Columns:
-    p, q, r, s = (column[rows].astype(np.float64) for column in boxes.columns)
-    return p, q, r, s
-
-
-def _plausible(boxes: tuple[NDArray[np.float64], ...], format: str) -> NDArray[np.bool_]:
-    """Which boxes, read in this format, are as they should be."""
-    x, y, w, h = boxes
-    with np.errstate(invalid="ignore"):
-        found: NDArray[np.bool_] = (w >= 0) & (h >= 0)
-        if format == "cxcywh":
-            found &= (x >= -OUT * w) & (y >= -OUT * h)
-    return found
-
-
-def _best_scored(
-    scores: NDArray[np.float64], bounds: NDArray[np.int64], truth_bounds: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The best detections of the first images, of each as many as it has truths, and their images."""
-    n = min(int(bounds[-1]), LOOKED)
-    images = int(np.searchsorted(bounds, n))
-    edges = bounds[: images + 1].clip(max=n)
-    image, rows = np.repeat(np.arange(images), np.diff(edges)), np.arange(n)
-    parallel.kernels("common.sorting").SORT_BY_SCORE[scores.dtype, ""](scores, rows, edges, 0, images)
-    wanted = np.maximum(np.diff(truth_bounds), 1)
-    rows = np.sort(rows[np.arange(len(rows)) - bounds[image] < wanted[image]])[:SAMPLE]
-    return rows, image[rows]
-
-
-def _readings(
-    boxes: Mapping[str, Columns],
-    truths: Mapping[str, Columns],
-    given: tuple[str, str],
-    spans: Mapping[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
-    some: slice,
-) -> dict[tuple[str, Any], NDArray[np.float64]]:
-    """The best IoUs of some of the boxes, by side and reading: all read in other formats, and truths of other images.
-
-    ``spans`` says by how far an image's number is shifted where the truths of each box begin and end.
-    """
-    own, its = given
-    asked: list[tuple[tuple[str, Any], str, str, int]] = [(("detections", GIVEN), own, its, 0)]
-    asked += [(("detections", other), other, its, 0) for other in FORMATS if other != own]
-    asked += [(("truths", other), own, other, 0) for other in FORMATS if other != its]
-    asked += [(("images", shift), own, its, shift) for shift in spans if shift]
-    size = len(truths[its][0])
-    bases = {way: place * size for place, way in enumerate(truths)}
-    low, high = (np.concatenate([spans[shift][end][some] + bases[way] for _, _, way, shift in asked]) for end in (0, 1))
-    x, y, w, h = (np.concatenate([boxes[way][k][some] for _, way, _, _ in asked]) for k in range(4))
-    left, top, width, height = (np.concatenate([columns[k] for columns in truths.values()]) for k in range(4))
-    values = _best((x, y, w, h), (left, top, width, height), low, high)
-    counts = np.add.reduceat(high > low, np.arange(len(asked)) * (len(low) // len(asked)), dtype=np.int64)
-    return {key: part for (key, *_), part in zip(asked, np.split(values, np.cumsum(counts[:-1])), strict=True)}
-
-
-def _best(boxes: Columns, truths: Columns, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The best IoU of each box with the truths from `low` on and below `high`, of those that have any."""
-    counts = high - low
-    rows = np.repeat(np.arange(len(low)), counts)
-    starts = np.cumsum(counts) - counts
-    cols = np.arange(len(rows)) - np.repeat(starts - low, counts)
-    x, y, w, h = (column[rows] for column in boxes)
-    left, top, width, height = (column[cols] for column in truths)
-    with np.errstate(all="ignore"):
-        across = np.minimum(x + w, left + width) - np.maximum(x, left)
-        down = np.minimum(y + h, top + height) - np.maximum(y, top)
-        valid = (w >= 0) & (h >= 0) & (width >= 0) & (height >= 0) & (across > 0) & (down > 0)
-        shared = across * down
-        ratio = shared / (w * h + width * height - shared)
-        iou = np.where(valid & np.isfinite(ratio), ratio, 0.0)
-    found: NDArray[np.float64] = np.maximum.reduceat(iou, starts[counts > 0]) if len(rows) else np.zeros(0)
-    return found

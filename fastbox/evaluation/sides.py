@@ -42,7 +42,7 @@ class Images(NamedTuple):
 class Detections:
     """Detections of whole images: scores, codes of classes and of models, and those to leave out.
 
-    ``boxes`` are as given; ``columns`` are x, y, w and h in float64; ``ranking`` are scores without nan.
+    Once they are :meth:`found`, ``columns`` are x, y, w and h in float64, and ``ranking`` scores without nan.
     """
 
     boxes: Boxes
@@ -51,16 +51,13 @@ class Detections:
     models: NDArray[np.int64]
     left_out: NDArray[np.bool_]
 
-    def __post_init__(self) -> None:
-        self.ranking = self.scores.astype(np.float64)
-        self.lost = np.isnan(self.ranking)
-        self.ranking[self.lost] = -np.inf
-        self.ranking[self.left_out] = -np.inf  # behind all that count
-        self.columns = sided(self.boxes)
-        self.invalid = invalid(self.columns)
-
     def found(self, images: Images, places: NDArray[np.int64], params: Params) -> Found:
         """Return the detections as they are matched, given the place of each class among all in ascending order."""
+        self.ranking = self.scores.astype(np.float64)
+        self.lost = np.isnan(self.ranking)
+        self.ranking[self.lost | self.left_out] = -np.inf  # behind all that count
+        self.columns = sided(self.boxes)
+        self.invalid = invalid(self.columns)
         outside = params.outside(areas_of(self.columns))
         boxes = unmatchable(self.columns, self.invalid | self.lost | self.left_out)
         order = np.arange(len(self.scores))
@@ -75,7 +72,7 @@ class Detections:
 class GroundTruths:
     """Truths of whole images: codes of classes, crowds, truths that do not count, areas, and those to leave out.
 
-    ``hidden`` has a bit for each range of areas that a truth is ignored in.
+    Once they are :meth:`wanted`, ``hidden`` has a bit for each range of areas that a truth is ignored in.
     """
 
     boxes: Boxes
@@ -85,15 +82,13 @@ class GroundTruths:
     areas: NDArray[Any] | None
     left_out: NDArray[np.bool_]
 
-    def __post_init__(self) -> None:
+    def wanted(self, images: Images, places: NDArray[np.int64], params: Params) -> Wanted:
+        """Return the truths as they are matched, given the place of each class among all in ascending order."""
         self.columns = sided(self.boxes)
         self.invalid = invalid(self.columns)
         self.area = areas_of(self.columns)
         if self.areas is not None:
             self.area = np.where(np.isnan(self.areas), self.area, self.areas.astype(np.float64))
-
-    def wanted(self, images: Images, places: NDArray[np.int64], params: Params) -> Wanted:
-        """Return the truths as they are matched, given the place of each class among all in ascending order."""
         crowd, ignored = self.crowd & ~self.left_out, self.crowd | self.ignore | self.left_out
         boxes = unmatchable(self.columns, self.invalid | self.left_out)
         self.hidden = np.where(ignored, EVERY_RANGE, params.outside(self.area))

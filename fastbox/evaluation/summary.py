@@ -266,14 +266,6 @@ class Summarized(Result):
         rows = ((str(model), self._of(model, True)) for model in self._models)
         return streamed(self._around({}), "models", rows)
 
-    def summarize(self, model: Any = None) -> str:
-        """Return the statistics of a model in the lines that ``COCOeval.summarize`` of pycocotools prints."""
-        stats, params = self._stats_of(model), self._asked().params
-        areas, limits = list(params.area_ranges), params.max_dets
-        rules, protocol = (params.iou_thresholds, areas, limits), params.protocol
-        found = protocol.statistics(areas, limits)
-        return "\n".join(protocol.line(one, stats[one.name], rules) for one in found)
-
     @property
     def _models(self) -> list[Any]:
         return self._labels()[0]

@@ -85,7 +85,8 @@ class Evaluated(Summarized):
     def check(self) -> None:
         """Refuse detections and truths that have nothing in common; a part of the images may have nothing in common."""
         if self.read is not None:
-            check_fit(self.evaluation, self.read)
+            found = self.evaluation
+            check_fit(found.mismatch, None if found.params.class_agnostic else found.classes_of_sides(), self.read)
 
     @property
     def stats(self) -> dict[Any, dict[str, float]]:

@@ -15,8 +15,8 @@ from fastbox.arrow.arrays import id_kind
 from fastbox.arrow.columns import coded_column
 from fastbox.datasets.as_source import listed_ids
 from fastbox.errors import InputError, advice
-from fastbox.evaluation import Evaluation
 from fastbox.evaluation.alike import alike, apart
+from fastbox.evaluation.mismatch import Mismatch
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
 from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
@@ -174,15 +174,17 @@ def dropped(
     return away, out
 
 
-def check_fit(evaluation: Evaluation, read: Read) -> None:
+def check_fit(mismatch: Mismatch, classes: tuple[list[Any], list[Any]] | None, read: Read) -> None:
     """Refuse detections and truths that have no image in common, no class, or few classes where nobody names them.
+
+    Classes of both sides are given where they are kept apart.
 
     Raises
     ------
     InputError
         With examples of both.
     """
-    images, examples = evaluation.mismatch.images, evaluation.mismatch.examples
+    images, examples = mismatch.images, mismatch.examples
     if read.listed is None and not images["both"] and images["detections"] and images["truths"]:
         own, its = (", ".join(map(repr, examples[name])) for name in ("detections", "truths"))
         fix = alike(*examples.values()) or "write the ids of both alike, or name their columns"
@@ -190,9 +192,10 @@ def check_fit(evaluation: Evaluation, read: Read) -> None:
             f"expected images that both tables have, got none: image ids such as {own} in {read.files[0]} and {its} in "
             f"{read.files[1]}: {fix}"
         )
-    own_classes, its_classes = evaluation.classes_of_sides()
-    told = bool(read.named) or any(isinstance(label, str) for label in own_classes)
-    found = None if evaluation.params.class_agnostic else apart(own_classes, its_classes, read.named, told=told)
+    if classes is None:
+        return
+    told = bool(read.named) or any(isinstance(label, str) for label in classes[0])
+    found = apart(*classes, read.named, told=told)
     if found is not None:
         met = f"{found.both} of {found.fewer}" if found.both else "none"
         how = advice("--class-agnostic", "params=Params(class_agnostic=True)")

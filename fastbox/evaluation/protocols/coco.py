@@ -30,20 +30,6 @@ def statistics(areas: Sequence[str], limits: Sequence[int]) -> list[Statistic]:
     ]
 
 
-def line(found: Statistic, value: float, rules: tuple[Sequence[float], Sequence[str], Sequence[int]]) -> str:
-    """Return a statistic as ``COCOeval.summarize`` prints it.
-
-    >>> line(Statistic("AP"), 0.452, ([0.5, 0.95], ["all"], [1, 10, 100]))
-    ' Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.452'
-    """
-    thresholds, areas, limits = rules
-    title, short = ("Average Recall", "(AR)") if found.recall else ("Average Precision", "(AP)")
-    first, last = thresholds[0], thresholds[-1]
-    iou = f"{first:.2f}:{last:.2f}" if found.threshold is None else f"{found.threshold:.2f}"
-    area, limit = areas[found.area], limits[found.limit]
-    return f" {title:<18} {short} @[ IoU={iou:<9} | area={area:>6s} | maxDets={limit:>3d} ] = {value:0.3f}"
-
-
 COCO = Protocol(
     name="coco",
     iou_thresholds=tuple(np.linspace(0.5, 0.95, 10).tolist()),
@@ -60,5 +46,4 @@ COCO = Protocol(
     ignore="ignore",
     area="area",
     statistics=statistics,
-    line=line,
 )

@@ -51,8 +51,6 @@ class Protocol:
         The usual columns of truths: regions that hold many objects, truths that do not count, and areas.
     statistics : callable
         The statistics in the order of the benchmark, given the names of ranges of areas and the limits.
-    line : callable
-        A statistic as the benchmark prints it, given its value, and the thresholds, names of ranges and limits.
     """
 
     name: str
@@ -65,4 +63,3 @@ class Protocol:
     ignore: str
     area: str
     statistics: Callable[[Sequence[str], Sequence[int]], list[Statistic]]
-    line: Callable[[Statistic, float, tuple[Sequence[float], Sequence[str], Sequence[int]]], str]
