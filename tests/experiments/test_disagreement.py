@@ -148,7 +148,7 @@ def test_the_command_prints_and_draws(tmp_path: Path) -> None:
 
 def test_json_is_what_the_job_found(tmp_path: Path) -> None:
     path = write(tmp_path / "p.parquet", *pairs())
-    assert json.loads(call(path, "--json").stdout) == jobs.disagreement(path).to_dict()
+    assert json.loads(call(path, "--json").stdout) == {"schema": 1, **jobs.disagreement(path).to_dict()}
 
 
 @pytest.mark.parametrize(

@@ -297,7 +297,7 @@ def test_the_command_prints_json_and_writes_points(tmp_path: Path) -> None:
         assert found["curve"][-1] == found["final_error"]
         assert np.mean(table[name].to_numpy()) == pytest.approx(found["final_error"], rel=1e-12)
     record = read_record(out)
-    assert record["summary"] == summary
+    assert {"schema": 1, **record["summary"]} == summary
     assert record["parameters"]["seed"] == 3
 
 
