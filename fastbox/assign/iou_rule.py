@@ -98,7 +98,10 @@ def _run(
         return found
 
     cost = np.diff(starts[0]) * source.per_truth + (0 if sparse else source.per_image)
-    parts = parallel.run(assign, parallel.cut(cost + parallel.ROW_COST))
+    spans = parallel.cut(cost + parallel.ROW_COST)
+    if spans and parallel.get_num_threads() == 1:  # each span packs the anchors that its images share anew
+        spans = [(0, len(cost))]
+    parts = parallel.run(assign, spans)
     if not sparse:
         return Matches(labels, owners, values, None, begins, images, best)
     none = np.empty(0, np.int64), labels, owners, values
