@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.boxes.container import Boxes
 from fastbox.evaluation.columns import Rows
 from fastbox.evaluation.curves import Ranked, rank
 from fastbox.evaluation.matching import COVERING, UNCOUNTED, Judged, words_shape
 from fastbox.evaluation.params import Params
-from fastbox.evaluation.sides import Detections, GroundTruths, Images, rows_of
+from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.kernels.codes import MATCHED
 from fastbox.ops import search as ops
 from fastbox.values.labels import Codes
@@ -84,7 +85,9 @@ class Collected:
         self.covered.add(model=model, kind=truths.classes[truth])
         hit = np.flatnonzero(judged.match_type == MATCHED)
         taken = judged.truth[hit]
-        pairs = rows_of(detections.columns, hit), rows_of(truths.columns, taken)
+        x, y, w, h = (column[hit] for column in detections.columns)
+        left, top, width, height = (column[taken] for column in truths.columns)
+        pairs = Boxes.of((x, y, w, h), "xywh"), Boxes.of((left, top, width, height), "xywh")
         self.pairs.add(
             model=detections.models[hit],
             kind=detections.classes[hit],

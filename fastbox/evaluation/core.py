@@ -207,7 +207,7 @@ class Evaluation(Summarized):
         found = self._traced.get(place)
         if found is None:
             traced = Traced(self.collected.ranked(model), self.collected.regular(), self.params)
-            found = self._traced.put(place, traced)
+            found = self._traced.put(place, traced, traced.size)
         return found
 
     def stats(self, model: Any = None) -> dict[str, float]:
@@ -225,7 +225,10 @@ class Evaluation(Summarized):
         """Return the errors of a model at an IoU of 0.5, by class, and the rise of AP without each kind."""
         place = self.collected.place(model)
         found = self._errors.get(place)
-        return self._errors.put(place, self._blame(model)) if found is None else found
+        if found is None:
+            made = self._blame(model)
+            found = self._errors.put(place, made, made.counts.size)
+        return found
 
     def _blame(self, model: Any) -> Errors:
         collected, count = self.collected, len(self.classes)
@@ -295,7 +298,7 @@ class Evaluation(Summarized):
         found = self._details.get(place)
         if found is None:
             made = Details.of(self.calibration(model), self.traced(model), self.pairs(model), PAIR_METRICS)
-            found = self._details.put(place, made)
+            found = self._details.put(place, made, made.size)
         return found
 
     def _forget(self) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.evaluation.columns import stable
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.protocols.protocol import Statistic
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 
-__all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "grouped", "rank", "total", "trace"]
+__all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "rank", "total", "trace"]
 
 NOTHING = -1.0  # COCO's figure where no truth is
 PIECE = 4_000  # detections that make a thread worth waking
@@ -82,23 +83,13 @@ def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], 
 
     Returns the rows, the groups that have rows, ascending, and the bounds of each group.
     """
-    rows = _stable(groups, int(groups.max(initial=0)) + 1)
+    rows = stable(groups, int(groups.max(initial=0)) + 1)
     ordered_groups = groups[rows]
     starts = np.flatnonzero(ordered_groups[1:] != ordered_groups[:-1]) + 1
     bounds = np.concatenate((np.zeros(min(1, len(rows)), np.int64), starts, [len(rows)]))
     sort = parallel.kernels("common.sorting").SORT_BY_SCORE[scores.dtype, ""]
     parallel.run(lambda first, last: sort(scores, rows, bounds, first, last), _pieces(bounds))
     return rows, ordered_groups[bounds[:-1]], bounds
-
-
-def grouped(groups: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows by group, those of a group in their order, and the bounds of `count` groups."""
-    return _stable(groups, count), np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=count))))
-
-
-def _stable(groups: NDArray[Any], count: int) -> NDArray[np.int64]:
-    small = groups.astype(np.int16) if count < 2**15 else groups  # which NumPy sorts by their bytes
-    return np.argsort(small, kind="stable")
 
 
 def trace(detections: Ranked, truths: NDArray[np.int64], params: Params) -> Curves:

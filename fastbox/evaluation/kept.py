@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 __all__ = ["Kept"]
 
 MOST = 1 << 22  # numbers of all that is kept: 32 MiB
 
 
-class Sized(Protocol):
-    """A result that knows how many numbers it holds."""
-
-    @property
-    def size(self) -> int:
-        """The number of numbers."""
-
-
-T = TypeVar("T", bound=Sized)
+T = TypeVar("T")
 
 
 class Kept(Generic[T]):
@@ -27,20 +19,21 @@ class Kept(Generic[T]):
     --------
     >>> import numpy as np
     >>> kept = Kept()
-    >>> kept.get(3), kept.put(3, np.zeros(1)), kept.get(3)
+    >>> kept.get(3), kept.put(3, np.zeros(1), 1), kept.get(3)
     (None, array([0.]), array([0.]))
     """
 
     def __init__(self) -> None:
         self._found: dict[int, T] = {}
+        self._sizes: dict[int, int] = {}
 
     def get(self, place: int) -> T | None:
         """Return the result of a place, if it is kept."""
         return self._found.get(place)
 
-    def put(self, place: int, made: T) -> T:
-        """Keep and return the result of a place."""
-        while self._found and made.size + sum(found.size for found in self._found.values()) > MOST:
+    def put(self, place: int, made: T, size: int) -> T:
+        """Keep and return the result of a place, which has `size` numbers."""
+        while self._found and size + sum(self._sizes[place] for place in self._found) > MOST:
             del self._found[next(iter(self._found))]
-        self._found[place] = made
+        self._found[place], self._sizes[place] = made, size
         return made

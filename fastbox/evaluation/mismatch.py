@@ -64,8 +64,8 @@ class Mismatch:
             distinct, counts = np.unique(crossed, return_counts=True)
             pairs = zip((distinct >> 32).tolist(), (distinct & 0xFFFFFFFF).tolist(), strict=True)
             self._crossed.update(dict(zip(pairs, counts.tolist(), strict=True)))
-        many = len(detections.boxes)
-        if many and len(truths.boxes) and right.sum() < WELL * many:
+        many = len(detections.scores)
+        if many and len(truths.classes) and right.sum() < WELL * many:
             self._read_otherwise(images, detections, truths)
 
     def __add__(self, other: Mismatch) -> Mismatch:

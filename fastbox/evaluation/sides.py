@@ -12,7 +12,7 @@ from fastbox.boxes.container import Boxes
 from fastbox.evaluation.matching import Columns, Found, Wanted
 from fastbox.evaluation.params import Params
 
-__all__ = ["Detections", "GroundTruths", "Images", "read_as", "rows_of"]
+__all__ = ["Detections", "GroundTruths", "Images", "read_as"]
 
 EVERY_RANGE = np.uint32(0xFFFFFFFF)  # the bits of a truth that is ignored in every range of areas
 
@@ -139,9 +139,3 @@ def unmatchable(boxes: Columns, rows: NDArray[np.bool_]) -> Columns:
         return boxes
     x, y, w, h = boxes
     return x, y, np.where(rows, np.nan, w), np.where(rows, np.nan, h)
-
-
-def rows_of(boxes: Columns, rows: NDArray[np.int64]) -> Boxes:
-    """Return some of the boxes."""
-    x, y, w, h = (column[rows] for column in boxes)
-    return Boxes.of((x, y, w, h), "xywh")

@@ -40,11 +40,6 @@ class Errors:
     ap: float
     delta_ap: dict[str, float]
 
-    @property
-    def size(self) -> int:
-        """The number of counts."""
-        return int(self.counts.size)
-
 
 def blame(
     bounds: NDArray[np.int64],
