@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastbox.assign.registry import RULES
     from fastbox.assign.result import GreedyMatches, Matches, OptimalMatches
     from fastbox.assign.rule import MatchRule
-    from fastbox.boxes.container import FORMATS, Boxes
+    from fastbox.boxes.container import Boxes
     from fastbox.coder import decode, encode
     from fastbox.datasets.scan import scan
     from fastbox.errors import FormatWarning, InputError, InputWarning
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from fastbox.suppression.nms import SoftNMS, nms, soft_nms
     from fastbox.tables.chunk import Chunk
     from fastbox.tables.source import Source
+    from fastbox.values.formats import FORMATS
 
 __all__ = [
     "FORMATS",
@@ -104,7 +105,8 @@ lazy(
     __name__,
     {
         "fastbox.anchors": ("AnchorGrid",),
-        "fastbox.boxes": ("FORMATS", "Boxes"),
+        "fastbox.boxes.container": ("Boxes",),
+        "fastbox.values.formats": ("FORMATS",),
         "fastbox.coder": ("decode", "encode"),
         "fastbox.errors": ("FormatWarning", "InputError", "InputWarning"),
         "fastbox.evaluation": ("Evaluation", "Params", "evaluate"),

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import FORMATS, as_boxes
+from fastbox.boxes.container import as_boxes
 from fastbox.kernels.codes import LANES
 from fastbox.values.arguments import named
+from fastbox.values.formats import FORMATS
 from fastbox.values.numbers import as_array, as_choice, as_floats, as_number, in_dtype, shown
 
 __all__ = ["decode", "encode"]

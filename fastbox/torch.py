@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from fastbox import losses
-from fastbox.boxes.container import FORMATS, Boxes
+from fastbox.boxes.container import Boxes
+from fastbox.values.formats import FORMATS
 from fastbox.values.numbers import as_choice
 
 try:

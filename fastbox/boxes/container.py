@@ -9,28 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox.errors import FormatWarning, warn
-from fastbox.kernels.codes import FORMATS
 from fastbox.values.arguments import named
+from fastbox.values.formats import FORMATS, Columns, as_format, looks_like_sizes
 from fastbox.values.groups import grouping
-from fastbox.values.numbers import as_array, as_floats, as_sides, in_dtype, shown
+from fastbox.values.numbers import as_array, as_floats, as_sides, in_dtype
 
-__all__ = [
-    "ALIASES",
-    "FORMATS",
-    "Boxes",
-    "as_boxes",
-    "as_format",
-    "grouped",
-    "looks_like_sizes",
-]
-
-ALIASES = {"ltrb": "xyxy", "tlbr": "xyxy", "ltwh": "xywh", "tlwh": "xywh"}  # of left and top, as trackers say them
-THEIRS = {"coco": "xywh", "pascal_voc": "xyxy", "voc": "xyxy", "yolo": "rel_cxcywh", "albumentations": "rel_xyxy"}
-
-Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
-
-SAMPLE = 512  # boxes, evenly among all: looking at more would be felt in calls of some thousand boxes
-GLANCE = 64  # boxes: where hardly an eighth of these is inverted, most of them all are not
+__all__ = ["Boxes", "as_boxes", "grouped"]
 
 _SIZE_OF = {"xyxy": (0, 1, 0, 1), "xywh": (0, 1, 0, 1), "cxcywh": (0, 1, 0, 1), "yxyx": (1, 0, 1, 0)}
 
@@ -349,34 +333,6 @@ class Boxes:
         return np.where(finite, np.where(inverted, 2, 0), 1).astype(np.uint8)
 
 
-def as_format(name: str) -> str:
-    """Return the format of a name; ``rel_`` in front stays.
-
-    ``ltrb`` and ``tlbr`` are ``xyxy``, ``ltwh`` and ``tlwh`` are ``xywh``: left and top come first in all of them.
-
-    Raises
-    ------
-    ValueError
-        There is no such format.
-
-    Examples
-    --------
-    >>> as_format("tlwh"), as_format("rel_cxcywh")
-    ('xywh', 'rel_cxcywh')
-    """
-    if isinstance(name, str) and name in FORMATS:
-        return name
-    plain = str(name).removeprefix("rel_")
-    found = ALIASES.get(plain, plain)
-    if found not in FORMATS:
-        known = ", ".join((*FORMATS, *ALIASES))
-        lower = name.lower() if isinstance(name, str) else ""
-        meant = THEIRS.get(lower, lower if lower.removeprefix("rel_") in (*FORMATS, *ALIASES) else "")
-        hint = f"; did you mean {meant!r}?" if meant else ""
-        raise ValueError(f"expected a format of {known}, or one of them with rel_ in front, got {shown(name)}{hint}")
-    return found if plain == name else f"rel_{found}"
-
-
 def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
     """Boxes as they are, anything else as xyxy corners; frames by their image ids, where it matters that they are."""
     if isinstance(boxes, Boxes):
@@ -407,26 +363,6 @@ def one_nan(values: NDArray[Any]) -> NDArray[Any]:
         if not np.isfinite(values.sum()):
             values[np.isnan(values)] = np.nan
     return values
-
-
-def looks_like_sizes(columns: Columns, format: str) -> bool:
-    """Tell whether most of some hundred boxes are inverted as corners and valid as x, y, width, height."""
-    if format != "xyxy" or not len(columns[0]):
-        return False
-    x0, y0, x1, y1 = columns
-    if len(x0) > SAMPLE:
-        step = -(-len(x0) // GLANCE)
-        inverted = np.count_nonzero(x1[::step] < x0[::step]) + np.count_nonzero(y1[::step] < y0[::step])
-        if 8 * inverted * step <= len(x0):
-            return False
-        step = -(-len(x0) // SAMPLE)
-        x0, y0, x1, y1 = x0[::step], y0[::step], x1[::step], y1[::step]
-    narrow, flat = x1 < x0, y1 < y0
-    if 2 * (np.count_nonzero(narrow) + np.count_nonzero(flat)) <= len(x0):
-        return False
-    with np.errstate(invalid="ignore", over="ignore"):
-        valid = (x1 >= 0) & (y1 >= 0) & np.isfinite(x0 + y0 + x1 + y1)
-    return bool(2 * np.count_nonzero((narrow | flat) & valid) > len(x0))
 
 
 def _promoted(columns: tuple[Any, Any, Any, Any]) -> Columns:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastbox._version import SCHEMA
-from fastbox.boxes.container import ALIASES, FORMATS
 from fastbox.cli.command import option
 from fastbox.cli.types import Column, Memory, Names, Real
 from fastbox.memory import set_memory
+from fastbox.values.formats import ALIASES, FORMATS
 from fastbox.values.names import CLASS, IMAGE, SCORE, BoxArgument
 
 if TYPE_CHECKING:

@@ -25,8 +25,9 @@ from fastbox.arrow.arrays import (
     rows_of,
 )
 from fastbox.arrow.held import UNREADABLE, as_column, columns_of, indexed, table_of_columns, unreadable, without_rows
-from fastbox.boxes.container import Boxes, as_format
+from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError, nearest
+from fastbox.values.formats import as_format
 from fastbox.values.names import BOX, BOXES, IMAGE, BoxArgument, advice_on, box_columns, column_of, one_box_column
 from fastbox.values.numbers import shown
 

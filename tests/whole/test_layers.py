@@ -28,8 +28,9 @@ FLOORS = [
     {"report"},
     {"arrow", "sketch"},
     {"memory", "storage"},
-    {"kernels", "parallel"},
+    {"parallel"},
     {"values"},
+    {"kernels"},
     {"_lazy", "_version", "errors"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

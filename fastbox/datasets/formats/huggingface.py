@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastbox.arrow.arrays import Place, flattened, is_list, one_chunk
-from fastbox.boxes.container import FORMATS
 from fastbox.datasets.by_image import Group, coordinates, grouped
 from fastbox.datasets.categories import names_of_all, numbered
 from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset
@@ -31,6 +30,7 @@ from fastbox.storage.opened import open_parquet
 from fastbox.tables.columns import read_batches
 from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
+from fastbox.values.formats import FORMATS
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
