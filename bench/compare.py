@@ -30,7 +30,7 @@ class Change:
         return self.new / self.old
 
     def beyond(self, share: float, noises: float) -> bool:
-        """Whether the difference is more than a share of the time and more than so many times the noise."""
+        """Tell whether the difference exceeds a share of the time and a multiple of the noise."""
         return abs(self.new - self.old) > max(share * self.old, noises * self.noise)
 
 
@@ -43,7 +43,7 @@ def cases(run: dict[str, Any], ours: bool) -> dict[str, Stats]:
 
 
 def drift(old: dict[str, Any], new: dict[str, Any]) -> float:
-    """How many times as long peers and floors took in the new run: the change that is the machine's, not ours."""
+    """Return the time of peers and floors in the new run over that in the old run: the change of the machine."""
     before, after = cases(old, ours=False), cases(new, ours=False)
     ratios = [after[name]["median"] / before[name]["median"] for name in before.keys() & after.keys()]
     return statistics.median(ratios) if ratios else 1.0

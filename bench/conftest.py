@@ -146,6 +146,6 @@ def case(benchmark: Any, pytestconfig: pytest.Config) -> Iterator[Case]:
 
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
-    """What a fresh process needs to import this fastbox."""
+    """Return the environment in which a new process imports this fastbox."""
     root = os.path.dirname(os.path.dirname(fastbox.__file__))
     return {**os.environ, "PYTHONPATH": root, "PYTHONWARNINGS": "ignore", "PATH": os.path.dirname(sys.executable)}

@@ -1,4 +1,4 @@
-"""What evaluation promises: pycocotools' figures to the last bit, many times as fast, of any number of detections."""
+"""Promises of evaluation: pycocotools' figures to the last bit, many times as fast, for any number of detections."""
 
 from __future__ import annotations
 

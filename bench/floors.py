@@ -1,4 +1,4 @@
-"""What bounds any program: to write the output, to read the input; and the twins that keep our choices measured."""
+"""Floors of any program: writing the output, reading the input; and twins, which keep our choices measured."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _common(a: Boxes, b: Boxes) -> tuple[Any, ...]:
 
 
 def _rows(starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """What each step of the loop does: the image it begins in, and its rows first to last."""
+    """Return the work of each step of the loop: the image that it begins in, and its rows from first to last."""
     if len(starts) > 2:
         image = np.arange(0, len(starts) - 1, IMAGES)
         return image, starts[image], starts[np.minimum(image + IMAGES, len(starts) - 1)]

@@ -1,4 +1,4 @@
-"""What conversion promises: COCO's largest file as a table in seconds, in little more memory than its bytes."""
+"""Promises of conversion: COCO's largest file as a table in seconds, in little more memory than its bytes."""
 
 from __future__ import annotations
 

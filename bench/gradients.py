@@ -1,4 +1,4 @@
-"""What losses with gradients promise: the speed of memory, and many times that of torch's autograd."""
+"""Promises of losses with gradients: the speed of memory, and many times the speed of torch's autograd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What inspection promises: ten million boxes in seconds, in the memory that a chunk of them needs."""
+"""Promises of inspection: ten million boxes in seconds, in the memory of one chunk."""
 
 from __future__ import annotations
 

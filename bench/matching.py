@@ -1,4 +1,4 @@
-"""What matching at scale promises: the index, anchors, suppression and the commands on top of them."""
+"""Promises of matching at scale: the index, anchors, suppression and the commands on top of them."""
 
 from __future__ import annotations
 

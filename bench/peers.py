@@ -1,4 +1,4 @@
-"""What people use instead, each at the same work; what it wants beforehand, another format or dtype, is not timed."""
+"""Peers at the same work: other libraries and plain loops; conversions to their formats and dtypes are not timed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Peer:
         return f"{self.name} parallel" if self.parallel else self.name
 
     def able(self, metric: str, dtype: str) -> bool:
-        """Whether it does the same work."""
+        """Tell whether the peer does the work of a case."""
         return metric in self.metrics and dtype in self.dtypes
 
 
@@ -286,7 +286,7 @@ def loop_best(peer: Peer, metric: str) -> Callable[[list[tuple[Floats, Floats]]]
 
 
 def torch_smooth_l1(threads: int, reduction: str) -> tuple[Callable[[Floats], Any], Callable[[Any, Any], Any]]:
-    """How torch takes an array, and its loss on so many threads."""
+    """Return the function that makes a tensor of an array, and torch's loss on a number of threads."""
     torch = importlib.import_module("torch")
     torch.set_num_threads(threads)
     loss = torch.nn.functional.smooth_l1_loss

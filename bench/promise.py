@@ -1,4 +1,4 @@
-"""What a promise is, and how its measure is taken."""
+"""Promises, and the settings of their measurements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.turns import Reached
 
 @dataclass(frozen=True)
 class Setting:
-    """How to measure: the sizes, how many rounds, and where files go."""
+    """Settings of a measurement: the sizes, the number of rounds, and the folder of files."""
 
     sizes: Sizes
     rounds: int

@@ -157,7 +157,7 @@ def table(run: Run) -> list[str]:
 
 
 def twins(run: Run) -> str:
-    """What our own threads gain over Numba's, with the same kernels."""
+    """Return a sentence on the speed of our own threads over Numba's, with the same kernels."""
     parts = []
     for what, kernel, size in (
         ("matrix", "pairwise", "large"),

@@ -1,4 +1,4 @@
-"""What fragments promise: threads add little to decoding, computing and encoding, and Dask little to threads."""
+"""Promises of fragments: threads add little to decoding, computing and encoding, and Dask adds little to threads."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Ragged(NamedTuple):
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of everything: the full amounts, or a little of each to see that all of it runs."""
+    """Sizes of all cases: the full amounts, or small ones to see that every case runs."""
 
     quick: bool = False
 

@@ -54,7 +54,7 @@ def reencode(path: Path, out: Path, encoding: str, more: tuple[str, ...] = ()) -
 
 
 def encodings_of(path: Path, column: str) -> list[str]:
-    """How a file holds a column: its codec and its encodings, that of levels left out."""
+    """Return the codec and the encodings of a column in a file, without the encoding of levels."""
     group = pq.read_metadata(path).row_group(0)
     names = [group.column(k).path_in_schema for k in range(group.num_columns)]
     found = group.column(names.index(column))

@@ -137,7 +137,7 @@ def measure_time(encoding: str) -> Callable[[Setting], Reached]:
 
 @cache
 def measured(setting: Setting) -> tuple[Times, dict[str, Any]]:
-    """What the job takes, and pyarrow to read its input and write it again in either way."""
+    """Time the job, and pyarrow that reads the input and writes it again with either encoding."""
     from fastbox.jobs.measure import measure
 
     rows = setting.sizes.of(20_000_000)

@@ -36,7 +36,7 @@ def drawn(sizes: Sizes, dtype: str) -> tuple[Any, Any]:
 
 
 def facts(loss: str, reduction: str, pred: Any) -> dict[str, Any]:
-    """What every case of a loss has in common."""
+    """Return the facts of a case of a loss."""
     common = {"kernel": f"loss {reduction}", "metric": loss, "dtype": str(pred.dtype), "size": "elements"}
     moved = int((2 + WRITTEN[reduction]) * pred.nbytes)
     return common | {"shape": f"{pred.size}", "boxes": len(pred), "moved": moved}
@@ -116,7 +116,7 @@ def test_read_and_add(case: Case, sizes: Sizes, dtype: str, threads: int) -> Non
 
 
 def graded(loss: str, boxes: int, pred: Any) -> dict[str, Any]:
-    """What every case of a loss with its gradient has in common."""
+    """Return the facts of a case of a loss with its gradient."""
     common = {"kernel": "loss and gradient", "metric": loss, "dtype": str(pred.dtype), "size": "elements"}
     return common | {"shape": f"{pred.size}", "boxes": boxes, "moved": 3 * pred.nbytes}
 

@@ -17,7 +17,7 @@ GRID = [(metric, size) for metric, sizes in SIZES.items() for size in sizes]
 
 
 def facts(n: int, m: int, dtype: str, metric: str, size: str) -> dict[str, Any]:
-    """What every case of a matrix has in common."""
+    """Return the facts of a case of a matrix."""
     width = np.dtype(dtype).itemsize
     common = {"kernel": "pairwise", "metric": metric, "dtype": dtype, "size": size, "shape": f"{n}x{m}"}
     return common | {"pairs": n * m, "moved": (n * m + 4 * (n + m)) * width}
@@ -102,7 +102,7 @@ def test_floor(case: Case, sizes: Sizes, size: str, dtype: str, into: str) -> No
 
 
 def rows_facts(n: int, dtype: str, metric: str) -> dict[str, Any]:
-    """What every case of one value a row has in common."""
+    """Return the facts of a case of one value per row."""
     common = {"kernel": "aligned", "metric": metric, "dtype": dtype, "size": "rows", "shape": f"{n}"}
     return common | {"pairs": n, "moved": 9 * n * np.dtype(dtype).itemsize}
 

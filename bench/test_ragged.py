@@ -32,7 +32,7 @@ GRID = [
 
 
 def facts(kernel: str, metric: str, size: str, data: Ragged) -> dict[str, Any]:
-    """What every case of grouped boxes has in common."""
+    """Return the facts of a case of grouped boxes."""
     shape = f"{data.images} {size}"
     common = {"kernel": kernel, "metric": metric, "dtype": str(data.truths.dtype), "size": size, "shape": shape}
     return common | {"pairs": data.pairs, "boxes": len(data.detections) + len(data.truths)}

@@ -1,4 +1,4 @@
-"""What people compute a matrix for, without the matrix: best, top, pairs, histogram."""
+"""Reductions without the matrix: best, top, pairs, histogram."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GRID += [("best", "iou", "wide", "uniform"), ("pairs", "iou", "huge", "uniform")
 
 
 def facts(kernel: str, metric: str, size: str, kind: str, n: int, m: int, dtype: str) -> dict[str, Any]:
-    """What every case of a reduction has in common."""
+    """Return the facts of a case of a reduction."""
     crowd = " crowded" * (kind == "crowded")
     common = {"kernel": kernel, "metric": metric, "dtype": dtype, "size": size + crowd, "shape": f"{n}x{m}{crowd}"}
     return common | {"pairs": n * m}

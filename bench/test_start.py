@@ -1,4 +1,4 @@
-"""How long a process takes from its start to its first result, with everything compiled in an earlier one."""
+"""Time of a process from its start to its first result, with all kernels compiled by an earlier process."""
 
 from __future__ import annotations
 

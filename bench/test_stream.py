@@ -39,7 +39,7 @@ def images_files(sizes: Sizes, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 
 def facts(kernel: str, path: Path, size: str, *others: Path) -> dict[str, Any]:
-    """What every case of one stream has in common."""
+    """Return the facts of a case of one stream."""
     rows = sum(count_rows(file) for file in (path, *others))
     bytes_read = sum(file.stat().st_size for file in (path, *others))
     common = {"kernel": kernel, "dtype": "float32", "size": size, "shape": f"{rows} rows", "rounds": ROUNDS}

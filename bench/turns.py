@@ -62,7 +62,7 @@ def take_turns(calls: Calls, rounds: int, *, settle: bool = False) -> Times:
 
 
 def ratio(times: Times, over: str, under: str) -> Reached:
-    """How many times as long as `under` `over` took, round by round."""
+    """Return the ratio of the times of `over` to those of `under`, taken round by round."""
     ratios = [p / q for p, q in zip(times[over], times[under], strict=True)]
     details = {f"{name} [ms]": round(1e3 * statistics.median(seconds), 3) for name, seconds in times.items()}
     return summed_up(ratios, details)

@@ -98,7 +98,7 @@ class Curves:
             self.passes[fingerprint(frame.f_locals.values())] += 1
 
     def figures(self) -> dict[str, float]:
-        """How often a model, and how often again; nothing where there are no curves."""
+        """Return the passes per model and the number of repeated passes; an empty mapping without curves."""
         whole = self.passes.total()
         return {"traced": whole / len(MODELS), "again": whole - len(self.passes)} if whole else {}
 
@@ -158,7 +158,7 @@ def on_command_line(*words: object) -> Callable[[], object]:
 
 
 def cases() -> dict[str, Case]:
-    """What is walked, by the name of its promise."""
+    """Return the walks by the names of their promises."""
     both, by = (DETECTIONS, TRUTHS), ("--by", "run")
     written = ("-o", OUTPUTS[0], "--report", OUTPUTS[1])
     boxes = np.array([[0.0, 0, 4, 4], [1, 1, 5, 5], [2, 0, 6, 4]])
