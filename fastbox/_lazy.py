@@ -1,14 +1,23 @@
-"""Names of a package that are imported when they are first asked for."""
+"""Names of a package that are imported when they are first asked for, with signatures that read as they are written."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from types import ModuleType
-from typing import Any
+from types import FunctionType, ModuleType
+from typing import Any, ForwardRef
 
 __all__ = ["lazy"]
+
+
+class _Annotation(str):
+    """An annotation in a signature: ``NDArray[Any]``, where a plain string would show its quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def lazy(package: str, homes: Mapping[str, Sequence[str]]) -> None:
@@ -35,15 +44,41 @@ def lazy(package: str, homes: Mapping[str, Sequence[str]]) -> None:
                 raise AttributeError(f"module {package!r} has no attribute {name!r}")
             home = importlib.import_module(known[name])
             value = home if known[name] in whole else getattr(home, name)
+            _unquote(value)
             super().__setattr__(name, value)
             return value
 
         def __setattr__(self, name: str, value: Any) -> None:
             # An import binds each module in its package: that must not hide the function of the same name.
             if not (isinstance(value, ModuleType) and name in known and known[name] not in whole):
+                _unquote(value)
                 super().__setattr__(name, value)
 
         def __dir__(self) -> list[str]:
             return sorted(known)
 
     module.__class__ = Lazy
+
+
+def _unquote(value: Any) -> None:
+    """Make the signature of a function, of a class and its methods, or of what a module offers show no quotes."""
+    if isinstance(value, ModuleType):
+        for name in getattr(value, "__all__", ()):
+            if not isinstance(vars(value).get(name), ModuleType):
+                _unquote(vars(value).get(name))
+    elif isinstance(value, type):
+        for base in value.__mro__:
+            if base.__module__.partition(".")[0] == __name__.partition(".")[0]:
+                for member in list(vars(base).values()):
+                    _unquote_function(getattr(member, "__func__", getattr(member, "fget", member)))
+    else:
+        _unquote_function(value)
+
+
+def _unquote_function(function: Any) -> None:
+    if isinstance(function, FunctionType):
+        for name, given in function.__annotations__.items():
+            text = given.__forward_arg__ if isinstance(given, ForwardRef) else given
+            if isinstance(text, str):
+                function.__annotations__[name] = _Annotation(text)
+        _unquote_function(getattr(function, "__wrapped__", None))
