@@ -11,12 +11,13 @@ import fastbox
 from bench import tables
 from bench.conftest import THREADS, Case
 from bench.shapes import Sizes
+from fastbox.arrow.find import find_boxes
+from fastbox.boxes.found import to_boxes
 from fastbox.jobs.measure import measure
 from fastbox.jobs.pairs import pairs
 from fastbox.jobs.synthesize import synthesize
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import count_rows
-from fastbox.tables.schema import find_boxes, to_boxes
 from fastbox.tables.sink import Sink
 
 ROWS, IMAGES = 2_000_000, 20_000

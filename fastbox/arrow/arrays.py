@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import Backed
+from fastbox.values.formats import Columns
 from fastbox.values.labels import WIDE
 from fastbox.values.names import IMAGE
 
 __all__ = [
-    "Columns",
     "Place",
     "UnsortedError",
     "coordinates",
@@ -35,9 +35,6 @@ __all__ = [
     "sort_command",
     "unsorted",
 ]
-
-
-Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 class UnsortedError(InputError):
@@ -200,7 +197,7 @@ def flattened(column: pa.Array, place: Place) -> tuple[pa.Array, NDArray[np.int6
     return column.flatten(), offsets - offsets[0]
 
 
-def image_runs(array: pa.Array, place: Place, mend: str | None = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def image_runs(array: pa.Array, place: Place, fix: str | None = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the ids of an ascending column, int64 or text of shape (g,), and the (g + 1,) bounds of their rows.
 
     Text is as :func:`fastbox.values.labels.as_labels` has it.
@@ -208,7 +205,7 @@ def image_runs(array: pa.Array, place: Place, mend: str | None = None) -> tuple[
     Raises
     ------
     InputError
-        Ids that are null, out of order (``mend`` is what to do then), beyond int64, or neither integers nor strings.
+        Ids that are null, out of order (``fix`` tells what to do then), beyond int64, or neither integers nor strings.
     """
     if id_kind(array.type, place.name, place.where) == "integer":
         ids, bounds = _integer_runs(array, place)
@@ -217,16 +214,16 @@ def image_runs(array: pa.Array, place: Place, mend: str | None = None) -> tuple[
     falls = np.flatnonzero(ids[1:] < ids[:-1])
     if falls.size:
         run = int(falls[0]) + 1
-        raise unsorted(place, int(bounds[run]), ids[run - 1], ids[run], mend)
+        raise unsorted(place, int(bounds[run]), ids[run - 1], ids[run], fix)
     # Two codes of a dictionary may stand for one string: runs of codes aren't yet runs of ids.
     fresh = np.append(True, ids[1:] != ids[:-1])[: len(ids)]
     return ids[fresh], np.append(bounds[:-1][fresh], bounds[-1:])
 
 
-def unsorted(place: Place, index: int, before: Any, after: Any, mend: str | None = None) -> UnsortedError:
+def unsorted(place: Place, index: int, before: Any, after: Any, fix: str | None = None) -> UnsortedError:
     """Return the error for an id that follows a greater one, and what to do."""
     came, earlier = (value.item() if isinstance(value, np.generic) else value for value in (after, before))
-    how = mend or f"sort it with {sort_command(place.where, place.name)}"
+    how = fix or f"sort it with {sort_command(place.where, place.name)}"
     return UnsortedError(
         f"expected ascending ids in {place(index)}, got {came!r} after {earlier!r}: {how}", place.where
     )

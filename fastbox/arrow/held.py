@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from fastbox.values.names import CLASS, IMAGE, column_of, one_box_column
 __all__ = [
     "UNREADABLE",
     "as_column",
+    "as_table",
     "columns_of",
     "indexed",
+    "readable",
     "table_of_columns",
     "type_of_nothing",
     "typed",
@@ -86,6 +88,61 @@ def columns_of(frame: Any) -> Iterator[tuple[str, Any]]:
     """The columns of a frame one by one, as far as it has them."""
     for column in getattr(frame, "columns", ()):
         yield str(column), frame[column]
+
+
+def as_table(obj: Any, name: str = "table") -> pa.Table:
+    """View anything with the Arrow C interface as a table, and a dict of columns; a series of lists becomes ``boxes``.
+
+    ``name`` is what messages call it.
+
+    Raises
+    ------
+    TypeError
+        The object is no dict and has neither ``__arrow_c_stream__`` nor ``__arrow_c_array__``.
+    InputError
+        A dict whose columns are of unequal lengths, or hold what no table can.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> as_table(pa.array([[0.0, 0.0, 1.0, 1.0]])).column_names
+    ['boxes']
+    """
+    if isinstance(obj, pa.Table):
+        return obj
+    if isinstance(obj, pa.RecordBatch):
+        return pa.Table.from_batches([obj])
+    if isinstance(obj, Mapping):
+        return table_of_columns(((str(column), values) for column, values in obj.items()), name)
+    if hasattr(obj, "__arrow_c_stream__"):
+        column = pa.chunked_array(obj)
+    elif hasattr(obj, "__arrow_c_array__"):
+        column = pa.chunked_array([pa.array(obj)])
+    else:
+        raise TypeError(f"expected a table with the Arrow C interface, got {type(obj).__name__}")
+    return pa.Table.from_struct_array(column) if pa.types.is_struct(column.type) else pa.table({"boxes": column})
+
+
+def readable(frame: Any, where: str) -> tuple[pa.Table, dict[str, InputError]]:
+    """Return the columns of a frame that can be read, and the errors of the others, which have no type then."""
+    frame = indexed(frame)
+    try:
+        return without_rows(as_table(frame, where)), {}
+    except UNREADABLE:
+        if isinstance(frame, Mapping) or not hasattr(frame, "columns"):
+            raise
+    made, unread = {}, {}
+    names = [str(column) for column in frame.columns]
+    for column, values in columns_of(frame):
+        if (count := names.count(column)) > 1:
+            several = f"expected one column {column!r} in {where}, got {count}: rename all but one"
+            made[column], unread[column] = pa.nulls(len(values)), InputError(several)
+            continue
+        try:
+            made[column] = as_column(values)
+        except UNREADABLE:
+            made[column], unread[column] = pa.nulls(len(values)), unreadable(values, column, where)
+    return pa.table(made), unread
 
 
 def table_of_columns(columns: Iterable[tuple[str, Any]], name: str) -> pa.Table:

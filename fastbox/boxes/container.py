@@ -165,9 +165,10 @@ class Boxes:
         >>> fastbox.Boxes.from_arrow(table, image=False)
         Boxes(2 boxes, xywh, float64)
         """
-        from fastbox.tables import schema
+        from fastbox.arrow.frame import frame_columns
 
-        found = schema.frame_boxes(table, boxes=boxes, format=format, image=image, size=size)
+        columns, told, offsets, images = frame_columns(table, boxes=boxes, format=format, image=image)
+        found = Boxes.of(columns, told, offsets, images, size)
         found._warn("the boxes")
         return found
 
@@ -198,14 +199,13 @@ class Boxes:
         if type(values) is not np.ndarray and (
             isinstance(values, Mapping) or hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")
         ):
-            from fastbox.tables import schema
+            from fastbox.arrow.frame import frame_columns
 
             own = grouped and images is None and offsets is None
-            told = None if format == "xyxy" else format
-            found = schema.frame_boxes(values, format=told, image=own, size=size, where=name)
-            self.columns, self.format, self.images, self.offsets = (
-                found.columns, found.format, found.images, found.offsets,
-            )  # fmt: skip
+            asked = None if format == "xyxy" else format
+            columns, told, bounds, ids = frame_columns(values, format=asked, image=own, where=name)
+            self._set(_promoted(columns), told, None, None, size)
+            self.images, self.offsets = ids, bounds
             if images is not None or offsets is not None:
                 self.images, self.offsets = grouping(len(self), images, offsets)
         else:

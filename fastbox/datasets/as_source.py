@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import one_chunk
+from fastbox.arrow.find import find_boxes
 from fastbox.arrow.held import typed
 from fastbox.datasets import recognize
 from fastbox.datasets.formats import parquet
@@ -32,7 +33,6 @@ from fastbox.tables.columns import read_batches
 from fastbox.tables.files import count_rows
 from fastbox.tables.frames import is_frame, kind_of, listed, table_of
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
-from fastbox.tables.schema import find_boxes
 from fastbox.tables.separated import is_separated, read_separated
 from fastbox.tables.source import Source
 from fastbox.values.names import IMAGE, Usual, are_exact, column_of

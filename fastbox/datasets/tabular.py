@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastbox.arrow.arrays import id_kind, is_list, is_number
+from fastbox.arrow.fields import require
+from fastbox.arrow.find import find_boxes
+from fastbox.arrow.layouts import rows_as_boxes
+from fastbox.boxes.found import to_boxes
 from fastbox.datasets.categories import Numbering
 from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.errors import InputError
-from fastbox.tables.schema import find_boxes, require, rows_as_boxes, to_boxes
 
 __all__ = ["Layout", "read_tables"]
 
@@ -27,7 +30,7 @@ class Layout:
     Attributes
     ----------
     box, format : str, optional
-        Of the boxes, as for :func:`fastbox.tables.schema.find_boxes`.
+        Of the boxes, as for :func:`fastbox.arrow.find.find_boxes`.
     image, category : str
         The columns of image ids and of categories: their numbers, or their names.
     kind : str, optional

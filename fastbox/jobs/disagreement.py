@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastbox.boxes.found import to_boxes
 from fastbox.datasets.as_source import Given
 from fastbox.experiments.disagreement import Disagreement
 from fastbox.jobs.base import job
 from fastbox.result import Rules
 from fastbox.tables.columns import read_batches
 from fastbox.tables.pairing import find_pairs
-from fastbox.tables.schema import to_boxes
 from fastbox.tables.source import Source
 from fastbox.values.numbers import as_number_from
 

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from fastbox import losses
 from fastbox.arrow import columns
+from fastbox.arrow.fields import require
+from fastbox.arrow.layouts import BoxColumns
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import to_boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
@@ -27,7 +30,6 @@ from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.columns import read_batches
 from fastbox.tables.pairing import find_pairs
-from fastbox.tables.schema import BoxColumns, require, to_boxes
 from fastbox.tables.source import Source
 from fastbox.tables.stream import check_format
 

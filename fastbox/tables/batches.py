@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fastbox.arrow.arrays import Columns, Place
+from fastbox.arrow.arrays import Place
+from fastbox.arrow.layouts import BoxColumns, rows_as_boxes, to_columns
 from fastbox.errors import InputError
 from fastbox.storage.opened import DAMAGED, KeptFile, Opened, brief, check_state, open_parquet
 from fastbox.tables.files import is_read_by_group
 from fastbox.tables.footers import RowGroups, check_bounds, check_footer, leaves_of
-from fastbox.tables.schema import BoxColumns, rows_as_boxes, to_columns
 from fastbox.tables.source import Fragment, Plan, Source
+from fastbox.values.formats import Columns
 
 __all__ = ["Batch", "batches_of", "boxes_of"]
 

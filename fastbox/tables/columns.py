@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 
 import pyarrow as pa
 
+from fastbox.arrow.fields import require
 from fastbox.errors import InputError
 from fastbox.memory import most_of
 from fastbox.storage.locate import Paths
@@ -13,7 +14,6 @@ from fastbox.storage.opened import Opened, open_parquet
 from fastbox.tables.batches import batches_of
 from fastbox.tables.files import filled_files
 from fastbox.tables.footers import RowGroups
-from fastbox.tables.schema import require
 from fastbox.tables.stream import ahead
 from fastbox.tables.widths import row_bytes
 

@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from fastbox.arrow.arrays import plain, plain_type
-from fastbox.arrow.held import UNREADABLE, columns_of, indexed, table_of_columns, without_rows
+from fastbox.arrow.held import UNREADABLE, as_table, columns_of, indexed, table_of_columns, without_rows
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
-from fastbox.tables.schema import as_table
 
 __all__ = ["is_frame", "kind_of", "listed", "table_of"]
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import Place, id_kind, image_runs, is_number, one_chunk, unsorted
 from fastbox.arrow.columns import number_column
+from fastbox.arrow.fields import require
 from fastbox.errors import InputError
 from fastbox.storage.locate import Paths, find_files
 from fastbox.storage.opened import open_parquet
 from fastbox.tables.columns import read_batches
-from fastbox.tables.schema import require
 from fastbox.tables.source import Source
 from fastbox.values.labels import place_of
 

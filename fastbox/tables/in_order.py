@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import id_kind, one_chunk, plain, rows_of, sort_command
+from fastbox.arrow.find import find_boxes
 from fastbox.errors import InputError
 from fastbox.memory import get_memory
 from fastbox.storage.backed import Backed, Scratch, parquet_of
@@ -23,7 +24,6 @@ from fastbox.storage.locate import find_files
 from fastbox.storage.opened import check_state, open_parquet
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import read_whole
-from fastbox.tables.schema import find_boxes
 from fastbox.tables.sort import sort
 from fastbox.tables.source import Source
 from fastbox.tables.write_back import common_schema, with_schema

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from fastbox.arrow.find import find_boxes
+from fastbox.arrow.layouts import BoxColumns
 from fastbox.errors import InputError, advice
 from fastbox.storage.locate import Paths, find_files
 from fastbox.storage.opened import open_parquet
-from fastbox.tables.schema import BoxColumns, find_boxes
 from fastbox.values.names import BoxArgument
 
 __all__ = ["PairedTable", "find_pairs"]

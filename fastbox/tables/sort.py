@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from fastbox.arrow.arrays import Place, id_kind
+from fastbox.arrow.fields import require
 from fastbox.errors import InputError
 from fastbox.memory import bytes_of, get_memory, most_of
 from fastbox.storage.locate import Paths, find_files
@@ -18,7 +19,6 @@ from fastbox.storage.outputs import check_outputs
 from fastbox.storage.stores import is_stored, local
 from fastbox.tables.batches import batches_of
 from fastbox.tables.files import filled_files
-from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
 from fastbox.tables.sorted_runs import SortedRuns
 from fastbox.tables.stream import ahead

@@ -11,13 +11,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import id_kind, is_list
+from fastbox.arrow.fields import require
+from fastbox.arrow.find import find_boxes
 from fastbox.arrow.held import typed
+from fastbox.arrow.layouts import BoxColumns, to_columns
 from fastbox.errors import InputError
 from fastbox.storage.locate import Paths, find_files
 from fastbox.storage.opened import current, open_parquet
 from fastbox.tables.files import count_rows
 from fastbox.tables.footers import RowGroups
-from fastbox.tables.schema import BoxColumns, find_boxes, require, to_columns
 from fastbox.tables.widths import row_bytes
 from fastbox.values.labels import place_of
 from fastbox.values.names import BOX, IMAGE, BoxArgument
@@ -55,7 +57,7 @@ class Source:
     path : path or sequence of paths
         A file, a directory (every ``*.parquet`` below it, sorted by name), a glob, or several of these.
     boxes, format, prefix : str
-        The columns of the boxes, as for :func:`fastbox.tables.schema.find_boxes`.
+        The columns of the boxes, as for :func:`fastbox.arrow.find.find_boxes`.
     image : str or None
         The column of image ids, ascending over all files; None to read rows without images.
     columns : tuple of str

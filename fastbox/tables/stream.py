@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fastbox.arrow.arrays import Columns, Place, unsorted
+from fastbox.arrow.arrays import Place, unsorted
 from fastbox.arrow.rows import Rows
 from fastbox.boxes.container import Boxes
 from fastbox.errors import FormatWarning, InputError, advice, warn
@@ -29,7 +29,7 @@ from fastbox.storage.opened import Opened
 from fastbox.tables.batches import Batch, boxes_of
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.source import Plan, Source, plans_of
-from fastbox.values.formats import looks_like_sizes
+from fastbox.values.formats import Columns, looks_like_sizes
 from fastbox.values.labels import place_of, union
 from fastbox.values.numbers import shown
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox.arrow.layouts import BoxColumns
 from fastbox.errors import InputError
 from fastbox.storage.opened import open_parquet
-from fastbox.tables.schema import BoxColumns
 
 __all__ = ["common_schema", "coordinate_types", "own_schema", "rewritten", "with_schema"]
 
@@ -81,7 +81,7 @@ def rewritten(
     Examples
     --------
     >>> import numpy as np, pyarrow as pa
-    >>> from fastbox.tables.schema import find_boxes
+    >>> from fastbox.arrow.find import find_boxes
     >>> batch = pa.record_batch({"bbox": [[0.0, 0.0, 9.0, 9.0], [1.0, 1.0, 2.0, 2.0]], "id": [7, 8]})
     >>> where = find_boxes(batch.schema)
     >>> rewritten(batch, where, np.array([0]), [np.array([k]) for k in (0.0, 0.0, 8.0, 8.0)]).column("bbox")[0].as_py()

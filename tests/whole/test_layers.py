@@ -36,11 +36,6 @@ FLOORS = [
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 
-UPWARD = {
-    ("fastbox.boxes.container", "fastbox.tables.schema"),
-}
-
-
 class Import(NamedTuple):
     """One import: of which room, at the top of a file or inside a function."""
 
@@ -114,8 +109,6 @@ def test_imports_run_one_way(path: Path) -> None:
         if top_level(found.module) != "fastbox":
             continue
         theirs = room_of(found.module)
-        if (name_of(path), found.module) in UPWARD:
-            continue
         if not theirs:
             assert mine in {"cli", "__main__"}, f"{found}: import what you need from its own module"
             continue

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastbox.arrow.arrays import Place, flattened, is_list, one_chunk
+from fastbox.arrow.fields import require
 from fastbox.datasets.by_image import Group, coordinates, grouped
 from fastbox.datasets.categories import names_of_all, numbered
 from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset
@@ -28,7 +29,6 @@ from fastbox.storage.folders import check_folder
 from fastbox.storage.locate import Paths, find_files
 from fastbox.storage.opened import open_parquet
 from fastbox.tables.columns import read_batches
-from fastbox.tables.schema import require
 from fastbox.tables.sink import Sink, read_record
 from fastbox.values.formats import FORMATS
 

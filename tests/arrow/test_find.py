@@ -11,9 +11,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from fastbox.arrow.fields import require
+from fastbox.arrow.find import find_boxes
+from fastbox.arrow.held import as_table
+from fastbox.arrow.layouts import rows_as_boxes
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import to_boxes
 from fastbox.errors import InputError
-from fastbox.tables.schema import as_table, find_boxes, require, rows_as_boxes, to_boxes
 from fastbox.values.names import BOXES
 
 QUADS = np.array([[0, 0, 4, 5], [1, 2, 3, 4], [2, 2, 9, 8]], np.float32)
