@@ -34,7 +34,7 @@ def encode(
     means: Four = (0.0, 0.0, 0.0, 0.0),
     stds: Four = (1.0, 1.0, 1.0, 1.0),
 ) -> NDArray[Any]:
-    """Compute what moves and stretches each anchor onto its box.
+    """Compute the deltas that move and stretch each anchor onto its box.
 
     The deltas are wx (x - xa) / wa, wy (y - ya) / ha, ww log(w / wa) and wh log(h / ha), of centres, widths and
     heights; then means are subtracted and stds divided by. torchvision and detectron2 have the weights, mmdetection the
@@ -56,7 +56,7 @@ def encode(
     Raises
     ------
     ValueError
-        Lengths that differ, or weights, means or stds that can't be.
+        Lengths that differ, or invalid weights, means or stds.
 
     Examples
     --------
@@ -97,11 +97,11 @@ def decode(
     Parameters
     ----------
     deltas : array of shape (n, 4), (n, 4 k) or (n, k, 4)
-        Of one box for each anchor, or of one for each of k classes.
+        Deltas of one box for each anchor, or of k boxes, one for each class.
     anchors : Boxes or array of shape (n, 4)
         Arrays are xyxy corners in pixels; grouping makes no difference.
     weights, means, stds : four floats
-        Those the deltas were encoded with.
+        The values that the deltas were encoded with.
     clamp : str, optional
         ``"above"``: no side grows by more than `max_ratio` (torchvision, detectron2); ``"both"``: nor shrinks by more
         (mmdetection); None: no limit.
@@ -122,7 +122,7 @@ def decode(
     Raises
     ------
     ValueError
-        Shapes that don't fit together, or an option that can't be.
+        Shapes that do not match, or an invalid option.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def decode(
 
 @lru_cache(maxsize=64)
 def limits_of(clamp: str | None, max_ratio: float) -> tuple[float, float]:
-    """The least and the greatest logarithm of what a side grows by."""
+    """Return the least and the greatest logarithm of the growth of a side."""
     if clamp is None:
         return -math.inf, math.inf
 
@@ -191,7 +191,7 @@ def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> tuple[t
 
 
 def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
-    """The greatest x and y of each row, without a copy for those that are all the same."""
+    """Return the greatest x and y of each row, without a copy where all rows have the same."""
     given = (math.inf, math.inf) if size is None else size
     try:
         sides = [in_dtype(np.asarray(side, np.float64), dtype) for side in given]

@@ -1,4 +1,4 @@
-"""How much memory a job may take, and how many boxes that is."""
+"""The memory limit of jobs, in bytes and in boxes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = [
 
 ENVIRONMENT = "FASTBOX_MEMORY"
 
-OWN = 400 << 20  # what the process takes by itself: the interpreter, Arrow, compiled kernels, and a few small chunks
-BOX = 512  # bytes that a job takes for a box of one image, all that it makes of it included: 115 to 345 were measured
-COPIES = 4  # of the columns carried along with a box: as read, as worked on, as taken, and as written
-SHARES = 4  # of what is free that go to what one step makes; the boxes themselves and its neighbours have the rest
-FOOTER = 30  # bytes that a byte of a file's footer takes, all copies included: 6 for each, and up to 5 were seen
-LEAST = 65_536  # boxes that may be in memory whatever is set: they fit in what the process takes by itself
+OWN = 400 << 20  # bytes of the process itself: the interpreter, Arrow, compiled kernels, and a few small chunks
+BOX = 512  # bytes that a job takes for a box, all results included: 115 to 345 were measured
+COPIES = 4  # of the columns carried along with a box: read, worked on, selected, and written
+SHARES = 4  # of the free memory, of which one step takes one; the boxes and the other steps take the rest
+FOOTER = 30  # bytes of memory for each byte of a file's footer: at most 5 copies of 6 bytes were measured
+LEAST = 65_536  # boxes that may be in memory under any limit: they fit in the memory of the process itself
 
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
@@ -42,9 +42,9 @@ _share: ContextVar[int] = ContextVar("fastbox_share", default=1)
 
 
 def get_memory() -> int | None:
-    """Return how many bytes jobs may take: what was set, FASTBOX_MEMORY, or all that this process may have.
+    """Return the memory limit of jobs in bytes: the value set, FASTBOX_MEMORY, or the memory of this process.
 
-    None where nothing tells.
+    None where the memory of this process is unknown.
 
     Examples
     --------
@@ -59,15 +59,15 @@ def get_memory() -> int | None:
 
 
 def set_memory(size: int | str | None) -> None:
-    """Set how many bytes jobs in this process may take, as a number or a text such as ``"2GB"``; None for all.
+    """Set the memory limit of jobs in this process, as bytes or a text such as ``"2GB"``; None removes the limit.
 
-    Chunks are made smaller to fit, and an image that can't fit is refused. ``evaluate`` refuses tables whose
-    detections can't, since it keeps a little of each.
+    Jobs read smaller chunks to stay below the limit, and refuse an image that does not fit. ``evaluate`` keeps some
+    bytes of each detection until the end, and refuses tables with too many detections.
 
     Raises
     ------
     InputError
-        It is no size, or less than 512 MiB.
+        The value is not a size, or is less than 512 MiB.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def set_memory(size: int | str | None) -> None:
 
 
 def bytes_of(text: str, least: int = 512 << 20) -> int:
-    """Read a size of at least so much: bytes, or a number with a unit such as MB, GB or GiB.
+    """Read a size, at least ``least`` bytes: a number of bytes, or a number with a unit such as MB, GB or GiB.
 
     Examples
     --------
@@ -101,27 +101,27 @@ def bytes_of(text: str, least: int = 512 << 20) -> int:
 
 
 def most_boxes(carried: int = 0) -> int:
-    """Return how many boxes may be in memory at once, each with so many bytes of other columns carried along."""
+    """Return the number of boxes that may be in memory at once, each with ``carried`` bytes of other columns."""
     return max(1, _free() // (BOX + COPIES * carried))
 
 
 def most_of(each: int) -> int:
-    """Return how many things of so many bytes a step of a job may make at once; at least 1."""
+    """Return the number of items of ``each`` bytes that a step of a job may make at once; at least 1."""
     return max(1, _free() // SHARES // max(1, each))
 
 
 def fitting(each: int) -> int:
-    """Return how many things of so many bytes fit in memory at once, which may be none."""
+    """Return the number of items of ``each`` bytes that fit in memory at once, which may be 0."""
     return _free() // max(1, each)
 
 
 def check_footer_room(file: str, footer: int, groups: int) -> None:
-    """Refuse a Parquet file whose footer, of so many bytes and row groups, takes more memory than there is.
+    """Refuse a Parquet file whose footer, of ``footer`` bytes and ``groups`` row groups, does not fit in memory.
 
     Raises
     ------
     InputError
-        It does.
+        The footer does not fit.
     """
     if footer * FOOTER > _free():
         raise InputError(
@@ -132,12 +132,12 @@ def check_footer_room(file: str, footer: int, groups: int) -> None:
 
 
 def check_kept(count: int, each: int, what: str = "boxes") -> None:
-    """Refuse boxes or others of which something must be kept until the end, so many bytes of each, where it can't fit.
+    """Refuse a number of boxes, or of other items, when ``each`` bytes of every item do not fit in memory.
 
     Raises
     ------
     InputError
-        It takes more memory than there is.
+        The items take more memory than the limit.
     """
     memory = get_memory()
     if memory is not None and OWN + count * each > memory:
@@ -149,7 +149,7 @@ def check_kept(count: int, each: int, what: str = "boxes") -> None:
 
 @contextmanager
 def sharing(tasks: int) -> Iterator[None]:
-    """Let what this thread does take a share of the memory, where so many do the same."""
+    """Limit the work of this thread to its share of the memory, with ``tasks`` threads at work."""
     token = _share.set(tasks)
     try:
         yield
@@ -158,7 +158,7 @@ def sharing(tasks: int) -> Iterator[None]:
 
 
 def said(size: int) -> str:
-    """A size as a person reads it.
+    """Return a size as text with a unit.
 
     >>> said(2_147_483_648), said(400 << 20)
     ('2 GiB', '400 MiB')
@@ -167,14 +167,14 @@ def said(size: int) -> str:
 
 
 def _free() -> int:
-    """The bytes that this process may take beside its own."""
+    """Return the bytes that jobs may take, without those of the process itself."""
     memory = get_memory()
     return 1 << 62 if memory is None else max(LEAST * BOX, (memory - OWN) // _share.get())
 
 
-@cache  # for every chunk is planned by it
+@cache  # asked for every chunk
 def _of_machine(root: str = "/") -> int | None:
-    """The memory of this machine, or as much of it as a container may use."""
+    """Return the memory of this machine in bytes, or the limit of its container."""
     sizes = list(_limits(Path(root)))
     with suppress(AttributeError, OSError, ValueError):
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -182,7 +182,7 @@ def _of_machine(root: str = "/") -> int | None:
 
 
 def _limits(root: Path) -> Iterator[int]:
-    """The limits of this process's control groups, of either version, and of all groups that these are in."""
+    """Yield the limits of the control groups of this process, version 1 and 2, and of the groups above them."""
     groups = root / "sys/fs/cgroup"
     places = [(groups, "memory.max"), (groups, "memory.high"), (groups / "unified", "memory.max")]
     old = groups / "memory"
@@ -202,5 +202,5 @@ def _limits(root: Path) -> Iterator[int]:
 
 
 def more_memory() -> str:
-    """Say how to allow jobs more."""
+    """Return advice that allows jobs more memory."""
     return advice("--memory SIZE", "set_memory(SIZE)")

@@ -19,11 +19,11 @@ _EXPONENTS = 2048
 
 
 class Sketch:
-    """What a stream of values amounts to; sketches of its parts add up to that of the whole, bit for bit.
+    """A summary of a stream of values; the sketches of its parts add up to the sketch of the whole, bit for bit.
 
-    All that is kept are integers: counts in 1024 bins for each doubling, and the sum as mantissas by exponent. So the
-    mean is exact before it is rounded once, and nothing depends on order, chunks or threads. Quantiles are interpolated
-    inside a bin, at most 0.1 % off. Memory is 2 MiB, whatever was added.
+    A sketch keeps integers alone: counts in 1024 bins for each doubling, and the sum as mantissas by exponent. So the
+    mean is exact before it is rounded once, and no figure depends on order, chunks or threads. Quantiles are
+    interpolated inside a bin, with an error of at most 0.1%. A sketch takes 2 MiB, for any number of values.
 
     Examples
     --------
@@ -56,12 +56,12 @@ class Sketch:
             self.max = float(np.fmax(self.max, np.fmax.reduce(values, axis=None)))
 
     def __add__(self, other: Sketch) -> Sketch:
-        """The sketch of both streams."""
+        """Return the sketch of both streams."""
         return Sketch.sum([self, other])
 
     @classmethod
     def sum(cls, sketches: Iterable[Sketch]) -> Sketch:
-        """The sketch of all streams."""
+        """Return the sketch of all streams."""
         total = cls()
         for sketch in sketches:
             for name in ("_counts", "_high", "_low", "_special"):
@@ -71,7 +71,7 @@ class Sketch:
         return total
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that is kept, as a few small arrays: what is not zero, and where."""
+        """Return the content as a few small arrays: the values that are not 0, and their places."""
         kept = {"range": np.array([self.min, self.max])}
         for name in ("_counts", "_high", "_low", "_special"):
             array = getattr(self, name)
@@ -81,12 +81,12 @@ class Sketch:
         return kept
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as its state: a few dozen KiB."""
+        """Pickle the state, a few dozen KiB."""
         return Sketch.of_state, (self.state(),)
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Sketch:
-        """The sketch that :meth:`state` told of."""
+        """Return the sketch of a :meth:`state`."""
         sketch = cls()
         for name in ("_counts", "_high", "_low", "_special"):
             getattr(sketch, name)[state[f"{name}_at"]] = state[name]
@@ -95,17 +95,17 @@ class Sketch:
 
     @property
     def nans(self) -> int:
-        """How many values were nan."""
+        """The number of values that are nan."""
         return int(self._special[0])
 
     @property
     def count(self) -> int:
-        """How many values were not nan."""
+        """The number of values that are not nan."""
         return int(self._counts.sum() + self._special[1:].sum())
 
     @property
     def mean(self) -> float:
-        """The mean of the values that are not nan, rounded once; nan of none."""
+        """The mean of the values that are not nan, rounded once; nan without values."""
         if not self.count:
             return float("nan")
         up, down = self._special[1:]
@@ -118,24 +118,24 @@ class Sketch:
         return float(total / self.count)
 
     def quantile(self, q: float) -> float:
-        """The value below which a share q of the values lies, at most 0.1 % off; nan of none."""
+        """Return the value below which a share q of the values lies, at most 0.1% off; nan without values."""
         return self._quantiles([q], self._below())[0]
 
     def _quantiles(self, shares: Sequence[float], below: NDArray[np.int64]) -> list[float]:
-        """The quantiles of several shares, given how many values are below each edge of the fine bins."""
+        """Return the quantiles of several shares, given the number of values below each edge of the fine bins."""
         count = int(below[-1] + self._special[1:].sum())
         if not count:
             return [float("nan")] * len(shares)
         return [self._at(q * (count - 1), below) for q in shares]
 
     def _below(self) -> NDArray[np.int64]:
-        """How many finite values are below each edge of the fine bins, the one behind the last among them."""
+        """Count the finite values below each edge of the fine bins, the upper edge of the last bin included."""
         below = np.zeros(len(self._counts) + 1, np.int64)
         np.cumsum(self._counts, out=below[1:])
         return below
 
     def _at(self, rank: float, below: NDArray[np.int64]) -> float:
-        """The value of a rank."""
+        """Return the value of a rank."""
         rank -= self._special[2]
         if rank < 0:
             return self.min
@@ -152,7 +152,7 @@ class Sketch:
         Raises
         ------
         ValueError
-            An edge is no edge of the fine bins: it has more than 11 significant bits.
+            An edge has more than 11 significant bits, so that it is not an edge of the fine bins.
         """
         return self._histogram(edges, self._below())
 
@@ -164,7 +164,7 @@ class Sketch:
         return counts
 
     def to_dict(self, edges: Sequence[float]) -> dict[str, Any]:
-        """The figures a summary shows, as JSON holds them: None for one of nothing, or that is infinite."""
+        """Return the figures of a summary for JSON; a figure that is nan or infinite is None."""
         below = self._below()
         figures = {"mean": self.mean, "min": self.min, "max": self.max}
         quantiles = {

@@ -184,9 +184,9 @@ def inspect(
         sizes = table.size or (size or SIZE if table.sized else None)
         found.rules = Rules({"class_column": table.label, "id_column": table.id, "size_columns": sizes and list(sizes)})
         inputs = list(dict.fromkeys(table.files))
-        mending = None
+        fixing = None
         if fix is not None and changes is not None:
-            mending = stack.enter_context(Fix(table, fix, changes, limits.tolerance, inputs))
+            fixing = stack.enter_context(Fix(table, fix, changes, limits.tolerance, inputs))
         twice = limits.class_size is not None or table.id is not None
         step = halved(progress) if progress is not None and twice and before is None else progress
         parameters = {"inputs": inputs, "limits": asdict(limits)}
@@ -194,7 +194,7 @@ def inspect(
         if before is None:
             before = Before.of(table, limits, rows, step) if twice else Before()
         found.classes = before.classes or found.classes
-        for view, chunk in table.views(rows, whole=mending is not None):
+        for view, chunk in table.views(rows, whole=fixing is not None):
             pairs, best = overlapping(view, limits.near, table.label is not None)
             alike = of_images(view, listed is not None)
             problems = [*alone(view, limits), *alike, *pairs, *before.problems(view)]
@@ -203,9 +203,9 @@ def inspect(
                 found.classes.add(view)
             batch = found.problems.add(view, problems, table.schema)
             output.write_batch(batch)
-            if mending is not None:
-                mending.write(view, chunk, problems)
-                found.fix = mending.to_dict()
+            if fixing is not None:
+                fixing.write(view, chunk, problems)
+                found.fix = fixing.to_dict()
             output.step(len(view.image))
         output.finish(found)
     return found

@@ -225,8 +225,8 @@ class _Question:
             if limit < 0:
                 raise InputError(f"expected a threshold of {first} of 0 or more, got {limit:g}: no distance is below 0")
         elif limit > 1:
-            mend = f"as a share of 1 it is {limit / 100:g}" if limit <= 100 else "no pair reaches more"
-            raise InputError(f"expected a threshold of {first} of at most 1, got {limit:g}: {mend}")
+            advice = f"as a share of 1 it is {limit / 100:g}" if limit <= 100 else "no pair reaches more"
+            raise InputError(f"expected a threshold of {first} of at most 1, got {limit:g}: {advice}")
         return cls(tuple(dict.fromkeys(metrics)), mode, limit, beta)
 
     @property

@@ -1,4 +1,4 @@
-"""Tables that stand in for what the user gave: called by the user's name for it, kept as Parquet elsewhere."""
+"""Tables that were converted or sorted: called by the name that the user gave, stored as Parquet elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS = ("csv", "jsonl")  # files whose rows are those of a table, with columns o
 
 
 class Scratch:
-    """A temporary folder that is there as long as this is, and gone when the process ends."""
+    """A temporary folder that is removed with this object, at the latest when the process ends."""
 
     def __init__(self) -> None:
         folder = TemporaryFolder("fastbox-")
@@ -28,29 +28,29 @@ class Scratch:
         weakref.finalize(self, folder.remove)
 
     def join(self, name: str) -> str:
-        """A path in the folder."""
+        """Return the path of a name in the folder."""
         return os.path.join(self.path, name)
 
 
 class Backed(str):
-    """A path as the user knows it, and the Parquet that is read in its place.
+    """A path as the user gave it, and the Parquet data that is read in its place.
 
     Attributes
     ----------
     data : pyarrow.Buffer or str
         Parquet, in memory or a file.
     read_as : str
-        What was given: ``"parquet"``, ``"csv"``, ``"jsonl"``, ``"coco"``, ``"frame"`` and so on.
+        The format of the input: ``"parquet"``, ``"csv"``, ``"jsonl"``, ``"coco"``, ``"frame"`` and so on.
     sorted_in : str or None
-        ``"memory"`` or ``"files"``, where its rows had to be sorted.
+        ``"memory"`` or ``"files"``: the place where the rows were sorted, if they were.
     rows : array or None
-        The rows that these rows were before they were sorted; None where they are the same.
+        The row of each row before sorting; None where the order did not change.
     boxes : array or None
-        Likewise of boxes, which are not rows where a row holds those of an image.
+        The same for boxes, where one row holds all boxes of an image.
     images : pyarrow.Table or None
-        The images that were listed beside the boxes, ascending.
+        The images that the input lists beside the boxes, ascending.
     state : tuple of int
-        Changes with the content.
+        A value that changes with the content.
     """
 
     data: Any
@@ -76,18 +76,18 @@ class Backed(str):
         state: tuple[int, ...] = (0, 0),
         scratch: Scratch | None = None,
     ) -> Backed:
-        """Return a table that is called by a name; a scratch folder that holds its files lives as long as it."""
+        """Return a table with a name; ``scratch``, the folder of its files, is kept as long as the table."""
         made = cls(name)
         made.data, made.read_as, made.sorted_in, made.rows = data, read_as, sorted_in, rows
         made.boxes, made.images, made.state, made._scratch = boxes, images, state, scratch
         return made
 
     def open(self) -> Any:
-        """What a Parquet reader opens."""
+        """Return the file name or the buffer for a Parquet reader."""
         return self.data if isinstance(self.data, str) else pa.BufferReader(self.data)
 
     def writing(self) -> str:
-        """How to write it to a Parquet file of its own."""
+        """Return the call or the command that writes the table to a Parquet file."""
         if self.read_as == "frame":
             return "fastbox.jobs.sort(table, 'boxes.parquet')"
         return f"`fastbox sort {shlex.quote(self)} -o boxes.parquet`"

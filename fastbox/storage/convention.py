@@ -1,4 +1,4 @@
-"""Which names a folder is read by: tables by their ending, and nothing that the ecosystem hides."""
+"""Naming conventions of folders: the ending of tables, and the hidden names that readers leave out."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _KNOWN = {
 
 
 def is_table(name: str) -> bool:
-    """Tell by its name, in whatever case, whether a file is a Parquet table."""
+    """Tell by the ending of its name, in any case, whether a file is a Parquet table."""
     return os.path.splitext(name)[1].lower() == TABLE_ENDING
 
 
 def check_name(path: str | os.PathLike[str], ending: str, what: str) -> None:
-    """Refuse a name that promises another format than the one with an ending; one that promises none is taken.
+    """Refuse a file name with the ending of another format; a name without a known ending is accepted.
 
     Raises
     ------
     InputError
-        The name ends as that of a text, a page, a picture, a table of another kind and so on does.
+        The name has the ending of a text, a page, a picture, a table of another format or the like.
 
     Examples
     --------
@@ -55,17 +55,17 @@ def check_name(path: str | os.PathLike[str], ending: str, what: str) -> None:
 
 
 def mark_in(folder: str) -> str:
-    """Return the path of the file that says of a folder that parts are missing in it."""
+    """Return the path of the file that marks a folder as unfinished."""
     return f"{folder.rstrip('/')}/{UNFINISHED}"
 
 
 def check_finished(folder: str, names: Iterable[str]) -> None:
-    """Refuse to read a folder, of which the names in it are given, while parts of a run are missing in it.
+    """Refuse to read a folder, given the names in it, while parts of a run are missing.
 
     Raises
     ------
     InputError
-        A run in fragments writes there, or was ended before it had done all.
+        A run in fragments still writes to the folder, or ended early.
     """
     if UNFINISHED in names:
         raise InputError(
@@ -84,5 +84,5 @@ def is_hidden(name: str) -> bool:
 
 
 def are_shown(names: Iterable[str]) -> bool:
-    """Tell whether none of the names on the way to a file, below the folder that was given, is hidden."""
+    """Tell whether no name in a path, below the folder that was given, is hidden."""
     return not any(map(is_hidden, names))

@@ -20,27 +20,27 @@ __all__ = ["Folder", "check_folder", "check_name", "new_file", "no_folder"]
 
 StrPath = str | os.PathLike[str]
 
-# What Windows can't hold in a name, or takes for something else: a folder shall open everywhere.
+# Characters and words that Windows reserves: a folder must open on every system.
 _RESERVED = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10))}
 _NAMELESS = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 
 
 class Folder:
-    """A folder in the making; a context manager.
+    """A new folder that appears complete or not at all; a context manager.
 
-    Files go to a hidden temporary folder beside the target. On a clean exit that takes the target's name; on any
-    exception it is removed with all it holds. Files are not synced one by one: a power failure may lose the last ones.
+    Files go to a hidden temporary folder beside the target. On a clean exit the temporary folder takes the target's
+    name; on any exception it is removed with its content. Single files are not synced: a power failure may lose some.
 
     Parameters
     ----------
     target : path
-        Where the folder shall be; it must not be there, or be an empty folder.
+        The path of the folder, which must not exist or be an empty folder.
 
     Raises
     ------
     InputError
-        On entry: the target is there and not empty, or can't be made.
+        On entry: the target exists and is not empty, or can't be made.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class Folder:
         return self
 
     def write(self, name: str, data: bytes) -> None:
-        """Add a file under a path with slashes; ``InputError`` where it can't be a path of its own below the folder."""
+        """Add a file under a path with slashes; ``InputError`` where the path is taken or not allowed."""
         check_name(name)
         parent = name.rpartition("/")[0]
         try:
@@ -120,7 +120,7 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     Raises
     ------
     InputError
-        The target is no file, or can't be made.
+        The target exists and is not a file, or can't be made.
     """
     path = os.path.realpath(local(target))
     if os.path.exists(path) and not os.path.isfile(path):
@@ -128,7 +128,7 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        file = open(temporary, "xb", buffering=1 << 20)  # noqa: SIM115  # what fails here is not what fails below
+        file = open(temporary, "xb", buffering=1 << 20)  # noqa: SIM115  # errors of opening and of writing are told apart
     except OSError as error:
         raise no_folder(target, error) from error
     try:
@@ -161,13 +161,13 @@ def no_folder(path: StrPath, error: OSError) -> InputError:
 
 
 def check_name(name: str) -> None:
-    r"""Refuse a name that is not, on every system, a relative path with slashes to a file below where it is put.
+    r"""Refuse a name that is not, on every system, a relative path with slashes to a file below its folder.
 
     Raises
     ------
     InputError
         The name is empty or absolute, has ``..``, a drive, a backslash, NUL, a character or a word that some system
-        reserves, or is no Unicode.
+        reserves, or is not Unicode.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def check_name(name: str) -> None:
 
 
 def _reserved(name: str) -> str | None:
-    """Say why a name can't be that of a file everywhere, if so."""
+    """Return the reason why some system can't hold a file name; None if all can."""
     if not name:
         return "is empty"
     if name.startswith("/"):
@@ -198,7 +198,7 @@ def _reserved(name: str) -> str | None:
 
 
 def _special(part: str) -> str | None:
-    """Say what else than a name a part of a path means: nothing, a folder above, a device."""
+    """Return the reason why a part of a path is not a name: it is empty, a folder above or a device; else None."""
     if part in ("", ".", ".."):
         return f"has {part!r}" if part else "has an empty part"
     if part[-1] in ". ":

@@ -1,4 +1,4 @@
-"""The files that a path means, each once whatever its names; and whether two names mean one file."""
+"""Find the files that a path means, each listed once, and tell whether two names mean one file."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def find_files(path: Paths) -> list[str]:
 
 @dataclass
 class Tree:
-    """What lies below some folders: each folder and file once, hidden ones left out.
+    """The folders and tables below some folders, each once, without hidden ones.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Tree:
 
 
 def identity(path: str | os.PathLike[str]) -> Identity:
-    """What is the same for two names of one file, there or yet to be made, in whatever way they are written.
+    """Return a key of a file, existing or not, that is equal for all names of the file.
 
     >>> identity("a/../b.parquet") == identity("file://" + os.path.abspath("b.parquet"))
     True
@@ -126,7 +126,7 @@ def expand(pattern: str, *, every: bool = False) -> list[str]:
 
 
 def check_named(paths: object, name: str = "table") -> None:
-    """Refuse what is neither a path nor a sequence of them; ``name`` is what messages call it.
+    """Refuse any value but a path or a sequence of paths; messages call the value ``name``.
 
     >>> check_named(["a.parquet", 3])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -145,7 +145,7 @@ def check_named(paths: object, name: str = "table") -> None:
 
 
 def like(name: str) -> str:
-    """Hint at what a name may have meant that leads to nothing: a name like it in its folder, or that this is missing.
+    """Return a hint about a missing file: a similar name in its folder, or that the folder is missing.
 
     >>> like("nowhere/truths.parquet")
     ' (there is no folder nowhere)'
@@ -159,7 +159,7 @@ def like(name: str) -> str:
 
 
 def _of_several(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """The files of all, of which none may come twice."""
+    """List the files of several paths; ``InputError`` where a file is listed twice."""
     check_named(paths)
     files: list[str] = []
     known: dict[Identity, tuple[str, str]] = {}
@@ -178,16 +178,14 @@ def _of_several(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 
 def _once(files: Sequence[str]) -> dict[str, Identity]:
-    """Each file once, under its own name rather than a link's, sorted by name."""
+    """Return each file once with its identity, by its own name instead of a link's, sorted by name."""
     known: dict[Identity, str] = {}
     for file in sorted(files, key=lambda name: (os.path.islink(name), name)):
         try:
             found = os.stat(file)
         except OSError as error:
             what = "a link that leads nowhere" if os.path.islink(file) else error.strerror
-            raise InputError(
-                f"expected a file that can be read, got {file}: {what}: mend it, or move it away"
-            ) from None
+            raise InputError(f"expected a file that can be read, got {file}: {what}: fix it, or move it away") from None
         if not stat.S_ISREG(found.st_mode):
             raise InputError(f"expected a Parquet file, got {file}, which is no file: move it away")
         known.setdefault((found.st_dev, found.st_ino), file)
@@ -195,7 +193,7 @@ def _once(files: Sequence[str]) -> dict[str, Identity]:
 
 
 def _walk(root: str, seen: set[Identity]) -> Iterator[tuple[str, bool]]:
-    """Yield all below a folder, and whether it is a folder; those behind links come last, so that others keep names."""
+    """Yield each path below a folder, and whether the path is a folder; paths behind links come last."""
     waiting, linked = [root], list[str]()
     while waiting or linked:
         folder = waiting.pop() if waiting else linked.pop(0)
@@ -220,7 +218,7 @@ def _walk(root: str, seen: set[Identity]) -> Iterator[tuple[str, bool]]:
 
 
 def _matches(folder: str, part: str, last: bool) -> Iterator[str]:
-    """Yield what one part of a pattern matches in a folder."""
+    """Yield the paths in a folder that one part of a pattern matches."""
     if part == "**":
         if last:
             yield folder or os.curdir
@@ -247,7 +245,7 @@ def _matches(folder: str, part: str, last: bool) -> Iterator[str]:
 
 
 def _folds_case(folder: str) -> bool:
-    """Whether a folder's file system takes a name in upper and in lower case for one."""
+    """Tell whether the file system of a folder ignores the case of names."""
     above, name = os.path.split(folder)
     try:
         return name.swapcase() != name and os.path.samefile(folder, os.path.join(above, name.swapcase()))

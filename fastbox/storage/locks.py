@@ -1,4 +1,4 @@
-"""Files that are locked as long as a process lives."""
+"""Locks of files, held until the file is closed or the process ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["lock"]
 
 
 def lock(descriptor: int) -> bool | None:
-    """Lock a file until it is closed, however that comes; False where another has it, None where there are no locks."""
+    """Lock a file until it is closed; False where another process holds the lock, None where there are no locks."""
     if fcntl is None:
         return None
     try:

@@ -59,7 +59,7 @@ class KeptFile(pq.ParquetFile):  # type: ignore[misc]
 
 
 class Opened:
-    """What is open for a job, and what each file was when the job saw it first."""
+    """The open files of a job, and the state of each file when the job first opened it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -70,18 +70,18 @@ class Opened:
 
     @staticmethod
     def now() -> Opened | None:
-        """That of the job that runs here."""
+        """Return the open files of the running job."""
         return current.get()
 
     @classmethod
     def none(cls) -> Opened:
-        """One that keeps nothing open."""
+        """Return an instance that keeps no file open."""
         made = cls()
         made._ended = True
         return made
 
     def open(self, name: str, coded: Iterable[str] = ()) -> KeptFile:
-        """Open a file, or take it up again; string columns ``coded`` come as dictionaries."""
+        """Open a file, or return it if it is open; string columns ``coded`` come as dictionaries."""
         wanted = tuple(coded)
         with self._lock:
             kept = None if isinstance(name, Backed) else self._idle.pop(name, None)
@@ -106,7 +106,7 @@ class Opened:
         return kept
 
     def give(self, file: KeptFile) -> None:
-        """Take a file back, to be opened again; the oldest is closed where many are open."""
+        """Take back a file that is no longer read; the least recently used is closed when too many are open."""
         with self._lock:
             surplus = [file]
             known = isinstance(file.name, Backed) or file.name in self._idle  # two of the former may share a name
@@ -119,12 +119,12 @@ class Opened:
             one.handle.close()
 
     def check(self, files: Iterable[str]) -> None:
-        """Refuse files that are not what they were when they were opened first.
+        """Refuse files that changed since the job first opened them.
 
         Raises
         ------
         InputError
-            One was replaced or changed.
+            A file was replaced or changed.
         """
         for name in files:
             with self._lock:
@@ -133,7 +133,7 @@ class Opened:
                 check_state(name, first)
 
     def end(self) -> None:
-        """Close all that nobody reads; what is given back from now on is closed."""
+        """Close all files that are not being read, and close the others when they are given back."""
         with self._lock:
             self._ended = True
             self.plans.clear()
@@ -143,7 +143,7 @@ class Opened:
 
     @contextmanager
     def active(self) -> Iterator[Opened]:
-        """Make it that of what runs here."""
+        """Make these the open files of the code that runs inside the context."""
         token = current.set(self)
         try:
             yield self
@@ -152,7 +152,7 @@ class Opened:
 
 
 def _handle(name: str) -> Any:
-    """What a Parquet reader reads."""
+    """Open a file for a Parquet reader."""
     if _is_remote(name):
         return open_stored(name)
     place = name.open() if isinstance(name, Backed) else name
@@ -164,7 +164,7 @@ def _is_remote(name: str) -> bool:
 
 
 def state_of(path: str | os.PathLike[str]) -> State:
-    """Return what changes with a file: which file it is, its size, and the time of its last change."""
+    """Return the state of a file: its number in the file system, its size, and the time of its last change."""
     if isinstance(path, Backed):
         return path.state
     name = os.fspath(path)
@@ -175,12 +175,12 @@ def state_of(path: str | os.PathLike[str]) -> State:
 
 
 def check_state(name: str, expected: State, found: State | None = None) -> None:
-    """Refuse a file that is not what it was.
+    """Refuse a file whose state is not the expected one.
 
     Raises
     ------
     InputError
-        It was replaced or changed, or is gone.
+        The file was replaced, changed or removed.
     """
     with suppress(FileNotFoundError):
         if (state_of(name) if found is None else found) == expected:
@@ -193,7 +193,7 @@ def check_state(name: str, expected: State, found: State | None = None) -> None:
 
 @contextmanager
 def keep_open() -> Iterator[Opened]:
-    """Keep the files open that a job opens again and again, until all of it is done; within another, this is that."""
+    """Keep the files that a job opens open until the job ends; an inner context shares the files of the outer one."""
     if (outer := current.get()) is not None:
         yield outer
         return
@@ -227,7 +227,7 @@ def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = (), opened
 
 
 def _why_not(name: str, error: Exception) -> str:
-    """Say in one sentence why a file can't be opened as Parquet."""
+    """Return the message for a file that can't be opened as Parquet."""
     if is_stored(name):
         return f"expected a Parquet file, got {name} ({brief(error)})"
     if isinstance(error, FileNotFoundError) or not os.path.exists(name):

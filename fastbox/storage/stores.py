@@ -61,7 +61,7 @@ def local(path: StrPath) -> str:
 
 
 def same_stored(uri: str) -> tuple[object, ...]:
-    """What is the same for two URIs of one object."""
+    """Return a key of an object that is equal for all URIs of the object."""
     found = urlsplit(uri)
     scheme = _ALIASES.get(found.scheme.lower(), found.scheme.lower())
     place = f"{found.netloc.rpartition('@')[2]}/{unquote(found.path)}"
@@ -69,7 +69,7 @@ def same_stored(uri: str) -> tuple[object, ...]:
 
 
 def absolute(path: StrPath) -> str:
-    """The one name of a file: its URI, or its absolute path."""
+    """Return the URI or the absolute path of a file."""
     return os.fspath(path) if is_stored(path) else os.path.abspath(local(path))
 
 
@@ -99,7 +99,7 @@ def find_stored(uri: str) -> list[str]:
 
 
 def _is_meant(found: str, path: str, base: str, is_glob: bool) -> bool:
-    """Whether an object below ``base`` is meant by a prefix or, where it is one, a pattern."""
+    """Tell whether a prefix, or a pattern, means an object below ``base``."""
     below = found[len(base) :].strip("/").split("/")
     if not is_glob:
         return is_table(found) and are_shown(below)
@@ -118,7 +118,7 @@ def open_stored(uri: str) -> pa.NativeFile:
 
 
 def stored_state(uri: str) -> tuple[int, ...]:
-    """Return what changes with an object: its size and the time of its last change."""
+    """Return the size of an object and the time of its last change."""
     store, place = _store(uri)
     with _asking(uri):
         info = store.get_file_info(place)
@@ -126,7 +126,7 @@ def stored_state(uri: str) -> tuple[int, ...]:
 
 
 def tables_in(folder: str) -> list[str]:
-    """The tables right in a folder or below a prefix, sorted by name; none where it isn't there."""
+    """List the tables directly in a folder or below a prefix, sorted by name; a missing folder has none."""
     if not is_stored(folder):
         names = os.listdir(folder) if os.path.isdir(folder) else []
         return sorted(os.path.join(folder, name) for name in names if is_table(name) and not is_hidden(name))

@@ -1,4 +1,4 @@
-"""Files in the making, and folders to work in: locked as long as somebody does, and removed when nobody does."""
+"""Temporary files and folders: locked while a process uses them, and removed when their process is gone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME = re.compile(r"\.(?P<name>.+)\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 class Temporary:
-    """A new file beside the one that it is to become; ``path`` and ``file``, open to be written."""
+    """A new temporary file beside its target: ``path``, and ``file``, open for writing."""
 
     def __init__(self, folder: str, name: str, buffering: int) -> None:
         while True:
@@ -39,16 +39,16 @@ class Temporary:
             self.release()
 
     def release(self) -> None:
-        """Hold it no longer: it has its name, or is gone."""
+        """Release the lock of the file, after the file was renamed or removed."""
         if self._held is not None:
             os.close(self._held)
             self._held = None
 
 
 class TemporaryFolder:
-    """A new folder below another, or below that of temporary files; ``path``.
+    """A new folder below another, or below the system's temporary folder; ``path``.
 
-    Those of the same prefix whose processes were killed are removed at this occasion.
+    Making one also removes the folders of the same prefix whose processes were killed.
     """
 
     def __init__(self, prefix: str, folder: str | None = None) -> None:
@@ -65,7 +65,7 @@ class TemporaryFolder:
         _remove_folders(below, prefix)
 
     def remove(self) -> None:
-        """Remove it, with all that is in it; a child that was forked leaves it to its parent."""
+        """Remove the folder and its content; a forked child leaves the folder to its parent."""
         if os.getpid() == self._process:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._held)
@@ -85,9 +85,9 @@ def _remove_folders(below: str, prefix: str) -> None:
 
 
 def remove_abandoned(folder: str, names: Container[str]) -> None:
-    """Remove the files that were to become some names in a folder and whose writers are gone: killed, most likely.
+    """Remove the temporary files of some names in a folder whose writers are gone: killed, most likely.
 
-    What a process on any machine still writes is locked. Where files can't be locked all are left alone.
+    A file that a process on any machine still writes is locked. Where files can't be locked, none is removed.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         found = [entry.path for entry in entries if (of := _NAME.fullmatch(entry.name)) and of["name"] in names]

@@ -1,4 +1,4 @@
-"""Calls that don't fit: arguments that a function lacks, has by another name, or can't take for their type."""
+"""Checks of calls: unknown, missing and repeated arguments, and arguments of another type than annotated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fastbox.values.numbers import shown
 
 __all__ = ["both_or_neither", "bound", "check_types", "checked", "named"]
 
-# What to give for an argument that is an object of ours.
+# Examples of the arguments that are objects of fastbox.
 GIVE = {
     "anchors": "AnchorGrid.preset('retinanet')",
     "engine": "fastbox.fragments.threads",
@@ -28,7 +28,7 @@ GIVE = {
     "params": "Params(iou_thresholds=[0.5, 0.75])",
     "resize": "jobs.Resize('shorter', 800, 1333)",
 }
-# What other libraries call arguments of ours.
+# Names of arguments in other libraries, and the arguments here that mean the same.
 THEIRS = {
     "conf_thres": ("min_score", "score_threshold"),
     "idxs": ("classes",),
@@ -48,7 +48,7 @@ Found = TypeVar("Found")
 
 
 def named(function: Callable[Parameters, Found]) -> Callable[Parameters, Found]:
-    """Make a function say, where it is called with arguments that it hasn't, which ones it has.
+    """Make a function name its arguments in the error of a call with arguments that it does not have.
 
     >>> named(lambda boxes, *, threshold: None)([], 0.5)
     Traceback (most recent call last):
@@ -69,7 +69,7 @@ def named(function: Callable[Parameters, Found]) -> Callable[Parameters, Found]:
 
 
 def checked(function: Callable[Parameters, Found]) -> Callable[Parameters, Found]:
-    """Make a function refuse what doesn't fit its signature, names and types, before it begins."""
+    """Make a function check the names and types of its arguments before it runs."""
 
     @wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Found:
@@ -105,7 +105,7 @@ def bound(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
     Raises
     ------
     TypeError
-        They don't fit; the message says which ones the function has.
+        The call does not match the signature; the message lists the arguments of the function.
     """
     signature = _signature(function)
     try:
@@ -116,12 +116,12 @@ def bound(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
 
 
 def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """Refuse arguments of other types than a function's, or a class's, annotations tell.
+    """Refuse arguments of other types than the annotations of a function or class name.
 
     Raises
     ------
     TypeError
-        One that isn't of its type; the message names it.
+        An argument of another type; the message names the argument.
 
     Examples
     --------
@@ -133,8 +133,9 @@ def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> N
     hints = _hints(function)
     for name, value in arguments.items():
         if name in hints and not _fits(value, hints[name]):
-            mend = _mend(name, value, hints[name])
-            raise TypeError(f"expected {name} as {_said(hints[name])}, got {shown(value)}{mend and f': give {mend}'}")
+            instead = _instead(name, value, hints[name])
+            give = f": give {instead}" if instead else ""
+            raise TypeError(f"expected {name} as {_said(hints[name])}, got {shown(value)}{give}")
 
 
 @cache
@@ -179,7 +180,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _is_list(value: Any) -> bool:
-    """Whether this is a list, a tuple, an array or the like."""
+    """Tell whether a value is a list, a tuple, an array or another collection of values."""
     return isinstance(value, Collection | np.ndarray) and not isinstance(value, str | bytes | Mapping)
 
 
@@ -188,7 +189,7 @@ def _each(values: Any, hints: tuple[Any, ...]) -> bool:
 
 
 def _said(hint: Any) -> str:
-    """What a type is called in a message."""
+    """Return the name of a type in a message."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         path = any(typing.get_origin(one) is os.PathLike for one in inner)
@@ -207,8 +208,8 @@ def _said(hint: Any) -> str:
     return WORDS.get(kind, f"{article} {kind.__name__}")
 
 
-def _mend(name: str, value: Any, hint: Any) -> str:
-    """What to give in its place, where that can be told."""
+def _instead(name: str, value: Any, hint: Any) -> str:
+    """Return the code of a value that the argument takes instead of the given one; empty where none is known."""
     if isinstance(value, str) and name in ("anchors", "job"):
         return f"AnchorGrid.preset({value!r})" if name == "anchors" else f"jobs.{value}"
     if name in GIVE:
@@ -233,7 +234,7 @@ def _mend(name: str, value: Any, hint: Any) -> str:
 
 
 def _read(value: Any, kind: Any) -> Any:
-    """A number that is given as text; all else as it is."""
+    """Return the number that a text holds, and any other value unchanged."""
     try:
         return kind(value) if isinstance(value, str) and kind in (int, float) else value
     except ValueError:
@@ -243,7 +244,7 @@ def _read(value: Any, kind: Any) -> Any:
 def _misfit(
     function: Callable[..., Any], signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> str:
-    """Say how a call doesn't fit; nothing where that can't be told."""
+    """Return the message for a call that does not match a signature; empty where the cause is unknown."""
     called, parameters = function.__name__, dict(signature.parameters)
     if called == "__init__":
         called, args = function.__qualname__.split(".")[-2], args[1:]
@@ -253,16 +254,16 @@ def _misfit(
     kinds = {one.kind for one in parameters.values()}
     strange = [name for name in kwargs if name not in known]
     if strange and inspect.Parameter.VAR_KEYWORD not in kinds:
-        mend = _meant(function, strange[0], known)
-        return f"expected arguments that {called} has ({', '.join(known)}), got {strange[0]}{mend}"
+        meant = _meant(function, strange[0], known)
+        return f"expected arguments that {called} has ({', '.join(known)}), got {strange[0]}{meant}"
     if len(args) > len(places) and inspect.Parameter.VAR_POSITIONAL not in kinds:
         many = f"{len(places)} argument{'s' if len(places) > 1 else ''} of {called} without a name"
         rest = [name for name in known if name not in places and name not in kwargs]
         more = args[len(places) :]
         simple = len(more) == 1 and isinstance(more[0], int | float | str)
         value = repr(more[0]) if simple else "..."
-        mend = f": name the others, {rest[0]}={value}" if rest else ": leave the others out"
-        return f"expected {many} ({', '.join(places)}), got {len(args)}{mend}"
+        advice = f": name the others, {rest[0]}={value}" if rest else ": leave the others out"
+        return f"expected {many} ({', '.join(places)}), got {len(args)}{advice}"
     twice = [name for name in places[: len(args)] if name in kwargs]
     if twice:
         return f"expected {twice[0]} of {called} once, got it by its place and by its name: leave one out"
@@ -275,7 +276,7 @@ def _misfit(
 
 
 def _meant(function: Callable[..., Any], strange: str, known: Sequence[str]) -> str:
-    """Say which argument may be meant by a name that there isn't."""
+    """Return advice that names the argument most like an unknown name; empty where none is like it."""
     near = next((name for name in THEIRS.get(strange, ()) if name in known), None) or nearest(strange, known)
     if near:
         return f": did you mean {near}?"

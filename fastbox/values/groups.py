@@ -30,7 +30,7 @@ def grouping(
     Raises
     ------
     ValueError, TypeError
-        Both of them, another length, ids that don't ascend or are none, offsets that can't be.
+        Image ids and offsets together, another length, missing or descending ids, invalid offsets.
     """
     if images is not None and offsets is not None:
         raise ValueError("expected images= or offsets=, got both")
@@ -114,7 +114,7 @@ def align_images(
 
 
 def _spread(boxes: Grouped, ids: NDArray[Any]) -> NDArray[np.int64]:
-    """The offsets of a set over more ids than its own."""
+    """Return the offsets of a set over ids that include more than its own."""
     assert boxes.images is not None
     assert boxes.offsets is not None
     firsts = np.append(np.searchsorted(boxes.images, ids), len(boxes.images))

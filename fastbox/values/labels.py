@@ -21,7 +21,7 @@ LEAST, MOST = -(2**63), 2**63 - 1
 def as_labels(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
     """Read ids or classes of shape (n,): integers in an integer dtype that holds them all, or text.
 
-    A message tells ``n``, where it is known; whether there are so many is the caller's to check.
+    ``n`` is only for messages: the caller checks the number of labels.
 
     Text is of NumPy's fixed width, or Python's strings where one is long or ends in a letter that NumPy drops.
     Integers that no dtype holds are Python's.
@@ -236,8 +236,8 @@ def _of_objects(items: Sequence[Any], name: str) -> NDArray[Any]:
             dtype = np.asarray(item).dtype
             came = f"dtype {dtype} ({item!r} at row {row})"
             odd = any(isinstance(one, float) and one % 1 for one in items)
-            mend = _other(name) if odd else _cast(dtype.kind, name)
-            raise TypeError(f"expected {name} of integers or strings, got {came}: {mend}")
+            advice = _other(name) if odd else _cast(dtype.kind, name)
+            raise TypeError(f"expected {name} of integers or strings, got {came}: {advice}")
         if isinstance(item, str) != isinstance(first, str):
             came = f"{first!r} at row 0 and {item!r} at row {row}"
             raise TypeError(f"expected {name} of integers or of strings, got {came}: cast all of them alike")
@@ -257,12 +257,12 @@ def _refuse_missing(items: Iterable[Any], name: str) -> None:
 
 
 def _other(name: str) -> str:
-    """What to do about fractions, which no cast makes ids or classes of."""
+    """Return advice for fractions, which no cast turns into ids or classes."""
     return f"give the {name}, not the scores"
 
 
 def _cast(kind: str, name: str) -> str:
-    """What to do about labels of a dtype that can't be."""
+    """Return advice for labels of a dtype that holds neither integers nor text."""
     if kind == "S":
         return f"decode them, as with np.char.decode({name})"
     return f"cast them, as with np.asarray({name}).astype({'int' if kind in 'fb' else 'str'})"

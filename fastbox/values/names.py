@@ -59,7 +59,7 @@ class Usual(str):
         return made
 
     def advice(self, name: str) -> str:
-        """How to name another column."""
+        """Return advice that names the argument or option for another column."""
         python = f"Source(..., image={name!r})" if self.argument == "image" else f"{self.argument}={name!r}"
         return advice(f"{self.option} {shlex.quote(name)}", python)
 

@@ -1,4 +1,4 @@
-"""What a caller gave, as NumPy arrays and numbers: anything that holds values goes in, one sentence says what can't."""
+"""Values that a caller gives, read as NumPy arrays and numbers; errors name the argument and the value."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def as_sides(size: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether a value stands for none: None, nan, pandas' NA and NaT, a masked one."""
+    """Tell whether a value is missing: None, nan, pandas' NA and NaT, or a masked value."""
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | Decimal | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
@@ -259,7 +259,7 @@ def reads_as_number(text: str | bytes) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a message shows it: short, on one line."""
+    """Return a short text on one line that shows a value in a message."""
     if isinstance(value, str | int | float | np.generic | None):
         return repr(value)
     text = " ".join(repr(value).split())
@@ -274,19 +274,20 @@ def _as_float(value: Any, name: str) -> float:
 
 
 def _no_numbers(array: NDArray[Any], name: str) -> TypeError:
-    """The error for an array that holds something else: its first value that is no number is named."""
+    """Return the error for an array that holds other values than numbers; the message names the first of them."""
     if array.dtype.kind == "O":
         for place, value in np.ndenumerate(array):
             if not isinstance(value, int | float | np.number):
                 came = f"{value!r}" if is_missing(value) or isinstance(value, str) else type(value).__name__
-                mend = f": give a frame, pyarrow.Table.from_pylist({name})" if isinstance(value, dict) else ""
-                return TypeError(f"expected {name} of real numbers, got {came} at row {place[0] if place else 0}{mend}")
+                advice = f": give a frame, pyarrow.Table.from_pylist({name})" if isinstance(value, dict) else ""
+                row = place[0] if place else 0
+                return TypeError(f"expected {name} of real numbers, got {came} at row {row}{advice}")
     what = "text" if array.dtype.kind in "USTO" and array.size else ""
     return TypeError(f"expected {name} of real numbers, got {f'{what}, ' if what else ''}dtype {array.dtype}: cast it")
 
 
 def _unequal(values: Any, name: str) -> str:
-    """Say which of some lists is of another length than the first."""
+    """Return the message for nested lists of unequal lengths, naming the first row of another length."""
     if not isinstance(values, Sequence):
         return f"expected {name} as an array, got {type(values).__name__}: give a NumPy array"
     rows = values

@@ -1,4 +1,4 @@
-"""What `fastbox evaluate` found, as a page: one model in full, or many side by side."""
+"""The results of `fastbox evaluate` as a page: one model in full, or many side by side."""
 
 from __future__ import annotations
 

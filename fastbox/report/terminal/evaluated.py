@@ -1,4 +1,4 @@
-"""What `fastbox evaluate` found, as a terminal shows it: one model in full, or many side by side."""
+"""The results of `fastbox evaluate` in a terminal: one model in full, or many side by side."""
 
 from __future__ import annotations
 
