@@ -8,15 +8,14 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbox.boxes.conversions import corners, four_columns, promoted, scaled
 from fastbox.errors import FormatWarning, warn
 from fastbox.values.arguments import named
 from fastbox.values.formats import FORMATS, Columns, as_format, looks_like_sizes
 from fastbox.values.groups import grouping
-from fastbox.values.numbers import as_array, as_floats, as_sides, in_dtype
+from fastbox.values.numbers import as_array
 
 __all__ = ["Boxes", "as_boxes", "grouped"]
-
-_SIZE_OF = {"xyxy": (0, 1, 0, 1), "xywh": (0, 1, 0, 1), "cxcywh": (0, 1, 0, 1), "yxyx": (1, 0, 1, 0)}
 
 
 class Boxes:
@@ -108,7 +107,7 @@ class Boxes:
                [1., 1., 4., 4.]])
         """
         boxes = cls.__new__(cls)
-        boxes._set(_promoted((c0, c1, c2, c3)), format, images, offsets, size)
+        boxes._set(promoted((c0, c1, c2, c3)), format, images, offsets, size)
         boxes._warn("the boxes")
         return boxes
 
@@ -123,7 +122,7 @@ class Boxes:
     ) -> Boxes:
         """Make boxes as :meth:`from_columns` does, of offsets and ids that are known to fit, without a warning."""
         boxes = cls.__new__(cls)
-        boxes._set(_promoted(columns), format, None, None, size)
+        boxes._set(promoted(columns), format, None, None, size)
         boxes.offsets, boxes.images = offsets, images
         return boxes
 
@@ -204,17 +203,12 @@ class Boxes:
             own = grouped and images is None and offsets is None
             asked = None if format == "xyxy" else format
             columns, told, bounds, ids = frame_columns(values, format=asked, image=own, where=name)
-            self._set(_promoted(columns), told, None, None, size)
+            self._set(promoted(columns), told, None, None, size)
             self.images, self.offsets = ids, bounds
             if images is not None or offsets is not None:
                 self.images, self.offsets = grouping(len(self), images, offsets)
         else:
-            array = as_floats(values, name)
-            if array.ndim == 1 and array.size == 0:
-                array = array.reshape(0, 4)
-            if array.ndim != 2 or array.shape[1] != 4:
-                raise ValueError(f"expected {name} of shape (n, 4), got {array.shape}{_mend(name, array.shape)}")
-            self._set((array[:, 0], array[:, 1], array[:, 2], array[:, 3]), format, images, offsets, size)
+            self._set(four_columns(values, name), format, images, offsets, size)
         self._warn(name)
 
     def _warn(self, name: str) -> None:
@@ -235,7 +229,7 @@ class Boxes:
         told = as_format(format)
         plain = told.removeprefix("rel_")
         if plain != told:
-            columns = _scaled(columns, plain, size)
+            columns = scaled(columns, plain, size)
         elif size is not None:
             raise ValueError(f"size= is for formats that begin with rel_, got it with format {format!r}")
         self.columns, self.format = columns, plain
@@ -305,18 +299,7 @@ class Boxes:
         >>> fastbox.Boxes([[5, 5, 4, 2]], "cxcywh").corners()
         array([[3., 4., 7., 6.]])
         """
-        p, q, r, s = self.columns
-        with np.errstate(invalid="ignore", over="ignore"):
-            if self.format == "xywh":
-                parts = (p, q, p + r, q + s)
-            elif self.format == "cxcywh":
-                half = self.dtype.type(0.5)
-                parts = (p - half * r, q - half * s, p + half * r, q + half * s)
-            elif self.format == "yxyx":
-                parts = (q, p, s, r)
-            else:
-                parts = (p, q, r, s)
-        return one_nan(np.stack(parts, axis=1))
+        return corners(self.columns, self.format)
 
     def invalid(self) -> NDArray[np.uint8]:
         """Return ``(n,)`` why each box is invalid: 0 it is valid, 1 a coordinate is not finite, 2 it is inverted.
@@ -346,48 +329,3 @@ def grouped(boxes: Boxes, groups: NDArray[np.int64]) -> Boxes:
     """Boxes by the numbers of their groups, which ascend."""
     images, offsets = grouping(len(boxes), groups, None)
     return Boxes.of(boxes.columns, boxes.format, offsets, images)
-
-
-def _mend(name: str, shape: tuple[int, ...]) -> str:
-    """What to do about boxes of another shape."""
-    if shape == (4,):
-        return f": give a list of it, [{name}]"
-    if len(shape) == 2 and shape[1] > 4:
-        return f": give the four of the box alone, as {name}[:, :4]"
-    return f": give one image after the other, as {name}[0]" if len(shape) == 3 and shape[2] == 4 else ""
-
-
-def one_nan(values: NDArray[Any]) -> NDArray[Any]:
-    """Make every nan the canonical one, in place: the sign of an operation's differs with the processor."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        if not np.isfinite(values.sum()):
-            values[np.isnan(values)] = np.nan
-    return values
-
-
-def _promoted(columns: tuple[Any, Any, Any, Any]) -> Columns:
-    """Four columns as floats of one dtype."""
-    arrays = [as_floats(column, "columns") for column in columns]
-    shapes = [array.shape for array in arrays]
-    if arrays[0].ndim != 1 or len(set(shapes)) > 1:
-        raise ValueError(f"expected four columns of one shape (n,), got {', '.join(map(str, shapes))}")
-    dtype = np.result_type(*arrays)
-    first, second, third, fourth = (array.astype(dtype, copy=False) for array in arrays)
-    return first, second, third, fourth
-
-
-def _scaled(columns: Columns, plain: str, size: tuple[ArrayLike, ArrayLike] | None) -> Columns:
-    if size is None:
-        raise ValueError("expected size=(width, height) with a format that begins with rel_, got none")
-    n, dtype = len(columns[0]), columns[0].dtype
-    sides = [in_dtype(side, dtype) for side in as_sides(size)]
-    if any(side.shape not in ((), (n,)) for side in sides):
-        shapes = ", ".join(str(side.shape) for side in sides)
-        raise ValueError(f"expected size=(width, height) as scalars or arrays of shape ({n},), got shapes {shapes}")
-    for side in sides:
-        if len(wrong := np.flatnonzero(~(np.isfinite(side) & (side > 0)))):
-            at = f" at row {wrong[0]}" if side.ndim else ""
-            raise ValueError(f"expected size=(width, height) of finite numbers above 0, got {side.flat[wrong[0]]}{at}")
-    with np.errstate(over="ignore"):  # what is not finite is an invalid box
-        first, second, third, fourth = (one_nan(c * sides[k]) for c, k in zip(columns, _SIZE_OF[plain], strict=True))
-    return first, second, third, fourth

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import is_number
-from fastbox.boxes.container import one_nan
+from fastbox.boxes.conversions import one_nan
 from fastbox.datasets.dataset import COORDINATES, Dataset
 from fastbox.datasets.image_sizes import stem_of
 from fastbox.errors import InputError
