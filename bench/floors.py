@@ -134,7 +134,7 @@ def dense() -> Iterator[None]:
 
 def twin_matrix(a: Boxes, b: Boxes, threads: int, out: Floats | None = None) -> Floats:
     """Our IoU matrix with Numba's own threads instead of ours: the same kernel, a prange over its rows."""
-    from fastbox.ops.search import STREAMED_BYTES
+    from fastbox.ops.checks import STREAMED_BYTES
 
     set_num_threads(threads)
     streamed = out is not None and out.nbytes >= STREAMED_BYTES

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
         smooth_l1_loss,
     )
     from fastbox.memory import get_memory, set_memory
-    from fastbox.ops.search import METRICS, Best, Pairs, Ragged, Top, aligned, best, histogram, pairs, pairwise, top
+    from fastbox.ops.metrics import METRICS
+    from fastbox.ops.result import Best, Pairs, Ragged, Top
+    from fastbox.ops.search import aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
     from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
     from fastbox.suppression.nms import SoftNMS, nms, soft_nms
@@ -129,19 +131,9 @@ lazy(
         "fastbox.assign.registry": ("RULES",),
         "fastbox.assign.result": ("GreedyMatches", "Matches", "OptimalMatches"),
         "fastbox.assign.rule": ("MatchRule",),
-        "fastbox.ops.search": (
-            "METRICS",
-            "Best",
-            "Pairs",
-            "Ragged",
-            "Top",
-            "aligned",
-            "best",
-            "histogram",
-            "pairs",
-            "pairwise",
-            "top",
-        ),
+        "fastbox.ops.metrics": ("METRICS",),
+        "fastbox.ops.result": ("Best", "Pairs", "Ragged", "Top"),
+        "fastbox.ops.search": ("aligned", "best", "histogram", "pairs", "pairwise", "top"),
         "fastbox.memory": ("get_memory", "set_memory"),
         "fastbox.parallel": ("get_num_threads", "set_num_threads"),
         "fastbox.suppression.fusion": ("FusedBoxes", "weighted_boxes_fusion"),

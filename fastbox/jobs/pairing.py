@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes, grouped
-from fastbox.ops.search import Pairs
+from fastbox.ops.result import Pairs
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
 

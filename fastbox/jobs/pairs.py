@@ -19,6 +19,8 @@ from fastbox.jobs.pairing import PAIR, Block, blocks, by_class
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.memory import most_of
 from fastbox.ops import search as ops
+from fastbox.ops.metrics import DISTANCES, check_metric
+from fastbox.ops.result import Pairs
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.paired import paired_page
 from fastbox.result import Invalid, Result, Rules
@@ -219,9 +221,9 @@ class _Question:
         if not metrics:
             raise ValueError("expected at least one metric, got none")
         for name in metrics:
-            ops.check_metric(name)
+            check_metric(name)
         limit, first = float(threshold), metrics[0]
-        if first in ops.DISTANCES:
+        if first in DISTANCES:
             if limit < 0:
                 raise InputError(f"expected a threshold of {first} of 0 or more, got {limit:g}: no distance is below 0")
         elif limit > 1:
@@ -237,7 +239,7 @@ class _Question:
     def rules(self) -> Rules:
         """Return the rules of the result."""
         given = {"mode": self.mode, "metric": self.metrics[0], "threshold": self.limit}
-        sign = None if self.limit is None else "≤" if self.metrics[0] in ops.DISTANCES else "≥"
+        sign = None if self.limit is None else "≤" if self.metrics[0] in DISTANCES else "≥"
         turns = {"beta": float(self.beta)} if "smooth_l1" in self.metrics else {}
         return Rules({**given, "sign": sign, "class_column": self.label, **turns})
 
@@ -246,7 +248,7 @@ class _Question:
         more = {"class_column": self.label, "metrics": self.metrics, "beta": self.beta}
         return {"threshold": self.limit, "mode": self.mode, **more}
 
-    def find(self, chunk: Chunk) -> ops.Pairs:
+    def find(self, chunk: Chunk) -> Pairs:
         """Find the pairs of a chunk, sorted; in the mode ``best`` one for each row of a, with -1 where b has none."""
         a, b = chunk.a, chunk.b
         order_a = order_b = None
@@ -256,21 +258,21 @@ class _Question:
             values, cols = ops.best(a, b, metric=self.metrics[0], beta=self.beta)
             rows = np.arange(len(a))
         else:
-            every = np.inf if self.metrics[0] in ops.DISTANCES else -np.inf
+            every = np.inf if self.metrics[0] in DISTANCES else -np.inf
             limit = every if self.limit is None else self.limit
             rows, cols, values = ops.pairs(a, b, threshold=limit, metric=self.metrics[0], beta=self.beta)
         if order_a is None:
-            return ops.Pairs(rows, cols, values)
+            return Pairs(rows, cols, values)
         rows = order_a[rows]
         if order_b is None:
             cols = order_a[cols]
         elif len(order_b):
             cols = np.where(cols >= 0, order_b[cols], -1)
         order = np.lexsort((cols, rows))
-        return ops.Pairs(rows[order], cols[order], values[order])
+        return Pairs(rows[order], cols[order], values[order])
 
 
-def _add(found: Paired, chunk: Chunk, pairs: ops.Pairs, beta: float, paired: NDArray[np.bool_]) -> list[NDArray[Any]]:
+def _add(found: Paired, chunk: Chunk, pairs: Pairs, beta: float, paired: NDArray[np.bool_]) -> list[NDArray[Any]]:
     """Sum up pairs of a chunk and mark the detections that have one.
 
     Returns the values of the pairs, one array for each metric, nan where there is no partner.
@@ -335,7 +337,7 @@ def _schema(plans: list[Plan], metrics: Sequence[str], carried: tuple[str, ...],
     return columns.schema_of(types, plans[0].columns)
 
 
-def _batch(chunk: Chunk, pairs: ops.Pairs, values: list[NDArray[Any]], boxes: bool, schema: Any) -> Any:
+def _batch(chunk: Chunk, pairs: Pairs, values: list[NDArray[Any]], boxes: bool, schema: Any) -> Any:
     """Return the rows of the output for some pairs of a chunk."""
     rows, cols, _ = pairs
     other = chunk.a if chunk.b is None else chunk.b

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from fastbox.errors import InputError
-from fastbox.ops.search import METRICS, check_metric
+from fastbox.ops.metrics import METRICS, check_metric
 from fastbox.parallel import get_num_threads
 
 __all__ = ["DTYPES", "USUAL", "Warmed", "warmup"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.losses.names import COORDINATE_LOSSES, LOSSES, OVERLAP_LOSSES
-from fastbox.ops import search as ops
+from fastbox.ops import metrics
 
 __all__ = ["edges_of", "is_worse_greater", "unit_of"]
 
-DISTANCES = (*ops.DISTANCES, *COORDINATE_LOSSES)
+DISTANCES = (*metrics.DISTANCES, *COORDINATE_LOSSES)
 
 
 def unit_of(name: str) -> str | None:
@@ -21,7 +21,7 @@ def unit_of(name: str) -> str | None:
 
 def is_worse_greater(name: str) -> bool:
     """Tell whether greater values are worse, as for distances and losses."""
-    return name in ops.DISTANCES or name in LOSSES
+    return name in metrics.DISTANCES or name in LOSSES
 
 
 def edges_of(name: str) -> list[float]:
@@ -30,5 +30,5 @@ def edges_of(name: str) -> list[float]:
         return [0.0, *(2.0**k for k in range(-4, 15))]
     if name.endswith("_grad"):
         return [0.0, *(2.0**k for k in range(-14, 5))]
-    low, high = (0.0, 2.0) if name in OVERLAP_LOSSES else ops.RANGES.get(name, (-1.0, 1.0))
+    low, high = (0.0, 2.0) if name in OVERLAP_LOSSES else metrics.RANGES.get(name, (-1.0, 1.0))
     return [float(edge) for edge in np.linspace(low, high, 17)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastbox.ops.search import METRICS
+from fastbox.ops.metrics import METRICS
 from fastbox.values.numbers import as_choice
 
 __all__ = ["COORDINATE_LOSSES", "LOSSES", "OVERLAP_LOSSES", "check_name"]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.kernels.codes import BLOCK
-from fastbox.ops.search import STREAMED_BYTES, output
+from fastbox.ops.checks import STREAMED_BYTES, output
 from fastbox.values.numbers import as_choice, as_floats, in_dtype
 
 __all__ = ["Loss", "LossAndGrad", "Options", "Outcome", "Shapes", "check_reduction", "prepare"]

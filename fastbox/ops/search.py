@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,69 +11,15 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.ops import indexing as index
+from fastbox.ops.checks import STREAMED_BYTES, as_two, by_image, output
+from fastbox.ops.metrics import DISTANCES, LEAST, RANGES, ZERO_APART
+from fastbox.ops.result import Best, Pairs, Ragged, Top
 from fastbox.values.arguments import named
-from fastbox.values.groups import align_images
-from fastbox.values.numbers import as_choice, as_number, in_dtype, shown
+from fastbox.values.numbers import as_number, in_dtype, shown
 
-__all__ = ["METRICS", "Best", "Pairs", "Ragged", "Top", "aligned", "best", "histogram", "pairs", "pairwise", "top"]
+__all__ = ["aligned", "best", "histogram", "pairs", "pairwise", "top"]
 
-METRICS = ("iou", "iof", "ios", "giou", "diou", "ciou", "eiou", "l1", "smooth_l1")
-DISTANCES = ("l1", "smooth_l1")
-ZERO_APART = ("iou", "iof", "ios")  # 0 wherever boxes don't overlap; the others tell how far apart they are
-LEAST = {"giou": 2.0**-10}  # what a threshold must be for only boxes that overlap to reach it, if not 0
-RANGES = {"iou": (0.0, 1.0), "iof": (0.0, 1.0), "ios": (0.0, 1.0), "giou": (-1.0, 1.0), "diou": (-1.0, 1.0)}
-
-STREAMED_BYTES = 32 << 20  # an output from this size on leaves every cache before it is read again
 ALIGNED_ROWS = 65_536  # rows that make a thread worth waking
-
-
-class Best(NamedTuple):
-    """For each row of a: the best value, and the row of b that has it; nan and -1 where there is none."""
-
-    values: NDArray[Any]
-    indices: NDArray[np.int64]
-
-
-class Top(NamedTuple):
-    """For each row of a: its k best values, best first, and their rows of b; nan and -1 where there are fewer."""
-
-    values: NDArray[Any]
-    indices: NDArray[np.int64]
-
-
-class Pairs(NamedTuple):
-    """The pairs that reach the threshold, by row of a, then by row of b."""
-
-    rows: NDArray[np.int64]
-    cols: NDArray[np.int64]
-    values: NDArray[Any]
-
-
-class Ragged(Sequence[NDArray[Any]]):
-    """One matrix for each image, laid end to end.
-
-    ``values[offsets[g]:offsets[g + 1]]`` is image g's matrix row by row; ``ragged[g]`` is a view of it with its shape.
-    """
-
-    __slots__ = ("offsets", "shapes", "values")
-
-    def __init__(self, values: NDArray[Any], offsets: NDArray[np.int64], shapes: NDArray[np.int64]) -> None:
-        self.values, self.offsets, self.shapes = values, offsets, shapes
-
-    def __len__(self) -> int:
-        return len(self.shapes)
-
-    def __getitem__(self, image: Any) -> Any:
-        if isinstance(image, slice):
-            return [self[g] for g in range(*image.indices(len(self)))]
-        g = range(len(self))[image]
-        return self.values[self.offsets[g] : self.offsets[g + 1]].reshape(self.shapes[g])
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self[g] for g in range(len(self)))
-
-    def __repr__(self) -> str:
-        return f"Ragged({len(self)} matrices, {self.values.size} values, {self.values.dtype})"
 
 
 @named
@@ -112,7 +58,7 @@ def pairwise(
     >>> fastbox.pairwise([[0, 0, 2, 2]], [[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 5, 5]])
     array([[1.        , 0.33333333, 0.        ]])
     """
-    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
+    a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     shapes = np.stack([np.diff(starts_a), np.diff(starts_b)], axis=1)
     offsets = np.concatenate(([0], np.cumsum(shapes[:, 0] * shapes[:, 1])))
     grouped = a.offsets is not None
@@ -148,7 +94,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     >>> fastbox.aligned([[0, 0, 2, 2], [0, 0, 1, 1]], [[1, 0, 3, 2], [2, 0, 3, 1]], metric="giou")
     array([ 0.33333333, -0.33333333])
     """
-    a, b = _two(a, b, metric, beta, grouped=False)
+    a, b = as_two(a, b, metric, beta, grouped=False)
     if len(a) != len(b):
         raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
     out = output(out, (len(a),), a.dtype)
@@ -240,7 +186,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     alone = b is None
     if alone:
         a = b = as_boxes(a, "a")
-    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
+    a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     least = in_dtype(as_number(threshold, "threshold"), a.dtype)
     if np.isnan(least):
         raise ValueError("expected a threshold that is a number, got nan")
@@ -297,7 +243,7 @@ def histogram(
     >>> fastbox.histogram([[0, 0, 2, 2]], [[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]], bins=4)
     array([1, 1, 0, 1])
     """
-    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
+    a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
         raise ValueError(f"expected bins to be a whole number of at least 1, got {shown(bins)}")
     if range is None and metric not in RANGES:
@@ -340,7 +286,7 @@ def _limits(range: Any) -> tuple[float, float]:
 
 def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The k best for each row of a, both of shape (n, k)."""
-    a, b, _, starts_a, starts_b = _pairing(a, b, metric, beta)
+    a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     found = _indexed(a, b, starts_a, starts_b, metric)
     values, indices = _dense_leaders(a, b, starts_a, starts_b, k, metric, beta, which, found)
     if found:
@@ -377,29 +323,6 @@ def _dense_leaders(
     return values, indices
 
 
-def check_metric(metric: str) -> None:
-    """Raise ValueError unless the metric is known; name the nearest."""
-    as_choice(metric, METRICS, "a metric")
-
-
-def _two(a: Any, b: Any, metric: str, beta: float, *, grouped: bool = True) -> tuple[Boxes, Boxes]:
-    check_metric(metric)
-    if not as_number(beta, "beta") >= 0:
-        raise ValueError(f"expected beta to be at least 0, got {beta!r}")
-    a, b = as_boxes(a, "a", grouped=grouped), as_boxes(b, "b", grouped=grouped)
-    if a.dtype == b.dtype:
-        return a, b
-    dtype = np.result_type(a.dtype, b.dtype)
-    return a.astype(dtype), b.astype(dtype)
-
-
-def _pairing(
-    a: Any, b: Any, metric: str, beta: float
-) -> tuple[Boxes, Boxes, NDArray[Any] | None, NDArray[np.int64], NDArray[np.int64]]:
-    a, b = _two(a, b, metric, beta)
-    return a, b, *align_images(a, b)
-
-
 def _arguments(
     a: Boxes,
     b: Boxes,
@@ -416,15 +339,3 @@ def _indexed(
     a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], metric: str
 ) -> list[index.Indexed]:
     return [] if metric in DISTANCES else index.plan(a, b, starts_a, starts_b, angles=metric == "ciou")
-
-
-def output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out") -> NDArray[Any]:
-    """A new array, or the one given: C-contiguous, of just this shape and dtype."""
-    if out is None:
-        return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
-        came = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ValueError(f"expected {name} to be a {dtype} array of shape {shape}, got {came}")
-    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
-        raise ValueError(f"expected {name} to be C-contiguous, aligned and writeable, got an array that is not")
-    return out

@@ -141,7 +141,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_use_nothing_that_is_not_warm(command: str, tmp_path: Path) -> None:
     from fastbox.kernels.registry import versions
-    from fastbox.ops.search import METRICS
+    from fastbox.ops.metrics import METRICS
 
     words = [*command.split(), *(["-o", str(tmp_path / "o.parquet")] if command.startswith("fuse") else [])]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -21,7 +21,7 @@ from fastbox.cli.options import (
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Real
 from fastbox.losses.names import LOSSES, check_name
-from fastbox.ops.search import METRICS
+from fastbox.ops.metrics import METRICS
 
 __all__ = ["measure"]
 

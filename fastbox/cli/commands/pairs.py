@@ -23,7 +23,7 @@ from fastbox.cli.options import (
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Real
-from fastbox.ops.search import METRICS, check_metric
+from fastbox.ops.metrics import METRICS, check_metric
 
 __all__ = ["pairs"]
 

@@ -9,7 +9,7 @@ from fastbox.cli.options import json_option, metrics_option, show
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Names
 from fastbox.jobs.warming import DTYPES, USUAL
-from fastbox.ops.search import METRICS
+from fastbox.ops.metrics import METRICS
 
 __all__ = ["warmup"]
 

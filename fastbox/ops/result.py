@@ -1,0 +1,60 @@
+"""Results of comparing two sets of boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Best", "Pairs", "Ragged", "Top"]
+
+
+class Best(NamedTuple):
+    """For each row of a: the best value, and the row of b that has it; nan and -1 where there is none."""
+
+    values: NDArray[Any]
+    indices: NDArray[np.int64]
+
+
+class Top(NamedTuple):
+    """For each row of a: its k best values, best first, and their rows of b; nan and -1 where there are fewer."""
+
+    values: NDArray[Any]
+    indices: NDArray[np.int64]
+
+
+class Pairs(NamedTuple):
+    """The pairs that reach the threshold, by row of a, then by row of b."""
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    values: NDArray[Any]
+
+
+class Ragged(Sequence[NDArray[Any]]):
+    """One matrix for each image, laid end to end.
+
+    ``values[offsets[g]:offsets[g + 1]]`` is image g's matrix row by row; ``ragged[g]`` is a view of it with its shape.
+    """
+
+    __slots__ = ("offsets", "shapes", "values")
+
+    def __init__(self, values: NDArray[Any], offsets: NDArray[np.int64], shapes: NDArray[np.int64]) -> None:
+        self.values, self.offsets, self.shapes = values, offsets, shapes
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, image: Any) -> Any:
+        if isinstance(image, slice):
+            return [self[g] for g in range(*image.indices(len(self)))]
+        g = range(len(self))[image]
+        return self.values[self.offsets[g] : self.offsets[g + 1]].reshape(self.shapes[g])
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[g] for g in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Ragged({len(self)} matrices, {self.values.size} values, {self.values.dtype})"
