@@ -38,7 +38,7 @@ __all__ = [
 
 
 class UnsortedError(InputError):
-    """Image ids of a table don't ascend; ``file`` is the one of its files where this was noticed."""
+    """Raised if the image ids of a table do not ascend; ``file`` is the file that has the first descending id."""
 
     def __init__(self, message: str, file: str) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class UnsortedError(InputError):
 
 @dataclass(frozen=True)
 class Place:
-    """Says where a value stands: file, column and row. With ``bounds`` value i belongs to the row that holds it.
+    """The place of a value: file, column and row. With ``bounds``, value i belongs to the row whose list holds it.
 
     Rows of a table that was sorted are told as those that they were before.
     """
@@ -82,7 +82,7 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 
 def plain(array: pa.Array) -> pa.Array:
-    """Return the same values without what only stores them in another way: dictionaries, views, runs, extensions.
+    """Return the same values in a plain layout: without dictionaries, views, run ends and extension types.
 
     What is null in a dictionary is null.
 
@@ -105,7 +105,7 @@ def plain(array: pa.Array) -> pa.Array:
 
 
 def rows_of(array: pa.Array, rows: pa.Array) -> pa.Array:
-    """Return some rows of an array, in the order asked for; null where a row is.
+    """Return rows of an array in the given order; a null row number gives a null.
 
     Arrow itself has no such function for views, nor for what holds them.
 
@@ -129,7 +129,7 @@ def is_flag(kind: pa.DataType) -> bool:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Tell whether values of this type can be coordinates; of no type at all they are missing, if there are any."""
+    """Tell whether values of this type can be coordinates; values of the null type are missing coordinates."""
     kind = plain_type(kind)
     held = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return bool(held or pa.types.is_null(kind))
@@ -230,7 +230,7 @@ def unsorted(place: Place, index: int, before: Any, after: Any, fix: str | None 
 
 
 def sort_command(file: str, image: str) -> str:
-    """Return what to type, or to call, to sort a file.
+    """Return the command, or the call in Python, that sorts a file.
 
     >>> sort_command("my boxes.parquet", "img")
     "`jobs.sort('my boxes.parquet', 'sorted.parquet', by='img')`"
@@ -271,7 +271,7 @@ def _string_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[n
 
 
 def _as_strings(array: pa.Array) -> NDArray[Any]:
-    """Turn large strings into NumPy's; ASCII without a Python object each, which takes a tenth of the time.
+    """Convert large strings to NumPy strings; ASCII without Python objects, which takes a tenth of the time.
 
     They are Python's where one is so long that all would be as wide, or has a letter 0, which NumPy drops at the end.
     """

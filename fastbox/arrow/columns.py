@@ -1,4 +1,4 @@
-"""Arrow columns -> NumPy and back, for those who compute with columns and write tables."""
+"""Conversions between Arrow columns and NumPy arrays, for computing with columns and writing tables."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def batch_of(columns: Sequence[NDArray[Any] | pa.Array], schema: pa.Schema) -> p
 
 
 def extended(schema: pa.Schema, names: Sequence[str], types: Mapping[str, str]) -> pa.Schema:
-    """Return the schema of some columns of a table with new ones behind them."""
+    """Return the schema of some columns of a table, followed by new columns."""
     return schema_of({}, pa.schema([schema.field(name) for name in names]), schema_of(types))
 
 
@@ -77,7 +77,7 @@ def alone(batch: pa.RecordBatch, name: str, title: str) -> pa.RecordBatch:
 
 
 def empty(schema: pa.Schema) -> pa.RecordBatch:
-    """Return no rows.
+    """Return a batch of a schema without rows.
 
     >>> empty(schema_of({"row": "int64"})).num_rows
     0
@@ -98,7 +98,7 @@ def joined(left: pa.RecordBatch, right: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return rows as a table; what a row lacks is null, and values of several kinds in a column become text.
+    """Return rows as a table; a missing value of a row is null, and a column of several kinds of values becomes text.
 
     >>> table_of([{"name": "iou", "mean": 0.5}, {"name": "giou"}]).to_pydict()
     {'name': ['iou', 'giou'], 'mean': [0.5, None]}
@@ -108,13 +108,13 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def taken(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
-    """Return some rows of a batch, in the order asked for; one of nulls where a row is masked."""
+    """Return rows of a batch in the given order; a masked row number gives a row of nulls."""
     indices = pa.array(rows)
     return pa.RecordBatch.from_arrays([rows_of(column, indices) for column in batch.columns], schema=batch.schema)
 
 
 def numpy_column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
-    """Return a column as NumPy has it; strings as objects."""
+    """Return a column as a NumPy array; strings as Python objects."""
     return np.asarray(plain(batch.column(name)).to_numpy(zero_copy_only=False))
 
 
@@ -142,7 +142,7 @@ def number_column(
 
 
 def flag_column(batch: pa.RecordBatch | pa.Table, name: str, rows: Rows = EVERY) -> NDArray[np.bool_]:
-    """Return a column of flags, by the one meaning they have: :mod:`fastbox.values.flags`; a null is not set.
+    """Return a column of flags as booleans, read as :mod:`fastbox.values.flags` says; a null is False.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def label_columns(
     what: str = "a class",
     joined: Sequence[Callable[[Any], Any] | None] = (),
 ) -> tuple[list[NDArray[np.int64]], list[Any]]:
-    """Return a column that several tables have as codes, the same for all of them, and the labels.
+    """Return a column of several tables as codes that all tables share, and the labels.
 
     Each table comes with its rows; `joined` says for each how its labels become those of all, where
     they are other ones (:func:`fastbox.tables.class_names.joined_classes`).
@@ -228,7 +228,7 @@ def label_columns(
 
 
 def common_field(fields: Sequence[pa.Field]) -> pa.Field:
-    """Return a field whose type holds the labels of all of them, which are all integers or all text.
+    """Return a field whose type holds the labels of all fields, which are all integers or all text.
 
     Integers of 64 bits with and without a sign have none: theirs is int64, and :func:`labelled` refuses what is beyond.
 

@@ -1,4 +1,4 @@
-"""The columns of an Arrow schema by their names, and the errors for names that it does not have."""
+"""The columns of an Arrow schema by name, and the errors for missing names."""
 
 from __future__ import annotations
 

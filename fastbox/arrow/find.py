@@ -111,7 +111,7 @@ def _one_column(schema: pa.Schema, name: str, format: str | None, where: str, ar
 
 
 def _single(kind: pa.DataType, format: str | None) -> tuple[str, Names, str] | None:
-    """The layout, fields and format of a type that holds one box; None for any other type."""
+    """Return the layout, fields and format of a type that holds one box; None for any other type."""
     kind = plain_type(kind)
     if pa.types.is_struct(kind):
         fields = [kind.field(i) for i in range(kind.num_fields)]
@@ -131,7 +131,7 @@ def _single(kind: pa.DataType, format: str | None) -> tuple[str, Names, str] | N
 
 
 def _known(names: Sequence[str], format: str | None, prefix: str) -> tuple[Names, str] | None:
-    """The first set of known names that is all there, those of the asked format before the others."""
+    """Return the first set of known names that are all among the names, sets of the given format first."""
     asked = None if format is None else format.removeprefix("rel_")
     for known, told in sorted(BOXES, key=lambda entry: entry[1] != asked):
         full = tuple(prefix + name for name in known)
@@ -143,7 +143,7 @@ def _known(names: Sequence[str], format: str | None, prefix: str) -> tuple[Names
 def _check_rival(
     names: Sequence[str], taken: Names, format: str, prefix: str, where: str, argument: BoxArgument
 ) -> None:
-    """Refuse columns of an asked format where the same corner begins a box by the names of others, as beside sizes."""
+    """Refuse columns of a given format if columns of another begin with the same corner, as beside image sizes."""
     own = _known(names, None, prefix)
     if own is None or own[1] == format.removeprefix("rel_") or own[0] == taken or own[0][:2] != taken[:2]:
         return
@@ -155,14 +155,14 @@ def _check_rival(
 
 
 def _as_asked(names: Names, told: str, format: str | None) -> tuple[Names, str]:
-    """Four columns in the order of the asked format, and the format they are in."""
+    """Return four columns in the order of the given format, and their format."""
     if told == "xyxy" and format is not None and format.removeprefix("rel_") == "yxyx":
         names = names[1], names[0], names[3], names[2]
     return names, format or told
 
 
 def _ordered(names: Names, format: str | None, where: str) -> tuple[Names, str]:
-    """Four names a user gave, and their format; names that tell a format may come in any order."""
+    """Return the four given names in order, and their format; names that imply a format may come in any order."""
     if len(names) != 4:
         raise InputError(f"expected four columns of boxes in {where}, got {len(names)}: {', '.join(names)}")
     if format is not None:

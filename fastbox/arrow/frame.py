@@ -65,7 +65,7 @@ def frame_columns(
 
 
 def _usual_ids(schema: pa.Schema, where: str) -> str | None:
-    """The column that has a usual name of image ids; one that may hold images themselves must hold numbers or text."""
+    """Return the column with a usual name of image ids; a column that may hold images must hold numbers or text."""
     name = column_of(schema.names, IMAGE, where)
     kind = None if name is None else plain_type(require(schema, name, where).type)
     held = kind is not None and (is_number(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -1,4 +1,4 @@
-"""Columns that somebody holds in memory, as Arrow's: lists, arrays, series, tensors; those without rows of any type."""
+"""Columns in memory as Arrow columns: lists, arrays, series and tensors; columns without rows get a usual type."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNREADABLE = (pa.ArrowException, TypeError, ValueError, OverflowError, KeyError)
 
 
 def as_column(values: Any) -> pa.Array | pa.ChunkedArray:
-    """Return values as Arrow's; raises one of ``UNREADABLE`` for what can't be a column.
+    """Return values as an Arrow column, or raise one of ``UNREADABLE`` for values that no column can hold.
 
     Examples
     --------
@@ -67,13 +67,13 @@ def as_column(values: Any) -> pa.Array | pa.ChunkedArray:
 
 
 def unreadable(values: Any, column: str, name: str) -> InputError:
-    """Return the error for what can't be a column."""
+    """Return the error for values that no column can hold."""
     got = getattr(values, "dtype", type(values).__name__)
     return InputError(f"expected numbers, text or boxes of one type in column {column!r} of {name}, got {got}: cast it")
 
 
 def indexed(frame: Any) -> Any:
-    """Return a frame of pandas with the levels of its index that have a name as columns; all else as it is.
+    """Return a pandas frame with the named levels of its index as columns, and anything else unchanged.
 
     Arrow is not told of an index.
     """
@@ -85,13 +85,13 @@ def indexed(frame: Any) -> Any:
 
 
 def columns_of(frame: Any) -> Iterator[tuple[str, Any]]:
-    """The columns of a frame one by one, as far as it has them."""
+    """Yield the names and the columns of a frame, if it has columns."""
     for column in getattr(frame, "columns", ()):
         yield str(column), frame[column]
 
 
 def as_table(obj: Any, name: str = "table") -> pa.Table:
-    """View anything with the Arrow C interface as a table, and a dict of columns; a series of lists becomes ``boxes``.
+    """View a dict of columns, or an object with the Arrow C interface, as a table; a series becomes column ``boxes``.
 
     ``name`` is what messages call it.
 
@@ -100,7 +100,7 @@ def as_table(obj: Any, name: str = "table") -> pa.Table:
     TypeError
         The object is no dict and has neither ``__arrow_c_stream__`` nor ``__arrow_c_array__``.
     InputError
-        A dict whose columns are of unequal lengths, or hold what no table can.
+        A dict with columns of unequal lengths, or with values that no column can hold.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def as_table(obj: Any, name: str = "table") -> pa.Table:
 
 
 def readable(frame: Any, where: str) -> tuple[pa.Table, dict[str, InputError]]:
-    """Return the columns of a frame that can be read, and the errors of the others, which have no type then."""
+    """Return the readable columns of a frame, and the errors of the other columns, which become columns of nulls."""
     frame = indexed(frame)
     try:
         return without_rows(as_table(frame, where)), {}
@@ -151,7 +151,7 @@ def table_of_columns(columns: Iterable[tuple[str, Any]], name: str) -> pa.Table:
     Raises
     ------
     InputError
-        One holds what no table can, or they are of unequal lengths.
+        Values that no column can hold, or columns of unequal lengths.
     """
     made: dict[str, Any] = {}
     for column, values in columns:
@@ -167,7 +167,7 @@ def table_of_columns(columns: Iterable[tuple[str, Any]], name: str) -> pa.Table:
 
 
 def without_rows(table: pa.Table) -> pa.Table:
-    """Return a table; of one without rows, columns whose type tells nothing have the one that their name asks for."""
+    """Return a table; without rows, columns with an unspecific type get the type that their name implies."""
     return table if table.num_rows else typed(table.schema).empty_table()
 
 
@@ -187,7 +187,7 @@ def typed(schema: pa.Schema) -> pa.Schema:
 
 
 def type_of_nothing(name: str, kind: pa.DataType) -> pa.DataType | None:
-    """Return the type of a column without values, where its name tells another than it has."""
+    """Return the type that the name of a column without values implies, or None if its own type can stay."""
     kind = plain_type(kind)
     if is_list(kind) and pa.types.is_null(kind.value_type) and one_box_column([name], ""):
         return pa.list_(pa.float64())

@@ -37,7 +37,7 @@ class BoxColumns:
 
     @property
     def paths(self) -> Names:
-        """The paths that a Parquet reader must read: of a struct only the four fields."""
+        """The paths that a Parquet reader must read; for a struct only the paths of the four fields."""
         if self.layout == "struct":
             return tuple(f"{self.names[0]}.{field}" for field in self.fields)
         return self.names
@@ -85,7 +85,7 @@ def to_columns(
 def rows_as_boxes(
     batch: pa.RecordBatch, columns: BoxColumns, names: Sequence[str], *, where: str = "table", first_row: int = 0
 ) -> pa.RecordBatch:
-    """Return the named columns with one row per box: of a ragged batch lists are flattened and the rest is repeated.
+    """Return the named columns with one row per box; a ragged batch has its lists flattened and other columns repeated.
 
     Raises
     ------

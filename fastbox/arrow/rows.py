@@ -1,4 +1,4 @@
-"""Where rows stood in the table as it was given."""
+"""Row numbers in the given table, before it was sorted or cut into chunks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Rows"]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows of a chunk by their places in it: their numbers in the table as it was given, counted from 0.
+    """Row numbers in the given table, from 0, for places in a chunk.
 
     Attributes
     ----------
@@ -39,5 +39,5 @@ class Rows:
         return numbers if self.order is None else np.asarray(self.order[numbers], np.int64)
 
     def said(self, place: int) -> str:
-        """Return how a message names a row."""
+        """Return the words that name a row in a message."""
         return f"row {int(self(place))}{f' of {self.where}' if self.where else ''}"

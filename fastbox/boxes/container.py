@@ -42,7 +42,7 @@ class Boxes:
     Raises
     ------
     ValueError
-        A shape, format, id or offset that can't be; the message says what was expected and what came.
+        A wrong shape, format, id or offset; the message names the expected value and the given one.
     TypeError
         Coordinates that are not real numbers.
 
@@ -120,7 +120,7 @@ class Boxes:
         images: NDArray[Any] | None = None,
         size: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> Boxes:
-        """Make boxes as :meth:`from_columns` does, of offsets and ids that are known to fit, without a warning."""
+        """Make boxes as :meth:`from_columns` does, from checked offsets and ids, without a warning."""
         boxes = cls.__new__(cls)
         boxes._set(promoted(columns), format, None, None, size)
         boxes.offsets, boxes.images = offsets, images
@@ -181,7 +181,7 @@ class Boxes:
         size: tuple[ArrayLike, ArrayLike] | None = None,
         grouped: bool = True,
     ) -> None:
-        """Take in whatever holds boxes; a message calls it by its name."""
+        """Set the columns, format and groups from any holder of boxes; ``name`` is what messages call it."""
         if isinstance(values, Boxes):
             if size is not None or as_format(format) not in ("xyxy", values.format):
                 raise ValueError(
@@ -212,7 +212,7 @@ class Boxes:
         self._warn(name)
 
     def _warn(self, name: str) -> None:
-        """Say that these boxes are given in a format that they can't have."""
+        """Warn if most boxes are inverted in their format and would be valid in another."""
         if looks_like_sizes(self.columns, self.format):
             most = "most boxes" if name.endswith("boxes") else f"most boxes of {name}"
             said = f"{most} are inverted as corners x0, y0, x1, y1, and would be valid as x, y, width, height"
@@ -244,7 +244,7 @@ class Boxes:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float32 or float64."""
+        """The dtype of the coordinates: float32 or float64."""
         return self.columns[0].dtype
 
     @overload
@@ -252,7 +252,7 @@ class Boxes:
     @overload
     def __getitem__(self, rows: ArrayLike) -> Boxes: ...
     def __getitem__(self, rows: Any) -> Boxes:
-        """The boxes of some rows (a slice, a mask or indices), ungrouped."""
+        """Return the boxes of some rows (a slice, a mask or indices), ungrouped."""
         if not isinstance(rows, slice):
             rows = np.atleast_1d(rows if type(rows) is np.ndarray else as_array(rows, "rows"))
             if rows.dtype.kind not in "iub" and rows.size:
@@ -264,7 +264,7 @@ class Boxes:
         return self._with((first, second, third, fourth))
 
     def __iter__(self) -> Iterator[Boxes]:
-        """The boxes of each image, one after the other; of one set, the set itself."""
+        """Yield the boxes of one image after the other; ungrouped boxes are yielded whole."""
         if self.offsets is None:
             yield self
         else:
@@ -272,7 +272,7 @@ class Boxes:
                 yield self[int(first) : int(last)]
 
     def astype(self, dtype: Any) -> Boxes:
-        """The same boxes in another float dtype; themselves where it is theirs already."""
+        """Return the boxes in another float dtype; the same object if the dtype is the same."""
         if self.dtype == dtype:
             return self
         first, second, third, fourth = (c.astype(dtype) for c in self.columns)
@@ -281,7 +281,7 @@ class Boxes:
         return boxes
 
     def _with(self, columns: Columns) -> Boxes:
-        """Other columns of one float dtype in the same format, ungrouped."""
+        """Return ungrouped Boxes of other columns, of one float dtype and in the format of these boxes."""
         boxes = Boxes.__new__(Boxes)
         boxes.columns, boxes.format, boxes.images, boxes.offsets = columns, self.format, None, None
         return boxes
@@ -302,7 +302,7 @@ class Boxes:
         return corners(self.columns, self.format)
 
     def invalid(self) -> NDArray[np.uint8]:
-        """Return ``(n,)`` why each box is invalid: 0 it is valid, 1 a coordinate is not finite, 2 it is inverted.
+        """Return ``(n,)`` codes of validity: 0 for a valid box, 1 if a coordinate is not finite, 2 for an inverted box.
 
         Examples
         --------
@@ -317,7 +317,7 @@ class Boxes:
 
 
 def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
-    """Boxes as they are, anything else as xyxy corners; frames by their image ids, where it matters that they are."""
+    """Return Boxes unchanged, and anything else as xyxy corners; with ``grouped``, frames are grouped by image."""
     if isinstance(boxes, Boxes):
         return boxes
     made = Boxes.__new__(Boxes)
@@ -326,6 +326,6 @@ def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
 
 
 def grouped(boxes: Boxes, groups: NDArray[np.int64]) -> Boxes:
-    """Boxes by the numbers of their groups, which ascend."""
+    """Return boxes grouped by ascending group numbers, one per box."""
     images, offsets = grouping(len(boxes), groups, None)
     return Boxes.of(boxes.columns, boxes.format, offsets, images)

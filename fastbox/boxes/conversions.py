@@ -1,4 +1,4 @@
-"""Coordinates -> four columns of floats, relative ones -> pixels, and columns of any format -> corners."""
+"""Conversions of coordinates: arrays to float columns, fractions to pixels, columns of any format to corners."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def corners(columns: Columns, format: str) -> NDArray[Any]:
 
 
 def one_nan(values: NDArray[Any]) -> NDArray[Any]:
-    """Make every nan the canonical one, in place: the sign of an operation's differs with the processor."""
+    """Replace every nan by the canonical one, in place: the sign of a computed nan depends on the processor."""
     with np.errstate(invalid="ignore", over="ignore"):
         if not np.isfinite(values.sum()):
             values[np.isnan(values)] = np.nan

@@ -1,1 +1,1 @@
-"""Questions asked of two collections of boxes: matrices, the best, the top, pairs, histograms."""
+"""Comparisons of two sets of boxes: matrix, best, top, pairs and histogram."""

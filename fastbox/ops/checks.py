@@ -18,7 +18,7 @@ STREAMED_BYTES = 32 << 20  # an output from this size on leaves every cache befo
 
 
 def as_two(a: Any, b: Any, metric: str, beta: float, *, grouped: bool = True) -> tuple[Boxes, Boxes]:
-    """Return two sets of boxes of one dtype, once the metric and beta are known to be good."""
+    """Return two sets of boxes of one dtype, after a check of the metric and beta."""
     check_metric(metric)
     if not as_number(beta, "beta") >= 0:
         raise ValueError(f"expected beta to be at least 0, got {beta!r}")

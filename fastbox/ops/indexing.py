@@ -1,4 +1,4 @@
-"""Which images are worth an index, and the questions that go through it: the same answers as without."""
+"""The spatial index: the choice of images to index, and queries with the same results as without an index."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Indexed(NamedTuple):
 def plan(
     a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], *, angles: bool
 ) -> list[Indexed]:
-    """Index the images where that makes fewer pairs to measure, as far as a sample of their groups tells.
+    """Index the images where a sample of groups shows that an index leaves fewer pairs to measure.
 
     Images with areas so small or large that screening is off stay out, and so do those where most boxes meet.
     """
@@ -70,7 +70,7 @@ def plan(
 
 
 def crowded(one: Indexed) -> bool:
-    """Tell whether most boxes of an image are near one another, so that all pairs are as fast without an index."""
+    """Tell whether most boxes of an image are near one another, so that an index saves no time."""
     survey = parallel.kernels("compare.cell_index").SURVEY[one.grid_a[1].dtype, ""]
     pairs = (one.rows[1] - one.rows[0]) * (one.cols[1] - one.cols[0])
     return bool(survey(one.grid_b, one.grid_a[1], one.groups, 1 + (one.groups.size - 1) // SAMPLED) > pairs)

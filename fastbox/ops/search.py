@@ -1,4 +1,4 @@
-"""The questions people ask of two sets of boxes: check, allocate, run one kernel."""
+"""Comparisons of two sets of boxes. Each function checks its arguments, allocates the result and runs one kernel."""
 
 from __future__ import annotations
 
@@ -49,8 +49,7 @@ def pairwise(
     Raises
     ------
     ValueError, TypeError
-        Unknown metric, boxes that are none, image ids of two kinds, a shape that can't be, an `out` that does not fit,
-        or only one side grouped.
+        Unknown metric, no boxes, image ids of two kinds, a wrong shape, an unfit `out`, or only one side grouped.
 
     Examples
     --------
@@ -137,7 +136,7 @@ def best(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0) -> Best:
 def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> Top:
     """Find for each box of a the k boxes of b with the best values, best first, without the matrix.
 
-    Order, ties and grouping are those of :func:`best`.
+    Order, ties and grouping are as in :func:`best`.
 
     Returns
     -------
@@ -235,7 +234,7 @@ def histogram(
     Raises
     ------
     ValueError, TypeError
-        As :func:`pairwise`, and if bins or range can't be.
+        As :func:`pairwise`, and if bins or range are out of bounds.
 
     Examples
     --------
@@ -285,7 +284,7 @@ def _limits(range: Any) -> tuple[float, float]:
 
 
 def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The k best for each row of a, both of shape (n, k)."""
+    """Return the k best values and their indices for each row of a, both of shape (n, k)."""
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     found = _indexed(a, b, starts_a, starts_b, metric)
     values, indices = _dense_leaders(a, b, starts_a, starts_b, k, metric, beta, which, found)

@@ -1,4 +1,4 @@
-"""Formats of boxes: their names, the names that others give them, and coordinates given in a format they can't have."""
+"""Formats of boxes: their names, their names in other libraries, and a check for sizes that are given as corners."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GLANCE = 64  # boxes: where hardly an eighth of these is inverted, most of them 
 
 
 def as_format(name: str) -> str:
-    """Return the format of a name; ``rel_`` in front stays.
+    """Return the name of a format without aliases; the prefix ``rel_`` stays.
 
     ``ltrb`` and ``tlbr`` are ``xyxy``, ``ltwh`` and ``tlwh`` are ``xywh``: left and top come first in all of them.
 
@@ -50,7 +50,7 @@ def as_format(name: str) -> str:
 
 
 def looks_like_sizes(columns: Columns, format: str) -> bool:
-    """Tell whether most of some hundred boxes are inverted as corners and valid as x, y, width, height."""
+    """Tell whether most boxes of a sample are inverted as corners and would be valid as x, y, width, height."""
     if format != "xyxy" or not len(columns[0]):
         return False
     x0, y0, x1, y1 = columns
