@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from fastbox.report.page.contents import Examples, Page, Plot, Table
 from fastbox.report.page.text import LONGEST, plain, printable
 from fastbox.report.palette import css
 from fastbox.report.provenance import Provenance
-from fastbox.storage.folders import check_folder
+from fastbox.storage.folders import check_folder, new_file
 from fastbox.storage.stores import local
 
 __all__ = ["check_page", "render", "write"]
@@ -58,19 +57,9 @@ def render(page: Page, run: Provenance | None = None) -> str:
 
 def write(page: Page, path: str | os.PathLike[str], run: Provenance | None = None) -> None:
     """Write a page, with the record of its run; it appears complete or not at all."""
-    target = os.path.realpath(local(path))
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "x", encoding="utf-8") as file:
-            file.write(render(page, run))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
+    content = render(page, run).encode()
+    with new_file(path) as file:
+        file.write(content)
 
 
 def _environment() -> Any:
