@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from fastbox.errors import InputError
 from fastbox.storage.stores import local
+from fastbox.storage.temporary import Temporary
 
 __all__ = ["Folder", "check_folder", "check_name", "new_file", "no_folder"]
 
@@ -126,20 +127,20 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"expected a file to write, got {os.fspath(target)}, which is something else: name another")
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        file = open(temporary, "xb", buffering=1 << 20)  # noqa: SIM115  # errors of opening and of writing are told apart
+        temporary = Temporary(folder, name, 1 << 20)
     except OSError as error:
         raise no_folder(target, error) from error
     try:
-        with file:
+        with temporary.file as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary.path, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            os.unlink(temporary.path)
+        temporary.release()
 
 
 def check_folder(path: StrPath) -> None:
