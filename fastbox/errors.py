@@ -31,11 +31,11 @@ class InputWarning(UserWarning):
 
 
 class FormatWarning(InputWarning):
-    """Most boxes of a collection are inverted in the format they were given in, and would be valid in another."""
+    """The warning about boxes of which most are inverted in the given format, and valid in another."""
 
 
 def advice(command: str, python: str) -> str:
-    """Return what a message tells people to do: what to type on the command line, or what to write in Python.
+    """Return the advice of a message: the option to type on the command line, or the code to write in Python.
 
     >>> advice("--score-column COLUMN", "score='COLUMN'")
     "score='COLUMN'"
@@ -45,7 +45,7 @@ def advice(command: str, python: str) -> str:
 
 @contextmanager
 def on_command_line() -> Iterator[None]:
-    """Let messages advise those who type commands."""
+    """Make messages advise users of the command line."""
     global _on_command_line
     before, _on_command_line = _on_command_line, True
     try:
@@ -66,7 +66,7 @@ def nearest(word: object, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown word: the nearest known one, or nothing.
+    """Return the end of a message about an unknown word: the nearest known word, or an empty text.
 
     >>> did_you_mean("iuo", ["iou", "giou"]), did_you_mean("area", ["iou", "giou"])
     ("; did you mean 'iou'?", '')
@@ -76,7 +76,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 
 
 def warn(warning: InputWarning) -> None:
-    """Issue a warning at the line, outside fastbox, whose call led to it."""
+    """Issue a warning at the line outside fastbox that made the call."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "fastbox":
         frame, level = frame.f_back, level + 1

@@ -184,7 +184,7 @@ def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _edge(place: int) -> float:
-    """The lower edge of a fine bin."""
+    """Return the lower edge of a fine bin."""
     steps = place - BINS
     if steps == 0:
         return 0.0
@@ -193,7 +193,7 @@ def _edge(place: int) -> float:
 
 
 def _place(edge: float) -> int:
-    """The fine bin that begins at an edge."""
+    """Return the number of the fine bin that begins at an edge."""
     if edge == 0:
         return BINS
     bits = int(np.abs(np.float64(edge)).view(np.int64))

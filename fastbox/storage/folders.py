@@ -144,7 +144,7 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
 
 
 def check_folder(path: StrPath) -> None:
-    """Refuse a path to write to whose folder does not exist.
+    """Refuse an output path whose folder does not exist.
 
     >>> check_folder("nowhere/out.parquet")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -155,7 +155,7 @@ def check_folder(path: StrPath) -> None:
 
 
 def no_folder(path: StrPath, error: OSError) -> InputError:
-    """Return the error to raise where the system can't write a file or folder at a path."""
+    """Return the error for a path at which the system can't write a file or folder."""
     folder = os.path.dirname(os.path.realpath(local(path)))
     how = f": make it with mkdir -p {shlex.quote(folder)}" if isinstance(error, FileNotFoundError) else ""
     return InputError(f"expected a folder to write {os.fspath(path)} in, got: {error.strerror}{how}")

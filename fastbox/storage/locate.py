@@ -76,7 +76,7 @@ class Tree:
 
     @classmethod
     def of(cls, roots: Sequence[str]) -> Tree:
-        """Walk through folders; ``InputError`` where one can't be read, or a table is no file."""
+        """Walk through folders; ``InputError`` where one can't be read, or a table is not a file."""
         tree = cls()
         below = (found for root in roots for found in _walk(root, tree.folders))
         tree.files = _once([name for name, is_folder in below if not is_folder and is_table(name)])

@@ -1,4 +1,4 @@
-"""The files that a job reads: each opened once, and the same from the first look to the last."""
+"""The files that a job reads: each is opened once, and refused if it changes during the job."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ __all__ = [
     "state_of",
 ]
 
-DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # the last where names are no text
+DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # UnicodeDecodeError: column names that are not text
 
 State: TypeAlias = tuple[int, ...]
 
 _BUFFER_BYTES = 1 << 20
-_STORED_BYTES = 8 << 20  # of an object store at a time: asking costs as much as some megabytes
-_MOST_FILES = 64  # that are kept open while nobody reads them
-_MOST_FOOTERS = 8 << 20  # bytes of their footers, which take ten times as much when they are read
+_STORED_BYTES = 8 << 20  # read from an object store at a time: a request costs as much as some megabytes
+_MOST_FILES = 64  # files kept open while they are not read
+_MOST_FOOTERS = 8 << 20  # bytes of the footers of these files, which take ten times as much in memory
 
 current: ContextVar[Opened | None] = ContextVar("opened", default=None)
 
 
 class KeptFile(pq.ParquetFile):  # type: ignore[misc]
-    """A Parquet file that goes back to where it was taken from when it is closed."""
+    """A Parquet file that returns to the open files of its job when it is closed."""
 
     def __init__(self, source: Any, home: Opened, name: str, state: State, footer: Any, coded: tuple[str, ...]) -> None:
         # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
@@ -54,7 +54,7 @@ class KeptFile(pq.ParquetFile):  # type: ignore[misc]
         self.handle, self.home, self.name, self.state, self.coded = source, home, name, state, coded
 
     def close(self, force: bool = False) -> None:
-        """Give it back."""
+        """Return the file to the open files of its job."""
         self.home.give(self)
 
 

@@ -42,7 +42,7 @@ _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
 
 def is_stored(path: StrPath) -> bool:
-    """Tell whether this is the URI of an object in a store, and no path or URI of a local file."""
+    """Tell whether a path is the URI of an object in a store, rather than a path or URI of a local file."""
     scheme, found, _ = os.fspath(path).partition("://")
     return bool(found) and scheme.lower() not in _LOCAL
 
@@ -112,7 +112,7 @@ def _is_meant(found: str, path: str, base: str, is_glob: bool) -> bool:
 
 
 def open_stored(uri: str) -> pa.NativeFile:
-    """Open an object to be read anywhere."""
+    """Open an object for reading at any place."""
     store, path = _store(uri)
     return store.open_input_file(path)
 
@@ -138,7 +138,7 @@ def tables_in(folder: str) -> list[str]:
 
 
 def make_folder(folder: str) -> None:
-    """Make a folder where there is none; a store needs none.
+    """Make a missing folder; a store needs no folders.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def remove(path: str) -> None:
 
 
 def read_object(uri: str) -> bytes | None:
-    """Return what a small object holds; None where it is not there."""
+    """Return the content of a small object; None if it does not exist."""
     store, path = _store(uri)
     with _asking(uri):
         if not store.get_file_info(path).is_file:
@@ -174,21 +174,21 @@ def read_object(uri: str) -> bytes | None:
 
 
 def write_object(uri: str, content: bytes) -> None:
-    """Put a small object in the place of what is there."""
+    """Write a small object, in place of an existing one."""
     store, path = _store(uri)
     with _asking(uri), store.open_output_stream(path) as stream:
         stream.write(content)
 
 
 def delete_object(uri: str) -> None:
-    """Delete an object, if it is there."""
+    """Delete an object, if it exists."""
     store, path = _store(uri)
     with _asking(uri), suppress(FileNotFoundError):
         store.delete_file(path)
 
 
 def upload(file: StrPath, uri: str) -> None:
-    """Copy a file into a store; until all of it is there, nothing is.
+    """Copy a file into a store; the object appears complete or not at all.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def upload(file: StrPath, uri: str) -> None:
         try:
             shutil.copyfileobj(given, stream, 8 << 20)
         except BaseException:
-            # Closing a stream, which collecting it does too, completes the object: cut short, it is removed.
+            # A stream that is closed, also when it is collected, completes the object: an incomplete object is removed.
             with suppress(Exception):
                 stream.close()
                 store.delete_file(path)
@@ -211,7 +211,7 @@ def upload(file: StrPath, uri: str) -> None:
 
 @cache
 def _store(uri: str) -> tuple[pafs.FileSystem, str]:
-    """The store of a URI, and the place in it; pyarrow's own where it has one, else fsspec's."""
+    """Return the store of a URI, from pyarrow or else from fsspec, and the path in the store."""
     try:
         store, path = pafs.FileSystem.from_uri(uri)
         return store, path
@@ -227,7 +227,7 @@ def _store(uri: str) -> tuple[pafs.FileSystem, str]:
 
 
 def _named(uri: str, path: str, found: str) -> str:
-    """The URI of another object in the store of a URI."""
+    """Return the URI of another object in the store of a URI."""
     before, _, options = uri.partition("?") if path.count("?") == 0 else (uri, "", "")
     start = (
         before[: before.rindex(path.rstrip("/"))] if path.rstrip("/") in before else before.partition("://")[0] + "://"

@@ -17,7 +17,7 @@ SET, UNSET = ("1", "true", "yes"), ("", "0", "false", "no")
 
 
 def as_flags(values: ArrayLike, name: str, n: int) -> NDArray[np.bool_]:
-    """Read flags: a number is set unless it is 0 or nan, text as :func:`is_set` says, and what is missing is not set.
+    """Read flags: a number is set unless it is 0 or nan, text follows :func:`is_set`, a missing value is not set.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def as_flags(values: ArrayLike, name: str, n: int) -> NDArray[np.bool_]:
 
 
 def is_set(value: Any) -> bool | None:
-    """Tell whether one value means yes; None where it says neither yes nor no.
+    """Tell whether one value means yes; None if its meaning is neither yes nor no.
 
     Text is not set where it is empty, ``0``, ``false`` or ``no``, and set where it is ``1``, ``true`` or ``yes``, in
     letters of any case.

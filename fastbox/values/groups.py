@@ -1,4 +1,4 @@
-"""Boxes by image: where the rows of each begin, and the images that two collections have."""
+"""Boxes by image: the offsets of the rows of each image, and the images of two collections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["align_images", "grouping"]
 
 
 class Grouped(Protocol):
-    """A collection whose rows are those of one image after the other."""
+    """A collection whose rows are grouped by image."""
 
     images: NDArray[Any] | None
     offsets: NDArray[np.int64] | None
@@ -25,7 +25,7 @@ class Grouped(Protocol):
 def grouping(
     n: int, images: ArrayLike | None, offsets: ArrayLike | None
 ) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None]:
-    """Read image ids, or offsets, of n boxes: the different ids, ascending, and where the rows of each begin.
+    """Read image ids, or offsets, of n boxes: return the different ids, ascending, and the offsets of their rows.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def _brief(values: NDArray[Any]) -> str:
 def align_images(
     a: Grouped, b: Grouped, names: tuple[str, str] = ("a", "b")
 ) -> tuple[NDArray[Any] | None, NDArray[np.int64], NDArray[np.int64]]:
-    """Pair the images of two sets: ids where they have them, and one offsets array for each side.
+    """Pair the images of two sets: return the ids, if the sets have ids, and one array of offsets for each side.
 
     One set without groups is one image. An image that one side lacks is empty there.
 

@@ -13,8 +13,8 @@ from fastbox.values.numbers import as_array, is_missing, shown
 
 __all__ = ["Codes", "as_ids", "as_labels", "as_text", "check_kinds", "codes_of", "kind_of", "place_of", "union"]
 
-DENSE = 1 << 20  # integers in so small a span are told apart by a table of all of them
-WIDE = 64  # letters: text of fixed width is fastest up to here, and wastes what shorter ones don't fill beyond
+DENSE = 1 << 20  # a span of integers up to this size is coded by a table of the whole span
+WIDE = 64  # letters: text of a fixed width is fastest up to this width, and wastes memory beyond
 LEAST, MOST = -(2**63), 2**63 - 1
 
 
@@ -72,7 +72,7 @@ def as_ids(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
     Raises
     ------
     ValueError, TypeError
-        As :func:`as_labels`, and for integers beyond int64.
+        The errors of :func:`as_labels`, and integers beyond int64.
     """
     labels = as_labels(values, name, n)
     if kind_of(labels) == "integers" and labels.dtype != np.int64:
@@ -91,7 +91,7 @@ def as_text(items: Sequence[str]) -> NDArray[Any]:
 
 
 def kind_of(labels: NDArray[Any]) -> str | None:
-    """Return ``"integers"`` or ``"strings"``; None of nothing, which fits both."""
+    """Return ``"integers"`` or ``"strings"``; None without labels."""
     if not len(labels):
         return None
     text = labels.dtype.kind == "U" or isinstance(labels[0], str)
@@ -99,9 +99,9 @@ def kind_of(labels: NDArray[Any]) -> str | None:
 
 
 def place_of(label: Any, labels: NDArray[Any], side: Literal["left", "right"] = "left") -> int:
-    """Return where a label is, or would be, among some in ascending order, as NumPy's ``searchsorted`` does.
+    """Return the place of a label among ascending labels, as NumPy's ``searchsorted`` does.
 
-    That takes a text as an array of one, which drops a letter 0 at its end: ``"a\\0"`` would be where ``"a"`` is.
+    ``searchsorted`` itself drops a letter 0 at the end of a text, and so takes ``"a\\0"`` for ``"a"``.
 
     >>> place_of("a\\0", np.array(["a", "a\\0"], object))
     1
@@ -110,7 +110,7 @@ def place_of(label: Any, labels: NDArray[Any], side: Literal["left", "right"] = 
 
 
 def union(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Return the ids of both, ascending, each once; both are int64, or both text.
+    """Return the ids of two arrays, ascending, each once; both arrays are int64, or both text.
 
     >>> union(np.array([3, 9]), np.array([4, 9]))
     array([3, 4, 9])
@@ -170,7 +170,7 @@ class Codes:
         self.of(labels)
 
     def of(self, labels: Iterable[Any]) -> NDArray[np.int64]:
-        """The codes of some labels; new ones get a code."""
+        """Return the codes of labels; a new label gets the next code."""
         found = []
         for label in labels:
             if label not in self._code:
@@ -182,7 +182,7 @@ class Codes:
         return np.array(found, np.int64)
 
     def of_column(self, column: NDArray[Any]) -> NDArray[np.int64]:
-        """The codes of a column of labels."""
+        """Return the codes of a column of labels."""
         if column.dtype.kind in "iu" and len(column):
             low, high = int(column.min()), int(column.max())
             if high - low < DENSE:
@@ -197,7 +197,7 @@ class Codes:
         return self.of(labels.tolist())[places.reshape(-1)]
 
     def ascending(self) -> tuple[list[Any], NDArray[np.int64]]:
-        """The labels in ascending order, and the place in it of each code."""
+        """Return the labels in ascending order, and the place of each code in that order."""
         if self._ascending is None:
             order = sorted(range(len(self.labels)), key=lambda code: self.labels[code])
             places = np.empty(len(order), np.int64)
@@ -206,7 +206,7 @@ class Codes:
         return self._ascending
 
     def code(self, label: Any) -> int | None:
-        """The code of a label, None of an unknown one."""
+        """Return the code of a label; None for an unknown label."""
         return self._code.get(label)
 
     def __len__(self) -> int:
@@ -221,7 +221,7 @@ class Codes:
 
 
 def _texts(values: Any) -> list[str] | None:
-    """Lists of strings, and series of polars': those NumPy would make as wide as the longest."""
+    """Return strings in a list, a tuple or a polars series as a list; None for any other values."""
     if not isinstance(values, list | tuple) and hasattr(getattr(values, "dtype", None), "is_integer"):
         values = None if values.dtype.is_integer() else values.to_list()
     return list(values) if isinstance(values, list | tuple) and set(map(type, values)) == {str} else None

@@ -1,4 +1,4 @@
-"""The names that columns usually have: of boxes, image ids, classes and scores, in any case, underscores or not."""
+"""The usual names of columns of boxes, image ids, classes and scores, in any case, with underscores or without."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ Names = tuple[str, ...]
 
 
 class Usual(str):
-    """The name of a column that nobody asked for: where it is missing, one of its other usual names will do.
+    """The default name of a column: in a table without this name, the column may have another usual name.
 
     Attributes
     ----------
     what : str
-        What the column holds.
+        The content of the column.
     option, argument : str
-        How to name another one, on the command line and in Python.
+        The option on the command line and the argument in Python that name another column.
     others : tuple of tuple of str
-        Its other names: those of an earlier rank before those of a later one.
+        The other usual names in ranks: names of an earlier rank come first.
 
     Examples
     --------
@@ -65,11 +65,11 @@ class Usual(str):
 
     @property
     def strictly(self) -> Usual:
-        """The same without the names that columns of something else have, too."""
+        """The same default with its first rank of names alone: other columns may have the names of later ranks."""
         return Usual(str(self), self.what, self.option, self.argument, self.others[:1])
 
     def called(self, name: str) -> Usual:
-        """The same by another name, which was found where nobody asked for one."""
+        """Return the same default by another of its names, which was found in a table."""
         return Usual(name, self.what, self.option, self.argument, self.others)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -105,7 +105,7 @@ SCORE = Usual(
     (("score", "confidence", "conf", "probability"), ("scores", "prob", "p")),
 )
 
-_SIZES: tuple[Names, ...] = (("w", "h"), ("width", "height"))  # the latter may also be those of the image
+_SIZES: tuple[Names, ...] = (("w", "h"), ("width", "height"))  # width and height may also be those of the image
 _CORNERS: tuple[Names, ...] = (
     ("x", "y"),
     ("left", "top"),
@@ -133,7 +133,7 @@ _CENTRES: tuple[Names, ...] = (
 )
 VIDEOS = ("video", "videoid", "videoname", "sequence", "sequenceid", "seq", "seqid", "clip", "clipid", "sceneid")
 
-# By their format; as they stand the first one wins, in other letters all of them must be one.
+# Names with their format. Of exact names the first entry wins; of names in another case only one entry may match.
 BOXES: tuple[tuple[Names, str], ...] = (
     (("xmin", "ymin", "xmax", "ymax"), "xyxy"),
     (("x0", "y0", "x1", "y1"), "xyxy"),
@@ -162,12 +162,12 @@ _BEFORE = ("", "bbox_", "box_", "bb_", "bounding_box_", "bndbox_")  # what may s
 
 
 def column_of(names: Sequence[str], wanted: str, where: str = "table") -> str | None:
-    """Return the column that is meant by a name: itself, or for a :class:`Usual` one of its like; None for none.
+    """Return the column that a name means: the same name, or for a :class:`Usual` another usual name; None without one.
 
     Raises
     ------
     InputError
-        Several columns could be meant.
+        Several columns match.
 
     Examples
     --------
@@ -201,7 +201,7 @@ def column_of(names: Sequence[str], wanted: str, where: str = "table") -> str | 
 
 
 def is_wanted(wanted: str | None, names: Sequence[str]) -> bool:
-    """Tell whether a column that a table may lack is to be read: it is there, or somebody asked for it by this name.
+    """Tell whether to read an optional column: the table has the column, or its name is not the default.
 
     >>> is_wanted(CLASS, ["score"]), is_wanted("kind", ["score"])
     (False, True)
@@ -210,7 +210,7 @@ def is_wanted(wanted: str | None, names: Sequence[str]) -> bool:
 
 
 def advice_on(name: str) -> str:
-    """Say how to name another column where one that is usually called so is missing; nothing of other columns.
+    """Return the end of a message about a missing column: advice for a default name, else an empty text.
 
     >>> advice_on("score")
     ": name another with score='COLUMN'"
@@ -226,7 +226,7 @@ class BoxArgument(NamedTuple):
     python: str
 
     def advice(self, columns: str) -> str:
-        """Say how to name columns.
+        """Return advice that names the columns of boxes.
 
         >>> BOX.advice("a,b,c,d")
         "Source(..., boxes='a,b,c,d')"
@@ -240,12 +240,12 @@ BOX = BoxArgument("--box", "Source(..., boxes={})")
 def box_columns(
     names: Sequence[str], format: str | None, prefix: str, where: str, argument: BoxArgument = BOX
 ) -> tuple[Names, str] | None:
-    """Return the four columns that hold coordinates, by names in other letters than the usual ones, and their format.
+    """Return the four columns of coordinates, by usual names in any case, and their format; None without any.
 
     Raises
     ------
     InputError
-        Several sets of four could be meant.
+        Several sets of four columns match.
 
     Examples
     --------
@@ -254,7 +254,7 @@ def box_columns(
     """
     found: dict[Names, str] = {}
     for columns, told in _alike(names, format, prefix, where):
-        # Who has a corner twice, as corners and with width and height, has the latter of something else.
+        # In a table with corners and with the first corner, width and height, the latter are not those of the box.
         if all(columns[:2] != other[:2] for other in found):
             found.setdefault(columns, told)
     if len(found) > 1:
@@ -267,7 +267,7 @@ def box_columns(
 
 
 def are_exact(names: Sequence[str]) -> bool:
-    """Tell whether four columns have usual names as they stand, in the order of their format.
+    """Tell whether four columns have exactly the usual names, in the order of their format.
 
     >>> are_exact(["x", "y", "w", "h"]), are_exact(["X", "Y", "W", "H"])
     (True, False)

@@ -167,7 +167,7 @@ def as_number_from(value: Any, name: str, least: float = -math.inf, most: float 
 
 
 def in_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
-    """Return a number, or an array of them, as floats of a dtype, infinite where one is beyond what that holds.
+    """Return a number, or an array of them, as floats of a dtype, infinite beyond the range of the dtype.
 
     >>> float(in_dtype(1e300, np.dtype(np.float32)))
     inf
@@ -182,7 +182,7 @@ def in_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def as_whole(value: Any, name: str, least: int = 0) -> int:
-    """Read one whole number that is not below the least.
+    """Read one whole number of at least ``least``.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def as_whole(value: Any, name: str, least: int = 0) -> int:
 
 
 def as_choice(value: Any, choices: Sequence[str], what: str) -> str:
-    """Read one of some names; the nearest is suggested.
+    """Read one of some names; the error suggests the nearest.
 
     Raises
     ------
@@ -246,7 +246,7 @@ def is_missing(value: Any) -> bool:
 
 
 def reads_as_number(text: str | bytes) -> bool:
-    """Tell whether a text is that of a number.
+    """Tell whether a text reads as a number.
 
     >>> reads_as_number("1e-3"), reads_as_number(b"car")
     (True, False)

@@ -1,4 +1,4 @@
-"""Powers of two and their logarithms, to the nearest float: a C library's change their last bit with the processor."""
+"""Powers of two and their logarithms, to the nearest float: those of C libraries differ between processors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def power_of_two(exponent: float) -> float:
 
 @lru_cache(maxsize=1 << 15)
 def logarithm_of_two(value: float) -> float:
-    """Return the power of two that a finite number above 0 is.
+    """Return the logarithm to base 2 of a finite number above 0.
 
     >>> logarithm_of_two(0.125), logarithm_of_two(3.0)
     (-3.0, 1.584962500721156)
@@ -37,7 +37,7 @@ def logarithm_of_two(value: float) -> float:
 
 @lru_cache(maxsize=16)
 def doublings(first: int, last: int, parts: int = 1) -> NDArray[np.float64]:
-    """Return the edges of bins from 2^first to 2^last, each doubling cut into so many.
+    """Return the edges of bins from 2^first to 2^last, each doubling in ``parts`` bins.
 
     >>> doublings(-1, 1), doublings(0, 1, 2)
     (array([0.5, 1. , 2. ]), array([1.        , 1.41421356, 2.        ]))
