@@ -26,12 +26,10 @@ settings.register_profile("thorough", settings.get_profile("quick"), max_example
 settings.load_profile(os.environ.get("FASTBOX_TEST_PROFILE", "plain" if WITHOUT_JIT else "quick"))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "jit: needs compiled kernels, or takes long without; skipped there")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if "python" in getattr(item, "fixturenames", ()):
+            item.add_marker("process")
         # Inverted boxes are drawn on purpose. As marks these hold where -W says otherwise.
         item.add_marker(pytest.mark.filterwarnings("ignore::fastbox.errors.FormatWarning"))
         if WITHOUT_JIT:  # NumPy's scalars warn of the nan and 0/0 that compiled kernels take as they come

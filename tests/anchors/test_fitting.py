@@ -81,6 +81,7 @@ def test_refining_never_loses(tmp_path: Path) -> None:
     assert found.sets["fitted"].to_dict()["mean_iou"] >= found.sets["k-means"].to_dict()["mean_iou"]
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_refining_finds_what_clustering_misses(monkeypatch: pytest.MonkeyPatch) -> None:
     from scipy import optimize

@@ -147,6 +147,7 @@ def told(job: str, table: pa.Table, other: pa.Table, folder: Path) -> str | None
     return None
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(KINDS)), st.sampled_from(ROLES), st.sampled_from(sorted(JOBS)))
 def test_any_column_gives_a_result_or_a_sentence(tmp_path: Path, kind: str, role: str, job: str) -> None:

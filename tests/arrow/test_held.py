@@ -167,6 +167,7 @@ TRUTHS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truths", TRUTHS.values(), ids=TRUTHS)
 @pytest.mark.parametrize("made", NOTHING.values(), ids=NOTHING)
 def test_nothing_needs_no_types(made: Callable[[], Any], truths: dict[str, Any], tmp_path: pathlib.Path) -> None:

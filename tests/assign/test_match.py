@@ -219,6 +219,7 @@ def both(anchors: Array, truths: Array, rule: MatchRule | str, **options: Any) -
     return dense
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 @given(anchors=corners(np.float64, max_size=20), truths=corners(np.float64, max_size=6), data=st.data())
 def test_plain_boxes_match_as_the_matrix_does(name: str, anchors: Array, truths: Array, data: Any) -> None:
@@ -244,6 +245,7 @@ def grid_and_truths(draw: st.DrawFn) -> Any:
     return grid, size, anchors, truths[draw(st.permutations(range(len(truths))))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 @given(case=grid_and_truths(), regions=st.booleans())
 def test_a_grid_matches_as_the_matrix_does(name: str, case: Any, regions: bool) -> None:
@@ -261,6 +263,7 @@ def crowd(n: int, size: tuple[int, int], dtype: Any, seed: int, around: float = 
     return np.concatenate([xy, xy + wh], axis=1).round(1).astype(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_windows_are_the_whole_grid(name: str, dtype: Any) -> None:
@@ -273,6 +276,7 @@ def test_windows_are_the_whole_grid(name: str, dtype: Any) -> None:
         check(both(grid, truths, rule, size=size, ignore=ignore), oracle(rule, grid.boxes(size), truths, ignore))
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("around", [20, 80, 300])
 @pytest.mark.parametrize("rule", ["fastbox", "mmdet", "ssd"])
@@ -284,6 +288,7 @@ def test_a_real_grid_is_its_boxes(rule: str, around: float) -> None:
     check(both(anchors, truths, rule), expected)
 
 
+@pytest.mark.slow
 @given(case=grid_and_truths(), topk=st.integers(1, 5))
 def test_atss_is_its_paper(case: Any, topk: int) -> None:
     grid, size, anchors, truths = case
@@ -292,6 +297,7 @@ def test_atss_is_its_paper(case: Any, topk: int) -> None:
     check(both(grid, truths, MatchRule.atss(topk), size=size), expected)
 
 
+@pytest.mark.slow
 @given(anchors=corners(np.float64, max_size=14), truths=corners(np.float64, max_size=5))
 def test_atss_of_any_boxes(anchors: Array, truths: Array) -> None:
     counts = [len(anchors) // 3, len(anchors) - len(anchors) // 3]
@@ -528,6 +534,7 @@ def test_results_describe_themselves() -> None:
     assert repr(match(BOX, BOX, sparse=True)) == "Matches(1 positive, 0 ignored; 1 images)"
 
 
+@pytest.mark.slow
 @given(corners(np.float32, max_size=8), corners(np.float32, max_size=8))
 def test_the_best_of_each_truth(truths: Array, anchors: Array) -> None:
     expected = np.nan_to_num(fastbox.best(truths, anchors).values)

@@ -164,6 +164,7 @@ def test_invalid_says_why(coords: Any) -> None:
     assert_array_equal(codes, reference.invalid(coords))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 @given(coords=corners(kinds=("grid", "point", "line", *INVALID)))
 def test_invalid_is_the_same_in_every_format(format: str, coords: Any) -> None:

@@ -386,6 +386,7 @@ def in_terminal(*arguments: Any) -> str:
     return text.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
     shown = in_terminal("measure", *copies(pairs_table(1_500_000), tmp_path, 6))
@@ -397,6 +398,7 @@ def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
     assert (silent.returncode, silent.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_what_is_said_stands_above_the_bar_in_one_piece(tmp_path: Path) -> None:
     pq.write_table(images_table([3, 1, 2], 0, score=[0.5, 0.5, 0.5]), tmp_path / "d.parquet")
@@ -574,6 +576,7 @@ def run_fastbox(*arguments: Any, before: Callable[[], None] | None = None) -> su
     )
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     def little_room() -> None:
@@ -644,6 +647,7 @@ main()
     )
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     many = copies(pairs_table(1_000_000), tmp_path, 10)

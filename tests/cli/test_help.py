@@ -61,6 +61,7 @@ def test_the_help_has_examples(words: tuple[str, ...]) -> None:
         assert f"  {line}\n" in text
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_the_examples_run(words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,6 +232,7 @@ def test_a_column_of_several_types_is_named() -> None:
         jobs.inspect(frame)
 
 
+@pytest.mark.slow
 def test_options_are_told_where_commands_are_typed_alone() -> None:
     """An option in the text of a message, but for what :func:`fastbox.errors.advice` tells apart, misleads Python."""
     package = Path(fastbox.__file__).parent

@@ -34,6 +34,7 @@ def shell(command: str, redirected: str, buffered: bool) -> subprocess.Completed
     return subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("buffered", [True, False])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_full_disk_behind_stdout_is_one_sentence(name: str, buffered: bool) -> None:
@@ -46,6 +47,7 @@ def test_a_full_disk_behind_stdout_is_one_sentence(name: str, buffered: bool) ->
         assert (done.returncode, done.stderr) == (1, said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("buffered", [True, False])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_reader_that_has_seen_enough_is_no_error(name: str, buffered: bool) -> None:
@@ -55,6 +57,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(name: str, buffered: bool) ->
         assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirected", [">&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_streams_that_are_closed_or_full(name: str, redirected: str) -> None:
@@ -65,6 +68,7 @@ def test_streams_that_are_closed_or_full(name: str, redirected: str) -> None:
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_closed_stderr_writes_nothing_into_the_output(tmp_path: Path) -> None:
     """The first file that is opened gets the number of a closed stream."""
     out = tmp_path / "o.parquet"
@@ -74,6 +78,7 @@ def test_a_closed_stderr_writes_nothing_into_the_output(tmp_path: Path) -> None:
     assert out.read_bytes() == (tmp_path / "again.parquet").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_complete_is_told_where_the_summary_can_not_be_printed(tmp_path: Path) -> None:
     done = shell(f"nms data/detections.parquet -o {tmp_path / 'o.parquet'}", ">/dev/full", True)
     complete = f"error: could not print the result: No space left on device; {tmp_path / 'o.parquet'} is complete\n"
@@ -153,6 +158,7 @@ CASES = {
 ENDS = [(name, "interrupted") for name in CASES] + [(name, by) for by in list(BY)[1:] for name in ("nothing", "parts")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "by"), ENDS)
 def test_what_stands_is_told(name: str, by: str, tmp_path: Path) -> None:
     writes, words, stands = CASES[name]
@@ -196,6 +202,7 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_shell_sees_the_signal_and_stops_its_loop(number: int, tmp_path: Path) -> None:
     """A process that only exits with 130 lets the loop of a shell go on; folders of this process are removed first."""

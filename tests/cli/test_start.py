@@ -32,6 +32,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_imports_pandas(command: str, tmp_path: Path) -> None:
     words = f"{command} {COMMANDS[command]}".format(o=tmp_path, **DATA).split()
@@ -50,6 +51,7 @@ def test_no_command_imports_pandas(command: str, tmp_path: Path) -> None:
     assert not {name for name in loaded if name.startswith("pandas.")}  # "pandas" alone was asked for and not found
 
 
+@pytest.mark.slow
 def test_who_asks_for_pandas_gets_it(python: object) -> None:
     pytest.importorskip("pandas")
     code = """

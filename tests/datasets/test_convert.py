@@ -115,6 +115,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("convert")
 
 
+@pytest.mark.slow
 @given(coco=instances(), format=st.sampled_from(["xywh", "xyxy"]), ascii=st.booleans())
 def test_truths_are_what_json_says(coco: dict[str, Any], format: str, ascii: bool, folder: Path) -> None:
     summary, table = convert(
@@ -145,6 +146,7 @@ def test_truths_are_what_json_says(coco: dict[str, Any], format: str, ascii: boo
     }
 
 
+@pytest.mark.slow
 @given(data=st.data(), format=st.sampled_from(["xywh", "xyxy"]))
 def test_results_are_what_json_says(data: st.DataObject, format: str, folder: Path) -> None:
     known = data.draw(ids)
@@ -159,6 +161,7 @@ def test_results_are_what_json_says(data: st.DataObject, format: str, folder: Pa
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["xywh", "xyxy"])
 def test_many_batches_keep_the_order_of_the_file(format: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
@@ -360,6 +363,7 @@ def written(value: int) -> st.SearchStrategy[str]:
     )
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_whole_numbers_are_written_in_many_ways(data: st.DataObject, folder: Path) -> None:
     def number(most: int = 2**40, *, text: bool = False) -> tuple[int, str]:
@@ -448,6 +452,7 @@ def test_a_list_of_images_alone_has_no_boxes(tmp_path: Path) -> None:
     assert (summary["rows"], summary["images_without_boxes"]) == (0, 1)
 
 
+@pytest.mark.slow
 @given(scores=st.lists(st.one_of(st.none(), st.floats(0, 1), st.integers(0, 1)), max_size=4))
 def test_scores_of_annotations_come_back(scores: list[float | None], folder: Path) -> None:
     scores = [0.25, *scores]
@@ -569,6 +574,7 @@ def test_neither_table_is_left_where_one_cannot_be_written(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["coco.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 def test_peak_memory_is_the_file_and_little_more(python: Callable[..., Any], tmp_path: Path) -> None:
     n, each = 300_000, 7

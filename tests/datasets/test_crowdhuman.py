@@ -73,6 +73,7 @@ truth = st.fixed_dictionaries(
 ids = st.lists(st.sampled_from(["273271,c9db000d5146c15", "é", "a/b", "B", "0"]), unique=True)
 
 
+@pytest.mark.slow
 @given(data=st.data(), box=st.sampled_from(BOXES))
 def test_truths_come_back(data: st.DataObject, box: str) -> None:
     records = [{"ID": image, "gtboxes": data.draw(st.lists(truth, max_size=3))} for image in data.draw(ids)]
@@ -251,6 +252,7 @@ def test_bad_options(tmp_path: Path) -> None:
     assert read(odgt(tmp_path, "\n", " \n")).kind == "truths"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 def test_memory_does_not_grow_with_the_file(python: Callable[..., Any], tmp_path: Path) -> None:
     people = ",".join([json.dumps(PERSON)] * 200)

@@ -151,6 +151,7 @@ WORDS = ["<a>", "</object>", "<object>", "&amp;", "&x;", "a.jpg"]
 STRANGE = [*NUMBERS, *WORDS, *SIGNS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", FILES)
 @given(data=st.data())
 def test_damage_is_named_or_every_box_is_read(of: str, data: st.DataObject) -> None:

@@ -203,7 +203,7 @@ TABLES = {
 }  # fmt: skip
 LABELS = {"inputs", "class", "classes", "by_class", "name", "id", "other_id", "examples", "asked", "limits", "sampled"}
 LABELS |= {"anchors", "config", "k-means", "fitted"}  # drawn by the numbers of rows
-LABELS |= {"columns", "warnings"}
+LABELS |= {"columns", "schema", "warnings"}
 SIZED = {"place", "rules", "sizes", "image_sizes", "problems"}  # more is known where the images' sizes are
 
 
@@ -272,6 +272,7 @@ def needs_scores(job: str, kind: str) -> bool:
     return kind in SCORELESS and job in ("nms", "evaluate", "fuse")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*ON_DISK, *IN_PYTHON])
 @pytest.mark.parametrize("job", TABLES)
 def test_every_job_reads_every_input(tmp_path: Path, job: str, kind: str, expected: Any) -> None:
@@ -284,6 +285,7 @@ def test_every_job_reads_every_input(tmp_path: Path, job: str, kind: str, expect
     assert_same(found_in(job, tables), expected(job, kind in TEXTS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ON_DISK)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_reads_every_input(tmp_path: Path, command: str, kind: str, expected: Any) -> None:
@@ -300,6 +302,7 @@ def test_every_command_reads_every_input(tmp_path: Path, command: str, kind: str
         assert all("`fastbox sort " in line for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ON_DISK)
 @pytest.mark.parametrize("job", ["assign", "evaluate", "inspect", "nms", "pairs"])
 def test_fragments_on_threads_read_every_input(tmp_path: Path, job: str, kind: str, expected: Any) -> None:

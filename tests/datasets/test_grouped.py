@@ -68,6 +68,7 @@ def check_all(a: Boxes, b: Boxes, side_a: Any, side_b: Any, metric: str, dtype: 
     )
 
 
+@pytest.mark.slow
 @given(sides(), metrics)
 def test_every_operation_is_a_loop_over_images(drawn: Any, metric: str) -> None:
     side_a, side_b, dtype = drawn
@@ -81,6 +82,7 @@ def test_images_may_have_names(drawn: Any) -> None:
         check_all(grouped(side_a, dtype), grouped(side_b, dtype), side_a, side_b, "iou", dtype)
 
 
+@pytest.mark.slow
 @given(sides(), metrics)
 def test_groups_without_ids_are_taken_in_order(drawn: Any, metric: str) -> None:
     side_a, side_b, dtype = drawn

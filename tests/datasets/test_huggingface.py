@@ -86,6 +86,7 @@ image_rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(rows=image_rows, box=st.sampled_from(list(BOXES)), structs=st.booleans(), through=st.booleans())
 def test_every_field_comes_back(rows: Rows, box: str, structs: bool, through: bool) -> None:
     with tempfile.TemporaryDirectory() as name:

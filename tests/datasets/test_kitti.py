@@ -130,6 +130,7 @@ def test_regions_that_nobody_labelled_are_called_so_in_any_case(tmp_path: Path) 
     assert [row["ignore"] for row in rows_of(read(source))] == [0, 0, 1]
 
 
+@pytest.mark.slow
 @given(data=st.data(), digits=st.integers(0, 6), batch=st.integers(1, 10))
 def test_every_number_comes_back(data: st.DataObject, digits: int, batch: int) -> None:
     number = st.one_of(

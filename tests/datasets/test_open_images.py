@@ -79,6 +79,7 @@ results = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(rows=st.lists(truths, max_size=12), table=st.booleans())
 def test_every_cell_of_truths_comes_back(rows: Rows, table: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -94,6 +95,7 @@ def test_every_cell_of_truths_comes_back(rows: Rows, table: bool) -> None:
         assert (folder / "again.csv").read_text(encoding="utf-8").partition("\n")[0] == ",".join(MORE)
 
 
+@pytest.mark.slow
 @given(rows=st.lists(results, max_size=12), header=st.permutations(RESULTS))
 def test_every_cell_of_results_comes_back(rows: Rows, header: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:

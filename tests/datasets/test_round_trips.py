@@ -118,6 +118,7 @@ def holds(format: str, categories: list[str], ids: list[str]) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", OUTPUTS)
 @given(coco=datasets())
 def test_boxes_come_back_under_any_name(format: str, coco: dict[str, Any]) -> None:

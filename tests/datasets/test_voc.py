@@ -186,6 +186,7 @@ image = st.sampled_from(["a", "train/7", "é", "B"])
 sizes = st.none() | st.integers(0, 2**31 - 1)
 
 
+@pytest.mark.slow
 @given(data=st.data(), one_based=st.booleans(), batch=st.integers(1, 9), ordered=st.booleans())
 def test_everything_comes_back(data: st.DataObject, one_based: bool, batch: int, ordered: bool) -> None:
     number = st.integers(-(2**40), 2**40).map(lambda i: i / 8) if one_based else st.floats()
@@ -225,6 +226,7 @@ def test_everything_comes_back(data: st.DataObject, one_based: bool, batch: int,
 numerals = st.decimals(-999, 9999, places=3, allow_nan=False).map(str)
 
 
+@pytest.mark.slow
 @given(corners=st.lists(numerals, min_size=4, max_size=4), one_based=st.booleans())
 def test_numbers_of_a_file_are_written_again_the_same(corners: list[str], one_based: bool) -> None:
     inside = "".join(f"<{name}>{value}</{name}>" for name, value in zip(CORNERS, corners, strict=True))

@@ -164,6 +164,7 @@ names = st.dictionaries(st.integers(0, 9), st.text(st.characters(codec="utf-8"),
 paths = st.sampled_from(["a", "train/7", "é", "B", '7, "8"']).filter(lambda name: '"' not in name)
 
 
+@pytest.mark.slow
 @given(data=st.data(), results=st.booleans(), batch=st.integers(1, 9), ordered=st.booleans(), digits=st.integers(0, 17))
 def test_everything_comes_back(data: st.DataObject, results: bool, batch: int, ordered: bool, digits: int) -> None:
     known = {image: data.draw(st.tuples(sizes, sizes)) for image in data.draw(st.lists(paths, unique=True))}
@@ -208,6 +209,7 @@ def test_everything_comes_back(data: st.DataObject, results: bool, batch: int, o
         assert again.categories == dataset.categories
 
 
+@pytest.mark.slow
 @given(words=st.lists(st.integers(-(10**6), 2 * 10**6), min_size=4, max_size=4), size=st.tuples(sizes, sizes))
 def test_six_decimals_are_written_again_to_the_digit(words: list[int], size: tuple[int, int]) -> None:
     line = "3 " + " ".join(f"{word / 1e6:.6f}" for word in words)

@@ -49,6 +49,7 @@ def theirs(folder: Path, by_class: bool) -> list[float]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_figures_are_pycocotools(tmp_path: Path, seed: int) -> None:
     truths, results = instances(seed)

@@ -57,6 +57,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 @pytest.mark.parametrize(("code", "most"), [(CLASSES, 400), (MODELS, 200)], ids=["classes", "models"])
 def test_many_classes_and_models_take_what_is_there(python: Callable[..., Any], code: str, most: int) -> None:
@@ -112,6 +113,7 @@ def test_json_is_written_a_model_at_a_time(
         assert json.loads("{" + next(parts).lstrip("{,") + "}").keys() == {str(model)}
 
 
+@pytest.mark.slow
 def test_a_page_has_details_of_the_best_models_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = np.arange(200)
     right = np.where(ids // 5 % 20 > ids % 20, 0.0, 50.0)

@@ -54,6 +54,7 @@ def call(*arguments: Any) -> Any:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("side", SIDES)
 def test_nothing_has_defined_figures(tmp_path: Path, side: str, options: str) -> None:
@@ -74,6 +75,7 @@ def test_nothing_has_defined_figures(tmp_path: Path, side: str, options: str) ->
             assert model["intervals"]["AP"] in ([None, None], [0.0, 0.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize("detections", [[], [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 0.5}]])
 def test_empty_lists_of_json(tmp_path: Path, listed: bool, detections: list[Any]) -> None:

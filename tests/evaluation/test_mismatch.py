@@ -127,6 +127,7 @@ def test_boxes_in_another_format_are_said(tmp_path: Path, format: str, called: s
     assert again.stats[None] == found["stats"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clutter", [3, 30])
 @pytest.mark.parametrize("called", ["xyxy", "xywh", "cxcywh"])
 @pytest.mark.parametrize("format", ["xyxy", "xywh", "cxcywh", "yxyx"])
@@ -383,6 +384,7 @@ def test_classes_of_two_kinds_are_refused(tmp_path: Path) -> None:
         fastbox.evaluate(one, [0.5], one, classes=[1], truth_classes=["1"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "model", "Detector", "experiment", "Model Name", "model-id"])
 def test_models_that_nobody_told_apart_are_said(tmp_path: Path, name: str) -> None:
     scene = Scene()

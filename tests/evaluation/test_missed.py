@@ -99,6 +99,7 @@ def assert_missed(found: Evaluation, tables: Tables) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 def test_every_truth_that_counts_is_covered_or_missed_once(seed: int) -> None:
     tables = Tables(seed)

@@ -45,6 +45,7 @@ def distances(pred: Any, target: Any) -> dict[str, Any]:
     return {"l1": d.sum(axis=1), "l2": np.sqrt((d * d).sum(axis=1)), "smooth_l1": smooth.sum(axis=1)}
 
 
+@pytest.mark.slow
 def test_rank_correlations_are_scipys(tmp_path: Path) -> None:
     stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
     pred, target = pairs()
@@ -73,6 +74,7 @@ def test_spreads_are_the_quantiles_of_pairs_as_far(tmp_path: Path) -> None:
                 assert_allclose(row["iou"], np.quantile(there, [0.05, 0.5, 0.95]), atol=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 def test_chunks_make_no_difference(tmp_path: Path, rows: int) -> None:
     path = write(tmp_path / "p.parquet", *pairs(60))
@@ -109,6 +111,7 @@ def test_invalid_boxes_are_counted_and_left_out(tmp_path: Path) -> None:
     assert found["invalid"]["target"] == {"not_finite": 0, "inverted": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pred", "target"), [([], []), ([GROWN], [TARGET]), ([TARGET] * 3, [TARGET] * 3)])
 def test_too_few_pairs_say_nothing(tmp_path: Path, pred: Any, target: Any) -> None:
     columns = {name: pa.array(side, pa.list_(pa.float64(), 4)) for name, side in (("pred", pred), ("target", target))}
@@ -136,6 +139,7 @@ def call(*arguments: Any) -> Result:
     return result
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_draws(tmp_path: Path) -> None:
     path, plot = write(tmp_path / "p.parquet", *pairs()), tmp_path / "p.svg"
     result = call(path, "--plot", plot)

@@ -301,6 +301,7 @@ def test_the_command_prints_json_and_writes_points(tmp_path: Path) -> None:
     assert record["parameters"]["seed"] == 3
 
 
+@pytest.mark.slow
 def test_the_command_draws(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     for name in ("plot.svg", "again.svg", "plot.png"):
@@ -311,6 +312,7 @@ def test_the_command_draws(tmp_path: Path) -> None:
     assert svg == (tmp_path / "again.svg").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("losses", ["smooth_l1", "iou,ciou", "smooth_l1,giou,eiou"])
 def test_any_number_of_losses_is_drawn(losses: str, tmp_path: Path) -> None:

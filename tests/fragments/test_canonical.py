@@ -265,6 +265,7 @@ RUNS: dict[str, tuple[Any, list[dict[str, Any]]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("name", sorted(RUNS))
 def test_a_run_never_takes_the_parts_of_another(name: str, tmp_path: Path) -> None:

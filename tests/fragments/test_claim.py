@@ -39,6 +39,7 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "t.parquet"
 
 
+@pytest.mark.slow
 def test_another_run_is_refused_and_the_same_one_waits(tmp_path: Path) -> None:
     folder, order = str(tmp_path), list[str]()
 

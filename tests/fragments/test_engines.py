@@ -24,6 +24,8 @@ from fastbox.fragments import engines
 from fastbox.fragments.run import spread
 
 pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
     pytest.mark.jit,
     pytest.mark.filterwarnings("ignore"),  # of the clusters' own making
 ]
@@ -150,6 +152,7 @@ def kill_one(name: str, out: Path, parts: int, rng: np.random.Generator) -> Call
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_every_engine_gives_the_same_bytes(
     name: str, tables: list[Path], expected: tuple[dict[str, bytes], dict[str, Any]], tmp_path: Path

@@ -204,6 +204,7 @@ def test_what_only_the_whole_can_write_is_refused(option: str, tables: dict[str,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["measure", "pairs", "assign", "inspect", "evaluate"])
 def test_a_page_of_fragments_is_that_of_what_they_found(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
     pytest.importorskip("jinja2", reason="pages need the extra report")
@@ -355,6 +356,7 @@ def test_a_disk_that_fails_for_once_is_tried_again(
     assert failures == [errno.EIO]
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], tmp_path: Path) -> None:
     def call(*arguments: object) -> Any:
@@ -411,6 +413,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_killed_at_any_moment_a_rerun_ends_the_same(tables: dict[str, Path], tmp_path: Path) -> None:
     options: dict[str, Any] = {"threshold": 0.1, "metrics": ["iou", "giou"], "fragment_rows": 100}

@@ -190,6 +190,7 @@ def test_what_the_command_says_to_bad_input(path: Path, arguments: tuple[str, ..
     assert result.stdout == ""
 
 
+@pytest.mark.slow
 def test_the_picture(path: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     for name in ("plot.svg", "plot.png"):

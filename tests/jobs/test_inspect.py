@@ -446,6 +446,7 @@ def test_an_empty_table_is_fine(tmp_path: Path) -> None:
         assert jobs.inspect(scene.path, scene.images).problems.counts == {}
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_an_image_of_100_000_boxes_takes_seconds(tmp_path: Path) -> None:
     n = 100_000

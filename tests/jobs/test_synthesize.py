@@ -232,6 +232,7 @@ def test_nothing_is_left_where_one_file_cannot_be_written(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_sample(python: Callable[..., Any], tmp_path: Path) -> None:
     code = f"""
 import resource

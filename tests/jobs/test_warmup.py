@@ -43,6 +43,7 @@ def few(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_a_second_run_has_nothing_left_to_do(tmp_path: Path) -> None:
     first = few(tmp_path, "--processes", "2", "--dtypes", "float32")
@@ -60,6 +61,7 @@ def test_a_second_run_has_nothing_left_to_do(tmp_path: Path) -> None:
     assert sorted(both["compiled"]) == ["covered (float64)", "nearest (float64)"]  # tally's types are the same
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_a_cache_that_keeps_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -137,6 +139,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_use_nothing_that_is_not_warm(command: str, tmp_path: Path) -> None:
@@ -207,6 +210,7 @@ def test_the_bar_goes_on_where_all_rows_are_read() -> None:
     assert (bar.fields["share"], bar.fields["total"]) == ("0%", 200)
 
 
+@pytest.mark.slow
 def test_a_finished_folder_says_that_nothing_was_left_to_do(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     out = tmp_path / "parts"

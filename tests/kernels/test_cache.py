@@ -74,6 +74,7 @@ def listing(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in files}
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing(python: Any, shared_cache: Path) -> None:
     code = "DTYPES, METRICS = ('float32',), ('iou',)" + USE_ALL
     first = json.loads(python(code, NUMBA_CACHE_DIR=str(shared_cache)).stdout)
@@ -86,6 +87,7 @@ def test_a_second_process_compiles_nothing(python: Any, shared_cache: Path) -> N
     assert listing(shared_cache) == kept
 
 
+@pytest.mark.slow
 def test_a_kernel_is_compiled_once_for_a_dtype(python: Any) -> None:
     """Strides, read-only memory, formats and options share one compiled version."""
     names = json.loads(python("DTYPES, METRICS = ('float32', 'float64'), ('iou', 'smooth_l1')" + USE_ALL).stdout)[
@@ -121,6 +123,7 @@ def double_iou(folder: Path) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_a_changed_formula_is_never_served_from_the_cache(python: Any, tmp_path: Path) -> None:
     home, cache = copied(tmp_path), str(tmp_path / "cache")
     assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(1 / 7)
@@ -141,6 +144,7 @@ print(*(f"{name} {calls[name]()}" for name in NAMES), sep="\\n")
 """
 
 
+@pytest.mark.slow
 def test_kernels_that_different_processes_compiled_do_not_mix(python: Any, tmp_path: Path) -> None:
     """Numba numbers its functions anew in each process: two of one name and number would be taken for one another."""
 
@@ -154,6 +158,7 @@ def test_kernels_that_different_processes_compiled_do_not_mix(python: Any, tmp_p
     assert ask(*reversed(names)) == alone[::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="folders are locked differently on Windows")
 def test_without_a_place_for_the_cache_it_still_works(python: Any, tmp_path: Path) -> None:
     home = copied(tmp_path)
@@ -217,6 +222,7 @@ DAMAGES: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_heals(damage: str, python: Any, small_cache: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(small_cache, tmp_path / "cache"))
@@ -243,6 +249,7 @@ def test_no_damaged_entry_is_loaded(payload: bytes, damage: str, chance: random.
         assert cache.read(path, b"key") == payload
 
 
+@pytest.mark.slow
 def test_an_entry_that_can_not_be_loaded_is_compiled_again(python: Any, small_cache: Path, tmp_path: Path) -> None:
     """Its checksum is right, yet what made it knew other classes."""
     folder = Path(shutil.copytree(small_cache, tmp_path / "cache"))
@@ -297,6 +304,7 @@ compiler.CompileResult._reduce, compiler.CompileResult._rebuild = gone(reduce), 
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there are no such limits on Windows")
 @pytest.mark.parametrize(("fault", "compiled"), list(zip(FAULTS, [0, 0, 3, 3, 2], strict=True)))
 def test_a_bad_place_for_the_cache_costs_time_alone(
@@ -308,6 +316,7 @@ def test_a_bad_place_for_the_cache_costs_time_alone(
     assert [path.name for path in entries(tmp_path) if path.suffix == ".tmp"] == []
 
 
+@pytest.mark.slow
 def test_other_compilers_and_processors_have_entries_of_their_own(
     python: Any, small_cache: Path, tmp_path: Path
 ) -> None:
@@ -318,6 +327,7 @@ def test_other_compilers_and_processors_have_entries_of_their_own(
     asked(python, folder, compiled=0)
 
 
+@pytest.mark.slow
 def test_files_of_others_and_half_written_ones_are_left_alone(python: Any, small_cache: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(small_cache, tmp_path / "cache"))
     strange = [path.with_name(f"{path.name}.0123.tmp") for path in entries(folder)]
@@ -328,6 +338,7 @@ def test_files_of_others_and_half_written_ones_are_left_alone(python: Any, small
     assert {path.read_bytes() for path in strange} == {b"\x80\x05half"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="folders are locked differently on Windows")
 def test_kernels_beside_the_package_serve_those_who_may_not_write_there(python: Any, tmp_path: Path) -> None:
     home = copied(tmp_path)
@@ -340,12 +351,14 @@ def test_kernels_beside_the_package_serve_those_who_may_not_write_there(python: 
     assert python(SMALL, cwd=home, **own).stdout.split() == [*RIGHT, "0"]
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_share_a_cold_cache(python: Any, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda _: python(ASK, NUMBA_CACHE_DIR=str(tmp_path)), range(2)))
     assert {d.stdout.strip() for d in done} == {str(1 / 7)}
 
 
+@pytest.mark.slow
 def test_callers_that_start_together_compile_once(python: Any, shared_cache: Path) -> None:
     code = """
 import threading
@@ -368,6 +381,7 @@ print(len(wrong))
     assert python(code, NUMBA_CACHE_DIR=str(shared_cache)).stdout.strip() == "0"
 
 
+@pytest.mark.slow
 def test_without_the_compiler_the_answers_are_the_same(python: Any) -> None:
     code = """
 import numpy as np

@@ -90,6 +90,7 @@ PARTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("part", PARTS)
 def test_another_instruction_set_gives_the_same_bits(

@@ -60,6 +60,7 @@ def bits(answer: Any) -> tuple[bytes, ...]:
     return tuple(np.ascontiguousarray(part).tobytes() for part in (answer if isinstance(answer, tuple) else (answer,)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_number_of_threads_changes_no_bits(name: str, dtype: Any, threads: Any) -> None:
@@ -124,6 +125,7 @@ def test_fewer_than_one_thread_is_refused(n: int) -> None:
     assert fastbox.get_num_threads() == before
 
 
+@pytest.mark.slow
 def test_the_environment_sets_the_number_of_threads(python: Any) -> None:
     ask = "import fastbox; print(fastbox.get_num_threads())"
     assert python(ask, FASTBOX_NUM_THREADS="3").stdout.strip() == "3"
@@ -173,6 +175,7 @@ print("fine")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
 @pytest.mark.parametrize("used_before", [True, False])
 def test_children_of_a_fork_can_work_too(python: Any, used_before: bool) -> None:
@@ -212,6 +215,7 @@ print(done[1], fastbox.pairs(boxes, boxes, threshold=0.5).rows.tolist())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
 @pytest.mark.parametrize(("after", "waits"), [(0, 20), (0.3, 20), (1.2, 20), (0.3, 0), (1.2, 0), (2.5, 0)])
@@ -258,6 +262,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), fastbox.pairwise(boxes
 """
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
 @pytest.mark.parametrize("names", [("ours",), ("ours", "Numba's"), ("Numba's",), ("the pool's",)])
@@ -265,6 +270,7 @@ def test_a_fork_while_locks_are_held_for_long(names: tuple[str, ...], python: An
     assert python(f"HELD_BY_OTHERS = {names}\n{HELD}").stdout.split() == ["0", "1.0"]
 
 
+@pytest.mark.slow
 def test_a_process_that_worked_ends(python: Any) -> None:
     work = "fastbox.best(np.random.rand(900, 4), np.random.rand(900, 4))"
     code = f"import fastbox, numpy as np; fastbox.set_num_threads(2); {work}; print('done')"

@@ -165,6 +165,7 @@ def test_it_is_chosen_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not index.plan(vast, vast, ends, ends, angles=False), "areas that screening can't take"
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_memory_grows_with_boxes_not_with_pairs(python: Any) -> None:
     code = """

@@ -118,6 +118,7 @@ def test_smooth_l1_without_beta_is_l1() -> None:
 # By other means
 
 
+@pytest.mark.slow
 @given(two((*VALID, *INVALID, *EXTREME)))
 def test_iou_giou_and_the_overlaps_equal_the_definition_bit_for_bit(ab: Any) -> None:
     usual = reference.usual(ab[0])[:, None] & reference.usual(ab[1])
@@ -144,6 +145,7 @@ def test_all_metrics_equal_the_definition_in_float64(metric: str, a: Any, b: Any
     assert_allclose(got[ordinary], reference.pairwise(a, b, metric=metric)[ordinary], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 @given(a=corners(np.float32, EXACT), b=corners(np.float32, EXACT))
 def test_float32_is_near_float64(metric: str, a: Any, b: Any) -> None:
@@ -305,6 +307,7 @@ def test_an_invalid_box_is_nan_in_every_format(metric: str, format: str) -> None
     assert np.isnan(fastbox.pairwise(good, bad, metric=metric)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 @given(ab=two(VALID + INVALID, 1))
 def test_a_value_is_nan_exactly_where_a_box_is_invalid(metric: str, ab: Any) -> None:

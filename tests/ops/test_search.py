@@ -111,6 +111,7 @@ def test_sizes_around_the_edges_of_tiles(metric: str, n: int) -> None:
     assert_array_equal(fastbox.aligned(many, many[::-1], metric=metric), reference.aligned(many, many[::-1], metric))
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("metric", ["iou", "giou", "smooth_l1"])
@@ -174,6 +175,7 @@ def test_arrays_lists_and_boxes_are_alike(ab: Any) -> None:
     assert_array_equal(wide, fastbox.pairwise(ab[0].astype(np.float64), ab[1].astype(np.float64)))
 
 
+@pytest.mark.slow
 @given(corners(np.float32), corners(np.float64), metrics)
 def test_mixed_floats_become_float64(a: Any, b: Any, metric: str) -> None:
     wide = fastbox.pairwise(a.astype(np.float64), b, metric=metric)

@@ -37,6 +37,7 @@ def table_of(page: Page, caption: str) -> dict[str, Any]:
     return {column.title: list(column.cells) for column in found.columns}
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_found(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     found = jobs.inspect(scene.path, scene.images, fix=tmp_path / "c.parquet", limits=LIMITS)
@@ -67,6 +68,7 @@ def test_every_code_has_its_meaning() -> None:
     assert set(MEANINGS) == set(SEVERITIES)
 
 
+@pytest.mark.slow
 def test_examples_are_drawn_as_they_are(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     page = jobs.inspect(scene.path, limits=LIMITS).page()
@@ -87,6 +89,7 @@ def test_examples_are_drawn_as_they_are(tmp_path: Path) -> None:
                 assert min(x, y) >= 0 and min(width, height) > 0 and max(x + width, y + height) <= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sized", [False, True])
 def test_a_page_of_little_or_nothing(tmp_path: Path, sized: bool) -> None:
     scene = Scene(tmp_path)
@@ -100,6 +103,7 @@ def test_a_page_of_little_or_nothing(tmp_path: Path, sized: bool) -> None:
             assert ("image sizes are unknown" in page.lead) == (not sized)
 
 
+@pytest.mark.slow
 def test_extreme_boxes_are_no_trouble(tmp_path: Path) -> None:
     quads = [[0, 0, 3e38, 3e38], [0, 0, 0, 0], [-1e-40, 0, 1e-40, 1e-40], [5, 5, 3, 3], [np.nan, 0, 1, 1]]
     table = {"image_id": [1] * 5, "bbox": quads, "width": [640] * 5, "height": [480] * 5}
@@ -110,6 +114,7 @@ def test_extreme_boxes_are_no_trouble(tmp_path: Path) -> None:
             assert value is not None and np.isfinite(float(value))
 
 
+@pytest.mark.slow
 def test_nothing_from_the_data_is_an_element_or_an_attribute(tmp_path: Path) -> None:
     """Ids, classes and their names come from the data."""
     quads = [[1.0, 1, 1, 5], [2.0, 2, 9, 9], [2.0, 2, 9, 9], [2.0, 2, 9, 9.1], [-50.0, 0, 4, 900]]
@@ -144,6 +149,7 @@ def test_nothing_from_the_data_is_an_element_or_an_attribute(tmp_path: Path) -> 
     assert not set(texts) & {"\x00", "\x07", "\x1b"}
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_page_or_nothing(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     page = tmp_path / "report.html"

@@ -41,6 +41,7 @@ def hostile() -> str:
     return render(page(HOSTILE))
 
 
+@pytest.mark.slow
 def test_no_element_and_no_attribute_comes_from_the_data(hostile: str) -> None:
     plain_names = [f"name number {k}" for k in range(len(HOSTILE))]
     ours, theirs = parsed(render(page(plain_names))), parsed(hostile)
@@ -76,6 +77,7 @@ def test_nothing_is_fetched_and_nothing_but_our_script_may_run(hostile: str) -> 
     assert not re.search(r"(?<!xmlns=\")(?<!xlink=\")https?://", re.sub(r'xmlns(:\w+)?="[^"]*"', "", hostile))
 
 
+@pytest.mark.slow
 def test_ids_are_there_once_and_every_reference_leads_somewhere(hostile: str) -> None:
     calm = render(page([f"name number {k}" for k in range(len(HOSTILE))]))
     elements = parsed(calm)
@@ -92,6 +94,7 @@ def test_ids_are_there_once_and_every_reference_leads_somewhere(hostile: str) ->
             assert set((value or "").split()) <= set(ids)
 
 
+@pytest.mark.slow
 def test_a_page_can_be_read_without_seeing_it(hostile: str) -> None:
     elements = parsed(render(page([f"name number {k}" for k in range(len(HOSTILE))])))
     tags = [tag for tag, _ in elements.found]
@@ -105,11 +108,13 @@ def test_a_page_can_be_read_without_seeing_it(hostile: str) -> None:
     assert tags.count("caption") == tags.count("table")
 
 
+@pytest.mark.slow
 def test_the_same_page_is_the_same_text() -> None:
     names = [f"name number {k}" for k in range(len(HOSTILE))]
     assert render(page(names)) == render(page(names))
 
 
+@pytest.mark.slow
 def test_plots_take_the_colours_of_the_page() -> None:
     plot = lines("a", [0, 1], {"b": [0, 1]}, across="x", up="y", strokes=[Stroke("truth")])
     for svg in (plot.wide, plot.narrow):
@@ -117,6 +122,7 @@ def test_plots_take_the_colours_of_the_page() -> None:
     assert "b: 0 to 1" in plot.description
 
 
+@pytest.mark.slow
 def test_plots_of_nothing_are_drawn() -> None:
     assert "nothing" in lines("a", [0, 1], {"b": [None, None]}, across="x", up="y").description
     assert "0 values" in histogram("a", [0, 1, 2], [0, 0]).description

@@ -66,6 +66,7 @@ def command(name: str, *arguments: str) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fragments", [False, True])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_page_says_what_made_it(folder: Path, name: str, fragments: bool) -> None:
@@ -99,6 +100,7 @@ def test_a_page_of_fragments_says_what_that_of_the_whole_says(folder: Path) -> N
     assert whole.provenance == parts.provenance and whole.to_dict() == parts.to_dict()
 
 
+@pytest.mark.slow
 def test_a_call_is_recorded_with_its_arguments_and_without_a_command(folder: Path) -> None:
     jobs.pairs(Source("boxes.parquet", format="xyxy"), metrics=["giou"], threshold=-0.5, report="page.html")
     found = record(Path("page.html").read_text("utf-8"))
@@ -108,6 +110,7 @@ def test_a_call_is_recorded_with_its_arguments_and_without_a_command(folder: Pat
     assert "report" not in found["options"] and "rows" not in found["options"]
 
 
+@pytest.mark.slow
 def test_the_command_line_is_that_of_the_command_alone(folder: Path) -> None:
     command("pairs", "boxes.parquet", "--report", "page.html")
     found = jobs.pairs("boxes.parquet")

@@ -151,6 +151,7 @@ def assigned(folder: Path, report: Path | None = None, **options: Any) -> Any:
 RUNS: dict[str, Callable[..., Any]] = {"measure": measured, "pairs": paired, "assign": assigned}
 
 
+@pytest.mark.slow
 def test_a_page_of_measured_rows(tmp_path: Path) -> None:
     found = measured(tmp_path, tmp_path / "r.html")
     page = found.page()
@@ -165,6 +166,7 @@ def test_a_page_of_measured_rows(tmp_path: Path) -> None:
     assert render(page, found.provenance) == (tmp_path / "r.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_page_of_pairs(tmp_path: Path) -> None:
     found = paired(tmp_path, tmp_path / "r.html")
     page = found.page()
@@ -187,6 +189,7 @@ def test_a_page_of_pairs(tmp_path: Path) -> None:
     assert "unmatched boxes" in figures(alone)
 
 
+@pytest.mark.slow
 def test_a_page_of_anchors(tmp_path: Path) -> None:
     found = assigned(tmp_path, tmp_path / "r.html")
     page, coverage = found.page(), found.to_dict()["coverage"]
@@ -206,6 +209,7 @@ def test_a_page_of_anchors(tmp_path: Path) -> None:
     assert {example.boxes[0].label for example in least.examples} == {"image of 300 × 200"}
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("name", RUNS)
 def test_a_page_depends_on_neither_chunks_nor_output_and_changes_no_figure(name: str, tmp_path: Path) -> None:
@@ -220,6 +224,7 @@ def test_a_page_depends_on_neither_chunks_nor_output_and_changes_no_figure(name:
     assert "Worst" not in sections(plain.page()) and "Lowest coverage" not in sections(plain.page())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [0, 1])
 def test_pages_of_next_to_nothing(tmp_path: Path, rows: int) -> None:
     pq.write_table(measured_table(1).slice(0, rows), tmp_path / "p.parquet")
@@ -233,6 +238,7 @@ def test_pages_of_next_to_nothing(tmp_path: Path, rows: int) -> None:
     assert parsed((tmp_path / "r.html").read_text("utf-8")).open == []
 
 
+@pytest.mark.slow
 def test_names_from_the_data_are_text(tmp_path: Path) -> None:
     _, truths = detections_and_truths(tmp_path, HOSTILE)
     resize = Resize("none", 300, 200)
@@ -247,6 +253,7 @@ def test_names_from_the_data_are_text(tmp_path: Path) -> None:
     assert "<script>alert(1)</script>" in "".join(theirs.texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_commands_write_pages_and_say_where(name: str, tmp_path: Path) -> None:
     RUNS[name](tmp_path)
@@ -292,6 +299,7 @@ def drawn_errors(page: Page) -> list[str]:
     return [part.title.split(":")[0] for part in sections(page)["Examples"].parts if isinstance(part, Examples)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [7, 1000])
 def test_the_error_with_the_largest_delta_ap_comes_first_with_its_examples(tmp_path: Path, rows: int) -> None:
     found = jobs.evaluate(*evaluation_tables(tmp_path), rows=rows)
@@ -310,6 +318,7 @@ def test_the_error_with_the_largest_delta_ap_comes_first_with_its_examples(tmp_p
     assert {box.role for example in missed.examples for box in example.boxes} <= {"truth", "detection"}
 
 
+@pytest.mark.slow
 def test_examples_depend_on_neither_chunks_nor_fragments(tmp_path: Path) -> None:
     tables = evaluation_tables(tmp_path)
     pages = [jobs.evaluate(*tables, rows=rows).page() for rows in (7, 1000)]
@@ -317,6 +326,7 @@ def test_examples_depend_on_neither_chunks_nor_fragments(tmp_path: Path) -> None
     assert pages[0] == pages[1] == pages[2]
 
 
+@pytest.mark.slow
 def test_models_side_by_side_have_examples_of_the_best(tmp_path: Path) -> None:
     tables = evaluation_tables(tmp_path, models=2)
     page = jobs.evaluate(*tables, by="run", report=tmp_path / "r.html").page()

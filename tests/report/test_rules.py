@@ -109,6 +109,7 @@ def call(arguments: list[str]) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_rules_are_on_the_terminal_and_in_json(folder: Path, name: str) -> None:
     if name == "anchors":
@@ -120,6 +121,7 @@ def test_the_rules_are_on_the_terminal_and_in_json(folder: Path, name: str) -> N
     assert {key: found.get(key) for key in rules} == rules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in CASES if CASES[name][0][0] in {"pairs", "assign", "evaluate", "inspect"}]
 )

@@ -107,6 +107,7 @@ def test_metrics_and_gradients_are_rows_of_one_table() -> None:
     assert found.to_arrow().column_names[-1] == "zero"
 
 
+@pytest.mark.slow
 def test_every_table_goes_to_arrow_pandas_and_polars(result: Result) -> None:
     tables = result.tables()
     assert len(tables["summary"]) == 1
@@ -124,6 +125,7 @@ def test_every_table_goes_to_arrow_pandas_and_polars(result: Result) -> None:
         result.to_arrow("nothing")
 
 
+@pytest.mark.slow
 def test_what_has_histograms_is_drawn_with_one_call(result: Result) -> None:
     histograms = "histograms" in result.tables()
     if not histograms and "curves" not in result.to_dict():
@@ -154,6 +156,7 @@ def test_tables_hold_the_figures() -> None:
     assert found.to_pandas("invalid").set_index("name").loc["detections", "inverted"] == 0
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_arrays_is_shown_too(tmp_path: Path) -> None:
     boxes = np.random.default_rng(1).uniform(0, 9, (30, 4)) + np.array([0, 0, 9, 9])
     found = fastbox.evaluate(boxes, np.linspace(0, 1, 30), boxes + 1, classes=[3] * 30, truth_classes=[3] * 30)
@@ -200,6 +203,7 @@ def test_a_missing_library_is_one_sentence(missing: str, monkeypatch: pytest.Mon
         getattr(found, f"to_{missing}")()
 
 
+@pytest.mark.slow
 def test_a_page_can_be_written_from_a_result(tmp_path: Path) -> None:
     for name in ("inspect", "evaluate"):
         found: Any = RESULTS[name]()

@@ -313,6 +313,7 @@ def test_a_page_may_lie_beside_the_parts(tmp_path: Path) -> None:
         assert sorted(os.listdir(tmp_path / "parts")) == ["page.html", "part-00000.parquet"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["image.png", "image.JPG"])
 def test_a_plot_replaces_no_image(name: str, tmp_path: Path) -> None:
     path, plot = boxes(tmp_path / "a.parquet"), tmp_path / name
@@ -364,6 +365,7 @@ def test_an_input_among_others_of_several_kinds_is_known(tmp_path: Path) -> None
         assert everything(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_uris_of_local_files_are_read_and_written_as_paths_are(tmp_path: Path) -> None:
     import pyarrow.csv
 

@@ -22,7 +22,10 @@ from fastbox.storage.locate import find_files
 from fastbox.tables.sink import Sink, read_record
 
 server = pytest.importorskip("moto.server", reason="no S3 server is installed")
-pytestmark = pytest.mark.filterwarnings("ignore")  # of the server's own making
+pytestmark = [
+    pytest.mark.store,
+    pytest.mark.filterwarnings("ignore"),  # of the server's own making
+]
 
 
 @pytest.fixture(scope="module")

@@ -129,6 +129,7 @@ def test_sizes_near_the_ends_of_the_floats(way: str, drawn: Any, threshold: floa
     assert nms(boxes, scores, iou_threshold=threshold).tolist() == naive_nms(boxes, scores, threshold)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -151,6 +152,7 @@ def test_a_chain_in_either_direction_keeps_every_second(descending: bool) -> Non
     np.testing.assert_array_equal(kept, expected if descending else expected[::-1])
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_no_layout_is_slow(layout: str) -> None:
@@ -238,6 +240,7 @@ def test_soft_scores_are_those_of_the_plain_loop(
     np.testing.assert_allclose(found.scores, left, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["linear", "gaussian"])
 def test_soft_scores_of_a_crowd(way: str, method: str) -> None:
     n = 200 if not WITHOUT_JIT else 50
@@ -249,6 +252,7 @@ def test_soft_scores_of_a_crowd(way: str, method: str) -> None:
     assert (np.diff(found.scores) <= 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["one far away", "two places", "many sizes", "beams", "lognormal"])
 def test_no_box_is_met_twice_in_a_folded_grid(way: str, layout: str) -> None:
     n = 200 if not WITHOUT_JIT else 50

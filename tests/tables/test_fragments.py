@@ -46,6 +46,7 @@ def rows_of(*sources: Source) -> list[tuple[Any, list[float], list[float]]]:
     return found
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(0, 12), max_size=60).map(sorted),
     st.lists(st.integers(0, 12), max_size=60).map(sorted),
@@ -73,6 +74,7 @@ def test_fragments_of_two_tables_are_the_whole(
 LETTERS = st.lists(st.text("a\0é", max_size=3), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @given(LETTERS.map(sorted), LETTERS.map(sorted), st.integers(1, 6), st.integers(1, 9))
 @settings(max_examples=60, deadline=None)
 def test_ids_may_end_in_letters_that_numpy_drops(

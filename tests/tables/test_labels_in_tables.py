@@ -92,6 +92,7 @@ def test_tables_join_images_as_python_does(tmp_path: Path, left: pa.Array, right
     assert found.images == len({*mine, *others})
 
 
+@pytest.mark.slow
 @few
 @given(columns(), columns())
 def test_jobs_keep_classes_apart_as_python_does(tmp_path: Path, left: pa.Array, right: pa.Array) -> None:

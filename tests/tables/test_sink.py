@@ -203,6 +203,7 @@ def test_what_json_cannot_hold_is_refused_before_writing(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
 def test_a_full_disk_passes_through_and_leaves_nothing(tmp_path: Path) -> None:
     program = """
@@ -252,6 +253,7 @@ with Sink(sys.argv[1], table.schema, command="test", parameters={}) as sink:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no process is killed so here")
 def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
     target = tmp_path / "o.parquet"

@@ -105,6 +105,7 @@ def test_null_ids_other_columns_and_inputs_as_outputs_are_refused(tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["null.parquet", "other.parquet"]
 
 
+@pytest.mark.slow
 def test_sorting_spills_where_memory_ends(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     ids = rng.permutation(1_500_000)
@@ -135,6 +136,7 @@ jobs.sort(sys.argv[1], sys.argv[2], memory="1MiB")
 """
 
 
+@pytest.mark.slow
 def test_what_a_killed_sorter_left_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("fcntl")
     monkeypatch.setattr(sorted_runs, "_RUN_BYTES", 10_000)

@@ -99,6 +99,7 @@ def tables() -> tuple[pa.Table, pa.Table]:
     return boxes_of(np.sort(rng.integers(0, 60, 300)).tolist()), boxes_of(np.sort(rng.integers(20, 90, 500)).tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 @pytest.mark.parametrize(("group", "parts"), [(None, 1), (2, 1), (5, 4), (100, 7)])
 def test_chunks_are_the_naive_join(
@@ -119,6 +120,7 @@ def test_chunks_are_about_as_large_as_asked(tmp_path: Path, tables: tuple[pa.Tab
         assert len(chunk.a) + len(chunk.b) <= rows or len(chunk.images) == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_join_is_the_naive_join(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
@@ -518,6 +520,7 @@ def no_readers() -> None:
     assert not readers()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_readers")
 def test_closing_stops_the_reader(tmp_path: Path) -> None:
     path = write(tmp_path / "t", boxes_of(list(range(1000))), 10)
@@ -534,6 +537,7 @@ def test_closing_stops_the_reader(tmp_path: Path) -> None:
     assert list(chunks) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_readers")
 def test_an_error_in_the_reader_comes_through_and_ends_it() -> None:
     closed = []
@@ -585,6 +589,7 @@ def test_one_item_is_made_ahead_and_no_more() -> None:
     assert list(coming) == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     n = 3_000_000

@@ -77,6 +77,7 @@ def table_of(more: dict[str, Any]) -> pa.Table:
     })  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", OUTPUTS)
 @given(more=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(COLUMNS), min_size=1, max_size=3))
 def test_a_column_of_any_type_is_written_or_refused(format: str, more: dict[str, Any]) -> None:

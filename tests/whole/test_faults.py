@@ -139,6 +139,7 @@ print(spread(jobs.nms, sys.argv[1], out=sys.argv[2], fragment_rows=300).kept)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_two_runs_at_once_share_a_folder(tmp_path: Path) -> None:
     pq.write_table(table(4000), tmp_path / "d.parquet", row_group_size=100)
@@ -172,6 +173,7 @@ def damaged(rng: np.random.Generator, data: bytes) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_damaged_files_give_a_sentence_or_a_result(tmp_path: Path) -> None:
     truths, bad, out = tmp_path / "t.parquet", tmp_path / "bad.parquet", tmp_path / "o.parquet"
@@ -240,6 +242,7 @@ print(refused)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("layout", ["flat", "names", "ragged"])
 def test_no_bit_of_a_footer_ends_the_process(layout: str, tmp_path: Path) -> None:
@@ -306,6 +309,7 @@ def any_table(rng: np.random.Generator) -> pa.Table:
     return made.replace_schema_metadata(absurd[int(rng.integers(len(absurd)))])
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_tables_of_any_schema_give_a_sentence_or_a_result(tmp_path: Path) -> None:
     bad, truths, out = tmp_path / "bad.parquet", tmp_path / "t.parquet", tmp_path / "o.parquet"
@@ -342,6 +346,7 @@ def test_tables_of_any_schema_give_a_sentence_or_a_result(tmp_path: Path) -> Non
 NAMES = ["a b", "ünïcode 🚗", 'it\'s "quoted"', "[glob]*?", "-o", "#%41", "{brace}", "$HOME", "new\nline"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_paths_and_classes_may_have_any_name(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name

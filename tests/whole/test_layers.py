@@ -100,6 +100,7 @@ def test_every_module_has_its_floor() -> None:
     assert rooms <= set(FLOOR), f"say in which layer {sorted(rooms - set(FLOOR))} belong"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_imports_run_one_way(path: Path) -> None:
     mine = room_of(name_of(path))
@@ -158,6 +159,7 @@ def test_threads_are_started_in_few_places() -> None:
             assert room_of(name_of(found.path)) in {"fragments", "jobs", "parallel", "tables"}, str(found)
 
 
+@pytest.mark.slow
 def test_parallel_loops_are_not_numbas() -> None:
     for path in FILES:
         tree = ast.parse(path.read_text())
@@ -190,12 +192,14 @@ def test_every_public_name_is_there() -> None:
     assert set(dir(fastbox.fragments)) == set(fastbox.fragments.__all__)
 
 
+@pytest.mark.slow
 def test_a_module_never_hides_the_function_of_its_name(python: Any) -> None:
     code = "import fastbox.jobs.nms, fastbox.jobs.pairs as module; from fastbox import jobs; import fastbox.jobs.fuse"
     said = python(f"{code}; print(*(type(one).__name__ for one in (jobs.nms, jobs.pairs, jobs.fuse)))").stdout
     assert said.split() == ["function"] * 3
 
 
+@pytest.mark.slow
 def test_a_job_loads_no_other(python: Any) -> None:
     code = "import sys; from fastbox import jobs; jobs.nms; names = {n.lower() for n in jobs.__all__} - {'nms'}"
     loaded = python(f"{code}; print(*(n for n in names if f'fastbox.jobs.{{n}}' in sys.modules))").stdout
@@ -237,11 +241,13 @@ def loaded(python: Any, code: str) -> set[str]:
     return set(listed.split())
 
 
+@pytest.mark.slow
 def test_importing_fastbox_costs_numpy_alone(python: Any) -> None:
     assert loaded(python, "import fastbox") == set()
     assert loaded(python, "import fastbox; dir(fastbox); fastbox.Boxes([[0, 0, 1, 1]]).corners()") == set()
 
 
+@pytest.mark.slow
 def test_numbers_cost_no_arrow(python: Any) -> None:
     assert "pyarrow" not in loaded(python, "import fastbox; fastbox.pairwise([[0, 0, 1, 1]], [[0, 0, 1, 1]])")
 

@@ -147,6 +147,7 @@ def test_fragments_that_run_side_by_side_share(monkeypatch: pytest.MonkeyPatch) 
     assert memory.most_boxes() == alone
 
 
+@pytest.mark.slow
 def test_what_is_carried_along_makes_chunks_smaller(tmp_path: Path) -> None:
     """However it is stored: long values as they are, or each once in a dictionary."""
     n, plain = 4_000, write(tmp_path / "plain.parquet", 4_000, images=400)
@@ -168,6 +169,7 @@ def test_what_is_carried_along_makes_chunks_smaller(tmp_path: Path) -> None:
     assert max(sizes.values()) < n // 2, sizes
 
 
+@pytest.mark.slow
 def test_what_is_read_row_by_row_comes_in_smaller_batches(tmp_path: Path) -> None:
     table = pq.read_table(write(tmp_path / "plain.parquet", 4_000))
     texts = ["long" * 4096] * len(table)
@@ -210,6 +212,7 @@ def test_row_groups_end_at_the_same_rows_however_they_come(
         assert all(sum(n or 0 for n in lengths[a : b - 1]) < 50 for a, b in zip(starts, ends, strict=True))
 
 
+@pytest.mark.slow
 @given(
     images=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=6),
     most=st.integers(1, 40),
@@ -287,6 +290,7 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="no process tells its memory here")
 def test_an_image_that_just_fits_does(tmp_path: Path) -> None:
@@ -328,6 +332,7 @@ LARGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="no process tells its memory here")
 @pytest.mark.parametrize("name", LARGE)
@@ -341,6 +346,7 @@ def test_the_limit_holds(name: str, tmp_path: Path) -> None:
     assert int(done.stdout.split()[-1]) * 1024 < 512 * MIB
 
 
+@pytest.mark.slow
 def test_a_footer_that_can_not_fit_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "t.parquet"
     pq.write_table(pq.read_table(write(table, 6_000, images=600)), table, row_group_size=1)

@@ -23,6 +23,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in block[1].splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_the_commands_run_from_top_to_bottom_in_an_empty_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
