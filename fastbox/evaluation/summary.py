@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._version import SCHEMA
 from fastbox.evaluation.calibration import Calibration
 from fastbox.evaluation.curves import Floats, Traced
 from fastbox.evaluation.matching import MATCH_TYPES
@@ -260,11 +261,11 @@ class Summarized(Result):
         return self._to_dict(set(self._models) if details else ())
 
     def to_json(self) -> Iterator[str]:
-        """Yield the text of :meth:`to_dict`; of thousands of models the details of one are in memory at a time."""
+        """Yield :meth:`to_dict` as JSON, after the number of its schema, with the details of one model in memory."""
         if self._asked().by is None:
-            return streamed(self.to_dict())
+            return streamed({"schema": SCHEMA, **self.to_dict()})
         rows = ((str(model), self._of(model, True)) for model in self._models)
-        return streamed(self._around({}), "models", rows)
+        return streamed({"schema": SCHEMA, **self._around({})}, "models", rows)
 
     @property
     def _models(self) -> list[Any]:

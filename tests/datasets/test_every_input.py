@@ -295,6 +295,7 @@ def test_every_command_reads_every_input(tmp_path: Path, command: str, kind: str
     result = CliRunner().invoke(main, [command, *tables, *COMMANDS[command], "--json"])
     assert result.exit_code == 0, result.output
     found = known_of(command, json.loads(result.stdout))
+    assert found.pop("schema") == 1
     assert_same(found, json.loads(json.dumps(expected(command, kind in TEXTS))))
     if kind in UNSORTED:
         lines = [line for line in result.stderr.splitlines() if "is not sorted by" in line]

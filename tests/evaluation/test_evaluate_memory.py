@@ -91,7 +91,7 @@ def test_json_is_written_a_model_at_a_time(
     }
     pq.write_table(pa.table(found | {"found_by": ids % max(models, 1)}), tmp_path / "boxes.parquet")
     result = jobs.evaluate(tmp_path / "boxes.parquet", tmp_path / "boxes.parquet", by=by, samples=3)
-    whole = json.dumps(result.to_dict(), indent=2, allow_nan=False)
+    whole = json.dumps({"schema": 1, **result.to_dict()}, indent=2, allow_nan=False)
     assert "".join(result.to_json()) == whole
     command = ["evaluate", *[str(tmp_path / "boxes.parquet")] * 2, *(() if by is None else ("--by", by))]
     said = CliRunner().invoke(main, [*command, "--bootstrap", "3", "--json"])
