@@ -1,4 +1,4 @@
-"""Compare a benchmark run with an earlier one; exit 1 if anything of ours became slower beyond noise.
+"""Compare a benchmark run with an earlier one; exit 1 if a case of fastbox became slower beyond the noise.
 
 python bench/compare.py old.json new.json
 """
@@ -18,7 +18,7 @@ Stats = dict[str, float]
 
 @dataclass(frozen=True)
 class Change:
-    """A case of both runs: its medians, and what its rounds scatter by."""
+    """A case of both runs: its medians, and the noise of its rounds."""
 
     name: str
     old: float

@@ -210,7 +210,7 @@ def top(a: Floats, b: Floats, k: int) -> tuple[Floats, Floats]:
 
 
 def pairs(a: Floats, b: Floats, threshold: float) -> tuple[Floats, Floats, Floats]:
-    """All pairs that reach the threshold, with numpy, so many rows at a time that a block stays in the caches."""
+    """All pairs that reach the threshold, with numpy, in blocks of rows that fit in the caches."""
     rows, columns, found = [], [], []
     for first in range(0, len(a), BLOCK):
         values = iou(a[first : first + BLOCK], b)

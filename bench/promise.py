@@ -30,7 +30,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Target:
-    """A promise: at least so many times, or at most so much."""
+    """A promise: a least or a greatest figure."""
 
     name: str
     work: str

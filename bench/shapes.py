@@ -61,7 +61,7 @@ class Sizes:
 
 
 def boxes(n: int, dtype: str, *, seed: int = 0, kind: Kind = "uniform") -> Floats:
-    """Draw (n, 4) corners: a few pixels to a hundred on a square of 1000, or so many on it that most pairs overlap."""
+    """Draw (n, 4) corners: sides of 1 to 100 pixels on a square of 1,000; most pairs of crowded boxes overlap."""
     rng = np.random.default_rng([seed, n])
     spread, least, most = (1000.0, 1.0, 100.0) if kind == "uniform" else (250.0, 50.0, 150.0)
     corner, side = rng.uniform(0, spread, (n, 2)), rng.uniform(least, most, (n, 2))

@@ -1,4 +1,4 @@
-"""Counts of how often files are opened, as the operating system tells it: by whomever, through whatever library."""
+"""Counts of opened files as the operating system reports them, through any library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVENT = struct.Struct("iIII")
 
 @contextmanager
 def counted_opens(paths: Sequence[Path]) -> Iterator[Counter[str]]:
-    """Count by name how often files are opened inside, once it is over; nothing is counted where Linux doesn't tell."""
+    """Count by name the files that are opened inside the block; the counts are there at its end, and only on Linux."""
     counted: Counter[str] = Counter()
     if not sys.platform.startswith("linux"):
         yield counted

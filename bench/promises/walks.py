@@ -88,7 +88,7 @@ class Case(NamedTuple):
 
 @dataclass
 class Curves:
-    """Counts how often curves are traced, and how many of these times from what they had been traced from before."""
+    """Counts the passes that trace curves, and the passes that repeat an earlier one."""
 
     passes: Counter[bytes] = field(default_factory=Counter)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from support.paths import ROOT
 
 import fastbox
 
@@ -98,6 +100,12 @@ def top_level(module: str) -> str:
 def test_every_module_has_its_floor() -> None:
     rooms = {room_of(name_of(path)) for path in FILES} - {""}
     assert rooms <= set(FLOOR), f"say in which layer {sorted(rooms - set(FLOOR))} belong"
+
+
+def test_the_page_on_architecture_draws_the_floors() -> None:
+    drawn = re.search(r"```\n(cli .*?)\n```", (ROOT / "docs" / "architecture.md").read_text(), re.DOTALL)
+    assert drawn is not None
+    assert [set(floor.split()) for floor in drawn[1].split("↓")] == FLOORS
 
 
 @pytest.mark.slow

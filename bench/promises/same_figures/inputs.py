@@ -40,7 +40,7 @@ def corners(rng: np.random.Generator, n: int, least: float = 2.0, most: float = 
 
 
 def crowded(n: int, seed: int = 7) -> NDArray[np.float64]:
-    """Draw so many boxes in one image that questions go through the index."""
+    """Draw boxes in one image, enough for questions to go through the index."""
     rng = np.random.default_rng(seed)
     low = rng.uniform(0, 4000, (n, 2))
     return np.concatenate([low, low + np.exp(rng.normal(3.0, 0.8, (n, 2)))], 1)
