@@ -23,9 +23,16 @@ from bench.promises.same_figures.inputs import make
 # Earlier names of figures, as patterns, and what stands in their place today.
 RENAMED: list[tuple[str, str]] = [
     (r"\.runs\b", ".models"),
+    (r":verdict$", ":match_type"),
+    (r"\.errors\.costs\.", ".errors.delta_ap."),
+    (r"\.(errors(?:\.\w+)?)\.location$", r".\1.localization"),
+    (r"\.calibration\.error$", ".calibration.ece"),
+    (r"(evaluat.*)\.figures\.", r"\1.stats."),
     (r"(commands\.nms.*)\.by_class$", r"\1.class_column"),
     (r"(commands\.anchors\.sets)\.faster-rcnn\.", r"\1.faster-rcnn-fpn."),
 ]
+# Earlier names of figures that stood there a second time.
+GONE = re.compile(r"\.stats\.\d+$")
 SHOWN = 60
 
 
@@ -52,7 +59,7 @@ def write(target: str) -> int:
 def compare(before: str, after: str) -> int:
     """Print how the figures of two files differ."""
     old, new = (json.loads(Path(path).read_text()) for path in (before, after))
-    old = {renamed(name): value for name, value in old.items()}
+    old = {renamed(name): value for name, value in old.items() if not GONE.search(name)}
     differ = [name for name in old.keys() & new.keys() if old[name] != new[name]]
     missing, added = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
     by_value = defaultdict(list)
