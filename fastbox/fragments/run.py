@@ -213,7 +213,7 @@ def _results(engine: Engine, tasks: Sequence[Task]) -> Generator[tuple[int, Any,
 def _run(task: Task) -> tuple[Any, int]:
     """Return the result of a fragment, or the error of its input, and the number of tries that failed before.
 
-    Input that can't be used is no better at a second try; a disk or a network that failed may be.
+    Unusable input is not tried again; after an error of a disk or a network another try may succeed.
     """
     for retries in range(RETRIES + 1):
         try:

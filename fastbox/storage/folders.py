@@ -194,7 +194,7 @@ def _reserved(name: str) -> str | None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return "is no Unicode"
+        return "is not Unicode"
     return next(filter(None, map(_special, name.split("/"))), None)
 
 

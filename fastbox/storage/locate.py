@@ -187,7 +187,7 @@ def _once(files: Sequence[str]) -> dict[str, Identity]:
             what = "a link that leads nowhere" if os.path.islink(file) else error.strerror
             raise InputError(f"expected a file that can be read, got {file}: {what}: fix it, or move it away") from None
         if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"expected a Parquet file, got {file}, which is no file: move it away")
+            raise InputError(f"expected a Parquet file, got {file}, which is not a file: move it away")
         known.setdefault((found.st_dev, found.st_ino), file)
     return dict(sorted((file, same) for same, file in known.items()))
 

@@ -35,11 +35,11 @@ def check_outputs(
     Parameters
     ----------
     inputs : iterable of path, directory, glob, URI or sequence of them, or of sources with a ``path``
-        Everything that is read. A frame and None, which are no paths, are passed over.
+        Everything that is read. Frames and None, which are not paths, are ignored.
     tables : mapping of str to path
-        The Parquet files to write, by the names of their arguments; None is not written.
+        The Parquet files to write, by the names of their arguments; None for a table that is not written.
     others : mapping of str to path, optional
-        All else that is written, a folder too.
+        The other outputs: files and folders.
     apart : iterable of str
         Endings of more files that no folder is read with.
 

@@ -95,7 +95,7 @@ def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
     Raises
     ------
     ValueError, TypeError
-        As :func:`as_array`; a missing value, or one that is no real number.
+        The errors of :func:`as_array`, a missing value, or a value that is not a real number.
     """
     if type(values) is np.ndarray and values.dtype.char in "fd" and values.dtype.isnative and values.flags.aligned:
         return values
@@ -224,7 +224,7 @@ def as_sides(size: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     Raises
     ------
     ValueError, TypeError
-        Another number of sides, or sides that are no numbers.
+        Another number of sides, or sides that are not numbers.
 
     Examples
     --------

@@ -170,7 +170,7 @@ BAD = {
         {"ID": "b", "gtboxes": [{**PERSON, "extra": {"occ": float("nan")}}]},
         r"line 2 of .* has gtboxes\[0\].extra.occ nan",
     ),
-    "half a pair": ({"ID": "\ud800", "gtboxes": []}, r"line 2, .*\(half a surrogate pair, which is no Unicode\)"),
+    "half a pair": ({"ID": "\ud800", "gtboxes": []}, r"line 2, .*\(half a surrogate pair, which is not Unicode\)"),
     "no ID": ({"gtboxes": []}, r"line 2, .*object missing required field ID"),
     "no boxes": ({"ID": "b"}, r"line 2, .*object missing required field gtboxes"),
     "three": ({"ID": "b", "gtboxes": [{**PERSON, "fbox": [1, 2, 3]}]}, r"line 2, .*length 4.* in gtboxes\[0\]\.fbox"),

@@ -92,7 +92,7 @@ REFUSED = {
     "has 'con', a": ["con"],
     "has 'NUL', a device's name": ["NUL.txt"],
     "has 'Com1', a device's name": ["a/Com1.jpg"],
-    "is no Unicode": ["\ud800"],
+    "is not Unicode": ["\ud800"],
 }
 
 

@@ -147,9 +147,9 @@ def test_what_can_not_be_read_is_said(folder: Path, tmp_path: Path, monkeypatch:
     round_.unlink()
     pipe = folder / "pipe.parquet"
     os.mkfifo(pipe)
-    with pytest.raises(InputError, match=r"pipe\.parquet, which is no file"):
+    with pytest.raises(InputError, match=r"pipe\.parquet, which is not a file"):
         find_files(folder)
-    with pytest.raises(InputError, match=r"pipe\.parquet, which is no file"):
+    with pytest.raises(InputError, match=r"pipe\.parquet, which is not a file"):
         find_files(pipe)
     pipe.unlink()
     scandir = os.scandir

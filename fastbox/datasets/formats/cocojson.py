@@ -306,7 +306,7 @@ def _not_json(path: str, data: bytes) -> InputError:
             if not is_unicode(element):
                 one = ELEMENTS.get(name, name)
                 return InputError(
-                    f"{one} {place} of {path} has half a surrogate pair, which is no Unicode: fix the text, or leave "
+                    f"{one} {place} of {path} has half a surrogate pair, which is not Unicode: fix the text, or leave "
                     f"the {one} out"
                 )
     return InputError(

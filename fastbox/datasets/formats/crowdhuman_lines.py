@@ -113,7 +113,7 @@ def decode(decoder: msgspec.json.Decoder[Any], path: str, number: int, line: byt
             found = json.loads(line)
             wrong = next(not_finite(found), None)
             if not is_unicode(found):
-                raise _wrong_line(path, number, line, "half a surrogate pair, which is no Unicode") from error
+                raise _wrong_line(path, number, line, "half a surrogate pair, which is not Unicode") from error
             if wrong is None:
                 return msgspec.convert(_plainly(found), type=decoder.type)
         except InputError:
