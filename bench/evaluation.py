@@ -141,7 +141,7 @@ def over_hotcoco(setting: Setting) -> Reached:
 
 
 def scaled(setting: Setting, amounts: dict[str, int]) -> dict[str, int]:
-    """As much of a data set as is asked for; a quick pass has few classes too."""
+    """A data set of the size that the setting asks for; a quick pass has few classes."""
     small = setting.sizes.of(10_000) < 10_000
     share = {name: setting.sizes.of(count) for name, count in amounts.items() if name != "classes"}
     return share | {"classes": 5 if small else amounts["classes"]}

@@ -63,7 +63,7 @@ def subtract(a: Floats, b: Floats, out: Floats, threads: int) -> None:
 
 @njit(error_model="numpy")
 def naive_best(a: Any, b: Any, values: Any, indices: Any) -> None:
-    """The loop that one writes first, in good shape: flat columns, areas once a box, no branch for a zero divisor."""
+    """A plain loop, well written: flat columns, areas computed once per box, no branch for a zero divisor."""
     zero = values.dtype.type(0)
     x0, y0, x1, y1 = b[:, 0].copy(), b[:, 1].copy(), b[:, 2].copy(), b[:, 3].copy()
     area = (x1 - x0) * (y1 - y0)
@@ -123,7 +123,7 @@ def _prange_best(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
 
 @contextmanager
 def dense() -> Iterator[None]:
-    """Answer without an index, however many boxes there are: every pair is measured."""
+    """Answer without an index for any number of boxes: every pair is measured."""
     plan = index.plan
     index.plan = lambda *sides, **options: []
     try:
@@ -146,7 +146,7 @@ def twin_matrix(a: Boxes, b: Boxes, threads: int, out: Floats | None = None) -> 
 
 
 def twin_best(a: Boxes, b: Boxes, threads: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Our best with Numba's own threads instead of ours: a prange over rows, or over images where there are some."""
+    """Our best with Numba's own threads instead of ours: a prange over rows, or over the images of grouped boxes."""
     set_num_threads(threads)
     values, indices = np.empty(len(a), a.dtype), np.empty(len(a), np.int64)
     _prange_best(a.dtype, "iou")(*_common(a, b), _rows(_starts(a)), (values, indices))

@@ -32,7 +32,7 @@ except FileNotFoundError:
 
 
 def write_instances(path: Path, annotations: int, images: int, *, seed: int = 0) -> None:
-    """Write COCO instances with outlines, boxes of two decimals, and images that come in no order."""
+    """Write COCO instances with outlines, boxes of two decimals, and images in no order."""
     rng = np.random.default_rng([seed, annotations])
     outline = ",".join(f"{value:.2f}" for value in rng.uniform(100, 640, BLOCK + 2 * POINTS[1]).clip(100, 639.99))
     width = len("100.00,")

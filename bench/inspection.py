@@ -42,7 +42,7 @@ print(time.perf_counter() - start, used.ru_utime, peak)
 
 
 def write(folder: Path, boxes: int, *, seed: int = 0) -> tuple[Path, Path]:
-    """Write boxes, about 7 an image and thousands in a few, some of them wrong, and the table of their images."""
+    """Write boxes, about 7 per image and thousands in a few, some with problems, and the table of their images."""
     rng = np.random.default_rng([seed, boxes])
     counts = np.maximum(rng.lognormal(1.6, 0.8, boxes // 6 + 10), 1).astype(np.int64)
     counts[rng.choice(len(counts), CROWDS, replace=False) if len(counts) > 10 * CROWDS else [0]] = CROWD

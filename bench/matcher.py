@@ -1,4 +1,4 @@
-"""The matrix and the matcher of torchvision's detectors, in torch: what our matching is measured against."""
+"""The matrix and the matcher of torchvision's detectors, in torch: the peer of our matching."""
 
 from __future__ import annotations
 

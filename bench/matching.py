@@ -20,7 +20,7 @@ RETINANET = (1333, 800)
 
 
 def indexed(question: str, n: int, layout: scenes.Layout = "uniform") -> Callable[[Setting], Reached]:
-    """The index against our own dense kernels; what they find is the same."""
+    """The index compared with our own dense kernels; both give the same results."""
 
     def measure(setting: Setting) -> Reached:
         count = setting.sizes.of(n)

@@ -189,7 +189,7 @@ def able(grid: Iterable[tuple[str, str]]) -> list[tuple[str, str, Peer, str]]:
 
 
 def best(peer: Peer, metric: str) -> Callable[[Floats, Floats], tuple[Floats, Floats]]:
-    """The best in each row by way of the matrix: values as the peer has them, and columns."""
+    """The best of each row, from the matrix: values in the dtype of the peer, and columns."""
     matrix = peer.function(metric)
 
     def run(a: Floats, b: Floats) -> tuple[Floats, Floats]:

@@ -27,7 +27,7 @@ SIDES = tuple(f"{side}_{name}" for side in ("pred", "target") for name in ("xmin
 
 
 def write(folder: Path, rows: int) -> Path:
-    """Write pairs of boxes, a file of some rows and more names for it: what is read is read as often."""
+    """Write pairs of boxes: one file, and copies of it."""
     rng = np.random.default_rng(0)
     corner, side = rng.uniform(0, 600, (2, rows, 2)), rng.uniform(1, 200, (2, rows, 2))
     corners = np.concatenate([corner, corner + side], axis=2).astype(np.float32)

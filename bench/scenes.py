@@ -1,4 +1,4 @@
-"""Images of very many boxes, and truths as detectors meet them: what an index and a matcher are measured on."""
+"""Images with very many boxes, and truths as in real data sets: the inputs of the index and of the matcher."""
 
 from __future__ import annotations
 

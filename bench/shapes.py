@@ -1,4 +1,4 @@
-"""The boxes that everything is measured on: seeded, and of the shapes people have."""
+"""Boxes that the cases are measured on: seeded, with realistic shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure what fastbox promises to reach, each promise against its own measure, and say which ones hold.
+"""Measure the promises of fastbox, each with its own measure, and report whether each promise holds.
 
     python -m bench.targets --only pairwise --rounds 5
 
@@ -259,7 +259,7 @@ def line(target: Target, reached: Reached, quick: bool) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Measure what fastbox promises to reach.")
+    parser = argparse.ArgumentParser(description="Measure the promises of fastbox.")
     parser.add_argument(
         "--only", action="append", metavar="NAME", help="promises whose name begins so; may be repeated"
     )

@@ -1,4 +1,4 @@
-"""Anchors to truths, detections to truths, and duplicates: ours beside what people use."""
+"""Anchors to truths, detections to truths, and suppression: fastbox beside its peers."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Times = dict[str, list[float]]
 
 @dataclass
 class Reached:
-    """A figure, the half of its rounds around the middle, and what it was made of."""
+    """A figure, the middle half of its rounds, and the figures that it was computed from."""
 
     value: float
     low: float
@@ -27,7 +27,7 @@ class Reached:
 
 
 class Threads:
-    """So many threads inside a with block."""
+    """Set the number of threads inside a with block."""
 
     def __init__(self, n: int) -> None:
         self.n = n

@@ -1,1 +1,1 @@
-"""Promises of fastbox, each held against what is measured."""
+"""Promises of fastbox, each compared with its measurement."""

@@ -57,7 +57,7 @@ class Call:
 
 @dataclass
 class Hop:
-    """A first call from one file into another that leads on, and how many calls take this way."""
+    """A first call from one file into another that leads to further files, and the number of calls between the two."""
 
     caller: Call
     call: Call

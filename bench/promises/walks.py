@@ -1,4 +1,4 @@
-"""Trace the walks of some calls through the files of fastbox, and say whether they are as short as promised.
+"""Trace the walks of some calls through the files of fastbox, and tell whether they are as short as promised.
 
     python -m bench.promises.walks --path
 
@@ -115,7 +115,7 @@ def fingerprint(values: Iterable[Any]) -> bytes:
 
 
 def write_tables() -> None:
-    """Write truths, and what three models found: some of each right, some wrong in every way."""
+    """Write truths, and the detections of three models: some are correct, some have each kind of error."""
     rng = np.random.default_rng(0)
     images = np.repeat(np.arange(IMAGES), OBJECTS)
     corner, size = rng.uniform(0, 500, (len(images), 2)), rng.uniform(8, 120, (len(images), 2))
