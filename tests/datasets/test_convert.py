@@ -502,7 +502,8 @@ def test_half_a_surrogate_pair_is_named(place: str, name: str, tmp_path: Path) -
     }
     bad = {"id": 2, "name": "\ud800", "file_name": "\ud800"}
     coco[name] = bad if name == "info" else [*coco[name], bad]
-    with pytest.raises(InputError, match=f"{place} of .* has half a surrogate pair, which is not Unicode: fix"):
+    said = f"{place} of .* has half a surrogate pair, which is not Unicode: fix the text"
+    with pytest.raises(InputError, match=said):
         convert(coco, tmp_path)
 
 
