@@ -20,7 +20,7 @@ from fastbox.cli import main
 
 
 class Ended(NamedTuple):
-    """What a command line left: its exit code and what it printed."""
+    """The exit code of a command line and its output."""
 
     code: int
     printed: str
