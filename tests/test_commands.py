@@ -396,9 +396,9 @@ def in_terminal(*arguments: Any) -> str:
 
 @pytest.mark.jit
 def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
-    shown = in_terminal("measure", *copies(pairs_table(1_500_000), tmp_path, 6))
+    shown = in_terminal("measure", *copies(pairs_table(1_000), tmp_path, 2))
     assert "measuring" in shown
-    assert " M rows/s, 0:00:0" in shown
+    assert "all rows are read, the rest follows" in shown
     silent = subprocess.run(
         [sys.executable, "-m", "fastbox", "measure", str(tmp_path / "0.parquet")], capture_output=True, text=True
     )

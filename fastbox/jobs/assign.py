@@ -205,7 +205,13 @@ def assign(
             raise InputError(f"expected booleans, numbers or text in {where}, got {kind}: cast it")
     if by_class is not None:
         id_kind(found_plan.columns.field(by_class).type, by_class, found_plan.files[0])
-    found = Assigned(anchors.strides, rules=_rules(anchors, resize, as_rule(rule), ignore, by_class))
+    chosen = as_rule(rule)
+    if ignore is not None and chosen.ignore_iof is None:
+        left_out = advice(
+            "leave --ignore out, or give --rule fastbox", "leave ignore out, or give a rule with ignore_iof"
+        )
+        raise InputError(f"rule {chosen.name!r} has no regions to ignore, got column {ignore!r} of them: {left_out}")
+    found = Assigned(anchors.strides, rules=_rules(anchors, resize, chosen, ignore, by_class))
     if report is not None:
         found.least = Least()
     sink = None
