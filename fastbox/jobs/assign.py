@@ -202,7 +202,13 @@ def assign(
     check_numbers(found_plan, *sides)
     check_flags(found_plan, ignore)
     check_labels(found_plan, class_column)
-    found = Assigned(anchors.strides, rules=_rules(anchors, resize, as_rule(rule), ignore, class_column))
+    chosen = as_rule(rule)
+    if ignore is not None and chosen.ignore_iof is None:
+        hint = advice(
+            "leave --ignore-column out, or give --rule fastbox", "leave ignore out, or give a rule with ignore_iof"
+        )
+        raise InputError(f"rule {chosen.name!r} has no ignore regions, got column {ignore!r} of them: {hint}")
+    found = Assigned(anchors.strides, rules=_rules(anchors, resize, chosen, ignore, class_column))
     if report is not None:
         found.least = Least()
     parameters = {

@@ -389,9 +389,9 @@ def in_terminal(*arguments: Any) -> str:
 @pytest.mark.slow
 @pytest.mark.jit
 def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
-    shown = in_terminal("measure", *copies(pairs_table(1_500_000), tmp_path, 6))
+    shown = in_terminal("measure", *copies(pairs_table(1_000), tmp_path, 2))
     assert "measuring" in shown
-    assert " M rows/s, 0:00:0" in shown
+    assert "all rows are read, the rest follows" in shown
     silent = subprocess.run(
         [sys.executable, "-m", "fastbox", "measure", str(tmp_path / "0.parquet")], capture_output=True, text=True
     )
@@ -652,11 +652,10 @@ main()
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     many = copies(pairs_table(1_000_000), tmp_path, 10)
     process = run_fastbox("measure", *many, "-o", tmp_path / "o.parquet")
-    for _ in range(600):
+    for _ in range(6000):
         if any(name.endswith(".tmp") for name in os.listdir(tmp_path)):
             break
-        time.sleep(0.1)
-    time.sleep(0.5)
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGINT

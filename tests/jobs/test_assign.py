@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 import fastbox
 from fastbox import AnchorGrid, InputError, jobs
 from fastbox.anchors.resize import Resize
+from fastbox.assign.registry import RULES, as_rule
 from fastbox.cli import main
 from fastbox.tables.sink import read_record
 
@@ -188,6 +189,24 @@ def test_what_the_command_says_to_bad_input(path: Path, arguments: tuple[str, ..
     assert result.exit_code == 2, result.output
     assert said in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_regions_to_ignore_need_a_rule_that_has_them(path: Path, tmp_path: Path, rule: str) -> None:
+    out = tmp_path / "out.parquet"
+    asked = (path, "--anchors", "yolov3", "--size", "96x128", "--rule", rule, "-o", out)
+    result = call(*asked, "--ignore-column", "iscrowd")
+    if as_rule(rule).ignore_iof is not None:
+        assert result.exit_code == 0, result.output
+        assert out.exists()
+        return
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"error: rule {rule!r} has no ignore regions, got column 'iscrowd' of them: leave --ignore-column out, or give "
+        "--rule fastbox\n"
+    )
+    assert not out.exists()
+    assert call(*asked).exit_code == 0
 
 
 @pytest.mark.slow

@@ -210,6 +210,30 @@ def test_the_bar_goes_on_where_all_rows_are_read() -> None:
     assert (bar.fields["share"], bar.fields["total"]) == ("0%", 200)
 
 
+def test_the_bar_tells_rows_a_second_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock starts with the first rows, which have waited for kernels, and says nothing too soon."""
+    clock = [100.0]
+    monkeypatch.setattr("fastbox.cli.progress.time.monotonic", lambda: clock[0])
+    bar = Shown()
+    step = Step(bar, "measuring", 20_000_000)
+    rates = []
+    for seconds, rows in ((0.0, 1_000_000), (0.1, 1_000_000), (0.9, 2_000_000), (9.0, 6_000_000)):
+        clock[0] += seconds
+        step(rows)
+        rates.append((bar.fields["share"], bar.fields["rate"]))
+    assert rates == [
+        ("5%", ""),
+        ("10%", ""),
+        ("20%", "3.0 M rows/s, 0:00:05 left"),
+        ("50%", "900 k rows/s, 0:00:11 left"),
+    ]
+    step = Step(bar, "converting", None)
+    step(500_000)
+    clock[0] += 2
+    step(500_000)
+    assert bar.fields["rate"] == "250 k rows/s"
+
+
 @pytest.mark.slow
 def test_a_finished_folder_says_that_nothing_was_left_to_do(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
