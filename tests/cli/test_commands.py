@@ -1,18 +1,10 @@
-"""The commands, as a person calls them: what they write, what they print, and what they say to bad input."""
+"""The commands measure, pairs and convert as a person calls them: what they write and what they print."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import os
-import pty
-import re
-import resource
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,74 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from support.box_columns import CORNERS
+from support.calls import call, columns, images_table, pairs_table, random_boxes
 
 import fastbox
-from fastbox import Boxes, InputError, jobs
-from fastbox.cli import main
+from fastbox import Boxes, jobs
 from fastbox.tables.sink import read_record
-
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
-
-def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert "Traceback" not in result.output
-    return result
-
-
-def refused(*arguments: Any, code: int = 2) -> str:
-    """What a command says that can't be done; it leaves nothing behind."""
-    result = call(*arguments)
-    assert result.exit_code == code, result.output
-    assert result.stderr.startswith(("error: ", "Usage: "))
-    assert result.stdout == ""
-    return result.stderr
-
-
-def random_boxes(n: int, seed: int = 0, dtype: str = "float32") -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    low = rng.uniform(0, 100, (n, 2))
-    return np.concatenate([low, low + rng.uniform(1, 80, (n, 2))], axis=1).astype(dtype)
-
-
-def columns(boxes: np.ndarray, prefix: str = "") -> dict[str, np.ndarray]:
-    return {prefix + name: boxes[:, k] for k, name in enumerate(CORNERS)}
-
-
-def pairs_table(n: int) -> pa.Table:
-    return pa.table({"id": np.arange(n), **columns(random_boxes(n), "pred_"), **columns(random_boxes(n, 1), "target_")})
-
-
-def copies(table: pa.Table, folder: Path, n: int) -> list[Path]:
-    """n files with the same rows, as no job takes a file twice."""
-    paths = [folder / f"{i}.parquet" for i in range(n)]
-    pq.write_table(table, paths[0])
-    for path in paths[1:]:
-        shutil.copyfile(paths[0], path)
-    return paths
-
-
-def images_table(ids: Any, seed: int, **more: Any) -> pa.Table:
-    return pa.table({"image_id": ids, **columns(random_boxes(len(ids), seed)), **more})
-
-
-@pytest.fixture
-def paired(tmp_path: Path) -> Path:
-    pq.write_table(pairs_table(2500), tmp_path / "pairs.parquet", row_group_size=700)
-    return tmp_path / "pairs.parquet"
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> tuple[Path, Path]:
-    """Detections and truths of images that only partly coincide, with classes."""
-    rng = np.random.default_rng(3)
-    ids = [np.sort(rng.choice([1, 2, 5, 8, 9, 12, 30], 60)), np.sort(rng.choice([2, 5, 6, 9, 30], 25))]
-    for name, image, seed in zip(("d", "t"), ids, (4, 5), strict=True):
-        classes = rng.integers(0, 3, len(image))
-        table = images_table(image, seed, category_id=classes, name=[f"c{k}" for k in classes])
-        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=7)
-    return tmp_path / "d.parquet", tmp_path / "t.parquet"
 
 
 def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -357,129 +287,6 @@ def test_convert_goes_straight_into_pairs(tmp_path: Path) -> None:
     assert summary["metrics"]["iou"]["mean"] == 0.5
 
 
-def test_options_of_another_file_format_are_named_as_they_are_typed(tmp_path: Path) -> None:
-    path = tmp_path / "boxes.parquet"
-    pq.write_table(images_table([1, 2], 0, category_id=[1, 1]), path)
-    said = refused("convert", path, tmp_path / "out.json", "--digits", 3)
-    assert "(--box, --format, --class-column, --image-column, --sizes), got --digits: leave it out" in said
-    with pytest.raises(InputError, match=r"\(box, box_format, class_column, image, sizes\), got digits: leave it out"):
-        jobs.convert(path, tmp_path / "out.json", digits=3)
-
-
-def in_terminal(*arguments: Any) -> str:
-    """What a command writes to a terminal."""
-    main_end, command_end = pty.openpty()
-    command = [sys.executable, "-m", "fastbox", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=command_end, stdin=subprocess.DEVNULL) as process:
-        os.close(command_end)
-        text = b""
-        while True:
-            try:
-                part = os.read(main_end, 65_536)
-            except OSError:
-                break
-            if not part:
-                break
-            text += part
-    os.close(main_end)
-    assert process.returncode == 0
-    return text.decode()
-
-
-@pytest.mark.slow
-@pytest.mark.jit
-def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
-    shown = in_terminal("measure", *copies(pairs_table(1_000), tmp_path, 2))
-    assert "measuring" in shown
-    assert "all rows are read, the rest follows" in shown
-    silent = subprocess.run(
-        [sys.executable, "-m", "fastbox", "measure", str(tmp_path / "0.parquet")], capture_output=True, text=True
-    )
-    assert (silent.returncode, silent.stderr) == (0, "")
-
-
-@pytest.mark.slow
-@pytest.mark.jit
-def test_what_is_said_stands_above_the_bar_in_one_piece(tmp_path: Path) -> None:
-    pq.write_table(images_table([3, 1, 2], 0, score=[0.5, 0.5, 0.5]), tmp_path / "d.parquet")
-    text = in_terminal("nms", tmp_path / "d.parquet")
-    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n").split("\n")
-    (said,) = [line for line in lines if "is not sorted" in line]
-    assert said.startswith(f"{tmp_path / 'd.parquet'} is not sorted by image_id: its 3 rows were sorted in memory; `")
-    assert said.endswith("` does it once and for all")
-
-
-# bad input
-
-
-def spoil_text(path: Path) -> None:
-    path.write_text("no parquet at all, but long enough to be read")
-
-
-def spoil_cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def spoil_empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def spoil_column(path: Path) -> None:
-    table = pq.read_table(path)
-    pq.write_table(table.rename_columns([n.replace("pred_xmax", "pred_xmx") for n in table.column_names]), path)
-
-
-def spoil_type(path: Path) -> None:
-    table = pq.read_table(path)
-    pq.write_table(table.set_column(1, "pred_xmin", table["pred_xmin"].cast(pa.string())), path)
-
-
-def spoil_null(path: Path) -> None:
-    table = pq.read_table(path)
-    values = [None if k == 1234 else float(k) for k in range(len(table))]
-    pq.write_table(table.set_column(1, "pred_xmin", pa.array(values, pa.float32())), path)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (spoil_text, ["not Parquet"]),
-        (spoil_cut, ["truncated"]),
-        (spoil_empty, ["empty"]),
-        (spoil_column, ["pred_xmax", "pred_xmx"]),
-        (spoil_type, ["pred_xmin", "string"]),
-        (spoil_null, ["pred_xmin", "1234", "null"]),
-    ],
-)
-def test_a_bad_file_is_named(paired: Path, spoil: Callable[[Path], None], words: list[str]) -> None:
-    spoil(paired)
-    before = sorted(os.listdir(paired.parent))
-    said = refused("measure", paired, "-o", paired.with_name("out.parquet"))
-    assert str(paired) in said.replace("\n", "")
-    for word in words:
-        assert word in said
-    assert said.count("\n") == 1
-    assert sorted(os.listdir(paired.parent)) == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--metrics", "iuo"), "did you mean 'iou'?"),
-        (("--keep", "idd"), "'idd'"),
-        (("--pred", "nothing"), "'nothing'"),
-        (("--metrics", "giou_los"), "did you mean 'giou_loss'?"),
-        (("--metrics", "iou,l1", "--grad"), "expected a loss"),
-        (("--beta", "-1"), "beta"),
-        (("--delta", "0"), "delta"),
-        (("--format", "xyzw"), "xyzw"),
-    ],
-)
-def test_a_bad_option_is_named(paired: Path, arguments: tuple[str, ...], words: str) -> None:
-    assert words in refused("measure", paired, "-o", paired.with_name("out.parquet"), *arguments)
-    assert os.listdir(paired.parent) == ["pairs.parquet"]
-
-
 def test_unsorted_tables_are_sorted_and_rows_are_those_that_were_given(tmp_path: Path) -> None:
     pq.write_table(images_table([3, 3, 1], 0), tmp_path / "d.parquet")
     pq.write_table(images_table([1, 3], 0), tmp_path / "t.parquet")
@@ -488,59 +295,6 @@ def test_unsorted_tables_are_sorted_and_rows_are_those_that_were_given(tmp_path:
     assert found["image_id"].to_pylist() == [1, 3, 3]
     assert found["detection"].to_pylist() == [2, 0, 1]
     assert sorted(os.listdir(tmp_path)) == ["d.parquet", "o.parquet", "t.parquet"]
-
-
-def test_options_that_contradict_are_refused(two: tuple[Path, Path]) -> None:
-    assert "both" in refused("pairs", *two, "--best", "--all")
-    assert "two tables" in refused("pairs", two[0], "--best")
-    assert "nan" in refused("pairs", *two, "--threshold", "nan")
-    assert "input" in refused("pairs", *two, "-o", two[0])
-    assert "no file" in refused("pairs", two[0].with_name("none.parquet"), two[1])
-
-
-def test_options_that_change_nothing_alone_are_refused(two: tuple[Path, Path]) -> None:
-    assert "the class column 'kind' is not used where boxes of all classes meet: add --per-class" in refused(
-        "pairs", *two, "--class-column", "kind"
-    )
-    for option, value in (("--size", "640x480"), ("--size-columns", "w,h")):
-        said = refused("anchors", two[1], "--count", 1, option, value)
-        assert f"expected --resize with {option}, got {option} alone" in said
-    for given, got in (((), "neither"), (("--size", "640x480", "--resize", 640), "both")):
-        assert f"expected --resize or --size, got {got}" in refused("assign", two[1], "--anchors", "retinanet", *given)
-
-
-@pytest.mark.parametrize("command", ["pairs", "evaluate"])
-def test_boxes_of_truths_are_named_by_their_own_option(tmp_path: Path, command: str) -> None:
-    columns = {"image_id": [1], "category_id": [1], "score": [0.5]}
-    usual, odd = tmp_path / "usual.parquet", tmp_path / "odd.parquet"
-    pq.write_table(pa.table(columns | {"bbox": [[0.0, 0, 32, 32]]}), usual)
-    pq.write_table(pa.table(columns | dict(zip("abcd", [[0.0], [0.0], [32.0], [32.0]], strict=True))), odd)
-    for tables, option in (((usual, odd), "--truth-box"), ((odd, usual), "--box")):
-        said = refused(command, *tables)
-        assert f"in {odd} (" in said and f"{option} A,B,C,D" in said
-        assert call(command, *tables, option, "a,b,c,d").exit_code == 0
-
-
-def test_both_boxes_of_a_row_are_named_by_their_own_options(tmp_path: Path) -> None:
-    path = tmp_path / "pairs.parquet"
-    columns = dict(zip("abcd", [[0.0], [0.0], [32.0], [32.0]], strict=True))
-    pq.write_table(pa.table(columns | {"target_bbox": [[0.0, 0, 32, 32]]}), path)
-    assert "or --pred A,B,C,D" in refused("measure", path)
-    assert call("measure", path, "--pred", "a,b,c,d").exit_code == 0
-    with pytest.raises(InputError, match=r"or pred='A,B,C,D'"):
-        jobs.measure(path)
-
-
-def test_sizes_of_images_that_are_not_there_are_given_as_it_is_said(tmp_path: Path) -> None:
-    path = tmp_path / "truths.parquet"
-    pq.write_table(pa.table({"image_id": [1], "bbox": [[0.0, 0, 32, 32]]}), path)
-    told = ("assign", path, "--anchors", "retinanet")
-    said = refused(*told, "--resize", "640")
-    assert f"columns width and height, the images' sizes, in {path}, got no width and no height: add them, or" in said
-    assert "--size WIDTHxHEIGHT" in said
-    assert call(*told, "--size", "640x480").exit_code == 0
-    with pytest.raises(InputError, match=r"how large all images are with resize=jobs.Resize\('none', WIDTH, HEIGHT\)$"):
-        jobs.assign(path, fastbox.AnchorGrid.preset("retinanet"), resize=jobs.Resize("both", 640, 480))
 
 
 def test_nothing_in_nothing_out(tmp_path: Path) -> None:
@@ -559,105 +313,3 @@ def test_nothing_in_nothing_out(tmp_path: Path) -> None:
     pq.write_table(images_table(np.zeros(0, int), 0), path)
     assert json.loads(call("pairs", path, path, "--json").stdout)["pairs"] == 0
     assert call("pairs", path, "--best").exit_code == 2
-
-
-@pytest.mark.parametrize("place", ["missing/out.parquet", "pairs.parquet/out.parquet"])
-def test_an_output_that_cannot_be_is_refused_at_once(paired: Path, place: str) -> None:
-    assert place in refused("measure", paired, "-o", paired.parent / place).replace("\n", "")
-
-
-def run_fastbox(*arguments: Any, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "fastbox", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=before,
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.jit
-def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    def little_room() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-
-    pq.write_table(pairs_table(300_000), tmp_path / "p.parquet")
-    jobs.measure(tmp_path / "p.parquet")  # compiled and cached: no cache file need be written under the limit
-    process = run_fastbox("measure", tmp_path / "p.parquet", "-o", tmp_path / "o.parquet", before=little_room)
-    out, said = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert out == ""
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    assert os.listdir(tmp_path) == ["p.parquet"]
-
-
-@pytest.mark.parametrize("where", ["here", "in a destructor", "in a text of code"])
-def test_an_interrupt_is_never_dropped(tmp_path: Path, where: str) -> None:
-    program = """
-import os, signal, sys, time, click
-from fastbox.cli.outcome import Commands
-group = Commands("fastbox")
-
-class Slow:
-    def __del__(self):
-        os.kill(os.getpid(), signal.SIGINT)
-
-@group.command()
-def work():
-    if sys.argv[1] == "in a destructor":
-        Slow()
-    elif sys.argv[1] == "in a text of code":
-        exec("os.kill(os.getpid(), signal.SIGINT)")
-    else:
-        os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(30)
-    print("not interrupted")
-
-group.main(["work"])
-"""
-    (tmp_path / "work.py").write_text(program)
-    call = [sys.executable, "-m", "work", where]
-    start = time.monotonic()
-    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 130, (done.returncode, done.stderr)
-    assert time.monotonic() - start < 25  # at once, and not when a long wait is over
-    assert (done.stdout, done.stderr) == ("", "error: interrupted; nothing was written\n")
-
-
-@pytest.mark.parametrize("module", ["fastbox.cli", "click", "fastbox.cli.commands.pairs"])
-def test_an_interrupt_while_the_program_is_loaded(module: str, python: Any) -> None:
-    code = f"""
-import sys
-class Interrupting:
-    def find_spec(self, name, path=None, target=None):
-        if name == {module!r}:
-            raise KeyboardInterrupt
-sys.meta_path.insert(0, Interrupting())
-from fastbox.__main__ import main
-main()
-"""
-    done = python(code, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (
-        -signal.SIGINT,
-        "",
-        "error: interrupted; nothing was written\n",
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.jit
-def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
-    many = copies(pairs_table(1_000_000), tmp_path, 10)
-    process = run_fastbox("measure", *many, "-o", tmp_path / "o.parquet")
-    for _ in range(6000):
-        if any(name.endswith(".tmp") for name in os.listdir(tmp_path)):
-            break
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGINT
-    assert said == "error: interrupted; nothing was written\n"
-    assert sorted(os.listdir(tmp_path)) == [path.name for path in many]

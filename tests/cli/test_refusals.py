@@ -1,0 +1,160 @@
+"""Bad files and bad options of commands are named, and the message tells what to type."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.calls import call, images_table
+
+import fastbox
+from fastbox import InputError, jobs
+
+
+def refused(*arguments: Any, code: int = 2) -> str:
+    """What a command says that can't be done; it leaves nothing behind."""
+    result = call(*arguments)
+    assert result.exit_code == code, result.output
+    assert result.stderr.startswith(("error: ", "Usage: "))
+    assert result.stdout == ""
+    return result.stderr
+
+
+def test_options_of_another_file_format_are_named_as_they_are_typed(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.parquet"
+    pq.write_table(images_table([1, 2], 0, category_id=[1, 1]), path)
+    said = refused("convert", path, tmp_path / "out.json", "--digits", 3)
+    assert "(--box, --format, --class-column, --image-column, --sizes), got --digits: leave it out" in said
+    with pytest.raises(InputError, match=r"\(box, box_format, class_column, image, sizes\), got digits: leave it out"):
+        jobs.convert(path, tmp_path / "out.json", digits=3)
+
+
+def spoil_text(path: Path) -> None:
+    path.write_text("no parquet at all, but long enough to be read")
+
+
+def spoil_cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def spoil_empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def spoil_column(path: Path) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.rename_columns([n.replace("pred_xmax", "pred_xmx") for n in table.column_names]), path)
+
+
+def spoil_type(path: Path) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(1, "pred_xmin", table["pred_xmin"].cast(pa.string())), path)
+
+
+def spoil_null(path: Path) -> None:
+    table = pq.read_table(path)
+    values = [None if k == 1234 else float(k) for k in range(len(table))]
+    pq.write_table(table.set_column(1, "pred_xmin", pa.array(values, pa.float32())), path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (spoil_text, ["not Parquet"]),
+        (spoil_cut, ["truncated"]),
+        (spoil_empty, ["empty"]),
+        (spoil_column, ["pred_xmax", "pred_xmx"]),
+        (spoil_type, ["pred_xmin", "string"]),
+        (spoil_null, ["pred_xmin", "1234", "null"]),
+    ],
+)
+def test_a_bad_file_is_named(paired: Path, spoil: Callable[[Path], None], words: list[str]) -> None:
+    spoil(paired)
+    before = sorted(os.listdir(paired.parent))
+    said = refused("measure", paired, "-o", paired.with_name("out.parquet"))
+    assert str(paired) in said.replace("\n", "")
+    for word in words:
+        assert word in said
+    assert said.count("\n") == 1
+    assert sorted(os.listdir(paired.parent)) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--metrics", "iuo"), "did you mean 'iou'?"),
+        (("--keep", "idd"), "'idd'"),
+        (("--pred", "nothing"), "'nothing'"),
+        (("--metrics", "giou_los"), "did you mean 'giou_loss'?"),
+        (("--metrics", "iou,l1", "--grad"), "expected a loss"),
+        (("--beta", "-1"), "beta"),
+        (("--delta", "0"), "delta"),
+        (("--format", "xyzw"), "xyzw"),
+    ],
+)
+def test_a_bad_option_is_named(paired: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in refused("measure", paired, "-o", paired.with_name("out.parquet"), *arguments)
+    assert os.listdir(paired.parent) == ["pairs.parquet"]
+
+
+def test_options_that_contradict_are_refused(two: tuple[Path, Path]) -> None:
+    assert "both" in refused("pairs", *two, "--best", "--all")
+    assert "two tables" in refused("pairs", two[0], "--best")
+    assert "nan" in refused("pairs", *two, "--threshold", "nan")
+    assert "input" in refused("pairs", *two, "-o", two[0])
+    assert "no file" in refused("pairs", two[0].with_name("none.parquet"), two[1])
+
+
+def test_options_that_change_nothing_alone_are_refused(two: tuple[Path, Path]) -> None:
+    assert "the class column 'kind' is not used where boxes of all classes meet: add --per-class" in refused(
+        "pairs", *two, "--class-column", "kind"
+    )
+    for option, value in (("--size", "640x480"), ("--size-columns", "w,h")):
+        said = refused("anchors", two[1], "--count", 1, option, value)
+        assert f"expected --resize with {option}, got {option} alone" in said
+    for given, got in (((), "neither"), (("--size", "640x480", "--resize", 640), "both")):
+        assert f"expected --resize or --size, got {got}" in refused("assign", two[1], "--anchors", "retinanet", *given)
+
+
+@pytest.mark.parametrize("command", ["pairs", "evaluate"])
+def test_boxes_of_truths_are_named_by_their_own_option(tmp_path: Path, command: str) -> None:
+    columns = {"image_id": [1], "category_id": [1], "score": [0.5]}
+    usual, odd = tmp_path / "usual.parquet", tmp_path / "odd.parquet"
+    pq.write_table(pa.table(columns | {"bbox": [[0.0, 0, 32, 32]]}), usual)
+    pq.write_table(pa.table(columns | dict(zip("abcd", [[0.0], [0.0], [32.0], [32.0]], strict=True))), odd)
+    for tables, option in (((usual, odd), "--truth-box"), ((odd, usual), "--box")):
+        said = refused(command, *tables)
+        assert f"in {odd} (" in said and f"{option} A,B,C,D" in said
+        assert call(command, *tables, option, "a,b,c,d").exit_code == 0
+
+
+def test_both_boxes_of_a_row_are_named_by_their_own_options(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.parquet"
+    columns = dict(zip("abcd", [[0.0], [0.0], [32.0], [32.0]], strict=True))
+    pq.write_table(pa.table(columns | {"target_bbox": [[0.0, 0, 32, 32]]}), path)
+    assert "or --pred A,B,C,D" in refused("measure", path)
+    assert call("measure", path, "--pred", "a,b,c,d").exit_code == 0
+    with pytest.raises(InputError, match=r"or pred='A,B,C,D'"):
+        jobs.measure(path)
+
+
+def test_sizes_of_images_that_are_not_there_are_given_as_it_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "truths.parquet"
+    pq.write_table(pa.table({"image_id": [1], "bbox": [[0.0, 0, 32, 32]]}), path)
+    told = ("assign", path, "--anchors", "retinanet")
+    said = refused(*told, "--resize", "640")
+    assert f"columns width and height, the images' sizes, in {path}, got no width and no height: add them, or" in said
+    assert "--size WIDTHxHEIGHT" in said
+    assert call(*told, "--size", "640x480").exit_code == 0
+    with pytest.raises(InputError, match=r"how large all images are with resize=jobs.Resize\('none', WIDTH, HEIGHT\)$"):
+        jobs.assign(path, fastbox.AnchorGrid.preset("retinanet"), resize=jobs.Resize("both", 640, 480))
+
+
+@pytest.mark.parametrize("place", ["missing/out.parquet", "pairs.parquet/out.parquet"])
+def test_an_output_that_cannot_be_is_refused_at_once(paired: Path, place: str) -> None:
+    assert place in refused("measure", paired, "-o", paired.parent / place).replace("\n", "")
