@@ -21,7 +21,10 @@ from fastbox.errors import InputError
 
 Rows = list[dict[str, Any]]
 
+
 BOXES = {"lists": pa.list_(pa.float64()), "fixed": pa.list_(pa.float64(), 4), "large": pa.large_list(pa.float64())}
+
+
 FIELDS = {"id": pa.int64(), "area": pa.float64(), "category": pa.int64(), "iscrowd": pa.int8(), "note": pa.string()}
 
 
@@ -66,6 +69,8 @@ def an_object(**more: Any) -> dict[str, Any]:
 
 
 number = st.floats(allow_nan=False, allow_infinity=False)
+
+
 some = st.fixed_dictionaries(
     {
         "id": st.one_of(st.none(), st.integers(1, 2**62)),
@@ -76,7 +81,11 @@ some = st.fixed_dictionaries(
         "bbox": st.lists(number, min_size=4, max_size=4),
     }
 )
+
+
 size = st.integers(1, 9999)
+
+
 image_rows = st.lists(
     st.fixed_dictionaries(
         {"image_id": st.integers(0, 40), "width": size, "height": size, "objects": st.lists(some, max_size=3)}
@@ -213,73 +222,6 @@ def test_files_that_name_one_category_twice_are_refused(tmp_path: Path) -> None:
             convert(tmp_path / own, tmp_path / "out.json")
         (tmp_path / own / "1.parquet").unlink()
         assert convert(tmp_path / own, tmp_path / "out.json")["rows"] == 4
-
-
-LINES = """{"file_name": "a/1.png", "objects": {"bbox": [[1, 2, 3, 4], [0, 0, 1.5, 1]], "categories": [1, 0]}}
-
-{"file_name": "b.png", "objects": {"bbox": [], "categories": []}}
-"""
-
-
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_the_json_lines_of_a_folder_of_images(mark: bytes, tmp_path: Path) -> None:
-    source = tmp_path / "metadata.jsonl"
-    source.write_bytes(mark + LINES.replace("\n", "\r\n").encode())
-    (tmp_path / "names.txt").write_text("cat\ndog\n")
-    assert format_of(source) == "huggingface"
-    dataset = read(source, names=tmp_path / "names.txt")
-    rows = [row for batch in dataset.batches for row in batch.to_pylist()]
-    assert [(row["image_id"], row["category_id"], row["w"]) for row in rows] == [("a/1.png", 1, 3), ("a/1.png", 0, 1.5)]
-    assert dataset.images()["file_name"].to_pylist() == ["a/1.png", "b.png"]
-    assert dataset.categories == {0: "cat", 1: "dog"}
-    assert convert(source, tmp_path / "out.json")["images_without_boxes"] == 1
-
-
-def test_two_rows_of_one_image_are_refused(tmp_path: Path) -> None:
-    objects = [{"bbox": [[1.0, 2, 3, 4]], "category": [0]}] * 2
-    for name in ("train", "validation"):
-        pq.write_table(pa.table({"image_id": [0, 1], "objects": objects}), tmp_path / f"{name}.parquet")
-        assert convert(tmp_path / f"{name}.parquet", tmp_path / f"{name}.json")["rows"] == 2
-    said = r"expected a row for every image in .*train.parquet and 1 more, got 2 with image_id 0: convert splits one by"
-    with pytest.raises(InputError, match=said):
-        convert([tmp_path / "train.parquet", tmp_path / "validation.parquet"], tmp_path / "out.json")
-
-
-def test_json_lines_are_what_they_say(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text(
-        '{"image_id": "2024-01-01", "objects": {"bbox": [[1, 2, 3.5, 4]], "category": [2.0], "occ": [null]}}\n'
-        '{"image_id": "2024-01-02", "when": 1, "objects": {"bbox": [[5, 6, 7, 8]], "category": [3], "occ": [1]}}\n'
-    )
-    rows = [row for batch in read(tmp_path / "a.jsonl").batches for row in batch.to_pylist()]
-    assert [(row["image_id"], row["x"], row["w"], row["category_id"], row["occ"]) for row in rows] == [
-        ("2024-01-01", 1, 3.5, 2, None),
-        ("2024-01-02", 5, 7, 3, 1),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            '{"file_name": "a", "objects": {"bbox": [[null, 2, 3, 4]], "category": [0]}}\n'
-            '{"file_name": "b", "objects": {"bbox": [[5, 6, 7, 8]], "category": [0]}}',
-            r"expected a number in column 'bbox' of .*jsonl at row 0, got null",
-        ),
-        ("", "expected a JSON object a line in .*jsonl, got an empty file: export it again"),
-        (LINES + '{"file_name": ', "line 4 of .*jsonl is no JSON object: fix it, or leave it out"),
-        (LINES + "[1]", "line 4 of .*jsonl is no JSON object"),
-        (LINES + '{"file_name": {"a": 1}}', "jsonl has values of one name that are of different types: give"),
-        (LINES.replace("a/1", "é"), "expected UTF-8 in .*jsonl, got byte 0xe9 in line 1: save it as UTF-8"),
-        (
-            LINES.replace("bbox", "xy"),
-            r"expected bbox, box or boxes in .*objects' of .*, got xy, cat.* name it with box=FIELD",
-        ),
-    ],
-)
-def test_json_lines_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError, match=message):
-        convert(tmp_path / "a.jsonl", tmp_path / "out.parquet", source_format="huggingface")
 
 
 @pytest.mark.parametrize("rows", [[], [{"image_id": 4, "width": 1, "height": 2, "objects": []}]])

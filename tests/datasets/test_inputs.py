@@ -1,4 +1,4 @@
-"""Tables that are no sorted Parquet: rows are those that were given, in outputs and in messages, however they came."""
+"""Tables that are not sorted Parquet: rows are those that were given, in outputs and in messages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.box_columns import CORNERS
+from support.unsorted import boxes
 
 import fastbox
-from fastbox import Boxes, InputError, Source, jobs
+from fastbox import InputError, Source, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
@@ -29,17 +31,6 @@ from fastbox.storage.backed import Backed, Scratch
 from fastbox.tables import in_order
 from fastbox.tables.in_order import sorted_source
 from fastbox.tables.separated import read_separated
-from fastbox.values.names import CLASS, IMAGE, SCORE, column_of
-
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
-
-def boxes(ids: list[Any], seed: int = 0, **more: Any) -> pa.Table:
-    rng = np.random.default_rng(seed)
-    low = rng.random((len(ids), 2)) * 20
-    high = low + 1 + rng.random((len(ids), 2)) * 20
-    corners = dict(zip(CORNERS, np.concatenate([low, high], axis=1).T, strict=True))
-    return pa.table({"image_id": ids, **corners, "score": rng.random(len(ids)), **more})
 
 
 def shuffled(rows: pa.Table, seed: int = 1) -> pa.Table:
@@ -286,214 +277,3 @@ def test_ids_that_were_floats_for_a_while_are_the_same_ids(tmp_path: Path) -> No
     (tmp_path / "d.csv").write_text(header + "7.0,1.0,0,0,9,9,0.5\n8.0,2.0,0,0,9,9,0.5\n")
     (tmp_path / "t.csv").write_text(header + "7,1,0,0,9,9,1\n8,2,0,0,9,9,1\n")
     assert jobs.evaluate(tmp_path / "d.csv", tmp_path / "t.csv").to_dict()["stats"]["AP"] == pytest.approx(1)
-
-
-# Names
-
-
-@pytest.mark.parametrize(
-    ("usual", "names"),
-    [
-        (IMAGE, "image_id image img_id file_name filename ImageID image_name Image-Id IMG"),
-        (CLASS, "category_id class label category class_id cls name LabelName ClassID"),
-        (SCORE, "score confidence conf probability Score CONFIDENCE prob"),
-    ],
-)
-def test_columns_are_found_by_their_usual_names(usual: Any, names: str) -> None:
-    for name in names.split():
-        assert column_of(["x", name, "y"], usual) == name
-    assert column_of(["x", "y"], usual) is None
-    assert column_of(["x", names.split()[1], str(usual)], usual) == str(usual)
-
-
-def test_a_column_that_is_asked_for_is_the_one_or_none(tmp_path: Path) -> None:
-    rows = boxes([1, 2], confidence=[0.5, 0.6])
-    assert jobs.nms(rows.drop_columns("score")).kept == 2
-    with pytest.raises(InputError, match="a column 'certainty' in"):
-        jobs.nms(rows, score="certainty")
-    with pytest.raises(InputError, match="a column 'image' in"):
-        jobs.nms(Source(rows, image="image"))
-    pq.write_table(rows.drop_columns("score").append_column("conf", rows["score"]), tmp_path / "d.parquet")
-    said = CliRunner().invoke(main, ["nms", str(tmp_path / "d.parquet")])
-    assert said.exit_code == 2
-    assert "got 'confidence' and 'conf': name one with --score-column confidence" in said.stderr
-    with pytest.raises(InputError, match="name one with score='confidence'"):
-        jobs.nms(tmp_path / "d.parquet")
-
-
-def test_tables_that_name_a_column_differently_are_joined() -> None:
-    truths = boxes([1, 2], category_id=[7, 8])
-    detections = boxes([1, 2], Label=[7, 8])
-    assert jobs.evaluate(detections, truths).evaluation.stats()["AP50"] == pytest.approx(1)
-    assert jobs.pairs(detections, truths, class_agnostic=False).pairs == 2
-    assert jobs.fuse([detections, truths]).fused == 2
-
-
-# Anchors
-
-
-def test_fitted_anchors_are_assigned(tmp_path: Path) -> None:
-    rows, fitted = boxes([1, 1, 2, 2, 3, 3]), tmp_path / "fitted.json"
-    jobs.fit_anchors(rows, fitted, count=6)
-    grid = AnchorGrid.from_fit(fitted)
-    assert grid.strides == (8, 16)
-    wanted = jobs.assign(rows, grid, resize=Resize("none", 64, 64)).to_dict()
-    pq.write_table(rows, tmp_path / "t.parquet")
-    command = ["assign", str(tmp_path / "t.parquet"), "--anchors", str(fitted), "--size", "64x64"]
-    result = CliRunner().invoke(main, [*command, "--json"])
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["positives"] == wanted["positives"]
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"levels": 2, "anchors": [{"width": 1, "height": 2}]}', "\x00"])
-def test_what_are_no_fitted_anchors_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "f.json").write_text(text)
-    with pytest.raises(
-        InputError, match=r"fitted anchors in .*f\.json, got something else: write them with jobs\.fit_anchors"
-    ):
-        AnchorGrid.from_fit(tmp_path / "f.json")
-    with pytest.raises(InputError, match=r"a file of fitted anchors, got .*none\.json, No such file"):
-        AnchorGrid.from_fit(tmp_path / "none.json")
-
-
-# In memory
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        (5, "expected detections as a path, a frame, a dict of arrays or Boxes, got int"),
-        ({"a": [1]}, r"columns of boxes in detections \(a dict\)"),
-        (
-            {"image_id": [1, 2], "bbox": [[0, 0, 1, 1]]},
-            "columns of one length in detections .*, got 2 in 'image_id', 1",
-        ),
-        ({"image_id": [1, "a"], "bbox": [[0, 0, 1, 1]] * 2}, "one type in column 'image_id' of detections"),
-        (Boxes([[0, 0, 1, 1]]), "a column 'score' in detections"),
-        ([], "at least one file, got an empty list"),
-        (None, "expected detections as a path, a frame, a dict of arrays or Boxes, got NoneType: name a file"),
-        ([1, 2, 3], "a path, a frame, a dict of arrays or Boxes, got int in a list"),
-        ({}, r"columns of boxes in detections \(a dict\).*, got no columns"),
-        (pa.table({}), r"columns of boxes in detections \(a Table\).*, got no columns"),
-    ],
-)
-def test_what_is_no_table_is_refused_in_a_sentence(given: Any, says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        jobs.nms(given)
-
-
-def test_what_columns_were_taken_is_said() -> None:
-    rows = boxes([1, 2]).rename_columns(["image_id", "X1", "Y1", "X2", "Y2", "score"])
-    (note,) = jobs.nms(rows).to_dict()["inputs"]
-    assert note["columns"] == {"boxes": "X1,Y1,X2,Y2 (xyxy)"}
-
-
-def test_a_class_column_that_somebody_names_is_there_or_refused() -> None:
-    table = boxes([1, 1, 2], score=[0.5, 0.9, 0.1])
-    for job in (jobs.nms, jobs.fuse):
-        assert job(table).to_dict()["rules"]["class_column"] is None
-        with pytest.raises(InputError, match=r"expected a column 'kind' in .*, got 'image_id'"):
-            job(table, class_column="kind")
-        assert job(table, class_column="kind", class_agnostic=True).to_dict()["rules"]["class_column"] is None
-    named = table.append_column("label", pa.array([1, 1, 2]))
-    for tables in ([table, named], [named, table]):
-        with pytest.raises(InputError, match=r"expected a column 'label' in .*, got 'image_id'"):
-            jobs.fuse(tables)
-
-
-@pytest.mark.parametrize("metric", ["iou", "iof", "ios", "giou", "diou", "ciou", "eiou"])
-def test_a_threshold_that_no_pair_can_reach_is_refused(metric: str) -> None:
-    table = boxes([1, 1, 2])
-    assert jobs.pairs(table, threshold=1, metrics=[metric]).pairs == 0
-    with pytest.raises(InputError, match=rf"of {metric} of at most 1, got 50: as a share of 1 it is 0\.5$"):
-        jobs.pairs(table, threshold=50, metrics=[metric])
-    with pytest.raises(InputError, match=r"got 500: no pair reaches more$"):
-        jobs.pairs(table, threshold=500, metrics=[metric])
-
-
-def test_a_distance_below_zero_is_refused_as_threshold_and_so_is_text() -> None:
-    table = boxes([1, 1, 2])
-    assert jobs.pairs(table, threshold=500, metrics=["l1"]).pairs == 1
-    for metric in ("l1", "smooth_l1"):
-        with pytest.raises(InputError, match=f"a threshold of {metric} of 0 or more, got -1"):
-            jobs.pairs(table, threshold=-1, metrics=[metric])
-    with pytest.raises(TypeError, match="expected threshold as a number, got 'half'"):
-        jobs.pairs(table, threshold="half")  # type: ignore[arg-type]
-    refused = CliRunner().invoke(main, ["pairs", "data/truths.parquet", "--threshold", "95"])
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "as a share of 1 it is 0.95" in refused.stderr
-
-
-def test_rows_that_are_dicts_have_the_columns_of_all_of_them() -> None:
-    rows: list[Any] = [{"image_id": 1, "bbox": [0, 0, 4, 4], "score": 0.5}]
-    truths: list[Any] = [{"image_id": 1, "bbox": [9, 9, 14, 14]}, {"image_id": 1, "bbox": [0, 0, 4, 4], "iscrowd": 1}]
-    rows = [row | {"category_id": 3} for row in rows]
-    truths = [row | {"category_id": 3} for row in truths]
-    for listed in (truths, iter(truths), tuple(truths)):
-        found = jobs.evaluate(rows, listed).to_dict()
-        assert (found["truths"], found["errors"]["counts"]["missed"]) == (2, 1)  # a crowd can't be missed
-    with open(os.devnull) as file, pytest.raises(InputError, match=r"got TextIOWrapper: name a file"):
-        jobs.nms(file)
-
-
-def test_generators_of_names_are_held_against_outputs(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(boxes([1, 2], score=[0.5, 0.9]), path)
-    before = path.read_bytes()
-    assert jobs.nms(tmp_path.glob("*.parquet")).kept == 2
-    for job in (jobs.nms, jobs.sort):
-        with pytest.raises(InputError, match="choose another output path"):
-            job(tmp_path.glob("*.parquet"), path)  # type: ignore[operator]
-    with pytest.raises(InputError, match="holds the input"):
-        spread(jobs.nms, tmp_path.glob("*.parquet"), out=tmp_path, overwrite=True)
-    assert path.read_bytes() == before
-
-
-def test_a_name_that_leads_to_nothing_says_which_is_like_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    pq.write_table(boxes([1], score=[0.5]), "detections.parquet")
-    for name, says in (
-        ("detectons.parquet", r"got no file detectons\.parquet \(did you mean detections\.parquet\?\)$"),
-        ("detections.parqet", r"got no file detections\.parqet \(did you mean detections\.parquet\?\)$"),
-        ("there/d.parquet", r"got no file there/d\.parquet \(there is no folder there\)$"),
-        ("detections.json", r"got no file detections\.json \(did you mean detections\.parquet\?\)$"),
-        ("x.parquet", r"got no file x\.parquet$"),
-    ):
-        with pytest.raises(InputError, match=says):
-            jobs.nms(name)
-    with pytest.raises(InputError, match=r"expected a folder to write .*: make it with mkdir -p '?.*new one'?$"):
-        jobs.nms("detections.parquet", "new one/kept.parquet")
-
-
-def test_columns_of_a_frame_that_share_a_name_are_refused() -> None:
-    pandas = pytest.importorskip("pandas")
-    frame = boxes([1, 2], score=[0.5, 0.9]).to_pandas()
-    with pytest.raises(InputError, match=r"expected one column 'score' in detections .*, got 2: rename all but one"):
-        jobs.nms(pandas.concat([frame, frame[["score"]]], axis=1))
-
-
-@pytest.mark.parametrize("option", ["--high", "--low"])
-def test_anchors_are_not_assigned_by_an_iou_that_none_reaches(option: str) -> None:
-    command = [
-        "assign",
-        "data/truths.parquet",
-        "--anchors",
-        "retinanet",
-        "--resize",
-        "shorter=800,longer=1333",
-        option,
-        "50",
-    ]
-    refused = CliRunner().invoke(main, command)
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert option in refused.stderr
-    assert "range 0<=x<=1" in refused.stderr
-
-
-def test_a_pattern_of_other_files_matches_nothing_hidden(tmp_path: Path) -> None:
-    text = "image_id,category_id,xmin,ymin,xmax,ymax\n1,2,0,0,4,4\n"
-    for name in ("a.csv", "_b.csv", ".c.csv"):
-        (tmp_path / name).write_text(text)
-    for pattern in (f"{tmp_path}/*.csv", f"{tmp_path}/**/*.csv"):
-        assert jobs.nms(pattern, score="xmax").boxes == 1
-        assert jobs.convert(pattern, tmp_path / "out.parquet")["rows"] == 1
