@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import subprocess
-import sys
-import threading
-import weakref
-from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.paths import SHARED
+from support.box_columns import CORNERS
+from support.joins import boxes_of, joined, write
 
 from fastbox.datasets.scan import scan
 from fastbox.errors import InputError
-from fastbox.storage.locate import find_files
-from fastbox.storage.opened import open_parquet
-from fastbox.tables import stream
-from fastbox.tables.chunk import Chunk
 from fastbox.tables.columns import read_batches
-from fastbox.tables.files import count_rows
-from fastbox.tables.footers import check_footer
 from fastbox.tables.source import Source, plan
 
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
+pytestmark = pytest.mark.usefixtures("small_batches")
+
+
 Joined = list[tuple[Any, list[list[float]], list[list[float]]]]
-
-
-def boxes_of(ids: Sequence[Any], kind: pa.DataType | None = None, **more: Any) -> pa.Table:
-    """A table whose box i is (i, 0, i + 1, 1): every row can be told from every other."""
-    left = np.arange(len(ids), dtype=np.float32)
-    quads = {"xmin": left, "ymin": left * 0, "xmax": left + 1, "ymax": left * 0 + 1}
-    kind = kind or (pa.string() if any(isinstance(i, str) for i in ids) else pa.int64())
-    return pa.table({"image_id": pa.array(list(ids), kind), **quads, **more})
-
-
-def write(path: Path, table: pa.Table, group: int | None = None, parts: int = 1) -> Path:
-    """Write a table to one file, or to several in a directory."""
-    if parts == 1:
-        pq.write_table(table, path, row_group_size=group)
-        return path
-    path.mkdir()
-    cuts = np.linspace(0, len(table), parts + 1).astype(int)
-    for k in range(parts):
-        part = table.slice(cuts[k], cuts[k + 1] - cuts[k])
-        pq.write_table(part, path / f"part-{k:03}.parquet", row_group_size=group)
-    return path
 
 
 def naive(a: pa.Table, b: pa.Table | None = None) -> Joined:
@@ -65,32 +35,6 @@ def naive(a: pa.Table, b: pa.Table | None = None) -> Joined:
             images.setdefault(row["image_id"], []).append([row[name] for name in CORNERS])
         grouped.append(images)
     return [(i, grouped[0].get(i, []), grouped[1].get(i, [])) for i in sorted({**grouped[0], **grouped[1]})]
-
-
-def joined(chunks: Iterator[Chunk]) -> Joined:
-    """Take chunks apart image by image, checking that they are sound."""
-    found: Joined = []
-    starts = [0, 0]
-    for chunk in chunks:
-        assert chunk.images is not None and chunk.images.dtype.kind in "iU"
-        assert (chunk.a_start, chunk.b_start) == tuple(starts)
-        parts: list[list[list[list[float]]]] = []
-        for k, (boxes, columns) in enumerate(((chunk.a, chunk.a_columns), (chunk.b, chunk.b_columns))):
-            if boxes is None or columns is None:
-                parts.append([[]] * len(chunk.images))
-                continue
-            assert boxes.images is chunk.images and boxes.offsets is not None
-            assert len(boxes.offsets) == len(chunk.images) + 1
-            assert boxes.offsets[0] == 0 and boxes.offsets[-1] == len(boxes) == columns.num_rows
-            starts[k] += len(boxes)
-            parts.append([one.corners().tolist() for one in boxes])
-        found.extend(zip(chunk.images.tolist(), *parts, strict=True))
-    return found
-
-
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "LEAST_BATCH", 3)
 
 
 @pytest.fixture
@@ -291,199 +235,6 @@ def test_the_plan_tells_what_will_come(tmp_path: Path) -> None:
     assert found.columns == pa.schema([("score", pa.int64())])
 
 
-def test_files_are_found(tmp_path: Path) -> None:
-    deep = tmp_path / "a" / "b"
-    deep.mkdir(parents=True)
-    for path in (deep / "2.parquet", deep.parent / "1.parquet", deep.parent / "note.txt", deep / ".hidden.parquet"):
-        path.touch()
-    odd = tmp_path / "odd[1].parquet"
-    odd.touch()
-    assert find_files(deep.parent) == [str(deep.parent / "1.parquet"), str(deep / "2.parquet")]
-    assert find_files(str(deep.parent)) == find_files(f"{tmp_path}/a/**/*.parquet")
-    assert find_files(odd) == find_files([odd]) == [str(odd)]
-    assert find_files([deep, odd]) == [str(deep / "2.parquet"), str(odd)]
-    (tmp_path / "empty").mkdir()
-    for nothing, message in ((tmp_path / "empty", "directory"), (f"{tmp_path}/*.nope", "match"), ([], "empty list")):
-        with pytest.raises(InputError, match=message):
-            find_files(nothing)
-
-
-def test_rows_are_counted_by_the_footers(tmp_path: Path) -> None:
-    path = write(tmp_path / "t", boxes_of([1] * 10), 3, 3)
-    assert count_rows(path) == 10
-    assert count_rows([path, write(tmp_path / "u", boxes_of([1] * 10))]) == 20
-
-
-def damaged(path: Path) -> Path:
-    """A file whose footer is whole and whose pages are not."""
-    rng = np.random.default_rng(0)
-    pq.write_table(boxes_of([1] * 50_000, noise=rng.random(50_000)), path, row_group_size=20_000)
-    place = pq.ParquetFile(path).metadata.row_group(1).column(1).data_page_offset
-    data = bytearray(path.read_bytes())
-    data[place : place + 400] = b"\xff" * 400
-    path.write_bytes(data)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", r"an empty file \(0 bytes\)"),
-        (b"x", "which is not Parquet"),
-        (b"image_id,xmin,ymin\n1,2,3\n", "which is not Parquet"),
-        (b"PAR1" + b"\0" * 100, r"truncated \(its footer is missing\)"),
-        (b"PAR1" + b"\xff" * 100 + b"\x08\0\0\0PAR1", "damaged footer"),
-    ],
-)
-def test_what_is_no_parquet_is_named(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "bad.parquet"
-    path.write_bytes(content)
-    for read in (
-        open_parquet,
-        count_rows,
-        scan,
-        read_batches,
-        lambda p: scan(write(tmp_path / "ok", boxes_of([1])), p),
-    ):
-        with pytest.raises(InputError, match=rf"bad\.parquet.*{message}|{message}.*bad\.parquet") as caught:
-            read(path)
-        assert "\n" not in str(caught.value)
-
-
-def test_a_truncated_file_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.parquet", boxes_of([1] * 1000))
-    whole = path.read_bytes()
-    for keep in (len(whole) // 2, len(whole) - 1, 5):
-        path.write_bytes(whole[:keep])
-        with pytest.raises(InputError, match=r"t\.parquet truncated .*: copy or write it again"):
-            scan(path)
-
-
-def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"got no file .*gone\.parquet"):
-        scan(tmp_path / "gone.parquet")
-    with pytest.raises(InputError, match="got the directory"):
-        open_parquet(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="got no file"):
-        scan(tmp_path / "file" / "below.parquet")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_forbidden_files_are_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.parquet", boxes_of([1]))
-    path.chmod(0)
-    with pytest.raises(InputError, match="readable"):
-        scan(path)
-
-
-def test_damaged_pages_are_named(tmp_path: Path) -> None:
-    path = damaged(tmp_path / "t.parquet")
-    with pytest.raises(InputError, match=r"rows from \d+ on in .*t\.parquet, got damaged data"):
-        list(scan(path))
-    with pytest.raises(InputError, match=r"rows from \d+ on in .*t\.parquet, got damaged data"):
-        list(read_batches(path))
-
-
-@pytest.mark.parametrize(
-    ("table", "ask", "message"),
-    [
-        (boxes_of([1]).rename_columns(["image", *CORNERS]), {}, r"'image_id' in .*t\.parquet.*did you mean 'image'"),
-        (boxes_of([1]).rename_columns(["image_id", "xmn", *CORNERS[1:]]), {}, r"t\.parquet, got no xmin .*'xmn'"),
-        (boxes_of([1]), {"columns": ("score",)}, r"a column 'score' in .*t\.parquet"),
-        (boxes_of([1]), {"columns": ("xmim",)}, r"did you mean 'xmin'"),
-        (boxes_of([1]), {"boxes": "bbox"}, r"a column 'bbox' in .*t\.parquet"),
-        (boxes_of([1]), {"format": "nope"}, r"a format of xyxy"),
-        (boxes_of([1]), {"format": "rel_xyxy"}, r"pixels in .*t\.parquet, got format 'rel_xyxy'"),
-        (
-            boxes_of([1]).set_column(1, "xmin", pa.array(["a"])),
-            {},
-            r"numbers in column 'xmin' of .*t\.parquet, got string",
-        ),
-        (
-            boxes_of([1]).set_column(1, "xmin", pa.array([True])),
-            {},
-            r"numbers in column 'xmin' of .*t\.parquet, got bool",
-        ),
-        (
-            boxes_of([1]).set_column(0, "image_id", pa.array([1.0])),
-            {},
-            r"integers or strings in column 'image_id' of .*t\.p",
-        ),
-    ],
-)
-def test_bad_columns_are_named_before_reading(
-    tmp_path: Path, table: pa.Table, ask: Mapping[str, Any], message: str
-) -> None:
-    path = write(tmp_path / "t.parquet", table)
-    with pytest.raises(InputError, match=message):
-        scan(Source(path, **ask))
-
-
-def test_files_that_differ_are_named_before_reading(tmp_path: Path) -> None:
-    first = boxes_of([1, 2], score=[0.5, 0.5])
-    double = first.set_column(1, "xmin", pa.array([0.0, 1.0], pa.float64()))
-    others = {
-        r"float32 for the coordinates of .*b\.parquet, as in .*a\.parquet, got float64": double,
-        r"integer for column 'image_id' of .*b\.parquet, .* got string": boxes_of(["a", "b"], score=[0.5, 0.5]),
-        r"double for column 'score' of .*b\.parquet, .* got int64": boxes_of([3, 4], score=[1, 2]),
-        r"a column 'score' in .*b\.parquet": boxes_of([3, 4]),
-        r"flat xmin, ymin, xmax, ymax in xyxy for the boxes of .*b\.parquet, .* got flat x, y, w, h in xywh": (
-            first.rename_columns(["image_id", "x", "y", "w", "h", "score"])
-        ),
-    }
-    write(tmp_path / "a.parquet", first)
-    for message, other in others.items():
-        write(tmp_path / "b.parquet", other)
-        with pytest.raises(InputError, match=message):
-            scan(Source(tmp_path, columns=("score",)))
-
-
-def test_ids_of_two_kinds_are_refused(tmp_path: Path) -> None:
-    a, b = write(tmp_path / "a", boxes_of([1, 2])), write(tmp_path / "b", boxes_of(["1", "2"]))
-    with pytest.raises(InputError, match=r"integer ids in column 'image_id' of .*a and string ids .* of .*b: cast one"):
-        scan(a, b)
-    with pytest.raises(InputError, match="one kind in both tables"):
-        scan(a, Source(a, image=None))
-
-
-def test_unsorted_ids_are_named_with_file_and_row(tmp_path: Path) -> None:
-    ids = [1, 1, 2, 2, 3, 3, 4, 2, 5]
-    path = write(tmp_path / "t.parquet", boxes_of(ids), 2)
-    for rows in (1, 7, 1000):
-        with pytest.raises(
-            InputError, match=r"'image_id' of .*t\.parquet at row 7, got 2 after 4: sort it with `jobs.sort\("
-        ):
-            list(scan(path, rows=rows))
-    write(tmp_path / "u.parquet", boxes_of(["z", "b"]))
-    with pytest.raises(InputError, match=r"u\.parquet at row 1, got 'b' after 'z'"):
-        list(scan(tmp_path / "u.parquet"))
-
-
-def test_ids_must_go_on_ascending_across_files(tmp_path: Path) -> None:
-    write(tmp_path / "1.parquet", boxes_of([1, 5]))
-    write(tmp_path / "2.parquet", boxes_of([5, 6]))
-    write(tmp_path / "3.parquet", boxes_of([4, 7]))
-    assert [i for i, _, _ in joined(scan([tmp_path / "1.parquet", tmp_path / "2.parquet"]))] == [1, 5, 6]
-    with pytest.raises(InputError, match=r"3\.parquet at row 0, got 4 after 6"):
-        list(scan(tmp_path))
-
-
-def test_nulls_are_named_with_file_and_row(tmp_path: Path) -> None:
-    column = pa.array([0.0] * 25 + [None] + [0.0] * 4, pa.float32())
-    path = write(tmp_path / "t.parquet", boxes_of([1] * 30).set_column(2, "ymin", column), 8)
-    with pytest.raises(InputError, match=r"a number in column 'ymin' of .*t\.parquet at row 25, got null"):
-        list(scan(path, rows=4))
-    path = write(tmp_path / "u.parquet", boxes_of([1] * 9 + [None]))
-    with pytest.raises(InputError, match=r"an image id in column 'image_id' of .*u\.parquet at row 9, got null"):
-        list(scan(path, rows=4))
-
-
-def test_chunks_need_rows() -> None:
-    with pytest.raises(ValueError, match="rows of 1 or more, got 0"):
-        scan("any", rows=0)
-
-
 def test_batches_are_the_rows(tmp_path: Path) -> None:
     table = boxes_of(list(range(100)))
     path = write(tmp_path / "t", table, 7, 3)
@@ -497,125 +248,3 @@ def test_batches_are_the_rows(tmp_path: Path) -> None:
             batch["image_id"].to_pylist() == whole[file]["image_id"][first_row : first_row + batch.num_rows].to_pylist()
         )
     assert {name for _, _, batch in read_batches(path) for name in batch.schema.names} == {"image_id", *CORNERS}
-
-
-def test_batches_need_files_that_agree(tmp_path: Path) -> None:
-    write(tmp_path / "a.parquet", boxes_of([1]))
-    write(tmp_path / "b.parquet", boxes_of(["a"]))
-    with pytest.raises(InputError, match=r"int64 in column 'image_id' of .*b\.parquet, as in .*a\.parquet, got string"):
-        read_batches(tmp_path)
-    assert len(list(read_batches(tmp_path, ["xmin"]))) == 2
-    with pytest.raises(InputError, match="did you mean 'xmin'"):
-        read_batches(tmp_path, ["xmn"])
-
-
-def readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("fastbox-reader")]
-
-
-@pytest.fixture
-def no_readers() -> None:
-    """Let go of what tests before have left to be collected."""
-    gc.collect()
-    assert not readers()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("no_readers")
-def test_closing_stops_the_reader(tmp_path: Path) -> None:
-    path = write(tmp_path / "t", boxes_of(list(range(1000))), 10)
-    chunks = scan(path, rows=5)
-    next(chunks)
-    assert len(readers()) == 1
-    chunks.close()
-    assert not readers()
-    for chunk in scan(path, rows=5):
-        del chunk
-        break
-    gc.collect()
-    assert not readers()
-    assert list(chunks) == []
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("no_readers")
-def test_an_error_in_the_reader_comes_through_and_ends_it() -> None:
-    closed = []
-
-    def items() -> Generator[int]:
-        try:
-            yield 1
-            raise RuntimeError("broken")
-        finally:
-            closed.append(True)
-
-    coming = stream.ahead(items())
-    assert next(coming) == 1
-    with pytest.raises(RuntimeError, match="broken"):
-        next(coming)
-    assert closed and not readers()
-
-
-def test_a_footer_that_was_looked_at_keeps_nobody_who_asked(tmp_path: Path) -> None:
-    path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"objects": [{"score": 1.0}, {"score": 2.0}]}), path)
-
-    def ask() -> weakref.ref[threading.Event]:
-        held = threading.Event()
-        with pq.ParquetFile(path) as file:
-            check_footer(str(path), file.metadata, "objects")
-        return weakref.ref(held)
-
-    held = ask()
-    gc.collect()
-    assert held() is None
-
-
-def test_one_item_is_made_ahead_and_no_more() -> None:
-    made = []
-    gate = threading.Semaphore(0)
-
-    def items() -> Generator[int]:
-        for i in range(5):
-            made.append(i)
-            gate.release()
-            yield i
-
-    coming = stream.ahead(items())
-    assert next(coming) == 0
-    gate.acquire(timeout=5)
-    gate.acquire(timeout=5)
-    assert made == [0, 1]
-    assert list(coming) == [1, 2, 3, 4]
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    n = 3_000_000
-    noise = {name: rng.random(n, dtype=np.float32) for name in CORNERS}
-    path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"image_id": np.arange(n) // 8, **noise}), path, row_group_size=n)
-    program = (
-        "import sys, pyarrow as pa\nfrom fastbox.datasets.scan import scan\n"
-        "total = sum(len(chunk.a) for chunk in scan(sys.argv[1], rows=50_000))\n"
-        "print(total, pa.default_memory_pool().max_memory() >> 20)"
-    )
-    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
-    total, most = map(int, done.stdout.split())
-    assert total == n
-    assert most < 30 < path.stat().st_size >> 20
-
-
-def test_a_real_dataset_is_joined() -> None:
-    data = SHARED
-    if not data.is_dir():
-        pytest.skip("no ../shared/data beside the checkout")
-    truths, detections = data / "coco_val2017_gt.parquet", data / "coco_val2017_dets_12models.parquet"
-    sums = [0, 0]
-    for chunk in scan(truths, Source(detections, columns=("run", "score")), rows=50_000):
-        assert chunk.b is not None
-        sums = [sums[0] + len(chunk.a), sums[1] + len(chunk.b)]
-    assert sums == [36_781, 332_530]
-    with pytest.raises(InputError, match=r"expected columns of boxes in .*images\.parquet"):
-        scan(data / "coco_val2017_images.parquet")
