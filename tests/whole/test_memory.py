@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.box_columns import CORNERS
 
 import fastbox
 from fastbox import AnchorGrid, jobs, memory
@@ -29,15 +29,10 @@ from fastbox.tables.columns import read_batches
 from fastbox.tables.source import Source
 from fastbox.tables.widths import GroupEnds
 
+pytestmark = pytest.mark.usefixtures("as_before")
+
+
 MIB = 1 << 20
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
-
-@pytest.fixture(autouse=True)
-def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("FASTBOX_MEMORY", raising=False)
-    yield
-    fastbox.set_memory(None)
 
 
 def write(path: Path, n: int, images: int = 1) -> Path:
@@ -54,43 +49,6 @@ def write(path: Path, n: int, images: int = 1) -> Path:
     more = {"score": rng.random(n).astype(np.float32), "category_id": np.zeros(n, np.int64)}
     pq.write_table(pa.table(table | more), path, row_group_size=50_000)
     return path
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("536870912", 512 * MIB),
-        ("512MiB", 512 * MIB),
-        ("0.5 gib", 512 * MIB),
-        ("2GB", 2 * 10**9),
-        ("600m", 600 * 10**6),
-        ("1TiB", 1 << 40),
-    ],
-)
-def test_sizes_are_read_as_people_write_them(text: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    fastbox.set_memory(text)
-    assert fastbox.get_memory() == size
-    fastbox.set_memory(None)
-    monkeypatch.setenv("FASTBOX_MEMORY", text)
-    assert fastbox.get_memory() == size
-
-
-@pytest.mark.parametrize("text", ["", "much", "-1GB", "1 2GB", "1e9", "2XB", "nan"])
-def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="expected an amount of memory as 2GB or 512MiB, got"):
-        fastbox.set_memory(text)
-
-
-def test_too_little_to_run_at_all_is_refused() -> None:
-    with pytest.raises(
-        InputError, match=r"at least 512 MiB of memory, of which 400 MiB are the program's own, got '1MB'"
-    ):
-        fastbox.set_memory("1MB")
-
-
-def test_all_of_the_machine_is_the_default() -> None:
-    assert (fastbox.get_memory() or 512 * MIB) >= 512 * MIB
-    assert memory.most_boxes() > memory.LEAST
 
 
 def test_chunks_shrink_to_fit_and_hold_the_same_rows(tmp_path: Path) -> None:
@@ -241,41 +199,6 @@ def test_pairs_are_the_same_in_any_blocks(
         assert parted.to_dict() == whole.to_dict()
         written = [pq.read_table(Path(folder, f"{name}.parquet")) for name in ("whole", "parted")]
         assert written[0].equals(written[1])
-
-
-GROUPS = {
-    "no limit": ({"sys/fs/cgroup/memory.max": "max"}, "0::/\n", []),
-    "its own": ({"sys/fs/cgroup/a/b/memory.max": "700"}, "0::/a/b\n", [700]),
-    "one above": ({"sys/fs/cgroup/a/memory.max": "600", "sys/fs/cgroup/a/b/memory.max": "max"}, "0::/a/b\n", [600]),
-    "the root, as in a container": ({"sys/fs/cgroup/memory.max": "500"}, "0::/docker/0123\n", [500]),
-    "where it is slowed down": ({"sys/fs/cgroup/a/memory.high": "400"}, "0::/a/b\n", [400]),
-    "another group's": ({"sys/fs/cgroup/c/memory.max": "300"}, "0::/a/b\n", []),
-    "version 1": (
-        {"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "200", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9000"},
-        "5:cpu,memory:/a/b\n3:cpuset:/c\n",
-        [200, 9000],
-    ),
-    "both versions": (
-        {"sys/fs/cgroup/unified/a/memory.max": "150", "sys/fs/cgroup/memory/b/memory.limit_in_bytes": "250"},
-        "7:memory:/b\n0::/a\n",
-        [150, 250],
-    ),
-    "a path with colons": ({"sys/fs/cgroup/a:b/memory.max": "100"}, "0::/a:b\n", [100]),
-    "no groups": ({}, None, []),
-    "what is no number": ({"sys/fs/cgroup/memory.max": "?"}, "nonsense", []),
-}
-
-
-@pytest.mark.parametrize("name", GROUPS)
-def test_limits_of_all_control_groups_on_the_way_count(name: str, tmp_path: Path) -> None:
-    limits, own, expected = GROUPS[name]
-    for file, limit in {**limits, **({} if own is None else {"proc/self/cgroup": own})}.items():
-        path = tmp_path / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(limit)
-    assert sorted(memory._limits(tmp_path)) == expected
-    if expected:
-        assert memory._of_machine(str(tmp_path)) == expected[0]
 
 
 # VmHWM rather than ru_maxrss, which remembers the memory of the process that this one was forked from.
