@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from strategies import FORMATS, metrics, sides, some_boxes
+from support.floats import FLOATS
 
 import fastbox
 from fastbox import Boxes
-
-FLOATS = [np.float32, np.float64]
 
 
 def grouped(side: Any, dtype: Any) -> Boxes:

@@ -1,11 +1,11 @@
-"""Each loss, each loss of overlap and each loss of numbers as a fixture."""
+"""Each loss, each loss of overlap and each loss of numbers (also with options) as a fixture."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from support.losses import ALL, NUMBERS, OVERLAP
+from support.losses import ALL, NUMBERS, OVERLAP, POINTWISE
 
 
 @pytest.fixture(params=OVERLAP)
@@ -21,3 +21,8 @@ def numbers(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture(params=ALL)
 def loss(request: pytest.FixtureRequest) -> Any:
     return ALL[request.param]
+
+
+@pytest.fixture(params=POINTWISE)
+def pointwise(request: pytest.FixtureRequest) -> Any:
+    return POINTWISE[request.param]

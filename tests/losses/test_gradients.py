@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import FORMATS, LAYOUTS, VALID, corners, formats, laid_out, some_boxes
+from support.floats import FLOATS
 from support.losses import ALL, OVERLAP
 from support.paths import WITHOUT_JIT
 
 import fastbox
 from fastbox import Boxes
 
-FLOATS = [np.float32, np.float64]
 PULLING = ("giou", "diou", "ciou", "eiou")
 FEW = 40 if WITHOUT_JIT else 400
 

@@ -11,14 +11,12 @@ import pytest
 import reference
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import FORMATS, some_boxes
+from support.floats import FLOATS
 from support.losses import ALL, OVERLAP
 from support.paths import WITHOUT_JIT
 
 import fastbox
 from fastbox import Boxes
-
-FLOATS = [np.float32, np.float64]
-
 
 # Weights and reductions
 

@@ -11,10 +11,9 @@ from reference import METRICS
 from strategies import (
     some_boxes,
 )
+from support.floats import FLOATS
 
 import fastbox
-
-FLOATS = [np.float32, np.float64]
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

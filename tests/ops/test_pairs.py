@@ -15,10 +15,9 @@ from strategies import (
     metrics,
     some_boxes,
 )
+from support.floats import FLOATS
 
 import fastbox
-
-FLOATS = [np.float32, np.float64]
 
 EDGES = [1, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025]
 

@@ -10,10 +10,9 @@ from numpy.testing import assert_array_equal
 from strategies import (
     some_boxes,
 )
+from support.floats import FLOATS
 
 import fastbox
-
-FLOATS = [np.float32, np.float64]
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

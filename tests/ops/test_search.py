@@ -26,11 +26,11 @@ from strategies import (
     some_boxes,
     two,
 )
+from support.floats import FLOATS
 
 import fastbox
 from fastbox import Boxes
 
-FLOATS = [np.float32, np.float64]
 EDGES = [1, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025]
 
 
