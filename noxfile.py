@@ -24,14 +24,19 @@ EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
 BASELINE = "+neon" if platform.machine() in ("aarch64", "arm64") else "+sse2"
 FORMULAS = (
     "tests/ops/test_metrics.py",
+    "tests/ops/test_metric_properties.py",
     "tests/ops/test_extremes.py",
+    "tests/ops/test_one_nan.py",
     "tests/kernels/test_elementary.py",
     "tests/losses/test_gradients.py",
     "tests/losses/test_outcome.py",
     "tests/losses/test_coder.py",
     "tests/suppression/test_fusion.py",
     "tests/suppression/test_nms.py",
+    "tests/suppression/test_groups.py",
     "tests/assign/test_match.py",
+    "tests/assign/test_match_images.py",
+    "tests/assign/test_match_peers.py",
 )
 
 
