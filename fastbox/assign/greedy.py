@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from fastbox import parallel
 from fastbox.assign.result import GreedyMatches
 from fastbox.assign.sides import Ints, costs_of, sides_of
-from fastbox.ops.metrics import DISTANCES, METRICS, check_metric
+from fastbox.ops.checks import check_metric
+from fastbox.ops.metrics import DISTANCES, METRICS
 from fastbox.values.arguments import both_or_neither, named
 from fastbox.values.flags import as_flags
 from fastbox.values.labels import as_labels, codes_of

@@ -19,7 +19,8 @@ from fastbox.jobs.pairing import PAIR, Block, blocks, by_class
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.memory import most_of
 from fastbox.ops import search as ops
-from fastbox.ops.metrics import DISTANCES, check_metric
+from fastbox.ops.checks import check_metric
+from fastbox.ops.metrics import DISTANCES
 from fastbox.ops.result import Pairs
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.paired import paired_page

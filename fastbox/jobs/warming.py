@@ -12,7 +12,8 @@ from multiprocessing import get_context
 from typing import Any
 
 from fastbox.errors import InputError
-from fastbox.ops.metrics import METRICS, check_metric
+from fastbox.ops.checks import check_metric
+from fastbox.ops.metrics import METRICS
 from fastbox.parallel import get_num_threads
 
 __all__ = ["DTYPES", "USUAL", "Warmed", "warmup"]

@@ -8,13 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes, as_boxes
-from fastbox.ops.metrics import check_metric
+from fastbox.ops.metrics import METRICS
 from fastbox.values.groups import align_images
-from fastbox.values.numbers import as_number
+from fastbox.values.numbers import as_choice, as_number
 
-__all__ = ["STREAMED_BYTES", "as_two", "by_image", "output"]
+__all__ = ["STREAMED_BYTES", "as_two", "by_image", "check_metric", "output"]
 
 STREAMED_BYTES = 32 << 20  # an output from this size on leaves every cache before it is read again
+
+
+def check_metric(metric: str) -> None:
+    """Raise ValueError unless the metric is known; name the nearest."""
+    as_choice(metric, METRICS, "a metric")
 
 
 def as_two(a: Any, b: Any, metric: str, beta: float, *, grouped: bool = True) -> tuple[Boxes, Boxes]:
@@ -32,6 +37,8 @@ def as_two(a: Any, b: Any, metric: str, beta: float, *, grouped: bool = True) ->
 def by_image(a: Any, b: Any, metric: str, beta: float) -> tuple[Boxes, Boxes, NDArray[np.int64], NDArray[np.int64]]:
     """Return two sets as :func:`as_two` does, and the rows where each image begins in a and in b."""
     a, b = as_two(a, b, metric, beta)
+    if a.offsets is None and b.offsets is None:
+        return a, b, np.array([0, len(a)]), np.array([0, len(b)])
     _, starts_a, starts_b = align_images(a, b)
     return a, b, starts_a, starts_b
 

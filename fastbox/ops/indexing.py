@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.boxes.container import Boxes
 
-__all__ = ["Indexed", "crowded", "fill_zeros", "groups_of", "order", "plan", "query", "skipped"]
+__all__ = ["GAIN", "Indexed", "crowded", "fill_zeros", "groups_of", "order", "plan", "query"]
 
 GAIN = 1000  # pairs for each box to sort, from which on sorting pays
 # Cells: their sides in those of their largest boxes, and their boxes, both at least. Neighbours among the rows share
@@ -84,13 +84,6 @@ def groups_of(starts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.append(np.repeat(starts[:-1], pieces) + GROUP * within, starts[-1])
 
 
-def skipped(found: Sequence[Indexed], images: int) -> NDArray[np.bool_]:
-    """Mark the images that have an index, which the dense kernels leave out."""
-    marks = np.zeros(images, np.bool_)
-    marks[[one.image for one in found]] = True
-    return marks
-
-
 def query(which: str, metric: str, beta: Any, found: Sequence[Indexed], *outputs: Any) -> list[Any]:
     """Run a kernel over the groups of all indexed images, in pieces on the threads."""
     kernel = getattr(parallel.kernels("compare.indexed"), which)[beta.dtype, metric]
@@ -98,19 +91,17 @@ def query(which: str, metric: str, beta: Any, found: Sequence[Indexed], *outputs
     for one in found:
         groups = one.groups.size - 1
         step = max(GROUPS_PER_PIECE, groups // (parallel.get_num_threads() * PIECES_PER_THREAD) + 1)
-        pieces += [(one, first, min(first + step, groups)) for first in range(0, groups, step)]
-    return parallel.run(
-        lambda one, *span: kernel(beta, (*one.grid_a[:2], one.groups), one.grid_b, span, *outputs),
-        pieces,
-    )
+        spans = [(first, min(first + step, groups)) for first in range(0, groups, step)]
+        pieces += [(beta, (*one.grid_a[:2], one.groups), one.grid_b, span, *outputs) for span in spans]
+    return parallel.run(kernel, pieces)
 
 
 def order(found: Sequence[Indexed], ends: NDArray[np.int64], cols: NDArray[np.int64], values: NDArray[Any]) -> None:
     """Sort the pairs of each row of the indexed images by column, given where each row's pairs end."""
     kernel = parallel.kernels("compare.indexed").ORDER[values.dtype, ""]
     for one in found:
-        pieces = parallel.blocks(one.rows[1] - one.rows[0], 1, ROWS_PER_PIECE)
-        parallel.run(lambda first, last, at=one.rows[0]: kernel(ends, (at + first, at + last), cols, values), pieces)
+        at, spans = one.rows[0], parallel.blocks(one.rows[1] - one.rows[0], 1, ROWS_PER_PIECE)
+        parallel.run(kernel, [(ends, (at + first, at + last), cols, values) for first, last in spans])
 
 
 def fill_zeros(one: Indexed, a: Boxes, b: Boxes, values: NDArray[Any], indices: NDArray[np.int64]) -> None:

@@ -67,8 +67,8 @@ def pairwise(
     streamed = reused and out.nbytes >= STREAMED_BYTES
     kernel = parallel.kernels("compare.dense").MATRIX[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
-    flat = out.reshape(-1)
-    parallel.run(lambda *span: kernel(*common, span, (offsets, streamed, flat)), parallel.cuts(starts_a, starts_b))
+    written = offsets, streamed, out.reshape(-1)
+    parallel.run(kernel, [(*common, span, written) for span in parallel.cuts(starts_a, starts_b)])
     return Ragged(out, offsets, shapes) if grouped else out
 
 
@@ -100,8 +100,8 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
 
     kernel = parallel.kernels("compare.aligned").ALIGNED[a.dtype, metric]
     args_a, args_b, beta = a.kernel_args(), b.kernel_args(), in_dtype(beta, a.dtype)
-    pieces = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
-    parallel.run(lambda *span: kernel(beta, args_a, args_b, span, out), pieces)
+    spans = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
+    parallel.run(kernel, [(beta, args_a, args_b, span, out) for span in spans])
     return out
 
 
@@ -194,16 +194,17 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     counts = np.zeros(len(a), np.int64)
     kernel, beta = parallel.kernels("compare.dense").PAIRS[a.dtype, metric], in_dtype(beta, a.dtype)
     common = _arguments(a, b, starts_a, starts_b, beta, found)
-    pieces = parallel.cuts(starts_a, starts_b, common[-1][-1])
-    met = parallel.run(lambda *span: kernel(*common, span, (below, alone), counts), pieces)
+    spans = parallel.cuts(starts_a, starts_b, common[-1][-1])
+    met = parallel.run(kernel, [(*common, span, (below, alone), counts) for span in spans])
     if found:
         met += index.query("PAIRS", metric, beta, found, (below, alone), counts)
     ends = np.cumsum(counts)
     total = int(counts.sum())
     pairs = Pairs(np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, a.dtype))
     scatter, places = parallel.kernels("compare.dense").SCATTER[a.dtype, ""], ends - counts
-    parallel.run(lambda *part: scatter(part, places, tuple(pairs)), met)
-    index.order(found, ends, pairs.cols, pairs.values)
+    parallel.run(scatter, [(part, places, tuple(pairs)) for part in met])
+    if found:
+        index.order(found, ends, pairs.cols, pairs.values)
     return pairs
 
 
@@ -318,7 +319,8 @@ def _dense_leaders(
     kernel = getattr(parallel.kernels("compare.dense"), which)[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta, found)
     outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
-    parallel.run(lambda *span: kernel(*common, span, outputs), parallel.cuts(starts_a, starts_b, common[-1][-1]))
+    spans = parallel.cuts(starts_a, starts_b, common[-1][-1])
+    parallel.run(kernel, [(*common, span, outputs) for span in spans])
     return values, indices
 
 
@@ -330,11 +332,16 @@ def _arguments(
     beta: float,
     found: Sequence[index.Indexed] = (),
 ) -> tuple[Any, ...]:
-    skip = index.skipped(found, len(starts_a) - 1)
+    skip = np.zeros(len(starts_a) - 1, np.bool_)  # the images that have an index: dense kernels leave them out
+    if found:
+        skip[[one.image for one in found]] = True
     return in_dtype(beta, a.dtype), (a.kernel_args(), b.kernel_args()), (starts_a, starts_b, skip)
 
 
 def _indexed(
     a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], metric: str
 ) -> list[index.Indexed]:
-    return [] if metric in DISTANCES else index.plan(a, b, starts_a, starts_b, angles=metric == "ciou")
+    rows_a, rows_b = len(a), len(b)
+    if metric in DISTANCES or rows_a * rows_b < index.GAIN * (rows_a + rows_b):  # nor has any image enough pairs
+        return []
+    return index.plan(a, b, starts_a, starts_b, angles=metric == "ciou")

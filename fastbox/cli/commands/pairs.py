@@ -23,7 +23,8 @@ from fastbox.cli.options import (
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Real
-from fastbox.ops.metrics import METRICS, check_metric
+from fastbox.ops.checks import check_metric
+from fastbox.ops.metrics import METRICS
 
 __all__ = ["pairs"]
 
