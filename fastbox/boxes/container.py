@@ -8,10 +8,18 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.boxes.conversions import corners, four_columns, promoted, scaled
 from fastbox.errors import FormatWarning, warn
 from fastbox.values.arguments import named
-from fastbox.values.formats import FORMATS, Columns, as_format, looks_like_sizes
+from fastbox.values.formats import (
+    FORMATS,
+    Columns,
+    as_format,
+    corners,
+    four_columns,
+    in_pixels,
+    looks_like_sizes,
+    promoted,
+)
 from fastbox.values.groups import grouping
 from fastbox.values.numbers import as_array
 
@@ -106,8 +114,9 @@ class Boxes:
         array([[0., 0., 4., 4.],
                [1., 1., 4., 4.]])
         """
-        boxes = cls.__new__(cls)
-        boxes._set(promoted((c0, c1, c2, c3)), format, images, offsets, size)
+        boxes = cls.of(*in_pixels(promoted((c0, c1, c2, c3)), format, size))
+        if images is not None or offsets is not None:
+            boxes.images, boxes.offsets = grouping(len(boxes), images, offsets)
         boxes._warn("the boxes")
         return boxes
 
@@ -118,12 +127,10 @@ class Boxes:
         format: str,
         offsets: NDArray[np.int64] | None = None,
         images: NDArray[Any] | None = None,
-        size: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> Boxes:
-        """Make boxes as :meth:`from_columns` does, from checked offsets and ids, without a warning."""
+        """Make boxes of columns of one float dtype in pixels, with offsets and ids; nothing is checked."""
         boxes = cls.__new__(cls)
-        boxes._set(promoted(columns), format, None, None, size)
-        boxes.offsets, boxes.images = offsets, images
+        boxes.columns, boxes.format, boxes.images, boxes.offsets = columns, format, images, offsets
         return boxes
 
     @classmethod
@@ -167,7 +174,7 @@ class Boxes:
         from fastbox.arrow.frame import frame_columns
 
         columns, told, offsets, images = frame_columns(table, boxes=boxes, format=format, image=image)
-        found = Boxes.of(columns, told, offsets, images, size)
+        found = Boxes.of(*in_pixels(promoted(columns), told, size), offsets, images)
         found._warn("the boxes")
         return found
 
@@ -193,6 +200,7 @@ class Boxes:
             if images is not None or offsets is not None:
                 self.images, self.offsets = grouping(len(self), images, offsets)
             return
+        self.images = self.offsets = None
         if type(values) is not np.ndarray and hasattr(values, "collect"):
             values = values.collect()  # a lazy frame
         if type(values) is not np.ndarray and (
@@ -203,12 +211,12 @@ class Boxes:
             own = grouped and images is None and offsets is None
             asked = None if format == "xyxy" else format
             columns, told, bounds, ids = frame_columns(values, format=asked, image=own, where=name)
-            self._set(promoted(columns), told, None, None, size)
+            self.columns, self.format = in_pixels(promoted(columns), told, size)
             self.images, self.offsets = ids, bounds
-            if images is not None or offsets is not None:
-                self.images, self.offsets = grouping(len(self), images, offsets)
         else:
-            self._set(four_columns(values, name), format, images, offsets, size)
+            self.columns, self.format = in_pixels(four_columns(values, name), format, size)
+        if images is not None or offsets is not None:
+            self.images, self.offsets = grouping(len(self), images, offsets)
         self._warn(name)
 
     def _warn(self, name: str) -> None:
@@ -217,23 +225,6 @@ class Boxes:
             most = "most boxes" if name.endswith("boxes") else f"most boxes of {name}"
             said = f"{most} are inverted as corners x0, y0, x1, y1, and would be valid as x, y, width, height"
             warn(FormatWarning(f'{said}: give format="xywh", as in Boxes(boxes, "xywh")'))
-
-    def _set(
-        self,
-        columns: Columns,
-        format: str,
-        images: ArrayLike | None,
-        offsets: ArrayLike | None,
-        size: tuple[ArrayLike, ArrayLike] | None,
-    ) -> None:
-        told = as_format(format)
-        plain = told.removeprefix("rel_")
-        if plain != told:
-            columns = scaled(columns, plain, size)
-        elif size is not None:
-            raise ValueError(f"size= is for formats that begin with rel_, got it with format {format!r}")
-        self.columns, self.format = columns, plain
-        self.images, self.offsets = grouping(len(columns[0]), images, offsets)
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -261,7 +252,7 @@ class Boxes:
                 raise ValueError(f"expected rows of shape (n,), got {rows.shape}")
             rows = rows if rows.size else rows.astype(np.int64)
         first, second, third, fourth = (c[rows] for c in self.columns)
-        return self._with((first, second, third, fourth))
+        return Boxes.of((first, second, third, fourth), self.format)
 
     def __iter__(self) -> Iterator[Boxes]:
         """Yield the boxes of one image after the other; ungrouped boxes are yielded whole."""
@@ -276,15 +267,7 @@ class Boxes:
         if self.dtype == dtype:
             return self
         first, second, third, fourth = (c.astype(dtype) for c in self.columns)
-        boxes = self._with((first, second, third, fourth))
-        boxes.offsets, boxes.images = self.offsets, self.images
-        return boxes
-
-    def _with(self, columns: Columns) -> Boxes:
-        """Return ungrouped Boxes of other columns, of one float dtype and in the format of these boxes."""
-        boxes = Boxes.__new__(Boxes)
-        boxes.columns, boxes.format, boxes.images, boxes.offsets = columns, self.format, None, None
-        return boxes
+        return Boxes.of((first, second, third, fourth), self.format, self.offsets, self.images)
 
     def kernel_args(self) -> tuple[Any, ...]:
         """Return the code of the format and the four columns, as kernels take a collection of boxes."""

@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from fastbox.arrow.layouts import BoxColumns, Rectangular, to_columns
 from fastbox.boxes.container import Boxes
+from fastbox.values.formats import in_pixels, promoted
 
 __all__ = ["to_boxes"]
 
@@ -38,4 +39,4 @@ def to_boxes(
     array([0, 1, 1])
     """
     found, offsets, images = to_columns(batch, columns, image=image, where=where, first_row=first_row)
-    return Boxes.of(found, columns.format, offsets, images, size)
+    return Boxes.of(*in_pixels(promoted(found), columns.format, size), offsets, images)

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import is_number
-from fastbox.boxes.conversions import one_nan
 from fastbox.datasets.dataset import COORDINATES, Dataset
 from fastbox.datasets.image_sizes import stem_of
 from fastbox.errors import InputError
 from fastbox.storage.folders import check_name
+from fastbox.values.formats import one_nan
 
 __all__ = ["Group", "coordinates", "file_stems", "grouped", "numbers", "whole_numbers"]
 

@@ -159,6 +159,7 @@ class Side:
         self._incoming = batches
         self._image = image
         self._empty = empty
+        self._dtype = empty.columns[0].dtype  # float32 or float64
         self._most = most
         self._batches: deque[tuple[int, Batch]] = deque()
 
@@ -188,16 +189,16 @@ class Side:
         self.ids, self.bounds = self.ids[count:], self.bounds[count:]
 
     def take(self, last: int) -> tuple[Columns, pa.RecordBatch]:
-        """Give out the boxes before a number and their carried columns; views if they are from one batch."""
+        """Give out the boxes before a number, as floats, and their carried columns; views if all are of one batch."""
         first, self.done = self.done, last
         taken: list[tuple[Columns, pa.RecordBatch]] = []
         while self._batches and self._batches[0][0] < last:
             start, batch = self._batches[0]
-            p, q, r, s = batch.columns
-            begin, end = max(0, first - start), min(last - start, len(p))
-            columns = p[begin:end], q[begin:end], r[begin:end], s[begin:end]
-            taken.append((columns, batch.carried.slice(begin, end - begin)))
-            if start + len(p) > last:
+            count = len(batch.columns[0])
+            begin, end = max(0, first - start), min(last - start, count)
+            p, q, r, s = (column[begin:end].astype(self._dtype, copy=False) for column in batch.columns)
+            taken.append(((p, q, r, s), batch.carried.slice(begin, end - begin)))
+            if start + count > last:
                 break
             self._batches.popleft()
         if not taken:

@@ -39,8 +39,6 @@ def grouping(
         if not _are_offsets(found, n):
             raise ValueError(f"expected offsets that ascend from 0 to {n}, got {_brief(found)}")
         return None, found.astype(np.int64, copy=False)
-    if images is None:
-        return None, None
     ids = as_ids(images, "images", n)
     if len(ids) != n:
         raise ValueError(f"expected one image id for each of {n} boxes, got {len(ids)}: give offsets as offsets=")
@@ -100,6 +98,8 @@ def align_images(
             counts = f"{len(a.offsets) - 1} and {len(b.offsets) - 1}"
             raise ValueError(f"expected as many images in {names[0]} as in {names[1]}, got {counts}")
         return None, a.offsets, b.offsets
+    if a.images is b.images:
+        return a.images, a.offsets, b.offsets
     if a.images is None or b.images is None:
         bare, named = names if a.images is None else names[::-1]
         raise ValueError(f"expected image ids on both sides or on neither, got ids for {named} and offsets for {bare}")

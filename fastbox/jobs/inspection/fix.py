@@ -19,6 +19,7 @@ from fastbox.jobs.inspection.view import View, sides_of
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.sink import Sink
 from fastbox.tables.write_back import coordinate_types, own_schema, rewritten, with_schema
+from fastbox.values.formats import promoted
 
 __all__ = ["DROPPED", "Fix", "default_log"]
 
@@ -150,7 +151,7 @@ class Fix:
 
     def _as_read(self, stored: Sequence[NDArray[Any]]) -> Boxes:
         first, second, third, fourth = stored
-        return Boxes.of((first, second, third, fourth), self._format)
+        return Boxes.of(promoted((first, second, third, fourth)), self._format)
 
     def _axis(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the numbers that a format stores for an interval."""
