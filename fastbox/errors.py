@@ -37,8 +37,8 @@ class FormatWarning(InputWarning):
 def advice(command: str, python: str) -> str:
     """Return the advice of a message: the option to type on the command line, or the code to write in Python.
 
-    >>> advice("--score-column COLUMN", "score='COLUMN'")
-    "score='COLUMN'"
+    >>> advice("--score-column COLUMN", "score_column='COLUMN'")
+    "score_column='COLUMN'"
     """
     return command if _on_command_line else python
 

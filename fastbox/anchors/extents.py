@@ -74,7 +74,7 @@ class Extents:
             found = plan(source)
             how = advice(
                 "--size WIDTHxHEIGHT or --size-columns WIDTH,HEIGHT",
-                "size=(WIDTH, HEIGHT), or width='COLUMN', height='COLUMN'",
+                "size=(WIDTH, HEIGHT), or size_columns=(WIDTH, HEIGHT)",
             )
             for name in names:
                 if name in found.boxes.names:

@@ -37,6 +37,11 @@ class Resize(NamedTuple):
     floor: bool = False
 
     @classmethod
+    def of(cls, rule: Resize | float | str) -> Resize:
+        """Return a rule, or read one as :meth:`parse` does."""
+        return rule if isinstance(rule, cls) else cls.parse(rule)  # type: ignore[arg-type]
+
+    @classmethod
     def parse(cls, rule: float | str) -> Resize:
         """Read a rule.
 

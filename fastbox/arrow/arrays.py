@@ -233,9 +233,9 @@ def sort_command(file: str, image: str) -> str:
     """Return the command, or the call in Python, that sorts a file.
 
     >>> sort_command("my boxes.parquet", "img")
-    "`jobs.sort('my boxes.parquet', 'sorted.parquet', by='img')`"
+    "`jobs.sort('my boxes.parquet', 'sorted.parquet', image_column='img')`"
     """
-    column = "" if image == IMAGE else advice(f" --image-column {shlex.quote(image)}", f", by={image!r}")
+    column = "" if image == IMAGE else advice(f" --image-column {shlex.quote(image)}", f", image_column={image!r}")
     command = f"`fastbox sort {shlex.quote(file)}{column} -o sorted.parquet`"
     return advice(command, f"`jobs.sort({str(file)!r}, 'sorted.parquet'{column})`")
 

@@ -69,7 +69,7 @@ class Names(Text):
     check : callable, optional
         Called with each name; raises ValueError for one that it doesn't know. At least one name is needed then.
     count : int, optional
-        The number of names.
+        The number of names; the value is a tuple then, and else a list.
     """
 
     name = "names"
@@ -77,7 +77,7 @@ class Names(Text):
     def __init__(self, check: Callable[[str], object] | None = None, count: int | None = None) -> None:
         self.check, self.count = check, count
 
-    def read(self, text: str) -> list[str]:
+    def read(self, text: str) -> list[str] | tuple[str, ...]:
         """Return the names."""
         names = [part.strip() for part in text.split(",") if part.strip()]
         if self.count not in (None, len(names)):
@@ -87,7 +87,7 @@ class Names(Text):
                 raise ValueError("expected names, got none")
             for name in names:
                 self.check(name)
-        return names
+        return names if self.count is None else tuple(names)
 
 
 class Real(click.FloatRange):

@@ -28,6 +28,7 @@ from fastbox.storage.folders import check_folder, new_file
 from fastbox.storage.locate import find_files
 from fastbox.storage.stores import local
 from fastbox.tables.source import Source
+from fastbox.values.names import SIZE_COLUMNS
 from fastbox.values.numbers import as_choice, as_whole
 
 __all__ = ["Coverage", "Fitted", "fit_anchors"]
@@ -141,10 +142,9 @@ def fit_anchors(
     *,
     count: int = 9,
     levels: int | None = None,
-    resize: float | str | None = None,
+    resize: Resize | float | str | None = None,
     size: tuple[float, float] | None = None,
-    width: str = "width",
-    height: str = "height",
+    size_columns: tuple[str, str] = SIZE_COLUMNS,
     min_side: float = 0.0,
     against: Sequence[str] = COMPARED,
     seed: int = 0,
@@ -169,13 +169,13 @@ def fit_anchors(
     levels : int, optional
         The number of feature levels in the configuration lines; by default a third of ``count`` where 3 divides it,
         and otherwise ``count``.
-    resize : int or str, optional
-        How training resizes images, as :meth:`fastbox.anchors.resize.Resize.parse` reads it: 640, "300x200" or
-        "shorter=800,longer=1333". Without it boxes are taken as they are.
+    resize : Resize, float or str, optional
+        The resizing of images in training; :meth:`Resize.parse` reads 640, "300x200" and "shorter=800,longer=1333".
+        Without it boxes are taken as they are.
     size : (width, height), optional
         Of all images, in pixels.
-    width, height : str
-        The columns of the images' sizes, where ``size`` is left out and ``resize`` given.
+    size_columns : (str, str)
+        The columns of the images' widths and heights, where ``size`` is left out and ``resize`` given.
     min_side : float
         Boxes with both sides below are left out, in pixels after resizing.
     against : sequence of str
@@ -224,17 +224,17 @@ def fit_anchors(
     if out is not None:
         check_name(out, ".json", "a JSON file")
     source = Source.carrying(truths)
-    rule = None if resize is None else Resize.parse(resize)
+    rule = None if resize is None else Resize.of(resize)
     if size is not None and rule is None:
         raise ValueError(f"expected resize= with size=, got {size!r} alone")
     if size is not None and not all(np.isfinite(side) and side > 0 for side in size):
         raise ValueError(f"expected a size of two numbers above 0, got {size!r}")
-    table = Extents(source, rule, (width, height) if size is None else size, min_side, rows)
+    table = Extents(source, rule, size_columns if size is None else size, min_side, rows)
     files = find_files(source.path)
     if out is not None:
         _check_place(out)
     found = Fitted(count, seed, levels, None if resize is None else str(resize), min_side)
-    sizes = None if rule is None or size is not None else (width, height)
+    sizes = None if rule is None or size is not None else size_columns
     found.rules = Rules({"image_size": size, "size_columns": sizes, "largest_ratio": LARGEST_RATIO})
 
     drawn = Sample(sample, seed)
@@ -265,7 +265,7 @@ def fit_anchors(
         if progress is not None:
             progress(part.boxes)
     if out is not None:
-        parameters = {"paths": files, "sample": sample, "width": width, "height": height, "size": size}
+        parameters = {"paths": files, "sample": sample, "size_columns": size_columns, "size": size}
         _write(out, {"version": __version__, "command": "anchors", "parameters": parameters, **found.to_dict()})
     return found
 

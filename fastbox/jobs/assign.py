@@ -22,7 +22,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
-from fastbox.jobs.resized import SIDES, Resized, levels_of
+from fastbox.jobs.resized import Resized, levels_of
 from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.page.contents import Page
@@ -35,6 +35,7 @@ from fastbox.tables.chunk import Chunk
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Plan, Source, plan
 from fastbox.tables.stream import scan
+from fastbox.values.names import SIZE_COLUMNS
 
 __all__ = ["Assigned", "assign"]
 
@@ -130,7 +131,7 @@ def assign(
     *,
     resize: Resize,
     rule: MatchRule | str = "fastbox",
-    ignore: str | None = None,
+    ignore_column: str | None = None,
     class_column: str | None = None,
     report: str | os.PathLike[str] | None = None,
     rows: int = 65_536,
@@ -153,7 +154,7 @@ def assign(
     resize : Resize
         The resizing of the images, and of their boxes, before anchors are laid out.
     rule : MatchRule or str
-    ignore : str, optional
+    ignore_column : str, optional
         A column, such as ``iscrowd``, of rows that are regions to ignore, not truths: those where it is true; a number
         other than 0 and nan; or the text 1, true or yes. A null is not set.
     class_column : str, optional
@@ -182,7 +183,7 @@ def assign(
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 54, 0)
     """
-    sides = () if resize.kind == "none" else SIDES
+    sides = () if resize.kind == "none" else SIZE_COLUMNS
     missing = [side for side in sides if side not in column_names(truths.path)]
     if missing:
         how = advice("--size WIDTHxHEIGHT", "resize=jobs.Resize('none', WIDTH, HEIGHT)")
@@ -190,7 +191,7 @@ def assign(
             f"expected columns width and height, the images' sizes, in {find_files(truths.path)[0]}, got no "
             f"{' and no '.join(missing)}: add them, or say how large all images are with {how}"
         )
-    source = Source.carrying(truths, *sides, ignore, class_column)
+    source = Source.carrying(truths, *sides, ignore_column, class_column)
     found_plan = plan(source)
     check_images([found_plan], "anchors are assigned")
     for name in sides:
@@ -200,15 +201,16 @@ def assign(
                 "boxes: call the boxes' columns w and h, and add the images' sizes"
             )
     check_numbers(found_plan, *sides)
-    check_flags(found_plan, ignore)
+    check_flags(found_plan, ignore_column)
     check_labels(found_plan, class_column)
     chosen = as_rule(rule)
-    if ignore is not None and chosen.ignore_iof is None:
+    if ignore_column is not None and chosen.ignore_iof is None:
         hint = advice(
-            "leave --ignore-column out, or give --rule fastbox", "leave ignore out, or give a rule with ignore_iof"
+            "leave --ignore-column out, or give --rule fastbox",
+            "leave ignore_column out, or give a rule with ignore_iof",
         )
-        raise InputError(f"rule {chosen.name!r} has no ignore regions, got column {ignore!r} of them: {hint}")
-    found = Assigned(anchors.strides, rules=_rules(anchors, resize, chosen, ignore, class_column))
+        raise InputError(f"rule {chosen.name!r} has no ignore regions, got column {ignore_column!r} of them: {hint}")
+    found = Assigned(anchors.strides, rules=_rules(anchors, resize, chosen, ignore_column, class_column))
     if report is not None:
         found.least = Least()
     parameters = {
@@ -219,7 +221,7 @@ def assign(
     }
     with Output(out, _schema(found_plan), command="assign", parameters=parameters, progress=progress) as output:
         for chunk in scan(source, rows=rows):
-            seen = Resized.of(chunk, resize, ignore)
+            seen = Resized.of(chunk, resize, ignore_column)
             with threads_here(_threads(anchors, chunk, seen.sizes)):
                 matched = match(
                     anchors.astype(seen.truths.dtype),
@@ -258,7 +260,9 @@ def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int
     return min(get_num_threads(), fit)
 
 
-def _rules(anchors: AnchorGrid, resize: Resize, rule: MatchRule, ignore: str | None, class_column: str | None) -> Rules:
+def _rules(
+    anchors: AnchorGrid, resize: Resize, rule: MatchRule, ignore_column: str | None, class_column: str | None
+) -> Rules:
     preset = next((name for name in PRESETS if AnchorGrid.preset(name) == anchors), None)
     return Rules(
         {
@@ -270,7 +274,7 @@ def _rules(anchors: AnchorGrid, resize: Resize, rule: MatchRule, ignore: str | N
             "anchors": preset or str(anchors),
             "resize": resize.kind,
             "lengths": tuple(length for length in (resize.first, resize.second) if length == length),
-            "ignore_column": ignore,
+            "ignore_column": ignore_column,
             "class_column": class_column,
         }
     )

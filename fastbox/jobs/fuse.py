@@ -75,7 +75,7 @@ def fuse(
     weights: Sequence[float] | None = None,
     min_score: float = 0.0,
     conf_type: str = "avg",
-    score: str = SCORE,
+    score_column: str = SCORE,
     class_column: str = CLASS,
     class_agnostic: bool | None = None,
     rows: int = 262_144,
@@ -101,7 +101,7 @@ def fuse(
         Boxes with a lower score are left out.
     conf_type : str
         As for :func:`fastbox.weighted_boxes_fusion`.
-    score, class_column : str
+    score_column, class_column : str
         The columns of scores and classes, the same in all tables.
     class_agnostic : bool, optional
         Fuse boxes of different classes too. By default boxes are fused per class where the first table has the class
@@ -134,9 +134,9 @@ def fuse(
     first = Source.carrying(tables[0])
     asked = is_wanted(class_column, column_names(first.path)) if class_agnostic is None else not class_agnostic
     label = class_column if asked else None
-    sources = [Source.carrying(table, score, label) for table in tables]
+    sources = [Source.carrying(table, score_column, label) for table in tables]
     plans = plans_of(*sources)
-    joined = _joined(plans, score, label)
+    joined = _joined(plans, score_column, label)
     options: dict[str, Any] = {
         "weights": weights,
         "iou_threshold": iou_threshold,
@@ -154,13 +154,18 @@ def fuse(
         "iou_threshold": float(iou_threshold),
         "weights": None if weights is None else tuple(map(float, weights)),
     }
-    given |= {"min_score": float(min_score), "conf_type": conf_type, "score_column": score, "class_column": label}
+    given |= {
+        "min_score": float(min_score),
+        "conf_type": conf_type,
+        "score_column": score_column,
+        "class_column": label,
+    }
     found = FusedTables(len(sources), rules=Rules(given))
     parameters = {"tables": [one.files for one in plans], **options, "class_column": label}
-    schema = _schema(plans, score, label, joined)
+    schema = _schema(plans, score_column, label, joined)
     with Output(out, schema, command="fuse", parameters=parameters, progress=progress) as output:
         for chunk in scan(*sources, rows=rows):
-            boxes, scores, models, classes, labels = _together(chunk, len(sources), score, label, joined)
+            boxes, scores, models, classes, labels = _together(chunk, len(sources), score_column, label, joined)
             fused = weighted_boxes_fusion(boxes, scores, models=models, classes=classes, **options | {"weights": trust})
             found.images += 0 if chunk.images is None else len(chunk.images)
             found.boxes += len(boxes)
@@ -172,18 +177,18 @@ def fuse(
     return found
 
 
-def _joined(plans: list[Plan], score: str, label: str | None) -> JoinedClasses | None:
+def _joined(plans: list[Plan], score_column: str, label: str | None) -> JoinedClasses | None:
     """Join the classes of the tables; refuses tables without image ids, and scores that are not numbers."""
     check_images(plans, "boxes are fused")
     for found in plans:
-        check_numbers(found, score)
+        check_numbers(found, score_column)
     if label is None:
         return None
     return joined_classes([found.files for found in plans], kind_of_classes(plans, label))
 
 
 def _together(
-    chunk: Chunk, models: int, score: str, label: str | None, joined: JoinedClasses | None
+    chunk: Chunk, models: int, score_column: str, label: str | None, joined: JoinedClasses | None
 ) -> tuple[Boxes, NDArray[Any], NDArray[np.int64], NDArray[np.int64] | None, list[Any]]:
     """Return the boxes of all models by image, with their scores, models, and classes as places among the labels."""
     first_two = (chunk.a, chunk.a_columns, chunk.a_rows), (chunk.b, chunk.b_columns, chunk.b_rows)
@@ -194,7 +199,7 @@ def _together(
         assert boxes.offsets is not None
         corners.append(boxes.corners())
         image.append(np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets)))
-        scores.append(columns.number_column(carried, score, what="a score", rows=rows))
+        scores.append(columns.number_column(carried, score_column, what="a score", rows=rows))
     images = np.concatenate(image)
     order = np.argsort(images, kind="stable")
     assert chunk.images is not None
@@ -218,10 +223,10 @@ def _batch(chunk: Chunk, fused: FusedBoxes, label: str | None, labels: list[Any]
     return columns.batch_of(made, schema)
 
 
-def _schema(plans: list[Plan], score: str, label: str | None, joined: JoinedClasses | None) -> Any:
+def _schema(plans: list[Plan], score_column: str, label: str | None, joined: JoinedClasses | None) -> Any:
     dtype = np.result_type(*(found.dtype for found in plans)).name
     ids = "int64" if plans[0].ids == "integer" else "string"
-    scores = np.result_type(*(_float(found, score) for found in plans)).name
+    scores = np.result_type(*(_float(found, score_column) for found in plans)).name
     types = {"image_id": ids, **dict.fromkeys(CORNERS, dtype), "score": scores}
     if label is None:
         return columns.schema_of(types)
@@ -231,6 +236,6 @@ def _schema(plans: list[Plan], score: str, label: str | None, joined: JoinedClas
     return columns.schema_of(types, [columns.common_field([found.columns.field(label) for found in filled])])
 
 
-def _float(found: Plan, score: str) -> Any:
-    kind = str(plain_type(found.columns.field(score).type))
+def _float(found: Plan, score_column: str) -> Any:
+    kind = str(plain_type(found.columns.field(score_column).type))
     return np.float32 if kind in ("float", "halffloat") else np.float64

@@ -17,13 +17,14 @@ from fastbox.jobs.inspection.fix import Fix, default_log
 from fastbox.jobs.inspection.overlaps import overlapping
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems, alone, of_images
 from fastbox.jobs.inspection.statistics import Statistics
-from fastbox.jobs.inspection.table import SIZE, Table
+from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.progress import halved
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.inspected import page_of
 from fastbox.result import Result, Rules
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.source import Source
+from fastbox.values.names import SIZE_COLUMNS
 
 __all__ = ["Inspected", "inspect"]
 
@@ -98,7 +99,7 @@ class Inspected(Result):
 
 @job(
     "truths",
-    "images",
+    "images_table",
     adds_up=True,
     whole={"fix": "a cleaned copy", "changes": "a list of changes"},
     beside=True,
@@ -106,14 +107,14 @@ class Inspected(Result):
 )
 def inspect(
     truths: Given,
-    images: Given | None = None,
+    images_table: Given | None = None,
     out: StrPath | None = None,
     *,
     fix: StrPath | None = None,
     changes: StrPath | None = None,
     class_column: str | None = None,
     id_column: str | None = None,
-    size: tuple[str, str] | None = None,
+    size_columns: tuple[str, str] | None = None,
     limits: Limits | None = None,
     report: StrPath | None = None,
     rows: int = 262_144,
@@ -129,7 +130,7 @@ def inspect(
     ----------
     truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
         Truths; detections will do as well.
-    images : path, directory, glob or a list of paths, optional
+    images_table : path, directory, glob or a list of paths, optional
         A table of all images, sorted by id, with their sizes: it shows images without boxes and boxes without image.
         COCO instances list images too, and are their own table of images where they are inspected.
     out : path, optional
@@ -141,7 +142,7 @@ def inspect(
         The list of changes to write; by default the name of the cleaned copy with ``.log.parquet``.
     class_column, id_column : str, optional
         The columns of classes and of the boxes' ids; by default ``category_id`` and ``id``, where the table has them.
-    size : (str, str), optional
+    size_columns : (str, str), optional
         The columns of the images' widths and heights, in the table of images or with the boxes; by default ``width``
         and ``height``, where a table has them and they are not the boxes' own.
     limits : Limits, optional
@@ -174,14 +175,14 @@ def inspect(
         raise InputError("expected a list of changes only with a cleaned copy, got the list alone: name the copy")
     changes = default_log(fix) if fix is not None and changes is None else changes
     if fix is not None:
-        check_outputs([truths, images], {"out": out, "fix": fix, "changes": changes}, {"report": report})
+        check_outputs([truths, images_table], {"out": out, "fix": fix, "changes": changes}, {"report": report})
     with ExitStack() as stack:
         boxes = Source.carrying(truths)
-        listed = images_of(images, boxes)
-        table = Table.of(boxes, listed, class_column, id_column, size)
+        listed = images_of(images_table, boxes)
+        table = Table.of(boxes, listed, class_column, id_column, size_columns)
         asked = {"classes": table.label is not None, "ids": table.id is not None, "sizes": table.sized}
         found = Inspected(limits=limits, names=table.names, asked=asked | {"images": listed is not None})
-        sizes = table.size or (size or SIZE if table.sized else None)
+        sizes = table.size or (size_columns or SIZE_COLUMNS if table.sized else None)
         found.rules = Rules({"class_column": table.label, "id_column": table.id, "size_columns": sizes and list(sizes)})
         inputs = list(dict.fromkeys(table.files))
         fixing = None

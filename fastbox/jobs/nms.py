@@ -89,7 +89,7 @@ def nms(
     method: str = "nms",
     sigma: float = 0.5,
     min_score: float | None = None,
-    score: str = SCORE,
+    score_column: str = SCORE,
     class_column: str = CLASS,
     class_agnostic: bool | None = None,
     keep: Sequence[str] | None = None,
@@ -112,7 +112,7 @@ def nms(
     min_score : float, optional
         Boxes with a lower score are left out at the start, and by the soft methods also boxes whose score falls below
         it; the default of the soft methods is 0.001.
-    score, class_column : str
+    score_column, class_column : str
         The columns of scores and classes.
     class_agnostic : bool, optional
         Compare boxes of different classes too. By default boxes are compared per class where the table has the class
@@ -151,14 +151,14 @@ def nms(
     asked = is_wanted(class_column, names) if class_agnostic is None else not class_agnostic
     label = class_column if asked else None
     written = list(names if keep is None else dict.fromkeys(keep))
-    source = Source.carrying(source, *written, score, label)
-    planned = _checked(plan(source), score, label, soft is not None)
+    source = Source.carrying(source, *written, score_column, label)
+    planned = _checked(plan(source), score_column, label, soft is not None)
     suppress = _suppression(soft, iou_threshold, sigma, least)
     suppress(Boxes([]), np.zeros(0), None)  # so that options that can't be are refused before a file is made
 
     numbers = {"sigma": sigma} if soft == "gaussian" else {"iou_threshold": float(iou_threshold)}
     given = {"method": method, **numbers, "min_score": None if least == -np.inf else float(least)}
-    found = Suppressed(class_column=label, rules=Rules({**given, "score_column": score, "class_column": label}))
+    found = Suppressed(class_column=label, rules=Rules({**given, "score_column": score_column, "class_column": label}))
     schema = columns.schema_of({}, [planned.columns.field(name) for name in written])
     parameters = {
         "detections": planned.files,
@@ -171,27 +171,27 @@ def nms(
     with Output(out, schema, command="nms", parameters=parameters, progress=progress) as output:
         for chunk in scan(source, rows=rows):
             side = chunk.a_columns, chunk.a_rows
-            scores = columns.number_column(chunk.a_columns, score, what="a score", rows=chunk.a_rows)
+            scores = columns.number_column(chunk.a_columns, score_column, what="a score", rows=chunk.a_rows)
             classes = None if label is None else columns.label_columns(side, name=label)[0][0]
             kept, left = suppress(chunk.a, np.where(scores >= least, scores, np.nan), classes)
             _add(found, chunk, scores, least, kept)
-            output.write(_batch, chunk, kept, left, score, schema)
+            output.write(_batch, chunk, kept, left, score_column, schema)
             output.step(len(chunk.a))
         called = names_of(planned.files)
         output.finish(found, **({"categories": called} if called else {}))
     return found
 
 
-def _checked(planned: Plan, score: str, label: str | None, soft: bool) -> Plan:
+def _checked(planned: Plan, score_column: str, label: str | None, soft: bool) -> Plan:
     """Refuse a table without image ids, and columns that can't be labels, scores, or lowered scores."""
     where = planned.files[0]
     check_images([planned], "boxes are suppressed")
     check_labels(planned, label)
-    check_numbers(planned, score)
-    kind = planned.columns.field(score).type
+    check_numbers(planned, score_column)
+    kind = planned.columns.field(score_column).type
     if soft and str(kind) not in ("halffloat", "float", "double"):
         raise InputError(
-            f"expected floats in column {score!r} of {where}, where lowered scores fit, got {kind}: cast it"
+            f"expected floats in column {score_column!r} of {where}, where lowered scores fit, got {kind}: cast it"
         )
     return planned
 
@@ -221,12 +221,12 @@ def _add(found: Suppressed, chunk: Chunk, scores: NDArray[Any], least: float, ke
     found.invalid.add(reasons)
 
 
-def _batch(chunk: Chunk, kept: NDArray[np.int64], left: NDArray[Any] | None, score: str, output: Any) -> Any:
+def _batch(chunk: Chunk, kept: NDArray[np.int64], left: NDArray[Any] | None, score_column: str, output: Any) -> Any:
     """Return the rows that are kept, with the columns of the output; lowered scores replace the old ones."""
     batch = columns.taken(chunk.a_columns.select(output.names), kept)
-    if left is None or score not in output.names:
+    if left is None or score_column not in output.names:
         return batch
-    place = output.names.index(score)
+    place = output.names.index(score_column)
     return batch.set_column(place, output.field(place), columns.batch_of([left], _alone(output, place)).column(0))
 
 

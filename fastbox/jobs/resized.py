@@ -14,10 +14,9 @@ from fastbox.assign.result import Matches
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
 from fastbox.tables.chunk import Chunk
+from fastbox.values.names import SIZE_COLUMNS
 
-__all__ = ["SIDES", "Resized", "levels_of"]
-
-SIDES = ("width", "height")
+__all__ = ["Resized", "levels_of"]
 
 
 @dataclass
@@ -59,7 +58,7 @@ def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> ND
     if resize.kind == "none":
         return resize.sizes(np.zeros((len(offsets) - 1, 2), np.int64))
     sides = []
-    for name in SIDES:
+    for name in SIZE_COLUMNS:
         side = columns.number_column(chunk.a_columns, name, missing=np.nan)[offsets[:-1]]
         wrong = np.flatnonzero(~(side >= 1))
         if wrong.size:

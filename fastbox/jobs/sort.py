@@ -28,7 +28,7 @@ def sort(
     tables: Given,
     out: str | os.PathLike[str],
     *,
-    by: str = IMAGE,
+    image_column: str = IMAGE,
     memory: str | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def sort(
         Parquet files of one schema, annotations in any format, CSV with a header, or a table in memory.
     out, memory, progress
         As for :func:`fastbox.tables.sort.sort`.
-    by : str
+    image_column : str
         The column of image ids; by default ``image_id`` or another of its usual names.
 
     Raises
@@ -56,7 +56,7 @@ def sort(
     {'rows': 3, 'files': 1}
     """
     tables = listed(tables)
-    given = tables if isinstance(tables, Source) else replace(Source(()), path=tables, image=by)
+    given = tables if isinstance(tables, Source) else replace(Source(()), path=tables, image=image_column)
     check_outputs([given], {"out": out})
     source = as_source(given, "tables")
     files = find_files(source.path)

@@ -170,7 +170,7 @@ def inspected_rules(rules: Rules, limits: Mapping[str, Any]) -> list[str]:
         "image sizes unknown" if sizes is None else f"image sizes by {', '.join(sizes)}",
         f"near-duplicates at IoU ≥ {threshold(limits['near'])}",
         f"out of the image by > {limits['tolerance']:g} px",
-        f"sub-pixel below {limits['min_side']:g} px",
+        f"sub-pixel below {limits['sub_pixel']:g} px",
         f"aspect > {limits['max_aspect']:g} : 1",
         f"huge above {limits['huge']:.0%} of the image",
         *([] if deviations is None else [f"size > {deviations:g} robust deviations from the median of the class"]),

@@ -76,6 +76,8 @@ class Usual(str):
         return Usual, (str(self), self.what, self.option, self.argument, self.others)
 
 
+SIZE_COLUMNS = ("width", "height")  # of images
+
 IMAGE = Usual(
     "image_id",
     "image ids",
@@ -101,7 +103,7 @@ SCORE = Usual(
     "score",
     "scores",
     "--score-column",
-    "score",
+    "score_column",
     (("score", "confidence", "conf", "probability"), ("scores", "prob", "p")),
 )
 
@@ -213,7 +215,7 @@ def advice_on(name: str) -> str:
     """Return the end of a message about a missing column: advice for a default name, else an empty text.
 
     >>> advice_on("score")
-    ": name another with score='COLUMN'"
+    ": name another with score_column='COLUMN'"
     """
     known = next((usual for usual in (IMAGE, CLASS, SCORE) if usual == name), None)
     return "" if known is None else f": name another with {known.advice('COLUMN')}"

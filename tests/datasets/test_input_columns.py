@@ -36,14 +36,14 @@ def test_a_column_that_is_asked_for_is_the_one_or_none(tmp_path: Path) -> None:
     rows = boxes([1, 2], confidence=[0.5, 0.6])
     assert jobs.nms(rows.drop_columns("score")).kept == 2
     with pytest.raises(InputError, match="a column 'certainty' in"):
-        jobs.nms(rows, score="certainty")
+        jobs.nms(rows, score_column="certainty")
     with pytest.raises(InputError, match="a column 'image' in"):
         jobs.nms(Source(rows, image="image"))
     pq.write_table(rows.drop_columns("score").append_column("conf", rows["score"]), tmp_path / "d.parquet")
     said = CliRunner().invoke(main, ["nms", str(tmp_path / "d.parquet")])
     assert said.exit_code == 2
     assert "got 'confidence' and 'conf': name one with --score-column confidence" in said.stderr
-    with pytest.raises(InputError, match="name one with score='confidence'"):
+    with pytest.raises(InputError, match="name one with score_column='confidence'"):
         jobs.nms(tmp_path / "d.parquet")
 
 

@@ -144,5 +144,5 @@ def test_a_pattern_of_other_files_matches_nothing_hidden(tmp_path: Path) -> None
     for name in ("a.csv", "_b.csv", ".c.csv"):
         (tmp_path / name).write_text(text)
     for pattern in (f"{tmp_path}/*.csv", f"{tmp_path}/**/*.csv"):
-        assert jobs.nms(pattern, score="xmax").boxes == 1
+        assert jobs.nms(pattern, score_column="xmax").boxes == 1
         assert jobs.convert(pattern, tmp_path / "out.parquet")["rows"] == 1

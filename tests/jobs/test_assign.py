@@ -67,7 +67,7 @@ def by_hand(given: dict[str, Any], resize: Resize, crowd: bool) -> list[tuple[An
 @pytest.mark.parametrize("rows", [3, 1000])
 def test_it_is_matching_image_by_image(path: Path, tmp_path: Path, crowd: bool, rows: int) -> None:
     out = tmp_path / "out.parquet"
-    found = jobs.assign(path, GRID, out, resize=SHORTER, ignore="iscrowd" if crowd else None, rows=rows)
+    found = jobs.assign(path, GRID, out, resize=SHORTER, ignore_column="iscrowd" if crowd else None, rows=rows)
     table = pq.read_table(out)
     assert table.column_names == ["image_id", "level", "anchor", "label", "truth", "iou"]
     expected = by_hand(truths(), SHORTER, crowd)

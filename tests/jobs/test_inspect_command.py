@@ -133,7 +133,7 @@ def test_the_command_says_what_can_not_be(tmp_path: Path, options: tuple[Any, ..
         ({"class_column": "nothing"}, "'nothing'"),
         ({"class_column": "xmin"}, "expected integers or strings in column 'xmin'"),
         ({"id_column": "height"}, "expected integers or strings in column 'height'"),
-        ({"size": ("xmin", "height")}, "expected the images' sizes in column 'xmin'.*got the boxes'"),
+        ({"size_columns": ("xmin", "height")}, "expected the images' sizes in column 'xmin'.*got the boxes'"),
         ({"changes": "l.parquet"}, "expected a list of changes only with a cleaned copy"),
     ],
 )

@@ -38,7 +38,11 @@ def test_columns_may_be_named(tmp_path: Path) -> None:
     plain = jobs.inspect(scene.path, limits=LIMITS).to_dict()
     pq.write_table(scene.table.rename_columns([renamed.get(c, c) for c in scene.table.column_names]), scene.path)
     found = jobs.inspect(
-        Source(scene.path, image="bild"), class_column="kind", id_column="key", size=("breit", "hoch"), limits=LIMITS
+        Source(scene.path, image="bild"),
+        class_column="kind",
+        id_column="key",
+        size_columns=("breit", "hoch"),
+        limits=LIMITS,
     )
     named = found.to_dict()
     assert named.pop("rules") == {"class_column": "kind", "id_column": "key", "size_columns": ["breit", "hoch"]}

@@ -205,7 +205,7 @@ def test_nothing_gives_an_empty_table_of_the_right_schema(tmp_path: Path) -> Non
         ({"category_id": [1] * 30 + [None] + [1] * (N - 31)}, {}, "a class in column 'category_id', got a null at row"),
         ({"category_id": [0.5] * N}, {}, "expected integers or strings in column 'category_id'"),
         ({"score": ["a"] * N}, {}, "expected numbers in column 'score'"),
-        ({}, {"score": "scor"}, "did you mean 'score'"),
+        ({}, {"score_column": "scor"}, "did you mean 'score'"),
         ({}, {"class_column": "klass", "class_agnostic": False}, "'klass'"),
         ({}, {"keep": ["numbr"]}, "did you mean 'number'"),
         ({}, {"iou_threshold": 1.5}, "from 0 to 1, got 1.5"),

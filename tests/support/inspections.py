@@ -58,7 +58,7 @@ def naive(scene: Scene, limits: Limits, *, listed: bool = False, sized: bool = T
         if shorter == 0:
             add("zero_side", 0.0)
         else:
-            if shorter < limits.min_side:
+            if shorter < limits.sub_pixel:
                 add("sub_pixel", shorter)
             if longer / shorter > limits.max_aspect:
                 add("extreme_aspect", longer / shorter)

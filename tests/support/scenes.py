@@ -20,7 +20,7 @@ NAMES = {
 }
 
 
-LIMITS = Limits(tolerance=0.5, min_side=1.0, max_aspect=30.0, near=0.8, huge=0.9, class_size=3.0)
+LIMITS = Limits(tolerance=0.5, sub_pixel=1.0, max_aspect=30.0, near=0.8, huge=0.9, class_size=3.0)
 
 
 def corners_to(boxes: np.ndarray, form: str) -> np.ndarray:

@@ -88,7 +88,7 @@ def test_ids_may_end_in_letters_that_numpy_drops(
         assert {image: (len(some), len(others)) for image, some, others in found} == images
         assert len(found) == len(images)
     pq.write_table(pa.table({"image_id": b}), folder / "images")
-    whole = jobs.inspect(one, images=folder / "images")
+    whole = jobs.inspect(one, images_table=folder / "images")
     assert spread(jobs.inspect, one, folder / "images", fragment_rows=rows).to_dict() == whole.to_dict()
     assert whole.to_dict()["images"] == len(images)
 

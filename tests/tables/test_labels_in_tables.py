@@ -176,7 +176,7 @@ def test_a_flag_means_the_same_to_every_job(tmp_path: Path, column: pa.Array, fl
     boxes = {"image_id": [1, 2, 3], "bbox": [[0.0, 0, 40, 40]] * 3, "width": [64] * 3, "height": [64] * 3}
     path = write(tmp_path / "truths.parquet", **boxes, crowd=column)
     detections = write(tmp_path / "detections.parquet", **boxes)
-    assigned = jobs.assign(path, AnchorGrid(strides=[16], sizes=[32]), resize=Resize.parse("64"), ignore="crowd")
+    assigned = jobs.assign(path, AnchorGrid(strides=[16], sizes=[32]), resize=Resize.parse("64"), ignore_column="crowd")
     assert assigned.regions == sum(flags) and assigned.truths == 3 - sum(flags)
     for name in ("ignore", "crowd"):
         found = jobs.evaluate(detections, path, **({"crowd": None, "ignore": None} | {name: "crowd"}))
@@ -193,14 +193,14 @@ def test_what_is_no_flag_is_named_with_its_row(tmp_path: Path) -> None:
     grid = AnchorGrid(strides=[16], sizes=[32])
     for call in (
         lambda: jobs.evaluate(path, path),
-        lambda: jobs.assign(path, grid, resize=Resize("none", 64, 64), ignore="ignore"),
+        lambda: jobs.assign(path, grid, resize=Resize("none", 64, 64), ignore_column="ignore"),
     ):
         with pytest.raises(InputError, match=r"yes or no in column 'ignore'.*, got 'perhaps' at row 1"):
             call()
     lists = write(tmp_path / "l.parquet", ignore=[[1], [0]])
     for call in (
         lambda: jobs.evaluate(lists, lists),
-        lambda: jobs.assign(lists, grid, resize=Resize("none", 64, 64), ignore="ignore"),
+        lambda: jobs.assign(lists, grid, resize=Resize("none", 64, 64), ignore_column="ignore"),
     ):
         with pytest.raises(InputError, match=r"numbers or text in column 'ignore' of .*l.parquet, got list<"):
             call()

@@ -64,7 +64,10 @@ WRONG_TYPES: list[tuple[Callable[[Any], Any], str]] = [
         lambda t: JOBS.inspect(t, limits={"near": 0.9}),
         "limits as a Limits, got {'near': 0.9}: give jobs.Limits(near=0.9)",
     ),
-    (lambda t: JOBS.inspect(t, size="width,height"), "size as 2 names, got 'width,height': give ('width', 'height')"),
+    (
+        lambda t: JOBS.inspect(t, size_columns="width,height"),
+        "size_columns as 2 names, got 'width,height': give ('width', 'height')",
+    ),
     (lambda t: LIMITS(near="0.9"), "near as a number, got '0.9': give 0.9"),
     (
         lambda t: JOBS.assign(t, "retinanet", resize=None),

@@ -93,7 +93,7 @@ def inspected(limits: Any) -> dict[str, Any]:
 
 def sorted_table() -> dict[str, Any]:
     """Sort a table by another column."""
-    told = call("jobs.sort", "truths.parquet", "sorted.parquet", by="category_id")()
+    told = call("jobs.sort", "truths.parquet", "sorted.parquet", image_column="category_id")()
     return {"told": told, "file": Path("sorted.parquet")}
 
 

@@ -28,6 +28,10 @@ RENAMED: tuple[Renamed, ...] = (
     Renamed(r"^(commands\.anchors\b.*\.image_size\.\d+)$", r"\1", LENGTHS),
     Renamed(r"^(commands\.assign\.(?!resize\.).*\.(?:lengths|parameters\.resize)\.\d+)$", r"\1", LENGTHS),
     Renamed(r"^(commands\.assign\..*\.parameters\.resize\.3)$", r"\1", UNUSED),
+    Renamed(r"^(commands\.anchors\b.*\.parameters\.)width$", r"\1size_columns.0"),
+    Renamed(r"^(commands\.anchors\b.*\.parameters\.)height$", r"\1size_columns.1"),
+    # inspections
+    Renamed(r"(\binspect\b.*[.:_]limits[._])min_side$", r"\1sub_pixel"),
     # evaluations
     Renamed(r"(\.printed|\.json|\.tables)\.runs\b", r"\1.models"),
     Renamed(r"^(evaluating\..*[.:]by)$", r"\1", MODEL),

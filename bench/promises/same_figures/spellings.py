@@ -93,6 +93,7 @@ ARGUMENTS = {
         "by_class", {"iou_threshold": "threshold", "class_agnostic": "by_class"}, negated=("class_agnostic",)
     ),
     "jobs.pairs": Told("by_class", {"class_column": "by_class", "class_agnostic": None}),
+    "jobs.sort": Told("by", {"image_column": "by"}),
     "jobs.synthesize": Told("images", {"count": "images"}),
     "Params": Told("by_class", {"class_agnostic": "by_class"}, negated=("class_agnostic",)),
 }

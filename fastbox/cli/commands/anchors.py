@@ -13,6 +13,7 @@ from fastbox.cli.options import Boxes, count_option, json_option, output_option,
 from fastbox.cli.progress import progress
 from fastbox.cli.types import RESIZE_HELP, Names, ResizeRule, Size
 from fastbox.errors import InputError
+from fastbox.values.names import SIZE_COLUMNS
 
 if TYPE_CHECKING:
     from fastbox.anchors.resize import Resize
@@ -33,10 +34,10 @@ class Sizes:
     size: tuple[int, int] | None = option(
         "--size", type=Size(), metavar="WIDTHxHEIGHT", help="Size of all images (default: from columns)."
     )
-    size_columns: list[str] = option(
+    size_columns: tuple[str, str] = option(
         "--size-columns",
         type=Names(count=2),
-        default="width,height",
+        default=",".join(SIZE_COLUMNS),
         metavar="COLUMNS",
         help="Columns of the images' widths and heights (default: width,height).",
     )
@@ -87,18 +88,14 @@ def anchors(truths: str, output: str | None, sizes: Sizes, boxes: Boxes, as_json
     from fastbox.report.terminal.fitted import show_fitted
     from fastbox.tables.source import Source
 
-    width, height = sizes.size_columns
     if sizes.resize is None:
-        asked = {"--size": sizes.size is not None, "--size-columns": (width, height) != ("width", "height")}
+        asked = {"--size": sizes.size is not None, "--size-columns": sizes.size_columns != SIZE_COLUMNS}
         for name in (name for name, given in asked.items() if given):
             raise click.UsageError(f"expected --resize with {name}, got {name} alone: add --resize, such as 640")
-    resize = None if sizes.resize is None else str(sizes.resize)
     source = Source(truths, boxes=boxes.box, format=boxes.format)
     with progress("fitting", (lambda: 2 * rows()) if (rows := counted(truths)) else None) as step:
         try:
-            found = fit_anchors(
-                source, output, resize=resize, size=sizes.size, width=width, height=height, **options, progress=step
-            )
+            found = fit_anchors(source, output, **vars(sizes), **options, progress=step)
         except ImportError as error:
             raise InputError(str(error)) from None
     show(show_fitted, found.to_dict(), as_json, [output])

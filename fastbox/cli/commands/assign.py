@@ -163,7 +163,7 @@ def assign(
             out=output,
             resize=resize,
             rule=chosen,
-            ignore=ignore_column,
+            ignore_column=ignore_column,
             class_column=found_class,
             report=report,
             progress=step,

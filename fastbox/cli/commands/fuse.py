@@ -45,7 +45,7 @@ class Fusion:
     )
     class_agnostic: bool | None = agnostic_option(None, "per class if there is a class column")
     class_column: str = class_option()
-    score: str = score_option()
+    score_column: str = score_option()
 
 
 @click.command(

@@ -25,7 +25,7 @@ class Thresholds:
     """The figures from which on a box is a problem."""
 
     tolerance: float = _limit("--tolerance", 0.5, "PX", "How far a box may lie outside of its image.")
-    min_side: float = _limit("--sub-pixel", 1.0, "PX", "Shorter side below which a box is sub_pixel.")
+    sub_pixel: float = _limit("--sub-pixel", 1.0, "PX", "Shorter side below which a box is sub_pixel.")
     max_aspect: float = _limit(
         "--max-aspect", 100.0, "RATIO", "Longer side over shorter side above which a box is extreme_aspect."
     )
@@ -41,13 +41,13 @@ class More:
     """Further tables and columns to read."""
 
     class_column: str | None = class_option(None, "category_id, if it is there")
-    images: str | None = option(
+    images_table: str | None = option(
         "--images-table", type=click.Path(), metavar="TABLE", help="Table of all images and their sizes to read."
     )
     id_column: str | None = option(
         "--id-column", type=Column(), metavar="COLUMN", help="Column of the boxes' ids (default: id, if it is there)."
     )
-    size_columns: list[str] | None = option(
+    size_columns: tuple[str, str] | None = option(
         "--size-columns",
         type=Names(count=2),
         metavar="COLUMNS",
@@ -109,13 +109,13 @@ def inspect(
     with progress("inspecting", counted(truths)) as step:
         found = fragments.run(
             jobs.inspect,
-            *(one for one in (table.source(truths), more.images) if one is not None),
+            *(one for one in (table.source(truths), more.images_table) if one is not None),
             out=output,
             fix=fix,
             changes=changes,
             class_column=more.class_column,
             id_column=more.id_column,
-            size=more.size_columns and tuple(more.size_columns),
+            size_columns=more.size_columns,
             limits=limits,
             report=report,
             progress=step,

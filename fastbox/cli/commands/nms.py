@@ -36,7 +36,7 @@ class Suppression:
     iou_threshold: float = iou_threshold_option(0.5, "are duplicates")
     class_agnostic: bool | None = agnostic_option(None, "per class if there is a class column")
     class_column: str = class_option()
-    score: str = score_option()
+    score_column: str = score_option()
     method: str = option(
         "--method",
         type=click.Choice(METHODS),

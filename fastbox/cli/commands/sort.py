@@ -37,6 +37,6 @@ def sort(tables: tuple[str, ...], output: str, image_column: str, memory: str | 
     from fastbox.datasets.as_source import counted
 
     with progress("sorting", counted(tables)) as step:
-        found = jobs.sort(tables, output, by=image_column, memory=memory, progress=step)
+        found = jobs.sort(tables, output, image_column=image_column, memory=memory, progress=step)
     files = "1 file" if found["files"] == 1 else f"{found['files']:,} files"
     click.echo(f"{found['rows']:,} rows of {files} → {output}")

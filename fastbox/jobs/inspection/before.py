@@ -92,7 +92,7 @@ def first_pass(
 ) -> list[dict[str, Any]]:
     """Return the facts of a whole table on each of its fragments, as the option ``before`` of their inspection."""
     limits, rows = options.get("limits") or Limits(), options.get("rows", 262_144)
-    whole = Table.of(table, None, *(options.get(name) for name in ("class_column", "id_column", "size")))
+    whole = Table.of(table, None, *(options.get(name) for name in ("class_column", "id_column", "size_columns")))
     known = Before()
     if whole.id is not None:
         known = Before.of(whole, replace(limits, class_size=None), rows)

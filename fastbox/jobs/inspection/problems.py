@@ -50,7 +50,7 @@ class Limits:
     ----------
     tolerance : float
         The number of pixels that a box may stick out of its image: rounding to pixels moves a side by 0.5.
-    min_side : float
+    sub_pixel : float
         A shorter side below this many pixels is ``sub_pixel``.
     max_aspect : float
         The longer side over the shorter one, above which a box is ``extreme_aspect``: YOLO's augmentation drops boxes
@@ -70,7 +70,7 @@ class Limits:
     """
 
     tolerance: float = 0.5
-    min_side: float = 1.0
+    sub_pixel: float = 1.0
     max_aspect: float = 100.0
     near: float = 0.95
     huge: float = 0.95
@@ -114,7 +114,7 @@ def alone(view: View, limits: Limits) -> list[Finding]:
         valid, sides = view.valid, shorter > 0
         found.append(_finding("zero_side", valid & ~sides, shorter))
         sides &= valid
-        found.append(_finding("sub_pixel", sides & (shorter < limits.min_side), shorter))
+        found.append(_finding("sub_pixel", sides & (shorter < limits.sub_pixel), shorter))
         found.append(_finding("extreme_aspect", sides & (longer > limits.max_aspect * shorter), longer / shorter))
         outside = outside_of(view)
         found.append(_finding("out_of_image", valid & (outside > limits.tolerance), outside))

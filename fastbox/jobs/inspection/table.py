@@ -23,11 +23,11 @@ from fastbox.tables.images import Images
 from fastbox.tables.sink import read_names
 from fastbox.tables.source import Plan, Source, plan
 from fastbox.tables.stream import scan
-from fastbox.values.names import CLASS, IMAGE, column_of
+from fastbox.values.names import CLASS, IMAGE, SIZE_COLUMNS, column_of
 
-__all__ = ["SIZE", "Table"]
+__all__ = ["Table"]
 
-ID, SIZE = "id", ("width", "height")
+ID = "id"
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class Table:
         label = column_of(here, CLASS, plan(source).files[0]) if label is None else label
         box_id = ID if box_id is None and ID in here else box_id
         own = images.image if isinstance(images, Source) and images.image != IMAGE else None
-        listed = None if images is None else Images(images, own or source.image or IMAGE, size or SIZE)
+        listed = None if images is None else Images(images, own or source.image or IMAGE, size or SIZE_COLUMNS)
         beside = None
         if listed is None or not listed.sized:
-            usual = all(name in here and name not in boxes for name in SIZE)
-            beside = size or (SIZE if usual else None)
+            usual = all(name in here and name not in boxes for name in SIZE_COLUMNS)
+            beside = size or (SIZE_COLUMNS if usual else None)
         planned = plan(Source.carrying(source, label, box_id, *(beside or ())))
         where = planned.files[0]
         check_images([planned], "boxes are inspected")

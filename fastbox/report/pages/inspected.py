@@ -30,7 +30,7 @@ MEANINGS = {
     "non_finite": ("a coordinate is nan or infinite", ""),
     "out_of_image": ("partly outside of the image", "{tolerance:g} px"),
     "repeated_id": ("an earlier row has the same id, or the image is listed twice", ""),
-    "sub_pixel": ("shorter side below the limit", "{min_side:g} px"),
+    "sub_pixel": ("shorter side below the limit", "{sub_pixel:g} px"),
     "whole_image": ("reaches all borders of the image", "{tolerance:g} px"),
     "zero_side": ("area of 0", ""),
 }
