@@ -41,7 +41,7 @@ INPUTS = ("sizes", "names")
 # Options that the format's name tells, or that are filled in here.
 UNSAID = {"kind", "source"}
 # Options that the command line calls otherwise than by their names.
-TYPED = {"box_format": "format", "format": "output_format", "image": "image_column"}
+TYPED = {"out_box_format": "output_format"}
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -73,8 +73,8 @@ def convert(
     **options
         Of the two formats, of whichever of them has one of that name: those of ``read`` and ``write`` in
         ``fastbox.datasets.formats``. For Parquet: ``write_images``, a second table to write, one row per image, images
-        without boxes included; ``format``, ``"xywh"``, ``"xyxy"`` or ``"cxcywh"``, the source's own by default, so that
-        every coordinate stays as it is; ``dtype``, ``"float64"`` or ``"float32"``. None stands for the default.
+        without boxes included; ``out_box_format``, ``"xywh"``, ``"xyxy"`` or ``"cxcywh"``, the source's own by default,
+        so that every coordinate stays as it is; ``dtype``, ``"float64"`` or ``"float32"``. None stands for the default.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def convert(
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> results = [{"image_id": 7, "category_id": 1, "bbox": [0, 0, 10, 5], "score": 0.5}]
     >>> _ = (folder / "results.json").write_text(json.dumps(results))
-    >>> convert(folder / "results.json", folder / "detections.parquet", format="xyxy")
+    >>> convert(folder / "results.json", folder / "detections.parquet", out_box_format="xyxy")
     {'kind': 'results', 'rows': 1, 'images': 1, 'categories': 1, 'images_without_boxes': 0}
     """
     given = {name: value for name, value in options.items() if value is not None}
@@ -180,7 +180,9 @@ def _as_table(source: Given, format: str | None, options: Mapping[str, Any]) -> 
     several = [] if is_frame(source) else _found(source) if isinstance(source, str | os.PathLike) else source
     if format is not None or not (is_frame(source) or has_rows(source) or (several and all(map(has_rows, several)))):
         return source, format
-    return as_source(replace(Source(()), path=source, image=options.get("image", IMAGE)), "source").path, "parquet"
+    return as_source(
+        replace(Source(()), path=source, image=options.get("image_column", IMAGE)), "source"
+    ).path, "parquet"
 
 
 class Tally:

@@ -90,7 +90,7 @@ def instances(draw: st.DrawFn) -> dict[str, Any]:
 @given(coco=instances(), format=st.sampled_from(["xywh", "xyxy"]), ascii=st.booleans())
 def test_truths_are_what_json_says(coco: dict[str, Any], format: str, ascii: bool, folder: Path) -> None:
     summary, table = convert(
-        json.dumps(coco, ensure_ascii=ascii), folder, format=format, write_images=folder / "images.parquet"
+        json.dumps(coco, ensure_ascii=ascii), folder, out_box_format=format, write_images=folder / "images.parquet"
     )
     same_bits(table, expected_boxes(coco, format))
 
@@ -123,7 +123,7 @@ def test_results_are_what_json_says(data: st.DataObject, format: str, folder: Pa
     known = data.draw(ids)
     detection = {"image_id": st.sampled_from(known), "category_id": st.integers(0, 90), "bbox": boxes, "score": numbers}
     coco = data.draw(st.lists(st.fixed_dictionaries(detection), max_size=12))
-    summary, table = convert(coco, folder, format=format)
+    summary, table = convert(coco, folder, out_box_format=format)
     same_bits(table, expected_boxes(coco, format))
     images = len({box["image_id"] for box in coco})
     categories = len({box["category_id"] for box in coco})
@@ -141,7 +141,7 @@ def test_many_batches_keep_the_order_of_the_file(format: str, tmp_path: Path) ->
     image = rng.integers(0, 3000, n).tolist()
     annotations = [truth(image[i], box[i], id=i, area=box[i][2] * 0.7) for i in range(n)]
     coco = {"images": [{"id": i, "width": i, "height": 1} for i in range(2990)], "annotations": annotations}
-    _, table = convert(coco, tmp_path, format=format)
+    _, table = convert(coco, tmp_path, out_box_format=format)
     same_bits(table, expected_boxes(coco, format))
     image_ids, own_ids = table["image_id"].to_pylist(), table["id"].to_pylist()
     assert all(a < b for a, b in pairwise(zip(image_ids, own_ids, strict=True)))
@@ -154,7 +154,7 @@ def test_the_columns_and_their_types(tmp_path: Path) -> None:
         "image_id": "int64", "id": "int64", "category_id": "int32", "x": "double", "y": "double", "w": "double",
         "h": "double", "iscrowd": "int8", "area": "double", "width": "int32", "height": "int32",
     }  # fmt: skip
-    _, table = convert([result("a", category_id=2**31)], tmp_path, format="xyxy", dtype="float32")
+    _, table = convert([result("a", category_id=2**31)], tmp_path, out_box_format="xyxy", dtype="float32")
     assert {field.name: str(field.type) for field in table.schema} == {
         "image_id": "string", "category_id": "int64", **dict.fromkeys(CORNERS, "float"), "score": "double"
     }  # fmt: skip
@@ -163,7 +163,7 @@ def test_the_columns_and_their_types(tmp_path: Path) -> None:
 def test_float32_corners_are_rounded_once(tmp_path: Path) -> None:
     x, w = 16777217.0, 0.7
     _, table = convert(
-        [result(1, (x, 0.1, w, 0.2)), result(2, (1e300, 0, 1, 1))], tmp_path, format="xyxy", dtype="float32"
+        [result(1, (x, 0.1, w, 0.2)), result(2, (1e300, 0, 1, 1))], tmp_path, out_box_format="xyxy", dtype="float32"
     )
     assert table["xmax"].to_numpy()[0] == np.float32(x + w)
     assert table["ymax"].to_numpy()[0] == np.float32(0.1 + 0.2)
@@ -199,7 +199,7 @@ def test_the_footer_holds_the_categories(tmp_path: Path) -> None:
         "annotations": [truth(1)],
         "categories": [{"id": 1, "name": "person"}, {"id": 90, "name": "brosse à dents"}],
     }
-    convert(coco, tmp_path, format="xyxy")
+    convert(coco, tmp_path, out_box_format="xyxy")
     record = read_record(tmp_path / "out.parquet")
     assert record["categories"] == {"1": "person", "90": "brosse à dents"}
     assert record["command"] == "convert"
@@ -216,13 +216,13 @@ def test_of_a_repeated_key_the_last_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", ["xywh", "xyxy"])
 def test_cocos_own_example(format: str, tmp_path: Path) -> None:
     summary = convert_file(
-        EXAMPLE, tmp_path / "truths.parquet", format=format, write_images=tmp_path / "images.parquet"
+        EXAMPLE, tmp_path / "truths.parquet", out_box_format=format, write_images=tmp_path / "images.parquet"
     )
     assert summary == {"kind": "truths", "rows": 839, "images": 100, "categories": 80, "images_without_boxes": 0}
     same_bits(pq.read_table(tmp_path / "truths.parquet"), expected_boxes(json.loads(EXAMPLE.read_text()), format))
     assert pq.read_table(tmp_path / "images.parquet")["boxes"].to_numpy().sum() == 839
 
-    summary = convert_file(RESULTS, tmp_path / "detections.parquet", format=format)
+    summary = convert_file(RESULTS, tmp_path / "detections.parquet", out_box_format=format)
     assert (summary["kind"], summary["rows"]) == ("results", 734)
     same_bits(pq.read_table(tmp_path / "detections.parquet"), expected_boxes(json.loads(RESULTS.read_text()), format))
 

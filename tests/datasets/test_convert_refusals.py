@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "yxyx"}, "expected format to be 'xyxy' or 'xywh' or 'cxcywh', got 'yxyx'"),
+        ({"out_box_format": "yxyx"}, "expected out_box_format to be 'xyxy' or 'xywh' or 'cxcywh', got 'yxyx'"),
         ({"dtype": "float16"}, "expected dtype to be 'float32' or 'float64', got 'float16'"),
         ({"kind": "masks"}, "expected kind to be 'truths' or 'results', got 'masks'"),
         ({"kind": "truths"}, "expected truths in .*coco.json, got results"),

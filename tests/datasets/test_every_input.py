@@ -323,7 +323,7 @@ def test_sort_and_convert_write_every_input(tmp_path: Path, kind: str) -> None:
     assert jobs.sort(given, tmp_path / "s.parquet")["rows"] == (IMAGES if kind == "lists" else N)
     assert jobs.plan(tmp_path / "s.parquet" if kind != "other names" else Source(tmp_path / "s.parquet")).ready
     if kind not in ("files", "reader", "generator"):
-        made = jobs.convert(given, tmp_path / "c.parquet", format="xyxy")
+        made = jobs.convert(given, tmp_path / "c.parquet", out_box_format="xyxy")
         assert (made["rows"], made["images"]) == (N, IMAGES)
 
 

@@ -52,7 +52,7 @@ def refused(*arguments: Any) -> str:
 def boxes_of(source: Path, folder: Path) -> list[tuple[Any, ...]]:
     """The boxes of a source: image, name of the category and corners."""
     out = folder / "compared.parquet"
-    convert(source, out, format="xyxy", sizes=folder / "sizes.csv" if source.suffix == ".csv" else None)
+    convert(source, out, out_box_format="xyxy", sizes=folder / "sizes.csv" if source.suffix == ".csv" else None)
     record = json.loads(pq.read_metadata(out).metadata[b"fastbox"])
     rows = pq.read_table(out).to_pylist()
     names = record["categories"]

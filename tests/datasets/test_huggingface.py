@@ -149,7 +149,7 @@ def test_a_footer_that_tells_no_names_does_no_harm(metadata: bytes, tmp_path: Pa
 def test_names_within_the_objects_are_numbered(tmp_path: Path) -> None:
     objects = [{"box": [[1, 2, 3, 4], [1, 2, 3, 4]], "label": ["dog", "cat"], "score": [0.5, 0.25]}]
     pq.write_table(pa.table({"name": ["a.jpg"], "objects": objects}), tmp_path / "in.parquet")
-    dataset = read(tmp_path / "in.parquet", image="name", box_format="xyxy")
+    dataset = read(tmp_path / "in.parquet", image_column="name", format="xyxy")
     found = [row for batch in dataset.batches for row in batch.to_pylist()]
     assert dataset.kind == "results"
     assert [(row["xmax"], row["category_id"], row["score"]) for row in found] == [(3, 0, 0.5), (3, 1, 0.25)]
@@ -171,8 +171,8 @@ def test_boxes_that_are_structs_tell_their_format(tmp_path: Path) -> None:
 def test_the_footer_tells_the_format(format: str, tmp_path: Path) -> None:
     box = dict(zip(("xmin", "ymin", "xmax", "ymax"), ([0.25], [0.5], [10.75], [20.5]), strict=True))
     pq.write_table(pa.table({"image_id": [1], "category_id": ["cat"], **box}), tmp_path / "in.parquet")
-    convert(tmp_path / "in.parquet", tmp_path / "hf.parquet", out_format="huggingface", format=format)
-    convert(tmp_path / "hf.parquet", tmp_path / "out.parquet", format="xyxy")
+    convert(tmp_path / "in.parquet", tmp_path / "hf.parquet", out_format="huggingface", out_box_format=format)
+    convert(tmp_path / "hf.parquet", tmp_path / "out.parquet", out_box_format="xyxy")
     assert pq.read_table(tmp_path / "out.parquet").select(list(box)).to_pydict() == box
 
 
@@ -302,8 +302,8 @@ def test_bad_tables_are_named_and_leave_nothing(columns: dict[str, Any], message
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     rows = [{"image_id": 1, "width": 9, "height": 9, "objects": [an_object()]}]
     pq.write_table(table(rows), tmp_path / "in.parquet")
-    with pytest.raises(ValueError, match="expected format to be 'xyxy' or 'xywh' or 'cxcywh', got 'yxyx'"):
-        write(read(tmp_path / "in.parquet"), tmp_path / "out.parquet", format="yxyx")
+    with pytest.raises(ValueError, match="expected out_box_format to be 'xyxy' or 'xywh' or 'cxcywh', got 'yxyx'"):
+        write(read(tmp_path / "in.parquet"), tmp_path / "out.parquet", out_box_format="yxyx")
     with pytest.raises(InputError, match=r"expected a folder to write .*nowhere.* in, got: No such file"):
         write(read(tmp_path / "in.parquet"), tmp_path / "nowhere" / "out.parquet")
     assert os.listdir(tmp_path) == ["in.parquet"]

@@ -92,7 +92,7 @@ def datasets(draw: st.DrawFn) -> dict[str, Any]:
 
 def boxes_of(source: Path, folder: Path, **options: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The images and the boxes of a source: image, name of the category, corners."""
-    convert(source, folder / "read.parquet", format="xyxy", write_images=folder / "images.parquet", **options)
+    convert(source, folder / "read.parquet", out_box_format="xyxy", write_images=folder / "images.parquet", **options)
     rows = pq.read_table(folder / "read.parquet").to_pylist()
     called = json.loads(pq.read_metadata(folder / "read.parquet").metadata[b"fastbox"]).get("categories", {})
     listed = pq.read_table(folder / "images.parquet")["image_id"].to_pylist()

@@ -98,7 +98,7 @@ def test_tables_of_our_own_convert(tmp_path: Path) -> None:
         images = [{"id": k} for k in range(10)]
         source = {"images": images, "categories": categories, "annotations": annotations}
         (tmp_path / f"{name}.json").write_text(json.dumps(source))
-        convert(tmp_path / f"{name}.json", tmp_path / f"{name}.parquet", format="xyxy")
+        convert(tmp_path / f"{name}.json", tmp_path / f"{name}.parquet", out_box_format="xyxy")
     table = pq.read_table(tmp_path / "b.parquet")
     table = table.append_column("score", pa.array(np.linspace(1, 0.1, len(table))))
     with Sink(tmp_path / "dt.parquet", table.schema, command="test", parameters={}) as sink:

@@ -46,7 +46,7 @@ class FileFormat(Text):
 )
 @click.option(
     "--output-format",
-    "format",
+    "out_box_format",
     type=click.Choice(["xywh", "xyxy", "cxcywh"]),
     metavar="FORMAT",
     help="Box format of a table to write: xywh, xyxy or cxcywh (default: the source's).",
@@ -64,8 +64,8 @@ class FileFormat(Text):
     metavar="COLUMNS",
     help="Boxes: one column, or four with commas; of CrowdHuman fbox, vbox or hbox (default: found by name).",
 )
-@click.option("--format", "box_format", **BOX_FORMAT)
-@click.option("--image-column", "image", **IMAGE_COLUMN | {"default": None})
+@click.option("--format", **BOX_FORMAT)
+@click.option("--image-column", **IMAGE_COLUMN | {"default": None})
 @alone("class_column", class_option(None))
 @alone("as_json", json_option())
 def convert(source: str, output: str, write_images: str | None, as_json: bool, **options: Any) -> None:

@@ -47,8 +47,8 @@ def read(
     source: Paths,
     *,
     box: str | None = None,
-    box_format: str | None = None,
-    image: str | None = None,
+    format: str | None = None,
+    image_column: str | None = None,
     class_column: str | None = None,
     names: StrPath | None = None,
     sizes: StrPath | None = None,
@@ -61,9 +61,9 @@ def read(
         Parquet files, or one file of JSON lines, as ``metadata.jsonl`` of a folder of images.
     box : str, optional
         The field of the boxes within ``objects``: bbox, box or boxes when left out.
-    box_format : str, optional
+    format : str, optional
         Of the boxes: what the footer says if fastbox wrote the file, else ``"xywh"`` for lists, as COCO has it.
-    image : str, optional
+    image_column : str, optional
         The column of image ids: image_id, file_name or id when left out.
     class_column : str, optional
         The field of the classes within ``objects``, numbers or names: category, categories, category_id, label,
@@ -101,7 +101,7 @@ def read(
     table = read_json_lines(os.fspath(source)) if lines else None  # type: ignore[arg-type]
     files = (os.fspath(source),) if lines else find_files(source)  # type: ignore[arg-type]
     schema = table.schema if table is not None else _schema_of(files[0])
-    image = next((name for name in IMAGES_BY if name in schema.names), IMAGES_BY[0]) if image is None else image
+    image = image_column or next((name for name in IMAGES_BY if name in schema.names), IMAGES_BY[0])
     require(schema, image, files[0])
     objects = require(schema, OBJECTS, files[0]).type
     fields = _fields(objects, files[0])
@@ -109,9 +109,10 @@ def read(
     category = _told(class_column, CATEGORIES, fields, files[0], ("--class-column FIELD", "class_column=FIELD"))
     record = {} if lines else _record(files[0])
     parameters = record.get("parameters", {})
-    if box_format is None and not pa.types.is_struct(_element(fields[box])):
+    called = format
+    if called is None and not pa.types.is_struct(_element(fields[box])):
         told = parameters.get("format")
-        box_format = told if told in FORMATS else "xywh"
+        called = told if told in FORMATS else "xywh"
     inner = {name: kind for name, kind in fields.items() if name not in (image, *IMAGES)}
     outer = [field for field in schema if field.name not in (OBJECTS, *inner)]
     flat = pa.schema([*outer, *inner.items()])
@@ -137,12 +138,12 @@ def read(
             yield path, first_row, pa.RecordBatch.from_arrays(arrays, names=columns)
         _check_once(ids, image, files)
 
-    layout = Layout(box, box_format, image, category, kind=parameters.get("kind"), categories=categories)
+    layout = Layout(box, called, image, category, kind=parameters.get("kind"), categories=categories)
     images = None if sizes is None else read_images(sizes, image)
     return read_tables(load, flat, layout, where=files[0], images=images)
 
 
-def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: str = "") -> None:
+def write(dataset: Dataset, target: StrPath, *, out_box_format: str = "xywh", source: str = "") -> None:
     """Write a Parquet table of images by ascending id, complete or not at all; an existing file is replaced.
 
     ``datasets.load_dataset("parquet", data_files=...)`` reads it: image_id, width, height, file_name where it is known,
@@ -153,7 +154,7 @@ def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: st
     ----------
     dataset : Dataset
     target : path
-    format : str
+    out_box_format : str
         ``"xywh"``, as COCO has it and Hugging Face's own examples; ``"xyxy"`` or ``"cxcywh"``.
     source : str
         What the footer shall say that the boxes came from.
@@ -165,8 +166,8 @@ def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: st
     InputError
         A box lacks an image, a category or a coordinate.
     """
-    if format not in COORDINATES:
-        raise ValueError(f"expected format to be {' or '.join(map(repr, COORDINATES))}, got {format!r}")
+    if out_box_format not in COORDINATES:
+        raise ValueError(f"expected out_box_format to be {' or '.join(map(repr, COORDINATES))}, got {out_box_format!r}")
     check_folder(target)
     used: set[int] = set()
 
@@ -177,12 +178,12 @@ def write(dataset: Dataset, target: StrPath, *, format: str = "xywh", source: st
     groups = grouped(replace(dataset, batches=map(seen, dataset.batches)), target)
     first = next(groups, None)
     schema = schema_of(dataset, labels_of(dataset.categories, used))
-    parameters = {"source": source, "kind": dataset.kind, "format": format}
+    parameters = {"source": source, "kind": dataset.kind, "format": out_box_format}
     with Sink(target, schema, command="convert", parameters=parameters) as sink:
         if dataset.categories:
             sink.record(categories={str(number): name for number, name in dataset.categories.items()})
         for group in groups if first is None else chain([first], groups):
-            sink.write(_rows(group, schema, format))
+            sink.write(_rows(group, schema, out_box_format))
 
 
 def _check_once(ids: list[pa.Array], image: str, files: Sequence[str]) -> None:
@@ -194,7 +195,7 @@ def _check_once(ids: list[pa.Array], image: str, files: Sequence[str]) -> None:
         raise InputError(
             f"expected a row for every image in {where}, got {many['counts']} with {image} {many['values'].as_py()!r}: "
             "convert splits one by one, or name a column that tells images apart, with "
-            f"{advice('--image-column COLUMN', 'image=COLUMN')}"
+            f"{advice('--image-column COLUMN', 'image_column=COLUMN')}"
         )
 
 

@@ -41,8 +41,8 @@ def read(
     source: Paths,
     *,
     box: str | None = None,
-    box_format: str | None = None,
-    image: str = IMAGE,
+    format: str | None = None,
+    image_column: str = IMAGE,
     class_column: str = CLASS,
     sizes: StrPath | None = None,
 ) -> Dataset:
@@ -51,9 +51,9 @@ def read(
     Parameters
     ----------
     source : path, glob, directory or a sequence of them
-    box, box_format : str, optional
+    box, format : str, optional
         The columns of the boxes and their format, as for :func:`fastbox.scan`; found by the names when left out.
-    image, class_column : str
+    image_column, class_column : str
         The columns of image ids and of classes, numbers or names. Numbers have their names in the footer, if
         fastbox wrote the file.
     sizes : path, optional
@@ -85,11 +85,11 @@ def read(
         schema = file.schema_arrow
         if not file.metadata.num_rows and len(files) == 1:
             schema = typed(schema)
-    image, label = (column_of(schema.names, name, files[0]) or str(name) for name in (image, class_column))
+    image, label = (column_of(schema.names, name, files[0]) or str(name) for name in (image_column, class_column))
     record = _record(files[0])
     layout = Layout(
         box,
-        box_format,
+        format,
         image,
         label,
         kind=record.get("parameters", {}).get("kind"),
@@ -106,7 +106,7 @@ def write(
     target: StrPath,
     *,
     write_images: StrPath | None = None,
-    format: str | None = None,
+    out_box_format: str | None = None,
     dtype: str = "float64",
     source: str = "",
 ) -> None:
@@ -121,7 +121,7 @@ def write(
     write_images : path, optional
         A second table, one row per image: image_id, width, height, file_name and its number of boxes. It keeps the
         images without any.
-    format : str, optional
+    out_box_format : str, optional
         ``"xyxy"``: xmin, ymin, xmax, ymax; ``"xywh"``: x, y, w, h; ``"cxcywh"``: cx, cy, w, h; computed in float64. By
         default the source's own, whose coordinates stay exactly as they are.
     dtype : str
@@ -136,11 +136,12 @@ def write(
     InputError
         A box lacks an image, a category or a coordinate, or a table of images is asked for of results that list none.
     """
-    _check_choice("format", format, (None, *COORDINATES))
+    _check_choice("out_box_format", out_box_format, (None, *COORDINATES))
     _check_choice("dtype", dtype, DTYPES)
     own = next(form for form, names in COORDINATES.items() if set(names) <= set(dataset.schema.names))
-    parameters = {"source": source, "kind": dataset.kind, "format": format or own, "dtype": dtype}
-    table = _Table(dataset, own, format or own, DTYPES[dtype])
+    made = out_box_format or own
+    parameters = {"source": source, "kind": dataset.kind, "format": made, "dtype": dtype}
+    table = _Table(dataset, own, made, DTYPES[dtype])
     for path in (target, *([] if write_images is None else [write_images])):
         check_folder(path)
     groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), target, ROWS)
