@@ -180,9 +180,8 @@ def _as_table(source: Given, format: str | None, options: Mapping[str, Any]) -> 
     several = [] if is_frame(source) else _found(source) if isinstance(source, str | os.PathLike) else source
     if format is not None or not (is_frame(source) or has_rows(source) or (several and all(map(has_rows, several)))):
         return source, format
-    return as_source(
-        replace(Source(()), path=source, image=options.get("image_column", IMAGE)), "source"
-    ).path, "parquet"
+    table = replace(Source(()), path=source, image=options.get("image_column", IMAGE))
+    return as_source(table, "source").path, "parquet"
 
 
 class Tally:

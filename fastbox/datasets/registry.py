@@ -55,6 +55,8 @@ class Format:
         ``read(source, **options)`` returns a data set, and ``write(dataset, target, **options)`` writes one.
     kind : str
         What is written: ``"table"`` (Parquet), ``"file"`` or ``"folder"``.
+    text : str
+        The description in a few words.
     ending : str
         The ending of the name of an output that is written in the format unless another one is asked for.
     implied : mapping
@@ -74,6 +76,7 @@ class Format:
     read: Callable[..., Dataset]
     write: Callable[..., None]
     kind: str
+    text: str
     ending: str = ""
     implied: Mapping[str, Any] = field(default_factory=dict)
     lacks: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ def write(dataset, target):
                 file.write(" ".join(map(str, row)) + "\\n")
 
 FILE_FORMATS = (
-    Format("plain", read, write, kind="file", ending=".plain", numbered=True, signs=Signs(endings=(".plain",))),
+    Format("plain", read, write, kind="file", text="boxes in lines", ending=".plain", signs=Signs(endings=(".plain",))),
 )
 '''
 
@@ -67,6 +67,7 @@ def test_a_new_format_is_one_file(tmp_path: Path) -> None:
     assert (tmp_path / "again.plain").read_text() == "a 2 1.0 1.0 2.5 3.0\nb 1 0.0 0.0 4.0 4.0\n"
     assert jobs.plan(given).inputs[0]["boxes"] == 2
     assert CliRunner().invoke(main, ["convert", str(given), str(tmp_path / "to"), "--to", "plain"]).exit_code == 0
+    assert "plain         boxes in lines" in CliRunner().invoke(main, ["convert", "--help"]).stdout
     with pytest.raises(ValueError, match=r"expected a file format of coco, .*, plain, "):
         jobs.convert(given, tmp_path / "out", out_format="unknown")
 

@@ -28,8 +28,20 @@ class FileFormat(Text):
         return as_choice(text, list(formats()), "a file format")
 
 
+class Convert(Command):
+    """The command, which lists all file formats in its help."""
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the file formats, then the examples and options."""
+        from fastbox.datasets.registry import formats
+
+        with formatter.section("File formats"):
+            formatter.write_dl([(own.name, own.text) for own in formats().values()])
+        super().format_options(context, formatter)
+
+
 @click.command(
-    cls=Command,
+    cls=Convert,
     section="Prepare data",
     examples=["fastbox convert truths.parquet instances.json", "fastbox convert instances.json yolo/ --to yolo"],
     short_help="Convert annotations: COCO, YOLO, VOC and more, to Parquet and back.",
@@ -70,13 +82,6 @@ class FileFormat(Text):
 @alone("as_json", json_option())
 def convert(source: str, output: str, write_images: str | None, as_json: bool, **options: Any) -> None:
     """Convert annotations of images from one file format to another.
-
-    \b
-    parquet       a table, a row per box        huggingface   Parquet, a row per image
-    coco          instances JSON                coco-results  results JSON
-    yolo          a folder with labels/*.txt    kitti         one with label_2/*.txt
-    voc           one with Annotations/*.xml    crowdhuman    .odgt
-    open-images   the CSV of boxes
 
     The file formats are recognized by the paths where possible. By default every coordinate stays exactly as it is.
     """

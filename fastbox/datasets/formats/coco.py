@@ -330,9 +330,10 @@ FILE_FORMATS = (
         read,
         write,
         kind="file",
+        text="instances JSON",
         ending=".json",
         implied={"kind": "truths"},
         signs=Signs(endings=(".json", ".json.gz")),
     ),
-    Format("coco-results", read, write, kind="file", ending=".json", implied={"kind": "results"}),
+    Format("coco-results", read, write, kind="file", text="results JSON", ending=".json", implied={"kind": "results"}),
 )

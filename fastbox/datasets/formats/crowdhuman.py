@@ -271,6 +271,7 @@ FILE_FORMATS = (
         read,
         write,
         kind="file",
+        text="an .odgt file: a JSON object in each line, one for an image",
         ending=".odgt",
         lacks=("iscrowd",),
         numbered=False,

@@ -298,6 +298,7 @@ FILE_FORMATS = (
         read,
         write,
         kind="table",
+        text="Parquet with a row for each image, or JSON lines",
         signs=Signs(endings=ENDINGS, is_file=lambda path: b'"objects"' in beginning(path)),
     ),
 )

@@ -319,6 +319,7 @@ FILE_FORMATS = (
         read,
         write,
         kind="folder",
+        text="a folder with label_2/*.txt",
         lacks=("iscrowd", "ignore"),
         numbered=False,
         ignored="DontCare",

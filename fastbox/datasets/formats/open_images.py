@@ -301,6 +301,7 @@ FILE_FORMATS = (
         read,
         write,
         kind="file",
+        text="the CSV of boxes",
         ending=".csv",
         lacks=("ignore",),
         numbered=False,

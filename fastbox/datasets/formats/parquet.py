@@ -225,4 +225,6 @@ def _record(path: str) -> dict[str, Any]:
     return {}
 
 
-FILE_FORMATS = (Format("parquet", read, write, kind="table", ending=".parquet"),)
+FILE_FORMATS = (
+    Format("parquet", read, write, kind="table", text="a table with a row for each box", ending=".parquet"),
+)

@@ -321,6 +321,7 @@ FILE_FORMATS = (
         read,
         write,
         kind="folder",
+        text="a folder with Annotations/*.xml",
         lacks=("iscrowd", "ignore"),
         numbered=False,
         signs=Signs(folders=("Annotations",), is_member=_is_annotation),

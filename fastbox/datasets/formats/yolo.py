@@ -272,6 +272,7 @@ FILE_FORMATS = (
         read,
         write,
         kind="folder",
+        text="a folder with labels/*.txt",
         lacks=("iscrowd", "ignore"),
         signs=Signs(endings=YAML, has_names=has_names, inside="labels", is_member=is_label),
     ),
