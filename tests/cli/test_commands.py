@@ -253,7 +253,16 @@ def test_a_crowded_image_is_no_trouble(tmp_path: Path) -> None:
 # what a person sees
 
 
-def test_every_command_prints_json(tmp_path: Path) -> None:
+def written(folder: Path) -> dict[str, Path]:
+    """The tables that synthesize writes, by their names in its figures."""
+    return {
+        "truths": folder / "s.parquet",
+        "detections": folder / "s-detections.parquet",
+        "pairs": folder / "p.parquet",
+    }
+
+
+def test_every_command_prints_the_figures_of_its_job_as_json(tmp_path: Path) -> None:
     made = tmp_path / "s.parquet"
     runs = [
         ("synthesize", made, "--count", 20, "--pairs", tmp_path / "p.parquet"),
@@ -263,7 +272,15 @@ def test_every_command_prints_json(tmp_path: Path) -> None:
     for run in runs:
         result = call(*run, "--json")
         assert result.exit_code == 0
-        assert isinstance(json.loads(result.stdout), dict)
+        figures = json.loads(result.stdout)
+        assert figures.pop("schema") == 1
+        if run[0] == "synthesize":
+            rows = {name: pq.read_metadata(path).num_rows for name, path in written(tmp_path).items()}
+            assert figures == {"images": 20, **rows}
+        elif run[0] == "measure":
+            assert figures == json.loads(json.dumps(jobs.measure(tmp_path / "p.parquet").to_dict()))
+        else:
+            assert figures == read_record(tmp_path / "o.parquet")["summary"]
         plain = call(*run).stdout
         assert "{" not in plain
         assert all(len(line) <= 80 or line.startswith("→") for line in plain.splitlines())

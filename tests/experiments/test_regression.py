@@ -317,7 +317,15 @@ def test_the_command_draws(tmp_path: Path) -> None:
 @pytest.mark.parametrize("losses", ["smooth_l1", "iou,ciou", "smooth_l1,giou,eiou"])
 def test_any_number_of_losses_is_drawn(losses: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    assert call("--points", 3, "--losses", losses, "--plot", tmp_path / "plot.png").exit_code == 0
+    result = call("--points", 3, "--losses", losses, "--plot", tmp_path / "plot.svg", "--json")
+    assert result.exit_code == 0, result.output
+    errors = {name: found["final_error"] for name, found in json.loads(result.stdout)["losses"].items()}
+    assert list(errors) == losses.split(",")
+    texts = re.findall(r"<!-- (.*?) -->", (tmp_path / "plot.svg").read_text())
+    shown = {name: f"{error:.2g}" if error >= 0.001 else "below 0.001" for name, error in errors.items()}
+    titles = [text for text in texts if "  " in text]
+    assert titles == [f"{name}  {error}" for name, error in shown.items()]  # a map for each loss, and its figure
+    assert {text for text in texts if text in LOSSES} == set(errors)  # the names of the curves
 
 
 @pytest.mark.parametrize(

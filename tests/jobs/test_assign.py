@@ -17,6 +17,7 @@ from fastbox import AnchorGrid, InputError, jobs
 from fastbox.anchors.resize import Resize
 from fastbox.assign.registry import RULES, as_rule
 from fastbox.cli import main
+from fastbox.report.figures import coverage as figures_of_coverage
 from fastbox.tables.sink import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -210,15 +211,30 @@ def test_regions_to_ignore_need_a_rule_that_has_them(path: Path, tmp_path: Path,
 
 
 @pytest.mark.slow
-def test_the_picture(path: Path, tmp_path: Path) -> None:
+def test_the_picture_draws_the_coverage(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
-    for name in ("plot.svg", "plot.png"):
-        picture = tmp_path / name
-        assert call(path, "--anchors", "yolov3", "--resize", "shorter=96,longer=128", "--plot", picture).exit_code == 0
-        assert picture.stat().st_size > 5000
-    svg = (tmp_path / "plot.svg").read_bytes()
-    call(path, "--anchors", "yolov3", "--resize", "shorter=96,longer=128", "--plot", tmp_path / "again.svg")
-    assert (tmp_path / "again.svg").read_bytes() == svg
+    figures = []
+    save = figures_of_coverage.save
+    monkeypatch.setattr(figures_of_coverage, "save", lambda figure, path: figures.append(figure) or save(figure, path))
+    asked = (path, "--anchors", "yolov3", "--resize", "shorter=96,longer=128")
+    for name in ("plot.svg", "again.svg", "plot.png"):
+        result = call(*asked, "--plot", tmp_path / name, "--json")
+        assert result.exit_code == 0, result.output
+    assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "plot.svg").read_bytes()
+    assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+
+    coverage = json.loads(result.stdout)["coverage"]
+    heat, tall, curve, _ = figures[-1].axes
+    parts = {"all": coverage, **coverage["by_size"]}
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in curve.lines}
+    assert len(drawn) == len(parts)
+    for name, part in parts.items():
+        recall = [np.nan if r is None else r for r in part["recall"].values()]
+        np.testing.assert_array_equal(drawn[f"{name} ({part['truths']})"], recall)
+    assert sum(drawn[f"all ({coverage['truths']})"]) > 0
+    assert tall.patches[0].get_data().values.sum() == coverage["truths"]
+    means = [mean for row in coverage["map"]["mean_best_iou"] for mean in row if mean is not None]
+    assert heat.collections[0].get_array().compressed().tolist() == means
     result = call(path, "--anchors", "yolov3", "--resize", "shorter=96,longer=128", "--plot", tmp_path / "plot.doc")
     assert result.exit_code == 2
     assert "expected a picture such as .svg, .png or .pdf" in result.stderr

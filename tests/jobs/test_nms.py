@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -311,6 +310,12 @@ def test_the_command_refuses_in_one_sentence(
     assert result.stderr.startswith("error: ")
 
 
-def test_the_command_knows_the_methods_of_the_job() -> None:
-    assert METHODS == JOB_METHODS
-    assert isinstance(command, click.Command)
+@pytest.mark.parametrize("method", sorted({*METHODS, *JOB_METHODS}))
+def test_the_command_and_the_job_keep_the_same_by_each_method(tmp_path: Path, method: str) -> None:
+    source = write(tmp_path / "d.parquet", scene())
+    result = call(source, "-o", tmp_path / "command.parquet", "--method", method, "--iou-threshold", 0.4, "--json")
+    assert result.exit_code == 0, result.output
+    found = nms(source, tmp_path / "job.parquet", method=method, iou_threshold=0.4)
+    assert pq.read_table(tmp_path / "command.parquet").equals(pq.read_table(tmp_path / "job.parquet"))
+    assert {**json.loads(result.stdout), "rules": None} == {"schema": 1, **found.to_dict(), "rules": None}
+    assert read_record(tmp_path / "command.parquet")["parameters"]["method"] == method

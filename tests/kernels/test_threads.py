@@ -15,7 +15,7 @@ from strategies import some_boxes
 from support.paths import WITHOUT_JIT
 
 import fastbox
-from fastbox import Boxes
+from fastbox import Boxes, parallel
 
 N, M = (900, 1400) if not WITHOUT_JIT else (20, 30)
 
@@ -109,12 +109,20 @@ def test_the_number_of_threads_can_change_while_others_work(threads: Any) -> Non
         other.join()
 
 
-def test_the_number_of_threads_is_kept(threads: Any) -> None:
-    assert isinstance(fastbox.get_num_threads(), int)
-    assert fastbox.get_num_threads() >= 1
-    for n in (1, 3):
-        threads(n)
-        assert fastbox.get_num_threads() == n
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_work_runs_on_as_many_threads_as_are_set(threads: Any, n: int) -> None:
+    threads(n)
+    assert fastbox.get_num_threads() == n
+    met = threading.Barrier(n, timeout=60)  # broken, with an error, where fewer threads than n come
+
+    def task(k: int) -> int:
+        met.wait()
+        return threading.get_ident()
+
+    assert len(set(parallel.run(task, [(k,) for k in range(n)]))) == n
+    used = set(parallel.run(lambda k: threading.get_ident(), [(k,) for k in range(50 * n)]))
+    assert threading.get_ident() in used or n > 1
+    assert len(used) <= n
 
 
 @pytest.mark.parametrize("n", [0, -1])
@@ -129,7 +137,10 @@ def test_fewer_than_one_thread_is_refused(n: int) -> None:
 def test_the_environment_sets_the_number_of_threads(python: Any) -> None:
     ask = "import fastbox; print(fastbox.get_num_threads())"
     assert python(ask, FASTBOX_NUM_THREADS="3").stdout.strip() == "3"
-    assert int(python(ask, FASTBOX_NUM_THREADS=None).stdout) >= 1
+    if hasattr(os, "sched_setaffinity"):
+        one = "import os; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1]); "
+        assert python(one + ask, FASTBOX_NUM_THREADS=None).stdout.strip() == "1"
+        assert int(python(ask, FASTBOX_NUM_THREADS=None).stdout) == len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-2", "1.5"])

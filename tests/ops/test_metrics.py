@@ -18,8 +18,14 @@ from support.single import one
 import fastbox
 
 
-def test_the_metrics_are_named() -> None:
+def test_the_metrics_are_those_of_the_definition_in_order() -> None:
     assert fastbox.METRICS == METRICS
+    a, b = [[1.0, 2, 5, 8]], [[0.0, 0, 4, 4]]
+    for operation in (fastbox.pairwise, fastbox.aligned):
+        with pytest.raises(ValueError, match=f"expected a metric of {', '.join(METRICS)}, got"):
+            operation(a, b, metric="hausdorff")
+    values = {name: fastbox.aligned(a, b, metric=name).item() for name in METRICS}
+    assert len(set(values.values())) == len(METRICS)  # no two names are of one formula
 
 
 # By hand

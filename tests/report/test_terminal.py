@@ -123,7 +123,11 @@ def test_gradients_of_millions_of_rows_fit() -> None:
 
 def test_every_bin_with_a_value_is_seen() -> None:
     text = shown(terminal.show_measured, measured(iou=[0.99] * 10_000 + [0.1]))
-    assert text.splitlines()[-2].startswith("  ▁▁")
+    columns = ["██" if k == 15 else "▁▁" if k == 1 else "  " for k in range(16)]
+    assert text.splitlines()[-5:-1] == [28 * " " + "  ██"] * 3 + ["".join(columns)]
+    even = shown(terminal.show_measured, measured(iou=[0.99] * 4 + [0.1] * 2 + [0.55]))
+    heights = ["  ".join(line[k] for k in (2, 16, 30)) for line in even.splitlines()[-5:-1]]
+    assert heights == ["      █", "      █", "█     █", "█  █  █"]  # half of the rows, a quarter, and all
 
 
 def test_what_no_chart_shows_is_said() -> None:

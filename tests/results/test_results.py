@@ -192,7 +192,10 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
             assert not shown.names & {"script", "img"}
             assert shown.attributes <= {"class"}
             assert len(shown.text) < 20_000
-        assert found.plot() is not None
+    precision = found.to_dict()["curves"]["precision"]
+    lines = found.plot().axes[0].lines
+    assert [line.get_ydata().tolist() for line in lines] == list(precision.values())[::3]
+    assert found.plot()._repr_png_()[:4] == b"\x89PNG"
 
 
 @pytest.mark.parametrize("missing", ["pandas", "polars"])

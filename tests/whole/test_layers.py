@@ -194,7 +194,8 @@ def test_the_public_names_are_sorted_and_complete() -> None:
 
 def test_every_public_name_is_there() -> None:
     for name in fastbox.__all__:
-        assert getattr(fastbox, name) is not None
+        thing = getattr(fastbox, name)
+        assert getattr(thing, "__name__", name).removeprefix("fastbox.") == name
     assert set(dir(fastbox)) == {*fastbox.__all__, "fragments", "jobs", "torch"}
     assert set(dir(fastbox.jobs)) == set(fastbox.jobs.__all__)
     assert set(dir(fastbox.fragments)) == set(fastbox.fragments.__all__)
