@@ -15,8 +15,8 @@ from typing import Any
 
 from fastbox.errors import InputError, advice
 from fastbox.storage.convention import mark_in
-from fastbox.storage.locks import lock
 from fastbox.storage.stores import delete_object, is_stored, read_object, write_object
+from fastbox.storage.temporary import lock
 
 __all__ = ["CLAIM", "claimed", "is_unfinished", "mark_finished", "mark_unfinished"]
 

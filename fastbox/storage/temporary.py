@@ -11,13 +11,29 @@ from collections.abc import Container
 from contextlib import suppress
 from typing import BinaryIO
 
-from fastbox.storage.locks import lock as _lock
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Temporary", "TemporaryFolder", "remove_abandoned"]
+__all__ = ["Temporary", "TemporaryFolder", "lock", "remove_abandoned"]
 
 _LOCK = ".lock"
 
 _NAME = re.compile(r"\.(?P<name>.+)\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
+
+
+def lock(descriptor: int) -> bool | None:
+    """Lock a file until it is closed; False where another process holds the lock, None where there are no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 class Temporary:
@@ -28,7 +44,7 @@ class Temporary:
             self.path = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
             self.file: BinaryIO = open(self.path, "xb", buffering=buffering)  # noqa: SIM115 - whoever has this closes it
             self._held: int | None = os.dup(self.file.fileno())
-            locked = _lock(self._held)
+            locked = lock(self._held)
             if locked is None:
                 self.release()
                 return
@@ -57,7 +73,7 @@ class TemporaryFolder:
             self.path = tempfile.mkdtemp(prefix=prefix, dir=below)
             self._held = os.open(os.path.join(self.path, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
             # Between being made and locked it may be taken for abandoned.
-            locked = _lock(self._held)
+            locked = lock(self._held)
             if locked is None or (locked and os.fstat(self._held).st_nlink):
                 break
             os.close(self._held)
@@ -78,7 +94,7 @@ def _remove_folders(below: str, prefix: str) -> None:
             with suppress(OSError):
                 descriptor = os.open(os.path.join(path, _LOCK), os.O_RDWR)
                 try:
-                    if _lock(descriptor):
+                    if lock(descriptor):
                         shutil.rmtree(path, ignore_errors=True)
                 finally:
                     os.close(descriptor)
@@ -95,7 +111,7 @@ def remove_abandoned(folder: str, names: Container[str]) -> None:
             with suppress(OSError):
                 descriptor = os.open(path, os.O_RDWR)
                 try:
-                    if _lock(descriptor):
+                    if lock(descriptor):
                         os.unlink(path)
                 finally:
                     os.close(descriptor)

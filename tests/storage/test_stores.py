@@ -111,7 +111,7 @@ def test_what_can_not_be_reached_is_told_in_a_sentence(bucket: str) -> None:
 SCRIPT = """
 import sys
 import numpy as np, pyarrow as pa
-from fastbox.tables import stores
+from fastbox.storage import stores
 from fastbox.tables.sink import Sink
 
 class Slow:  # says when it is in the middle of the upload, and waits to be killed there

@@ -276,7 +276,7 @@ def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tm
 def test_a_file_taken_for_abandoned_before_it_was_locked_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, taken = temporary._lock, []
+    lock, taken = temporary.lock, []
 
     def late(descriptor: int) -> bool | None:
         if not taken:
@@ -284,7 +284,7 @@ def test_a_file_taken_for_abandoned_before_it_was_locked_is_made_anew(
             taken[0].unlink()
         return lock(descriptor)
 
-    monkeypatch.setattr(temporary, "_lock", late)
+    monkeypatch.setattr(temporary, "lock", late)
     table = pa.table({"a": [1, 2, 3]})
     with Sink(tmp_path / "o.parquet", table.schema, command="test", parameters={}) as sink:
         sink.write(table)
@@ -293,7 +293,7 @@ def test_a_file_taken_for_abandoned_before_it_was_locked_is_made_anew(
 
 
 def test_where_files_can_not_be_locked_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(temporary, "_lock", lambda descriptor: None)
+    monkeypatch.setattr(temporary, "lock", lambda descriptor: None)
     other = tmp_path / ".o.parquet.1-0123abcd.tmp"
     other.touch()
     table = pa.table({"a": [1, 2, 3]})
