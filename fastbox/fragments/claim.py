@@ -15,7 +15,7 @@ from typing import Any
 
 from fastbox.errors import InputError, advice
 from fastbox.storage.convention import mark_in
-from fastbox.storage.stores import delete_object, is_stored, read_object, write_object
+from fastbox.storage.stores import exists, is_stored, read_object, remove, write_object
 from fastbox.storage.temporary import lock
 
 __all__ = ["CLAIM", "claimed", "is_unfinished", "mark_finished", "mark_unfinished"]
@@ -88,18 +88,12 @@ def mark_unfinished(folder: str) -> None:
 
 def is_unfinished(folder: str) -> bool:
     """Tell whether parts of a run are missing in a folder."""
-    path = mark_in(folder)
-    return read_object(path) is not None if is_stored(folder) else os.path.exists(path)
+    return exists(mark_in(folder))
 
 
 def mark_finished(folder: str) -> None:
     """Remove the mark of :func:`mark_unfinished`."""
-    path = mark_in(folder)
-    if is_stored(folder):
-        delete_object(path)
-        return
-    with suppress(FileNotFoundError):
-        os.unlink(path)
+    remove(mark_in(folder))
 
 
 def _held(path: str, folder: str, told: dict[str, Any]) -> int | None:
@@ -155,7 +149,7 @@ def _stored_claim(uri: str, folder: str, told: dict[str, Any], overwrite: bool) 
         _check_stored(uri, folder, told)
     finally:
         if _read(read_object(uri)).get("token") == told["token"]:
-            delete_object(uri)
+            remove(uri)
 
 
 def _check_stored(uri: str, folder: str, told: dict[str, Any]) -> None:

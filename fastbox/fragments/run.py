@@ -164,8 +164,7 @@ def spread(
             if overwrite:
                 remove_more(folder, len(tasks))
             mark_finished(folder)
-            if not is_stored(out):
-                remove_abandoned(folder, set(part_names(len(tasks))))
+            remove_abandoned(folder, set(part_names(len(tasks))))
     whole.inputs, whole.provenance = opened.notes(), provenance
     if report is not None:
         whole.report(report)

@@ -1,4 +1,4 @@
-"""Find the files that a path means, each listed once, and tell whether two names mean one file."""
+"""Find the files that a path means, each listed once."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fastbox.errors import InputError, nearest
 from fastbox.storage.backed import Backed
 from fastbox.storage.convention import check_finished, is_hidden, is_table
-from fastbox.storage.stores import find_stored, is_stored, local, same_stored
+from fastbox.storage.stores import Identity, find_stored, identity, is_stored, local
 
-__all__ = ["Paths", "Tree", "check_named", "expand", "find_files", "identity", "like"]
+__all__ = ["Paths", "Tree", "check_named", "expand", "find_files", "like"]
 
 Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-Identity: TypeAlias = tuple[object, ...]
 
 
 def find_files(path: Paths) -> list[str]:
@@ -81,34 +79,6 @@ class Tree:
         below = (found for root in roots for found in _walk(root, tree.folders))
         tree.files = _once([name for name, is_folder in below if not is_folder and is_table(name)])
         return tree
-
-
-def identity(path: str | os.PathLike[str]) -> Identity:
-    """Return a key of a file, existing or not, that is equal for all names of the file.
-
-    >>> identity("a/../b.parquet") == identity("file://" + os.path.abspath("b.parquet"))
-    True
-    """
-    name = local(path)
-    if is_stored(name):
-        return same_stored(name)
-    with suppress(OSError):
-        there = os.stat(name)
-        return there.st_dev, there.st_ino
-    name = os.path.realpath(name)
-    rest: list[str] = []
-    while True:
-        try:
-            found = os.stat(name)
-        except OSError:
-            above, last = os.path.split(name)
-            if above == name:
-                return (name, *rest)
-            name, rest = above, [last, *rest]
-            continue
-        if rest and _folds_case(name):
-            rest = [part.casefold() for part in rest]
-        return (found.st_dev, found.st_ino, *rest)
 
 
 def expand(pattern: str, *, every: bool = False) -> list[str]:
@@ -242,12 +212,3 @@ def _matches(folder: str, part: str, last: bool) -> Iterator[str]:
     for name in names:
         if fnmatch.fnmatch(name, part) and not (is_hidden(name) and name[0] != part[0]):
             yield os.path.join(folder, name)
-
-
-def _folds_case(folder: str) -> bool:
-    """Tell whether the file system of a folder ignores the case of names."""
-    above, name = os.path.split(folder)
-    try:
-        return name.swapcase() != name and os.path.samefile(folder, os.path.join(above, name.swapcase()))
-    except OSError:
-        return False

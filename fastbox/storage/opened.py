@@ -10,14 +10,13 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from fastbox.errors import InputError
 from fastbox.memory import check_footer_room
 from fastbox.storage.backed import Backed
 from fastbox.storage.locate import like
-from fastbox.storage.stores import is_stored, local, open_stored, stored_state
+from fastbox.storage.stores import is_stored, local, open_input, stored_state
 
 __all__ = [
     "DAMAGED",
@@ -90,7 +89,7 @@ class Opened:
             kept = None
         if kept is None:
             state = state_of(name)
-            handle = _handle(name)
+            handle = open_input(name)
             try:
                 kept = KeptFile(handle, self, name, state, None, wanted)
                 _ = kept.schema.names
@@ -151,16 +150,8 @@ class Opened:
             current.reset(token)
 
 
-def _handle(name: str) -> Any:
-    """Open a file for a Parquet reader."""
-    if _is_remote(name):
-        return open_stored(name)
-    place = name.open() if isinstance(name, Backed) else name
-    return pafs.LocalFileSystem().open_input_file(place) if isinstance(place, str) else place
-
-
 def _is_remote(name: str) -> bool:
-    return "://" in name and not isinstance(name, Backed) and is_stored(name)
+    return "://" in name and is_stored(name)
 
 
 def state_of(path: str | os.PathLike[str]) -> State:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from fastbox.errors import InputError
 from fastbox.storage.convention import TABLE_ENDING, check_name, is_table
-from fastbox.storage.locate import Tree, expand, identity
-from fastbox.storage.stores import is_stored, local
+from fastbox.storage.locate import Tree, expand
+from fastbox.storage.stores import Identity, above, identity, is_stored, local
 
 __all__ = ["check_outputs"]
 
@@ -71,7 +71,7 @@ def check_outputs(
 
 
 def _check_apart(outputs: Mapping[str, StrPath]) -> None:
-    known: dict[tuple[object, ...], str] = {}
+    known: dict[Identity, str] = {}
     for name, path in outputs.items():
         before = known.setdefault(identity(path), name)
         if before != name:
@@ -84,9 +84,9 @@ def _check_apart(outputs: Mapping[str, StrPath]) -> None:
 class _Read:
     """The inputs: files by identity, folders with all files in them, and patterns."""
 
-    files: dict[tuple[object, ...], str] = field(default_factory=dict)
-    folders: dict[tuple[object, ...], str] = field(default_factory=dict)
-    patterns: list[tuple[str, set[tuple[object, ...]]]] = field(default_factory=list)
+    files: dict[Identity, str] = field(default_factory=dict)
+    folders: dict[Identity, str] = field(default_factory=dict)
+    patterns: list[tuple[str, set[Identity]]] = field(default_factory=list)
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> _Read:
@@ -120,15 +120,15 @@ class _Read:
             is_same = source in (name, os.path.normpath(name))
             what = "also an input" if is_same else f"the same file as the input {source}"
             raise InputError(f"the output {name} is {what}: choose another output path")
-        above = list(_above(output))
+        over = list(above(output))
         ending = os.path.splitext(name)[1].lower()
         apart = ending in endings and not os.path.isdir(local(name))
-        if not apart and (found := next((self.folders[one] for one in (same, *above) if one in self.folders), None)):
+        if not apart and (found := next((self.folders[one] for one in (same, *over) if one in self.folders), None)):
             raise InputError(
                 f"the output {name} lies in the input {found}, and the next run would read it: choose another folder"
             )
         for pattern, folders in self.patterns:
-            if above and above[0] in folders and fnmatch.fnmatch(os.path.basename(os.path.normpath(name)), pattern):
+            if over and over[0] in folders and fnmatch.fnmatch(os.path.basename(os.path.normpath(name)), pattern):
                 raise InputError(
                     f"the output {name} matches the pattern {pattern} of the inputs, and the next run would read it: "
                     "choose another folder"
@@ -136,7 +136,7 @@ class _Read:
         if not apart and not is_table(name):
             by_folder = {os.path.dirname(file): file for file in self.files.values()}
             for file in by_folder.values():
-                if same in _above(file):
+                if same in above(file):
                     raise InputError(f"the output folder {name} holds the input {file}: choose another folder")
 
     def _add_folder(self, folder: str, given: str) -> None:
@@ -145,22 +145,6 @@ class _Read:
             tree = Tree.of([folder])
             self.folders |= dict.fromkeys(tree.folders, given)
             self.files |= {same: file for file, same in tree.files.items()}
-
-
-def _above(path: StrPath) -> Iterator[tuple[object, ...]]:
-    """Yield the identities of the folders that a file lies in, the nearest first."""
-    name = local(path)
-    if is_stored(name):
-        scheme, place = identity(name)
-        parts = str(place).split("/")
-        yield from ((scheme, "/".join(parts[:count])) for count in range(len(parts) - 1, 0, -1))
-        return
-    here = os.path.dirname(os.path.realpath(name))
-    while True:
-        yield identity(here)
-        if os.path.dirname(here) == here:
-            return
-        here = os.path.dirname(here)
 
 
 def _paths(inputs: Iterable[object]) -> Iterator[str]:

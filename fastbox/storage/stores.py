@@ -1,4 +1,7 @@
-"""Object stores beside folders: ``s3://bucket/key`` and its like, through pyarrow's file systems or fsspec's."""
+"""Files of this machine and objects in stores (``s3://bucket/key``), asked, opened and removed in the same way.
+
+Stores are reached through pyarrow's file systems or fsspec's.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -19,16 +23,18 @@ from fastbox.storage.backed import Backed
 from fastbox.storage.convention import are_shown, check_finished, is_hidden, is_table
 
 __all__ = [
+    "Identity",
+    "above",
     "absolute",
-    "delete_object",
+    "exists",
     "find_stored",
+    "identity",
     "is_stored",
     "local",
     "make_folder",
-    "open_stored",
+    "open_input",
     "read_object",
     "remove",
-    "same_stored",
     "stored_state",
     "tables_in",
     "upload",
@@ -36,6 +42,7 @@ __all__ = [
 ]
 
 StrPath = str | os.PathLike[str]
+Identity: TypeAlias = tuple[object, ...]
 
 _LOCAL = ("file", "local")
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
@@ -43,8 +50,10 @@ _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
 def is_stored(path: StrPath) -> bool:
     """Tell whether a path is the URI of an object in a store, rather than a path or URI of a local file."""
-    scheme, found, _ = os.fspath(path).partition("://")
-    return bool(found) and scheme.lower() not in _LOCAL
+    name = os.fspath(path)
+    if "://" not in name or isinstance(path, Backed):  # a table of a store that was sorted on this machine
+        return False
+    return name.partition("://")[0].lower() not in _LOCAL
 
 
 def local(path: StrPath) -> str:
@@ -60,12 +69,51 @@ def local(path: StrPath) -> str:
     return unquote(rest[rest.index("/") :] if rest.startswith("localhost/") else rest)
 
 
-def same_stored(uri: str) -> tuple[object, ...]:
-    """Return a key of an object that is equal for all URIs of the object."""
-    found = urlsplit(uri)
-    scheme = _ALIASES.get(found.scheme.lower(), found.scheme.lower())
-    place = f"{found.netloc.rpartition('@')[2]}/{unquote(found.path)}"
-    return scheme, posixpath.normpath(place)
+def identity(path: StrPath) -> Identity:
+    """Return a key of a file, existing or not, that is equal for all names of the file.
+
+    >>> identity("a/../b.parquet") == identity("file://" + os.path.abspath("b.parquet"))
+    True
+    """
+    name = local(path)
+    if is_stored(name):
+        uri = urlsplit(name)
+        scheme = _ALIASES.get(uri.scheme.lower(), uri.scheme.lower())
+        place = f"{uri.netloc.rpartition('@')[2]}/{unquote(uri.path)}"
+        return scheme, posixpath.normpath(place)
+    with suppress(OSError):
+        there = os.stat(name)
+        return there.st_dev, there.st_ino
+    name = os.path.realpath(name)
+    rest: list[str] = []
+    while True:
+        try:
+            found = os.stat(name)
+        except OSError:
+            folder, last = os.path.split(name)
+            if folder == name:
+                return (name, *rest)
+            name, rest = folder, [last, *rest]
+            continue
+        if rest and _folds_case(name):
+            rest = [part.casefold() for part in rest]
+        return (found.st_dev, found.st_ino, *rest)
+
+
+def above(path: StrPath) -> Iterator[Identity]:
+    """Yield the identities of the folders that a file lies in, the nearest first."""
+    name = local(path)
+    if is_stored(name):
+        scheme, place = identity(name)
+        parts = str(place).split("/")
+        yield from ((scheme, "/".join(parts[:count])) for count in range(len(parts) - 1, 0, -1))
+        return
+    here = os.path.dirname(os.path.realpath(name))
+    while True:
+        yield identity(here)
+        if os.path.dirname(here) == here:
+            return
+        here = os.path.dirname(here)
 
 
 def absolute(path: StrPath) -> str:
@@ -111,10 +159,13 @@ def _is_meant(found: str, path: str, base: str, is_glob: bool) -> bool:
     )
 
 
-def open_stored(uri: str) -> pa.NativeFile:
-    """Open an object for reading at any place."""
-    store, path = _store(uri)
-    return store.open_input_file(path)
+def open_input(path: str) -> Any:
+    """Open a file, an object, or a table that was read into memory, for a reader of Parquet."""
+    if is_stored(path):
+        store, place = _store(path)
+        return store.open_input_file(place)
+    found = path.open() if isinstance(path, Backed) else path
+    return pafs.LocalFileSystem().open_input_file(found) if isinstance(found, str) else found
 
 
 def stored_state(uri: str) -> tuple[int, ...]:
@@ -152,13 +203,23 @@ def make_folder(folder: str) -> None:
             raise InputError(f"expected a folder to write to, got {folder}: {error.strerror}") from error
 
 
-def remove(path: str) -> None:
-    """Remove a file."""
+def exists(path: str) -> bool:
+    """Tell whether there is a file."""
     if not is_stored(path):
-        os.unlink(path)
-        return
+        return os.path.exists(path)
     store, place = _store(path)
     with _asking(path):
+        return bool(store.get_file_info(place).is_file)
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it exists."""
+    if not is_stored(path):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    store, place = _store(path)
+    with _asking(path), suppress(FileNotFoundError):
         store.delete_file(place)
 
 
@@ -178,13 +239,6 @@ def write_object(uri: str, content: bytes) -> None:
     store, path = _store(uri)
     with _asking(uri), store.open_output_stream(path) as stream:
         stream.write(content)
-
-
-def delete_object(uri: str) -> None:
-    """Delete an object, if it exists."""
-    store, path = _store(uri)
-    with _asking(uri), suppress(FileNotFoundError):
-        store.delete_file(path)
 
 
 def upload(file: StrPath, uri: str) -> None:
@@ -207,6 +261,15 @@ def upload(file: StrPath, uri: str) -> None:
                 store.delete_file(path)
             raise
         stream.close()
+
+
+def _folds_case(folder: str) -> bool:
+    """Tell whether the file system of a folder ignores the case of names."""
+    above, name = os.path.split(folder)
+    try:
+        return name.swapcase() != name and os.path.samefile(folder, os.path.join(above, name.swapcase()))
+    except OSError:
+        return False
 
 
 @cache

@@ -114,11 +114,11 @@ class Sink:
     def __enter__(self) -> Sink:
         self._stored = is_stored(self.path)
         self._target = os.path.join(tempfile.gettempdir(), "fastbox") if self._stored else os.path.realpath(self.path)
-        folder, name = os.path.split(self._target)
+        self.folder, name = os.path.split(self._target)
         if not self._stored and os.path.exists(self._target) and not os.path.isfile(self._target):
             raise InputError(f"expected a file to write, got {self.path}, which is something else")
         try:
-            self._temporary = Temporary(folder, name, _BUFFER_BYTES)
+            self._temporary = Temporary(self.folder, name, _BUFFER_BYTES)
         except OSError as error:
             raise no_folder(self.path, error) from error
         try:
@@ -197,16 +197,15 @@ class Sink:
         file.flush()
         os.fsync(file.fileno())
         file.close()
-        folder, name = os.path.split(self._target)
         if self._stored:
             upload(self._temporary.path, self.path)
             os.unlink(self._temporary.path)
         else:
             os.replace(self._temporary.path, self._target)
-            _sync_folder(folder)
+            _sync_folder(self.folder)
         self._temporary.release()
         if self._stored or not isinstance(self.path, Target):  # fragments remove those of all parts
-            remove_abandoned(folder, {name})
+            remove_abandoned(self.folder, {os.path.basename(self._target)})
 
     def _discard(self) -> None:
         try:

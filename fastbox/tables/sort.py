@@ -16,7 +16,6 @@ from fastbox.memory import bytes_of, get_memory, most_of
 from fastbox.storage.locate import Paths, find_files
 from fastbox.storage.opened import Opened, keep_open, open_parquet
 from fastbox.storage.outputs import check_outputs
-from fastbox.storage.stores import is_stored, local
 from fastbox.tables.batches import batches_of
 from fastbox.tables.files import filled_files
 from fastbox.tables.sink import Sink, read_record
@@ -85,8 +84,7 @@ def sort(
         id_kind(require(schema, by, files[0]).type, by, files[0])
         sink = Sink(out, schema, command="sort", parameters={"paths": every, "by": by})
         stack.enter_context(sink)
-        folder = None if is_stored(out) else os.path.dirname(os.path.abspath(local(out)))
-        runs = stack.enter_context(SortedRuns(schema.get_field_index(by), limit, folder))
+        runs = stack.enter_context(SortedRuns(schema.get_field_index(by), limit, sink.folder))
         batches = stack.enter_context(closing(ahead(_read(files, by, opened))))
         for batch in batches:
             runs.add(with_schema(batch, schema))

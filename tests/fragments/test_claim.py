@@ -140,7 +140,7 @@ def test_in_a_store_a_run_is_known_by_an_object(tmp_path: Path, monkeypatch: pyt
     objects: dict[str, bytes] = {}
     monkeypatch.setattr(claim, "read_object", objects.get)
     monkeypatch.setattr(claim, "write_object", objects.__setitem__)
-    monkeypatch.setattr(claim, "delete_object", lambda uri: objects.pop(uri, None))
+    monkeypatch.setattr(claim, "remove", lambda uri: objects.pop(uri, None))
     with claimed("s3://b/parts/", "one", "nms"):
         assert list(objects) == [f"s3://b/parts/{CLAIM}"]
         with pytest.raises(InputError, match=ANOTHER), claimed("s3://b/parts", "two", "nms"):

@@ -16,8 +16,8 @@ from fastbox import InputError, jobs
 from fastbox.datasets.formats.parquet import read
 from fastbox.datasets.scan import scan
 from fastbox.storage.convention import is_hidden, is_table
-from fastbox.storage.locate import find_files, identity
-from fastbox.storage.stores import tables_in
+from fastbox.storage.locate import find_files
+from fastbox.storage.stores import identity, tables_in
 from fastbox.tables.files import count_rows
 
 
@@ -195,7 +195,7 @@ def test_identity_is_of_what_will_be_there_too(tmp_path: Path, monkeypatch: pyte
     assert same == {identity(tmp_path / "new.parquet"), identity(f"file://{tmp_path}/new.parquet")}
     assert len(same) == 1
     assert identity("new.parquet") != identity("New.parquet")
-    monkeypatch.setattr("fastbox.storage.locate._folds_case", lambda folder: True)
+    monkeypatch.setattr("fastbox.storage.stores._folds_case", lambda folder: True)
     assert identity("new.parquet") == identity("New.parquet")
     stored = ("s3://b/k/x.parquet", "s3://b//k/x.parquet", "s3a://b/k/x%2Eparquet?region=a", "s3://u:p@b/k/x.parquet")
     assert len({identity(uri) for uri in stored}) == 1

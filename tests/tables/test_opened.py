@@ -22,6 +22,7 @@ from fastbox.datasets.scan import scan
 from fastbox.fragments import spread
 from fastbox.fragments.engines import threads
 from fastbox.storage import opened as opened_module
+from fastbox.storage import stores
 from fastbox.storage.opened import keep_open, open_parquet
 from fastbox.tables.batches import batches_of
 from fastbox.tables.columns import read_batches
@@ -51,7 +52,7 @@ def opens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     class Stands:
         LocalFileSystem = Counting
 
-    monkeypatch.setattr(opened_module, "pafs", Stands)
+    monkeypatch.setattr(stores, "pafs", Stands)
     yield counted
 
 
