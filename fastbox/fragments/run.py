@@ -116,15 +116,7 @@ def spread(
     ['part-00000.parquet', 'part-00001.parquet']
     """
     tables = tuple(map(listed, tables))
-    traits = traits_of(job)
-    if traits is None or not traits.adds_up:
-        name = getattr(job, "__name__", job)
-        raise ValueError(
-            f"expected a job that runs in fragments, such as fastbox.jobs.nms, got {name!r}: call it alone"
-        )
-    for name, what in traits.whole.items():
-        if options.get(name) is not None:
-            raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")
+    traits = _traits_of(job, options)
     if report is not None:
         if result_of(job).page is Result.page:
             raise InputError(f"expected a job that has a page, got {job.__name__}")
@@ -144,30 +136,47 @@ def spread(
         progress = None if progress is None else halved(progress)
         tasks = _told(traits.first_pass, tasks, opened.sources[0], engine, progress)
     watch = _Watch([task.boxes for task in tasks], progress, log)
-    if out is None:
-        whole = _all_of(tasks, engine, watch)
-    else:
-        folder = local(out).rstrip("/") if is_stored(out) else local(out)
-        names = [os.path.join(folder, name) for name in part_names(len(tasks))]
-        tasks = [replace(task, target=Target(name, fingerprint(task))) for task, name in zip(tasks, names, strict=True)]
-        run = digest([task.target for task in tasks])
-        make_folder(folder)
-        with claimed(folder, run, job.__name__, overwrite=overwrite):
-            known = () if overwrite else done_in(folder, tasks)
-            finished = not is_unfinished(folder)
-            try:
-                whole = _all_of(tasks, engine, watch, known, partial(mark_unfinished, folder))
-            except BaseException:
-                if finished and engine is threads:  # on a cluster parts may be written still
-                    mark_finished(folder)
-                raise
-            if overwrite:
-                remove_more(folder, len(tasks))
-            mark_finished(folder)
-            remove_abandoned(folder, set(part_names(len(tasks))))
+    whole = _all_of(tasks, engine, watch) if out is None else _written(tasks, out, engine, watch, overwrite)
     whole.inputs, whole.provenance = opened.notes(), provenance
     if report is not None:
         whole.report(report)
+    return whole
+
+
+def _traits_of(job: Callable[..., Any], options: Mapping[str, Any]) -> Traits:
+    """Return the traits of a job; refuses a job or an option that needs its tables whole."""
+    traits = traits_of(job)
+    if traits is None or not traits.adds_up:
+        name = getattr(job, "__name__", job)
+        raise ValueError(
+            f"expected a job that runs in fragments, such as fastbox.jobs.nms, got {name!r}: call it alone"
+        )
+    for name, what in traits.whole.items():
+        if options.get(name) is not None:
+            raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")
+    return traits
+
+
+def _written(tasks: Sequence[Task], out: str | os.PathLike[str], engine: Engine, watch: _Watch, overwrite: bool) -> Any:
+    """Return the result for all fragments, each of which writes its part into a folder; parts that are done stay."""
+    folder = local(out).rstrip("/") if is_stored(out) else local(out)
+    names = [os.path.join(folder, name) for name in part_names(len(tasks))]
+    tasks = [replace(task, target=Target(name, fingerprint(task))) for task, name in zip(tasks, names, strict=True)]
+    run = digest([task.target for task in tasks])
+    make_folder(folder)
+    with claimed(folder, run, tasks[0].job.__name__, overwrite=overwrite):
+        known = () if overwrite else done_in(folder, tasks)
+        finished = not is_unfinished(folder)
+        try:
+            whole = _all_of(tasks, engine, watch, known, partial(mark_unfinished, folder))
+        except BaseException:
+            if finished and engine is threads:  # on a cluster parts may be written still
+                mark_finished(folder)
+            raise
+        if overwrite:
+            remove_more(folder, len(tasks))
+        mark_finished(folder)
+        remove_abandoned(folder, set(part_names(len(tasks))))
     return whole
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastbox._version import SCHEMA, __version__
 from fastbox.anchors.configs import configs, default_levels
-from fastbox.anchors.extents import Extents, Sample
+from fastbox.anchors.extents import Extents, Part, Sample
 from fastbox.anchors.fitting import by_area, cluster, cover, mean_best, refine
 from fastbox.anchors.presets import COMPARED, DETECTORS
 from fastbox.anchors.resize import Resize
@@ -225,10 +225,7 @@ def fit_anchors(
         check_name(out, ".json", "a JSON file")
     source = Source.carrying(truths)
     rule = None if resize is None else Resize.of(resize)
-    if size is not None and rule is None:
-        raise ValueError(f"expected resize= with size=, got {size!r} alone")
-    if size is not None and not all(np.isfinite(side) and side > 0 for side in size):
-        raise ValueError(f"expected a size of two numbers above 0, got {size!r}")
+    _check_size(size, rule)
     table = Extents(source, rule, size_columns if size is None else size, min_side, rows)
     files = find_files(source.path)
     if out is not None:
@@ -238,16 +235,9 @@ def fit_anchors(
     found.rules = Rules({"image_size": size, "size_columns": sizes, "largest_ratio": LARGEST_RATIO})
 
     drawn = Sample(sample, seed)
-    for part in table.parts():
-        found.boxes += part.boxes
-        found.used += len(part.w)
-        found.invalid.not_finite += part.not_finite
-        found.invalid.inverted += part.inverted
-        found.no_area += part.no_area
-        found.small += part.small
+    for part in _told(table, progress):
+        _add(found, part)
         drawn.add(part)
-        if progress is not None:
-            progress(part.boxes)
     w, h = drawn.sides()
     found.sampled = len(w)
     _check_distinct(w, h, found, files[0])
@@ -259,15 +249,38 @@ def fit_anchors(
     presets = {name: DETECTORS[name] for name in against}
     found.sets = {name: Coverage(np.array(own.shapes, np.float64), own.resize) for name, own in presets.items()}
     found.sets |= {"k-means": Coverage(tried[0], found.resize), "fitted": Coverage(found.shapes, found.resize)}
-    for part in table.parts():
+    for part in _told(table, progress):
         for coverage in found.sets.values():
             coverage.add(part.w, part.h)
-        if progress is not None:
-            progress(part.boxes)
     if out is not None:
         parameters = {"paths": files, "sample": sample, "size_columns": size_columns, "size": size}
         _write(out, {"version": __version__, "command": "anchors", "parameters": parameters, **found.to_dict()})
     return found
+
+
+def _check_size(size: tuple[float, float] | None, rule: Resize | None) -> None:
+    """Refuse a size of images that nothing needs, or that can't be."""
+    if size is not None and rule is None:
+        raise ValueError(f"expected resize= with size=, got {size!r} alone")
+    if size is not None and not all(np.isfinite(side) and side > 0 for side in size):
+        raise ValueError(f"expected a size of two numbers above 0, got {size!r}")
+
+
+def _told(table: Extents, progress: Callable[[int], object] | None) -> Iterator[Part]:
+    """Yield a table chunk by chunk, and tell the progress behind each chunk."""
+    for part in table.parts():
+        yield part
+        if progress is not None:
+            progress(part.boxes)
+
+
+def _add(found: Fitted, part: Part) -> None:
+    found.boxes += part.boxes
+    found.used += len(part.w)
+    found.invalid.not_finite += part.not_finite
+    found.invalid.inverted += part.inverted
+    found.no_area += part.no_area
+    found.small += part.small
 
 
 def _check_distinct(w: Floats, h: Floats, found: Fitted, file: str) -> None:

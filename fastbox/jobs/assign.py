@@ -22,7 +22,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
-from fastbox.jobs.resized import Resized, levels_of
+from fastbox.jobs.resized import Resized, levels_of, sides_of
 from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.page.contents import Page
@@ -30,9 +30,7 @@ from fastbox.report.pages.assigned import assigned_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.coverage import Coverage
 from fastbox.results.worst_covered import Least
-from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
-from fastbox.tables.files import column_names
 from fastbox.tables.source import Plan, Source, plan
 from fastbox.tables.stream import scan
 from fastbox.values.names import SIZE_COLUMNS
@@ -183,26 +181,8 @@ def assign(
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 54, 0)
     """
-    sides = () if resize.kind == "none" else SIZE_COLUMNS
-    missing = [side for side in sides if side not in column_names(truths.path)]
-    if missing:
-        how = advice("--size WIDTHxHEIGHT", "resize=jobs.Resize('none', WIDTH, HEIGHT)")
-        raise InputError(
-            f"expected columns width and height, the images' sizes, in {find_files(truths.path)[0]}, got no "
-            f"{' and no '.join(missing)}: add them, or say how large all images are with {how}"
-        )
-    source = Source.carrying(truths, *sides, ignore_column, class_column)
-    found_plan = plan(source)
-    check_images([found_plan], "anchors are assigned")
-    for name in sides:
-        if name in found_plan.boxes.names:
-            raise InputError(
-                f"expected the images' sizes in columns width and height of {found_plan.files[0]}, got {name!r} of the "
-                "boxes: call the boxes' columns w and h, and add the images' sizes"
-            )
-    check_numbers(found_plan, *sides)
-    check_flags(found_plan, ignore_column)
-    check_labels(found_plan, class_column)
+    source = Source.carrying(truths, *sides_of(truths, resize), ignore_column, class_column)
+    found_plan = _checked(plan(source), resize, ignore_column, class_column)
     chosen = as_rule(rule)
     if ignore_column is not None and chosen.ignore_iof is None:
         hint = advice(
@@ -239,6 +219,22 @@ def assign(
             output.step(len(chunk.a))
         output.finish(found)
     return found
+
+
+def _checked(planned: Plan, resize: Resize, ignore_column: str | None, class_column: str | None) -> Plan:
+    """Refuse a table without image ids, and columns that can't be sizes, flags or labels."""
+    check_images([planned], "anchors are assigned")
+    sides = () if resize.kind == "none" else SIZE_COLUMNS
+    for name in sides:
+        if name in planned.boxes.names:
+            raise InputError(
+                f"expected the images' sizes in columns width and height of {planned.files[0]}, got {name!r} of the "
+                "boxes: call the boxes' columns w and h, and add the images' sizes"
+            )
+    check_numbers(planned, *sides)
+    check_flags(planned, ignore_column)
+    check_labels(planned, class_column)
+    return planned
 
 
 def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int:

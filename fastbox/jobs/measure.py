@@ -169,8 +169,7 @@ def measure(
     source = Source.carrying(paths)
     files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
-    ends = ["", *(f"_grad_{coordinate}" for coordinate in COORDINATES[its_format] if grad)]
-    new = [name + end for name in metrics for end in (ends if name in LOSSES else [""])]
+    new = _new_columns(metrics, its_format if grad else None)
     kept = [name for name in (schema.names if keep is None else dict.fromkeys(keep)) if name not in new]
     for name in kept:
         require(schema, name, files[0])
@@ -194,11 +193,6 @@ def measure(
                 check_format(a, file)
                 check_format(b, file)
             values = {name: _values(name, a, b, beta, delta, grad) for name in metrics}
-            if found.look is not None:
-                numbers = np.arange(found.rows, found.rows + len(a))[:, None]
-                measured = {name: graded.loss for name, graded in values.items()}
-                measured |= {} if "iou" in measured else {"iou": ops.aligned(a, b)}
-                found.look.add(measured, a.corners(), b.corners(), numbers)
             _add(found, a, b, values)
             made = [column for graded in values.values() for column in (graded.loss, *graded.grad.T)]
             output.write(columns.appended, batch, made, new_schema)
@@ -217,7 +211,18 @@ def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool
     return loss if grad else LossAndGrad(loss, nothing)
 
 
+def _new_columns(metrics: Sequence[str], grad_format: str | None) -> list[str]:
+    """Return the columns of metrics and losses, each loss with those of its gradient by boxes in a format."""
+    ends = () if grad_format is None else tuple(f"_grad_{coordinate}" for coordinate in COORDINATES[grad_format])
+    return [name + end for name in metrics for end in ("", *(ends if name in LOSSES else ()))]
+
+
 def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, LossAndGrad]) -> None:
+    if found.look is not None:
+        numbers = np.arange(found.rows, found.rows + len(a))[:, None]
+        measured = {name: graded.loss for name, graded in values.items()}
+        measured |= {} if "iou" in measured else {"iou": ops.aligned(a, b)}
+        found.look.add(measured, a.corners(), b.corners(), numbers)
     found.rows += len(a)
     for name, (column, grad) in values.items():
         found.metrics[name].add(column)

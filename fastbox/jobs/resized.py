@@ -12,11 +12,28 @@ from fastbox.anchors.resize import Resize
 from fastbox.arrow import columns
 from fastbox.assign.result import Matches
 from fastbox.boxes.container import Boxes
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
+from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
+from fastbox.tables.files import column_names
+from fastbox.tables.source import Source
 from fastbox.values.names import SIZE_COLUMNS
 
-__all__ = ["Resized", "levels_of"]
+__all__ = ["Resized", "levels_of", "sides_of"]
+
+
+def sides_of(truths: Source, resize: Resize) -> tuple[str, ...]:
+    """Return the columns of the images' sizes that a resizing needs; refuses a table without them."""
+    if resize.kind == "none":
+        return ()
+    missing = [side for side in SIZE_COLUMNS if side not in column_names(truths.path)]
+    if missing:
+        how = advice("--size WIDTHxHEIGHT", "resize=jobs.Resize('none', WIDTH, HEIGHT)")
+        raise InputError(
+            f"expected columns width and height, the images' sizes, in {find_files(truths.path)[0]}, got no "
+            f"{' and no '.join(missing)}: add them, or say how large all images are with {how}"
+        )
+    return SIZE_COLUMNS
 
 
 @dataclass

@@ -216,60 +216,48 @@ def _many(
 ) -> list[Section]:
     if not models:
         return []
+    best, first = next(iter(models.items()))
     some = dict(list(models.items())[:MODELS])
-    recall = next(iter(models.values()))["curves"]["recall"]
-    threshold = next(iter(next(iter(models.values()))["curves"]["precision"]))
+    threshold = next(iter(first["curves"]["precision"]))
     curves = {name: model["curves"]["precision"][threshold] for name, model in some.items()}
-    sure = any("intervals" in model for model in models.values())
-    names = list(next(iter(models.values()))["stats"])
-    found = [model["errors"] for model in models.values()]
     title = "Precision at each recall"
     return [
         Section(
             "Side by side",
             "COCO's figures of every model; sort by any column.",
-            [
-                Table(
-                    counted(len(models), "models"),
-                    [
-                        Column(str(summary["by"]), list(models)),
-                        _counts("detections", [model["counted"] for model in models.values()]),
-                        *(_figures_column(name, [model["stats"][name] for model in models.values()]) for name in names),
-                        *(
-                            [Column("AP, 95 %", [_interval(model["intervals"]["AP"]) for model in models.values()])]
-                            if sure
-                            else []
-                        ),
-                    ],
-                    "models",
-                )
-            ],
+            [_stats_table(summary["by"], models)],
         ),
         Section(
             "Precision and recall",
             f"Of the best {len(some)} models, at an IoU of {threshold}.",
-            [lines(title, recall, curves, across="recall", up="precision")],
+            [lines(title, first["curves"]["recall"], curves, across="recall", up="precision")],
         ),
         Section(
             "Errors",
             "ΔAP50 is the rise of AP at an IoU of 0.5 if the errors of one kind were fixed.",
-            [
-                Table(
-                    "ΔAP50 by error",
-                    [
-                        Column(str(summary["by"]), list(models)),
-                        _figures_column("AP50", [errors["ap50"] for errors in found]),
-                        *(
-                            _figures_column(name, [errors["delta_ap"][name] for errors in found], "{:+.3f}")
-                            for name in ERRORS
-                        ),
-                    ],
-                    "models",
-                )
-            ],
+            [_errors_table(summary["by"], models)],
         ),
-        *_examples(examples, next(iter(models.values())), f"Of {next(iter(models))}, the model of the highest AP. "),
+        *_examples(examples, first, f"Of {best}, the model of the highest AP. "),
     ]
+
+
+def _stats_table(by: object, models: Mapping[str, Mapping[str, Any]]) -> Table:
+    every = list(models.values())
+    columns = [
+        Column(str(by), list(models)),
+        _counts("detections", [model["counted"] for model in every]),
+        *(_figures_column(name, [model["stats"][name] for model in every]) for name in every[0]["stats"]),
+    ]
+    if any("intervals" in model for model in every):
+        columns.append(Column("AP, 95%", [_interval(model["intervals"]["AP"]) for model in every]))
+    return Table(counted(len(models), "models"), columns, "models")
+
+
+def _errors_table(by: object, models: Mapping[str, Mapping[str, Any]]) -> Table:
+    found = [model["errors"] for model in models.values()]
+    kinds = (_figures_column(name, [errors["delta_ap"][name] for errors in found], "{:+.3f}") for name in ERRORS)
+    columns = [Column(str(by), list(models)), _figures_column("AP50", [errors["ap50"] for errors in found]), *kinds]
+    return Table("ΔAP50 by error", columns, "models")
 
 
 def _counts(title: str, counts: Sequence[int]) -> Column:
