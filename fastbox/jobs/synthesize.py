@@ -37,11 +37,11 @@ SIZES = ((640, 480), (640, 427), (640, 426), (500, 375), (612, 612), (500, 333),
 SIZE_SHARES = (0.42, 0.22, 0.12, 0.10, 0.05, 0.04, 0.03, 0.02)
 PORTRAIT = 0.25
 
-# floor(log-normal) with a mean of 7.3 boxes an image and 1 % of the images empty; COCO's val2017 has 7.36 and 1.0 %.
+# floor(log-normal) with a mean of 7.3 boxes an image and 1% of the images empty; COCO's val2017 has 7.36 and 1.0%.
 COUNT_MU = 1.769
 COUNT_SIGMA = 0.755
 
-# sqrt(area) is log-normal through COCO's two quantiles: 41 % of the boxes below 32² px, 24 % above 96² px.
+# sqrt(area) is log-normal through COCO's two quantiles: 41% of the boxes below 32² px, 24% above 96² px.
 _SMALL, _LARGE = NormalDist().inv_cdf(0.41), NormalDist().inv_cdf(1 - 0.24)
 SCALE_SIGMA = math.log(96 / 32) / (_LARGE - _SMALL)
 SCALE_MU = math.log(32) - _SMALL * SCALE_SIGMA
@@ -50,7 +50,7 @@ SCALE_MU = math.log(32) - _SMALL * SCALE_SIGMA
 ASPECT_MU = -0.13
 ASPECT_SIGMA = 0.75
 
-# Every second box is of its image's main class, so that an image has few; a power of 1.2 gives the first class 30 %.
+# Every second box is of its image's main class, so that an image has few; a power of 1.2 gives the first class 30%.
 CLASSES = 80
 CLASS_POWER = 1.2
 MAIN_CLASS = 0.5
@@ -120,7 +120,7 @@ def synthesize(
     ----------
     truths : path
         image_id, category_id, xmin, ymin, xmax, ymax (float32, pixels), iscrowd, area, width, height. About 7.3 boxes
-        an image, 1 % of the images have none; sizes, shapes, classes and image sizes are distributed like COCO's.
+        an image, 1% of the images have none; sizes, shapes, classes and image sizes are distributed like COCO's.
     count : int
         The number of images, those without boxes included.
     detections : path, optional

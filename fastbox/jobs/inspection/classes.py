@@ -85,7 +85,7 @@ class Classes:
         self.counts = total
 
     def medians(self) -> dict[Any, float]:
-        """Return the median side of a square as large as a box, within 2 %, of each class with areas above 0."""
+        """Return the median side of a square as large as a box, within 2%, of each class with areas above 0."""
         return {label: power_of_two(_median(sides, counts)) for label, sides, counts in self._sizes()}
 
     def ranges(self, deviations: float) -> dict[Any, Range]:

@@ -63,7 +63,7 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
     _, *sizes = summary["rules"]["area_ranges"]
     names = ["AP", "AP50", "AP75", *(f"AP_{name}" for name in sizes), f"AR{most}"]
     sure = any("intervals" in model for _, model in models)
-    head = (str(summary["by"]), "detections", *names, *(["AP 95 %"] if sure else []), "largest ΔAP50")
+    head = (str(summary["by"]), "detections", *names, *(["AP 95%"] if sure else []), "largest ΔAP50")
     rows: list[Sequence[str]] = [head]
     for name, model in models:
         error, rise = largest(model["errors"]["delta_ap"])
