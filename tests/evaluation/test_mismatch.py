@@ -468,7 +468,7 @@ def test_names_and_columns_of_boxes_can_be_told(tmp_path: Path) -> None:
     assert found["warnings"] == [] and found["by_class"][4]["name"] == "thing 5"
     assert found["boxes"]["truths"] == {"columns": "p, q, r, s", "format": "xywh"}
     job = {"box": "a,b,c,d", "truth_box": "p,q,r,s", "format": "xywh", "names": [f"thing {k}" for k in range(21)]}
-    assert jobs.evaluate(detections, truths, **job).to_dict() == found
+    assert {"schema": 1, **jobs.evaluate(detections, truths, **job).to_dict()} == found
 
 
 @pytest.mark.parametrize("other", ["thing 5 ", "Thing 5", "thing_5", "thing-5", "THING5"])
