@@ -26,7 +26,7 @@ from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
 from fastbox.datasets.registry import formats
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import ROWS, Backed, Scratch
-from fastbox.storage.locate import check_named, expand, find_files, like
+from fastbox.storage.locate import Listing, check_named, expand, find_files, like
 from fastbox.storage.opened import open_parquet, state_of
 from fastbox.storage.stores import is_stored, local
 from fastbox.tables.columns import read_batches
@@ -70,7 +70,7 @@ def as_source(given: Given, name: str = "table") -> Source:
     """
     source = given if isinstance(given, Source) else Source(given)
     path: Any = listed(source.path)
-    if source.fragment is not None or isinstance(path, Backed):
+    if source.fragment is not None or isinstance(path, Backed | Listing):
         return source if source.fragment is not None else _with_image(source)
     if is_frame(path):
         return _of_table(source, table_of(path, _name(name, path)), _name(name, path), "frame")
@@ -260,8 +260,8 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
 
 
 def _of_parquet(source: Source) -> Source:
-    """Return a source of Parquet files with their own name for image ids; read Hugging Face's tables as such."""
-    files = find_files(source.path)
+    """Return a source of the Parquet files found, with their name for image ids; read Hugging Face's tables as such."""
+    files = Listing.of(source.path)
     with open_parquet(files[0]) as file:
         schema = file.schema_arrow
         if not file.metadata.num_rows and len(files) == 1 and typed(schema) != schema:
@@ -269,7 +269,7 @@ def _of_parquet(source: Source) -> Source:
     if source.boxes is None and recognize.is_huggingface(schema):
         name = os.fspath(source.path) if isinstance(source.path, str | os.PathLike) else files[0]
         return replace(source, path=_of_format(name, "huggingface", files))
-    return _with_image(source, schema.names, files[0])
+    return _with_image(replace(source, path=files), schema.names, files[0])
 
 
 def _with_image(source: Source, names: Sequence[str] | None = None, where: str = "") -> Source:

@@ -15,9 +15,22 @@ from fastbox.storage.backed import Backed
 from fastbox.storage.convention import check_finished, is_hidden, is_table
 from fastbox.storage.stores import Identity, find_stored, identity, is_stored, local
 
-__all__ = ["Paths", "Tree", "check_named", "expand", "find_files", "like"]
+__all__ = ["Listing", "Paths", "Tree", "check_named", "expand", "find_files", "like"]
 
 Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+class Listing(tuple[str, ...]):
+    """The files that a path means, found once; ``given`` is the path as the user gave it."""
+
+    given: Paths
+
+    @classmethod
+    def of(cls, path: Paths) -> Listing:
+        """Find the files of a path."""
+        found = cls(find_files(path))
+        found.given = path
+        return found
 
 
 def find_files(path: Paths) -> list[str]:
@@ -33,7 +46,7 @@ def find_files(path: Paths) -> list[str]:
         There is nothing, a file is given twice, a folder can't be read, or a link leads nowhere.
     """
     if not isinstance(path, (str, os.PathLike)):
-        return _of_several(path)
+        return list(path) if isinstance(path, Listing) else _of_several(path)
     if isinstance(path, Backed):
         return [path]
     name = os.fspath(path)

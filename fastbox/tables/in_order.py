@@ -20,7 +20,7 @@ from fastbox.arrow.find import find_boxes
 from fastbox.errors import InputError
 from fastbox.memory import get_memory
 from fastbox.storage.backed import Backed, Scratch, parquet_of
-from fastbox.storage.locate import find_files
+from fastbox.storage.locate import Listing, find_files
 from fastbox.storage.opened import check_state, open_parquet
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import read_whole
@@ -49,7 +49,8 @@ def sorted_source(source: Source) -> Source:
     files, sizes, rows = map(list, zip(*([one for one in every if one[2]] or every[:1]), strict=True))
     memory = get_memory()
     small = memory is None or COPIES * sum(sizes) <= memory
-    name = files[0] if len(files) == 1 else str(source.path) if isinstance(source.path, str) else f"{files[0]} and more"
+    given = source.path.given if isinstance(source.path, Listing) else source.path
+    name = files[0] if len(files) == 1 else given if isinstance(given, str) else f"{files[0]} and more"
     read_as = files[0].read_as if isinstance(files[0], Backed) else "parquet"
     backed = _in_memory(source, files, name, read_as) if small else _on_disk(source, files, name, read_as)
     where = "in memory" if small else "on disk"

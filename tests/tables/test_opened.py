@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +22,9 @@ from fastbox.cli import main
 from fastbox.datasets.scan import scan
 from fastbox.fragments import spread
 from fastbox.fragments.engines import threads
+from fastbox.storage import locate, stores
 from fastbox.storage import opened as opened_module
-from fastbox.storage import stores
+from fastbox.storage.locate import Listing, find_files
 from fastbox.storage.opened import keep_open, open_parquet
 from fastbox.tables.batches import batches_of
 from fastbox.tables.columns import read_batches
@@ -94,6 +96,31 @@ def test_a_folder_is_opened_file_by_file(opens: Counter[str], tmp_path: Path) ->
     opens.clear()
     assert sum(len(chunk.a) for chunk in scan(tmp_path)) == 60
     assert set(opens.values()) == {1}
+
+
+def test_a_job_lists_a_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        pq.write_table(table(30), tmp_path / name / "0.parquet")
+    listed: Counter[str] = Counter()
+    walk = locate._walk
+
+    def counting(root: str, seen: Any) -> Any:
+        listed[os.path.basename(root)] += 1
+        return walk(root, seen)
+
+    monkeypatch.setattr(locate, "_walk", counting)
+    found = jobs.pairs(tmp_path / "a", tmp_path / "b")
+    assert found.detections == found.truths == 30
+    assert listed == {"a": 1, "b": 1}
+
+
+def test_files_found_once_are_found_in_another_process_too(tmp_path: Path) -> None:
+    pq.write_table(table(30), tmp_path / "0.parquet")
+    found = pickle.loads(pickle.dumps(Listing.of(tmp_path)))
+    assert found.given == tmp_path
+    (tmp_path / "0.parquet").unlink()
+    assert find_files(found) == [str(tmp_path / "0.parquet")]
 
 
 def test_few_files_are_kept_open_and_none_afterwards(
