@@ -1,23 +1,96 @@
-"""The boxes of a chunk among which pairs are sought: in blocks whose pairs fit in memory, and class by class."""
+"""The pairs that are asked for, and their search in a chunk: in blocks that fit in memory, and class by class."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes, grouped
+from fastbox.errors import InputError
+from fastbox.ops import search as ops
+from fastbox.ops.checks import check_metric
+from fastbox.ops.metrics import DISTANCES
 from fastbox.ops.result import Pairs
+from fastbox.result import Rules
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
 
-__all__ = ["PAIR", "Block", "blocks", "by_class"]
+__all__ = ["PAIR", "Block", "Question", "blocks"]
 
 PAIR = 400  # bytes that a job takes for a pair while it finds, measures and writes it
+
+
+@dataclass(frozen=True)
+class Question:
+    """The pairs that are asked for: the mode, the metrics, of which the first decides, and the joined classes."""
+
+    metrics: tuple[str, ...]
+    mode: str
+    threshold: float
+    beta: float
+    label: str | None = None
+    joined: JoinedClasses | None = None
+
+    @classmethod
+    def of(cls, metrics: Sequence[str], mode: str, threshold: float, beta: float) -> Question:
+        """Check the metrics, and refuse a threshold that no pair can reach."""
+        if not metrics:
+            raise ValueError("expected at least one metric, got none")
+        for name in metrics:
+            check_metric(name)
+        limit, first = float(threshold), metrics[0]
+        if first in DISTANCES:
+            if limit < 0:
+                raise InputError(f"expected a threshold of {first} of 0 or more, got {limit:g}: no distance is below 0")
+        elif limit > 1:
+            advice = f"as a share of 1 it is {limit / 100:g}" if limit <= 100 else "no pair reaches more"
+            raise InputError(f"expected a threshold of {first} of at most 1, got {limit:g}: {advice}")
+        return cls(tuple(dict.fromkeys(metrics)), mode, limit, beta)
+
+    @property
+    def limit(self) -> float | None:
+        """The threshold where it decides, else None."""
+        return self.threshold if self.mode == "threshold" else None
+
+    def rules(self) -> Rules:
+        """Return the rules of the result."""
+        given = {"mode": self.mode, "metric": self.metrics[0], "threshold": self.limit}
+        sign = None if self.limit is None else "≤" if self.metrics[0] in DISTANCES else "≥"
+        turns = {"beta": float(self.beta)} if "smooth_l1" in self.metrics else {}
+        return Rules({**given, "sign": sign, "class_column": self.label, **turns})
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters for the record of the output."""
+        more = {"class_column": self.label, "metrics": self.metrics, "beta": self.beta}
+        return {"threshold": self.limit, "mode": self.mode, **more}
+
+    def find(self, chunk: Chunk) -> Pairs:
+        """Find the pairs of a chunk, sorted; in the mode ``best`` one for each row of a, with -1 where b has none."""
+        a, b = chunk.a, chunk.b
+        order_a = order_b = None
+        if self.label is not None and self.joined is not None:
+            (a, order_a), (b, order_b) = _by_class(chunk, self.label, self.joined)
+        if self.mode == "best":
+            values, cols = ops.best(a, b, metric=self.metrics[0], beta=self.beta)
+            rows = np.arange(len(a))
+        else:
+            every = np.inf if self.metrics[0] in DISTANCES else -np.inf
+            limit = every if self.limit is None else self.limit
+            rows, cols, values = ops.pairs(a, b, threshold=limit, metric=self.metrics[0], beta=self.beta)
+        if order_a is None:
+            return Pairs(rows, cols, values)
+        rows = order_a[rows]
+        if order_b is None:
+            cols = order_a[cols]
+        elif len(order_b):
+            cols = np.where(cols >= 0, order_b[cols], -1)
+        order = np.lexsort((cols, rows))
+        return Pairs(rows[order], cols[order], values[order])
 
 
 class Block(NamedTuple):
@@ -99,7 +172,7 @@ def _rows_of(boxes: Boxes, bounds: NDArray[np.int64], ids: NDArray[np.generic] |
     return found
 
 
-def by_class(
+def _by_class(
     chunk: Chunk, label: str, joined: JoinedClasses
 ) -> tuple[tuple[Boxes, NDArray[np.int64]], tuple[Boxes | None, NDArray[np.int64] | None]]:
     """Return both sides of a chunk grouped by image and class, each with the rows that its boxes had."""

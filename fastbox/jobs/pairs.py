@@ -15,12 +15,10 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images
-from fastbox.jobs.pairing import PAIR, Block, blocks, by_class
+from fastbox.jobs.pairing import PAIR, Block, Question, blocks
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.memory import most_of
 from fastbox.ops import search as ops
-from fastbox.ops.checks import check_metric
-from fastbox.ops.metrics import DISTANCES
 from fastbox.ops.result import Pairs
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.paired import paired_page
@@ -28,7 +26,7 @@ from fastbox.result import Invalid, Result, Rules
 from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.chunk import Chunk
-from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
+from fastbox.tables.class_names import joined_classes, kind_of_classes
 from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, Usual
@@ -168,7 +166,7 @@ def pairs(
     >>> found.pairs, found.metrics["iou"].mean
     (1, 0.75)
     """
-    asked = _Question.of(metrics, "best" if best else "every" if every else "threshold", threshold, beta)
+    asked = Question.of(metrics, "best" if best else "every" if every else "threshold", threshold, beta)
     if best and every:
         raise InputError("expected either every pair or the best of each detection, got both")
     if best and truths is None:
@@ -203,74 +201,6 @@ def pairs(
             output.step(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         output.finish(found)
     return found
-
-
-@dataclass(frozen=True)
-class _Question:
-    """The pairs that are asked for: the mode, the metrics, of which the first decides, and the joined classes."""
-
-    metrics: tuple[str, ...]
-    mode: str
-    threshold: float
-    beta: float
-    label: str | None = None
-    joined: JoinedClasses | None = None
-
-    @classmethod
-    def of(cls, metrics: Sequence[str], mode: str, threshold: float, beta: float) -> _Question:
-        """Check the metrics, and refuse a threshold that no pair can reach."""
-        if not metrics:
-            raise ValueError("expected at least one metric, got none")
-        for name in metrics:
-            check_metric(name)
-        limit, first = float(threshold), metrics[0]
-        if first in DISTANCES:
-            if limit < 0:
-                raise InputError(f"expected a threshold of {first} of 0 or more, got {limit:g}: no distance is below 0")
-        elif limit > 1:
-            advice = f"as a share of 1 it is {limit / 100:g}" if limit <= 100 else "no pair reaches more"
-            raise InputError(f"expected a threshold of {first} of at most 1, got {limit:g}: {advice}")
-        return cls(tuple(dict.fromkeys(metrics)), mode, limit, beta)
-
-    @property
-    def limit(self) -> float | None:
-        """The threshold where it decides, else None."""
-        return self.threshold if self.mode == "threshold" else None
-
-    def rules(self) -> Rules:
-        """Return the rules of the result."""
-        given = {"mode": self.mode, "metric": self.metrics[0], "threshold": self.limit}
-        sign = None if self.limit is None else "≤" if self.metrics[0] in DISTANCES else "≥"
-        turns = {"beta": float(self.beta)} if "smooth_l1" in self.metrics else {}
-        return Rules({**given, "sign": sign, "class_column": self.label, **turns})
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the parameters for the record of the output."""
-        more = {"class_column": self.label, "metrics": self.metrics, "beta": self.beta}
-        return {"threshold": self.limit, "mode": self.mode, **more}
-
-    def find(self, chunk: Chunk) -> Pairs:
-        """Find the pairs of a chunk, sorted; in the mode ``best`` one for each row of a, with -1 where b has none."""
-        a, b = chunk.a, chunk.b
-        order_a = order_b = None
-        if self.label is not None and self.joined is not None:
-            (a, order_a), (b, order_b) = by_class(chunk, self.label, self.joined)
-        if self.mode == "best":
-            values, cols = ops.best(a, b, metric=self.metrics[0], beta=self.beta)
-            rows = np.arange(len(a))
-        else:
-            every = np.inf if self.metrics[0] in DISTANCES else -np.inf
-            limit = every if self.limit is None else self.limit
-            rows, cols, values = ops.pairs(a, b, threshold=limit, metric=self.metrics[0], beta=self.beta)
-        if order_a is None:
-            return Pairs(rows, cols, values)
-        rows = order_a[rows]
-        if order_b is None:
-            cols = order_a[cols]
-        elif len(order_b):
-            cols = np.where(cols >= 0, order_b[cols], -1)
-        order = np.lexsort((cols, rows))
-        return Pairs(rows[order], cols[order], values[order])
 
 
 def _add(found: Paired, chunk: Chunk, pairs: Pairs, beta: float, paired: NDArray[np.bool_]) -> list[NDArray[Any]]:
