@@ -53,7 +53,7 @@ def convert(
     *,
     source_format: str | None = None,
     out_format: str | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
     **options: Any,
 ) -> dict[str, int | str]:
     """Convert annotations of images from one file format to another, in bounded memory.
@@ -198,7 +198,7 @@ class Tally:
     def __init__(
         self,
         dataset: Dataset,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], object] | None = None,
         where: str = "",
         marks: Iterable[str] = (),
     ) -> None:

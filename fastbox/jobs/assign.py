@@ -127,7 +127,7 @@ def assign(
     anchors: AnchorGrid,
     out: str | os.PathLike[str] | None = None,
     *,
-    resize: Resize,
+    resize: Resize | float | str,
     rule: MatchRule | str = "fastbox",
     ignore_column: str | None = None,
     class_column: str | None = None,
@@ -149,8 +149,9 @@ def assign(
     anchors : AnchorGrid
     out : path, optional
         The file to write; by default the assignment is only summed up.
-    resize : Resize
-        The resizing of the images, and of their boxes, before anchors are laid out.
+    resize : Resize, float or str
+        The resizing of the images, and of their boxes, before anchors are laid out; :meth:`Resize.parse` reads 640,
+        "300x200" and "shorter=800,longer=1333".
     rule : MatchRule or str
     ignore_column : str, optional
         A column, such as ``iscrowd``, of rows that are regions to ignore, not truths: those where it is true; a number
@@ -181,6 +182,7 @@ def assign(
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 54, 0)
     """
+    resize = Resize.of(resize)
     source = Source.carrying(truths, *sides_of(truths, resize), ignore_column, class_column)
     found_plan = _checked(plan(source), resize, ignore_column, class_column)
     chosen = as_rule(rule)

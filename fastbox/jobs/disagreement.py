@@ -17,9 +17,9 @@ from fastbox.values.numbers import as_number_from
 __all__ = ["disagreement"]
 
 
-@job("paths", by_image=False, writes=())
+@job("pairs", by_image=False, writes=())
 def disagreement(
-    paths: Given,
+    pairs: Given,
     *,
     pred: str | None = None,
     target: str | None = None,
@@ -37,7 +37,7 @@ def disagreement(
 
     Parameters
     ----------
-    paths : path, directory, glob or a list of them
+    pairs : path, directory, glob or a list of them
         Parquet files of one schema; a row has a predicted and a target box, as ``fastbox pairs --boxes`` writes them.
     pred, target, format : str, optional
         The columns of the boxes, as for :func:`fastbox.jobs.measure`.
@@ -65,7 +65,7 @@ def disagreement(
     -1.0
     """
     beta = as_number_from(beta, "beta", 0)
-    files, _, pred_at, target_at = find_pairs(Source.carrying(paths).path, pred, target, format)
+    files, _, pred_at, target_at = find_pairs(Source.carrying(pairs).path, pred, target, format)
     found, before = Disagreement(rules=Rules({"beta": beta})), 0
     names = list(dict.fromkeys([*pred_at.names, *target_at.names]))
     for file, first_row, batch in read_batches(files, names, rows=rows):

@@ -93,9 +93,9 @@ class Measured(Result):
         return {"unit": unit_of(name), **self.metrics[name].to_dict(edges_of(name)), **zero}
 
 
-@job("paths", by_image=False, adds_up=True)
+@job("pairs", by_image=False, adds_up=True)
 def measure(
-    paths: Given,
+    pairs: Given,
     out: str | os.PathLike[str] | None = None,
     *,
     metrics: Sequence[str] = ("iou", "giou", "smooth_l1"),
@@ -114,7 +114,7 @@ def measure(
 
     Parameters
     ----------
-    paths : Source, path, directory, glob or a list of them
+    pairs : Source, path, directory, glob or a list of them
         Parquet files of one schema.
     out : path, optional
         The file of rows with new columns to write; by default rows are only summed up.
@@ -166,7 +166,7 @@ def measure(
     asked = [name for name in metrics if name in LOSSES]
     if grad and not asked:
         raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
-    source = Source.carrying(paths)
+    source = Source.carrying(pairs)
     files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
     new = _new_columns(metrics, its_format if grad else None)

@@ -74,8 +74,8 @@ WRONG_TYPES: list[tuple[Callable[[Any], Any], str]] = [
         "an AnchorGrid, got 'retinanet': give AnchorGrid.preset('retin",
     ),
     (
-        lambda t: JOBS.assign(t, AnchorGrid.preset("retinanet"), resize="800x1333"),
-        "a Resize, got '800x1333': give jobs.R",
+        lambda t: JOBS.assign(t, AnchorGrid.preset("retinanet"), resize=[800, 1333]),
+        "a Resize or a number or text, got [800, 1333]: give jobs.Resize('shorter', 800, 1333)",
     ),
     (lambda t: JOBS.assign(t, AnchorGrid.preset("retinanet")), "got none: give assign(truths, anchors, resize=...)"),
     (lambda t: JOBS.fit_anchors(t, count=2.5), "count as a whole number, got 2.5"),
