@@ -63,8 +63,8 @@ class Place:
     def __call__(self, index: int) -> str:
         row = index if self.bounds is None else int(np.searchsorted(self.bounds, index, "right")) - 1
         row += self.first_row
-        if isinstance(self.where, Backed) and self.where.rows is not None:
-            row = int(self.where.rows[row])
+        if isinstance(self.where, Backed) and self.where.original.rows is not None:
+            row = int(self.where.original.rows[row])
         return f"column {self.name!r} of {self.where} at row {row}"
 
 

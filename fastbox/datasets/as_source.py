@@ -25,7 +25,7 @@ from fastbox.datasets.formats import parquet
 from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
 from fastbox.datasets.registry import formats
 from fastbox.errors import InputError, advice
-from fastbox.storage.backed import ROWS, Backed, Scratch
+from fastbox.storage.backed import ROWS, Backed, Original, Scratch
 from fastbox.storage.locate import Listing, check_named, expand, find_files, like
 from fastbox.storage.opened import open_parquet, state_of
 from fastbox.storage.stores import is_stored, local
@@ -251,8 +251,7 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
         data,
         format,
         sorted_in=None if order is None else "files",
-        rows=order,
-        boxes=order,
+        original=Original(order, order),
         images=images,
         state=(os.path.getsize(data), _checksum(data)),
         scratch=scratch,

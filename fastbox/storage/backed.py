@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.storage.temporary import TemporaryFolder
 
-__all__ = ["ROWS", "Backed", "Scratch", "parquet_of"]
+__all__ = ["ROWS", "Backed", "Original", "Scratch", "parquet_of"]
 
 ROWS = ("csv", "jsonl")  # files whose rows are those of a table, with columns of their own
 
@@ -32,6 +32,13 @@ class Scratch:
         return os.path.join(self.path, name)
 
 
+class Original(NamedTuple):
+    """The row that each row had before sorting, and the same for boxes; None where the order did not change."""
+
+    rows: NDArray[Any] | None = None
+    boxes: NDArray[Any] | None = None
+
+
 class Backed(str):
     """A path as the user gave it, and the Parquet data that is read in its place.
 
@@ -43,10 +50,8 @@ class Backed(str):
         The format of the input: ``"parquet"``, ``"csv"``, ``"jsonl"``, ``"coco"``, ``"frame"`` and so on.
     sorted_in : str or None
         ``"memory"`` or ``"files"``: the place where the rows were sorted, if they were.
-    rows : array or None
-        The row of each row before sorting; None where the order did not change.
-    boxes : array or None
-        The same for boxes, where one row holds all boxes of an image.
+    original : Original
+        The rows and boxes before sorting; they differ where one row holds all boxes of an image.
     images : pyarrow.Table or None
         The images that the input lists beside the boxes, ascending.
     state : tuple of int
@@ -56,8 +61,7 @@ class Backed(str):
     data: Any
     read_as: str
     sorted_in: str | None
-    rows: NDArray[Any] | None
-    boxes: NDArray[Any] | None
+    original: Original
     images: pa.Table | None
     state: tuple[int, ...]
     _scratch: Scratch | None
@@ -70,16 +74,15 @@ class Backed(str):
         read_as: str,
         *,
         sorted_in: str | None = None,
-        rows: NDArray[Any] | None = None,
-        boxes: NDArray[Any] | None = None,
+        original: Original | None = None,
         images: pa.Table | None = None,
         state: tuple[int, ...] = (0, 0),
         scratch: Scratch | None = None,
     ) -> Backed:
         """Return a table with a name; ``scratch``, the folder of its files, is kept as long as the table."""
         made = cls(name)
-        made.data, made.read_as, made.sorted_in, made.rows = data, read_as, sorted_in, rows
-        made.boxes, made.images, made.state, made._scratch = boxes, images, state, scratch
+        made.data, made.read_as, made.sorted_in, made.original = data, read_as, sorted_in, original or Original()
+        made.images, made.state, made._scratch = images, state, scratch
         return made
 
     def open(self) -> Any:

@@ -19,7 +19,7 @@ from fastbox.arrow.arrays import id_kind, one_chunk, plain, rows_of, sort_comman
 from fastbox.arrow.find import find_boxes
 from fastbox.errors import InputError
 from fastbox.memory import get_memory
-from fastbox.storage.backed import Backed, Scratch, parquet_of
+from fastbox.storage.backed import Backed, Original, Scratch, parquet_of
 from fastbox.storage.locate import Listing, find_files
 from fastbox.storage.opened import check_state, open_parquet
 from fastbox.tables.columns import read_batches
@@ -75,9 +75,8 @@ def sorted_table(
         boxes = _spread(rows, counts)
     data = parquet_of(table if order is None else _taken(table, pa.array(order)))
     sorted_in = None if order is None else "memory"
-    return Backed.of(
-        name, data, read_as, sorted_in=sorted_in, rows=rows, boxes=boxes, state=(data.size, zlib.crc32(data))
-    )
+    state = data.size, zlib.crc32(data)
+    return Backed.of(name, data, read_as, sorted_in=sorted_in, original=Original(rows, boxes), state=state)
 
 
 def order_of(ids: pa.ChunkedArray, name: str, where: str) -> NDArray[np.int64] | None:
@@ -113,7 +112,8 @@ def _in_memory(source: Source, files: list[str], name: str, read_as: str) -> Bac
         with open_parquet(file) as parquet:
             tables.append(read_whole(parquet))
             check_state(file, parquet.state)
-        own = np.arange(len(tables[-1])) if not isinstance(file, Backed) or file.rows is None else file.rows
+        before = file.original.rows if isinstance(file, Backed) else None
+        own = np.arange(len(tables[-1])) if before is None else before
         rows.append(own + first)
         first += len(own)
     schema = common_schema([table.schema for table in tables], files)
@@ -136,7 +136,8 @@ def _on_disk(source: Source, files: list[str], name: str, read_as: str) -> Backe
     boxes = _mapped(ordered, scratch.join("boxes"), _boxes_of) if ragged else rows
     stats = [os.stat(path) for path in paths]
     state = sum(one.st_size for one in stats), max(one.st_mtime_ns for one in stats)
-    return Backed.of(name, whole, read_as, sorted_in="files", rows=rows, boxes=boxes, state=state, scratch=scratch)
+    original = Original(rows, boxes)
+    return Backed.of(name, whole, read_as, sorted_in="files", original=original, state=state, scratch=scratch)
 
 
 def _write_rows(source: Source, files: list[str], path: str) -> bool:

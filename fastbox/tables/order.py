@@ -89,8 +89,8 @@ def _ids(source: Source) -> Iterator[tuple[str, int, pa.Array]]:
         (file, row, batch.column(0)) for file, row, batch in read_batches(source.path, [source.image], rows=_ROWS)
     )
     file = find_files(source.path)[0]
-    if not (isinstance(file, Backed) and file.read_as in (*ROWS, "frame") and file.rows is not None):
+    if not (isinstance(file, Backed) and file.read_as in (*ROWS, "frame") and file.original.rows is not None):
         yield from batches
         return
     ids = pa.chunked_array([ids for _, _, ids in batches])
-    yield file, 0, one_chunk(ids.take(pa.array(np.argsort(file.rows))))
+    yield file, 0, one_chunk(ids.take(pa.array(np.argsort(file.original.rows))))

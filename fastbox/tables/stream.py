@@ -127,7 +127,7 @@ def _side(source: Source, found: Plan, rows: int, most: int, opened: Opened) -> 
     name = found.files[0] if len(found.files) == 1 else f"all rows from {found.files[0]} on"
     empty = Batch((none, none, none, none), np.zeros(1, np.int64), images, carried[0], name, 0)
     batches = boxes_of(source, found, min(max(rows, LEAST_BATCH), max(1, most // CHUNKS)), opened)
-    order = found.files[0].boxes if isinstance(found.files[0], Backed) else None
+    order = found.files[0].original.boxes if isinstance(found.files[0], Backed) else None
     return Side(batches, source.image, found.boxes.format, empty, most, order)
 
 
