@@ -12,17 +12,13 @@ from fastbox.boxes.container import Boxes
 from fastbox.experiments.lookalikes import Lookalikes
 from fastbox.ops import search as ops
 from fastbox.result import Invalid, Result, Rules
+from fastbox.values.coco import SIDE_BOUNDS, SIZES
 from fastbox.values.powers import doublings
 
 __all__ = ["DISTANCES", "Disagreement"]
 
 DISTANCES = ("l1", "l2", "smooth_l1")
 METRICS = ("iou", "giou")
-SIZES = {
-    "small": 32.0,
-    "medium": 96.0,
-    "large": np.inf,
-}  # upper bounds of the square root of the target's area: COCO's sizes
 SHOWN = (1, 2, 5, 10, 20, 50, 100)  # the distances, in pixels, whose spread is reported
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -96,7 +92,7 @@ class Disagreement(Result):
             "l2": l2,
             "smooth_l1": ops.aligned(a, b, metric="smooth_l1", beta=beta),
         }
-        size = np.searchsorted(list(SIZES.values())[:-1], side, side="right")
+        size = np.searchsorted(SIDE_BOUNDS, side, side="right")
         bins = {distance: _bin_of(values) for distance, values in distances.items()}
         for (distance, metric), counts in self.counts.items():
             low = -1.0 if metric == "giou" else 0.0
@@ -121,7 +117,7 @@ class Disagreement(Result):
                 distance: {metric: self._correlations(distance, metric) for metric in METRICS} for distance in DISTANCES
             },
             "spread": {distance: [self._spread(distance, pixels) for pixels in SHOWN] for distance in DISTANCES},
-            "examples": self.lookalikes.to_list(SIZES),
+            "examples": self.lookalikes.to_list(SIZES, SIDE_BOUNDS),
             **self.said_of_inputs(),
         }
 

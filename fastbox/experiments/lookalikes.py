@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,8 @@ class Lookalikes:
         ends = np.unique(np.concatenate([order[_firsts(both["key"][order])] for order in (least, most)]))
         self.kept = {name: values[ends] for name, values in both.items()}
 
-    def to_list(self, sizes: Mapping[str, float]) -> list[dict[str, Any]]:
-        """Return the two pairs whose IoU differs most, for each size with pairs; sizes are upper bounds of sides."""
+    def to_list(self, sizes: Sequence[str], bounds: Sequence[float]) -> list[dict[str, Any]]:
+        """Return the two pairs whose IoU differs most, for each size with pairs; the bounds of sizes are sides."""
         if len(self.kept.get("key", ())) == 0:
             return []
         order = np.lexsort((self.kept["row"], self.kept["iou"], self.kept["key"]))
@@ -57,13 +58,12 @@ class Lookalikes:
         low = np.flatnonzero(_firsts(kept["key"]))
         high = np.append(low[1:], len(order)) - 1
         spread = kept["iou"][high] - kept["iou"][low]
-        found, lower = [], 0.0
-        for name, upper in sizes.items():
+        found = []
+        for name, (lower, upper) in zip(sizes, pairwise((0.0, *bounds, np.inf)), strict=True):
             these = (kept["side"][low] >= lower) & (kept["side"][low] < upper) & (spread > 0)
             if these.any():
                 k = int(np.argmax(np.where(these, spread, -1)))
                 found.append({"size": name, "near": _pair(kept, int(high[k])), "far": _pair(kept, int(low[k]))})
-            lower = upper
         return found
 
 

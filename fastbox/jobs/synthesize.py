@@ -16,6 +16,7 @@ from fastbox.parallel import run
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.values.arguments import checked
+from fastbox.values.coco import AREA_BOUNDS, SIDE_BOUNDS
 from fastbox.values.numbers import as_whole
 
 __all__ = ["synthesize"]
@@ -43,8 +44,8 @@ COUNT_SIGMA = 0.755
 
 # sqrt(area) is log-normal through COCO's two quantiles: 41% of the boxes below 32² px, 24% above 96² px.
 _SMALL, _LARGE = NormalDist().inv_cdf(0.41), NormalDist().inv_cdf(1 - 0.24)
-SCALE_SIGMA = math.log(96 / 32) / (_LARGE - _SMALL)
-SCALE_MU = math.log(32) - _SMALL * SCALE_SIGMA
+SCALE_SIGMA = math.log(SIDE_BOUNDS[1] / SIDE_BOUNDS[0]) / (_LARGE - _SMALL)
+SCALE_MU = math.log(SIDE_BOUNDS[0]) - _SMALL * SCALE_SIGMA
 
 # ln(width / height) in val2017 has mean -0.13 and deviation 0.75.
 ASPECT_MU = -0.13
@@ -217,7 +218,7 @@ def _draw_truths(rng: np.random.Generator, frames: Images) -> Truths:
     main = _draw_classes(rng, BLOCK)
     category = np.where(rng.random(len(image)) < MAIN_CLASS, main[image], _draw_classes(rng, len(image)))
     corners = _draw_boxes(rng, frames, image)
-    large = _area(corners) > 96**2
+    large = _area(corners) > AREA_BOUNDS[1]
     return Truths(image, category, corners, crowd=large & (rng.random(len(image)) < LARGE_CROWDS))
 
 

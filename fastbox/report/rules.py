@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from fastbox.values.coco import SIDE_BOUNDS, UNBOUNDED
+
 __all__ = [
     "NAMES",
     "SIZES",
-    "UNBOUNDED",
     "assigned_rules",
     "evaluated_rules",
     "fitted_rules",
@@ -35,8 +36,7 @@ NAMES = {
     "l1": "L1",
     "smooth_l1": "Smooth L1",
 }
-UNBOUNDED = 1e10  # COCO's greatest area, in square pixels
-SIZES = "sizes: small below 32² px², large from 96² px² on"
+SIZES = "sizes: small below {:g}² px², large from {:g}² px² on".format(*SIDE_BOUNDS)
 
 
 def threshold(value: Any) -> str:

@@ -10,16 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.sketch import Sketch
+from fastbox.values.coco import AREA_BOUNDS, SIZES
 from fastbox.values.powers import doublings
 
-__all__ = ["ASPECT_EDGES", "SIDE_EDGES", "SIZES", "THRESHOLDS", "Coverage", "Covered"]
+__all__ = ["ASPECT_EDGES", "SIDE_EDGES", "THRESHOLDS", "Coverage", "Covered"]
 
 THRESHOLDS = tuple(k / 20 for k in range(6, 19))  # .3 to .9 in steps of .05
-SIZES = (
-    "small",
-    "medium",
-    "large",
-)  # COCO's: areas below 32^2, below 96^2 and from there on, in the image's own pixels
 SIDE_EDGES = doublings(0, 11, 2)  # of the map: square root of the area, in pixels as the detector sees them
 ASPECT_EDGES = doublings(-3, 3, 2)  # height / width
 _FIXED = 2.0**40  # sums of IoU are kept as integers of this unit, so that no order changes them
@@ -84,7 +80,7 @@ class Coverage:
         """
         self.all.add(values, positive)
         self.best.add(values)
-        kinds = np.searchsorted((32.0**2, 96.0**2), area, side="right")
+        kinds = np.searchsorted(AREA_BOUNDS, area, side="right")
         for k, name in enumerate(SIZES):
             self.sizes[name].add(values[kinds == k], positive[kinds == k])
         for code in np.unique(classes).tolist() if classes is not None else ():

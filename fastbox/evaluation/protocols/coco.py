@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from fastbox.evaluation.protocols.protocol import Protocol, Statistic
+from fastbox.values.coco import AREA_BOUNDS, SIZES, UNBOUNDED
 
 __all__ = ["COCO"]
 
-UNBOUNDED = 1e5**2  # px²
 ALONE = (0.5, 0.75)  # thresholds with a statistic of their own
 
 
@@ -36,9 +37,7 @@ COCO = Protocol(
     recalls=tuple(np.linspace(0, 1, 101).tolist()),
     area_ranges={
         "all": (0.0, UNBOUNDED),
-        "small": (0.0, 32.0**2),
-        "medium": (32.0**2, 96.0**2),
-        "large": (96.0**2, UNBOUNDED),
+        **dict(zip(SIZES, pairwise((0.0, *AREA_BOUNDS, UNBOUNDED)), strict=True)),
     },
     max_dets=(1, 10, 100),
     greatest_threshold=1 - 1e-10,  # an IoU of 1 that lost its last bits still reaches it

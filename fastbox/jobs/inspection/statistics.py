@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastbox.jobs.inspection.view import View
 from fastbox.result import Invalid
 from fastbox.sketch import Sketch
+from fastbox.values.coco import AREA_BOUNDS, SIZES
 
 __all__ = ["Statistics"]
 
@@ -18,7 +19,6 @@ GRID = 16
 CROWDED = 0.5
 BORDER = 1.0  # pixels
 SIDES = ("left", "top", "right", "bottom")
-SIZES = {"small": 32.0**2, "medium": 96.0**2, "large": np.inf}  # areas below, as COCO has them
 EDGES = {
     "boxes_per_image": [0.0, *(2.0**k for k in range(21))],
     "side": [0.0, *(2.0**k for k in range(-4, 15))],
@@ -81,7 +81,7 @@ class Statistics:
         with np.errstate(over="ignore"):
             area = w * h
         self.side.add(np.sqrt(area))
-        self.sizes += np.bincount(np.searchsorted(list(SIZES.values())[:-1], area, side="right"), minlength=3)
+        self.sizes += np.bincount(np.searchsorted(AREA_BOUNDS, area, side="right"), minlength=3)
         sides = (w > 0) & (h > 0)
         with np.errstate(over="ignore"):
             self.aspect.add(w[sides] / h[sides])

@@ -8,8 +8,9 @@ from typing import Any
 from fastbox.report.numbers import counted
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
-from fastbox.report.rules import UNBOUNDED, evaluated_rules
+from fastbox.report.rules import evaluated_rules
 from fastbox.report.terminal.evaluated import conditions, largest
+from fastbox.values.coco import UNBOUNDED
 
 __all__ = ["page_of"]
 

@@ -13,6 +13,7 @@ from fastbox.report.page.contents import Box, Column, Example, Examples, Figure,
 from fastbox.report.page.plots import bars, heat_map, histogram
 from fastbox.report.rules import inspected_rules, threshold
 from fastbox.report.terminal.inspected import COLOURS, MEASURED, WITHOUT_SIZES
+from fastbox.values.coco import SIDE_BOUNDS
 
 __all__ = ["page_of"]
 
@@ -202,7 +203,7 @@ def _classes(summary: Mapping[str, Any]) -> list[Part]:
 def _shapes(summary: Mapping[str, Any]) -> Section:
     sizes = {name: float(count) for name, count in summary["sizes"].items()}
     parts = [_histogram(summary, name) for name in ("side", "aspect")]
-    text = "Small: area below 32² px². Large: area from 96² px² on (COCO's limits)."
+    text = "Small: area below {:g}² px². Large: area from {:g}² px² on (COCO's limits).".format(*SIDE_BOUNDS)
     return Section("Sizes and shapes", text, [*parts, bars("Sizes", sizes, across="boxes")])
 
 
