@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from fastbox import parallel
 from fastbox.assign.result import GreedyMatches
 from fastbox.assign.sides import Ints, costs_of, sides_of
+from fastbox.evaluation.protocols.coco import COCO
 from fastbox.ops.checks import check_metric
 from fastbox.ops.metrics import DISTANCES, METRICS
 from fastbox.values.arguments import both_or_neither, named
@@ -18,8 +19,6 @@ from fastbox.values.labels import as_labels, codes_of
 from fastbox.values.numbers import as_column, as_floats, as_number_from, in_dtype
 
 __all__ = ["match_greedy"]
-
-NEARLY_ONE = 1 - 1e-10  # COCO's limit of the threshold: an IoU of 1 that lost its last bits reaches it
 
 
 @named
@@ -89,7 +88,7 @@ def match_greedy(
     given = as_column(as_floats(scores, "scores"), "scores", len(a))
     kinds_a, kinds_b = _codes(classes, truth_classes, len(a), len(b))
     crowds = np.broadcast_to(False, len(b)) if crowd is None else as_flags(crowd, "crowd", len(b))
-    least = in_dtype(min(threshold, NEARLY_ONE), a.dtype)
+    least = in_dtype(min(threshold, COCO.greatest_threshold), a.dtype)
     below = np.nextafter(least, a.dtype.type(-np.inf))
     found = GreedyMatches(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
     kernel = parallel.kernels("assign.greedy").GREEDY[a.dtype, metric]

@@ -13,9 +13,8 @@ from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.protocols.protocol import Protocol
 from fastbox.values.arguments import check_types
 
-__all__ = ["AREA_RANGES", "Params"]
+__all__ = ["Params"]
 
-AREA_RANGES = COCO.area_ranges
 MOST_RANGES = 31  # one bit each of 32, all of which are set where a truth is ignored in every range
 MOST_THRESHOLDS = 1000
 

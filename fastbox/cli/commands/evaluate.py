@@ -24,11 +24,17 @@ from fastbox.cli.options import (
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Column, Counts, Grid, Ranges
+from fastbox.evaluation.protocols.coco import COCO
 
 if TYPE_CHECKING:
     from fastbox.evaluation import Params
 
 __all__ = ["evaluate"]
+
+_FIRST, _SECOND, *_, _LAST = COCO.iou_thresholds
+THRESHOLDS = f"{_FIRST:g}:{_LAST:g}:{_SECOND - _FIRST:g}"
+AREAS = ",".join(f"{name}:{low:g}-{high:g}" for name, (low, high) in COCO.area_ranges.items()).replace("e+", "e")
+COUNTS = ",".join(map(str, COCO.max_dets))
 
 
 @dataclass(frozen=True)
@@ -39,20 +45,19 @@ class Rules:
         "--iou-thresholds",
         type=Grid(),
         metavar="IOUS",
-        help="IoU from which on a detection matches, such as 0.5,0.75 (default: 0.5:0.95:0.05).",
+        help=f"IoU from which on a detection matches, such as 0.5,0.75 (default: {THRESHOLDS}).",
     )
     area_ranges: dict[str, tuple[float, float]] | None = option(
         "--areas",
         type=Ranges(),
         metavar="RANGES",
-        help="Ranges of areas in px², the first for AP "
-        "(default: all:0-1e10,small:0-1024,medium:1024-9216,large:9216-1e10).",
+        help=f"Ranges of areas in px², the first for AP (default: {AREAS}).",
     )
     max_dets: list[int] | None = option(
         "--max-dets",
         type=Counts(),
         metavar="COUNTS",
-        help="Detections of an image and class that count at most (default: 1,10,100).",
+        help=f"Detections of an image and class that count at most (default: {COUNTS}).",
     )
 
     class_agnostic: bool = agnostic_option(False, "per class")
@@ -88,23 +93,23 @@ class Evaluation:
     crowd: str = option(
         "--crowd-column",
         type=Column(),
-        default="iscrowd",
+        default=COCO.crowd,
         metavar="COLUMN",
-        help="Column that marks crowds (default: iscrowd, if it is there).",
+        help=f"Column that marks crowds (default: {COCO.crowd}, if it is there).",
     )
     ignore: str = option(
         "--ignore-column",
         type=Column(),
-        default="ignore",
+        default=COCO.ignore,
         metavar="COLUMN",
-        help="Column of truths to ignore (default: ignore, if it is there).",
+        help=f"Column of truths to ignore (default: {COCO.ignore}, if it is there).",
     )
     area: str = option(
         "--area-column",
         type=Column(),
-        default="area",
+        default=COCO.area,
         metavar="COLUMN",
-        help="Column of the truths' areas (default: area, if it is there).",
+        help=f"Column of the truths' areas (default: {COCO.area}, if it is there).",
     )
     names: str | None = names_option()
 

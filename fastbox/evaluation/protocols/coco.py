@@ -10,8 +10,12 @@ import numpy as np
 from fastbox.evaluation.protocols.protocol import Protocol, Statistic
 from fastbox.values.coco import AREA_BOUNDS, SIZES, UNBOUNDED
 
-__all__ = ["COCO"]
+__all__ = ["AREA_RANGES", "COCO"]
 
+AREA_RANGES = {
+    "all": (0.0, UNBOUNDED),
+    **dict(zip(SIZES, pairwise((0.0, *AREA_BOUNDS, UNBOUNDED)), strict=True)),
+}
 ALONE = (0.5, 0.75)  # thresholds with a statistic of their own
 
 
@@ -35,10 +39,7 @@ COCO = Protocol(
     name="coco",
     iou_thresholds=tuple(np.linspace(0.5, 0.95, 10).tolist()),
     recalls=tuple(np.linspace(0, 1, 101).tolist()),
-    area_ranges={
-        "all": (0.0, UNBOUNDED),
-        **dict(zip(SIZES, pairwise((0.0, *AREA_BOUNDS, UNBOUNDED)), strict=True)),
-    },
+    area_ranges=AREA_RANGES,
     max_dets=(1, 10, 100),
     greatest_threshold=1 - 1e-10,  # an IoU of 1 that lost its last bits still reaches it
     crowd="iscrowd",
