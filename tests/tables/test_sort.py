@@ -61,8 +61,8 @@ def test_what_was_unsorted_can_be_used_afterwards(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"by": "image"}, "'image'"),
-        ({"by": "exact"}, "expected integers or strings in column 'exact'"),
+        ({"image_column": "image"}, "'image'"),
+        ({"image_column": "exact"}, "expected integers or strings in column 'exact'"),
         ({"memory": "much"}, "expected an amount of memory as 2GB or 512MiB, got 'much'"),
     ],
 )
