@@ -159,7 +159,7 @@ def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], 
                     except UnsortedError as error:
                         opened.sort(error)
                         steps.back()
-            found.inputs, found.provenance = opened.notes(), provenance
+                found.inputs, found.provenance = opened.notes(), provenance
             if report is not None:
                 write(found.page(), report, provenance)
             return found

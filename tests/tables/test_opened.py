@@ -86,6 +86,13 @@ def test_a_command_opens_each_input_once(
     assert read == dict.fromkeys([name for name in command[1:3] if name in ("a.parquet", "b.parquet")], 1)
 
 
+def test_a_job_opens_each_input_once(opens: Counter[str], tmp_path: Path) -> None:
+    for name in "ab":
+        pq.write_table(table(), tmp_path / f"{name}.parquet")
+    assert jobs.pairs(tmp_path / "a.parquet", tmp_path / "b.parquet").detections == 60
+    assert opens == {"a.parquet": 1, "b.parquet": 1}
+
+
 def test_a_folder_is_opened_file_by_file(opens: Counter[str], tmp_path: Path) -> None:
     for number in range(5):
         pq.write_table(table()[number * 12 : number * 12 + 12], tmp_path / f"{number}.parquet")
