@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.evaluation.columns import stable
 from fastbox.evaluation.params import Params
-from fastbox.evaluation.protocols.protocol import Statistic
+from fastbox.evaluation.registry import Statistic
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 
 __all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "rank", "total", "trace"]
@@ -161,7 +161,7 @@ class Traced:
     @property
     def statistics(self) -> list[Statistic]:
         """The statistics of the protocol for these rules."""
-        return self.params.protocol.statistics(list(self.params.area_ranges), self.params.max_dets)
+        return self.params.statistics
 
     @property
     def whole(self) -> Curves:

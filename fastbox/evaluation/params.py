@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.evaluation.protocols.coco import COCO
-from fastbox.evaluation.protocols.protocol import Protocol
+from fastbox.evaluation.registry import Protocol, Statistic, protocols
 from fastbox.values.arguments import check_types
+from fastbox.values.numbers import as_choice
 
 __all__ = ["Params"]
 
@@ -19,29 +19,32 @@ MOST_RANGES = 31  # one bit each of 32, all of which are set where a truth is ig
 MOST_THRESHOLDS = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Params:
-    """The rules of an evaluation; those of COCO by default.
+    """The rules of an evaluation: a protocol, and what differs from it.
 
-    Attributes
+    Parameters
     ----------
-    iou_thresholds : sequence of float
-        What an IoU must reach for a match, above 0 and at most 1; .5 to .95 in steps of .05.
-    recalls : sequence of float
-        Where precision is read off, ascending; 0 to 1 in steps of .01.
-    area_ranges : mapping of str to (float, float)
+    iou_thresholds : sequence of float, optional
+        What an IoU must reach for a match, above 0 and at most 1; COCO's are .5 to .95 in steps of .05.
+    recalls : sequence of float, optional
+        Where precision is read off, ascending; COCO's are 0 to 1 in steps of .01.
+    area_ranges : mapping of str to (float, float), optional
         Names and least and greatest area in square pixels, both included; the first is that of AP and AR. A truth
         outside is ignored, and so is a detection outside that matches nothing.
-    max_dets : sequence of int
+    max_dets : sequence of int, optional
         How many detections of an image and class count, the best by score; the greatest for all but the ARs named by
         their own. More cost nothing.
     class_agnostic : bool
         Match boxes of different classes too; by default boxes are matched per class.
+    protocol : str
+        The name of the protocol that has all rules that are left out, and the statistics to report.
 
     Raises
     ------
     ValueError
-        None of one of them, a nan, a threshold or recall above 1, an unordered or negative range, a count below 1.
+        None of one of them, a nan, a threshold or recall above 1, an unordered or negative range, a count below 1, an
+        unknown protocol.
 
     Examples
     --------
@@ -49,36 +52,51 @@ class Params:
     (1, 10, 300)
     """
 
-    protocol: ClassVar[Protocol] = COCO
+    iou_thresholds: tuple[float, ...]
+    recalls: tuple[float, ...]
+    area_ranges: Mapping[str, tuple[float, float]]
+    max_dets: tuple[int, ...]
+    class_agnostic: bool
+    protocol: str
 
-    iou_thresholds: Sequence[float] = field(default_factory=lambda: COCO.iou_thresholds)
-    recalls: Sequence[float] = field(default_factory=lambda: COCO.recalls)
-    area_ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: dict(COCO.area_ranges))
-    max_dets: Sequence[int] = COCO.max_dets
-    class_agnostic: bool = False
-
-    def __post_init__(self) -> None:
-        check_types(type(self), vars(self))
-        areas = {str(name): (float(low), float(high)) for name, (low, high) in self.area_ranges.items()}
-        if not 1 <= len(areas) <= MOST_RANGES:
-            raise ValueError(f"expected 1 to {MOST_RANGES} ranges of areas, got {len(areas)}")
-        for name, (low, high) in areas.items():
-            if not 0 <= low <= high:
-                raise ValueError(
-                    f"expected a range of areas from low to high for {name!r}, 0 or more, got {low:g} to {high:g}"
-                )
-        for name, value in (
-            ("iou_thresholds", _thresholds(self.iou_thresholds)),
-            ("recalls", _recalls(self.recalls)),
-            ("max_dets", _counts(self.max_dets)),
-            ("area_ranges", areas),
-        ):
+    def __init__(
+        self,
+        iou_thresholds: Sequence[float] | None = None,
+        recalls: Sequence[float] | None = None,
+        area_ranges: Mapping[str, tuple[float, float]] | None = None,
+        max_dets: Sequence[int] | None = None,
+        class_agnostic: bool = False,
+        protocol: str = "coco",
+    ) -> None:
+        given: dict[str, Any] = {
+            "iou_thresholds": iou_thresholds,
+            "recalls": recalls,
+            "area_ranges": area_ranges,
+            "max_dets": max_dets,
+            "class_agnostic": class_agnostic,
+            "protocol": protocol,
+        }
+        check_types(Params.__init__, given)
+        record = protocols()[as_choice(protocol, list(protocols()), "a protocol")]
+        for name, read in READERS.items():
+            given[name] = read(getattr(record, name) if given[name] is None else given[name])
+        for name, value in given.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def record(self) -> Protocol:
+        """The record of the protocol."""
+        return protocols()[self.protocol]
+
+    @property
+    def statistics(self) -> list[Statistic]:
+        """The statistics that the protocol reports by these rules."""
+        return self.record.statistics(list(self.area_ranges), self.max_dets)
 
     @property
     def least(self) -> NDArray[np.float64]:
         """The thresholds as boxes must reach them, none above the protocol's greatest."""
-        least: NDArray[np.float64] = np.minimum(np.array(self.iou_thresholds), self.protocol.greatest_threshold)
+        least: NDArray[np.float64] = np.minimum(np.array(self.iou_thresholds), self.record.greatest_threshold)
         return least
 
     def outside(self, areas: NDArray[np.float64]) -> NDArray[np.uint32]:
@@ -116,3 +134,23 @@ def _counts(given: Sequence[int]) -> tuple[int, ...]:
     if not counts or not all(float(count).is_integer() and 1 <= count < 2**31 for count in counts):
         raise ValueError(f"expected max_dets of 1 and more, whole numbers, got {counts}")
     return tuple(sorted({int(count) for count in counts}))
+
+
+def _ranges(given: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    areas = {str(name): (float(low), float(high)) for name, (low, high) in given.items()}
+    if not 1 <= len(areas) <= MOST_RANGES:
+        raise ValueError(f"expected 1 to {MOST_RANGES} ranges of areas, got {len(areas)}")
+    for name, (low, high) in areas.items():
+        if not 0 <= low <= high:
+            raise ValueError(
+                f"expected a range of areas from low to high for {name!r}, 0 or more, got {low:g} to {high:g}"
+            )
+    return areas
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "area_ranges": _ranges,
+    "iou_thresholds": _thresholds,
+    "recalls": _recalls,
+    "max_dets": _counts,
+}

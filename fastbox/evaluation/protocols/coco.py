@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from fastbox.evaluation.protocols.protocol import Protocol, Statistic
+from fastbox.evaluation.registry import Protocol, Statistic
 from fastbox.values.coco import AREA_BOUNDS, SIZES, UNBOUNDED
 
-__all__ = ["AREA_RANGES", "COCO"]
+__all__ = ["AREA_RANGES", "COCO", "PROTOCOLS"]
 
 AREA_RANGES = {
     "all": (0.0, UNBOUNDED),
@@ -47,3 +47,5 @@ COCO = Protocol(
     area="area",
     statistics=statistics,
 )
+
+PROTOCOLS = (COCO,)

@@ -1,12 +1,17 @@
-"""The record of a protocol of evaluation, and of a statistic that it reports."""
+"""The protocols of evaluation, each declared by its own module in :mod:`fastbox.evaluation.protocols`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import NamedTuple
 
-__all__ = ["Protocol", "Statistic"]
+from fastbox.evaluation import protocols as home
+
+__all__ = ["Protocol", "Statistic", "protocols"]
 
 
 class Statistic(NamedTuple):
@@ -63,3 +68,14 @@ class Protocol:
     ignore: str
     area: str
     statistics: Callable[[Sequence[str], Sequence[int]], list[Statistic]]
+
+
+@cache
+def protocols() -> Mapping[str, Protocol]:
+    """Return all protocols by name: the ``PROTOCOLS`` of every module in the folder.
+
+    >>> list(protocols())
+    ['coco']
+    """
+    modules = (import_module(f"{home.__name__}.{found.name}") for found in iter_modules(home.__path__))
+    return {own.name: own for module in modules for own in module.PROTOCOLS}
