@@ -12,7 +12,19 @@ import pytest
 from support.pages import HOSTILE, attributes, parsed
 
 from fastbox import InputError
-from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Section, Stroke, Table
+from fastbox.report.page.contents import (
+    Box,
+    Column,
+    Example,
+    Examples,
+    Figure,
+    Page,
+    Part,
+    Plot,
+    Section,
+    Stroke,
+    Table,
+)
 from fastbox.report.page.plots import bars, heat_map, histogram, lines
 from fastbox.report.page.text import LONGEST, plain
 from fastbox.report.page.write import check_page, render, write
@@ -117,9 +129,29 @@ def test_the_same_page_is_the_same_text() -> None:
 @pytest.mark.slow
 def test_plots_take_the_colours_of_the_page() -> None:
     plot = lines("a", [0, 1], {"b": [0, 1]}, across="x", up="y", strokes=[Stroke("truth")])
-    for svg in (plot.wide, plot.narrow):
+    for svg in (plot.full, plot.wide, plot.narrow):
         assert "var(--truth)" in svg and "#0102" not in svg
     assert "b: 0 to 1" in plot.description
+
+
+def test_no_row_of_a_page_is_half_empty() -> None:
+    plot, short = Plot(lambda width: f"<svg data-inches='{width}'/>", "plot", ""), Table("short", [Column("a", ["1"])])
+    long = Table("long", [Column("a", ["1"] * 9)])
+    rows: list[tuple[list[Part], str]] = [
+        ([plot], "full"),
+        ([plot, short], "half half"),
+        ([plot, long], "full full"),
+        ([long, plot, plot, plot], "full third third third"),
+        ([plot, plot, plot, short], "third third third full"),
+        ([plot, plot, short], "half half full"),
+        ([plot, plot, plot, plot, plot], "half half half half full"),
+    ]
+    for parts, shares in rows:
+        placed = Section("s", "", parts).placed()
+        assert [part for part, _ in placed] == parts and " ".join(share for _, share in placed) == shares
+    html = render(Page("p", "l", [], [Section("s", "", [plot])]))
+    assert [found in html for found in ("inches='10.9'", "inches='5.2'", "inches='3.4'")] == [True] * 3
+    assert "inches='10.9'" not in render(Page("p", "l", [], [Section("s", "", [plot, short])]))
 
 
 @pytest.mark.slow

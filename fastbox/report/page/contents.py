@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 __all__ = [
@@ -23,6 +24,9 @@ __all__ = [
 
 MOST_ROWS = 500  # of a table
 LONG_NAME = 24  # characters
+WIDE_TABLE, LONG_TABLE = 5, 8  # columns and rows beyond which a table has a row of the page for itself
+NARROW, WIDE, FULL = 3.4, 5.2, 10.9  # inches of a plot; a page scales them, and letters of 10 points are 14 pixels high
+ROWS = {"third": 3, "half": 2}  # parts of a share that fill a row
 COLUMNS = (6, 4, 3, 2)  # of examples, on wide and on narrow screens
 
 
@@ -56,6 +60,11 @@ class Table:
     caption: str
     columns: Sequence[Column]
     things: str = "rows"
+
+    @property
+    def fills(self) -> bool:
+        """True where the table has a row of the page for itself."""
+        return len(self.columns) > WIDE_TABLE or len(self.rows) > LONG_TABLE
 
     @property
     def named(self) -> bool:
@@ -101,14 +110,28 @@ class Scale:
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture as SVG, made by a library: for a wide and for a narrow place, with what says in words what it shows."""
+    """A picture as SVG, drawn in the widths that a page has places for, with what says in words what it shows."""
 
-    wide: str
-    narrow: str
+    draw: Callable[[float], str]
     title: str
     description: str
     legend: Sequence[tuple[str, Stroke]] = ()
     scale: Scale | None = None
+
+    @cached_property
+    def narrow(self) -> str:
+        """The drawing for a narrow screen."""
+        return self.draw(NARROW)
+
+    @cached_property
+    def wide(self) -> str:
+        """The drawing for half of a page, or a third."""
+        return self.draw(WIDE)
+
+    @cached_property
+    def full(self) -> str:
+        """The drawing for the whole width of a page."""
+        return self.draw(FULL)
 
 
 @dataclass(frozen=True)
@@ -179,6 +202,30 @@ class Section:
     title: str
     text: str
     parts: Sequence[Part]
+
+    def placed(self) -> list[tuple[Part, str]]:
+        """The parts, each with its share of a row: ``third``, ``half`` or ``full``; no row is left half empty."""
+        plots = sum(isinstance(part, Plot) for part in self.parts)
+        share = "third" if plots and plots % 3 == 0 else "half"
+        placed: list[tuple[Part, str]] = []
+        row: list[Part] = []
+        for part in self.parts:
+            if isinstance(part, Examples) or (isinstance(part, Table) and part.fills):
+                placed += [*_in_row(row, share), (part, "full")]
+                row = []
+                continue
+            row.append(part)
+            if len(row) == ROWS[share]:
+                placed += _in_row(row, share)
+                row = []
+        return [*placed, *_in_row(row, share)]
+
+
+def _in_row(parts: Sequence[Part], share: str) -> list[tuple[Part, str]]:
+    """The parts of one row with their shares: those that do not fill it share it."""
+    if len(parts) == ROWS[share]:
+        return [(part, share) for part in parts]
+    return [(part, "full" if len(parts) == 1 else "half") for part in parts]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Plots for a page: drawn by matplotlib, as SVG in the page's own colours, for wide and for narrow places."""
+"""Plots for a page: drawn by matplotlib, as SVG in the page's own colours, as wide as their places."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.report.figures.base import new_figure
-from fastbox.report.page.contents import Plot, Scale, Stroke
+from fastbox.report.page.contents import FULL, NARROW, WIDE, Plot, Scale, Stroke
 from fastbox.report.page.svg import STAND_INS, svg
 from fastbox.report.page.text import plain
 from fastbox.report.palette import SERIES
@@ -17,10 +17,10 @@ from fastbox.report.palette import SERIES
 __all__ = ["bars", "heat_map", "histogram", "lines", "shades", "shape_maps"]
 
 INK, FAINT, GRID, CARD = (STAND_INS[role] for role in ("ink", "faint", "grid", "card"))
-WIDE, NARROW, HIGH = 5.2, 3.4, 2.6  # inches; a page scales them, and letters of 10 points are 14 pixels high in both
+HIGH = 2.6  # inches
 NAME, SHORT = 24, 14  # characters of a name beside a wide and a narrow plot
 LETTERS = 10
-EMPTY, FULL = 0.08, 0.88  # how full the colours of a heat map are at both ends
+PALE, DEEP = 0.08, 0.88  # how full the colours of a heat map are at both ends
 
 Drawing = Callable[[Any, float], None]
 
@@ -49,10 +49,10 @@ def histogram(
     def draw(axes: Any, width: float) -> None:
         axes.bar(places[:-1], shown, np.diff(places), align="edge", color=STAND_INS[role], edgecolor=CARD, linewidth=1)
         if log:
-            step = max(1, -(-len(edges) // (9 if width == WIDE else 6)))
+            step = max(1, -(-len(edges) // ({NARROW: 6, WIDE: 9, FULL: 20}[width])))
             axes.set_xticks(places[::step], [_edge(edge) for edge in list(edges)[::step]])
         else:
-            axes.locator_params(axis="x", nbins=6 if width == WIDE else 4)
+            axes.locator_params(axis="x", nbins={NARROW: 4, WIDE: 6, FULL: 11}[width])
         axes.locator_params(axis="y", nbins=4, integer=True)
         most = 1.05 * float(shown.max(initial=0))
         axes.yaxis.set_major_formatter("{x:,.0f}" if most < 1e5 else lambda count, _: _count(count))
@@ -95,7 +95,8 @@ def lines(
             )
         if limits is not None:
             axes.set_ylim(limits[0], limits[1] * 1.02)
-        axes.locator_params(nbins=5)
+        axes.locator_params(axis="x", nbins=10 if width == FULL else 5)
+        axes.locator_params(axis="y", nbins=5)
         axes.set_xlabel(_cut(across, NAME))
         axes.set_ylabel(_cut(up, NAME))
         axes.grid(color=GRID, linewidth=0.8)
@@ -112,7 +113,7 @@ def bars(
     places = np.arange(len(values))[::-1]
 
     def draw(axes: Any, width: float) -> None:
-        names = [_cut(name, NAME if width == WIDE else SHORT) for name in values]
+        names = [_cut(name, SHORT if width == NARROW else NAME) for name in values]
         axes.barh(places, list(values.values()), 0.66, color=STAND_INS[role])
         axes.set_yticks(places, names)
         for place, value in zip(places, values.values(), strict=True):
@@ -147,18 +148,18 @@ def heat_map(
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
 
     def draw(axes: Any, width: float) -> None:
-        written = len(x) <= (12 if width == WIDE else 6)
+        written = len(x) <= (6 if width == NARROW else 12)
         for row, column in np.argwhere(np.isfinite(values)).tolist():
             value = values[row, column]
             share = (value - low) / (high - low) if high > low else 1.0
-            axes.add_patch(_square(column, row, STAND_INS[role], EMPTY + (FULL - EMPTY) * share))
+            axes.add_patch(_square(column, row, STAND_INS[role], PALE + (DEEP - PALE) * share))
             if written:
                 axes.text(column, row, form.format(value), ha="center", va="center", color=INK, fontsize=8)
         axes.set_xlim(-0.5, len(x) - 0.5)
         axes.set_ylim(-0.5, len(y) - 0.5)
-        step = max(1, -(-len(x) // (9 if width == WIDE else 5)))
+        step = max(1, -(-len(x) // (5 if width == NARROW else 9)))
         axes.set_xticks(range(0, len(x), step), [_cut(name, 12) for name in list(x)[::step]])
-        axes.set_yticks(range(len(y)), [_cut(name, NAME if width == WIDE else SHORT) for name in y])
+        axes.set_yticks(range(len(y)), [_cut(name, SHORT if width == NARROW else NAME) for name in y])
         axes.set_xlabel(_cut(across, 2 * NAME))
         axes.set_ylabel(_cut(up, 2 * NAME))
         for side in ("left", "bottom"):
@@ -249,11 +250,11 @@ def _span(values: Sequence[float | None]) -> str:
 
 
 def _plot(draw: Drawing, title: str, says: str, *, high: float = HIGH, **more: Any) -> Plot:
-    """The plot in both widths."""
-    sides = []
-    for width in (WIDE, NARROW):
+    """The plot, which is drawn in a width when a page has a place of it."""
+
+    def drawn(width: float) -> str:
         figure, axes = _axes(width, high)
         draw(axes, width)
-        sides.append(svg(figure, plain(title), says))
-    wide, narrow = sides
-    return Plot(wide, narrow, title, says, **more)
+        return svg(figure, plain(title), says)
+
+    return Plot(drawn, title, says, **more)

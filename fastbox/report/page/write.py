@@ -13,7 +13,7 @@ from typing import Any
 from fastbox._version import __version__
 from fastbox.errors import InputError
 from fastbox.report.page.contents import Examples, Page, Plot, Table
-from fastbox.report.page.text import LONGEST, plain, printable
+from fastbox.report.page.text import plain, printable
 from fastbox.report.palette import css
 from fastbox.report.provenance import Provenance
 from fastbox.storage.folders import check_folder, new_file
@@ -94,7 +94,7 @@ def _said(value: Any) -> str:
         text = ", ".join(map(_said, value))
     else:
         text = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    return printable(text, 2 * LONGEST)
+    return plain(text)
 
 
 def _script_json(record: Mapping[str, Any]) -> str:
