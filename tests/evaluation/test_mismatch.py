@@ -434,9 +434,9 @@ def test_a_terminal_shows_warnings_and_what_figures_depend_on(tmp_path: Path) ->
     lines = result.stdout.splitlines()
     assert sum(line.startswith("warning: ") for line in lines) == 2
     for said in (
-        "images: 40 with detections and truths, 0 with detections alone, 0 with truths alone",
-        "columns: score score, class category_id, image image_id",
-        "boxes: detections x, y, w, h (xywh); truths x, y, w, h (xywh)",
+        "images: 40 with both, 0 with detections alone, 0 with truths alone",
+        "columns: score, class category_id, image image_id",
+        "boxes of both: x, y, w, h (xywh)",
     ):
         assert said in lines
     assert "IoU ≥ 0.50 to 0.95" in result.stdout and "at most 1, 10, 100 detections of an image" in result.stdout

@@ -28,14 +28,10 @@ def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
     dash = "–" if console.encoding.startswith("utf") else "-"
     console.print()
     show_table(console, _correlations(summary, dash), ("all",))
-    console.print(
-        Text("rank correlation: -1 if nearer pairs always overlap more, 0 if distance and overlap are unrelated", "dim")
-    )
+    console.print(Text("rank correlation: -1 if nearer pairs overlap more, 0 if there is no relation", "dim"))
     console.print()
     show_table(console, _spreads(summary, dash), ("IoU 5%", "95%"))
-    console.print(
-        Text("quantiles of the pairs within 10% of each L2 distance: 90% of them lie between 5% and 95%", "dim")
-    )
+    console.print(Text("quantiles of pairs within 10% of each L2 distance; 90% lie from 5% to 95%", "dim"))
     if summary["examples"]:
         console.print()
         show_table(console, _examples(summary), ("IoU", "and IoU"))

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fastbox.report.numbers import counted
 from fastbox.report.rules import evaluated_rules
-from fastbox.report.terminal.summary import show_rules, show_table
+from fastbox.report.terminal.summary import show_rules, show_table, width_of
 
 __all__ = ["conditions", "largest", "show_evaluated"]
 
@@ -46,7 +46,7 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
         show_table(console, _classes(summary["by_class"]), ("AP",))
         known = sum(found["truths"] > 0 for found in summary["by_class"])
         if known > 2 * CLASSES_SHOWN:
-            ended = f"the best and worst {CLASSES_SHOWN} of {counted(known, 'classes')} with truths; all in --json"
+            ended = f"the best and worst {CLASSES_SHOWN} of {counted(known, 'classes')} with truths; --json has all"
             console.print(Text(ended, style="dim"))
     ece = summary["calibration"]["ece"]
     if ece is not None:
@@ -70,8 +70,13 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
         figures = [_figure(model["stats"][figure]) for figure in names]
         interval = [_interval(model["intervals"]["AP"])] if sure else []
         rows.append((_short(name), f"{model['counted']:,}", *figures, *interval, f"{error} {rise:+.3f}"))
+    more = ""
+    if width_of(rows) > console.width:
+        more = "; --json has the AP of each size"
+        kept = [place for place, name in enumerate(head) if name not in {f"AP_{size}" for size in sizes}]
+        rows = [[row[place] for place in kept] for row in rows]
     show_table(console, rows, ("AP",))
-    console.print(Text("largest ΔAP50: the kind of error whose fix would raise AP50 most", style="dim"))
+    console.print(Text(f"largest ΔAP50: the kind of error whose fix raises AP50 most{more}", style="dim"))
 
 
 def largest(delta_ap: Mapping[str, float]) -> tuple[str, float]:
@@ -101,11 +106,15 @@ def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> No
 def conditions(summary: Mapping[str, Any]) -> list[str]:
     """Say what else figures depend on: the images of both sides, the columns that were read, and the boxes' formats."""
     both, own, its = (f"{summary['images_with_boxes'][name]:,}" for name in ("both", "detections", "truths"))
-    lines = [f"images: {both} with detections and truths, {own} with detections alone, {its} with truths alone"]
+    lines = [f"images: {both} with both, {own} with detections alone, {its} with truths alone"]
     if "columns" in summary:
-        columns = [f"{what} {name}" for what, name in summary["columns"].items() if name is not None]
-        boxes = [f"{side} {found['columns']} ({found['format']})" for side, found in summary["boxes"].items()]
-        lines += [f"columns: {_plain(', '.join(columns))}", f"boxes: {_plain('; '.join(boxes))}"]
+        named = {what: name for what, name in summary["columns"].items() if name is not None}
+        columns = [name if name == what else f"{what} {name}" for what, name in named.items()]
+        boxes = {side: f"{found['columns']} ({found['format']})" for side, found in summary["boxes"].items()}
+        alike = len(set(boxes.values())) == 1
+        told = {"both": boxes["truths"]} if alike else boxes
+        lines += [f"columns: {_plain(', '.join(columns))}"]
+        lines += [f"boxes of {side}: {_plain(found)}" for side, found in told.items()]
     return lines
 
 

@@ -17,7 +17,8 @@ __all__ = ["show_fitted"]
 TITLES = {"yolo": "YOLO", "mmdetection": "mmdetection", "detectron2": "detectron2", "torchvision": "torchvision"}
 
 MEANING = (
-    "share of boxes whose best shape reaches this IoU; mean best IoU; share of boxes with both sides within 4× (< 4×)"
+    "share of boxes with this IoU to the best shape; mean of this IoU",
+    "< 4×: share of boxes with both sides within 4 times those of a shape",
 )
 
 
@@ -33,7 +34,8 @@ def show_fitted(console: Console, summary: Mapping[str, Any]) -> None:
         console.print(Text(f"left out: {', '.join(left_out)}", style="yellow"))
     console.print()
     show_table(console, _coverage(summary["sets"]), last=True)
-    console.print(Text(MEANING, style="dim"))
+    for line in MEANING:
+        console.print(Text(line, style="dim"))
     console.print()
     show_table(console, _shapes(summary["anchors"]))
     for name, lines in summary["config"].items():

@@ -157,9 +157,9 @@ def _show_shapes(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(Text(f"crowded, IoU > {threshold(float(crowding['above']))} with another box: {share}", style="dim"))
     place = summary["place"]
     if place is not None:
-        borders = " · ".join(f"{side} {count / place['boxes']:.1%}" for side, count in place["borders"].items())
+        borders = ", ".join(f"{side} {count / place['boxes']:.1%}" for side, count in place["borders"].items())
         share = f"{place['truncated']:,} ({place['truncated'] / place['boxes']:.1%})"
-        console.print(Text(f"at a border of the image: {share}; {borders}", style="dim"))
+        console.print(Text(f"at an image border: {share}; {borders}", style="dim"))
 
 
 def _figure(value: float | None, decimals: int) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "show_paired",
     "show_rules",
     "show_table",
+    "width_of",
 ]
 
 Metrics = Mapping[str, Mapping[str, Any]]
@@ -75,7 +76,11 @@ def show_rules(console: Console, rules: Sequence[str]) -> None:
 
 def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None:
     """Print what was made or converted: each figure with its name."""
-    figures = [counted(value, name.replace("_", " ")) for name, value in summary.items() if isinstance(value, int)]
+    counts = {name: value for name, value in summary.items() if isinstance(value, int)}
+    without = counts.pop("images_without_boxes", None)
+    figures = [counted(value, name.replace("_", " ")) for name, value in counts.items()]
+    if without is not None:
+        figures[list(counts).index("images")] += f" ({without:,} without boxes)"
     what = f" {summary['kind']}" if "kind" in summary else ""
     console.print(Text(f"{done}{what}: {' · '.join(figures)}", style="bold"), soft_wrap=True)
 
@@ -132,6 +137,11 @@ def _show_figures(console: Console, rows: Sequence[Sequence[str]], bright: Seque
     if console.encoding.startswith("utf"):
         console.print()
         _show_charts(console, metrics)
+
+
+def width_of(rows: Sequence[Sequence[str]]) -> int:
+    """Return the characters in a line of a table that :func:`show_table` prints."""
+    return sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
 
 
 def show_table(
