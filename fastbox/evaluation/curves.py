@@ -88,7 +88,7 @@ def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], 
     starts = np.flatnonzero(ordered_groups[1:] != ordered_groups[:-1]) + 1
     bounds = np.concatenate((np.zeros(min(1, len(rows)), np.int64), starts, [len(rows)]))
     sort = parallel.kernels("common.sorting").SORT_BY_SCORE[scores.dtype, ""]
-    parallel.run(lambda first, last: sort(scores, rows, bounds, first, last), _pieces(bounds))
+    parallel.run(sort, [(scores, rows, bounds, first, last) for first, last in _pieces(bounds)])
     return rows, ordered_groups[bounds[:-1]], bounds
 
 
@@ -100,12 +100,8 @@ def trace(detections: Ranked, truths: NDArray[np.int64], params: Params) -> Curv
     precision, at = (np.full((classes, ranges, thresholds, len(recalls)), NOTHING) for _ in range(2))
     reached = np.full((classes, ranges, thresholds, len(limits)), NOTHING)
     kernel = parallel.kernels("evaluate.curves").TRACE[np.dtype(np.float64), ""]
-    columns, axes = tuple(detections), (recalls, limits, thresholds)
-
-    def work(first: int, last: int) -> None:
-        kernel(columns, truths, axes, (first, last), (precision, reached, at))
-
-    parallel.run(work, _pieces(detections.bounds))
+    given, outputs = (tuple(detections), truths, (recalls, limits, thresholds)), (precision, reached, at)
+    parallel.run(kernel, [(*given, span, outputs) for span in _pieces(detections.bounds)])
     return Curves(
         precision.transpose(2, 3, 0, 1),
         reached.transpose(2, 0, 1, 3),
