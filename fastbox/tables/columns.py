@@ -13,9 +13,8 @@ from fastbox.storage.locate import Paths
 from fastbox.storage.opened import Opened, open_parquet
 from fastbox.tables.batches import batches_of
 from fastbox.tables.files import filled_files
-from fastbox.tables.footers import RowGroups
+from fastbox.tables.footers import RowGroups, row_bytes
 from fastbox.tables.stream import ahead
-from fastbox.tables.widths import row_bytes
 
 __all__ = ["read_batches"]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,10 @@ from fastbox.arrow.arrays import Place
 from fastbox.errors import InputError
 from fastbox.storage.opened import State
 
-__all__ = ["RowGroups", "check_bounds", "check_footer", "leaves_of", "limits_of"]
+__all__ = ["RowGroups", "check_bounds", "check_footer", "is_fixed", "leaves_of", "limits_of", "row_bytes"]
+
+_LOOK = 1024  # rows that are decoded to measure their width
+_MOST_GROUPS = 1000  # row groups whose entries are read
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,45 @@ def leaves_of(schema: Any, name: str) -> list[int]:
     return flat or [
         place for place, column in places if column.path.startswith(f"{name}.") and column.path != column.name
     ]
+
+
+def row_bytes(path: str, file: pq.ParquetFile, names: Sequence[str]) -> int:
+    """Return the bytes that the widest rows of a file take in some columns, beside values of fixed width.
+
+    The footer has the stored lengths of values; if a dictionary stores each value once, some rows are read.
+    """
+    schema = file.schema_arrow
+    unfixed = {field.name for field in schema if not is_fixed(field.type)}  # two columns may have one name
+    wide = [name for name in dict.fromkeys(names) if name in unfixed]
+    footer = file.metadata
+    if not wide or not footer.num_rows:
+        return 0
+    for name in wide:
+        check_footer(path, footer, name)
+    leaves = [leaf for name in wide for leaf in leaves_of(footer.schema, name)]
+    widest, most, coded = 0, 0, False
+    for k in range(0, footer.num_row_groups, -(-footer.num_row_groups // _MOST_GROUPS)):
+        group = footer.row_group(k)
+        chunks = [group.column(leaf) for leaf in leaves]
+        stored = sum(chunk.total_uncompressed_size for chunk in chunks) // max(1, group.num_rows)
+        coded |= any("DICTIONARY" in encoding for chunk in chunks for encoding in chunk.encodings)
+        if stored > most:
+            widest, most = k, stored
+    if coded:
+        with suppress(OSError, pa.ArrowException, UnicodeDecodeError):  # the reader of all rows reports the error
+            seen = next(file.iter_batches(_LOOK, row_groups=[widest], columns=wide), None)
+            if seen is not None and seen.num_rows:
+                most = max(most, seen.nbytes // seen.num_rows)
+    return most
+
+
+def is_fixed(kind: pa.DataType) -> bool:
+    """Tell whether all values of a type take the same number of bytes."""
+    if pa.types.is_struct(kind):
+        return all(is_fixed(field.type) for field in kind)
+    if pa.types.is_fixed_size_list(kind):
+        return is_fixed(kind.value_type)
+    return bool(pa.types.is_primitive(kind) or pa.types.is_null(kind) or pa.types.is_dictionary(kind))
 
 
 def limits_of(group: Any, schema: Any, name: str) -> tuple[Any, Any]:

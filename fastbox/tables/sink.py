@@ -24,6 +24,7 @@ from fastbox.storage.folders import no_folder
 from fastbox.storage.opened import open_parquet
 from fastbox.storage.stores import is_stored, local, upload
 from fastbox.storage.temporary import Temporary, remove_abandoned
+from fastbox.tables.footers import is_fixed
 from fastbox.tables.widths import GroupEnds
 
 __all__ = ["Sink", "Target", "plain", "read_record"]
@@ -107,7 +108,8 @@ class Sink:
         if isinstance(path, Target):
             self._record["fingerprint"] = plain(path.fingerprint)
         self._pending: list[pa.Table] = []
-        self._groups = GroupEnds(schema, _GROUP_ROWS, _GROUP_BYTES)
+        wide = [place for place, kind in enumerate(schema.types) if not is_fixed(kind)]
+        self._groups = GroupEnds(wide, _GROUP_ROWS, _GROUP_BYTES)
         self._thread: ThreadPoolExecutor | None = None
         self._writing: Future[None] | None = None
 

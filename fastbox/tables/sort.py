@@ -18,10 +18,10 @@ from fastbox.storage.opened import Opened, keep_open, open_parquet
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.batches import batches_of
 from fastbox.tables.files import filled_files
+from fastbox.tables.footers import row_bytes
 from fastbox.tables.sink import Sink, read_record
 from fastbox.tables.sorted_runs import SortedRuns
 from fastbox.tables.stream import ahead
-from fastbox.tables.widths import row_bytes
 from fastbox.tables.write_back import common_schema, own_schema, with_schema
 
 __all__ = ["sort"]

@@ -19,8 +19,7 @@ from fastbox.errors import InputError
 from fastbox.storage.locate import Paths, find_files
 from fastbox.storage.opened import current, open_parquet
 from fastbox.tables.files import count_rows
-from fastbox.tables.footers import RowGroups
-from fastbox.tables.widths import row_bytes
+from fastbox.tables.footers import RowGroups, row_bytes
 from fastbox.values.labels import place_of
 from fastbox.values.names import BOX, IMAGE, BoxArgument
 from fastbox.values.numbers import as_floats
