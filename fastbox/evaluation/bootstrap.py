@@ -39,12 +39,16 @@ def resample(
     weights: Iterable[NDArray[np.int64]],
     params: Params,
 ) -> dict[str, Floats]:
-    """AP, AP50 and AP75 in the first range of areas, one value for each sample, nan where it has no truths."""
+    """Return the statistics of precision in the first range of areas, one value for each sample; nan without truths."""
     thresholds, recalls = np.array(params.iou_thresholds), np.array(params.recalls)
     kernel = parallel.kernels("evaluate.bootstrap").RESAMPLE[recalls.dtype, ""]
     shape = len(bounds) - 1, len(thresholds)
     detections, truths = (words, bounds, image), (truth_kinds, truth_image)
-    chosen = {"AP": slice(None), **{f"AP{100 * t:.0f}": thresholds == t for t in (0.5, 0.75) if t in thresholds}}
+    chosen = {
+        found.name: slice(None) if found.threshold is None else thresholds == found.threshold
+        for found in params.statistics
+        if not found.recall and found.area == 0 and found.threshold in (None, *params.iou_thresholds)
+    }
 
     def sampled(some: NDArray[np.int64]) -> dict[str, Floats]:
         means = np.full((len(some), *shape), NOTHING)

@@ -211,14 +211,14 @@ class Evaluation(Summarized):
         return found
 
     def stats(self, model: Any = None) -> dict[str, float]:
-        """Return COCO's twelve statistics of a model, -1 where there is nothing: AP, AP50, AP75, ... AR_large."""
+        """Return the statistics of a model, -1 where there is nothing: AP, AP50, ... AR_large are COCO's twelve."""
         place = self.collected.place(model)
         if place not in self._stats:
             self._stats[place] = self.traced(model).stats()
         return dict(self._stats[place])
 
     def stats_by_class(self, model: Any = None) -> dict[str, NDArray[np.float64]]:
-        """Return COCO's statistics of a model, of each class of ``classes`` by itself."""
+        """Return the statistics of a model, of each class of ``classes`` by itself."""
         return self.traced(model).stats_by_class()
 
     def errors(self, model: Any = None) -> Errors:
@@ -260,7 +260,9 @@ class Evaluation(Summarized):
         return {"class": self.collected.places(pairs["kind"][rows]), **found}
 
     def bootstrap(self, model: Any = None, *, samples: int = 1000, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-        """Return AP, AP50 and AP75 of a model on images drawn with replacement, one value for each sample.
+        """Return statistics of a model on images drawn with replacement, one value for each sample.
+
+        These are the statistics of precision in the first range of areas: COCO's AP, AP50 and AP75.
 
         The same seed draws the same images for every model: models can be subtracted sample by sample.
         """

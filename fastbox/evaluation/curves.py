@@ -155,11 +155,6 @@ class Traced:
         self._kept: Curves | None = None
 
     @property
-    def statistics(self) -> list[Statistic]:
-        """The statistics of the protocol for these rules."""
-        return self.params.statistics
-
-    @property
     def whole(self) -> Curves:
         """The curves of all classes."""
         if self._kept is not None:
@@ -180,7 +175,7 @@ class Traced:
         Means are summed in COCO's order: thresholds, recalls, classes.
         """
         ranges = [self._range(a) for a in range(self.truths.shape[1])]
-        return {found.name: ranges[found.area].value(found) for found in self.statistics}
+        return {found.name: ranges[found.area].value(found) for found in self.params.statistics}
 
     def stats_by_class(self) -> dict[str, Floats]:
         """Return the same statistics of each class by itself, arrays of shape (classes,)."""
@@ -192,9 +187,9 @@ class Traced:
             precision = block.precision[..., found.area]
             return _mean_by_class(precision if found.threshold is None else precision[thresholds == found.threshold])
 
-        blocks = [[value(block, found) for found in self.statistics] for block in self._blocks()]
+        blocks = [[value(block, found) for found in self.params.statistics] for block in self._blocks()]
         parts = zip(*blocks, strict=True)
-        return {found.name: np.concatenate(part) for found, part in zip(self.statistics, parts, strict=True)}
+        return {found.name: np.concatenate(part) for found, part in zip(self.params.statistics, parts, strict=True)}
 
     def ap(self) -> float:
         """Return AP by itself."""
@@ -212,7 +207,7 @@ class Traced:
         classes = int(np.count_nonzero(self.truths[:, a]))
         if not classes:
             return Range(NOTHING, {}, [NOTHING] * len(self.params.max_dets))
-        named = {found.threshold for found in self.statistics if found.area == a}
+        named = {found.threshold for found in self.params.statistics if found.area == a}
         alone: dict[float, float] = {}
         recalls: list[Floats] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -11,7 +11,13 @@ from typing import NamedTuple
 
 from fastbox.evaluation import protocols as home
 
-__all__ = ["Protocol", "Statistic", "protocols"]
+__all__ = ["Default", "Protocol", "Statistic", "protocols"]
+
+
+class Default(str):
+    """The name of a column in a signature, which stands for the column that a protocol names for the same purpose."""
+
+    __slots__ = ()
 
 
 class Statistic(NamedTuple):
@@ -52,8 +58,9 @@ class Protocol:
         Limits on the detections of an image and class, ascending.
     greatest_threshold : float
         The IoU that is asked for where a threshold is above it.
-    crowd, ignore, area : str
-        The usual columns of truths: regions that hold many objects, truths that do not count, and areas.
+    crowd, ignore, area : str or None
+        The usual columns of truths: regions that hold many objects, truths that do not count, and areas; None where
+        the benchmark has no such column.
     statistics : callable
         The statistics in the order of the benchmark, given the names of ranges of areas and the limits.
     """
@@ -64,10 +71,22 @@ class Protocol:
     area_ranges: Mapping[str, tuple[float, float]]
     max_dets: tuple[int, ...]
     greatest_threshold: float
-    crowd: str
-    ignore: str
-    area: str
+    crowd: str | None
+    ignore: str | None
+    area: str | None
     statistics: Callable[[Sequence[str], Sequence[int]], list[Statistic]]
+
+    def columns(self, there: Collection[str], **given: str | None) -> dict[str, str | None]:
+        """Return the columns of truths to read as ``crowd``, ``ignore`` and ``area``, given those that are there.
+
+        A :class:`Default` is replaced by the column of this protocol, which is read if it is there.
+        """
+        found: dict[str, str | None] = {}
+        for purpose, name in given.items():
+            own = getattr(self, purpose)
+            asked = own if isinstance(name, Default) else name
+            found[purpose] = None if asked is None or (asked == own and own not in there) else str(asked)
+        return found
 
 
 @cache

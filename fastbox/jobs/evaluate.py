@@ -35,7 +35,6 @@ from fastbox.values.numbers import as_whole
 
 __all__ = ["Evaluated", "evaluate"]
 
-CROWD, IGNORE, AREA = COCO.crowd, COCO.ignore, COCO.area
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
 KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 187 were measured
 
@@ -90,7 +89,7 @@ class Evaluated(Summarized):
 
     @property
     def stats(self) -> dict[Any, dict[str, float]]:
-        """COCO's statistics of each model by its label; the label of a single model is None."""
+        """The statistics of each model by its label; the label of a single model is None."""
         return {model: self.evaluation.stats(model) for model in self._labels()[0]}
 
     def _asked(self) -> Asked:
@@ -125,9 +124,9 @@ def evaluate(
     params: Params | None = None,
     score: str = SCORE,
     class_column: str = CLASS,
-    crowd: str | None = CROWD,
-    ignore: str | None = IGNORE,
-    area: str | None = AREA,
+    crowd: str | None = COCO.crowd,
+    ignore: str | None = COCO.ignore,
+    area: str | None = COCO.area,
     box: str | None = None,
     truth_box: str | None = None,
     format: str | None = None,
@@ -152,13 +151,13 @@ def evaluate(
     by : str, optional
         A column of the detections that tells models apart; each is evaluated by itself.
     params : Params, optional
-        The thresholds, ranges of areas and numbers of detections that count; by default COCO's.
+        The protocol, and the thresholds, ranges of areas and numbers of detections that count; by default COCO's.
     score, class_column : str
         The columns of scores and of classes, the latter in both tables.
     crowd, ignore, area : str or None
         Columns of the truths, used where the table has them: regions that hold many objects, truths that do not count,
         and areas in square pixels that differ from width times height. Set are true, a number other than 0 and nan,
-        and the text 1, true or yes. A null is not set.
+        and the text 1, true or yes. A null is not set. The defaults stand for the columns of the protocol.
     box, truth_box : str, optional
         The columns of the boxes of detections and of truths: one, or four with commas; by default found by name.
     format, truth_format : str, optional
@@ -198,11 +197,7 @@ def evaluate(
     truth_format = format if truth_format is None else truth_format
     detections = reading(Source.carrying(detections), box, format)
     truths = reading(Source.carrying(truths), truth_box, truth_format)
-    known = column_names(truths.path)
-    there = {
-        name: (column if column in known or column != default else None)
-        for name, column, default in (("crowd", crowd, CROWD), ("ignore", ignore, IGNORE), ("area", area, AREA))
-    }
+    there = params.record.columns(column_names(truths.path), crowd=crowd, ignore=ignore, area=area)
     label = class_column if not params.class_agnostic or has(detections, truths, class_column) else None
     a = Source.carrying(detections, score, label, by)
     b = Source.carrying(truths, label, *there.values())

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from fastbox.evaluation.registry import Protocol, Statistic
+from fastbox.evaluation.registry import Default, Protocol, Statistic
 from fastbox.values.coco import AREA_BOUNDS, SIZES, UNBOUNDED
 
 __all__ = ["AREA_RANGES", "COCO", "PROTOCOLS"]
@@ -42,9 +42,9 @@ COCO = Protocol(
     area_ranges=AREA_RANGES,
     max_dets=(1, 10, 100),
     greatest_threshold=1 - 1e-10,  # an IoU of 1 that lost its last bits still reaches it
-    crowd="iscrowd",
-    ignore="ignore",
-    area="area",
+    crowd=Default("iscrowd"),
+    ignore=Default("ignore"),
+    area=Default("area"),
     statistics=statistics,
 )
 
