@@ -11,7 +11,7 @@ from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED, VALUES
 from fastbox.kernels.assign.claims import claim
 from fastbox.kernels.codes import OWN
 from fastbox.kernels.geometry.extremes import robust_iou
-from fastbox.kernels.geometry.metrics import smaller
+from fastbox.kernels.geometry.formulas import smaller
 from fastbox.kernels.geometry.pack import box_at
 
 # Bound anew for each source; here it is a grid's.

@@ -17,7 +17,7 @@ from fastbox.kernels.compare.measure import (
     whole_vectors,
 )
 from fastbox.kernels.geometry.extremes import iof_of
-from fastbox.kernels.geometry.metrics import NEEDS_IOU, NO_SCREEN, iof
+from fastbox.kernels.geometry.formulas import NEEDS_IOU, NO_SCREEN, iof
 from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
 
 # Kernel binds these anew for each metric; here they are iou's.

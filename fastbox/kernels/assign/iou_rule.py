@@ -16,7 +16,7 @@ from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, re
 from fastbox.kernels.codes import ALL_NEGATIVE, AT_ZERO, FIRST, OWN, TIES
 from fastbox.kernels.compare.measure import doubled
 from fastbox.kernels.geometry.extremes import robust_iou
-from fastbox.kernels.geometry.metrics import smaller
+from fastbox.kernels.geometry.formulas import smaller
 from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
 
 # Kernel binds these anew for each source; here they are a grid's.

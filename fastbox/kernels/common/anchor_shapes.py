@@ -7,7 +7,7 @@ from numba import types
 
 from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, vector
 from fastbox.kernels.codes import LANES
-from fastbox.kernels.geometry.metrics import larger, smaller
+from fastbox.kernels.geometry.formulas import larger, smaller
 
 W, H, AREA, BEST, WHERE, FIT = range(6)
 

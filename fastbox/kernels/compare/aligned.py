@@ -11,7 +11,7 @@ from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.transpose import are_rows
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
-from fastbox.kernels.geometry.metrics import iou as value
+from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.read_rows import ROWS, box, column_angles, plain_box, read_rows
 from fastbox.kernels.geometry.safe_range import all_safe, empty_range, widen_range
 

@@ -17,7 +17,7 @@ from numba import types
 from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.measure import whole_vectors
-from fastbox.kernels.geometry.metrics import Box
+from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.pack import COLS, pack
 
 CLASSES = 24  # boxes smaller than 2^-23 of the largest share the last one

@@ -34,8 +34,8 @@ from fastbox.kernels.compare.measure import (
 )
 from fastbox.kernels.compare.measure import BOUND as MEASURED
 from fastbox.kernels.geometry.extremes import iou_of as robust
-from fastbox.kernels.geometry.metrics import NEEDS_IOU, NO_SCREEN, larger, smaller
-from fastbox.kernels.geometry.metrics import iou as value
+from fastbox.kernels.geometry.formulas import NEEDS_IOU, NO_SCREEN, larger, smaller
+from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.pack import box_at, pack, tile_ranges
 
 # Kernel binds these anew for each metric; here they are iou's.

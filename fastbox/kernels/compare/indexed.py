@@ -25,7 +25,7 @@ from fastbox.kernels.compare.measure import (
     screen_terms,
     whole_vectors,
 )
-from fastbox.kernels.geometry.metrics import NEEDS_IOU, NEEDS_IOU_ROUNDED, larger
+from fastbox.kernels.geometry.formulas import NEEDS_IOU, NEEDS_IOU_ROUNDED, larger
 from fastbox.kernels.geometry.pack import COLS, box_at
 
 # Kernel binds these anew for each metric; here they are iou's.

@@ -8,8 +8,8 @@ from fastbox.kernels.build.kernel import device, inlined, rebound
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
-from fastbox.kernels.geometry.metrics import NEEDS_IOU_ROUNDED, NEEDS_OVERLAP, larger, smaller
-from fastbox.kernels.geometry.metrics import iou as value
+from fastbox.kernels.geometry.formulas import NEEDS_IOU_ROUNDED, NEEDS_OVERLAP, larger, smaller
+from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.pack import COLS, box_at
 
 VALUES = 6  # the row of a tile that values are written to, behind corners, area and angle

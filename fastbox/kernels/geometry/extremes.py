@@ -12,9 +12,9 @@ import math
 import numpy as np
 
 from fastbox.kernels.build.kernel import device, rebound
-from fastbox.kernels.geometry import gradients, metrics
+from fastbox.kernels.geometry import formulas, gradients
 from fastbox.kernels.geometry.elementary import TWO_OVER_PI, atan
-from fastbox.kernels.geometry.metrics import Box, intersection, larger, ratio, smaller
+from fastbox.kernels.geometry.formulas import Box, intersection, larger, ratio, smaller
 
 BEYOND = 1025  # the exponent of a length that overflows
 DUST = 2.0**-448
@@ -97,7 +97,7 @@ def longest(w, h, x_shift, y_shift):
 @device
 def iou(a, b, beta):
     ex, ey = units(a, b)
-    return metrics.iou(scaled(a, ex, ey), scaled(b, ex, ey), beta)
+    return formulas.iou(scaled(a, ex, ey), scaled(b, ex, ey), beta)
 
 
 @device
@@ -115,7 +115,7 @@ def ios(a, b, beta):
 @device
 def giou(a, b, beta):
     ex, ey = units(a, b)
-    return metrics.giou(scaled(a, ex, ey), scaled(b, ex, ey), beta)
+    return formulas.giou(scaled(a, ex, ey), scaled(b, ex, ey), beta)
 
 
 @device
@@ -217,14 +217,14 @@ def robust_loss_and_grad(a, b):
 
 
 # These are bound anew for each metric; here they are iou's. SQUARE: both axes must have one unit.
-formula, plain, loss_and_grad, SQUARE = iou, metrics.iou, gradients.iou, False
+formula, plain, loss_and_grad, SQUARE = iou, formulas.iou, gradients.iou, False
 
 _FORMULAS = {
     "iou": iou, "iof": iof, "ios": ios, "giou": giou, "diou": diou, "ciou": ciou, "eiou": eiou,
     "l1": l1, "smooth_l1": smooth_l1,
 }  # fmt: skip
 _VALUES = {
-    name: device(rebound(robust_value, {"formula": made, "plain": metrics.METRICS[name]["value"]}, name))
+    name: device(rebound(robust_value, {"formula": made, "plain": formulas.METRICS[name]["value"]}, name))
     for name, made in _FORMULAS.items()
 }
 iou_of, iof_of = _VALUES["iou"], _VALUES["iof"]
@@ -242,12 +242,12 @@ def _robust_gradient(name, bound):
 _GRADIENTS = {name: _robust_gradient(name, bound) for name, bound in gradients.LOSSES.items()}
 robust_iou_loss_and_grad = _GRADIENTS["iou"]
 
-METRICS = {name: {**bound, "robust": _VALUES[name]} for name, bound in metrics.METRICS.items()}
+METRICS = {name: {**bound, "robust": _VALUES[name]} for name, bound in formulas.METRICS.items()}
 LOSSES = {name: {**bound, "robust": _GRADIENTS[name]} for name, bound in gradients.LOSSES.items()}
 
 
 @device
 def robust_iou(a, b):
     """Compute the IoU of two boxes of any size."""
-    found = metrics.iou(a, b, type(a.x0)(0))
+    found = formulas.iou(a, b, type(a.x0)(0))
     return found if found == found else iou_of(a, b, type(a.x0)(0))

@@ -1,7 +1,7 @@
 """One function per overlap loss: a predicted and a target box in, the loss and its gradient out.
 
-The loss is 1 less the metric of :mod:`~fastbox.kernels.geometry.metrics`, the gradient is by the corners x0, y0, x1, y1
-of the predicted box. Where corners of both boxes coincide, a min or max hands on half of its gradient, as torch's
+The loss is 1 less the metric of :mod:`~fastbox.kernels.geometry.formulas`, the gradient is by the corners x0, y0, x1,
+y1 of the predicted box. Where corners of both boxes coincide, a min or max hands on half of its gradient, as torch's
 autograd does; boxes that only touch have no gradient of their intersection; and a quotient that is guarded against a
 denominator of zero is a constant there.
 """
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import namedtuple
 
 from fastbox.kernels.build.kernel import inlined
-from fastbox.kernels.geometry import metrics
+from fastbox.kernels.geometry import formulas
 from fastbox.kernels.geometry.elementary import TWO_OVER_PI
-from fastbox.kernels.geometry.metrics import hull_sides, intersection, larger, ratio, smaller
+from fastbox.kernels.geometry.formulas import hull_sides, intersection, larger, ratio, smaller
 
 Corners = namedtuple("Corners", "x0 y0 x1 y1")
 Pull = namedtuple("Pull", "bound_x bound_y outer_x outer_y free_x free_y")
@@ -84,7 +84,7 @@ def giou(a, b):
     inverse, from_hull = ratio(one, union), ratio(one, w * h)
     pull = overlap(a, b, ratio(inter, union) * inverse - from_hull, -inverse)
     by_hull = union * from_hull * from_hull
-    return one - metrics.giou(a, b, one), corners(a, b, stretch(pull, by_hull * h, by_hull * w))
+    return one - formulas.giou(a, b, one), corners(a, b, stretch(pull, by_hull * h, by_hull * w))
 
 
 @inlined
@@ -113,7 +113,7 @@ def moved(g, dx, dy):
 def diou(a, b):
     one = type(a.x0)(1)
     pull, dx, dy = apart(a, b)
-    return one - metrics.diou(a, b, one), moved(corners(a, b, pull), dx, dy)
+    return one - formulas.diou(a, b, one), moved(corners(a, b, pull), dx, dy)
 
 
 @inlined
@@ -123,11 +123,11 @@ def ciou(a, b):
     pull, dx, dy = apart(a, b)
     turn = b.angle - a.angle
     v = turn * turn
-    alpha = ratio(v, one - metrics.iou(a, b, one) + v)
+    alpha = ratio(v, one - formulas.iou(a, b, one) + v)
     w, h = a.x1 - a.x0, a.y1 - a.y0
     steep = -two * alpha * turn * scale * ratio(one, w * w + h * h)  # of 2/pi atan(w / h)
     pull = freed(pull, steep * h, -steep * w)
-    return one - metrics.ciou(a, b, one), moved(corners(a, b, pull), dx, dy)
+    return one - formulas.ciou(a, b, one), moved(corners(a, b, pull), dx, dy)
 
 
 @inlined
@@ -140,7 +140,7 @@ def eiou(a, b):
     v = ((a.y1 - a.y0) - (b.y1 - b.y0)) * by_h
     by_w, by_h = two * u * by_w, two * v * by_h
     pull = freed(stretch(pull, -u * by_w, -v * by_h), by_w, by_h)
-    return one - metrics.eiou(a, b, one), moved(corners(a, b, pull), dx, dy)
+    return one - formulas.eiou(a, b, one), moved(corners(a, b, pull), dx, dy)
 
 
 LOSSES = {

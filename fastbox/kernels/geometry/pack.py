@@ -13,7 +13,7 @@ from fastbox.kernels.build.transpose import WIDE, are_rows, rows_to_columns
 from fastbox.kernels.codes import CXCYWH, LANES, XYWH, YXYX
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import valid
-from fastbox.kernels.geometry.metrics import Box, larger, smaller
+from fastbox.kernels.geometry.formulas import Box, larger, smaller
 from fastbox.kernels.geometry.safe_range import (
     LEAST_SCREENABLE,
     MOST_SCREENABLE,

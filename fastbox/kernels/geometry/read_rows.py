@@ -11,7 +11,7 @@ import numpy as np
 from fastbox.kernels.build.kernel import device, inlined
 from fastbox.kernels.build.transpose import WIDE, rows_to_columns
 from fastbox.kernels.geometry.elementary import aspect
-from fastbox.kernels.geometry.metrics import Box
+from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.pack import columns_to_corners
 from fastbox.kernels.geometry.safe_range import all_safe, empty_range, safe_area, widen_range
 

@@ -8,7 +8,7 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from fastbox.kernels.build.kernel import device
-from fastbox.kernels.geometry.metrics import larger, smaller
+from fastbox.kernels.geometry.formulas import larger, smaller
 
 # A box is safe if on each axis the coordinate farthest from the origin is the origin or between these, in pixels: then
 # no square and no product of sides leaves float32, neither of the box nor of its hull with another safe box.

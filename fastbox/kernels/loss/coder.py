@@ -11,7 +11,7 @@ from numba import types
 from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
 from fastbox.kernels.codes import CXCYWH, LANES, XYWH, YXYX
 from fastbox.kernels.geometry.elementary import exp, log
-from fastbox.kernels.geometry.metrics import one_nan
+from fastbox.kernels.geometry.formulas import one_nan
 from fastbox.kernels.geometry.pack import COLS, pack
 
 

@@ -13,7 +13,7 @@ from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_lin
 from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.codes import BLOCK
 from fastbox.kernels.common.block_sums import SUMS, total
-from fastbox.kernels.geometry.metrics import larger, one_nan, smooth
+from fastbox.kernels.geometry.formulas import larger, one_nan, smooth
 from fastbox.kernels.geometry.safe_range import ordered_bits
 
 AHEAD = 2 * SUMS  # numbers made, with the numbers before them that fill no cache line yet

@@ -15,8 +15,8 @@ from fastbox.kernels.build.transpose import WIDE, are_rows, columns_to_rows
 from fastbox.kernels.codes import BLOCK, CXCYWH, XYWH, YXYX
 from fastbox.kernels.common.block_sums import total
 from fastbox.kernels.geometry.extremes import LOSSES, robust_iou_loss_and_grad
+from fastbox.kernels.geometry.formulas import one_nan
 from fastbox.kernels.geometry.gradients import iou as loss_and_grad
-from fastbox.kernels.geometry.metrics import one_nan
 from fastbox.kernels.geometry.read_rows import ROWS, are_safe, box, column_angles, plain_box, read_rows
 
 NUMBERS = 4 * ROWS

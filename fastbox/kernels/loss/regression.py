@@ -12,11 +12,11 @@ from numba import types
 from fastbox.kernels.build.kernel import Kernel, device, group, i8, inlined, readonly, rebound, vector
 from fastbox.kernels.codes import APART, CLOSE, CONVERGED, GOOD, HELD
 from fastbox.kernels.codes import POINTS as LANES
-from fastbox.kernels.geometry import metrics
+from fastbox.kernels.geometry import formulas
 from fastbox.kernels.geometry.elementary import aspect
+from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.gradients import LOSSES
 from fastbox.kernels.geometry.gradients import iou as loss_and_grad
-from fastbox.kernels.geometry.metrics import Box
 
 # Kernel binds these anew for each loss; here they are IoU's.
 ANGLES = False
@@ -48,13 +48,13 @@ def slope(x, y, w, h, u, v, p, q):
     half = type(x)(0.5)
     a, b = boxed(x, y, w, h, ANGLES), boxed(u, v, p, q, ANGLES)
     _, g = loss_and_grad(a, b)
-    return g.x0 + g.x1, g.y0 + g.y1, half * (g.x1 - g.x0), half * (g.y1 - g.y0), metrics.iou(a, b, half)
+    return g.x0 + g.x1, g.y0 + g.y1, half * (g.x1 - g.x0), half * (g.y1 - g.y0), formulas.iou(a, b, half)
 
 
 @device
 def smooth_slope(x, y, w, h, u, v, p, q):
     """Compute the gradient of Smooth L1 on the four numbers, and the IoU of the boxes."""
-    overlap = metrics.iou(boxed(x, y, w, h, False), boxed(u, v, p, q, False), x)
+    overlap = formulas.iou(boxed(x, y, w, h, False), boxed(u, v, p, q, False), x)
     return clipped(x - u), clipped(y - v), clipped(w - p), clipped(h - q), overlap
 
 
@@ -93,7 +93,7 @@ def descend(points, starts, targets, centre, rates, span, outputs):
                     sums[t + 1, l] += tile[ERROR, l]
             for l in range(n):
                 box = boxed(tile[X, l], tile[Y, l], tile[W, l], tile[H, l], False)
-                overlap = metrics.iou(box, boxed(u, v, p, q, False), zero)
+                overlap = formulas.iou(box, boxed(u, v, p, q, False), zero)
                 counts[CONVERGED] += np.int64(tile[ERROR, l] < NEAR)
                 counts[GOOD] += np.int64(overlap >= 0.5)
                 counts[CLOSE] += np.int64(overlap >= 0.9)
