@@ -11,8 +11,8 @@ from fastbox import parallel
 from fastbox.assign.result import GreedyMatches
 from fastbox.assign.sides import Ints, costs_of, sides_of
 from fastbox.evaluation.protocols.coco import COCO
+from fastbox.kernels.metrics import METRICS
 from fastbox.ops.checks import check_metric
-from fastbox.ops.metrics import DISTANCES, METRICS
 from fastbox.values.arguments import both_or_neither, named
 from fastbox.values.flags import as_flags
 from fastbox.values.labels import as_labels, codes_of
@@ -80,8 +80,8 @@ def match_greedy(
     GreedyMatches(truths=array([ 1,  0, -1]), values=array([1.  , 0.75,  nan]))
     """
     check_metric(metric)
-    if metric in DISTANCES:
-        similarities = ", ".join(name for name in METRICS if name not in DISTANCES)
+    if METRICS[metric].distance:
+        similarities = ", ".join(name for name, facts in METRICS.items() if not facts.distance)
         raise ValueError(f"expected a similarity ({similarities}), got the distance {metric!r}")
     threshold = as_number_from(threshold, "threshold")
     a, b, starts_a, starts_b = sides_of(detections, truths)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
 from fastbox.experiments.lookalikes import Lookalikes
+from fastbox.kernels.metrics import METRICS
 from fastbox.ops import search as ops
 from fastbox.result import Invalid, Result, Rules
 from fastbox.values.coco import SIDE_BOUNDS, SIZES
@@ -18,7 +19,7 @@ from fastbox.values.powers import doublings
 __all__ = ["DISTANCES", "Disagreement"]
 
 DISTANCES = ("l1", "l2", "smooth_l1")
-METRICS = ("iou", "giou")
+OVERLAPS = ("iou", "giou")
 SHOWN = (1, 2, 5, 10, 20, 50, 100)  # the distances, in pixels, whose spread is reported
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -64,7 +65,7 @@ class Disagreement(Result):
         default_factory=lambda: {
             (distance, metric): np.zeros((len(SIZES), DISTANCE_BINS, VALUE_BINS[metric]), np.int64)
             for distance in DISTANCES
-            for metric in METRICS
+            for metric in OVERLAPS
         }
     )
     lookalikes: Lookalikes = field(default_factory=Lookalikes)
@@ -83,7 +84,7 @@ class Disagreement(Result):
         bad = (reasons[0] != 0) | (reasons[1] != 0)
         rows = np.flatnonzero(~bad)
         a, b = (boxes.astype(np.float64).corners()[rows] for boxes in (pred, target))
-        values = {metric: ops.aligned(a, b, metric=metric) for metric in METRICS}
+        values = {metric: ops.aligned(a, b, metric=metric) for metric in OVERLAPS}
         with np.errstate(over="ignore"):  # infinite values are in the last bin
             l2 = np.sqrt(np.square(a - b).sum(axis=1))
             side = np.sqrt((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]))
@@ -95,8 +96,8 @@ class Disagreement(Result):
         size = np.searchsorted(SIDE_BOUNDS, side, side="right")
         bins = {distance: _bin_of(values) for distance, values in distances.items()}
         for (distance, metric), counts in self.counts.items():
-            low = -1.0 if metric == "giou" else 0.0
-            place = np.floor((values[metric] - low) / (1 - low) * VALUE_BINS[metric]).astype(np.int64)
+            low, high = METRICS[metric].range
+            place = np.floor((values[metric] - low) / (high - low) * VALUE_BINS[metric]).astype(np.int64)
             place = np.minimum(place, VALUE_BINS[metric] - 1)
             flat = (size * DISTANCE_BINS + bins[distance]) * VALUE_BINS[metric] + place
             counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
@@ -114,7 +115,8 @@ class Disagreement(Result):
             "rules": self.rules.to_dict(),
             "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
             "rank_correlation": {
-                distance: {metric: self._correlations(distance, metric) for metric in METRICS} for distance in DISTANCES
+                distance: {metric: self._correlations(distance, metric) for metric in OVERLAPS}
+                for distance in DISTANCES
             },
             "spread": {distance: [self._spread(distance, pixels) for pixels in SHOWN] for distance in DISTANCES},
             "examples": self.lookalikes.to_list(SIZES, SIDE_BOUNDS),
@@ -137,8 +139,8 @@ class Disagreement(Result):
 
     def _spread(self, distance: str, pixels: float) -> dict[str, Any]:
         ends = _bin_of(np.array([pixels / NEAR, pixels * NEAR]))
-        rows = {m: self.counts[distance, m].sum(axis=0)[ends[0] : ends[1] + 1].sum(axis=0) for m in METRICS}
-        quantiles = {m: [_quantile(rows[m], q, m) for q in QUANTILES] for m in METRICS}
+        rows = {m: self.counts[distance, m].sum(axis=0)[ends[0] : ends[1] + 1].sum(axis=0) for m in OVERLAPS}
+        quantiles = {m: [_quantile(rows[m], q, m) for q in QUANTILES] for m in OVERLAPS}
         return {"pixels": pixels, "pairs": int(rows["iou"].sum()), **quantiles}
 
 
@@ -164,6 +166,6 @@ def _quantile(counts: NDArray[np.int64], share: float, metric: str) -> float | N
     total = int(counts.sum())
     if not total:
         return None
-    low = -1.0 if metric == "giou" else 0.0
+    low, high = METRICS[metric].range
     k = int(np.searchsorted(np.cumsum(counts), share * total))
-    return float(low + (1 - low) * (k + 0.5) / len(counts))
+    return float(low + (high - low) * (k + 0.5) / len(counts))

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.kernels.codes import COUNTS, POINTS
+from fastbox.kernels.metrics import regression_losses
 from fastbox.result import Result
 
 __all__ = ["LOSSES", "Descent", "Regression", "cases_per_point", "descend", "draw"]
 
 Floats = NDArray[np.float64]
 
-LOSSES = ("smooth_l1", "iou", "giou", "diou", "ciou", "eiou")
+LOSSES = regression_losses()
 
 CENTRE = (10.0, 10.0)
 RADIUS = 3.0

@@ -21,7 +21,7 @@ from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
 from fastbox.losses import LossAndGrad
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
-from fastbox.losses.names import LOSSES, check_name
+from fastbox.losses.names import LOSSES, PARAMETERS, check_name
 from fastbox.ops import search as ops
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.paired import measured_page
@@ -176,8 +176,8 @@ def measure(
     read = dict.fromkeys([*pred_at.names, *target_at.names, *(kept if out is not None else ())])
 
     found = Measured(zeros={f"{name}_grad": 0 for name in asked if grad})
-    turns = {"beta": (beta, ("smooth_l1", "smooth_l1_loss")), "delta": (delta, ("huber_loss",))}
-    found.rules = Rules({name: value for name, (value, users) in turns.items() if not {*users}.isdisjoint(metrics)})
+    used = {PARAMETERS.get(name) for name in metrics}
+    found.rules = Rules({name: value for name, value in (("beta", beta), ("delta", delta)) if name in used})
     found.metrics = {name: Sketch() for name in (*metrics, *found.zeros)}
     if report is not None:
         found.look = Look(metrics[0], is_worse_greater(metrics[0])) if metrics else None
@@ -206,7 +206,8 @@ def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool
     nothing = np.empty((len(a), 0))
     if name not in LOSSES:
         return LossAndGrad(ops.aligned(a, b, metric=name, beta=beta), nothing)
-    options = {"smooth_l1_loss": {"beta": beta}, "huber_loss": {"delta": delta}}.get(name, {})
+    parameter = PARAMETERS.get(name)
+    options = {parameter: {"beta": beta, "delta": delta}[parameter]} if parameter else {}
     loss = getattr(losses, name)(a, b, reduction="box", return_grad=grad, **options)
     return loss if grad else LossAndGrad(loss, nothing)
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes, grouped
 from fastbox.errors import InputError
+from fastbox.kernels.metrics import METRICS
 from fastbox.ops import search as ops
 from fastbox.ops.checks import check_metric
-from fastbox.ops.metrics import DISTANCES
 from fastbox.ops.result import Pairs
 from fastbox.result import Rules
 from fastbox.tables.chunk import Chunk
@@ -44,7 +44,7 @@ class Question:
         for name in metrics:
             check_metric(name)
         limit, first = float(threshold), metrics[0]
-        if first in DISTANCES:
+        if METRICS[first].distance:
             if limit < 0:
                 raise InputError(f"expected a threshold of {first} of 0 or more, got {limit:g}: no distance is below 0")
         elif limit > 1:
@@ -60,8 +60,8 @@ class Question:
     def rules(self) -> Rules:
         """Return the rules of the result."""
         given = {"mode": self.mode, "metric": self.metrics[0], "threshold": self.limit}
-        sign = None if self.limit is None else "≤" if self.metrics[0] in DISTANCES else "≥"
-        turns = {"beta": float(self.beta)} if "smooth_l1" in self.metrics else {}
+        sign = None if self.limit is None else "≤" if METRICS[self.metrics[0]].distance else "≥"
+        turns = {"beta": float(self.beta)} if any(METRICS[name].beta for name in self.metrics) else {}
         return Rules({**given, "sign": sign, "class_column": self.label, **turns})
 
     def parameters(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Question:
             values, cols = ops.best(a, b, metric=self.metrics[0], beta=self.beta)
             rows = np.arange(len(a))
         else:
-            every = np.inf if self.metrics[0] in DISTANCES else -np.inf
+            every = np.inf if METRICS[self.metrics[0]].distance else -np.inf
             limit = every if self.limit is None else self.limit
             rows, cols, values = ops.pairs(a, b, threshold=limit, metric=self.metrics[0], beta=self.beta)
         if order_a is None:

@@ -12,6 +12,11 @@ XYXY, XYWH, CXCYWH, YXYX = range(4)
 LANES = 32  # packed boxes measured side by side; sets of boxes are filled up to a multiple of LANES
 BLOCK = 8192  # losses summed before their sum is kept: fixes the order of additions for any number of threads
 
+# Screens: the tests that spare a metric's formula. Without an overlap, or without an IoU as high as a value, the metric
+# can't be as high. GIoU without overlap is at most a rounding above 0; from ROUNDED_LEAST on, boxes overlap.
+NO_SCREEN, NEEDS_OVERLAP, NEEDS_IOU, NEEDS_IOU_ROUNDED = range(4)
+ROUNDED_LEAST = 2.0**-10
+
 # Evaluation: the match type of a detection.
 MATCHED, LOCALIZATION, CLASSIFICATION, DUPLICATE, BACKGROUND, BOTH, IGNORED = range(7)
 UNCOUNTED = -1  # in place of a match type: the detection is beyond the greatest number of detections counted

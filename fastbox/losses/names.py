@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from fastbox.ops.metrics import METRICS
+from fastbox.kernels.metrics import METRICS
 from fastbox.values.numbers import as_choice
 
-__all__ = ["COORDINATE_LOSSES", "LOSSES", "OVERLAP_LOSSES", "check_name"]
+__all__ = ["COORDINATE_LOSSES", "LOSSES", "OVERLAP_LOSSES", "PARAMETERS", "check_name"]
 
-OVERLAP_LOSSES = ("iou_loss", "giou_loss", "diou_loss", "ciou_loss", "eiou_loss")
+OVERLAP_LOSSES = tuple(f"{name}_loss" for name, metric in METRICS.items() if metric.loss)
 COORDINATE_LOSSES = ("smooth_l1_loss", "huber_loss", "l1_loss")
 LOSSES = OVERLAP_LOSSES + COORDINATE_LOSSES
+
+# The parameter of each metric and loss that has one.
+PARAMETERS = {
+    **{name: "beta" for name, metric in METRICS.items() if metric.beta},
+    "smooth_l1_loss": "beta",
+    "huber_loss": "delta",
+}
 
 
 def check_name(name: str) -> None:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
+from fastbox.kernels.codes import NO_SCREEN
+from fastbox.kernels.metrics import METRICS
 from fastbox.ops import indexing as index
 from fastbox.ops.checks import STREAMED_BYTES, as_two, by_image, output
-from fastbox.ops.metrics import DISTANCES, LEAST, RANGES, ZERO_APART
 from fastbox.ops.result import Best, Pairs, Ragged, Top
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_number, in_dtype, shown
@@ -189,8 +190,8 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     least = in_dtype(as_number(threshold, "threshold"), a.dtype)
     if np.isnan(least):
         raise ValueError("expected a threshold that is a number, got nan")
-    below = least if metric in DISTANCES else np.nextafter(least, a.dtype.type(-np.inf))
-    found = _indexed(a, b, starts_a, starts_b, metric) if below >= LEAST.get(metric, 0.0) else []
+    below = least if METRICS[metric].distance else np.nextafter(least, a.dtype.type(-np.inf))
+    found = _indexed(a, b, starts_a, starts_b, metric) if below >= METRICS[metric].least_of_overlap else []
     counts = np.zeros(len(a), np.int64)
     kernel, beta = parallel.kernels("compare.dense").PAIRS[a.dtype, metric], in_dtype(beta, a.dtype)
     common = _arguments(a, b, starts_a, starts_b, beta, found)
@@ -246,9 +247,9 @@ def histogram(
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
         raise ValueError(f"expected bins to be a whole number of at least 1, got {shown(bins)}")
-    if range is None and metric not in RANGES:
+    if range is None and not METRICS[metric].bounded:
         raise ValueError(f"expected range=(low, high) for {metric}, which has no range of its own, got none")
-    low, high = RANGES[metric] if range is None else _limits(range)
+    low, high = METRICS[metric].range if range is None else _limits(range)
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(f"expected a range of two finite numbers, the lower first, got {(low, high)!r}")
     edges = _edges(bins, low, high, a.dtype)
@@ -293,7 +294,7 @@ def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tu
         outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
         index.query(which, metric, in_dtype(beta, a.dtype), found, outputs)
     for one in found:
-        if metric in ZERO_APART:
+        if METRICS[metric].zero_apart:
             index.fill_zeros(one, a, b, values, indices)
             continue
         rows = one.rows[0] + np.flatnonzero(indices[slice(*one.rows), -1] < 0)
@@ -341,7 +342,7 @@ def _arguments(
 def _indexed(
     a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], metric: str
 ) -> list[index.Indexed]:
-    rows_a, rows_b = len(a), len(b)
-    if metric in DISTANCES or rows_a * rows_b < index.GAIN * (rows_a + rows_b):  # nor has any image enough pairs
+    rows_a, rows_b, facts = len(a), len(b), METRICS[metric]
+    if facts.screen == NO_SCREEN or rows_a * rows_b < index.GAIN * (rows_a + rows_b):  # nor has any image enough pairs
         return []
-    return index.plan(a, b, starts_a, starts_b, angles=metric == "ciou")
+    return index.plan(a, b, starts_a, starts_b, angles=facts.angles)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from fastbox.kernels.metrics import title_of
 from fastbox.values.coco import SIDE_BOUNDS, UNBOUNDED
 
 __all__ = [
-    "NAMES",
     "SIZES",
     "assigned_rules",
     "evaluated_rules",
@@ -25,17 +25,6 @@ __all__ = [
 
 Rules = Mapping[str, Any]
 
-NAMES = {
-    "iou": "IoU",
-    "iof": "IoF",
-    "ios": "IoS",
-    "giou": "GIoU",
-    "diou": "DIoU",
-    "ciou": "CIoU",
-    "eiou": "EIoU",
-    "l1": "L1",
-    "smooth_l1": "Smooth L1",
-}
 SIZES = "sizes: small below {:g}² px², large from {:g}² px² on".format(*SIDE_BOUNDS)
 
 
@@ -60,7 +49,7 @@ def reached(rules: Rules) -> str:
     """The condition that pairs of :func:`fastbox.jobs.pairs` fulfil: ``with IoU ≥ 0.50``; nothing for every pair."""
     if not rules:
         return ""
-    name = NAMES.get(rules["metric"], rules["metric"])
+    name = title_of(rules["metric"])
     if rules["threshold"] is None:
         return f"of best {name}" if rules["mode"] == "best" else ""
     unit = " px" if rules["sign"] == "≤" else ""

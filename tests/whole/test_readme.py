@@ -13,6 +13,7 @@ from support.commands import COMMANDS
 from support.paths import ROOT
 
 from fastbox.cli import main
+from fastbox.kernels.metrics import METRICS
 
 
 def commands() -> list[list[str]]:
@@ -80,3 +81,15 @@ def test_a_figure_that_was_reached_stands_once_or_is_the_same(figure: str) -> No
     found = [" ".join(match.split()) for path in TEXTS for match in re.findall(figure, path.read_text())]
     places = [path for path in TEXTS if re.search(figure, path.read_text())]
     assert len(places) <= 1 or len(set(found)) == 1, found
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/semantics.md"])
+def test_the_tables_of_metrics_have_the_names_and_ranges_of_the_records(page: str) -> None:
+    rows = re.findall(r"^\| (`[a-z0-9_]+`(?:, `[a-z0-9_]+`)*) \|.*\| (.*) \|$", (ROOT / page).read_text(), re.MULTILINE)
+    found = {name: said for names, said in rows for name in re.findall("`(.*?)`", names) if name in METRICS}
+    assert list(found) == list(METRICS)
+    for name, said in found.items():
+        low, high = METRICS[name].range
+        bounds = {"≥": low, "≤": high} if not METRICS[name].bounded else {}
+        wanted = [f"{sign} {end:g}" for sign, end in bounds.items() if abs(end) < float("inf")]
+        assert said.split(", ")[-1:] == wanted or said == f"[{low:g}, {high:g}]", name

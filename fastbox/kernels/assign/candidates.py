@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.kernel import device, inlined
-from fastbox.kernels.codes import BY_ANCHOR, BY_UNION
+from fastbox.kernels.codes import BY_ANCHOR, BY_UNION, NEEDS_IOU
 from fastbox.kernels.compare.measure import BLOCK, none_above, screen_terms
 from fastbox.kernels.geometry.extremes import iof_of, iou_of
-from fastbox.kernels.geometry.formulas import NEEDS_IOU, Box, intersection, larger, ratio, smaller
+from fastbox.kernels.geometry.formulas import Box, intersection, larger, ratio, smaller
 from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
 from fastbox.kernels.geometry.safe_range import safe_area
 

@@ -6,6 +6,7 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, side, vector
+from fastbox.kernels.codes import NEEDS_IOU, NO_SCREEN
 from fastbox.kernels.compare.measure import (
     BLOCK,
     BOUND,
@@ -17,7 +18,7 @@ from fastbox.kernels.compare.measure import (
     whole_vectors,
 )
 from fastbox.kernels.geometry.extremes import iof_of
-from fastbox.kernels.geometry.formulas import NEEDS_IOU, NO_SCREEN, iof
+from fastbox.kernels.geometry.formulas import iof
 from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
 
 # Kernel binds these anew for each metric; here they are iou's.

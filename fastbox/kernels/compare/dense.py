@@ -12,7 +12,7 @@ from numba import types
 
 from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, side, vector
 from fastbox.kernels.build.nontemporal import copy_nontemporal, fence
-from fastbox.kernels.codes import LANES
+from fastbox.kernels.codes import LANES, NEEDS_IOU, NO_SCREEN
 from fastbox.kernels.compare.measure import (
     BLOCK,
     TINY,
@@ -34,8 +34,8 @@ from fastbox.kernels.compare.measure import (
 )
 from fastbox.kernels.compare.measure import BOUND as MEASURED
 from fastbox.kernels.geometry.extremes import iou_of as robust
-from fastbox.kernels.geometry.formulas import NEEDS_IOU, NO_SCREEN, larger, smaller
 from fastbox.kernels.geometry.formulas import iou as value
+from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.pack import box_at, pack, tile_ranges
 
 # Kernel binds these anew for each metric; here they are iou's.

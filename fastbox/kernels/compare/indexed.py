@@ -11,6 +11,7 @@ from numba import types
 from numba.extending import overload
 
 from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, vector
+from fastbox.kernels.codes import NEEDS_IOU, NEEDS_IOU_ROUNDED, ROUNDED_LEAST
 from fastbox.kernels.compare.cell_index import GROUP, find_runs, gather, grid_of, hull_of, most_runs, unpack_grid
 from fastbox.kernels.compare.measure import (
     BLOCK,
@@ -25,13 +26,12 @@ from fastbox.kernels.compare.measure import (
     screen_terms,
     whole_vectors,
 )
-from fastbox.kernels.geometry.formulas import NEEDS_IOU, NEEDS_IOU_ROUNDED, larger
+from fastbox.kernels.geometry.formulas import larger
 from fastbox.kernels.geometry.pack import COLS, box_at
 
 # Kernel binds these anew for each metric; here they are iou's.
 SCREEN = NEEDS_IOU
 
-ROUNDED_LEAST = 2.0**-10  # from here on a GIoU is high only where boxes overlap, whatever was rounded
 NOWHERE = np.int64(2**63 - 1)
 SPARE = 16  # columns, so that the rows of a tile do not lie 4 KiB apart, where stores to one look like loads of another
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.kernel import device, inlined, rebound
-from fastbox.kernels.codes import LANES
+from fastbox.kernels.codes import LANES, NEEDS_IOU_ROUNDED, NEEDS_OVERLAP
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
-from fastbox.kernels.geometry.formulas import NEEDS_IOU_ROUNDED, NEEDS_OVERLAP, larger, smaller
 from fastbox.kernels.geometry.formulas import iou as value
+from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.pack import COLS, box_at
 
 VALUES = 6  # the row of a tile that values are written to, behind corners, area and angle

@@ -2,7 +2,8 @@
 
 A valid box beyond :data:`~fastbox.kernels.geometry.safe_range.MOST` or below LEAST has an area of nan, like an invalid
 box, so the plain formulas give nan. The slow formulas of this module, seldom needed, then decide: the value, or the one
-nan where a box is invalid. They compute in float64, each axis in units of a power of two, which is exact.
+nan where a box is invalid. They compute in float64, each axis in units of a power of two, which is exact. Metrics whose
+values stay the same when an axis is scaled need no slow formula of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fastbox.kernels.build.kernel import device, rebound
 from fastbox.kernels.geometry import formulas, gradients
 from fastbox.kernels.geometry.elementary import TWO_OVER_PI, atan
 from fastbox.kernels.geometry.formulas import Box, intersection, larger, ratio, smaller
+from fastbox.kernels.metrics import METRICS as RECORDS
 
 BEYOND = 1025  # the exponent of a length that overflows
 DUST = 2.0**-448
@@ -94,10 +96,17 @@ def longest(w, h, x_shift, y_shift):
     return ex if (h == 0.0) | ((w > 0.0) & (ex > ey)) else ey
 
 
-@device
-def iou(a, b, beta):
+def in_units(a, b, beta):
+    """Compute a value that stays the same when an axis is scaled: the plain formula in units of the hull."""
     ex, ey = units(a, b)
-    return formulas.iou(scaled(a, ex, ey), scaled(b, ex, ey), beta)
+    return plain(scaled(a, ex, ey), scaled(b, ex, ey), beta)
+
+
+def _in_units(name):
+    return device(rebound(in_units, {"plain": getattr(formulas, name)}, name))
+
+
+iou = _in_units("iou")
 
 
 @device
@@ -110,12 +119,6 @@ def iof(a, b, beta):
 @device
 def ios(a, b, beta):
     return larger(iof(a, b, beta), iof(b, a, beta))
-
-
-@device
-def giou(a, b, beta):
-    ex, ey = units(a, b)
-    return formulas.giou(scaled(a, ex, ey), scaled(b, ex, ey), beta)
 
 
 @device
@@ -219,31 +222,31 @@ def robust_loss_and_grad(a, b):
 # These are bound anew for each metric; here they are iou's. SQUARE: both axes must have one unit.
 formula, plain, loss_and_grad, SQUARE = iou, formulas.iou, gradients.iou, False
 
-_FORMULAS = {
-    "iou": iou, "iof": iof, "ios": ios, "giou": giou, "diou": diou, "ciou": ciou, "eiou": eiou,
-    "l1": l1, "smooth_l1": smooth_l1,
+_OWN = {
+    "iou": iou, "iof": iof, "ios": ios, "diou": diou, "ciou": ciou, "eiou": eiou, "l1": l1, "smooth_l1": smooth_l1,
 }  # fmt: skip
-_VALUES = {
-    name: device(rebound(robust_value, {"formula": made, "plain": formulas.METRICS[name]["value"]}, name))
-    for name, made in _FORMULAS.items()
-}
-iou_of, iof_of = _VALUES["iou"], _VALUES["iof"]
+_SLOW = {name: _in_units(name) for name, metric in RECORDS.items() if metric.by_axis and name not in _OWN} | _OWN
 
 
-def _robust_gradient(name, bound):
-    names = {
-        "formula": _FORMULAS[name],
-        "loss_and_grad": bound["loss_and_grad"],
-        "SQUARE": name in ("diou", "ciou", "eiou"),
-    }
-    return device(rebound(robust_loss_and_grad, names, name))
+def _bound_to_metric(name, metric):
+    """Return the names that kernels are bound to for a metric."""
+    value = getattr(formulas, name)
+    robust = device(rebound(robust_value, {"formula": _SLOW[name], "plain": value}, name))
+    facts = {"SCREEN": metric.screen, "DISTANCE": metric.distance, "ANGLES": metric.angles}
+    return {"value": value, "robust": robust, **facts}
 
 
-_GRADIENTS = {name: _robust_gradient(name, bound) for name, bound in gradients.LOSSES.items()}
-robust_iou_loss_and_grad = _GRADIENTS["iou"]
+def _bound_to_loss(name, bound):
+    """Return the names that kernels are bound to for a loss."""
+    slow = {"formula": _SLOW[name], "SQUARE": not RECORDS[name].by_axis}
+    robust = device(rebound(robust_loss_and_grad, {**slow, "loss_and_grad": bound["loss_and_grad"]}, name))
+    return {**bound, "robust": robust}
 
-METRICS = {name: {**bound, "robust": _VALUES[name]} for name, bound in formulas.METRICS.items()}
-LOSSES = {name: {**bound, "robust": _GRADIENTS[name]} for name, bound in gradients.LOSSES.items()}
+
+METRICS = {name: _bound_to_metric(name, metric) for name, metric in RECORDS.items()}
+LOSSES = {name: _bound_to_loss(name, bound) for name, bound in gradients.LOSSES.items()}
+iou_of, iof_of = METRICS["iou"]["robust"], METRICS["iof"]["robust"]
+robust_iou_loss_and_grad = LOSSES["iou"]["robust"]
 
 
 @device

@@ -1,4 +1,4 @@
-"""One function per formula: two boxes in, one value out.
+"""The formulas: two boxes in, one value out. A metric of :mod:`fastbox.kernels.metrics` has the function of its name.
 
 Plain IEEE operations in the order written, every constant in the boxes' own type, so that float32 stays float32 and all
 machines agree. Comparisons are ternaries, which the vector units do in one instruction. An invalid box has an area of
@@ -137,25 +137,3 @@ def smooth(d, beta):
 def smooth_l1(a, b, beta):
     near = smooth(a.x0 - b.x0, beta) + smooth(a.y0 - b.y0, beta)
     return unless_invalid(near + smooth(a.x1 - b.x1, beta) + smooth(a.y1 - b.y1, beta), a, b)
-
-
-# How each metric is reduced. SCREEN is the test that spares the formula: without an overlap, or without an IoU as high
-# as a value, the metric can't be as high. GIoU without overlap is at most a rounding above 0, hence its own limit.
-NO_SCREEN, NEEDS_OVERLAP, NEEDS_IOU, NEEDS_IOU_ROUNDED = range(4)
-
-
-def _bound(value, screen, distance=False, angles=False):
-    return {"value": value, "SCREEN": screen, "DISTANCE": distance, "ANGLES": angles}
-
-
-METRICS = {
-    "iou": _bound(iou, NEEDS_IOU),
-    "iof": _bound(iof, NEEDS_OVERLAP),
-    "ios": _bound(ios, NEEDS_OVERLAP),
-    "giou": _bound(giou, NEEDS_IOU_ROUNDED),
-    "diou": _bound(diou, NEEDS_IOU),
-    "ciou": _bound(ciou, NEEDS_IOU, angles=True),
-    "eiou": _bound(eiou, NEEDS_IOU),
-    "l1": _bound(l1, NO_SCREEN, distance=True),
-    "smooth_l1": _bound(smooth_l1, NO_SCREEN, distance=True),
-}

@@ -14,6 +14,7 @@ from fastbox.kernels.build.kernel import inlined
 from fastbox.kernels.geometry import formulas
 from fastbox.kernels.geometry.elementary import TWO_OVER_PI
 from fastbox.kernels.geometry.formulas import hull_sides, intersection, larger, ratio, smaller
+from fastbox.kernels.metrics import METRICS
 
 Corners = namedtuple("Corners", "x0 y0 x1 y1")
 Pull = namedtuple("Pull", "bound_x bound_y outer_x outer_y free_x free_y")
@@ -144,9 +145,5 @@ def eiou(a, b):
 
 
 LOSSES = {
-    "iou": {"loss_and_grad": iou, "ANGLES": False},
-    "giou": {"loss_and_grad": giou, "ANGLES": False},
-    "diou": {"loss_and_grad": diou, "ANGLES": False},
-    "ciou": {"loss_and_grad": ciou, "ANGLES": True},
-    "eiou": {"loss_and_grad": eiou, "ANGLES": False},
+    name: {"loss_and_grad": globals()[name], "ANGLES": metric.angles} for name, metric in METRICS.items() if metric.loss
 }

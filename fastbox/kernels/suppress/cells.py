@@ -8,9 +8,10 @@ import numpy as np
 from numba import types
 
 from fastbox.kernels.build.kernel import Kernel, device, group, i8, side, vector
+from fastbox.kernels.codes import NEEDS_IOU
 from fastbox.kernels.compare.measure import none_above, screen_terms, whole_vectors
 from fastbox.kernels.geometry.extremes import robust_iou, valid
-from fastbox.kernels.geometry.formulas import NEEDS_IOU, Box
+from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.pack import box_at, corners_of
 from fastbox.kernels.geometry.safe_range import is_screenable, safe_area
 

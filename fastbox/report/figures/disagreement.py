@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastbox.report.figures.base import FAINT, GRID, INK, new_figure, save, tidy
 from fastbox.report.numbers import counted
 from fastbox.report.palette import SERIES, light
-from fastbox.report.terminal.disagreement import NAMES
+from fastbox.report.terminal.disagreement import distance_title
 
 __all__ = ["plot_disagreement"]
 
@@ -108,7 +108,7 @@ def _draw_correlations(axes: Any, summary: Mapping[str, Any]) -> None:
     axes.plot([], [], "o", markerfacecolor="white", markeredgecolor=FAINT, label="with GIoU", markersize=6)
     axes.set_xlim(-1.02, 0.02)
     axes.set_ylim(-0.5, len(names) - 0.5)
-    axes.set_yticks(range(len(names)), [NAMES[name] for name in names])
+    axes.set_yticks(range(len(names)), [distance_title(name) for name in names])
     axes.grid(axis="x", color=GRID)
     axes.set_title("rank correlation: -1 agreement, 0 no relation", loc="left", fontsize=10, color=INK)
     axes.legend(frameon=False, fontsize=8, ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.12), handletextpad=0.1)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.kernels.metrics import regression_losses
 from fastbox.report.figures.base import FAINT, GRID, INK, new_figure, save, tidy
 from fastbox.report.numbers import counted
 from fastbox.report.palette import SERIES, light
@@ -17,7 +18,7 @@ from fastbox.report.palette import SERIES, light
 __all__ = ["plot_regression"]
 
 # A loss has its colour whichever others are drawn.
-LOSS_COLORS = dict(zip(("smooth_l1", "iou", "giou", "diou", "ciou", "eiou"), map(light, SERIES), strict=True))
+LOSS_COLORS = dict(zip(regression_losses(), map(light, SERIES), strict=True))
 LEAST = 1e-3  # the error that has the darkest colour, and where the curves leave the picture
 APART = 0.16  # of names at the ends of curves, in powers of ten
 PER_HEXAGON = 7  # points, about

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastbox.kernels.metrics import title_of
 from fastbox.report.numbers import counted
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
@@ -22,7 +23,6 @@ ERRORS = {
     "both": "near a truth of another class",
     "missed": "truths that no detection matches, nor nearly",
 }
-METRICS = {"iou": "IoU", "giou": "GIoU", "smooth_l1": "Smooth L1"}
 CURVES = 4  # thresholds whose curves are shown
 MODELS = 5  # models whose curves are shown
 
@@ -142,9 +142,9 @@ def _fits(metrics: Mapping[str, Any]) -> list[Plot]:
         edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
         filled = [k for k, count in enumerate(counts) if count] or [0]
         part = slice(filled[0], filled[-1] + 1)
-        title = f"{METRICS[name]} of matched boxes"
+        title = f"{title_of(name)} of matched boxes"
         edges = edges[filled[0] : filled[-1] + 2]
-        unit = METRICS[name] if metric["unit"] is None else f"{METRICS[name]}, {metric['unit']}"
+        unit = title_of(name) if metric["unit"] is None else f"{title_of(name)}, {metric['unit']}"
         plots.append(histogram(title, edges, counts[part], unit=unit, things="matches", log=name == "smooth_l1"))
     return plots
 
@@ -165,7 +165,7 @@ def _sizes(summary: Mapping[str, Any]) -> Table:
             _figures_column(f"AR{most}", ar),
             _counts("matched", [size["pairs"] for size in sizes.values()]),
             *(
-                _figures_column(f"{METRICS[metric]} median", [size[metric]["p50"] for size in sizes.values()], form)
+                _figures_column(f"{title_of(metric)} median", [size[metric]["p50"] for size in sizes.values()], form)
                 for metric, form in (("iou", "{:.3f}"), ("giou", "{:.3f}"), ("smooth_l1", "{:.1f}"))
             ),
         ],

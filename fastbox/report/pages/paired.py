@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from fastbox.kernels.metrics import METRICS, title_of
 from fastbox.report.numbers import counted, number
 from fastbox.report.page.cells import counts, figures, filled
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Plot, Section, Table
 from fastbox.report.page.plots import histogram, shape_maps
-from fastbox.report.rules import NAMES, measured_rules, paired_rules
+from fastbox.report.rules import measured_rules, paired_rules
 
 __all__ = ["measured_page", "paired_page"]
 
@@ -177,8 +178,8 @@ def _label(name: str) -> str:
         return f"gradient of {_label(name.removesuffix('_grad'))}"
     if name.endswith("_loss"):
         metric = name.removesuffix("_loss")
-        return f"{NAMES.get(metric, metric.replace('_', ' ').capitalize())} loss"
-    return NAMES.get(name, name)
+        return f"{title_of(metric) if metric in METRICS else metric.capitalize()} loss"
+    return title_of(name)
 
 
 def _sides(corners: Sequence[float]) -> str:

@@ -8,13 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.kernels.metrics import title_of
 from fastbox.report.numbers import counted
 from fastbox.report.rules import measured_rules
 from fastbox.report.terminal.summary import show_invalid, show_rules, show_table
 
-__all__ = ["show_disagreement"]
-
-NAMES = {"l1": "L1", "l2": "L2", "smooth_l1": "Smooth L1"}
+__all__ = ["distance_title", "show_disagreement"]
 
 
 def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
@@ -38,13 +37,18 @@ def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
         console.print(Text("in each line two pairs of equal L2 distance and targets of one size", "dim"))
 
 
+def distance_title(name: str) -> str:
+    """Return the name of a distance for people; L2 is no metric of its own."""
+    return "L2" if name == "l2" else title_of(name)
+
+
 def _correlations(summary: Mapping[str, Any], dash: str) -> list[Sequence[str]]:
     sizes = [name for name, pairs in summary["sizes"].items() if pairs]
     rows: list[Sequence[str]] = [("", "all", *sizes)]
     for distance, metrics in summary["rank_correlation"].items():
         for metric, found in metrics.items():
             figures = [dash if found[name] is None else f"{found[name]:.2f}" for name in ("all", *sizes)]
-            rows.append((f"{NAMES[distance]} and {'IoU' if metric == 'iou' else 'GIoU'}", *figures))
+            rows.append((f"{distance_title(distance)} and {title_of(metric)}", *figures))
     rows.append(("pairs", f"{summary['pairs']:,}", *(f"{summary['sizes'][name]:,}" for name in sizes)))
     return rows
 

@@ -8,10 +8,11 @@ from fastbox.cli.command import Command, alone
 from fastbox.cli.options import check_plot, count_option, json_option, output_option, plot_option, seed_option, show
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Names
+from fastbox.kernels.metrics import regression_losses
 
 __all__ = ["regression"]
 
-LOSSES = ("smooth_l1", "iou", "giou", "diou", "ciou", "eiou")
+LOSSES = regression_losses()
 
 
 def check_loss(name: str) -> None:
