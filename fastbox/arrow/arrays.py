@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import Backed
 from fastbox.values.formats import Columns
+from fastbox.values.groups import groups_of
 from fastbox.values.labels import WIDE
 from fastbox.values.names import IMAGE
 
@@ -61,7 +62,7 @@ class Place:
     bounds: NDArray[np.int64] | None = None
 
     def __call__(self, index: int) -> str:
-        row = index if self.bounds is None else int(np.searchsorted(self.bounds, index, "right")) - 1
+        row = index if self.bounds is None else int(groups_of(index, self.bounds))
         row += self.first_row
         if isinstance(self.where, Backed) and self.where.original.rows is not None:
             row = int(self.where.original.rows[row])

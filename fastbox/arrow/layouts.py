@@ -14,6 +14,7 @@ from fastbox.arrow.arrays import Place, coordinates, flattened, image_runs, is_l
 from fastbox.arrow.fields import require
 from fastbox.errors import InputError
 from fastbox.values.formats import Columns
+from fastbox.values.groups import groups_of_rows
 
 __all__ = ["BoxColumns", "Names", "Rectangular", "rows_as_boxes", "to_columns"]
 
@@ -96,7 +97,7 @@ def rows_as_boxes(
     counter = batch.column(columns.names[0])
     if columns.layout == "ragged":
         _, bounds = flattened(counter, Place(where, columns.names[0], first_row))
-        counter = pa.array(np.repeat(np.arange(len(bounds) - 1), np.diff(bounds)))
+        counter = pa.array(groups_of_rows(bounds))
         arrays = [
             _elements(array, bounds, Place(where, name, first_row)) if is_list(array.type) else rows_of(array, counter)
             for name, array in zip(names, arrays, strict=True)

@@ -15,6 +15,7 @@ from fastbox.kernels.metrics import METRICS
 from fastbox.ops.checks import check_metric
 from fastbox.values.arguments import both_or_neither, named
 from fastbox.values.flags import as_flags
+from fastbox.values.groups import groups_of_rows
 from fastbox.values.labels import as_labels, codes_of
 from fastbox.values.numbers import as_column, as_floats, as_number_from, in_dtype
 
@@ -97,7 +98,7 @@ def match_greedy(
 
     def match(first: int, last: int) -> None:
         rows = slice(starts_a[first], starts_a[last])
-        image = np.repeat(np.arange(first, last), np.diff(starts_a[first : last + 1]))
+        image = groups_of_rows(starts_a[first : last + 1])
         ranked = np.lexsort((-given[rows], image)) + rows.start
         order[rows] = np.where(np.isnan(given[ranked]), -1, ranked)
         kernel((a.kernel_args(), starts_a, order, kinds_a), wanted, (least, below), (first, last), tuple(found))

@@ -33,6 +33,7 @@ from fastbox.results.worst_covered import Least
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.source import Plan, Source, plan
 from fastbox.tables.stream import scan
+from fastbox.values.groups import values_of_rows
 from fastbox.values.names import SIZE_COLUMNS
 
 __all__ = ["Assigned", "assign"]
@@ -331,7 +332,7 @@ def _schema(found: Plan) -> Any:
 def _batch(chunk: Chunk, seen: Resized, matched: Matches, levels: NDArray[np.int64], schema: Any) -> Any:
     assert chunk.images is not None
     assert matched.anchors is not None
-    ids = np.repeat(chunk.images, np.diff(matched.offsets))
+    ids = values_of_rows(chunk.images, matched.offsets)
     none = matched.truths < 0
     rows = seen.rows[np.where(none, 0, matched.truths)] if len(seen.rows) else np.zeros(len(none), np.int64)
     truths = np.ma.masked_array(chunk.a_rows(rows) if len(seen.rows) else rows, mask=none)

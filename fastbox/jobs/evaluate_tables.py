@@ -25,6 +25,7 @@ from fastbox.tables.columns import read_batches
 from fastbox.tables.files import column_names
 from fastbox.tables.fragments import extremes
 from fastbox.tables.source import Plan, Source
+from fastbox.values.groups import values_of_rows
 
 __all__ = ["Read", "check_fit", "check_listed", "dropped", "has", "joined", "reading"]
 
@@ -163,7 +164,7 @@ def dropped(
     away = np.zeros(len(chunk.a), np.bool_)
     if read.listed is None:
         return away, np.zeros(len(chunk.b), np.bool_)
-    out = np.repeat(~np.isin(chunk.images, read.listed), np.diff(chunk.b.offsets))
+    out = values_of_rows(~np.isin(chunk.images, read.listed), chunk.b.offsets)
     read.dropped["images"] += int(np.count_nonzero(out))
     if read.classes is not None:
         unknown = np.array([label not in read.classes for label in labels], np.bool_)

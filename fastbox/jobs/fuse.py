@@ -23,6 +23,7 @@ from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_cl
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.tables.stream import scan
+from fastbox.values.groups import groups_of_rows, values_of_rows
 from fastbox.values.names import CLASS, SCORE, is_wanted
 
 __all__ = ["FusedTables", "fuse"]
@@ -198,7 +199,7 @@ def _together(
         assert boxes is not None
         assert boxes.offsets is not None
         corners.append(boxes.corners())
-        image.append(np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets)))
+        image.append(groups_of_rows(boxes.offsets))
         scores.append(columns.number_column(carried, score_column, what="a score", rows=rows))
     images = np.concatenate(image)
     order = np.argsort(images, kind="stable")
@@ -217,7 +218,7 @@ def _together(
 def _batch(chunk: Chunk, fused: FusedBoxes, label: str | None, labels: list[Any], schema: Any) -> Any:
     """Return the rows of the fused boxes of a chunk."""
     assert chunk.images is not None
-    made = [np.repeat(chunk.images, np.diff(fused.offsets)), *fused.boxes.T, fused.scores]
+    made = [values_of_rows(chunk.images, fused.offsets), *fused.boxes.T, fused.scores]
     if label is not None and fused.classes is not None:
         made.append(columns.labelled(labels, fused.classes, schema.field(label)))
     return columns.batch_of(made, schema)

@@ -19,6 +19,7 @@ from fastbox.ops.result import Pairs
 from fastbox.result import Rules
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
+from fastbox.values.groups import groups_of, groups_of_rows
 
 __all__ = ["PAIR", "Block", "Question", "blocks"]
 
@@ -137,9 +138,7 @@ def blocks(chunk: Chunk, most: int) -> Iterator[Block]:
     first = 0
     while first < len(chunk.a):
         last = max(first + 1, int(np.searchsorted(meetings, meetings[first] + most, side="right")) - 1)
-        images = slice(
-            int(np.searchsorted(offsets_a, first, side="right")) - 1, int(np.searchsorted(offsets_a, last, side="left"))
-        )
+        images = slice(int(groups_of(first, offsets_a)), int(np.searchsorted(offsets_a, last, side="left")))
         yield Block(_block(chunk, first, last, images), first, int(offsets_b[images.start]), chunk.b is None)
         first = last
 
@@ -184,7 +183,7 @@ def _by_class(
     regrouped = []
     for (boxes, _), classes in zip(sides, codes, strict=True):
         assert boxes.offsets is not None
-        image = np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets))
+        image = groups_of_rows(boxes.offsets)
         keys = image * max(1, len(labels)) + classes
         order = np.argsort(keys, kind="stable")
         regrouped.append((grouped(boxes[order], keys[order]), order))

@@ -29,6 +29,7 @@ from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import joined_classes, kind_of_classes
 from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.tables.stream import scan
+from fastbox.values.groups import groups_of
 from fastbox.values.names import CLASS, Usual
 
 __all__ = ["Paired", "pairs"]
@@ -252,7 +253,7 @@ def _other_rows(chunk: Chunk, cols: NDArray[np.int64]) -> NDArray[np.int64]:
 def _images(chunk: Chunk, rows: NDArray[np.int64]) -> NDArray[Any]:
     """Return the ids of the images of some rows of a."""
     assert chunk.images is not None and chunk.a.offsets is not None
-    return chunk.images[np.searchsorted(chunk.a.offsets, rows, side="right") - 1]
+    return chunk.images[groups_of(rows, chunk.a.offsets)]
 
 
 def _schema(plans: list[Plan], metrics: Sequence[str], carried: tuple[str, ...], boxes: bool) -> Any:

@@ -17,6 +17,7 @@ from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Source
+from fastbox.values.groups import groups_of_rows, values_of_rows
 from fastbox.values.names import SIZE_COLUMNS
 
 __all__ = ["Resized", "levels_of", "sides_of"]
@@ -49,7 +50,7 @@ class Resized:
     def of(cls, chunk: Chunk, resize: Resize, ignore: str | None) -> Resized:
         offsets = chunk.a.offsets
         assert offsets is not None
-        image = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        image = groups_of_rows(offsets)
         given = _given_sizes(chunk, offsets, resize)
         sizes = resize.sizes(given)
         boxes = resize.boxes(chunk.a, image, given, sizes)
@@ -93,6 +94,6 @@ def levels_of(anchors: AnchorGrid, sizes: NDArray[np.int64], matched: Matches) -
     counts = np.array([anchors.counts((w, h)) for w, h in unique.tolist()]).reshape(-1, len(anchors.strides))
     ends = np.cumsum(counts[which.reshape(-1)])
     images = np.concatenate(([0], ends[len(anchors.strides) - 1 :: len(anchors.strides)]))
-    numbers = matched.anchors + np.repeat(images[:-1], np.diff(matched.offsets))
+    numbers = matched.anchors + values_of_rows(images[:-1], matched.offsets)
     stops = np.searchsorted(numbers, ends)
     return np.repeat(np.arange(len(ends)) % len(anchors.strides), np.diff(stops, prepend=0))

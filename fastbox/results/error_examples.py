@@ -15,6 +15,7 @@ from fastbox.evaluation.matching import COVERING, MATCH_TYPES, Judged
 from fastbox.evaluation.tide import ERRORS
 from fastbox.report.page.contents import Box, Example
 from fastbox.tables.chunk import Chunk
+from fastbox.values.groups import groups_of
 
 __all__ = ["Gallery", "Seen"]
 
@@ -140,12 +141,12 @@ def _box(corners: Sequence[float], label: str, role: str) -> Box:
 
 def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
     """Return detections with an error, and the truths that the errors are about."""
-    assert seen.chunk.images is not None
+    assert seen.chunk.images is not None and seen.chunk.a.offsets is not None
     partners = seen.judged.truth[rows]
     corners, others = seen.corners(0, rows).tolist(), seen.corners(1, partners[partners >= 0]).tolist()
     examples = []
     for row, partner, place, at, own in zip(
-        rows.tolist(), partners.tolist(), _places(seen.chunk.a, rows).tolist(), numbers, corners, strict=True
+        rows.tolist(), partners.tolist(), groups_of(rows, seen.chunk.a.offsets).tolist(), numbers, corners, strict=True
     ):
         boxes = [seen.truth(partner, others.pop(0))] if partner >= 0 else []
         examples.append(Example(f"image {seen.chunk.images[place]}, row {at:,}", [*boxes, seen.detection(row, own)]))
@@ -155,8 +156,9 @@ def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Exam
 def _missed(seen: Seen, own: NDArray[np.bool_], rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
     """Return truths that were missed, and the detections of their images that overlap them most."""
     chunk = seen.chunk
-    assert chunk.images is not None and chunk.b is not None and chunk.a.offsets is not None
-    places = _places(chunk.b, rows)
+    assert chunk.images is not None and chunk.b is not None
+    assert chunk.a.offsets is not None and chunk.b.offsets is not None
+    places = groups_of(rows, chunk.b.offsets)
     counts = chunk.a.offsets[places + 1] - chunk.a.offsets[places]
     ends = np.cumsum(counts)
     beside = np.arange(ends[-1]) + np.repeat(chunk.a.offsets[places] + counts - ends, counts)
@@ -182,9 +184,3 @@ def _ious(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np
         shared = np.clip(sides, 0, None).prod(axis=1)
         ious: NDArray[np.float64] = np.nan_to_num(shared / (_areas(boxes) + _areas(others) - shared))
     return ious
-
-
-def _places(boxes: Any, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the places of the images that rows are in."""
-    places: NDArray[np.int64] = np.searchsorted(boxes.offsets, rows, side="right") - 1
-    return places

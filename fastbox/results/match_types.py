@@ -11,6 +11,7 @@ from fastbox.errors import InputError
 from fastbox.evaluation.matching import MATCH_TYPES, UNCOUNTED, Judged
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.source import Plan
+from fastbox.values.groups import values_of_rows
 
 __all__ = ["match_batch", "match_schema"]
 
@@ -36,7 +37,7 @@ def match_schema(found: Plan, by: str | None) -> Any:
 def match_batch(chunk: Chunk, judged: Judged, by: str | None, schema: Any) -> Any:
     """Return the rows of a chunk's detections."""
     assert chunk.images is not None and chunk.a.offsets is not None and chunk.b is not None
-    ids = np.repeat(chunk.images, np.diff(chunk.a.offsets))
+    ids = values_of_rows(chunk.images, chunk.a.offsets)
     beyond = judged.match_type == UNCOUNTED
     match_types = np.ma.masked_array(np.array([*MATCH_TYPES, ""], object)[judged.match_type], mask=beyond)
     partners = np.where(judged.truth < 0, 0, judged.truth)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from fastbox.boxes.container import Boxes
 from fastbox.report.page.contents import Box, Example
 from fastbox.tables.chunk import Chunk
+from fastbox.values.groups import groups_of
 
 __all__ = ["Least"]
 
@@ -32,7 +33,7 @@ class Least:
         assert chunk.images is not None and truths.offsets is not None
         known = np.flatnonzero(truths.invalid() == 0)
         for place in known[np.argsort(best[known], kind="stable")[:SHOWN]].tolist():
-            image = int(np.searchsorted(truths.offsets, place, side="right")) - 1
+            image = int(groups_of(place, truths.offsets))
             width, height = map(float, sizes[image])
             x0, y0, x1, y1 = map(float, truths[place : place + 1].corners()[0])
             row = int(chunk.a_rows(rows[place]))

@@ -12,6 +12,7 @@ from fastbox.arrow.arrays import plain, plain_type
 from fastbox.arrow.held import UNREADABLE, as_table, columns_of, indexed, table_of_columns, without_rows
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
+from fastbox.values.groups import values_of_rows
 
 __all__ = ["is_frame", "kind_of", "listed", "table_of"]
 
@@ -128,7 +129,7 @@ def _of_boxes(boxes: Boxes) -> pa.Table:
     n = len(boxes)
     offsets = np.array([0, n]) if boxes.offsets is None else boxes.offsets
     ids = np.arange(len(offsets) - 1) if boxes.images is None else boxes.images
-    images = np.repeat(ids, np.diff(offsets))
+    images = values_of_rows(ids, offsets)
     columns = {"image_id": pa.array(images.tolist() if images.dtype.kind not in "iu" else images)}
     if not n:
         columns = {"image_id": pa.array([], pa.string() if images.dtype.kind in "USOT" else pa.int64())}

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbox.values.labels import as_ids, kind_of, union
 from fastbox.values.numbers import as_array
 
-__all__ = ["align_images", "grouping"]
+__all__ = ["align_images", "grouping", "groups_of", "groups_of_rows", "values_of_rows"]
 
 
 class Grouped(Protocol):
@@ -54,6 +54,34 @@ def grouping(
     starts = np.flatnonzero(later) + 1
     bounds = np.concatenate(([0], starts, [n])) if n else np.zeros(1, np.int64)
     return ids[bounds[:-1]], bounds.astype(np.int64, copy=False)
+
+
+def groups_of_rows(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of the group of each row, given the offsets of groups.
+
+    >>> groups_of_rows(np.array([0, 2, 2, 3]))
+    array([0, 0, 2])
+    """
+    return values_of_rows(np.arange(len(offsets) - 1), offsets)
+
+
+def values_of_rows(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
+    """Return one value for each row, the value of its group.
+
+    >>> values_of_rows(np.array(["a", "b", "c"]), np.array([0, 2, 2, 3])).tolist()
+    ['a', 'a', 'c']
+    """
+    return np.repeat(values, np.diff(offsets))
+
+
+def groups_of(rows: ArrayLike, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the numbers of the groups of some rows.
+
+    >>> groups_of([0, 2], np.array([0, 2, 2, 3]))
+    array([0, 2])
+    """
+    found: NDArray[np.int64] = np.searchsorted(offsets, rows, side="right") - 1
+    return found
 
 
 def _are_offsets(values: NDArray[Any], n: int) -> bool:

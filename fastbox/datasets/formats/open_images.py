@@ -27,6 +27,7 @@ from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError, advice
 from fastbox.storage.folders import new_file
 from fastbox.tables.separated import ENDINGS, PACKED
+from fastbox.values.groups import values_of_rows
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
@@ -227,7 +228,7 @@ def _lines(group: Group, dataset: Dataset, header: list[str], labels: Mapping[st
         if wrong.size:
             got = f"{name} {column[wrong[0]]} in a box of image {rows['image_id'][int(wrong[0])].as_py()!r}"
             raise InputError(f"expected finite numbers to write as Open Images, got {got}: leave that box out")
-        columns[CORNERS[name]] = shortest(column, np.repeat(sizes[axis], counts), digits)
+        columns[CORNERS[name]] = shortest(column, values_of_rows(sizes[axis], group.offsets), digits)
     for name in header:
         own = _OURS.get(name, name)
         if name not in columns:

@@ -27,6 +27,7 @@ from fastbox.storage.opened import open_parquet
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import filled_files
 from fastbox.tables.sink import Sink, read_names, read_record
+from fastbox.values.groups import groups_of_rows
 from fastbox.values.names import CLASS, IMAGE, column_of
 
 __all__ = ["FILE_FORMATS", "read", "write"]
@@ -207,7 +208,7 @@ class _Table:
             box = [column.astype(self._dtype.to_pandas_dtype()) for column in coordinates(rows, self._format)]
         found: dict[str, Any] = {name: rows[name] for name in rows.column_names}
         found |= dict(zip(COORDINATES[self._format], map(pa.array, box), strict=True))
-        owners = pa.array(np.repeat(np.arange(group.images.num_rows), np.diff(group.offsets)))
+        owners = pa.array(groups_of_rows(group.offsets))
         found |= {name: group.images[name].take(owners) for name in ("width", "height")}
         return pa.table([found[field.name].cast(field.type) for field in schema], schema=schema)
 

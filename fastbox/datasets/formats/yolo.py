@@ -24,6 +24,7 @@ from fastbox.datasets.listing import read_plain
 from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError, InputWarning, advice
 from fastbox.storage.folders import Folder
+from fastbox.values.groups import values_of_rows
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
@@ -256,7 +257,7 @@ def _per_row(group: Group, name: str) -> NDArray[np.int32]:
             f"expected the {name} of image {image!r}, which YOLO's boxes are relative to, got none: read its sizes too "
             f"with {advice('--sizes PATH', 'sizes=PATH')}"
         )
-    return np.repeat(column, counts)
+    return values_of_rows(column, group.offsets)
 
 
 def _yaml(names: list[str] | dict[int, str]) -> bytes:

@@ -11,6 +11,7 @@ from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.images import Listed
+from fastbox.values.groups import groups_of_rows
 from fastbox.values.labels import union
 
 __all__ = ["View", "look", "sides_of"]
@@ -100,7 +101,7 @@ def look(
     assert chunk.images is not None and chunk.a.offsets is not None
     boxes, counts = chunk.a, np.diff(chunk.a.offsets)
     ids, times = chunk.images, np.ones(len(counts), np.int64)
-    image = np.repeat(np.arange(len(counts)), counts)
+    image = groups_of_rows(chunk.a.offsets)
     if listed is not None:
         ids = union(chunk.images, listed.ids)
         image = np.searchsorted(ids, chunk.images)[image]
