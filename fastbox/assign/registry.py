@@ -1,48 +1,31 @@
-"""The assigners, and their rules by name: a new assigner is a file beside this one and a line in `ASSIGNERS`."""
+"""The assigners, each declared by its own module in :mod:`fastbox.assign.assigners`, and their rules by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
 
-from fastbox.assign.iou_rule import assign_by_iou
-from fastbox.assign.result import Matches
-from fastbox.assign.rule import MatchRule
+from fastbox.assign import assigners as home
+from fastbox.assign.assigner import Assigner
 from fastbox.values.numbers import as_choice
 
-__all__ = ["ASSIGNERS", "RULES", "Assigner", "as_rule", "assigner_of"]
+__all__ = ["RULES", "as_rule", "assigner_of", "assigners"]
 
 
-class Assigner(NamedTuple):
-    """A type of rules, the function that assigns anchors to truths by one, and the rules that have a name.
-
-    The function is called with a rule and the arguments of :func:`fastbox.match` but ``rule``.
-    """
-
-    rule: type[Any]
-    assign: Callable[..., Matches]
-    named: Mapping[str, Callable[[], Any]]
+@cache
+def assigners() -> tuple[Assigner, ...]:
+    """Return all assigners: the ``ASSIGNER`` of every module in the folder."""
+    return tuple(import_module(f"{home.__name__}.{found.name}").ASSIGNER for found in iter_modules(home.__path__))
 
 
-ASSIGNERS = (
-    Assigner(
-        MatchRule,
-        assign_by_iou,
-        {
-            "atss": MatchRule.atss,
-            "detectron2": MatchRule.detectron2,
-            "fastbox": MatchRule.fastbox,
-            "keras-hub": MatchRule.keras_hub,
-            "mmdet": MatchRule.mmdet,
-            "ssd": MatchRule.ssd,
-            "tf": MatchRule.tf,
-            "torchvision": MatchRule.torchvision,
-        },
-    ),
-)
+def _rules() -> tuple[str, ...]:
+    """Return the names of rules, sorted."""
+    return tuple(sorted(name for assigner in assigners() for name in assigner.named))
 
-RULES = tuple(sorted(name for assigner in ASSIGNERS for name in assigner.named))
+
+RULES = _rules()
 
 
 def as_rule(rule: Any) -> Any:
@@ -58,16 +41,16 @@ def as_rule(rule: Any) -> Any:
     >>> as_rule("ssd").thresholds
     (0.5,)
     """
-    if any(isinstance(rule, assigner.rule) for assigner in ASSIGNERS):
+    if any(isinstance(rule, assigner.rule) for assigner in assigners()):
         return rule
-    return _of_name(as_choice(rule, RULES, "a MatchRule or one"))
+    return _of_name(as_choice(rule, _rules(), "a MatchRule or one"))
 
 
 def assigner_of(rule: Any) -> Assigner:
     """Return the assigner that a rule is of."""
-    return next(assigner for assigner in ASSIGNERS if isinstance(rule, assigner.rule))
+    return next(assigner for assigner in assigners() if isinstance(rule, assigner.rule))
 
 
-@lru_cache(maxsize=len(RULES))
+@cache
 def _of_name(name: str) -> Any:
-    return next(assigner.named[name] for assigner in ASSIGNERS if name in assigner.named)()
+    return next(assigner.named[name] for assigner in assigners() if name in assigner.named)()

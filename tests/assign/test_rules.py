@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-from fastbox.assign import registry
+from fastbox.assign import assigners as home
 from fastbox.assign.match import match
-from fastbox.assign.registry import RULES, Assigner, as_rule
-from fastbox.assign.result import Matches
+from fastbox.assign.registry import RULES, as_rule, assigners
 from fastbox.assign.rule import MatchRule
 
 
@@ -25,29 +26,54 @@ def test_every_rule_has_a_name() -> None:
         as_rule(3)
 
 
-class Nearest(NamedTuple):
-    """A rule of another type: each truth gets the anchor whose corner is nearest to its own."""
+NEAREST = '''
+"""Each truth gets the anchor whose corner is nearest to its own."""
+from typing import NamedTuple
+import numpy as np
+from fastbox.assign.assigner import Assigner
+from fastbox.assign.result import Matches
 
+class Nearest(NamedTuple):
     name: str = "nearest"
 
-
-def assign_nearest(rule: Nearest, anchors: Any, truths: Any, *, size: Any, ignore: Any, sparse: bool) -> Matches:
+def assign_nearest(rule, anchors, truths, *, size, ignore, sparse):
     far = np.abs(np.asarray(anchors)[:, None, 0] - np.asarray(truths)[None, :, 0])
     labels = np.zeros(len(far), np.int8)
     labels[far.argmin(axis=0)] = 1
     owners = np.where(labels == 1, far.argmin(axis=1), -1)
     return Matches(labels, owners, labels.astype(float), None, np.array([0, len(far)]), None, np.ones(far.shape[1]))
 
+ASSIGNER = Assigner(Nearest, assign_nearest, {"nearest": Nearest})
+'''
 
-def test_a_line_of_the_registry_makes_an_assigner(monkeypatch: pytest.MonkeyPatch) -> None:
+
+@pytest.fixture
+def nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The assigner in a folder of its own, which is looked through with fastbox's."""
+    (tmp_path / "nearest.py").write_text(NEAREST)
+    monkeypatch.setattr(home, "__path__", [*home.__path__, str(tmp_path)])
+    assigners.cache_clear()
+    yield
+    assigners.cache_clear()
+    sys.modules.pop(f"{home.__name__}.nearest", None)
+
+
+@pytest.mark.usefixtures("nearest")
+def test_a_new_assigner_is_one_file() -> None:
     boxes = [[0, 0, 4, 4], [6, 0, 9, 4]], [[5, 0, 9, 4]]
-    with pytest.raises(ValueError, match="expected a MatchRule"):
-        match(*boxes, rule=Nearest())  # type: ignore[arg-type]
-    line = Assigner(Nearest, assign_nearest, {"nearest": Nearest})
-    monkeypatch.setattr(registry, "ASSIGNERS", (*registry.ASSIGNERS, line))
-    found = match(*boxes, rule=Nearest())  # type: ignore[arg-type]
-    assert found.labels.tolist() == [0, 1] and found.truths.tolist() == [-1, 0]
+    rule = as_rule("nearest")
+    assert rule.name == "nearest" and as_rule(rule) is rule
+    for given in ("nearest", rule):
+        found = match(*boxes, rule=given)
+        assert found.labels.tolist() == [0, 1] and found.truths.tolist() == [-1, 0]
     assert match(*boxes).labels.tolist() == [0, 1]
+    with pytest.raises(ValueError, match="did you mean 'nearest'"):
+        as_rule("neerest")
+
+
+def test_without_its_file_an_assigner_is_unknown() -> None:
+    with pytest.raises(ValueError, match="expected a MatchRule or one of atss"):
+        match([[0, 0, 4, 4]], [[0, 0, 4, 4]], rule="nearest")
 
 
 def test_what_presets_are_made_of() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.assign.assigner import Assigner
 from fastbox.assign.images import images_of, sizes_of
 from fastbox.assign.result import Matches
 from fastbox.assign.rule import MatchRule
@@ -18,7 +19,7 @@ from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels import codes
 from fastbox.values.numbers import in_dtype
 
-__all__ = ["assign_by_iou"]
+__all__ = ["ASSIGNER"]
 
 TRUTH_COST = 4096  # the cost of a truth among the anchors of a grid, in pairs
 
@@ -193,3 +194,19 @@ def _sums(counts: Any) -> NDArray[np.int64]:
 def _lanes(counts: NDArray[np.int64]) -> int:
     """Return the length of the longest set, filled up to whole lanes."""
     return -(-int(counts.max(initial=0)) // codes.LANES) * codes.LANES
+
+
+ASSIGNER = Assigner(
+    MatchRule,
+    assign_by_iou,
+    {
+        "atss": MatchRule.atss,
+        "detectron2": MatchRule.detectron2,
+        "fastbox": MatchRule.fastbox,
+        "keras-hub": MatchRule.keras_hub,
+        "mmdet": MatchRule.mmdet,
+        "ssd": MatchRule.ssd,
+        "tf": MatchRule.tf,
+        "torchvision": MatchRule.torchvision,
+    },
+)

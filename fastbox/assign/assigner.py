@@ -1,0 +1,21 @@
+"""The record of an assigner: its type of rules, its function, and its rules by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from fastbox.assign.result import Matches
+
+__all__ = ["Assigner"]
+
+
+class Assigner(NamedTuple):
+    """A type of rules, the function that assigns anchors to truths by one, and the rules that have a name.
+
+    The function is called with a rule and the arguments of :func:`fastbox.match` but ``rule``.
+    """
+
+    rule: type[Any]
+    assign: Callable[..., Matches]
+    named: Mapping[str, Callable[[], Any]]

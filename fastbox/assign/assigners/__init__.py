@@ -1,0 +1,1 @@
+"""The assigners of anchors: one file for each, which declares its ``ASSIGNER``."""
