@@ -35,7 +35,7 @@ class Fragments:
     )
     rows: int | None = option("--fragment-rows", **FRAGMENT_ROWS)
     overwrite: bool = option(
-        "--overwrite", is_flag=True, help="Begin again where the folder holds fragments of another run."
+        "--overwrite", is_flag=True, help="Start again if the folder holds fragments of another run."
     )
     memory: str | None = option("--memory", **MEMORY)
     log: str | None = option(

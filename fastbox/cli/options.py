@@ -76,7 +76,7 @@ IMAGE_COLUMN: dict[str, Any] = {
 FRAGMENT_ROWS: dict[str, Any] = {
     "type": click.IntRange(1),
     "metavar": "BOXES",
-    "help": "Boxes of a fragment, about (default: 1,048,576).",
+    "help": "Approximate number of boxes in a fragment (default: 1,048,576).",
 }
 MEMORY: dict[str, Any] = {
     "type": Memory(),
@@ -183,7 +183,7 @@ def agnostic_option(default: bool | None, text: str) -> Any:
     return option(
         "--class-agnostic/--per-class",
         default=default,
-        help=f"Compare boxes of all classes, or those of one class alone (default: {text}).",
+        help=f"Compare boxes of all classes, or only boxes of the same class (default: {text}).",
     )
 
 
@@ -230,7 +230,7 @@ def count_option(name: str, what: str, default: int, least: int) -> Any:
         default=default,
         show_default=True,
         metavar="N",
-        help=f"How many {what}.",
+        help=f"Number of {what}.",
     )
 
 
@@ -275,7 +275,10 @@ def memory_option() -> Any:
 def names_option() -> Any:
     """Return the option of names of classes."""
     return option(
-        "--names", type=click.Path(), metavar="FILE", help="Names of classes, numbered from 0: a text file, one a line."
+        "--names",
+        type=click.Path(),
+        metavar="FILE",
+        help="Names of classes, numbered from 0: a text file with one name per line.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Made-up boxes that follow the gradients of a loss to their targets, and the share that arrives."""
+"""Synthetic boxes that follow the gradients of a loss to their targets, and the share that arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Move made-up boxes to their targets by gradient descent on each loss, and write the errors that remain."""
+"""Move synthetic boxes to their targets by gradient descent on each loss, and write the errors that remain."""
 
 from __future__ import annotations
 

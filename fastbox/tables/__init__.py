@@ -1,5 +1,5 @@
-"""Parquet in and out; the only room that imports pyarrow.
+"""Parquet in and out.
 
-``schema`` says where a table keeps its boxes, ``source`` streams chunks of whole images, ``sink`` writes a file that
-appears complete or not at all.
+``source`` plans the reading of a table by its footers, ``stream`` reads tables as chunks of whole images, and ``sink``
+writes a file that appears complete or not at all.
 """

@@ -54,7 +54,7 @@ def sorted_source(source: Source) -> Source:
     read_as = files[0].read_as if isinstance(files[0], Backed) else "parquet"
     backed = _in_memory(source, files, name, read_as) if small else _on_disk(source, files, name, read_as)
     where = "in memory" if small else "on disk"
-    how = f"; {sort_command(name, source.image)} does it once and for all" if read_as == "parquet" else ""
+    how = f"; {sort_command(name, source.image)} writes a sorted copy" if read_as == "parquet" else ""
     LOG.info("%s is not sorted by %s: its %s rows were sorted %s%s", name, source.image, f"{sum(rows):,}", where, how)
     return replace(source, path=backed)
 

@@ -55,4 +55,4 @@ def test_what_is_said_stands_above_the_bar_in_one_piece(tmp_path: Path) -> None:
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n").split("\n")
     (said,) = [line for line in lines if "is not sorted" in line]
     assert said.startswith(f"{tmp_path / 'd.parquet'} is not sorted by image_id: its 3 rows were sorted in memory; `")
-    assert said.endswith("` does it once and for all")
+    assert said.endswith("` writes a sorted copy")

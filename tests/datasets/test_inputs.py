@@ -179,7 +179,7 @@ def test_what_was_done_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.INFO, "fastbox"):
         found = jobs.nms(path)
     command = f"`jobs.sort({str(path)!r}, 'sorted.parquet', image_column='ImageID')`"
-    said = f"{path} is not sorted by ImageID: its 3 rows were sorted in memory; {command} does it once and for all"
+    said = f"{path} is not sorted by ImageID: its 3 rows were sorted in memory; {command} writes a sorted copy"
     assert [record.getMessage() for record in caplog.records if "sorted" in record.getMessage()] == [said]
     table = {"table": str(path), "read_as": "parquet", "sorted_in": "memory", "columns": {"image ids": "ImageID"}}
     assert found.to_dict()["inputs"] == [table, {"columns": {"scores": "conf"}}]

@@ -159,9 +159,9 @@ def evaluate(
 ) -> None:
     """Evaluate detections against ground truth; each figure equals that of pycocotools to the last bit.
 
-    DETECTIONS and TRUTHS are tables of boxes in any file format that fastbox reads. Beside AP and AR: the errors that
-    cost most AP (TIDE: localization, classification, both, duplicate, background, missed), the IoU of matched boxes,
-    and the calibration of scores. With -o every detection is written with its match type, its truth and their IoU.
+    DETECTIONS and TRUTHS are tables of boxes in any file format that fastbox reads. The summary also has
+    ΔAP50 of each kind of error (TIDE: localization, classification, both, duplicate, background, missed), the IoU of
+    matched boxes, and the calibration of scores. -o writes each detection with its match type, its truth and their IoU.
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted

@@ -32,7 +32,7 @@ class Fusion:
 
     iou_threshold: float = iou_threshold_option(0.55, "are fused")
     weights: list[float] | None = option(
-        "--weights", type=Numbers(), metavar="NUMBERS", help="Weight of each table (default: all alike)."
+        "--weights", type=Numbers(), metavar="NUMBERS", help="Weight of each table (default: equal weights)."
     )
     min_score: float = min_score_option(0.0, "0")
     conf_type: str = option(

@@ -24,7 +24,7 @@ def _limit(name: str, default: float, unit: str, text: str) -> Any:
 class Thresholds:
     """The figures from which on a box is a problem."""
 
-    tolerance: float = _limit("--tolerance", 0.5, "PX", "How far a box may lie outside of its image.")
+    tolerance: float = _limit("--tolerance", 0.5, "PX", "Pixels by which a box may lie outside of its image.")
     sub_pixel: float = _limit("--sub-pixel", 1.0, "PX", "Shorter side below which a box is sub_pixel.")
     max_aspect: float = _limit(
         "--max-aspect", 100.0, "RATIO", "Longer side over shorter side above which a box is extreme_aspect."

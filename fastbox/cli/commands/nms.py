@@ -51,7 +51,7 @@ class Suppression:
         default=0.5,
         show_default=True,
         metavar="NUMBER",
-        help="Width of soft-gaussian: the smaller, the faster scores fall.",
+        help="Width of soft-gaussian; scores fall faster with a smaller width.",
     )
     min_score: float | None = min_score_option(None, "none; 0.001 with the soft methods")
     keep: list[str] | None = keep_option("default: all")

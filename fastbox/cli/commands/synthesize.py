@@ -1,4 +1,4 @@
-"""`fastbox synthesize`: made-up ground truth and detections."""
+"""`fastbox synthesize`: synthetic ground truth and detections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["synthesize"]
     cls=Command,
     section="Prepare data",
     examples=["fastbox synthesize made.parquet --count 100"],
-    short_help="Make up realistic ground truth and detections.",
+    short_help="Synthesize realistic ground truth and detections.",
 )
 @click.argument("output", type=click.Path())
 @alone("count", count_option("--count", "images to make", 1000, 0))
@@ -37,7 +37,7 @@ __all__ = ["synthesize"]
 @alone("seed", seed_option("boxes"))
 @alone("as_json", json_option())
 def synthesize(output: str, count: int, detections: str | None, pairs: str | None, seed: int, as_json: bool) -> None:
-    """Make up realistic ground truth and detections, of any size.
+    """Synthesize realistic ground truth and detections, of any size.
 
     Boxes per image, sizes of boxes and images, and classes are distributed as in COCO. Detections are the true boxes
     with noise, misses, duplicates and background; their scores rise with the IoU. Writes the ground truth to OUTPUT.

@@ -64,7 +64,7 @@ def _whole(name: str, value: Any) -> int:
         raise Unusable(f"has {name} {_shown(value)}", "give a whole number")
     whole: int = value
     if not -(2**63) <= whole < 2**63:
-        raise Unusable(f"has {name} {whole}, beyond int64", "number it anew")
+        raise Unusable(f"has {name} {whole}, beyond int64", "give it another number")
     return whole
 
 

@@ -16,12 +16,12 @@ from fastbox.values.coco import UNBOUNDED
 __all__ = ["page_of"]
 
 ERRORS = {
-    "localization": "the right class, an IoU of 0.1 to 0.5",
-    "classification": "on a truth of another class",
-    "duplicate": "on a truth that another detection has",
-    "background": "on nothing",
+    "localization": "the right class, IoU from 0.1 to 0.5",
+    "classification": "IoU ≥ 0.50 with a truth of another class",
+    "duplicate": "IoU ≥ 0.50 with a truth that another detection matches",
+    "background": "IoU below 0.1 with every truth",
     "both": "near a truth of another class",
-    "missed": "truths that no detection matches, nor nearly",
+    "missed": "truths without a matching or nearly matching detection",
 }
 CURVES = 4  # thresholds whose curves are shown
 MODELS = 5  # models whose curves are shown
@@ -62,15 +62,15 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
     sections = [
         Section(
             "Where AP is lost",
-            "ΔAP50 is the rise of AP at an IoU of 0.5 if the errors of one kind were fixed. "
-            "Errors hide each other, so the bars do not add up.",
+            "ΔAP50 is the rise of AP at IoU ≥ 0.50 if the errors of one kind were fixed. "
+            "One error can hide another, so the bars do not add up to the whole loss.",
             [
                 bars("ΔAP50 of each error", {name: delta_ap[name] for name in order}, form="{:+.3f}", role="problem"),
                 Table(
                     "Errors",
                     [
                         Column("error", order),
-                        Column("what it is", [ERRORS[name] for name in order]),
+                        Column("definition", [ERRORS[name] for name in order]),
                         _counts("count", [counts[name] for name in order]),
                         _figures_column("ΔAP50", [delta_ap[name] for name in order], "{:+.3f}"),
                     ],
@@ -82,17 +82,17 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
         ),
         Section(
             "Sizes and fit",
-            "Of detections that match a truth at an IoU of 0.5: AP counts a match, and not how good it is.",
+            "Detections that match a truth at IoU ≥ 0.50. AP counts the matches, but not how well the boxes fit.",
             [_sizes(summary), *_fits(summary["matched"]["metrics"])],
         ),
         Section(
             "Calibration of scores",
-            "Scores that equal precision follow the broken line.",
+            "If scores equal precision, the curve follows the dashed line.",
             [_calibration(summary["calibration"])],
         ),
     ]
     if len(summary["by_class"]) > 1:
-        sections.append(Section("Classes", "Sort by any column.", [_classes(summary)]))
+        sections.append(Section("Classes", "Click a column title to sort by it.", [_classes(summary)]))
     return [*sections, *_examples(examples, summary)]
 
 
@@ -106,8 +106,8 @@ def _examples(
         for name, shown in sorted(examples, key=lambda found: -float(delta_ap[found[0]]))
     ]
     text = (
-        f"{whose}Of each kind of error the detections of the highest scores, and the largest truths that were missed, "
-        "drawn to scale; the kind with the largest ΔAP50 comes first. Truths are green, detections orange and broken."
+        f"{whose}For each kind of error the detections with the highest scores, and the largest missed truths, drawn "
+        "to scale; the kind with the largest ΔAP50 comes first. Truths are green, detections are orange and dashed."
     )
     return [Section("Examples", text, drawn)] if drawn else []
 
@@ -225,20 +225,20 @@ def _many(
     return [
         Section(
             "Side by side",
-            "COCO's figures of every model; sort by any column.",
+            "COCO's stats of every model. Click a column title to sort by it.",
             [_stats_table(summary["by"], models)],
         ),
         Section(
             "Precision and recall",
-            f"Of the best {len(some)} models, at an IoU of {threshold}.",
+            f"The {len(some)} models with the highest AP, at IoU ≥ {threshold}.",
             [lines(title, first["curves"]["recall"], curves, across="recall", up="precision")],
         ),
         Section(
             "Errors",
-            "ΔAP50 is the rise of AP at an IoU of 0.5 if the errors of one kind were fixed.",
+            "ΔAP50 is the rise of AP at IoU ≥ 0.50 if the errors of one kind were fixed.",
             [_errors_table(summary["by"], models)],
         ),
-        *_examples(examples, first, f"Of {best}, the model of the highest AP. "),
+        *_examples(examples, first, f"Errors of {best}, the model with the highest AP. "),
     ]
 
 

@@ -37,7 +37,7 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     show_table(console, _sizes(summary), ("AP", "IoU p50"))
     counts = summary["rules"]["max_dets"]
     recalls = " · ".join(f"AR{count} {_figure(figures[f'AR{count}'])}" for count in counts)
-    console.print(Text(f"{recalls}; p50: of matched boxes, half are better", style="dim"))
+    console.print(Text(f"{recalls}; IoU p50: the median IoU of matched boxes", style="dim"))
     console.print()
     show_table(console, _errors(summary), ("ΔAP50",))
     console.print(Text("at IoU ≥ 0.50; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))

@@ -17,4 +17,4 @@ __all__ = ["experiment"]
     short_help="Compare the regression losses.",
 )
 def experiment() -> None:
-    """Compare the regression losses, on made-up boxes or on your own."""
+    """Compare the regression losses, on synthetic boxes or on your own pairs."""

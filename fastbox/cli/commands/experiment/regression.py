@@ -42,7 +42,7 @@ def check_loss(name: str) -> None:
 def regression(
     points: int, steps: int, losses: list[str], seed: int, output: str | None, plot: str | None, as_json: bool
 ) -> None:
-    """Move made-up boxes to their targets by gradient descent on each loss.
+    """Move synthetic boxes to their targets by gradient descent on each loss.
 
     The simulation of the Distance-IoU paper (Zheng et al., AAAI 2020): boxes of 49 shapes around each point of a circle
     move to each of 7 targets at its centre, 1,715,000 cases of 200 steps. Reports, for the exact gradient of each loss,
