@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import NamedTuple
@@ -113,7 +113,9 @@ def trace(detections: Ranked, truths: NDArray[np.int64], params: Params) -> Curv
 def _pieces(bounds: NDArray[np.int64]) -> list[tuple[int, int]]:
     """Cut groups into pieces of about as many rows."""
     rows = int(bounds[-1] - bounds[0])
-    count = max(1, min(parallel.get_num_threads() * parallel.SPANS_PER_THREAD, rows // PIECE))
+    count = min(parallel.get_num_threads() * parallel.SPANS_PER_THREAD, rows // PIECE)
+    if count < 2:
+        return [(0, len(bounds) - 1)] if len(bounds) > 1 else []
     marks = np.linspace(bounds[0], bounds[-1], count + 1)[1:-1]
     edges = np.unique(np.concatenate(([0], np.searchsorted(bounds, marks), [len(bounds) - 1])))
     return list(pairwise(edges.tolist()))
@@ -174,8 +176,10 @@ class Traced:
 
         Means are summed in COCO's order: thresholds, recalls, classes.
         """
-        ranges = [self._range(a) for a in range(self.truths.shape[1])]
-        return {found.name: ranges[found.area].value(found) for found in self.params.statistics}
+        statistics = self.params.statistics
+        named = [{found.threshold for found in statistics if found.area == a} for a in range(self.truths.shape[1])]
+        ranges = [self._range(a, own) for a, own in enumerate(named)]
+        return {found.name: ranges[found.area].value(found) for found in statistics}
 
     def stats_by_class(self) -> dict[str, Floats]:
         """Return the same statistics of each class by itself, arrays of shape (classes,)."""
@@ -187,13 +191,14 @@ class Traced:
             precision = block.precision[..., found.area]
             return _mean_by_class(precision if found.threshold is None else precision[thresholds == found.threshold])
 
-        blocks = [[value(block, found) for found in self.params.statistics] for block in self._blocks()]
+        statistics = self.params.statistics
+        blocks = [[value(block, found) for found in statistics] for block in self._blocks()]
         parts = zip(*blocks, strict=True)
-        return {found.name: np.concatenate(part) for found, part in zip(self.params.statistics, parts, strict=True)}
+        return {found.name: np.concatenate(part) for found, part in zip(statistics, parts, strict=True)}
 
     def ap(self) -> float:
         """Return AP by itself."""
-        return self._range(0).ap
+        return self._range(0, ()).ap
 
     def precision(self) -> Floats:
         """Return the mean precision of the classes with truths, (thresholds, recalls), nan where there are none."""
@@ -202,12 +207,11 @@ class Traced:
             return np.full(shape, np.nan)
         return np.concatenate([part.precision.mean(axis=2) for part in self._slices(0)])
 
-    def _range(self, a: int) -> Range:
-        """Return the means of a range of areas."""
+    def _range(self, a: int, named: Collection[float | None]) -> Range:
+        """Return the means of a range of areas, given the thresholds with a statistic of their own."""
         classes = int(np.count_nonzero(self.truths[:, a]))
         if not classes:
             return Range(NOTHING, {}, [NOTHING] * len(self.params.max_dets))
-        named = {found.threshold for found in self.params.statistics if found.area == a}
         alone: dict[float, float] = {}
         recalls: list[Floats] = []
 

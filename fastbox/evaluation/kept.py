@@ -26,6 +26,7 @@ class Kept(Generic[T]):
     def __init__(self) -> None:
         self._found: dict[int, T] = {}
         self._sizes: dict[int, int] = {}
+        self._size = 0  # of all
 
     def get(self, place: int) -> T | None:
         """Return the result of a place, if it is kept."""
@@ -33,7 +34,10 @@ class Kept(Generic[T]):
 
     def put(self, place: int, made: T, size: int) -> T:
         """Keep and return the result of a place, which has `size` numbers."""
-        while self._found and size + sum(self._sizes[place] for place in self._found) > MOST:
-            del self._found[next(iter(self._found))]
+        while self._found and size + self._size > MOST:
+            oldest = next(iter(self._found))
+            del self._found[oldest]
+            self._size -= self._sizes.pop(oldest)
         self._found[place], self._sizes[place] = made, size
+        self._size += size
         return made
