@@ -7,19 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes.container import Boxes
 from fastbox.evaluation.columns import Rows
 from fastbox.evaluation.curves import Ranked, rank
-from fastbox.evaluation.matching import COVERING, UNCOUNTED, Judged, words_shape
+from fastbox.evaluation.matching import COVERING, PAIR_METRICS, UNCOUNTED, Hits, Judged, words_shape
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
-from fastbox.kernels.codes import MATCHED
-from fastbox.ops import search as ops
 from fastbox.values.labels import Codes
 
-__all__ = ["PAIR_METRICS", "Collected"]
+__all__ = ["Collected"]
 
-PAIR_METRICS = ("iou", "giou", "smooth_l1")
 FOUND = {
     "image": np.int32,
     "model": np.int32,
@@ -58,13 +54,14 @@ class Collected:
         self.pairs = Rows(model=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
         # Models and classes that have detections, in one number, and their bounds, once detections are ranked.
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._regular: NDArray[np.int64] | None = None
 
-    def add(
-        self, images: Images, detections: Detections, truths: GroundTruths, judged: Judged, order: NDArray[np.int64]
-    ) -> None:
-        """Add whole images as they were matched, the detections of each image in an order."""
-        rows = order[judged.match_type[order] != UNCOUNTED]
-        fixed = np.full(len(judged.fixed), -1, np.int64)
+    def add(self, images: Images, detections: Detections, truths: GroundTruths, judged: Judged, hits: Hits) -> None:
+        """Add whole images as they were matched; columns of `judged` are kept if all detections count."""
+        counted = detections.order[judged.match_type[detections.order] != UNCOUNTED]
+        every = len(counted) == len(detections.order) and not self.params.class_agnostic
+        rows = slice(None) if every else counted
+        fixed = np.full(len(judged.fixed), -1, np.int32)
         fixed[judged.fixed] = truths.classes[judged.truth[judged.fixed]]
         self.found.add(
             image=images.own[rows] + self.images,
@@ -83,19 +80,14 @@ class Collected:
         covered = _distinct(detections.models[covering] * size + judged.truth[covering])
         model, truth = np.divmod(covered, max(size, 1))
         self.covered.add(model=model, kind=truths.classes[truth])
-        hit = np.flatnonzero(judged.match_type == MATCHED)
-        taken = judged.truth[hit]
-        x, y, w, h = (column[hit] for column in detections.columns)
-        left, top, width, height = (column[taken] for column in truths.columns)
-        pairs = Boxes.of((x, y, w, h), "xywh"), Boxes.of((left, top, width, height), "xywh")
         self.pairs.add(
-            model=detections.models[hit],
-            kind=detections.classes[hit],
-            area=truths.area[taken],
-            **{metric: ops.aligned(*pairs, metric=metric) for metric in PAIR_METRICS},
+            model=detections.models[hits.rows],
+            kind=detections.classes[hits.rows],
+            area=truths.area[hits.truths],
+            **hits.metrics,
         )
         self.images += len(images)
-        self._groups = None
+        self._groups = self._regular = None
 
     def joined(self, other: Collected) -> tuple[Collected, NDArray[np.int64]]:
         """Return the rows of both, images of the other after these; and the new codes of the other's classes."""
@@ -148,12 +140,14 @@ class Collected:
 
     def regular(self) -> NDArray[np.int64]:
         """Return the number of truths of each class in each range of areas that are not ignored."""
-        kinds, hidden = self.places(self.wanted["kind"]), self.wanted["hidden"]
-        counts = [
-            np.bincount(kinds[hidden >> np.uint32(place) & 1 == 0], minlength=len(self.labels))
-            for place in range(len(self.params.area_ranges))
-        ]
-        return np.stack(counts, axis=1)
+        if self._regular is None:
+            kinds, hidden = self.places(self.wanted["kind"]), self.wanted["hidden"]
+            counts = [
+                np.bincount(kinds[hidden >> np.uint32(place) & 1 == 0], minlength=len(self.labels))
+                for place in range(len(self.params.area_ranges))
+            ]
+            self._regular = np.stack(counts, axis=1)
+        return self._regular.copy()
 
     def _bounds(self, model: Any) -> NDArray[np.int64]:
         """Return the bounds of each class of a model among the detections of all models."""

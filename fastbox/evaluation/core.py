@@ -12,10 +12,10 @@ from fastbox.boxes.container import as_boxes
 from fastbox.evaluation.alike import apart, spellings
 from fastbox.evaluation.bootstrap import draw, interval, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
-from fastbox.evaluation.collected import PAIR_METRICS, Collected
+from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.curves import Curves, Traced
 from fastbox.evaluation.kept import Kept
-from fastbox.evaluation.matching import UNCOUNTED, Judged, judge
+from fastbox.evaluation.matching import PAIR_METRICS, UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import EVERY_RANGE, Detections, GroundTruths, Images
@@ -124,7 +124,10 @@ class Evaluation(Summarized):
         found, wanted = detections.found(images, places, self.params), truths.wanted(images, places, self.params)
         judged = judge(found, wanted, self.params)
         judged.match_type[detections.left_out] = UNCOUNTED
-        self.collected.add(images, detections, truths, judged, found.order)
+        for column in judged:  # some of which are kept
+            column.flags.writeable = False
+        hits = measure(detections.columns, truths.columns, judged)
+        self.collected.add(images, detections, truths, judged, hits)
         self.mismatch.add(images, detections, truths, judged)
         counted, kept = ~detections.left_out, ~truths.left_out
         self.detections += int(np.count_nonzero(counted))

@@ -1,27 +1,31 @@
-"""Match the detections of some images, and say of each what became of it."""
+"""Matching of the detections of some images: the match type of each, and the metrics of the pairs that match."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.boxes.container import Boxes
 from fastbox.evaluation.params import Params
-from fastbox.kernels.codes import THRESHOLDS_PER_WORD, UNCOUNTED
+from fastbox.kernels.codes import MATCHED, THRESHOLDS_PER_WORD, UNCOUNTED
 
 __all__ = [
     "BACKGROUND",
     "COVERING",
     "FOREGROUND",
     "MATCH_TYPES",
+    "PAIR_METRICS",
     "UNCOUNTED",
     "Found",
+    "Hits",
     "Judged",
     "Wanted",
     "judge",
+    "measure",
     "words_shape",
 ]
 
@@ -29,6 +33,9 @@ FOREGROUND, BACKGROUND = 0.5, 0.1  # IoUs of TIDE: a hit, and what is not even n
 MATCH_TYPES = ("matched", "localization", "classification", "duplicate", "background", "both", "ignored")
 # The match types whose truth is not missed, by their places; the last is that of UNCOUNTED.
 COVERING = np.array([name in ("matched", "localization", "classification") for name in MATCH_TYPES] + [False])
+PAIR_METRICS = ("iou", "giou", "smooth_l1")
+BETA = np.float64(1)  # where smooth_l1 turns linear, in pixels
+PIECE = 65_536  # pairs that make a thread worth waking
 
 Columns = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
@@ -72,6 +79,14 @@ class Judged(NamedTuple):
     fixed: NDArray[np.bool_]
 
 
+class Hits(NamedTuple):
+    """Rows of detections that match at an IoU of 0.5, rows of the truths they take, and the metrics of each pair."""
+
+    rows: NDArray[np.int64]
+    truths: NDArray[np.int64]
+    metrics: dict[str, NDArray[np.float64]]
+
+
 def words_shape(params: Params) -> tuple[int, int]:
     """How many words of what it reached a detection has: by range of areas, and by so many thresholds as fit one."""
     return len(params.area_ranges), -(-len(params.iou_thresholds) // THRESHOLDS_PER_WORD)
@@ -110,3 +125,26 @@ def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
     edges = sorted({0, images, *(image for image, _, _ in pieces)})
     parallel.run(work, list(pairwise(edges)))
     return judged
+
+
+def measure(detections: Columns, truths: Columns, judged: Judged) -> Hits:
+    """Measure the detections that match with the truths that they take, given x, y, w and h of both."""
+    rows = np.flatnonzero(judged.match_type == MATCHED)
+    taken = judged.truth[rows]
+    hits = Hits(rows, taken, {metric: np.empty(len(rows)) for metric in PAIR_METRICS})
+    pairs = _rows_of(detections, rows), _rows_of(truths, taken)
+    aligned = parallel.kernels("compare.aligned").ALIGNED
+    kernels = [aligned[np.dtype(np.float64), metric] for metric in PAIR_METRICS]
+
+    def work(*span: int) -> None:
+        for kernel, values in zip(kernels, hits.metrics.values(), strict=True):
+            kernel(BETA, *pairs, span, values)
+
+    parallel.run(work, parallel.blocks(len(rows), 1024, PIECE))
+    return hits
+
+
+def _rows_of(columns: Columns, rows: NDArray[np.int64]) -> tuple[Any, ...]:
+    """Return some rows of x, y, w and h as kernels take boxes."""
+    x, y, w, h = (column[rows] for column in columns)
+    return Boxes.of((x, y, w, h), "xywh").kernel_args()

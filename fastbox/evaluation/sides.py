@@ -28,21 +28,22 @@ class Images(NamedTuple):
         return len(self.bounds) - 1
 
     @property
-    def own(self) -> NDArray[np.int64]:
+    def own(self) -> NDArray[np.int32]:
         """The image of each detection, from 0."""
-        return np.repeat(np.arange(len(self)), np.diff(self.bounds))
+        return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.bounds))
 
     @property
-    def its(self) -> NDArray[np.int64]:
+    def its(self) -> NDArray[np.int32]:
         """The image of each truth, from 0."""
-        return np.repeat(np.arange(len(self)), np.diff(self.truth_bounds))
+        return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.truth_bounds))
 
 
 @dataclass
 class Detections:
     """Detections of whole images: scores, codes of classes and of models, and those to leave out.
 
-    Once they are :meth:`found`, ``columns`` are x, y, w and h in float64, and ``ranking`` scores without nan.
+    Once they are :meth:`found`, ``columns`` are x, y, w and h in float64, ``ranking`` scores without nan, and ``order``
+    the rows of each image as equal scores leave them.
     """
 
     boxes: Boxes
@@ -60,12 +61,12 @@ class Detections:
         self.invalid = invalid(self.columns)
         outside = params.outside(areas_of(self.columns))
         boxes = unmatchable(self.columns, self.invalid | self.lost | self.left_out)
-        order = np.arange(len(self.scores))
+        self.order = np.arange(len(self.scores))
         if params.class_agnostic:
             # As in pycocotools, the boxes of an image come class by class before their scores rank them.
-            order = np.lexsort((places[self.classes], images.own))
+            self.order = np.lexsort((places[self.classes], images.own))
             self.classes = np.zeros_like(self.classes)
-        return Found(boxes, self.models << 32 | self.classes, self.ranking, outside, images.bounds, order)
+        return Found(boxes, self.models << 32 | self.classes, self.ranking, outside, images.bounds, self.order)
 
 
 @dataclass
