@@ -20,7 +20,7 @@ from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.evaluation.summary import Asked, Facts, ModelFigures, Summarized
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined, reading
+from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined
 from fastbox.memory import check_kept
 from fastbox.report.page.contents import Example
 from fastbox.results.error_examples import Gallery, Seen
@@ -122,15 +122,11 @@ def evaluate(
     *,
     by: str | None = None,
     params: Params | None = None,
-    score: str = SCORE,
+    score_column: str = SCORE,
     class_column: str = CLASS,
-    crowd: str | None = COCO.crowd,
-    ignore: str | None = COCO.ignore,
-    area: str | None = COCO.area,
-    box: str | None = None,
-    truth_box: str | None = None,
-    format: str | None = None,
-    truth_format: str | None = None,
+    crowd_column: str | None = COCO.crowd,
+    ignore_column: str | None = COCO.ignore,
+    area_column: str | None = COCO.area,
     names: Names | None = None,
     samples: int = 0,
     seed: int = 0,
@@ -152,16 +148,12 @@ def evaluate(
         A column of the detections that tells models apart; each is evaluated by itself.
     params : Params, optional
         The protocol, and the thresholds, ranges of areas and numbers of detections that count; by default COCO's.
-    score, class_column : str
+    score_column, class_column : str
         The columns of scores and of classes, the latter in both tables.
-    crowd, ignore, area : str or None
+    crowd_column, ignore_column, area_column : str or None
         Columns of the truths, used where the table has them: regions that hold many objects, truths that do not count,
         and areas in square pixels that differ from width times height. Set are true, a number other than 0 and nan,
         and the text 1, true or yes. A null is not set. The defaults stand for the columns of the protocol.
-    box, truth_box : str, optional
-        The columns of the boxes of detections and of truths: one, or four with commas; by default found by name.
-    format, truth_format : str, optional
-        The formats of these boxes, such as ``"xywh"``; by default truths have the format of the detections.
     names : list, dict or path, optional
         Names of classes in the order of their numbers from 0, by number, or a file with one a line.
     samples : int
@@ -194,17 +186,15 @@ def evaluate(
     samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
     evaluation = Evaluation(params)
     params = evaluation.params
-    truth_format = format if truth_format is None else truth_format
-    detections = reading(Source.carrying(detections), box, format)
-    truths = reading(Source.carrying(truths), truth_box, truth_format)
-    there = params.record.columns(column_names(truths.path), crowd=crowd, ignore=ignore, area=area)
-    label = class_column if not params.class_agnostic or has(detections, truths, class_column) else None
-    a = Source.carrying(detections, score, label, by)
-    b = Source.carrying(truths, label, *there.values())
+    a, b = Source.carrying(detections), Source.carrying(truths)
+    truth_columns = {"crowd": crowd_column, "ignore": ignore_column, "area": area_column}
+    there = params.record.columns(column_names(b.path), **truth_columns)
+    label = class_column if not params.class_agnostic or has(a, b, class_column) else None
+    a, b = Source.carrying(a, score_column, label, by), Source.carrying(b, label, *there.values())
     plans = plans_of(a, b)
-    classes = joined(plans, score, label, by, there)
+    classes = joined(plans, score_column, label, by, there)
     check_kept(count_boxes(a), KEPT)
-    read = Read.of((a, b), plans, {"score": score, "class": label, **there}, classes, by)
+    read = Read.of((a, b), plans, {"score": score_column, "class": label, **there}, classes, by)
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
     found = Evaluated(evaluation, by, classes.names | called, samples, seed, read)
     found.gallery = Gallery() if by is None or report is not None else None
@@ -214,7 +204,7 @@ def evaluate(
         for chunk in scan(a, b, rows=rows):
             if read.listed is not None:
                 check_listed(chunk, read.listed, read.files[1])
-            judged = _add(found, chunk, score, label, classes, by, there)
+            judged = _add(found, chunk, score_column, label, classes, by, there)
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
             output.write(match_batch, chunk, judged, by, schema)
             output.step(len(chunk.a))

@@ -27,7 +27,7 @@ from fastbox.tables.fragments import extremes
 from fastbox.tables.source import Plan, Source
 from fastbox.values.groups import values_of_rows
 
-__all__ = ["Read", "check_fit", "check_listed", "dropped", "has", "joined", "reading"]
+__all__ = ["Read", "check_fit", "check_listed", "dropped", "has", "joined"]
 
 MODELS = ("model", "models", "model_id", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
 DROPPED = {"images": "truths of images", "classes": "truths of classes", "detections": "detections of classes"}
@@ -123,11 +123,6 @@ class Read:
 def has(detections: Source, truths: Source, column: str) -> bool:
     """Tell whether both tables have a column."""
     return all(table.own(column) in column_names(table.path) for table in (detections, truths))
-
-
-def reading(source: Source, box: str | None, format: str | None) -> Source:
-    """Return a source with these columns and this format of the boxes, where they are named."""
-    return replace(source, boxes=box or source.boxes, format=format or source.format)
 
 
 def joined(

@@ -159,10 +159,10 @@ def test_columns_of_another_name_and_none(tmp_path: Path) -> None:
     pq.write_table(a.rename_columns(["img", "label", "p", "m", *"xywh"]), tmp_path / "a.parquet")
     pq.write_table(b.rename_columns(["img", "label", "mob", "size", *"xywh"]), tmp_path / "b.parquet")
     pair = [Source(tmp_path / f"{name}.parquet", image="img") for name in "ab"]
-    named = jobs.evaluate(*pair, score="p", class_column="label", crowd="mob", area="size")
+    named = jobs.evaluate(*pair, score_column="p", class_column="label", crowd_column="mob", area_column="size")
     assert named.stats == jobs.evaluate(detections, truths).stats
-    plain = jobs.evaluate(*pair, score="p", class_column="label")
-    assert plain.stats == jobs.evaluate(detections, truths, crowd=None, area=None).stats
+    plain = jobs.evaluate(*pair, score_column="p", class_column="label")
+    assert plain.stats == jobs.evaluate(detections, truths, crowd_column=None, area_column=None).stats
     assert plain.stats != named.stats
 
 
@@ -171,7 +171,7 @@ def test_an_area_that_is_null_is_width_times_height(tmp_path: Path) -> None:
     wanted = pq.read_table(truths)
     nothing = pa.nulls(len(wanted), pa.float64())
     pq.write_table(wanted.set_column(wanted.schema.get_field_index("area"), "area", nothing), truths)
-    assert jobs.evaluate(detections, truths).stats == jobs.evaluate(detections, truths, area=None).stats
+    assert jobs.evaluate(detections, truths).stats == jobs.evaluate(detections, truths, area_column=None).stats
 
 
 def test_the_summary_is_json_and_holds_the_twelve(tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ def test_boxes_in_another_format_are_said(tmp_path: Path, format: str, called: s
     found = json.loads(mended.stdout)
     assert found["warnings"] == [] and found["stats"]["AP50"] > 0.8
     assert {name: boxes["format"] for name, boxes in found["boxes"].items()} == formats
-    again = jobs.evaluate(detections, truths, format=formats["detections"], truth_format=formats["truths"])
+    named = (fastbox.Source(detections, format=formats["detections"]), fastbox.Source(truths, format=formats["truths"]))
+    again = jobs.evaluate(*named)
     assert again.stats[None] == found["stats"]
 
 
@@ -410,18 +411,18 @@ def test_models_are_told_without_statistics_too(tmp_path: Path) -> None:
     assert jobs.evaluate(detections, truths).warnings == []
 
 
-@pytest.mark.parametrize("role", ["class_column", "score", "image", "box"])
+@pytest.mark.parametrize("role", ["class_column", "score_column", "image", "boxes"])
 def test_a_column_that_is_used_tells_no_models_apart(tmp_path: Path, role: str) -> None:
     """Classes of cars may be called by their model."""
     tables = Scene().write(tmp_path)
-    own = {"class_column": "category_id", "score": "score", "image": "image_id", "box": "x"}[role]
+    own = {"class_column": "category_id", "score_column": "score", "image": "image_id", "boxes": "x"}[role]
     for path in tables:
         names = pq.read_table(path).column_names
         pq.write_table(pq.read_table(path).rename_columns(["model" if name == own else name for name in names]), path)
     if role == "image":
         found = jobs.evaluate(*(fastbox.Source(path, image="model") for path in tables))
-    elif role == "box":
-        found = jobs.evaluate(*tables, box="model,y,w,h", truth_box="model,y,w,h", format="xywh")
+    elif role == "boxes":
+        found = jobs.evaluate(*(fastbox.Source(path, boxes="model,y,w,h", format="xywh") for path in tables))
     else:
         found = jobs.evaluate(*tables, **{role: "model"})
     assert found.warnings == [] and found.stats[None]["AP50"] > 0.8
@@ -467,8 +468,9 @@ def test_names_and_columns_of_boxes_can_be_told(tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert found["warnings"] == [] and found["by_class"][4]["name"] == "thing 5"
     assert found["boxes"]["truths"] == {"columns": "p, q, r, s", "format": "xywh"}
-    job = {"box": "a,b,c,d", "truth_box": "p,q,r,s", "format": "xywh", "names": [f"thing {k}" for k in range(21)]}
-    assert {"schema": 1, **jobs.evaluate(detections, truths, **job).to_dict()} == found
+    named = (fastbox.Source(detections, "a,b,c,d", "xywh"), fastbox.Source(truths, "p,q,r,s", "xywh"))
+    told = jobs.evaluate(*named, names=[f"thing {k}" for k in range(21)]).to_dict()
+    assert {"schema": 1, **told} == found
 
 
 @pytest.mark.parametrize("other", ["thing 5 ", "Thing 5", "thing_5", "thing-5", "THING5"])
@@ -482,7 +484,7 @@ def test_classes_that_are_spelled_otherwise_are_said(tmp_path: Path, other: str,
         names = [other if k == 5 and path == wrong else f"thing {k}" for k in table["category_id"].to_pylist()]
         place = table.schema.get_field_index("category_id")
         pq.write_table(table.set_column(place, "category_id", pa.array(names)), path)
-    found = jobs.evaluate(detections, truths, format="xywh").warnings
+    found = jobs.evaluate(*(fastbox.Source(path, format="xywh") for path in (detections, truths))).warnings
     pair = ("thing 5", other) if swapped else (other, "thing 5")
     assert [f"differently: {pair[0]!r} and {pair[1]!r}: name the classes of both alike" in one for one in found] == [
         True

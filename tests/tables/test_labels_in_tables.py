@@ -178,8 +178,9 @@ def test_a_flag_means_the_same_to_every_job(tmp_path: Path, column: pa.Array, fl
     detections = write(tmp_path / "detections.parquet", **boxes)
     assigned = jobs.assign(path, AnchorGrid(strides=[16], sizes=[32]), resize=Resize.parse("64"), ignore_column="crowd")
     assert assigned.regions == sum(flags) and assigned.truths == 3 - sum(flags)
-    for name in ("ignore", "crowd"):
-        found = jobs.evaluate(detections, path, **({"crowd": None, "ignore": None} | {name: "crowd"}))
+    for name in ("ignore_column", "crowd_column"):
+        named = {"crowd_column": None, "ignore_column": None} | {name: "crowd"}
+        found = jobs.evaluate(detections, path, **named)
         counts = found.to_dict()["errors"]["counts"]
         assert counts["ignored"] == sum(flags) and counts["matched"] == 3 - sum(flags)
     pq.write_table(pq.read_table(path).rename_columns({"crowd": "iscrowd"}).drop_columns("score"), path)

@@ -36,10 +36,6 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
     "evaluate": {
         "params": ("iou_thresholds", "areas", "max_dets", "class_agnostic"),
         "samples": ("bootstrap",),
-        "score": ("score_column",),
-        "crowd": ("crowd_column",),
-        "ignore": ("ignore_column",),
-        "area": ("area_column",),
     },
     "fit_anchors": {"sample": ()},
     "inspect": {"limits": tuple(field.name for field in fields(Limits)), "before": ()},
@@ -51,7 +47,7 @@ SOURCE = ("box", "format", "image_column")
 ADDED: dict[str, tuple[str, ...]] = {
     "assign": (*SOURCE, "plot"),
     "disagreement": ("plot",),
-    "evaluate": ("image_column", "style"),
+    "evaluate": (*SOURCE, "truth_box", "truth_format", "style"),
     "fit_anchors": ("box", "format"),
     "fuse": (*SOURCE, "memory"),
     "inspect": SOURCE,

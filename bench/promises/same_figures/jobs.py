@@ -117,7 +117,7 @@ def on_evaluations() -> Iterator[Call]:
         "plain": {},
         "params": {"params": params, "samples": 12, "seed": 5},
         "by": {"by": "run", "samples": 8},
-        "columns": {"crowd": "difficult", "ignore": None, "area": None},
+        "columns": {"crowd_column": "difficult", "ignore_column": None, "area_column": None},
     }
     for name, chosen in options.items():
         yield f"evaluate.{name}", partial(written, "jobs.evaluate", f"evaluate.{name}", (A, B), chosen)

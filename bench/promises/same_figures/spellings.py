@@ -86,6 +86,10 @@ ARGUMENTS = {
             "write_images": "images",
         },
     ),
+    "jobs.evaluate": Told(
+        "crowd",
+        {"score_column": "score", "crowd_column": "crowd", "ignore_column": "ignore", "area_column": "area"},
+    ),
     "jobs.fuse": Told(
         "by_class", {"iou_threshold": "threshold", "class_agnostic": "by_class"}, negated=("class_agnostic",)
     ),

@@ -88,23 +88,23 @@ class Evaluation:
         help="Samples of the images to draw for confidence intervals.",
     )
     seed: int = seed_option("intervals")
-    score: str = score_option()
+    score_column: str = score_option()
     class_column: str = class_option()
-    crowd: str = option(
+    crowd_column: str = option(
         "--crowd-column",
         type=Column(),
         default=COCO.crowd,
         metavar="COLUMN",
         help=f"Column that marks crowds (default: {COCO.crowd}, if it is there).",
     )
-    ignore: str = option(
+    ignore_column: str = option(
         "--ignore-column",
         type=Column(),
         default=COCO.ignore,
         metavar="COLUMN",
         help=f"Column of truths to ignore (default: {COCO.ignore}, if it is there).",
     )
-    area: str = option(
+    area_column: str = option(
         "--area-column",
         type=Column(),
         default=COCO.area,
