@@ -17,7 +17,7 @@ from fastbox.report.brief import Shown, html_of, text_of
 from fastbox.report.page.contents import Page
 from fastbox.report.provenance import Provenance
 
-__all__ = ["Invalid", "Result", "Rules"]
+__all__ = ["Invalid", "Result", "Row", "Rules"]
 
 Row = dict[str, Any]
 
@@ -144,11 +144,14 @@ class Result:
         """The figures to look at first, and the main table."""
         tables = self.tables()
         (summary,) = tables["summary"]
-        figures = {name.removeprefix("stats_"): summary[name] for name in self.FIRST if name in summary}
         main = self.main if self.main in tables else "summary"
         rows = [] if main == "summary" else tables[main]
         others = [name for name in tables if name != main and name != "summary"]
-        return Shown(type(self).__name__, figures, rows, others, self.NOTHING)
+        return Shown(type(self).__name__, self._first(summary), rows, others, self.NOTHING)
+
+    def _first(self, summary: Row) -> dict[str, Any]:
+        """The figures to look at first, by the names under which they are shown."""
+        return {name.removeprefix("stats_"): summary[name] for name in self.FIRST if name in summary}
 
 
 @dataclass

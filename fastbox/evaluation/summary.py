@@ -20,7 +20,7 @@ from fastbox.evaluation.quantiles import spread
 from fastbox.evaluation.tide import Errors
 from fastbox.losses.figures import edges_of, unit_of
 from fastbox.report.page.contents import Example, Page
-from fastbox.result import Result
+from fastbox.result import Result, Row
 
 __all__ = ["LEVEL", "Asked", "Details", "Facts", "ModelFigures", "Summarized", "streamed"]
 
@@ -210,7 +210,7 @@ class Summarized(Result):
     TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "models")
     APART = ("matched",)
     FIRST = ("stats_AP", "stats_AP50", "stats_AP75", "stats_AR100", "detections", "truths", "images")
-    NOTHING = ("AP", "AR")
+    NOTHING = ("AP", "AR", "best AP")
 
     @abstractmethod
     def _asked(self) -> Asked:
@@ -243,6 +243,14 @@ class Summarized(Result):
         if self._asked().by is None:
             return self.MAIN if classes else "summary"
         return "models" if models else "summary"
+
+    def _first(self, summary: Row) -> dict[str, Any]:
+        known = super()._first(summary)
+        if self._asked().by is None or not self._models:
+            return known
+        stats = {model: self._stats_of(model) for model in self._models}
+        best = max(stats, key=lambda model: stats[model]["AP"])
+        return {"best AP": stats[best]["AP"], str(self._asked().by): best, **known}
 
     def page(self) -> Page:
         """Return everything as a page, with examples of the errors of the model that has the highest AP."""

@@ -21,7 +21,7 @@ from fastbox.assign.optimal import optimizer
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import job
-from fastbox.result import Invalid, Result, Rules
+from fastbox.result import Invalid, Result, Row, Rules
 from fastbox.sketch import Sketch
 from fastbox.storage.convention import check_name
 from fastbox.storage.folders import check_folder, new_file
@@ -100,7 +100,7 @@ class Fitted(Result):
 
     MAIN = "sets"
     TABLES = ("anchors", "sets")
-    FIRST = ("used", "boxes", "levels")
+    FIRST = ("levels", "used", "boxes")
 
     count: int
     seed: int
@@ -116,6 +116,10 @@ class Fitted(Result):
     small: int = 0
     shapes: Floats = field(default_factory=lambda: np.empty((0, 2)))
     sets: dict[str, Coverage] = field(default_factory=dict)
+
+    def _first(self, summary: Row) -> dict[str, Any]:
+        fitted = self.sets["fitted"].to_dict()
+        return {"mean best IoU": fitted["mean_iou"], "anchors": self.count, **super()._first(summary)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON holds it."""

@@ -27,7 +27,7 @@ from fastbox.memory import fitting, more_memory, said
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.assigned import assigned_page
-from fastbox.result import Invalid, Result, Rules
+from fastbox.result import Invalid, Result, Row, Rules
 from fastbox.results.coverage import Coverage
 from fastbox.results.worst_covered import Least
 from fastbox.tables.chunk import Chunk
@@ -71,7 +71,6 @@ class Assigned(Result):
 
     MAIN = "by_level"
     TABLES = ("invalid", "by_level", "coverage.by_size", "coverage.by_class")
-    FIRST = ("coverage_recall_0.5", "coverage_mean_best_iou", "coverage_without_positive", "truths", "images")
 
     strides: tuple[int, ...]
     images: int = 0
@@ -95,6 +94,14 @@ class Assigned(Result):
     def anchors(self) -> int:
         """The number of anchors of all images."""
         return int(self.level_anchors.sum())
+
+    def _first(self, summary: Row) -> dict[str, Any]:
+        return {
+            "mean best IoU": summary["coverage_mean_best_iou"],
+            "recall (IoU ≥ 0.50)": summary["coverage_recall_0.5"],
+            "truths without positive anchor": summary["coverage_without_positive"],
+            **{name: summary[name] for name in ("truths", "images")},
+        }
 
     def page(self) -> Page:
         """Return everything as a page."""

@@ -21,7 +21,7 @@ from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.progress import halved
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.inspected import page_of
-from fastbox.result import Result, Rules
+from fastbox.result import Result, Row, Rules
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.source import Source
 from fastbox.values.names import SIZE_COLUMNS
@@ -68,6 +68,12 @@ class Inspected(Result):
         """Return the result for two parts of a table; rows are counted within each part."""
         sums = {name: getattr(self, name) + getattr(later, name) for name in ("statistics", "classes", "problems")}
         return replace(self, **sums)
+
+    def _first(self, summary: Row) -> dict[str, Any]:
+        counts = dict.fromkeys(("error", "warning", "note"), 0)
+        for code, count in self.problems.counts.items():
+            counts[SEVERITIES[code]] += count
+        return {**{f"{severity}s": count for severity, count in counts.items()}, **super()._first(summary)}
 
     def page(self) -> Page:
         """Return everything as a page."""

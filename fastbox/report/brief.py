@@ -60,7 +60,7 @@ class Shown:
         """Return the head and the first rows of the main table as text; nothing without rows."""
         shown = self.rows[:ROWS]
         names = list(dict.fromkeys(name for row in shown for name in row))
-        head = [self.cell("", name.replace("_", " ")) for name in names]
+        head = [self.cell("", _label(name.removeprefix("stats_"))) for name in names]
         body = [[self.cell(name.removeprefix("stats_"), row.get(name)) for name in names] for row in shown]
         return [head, *body] if names else []
 
