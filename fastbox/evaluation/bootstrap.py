@@ -1,4 +1,4 @@
-"""How sure figures are: evaluated anew on images drawn from the same ones, with replacement."""
+"""Confidence intervals of figures: the figures of images that are drawn from all images, with replacement."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from fastbox.evaluation.params import Params
 
 __all__ = ["draw", "interval", "resample"]
 
-AT_ONCE = 64  # samples that are held in memory, fewer where
-HELD = 1 << 23  # numbers of theirs are more than these
+AT_ONCE = 64  # samples that are held in memory at most
+HELD = 1 << 23  # numbers that the samples in memory have at most
 
 
 def draw(images: int, samples: int, seed: int, each: int = 1) -> Iterator[NDArray[np.int64]]:
-    """How often each image is drawn, (samples, images), a few samples at a time, of which each has more numbers."""
+    """Yield the number of times that each image is drawn, (samples, images), for a few samples at a time.
+
+    `each` is the number of further numbers that a sample takes in memory.
+    """
     random = np.random.default_rng(seed)
     step = max(1, min(AT_ONCE, HELD // max(images, each, 1)))
     for first in range(0, samples, step):
@@ -64,14 +67,14 @@ def resample(
 
 
 def interval(values: Floats, confidence: float) -> tuple[float, float]:
-    """The middle of the values that are numbers, so much of them: a percentile interval; nan of none."""
+    """Return the percentile interval that holds the share `confidence` of the values but nan; nan without values."""
     known = values[~np.isnan(values)]
     low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2]) if len(known) else (np.nan, np.nan)
     return float(low), float(high)
 
 
 def _mean(means: Floats) -> Floats:
-    """The mean over classes and thresholds of what is there, for each sample."""
+    """Return the mean over thresholds and the classes with truths, for each sample."""
     flat = means.reshape(len(means), means.shape[1] * means.shape[2])
     there = flat > NOTHING
     with np.errstate(invalid="ignore"):

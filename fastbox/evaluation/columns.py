@@ -37,7 +37,7 @@ class Rows:
         self._groups.clear()
 
     def joined(self, other: Rows, **changed: Callable[[NDArray[Any]], NDArray[Any]]) -> Rows:
-        """The rows of both, columns of the other's changed by what is given for them."""
+        """Return the rows of both, columns of the other table changed by the functions that are given for them."""
         both = Rows(**self._dtypes)
         for rows in (self, other):
             if rows._parts[next(iter(self._dtypes))]:
@@ -66,7 +66,7 @@ class Rows:
         self._groups.clear()
 
     def of_group(self, name: str, group: int) -> NDArray[np.int64]:
-        """The rows with one value in a column of small numbers, in their order."""
+        """Return the rows with one value in a column of small numbers, in their order."""
         if name not in self._groups:
             column = self[name]
             count = int(column.max()) + 1 if len(column) else 0

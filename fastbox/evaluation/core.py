@@ -31,7 +31,7 @@ __all__ = ["Evaluation"]
 
 
 class Evaluation(Summarized):
-    """What became of each detection and truth of some images, and the figures that follow from it.
+    """Detections and truths of images with their matches, and the figures of each model.
 
     Images are added a set at a time; evaluations of different images add up with ``+``. The figures are the same bits
     however images were cut, as long as they come in the same order.
@@ -43,7 +43,7 @@ class Evaluation(Summarized):
     Attributes
     ----------
     images, detections, truths : int
-        How many were added.
+        The numbers of images, detections and truths that were added.
     invalid : dict of str to int
         Boxes that are not finite or inverted, of detections and truths, and scores that are nan. They match nothing:
         such a detection is a false one, such a truth is missed.
@@ -80,7 +80,7 @@ class Evaluation(Summarized):
         areas: ArrayLike | None = None,
         models: ArrayLike | None = None,
     ) -> Judged:
-        """Add whole images, given as :func:`evaluate` takes them; return what became of each detection."""
+        """Add whole images, given as :func:`evaluate` takes them; return the matches of the detections."""
         a, b = as_boxes(detections, "detections"), as_boxes(truths, "truths")
         n, m = len(a), len(b)
         if (classes is None) != (truth_classes is None):

@@ -29,7 +29,7 @@ __all__ = [
     "words_shape",
 ]
 
-FOREGROUND, BACKGROUND = 0.5, 0.1  # IoUs of TIDE: a hit, and what is not even near (Bolya et al., ECCV 2020)
+FOREGROUND, BACKGROUND = 0.5, 0.1  # IoUs of a hit, and below which a detection is background (Bolya et al., ECCV 2020)
 MATCH_TYPES = ("matched", "localization", "classification", "duplicate", "background", "both", "ignored")
 # The match types whose truth is not missed, by their places; the last is that of UNCOUNTED.
 COVERING = np.array([name in ("matched", "localization", "classification") for name in MATCH_TYPES] + [False])
@@ -66,9 +66,23 @@ class Wanted(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Of each detection: its rank among those of its image, model and class, from 0; what it reached, a word for each
-    range of areas and 16 thresholds; the place of its match type among ``MATCH_TYPES``; the truth it took or an error
-    is about, -1 for none; its best IoU with a truth of its class; whether it would match, were its error fixed.
+    """The matches of detections, a value of each column for each detection.
+
+    Attributes
+    ----------
+    rank : array of shape (n,)
+        From 0, among the detections of the image, model and class.
+    words : array of shape (n, ranges, words)
+        A bit for each threshold that the detection reaches, and one for each at which it is ignored; 16 thresholds a
+        word.
+    match_type : array of shape (n,)
+        The place of the match type among ``MATCH_TYPES``; ``UNCOUNTED`` beyond the greatest of ``max_dets``.
+    truth : array of shape (n,)
+        The row of the truth that the detection takes, or that its error is about; -1 for none.
+    iou : array of shape (n,)
+        The best IoU with a truth of the class of the detection.
+    fixed : array of shape (n,)
+        A flag: the detection would match if its error were fixed.
     """
 
     rank: NDArray[np.int32]
@@ -88,12 +102,12 @@ class Hits(NamedTuple):
 
 
 def words_shape(params: Params) -> tuple[int, int]:
-    """How many words of what it reached a detection has: by range of areas, and by so many thresholds as fit one."""
+    """Return the number of ranges of areas, and of words that hold a bit for each threshold."""
     return len(params.area_ranges), -(-len(params.iou_thresholds) // THRESHOLDS_PER_WORD)
 
 
 def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
-    """Match every detection at every threshold and in every range of areas, and find out what is wrong with it."""
+    """Match every detection at every threshold and in every range of areas, and find its match type."""
     n, images = len(found.scores), len(found.bounds) - 1
     judged = Judged(
         np.empty(n, np.int32),

@@ -1,4 +1,4 @@
-"""Signs that detections and truths do not fit each other: their ids, classes or boxes are not written in one way."""
+"""Signs that detections and truths write their ids, classes or boxes differently."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fastbox.kernels.codes import CLASSIFICATION, MATCHED
 
 __all__ = ["Mismatch"]
 
-WELL = 0.3  # where this share of detections matches, nothing is looked for
+WELL = 0.3  # share of detections that match from which on no other format is tried
 TIMES = 2  # how many times better than as given another way of reading must fit
-FEW = 4  # detections that say something
+FEW = 4  # detections of a class that are evidence
 SURE = 0.9  # mean best IoU of fewer that do
 SOME = 20  # detections on truths of another class that do, where others are on those of their own
 MOSTLY, OFTEN = 0.6, 3  # share of detections of a class on truths of one other, and how many times those on its own
@@ -84,14 +84,14 @@ class Mismatch:
         return both
 
     def recoded(self, kinds: NDArray[np.int64]) -> Mismatch:
-        """The same with other codes of classes."""
+        """Return this evidence with other codes of classes."""
         found = self + Mismatch()
         found._own = Counter({int(kinds[a]): n for a, n in self._own.items()})
         found._crossed = Counter({(int(kinds[a]), int(kinds[b])): n for (a, b), n in self._crossed.items()})
         return found
 
     def sentences(self, labels: Sequence[Any], *, listed: bool = False) -> list[str]:
-        """What is likely not as it was meant, and what to do; `listed`: images without truths are known to be some."""
+        """Return likely mistakes and the way to fix each; `listed` if a list of images names those without truths."""
         found = [*self._of_images(listed), *self._of_boxes()]
         return found if found else self._of_classes(labels)
 
@@ -115,12 +115,12 @@ class Mismatch:
         return mean if count >= FEW or mean >= SURE else 0.0
 
     def _better(self) -> tuple[str, Any] | None:
-        """The way of reading that fits far better than the given one."""
+        """Return the side and the reading that fit far better than the given formats; None if no reading does."""
         least = max(FITS, TIMES * self._mean("detections", GIVEN))
         fits = {key: self._mean(*key) for key in self._fits if key[0] != "either" and key[1] != GIVEN}
         fits = {key: mean for key, mean in fits.items() if mean >= least}
         own, its = self._formats.values()
-        # Where either side may be the one that is not what it is called, the numbers of both tell.
+        # If either side may have the wrong format, the coordinates of both sides decide.
         both = {its: ("detections", its), own: ("truths", own)}
         for reading in FORMATS if set(both.values()) <= fits.keys() else ():
             if reading in both and self._mean("either", reading) >= PLAUSIBLE:
@@ -191,7 +191,7 @@ class Mismatch:
         ]
 
     def _moved(self, elsewhere: Mapping[int, int], partners: Mapping[int, tuple[int, int]]) -> list[int]:
-        """The classes whose detections lie on truths of one other class, where there are many such classes."""
+        """Return the classes whose detections lie on truths of one other class, if many classes do."""
         known = [own for own in elsewhere.keys() | self._own.keys() if elsewhere[own] + self._own[own] >= FEW]
         moved = [
             own
@@ -203,7 +203,7 @@ class Mismatch:
     def _all_moved(
         self, elsewhere: Mapping[int, int], partners: Mapping[int, tuple[int, int]], labels: Sequence[Any]
     ) -> bool:
-        """Whether detections lie on truths of other classes alone, or by a rule: one class each, or numbers away."""
+        """Tell whether detections lie on truths of other classes alone, or on the class at one distance in numbers."""
         crossed, right = sum(elsewhere.values()), sum(self._own.values())
         if crossed < (SOME if right else FEW) or crossed <= OFTEN * right:
             return False

@@ -1,4 +1,4 @@
-"""How values spread inside each of many groups."""
+"""Means and quantiles of the values of each of many groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
 
 
 def spread(groups: NDArray[np.int64], values: Floats, count: int) -> dict[str, Floats]:
-    """The mean and quantiles of each of `count` groups, nan of an empty one, given values that ascend.
+    """Return the mean and quantiles of each of `count` groups, nan of an empty group, given values that ascend.
 
     A quantile between two values is interpolated.
 

@@ -1,4 +1,4 @@
-"""Detections held against truths in other formats and in neighbouring images, a sample of the best scores."""
+"""Detections of high scores compared with truths in other formats and of neighbouring images."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fastbox.evaluation.sides import Detections, GroundTruths, Images, read_as
 
 __all__ = ["FITS", "FORMATS", "GIVEN", "Readings", "read_otherwise"]
 
-LOOKED = 4096  # detections of a set of images of which the best are taken
-SAMPLE = 512  # of these that are read in other ways
-GLANCE = 64  # of these that are read so first: where none of the ways comes near to fitting, the others are not
-PAIRS = 1 << 16  # boxes that they are held against, at most
-FITS = 0.4  # the mean best IoU of another way of reading that fits
-# By how much their boxes must look like boxes: corners ascend, few boxes reach below 0 from their centres.
+LOOKED = 4096  # detections of a set of images of which the sample is taken
+SAMPLE = 512  # detections of the sample at most
+GLANCE = 64  # detections of the sample that are compared first; the others only if a reading may fit
+PAIRS = 1 << 16  # truths that the sample is compared with at most
+FITS = 0.4  # mean best IoU from which on another reading fits
+# From the strictest: in xyxy corners ascend, in cxcywh few boxes reach below 0 from their centres.
 FORMATS = ("xyxy", "yxyx", "cxcywh", "xywh")
 OUT = 0.05  # share of a side that may be below 0
 GIVEN = "as given"
@@ -36,7 +36,7 @@ class Readings(NamedTuple):
 
 
 def read_otherwise(images: Images, detections: Detections, truths: GroundTruths) -> Readings | None:
-    """Hold a sample of detections against the truths in every reading; None without any of both."""
+    """Compare a sample of detections with the truths in every reading; None without detections or truths."""
     truth_bounds = images.truth_bounds
     rows, image = _best_scored(detections.ranking, images.bounds, truth_bounds)
     low, high = truth_bounds[image], truth_bounds[image + 1]
@@ -95,7 +95,7 @@ def _columns(boxes: Boxes, rows: Any) -> Columns:
 
 
 def _plausible(boxes: tuple[NDArray[np.float64], ...], format: str) -> NDArray[np.bool_]:
-    """Which boxes, read in this format, are as they should be."""
+    """Return a flag for each box that looks like a box if it is read in a format."""
     x, y, w, h = boxes
     with np.errstate(invalid="ignore"):
         found: NDArray[np.bool_] = (w >= 0) & (h >= 0)
@@ -107,7 +107,7 @@ def _plausible(boxes: tuple[NDArray[np.float64], ...], format: str) -> NDArray[n
 def _best_scored(
     scores: NDArray[np.float64], bounds: NDArray[np.int64], truth_bounds: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The best detections of the first images, of each as many as it has truths, and their images."""
+    """Return the detections of the highest scores in the first images, one for each truth, and their images."""
     n = min(int(bounds[-1]), LOOKED)
     images = int(np.searchsorted(bounds, n))
     edges = bounds[: images + 1].clip(max=n)
@@ -125,9 +125,9 @@ def _readings(
     spans: Mapping[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
     some: slice,
 ) -> dict[tuple[str, Any], NDArray[np.float64]]:
-    """The best IoUs of some of the boxes, by side and reading: all read in other formats, and truths of other images.
+    """Return the best IoUs of some boxes by side and reading: other formats of a side, truths of other images.
 
-    ``spans`` says by how far an image's number is shifted where the truths of each box begin and end.
+    ``spans`` has the bounds of the truths of each box, by the shift of the image's number.
     """
     own, its = given
     asked: list[tuple[tuple[str, Any], str, str, int]] = [(("detections", GIVEN), own, its, 0)]
@@ -145,7 +145,7 @@ def _readings(
 
 
 def _best(boxes: Columns, truths: Columns, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The best IoU of each box with the truths from `low` on and below `high`, of those that have any."""
+    """Return the best IoU with the truths from `low` to before `high`, for each box that has truths."""
     counts = high - low
     rows = np.repeat(np.arange(len(low)), counts)
     starts = np.cumsum(counts) - counts
