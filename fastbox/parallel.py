@@ -132,7 +132,7 @@ def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray
 
 
 def cut(costs: NDArray[Any], least: int | None = None) -> list[tuple[int, int]]:
-    """Cut items, each done whole, into runs of about equal cost, at least `least` or else SMALL; no cost, no runs."""
+    """Cut items, each done whole, into spans of about equal cost, at least `least` or else SMALL; none without cost."""
     ends = np.cumsum(costs)
     if not len(ends) or not ends[-1]:
         return []

@@ -39,7 +39,7 @@ class Result:
     TABLES: ClassVar[tuple[str, ...]] = ()  # places in `to_dict` of lists of rows, or of rows by their names
     APART: ClassVar[tuple[str, ...]] = ()  # entries of rows that hold tables of their own
     FIRST: ClassVar[tuple[str, ...]] = ()  # the figures of the summary that are shown, the most important one first
-    NOTHING: ClassVar[tuple[str, ...]] = ()  # how the figures begin in which -1 means nothing to measure
+    NOTHING: ClassVar[tuple[str, ...]] = ()  # prefixes of the figures in which -1 means nothing to measure
 
     inputs: Sequence[Row] = ()  # notes on the tables that were read
     provenance: Provenance | None = None  # of the run, where a job made it
@@ -54,7 +54,7 @@ class Result:
         """Return everything as JSON holds it."""
 
     def check(self) -> None:
-        """Refuse a result of whole tables that can't be meant; most results have nothing to refuse."""
+        """Refuse a result of whole tables that was probably not intended; most results refuse nothing."""
 
     def page(self) -> Page:
         """Return everything as a page.

@@ -85,7 +85,7 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 def plain(array: pa.Array) -> pa.Array:
     """Return the same values in a plain layout: without dictionaries, views, run ends and extension types.
 
-    What is null in a dictionary is null.
+    A null in a dictionary is a null.
 
     >>> plain(pa.array(["a", "b", "a"]).dictionary_encode()).type
     DataType(string)
@@ -98,7 +98,7 @@ def plain(array: pa.Array) -> pa.Array:
     if pa.types.is_run_end_encoded(kind):
         return plain(pc.run_end_decode(array))
     if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
-        # Arrow's own cast gives offsets that are none, which ends the process when they are used (26.0).
+        # Arrow's own cast gives invalid offsets, which end the process when they are used (26.0).
         lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
         ends = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
         return pa.LargeListArray.from_arrays(pa.array(ends), array.flatten(), mask=array.is_null())
@@ -145,7 +145,7 @@ def is_list(kind: pa.DataType) -> bool:
 def id_kind(kind: pa.DataType, name: str, where: str) -> str:
     """Return ``"integer"`` or ``"string"``, or raise an InputError for a type that can't be an id or a class.
 
-    Of no type at all they are missing, if there are any.
+    Values of the null type are missing; such a column is read as integers.
     """
     values = plain_type(kind)
     if pa.types.is_integer(values) or pa.types.is_null(values):

@@ -41,7 +41,7 @@ EVERY = Rows()  # of a batch that is a table by itself
 
 
 def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
-    """Return the schema of columns named with the NumPy type of each, and those of more schemas.
+    """Return the schema of columns, named with the NumPy type of each, and of the columns of further schemas.
 
     >>> schema_of({"image_id": "int64", "score": "float32"}).names
     ['image_id', 'score']
@@ -53,7 +53,7 @@ def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
 def batch_of(columns: Sequence[NDArray[Any] | pa.Array], schema: pa.Schema) -> pa.RecordBatch:
     """Return arrays of one length as a batch; each takes the type of its column, rounded where it must be.
 
-    What is masked in a masked array becomes null. Arrow's own are of the column's type already.
+    Masked values become nulls. Arrow arrays have the type of their column already.
 
     >>> import numpy as np
     >>> batch_of([np.array([0.1, 0.2])], schema_of({"score": "float32"})).num_rows
@@ -230,7 +230,7 @@ def label_columns(
 def common_field(fields: Sequence[pa.Field]) -> pa.Field:
     """Return a field whose type holds the labels of all fields, which are all integers or all text.
 
-    Integers of 64 bits with and without a sign have none: theirs is int64, and :func:`labelled` refuses what is beyond.
+    Signed and unsigned 64-bit integers have no common type: int64 is used, and :func:`labelled` refuses greater labels.
 
     >>> common_field([pa.field("c", "int8"), pa.field("c", "uint8")])
     pyarrow.Field<c: int16>

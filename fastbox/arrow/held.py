@@ -75,7 +75,7 @@ def unreadable(values: Any, column: str, name: str) -> InputError:
 def indexed(frame: Any) -> Any:
     """Return a pandas frame with the named levels of its index as columns, and anything else unchanged.
 
-    Arrow is not told of an index.
+    Arrow does not see an index.
     """
     levels = getattr(getattr(frame, "index", None), "names", None)
     if not hasattr(frame, "columns") or not isinstance(levels, Sequence):
@@ -174,7 +174,7 @@ def without_rows(table: pa.Table) -> pa.Table:
 def typed(schema: pa.Schema) -> pa.Schema:
     """Return the schema of a table without rows with types that fit the columns' names.
 
-    Who writes nothing often has no types, or floats for ids and boxes.
+    Writers of empty tables often give no types, or floats for ids and boxes.
 
     >>> typed(pa.schema({"image_id": "float64", "bbox": pa.null(), "score": "float32"})).types
     [DataType(int64), ListType(list<item: double>), DataType(float)]

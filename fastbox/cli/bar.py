@@ -33,7 +33,7 @@ class Bar(Progress):
 
     @contextmanager
     def shown(self) -> Iterator[Bar]:
-        """Show it, listen to what the log says of kernels, and sum that up at the end."""
+        """Show the bar, follow the log of kernels, and print one line about them at the end."""
         level = LOG.level
         LOG.addHandler(self._compiled)
         LOG.setLevel(logging.DEBUG)
@@ -48,7 +48,7 @@ class Bar(Progress):
 
 
 class _Compiled(logging.Handler):
-    """Counts the kernels that the log tells of."""
+    """A log handler that counts compiled kernels."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -69,6 +69,6 @@ class _Compiled(logging.Handler):
         return f"Compiling for this machine, once: {kernel} {seconds:.1f} s" if kernel else ""
 
     def done(self) -> str:
-        """All that was compiled."""
+        """The line about all compiled kernels."""
         kernels = "1 kernel" if self.count == 1 else f"{self.count} kernels"
         return f"Compiled {kernels} for this machine, once, in {self._seconds:.1f} s"

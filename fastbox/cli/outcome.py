@@ -100,7 +100,7 @@ class Commands(Group):
         if not _is_of_printing(error):
             where = f" ({error.filename})" if error.filename else ""
             self._fail(f"{error.strerror or error}{where}")
-        if isinstance(error, BrokenPipeError):  # whoever reads has seen enough
+        if isinstance(error, BrokenPipeError):  # the reader closed the pipe
             _exit(1)
         stands = self._written.said()
         more = "" if stands == "nothing was written" else f"; {stands}"
@@ -179,7 +179,7 @@ def _flush(stream: TextIO | None) -> None:
 
 
 def _fill_descriptors() -> None:
-    """Open what was closed of stdin, stdout and stderr to nowhere, lest an output file get a number they print to."""
+    """Open closed standard streams on the null device, so that no output file gets one of their descriptors."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

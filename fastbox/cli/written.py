@@ -1,4 +1,4 @@
-"""Outputs that stand when a command ends early, told from the paths that its command line names."""
+"""Outputs that are complete when a command ends early, found by the paths on its command line."""
 
 from __future__ import annotations
 

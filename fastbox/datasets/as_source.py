@@ -59,7 +59,7 @@ def as_source(given: Given, name: str = "table") -> Source:
     Raises
     ------
     InputError
-        It can't be read.
+        The table can't be read.
 
     Examples
     --------

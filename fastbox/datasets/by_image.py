@@ -129,7 +129,7 @@ def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
     Raises
     ------
     InputError
-        It is no relative path with plain names.
+        The name is not a relative path of plain names.
     """
     keys, names = images["image_id"].to_pylist(), images["file_name"].to_pylist()
     if ids and pa.types.is_string(images["image_id"].type):

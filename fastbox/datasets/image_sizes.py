@@ -203,7 +203,7 @@ def read_images(path: StrPath, image: str = "image_id") -> pa.Table:
     Raises
     ------
     InputError
-        It can't be read, or lacks a column; a width or a height is no number of pixels; an image has two sizes.
+        The table can't be read, or lacks a column; a width or a height is no number of pixels; an image has two sizes.
     """
     name = os.fspath(path)
     is_text = name.lower().endswith(".csv")

@@ -136,7 +136,7 @@ def subfolder(source: StrPath, *names: str) -> str:
     Raises
     ------
     InputError
-        There is no such folder.
+        The folder does not exist.
     """
     path = os.fspath(source)
     if not os.path.isdir(path):

@@ -28,7 +28,7 @@ def format_of(source: StrPath) -> str:
     Raises
     ------
     InputError
-        It does not exist, or its format is not recognized.
+        The file or folder does not exist, or its format is not recognized.
     """
     path = os.fspath(source)
     found = _of_folder(path) if os.path.isdir(path) else _of_file(path)

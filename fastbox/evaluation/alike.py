@@ -13,7 +13,7 @@ BEFORE, ENDING = re.compile(r"^.*[/\\]"), re.compile(r"\.[A-Za-z][A-Za-z0-9]{2,3
 
 
 def alike(own: Iterable[Any], its: Iterable[Any]) -> str | None:
-    """Return what to do about ids that are none of others, where they differ from these in writing alone.
+    """Return advice for ids that differ from other ids only in spelling; None without such ids.
 
     >>> alike(["val/0012.jpg"], ["7", "12"])
     "write them alike: 'val/0012.jpg' and '12' are the same but for folders, endings and zeros in front"

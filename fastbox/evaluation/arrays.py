@@ -51,7 +51,7 @@ def evaluate(
     ignore : array of shape (m,), optional
         Truths that count neither as found nor as missed; likewise.
     areas : array of shape (m,), optional
-        Of truths in square pixels, such as those of their masks; width times height where left out or nan.
+        Areas of truths in square pixels, such as the areas of their masks; width times height where left out or nan.
     models : array of shape (n,), optional
         The model that each detection is of; each model is evaluated by itself.
     params : Params, optional

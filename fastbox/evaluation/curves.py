@@ -67,9 +67,9 @@ class Curves:
     recall : array of shape (thresholds, classes, ranges, max_dets)
         The highest recall that is reached.
     scores : array like precision
-        Of the detection that reaches the recall.
+        The score of the detection that reaches the recall.
     truths : array of shape (classes, ranges)
-        How many are to be found.
+        The number of truths that count.
     """
 
     precision: Floats

@@ -18,7 +18,7 @@ __all__ = ["canonical", "digest"]
 
 
 def canonical(value: Any) -> bytes:
-    """Return what tells a value from every other: all numbers exactly, fields, items and elements one by one.
+    """Return bytes that tell a value from all others: all numbers exactly, fields, items and elements one by one.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def canonical(value: Any) -> bytes:
     Raises
     ------
     TypeError
-        Something else, of which nothing is known.
+        A value of another type.
 
     Examples
     --------

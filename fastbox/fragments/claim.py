@@ -40,11 +40,11 @@ def claimed(folder: str, run: str, job: str, *, overwrite: bool = False) -> Iter
     Parameters
     ----------
     folder : str
-        Where the parts go; it is there.
+        The existing folder of the parts.
     run : str
-        Which run it is.
+        The identity of the run.
     job : str
-        Its name, for those who are refused.
+        The name of the job, for the message to a refused run.
     overwrite : bool
         Take the folder of a store from a run that ended without giving it back.
 

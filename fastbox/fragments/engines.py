@@ -2,7 +2,7 @@
 
 An engine is a function ``imap(task, items)`` that calls ``task(item)`` for each of some items, anywhere and in any
 order, and yields ``(index, result)`` as results come. Rows never travel through it: a task reads and writes by itself.
-A task that fails on a worker is tried again there; what fails always is raised.
+A task that fails on a worker is tried again there; a permanent failure is raised.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def dask(client: Any) -> Engine:
     from distributed import as_completed as finished
 
     def imap(task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        run = uuid.uuid4().hex  # a key that was used before would give the result of then
+        run = uuid.uuid4().hex  # a key that was used before would return its earlier result
         futures = {
             client.submit(_alone, task, item, key=f"fastbox-{run}-{index}", retries=RETRIES, pure=False): index
             for index, item in enumerate(items)
@@ -106,7 +106,7 @@ def engine_of(name: str, address: str | None = None) -> Iterator[Engine]:
     Raises
     ------
     InputError
-        It is unknown, not installed, or needs an address.
+        The engine is unknown, not installed, or needs an address.
     """
     if name == "threads":
         yield threads

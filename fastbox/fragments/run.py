@@ -92,7 +92,7 @@ def spread(
         it was ``skipped`` as done before, how many ``retries`` it took where a disk or a network failed,
         ``boxes_done`` of ``boxes_in_all``, and the ``seconds`` since the start.
     **options
-        Of the job.
+        The options of the job.
 
     Raises
     ------

@@ -177,7 +177,7 @@ def fit_anchors(
         The resizing of images in training; :meth:`Resize.parse` reads 640, "300x200" and "shorter=800,longer=1333".
         Without it boxes are taken as they are.
     size : (width, height), optional
-        Of all images, in pixels.
+        The size of all images, in pixels.
     size_columns : (str, str)
         The columns of the images' widths and heights, where ``size`` is left out and ``resize`` given.
     min_side : float
@@ -200,7 +200,7 @@ def fit_anchors(
         A file or column that can't be used, no boxes, fewer distinct ones than shapes asked for, or levels that don't
         divide their count.
     ValueError
-        An unknown preset, a count, seed, sample, size or resize that can't be.
+        An unknown preset, an invalid count, seed, sample, size or resize.
     ImportError
         SciPy is missing: it comes with ``fastbox-engine[optimize]``.
 
@@ -263,7 +263,7 @@ def fit_anchors(
 
 
 def _check_size(size: tuple[float, float] | None, rule: Resize | None) -> None:
-    """Refuse a size of images that nothing needs, or that can't be."""
+    """Refuse an invalid size of images, and a size that is not needed."""
     if size is not None and rule is None:
         raise ValueError(f"expected resize= with size=, got {size!r} alone")
     if size is not None and not all(np.isfinite(side) and side > 0 for side in size):

@@ -176,7 +176,7 @@ def assign(
     Raises
     ------
     InputError
-        A file or column that can't be used, an image size that can't be.
+        A file or column that can't be used, an invalid image size.
     ValueError
         An unknown rule.
 

@@ -140,10 +140,10 @@ def evaluate(
     ----------
     detections, truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
     out : path, optional
-        Where to write what became of each detection: ``image_id``, ``detection`` (its row, from 0), the model,
+        The file to write, one row for each detection: ``image_id``, ``detection`` (its row, from 0), the model,
         ``match_type`` (matched, localization, classification, duplicate, background, both, ignored, or null for one
-        beyond the greatest of ``max_dets``), ``truth`` (the row of the truth it took, or that its error is about) and
-        ``iou``.
+        beyond the greatest of ``max_dets``), ``truth`` (the row of the truth that it matches, or of its error)
+        and ``iou``.
     by : str, optional
         A column of the detections that tells models apart; each is evaluated by itself.
     params : Params, optional

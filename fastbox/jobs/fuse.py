@@ -118,7 +118,7 @@ def fuse(
         A file or column that can't be used, a null coordinate, score or class, classes that no
         integer type holds together.
     ValueError
-        A threshold, conf_type, least score or weights that can't be.
+        An invalid threshold, conf_type, least score or weight.
 
     Examples
     --------

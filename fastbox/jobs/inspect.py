@@ -130,7 +130,7 @@ def inspect(
     """Count the boxes of a table, find their problems, and write the problems.
 
     The output has the columns ``image_id``, ``row`` (from 0; null for an image as such), ``code``, ``severity``,
-    ``other`` (the row of the partner), ``value`` (what was measured) and the box's corners, by image, row and code.
+    ``other`` (the row of the other box), ``value`` (the measured value) and the box's corners, by image, row and code.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class Measured(Result):
     pred, target : Invalid
         Invalid boxes on either side, by reason.
     metrics : dict of str to Sketch
-        Of metrics and losses by their names, and of the lengths of gradients, as ``iou_loss_grad``.
+        The values of metrics and losses by their names, and the lengths of gradients, as ``iou_loss_grad``.
     zeros : dict of str to int
         Gradients that are exactly zero, by the same names.
     rules : Rules

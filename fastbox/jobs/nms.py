@@ -129,7 +129,7 @@ def nms(
     InputError
         A file or column that can't be used, a null coordinate, score or class.
     ValueError
-        A threshold, method, sigma or least score that can't be.
+        An invalid threshold, method, sigma or least score.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def nms(
     source = Source.carrying(source, *written, score_column, label)
     planned = _checked(plan(source), score_column, label, soft is not None)
     suppress = _suppression(soft, iou_threshold, sigma, least)
-    suppress(Boxes([]), np.zeros(0), None)  # so that options that can't be are refused before a file is made
+    suppress(Boxes([]), np.zeros(0), None)  # invalid options are refused before a file is made
 
     numbers = {"sigma": sigma} if soft == "gaussian" else {"iou_threshold": float(iou_threshold)}
     given = {"method": method, **numbers, "min_score": None if least == -np.inf else float(least)}

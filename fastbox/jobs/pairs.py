@@ -155,7 +155,7 @@ def pairs(
         A file or column that can't be used, a null coordinate or class, options that contradict
         one another.
     ValueError
-        An unknown metric, a threshold or beta that can't be.
+        An unknown metric, an invalid threshold or beta.
 
     Examples
     --------

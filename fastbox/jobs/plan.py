@@ -27,7 +27,7 @@ class Planned(Result):
     Attributes
     ----------
     inputs : list of dict
-        Of each table: ``files``, ``row_groups``, ``boxes``, ``images`` (the least and the greatest id, None where
+        For each table: ``files``, ``row_groups``, ``boxes``, ``images`` (the least and the greatest id, None where
         there are none), ``sorted`` (None without image ids), ``unsorted`` (the first row groups that begin below the
         end of the one before, or else the first rows with a lower id than the one before), ``in_two_files`` (ids of
         images that go on in the next file).

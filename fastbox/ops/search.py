@@ -39,8 +39,8 @@ def pairwise(
     beta : float
         Where ``smooth_l1`` turns linear, in pixels.
     out : array, optional
-        Where to write: C-contiguous, of the result's dtype and shape; for grouped sets one-dimensional, as long as all
-        matrices together. To reuse a large one is two to four times faster than to make it anew.
+        The array to write: C-contiguous, of the result's dtype and shape; for grouped sets one-dimensional, as long as
+        all matrices together. Reusing a large array is two to four times faster than making a new one.
 
     Returns
     -------

@@ -36,7 +36,7 @@ class Shown:
     others : sequence of str
         The names of the other tables.
     nothing : sequence of str
-        How the names of figures begin in which -1 means that there was nothing to measure.
+        Prefixes of the names of figures in which -1 means that there was nothing to measure.
     """
 
     title: str

@@ -53,7 +53,7 @@ class Provenance:
 
     @classmethod
     def of(cls, job: Callable[..., Any], given: Sequence[Any], options: Mapping[str, Any]) -> Provenance:
-        """Make the record of a call, with the defaults of what was not given; TypeError where it can't be."""
+        """Make the record of a call, with the defaults of missing arguments; TypeError for an invalid call."""
         call = bound(job, given, options)
         call.apply_defaults()
         said = {name: value for name, value in call.arguments.items() if name not in UNSAID}

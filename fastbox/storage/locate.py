@@ -43,7 +43,7 @@ def find_files(path: Paths) -> list[str]:
     Raises
     ------
     InputError
-        There is nothing, a file is given twice, a folder can't be read, or a link leads nowhere.
+        No file is found, a file is given twice, a folder can't be read, or a link leads nowhere.
     """
     if not isinstance(path, (str, os.PathLike)):
         return list(path) if isinstance(path, Listing) else _of_several(path)

@@ -127,7 +127,7 @@ def find_stored(uri: str) -> list[str]:
     Raises
     ------
     InputError
-        There is nothing, or the store can't be reached.
+        No object is found, or the store can't be reached.
     """
     store, path = _store(uri)
     fixed = path.split("*", 1)[0].split("?", 1)[0].split("[", 1)[0]
@@ -194,7 +194,7 @@ def make_folder(folder: str) -> None:
     Raises
     ------
     InputError
-        There can be none.
+        The folder can't be made.
     """
     if not is_stored(folder):
         try:

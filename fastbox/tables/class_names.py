@@ -26,11 +26,11 @@ class Renumbered:
     Attributes
     ----------
     numbers : mapping of int to int
-        Of the classes that the table names.
+        The numbers in the join of the classes that the table names.
     taken : frozenset of int
         Numbers that mean a named class in the join: classes of these without a name in the table are moved away.
     moved : int
-        By how much.
+        The amount that is added to these numbers.
     limit : int, optional
         Numbers from here on are those of classes that have no number in the first table: a class without a name that
         has one could be any of them.

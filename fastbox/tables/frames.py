@@ -69,7 +69,7 @@ def table_of(given: Any, name: str) -> pa.Table:
     Raises
     ------
     InputError
-        Its columns can't be told: they differ in length, or hold what is neither numbers nor text.
+        The columns differ in length, or hold values that are neither numbers nor text.
 
     Examples
     --------

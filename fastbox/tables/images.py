@@ -60,7 +60,7 @@ class Images:
     Parameters
     ----------
     table : Source, path, directory, glob or a list of paths
-        Of a source with a fragment only that.
+        Of a source with a fragment, only the fragment is read.
     image : str
         The column of ids.
     size : (str, str)

@@ -77,7 +77,7 @@ def _header(path: str) -> tuple[list[str], str]:
     Raises
     ------
     InputError
-        There is no header: the first line has numbers.
+        The file has no header: the first line has numbers.
     """
     try:
         with pa.input_stream(path, compression="detect") as file:

@@ -57,7 +57,7 @@ def sort(
     Returns
     -------
     dict
-        ``rows`` and ``files``, how many.
+        The numbers of ``rows`` and ``files``.
 
     Raises
     ------

@@ -19,7 +19,7 @@ __all__ = ["SortedRuns"]
 _RUN_BYTES = 48 << 20  # of a run: sorting takes longer for one much larger than the caches
 _BLOCKS = 64  # of a run on disk: one of each run is in memory while the runs are merged
 _LEAST_ROWS = 4096  # of a block
-_CHUNK_ROWS = 262_144  # of what comes out
+_CHUNK_ROWS = 262_144  # of the sorted rows
 
 
 class SortedRuns:

@@ -42,7 +42,7 @@ def as_format(name: str) -> str:
     Raises
     ------
     ValueError
-        There is no such format.
+        The format is unknown.
 
     Examples
     --------

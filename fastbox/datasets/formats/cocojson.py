@@ -152,7 +152,7 @@ def read(source: str | os.PathLike[str]) -> Document:
     Raises
     ------
     InputError
-        It is not there, not JSON or not COCO.
+        The file does not exist, or is not JSON or not COCO.
     """
     path = os.fspath(source)
     try:
@@ -239,7 +239,7 @@ def _named(element: Any) -> str:
 
 
 def _refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exception) -> InputError:
-    """Return what to raise of an element that neither decoder takes."""
+    """Return the error for an element that neither decoder reads."""
     try:
         whole = json.loads(bytes(element))
     except (ValueError, RecursionError):
@@ -255,7 +255,7 @@ def _refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exce
 
 
 def _not_coco(path: str, data: bytes) -> InputError:
-    """Return what to raise of JSON without the lists of COCO."""
+    """Return the error for JSON without COCO's lists."""
     wanted = "an object with the lists images, annotations and categories, or a list of results"
     try:
         whole = json.loads(data)
@@ -274,7 +274,7 @@ def _not_coco(path: str, data: bytes) -> InputError:
 
 
 def _not_json(path: str, data: bytes) -> InputError:
-    """Return what to raise of a file that is no JSON, or that holds NaN or an infinity, which JSON lacks."""
+    """Return the error for a file that is not JSON, or that holds NaN or infinity, which JSON lacks."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return InputError(f"expected UTF-8 in {path}, got UTF-16: save it as UTF-8")
     try:

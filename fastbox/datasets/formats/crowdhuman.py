@@ -40,7 +40,7 @@ def read(source: StrPath, *, box: str = "fbox", sizes: StrPath | None = None) ->
     source : path
         One JSON object a line: ID and gtboxes, or dtboxes where the first line has them.
     box : str
-        Which box of ground truth is the box: ``"fbox"`` (full body), ``"vbox"`` (visible part) or ``"hbox"`` (head).
+        The box of ground truth to read: ``"fbox"`` (full body), ``"vbox"`` (visible part) or ``"hbox"`` (head).
     sizes : path, optional
         The folder of the images, or a Parquet or CSV table of image_id, width, height, for lines that have no width
         and height of their own.
@@ -103,7 +103,7 @@ def write(dataset: Dataset, target: StrPath, *, box: str | None = None) -> None:
     target : path
         The file. Its lines ascend by image id; ID is that id if it is a string, else the stem of the file's name.
     box : str, optional
-        What the box is: ``"fbox"``, ``"vbox"`` or ``"hbox"``. By default the first of these without columns of its own.
+        ``"fbox"``, ``"vbox"`` or ``"hbox"``: the kind of the box. By default the first without columns of its own.
 
     Raises
     ------

@@ -104,7 +104,7 @@ def decode(decoder: msgspec.json.Decoder[Any], path: str, number: int, line: byt
     Raises
     ------
     InputError
-        It is something else; the message names it.
+        The line is not of this format; the message names the line.
     """
     try:
         return decoder.decode(line)

@@ -62,7 +62,7 @@ def read(
     box : str, optional
         The field of the boxes within ``objects``: bbox, box or boxes when left out.
     format : str, optional
-        Of the boxes: what the footer says if fastbox wrote the file, else ``"xywh"`` for lists, as COCO has it.
+        The format of the boxes: that of the footer if fastbox wrote the file, else ``"xywh"`` for lists, as in COCO.
     image_column : str, optional
         The column of image ids: image_id, file_name or id when left out.
     class_column : str, optional
@@ -157,7 +157,7 @@ def write(dataset: Dataset, target: StrPath, *, out_box_format: str = "xywh", so
     out_box_format : str
         ``"xywh"``, as COCO has it and Hugging Face's own examples; ``"xyxy"`` or ``"cxcywh"``.
     source : str
-        What the footer shall say that the boxes came from.
+        The origin of the boxes, for the footer.
 
     Raises
     ------

@@ -38,7 +38,7 @@ ROWS = 65_536
 # As the devkit's readme lists them; a DontCare region hides objects that nobody labelled.
 TYPES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare")
 SPACE = ("height_3d", "width_3d", "length_3d", "x_3d", "y_3d", "z_3d", "rotation_y")
-# What the readme asks of a file of results for what its author doesn't know.
+# The values that the readme asks for where the author of results knows none.
 UNKNOWN = dict(
     zip(("truncated", "occluded", "alpha", *SPACE), (-1, -1, -10, -1, -1, -1, -1000, -1000, -1000, -10), strict=True)
 )
@@ -141,7 +141,7 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 2) -> None:
     Parameters
     ----------
     dataset : Dataset
-        What it lacks of a KITTI label gets the devkit's value for unknown: truncated and occluded -1, alpha -10, sizes
+        Columns that it lacks get the devkit's value for unknown: truncated and occluded -1, alpha -10, sizes
         -1, places -1000, rotation_y -10.
     target : path
         A new or empty folder. An image's file is called as its id if that is a string, else as its ``file_name``.
@@ -207,7 +207,7 @@ def _batches(
 
 
 def _parsed(lines: Sequence[Sequence[bytes]], kind: Lines) -> list[Line]:
-    """Return what some lines say; ``ValueError`` where one can't be read."""
+    """Return the values of some lines; ``ValueError`` for an unreadable line."""
     found = []
     words, first, tracked = kind.words, kind.first, kind.tracked
     for line in lines:

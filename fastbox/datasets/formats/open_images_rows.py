@@ -105,7 +105,7 @@ def rows_of(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> I
 
 
 def _wrong_line(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> InputError:
-    """Return what to raise of a file that Arrow can't read: its first wrong cell."""
+    """Return the error for a file that Arrow can't read: its first wrong cell."""
     numbers = {*CORNERS.values(), *(name for name, kind in types.items() if kind == pa.float64())}
     if not path.lower().endswith(".csv"):
         return InputError(f"{path} can't be read as CSV: unpack it, and the message will name the line")

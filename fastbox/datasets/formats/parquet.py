@@ -70,7 +70,7 @@ def read(
     ------
     InputError
         Files or columns that can't be used, files that call one category by two names; while the batches are read:
-        values that can't be.
+        values that can't be used.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def write(
     dtype : str
         ``"float64"`` or ``"float32"``, of the coordinates.
     source : str
-        What the footer shall say that the boxes came from.
+        The origin of the boxes, for the footer.
 
     Raises
     ------

@@ -51,7 +51,7 @@ class Layout(NamedTuple):
     labels : list of (str, str)
         Image ids and paths of label files, by ascending id.
     sizes : Sizes
-        Of its images; those of a table beside the labels, where there is one.
+        The sizes of its images; those of a table beside the labels, where there is one.
     names : str or None
         The file with the names of categories.
     """
@@ -81,7 +81,7 @@ def layout_of(source: StrPath) -> Layout:
     Raises
     ------
     InputError
-        It is not there or holds no labels, or two files are of one image.
+        The folder does not exist or holds no labels, or two files are of one image.
     """
     path = os.fspath(source)
     if path.lower().endswith(YAML) and not os.path.isdir(path):
@@ -165,7 +165,7 @@ def _split(path: str, root: str, split: str, given: str) -> Iterator[tuple[str, 
 
 
 def _of_list(path: str, root: str) -> Iterator[tuple[str, str]]:
-    """Yield what :func:`_split` yields, of the images that a text file lists."""
+    """Yield images and their label files, as :func:`_split` does, for the images that a text file lists."""
     missing = []
     for line in filter(None, map(str.strip, read_plain(path).decode(errors="replace").splitlines())):
         image = next(filter(os.path.isfile, _places(line, os.path.dirname(path), root)), "")

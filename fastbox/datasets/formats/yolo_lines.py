@@ -91,7 +91,7 @@ def parsed(data: bytes, kind: Lines) -> list[float]:
 
 
 def wrong_line(path: str, data: bytes, kind: Lines) -> InputError:
-    """Return what to raise of a file that :func:`parsed` refuses."""
+    """Return the error for a file that :func:`parsed` refuses."""
     longer = f"or {kind.words + kind.keypoints} with keypoints" if kind.keypoints else "or a class and a polygon"
     expected = f"{kind.words} numbers, the first a whole one, {longer}"
     hints: list[InputError] = []

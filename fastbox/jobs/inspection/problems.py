@@ -66,7 +66,7 @@ class Limits:
     Raises
     ------
     ValueError
-        A limit that can't be.
+        An invalid limit.
     """
 
     tolerance: float = 0.5

@@ -34,7 +34,7 @@ class View(NamedTuple):
     image : array of shape (n,), int64
         The place of each box's image among the images.
     boxes : Boxes
-        As they are stored.
+        The boxes as they are stored.
     first_row : int
         The number of the first box in the whole table.
     reasons : array of shape (n,), uint8

@@ -20,8 +20,8 @@ def check_picture(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        matplotlib is not installed, the path's extension is of no picture, its folder is not there, or another picture
-        is, which may be one of the images.
+        matplotlib is not installed, the path has no extension of a picture, its folder does not exist, or the path has
+        a picture that fastbox did not draw.
     """
     from fastbox.storage.folders import check_folder
     from fastbox.storage.stores import local
@@ -46,7 +46,7 @@ def _is_image(path: str | os.PathLike[str]) -> bool:
 
 
 def new_figure(size: tuple[float, float]) -> Any:
-    """A matplotlib figure of so many inches, that no window and no global state knows of.
+    """Return a matplotlib figure of a size in inches, without a window and without global state.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def save(figure: Any, path: str | os.PathLike[str]) -> None:
 
 
 def tidy(axes: Any) -> None:
-    """Take the lines above and on the right away, and let the numbers stand back behind the data."""
+    """Remove the lines above and on the right, and draw numbers in a weaker colour than the data."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(colors=FAINT, labelcolor=INK)

@@ -32,7 +32,7 @@ COLUMNS = (6, 4, 3, 2)  # of examples, on wide and on narrow screens
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that is read first: what it is, how it reads, and what helps to understand it."""
+    """A number at the top of a page: its name, its text, and a note."""
 
     label: str
     value: str

@@ -20,7 +20,7 @@ SHOWN = ("0.3", "0.5", "0.7", "0.9")
 
 
 def assigned_page(summary: Mapping[str, Any], least: Any = None) -> Page:
-    """Make the page of what :func:`fastbox.jobs.assign` found: its ``to_dict``, and the truths covered least."""
+    """Make the page of the result of :func:`fastbox.jobs.assign`, given its ``to_dict`` and its ``least``."""
     coverage, images = summary["coverage"], summary["images"]
     sections = [_levels(summary)]
     if coverage["truths"]:

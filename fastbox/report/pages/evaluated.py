@@ -28,7 +28,7 @@ MODELS = 5  # models whose curves are shown
 
 
 def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Example]]] = ()) -> Page:
-    """Make the page of what :func:`fastbox.jobs.evaluate` found, as its ``to_dict`` gives it."""
+    """Make the page of the result of :func:`fastbox.jobs.evaluate`, given its ``to_dict``."""
     kinds = [counted(summary[kind], kind) for kind in ("detections", "truths", "images")]
     lead = f"{kinds[0]} against {kinds[1]} in {kinds[2]}"
     invalid = [f"{count:,} {kind}" for kind, count in summary["invalid"].items() if count]

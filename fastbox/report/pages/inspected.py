@@ -51,7 +51,7 @@ METRICS = {
 
 
 def page_of(summary: Mapping[str, Any]) -> Page:
-    """Make the page of what :func:`fastbox.jobs.inspect` found, as its ``to_dict`` gives it."""
+    """Make the page of the result of :func:`fastbox.jobs.inspect`, given its ``to_dict``."""
     lead = f"{counted(summary['boxes'], 'boxes')} in {counted(summary['images'], 'images')}"
     if not summary["asked"]["sizes"]:
         lead += f"; {WITHOUT_SIZES}"

@@ -21,7 +21,7 @@ REASONS = {"not_finite": "not finite", "inverted": "inverted"}
 
 
 def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
-    """Make the page of what :func:`fastbox.jobs.measure` found: its ``to_dict``, and what is kept for the page."""
+    """Make the page of the result of :func:`fastbox.jobs.measure`, given its ``to_dict`` and its ``look``."""
     metrics = summary["metrics"]
     first = [Figure("rows", f"{summary['rows']:,}"), *_means(metrics), _invalid_figure(summary["invalid"])]
     sections = [
@@ -36,7 +36,7 @@ def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
 
 
 def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
-    """Make the page of what :func:`fastbox.jobs.pairs` found: its ``to_dict``, and what is kept for the page."""
+    """Make the page of the result of :func:`fastbox.jobs.pairs`, given its ``to_dict`` and its ``look``."""
     alone = "truths" not in summary
     boxes = "boxes" if alone else "detections"
     total, unmatched = summary["detections"], summary["unmatched"]

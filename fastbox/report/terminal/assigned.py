@@ -19,7 +19,7 @@ CLASSES_SHOWN = 5
 
 
 def show_assigned(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.assign` found, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.jobs.assign`, given its ``to_dict``."""
     images, coverage = summary["images"], summary["coverage"]
     positives, anchors = counted(summary["positives"], "positives"), counted(summary["anchors"], "anchors")
     head = f"{positives} · {summary['ignored']:,} ignored · {anchors}"

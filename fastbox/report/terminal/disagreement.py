@@ -17,7 +17,7 @@ __all__ = ["distance_title", "show_disagreement"]
 
 
 def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.experiments.disagreement` found, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.experiments.disagreement`, given its ``to_dict``."""
     console.print(Text(counted(summary["pairs"], "pairs"), style="bold"))
     show_rules(console, measured_rules(summary.get("rules", {})))
     show_invalid(console, summary["invalid"])

@@ -19,7 +19,7 @@ NAME_WIDTH = 60
 
 
 def show_evaluated(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.evaluate` found, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.jobs.evaluate`, given its ``to_dict``."""
     if summary["by"] is None:
         _show_one(console, summary)
     else:
@@ -104,7 +104,7 @@ def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> No
 
 
 def conditions(summary: Mapping[str, Any]) -> list[str]:
-    """Say what else figures depend on: the images of both sides, the columns that were read, and the boxes' formats."""
+    """Sentences on other facts that figures depend on: images, the columns that were read, and formats of boxes."""
     both, own, its = (f"{summary['images_with_boxes'][name]:,}" for name in ("both", "detections", "truths"))
     lines = [f"images: {both} with both, {own} with detections alone, {its} with truths alone"]
     if "columns" in summary:

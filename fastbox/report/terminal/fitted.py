@@ -23,7 +23,7 @@ MEANING = (
 
 
 def show_fitted(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.anchors.fit_anchors` found, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.jobs.anchors.fit_anchors`, given its ``to_dict``."""
     anchors, boxes = counted(summary["count"], "anchors"), counted(summary["used"], "boxes")
     console.print(Text(f"{anchors} fitted to {boxes}", style="bold"))
     facts = [f"{summary['sampled']:,} sampled", f"seed {summary['seed']}"]

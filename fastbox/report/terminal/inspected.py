@@ -34,7 +34,7 @@ WITHOUT_SIZES = "image sizes are unknown: borders, places and boxes outside of t
 
 
 def show_inspected(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.inspect` found, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.jobs.inspect`, given its ``to_dict``."""
     problems = summary["problems"]
     severities = {
         severity: sum(found["count"] for found in problems if found["severity"] == severity) for severity in COLOURS

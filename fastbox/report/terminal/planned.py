@@ -16,7 +16,7 @@ __all__ = ["show_planned"]
 
 
 def show_planned(console: Console, summary: Mapping[str, Any], image: str = IMAGE) -> None:
-    """Print what :func:`fastbox.jobs.plan` found, as its ``to_dict`` gives it, each table with its name.
+    """Print the result of :func:`fastbox.jobs.plan`, given its ``to_dict``, each table with its name.
 
     ``image`` is the column of image ids that was asked for.
     """

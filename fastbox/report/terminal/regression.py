@@ -19,7 +19,7 @@ SEEN = 0.01  # the least share of the first error that is drawn
 
 
 def show_regression(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.regression` found, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.jobs.regression`, given its ``to_dict``."""
     losses = summary["losses"]
     start = next(iter(losses.values()))["curve"][0]
     console.print(

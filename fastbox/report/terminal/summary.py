@@ -34,7 +34,7 @@ FIGURE_WIDTH = 7
 
 
 def show_measured(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.measure` found, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.jobs.measure`, given its ``to_dict``."""
     console.print(Text(counted(summary["rows"], "rows"), style="bold"))
     show_rules(console, measured_rules(summary.get("rules", {})))
     show_invalid(console, summary["invalid"])
@@ -46,7 +46,7 @@ def show_measured(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def show_paired(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.pairs` found, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.jobs.pairs`, given its ``to_dict``."""
     kinds = ("images", "detections", "truths") if "truths" in summary else ("images", "detections")
     names = {"detections": "detections" if "truths" in summary else "boxes"}
     counts = " · ".join(counted(summary[kind], names.get(kind, kind)) for kind in kinds)

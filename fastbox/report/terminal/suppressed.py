@@ -16,7 +16,7 @@ __all__ = ["show_fused", "show_suppressed"]
 
 
 def show_suppressed(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.nms.nms` found, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.jobs.nms.nms`, given its ``to_dict``."""
     boxes, kept = summary["boxes"], summary["kept"]
     share = f" ({kept / boxes:.1%})" if boxes else ""
     console.print(Text(f"{kept:,} of {boxes:,} boxes kept{share}", style="bold"))
@@ -33,7 +33,7 @@ def show_suppressed(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def show_fused(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what :func:`fastbox.jobs.fuse.fuse` did, as its ``to_dict`` gives it."""
+    """Print the result of :func:`fastbox.jobs.fuse.fuse`, given its ``to_dict``."""
     fused, models = counted(summary["fused"], "boxes"), counted(summary["models"], "models")
     console.print(Text(f"{fused} fused from {summary['boxes']:,} of {models}", style="bold"))
     show_rules(console, fused_rules(summary["rules"]))
