@@ -12,12 +12,11 @@ from fastbox.assign.result import GreedyMatches
 from fastbox.assign.sides import Ints, costs_of, sides_of
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.kernels.metrics import METRICS
-from fastbox.ops.checks import check_metric
 from fastbox.values.arguments import both_or_neither, named
 from fastbox.values.flags import as_flags
 from fastbox.values.groups import groups_of_rows
 from fastbox.values.labels import as_labels, codes_of
-from fastbox.values.numbers import as_column, as_floats, as_number_from, in_dtype
+from fastbox.values.numbers import as_choice, as_column, as_floats, as_number_from, in_dtype
 
 __all__ = ["match_greedy"]
 
@@ -80,7 +79,7 @@ def match_greedy(
     >>> fastbox.assign.greedy.match_greedy(detections, [0.5, 0.9, 0.1], truths, crowd=[False, True])
     GreedyMatches(truths=array([ 1,  0, -1]), values=array([1.  , 0.75,  nan]))
     """
-    check_metric(metric)
+    as_choice(metric, METRICS, "a metric")
     if METRICS[metric].distance:
         similarities = ", ".join(name for name, facts in METRICS.items() if not facts.distance)
         raise ValueError(f"expected a similarity ({similarities}), got the distance {metric!r}")

@@ -14,12 +14,12 @@ from fastbox.boxes.container import Boxes, grouped
 from fastbox.errors import InputError
 from fastbox.kernels.metrics import METRICS
 from fastbox.ops import search as ops
-from fastbox.ops.checks import check_metric
 from fastbox.ops.result import Pairs
 from fastbox.result import Rules
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
 from fastbox.values.groups import groups_of, groups_of_rows
+from fastbox.values.numbers import as_choice
 
 __all__ = ["PAIR", "Block", "Question", "blocks"]
 
@@ -43,7 +43,7 @@ class Question:
         if not metrics:
             raise ValueError("expected at least one metric, got none")
         for name in metrics:
-            check_metric(name)
+            as_choice(name, METRICS, "a metric")
         limit, first = float(threshold), metrics[0]
         if METRICS[first].distance:
             if limit < 0:

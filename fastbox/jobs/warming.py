@@ -12,9 +12,9 @@ from multiprocessing import get_context
 from typing import Any
 
 from fastbox.errors import InputError
-from fastbox.ops.checks import check_metric
 from fastbox.ops.metrics import METRICS
 from fastbox.parallel import get_num_threads
+from fastbox.values.numbers import as_choice
 
 __all__ = ["DTYPES", "USUAL", "Warmed", "warmup"]
 
@@ -88,7 +88,7 @@ def warmup(
     from fastbox.kernels.registry import compile_ahead, kept, versions
 
     for name in metrics:
-        check_metric(name)
+        as_choice(name, METRICS, "a metric")
     for dtype in dtypes:
         if dtype not in DTYPES:
             raise InputError(f"unknown dtype {dtype!r}: use {' or '.join(DTYPES)}")

@@ -12,19 +12,14 @@ from fastbox.ops.metrics import METRICS
 from fastbox.values.groups import align_images
 from fastbox.values.numbers import as_choice, as_number
 
-__all__ = ["STREAMED_BYTES", "as_two", "by_image", "check_metric", "output"]
+__all__ = ["STREAMED_BYTES", "as_two", "by_image", "output"]
 
 STREAMED_BYTES = 32 << 20  # an output from this size on leaves every cache before it is read again
 
 
-def check_metric(metric: str) -> None:
-    """Raise ValueError unless the metric is known; name the nearest."""
-    as_choice(metric, METRICS, "a metric")
-
-
 def as_two(a: Any, b: Any, metric: str, beta: float, *, grouped: bool = True) -> tuple[Boxes, Boxes]:
     """Return two sets of boxes of one dtype, after a check of the metric and beta."""
-    check_metric(metric)
+    as_choice(metric, METRICS, "a metric")
     if not as_number(beta, "beta") >= 0:
         raise ValueError(f"expected beta to be at least 0, got {beta!r}")
     a, b = as_boxes(a, "a", grouped=grouped), as_boxes(b, "b", grouped=grouped)

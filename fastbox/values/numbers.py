@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -199,7 +199,7 @@ def as_whole(value: Any, name: str, least: int = 0) -> int:
     return int(value)
 
 
-def as_choice(value: Any, choices: Sequence[str], what: str) -> str:
+def as_choice(value: Any, choices: Collection[str], what: str) -> str:
     """Read one of some names; the error suggests the nearest.
 
     Raises

@@ -23,10 +23,14 @@ from fastbox.cli.options import (
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Real
-from fastbox.ops.checks import check_metric
 from fastbox.ops.metrics import METRICS
+from fastbox.values.numbers import as_choice
 
 __all__ = ["pairs"]
+
+
+def _as_metric(name: str) -> str:
+    return as_choice(name, METRICS, "a metric")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Pairing:
     best: bool = option("--best", is_flag=True, help="One row for each detection, with its best truth.")
     class_agnostic: bool = agnostic_option(True, "class-agnostic")
     class_column: str = class_option()
-    metrics: list[str] = metrics_option(check_metric, ("iou",), f"of {', '.join(METRICS)}")
+    metrics: list[str] = metrics_option(_as_metric, ("iou",), f"of {', '.join(METRICS)}")
     beta: float = beta_option()
     keep: list[str] = keep_option("of the detections; default: none", default="")
     boxes: bool = option(
