@@ -37,7 +37,7 @@ RESULTS = {
     "disagreement": lambda: jobs.disagreement(DATA / "pairs.parquet"),
 }
 FIRST = {
-    "measure": "rows 1,277 ",
+    "measure": "rows 1,277",
     "pairs": "pairs 1,222 ",
     "nms": "kept 1,764 ",
     "assign": "mean best IoU 0.",
