@@ -65,7 +65,7 @@ def changes(old: dict[str, Any], new: dict[str, Any], scale: float) -> list[Chan
 
 
 def line(change: Change, verdict: str) -> str:
-    noise = f"± {100 * change.noise / change.old:.0f} %"
+    noise = f"± {100 * change.noise / change.old:.0f}%"
     times = f"{1e3 * change.old:>10.3f} {1e3 * change.new:>10.3f} {change.ratio:>6.2f}×"
     return f"{times} {noise:>7}  {verdict:<6}  {change.name}"
 

@@ -41,11 +41,11 @@ HEADLINES = (
     Headline("GIoU matrix", "pairwise", "giou", "large", floor="fill"),
     Headline("best IoU of each row", "best", "iou", "large"),
     Headline("best 10 of each row", "top", "iou", "large"),
-    Headline("pairs of IoU ≥ 0.5", "pairs", "iou", "huge"),
+    Headline("pairs of IoU ≥ 0.50", "pairs", "iou", "huge"),
     Headline("histogram of all IoU", "histogram", "iou", "large"),
     *(
         Headline(f"{what}, {layout} sizes", f"{kernel} {layout}", "iou", f"{n}", dtypes=("float32",))
-        for what, kernel in (("best IoU, indexed", "best"), ("pairs of IoU ≥ 0.5, indexed", "pairs"))
+        for what, kernel in (("best IoU, indexed", "best"), ("pairs of IoU ≥ 0.50, indexed", "pairs"))
         for layout, n in (("uniform", 10_000), ("uniform", 100_000), ("lognormal", 100_000))
     ),
     *(
@@ -107,7 +107,7 @@ def seconds(case: Case | None) -> str:
         return ""
     value = median(case)
     scale, unit = next((s, u) for s, u in ((1, "s"), (1e3, "ms"), (1e6, "µs")) if value * s >= 1 or u == "µs")
-    return f"{value * scale:.3g} {unit} ± {50 * case['stats']['iqr'] / value:.0f} %"
+    return f"{value * scale:.3g} {unit} ± {50 * case['stats']['iqr'] / value:.0f}%"
 
 
 def rate(case: Case) -> str:

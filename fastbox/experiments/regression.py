@@ -40,7 +40,7 @@ class Descent:
     errors : array of shape (points,)
         The mean final error of the cases around each point.
     converged, iou_half, iou_high, apart : int
-        Cases that end with an error below 0.1, with an IoU ≥ 0.5, with an IoU ≥ 0.9, and without an overlap.
+        Cases that end with an error below 0.1, with an IoU ≥ 0.50, with an IoU ≥ 0.90, and without an overlap.
     floored : int
         Cases with a side that was limited to 2^-10.
     """

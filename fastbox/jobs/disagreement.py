@@ -33,7 +33,7 @@ def disagreement(
     Distances are L1, L2 and Smooth L1 of the four corner coordinates, in pixels. The result has the rank correlation
     (Spearman's, from fine bins) of each distance with IoU and GIoU, over all pairs and by the target's size; the spread
     of IoU and GIoU among pairs of equal distance; and examples: two pairs with targets of one size, with L2 distances
-    within 1% of each other, with IoU ≥ 0.1, and with the greatest difference of IoU.
+    within 1% of each other, with IoU ≥ 0.10, and with the greatest difference of IoU.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def show_regression(console: Console, summary: Mapping[str, Any]) -> None:
 
 def _rows(summary: Mapping[str, Any], utf: bool) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [
-        ("at the end", "error", "< 0.1", f"IoU {'≥' if utf else '>='} 0.9", "apart", "error halved", "at a tenth")
+        ("at the end", "error", "< 0.1", f"IoU {'≥' if utf else '>='} 0.90", "apart", "error halved", "at a tenth")
     ]
     for name, found in summary["losses"].items():
         shares = [f"{found[key] / summary['cases']:.1%}" for key in ("converged", "iou_high", "apart")]
