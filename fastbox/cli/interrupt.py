@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -42,20 +42,31 @@ def interruptible() -> Iterator[None]:
         yield
         return
 
+    in_hook = False
+
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise Terminated if number == signal.SIGTERM else Interrupted
 
     def again(dropped: sys.UnraisableHookArgs) -> None:
+        nonlocal in_hook
         if not issubclass(dropped.exc_type, KeyboardInterrupt):
             hook(dropped)
             return
-        # Not at once, which would be dropped in here as well; by a signal where it can be, which ends a wait too.
-        kill = getattr(signal, "pthread_kill", None)
+        in_hook = True
         number = signal.SIGTERM if issubclass(dropped.exc_type, Terminated) else signal.SIGINT
-        raised = partial(kill, main_thread, number) if kill else partial(_thread.interrupt_main, number)
-        timer = threading.Timer(RAISED_AGAIN_AFTER, raised)
-        timer.daemon = True
-        timer.start()
+        try:
+            threading.Thread(target=raise_later, args=(number,), daemon=True).start()
+        finally:
+            in_hook = False  # the last statement: nothing is raised between this one and the return
+
+    def raise_later(number: signal.Signals) -> None:
+        time.sleep(RAISED_AGAIN_AFTER)
+        while in_hook:  # an exception in there is dropped as well
+            time.sleep(RAISED_AGAIN_AFTER)
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(main_thread, number)  # a signal ends a wait too
+        else:
+            _thread.interrupt_main(number)
 
     main_thread = threading.get_ident()
     hook, sys.unraisablehook = sys.unraisablehook, again
