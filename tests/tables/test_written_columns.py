@@ -100,6 +100,8 @@ def test_a_column_of_any_type_is_written_or_refused(format: str, more: dict[str,
     ("format", "name", "column", "message"),
     [
         ("coco", "area", ["big", "small"], "expected numbers in column 'area', got string: cast it, or leave"),
+        ("coco", "id", pa.array([1, 2**63], pa.uint64()), "64 bits in column 'id', got 9223372036854775808 in a box"),
+        ("coco", "id", [2**63 - 1, None], "64 bits in column 'id', got 9223372036854775808 in a box of image 'b'"),
         ("kitti", "alpha", ["a", "b"], "expected numbers in column 'alpha', got string"),
         ("kitti", "occluded", [0.5, 1], "whole numbers of 8 bits in column .occluded., got 0.5 in a box of image"),
         ("voc", "truncated", ["a", "b"], "expected numbers in column 'truncated', got string"),

@@ -27,6 +27,7 @@ __all__ = ["FILE_FORMATS", "read", "write"]
 
 KINDS = ("truths", "results")
 SIDES = COORDINATES["xywh"]
+GREATEST_ID = np.iinfo(np.int64).max
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -78,11 +79,22 @@ class Ids:
         return batch
 
     def of(self, rows: pa.Table) -> Iterator[int | str]:
-        """Yield the id of every row; all batches must have been seen."""
-        for given in rows["id"].to_pylist() if self._given else repeat(None, rows.num_rows):
+        """Yield the id of every row; all batches must have been seen.
+
+        Raises
+        ------
+        InputError
+            A number is beyond int64, so that no reader takes it.
+        """
+        for row, given in enumerate(rows["id"].to_pylist() if self._given else repeat(None, rows.num_rows)):
             if given is None or given == 0:
                 self._greatest += 1
                 given = self._kind(self._greatest)
+            if self._kind is int and given > GREATEST_ID:
+                raise InputError(
+                    f"expected whole numbers of 64 bits in column 'id', got {given} in a box of image "
+                    f"{rows['image_id'][row].as_py()!r}: number the boxes anew, or leave the column out"
+                )
             yield given
 
 
