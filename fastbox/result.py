@@ -39,7 +39,6 @@ class Result:
     TABLES: ClassVar[tuple[str, ...]] = ()  # places in `to_dict` of lists of rows, or of rows by their names
     APART: ClassVar[tuple[str, ...]] = ()  # entries of rows that hold tables of their own
     FIRST: ClassVar[tuple[str, ...]] = ()  # the figures of the summary that are shown, the most important one first
-    NOTHING: ClassVar[tuple[str, ...]] = ()  # prefixes of the figures in which -1 means nothing to measure
 
     inputs: Sequence[Row] = ()  # notes on the tables that were read
     provenance: Provenance | None = None  # of the run, where a job made it
@@ -147,11 +146,11 @@ class Result:
         main = self.main if self.main in tables else "summary"
         rows = [] if main == "summary" else tables[main]
         others = [name for name in tables if name != main and name != "summary"]
-        return Shown(type(self).__name__, self._first(summary), rows, others, self.NOTHING)
+        return Shown(type(self).__name__, self._first(summary), rows, others)
 
     def _first(self, summary: Row) -> dict[str, Any]:
         """The figures to look at first, by the names under which they are shown."""
-        return {name.removeprefix("stats_"): summary[name] for name in self.FIRST if name in summary}
+        return {name: summary[name] for name in self.FIRST if name in summary}
 
 
 @dataclass

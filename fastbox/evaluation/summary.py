@@ -6,6 +6,7 @@ import json
 import math
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,9 @@ from fastbox.evaluation.params import Params
 from fastbox.evaluation.quantiles import spread
 from fastbox.evaluation.tide import Errors
 from fastbox.losses.figures import edges_of, unit_of
+from fastbox.report.brief import Shown
 from fastbox.report.page.contents import Example, Page
+from fastbox.report.statistics import first_of
 from fastbox.result import Result, Row
 
 __all__ = ["LEVEL", "Asked", "Details", "Facts", "ModelFigures", "Summarized", "streamed"]
@@ -209,8 +212,7 @@ class Summarized(Result):
     MAIN = "by_class"
     TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "models")
     APART = ("matched",)
-    FIRST = ("stats_AP", "stats_AP50", "stats_AP75", "stats_AR100", "detections", "truths", "images")
-    NOTHING = ("AP", "AR", "best AP")
+    FIRST = ("detections", "truths", "images")
 
     @abstractmethod
     def _asked(self) -> Asked:
@@ -246,18 +248,28 @@ class Summarized(Result):
 
     def _first(self, summary: Row) -> dict[str, Any]:
         known = super()._first(summary)
-        if self._asked().by is None or not self._models:
-            return known
+        params, by, *_ = self._asked()
         stats = {model: self._stats_of(model) for model in self._models}
-        best = max(stats, key=lambda model: stats[model]["AP"])
-        return {"best AP": stats[best]["AP"], str(self._asked().by): best, **known}
+        if by is None:
+            (own,) = stats.values()
+            return {name: own[name] for name in first_of(own, vars(params))} | known
+        if not stats:
+            return known
+        main = params.statistics[0].name
+        best = max(stats, key=lambda model: stats[model][main])
+        return {f"best {main}": stats[best][main], str(by): best, **known}
+
+    def _shown(self) -> Shown:
+        """Return what is shown, with a dash for -1 in every statistic."""
+        names = [found.name for found in self._asked().params.statistics]
+        return replace(super()._shown(), nothing=(*names, f"best {names[0]}"))
 
     def page(self) -> Page:
-        """Return everything as a page, with examples of the errors of the model that has the highest AP."""
+        """Return everything as a page, with examples of the errors of the best model by the first statistic."""
         # Imported here: a page takes more modules than all figures of arrays.
         from fastbox.report.pages.evaluated import MODELS, page_of
 
-        found = {model: self._stats_of(model)["AP"] for model in self._models}
+        found = {model: next(iter(self._stats_of(model).values())) for model in self._models}
         best = sorted(found, key=lambda model: -found[model])[:MODELS]
         return page_of(self._to_dict(set(best)), self._examples(best[0]) if best else ())
 

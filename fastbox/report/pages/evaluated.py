@@ -10,6 +10,7 @@ from fastbox.report.numbers import counted
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.rules import evaluated_rules
+from fastbox.report.statistics import by_size, first_of
 from fastbox.report.terminal.evaluated import conditions, largest
 from fastbox.values.coco import UNBOUNDED
 
@@ -38,16 +39,17 @@ def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[E
     rules = [*evaluated_rules(summary["rules"]), *conditions(summary)]
     if summary["by"] is None:
         return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
-    models = dict(sorted(summary["models"].items(), key=lambda entry: -entry[1]["stats"]["AP"]))
-    return Page(f"Models by {summary['by']}", lead, _best(models), _many(summary, models, examples), rules)
+    models = dict(sorted(summary["models"].items(), key=lambda entry: -next(iter(entry[1]["stats"].values()))))
+    return Page(
+        f"Models by {summary['by']}", lead, _best(models, summary["rules"]), _many(summary, models, examples), rules
+    )
 
 
 def _figures(summary: Mapping[str, Any]) -> list[Figure]:
     figures, intervals = summary["stats"], summary.get("intervals", {})
-    most = summary["rules"]["max_dets"][-1]
     shown = [
         Figure(name, _figure(figures[name]), _interval(intervals.get(name), intervals))
-        for name in ("AP", "AP50", "AP75", f"AR{most}")
+        for name in first_of(figures, summary["rules"])
     ]
     error, rise = largest(summary["errors"]["delta_ap"])
     shown.append(Figure("largest ΔAP50", error, f"AP50 {rise:+.3f} without it" if rise else "no error lowers AP50"))
@@ -150,19 +152,14 @@ def _fits(metrics: Mapping[str, Any]) -> list[Plot]:
 
 
 def _sizes(summary: Mapping[str, Any]) -> Table:
-    sizes, figures = summary["matched"]["by_size"], summary["stats"]
-    most = summary["rules"]["max_dets"][-1]
-    first, *others = sizes
-    ap = [figures["AP"], *(figures[f"AP_{name}"] for name in others)]
-    ar = [figures[f"AR{most}"], *(figures[f"AR_{name}"] for name in others)]
+    sizes, stats = summary["matched"]["by_size"], by_size(summary["stats"], summary["rules"])
     limits = [_limits(low, high) for low, high in summary["rules"]["area_ranges"].values()]
     return Table(
         "By size of truths",
         [
-            Column("size", [first, *others]),
+            Column("size", list(sizes)),
             Column("area, px²", limits),
-            _figures_column("AP", ap),
-            _figures_column(f"AR{most}", ar),
+            *(_figures_column(name, values) for name, values in stats.items()),
             _counts("matched", [size["pairs"] for size in sizes.values()]),
             *(
                 _figures_column(f"{title_of(metric)} median", [size[metric]["p50"] for size in sizes.values()], form)
@@ -180,7 +177,6 @@ def _limits(low: float, high: float) -> str:
 
 def _classes(summary: Mapping[str, Any]) -> Table:
     classes = sorted(summary["by_class"], key=lambda found: -found["truths"])
-    most = summary["rules"]["max_dets"][-1]
     return Table(
         counted(len(classes), "classes"),
         [
@@ -188,7 +184,7 @@ def _classes(summary: Mapping[str, Any]) -> Table:
             _counts("truths", [found["truths"] for found in classes]),
             *(
                 _figures_column(name, [found[name] for found in classes])
-                for name in ("AP", "AP50", "AP75", f"AR{most}")
+                for name in first_of(summary["stats"], summary["rules"])
             ),
             *(_counts(name, [found["errors"][name] for found in classes]) for name in ("matched", *ERRORS)),
             _figures_column("IoU median", [found["matched"]["iou"]["p50"] for found in classes]),
@@ -198,15 +194,15 @@ def _classes(summary: Mapping[str, Any]) -> Table:
     )
 
 
-def _best(models: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+def _best(models: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Any]) -> list[Figure]:
     if not models:
         return [Figure("models", "0")]
     name, best = next(iter(models.items()))
+    main, *others = first_of(best["stats"], rules)
     return [
         Figure("models", f"{len(models):,}"),
-        Figure("best AP", _figure(best["stats"]["AP"]), name),
-        Figure("its AP50", _figure(best["stats"]["AP50"])),
-        Figure("its AP75", _figure(best["stats"]["AP75"])),
+        Figure(f"best {main}", _figure(best["stats"][main]), name),
+        *(Figure(f"its {other}", _figure(best["stats"][other])) for other in others[:2]),
     ]
 
 
@@ -225,7 +221,7 @@ def _many(
     return [
         Section(
             "Side by side",
-            "COCO's stats of every model. Click a column title to sort by it.",
+            "All stats of every model. Click a column title to sort by it.",
             [_stats_table(summary["by"], models)],
         ),
         Section(
@@ -250,7 +246,8 @@ def _stats_table(by: object, models: Mapping[str, Mapping[str, Any]]) -> Table:
         *(_figures_column(name, [model["stats"][name] for model in every]) for name in every[0]["stats"]),
     ]
     if any("intervals" in model for model in every):
-        columns.append(Column("AP, 95%", [_interval(model["intervals"]["AP"]) for model in every]))
+        main = next(iter(every[0]["stats"]))
+        columns.append(Column(f"{main}, 95%", [_interval(model["intervals"][main]) for model in every]))
     return Table(counted(len(models), "models"), columns, "models")
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fastbox.report.numbers import counted
 from fastbox.report.rules import evaluated_rules
+from fastbox.report.statistics import by_size, first_of
 from fastbox.report.terminal.summary import show_rules, show_table, width_of
 
 __all__ = ["conditions", "largest", "show_evaluated"]
@@ -28,22 +29,22 @@ def show_evaluated(console: Console, summary: Mapping[str, Any]) -> None:
 
 def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     figures = summary["stats"]
-    most = summary["rules"]["max_dets"][-1]
-    names = ("AP", "AP50", "AP75", f"AR{most}")
+    names = first_of(figures, summary["rules"])
     console.print(Text(" · ".join(f"{name} {_figure(figures[name])}" for name in names), style="bold"))
-    _show_intervals(console, summary)
+    _show_intervals(console, summary, names)
     _show_counts(console, summary, f"{counted(len(summary['by_class']), 'classes')}")
     console.print()
-    show_table(console, _sizes(summary), ("AP", "IoU p50"))
-    counts = summary["rules"]["max_dets"]
-    recalls = " · ".join(f"AR{count} {_figure(figures[f'AR{count}'])}" for count in counts)
-    console.print(Text(f"{recalls}; IoU p50: the median IoU of matched boxes", style="dim"))
+    sizes = _sizes(summary)
+    show_table(console, sizes, [name for name in sizes[0] if name in (names[0], "IoU p50")])
+    recalls = [name for name in (f"AR{count}" for count in summary["rules"]["max_dets"]) if name in figures]
+    said = [" · ".join(f"{name} {_figure(figures[name])}" for name in recalls)] if recalls else []
+    console.print(Text("; ".join([*said, "IoU p50: the median IoU of matched boxes"]), style="dim"))
     console.print()
     show_table(console, _errors(summary), ("ΔAP50",))
     console.print(Text("at IoU ≥ 0.50; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))
     if len(summary["by_class"]) > 1:
         console.print()
-        show_table(console, _classes(summary["by_class"]), ("AP",))
+        show_table(console, _classes(summary["by_class"], names[:2]), names[:1])
         known = sum(found["truths"] > 0 for found in summary["by_class"])
         if known > 2 * CLASSES_SHOWN:
             ended = f"the best and worst {CLASSES_SHOWN} of {counted(known, 'classes')} with truths; --json has all"
@@ -55,27 +56,30 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
-    models = sorted(summary["models"].items(), key=lambda entry: -entry[1]["stats"]["AP"])
+    models = sorted(summary["models"].items(), key=lambda entry: -next(iter(entry[1]["stats"].values())))
     console.print(Text(f"{counted(len(models), 'models')} by {summary['by']}", style="bold"))
     _show_counts(console, summary)
     console.print()
-    most = summary["rules"]["max_dets"][-1]
+    stats = models[0][1]["stats"] if models else {}
+    first = first_of(stats, summary["rules"])
+    main = first[0] if first else ""
     _, *sizes = summary["rules"]["area_ranges"]
-    names = ["AP", "AP50", "AP75", *(f"AP_{name}" for name in sizes), f"AR{most}"]
+    of_sizes = [name for name in (f"{main}_{size}" for size in sizes) if name in stats]
+    names = [*first[:3], *of_sizes, *first[3:]]
     sure = any("intervals" in model for _, model in models)
-    head = (str(summary["by"]), "detections", *names, *(["AP 95%"] if sure else []), "largest ΔAP50")
+    head = (str(summary["by"]), "detections", *names, *([f"{main} 95%"] if sure else []), "largest ΔAP50")
     rows: list[Sequence[str]] = [head]
     for name, model in models:
         error, rise = largest(model["errors"]["delta_ap"])
         figures = [_figure(model["stats"][figure]) for figure in names]
-        interval = [_interval(model["intervals"]["AP"])] if sure else []
+        interval = [_interval(model["intervals"][main])] if sure else []
         rows.append((_short(name), f"{model['counted']:,}", *figures, *interval, f"{error} {rise:+.3f}"))
     more = ""
     if width_of(rows) > console.width:
-        more = "; --json has the AP of each size"
-        kept = [place for place, name in enumerate(head) if name not in {f"AP_{size}" for size in sizes}]
+        more = f"; --json has the {main} of each size"
+        kept = [place for place, name in enumerate(head) if name not in of_sizes]
         rows = [[row[place] for place in kept] for row in rows]
-    show_table(console, rows, ("AP",))
+    show_table(console, rows, first[:1])
     console.print(Text(f"largest ΔAP50: the kind of error whose fix raises AP50 most{more}", style="dim"))
 
 
@@ -118,25 +122,23 @@ def conditions(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _show_intervals(console: Console, summary: Mapping[str, Any]) -> None:
+def _show_intervals(console: Console, summary: Mapping[str, Any], names: Sequence[str]) -> None:
     found = summary.get("intervals")
     if found:
-        limits = [f"{name} {_interval(found[name])}" for name in ("AP", "AP50", "AP75") if name in found]
+        limits = [f"{name} {_interval(found[name])}" for name in names if name in found]
         said = f"{found['level']:.0%} of {found['samples']:,} draws of images: {' · '.join(limits)}"
         console.print(Text(said, style="dim"))
 
 
 def _sizes(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    most = summary["rules"]["max_dets"][-1]
-    rows: list[tuple[str, ...]] = [("size", "AP", f"AR{most}", "matched", "IoU p50", "GIoU p50", "Smooth L1 p50, px")]
+    stats = by_size(summary["stats"], summary["rules"])
+    rows: list[tuple[str, ...]] = [("size", *stats, "matched", "IoU p50", "GIoU p50", "Smooth L1 p50, px")]
     for place, (name, size) in enumerate(summary["matched"]["by_size"].items()):
-        end = f"_{name}" if place else ""
-        recall = summary["stats"][f"AR_{name}" if place else f"AR{most}"]
         medians = [size[metric]["p50"] for metric in ("iou", "giou", "smooth_l1")]
         shown = [
             "–" if value is None else f"{value:.{digits}f}" for value, digits in zip(medians, (3, 3, 1), strict=True)
         ]
-        rows.append((name, _figure(summary["stats"][f"AP{end}"]), _figure(recall), f"{size['pairs']:,}", *shown))
+        rows.append((name, *(_figure(values[place]) for values in stats.values()), f"{size['pairs']:,}", *shown))
     return rows
 
 
@@ -148,22 +150,22 @@ def _errors(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _classes(classes: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+def _classes(classes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[str, ...]]:
     """The best and the worst classes, all where they are few."""
-    rows: list[tuple[str, ...]] = [("class", "truths", "AP", "AP50", "missed", "most common error")]
-    ranked = sorted((found for found in classes if found["truths"]), key=lambda found: -found["AP"])
+    rows: list[tuple[str, ...]] = [("class", "truths", *names, "missed", "most common error")]
+    ranked = sorted((found for found in classes if found["truths"]), key=lambda found: -found[names[0]])
     few = len(ranked) <= 2 * CLASSES_SHOWN
     shown = ranked if few else [*ranked[:CLASSES_SHOWN], None, *ranked[-CLASSES_SHOWN:]]
     for found in shown:
         if found is None:
-            rows.append(("…", *[""] * 5))
+            rows.append(("…", *[""] * (len(rows[0]) - 1)))
             continue
         errors = {name: n for name, n in found["errors"].items() if name not in ("matched", "ignored", "missed")}
         worst = max(errors, key=lambda error: int(errors[error]))
         said = f"{worst} {errors[worst]:,}" if errors[worst] else "–"
         title = _short(found["name"] or f"class {found['class']}")
         missed = f"{found['errors']['missed'] / found['truths']:.0%}"
-        rows.append((title, f"{found['truths']:,}", _figure(found["AP"]), _figure(found["AP50"]), missed, said))
+        rows.append((title, f"{found['truths']:,}", *(_figure(found[name]) for name in names), missed, said))
     return rows
 
 

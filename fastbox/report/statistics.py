@@ -1,0 +1,43 @@
+"""The statistics of an evaluation that are shown first, by size and by class, by any protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["by_size", "first_of"]
+
+MOST = 6  # statistics that are shown first
+
+
+def first_of(stats: Mapping[str, Any], rules: Mapping[str, Any]) -> list[str]:
+    """Return the names of the statistics that are shown first: those of no size, and of no lower limit of detections.
+
+    >>> names = dict.fromkeys(["AP", "AP50", "AP75", "AP_small", "AR1", "AR10", "AR_small"])
+    >>> first_of(names, {"area_ranges": ["all", "small"], "max_dets": [1, 10]})
+    ['AP', 'AP50', 'AP75', 'AR10']
+    """
+    _, *sizes = rules["area_ranges"]
+    lower = {f"AR{count}" for count in rules["max_dets"][:-1]}
+    of_size = tuple(f"_{size}" for size in sizes)
+    return [name for name in stats if not name.endswith(of_size) and name not in lower][:MOST] or list(stats)[:MOST]
+
+
+def by_size(stats: Mapping[str, float], rules: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return the statistics of each range of areas, under the names of those of the first range.
+
+    >>> stats = {"AP": 0.5, "AP_small": 0.2, "AR1": 0.4, "AR10": 0.6, "AR_small": 0.3}
+    >>> by_size(stats, {"area_ranges": ["all", "small"], "max_dets": [1, 10]})
+    {'AP': [0.5, 0.2], 'AR10': [0.6, 0.3]}
+    """
+    _, *sizes = rules["area_ranges"]
+    if not sizes:
+        first, *_, last = [*first_of(stats, rules)] * 2
+        return {name: [stats[name]] for name in (first, last)}
+    found = {}
+    for kind in (name.removesuffix(f"_{sizes[0]}") for name in stats if name.endswith(f"_{sizes[0]}")):
+        whole = kind if kind in stats else f"{kind}{rules['max_dets'][-1]}"
+        names = [whole, *(f"{kind}_{size}" for size in sizes)]
+        if all(name in stats for name in names):
+            found[whole] = [stats[name] for name in names]
+    return found
