@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--share", type=float, default=0.15, help="slower by more than this share of the time (0.15)")
-    parser.add_argument("--noises", type=float, default=3, help="and by more than so many combined IQRs (3)")
+    parser.add_argument("--noises", type=float, default=3, help="and by more than this number of combined IQRs (3)")
     parser.add_argument(
         "--relative", action="store_true", help="to peers and floors: take the machine's own change off first"
     )

@@ -75,7 +75,7 @@ def sizes(pytestconfig: pytest.Config) -> Sizes:
 
 
 def close_to(expected: Any, dtype: str, value: Callable[[Any], Any] = lambda found: found) -> Callable[[Any], None]:
-    """A check that the value of what was returned is the expected one."""
+    """A check that a returned value is the expected one."""
     tolerance = 2e-3 if dtype == "float32" else 1e-9
     return lambda found: np.testing.assert_allclose(value(found), expected, rtol=tolerance, atol=tolerance)
 

@@ -51,7 +51,7 @@ def ours(scene: scenes.Annotated) -> list[float]:
 
 
 def instances(scene: scenes.Annotated) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The same as COCO holds it: instances and results."""
+    """Both tables in COCO's format: instances and results."""
     images = np.union1d(scene.images, scene.target_images).tolist()
     truths = zip(scene.target_images.tolist(), scene.target_classes.tolist(), scene.targets.tolist(), strict=True)
     annotations = [
@@ -69,7 +69,7 @@ def instances(scene: scenes.Annotated) -> tuple[dict[str, Any], list[dict[str, A
 
 
 def pycocotools(scene: scenes.Annotated) -> Callable[[], list[float]]:
-    """Evaluate with pycocotools, what it reads once read."""
+    """Evaluate with pycocotools, after its files are read."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -92,7 +92,7 @@ def pycocotools(scene: scenes.Annotated) -> Callable[[], list[float]]:
 
 
 def hotcoco(scene: scenes.Annotated, folder: str) -> Callable[[], list[float]]:
-    """Evaluate with hotcoco, what it reads once read."""
+    """Evaluate with hotcoco, after its files are read."""
     import json
 
     import hotcoco as peer

@@ -294,7 +294,7 @@ def torch_smooth_l1(threads: int, reduction: str) -> tuple[Callable[[Floats], An
 
 
 def torch_smooth_l1_backward(threads: int) -> tuple[Callable[[Floats], Any], Callable[[Any, Any], Any]]:
-    """The same with its gradient, by autograd."""
+    """Return the loss with its gradient, by autograd."""
     torch = importlib.import_module("torch")
     torch.set_num_threads(threads)
     loss = torch.nn.functional.smooth_l1_loss

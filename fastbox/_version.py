@@ -1,4 +1,4 @@
-"""The version of the package, and that of what it writes: each in one place."""
+"""The version of the package, and the version of its JSON and records: each in one place."""
 
 __version__ = "0.1.0"
 

@@ -70,7 +70,7 @@ class Result:
         return {"inputs": list(self.inputs)} if self.inputs else {}
 
     def tables(self) -> dict[str, list[Row]]:
-        """Return everything as tables, each a list of rows: what is counted once in ``summary``, and more by name."""
+        """Return everything as tables, each a list of rows: single figures in ``summary``, other tables by name."""
         found = self.to_dict()
         places = (*self.TABLES, "inputs")
         tables: dict[str, list[Row]] = {"summary": [dict(_leaves(found, places))]}

@@ -104,7 +104,7 @@ class Curves:
 
 
 def fingerprint(values: Iterable[Any]) -> bytes:
-    """A short text that tells arguments apart by what they hold."""
+    """A short text that tells arguments apart by their content."""
     found = blake2b()
     for value in values:
         array = isinstance(value, np.ndarray)

@@ -19,14 +19,14 @@ LOG = logging.getLogger("fastbox")
 
 
 class Bar(Progress):
-    """A bar on a console, gone when the work is done; what was compiled meanwhile stays, as one line."""
+    """A bar on a console, removed when the work is done; one line about compiled kernels stays."""
 
     def __init__(self, console: Console, *columns: ProgressColumn) -> None:
         self._compiled = _Compiled()
         super().__init__(*columns, console=console, transient=True)
 
     def get_renderables(self) -> Iterator[RenderableType]:
-        """The bar, and what is being compiled."""
+        """The bar, and the kernel that is being compiled."""
         yield self.make_tasks_table(self.tasks)
         if doing := self._compiled.doing():
             yield Text(doing, style="dim", no_wrap=True, overflow="ellipsis")

@@ -68,7 +68,7 @@ class Command(click.Command):
         self.section, self.examples = section, tuple(examples)
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line, and make the records of what it gives."""
+        """Parse the command line, and make the records of its options."""
         rest = super().parse_args(context, args)
         records: dict[tuple[str, type[Any]], dict[str, Any]] = {}
         for parameter in self.params:

@@ -36,7 +36,7 @@ class Commands(Group):
         _fill_descriptors()
         if args is None:  # the command line of a process of its own
             sys.meta_path.insert(0, WithoutPandas())
-            atexit.register(self._end)  # runs after what is registered later, such as the removal of folders
+            atexit.register(self._end)  # runs after functions that are registered later, such as the removal of folders
         given = sys.argv[1:] if args is None else list(args)
         self._written = Written(given)
         try:
@@ -155,7 +155,7 @@ def _say(what: str, color: str, sentence: str) -> None:
 
 
 def _exit(code: int) -> NoReturn:
-    """Exit; what was printed and can't be written goes nowhere, so that Python finds nothing to write at its end."""
+    """Exit; output that can't be written is dropped, so that Python finds nothing to write at its end."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()

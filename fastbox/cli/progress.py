@@ -38,7 +38,7 @@ class Step:
         )
 
     def tell(self, more: str) -> None:
-        """Show some words behind what is being done."""
+        """Show some words behind the name of the work."""
         self._bar.update(self._task, description=f"{self._doing} {more}")
 
     def _rate(self, seconds: float) -> str:

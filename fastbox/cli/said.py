@@ -40,7 +40,7 @@ def say(sentence: str, what: str = "", color: str | None = None) -> None:
 
 @contextmanager
 def above(console: Console) -> Iterator[None]:
-    """Have what is said printed on the console of a bar, which makes room for it."""
+    """Print messages on the console of a bar, which makes room for them."""
     _consoles.append(console)
     try:
         yield
@@ -50,7 +50,7 @@ def above(console: Console) -> Iterator[None]:
 
 @contextmanager
 def logged_on_stderr() -> Iterator[None]:
-    """Show what the logger ``fastbox`` is told, a line for each record."""
+    """Show the records of the logger ``fastbox``, a line for each record."""
     handler, level = _Lines(logging.INFO), LOG.level
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)

@@ -87,7 +87,7 @@ def convert(
         An unknown file format, format of boxes, dtype or kind.
     InputError
         The source can't be used, or not be written in the other format; the message names file and place. Or an option
-        that neither of the two has. Nothing is left under ``out``, and what was there stays.
+        that neither of the two has. Nothing is left under ``out``; an earlier file stays.
 
     Examples
     --------

@@ -122,7 +122,7 @@ def first_words(data: bytes) -> list[bytes]:
 
 
 def inside(files: list[tuple[str, str]], chosen: Callable[[str], Any]) -> list[tuple[str, str]]:
-    """Return those of files, as :func:`find` lists them, that are in a folder with a name that is chosen.
+    """Return the files, as :func:`find` lists them, that are in a folder whose name is chosen.
 
     >>> inside([("a/b", "a/b.txt"), ("c", "c.txt")], "a".__eq__)
     [('a/b', 'a/b.txt')]

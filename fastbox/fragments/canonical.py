@@ -1,4 +1,4 @@
-"""Options as bytes: the same only for what is the same in type, value and order."""
+"""Options as bytes: the same only for options of the same type, value and order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def canonical(value: Any) -> bytes:
 
 
 def digest(value: Any) -> str:
-    """Return a short text that tells a value from every other, as :func:`canonical` does."""
+    """Return a short text that tells a value from all others, as :func:`canonical` does."""
     return hashlib.sha256(canonical(value)).hexdigest()
 
 

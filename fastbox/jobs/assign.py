@@ -165,7 +165,7 @@ def assign(
         A column, such as ``iscrowd``, of rows that are regions to ignore, not truths: those where it is true; a number
         other than 0 and nan; or the text 1, true or yes. A null is not set.
     class_column : str, optional
-        The class column, for coverage by class; classes don't change what is assigned.
+        The class column, for coverage by class; classes don't change the assignment.
     report : path, optional
         Where to write a page of HTML with figures, plots and the truths covered least (the extra ``report``).
     rows : int

@@ -77,7 +77,7 @@ class Traits:
     adds_up : bool
         The results of fragments of the tables add up to the result of the whole.
     whole : mapping of str to str
-        The options that need the tables as a whole, each with what it asks for.
+        The options that need the tables as a whole, each with the name of its output for messages.
     reads : tuple of str
         The options that may name one more file to read.
     writes : tuple of str
@@ -171,7 +171,7 @@ def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], 
 
 
 def _prepare(traits: Traits, arguments: dict[str, Any]) -> None:
-    """List the files of each table, and refuse outputs that would replace what is read."""
+    """List the files of each table, and refuse outputs that would replace an input."""
     for name in traits.names:
         arguments[name] = listed(arguments[name])
     read = [arguments[name] for name in traits.names]

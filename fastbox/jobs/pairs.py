@@ -207,7 +207,7 @@ def pairs(
 def _add(found: Paired, chunk: Chunk, pairs: Pairs, beta: float, paired: NDArray[np.bool_]) -> list[NDArray[Any]]:
     """Sum up pairs of a chunk and mark the detections that have one.
 
-    Returns the values of the pairs, one array for each metric, nan where there is no partner.
+    Returns the values of the pairs, one array for each metric, nan for a detection without a truth.
     """
     a, b = chunk.a, chunk.b
     met = pairs.cols >= 0

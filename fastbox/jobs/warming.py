@@ -19,7 +19,7 @@ from fastbox.values.numbers import as_choice
 __all__ = ["DTYPES", "USUAL", "Warmed", "warmup"]
 
 DTYPES = ("float32", "float64")
-USUAL = ("iou", "giou", "l1", "smooth_l1")  # what is used unless another metric is asked for
+USUAL = ("iou", "giou", "l1", "smooth_l1")  # metrics that are used unless others are asked for
 LONG = ("iou_rule", "greedy", "regression")  # modules whose kernels take longest: they begin first
 
 

@@ -20,7 +20,7 @@ ROWS_TOGETHER, COLS_TOGETHER = (0.03, 8.0), (1.0, 0.5)
 GROUP = 32  # rows of a measured together
 SAMPLED = 256  # groups that tell what all of them cost
 GROUPS_PER_PIECE = 16  # so that a piece takes longer than handing it out
-PIECES_PER_THREAD = 32  # what a piece costs is not known beforehand
+PIECES_PER_THREAD = 32  # the cost of a piece is not known beforehand
 ROWS_PER_PIECE = 16_384
 ROWS_FILLED = 65_536  # rows filled up together
 
@@ -105,7 +105,7 @@ def order(found: Sequence[Indexed], ends: NDArray[np.int64], cols: NDArray[np.in
 
 
 def fill_zeros(one: Indexed, a: Boxes, b: Boxes, values: NDArray[Any], indices: NDArray[np.int64]) -> None:
-    """Give the rows of an image that found fewer than k partners the first valid boxes of b that they don't overlap.
+    """Give the rows of an image that found fewer than k boxes the first valid boxes of b that they don't overlap.
 
     ``values`` and ``indices`` have shape (n, k). For metrics that are 0 wherever boxes don't overlap.
     """

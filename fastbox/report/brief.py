@@ -66,7 +66,7 @@ class Shown:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on what is not shown."""
+        """Sentences on the rows and tables that are not shown."""
         more = len(self.rows) - ROWS
         rest = [f"{more:,} more rows: .to_pandas()"] if more > 0 else []
         return [*rest, *([f"more tables: {', '.join(self.others)}"] if self.others else [])]

@@ -14,7 +14,7 @@ from fastbox.values.powers import doublings
 __all__ = ["ASPECT_EDGES", "SIDE_EDGES", "Heat", "Look", "Pair", "Worst"]
 
 SHOWN = 12
-SIDE_EDGES = doublings(2, 10)  # square root of the area, in pixels; the first and last bin take what is beyond
+SIDE_EDGES = doublings(2, 10)  # square root of the area, in pixels; the first and last bin take the sides beyond
 ASPECT_EDGES = doublings(-3, 3)  # width / height, likewise
 _FIXED = 2.0**30  # sums are kept as integers of this unit, so that no order changes them: room for 8e9 values in a bin
 

@@ -139,7 +139,7 @@ def _scaled(columns: Columns, plain: str, size: tuple[ArrayLike, ArrayLike] | No
         if len(wrong := np.flatnonzero(~(np.isfinite(side) & (side > 0)))):
             at = f" at row {wrong[0]}" if side.ndim else ""
             raise ValueError(f"expected size=(width, height) of finite numbers above 0, got {side.flat[wrong[0]]}{at}")
-    with np.errstate(over="ignore"):  # what is not finite is an invalid box
+    with np.errstate(over="ignore"):  # a coordinate that is not finite makes the box invalid
         first, second, third, fourth = (one_nan(c * sides[k]) for c, k in zip(columns, _SIZE_OF[plain], strict=True))
     return first, second, third, fourth
 

@@ -65,7 +65,7 @@ class Usual(str):
 
     @property
     def strictly(self) -> Usual:
-        """The same default with its first rank of names alone: other columns may have the names of later ranks."""
+        """This default with its first rank of names alone: other columns may have the names of later ranks."""
         return Usual(str(self), self.what, self.option, self.argument, self.others[:1])
 
     def called(self, name: str) -> Usual:

@@ -1,4 +1,4 @@
-"""The command lines are run, and what they print and write is found."""
+"""Command lines that are run, and the figures that they print and write."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def written(job: str, name: str, given: tuple[Any, ...], options: dict[str, Any]
 
 
 def inspected(limits: Any) -> dict[str, Any]:
-    """Inspect a table, with the images beside it, and return what is told and written."""
+    """Inspect a table, with the images beside it, and return the results and the outputs."""
     folder = Path("jobs", "inspect")
     folder.mkdir(parents=True)
     files = {"out": folder / "problems.parquet", "fix": folder / "fixed.parquet", "changes": folder / "log.parquet"}
@@ -137,7 +137,7 @@ def on_memory(a: Any, b: Any) -> Iterator[Call]:
 
 
 def spread(job: str, tables: tuple[str, ...]) -> dict[str, Any]:
-    """Run a job in fragments, and return what it tells."""
+    """Run a job in fragments, and return its result."""
     return of_result(call("fragments.spread", public(f"jobs.{job}"), *tables, fragment_rows=300))
 
 

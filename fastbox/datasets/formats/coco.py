@@ -296,7 +296,7 @@ def _elements(found: Iterable[Any]) -> bytes:
 
 def _annotations(rows: pa.Table, ids: Ids) -> Iterator[Annotation]:
     boxes = coordinates(rows, "xywh")
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers that are not finite are refused below
         areas = boxes[2] * boxes[3]
     if "area" in rows.column_names:
         areas = np.where(rows["area"].is_null(), areas, numbers(rows, "area", 0.0))

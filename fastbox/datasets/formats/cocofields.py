@@ -14,7 +14,7 @@ MASK_ONLY = "add a bbox [x, y, width, height], for a mask alone is not a box, or
 
 
 class Unusable(ValueError):  # noqa: N818  # becomes part of an InputError, whose sentence it completes
-    """A field that can't be used: what is wrong with it, and what to do."""
+    """A field that can't be used: the error, and the fix."""
 
     def __init__(self, wrong: str, todo: str) -> None:
         super().__init__(wrong)

@@ -99,7 +99,7 @@ def write(dataset: Dataset, target: StrPath, *, box: str | None = None) -> None:
     Parameters
     ----------
     dataset : Dataset
-        Truths are written as gtboxes, with what they have of CrowdHuman's columns; results as dtboxes.
+        Truths are written as gtboxes, with those of CrowdHuman's columns that they have; results as dtboxes.
     target : path
         The file. Its lines ascend by image id; ID is that id if it is a string, else the stem of the file's name.
     box : str, optional

@@ -128,7 +128,7 @@ def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, di
     """Write a CSV file as Open Images has it, complete or not at all; an existing file is replaced.
 
     Rows ascend by ImageID. Fractions have the fewest decimals, from ``digits`` on, that times the size give the very
-    same pixels. What truths lack of Open Images' columns is written as it writes what is unknown: Source
+    same pixels. Columns of Open Images that truths lack are written with its values for unknown: Source
     empty, Confidence 1, flags -1.
 
     Parameters

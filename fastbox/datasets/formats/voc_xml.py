@@ -1,4 +1,4 @@
-"""The XML files of Pascal VOC, parsed without following what they declare."""
+"""The XML files of Pascal VOC, parsed without following their declarations."""
 
 from __future__ import annotations
 

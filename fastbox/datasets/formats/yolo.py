@@ -56,9 +56,9 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     Returns
     -------
     Dataset
-        cx, cy, w, h in pixels: the number of the file times the image's width or height, in float64, whatever it is.
-        Lines of five numbers make truths, of six results, with a score. Of a polygon it is the box around; of a line
-        with keypoints (kpt_shape in ``data.yaml``) the box in front of them.
+        cx, cy, w, h in pixels: the number of the file times the image's width or height, in float64.
+        Lines of five numbers make truths, of six results, with a score. A polygon becomes the box around it; a line
+        with keypoints (kpt_shape in ``data.yaml``) becomes the box in front of the keypoints.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def _lines(group: Group, dataset: Dataset, digits: int, numbers: dict[int, int] 
         classes = [numbers[number] for number in classes]
     width, height = (_per_row(group, name) for name in ("width", "height"))
     box = coordinates(rows, "cxcywh")
-    with np.errstate(over="ignore"):  # what is not finite is written as it is
+    with np.errstate(over="ignore"):  # numbers that are not finite are written as they are
         words = [
             shortest(column, size, digits) for column, size in zip(box, (width, height, width, height), strict=True)
         ]

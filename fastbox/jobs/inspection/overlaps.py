@@ -24,8 +24,8 @@ MULTIPLIERS = np.random.SeedSequence(0).generate_state(5, np.uint64) | np.uint64
 def overlapping(view: View, near: float, classes: bool) -> tuple[list[Finding], Floats]:
     """Find duplicates and near-duplicates; return for each box too its best IoU with another of its image.
 
-    A duplicate has its partner in the first row of its image with its class and coordinates. Boxes that are not
-    duplicates have a partner each: the box of the class, and of the other classes, with the best IoU, the first at
+    The other box of a duplicate is the first row of its image with its class and coordinates. Boxes that are not
+    duplicates have two other boxes: the box of the class, and of the other classes, with the best IoU, the first at
     ties. Each such pair whose IoU is at least ``near`` is found once, at the later of its rows. The IoU is 0 where an
     image has one box, and nan for invalid boxes.
     """
@@ -103,7 +103,7 @@ def _best_other(boxes: Boxes, keys: Ints, rows: Ints) -> tuple[Floats, Ints]:
     ``keys`` are the numbers of the rows' groups, ascending.
     """
     groups = grouped(boxes[rows], keys)
-    # A box's best IoU is that with itself; what is left when one such value is taken away is the best with another.
+    # A box has its best IoU with itself; without this value, the best IoU is the best with another box.
     values, indices = ops.top(groups, groups, 2)
     itself = indices[:, 0] == np.arange(len(rows))
     other = np.where(itself, indices[:, 1], indices[:, 0])
@@ -134,7 +134,7 @@ def _best_of_another_class(view: View, rows: Ints) -> tuple[Floats, Ints]:
 
 
 def _pairs(code: str, rows: Ints, others: Ints, values: Floats, view: View, near: float) -> Finding:
-    """Return the near pairs of rows and partners, each once, by the later row."""
+    """Return the near pairs of rows, each pair once, by the later row."""
     close = (others >= 0) & (values >= view.boxes.dtype.type(near))
     low, high = np.minimum(rows, others)[close], np.maximum(rows, others)[close]
     _, once = np.unique(high * len(view.image) + low, return_index=True)

@@ -89,7 +89,7 @@ class Limits:
 
 
 class Finding(NamedTuple):
-    """Rows of a chunk with one problem: the measured values, nan for none, and the partners, -1 for none.
+    """Rows of a chunk with one problem: the measured values, nan for none, and the other boxes, -1 for none.
 
     ``others`` are numbers in the whole table. With ``images`` the rows are images of the chunk.
     """
@@ -158,7 +158,7 @@ class Problems:
     counts : dict of str to int
     examples : dict of str to list
         The first twelve of each code: image_id, row, id, class, value, box, other, other_id, other_class and other_box
-        (of a partner in the same image), image_size.
+        (of another box in the same image), image_size.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -214,10 +214,10 @@ class Problems:
 
 
 def _example(view: View, image: int, row: int, value: float, other: int) -> dict[str, Any]:
-    """Return a problem as JSON holds it; row -1 is a problem of the image, other -1 means no partner."""
+    """Return a problem as JSON holds it; row -1 is a problem of the image, other -1 means no other box."""
     size = [float(side[image]) for side in view.frames]
     partner = other - view.first_row
-    # A partner in another image may be in another chunk: then its row has to do.
+    # A box of another image may be in another chunk: then only its row is known.
     here = other >= 0 and 0 <= partner < len(view.image) and view.image[partner] == image
     return {
         "image_id": view.ids[image : image + 1].tolist()[0],

@@ -41,7 +41,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its cells as they read, and what they sort by, where that is another thing."""
+    """A column of a table: its cells as text, and their sort keys, where these differ from the text."""
 
     title: str
     cells: Sequence[str]
@@ -82,7 +82,7 @@ class Table:
 
     @property
     def rows(self) -> list[list[tuple[str, float | str | None]]]:
-        """The cells row by row, each with what it sorts by."""
+        """The cells row by row, each with its sort key."""
         keyed = [
             list(zip(column.cells, column.keys if column.keys is not None else column.cells, strict=True))
             for column in self.columns
@@ -110,7 +110,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture as SVG, drawn in the widths that a page has places for, with what says in words what it shows."""
+    """A picture as SVG, drawn in the widths that a page has places for, with a description in words."""
 
     draw: Callable[[float], str]
     title: str

@@ -75,7 +75,7 @@ def show_rules(console: Console, rules: Sequence[str]) -> None:
 
 
 def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None:
-    """Print what was made or converted: each figure with its name."""
+    """Print the counts of a job that makes or converts files: each figure with its name."""
     counts = {name: value for name, value in summary.items() if isinstance(value, int)}
     without = counts.pop("images_without_boxes", None)
     figures = [counted(value, name.replace("_", " ")) for name, value in counts.items()]
@@ -245,7 +245,7 @@ def _edge(value: float) -> str:
 
 
 def _figures(values: Sequence[float | None], most: int = 4) -> list[str]:
-    """Figures of one metric with as many decimals each, so many at most, so that none is wider than its column."""
+    """Return figures of one metric, all with the same number of decimals, none wider than its column."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
     for decimals in range(most, 0, -1):
         if all(len(f"{value:.{decimals}f}") <= FIGURE_WIDTH for value in finite):
