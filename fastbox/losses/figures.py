@@ -28,10 +28,8 @@ def edges_of(name: str) -> list[float]:
         return [0.0, *(2.0**k for k in range(-4, 15))]
     if name.endswith("_grad"):
         return [0.0, *(2.0**k for k in range(-14, 5))]
-    low, high = (0.0, 2.0) if name in OVERLAP_LOSSES else (-1.0, 1.0)
-    if name in METRICS and METRICS[name].bounded:
-        low, high = METRICS[name].range
-    return [float(edge) for edge in np.linspace(low, high, 17)]
+    low, high = (0.0, 2.0) if name in OVERLAP_LOSSES else METRICS[name].range if name in METRICS else (-1.0, 1.0)
+    return [float(edge) for edge in np.linspace(low if np.isfinite(low) else -1.0, high, 17)]
 
 
 def _is_distance(name: str) -> bool:

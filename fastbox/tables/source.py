@@ -67,6 +67,8 @@ class Source:
         Columns that are carried under other names: the new name and the files' own name of each.
     argument : BoxArgument
         What names the columns of boxes, as messages tell it.
+    asked : dict of str to str
+        The columns and the box format that the caller named, by argument.
     """
 
     path: Paths
@@ -78,6 +80,12 @@ class Source:
     fragment: Fragment | None = None
     aliases: tuple[tuple[str, str], ...] = ()
     argument: BoxArgument = field(default=BOX, compare=False)
+    asked: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        columns = {"boxes": self.boxes, "format": self.format, "image": self.image}
+        asked = {name: value for name, value in columns.items() if value is not None and value != IMAGE}
+        object.__setattr__(self, "asked", asked)
 
     @classmethod
     def of(cls, source: Source | Paths) -> Source:
@@ -90,12 +98,6 @@ class Source:
         found = cls.of(source)
         more = [name for name in names if name is not None]
         return replace(found, columns=tuple(dict.fromkeys([*found.columns, *more])))
-
-    @property
-    def asked(self) -> dict[str, str]:
-        """The columns and the box format that the caller named, by argument."""
-        columns = {"boxes": self.boxes, "format": self.format, "image": self.image}
-        return {name: value for name, value in columns.items() if value is not None and value != IMAGE}
 
     def own(self, name: str) -> str:
         """Return the files' own name of a column that is carried under another."""
