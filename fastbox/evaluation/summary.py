@@ -199,7 +199,7 @@ class Facts(NamedTuple):
             **self.tables,
             "rules": {
                 "iou_thresholds": list(params.iou_thresholds),
-                "area_ranges": {name: list(limits) for name, limits in params.area_ranges.items()},
+                "area_ranges": {name: [low, _number(high)] for name, (low, high) in params.area_ranges.items()},
                 "max_dets": list(params.max_dets),
                 "class_agnostic": params.class_agnostic,
             },

@@ -187,8 +187,8 @@ def evaluated_rules(rules: Rules) -> list[str]:
     ]
 
 
-def _area(name: str, low: float, high: float) -> str:
-    if high >= UNBOUNDED:
+def _area(name: str, low: float, high: float | None) -> str:
+    if high is None or high >= UNBOUNDED:
         return f"{name} from {_square(low)} px² on"
     return f"{name} below {_square(high)} px²" if low <= 0 else f"{name} to {_square(high)} px²"
 

@@ -258,6 +258,15 @@ def test_limits_of_areas_may_have_exponents(tmp_path: Path) -> None:
     assert rules["area_ranges"] == {"all": [0.001, 1e10], "few": [500.0, 1000.0]}
 
 
+def test_a_range_of_areas_without_end_is_null_in_json(tmp_path: Path) -> None:
+    given = *tables(tmp_path), "--areas", "all:0-inf,rest:900-inf"
+    found = json.loads(call(*given, "--json").stdout)
+    assert found["rules"]["area_ranges"] == {"all": [0.0, None], "rest": [900.0, None]}
+    assert found["stats"]["AP"] == json.loads(call(*given[:2], "--json").stdout)["stats"]["AP"]
+    assert "areas: rest from 30² px² on" in call(*given, "--report", tmp_path / "page.html").stdout
+    assert "900 and more" in (tmp_path / "page.html").read_text()
+
+
 def test_thresholds_of_a_grid_have_their_figures_and_curves(tmp_path: Path) -> None:
     """Of 0.05:0.95:0.05 the tenth is 0.5 but for the last bit."""
     paths = tables(tmp_path)

@@ -169,8 +169,8 @@ def _sizes(summary: Mapping[str, Any]) -> Table:
     )
 
 
-def _limits(low: float, high: float) -> str:
-    if high >= UNBOUNDED:
+def _limits(low: float, high: float | None) -> str:
+    if high is None or high >= UNBOUNDED:
         return f"{low:,.0f} and more" if low else "any"
     return f"{low:,.0f} to {high:,.0f}"
 
