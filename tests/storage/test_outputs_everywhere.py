@@ -48,8 +48,8 @@ def calls(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         "evaluate": ({"detections": a, "truths": b}, {}),
         "fit_anchors": ({"truths": a}, {"count": 1}),
         "fuse": ({"tables": [a, b]}, {}),
-        "inspect": ({"truths": a, "images": b}, {}),
-        "measure": ({"paths": a}, {}),
+        "inspect": ({"truths": a, "images_table": b}, {}),
+        "measure": ({"pairs": a}, {}),
         "nms": ({"detections": a}, {}),
         "pairs": ({"detections": a, "truths": b}, {}),
         "regression": ({}, {"points": 1, "steps": 1}),
@@ -116,7 +116,7 @@ def test_a_run_in_fragments_never_writes_where_it_reads(overwrite: bool, tmp_pat
 # Every command: all options that take a path, two by two.
 
 
-INPUTS = {"truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors", "more_images"}
+INPUTS = {"truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors", "more_images_table"}
 
 
 REFUSED = r"choose another (output|path|folder)|expected (a page|a picture|UTF-8|a JSON)"
