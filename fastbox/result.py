@@ -63,7 +63,7 @@ class Result:
         InputError
             There is no page of this result.
         """
-        raise InputError(f"expected a result that has a page, got {type(self).__name__}")
+        raise InputError(f"expected a result that has a page, got {type(self).__name__}: show its tables()")
 
     def said_of_inputs(self) -> dict[str, Any]:
         """Return notes on the tables as JSON holds them; sorted Parquet with usual names needs no note."""

@@ -119,7 +119,7 @@ class Extents:
         wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
         if wrong.size:
             row, got = int(chunk.a_rows(wrong[0])), values[wrong[0]]
-            raise InputError(f"expected an image's size above 0 in column {side!r}, got {got:g} for box {row}")
+            raise InputError(f"expected an image's size above 0 in column {side!r}, got {got:g} for box {row}: fix it")
         return values.astype(np.float64)
 
 

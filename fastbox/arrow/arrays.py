@@ -185,7 +185,9 @@ def coordinates(array: pa.Array, fields: tuple[str, ...], place: Place) -> Colum
         wrong = np.flatnonzero(lengths != 4)
         if wrong.size:
             index = int(wrong[0])
-            raise InputError(f"expected a list of 4 coordinates in {place(index)}, got {lengths[index]}")
+            raise InputError(
+                f"expected a list of 4 coordinates in {place(index)}, got {lengths[index]}: fix or drop the row"
+            )
     quads = numbers(array.flatten(), place, per_box=4).reshape(-1, 4)
     return quads[:, 0], quads[:, 1], quads[:, 2], quads[:, 3]
 

@@ -112,5 +112,6 @@ def _elements(array: pa.Array, bounds: NDArray[np.int64], place: Place) -> pa.Ar
     if wrong.size:
         row = int(wrong[0])
         want, got = (int(ends[row + 1] - ends[row]) for ends in (bounds, own))
-        raise InputError(f"expected as many elements as the row has boxes, {want}, in {place(row)}, got {got}")
+        came = f"in {place(row)}, got {got}: give one element for each box"
+        raise InputError(f"expected as many elements as the row has boxes, {want}, {came}")
     return values

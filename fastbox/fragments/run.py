@@ -119,7 +119,7 @@ def spread(
     traits = _traits_of(job, options)
     if report is not None:
         if result_of(job).page is Result.page:
-            raise InputError(f"expected a job that has a page, got {job.__name__}")
+            raise InputError(f"expected a job that has a page, got {job.__name__}: leave the report out")
         check_page(report, out)
     named = [options.get(name) for name in traits.names]
     named += [file for name in traits.reads if isinstance(file := options.get(name), str | os.PathLike)]

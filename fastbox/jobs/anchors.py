@@ -220,7 +220,9 @@ def fit_anchors(
     count, seed, sample = as_whole(count, "count", 1), as_whole(seed, "seed"), as_whole(sample, "sample", 1)
     levels = default_levels(count) if levels is None else as_whole(levels, "levels", 1)
     if count % levels:
-        raise InputError(f"expected as many anchors on each level, got {count} on {levels} levels")
+        raise InputError(
+            f"expected as many anchors on each level, got {count} on {levels} levels: choose a multiple of {levels}"
+        )
     if not min_side >= 0:
         raise InputError(f"expected min_side to be at least 0, got {min_side!r}")
     for name in against:
@@ -307,7 +309,7 @@ def _check_place(path: str | os.PathLike[str]) -> None:
     """Refuse an output that can't be written, before the work."""
     target = os.path.realpath(local(path))
     if os.path.exists(target) and not os.path.isfile(target):
-        raise InputError(f"expected a file to write, got {os.fspath(path)}, which is something else")
+        raise InputError(f"expected a file to write, got {os.fspath(path)}, which is something else: name another")
     check_folder(path)
 
 

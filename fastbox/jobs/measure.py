@@ -165,7 +165,9 @@ def measure(
         check_name(name)
     asked = [name for name in metrics if name in LOSSES]
     if grad and not asked:
-        raise InputError(f"expected a loss among the metrics to give its gradient, got none of {', '.join(LOSSES)}")
+        raise InputError(
+            f"expected a loss among the metrics to give its gradient, got none: add one of {', '.join(LOSSES)}"
+        )
     source = Source.carrying(pairs)
     files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)

@@ -169,9 +169,9 @@ def pairs(
     """
     asked = Question.of(metrics, "best" if best else "every" if every else "threshold", threshold, beta)
     if best and every:
-        raise InputError("expected either every pair or the best of each detection, got both")
+        raise InputError("expected either every pair or the best of each detection, got both: leave one out")
     if best and truths is None:
-        raise InputError("expected two tables to find the best truth of each detection, got one")
+        raise InputError("expected two tables to find the best truth of each detection, got one: name the truths")
     if class_agnostic and not isinstance(class_column, Usual):
         how = advice("--per-class", "class_agnostic=False")
         raise InputError(f"the class column {class_column!r} is not used where boxes of all classes meet: add {how}")
@@ -265,7 +265,7 @@ def _schema(plans: list[Plan], metrics: Sequence[str], carried: tuple[str, ...],
     if boxes:
         types |= {f"{side}_{corner}": dtype for side in ("pred", "target") for corner in CORNERS}
     if clash := [name for name in carried if name in types]:
-        raise InputError(f"expected to keep columns that the output does not have itself, got {clash[0]!r}")
+        raise InputError(f"the column to keep {clash[0]!r} has the name of a column of the output: leave it out")
     return columns.schema_of(types, plans[0].columns)
 
 

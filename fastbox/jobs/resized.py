@@ -82,7 +82,7 @@ def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> ND
         if wrong.size:
             row = int(chunk.a_rows(offsets[wrong[0]]))
             raise InputError(
-                f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]:g} at row {row}"
+                f"expected a {name} of at least 1 pixel in column {name!r}, got {side[wrong[0]]:g} at row {row}: fix it"
             )
         sides.append(np.asarray(side, np.int64))
     return np.stack(sides, axis=1)

@@ -27,7 +27,7 @@ def drawing(summary: Mapping[str, Any]) -> Any:
     curves = summary.get("curves")
     count = len(drawn) + (curves is not None)
     if not count:
-        raise InputError("expected something to draw, got a result without histograms or curves")
+        raise InputError("expected something to draw, got a result without histograms or curves: show its tables()")
     columns = min(count, 3)
     lines = -(-count // columns)
     figure = new_figure((4.2 * columns, 2.9 * lines))

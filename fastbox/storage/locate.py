@@ -58,7 +58,9 @@ def find_files(path: Paths) -> list[str]:
     if os.path.isdir(name):
         files = list(Tree.of([name]).files)
         if not files:
-            raise InputError(f"expected *.parquet files in the directory {name}, got none")
+            raise InputError(
+                f"expected *.parquet files in the directory {name}, got none: name the folder that has them"
+            )
         return files
     if os.path.lexists(name) or not glob.has_magic(name):
         return [name] if not os.path.exists(name) else list(_once([name]))
@@ -66,7 +68,7 @@ def find_files(path: Paths) -> list[str]:
     folders = list(filter(os.path.isdir, found))
     files = list(_once([*set(found).difference(folders), *Tree.of(folders).files]))
     if not files:
-        raise InputError(f"expected files that match {name}, got none")
+        raise InputError(f"expected files that match {name}, got none: fix the pattern")
     return files
 
 
@@ -156,7 +158,7 @@ def _of_several(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
             known[same] = file, given
             files.append(file)
     if not files:
-        raise InputError("expected at least one file, got an empty list")
+        raise InputError("expected at least one file, got an empty list: name a file")
     return files
 
 

@@ -139,7 +139,7 @@ def find_stored(uri: str) -> list[str]:
         below = store.get_file_info(pafs.FileSelector(base, recursive=True, allow_not_found=True))
     meant = [info.path for info in below if info.is_file and _is_meant(info.path, path, base, fixed != path)]
     if not meant:
-        raise InputError(f"expected Parquet at {uri}, got none")
+        raise InputError(f"expected Parquet at {uri}, got none: name an object, or the prefix of some")
     for folder in {posixpath.dirname(found) for found in meant}:
         here = [info.base_name for info in below if posixpath.dirname(info.path) == folder]
         check_finished(_named(uri, path, folder), here)

@@ -101,7 +101,8 @@ def _header(path: str) -> tuple[list[str], str]:
             "their folder"
         )
     if len(names) > 1 and not outside.count(delimiter):
-        raise InputError(f"expected commas, semicolons or tabs in the first line of {path}, got {lines[0][:60]!r}")
+        came = f"got {lines[0][:60]!r}: separate the columns by one of them"
+        raise InputError(f"expected commas, semicolons or tabs in the first line of {path}, {came}")
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"expected one column {name!r} in {path}, got {names.count(name)}: rename all but one")

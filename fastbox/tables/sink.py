@@ -118,7 +118,7 @@ class Sink:
         self._target = os.path.join(tempfile.gettempdir(), "fastbox") if self._stored else os.path.realpath(self.path)
         self.folder, name = os.path.split(self._target)
         if not self._stored and os.path.exists(self._target) and not os.path.isfile(self._target):
-            raise InputError(f"expected a file to write, got {self.path}, which is something else")
+            raise InputError(f"expected a file to write, got {self.path}, which is something else: name another")
         try:
             self._temporary = Temporary(self.folder, name, _BUFFER_BYTES)
         except OSError as error:
@@ -234,14 +234,18 @@ def read_record(path: StrPath) -> dict[str, Any]:
     with open_parquet(path) as file:
         found = (file.metadata.metadata or {}).get(_KEY.encode())
     if found is None:
-        raise InputError(f"expected a file that fastbox wrote, got {os.fspath(path)} without its record")
+        raise InputError(
+            f"expected a file that fastbox wrote, got {os.fspath(path)} without its record: write it again"
+        )
     try:
         record = json.loads(found)
     except ValueError:
         record = None
     inner = ("parameters", "categories")
     if not isinstance(record, dict) or any(not isinstance(record.get(name, {}), dict) for name in inner):
-        raise InputError(f"expected a file that fastbox wrote, got {os.fspath(path)} with a damaged record")
+        raise InputError(
+            f"expected a file that fastbox wrote, got {os.fspath(path)} with a damaged record: write it again"
+        )
     return record
 
 

@@ -61,7 +61,8 @@ def coordinate_types(schema: pa.Schema, boxes: BoxColumns) -> list[np.dtype[Any]
     """
     kind = schema.field(boxes.names[0]).type
     if boxes.layout == "ragged":
-        raise InputError(f"expected one row per box to write a cleaned copy, got lists of boxes in {boxes.names[0]!r}")
+        came = f"got lists of boxes in {boxes.names[0]!r}: convert the table first"
+        raise InputError(f"expected one row per box to write a cleaned copy, {came}")
     if boxes.layout == "flat":
         kinds = [schema.field(name).type for name in boxes.names]
     elif boxes.layout == "struct":
@@ -69,7 +70,8 @@ def coordinate_types(schema: pa.Schema, boxes: BoxColumns) -> list[np.dtype[Any]
     else:
         kinds = [kind.value_type] * 4
     if any(pa.types.is_decimal(found) for found in kinds):
-        raise InputError(f"expected integers or floats to write a cleaned copy, got decimals in {boxes.names[0]!r}")
+        came = f"got decimals in {boxes.names[0]!r}: cast the column"
+        raise InputError(f"expected integers or floats to write a cleaned copy, {came}")
     return [np.dtype(found.to_pandas_dtype()) for found in kinds]
 
 

@@ -275,7 +275,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         ({"metrics": []}, "at least one metric"),
         ({"metrics": ["iuo"]}, "did you mean 'iou'"),
         ({"keep": ["iou"]}, "no.*column|'iou'"),
-        ({"keep": ["image_id"]}, "got 'image_id'"),
+        ({"keep": ["image_id"]}, "'image_id' has the name of a column of the output"),
         ({"keep": ["numbr"]}, "'number'"),
         ({"class_column": "class", "class_agnostic": False}, "'class'"),
         ({"threshold": float("nan")}, "got nan"),

@@ -73,7 +73,7 @@ def show_inspected(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def _show_problems(console: Console, problems: Sequence[Mapping[str, Any]]) -> None:
-    """Print the problems, the worst first, one line each, with as much of an example as there is room for."""
+    """Print the problems, the worst first, one line each, with the parts of an example that fit."""
     order = sorted(problems, key=lambda found: (list(COLOURS).index(found["severity"]), -found["count"]))
     width = max(len(found["code"]) for found in problems)
     digits = max(len(f"{found['count']:,}") for found in problems)

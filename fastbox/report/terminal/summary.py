@@ -219,7 +219,7 @@ def _chart(name: str, metric: Mapping[str, Any], per_bin: int) -> list[Text]:
 
 
 def _axis(edges: Sequence[float], width: int) -> str:
-    """The first and last edge at the ends and the middle one in the middle, as far as there is room."""
+    """The first and last edge at the ends and the middle one in the middle, if they have room."""
     low, middle, high = _edge(edges[0]), _edge(edges[len(edges) // 2]), _edge(edges[-1])
     gap = width - len(low) - len(middle) - len(high)
     if len(edges) % 2 and gap >= 4:
