@@ -37,7 +37,7 @@ def on_tables() -> Iterator[Call]:
     size = public("jobs.Resize").parse("300x200")
     limits = public("jobs.Limits")(tolerance=2.0, near=0.9, huge=0.2)
     named: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
-        "assign": ("assign", (B, grid), {"resize": size, "class_column": "category_id", "ignore": "iscrowd"}),
+        "assign": ("assign", (B, grid), {"resize": size, "class_column": "category_id", "ignore_column": "iscrowd"}),
         "assign.rule": ("assign", (B, grid), {"resize": size, "rule": public("MatchRule").tf(0.6)}),
         "fuse": ("fuse", (["good.parquet", "other.parquet"],), {"iou_threshold": 0.4, "class_agnostic": True}),
         "fuse.weights": ("fuse", ([A, "other.parquet"],), {"weights": [1.0, 3.0], "conf_type": "max"}),

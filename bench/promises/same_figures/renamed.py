@@ -31,7 +31,7 @@ RENAMED: tuple[Renamed, ...] = (
     Renamed(r"^(commands\.anchors\b.*\.parameters\.)width$", r"\1size_columns.0"),
     Renamed(r"^(commands\.anchors\b.*\.parameters\.)height$", r"\1size_columns.1"),
     # inspections
-    Renamed(r"(\binspect\b.*[.:_]limits[._])min_side$", r"\1sub_pixel"),
+    Renamed(r"((?:\binspect\b|\bmemory\.source\b).*[.:_]limits[._])min_side$", r"\1sub_pixel"),
     # evaluations
     Renamed(r"(\.printed|\.json|\.tables)\.runs\b", r"\1.models"),
     Renamed(r"^(evaluating\..*[.:]by)$", r"\1", MODEL),

@@ -76,7 +76,7 @@ class Told(NamedTuple):
 
 ARGUMENTS = {
     "evaluate": Told("runs", {"models": "runs"}),
-    "jobs.assign": Told("by_class", {"class_column": "by_class"}),
+    "jobs.assign": Told("by_class", {"class_column": "by_class", "ignore_column": "ignore"}),
     "jobs.convert": Told(
         "source_dialect",
         {
