@@ -1,4 +1,4 @@
-"""Ids of images and classes that are the same but for how they are written: with a folder, an ending, zeros, case."""
+"""Ids of images and classes that differ in spelling alone: in a folder, an ending, zeros in front, or case."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Apart(NamedTuple):
 def apart(own: Iterable[Any], its: Iterable[Any], named: Collection[Any] = (), *, told: bool = True) -> Apart | None:
     """Return the classes of detections and of truths if they do not fit, else None.
 
-    Classes do not fit if no class is in common or ``named``; where nobody told names, if less than half are.
+    Classes do not fit if no class is in common or ``named``; without ``told``, if less than half of the classes are.
 
     >>> apart([1, 2], [3])
     Apart(both=0, fewer=1, own='1, 2', its='3')

@@ -32,9 +32,9 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
 
-    IoUs are float64 on corner, width and height; boxes in another format are turned into these first. Two things
-    differ from pycocotools on purpose: a truth with ``ignore`` set is ignored though it is no crowd (there ``iscrowd``
-    overwrites it), and ids of truths play no part (there a truth with id 0 counts as not found).
+    IoUs are float64 on corner, width and height; boxes in another format are converted first. Two things differ from
+    pycocotools on purpose: a truth with ``ignore`` set is ignored without being a crowd (in pycocotools ``iscrowd``
+    overwrites ``ignore``), and ids of truths have no effect (in pycocotools a truth with id 0 counts as not found).
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ def evaluate(
         Regions that hold many objects: any number of detections may lie in one, and those are ignored. Booleans;
         numbers, set unless 0 or nan; or text, set where it is 1, true or yes.
     ignore : array of shape (m,), optional
-        Truths that count neither as found nor as missed; likewise.
+        Truths that count neither as found nor as missed; flags as of ``crowd``.
     areas : array of shape (m,), optional
         Areas of truths in square pixels, such as the areas of their masks; width times height where left out or nan.
     models : array of shape (n,), optional
         The model that each detection is of; each model is evaluated by itself.
     params : Params, optional
-        Thresholds, ranges of areas, and how many detections count.
+        Thresholds, ranges of areas, and the number of detections that count.
 
     Returns
     -------

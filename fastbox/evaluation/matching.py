@@ -41,8 +41,22 @@ Columns = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], N
 
 
 class Found(NamedTuple):
-    """Detections, image by image: x, y, w, h; model above class, in one code; scores without nan; a bit for each range
-    of areas that the area is not in; where images begin; and the order of an image's detections of equal scores.
+    """Detections, image by image, as kernels match them.
+
+    Attributes
+    ----------
+    boxes : Columns
+        x, y, w and h.
+    codes : array of shape (n,)
+        The code of the model in the upper half of the bits, the code of the class in the lower half.
+    scores : array of shape (n,)
+        Without nan.
+    outside : array of shape (n,)
+        A bit for each range of areas that the detection is not in.
+    bounds : array of shape (images + 1,)
+        The first detection of each image, and the end of the last image.
+    order : array of shape (n,)
+        The rows of each image, in the order of equal scores.
     """
 
     boxes: Columns
@@ -54,7 +68,19 @@ class Found(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Truths, likewise."""
+    """Truths, image by image, as kernels match them.
+
+    Attributes
+    ----------
+    boxes, bounds, order
+        As of :class:`Found`.
+    kinds : array of shape (m,)
+        Codes of classes.
+    crowd, ignore : array of shape (m,)
+        Flags of regions with many objects, and of truths that do not count, which all crowds are.
+    hidden : array of shape (m,)
+        A bit for each range of areas that the truth is ignored in.
+    """
 
     boxes: Columns
     kinds: NDArray[np.int64]

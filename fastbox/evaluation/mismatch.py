@@ -29,7 +29,7 @@ PLAUSIBLE = 0.98  # share of boxes that must look like boxes in a format
 
 
 class Mismatch:
-    """Evidence, set of images by set of images.
+    """Evidence of a mismatch, added by sets of images.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Mismatch:
         self._crossed: Counter[tuple[int, int]] = Counter()  # of those that don't, and of the truths that they lie on
 
     def add(self, images: Images, detections: Detections, truths: GroundTruths, judged: Judged) -> None:
-        """Look at whole images, and what became of their detections."""
+        """Add the evidence of whole images and of the matches of their detections."""
         own, its = np.diff(images.bounds) > 0, np.diff(images.truth_bounds) > 0
         for name, there in (("both", own & its), ("detections", own & ~its), ("truths", its & ~own)):
             self.images[name] += int(np.count_nonzero(there))
