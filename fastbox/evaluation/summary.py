@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from fastbox.evaluation.curves import Floats, Traced
 from fastbox.evaluation.matching import MATCH_TYPES
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.quantiles import spread
+from fastbox.evaluation.streamed import streamed
 from fastbox.evaluation.tide import Errors
 from fastbox.losses.figures import edges_of, unit_of
 from fastbox.report.brief import Shown
@@ -25,10 +25,9 @@ from fastbox.report.page.contents import Example, Page
 from fastbox.report.statistics import first_of
 from fastbox.result import Result, Row
 
-__all__ = ["LEVEL", "Asked", "Details", "Facts", "ModelFigures", "Summarized", "streamed"]
+__all__ = ["LEVEL", "Asked", "Details", "Facts", "ModelFigures", "Summarized"]
 
 LEVEL = 0.95  # of confidence intervals
-HERE = "\0"  # no name or value holds it
 COUNTS = (*MATCH_TYPES, "missed")
 
 
@@ -304,35 +303,6 @@ class Summarized(Result):
         params, by, *_ = self._asked()
         own = {"models": models} if by is not None else models
         return {**self._facts().to_dict(params), "by": by, **own, **self.said_of_inputs()}
-
-
-def streamed(
-    summary: Mapping[str, Any], name: str | None = None, rows: Iterable[tuple[str, Any]] = ()
-) -> Iterator[str]:
-    """Yield the text of a summary as JSON, a part at a time; under one name it has rows that are made one by one.
-
-    >>> print("".join(streamed({"by": "m", "models": {}, "n": 2}, "models", [("a", 1), ("b", 2)])))
-    {
-      "by": "m",
-      "models": {
-        "a": 1,
-        "b": 2
-      },
-      "n": 2
-    }
-    """
-    whole = summary if name is None else {**summary, name: HERE}
-    before, _, after = json.dumps(whole, indent=2, allow_nan=False).partition(json.dumps(HERE))
-    yield before
-    if name is None:
-        return
-    start = "{"
-    for key, value in rows:
-        row = json.dumps({key: value}, indent=2, allow_nan=False)[1:-2]
-        yield start + row.replace("\n", "\n  ")
-        start = ","
-    yield "{}" if start == "{" else "\n  }"
-    yield after
 
 
 def _named(thresholds: Sequence[float]) -> list[str]:
