@@ -1,4 +1,4 @@
-"""Evaluation of detections as COCO does it, to the last bit, and what its averages hide."""
+"""Evaluation of detections by the rules of COCO or of another protocol, with errors, calibration and intervals."""
 
 from typing import TYPE_CHECKING
 
