@@ -56,12 +56,12 @@ class Metric(NamedTuple):
 
     @property
     def zero_apart(self) -> bool:
-        """Whether the value of all boxes that do not overlap is 0."""
+        """True if the value of all boxes that do not overlap is 0."""
         return self.range[0] == 0 and self.least_of_overlap == 0
 
     @property
     def bounded(self) -> bool:
-        """Whether the range has two finite ends."""
+        """True if the range has two finite ends."""
         return all(map(math.isfinite, self.range))
 
 

@@ -19,7 +19,7 @@ def resample(detections, truths, weights, axes, span, means):
     """
     (words, bounds, image), (truth_classes, truth_image) = detections, truths
     (recalls, many), (first, last) = axes, span
-    longest = 0  # not by a call, which would make the loops 3 % slower
+    longest = 0  # not by a call, which would make the loops 3% slower
     for k in range(len(bounds) - 1):
         longest = max(longest, bounds[k + 1] - bounds[k])
     trues, envelope = np.empty(longest, np.int64), np.empty(longest, np.float64)

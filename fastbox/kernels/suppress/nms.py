@@ -164,7 +164,7 @@ def resolve_segments(boxes, scores, segments, span, most, how, out):
         tile[4, n : n + PAD] = T(np.nan)
         starts[1] = n
         grid = starts, frames, layouts, 0.0, screenable
-        resolve(grid, tile, keys[:n], rows, 0, n, how, state, hits, out)  # tuples would cost 4 % on small segments
+        resolve(grid, tile, keys[:n], rows, 0, n, how, state, hits, out)  # tuples would cost 4% on small segments
 
 
 def _how(t):
