@@ -242,7 +242,7 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
         if not re.search(r"--[a-z]|(sizes|box|category|source_format)=", str(error)):
             raise
         how = advice(f"`fastbox convert {shlex.quote(name)} boxes.parquet`", f"jobs.convert({name!r}, 'boxes.parquet')")
-        raise InputError(f"{error}; convert it with {how}, which takes these options, and read the output") from None
+        raise InputError(f"{error} ({how} takes these options): read its output") from None
     kind = dataset.schema.field("image_id").type
     order = order_of(pa.chunked_array(ids, kind), "image_id", name)
     images = None if dataset.kind == "results" else dataset.images().sort_by("image_id")
