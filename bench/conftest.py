@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import fastbox
-from bench.shapes import Sizes
-from bench.turns import Threads
+from bench.promises.turns import Threads
+from bench.support.shapes import Sizes
 
 ROLES = ("ours", "peer", "floor", "twin")
 THREADS = sorted({1, fastbox.get_num_threads()})

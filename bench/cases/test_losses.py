@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import fastbox
-from bench import floors, peers
 from bench.conftest import THREADS, Case, close_to, require
-from bench.shapes import DTYPES, Sizes
+from bench.support import floors, peers
+from bench.support.shapes import DTYPES, Sizes
 
 ELEMENTS = 16_000_000
 LOSSES = {"smooth_l1": fastbox.smooth_l1_loss, "huber": fastbox.huber_loss, "l1": fastbox.l1_loss}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.shapes import DTYPES, Ragged
+from bench.support.shapes import DTYPES, Ragged
 
 Floats = NDArray[Any]
 Matrix = Callable[[Floats, Floats], Floats]

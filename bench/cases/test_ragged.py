@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import fastbox
-from bench import floors, peers
 from bench.conftest import THREADS, Case, close_to, require
-from bench.shapes import DTYPES, Ragged, Sizes, ragged
+from bench.support import floors, peers
+from bench.support.shapes import DTYPES, Ragged, Sizes, ragged
 
 IMAGES = 20_000
 ORDERS = {"images": False, "images by size": True}

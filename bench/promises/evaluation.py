@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import fastbox
-from bench import scenes
-from bench.promise import Setting, Target
-from bench.turns import Calls, Reached, ratio, summed_up, take_turns
+from bench.promises.promise import Setting, Target
+from bench.promises.turns import Calls, Reached, ratio, summed_up, take_turns
+from bench.support import scenes
 
 COCO = {"images": 5_000, "truths": 36_781, "detections": 44_852, "classes": 80}  # val2017 and one detector
 OBJECTS365 = {"images": 80_000, "truths": 1_200_000, "detections": 8_000_000, "classes": 365}

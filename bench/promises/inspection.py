@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import fastbox
-from bench.promise import Setting, Target
-from bench.tables import ROWS
-from bench.turns import Reached, summed_up
+from bench.promises.promise import Setting, Target
+from bench.promises.turns import Reached, summed_up
+from bench.support.tables import ROWS
 
 BOXES = 10_000_000
 CROWDS, CROWD = 60, 3_000  # images, and boxes in each of them

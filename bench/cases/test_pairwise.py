@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import fastbox
-from bench import floors, peers
 from bench.conftest import THREADS, Case, close_to, require
-from bench.shapes import DTYPES, Sizes, boxes
+from bench.support import floors, peers
+from bench.support.shapes import DTYPES, Sizes, boxes
 
 SIZES = {metric: ("small", "large", "wide") if metric in ("iou", "giou") else ("small",) for metric in fastbox.METRICS}
 GRID = [(metric, size) for metric, sizes in SIZES.items() for size in sizes]

@@ -10,9 +10,9 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from bench import formats
 from bench.conftest import Case
-from bench.shapes import Sizes
+from bench.promises import formats
+from bench.support.shapes import Sizes
 from fastbox.jobs import convert
 
 ROWS, IMAGES, ROUNDS = 100_000, 14_000, 3

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import fastbox
-from bench.promise import Setting, Target
-from bench.turns import Reached, Threads, ratio, take_turns
+from bench.promises.promise import Setting, Target
+from bench.promises.turns import Reached, Threads, ratio, take_turns
 from fastbox import jobs
 from fastbox.fragments import engines, spread
 from fastbox.parallel import threads_here

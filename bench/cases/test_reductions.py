@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import fastbox
-from bench import floors, peers
 from bench.conftest import THREADS, Case, close_to, require
-from bench.shapes import DTYPES, Kind, Sizes, boxes
+from bench.support import floors, peers
+from bench.support.shapes import DTYPES, Kind, Sizes, boxes
 
 K, BINS, THRESHOLD = 10, 20, 0.5
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench import evaluation, scenes
 from bench.conftest import THREADS, Case, require
-from bench.shapes import Sizes
+from bench.promises import evaluation
+from bench.support import scenes
+from bench.support.shapes import Sizes
 
 
 @pytest.fixture(scope="module")

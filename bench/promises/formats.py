@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.promise import Setting, Target, in_process
-from bench.turns import Reached, summed_up
+from bench.promises.promise import Setting, Target, in_process
+from bench.promises.turns import Reached, summed_up
 
 COCO = {"annotations": 860_001, "images": 118_287}  # instances_train2017.json
 POINTS = (20, 37)  # of an outline, so that a full file has as many bytes as COCO's

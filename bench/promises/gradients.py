@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 import fastbox
-from bench import floors, peers
-from bench.promise import Setting, Target
-from bench.turns import Calls, Reached, ratio, summed_up, take_turns
+from bench.promises.promise import Setting, Target
+from bench.promises.turns import Calls, Reached, ratio, summed_up, take_turns
+from bench.support import floors, peers
 
 BOXES = 4_000_000
 OVERLAPS = "iou,giou,diou,ciou,eiou"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import fastbox
-from bench.shapes import Sizes
-from bench.turns import Reached
+from bench.promises.turns import Reached
+from bench.support.shapes import Sizes
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench import inspection, tables
 from bench.conftest import THREADS, Case
-from bench.shapes import Sizes
+from bench.promises import inspection
+from bench.support import tables
+from bench.support.shapes import Sizes
 from fastbox.jobs.inspect import inspect
 from fastbox.jobs.inspection.problems import Limits
 

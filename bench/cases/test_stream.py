@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import fastbox
-from bench import tables
 from bench.conftest import THREADS, Case
-from bench.shapes import Sizes
+from bench.support import tables
+from bench.support.shapes import Sizes
 from fastbox.arrow.find import find_boxes
 from fastbox.boxes.found import to_boxes
 from fastbox.jobs.measure import measure

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 import fastbox
-from bench import floors, matcher, scenes
-from bench.promise import Setting, Target, in_process
-from bench.turns import Calls, Reached, ratio, summed_up, take_turns
+from bench.promises.promise import Setting, Target, in_process
+from bench.promises.turns import Calls, Reached, ratio, summed_up, take_turns
+from bench.support import floors, matcher, scenes
+from bench.support.paths import public_data
 
-COCO = Path(__file__).parents[2] / "shared" / "data" / "coco_val2017_gt.parquet"
 RETINANET = (1333, 800)
 
 
@@ -50,7 +50,7 @@ def peak():
     except FileNotFoundError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
 import numpy as np, fastbox
-from bench import scenes
+from bench.support import scenes
 n = int(sys.argv[1])
 """
 MILLION = """
@@ -138,13 +138,12 @@ def suppressed(scene: str, peer: str) -> Callable[[Setting], Reached]:
 
 def assigned(setting: Setting) -> Reached:
     """The command on COCO val2017's truths, from the start of the process to its end."""
-    if not COCO.exists():
-        raise ModuleNotFoundError(f"{COCO.name} is not there")
+    truths = public_data("coco_val2017_gt.parquet")
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder, "out.parquet"))
         arguments = [
             "assign",
-            str(COCO),
+            str(truths),
             "--anchors",
             "retinanet",
             "--resize",

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import fastbox
-from bench import matcher, scenes
 from bench.conftest import THREADS, Case, require
-from bench.shapes import Sizes
+from bench.support import matcher, scenes
+from bench.support.shapes import Sizes
 
 SIZE = (1333, 800)
 TRUTHS = (7, 30, 100)

@@ -1,6 +1,6 @@
 """Measure the promises of fastbox, each with its own measure, and report whether each promise holds.
 
-    python -m bench.targets --only pairwise --rounds 5
+    python -m bench.promises.targets --only pairwise --rounds 5
 
 What is compared takes turns in one process, and a promise is judged by the median of the ratios of the rounds: a
 machine that others use slows both sides of a ratio alike.
@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 
 import fastbox
-from bench import floors, peers, tables
-from bench.evaluation import EVALUATION
-from bench.formats import FORMATS
-from bench.gradients import GRADIENTS
-from bench.inspection import INSPECTION
-from bench.matching import MATCHING
-from bench.promise import Setting, Target, in_process
-from bench.scale import SCALE
-from bench.shapes import Sizes, boxes, ragged
-from bench.turns import Calls, Reached, Threads, Times, ratio, summed_up, take_turns
+from bench.promises.evaluation import EVALUATION
+from bench.promises.formats import FORMATS
+from bench.promises.gradients import GRADIENTS
+from bench.promises.inspection import INSPECTION
+from bench.promises.matching import MATCHING
+from bench.promises.promise import Setting, Target, in_process
+from bench.promises.scale import SCALE
+from bench.promises.turns import Calls, Reached, Threads, Times, ratio, summed_up, take_turns
+from bench.support import floors, peers, tables
+from bench.support.shapes import Sizes, boxes, ragged
 
 
 def pairwise_fresh(dtype: str) -> Callable[[Setting], Reached]:

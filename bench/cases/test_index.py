@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import fastbox
-from bench import floors, scenes
 from bench.conftest import THREADS, Case
-from bench.shapes import Sizes
+from bench.support import floors, scenes
+from bench.support.shapes import Sizes
 
 QUESTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "best": fastbox.best,

@@ -1,0 +1,1 @@
+"""Boxes, files, peers and floors of the benchmarks."""
