@@ -90,33 +90,20 @@ def run_naive_best(a: Floats, b: Floats) -> tuple[Floats, NDArray[np.int64]]:
 
 
 @cache
-def _prange_matrix(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
-    from fastbox.kernels.compare.dense import MATRIX
+def _prange(name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """Return a dense kernel of IoU, MATRIX or BEST, in a prange over spans."""
+    from fastbox.kernels.compare import dense
 
-    kernel = MATRIX[dtype, metric]
-
-    @njit(parallel=True, error_model="numpy")
-    def run(  # type: ignore[no-untyped-def]
-        beta, sides, images, span, outputs
-    ):
-        image, first, last = span
-        for k in prange(len(first)):
-            kernel(beta, sides, images, (image[k], first[k], last[k]), outputs)
-
-    return run
-
-
-@cache
-def _prange_best(dtype: np.dtype[Any], metric: str) -> Callable[..., None]:
-    from fastbox.kernels.compare.dense import BEST
-
-    kernel = BEST[dtype, metric]
+    kernel = getattr(dense, name)[dtype, "iou"]
 
     @njit(parallel=True, error_model="numpy")
     def run(beta, sides, images, span, outputs):  # type: ignore[no-untyped-def]
+        # A prange takes no tuples of tuples.
+        (format_a, a0, a1, a2, a3), (format_b, b0, b1, b2, b3) = sides
         image, first, last = span
         for k in prange(len(first)):
-            kernel(beta, sides, images, (image[k], first[k], last[k]), outputs)
+            both = (format_a, a0, a1, a2, a3), (format_b, b0, b1, b2, b3)
+            kernel(beta, both, images, (image[k], first[k], last[k]), outputs)
 
     return run
 
@@ -141,7 +128,7 @@ def twin_matrix(a: Boxes, b: Boxes, threads: int, out: Floats | None = None) -> 
     if out is None:
         out = np.empty((len(a), len(b)), a.dtype)
     common = *_common(a, b), _rows(_starts(a))
-    _prange_matrix(a.dtype, "iou")(*common, (np.array([0, out.size]), streamed, out.reshape(-1)))
+    _prange("MATRIX", a.dtype)(*common, (np.array([0, out.size]), streamed, out.reshape(-1)))
     return out
 
 
@@ -149,7 +136,7 @@ def twin_best(a: Boxes, b: Boxes, threads: int) -> tuple[Floats, NDArray[np.int6
     """Our best with Numba's own threads instead of ours: a prange over rows, or over the images of grouped boxes."""
     set_num_threads(threads)
     values, indices = np.empty(len(a), a.dtype), np.empty(len(a), np.int64)
-    _prange_best(a.dtype, "iou")(*_common(a, b), _rows(_starts(a)), (values, indices))
+    _prange("BEST", a.dtype)(*_common(a, b), _rows(_starts(a)), (values, indices))
     return values, indices
 
 
