@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -26,9 +30,32 @@ settings.register_profile("thorough", settings.get_profile("quick"), max_example
 settings.load_profile(os.environ.get("FASTBOX_TEST_PROFILE", "plain" if WITHOUT_JIT else "quick"))
 
 
+def _starts_a_process(test: Any) -> bool:
+    """Whether a test, or a function of the tests that it calls, starts another process."""
+    left, seen = [inspect.unwrap(test)] if callable(test) else [], set[Any]()
+    while left:
+        function = left.pop()
+        if not isinstance(function, FunctionType) or function in seen:
+            continue
+        seen.add(function)
+        names = _names_in(function.__code__)
+        if not names.isdisjoint({"fork", "subprocess"}):
+            return True
+        if function.__code__.co_filename.startswith(str(ROOT / "tests")):
+            left += [function.__globals__[name] for name in names if name in function.__globals__]
+    return False
+
+
+@cache
+def _names_in(code: CodeType) -> frozenset[str]:
+    """The names of globals and attributes in some code, and in the functions inside of it."""
+    inner = [_names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return frozenset(code.co_names).union(*inner)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "python" in getattr(item, "fixturenames", ()):
+        if "python" in getattr(item, "fixturenames", ()) or _starts_a_process(getattr(item, "function", None)):
             item.add_marker("process")
         # Inverted boxes are drawn on purpose. As marks these hold where -W says otherwise.
         item.add_marker(pytest.mark.filterwarnings("ignore::fastbox.errors.FormatWarning"))
