@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, group, i8, inlined, readonly, vector
+from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, vector
 from fastbox.kernels.codes import (
     BACKGROUND,
     BOTH,
@@ -21,97 +21,6 @@ from fastbox.kernels.common.sorting import longest_of
 from fastbox.kernels.evaluate.overlap import Sides, first_of, four, overlap
 
 
-@inlined
-def take_truths(detections, truths, rule, places, rows, taken, outputs):
-    """Let the detections at some places of the order take truths among the rows, as COCO's matching does.
-
-    A detection that takes no truth is background until its error is named.
-    """
-    (x, y, w, h), codes, _, order, _ = detections
-    (left, top, width, height), classes, crowd, ignored, _, truth_order = truths
-    foreground, _, most = rule
-    match_types, partners, values, _ = outputs
-    (lo, hi), (s, e) = places, rows
-    rank, before = 0, np.int64(-1)
-    for place in range(lo, hi):
-        row = order[place]
-        rank = rank + 1 if codes[row] == before else 0
-        before = codes[row]
-        if rank >= most:
-            match_types[row] = UNCOUNTED
-            continue
-        box = Sides(x[row], y[row], w[row], h[row])
-        best, chosen, aside = foreground, np.int64(-1), False
-        highest = 0.0
-        begin = first_of(before & CLASS_MASK, classes, truth_order, s, e)
-        for hiding in range(2):
-            if chosen >= 0:
-                break
-            for j in range(begin, e):
-                t = truth_order[j]
-                if classes[t] != before & CLASS_MASK:
-                    break
-                if ignored[t] != (hiding == 1):
-                    continue
-                iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), crowd[t])
-                if hiding == 0 and iou > highest:
-                    highest = iou
-                if iou >= best and (crowd[t] or not taken[t - s]):
-                    best, chosen, aside = iou, t, hiding == 1
-        values[row] = highest
-        match_types[row] = BACKGROUND
-        if chosen >= 0:
-            taken[chosen - s] = True
-            partners[row] = chosen
-            match_types[row] = IGNORED if aside else MATCHED
-            if not aside:
-                values[row] = best
-
-
-@inlined
-def name_errors(detections, truths, rule, places, rows, claims, outputs):
-    """Name the error of each detection that took no truth, and note the best claim on each truth.
-
-    `claims` holds for each truth the detection of the highest score that would take the truth, were its localization
-    or its class right.
-    """
-    (x, y, w, h), codes, _, order, scores = detections
-    (left, top, width, height), classes, _, ignored, _, _ = truths
-    foreground, background, _ = rule
-    match_types, partners, _, _ = outputs
-    (lo, hi), (s, e) = places, rows
-    for place in range(lo, hi):
-        row = order[place]
-        if match_types[row] != BACKGROUND:
-            continue
-        box = Sides(x[row], y[row], w[row], h[row])
-        own, other = 0.0, 0.0
-        own_truth, other_truth = np.int64(-1), np.int64(-1)
-        for t in range(s, e):
-            if ignored[t]:
-                continue
-            iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), False)
-            if classes[t] == codes[row] & CLASS_MASK:
-                if iou > own:
-                    own, own_truth = iou, t
-            elif iou > other:
-                other, other_truth = iou, t
-        if background <= own < foreground:
-            match_types[row], partners[row] = LOCALIZATION, own_truth
-        elif other >= foreground:
-            match_types[row], partners[row] = CLASSIFICATION, other_truth
-        elif own >= foreground:
-            match_types[row], partners[row] = DUPLICATE, own_truth
-        elif other >= background:
-            match_types[row], partners[row] = BOTH, other_truth
-        kind = match_types[row]
-        if kind == LOCALIZATION or kind == CLASSIFICATION:
-            t = partners[row] - s
-            held = claims[kind - LOCALIZATION, t]
-            if held < 0 or scores[row] > scores[held] or (scores[row] == scores[held] and row < held):
-                claims[kind - LOCALIZATION, t] = row
-
-
 def classify_errors(detections, truths, rule, span, outputs):
     """Write the match type of each detection of the images of a span, and the truth concerned.
 
@@ -122,9 +31,12 @@ def classify_errors(detections, truths, rule, span, outputs):
     `partners` gets the truth that is taken or that the error is about, `values` the best IoU with a truth of the own
     class, `fixes` whether the detection would take its partner if its error were fixed: of all detections that claim
     an untaken truth, the one with the highest score.
+
+    One function: two that take the columns as tuples, for each image and model, need a fifth more time.
     """
-    (_, codes, bounds, order, _), (_, _, _, ignored, truth_bounds, _) = detections, truths
-    (first, last), fixes = span, outputs[3]
+    (x, y, w, h), codes, bounds, order, scores = detections
+    (left, top, width, height), classes, crowd, ignored, truth_bounds, truth_order = truths
+    (first, last), (foreground, background, most), (match_types, partners, values, fixes) = span, rule, outputs
     many = longest_of(truth_bounds, first, last)
     taken = np.empty(many, np.bool_)
     claims = np.empty((2, many), np.int64)
@@ -138,8 +50,73 @@ def classify_errors(detections, truths, rule, span, outputs):
                 hi += 1
             taken[: e - s] = False
             claims[:, : e - s] = -1
-            take_truths(detections, truths, rule, (lo, hi), (s, e), taken, outputs)
-            name_errors(detections, truths, rule, (lo, hi), (s, e), claims, outputs)
+            # Detections take truths; a detection that takes no truth is background until its error is named.
+            rank, before = 0, np.int64(-1)
+            for place in range(lo, hi):
+                row = order[place]
+                rank = rank + 1 if codes[row] == before else 0
+                before = codes[row]
+                if rank >= most:
+                    match_types[row] = UNCOUNTED
+                    continue
+                box = Sides(x[row], y[row], w[row], h[row])
+                best, chosen, aside = foreground, np.int64(-1), False
+                highest = 0.0
+                begin = first_of(before & CLASS_MASK, classes, truth_order, s, e)
+                for hiding in range(2):
+                    if chosen >= 0:
+                        break
+                    for j in range(begin, e):
+                        t = truth_order[j]
+                        if classes[t] != before & CLASS_MASK:
+                            break
+                        if ignored[t] != (hiding == 1):
+                            continue
+                        iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), crowd[t])
+                        if hiding == 0 and iou > highest:
+                            highest = iou
+                        if iou >= best and (crowd[t] or not taken[t - s]):
+                            best, chosen, aside = iou, t, hiding == 1
+                values[row] = highest
+                match_types[row] = BACKGROUND
+                if chosen >= 0:
+                    taken[chosen - s] = True
+                    partners[row] = chosen
+                    match_types[row] = IGNORED if aside else MATCHED
+                    if not aside:
+                        values[row] = best
+            # Each error is named, and the best claim on each truth is noted: the detection of the highest score that
+            # would take the truth, were its localization or its class right.
+            for place in range(lo, hi):
+                row = order[place]
+                if match_types[row] != BACKGROUND:
+                    continue
+                box = Sides(x[row], y[row], w[row], h[row])
+                own, other = 0.0, 0.0
+                own_truth, other_truth = np.int64(-1), np.int64(-1)
+                for t in range(s, e):
+                    if ignored[t]:
+                        continue
+                    iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), False)
+                    if classes[t] == codes[row] & CLASS_MASK:
+                        if iou > own:
+                            own, own_truth = iou, t
+                    elif iou > other:
+                        other, other_truth = iou, t
+                if background <= own < foreground:
+                    match_types[row], partners[row] = LOCALIZATION, own_truth
+                elif other >= foreground:
+                    match_types[row], partners[row] = CLASSIFICATION, other_truth
+                elif own >= foreground:
+                    match_types[row], partners[row] = DUPLICATE, own_truth
+                elif other >= background:
+                    match_types[row], partners[row] = BOTH, other_truth
+                kind = match_types[row]
+                if kind == LOCALIZATION or kind == CLASSIFICATION:
+                    t = partners[row] - s
+                    held = claims[kind - LOCALIZATION, t]
+                    if held < 0 or scores[row] > scores[held] or (scores[row] == scores[held] and row < held):
+                        claims[kind - LOCALIZATION, t] = row
             for t in range(s, e):
                 if ignored[t] or taken[t - s]:
                     continue
