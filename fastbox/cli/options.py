@@ -28,8 +28,9 @@ __all__ = [
     "MEMORY",
     "Boxes",
     "PairColumns",
+    "Shown",
     "Table",
-    "Truths",
+    "Tables",
     "agnostic_option",
     "beta_option",
     "check_plot",
@@ -46,7 +47,6 @@ __all__ = [
     "names_option",
     "output_option",
     "plot_option",
-    "report_option",
     "score_option",
     "seed_option",
     "show",
@@ -110,24 +110,24 @@ class Table(Boxes):
 
 
 @dataclass(frozen=True)
-class Truths:
-    """The columns of the ground truth's boxes, where the first table is of detections."""
+class Tables(Table):
+    """The columns of the boxes of detections and of ground truth, and of the image ids of both."""
 
-    box: str | None = option(
+    truth_box: str | None = option(
         "--truth-box", metavar="COLUMNS", help="Boxes of the ground truth, as --box (default: found by name)."
     )
-    format: str | None = option(
+    truth_format: str | None = option(
         "--truth-format",
         **BOX_FORMAT
         | {"help": "Box format of the ground truth (default: as --format, or told by the columns' names)."},
     )
 
-    def source(self, path: Any, detections: Table) -> Source:
+    def truths(self, path: Any) -> Source:
         """Return the table of the ground truth as a job takes it."""
         from fastbox.tables.source import Source
 
-        format_ = self.format or detections.format
-        return Source(path, boxes=self.box, format=format_, image=detections.image_column, argument=TRUTH_BOX)
+        format_ = self.truth_format or self.format
+        return Source(path, boxes=self.truth_box, format=format_, image=self.image_column, argument=TRUTH_BOX)
 
 
 @dataclass(frozen=True)
@@ -287,13 +287,6 @@ def json_option() -> Any:
     return option("--json", is_flag=True, help="Print the summary as JSON.")
 
 
-def report_option() -> Any:
-    """Return the option of the page to write."""
-    return option(
-        "--report", type=click.Path(), metavar="PAGE", help="HTML page to write, with plots (needs the extra `report`)."
-    )
-
-
 def plot_option() -> Any:
     """Return the option of the figure to write."""
     return option(
@@ -312,6 +305,22 @@ def check_plot(plot: str | None, read: Sequence[Any], written: Mapping[str, str 
 
         check_picture(plot)
         check_outputs(read, {}, {**written, "plot": plot})
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The ways in which a result is shown."""
+
+    report: str | None = option(
+        "--report", type=click.Path(), metavar="PAGE", help="HTML page to write, with plots (needs the extra `report`)."
+    )
+    as_json: bool = json_option()
+
+    def show(
+        self, printer: Callable[[Console, Mapping[str, Any]], object], summary: Mapping[str, Any], *outputs: str | None
+    ) -> None:
+        """Print a summary, and where the outputs and the page went."""
+        show(printer, summary, self.as_json, [*outputs, self.report])
 
 
 def show(

@@ -11,14 +11,12 @@ from fastbox.assign.registry import RULES
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
+    Shown,
     Table,
     check_plot,
     class_option,
-    json_option,
     output_option,
     plot_option,
-    report_option,
-    show,
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import RESIZE_HELP, Column, Real, ResizeRule, Size
@@ -31,6 +29,26 @@ if TYPE_CHECKING:
 __all__ = ["assign"]
 
 FLOORED = ("faster-rcnn-fpn", "retinanet")  # torchvision's presets: its resize rounds down
+
+
+@dataclass(frozen=True)
+class Truths(Table):
+    """The columns of the ground truth."""
+
+    ignore_column: str | None = option(
+        "--ignore-column",
+        type=Column(),
+        metavar="COLUMN",
+        help="Column of truths to ignore, such as iscrowd (default: none).",
+    )
+    class_column: str | None = class_option(None, "category_id, or another of its usual names")
+
+
+@dataclass(frozen=True)
+class Drawn(Shown):
+    """The ways in which an assignment is shown."""
+
+    plot: str | None = plot_option()
 
 
 @dataclass(frozen=True)
@@ -104,32 +122,19 @@ class Scaling:
 )
 @record("scaling", Scaling)
 @record("rule", Rule)
-@click.option(
-    "--ignore-column",
-    type=Column(),
-    metavar="COLUMN",
-    help="Column of truths to ignore, such as iscrowd (default: none).",
-)
-@alone("class_column", class_option(None, "category_id, or another of its usual names"))
-@record("table", Table)
+@record("table", Truths)
 @alone("output", output_option("the positive and ignored anchors, as Parquet"))
-@alone("plot", plot_option())
-@alone("report", report_option())
 @record("fragments", Fragments)
-@alone("as_json", json_option())
+@record("shown", Drawn)
 def assign(
     truths: tuple[str, ...],
     anchors: str,
     scaling: Scaling,
     rule: Rule,
-    ignore_column: str | None,
-    class_column: str | None,
-    table: Table,
+    table: Truths,
     output: str | None,
-    plot: str | None,
     fragments: Fragments,
-    report: str | None,
-    as_json: bool,
+    shown: Drawn,
 ) -> None:
     """Assign the anchors of every image to its ground truth.
 
@@ -144,7 +149,7 @@ def assign(
     from fastbox.tables.files import column_names
     from fastbox.values.names import CLASS, column_of
 
-    check_plot(plot, [truths], {"output": output, "report": report})
+    check_plot(shown.plot, [truths], {"output": output, "report": shown.report})
     try:
         grid = AnchorGrid.from_fit(anchors) if anchors.lower().endswith(".json") else AnchorGrid.preset(anchors)
         chosen = rule.made()
@@ -154,7 +159,7 @@ def assign(
         raise click.UsageError(str(error)) from None
     resize = scaling.made(floor=anchors in FLOORED)
     source = as_source(table.source(truths), "truths")
-    found_class = class_column or column_of(column_names(source.path), CLASS, "the truths")
+    found_class = table.class_column or column_of(column_names(source.path), CLASS, "the truths")
     with progress("assigning", counted(truths)) as step:
         found = fragments.run(
             jobs.assign,
@@ -163,18 +168,18 @@ def assign(
             out=output,
             resize=resize,
             rule=chosen,
-            ignore_column=ignore_column,
+            ignore_column=table.ignore_column,
             class_column=found_class,
-            report=report,
+            report=shown.report,
             progress=step,
         )
     summary = found.to_dict()
-    if plot is not None:
+    if shown.plot is not None:
         from fastbox.report.figures.coverage import plot_coverage
 
         plot_coverage(
             summary["coverage"],
-            plot,
+            shown.plot,
             f"{anchors} at {resize}: how well anchors cover the ground truth",
         )
-    show(show_assigned, summary, as_json, [output, plot, report])
+    shown.show(show_assigned, summary, output, shown.plot)

@@ -10,17 +10,14 @@ import click
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
-    Table,
-    Truths,
+    Shown,
+    Tables,
     agnostic_option,
     class_option,
-    json_option,
     names_option,
     output_option,
-    report_option,
     score_option,
     seed_option,
-    show,
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Column, Counts, Grid, Ranges
@@ -114,13 +111,17 @@ class Evaluation:
     names: str | None = names_option()
 
 
-STYLE = option(
-    "--style",
-    type=click.Choice(["fastbox", "coco"]),
-    default="fastbox",
-    metavar="NAME",
-    help="Style of the summary: fastbox, or coco for the lines that pycocotools prints (default: fastbox).",
-)
+@dataclass(frozen=True)
+class Styled(Shown):
+    """The ways in which an evaluation is shown."""
+
+    style: str = option(
+        "--style",
+        type=click.Choice(["fastbox", "coco"]),
+        default="fastbox",
+        metavar="NAME",
+        help="Style of the summary: fastbox, or coco for the lines that pycocotools prints (default: fastbox).",
+    )
 
 
 @click.command(
@@ -136,26 +137,20 @@ STYLE = option(
 @click.argument("detections", type=click.Path())
 @click.argument("truths", type=click.Path())
 @alone("output", output_option("every detection with its match type, truth and IoU, as Parquet"))
-@alone("report", report_option())
 @record("rules", Rules)
 @record("evaluation", Evaluation)
-@record("table", Table)
-@record("truth_columns", Truths)
+@record("tables", Tables)
 @record("fragments", Fragments)
-@alone("style", STYLE)
-@alone("as_json", json_option())
+@record("shown", Styled)
 def evaluate(
     detections: str,
     truths: str,
     output: str | None,
-    report: str | None,
     rules: Rules,
     evaluation: Evaluation,
-    table: Table,
-    truth_columns: Truths,
+    tables: Tables,
     fragments: Fragments,
-    style: str,
-    as_json: bool,
+    shown: Styled,
 ) -> None:
     """Evaluate detections against ground truth; each figure equals that of pycocotools to the last bit.
 
@@ -172,18 +167,18 @@ def evaluate(
     with progress("evaluating", counted(detections)) as step:
         found = fragments.run(
             jobs.evaluate,
-            table.source(detections),
-            truth_columns.source(truths, table),
+            tables.source(detections),
+            tables.truths(truths),
             out=output,
             params=params,
             **vars(evaluation),
-            report=report,
+            report=shown.report,
             progress=step,
         )
-        summary = {} if as_json else found.to_dict(details=evaluation.by is None)
-    if as_json:
+        summary = {} if shown.as_json else found.to_dict(details=evaluation.by is None)
+    if shown.as_json:
         for part in found.to_json():
             click.echo(part, nl=False)
         click.echo()
         return
-    show(show_coco if style == "coco" else show_evaluated, summary, as_json, [output, report])
+    shown.show(show_coco if shown.style == "coco" else show_evaluated, summary, output)

@@ -9,7 +9,7 @@ import click
 
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
-from fastbox.cli.options import Table, class_option, json_option, output_option, report_option, show
+from fastbox.cli.options import Shown, Table, class_option, output_option
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Column, Names
 
@@ -33,6 +33,16 @@ class Thresholds:
     huge: float = _limit("--huge", 0.95, "SHARE", "Share of its image above which a box is huge.")
     class_size: float = _limit(
         "--class-size", 4.0, "K", "Robust deviations from the median size of the class; 0 leaves the check out."
+    )
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """The cleaned copy."""
+
+    fix: str | None = option("--fix", type=click.Path(), metavar="CLEANED", help="Cleaned copy to write; see above.")
+    changes: str | None = option(
+        "--changes", type=click.Path(), metavar="LOG", help="Table of changes to write (default: CLEANED.log.parquet)."
     )
 
 
@@ -66,27 +76,21 @@ class More:
 )
 @click.argument("truths", type=click.Path())
 @alone("output", output_option("the problems, as Parquet"))
-@click.option("--fix", type=click.Path(), metavar="CLEANED", help="Cleaned copy to write; see above.")
-@click.option(
-    "--changes", type=click.Path(), metavar="LOG", help="Table of changes to write (default: CLEANED.log.parquet)."
-)
-@alone("report", report_option())
+@record("cleaning", Cleaning)
 @record("more", More)
 @record("table", Table)
 @record("thresholds", Thresholds)
 @record("fragments", Fragments)
-@alone("as_json", json_option())
+@record("shown", Shown)
 def inspect(
     truths: str,
     output: str | None,
-    fix: str | None,
-    changes: str | None,
-    report: str | None,
+    cleaning: Cleaning,
     more: More,
     table: Table,
     thresholds: Thresholds,
     fragments: Fragments,
-    as_json: bool,
+    shown: Shown,
 ) -> None:
     """Count what a table of boxes holds, find its problems, and write them.
 
@@ -111,15 +115,14 @@ def inspect(
             jobs.inspect,
             *(one for one in (table.source(truths), more.images_table) if one is not None),
             out=output,
-            fix=fix,
-            changes=changes,
+            **vars(cleaning),
             class_column=more.class_column,
             id_column=more.id_column,
             size_columns=more.size_columns,
             limits=limits,
-            report=report,
+            report=shown.report,
             progress=step,
         )
-    show(
-        inspected.show_inspected, found.to_dict(), as_json, [output, fix, changes or (fix and default_log(fix)), report]
-    )
+    fix = cleaning.fix
+    changes = cleaning.changes or (fix and default_log(fix))
+    shown.show(inspected.show_inspected, found.to_dict(), output, fix, changes)

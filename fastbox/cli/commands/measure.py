@@ -10,13 +10,11 @@ from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
     PairColumns,
+    Shown,
     beta_option,
-    json_option,
     keep_option,
     metrics_option,
     output_option,
-    report_option,
-    show,
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Real
@@ -58,17 +56,15 @@ class Measures:
 @alone("output", output_option())
 @record("measures", Measures)
 @record("columns", PairColumns)
-@alone("report", report_option())
 @record("fragments", Fragments)
-@alone("as_json", json_option())
+@record("shown", Shown)
 def measure(
     pairs: tuple[str, ...],
     output: str | None,
     measures: Measures,
     columns: PairColumns,
-    report: str | None,
     fragments: Fragments,
-    as_json: bool,
+    shown: Shown,
 ) -> None:
     """Measure the predicted and the target box of each row.
 
@@ -85,6 +81,6 @@ def measure(
 
     with progress("measuring", counted(pairs)) as step:
         found = fragments.run(
-            jobs.measure, pairs, out=output, **vars(measures), **vars(columns), report=report, progress=step
+            jobs.measure, pairs, out=output, **vars(measures), **vars(columns), report=shown.report, progress=step
         )
-    show(terminal.show_measured, found.to_dict(), as_json, [output, report])
+    shown.show(terminal.show_measured, found.to_dict(), output)

@@ -9,17 +9,14 @@ import click
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
-    Table,
-    Truths,
+    Shown,
+    Tables,
     agnostic_option,
     beta_option,
     class_option,
-    json_option,
     keep_option,
     metrics_option,
     output_option,
-    report_option,
-    show,
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Real
@@ -70,21 +67,17 @@ class Pairing:
 @click.argument("truths", required=False, type=click.Path())
 @alone("output", output_option())
 @record("pairing", Pairing)
-@record("table", Table)
-@record("truth_columns", Truths)
-@alone("report", report_option())
+@record("tables", Tables)
 @record("fragments", Fragments)
-@alone("as_json", json_option())
+@record("shown", Shown)
 def pairs(
     detections: str,
     truths: str | None,
     output: str | None,
     pairing: Pairing,
-    table: Table,
-    truth_columns: Truths,
-    report: str | None,
+    tables: Tables,
     fragments: Fragments,
-    as_json: bool,
+    shown: Shown,
 ) -> None:
     """Pair the boxes of each image: detections with ground truth, or one table with itself.
 
@@ -98,11 +91,11 @@ def pairs(
     with progress("pairing", counted(detections, truths)) as step:
         found = fragments.run(
             jobs.pairs,
-            table.source(detections),
-            None if truths is None else truth_columns.source(truths, table),
+            tables.source(detections),
+            None if truths is None else tables.truths(truths),
             out=output,
             **vars(pairing),
-            report=report,
+            report=shown.report,
             progress=step,
         )
-    show(terminal.show_paired, found.to_dict(), as_json, [output, report])
+    shown.show(terminal.show_paired, found.to_dict(), output)
