@@ -42,17 +42,19 @@ def interruptible() -> Iterator[None]:
         yield
         return
 
-    in_hook = False
+    in_hook = awaited = False
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        nonlocal awaited
+        awaited = False
         raise Terminated if number == signal.SIGTERM else Interrupted
 
     def again(dropped: sys.UnraisableHookArgs) -> None:
-        nonlocal in_hook
+        nonlocal in_hook, awaited
         if not issubclass(dropped.exc_type, KeyboardInterrupt):
             hook(dropped)
             return
-        in_hook = True
+        in_hook = awaited = True
         number = signal.SIGTERM if issubclass(dropped.exc_type, Terminated) else signal.SIGINT
         try:
             threading.Thread(target=raise_later, args=(number,), daemon=True).start()
@@ -63,10 +65,12 @@ def interruptible() -> Iterator[None]:
         time.sleep(RAISED_AGAIN_AFTER)
         while in_hook:  # an exception in there is dropped as well
             time.sleep(RAISED_AGAIN_AFTER)
-        if hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(main_thread, number)  # a signal ends a wait too
-        else:
-            _thread.interrupt_main(number)
+        while awaited:  # a signal ends a wait, but not one that begins just after the signal
+            if hasattr(signal, "pthread_kill"):
+                signal.pthread_kill(main_thread, number)
+            else:
+                _thread.interrupt_main(number)
+            time.sleep(RAISED_AGAIN_AFTER)
 
     main_thread = threading.get_ident()
     hook, sys.unraisablehook = sys.unraisablehook, again
@@ -74,6 +78,7 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
+        awaited = False
         for number, handler in handlers.items():
             signal.signal(number, handler)
         sys.unraisablehook = hook
