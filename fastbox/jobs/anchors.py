@@ -218,11 +218,7 @@ def fit_anchors(
     """
     optimize = optimizer("fitting anchors")
     count, seed, sample = as_whole(count, "count", 1), as_whole(seed, "seed"), as_whole(sample, "sample", 1)
-    levels = default_levels(count) if levels is None else as_whole(levels, "levels", 1)
-    if count % levels:
-        raise InputError(
-            f"expected as many anchors on each level, got {count} on {levels} levels: choose a multiple of {levels}"
-        )
+    levels = default_levels(count) if levels is None else _checked_levels(levels, count)
     if not min_side >= 0:
         raise InputError(f"expected min_side to be at least 0, got {min_side!r}")
     for name in against:
@@ -262,6 +258,16 @@ def fit_anchors(
         parameters = {"paths": files, "sample": sample, "size_columns": size_columns, "size": size}
         _write(out, {"version": __version__, "command": "anchors", "parameters": parameters, **found.to_dict()})
     return found
+
+
+def _checked_levels(levels: int, count: int) -> int:
+    """Refuse a number of levels that does not divide the number of shapes."""
+    levels = as_whole(levels, "levels", 1)
+    if count % levels:
+        raise InputError(
+            f"expected as many anchors on each level, got {count} on {levels} levels: choose a multiple of {levels}"
+        )
+    return levels
 
 
 def _check_size(size: tuple[float, float] | None, rule: Resize | None) -> None:

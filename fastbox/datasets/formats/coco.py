@@ -336,16 +336,8 @@ def _finite(values: NDArray[np.float64], name: str, rows: pa.Table) -> list[floa
     return found
 
 
+SIGNS = Signs(endings=(".json", ".json.gz"))
 FILE_FORMATS = (
-    Format(
-        "coco",
-        read,
-        write,
-        kind="file",
-        text="instances JSON",
-        ending=".json",
-        implied={"kind": "truths"},
-        signs=Signs(endings=(".json", ".json.gz")),
-    ),
-    Format("coco-results", read, write, kind="file", text="results JSON", ending=".json", implied={"kind": "results"}),
+    Format("coco", read, write, "file", "instances JSON", ".json", implied={"kind": "truths"}, signs=SIGNS),
+    Format("coco-results", read, write, "file", "results JSON", ".json", implied={"kind": "results"}),
 )
