@@ -80,7 +80,7 @@ class Evaluation(Summarized):
         areas: ArrayLike | None = None,
         models: ArrayLike | None = None,
     ) -> Judged:
-        """Add whole images, given as :func:`evaluate` takes them; return the matches of the detections."""
+        """Add whole images, given as :func:`evaluate` takes them; return the matches of the detections, read-only."""
         a, b = as_boxes(detections, "detections"), as_boxes(truths, "truths")
         n, m = len(a), len(b)
         if (classes is None) != (truth_classes is None):
