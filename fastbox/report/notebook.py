@@ -42,12 +42,18 @@ def drawing(summary: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _metrics(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Every metric with a histogram, wherever the summary has it."""
+def _metrics(summary: Mapping[str, Any], model: str = "") -> list[tuple[str, Mapping[str, Any]]]:
+    """Every metric with a histogram and its title, wherever the summary has it."""
     found: list[tuple[str, Mapping[str, Any]]] = []
     for name, value in summary.items():
-        if isinstance(value, Mapping):
-            found += [(name, value)] if "histogram" in value else _metrics(value)
+        if not isinstance(value, Mapping):
+            continue
+        if "histogram" in value:
+            found.append((f"{model}{name.replace('_', ' ')}", value))
+        elif name == "models":
+            found += [metric for own, figures in value.items() for metric in _metrics(figures, f"{own}: ")]
+        else:
+            found += _metrics(value, model)
     return found
 
 
@@ -62,7 +68,7 @@ def _draw_histogram(axes: Any, name: str, metric: Mapping[str, Any]) -> None:
         axes.set_xticks(places[::step], [f"{edge:g}" for edge in edges[::step]])
         axes.set_xlabel("log scale", color=FAINT)
     unit = f", {metric['unit']}" if metric.get("unit") else ""
-    axes.set_title(f"{name.replace('_', ' ')}{unit}", loc="left", fontsize=10, color=INK, parse_math=False)
+    axes.set_title(f"{name}{unit}", loc="left", fontsize=10, color=INK, parse_math=False)
     axes.set_ylabel("count", color=FAINT)
     axes.locator_params(axis="y", nbins=4, integer=True)
     axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")

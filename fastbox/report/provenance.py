@@ -17,7 +17,7 @@ from fastbox.values.arguments import bound
 
 __all__ = ["Provenance", "on_command_line"]
 
-TABLES = ("detections", "truths", "images", "tables", "paths")  # arguments that are read
+TABLES = ("detections", "truths", "images_table", "tables", "pairs")  # arguments that are read
 UNSAID = ("out", "report", "rows", "progress", "before")  # arguments that change no figure and no plot
 SECRET = re.compile(r"(?<=://)[^/@\s]+@")  # a name or password before a host
 

@@ -226,7 +226,7 @@ def _many(
         ),
         Section(
             "Precision and recall",
-            f"The {len(some)} models with the highest AP, at IoU ≥ {threshold}.",
+            f"The {len(some)} models with the highest AP, at IoU ≥ {float(threshold):.2f}.",
             [lines(title, first["curves"]["recall"], curves, across="recall", up="precision")],
         ),
         Section(

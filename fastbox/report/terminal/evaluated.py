@@ -76,11 +76,11 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
         rows.append((_short(name), f"{model['counted']:,}", *figures, *interval, f"{error} {rise:+.3f}"))
     more = ""
     if width_of(rows) > console.width:
-        more = f"; --json has the {main} of each size"
+        more = f"; --json has {main} by size"
         kept = [place for place, name in enumerate(head) if name not in of_sizes]
         rows = [[row[place] for place in kept] for row in rows]
     show_table(console, rows, first[:1])
-    console.print(Text(f"largest ΔAP50: the kind of error whose fix raises AP50 most{more}", style="dim"))
+    console.print(Text(f"largest ΔAP50: the error whose fix raises AP50 most{more}", style="dim"))
 
 
 def largest(delta_ap: Mapping[str, float]) -> tuple[str, float]:
@@ -126,7 +126,7 @@ def _show_intervals(console: Console, summary: Mapping[str, Any], names: Sequenc
     found = summary.get("intervals")
     if found:
         limits = [f"{name} {_interval(found[name])}" for name in names if name in found]
-        said = f"{found['level']:.0%} of {found['samples']:,} draws of images: {' · '.join(limits)}"
+        said = f"{found['level']:.0%} of {found['samples']:,} draws: {' · '.join(limits)}"
         console.print(Text(said, style="dim"))
 
 
