@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -189,17 +190,23 @@ def test_killed_at_any_moment_a_rerun_ends_the_same(tables: dict[str, Path], tmp
     options: dict[str, Any] = {"threshold": 0.1, "metrics": ["iou", "giou"], "fragment_rows": 100}
     given = tables["detections"], tables["truths"]
     whole = spread(jobs.pairs, *given, out=tmp_path / "once", **options)
+    arguments = [sys.executable, "-c", SCRIPT, *map(str, given)]
+    with subprocess.Popen([*arguments, str(tmp_path / "timed")], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+        start = time.perf_counter()
+        assert run.stdout.readline() == "done\n"
+        length = time.perf_counter() - start  # on this machine, under its load
     rng = np.random.default_rng(8)
     killed = 0
     for number in range(RUNS):
         out = tmp_path / f"run-{number}"
         for _ in range(2):
-            arguments = [sys.executable, "-c", SCRIPT, *map(str, given), str(out)]
-            with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as run:
+            with subprocess.Popen([*arguments, str(out)], stdout=subprocess.PIPE, text=True) as run:
                 assert run.stdout is not None
                 assert run.stdout.readline() == "ready\n"
                 try:
-                    run.wait(timeout=rng.uniform(0, 0.5))
+                    run.wait(timeout=rng.uniform(0, length))
                 except subprocess.TimeoutExpired:
                     run.send_signal(signal.SIGKILL)
                     killed += 1

@@ -183,12 +183,17 @@ def test_an_input_that_changes_while_it_is_read(change: Callable[[Path], None], 
 
 @pytest.mark.parametrize("change", [replaced, Path.unlink])
 def test_no_output_is_left_where_an_input_changed(change: Callable[[Path], None], tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
+    path, truths = tmp_path / "a.parquet", tmp_path / "truths.parquet"
+    pq.write_table(table(), truths)
     jobs_: dict[str, Callable[..., Any]] = {
         "nms": lambda step: jobs.nms(path, tmp_path / "out.parquet", rows=6, progress=step),
         "measure": lambda step: jobs.measure(
             path, tmp_path / "out.parquet", pred="pred", target="target", metrics=["iou"], rows=6, progress=step
         ),
+        "pairs": lambda step: jobs.pairs(path, truths, tmp_path / "out.parquet", rows=6, progress=step),
+        "pairs, truths": lambda step: jobs.pairs(truths, path, tmp_path / "out.parquet", rows=6, progress=step),
+        "evaluate": lambda step: jobs.evaluate(path, truths, tmp_path / "out.parquet", rows=6, progress=step),
+        "evaluate, truths": lambda step: jobs.evaluate(truths, path, tmp_path / "out.parquet", rows=6, progress=step),
     }
     for run in jobs_.values():
         pq.write_table(table(), path, row_group_size=15)
@@ -201,6 +206,7 @@ def test_no_output_is_left_where_an_input_changed(change: Callable[[Path], None]
 
         with pytest.raises(InputError, match=CHANGED):
             run(step)
+        assert len(steps) >= 2
         assert not (tmp_path / "out.parquet").exists()
         assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
 

@@ -101,8 +101,9 @@ def test_one_item_is_made_ahead_and_no_more() -> None:
 
     coming = stream.ahead(items())
     assert next(coming) == 0
-    gate.acquire(timeout=5)
-    gate.acquire(timeout=5)
+    assert gate.acquire(timeout=300)
+    assert gate.acquire(timeout=300)
+    assert not gate.acquire(timeout=0.2)
     assert made == [0, 1]
     assert list(coming) == [1, 2, 3, 4]
 
