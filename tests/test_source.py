@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -576,6 +577,34 @@ def test_one_item_is_made_ahead_and_no_more() -> None:
     gate.acquire(timeout=5)
     assert made == [0, 1]
     assert list(stream) == [1, 2, 3, 4]
+
+
+def test_an_interrupt_while_the_reader_starts_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's pool does not know a thread that was started when the interrupt came."""
+    running, closed = threading.Event(), []
+
+    class Pool:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def submit(self, step: Any) -> None:
+            threading.Thread(target=step).start()
+            assert running.wait(60)
+            raise KeyboardInterrupt
+
+        def shutdown(self, **_: Any) -> None: ...
+
+    def items() -> Generator[int]:
+        try:
+            running.set()
+            time.sleep(0.2)
+            yield 1
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(files, "ThreadPoolExecutor", Pool)
+    with pytest.raises(KeyboardInterrupt):
+        next(files.ahead(items()))
+    assert closed == [True]
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -247,8 +248,11 @@ def ahead(items: Generator[Item]) -> Generator[Item]:
             yield from items
         return
 
+    taken = threading.Lock()
+
     def step() -> list[Item]:
-        return list(islice(items, 1))
+        with taken:
+            return list(islice(items, 1))
 
     thread = ThreadPoolExecutor(1, thread_name_prefix="fastbox-reader")
     try:
@@ -258,7 +262,8 @@ def ahead(items: Generator[Item]) -> Generator[Item]:
             yield found.pop()
     finally:
         thread.shutdown(cancel_futures=True)
-        items.close()
+        with taken:  # an interrupt while the thread starts leaves one that shutdown does not know of and wait for
+            items.close()
 
 
 def _count(file: str) -> int:
