@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -112,6 +113,7 @@ class Sink:
         self._groups = GroupEnds(wide, _GROUP_ROWS, _GROUP_BYTES)
         self._thread: ThreadPoolExecutor | None = None
         self._writing: Future[None] | None = None
+        self._encoding = threading.Lock()
 
     def __enter__(self) -> Sink:
         self._stored = is_stored(self.path)
@@ -181,10 +183,11 @@ class Sink:
 
     def _encode(self, rows: pa.Table, groups: list[int]) -> None:
         start = 0
-        for count in groups:
-            # One chunk a column, so that pages don't show where the batches ended.
-            self._writer.write_table(rows.slice(start, count).combine_chunks(), row_group_size=count)
-            start += count
+        with self._encoding:
+            for count in groups:
+                # One chunk a column, so that pages don't show where the batches ended.
+                self._writer.write_table(rows.slice(start, count).combine_chunks(), row_group_size=count)
+                start += count
 
     def _commit(self) -> None:
         if self._groups.rows:
@@ -213,7 +216,7 @@ class Sink:
         try:
             if self._thread is not None:
                 self._thread.shutdown(cancel_futures=True)
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception), self._encoding:  # shutdown may not know a thread that writes
                 self._writer.close()
             with contextlib.suppress(Exception):
                 self._temporary.file.close()

@@ -5,6 +5,7 @@ Tables that are sorted by image are merged, a few batches at a time.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,8 +68,11 @@ def ahead(items: Generator[Item]) -> Generator[Item]:
             yield from items
         return
 
+    taken = threading.Lock()
+
     def step() -> list[Item]:
-        return list(islice(items, 1))
+        with taken:
+            return list(islice(items, 1))
 
     thread = ThreadPoolExecutor(1, thread_name_prefix="fastbox-reader")
     try:
@@ -78,7 +82,8 @@ def ahead(items: Generator[Item]) -> Generator[Item]:
             yield found.pop()
     finally:
         thread.shutdown(cancel_futures=True)
-        items.close()
+        with taken:  # shutdown does not wait for a thread whose start an interrupt cut short
+            items.close()
 
 
 def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:

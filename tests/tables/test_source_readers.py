@@ -6,9 +6,11 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -138,3 +140,31 @@ def test_a_real_dataset_is_joined() -> None:
     assert sums == [36_781, 332_530]
     with pytest.raises(InputError, match=r"expected columns of boxes in .*images\.parquet"):
         scan(data / "coco_val2017_images.parquet")
+
+
+def test_an_interrupt_while_the_reader_starts_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's pool does not know a thread that was started when the interrupt came."""
+    running, closed = threading.Event(), []
+
+    class Pool:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def submit(self, step: Any) -> None:
+            threading.Thread(target=step).start()
+            assert running.wait(60)
+            raise KeyboardInterrupt
+
+        def shutdown(self, **_: Any) -> None: ...
+
+    def items() -> Generator[int]:
+        try:
+            running.set()
+            time.sleep(0.2)
+            yield 1
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(stream, "ThreadPoolExecutor", Pool)
+    with pytest.raises(KeyboardInterrupt):
+        next(stream.ahead(items()))
+    assert closed == [True]
