@@ -21,13 +21,23 @@ _NAME = re.compile(r"\.(?P<name>.+)\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 class Temporary:
-    """A new file beside the one that it is to become; ``path`` and ``file``, open to be written."""
+    """A new file beside the one that it is to become; ``path`` and ``file``, open to be written once it is made.
 
-    def __init__(self, folder: str, name: str, buffering: int) -> None:
+    Whoever makes it has it already, and can remove what an interrupt leaves on the way.
+    """
+
+    def __init__(self, folder: str, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._held: int | None = None
+        self.path = ""
+        self.file: BinaryIO
+
+    def make(self, buffering: int) -> None:
+        """Make the file, and lock it."""
         while True:
-            self.path = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-            self.file: BinaryIO = open(self.path, "xb", buffering=buffering)  # noqa: SIM115 - whoever has this closes it
-            self._held: int | None = os.dup(self.file.fileno())
+            self.path = os.path.join(self._folder, f".{self._name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+            self.file = open(self.path, "xb", buffering=buffering)  # noqa: SIM115 - whoever has this closes it
+            self._held = os.dup(self.file.fileno())
             locked = _lock(self._held)
             if locked is None:
                 self.release()
