@@ -126,19 +126,19 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     path = os.path.realpath(local(target))
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"expected a file to write, got {os.fspath(target)}, which is something else: name another")
-    folder, name = os.path.split(path)
+    temporary = Temporary(*os.path.split(path))
     try:
-        temporary = Temporary(folder, name, 1 << 20)
-    except OSError as error:
-        raise no_folder(target, error) from error
-    try:
+        try:
+            temporary.make(1 << 20)
+        except OSError as error:
+            raise no_folder(target, error) from error
         with temporary.file as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary.path, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.unlink(temporary.path)
         temporary.release()
 

@@ -37,13 +37,23 @@ def lock(descriptor: int) -> bool | None:
 
 
 class Temporary:
-    """A new temporary file beside its target: ``path``, and ``file``, open for writing."""
+    """A new temporary file beside its target: ``path``, and ``file``, open for writing after :meth:`make`.
 
-    def __init__(self, folder: str, name: str, buffering: int) -> None:
+    The object exists before its file: its owner can remove the file of a ``make`` that was interrupted.
+    """
+
+    def __init__(self, folder: str, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._held: int | None = None
+        self.path = ""
+        self.file: BinaryIO
+
+    def make(self, buffering: int) -> None:
+        """Make the file, and lock it."""
         while True:
-            self.path = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-            self.file: BinaryIO = open(self.path, "xb", buffering=buffering)  # noqa: SIM115 - whoever has this closes it
-            self._held: int | None = os.dup(self.file.fileno())
+            self.path = os.path.join(self._folder, f".{self._name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+            self.file = open(self.path, "xb", buffering=buffering)  # noqa: SIM115 - the owner closes it
+            self._held = os.dup(self.file.fileno())
             locked = lock(self._held)
             if locked is None:
                 self.release()

@@ -121,18 +121,22 @@ class Sink:
         self.folder, name = os.path.split(self._target)
         if not self._stored and os.path.exists(self._target) and not os.path.isfile(self._target):
             raise InputError(f"expected a file to write, got {self.path}, which is something else: name another")
+        self._temporary = Temporary(self.folder, name)
         try:
-            self._temporary = Temporary(self.folder, name, _BUFFER_BYTES)
-        except OSError as error:
-            raise no_folder(self.path, error) from error
-        try:
+            self._make()
             file, encodings = self._temporary.file, _encodings(self.schema)
             self._writer = pq.ParquetWriter(file, self.schema, compression=self._compression, **encodings)
+            self._thread = None if alone() else ThreadPoolExecutor(1, thread_name_prefix="fastbox-writer")
         except BaseException:
             self._discard()
             raise
-        self._thread = None if alone() else ThreadPoolExecutor(1, thread_name_prefix="fastbox-writer")
         return self
+
+    def _make(self) -> None:
+        try:
+            self._temporary.make(_BUFFER_BYTES)
+        except OSError as error:
+            raise no_folder(self.path, error) from error
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         """Add rows.
@@ -221,7 +225,7 @@ class Sink:
             with contextlib.suppress(Exception):
                 self._temporary.file.close()
         finally:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(self._temporary.path)
             self._temporary.release()
 

@@ -89,7 +89,7 @@ def test_any_to_any(of: str, made: Callable[..., Path], tmp_path: Path) -> None:
         out = tmp_path / name
         result = call(source, out, "--to", to, *sizes)
         assert (result.exit_code, result.stderr) == (0, ""), (to, result.stderr)
-        assert result.stdout.startswith("converted truths: 3 rows · 2 images · ")
+        assert result.stdout.startswith("converted truths: 3 rows · 2 images (0 without boxes) · ")
         assert boxes_of(out, tmp_path) == expected, to
     assert not list(tmp_path.rglob("*.tmp"))
 

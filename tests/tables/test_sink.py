@@ -124,6 +124,19 @@ def test_an_exception_leaves_what_was_there(tmp_path: Path, error: type[BaseExce
     assert was is None or path.read_bytes() == was
 
 
+@pytest.mark.parametrize("where", [(temporary, "lock"), (module, "_encodings"), (module, "ThreadPoolExecutor")])
+def test_an_interrupt_while_the_file_is_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[object, str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(*where, interrupt)
+    with pytest.raises(KeyboardInterrupt), sink(tmp_path / "o.parquet"):
+        pytest.fail("it must not get here")
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_an_exception_at_the_end_leaves_what_was_there(
