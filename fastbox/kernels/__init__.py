@@ -5,6 +5,7 @@ measures them (one box against sixteen) and reduces the values (a matrix, the be
 No kernel checks its arguments.
 
 - ``codes``: numbers that kernels share with their callers; imports no Numba
+- ``metrics``: every metric's record: its formulas, its range and what a kernel may skip; imports no Numba
 - ``build``: compiling and keeping functions, stack arrays, transposes, non-temporal stores
 - ``geometry``: formulas, their gradients, boxes of extreme size, packing and reading rows
 - ``common``: sorting, sums in a fixed order, sketches, anchor shapes

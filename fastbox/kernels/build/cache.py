@@ -46,7 +46,7 @@ _DIGEST = 32  # bytes, at the head of each file
 
 
 def folders() -> list[Path]:
-    """Return the folders for kernels, best first: NUMBA_CACHE_DIR alone if set, or beside the package, the user's cache.
+    """Return the folders for kernels, best first: NUMBA_CACHE_DIR if set, else beside the package, the user's cache.
 
     Without the text of the kernels, which tells versions apart, there is no folder.
     """
@@ -122,7 +122,10 @@ class KernelCache:
 
 
 def read(path: Path, key: bytes) -> bytes | None:
-    """Read the content of a file behind its checksum; None without a file, or if the checksum is wrong: the file is removed."""
+    """Read the content of a file behind its checksum, or return None.
+
+    There is none without a file. A file with a wrong checksum is removed.
+    """
     try:
         whole = path.read_bytes()
     except OSError:

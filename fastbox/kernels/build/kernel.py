@@ -18,7 +18,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.registry import cpu_target
 from numba.core.typing.context import CallStack
 
-from fastbox.kernels.build.cache import KernelCache, SOURCE
+from fastbox.kernels.build.cache import SOURCE, KernelCache
 
 # Division by zero gives inf or nan as in NumPy: the branch of the default error model blocks vectorisation (11 times
 # slower). No fastmath: it gains no speed, and breaks nan and the promise of equal bits.

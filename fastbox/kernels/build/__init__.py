@@ -1,0 +1,1 @@
+"""The building blocks of kernels: compiled, cached and specialised functions."""
