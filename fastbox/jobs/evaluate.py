@@ -198,7 +198,7 @@ def evaluate(
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
     found = Evaluated(evaluation, by, classes.names | called, samples, seed, read)
     found.gallery = Gallery() if by is None or report is not None else None
-    parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class": label}
+    parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None
     with Output(out, schema, command="evaluate", parameters=parameters, progress=progress) as output:
         for chunk in scan(a, b, rows=rows):

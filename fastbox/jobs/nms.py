@@ -25,9 +25,8 @@ from fastbox.tables.source import Plan, Source, plan
 from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, SCORE, is_wanted
 
-__all__ = ["METHODS", "Suppressed", "nms"]
+__all__ = ["Suppressed", "nms"]
 
-METHODS = ("nms", *(f"soft-{method}" for method in suppression.METHODS))
 LEAST_SOFT_SCORE = 0.001  # of Bodla et al.
 
 Suppression = Callable[[Boxes, NDArray[Any], Any], tuple[NDArray[np.int64], NDArray[Any] | None]]
@@ -140,8 +139,8 @@ def nms(
     >>> nms(path).kept
     2
     """
-    if method not in METHODS:
-        raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}")
+    if method not in suppression.METHODS:
+        raise ValueError(f"expected a method of {', '.join(suppression.METHODS)}, got {method!r}")
     soft = method.removeprefix("soft-") if method != "nms" else None
     least = min_score if min_score is not None else -np.inf if soft is None else LEAST_SOFT_SCORE
     if np.isnan(least):

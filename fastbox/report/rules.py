@@ -25,7 +25,7 @@ __all__ = [
 
 Rules = Mapping[str, Any]
 
-SIZES = "sizes: small below {:g}² px², large from {:g}² px² on".format(*SIDE_BOUNDS)
+SIZES = "sizes: small below {:g}² px, large from {:g}² px on".format(*SIDE_BOUNDS)
 
 
 def threshold(value: Any) -> str:
@@ -189,15 +189,15 @@ def evaluated_rules(rules: Rules) -> list[str]:
 
 def _area(name: str, low: float, high: float | None) -> str:
     if high is None or high >= UNBOUNDED:
-        return f"{name} from {_square(low)} px² on"
-    return f"{name} below {_square(high)} px²" if low <= 0 else f"{name} to {_square(high)} px²"
+        return f"{name} from {_square(low)} on"
+    return f"{name} below {_square(high)}" if low <= 0 else f"{name} to {_square(high)}"
 
 
 def _square(area: float) -> str:
-    """An area as the square of a whole side, where it is one.
+    """An area, as the square of a side in whole pixels where it is one.
 
     >>> _square(1024.0), _square(1000.0)
-    ('32²', '1,000')
+    ('32² px', '1,000 px²')
     """
     side = math.isqrt(max(int(area), 0))
-    return f"{side}²" if side * side == area else f"{area:,.0f}"
+    return f"{side}² px" if side * side == area else f"{area:,.0f} px²"

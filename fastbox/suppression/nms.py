@@ -14,9 +14,10 @@ from fastbox.suppression.segments import as_scores, as_threshold, kept_rows, seg
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_choice, as_floats, as_number, as_number_from
 
-__all__ = ["METHODS", "SoftNMS", "nms", "soft_nms"]
+__all__ = ["METHODS", "SOFT_METHODS", "SoftNMS", "nms", "soft_nms"]
 
-METHODS = ("linear", "gaussian")
+SOFT_METHODS = ("linear", "gaussian")
+METHODS = ("nms", *(f"soft-{method}" for method in SOFT_METHODS))
 
 DENSE = 384  # the number of boxes of a segment above which a grid is faster than comparing all pairs
 SMALLEST = 4096  # boxes below which another thread does not pay
@@ -125,7 +126,7 @@ def soft_nms(
     >>> fastbox.suppression.nms.soft_nms([[0, 0, 4, 4], [0, 0, 4, 3], [8, 8, 9, 9]], [0.5, 0.9, 0.7])
     SoftNMS(indices=array([1, 2, 0]), scores=array([0.9  , 0.7  , 0.125]))
     """
-    as_choice(method, METHODS, "a method")
+    as_choice(method, SOFT_METHODS, "a method")
     if not (as_number(sigma, "sigma") > 0 and math.isfinite(sigma)):
         raise ValueError(f"expected a sigma above 0, got {sigma!r}")
     score_threshold = as_number_from(score_threshold, "score_threshold", 0)

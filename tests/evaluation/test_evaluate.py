@@ -263,7 +263,7 @@ def test_a_range_of_areas_without_end_is_null_in_json(tmp_path: Path) -> None:
     found = json.loads(call(*given, "--json").stdout)
     assert found["rules"]["area_ranges"] == {"all": [0.0, None], "rest": [900.0, None]}
     assert found["stats"]["AP"] == json.loads(call(*given[:2], "--json").stdout)["stats"]["AP"]
-    assert "areas: rest from 30² px² on" in call(*given, "--report", tmp_path / "page.html").stdout
+    assert "areas: rest from 30² px on" in call(*given, "--report", tmp_path / "page.html").stdout
     assert "900 and more" in (tmp_path / "page.html").read_text()
 
 

@@ -70,7 +70,7 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
     ),
     "evaluate": (
         ["evaluate", BOXES, BOXES, "--iou-thresholds", "0.5,0.75", "--max-dets", "1,7"],
-        ["IoU ≥ 0.50, 0.75", "per class", "at most 1, 7 detections", "small below 32² px²"],
+        ["IoU ≥ 0.50, 0.75", "per class", "at most 1, 7 detections", "small below 32² px"],
         {"iou_thresholds": [0.5, 0.75], "max_dets": [1, 7], "class_agnostic": False},
     ),
     "inspect": (

@@ -35,6 +35,7 @@ RENAMED: tuple[Renamed, ...] = (
     # evaluations
     Renamed(r"(\.printed|\.json|\.tables)\.runs\b", r"\1.models"),
     Renamed(r"^(evaluating\..*[.:]by)$", r"\1", MODEL),
+    Renamed(r"(\.evaluate\b.*:footer\.parameters\.)class$", r"\1class_column"),
     Renamed(r"(?<=[.:])figures([._])", r"stats\1"),
     Renamed(r"(?<=[.:])errors([._])costs(?=[._])", r"errors\1delta_ap"),
     Renamed(r"([.:]errors[._](?:\w+[._])?)location$", r"\1localization"),

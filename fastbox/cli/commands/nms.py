@@ -22,11 +22,9 @@ from fastbox.cli.options import (
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Real
-from fastbox.suppression import nms as suppression
+from fastbox.suppression.nms import METHODS
 
 __all__ = ["nms"]
-
-METHODS = ("nms", *(f"soft-{method}" for method in suppression.METHODS))
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def _classes(summary: Mapping[str, Any]) -> list[Part]:
 def _shapes(summary: Mapping[str, Any]) -> Section:
     sizes = {name: float(count) for name, count in summary["sizes"].items()}
     parts = [_histogram(summary, name) for name in ("side", "aspect")]
-    text = "Small: area below {:g}² px². Large: area from {:g}² px² on (COCO's limits).".format(*SIDE_BOUNDS)
+    text = "Small: area below {:g}² px. Large: area from {:g}² px on (COCO's limits).".format(*SIDE_BOUNDS)
     return Section("Sizes and shapes", text, [*parts, bars("Sizes", sizes, across="boxes")])
 
 
