@@ -68,7 +68,7 @@ def processors(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and layout of the code."""
-    session.install("ruff>=0.8")
+    session.install("ruff>=0.8,<1")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 

@@ -13,13 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fastbox import InputError, Source
-from fastbox.cli.commands.nms import METHODS
 from fastbox.cli.commands.nms import nms as command
 from fastbox.cli.outcome import Commands
-from fastbox.jobs.nms import METHODS as JOB_METHODS
 from fastbox.jobs.nms import nms
+from fastbox.suppression.nms import METHODS, soft_nms
 from fastbox.suppression.nms import nms as kept_of
-from fastbox.suppression.nms import soft_nms
 from fastbox.tables.sink import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -310,7 +308,7 @@ def test_the_command_refuses_in_one_sentence(
     assert result.stderr.startswith("error: ")
 
 
-@pytest.mark.parametrize("method", sorted({*METHODS, *JOB_METHODS}))
+@pytest.mark.parametrize("method", METHODS)
 def test_the_command_and_the_job_keep_the_same_by_each_method(tmp_path: Path, method: str) -> None:
     source = write(tmp_path / "d.parquet", scene())
     result = call(source, "-o", tmp_path / "command.parquet", "--method", method, "--iou-threshold", 0.4, "--json")
