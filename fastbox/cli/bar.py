@@ -26,7 +26,7 @@ class Bar(Progress):
         super().__init__(*columns, console=console, transient=True)
 
     def get_renderables(self) -> Iterator[RenderableType]:
-        """The bar, and the kernel that is being compiled."""
+        """Yield the bar, and the kernel that is being compiled."""
         yield self.make_tasks_table(self.tasks)
         if doing := self._compiled.doing():
             yield Text(doing, style="dim", no_wrap=True, overflow="ellipsis")
@@ -56,7 +56,7 @@ class _Compiled(logging.Handler):
         self._kernel, self._since = "", 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a record of a kernel: of its start, or of its end where it has seconds."""
+        """Take a record of a kernel: of its start, or, if it has seconds, of its end."""
         kernel, seconds = getattr(record, "kernel", None), getattr(record, "seconds", None)
         if seconds is not None:
             self.count, self._seconds, self._kernel = self.count + 1, self._seconds + seconds, ""
@@ -64,11 +64,11 @@ class _Compiled(logging.Handler):
             self._kernel, self._since = kernel, time.monotonic()
 
     def doing(self) -> str:
-        """The kernel that is being compiled, and for how long; nothing between two kernels."""
+        """Return the kernel that is being compiled with its time so far; an empty text between two kernels."""
         kernel, seconds = self._kernel, time.monotonic() - self._since
         return f"Compiling for this machine, once: {kernel} {seconds:.1f} s" if kernel else ""
 
     def done(self) -> str:
-        """The line about all compiled kernels."""
+        """Return the line about all compiled kernels."""
         kernels = "1 kernel" if self.count == 1 else f"{self.count} kernels"
         return f"Compiled {kernels} for this machine, once, in {self._seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""Options of the commands that can run fragment by fragment, and how they do."""
+"""The options of commands that can run fragment by fragment, and the run with these options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Fragments"]
 
 @dataclass(frozen=True)
 class Fragments:
-    """The options of a job that can run in fragments, and how it runs."""
+    """The options of a job that can run in fragments, and its run with these options."""
 
     engine: str | None = option(
         "--engine",
@@ -65,7 +65,7 @@ class Fragments:
 
 
 class _Watch:
-    """Tells of each fragment that is done: in a line of JSON, if asked, and behind the bar."""
+    """Reports each fragment that is done: in a line of JSON, if requested, and beside the bar."""
 
     def __init__(self, step: Step | None, lines: bool) -> None:
         self._step, self._lines = step, lines
@@ -82,7 +82,7 @@ class _Watch:
             self._step.tell(f"{self._done} of {entry['fragments']} fragments{retried}")
 
     def end(self) -> None:
-        """Say so where an earlier run had done everything; the lines of JSON have said it."""
+        """Report that an earlier run had done all parts; the lines of JSON, if requested, have reported it already."""
         if self._done and not self._now and not self._lines:
             parts = "The part was" if self._done == 1 else f"All {self._done:,} parts were"
             say(f"{parts} done already")

@@ -1,4 +1,4 @@
-"""pandas, which pyarrow imports wherever it is installed, kept out of the command line, which has no use for it."""
+"""Keep pandas out of the command line, which does not use it; pyarrow imports pandas wherever it is installed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["WithoutPandas"]
 
 
 class WithoutPandas(MetaPathFinder):
-    """Finds no pandas for pyarrow; others, such as an engine's client, find it as ever."""
+    """Hides pandas from pyarrow; other importers, such as the client of an engine, find it."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        """Refuse pandas to pyarrow, which is compiled: it imports in the name of who called it last."""
+        """Hide pandas from pyarrow, whose compiled code imports in the name of its last Python caller."""
         if name == "pandas" and _importer() in ("pyarrow", "fastbox"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _importer() -> str:
-    """The package of the code that imports."""
+    """Return the package of the code that imports."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and str(frame.f_globals.get("__name__")).startswith("importlib"):
         frame = frame.f_back

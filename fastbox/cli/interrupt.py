@@ -19,7 +19,7 @@ RAISED_AGAIN_AFTER = 0.02  # seconds
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C; not the very KeyboardInterrupt, which Python remembers for its exit code even where it was caught."""
+    """Ctrl-C; a class of its own, because Python takes its exit code from a KeyboardInterrupt even if it was caught."""
 
     number = signal.SIGINT
 
@@ -63,9 +63,9 @@ def interruptible() -> Iterator[None]:
 
     def raise_later(number: signal.Signals) -> None:
         time.sleep(RAISED_AGAIN_AFTER)
-        while in_hook:  # an exception in there is dropped as well
+        while in_hook:  # an exception inside of the hook is dropped as well
             time.sleep(RAISED_AGAIN_AFTER)
-        while awaited:  # a signal ends a wait, but not one that begins just after the signal
+        while awaited:  # a signal ends a wait, but no wait that begins just after the signal
             if hasattr(signal, "pthread_kill"):
                 signal.pthread_kill(main_thread, number)
             else:
@@ -85,7 +85,7 @@ def interruptible() -> Iterator[None]:
 
 
 def end_by(number: int) -> None:
-    """End this process by a signal, so that a shell sees it and stops a loop; nothing where signals don't do that."""
+    """End this process by a signal, so that a shell sees the signal and stops a loop; do nothing outside of POSIX."""
     if os.name == "posix":
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

@@ -1,4 +1,4 @@
-"""Options that several commands share, alone and in records, and how every command prints its result."""
+"""Options that several commands share, alone and in records, and the printing of results."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ TRUTH_BOX = BoxArgument("--truth-box", "Source(..., boxes={})")
 
 
 def _set_memory(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Set how much memory jobs may take."""
+    """Set the memory limit of jobs."""
     if value is not None:
         set_memory(value)
     return value
@@ -156,7 +156,7 @@ def metrics_option(check: Callable[[str], object] | None, default: Sequence[str]
         default=",".join(default),
         show_default=True,
         metavar="NAMES",
-        help=f"Metrics: {text}.",
+        help=f"Metrics to {text}.",
     )
 
 
@@ -179,7 +179,7 @@ def class_option(default: str | None = CLASS, text: str = "category_id, or anoth
 
 
 def agnostic_option(default: bool | None, text: str) -> Any:
-    """Return the option that lets boxes of different classes meet."""
+    """Return the option to compare boxes of different classes."""
     return option(
         "--class-agnostic/--per-class",
         default=default,
@@ -223,7 +223,7 @@ def seed_option(text: str) -> Any:
 
 
 def count_option(name: str, what: str, default: int, least: int) -> Any:
-    """Return the option of a number of things."""
+    """Return the option of a count; ``what`` names the things that are counted."""
     return option(
         name,
         type=click.IntRange(min=least),

@@ -26,7 +26,7 @@ __all__ = ["Commands", "fail"]
 
 
 class Commands(Group):
-    """A group that turns what can go wrong into one sentence and an exit code; a bug keeps its traceback."""
+    """A group that turns errors into one sentence and an exit code; a bug keeps its traceback."""
 
     _written = Written([])
     _signal: int | None = None
@@ -48,9 +48,9 @@ class Commands(Group):
                 error.show()
             _exit(2)
         except click.UsageError as error:
-            said = _said(error)
+            message = _message_of(error)
             more = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
-            fail(f"{said[:1].lower()}{said[1:]}{more}", 2)
+            fail(f"{message[:1].lower()}{message[1:]}{more}", 2)
         except (click.Abort, KeyboardInterrupt) as error:
             self._fail_of_signal(error)
         except OSError as error:
@@ -72,7 +72,7 @@ class Commands(Group):
         except InputError as error:
             fail(str(error), 2)
         except (KeyboardInterrupt, SystemError) as error:
-            # A compiled function that calls Python and finds itself interrupted says so by a SystemError.
+            # A compiled function that is interrupted while it calls Python raises a SystemError.
             cause = error if isinstance(error, KeyboardInterrupt) else error.__cause__
             if not isinstance(cause, KeyboardInterrupt):
                 raise
@@ -83,7 +83,7 @@ class Commands(Group):
             self._fail_of_system(error)
 
     def _fail(self, what: str, code: int = 1) -> NoReturn:
-        fail(f"{what}; {self._written.said()}", code)
+        fail(f"{what}; {self._written.described()}", code)
 
     def _fail_of_signal(self, error: BaseException) -> NoReturn:
         """End an interrupted command, with the exit code that a shell gives to a process that a signal ended."""
@@ -96,14 +96,14 @@ class Commands(Group):
             end_by(self._signal)
 
     def _fail_of_system(self, error: OSError) -> NoReturn:
-        """End a command that the system let down: its output, or the terminal or pipe that it prints to."""
+        """End a command after an error of the system: of a file, or of the terminal or pipe that is printed to."""
         if not _is_of_printing(error):
             where = f" ({error.filename})" if error.filename else ""
             self._fail(f"{error.strerror or error}{where}")
         if isinstance(error, BrokenPipeError):  # the reader closed the pipe
             _exit(1)
-        stands = self._written.said()
-        more = "" if stands == "nothing was written" else f"; {stands}"
+        outputs = self._written.described()
+        more = "" if outputs == "nothing was written" else f"; {outputs}"
         fail(f"could not print the result: {error.strerror}{more}", 1)
 
 
@@ -120,13 +120,13 @@ def _warnings_as_sentences() -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         if issubclass(category, InputWarning):
-            if str(message) not in said:  # a table may be read more than once
-                said.add(str(message))
+            if str(message) not in printed:  # a table may be read more than once
+                printed.add(str(message))
                 _say("warning: ", "yellow", str(message))
         else:
             usual(message, category, filename, lineno, file, line)
 
-    said: set[str] = set()
+    printed: set[str] = set()
     with warnings.catch_warnings():
         usual = warnings.showwarning
         warnings.simplefilter("always", InputWarning)
@@ -134,8 +134,8 @@ def _warnings_as_sentences() -> Iterator[None]:
         yield
 
 
-def _said(error: click.UsageError) -> str:
-    """Say what can't be read of a command line."""
+def _message_of(error: click.UsageError) -> str:
+    """Return the message for an unusable command line."""
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         known = [name for parameter in error.ctx.command.get_params(error.ctx) for name in parameter.opts]
         return f"no such option {error.option_name}{did_you_mean(error.option_name, known)}"
@@ -166,7 +166,7 @@ def _exit(code: int) -> NoReturn:
 
 
 def _is_of_printing(error: OSError) -> bool:
-    """Tell whether it was raised by what prints, Click, Rich or this module, and not by what writes outputs."""
+    """Tell whether an error was raised by printing, in Click, Rich or this module, and not by writing outputs."""
     frame = [entry for entry, _ in traceback.walk_tb(error.__traceback__)][-1]
     return (
         str(frame.f_globals.get("__name__")).partition(".")[0] in ("click", "rich") or frame.f_code is _flush.__code__

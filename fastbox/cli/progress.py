@@ -10,13 +10,13 @@ from typing import Any
 
 __all__ = ["Step", "progress"]
 
-SOON = 0.2  # seconds: before, a rate says nothing
+SOON = 0.2  # seconds: a rate over a shorter time means nothing
 
 
 class Step:
     """A progress bar as a function of the rows done since its last call; ``tell`` shows words beside it.
 
-    The first call starts the clock: it comes when kernels are loaded, or tells of what an earlier run has done.
+    The first call starts the clock. It comes after kernels are loaded, or reports the rows of an earlier run.
     """
 
     def __init__(self, bar: Any, doing: str, total: int | None) -> None:
@@ -42,7 +42,7 @@ class Step:
         self._bar.update(self._task, description=f"{self._doing} {more}")
 
     def _rate(self, seconds: float) -> str:
-        """Rows a second, and the time left where the rows to do are known."""
+        """Return rows a second, and the time left if the number of rows to do is known."""
         if seconds < SOON or self._done == self._first:
             return ""
         speed = (self._done - self._first) / seconds
@@ -55,10 +55,10 @@ class Step:
 
 @contextmanager
 def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Step | None]:
-    """Show a bar with rows a second and the time left on stderr, gone when the work is done.
+    """Show a bar with rows a second and the time left on stderr, and remove it when the work is done.
 
-    Yields what to call with the rows done since the last call, or None where stderr is no terminal. Without ``count``,
-    the rows to do, the bar only shows that work goes on, how fast, and for how long.
+    Yields a function to call with the rows done since its last call, or None if stderr is no terminal. ``count``
+    returns the number of rows to do; without it the bar only shows the rate and the time since the start.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield None

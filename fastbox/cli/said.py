@@ -22,7 +22,7 @@ _consoles: list[Console] = []  # of the bars that are shown
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        if not hasattr(record, "kernel"):  # the bar tells of kernels
+        if not hasattr(record, "kernel"):  # the bar shows kernels
             say(record.getMessage())
 
 
@@ -40,7 +40,7 @@ def say(sentence: str, what: str = "", color: str | None = None) -> None:
 
 @contextmanager
 def above(console: Console) -> Iterator[None]:
-    """Print messages on the console of a bar, which makes room for them."""
+    """Print messages on the console of a bar, which moves down below each message."""
     _consoles.append(console)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The types of options: what stands on the command line becomes the value that a job takes."""
+"""The types of options: text on the command line is read as the value that a job takes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RESIZE_HELP = (
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]  # no generic before Click 8.2
-    """A type that reads text; any other value, such as a default, stands as it is."""
+    """A type that reads text; any other value, such as a default, is returned unchanged."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a text, and refuse one that can't be read."""
@@ -47,7 +47,7 @@ class Text(click.ParamType):  # type: ignore[type-arg]  # no generic before Clic
             self.fail(str(error), param, ctx)
 
     def read(self, text: str) -> Any:
-        """Return the value of a text; ValueError where there is none."""
+        """Return the value of a text; raise ValueError for a text without a value."""
         raise NotImplementedError
 
 
@@ -100,6 +100,9 @@ class Real(click.FloatRange):
             self.fail("expected a number, got nan", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 class Size(Text):
     """A width and a height in pixels, with an x between."""
@@ -137,8 +140,8 @@ class Numbers(Text):
 
     def read(self, text: str) -> list[float]:
         """Return the numbers."""
-        said = f"expected numbers above 0 with commas between, such as 2,1, got {text!r}"
-        return [number for number in _listed(text, float, said) if _holds(0 < number < float("inf"), said)]
+        message = f"expected numbers above 0 with commas between, such as 2,1, got {text!r}"
+        return [number for number in _listed(text, float, message) if _holds(0 < number < float("inf"), message)]
 
 
 class Grid(Text):
@@ -154,15 +157,15 @@ class Grid(Text):
         """
         import numpy as np
 
-        said = f"expected numbers such as 0.5,0.75 or 0.5:0.95:0.05, got {text!r}"
+        message = f"expected numbers such as 0.5,0.75 or 0.5:0.95:0.05, got {text!r}"
         if ":" not in text:
-            return _listed(text, float, said)
+            return _listed(text, float, message)
         try:
             first, last, step = (float(part) for part in text.split(":"))
             steps = (last - first) / step
         except (ValueError, ZeroDivisionError):
-            raise ValueError(said) from None
-        _holds(0 <= steps < 1000 and abs(steps - round(steps)) < 1e-6, said)
+            raise ValueError(message) from None
+        _holds(0 <= steps < 1000 and abs(steps - round(steps)) < 1e-6, message)
         # As COCO's .5 to .95 are made: linspace, whose steps don't drift but may miss .5 and .75 by a bit.
         grid = np.linspace(first, last, round(steps) + 1).tolist()
         return [next((one for one in (0.5, 0.75) if abs(x - one) < 1e-12), x) for x in grid]
@@ -186,11 +189,11 @@ class Ranges(Text):
 
     def read(self, text: str) -> dict[str, tuple[float, float]]:
         """Return the limits by name."""
-        said = self._example.format(text)
+        message = self._example.format(text)
         named = [part.rsplit(":", 1) for part in text.split(",") if part.strip()]
-        _holds(all(len(part) == 2 for part in named), said)
-        limits = {name.strip(): _span(span, said) for name, span in named}
-        _holds(len(limits) == len(named) and "" not in limits, said)
+        _holds(all(len(part) == 2 for part in named), message)
+        limits = {name.strip(): _span(span, message) for name, span in named}
+        _holds(len(limits) == len(named) and "" not in limits, message)
         return limits
 
 
@@ -200,7 +203,7 @@ class Memory(Text):
     Parameters
     ----------
     least : int
-        The bytes that it has at least.
+        The least number of bytes.
     """
 
     name = "memory"
@@ -214,20 +217,20 @@ class Memory(Text):
         return text
 
 
-def _listed(text: str, kind: Callable[[str], Any], said: str) -> list[Any]:
+def _listed(text: str, kind: Callable[[str], Any], message: str) -> list[Any]:
     try:
         return [kind(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise ValueError(said) from None
+        raise ValueError(message) from None
 
 
-def _holds(true: bool, said: str) -> bool:
+def _holds(true: bool, message: str) -> bool:
     if not true:
-        raise ValueError(said)
+        raise ValueError(message)
     return true
 
 
-def _span(text: str, said: str) -> tuple[float, float]:
+def _span(text: str, message: str) -> tuple[float, float]:
     """Return two numbers with a dash between, of which each may have a sign and an exponent.
 
     >>> _span("1e-3-5", "")
@@ -238,4 +241,4 @@ def _span(text: str, said: str) -> tuple[float, float]:
             return float(text[:place]), float(text[place + 1 :])
         except ValueError:
             continue
-    raise ValueError(said)
+    raise ValueError(message)

@@ -15,9 +15,9 @@ _OUTPUTS = ("-o", "--output", "--report")
 
 
 class Written:
-    """The files and folders that a command line names, as they are before the command runs.
+    """The files and folders that a command line names, with their state before the command runs.
 
-    A file that is another one later has been written, and whole: every output takes its name when it is complete.
+    A file whose state changes later is a complete output, because every output takes its name when it is complete.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class Written:
         self._again = "--overwrite" in words
         self._stored = [word for option, word in pairwise(words) if option in _OUTPUTS]
 
-    def said(self) -> str:
-        """Tell what stands now, as the end of a sentence."""
-        found = [told for path, before in self._before.items() if (told := self._told(path, before))]
-        found += [f"{word} is complete if it is there" for word in self._stored if "://" in _local(word)]
+    def described(self) -> str:
+        """Describe the outputs as they are now, as the end of a sentence."""
+        found = [state for path, before in self._before.items() if (state := self._described(path, before))]
+        found += [f"{word} is complete if it exists" for word in self._stored if "://" in _local(word)]
         return "; ".join(found) or "nothing was written"
 
-    def _told(self, path: str, before: tuple[int, ...] | None) -> str:
+    def _described(self, path: str, before: tuple[int, ...] | None) -> str:
         now = _state(path)
         if now is None or now == before:
             return ""
@@ -53,10 +53,10 @@ class Written:
 
 
 def _paths(words: Sequence[str]) -> Iterator[str]:
-    """The words that may be paths, as ``out``, ``--output=out`` or ``-oout``, and the files beside them."""
+    """Yield the words that may be paths, as ``out``, ``--output=out`` or ``-oout``, and the files beside them."""
     for word in words:
-        told = word.partition("=")[2] if word.startswith("--") else word[2:] if word.startswith("-o") else ""
-        for path in filter(None, (word, told)):
+        value = word.partition("=")[2] if word.startswith("--") else word[2:] if word.startswith("-o") else ""
+        for path in filter(None, (word, value)):
             root, ending = os.path.splitext(path)
             yield from (
                 path,
@@ -66,7 +66,7 @@ def _paths(words: Sequence[str]) -> Iterator[str]:
 
 
 def _local(path: str) -> str:
-    """The path of a local file that is told as a URI; any other as it is."""
+    """Return the path of a local file that is given as a URI; any other path or URI unchanged."""
     if "://" not in path:
         return path
     from fastbox.storage.stores import local
@@ -75,7 +75,7 @@ def _local(path: str) -> str:
 
 
 def _state(path: str) -> tuple[int, ...] | None:
-    """The identity of the file at a path, which another file doesn't share; None without a file or folder."""
+    """Return the identity of the file or folder at a path, which no other file has; None for any other path."""
     try:
         found = os.stat(_local(path))
     except (OSError, ValueError):

@@ -153,7 +153,7 @@ CASES = {
         ["-o", "file://{folder}/parts/"],
         "2 parts are done in file://{folder}/parts/: run the same command again to do the others",
     ),
-    "a store": ([], ["-o", "s3://bucket/o.parquet"], "s3://bucket/o.parquet is complete if it is there"),
+    "a store": ([], ["-o", "s3://bucket/o.parquet"], "s3://bucket/o.parquet is complete if it exists"),
 }
 
 

@@ -66,7 +66,7 @@ def fuse(
     """Fuse the boxes of several detectors, image by image.
 
     TABLES are tables of boxes in any file format that fastbox reads, one for each detector. Boxes that overlap become
-    their mean, weighted by score (weighted boxes fusion); the score of a box falls where few detectors agree on it.
+    their mean, weighted by score (weighted boxes fusion). The fewer detectors found a box, the lower is its score.
     """
     from fastbox.datasets.as_source import counted
     from fastbox.jobs.fuse import fuse as job

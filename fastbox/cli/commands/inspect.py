@@ -1,4 +1,4 @@
-"""`fastbox inspect`: what a table of boxes holds, and its problems."""
+"""`fastbox inspect`: the statistics of a table of boxes, and its problems."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class More:
         "fastbox inspect truths.parquet -o problems.parquet",
         "fastbox inspect truths.parquet --fix cleaned.parquet",
     ],
-    short_help="Count what a table of boxes holds, and find its problems.",
+    short_help="Summarize a table of boxes, and find its problems.",
 )
 @click.argument("truths", type=click.Path())
 @alone("output", output_option("the problems, as Parquet"))
@@ -92,13 +92,13 @@ def inspect(
     fragments: Fragments,
     shown: Shown,
 ) -> None:
-    """Count what a table of boxes holds, find its problems, and write them.
+    """Summarize a table of boxes, find its problems, and write them.
 
     TRUTHS is a table of boxes in any file format that fastbox reads, of ground truth or of detections. docs/inspect.md
     explains the codes of the problems.
 
     A cleaned copy has no boxes that are not finite, inverted, without area or exact duplicates; boxes that lie partly
-    outside of their image are clipped. All else is unchanged, and so is TRUTHS.
+    outside of their image are clipped. All other rows and columns are unchanged. TRUTHS itself is never changed.
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted

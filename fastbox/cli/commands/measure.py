@@ -29,10 +29,10 @@ class Measures:
     """The arguments of :func:`fastbox.jobs.measure` beside the columns of boxes."""
 
     metrics: list[str] = metrics_option(
-        check_name, ("iou", "giou", "smooth_l1"), f"of {', '.join(METRICS)}; and losses: of {', '.join(LOSSES)}"
+        check_name, ("iou", "giou", "smooth_l1"), f"compute: {', '.join(METRICS)}; losses: {', '.join(LOSSES)}"
     )
     grad: bool = option(
-        "--grad", is_flag=True, help="Gradient of each loss by the predicted box: four columns, in its format."
+        "--grad", is_flag=True, help="Gradient of each loss with respect to the predicted box: four columns."
     )
     beta: float = beta_option()
     delta: float = option(
@@ -71,9 +71,9 @@ def measure(
     PAIRS are tables whose rows hold two boxes, in any box format. Every row gets a column for each metric and loss; the
     summary has count, mean, quantiles, a histogram, and the number of invalid rows by reason.
 
-    With --grad every loss gets four more columns, its gradient by the numbers of the predicted box (iou_loss_grad_x0
-    and so on); the summary has the lengths of the gradients, and how many are exactly zero. --beta holds for
-    smooth_l1_loss too.
+    With --grad every loss gets four more columns: its gradient with respect to the numbers of the predicted box
+    (iou_loss_grad_x0 and so on). The summary has the lengths of the gradients, and the number of gradients that are
+    exactly zero. --beta applies to smooth_l1_loss too.
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted

@@ -42,11 +42,11 @@ class Pairing:
         metavar="VALUE",
         help="Least value of the first metric, such as IoU ≥ 0.50; for l1 and smooth_l1 the largest, in pixels.",
     )
-    every: bool = option("--all", is_flag=True, help="Every pair of an image, whatever its value.")
+    every: bool = option("--all", is_flag=True, help="Every pair of an image, with any value.")
     best: bool = option("--best", is_flag=True, help="One row for each detection, with its best truth.")
     class_agnostic: bool = agnostic_option(True, "class-agnostic")
     class_column: str = class_option()
-    metrics: list[str] = metrics_option(_as_metric, ("iou",), f"of {', '.join(METRICS)}")
+    metrics: list[str] = metrics_option(_as_metric, ("iou",), f"compute: {', '.join(METRICS)}")
     beta: float = beta_option()
     keep: list[str] = keep_option("of the detections; default: none", default="")
     boxes: bool = option(
@@ -82,7 +82,7 @@ def pairs(
     """Pair the boxes of each image: detections with ground truth, or one table with itself.
 
     DETECTIONS and TRUTHS are tables of boxes in any file format that fastbox reads. With one table the pairs are
-    near-duplicates within each image. An image that is in one of two tables alone counts too.
+    near-duplicates within each image. Images that are in only one of two tables count too.
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted

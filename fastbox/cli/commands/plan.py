@@ -26,7 +26,7 @@ def plan(tables: tuple[str, ...], image_column: str, fragment_rows: int | None, 
     """Tell whether TABLES are sorted by image id, and into which fragments a job would cut them.
 
     Each of TABLES is a Parquet file, a directory or a glob; several are cut together, as detections and ground truth
-    are. Only their image ids are read. The exit code is 1 where a table is not sorted.
+    are. Only their image ids are read. The exit code is 1 if a table is not sorted.
     """
     from fastbox import jobs
     from fastbox.report.terminal.planned import show_planned

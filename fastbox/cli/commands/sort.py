@@ -16,7 +16,7 @@ __all__ = ["sort"]
     cls=Command,
     section="Prepare data",
     examples=["fastbox sort detections.parquet -o sorted.parquet"],
-    short_help="Sort tables by image, whatever their size.",
+    short_help="Sort tables of any size by image.",
     options_metavar="-o OUT [OPTIONS]",
 )
 @click.argument("tables", nargs=-1, required=True, type=click.Path())

@@ -25,9 +25,9 @@ __all__ = ["warmup"]
     "dtypes",
     type=Names(),
     metavar="NAMES",
-    help=f"Types of coordinates: of {', '.join(DTYPES)} (default: both).",
+    help=f"Types of coordinates: {', '.join(DTYPES)} (default: both).",
 )
-@alone("metrics", metrics_option(None, USUAL, f"of {', '.join(METRICS)}; or all"))
+@alone("metrics", metrics_option(None, USUAL, f"compile: {', '.join(METRICS)}; or all"))
 @click.option(
     "--processes", type=click.IntRange(1), metavar="N", help="Processes that compile (default: all processors)."
 )

@@ -1,4 +1,4 @@
-"""`fastbox experiment`: the effects of the losses, made visible."""
+"""`fastbox experiment`: experiments that compare the losses."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ __all__ = ["disagreement"]
 def disagreement(pairs: tuple[str, ...], columns: PairColumns, beta: float, plot: str | None, as_json: bool) -> None:
     """Find the pairs on which distances between coordinates and overlap disagree.
 
-    PAIRS are tables whose rows hold a predicted and a target box, as fastbox pairs --boxes writes them. Reports how
-    well L1, L2 and Smooth L1 rank pairs as IoU and GIoU do, how widely IoU and GIoU spread among pairs of equal
-    distance, and the examples that mislead most (Rezatofighi et al., CVPR 2019, figure 1).
+    PAIRS are tables whose rows hold a predicted and a target box, as fastbox pairs --boxes writes them. Reports the
+    rank correlation of L1, L2 and Smooth L1 with IoU and GIoU, the range of IoU and GIoU among pairs of equal
+    distance, and pairs of equal distance whose IoU differs most (Rezatofighi et al., CVPR 2019, figure 1).
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted

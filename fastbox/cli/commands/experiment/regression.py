@@ -33,7 +33,7 @@ def check_loss(name: str) -> None:
     type=Names(check_loss),
     default=",".join(LOSSES),
     metavar="NAMES",
-    help=f"Losses: of {', '.join(LOSSES)} (default: all).",
+    help=f"Losses: {', '.join(LOSSES)} (default: all).",
 )
 @alone("seed", seed_option("points"))
 @alone("output", output_option("each point's error at the end, as Parquet"))
@@ -46,7 +46,7 @@ def regression(
 
     The simulation of the Distance-IoU paper (Zheng et al., AAAI 2020): boxes of 49 shapes around each point of a circle
     move to each of 7 targets at its centre, 1,715,000 cases of 200 steps. Reports, for the exact gradient of each loss,
-    how far the boxes are from their targets at the end and how soon they came near.
+    the distance of the boxes from their targets at the end and the number of steps until they are near.
     """
     from fastbox import jobs
     from fastbox.experiments.regression import cases_per_point
