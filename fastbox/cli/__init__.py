@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from fastbox._version import __version__
+from fastbox.cli.messages import logged_on_stderr
 from fastbox.cli.outcome import Commands
-from fastbox.cli.said import logged_on_stderr
 from fastbox.errors import InputError, on_command_line
 from fastbox.parallel import get_num_threads, set_num_threads
 

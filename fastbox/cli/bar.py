@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.progress import Progress, ProgressColumn
 from rich.text import Text
 
-from fastbox.cli.said import above
+from fastbox.cli.messages import above
 
 __all__ = ["Bar"]
 

@@ -12,9 +12,9 @@ import click
 
 from fastbox._version import SCHEMA
 from fastbox.cli.command import option
+from fastbox.cli.messages import say
 from fastbox.cli.options import FRAGMENT_ROWS, MEMORY
 from fastbox.cli.progress import Step
-from fastbox.cli.said import say
 from fastbox.errors import InputError
 
 __all__ = ["Fragments"]

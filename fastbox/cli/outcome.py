@@ -17,7 +17,7 @@ import click
 from fastbox.cli.command import Group
 from fastbox.cli.imports import WithoutPandas
 from fastbox.cli.interrupt import Interrupted, end_by, interruptible
-from fastbox.cli.said import say
+from fastbox.cli.messages import say
 from fastbox.cli.written import Written
 from fastbox.errors import InputError, InputWarning, did_you_mean
 from fastbox.report.provenance import on_command_line
