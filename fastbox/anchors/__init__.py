@@ -1,4 +1,4 @@
-"""Anchors on a regular grid: the anchors that detectors use, to the bit, and in memory only when asked for."""
+"""Anchors on a regular grid: the anchors that detectors use, equal in every bit, and in memory only if requested."""
 
 from __future__ import annotations
 

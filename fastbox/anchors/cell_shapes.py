@@ -96,7 +96,7 @@ def positive(values: Any, name: str) -> list[float]:
 
 
 def each_level(values: Sequence[Any], levels: int, name: str, *, shared: bool = True) -> list[list[float]]:
-    """Read the numbers of each level, given by level or flat: flat ones are shared by all levels, or one a level."""
+    """Read the numbers of each level; flat numbers are shared by all levels, or, without ``shared``, one for each."""
     flat = np.iterable(values) and not any(np.iterable(v) for v in values)
     if flat and shared:
         return [positive(values, name)] * levels

@@ -14,7 +14,7 @@ FIRST_LEVEL = 3  # P3, which has stride 8
 
 
 def default_levels(count: int) -> int:
-    """Return a number of feature levels for a number of shapes: three shapes a level where three divides it, else one.
+    """Return the number of feature levels for a number of shapes: three shapes on each level if 3 divides it, else one.
 
     >>> default_levels(9), default_levels(15), default_levels(4)
     (3, 5, 4)
@@ -76,15 +76,15 @@ def _detectron2(levels: Sequence[Level]) -> str:
 
 
 def _torchvision(levels: Sequence[Level]) -> str:
-    """Set cell anchors directly: the generator would round them, and combine every size with every ratio."""
+    """Return lines that set cell anchors directly; the generator would round them and combine all sizes and ratios."""
     alone = len(levels[0]) == 1
     sizes = [tuple(_size(shape) for shape in level) for level in levels]
     ratios = [tuple(_ratio(shape) for shape in level) if alone else ("1.0",) for level in levels]
     cells = [[[str(float(f"{side / 2:.6g}")) for side in (-w, -h, w, h)] for w, h in level] for level in levels]
-    rounded = "rounds sides to even numbers" if alone else "rounds sides to even numbers and knows products alone"
+    products = "" if alone else " and combines every size with every ratio"
     lines = [
         f"anchors = AnchorGenerator(sizes={_tuples(sizes)}, aspect_ratios={_tuples(ratios)})",
-        f"# the generator {rounded}; these are the fitted shapes:",
+        f"# the generator rounds sides to even numbers{products}; these are the fitted shapes:",
         "anchors.cell_anchors = [",
         *(f"    torch.tensor({_nested(cell)})," for cell in cells),
         "]",

@@ -13,7 +13,7 @@ __all__ = ["Cover", "by_area", "cluster", "cover", "mean_best", "refine"]
 
 Floats = NDArray[np.float64]
 
-RESTARTS = 5  # runs of the clustering: on COCO the best of five is within 0.5% of the refined result
+RESTARTS = 5  # repetitions of the clustering: on COCO the best of five is within 0.5% of the refined result
 ROUNDS = 100
 POPULATION = 64
 GENERATIONS = 300
@@ -64,9 +64,9 @@ def mean_best(w: Floats, h: Floats, candidates: Floats) -> Floats:
 
 
 def cluster(w: Floats, h: Floats, count: int, rng: np.random.Generator) -> Floats:
-    """Find shapes (count, 2) by k-means with the distance 1 - IoU, the best of several runs.
+    """Find shapes (count, 2) by k-means with the distance 1 - IoU, the best of several repetitions.
 
-    Redmon and Farhadi, YOLO9000, CVPR 2017, section 2. Centres are begun by k-means++ (Arthur and Vassilvitskii, SODA
+    Redmon and Farhadi, YOLO9000, CVPR 2017, section 2. Centres start from k-means++ (Arthur and Vassilvitskii, SODA
     2007) and moved to the median of their boxes, which a few huge boxes do not change. A centre that loses all its
     boxes moves to the box with the lowest IoU, so that the number of centres stays. There must be at least `count`
     different boxes.
@@ -124,7 +124,7 @@ def _begin(w: Floats, h: Floats, count: int, rng: np.random.Generator) -> Floats
         best = np.maximum(best, cover(w, h, _at(w, h, rows[-1:])).overlaps)
         far = np.cumsum(1 - best)
         row = int(np.searchsorted(far, rng.random() * far[-1], side="right"))
-        rows.append(min(row, len(w) - 1))  # where all boxes are equal to within rounding, no distance is above 0
+        rows.append(min(row, len(w) - 1))  # if all boxes are equal within rounding, no distance is above 0
     return _at(w, h, rows)
 
 

@@ -21,13 +21,13 @@ class Detector(NamedTuple):
     maker : str
         The constructor of :class:`fastbox.AnchorGrid` that makes them.
     arguments : dict
-        What it is called with.
+        The arguments of the constructor.
     resize : str or None
-        How training resizes images, as :meth:`Resize.parse` reads it; None where fitted shapes are not compared with
-        these.
+        The resizing of images in training, as :meth:`Resize.parse` reads it; None if fitted shapes are not compared
+        with these shapes.
     shapes : sequence of (width, height)
-        The shapes that fitted ones are compared with, in pixels of resized images. torchvision rounds its anchors to
-        even sides, by less than 1 px, which is left out here.
+        The shapes that fitted shapes are compared with, in pixels of resized images. torchvision also rounds its
+        anchors to even sides, by less than 1 px; these shapes are not rounded.
     """
 
     maker: str

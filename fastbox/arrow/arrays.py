@@ -53,7 +53,7 @@ class UnsortedError(InputError):
 class Place:
     """The place of a value: file, column and row. With ``bounds``, value i belongs to the row whose list holds it.
 
-    Rows of a table that was sorted are told as those that they were before.
+    A row of a table that was sorted is given by its number before sorting.
     """
 
     where: str
@@ -108,7 +108,7 @@ def plain(array: pa.Array) -> pa.Array:
 def rows_of(array: pa.Array, rows: pa.Array) -> pa.Array:
     """Return rows of an array in the given order; a null row number gives a null.
 
-    Arrow itself has no such function for views, nor for what holds them.
+    Arrow itself has no such function for views, nor for types that contain views.
 
     >>> rows_of(pa.array(["a", "b"], pa.string_view()), pa.array([1, None, 1])).to_pylist()
     ['b', None, 'b']
@@ -208,7 +208,7 @@ def image_runs(array: pa.Array, place: Place, fix: str | None = None) -> tuple[N
     Raises
     ------
     InputError
-        Ids that are null, out of order (``fix`` tells what to do then), beyond int64, or neither integers nor strings.
+        Ids that are null, out of order (``fix`` is the remedy), beyond int64, or neither integers nor strings.
     """
     if id_kind(array.type, place.name, place.where) == "integer":
         ids, bounds = _integer_runs(array, place)
@@ -224,7 +224,7 @@ def image_runs(array: pa.Array, place: Place, fix: str | None = None) -> tuple[N
 
 
 def unsorted(place: Place, index: int, before: Any, after: Any, fix: str | None = None) -> UnsortedError:
-    """Return the error for an id that follows a greater one, and what to do."""
+    """Return the error for an id that follows a greater one, with the remedy."""
     came, earlier = (value.item() if isinstance(value, np.generic) else value for value in (after, before))
     how = fix or f"sort it with {sort_command(place.where, place.name)}"
     return UnsortedError(
@@ -276,7 +276,8 @@ def _string_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[n
 def _as_strings(array: pa.Array) -> NDArray[Any]:
     """Convert large strings to NumPy strings; ASCII without Python objects, which takes a tenth of the time.
 
-    They are Python's where one is so long that all would be as wide, or has a letter 0, which NumPy drops at the end.
+    They are Python strings if one string is so long that it would widen all strings, or has a NUL character, which
+    NumPy drops at the end of a string.
     """
     _, ends, text = array.buffers()
     offsets = np.frombuffer(ends, np.int64)[array.offset : array.offset + len(array) + 1]

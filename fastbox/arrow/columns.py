@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-EVERY = Rows()  # of a batch that is a table by itself
+EVERY = Rows()  # of a batch that is a whole table
 
 
 def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
@@ -51,7 +51,7 @@ def schema_of(types: Mapping[str, str], *more: pa.Schema) -> pa.Schema:
 
 
 def batch_of(columns: Sequence[NDArray[Any] | pa.Array], schema: pa.Schema) -> pa.RecordBatch:
-    """Return arrays of one length as a batch; each takes the type of its column, rounded where it must be.
+    """Return arrays of one length as a batch; each array is cast to the type of its column, rounded if necessary.
 
     Masked values become nulls. Arrow arrays have the type of their column already.
 
@@ -126,12 +126,12 @@ def number_column(
     what: str = "a number",
     rows: Rows = EVERY,
 ) -> NDArray[Any]:
-    """Return a column of numbers as float32, where it has floats no wider, or float64; nulls are ``missing``.
+    """Return a column of numbers as float32 if its type is float32 or narrower, else float64; nulls are ``missing``.
 
     Raises
     ------
     InputError
-        A null, without ``missing``; the message says ``what`` was expected, and counts rows from ``rows``.
+        A null, without ``missing``; the message names ``what`` was expected, and counts rows from ``rows``.
     """
     column = plain(one_chunk(batch.column(name)))
     if missing is None:
@@ -147,7 +147,7 @@ def flag_column(batch: pa.RecordBatch | pa.Table, name: str, rows: Rows = EVERY)
     Raises
     ------
     InputError
-        Values that say neither yes nor no; the message counts rows from ``rows``.
+        Values that mean neither yes nor no; the message counts rows from ``rows``.
 
     Examples
     --------
@@ -201,8 +201,8 @@ def label_columns(
 ) -> tuple[list[NDArray[np.int64]], list[Any]]:
     """Return a column of several tables as codes that all tables share, and the labels.
 
-    Each table comes with its rows; `joined` says for each how its labels become those of all, where
-    they are other ones (:func:`fastbox.tables.class_names.joined_classes`).
+    Each table comes with its rows; `joined` has for each table the numbers of its labels in the join, or None if
+    they do not change (:func:`fastbox.tables.class_names.joined_classes`).
 
     Raises
     ------

@@ -32,15 +32,15 @@ def find_boxes(
     ----------
     schema : pyarrow.Schema
     boxes : str, optional
-        One column, or four names with commas between; found by the usual names when left out.
+        One column, or four names with commas between; by default found by the usual names.
     format : str, optional
-        The format of the coordinates; told by the names when left out, ``"xyxy"`` where they don't tell.
+        The format of the coordinates; by default the format that the names imply, or ``"xyxy"`` if they imply none.
     prefix : str
-        Names that begin so are looked for first: ``"pred_"`` finds ``pred_xmin``, ``pred_bbox`` and ``pred``.
+        Names with this prefix are looked for first: ``"pred_"`` finds ``pred_xmin``, ``pred_bbox`` and ``pred``.
     where : str
-        What a message calls the table.
+        The name of the table in messages.
     argument : BoxArgument
-        What names the columns of boxes, as messages tell it.
+        The option and the argument that name the columns of boxes, for messages.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def find_boxes(
     if boxes is not None and not isinstance(boxes, str):
         require(schema, boxes, str(where))
     told = None if format is None else str(format)
-    return _found(schema, boxes, told, prefix, str(where), argument)  # the name alone, or tables would be kept
+    return _found(schema, boxes, told, prefix, str(where), argument)  # text: the cache must keep no tables
 
 
 @lru_cache(64)

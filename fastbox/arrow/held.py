@@ -93,7 +93,7 @@ def columns_of(frame: Any) -> Iterator[tuple[str, Any]]:
 def as_table(obj: Any, name: str = "table") -> pa.Table:
     """View a dict of columns, or an object with the Arrow C interface, as a table; a series becomes column ``boxes``.
 
-    ``name`` is what messages call it.
+    ``name`` is its name in messages.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def readable(frame: Any, where: str) -> tuple[pa.Table, dict[str, InputError]]:
 
 
 def table_of_columns(columns: Iterable[tuple[str, Any]], name: str) -> pa.Table:
-    """Return columns as a table; ``name`` is what messages call it.
+    """Return columns as a table; ``name`` is its name in messages.
 
     Raises
     ------

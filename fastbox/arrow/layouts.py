@@ -57,7 +57,7 @@ def to_columns(
 
     float32 and float64 are viewed without a copy, as long as a column is one chunk. With ``image`` the boxes are
     grouped by that column; a ragged batch without it is grouped by row. Rows in messages count from ``first_row``; the
-    first row of a file is row 0. ``fix`` tells in a message what to do about unsorted ids.
+    first row of a file is row 0. ``fix`` is the remedy for unsorted ids in messages.
 
     Raises
     ------

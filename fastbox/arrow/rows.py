@@ -17,11 +17,11 @@ class Rows:
     Attributes
     ----------
     start : int
-        The number, in the whole table, of the first.
+        The number of the first row in the whole table.
     order : array or None
-        Where the rows of the whole table stood before it was sorted; None where they stood as they do now.
+        The places of the rows of the whole table before it was sorted; None for a table that was not sorted.
     where : str
-        What the user calls the table.
+        The user's name for the table.
 
     Examples
     --------

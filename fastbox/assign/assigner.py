@@ -11,9 +11,9 @@ __all__ = ["Assigner"]
 
 
 class Assigner(NamedTuple):
-    """A type of rules, the function that assigns anchors to truths by one, and the rules that have a name.
+    """A type of rules, the function that assigns anchors to truths by such a rule, and the named rules.
 
-    The function is called with a rule and the arguments of :func:`fastbox.match` but ``rule``.
+    The function is called with a rule and all arguments of :func:`fastbox.match` except ``rule``.
     """
 
     rule: type[Any]

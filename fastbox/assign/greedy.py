@@ -47,8 +47,8 @@ def match_greedy(
     truths : Boxes or array of shape (m, 4)
         Grouped sets are matched image by image.
     threshold : float
-        The value that a match must reach (value ≥ threshold), rounded to the boxes' dtype. As in COCO's evaluation a
-        threshold above 1 - 1e-10 is 1 - 1e-10, and at 0 boxes match that do not meet.
+        The value that a match must reach (value ≥ threshold), rounded to the boxes' dtype. As in COCO's evaluation, a
+        threshold above 1 - 1e-10 is lowered to 1 - 1e-10, and with threshold 0 boxes match that do not overlap.
     classes, truth_classes : arrays of shape (n,) and (m,), optional
         Integers or strings; only boxes of one class match. Give both or neither.
     crowd : array of shape (m,), optional
@@ -65,8 +65,8 @@ def match_greedy(
     Raises
     ------
     ValueError
-        An unknown metric or a distance, a threshold of nan, arrays of a wrong length, groups or classes on one side
-        alone.
+        An unknown metric or a distance, a threshold of nan, arrays of a wrong length, groups or classes on only one
+        side.
 
     References
     ----------
@@ -107,7 +107,7 @@ def match_greedy(
 
 
 def _codes(classes: ArrayLike | None, truth_classes: ArrayLike | None, n: int, m: int) -> tuple[Ints, Ints]:
-    """Return a number for the class of each box, the same on both sides; without classes 0 for all, in no memory."""
+    """Return a number for the class of each box, the same on both sides; without classes a view of one 0."""
     if not both_or_neither(classes=classes, truth_classes=truth_classes):
         zero = np.int64(0)
         return np.broadcast_to(zero, n), np.broadcast_to(zero, m)

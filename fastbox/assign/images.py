@@ -15,7 +15,7 @@ __all__ = ["images_of", "sizes_of"]
 
 
 def images_of(**sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[np.int64]]]:
-    """Return the ids of all images, if any, and for each set of boxes where the rows of each image begin."""
+    """Return the ids of all images, if any, and for each set of boxes the first row of each image."""
     truths = sets["truths"]
     assert truths is not None
     given = {name: boxes for name, boxes in sets.items() if boxes is not None}

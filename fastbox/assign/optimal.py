@@ -62,7 +62,7 @@ def match_optimal(
     Raises
     ------
     ValueError
-        Weights that are not finite, arrays of a wrong shape, classes out of range, groups on one side alone.
+        Weights that are not finite, arrays of a wrong shape, classes out of range, groups on only one side.
     ImportError
         SciPy is missing: it comes with ``fastbox-engine[optimize]``.
 
@@ -152,7 +152,7 @@ def _likelihoods(
 
 
 def _sides(size: tuple[ArrayLike, ArrayLike] | None, images: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
-    """Return the divisors of centre x, centre y, width and height, one of each for every image."""
+    """Return the divisors of centre x, centre y, width and height for every image."""
     sides = [in_dtype(side, dtype) for side in as_sides((1.0, 1.0) if size is None else size)]
     if any(side.shape not in ((), (images,)) for side in sides):
         shapes = " and ".join(str(side.shape) for side in sides)
@@ -173,7 +173,7 @@ def _centres(boxes: Boxes) -> tuple[NDArray[Any], ...]:
 
 
 def _solved(costs: NDArray[Any], solve: Any) -> tuple[Ints, Ints]:
-    """Return rows and columns of the cheapest of the matchings with the most pairs of finite cost."""
+    """Return rows and columns of the matching with the most pairs of finite cost, and among these the lowest cost."""
     finite = np.isfinite(costs)
     if finite.all():
         met, matched = solve(costs)

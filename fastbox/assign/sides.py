@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 
 
 def sides_of(detections: Any, truths: Any) -> tuple[Boxes, Boxes, Ints, Ints]:
-    """Return both sides in one dtype, and where the rows of each image begin on either.
+    """Return both sides in one dtype, and the first row of each image on both sides.
 
     Raises
     ------
@@ -32,6 +32,6 @@ def sides_of(detections: Any, truths: Any) -> tuple[Boxes, Boxes, Ints, Ints]:
 
 
 def costs_of(starts_a: Ints, starts_b: Ints) -> Ints:
-    """Return the cost of each image, in pairs, from where its rows begin on both sides."""
+    """Return the cost of each image, in pairs, given the first row of each image on both sides."""
     cost: Ints = np.diff(starts_a) * (np.diff(starts_b) + parallel.ROW_COST)
     return cost

@@ -43,7 +43,7 @@ class Boxes:
     images : array of shape (n,), optional
         One image id per box, ascending: integers within int64, or strings. None may be missing.
     offsets : array of shape (g + 1,), optional
-        Where each image's rows begin, from 0 to n: groups without ids.
+        The first row of each image, and n at the end: groups without ids.
     size : (width, height), optional
         For ``rel_`` formats: scalars, or one of each per box, in pixels.
 
@@ -150,12 +150,12 @@ class Boxes:
         table : anything with the Arrow C interface, or a dict
         boxes : str, optional
             One column (struct, fixed-size list, list, or ragged list per image) or four names with commas between;
-            found by its name when left out.
+            by default found by its name.
         format : str, optional
-            The format; told by the columns' names when left out (``xmin ymin xmax ymax``, ``x y w h``, …).
+            The format; by default the format that the columns' names imply (``xmin ymin xmax ymax``, ``x y w h``, …).
         image : str or bool
             The column of image ids that groups the rows, ascending. True, the default: ``image_id``, or one of its
-            other usual names, if it is there. False or None: none, so that all boxes are those of one image.
+            other usual names, if the table has such a column. False or None: no column; all boxes are of one image.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class Boxes:
         size: tuple[ArrayLike, ArrayLike] | None = None,
         grouped: bool = True,
     ) -> None:
-        """Set the columns, format and groups from any holder of boxes; ``name`` is what messages call it."""
+        """Set the columns, format and groups from any object with boxes; ``name`` is its name in messages."""
         if isinstance(values, Boxes):
             if size is not None or as_format(format) not in ("xyxy", values.format):
                 raise ValueError(
@@ -270,7 +270,7 @@ class Boxes:
         return Boxes.of((first, second, third, fourth), self.format, self.offsets, self.images)
 
     def kernel_args(self) -> tuple[Any, ...]:
-        """Return the code of the format and the four columns, as kernels take a collection of boxes."""
+        """Return the code of the format and the four columns, the form in which kernels take boxes."""
         return FORMATS.index(self.format), *self.columns
 
     def corners(self) -> NDArray[Any]:

@@ -59,7 +59,7 @@ def assign_by_iou(rule: MatchRule, anchors: Any, truths: Any, *, size: Any, igno
 
 
 class _Source(NamedTuple):
-    """Anchors as a kernel takes them."""
+    """Anchors in the form that kernels take."""
 
     kind: str
     dtype: np.dtype[Any]
@@ -113,7 +113,7 @@ def _run(
 def _of_boxes(
     boxes: Boxes, starts: NDArray[np.int64] | None, images: int, dtype: np.dtype[Any], rule: MatchRule
 ) -> _Source:
-    """Return plain boxes as a source: grouped by image, or without starts the same boxes for all images."""
+    """Return plain boxes as a source: grouped by image, or, without starts, the same boxes for all images."""
     boxes = boxes.astype(np.result_type(dtype, boxes.dtype))
     which = np.zeros(images, np.int64) if starts is None else np.arange(images)
     bounds = np.array([0, len(boxes)]) if starts is None else starts
