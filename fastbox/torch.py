@@ -71,7 +71,7 @@ def iou_loss(
     Raises
     ------
     TypeError
-        An argument that is no tensor, or a tensor of complex numbers; a prediction of integers.
+        An argument that is not a tensor, or a tensor of complex numbers; a prediction of integers.
     ValueError
         A tensor that is not on the CPU; a target or weights that require a gradient; shapes that do not fit; an unknown
         format or reduction.

@@ -66,7 +66,7 @@ class Extents:
         Raises
         ------
         InputError
-            A file or column that can't be used, or an image size that is no number above 0.
+            A file or column that can't be used, or an image size that is not a number above 0.
         """
         source = replace(self.source, image=None)
         names = [name for name in self.size if isinstance(name, str)] if self.resize else []
@@ -79,8 +79,8 @@ class Extents:
             for name in names:
                 if name in found.boxes.names:
                     raise InputError(
-                        f"expected the images' sizes in columns of their own in {found.files[0]}, got {name!r}, "
-                        f"which is the boxes': give {how}"
+                        f"expected the images' sizes in separate columns in {found.files[0]}, got {name!r}, "
+                        f"which has boxes: give {how}"
                     )
             source = replace(source, columns=tuple(dict.fromkeys(names)))
         for chunk in scan(source, rows=self.rows):

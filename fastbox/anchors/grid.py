@@ -147,7 +147,7 @@ class AnchorGrid(PeerGrids):
             ) from error
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"expected fitted anchors in {name}, got something else: write them with {_how_to_fit()}"
+                f"expected fitted anchors in {name}, got other content: write them with {_how_to_fit()}"
             ) from error
 
     def __repr__(self) -> str:

@@ -79,7 +79,7 @@ class Layout:
         resized: tuple[int, int] | None = None,
         dtype: Any = np.float32,
     ) -> Self:
-        """Set all fields of a new grid; ValueError for a pad that is no whole number or corners beyond the dtype."""
+        """Set all fields of a new grid; ValueError for a pad that is not a whole number or corners beyond the dtype."""
         (pad,) = whole([pad], "pad")
         levels = list(shapes)
         if not all(np.isfinite(in_dtype(level, np.dtype(dtype))).all() for level in levels):

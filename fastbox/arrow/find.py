@@ -104,7 +104,7 @@ def _one_column(schema: pa.Schema, name: str, format: str | None, where: str, ar
     if found is None:
         raise InputError(
             f"expected column {name!r} of {where} to hold a struct of four numbers, lists of four, or lists of such, "
-            f"got {kind}: name four columns where coordinates have one each, {argument.advice('A,B,C,D')}"
+            f"got {kind}: if each coordinate has its own column, name the four columns, {argument.advice('A,B,C,D')}"
         )
     layout, fields, told = found
     return BoxColumns(layout, (name,), fields, told)

@@ -98,7 +98,7 @@ def as_table(obj: Any, name: str = "table") -> pa.Table:
     Raises
     ------
     TypeError
-        The object is no dict and has neither ``__arrow_c_stream__`` nor ``__arrow_c_array__``.
+        The object is not a dict and has neither ``__arrow_c_stream__`` nor ``__arrow_c_array__``.
     InputError
         A dict with columns of unequal lengths, or with values that no column can hold.
 

@@ -24,8 +24,8 @@ def images_of(**sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[n
         if (boxes.offsets is None) != (truths.offsets is None):
             grouped, flat = (name, "truths") if truths.offsets is None else ("truths", name)
             raise ValueError(
-                f"expected truths, ignore and anchors grouped by image alike (only anchors that are the same for every "
-                f"image need no groups), got {grouped} grouped and {flat} not: give image ids, as in "
+                f"expected all of truths, ignore and anchors grouped by image, or none (anchors that are the same for "
+                f"every image need no groups), got {grouped} grouped and {flat} not: give image ids, as in "
                 f"Boxes(boxes, images=ids)"
             )
         images, offsets, _ = align_images(every, boxes, ("truths", name))

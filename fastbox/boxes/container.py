@@ -192,7 +192,7 @@ class Boxes:
         if isinstance(values, Boxes):
             if size is not None or as_format(format) not in ("xyxy", values.format):
                 raise ValueError(
-                    f"expected {name} as they are, got Boxes in {values.format}: leave format and size out"
+                    f"expected {name} without format and size, got Boxes in {values.format}: leave format and size out"
                 )
             self.columns, self.format, self.images, self.offsets = (
                 values.columns, values.format, values.images, values.offsets,

@@ -57,7 +57,7 @@ class Step:
 def progress(doing: str, count: Callable[[], int] | None = None) -> Iterator[Step | None]:
     """Show a bar with rows a second and the time left on stderr, and remove it when the work is done.
 
-    Yields a function to call with the rows done since its last call, or None if stderr is no terminal. ``count``
+    Yields a function to call with the rows done since its last call, or None if stderr is not a terminal. ``count``
     returns the number of rows to do; without it the bar only shows the rate and the time since the start.
     """
     if sys.stderr is None or not sys.stderr.isatty():

@@ -135,7 +135,7 @@ def yaml_module() -> Any:
 
 
 def load_yaml(path: str) -> dict[str, Any]:
-    """Return what a YAML file holds, every scalar as text: a category called no is no boolean."""
+    """Return what a YAML file holds, every scalar as text: a category called ``no`` is not a boolean."""
     yaml = yaml_module()
     text = read_text(path)
     try:
@@ -143,10 +143,10 @@ def load_yaml(path: str) -> dict[str, Any]:
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
-        raise InputError(f"{path} is no YAML{where}: fix it there") from error
+        raise InputError(f"{path} is not YAML{where}: fix this place") from error
     if not isinstance(found, dict):
         raise InputError(
-            f"expected YAML with names: and a list, or names by number, in {path}, got no object: write so"
+            f"expected YAML with names: and a list, or names by number, in {path}, got no object: write one of these"
         )
     return found
 

@@ -266,8 +266,8 @@ def _warn_of_shared_names(categories: Mapping[int, str], format: str) -> None:
         if len(shared) > 1:
             warnings.warn(
                 InputWarning(
-                    f"categories {' and '.join(map(str, shared))} are both called {name!r}, and {format} keeps names "
-                    "alone: they are one category there; rename one of them to keep both"
+                    f"categories {' and '.join(map(str, shared))} are both called {name!r}, and {format} keeps only "
+                    "names, so both become one category: rename one of them to keep both"
                 ),
                 stacklevel=3,
             )

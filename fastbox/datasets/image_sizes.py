@@ -62,7 +62,7 @@ class NotAnImageError(InputError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path} is no image whose size can be read: copy it here again, or give a table of sizes "
+            f"{path} is not an image whose size can be read: copy it here again, or give a table of sizes "
             f"with {advice('--sizes PATH', 'sizes=PATH')}"
         )
         self.path = path
@@ -184,7 +184,7 @@ def warn_of_unsized(where: str, what: str, boxes: Mapping[str, int], known: Size
     """Warn that images, or files of boxes, have no size; ``boxes`` has the number of boxes left out of each."""
     first = ", ".join(list(boxes)[:3]) + (", ..." if len(boxes) > 3 else "")
     many = sum(boxes.values())
-    damaged = f"copy {next(iter(known.broken.values())).path} again, which is no image, " if known.broken else ""
+    damaged = f"copy {next(iter(known.broken.values())).path} again, which is not an image, " if known.broken else ""
     warnings.warn(
         InputWarning(
             f"left out of {where}: {many} box{'es' * (many > 1)} in {len(boxes)} {what}{'s' * (len(boxes) > 1)} "
@@ -203,7 +203,8 @@ def read_images(path: StrPath, image: str = "image_id") -> pa.Table:
     Raises
     ------
     InputError
-        The table can't be read, or lacks a column; a width or a height is no number of pixels; an image has two sizes.
+        The table can't be read or lacks a column, a width or a height is not a number of pixels, or an image has two
+        sizes.
     """
     name = os.fspath(path)
     is_text = name.lower().endswith(".csv")

@@ -43,7 +43,7 @@ def find(folder: StrPath, keep: Callable[[str], bool]) -> list[tuple[str, str]]:
     Raises
     ------
     InputError
-        The folder can't be read, or a name is no UTF-8.
+        The folder can't be read, or a name is not UTF-8.
     """
     files = [(os.path.splitext(name)[0], name) for name in _below(os.fspath(folder), "", ()) if keep(name)]
     for _, name in files:

@@ -132,7 +132,7 @@ def _recalls(given: Sequence[float]) -> tuple[float, ...]:
 def _counts(given: Sequence[int]) -> tuple[int, ...]:
     counts = list(given)
     if not counts or not all(float(count).is_integer() and 1 <= count < 2**31 for count in counts):
-        raise ValueError(f"expected max_dets of 1 and more, whole numbers, got {counts}")
+        raise ValueError(f"expected max_dets to be whole numbers of at least 1, got {counts}")
     return tuple(sorted({int(count) for count in counts}))
 
 

@@ -170,6 +170,6 @@ def _read(content: bytes | None) -> dict[str, Any]:
 def _refused(folder: str, other: dict[str, Any], more: str) -> InputError:
     who = f"{other.get('job', 'a job')} in process {other.get('process', '?')} on {other.get('machine', '?')}"
     return InputError(
-        f"expected a folder for this run alone, got {folder}, where another run is under way ({who}): "
+        f"expected a folder that no other run uses, got {folder}, where another run is under way ({who}): "
         f"name another folder, or wait for its end{more}"
     )

@@ -81,7 +81,7 @@ def done_in(folder: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
         if index is None or target is None or record.get("fingerprint") != plain(target.fingerprint):
             other = "something else" if not record else "another run"
             raise InputError(
-                f"expected a folder for this run alone, got {path} of {other}: "
+                f"expected a folder that no other run uses, got {path} of {other}: "
                 f"begin again with {advice('--overwrite', 'overwrite=True')}, or name another"
             )
         aggregate = record.get("aggregate")

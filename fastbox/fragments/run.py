@@ -149,11 +149,11 @@ def _traits_of(job: Callable[..., Any], options: Mapping[str, Any]) -> Traits:
     if traits is None or not traits.adds_up:
         name = getattr(job, "__name__", job)
         raise ValueError(
-            f"expected a job that runs in fragments, such as fastbox.jobs.nms, got {name!r}: call it alone"
+            f"expected a job that runs in fragments, such as fastbox.jobs.nms, got {name!r}: call this job directly"
         )
     for name, what in traits.whole.items():
         if options.get(name) is not None:
-            raise InputError(f"expected {what} of a job as a whole, got fragments: leave one of the two out")
+            raise InputError(f"expected {what} of a job without fragments, got fragments: leave one of the two out")
     return traits
 
 

@@ -315,7 +315,7 @@ def _check_place(path: str | os.PathLike[str]) -> None:
     """Refuse an output that can't be written, before the work."""
     target = os.path.realpath(local(path))
     if os.path.exists(target) and not os.path.isfile(target):
-        raise InputError(f"expected a file to write, got {os.fspath(path)}, which is something else: name another")
+        raise InputError(f"expected a file to write, got {os.fspath(path)}, which is not a file: name another")
     check_folder(path)
 
 

@@ -146,8 +146,8 @@ def assign(
     """Assign the anchors of each image to its truths, write the positive and ignored anchors, and sum up.
 
     The output has the columns ``image_id``, ``level``, ``anchor`` (its number in the image), ``label`` (1 positive, -1
-    ignored), ``truth`` (row number of the table, from 0; null where there is none) and ``iou``, sorted by image and
-    anchor. All anchors that are not there are negative.
+    ignored), ``truth`` (row number of the table, from 0; null for no truth) and ``iou``, sorted by image and anchor.
+    All other anchors are negative.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int
         raise InputError(
             f"image {image!r} of {width} x {height} pixels has {counts[large]:,} anchors, which take about "
             f"{said(counts[large] * ANCHOR)} of memory: allow more with "
-            f"{more_memory()}, or resize the image to less"
+            f"{more_memory()}, or resize the image to a smaller size"
         )
     return min(get_num_threads(), fit)
 

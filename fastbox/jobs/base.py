@@ -81,7 +81,7 @@ class Traits:
     reads : tuple of str
         The options that may name one more file to read.
     writes : tuple of str
-        The arguments that name a file to write which is no table.
+        The arguments that name a file to write that is not a table.
     kept : int
         Bytes that stay in memory until the end for each box of the first table.
     beside : bool

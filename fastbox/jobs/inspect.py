@@ -178,7 +178,7 @@ def inspect(
     """
     limits = limits or Limits()
     if fix is None and changes is not None:
-        raise InputError("expected a list of changes only with a cleaned copy, got the list alone: name the copy")
+        raise InputError("expected a list of changes only with a cleaned copy, got only the list: name the copy")
     changes = default_log(fix) if fix is not None and changes is None else changes
     if fix is not None:
         check_outputs([truths, images_table], {"out": out, "fix": fix, "changes": changes}, {"report": report})

@@ -93,7 +93,7 @@ def warmup(
         if dtype not in DTYPES:
             raise InputError(f"unknown dtype {dtype!r}: use {' or '.join(DTYPES)}")
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-        raise InputError("NUMBA_DISABLE_JIT is set, so that nothing is compiled: unset it")
+        raise InputError("NUMBA_DISABLE_JIT is set, so nothing is compiled: unset it")
     start = time.perf_counter()
     wanted = [one for one in versions(dtypes) if one.metric in metrics or one.metric not in METRICS]
     places = {one: kept(one) for one in wanted}

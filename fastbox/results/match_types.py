@@ -27,9 +27,7 @@ def match_schema(found: Plan, by: str | None) -> Any:
     types = {"image_id": "int64" if found.ids == "integer" else "string", "detection": "int64"}
     ends = columns.schema_of({"match_type": "string", "truth": "int64", "iou": "float64"})
     if by in (*types, *ends.names):
-        raise InputError(
-            f"expected models in a column that is not called as one that is written, got {by!r}: rename it"
-        )
+        raise InputError(f"expected a column of models whose name no output column has, got {by!r}: rename it")
     more = [] if by is None else [columns.schema_of({}, [found.columns.field(by)])]
     return columns.schema_of(types, *more, ends)
 

@@ -69,8 +69,8 @@ def check_finished(folder: str, names: Iterable[str]) -> None:
     """
     if UNFINISHED in names:
         raise InputError(
-            f"expected all parts of a run in {folder}, got some: it is still under way, or ended early: let the same "
-            f"command run to its end, or remove {mark_in(folder)} to read what is there"
+            f"expected all parts of a run in {folder}, got a run that is still under way or ended early: let the same "
+            f"command run to its end, or remove {mark_in(folder)} to read the parts that are done"
         )
 
 

@@ -62,7 +62,7 @@ class Folder:
         if os.path.lexists(self._target):
             if not os.path.isdir(self._target):
                 raise InputError(
-                    f"expected a new or empty folder to write, got {self.path}, which is something else: name another"
+                    f"expected a new or empty folder to write, got {self.path}, which is not a folder: name another"
                 )
             if os.listdir(self._target):
                 raise InputError(
@@ -90,8 +90,8 @@ class Folder:
                     view = view[file.write(view) :]
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise InputError(
-                f"expected a file of its own for every image in {self.path}, got {name} twice, as where two images "
-                "differ in their extension alone: rename one"
+                f"expected a file of its own for every image in {self.path}, got {name} twice, which happens if two "
+                "images differ only in their extension: rename one"
             ) from error
         except OSError as error:
             if error.errno not in _NAMELESS:
@@ -125,7 +125,7 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     """
     path = os.path.realpath(local(target))
     if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError(f"expected a file to write, got {os.fspath(target)}, which is something else: name another")
+        raise InputError(f"expected a file to write, got {os.fspath(target)}, which is not a file: name another")
     temporary = Temporary(*os.path.split(path))
     try:
         try:

@@ -177,8 +177,8 @@ def check_state(name: str, expected: State, found: State | None = None) -> None:
         if (state_of(name) if found is None else found) == expected:
             return
     raise InputError(
-        f"expected {name} to stay as it is while it is read, got another file or other content in its place: "
-        "run it again when nothing writes there"
+        f"expected {name} not to change while it is read, got another file or other content in its place: "
+        "run the job again when no program writes to the file"
     )
 
 

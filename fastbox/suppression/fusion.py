@@ -115,7 +115,7 @@ def weighted_boxes_fusion(
     Raises
     ------
     ValueError, TypeError
-        As :func:`nms`; an unknown conf_type, models that are no numbers from 0 on, weights that are not above 0, or a
+        As :func:`nms`; an unknown conf_type, models that are not numbers from 0 on, weights that are not above 0, or a
         negative skip_box_threshold.
 
     Examples

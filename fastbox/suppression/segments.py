@@ -73,7 +73,7 @@ def as_scores(scores: Any, n: int) -> NDArray[np.float64]:
     Raises
     ------
     ValueError, TypeError
-        Another shape, or values that are no numbers.
+        Another shape, or values that are not numbers.
     """
     return np.ascontiguousarray(as_column(as_floats(scores, "scores"), "scores", n), dtype=np.float64)
 

@@ -145,7 +145,7 @@ def limits_of(group: Any, schema: Any, name: str) -> tuple[Any, Any]:
     leaves = leaves_of(schema, name)
     if len(leaves) != 1 or schema.column(leaves[0]).path != name:
         return None, None
-    # The schema has the file's name for it; a damaged row group may tell another, or one that is no text.
+    # The schema has the file's name for it; a damaged row group may have another name, or bytes that are not text.
     known = group.column(leaves[0])
     # Asked for statistics of another type than the column's, Arrow ends the process.
     limits = known.statistics if schema.column(leaves[0]).physical_type == known.physical_type else None

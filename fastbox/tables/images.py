@@ -35,7 +35,7 @@ class Listed:
     times : array of shape (m,), int64
         The number of rows of each id in the table.
     sizes : two arrays of shape (m,), float64
-        Widths and heights in pixels, nan where they are no numbers above 0.
+        Widths and heights in pixels, nan if they are not numbers above 0.
     sized : bool
         Whether the table has columns of sizes.
     """

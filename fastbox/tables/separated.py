@@ -131,7 +131,7 @@ def _blocks(path: str, names: list[str], delimiter: str) -> Iterator[pa.RecordBa
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        what = "what is no text in UTF-8: save it as UTF-8"
+        what = "text that is not UTF-8: save it as UTF-8"
         if wrong:
             line = "" if wrong[0].number is None else f" in line {wrong[0].number}"
             what = f"{wrong[0].actual_columns}{line} ({wrong[0].text[:60]!r}): write it again"

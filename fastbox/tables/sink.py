@@ -120,7 +120,7 @@ class Sink:
         self._target = os.path.join(tempfile.gettempdir(), "fastbox") if self._stored else os.path.realpath(self.path)
         self.folder, name = os.path.split(self._target)
         if not self._stored and os.path.exists(self._target) and not os.path.isfile(self._target):
-            raise InputError(f"expected a file to write, got {self.path}, which is something else: name another")
+            raise InputError(f"expected a file to write, got {self.path}, which is not a file: name another")
         self._temporary = Temporary(self.folder, name)
         try:
             self._make()

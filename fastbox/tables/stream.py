@@ -320,6 +320,6 @@ def _by_row(sides: Sequence[Side], rows: int, names: Sequence[str]) -> Generator
     if any(left):
         more, less = (names[0], names[-1]) if left[0] else (names[-1], names[0])
         raise InputError(
-            f"expected as many boxes in {more} as in {less} where no image column pairs them, "
+            f"expected as many boxes in {more} as in {less} if no image column pairs them, "
             f"got more than its {sides[0].done}: name the column of image ids"
         )

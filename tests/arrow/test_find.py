@@ -155,7 +155,11 @@ def test_a_ragged_column_is_found() -> None:
         (floats("BBox"), {"boxes": "bbox"}, r"did you mean 'BBox'"),
         (floats("a", "b", "c", "e"), {"boxes": "a,b,c,d"}, r"a column 'd' in cats\.parquet"),
         (floats("a", "b"), {"boxes": "a,b"}, r"four columns of boxes in cats\.parquet, got 2: a, b"),
-        (floats("xmin"), {"boxes": "xmin"}, r"'xmin' of cats\.parquet to hold .* got float: name four columns"),
+        (
+            floats("xmin"),
+            {"boxes": "xmin"},
+            r"'xmin' of cats\.parquet to hold .* got float: if each coordinate has its own column",
+        ),
         (floats(*CORNERS), {"format": "xxyy"}, r"a format of xyxy, .* got 'xxyy'"),
         (floats(*CORNERS, kind=pa.string()), {}, r"numbers in column 'xmin' of cats\.parquet, got string"),
         (floats(*CORNERS, kind=pa.bool_()), {}, r"numbers in column 'xmin' of cats\.parquet, got bool"),

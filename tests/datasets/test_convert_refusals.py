@@ -24,7 +24,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "trailing": ("[] []", r"expected JSON in .*, got '\[\]' in line 1, column 4"),
     "NaN": (
         '[{"image_id": 4, "bbox": [1, 2, 3, 4]}, {"id": 8, "image_id": 7, "bbox": [1, 2, 3, NaN]}]',
-        r"result 1 \(id 8, image_id 7\) of .*coco.json has bbox\[3\] NaN, which is no JSON number: give",
+        r"result 1 \(id 8, image_id 7\) of .*coco.json has bbox\[3\] NaN, which is not a JSON number: give",
     ),
     "-Infinity": (
         '{"info": {}, "annotations": [{"id": "a", "attributes": {"deep": [{"x": -Infinity}]}, "area": 4}]}',
@@ -40,8 +40,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "latin-1": ('{\n"images": [],\n "é": 1, NaN}'.encode("latin-1"), "got byte 0xe9 in line 3: save it as UTF-8"),
     "a number": ("42", r"expected COCO JSON in .*, an object with the lists .*, got no object and no list: export it"),
     "no annotations": ({"images": [], "shapes": []}, r"got no annotations among its keys \(images, shapes\)"),
-    "annotations no list": ({"annotations": {"a": 1}}, "got annotations that is no list"),
-    "images no list": ({"annotations": [], "images": "a"}, "got images that is no list"),
+    "annotations no list": ({"annotations": {"a": 1}}, "got annotations that is not a list"),
+    "images no list": ({"annotations": [], "images": "a"}, "got images that is not a list"),
     "list of numbers": ([1, 2], "result 0 of .* is '1', not an object: leave it out"),
     "no bbox": (
         {"annotations": [truth(1), {"image_id": 7, "category_id": 1, "id": 12, "segmentation": [[0, 0, 1, 0, 1, 1]]}]},
@@ -159,7 +159,7 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     source = tmp_path / "coco.json"
     boxes = json.dumps([result("é"), result("è")], ensure_ascii=False)
     source.write_bytes(boxes.encode("utf-8").replace("è".encode(), b"\xff\xfe"))
-    with pytest.raises(InputError, match=r"result 1 of .* is no UTF-8: save the file as UTF-8"):
+    with pytest.raises(InputError, match=r"result 1 of .* is not UTF-8: save the file as UTF-8"):
         convert_file(source, tmp_path / "out.parquet")
 
 

@@ -97,7 +97,7 @@ def test_categories_of_one_name_stay_two(tmp_path: Path) -> None:
         again = json.loads((tmp_path / f"{own}.json").read_text())
         assert [(one["id"], one["name"]) for one in again["categories"]] == [(1, "cat"), (2, "cat")]
         assert [box["category_id"] for box in again["annotations"]] == [1, 2]
-    with pytest.warns(InputWarning, match=r"categories 1 and 2 are both called 'cat', and voc keeps names alone"):
+    with pytest.warns(InputWarning, match=r"categories 1 and 2 are both called 'cat', and voc keeps only names"):
         convert_file(tmp_path / "coco.json", tmp_path / "voc", out_format="voc")
     assert convert_file(tmp_path / "voc", tmp_path / "voc.json")["categories"] == 1
 

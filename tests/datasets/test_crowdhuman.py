@@ -161,10 +161,10 @@ def test_other_formats_boxes_become_full_ones(tmp_path: Path) -> None:
 
 BAD = {
     "not JSON": ("[1, 2\n", r"expected a JSON object with ID and gtboxes or dtboxes in .*odgt, line 2, got what can't"),
-    "cut": ('{"ID": "a", "gtboxes": [', r"line 2, got what can't be used \(no JSON, or cut off\).*: fix the line"),
+    "cut": ('{"ID": "a", "gtboxes": [', r"line 2, got what can't be used \(not JSON, or cut off\).*: fix the line"),
     "NaN": (
         {"ID": "b", "gtboxes": [PERSON, {**PERSON, "fbox": [1, 2, float("nan"), 4]}]},
-        r"line 2 of .*odgt has gtboxes\[1\].fbox\[2\] nan, which is no JSON number: give a number, or leave that",
+        r"line 2 of .*odgt has gtboxes\[1\].fbox\[2\] nan, which is not a JSON number: give a number, or leave that",
     ),
     "NaN elsewhere": (
         {"ID": "b", "gtboxes": [{**PERSON, "extra": {"occ": float("nan")}}]},

@@ -244,7 +244,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "null in a list": (
         {"objects": pa.array([[], [{"bbox": [1.0, 2, 3, 4], "category": 0}, None]])},
-        "expected every object in column 'objects' of .* at row 1 to be one, got null",
+        "expected an object in column 'objects' of .* at row 1, got null",
     ),
     "null bbox": (
         {"objects": pa.array([[], [{"bbox": [1.0, 2, 3, 4], "category": 0}, {"bbox": None, "category": 0}]])},

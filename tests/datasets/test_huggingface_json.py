@@ -63,9 +63,9 @@ def test_json_lines_are_what_they_say(tmp_path: Path) -> None:
             '{"file_name": "b", "objects": {"bbox": [[5, 6, 7, 8]], "category": [0]}}',
             r"expected a number in column 'bbox' of .*jsonl at row 0, got null",
         ),
-        ("", "expected a JSON object a line in .*jsonl, got an empty file: export it again"),
-        (LINES + '{"file_name": ', "line 4 of .*jsonl is no JSON object: fix it, or leave it out"),
-        (LINES + "[1]", "line 4 of .*jsonl is no JSON object"),
+        ("", "expected a JSON object on each line of .*jsonl, got an empty file: export it again"),
+        (LINES + '{"file_name": ', "line 4 of .*jsonl is not a JSON object: fix it, or leave it out"),
+        (LINES + "[1]", "line 4 of .*jsonl is not a JSON object"),
         (LINES + '{"file_name": {"a": 1}}', "jsonl has values of one name that are of different types: give"),
         (LINES.replace("a/1", "é"), "expected UTF-8 in .*jsonl, got byte 0xe9 in line 1: save it as UTF-8"),
         (

@@ -36,7 +36,7 @@ def test_fitted_anchors_are_assigned(tmp_path: Path) -> None:
 def test_what_are_no_fitted_anchors_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "f.json").write_text(text)
     with pytest.raises(
-        InputError, match=r"fitted anchors in .*f\.json, got something else: write them with jobs\.fit_anchors"
+        InputError, match=r"fitted anchors in .*f\.json, got other content: write them with jobs\.fit_anchors"
     ):
         AnchorGrid.from_fit(tmp_path / "f.json")
     with pytest.raises(InputError, match=r"a file of fitted anchors, got .*none\.json, No such file"):

@@ -165,7 +165,7 @@ BAD: dict[str, tuple[str, str]] = {
     "empty": (HEADER + "a,l,0,1,0,1\na,l,0,1,,1\n", "line 3 of .*boxes.csv has no YMin: give a number"),
     "no size": (
         HEADER + "nowhere,l,0,1,0,1\n",
-        "the sizes of the images of .*boxes.csv, got none, as of 'nowhere': give their folder, or a table",
+        "the sizes of the images of .*boxes.csv, got none, for example of 'nowhere': give their folder, or a table",
     ),
     "no text": (
         HEADER + "a,\xff,0,1,0,1\n",

@@ -248,10 +248,10 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "cut": (VOC[:300], r"expected XML in .*a\.xml, got '<ymin' in line 11, which can't stand there: fix it"),
     "cut at a line": (VOC[: VOC.index("<object>")], r"got an end in line 6, which can't stand there"),
     "mismatch": (VOC.replace("</name>", "</nom>", 1), r"got 'nom>' in line 7, which can't stand there"),
-    "encoding": ('<?xml version="1.0" encoding="klingon"?><annotation/>', "no text in the encoding 'klingon' that it"),
+    "encoding": ('<?xml version="1.0" encoding="klingon"?><annotation/>', "not text in the encoding 'klingon' that it"),
     "wrong encoding": (
         b'<?xml version="1.0" encoding="gbk"?><annotation>\xff</annotation>',
-        "no text in the encoding 'gbk'",
+        "not text in the encoding 'gbk'",
     ),
     "latin-1": (
         "<annotation>\n<filename>é</filename></annotation>".encode("latin-1"),

@@ -239,7 +239,7 @@ def test_a_label_without_its_image_is_left_out_with_a_warning(tmp_path: Path) ->
 
 def test_a_list_of_images_among_labels_is_left_out_with_a_warning(tmp_path: Path) -> None:
     put(tmp_path, {"a.txt": L, "a.jpg": I, "train.txt": "a.jpg\ndata/b.PNG\n"})
-    with pytest.warns(InputWarning, match=r"train.txt lists images and is no label: left out"):
+    with pytest.warns(InputWarning, match=r"train.txt lists images and is not a label: left out"):
         assert len(rows_of(dataset := read(tmp_path))) == 1
     assert dataset.images()["image_id"].to_pylist() == ["a"]
 
@@ -247,14 +247,14 @@ def test_a_list_of_images_among_labels_is_left_out_with_a_warning(tmp_path: Path
 @pytest.mark.parametrize("text", ["seen by two people", "cat\ndog\n", "0.5 x\n"])
 def test_a_text_of_no_image_is_left_out_with_a_warning(text: str, tmp_path: Path) -> None:
     put(tmp_path, {"a.txt": L, "a.jpg": I, "notes.txt": text})
-    with pytest.warns(InputWarning, match=r"notes.txt is no label, and there is no image of its name: left out"):
+    with pytest.warns(InputWarning, match=r"notes.txt is not a label, and no image has its name: left out"):
         assert len(rows_of(dataset := read(tmp_path))) == 1
     assert dataset.images()["image_id"].to_pylist() == ["a"]
 
 
 def test_a_damaged_image_is_left_out_with_a_warning(tmp_path: Path) -> None:
     put(tmp_path, {"a.txt": L, "a.jpg": I, "b.txt": L + L, "b.jpg": "<html>", "c.jpg": "<html>"})
-    said = r"2 boxes in 1 label file without a size \(.*b.txt\): copy .*b.jpg again, which is no image, add the missing"
+    said = r"2 boxes in 1 label file without a size \(.*b.txt\): copy .*b.jpg again, which is not an image, add the"
     with pytest.warns(InputWarning, match=said):
         assert len(rows_of(dataset := read(tmp_path))) == 1
     assert dataset.images()["width"].to_pylist() == [64, None]

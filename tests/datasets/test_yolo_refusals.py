@@ -39,26 +39,26 @@ BAD = {
     "bytes": (b"\xff\x00", r"line 2, got 1: "),
     "visibility": (
         "0 .5 .5 .1 .1 .5 .5 2",
-        r"got 8: .*: it looks like keypoints: say kpt_shape: \[1, 3\] in data.yaml",
+        r"got 8: .*: the line looks like keypoints: write kpt_shape: \[1, 3\] in data.yaml",
     ),
     "hidden ones": (
         "0 .5 .5 .2 .2 .5 .5 1 0 0 0 .45 .55 0",
-        r"got 14: .* it looks like keypoints: say kpt_shape: \[3, 3\]",
+        r"got 14: .* the line looks like keypoints: write kpt_shape: \[3, 3\]",
     ),
     "keypoints elsewhere": (
         "0 .5 .5 .1 .1 .9 .9 .8 .8 .9 2 ",
-        r"no polygon lies so far outside of its image; of key.*\[2, 3\] or",
+        r"no polygon lies so far outside of its image; if these are key.*\[2, 3\] or",
     ),
     "a score and a track": (
         "0 .5 .5 .1 .1 .9 12",
-        r"got 7: '.*: no polygon lies so far .*; cut off its last number if .* say kpt_shape: \[1, 2\]",
+        r"got 7: '.*: no polygon lies so far .*; remove the last number if .* write kpt_shape: \[1, 2\]",
     ),
     "pixels": ("0 320 240.5 50 60", "got 5: .*: its box is in pixels: divide it by the image's width and height"),
     "turned": (
         "0 .5 .2 .8 .5 .5 .8 .2 .5",
-        r"got 9: .*: it looks like a rotated box \(OBB\), and boxes here have no angle",
+        r"got 9: .*: the line looks like a rotated box \(OBB\), and fastbox has no rotated boxes",
     ),
-    "turned little": ("0 .1 .2 .4 .21 .39 .31 .09 .3", "it looks like a rotated box"),
+    "turned little": ("0 .1 .2 .4 .21 .39 .31 .09 .3", "the line looks like a rotated box"),
 }
 
 
@@ -80,7 +80,7 @@ def test_a_track_id_is_no_score(words: str, tmp_path: Path) -> None:
         {"labels/a.txt": f"0 .5 .5 .1 .1 0\n1 .5 .5 .1 .1 {words}", "sizes.csv": "image_id,width,height\na,9,9"},
     )
     with pytest.raises(
-        InputError, match=r"a.txt, line 2, got 6: .*: its last number is no score, from 0 to 1: cut it off"
+        InputError, match=r"a.txt, line 2, got 6: .*: its last number is not a score from 0 to 1: remove the number"
     ):
         rows_of(read(tmp_path))
     dataset = coco()
@@ -114,7 +114,7 @@ FILES = {
     ),
     "no image": (
         {"labels/a.txt": LINES[0], "images/a.png": "no"},
-        r"a\.png is no image whose size can be read: copy it here again",
+        r"a\.png is not an image whose size can be read: copy it here again",
     ),
     "an empty image": (
         {"labels/a.txt": LINES[0], "images/a.png": ""},
@@ -131,7 +131,7 @@ FILES = {
     ),
     "yaml": (
         {"labels/a.txt": "", "data.yaml": "names: [a"},
-        r"data\.yaml is no YAML in line 1, column 10: fix it there",
+        r"data\.yaml is not YAML in line 1, column 10: fix this place",
     ),
     "yaml list": ({"labels/a.txt": "", "data.yaml": "- a"}, r"data\.yaml, got no object"),
     "names": ({"labels/a.txt": "", "data.yaml": "names: cat"}, "expected a list of names, or names by number"),

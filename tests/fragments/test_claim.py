@@ -23,7 +23,7 @@ from fastbox.fragments import claim, spread
 from fastbox.fragments.claim import CLAIM, claimed
 from fastbox.fragments.engines import threads
 
-ANOTHER = "expected a folder for this run alone, got .*, where another run is under way"
+ANOTHER = "expected a folder that no other run uses, got .*, where another run is under way"
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_parts_of_another_run_are_refused_and_can_be_overwritten(tables: dict[st
     spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, iou_threshold=0.3)
     before = bytes_of(out)
     with pytest.raises(
-        InputError, match=r"alone, got .*part-00000\.parquet of another run: .* with overwrite=True, or"
+        InputError, match=r"no other run uses, got .*part-00000\.parquet of another run: .* with overwrite=True, or"
     ):
         spread(jobs.nms, tables["detections"], out=out, fragment_rows=100, iou_threshold=0.4)
     with pytest.raises(InputError, match="another run"):
@@ -94,7 +94,8 @@ def test_a_folder_that_lacks_parts_is_not_read(tables: dict[str, Path], tmp_path
         assert {path.suffix for path in parts.iterdir()} == {".parquet", ""}
         for name in (parts, f"{parts}/", tmp_path, f"{parts}/*.parquet", f"{tmp_path}/**/*.parquet", [parts]):
             with pytest.raises(
-                InputError, match=r"expected all parts of a run in .*parts/?, got some: .* remove .*parts/\."
+                InputError,
+                match=r"expected all parts of a run in .*parts/?, got a run .*: .* remove .*parts/\.",
             ):
                 jobs.inspect(name)
         with pytest.raises(InputError, match="of another run"):

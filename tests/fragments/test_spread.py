@@ -74,7 +74,7 @@ def test_jobs_that_must_see_tables_whole_are_refused(tables: dict[str, Path]) ->
 
 @pytest.mark.parametrize("option", ["fix", "changes"])
 def test_what_only_the_whole_can_write_is_refused(option: str, tables: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="of a job as a whole, got fragments: leave one of the two out"):
+    with pytest.raises(InputError, match="of a job without fragments, got fragments: leave one of the two out"):
         spread(jobs.inspect, tables["truths"], out=tmp_path / "out", **{option: tmp_path / "more"})
     assert not list(tmp_path.iterdir())
 

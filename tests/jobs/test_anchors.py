@@ -169,7 +169,7 @@ def test_image_sizes_that_cant_be_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a column 'width'"):
         fit_anchors(path, resize=640)
     pq.write_table(pa.table(dict(zip(("x", "y", "width", "height"), (w, h, w, h), strict=True))), path)
-    with pytest.raises(InputError, match=r"columns of their own in .*got 'width', which is the boxes'"):
+    with pytest.raises(InputError, match=r"separate columns in .*got 'width', which has boxes"):
         fit_anchors(path, resize=640)
 
 

@@ -140,9 +140,7 @@ def test_a_target_that_holds_something_is_left_alone(format: str, tmp_path: Path
     (tmp_path / "out" / "mine").touch()
     with pytest.raises(InputError, match=r"expected a new or empty folder to write, got .*out, which is not empty"):
         FOLDERS[format].write(images_named("a"), tmp_path / "out")
-    with pytest.raises(
-        InputError, match=r"expected a new or empty folder to write, got .*mine, which is something else"
-    ):
+    with pytest.raises(InputError, match=r"expected a new or empty folder to write, got .*mine, which is not a folder"):
         FOLDERS[format].write(images_named("a"), tmp_path / "out" / "mine")
     with pytest.raises(InputError, match=r"expected a folder to write .*nowhere/out in, got: No such file"):
         FOLDERS[format].write(images_named("a"), tmp_path / "nowhere" / "out")
@@ -171,7 +169,7 @@ def test_nothing_is_left_of_an_interrupted_write(format: str, tmp_path: Path) ->
 
 
 def test_a_new_file_is_no_folder_and_has_one(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="which is something else"), new_file(tmp_path):
+    with pytest.raises(InputError, match="which is not a file"), new_file(tmp_path):
         pass
     with (
         pytest.raises(InputError, match=r"expected a folder to write .* in, got: No such file"),

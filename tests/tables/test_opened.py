@@ -165,7 +165,7 @@ def rewritten(path: Path) -> None:
     shutil.copyfile(new, path)
 
 
-CHANGED = r"expected .*a\.parquet to stay as it is while it is read, got another file or other content"
+CHANGED = r"expected .*a\.parquet not to change while it is read, got another file or other content"
 
 
 @pytest.mark.parametrize("change", [replaced, rewritten, Path.unlink])

@@ -243,7 +243,7 @@ def _refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exce
     try:
         whole = json.loads(bytes(element))
     except (ValueError, RecursionError):
-        return InputError(f"{what} {place} of {path} is no UTF-8: save the file as UTF-8")
+        return InputError(f"{what} {place} of {path} is not UTF-8: save the file as UTF-8")
     where = f"{what} {place}{_named(whole)} of {path}"
     if not isinstance(whole, dict):
         return InputError(f"{where} is {str(whole)[:40]!r}, not an object: leave it out")
@@ -269,7 +269,7 @@ def _not_coco(path: str, data: bytes) -> InputError:
         name = next(
             name for name in ("annotations", "images", "categories") if not isinstance(whole.get(name, []), list)
         )
-        got = f"{name} that is no list"
+        got = f"{name} that is not a list"
     return InputError(f"expected COCO JSON in {path}, {wanted}, got {got}: export it as COCO")
 
 
@@ -301,7 +301,7 @@ def _not_json(path: str, data: bytes) -> InputError:
                 one = ELEMENTS.get(name, name)
                 return InputError(
                     f"{one} {place}{_named(element)} of {path} has {field.lstrip('.') or 'a value'} {shown}, which is "
-                    f"no JSON number: give a number, or leave the {one} out"
+                    f"not a JSON number: give a number, or leave the {one} out"
                 )
             if not is_unicode(element):
                 one = ELEMENTS.get(name, name)

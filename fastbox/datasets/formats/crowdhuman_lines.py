@@ -121,10 +121,10 @@ def decode(decoder: msgspec.json.Decoder[Any], path: str, number: int, line: byt
         except msgspec.ValidationError as unlike:
             raise _wrong_line(path, number, line, str(unlike)) from error
         except (ValueError, RecursionError):
-            raise _wrong_line(path, number, line, "no JSON, or cut off") from error
+            raise _wrong_line(path, number, line, "not JSON, or cut off") from error
         raise InputError(
-            f"line {number} of {path} has {wrong[0].lstrip('.')} {wrong[1]}, which is no JSON number: give a number, "
-            "or leave that box out"
+            f"line {number} of {path} has {wrong[0].lstrip('.')} {wrong[1]}, which is not a JSON number: give a "
+            "number, or leave that box out"
         ) from error
 
 

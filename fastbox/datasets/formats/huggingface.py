@@ -257,9 +257,7 @@ class _Lists:
             self._bounds = pa.array(bounds)
             if self._objects.null_count:
                 at = Place(place.where, place.name, place.first_row, bounds)
-                raise InputError(
-                    f"expected every object in {at(_first_null(self._objects))} to be one, got null: drop it"
-                )
+                raise InputError(f"expected an object in {at(_first_null(self._objects))}, got null: drop it")
         elif column.null_count:
             where = place(_first_null(column))
             raise InputError(f"expected objects in {where}, got null: write empty lists for an image without boxes")

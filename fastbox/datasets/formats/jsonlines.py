@@ -31,7 +31,7 @@ def read_json_lines(path: str) -> pa.Table:
     """Return a file of JSON lines as a table, read whole; ``InputError`` that names the line that can't be used."""
     text = read_text(path)
     if not text.strip():
-        raise InputError(f"expected a JSON object a line in {path}, got an empty file: export it again")
+        raise InputError(f"expected a JSON object on each line of {path}, got an empty file: export it again")
     rows = [
         _object(line, f"line {number} of {path}")
         for number, line in enumerate(text.split("\n"), start=1)
@@ -52,10 +52,10 @@ def _object(line: str, where: str) -> dict[str, Any]:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError) as error:
         constant = next((name for name in ("NaN", "Infinity") if name in line), None)
-        got = f" but for {constant}, which is no JSON number" if constant is not None else ""
-        raise InputError(f"{where} is no JSON object{got}: fix it, or leave it out") from error
+        got = f" but for {constant}, which is not a JSON number" if constant is not None else ""
+        raise InputError(f"{where} is not a JSON object{got}: fix it, or leave it out") from error
     if not isinstance(found, dict):
-        raise InputError(f"{where} is no JSON object: fix it, or leave it out")
+        raise InputError(f"{where} is not a JSON object: fix it, or leave it out")
     plain: dict[str, Any] = _plainly(found)
     return plain
 

@@ -108,8 +108,9 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
             yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
         if unsized and not images:
             raise InputError(
-                f"expected the sizes of the images of {path}, got none, as of {next(iter(unsized))!r}: give their "
-                f"folder, or a table of image_id, width and height, with {advice('--sizes PATH', 'sizes=PATH')}"
+                f"expected the sizes of the images of {path}, got none, for example of {next(iter(unsized))!r}: "
+                "give their folder, or a table of image_id, width and height, with "
+                f"{advice('--sizes PATH', 'sizes=PATH')}"
             )
         if unsized:
             warn_of_unsized(path, "image", unsized, known)

@@ -67,7 +67,7 @@ def read(
     Raises
     ------
     InputError
-        The folder has no annotations, defusedxml is not installed, or (while the batches are read) a file is no XML,
+        The folder has no annotations, defusedxml is not installed, or (while the batches are read) a file is not XML,
         declares entities, or has an object without a name, without a box or with several.
 
     Examples

@@ -70,7 +70,7 @@ def _decoded(data: bytes, path: str) -> str:
         return data[declared.end() if declared else 0 :].decode(encoding)
     except (LookupError, ValueError) as error:
         raise InputError(
-            f"{path} is no text in the encoding {encoding!r} that it declares: save it as UTF-8"
+            f"{path} is not text in the encoding {encoding!r} that it declares: save it as UTF-8"
         ) from error
 
 

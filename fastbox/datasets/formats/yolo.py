@@ -41,10 +41,10 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     source : path
         A folder with ``labels/`` in it or further below, as Roboflow, Ultralytics and Label Studio export it; a folder
         with ``obj_train_data/``, as CVAT and Darknet do; a folder of labels; or the YAML file whose path, train, val
-        and test say where the images are. Every ``*.txt`` among labels is an image, an empty one too, but not a list of
-        images or a README. Images in ``images/`` beside ``labels/``, or beside the labels, that have no label file are
-        images without boxes; label files without an image, or whose image is damaged, and texts that are no labels are
-        left out with a warning, if there are other images.
+        and test are the places of the images. Every ``*.txt`` among labels is an image, an empty file too, but not a
+        list of images or a README. Images in ``images/`` beside ``labels/``, or beside the labels, that have no label
+        file are images without boxes. Label files without an image, or whose image is damaged, and text files that are
+        not labels are left out with a warning, if there are other images.
     names : list, dict or path, optional
         The names of categories, or the file that has them: YAML, or text with one a line. By default those of
         ``data.yaml``, ``classes.txt``, ``obj.names`` and their like in the folder, with the labels, or up to one above
@@ -166,7 +166,7 @@ def _batches(
             lists = is_list_of_images(data)
             if image in known.listed() or not (lists or known.listed()):
                 raise wrong_line(path, data, lines) from error
-            what = "lists images and is no label" if lists else "is no label, and there is no image of its name"
+            what = "lists images and is not a label" if lists else "is not a label, and no image has its name"
             warnings.warn(InputWarning(f"{path} {what}: left out"), stacklevel=2)
             image_ids.discard(image)
             continue

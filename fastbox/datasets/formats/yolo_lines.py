@@ -76,7 +76,7 @@ def parsed(data: bytes, kind: Lines) -> list[float]:
         read = [list(map(float, line)) for line in lines]
         longer = [line for line in read if len(line) > words]
         if not kind.keypoints and longer and all(map(_is_keypoints, longer)):
-            raise Lookalike(f"it looks like keypoints: {_shape(len(longer[0]))}")
+            raise Lookalike(f"the line looks like keypoints: {_shape(len(longer[0]))}")
         numbers = [number for line in read for number in _box(line, kind)]
     else:
         numbers = [float(word) for line in lines for word in line]
@@ -86,7 +86,7 @@ def parsed(data: bytes, kind: Lines) -> list[float]:
     if any(map(FAR.__lt__, across)) and any(x > FAR and y > FAR for x, y in zip(across, down, strict=True)):
         raise Lookalike("its box is in pixels: divide it by the image's width and height")
     if kind.scored and not all(0 <= score <= 1 for score in numbers[5::6]):
-        raise Lookalike("its last number is no score, from 0 to 1: cut it off where it is a track id")
+        raise Lookalike("its last number is not a score from 0 to 1: remove the number if it is a track id")
     return numbers
 
 
@@ -119,11 +119,15 @@ def _box(line: list[float], kind: Lines) -> list[float]:
         raise ValueError
     points = line[1 : len(line) - len(end)]
     if not all(LEAST <= point <= MOST for point in points):
-        track = "cut off its last number if that is a track id; " if rest == 2 and line[-1].is_integer() else ""
-        raise Lookalike(f"no polygon lies so far outside of its image; {track}of keypoints, {_shape(len(line))}")
+        track = "remove the last number if it is a track id; " if rest == 2 and line[-1].is_integer() else ""
+        raise Lookalike(
+            f"no polygon lies so far outside of its image; {track}if these are keypoints, {_shape(len(line))}"
+        )
     xs, ys = points[::2], points[1::2]
     if len(points) == CORNERS and _is_turned(xs, ys):
-        raise Lookalike("it looks like a rotated box (OBB), and boxes here have no angle: export unrotated ones")
+        raise Lookalike(
+            "the line looks like a rotated box (OBB), and fastbox has no rotated boxes: export unrotated ones"
+        )
     (left, right), (top, bottom) = ((min(axis), max(axis)) for axis in (xs, ys))
     return [line[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top, *end]
 
@@ -154,7 +158,7 @@ def _is_turned(xs: Sequence[float], ys: Sequence[float]) -> bool:
 def _shape(words: int) -> str:
     """Return the advice for lines of this many words that have keypoints."""
     shapes = [f"[{(words - 5) // size}, {size}]" for size in (3, 2) if (words - 5) % size == 0]
-    return f"say kpt_shape: {' or '.join(shapes) or '[number, 3]'} in data.yaml"
+    return f"write kpt_shape: {' or '.join(shapes) or '[number, 3]'} in data.yaml"
 
 
 class Lookalike(ValueError):  # noqa: N818  # part of an InputError, whose sentence it ends

@@ -135,7 +135,7 @@ class Classes:
         labels = list(self.numbers)
         starts = np.searchsorted(self.keys, np.arange(len(labels) + 1) * BINS)
         bins = (self.keys % BINS) << SHIFT
-        with np.errstate(invalid="ignore"):  # what follows the bin of infinity is no number
+        with np.errstate(invalid="ignore"):  # values beyond the bin of infinity are not numbers
             middle = (bins.view(np.float64) + (bins + (1 << SHIFT)).view(np.float64)) / 2
         sides = np.array([logarithm_of_two(area) / 2 if area < math.inf else 512.0 for area in middle.tolist()])
         return [

@@ -32,7 +32,8 @@ def check_picture(path: str | os.PathLike[str]) -> None:
     check_folder(path)
     if _is_image(local(path)):
         raise InputError(
-            f"expected a new picture or one that was drawn here, got {os.fspath(path)}, which is another: name another"
+            f"expected a new picture or one that fastbox drew, got {os.fspath(path)}, which fastbox did not draw: "
+            "name another"
         )
 
 

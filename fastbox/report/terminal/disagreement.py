@@ -38,7 +38,7 @@ def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def distance_title(name: str) -> str:
-    """Return the name of a distance for people; L2 is no metric of its own."""
+    """Return the name of a distance for people; L2 is not one of the metrics."""
     return "L2" if name == "l2" else title_of(name)
 
 
