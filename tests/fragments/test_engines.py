@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -110,8 +111,9 @@ CLUSTERS = {"dask": dask, "spark": spark, "ray": ray}
 def workers_of(name: str) -> list[int]:
     """The processes that run tasks: our descendants of the engine's own look."""
     looks = {"dask": "multiprocessing", "spark": "pyspark.daemon", "ray": "ray::_alone"}[name]
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
+    listed = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.decode(errors="replace").split("\n")[1:]]
+    rows = [row for row in rows if len(row) == 3]  # not all processes have arguments
     parents = {int(pid): int(parent) for pid, parent, _ in rows}
 
     def ours(pid: int) -> bool:
@@ -125,30 +127,16 @@ def workers_of(name: str) -> list[int]:
     return [pid for pid in found if "resource_tracker" not in " ".join(next(r for r in rows if int(r[0]) == pid))]
 
 
-def kill_one(name: str, out: Path, parts: int, rng: np.random.Generator) -> Callable[[], int]:
-    """Kill a worker once some parts are there, from another thread; returns what tells how many were killed."""
-    killed: list[int] = []
-    ended = threading.Event()
-
-    def wait_and_kill() -> None:
-        while len(list(out.glob("part-*.parquet"))) < parts and not ended.is_set():
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.02))
-        while not (workers := workers_of(name)) and not ended.is_set():  # Ray's have the name while they work alone
-            time.sleep(0.002)
-        for pid in rng.permutation(workers).tolist()[:1]:
-            os.kill(pid, signal.SIGKILL)
-            killed.append(pid)
-
-    thread = threading.Thread(target=wait_and_kill)
-    thread.start()
-
-    def count() -> int:
-        ended.set()
-        thread.join()
-        return len(killed)
-
-    return count
+def kill_one(name: str, out: Path, parts: int, rng: np.random.Generator, ended: threading.Event) -> int:
+    """Kill a worker once some parts are there, or the job has ended; return how many were killed."""
+    while len(list(out.glob("part-*.parquet"))) < parts and not ended.is_set():
+        time.sleep(0.002)
+    time.sleep(rng.uniform(0, 0.02))
+    while not (workers := workers_of(name)) and not ended.is_set():  # Ray's have the name while they work alone
+        time.sleep(0.002)
+    for pid in rng.permutation(workers).tolist()[:1]:
+        os.kill(pid, signal.SIGKILL)
+    return len(workers[:1])
 
 
 @pytest.mark.slow
@@ -170,9 +158,15 @@ def test_every_engine_gives_the_same_bytes(
             assert number <= 10 * KILLED, "no worker was found before the job ended"
             wait()
             out = tmp_path / f"killed-{number}"
-            count = kill_one(name, out, int(rng.integers(len(expected[0]) // 2)), rng)
-            found = spread(jobs.pairs, *tables, out=out, engine=engine, **OPTIONS)
-            killed += count()
+            ended = threading.Event()
+            with ThreadPoolExecutor(1) as beside:
+                parts = int(rng.integers(len(expected[0]) // 2))
+                kill = beside.submit(kill_one, name, out, parts, rng, ended)
+                try:
+                    found = spread(jobs.pairs, *tables, out=out, engine=engine, **OPTIONS)
+                finally:
+                    ended.set()
+                killed += kill.result()
             assert (bytes_of(out), found.to_dict()) == expected
 
         # What one engine began another ends.

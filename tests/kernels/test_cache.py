@@ -94,8 +94,8 @@ def test_a_kernel_is_compiled_once_for_a_dtype(python: Any) -> None:
 
 def double_iou(folder: Path) -> str:
     """Edit the formula of IoU in the copy, and nothing in the files that call it; return the old text."""
-    metrics = folder / "fastbox" / "kernels" / "geometry" / "metrics.py"
-    text = metrics.read_text()
+    formulas = folder / "fastbox" / "kernels" / "geometry" / "formulas.py"
+    text = formulas.read_text()
     formula = next(f for f in ast.parse(text).body if isinstance(f, ast.FunctionDef) and f.name == "iou")
     last = formula.body[-1]
     assert isinstance(last, ast.Return)
@@ -104,7 +104,7 @@ def double_iou(folder: Path) -> str:
     assert old is not None
     lines = text.splitlines(keepends=True)
     lines[last.lineno - 1 : last.end_lineno] = [f"    twice = {old}\n    return twice + twice\n"]
-    metrics.write_text("".join(lines))
+    formulas.write_text("".join(lines))
     return text
 
 
@@ -114,7 +114,7 @@ def test_a_changed_formula_is_never_served_from_the_cache(python: Any, tmp_path:
     assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(1 / 7)
     old = double_iou(home)
     assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(2 / 7)
-    (home / "fastbox" / "kernels" / "geometry" / "metrics.py").write_text(old)
+    (home / "fastbox" / "kernels" / "geometry" / "formulas.py").write_text(old)
     assert python(ASK, cwd=home, NUMBA_CACHE_DIR=cache).stdout.strip() == str(1 / 7)
 
 
