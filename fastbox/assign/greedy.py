@@ -74,9 +74,9 @@ def match_greedy(
 
     Examples
     --------
-    >>> import fastbox.assign.greedy
+    >>> import fastbox
     >>> detections, truths = [[0, 0, 4, 4], [0, 0, 4, 3], [9, 9, 9, 12]], [[0, 0, 4, 4], [0, 0, 9, 9]]
-    >>> fastbox.assign.greedy.match_greedy(detections, [0.5, 0.9, 0.1], truths, crowd=[False, True])
+    >>> fastbox.match_greedy(detections, [0.5, 0.9, 0.1], truths, crowd=[False, True])
     GreedyMatches(truths=array([ 1,  0, -1]), values=array([1.  , 0.75,  nan]))
     """
     as_choice(metric, METRICS, "a metric")

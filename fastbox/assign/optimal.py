@@ -72,9 +72,9 @@ def match_optimal(
 
     Examples
     --------
-    >>> import fastbox.assign.optimal
+    >>> import fastbox
     >>> detections, truths = [[0, 0, 2, 2], [5, 5, 9, 9], [0, 0, 2, 3]], [[5, 5, 9, 8], [0, 0, 2, 3]]
-    >>> found = fastbox.assign.optimal.match_optimal(detections, truths, size=(10, 10))
+    >>> found = fastbox.match_optimal(detections, truths, size=(10, 10))
     >>> found.rows, found.cols
     (array([1, 2]), array([0, 1]))
     """

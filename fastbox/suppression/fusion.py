@@ -120,8 +120,8 @@ def weighted_boxes_fusion(
 
     Examples
     --------
-    >>> import fastbox.suppression.fusion
-    >>> fused = fastbox.suppression.fusion.weighted_boxes_fusion(
+    >>> import fastbox
+    >>> fused = fastbox.weighted_boxes_fusion(
     ...     [[0, 0, 4, 4], [1, 0, 4, 4], [8, 8, 9, 9]], [0.75, 0.25, 0.5], models=[0, 1, 1]
     ... )
     >>> fused.boxes

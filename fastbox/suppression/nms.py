@@ -65,11 +65,11 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
 
     Examples
     --------
-    >>> import fastbox.suppression.nms
+    >>> import fastbox
     >>> boxes = [[0, 0, 4, 4], [0, 0, 4, 3], [8, 8, 9, 9]]
-    >>> fastbox.suppression.nms.nms(boxes, [0.5, 0.9, 0.7], iou_threshold=0.5)
+    >>> fastbox.nms(boxes, [0.5, 0.9, 0.7], iou_threshold=0.5)
     array([1, 2])
-    >>> fastbox.suppression.nms.nms(boxes, [0.5, 0.9, 0.7], iou_threshold=0.5, classes=["cat", "dog", "cat"])
+    >>> fastbox.nms(boxes, [0.5, 0.9, 0.7], iou_threshold=0.5, classes=["cat", "dog", "cat"])
     array([1, 2, 0])
     """
     boxes = as_boxes(boxes)
@@ -122,8 +122,8 @@ def soft_nms(
 
     Examples
     --------
-    >>> import fastbox.suppression.nms
-    >>> fastbox.suppression.nms.soft_nms([[0, 0, 4, 4], [0, 0, 4, 3], [8, 8, 9, 9]], [0.5, 0.9, 0.7])
+    >>> import fastbox
+    >>> fastbox.soft_nms([[0, 0, 4, 4], [0, 0, 4, 3], [8, 8, 9, 9]], [0.5, 0.9, 0.7])
     SoftNMS(indices=array([1, 2, 0]), scores=array([0.9  , 0.7  , 0.125]))
     """
     as_choice(method, SOFT_METHODS, "a method")
