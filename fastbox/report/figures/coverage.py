@@ -40,7 +40,6 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
     bar.outline.set_visible(False)
     heat.set_ylabel("height / width, log scale")
     heat.set_yticks(aspects[::2], [_ratio(a) for a in aspects[::2]])
-    heat.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
     tall.stairs(counts[:, shown].sum(axis=0), edges, fill=True, color=light("truth"))
     tall.set_ylabel("truths")
     for axis in (heat, tall):
@@ -68,6 +67,7 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
     curve.legend(frameon=False, fontsize=9, loc="lower left")
     for axis in (heat, tall, curve):
         tidy(axis)
+    figure.suptitle(title, x=0.008, ha="left", fontsize=12, fontweight="bold", color=INK)
     save(figure, path)
 
 
