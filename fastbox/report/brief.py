@@ -18,6 +18,7 @@ STYLE = (
     "table.fastbox {border-collapse: collapse; margin: .4em 0} "
     ".fastbox th, .fastbox td {padding: .15em .8em .15em 0; text-align: right; font-variant-numeric: tabular-nums} "
     ".fastbox th:first-child, .fastbox td:first-child {text-align: left} "
+    ".fastbox td {white-space: nowrap} "
     ".fastbox tr {border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent)}"
 )
 
