@@ -21,6 +21,7 @@ __all__ = [
     "Grid",
     "Memory",
     "Names",
+    "Number",
     "Numbers",
     "Ranges",
     "Real",
@@ -90,8 +91,8 @@ class Names(Text):
         return names if self.count is None else tuple(names)
 
 
-class Real(click.FloatRange):
-    """A number, which may have bounds; not nan."""
+class Number(click.types.FloatParamType):
+    """A number; not nan."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read a number."""
@@ -99,6 +100,10 @@ class Real(click.FloatRange):
         if math.isnan(number):
             self.fail("expected a number, got nan", param, ctx)
         return number
+
+
+class Real(Number, click.FloatRange):
+    """A number within bounds; not nan."""
 
     def _describe_range(self) -> str:
         return "" if self.min is None and self.max is None else super()._describe_range()

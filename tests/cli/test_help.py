@@ -54,7 +54,7 @@ def test_every_command_stands_in_a_section() -> None:
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_the_help_has_examples(words: tuple[str, ...]) -> None:
     text = CliRunner().invoke(main, [*words, "--help"]).stdout
-    assert all(len(line) <= 90 for line in text.splitlines())
+    assert all(len(line) <= 80 for line in text.splitlines())
     examples = ALL[words].examples  # type: ignore[attr-defined]
     assert examples
     for line in examples:

@@ -46,7 +46,7 @@ class Sizes:
 @click.command(
     cls=Command,
     section="Evaluate and train",
-    examples=["fastbox anchors truths.parquet --count 3 --resize 640 --size 640x480 -o anchors.json"],
+    examples=["fastbox anchors truths.parquet --count 3 --resize 640 -o anchors.json"],
     short_help="Fit anchor shapes to a dataset.",
 )
 @click.argument("truths", type=click.Path())

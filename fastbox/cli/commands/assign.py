@@ -108,7 +108,7 @@ class Scaling:
 @click.command(
     cls=Command,
     section="Evaluate and train",
-    examples=["fastbox assign truths.parquet --anchors retinanet --resize 640 -o assigned.parquet"],
+    examples=["fastbox assign truths.parquet --anchors retinanet --resize 640 -o out.parquet"],
     short_help="Assign anchors to ground truth, and measure how well it is covered.",
     options_metavar="--anchors PRESET [OPTIONS]",
 )

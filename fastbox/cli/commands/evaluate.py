@@ -30,7 +30,7 @@ __all__ = ["evaluate"]
 
 _FIRST, _SECOND, *_, _LAST = COCO.iou_thresholds
 THRESHOLDS = f"{_FIRST:g}:{_LAST:g}:{_SECOND - _FIRST:g}"
-AREAS = ",".join(f"{name}:{low:g}-{high:g}" for name, (low, high) in COCO.area_ranges.items()).replace("e+", "e")
+AREAS = ", ".join(f"{name}:{low:g}-{high:g}" for name, (low, high) in COCO.area_ranges.items()).replace("e+", "e")
 COUNTS = ",".join(map(str, COCO.max_dets))
 
 

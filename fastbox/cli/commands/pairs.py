@@ -19,7 +19,7 @@ from fastbox.cli.options import (
     output_option,
 )
 from fastbox.cli.progress import progress
-from fastbox.cli.types import Real
+from fastbox.cli.types import Number
 from fastbox.ops.metrics import METRICS
 from fastbox.values.numbers import as_choice
 
@@ -36,7 +36,7 @@ class Pairing:
 
     threshold: float = option(
         "--threshold",
-        type=Real(),
+        type=Number(),
         default=0.5,
         show_default=True,
         metavar="VALUE",
@@ -58,7 +58,7 @@ class Pairing:
     cls=Command,
     section="Compare boxes",
     examples=[
-        "fastbox pairs detections.parquet truths.parquet --best --boxes -o pairs.parquet",
+        "fastbox pairs detections.parquet truths.parquet --best --boxes -o best.parquet",
         "fastbox pairs truths.parquet --threshold 0.9",
     ],
     short_help="Pair detections with ground truth, image by image.",
