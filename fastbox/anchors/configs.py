@@ -71,7 +71,7 @@ def _detectron2(levels: Sequence[Level]) -> str:
         f"    ASPECT_RATIOS: {_nested([[_ratio(shape) for shape in level] for level in levels])}",
     ]
     if each > 1:
-        lines.insert(0, f"# every size with every ratio: {each * each} anchors a level, {each} of them the fitted ones")
+        lines.insert(0, f"# every size with every ratio: {each * each} anchors on each level, {each} of them fitted")
     return "\n".join(lines)
 
 

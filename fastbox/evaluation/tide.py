@@ -25,10 +25,10 @@ class Errors:
     Attributes
     ----------
     counts : array of shape (classes, 8)
-        Detections matched, with an error of localization (the right class, an IoU of 0.1 to 0.5), of classification
-        (0.5 and more with a truth of another class), duplicate, background (below 0.1 with any truth), of both
-        localization and classification, ignored; and truths missed: no detection takes the truth, and no error of
-        localization or classification is about it.
+        Detections by match type: matched; errors of localization (the right class, IoU from 0.10 to 0.50), of
+        classification (IoU ≥ 0.50 with a truth of another class), duplicate, background (IoU below 0.10 with every
+        truth), both localization and classification; ignored. And truths missed: no detection takes the truth or has
+        an error of localization or classification about it.
     ap : float
         AP at an IoU of 0.5.
     delta_ap : dict of str to float

@@ -140,7 +140,7 @@ def _resize(kind: str, lengths: tuple[float, ...]) -> str:
 def fitted_rules(summary: Mapping[str, Any]) -> list[str]:
     """Sentences for the rules of :func:`fastbox.jobs.anchors.fit_anchors`."""
     rules, resize = summary.get("rules", {}), summary["resize"]
-    said = ["images as they are" if resize is None else f"images resized to {resize}"]
+    said = ["images not resized" if resize is None else f"images resized to {resize}"]
     if rules.get("image_size") is not None:
         said.append("all images " + " × ".join(f"{side:g}" for side in rules["image_size"]))
     elif rules.get("size_columns") is not None:

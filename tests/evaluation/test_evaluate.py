@@ -205,7 +205,7 @@ def test_what_a_person_sees(tmp_path: Path, width: int, monkeypatch: pytest.Monk
     detections, truths = as_json(tmp_path, *tables(tmp_path))
     text = call(detections, truths, "--bootstrap", 10).stdout
     assert text.startswith("AP 0.")
-    assert "30 images" in text and "thing 3" in text and "classification" in text and "10 draws" in text
+    assert "30 images" in text and "thing 3" in text and "classification" in text and "10 samples" in text
     many = call(tmp_path / "dt.parquet", tmp_path / "gt.parquet", "--by", "model").stdout
     assert many.startswith("2 models by model") and "missed" in many
     assert "[bold]" not in text + many

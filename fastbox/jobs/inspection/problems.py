@@ -18,7 +18,7 @@ __all__ = ["CODES", "CORNERS", "SEVERITIES", "Finding", "Limits", "Problems", "a
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Error: the box is invalid, duplicated, or has no image or class. Warning: most often a mistake. Note: worth a look.
+# Error: the box is invalid, duplicated, or has no image or class. Warning: most often a mistake. Note: to be checked.
 SEVERITIES = {
     "class_size": "note",
     "duplicate": "error",

@@ -62,7 +62,7 @@ def plot_coverage(coverage: Mapping[str, Any], path: str | os.PathLike[str], tit
     curve.set_ylim(0, 1.02)
     curve.set_xlim(thresholds[0], thresholds[-1])
     curve.set_xlabel("IoU")
-    curve.set_title("truths whose best anchor reaches an IoU", loc="left", fontsize=10, color=INK)
+    curve.set_title("share of truths with at least this best IoU", loc="left", fontsize=10, color=INK)
     curve.grid(color=GRID)
     curve.legend(frameon=False, fontsize=9, loc="lower left")
     for axis in (heat, tall, curve):

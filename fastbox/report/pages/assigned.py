@@ -85,7 +85,7 @@ def _reached(coverage: Mapping[str, Any]) -> Section:
     thresholds = [float(threshold) for threshold in coverage["recall"]]
     series = {name: list(part["recall"].values()) for name, part in parts.items()}
     plot = lines(
-        "Truths whose best anchor reaches an IoU",
+        "Truths with at least this best IoU",
         thresholds,
         series,
         across="IoU",
@@ -93,7 +93,8 @@ def _reached(coverage: Mapping[str, Any]) -> Section:
         strokes=[Stroke("ink"), *shades("truth", len(series) - 1)],
     )
     text = (
-        "Share of truths whose best anchor reaches an IoU. A low best IoU makes a truth hard to learn under every rule."
+        "Share of truths whose best IoU with an anchor is at least this value. A truth with a low best IoU is hard to "
+        "learn under every rule."
     )
     return Section("Coverage", text, [plot, _covered("size", parts)])
 

@@ -17,10 +17,10 @@ from fastbox.values.coco import UNBOUNDED
 __all__ = ["page_of"]
 
 ERRORS = {
-    "localization": "the right class, IoU from 0.1 to 0.5",
+    "localization": "the right class, IoU from 0.10 to 0.50",
     "classification": "IoU ≥ 0.50 with a truth of another class",
     "duplicate": "IoU ≥ 0.50 with a truth that another detection matches",
-    "background": "IoU below 0.1 with every truth",
+    "background": "IoU below 0.10 with every truth",
     "both": "near a truth of another class",
     "missed": "truths without a matching or nearly matching detection",
 }
@@ -52,7 +52,7 @@ def _figures(summary: Mapping[str, Any]) -> list[Figure]:
         for name in first_of(figures, summary["rules"])
     ]
     error, rise = largest(summary["errors"]["delta_ap"])
-    shown.append(Figure("largest ΔAP50", error, f"AP50 {rise:+.3f} without it" if rise else "no error lowers AP50"))
+    shown.append(Figure("largest ΔAP50", error, f"AP50 {rise:+.3f} if fixed" if rise else "no error lowers AP50"))
     if summary["calibration"]["ece"] is not None:
         shown.append(Figure("ECE", f"{summary['calibration']['ece']:.3f}", "expected calibration error"))
     return shown
@@ -263,7 +263,7 @@ def _counts(title: str, counts: Sequence[int]) -> Column:
 
 
 def _figures_column(title: str, values: Sequence[float | None], form: str = "{:.3f}") -> Column:
-    """Figures; COCO's -1, nothing to measure, is a dash and sorts as nothing."""
+    """Return a column of figures; -1, COCO's figure without a truth to measure, is a dash and sorts as None."""
     known = [None if value is None or value == -1 else value for value in values]
     return Column(title, ["–" if value is None else form.format(value) for value in known], known)
 
@@ -276,4 +276,4 @@ def _interval(limits: Sequence[float | None] | None, found: Mapping[str, Any] | 
     if limits is None or limits[0] is None or limits[1] is None:
         return ""
     said = f"{limits[0]:.3f} to {limits[1]:.3f}"
-    return f"{said} in {found['level']:.0%} of draws" if found else said
+    return f"{said} in {found['level']:.0%} of samples" if found else said

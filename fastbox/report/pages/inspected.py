@@ -123,7 +123,7 @@ def _problems(summary: Mapping[str, Any]) -> Section:
     ]
     text = (
         "Error: the box is invalid, duplicated, or has no image or class. Warning: probably a mistake. "
-        "Note: unusual, and worth a look."
+        "Note: unusual, should be checked."
     )
     return Section("Problems", text, parts)
 

@@ -30,11 +30,11 @@ def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(Text("rank correlation: -1 if nearer pairs overlap more, 0 if there is no relation", "dim"))
     console.print()
     show_table(console, _spreads(summary, dash), ("IoU 5%", "95%"))
-    console.print(Text("quantiles of pairs within 10% of each L2 distance; 90% lie from 5% to 95%", "dim"))
+    console.print(Text("quantiles of the pairs within 10% of each L2 distance", "dim"))
     if summary["examples"]:
         console.print()
         show_table(console, _examples(summary), ("IoU", "and IoU"))
-        console.print(Text("in each line two pairs of equal L2 distance and targets of one size", "dim"))
+        console.print(Text("each line: two pairs with equal L2 distance and targets of one size", "dim"))
 
 
 def distance_title(name: str) -> str:
@@ -62,7 +62,7 @@ def _spreads(summary: Mapping[str, Any], dash: str) -> list[Sequence[str]]:
 
 
 def _examples(summary: Mapping[str, Any]) -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = [("targets", "L2", "IoU", "GIoU", "in row", "and IoU", "GIoU", "in row")]
+    rows: list[Sequence[str]] = [("targets", "L2", "IoU", "GIoU", "row", "other IoU", "GIoU", "row")]
     for example in summary["examples"]:
         pairs = (example["near"], example["far"])
         figures = [text for p in pairs for text in (f"{p['iou']:.2f}", f"{p['giou']:.2f}", f"{p['row']:,}")]

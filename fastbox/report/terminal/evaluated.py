@@ -110,7 +110,7 @@ def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> No
 def conditions(summary: Mapping[str, Any]) -> list[str]:
     """Sentences on other facts that figures depend on: images, the columns that were read, and formats of boxes."""
     both, own, its = (f"{summary['images_with_boxes'][name]:,}" for name in ("both", "detections", "truths"))
-    lines = [f"images: {both} with both, {own} with detections alone, {its} with truths alone"]
+    lines = [f"images: {both} with detections and truths, {own} with detections only, {its} with truths only"]
     if "columns" in summary:
         named = {what: name for what, name in summary["columns"].items() if name is not None}
         columns = [name if name == what else f"{what} {name}" for what, name in named.items()]
@@ -126,8 +126,9 @@ def _show_intervals(console: Console, summary: Mapping[str, Any], names: Sequenc
     found = summary.get("intervals")
     if found:
         limits = [f"{name} {_interval(found[name])}" for name in names if name in found]
-        said = f"{found['level']:.0%} of {found['samples']:,} draws: {' · '.join(limits)}"
-        console.print(Text(said, style="dim"))
+        console.print(
+            Text(f"{found['level']:.0%} intervals of {found['samples']:,} samples: {' · '.join(limits)}", style="dim")
+        )
 
 
 def _sizes(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:

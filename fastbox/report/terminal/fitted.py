@@ -17,8 +17,8 @@ __all__ = ["show_fitted"]
 TITLES = {"yolo": "YOLO", "mmdetection": "mmdetection", "detectron2": "detectron2", "torchvision": "torchvision"}
 
 MEANING = (
-    "share of boxes with this IoU to the best shape; mean of this IoU",
-    "< 4×: share of boxes with both sides within 4 times those of a shape",
+    "share of boxes whose best IoU with a shape is at least this; mean best IoU",
+    "< 4×: share of boxes with both sides within a factor of 4 of the sides of a shape",
 )
 
 

@@ -38,7 +38,15 @@ def show_regression(console: Console, summary: Mapping[str, Any]) -> None:
 
 def _rows(summary: Mapping[str, Any], utf: bool) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [
-        ("at the end", "error", "< 0.1", f"IoU {'≥' if utf else '>='} 0.90", "apart", "error halved", "at a tenth")
+        (
+            "at the end",
+            "error",
+            "< 0.1",
+            f"IoU {'≥' if utf else '>='} 0.90",
+            "no overlap",
+            "error halved",
+            "error at 10%",
+        )
     ]
     for name, found in summary["losses"].items():
         shares = [f"{found[key] / summary['cases']:.1%}" for key in ("converged", "iou_high", "apart")]
@@ -50,7 +58,7 @@ def _rows(summary: Mapping[str, Any], utf: bool) -> list[Sequence[str]]:
 def _show_curves(console: Console, losses: Mapping[str, Any], steps: int) -> None:
     """Print the error of each loss over the steps, a line each."""
     names = max(map(len, losses))
-    console.print(Text(f"error by step, blank below {SEEN:.0%} of the first", style="bold"))
+    console.print(Text(f"error by step, blank below {SEEN:.0%} of the first error", style="bold"))
     for name, found in losses.items():
         curve = found["curve"]
         shown = [curve[round(k * steps / (WIDTH - 1))] / curve[0] for k in range(WIDTH)]
