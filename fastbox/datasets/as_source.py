@@ -96,7 +96,7 @@ def has_rows(given: Given) -> bool:
 def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]:
     """Return the column that a usual name stands for in some tables, and the tables with that name for it.
 
-    A name that the user gave is kept, and so is a name that no table has a column for.
+    A name that the user gave is kept, and so is a name without a column in any table.
     """
     if not isinstance(wanted, Usual) or not sources:
         return str(wanted), list(sources)
@@ -111,7 +111,7 @@ def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]
 
 
 def counted(*given: Given) -> Callable[[], int] | None:
-    """Return a function that counts the rows of tables, or None if they must be read to be counted."""
+    """Return a function that counts the rows of tables, or None if the tables must be read for that."""
     paths: list[Any] = [one.path if isinstance(one, Source) else one for one in given if one is not None]
     if any(is_frame(path) for path in paths):
         return None
@@ -259,7 +259,7 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
 
 
 def _of_parquet(source: Source) -> Source:
-    """Return a source of the Parquet files found, with their name for image ids; read Hugging Face's tables as such."""
+    """Return a source of the Parquet files found, with their name for image ids; convert tables of Hugging Face."""
     files = Listing.of(source.path)
     with open_parquet(files[0]) as file:
         schema = file.schema_arrow

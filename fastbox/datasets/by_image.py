@@ -123,8 +123,8 @@ def whole_numbers(rows: pa.Table, name: str, bits: int = 32) -> list[int | None]
 def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
     """Return the name of each image's file, without its extension.
 
-    That is the image's id where ids are strings and ``ids`` says so; else its file name, where it has one, without
-    the extension of an image: ``scene.0001`` has none.
+    The name is the image's id if ids are strings and ``ids`` is True; else the image's file name, if known, without
+    the extension of an image file: ``scene.0001`` has no such extension.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
 
 
 def _every_image(listed: pa.Table, boxed: pa.ChunkedArray) -> pa.Table:
-    """Return the listed images, of one that comes twice the first, and those that only boxes name, by ascending id."""
+    """Return the listed images, each once, and the images that only boxes name, by ascending id."""
     ids = pc.unique(listed["image_id"])
     if len(ids) < listed.num_rows:
         listed = listed.take(pc.index_in(ids, value_set=listed["image_id"].combine_chunks()))

@@ -67,7 +67,7 @@ class Numbering:
 
 
 def named(categories: Mapping[int, str], number: int, target: str) -> str:
-    """Return the name of a category; ``InputError`` where it has none."""
+    """Return the name of a category; ``InputError`` for a category without a name."""
     try:
         return categories[number]
     except KeyError:
@@ -77,7 +77,7 @@ def named(categories: Mapping[int, str], number: int, target: str) -> str:
 
 
 def by_number(names: Mapping[str, Any]) -> dict[int, str]:
-    """Return the names of categories in a footer by number; keys there are texts, and those of no number are skipped.
+    """Return the names of categories in a footer by number; keys that are not texts of numbers are skipped.
 
     >>> by_number({"7": "cat", "x": "dog"})
     {7: 'cat'}
@@ -86,7 +86,7 @@ def by_number(names: Mapping[str, Any]) -> dict[int, str]:
 
 
 def names_of_all(files: Iterable[tuple[str, Mapping[int, str]]]) -> dict[int, str]:
-    """Return the names of categories by number that some files tell together; ``InputError`` where two contradict.
+    """Return the names of categories by number in some files; ``InputError`` if two files contradict each other.
 
     >>> names_of_all([("a.parquet", {1: "cat"}), ("b.parquet", {1: "cat", 2: "dog"})])
     {1: 'cat', 2: 'dog'}
@@ -105,7 +105,7 @@ def names_of_all(files: Iterable[tuple[str, Mapping[int, str]]]) -> dict[int, st
 
 
 def numbered(names: Names) -> dict[int, str]:
-    """Return names by number: a list counts from 0, a path is that of YAML or of text with a name a line.
+    """Return names by number: a list counts from 0; a path is a YAML file, or a text file with a name on each line.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def numbered(names: Names) -> dict[int, str]:
 
 
 def yaml_module() -> Any:
-    """Return PyYAML; ``InputError`` where it is not installed."""
+    """Return PyYAML; ``InputError`` if it is not installed."""
     try:
         import yaml
     except ImportError as error:
@@ -135,7 +135,7 @@ def yaml_module() -> Any:
 
 
 def load_yaml(path: str) -> dict[str, Any]:
-    """Return what a YAML file holds, every scalar as text: a category called ``no`` is not a boolean."""
+    """Return the content of a YAML file, every scalar as text: a category called ``no`` is not a boolean."""
     yaml = yaml_module()
     text = read_text(path)
     try:

@@ -38,9 +38,9 @@ LOG = logging.getLogger("fastbox")
 
 # Options that name files: no output may be one of them.
 INPUTS = ("sizes", "names")
-# Options that the format's name tells, or that are filled in here.
+# Options that the format's name implies, or that this module sets.
 UNSAID = {"kind", "source"}
-# Options that the command line calls otherwise than by their names.
+# Options with another name on the command line.
 TYPED = {"out_box_format": "output_format"}
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -64,17 +64,17 @@ def convert(
         A file or a folder in its file format; CSV with a header and tables in memory are read as Parquet is. Of
         Parquet also a list of files.
     out : path
-        What to write: complete or not at all.
+        The file or folder to write: complete or not at all.
     source_format, out_format : str, optional
         parquet, coco, coco-results, yolo, voc, open-images, kitti, crowdhuman or huggingface. By default recognized
         by the paths and by the content of the source.
     progress : callable, optional
         Called with the number of boxes read since its last call.
     **options
-        Of the two formats, of whichever of them has one of that name: those of ``read`` and ``write`` in
+        Options of ``read`` of the source's format and of ``write`` of the output's format, in
         ``fastbox.datasets.formats``. For Parquet: ``write_images``, a second table to write, one row per image, images
-        without boxes included; ``out_box_format``, ``"xywh"``, ``"xyxy"`` or ``"cxcywh"``, the source's own by default,
-        so that every coordinate stays as it is; ``dtype``, ``"float64"`` or ``"float32"``. None stands for the default.
+        without boxes included; ``out_box_format``, ``"xywh"``, ``"xyxy"`` or ``"cxcywh"``, by default the source's, so
+        that coordinates do not change; ``dtype``, ``"float64"`` or ``"float32"``. None means the default.
 
     Returns
     -------
@@ -86,8 +86,8 @@ def convert(
     ValueError
         An unknown file format, format of boxes, dtype or kind.
     InputError
-        The source can't be used, or not be written in the other format; the message names file and place. Or an option
-        that neither of the two has. Nothing is left under ``out``; an earlier file stays.
+        The source can't be used or can't be written in the other format (the message names file and place), or neither
+        format has an option. Nothing is left under ``out``; an earlier file stays.
 
     Examples
     --------
@@ -135,12 +135,12 @@ def convert(
 
 
 def _typed(name: str) -> str:
-    """The name of an option in a message: as it is typed on the command line, or as it is in Python."""
+    """Return the name of an option for a message, in the form of the command line or of Python."""
     return advice(f"--{TYPED.get(name, name).replace('_', '-')}", name)
 
 
 def _check_outputs(read: list[Any], format: Format, out: StrPath, write_images: StrPath | None) -> None:
-    """Refuse outputs that would replace an input or each other, and a name that promises another format."""
+    """Refuse outputs that would replace an input or each other, and a name with the ending of another format."""
     if format.kind == "table":
         check_outputs(read, {"out": out, "write_images": write_images})
         return
@@ -190,7 +190,7 @@ class Tally:
     Attributes
     ----------
     dataset : Dataset
-        The data set that counts as it is read; its images are made only once.
+        The data set, which is counted while it is read; its table of images is made only once.
     marked : dict of str to Counter
         For each mark that is counted, the number of boxes with it by category.
     """
@@ -274,7 +274,7 @@ def _warn_of_shared_names(categories: Mapping[int, str], format: str) -> None:
 
 
 def _tell_of_lost_marks(tally: Tally, format: Format) -> None:
-    """Tell the log that boxes lose a mark, but for those whose category says the same."""
+    """Log the number of boxes that lose a mark, without boxes whose category has the same meaning."""
     names = tally.dataset.categories.items()
     told = {number for number, name in names if format.ignored and name == format.ignored}
     for mark, marked in tally.marked.items():
@@ -290,7 +290,7 @@ class _Side:
     def __init__(self, how: str, name: str | None, recognized: Callable[[], str]) -> None:
         self.name = as_choice(recognized() if name is None else name, list(formats()), "a file format")
         self.format = formats()[self.name]
-        # The two formats of COCO share a reader: only a format that is named insists on its kind.
+        # The two formats of COCO share a reader: the kind is checked only if the user named the format.
         self._told = {} if name is None else self.format.implied
         self._function = getattr(self.format, how)
         parameters = inspect.signature(self._function).parameters.values()

@@ -32,10 +32,10 @@ class Dataset:
     ordered : bool
         Whether the batches ascend by image_id.
     images : callable
-        The table of :func:`images_schema`, one row per image, those without boxes too; complete once the batches
-        have run out.
+        Returns the table of :func:`images_schema`, one row per image, also for images without boxes; complete after
+        the last batch.
     categories : dict of int to str
-        Names by id; complete once the batches have run out.
+        Names by id; complete after the last batch.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Coordinates as fractions of an image's size, written so that they read back as the very same pixels."""
+"""Coordinates as fractions of an image's size, written so that they read back as exactly the same pixels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 __all__ = ["shortest"]
 
-# Up to this many decimals a fraction of integers that float64 holds is rounded once, as reading its text is.
+# With at most this number of decimals, a fraction of integers in float64 is rounded once, like its text when read.
 _MOST = 17
 
 
@@ -21,13 +21,13 @@ def shortest(pixels: NDArray[np.float64], size: NDArray[np.float64] | NDArray[np
     size : (n,) array
         Widths or heights of the images in pixels, above 0.
     digits : int
-        Decimals to try first; where they read back as other pixels, one more at a time.
+        Decimals to try first; one more at a time as long as the fraction reads back as other pixels.
 
     Returns
     -------
     list of str
-        Without trailing zeros, and without an exponent. Where no float64 gives these pixels, as can be for pixels that
-        were never a fraction, the quotient in full: it reads back one unit in the last place away.
+        Without trailing zeros, and without an exponent. If no float64 gives these pixels, which can happen for pixels
+        that were never a fraction, the full quotient, which reads back one unit in the last place away.
 
     Examples
     --------

@@ -84,7 +84,7 @@ class Sizes:
         self.broken: dict[str, NotAnImageError] = {}
 
     def listed(self) -> set[str]:
-        """Return the ids of the images of a folder; a table may be of other images too, so it lists none."""
+        """Return the ids of the images of a folder; none for a table, which may have sizes of other images too."""
         return self._listed
 
     def __bool__(self) -> bool:
@@ -119,8 +119,8 @@ def sizes_from(source: StrPath) -> Sizes:
     Raises
     ------
     InputError
-        The table can't be read or lacks a column, two images of the folder have one id, or Pillow is not installed
-        (where the first image is asked for).
+        The table can't be read or lacks a column, two images of the folder have one id, or, when the first size of an
+        image is read, Pillow is not installed.
     """
     path = os.fspath(source)
     if os.path.isdir(path):
@@ -157,7 +157,7 @@ def is_image(name: str) -> bool:
 
 
 def images_in(folder: str, *, below: bool = True) -> dict[str, Found]:
-    """Return the images in a folder, and ``below`` it too, by id; ``InputError`` where two have one."""
+    """Return the images in a folder, and ``below`` it too, by id; ``InputError`` if two images have one id."""
     images: dict[str, Found] = {}
     for image_id, name in find(folder, lambda name: is_image(name) and (below or "/" not in name)):
         if image_id in images:

@@ -66,7 +66,7 @@ def without(name: str, *folders: str) -> str:
 
 
 def each_once(files: list[tuple[str, str]], folder: str) -> list[tuple[str, str]]:
-    """Return files as (image id, path below the folder) by ascending id; ``InputError`` where two are of one image."""
+    """Return files as (image id, path below the folder) by ascending id; ``InputError`` for two files of one image."""
     files = sorted(files)
     for (image, name), (after, other) in pairwise(files):
         if image == after:
@@ -92,7 +92,7 @@ def read_plain(path: str) -> bytes:
 
 
 def read_text(path: str) -> str:
-    """Return the content of a UTF-8 file; ``InputError`` where it can't be read or is in another encoding."""
+    """Return the content of a UTF-8 file; ``InputError`` if it can't be read or has another encoding."""
     data = read_plain(path)
     try:
         return data.decode()
@@ -103,7 +103,7 @@ def read_text(path: str) -> str:
 
 
 def beginning(path: str) -> bytes:
-    """Return the first bytes of a file, unpacked; none of a file that can't be read, which its reader refuses."""
+    """Return the first bytes of a file, unpacked; no bytes of an unreadable file, which its reader refuses."""
     try:
         with pa.input_stream(path, compression="detect") as file:
             found: bytes = file.read(1024)

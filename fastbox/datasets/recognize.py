@@ -18,7 +18,7 @@ __all__ = ["format_for", "format_of", "is_huggingface", "is_other"]
 
 StrPath = str | os.PathLike[str]
 
-# Files to suggest where nothing tells the format of their folder.
+# Files to suggest if the format of their folder is not recognized.
 LIKELY = (".json", ".json.gz", ".jsonl", ".csv", ".odgt")
 
 
@@ -43,7 +43,7 @@ def format_for(target: StrPath) -> str:
     Raises
     ------
     InputError
-        No format is written to files with such a name.
+        No format is written to a file with this name.
 
     Examples
     --------

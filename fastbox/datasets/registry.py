@@ -24,16 +24,16 @@ class Signs:
     endings : tuple of str
         The endings of files that may be in the format.
     is_file : callable
-        Tells of the path of a file with one of these endings whether it is in the format.
+        Tells whether a file with one of these endings, given by its path, is in the format.
     folders : tuple of str
         Names of subfolders that only folders in the format have.
     has_names : callable
-        Tells of the names in a folder whether it is in the format, unless a file in it shows otherwise.
+        Tells whether a folder, given by the names in it, is in the format, unless a file in it shows otherwise.
     inside : str
-        The subfolder to look into, where there is one of this name.
+        The subfolder to look into, if the folder has one of this name.
     is_member : callable
-        Tells of a file somewhere below a folder, given its path and the names of the folders on the way to it, whether
-        the folder is in the format.
+        Tells whether a folder is in the format, given the path of a file somewhere below it and the names of the
+        folders on the way to this file.
     """
 
     endings: tuple[str, ...] = ()
@@ -54,17 +54,17 @@ class Format:
     read, write : callable
         ``read(source, **options)`` returns a data set, and ``write(dataset, target, **options)`` writes one.
     kind : str
-        What is written: ``"table"`` (Parquet), ``"file"`` or ``"folder"``.
+        The kind of output: ``"table"`` (Parquet), ``"file"`` or ``"folder"``.
     text : str
         The description in a few words.
     ending : str
-        The ending of the name of an output that is written in the format unless another one is asked for.
+        The ending of an output's name for which this format is the default.
     implied : mapping
         The options of ``read`` and ``write`` that the name of the format implies.
     lacks : tuple of str
-        The columns that set a box apart for an evaluation and that the format has no place for.
+        The columns that matter in an evaluation and that the format can't hold.
     numbered : bool
-        Categories keep their numbers; else only their names.
+        Categories keep their numbers; else they keep only their names.
     labels : str
         The column that keeps categories of one name apart, if the format has one.
     ignored : str

@@ -1,4 +1,4 @@
-"""Scan whatever a user calls a table as chunks of whole images."""
+"""Scan tables of every kind as chunks of whole images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["scan"]
 def scan(a: Given, b: Given | None = None, *more: Given, rows: int = 262_144) -> Generator[Chunk]:
     """Read one table, or two or more joined by image id, as chunks of whole images.
 
-    A table is a Parquet file, a folder or a pattern of them, a :class:`Source`, or anything else that a job reads. A
-    chunk has about ``rows`` boxes of all tables together, more only where one image has more. An image that one table
-    lacks is empty there. The next chunk is decoded in a thread while the caller works on this one. A few chunks and the
-    largest image bound the memory, and an image that ``fastbox.get_memory()`` can't hold is refused. With
-    ``image=None`` a chunk has the same rows of each table.
+    A table is a Parquet file, a folder or a pattern of Parquet files, a :class:`Source`, or anything else that a job
+    reads. A chunk has about ``rows`` boxes of all tables together, or one larger image. An image that one table lacks
+    has no boxes of this table. The next chunk is decoded in a thread while the caller works on this one. Memory holds a
+    few chunks, or the largest image; an image that ``fastbox.get_memory()`` can't hold is refused. With ``image=None``
+    a chunk has the same rows of each table.
 
     Raises
     ------

@@ -34,7 +34,7 @@ class Layout:
     image, category : str
         The columns of image ids and of categories: their numbers, or their names.
     kind : str, optional
-        ``"truths"`` or ``"results"``; results if there is a column ``score`` when left out.
+        ``"truths"`` or ``"results"``; by default results if the table has a column ``score``.
     categories : mapping of int to str
         Names that are known already.
     """
@@ -62,13 +62,13 @@ def read_tables(
     Parameters
     ----------
     load : callable
-        Reads columns: yields the file, the first row in that, and the rows, batch by batch.
+        Reads columns: yields for each batch its file, the number of its first row in the file, and its rows.
     schema : pyarrow.Schema
     layout : Layout
     where : str
         The name of the table in messages.
     images : pyarrow.Table, optional
-        More images, those without boxes too: image_id, width, height, file_name.
+        More images, also images without boxes: image_id, width, height, file_name.
 
     Raises
     ------
@@ -130,7 +130,7 @@ class _Table:
         return list(dict.fromkeys(wanted))
 
     def images(self, batch: pa.RecordBatch, file: str) -> pa.Table:
-        """Return the facts that a batch holds of its images; of adjacent rows of one image the first."""
+        """Return the facts on images that a batch holds; of adjacent rows of one image the first."""
         schema = images_schema(self.image_type)
         columns = [_cast(batch.column(self._layout.image), self.image_type, self._layout.image, file)]
         for field in list(schema)[1:]:
@@ -179,7 +179,7 @@ class _Table:
         return kind.value_type if pa.types.is_dictionary(kind) else kind
 
     def _carried(self, kind: pa.DataType) -> pa.DataType | None:
-        """Return the type in which a column is carried along; None for one that is not, as one without values."""
+        """Return the type in which a column is carried along; None if it is left out, such as a column without values."""
         kind = self._element(kind)
         if pa.types.is_null(kind):
             return None

@@ -1,1 +1,1 @@
-"""The file formats of annotations: a module each, with ``read`` and ``write``, that knows nothing of the others."""
+"""The file formats of annotations: one module for each, with ``read`` and ``write``, independent of the others."""

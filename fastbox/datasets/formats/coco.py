@@ -114,16 +114,16 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
     ----------
     source : path
         Instances, an object of images, annotations and categories, or results, a list of
-        ``{image_id, category_id, bbox, score}``; the content tells which.
+        ``{image_id, category_id, bbox, score}``; recognized by the content.
     kind : str, optional
-        ``"truths"`` or ``"results"``: insist that the file is one.
+        ``"truths"`` or ``"results"``: refuse a file of the other kind.
 
     Returns
     -------
     Dataset
-        x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null where not given, ignore where
-        the file has such a key, and score where the first annotation has one; results have a score, and list no images.
-        An image that is listed twice is there twice, and a category without a name has none.
+        x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null if not given, ignore if the file
+        has such a key, and score if the first annotation has one; results have a score, and list no images. An image
+        that is listed twice has two rows; a category without a name is not in ``categories``.
 
     Raises
     ------
@@ -166,16 +166,17 @@ def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None
     """Write COCO instances, or results, complete or not at all; an existing file is replaced.
 
     Annotations ascend by image id and keep their order within an image. Numbers have the fewest digits that read back
-    the same. An annotation keeps its id; those without, or with the id 0, which pycocotools takes for none, are counted
-    on from the greatest. Where there is no area, it is w * h; a category without a name is called by its number. Truths
-    that have a column ``ignore`` are written with it where it is not 0, and with their score where they have one.
+    as the same number. An annotation keeps its id; annotations without an id, or with the id 0, which pycocotools takes
+    for a missing id, are numbered from the largest id on. A missing area is written as w * h. A category without a name
+    gets its number as its name. Truths are written with ``ignore`` if it is not 0, and with their score if they have
+    one.
 
     Parameters
     ----------
     dataset : Dataset
     target : path
     kind : str, optional
-        ``"truths"`` or ``"results"``: insist that the data set is one; truths with scores are results as well.
+        ``"truths"`` or ``"results"``: refuse a data set of the other kind; truths with scores are results as well.
 
     Raises
     ------
@@ -202,7 +203,7 @@ def _arrow(kind: Any) -> pa.DataType:
 
 def _schema(document: Document, image_id: pa.DataType, box_id: pa.DataType) -> pa.Schema:
     box = [(name, pa.float64()) for name in SIDES]
-    # int64, as JSON's numbers are: whoever has seen them all may narrow them.
+    # int64, as JSON's numbers are: a writer that has seen all of them may narrow the type.
     category = ("category_id", pa.int64())
     if document.kind == "results":
         return pa.schema([("image_id", image_id), category, *box, ("score", pa.float64())])

@@ -1,4 +1,4 @@
-"""The fields of COCO's elements, in the forms that other programs write, each brought to its plain form or refused."""
+"""The fields of COCO's elements, in the forms that other programs write, converted to one plain form or refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["FIELDS", "Unusable", "element_of"]
 
-# Above this, a number with a decimal point no longer tells one whole number from the next.
+# Above this number, a float64 can't tell a whole number from the next.
 EXACT = 2**53
 MASK_ONLY = "add a bbox [x, y, width, height], for a mask alone is not a box, or leave it out"
 
@@ -28,11 +28,11 @@ def element_of(fields: dict[str, str], found: Any, kinds: dict[str, type[int] | 
     Parameters
     ----------
     fields : dict of str to str
-        What each field holds, one of FIELDS.
+        The kind of content of each field, one of FIELDS.
     found : object
-        With an attribute per field, None where the element lacks it or has null.
+        The element, with an attribute for each field; None if the element lacks the field or has null.
     kinds : dict of str to type
-        Of fields that hold ids: int or str, as in the elements before.
+        The type of each field of ids, as in the elements before: int or str.
     """
     return {name: _value(what, name, getattr(found, name), kinds.get(name, int)) for name, what in fields.items()}
 

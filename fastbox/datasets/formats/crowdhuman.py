@@ -1,4 +1,4 @@
-"""CrowdHuman's odgt: a JSON object a line, an image each, with full, visible and head boxes of every person."""
+"""CrowdHuman's odgt: a JSON object for each image, one on a line, with full, visible and head boxes of every person."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read(source: StrPath, *, box: str = "fbox", sizes: StrPath | None = None) ->
     Parameters
     ----------
     source : path
-        One JSON object a line: ID and gtboxes, or dtboxes where the first line has them.
+        One JSON object on each line: ID and gtboxes, or dtboxes if the first line has them.
     box : str
         The box of ground truth to read: ``"fbox"`` (full body), ``"vbox"`` (visible part) or ``"hbox"`` (head).
     sizes : path, optional
@@ -48,10 +48,10 @@ def read(source: StrPath, *, box: str = "fbox", sizes: StrPath | None = None) ->
     Returns
     -------
     Dataset
-        x, y, w, h in pixels, as stored; category 0 is person, 1 is mask, others are numbered as they come. Truths also
-        have the other two boxes (``vbox_x`` ...), box_id, occ, extra_ignore, extra_unsure, head_ignore, head_occ,
-        head_unsure, null where not given, and ignore, 1 for a mask and where extra.ignore is not 0. Results have a
-        score. An image's file is its fpath, or its ID and ``.jpg``.
+        x, y, w, h in pixels, as stored; category 0 is person, 1 is mask, others are numbered in the order in which they
+        appear. Truths also have the other two boxes (``vbox_x`` ...), box_id, occ, extra_ignore, extra_unsure,
+        head_ignore, head_occ, head_unsure, null if not given, and ignore: 1 for a mask, and if extra.ignore is not 0.
+        Results have a score. An image's file is its fpath, or its ID and ``.jpg``.
 
     Raises
     ------
@@ -101,9 +101,9 @@ def write(dataset: Dataset, target: StrPath, *, box: str | None = None) -> None:
     dataset : Dataset
         Truths are written as gtboxes, with those of CrowdHuman's columns that they have; results as dtboxes.
     target : path
-        The file. Its lines ascend by image id; ID is that id if it is a string, else the stem of the file's name.
+        The file. Its lines ascend by image id; ID is the image id if it is a string, else the stem of the file name.
     box : str, optional
-        ``"fbox"``, ``"vbox"`` or ``"hbox"``: the kind of the box. By default the first without columns of its own.
+        ``"fbox"``, ``"vbox"`` or ``"hbox"``: the kind of the box. By default the first kind without its own columns.
 
     Raises
     ------
@@ -244,7 +244,7 @@ def _results_of(rows: pa.Table, categories: Mapping[int, str]) -> list[dict[str,
 
 
 def _attributes(rows: pa.Table, names: Mapping[str, str]) -> list[dict[str, int]]:
-    """Return an object for every box, with what its columns hold."""
+    """Return an object for every box, with the values of its columns."""
     given = {key: whole_numbers(rows, name) for name, key in names.items() if name in rows.column_names}
     return [{key: value for key, column in given.items() if (value := column[i]) is not None} for i in range(len(rows))]
 

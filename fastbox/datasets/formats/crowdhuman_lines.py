@@ -1,4 +1,4 @@
-"""The lines of CrowdHuman's odgt: a JSON object each, of an image and its people."""
+"""The lines of CrowdHuman's odgt: each is a JSON object of an image and its people."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Either(msgspec.Struct):
 
 
 def lines(path: str) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file that hold something, each with its number from 1 on; without a byte order mark."""
+    """Yield the lines of a file that are not blank, each with its number from 1 on; without a byte order mark."""
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
@@ -99,7 +99,7 @@ def has_detections(path: str) -> bool:
 
 
 def decode(decoder: msgspec.json.Decoder[Any], path: str, number: int, line: bytes) -> Any:
-    """Return a line as the decoder has it; whole numbers may be written as 1.0, ids as numbers.
+    """Return a decoded line; whole numbers may be written as 1.0, ids as numbers.
 
     Raises
     ------

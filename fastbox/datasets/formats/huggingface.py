@@ -69,8 +69,7 @@ def read(
         The field of the classes within ``objects``, numbers or names: category, categories, category_id, label,
         labels, class, classes or class_id when left out.
     names : path, optional
-        Names of the categories from 0 on, one a line; by default those of the ClassLabel in the footer.
-
+        Names of the categories from 0 on, one on each line; by default those of the ClassLabel in the footer.
     sizes : path, optional
         A Parquet or CSV table of images: image_id, width, height and perhaps file_name. It also names images without
         boxes.
@@ -146,16 +145,16 @@ def read(
 def write(dataset: Dataset, target: StrPath, *, out_box_format: str = "xywh", source: str = "") -> None:
     """Write a Parquet table of images by ascending id, complete or not at all; an existing file is replaced.
 
-    ``datasets.load_dataset("parquet", data_files=...)`` reads it: image_id, width, height, file_name where it is known,
-    and objects, a struct of lists: id, area, bbox, category and what else the boxes have. Categories are a ClassLabel
-    where their numbers are not below 0; numbers that nobody named are called by their number.
+    ``datasets.load_dataset("parquet", data_files=...)`` reads it: image_id, width, height, file_name if known, and
+    objects, a struct of lists: id, area, bbox, category and the other columns of the boxes. Categories are a ClassLabel
+    if no number is below 0; an unnamed number gets the number as its name.
 
     Parameters
     ----------
     dataset : Dataset
     target : path
     out_box_format : str
-        ``"xywh"``, as COCO has it and Hugging Face's own examples; ``"xyxy"`` or ``"cxcywh"``.
+        ``"xywh"``, as in COCO and in Hugging Face's own examples; ``"xyxy"`` or ``"cxcywh"``.
     source : str
         The origin of the boxes, for the footer.
 
@@ -187,7 +186,7 @@ def write(dataset: Dataset, target: StrPath, *, out_box_format: str = "xywh", so
 
 
 def _check_once(ids: list[pa.Array], image: str, files: Sequence[str]) -> None:
-    """Refuse two rows of one image: of two splits that count from 0 each, boxes would come together."""
+    """Refuse two rows of one image: boxes of two splits that both number images from 0 would be mixed."""
     counts = pc.value_counts(pa.chunked_array(ids)) if ids else []
     many = next((count for count in counts if count["counts"].as_py() > 1), None)
     if many is not None:

@@ -14,7 +14,7 @@ from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema
 __all__ = ["OBJECTS", "categories_of", "labels_of", "schema_of"]
 
 OBJECTS = "objects"
-# A ClassLabel has a name for every number from 0 on; beyond this many, numbers stay numbers.
+# A ClassLabel has a name for every number from 0 on; with more names than this, categories stay numbers.
 MOST_LABELS = 65_536
 
 
@@ -44,7 +44,7 @@ def _class_names(feature: Any) -> list[str]:
 
 
 def labels_of(categories: Mapping[int, str], used: set[int]) -> list[str]:
-    """Return the names of a ClassLabel; none for categories that it can't hold, as its names are numbered from 0."""
+    """Return the names of a ClassLabel, which are numbered from 0; no names for categories that it can't hold."""
     numbers = used | categories.keys()
     if not categories or min(numbers) < 0 or max(numbers) >= MOST_LABELS:
         return []

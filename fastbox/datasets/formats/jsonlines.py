@@ -1,4 +1,4 @@
-"""JSON lines as a table: an object a line, as ``metadata.jsonl`` of a folder of images."""
+"""JSON lines as a table: one object on each line, as in ``metadata.jsonl`` of a folder of images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_json_lines(path: str | os.PathLike[str]) -> bool:
 
 
 def read_json_lines(path: str) -> pa.Table:
-    """Return a file of JSON lines as a table, read whole; ``InputError`` that names the line that can't be used."""
+    """Return a file of JSON lines as a table, read whole; ``InputError`` names a line that can't be used."""
     text = read_text(path)
     if not text.strip():
         raise InputError(f"expected a JSON object on each line of {path}, got an empty file: export it again")
@@ -38,7 +38,7 @@ def read_json_lines(path: str) -> pa.Table:
         if line.strip()
     ]
     try:
-        # Not by Arrow's own reader: it takes dates for more than text, and loses nulls at the beginning of a list.
+        # Not by Arrow's own reader: it turns dates into timestamps, and loses nulls at the beginning of a list.
         return pa.Table.from_struct_array(pa.array(rows))
     except (pa.ArrowException, OverflowError) as error:
         raise InputError(

@@ -35,10 +35,10 @@ __all__ = ["FILE_FORMATS", "read", "write"]
 
 ROWS = 65_536
 
-# As the devkit's readme lists them; a DontCare region hides objects that nobody labelled.
+# In the order of the devkit's readme; a DontCare region has objects that were not labelled.
 TYPES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare")
 SPACE = ("height_3d", "width_3d", "length_3d", "x_3d", "y_3d", "z_3d", "rotation_y")
-# The values that the readme asks for where the author of results knows none.
+# The values of the devkit's readme for values that a detector does not give.
 UNKNOWN = dict(
     zip(("truncated", "occluded", "alpha", *SPACE), (-1, -1, -10, -1, -1, -1, -1000, -1000, -1000, -10), strict=True)
 )
@@ -57,17 +57,17 @@ class Lines(NamedTuple):
 
     @property
     def first(self) -> int:
-        """Return how many words stand before the type."""
+        """Return the number of words before the type."""
         return 2 if self.tracked else 0
 
     @property
     def words(self) -> int:
-        """Return how many words a line has."""
+        """Return the number of words in a line."""
         return self.first + (16 if self.scored else 15)
 
 
 class Line(NamedTuple):
-    """A line as read: its frame, its type, and its numbers, behind them the track id where there is one."""
+    """A line as read: its frame, its type, its numbers, and at the end of the numbers the track id, if any."""
 
     frame: int
     type: str
@@ -80,12 +80,12 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     Parameters
     ----------
     source : path
-        A folder with ``label_2/`` (``label_02/`` of tracking) in it or further below, or that folder. Of objects every
-        ``*.txt`` below it is an image, an empty one too. Of tracking it is a sequence, whose frame 12 is the image
-        ``0007/000012`` for ``0007.txt``; those without a box are images only where ``sizes`` lists them.
+        A folder with ``label_2/`` (tracking: ``label_02/``) in it or further below, or that folder. For objects every
+        ``*.txt`` below it is an image, an empty file too. For tracking every ``*.txt`` is a sequence: frame 12 of
+        ``0007.txt`` is the image ``0007/000012``; frames without a box are images only if ``sizes`` lists them.
     names : list, dict or path, optional
-        The types in the order of their numbers, or a file with one a line. Any other type is refused. By default the
-        devkit's nine from Car, 0, to DontCare, 8, and behind them others as they come.
+        The types in the order of their numbers, or a file with one on each line. Any other type is refused. By default
+        the devkit's nine, from Car, 0, to DontCare, 8; other types follow in the order in which they appear.
     sizes : path, optional
         The folder of the images, ``image_2`` or ``image_02``, or a Parquet or CSV table of image_id, width, height.
 
@@ -94,8 +94,8 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     Dataset
         xmin, ymin, xmax, ymax are left, top, right, bottom in pixels, as stored. Then truncated, occluded, alpha,
         height_3d, width_3d, length_3d, x_3d, y_3d, z_3d (metres), rotation_y, all as stored, and ignore, 1 for
-        DontCare. Lines of 16 words, 18 of tracking, make results, with a score. Tracking has track_id too. Without
-        ``sizes`` those of the images are null.
+        DontCare. Lines of 16 words (tracking: 18) are results, with a score. Tracking has track_id too. Without
+        ``sizes`` the sizes of the images are null.
 
     Raises
     ------
@@ -144,15 +144,16 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 2) -> None:
         Columns that it lacks get the devkit's value for unknown: truncated and occluded -1, alpha -10, sizes
         -1, places -1000, rotation_y -10.
     target : path
-        A new or empty folder. An image's file is called as its id if that is a string, else as its ``file_name``.
+        A new or empty folder. The name of an image's file is its id if that is a string, else its ``file_name``.
     digits : int
-        Decimals of a number. A number that these would change gets as many as it needs to read back the same; whole
-        numbers of DontCare regions other than their box get none, as in KITTI's own files.
+        Decimals of a number, or more if the number needs more to read back as the same number. Whole numbers of
+        DontCare regions, except of their box, get no decimals, as in KITTI's own files.
 
     Raises
     ------
     InputError
-        The target is not empty, an image's name can't be one of a file, a category has no name or one with a space.
+        The target is not empty, an image's name can't be the name of a file, or a category has no name or one with a
+        space.
     """
     with Folder(target) as folder:
         for group in grouped(dataset, target):
@@ -163,7 +164,7 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 2) -> None:
 
 
 def _kind_of_lines(folder: str, files: list[tuple[str, str]]) -> Lines:
-    """Tell by the first line of all files what lines are like."""
+    """Return the form of the lines, by the first line of all files."""
     for _, name in files:
         first = first_words(read_plain(os.path.join(folder, name)))
         if first:
@@ -190,7 +191,7 @@ def _batches(
         except ValueError as error:
             raise _wrong_line(path, data, kind) from error
         if kind.tracked:
-            # As the images are called, image_02/0007/000012.png: a file has the frames of a sequence.
+            # The names of the images, such as image_02/0007/000012.png: a label file has the frames of a sequence.
             found.sort(key=lambda line: line.frame)
             frames = [f"{image}/{line.frame:06d}" for line in found]
             owners += frames
@@ -251,7 +252,7 @@ def _batch(
     order += (["score"] if kind.scored else []) + (["track_id"] if kind.tracked else [])
     columns: dict[str, Any] = dict(zip(order, np.array(numbers, np.float64).reshape(-1, len(order)).T, strict=True))
     columns |= {"image_id": owners, "category_id": types, "occluded": columns["occluded"].astype(np.int8)}
-    # In any case, as the devkit compares.
+    # In upper or lower case, as the devkit compares names.
     uncared = [number for number, name in numbering.names.items() if name.lower() == "dontcare"]
     columns["ignore"] = np.isin(types, uncared).astype(np.int8)
     if kind.tracked:
@@ -294,7 +295,7 @@ def _word(categories: dict[int, str], number: int) -> str:
 
 
 def _text(value: float, digits: int, *, bare: bool) -> str:
-    """Return the text of a number that reads back the same: whole ones bare where asked, else with these digits."""
+    """Return the text of a number that reads back as the same number; a whole number may have no decimals."""
     if bare and value and value.is_integer():
         return str(int(value))
     text = f"{value:.{digits}f}"

@@ -46,27 +46,28 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
     Parameters
     ----------
     source : path
-        A CSV file with a header, packed or not, its columns in any order: ImageID, LabelName, XMin, XMax, YMin and YMax
-        as fractions of the image's width and height. With a column Score it holds results, else truths.
+        A CSV file with a header, compressed or not, its columns in any order: ImageID, LabelName, XMin, XMax, YMin and
+        YMax as fractions of the image's width and height. A file with a column Score holds results, else truths.
     sizes : path
         The folder of the images, whose headers are read, or a Parquet or CSV table of image_id, width and height.
     names : path, optional
         The class descriptions: a CSV file of label and name, with a header or without. Categories are numbered from 0
-        in its order, and called as it says. By default they are numbered as they come and called by their label.
+        in the order of this file and have its names. By default categories are numbered in the order in which they
+        appear, and the label is the name.
 
     Returns
     -------
     Dataset
         xmin, ymin, xmax, ymax: fraction times width or height, in float64. Then LabelName; of truths iscrowd, which is
         IsGroupOf with null for -1, and all other columns under their own names: Confidence as float64, the flags as
-        int8, what Open Images adds besides as text. Of results the score.
+        int8, all further columns as text. Of results the score.
 
     Raises
     ------
     InputError
         The file or its header can't be used, sizes are not given; while the batches are read: no image has a size, or a
-        line can't be used. Where some images have no size, as they were not downloaded, their boxes are left out with a
-        warning.
+        line can't be used. If only some images have no size, because they were not downloaded, their boxes are left out
+        with a warning.
 
     Examples
     --------
@@ -128,9 +129,9 @@ def read(source: StrPath, *, sizes: StrPath | None = None, names: StrPath | None
 def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, digits: int = 6) -> None:
     """Write a CSV file as Open Images has it, complete or not at all; an existing file is replaced.
 
-    Rows ascend by ImageID. Fractions have the fewest decimals, from ``digits`` on, that times the size give the very
-    same pixels. Columns of Open Images that truths lack are written with its values for unknown: Source
-    empty, Confidence 1, flags -1.
+    Rows ascend by ImageID. Fractions have ``digits`` decimals, or the fewest further ones with which the fraction times
+    the size gives the same pixels. Columns of Open Images that truths lack are written with its values for unknown:
+    Source empty, Confidence 1, flags -1.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def write(dataset: Dataset, target: StrPath, *, names: StrPath | None = None, di
         Every image that has boxes must have a width and a height.
     target : path
     names : path, optional
-        The class descriptions, to turn names back into labels where the data set has no column LabelName.
+        The class descriptions, to turn names back into labels if the data set has no column LabelName.
     digits : int
         Decimals to try first.
 

@@ -24,7 +24,7 @@ FAR = 4.0  # widths and heights of the image: a box that begins further right an
 
 
 def header_of(path: str) -> list[str]:
-    """Return the names of a file's columns; ``InputError`` where they are not those of Open Images."""
+    """Return the names of a file's columns; ``InputError`` if they are not those of Open Images."""
     try:
         with (
             pa.input_stream(path, compression="detect") as file,
@@ -71,7 +71,7 @@ def _flag(text: str) -> int | None:
 
 
 def rows_of(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-    """Yield a file's lines, no cell of which is empty but those of text."""
+    """Yield a file's lines as batches; only cells of text may be empty."""
     corners = dict.fromkeys(CORNERS.values(), pa.float64())
     flags, coded = [name for name in types if name in FLAGS], pa.dictionary(pa.int32(), pa.string())
     options = pyarrow.csv.ConvertOptions(

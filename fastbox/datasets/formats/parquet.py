@@ -1,4 +1,4 @@
-"""fastbox's own: Parquet tables of boxes, their categories' names in the footer."""
+"""fastbox's own format: Parquet tables of boxes, with the names of categories in the footer."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def read(
     Returns
     -------
     Dataset
-        The boxes in their own format and in float64. Results where the footer says so, or where there is a score.
+        The boxes in their own format and in float64. Results if the footer says so or the table has a score.
 
     Raises
     ------
     InputError
-        Files or columns that can't be used, files that call one category by two names; while the batches are read:
+        Files or columns that can't be used, files with different names of one category; while the batches are read:
         values that can't be used.
 
     Examples
@@ -117,11 +117,11 @@ def write(
     ----------
     dataset : Dataset
     target : path
-        The table: what the data set's rows hold, and for truths width and height, the image's. Rows keep their order
-        within an image. Names of categories go to the footer.
+        The table: the columns of the data set, and for truths the width and height of the image. Rows keep their order
+        within an image. The footer has the names of categories.
     write_images : path, optional
-        A second table, one row per image: image_id, width, height, file_name and its number of boxes. It keeps the
-        images without any.
+        A second table, one row per image, also for images without boxes: image_id, width, height, file_name and the
+        number of boxes.
     out_box_format : str, optional
         ``"xyxy"``: xmin, ymin, xmax, ymax; ``"xywh"``: x, y, w, h; ``"cxcywh"``: cx, cy, w, h; computed in float64. By
         default the source's own, whose coordinates stay exactly as they are.
@@ -135,7 +135,8 @@ def write(
     ValueError
         An unknown format or dtype.
     InputError
-        A box lacks an image, a category or a coordinate, or a table of images is asked for of results that list none.
+        A box lacks an image, a category or a coordinate, or a table of images is requested for results, which list no
+        images.
     """
     _check_choice("out_box_format", out_box_format, (None, *COORDINATES))
     _check_choice("dtype", dtype, DTYPES)
@@ -176,7 +177,7 @@ class _Table:
         self._narrow = True
 
     def seen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a batch, and see whether its categories fit int32."""
+        """Return a batch, and note whether its categories fit int32."""
         extremes = pc.min_max(batch.column("category_id")).as_py()
         if extremes["min"] is not None:
             self._narrow &= -(2**31) <= extremes["min"] <= extremes["max"] < 2**31

@@ -49,20 +49,20 @@ def read(
         A folder with ``Annotations/``, or ``annotations/``, in it or further below, or that folder: every ``*.xml``
         below it is an image.
     names : list, dict or path, optional
-        The names of categories in the order of their numbers, or a file with one a line; any other name is refused.
-        By default names are numbered from 0 as they come, by ascending image: give them where two folders shall agree.
+        The names of categories in the order of their numbers, or a file with one on each line; any other name is
+        refused. By default names are numbered from 0 in the order in which they appear, by ascending image; give names
+        if two folders must have the same numbers.
     one_based : bool
-        Take corners for pixels counted from 1, both included, as VOC's own are: 1 is taken from xmin and ymin. By
-        default all four are kept as stored.
+        Read corners as pixels counted from 1, both ends included, as in VOC's own files: 1 is subtracted from xmin and
+        ymin. By default all four numbers are kept as stored.
     sizes : path, optional
         The folder of the images, or a Parquet or CSV table of image_id, width, height, for annotations without a size.
 
     Returns
     -------
     Dataset
-        xmin, ymin, xmax, ymax in pixels, pose, truncated (0 to 1), difficult and occluded (0 or 1), null where not
-        given. The image's size and file name are those in the file, null where not given. Parts of objects are not
-        read.
+        xmin, ymin, xmax, ymax in pixels, pose, truncated (0 to 1), difficult and occluded (0 or 1), null if not given.
+        The image's size and file name are those in the file, null if not given. Parts of objects are not read.
 
     Raises
     ------
@@ -108,18 +108,18 @@ def write(dataset: Dataset, target: StrPath, *, one_based: bool = False) -> None
     Parameters
     ----------
     dataset : Dataset
-        Of its columns pose, truncated, difficult and occluded are written, where it has them: truncated from 0 to 1,
-        the last two where they are 0 or 1.
+        Its columns pose, truncated, difficult and occluded are written, if it has them: truncated from 0 to 1, the last
+        two if they are 0 or 1.
     target : path
-        A new or empty folder. An image's file is called as its id if that is a string, else as its ``file_name``.
+        A new or empty folder. The name of an image's file is its id if that is a string, else its ``file_name``.
     one_based : bool
         Add 1 to xmin and ymin: the inverse of reading with it.
 
     Raises
     ------
     InputError
-        The data set holds results, the target is not empty, an image's name can't be one of a file, a category has no
-        name, or a text can't be written in XML.
+        The data set holds results, the target is not empty, an image's name can't be the name of a file, a category has
+        no name, or a text can't be written in XML.
     """
     if dataset.kind != "truths":
         raise InputError(
@@ -166,7 +166,7 @@ def _batches(
 def _check_nothing_else(root: ElementTree.Element, objects: list[ElementTree.Element], path: str) -> None:
     """Refuse boxes that are neither in an object of the annotation nor in a part of one."""
     boxes = len(list(root.iter("bndbox")))
-    if boxes == len(objects):  # of each object one, or an object without is refused
+    if boxes == len(objects):  # one for each object: an object without a box is refused
         return
     if boxes != sum(len(found.findall(tag)) for found in objects for tag in ("bndbox", "part/bndbox")):
         raise InputError(f"{path} has a bndbox outside of <annotation><object>: put every box in an object there")
@@ -292,7 +292,7 @@ def _documents(group: Group, categories: Mapping[int, str], one_based: bool) -> 
 
 
 def _counted_from_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Add 1; of the numbers that are these again with 1 taken away, prefer those of six decimals."""
+    """Return numbers from which subtracting 1 gives the given numbers again, if possible with at most six decimals."""
     with np.errstate(over="ignore", invalid="ignore"):
         shifted = values + 1
         rounded = np.round(shifted, 6)

@@ -15,9 +15,9 @@ _ENCODING = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)[\"'][^>]
 
 
 def parser() -> Callable[[str], ElementTree.Element]:
-    """Return a parser of files that refuses declarations of entities, which could read other files or grow without end.
+    """Return a parser that refuses declarations of entities, which could read other files or grow without limit.
 
-    Tags come without their namespaces.
+    Tags are returned without their namespaces.
     """
     try:
         from defusedxml import DefusedXmlException
@@ -42,7 +42,7 @@ def parser() -> Callable[[str], ElementTree.Element]:
             except DefusedXmlException:
                 raise
             except (ValueError, LookupError):
-                root = tree(_decoded(data, path))  # an encoding that Python knows and the parser doesn't
+                root = tree(_decoded(data, path))  # an encoding that Python has and the parser does not
         except DefusedXmlException as error:
             raise InputError(
                 f"expected XML without entities of its own in {path}, got a declaration of one: remove it"

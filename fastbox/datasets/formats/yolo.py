@@ -57,8 +57,8 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     -------
     Dataset
         cx, cy, w, h in pixels: the number of the file times the image's width or height, in float64.
-        Lines of five numbers make truths, of six results, with a score. A polygon becomes the box around it; a line
-        with keypoints (kpt_shape in ``data.yaml``) becomes the box in front of the keypoints.
+        Lines of five numbers are truths, lines of six numbers results, with a score. A polygon becomes the box around
+        it; a line with keypoints (kpt_shape in ``data.yaml``) becomes the box before the keypoints.
 
     Raises
     ------
@@ -103,19 +103,19 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
     dataset : Dataset
         Every image that has boxes must have a width and a height.
     target : path
-        A new or empty folder. A label file is called as the image's file, or as its id where it has none. ``data.yaml``
+        A new or empty folder. A label file has the name of the image's file, or its id if it has no file. ``data.yaml``
         has the names; ``sizes.csv`` the size and the file of every image, so that labels can be read without images.
     digits : int
-        Decimals of a coordinate, without trailing zeros; one that these would move gets as many as it needs to read
-        back as the same pixels. Pixels that no float64 times the size gives come back one unit in the last place away.
+        Decimals of a coordinate, without trailing zeros, or the fewest further ones that read back as the same pixels.
+        Pixels that no float64 times the size gives change by one unit in the last place.
     renumber : bool
-        Number the categories from 0 without a gap, by ascending id, as Ultralytics asks. By default ids are kept.
+        Number the categories from 0 without gaps, by ascending id, as Ultralytics requires. By default ids are kept.
 
     Raises
     ------
     InputError
-        The target is not empty, an image's name can't be one of a file, or two have one; an image with boxes has no
-        size; a score is not from 0 to 1; a category has no name to be numbered by; PyYAML is not installed.
+        The target is not empty; an image's name can't be the name of a file, or two images have the same name; an image
+        with boxes has no size; a score is not from 0 to 1; a category has no name; PyYAML is not installed.
     """
     listed: list[pa.Table] = []
     with Folder(target) as folder:
@@ -136,7 +136,7 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
 
 
 def _keypoints(shape: Any, where: str | None) -> int:
-    """Return the count of numbers of a box's keypoints, by ``kpt_shape``."""
+    """Return the number of values of a box's keypoints, given ``kpt_shape``."""
     try:
         number, size = shape or (0, 0)
         return int(number) * int(size)
@@ -261,7 +261,7 @@ def _per_row(group: Group, name: str) -> NDArray[np.int32]:
 
 
 def _yaml(names: list[str] | dict[int, str]) -> bytes:
-    # Written as they are, some of the characters that don't print would be line breaks to a reader.
+    # A reader would take some characters that don't print for line breaks if they were not escaped.
     plain = all(name.isprintable() for name in (names.values() if isinstance(names, dict) else names))
     text: bytes = yaml_module().safe_dump({"names": names}, allow_unicode=plain, encoding="utf-8", sort_keys=False)
     return text

@@ -33,9 +33,9 @@ NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", 
 # Files and folders that lie beside labels.
 BESIDE = ("labels", "obj_train_data", *(name for name in NAMES if name != "classes.txt"))
 SPLITS = ("train", "val", "valid", "validation", "test")
-# The line that every YAML file of a data set has.
+# A line that every YAML file of a data set has.
 NAMED = re.compile(rb"^names\s*:", re.MULTILINE)
-# Of Darknet, as CVAT writes it: obj_train_data and its like hold labels, and images beside them.
+# Folders of Darknet, as CVAT writes them: obj_train_data and similar folders hold labels, and images beside them.
 DARKNET = re.compile(r"obj_\w*data", re.IGNORECASE)
 
 StrPath = str | os.PathLike[str]
@@ -51,7 +51,7 @@ class Layout(NamedTuple):
     labels : list of (str, str)
         Image ids and paths of label files, by ascending id.
     sizes : Sizes
-        The sizes of its images; those of a table beside the labels, where there is one.
+        The sizes of its images, from a table beside the labels if the data set has one.
     names : str or None
         The file with the names of categories.
     """
@@ -81,7 +81,7 @@ def layout_of(source: StrPath) -> Layout:
     Raises
     ------
     InputError
-        The folder does not exist or holds no labels, or two files are of one image.
+        The folder does not exist or holds no labels, or two files belong to one image.
     """
     path = os.fspath(source)
     if path.lower().endswith(YAML) and not os.path.isdir(path):
@@ -141,7 +141,7 @@ def _listed(path: str, split: str, given: Any) -> list[str]:
 
 
 def _split(path: str, root: str, split: str, given: str) -> Iterator[tuple[str, str]]:
-    """Yield (image, its label file) of a split; the image is "" where there are labels alone."""
+    """Yield (image, its label file) of a split; the image is "" if the split has only labels."""
     # Roboflow writes ../train/images for a folder beside its data.yaml.
     tried = [os.path.join(root, given), os.path.join(root, given.removeprefix("../")), given, *_moved(given, root)]
     place = next((os.path.normpath(one) for one in tried if os.path.exists(one)), None)
@@ -180,13 +180,13 @@ def _of_list(path: str, root: str) -> Iterator[tuple[str, str]]:
 
 
 def _places(given: str, folder: str, root: str) -> Iterator[str]:
-    """Yield the places where an image of a list may be: below the list's folder or the data set's, or as given."""
+    """Yield the paths where an image of a list may be: below the list's folder or the data set's, or as given."""
     yield from (os.path.join(folder, given), os.path.join(root, given), given)
     yield from _moved(given, root)
 
 
 def _moved(given: str, root: str) -> Iterator[str]:
-    """Yield places of another machine's path here: its last parts, at least two, below the root; the longest first.
+    """Yield paths below the root for a path of another machine: its last parts, at least two; the longest first.
 
     CVAT writes data/images/train/a.jpg for images/train/a.jpg, and Windows backslashes.
     """
@@ -216,7 +216,7 @@ def _is_about(path: str) -> bool:
 
 
 def _roots(source: str, labels: str) -> tuple[str, str]:
-    """Return the folder that ``labels`` is in and the one above; those of the source itself without such a folder."""
+    """Return the folder that contains ``labels`` and its parent; the source and its parent without such a folder."""
     parts = os.path.abspath(labels).split(os.sep)
     if "labels" not in parts:
         return source, source

@@ -1,4 +1,4 @@
-"""The lines of YOLO's label files: boxes, polygons, keypoints and scores, and what only looks like them."""
+"""The lines of YOLO's label files: boxes, polygons, keypoints and scores, and lines that only look like these."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fastbox.values.numbers import reads_as_number
 
 __all__ = ["Lines", "begins_with_numbers", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
 
-# How far the points of a polygon may lie outside of the image: tools cut them off at its edge, or a pixel beyond.
+# Limits of the points of a polygon, beyond the image: tools clip points at the edge, or a pixel beyond.
 LEAST, MOST = -0.5, 1.5
 FAR = 4.0  # widths and heights of the image: a box whose centre lies further right and down is in pixels
 FLAGS = {0.0, 1.0, 2.0}  # of a keypoint: not labelled, hidden, visible
-ROUNDED = 2e-4  # how far sums of coordinates may differ that were written with few decimals
-CORNERS = 8  # the numbers of a box that may be turned, as four corners
+ROUNDED = 2e-4  # the tolerance for sums of coordinates that were written with few decimals
+CORNERS = 8  # the numbers of a box that may be rotated, as four corners
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Lines:
 
     @property
     def words(self) -> int:
-        """Return how many words the line of a box has."""
+        """Return the number of words in the line of a box."""
         return 6 if self.scored else 5
 
 
 def kind_of_lines(files: Iterable[bytes], keypoints: int) -> Lines:
-    """Tell by the first line of all files, of those whose first line is numbers, whether lines end with a score."""
+    """Return the form of the lines, with or without a score, by the first lines that consist of numbers."""
     for data in files:
         if begins_with_numbers(data):
             words = len(first_words(data))
@@ -61,7 +61,7 @@ def is_list_of_images(data: bytes) -> bool:
 
 
 def parsed(data: bytes, kind: Lines) -> list[float]:
-    """Return class, box and score of every line, one behind another.
+    """Return class, box and score of every line, in one list.
 
     Raises
     ------
