@@ -143,7 +143,7 @@ def _by_stem(known: Mapping[str, Size]) -> dict[str, Size]:
 
 
 def stem_of(name: str) -> str:
-    """Return the name of an image without its extension, if it has that of an image.
+    """Return the name of an image without its extension, if this is the extension of an image file.
 
     >>> stem_of("a/7.JPG"), stem_of("scene.0001")
     ('a/7', 'scene.0001')

@@ -55,7 +55,7 @@ def find(folder: StrPath, keep: Callable[[str], bool]) -> list[tuple[str, str]]:
 
 
 def without(name: str, *folders: str) -> str:
-    """Return a path without the last of its folders that is called so.
+    """Return a path without the last of its folders with this name.
 
     >>> without("train/images/a", "images", "labels")
     'train/a'

@@ -179,7 +179,7 @@ class _Table:
         return kind.value_type if pa.types.is_dictionary(kind) else kind
 
     def _carried(self, kind: pa.DataType) -> pa.DataType | None:
-        """Return the type in which a column is carried along; None if it is left out, such as a column without values."""
+        """Return the type in which a column is carried along; None if it is left out, as a column without values is."""
         kind = self._element(kind)
         if pa.types.is_null(kind):
             return None

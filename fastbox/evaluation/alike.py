@@ -1,4 +1,4 @@
-"""Ids of images and classes that differ in spelling alone: in a folder, an ending, zeros in front, or case."""
+"""Ids of images and classes that differ only in spelling: in a folder, an ending, leading zeros, or case."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def alike(own: Iterable[Any], its: Iterable[Any]) -> str | None:
 
 
 class Apart(NamedTuple):
-    """Classes that do not fit: how many both sides have, of how many of the side with fewer, and examples of each."""
+    """Classes that do not fit: the number in common, the number on the side with fewer classes, and examples."""
 
     both: int
     fewer: int
@@ -39,7 +39,7 @@ class Apart(NamedTuple):
 def apart(own: Iterable[Any], its: Iterable[Any], named: Collection[Any] = (), *, told: bool = True) -> Apart | None:
     """Return the classes of detections and of truths if they do not fit, else None.
 
-    Classes do not fit if no class is in common or ``named``; without ``told``, if less than half of the classes are.
+    Classes fit if one class is in common or ``named``; without ``told``, at least half of the classes must be.
 
     >>> apart([1, 2], [3])
     Apart(both=0, fewer=1, own='1, 2', its='3')
@@ -54,7 +54,7 @@ def apart(own: Iterable[Any], its: Iterable[Any], named: Collection[Any] = (), *
 
 
 def spellings(own: Sequence[Any], its: Sequence[Any]) -> list[str]:
-    """Say which classes of detections and of truths differ in case, spaces, underscores or leading zeros alone.
+    """Return sentences on classes of detections and truths that differ only in case, spaces, underscores or zeros.
 
     >>> spellings(["Car", "dog"], ["car", "dog"])
     ["classes of detections and truths are spelled differently: 'Car' and 'car': name the classes of both alike"]

@@ -44,29 +44,29 @@ def evaluate(
     truths : Boxes or array of shape (m, 4)
         Boxes grouped by image are compared image by image.
     classes, truth_classes : arrays of shape (n,) and (m,), optional
-        Integers or strings. Both or neither.
+        Integers or strings. Give both or neither.
     crowd : array of shape (m,), optional
-        Regions that hold many objects: any number of detections may lie in one, and those are ignored. Booleans;
-        numbers, set unless 0 or nan; or text, set where it is 1, true or yes.
+        Regions that hold many objects: any number of detections may lie in a crowd, and these are ignored. Booleans;
+        numbers, set unless 0 or nan; or text, set if it is 1, true or yes.
     ignore : array of shape (m,), optional
-        Truths that count neither as found nor as missed; flags as of ``crowd``.
+        Truths that count neither as found nor as missed; flags as for ``crowd``.
     areas : array of shape (m,), optional
-        Areas of truths in square pixels, such as the areas of their masks; width times height where left out or nan.
+        Areas of truths in square pixels, such as the areas of their masks; width times height if left out or nan.
     models : array of shape (n,), optional
-        The model that each detection is of; each model is evaluated by itself.
+        The model of each detection; each model is evaluated separately.
     params : Params, optional
         Thresholds, ranges of areas, and the number of detections that count.
 
     Returns
     -------
     Evaluation
-        ``stats()`` has COCO's twelve.
+        ``stats()`` has COCO's twelve statistics.
 
     Raises
     ------
     ValueError, TypeError
-        Arrays of a wrong length, only one side grouped or classed, classes of two kinds, a missing class, flags that
-        say neither yes nor no.
+        Arrays of a wrong length, only one side grouped or with classes, classes of two kinds, a missing class, flags
+        that mean neither yes nor no.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Confidence intervals of figures: the figures of images that are drawn from all images, with replacement."""
+"""Confidence intervals of figures, from samples of the images that are drawn with replacement."""
 
 from __future__ import annotations
 

@@ -21,14 +21,14 @@ class Calibration:
     Attributes
     ----------
     edges : array of shape (bins + 1,)
-        From 0 to 1, or over the scores' range where they leave it.
+        From 0 to 1, or over the range of the scores if scores are outside of 0 to 1.
     counts : array of shape (bins,)
         Detections that are not ignored.
     scores, precision, iou : array of shape (bins,)
-        Their mean score, the share that matches at an IoU of 0.5, and their mean IoU, that of the truth a detection
-        takes, else of the best of its class; nan where there are none.
+        The mean score of the detections of a bin, the share of them that matches at IoU ≥ 0.50, and their mean IoU with
+        the truth that they take, or else with the best truth of their class; nan for an empty bin.
     ece : float
-        Expected calibration error: the mean distance of score and precision over all detections; nan of none.
+        Expected calibration error: the mean distance of score and precision over all detections; nan without any.
     """
 
     edges: Floats

@@ -1,4 +1,4 @@
-"""Everything kept of matched detections and truths: rows in memory, by model and class once they are ranked."""
+"""The data kept of matched detections and truths: rows in memory, by model and class after they are ranked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Collected:
     classes, models : Codes
     found, wanted, covered, pairs : Rows
         Detections that count; truths; the truths that each model's detections match, or have an error about; and
-        detections with the truths they match at an IoU of 0.5.
+        detections with the truths that they match at IoU ≥ 0.50.
     """
 
     def __init__(self, params: Params) -> None:
@@ -90,7 +90,7 @@ class Collected:
         self._groups = self._regular = None
 
     def joined(self, other: Collected) -> tuple[Collected, NDArray[np.int64]]:
-        """Return the rows of both, images of the other after these; and the new codes of the other's classes."""
+        """Return the rows of both, the images of the other last; and the new codes of the other's classes."""
         both = Collected(self.params)
         both.classes, both.models = Codes(self.classes.labels, "classes"), Codes(self.models.labels, "models")
         kinds, models = both.classes.of(other.classes.labels), both.models.of(other.models.labels)
@@ -123,7 +123,7 @@ class Collected:
         return code
 
     def ranked(self, model: Any) -> Ranked:
-        """Return the detections of a model as curves are traced of them: views."""
+        """Return the detections of a model in the order in which curves are traced: views."""
         bounds = self._bounds(model)
         words, scores, ranks = (self.found[name][bounds[0] : bounds[-1]] for name in ("words", "score", "rank"))
         return Ranked(words, scores, ranks, bounds - bounds[0])
@@ -153,7 +153,7 @@ class Collected:
         """Return the bounds of each class of a model among the detections of all models."""
         count, place = len(self.labels), self.place(model)
         if self._groups is None:
-            # Rows that were in order stay so among those of equal scores, so that more can be added after this.
+            # The order is stable, so rows of equal scores keep their order, and more rows can be added afterwards.
             groups = self.models.ascending()[1][self.found["model"]] * count
             groups += self.places(self.found["kind"])
             order, there, begins = rank(groups, self.found["score"])

@@ -14,9 +14,9 @@ __all__ = ["Rows", "stable"]
 
 
 class Rows:
-    """A table in memory, of named columns and their dtypes, added to a part at a time.
+    """A table in memory with named columns and their dtypes, to which parts are added.
 
-    A column may have several numbers in each row: its dtype says how many.
+    A column may have several numbers in each row, given by its dtype.
 
     >>> rows = Rows(score=np.float64)
     >>> rows.add(score=np.array([0.5]))
@@ -52,7 +52,7 @@ class Rows:
         if not parts:
             return np.empty(0, self._dtypes[name])
         if len(parts) > 1:
-            # A column at a time, whose parts are let go: the table is never there twice.
+            # One column at a time, whose parts are freed: memory never holds the table twice.
             parts[:] = [np.concatenate(parts)]
         return parts[0]
 

@@ -33,8 +33,8 @@ __all__ = ["Evaluation"]
 class Evaluation(Summarized):
     """Detections and truths of images with their matches, and the figures of each model.
 
-    Images are added a set at a time; evaluations of different images add up with ``+``. The figures are the same bits
-    however images were cut, as long as they come in the same order.
+    Images are added set by set; evaluations of different images are added with ``+``. The figures have the same bits
+    for every division of the images into sets, if the order of the images is the same.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class Evaluation(Summarized):
     images, detections, truths : int
         The numbers of images, detections and truths that were added.
     invalid : dict of str to int
-        Boxes that are not finite or inverted, of detections and truths, and scores that are nan. They match nothing:
-        such a detection is a false one, such a truth is missed.
+        The numbers of invalid boxes of detections and of truths, and of scores that are nan. They match nothing: such a
+        detection is a false positive, such a truth is missed.
 
     Examples
     --------
@@ -156,7 +156,7 @@ class Evaluation(Summarized):
 
     @property
     def classes(self) -> list[Any]:
-        """The labels of all classes, ascending; ``[None]`` where boxes of any class match."""
+        """The labels of all classes, ascending; ``[None]`` if boxes of any class match."""
         return self.collected.labels
 
     @property
@@ -187,7 +187,7 @@ class Evaluation(Summarized):
 
     @property
     def spellings(self) -> list[str]:
-        """Sentences on classes that one side spells otherwise than the other."""
+        """Sentences on classes that the two sides spell differently."""
         return [] if self.params.class_agnostic else spellings(*self.classes_of_sides())
 
     def _of_no_class(self) -> list[str]:
@@ -205,7 +205,7 @@ class Evaluation(Summarized):
         return self.traced(model).whole
 
     def traced(self, model: Any = None) -> Traced:
-        """Return the source of a model's statistics, without its curves in memory where classes are many."""
+        """Return the source of a model's statistics; with many classes it does not keep the curves in memory."""
         place = self.collected.place(model)
         found = self._traced.get(place)
         if found is None:
@@ -221,7 +221,7 @@ class Evaluation(Summarized):
         return dict(self._stats[place])
 
     def stats_by_class(self, model: Any = None) -> dict[str, NDArray[np.float64]]:
-        """Return the statistics of a model, of each class of ``classes`` by itself."""
+        """Return the statistics of a model for each class of ``classes`` separately."""
         return self.traced(model).stats_by_class()
 
     def errors(self, model: Any = None) -> Errors:
@@ -237,7 +237,7 @@ class Evaluation(Summarized):
         collected, count = self.collected, len(self.classes)
         ranked, fixed = collected.ranked(model), collected.column("fixed", model)
         covered = collected.covered["kind"][collected.covered.of_group("model", collected.code(model))]
-        # A truth that no range has is ignored for itself, not for its area.
+        # A truth that is ignored in every range is ignored because of its flag, not because of its area.
         regular = collected.places(collected.wanted["kind"][collected.wanted["hidden"] != EVERY_RANGE])
         truths = np.bincount(regular, minlength=count)
         return blame(
@@ -267,7 +267,7 @@ class Evaluation(Summarized):
 
         These are the statistics of precision in the first range of areas: COCO's AP, AP50 and AP75.
 
-        The same seed draws the same images for every model: models can be subtracted sample by sample.
+        The same seed draws the same images for every model, so models can be subtracted sample by sample.
         """
         samples, seed = as_whole(samples, "samples", 1), as_whole(seed, "seed")
         ranked, wanted = self.collected.ranked(model), self.collected.wanted
@@ -283,7 +283,7 @@ class Evaluation(Summarized):
         )
 
     def figures(self, model: Any, asked: Asked, details: bool) -> ModelFigures:
-        """Return the figures of a model as a summary has them."""
+        """Return the figures of a model for a summary."""
         return ModelFigures(
             self.stats(model),
             self.errors(model),
@@ -315,7 +315,7 @@ class Evaluation(Summarized):
         self._drawn: dict[tuple[int, int, int], dict[str, tuple[float, float]]] = {}
 
     def _asked(self) -> Asked:
-        """Return what the summary is asked for."""
+        """Return the options of the summary."""
         return Asked(self.params, None if self.models in ([], [None]) else "model", {}, 0, 0)
 
     def _facts(self) -> Facts:

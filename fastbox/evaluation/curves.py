@@ -18,9 +18,9 @@ from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 
 __all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "rank", "total", "trace"]
 
-NOTHING = -1.0  # COCO's figure where no truth is
-PIECE = 4_000  # detections that make a thread worth waking
-WHOLE = 1 << 22  # precisions that are held at once, each with its score: 64 MiB
+NOTHING = -1.0  # COCO's figure without truths
+PIECE = 4_000  # detections below which another thread does not pay
+WHOLE = 1 << 22  # precisions in memory at once, each with its score: 64 MiB
 AT_ONCE = 1 << 16  # numbers that are summed at once
 
 Floats = NDArray[np.float64]
@@ -97,8 +97,8 @@ def trace(detections: Ranked, truths: NDArray[np.int64], params: Params) -> Curv
     classes, ranges = truths.shape
     thresholds, recalls = len(params.iou_thresholds), np.array(params.recalls)
     limits = np.array(params.max_dets)
-    # One array for both: glibc keeps its pages for the next model. Those of two it gives back, and 10% of the time is
-    # spent on getting them again.
+    # One array for both: glibc keeps its pages for the next model. With two arrays it returns the pages to the system,
+    # and 10% of the time is spent on getting them again.
     precision, at = np.full((2, classes, ranges, thresholds, len(recalls)), NOTHING)
     reached = np.full((classes, ranges, thresholds, len(limits)), NOTHING)
     kernel = parallel.kernels("evaluate.curves").TRACE[np.dtype(np.float64), ""]
@@ -147,7 +147,7 @@ class Range(NamedTuple):
 
 
 class Traced:
-    """The curves of one model: kept where they are small, else traced anew for each part that is asked for.
+    """The curves of one model: kept if they are small, else traced again for each part that is requested.
 
     Parameters are those of :func:`trace`.
     """
@@ -170,7 +170,7 @@ class Traced:
 
     @property
     def size(self) -> int:
-        """The number of precisions that are kept, once they are traced."""
+        """The number of precisions that are kept after tracing."""
         return self._each * len(self.truths) if self._is_small() else 0
 
     def stats(self) -> dict[str, float]:
@@ -184,7 +184,7 @@ class Traced:
         return {found.name: ranges[found.area].value(found) for found in statistics}
 
     def stats_by_class(self) -> dict[str, Floats]:
-        """Return the same statistics of each class by itself, arrays of shape (classes,)."""
+        """Return the same statistics for each class separately, arrays of shape (classes,)."""
         thresholds = np.array(self.params.iou_thresholds)
 
         def value(block: Curves, found: Statistic) -> Floats:
@@ -199,7 +199,7 @@ class Traced:
         return {found.name: np.concatenate(part) for found, part in zip(statistics, parts, strict=True)}
 
     def ap(self) -> float:
-        """Return AP by itself."""
+        """Return only AP."""
         return self._range(0, ()).ap
 
     def precision(self) -> Floats:
@@ -232,7 +232,7 @@ class Traced:
         return Range(ap, alone, [float(reached[:, place].reshape(-1).mean()) for place in range(reached.shape[1])])
 
     def _slices(self, a: int) -> Iterator[Slice]:
-        """Yield the curves of a range of areas, all thresholds at once where they are small, else one by one."""
+        """Yield the curves of a range of areas, all thresholds at once if they are small, else one by one."""
         there = np.flatnonzero(self.truths[:, a])
         if self._is_small():
             precision, recall = self.whole.precision[..., a], self.whole.recall[..., a, :]
@@ -277,7 +277,7 @@ class Traced:
 
 
 def total(count: int, parts: Iterable[Floats]) -> float:
-    """Sum `count` numbers that come in parts, to the bit as NumPy sums them in one array.
+    """Sum `count` numbers that come in parts, with the same bits as NumPy's sum of one array.
 
     >>> numbers = np.random.default_rng(0).random(1000)
     >>> bool(total(1000, [numbers[:7], numbers[7:900], numbers[900:]]) == np.add.reduce(numbers))
@@ -305,7 +305,7 @@ class Coming:
 def _summed(coming: Coming, count: int) -> float:
     if count <= AT_ONCE:
         return float(np.add.reduce(coming.take(count)))
-    half = count // 2 - count // 2 % 8  # where NumPy cuts
+    half = count // 2 - count // 2 % 8  # the place where NumPy's pairwise sum divides the array
     return _summed(coming, half) + _summed(coming, count - half)
 
 

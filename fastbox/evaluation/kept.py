@@ -1,4 +1,4 @@
-"""Results that are kept as long as they are small together."""
+"""A cache of results with a limit on their total size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """Results by a number, the oldest dropped once all together have more numbers than may be kept.
+    """Results by a number; the oldest are dropped when all together have more values than the limit.
 
     Examples
     --------

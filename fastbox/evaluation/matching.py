@@ -35,13 +35,13 @@ MATCH_TYPES = ("matched", "localization", "classification", "duplicate", "backgr
 COVERING = np.array([name in ("matched", "localization", "classification") for name in MATCH_TYPES] + [False])
 PAIR_METRICS = ("iou", "giou", "smooth_l1")
 BETA = np.float64(1)  # where smooth_l1 turns linear, in pixels
-PIECE = 65_536  # pairs that make a thread worth waking
+PIECE = 65_536  # pairs below which another thread does not pay
 
 Columns = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 class Found(NamedTuple):
-    """Detections, image by image, as kernels match them.
+    """Detections, image by image, in the form in which kernels match them.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Found(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Truths, image by image, as kernels match them.
+    """Truths, image by image, in the form in which kernels match them.
 
     Attributes
     ----------

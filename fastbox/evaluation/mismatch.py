@@ -18,7 +18,7 @@ from fastbox.kernels.codes import CLASSIFICATION, MATCHED
 __all__ = ["Mismatch"]
 
 WELL = 0.3  # share of detections that match from which on no other format is tried
-TIMES = 2  # how many times better than as given another way of reading must fit
+TIMES = 2  # the factor by which another reading must fit better than the given one
 FEW = 4  # detections of a class that are evidence
 SURE = 0.9  # mean best IoU of fewer that do
 SOME = 20  # detections on truths of another class that do, where others are on those of their own
@@ -34,9 +34,9 @@ class Mismatch:
     Attributes
     ----------
     images : dict of str to int
-        Images with boxes of ``both``, of ``detections`` alone, of ``truths`` alone.
+        Images with boxes of ``both``, of only ``detections``, of only ``truths``.
     examples : dict of str to list
-        Some ids of images of ``detections`` alone and of ``truths`` alone.
+        Some ids of images with only ``detections`` and with only ``truths``.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class Mismatch:
         self.examples[name] = [*self.examples[name], *ids][:SHOWN]
 
     def _read_otherwise(self, images: Images, detections: Detections, truths: GroundTruths) -> None:
-        """Hold some detections against truths as given, in other formats, and in the images before and behind."""
+        """Compare some detections with truths as given, in other formats, and in the images before and after."""
         found = read_otherwise(images, detections, truths)
         if found is None:
             return
@@ -203,13 +203,13 @@ class Mismatch:
     def _all_moved(
         self, elsewhere: Mapping[int, int], partners: Mapping[int, tuple[int, int]], labels: Sequence[Any]
     ) -> bool:
-        """Tell whether detections lie on truths of other classes alone, or on the class at one distance in numbers."""
+        """Tell whether detections lie only on truths of other classes, or on the class at one distance in numbers."""
         crossed, right = sum(elsewhere.values()), sum(self._own.values())
         if crossed < (SOME if right else FEW) or crossed <= OFTEN * right:
             return False
         if not right and crossed >= SOME:
             return True
-        # The first of a class may lie on truths of any; the others tell.
+        # The first detections of a class may lie on truths of any class; the others are the evidence.
         others, same = crossed - len(elsewhere), sum(count - 1 for _, count in partners.values())
         if others >= FEW and same >= MOSTLY * others:
             return True

@@ -21,20 +21,20 @@ MOST_THRESHOLDS = 1000
 
 @dataclass(frozen=True, init=False)
 class Params:
-    """The rules of an evaluation: a protocol, and what differs from it.
+    """The rules of an evaluation: a protocol, and the rules that differ from it.
 
     Parameters
     ----------
     iou_thresholds : sequence of float, optional
-        What an IoU must reach for a match, above 0 and at most 1; COCO's are .5 to .95 in steps of .05.
+        The IoUs from which on a detection matches, above 0 and at most 1; COCO's are 0.50 to 0.95 in steps of 0.05.
     recalls : sequence of float, optional
-        Where precision is read off, ascending; COCO's are 0 to 1 in steps of .01.
+        The recalls at which precision is read, ascending; COCO's are 0 to 1 in steps of 0.01.
     area_ranges : mapping of str to (float, float), optional
-        Names and least and greatest area in square pixels, both included; the first is that of AP and AR. A truth
-        outside is ignored, and so is a detection outside that matches nothing.
+        Names, and least and greatest area in square pixels, both included; the first range is the one of AP and AR. A
+        truth outside is ignored, and so is a detection outside that matches nothing.
     max_dets : sequence of int, optional
-        How many detections of an image and class count, the best by score; the greatest for all but the ARs named by
-        their own. More cost nothing.
+        The numbers of detections of an image and class that count, those with the highest scores. Statistics use the
+        greatest number, except the ARs that have a number in their names.
     class_agnostic : bool
         Match boxes of different classes too; by default boxes are matched per class.
     protocol : str
@@ -43,7 +43,7 @@ class Params:
     Raises
     ------
     ValueError
-        None of one of them, a nan, a threshold or recall above 1, an unordered or negative range, a count below 1, an
+        An empty argument, a nan, a threshold or recall above 1, an unordered or negative range, a count below 1, or an
         unknown protocol.
 
     Examples
@@ -95,7 +95,7 @@ class Params:
 
     @property
     def least(self) -> NDArray[np.float64]:
-        """The thresholds as boxes must reach them, none above the protocol's greatest."""
+        """The thresholds that boxes must reach, lowered to the protocol's greatest."""
         least: NDArray[np.float64] = np.minimum(np.array(self.iou_thresholds), self.record.greatest_threshold)
         return least
 

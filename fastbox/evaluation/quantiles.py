@@ -12,7 +12,7 @@ QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
 
 
 def spread(groups: NDArray[np.int64], values: Floats, count: int) -> dict[str, Floats]:
-    """Return the mean and quantiles of each of `count` groups, nan of an empty group, given values that ascend.
+    """Return the mean and quantiles of each of `count` groups, nan for an empty group; values must ascend.
 
     A quantile between two values is interpolated.
 

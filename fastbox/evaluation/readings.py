@@ -75,7 +75,7 @@ def _greatest(columns: tuple[NDArray[np.float64], ...]) -> float:
 def _shifted(
     images: Images, image: NDArray[np.int64], beyond: int
 ) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return the bounds of the truths of the images before and behind, by the shift of their numbers."""
+    """Return the bounds of the truths of the images before and after, by the shift of their numbers."""
     spans: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
     ids = images.ids
     if ids is None or ids.dtype.kind not in "iu":

@@ -57,7 +57,7 @@ class Protocol:
     max_dets : tuple of int
         Limits on the detections of an image and class, ascending.
     greatest_threshold : float
-        The IoU that is asked for where a threshold is above it.
+        The IoU that replaces thresholds above it.
     crowd, ignore, area : str or None
         The usual columns of truths: regions that hold many objects, truths that do not count, and areas; None where
         the benchmark has no such column.
@@ -77,9 +77,9 @@ class Protocol:
     statistics: Callable[[Sequence[str], Sequence[int]], list[Statistic]]
 
     def columns(self, there: Collection[str], **given: str | None) -> dict[str, str | None]:
-        """Return the columns of truths to read as ``crowd``, ``ignore`` and ``area``, given those that are there.
+        """Return the columns of truths to read as ``crowd``, ``ignore`` and ``area``, given the existing columns.
 
-        A :class:`Default` is replaced by the column of this protocol, which is read if it is there.
+        A :class:`Default` is replaced by the column of this protocol, which is read if it exists.
         """
         found: dict[str, str | None] = {}
         for purpose, name in given.items():

@@ -18,7 +18,7 @@ EVERY_RANGE = np.uint32(0xFFFFFFFF)  # the bits of a truth that is ignored in ev
 
 
 class Images(NamedTuple):
-    """The images of detections and truths, which are aligned: ids where there are any, and the bounds of both sides."""
+    """The aligned images of detections and truths: ids, if there are any, and the bounds of both sides."""
 
     ids: NDArray[Any] | None
     bounds: NDArray[np.int64]
@@ -40,10 +40,10 @@ class Images(NamedTuple):
 
 @dataclass
 class Detections:
-    """Detections of whole images: scores, codes of classes and of models, and those to leave out.
+    """Detections of whole images: scores, codes of classes and of models, and the detections to leave out.
 
-    Once they are :meth:`found`, ``columns`` are x, y, w and h in float64, ``ranking`` scores without nan, and ``order``
-    the rows of each image as equal scores leave them.
+    After :meth:`found`, ``columns`` are x, y, w and h in float64, ``ranking`` scores without nan, and ``order`` the
+    rows of each image in the order that detections of equal scores have.
     """
 
     boxes: Boxes
@@ -53,7 +53,7 @@ class Detections:
     left_out: NDArray[np.bool_]
 
     def found(self, images: Images, places: NDArray[np.int64], params: Params) -> Found:
-        """Return the detections as they are matched, given the place of each class among all in ascending order."""
+        """Return the detections for matching, given the place of each class among all in ascending order."""
         self.ranking = self.scores.astype(np.float64)
         self.lost = np.isnan(self.ranking)
         self.ranking[self.lost | self.left_out] = -np.inf  # behind all that count
@@ -71,9 +71,9 @@ class Detections:
 
 @dataclass
 class GroundTruths:
-    """Truths of whole images: codes of classes, crowds, truths that do not count, areas, and those to leave out.
+    """Truths of whole images: codes of classes, crowds, truths that do not count, areas, and the truths to leave out.
 
-    Once they are :meth:`wanted`, ``hidden`` has a bit for each range of areas that a truth is ignored in.
+    After :meth:`wanted`, ``hidden`` has a bit for each range of areas that a truth is ignored in.
     """
 
     boxes: Boxes
@@ -84,7 +84,7 @@ class GroundTruths:
     left_out: NDArray[np.bool_]
 
     def wanted(self, images: Images, places: NDArray[np.int64], params: Params) -> Wanted:
-        """Return the truths as they are matched, given the place of each class among all in ascending order."""
+        """Return the truths for matching, given the place of each class among all in ascending order."""
         self.columns = sided(self.boxes)
         self.invalid = invalid(self.columns)
         self.area = areas_of(self.columns)

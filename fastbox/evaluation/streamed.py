@@ -1,4 +1,4 @@
-"""A summary as JSON, a part at a time."""
+"""A summary as JSON, part by part."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 __all__ = ["streamed"]
 
-HERE = "\0"  # no name or value holds it
+HERE = "\0"  # no name or value contains it
 
 
 def streamed(
     summary: Mapping[str, Any], name: str | None = None, rows: Iterable[tuple[str, Any]] = ()
 ) -> Iterator[str]:
-    """Yield the text of a summary as JSON, a part at a time; under one name it has rows that are made one by one.
+    """Yield the text of a summary as JSON, part by part; the rows under one name are made one by one.
 
     >>> print("".join(streamed({"by": "m", "models": {}, "n": 2}, "models", [("a", 1), ("b", 2)])))
     {

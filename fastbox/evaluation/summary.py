@@ -71,7 +71,7 @@ class Fit(NamedTuple):
 
 
 class Details(NamedTuple):
-    """The figures of a model that other models are not compared by.
+    """The figures of a model that are not used to compare models.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Details(NamedTuple):
     truths : array of shape (classes,)
         Truths in the first range of areas.
     by_class : dict of str to array of shape (classes,)
-        The statistics of each class by itself.
+        The statistics of each class separately.
     fits : dict of str to Fit
         By metric of matched pairs.
     sizes : dict of str to int
@@ -96,7 +96,7 @@ class Details(NamedTuple):
 
     @property
     def size(self) -> int:
-        """About how many numbers the details have."""
+        """The approximate number of values in the details."""
         return len(self.truths) * (len(self.by_class) + sum(len(fit.by_class) for fit in self.fits.values()))
 
     @classmethod
@@ -153,7 +153,7 @@ class Details(NamedTuple):
 
 
 class ModelFigures(NamedTuple):
-    """The figures of a model: statistics, errors, intervals where images were drawn, and details where asked for."""
+    """The figures of a model: statistics, errors, intervals if images were drawn, and details if requested."""
 
     stats: dict[str, float]
     errors: Errors
@@ -215,7 +215,7 @@ class Summarized(Result):
 
     @abstractmethod
     def _asked(self) -> Asked:
-        """Return what the summary is asked for."""
+        """Return the options of the summary."""
 
     @abstractmethod
     def _facts(self) -> Facts:
@@ -234,7 +234,7 @@ class Summarized(Result):
         """Return the figures of a model."""
 
     def _examples(self, model: Any) -> Sequence[tuple[str, Sequence[Example]]]:
-        """Return kinds of errors of a model with examples, where these were kept."""
+        """Return kinds of errors of a model with examples, if examples were kept."""
         return ()
 
     @property
@@ -259,7 +259,7 @@ class Summarized(Result):
         return {f"best {main}": stats[best][main], str(by): best, **known}
 
     def _shown(self) -> Shown:
-        """Return what is shown, with a dash for -1 in every statistic."""
+        """Return the figures and the table to show, with a dash for -1 in every statistic."""
         names = [found.name for found in self._asked().params.statistics]
         return replace(super()._shown(), nothing=(*names, f"best {names[0]}"))
 
@@ -275,7 +275,7 @@ class Summarized(Result):
     def to_dict(self, *, details: bool = True) -> dict[str, Any]:
         """Return everything as JSON holds it: the figures of each model under ``models``, or those of the only one.
 
-        Without details only what models are compared by: statistics, intervals and errors.
+        Without details only the figures that compare models: statistics, intervals and errors.
         """
         return self._to_dict(set(self._models) if details else ())
 
@@ -306,7 +306,7 @@ class Summarized(Result):
 
 
 def _named(thresholds: Sequence[float]) -> list[str]:
-    """Return thresholds as text: of four digits where these tell them apart."""
+    """Return thresholds as text, with four digits if these keep the thresholds distinct."""
     short = [f"{threshold:.4g}" for threshold in thresholds]
     return short if len(set(short)) == len(short) else list(map(repr, thresholds))
 

@@ -20,7 +20,7 @@ RULES = Params(iou_thresholds=[FOREGROUND], area_ranges={"all": (0, np.inf)}, ma
 
 @dataclass(frozen=True)
 class Errors:
-    """The errors of one model at an IoU of 0.5, each false detection and each truth not found having one at most.
+    """The errors of one model at IoU ≥ 0.50; each false detection and each missed truth has at most one error.
 
     Attributes
     ----------
@@ -30,10 +30,10 @@ class Errors:
         truth), both localization and classification; ignored. And truths missed: no detection takes the truth or has
         an error of localization or classification about it.
     ap : float
-        AP at an IoU of 0.5.
+        AP at IoU ≥ 0.50.
     delta_ap : dict of str to float
-        The rise of AP without the errors of one kind: those of localization and classification fixed, a truth each,
-        other false detections removed, missed truths not asked for.
+        The rise of AP without the errors of one kind: detections with an error of localization or classification take
+        their truth, other false detections are removed, missed truths are left out.
     """
 
     counts: NDArray[np.int64]
@@ -51,8 +51,8 @@ def blame(
 ) -> Errors:
     """Count errors, and compute the rise of AP without those of each kind.
 
-    Detections lie class by class between `bounds` and descend by score; `fixed` is the class of the truth that one
-    would take, -1 for none. `truths` and `missed` are counts by class.
+    Detections lie class by class between `bounds` and descend by score; `fixed` is the class of the truth that a fixed
+    detection would take, -1 for none. `truths` and `missed` are counts by class.
     """
     size = len(truths), len(MATCH_TYPES)
     kinds = np.repeat(np.arange(size[0]), np.diff(bounds))
@@ -83,6 +83,6 @@ def blame(
         else:
             delta_ap[name] = ap(*put) - now
     left = truths - missed
-    # Where every truth is missed, all that is still asked for is found.
+    # If every truth is missed, no truth is left after leaving them out, and AP is 1.
     delta_ap["missed"] = (ap(hits, hidden, left) if left.any() or not truths.any() else 1.0) - now
     return Errors(np.column_stack((counts, missed)), now, delta_ap)
