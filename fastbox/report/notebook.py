@@ -10,6 +10,7 @@ import numpy as np
 
 from fastbox.errors import InputError
 from fastbox.report.figures.base import FAINT, GRID, INK, new_figure, tidy
+from fastbox.report.numbers import edge, filled
 from fastbox.report.palette import light
 
 __all__ = ["drawing"]
@@ -61,11 +62,13 @@ def _draw_histogram(axes: Any, name: str, metric: Mapping[str, Any]) -> None:
     edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
     steps = np.diff(edges)
     even = np.allclose(steps, steps[0])
+    if not even:  # doublings
+        edges, counts = filled(edges, counts)
     places = np.array(edges) if even else np.arange(len(edges))
     axes.bar(places[:-1], counts, np.diff(places), align="edge", color=light("match"), edgecolor="white", linewidth=0.8)
     if not even:
         step = max(1, len(edges) // 6)
-        axes.set_xticks(places[::step], [f"{edge:g}" for edge in edges[::step]])
+        axes.set_xticks(places[::step], [edge(value) for value in edges[::step]])
         axes.set_xlabel("log scale", color=FAINT)
     unit = f", {metric['unit']}" if metric.get("unit") else ""
     axes.set_title(f"{name}{unit}", loc="left", fontsize=10, color=INK, parse_math=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["NONE", "count", "counted", "decimals", "number", "share"]
+from collections.abc import Sequence
+
+__all__ = ["NONE", "count", "counted", "decimals", "edge", "filled", "number", "share"]
 
 NONE = "–"
 
@@ -46,3 +48,22 @@ def number(value: float | None) -> str:
     if value is None:
         return NONE
     return f"{value:,.0f}" if abs(value) >= 9999.5 else f"{value:#.4g}" if abs(value) >= 0.1 else f"{value:.3g}"
+
+
+def edge(value: float) -> str:
+    """Return an edge of a histogram's bins; below 1 it is a power of two, which is written as a fraction.
+
+    >>> edge(0.25), edge(0), edge(1024)
+    ('1/4', '0', '1024')
+    """
+    return f"1/{1 / value:g}" if 0 < value < 1 else f"{value:g}"
+
+
+def filled(edges: Sequence[float], counts: Sequence[int]) -> tuple[Sequence[float], Sequence[int]]:
+    """Return the edges and counts of a histogram without its empty ends.
+
+    >>> filled([0, 1, 2, 4, 8], [0, 5, 3, 0])
+    ([1, 2, 4], [5, 3])
+    """
+    some = [k for k, count in enumerate(counts) if count] or [0]
+    return edges[some[0] : some[-1] + 2], counts[some[0] : some[-1] + 1]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastbox.report import numbers
 from fastbox.report.page.contents import Column
 
-__all__ = ["counts", "figures", "filled", "places", "shares"]
+__all__ = ["counts", "figures", "places", "shares"]
 
 
 def counts(title: str, values: Sequence[int | None]) -> Column:
@@ -29,9 +29,3 @@ def figures(title: str, values: Sequence[float | None], places: int | None = Non
 def shares(title: str, values: Sequence[float | None], decimals: int = 1) -> Column:
     """Return a column of shares in percent."""
     return Column(title, [numbers.share(value, decimals) for value in values], list(values))
-
-
-def filled(edges: Sequence[float], counts: Sequence[int]) -> tuple[Sequence[float], Sequence[int]]:
-    """Return the edges and counts of a histogram without its empty ends."""
-    some = [k for k, count in enumerate(counts) if count] or [0]
-    return edges[some[0] : some[-1] + 2], counts[some[0] : some[-1] + 1]

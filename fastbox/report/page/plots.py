@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.report.figures.base import new_figure
+from fastbox.report.numbers import edge
 from fastbox.report.page.contents import FULL, NARROW, WIDE, Plot, Scale, Stroke
 from fastbox.report.page.svg import STAND_INS, svg
 from fastbox.report.page.text import plain
@@ -50,7 +51,7 @@ def histogram(
         axes.bar(places[:-1], shown, np.diff(places), align="edge", color=STAND_INS[role], edgecolor=CARD, linewidth=1)
         if log:
             step = max(1, -(-len(edges) // ({NARROW: 6, WIDE: 9, FULL: 20}[width])))
-            axes.set_xticks(places[::step], [_edge(edge) for edge in list(edges)[::step]])
+            axes.set_xticks(places[::step], [edge(value) for value in list(edges)[::step]])
         else:
             axes.locator_params(axis="x", nbins={NARROW: 4, WIDE: 6, FULL: 11}[width])
         axes.locator_params(axis="y", nbins=4, integer=True)
@@ -214,11 +215,6 @@ def _square(column: int, row: int, color: str, alpha: float) -> Any:
 def _count(count: float) -> str:
     """A count as an axis has it."""
     return f"{count:,.0f}" if count < 1e5 else f"{count / 1e6:,g}M" if count >= 1e6 else f"{count / 1e3:,g}k"
-
-
-def _edge(value: float) -> str:
-    """A power of two as short as it can be written."""
-    return f"1/{1 / value:g}" if 0 < value < 1 else f"{value:g}"
 
 
 def _axes(width: float, high: float) -> tuple[Any, Any]:

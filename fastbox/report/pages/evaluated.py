@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastbox.kernels.metrics import title_of
-from fastbox.report.numbers import counted
+from fastbox.report.numbers import counted, filled
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.rules import evaluated_rules
@@ -141,13 +141,10 @@ def _calibration(found: Mapping[str, Any]) -> Plot:
 def _fits(metrics: Mapping[str, Any]) -> list[Plot]:
     plots = []
     for name, metric in metrics.items():
-        edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
-        filled = [k for k, count in enumerate(counts) if count] or [0]
-        part = slice(filled[0], filled[-1] + 1)
+        edges, counts = filled(metric["histogram"]["edges"], metric["histogram"]["counts"])
         title = f"{title_of(name)} of matched boxes"
-        edges = edges[filled[0] : filled[-1] + 2]
         unit = title_of(name) if metric["unit"] is None else f"{title_of(name)}, {metric['unit']}"
-        plots.append(histogram(title, edges, counts[part], unit=unit, things="matches", log=name == "smooth_l1"))
+        plots.append(histogram(title, edges, counts, unit=unit, things="matches", log=name == "smooth_l1"))
     return plots
 
 

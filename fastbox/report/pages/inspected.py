@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.report.numbers import NONE, counted
-from fastbox.report.page.cells import counts, figures, filled, places, shares
+from fastbox.report.numbers import NONE, counted, filled
+from fastbox.report.page.cells import counts, figures, places, shares
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Part, Plot, Section, Table
 from fastbox.report.page.plots import bars, heat_map, histogram
 from fastbox.report.rules import inspected_rules, threshold

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastbox.kernels.metrics import METRICS, title_of
-from fastbox.report.numbers import counted, number
-from fastbox.report.page.cells import counts, figures, filled
+from fastbox.report.numbers import counted, filled, number
+from fastbox.report.page.cells import counts, figures
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Plot, Section, Table
 from fastbox.report.page.plots import histogram, shape_maps
 from fastbox.report.rules import measured_rules, paired_rules
