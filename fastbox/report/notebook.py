@@ -12,6 +12,7 @@ from fastbox.errors import InputError
 from fastbox.report.figures.base import FAINT, GRID, INK, new_figure, tidy
 from fastbox.report.numbers import edge, filled
 from fastbox.report.palette import light
+from fastbox.report.rules import threshold
 
 __all__ = ["drawing"]
 
@@ -67,7 +68,7 @@ def _draw_histogram(axes: Any, name: str, metric: Mapping[str, Any]) -> None:
     places = np.array(edges) if even else np.arange(len(edges))
     axes.bar(places[:-1], counts, np.diff(places), align="edge", color=light("match"), edgecolor="white", linewidth=0.8)
     if not even:
-        step = max(1, len(edges) // 6)
+        step = -(-len(edges) // 9)
         axes.set_xticks(places[::step], [edge(value) for value in edges[::step]])
         axes.set_xlabel("log scale", color=FAINT)
     unit = f", {metric['unit']}" if metric.get("unit") else ""
@@ -82,9 +83,10 @@ def _draw_histogram(axes: Any, name: str, metric: Mapping[str, Any]) -> None:
 
 def _draw_curves(axes: Any, curves: Mapping[str, Any]) -> None:
     shown = list(curves["precision"].items())[::3]
-    for place, (threshold, precision) in enumerate(shown):
+    for place, (iou, precision) in enumerate(shown):
         fullness = 1 - 0.7 * place / max(len(shown), 1)
-        axes.plot(curves["recall"], precision, color=light("detection"), alpha=fullness, label=f"IoU {threshold}")
+        label = f"IoU {threshold(float(iou))}"
+        axes.plot(curves["recall"], precision, color=light("detection"), alpha=fullness, label=label)
     axes.set_xlabel("recall", color=FAINT)
     axes.set_ylabel("precision", color=FAINT)
     axes.set_ylim(0, 1.02)

@@ -9,7 +9,7 @@ from fastbox.kernels.metrics import title_of
 from fastbox.report.numbers import counted, filled
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
-from fastbox.report.rules import evaluated_rules
+from fastbox.report.rules import evaluated_rules, threshold
 from fastbox.report.statistics import by_size, first_of
 from fastbox.report.terminal.evaluated import conditions, largest
 from fastbox.values.coco import UNBOUNDED
@@ -118,7 +118,7 @@ def _curves(summary: Mapping[str, Any]) -> Plot:
     curves = summary["curves"]
     names = list(curves["precision"])
     step = max(1, (len(names) - 1) // (CURVES - 1)) if len(names) > 1 else 1
-    series = {f"IoU {name}": curves["precision"][name] for name in names[::step][:CURVES]}
+    series = {f"IoU {threshold(float(name))}": curves["precision"][name] for name in names[::step][:CURVES]}
     strokes = shades("detection", len(series))
     title = "Precision at each recall"
     return lines(title, curves["recall"], series, across="recall", up="precision", strokes=strokes)
@@ -212,8 +212,8 @@ def _many(
         return []
     best, first = next(iter(models.items()))
     some = dict(list(models.items())[:MODELS])
-    threshold = next(iter(first["curves"]["precision"]))
-    curves = {name: model["curves"]["precision"][threshold] for name, model in some.items()}
+    lowest = next(iter(first["curves"]["precision"]))
+    curves = {name: model["curves"]["precision"][lowest] for name, model in some.items()}
     title = "Precision at each recall"
     return [
         Section(
@@ -223,7 +223,7 @@ def _many(
         ),
         Section(
             "Precision and recall",
-            f"The {len(some)} models with the highest AP, at IoU ≥ {float(threshold):.2f}.",
+            f"The {len(some)} models with the highest AP, at IoU ≥ {threshold(float(lowest))}.",
             [lines(title, first["curves"]["recall"], curves, across="recall", up="precision")],
         ),
         Section(
