@@ -138,6 +138,11 @@ def _message_of(error: click.UsageError) -> str:
     """Return the message for an unusable command line."""
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         known = [name for parameter in error.ctx.command.get_params(error.ctx) for name in parameter.opts]
+        for parameter in error.ctx.find_root().command.params:
+            if error.option_name in parameter.opts and not getattr(parameter, "is_flag", False):
+                program, _, words = error.ctx.command_path.partition(" ")
+                given = f"{program} {error.option_name} {parameter.make_metavar(error.ctx)} {words}"
+                return f"no such option {error.option_name} of '{words}': give it before, as {given}"
         return f"no such option {error.option_name}{did_you_mean(error.option_name, known)}"
     return error.format_message().rstrip(".")
 

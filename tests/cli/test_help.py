@@ -102,3 +102,11 @@ def shout(words):
     assert "Example:\n  tool shout --times 2\n" in CliRunner().invoke(group, ["shout", "--help"]).stdout
     assert CliRunner().invoke(group, ["shout", "--times", "2"]).stdout == "hey hey \n"
     assert "no such command 'shot'; did you mean 'shout'?" in CliRunner().invoke(group, ["shot"]).stderr
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_an_option_of_the_group_after_a_command_is_told_where_it_stands(words: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(main, [*words, "--threads", "1"], prog_name="fastbox")
+    command = " ".join(words)
+    expected = f"no such option --threads of '{command}': give it before, as fastbox --threads N {command}"
+    assert told.exit_code == 2 and expected in told.stderr
