@@ -84,12 +84,30 @@ def looks_like_sizes(columns: Columns, format: str) -> bool:
 
 def four_columns(values: Any, name: str) -> Columns:
     """Return the columns of coordinates of shape (n, 4), as float32 or float64; ``name`` is what messages call them."""
-    array = as_floats(values, name)
+    try:
+        array = as_floats(values, name)
+    except (TypeError, ValueError):
+        if not _are_sets(values):
+            raise
+        raise ValueError(
+            f"expected {name} of shape (n, 4), got a list of {len(values)} sets of boxes: give one after the other, as "
+            f"{name}[0], or all as Boxes(numpy.concatenate({name}), images=IDS), where IDS has the image of each box"
+        ) from None
     if array.ndim == 1 and array.size == 0:
         array = array.reshape(0, 4)
     if array.ndim != 2 or array.shape[1] != 4:
         raise ValueError(f"expected {name} of shape (n, 4), got {array.shape}{_reshaped(name, array.shape)}")
     return array[:, 0], array[:, 1], array[:, 2], array[:, 3]
+
+
+def _are_sets(values: Any) -> bool:
+    """Tell whether values are a list of sets of boxes, as one array, tensor, Boxes or list of lists for each image."""
+    return isinstance(values, list | tuple) and any(
+        getattr(part, "ndim", 0) == 2
+        or hasattr(part, "offsets")
+        or (isinstance(part, list | tuple) and len(part) > 0 and isinstance(part[0], list | tuple))
+        for part in values
+    )
 
 
 def _reshaped(name: str, shape: tuple[int, ...]) -> str:

@@ -147,6 +147,12 @@ SAID: list[tuple[str, Callable[[], Any]]] = [
     (r"expected deltas as an array, got Boxes: give a NumPy array", lambda: fastbox.decode(Boxes(TWO), TWO)),
     (r"expected boxes of shape \(n, 4\), got \(4,\): give a list of it, \[boxes\]", lambda: Boxes(TWO[0])),
     (r"got \(2, 5\): give the four of the box alone, as a\[:, :4\]", lambda: fastbox.best(np.ones((2, 5)), TWO)),
+    (
+        r"expected a of shape \(n, 4\), got a list of 2 sets of boxes: give one after the other, as a\[0\], or all as "
+        r"Boxes\(numpy.concatenate\(a\), images=IDS\)",
+        lambda: fastbox.best([TWO, TWO[:1]], TWO),
+    ),
+    (r"got a list of 2 sets of boxes", lambda: fastbox.best([Boxes(TWO), Boxes(TWO)], TWO)),
     (r"got \(1, 2, 4\): give one image after the other, as b\[0\]", lambda: fastbox.best(TWO, [TWO])),
     (r"got 0.5 at row 0: give the classes, not the scores", lambda: nms_by(np.array([0.5, 1.0]))),
     (r"dtype float64 \(1.0 at row 0\): give the classes, not the scores", lambda: nms_by([1.0, 0.25])),
