@@ -118,7 +118,10 @@ class Collected:
         """Return the code of a model, given its label; None is the label of a single model."""
         code = 0 if model is None and len(self.models) <= 1 else self.models.code(model)
         if code is None:
-            labels = ", ".join(map(repr, self.models.ascending()[0]))
+            known = self.models.ascending()[0]
+            if known in ([], [None]):
+                raise ValueError(f"expected no model of detections without models, got {model!r}: leave it out")
+            labels = ", ".join(map(repr, known))
             raise ValueError(f"expected a model of {labels}, got {model!r}")
         return code
 

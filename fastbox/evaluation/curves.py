@@ -15,6 +15,7 @@ from fastbox.evaluation.columns import stable
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.registry import Statistic
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
+from fastbox.report.numbers import counted
 
 __all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "rank", "total", "trace"]
 
@@ -76,6 +77,10 @@ class Curves:
     recall: Floats
     scores: Floats
     truths: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        sizes = zip(self.precision.shape, ("thresholds", "recalls", "classes", "ranges"), strict=True)
+        return f"Curves({', '.join(counted(size, things) for size, things in sizes)})"
 
 
 def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

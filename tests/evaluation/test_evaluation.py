@@ -201,6 +201,13 @@ def test_models_are_evaluated_each_by_itself(seed: int) -> None:
         found.stats("d")
 
 
+def test_one_model_has_no_name_and_short_curves() -> None:
+    found = fastbox.evaluate([[0, 0, 4, 4]], [0.9], [[0, 0, 4, 4]])
+    with pytest.raises(ValueError, match="expected no model of detections without models, got 20: leave it out"):
+        found.bootstrap(20)
+    assert repr(found.curves()) == "Curves(10 thresholds, 101 recalls, 1 class, 4 ranges)"
+
+
 @pytest.mark.parametrize("seed", range(500, 520))
 def test_curves_in_parts_have_the_figures_of_whole_ones(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(seed)
