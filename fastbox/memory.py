@@ -21,9 +21,9 @@ __all__ = [
     "more_memory",
     "most_boxes",
     "most_of",
-    "said",
     "set_memory",
     "sharing",
+    "size_text",
 ]
 
 ENVIRONMENT = "FASTBOX_MEMORY"
@@ -95,7 +95,8 @@ def bytes_of(text: str, least: int = 512 << 20) -> int:
     size = int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].lower()])
     if size < least:
         raise InputError(
-            f"expected at least {said(least)} of memory, of which {said(OWN)} are the program's own, got {text!r}"
+            f"expected at least {size_text(least)} of memory, of which {size_text(OWN)} are the program's own, "
+            f"got {text!r}"
         )
     return size
 
@@ -125,8 +126,8 @@ def check_footer_room(file: str, footer: int, groups: int) -> None:
     """
     if footer * FOOTER > _free():
         raise InputError(
-            f"{file} has a footer of {said(footer)} for {groups:,} row groups, which takes about "
-            f"{said(footer * FOOTER)} of memory: allow more with {more_memory()}, or write larger row groups, as "
+            f"{file} has a footer of {size_text(footer)} for {groups:,} row groups, which takes about "
+            f"{size_text(footer * FOOTER)} of memory: allow more with {more_memory()}, or write larger row groups, as "
             f"`fastbox sort {file} -o sorted.parquet` does"
         )
 
@@ -141,9 +142,9 @@ def check_kept(count: int, each: int, what: str = "boxes") -> None:
     """
     memory = get_memory()
     if memory is not None and OWN + count * each > memory:
-        needed = f"{count:,} {what}, which take about {said(OWN + count * each)}"
+        needed = f"{count:,} {what}, which take about {size_text(OWN + count * each)}"
         raise InputError(
-            f"expected {what} that fit in {said(memory)} of memory, got {needed}: allow more with {more_memory()}"
+            f"expected {what} that fit in {size_text(memory)} of memory, got {needed}: allow more with {more_memory()}"
         )
 
 
@@ -157,10 +158,10 @@ def sharing(tasks: int) -> Iterator[None]:
         _share.reset(token)
 
 
-def said(size: int) -> str:
+def size_text(size: int) -> str:
     """Return a size as text with a unit.
 
-    >>> said(2_147_483_648), said(400 << 20)
+    >>> size_text(2_147_483_648), size_text(400 << 20)
     ('2 GiB', '400 MiB')
     """
     return f"{size / (1 << 30):.3g} GiB" if size >= 1 << 30 else f"{size >> 20} MiB"

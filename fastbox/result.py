@@ -65,7 +65,7 @@ class Result:
         """
         raise InputError(f"expected a result that has a page, got {type(self).__name__}: show its tables()")
 
-    def said_of_inputs(self) -> dict[str, Any]:
+    def notes_on_inputs(self) -> dict[str, Any]:
         """Return notes on the tables as JSON holds them; sorted Parquet with usual names needs no note."""
         return {"inputs": list(self.inputs)} if self.inputs else {}
 

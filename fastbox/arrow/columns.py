@@ -170,7 +170,7 @@ def flag_column(batch: pa.RecordBatch | pa.Table, name: str, rows: Rows = EVERY)
     codes = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
     if None in known:
         row = int(np.argmax(codes == known.index(None)))
-        came = f"{column[row].as_py()!r} at {rows.said(row)}"
+        came = f"{column[row].as_py()!r} at {rows.described(row)}"
         raise InputError(f"expected 1 or 0, true or false, yes or no in column {name!r}, got {came}: set it to one")
     return np.asarray(np.array([*known, False], np.bool_)[codes])
 
@@ -220,7 +220,7 @@ def label_columns(
         places, labels = coded_column(batch, name)
         labels = labels if change is None else list(map(change, labels))
         if len(places) and places.min() < 0:
-            row = rows.said(int(np.argmin(places)))
+            row = rows.described(int(np.argmin(places)))
             raise InputError(f"expected {what} in column {name!r}, got a null at {row}: fill or drop it")
         own = codes.of(labels)
         found.append(places if np.array_equal(own, np.arange(len(own))) else own[places])
@@ -263,7 +263,7 @@ def labelled(labels: Sequence[Any], codes: NDArray[np.int64], field: pa.Field) -
 
 def _refuse_nulls(column: pa.Array, name: str, what: str, rows: Rows) -> None:
     if column.null_count:
-        row = rows.said(pc.index(pc.is_null(column), True).as_py())
+        row = rows.described(pc.index(pc.is_null(column), True).as_py())
         raise InputError(f"expected {what} in column {name!r}, got a null at {row}: fill or drop it")
 
 

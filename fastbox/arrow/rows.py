@@ -26,7 +26,7 @@ class Rows:
     Examples
     --------
     >>> rows = Rows(1, np.array([4, 2, 9]), "boxes.csv")
-    >>> rows([0, 1]).tolist(), rows.said(1)
+    >>> rows([0, 1]).tolist(), rows.described(1)
     ([2, 9], 'row 9 of boxes.csv')
     """
 
@@ -38,6 +38,6 @@ class Rows:
         numbers = np.asarray(places, np.int64) + self.start
         return numbers if self.order is None else np.asarray(self.order[numbers], np.int64)
 
-    def said(self, place: int) -> str:
+    def described(self, place: int) -> str:
         """Return the words that name a row in a message."""
         return f"row {int(self(place))}{f' of {self.where}' if self.where else ''}"

@@ -130,7 +130,7 @@ def convert(
     if not writer.format.numbered and not (labels and labels in dataset.schema.names):
         _warn_of_shared_names(tally.dataset.categories, writer.name)
     if tally.dataset.kind == "truths":
-        _tell_of_lost_marks(tally, writer.format)
+        _log_lost_marks(tally, writer.format)
     return tally.summary()
 
 
@@ -273,7 +273,7 @@ def _warn_of_shared_names(categories: Mapping[int, str], format: str) -> None:
             )
 
 
-def _tell_of_lost_marks(tally: Tally, format: Format) -> None:
+def _log_lost_marks(tally: Tally, format: Format) -> None:
     """Log the number of boxes that lose a mark, without boxes whose category has the same meaning."""
     names = tally.dataset.categories.items()
     told = {number for number, name in names if format.ignored and name == format.ignored}
@@ -291,11 +291,13 @@ class _Side:
         self.name = as_choice(recognized() if name is None else name, list(formats()), "a file format")
         self.format = formats()[self.name]
         # The two formats of COCO share a reader: the kind is checked only if the user named the format.
-        self._told = {} if name is None else self.format.implied
+        self._implied = {} if name is None else self.format.implied
         self._function = getattr(self.format, how)
         parameters = inspect.signature(self._function).parameters.values()
         taken = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-        self.options = taken - self._told.keys()
+        self.options = taken - self._implied.keys()
 
     def __call__(self, options: Mapping[str, Any], *given: Any) -> Any:
-        return self._function(*given, **self._told, **{name: options[name] for name in self.options & options.keys()})
+        return self._function(
+            *given, **self._implied, **{name: options[name] for name in self.options & options.keys()}
+        )

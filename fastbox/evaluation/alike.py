@@ -32,8 +32,8 @@ class Apart(NamedTuple):
 
     both: int
     fewer: int
-    own: str
-    its: str
+    detections: str
+    truths: str
 
 
 def apart(own: Iterable[Any], its: Iterable[Any], named: Collection[Any] = (), *, told: bool = True) -> Apart | None:
@@ -42,7 +42,7 @@ def apart(own: Iterable[Any], its: Iterable[Any], named: Collection[Any] = (), *
     Classes fit if one class is in common or ``named``; without ``told``, at least half of the classes must be.
 
     >>> apart([1, 2], [3])
-    Apart(both=0, fewer=1, own='1, 2', its='3')
+    Apart(both=0, fewer=1, detections='1, 2', truths='3')
     """
     mine, theirs = set(own), set(its)
     known = theirs.union(named)

@@ -64,7 +64,7 @@ class Collected:
         fixed = np.full(len(judged.fixed), -1, np.int32)
         fixed[judged.fixed] = truths.classes[judged.truth[judged.fixed]]
         self.found.add(
-            image=images.own[rows] + self.images,
+            image=images.detection_images[rows] + self.images,
             model=detections.models[rows],
             kind=detections.classes[rows],
             score=detections.ranking[rows],
@@ -75,7 +75,9 @@ class Collected:
             fixed=fixed[rows],
         )
         kept = ~truths.left_out
-        self.wanted.add(image=images.its[kept] + self.images, kind=truths.classes[kept], hidden=truths.hidden[kept])
+        self.wanted.add(
+            image=images.truth_images[kept] + self.images, kind=truths.classes[kept], hidden=truths.hidden[kept]
+        )
         covering, size = np.flatnonzero(COVERING[judged.match_type]), len(truths.classes)
         covered = _distinct(detections.models[covering] * size + judged.truth[covering])
         model, truth = np.divmod(covered, max(size, 1))

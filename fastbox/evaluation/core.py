@@ -195,8 +195,8 @@ class Evaluation(Summarized):
         if found is None:
             return []
         return [
-            f"detections and truths have no class in common, those of detections are {found.own} and of truths "
-            f"{found.its}: number or name the classes of both alike, or match boxes of any class with "
+            f"detections and truths have no class in common, those of detections are {found.detections} and of truths "
+            f"{found.truths}: number or name the classes of both alike, or match boxes of any class with "
             "Params(class_agnostic=True)"
         ]
 

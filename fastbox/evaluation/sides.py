@@ -28,12 +28,12 @@ class Images(NamedTuple):
         return len(self.bounds) - 1
 
     @property
-    def own(self) -> NDArray[np.int32]:
+    def detection_images(self) -> NDArray[np.int32]:
         """The image of each detection, from 0."""
         return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.bounds))
 
     @property
-    def its(self) -> NDArray[np.int32]:
+    def truth_images(self) -> NDArray[np.int32]:
         """The image of each truth, from 0."""
         return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.truth_bounds))
 
@@ -64,7 +64,7 @@ class Detections:
         self.order = np.arange(len(self.scores))
         if params.class_agnostic:
             # As in pycocotools, the boxes of an image come class by class before their scores rank them.
-            self.order = np.lexsort((places[self.classes], images.own))
+            self.order = np.lexsort((places[self.classes], images.detection_images))
             self.classes = np.zeros_like(self.classes)
         return Found(boxes, self.models << 32 | self.classes, self.ranking, outside, images.bounds, self.order)
 
@@ -95,7 +95,7 @@ class GroundTruths:
         self.hidden = np.where(ignored, EVERY_RANGE, params.outside(self.area))
         order = np.arange(len(self.classes))
         if params.class_agnostic:
-            order = np.lexsort((places[self.classes], images.its))
+            order = np.lexsort((places[self.classes], images.truth_images))
             self.classes = np.zeros_like(self.classes)
         return Wanted(boxes, self.classes, crowd, ignored, self.hidden, images.truth_bounds, order)
 

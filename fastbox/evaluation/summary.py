@@ -302,7 +302,7 @@ class Summarized(Result):
         """Return the facts around the figures of each model, or of the single one."""
         params, by, *_ = self._asked()
         own = {"models": models} if by is not None else models
-        return {**self._facts().to_dict(params), "by": by, **own, **self.said_of_inputs()}
+        return {**self._facts().to_dict(params), "by": by, **own, **self.notes_on_inputs()}
 
 
 def _named(thresholds: Sequence[float]) -> list[str]:

@@ -120,7 +120,7 @@ class Disagreement(Result):
             },
             "spread": {distance: [self._spread(distance, pixels) for pixels in SHOWN] for distance in DISTANCES},
             "examples": self.lookalikes.to_list(SIZES, SIDE_BOUNDS),
-            **self.said_of_inputs(),
+            **self.notes_on_inputs(),
         }
 
     def density(self) -> dict[str, Floats]:

@@ -134,7 +134,7 @@ def spread(
         check_kept(sum(count_boxes(task.sources[0]) for task in tasks), traits.kept)
     if traits.first_pass is not None:
         progress = None if progress is None else halved(progress)
-        tasks = _told(traits.first_pass, tasks, opened.sources[0], engine, progress)
+        tasks = _after_first_pass(traits.first_pass, tasks, opened.sources[0], engine, progress)
     watch = _Watch([task.boxes for task in tasks], progress, log)
     whole = _all_of(tasks, engine, watch) if out is None else _written(tasks, out, engine, watch, overwrite)
     whole.inputs, whole.provenance = opened.notes(), provenance
@@ -235,7 +235,7 @@ def _run(task: Task) -> tuple[Any, int]:
     raise AssertionError("the last try returns or raises")
 
 
-def _told(
+def _after_first_pass(
     first_pass: FirstPass,
     tasks: Sequence[Task],
     table: Source,

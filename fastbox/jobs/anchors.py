@@ -135,7 +135,7 @@ class Fitted(Result):
             ],
             "sets": {name: found.to_dict() for name, found in self.sets.items()},
             "config": configs(shapes, self.levels),
-            **self.said_of_inputs(),
+            **self.notes_on_inputs(),
         }
 
 
@@ -237,7 +237,7 @@ def fit_anchors(
     found.rules = Rules({"image_size": size, "size_columns": sizes, "largest_ratio": LARGEST_RATIO})
 
     drawn = Sample(sample, seed)
-    for part in _told(table, progress):
+    for part in _with_progress(table, progress):
         _add(found, part)
         drawn.add(part)
     w, h = drawn.sides()
@@ -251,7 +251,7 @@ def fit_anchors(
     presets = {name: DETECTORS[name] for name in against}
     found.sets = {name: Coverage(np.array(own.shapes, np.float64), own.resize) for name, own in presets.items()}
     found.sets |= {"k-means": Coverage(tried[0], found.resize), "fitted": Coverage(found.shapes, found.resize)}
-    for part in _told(table, progress):
+    for part in _with_progress(table, progress):
         for coverage in found.sets.values():
             coverage.add(part.w, part.h)
     if out is not None:
@@ -278,7 +278,7 @@ def _check_size(size: tuple[float, float] | None, rule: Resize | None) -> None:
         raise ValueError(f"expected a size of two numbers above 0, got {size!r}")
 
 
-def _told(table: Extents, progress: Callable[[int], object] | None) -> Iterator[Part]:
+def _with_progress(table: Extents, progress: Callable[[int], object] | None) -> Iterator[Part]:
     """Yield a table chunk by chunk, and tell the progress behind each chunk."""
     for part in table.parts():
         yield part

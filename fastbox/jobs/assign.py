@@ -23,7 +23,7 @@ from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
 from fastbox.jobs.resized import Resized, levels_of, sides_of
-from fastbox.memory import fitting, more_memory, said
+from fastbox.memory import fitting, more_memory, size_text
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.report.page.contents import Page
 from fastbox.report.pages.assigned import assigned_page
@@ -125,7 +125,7 @@ class Assigned(Result):
             "negatives": int(negatives.sum()),
             "by_level": [dict(zip(names, map(int, level), strict=True)) for level in per_level],
             "coverage": self.coverage.to_dict(),
-            **self.said_of_inputs(),
+            **self.notes_on_inputs(),
         }
 
 
@@ -260,7 +260,7 @@ def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int
         width, height = different[large].tolist()
         raise InputError(
             f"image {image!r} of {width} x {height} pixels has {counts[large]:,} anchors, which take about "
-            f"{said(counts[large] * ANCHOR)} of memory: allow more with "
+            f"{size_text(counts[large] * ANCHOR)} of memory: allow more with "
             f"{more_memory()}, or resize the image to a smaller size"
         )
     return min(get_num_threads(), fit)

@@ -258,12 +258,12 @@ def _add(
         return judged
     sides = {"found": kinds, "truth": truth_kinds}
 
-    def said(side: str, row: int) -> str:
+    def class_name(side: str, row: int) -> str:
         name = str(evaluation.class_labels[sides[side][row]])
         return found.names.get(name, f"class {name}" if label is not None else "any class")
 
     asked = ~(flags["crowd"] | flags["ignore"])
-    found.gallery.add(Seen(chunk, judged, scores, models, evaluation.model_labels, asked, said))
+    found.gallery.add(Seen(chunk, judged, scores, models, evaluation.model_labels, asked, class_name))
     return judged
 
 

@@ -196,8 +196,9 @@ def check_fit(mismatch: Mismatch, classes: tuple[list[Any], list[Any]] | None, r
         met = f"{found.both} of {found.fewer}" if found.both else "none"
         how = advice("--class-agnostic", "params=Params(class_agnostic=True)")
         raise InputError(
-            f"expected classes that both tables have, got {met}: {found.own} in {read.files[0]} and {found.its} in "
-            f"{read.files[1]}: number or name the classes of both alike, or match boxes of any class with {how}"
+            f"expected classes that both tables have, got {met}: {found.detections} in {read.files[0]} and "
+            f"{found.truths} in {read.files[1]}: number or name the classes of both alike, or match boxes of any "
+            f"class with {how}"
         )
 
 

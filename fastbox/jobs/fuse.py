@@ -63,7 +63,7 @@ class FusedTables(Result):
             **counts,
             "rules": self.rules.to_dict(),
             "invalid": {"boxes": self.invalid.to_dict()},
-            **self.said_of_inputs(),
+            **self.notes_on_inputs(),
         }
 
 

@@ -99,7 +99,7 @@ class Inspected(Result):
             ],
             "classes": self.classes.to_list(self.names) if self.asked.get("classes") else None,
             "fix": self.fix,
-            **self.said_of_inputs(),
+            **self.notes_on_inputs(),
         }
 
 

@@ -81,7 +81,7 @@ class Measured(Result):
             "invalid": {"pred": self.pred.to_dict(), "target": self.target.to_dict()},
             "rules": self.rules.to_dict(),
             "metrics": {name: self._figures(name) for name in self.metrics},
-            **self.said_of_inputs(),
+            **self.notes_on_inputs(),
         }
 
     def page(self) -> Page:

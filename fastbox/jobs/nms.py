@@ -75,7 +75,7 @@ class Suppressed(Result):
             "class_column": self.class_column,
             "rules": self.rules.to_dict(),
             "invalid": {"boxes": self.invalid.to_dict()},
-            **self.said_of_inputs(),
+            **self.notes_on_inputs(),
         }
 
 

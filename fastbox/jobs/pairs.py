@@ -92,7 +92,7 @@ class Paired(Result):
             },
             "rules": self.rules.to_dict(),
             "metrics": {n: {"unit": unit_of(n), **values.to_dict(edges_of(n))} for n, values in self.metrics.items()},
-            **self.said_of_inputs(),
+            **self.notes_on_inputs(),
         }
 
 

@@ -30,7 +30,7 @@ Kept = list[tuple[float, int, Example]]
 class Seen:
     """A chunk with its matches: detections with scores and models, and a mask of the truths that are to be found.
 
-    ``models`` are places among ``labels``; ``said`` names the class of a row of ``"found"`` or ``"truth"``.
+    ``models`` are places among ``labels``; ``class_name`` returns the class of a row of ``"found"`` or ``"truth"``.
     """
 
     chunk: Chunk
@@ -39,7 +39,7 @@ class Seen:
     models: NDArray[np.int64]
     labels: Sequence[Any]
     asked: NDArray[np.bool_]
-    said: Callable[[str, int], str]
+    class_name: Callable[[str, int], str]
 
     @property
     def sides(self) -> tuple[Boxes, Boxes]:
@@ -53,11 +53,11 @@ class Seen:
 
     def detection(self, row: int, corners: Sequence[float]) -> Box:
         """Return a detection as it is drawn."""
-        return _box(corners, f"{self.said('found', row)} {self.scores[row]:.2f}", "detection")
+        return _box(corners, f"{self.class_name('found', row)} {self.scores[row]:.2f}", "detection")
 
     def truth(self, row: int, corners: Sequence[float]) -> Box:
         """Return a truth as it is drawn."""
-        return _box(corners, f"truth: {self.said('truth', row)}", "truth")
+        return _box(corners, f"truth: {self.class_name('truth', row)}", "truth")
 
 
 class Gallery:

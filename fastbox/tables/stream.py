@@ -52,7 +52,7 @@ def scan(*sources: Source | Paths | None, rows: int = 262_144) -> Generator[Chun
         plans = plans_of(*tables)
     most = most_boxes(max(found.carried for found in plans))
     chunks = ahead(_chunks(tables, plans, min(rows, max(1, most // CHUNKS)), most, opened, own))
-    return _told(chunks, tables, plans)
+    return _with_warnings(chunks, tables, plans)
 
 
 def check_rows(rows: int) -> None:
@@ -86,7 +86,7 @@ def ahead(items: Generator[Item]) -> Generator[Item]:
             items.close()
 
 
-def _told(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:
+def _with_warnings(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:
     """Yield the chunks; warn of a table whose first boxes look like another format."""
     fragments = [source.fragment for source in sources]
     first = [own is None or not own.groups or own.groups[0].number == 0 for own in fragments]

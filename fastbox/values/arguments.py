@@ -135,7 +135,7 @@ def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> N
         if name in hints and not _fits(value, hints[name]):
             instead = _instead(name, value, hints[name])
             give = f": give {instead}" if instead else ""
-            raise TypeError(f"expected {name} as {_said(hints[name])}, got {shown(value)}{give}")
+            raise TypeError(f"expected {name} as {_type_name(hints[name])}, got {shown(value)}{give}")
 
 
 @cache
@@ -188,17 +188,17 @@ def _each(values: Any, hints: tuple[Any, ...]) -> bool:
     return all(_fits(value, hint) for value, hint in zip(values, hints, strict=False) if hint is not Ellipsis)
 
 
-def _said(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
     """Return the name of a type in a message."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         path = any(typing.get_origin(one) is os.PathLike for one in inner)
         kinds = [one for one in inner if one is not type(None) and not (path and one is str)]
-        return " or ".join(dict.fromkeys(map(_said, kinds)))
+        return " or ".join(dict.fromkeys(map(_type_name, kinds)))
     if origin is tuple:
         return f"{len(inner)} {MANY.get(inner[0], 'values')}"
     if origin is not None and issubclass(origin, Mapping):
-        return f"a dict of {' to '.join(map(_said, inner))}"
+        return f"a dict of {' to '.join(map(_type_name, inner))}"
     if origin is not None and issubclass(origin, Collection):
         return f"a list of {MANY[inner[0]]}" if inner[0] in MANY else "a list"
     if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]

@@ -249,7 +249,8 @@ def test_options_are_told_where_commands_are_typed_alone() -> None:
         told = {
             id(inner)
             for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("advice", "BoxArgument", "Sink", "_told")
+            if isinstance(node, ast.Call)
+            and getattr(node.func, "id", "") in ("advice", "BoxArgument", "Sink", "_field_of")
             for inner in ast.walk(node)
         }
         texts = {

@@ -104,8 +104,8 @@ def read(
     require(schema, image, files[0])
     objects = require(schema, OBJECTS, files[0]).type
     fields = _fields(objects, files[0])
-    box = _told(box, BOXES, fields, files[0], ("--box FIELD", "box=FIELD"))
-    category = _told(class_column, CATEGORIES, fields, files[0], ("--class-column FIELD", "class_column=FIELD"))
+    box = _field_of(box, BOXES, fields, files[0], ("--box FIELD", "box=FIELD"))
+    category = _field_of(class_column, CATEGORIES, fields, files[0], ("--class-column FIELD", "class_column=FIELD"))
     record = {} if lines else _record(files[0])
     parameters = record.get("parameters", {})
     called = format
@@ -222,7 +222,7 @@ def _fields(objects: pa.DataType, where: str) -> dict[str, pa.DataType]:
     return {field.name: pa.large_list(field.type) if is_list(objects) else field.type for field in fields}
 
 
-def _told(
+def _field_of(
     given: str | None, usual: tuple[str, ...], fields: Mapping[str, pa.DataType], where: str, options: tuple[str, str]
 ) -> str:
     found = next((name for name in ([given] if given is not None else usual) if name in fields), None)

@@ -209,7 +209,7 @@ class Problems:
         batch = columns.batch_of(made, columns.schema_of({}, list(schema)[: len(made)]))
         if len(made) == len(schema):
             return batch
-        own = columns.taken(view.own, np.ma.masked_array(rows, mask=rows < 0))
+        own = columns.taken(view.box_ids, np.ma.masked_array(rows, mask=rows < 0))
         return columns.joined(batch, own)
 
 
@@ -235,7 +235,7 @@ def _example(view: View, image: int, row: int, value: float, other: int) -> dict
 
 
 def _id(view: View, row: int) -> Any:
-    return None if view.own is None else view.own.column("id")[row].as_py()
+    return None if view.box_ids is None else view.box_ids.column("id")[row].as_py()
 
 
 def _label(view: View, row: int) -> Any:

@@ -45,7 +45,7 @@ class View(NamedTuple):
         The size of each box's image, nan where it is not known.
     codes, labels : array of shape (n,), int64, and list
         The place of each box's class among the labels, -1 for a null; one class for all boxes without labels.
-    own : Arrow batch or None
+    box_ids : Arrow batch or None
         The boxes' ids, in a column ``id``.
     order : array or None
         The rows of the boxes before the table was sorted; None for a table that was sorted already.
@@ -69,7 +69,7 @@ class View(NamedTuple):
     down: Floats
     codes: Ints
     labels: list[Any]
-    own: Any = None
+    box_ids: Any = None
     order: Ints | None = None
 
     def given_rows(self, numbers: Ints) -> Ints:
@@ -128,8 +128,8 @@ def look(
     finite = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(x1) & np.isfinite(y1)
     reasons = np.where(finite, np.where((x1 < x0) | (y1 < y0), 2, 0), 1).astype(np.uint8)
     seen = ids, counts, times, frames, image, boxes, chunk.a_start, reasons
-    own = None if box_id is None else columns.alone(chunk.a_columns, box_id, "id")
-    return View(*seen, x0, y0, x1, y1, *sides_of(boxes), across, down, codes, labels, own, chunk.a_order)
+    box_ids = None if box_id is None else columns.alone(chunk.a_columns, box_id, "id")
+    return View(*seen, x0, y0, x1, y1, *sides_of(boxes), across, down, codes, labels, box_ids, chunk.a_order)
 
 
 def sides_of(boxes: Boxes) -> tuple[Floats, Floats]:

@@ -9,17 +9,17 @@ for (const table of document.querySelectorAll("table.sorts")) {
   const fold = () => { [...body.rows].forEach((row, place) => { row.hidden = !whole && place >= FEW; }); };
   if (!whole) {
     const line = document.createElement("p");
-    const said = document.createElement("span");
+    const shown = document.createElement("span");
     const more = document.createElement("button");
     more.type = "button";
     const say = () => {
       const all = `${count.toLocaleString("en")} ${table.dataset.things}`;
-      said.textContent = whole ? `All ${all} are shown.` : `${FEW} of ${all} are shown.`;
+      shown.textContent = whole ? `All ${all} are shown.` : `${FEW} of ${all} are shown.`;
       more.textContent = whole ? `Show ${FEW}` : "Show all";
     };
     more.addEventListener("click", () => { whole = !whole; fold(); say(); });
     line.className = "more";
-    line.append(said, more);
+    line.append(shown, more);
     table.after(line);
     fold();
     say();

@@ -78,7 +78,7 @@ def _environment() -> Any:
     environment.filters |= {
         "plain": plain,
         "printable": printable,
-        "said": _said,
+        "option_text": _option_text,
         "kind": lambda part: _KINDS[type(part)],
         "as_json": lambda record: Markup(_script_json(record)),
         "as_markup": Markup,
@@ -86,12 +86,12 @@ def _environment() -> Any:
     return environment
 
 
-def _said(value: Any) -> str:
+def _option_text(value: Any) -> str:
     """An option as a line of text."""
     if isinstance(value, Mapping):
-        text = ", ".join(f"{name} {_said(own)}" for name, own in value.items() if own is not None)
+        text = ", ".join(f"{name} {_option_text(own)}" for name, own in value.items() if own is not None)
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        text = ", ".join(map(_said, value))
+        text = ", ".join(map(_option_text, value))
     else:
         text = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
     return plain(text)
