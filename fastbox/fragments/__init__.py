@@ -1,4 +1,4 @@
-"""Jobs run fragment by fragment, here or on a cluster: :func:`spread`, and the engines that it runs on."""
+"""Jobs run fragment by fragment, on this machine or a cluster: :func:`spread`, and its engines."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Options as bytes: the same only for options of the same type, value and order."""
+"""Options as bytes: equal only for options of the same type, value and order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["canonical", "digest"]
 
 
 def canonical(value: Any) -> bytes:
-    """Return bytes that tell a value from all others: all numbers exactly, fields, items and elements one by one.
+    """Return bytes that are different for different values: numbers exactly, fields, items and elements one by one.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def canonical(value: Any) -> bytes:
 
 
 def digest(value: Any) -> str:
-    """Return a short text that tells a value from all others, as :func:`canonical` does."""
+    """Return a short text that is different for different values, as the bytes of :func:`canonical` are."""
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def _tagged(value: Any) -> list[Any]:
-    """A value as lists, texts and bytes, each list beginning with the kind of what follows."""
+    """Return a value as lists, texts and bytes; each list begins with the kind of its content."""
     if isinstance(value, Enum):
         return ["enum", _kind(value), value.name]
     if isinstance(value, np.generic | np.ndarray):

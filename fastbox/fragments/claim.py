@@ -1,4 +1,4 @@
-"""A folder of parts belongs to one run at a time."""
+"""The claim of a run on its folder of parts, which belongs to one run at a time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = ["CLAIM", "claimed", "is_unfinished", "mark_finished", "mark_unfinishe
 LOG = logging.getLogger("fastbox")
 
 CLAIM = ".fastbox-run"
-PAUSE = 0.2  # seconds between looks at a folder that the same run has
-UNSAID = 2.0  # seconds that a run may take to say which it is
+PAUSE = 0.2  # seconds between checks of a folder that the same run holds
+UNNAMED = 2.0  # seconds that a run may take to write its identity into its claim
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -32,10 +32,10 @@ _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 def claimed(folder: str, run: str, job: str, *, overwrite: bool = False) -> Iterator[None]:
     """Hold a folder for a run; the same run, started twice, waits for the first to end.
 
-    A hidden file in the folder is locked as long as the run lives, so that one that was killed holds nothing; where
-    files can't be locked the file is left behind and says whose it is. An object store has no locks: there an object
-    says whose the folder is, other runs are refused as long as it is there, and two that begin within the same moment
-    are told apart at the end.
+    A hidden file in the folder is locked while the run lives, so a killed run holds no folder; where files can't be
+    locked, the file stays and names its run. An object store has no locks: an object names the run that owns the
+    folder, and other runs are refused while the object exists. Two runs that begin at the same moment are noticed at
+    the end.
 
     Parameters
     ----------
@@ -53,18 +53,18 @@ def claimed(folder: str, run: str, job: str, *, overwrite: bool = False) -> Iter
     InputError
         Another run has the folder.
     """
-    told = {"run": run, "job": job, "process": os.getpid(), "machine": platform.node(), "token": secrets.token_hex(8)}
+    identity = {"run": run, "job": job, "process": os.getpid(), "machine": platform.node(), "token": secrets.token_hex(8)}
     if is_stored(folder):
-        with _stored_claim(f"{folder.rstrip('/')}/{CLAIM}", folder, told, overwrite):
+        with _stored_claim(f"{folder.rstrip('/')}/{CLAIM}", folder, identity, overwrite):
             yield
         return
     path = os.path.join(folder, CLAIM)
-    descriptor = _held(path, folder, told)
+    descriptor = _held(path, folder, identity)
     try:
         if descriptor is not None:
-            with suppress(OSError):  # it is held, whatever it says
+            with suppress(OSError):  # the file is locked, whatever its content is
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, json.dumps(told).encode(), 0)
+                os.pwrite(descriptor, json.dumps(identity).encode(), 0)
         yield
     finally:
         if descriptor is not None:
@@ -82,7 +82,7 @@ def mark_unfinished(folder: str) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
     except OSError as error:
-        if error.errno not in _READ_ONLY:  # where it can't be written, no part can be either
+        if error.errno not in _READ_ONLY:  # if the mark can't be written, parts can't be written either
             raise
 
 
@@ -96,10 +96,10 @@ def mark_finished(folder: str) -> None:
     remove(mark_in(folder))
 
 
-def _held(path: str, folder: str, told: dict[str, Any]) -> int | None:
+def _held(path: str, folder: str, identity: dict[str, Any]) -> int | None:
     """Return the open claim of this run; waits for the same run in another process, and refuses another run.
 
-    None where nothing can be written: no part can be either.
+    None if the folder can't be written to; parts can't be written then either.
     """
     since, waited = time.monotonic(), False
     while True:
@@ -117,10 +117,10 @@ def _held(path: str, folder: str, told: dict[str, Any]) -> int | None:
                 return descriptor
         other = _read(os.pread(descriptor, 1 << 16, 0))
         os.close(descriptor)
-        if held or (not other and time.monotonic() - since < UNSAID):
+        if held or (not other and time.monotonic() - since < UNNAMED):
             time.sleep(PAUSE / 10)
             continue
-        if held is None or other.get("run") != told["run"]:
+        if held is None or other.get("run") != identity["run"]:
             raise _refused(folder, other, f"; if that run is dead, remove {path}" if held is None else "")
         if not waited:
             LOG.info("%s: the same run is under way in process %s: waiting for its end", folder, other.get("process"))
@@ -137,25 +137,25 @@ def _opened(path: str) -> tuple[int, bool]:
 
 
 @contextmanager
-def _stored_claim(uri: str, folder: str, told: dict[str, Any], overwrite: bool) -> Iterator[None]:
+def _stored_claim(uri: str, folder: str, identity: dict[str, Any], overwrite: bool) -> Iterator[None]:
     other = _read(read_object(uri))
-    if other and other.get("run") != told["run"] and not overwrite:
+    if other and other.get("run") != identity["run"] and not overwrite:
         how = advice("--overwrite", "overwrite=True")
         raise _refused(folder, other, f"; if that run is dead, give {how}")
-    write_object(uri, json.dumps(told).encode())
+    write_object(uri, json.dumps(identity).encode())
     try:
-        _check_stored(uri, folder, told)
+        _check_stored(uri, folder, identity)
         yield
-        _check_stored(uri, folder, told)
+        _check_stored(uri, folder, identity)
     finally:
-        if _read(read_object(uri)).get("token") == told["token"]:
+        if _read(read_object(uri)).get("token") == identity["token"]:
             remove(uri)
 
 
-def _check_stored(uri: str, folder: str, told: dict[str, Any]) -> None:
-    """Refuse where another run took the folder; the same run writes the same bytes."""
+def _check_stored(uri: str, folder: str, identity: dict[str, Any]) -> None:
+    """Refuse to continue if another run took the folder; the same run writes the same bytes."""
     other = _read(read_object(uri))
-    if other and other.get("run") != told["run"]:
+    if other and other.get("run") != identity["run"]:
         raise _refused(folder, other, "")
 
 

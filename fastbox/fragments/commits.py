@@ -25,7 +25,7 @@ _PART = re.compile(r"part-[0-9]{5,}\.parquet")
 
 @dataclass(frozen=True)
 class Task:
-    """One fragment of a job, with everything that a worker needs."""
+    """One fragment of a job, with all data that a worker needs."""
 
     job: Callable[..., Any]
     sources: tuple[Source, ...]
@@ -45,7 +45,7 @@ def part_names(count: int) -> list[str]:
 
 
 def fingerprint(task: Task) -> dict[str, Any]:
-    """Return the fingerprint of a part: the same for two runs only if they would write the same bytes."""
+    """Return the fingerprint of a part: equal for two runs only if they would write the same bytes."""
     return {
         "version": __version__,
         "job": task.job.__name__,
@@ -97,7 +97,7 @@ def _record(path: str) -> dict[str, Any]:
 
 
 def remove_more(folder: str, count: int) -> None:
-    """Remove the parts of an earlier run that had more of them."""
+    """Remove the further parts of an earlier run that had more parts than this run."""
     kept = set(part_names(count))
     for path in tables_in(folder):
         name = os.path.basename(path)

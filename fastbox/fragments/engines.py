@@ -1,8 +1,8 @@
 """The engines that run fragments: threads of this process, or a cluster of the user.
 
-An engine is a function ``imap(task, items)`` that calls ``task(item)`` for each of some items, anywhere and in any
-order, and yields ``(index, result)`` as results come. Rows never travel through it: a task reads and writes by itself.
-A task that fails on a worker is tried again there; a permanent failure is raised.
+An engine is a function ``imap(task, items)`` that calls ``task(item)`` for each of some items, on any worker and in any
+order, and yields ``(index, result)`` as results come. An engine transports no rows: a task reads its inputs and writes
+its output itself. A task that fails on a worker is tried again on this worker; a permanent failure is raised.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Engine = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[int, Any
 
 ENGINES = {"threads": "concurrent.futures", "dask": "distributed", "spark": "pyspark.sql", "ray": "ray"}
 RETRIES = 3
-SPARK_JOBS = 10  # at once, so that no executor waits, and results come before all are done
+SPARK_JOBS = 10  # at once: no executor waits, and results come before all items are done
 
 
 def threads(task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:

@@ -1,4 +1,4 @@
-"""Run a job fragment by fragment, here or on a cluster, so that no fragment is done twice."""
+"""Run a job fragment by fragment, on this machine or a cluster, so that no fragment is done twice."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def spread(
 ) -> Any:
     """Run a job over the fragments of its tables, and return the result for all of them.
 
-    A fragment is a range of images, cut from the tables' footers alone. Each writes a file of its own,
-    ``part-00000.parquet`` and so on; together, in the order of their names, they hold the rows that the job would have
-    written to one file. A part counts as done only by the record in its footer, which is written last. A second run
-    skips the parts that are done and the same, and does the others: kill it at any moment, and start it again.
+    A fragment is a range of images, planned from the footers of the tables. Each fragment writes its own file,
+    ``part-00000.parquet`` and so on; together, in the order of their names, the files hold the rows that the job would
+    have written to one file. A part is done when its footer has its record, which is written last. A second run skips
+    the parts that are done and does the others, so a killed run can be started again.
 
     Parameters
     ----------
@@ -75,21 +75,21 @@ def spread(
     *tables : Source, path, directory, glob or a list of paths
         The tables of the job; for a cluster, Parquet sorted by image id on a file system that all workers see.
     out : path, optional
-        The folder for the parts; by default results are only summed up.
+        The folder for the parts; by default only the result is computed.
     engine : Engine
         The engine that runs the fragments: ``fastbox.fragments.threads``, or that of a Dask client, a Spark session or
         a Ray cluster (``fragments.dask``, ``spark``, ``ray``). It makes no difference to any byte or figure.
     fragment_rows : int
-        About the number of boxes of a fragment.
+        The approximate number of boxes of a fragment.
     overwrite : bool
-        Begin again where the folder holds parts of another run.
+        Start again if the folder holds parts of another run.
     report : path, optional
         The page of the job to write, without examples and heat maps, which parts do not keep.
     progress : callable, optional
         Called with the number of boxes done since the last call, those of a fragment when it is done.
     log : callable, optional
-        Called for each fragment when it is done, with its number ``fragment`` of ``fragments``, its ``boxes``, whether
-        it was ``skipped`` as done before, how many ``retries`` it took where a disk or a network failed,
+        Called for each fragment when it is done, with its number ``fragment`` of ``fragments``, its ``boxes``, the flag
+        ``skipped`` of a fragment that was done before, the number of ``retries`` after failures of a disk or network,
         ``boxes_done`` of ``boxes_in_all``, and the ``seconds`` since the start.
     **options
         The options of the job.
@@ -97,10 +97,10 @@ def spread(
     Raises
     ------
     InputError
-        What the job raises, ids that are not ascending, a folder with parts of another run, or an option that asks for
-        what only a job as a whole can write.
+        The errors of the job, ids that are not ascending, a folder with parts of another run, or an option for an
+        output that only a job without fragments can write.
     ValueError
-        Another job: it has to see its tables whole.
+        Another job, which needs its tables whole.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def spread(
     opened = Tables.of(job, tables, options)
     fragments = _fragments(traits, opened, engine, fragment_rows)
     tasks = [Task(job, fragment, options) for fragment in fragments]
-    if traits.kept:  # all that is kept comes together here
+    if traits.kept:  # all data that parts keep are collected here
         check_kept(sum(count_boxes(task.sources[0]) for task in tasks), traits.kept)
     if traits.first_pass is not None:
         progress = None if progress is None else halved(progress)
@@ -170,7 +170,7 @@ def _written(tasks: Sequence[Task], out: str | os.PathLike[str], engine: Engine,
         try:
             whole = _all_of(tasks, engine, watch, known, partial(mark_unfinished, folder))
         except BaseException:
-            if finished and engine is threads:  # on a cluster parts may be written still
+            if finished and engine is threads:  # on a cluster, workers may still write parts
                 mark_finished(folder)
             raise
         if overwrite:
