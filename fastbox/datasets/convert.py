@@ -39,7 +39,7 @@ LOG = logging.getLogger("fastbox")
 # Options that name files: no output may be one of them.
 INPUTS = ("sizes", "names")
 # Options that the format's name implies, or that this module sets.
-UNNAMED = {"kind", "source"}
+INTERNAL = {"kind", "source"}
 # Options with another name on the command line.
 TYPED = {"out_box_format": "output_format"}
 
@@ -110,7 +110,7 @@ def convert(
     source = files if reader.format.kind == "table" and len(files) > 1 else files[0]
     writer = _Side("write", out_format, lambda: recognize.format_for(out))
     for name in sorted(given.keys() - reader.options - writer.options):
-        known = ", ".join(map(_typed, sorted((reader.options | writer.options) - UNNAMED))) or "none"
+        known = ", ".join(map(_typed, sorted((reader.options | writer.options) - INTERNAL))) or "none"
         raise InputError(
             f"expected an option that reading {reader.name} or writing {writer.name} has ({known}), got "
             f"{_typed(name)}: leave it out"

@@ -53,7 +53,13 @@ def claimed(folder: str, run: str, job: str, *, overwrite: bool = False) -> Iter
     InputError
         Another run has the folder.
     """
-    identity = {"run": run, "job": job, "process": os.getpid(), "machine": platform.node(), "token": secrets.token_hex(8)}
+    identity = {
+        "run": run,
+        "job": job,
+        "process": os.getpid(),
+        "machine": platform.node(),
+        "token": secrets.token_hex(8),
+    }
     if is_stored(folder):
         with _stored_claim(f"{folder.rstrip('/')}/{CLAIM}", folder, identity, overwrite):
             yield

@@ -1,4 +1,4 @@
-"""The functions behind ``fastbox NAME``, one module for each command; each is imported when it is asked for."""
+"""The functions behind ``fastbox NAME``, one module for each command; a module is imported on first use."""
 
 from typing import TYPE_CHECKING
 

@@ -36,7 +36,7 @@ __all__ = ["Coverage", "Fitted", "fit_anchors"]
 Floats = NDArray[np.float64]
 
 THRESHOLDS = (0.5, 0.7)
-LARGEST_RATIO = 4  # of sides, beyond which YOLOv5 counts a box as out of an anchor's reach
+LARGEST_RATIO = 4  # ratio of sides above which YOLOv5 assigns no anchor to a box
 
 
 class Coverage:
@@ -167,28 +167,28 @@ def fit_anchors(
     truths : Source, path, directory, glob or a list of paths
         Image ids are not read.
     out : path, optional
-        Where to write everything as JSON.
+        The JSON file of the whole result.
     count : int
         The number of shapes to fit.
     levels : int, optional
-        The number of feature levels in the configuration lines; by default a third of ``count`` where 3 divides it,
-        and otherwise ``count``.
+        The number of feature levels in the configuration lines; by default a third of ``count`` if 3 divides it, and
+        otherwise ``count``.
     resize : Resize, float or str, optional
         The resizing of images in training; :meth:`Resize.parse` reads 640, "300x200" and "shorter=800,longer=1333".
-        Without it boxes are taken as they are.
+        By default boxes are not resized.
     size : (width, height), optional
         The size of all images, in pixels.
     size_columns : (str, str)
-        The columns of the images' widths and heights, where ``size`` is left out and ``resize`` given.
+        The columns of the images' widths and heights, used with ``resize`` and without ``size``.
     min_side : float
-        Boxes with both sides below are left out, in pixels after resizing.
+        Boxes with both sides below this number of pixels, after resizing, are left out.
     against : sequence of str
         Presets to compare with; by default all whose training resolution is known: faster-rcnn-fpn, retinanet,
         ssd300, yolov3, yolov5 and yolov7.
     seed : int
         Not negative.
     sample : int
-        The number of boxes to fit to: those with the lowest hash of seed and row, in whatever order they are read.
+        The number of boxes to fit to: those with the lowest hash of seed and row, in any order of reading.
     rows : int
         The number of boxes in memory at a time.
     progress : callable, optional
@@ -197,8 +197,8 @@ def fit_anchors(
     Raises
     ------
     InputError
-        A file or column that can't be used, no boxes, fewer distinct ones than shapes asked for, or levels that don't
-        divide their count.
+        A file or column that can't be used, no boxes, fewer distinct boxes than ``count``, or levels that don't divide
+        ``count``.
     ValueError
         An unknown preset, an invalid count, seed, sample, size or resize.
     ImportError
@@ -279,7 +279,7 @@ def _check_size(size: tuple[float, float] | None, rule: Resize | None) -> None:
 
 
 def _with_progress(table: Extents, progress: Callable[[int], object] | None) -> Iterator[Part]:
-    """Yield a table chunk by chunk, and tell the progress behind each chunk."""
+    """Yield a table chunk by chunk, and report the progress after each chunk."""
     for part in table.parts():
         yield part
         if progress is not None:
@@ -296,7 +296,7 @@ def _add(found: Fitted, part: Part) -> None:
 
 
 def _check_distinct(w: Floats, h: Floats, found: Fitted, file: str) -> None:
-    """Refuse to fit more shapes than the boxes have."""
+    """Refuse to fit more shapes than there are distinct boxes."""
     if not found.used:
         reasons = {**asdict(found.invalid), "no_area": found.no_area, "small": found.small}
         left_out = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.items() if count)
@@ -312,7 +312,7 @@ def _check_distinct(w: Floats, h: Floats, found: Fitted, file: str) -> None:
 
 
 def _check_place(path: str | os.PathLike[str]) -> None:
-    """Refuse an output that can't be written, before the work."""
+    """Refuse an output that can't be written, before any work is done."""
     target = os.path.realpath(local(path))
     if os.path.exists(target) and not os.path.isfile(target):
         raise InputError(f"expected a file to write, got {os.fspath(path)}, which is not a file: name another")
@@ -320,7 +320,7 @@ def _check_place(path: str | os.PathLike[str]) -> None:
 
 
 def _write(path: str | os.PathLike[str], everything: dict[str, Any]) -> None:
-    """Write a JSON file that appears whole or not at all."""
+    """Write a JSON file that appears complete or not at all."""
     text = json.dumps({"schema": SCHEMA, **everything}, indent=2, allow_nan=False)
     with new_file(path) as file:
         file.write(f"{text}\n".encode())

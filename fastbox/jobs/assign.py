@@ -66,7 +66,7 @@ class Assigned(Result):
     rules : Rules
         The rule's name and numbers, the grid, how images are resized, and the columns of classes and regions.
     least : Least, optional
-        The truths that anchors cover least, where a report was asked for.
+        The truths with the lowest best IoU, if a report was requested.
     """
 
     MAIN = "by_level"
@@ -152,8 +152,8 @@ def assign(
     Parameters
     ----------
     truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
-        To resize by the shortest side, or to stretch, it has columns ``width`` and ``height``: the
-        image's, in pixels, in each of its rows.
+        To resize by the shortest side, or to stretch, the table needs columns ``width`` and ``height``: the size of the
+        image in pixels, in each row.
     anchors : AnchorGrid
     out : path, optional
         The file to write; by default the assignment is only summed up.
@@ -162,12 +162,12 @@ def assign(
         "300x200" and "shorter=800,longer=1333".
     rule : MatchRule or str
     ignore_column : str, optional
-        A column, such as ``iscrowd``, of rows that are regions to ignore, not truths: those where it is true; a number
-        other than 0 and nan; or the text 1, true or yes. A null is not set.
+        A column, such as ``iscrowd``, that marks rows as regions to ignore instead of truths: with true, a number other
+        than 0 and nan, or the text 1, true or yes. A null does not mark a row.
     class_column : str, optional
         The class column, for coverage by class; classes don't change the assignment.
     report : path, optional
-        Where to write a page of HTML with figures, plots and the truths covered least (the extra ``report``).
+        The HTML page to write, with figures, plots and the truths with the lowest best IoU (the extra ``report``).
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
@@ -248,7 +248,7 @@ def _checked(planned: Plan, resize: Resize, ignore_column: str | None, class_col
 
 
 def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int:
-    """Return the number of threads that fit in memory with the anchors of an image; refuses an image that none fits."""
+    """Return the number of threads that fit in memory with the anchors of an image; refuses too large images."""
     different, images = np.unique(sizes, axis=0, return_index=True)
     counts = [anchors.count((width, height)) for width, height in different.tolist()]
     if not counts:

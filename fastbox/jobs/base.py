@@ -1,13 +1,13 @@
 """The skeleton of a job: the steps that all commands share before, beside and after their own work.
 
 A job is a function of tables, an output and options, in that order. The tables and ``out`` come first and may be given
-by position; every option is a keyword with a default, so that a call in Python reads like the command. What is handed
-on as one thing is a record with a name of its own: ``Source`` (the columns of a table), ``AnchorGrid``, ``MatchRule``,
-``Resize``, ``Params`` and ``Limits``; all else stays a plain keyword. ``rows``, ``progress`` and ``report`` mean the
-same in every job.
+by position; every option is a keyword with a default, so that a call in Python reads like the command. Values that
+belong together are passed as records: ``Source`` (the columns of a table), ``AnchorGrid``, ``MatchRule``, ``Resize``,
+``Params`` and ``Limits``; all other options are plain keywords. ``rows``, ``progress`` and ``report`` mean the same in
+every job.
 
-:func:`job` opens the tables, runs the function, and writes its page. :class:`Output` takes its rows step by step.
-:class:`Traits` say what others, :mod:`fastbox.fragments` above all, have to know of it.
+:func:`job` opens the tables, runs the function, and writes its page. :class:`Output` takes the rows of a job step by
+step. :class:`Traits` hold the facts of a job that its callers, such as :mod:`fastbox.fragments`, need.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Traits:
     Attributes
     ----------
     tables : tuple of str
-        The arguments that are tables; one with a star in front is several tables.
+        The arguments that are tables; an argument with a star in front takes several tables.
     by_image : bool
         Images are read by their ids; False for a job that reads rows one by one.
     adds_up : bool
@@ -83,9 +83,9 @@ class Traits:
     writes : tuple of str
         The arguments that name a file to write that is not a table.
     kept : int
-        Bytes that stay in memory until the end for each box of the first table.
+        Bytes for each box of the first table that stay in memory until the end.
     beside : bool
-        The tables after the first list the images of the first, and are cut where it is cut.
+        The tables after the first list the images of the first, and are cut at the same images.
     first_pass : callable, optional
         Reads the whole table before its fragments run; gives the options that it adds to those of each fragment.
     """
@@ -119,12 +119,12 @@ def result_of(function: Callable[..., Any]) -> type[Result]:
 
 
 def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], Callable[Parameters, Found]]:
-    """Make a function of sources a job: it takes whatever a user calls a table, and leaves a page where one is asked.
+    """Make a function of sources a job: it takes tables of every kind, and writes a page if one is requested.
 
-    The function gets a :class:`Source` for each table, or a list of them for an argument that is several tables.
-    Columns that nobody named are found by their usual names. Where a table turns out not to be sorted by image, it is
-    sorted and the function begins again: its unfinished output has no name yet. Each file is opened once, and no output
-    may replace one of them.
+    The function gets a :class:`Source` for each table, or a list of sources for an argument with several tables.
+    Columns without a given name are found by their usual names. If a table is not sorted by image, it is sorted and the
+    function begins again: its unfinished output has no name yet. Each file is opened once, and no output may replace an
+    input.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def _prepare(traits: Traits, arguments: dict[str, Any]) -> None:
 
 
 def _check_given(traits: Traits, call: inspect.BoundArguments) -> None:
-    """Refuse None for a table that has to be there."""
+    """Refuse None for a required table."""
     for name in traits.names:
         if call.arguments[name] is None and call.signature.parameters[name].default is inspect.Parameter.empty:
             check_named(None, name)
@@ -210,7 +210,7 @@ class Tables:
 
     @classmethod
     def of(cls, function: Callable[..., Any], given: tuple[Given, ...], options: dict[str, Any]) -> Tables:
-        """Return the tables that a job is to be called with; ``options`` become what the job would make of them."""
+        """Return the tables to call a job with, and replace usual names in ``options`` by the columns found."""
         traits = traits_of(function)
         assert traits is not None
         call = bound(function, given, options)
@@ -230,12 +230,12 @@ class Tables:
         return [source for own in self._tables.values() for source in own]
 
     def give(self, arguments: dict[str, Any]) -> None:
-        """Put the tables in the place of the arguments that were given."""
+        """Replace the given arguments by the tables."""
         for name, own in self._tables.items():
             arguments[name] = own if self._several[name] else own[0] if own else None
 
     def sort(self, error: UnsortedError) -> None:
-        """Sort the tables that read the file with descending ids; raises the error where no table can be sorted."""
+        """Sort the tables that read the file with descending ids; raises the error if no table can be sorted."""
         in_order: dict[Source, Source] = {}
         for own in self._tables.values():
             for place, source in enumerate(own):
@@ -255,7 +255,7 @@ class Tables:
         return [*notes, {"columns": self._columns}] if self._columns else notes
 
     def _resolved(self, wanted: Usual) -> str:
-        """Return the column that a usual name means, alike in all tables; of scores in the first table alone."""
+        """Return the column that a usual name means, the same in all tables; for scores only in the first table."""
         names = list(self._tables)[:1] if wanted == SCORE else list(self._tables)
         called, renamed = resolved([source for name in names for source in self._tables[name]], wanted)
         for name in names:
@@ -270,7 +270,7 @@ def _source(given: Given, name: str, traits: Traits) -> Source:
 
 
 class Output:
-    """The rows that a job writes, batch by batch, and the progress that it tells; without a path nothing is written.
+    """The rows that a job writes, batch by batch, and the progress that it reports; without a path it writes nothing.
 
     Parameters
     ----------
@@ -309,22 +309,22 @@ class Output:
             self._sink.__exit__(kind, error, trace)
 
     def write(self, make: Callable[Parameters, Any], *args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        """Write the batch that a function makes of its arguments; it is made only where it is written."""
+        """Write the batch that a function makes of its arguments; without a path the function is not called."""
         if self._sink is not None:
             self._sink.write(make(*args, **kwargs))
 
     def write_batch(self, batch: Any) -> None:
-        """Write a batch that is there already."""
+        """Write an existing batch."""
         if self._sink is not None:
             self._sink.write(batch)
 
     def step(self, boxes: int) -> None:
-        """Tell that the work on some more boxes is done."""
+        """Report that the work on some more boxes is done."""
         if self._progress is not None:
             self._progress(boxes)
 
     def finish(self, found: Result, **more: Any) -> None:
-        """Record the result in the file, that of a fragment so that it can be added up later, and more entries."""
+        """Record the result in the file, and more entries; the result of a fragment in a form that can be added."""
         if self._sink is not None:
             part = {"aggregate": packed(found)} if self._is_part else {}
             self.record(summary=found.to_dict(), **part, **more)

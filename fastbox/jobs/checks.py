@@ -1,4 +1,4 @@
-"""Requirements on the columns of a job's tables, refused before a row is read."""
+"""Checks of the columns of a job's tables, before a row is read."""
 
 from __future__ import annotations
 

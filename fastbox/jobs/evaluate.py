@@ -50,13 +50,13 @@ class Evaluated(Summarized):
     by : str or None
         The column that tells models apart.
     names : dict of str to str
-        Names of classes by id, where the table of truths has them.
+        Names of classes by id, if the table of truths has names.
     samples, seed : int
         The number of draws of images for the intervals, and the seed of the draws.
     read : Read, optional
-        The columns and files of the tables, where there were tables.
+        The columns and files of the tables; None for an evaluation of arrays.
     gallery : Gallery, optional
-        Examples of errors: of one model always, of models side by side where a report was asked for.
+        Examples of errors: always for one model, for models side by side if a report was requested.
     """
 
     evaluation: Evaluation
@@ -134,7 +134,7 @@ def evaluate(
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Evaluated:
-    """Evaluate detections of images against their truths, every figure as pycocotools has it, to the last bit.
+    """Evaluate detections against truths; each figure equals that of pycocotools to the last bit.
 
     Parameters
     ----------
@@ -145,23 +145,23 @@ def evaluate(
         beyond the greatest of ``max_dets``), ``truth`` (the row of the truth that it matches, or of its error)
         and ``iou``.
     by : str, optional
-        A column of the detections that tells models apart; each is evaluated by itself.
+        The column of the detections with the model of each; models are evaluated separately.
     params : Params, optional
         The protocol, and the thresholds, ranges of areas and numbers of detections that count; by default COCO's.
     score_column, class_column : str
         The columns of scores and of classes, the latter in both tables.
     crowd_column, ignore_column, area_column : str or None
-        Columns of the truths, used where the table has them: regions that hold many objects, truths that do not count,
-        and areas in square pixels that differ from width times height. Set are true, a number other than 0 and nan,
-        and the text 1, true or yes. A null is not set. The defaults stand for the columns of the protocol.
+        Columns of the truths, used if the table has them: regions that hold many objects, truths that do not count, and
+        areas in square pixels that differ from width times height. A flag is set if it is true, a number other than 0
+        and nan, or the text 1, true or yes; a null is not set. The defaults stand for the columns of the protocol.
     names : list, dict or path, optional
-        Names of classes in the order of their numbers from 0, by number, or a file with one a line.
+        Names of classes in the order of their numbers from 0, by number, or a file with one name on each line.
     samples : int
-        The number of draws of images for intervals of confidence; 0 for no intervals.
+        The number of samples of the images for confidence intervals; 0 for no intervals.
     seed : int
-        The seed of these draws.
+        The seed of these samples.
     report : path, optional
-        Where to write a page of HTML with figures, plots, tables and examples (the extra ``report``).
+        The HTML page to write, with figures, plots, tables and examples (the extra ``report``).
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
@@ -208,7 +208,7 @@ def evaluate(
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
             output.write(match_batch, chunk, judged, by, schema)
             output.step(len(chunk.a))
-        if a.fragment is None:  # what a fragment lacks another may have
+        if a.fragment is None:  # a class or an image that one fragment lacks may be in another
             found.check()
         if out is not None:
             output.record(stats={str(model): stats for model, stats in found.stats.items()})

@@ -43,13 +43,13 @@ class Read:
     files : (str, str)
         The first file of the detections and of the truths.
     columns : dict of str to (str or None)
-        The columns of scores, classes and image ids, and those of the truths that were there.
+        The columns of scores, classes and image ids, and the further columns that the truths have.
     boxes : dict of str to dict
         The columns and the format of the boxes of ``detections`` and ``truths``.
     listed, classes : array and set, or None
-        The images and classes that the truths' file lists, where it does.
+        The images and classes that the truths' file lists; None without a list.
     named : set
-        The classes that the truths' files name, as a table's footer may too.
+        The classes that have names in the truths' files, which may also be in the footer of a table.
     notes : list of str
         Sentences on likely mistakes that the tables show before they are read.
     dropped : dict of str to int
@@ -74,7 +74,7 @@ class Read:
         joined: JoinedClasses,
         by: str | None,
     ) -> Read:
-        """Look at the tables before they are read."""
+        """Collect the facts of the tables before they are read."""
         files = plans[0].files[0], plans[1].files[0]
         boxes = {
             side: {"columns": ", ".join(found.boxes.names), "format": found.boxes.format}
@@ -171,9 +171,9 @@ def dropped(
 
 
 def check_fit(mismatch: Mismatch, classes: tuple[list[Any], list[Any]] | None, read: Read) -> None:
-    """Refuse detections and truths that have no image in common, no class, or few classes where nobody names them.
+    """Refuse detections and truths that have no image in common, no class, or only few classes without names.
 
-    Classes of both sides are given where they are kept apart.
+    Classes of both sides are given if classes are kept apart.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def _models(source: Source, file: str, used: Collection[str | None]) -> list[str
 
 
 def _extremes(path: Any, name: str) -> tuple[Any, Any]:
-    """Return the least and the greatest label of a column, or any two different ones where no footer tells."""
+    """Return the least and the greatest label of a column by the footers, else any two different labels."""
     low, high = extremes(path, name)
     if low is not None:
         return low, high

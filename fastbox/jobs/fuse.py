@@ -41,7 +41,7 @@ class FusedTables(Result):
         The number of images, of boxes read and of boxes written.
     models : int
     invalid : Invalid
-        Invalid boxes by reason; they are left out.
+        Invalid boxes by reason, which are left out.
     rules : Rules
         The ``iou_threshold``, weights, least score and type of confidence, and the column that kept classes apart.
     """
@@ -84,14 +84,14 @@ def fuse(
 ) -> FusedTables:
     """Fuse the detections of several models by weighted boxes fusion (Solovyev et al., 2021), and write them.
 
-    The output has the columns ``image_id``, ``xmin`` … ``ymax`` in pixels, ``score`` and, by class, the class column,
-    sorted by image, then by descending score. Coordinates, scores and classes have a type that holds those of all
-    tables.
+    The output has the columns ``image_id``, ``xmin`` … ``ymax`` in pixels, ``score`` and, if boxes are fused per class,
+    the class column; it is sorted by image, then by descending score. Coordinates, scores and classes have a type that
+    holds the values of all tables.
 
     Parameters
     ----------
     tables : sequence of (Source, path, directory, glob or list of paths)
-        One for each model; an image that one lacks has no boxes of that model.
+        One table for each model; an image that a table lacks has no boxes of that model.
     out : path, optional
         The file to write; by default boxes are only counted.
     iou_threshold : float
@@ -105,8 +105,8 @@ def fuse(
     score_column, class_column : str
         The columns of scores and classes, the same in all tables.
     class_agnostic : bool, optional
-        Fuse boxes of different classes too. By default boxes are fused per class where the first table has the class
-        column or one is named, and of all classes otherwise; False requires the column.
+        Fuse boxes of different classes too. By default boxes are fused per class if the first table has the class
+        column or a class column is named, and class-agnostic otherwise; False requires the column.
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
@@ -149,7 +149,7 @@ def fuse(
         raise ValueError(f"expected a weight for each of {len(sources)} tables, got {len(weights)}")
     weighted_boxes_fusion(Boxes([]), nothing, models=nothing.astype(int), **options)
 
-    # All models count, also in a chunk in which the last ones found nothing.
+    # All models count, also in a chunk in which the last models found nothing.
     trust = [1.0] * len(sources) if weights is None else weights
     given: dict[str, Any] = {
         "iou_threshold": float(iou_threshold),

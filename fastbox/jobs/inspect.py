@@ -46,7 +46,7 @@ class Inspected(Result):
     names : dict of str to str
         The names of classes that have one, by the class as text.
     asked : dict of str to bool
-        Tells whether classes, ids, the images' sizes and a table of images were there to be inspected.
+        A flag for each of classes, ids, the images' sizes and a table of images: True if the input had it.
     fix : dict or None
         The number of rows of the cleaned copy, of clipped boxes, and of dropped boxes by reason.
     """
@@ -130,31 +130,32 @@ def inspect(
     """Count the boxes of a table, find their problems, and write the problems.
 
     The output has the columns ``image_id``, ``row`` (from 0; null for an image as such), ``code``, ``severity``,
-    ``other`` (the row of the other box), ``value`` (the measured value) and the box's corners, by image, row and code.
+    ``other`` (the row of the other box), ``value`` (the measured value) and the box's corners, sorted by image, row and
+    code.
 
     Parameters
     ----------
     truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
-        Truths; detections will do as well.
+        Truths, or detections.
     images_table : path, directory, glob or a list of paths, optional
-        A table of all images, sorted by id, with their sizes: it shows images without boxes and boxes without image.
-        COCO instances list images too, and are their own table of images where they are inspected.
+        A table of all images, sorted by id, with their sizes, to find images without boxes and boxes without image.
+        COCO instances list images too, and are their own table of images when they are inspected.
     out : path, optional
         The file of problems to write; by default problems are only counted.
     fix : path, optional
-        Where to write a cleaned copy: boxes that are not finite, inverted, without area or exact duplicates are
-        dropped, boxes that stick out of their image are clipped. All other rows stay as they are.
+        The cleaned copy to write: boxes that are not finite, inverted, without area or exact duplicates are dropped,
+        boxes that are partly outside of their image are clipped. All other rows do not change.
     changes : path, optional
         The list of changes to write; by default the name of the cleaned copy with ``.log.parquet``.
     class_column, id_column : str, optional
-        The columns of classes and of the boxes' ids; by default ``category_id`` and ``id``, where the table has them.
+        The columns of classes and of the boxes' ids; by default ``category_id`` and ``id``, if the table has them.
     size_columns : (str, str), optional
         The columns of the images' widths and heights, in the table of images or with the boxes; by default ``width``
-        and ``height``, where a table has them and they are not the boxes' own.
+        and ``height``, if a table has them and they are not the sides of the boxes.
     limits : Limits, optional
         The limits beyond which a box has a problem.
     report : path, optional
-        Where to write a page of HTML with figures, plots, tables and examples (the extra ``report``).
+        The HTML page to write, with figures, plots, tables and examples (the extra ``report``).
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional

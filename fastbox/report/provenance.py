@@ -18,7 +18,7 @@ from fastbox.values.arguments import bound
 __all__ = ["Provenance", "on_command_line"]
 
 TABLES = ("detections", "truths", "images_table", "tables", "pairs")  # arguments that are read
-UNNAMED = ("out", "report", "rows", "progress", "before")  # arguments that change no figure and no plot
+WITHOUT_EFFECT = ("out", "report", "rows", "progress", "before")  # arguments that change no figure and no plot
 SECRET = re.compile(r"(?<=://)[^/@\s]+@")  # a name or password before a host
 
 _command: ContextVar[tuple[str, ...] | None] = ContextVar("command", default=None)
@@ -56,7 +56,7 @@ class Provenance:
         """Make the record of a call, with the defaults of missing arguments; TypeError for an invalid call."""
         call = bound(job, given, options)
         call.apply_defaults()
-        said = {name: value for name, value in call.arguments.items() if name not in UNNAMED}
+        said = {name: value for name, value in call.arguments.items() if name not in WITHOUT_EFFECT}
         tables = {name: _table(said.pop(name)) for name in TABLES if said.get(name) is not None}
         line = _command.get()
         return cls(

@@ -31,7 +31,7 @@ FLAGS = {"truncated": pa.float64(), "difficult": pa.int8(), "occluded": pa.int8(
 # The words of some tools for 1, 0 and no value.
 PLAIN = {None: None, "0": 0, "1": 1}
 SAID = {"true": 1, "yes": 1, "false": 0, "no": 0}
-UNNAMED = ("unspecified", "none", "null", "")
+UNKNOWN = ("unspecified", "none", "null", "")
 # Characters that XML 1.0 can't hold, and space that a reader would cut off.
 _UNWRITABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|^\\s|\\s$|^$")
 
@@ -232,7 +232,7 @@ def _share(parent: ElementTree.Element, tag: str, where: str) -> float | None:
     if text is None or text in PLAIN:
         return PLAIN.get(text)
     value = SAID.get(text.lower())
-    if text.lower() in UNNAMED or value is not None:
+    if text.lower() in UNKNOWN or value is not None:
         return value
     share = _number(parent, tag, where)
     if share is None or not 0 <= share <= 1:
