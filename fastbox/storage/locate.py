@@ -137,10 +137,13 @@ def like(name: str) -> str:
     """
     folder, last = os.path.split(name.rstrip(os.sep))
     try:
-        near = nearest(last, os.listdir(folder or os.curdir))
+        names = os.listdir(folder or os.curdir)
     except OSError:
         return f" (there is no folder {folder})" if not os.path.isdir(folder) else ""
-    return f" (did you mean {os.path.join(folder, near)}?)" if near else ""
+    stem, ending = os.path.splitext(last)
+    stems = {os.path.splitext(other)[0]: other for other in sorted(names, key=lambda name: name.endswith(ending))}
+    near = nearest(stem, stems)
+    return "" if near is None else f" (did you mean {os.path.join(folder, stems[near])}?)"
 
 
 def _of_several(paths: Sequence[str | os.PathLike[str]]) -> list[str]:

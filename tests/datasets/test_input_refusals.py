@@ -114,6 +114,7 @@ def test_a_name_that_leads_to_nothing_says_which_is_like_it(tmp_path: Path, monk
         ("there/d.parquet", r"got no file there/d\.parquet \(there is no folder there\)$"),
         ("detections.json", r"got no file detections\.json \(did you mean detections\.parquet\?\)$"),
         ("x.parquet", r"got no file x\.parquet$"),
+        ("nothere.parquet", r"got no file nothere\.parquet$"),  # an ending in common is no likeness
     ):
         with pytest.raises(InputError, match=says):
             jobs.nms(name)
