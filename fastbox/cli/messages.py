@@ -23,7 +23,7 @@ _consoles: list[Console] = []  # of the bars that are shown
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if not hasattr(record, "kernel"):  # the bar shows kernels
-            say(record.getMessage())
+            say(record.getMessage(), *(("warning: ", "yellow") if record.levelno >= logging.WARNING else ()))
 
 
 def say(sentence: str, what: str = "", color: str | None = None) -> None:

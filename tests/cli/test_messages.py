@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import fastbox
 from fastbox import Boxes, FormatWarning, InputError, MatchRule, jobs
 from fastbox.anchors import AnchorGrid
+from fastbox.cli.messages import logged_on_stderr
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -346,3 +348,10 @@ def test_sizes_given_as_sizes_and_stray_boxes_are_not() -> None:
     for boxes in (Boxes(COCO, "xywh"), Boxes([*TWO, *TWO, *COCO]), Boxes([[5, 5, -1, -1]]), Boxes([[np.nan] * 4])):
         fastbox.pairs(boxes, threshold=0.5)
         assert len(boxes[:1]) == 1
+
+
+def test_a_logged_warning_is_called_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with logged_on_stderr():
+        logging.getLogger("fastbox").warning("a mark has no place")
+        logging.getLogger("fastbox").info("sorted first")
+    assert capsys.readouterr().err == "warning: a mark has no place\nsorted first\n"
