@@ -126,7 +126,8 @@ def _show_classes(console: Console, classes: Sequence[Mapping[str, Any]], boxes:
 def _named(found: Mapping[str, Any]) -> str:
     if found["class"] is None:
         return "(none)"
-    return _short(found["class"] if found["name"] is None else f"{found['class']} {found['name']}")
+    label = str(found["class"])
+    return _short(label if found["name"] in (None, label) else f"{label} {found['name']}")
 
 
 def _short(name: Any) -> str:
