@@ -94,10 +94,8 @@ def bytes_of(text: str, least: int = 512 << 20) -> int:
         raise InputError(f"expected an amount of memory as 2GB or 512MiB, got {text!r}")
     size = int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].lower()])
     if size < least:
-        raise InputError(
-            f"expected at least {size_text(least)} of memory, of which {size_text(OWN)} are the program's own, "
-            f"got {text!r}"
-        )
+        own = f", of which {size_text(OWN)} are the program's own" if least > OWN else ""
+        raise InputError(f"expected at least {size_text(least)} of memory{own}, got {text!r}")
     return size
 
 

@@ -91,7 +91,7 @@ def test_the_command(tables: Any, tmp_path: Path) -> None:
 def test_bad_input_is_one_sentence(tables: Any, tmp_path: Path) -> None:
     paths = [path for path, _ in tables]
     for arguments, said in (
-        ((*paths, "--weights", "1,2"), "expected --weights for 3 tables, got 2"),
+        ((*paths, "--weights", "1,2"), "expected --weights for each table (3), got 2"),
         ((*paths, "--weights", "1,x,2"), "expected numbers above 0"),
         ((*paths, "--score-column", "nope"), "nope"),
         ((paths[0], "-o", paths[0]), "is also an input"),

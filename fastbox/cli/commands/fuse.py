@@ -73,7 +73,7 @@ def fuse(
     from fastbox.report.terminal.suppressed import show_fused
 
     if fusion.weights is not None and len(fusion.weights) != len(tables):
-        raise click.UsageError(f"expected --weights for {len(tables)} tables, got {len(fusion.weights)}")
+        raise click.UsageError(f"expected --weights for each table ({len(tables)}), got {len(fusion.weights)}")
     with progress("fusing", counted(*tables)) as step:
         found = job([columns.source(table) for table in tables], output, **vars(fusion), progress=step)
     show(show_fused, found.to_dict(), as_json, [output])
