@@ -42,7 +42,8 @@ def test_no_line_is_wrapped(line: str, tmp_path: Path, monkeypatch: pytest.Monke
         shutil.copyfile(ROOT / "data" / f"{name}.parquet", tmp_path / f"{name}.parquet")
     detections = pq.read_table(tmp_path / "detections.parquet")
     models = pa.concat_tables(
-        detections.append_column("model", pa.array([name] * len(detections))) for name in ("resnet50", "resnet101")
+        detections.append_column("model", pa.array([name] * len(detections)))
+        for name in ("resnet50", "transformer_large_with_a_very_long_name_of_its_training_run")
     )
     pq.write_table(models.sort_by("image_id"), tmp_path / "models.parquet")
     monkeypatch.chdir(tmp_path)

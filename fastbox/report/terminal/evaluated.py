@@ -17,6 +17,7 @@ __all__ = ["conditions", "largest", "show_evaluated"]
 
 CLASSES_SHOWN = 5
 NAME_WIDTH = 60
+LEAST_NAME = 9  # characters of a name that are always shown
 
 
 def show_evaluated(console: Console, summary: Mapping[str, Any]) -> None:
@@ -75,10 +76,15 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
         interval = [_interval(model["intervals"][main])] if sure else []
         rows.append((_short(name), f"{model['counted']:,}", *figures, *interval, f"{error} {rise:+.3f}"))
     more = ""
-    if width_of(rows) > console.width:
-        more = f"; --json has {main} by size"
-        kept = [place for place, name in enumerate(head) if name not in of_sizes]
-        rows = [[row[place] for place in kept] for row in rows]
+    for left_out, what in ((of_sizes, f"{main} by size"), ((*of_sizes, *first[2:]), "all statistics")):
+        if width_of(rows) > console.width:
+            more = f"; --json has {what}"
+            kept = [place for place, name in enumerate(rows[0]) if name not in left_out]
+            rows = [[row[place] for place in kept] for row in rows]
+    over = width_of(rows) - console.width
+    if over > 0:
+        most = max(len(row[0]) for row in rows) - over
+        rows = [(_short(row[0], max(most, LEAST_NAME)), *row[1:]) for row in rows]
     show_table(console, rows, first[:1])
     console.print(Text(f"largest ΔAP50: the error whose fix raises AP50 most{more}", style="dim"))
 
@@ -185,8 +191,8 @@ def _plain(text: str) -> str:
     return " ".join("".join(character for character in text if character.isprintable()).split())
 
 
-def _short(name: str) -> str:
+def _short(name: str, most: int = NAME_WIDTH) -> str:
     """A name on one line without control characters, cut in its middle where it is long."""
     plain = _plain(name)
-    half = NAME_WIDTH // 2 - 1
-    return plain if len(plain) <= NAME_WIDTH else f"{plain[:half]}…{plain[-half:]}"
+    half = (most - 1) // 2
+    return plain if len(plain) <= most else f"{plain[:half]}…{plain[-half:]}"
