@@ -68,7 +68,7 @@ def test_a_terminal_shows_warnings_and_what_figures_depend_on(tmp_path: Path) ->
     lines = result.stdout.splitlines()
     assert sum(line.startswith("warning: ") for line in lines) == 2
     for said in (
-        "images: 40 with detections and truths, 0 with detections only, 0 with truths only",
+        "images in both tables: 40; in detections only: 0; in truths only: 0",
         "columns: score, class category_id, image image_id",
         "boxes of both: x, y, w, h (xywh)",
     ):

@@ -116,7 +116,7 @@ def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> No
 def conditions(summary: Mapping[str, Any]) -> list[str]:
     """Sentences on other facts that figures depend on: images, the columns that were read, and formats of boxes."""
     both, own, its = (f"{summary['images_with_boxes'][name]:,}" for name in ("both", "detections", "truths"))
-    lines = [f"images: {both} with detections and truths, {own} with detections only, {its} with truths only"]
+    lines = [f"images in both tables: {both}; in detections only: {own}; in truths only: {its}"]
     if "columns" in summary:
         named = {what: name for what, name in summary["columns"].items() if name is not None}
         columns = [name if name == what else f"{what} {name}" for what, name in named.items()]
