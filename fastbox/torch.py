@@ -1,4 +1,4 @@
-"""The regression losses for torch tensors on the CPU, differentiable by the prediction.
+"""The regression losses for torch tensors on the CPU, differentiable with respect to the prediction.
 
 One pass over the boxes computes the loss and its gradient. Tensors are read and returned without a copy, except for
 tensors of half precision, which are computed in float32.
@@ -65,8 +65,8 @@ def iou_loss(
     Returns
     -------
     tensor
-        In the dtype that torch promotes both to, or float32 where this dtype is of half precision. The gradient by
-        ``pred`` is in the dtype of ``pred``, and can't be differentiated again. An invalid box gives nan.
+        In the dtype that torch promotes both to, or float32 if this dtype is of half precision. The gradient with
+        respect to ``pred`` is in the dtype of ``pred``, and can't be differentiated again. An invalid box gives nan.
 
     Raises
     ------

@@ -57,9 +57,9 @@ class Measured(Result):
     zeros : dict of str to int
         Gradients that are exactly zero, by the same names.
     rules : Rules
-        The metrics, and where those of them that turn linear do.
+        The metrics, and the distances from which Smooth L1 and Huber loss are linear.
     look : Look, optional
-        The worst pairs and a map for a report, where one was asked for.
+        The worst pairs and a map for a report, if a report was requested.
     """
 
     MAIN = "metrics"
@@ -117,27 +117,27 @@ def measure(
     pairs : Source, path, directory, glob or a list of them
         Parquet files of one schema.
     out : path, optional
-        The file of rows with new columns to write; by default rows are only summed up.
+        The file of rows with new columns to write; by default only the summary is computed.
     metrics : sequence of str
         Names from ``fastbox.METRICS`` and ``fastbox.LOSSES``; each is the name of its column. Losses of coordinates are
         summed over the four corners' coordinates.
     pred, target : str, optional
-        Where the boxes are: one column, or four names with commas between; found by the prefixes ``pred_`` and
-        ``target_`` when left out.
+        The columns of the boxes: one column, or four names with commas between; by default found by the prefixes
+        ``pred_`` and ``target_``.
     format : str, optional
-        The format of both boxes; by default the one that the names of the columns tell.
+        The format of both boxes; by default the format that the names of the columns imply.
     beta : float
-        Where ``smooth_l1`` and ``smooth_l1_loss`` turn linear, in pixels.
+        The distance in pixels from which ``smooth_l1`` and ``smooth_l1_loss`` are linear.
     delta : float
-        Where ``huber_loss`` turns linear, in pixels.
+        The distance in pixels from which ``huber_loss`` is linear.
     grad : bool
-        Append the gradient of each loss by the predicted box too: four columns of the values' dtype, named by the
-        coordinates of its format, from ``iou_loss_grad_x0`` to ``iou_loss_grad_y1`` for xyxy, ``_x`` to ``_h`` for
-        xywh. The summary has their Euclidean lengths, as ``iou_loss_grad``.
+        Append the gradient of each loss with respect to the predicted box: four columns of the values' dtype, named by
+        the coordinates of its format, from ``iou_loss_grad_x0`` to ``iou_loss_grad_y1`` for xyxy, ``_x`` to ``_h`` for
+        xywh. The summary has the Euclidean lengths of the gradients, as ``iou_loss_grad``.
     keep : sequence of str, optional
         The columns of the input to keep in the output; by default all. A new column replaces one of the same name.
     report : path, optional
-        Where to write a page of HTML with figures, plots and the worst rows (the extra ``report``).
+        The HTML page to write, with figures, plots and the worst rows (the extra ``report``).
     rows : int
         The number of rows in memory at a time; it makes no difference to the result.
     progress : callable, optional
@@ -204,7 +204,7 @@ def measure(
 
 
 def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool) -> LossAndGrad:
-    """Return the values of a metric or loss, and the gradient of a loss if it is asked for, else no columns."""
+    """Return the values of a metric or loss, and the gradient of a loss if it is requested, else no columns."""
     nothing = np.empty((len(a), 0))
     if name not in LOSSES:
         return LossAndGrad(ops.aligned(a, b, metric=name, beta=beta), nothing)
@@ -215,7 +215,7 @@ def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool
 
 
 def _new_columns(metrics: Sequence[str], grad_format: str | None) -> list[str]:
-    """Return the columns of metrics and losses, each loss with those of its gradient by boxes in a format."""
+    """Return the columns of metrics and losses, each loss with the columns of its gradient, for boxes in a format."""
     ends = () if grad_format is None else tuple(f"_grad_{coordinate}" for coordinate in COORDINATES[grad_format])
     return [name + end for name in metrics for end in ("", *(ends if name in LOSSES else ()))]
 
@@ -250,6 +250,6 @@ def _lengths(grad: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _dtype_and_format(schema: Any, pred: BoxColumns, target: BoxColumns) -> tuple[np.dtype[Any], str]:
-    """Return the dtype of the values and the format of the predicted boxes, as an empty batch has them."""
+    """Return the dtype of the values and the format of the predicted boxes, found with an empty batch."""
     a, b = (to_boxes(schema.empty_table(), place) for place in (pred, target))
     return np.result_type(a.dtype, b.dtype), a.format

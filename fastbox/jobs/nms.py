@@ -114,8 +114,8 @@ def nms(
     score_column, class_column : str
         The columns of scores and classes.
     class_agnostic : bool, optional
-        Compare boxes of different classes too. By default boxes are compared per class where the table has the class
-        column or one is named, and of all classes otherwise; False requires the column.
+        Compare boxes of different classes too. By default boxes are compared per class if the table has the class
+        column or a class column is named, and class-agnostic otherwise; False requires the column.
     keep : sequence of str, optional
         The columns to write; by default all.
     rows : int

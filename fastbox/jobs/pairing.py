@@ -1,4 +1,4 @@
-"""The pairs that are asked for, and their search in a chunk: in blocks that fit in memory, and class by class."""
+"""The pairs to find, and their search in a chunk: in blocks that fit in memory, and class by class."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAIR = 400  # bytes that a job takes for a pair while it finds, measures and wri
 
 @dataclass(frozen=True)
 class Question:
-    """The pairs that are asked for: the mode, the metrics, of which the first decides, and the joined classes."""
+    """The pairs to find: the mode, the metrics, of which the first decides, and the joined classes."""
 
     metrics: tuple[str, ...]
     mode: str
@@ -55,7 +55,7 @@ class Question:
 
     @property
     def limit(self) -> float | None:
-        """The threshold where it decides, else None."""
+        """The threshold in the mode ``threshold``, else None."""
         return self.threshold if self.mode == "threshold" else None
 
     def rules(self) -> Rules:
@@ -71,7 +71,7 @@ class Question:
         return {"threshold": self.limit, "mode": self.mode, **more}
 
     def find(self, chunk: Chunk) -> Pairs:
-        """Find the pairs of a chunk, sorted; in the mode ``best`` one for each row of a, with -1 where b has none."""
+        """Find the pairs of a chunk, sorted; in the mode ``best`` one for each row of a, with -1 without a row of b."""
         a, b = chunk.a, chunk.b
         order_a = order_b = None
         if self.label is not None and self.joined is not None:
@@ -95,7 +95,7 @@ class Question:
 
 
 class Block(NamedTuple):
-    """Some rows of a, and the boxes of b that they may pair up with.
+    """Some rows of a, and the boxes of b in their images.
 
     ``row`` and ``col`` are the places of the first boxes in the whole chunk. In a block ``of_one`` table, where both
     sides are rows of a, each pair is found twice, and each box with itself.
@@ -125,7 +125,7 @@ def blocks(chunk: Chunk, most: int) -> Iterator[Block]:
     chunk : Chunk
         Without ``b`` the pairs are those of ``a`` with itself, each once.
     most : int
-        The number of pairs that fit in memory; a row with more is a block of its own.
+        The number of pairs that fit in memory; a row with more pairs is a separate block.
     """
     offsets_a = chunk.a.offsets
     offsets_b = offsets_a if chunk.b is None else chunk.b.offsets
@@ -174,7 +174,7 @@ def _rows_of(boxes: Boxes, bounds: NDArray[np.int64], ids: NDArray[np.generic] |
 def _by_class(
     chunk: Chunk, label: str, joined: JoinedClasses
 ) -> tuple[tuple[Boxes, NDArray[np.int64]], tuple[Boxes | None, NDArray[np.int64] | None]]:
-    """Return both sides of a chunk grouped by image and class, each with the rows that its boxes had."""
+    """Return both sides of a chunk grouped by image and class, each with the earlier rows of its boxes."""
     sides = [(chunk.a, chunk.a_columns)]
     if chunk.b is not None and chunk.b_columns is not None:
         sides.append((chunk.b, chunk.b_columns))

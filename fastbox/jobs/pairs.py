@@ -44,7 +44,7 @@ class Paired(Result):
     Attributes
     ----------
     images, detections, truths, pairs : int
-        The number of images, boxes and pairs; ``truths`` is None where one table is paired with itself.
+        The number of images, boxes and pairs; ``truths`` is None if one table is paired with itself.
     unmatched : int
         The number of detections without a pair.
     invalid_detections, invalid_truths : Invalid
@@ -55,7 +55,7 @@ class Paired(Result):
         The ``mode`` (threshold, every or best), the ``metric`` that decides, its ``threshold`` and ``sign``, and the
         column that kept classes apart.
     look : Look, optional
-        The worst pairs and a map for a report, where one was asked for.
+        The worst pairs and a map for a report, if a report was requested.
     """
 
     MAIN = "metrics"
@@ -115,25 +115,25 @@ def pairs(
     rows: int = 262_144,
     progress: Callable[[int], object] | None = None,
 ) -> Paired:
-    """Find the pairs of boxes of one image, write them with their values, and sum them up.
+    """Find the pairs of boxes of each image, write them with their values, and summarize them.
 
-    The output has the columns ``image_id``, ``detection`` and ``truth`` (row numbers of the two tables, from 0), one
-    for each metric, and those asked for; sorted by image, detection and truth. With one table the rows are ``row`` and
-    ``other``, the later of the two, and each pair is there once.
+    The output has the columns ``image_id``, ``detection`` and ``truth`` (row numbers of the two tables, from 0), a
+    column for each metric, and the columns to keep; it is sorted by image, detection and truth. With one table the row
+    numbers are ``row`` and ``other``, the later row, and each pair has one row.
 
     Parameters
     ----------
     detections, truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
     out : path, optional
-        The file to write; by default pairs are only summed up.
+        The file to write; by default only the summary is computed.
     threshold : float
         The value that the first metric must reach; a distance must not exceed it.
     every : bool
-        Every pair of valid boxes, whatever its value.
+        Find every pair of valid boxes, with any value.
     best : bool
-        One row for each detection, with its best truth; ``truth`` is null where its image has none.
+        Write one row for each detection, with its best truth; ``truth`` is null if its image has no truth.
     class_column : str
-        The class column of both tables; another than the usual one needs ``class_agnostic=False``.
+        The class column of both tables; a name other than the usual one needs ``class_agnostic=False``.
     class_agnostic : bool
         Pair boxes of different classes too, as by default; False pairs them per class.
     metrics : sequence of str
@@ -141,9 +141,9 @@ def pairs(
     keep : sequence of str
         Columns of the detections to carry along.
     boxes : bool
-        Carry the corners of both along, as ``pred_xmin`` … ``target_ymax``: what :func:`measure` reads.
+        Write the corners of both boxes, as ``pred_xmin`` … ``target_ymax``, which :func:`measure` reads.
     report : path, optional
-        Where to write a page of HTML with figures, plots and the worst pairs (the extra ``report``).
+        The HTML page to write, with figures, plots and the worst pairs (the extra ``report``).
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
@@ -235,7 +235,7 @@ def _add(found: Paired, chunk: Chunk, pairs: Pairs, beta: float, paired: NDArray
 
 
 def _count(found: Paired, chunk: Chunk, paired: NDArray[np.bool_]) -> None:
-    """Count the boxes of a chunk, and the detections that no pair has."""
+    """Count the boxes of a chunk, and the detections that are in no pair."""
     found.images += 0 if chunk.images is None else len(chunk.images)
     found.detections += len(chunk.a)
     found.invalid_detections.add(chunk.a.invalid())

@@ -27,13 +27,13 @@ class Planned(Result):
     Attributes
     ----------
     inputs : list of dict
-        For each table: ``files``, ``row_groups``, ``boxes``, ``images`` (the least and the greatest id, None where
-        there are none), ``sorted`` (None without image ids), ``unsorted`` (the first row groups that begin below the
-        end of the one before, or else the first rows with a lower id than the one before), ``in_two_files`` (ids of
-        images that go on in the next file).
+        For each table: ``files``, ``row_groups``, ``boxes``, ``images`` (the least and the greatest id, None without
+        ids), ``sorted`` (None without image ids), ``unsorted`` (the first row groups that begin below the end of the
+        previous row group, or else the first rows with a lower id than the previous row), ``in_two_files`` (ids of
+        images that continue in the next file).
     fragments : list of int
         The number of boxes that each fragment would read of all tables: the boxes of the row groups that hold its
-        images. Empty where a table is unsorted.
+        images. Empty if a table is unsorted.
     """
 
     MAIN = "inputs"
@@ -45,7 +45,7 @@ class Planned(Result):
 
     @property
     def ready(self) -> bool:
-        """True where no table is known to be unsorted."""
+        """True if no table is known to be unsorted."""
         return all(table["sorted"] is not False for table in self.inputs)
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Planned(Result):
 def plan(*tables: Given, fragment_rows: int = FRAGMENT_ROWS) -> Planned:
     """Plan the fragments of some tables, and find the rows that are not sorted by image.
 
-    Footers tell most; where they don't show that a table is unsorted, its ids are read, and nothing else.
+    Only footers are read, and the ids of a table whose footers do not show that it is unsorted.
 
     Parameters
     ----------

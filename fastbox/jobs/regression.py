@@ -34,11 +34,11 @@ def regression(
     the steps, 0.01 up to 90%, and 0.001 after that. The error of a case is the sum of the four distances |B - target|.
 
     All gradients are exact; the weight of CIoU's aspect ratios is a constant. The code published with the paper has
-    other gradients: those of CIoU are not divided by w² + h², although the paper says so; those of overlaps by the
-    sides are twice as large; and for GIoU the intersection of boxes that lie apart is not set to 0, so that many of
-    these boxes do not reach their targets. With the exact gradients of GIoU they do. The paper does not say what
-    happens to a side that a step would make negative: here no side falls below 2^-10. ``smooth_l1`` is the loss of the
-    four numbers at beta 1, with the same steps.
+    other gradients: those of CIoU are not divided by w² + h², although the paper says so; those of overlaps
+    with respect to the sides are twice as large; and for GIoU the intersection of boxes without overlap is not set to
+    0, so that many of these boxes do not reach their targets. With the exact gradients of GIoU they do. The paper does
+    not define the result of a step that makes a side negative: here no side falls below 2^-10. ``smooth_l1`` is the
+    loss of the four numbers at beta 1, with the same steps.
 
     Parameters
     ----------

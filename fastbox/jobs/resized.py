@@ -1,4 +1,4 @@
-"""A chunk of truths as a detector sees it: resized, without the regions to ignore, and the levels of its anchors."""
+"""A chunk of truths in the resolution of a detector: resized, without regions to ignore; and the levels of anchors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sides_of(truths: Source, resize: Resize) -> tuple[str, ...]:
 
 @dataclass
 class Resized:
-    """A chunk as the detector sees it: resized truths, regions to ignore, and the rows of the truths in the chunk."""
+    """A chunk in the resolution of a detector: resized truths, regions to ignore, and the rows of the truths."""
 
     sizes: NDArray[np.int64]
     truths: Boxes

@@ -1,4 +1,4 @@
-"""Sort tables by image, whatever they are, into one Parquet file."""
+"""Sort tables of every kind by image, into one Parquet file."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Warmed:
         Kernels that were compiled before.
     seconds : float
     folder : str
-        Where compiled kernels are kept.
+        The folder of compiled kernels.
     """
 
     compiled: dict[str, float] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def warmup(
     processes: int | None = None,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> Warmed:
-    """Compile the kernels that were not compiled before on this machine, so that nobody waits for them later.
+    """Compile the kernels that were not compiled before on this machine, so that later calls do not wait for them.
 
     Kernels are kept for this processor and these versions of fastbox and Numba, in ``NUMBA_CACHE_DIR`` if set, else
     beside the package or in the user's cache. A script that calls this needs ``if __name__ == "__main__":``, as for
@@ -75,7 +75,7 @@ def warmup(
     processes : int, optional
         The number of processes that compile side by side; by default the number of threads of kernels.
     progress : callable, optional
-        Called with the last kernel compiled, how many are done, and how many there are to do.
+        Called with the last kernel compiled, the number of kernels done, and the number of all kernels to compile.
 
     Raises
     ------

@@ -48,7 +48,7 @@ def smooth_l1_loss(
         Factors of losses and gradients: one for each row of the last axis (each box), or one for each coordinate. The
         mean is then the weighted mean of the coordinates, so weights of 1 change nothing.
     return_grad : bool
-        Return the gradient of the loss by ``pred``, too.
+        Also return the gradient of the loss with respect to ``pred``.
     out, grad_out : array, optional
         Arrays to write losses (not sums) and gradients to: C-contiguous, of the result's shape and dtype. Large arrays
         that are used again are written two to four times faster than new ones.
@@ -174,7 +174,7 @@ def _numbers(values: Any, name: str) -> NDArray[Any]:
 
 
 def _change(grad: NDArray[Any], to: str) -> None:
-    """Turn a gradient by corners, in place, into the gradient by the numbers of another format."""
+    """Change a gradient of corners, in place, to the gradient of the numbers of another format."""
     if to == "yxyx":
         grad[:] = grad[:, [1, 0, 3, 2]]
     elif to != "xyxy":

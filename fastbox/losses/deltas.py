@@ -18,8 +18,8 @@ __all__ = ["Deltas"]
 class Deltas:
     """Predicted deltas and their anchors, given to a loss instead of predicted boxes.
 
-    Overlap losses decode the deltas, and return the gradient by the deltas. Losses of coordinates compare the deltas
-    with the encoded targets.
+    Overlap losses decode the deltas, and return the gradient with respect to the deltas. Losses of coordinates compare
+    the deltas with the encoded targets.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Deltas:
         return encode(targets, self.anchors, weights=self.weights, means=self.means, stds=self.stds)
 
     def chain(self, grad: NDArray[Any]) -> None:
-        """Turn a gradient by the decoded corners, in place, into the gradient by the deltas, 0 for clamped deltas."""
+        """Change a gradient of the decoded corners, in place, to the gradient of the deltas, 0 for clamped deltas."""
         T = grad.dtype.type
         near, far = grad[:, :2].copy(), grad[:, 2:]
         grad[:, :2] += far

@@ -1,4 +1,4 @@
-"""The names of the losses, and the check of a name that is a metric's or a loss's."""
+"""The names of the losses, and the check of names of metrics and losses."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ REDUCTIONS = ("none", "box", "sum", "mean")
 
 
 class LossAndGrad(NamedTuple):
-    """A loss, and its gradient by the prediction, in the prediction's shape and format."""
+    """A loss, and its gradient with respect to the prediction, in the prediction's shape and format."""
 
     loss: Any
     grad: NDArray[Any]
@@ -57,20 +57,20 @@ class Weights(NamedTuple):
 
 @dataclass
 class Outcome:
-    """The arrays that a kernel writes, of size 0 where nothing is wanted, and the numbers that make the result of them.
+    """The arrays that a kernel writes, of size 0 if not requested, and the numbers that turn them into the result.
 
     Attributes
     ----------
     losses, grad, sums : array
         One loss for each value or box, the gradient, and one sum for each block of values.
     streamed : bool
-        Whether the gradient is written past the cache.
+        True if the gradient is written with non-temporal stores.
     weights : Weights
     scale : float
         The factor of all gradients, in the dtype of the loss.
     reduction : str
     divisor : float
-        What the mean divides by.
+        The divisor of the mean.
     return_grad : bool
     """
 
@@ -85,7 +85,7 @@ class Outcome:
     return_grad: bool
 
     def result(self) -> Loss:
-        """Return the loss, with its gradient where it is wanted."""
+        """Return the loss, with its gradient if requested."""
         loss: Any = self.losses
         if self.reduction in ("sum", "mean"):
             loss = _tree(self.sums)
@@ -130,7 +130,7 @@ def check_reduction(reduction: str) -> None:
 
 
 def _check_outputs(options: Options, one_each: bool, inputs: tuple[NDArray[Any], ...]) -> None:
-    """Refuse arrays to write that nothing is written to, and those that share memory with others."""
+    """Refuse arrays to write that are not used, and arrays that share memory with other arrays."""
     out, grad_out = options.out, options.grad_out
     if out is not None and not one_each:
         raise ValueError(f'expected out= with reduction="none" or "box", got out= with {options.reduction!r}')
@@ -167,7 +167,7 @@ def _weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weig
 
 
 def _tree(sums: NDArray[np.float64]) -> float:
-    """Add neighbours until one sum is left, in an order that depends on the number of blocks alone."""
+    """Add neighbours until one sum is left, in an order that depends only on the number of blocks."""
     while len(sums) > 1:
         if len(sums) % 2:
             sums = np.append(sums, 0.0)

@@ -38,13 +38,13 @@ def iou_loss(
     ----------
     pred, target : Boxes or array of shape (n, 4)
         Row i of ``pred`` belongs to row i of ``target``. Arrays are xyxy corners in pixels; groups make no difference.
-        The prediction may be :class:`fastbox.Deltas` from anchors; the gradient is then by the deltas.
+        The prediction may be :class:`fastbox.Deltas` from anchors; the gradient is then with respect to the deltas.
     reduction : str
         ``"none"`` or ``"box"``: one loss for each box; ``"sum"``; ``"mean"`` over the boxes, nan without any.
     weights : array of shape (n,), optional
         Factors of losses and gradients; the mean divides by the sum of the weights.
     return_grad : bool
-        Return the gradient of the loss by ``pred``, too, in the format of ``pred``: by x, y, w, h for ``"xywh"``.
+        Also return the gradient with respect to ``pred``, in the format of ``pred``: x, y, w, h for ``"xywh"``.
     out, grad_out : array, optional
         Arrays to write losses (not sums), ``(n,)``, and gradients, ``(n, 4)``, to: C-contiguous, of the result's dtype.
         Large arrays that are used again are written two to four times faster than new ones.

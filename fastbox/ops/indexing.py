@@ -18,7 +18,7 @@ GAIN = 1000  # pairs for each box to sort, from which on sorting pays
 # work, columns that are not met are looked at in vain.
 ROWS_TOGETHER, COLS_TOGETHER = (0.03, 8.0), (1.0, 0.5)
 GROUP = 32  # rows of a measured together
-SAMPLED = 256  # groups that tell what all of them cost
+SAMPLED = 256  # groups in the sample from which the cost of all groups is estimated
 GROUPS_PER_PIECE = 16  # so that a piece takes longer than handing it out
 PIECES_PER_THREAD = 32  # the cost of a piece is not known beforehand
 ROWS_PER_PIECE = 16_384
@@ -26,7 +26,7 @@ ROWS_FILLED = 65_536  # rows filled up together
 
 
 class Indexed(NamedTuple):
-    """One image with both sides sorted; ``rows`` and ``cols`` are where its boxes of a and b begin and end."""
+    """One image with both sides sorted; ``rows`` and ``cols`` are the bounds of its boxes in a and b."""
 
     image: int
     rows: tuple[int, int]
@@ -39,9 +39,9 @@ class Indexed(NamedTuple):
 def plan(
     a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], *, angles: bool
 ) -> list[Indexed]:
-    """Index the images where a sample of groups shows that an index leaves fewer pairs to measure.
+    """Index the images for which a sample of groups shows that an index leaves fewer pairs to measure.
 
-    Images with areas so small or large that screening is off stay out, and so do those where most boxes meet.
+    Images with areas so small or large that screening is off are not indexed, nor images in which most boxes overlap.
     """
     rows_a, rows_b = np.diff(starts_a).astype(np.float64), np.diff(starts_b).astype(np.float64)
     large = np.flatnonzero(rows_a * rows_b >= GAIN * (rows_a + rows_b))
@@ -77,7 +77,7 @@ def crowded(one: Indexed) -> bool:
 
 
 def groups_of(starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Cut sorted boxes into groups of at most GROUP that share a cell, given where each cell's begin."""
+    """Cut sorted boxes into groups of at most GROUP that share a cell, given the first box of each cell."""
     counts = np.diff(starts)
     pieces = -(-counts // GROUP)
     within = np.arange(int(pieces.sum())) - np.repeat(np.cumsum(pieces) - pieces, pieces)
@@ -97,7 +97,7 @@ def query(which: str, metric: str, beta: Any, found: Sequence[Indexed], *outputs
 
 
 def order(found: Sequence[Indexed], ends: NDArray[np.int64], cols: NDArray[np.int64], values: NDArray[Any]) -> None:
-    """Sort the pairs of each row of the indexed images by column, given where each row's pairs end."""
+    """Sort the pairs of each row of the indexed images by column, given the end of each row's pairs."""
     kernel = parallel.kernels("compare.indexed").ORDER[values.dtype, ""]
     for one in found:
         at, spans = one.rows[0], parallel.blocks(one.rows[1] - one.rows[0], 1, ROWS_PER_PIECE)
@@ -105,9 +105,9 @@ def order(found: Sequence[Indexed], ends: NDArray[np.int64], cols: NDArray[np.in
 
 
 def fill_zeros(one: Indexed, a: Boxes, b: Boxes, values: NDArray[Any], indices: NDArray[np.int64]) -> None:
-    """Give the rows of an image that found fewer than k boxes the first valid boxes of b that they don't overlap.
+    """Fill rows of an image that have fewer than k boxes with the first valid boxes of b that they don't overlap.
 
-    ``values`` and ``indices`` have shape (n, k). For metrics that are 0 wherever boxes don't overlap.
+    ``values`` and ``indices`` have shape (n, k). For metrics that are 0 for boxes that do not overlap.
     """
     k = indices.shape[1]
     valid: list[int] = []

@@ -12,14 +12,14 @@ __all__ = ["Best", "Pairs", "Ragged", "Top"]
 
 
 class Best(NamedTuple):
-    """For each row of a: the best value, and the row of b that has it; nan and -1 where there is none."""
+    """For each row of a: the best value, and the row of b that has it; nan and -1 without a valid pair."""
 
     values: NDArray[Any]
     indices: NDArray[np.int64]
 
 
 class Top(NamedTuple):
-    """For each row of a: its k best values, best first, and their rows of b; nan and -1 where there are fewer."""
+    """For each row of a: its k best values, best first, and their rows of b; nan and -1 beyond the last valid pair."""
 
     values: NDArray[Any]
     indices: NDArray[np.int64]

@@ -20,7 +20,7 @@ from fastbox.values.numbers import as_number, in_dtype, shown
 
 __all__ = ["aligned", "best", "histogram", "pairs", "pairwise", "top"]
 
-ALIGNED_ROWS = 65_536  # rows that make a thread worth waking
+ALIGNED_ROWS = 65_536  # rows below which another thread does not pay
 
 
 @named
@@ -37,7 +37,7 @@ def pairwise(
     metric : str
         A name from ``fastbox.METRICS``.
     beta : float
-        Where ``smooth_l1`` turns linear, in pixels.
+        The distance in pixels from which ``smooth_l1`` is linear.
     out : array, optional
         The array to write: C-contiguous, of the result's dtype and shape; for grouped sets one-dimensional, as long as
         all matrices together. Reusing a large array is two to four times faster than making a new one.
@@ -45,7 +45,7 @@ def pairwise(
     Returns
     -------
     array of shape (n, m), or Ragged
-        float32 if both are, else float64. nan wherever a box is invalid. For grouped sets one matrix an image.
+        float32 if both are, else float64. nan for invalid boxes. For grouped sets one matrix for each image.
 
     Raises
     ------
@@ -110,13 +110,13 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
 def best(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0) -> Best:
     """Find for each box of a the box of b with the best value, without the matrix.
 
-    The highest value is best, for the distances ``l1`` and ``smooth_l1`` the lowest; at ties the lowest row of b. For
-    grouped sets only boxes of the same image meet; indices are rows of b all the same, so ``b[indices]`` works.
+    The highest value is best, for the distances ``l1`` and ``smooth_l1`` the lowest; at ties the lowest row of b. In
+    grouped sets only boxes of the same image are compared; indices are always rows of b, so ``b[indices]`` works.
 
     Returns
     -------
     Best
-        ``values`` and ``indices``, both of shape (n,); nan and -1 where there is nothing valid to match.
+        ``values`` and ``indices``, both of shape (n,); nan and -1 without a valid pair.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> To
     Returns
     -------
     Top
-        ``values`` and ``indices``, both of shape (n, k); nan and -1 where there are fewer than k.
+        ``values`` and ``indices``, both of shape (n, k); nan and -1 if there are fewer than k valid pairs.
 
     Raises
     ------
@@ -164,8 +164,9 @@ def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> To
 def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta: float = 1.0) -> Pairs:
     """Find all pairs whose value reaches the threshold, without the matrix.
 
-    Reaching is value >= threshold, for the distances value <= threshold, the threshold rounded to the boxes' dtype.
-    Without b: pairs i < j within a. For grouped sets only boxes of the same image meet.
+    A pair reaches the threshold if its value is at or above the threshold, for distances at or below; the threshold is
+    rounded to the boxes' dtype. Without b: pairs i < j within a. In grouped sets only boxes of the same image are
+    compared.
 
     Returns
     -------
@@ -227,7 +228,7 @@ def histogram(
     ----------
     bins : int
     range : (low, high), optional
-        Defaults to the metric's own range where it has one.
+        By default the range of the metric, if it has one.
 
     Returns
     -------

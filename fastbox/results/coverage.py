@@ -18,7 +18,7 @@ __all__ = ["ASPECT_EDGES", "SIDE_EDGES", "THRESHOLDS", "Coverage", "Covered"]
 THRESHOLDS = tuple(k / 20 for k in range(6, 19))  # .3 to .9 in steps of .05
 SIDE_EDGES = doublings(0, 11, 2)  # of the map: square root of the area, in pixels as the detector sees them
 ASPECT_EDGES = doublings(-3, 3, 2)  # height / width
-_FIXED = 2.0**40  # sums of IoU are kept as integers of this unit, so that no order changes them
+_FIXED = 2.0**40  # sums of IoU are kept as integers in this unit, so that they do not depend on the order
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Coverage:
     ) -> None:
         """Count truths.
 
-        ``area`` is that of the image's own pixels, ``seen`` the (n, 2) width and height as the detector sees them,
+        ``area`` is in the pixels of the original image, ``seen`` the (n, 2) width and height in the resized image,
         ``classes`` are places among the ``labels``.
         """
         self.all.add(values, positive)

@@ -61,13 +61,13 @@ class Seen:
 
 
 class Gallery:
-    """Detections with an error and truths that were missed, of each model and kind, kept while chunks go by."""
+    """Detections with an error and truths that were missed, for each model and kind, collected chunk by chunk."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, str], Kept] = {}
 
     def add(self, seen: Seen) -> None:
-        """Look through a chunk."""
+        """Add a chunk."""
         valid, truths = map(_drawable, seen.sides)
         match_type, asked = seen.judged.match_type, seen.asked & truths
         for model, label in enumerate(seen.labels[:MODELS]):
@@ -102,7 +102,7 @@ class Gallery:
         number: Callable[[int], Any],
         draw: Callable[[NDArray[np.int64], list[int]], list[Example]],
     ) -> None:
-        """Keep the rows of the greatest values; of equal ones those that came first."""
+        """Keep the rows of the greatest values; of equal values the first rows."""
         kept = self._kept.get(key, [])
         if len(rows) > SHOWN:
             least = np.partition(values, len(rows) - SHOWN)[len(rows) - SHOWN]

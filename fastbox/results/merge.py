@@ -20,11 +20,11 @@ __all__ = ["Gathered", "merged", "packed", "unpacked"]
 
 Found = TypeVar("Found")
 
-TOGETHER = 8  # neighbours that are added up at once
+TOGETHER = 8  # neighbours that are added up together
 
 
 class Gathered:
-    """The results of parts, which come in any order: neighbours are added up at once, so that few are held.
+    """The results of parts, which come in any order: neighbours are added up early, so that memory holds few results.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class Gathered:
 
 
 def merged(parts: list[Any]) -> Any:
-    """Return the result for all parts: counts, arrays and sketches are added, all else must be alike.
+    """Return the result for all parts: counts, arrays and sketches are added, all other values must be equal.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def unpacked(text: Any, kind: type[Found]) -> Found:
     Raises
     ------
     ValueError
-        The text is of something else.
+        The text is not a packed result of this class.
     """
     try:
         return msgspec.msgpack.decode(zlib.decompress(base64.b64decode(text)), type=kind, dec_hook=_decoded)

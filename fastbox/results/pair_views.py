@@ -14,14 +14,16 @@ from fastbox.values.powers import doublings
 __all__ = ["ASPECT_EDGES", "SIDE_EDGES", "Heat", "Look", "Pair", "Worst"]
 
 SHOWN = 12
-SIDE_EDGES = doublings(2, 10)  # square root of the area, in pixels; the first and last bin take the sides beyond
+SIDE_EDGES = doublings(2, 10)  # square root of the area, in pixels; the first and last bin include the sides beyond
 ASPECT_EDGES = doublings(-3, 3)  # width / height, likewise
-_FIXED = 2.0**30  # sums are kept as integers of this unit, so that no order changes them: room for 8e9 values in a bin
+_FIXED = (
+    2.0**30
+)  # sums are kept as integers in this unit, so that they do not depend on the order: room for 8e9 values in a bin
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair of boxes with its value: ``row`` tells where it stood, ``pred`` and ``target`` are corners in pixels."""
+    """A pair of boxes with its value: ``row`` has its rows in the tables, ``pred`` and ``target`` corners in pixels."""
 
     value: float
     row: tuple[int, ...]
@@ -32,7 +34,7 @@ class Pair:
 
 @dataclass
 class Worst:
-    """The pairs of the lowest values, or the greatest of a distance or loss; of equal ones those that came first.
+    """The pairs of the lowest values, or the greatest of a distance or loss; of equal values the first pairs.
 
     The worst pairs of all parts are the worst pairs of the whole.
 
@@ -58,7 +60,7 @@ class Worst:
         rows: NDArray[np.int64],
         images: NDArray[Any] | None = None,
     ) -> None:
-        """Look at more pairs; nan is left out.
+        """Add more pairs; nan is left out.
 
         Parameters
         ----------
@@ -144,7 +146,7 @@ def _bin(values: NDArray[Any], edges: NDArray[Any]) -> NDArray[np.int64]:
 
 
 class Look:
-    """Pairs looked at while they go by: IoU by the target's size and shape, and the worst of a metric."""
+    """Views of pairs, collected chunk by chunk: IoU by the target's size and shape, and the worst of a metric."""
 
     def __init__(self, metric: str, greatest: bool) -> None:
         self.heat = Heat()
@@ -158,6 +160,6 @@ class Look:
         rows: NDArray[np.int64],
         images: NDArray[Any] | None = None,
     ) -> None:
-        """Look at more pairs, as :meth:`Worst.add` does; ``values`` has those of IoU and of the metric."""
+        """Add more pairs, as :meth:`Worst.add` does; ``values`` has the values of IoU and of the metric."""
         self.heat.add(values["iou"], target)
         self.worst.add(values[self.worst.metric], pred, target, rows, images)

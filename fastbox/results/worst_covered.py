@@ -16,7 +16,7 @@ SHOWN = 12
 
 
 class Least:
-    """The truths of the lowest best IoU, kept while chunks go by; of equal ones those that came first."""
+    """The truths of the lowest best IoU, collected chunk by chunk; of equal values the first truths."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[float, int, Example]] = []
@@ -29,7 +29,7 @@ class Least:
         sizes: NDArray[np.int64],
         best: NDArray[np.floating],
     ) -> None:
-        """Look at the truths of a chunk as the detector sees them, with the rows of the chunk that they were."""
+        """Add the resized truths of a chunk, with their rows in the chunk."""
         assert chunk.images is not None and truths.offsets is not None
         known = np.flatnonzero(truths.invalid() == 0)
         for place in known[np.argsort(best[known], kind="stable")[:SHOWN]].tolist():

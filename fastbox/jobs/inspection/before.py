@@ -64,7 +64,7 @@ class Before:
             return replace(found, again=repeats.rows, firsts=repeats.firsts)
 
     def problems(self, view: View) -> Iterable[Finding]:
-        """Yield the problems of a chunk that only the whole table shows."""
+        """Yield the problems of a chunk that depend on the whole table."""
         if self.ranges:
             odd, ratios = outliers(view, self.ranges)
             yield Finding("class_size", odd, ratios, np.full(len(odd), -1))
@@ -79,7 +79,7 @@ class Before:
 
 
 def sizes_of(truths: Source, *, out: None, label: str | None, rows: int) -> Classes:
-    """Count the sizes of the boxes in a fragment of a table, by the class that a column tells."""
+    """Count the sizes of the boxes in a fragment of a table, by the class in a column."""
     classes = Classes()
     with closing(scan(Source.carrying(truths, label), rows=rows)) as chunks:
         for chunk in chunks:

@@ -35,7 +35,7 @@ class Classes:
     boxes, images : dict
         The number of boxes, and of images, of each class.
     numbers : dict
-        The number of each class that has boxes with an area, as ``keys`` have it.
+        The number of each class that has boxes with an area, which ``keys`` use.
     keys, counts : arrays of shape (k,), int64
         Sizes, as the number of the class and the bin, ascending, and the number of boxes of each size.
     """

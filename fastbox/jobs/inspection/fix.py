@@ -1,4 +1,4 @@
-"""A cleaned copy of a table: broken boxes are dropped, boxes that stick out of their image are clipped."""
+"""A cleaned copy of a table: invalid boxes are dropped, boxes partly outside of their image are clipped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["DROPPED", "Fix", "default_log"]
 Ints = NDArray[np.int64]
 StrPath = str | os.PathLike[str]
 
-DROPPED = ("non_finite", "inverted", "zero_side")  # the first that a box has is the reason
+DROPPED = ("non_finite", "inverted", "zero_side")  # the first code that a box has is the reason
 
 
 def default_log(clean: StrPath) -> str:
@@ -39,15 +39,15 @@ def default_log(clean: StrPath) -> str:
 
 
 class Fix:
-    """A cleaned copy and the list of changes in the making; a context manager.
+    """The writer of a cleaned copy and its list of changes; a context manager.
 
     Parameters
     ----------
     table : Table
-        Whose chunks carry all columns.
+        The table, whose chunks carry all columns.
     clean, log : path
     tolerance : float
-        The number of pixels that a box may stick out.
+        The number of pixels that a box may reach outside of its image.
     inputs : list of str
         The files that the record names as the origin of the copy.
 
@@ -103,7 +103,7 @@ class Fix:
             reasons[by_code[code]] = code
         clipped = by_code["out_of_image"][reasons[by_code["out_of_image"]] == ""]
         stored = self._clipped(view, clipped)
-        # As they will be read: two boxes may be one when they are cut to the image.
+        # As they will be read: two boxes may be equal after they are clipped to the image.
         now = [column.copy() for column in view.boxes.columns]
         for column, new in zip(now, stored, strict=True):
             column[clipped] = new
@@ -125,7 +125,7 @@ class Fix:
         self.rows += len(kept)
 
     def _clipped(self, view: View, rows: Ints) -> list[NDArray[Any]]:
-        """Return the stored coordinates of boxes that are cut to their images; none sticks out when it is read."""
+        """Return the stored coordinates of boxes clipped to their images; no box read back is outside."""
         across, down = view.across[rows], view.down[rows]
         axes = [
             self._axis(np.clip(low[rows], 0, limit), np.clip(high[rows], 0, limit))

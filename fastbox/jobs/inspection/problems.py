@@ -49,7 +49,7 @@ class Limits:
     Attributes
     ----------
     tolerance : float
-        The number of pixels that a box may stick out of its image: rounding to pixels moves a side by 0.5.
+        The number of pixels that a box may reach outside of its image: rounding to pixels moves a side by 0.5.
     sub_pixel : float
         A shorter side below this many pixels is ``sub_pixel``.
     max_aspect : float
@@ -102,7 +102,7 @@ class Finding(NamedTuple):
 
 
 def alone(view: View, limits: Limits) -> list[Finding]:
-    """Find the problems of boxes, each looked at by itself."""
+    """Find the problems of single boxes."""
     found = [
         _finding("no_class", view.codes < 0),
         _finding("no_image", view.times[view.image] == 0),
@@ -134,7 +134,7 @@ def of_images(view: View, listed: bool) -> list[Finding]:
 
 
 def outside_of(view: View) -> Floats:
-    """Return the largest number of pixels by which each box sticks out of its image; nan without the image's size."""
+    """Return the largest distance in pixels by which each box is outside of its image; nan without the image's size."""
     return np.maximum(np.maximum(-view.x0, -view.y0), np.maximum(view.x1 - view.across, view.y1 - view.down))
 
 
@@ -173,7 +173,7 @@ class Problems:
         return both
 
     def add(self, view: View, found: Iterable[Finding], schema: Any) -> Any:
-        """Take in the problems of a chunk; return them as rows of the table, in order."""
+        """Add the problems of a chunk; return them as rows of the table, in order."""
         listed = [entry for entry in found if len(entry.rows)]
         sizes = [len(entry.rows) for entry in listed]
         codes = np.repeat(np.array([CODES.index(entry.code) for entry in listed], np.int64), sizes)

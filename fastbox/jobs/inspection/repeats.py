@@ -22,9 +22,9 @@ KEPT_BYTES = 1 << 25  # of all parts together, before they go to the disk
 
 
 class Repeats:
-    """Ids in the making, then the rows whose id an earlier row has; a context manager that owns its temporary files.
+    """The ids of a table, then the rows whose id an earlier row has; a context manager that owns its temporary files.
 
-    Ids go into parts by their hashes, and each part is sorted alone. What is kept in memory is one part and 16 bytes
+    Ids are divided into parts by their hashes, and each part is sorted separately. Memory holds one part, and 16 bytes
     for each row that is found.
     """
 
@@ -42,7 +42,7 @@ class Repeats:
         self._stack.close()
 
     def add(self, column: Any, first_row: int) -> None:
-        """Take in a batch of ids, an Arrow array of integers or strings; nulls repeat nothing."""
+        """Add a batch of ids, an Arrow array of integers or strings; nulls are not repeated ids."""
         rows = np.flatnonzero(np.asarray(column.is_valid()))
         hashes = _hashes(column.drop_null())
         entries = np.stack([hashes.view(np.int64), rows + first_row], axis=1)
@@ -55,8 +55,8 @@ class Repeats:
     def find(self, again: Iterable[tuple[Any, int]] | None) -> None:
         """Find the rows that repeat an id, ascending, and for each the first that has it.
 
-        ``again`` are all ids once more, as :meth:`add` took them, to compare those whose hashes are equal: two strings
-        may have one hash. Integers never do, and need None.
+        ``again`` yields all ids a second time, as :meth:`add` took them, to compare ids with equal hashes: two strings
+        may have one hash. Two integers never have one hash, so integers need no ``again``.
         """
         found = [self._repeated(file) for file in self._parts]
         rows, firsts = (np.concatenate(column) for column in zip(*found, strict=True))
@@ -69,7 +69,7 @@ class Repeats:
     def _repeated(self, file: IO[bytes]) -> tuple[Ints, Ints]:
         file.seek(0)
         hashes, rows = np.frombuffer(file.read(), np.int64).reshape(-1, 2).T
-        # Most often nothing repeats: sorting alone tells, in a tenth of the time that an order takes.
+        # Usually no id repeats: sorting shows that in a tenth of the time that the order of the rows takes.
         ordered = np.sort(hashes)
         these = np.isin(hashes, ordered[1:][ordered[1:] == ordered[:-1]])
         hashes, rows = hashes[these], rows[these]

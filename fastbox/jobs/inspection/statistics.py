@@ -1,4 +1,4 @@
-"""Sizes, shapes, places and crowding of boxes: counts alone, so that parts add up to the whole."""
+"""Sizes, shapes, places and crowding of boxes: only counts, so that parts add up to the whole."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Statistics:
     best_overlap: Sketch = field(default_factory=Sketch)
 
     def add(self, view: View, best: NDArray[np.float64]) -> None:
-        """Take in a chunk and the best IoU of each of its boxes with another."""
+        """Add a chunk, given the best IoU of each of its boxes with another box."""
         self.images += len(view.ids)
         self.images_without_boxes += int((view.counts == 0).sum())
         self.boxes += len(view.image)

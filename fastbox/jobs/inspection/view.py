@@ -1,4 +1,4 @@
-"""A chunk as inspection sees it: corners, sides, classes and image sizes, one row a box."""
+"""A chunk in the form for inspection: corners, sides, classes and image sizes, one row for each box."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def look(
 ) -> View:
     """Return the view of a chunk and of the images listed beside it; classes, sizes and ids are in named columns.
 
-    Sizes of listed images, where the list has sizes, take their place.
+    If the list of images has sizes, these replace the sizes in the columns of the chunk.
     """
     assert chunk.images is not None and chunk.a.offsets is not None
     boxes, counts = chunk.a, np.diff(chunk.a.offsets)
@@ -133,7 +133,7 @@ def look(
 
 
 def sides_of(boxes: Boxes) -> tuple[Floats, Floats]:
-    """Return widths and heights in float64: the stored ones where a format has them."""
+    """Return widths and heights in float64: the stored ones if the format has sides."""
     p, q, r, s = (column.astype(np.float64) for column in boxes.columns)
     with np.errstate(invalid="ignore", over="ignore"):
         if boxes.format in ("xywh", "cxcywh"):
