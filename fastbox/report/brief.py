@@ -9,11 +9,11 @@ from typing import Any
 
 __all__ = ["Shown", "html_of", "text_of"]
 
-ROWS = 9  # of the table, so that there are twenty lines with figures, head and notes
+ROWS = 9  # rows of the table, so that figures, head, rows and notes are at most twenty lines
 WIDTH = 100  # characters of a line of text
 LONGEST = 60  # characters of a cell
 NONE = "–"
-# Colours of the notebook's own, so that light and dark are right.
+# The colours of the notebook, so that light and dark mode are right.
 STYLE = (
     "table.fastbox {border-collapse: collapse; margin: .4em 0} "
     ".fastbox th, .fastbox td {padding: .15em .8em .15em 0; text-align: right; font-variant-numeric: tabular-nums} "
@@ -25,7 +25,7 @@ STYLE = (
 
 @dataclass(frozen=True)
 class Shown:
-    """The figures and the table that are shown of a result.
+    """The figures and the table of a result that are shown.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Shown:
     figures : mapping of str to value
         The figures of the whole, the most important one first.
     rows : sequence of mapping
-        The main table; none where the figures are all.
+        The main table; empty if the result has only figures.
     others : sequence of str
         The names of the other tables.
     nothing : sequence of str
@@ -47,7 +47,7 @@ class Shown:
     nothing: Sequence[str] = ()
 
     def cell(self, name: str, value: Any) -> str:
-        """Return a value as it is shown: numbers short, a long text cut, a dash where there is nothing."""
+        """Return a value as text to show: numbers short, a long text cut, a dash for no value."""
         if value is None or value != value or (value == -1 and name.startswith(tuple(self.nothing))):
             return NONE
         if isinstance(value, float):

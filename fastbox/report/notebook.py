@@ -1,4 +1,4 @@
-"""Results as a notebook draws them."""
+"""Drawings of results for a notebook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["drawing"]
 
 
 def drawing(summary: Mapping[str, Any]) -> Any:
-    """Draw a summary: its histograms, and curves of precision where it has them.
+    """Draw a summary: its histograms, and curves of precision if it has them.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def drawing(summary: Mapping[str, Any]) -> Any:
 
 
 def _metrics(summary: Mapping[str, Any], model: str = "") -> list[tuple[str, Mapping[str, Any]]]:
-    """Every metric with a histogram and its title, wherever the summary has it."""
+    """Return every metric that has a histogram, with its title, from all parts of the summary."""
     found: list[tuple[str, Mapping[str, Any]]] = []
     for name, value in summary.items():
         if not isinstance(value, Mapping):
@@ -96,7 +96,7 @@ def _draw_curves(axes: Any, curves: Mapping[str, Any]) -> None:
 
 
 def _show_itself(figure: Any) -> None:
-    """Let a notebook show the figure as it is, without pyplot."""
+    """Make a notebook show the figure without pyplot."""
 
     def png() -> bytes:
         stream = io.BytesIO()

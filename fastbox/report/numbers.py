@@ -10,7 +10,7 @@ NONE = "–"
 
 
 def counted(n: int, things: str) -> str:
-    """Return a count with the name of the things, in the singular where it is 1.
+    """Return a count with the name of the things, in the singular for 1.
 
     >>> counted(1200, "rows"), counted(1, "images without boxes"), counted(1, "classes")
     ('1,200 rows', '1 image without boxes', '1 class')

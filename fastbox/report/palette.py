@@ -1,10 +1,10 @@
-"""Colours that mean one thing on every page, plot and picture, on light and on dark paper."""
+"""Colours with one meaning on every page, plot and picture, on light and on dark background."""
 
 from __future__ import annotations
 
 __all__ = ["ROLES", "SERIES", "css", "light"]
 
-# Of data: each role is drawn in its own colour wherever it is seen. Light paper, dark paper.
+# Colours of data, one for each role: on light background, on dark background.
 ROLES = {
     "truth": ("#23805a", "#5fcf9d"),
     "detection": ("#b45309", "#f0a04b"),
@@ -29,12 +29,12 @@ SERIES = ("s1", "s2", "s3", "s4", "s5", "s6")
 
 
 def light(role: str) -> str:
-    """The colour of a role on light paper, as pictures have it."""
+    """Return the colour of a role on light background, which pictures use."""
     return ROLES[role][0]
 
 
 def css() -> str:
-    """All roles as custom properties: light, and dark where the system or the reader asks for it."""
+    """Return all roles as custom properties: light, and dark if the system or the reader requests it."""
     sides = []
     for place, scheme in enumerate(("light", "dark")):
         colours = " ".join(f"--{role}: {pair[place]};" for role, pair in ROLES.items())

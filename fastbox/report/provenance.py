@@ -26,7 +26,7 @@ _command: ContextVar[tuple[str, ...] | None] = ContextVar("command", default=Non
 
 @contextmanager
 def on_command_line(arguments: Sequence[str]) -> Iterator[None]:
-    """Let all jobs that begin in this context know the command line that they are of."""
+    """Give the command line to all jobs that begin in this context."""
     token = _command.set(tuple(arguments))
     try:
         yield
@@ -83,7 +83,7 @@ class _Source(Protocol):
 
 
 def _table(given: Any) -> Any:
-    """The name of a table; of one without files its type and number of rows; the columns too where they were named."""
+    """Return the name of a table, or its type and number of rows if it has no file; and the columns, if named."""
     if isinstance(given, _Source):
         return {"path": _table(given.path), **given.asked} if given.asked else _table(given.path)
     if isinstance(given, str | os.PathLike):
@@ -98,7 +98,7 @@ def _table(given: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """An option as JSON holds it."""
+    """Return an option in types that JSON can hold."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if value is None or isinstance(value, bool | int):

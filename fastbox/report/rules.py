@@ -46,7 +46,7 @@ def classes(column: str | None) -> str:
 
 
 def reached(rules: Rules) -> str:
-    """The condition that pairs of :func:`fastbox.jobs.pairs` fulfil: ``with IoU ≥ 0.50``; nothing for every pair."""
+    """Return the condition for pairs of :func:`fastbox.jobs.pairs`: ``with IoU ≥ 0.50``; empty for every pair."""
     if not rules:
         return ""
     name = title_of(rules["metric"])
@@ -69,7 +69,7 @@ def paired_rules(rules: Rules) -> list[str]:
 
 
 def measured_rules(rules: Rules) -> list[str]:
-    """Sentences for the rules of :func:`fastbox.jobs.measure`: where losses turn linear."""
+    """Sentences for the rules of :func:`fastbox.jobs.measure`: the distances from which losses are linear."""
     said = {"beta": "Smooth L1 with beta {:g} px", "delta": "Huber loss with delta {:g} px"}
     return [text.format(rules[name]) for name, text in said.items() if name in rules]
 
@@ -194,7 +194,7 @@ def _area(name: str, low: float, high: float | None) -> str:
 
 
 def _square(area: float) -> str:
-    """An area, as the square of a side in whole pixels where it is one.
+    """Return an area as text, as the square of a side if the side is a whole number of pixels.
 
     >>> _square(1024.0), _square(1000.0)
     ('32² px', '1,000 px²')

@@ -1,4 +1,4 @@
-"""Figures of matplotlib (the extra ``plot``): their colours, how they are made and saved."""
+"""Figures of matplotlib (the extra ``plot``): their colours, and the functions that make and save them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def new_figure(size: tuple[float, float]) -> Any:
 
 
 def save(figure: Any, path: str | os.PathLike[str]) -> None:
-    """Write a figure in the format of the path's extension, whole or not at all: the same bytes for the same figure."""
+    """Write a figure in the format of the path's extension, complete or not at all; equal figures give equal bytes."""
     import matplotlib
 
     from fastbox.storage.folders import new_file

@@ -26,8 +26,8 @@ def plot_disagreement(
 ) -> None:
     """Draw IoU over L2 distance, the rank correlations, and the examples to scale.
 
-    ``summary`` and ``density`` are what those methods of :class:`fastbox.jobs.Disagreement` give; the format follows
-    the path's extension.
+    ``summary`` and ``density`` are the results of ``to_dict`` and ``density`` of :class:`fastbox.jobs.Disagreement`;
+    the format follows the path's extension.
 
     Raises
     ------

@@ -17,9 +17,9 @@ from fastbox.report.palette import SERIES, light
 
 __all__ = ["plot_regression"]
 
-# A loss has its colour whichever others are drawn.
+# A loss has the same colour in every figure.
 LOSS_COLORS = dict(zip(regression_losses(), map(light, SERIES), strict=True))
-LEAST = 1e-3  # the error that has the darkest colour, and where the curves leave the picture
+LEAST = 1e-3  # the error that has the darkest colour, and the lower limit of the curves
 APART = 0.16  # of names at the ends of curves, in powers of ten
 PER_HEXAGON = 7  # points, about
 
@@ -27,7 +27,7 @@ PER_HEXAGON = 7  # points, about
 def plot_regression(
     summary: Mapping[str, Any], columns: Mapping[str, NDArray[np.float64]], path: str | os.PathLike[str]
 ) -> None:
-    """Draw the error of each loss step by step, and from where in the circle boxes have not arrived at the end.
+    """Draw the error of each loss step by step, and the mean error at the end by starting point.
 
     ``summary`` and ``columns`` are what those methods of :class:`fastbox.jobs.Regression` give; the format follows the
     path's extension.

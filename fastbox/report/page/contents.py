@@ -24,7 +24,7 @@ __all__ = [
 
 MOST_ROWS = 500  # of a table
 LONG_NAME = 24  # characters
-WIDE_TABLE, LONG_TABLE = 5, 8  # columns and rows beyond which a table has a row of the page for itself
+WIDE_TABLE, LONG_TABLE = 5, 8  # columns and rows beyond which a table fills a row of the page
 NARROW, WIDE, FULL = 3.4, 5.2, 10.9  # inches of a plot; a page scales them, and letters of 10 points are 14 pixels high
 ROWS = {"third": 3, "half": 2}  # parts of a share that fill a row
 COLUMNS = (6, 4, 3, 2)  # of examples, on wide and on narrow screens
@@ -41,7 +41,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its cells as text, and their sort keys, where these differ from the text."""
+    """A column of a table: its cells as text, and their sort keys, if these differ from the text."""
 
     title: str
     cells: Sequence[str]
@@ -55,7 +55,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that sorts, its rows being ``things``; of more than ``MOST_ROWS`` the first are on the page."""
+    """A table that can be sorted; its rows are ``things``, and the page has at most the first ``MOST_ROWS``."""
 
     caption: str
     columns: Sequence[Column]
@@ -63,12 +63,12 @@ class Table:
 
     @property
     def fills(self) -> bool:
-        """True where the table has a row of the page for itself."""
+        """True if the table fills a row of the page."""
         return len(self.columns) > WIDE_TABLE or len(self.rows) > LONG_TABLE
 
     @property
     def named(self) -> bool:
-        """True where the first column has long names."""
+        """True if the first column has long names."""
         first = self.columns[0]
         return not first.numeric and max(map(len, first.cells), default=0) > LONG_NAME
 

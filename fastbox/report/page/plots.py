@@ -21,7 +21,7 @@ INK, FAINT, GRID, CARD = (STAND_INS[role] for role in ("ink", "faint", "grid", "
 HIGH = 2.6  # inches
 NAME, SHORT = 24, 14  # characters of a name beside a wide and a narrow plot
 LETTERS = 10
-PALE, DEEP = 0.08, 0.88  # how full the colours of a heat map are at both ends
+PALE, DEEP = 0.08, 0.88  # opacity of the colours of a heat map at both ends
 
 Drawing = Callable[[Any, float], None]
 
@@ -180,7 +180,7 @@ def shape_maps(
     up: str,
     role: str = "match",
 ) -> list[Plot]:
-    """Return two heat maps by size and shape: a mean, and the number of boxes that it is of.
+    """Return two heat maps by size and shape: a mean, and its number of boxes.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def _square(column: int, row: int, color: str, alpha: float) -> Any:
 
 
 def _count(count: float) -> str:
-    """A count as an axis has it."""
+    """Return a count as text for an axis."""
     return f"{count:,.0f}" if count < 1e5 else f"{count / 1e6:,g}M" if count >= 1e6 else f"{count / 1e3:,g}k"
 
 
@@ -246,7 +246,7 @@ def _span(values: Sequence[float | None]) -> str:
 
 
 def _plot(draw: Drawing, title: str, says: str, *, high: float = HIGH, **more: Any) -> Plot:
-    """The plot, which is drawn in a width when a page has a place of it."""
+    """Return the plot, which is drawn when the page asks for one of its widths."""
 
     def drawn(width: float) -> str:
         figure, axes = _axes(width, high)

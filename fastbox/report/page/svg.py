@@ -1,4 +1,4 @@
-"""A figure of matplotlib as SVG that stands in a page, in the page's own colours and fonts."""
+"""A figure of matplotlib as SVG inside of a page, in the page's own colours and fonts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _drawn(figure: Any) -> bytes:
     target = io.BytesIO()
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "fastbox", "text.parse_math": False}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
-        # The reader of the page sees its text in fonts of their own, which may have glyphs that ours lack.
+        # The browser draws the text with its own fonts, which may have glyphs that matplotlib's fonts lack.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         for text in figure.findobj(matplotlib.text.Text):
             text.set_parse_math(False)

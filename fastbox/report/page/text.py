@@ -1,4 +1,4 @@
-"""Text from the data as a page shows it."""
+"""Text from the data, made safe to show on a page."""
 
 from __future__ import annotations
 

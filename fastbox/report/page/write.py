@@ -1,4 +1,4 @@
-"""Render a page with Jinja2 and write it: one file, no network, complete or not there."""
+"""Render a page with Jinja2 and write it: one file, no network, complete or not at all."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _KINDS: dict[type, str] = {Plot: "plot", Table: "table", Examples: "examples"}
 
 
 def check_page(path: str | os.PathLike[str], coming: str | os.PathLike[str] | None = None) -> None:
-    """Refuse, before any work is done, a page that can't be made; ``coming`` is a folder that is made before.
+    """Refuse, before any work is done, a page that can't be made; ``coming`` is a folder that the job makes.
 
     Raises
     ------
     InputError
-        Jinja2 or matplotlib is not installed, the path is not of HTML, or its folder is not there.
+        Jinja2 or matplotlib is not installed, the path is not of HTML, or its folder does not exist.
     """
     _environment()
     from fastbox.report.figures.base import new_figure
@@ -45,7 +45,7 @@ def check_page(path: str | os.PathLike[str], coming: str | os.PathLike[str] | No
 
 
 def render(page: Page, run: Provenance | None = None) -> str:
-    """Return a page as HTML, with the record of the run that it is of: the same text for the same page and run."""
+    """Return a page as HTML, with the record of its run: the same text for the same page and run."""
     script, style = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     template = _environment().get_template("page.html.j2")
@@ -87,7 +87,7 @@ def _environment() -> Any:
 
 
 def _option_text(value: Any) -> str:
-    """An option as a line of text."""
+    """Return an option as a line of text."""
     if isinstance(value, Mapping):
         text = ", ".join(f"{name} {_option_text(own)}" for name, own in value.items() if own is not None)
     elif isinstance(value, Sequence) and not isinstance(value, str):
@@ -98,7 +98,7 @@ def _option_text(value: Any) -> str:
 
 
 def _script_json(record: Mapping[str, Any]) -> str:
-    """JSON that ends no element of a page, whatever is in it."""
+    """Return JSON that can't end an element of a page, for any content."""
     text = json.dumps(record, indent=1, allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

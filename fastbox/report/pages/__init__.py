@@ -1,1 +1,1 @@
-"""One module for each page: what a job found, as data for a page."""
+"""One module for each page: the result of a job as data for a page."""

@@ -40,7 +40,7 @@ DRAWN = tuple(
     code for code in MEANINGS if code not in ("no_boxes", "no_class", "no_image", "non_finite", "repeated_id")
 )
 FARTHEST = 1e30  # a coordinate that can be drawn
-HAIR = 0.004  # how wide a box without width is drawn, of its other side
+HAIR = 0.004  # the drawn width of a box without width, as a share of its other side
 TOP_CLASSES = 12
 METRICS = {
     "side": ("Sizes: the square root of the area", "√area, px"),
@@ -164,7 +164,7 @@ def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples 
 
 
 def _box(corners: Sequence[float], name: str, role: str) -> Box:
-    """A box as it can be drawn: inverted ones the other way round, and those without width a hair wide."""
+    """Return a box that can be drawn: inverted sides are swapped, and a side of 0 gets a small width."""
     x0, y0, x1, y1 = corners
     label = f"{name}{': ' if name else ''}{x1 - x0:.4g} × {y1 - y0:.4g}"
     x0, x1, y0, y1 = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)

@@ -163,7 +163,7 @@ def _worst(
 
 
 def _invalid(invalid: Mapping[str, Mapping[str, int]]) -> list[Section]:
-    """The invalid boxes by side and reason; nothing where there are none."""
+    """Return the invalid boxes by side and reason; nothing if all boxes are valid."""
     rows = [(side, REASONS.get(r, r), n) for side, reasons in invalid.items() for r, n in reasons.items() if n]
     if not rows:
         return []
@@ -173,7 +173,7 @@ def _invalid(invalid: Mapping[str, Mapping[str, int]]) -> list[Section]:
 
 
 def _label(name: str) -> str:
-    """A metric, a loss or a gradient's length as people write it."""
+    """Return the title of a metric, a loss or a gradient's length."""
     if name.endswith("_grad"):
         return f"gradient of {_label(name.removesuffix('_grad'))}"
     if name.endswith("_loss"):

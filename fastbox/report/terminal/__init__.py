@@ -1,1 +1,1 @@
-"""Results as a terminal shows them."""
+"""Results as text for a terminal."""

@@ -158,7 +158,7 @@ def _errors(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _classes(classes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[str, ...]]:
-    """The best and the worst classes, all where they are few."""
+    """Return the best and the worst classes, or all classes if they are few."""
     rows: list[tuple[str, ...]] = [("class", "truths", *names, "missed", "most common error")]
     ranked = sorted((found for found in classes if found["truths"]), key=lambda found: -found[names[0]])
     few = len(ranked) <= 2 * CLASSES_SHOWN
@@ -177,7 +177,7 @@ def _classes(classes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list
 
 
 def _figure(value: float) -> str:
-    """Three digits as COCO prints them; nothing to measure is a dash."""
+    """Return a figure with three digits, as COCO prints it; a dash for -1."""
     return "–" if value < 0 else f"{value:.3f}"
 
 

@@ -55,7 +55,7 @@ def _left_out(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def _coverage(sets: Mapping[str, Mapping[str, Any]]) -> list[Sequence[str]]:
-    """One row for each set of shapes; the last, the fitted one, is what the others stand beside."""
+    """Return one row for each set of shapes, the fitted shapes last."""
     thresholds = [*next(iter(sets.values()))["recall"]]
     rows: list[Sequence[str]] = [
         ("shapes", "count", *(f"≥ {float(t):.2f}" for t in thresholds), "mean", "< 4×", "resize")

@@ -89,7 +89,7 @@ def _show_problems(console: Console, problems: Sequence[Mapping[str, Any]]) -> N
 
 
 def _example(code: str, example: Mapping[str, Any], room: int) -> str:
-    """The image, row, partner, value and box of a problem, those that fit."""
+    """Return the image, row, other box, value and box of a problem, as far as they fit."""
     parts = [f"image {_short(example['image_id'])}"]
     for own, row, said in (("id", "row", ""), ("other_id", "other", "as ")):
         if example[own] is not None:
@@ -131,7 +131,7 @@ def _named(found: Mapping[str, Any]) -> str:
 
 
 def _short(name: Any) -> str:
-    """A name of somebody's data in one line, and not too long."""
+    """Return a name from the data on one line, cut if it is long."""
     text = "".join(letter if letter.isprintable() else "?" for letter in str(name))
     return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
 

@@ -18,7 +18,7 @@ __all__ = ["show_planned"]
 def show_planned(console: Console, summary: Mapping[str, Any], image: str = IMAGE) -> None:
     """Print the result of :func:`fastbox.jobs.plan`, given its ``to_dict``, each table with its name.
 
-    ``image`` is the column of image ids that was asked for.
+    ``image`` is the column of image ids that the caller named.
     """
     for table in summary["inputs"]:
         _show_table(console, table, image)

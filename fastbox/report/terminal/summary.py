@@ -29,7 +29,7 @@ SHOWN_QUANTILES = ("p5", "p50", "p95")
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 CHART_ROWS = 4
 GAP = 4
-PLAIN = {ord("≥"): ">=", ord("×"): "x", ord("–"): "-"}  # where a terminal has no more than ASCII
+PLAIN = {ord("≥"): ">=", ord("×"): "x", ord("–"): "-"}  # for a terminal with only ASCII
 FIGURE_WIDTH = 7
 
 
@@ -92,7 +92,7 @@ def show_outputs(console: Console, paths: Sequence[str]) -> None:
 
 
 def show_invalid(console: Console, invalid: Mapping[str, Mapping[str, int]]) -> None:
-    """Print how many boxes are invalid, and why; nothing where all are valid."""
+    """Print the number of invalid boxes by reason; nothing if all boxes are valid."""
     found = [
         f"{count:,} {side} {reason.replace('_', ' ')}"
         for side, reasons in invalid.items()
@@ -117,7 +117,7 @@ def _show_metrics(console: Console, metrics: Metrics, nothing: str) -> None:
 
 
 def _show_gradients(console: Console, gradients: Metrics) -> None:
-    """Print how long the gradients of losses are, and in how many rows there is none."""
+    """Print the lengths of the gradients of losses, and the number of rows with a gradient of 0."""
     found = {name: metric for name, metric in gradients.items() if metric["count"]}
     if not found:
         return
@@ -131,7 +131,7 @@ def _show_gradients(console: Console, gradients: Metrics) -> None:
 
 
 def _show_figures(console: Console, rows: Sequence[Sequence[str]], bright: Sequence[str], metrics: Metrics) -> None:
-    """Print a table, and below it the charts, for those who can show them."""
+    """Print a table, and below the table the charts, if the terminal can show them."""
     console.print()
     show_table(console, rows, bright)
     if console.encoding.startswith("utf"):
@@ -147,7 +147,7 @@ def width_of(rows: Sequence[Sequence[str]]) -> int:
 def show_table(
     console: Console, rows: Sequence[Sequence[str]], bright: Sequence[str] = (), *, last: bool = False
 ) -> None:
-    """Print rows below their head, each column as wide as it needs: a narrow terminal wraps, and cuts no number.
+    """Print rows below their head, each column as wide as its cells: a narrow terminal wraps lines and cuts no number.
 
     The columns named in ``bright``, or with ``last`` the last row, are the ones to read first.
     """
@@ -168,7 +168,7 @@ def show_table(
 
 
 def _show_charts(console: Console, metrics: Metrics) -> None:
-    """Print the histograms in rows, two characters a bin where all of them fit side by side so."""
+    """Print the histograms in rows, with two characters for each bin if all histograms then fit side by side."""
     charts = [_chart(name, metric, 2) for name, metric in metrics.items()]
     if sum(len(chart[0]) + GAP for chart in charts) - GAP > console.width:
         charts = [_chart(name, metric, 1) for name, metric in metrics.items()]
@@ -229,7 +229,7 @@ def _axis(edges: Sequence[float], width: int) -> str:
 
 
 def _eighths(count: int, most: int) -> int:
-    """The height of a column in eighths of a row; whatever is there is seen."""
+    """Return the height of a column in eighths of a row; at least 1 for a count above 0."""
     return max(round(8 * CHART_ROWS * count / most), 1) if count else 0
 
 
