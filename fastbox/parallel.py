@@ -65,7 +65,7 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Set how many threads kernels use in this process; results are the same for any number.
+    """Set the number of threads of kernels in this process; results are the same for any number.
 
     Raises
     ------
@@ -98,18 +98,18 @@ def threads_here(n: int) -> Iterator[None]:
 
 
 def alone() -> bool:
-    """Return whether this thread and its calls have one processor: the others have work, so no helper thread starts."""
+    """Tell whether this thread and its calls have one processor, and start no helper threads."""
     return _here.get() == 1
 
 
 @cache
 def kernels(name: str) -> Any:
-    """Return a module of kernels, imported when it is first asked for: importing fastbox costs no Numba."""
+    """Return a module of kernels, imported on first use, so that ``import fastbox`` does not import Numba."""
     return importlib.import_module(f"fastbox.kernels.{name}")
 
 
 def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray[np.bool_] | None = None) -> list[Span]:
-    """Cut the rows of a into spans of equal cost, given where each image's rows of a and b begin.
+    """Cut the rows of a into spans of equal cost, given the first row of each image in a and b.
 
     The rows of images to skip are in the spans too, and cost no pairs.
     """
@@ -192,7 +192,7 @@ def _executor(size: int) -> ThreadPoolExecutor:
 
 
 def _forget_pool() -> None:
-    """Forget the pool in a forked child, which has no thread of its parent."""
+    """Drop the pool in a forked child, which has no thread of its parent."""
     global _pool, _lock
     _pool, _lock = None, threading.Lock()
 

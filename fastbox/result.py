@@ -35,7 +35,7 @@ class Result:
     ['summary', 'invalid']
     """
 
-    MAIN: ClassVar[str] = "summary"  # the table that is meant where none is named
+    MAIN: ClassVar[str] = "summary"  # the table to use if no table is named
     TABLES: ClassVar[tuple[str, ...]] = ()  # places in `to_dict` of lists of rows, or of rows by their names
     APART: ClassVar[tuple[str, ...]] = ()  # entries of rows that hold tables of their own
     FIRST: ClassVar[tuple[str, ...]] = ()  # the figures of the summary that are shown, the most important one first
@@ -201,9 +201,9 @@ def _as_json(value: Any) -> Any:
 
 
 def _leaves(found: Mapping[str, Any], apart: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """The single values of a summary or a row, those further down with the names above them.
+    """Yield the single values of a summary or a row; a nested value has the names of its parents in front.
 
-    What stands at the places ``apart`` is left out: it is a table.
+    Tables, which are at the places ``apart``, are left out.
     """
     for name, value in found.items():
         if name in apart or name == "histogram" or isinstance(value, list | tuple):
@@ -217,7 +217,7 @@ def _leaves(found: Mapping[str, Any], apart: Sequence[str]) -> Iterator[tuple[st
 
 
 def _rows(found: Mapping[str, Any], place: str) -> list[Mapping[str, Any]]:
-    """The rows of the table at a place, those by name with the name first; none where nothing is there."""
+    """Return the rows of the table at a place; rows by name have the name first. No rows for an empty place."""
     name, _, rest = place.partition(".")
     inner = found.get(name)
     if not inner:

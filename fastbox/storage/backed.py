@@ -16,7 +16,7 @@ from fastbox.storage.temporary import TemporaryFolder
 
 __all__ = ["ROWS", "Backed", "Original", "Scratch", "parquet_of"]
 
-ROWS = ("csv", "jsonl")  # files whose rows are those of a table, with columns of their own
+ROWS = ("csv", "jsonl")  # files with one row for each row of a table, and their own columns
 
 
 class Scratch:

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 TABLE_ENDING = ".parquet"
-UNFINISHED = ".fastbox-unfinished"  # lies in a folder as long as parts of a run are missing in it
+UNFINISHED = ".fastbox-unfinished"  # is in a folder while parts of a run are missing
 
 _KNOWN = {
     TABLE_ENDING,
@@ -30,7 +30,7 @@ _KNOWN = {
 
 
 def is_table(name: str) -> bool:
-    """Tell by the ending of its name, in any case, whether a file is a Parquet table."""
+    """Tell whether a file is a Parquet table, by the ending of its name in upper or lower case."""
     return os.path.splitext(name)[1].lower() == TABLE_ENDING
 
 

@@ -99,7 +99,7 @@ class Tree:
 def expand(pattern: str, *, every: bool = False) -> list[str]:
     """List the files and folders that a pattern matches, as a shell does; a wildcard matches nothing hidden.
 
-    Of what ``**`` at the end matches only the uppermost folder is listed, unless ``every`` folder is asked for.
+    Of the folders that ``**`` at the end matches only the uppermost is listed, unless ``every`` is True.
     """
     drive, rest = os.path.splitdrive(pattern)
     root = drive + (os.sep if rest.startswith(os.sep) else "")

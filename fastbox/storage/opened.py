@@ -36,7 +36,7 @@ DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # UnicodeDecodeError
 State: TypeAlias = tuple[int, ...]
 
 _BUFFER_BYTES = 1 << 20
-_STORED_BYTES = 8 << 20  # read from an object store at a time: a request costs as much as some megabytes
+_STORED_BYTES = 8 << 20  # bytes read from an object store at a time: a request costs as much as some megabytes
 _MOST_FILES = 64  # files kept open while they are not read
 _MOST_FOOTERS = 8 << 20  # bytes of the footers of these files, which take ten times as much in memory
 

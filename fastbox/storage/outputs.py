@@ -30,7 +30,7 @@ def check_outputs(
 ) -> None:
     """Refuse outputs that would replace an input or each other, or be read with the inputs in the next run.
 
-    Files are compared by identity: links, URIs, ``..`` and, where the file system has it so, case make no difference.
+    Files are compared by identity: links, URIs, ``..`` and, on file systems that ignore it, case make no difference.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Files of this machine and objects in stores (``s3://bucket/key``), asked, opened and removed in the same way.
+"""Files of this machine and objects in stores (``s3://bucket/key``), found, opened and removed in the same way.
 
 Stores are reached through pyarrow's file systems or fsspec's.
 """
@@ -57,7 +57,7 @@ def is_stored(path: StrPath) -> bool:
 
 
 def local(path: StrPath) -> str:
-    """Return the path that the URI of a local file means; any other path or URI as it is.
+    """Return the path that the URI of a local file means; any other path or URI unchanged.
 
     >>> local("file:///data/my%20boxes.parquet")
     '/data/my boxes.parquet'

@@ -24,7 +24,7 @@ _NAME = re.compile(r"\.(?P<name>.+)\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def lock(descriptor: int) -> bool | None:
-    """Lock a file until it is closed; False where another process holds the lock, None where there are no locks."""
+    """Lock a file until it is closed; False if another process holds the lock, None if files can't be locked."""
     if fcntl is None:
         return None
     try:
@@ -111,7 +111,7 @@ def _remove_folders(below: str, prefix: str) -> None:
 
 
 def remove_abandoned(folder: str, names: Container[str]) -> None:
-    """Remove the temporary files of some names in a folder whose writers are gone: killed, most likely.
+    """Remove temporary files of some names in a folder whose writers have ended without removing them.
 
     A file that a process on any machine still writes is locked. Where files can't be locked, none is removed.
     """

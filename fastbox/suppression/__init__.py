@@ -1,1 +1,1 @@
-"""Duplicate boxes of one object made one box: non-maximum suppression, hard and soft, and weighted boxes fusion."""
+"""Reduce duplicate boxes to one box: non-maximum suppression, hard and soft, and weighted boxes fusion."""

@@ -39,7 +39,7 @@ def segments(boxes: Boxes, classes: Any = None) -> tuple[NDArray[np.int64], NDAr
 
 
 def image_bounds(boxes: Boxes) -> NDArray[np.int64]:
-    """Return where the rows of each image begin, and the end; boxes without groups are of one image."""
+    """Return the first row of each image, and the end; boxes without groups are of one image."""
     return np.array([0, len(boxes)]) if boxes.offsets is None else boxes.offsets
 
 

@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     ----------
     columns : tuple of four arrays
     offsets, images : array or None
-        Where the boxes of each image begin, and the ascending ids of the images.
+        The first box of each image, and the ascending ids of the images.
     carried : pyarrow.RecordBatch
         The columns carried along, one row per box.
     where : str
@@ -89,7 +89,7 @@ def batches_of(
 
 
 def boxes_of(source: Source, found: Plan, rows: int, opened: Opened) -> Generator[Batch]:
-    """Yield the boxes of a source, about ``rows`` boxes at a time, grouped by image where it has image ids."""
+    """Yield the boxes of a source, about ``rows`` boxes at a time, grouped by image if it has image ids."""
     carried_names = [source.own(name) for name in found.columns.names]
     named = [*found.boxes.paths, *carried_names, *([source.image] if source.image else [])]
     # Only the first id of every image becomes a string: codes decode and compare 1.4 times as fast.
@@ -122,13 +122,13 @@ def boxes_of(source: Source, found: Plan, rows: int, opened: Opened) -> Generato
 def _batches(
     file: KeptFile, groups: Sequence[int], rows: int, columns: Sequence[str] | None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield batches of some row groups, one group after the other where Arrow can't read several at once."""
+    """Yield batches of some row groups, group by group if Arrow can't read several together."""
     for some in ([group] for group in groups) if is_read_by_group(file) else [groups]:
         yield from file.iter_batches(rows, row_groups=some, columns=None if columns is None else list(columns))
 
 
 def _only(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
-    """Drop columns that Arrow read unasked: a dotted name is for Arrow the field of a struct too."""
+    """Drop columns that Arrow read in addition: for Arrow a dotted name also means the field of a struct."""
     there = batch.schema.names
     inside = [name for name in names if name not in there]  # of structs
     asked = [

@@ -21,19 +21,19 @@ FEWEST = 4  # digits of the least number of a class that the first table does no
 
 @dataclass(frozen=True)
 class Renumbered:
-    """The classes of a table as the join numbers them.
+    """The numbers of a table's classes in the join.
 
     Attributes
     ----------
     numbers : mapping of int to int
         The numbers in the join of the classes that the table names.
     taken : frozenset of int
-        Numbers that mean a named class in the join: classes of these without a name in the table are moved away.
+        Numbers that mean a named class in the join: unnamed classes of the table with such a number get another one.
     moved : int
         The amount that is added to these numbers.
     limit : int, optional
-        Numbers from here on are those of classes that have no number in the first table: a class without a name that
-        has one could be any of them.
+        Classes without a number in the first table have numbers from here on; an unnamed class with such a number could
+        be any of them.
     file : str
         The table, for messages.
 
@@ -68,11 +68,11 @@ class JoinedClasses:
     Attributes
     ----------
     tables : tuple of (Renumbered or None)
-        For each table how its classes become those of the join; None where they are these.
+        For each table the numbers of its classes in the join; None if they do not change.
     names : dict of str to str
         The names of the join's classes, by the class as text.
     alone : tuple of tuple of str
-        For each table the names that no other table has, where tables number their classes differently.
+        For each table the names that no other table has, if tables number their classes differently.
     """
 
     tables: tuple[Renumbered | None, ...]
@@ -86,7 +86,7 @@ class JoinedClasses:
 
 
 def joined_classes(tables: Sequence[Sequence[str]], kind: str | None, first: int = 0) -> JoinedClasses:
-    """Join the classes of some tables, each given by its files, by name where both name them, else by number.
+    """Join the classes of some tables, each given by its files, by name if both have names, else by number.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def kind_of_classes(plans: Sequence[Plan], label: str) -> str:
 
 
 def _remedy(plans: Sequence[Plan], kinds: Sequence[str]) -> str:
-    """Return the remedy for texts beside numbers, which names of the numbers can join."""
+    """Return the remedy for classes that are texts in one table and numbers without names in another."""
     texts = next((plan.files[0] for plan, kind in zip(plans, kinds, strict=True) if kind == "string"), None)
     named = any(names_of(plan.files) for plan, kind in zip(plans, kinds, strict=True) if kind == "integer")
     if texts is None or not named:
@@ -160,7 +160,7 @@ def _remedy(plans: Sequence[Plan], kinds: Sequence[str]) -> str:
 
 
 def names_of(files: Sequence[str]) -> dict[str, str]:
-    """Return the names of a table's classes, by the class as text, as all of its files tell them.
+    """Return the names of a table's classes in all of its files, by the class as text.
 
     Raises
     ------

@@ -16,7 +16,7 @@ def count_rows(path: Paths) -> int:
 
 
 def filled_files(path: Paths) -> list[str]:
-    """Return the files that have rows, as files without often have no types; the first if none has."""
+    """Return the files that have rows, because files without rows often have no types; or the first file."""
     files = find_files(path)
     return files if len(files) == 1 else [file for file in files if _count(file)] or files[:1]
 

@@ -1,4 +1,4 @@
-"""Facts of a column in Parquet footers, read so that no damage ends the process."""
+"""Facts of a column in Parquet footers, read so that a damaged footer does not end the process."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class RowGroups:
     state : tuple of int
         The state of the file when its footer was read; empty where a change does not matter.
     bounds : tuple of (int, int, id, id)
-        Of each row group with statistics: its first row, the row after its last, and ids that none of its ids is below
-        and above.
+        Of each row group with statistics: its first row, the row after its last row, and a lower and an upper bound of
+        its ids.
     """
 
     file: str
@@ -53,12 +53,12 @@ class RowGroups:
 
     @property
     def low(self) -> Any:
-        """An id that no id of the first row group is below; None without statistics."""
+        """A lower bound of the ids of the first row group; None without statistics."""
         return self.bounds[0][2] if self.bounds else None
 
     @property
     def high(self) -> Any:
-        """An id that no id of the last row group is above; None without statistics."""
+        """An upper bound of the ids of the last row group; None without statistics."""
         return self.bounds[-1][3] if self.bounds else None
 
 
@@ -138,7 +138,7 @@ def is_fixed(kind: pa.DataType) -> bool:
 
 
 def limits_of(group: Any, schema: Any, name: str) -> tuple[Any, Any]:
-    """Return ids that no id of a row group is below and above; None and None without statistics.
+    """Return a lower and an upper bound of the ids of a row group; None and None without statistics.
 
     Bounds of texts may be shorter than the ids: many writers cut long texts off.
     """

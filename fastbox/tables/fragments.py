@@ -24,7 +24,7 @@ FRAGMENT_ROWS = 1 << 20  # boxes: at most about a second of work, so that little
 
 
 def groups_of(source: Source) -> list[RowGroups]:
-    """List the row groups of a source's files that are not empty, in order, each by itself.
+    """List the single row groups of a source's files that are not empty, in order.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def extremes(path: Paths, column: str) -> tuple[Any, Any]:
 
 
 def beside(table: Source, fragments: Sequence[Source]) -> list[Source]:
-    """Cut a table of images where the fragments of their boxes are cut.
+    """Cut a table of images at the same ids as the fragments of their boxes.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[RowGrou
             count = int(group.num_rows)
             found = RowGroups(file, (index, index + 1), first_row, count, state=parquet.state, bounds=bounds)
             first_row = end
-            if lists is not None:  # no footer tells how many boxes they hold
+            if lists is not None:  # no footer has the number of boxes in them
                 rows = (batch.column(lists) for _, batch in batches_of(found, [lists], _READ_ROWS))
                 boxes = sum(int(pc.sum(pc.list_value_length(some)).as_py() or 0) for some in rows)
                 found = replace(found, boxes=boxes)
@@ -161,14 +161,14 @@ def _ascends(before: RowGroups, group: RowGroups) -> bool:
 
 
 def descends(before: RowGroups, group: RowGroups) -> bool:
-    """Tell whether a row group surely has an id below one of the group before it; of texts footers have only bounds."""
+    """Tell whether a row group surely has an id below one of the previous group; footers have only bounds of texts."""
     if None in (before.high, group.low):
         return False
     return bool(group.high < before.low if isinstance(group.low, str) else group.low < before.high)
 
 
 def _marks(groups: Sequence[RowGroups], rows: int) -> list[Any]:
-    """Return the ascending ids to cut at: where enough boxes have come since the last cut."""
+    """Return the ascending ids to cut at, with enough boxes between two cuts."""
     if any(group.low is None for group in groups):
         return []
     marks: list[Any] = []

@@ -1,4 +1,4 @@
-"""A table of images, read along with the boxes in them: ids, and sizes where it has them."""
+"""A table of images, read along with their boxes: ids, and sizes if it has them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Listed:
 
 
 class Images:
-    """The images of Parquet files that are sorted by id, given out up to an id at a time.
+    """The images of Parquet files that are sorted by id, returned step by step up to an id.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Images:
         parts: list[Listed] = []
         while True:
             at = place_of(last, self._waiting.ids, "right")
-            # The last id that was read may go on in the next batch.
+            # The last id that was read may continue in the next batch.
             if at < len(self._waiting.ids) or self._ended:
                 found, self._waiting = self._waiting.cut(at)
                 return _joined([*parts, found])

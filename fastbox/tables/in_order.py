@@ -122,7 +122,7 @@ def _in_memory(source: Source, files: list[str], name: str, read_as: str) -> Bac
 
 
 def _on_disk(source: Source, files: list[str], name: str, read_as: str) -> Backed:
-    """Sort on disk; a second table, of ids and rows alone, tells the original rows."""
+    """Sort on disk; a second sorted table, with only ids and rows, gives the original rows."""
     assert source.image is not None
     scratch = Scratch()
     memory = get_memory()

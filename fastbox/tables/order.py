@@ -1,4 +1,4 @@
-"""The order of a table's ids, found by reading the ids alone."""
+"""The order of a table's ids, found by reading only the ids."""
 
 from __future__ import annotations
 

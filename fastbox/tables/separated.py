@@ -26,7 +26,7 @@ DELIMITERS = ",;\t|"
 BLOCK = 16 << 20
 
 _WHOLE = r"^\s*-?(0|[1-9][0-9]*)\s*$"  # 007 is a name
-_POINT = r"\.0*\s*$"  # of ids and classes that were floats for a while, as pandas makes them where some are missing
+_POINT = r"\.0*\s*$"  # ids and classes that pandas made floats because some were missing
 _TRUTH = r"^(?i:true|false)$"
 
 
@@ -43,8 +43,8 @@ def is_separated(path: str) -> bool:
 def read_separated(path: str, scratch: Scratch) -> str:
     """Write the rows of a CSV file to a Parquet file in a scratch folder, in their order; return its path.
 
-    A column of whole numbers without zeros in front is of integers, one of numbers of floats, any other of text; what
-    is empty is null. Ids and classes may be written as 1.0. The file is read twice, a block at a time.
+    A column of whole numbers without leading zeros becomes integers, a column of numbers floats, any other text; an
+    empty cell is null. Ids and classes may be written as 1.0. The file is read twice, block by block.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def _header(path: str) -> tuple[list[str], str]:
         raise InputError(f"expected a readable CSV file, got {path}: {reason}") from error
     if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"expected text in UTF-8 in {path}, got UTF-16: save it as UTF-8")
-    # Not by splitlines, to which more than Arrow's line breaks are some.
+    # Not by splitlines, which breaks lines at more characters than Arrow does.
     lines = re.split("\r\n|\r|\n", begin.decode("utf-8-sig", errors="replace").lstrip("\r\n"))
     if not lines[0]:
         raise InputError(f"expected a table with a header in {path}, got an empty file: write it again")
@@ -164,7 +164,7 @@ def _kind(column: pa.Array) -> pa.DataType:
         return pa.int64()
     if pc.all(pc.match_substring_regex(column, _TRUTH)).as_py():
         return pa.bool_()
-    # Zeros in front make a name of what looks like a number: 007, but not 0.5 or -0.5.
+    # A number with leading zeros is text: 007, but not 0.5 or -0.5.
     if pc.any(pc.match_substring_regex(column, r"^\s*-?0[0-9]")).as_py():
         return pa.string()
     try:

@@ -1,4 +1,4 @@
-"""Write a Parquet file that appears complete, with a record of what made it, or not at all."""
+"""Write a Parquet file that appears complete, with a record of its origin, or not at all."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Target(os.PathLike[str]):
 
 
 class Sink:
-    """A Parquet file in the making; a context manager. Rows are encoded in a thread, one step behind the caller.
+    """The writer of a Parquet file; a context manager. Rows are encoded in a thread, one step behind the caller.
 
     Rows go to a hidden temporary file in the same folder, for an object store in that of temporary files. On a clean
     exit the record is written into the footer, the file is synced and takes its final name, or is uploaded. On any
@@ -220,7 +220,7 @@ class Sink:
         try:
             if self._thread is not None:
                 self._thread.shutdown(cancel_futures=True)
-            with contextlib.suppress(Exception), self._encoding:  # shutdown may not know a thread that writes
+            with contextlib.suppress(Exception), self._encoding:  # shutdown may not wait for a thread that writes
                 self._writer.close()
             with contextlib.suppress(Exception):
                 self._temporary.file.close()

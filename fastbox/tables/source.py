@@ -66,7 +66,7 @@ class Source:
     aliases : tuple of (str, str)
         Columns that are carried under other names: the new name and the files' own name of each.
     argument : BoxArgument
-        What names the columns of boxes, as messages tell it.
+        The option and the argument that name the columns of boxes, for messages.
     asked : dict of str to str
         The columns and the box format that the caller named, by argument.
     """
@@ -147,7 +147,7 @@ def plan(source: Source | Paths) -> Plan:
 
 
 def _kept(source: Source) -> Plan | None:
-    """Return the plan of this very source, if one was made within the job that runs."""
+    """Return the plan of this source object, if the running job has made one."""
     home = current.get()
     return None if home is None else home.plans.get(id(source), (None, None))[1]
 
@@ -176,7 +176,7 @@ def _planned(source: Source) -> Plan:
 
 
 def plans_of(*sources: Source) -> list[Plan]:
-    """Return plans with image ids of one kind, which a table without rows takes from the others; refuse two kinds."""
+    """Return plans with image ids of one kind; a table without rows takes it from the others; refuse two kinds."""
     plans = [plan(source) for source in sources]
     if len({found.ids for found in plans}) == 1:
         return plans

@@ -62,7 +62,7 @@ def check_rows(rows: int) -> None:
 
 
 def ahead(items: Generator[Item]) -> Generator[Item]:
-    """Yield from a generator that runs in a thread, one item ahead; closing this one stops and closes that one."""
+    """Yield from a generator that runs in a thread, one item ahead; closing also stops and closes that generator."""
     if alone():
         with closing(items):
             yield from items
@@ -190,11 +190,11 @@ class Side:
         self._incoming.close()
 
     def drop_ids(self, count: int) -> None:
-        """Drop the first images, which were given out."""
+        """Drop the first images, whose boxes were taken."""
         self.ids, self.bounds = self.ids[count:], self.bounds[count:]
 
     def take(self, last: int) -> tuple[Columns, pa.RecordBatch]:
-        """Give out the boxes before a number, as floats, and their carried columns; views if all are of one batch."""
+        """Return the boxes before a number, as floats, and their carried columns; views if all are of one batch."""
         first, self.done = self.done, last
         taken: list[tuple[Columns, pa.RecordBatch]] = []
         while self._batches and self._batches[0][0] < last:

@@ -1,4 +1,4 @@
-"""Write changed boxes back into their own columns, in the layout and types of these."""
+"""Write changed boxes back into their columns, in the layout and types of these columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def own_schema(file: str) -> pa.Schema:
 
 
 def common_schema(schemas: Sequence[pa.Schema], files: Sequence[str]) -> pa.Schema:
-    """Return the columns of the first file, which all files must have in any order; nullable if they are in any file.
+    """Return the columns of the first file, which all files must have in any order; nullable if nullable in any file.
 
     Raises
     ------

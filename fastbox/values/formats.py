@@ -30,8 +30,8 @@ _SIZE_OF = {"xyxy": (0, 1, 0, 1), "xywh": (0, 1, 0, 1), "cxcywh": (0, 1, 0, 1), 
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
-SAMPLE = 512  # boxes, evenly among all: looking at more would be felt in calls of some thousand boxes
-GLANCE = 64  # boxes: where hardly an eighth of these is inverted, most of them all are not
+SAMPLE = 512  # boxes of the sample: a larger sample would slow down calls of some thousand boxes
+GLANCE = 64  # boxes of the first look: if hardly an eighth of these is inverted, most boxes are not
 
 
 def as_format(name: str) -> str:
@@ -83,7 +83,7 @@ def looks_like_sizes(columns: Columns, format: str) -> bool:
 
 
 def four_columns(values: Any, name: str) -> Columns:
-    """Return the columns of coordinates of shape (n, 4), as float32 or float64; ``name`` is what messages call them."""
+    """Return the columns of coordinates of shape (n, 4), as float32 or float64; ``name`` is their name in messages."""
     try:
         array = as_floats(values, name)
     except (TypeError, ValueError):
@@ -111,7 +111,7 @@ def _are_sets(values: Any) -> bool:
 
 
 def _reshaped(name: str, shape: tuple[int, ...]) -> str:
-    """The advice for boxes of another shape, as the end of a message."""
+    """Return the advice for boxes of another shape, as the end of a message."""
     if shape == (4,):
         return f": give a list of it, [{name}]"
     if len(shape) == 2 and shape[1] > 4:

@@ -29,8 +29,8 @@ def plot_regression(
 ) -> None:
     """Draw the error of each loss step by step, and the mean error at the end by starting point.
 
-    ``summary`` and ``columns`` are what those methods of :class:`fastbox.jobs.Regression` give; the format follows the
-    path's extension.
+    ``summary`` and ``columns`` are the results of ``to_dict`` and ``columns`` of :class:`fastbox.jobs.Regression`; the
+    format follows the path's extension.
 
     Raises
     ------
