@@ -33,7 +33,7 @@ def show_disagreement(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(Text("quantiles of the pairs within 10% of each L2 distance", "dim"))
     if summary["examples"]:
         console.print()
-        show_table(console, _examples(summary), ("IoU", "and IoU"))
+        show_table(console, _examples(summary), ("IoU", "other IoU"))
         console.print(Text("each line: two pairs with equal L2 distance and targets of one size", "dim"))
 
 
