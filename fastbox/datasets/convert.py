@@ -252,7 +252,7 @@ def _each_once(images: pa.Table, where: str) -> pa.Table:
             )
     example = images.filter(again)["image_id"][0].as_py()
     warnings.warn(
-        InputWarning(f"{where} lists {repeats} images again, such as {example!r}, each time alike: taken once"),
+        InputWarning(f"{where} lists {repeats} images again, such as {example!r}, with equal entries: read once"),
         stacklevel=2,
     )
     return images.filter(pc.invert(again))
@@ -276,9 +276,9 @@ def _warn_of_shared_names(categories: Mapping[int, str], format: str) -> None:
 def _log_lost_marks(tally: Tally, format: Format) -> None:
     """Log the number of boxes that lose a mark, without boxes whose category has the same meaning."""
     names = tally.dataset.categories.items()
-    told = {number for number, name in names if format.ignored and name == format.ignored}
+    ignored = {number for number, name in names if format.ignored and name == format.ignored}
     for mark, marked in tally.marked.items():
-        lost = sum(many for number, many in marked.items() if number not in told)
+        lost = sum(many for number, many in marked.items() if number not in ignored)
         if lost:
             many = f"{lost} box{'es become' if lost > 1 else ' becomes'} plain"
             LOG.warning("%s has no place for %s, and %s: write Parquet or COCO to keep it", format.name, mark, many)

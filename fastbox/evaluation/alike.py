@@ -16,14 +16,14 @@ def alike(own: Iterable[Any], its: Iterable[Any]) -> str | None:
     """Return advice for ids that differ from other ids only in spelling; None without such ids.
 
     >>> alike(["val/0012.jpg"], ["7", "12"])
-    "write them alike: 'val/0012.jpg' and '12' are the same but for folders, endings and zeros in front"
+    "write them alike: 'val/0012.jpg' and '12' differ only in folders, endings or leading zeros"
     >>> alike(["scene.0001"], ["scene"])
     """
     plain = {_plain(one): one for one in its}
     for one in own:
         if _plain(one) in plain:
             both = f"{one!r} and {plain[_plain(one)]!r}"
-            return f"write them alike: {both} are the same but for folders, endings and zeros in front"
+            return f"write them alike: {both} differ only in folders, endings or leading zeros"
     return None
 
 

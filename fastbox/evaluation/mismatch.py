@@ -132,7 +132,7 @@ class Mismatch:
         if 0 < self._reach[low] <= 1.5 and self._reach[high] >= 10 * self._reach[low]:
             return [
                 f"boxes of the {low} reach {self._reach[low]:.3g} and those of the {high} {self._reach[high]:.3g}: "
-                "scale shares of the image to pixels"
+                "scale fractions of the image to pixels"
             ]
         found = self._better()
         if found is None or found[0] == "images":
@@ -151,11 +151,11 @@ class Mismatch:
         if found is not None and found[0] == "images":
             said = f"image {found[1]:+d}"
             return [
-                f"detections fit the truths of {said} (mean best IoU {self._mean(*found):.2f}, of their own image "
+                f"detections fit the truths of {said} (mean best IoU {self._mean(*found):.2f}, with their own image "
                 f"{self._mean('detections', GIVEN):.2f}): count the image ids of both from the same number"
             ]
         both, own, its = self.images["both"], self.images["detections"], self.images["truths"]
-        examples = " and ".join(f"{_listed(ids)} in the {name} alone" for name, ids in self.examples.items() if ids)
+        examples = " and ".join(f"{_listed(ids)} in the {name} only" for name, ids in self.examples.items() if ids)
         if both and own > both and not listed:
             return [
                 f"only {both:,} of {both + own:,} images with detections have truths ({examples}): write the image ids "
@@ -170,38 +170,38 @@ class Mismatch:
 
     def _of_classes(self, labels: Sequence[Any]) -> list[str]:
         elsewhere: Counter[int] = Counter()
-        partners: dict[int, tuple[int, int]] = {}  # the class whose truths those of a class lie on most, and how many
+        matches: dict[int, tuple[int, int]] = {}  # by class, the class of most truths under it, and their number
         for (own, its), count in self._crossed.items():
             elsewhere[own] += count
-            if count > partners.get(own, (0, 0))[1]:
-                partners[own] = its, count
-        moved = self._moved(elsewhere, partners)
-        if self._all_moved(elsewhere, partners, labels):
-            moved = list(partners)
+            if count > matches.get(own, (0, 0))[1]:
+                matches[own] = its, count
+        moved = self._moved(elsewhere, matches)
+        if self._all_moved(elsewhere, matches, labels):
+            moved = list(matches)
         if not moved:
             return []
-        most = sorted(moved, key=lambda own: (-partners[own][1], labels[own]))[:SHOWN]
-        shown = ", ".join(f"{labels[own]!r} on {labels[partners[own][0]]!r}" for own in most)
+        most = sorted(moved, key=lambda own: (-matches[own][1], labels[own]))[:SHOWN]
+        shown = ", ".join(f"{labels[own]!r} on {labels[matches[own][0]]!r}" for own in most)
         crossed, right = (sum(counts[own] for own in moved) for counts in (elsewhere, self._own))
         if right and crossed < SOME:
             return []
         return [
-            f"{crossed:,} detections lie on truths of another class and {right:,} on those of their own (class "
+            f"{crossed:,} detections lie on truths of another class and {right:,} on truths of their own class (class "
             f"{shown}): number or name the classes of both alike"
         ]
 
-    def _moved(self, elsewhere: Mapping[int, int], partners: Mapping[int, tuple[int, int]]) -> list[int]:
+    def _moved(self, elsewhere: Mapping[int, int], matches: Mapping[int, tuple[int, int]]) -> list[int]:
         """Return the classes whose detections lie on truths of one other class, if many classes do."""
         known = [own for own in elsewhere.keys() | self._own.keys() if elsewhere[own] + self._own[own] >= FEW]
         moved = [
             own
             for own in known
-            if elsewhere[own] > OFTEN * self._own[own] and partners[own][1] >= MOSTLY * elsewhere[own]
+            if elsewhere[own] > OFTEN * self._own[own] and matches[own][1] >= MOSTLY * elsewhere[own]
         ]
         return moved if len(moved) >= max(2, MANY * len(known)) else []
 
     def _all_moved(
-        self, elsewhere: Mapping[int, int], partners: Mapping[int, tuple[int, int]], labels: Sequence[Any]
+        self, elsewhere: Mapping[int, int], matches: Mapping[int, tuple[int, int]], labels: Sequence[Any]
     ) -> bool:
         """Tell whether detections lie only on truths of other classes, or on the class at one distance in numbers."""
         crossed, right = sum(elsewhere.values()), sum(self._own.values())
@@ -210,7 +210,7 @@ class Mismatch:
         if not right and crossed >= SOME:
             return True
         # The first detections of a class may lie on truths of any class; the others are the evidence.
-        others, same = crossed - len(elsewhere), sum(count - 1 for _, count in partners.values())
+        others, same = crossed - len(elsewhere), sum(count - 1 for _, count in matches.values())
         if others >= FEW and same >= MOSTLY * others:
             return True
         away: Counter[int] = Counter()

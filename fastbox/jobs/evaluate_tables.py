@@ -91,7 +91,7 @@ class Read:
             for file, alone in zip(files, joined.alone, strict=True):
                 if alone:
                     said = ", ".join(map(repr, alone[:SHOWN])) + (", …" if len(alone) > SHOWN else "")
-                    found.notes.append(f"only {file} has classes of the names {said}: rename them if they are in both")
+                    found.notes.append(f"only {file} has classes with the names {said}: rename those in both tables")
         if by is None:
             used = {
                 sources[0].image,

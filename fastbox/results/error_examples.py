@@ -142,13 +142,13 @@ def _box(corners: Sequence[float], label: str, role: str) -> Box:
 def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
     """Return detections with an error, and the truths that the errors are about."""
     assert seen.chunk.images is not None and seen.chunk.a.offsets is not None
-    partners = seen.judged.truth[rows]
-    corners, others = seen.corners(0, rows).tolist(), seen.corners(1, partners[partners >= 0]).tolist()
+    truths = seen.judged.truth[rows]
+    corners, others = seen.corners(0, rows).tolist(), seen.corners(1, truths[truths >= 0]).tolist()
     examples = []
-    for row, partner, place, at, own in zip(
-        rows.tolist(), partners.tolist(), groups_of(rows, seen.chunk.a.offsets).tolist(), numbers, corners, strict=True
+    for row, truth, place, at, own in zip(
+        rows.tolist(), truths.tolist(), groups_of(rows, seen.chunk.a.offsets).tolist(), numbers, corners, strict=True
     ):
-        boxes = [seen.truth(partner, others.pop(0))] if partner >= 0 else []
+        boxes = [seen.truth(truth, others.pop(0))] if truth >= 0 else []
         examples.append(Example(f"image {seen.chunk.images[place]}, row {at:,}", [*boxes, seen.detection(row, own)]))
     return examples
 

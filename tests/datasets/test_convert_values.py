@@ -69,7 +69,7 @@ def test_no_results_have_ids_of_whichever_kind(image: Any, tmp_path: Path) -> No
 def test_an_image_listed_twice_alike_is_one(tmp_path: Path) -> None:
     image = {"id": 4, "width": 10, "height": 9, "file_name": "a/4.jpg"}
     coco = {"images": [image, {"id": 5}, image], "annotations": [truth(4)]}
-    with pytest.warns(InputWarning, match=r"coco.json lists 1 images again, such as 4, each time alike: taken once"):
+    with pytest.warns(InputWarning, match=r"coco.json lists 1 images again, such as 4, with equal entries: read once"):
         summary, table = convert(coco, tmp_path, write_images=tmp_path / "images.parquet")
     assert (summary["images"], table["width"].to_pylist()) == (2, [10])
     assert pq.read_table(tmp_path / "images.parquet")["image_id"].to_pylist() == [4, 5]

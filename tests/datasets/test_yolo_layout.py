@@ -289,7 +289,7 @@ def test_a_split_that_is_not_there_is_left_out_with_a_warning(tmp_path: Path) ->
         tmp_path,
         {"data.yaml": "train: images/train\ntest: images/test", "labels/train/a.txt": L, "images/train/a.jpg": I},
     )
-    with pytest.warns(InputWarning, match=r"test of .*data.yaml, images/test, is not there: left out"):
+    with pytest.warns(InputWarning, match=r"test of .*data.yaml, images/test, does not exist: left out"):
         assert len(rows_of(read(tmp_path / "data.yaml"))) == 1
 
 

@@ -158,7 +158,7 @@ def test_ids_that_differ_in_writing_alone_are_said(tmp_path: Path, own: str, its
         table = pq.read_table(path)
         ids = pa.array([form.format(value + 1) for value in table["image_id"].to_pylist()])
         pq.write_table(table.set_column(0, "image_id", ids).sort_by("image_id"), path)
-    said = "are the same but for folders, endings and zeros in front"
+    said = "differ only in folders, endings or leading zeros"
     with pytest.raises(InputError, match="expected images that both tables have") as error:
         jobs.evaluate(detections, truths)
     assert (said in str(error.value)) == same
@@ -180,9 +180,7 @@ def test_images_of_one_side_are_said_and_counted(tmp_path: Path) -> None:
     scene = Scene()
     detections, truths = scene.write(tmp_path, ids=np.where(scene.image < 30, scene.image + 100, scene.image))
     (sentence,) = warned(detections, truths)
-    assert sentence.startswith(
-        "only 10 of 40 images with detections have truths (100, 101, 102 in the detections alone"
-    )
+    assert sentence.startswith("only 10 of 40 images with detections have truths (100, 101, 102 in the detections only")
     assert jobs.evaluate(detections, truths).to_dict()["images_with_boxes"] == {
         "both": 10,
         "detections": 30,

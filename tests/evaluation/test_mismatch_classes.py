@@ -37,7 +37,7 @@ def test_numbers_that_differ_from_some_class_on_are_said(tmp_path: Path) -> None
     random = np.random.default_rng(5)
     scene.kind = np.where(random.random(len(scene.kind)) < 0.6, 1, scene.kind)
     (sentence,) = warned(*scene.write(tmp_path, kinds=scene.kind + (scene.kind > 7)))
-    assert "detections lie on truths of another class and 0 on those of their own" in sentence
+    assert "detections lie on truths of another class and 0 on truths of their own class" in sentence
 
 
 def test_few_boxes_of_many_classes_are_not_suspected() -> None:

@@ -241,13 +241,13 @@ def test_a_class_without_a_name_that_could_be_any_is_refused(tmp_path: Path) -> 
             call()
 
 
-def test_names_without_a_partner_are_said(tmp_path: Path) -> None:
+def test_names_of_only_one_table_are_listed(tmp_path: Path) -> None:
     rows = [(1, 0, [0, 0, 9, 9]), (1, 1, [20, 0, 29, 9])]
     truths = write(tmp_path / "gt.parquet", {0: "car", 1: "dog"}, rows)
     detections = write(tmp_path / "dt.parquet", {0: "Car", 1: "dog"}, rows, score=[0.9, 0.8])
     said = jobs.evaluate(detections, truths).to_dict()["warnings"]
-    assert any("dt.parquet has classes of the names 'Car': rename them" in one for one in said)
-    assert any("gt.parquet has classes of the names 'car': rename them" in one for one in said)
+    assert any("dt.parquet has classes with the names 'Car': rename those" in one for one in said)
+    assert any("gt.parquet has classes with the names 'car': rename those" in one for one in said)
 
 
 def test_names_beside_numbers_with_names_are_told_how_to_meet(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def _split(path: str, root: str, split: str, given: str) -> Iterator[tuple[str, 
         alone = _beside(os.path.normpath(tried[0]))
         place = os.path.normpath(tried[0]) if os.path.isdir(alone) else None
     if place is None:
-        warnings.warn(InputWarning(f"{split} of {path}, {given}, is not there: left out"), stacklevel=2)
+        warnings.warn(InputWarning(f"{split} of {path}, {given}, does not exist: left out"), stacklevel=2)
         return
     if os.path.isfile(place):
         yield from _of_list(place, root)

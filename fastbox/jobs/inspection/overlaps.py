@@ -126,10 +126,10 @@ def _best_of_another_class(view: View, rows: Ints) -> tuple[Floats, Ints]:
         # Not ops.best, whose kernel takes 3 s to compile: the one of ops.top has been compiled already.
         found = ops.top(sides[0], sides[1], 1)
         met = found.indices[:, 0] >= 0
-        mine, partner = order_a[met], rows[order_b[found.indices[met, 0]]]
+        mine, candidate = order_a[met], rows[order_b[found.indices[met, 0]]]
         value = found.values[met, 0].astype(np.float64)
-        better = (value > values[mine]) | ((value == values[mine]) & (partner < others[mine]))
-        values[mine[better]], others[mine[better]] = value[better], partner[better]
+        better = (value > values[mine]) | ((value == values[mine]) & (candidate < others[mine]))
+        values[mine[better]], others[mine[better]] = value[better], candidate[better]
     return values, others
 
 

@@ -216,9 +216,9 @@ class Problems:
 def _example(view: View, image: int, row: int, value: float, other: int) -> dict[str, Any]:
     """Return a problem as JSON holds it; row -1 is a problem of the image, other -1 means no other box."""
     size = [float(side[image]) for side in view.frames]
-    partner = other - view.first_row
+    other_place = other - view.first_row
     # A box of another image may be in another chunk: then only its row is known.
-    here = other >= 0 and 0 <= partner < len(view.image) and view.image[partner] == image
+    here = other >= 0 and 0 <= other_place < len(view.image) and view.image[other_place] == image
     return {
         "image_id": view.ids[image : image + 1].tolist()[0],
         "row": int(view.given_rows(np.array([row + view.first_row]))[0]) if row >= 0 else None,
@@ -227,9 +227,9 @@ def _example(view: View, image: int, row: int, value: float, other: int) -> dict
         "class": _label(view, row) if row >= 0 else None,
         "box": _corners(view, row) if row >= 0 else None,
         "other": int(view.given_rows(np.array([other]))[0]) if other >= 0 else None,
-        "other_id": _id(view, partner) if here else None,
-        "other_class": _label(view, partner) if here else None,
-        "other_box": _corners(view, partner) if here else None,
+        "other_id": _id(view, other_place) if here else None,
+        "other_class": _label(view, other_place) if here else None,
+        "other_box": _corners(view, other_place) if here else None,
         "image_size": size if np.isfinite(size).all() else None,
     }
 
