@@ -30,7 +30,6 @@ __all__ = [
     "label_columns",
     "labelled",
     "number_column",
-    "numpy_column",
     "schema_of",
     "table_of",
     "taken",
@@ -111,11 +110,6 @@ def taken(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
     """Return rows of a batch in the given order; a masked row number gives a row of nulls."""
     indices = pa.array(rows)
     return pa.RecordBatch.from_arrays([rows_of(column, indices) for column in batch.columns], schema=batch.schema)
-
-
-def numpy_column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
-    """Return a column as a NumPy array; strings as Python objects."""
-    return np.asarray(plain(batch.column(name)).to_numpy(zero_copy_only=False))
 
 
 def number_column(

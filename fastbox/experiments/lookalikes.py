@@ -20,8 +20,6 @@ SIDES_PER_DOUBLING = 4  # bins of the target's size a doubling: targets of one b
 SIDE_DOUBLINGS = 12
 OVERLAPPING = 0.1  # the lowest IoU of either pair: a pair that hardly overlaps would be a trivial example
 
-KEYS = SIDE_DOUBLINGS * SIDES_PER_DOUBLING * DOUBLINGS * PER_DOUBLING
-
 Floats = NDArray[Any]
 
 
