@@ -13,6 +13,7 @@ __all__ = [
     "InputError",
     "InputWarning",
     "advice",
+    "brief",
     "did_you_mean",
     "nearest",
     "on_command_line",
@@ -41,6 +42,16 @@ def advice(command: str, python: str) -> str:
     "score_column='COLUMN'"
     """
     return command if _on_command_line else python
+
+
+def brief(error: Exception) -> str:
+    """Return the first line of an error, or its type if it has no text.
+
+    >>> brief(OSError("no such bucket.\\nmore")), brief(KeyError())
+    ('no such bucket', 'KeyError')
+    """
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
 
 
 @contextmanager

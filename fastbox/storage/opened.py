@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, brief
 from fastbox.memory import check_footer_room
 from fastbox.storage.backed import Backed
 from fastbox.storage.locate import like
@@ -23,7 +23,6 @@ __all__ = [
     "KeptFile",
     "Opened",
     "State",
-    "brief",
     "check_state",
     "current",
     "keep_open",
@@ -240,8 +239,3 @@ def _why_not(name: str, error: Exception) -> str:
     if begin != b"PAR1":
         return f"expected a Parquet file, got {name}, which is not Parquet"
     return f"expected a Parquet file, got {name} with a damaged footer ({brief(error)}): copy or write it again"
-
-
-def brief(error: Exception) -> str:
-    """Return the first line of an error."""
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, brief
 from fastbox.storage.backed import Backed
 from fastbox.storage.convention import are_shown, check_finished, is_hidden, is_table
 
@@ -285,7 +285,7 @@ def _store(uri: str) -> tuple[pafs.FileSystem, str]:
 
         other, path = url_to_fs(uri)
     except (ImportError, ValueError) as error:
-        raise InputError(f"expected a place that pyarrow or fsspec can read, got {uri}: {_brief(error)}") from None
+        raise InputError(f"expected a place that pyarrow or fsspec can read, got {uri}: {brief(error)}") from None
     return pafs.PyFileSystem(pafs.FSSpecHandler(other)), path
 
 
@@ -303,8 +303,4 @@ def _asking(uri: StrPath) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"expected a store that can be reached at {os.fspath(uri)}, got: {_brief(error)}") from error
-
-
-def _brief(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        raise InputError(f"expected a store that can be reached at {os.fspath(uri)}, got: {brief(error)}") from error

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import Place
 from fastbox.arrow.layouts import BoxColumns, rows_as_boxes, to_columns
-from fastbox.errors import InputError
-from fastbox.storage.opened import DAMAGED, KeptFile, Opened, brief, check_state, open_parquet
+from fastbox.errors import InputError, brief
+from fastbox.storage.opened import DAMAGED, KeptFile, Opened, check_state, open_parquet
 from fastbox.tables.files import is_read_by_group
 from fastbox.tables.footers import RowGroups, check_bounds, check_footer, leaves_of
 from fastbox.tables.source import Fragment, Plan, Source
