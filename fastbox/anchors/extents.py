@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from fastbox.anchors.resize import Resize
 from fastbox.arrow.arrays import is_number
 from fastbox.arrow.columns import number_column
-from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError, advice
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.source import Source, plan
 from fastbox.tables.stream import scan
+from fastbox.values.formats import sides_of
 from fastbox.values.hashing import GOLDEN, splitmix64
 
 __all__ = ["Extents", "Part", "Sample"]
@@ -88,7 +88,7 @@ class Extents:
 
     def _part(self, chunk: Chunk) -> Part:
         reasons = chunk.a.invalid()
-        w, h = _sides(chunk.a)
+        w, h = sides_of(chunk.a.columns, chunk.a.format)
         if self.resize is not None:
             width, height = (self._image_side(chunk, side) for side in self.size)
             across, down = self.resize.scales(width, height)
@@ -147,11 +147,3 @@ class Sample:
         """Return widths and heights, by ascending hash."""
         order = np.argsort(self._keys)
         return self._w[order], self._h[order]
-
-
-def _sides(boxes: Boxes) -> tuple[Floats, Floats]:
-    p, q, r, s = (column.astype(np.float64) for column in boxes.columns)
-    with np.errstate(invalid="ignore", over="ignore"):
-        if boxes.format in ("xywh", "cxcywh"):
-            return r, s
-        return (r - p, s - q) if boxes.format == "xyxy" else (s - q, r - p)

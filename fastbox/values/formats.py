@@ -21,6 +21,7 @@ __all__ = [
     "looks_like_sizes",
     "one_nan",
     "promoted",
+    "sides_of",
 ]
 
 ALIASES = {"ltrb": "xyxy", "tlbr": "xyxy", "ltwh": "xywh", "tlwh": "xywh"}  # of left and top, as trackers say them
@@ -176,6 +177,15 @@ def corners(columns: Columns, format: str) -> NDArray[Any]:
         else:
             parts = (p, q, r, s)
     return one_nan(np.stack(parts, axis=1))
+
+
+def sides_of(columns: Columns, format: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the widths and heights of boxes in float64: the stored ones if the format has sides."""
+    p, q, r, s = (column.astype(np.float64) for column in columns)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if format in ("xywh", "cxcywh"):
+            return r, s
+        return (r - p, s - q) if format == "xyxy" else (s - q, r - p)
 
 
 def one_nan(values: NDArray[Any]) -> NDArray[Any]:

@@ -15,11 +15,11 @@ from fastbox.boxes.container import Boxes
 from fastbox.jobs.inspection.overlaps import duplicates
 from fastbox.jobs.inspection.problems import CORNERS, Finding
 from fastbox.jobs.inspection.table import Table
-from fastbox.jobs.inspection.view import View, sides_of
+from fastbox.jobs.inspection.view import View
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.sink import Sink
 from fastbox.tables.write_back import coordinate_types, own_schema, rewritten, with_schema
-from fastbox.values.formats import promoted
+from fastbox.values.formats import promoted, sides_of
 
 __all__ = ["DROPPED", "Fix", "default_log"]
 
@@ -108,7 +108,7 @@ class Fix:
         for column, new in zip(now, stored, strict=True):
             column[clipped] = new
         after = self._as_read([column[clipped] for column in now])
-        gone = ~np.logical_and(*(side > 0 for side in sides_of(after)))
+        gone = ~np.logical_and(*(side > 0 for side in sides_of(after.columns, after.format)))
         reasons[clipped[gone]] = "out_of_image"
         left = np.flatnonzero(reasons == "")
         firsts = duplicates(view.image[left], [column[left] for column in now], view.codes[left])

@@ -11,10 +11,11 @@ from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.images import Listed
+from fastbox.values.formats import sides_of
 from fastbox.values.groups import groups_of_rows
 from fastbox.values.labels import union
 
-__all__ = ["View", "look", "sides_of"]
+__all__ = ["View", "look"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -129,16 +130,8 @@ def look(
     reasons = np.where(finite, np.where((x1 < x0) | (y1 < y0), 2, 0), 1).astype(np.uint8)
     seen = ids, counts, times, frames, image, boxes, chunk.a_start, reasons
     box_ids = None if box_id is None else columns.alone(chunk.a_columns, box_id, "id")
-    return View(*seen, x0, y0, x1, y1, *sides_of(boxes), across, down, codes, labels, box_ids, chunk.a_order)
-
-
-def sides_of(boxes: Boxes) -> tuple[Floats, Floats]:
-    """Return widths and heights in float64: the stored ones if the format has sides."""
-    p, q, r, s = (column.astype(np.float64) for column in boxes.columns)
-    with np.errstate(invalid="ignore", over="ignore"):
-        if boxes.format in ("xywh", "cxcywh"):
-            return r, s
-        return (r - p, s - q) if boxes.format == "xyxy" else (s - q, r - p)
+    extents = sides_of(boxes.columns, boxes.format)
+    return View(*seen, x0, y0, x1, y1, *extents, across, down, codes, labels, box_ids, chunk.a_order)
 
 
 def _above_0(sides: NDArray[Any]) -> Floats:
