@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fastbox.arrow.arrays import Place
-from fastbox.errors import InputError
+from fastbox.errors import InputError, brief
 from fastbox.storage.opened import State
 
 __all__ = ["RowGroups", "check_bounds", "check_footer", "is_fixed", "leaves_of", "limits_of", "row_bytes"]
@@ -80,9 +80,8 @@ def check_footer(path: str, footer: pq.FileMetaData, column: str) -> None:
             end.__traceback__ = None
             return
         except (OSError, pa.ArrowException) as error:
-            what = str(error).splitlines()[0].rstrip(".")
             raise InputError(
-                f"expected a Parquet file, got {path} with a damaged footer ({what}): copy or write it again"
+                f"expected a Parquet file, got {path} with a damaged footer ({brief(error)}): copy or write it again"
             ) from error
 
 
