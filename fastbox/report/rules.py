@@ -11,6 +11,7 @@ from fastbox.kernels.metrics import title_of
 from fastbox.values.coco import SIDE_BOUNDS, UNBOUNDED
 
 __all__ = [
+    "RECALLS_SHOWN",
     "SIZES",
     "assigned_rules",
     "evaluated_rules",
@@ -25,6 +26,7 @@ __all__ = [
 
 Rules = Mapping[str, Any]
 
+RECALLS_SHOWN = ("0.3", "0.5", "0.7", "0.9")  # IoU thresholds of the recall of an assignment
 SIZES = "sizes: small below {:g}² px, large from {:g}² px on".format(*SIDE_BOUNDS)
 
 

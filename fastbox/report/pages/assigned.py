@@ -11,12 +11,11 @@ from fastbox.report.numbers import counted, decimals, share
 from fastbox.report.page.cells import counts, figures, shares
 from fastbox.report.page.contents import Column, Examples, Figure, Page, Section, Stroke, Table
 from fastbox.report.page.plots import bars, lines, shades, shape_maps
-from fastbox.report.rules import assigned_rules
+from fastbox.report.rules import RECALLS_SHOWN, assigned_rules
 
 __all__ = ["assigned_page"]
 
 KINDS = ("positives", "ignored", "negatives", "anchors")
-SHOWN = ("0.3", "0.5", "0.7", "0.9")
 
 
 def assigned_page(summary: Mapping[str, Any], least: Any = None) -> Page:
@@ -113,7 +112,7 @@ def _covered(title: str, parts: Mapping[str, Mapping[str, Any]], things: str = "
             figures("mean best IoU", [part["mean_best_iou"] for _, part in found], 3),
             *(
                 shares(f"IoU ≥ {float(threshold):.2f}", [part["recall"][threshold] for _, part in found])
-                for threshold in SHOWN
+                for threshold in RECALLS_SHOWN
             ),
         ],
         things,

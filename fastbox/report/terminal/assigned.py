@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 from fastbox.report.numbers import counted
-from fastbox.report.rules import assigned_rules
+from fastbox.report.rules import RECALLS_SHOWN, assigned_rules
 from fastbox.report.terminal.summary import show_invalid, show_rules, show_table
 
 __all__ = ["show_assigned"]
 
-SHOWN = ("0.3", "0.5", "0.7", "0.9")
 CLASSES_SHOWN = 5
 
 
@@ -66,13 +65,13 @@ def _levels(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def _coverage(coverage: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The truths by size, and those of the classes with the lowest coverage."""
     rows: list[tuple[str, ...]] = [
-        ("truths", "count", "mean IoU", *(f"≥ {float(t):.2f}" for t in SHOWN), "no positive")
+        ("truths", "count", "mean IoU", *(f"≥ {float(t):.2f}" for t in RECALLS_SHOWN), "no positive")
     ]
     worst = sorted(coverage["by_class"].items(), key=lambda found: found[1]["recall"]["0.5"])
     hard = [(name, part) for name, part in worst if part["recall"]["0.5"] < 1][:CLASSES_SHOWN]
     parts = [("all", coverage), *coverage["by_size"].items(), *((f"class {name}", part) for name, part in hard)]
     for name, part in parts:
-        recall = [f"{part['recall'][t]:.1%}" for t in SHOWN]
+        recall = [f"{part['recall'][t]:.1%}" for t in RECALLS_SHOWN]
         rows.append(
             (name, f"{part['truths']:,}", f"{part['mean_best_iou']:.4f}", *recall, f"{part['without_positive']:,}")
         )

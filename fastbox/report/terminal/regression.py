@@ -9,11 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from fastbox.report.numbers import counted
-from fastbox.report.terminal.summary import show_table
+from fastbox.report.terminal.summary import EIGHTHS, show_table
 
 __all__ = ["show_regression"]
 
-EIGHTHS = " ▁▂▃▄▅▆▇█"
 WIDTH = 50
 SEEN = 0.01  # the least share of the first error that is drawn
 

@@ -13,6 +13,7 @@ from fastbox.report.numbers import counted, filled
 from fastbox.report.rules import measured_rules, paired_rules, reached
 
 __all__ = [
+    "EIGHTHS",
     "show_counts",
     "show_invalid",
     "show_measured",
@@ -26,7 +27,7 @@ __all__ = [
 Metrics = Mapping[str, Mapping[str, Any]]
 
 SHOWN_QUANTILES = ("p5", "p50", "p95")
-EIGHTHS = " ▁▂▃▄▅▆▇█"
+EIGHTHS = " ▁▂▃▄▅▆▇█"  # blocks of rising height
 CHART_ROWS = 4
 GAP = 4
 PLAIN = {ord("≥"): ">=", ord("×"): "x", ord("–"): "-"}  # for a terminal with only ASCII
