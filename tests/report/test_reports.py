@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from support.calls import call
 from support.pages import HOSTILE, parsed
 
 pytest.importorskip("jinja2")
@@ -21,7 +21,6 @@ import fastbox
 from fastbox import InputError, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
-from fastbox.cli import main
 from fastbox.fragments import spread
 from fastbox.report.page.contents import COLUMNS, Example, Examples, Page, Section, Table
 from fastbox.report.page.write import render
@@ -43,12 +42,6 @@ def measured_table(n: int = 300) -> pa.Table:
     sides = {"pred": boxes(n, 0), "target": boxes(n, 0) + np.float32(3)}
     sides["target"][::5] = boxes(n, 1)[::5]
     return pa.table({f"{side}_{name}": b[:, k] for side, b in sides.items() for k, name in enumerate(CORNERS)})
-
-
-def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert "Traceback" not in result.output
-    return result
 
 
 def sections(page: Page) -> dict[str, Section]:
