@@ -146,4 +146,5 @@ lazy(
         "fastbox.jobs": (),
         "fastbox.torch": (),
     },
+    needs={"fastbox.torch": "torch"},
 )

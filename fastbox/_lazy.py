@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from types import FunctionType, ModuleType
 from typing import Any, ForwardRef
 
@@ -20,7 +21,7 @@ class _Annotation(str):
         return str(self)
 
 
-def lazy(package: str, homes: Mapping[str, Sequence[str]]) -> None:
+def lazy(package: str, homes: Mapping[str, Sequence[str]], needs: Mapping[str, str] | None = None) -> None:
     """Make a package import its public names when they are first asked for.
 
     A name of the package may also be that of one of its modules, as ``nms`` in ``fastbox.jobs``: then the name means
@@ -33,10 +34,14 @@ def lazy(package: str, homes: Mapping[str, Sequence[str]]) -> None:
     homes : mapping of str to sequence of str
         For each module, by its full name, the names that it offers. A module without names is itself public, by the
         last part of its name.
+    needs : mapping of str to str, optional
+        For each public module that needs a package of an extra, this package. Where the package is not installed,
+        ``dir`` leaves the module out: ``help`` imports every name that ``dir`` lists.
     """
     module = sys.modules[package]
     known = {name: home for home, names in homes.items() for name in names or (home.rpartition(".")[2],)}
     whole = {home for home, names in homes.items() if not names}
+    needed = needs or {}
 
     class Lazy(ModuleType):
         def __getattr__(self, name: str) -> Any:
@@ -55,7 +60,7 @@ def lazy(package: str, homes: Mapping[str, Sequence[str]]) -> None:
                 super().__setattr__(name, value)
 
         def __dir__(self) -> list[str]:
-            return sorted(known)
+            return sorted(name for name, home in known.items() if home not in needed or find_spec(needed[home]))
 
     module.__class__ = Lazy
 

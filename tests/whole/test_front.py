@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import pydoc
 import typing
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any, ForwardRef
 
 import pytest
@@ -76,9 +78,21 @@ def test_signatures_of_the_losses_for_torch_show_no_quotes() -> None:
 
 def test_a_fresh_import_lists_public_names_alone(python: Any) -> None:
     listed = set(python("import fastbox; print(*dir(fastbox))").stdout.split())
-    assert listed == {*fastbox.__all__, "fragments", "jobs", "torch"}
+    assert listed == {*fastbox.__all__, "fragments", "jobs"} | ({"torch"} if find_spec("torch") else set())
     used = python("import fastbox; fastbox.nms([[0, 0, 1, 1]], [1.0], iou_threshold=0.5); print(*dir(fastbox))")
     assert set(used.stdout.split()) == listed
+
+
+def test_help_and_inspect_read_every_name_that_is_listed() -> None:
+    for module in (fastbox, fastbox.jobs, fastbox.fragments):
+        assert {name for name, _ in inspect.getmembers(module)} == set(dir(module))
+    assert "pairwise(" in pydoc.render_doc(fastbox, renderer=pydoc.plaintext)
+
+
+def test_a_module_of_an_extra_is_listed_where_the_extra_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for found in (True, False):
+        monkeypatch.setattr("fastbox._lazy.find_spec", lambda name, found=found: found or None)
+        assert ("torch" in dir(fastbox)) is found
 
 
 @pytest.mark.parametrize("name", ["fragments", "jobs"])
