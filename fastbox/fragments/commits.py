@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from fastbox._version import __version__
+from fastbox._version import SCHEMA, __version__
 from fastbox.errors import InputError, advice
 from fastbox.fragments.canonical import digest
 from fastbox.jobs.base import result_of
@@ -48,6 +48,7 @@ def fingerprint(task: Task) -> dict[str, Any]:
     """Return the fingerprint of a part: equal for two runs only if they would write the same bytes."""
     return {
         "version": __version__,
+        "schema": SCHEMA,
         "job": task.job.__name__,
         "options": {name: digest(value) for name, value in sorted(task.options.items())},
         "tables": [_state(source) for source in task.sources],

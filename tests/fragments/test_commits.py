@@ -71,6 +71,21 @@ def test_a_changed_input_is_another_run(tables: dict[str, Path], tmp_path: Path)
         spread(jobs.nms, path, out=tmp_path / "parts", fragment_rows=100)
 
 
+@pytest.mark.parametrize("name", ["measure", "pairs"])
+def test_parts_whose_records_have_another_schema_are_refused(
+    name: str, tables: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, inputs, options = JOBS[name]
+    given, out = [tables[table] for table in inputs], tmp_path / "parts"
+    with monkeypatch.context() as earlier:
+        earlier.setattr("fastbox.fragments.commits.SCHEMA", 0)
+        spread(job, *given, out=out, fragment_rows=100, **options)
+    before = bytes_of(out)
+    with pytest.raises(InputError, match=r"got .*part-00000\.parquet of another run: begin again with overwrite=True"):
+        spread(job, *given, out=out, fragment_rows=100, **options)
+    assert bytes_of(out) == before
+
+
 def test_a_file_that_is_no_part_is_left_alone(tables: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "mine.parquet").write_bytes(b"PAR1 and no more")
     for overwrite in (False, True):
