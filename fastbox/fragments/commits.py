@@ -80,14 +80,23 @@ def done_in(folder: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
         target = None if index is None else tasks[index].target
         record = _record(path)
         if index is None or target is None or record.get("fingerprint") != plain(target.fingerprint):
-            other = "something else" if not record else "another run"
-            raise InputError(
-                f"expected a folder that no other run uses, got {path} of {other}: "
-                f"begin again with {advice('--overwrite', 'overwrite=True')}, or name another"
-            )
+            raise _refused(path, "another run" if record else "something else")
         aggregate = record.get("aggregate")
-        if aggregate is not None:
-            yield index, unpacked(aggregate, result_of(tasks[index].job))
+        if aggregate is None:
+            continue
+        try:
+            found = unpacked(aggregate, result_of(tasks[index].job))
+        except ValueError as error:
+            raise _refused(path, "another run") from error
+        yield index, found
+
+
+def _refused(path: str, other: str) -> InputError:
+    """Return the error for a file in a folder of parts that this run did not write."""
+    return InputError(
+        f"expected a folder that no other run uses, got {path} of {other}: "
+        f"begin again with {advice('--overwrite', 'overwrite=True')}, or name another"
+    )
 
 
 def _record(path: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from fastbox import jobs
 from fastbox.errors import InputError
 from fastbox.fragments.engines import threads
 from fastbox.fragments.run import spread
+from fastbox.results.merge import packed
 from fastbox.tables.sink import Sink, read_record
 
 RUNS = int(os.environ.get("FASTBOX_KILLED_RUNS", "12"))  # each killed twice; 50 by hand
@@ -83,6 +85,19 @@ def test_parts_whose_records_have_another_schema_are_refused(
     before = bytes_of(out)
     with pytest.raises(InputError, match=r"got .*part-00000\.parquet of another run: begin again with overwrite=True"):
         spread(job, *given, out=out, fragment_rows=100, **options)
+    assert bytes_of(out) == before
+
+
+def test_a_part_whose_result_can_not_be_read_is_refused(tables: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "parts"
+    spread(jobs.nms, tables["detections"], out=out, fragment_rows=100)
+    part = out / "part-00001.parquet"
+    table = pq.read_table(part)
+    record = read_record(part) | {"aggregate": packed({"kept": "many"})}
+    pq.write_table(table.replace_schema_metadata({"fastbox": json.dumps(record)}), part)
+    before = bytes_of(out)
+    with pytest.raises(InputError, match=r"got .*part-00001\.parquet of another run: begin again with overwrite=True"):
+        spread(jobs.nms, tables["detections"], out=out, fragment_rows=100)
     assert bytes_of(out) == before
 
 
