@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.values.record_text import record_text
+
 __all__ = ["GreedyMatches", "Matches", "OptimalMatches"]
 
 Ints = NDArray[np.int64]
@@ -55,6 +57,9 @@ class GreedyMatches(NamedTuple):
     truths: Ints
     values: NDArray[Any]
 
+    def __repr__(self) -> str:
+        return record_text(self)
+
 
 class OptimalMatches(NamedTuple):
     """The rows of matched detections, ascending, the rows of their truths, and the cost of each match."""
@@ -62,3 +67,6 @@ class OptimalMatches(NamedTuple):
     rows: Ints
     cols: Ints
     costs: NDArray[Any]
+
+    def __repr__(self) -> str:
+        return record_text(self)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.evaluation.curves import Floats
+from fastbox.values.record_text import record_text
 
 __all__ = ["BINS", "Calibration", "calibrate"]
 
@@ -37,6 +38,9 @@ class Calibration:
     precision: Floats
     iou: Floats
     ece: float
+
+    def __repr__(self) -> str:
+        return record_text(self)
 
 
 def calibrate(scores: Floats, hits: NDArray[np.bool_], ious: Floats) -> Calibration:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastbox.evaluation.registry import Protocol, Statistic, protocols
 from fastbox.values.arguments import check_types
 from fastbox.values.numbers import as_choice
+from fastbox.values.record_text import record_text
 
 __all__ = ["Params"]
 
@@ -58,6 +59,9 @@ class Params:
     max_dets: tuple[int, ...]
     class_agnostic: bool
     protocol: str
+
+    def __repr__(self) -> str:
+        return record_text(self)
 
     def __init__(
         self,

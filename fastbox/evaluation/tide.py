@@ -11,6 +11,7 @@ from fastbox.evaluation.curves import Floats, Ranked, Traced, rank
 from fastbox.evaluation.matching import FOREGROUND, MATCH_TYPES
 from fastbox.evaluation.params import Params
 from fastbox.kernels.codes import CLASSIFICATION, IGNORED, LOCALIZATION, MATCHED, THRESHOLDS_PER_WORD
+from fastbox.values.record_text import record_text
 
 __all__ = ["ERRORS", "Errors", "blame"]
 
@@ -39,6 +40,9 @@ class Errors:
     counts: NDArray[np.int64]
     ap: float
     delta_ap: dict[str, float]
+
+    def __repr__(self) -> str:
+        return record_text(self)
 
 
 def blame(

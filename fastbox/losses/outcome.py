@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastbox.kernels.codes import BLOCK
 from fastbox.ops.checks import STREAMED_BYTES, output
 from fastbox.values.numbers import as_choice, as_floats, in_dtype
+from fastbox.values.record_text import record_text
 
 __all__ = ["Loss", "LossAndGrad", "Options", "Outcome", "Shapes", "check_reduction", "prepare"]
 
@@ -24,6 +25,9 @@ class LossAndGrad(NamedTuple):
 
     loss: Any
     grad: NDArray[Any]
+
+    def __repr__(self) -> str:
+        return record_text(self)
 
 
 Loss: TypeAlias = NDArray[Any] | float | LossAndGrad

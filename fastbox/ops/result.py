@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.values.record_text import record_text
+
 __all__ = ["Best", "Pairs", "Ragged", "Top"]
 
 
@@ -17,12 +19,18 @@ class Best(NamedTuple):
     values: NDArray[Any]
     indices: NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        return record_text(self)
+
 
 class Top(NamedTuple):
     """For each row of a: its k best values, best first, and their rows of b; nan and -1 beyond the last valid pair."""
 
     values: NDArray[Any]
     indices: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return record_text(self)
 
 
 class Pairs(NamedTuple):
@@ -31,6 +39,9 @@ class Pairs(NamedTuple):
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
     values: NDArray[Any]
+
+    def __repr__(self) -> str:
+        return record_text(self)
 
 
 class Ragged(Sequence[NDArray[Any]]):

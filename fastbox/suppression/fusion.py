@@ -15,6 +15,7 @@ from fastbox.kernels.codes import CONFIDENCES
 from fastbox.suppression.segments import as_scores, as_threshold, image_bounds, kept_rows, order, segments
 from fastbox.values.labels import as_labels
 from fastbox.values.numbers import as_array, as_choice, as_column, as_floats, as_number_from
+from fastbox.values.record_text import record_text
 
 __all__ = ["CONFIDENCES", "FusedBoxes", "weighted_boxes_fusion"]
 
@@ -37,6 +38,9 @@ class FusedBoxes(NamedTuple):
     classes: NDArray[Any] | None
     offsets: NDArray[np.int64]
     rows: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return record_text(self)
 
 
 def _of_one_array(fusion: Fusion) -> Fusion:

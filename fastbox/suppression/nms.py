@@ -13,6 +13,7 @@ from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.suppression.segments import as_scores, as_threshold, kept_rows, segments
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_choice, as_floats, as_number, as_number_from
+from fastbox.values.record_text import record_text
 
 __all__ = ["METHODS", "SOFT_METHODS", "SoftNMS", "nms", "soft_nms"]
 
@@ -28,6 +29,9 @@ class SoftNMS(NamedTuple):
 
     indices: NDArray[np.int64]
     scores: NDArray[Any]
+
+    def __repr__(self) -> str:
+        return record_text(self)
 
 
 @named

@@ -158,7 +158,7 @@ def test_a_plot_replaces_no_image(name: str, tmp_path: Path) -> None:
     words = ["assign", str(path), "--anchors", "retinanet", "--resize", "64", "--plot", str(plot)]
     plot.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(2000))
     refused = CliRunner().invoke(main, words)
-    assert refused.exit_code == 2 and f"{name}, which is another: name another" in refused.output
+    assert refused.exit_code == 2 and f"{name}, which fastbox did not draw: name another" in refused.output
     assert len(plot.read_bytes()) == 2008
     plot.unlink()
     for _ in range(2 if name.endswith("png") else 1):  # what was drawn here may be drawn anew

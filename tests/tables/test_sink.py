@@ -179,8 +179,8 @@ def test_where_no_file_can_be_is_said_at_once(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "gone" / "out.parquet", "No such file or directory"),
         (tmp_path / "file" / "out.parquet", "Not a directory"),
-        (tmp_path / "folder", "something else"),
-        ("/dev/null", "something else"),
+        (tmp_path / "folder", "is not a file: name another"),
+        ("/dev/null", "is not a file: name another"),
         (tmp_path / ("n" * 250), "File name too long"),
     ):
         with pytest.raises(InputError, match=message) as caught, sink(path):
