@@ -185,7 +185,7 @@ def no_regions(source, place, region, most, divisor, state, m, work):
 
 
 def _for_source(label, source, **loops):
-    """Return the functions of a source, and the loops over its candidates compiled for the source alone."""
+    """Return the functions of a source, and the loops over its candidates compiled for this source."""
     return {**source, **{name: device(rebound(loop, source, label)) for name, loop in loops.items()}}
 
 

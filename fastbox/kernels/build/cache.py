@@ -41,7 +41,7 @@ def _source() -> str:
 SOURCE = _source()
 
 _MAKERS = ("fastbox kernel 1", SOURCE, numba.__version__, llvmlite.__version__, sys.implementation.cache_tag)
-_has_addresses = attrgetter("library.has_dynamic_globals")  # addresses hold in this process alone
+_has_addresses = attrgetter("library.has_dynamic_globals")  # addresses are valid only in this process
 _DIGEST = 32  # bytes, at the head of each file
 
 
@@ -122,9 +122,9 @@ class KernelCache:
 
 
 def read(path: Path, key: bytes) -> bytes | None:
-    """Read the content of a file behind its checksum, or return None.
+    """Return the content of a file behind its checksum; None if there is no such file or the checksum is wrong.
 
-    There is none without a file. A file with a wrong checksum is removed.
+    A file with a wrong checksum is removed.
     """
     try:
         whole = path.read_bytes()

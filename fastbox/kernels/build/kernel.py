@@ -59,9 +59,9 @@ def group(*kinds: Any) -> Any:
 
 
 def rebound(original: Callable[..., Any], names: Mapping[str, Any], label: str) -> FunctionType:
-    """Return a copy of a function with other globals, under a name of its own.
+    """Return a copy of a function with other globals and another name.
 
-    Under one name two cached kernels could each bring their own function, and the first one loaded would compute the
+    Two cached kernels of one name could each bring their own function, and the first one loaded would compute the
     other's numbers.
     """
     function = cast(FunctionType, original)
@@ -110,8 +110,8 @@ class Kernel:
         """Return the cache of the version for a dtype and a metric."""
         room = self.function.__module__.removeprefix(f"{KERNELS}.")
         name = self.function.__name__
-        said = ", ".join(filter(None, (metric, dtype.name)))
-        return KernelCache(f"{room}.{name}_{metric}_{SOURCE}", f"{name} ({said})")
+        label = ", ".join(filter(None, (metric, dtype.name)))
+        return KernelCache(f"{room}.{name}_{metric}_{SOURCE}", f"{name} ({label})")
 
 
 # A child of fork has none of the threads that hold its locks, so a fork waits until no thread compiles: then the

@@ -74,7 +74,7 @@ def empty_work(grid, dtype):
 
 
 def best(beta, rows_a, grid_b, span, outputs):
-    """Write the best of each row of groups [first, last) where it exceeds `least_value`; leave the others alone."""
+    """Write the best of each row of groups [first, last) where it exceeds `least_value`; other rows stay."""
     (ids_a, boxes_a, groups), (first, last), (values, indices) = rows_a, span, outputs
     grid = unpack_grid(grid_b)
     T = values.dtype.type

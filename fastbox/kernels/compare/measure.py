@@ -125,7 +125,7 @@ def emit_pair(row, column, met, found, rows, cols, values, counts):
 
 
 def with_loops(bound, *loops):
-    """Return the names that kernels are bound to, by metric, with loops that are compiled for each metric alone."""
+    """Return the names that kernels are bound to, by metric, with loops that are compiled once per metric."""
     return {
         name: {**names, **{loop.__name__: device(rebound(loop, names, name)) for loop in loops}}
         for name, names in bound.items()

@@ -28,15 +28,15 @@ def classify_errors(detections, truths, rule, span, outputs):
     the IoU below which a detection is background, and the greatest number of detections. Detections take truths as in
     :mod:`~fastbox.kernels.evaluate.match`.
 
-    `partners` gets the truth that is taken or that the error is about, `values` the best IoU with a truth of the own
-    class, `fixes` whether the detection would take its partner if its error were fixed: of all detections that claim
-    an untaken truth, the one with the highest score.
+    `concerned` gets the row of the truth that is taken or that the error is about, and `values` the best IoU with a
+    truth of the detection's class. `fixes` is true where the detection would take the truth concerned if its error were
+    fixed: of all detections that claim an untaken truth, this is the one with the highest score.
 
     One function: two that take the columns as tuples, for each image and model, need a fifth more time.
     """
     (x, y, w, h), codes, bounds, order, scores = detections
     (left, top, width, height), classes, crowd, ignored, truth_bounds, truth_order = truths
-    (first, last), (foreground, background, most), (match_types, partners, values, fixes) = span, rule, outputs
+    (first, last), (foreground, background, most), (match_types, concerned, values, fixes) = span, rule, outputs
     many = longest_of(truth_bounds, first, last)
     taken = np.empty(many, np.bool_)
     claims = np.empty((2, many), np.int64)
@@ -81,7 +81,7 @@ def classify_errors(detections, truths, rule, span, outputs):
                 match_types[row] = BACKGROUND
                 if chosen >= 0:
                     taken[chosen - s] = True
-                    partners[row] = chosen
+                    concerned[row] = chosen
                     match_types[row] = IGNORED if aside else MATCHED
                     if not aside:
                         values[row] = best
@@ -104,16 +104,16 @@ def classify_errors(detections, truths, rule, span, outputs):
                     elif iou > other:
                         other, other_truth = iou, t
                 if background <= own < foreground:
-                    match_types[row], partners[row] = LOCALIZATION, own_truth
+                    match_types[row], concerned[row] = LOCALIZATION, own_truth
                 elif other >= foreground:
-                    match_types[row], partners[row] = CLASSIFICATION, other_truth
+                    match_types[row], concerned[row] = CLASSIFICATION, other_truth
                 elif own >= foreground:
-                    match_types[row], partners[row] = DUPLICATE, own_truth
+                    match_types[row], concerned[row] = DUPLICATE, own_truth
                 elif other >= background:
-                    match_types[row], partners[row] = BOTH, other_truth
+                    match_types[row], concerned[row] = BOTH, other_truth
                 kind = match_types[row]
                 if kind == LOCALIZATION or kind == CLASSIFICATION:
-                    t = partners[row] - s
+                    t = concerned[row] - s
                     held = claims[kind - LOCALIZATION, t]
                     if held < 0 or scores[row] > scores[held] or (scores[row] == scores[held] and row < held):
                         claims[kind - LOCALIZATION, t] = row

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastbox.kernels.build.kernel import device
 
-Box = namedtuple("Box", "x0 y0 x1 y1 area angle")  # angle: 2/pi times atan(width / height), for CIoU alone
+Box = namedtuple("Box", "x0 y0 x1 y1 area angle")  # angle: 2/pi times atan(width / height), only for CIoU
 
 
 @device

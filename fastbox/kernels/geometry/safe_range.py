@@ -93,5 +93,5 @@ def widen_range(top, low, x0, y0, x1, y1):
 
 @device
 def all_safe(top, low, zero):
-    """Return whether all boxes of a range are valid and safe; if not, each box has to be tested by itself."""
+    """Return whether all boxes of a range are valid and safe; if not, every box needs a test."""
     return (top <= ordered_bits(type(zero)(MOST))) & (low >= ordered_bits_less_one(type(zero)(LEAST)))

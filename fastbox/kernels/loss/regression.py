@@ -1,7 +1,7 @@
 """Boxes that follow the gradient of a loss to their targets.
 
 Points lie side by side in lanes: the boxes around them take one shape and one target at a time and differ in their
-positions alone, so that a step of all lanes is a few vector instructions.
+position only, so that a step of all lanes is a few vector instructions.
 """
 
 from __future__ import annotations
