@@ -100,6 +100,21 @@ def clusters(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Run the examples of the README, the documents and the docstrings, and check their words; a part of all tests."""
+    session.install(".[test]")
+    session.run(
+        "pytest",
+        "-q",
+        "-m",
+        "",
+        "tests/whole/test_examples.py",
+        "tests/whole/test_readme.py",
+        "tests/whole/test_words.py",
+    )
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Run every benchmark once, small and untimed: each runs, and agrees with its peers."""
     session.install(".[bench]", "pytest-xdist")

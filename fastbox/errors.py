@@ -16,6 +16,7 @@ __all__ = [
     "brief",
     "did_you_mean",
     "nearest",
+    "not_utf8",
     "on_command_line",
     "warn",
 ]
@@ -42,6 +43,11 @@ def advice(command: str, python: str) -> str:
     "score_column='COLUMN'"
     """
     return command if _on_command_line else python
+
+
+def not_utf8(path: object, got: str = "UTF-16") -> InputError:
+    """Return the error of a file in another encoding than UTF-8."""
+    return InputError(f"expected UTF-8 in {path}, got {got}: save it as UTF-8")
 
 
 def brief(error: Exception) -> str:

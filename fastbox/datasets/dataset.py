@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from fastbox.values import formats
+
 __all__ = ["COORDINATES", "IMAGES", "Dataset", "boxes_schema", "images_schema"]
 
-COORDINATES = {
-    "xyxy": ("xmin", "ymin", "xmax", "ymax"),
-    "xywh": ("x", "y", "w", "h"),
-    "cxcywh": ("cx", "cy", "w", "h"),
-}
+COORDINATES = {name: formats.COORDINATES[name] for name in ("xyxy", "xywh", "cxcywh")}  # formats of annotations
 IMAGES = ("image_id", "width", "height", "file_name")
 
 

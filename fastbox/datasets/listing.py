@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fastbox.errors import InputError
+from fastbox.errors import InputError, not_utf8
 
 __all__ = [
     "ABOUT",
@@ -87,7 +87,7 @@ def read_plain(path: str) -> bytes:
     """Return the content of a text file without a byte order mark; ``InputError`` if it can't be read or is UTF-16."""
     data = read_bytes(path)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError(f"expected UTF-8 in {path}, got UTF-16: save it as UTF-8")
+        raise not_utf8(path)
     return data.removeprefix(codecs.BOM_UTF8)
 
 
@@ -99,7 +99,7 @@ def read_text(path: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         got = f"byte {data[error.start]:#x} in line {line}"
-        raise InputError(f"expected UTF-8 in {path}, got {got}: save it as UTF-8") from error
+        raise not_utf8(path, got) from error
 
 
 def beginning(path: str) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from fastbox.datasets.as_source import Given, as_source
 from fastbox.storage.opened import Opened
 from fastbox.tables import stream
-from fastbox.tables.chunk import Chunk
+from fastbox.tables.chunk import ROWS, Chunk
 from fastbox.tables.source import Source
 from fastbox.values.arguments import named
 
@@ -15,7 +15,7 @@ __all__ = ["scan"]
 
 
 @named
-def scan(a: Given, b: Given | None = None, *more: Given, rows: int = 262_144) -> Generator[Chunk]:
+def scan(a: Given, b: Given | None = None, *more: Given, rows: int = ROWS) -> Generator[Chunk]:
     """Read one table, or two or more joined by image id, as chunks of whole images.
 
     A table is a Parquet file, a folder or a pattern of Parquet files, a :class:`Source`, or anything else that a job

@@ -27,6 +27,7 @@ from fastbox.storage.convention import check_name
 from fastbox.storage.folders import check_folder, new_file
 from fastbox.storage.locate import find_files
 from fastbox.storage.stores import local
+from fastbox.tables.chunk import ROWS
 from fastbox.tables.source import Source
 from fastbox.values.names import SIZE_COLUMNS
 from fastbox.values.numbers import as_choice, as_whole
@@ -153,7 +154,7 @@ def fit_anchors(
     against: Sequence[str] = COMPARED,
     seed: int = 0,
     sample: int = 16_384,
-    rows: int = 262_144,
+    rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> Fitted:
     """Find the widths and heights that cover the boxes of a data set best, all centred on one point.

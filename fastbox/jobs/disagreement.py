@@ -9,6 +9,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.experiments.disagreement import Disagreement
 from fastbox.jobs.base import job
 from fastbox.result import Rules
+from fastbox.tables.chunk import ROWS
 from fastbox.tables.columns import read_batches
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.source import Source
@@ -25,7 +26,7 @@ def disagreement(
     target: str | None = None,
     format: str | None = None,
     beta: float = 1.0,
-    rows: int = 262_144,
+    rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> Disagreement:
     """Compare distances between corners with IoU and GIoU, pair by pair: Rezatofighi et al., CVPR 2019, figure 1.

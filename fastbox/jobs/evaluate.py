@@ -25,7 +25,7 @@ from fastbox.memory import check_kept
 from fastbox.report.page.contents import Example
 from fastbox.results.error_examples import Gallery, Seen
 from fastbox.results.match_types import match_batch, match_schema
-from fastbox.tables.chunk import Chunk
+from fastbox.tables.chunk import ROWS, Chunk
 from fastbox.tables.class_names import JoinedClasses
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Source, count_boxes, plans_of
@@ -131,7 +131,7 @@ def evaluate(
     samples: int = 0,
     seed: int = 0,
     report: str | os.PathLike[str] | None = None,
-    rows: int = 262_144,
+    rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> Evaluated:
     """Evaluate detections against truths; each figure equals that of pycocotools to the last bit.

@@ -18,17 +18,18 @@ from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images, check_numbers
 from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
-from fastbox.tables.chunk import Chunk
+from fastbox.tables.chunk import ROWS, Chunk
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.tables.stream import scan
+from fastbox.values.formats import COORDINATES
 from fastbox.values.groups import groups_of_rows, values_of_rows
 from fastbox.values.names import CLASS, SCORE, is_wanted
 
 __all__ = ["FusedTables", "fuse"]
 
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
+CORNERS = COORDINATES["xyxy"]
 
 
 @dataclass(repr=False)
@@ -79,7 +80,7 @@ def fuse(
     score_column: str = SCORE,
     class_column: str = CLASS,
     class_agnostic: bool | None = None,
-    rows: int = 262_144,
+    rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> FusedTables:
     """Fuse the detections of several models by weighted boxes fusion (Solovyev et al., 2021), and write them.

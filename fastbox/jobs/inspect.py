@@ -23,6 +23,7 @@ from fastbox.report.page.contents import Page
 from fastbox.report.pages.inspected import page_of
 from fastbox.result import Result, Row, Rules
 from fastbox.storage.outputs import check_outputs
+from fastbox.tables.chunk import ROWS
 from fastbox.tables.source import Source
 from fastbox.values.names import SIZE_COLUMNS
 
@@ -123,7 +124,7 @@ def inspect(
     size_columns: tuple[str, str] | None = None,
     limits: Limits | None = None,
     report: StrPath | None = None,
-    rows: int = 262_144,
+    rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
     before: Before | None = None,
 ) -> Inspected:

@@ -28,6 +28,7 @@ from fastbox.report.pages.paired import measured_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
+from fastbox.tables.chunk import ROWS
 from fastbox.tables.columns import read_batches
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.source import Source
@@ -35,7 +36,7 @@ from fastbox.tables.stream import check_format
 
 __all__ = ["Measured", "measure"]
 
-COORDINATES = {
+SHORT_COORDINATES = {
     "xyxy": ("x0", "y0", "x1", "y1"),
     "xywh": ("x", "y", "w", "h"),
     "cxcywh": ("cx", "cy", "w", "h"),
@@ -107,7 +108,7 @@ def measure(
     grad: bool = False,
     keep: Sequence[str] | None = None,
     report: str | os.PathLike[str] | None = None,
-    rows: int = 262_144,
+    rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> Measured:
     """Compute metrics and losses of the predicted and the target box in each row, and append them as columns.
@@ -216,7 +217,7 @@ def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool
 
 def _new_columns(metrics: Sequence[str], grad_format: str | None) -> list[str]:
     """Return the columns of metrics and losses, each loss with the columns of its gradient, for boxes in a format."""
-    ends = () if grad_format is None else tuple(f"_grad_{coordinate}" for coordinate in COORDINATES[grad_format])
+    ends = () if grad_format is None else tuple(f"_grad_{coordinate}" for coordinate in SHORT_COORDINATES[grad_format])
     return [name + end for name in metrics for end in ("", *(ends if name in LOSSES else ()))]
 
 

@@ -18,7 +18,7 @@ from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images, check_labels, check_numbers
 from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression import nms as suppression
-from fastbox.tables.chunk import Chunk
+from fastbox.tables.chunk import ROWS, Chunk
 from fastbox.tables.class_names import names_of
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Plan, Source, plan
@@ -92,7 +92,7 @@ def nms(
     class_column: str = CLASS,
     class_agnostic: bool | None = None,
     keep: Sequence[str] | None = None,
-    rows: int = 262_144,
+    rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> Suppressed:
     """Suppress duplicates among the detections of each image, and write the rows that are kept in their order.

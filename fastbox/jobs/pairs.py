@@ -25,16 +25,17 @@ from fastbox.report.pages.paired import paired_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
-from fastbox.tables.chunk import Chunk
+from fastbox.tables.chunk import ROWS, Chunk
 from fastbox.tables.class_names import joined_classes, kind_of_classes
 from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.tables.stream import scan
+from fastbox.values.formats import COORDINATES
 from fastbox.values.groups import groups_of
 from fastbox.values.names import CLASS, Usual
 
 __all__ = ["Paired", "pairs"]
 
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
+CORNERS = COORDINATES["xyxy"]
 
 
 @dataclass(repr=False)
@@ -112,7 +113,7 @@ def pairs(
     keep: Sequence[str] = (),
     boxes: bool = False,
     report: str | os.PathLike[str] | None = None,
-    rows: int = 262_144,
+    rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> Paired:
     """Find the pairs of boxes of each image, write them with their values, and summarize them.

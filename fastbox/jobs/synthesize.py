@@ -17,6 +17,7 @@ from fastbox.storage.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.values.arguments import checked
 from fastbox.values.coco import AREA_BOUNDS, SIDE_BOUNDS
+from fastbox.values.formats import COORDINATES
 from fastbox.values.numbers import as_whole
 
 __all__ = ["synthesize"]
@@ -57,21 +58,21 @@ CLASS_POWER = 1.2
 MAIN_CLASS = 0.5
 LARGE_CROWDS = 0.05
 
-BOXES = ("xmin", "ymin", "xmax", "ymax")
+CORNERS = COORDINATES["xyxy"]
 TRUTHS = {
     "image_id": "int64",
     "category_id": "int32",
-    **dict.fromkeys(BOXES, "float32"),
+    **dict.fromkeys(CORNERS, "float32"),
     "iscrowd": "int8",
     "area": "float32",
     "width": "int32",
     "height": "int32",
 }
-DETECTIONS = {"image_id": "int64", "category_id": "int32", **dict.fromkeys(BOXES, "float32"), "score": "float32"}
+DETECTIONS = {"image_id": "int64", "category_id": "int32", **dict.fromkeys(CORNERS, "float32"), "score": "float32"}
 PAIRS = {
     "image_id": "int64",
     "category_id": "int32",
-    **{f"{side}_{name}": "float32" for side in ("pred", "target") for name in BOXES},
+    **{f"{side}_{name}": "float32" for side in ("pred", "target") for name in CORNERS},
     "score": "float32",
 }
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from fastbox.arrow.rows import Rows
 from fastbox.boxes.container import Boxes
 
-__all__ = ["Chunk"]
+__all__ = ["ROWS", "Chunk"]
+
+ROWS = 262_144  # boxes in memory at a time, if nobody asks for another number
 
 
 @dataclass(frozen=True, eq=False)

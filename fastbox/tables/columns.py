@@ -12,6 +12,7 @@ from fastbox.memory import most_of
 from fastbox.storage.locate import Paths
 from fastbox.storage.opened import Opened, open_parquet
 from fastbox.tables.batches import batches_of
+from fastbox.tables.chunk import ROWS
 from fastbox.tables.files import filled_files
 from fastbox.tables.footers import RowGroups, row_bytes
 from fastbox.tables.stream import ahead
@@ -23,7 +24,7 @@ def read_batches(
     paths: Paths,
     columns: Sequence[str] | None = None,
     *,
-    rows: int = 262_144,
+    rows: int = ROWS,
     groups: Sequence[RowGroups] | None = None,
 ) -> Generator[tuple[str, int, pa.RecordBatch]]:
     """Yield ``(file, row in the file, batch)`` for all rows of some files, decoding one batch ahead.

@@ -12,19 +12,13 @@ from fastbox.arrow.arrays import plain, plain_type
 from fastbox.arrow.held import UNREADABLE, as_table, columns_of, indexed, table_of_columns, without_rows
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
+from fastbox.values.formats import COORDINATES
 from fastbox.values.groups import values_of_rows
 
 __all__ = ["is_frame", "kind_of", "listed", "table_of"]
 
 # The attributes of objects that can become tables: Arrow's interface, lazy and other frames, Arrow's datasets.
 _MAKES = ("__arrow_c_stream__", "__arrow_c_array__", "collect", "to_arrow", "to_table")
-
-_NAMES = {
-    "xyxy": ("xmin", "ymin", "xmax", "ymax"),
-    "xywh": ("x", "y", "w", "h"),
-    "cxcywh": ("cx", "cy", "w", "h"),
-    "yxyx": ("ymin", "xmin", "ymax", "xmax"),
-}
 
 
 def is_frame(given: Any) -> bool:
@@ -133,7 +127,7 @@ def _of_boxes(boxes: Boxes) -> pa.Table:
     columns = {"image_id": pa.array(images.tolist() if images.dtype.kind not in "iu" else images)}
     if not n:
         columns = {"image_id": pa.array([], pa.string() if images.dtype.kind in "USOT" else pa.int64())}
-    columns |= {name: pa.array(side) for name, side in zip(_NAMES[boxes.format], boxes.columns, strict=True)}
+    columns |= {name: pa.array(side) for name, side in zip(COORDINATES[boxes.format], boxes.columns, strict=True)}
     return pa.table(columns)
 
 

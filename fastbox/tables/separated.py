@@ -13,7 +13,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from fastbox.arrow.held import typed
-from fastbox.errors import InputError
+from fastbox.errors import InputError, not_utf8
 from fastbox.storage.backed import Scratch
 from fastbox.values.names import CLASS, IMAGE, column_of
 from fastbox.values.numbers import reads_as_number
@@ -86,7 +86,7 @@ def _header(path: str) -> tuple[list[str], str]:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it can't be unpacked"
         raise InputError(f"expected a readable CSV file, got {path}: {reason}") from error
     if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"expected text in UTF-8 in {path}, got UTF-16: save it as UTF-8")
+        raise not_utf8(path)
     # Not by splitlines, which breaks lines at more characters than Arrow does.
     lines = re.split("\r\n|\r|\n", begin.decode("utf-8-sig", errors="replace").lstrip("\r\n"))
     if not lines[0]:

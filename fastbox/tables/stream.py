@@ -28,7 +28,7 @@ from fastbox.storage.backed import Backed
 from fastbox.storage.locate import Paths
 from fastbox.storage.opened import Opened
 from fastbox.tables.batches import Batch, boxes_of
-from fastbox.tables.chunk import Chunk
+from fastbox.tables.chunk import ROWS, Chunk
 from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.values.formats import Columns, looks_like_sizes
 from fastbox.values.labels import place_of, union
@@ -42,7 +42,7 @@ LEAST_BATCH = 65_536
 CHUNKS = 4  # in memory at once: one is read, one worked on, one written, and the results
 
 
-def scan(*sources: Source | Paths | None, rows: int = 262_144) -> Generator[Chunk]:
+def scan(*sources: Source | Paths | None, rows: int = ROWS) -> Generator[Chunk]:
     """Read sources, or Parquet files by their paths, joined by image id, as :func:`fastbox.scan` says."""
     check_rows(rows)
     opened = Opened.now() or Opened()

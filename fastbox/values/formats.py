@@ -12,6 +12,7 @@ from fastbox.values.numbers import as_floats, as_sides, in_dtype, shown
 
 __all__ = [
     "ALIASES",
+    "COORDINATES",
     "FORMATS",
     "Columns",
     "as_format",
@@ -26,6 +27,14 @@ __all__ = [
 
 ALIASES = {"ltrb": "xyxy", "tlbr": "xyxy", "ltwh": "xywh", "tlwh": "xywh"}  # of left and top, as trackers say them
 THEIRS = {"coco": "xywh", "pascal_voc": "xyxy", "voc": "xyxy", "yolo": "rel_cxcywh", "albumentations": "rel_xyxy"}
+
+# The names of the columns that fastbox writes.
+COORDINATES = {
+    "xyxy": ("xmin", "ymin", "xmax", "ymax"),
+    "xywh": ("x", "y", "w", "h"),
+    "cxcywh": ("cx", "cy", "w", "h"),
+    "yxyx": ("ymin", "xmin", "ymax", "xmax"),
+}
 
 _SIZE_OF = {"xyxy": (0, 1, 0, 1), "xywh": (0, 1, 0, 1), "cxcywh": (0, 1, 0, 1), "yxyx": (1, 0, 1, 0)}
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.paths import DATA
 
-from fastbox.jobs.synthesize import BLOCK, BOXES, synthesize
+from fastbox.jobs.synthesize import BLOCK, CORNERS, synthesize
 from fastbox.tables.sink import read_record
 
 NAMES = ("truths", "detections", "pairs")
@@ -36,7 +36,7 @@ def columns(table: pa.Table) -> dict[str, Any]:
 
 
 def corners(table: pa.Table, prefix: str = "") -> np.ndarray[Any, Any]:
-    return np.stack([table[prefix + name].to_numpy().astype(np.float64) for name in BOXES], axis=1)
+    return np.stack([table[prefix + name].to_numpy().astype(np.float64) for name in CORNERS], axis=1)
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +81,10 @@ def test_no_images_give_empty_files_of_the_schema(drawn: Drawn, tmp_path: Path) 
 
 
 def test_the_schemas(drawn: Drawn) -> None:
-    box = dict.fromkeys(BOXES, "float")
+    box = dict.fromkeys(CORNERS, "float")
     ids = {"image_id": "int64", "category_id": "int32"}
     sizes = {"iscrowd": "int8", "area": "float", "width": "int32", "height": "int32"}
-    pair = {f"{side}_{name}": "float" for side in ("pred", "target") for name in BOXES}
+    pair = {f"{side}_{name}": "float" for side in ("pred", "target") for name in CORNERS}
     expected = {
         "truths": {**ids, **box, **sizes},
         "detections": {**ids, **box, "score": "float"},
@@ -191,20 +191,20 @@ def test_detections_behave_like_a_detectors(drawn: Drawn) -> None:
 
 
 def test_pairs_are_detections_beside_truths(drawn: Drawn) -> None:
-    pairs, names = drawn["pairs"], ["image_id", *BOXES]
+    pairs, names = drawn["pairs"], ["image_id", *CORNERS]
     ids = pairs["image_id"].to_pylist()
     for prefix, other in (("pred_", "detections"), ("target_", "truths")):
         rows = set(zip(*(drawn[other][name].to_pylist() for name in names), strict=True))
-        assert set(zip(ids, *(pairs[prefix + name].to_pylist() for name in BOXES), strict=True)) <= rows
+        assert set(zip(ids, *(pairs[prefix + name].to_pylist() for name in CORNERS), strict=True)) <= rows
     truths = {
         row[:-1]: row[-1]
         for row in zip(*(drawn["truths"][n].to_pylist() for n in [*names, "category_id"]), strict=True)
     }
-    boxes = zip(ids, *(pairs["target_" + name].to_pylist() for name in BOXES), strict=True)
+    boxes = zip(ids, *(pairs["target_" + name].to_pylist() for name in CORNERS), strict=True)
     assert np.mean([truths[box] == k for box, k in zip(boxes, pairs["category_id"].to_pylist(), strict=True)]) > 0.999
     right = {row[:-1]: row[-1] for row in zip(*(drawn["detections"][n].to_pylist() for n in [*names, "category_id"]),
                                               strict=True)}  # fmt: skip
-    boxes = zip(ids, *(pairs["pred_" + name].to_pylist() for name in BOXES), strict=True)
+    boxes = zip(ids, *(pairs["pred_" + name].to_pylist() for name in CORNERS), strict=True)
     agree = np.mean([right[box] == k for box, k in zip(boxes, pairs["category_id"].to_pylist(), strict=True)])
     assert 0.85 < agree < 0.99
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeAlias, Typ
 import msgspec
 
 from fastbox.datasets.formats.cocofields import Unusable, element_of
-from fastbox.errors import InputError
+from fastbox.errors import InputError, not_utf8
 
 __all__ = [
     "Category",
@@ -276,13 +276,13 @@ def _not_coco(path: str, data: bytes) -> InputError:
 def _not_json(path: str, data: bytes) -> InputError:
     """Return the error for a file that is not JSON, or that holds NaN or infinity, which JSON lacks."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return InputError(f"expected UTF-8 in {path}, got UTF-16: save it as UTF-8")
+        return not_utf8(path)
     try:
         text = data.decode()
         whole = json.loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return InputError(f"expected UTF-8 in {path}, got byte {data[error.start]:#x} in line {line}: save it as UTF-8")
+        return not_utf8(path, f"byte {data[error.start]:#x} in line {line}")
     except RecursionError:
         return InputError(f"expected COCO JSON in {path}, got JSON that is nested too deeply: flatten it")
     except json.JSONDecodeError as error:

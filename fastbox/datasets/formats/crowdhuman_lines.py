@@ -11,7 +11,7 @@ import msgspec
 
 from fastbox.datasets.formats.cocojson import is_unicode, not_finite
 from fastbox.datasets.listing import line_error
-from fastbox.errors import InputError
+from fastbox.errors import InputError, not_utf8
 
 __all__ = ["Line", "Result", "Results", "Truth", "Truths", "decode", "has_detections", "lines"]
 
@@ -83,7 +83,7 @@ def lines(path: str) -> Iterator[tuple[int, bytes]]:
             for number, line in enumerate(file, start=1):
                 if number == 1:
                     if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                        raise InputError(f"expected UTF-8 in {path}, got UTF-16: save it as UTF-8")
+                        raise not_utf8(path)
                     line = line.removeprefix(codecs.BOM_UTF8)
                 if line and not line.isspace():
                     yield number, line

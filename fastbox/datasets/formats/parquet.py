@@ -24,6 +24,7 @@ from fastbox.errors import InputError
 from fastbox.storage.folders import check_folder
 from fastbox.storage.locate import Paths
 from fastbox.storage.opened import open_parquet
+from fastbox.tables.chunk import ROWS
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import filled_files
 from fastbox.tables.sink import Sink, read_names, read_record
@@ -33,7 +34,6 @@ from fastbox.values.names import CLASS, IMAGE, column_of
 __all__ = ["FILE_FORMATS", "read", "write"]
 
 DTYPES = {"float32": pa.float32(), "float64": pa.float64()}
-ROWS = 262_144
 
 StrPath: TypeAlias = str | os.PathLike[str]
 

@@ -16,6 +16,7 @@ from fastbox.jobs.inspection.repeats import Repeats
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.inspection.view import View, look
 from fastbox.results.merge import Gathered
+from fastbox.tables.chunk import ROWS
 from fastbox.tables.files import count_rows
 from fastbox.tables.source import Source
 from fastbox.tables.stream import scan
@@ -91,7 +92,7 @@ def first_pass(
     table: Source, fragments: Sequence[Source], options: Mapping[str, Any], everywhere: Callable[..., Any]
 ) -> list[dict[str, Any]]:
     """Return the facts of a whole table on each of its fragments, as the option ``before`` of their inspection."""
-    limits, rows = options.get("limits") or Limits(), options.get("rows", 262_144)
+    limits, rows = options.get("limits") or Limits(), options.get("rows", ROWS)
     whole = Table.of(table, None, *(options.get(name) for name in ("class_column", "id_column", "size_columns")))
     known = Before()
     if whole.id is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastbox.arrow import columns
 from fastbox.jobs.inspection.view import View
 from fastbox.values.arguments import check_types
+from fastbox.values.formats import COORDINATES
 
 __all__ = ["CODES", "CORNERS", "SEVERITIES", "Finding", "Limits", "Problems", "alone", "of_images"]
 
@@ -38,7 +39,7 @@ SEVERITIES = {
     "zero_side": "error",
 }
 CODES = tuple(SEVERITIES)  # in the order of the alphabet, that of the table
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
+CORNERS = COORDINATES["xyxy"]
 EXAMPLES = 12
 
 
