@@ -239,10 +239,10 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
         dataset = formats()[format].read(given if len(given) > 1 else given[0])
         parquet.write(replace(dataset, batches=seen(dataset.batches)), data)
     except InputError as error:
-        if not re.search(r"--[a-z]|(sizes|box|category|source_format)=", str(error)):
+        if not re.search(r"--[a-z]|(sizes|box|class_column|image_column|source_format)=", str(error)):
             raise
         how = advice(f"`fastbox convert {shlex.quote(name)} boxes.parquet`", f"jobs.convert({name!r}, 'boxes.parquet')")
-        raise InputError(f"{error} ({how} takes these options): read its output") from None
+        raise InputError(f"{error}: give this option to {how}, and read its output") from None
     kind = dataset.schema.field("image_id").type
     order = order_of(pa.chunked_array(ids, kind), "image_id", name)
     images = None if dataset.kind == "results" else dataset.images().sort_by("image_id")

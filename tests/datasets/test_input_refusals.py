@@ -147,3 +147,33 @@ def test_a_pattern_of_other_files_matches_nothing_hidden(tmp_path: Path) -> None
     for pattern in (f"{tmp_path}/*.csv", f"{tmp_path}/**/*.csv"):
         assert jobs.nms(pattern, score_column="xmax").boxes == 1
         assert jobs.convert(pattern, tmp_path / "out.parquet")["rows"] == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "option", "python"),
+    [
+        (("bbox", "kind"), "--class-column FIELD", "class_column=FIELD"),
+        (("place", "category"), "--box FIELD", "box=FIELD"),
+    ],
+)
+def test_a_refusal_names_the_call_that_takes_its_option(
+    tmp_path: Path, names: tuple[str, str], option: str, python: str
+) -> None:
+    path, (box, category) = tmp_path / "ragged.parquet", names
+    row = {"image_id": 1, "width": 9, "height": 9, "objects": {box: [[0.0, 0.0, 5.0, 5.0]], category: [0]}}
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    with pytest.raises(InputError) as refused:
+        jobs.inspect(path)
+    call = f"jobs.convert({str(path)!r}, 'boxes.parquet')"
+    assert str(refused.value).endswith(f"name it with {python}: give this option to {call}, and read its output")
+    said = CliRunner().invoke(main, ["inspect", str(path)]).stderr
+    call = f"`fastbox convert {path} boxes.parquet`"
+    assert said.endswith(f"name it with {option}: give this option to {call}, and read its output\n")
+
+
+def test_a_refusal_of_two_rows_of_an_image_names_the_call_that_takes_its_option(tmp_path: Path) -> None:
+    path = tmp_path / "ragged.parquet"
+    row = {"image_id": 1, "width": 9, "height": 9, "objects": {"bbox": [[0.0, 0.0, 5.0, 5.0]], "category": [0]}}
+    pq.write_table(pa.Table.from_pylist([row, row]), path)
+    with pytest.raises(InputError, match=r"with image_column=COLUMN: give this option to jobs\.convert\("):
+        jobs.inspect(path)
