@@ -79,7 +79,7 @@ class Source:
     prefix: str = ""
     fragment: Fragment | None = None
     aliases: tuple[tuple[str, str], ...] = ()
-    argument: BoxArgument = field(default=BOX, compare=False)
+    argument: BoxArgument = field(default=BOX, repr=False, compare=False)
     asked: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

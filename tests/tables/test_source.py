@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,9 @@ def test_batches_are_the_rows(tmp_path: Path) -> None:
             batch["image_id"].to_pylist() == whole[file]["image_id"][first_row : first_row + batch.num_rows].to_pylist()
         )
     assert {name for _, _, batch in read_batches(path) for name in batch.schema.names} == {"image_id", *CORNERS}
+
+
+def test_a_source_shows_what_it_reads_alone() -> None:
+    names = [name for name in inspect.signature(Source).parameters if name != "argument"]  # for messages
+    shown = ", ".join(f"{name}={getattr(Source('boxes.parquet'), name)!r}" for name in names)
+    assert repr(Source("boxes.parquet")) == f"Source({shown})"
