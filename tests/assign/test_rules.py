@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.plugins import plugged_in
 
 from fastbox.assign import assigners as home
 from fastbox.assign.match import match
@@ -48,14 +48,9 @@ ASSIGNER = Assigner(Nearest, assign_nearest, {"nearest": Nearest})
 
 
 @pytest.fixture
-def nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The assigner in a folder of its own, which is looked through with fastbox's."""
-    (tmp_path / "nearest.py").write_text(NEAREST)
-    monkeypatch.setattr(home, "__path__", [*home.__path__, str(tmp_path)])
-    assigners.cache_clear()
-    yield
-    assigners.cache_clear()
-    sys.modules.pop(f"{home.__name__}.nearest", None)
+def nearest(tmp_path: Path) -> Iterator[None]:
+    with plugged_in(home, assigners, tmp_path, "nearest", NEAREST):
+        yield
 
 
 @pytest.mark.usefixtures("nearest")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.plugins import plugged_in
 
 from fastbox import jobs
 from fastbox.cli import main
@@ -46,15 +46,9 @@ FILE_FORMATS = (
 
 
 @pytest.fixture
-def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The format in a folder of its own, which is looked through with fastbox's."""
-    (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "plain.py").write_text(PLAIN)
-    monkeypatch.setattr(home, "__path__", [*home.__path__, str(tmp_path / "modules")])
-    formats.cache_clear()
-    yield
-    formats.cache_clear()
-    sys.modules.pop(f"{home.__name__}.plain", None)
+def plain(tmp_path: Path) -> Iterator[None]:
+    with plugged_in(home, formats, tmp_path, "plain", PLAIN):
+        yield
 
 
 @pytest.mark.usefixtures("plain")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from rich.console import Console
+from support.plugins import plugged_in
 
 import fastbox
 from fastbox import Boxes, InputError, Params, fragments, jobs
@@ -58,15 +58,9 @@ NAMES = ["mAP", "mAP_tiny", "mAP_big", "recall2", "recall20"]
 
 
 @pytest.fixture(autouse=True)
-def voc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The protocol in a folder of its own, which is looked through with fastbox's."""
-    (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "voc.py").write_text(VOC)
-    monkeypatch.setattr(home, "__path__", [*home.__path__, str(tmp_path / "modules")])
-    protocols.cache_clear()
-    yield
-    protocols.cache_clear()
-    sys.modules.pop(f"{home.__name__}.voc", None)
+def voc(tmp_path: Path) -> Iterator[None]:
+    with plugged_in(home, protocols, tmp_path, "voc", VOC):
+        yield
 
 
 class Scene:
