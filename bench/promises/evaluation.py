@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,24 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import fastbox
-from bench.promises.promise import Setting, Target
+from bench.promises.promise import Setting, Target, in_process
 from bench.promises.turns import Calls, Reached, ratio, summed_up, take_turns
 from bench.support import scenes
+from bench.support.process import COMMAND
 
 COCO = {"images": 5_000, "truths": 36_781, "detections": 44_852, "classes": 80}  # val2017 and one detector
 OBJECTS365 = {"images": 80_000, "truths": 1_200_000, "detections": 8_000_000, "classes": 365}
 RUNS = 61
-
-CODE = """
-import resource, sys, time
-start = time.perf_counter()
-from fastbox.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit:
-    pass
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
 
 
 def ours(scene: scenes.Annotated) -> list[float]:
@@ -164,17 +152,14 @@ def tables(folder: str, scene: scenes.Annotated, runs: int = 1) -> tuple[str, st
 
 def command(setting: Setting, amounts: dict[str, int], runs: int) -> list[tuple[float, float]]:
     """Seconds and MiB of the whole command, from the start of the process; once before, so that it is compiled."""
-    root = os.path.dirname(os.path.dirname(fastbox.__file__))
-    environment = {**os.environ, "PYTHONPATH": root}
     with setting.place() as folder:
         paths = tables(folder, scenes.annotated(**scaled(setting, amounts)), runs)
         little = tables(str(tempfile.mkdtemp(dir=folder)), scenes.annotated(9, 30, 90, 3))
         taken = []
         for pair in [little] + [paths] * max(setting.rounds // 5, 1):
             start = time.perf_counter()
-            full = [sys.executable, "-c", CODE, "evaluate", *pair, "--by", "run"]
-            said = subprocess.run(full, env=environment, check=True, capture_output=True, text=True).stdout
-            taken.append((time.perf_counter() - start, float(said.split()[-1])))
+            memory = in_process(COMMAND, "evaluate", *pair, "--by", "run")
+            taken.append((time.perf_counter() - start, float(memory)))
     return taken[1:]
 
 

@@ -10,25 +10,11 @@ import numpy as np
 
 from bench.promises.promise import Setting, Target, in_process
 from bench.promises.turns import Reached, summed_up
+from bench.support.process import COMMAND
 
 COCO = {"annotations": 860_001, "images": 118_287}  # instances_train2017.json
 POINTS = (20, 37)  # of an outline, so that a full file has as many bytes as COCO's
 BLOCK = 10_000
-
-# From the start of the interpreter's work; VmHWM rather than ru_maxrss, which remembers whoever started the process.
-CODE = """
-import re, resource, sys
-from fastbox.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as end:
-    if end.code:
-        raise
-try:
-    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024)
-except FileNotFoundError:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2))
-"""
 
 
 def write_instances(path: Path, annotations: int, images: int, *, seed: int = 0) -> None:
@@ -73,7 +59,7 @@ def converted(setting: Setting) -> tuple[list[float], list[float], int]:
         write_instances(source, **amounts)
         for _ in range(max(setting.rounds // 5, 1)):
             start = time.perf_counter()
-            memory = in_process(CODE, "convert", str(source), str(out))
+            memory = in_process(COMMAND, "convert", str(source), str(out))
             taken.append((time.perf_counter() - start, float(memory)))
         size = source.stat().st_size
     return [seconds for seconds, _ in taken], [memory for _, memory in taken], size

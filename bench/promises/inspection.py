@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -13,32 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import fastbox
-from bench.promises.promise import Setting, Target
+from bench.promises.promise import Setting, Target, in_process
 from bench.promises.turns import Reached, summed_up
+from bench.support.process import COMMAND
 from bench.support.tables import ROWS
 
 BOXES = 10_000_000
 CROWDS, CROWD = 60, 3_000  # images, and boxes in each of them
 CLASSES = 80
 SIZE = np.array([640, 480], np.int32)
-
-# VmHWM rather than ru_maxrss: that one remembers the memory of the process which started this one.
-CODE = """
-import re, resource, sys, time
-start = time.perf_counter()
-from fastbox.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit:
-    pass
-used = resource.getrusage(resource.RUSAGE_SELF)
-try:
-    peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024
-except FileNotFoundError:
-    peak = used.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-print(time.perf_counter() - start, used.ru_utime, peak)
-"""
 
 
 def write(folder: Path, boxes: int, *, seed: int = 0) -> tuple[Path, Path]:
@@ -74,21 +55,12 @@ def write(folder: Path, boxes: int, *, seed: int = 0) -> tuple[Path, Path]:
 
 def run(folder: str, boxes: int, rounds: int) -> list[tuple[float, float, float]]:
     """Seconds, those of the processors, and MiB of the whole command; once before, so that it is compiled."""
-    root = os.path.dirname(os.path.dirname(fastbox.__file__))
-    environment = {**os.environ, "PYTHONPATH": root}
     taken = []
     for size, times in ((100, 1), (boxes, rounds)):
         truths, images = write(Path(folder), size)
         for _ in range(times):
-            full = [sys.executable, "-c", CODE, "inspect", truths, "--images-table", images]
-            said = subprocess.run(
-                [*map(str, full), "-o", os.path.join(folder, "problems.parquet")],
-                env=environment,
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout
-            seconds, used, peak = (float(word) for word in said.split()[-3:])
+            files = str(truths), "--images-table", str(images), "-o", os.path.join(folder, "problems.parquet")
+            seconds, used, peak = map(float, in_process(COMMAND, "inspect", *files, words=3))
             taken.append((seconds, used, peak))
     return taken[1:]
 

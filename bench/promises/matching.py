@@ -15,6 +15,7 @@ from bench.promises.promise import Setting, Target, in_process
 from bench.promises.turns import Calls, Reached, ratio, summed_up, take_turns
 from bench.support import floors, matcher, scenes
 from bench.support.paths import public_data
+from bench.support.process import COMMAND
 
 RETINANET = (1333, 800)
 
@@ -41,16 +42,11 @@ def indexed(question: str, n: int, layout: scenes.Layout = "uniform") -> Callabl
     return measure
 
 
-# VmHWM rather than ru_maxrss: that one remembers the memory of the process which started this one.
-PEAK = """
-import re, resource, sys, time
-def peak():
-    try:
-        return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024
-    except FileNotFoundError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-import numpy as np, fastbox
+SCENES = """
+import sys, time
+import fastbox
 from bench.support import scenes
+from bench.support.process import peak
 n = int(sys.argv[1])
 """
 MILLION = """
@@ -75,7 +71,7 @@ def in_pairs(code: str, which: int, n: int) -> Callable[[Setting], Reached]:
 
     def measure(setting: Setting) -> Reached:
         rounds = max(setting.rounds // 5, 1)
-        reports = [in_process(PEAK + code, str(setting.sizes.of(n)), words=2) for _ in range(rounds)]
+        reports = [in_process(SCENES + code, str(setting.sizes.of(n)), words=2) for _ in range(rounds)]
         return summed_up([float(words[which]) for words in reports], {})
 
     return measure
@@ -170,14 +166,11 @@ def fitted(setting: Setting) -> Reached:
 
 def command(arguments: list[str], setting: Setting) -> list[float]:
     """Seconds that a command takes as a process of its own."""
-    code = f"import io, sys; from contextlib import redirect_stdout; from fastbox.cli import main\n\
-with redirect_stdout(io.StringIO()):\n    try: main({arguments!r})\n    except SystemExit as done: code = done.code\n\
-assert code == 0; print(0)"
-    in_process(code)
+    in_process(COMMAND, *arguments)
     seconds = []
     for _ in range(max(setting.rounds // 3, 1)):
         start = time.perf_counter()
-        in_process(code)
+        in_process(COMMAND, *arguments)
         seconds.append(time.perf_counter() - start)
     return seconds
 

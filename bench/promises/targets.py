@@ -162,15 +162,12 @@ def measured(setting: Setting) -> tuple[Times, dict[str, Any]]:
     return times, {"rows": rows, "rows/s": round(rows / statistics.median(times["fastbox measure"])), "files": written}
 
 
-# VmHWM rather than ru_maxrss: that one remembers the memory of the process which started this one.
 PEAK = """
-import re, resource, sys
+import sys
+from bench.support.process import peak
 from fastbox.jobs.measure import measure
 measure(sys.argv[2:], sys.argv[1])
-try:
-    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024)
-except FileNotFoundError:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2))
+print(peak())
 """
 
 

@@ -1,0 +1,35 @@
+"""Measurements that a fresh process takes of itself."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import time
+
+__all__ = ["COMMAND", "peak", "run_command"]
+
+COMMAND = "from bench.support.process import run_command; run_command()"
+
+
+def peak() -> float:
+    """Return the peak memory of this process in MiB."""
+    # VmHWM rather than ru_maxrss: that one remembers the memory of the process which started this one.
+    try:
+        with open("/proc/self/status") as file:
+            return int(re.findall(r"VmHWM:\s+(\d+) kB", file.read())[0]) / 1024
+    except FileNotFoundError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def run_command() -> None:
+    """Run the arguments of this process as a command line; print its seconds, those of the processors, and the peak."""
+    start = time.perf_counter()
+    from fastbox.cli import main
+
+    try:
+        main(sys.argv[1:])
+    except SystemExit as end:
+        if end.code:
+            raise
+    print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_utime, peak())
