@@ -24,6 +24,7 @@ from fastbox.tables.files import column_names
 from fastbox.tables.source import Plan, Source, plan
 from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, SCORE, is_wanted
+from fastbox.values.numbers import as_choice
 
 __all__ = ["Suppressed", "nms"]
 
@@ -139,8 +140,7 @@ def nms(
     >>> nms(path).kept
     2
     """
-    if method not in suppression.METHODS:
-        raise ValueError(f"expected a method of {', '.join(suppression.METHODS)}, got {method!r}")
+    as_choice(method, suppression.METHODS, "a method")
     soft = method.removeprefix("soft-") if method != "nms" else None
     least = min_score if min_score is not None else -np.inf if soft is None else LEAST_SOFT_SCORE
     if np.isnan(least):

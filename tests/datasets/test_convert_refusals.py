@@ -173,9 +173,9 @@ def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"out_box_format": "yxyx"}, "expected out_box_format to be 'xyxy' or 'xywh' or 'cxcywh', got 'yxyx'"),
-        ({"dtype": "float16"}, "expected dtype to be 'float32' or 'float64', got 'float16'"),
-        ({"kind": "masks"}, "expected kind to be 'truths' or 'results', got 'masks'"),
+        ({"out_box_format": "yxyx"}, "expected an out_box_format of xyxy, xywh, cxcywh, got 'yxyx'"),
+        ({"dtype": "float16"}, "expected a dtype of float32, float64, got 'float16'"),
+        ({"kind": "masks"}, "expected a kind of truths, results, got 'masks'"),
         ({"kind": "truths"}, "expected truths in .*coco.json, got results"),
         ({"write_images": "images.parquet"}, "expected images for images.parquet, got results, which list none"),
         ({"write_images": "out.parquet"}, "is the output for both"),
@@ -188,6 +188,13 @@ def test_bad_options(options: dict[str, Any], message: str, tmp_path: Path, monk
     with pytest.raises(ValueError, match=message):
         convert_file("coco.json", "out.parquet", **options)
     assert [path.name for path in tmp_path.iterdir()] == ["coco.json"]
+
+
+def test_an_unknown_kind_is_not_written(tmp_path: Path) -> None:
+    rows = {"image_id": [7], "category_id": [1], "x": [1.0], "y": [2.0], "w": [3.0], "h": [4.0]}
+    with pytest.raises(ValueError, match="expected a kind of truths, results, got 'masks'"):
+        convert_file(rows, tmp_path / "coco.json", kind="masks")
+    assert not (tmp_path / "coco.json").exists()
 
 
 def test_the_output_is_not_the_input(tmp_path: Path) -> None:

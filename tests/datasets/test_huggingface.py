@@ -302,7 +302,7 @@ def test_bad_tables_are_named_and_leave_nothing(columns: dict[str, Any], message
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     rows = [{"image_id": 1, "width": 9, "height": 9, "objects": [an_object()]}]
     pq.write_table(table(rows), tmp_path / "in.parquet")
-    with pytest.raises(ValueError, match="expected out_box_format to be 'xyxy' or 'xywh' or 'cxcywh', got 'yxyx'"):
+    with pytest.raises(ValueError, match="expected an out_box_format of xyxy, xywh, cxcywh, got 'yxyx'"):
         write(read(tmp_path / "in.parquet"), tmp_path / "out.parquet", out_box_format="yxyx")
     with pytest.raises(InputError, match=r"expected a folder to write .*nowhere.* in, got: No such file"):
         write(read(tmp_path / "in.parquet"), tmp_path / "nowhere" / "out.parquet")

@@ -206,7 +206,7 @@ def test_nothing_gives_an_empty_table_of_the_right_schema(tmp_path: Path) -> Non
         ({}, {"class_column": "klass", "class_agnostic": False}, "'klass'"),
         ({}, {"keep": ["numbr"]}, "did you mean 'number'"),
         ({}, {"iou_threshold": 1.5}, "from 0 to 1, got 1.5"),
-        ({}, {"method": "hard"}, "got 'hard'"),
+        ({}, {"method": "soft-linea"}, "got 'soft-linea'; did you mean 'soft-linear'"),
         ({}, {"method": "soft-gaussian", "sigma": 0}, "sigma above 0, got 0"),
         ({}, {"method": "soft-linear", "min_score": -1.0}, "at least 0, got -1.0"),
         ({}, {"min_score": float("nan")}, "got nan"),

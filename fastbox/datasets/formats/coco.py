@@ -22,6 +22,7 @@ from fastbox.datasets.formats.cocojson import Category, Document, Image, Result,
 from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError
 from fastbox.storage.folders import new_file
+from fastbox.values.numbers import as_choice
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
@@ -141,8 +142,8 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
     >>> dataset.kind, [row["w"] for batch in dataset.batches for row in batch.to_pylist()]
     ('results', [10.0])
     """
-    if kind not in (None, *KINDS):
-        raise ValueError(f"expected kind to be {' or '.join(map(repr, KINDS))}, got {kind!r}")
+    if kind is not None:
+        as_choice(kind, KINDS, "a kind")
     document = cocojson.read(source)
     if kind not in (None, document.kind):
         raise InputError(f"expected {kind} in {document.path}, got {document.kind}: convert it as {document.kind}")
@@ -180,15 +181,20 @@ def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None
 
     Raises
     ------
+    ValueError
+        An unknown kind.
     InputError
-        The data set is of the other kind, or has a number that JSON can't hold: nan or infinity.
+        The data set is of the other kind, has a number that JSON can't hold (nan or infinity), or an id of a box beyond
+        int64.
     """
+    if kind is not None:
+        as_choice(kind, KINDS, "a kind")
     if kind == "results" and "score" in dataset.schema.names:
         dataset = replace(dataset, kind="results")
     if kind not in (None, dataset.kind):
         names = {"truths": "coco", "results": "coco-results"}
         raise InputError(
-            f"expected {kind} to write as {names[str(kind)]}, got {dataset.kind}: write them as {names[dataset.kind]}"
+            f"expected {kind} to write as {names[kind]}, got {dataset.kind}: write them as {names[dataset.kind]}"
         )
     with new_file(target) as file:
         if dataset.kind == "results":

@@ -31,6 +31,7 @@ from fastbox.storage.opened import open_parquet
 from fastbox.tables.columns import read_batches
 from fastbox.tables.sink import Sink, read_record
 from fastbox.values.formats import FORMATS
+from fastbox.values.numbers import as_choice
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
@@ -165,8 +166,7 @@ def write(dataset: Dataset, target: StrPath, *, out_box_format: str = "xywh", so
     InputError
         A box lacks an image, a category or a coordinate.
     """
-    if out_box_format not in COORDINATES:
-        raise ValueError(f"expected out_box_format to be {' or '.join(map(repr, COORDINATES))}, got {out_box_format!r}")
+    as_choice(out_box_format, COORDINATES, "an out_box_format")
     check_folder(target)
     used: set[int] = set()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeAlias
@@ -30,6 +29,7 @@ from fastbox.tables.files import filled_files
 from fastbox.tables.sink import Sink, read_names, read_record
 from fastbox.values.groups import groups_of_rows
 from fastbox.values.names import CLASS, IMAGE, column_of
+from fastbox.values.numbers import as_choice
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
@@ -138,12 +138,11 @@ def write(
         A box lacks an image, a category or a coordinate, or a table of images is requested for results, which list no
         images.
     """
-    _check_choice("out_box_format", out_box_format, (None, *COORDINATES))
-    _check_choice("dtype", dtype, DTYPES)
+    kind = DTYPES[as_choice(dtype, DTYPES, "a dtype")]
     own = next(form for form, names in COORDINATES.items() if set(names) <= set(dataset.schema.names))
-    made = out_box_format or own
+    made = own if out_box_format is None else as_choice(out_box_format, COORDINATES, "an out_box_format")
     parameters = {"source": source, "kind": dataset.kind, "format": made, "dtype": dtype}
-    table = _Table(dataset, own, made, DTYPES[dtype])
+    table = _Table(dataset, own, made, kind)
     for path in (target, *([] if write_images is None else [write_images])):
         check_folder(path)
     groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), target, ROWS)
@@ -212,12 +211,6 @@ class _Table:
         owners = pa.array(groups_of_rows(group.offsets))
         found |= {name: group.images[name].take(owners) for name in ("width", "height")}
         return pa.table([found[field.name].cast(field.type) for field in schema], schema=schema)
-
-
-def _check_choice(name: str, given: str | None, choices: Iterable[str | None]) -> None:
-    if given not in choices:
-        known = [repr(choice) for choice in choices if choice is not None]
-        raise ValueError(f"expected {name} to be {' or '.join(known)}, got {given!r}")
 
 
 def _record(path: str) -> dict[str, Any]:
