@@ -24,9 +24,8 @@ from fastbox.jobs.base import job
 from fastbox.result import Invalid, Result, Row, Rules
 from fastbox.sketch import Sketch
 from fastbox.storage.convention import check_name
-from fastbox.storage.folders import check_folder, new_file
+from fastbox.storage.folders import check_file, check_folder, new_file
 from fastbox.storage.locate import find_files
-from fastbox.storage.stores import local
 from fastbox.tables.chunk import ROWS
 from fastbox.tables.source import Source
 from fastbox.values.names import SIZE_COLUMNS
@@ -232,7 +231,8 @@ def fit_anchors(
     table = Extents(source, rule, size_columns if size is None else size, min_side, rows)
     files = find_files(source.path)
     if out is not None:
-        _check_place(out)
+        check_file(out)
+        check_folder(out)
     found = Fitted(count, seed, levels, None if resize is None else str(resize), min_side)
     sizes = None if rule is None or size is not None else size_columns
     found.rules = Rules({"image_size": size, "size_columns": sizes, "largest_ratio": LARGEST_RATIO})
@@ -310,14 +310,6 @@ def _check_distinct(w: Floats, h: Floats, found: Fitted, file: str) -> None:
             f"expected at least {found.count} boxes of different width or height in {file} to fit {found.count} "
             f"anchors, got {distinct}{sampled}: ask for fewer"
         )
-
-
-def _check_place(path: str | os.PathLike[str]) -> None:
-    """Refuse an output that can't be written, before any work is done."""
-    target = os.path.realpath(local(path))
-    if os.path.exists(target) and not os.path.isfile(target):
-        raise InputError(f"expected a file to write, got {os.fspath(path)}, which is not a file: name another")
-    check_folder(path)
 
 
 def _write(path: str | os.PathLike[str], everything: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from fastbox.errors import InputError
 from fastbox.storage.stores import local
 from fastbox.storage.temporary import Temporary
 
-__all__ = ["Folder", "check_folder", "check_name", "new_file", "no_folder"]
+__all__ = ["Folder", "check_file", "check_folder", "check_name", "new_file", "no_folder"]
 
 StrPath = str | os.PathLike[str]
 
@@ -123,9 +123,8 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
     InputError
         The target exists and is not a file, or can't be made.
     """
+    check_file(target)
     path = os.path.realpath(local(target))
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError(f"expected a file to write, got {os.fspath(target)}, which is not a file: name another")
     temporary = Temporary(*os.path.split(path))
     try:
         try:
@@ -141,6 +140,18 @@ def new_file(target: StrPath) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             os.unlink(temporary.path)
         temporary.release()
+
+
+def check_file(path: StrPath) -> None:
+    """Refuse an output path at which a folder, a pipe or another thing that is not a file exists.
+
+    >>> check_file(os.curdir)
+    Traceback (most recent call last):
+    fastbox.errors.InputError: expected a file to write, got ., which is not a file: name another
+    """
+    target = os.path.realpath(local(path))
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise InputError(f"expected a file to write, got {os.fspath(path)}, which is not a file: name another")
 
 
 def check_folder(path: StrPath) -> None:

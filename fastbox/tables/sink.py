@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from fastbox._version import SCHEMA, __version__
 from fastbox.errors import InputError
 from fastbox.parallel import alone
-from fastbox.storage.folders import no_folder
+from fastbox.storage.folders import check_file, no_folder
 from fastbox.storage.opened import open_parquet
 from fastbox.storage.stores import is_stored, local, upload
 from fastbox.storage.temporary import Temporary, remove_abandoned
@@ -119,8 +119,8 @@ class Sink:
         self._stored = is_stored(self.path)
         self._target = os.path.join(tempfile.gettempdir(), "fastbox") if self._stored else os.path.realpath(self.path)
         self.folder, name = os.path.split(self._target)
-        if not self._stored and os.path.exists(self._target) and not os.path.isfile(self._target):
-            raise InputError(f"expected a file to write, got {self.path}, which is not a file: name another")
+        if not self._stored:
+            check_file(self.path)
         self._temporary = Temporary(self.folder, name)
         try:
             self._make()
