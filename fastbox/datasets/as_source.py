@@ -25,7 +25,7 @@ from fastbox.datasets.formats import parquet
 from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
 from fastbox.datasets.registry import formats
 from fastbox.errors import InputError, advice
-from fastbox.storage.backed import ROWS, Backed, Original, Scratch
+from fastbox.storage.backed import ROW_FORMATS, Backed, Original, Scratch
 from fastbox.storage.locate import Listing, check_named, expand, find_files, like
 from fastbox.storage.opened import open_parquet, state_of
 from fastbox.storage.stores import is_stored, local
@@ -90,7 +90,7 @@ def as_source(given: Given, name: str = "table") -> Source:
 def has_rows(given: Given) -> bool:
     """Tell whether a path is a CSV or JSON lines file that is a table, rather than annotations in a format."""
     name = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
-    return (is_separated(name) or is_json_lines(name)) and _format(name) in ROWS
+    return (is_separated(name) or is_json_lines(name)) and _format(name) in ROW_FORMATS
 
 
 def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]:
@@ -137,7 +137,7 @@ def images_of(given: Given | None, boxes: Source) -> Source | None:
         return Source(sorted_table(table.path.images, replace(table, image="image_id"), name, table.path.read_as))
     if given is None:
         return None
-    if isinstance(table.path, Backed) and table.path.read_as not in (*ROWS, "frame", "parquet"):
+    if isinstance(table.path, Backed) and table.path.read_as not in (*ROW_FORMATS, "frame", "parquet"):
         raise InputError(
             f"expected ground truth in {table.path}, got results, which list no images: give a table of images"
         )
@@ -190,7 +190,7 @@ def _read(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     found = _format(name)
     if found == "parquet":
         return path
-    return _of_rows(name, found) if found in ROWS else _of_format(name, found, [name])
+    return _of_rows(name, found) if found in ROW_FORMATS else _of_format(name, found, [name])
 
 
 def _format(name: str) -> str:
@@ -283,7 +283,7 @@ def _with_image(source: Source, names: Sequence[str] | None = None, where: str =
 def _is_unordered(source: Source) -> bool:
     """Tell whether ids descend anywhere in a table that was read into Parquet here; annotations are sorted already."""
     (file,) = find_files(source.path)
-    if not isinstance(file, Backed) or file.read_as not in ROWS or source.image not in _column_names(source):
+    if not isinstance(file, Backed) or file.read_as not in ROW_FORMATS or source.image not in _column_names(source):
         return False
     last: Any = None
     for _, _, batch in read_batches([file], [source.image]):

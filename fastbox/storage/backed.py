@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from fastbox.errors import InputError
 from fastbox.storage.temporary import TemporaryFolder
 
-__all__ = ["ROWS", "Backed", "Original", "Scratch", "parquet_of"]
+__all__ = ["ROW_FORMATS", "Backed", "Original", "Scratch", "parquet_of"]
 
-ROWS = ("csv", "jsonl")  # files with one row for each row of a table, and their own columns
+ROW_FORMATS = ("csv", "jsonl")  # files with one row for each row of a table, and their own columns
 
 
 class Scratch:

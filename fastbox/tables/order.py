@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from fastbox.arrow.arrays import Place, id_kind, one_chunk, plain
 from fastbox.errors import InputError
-from fastbox.storage.backed import ROWS, Backed
+from fastbox.storage.backed import ROW_FORMATS, Backed
 from fastbox.storage.locate import find_files
 from fastbox.tables.columns import read_batches
 from fastbox.tables.source import Source
@@ -89,7 +89,7 @@ def _ids(source: Source) -> Iterator[tuple[str, int, pa.Array]]:
         (file, row, batch.column(0)) for file, row, batch in read_batches(source.path, [source.image], rows=_ROWS)
     )
     file = find_files(source.path)[0]
-    if not (isinstance(file, Backed) and file.read_as in (*ROWS, "frame") and file.original.rows is not None):
+    if not (isinstance(file, Backed) and file.read_as in (*ROW_FORMATS, "frame") and file.original.rows is not None):
         yield from batches
         return
     ids = pa.chunked_array([ids for _, _, ids in batches])
