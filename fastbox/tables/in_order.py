@@ -22,6 +22,7 @@ from fastbox.memory import get_memory
 from fastbox.storage.backed import Backed, Original, Scratch, parquet_of
 from fastbox.storage.locate import Listing, find_files
 from fastbox.storage.opened import check_state, open_parquet
+from fastbox.tables.chunk import ROWS
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import read_whole
 from fastbox.tables.sort import sort
@@ -33,7 +34,6 @@ __all__ = ["order_of", "sorted_source", "sorted_table"]
 LOG = logging.getLogger("fastbox")
 
 COPIES = 4  # of a table that is sorted in memory
-ROWS = 1 << 18
 
 
 def sorted_source(source: Source) -> Source:
@@ -154,7 +154,7 @@ def _write_rows(source: Source, files: list[str], path: str) -> bool:
     row = box = 0
     with pq.ParquetWriter(path, pa.schema(fields), use_dictionary=False) as writer:
         names = [source.image, *counted.names[: int(ragged)]]
-        for _, _, batch in read_batches(files, names, rows=ROWS):
+        for _, _, batch in read_batches(files, names):
             counts = np.ones(batch.num_rows, np.int64)
             if ragged:
                 counts = _lengths(batch.column(names[1]))

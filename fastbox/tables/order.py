@@ -19,7 +19,6 @@ from fastbox.tables.source import Source
 
 __all__ = ["Order"]
 
-_ROWS = 262_144
 _SHOWN = 5
 
 
@@ -85,9 +84,7 @@ class Order:
 def _ids(source: Source) -> Iterator[tuple[str, int, pa.Array]]:
     """Yield the ids batch by batch, each with its file and first row; in the original order of a table sorted here."""
     assert source.image is not None
-    batches = (
-        (file, row, batch.column(0)) for file, row, batch in read_batches(source.path, [source.image], rows=_ROWS)
-    )
+    batches = ((file, row, batch.column(0)) for file, row, batch in read_batches(source.path, [source.image]))
     file = find_files(source.path)[0]
     if not (isinstance(file, Backed) and file.read_as in (*ROW_FORMATS, "frame") and file.original.rows is not None):
         yield from batches
