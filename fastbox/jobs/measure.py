@@ -33,15 +33,11 @@ from fastbox.tables.columns import read_batches
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.source import Source
 from fastbox.tables.stream import check_format
+from fastbox.values.formats import COORDINATES
 
 __all__ = ["Measured", "measure"]
 
-SHORT_COORDINATES = {
-    "xyxy": ("x0", "y0", "x1", "y1"),
-    "xywh": ("x", "y", "w", "h"),
-    "cxcywh": ("cx", "cy", "w", "h"),
-    "yxyx": ("y0", "x0", "y1", "x1"),
-}
+SHORT_COORDINATES = {**COORDINATES, "xyxy": ("x0", "y0", "x1", "y1"), "yxyx": ("y0", "x0", "y1", "x1")}
 
 
 @dataclass(repr=False)
