@@ -125,7 +125,7 @@ def number_column(
     Raises
     ------
     InputError
-        A null, without ``missing``; the message names ``what`` was expected, and counts rows from ``rows``.
+        A null, without ``missing``; the message says that ``what`` was expected, and counts rows from ``rows``.
     """
     column = plain(one_chunk(batch.column(name)))
     if missing is None:

@@ -262,7 +262,7 @@ def fit_anchors(
 
 
 def _checked_levels(levels: int, count: int) -> int:
-    """Refuse a number of levels that does not divide the number of shapes."""
+    """Return a number of levels, which must divide the number of shapes."""
     levels = as_whole(levels, "levels", 1)
     if count % levels:
         raise InputError(

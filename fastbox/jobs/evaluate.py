@@ -142,8 +142,8 @@ def evaluate(
     out : path, optional
         The file to write, one row for each detection: ``image_id``, ``detection`` (its row, from 0), the model,
         ``match_type`` (matched, localization, classification, duplicate, background, both, ignored, or null for one
-        beyond the greatest of ``max_dets``), ``truth`` (the row of the truth that it matches, or of its error)
-        and ``iou``.
+        beyond the greatest of ``max_dets``), ``truth`` (the row of the truth that it matches, or that its error is
+        about) and ``iou``.
     by : str, optional
         The column of the detections with the model of each; models are evaluated separately.
     params : Params, optional

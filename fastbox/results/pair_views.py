@@ -16,9 +16,8 @@ __all__ = ["ASPECT_EDGES", "SIDE_EDGES", "Heat", "Look", "Pair", "Worst"]
 SHOWN = 12
 SIDE_EDGES = doublings(2, 10)  # square root of the area, in pixels; the first and last bin include the sides beyond
 ASPECT_EDGES = doublings(-3, 3)  # width / height, likewise
-_FIXED = (
-    2.0**30
-)  # sums are kept as integers in this unit, so that they do not depend on the order: room for 8e9 values in a bin
+# Sums are kept as integers in this unit, so that they do not depend on the order; a bin has room for 8e9 values.
+_FIXED = 2.0**30
 
 
 @dataclass(frozen=True)
