@@ -137,11 +137,11 @@ def like(name: str) -> str:
     """
     folder, last = os.path.split(name.rstrip(os.sep))
     try:
-        names = os.listdir(folder or os.curdir)
+        names = sorted(os.listdir(folder or os.curdir))
     except OSError:
         return f" (there is no folder {folder})" if not os.path.isdir(folder) else ""
     stem, ending = os.path.splitext(last)
-    stems = {os.path.splitext(other)[0]: other for other in sorted(names, key=lambda name: name.endswith(ending))}
+    stems = {os.path.splitext(other)[0]: other for other in sorted(names, key=lambda other: other.endswith(ending))}
     near = nearest(stem, stems)
     return "" if near is None else f" (did you mean {os.path.join(folder, stems[near])}?)"
 

@@ -16,7 +16,7 @@ from fastbox import InputError, jobs
 from fastbox.datasets.formats.parquet import read
 from fastbox.datasets.scan import scan
 from fastbox.storage.convention import is_hidden, is_table
-from fastbox.storage.locate import find_files
+from fastbox.storage.locate import find_files, like
 from fastbox.storage.stores import identity, tables_in
 from fastbox.tables.files import count_rows
 
@@ -210,3 +210,19 @@ def test_conventions() -> None:
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "near"),
+    [
+        (["truths.csv", "truths.json"], "truths.json"),
+        (["truths.csv", "truths.parquet", "truths.txt"], "truths.parquet"),
+        (["boxes.csv"], None),
+    ],
+)
+def test_a_missing_file_is_like_one_of_its_ending_in_any_order_of_the_folder(
+    names: list[str], near: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for listed in (names, names[::-1]):
+        monkeypatch.setattr(os, "listdir", lambda folder, listed=listed: listed)
+        assert like("truth.parquet") == ("" if near is None else f" (did you mean {near}?)")
