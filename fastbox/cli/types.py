@@ -105,9 +105,6 @@ class Number(click.types.FloatParamType):
 class Real(Number, click.FloatRange):
     """A number within bounds; not nan."""
 
-    def _describe_range(self) -> str:
-        return "" if self.min is None and self.max is None else super()._describe_range()
-
 
 class Size(Text):
     """A width and a height in pixels, with an x between."""
