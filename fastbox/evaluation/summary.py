@@ -22,7 +22,7 @@ from fastbox.evaluation.tide import Errors
 from fastbox.losses.figures import edges_of, unit_of
 from fastbox.report.brief import Shown
 from fastbox.report.page.contents import Example, Page
-from fastbox.report.statistics import first_of
+from fastbox.report.statistics import best_first, first_of
 from fastbox.result import Result, Row
 
 __all__ = ["LEVEL", "Asked", "Details", "Facts", "ModelFigures", "Summarized"]
@@ -268,8 +268,7 @@ class Summarized(Result):
         # Imported here: a page takes more modules than all figures of arrays.
         from fastbox.report.pages.evaluated import MODELS, page_of
 
-        found = {model: next(iter(self._stats_of(model).values())) for model in self._models}
-        best = sorted(found, key=lambda model: -found[model])[:MODELS]
+        best = list(best_first({model: {"stats": self._stats_of(model)} for model in self._models}))[:MODELS]
         return page_of(self._to_dict(set(best)), self._examples(best[0]) if best else ())
 
     def to_dict(self, *, details: bool = True) -> dict[str, Any]:

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["by_size", "first_of"]
+__all__ = ["best_first", "by_size", "first_of"]
 
 MOST = 6  # statistics that are shown first
+
+
+def best_first(models: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return models with their figures, sorted by the first statistic, the best model first.
+
+    >>> list(best_first({"a": {"stats": {"AP": 0.2, "AR1": 0.9}}, "b": {"stats": {"AP": 0.3, "AR1": 0.1}}}))
+    ['b', 'a']
+    """
+    return dict(sorted(models.items(), key=lambda entry: -next(iter(entry[1]["stats"].values()))))
 
 
 def first_of(stats: Mapping[str, Any], rules: Mapping[str, Any]) -> list[str]:

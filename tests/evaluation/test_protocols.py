@@ -215,7 +215,9 @@ def test_fragments_add_up(tmp_path: Path) -> None:
 def test_terminals_pages_and_notebooks_show_its_statistics(tmp_path: Path) -> None:
     tables = Scene(3).write(tmp_path)
     one = jobs.evaluate(*tables, params=Params(protocol="voc"), samples=5)
-    several = jobs.evaluate(*tables, params=Params(protocol="voc"), by="model", samples=5)
+    several = jobs.evaluate(
+        *tables, params=Params(protocol="voc"), by="model", samples=5, report=tmp_path / "models.html"
+    )
     shown = {}
     for name, found in (("one", one), ("several", several)):
         console = Console(width=160, file=io.StringIO())
@@ -232,6 +234,8 @@ def test_terminals_pages_and_notebooks_show_its_statistics(tmp_path: Path) -> No
     assert repr(several).startswith(f"Evaluated: best mAP {several.stats[best]['mAP']:.4g} · model {best} · ")
     assert [figure.label for figure in one.page().figures[:3]] == ["mAP", "recall2", "recall20"]
     assert [figure.label for figure in several.page().figures] == ["models", "best mAP", "its recall2", "its recall20"]
+    texts = [section.text for section in several.page().sections]
+    assert sum("with the highest mAP" in text for text in texts) == 2
 
 
 def test_what_is_given_differs_from_the_protocol() -> None:

@@ -10,7 +10,7 @@ from fastbox.report.numbers import counted, filled
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.rules import evaluated_rules, threshold
-from fastbox.report.statistics import by_size, first_of
+from fastbox.report.statistics import best_first, by_size, first_of
 from fastbox.report.terminal.evaluated import conditions, largest
 from fastbox.values.coco import UNBOUNDED
 
@@ -39,7 +39,7 @@ def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[E
     rules = [*evaluated_rules(summary["rules"]), *conditions(summary)]
     if summary["by"] is None:
         return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
-    models = dict(sorted(summary["models"].items(), key=lambda entry: -next(iter(entry[1]["stats"].values()))))
+    models = best_first(summary["models"])
     return Page(
         f"Models by {summary['by']}", lead, _best(models, summary["rules"]), _many(summary, models, examples), rules
     )
@@ -211,6 +211,7 @@ def _many(
     if not models:
         return []
     best, first = next(iter(models.items()))
+    main = next(iter(first["stats"]))
     some = dict(list(models.items())[:MODELS])
     lowest = next(iter(first["curves"]["precision"]))
     curves = {name: model["curves"]["precision"][lowest] for name, model in some.items()}
@@ -223,7 +224,7 @@ def _many(
         ),
         Section(
             "Precision and recall",
-            f"The {len(some)} models with the highest AP, at IoU ≥ {threshold(float(lowest))}.",
+            f"The {len(some)} models with the highest {main}, at IoU ≥ {threshold(float(lowest))}.",
             [lines(title, first["curves"]["recall"], curves, across="recall", up="precision")],
         ),
         Section(
@@ -231,7 +232,7 @@ def _many(
             "ΔAP50 is the rise of AP at IoU ≥ 0.50 if the errors of one kind were fixed.",
             [_errors_table(summary["by"], models)],
         ),
-        *_examples(examples, first, f"Errors of {best}, the model with the highest AP. "),
+        *_examples(examples, first, f"Errors of {best}, the model with the highest {main}. "),
     ]
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fastbox.report.numbers import counted
 from fastbox.report.rules import evaluated_rules
-from fastbox.report.statistics import by_size, first_of
+from fastbox.report.statistics import best_first, by_size, first_of
 from fastbox.report.terminal.summary import show_rules, show_table, width_of
 
 __all__ = ["conditions", "largest", "show_evaluated"]
@@ -57,7 +57,7 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
-    models = sorted(summary["models"].items(), key=lambda entry: -next(iter(entry[1]["stats"].values())))
+    models = list(best_first(summary["models"]).items())
     console.print(Text(f"{counted(len(models), 'models')} by {summary['by']}", style="bold"))
     _show_counts(console, summary)
     console.print()
