@@ -41,8 +41,8 @@ def by_size(stats: Mapping[str, float], rules: Mapping[str, Any]) -> dict[str, l
     """
     _, *sizes = rules["area_ranges"]
     if not sizes:
-        first, *_, last = [*first_of(stats, rules)] * 2
-        return {name: [stats[name]] for name in (first, last)}
+        names = first_of(stats, rules)
+        return {name: [stats[name]] for name in (names[0], names[-1])}
     found = {}
     for kind in (name.removesuffix(f"_{sizes[0]}") for name in stats if name.endswith(f"_{sizes[0]}")):
         whole = kind if kind in stats else f"{kind}{rules['max_dets'][-1]}"
