@@ -1,4 +1,4 @@
-"""Columns of tables and bins of histograms, as several pages have them."""
+"""Columns of tables that several pages have."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastbox.kernels.metrics import title_of
 from fastbox.report.numbers import counted, filled
+from fastbox.report.page import cells
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.rules import evaluated_rules, threshold
@@ -73,7 +74,7 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
                     [
                         Column("error", order),
                         Column("definition", [ERRORS[name] for name in order]),
-                        _counts("count", [counts[name] for name in order]),
+                        cells.counts("count", [counts[name] for name in order]),
                         _figures_column("ΔAP50", [delta_ap[name] for name in order], "{:+.3f}"),
                     ],
                 ),
@@ -157,7 +158,7 @@ def _sizes(summary: Mapping[str, Any]) -> Table:
             Column("size", list(sizes)),
             Column("area, px²", limits),
             *(_figures_column(name, values) for name, values in stats.items()),
-            _counts("matched", [size["pairs"] for size in sizes.values()]),
+            cells.counts("matched", [size["pairs"] for size in sizes.values()]),
             *(
                 _figures_column(f"{title_of(metric)} median", [size[metric]["p50"] for size in sizes.values()], form)
                 for metric, form in (("iou", "{:.3f}"), ("giou", "{:.3f}"), ("smooth_l1", "{:.1f}"))
@@ -178,12 +179,12 @@ def _classes(summary: Mapping[str, Any]) -> Table:
         counted(len(classes), "classes"),
         [
             Column("class", [found["name"] or str(found["class"]) for found in classes]),
-            _counts("truths", [found["truths"] for found in classes]),
+            cells.counts("truths", [found["truths"] for found in classes]),
             *(
                 _figures_column(name, [found[name] for found in classes])
                 for name in first_of(summary["stats"], summary["rules"])
             ),
-            *(_counts(name, [found["errors"][name] for found in classes]) for name in ("matched", *ERRORS)),
+            *(cells.counts(name, [found["errors"][name] for found in classes]) for name in ("matched", *ERRORS)),
             _figures_column("IoU median", [found["matched"]["iou"]["p50"] for found in classes]),
             _figures_column("GIoU median", [found["matched"]["giou"]["p50"] for found in classes]),
         ],
@@ -240,7 +241,7 @@ def _stats_table(by: object, models: Mapping[str, Mapping[str, Any]]) -> Table:
     every = list(models.values())
     columns = [
         Column(str(by), list(models)),
-        _counts("detections", [model["counted"] for model in every]),
+        cells.counts("detections", [model["counted"] for model in every]),
         *(_figures_column(name, [model["stats"][name] for model in every]) for name in every[0]["stats"]),
     ]
     if any("intervals" in model for model in every):
@@ -254,10 +255,6 @@ def _errors_table(by: object, models: Mapping[str, Mapping[str, Any]]) -> Table:
     kinds = (_figures_column(name, [errors["delta_ap"][name] for errors in found], "{:+.3f}") for name in ERRORS)
     columns = [Column(str(by), list(models)), _figures_column("AP50", [errors["ap50"] for errors in found]), *kinds]
     return Table("ΔAP50 by error", columns, "models")
-
-
-def _counts(title: str, counts: Sequence[int]) -> Column:
-    return Column(title, [f"{count:,}" for count in counts], list(counts))
 
 
 def _figures_column(title: str, values: Sequence[float | None], form: str = "{:.3f}") -> Column:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.numbers import counted
+from fastbox.report.numbers import counted, decimals
 from fastbox.report.rules import inspected_rules, threshold
 from fastbox.report.terminal.summary import show_rules, show_table
 
@@ -111,7 +111,7 @@ def _example(code: str, example: Mapping[str, Any], room: int) -> str:
 def _show_classes(console: Console, classes: Sequence[Mapping[str, Any]], boxes: int) -> None:
     rows: list[Sequence[str]] = [("class", "boxes", "share", "images", "median side, px")]
     for found in classes[:MOST_CLASSES]:
-        side = "–" if found["median_side"] is None else f"{found['median_side']:,.1f}"
+        side = decimals(found["median_side"], 1)
         rows.append(
             (_named(found), f"{found['boxes']:,}", f"{found['boxes'] / boxes:.1%}", f"{found['images']:,}", side)
         )
@@ -146,9 +146,8 @@ def _show_shapes(console: Console, summary: Mapping[str, Any]) -> None:
     ):
         found = summary["metrics"][name]
         figures = [found["mean"], found["min"], *(found["quantiles"][q] for q in QUANTILES), found["max"]]
-        decimals = 0 if name == "boxes_per_image" else 1 if name == "side" else 2
-        exact = [_figure(value, decimals) for value in figures]
-        rows.append((title, _figure(figures[0], max(decimals, 1)), *exact[1:]))
+        places = 0 if name == "boxes_per_image" else 1 if name == "side" else 2
+        rows.append((title, decimals(figures[0], max(places, 1)), *(decimals(value, places) for value in figures[1:])))
     show_table(console, rows, ("p50",))
     console.print()
     sizes = [f"{count:,} {name} ({count / summary['valid']:.0%})" for name, count in summary["sizes"].items()]
@@ -161,7 +160,3 @@ def _show_shapes(console: Console, summary: Mapping[str, Any]) -> None:
         borders = ", ".join(f"{side} {count / place['boxes']:.1%}" for side, count in place["borders"].items())
         share = f"{place['truncated']:,} ({place['truncated'] / place['boxes']:.1%})"
         console.print(Text(f"at an image border: {share}; {borders}", style="dim"))
-
-
-def _figure(value: float | None, decimals: int) -> str:
-    return "–" if value is None else f"{value:,.{decimals}f}"
