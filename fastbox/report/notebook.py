@@ -10,7 +10,7 @@ import numpy as np
 
 from fastbox.errors import InputError
 from fastbox.report.figures.base import FAINT, GRID, INK, new_figure, tidy
-from fastbox.report.numbers import edge, filled
+from fastbox.report.numbers import are_doublings, edge, filled
 from fastbox.report.palette import light
 from fastbox.report.rules import threshold
 
@@ -61,13 +61,12 @@ def _metrics(summary: Mapping[str, Any], model: str = "") -> list[tuple[str, Map
 
 def _draw_histogram(axes: Any, name: str, metric: Mapping[str, Any]) -> None:
     edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
-    steps = np.diff(edges)
-    even = np.allclose(steps, steps[0])
-    if not even:  # doublings
+    log = are_doublings(edges)
+    if log:
         edges, counts = filled(edges, counts)
-    places = np.array(edges) if even else np.arange(len(edges))
+    places = np.arange(len(edges)) if log else np.array(edges)
     axes.bar(places[:-1], counts, np.diff(places), align="edge", color=light("match"), edgecolor="white", linewidth=0.8)
-    if not even:
+    if log:
         step = -(-len(edges) // 9)
         axes.set_xticks(places[::step], [edge(value) for value in edges[::step]])
         axes.set_xlabel("log scale", color=FAINT)

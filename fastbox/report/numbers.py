@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["NONE", "count", "counted", "decimals", "edge", "filled", "number", "share"]
+__all__ = ["NONE", "are_doublings", "count", "counted", "decimals", "edge", "filled", "number", "share"]
 
 NONE = "–"
 
@@ -57,6 +57,15 @@ def edge(value: float) -> str:
     ('1/4', '0', '1024')
     """
     return f"1/{1 / value:g}" if 0 < value < 1 else f"{value:g}"
+
+
+def are_doublings(edges: Sequence[float]) -> bool:
+    """Tell whether the edges of a histogram are doublings, which are drawn on a log scale; else they are even.
+
+    >>> are_doublings([0, 0.5, 1, 2, 4]), are_doublings([0, 0.25, 0.5, 0.75, 1])
+    (True, False)
+    """
+    return edges[-1] == 2 * edges[-2]
 
 
 def filled(edges: Sequence[float], counts: Sequence[int]) -> tuple[Sequence[float], Sequence[int]]:

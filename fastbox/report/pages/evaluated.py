@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastbox.kernels.metrics import title_of
-from fastbox.report.numbers import counted, filled
+from fastbox.report.numbers import are_doublings, counted, filled
 from fastbox.report.page import cells
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
@@ -142,10 +142,11 @@ def _calibration(found: Mapping[str, Any]) -> Plot:
 def _fits(metrics: Mapping[str, Any]) -> list[Plot]:
     plots = []
     for name, metric in metrics.items():
-        edges, counts = filled(metric["histogram"]["edges"], metric["histogram"]["counts"])
+        found = metric["histogram"]
+        edges, counts = filled(found["edges"], found["counts"])
         title = f"{title_of(name)} of matched boxes"
         unit = title_of(name) if metric["unit"] is None else f"{title_of(name)}, {metric['unit']}"
-        plots.append(histogram(title, edges, counts, unit=unit, things="matches", log=name == "smooth_l1"))
+        plots.append(histogram(title, edges, counts, unit=unit, things="matches", log=are_doublings(found["edges"])))
     return plots
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.report.numbers import NONE, counted, filled
+from fastbox.report.numbers import NONE, are_doublings, counted, filled
 from fastbox.report.page.cells import counts, figures, places, shares
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Part, Plot, Section, Table
 from fastbox.report.page.plots import bars, heat_map, histogram
@@ -244,9 +244,8 @@ def _histogram(summary: Mapping[str, Any], name: str) -> Plot:
     title, unit = METRICS[name]
     found = summary["metrics"][name]["histogram"]
     edges, values = filled(found["edges"], found["counts"])
-    log = name != "best_overlap"
     things = "images" if name == "boxes_per_image" else "boxes"
-    return histogram(title, edges, values, unit=unit, things=things, role="box", log=log)
+    return histogram(title, edges, values, unit=unit, things=things, role="box", log=are_doublings(found["edges"]))
 
 
 def _name(found: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastbox.kernels.metrics import METRICS, title_of
-from fastbox.report.numbers import counted, filled, number
+from fastbox.report.numbers import are_doublings, counted, filled, number
 from fastbox.report.page.cells import counts, figures
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Plot, Section, Table
 from fastbox.report.page.plots import histogram, shape_maps
@@ -91,11 +91,11 @@ def _distributions(metrics: Mapping[str, Mapping[str, Any]], things: str) -> lis
 
 def _histogram(name: str, metric: Mapping[str, Any], things: str) -> Plot:
     edges, values = metric["histogram"]["edges"], metric["histogram"]["counts"]
-    uneven = not np.allclose(np.diff(edges), edges[1] - edges[0])
-    if uneven:  # doublings: those without a value at both ends are left out
+    log = are_doublings(edges)
+    if log:
         edges, values = filled(edges, values)
     unit = f"{_label(name)}, {metric['unit']}" if metric["unit"] else _label(name)
-    return histogram(_label(name), edges, values, unit=unit, things=things, log=uneven)
+    return histogram(_label(name), edges, values, unit=unit, things=things, log=log)
 
 
 def _quantiles(metrics: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.numbers import counted, filled
+from fastbox.report.numbers import are_doublings, counted, filled
 from fastbox.report.rules import measured_rules, paired_rules, reached
 
 __all__ = [
@@ -204,7 +204,7 @@ def _show_outside(console: Console, metrics: Metrics) -> None:
 def _chart(name: str, metric: Mapping[str, Any], per_bin: int) -> list[Text]:
     """The lines of a histogram of one width: its name, columns of blocks, its axis; doublings without empty ends."""
     edges, counts = metric["histogram"]["edges"], metric["histogram"]["counts"]
-    if edges[-1] == 2 * edges[-2]:
+    if are_doublings(edges):
         edges, counts = filled(edges, counts)
     heights = [_eighths(count, max(counts)) for count in counts]
     lines = [Text(_title(name, metric), style="bold")]
