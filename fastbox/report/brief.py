@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from fastbox.report.numbers import NONE
+
 __all__ = ["Shown", "html_of", "text_of"]
 
 ROWS = 9  # rows of the table, so that figures, head, rows and notes are at most twenty lines
 WIDTH = 100  # characters of a line of text
 LONGEST = 60  # characters of a cell
-NONE = "–"
 # The colours of the notebook, so that light and dark mode are right.
 STYLE = (
     "table.fastbox {border-collapse: collapse; margin: .4em 0} "

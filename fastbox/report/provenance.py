@@ -56,13 +56,13 @@ class Provenance:
         """Make the record of a call, with the defaults of missing arguments; TypeError for an invalid call."""
         call = bound(job, given, options)
         call.apply_defaults()
-        said = {name: value for name, value in call.arguments.items() if name not in WITHOUT_EFFECT}
-        tables = {name: _table(said.pop(name)) for name in TABLES if said.get(name) is not None}
+        arguments = {name: value for name, value in call.arguments.items() if name not in WITHOUT_EFFECT}
+        tables = {name: _table(arguments.pop(name)) for name in TABLES if arguments.get(name) is not None}
         line = _command.get()
         return cls(
             job.__name__,
             tables,
-            {name: _plain(value) for name, value in said.items() if name not in TABLES},
+            {name: _plain(value) for name, value in arguments.items() if name not in TABLES},
             None if line is None else SECRET.sub("", shlex.join(["fastbox", *line])),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastbox.kernels.metrics import title_of
-from fastbox.report.numbers import are_doublings, counted, filled
+from fastbox.report.numbers import NONE, are_doublings, counted, filled
 from fastbox.report.page import cells
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
@@ -261,11 +261,11 @@ def _errors_table(by: object, models: Mapping[str, Mapping[str, Any]]) -> Table:
 def _figures_column(title: str, values: Sequence[float | None], form: str = "{:.3f}") -> Column:
     """Return a column of figures; -1, COCO's figure without a truth to measure, is a dash and sorts as None."""
     known = [None if value is None or value == -1 else value for value in values]
-    return Column(title, ["–" if value is None else form.format(value) for value in known], known)
+    return Column(title, [NONE if value is None else form.format(value) for value in known], known)
 
 
 def _figure(value: float) -> str:
-    return "–" if value < 0 else f"{value:.3f}"
+    return NONE if value < 0 else f"{value:.3f}"
 
 
 def _interval(limits: Sequence[float | None] | None, found: Mapping[str, Any] | None = None) -> str:

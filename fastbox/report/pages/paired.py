@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastbox.kernels.metrics import METRICS, title_of
-from fastbox.report.numbers import are_doublings, counted, filled, number
+from fastbox.report.numbers import NONE, are_doublings, counted, filled, number
 from fastbox.report.page.cells import counts, figures
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Plot, Section, Table
 from fastbox.report.page.plots import histogram, shape_maps
@@ -107,7 +107,7 @@ def _quantiles(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
         "Figures",
         [
             Column("metric", [_label(name) for name in metrics]),
-            Column("unit", [metric["unit"] or "–" for metric in found]),
+            Column("unit", [metric["unit"] or NONE for metric in found]),
             counts("count", [metric["count"] for metric in found]),
             *(figures(name, [metric[name] for metric in found]) for name in ("mean", "min")),
             *(figures(f"{q[1:]}%", [metric["quantiles"][q] for metric in found]) for q in shown),

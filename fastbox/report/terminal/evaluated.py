@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.numbers import counted
+from fastbox.report.numbers import NONE, counted
 from fastbox.report.rules import evaluated_rules
 from fastbox.report.statistics import best_first, by_size, first_of
 from fastbox.report.terminal.summary import show_rules, show_table, width_of
@@ -143,7 +143,7 @@ def _sizes(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     for place, (name, size) in enumerate(summary["matched"]["by_size"].items()):
         medians = [size[metric]["p50"] for metric in ("iou", "giou", "smooth_l1")]
         shown = [
-            "–" if value is None else f"{value:.{digits}f}" for value, digits in zip(medians, (3, 3, 1), strict=True)
+            NONE if value is None else f"{value:.{digits}f}" for value, digits in zip(medians, (3, 3, 1), strict=True)
         ]
         rows.append((name, *(_figure(values[place]) for values in stats.values()), f"{size['pairs']:,}", *shown))
     return rows
@@ -169,7 +169,7 @@ def _classes(classes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list
             continue
         errors = {name: n for name, n in found["errors"].items() if name not in ("matched", "ignored", "missed")}
         worst = max(errors, key=lambda error: int(errors[error]))
-        said = f"{worst} {errors[worst]:,}" if errors[worst] else "–"
+        said = f"{worst} {errors[worst]:,}" if errors[worst] else NONE
         title = _short(found["name"] or f"class {found['class']}")
         missed = f"{found['errors']['missed'] / found['truths']:.0%}"
         rows.append((title, f"{found['truths']:,}", *(_figure(found[name]) for name in names), missed, said))
@@ -178,12 +178,12 @@ def _classes(classes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list
 
 def _figure(value: float) -> str:
     """Return a figure with three digits, as COCO prints it; a dash for -1."""
-    return "–" if value < 0 else f"{value:.3f}"
+    return NONE if value < 0 else f"{value:.3f}"
 
 
 def _interval(limits: Sequence[float | None]) -> str:
     low, high = limits
-    return "–" if low is None else f"{low:.3f} to {high:.3f}"
+    return NONE if low is None else f"{low:.3f} to {high:.3f}"
 
 
 def _plain(text: str) -> str:

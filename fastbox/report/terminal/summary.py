@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.numbers import are_doublings, counted, filled
+from fastbox.report.numbers import NONE, are_doublings, counted, filled
 from fastbox.report.rules import measured_rules, paired_rules, reached
 
 __all__ = [
@@ -255,4 +255,4 @@ def _figures(values: Sequence[float | None], most: int = 4) -> list[str]:
 
 
 def _figure(value: float | None, spec: str) -> str:
-    return "–" if value is None else format(value, spec)
+    return NONE if value is None else format(value, spec)
