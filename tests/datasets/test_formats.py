@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from support import calls
 
-from fastbox.cli import main
 from fastbox.datasets.convert import convert
 from fastbox.datasets.recognize import format_of
 from fastbox.datasets.registry import formats
@@ -34,10 +34,7 @@ UNSIZED = ("open-images", "kitti")
 SCORED = ("parquet", "yolo", "open-images", "kitti", "crowdhuman", "huggingface")
 
 
-def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(main, ["convert", *map(str, arguments)])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
+call = partial(calls.call, "convert")
 
 
 def refused(*arguments: Any) -> str:

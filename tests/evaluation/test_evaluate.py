@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from support import calls
 from support.paths import DATA as SAMPLE
 from support.paths import SHARED
 
 import fastbox
 from fastbox import InputError, Params, Source, jobs
-from fastbox.cli import main
 
 
 def tables(folder: Path, seed: int = 0, images: int = 30) -> tuple[Path, Path]:
@@ -72,10 +72,7 @@ def box(row: dict[str, Any]) -> list[float]:
     return [row[name] for name in "xywh"]
 
 
-def call(*arguments: Any) -> Any:
-    result = CliRunner().invoke(main, ["evaluate", *map(str, arguments)])
-    assert "Traceback" not in result.output
-    return result
+call = partial(calls.call, "evaluate")
 
 
 @pytest.mark.parametrize("rows", [1, 40, 100_000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
 from numpy.testing import assert_allclose
+from support import calls
 
 import fastbox
 from fastbox import jobs
-from fastbox.cli import main
 from fastbox.experiments.disagreement import DISTANCES, SHOWN
 
 TARGET = [0.0, 0, 40, 40]
@@ -133,10 +133,7 @@ def test_beta_is_at_least_0(tmp_path: Path) -> None:
         jobs.disagreement(write(tmp_path / "p.parquet", [GROWN], [TARGET]), beta=-1)
 
 
-def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(main, ["experiment", "disagreement", *map(str, arguments)])
-    assert "Traceback" not in result.output
-    return result
+call = partial(calls.call, "experiment", "disagreement")
 
 
 @pytest.mark.slow

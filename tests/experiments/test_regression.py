@@ -6,17 +6,17 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from support import calls
 from support.paths import WITHOUT_JIT
 
 from fastbox import jobs
-from fastbox.cli import main
 from fastbox.experiments.regression import LOSSES, draw, rates_of
 from fastbox.tables.sink import read_record
 
@@ -262,10 +262,7 @@ def test_the_command_explains_itself() -> None:
     assert all(len(line) <= 90 for line in text.splitlines())
 
 
-def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(main, ["experiment", "regression", *map(str, arguments)])
-    assert "Traceback" not in result.output
-    return result
+call = partial(calls.call, "experiment", "regression")
 
 
 SMALL = ("--points", 1, "--steps", 1, "--losses", "giou,iou") if WITHOUT_JIT else ("--points", 20, "--steps", 60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from support import calls
 from support.sides import naive, random_sides, search_less, write
 
 from fastbox.anchors.extents import Part, Sample
 from fastbox.anchors.presets import COMPARED
-from fastbox.cli import main
 from fastbox.errors import InputError
 from fastbox.jobs.anchors import Fitted, fit_anchors
 from fastbox.tables.source import Source
@@ -214,10 +214,7 @@ def test_an_output_is_no_input_and_a_failure_leaves_nothing(tmp_path: Path, monk
 # The command
 
 
-def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(main, ["anchors", *map(str, arguments)])
-    assert "Traceback" not in result.output
-    return result
+call = partial(calls.call, "anchors")
 
 
 def refused(*arguments: Any) -> str:

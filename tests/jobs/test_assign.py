@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from support import calls
 
 import fastbox
 from fastbox import AnchorGrid, InputError, jobs
 from fastbox.anchors.resize import Resize
 from fastbox.assign.registry import RULES, as_rule
-from fastbox.cli import main
 from fastbox.report.figures import coverage as figures_of_coverage
 from fastbox.tables.sink import read_record
 
@@ -147,10 +147,7 @@ def test_sizes_that_cannot_be(tmp_path: Path) -> None:
         jobs.assign(path, GRID, resize=SHORTER)
 
 
-def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(main, ["assign", *map(str, arguments)])
-    assert "Traceback" not in result.output
-    return result
+call = partial(calls.call, "assign")
 
 
 def test_the_command(path: Path, tmp_path: Path) -> None:

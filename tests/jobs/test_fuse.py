@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,10 @@ import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from support import calls
 
 import fastbox
 from fastbox import InputError, jobs
-from fastbox.cli import main
 from fastbox.suppression.fusion import CONFIDENCES
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -72,10 +72,7 @@ def test_it_is_fusion_image_by_image(tables: Any, tmp_path: Path, count: int, ro
     assert found.invalid.inverted == count
 
 
-def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(main, ["fuse", *map(str, arguments)])
-    assert "Traceback" not in result.output
-    return result
+call = partial(calls.call, "fuse")
 
 
 def test_the_command(tables: Any, tmp_path: Path) -> None:

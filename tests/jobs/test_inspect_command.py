@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from support import calls
 from support.inspections import assert_same, naive, printed, rows_of
 from support.scenes import LIMITS, Scene
 
 import fastbox
 from fastbox import InputError, Source, jobs
-from fastbox.cli import main
 from fastbox.jobs import Limits
 
 HOSTILE = ["[red]x[/red]", "[/]", "a\x1b[31mb\x00\n", "é漢字🚗", "x" * 10_000, "", "\u202egnp"]
@@ -65,10 +65,7 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path) -> None:
         assert all(any(code in line for line in lines) for code in (row["code"] for row in summary["problems"]))
 
 
-def call(*arguments: Any) -> Result:
-    result = CliRunner().invoke(main, ["inspect", *map(str, arguments)])
-    assert "Traceback" not in result.output
-    return result
+call = partial(calls.call, "inspect")
 
 
 def test_the_command_is_the_job(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from support import calls
 
 from fastbox import InputError, Source
-from fastbox.cli.commands.nms import nms as command
-from fastbox.cli.outcome import Commands
 from fastbox.jobs.nms import nms
 from fastbox.suppression.nms import METHODS, soft_nms
 from fastbox.suppression.nms import nms as kept_of
@@ -227,12 +226,7 @@ def test_tables_without_images_and_outputs_that_are_inputs_are_refused(tmp_path:
         nms(source, source)
 
 
-def call(*arguments: Any) -> Result:
-    """The command as the command line runs it."""
-    group = Commands("fastbox", commands={"nms": command})
-    result = CliRunner().invoke(group, ["nms", *map(str, arguments)])
-    assert "Traceback" not in result.output
-    return result
+call = partial(calls.call, "nms")
 
 
 def test_the_command_writes_and_says_what_it_kept(tmp_path: Path) -> None:

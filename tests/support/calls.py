@@ -16,8 +16,9 @@ from support.box_columns import CORNERS
 
 
 def call(*arguments: Any) -> Result:
+    """Run a command line, which ends with an exit code and no exception."""
     result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert "Traceback" not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
 
