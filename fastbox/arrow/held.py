@@ -20,7 +20,6 @@ __all__ = [
     "indexed",
     "readable",
     "table_of_columns",
-    "type_of_nothing",
     "typed",
     "unreadable",
     "without_rows",
@@ -180,13 +179,13 @@ def typed(schema: pa.Schema) -> pa.Schema:
     [DataType(int64), ListType(list<item: double>), DataType(float)]
     """
     fields = [
-        pa.field(field.name, kind) if (kind := type_of_nothing(field.name, field.type)) is not None else field
+        pa.field(field.name, kind) if (kind := _type_of_nothing(field.name, field.type)) is not None else field
         for field in schema
     ]
     return pa.schema(fields, schema.metadata)
 
 
-def type_of_nothing(name: str, kind: pa.DataType) -> pa.DataType | None:
+def _type_of_nothing(name: str, kind: pa.DataType) -> pa.DataType | None:
     """Return the type that the name of a column without values implies, or None if its own type can stay."""
     kind = plain_type(kind)
     if is_list(kind) and pa.types.is_null(kind.value_type) and one_box_column([name], ""):

@@ -19,7 +19,6 @@ __all__ = [
     "names_of_all",
     "numbered",
     "yaml_module",
-    "yaml_names",
 ]
 
 Names: TypeAlias = Sequence[str] | Mapping[int, str] | str | os.PathLike[str]
@@ -119,7 +118,7 @@ def numbered(names: Names) -> dict[int, str]:
     """
     if isinstance(names, (str, os.PathLike)):
         path = os.fspath(names)
-        names = yaml_names(path) if path.endswith((".yaml", ".yml")) else _lines(path)
+        names = _yaml_names(path) if path.endswith((".yaml", ".yml")) else _lines(path)
     return dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
 
 
@@ -151,7 +150,7 @@ def load_yaml(path: str) -> dict[str, Any]:
     return found
 
 
-def yaml_names(path: str) -> dict[int, str]:
+def _yaml_names(path: str) -> dict[int, str]:
     """Return the names of a YAML file as YOLO has them: a list, or an object of names by number."""
     names = load_yaml(path).get("names", [])
     pairs = names.items() if isinstance(names, dict) else enumerate(names) if isinstance(names, list) else None

@@ -9,7 +9,6 @@ from fastbox.errors import InputError
 
 __all__ = [
     "TABLE_ENDING",
-    "UNFINISHED",
     "are_shown",
     "check_finished",
     "check_name",
@@ -19,7 +18,7 @@ __all__ = [
 ]
 
 TABLE_ENDING = ".parquet"
-UNFINISHED = ".fastbox-unfinished"  # is in a folder while parts of a run are missing
+_UNFINISHED = ".fastbox-unfinished"  # is in a folder while parts of a run are missing
 
 _KNOWN = {
     TABLE_ENDING,
@@ -56,7 +55,7 @@ def check_name(path: str | os.PathLike[str], ending: str, what: str) -> None:
 
 def mark_in(folder: str) -> str:
     """Return the path of the file that marks a folder as unfinished."""
-    return f"{folder.rstrip('/')}/{UNFINISHED}"
+    return f"{folder.rstrip('/')}/{_UNFINISHED}"
 
 
 def check_finished(folder: str, names: Iterable[str]) -> None:
@@ -67,7 +66,7 @@ def check_finished(folder: str, names: Iterable[str]) -> None:
     InputError
         A run in fragments still writes to the folder, or ended early.
     """
-    if UNFINISHED in names:
+    if _UNFINISHED in names:
         raise InputError(
             f"expected all parts of a run in {folder}, got a run that is still under way or ended early: let the same "
             f"command run to its end, or remove {mark_in(folder)} to read the parts that are done"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastbox.values.numbers import as_array, is_missing, shown
 
-__all__ = ["Codes", "as_ids", "as_labels", "as_text", "check_kinds", "codes_of", "kind_of", "place_of", "union"]
+__all__ = ["Codes", "as_ids", "as_labels", "check_kinds", "codes_of", "kind_of", "place_of", "union"]
 
 DENSE = 1 << 20  # a span of integers up to this size is coded by a table of the whole span
 WIDE = 64  # letters: text of a fixed width is fastest up to this width, and wastes memory beyond
@@ -41,7 +41,7 @@ def as_labels(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
     array(['a', 'b'], dtype='<U1')
     """
     if (texts := _texts(values)) is not None:
-        return as_text(texts)
+        return _as_text(texts)
     array = as_array(values, name)
     if array.ndim == 0:
         raise TypeError(f"expected {name} as a list or an array, got {shown(values)}: give one value per box")
@@ -82,7 +82,7 @@ def as_ids(values: Any, name: str, n: int | None = None) -> NDArray[Any]:
     return labels
 
 
-def as_text(items: Sequence[str]) -> NDArray[Any]:
+def _as_text(items: Sequence[str]) -> NDArray[Any]:
     """Return strings as an array, as :func:`as_labels` does."""
     wide = max(map(len, items), default=0) > WIDE or any("\0" in item for item in items)
     # Members of enumerations are strings whose text NumPy takes for their names.
@@ -242,7 +242,7 @@ def _of_objects(items: Sequence[Any], name: str) -> NDArray[Any]:
             came = f"{first!r} at row 0 and {item!r} at row {row}"
             raise TypeError(f"expected {name} of integers or of strings, got {came}: cast all of them alike")
     if isinstance(first, str):
-        return as_text(items)
+        return _as_text(items)
     whole = [int(item) for item in items]
     low, high = min(whole), max(whole)
     held = np.int64 if low >= LEAST and high <= MOST else np.uint64 if low >= 0 and high < 2**64 else object

@@ -15,7 +15,6 @@ __all__ = [
     "BOXES",
     "CLASS",
     "IMAGE",
-    "ONE_BOX",
     "SCORE",
     "BoxArgument",
     "Usual",
@@ -159,7 +158,7 @@ BOXES: tuple[tuple[Names, str], ...] = (
         for place in places
     ),
 )
-ONE_BOX = ("bbox", "box", "boxes", "bboxes", "bounding_box", "bounding_boxes", "bndbox")
+_ONE_BOX = ("bbox", "box", "boxes", "bboxes", "bounding_box", "bounding_boxes", "bndbox")
 _BEFORE = ("", "bbox_", "box_", "bb_", "bounding_box_", "bndbox_")  # what may stand before the names of coordinates
 
 
@@ -285,7 +284,7 @@ def one_box_column(names: Sequence[str], prefix: str) -> list[str]:
     >>> one_box_column(["id", "BBox"], ""), one_box_column(["pred", "pred_bbox"], "pred_")
     (['BBox'], ['pred_bbox', 'pred'])
     """
-    wanted = [*(prefix + name for name in ONE_BOX), *([prefix.rstrip("_")] if prefix else [])]
+    wanted = [*(prefix + name for name in _ONE_BOX), *([prefix.rstrip("_")] if prefix else [])]
     plain: dict[str, list[str]] = {}
     for name in names:
         plain.setdefault(_plain(name), []).append(name)
