@@ -22,7 +22,7 @@ from fastbox.values.formats import one_nan
 
 __all__ = ["Group", "coordinates", "file_stems", "grouped", "numbers", "whole_numbers"]
 
-ROWS = 65_536
+ROWS = 65_536  # boxes of the images that are written together
 NEEDED = {"image_id", "category_id", *(name for names in COORDINATES.values() for name in names)}
 
 

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from fastbox.values import formats
 
-__all__ = ["COORDINATES", "IMAGES", "Dataset", "boxes_schema", "images_schema"]
+__all__ = ["BATCH_ROWS", "COORDINATES", "IMAGES", "Dataset", "boxes_schema", "images_schema"]
 
 COORDINATES = {name: formats.COORDINATES[name] for name in ("xyxy", "xywh", "cxcywh")}  # formats of annotations
+BATCH_ROWS = 65_536  # boxes after which a reader of files or lines ends a batch, with the image that it reads
 IMAGES = ("image_id", "width", "height", "file_name")
 
 

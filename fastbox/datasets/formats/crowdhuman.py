@@ -14,7 +14,7 @@ import pyarrow as pa
 from fastbox.arrow.columns import flag_column
 from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped, numbers, whole_numbers
 from fastbox.datasets.categories import Numbering, named
-from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema
+from fastbox.datasets.dataset import BATCH_ROWS, COORDINATES, Dataset, boxes_schema
 from fastbox.datasets.formats.crowdhuman_lines import Line, Results, Truths, decode, has_detections, lines
 from fastbox.datasets.image_sizes import NO_SIZES, Size, Sizes, images_table, sizes_from
 from fastbox.datasets.registry import Format, Signs
@@ -24,7 +24,6 @@ from fastbox.storage.folders import new_file
 __all__ = ["FILE_FORMATS", "read", "write"]
 
 BOXES = ("fbox", "vbox", "hbox")
-ROWS = 65_536
 SIDES = COORDINATES["xywh"]
 EXTRA = {"box_id": "box_id", "occ": "occ", "extra_ignore": "ignore", "extra_unsure": "unsure"}
 HEAD = {"head_ignore": "ignore", "head_occ": "occ", "head_unsure": "unsure"}
@@ -178,7 +177,7 @@ def _batches(
     pending: list[tuple[Any, ...]] = []
     for _, boxes in groupby(rows, key=lambda row: row[0]):
         pending += [(image, numbering(tag, path), *values) for image, tag, values in boxes]
-        if len(pending) >= ROWS:
+        if len(pending) >= BATCH_ROWS:
             yield _batch(pending, schema)
             pending = []
     if pending:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped, numbers, whole_numbers
 from fastbox.datasets.categories import Names, Numbering, named, numbered
-from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema
+from fastbox.datasets.dataset import BATCH_ROWS, COORDINATES, Dataset, boxes_schema
 from fastbox.datasets.image_sizes import NO_SIZES, images_table, sizes_from
 from fastbox.datasets.listing import (
     ABOUT,
@@ -32,8 +32,6 @@ from fastbox.storage.folders import Folder
 from fastbox.values.numbers import reads_as_number
 
 __all__ = ["FILE_FORMATS", "read", "write"]
-
-ROWS = 65_536
 
 # In the order of the devkit's readme; a DontCare region has objects that were not labelled.
 TYPES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare")
@@ -200,7 +198,7 @@ def _batches(
             owners += [image] * len(found)
         types += [numbering(line.type, path) for line in found]
         numbers += [number for line in found for number in line.numbers]
-        if len(owners) >= ROWS:
+        if len(owners) >= BATCH_ROWS:
             yield _batch(owners, types, numbers, kind, schema, numbering)
             owners, types, numbers = [], [], []
     if owners:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped, numbers
 from fastbox.datasets.categories import Names, Numbering, named, numbered
-from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema
+from fastbox.datasets.dataset import BATCH_ROWS, COORDINATES, Dataset, boxes_schema
 from fastbox.datasets.formats.voc_xml import parser
 from fastbox.datasets.image_sizes import NO_SIZES, Size, Sizes, images_table, sizes_from
 from fastbox.datasets.listing import beginning, each_once, find, subfolder, without
@@ -24,7 +24,6 @@ from fastbox.storage.folders import Folder
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
-ROWS = 65_536
 FOLDERS = ("Annotations", "annotations")
 CORNERS = COORDINATES["xyxy"]
 FLAGS = {"truncated": pa.float64(), "difficult": pa.int8(), "occluded": pa.int8()}
@@ -156,7 +155,7 @@ def _batches(
         objects = root.findall("object")
         _check_nothing_else(root, objects, path)
         rows += [(image, *_row(found, place, numbering, path)) for place, found in enumerate(objects, start=1)]
-        if len(rows) >= ROWS:
+        if len(rows) >= BATCH_ROWS:
             yield _batch(rows, schema, one_based)
             rows = []
     if rows:

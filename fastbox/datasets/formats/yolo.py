@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped
 from fastbox.datasets.categories import Names, load_yaml, numbered, yaml_module
-from fastbox.datasets.dataset import Dataset, boxes_schema, images_schema
+from fastbox.datasets.dataset import BATCH_ROWS, Dataset, boxes_schema, images_schema
 from fastbox.datasets.formats.yolo_layout import SIZES, YAML, has_names, is_label, layout_of
 from fastbox.datasets.formats.yolo_lines import Lines, is_list_of_images, kind_of_lines, parsed, wrong_line
 from fastbox.datasets.fractions import shortest
@@ -27,8 +27,6 @@ from fastbox.storage.folders import Folder
 from fastbox.values.groups import values_of_rows
 
 __all__ = ["FILE_FORMATS", "read", "write"]
-
-ROWS = 65_536
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -184,7 +182,7 @@ def _batches(
             counts.append(boxes)
             sizes.append((width, height))
             numbers += found
-        if len(numbers) >= ROWS * lines.words:
+        if len(numbers) >= BATCH_ROWS * lines.words:
             yield _batch(owners, counts, sizes, numbers, schema)
             owners, counts, sizes, numbers = [], [], [], []
     if unsized and not sized:
