@@ -90,8 +90,9 @@ class Read:
             found.notes.append(f"{files[0]} and {files[1]} number their classes differently: they are joined by name")
             for file, alone in zip(files, joined.alone, strict=True):
                 if alone:
-                    said = ", ".join(map(repr, alone[:SHOWN])) + (", …" if len(alone) > SHOWN else "")
-                    found.notes.append(f"only {file} has classes with the names {said}: rename those in both tables")
+                    some = ", ".join(map(repr, alone[:SHOWN])) + (", …" if len(alone) > SHOWN else "")
+                    fix = "rename them if the other table has other names for them"
+                    found.notes.append(f"only {file} has classes with the names {some}: {fix}")
         if by is None:
             used = {
                 sources[0].image,

@@ -246,8 +246,8 @@ def test_names_of_only_one_table_are_listed(tmp_path: Path) -> None:
     truths = write(tmp_path / "gt.parquet", {0: "car", 1: "dog"}, rows)
     detections = write(tmp_path / "dt.parquet", {0: "Car", 1: "dog"}, rows, score=[0.9, 0.8])
     said = jobs.evaluate(detections, truths).to_dict()["warnings"]
-    assert any("dt.parquet has classes with the names 'Car': rename those" in one for one in said)
-    assert any("gt.parquet has classes with the names 'car': rename those" in one for one in said)
+    assert any("dt.parquet has classes with the names 'Car': rename them if the other table" in one for one in said)
+    assert any("gt.parquet has classes with the names 'car': rename them if the other table" in one for one in said)
 
 
 def test_names_beside_numbers_with_names_are_told_how_to_meet(tmp_path: Path) -> None:
