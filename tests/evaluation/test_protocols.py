@@ -22,6 +22,7 @@ from fastbox import Boxes, InputError, Params, fragments, jobs
 from fastbox.evaluation import protocols as home
 from fastbox.evaluation.registry import protocols
 from fastbox.fragments.canonical import digest
+from fastbox.report.page.contents import Table
 from fastbox.report.terminal.evaluated import show_evaluated
 
 VOC = '''
@@ -236,6 +237,20 @@ def test_terminals_pages_and_notebooks_show_its_statistics(tmp_path: Path) -> No
     assert [figure.label for figure in several.page().figures] == ["models", "best mAP", "its recall2", "its recall20"]
     texts = [section.text for section in several.page().sections]
     assert sum("with the highest mAP" in text for text in texts) == 2
+
+
+def test_a_protocol_whose_first_statistic_has_no_interval_is_shown_without(tmp_path: Path) -> None:
+    text = VOC.replace('Statistic("mAP")', 'Statistic("recall", recall=True), Statistic("mAP")')
+    (tmp_path / "modules" / "voc.py").write_text(text)
+    several = jobs.evaluate(*Scene(3).write(tmp_path), params=Params(protocol="voc"), by="model", samples=5)
+    assert "mAP" in several.to_dict()["models"]["one"]["intervals"]
+    console = Console(width=160, file=io.StringIO())
+    show_evaluated(console, several.to_dict())
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "recall" in shown and "95%" not in shown
+    (table,) = several.page().sections[0].parts
+    assert isinstance(table, Table)
+    assert [column.title for column in table.columns] == ["model", "detections", "recall", *NAMES]
 
 
 def test_what_is_given_differs_from_the_protocol() -> None:

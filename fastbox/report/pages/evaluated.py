@@ -245,8 +245,8 @@ def _stats_table(by: object, models: Mapping[str, Mapping[str, Any]]) -> Table:
         cells.counts("detections", [model["counted"] for model in every]),
         *(_figures_column(name, [model["stats"][name] for model in every]) for name in every[0]["stats"]),
     ]
-    if any("intervals" in model for model in every):
-        main = next(iter(every[0]["stats"]))
+    main = next(iter(every[0]["stats"]))
+    if any(main in model.get("intervals", {}) for model in every):
         columns.append(Column(f"{main}, 95%", [_interval(model["intervals"][main]) for model in every]))
     return Table(counted(len(models), "models"), columns, "models")
 

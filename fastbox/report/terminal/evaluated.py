@@ -67,7 +67,7 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
     _, *sizes = summary["rules"]["area_ranges"]
     of_sizes = [name for name in (f"{main}_{size}" for size in sizes) if name in stats]
     names = [*first[:3], *of_sizes, *first[3:]]
-    sure = any("intervals" in model for _, model in models)
+    sure = any(main in model.get("intervals", {}) for _, model in models)
     head = (str(summary["by"]), "detections", *names, *([f"{main} 95%"] if sure else []), "largest ΔAP50")
     rows: list[Sequence[str]] = [head]
     for name, model in models:
