@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import compress
 from typing import Any
 
 __all__ = ["best_first", "by_size", "first_of"]
@@ -20,16 +21,21 @@ def best_first(models: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str
 
 
 def first_of(stats: Mapping[str, Any], rules: Mapping[str, Any]) -> list[str]:
-    """Return the names of the statistics that are shown first: those of no size, and of no lower limit of detections.
+    """Return the names of the statistics that are shown first: the first one, by which models are ranked, and others.
+
+    Statistics of a size or of a lower limit of detections are left out.
 
     >>> names = dict.fromkeys(["AP", "AP50", "AP75", "AP_small", "AR1", "AR10", "AR_small"])
     >>> first_of(names, {"area_ranges": ["all", "small"], "max_dets": [1, 10]})
     ['AP', 'AP50', 'AP75', 'AR10']
+    >>> first_of({"AP_small": 0.2, "AP": 0.5}, {"area_ranges": ["all", "small"], "max_dets": [100]})
+    ['AP_small', 'AP']
     """
     _, *sizes = rules["area_ranges"]
     lower = {f"AR{count}" for count in rules["max_dets"][:-1]}
     of_size = tuple(f"_{size}" for size in sizes)
-    return [name for name in stats if not name.endswith(of_size) and name not in lower][:MOST] or list(stats)[:MOST]
+    chosen = [k == 0 or not (name.endswith(of_size) or name in lower) for k, name in enumerate(stats)]
+    return list(compress(stats, chosen))[:MOST]
 
 
 def by_size(stats: Mapping[str, float], rules: Mapping[str, Any]) -> dict[str, list[float]]:
