@@ -71,7 +71,7 @@ def named(categories: Mapping[int, str], number: int, target: str) -> str:
         return categories[number]
     except KeyError:
         raise InputError(
-            f"expected a name for every category to write {target}, got none for {number}: name it in what is read"
+            f"expected a name for every category to write {target}, got none for {number}: name it in the source"
         ) from None
 
 

@@ -44,9 +44,9 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
         file are images without boxes. Label files without an image, or whose image is damaged, and text files that are
         not labels are left out with a warning, if there are other images.
     names : list, dict or path, optional
-        The names of categories, or the file that has them: YAML, or text with one a line. By default those of
-        ``data.yaml``, ``classes.txt``, ``obj.names`` and their like in the folder, with the labels, or up to one above
-        ``labels/``.
+        The names of categories, or the file that has them: YAML, or text with one name on each line. By default the
+        names in ``data.yaml``, ``classes.txt``, ``obj.names`` or a similar file: in the folder, with the labels, or in
+        a folder up to the one above ``labels/``.
     sizes : path, optional
         A folder of images, or a Parquet or CSV table of image_id, width, height. By default ``sizes.csv`` in the
         folder, as :func:`write` leaves it, or else the headers of the images.
