@@ -214,7 +214,7 @@ class Evaluation(Summarized):
         return found
 
     def stats(self, model: Any = None) -> dict[str, float]:
-        """Return the statistics of a model, -1 where there is nothing: AP, AP50, ... AR_large are COCO's twelve."""
+        """Return the statistics of a model, -1 without truths: AP, AP50, ... AR_large are COCO's twelve."""
         place = self.collected.place(model)
         if place not in self._stats:
             self._stats[place] = self.traced(model).stats()
@@ -225,7 +225,7 @@ class Evaluation(Summarized):
         return self.traced(model).stats_by_class()
 
     def errors(self, model: Any = None) -> Errors:
-        """Return the errors of a model at an IoU of 0.5, by class, and the rise of AP without each kind."""
+        """Return the errors of a model at IoU ≥ 0.50, by class, and the rise of AP without each kind."""
         place = self.collected.place(model)
         found = self._errors.get(place)
         if found is None:
@@ -256,7 +256,7 @@ class Evaluation(Summarized):
         return calibrate(score[counted], match_type[counted] == MATCHED, iou[counted])
 
     def pairs(self, model: Any = None) -> dict[str, NDArray[Any]]:
-        """Return detections with the truths they take at an IoU of 0.5: place of the class, truth's area, metrics."""
+        """Return detections with the truths they take at IoU ≥ 0.50: place of the class, truth's area, metrics."""
         pairs = self.collected.pairs
         rows = pairs.of_group("model", self.collected.code(model))
         found = {name: pairs[name][rows] for name in ("area", *PAIR_METRICS)}

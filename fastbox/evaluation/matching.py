@@ -120,7 +120,7 @@ class Judged(NamedTuple):
 
 
 class Hits(NamedTuple):
-    """Rows of detections that match at an IoU of 0.5, rows of the truths they take, and the metrics of each pair."""
+    """Rows of detections that match at IoU ≥ 0.50, rows of the truths they take, and the metrics of each pair."""
 
     rows: NDArray[np.int64]
     truths: NDArray[np.int64]

@@ -32,7 +32,7 @@ COUNTS = (*MATCH_TYPES, "missed")
 
 
 class Asked(NamedTuple):
-    """The rules, the column of models, names of classes by label, and the draws of intervals of a summary."""
+    """The rules, the column of models, names of classes by label, and samples and seed of the intervals."""
 
     params: Params
     by: str | None

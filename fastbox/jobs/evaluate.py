@@ -52,7 +52,7 @@ class Evaluated(Summarized):
     names : dict of str to str
         Names of classes by id, if the table of truths has names.
     samples, seed : int
-        The number of draws of images for the intervals, and the seed of the draws.
+        The number of samples of the images for the intervals, and the seed of the samples.
     read : Read, optional
         The columns and files of the tables; None for an evaluation of arrays.
     gallery : Gallery, optional
