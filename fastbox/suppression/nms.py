@@ -15,7 +15,7 @@ from fastbox.values.arguments import named
 from fastbox.values.numbers import as_choice, as_floats, as_number, as_number_from
 from fastbox.values.record_text import record_text
 
-__all__ = ["METHODS", "SOFT_METHODS", "SoftNMS", "nms", "soft_nms"]
+__all__ = ["METHODS", "SoftNMS", "nms", "soft_nms"]
 
 SOFT_METHODS = ("linear", "gaussian")
 METHODS = ("nms", *(f"soft-{method}" for method in SOFT_METHODS))
