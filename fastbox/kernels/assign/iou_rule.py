@@ -12,6 +12,7 @@ from fastbox.kernels.assign import candidates
 from fastbox.kernels.assign.atss import by_statistics
 from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED, VALUES
 from fastbox.kernels.assign.claims import by_iou, claim, disregard, highest
+from fastbox.kernels.build.borrow import borrowed
 from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, rebound, side, vector
 from fastbox.kernels.codes import ALL_NEGATIVE, AT_ZERO, FIRST, OWN, TIES
 from fastbox.kernels.compare.measure import doubled
@@ -67,6 +68,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
     One function, for its steps share the state of an image: most of its locals.
     """
     (arrays, width), (truth_boxes, starts_t), (region_boxes, starts_r) = source, truths, regions
+    source, rule, truths, regions, outputs, space = borrowed(source, rule, truths, regions, outputs, space)
     thresholds, labels, flags, min_claim, divisor, most, given_floor = rule
     (first, last), (begins, sparse), (claimer, touched) = span, layout, space
     out_labels, out_truths, out_values, reached, counts = outputs

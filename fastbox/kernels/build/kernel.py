@@ -21,12 +21,17 @@ from numba.core.typing.context import CallStack
 from fastbox.kernels.build.cache import SOURCE, KernelCache
 
 # Division by zero gives inf or nan as in NumPy: the branch of the default error model blocks vectorisation (11 times
-# slower). No fastmath: it gains no speed, and breaks nan and the promise of equal bits.
-device = njit(error_model="numpy")
+# slower). No fastmath: it gains no speed, and breaks nan and the promise of equal bits. Nobody calls kernels from C.
+_OUTER: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}
+
+# Device functions are called by kernels alone: wrappers for Python would take a fifth of the time of compiling.
+_INNER: dict[str, Any] = {**_OUTER, "no_cpython_wrapper": True}
+
+device = njit(**_INNER)
 
 # For functions so long that the compiler would call them for each box: a loop with a call in it does not vectorise,
 # and takes 4 to 8 times as long.
-inlined = njit(error_model="numpy", forceinline=True)
+inlined = njit(forceinline=True, **_INNER)
 
 KERNELS = __name__.rpartition(".build.")[0]  # the package of all kernels
 
@@ -98,7 +103,7 @@ class Kernel:
 
     def _compile(self, dtype: np.dtype[Any], metric: str) -> Callable[..., Any]:
         function = rebound(self.function, self.metrics[metric], f"{metric}_{SOURCE}")
-        dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
+        dispatcher: Any = njit(nogil=True, **_OUTER)(function)
         if isinstance(dispatcher, FunctionType):  # NUMBA_DISABLE_JIT is set
             return dispatcher
         dispatcher._cache = self.cache(dtype, metric)

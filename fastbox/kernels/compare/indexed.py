@@ -180,14 +180,33 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
     return rows[:found], cols[:found], values[:found]
 
 
+@device
+def sift_down(cols, values, start, place, n):
+    """Move a pair down a heap of the n columns from `start` on, until none below the pair has a higher column."""
+    column, value = cols[start + place], values[start + place]
+    while 2 * place + 1 < n:
+        below = 2 * place + 1
+        if below + 1 < n and cols[start + below + 1] > cols[start + below]:
+            below += 1
+        if cols[start + below] <= column:
+            break
+        cols[start + place], values[start + place] = cols[start + below], values[start + below]
+        place = below
+    cols[start + place], values[start + place] = column, value
+
+
 def order(ends, span, cols, values):
     """Sort the columns of each row of a span, whose pairs end at ends[row], and the values of the columns too."""
     first, last = span
     for row in range(first, last):
         start, end = ends[row - 1] if row else 0, ends[row]
         if end - start > 64:
-            by = np.argsort(cols[start:end])
-            cols[start:end], values[start:end] = cols[start:end][by], values[start:end][by]
+            for place in range((end - start) // 2 - 1, -1, -1):
+                sift_down(cols, values, start, place, end - start)
+            for n in range(end - start - 1, 0, -1):
+                cols[start], cols[start + n] = cols[start + n], cols[start]
+                values[start], values[start + n] = values[start + n], values[start]
+                sift_down(cols, values, start, 0, n)
             continue
         for j in range(start + 1, end):
             column, value, place = cols[j], values[j], j

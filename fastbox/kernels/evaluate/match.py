@@ -29,7 +29,9 @@ def match(detections, truths, rule, span, outputs):
     many, ranges = longest_of(truth_bounds, first, last), words.shape[1]
     taken = np.empty((many, ranges, words.shape[2]), np.uint32)
     near, value = np.empty(many, np.int64), np.empty(many, np.float64)
-    least = thresholds.min()
+    least = thresholds[0]
+    for k in range(1, len(thresholds)):
+        least = min(least, thresholds[k])
     for image in range(first, last):
         lo, stop = bounds[image], bounds[image + 1]
         while lo < stop:

@@ -71,7 +71,8 @@ def sweep(pair, beta, weighed, scale, span, outputs, carried):
     zero, infinite = out.dtype.type(0), out.dtype.type(np.inf)
     behind = offset_in_line(grad, first) if nontemporal else 0
     losses, slopes, lanes = stack_array(out, SUMS), stack_array(out, AHEAD), stack_array(sums, SUMS)
-    lanes[:] = carried
+    for l in range(SUMS):
+        lanes[l] = carried[l]
     for k in range(first, last, SUMS):
         top = ordered_bits(zero)
         if grad.size:
@@ -116,7 +117,8 @@ def sweep(pair, beta, weighed, scale, span, outputs, carried):
     if nontemporal and last > first:
         for j in range(behind):
             grad[last - behind + j] = slopes[j]
-    carried[:] = lanes
+    for l in range(SUMS):
+        carried[l] = lanes[l]
 
 
 def coordinate_losses(pair, beta, weighed, scale, span, outputs):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
+from fastbox.kernels.build.borrow import borrowed
 from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, side, vector
 from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_line, fence, offset_in_line
 from fastbox.kernels.build.stack import stack_array
@@ -34,6 +35,7 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
 
     One function, for its loops share columns on the stack, which must not leave it.
     """
+    pred, target, weights, outputs = borrowed(pred, target, weights, outputs)
     (first, last), (out, grad, nontemporal, sums) = span, outputs
     arrangement, half, zero = pred[0], out.dtype.type(0.5), out.dtype.type(0)
     rowwise = are_rows(*pred[1:]), are_rows(*target[1:])

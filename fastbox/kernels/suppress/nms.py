@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
+from fastbox.kernels.build.borrow import borrowed
 from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
 from fastbox.kernels.geometry.elementary import exp
 from fastbox.kernels.geometry.extremes import robust_iou, valid
@@ -128,6 +129,7 @@ resolve = hard_nms  # Kernel binds soft_nms in its place where scores are to be 
 
 def resolve_arranged(places, grid, span, how, state, out):
     """Resolve the boxes of a span of a segment that was arranged."""
+    places, grid, state, out = borrowed(places, grid, state, out)
     (tile, keys, rows), (first, last) = places, span
     resolve(grid, tile, keys, rows, first, last, how, state, np.empty(keys.size, np.int64), out)
 
