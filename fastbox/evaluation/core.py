@@ -235,7 +235,7 @@ class Evaluation(Summarized):
 
     def _blame(self, model: Any) -> Errors:
         collected, count = self.collected, len(self.classes)
-        ranked, fixed = collected.ranked(model), collected.column("fixed", model)
+        ranked = collected.ranked(model)
         covered = collected.covered["kind"][collected.covered.of_group("model", collected.code(model))]
         # A truth that is ignored in every range is ignored because of its flag, not because of its area.
         regular = collected.places(collected.wanted["kind"][collected.wanted["hidden"] != EVERY_RANGE])
@@ -244,7 +244,8 @@ class Evaluation(Summarized):
             ranked.bounds,
             ranked.scores,
             collected.column("match_type", model),
-            np.where(fixed < 0, -1, collected.places(fixed)),
+            collected.column("fixed", model),
+            collected.classes.ascending()[1],
             truths,
             truths - np.bincount(collected.places(covered), minlength=count),
         )

@@ -17,7 +17,7 @@ from fastbox.evaluation.registry import Statistic
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 from fastbox.report.numbers import counted
 
-__all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "rank", "total", "trace"]
+__all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "pieces", "rank", "total", "trace"]
 
 NOTHING = -1.0  # COCO's figure without truths
 PIECE = 4_000  # detections below which another thread does not pay
@@ -93,7 +93,7 @@ def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], 
     starts = np.flatnonzero(ordered_groups[1:] != ordered_groups[:-1]) + 1
     bounds = np.concatenate((np.zeros(min(1, len(rows)), np.int64), starts, [len(rows)]))
     sort = parallel.kernels("common.sorting").SORT_BY_SCORE[scores.dtype, ""]
-    parallel.run(sort, [(scores, rows, bounds, first, last) for first, last in _pieces(bounds)])
+    parallel.run(sort, [(scores, rows, bounds, first, last) for first, last in pieces(bounds)])
     return rows, ordered_groups[bounds[:-1]], bounds
 
 
@@ -108,7 +108,7 @@ def trace(detections: Ranked, truths: NDArray[np.int64], params: Params) -> Curv
     reached = np.full((classes, ranges, thresholds, len(limits)), NOTHING)
     kernel = parallel.kernels("evaluate.curves").TRACE[np.dtype(np.float64), ""]
     given, outputs = (tuple(detections), truths, (recalls, limits, thresholds)), (precision, reached, at)
-    parallel.run(kernel, [(*given, span, outputs) for span in _pieces(detections.bounds)])
+    parallel.run(kernel, [(*given, span, outputs) for span in pieces(detections.bounds)])
     return Curves(
         precision.transpose(2, 3, 0, 1),
         reached.transpose(2, 0, 1, 3),
@@ -117,7 +117,7 @@ def trace(detections: Ranked, truths: NDArray[np.int64], params: Params) -> Curv
     )
 
 
-def _pieces(bounds: NDArray[np.int64]) -> list[tuple[int, int]]:
+def pieces(bounds: NDArray[np.int64]) -> list[tuple[int, int]]:
     """Cut groups into pieces of about as many rows."""
     rows = int(bounds[-1] - bounds[0])
     count = min(parallel.get_num_threads() * parallel.SPANS_PER_THREAD, rows // PIECE)

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.evaluation.curves import Floats, Ranked, Traced, rank
-from fastbox.evaluation.matching import FOREGROUND, MATCH_TYPES
-from fastbox.evaluation.params import Params
-from fastbox.kernels.codes import CLASSIFICATION, IGNORED, LOCALIZATION, MATCHED, THRESHOLDS_PER_WORD
+from fastbox import parallel
+from fastbox.evaluation.curves import NOTHING, Floats, pieces
+from fastbox.evaluation.matching import MATCH_TYPES
+from fastbox.evaluation.protocols.coco import COCO
+from fastbox.kernels.codes import CLASSIFICATION, IGNORED, LOCALIZATION, UNCOUNTED
 from fastbox.values.record_text import record_text
 
 __all__ = ["ERRORS", "Errors", "blame"]
 
 ERRORS = (*MATCH_TYPES[LOCALIZATION:IGNORED], "missed")
-RULES = Params(iou_thresholds=[FOREGROUND], area_ranges={"all": (0, np.inf)}, max_dets=[2**31 - 1])
+RECALLS = np.array(COCO.recalls)
+AT_ONCE = 1 << 20  # rows that are counted at once
 
 
 @dataclass(frozen=True)
@@ -49,44 +51,51 @@ def blame(
     bounds: NDArray[np.int64],
     scores: Floats,
     match_types: NDArray[np.int8],
-    fixed: NDArray[np.int64],
+    fixed: NDArray[np.int32],
+    places: NDArray[np.int64],
     truths: NDArray[np.int64],
     missed: NDArray[np.int64],
 ) -> Errors:
     """Count errors, and compute the rise of AP without those of each kind.
 
-    Detections lie class by class between `bounds` and descend by score; `fixed` is the class of the truth that a fixed
-    detection would take, -1 for none. `truths` and `missed` are counts by class.
+    Detections lie class by class between `bounds` and descend by score; `fixed` is the code of the class of the truth
+    that a fixed detection would take, -1 for none, and `places` has the place of each code among the classes. `truths`
+    and `missed` are counts by class.
     """
-    size = len(truths), len(MATCH_TYPES)
-    kinds = np.repeat(np.arange(size[0]), np.diff(bounds))
-    counts = np.bincount(kinds * size[1] + match_types, minlength=size[0] * size[1]).reshape(size)
-    hits, hidden = match_types == MATCHED, match_types == IGNORED
+    classes = len(truths)
+    detections = match_types, fixed, scores, bounds
+    moved = np.flatnonzero((match_types == CLASSIFICATION) & (fixed >= 0))
+    target = places[fixed[moved]]
+    order = np.lexsort((moved, -scores[moved], target))
+    movers = moved[order], np.searchsorted(target[order], np.arange(classes + 1))
+    nobody = np.empty(0, np.int64), np.zeros(classes + 1, np.int64)
 
-    def ap(
-        hits: NDArray[np.bool_],
-        hidden: NDArray[np.bool_],
-        truths: NDArray[np.int64] = truths,
-        scores: Floats = scores,
-        bounds: NDArray[np.int64] = bounds,
-    ) -> float:
-        words = (hits | hidden.astype(np.uint32) << np.uint32(THRESHOLDS_PER_WORD)).reshape(-1, 1, 1)
-        ranked = Ranked(words, scores, np.zeros(len(scores), np.int32), bounds)
-        return Traced(ranked, truths[:, None], RULES).ap()
+    def ap(match_type: int, truths: NDArray[np.int64] = truths) -> float:
+        """Return AP without the errors of a match type."""
+        there = np.flatnonzero(truths)
+        if not len(there):
+            return NOTHING
+        precision = np.empty((classes, len(RECALLS)))
+        kernel = parallel.kernels("evaluate.tide").TRACE_FIXED[precision.dtype, ""]
+        rest = truths, (match_type, RECALLS)
+        some = movers if match_type == CLASSIFICATION else nobody
+        parallel.run(kernel, [(detections, some, *rest, span, precision) for span in pieces(bounds)])
+        return float(np.add.reduce(precision[there].T.reshape(-1))) / (len(there) * len(RECALLS))
 
-    now = ap(hits, hidden)
-    delta_ap = {}
-    for match_type, name in enumerate(ERRORS[:-1], LOCALIZATION):
-        wrong = match_types == match_type
-        right = wrong & (fixed >= 0)
-        put = hits | right, hidden | (wrong & ~right)
-        if match_type == CLASSIFICATION:
-            order, there, begins = rank(np.where(right, fixed, kinds), scores)
-            moved = begins[np.searchsorted(there, np.arange(len(truths) + 1))]
-            delta_ap[name] = ap(put[0][order], put[1][order], truths, scores[order], moved) - now
-        else:
-            delta_ap[name] = ap(*put) - now
+    now = ap(UNCOUNTED)
+    delta_ap = {name: ap(kind) - now for kind, name in enumerate(ERRORS[:-1], LOCALIZATION)}
     left = truths - missed
     # If every truth is missed, no truth is left after leaving them out, and AP is 1.
-    delta_ap["missed"] = (ap(hits, hidden, left) if left.any() or not truths.any() else 1.0) - now
-    return Errors(np.column_stack((counts, missed)), now, delta_ap)
+    delta_ap["missed"] = (ap(UNCOUNTED, left) if left.any() or not truths.any() else 1.0) - now
+    return Errors(np.column_stack((_counts(bounds, match_types), missed)), now, delta_ap)
+
+
+def _counts(bounds: NDArray[np.int64], match_types: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Count the detections of each class and match type, some rows at a time."""
+    size = len(bounds) - 1, len(MATCH_TYPES)
+    counts = np.zeros(size[0] * size[1], np.int64)
+    for first in range(0, len(match_types), AT_ONCE):
+        some = match_types[first : first + AT_ONCE]
+        kinds = np.repeat(np.arange(size[0]), np.diff(bounds.clip(first, first + len(some))))
+        counts += np.bincount(kinds * size[1] + some, minlength=len(counts))
+    return counts.reshape(size)

@@ -27,7 +27,7 @@ LISTED = {
     "evaluate.bootstrap": ("RESAMPLE",),
     "evaluate.curves": ("TRACE",),
     "evaluate.match": ("MATCH",),
-    "evaluate.tide": ("CLASSIFY_ERRORS",),
+    "evaluate.tide": ("CLASSIFY_ERRORS", "TRACE_FIXED"),
     "geometry.elementary": ("FUNCTIONS",),
     "loss.coder": ("DECODE", "ENCODE", "GROWTH"),
     "loss.coordinates": ("COORDINATE_LOSSES",),

@@ -5,10 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, vector
+from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, vector
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 
 EPS = np.finfo(np.float64).eps
+
+
+@device
+def mark_rows(words, thresholds, some, passed):
+    """List the rows whose thresholds differ, and count the plain ones before each: reached and ignored at none.
+
+    Most rows of a model are plain, or ignored at all thresholds: nothing else is looked at threshold by threshold.
+    """
+    every = np.int64((1 << thresholds) - 1) << THRESHOLDS_PER_WORD
+    marked, plain = 0, 0
+    for j in range(len(words)):
+        bits = np.int64(words[j])
+        some[marked], passed[marked] = j, plain
+        plain += bits == 0
+        marked += (bits != 0) & (bits & every != every)
+    return marked
 
 
 def trace(detections, positives, axes, span, outputs):
@@ -25,6 +41,7 @@ def trace(detections, positives, axes, span, outputs):
     longest = 0
     for k in range(first, last):
         longest = max(longest, bounds[k + 1] - bounds[k])
+    some, passed = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.int64)
     seen, where = np.empty(longest, np.int64), np.empty(longest, np.int64)
     envelope = np.empty(longest, np.float64)
     hits = np.empty(len(limits), np.int64)
@@ -34,17 +51,23 @@ def trace(detections, positives, axes, span, outputs):
             if wanted == 0:
                 continue
             for n in range(many):
-                word, mark = n // THRESHOLDS_PER_WORD, np.uint32(1) << np.uint32(n % THRESHOLDS_PER_WORD)
+                word, bit = n // THRESHOLDS_PER_WORD, n % THRESHOLDS_PER_WORD
+                if bit == 0:
+                    marked = mark_rows(
+                        words[bounds[k] : bounds[k + 1], a, word], min(many - n, THRESHOLDS_PER_WORD), some, passed
+                    )
+                mark = np.uint32(1) << np.uint32(bit)
                 hidden = mark << np.uint32(THRESHOLDS_PER_WORD)
                 true, total = 0, 0
                 hits[:] = 0
-                for j in range(bounds[k], bounds[k + 1]):
+                for c in range(marked):
+                    j = bounds[k] + some[c]
                     bits = words[j, a, word]
                     if bits & hidden:
                         continue
                     total += 1
                     if bits & mark:
-                        seen[true], where[true] = total, j
+                        seen[true], where[true] = total + passed[c], j
                         true += 1
                         for m in range(len(limits)):
                             hits[m] += ranks[j] < limits[m]

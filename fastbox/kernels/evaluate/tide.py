@@ -18,6 +18,7 @@ from fastbox.kernels.codes import (
     UNCOUNTED,
 )
 from fastbox.kernels.common.sorting import longest_of
+from fastbox.kernels.evaluate.curves import EPS
 from fastbox.kernels.evaluate.overlap import Sides, first_of, four, overlap
 
 
@@ -26,7 +27,7 @@ def classify_errors(detections, truths, rule, span, outputs):
 
     Both collections come image by image, with an `order` of each image's rows by code. The rule holds the IoU of a hit,
     the IoU below which a detection is background, and the greatest number of detections. Detections take truths as in
-    :mod:`~fastbox.kernels.evaluate.match`.
+    :mod:`~fastbox.kernels.evaluate.match`; every crowd is among the ignored truths.
 
     `concerned` gets the row of the truth that is taken or that the error is about, and `values` the best IoU with a
     truth of the detection's class. `fixes` is true where the detection would take the truth concerned if its error were
@@ -40,90 +41,92 @@ def classify_errors(detections, truths, rule, span, outputs):
     many = longest_of(truth_bounds, first, last)
     taken = np.empty(many, np.bool_)
     claims = np.empty((2, many), np.int64)
+    edges = np.empty((4, many), np.float64)
+    near = np.empty(many + 1, np.int64)
     for image in range(first, last):
         lo, stop = bounds[image], bounds[image + 1]
-        s, e = truth_bounds[image], truth_bounds[image + 1]
+        s, count = truth_bounds[image], truth_bounds[image + 1] - truth_bounds[image]
+        for j in range(count):
+            t = truth_order[s + j]
+            edges[0, j], edges[1, j] = left[t], top[t]
+            edges[2, j], edges[3, j] = left[t] + width[t], top[t] + height[t]
         while lo < stop:
             model = codes[order[lo]] & ~CLASS_MASK
             hi = lo
             while hi < stop and codes[order[hi]] & ~CLASS_MASK == model:
                 hi += 1
-            taken[: e - s] = False
-            claims[:, : e - s] = -1
-            # Detections take truths; a detection that takes no truth is background until its error is named.
-            rank, before = 0, np.int64(-1)
+            taken[:count] = False
+            claims[:, :count] = -1
+            rank, before, begin, end = 0, np.int64(-1), 0, 0
             for place in range(lo, hi):
                 row = order[place]
-                rank = rank + 1 if codes[row] == before else 0
-                before = codes[row]
+                rank += 1
+                if codes[row] != before:
+                    rank, before = 0, codes[row]
+                    begin = first_of(before & CLASS_MASK, classes, truth_order, s, s + count) - s
+                    end = begin
+                    while end < count and classes[truth_order[s + end]] == before & CLASS_MASK:
+                        end += 1
                 if rank >= most:
                     match_types[row] = UNCOUNTED
                     continue
                 box = Sides(x[row], y[row], w[row], h[row])
-                best, chosen, aside = foreground, np.int64(-1), False
-                highest = 0.0
-                begin = first_of(before & CLASS_MASK, classes, truth_order, s, e)
-                for hiding in range(2):
-                    if chosen >= 0:
-                        break
-                    for j in range(begin, e):
-                        t = truth_order[j]
-                        if classes[t] != before & CLASS_MASK:
-                            break
-                        if ignored[t] != (hiding == 1):
-                            continue
-                        iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), crowd[t])
-                        if hiding == 0 and iou > highest:
-                            highest = iou
-                        if iou >= best and (crowd[t] or not taken[t - s]):
-                            best, chosen, aside = iou, t, hiding == 1
-                values[row] = highest
-                match_types[row] = BACKGROUND
-                if chosen >= 0:
-                    taken[chosen - s] = True
-                    concerned[row] = chosen
-                    match_types[row] = IGNORED if aside else MATCHED
-                    if not aside:
-                        values[row] = best
-            # Each error is named, and the best claim on each truth is noted: the detection of the highest score that
-            # would take the truth, were its localization or its class right.
-            for place in range(lo, hi):
-                row = order[place]
-                if match_types[row] != BACKGROUND:
-                    continue
-                box = Sides(x[row], y[row], w[row], h[row])
-                own, other = 0.0, 0.0
-                own_truth, other_truth = np.int64(-1), np.int64(-1)
-                for t in range(s, e):
-                    if ignored[t]:
+                right, bottom = box.x + box.w, box.y + box.h
+                found = 0
+                for j in range(count):
+                    near[found] = j
+                    across = (right > edges[0, j]) & (edges[2, j] > box.x)
+                    found += across & (bottom > edges[1, j]) & (edges[3, j] > box.y)
+                # The free truth to take, the ignored one to take, and the nearest of the class and of the others; of
+                # equals the last place is taken, and the first row is the nearest.
+                best, chosen, other_best, aside = foreground, -1, foreground, -1
+                own, own_place, own_truth = 0.0, -1, -1
+                other, other_place, other_truth = 0.0, -1, -1
+                for c in range(found):
+                    j = near[c]
+                    t = truth_order[s + j]
+                    same = begin <= j < end
+                    if ignored[t] and not same:
                         continue
-                    iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), False)
-                    if classes[t] == codes[row] & CLASS_MASK:
-                        if iou > own:
-                            own, own_truth = iou, t
-                    elif iou > other:
-                        other, other_truth = iou, t
-                if background <= own < foreground:
-                    match_types[row], concerned[row] = LOCALIZATION, own_truth
-                elif other >= foreground:
-                    match_types[row], concerned[row] = CLASSIFICATION, other_truth
-                elif own >= foreground:
-                    match_types[row], concerned[row] = DUPLICATE, own_truth
-                elif other >= background:
-                    match_types[row], concerned[row] = BOTH, other_truth
-                kind = match_types[row]
-                if kind == LOCALIZATION or kind == CLASSIFICATION:
-                    t = concerned[row] - s
-                    held = claims[kind - LOCALIZATION, t]
-                    if held < 0 or scores[row] > scores[held] or (scores[row] == scores[held] and row < held):
-                        claims[kind - LOCALIZATION, t] = row
-            for t in range(s, e):
-                if ignored[t] or taken[t - s]:
+                    iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), crowd[t])
+                    if ignored[t]:
+                        if iou >= other_best and (crowd[t] or not taken[j]):
+                            other_best, aside = iou, j
+                    elif same:
+                        if iou > own or (iou == own and t < own_truth):
+                            own, own_place, own_truth = iou, j, t
+                        if iou >= best and not taken[j]:
+                            best, chosen = iou, j
+                    elif iou > other or (iou == other and t < other_truth):
+                        other, other_place, other_truth = iou, j, t
+                values[row] = own
+                if chosen >= 0:
+                    taken[chosen] = True
+                    values[row], match_types[row], concerned[row] = best, MATCHED, truth_order[s + chosen]
                     continue
-                for kind in range(2):
-                    held = claims[kind, t - s]
-                    if held >= 0:
-                        fixes[held] = True
+                if aside >= 0:
+                    taken[aside] = True
+                    match_types[row], concerned[row] = IGNORED, truth_order[s + aside]
+                    continue
+                kind, claimed = BACKGROUND, -1
+                if background <= own < foreground:
+                    kind, claimed, concerned[row] = LOCALIZATION, own_place, own_truth
+                elif other >= foreground:
+                    kind, claimed, concerned[row] = CLASSIFICATION, other_place, other_truth
+                elif own >= foreground:
+                    kind, concerned[row] = DUPLICATE, own_truth
+                elif other >= background:
+                    kind, concerned[row] = BOTH, other_truth
+                match_types[row] = kind
+                if claimed >= 0:  # the claim of the highest score on a truth is kept
+                    held = claims[kind - LOCALIZATION, claimed]
+                    if held < 0 or scores[row] > scores[held] or (scores[row] == scores[held] and row < held):
+                        claims[kind - LOCALIZATION, claimed] = row
+            for j in range(count):
+                if not (taken[j] or ignored[truth_order[s + j]]):
+                    for kind in range(2):
+                        if claims[kind, j] >= 0:
+                            fixes[claims[kind, j]] = True
             lo = hi
 
 
@@ -136,3 +139,59 @@ def _signature(t):
 
 
 CLASSIFY_ERRORS = Kernel(classify_errors, _signature, {"": {}})
+
+
+def trace_fixed(detections, moved, truths, rule, span, precision):
+    """Write the precision at each recall of the classes of a span, as if the errors of one match type were fixed.
+
+    Detections lie class by class between `bounds` and descend by score; `fixed` is not negative where a detection
+    takes a truth once its error is fixed. Other detections of the match type are left out, and those of CLASSIFICATION
+    go to the class of their truth: `moved` has their rows by that class, by descending score.
+    """
+    (match_types, fixed, scores, bounds), (rows, ends) = detections, moved
+    (match_type, recalls), (first, last) = rule, span
+    longest = 0
+    for k in range(first, last):
+        longest = max(longest, bounds[k + 1] - bounds[k] + ends[k + 1] - ends[k])
+    seen, envelope = np.empty(longest, np.int64), np.empty(longest, np.float64)
+    for k in range(first, last):
+        wanted = truths[k]
+        if wanted == 0:
+            continue
+        true, total, come, stop = 0, 0, ends[k], bounds[k + 1]
+        for j in range(bounds[k], stop + 1):
+            while come < ends[k + 1]:
+                row = rows[come]
+                if j < stop and (scores[row] < scores[j] or (scores[row] == scores[j] and row > j)):
+                    break
+                total += 1
+                seen[true] = total
+                true += 1
+                come += 1
+            if j == stop:
+                break
+            kind = match_types[j]
+            if kind == IGNORED or (kind == match_type and (kind == CLASSIFICATION or fixed[j] < 0)):
+                continue
+            total += 1
+            if kind == MATCHED or kind == match_type:
+                seen[true] = total
+                true += 1
+        best = 0.0
+        for c in range(true - 1, -1, -1):
+            best = max(best, (c + 1) / (seen[c] + EPS))
+            envelope[c] = best
+        c = 0
+        for r in range(len(recalls)):
+            while c < true and (c + 1) / wanted < recalls[r]:
+                c += 1
+            precision[k, r] = envelope[c] if c < true else 0.0
+
+
+def _signature_fixed(t):
+    detections = group(readonly(types.int8), readonly(types.int32), readonly(t), readonly(i8))
+    moved = group(readonly(i8), readonly(i8))
+    return types.void(detections, moved, readonly(i8), group(i8, readonly(t)), group(i8, i8), vector(t, 2))
+
+
+TRACE_FIXED = Kernel(trace_fixed, _signature_fixed, {"": {}})
