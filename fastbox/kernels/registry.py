@@ -23,6 +23,7 @@ LISTED = {
     "compare.aligned": ("ALIGNED",),
     "compare.cell_index": ("BUILD", "SURVEY"),
     "compare.dense": ("BEST", "HISTOGRAM", "MATRIX", "PAIRS", "SCATTER", "TOP"),
+    "compare.few": ("FEW", "LEADERS"),
     "compare.indexed": ("BEST", "ORDER", "PAIRS", "TOP"),
     "evaluate.bootstrap": ("RESAMPLE",),
     "evaluate.curves": ("TRACE",),

@@ -12,7 +12,9 @@ from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels.codes import NO_SCREEN
 from fastbox.kernels.metrics import METRICS
+from fastbox.ops import few
 from fastbox.ops import indexing as index
+from fastbox.ops.bins import edges_of
 from fastbox.ops.checks import STREAMED_BYTES, as_two, by_image, output
 from fastbox.ops.result import Best, Pairs, Ragged, Top
 from fastbox.values.arguments import named
@@ -58,6 +60,8 @@ def pairwise(
     >>> fastbox.pairwise([[0, 0, 2, 2]], [[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 5, 5]])
     array([[1.        , 0.33333333, 0.        ]])
     """
+    if out is None and (found := few.values_of(a, b, metric, beta)) is not None:
+        return found
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     shapes = np.stack([np.diff(starts_a), np.diff(starts_b)], axis=1)
     offsets = np.concatenate(([0], np.cumsum(shapes[:, 0] * shapes[:, 1])))
@@ -94,6 +98,8 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     >>> fastbox.aligned([[0, 0, 2, 2], [0, 0, 1, 1]], [[1, 0, 3, 2], [2, 0, 3, 1]], metric="giou")
     array([ 0.33333333, -0.33333333])
     """
+    if out is None and (found := few.values_of(a, b, metric, beta, aligned=True)) is not None:
+        return found
     a, b = as_two(a, b, metric, beta, grouped=False)
     if len(a) != len(b):
         raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
@@ -185,26 +191,27 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     Pairs(rows=array([0]), cols=array([2]), values=array([1.]))
     """
     alone = b is None
+    met = few.values_of(a, a if alone else b, metric, beta)
+    if met is not None:
+        return Pairs(*few.reaching(met, _least(threshold, met.dtype), metric, alone=alone))
     if alone:
         a = b = as_boxes(a, "a")
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
-    least = in_dtype(as_number(threshold, "threshold"), a.dtype)
-    if np.isnan(least):
-        raise ValueError("expected a threshold that is a number, got nan")
+    least = _least(threshold, a.dtype)
     below = least if METRICS[metric].distance else np.nextafter(least, a.dtype.type(-np.inf))
     found = _indexed(a, b, starts_a, starts_b, metric) if below >= METRICS[metric].least_of_overlap else []
     counts = np.zeros(len(a), np.int64)
     kernel, beta = parallel.kernels("compare.dense").PAIRS[a.dtype, metric], in_dtype(beta, a.dtype)
     common = _arguments(a, b, starts_a, starts_b, beta, found)
     spans = parallel.cuts(starts_a, starts_b, common[-1][-1])
-    met = parallel.run(kernel, [(*common, span, (below, alone), counts) for span in spans])
+    parts = parallel.run(kernel, [(*common, span, (below, alone), counts) for span in spans])
     if found:
-        met += index.query("PAIRS", metric, beta, found, (below, alone), counts)
+        parts += index.query("PAIRS", metric, beta, found, (below, alone), counts)
     ends = np.cumsum(counts)
     total = int(counts.sum())
     pairs = Pairs(np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, a.dtype))
     scatter, places = parallel.kernels("compare.dense").SCATTER[a.dtype, ""], ends - counts
-    parallel.run(scatter, [(part, places, tuple(pairs)) for part in met])
+    parallel.run(scatter, [(part, places, tuple(pairs)) for part in parts])
     if found:
         index.order(found, ends, pairs.cols, pairs.values)
     return pairs
@@ -250,10 +257,7 @@ def histogram(
         raise ValueError(f"expected bins to be a whole number of at least 1, got {shown(bins)}")
     if range is None and not METRICS[metric].bounded:
         raise ValueError(f"expected range=(low, high) for {metric}, which has no range of its own, got none")
-    low, high = METRICS[metric].range if range is None else _limits(range)
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise ValueError(f"expected a range of two finite numbers, the lower first, got {(low, high)!r}")
-    edges = _edges(bins, low, high, a.dtype)
+    edges = edges_of(bins, METRICS[metric].range if range is None else range, a.dtype)
     kernel = parallel.kernels("compare.dense").HISTOGRAM[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
 
@@ -265,29 +269,18 @@ def histogram(
     return sum(parallel.run(count, parallel.cuts(starts_a, starts_b)), np.zeros(bins, np.int64))
 
 
-def _edges(bins: int, low: float, high: float, dtype: np.dtype[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        width = in_dtype(high, dtype) - in_dtype(low, dtype)
-    if not np.isfinite(width):
-        raise ValueError(f"expected a range whose width {dtype} holds, got {(low, high)!r}: give a narrower one")
-    try:
-        edges: NDArray[Any] = np.histogram_bin_edges(np.empty(0, dtype), bins, (low, high)).astype(dtype)
-    except ValueError:
-        raise ValueError(
-            f"expected no more bins than {dtype} has numbers in the range {(low, high)!r}, got {bins}: "
-            f"give fewer bins or a wider range"
-        ) from None
-    return edges
-
-
-def _limits(range: Any) -> tuple[float, float]:
-    if not isinstance(range, tuple | list | np.ndarray) or len(range) != 2:
-        raise ValueError(f"expected range=(low, high), got {shown(range)}")
-    return as_number(range[0], "the low end of range"), as_number(range[1], "the high end of range")
+def _least(threshold: float, dtype: np.dtype[Any]) -> Any:
+    least = in_dtype(as_number(threshold, "threshold"), dtype)
+    if least != least:
+        raise ValueError("expected a threshold that is a number, got nan")
+    return least
 
 
 def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the k best values and their indices for each row of a, both of shape (n, k)."""
+    met = few.values_of(a, b, metric, beta)
+    if met is not None:
+        return few.leaders(met, k, metric)
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     found = _indexed(a, b, starts_a, starts_b, metric)
     values, indices = _dense_leaders(a, b, starts_a, starts_b, k, metric, beta, which, found)

@@ -1,0 +1,66 @@
+"""Few boxes: comparisons of two small arrays by one kernel, where nothing needs a check that could fail or warn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.kernels.metrics import METRICS
+from fastbox.values.numbers import FLOAT32_MOST
+
+__all__ = ["leaders", "reaching", "values_of"]
+
+# Up to this size one call is faster than the preparation of tiles, images and threads.
+PAIRS = 4096
+ROWS = 256  # of aligned rows
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def values_of(a: Any, b: Any, metric: str, beta: float, *, aligned: bool = False) -> NDArray[Any] | None:
+    """Return the matrix of all values, or the values of aligned rows; None where the caller must check more.
+
+    Taken are float arrays of one dtype without an inverted box: nothing in them is converted, refused or warned of.
+    """
+    if not (
+        type(a) is type(b) is np.ndarray
+        and a.dtype is b.dtype
+        and a.dtype in FLOATS
+        and a.ndim == b.ndim == 2
+        and a.shape[1] == b.shape[1] == 4
+        and a.flags.aligned
+        and b.flags.aligned
+        and type(metric) is str
+        and metric in METRICS
+        and type(beta) is float
+        and 0 <= beta <= FLOAT32_MOST
+    ):
+        return None
+    n, m = len(a), len(b)
+    if n != m or n > ROWS if aligned else n * m > PAIRS:
+        return None
+    out = np.empty(n if aligned else (n, m), a.dtype)
+    kernel = parallel.kernels("compare.few").FEW[a.dtype, metric]
+    return out if kernel(a.dtype.type(beta), a, b, aligned, out.reshape(-1)) else None
+
+
+def leaders(met: NDArray[Any], k: int, metric: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the k best values of each row of a matrix and their columns, both of shape (n, k)."""
+    values, indices = np.empty((len(met), k), met.dtype), np.empty((len(met), k), np.int64)
+    parallel.kernels("compare.few").LEADERS[met.dtype, ""](met, METRICS[metric].distance, values, indices)
+    return values, indices
+
+
+def reaching(
+    met: NDArray[Any], least: Any, metric: str, *, alone: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+    """Return rows, columns and values of a matrix that reach a threshold; if alone, of columns behind the row."""
+    flat = met.reshape(-1)
+    places = np.flatnonzero(flat <= least if METRICS[metric].distance else flat >= least)
+    rows, cols = np.divmod(places, met.shape[1])
+    if alone:
+        behind = rows < cols
+        rows, cols, places = rows[behind], cols[behind], places[behind]
+    return rows, cols, flat[places]

@@ -1,0 +1,163 @@
+"""Few boxes: the bits and the types of the kernels for many boxes, and no fewer checks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from reference import METRICS
+from strategies import EXTREME, INVALID, VALID, laid_out, layouts, metrics, some_boxes, two
+from support.floats import FLOATS
+
+import fastbox
+from fastbox import Boxes, FormatWarning
+from fastbox.ops import few
+
+KINDS = (*VALID * 2, *EXTREME, *INVALID)
+THRESHOLDS = [-np.inf, -0.5, -0.0, 0.0, 0.25, 0.5, 1, np.float32(0.3), 1e300, np.inf]
+
+
+def same(one: Any, other: Any) -> None:
+    """Two arrays have the same bits, and are alike in all that a caller can see."""
+    assert one.dtype == other.dtype
+    assert one.shape == other.shape
+    assert one.flags.c_contiguous
+    assert one.tobytes() == other.tobytes()
+
+
+def are_inverted(boxes: Any) -> bool:
+    return bool((boxes[:, 2:] < boxes[:, :2]).any())
+
+
+def all_same(some: Any, others: Any) -> None:
+    assert type(some) is type(others)
+    for one, other in zip(some, others, strict=True):
+        same(one, other)
+
+
+@given(two(KINDS), metrics, layouts, layouts, st.sampled_from([0.0, 0.5, 1.0, 1e-30, 1e30]))
+def test_few_boxes_have_the_values_of_many(sets: Any, metric: str, one: str, other: str, beta: float) -> None:
+    a, b = laid_out(sets[0], one), laid_out(sets[1], other)
+    options: dict[str, Any] = {"metric": metric, "beta": beta}
+    assert (few.values_of(a, b, metric, beta) is None) == (are_inverted(a) or are_inverted(b))
+    same(fastbox.pairwise(a, b, **options), fastbox.pairwise(Boxes(a), Boxes(b), **options))
+    all_same(fastbox.best(a, b, **options), fastbox.best(Boxes(a), Boxes(b), **options))
+    for k in (1, 2, 20):
+        all_same(fastbox.top(a, b, k, **options), fastbox.top(Boxes(a), Boxes(b), k, **options))
+    n = min(len(a), len(b))
+    same(fastbox.aligned(a[:n], b[:n], **options), fastbox.aligned(Boxes(a[:n]), Boxes(b[:n]), **options))
+
+
+@given(two(KINDS), metrics, st.sampled_from(THRESHOLDS))
+def test_few_boxes_have_the_pairs_of_many(sets: Any, metric: str, threshold: float) -> None:
+    a, b = sets
+    limits = [threshold, *fastbox.pairwise(a, b, metric=metric)[:1, :2].ravel()]
+    for limit in (one for one in limits if one == one):
+        options: dict[str, Any] = {"metric": metric, "threshold": limit}
+        all_same(fastbox.pairs(a, b, **options), fastbox.pairs(Boxes(a), Boxes(b), **options))
+        all_same(fastbox.pairs(a, **options), fastbox.pairs(Boxes(a), **options))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_as_many_as_the_kernel_for_few_takes(metric: str, dtype: Any) -> None:
+    for n, m in ((1, few.PAIRS), (few.PAIRS, 1), (64, few.PAIRS // 64), (61, 67)):
+        a, b = some_boxes(n, dtype, 1, bad=0.1, exact=False), some_boxes(m, dtype, 2, bad=0.1, exact=False)
+        assert few.values_of(a, b, metric, 1.0) is not None
+        same(fastbox.pairwise(a, b, metric=metric), fastbox.pairwise(Boxes(a), Boxes(b), metric=metric))
+        all_same(fastbox.best(a, b, metric=metric), fastbox.best(Boxes(a), Boxes(b), metric=metric))
+        all_same(fastbox.top(a, b, 3, metric=metric), fastbox.top(Boxes(a), Boxes(b), 3, metric=metric))
+    a, b = some_boxes(few.ROWS, dtype, 3, bad=0.1, exact=False), some_boxes(few.ROWS, dtype, 4, exact=False)
+    assert few.values_of(a, b, metric, 1.0, aligned=True) is not None
+    same(fastbox.aligned(a, b, metric=metric), fastbox.aligned(Boxes(a), Boxes(b), metric=metric))
+
+
+def test_more_is_for_the_other_kernels() -> None:
+    a = some_boxes(few.PAIRS + 1, np.float32)
+    assert few.values_of(a, a[:1], "iou", 1.0) is None
+    assert few.values_of(a[: few.ROWS + 1], a[: few.ROWS + 1], "iou", 1.0, aligned=True) is None
+
+
+def unusual() -> dict[str, Any]:
+    """Arguments that are converted, refused or warned of, beside boxes of float32."""
+    boxes = some_boxes(3, np.float32)
+    bytes_apart = np.zeros(3, np.dtype([("one", "u1"), ("boxes", "f4", 4)]))
+    return {
+        "float64": boxes.astype(np.float64),
+        "float16": boxes.astype(np.float16),
+        "integers": boxes.astype(np.int32),
+        "other bytes": boxes.astype(boxes.dtype.newbyteorder()),
+        "unaligned": bytes_apart["boxes"],
+        "list": boxes.tolist(),
+        "masked": np.ma.masked_array(boxes),
+        "Boxes": Boxes(boxes),
+        "flat": boxes[0],
+        "five": np.ones((3, 5), np.float32),
+        "empty": np.zeros(0, np.float32),
+        "one inverted": np.concatenate([boxes[:2], boxes[2:, [2, 3, 0, 1]]]),
+    }
+
+
+@pytest.mark.parametrize("which", unusual())
+def test_anything_unusual_is_for_the_checks(which: str) -> None:
+    boxes, other = some_boxes(3, np.float32), unusual()[which]
+    assert few.values_of(boxes, other, "iou", 1.0) is None
+    assert few.values_of(other, boxes, "iou", 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "beta"),
+    [("IoU", 1.0), (["iou"], 1.0), (np.str_("iou"), 1.0), ("iou", -1.0), ("iou", np.nan), ("iou", 1e39), ("iou", "1")],
+)
+def test_unusual_options_are_for_the_checks(metric: Any, beta: Any) -> None:
+    boxes = some_boxes(3, np.float32)
+    assert few.values_of(boxes, boxes, metric, beta) is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda a, b: fastbox.pairwise(a, b, metric="IOU"),
+        lambda a, b: fastbox.best(a, b, metric=["iou"]),  # type: ignore[arg-type]
+        lambda a, b: fastbox.pairs(a, b, threshold=0.5, beta=-1),
+        lambda a, b: fastbox.pairs(a, b, threshold=np.nan),
+        lambda a, b: fastbox.pairs(a, b, threshold="high"),  # type: ignore[arg-type]
+        lambda a, b: fastbox.aligned(a[:2], b),
+        lambda a, b: fastbox.top(a, b, 0),
+    ],
+    ids=["metric", "metrics", "beta", "nan", "text", "rows", "k"],
+)
+def test_errors_are_those_of_many_boxes(call: Callable[[Any, Any], Any]) -> None:
+    a, b = some_boxes(3, np.float32, 1), some_boxes(3, np.float32, 2)
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call(a, b)
+    with pytest.raises(caught.type) as expected:
+        call(Boxes(a), Boxes(b))
+    assert str(caught.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+@pytest.mark.parametrize("verb", ["pairwise", "aligned", "best", "pairs"])
+def test_few_boxes_that_look_like_sizes_are_warned_of(verb: str, side: str) -> None:
+    good = some_boxes(3, np.float64)
+    sizes = np.array([[90.0, 80, 10, 20], [50, 60, 20, 10], [0, 0, 5, 5]])
+    options = {"threshold": 0.5} if verb == "pairs" else {}
+    given = (sizes, good) if side == "a" else (good, sizes)
+    with warnings.catch_warnings(), pytest.warns(FormatWarning, match=f"most boxes of {side} are inverted"):
+        warnings.simplefilter("always")
+        getattr(fastbox, verb)(*given, **options)
+
+
+def test_results_are_arrays_of_their_own() -> None:
+    a = some_boxes(4, np.float32, exact=False)
+    before = a.copy()
+    for found in (fastbox.pairwise(a, a), fastbox.aligned(a, a), *fastbox.best(a, a), *fastbox.pairs(a, threshold=0)):
+        assert found.flags.writeable
+        found[...] = 7
+    assert_array_equal(a, before)
