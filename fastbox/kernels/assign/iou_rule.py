@@ -67,8 +67,8 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
 
     One function, for its steps share the state of an image: most of its locals.
     """
-    (arrays, width), (truth_boxes, starts_t), (region_boxes, starts_r) = source, truths, regions
     source, rule, truths, regions, outputs, space = borrowed(source, rule, truths, regions, outputs, space)
+    (arrays, width), (truth_boxes, starts_t), (region_boxes, starts_r) = source, truths, regions
     thresholds, labels, flags, min_claim, divisor, most, given_floor = rule
     (first, last), (begins, sparse), (claimer, touched) = span, layout, space
     out_labels, out_truths, out_values, reached, counts = outputs
