@@ -35,6 +35,7 @@ LISTED = {
     "loss.overlap": ("OVERLAP_LOSSES",),
     "loss.regression": ("DESCEND",),
     "suppress.cells": ("ARRANGE",),
+    "suppress.few": ("KEEP",),
     "suppress.fusion": ("FUSE",),
     "suppress.nms": ("RESOLVE_ARRANGED", "RESOLVE_SEGMENTS"),
 }

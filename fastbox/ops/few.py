@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.kernels.metrics import METRICS
+from fastbox.values.formats import are_corners
 from fastbox.values.numbers import FLOAT32_MOST
 
 __all__ = ["leaders", "reaching", "values_of"]
@@ -16,7 +17,6 @@ __all__ = ["leaders", "reaching", "values_of"]
 # Up to this size one call is faster than the preparation of tiles, images and threads.
 PAIRS = 4096
 ROWS = 256  # of aligned rows
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def values_of(a: Any, b: Any, metric: str, beta: float, *, aligned: bool = False) -> NDArray[Any] | None:
@@ -25,13 +25,9 @@ def values_of(a: Any, b: Any, metric: str, beta: float, *, aligned: bool = False
     Taken are float arrays of one dtype without an inverted box: nothing in them is converted, refused or warned of.
     """
     if not (
-        type(a) is type(b) is np.ndarray
+        are_corners(a)
+        and are_corners(b)
         and a.dtype is b.dtype
-        and a.dtype in FLOATS
-        and a.ndim == b.ndim == 2
-        and a.shape[1] == b.shape[1] == 4
-        and a.flags.aligned
-        and b.flags.aligned
         and type(metric) is str
         and metric in METRICS
         and type(beta) is float

@@ -12,6 +12,7 @@ from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.suppression.segments import as_scores, as_threshold, kept_rows, segments
 from fastbox.values.arguments import named
+from fastbox.values.formats import FLOATS, are_corners
 from fastbox.values.numbers import as_choice, as_floats, as_number, as_number_from
 from fastbox.values.record_text import record_text
 
@@ -21,6 +22,8 @@ SOFT_METHODS = ("linear", "gaussian")
 METHODS = ("nms", *(f"soft-{method}" for method in SOFT_METHODS))
 
 DENSE = 384  # the number of boxes of a segment above which a grid is faster than comparing all pairs
+FEW = 256  # boxes up to which comparing all by one call is faster than the preparation of segments
+NO_CLASSES = np.empty(0, np.int64)
 SMALLEST = 4096  # boxes below which another thread does not pay
 
 
@@ -76,6 +79,8 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
     >>> fastbox.nms(boxes, [0.5, 0.9, 0.7], iou_threshold=0.5, classes=["cat", "dog", "cat"])
     array([1, 2, 0])
     """
+    if (kept := _kept_of_few(boxes, scores, classes, iou_threshold)) is not None:
+        return kept
     boxes = as_boxes(boxes)
     start = as_scores(scores, len(boxes))
     how = _below(as_threshold(iou_threshold), boxes.dtype), False, 1.0, 0.0
@@ -142,6 +147,28 @@ def soft_nms(
     left = _suppressed(boxes, start, classes, "soft", how)
     indices, left = kept_rows(boxes, np.where(left >= score_threshold, left, np.nan))
     return SoftNMS(indices, left.astype(as_floats(scores, "scores").dtype, copy=False))
+
+
+def _kept_of_few(boxes: Any, scores: Any, classes: Any, threshold: float) -> NDArray[np.int64] | None:
+    """Return the rows that are kept of few boxes without groups; None where the caller must check more."""
+    if not (
+        are_corners(boxes)
+        and len(boxes) <= FEW
+        and type(scores) is np.ndarray
+        and scores.dtype in FLOATS
+        and scores.shape == (len(boxes),)
+        and type(threshold) is float
+        and 0 <= threshold <= 1
+    ):
+        return None
+    if classes is None:
+        classes = NO_CLASSES
+    elif type(classes) is not np.ndarray or classes.dtype.kind != "i" or classes.shape != scores.shape:
+        return None
+    rows = np.empty(len(boxes), np.int64)
+    keep = parallel.kernels("suppress.few").KEEP[boxes.dtype, ""]
+    count = keep(boxes, scores.astype(np.float64), classes.astype(np.int64), _below(threshold, boxes.dtype), rows)
+    return rows[:count] if count >= 0 else None
 
 
 def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how: tuple[Any, ...]) -> NDArray[Any]:

@@ -13,8 +13,10 @@ from fastbox.values.numbers import as_floats, as_sides, in_dtype, shown
 __all__ = [
     "ALIASES",
     "COORDINATES",
+    "FLOATS",
     "FORMATS",
     "Columns",
+    "are_corners",
     "as_format",
     "corners",
     "four_columns",
@@ -37,6 +39,8 @@ COORDINATES = {
 }
 
 _SIZE_OF = {"xyxy": (0, 1, 0, 1), "xywh": (0, 1, 0, 1), "cxcywh": (0, 1, 0, 1), "yxyx": (1, 0, 1, 0)}
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
@@ -90,6 +94,20 @@ def looks_like_sizes(columns: Columns, format: str) -> bool:
     with np.errstate(invalid="ignore", over="ignore"):
         valid = (x1 >= 0) & (y1 >= 0) & np.isfinite(x0 + y0 + x1 + y1)
     return bool(2 * np.count_nonzero((narrow | flat) & valid) > len(x0))
+
+
+def are_corners(values: Any) -> bool:
+    """Tell whether values are an array that kernels read as corners without a conversion and a check that could fail.
+
+    Inverted boxes, which may need a warning, are not looked for.
+    """
+    return (
+        type(values) is np.ndarray
+        and values.ndim == 2
+        and values.shape[1] == 4
+        and values.dtype in FLOATS
+        and values.flags.aligned
+    )
 
 
 def four_columns(values: Any, name: str) -> Columns:

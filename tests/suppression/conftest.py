@@ -1,4 +1,4 @@
-"""Both ways of suppression: one cell and a grid."""
+"""All ways of suppression: few boxes compared at once, segments in one cell each, and a grid."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import pytest
 from fastbox.suppression import nms as suppression
 
 
-@pytest.fixture(params=["one cell", "grid"])
+@pytest.fixture(params=["few", "one cell", "grid"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Small segments in one cell, as ever, or every segment in a grid."""
+    """Few boxes and small segments as ever, or no boxes as few, or every segment in a grid."""
+    if request.param != "few":
+        monkeypatch.setattr(suppression, "FEW", -1)
     if request.param == "grid":
         monkeypatch.setattr(suppression, "DENSE", 0)
     return str(request.param)

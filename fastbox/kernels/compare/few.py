@@ -5,25 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, vector
+from fastbox.kernels.build.kernel import Kernel, i8, readonly, vector
 from fastbox.kernels.compare.measure import BOUND, VALUES, better, measure_extremes, measure_into
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import Box
+from fastbox.kernels.geometry.inverted import any_inverted
 from fastbox.kernels.geometry.pack import box_at
 from fastbox.kernels.geometry.safe_range import safe_area
 
 # Kernel binds this anew for each metric; here it is iou's.
 ANGLES = False
-
-
-@device
-def any_inverted(boxes):
-    """Return whether the first corner of a box lies beyond the second one."""
-    found = False
-    for j in range(boxes.shape[0]):
-        found |= (boxes[j, 2] < boxes[j, 0]) | (boxes[j, 3] < boxes[j, 1])
-    return found
 
 
 def few(beta, a, b, aligned, out):

@@ -1,0 +1,14 @@
+"""Inverted boxes, which a caller may have to warn of: a test of all boxes of an array."""
+
+from __future__ import annotations
+
+from fastbox.kernels.build.kernel import device
+
+
+@device
+def any_inverted(boxes):
+    """Return whether the first corner of a box lies beyond the second one."""
+    found = False
+    for j in range(boxes.shape[0]):
+        found |= (boxes[j, 2] < boxes[j, 0]) | (boxes[j, 3] < boxes[j, 1])
+    return found
