@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for, with signatures that read as they are written."""
+"""Modules and public names that are imported on first use, and signatures of these names without quotes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,27 @@ from importlib.util import find_spec
 from types import FunctionType, ModuleType
 from typing import Any, ForwardRef
 
-__all__ = ["lazy"]
+__all__ = ["deferred", "lazy"]
+
+
+class _Deferred:
+    """A module that is imported whenever one of its names is used."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._name), name)
+
+
+def deferred(name: str) -> Any:
+    """Return a stand-in for a module that takes long to import; the first use of one of its names imports the module.
+
+    >>> ast = deferred("ast")
+    >>> ast.literal_eval("[1, 2]")
+    [1, 2]
+    """
+    return _Deferred(name)
 
 
 class _Annotation(str):

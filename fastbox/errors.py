@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -77,6 +76,8 @@ def nearest(word: object, known: Iterable[str]) -> str | None:
     >>> nearest("GIuo", ["iou", "giou"]), nearest("area", ["iou", "giou"])
     ('giou', None)
     """
+    import difflib
+
     lower = {other.lower(): other for other in known}
     found = difflib.get_close_matches(str(word).lower(), lower, 1)
     return lower[found[0]] if found else None

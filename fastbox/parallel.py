@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.values.labels import once
+
 __all__ = ["Span", "alone", "blocks", "cut", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
 
 R = TypeVar("R")
@@ -126,7 +128,7 @@ def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray
     marks = np.linspace(0, cost[-1], wanted + 1)[1:-1]
     image = np.searchsorted(cost, marks, side="right") - 1
     inside = (marks - cost[image]) / per_row[image] // WHOLE_ROWS * WHOLE_ROWS
-    rows = np.unique(np.concatenate(([0], starts_a[image] + inside.astype(np.int64), [last])))
+    rows = once(np.concatenate(([0], starts_a[image] + inside.astype(np.int64), [last])))
     first_image = np.searchsorted(starts_a, rows[:-1], side="right") - 1
     return list(zip(first_image.tolist(), rows[:-1].tolist(), rows[1:].tolist(), strict=True))
 
@@ -140,7 +142,7 @@ def cut(costs: NDArray[Any], least: int | None = None) -> list[tuple[int, int]]:
     if wanted < 2:
         return [(0, len(ends))]
     marks = np.linspace(0, ends[-1], min(get_num_threads() * SPANS_PER_THREAD, wanted) + 1)[1:-1]
-    bounds = np.unique(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(ends)]))).tolist()
+    bounds = once(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(ends)]))).tolist()
     return list(pairwise(bounds))
 
 

@@ -7,15 +7,17 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.errors import InputError
-from fastbox.report.brief import Shown, html_of, text_of
-from fastbox.report.page.contents import Page
 from fastbox.report.provenance import Provenance
+
+if TYPE_CHECKING:
+    from fastbox.report.brief import Shown
+    from fastbox.report.page.contents import Page
 
 __all__ = ["Invalid", "Result", "Row", "Rules"]
 
@@ -134,13 +136,19 @@ class Result:
         write(page, path, self.provenance)
 
     def __repr__(self) -> str:
+        from fastbox.report.brief import text_of
+
         return text_of(self._shown())
 
     def _repr_html_(self) -> str:
+        from fastbox.report.brief import html_of
+
         return html_of(self._shown())
 
     def _shown(self) -> Shown:
         """The figures to look at first, and the main table."""
+        from fastbox.report.brief import Shown
+
         tables = self.tables()
         (summary,) = tables["summary"]
         main = self.main if self.main in tables else "summary"

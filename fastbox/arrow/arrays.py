@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import Backed
 from fastbox.values.formats import Columns
@@ -36,6 +36,8 @@ __all__ = [
     "sort_command",
     "unsorted",
 ]
+
+pc = deferred("pyarrow.compute")
 
 
 class UnsortedError(InputError):
@@ -247,7 +249,7 @@ def _integer_runs(array: pa.Array, place: Place) -> tuple[NDArray[Any], NDArray[
     array = plain(array)
     _refuse_nulls(array, place, "an image id")
     try:
-        values = array.cast(pa.int64()).to_numpy()
+        values = (array if array.type == pa.int64() else array.cast(pa.int64())).to_numpy()
     except pa.ArrowInvalid:
         beyond = pc.index(pc.greater(array, pa.scalar(2**63 - 1, pa.uint64())), True).as_py()
         came = f"{array[beyond].as_py()}: cast the column to strings, in every table, and sort by it"

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import is_flag, is_number, one_chunk, plain, plain_type, rows_of
 from fastbox.arrow.rows import Rows
 from fastbox.errors import InputError
 from fastbox.values.flags import is_set
-from fastbox.values.labels import Codes
+from fastbox.values.labels import Codes, first_seen
 
 __all__ = [
     "alone",
@@ -34,6 +34,8 @@ __all__ = [
     "table_of",
     "taken",
 ]
+
+pc = deferred("pyarrow.compute")
 
 
 EVERY = Rows()  # of a batch that is a whole table
@@ -131,6 +133,8 @@ def number_column(
     if missing is None:
         _refuse_nulls(column, name, what, rows)
     narrow = pa.types.is_float16(column.type) or pa.types.is_float32(column.type)
+    if not column.null_count and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return np.asarray(column.to_numpy()).astype(np.float32 if narrow else np.float64, copy=False)
     values = column.cast(pa.float32() if narrow else pa.float64(), safe=False)
     return np.asarray((values if missing is None else values.fill_null(missing)).to_numpy(zero_copy_only=False))
 
@@ -177,7 +181,10 @@ def coded_column(batch: pa.RecordBatch, name: str) -> tuple[NDArray[np.int64], l
     """
     column = batch.column(name)
     if not pa.types.is_dictionary(column.type):
-        column = plain(column).dictionary_encode()
+        column = plain(column)
+        if not column.null_count and pa.types.is_integer(column.type) and (found := first_seen(column.to_numpy())):
+            return found
+        column = column.dictionary_encode()
     given = plain(column.dictionary).to_pylist()
     indices = np.asarray(column.indices.cast(pa.int64(), safe=False).fill_null(-1))
     if None not in given and len(set(given)) == len(given):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from types import FrameType, ModuleType
 
 __all__ = ["WithoutPandas"]
 
 
-class WithoutPandas(MetaPathFinder):
+class WithoutPandas:
     """Hides pandas from pyarrow; other importers, such as the client of an engine, find it."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:

@@ -21,7 +21,6 @@ from fastbox.arrow.arrays import one_chunk
 from fastbox.arrow.find import find_boxes
 from fastbox.arrow.held import typed
 from fastbox.datasets import recognize
-from fastbox.datasets.formats import parquet
 from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
 from fastbox.datasets.registry import formats
 from fastbox.errors import InputError, advice
@@ -226,6 +225,8 @@ def _of_rows(name: str, format: str) -> Backed:
 
 def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
     """Read annotations in a file format into sorted Parquet, with every number as in the file."""
+    from fastbox.datasets.formats import parquet
+
     scratch = Scratch()
     data = scratch.join("boxes.parquet")
     ids: list[pa.Array] = []

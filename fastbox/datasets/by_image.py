@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import is_number
 from fastbox.datasets.dataset import COORDINATES, Dataset
 from fastbox.datasets.image_sizes import stem_of
@@ -21,6 +20,9 @@ from fastbox.storage.folders import check_name
 from fastbox.values.formats import one_nan
 
 __all__ = ["Group", "coordinates", "file_stems", "grouped", "numbers", "whole_numbers"]
+
+pc = deferred("pyarrow.compute")
+tempfile = deferred("tempfile")
 
 ROWS = 65_536  # boxes of the images that are written together
 NEEDED = {"image_id", "category_id", *(name for names in COORDINATES.values() for name in names)}

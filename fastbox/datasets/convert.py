@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from fastbox._lazy import deferred
 from fastbox.arrow.columns import flag_column
 from fastbox.datasets import recognize
 from fastbox.datasets.as_source import Given, as_source, has_rows
@@ -33,6 +33,8 @@ from fastbox.values.names import IMAGE
 from fastbox.values.numbers import as_choice
 
 __all__ = ["convert"]
+
+pc = deferred("pyarrow.compute")
 
 LOG = logging.getLogger("fastbox")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import warnings
 from collections import Counter
@@ -10,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
-import pyarrow.csv
 
+from fastbox._lazy import deferred
 from fastbox.datasets.dataset import IMAGES, images_schema
 from fastbox.datasets.listing import find, read_text
 from fastbox.errors import InputError, InputWarning, advice
@@ -31,6 +30,9 @@ __all__ = [
     "stem_of",
     "warn_of_unsized",
 ]
+
+csv = deferred("csv")
+pacsv = deferred("pyarrow.csv")
 
 EXTENSIONS = {
     *(".avif", ".bmp", ".dib", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo"),
@@ -211,14 +213,14 @@ def read_images(path: StrPath, image: str = "image_id") -> pa.Table:
     try:
         if is_text:
             theirs = _columns(_header(name), image, name)
-            convert = pyarrow.csv.ConvertOptions(
+            convert = pacsv.ConvertOptions(
                 column_types=dict.fromkeys(theirs.values(), pa.string()),
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
             )
-            parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-            table = pyarrow.csv.read_csv(name, parse_options=parse, convert_options=convert)
+            parse = pacsv.ParseOptions(newlines_in_values=True)
+            table = pacsv.read_csv(name, parse_options=parse, convert_options=convert)
         else:
             with open_parquet(name) as file:
                 theirs = _columns(file.schema_arrow.names, image, name)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import id_kind, is_list, is_number
 from fastbox.arrow.fields import require
 from fastbox.arrow.find import find_boxes
@@ -19,6 +19,8 @@ from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema
 from fastbox.errors import InputError
 
 __all__ = ["Layout", "read_tables"]
+
+pc = deferred("pyarrow.compute")
 
 _OURS = {*IMAGES, "category_id", *(name for names in COORDINATES.values() for name in names)}
 

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,12 @@ from fastbox.evaluation.quantiles import spread
 from fastbox.evaluation.streamed import streamed
 from fastbox.evaluation.tide import Errors
 from fastbox.losses.figures import edges_of, unit_of
-from fastbox.report.brief import Shown
-from fastbox.report.page.contents import Example, Page
 from fastbox.report.statistics import best_first, first_of
 from fastbox.result import Result, Row
+
+if TYPE_CHECKING:
+    from fastbox.report.brief import Shown
+    from fastbox.report.page.contents import Example, Page
 
 __all__ = ["LEVEL", "Asked", "Details", "Facts", "ModelFigures", "Summarized"]
 

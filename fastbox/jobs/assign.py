@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,6 @@ from fastbox.jobs.checks import check_flags, check_images, check_labels, check_n
 from fastbox.jobs.resized import Resized, levels_of, sides_of
 from fastbox.memory import fitting, more_memory, size_text
 from fastbox.parallel import get_num_threads, threads_here
-from fastbox.report.page.contents import Page
-from fastbox.report.pages.assigned import assigned_page
 from fastbox.result import Invalid, Result, Row, Rules
 from fastbox.results.coverage import Coverage
 from fastbox.results.worst_covered import Least
@@ -35,6 +33,9 @@ from fastbox.tables.source import Plan, Source, plan
 from fastbox.tables.stream import scan
 from fastbox.values.groups import values_of_rows
 from fastbox.values.names import SIZE_COLUMNS
+
+if TYPE_CHECKING:
+    from fastbox.report.page.contents import Page
 
 __all__ = ["Assigned", "assign"]
 
@@ -105,6 +106,8 @@ class Assigned(Result):
 
     def page(self) -> Page:
         """Return everything as a page."""
+        from fastbox.report.pages.assigned import assigned_page
+
         return assigned_page(self.to_dict(), self.least)
 
     def to_dict(self) -> dict[str, Any]:

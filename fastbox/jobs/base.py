@@ -23,7 +23,6 @@ from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 from fastbox.arrow.arrays import UnsortedError
 from fastbox.datasets.as_source import Given, as_source, note_of, resolved
 from fastbox.jobs.progress import Steps
-from fastbox.report.page.write import check_page, write
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
 from fastbox.results.merge import packed
@@ -143,6 +142,8 @@ def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], 
             arguments = call.arguments
             report = arguments.get(REPORT)
             if report is not None:
+                from fastbox.report.page.write import check_page
+
                 check_page(report)
             with keep_open():
                 _check_given(known, call)
@@ -161,6 +162,8 @@ def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], 
                         steps.back()
                 found.inputs, found.provenance = opened.notes(), provenance
             if report is not None:
+                from fastbox.report.page.write import write
+
                 write(found.page(), report, provenance)
             return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from fastbox.evaluation.summary import Asked, Facts, ModelFigures, Summarized
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined
 from fastbox.memory import check_kept
-from fastbox.report.page.contents import Example
 from fastbox.results.error_examples import Gallery, Seen
 from fastbox.results.match_types import match_batch, match_schema
 from fastbox.tables.chunk import ROWS, Chunk
@@ -32,6 +31,9 @@ from fastbox.tables.source import Source, count_boxes, plans_of
 from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, SCORE
 from fastbox.values.numbers import as_whole
+
+if TYPE_CHECKING:
+    from fastbox.report.page.contents import Example
 
 __all__ = ["Evaluated", "evaluate"]
 

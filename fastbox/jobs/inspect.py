@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastbox.datasets.as_source import Given, images_of
 from fastbox.errors import InputError
@@ -19,13 +19,14 @@ from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import Table
 from fastbox.jobs.progress import halved
-from fastbox.report.page.contents import Page
-from fastbox.report.pages.inspected import page_of
 from fastbox.result import Result, Row, Rules
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.chunk import ROWS
 from fastbox.tables.source import Source
 from fastbox.values.names import SIZE_COLUMNS
+
+if TYPE_CHECKING:
+    from fastbox.report.page.contents import Page
 
 __all__ = ["Inspected", "inspect"]
 
@@ -78,6 +79,8 @@ class Inspected(Result):
 
     def page(self) -> Page:
         """Return everything as a page."""
+        from fastbox.report.pages.inspected import page_of
+
         return page_of(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:

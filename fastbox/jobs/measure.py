@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,6 @@ from fastbox.losses import LossAndGrad
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.losses.names import LOSSES, PARAMETERS, check_name
 from fastbox.ops import search as ops
-from fastbox.report.page.contents import Page
-from fastbox.report.pages.paired import measured_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
@@ -34,6 +32,9 @@ from fastbox.tables.pairing import find_pairs
 from fastbox.tables.source import Source
 from fastbox.tables.stream import check_format
 from fastbox.values.formats import COORDINATES
+
+if TYPE_CHECKING:
+    from fastbox.report.page.contents import Page
 
 __all__ = ["Measured", "measure"]
 
@@ -83,6 +84,8 @@ class Measured(Result):
 
     def page(self) -> Page:
         """Return everything as a page."""
+        from fastbox.report.pages.paired import measured_page
+
         return measured_page(self.to_dict(), self.look)
 
     def _figures(self, name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,6 @@ from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.memory import most_of
 from fastbox.ops import search as ops
 from fastbox.ops.result import Pairs
-from fastbox.report.page.contents import Page
-from fastbox.report.pages.paired import paired_page
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
@@ -32,6 +30,9 @@ from fastbox.tables.stream import scan
 from fastbox.values.formats import COORDINATES
 from fastbox.values.groups import groups_of
 from fastbox.values.names import CLASS, Usual
+
+if TYPE_CHECKING:
+    from fastbox.report.page.contents import Page
 
 __all__ = ["Paired", "pairs"]
 
@@ -76,6 +77,8 @@ class Paired(Result):
 
     def page(self) -> Page:
         """Return everything as a page."""
+        from fastbox.report.pages.paired import paired_page
+
         return paired_page(self.to_dict(), self.look)
 
     def to_dict(self) -> dict[str, Any]:

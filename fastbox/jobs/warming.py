@@ -6,20 +6,16 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 from fastbox.errors import InputError
-from fastbox.ops.metrics import METRICS
+from fastbox.ops.metrics import DTYPES, METRICS, USUAL
 from fastbox.parallel import get_num_threads
 from fastbox.values.numbers import as_choice
 
-__all__ = ["DTYPES", "USUAL", "Warmed", "warmup"]
+__all__ = ["Warmed", "warmup"]
 
-DTYPES = ("float32", "float64")
-USUAL = ("iou", "giou", "l1", "smooth_l1")  # metrics that are used unless others are asked for
 LONG = ("iou_rule", "greedy", "regression")  # modules whose kernels take longest: they begin first
 
 
@@ -84,6 +80,9 @@ def warmup(
     ValueError
         An unknown metric.
     """
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
     from fastbox.kernels.build.cache import folders
     from fastbox.kernels.registry import compile_ahead, kept, versions
 

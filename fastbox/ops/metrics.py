@@ -1,9 +1,11 @@
-"""The names of the metrics."""
+"""The names of the metrics, and of the dtypes of coordinates."""
 
 from __future__ import annotations
 
 from fastbox.kernels import metrics
 
-__all__ = ["METRICS"]
+__all__ = ["DTYPES", "METRICS", "USUAL"]
 
 METRICS = tuple(metrics.METRICS)
+USUAL = ("iou", "giou", "l1", "smooth_l1")  # metrics that are used unless others are asked for
+DTYPES = ("float32", "float64")

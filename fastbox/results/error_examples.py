@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from fastbox.boxes.container import Boxes
 from fastbox.evaluation.matching import COVERING, MATCH_TYPES, Judged
 from fastbox.evaluation.tide import ERRORS
-from fastbox.report.page.contents import Box, Example
 from fastbox.tables.chunk import Chunk
 from fastbox.values.groups import groups_of
+
+if TYPE_CHECKING:
+    from fastbox.report.page.contents import Box, Example
 
 __all__ = ["Gallery", "Seen"]
 
@@ -23,7 +25,7 @@ SHOWN = 12  # of each kind
 MODELS = 16  # whose examples are kept
 NEAR = 3  # detections drawn beside a truth that was missed
 
-Kept = list[tuple[float, int, Example]]
+Kept: TypeAlias = "list[tuple[float, int, Example]]"
 
 
 @dataclass
@@ -135,12 +137,16 @@ def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _box(corners: Sequence[float], label: str, role: str) -> Box:
+    from fastbox.report.page.contents import Box
+
     x0, y0, x1, y1 = corners
     return Box((x0, y0, x1, y1), label, role)
 
 
 def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
     """Return detections with an error, and the truths that the errors are about."""
+    from fastbox.report.page.contents import Example
+
     assert seen.chunk.images is not None and seen.chunk.a.offsets is not None
     truths = seen.judged.truth[rows]
     corners, others = seen.corners(0, rows).tolist(), seen.corners(1, truths[truths >= 0]).tolist()
@@ -155,6 +161,8 @@ def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Exam
 
 def _missed(seen: Seen, own: NDArray[np.bool_], rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
     """Return truths that were missed, and the detections of their images that overlap them most."""
+    from fastbox.report.page.contents import Example
+
     chunk = seen.chunk
     assert chunk.images is not None and chunk.b is not None
     assert chunk.a.offsets is not None and chunk.b.offsets is not None

@@ -10,13 +10,15 @@ from functools import reduce
 from operator import add
 from typing import Any, TypeVar, get_origin
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.sketch import Sketch
 
 __all__ = ["Gathered", "merged", "packed", "unpacked"]
+
+msgspec = deferred("msgspec")
 
 Found = TypeVar("Found")
 
@@ -99,9 +101,11 @@ def unpacked(text: Any, kind: type[Found]) -> Found:
         The text is not a packed result of this class.
     """
     try:
-        return msgspec.msgpack.decode(zlib.decompress(base64.b64decode(text)), type=kind, dec_hook=_decoded)
+        content = zlib.decompress(base64.b64decode(text))
+        found: Found = msgspec.msgpack.decode(content, type=kind, dec_hook=_decoded)
     except (ValueError, TypeError, KeyError, zlib.error, msgspec.MsgspecError) as error:
         raise ValueError(f"expected a record of {kind.__name__}, got something else") from error
+    return found
 
 
 def _encoded(value: Any) -> Any:

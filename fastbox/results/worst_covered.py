@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
-from fastbox.report.page.contents import Box, Example
 from fastbox.tables.chunk import Chunk
 from fastbox.values.groups import groups_of
+
+if TYPE_CHECKING:
+    from fastbox.report.page.contents import Example
 
 __all__ = ["Least"]
 
@@ -30,6 +34,8 @@ class Least:
         best: NDArray[np.floating],
     ) -> None:
         """Add the resized truths of a chunk, with their rows in the chunk."""
+        from fastbox.report.page.contents import Box, Example
+
         assert chunk.images is not None and truths.offsets is not None
         known = np.flatnonzero(truths.invalid() == 0)
         for place in known[np.argsort(best[known], kind="stable")[:SHOWN]].tolist():

@@ -6,18 +6,19 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import shlex
-import shutil
 from collections.abc import Iterator
 from types import TracebackType
 from typing import BinaryIO
 
+from fastbox._lazy import deferred
 from fastbox.errors import InputError
 from fastbox.storage.stores import local
 from fastbox.storage.temporary import Temporary
 
 __all__ = ["Folder", "check_file", "check_folder", "check_name", "new_file", "no_folder"]
+
+shutil = deferred("shutil")
 
 StrPath = str | os.PathLike[str]
 
@@ -68,7 +69,7 @@ class Folder:
                 raise InputError(
                     f"expected a new or empty folder to write, got {self.path}, which is not empty: name another"
                 )
-        self._temporary = os.path.join(parent, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+        self._temporary = os.path.join(parent, f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
         try:
             os.mkdir(self._temporary)
         except OSError as error:

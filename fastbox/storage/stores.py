@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
@@ -18,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from fastbox._lazy import deferred
 from fastbox.errors import InputError, brief
 from fastbox.storage.backed import Backed
 from fastbox.storage.convention import are_shown, check_finished, is_hidden, is_table
@@ -40,6 +40,8 @@ __all__ = [
     "upload",
     "write_object",
 ]
+
+shutil = deferred("shutil")
 
 StrPath = str | os.PathLike[str]
 Identity: TypeAlias = tuple[object, ...]

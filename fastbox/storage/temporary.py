@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
-import tempfile
 from collections.abc import Container
 from contextlib import suppress
 from typing import BinaryIO
@@ -16,7 +13,12 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+from fastbox._lazy import deferred
+
 __all__ = ["Temporary", "TemporaryFolder", "lock", "remove_abandoned"]
+
+shutil = deferred("shutil")
+tempfile = deferred("tempfile")
 
 _LOCK = ".lock"
 
@@ -51,7 +53,7 @@ class Temporary:
     def make(self, buffering: int) -> None:
         """Make the file, and lock it."""
         while True:
-            self.path = os.path.join(self._folder, f".{self._name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+            self.path = os.path.join(self._folder, f".{self._name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
             self.file = open(self.path, "xb", buffering=buffering)  # noqa: SIM115 - the owner closes it
             self._held = os.dup(self.file.fileno())
             locked = lock(self._held)

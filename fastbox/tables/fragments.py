@@ -7,8 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import pyarrow.compute as pc
-
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import Place, UnsortedError, image_runs, one_chunk, sort_command, unsorted
 from fastbox.errors import InputError
 from fastbox.storage.locate import Paths, find_files
@@ -18,6 +17,8 @@ from fastbox.tables.footers import RowGroups, check_footer, limits_of
 from fastbox.tables.source import Fragment, Source, plan, plans_of
 
 __all__ = ["FRAGMENT_ROWS", "beside", "cut", "descends", "extremes", "groups_of"]
+
+pc = deferred("pyarrow.compute")
 
 _READ_ROWS = 65_536
 FRAGMENT_ROWS = 1 << 20  # boxes: at most about a second of work, so that little is lost with a worker

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import id_kind, one_chunk, plain, rows_of, sort_command
 from fastbox.arrow.find import find_boxes
 from fastbox.errors import InputError
@@ -30,6 +30,8 @@ from fastbox.tables.source import Source
 from fastbox.tables.write_back import common_schema, with_schema
 
 __all__ = ["order_of", "sorted_source", "sorted_table"]
+
+pc = deferred("pyarrow.compute")
 
 LOG = logging.getLogger("fastbox")
 

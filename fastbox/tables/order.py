@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import Place, id_kind, one_chunk, plain
 from fastbox.errors import InputError
 from fastbox.storage.backed import ROW_FORMATS, Backed
@@ -18,6 +18,8 @@ from fastbox.tables.columns import read_batches
 from fastbox.tables.source import Source
 
 __all__ = ["Order"]
+
+pc = deferred("pyarrow.compute")
 
 _SHOWN = 5
 

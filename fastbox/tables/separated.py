@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from fastbox._lazy import deferred
 from fastbox.arrow.held import typed
 from fastbox.errors import InputError, not_utf8
 from fastbox.storage.backed import Scratch
@@ -19,6 +18,10 @@ from fastbox.values.names import CLASS, IMAGE, column_of
 from fastbox.values.numbers import reads_as_number
 
 __all__ = ["ENDINGS", "PACKED", "is_separated", "read_separated"]
+
+pc = deferred("pyarrow.compute")
+csv = deferred("csv")
+pacsv = deferred("pyarrow.csv")
 
 ENDINGS = (".csv", ".tsv", ".txt")
 PACKED = (".gz", ".bz2", ".zst", ".lz4")
@@ -110,9 +113,9 @@ def _header(path: str) -> tuple[list[str], str]:
 
 
 def _blocks(path: str, names: list[str], delimiter: str) -> Iterator[pa.RecordBatch]:
-    wrong: list[pacsv.InvalidRow] = []
+    wrong: list[Any] = []
 
-    def keep(row: pacsv.InvalidRow) -> str:
+    def keep(row: Any) -> str:
         wrong.append(row)
         return "error"
 

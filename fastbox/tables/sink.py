@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fastbox._lazy import deferred
 from fastbox._version import SCHEMA, __version__
 from fastbox.errors import InputError
 from fastbox.parallel import alone
@@ -29,6 +29,8 @@ from fastbox.tables.footers import is_fixed
 from fastbox.tables.widths import GroupEnds
 
 __all__ = ["Sink", "Target", "plain", "read_record"]
+
+tempfile = deferred("tempfile")
 
 StrPath = str | os.PathLike[str]
 

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import one_chunk, plain
 from fastbox.storage.temporary import TemporaryFolder
 
 __all__ = ["SortedRuns"]
+
+pc = deferred("pyarrow.compute")
 
 _RUN_BYTES = 48 << 20  # of a run: sorting takes longer for one much larger than the caches
 _BLOCKS = 64  # of a run on disk: one of each run is in memory while the runs are merged

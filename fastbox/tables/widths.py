@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.tables.footers import is_fixed
 
 __all__ = ["GroupEnds"]
+
+pc = deferred("pyarrow.compute")
 
 
 class GroupEnds:

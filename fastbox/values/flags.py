@@ -31,7 +31,7 @@ def as_flags(values: ArrayLike, name: str, n: int) -> NDArray[np.bool_]:
     >>> as_flags([0, 2, float("nan")], "crowd", 3), as_flags(["0", "yes", None], "crowd", 3)
     (array([False,  True, False]), array([False,  True, False]))
     """
-    if isinstance(values, np.ma.MaskedArray):
+    if isinstance(values, np.ndarray) and isinstance(values, np.ma.MaskedArray):
         flags = as_flags(values.data, name, n)
         return flags & ~np.ma.getmaskarray(values)
     array = as_column(as_array(values, name), name, n)

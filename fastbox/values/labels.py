@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from fastbox.values.numbers import as_array, is_missing, shown
 
-__all__ = ["Codes", "as_ids", "as_labels", "check_kinds", "codes_of", "kind_of", "place_of", "union"]
+__all__ = [
+    "Codes",
+    "as_ids",
+    "as_labels",
+    "check_kinds",
+    "codes_of",
+    "first_seen",
+    "kind_of",
+    "once",
+    "place_of",
+    "union",
+]
 
 DENSE = 1 << 20  # a span of integers up to this size is coded by a table of the whole span
 WIDE = 64  # letters: text of a fixed width is fastest up to this width, and wastes memory beyond
@@ -115,7 +126,18 @@ def union(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     >>> union(np.array([3, 9]), np.array([4, 9]))
     array([3, 4, 9])
     """
-    return b if not len(a) else a if not len(b) else np.union1d(a, b)
+    return b if not len(a) else a if not len(b) else once(np.concatenate((a, b)))
+
+
+def once(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values of an array, ascending, each once; unlike ``np.unique``, without an import of ``numpy.ma``.
+
+    >>> once(np.array([4, 3, 4]))
+    array([3, 4])
+    """
+    ordered = np.sort(values, kind="stable")  # merges ascending parts in one pass
+    first: NDArray[np.bool_] = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
+    return ordered[first]
 
 
 def check_kinds(columns: Sequence[NDArray[Any]], names: Sequence[str]) -> None:
@@ -183,16 +205,15 @@ class Codes:
 
     def of_column(self, column: NDArray[Any]) -> NDArray[np.int64]:
         """Return the codes of a column of labels."""
-        if column.dtype.kind in "iu" and len(column):
-            low, high = int(column.min()), int(column.max())
-            if high - low < DENSE:
-                seen = np.zeros(high - low + 1, np.bool_)
-                seen[column - low] = True
-                present = np.flatnonzero(seen)
-                code = np.empty(len(seen), np.int64)
-                code[present] = self.of([low + place for place in present.tolist()])
-                found: NDArray[np.int64] = code[column - low]
-                return found
+        if (span := _span(column)) is not None:
+            low, places, width = span
+            seen = np.zeros(width, np.bool_)
+            seen[places] = True
+            present = np.flatnonzero(seen)
+            code = np.empty(width, np.int64)
+            code[present] = self.of([low + place for place in present.tolist()])
+            found: NDArray[np.int64] = code[places]
+            return found
         labels, places = np.unique(column, return_inverse=True)
         return self.of(labels.tolist())[places.reshape(-1)]
 
@@ -218,6 +239,37 @@ class Codes:
             raise ValueError(f"expected {self._name} of one kind, got {came}: cast all of them alike")
         if self.labels and (label is None) != (self.labels[0] is None):
             raise ValueError(f"expected {self._name} everywhere or nowhere, got some sets with and some without")
+
+
+def first_seen(column: NDArray[Any]) -> tuple[NDArray[np.int64], list[int]] | None:
+    """Return integers as codes in the order of their first rows, and the integers; None if they span too wide a range.
+
+    >>> first_seen(np.array([9, 4, 9]))
+    (array([0, 1, 0]), [9, 4])
+    """
+    span = _span(column)
+    if span is None:
+        return None
+    low, places, width = span
+    first = np.full(width, -1)
+    first[places[::-1]] = np.arange(len(column))[::-1]  # the assignment that is last wins
+    present = np.flatnonzero(first >= 0)
+    ordered = present[np.argsort(first[present])]
+    code = np.empty(width, np.int64)
+    code[ordered] = np.arange(len(ordered))
+    return code[places], [low + place for place in ordered.tolist()]
+
+
+def _span(column: NDArray[Any]) -> tuple[int, NDArray[Any], int] | None:
+    """Return the least integer, the distance of each integer to it, and the width of a table of all distances.
+
+    Without integers, or if the table would be too wide, return None.
+    """
+    if column.dtype.kind not in "iu" or not len(column):
+        return None
+    low, width = int(column.min()), int(column.max()) - int(column.min()) + 1
+    wide = column if column.dtype.kind == "u" else column.astype(np.int64, copy=False)  # int8 would wrap around
+    return (low, wide - low, width) if width <= DENSE else None
 
 
 def _texts(values: Any) -> list[str] | None:

@@ -48,7 +48,7 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
     """
     if type(values) is np.ndarray:
         return values
-    if isinstance(values, np.ma.MaskedArray):
+    if isinstance(values, np.ndarray) and isinstance(values, np.ma.MaskedArray):  # np.ma is slow to import
         masked = np.ma.getmaskarray(values)
         if masked.any():
             row = int(np.argwhere(masked)[0][0]) if masked.ndim else 0
@@ -240,7 +240,8 @@ def as_sides(size: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def is_missing(value: Any) -> bool:
     """Tell whether a value is missing: None, nan, pandas' NA and NaT, or a masked value."""
-    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
+    masked = isinstance(value, np.ndarray) and value is np.ma.masked
+    if value is None or masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | Decimal | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
 

@@ -19,7 +19,7 @@ from support.paths import ROOT
 from fastbox.cli.bar import Bar
 from fastbox.cli.progress import Step
 from fastbox.errors import InputError
-from fastbox.jobs.warming import DTYPES, USUAL, warmup
+from fastbox.jobs.warming import warmup
 
 LOG = logging.getLogger("fastbox")
 
@@ -144,7 +144,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_use_nothing_that_is_not_warm(command: str, tmp_path: Path) -> None:
     from fastbox.kernels.registry import versions
-    from fastbox.ops.metrics import METRICS
+    from fastbox.ops.metrics import DTYPES, METRICS, USUAL
 
     words = [*command.split(), *(["-o", str(tmp_path / "o.parquet")] if command.startswith("fuse") else [])]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

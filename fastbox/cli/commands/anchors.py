@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.anchors.presets import COMPARED
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.options import Boxes, count_option, json_option, output_option, seed_option, show
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from fastbox.anchors.resize import Resize
 
 __all__ = ["anchors"]
+
+fitted = deferred("fastbox.report.terminal.fitted")
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,6 @@ def anchors(truths: str, output: str | None, sizes: Sizes, boxes: Boxes, as_json
     """
     from fastbox.datasets.as_source import counted
     from fastbox.jobs.anchors import fit_anchors
-    from fastbox.report.terminal.fitted import show_fitted
     from fastbox.tables.source import Source
 
     if sizes.resize is None:
@@ -98,4 +100,4 @@ def anchors(truths: str, output: str | None, sizes: Sizes, boxes: Boxes, as_json
             found = fit_anchors(source, output, **vars(sizes), **options, progress=step)
         except ImportError as error:
             raise InputError(str(error)) from None
-    show(show_fitted, found.to_dict(), as_json, [output])
+    show(lambda *given: fitted.show_fitted(*given), found.to_dict(), as_json, [output])

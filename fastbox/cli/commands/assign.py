@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.assign.registry import RULES
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from fastbox.assign.rule import MatchRule
 
 __all__ = ["assign"]
+
+assigned = deferred("fastbox.report.terminal.assigned")
 
 FLOORED = ("faster-rcnn-fpn", "retinanet")  # torchvision's presets: its resize rounds down
 
@@ -145,7 +148,6 @@ def assign(
     from fastbox import jobs
     from fastbox.anchors import AnchorGrid
     from fastbox.datasets.as_source import as_source, counted
-    from fastbox.report.terminal.assigned import show_assigned
     from fastbox.tables.files import column_names
     from fastbox.values.names import CLASS, column_of
 
@@ -182,4 +184,4 @@ def assign(
             shown.plot,
             f"{anchors} at {resize}: how well anchors cover the ground truth",
         )
-    shown.show(show_assigned, summary, output, shown.plot)
+    shown.show(lambda *given: assigned.show_assigned(*given), summary, output, shown.plot)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone
 from fastbox.cli.options import BOX_FORMAT, IMAGE_COLUMN, class_option, json_option, names_option, show
 from fastbox.cli.progress import progress
@@ -14,6 +14,8 @@ from fastbox.cli.types import Text
 from fastbox.values.numbers import as_choice
 
 __all__ = ["convert"]
+
+terminal = deferred("fastbox.report.terminal.summary")
 
 
 class FileFormat(Text):
@@ -86,8 +88,7 @@ def convert(source: str, output: str, write_images: str | None, as_json: bool, *
     The file formats are recognized by the paths where possible. By default every coordinate stays exactly as it is.
     """
     from fastbox.datasets.convert import convert as convert_file
-    from fastbox.report.terminal import summary as terminal
 
     with progress("converting") as step:
         made = convert_file(source, output, write_images=write_images, progress=step, **options)
-    show(partial(terminal.show_counts, "converted"), made, as_json, [output, write_images])
+    show(lambda *given: terminal.show_counts("converted", *given), made, as_json, [output, write_images])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from fastbox.evaluation import Params
 
 __all__ = ["evaluate"]
+
+coco = deferred("fastbox.report.terminal.coco")
+evaluated = deferred("fastbox.report.terminal.evaluated")
 
 _FIRST, _SECOND, *_, _LAST = COCO.iou_thresholds
 THRESHOLDS = f"{_FIRST:g}:{_LAST:g}:{_SECOND - _FIRST:g}"
@@ -160,8 +164,6 @@ def evaluate(
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted
-    from fastbox.report.terminal.coco import show_coco
-    from fastbox.report.terminal.evaluated import show_evaluated
 
     params = rules.params()
     with progress("evaluating", counted(detections)) as step:
@@ -181,4 +183,7 @@ def evaluate(
             click.echo(part, nl=False)
         click.echo()
         return
-    shown.show(show_coco if shown.style == "coco" else show_evaluated, summary, output)
+    if shown.style == "coco":
+        shown.show(lambda *given: coco.show_coco(*given), summary, output)
+    else:
+        shown.show(lambda *given: evaluated.show_evaluated(*given), summary, output)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.options import (
     Table,
@@ -24,6 +25,8 @@ from fastbox.cli.types import Numbers
 from fastbox.kernels.codes import CONFIDENCES
 
 __all__ = ["fuse"]
+
+suppressed = deferred("fastbox.report.terminal.suppressed")
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,9 @@ def fuse(
     """
     from fastbox.datasets.as_source import counted
     from fastbox.jobs.fuse import fuse as job
-    from fastbox.report.terminal.suppressed import show_fused
 
     if fusion.weights is not None and len(fusion.weights) != len(tables):
         raise click.UsageError(f"expected --weights for each table ({len(tables)}), got {len(fusion.weights)}")
     with progress("fusing", counted(*tables)) as step:
         found = job([columns.source(table) for table in tables], output, **vars(fusion), progress=step)
-    show(show_fused, found.to_dict(), as_json, [output])
+    show(lambda *given: suppressed.show_fused(*given), found.to_dict(), as_json, [output])

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import Shown, Table, class_option, output_option
@@ -14,6 +15,8 @@ from fastbox.cli.progress import progress
 from fastbox.cli.types import Column, Names
 
 __all__ = ["inspect"]
+
+inspected = deferred("fastbox.report.terminal.inspected")
 
 
 def _limit(name: str, default: float, unit: str, text: str) -> Any:
@@ -104,7 +107,6 @@ def inspect(
     from fastbox.datasets.as_source import counted
     from fastbox.jobs.inspection.fix import default_log
     from fastbox.jobs.inspection.problems import Limits
-    from fastbox.report.terminal import inspected
 
     try:
         limits = Limits(**{**asdict(thresholds), "class_size": thresholds.class_size or None})
@@ -125,4 +127,4 @@ def inspect(
         )
     fix = cleaning.fix
     changes = cleaning.changes or (fix and default_log(fix))
-    shown.show(inspected.show_inspected, found.to_dict(), output, fix, changes)
+    shown.show(lambda *given: inspected.show_inspected(*given), found.to_dict(), output, fix, changes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
@@ -22,6 +23,8 @@ from fastbox.losses.names import LOSSES, check_name
 from fastbox.ops.metrics import METRICS
 
 __all__ = ["measure"]
+
+terminal = deferred("fastbox.report.terminal.summary")
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,9 @@ def measure(
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted
-    from fastbox.report.terminal import summary as terminal
 
     with progress("measuring", counted(pairs)) as step:
         found = fragments.run(
             jobs.measure, pairs, out=output, **vars(measures), **vars(columns), report=shown.report, progress=step
         )
-    shown.show(terminal.show_measured, found.to_dict(), output)
+    shown.show(lambda *given: terminal.show_measured(*given), found.to_dict(), output)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
@@ -25,6 +26,8 @@ from fastbox.cli.types import Real
 from fastbox.suppression.nms import METHODS
 
 __all__ = ["nms"]
+
+suppressed = deferred("fastbox.report.terminal.suppressed")
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,7 @@ def nms(
     """
     from fastbox.datasets.as_source import counted
     from fastbox.jobs.nms import nms as job
-    from fastbox.report.terminal.suppressed import show_suppressed
 
     with progress("suppressing", counted(detections)) as step:
         found = fragments.run(job, table.source(detections), out=output, **vars(suppression), progress=step)
-    show(show_suppressed, found.to_dict(), as_json, [output])
+    show(lambda *given: suppressed.show_suppressed(*given), found.to_dict(), as_json, [output])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
@@ -24,6 +25,8 @@ from fastbox.ops.metrics import METRICS
 from fastbox.values.numbers import as_choice
 
 __all__ = ["pairs"]
+
+terminal = deferred("fastbox.report.terminal.summary")
 
 
 def _as_metric(name: str) -> str:
@@ -86,7 +89,6 @@ def pairs(
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted
-    from fastbox.report.terminal import summary as terminal
 
     with progress("pairing", counted(detections, truths)) as step:
         found = fragments.run(
@@ -98,4 +100,4 @@ def pairs(
             report=shown.report,
             progress=step,
         )
-    shown.show(terminal.show_paired, found.to_dict(), output)
+    shown.show(lambda *given: terminal.show_paired(*given), found.to_dict(), output)

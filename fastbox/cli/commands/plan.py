@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone
 from fastbox.cli.options import fragment_rows_option, image_option, json_option, show
 
 __all__ = ["plan"]
+
+planned = deferred("fastbox.report.terminal.planned")
 
 
 @click.command(
@@ -29,13 +30,12 @@ def plan(tables: tuple[str, ...], image_column: str, fragment_rows: int | None, 
     are. Only their image ids are read. The exit code is 1 if a table is not sorted.
     """
     from fastbox import jobs
-    from fastbox.report.terminal.planned import show_planned
     from fastbox.tables.fragments import FRAGMENT_ROWS
     from fastbox.tables.source import Source
 
     sources = [Source(table, image=image_column) for table in tables]
     found = jobs.plan(*sources, fragment_rows=fragment_rows or FRAGMENT_ROWS)
     named = {"inputs": [{"table": name, **table} for name, table in zip(tables, found.inputs, strict=True)]}
-    show(partial(show_planned, image=image_column), found.to_dict() | named, as_json, [])
+    show(lambda *given: planned.show_planned(*given, image=image_column), found.to_dict() | named, as_json, [])
     if not found.ready:
         raise SystemExit(1)

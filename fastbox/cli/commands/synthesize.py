@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone
 from fastbox.cli.options import count_option, json_option, seed_option, show
 from fastbox.cli.progress import progress
 
 __all__ = ["synthesize"]
+
+terminal = deferred("fastbox.report.terminal.summary")
 
 
 @click.command(
@@ -43,10 +45,9 @@ def synthesize(output: str, count: int, detections: str | None, pairs: str | Non
     with noise, misses, duplicates and background; their scores rise with the IoU. Writes the ground truth to OUTPUT.
     """
     from fastbox import jobs
-    from fastbox.report.terminal import summary as terminal
 
     root, extension = os.path.splitext(output)
     detections = detections or f"{root}-detections{extension or '.parquet'}"
     with progress("making boxes"):
         made = jobs.synthesize(output, count=count, detections=detections, pairs=pairs, seed=seed)
-    show(partial(terminal.show_counts, "made"), made, as_json, [output, detections, pairs])
+    show(lambda *given: terminal.show_counts("made", *given), made, as_json, [output, detections, pairs])

@@ -8,8 +8,7 @@ from fastbox.cli.command import Command, alone
 from fastbox.cli.options import json_option, metrics_option, show
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Names
-from fastbox.jobs.warming import DTYPES, USUAL
-from fastbox.ops.metrics import METRICS
+from fastbox.ops.metrics import DTYPES, METRICS, USUAL
 
 __all__ = ["warmup"]
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
+from fastbox._lazy import deferred
 from fastbox.datasets.formats.cocofields import EXACT
 from fastbox.datasets.listing import read_text
 from fastbox.errors import InputError
 
 __all__ = ["ENDINGS", "is_json_lines", "read_json_lines"]
+
+msgspec = deferred("msgspec")
 
 ENDINGS = (".jsonl", ".ndjson")
 # The names of values that are whole numbers or texts.

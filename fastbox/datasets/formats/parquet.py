@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from fastbox._lazy import deferred
 from fastbox.arrow.held import typed
 from fastbox.datasets.by_image import Group, coordinates, grouped
 from fastbox.datasets.categories import by_number, names_of_all
@@ -32,6 +32,8 @@ from fastbox.values.names import CLASS, IMAGE, column_of
 from fastbox.values.numbers import as_choice
 
 __all__ = ["FILE_FORMATS", "read", "write"]
+
+pc = deferred("pyarrow.compute")
 
 DTYPES = {"float32": pa.float32(), "float64": pa.float64()}
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone, record
 from fastbox.cli.options import PairColumns, beta_option, check_plot, json_option, plot_option, show
 from fastbox.cli.progress import progress
 
 __all__ = ["disagreement"]
+
+terminal = deferred("fastbox.report.terminal.disagreement")
 
 
 @click.command(
@@ -30,7 +33,6 @@ def disagreement(pairs: tuple[str, ...], columns: PairColumns, beta: float, plot
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted
-    from fastbox.report.terminal.disagreement import show_disagreement
 
     check_plot(plot, [pairs], {})
     with progress("comparing", counted(pairs)) as step:
@@ -42,4 +44,4 @@ def disagreement(pairs: tuple[str, ...], columns: PairColumns, beta: float, plot
         from fastbox.report.figures.disagreement import plot_disagreement
 
         plot_disagreement(summary, found.density(), plot)
-    show(show_disagreement, summary, as_json, [plot])
+    show(lambda *given: terminal.show_disagreement(*given), summary, as_json, [plot])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone
 from fastbox.cli.options import check_plot, count_option, json_option, output_option, plot_option, seed_option, show
 from fastbox.cli.progress import progress
@@ -11,6 +12,8 @@ from fastbox.cli.types import Names
 from fastbox.kernels.metrics import regression_losses
 
 __all__ = ["regression"]
+
+terminal = deferred("fastbox.report.terminal.regression")
 
 LOSSES = regression_losses()
 
@@ -50,7 +53,6 @@ def regression(
     """
     from fastbox import jobs
     from fastbox.experiments.regression import cases_per_point
-    from fastbox.report.terminal.regression import show_regression
 
     check_plot(plot, [], {"output": output})
     with progress("regressing", lambda: points * cases_per_point() * len(losses)) as step:
@@ -59,4 +61,4 @@ def regression(
         from fastbox.report.figures.regression import plot_regression
 
         plot_regression(found.to_dict(), found.columns(), plot)
-    show(show_regression, found.to_dict(), as_json, [output, plot])
+    show(lambda *given: terminal.show_regression(*given), found.to_dict(), as_json, [output, plot])

@@ -1,0 +1,121 @@
+"""The imports of each command: packages and slow modules that it may load, and no job or command beside its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.paths import ROOT
+
+DETECTIONS, TRUTHS, PAIRS = "data/detections.parquet", "data/truths.parquet", "data/pairs.parquet"
+RANDOM = "numpy.random"
+
+# Each command line, with the packages and slow modules that it may load beside those of every command.
+COMMANDS: dict[str, set[str]] = {
+    f"anchors {TRUTHS} --count 3 -o OUT/anchors.json": {"rich", "scipy"},
+    f"assign {TRUTHS} --anchors retinanet --resize 320": {"rich"},
+    f"assign {TRUTHS} --anchors retinanet --resize 320 -o OUT/assigned.parquet --json": set(),
+    f"convert {TRUTHS} OUT/truths.json": {"csv", "msgspec", "pyarrow.compute", "pyarrow.csv", "rich", "xml"},
+    f"evaluate {DETECTIONS} {TRUTHS}": {"rich"},
+    f"evaluate {DETECTIONS} {TRUTHS} -o OUT/matched.parquet --json": {"pyarrow.compute"},
+    f"experiment disagreement {PAIRS}": {"rich"},
+    "experiment regression --points 10": {RANDOM, "rich"},
+    f"fuse {DETECTIONS} {DETECTIONS} -o OUT/fused.parquet": {"pyarrow.compute", "rich"},
+    f"inspect {TRUTHS}": {RANDOM, "rich"},
+    f"inspect {TRUTHS} -o OUT/problems.parquet --fix OUT/fixed.parquet --json": {RANDOM, "pyarrow.compute"},
+    f"measure {PAIRS}": {"rich"},
+    f"measure {PAIRS} -o OUT/measured.parquet --json": set(),
+    f"nms {DETECTIONS} -o OUT/kept.parquet": {"pyarrow.compute", "rich"},
+    f"pairs {DETECTIONS} {TRUTHS}": {"rich"},
+    f"pairs {DETECTIONS} {TRUTHS} --boxes -o OUT/pairs.parquet --json": set(),
+    f"pairs {DETECTIONS} {TRUTHS} --per-class": {"rich"},
+    f"plan {DETECTIONS} {TRUTHS}": {"pyarrow.compute", "rich"},
+    f"sort {DETECTIONS} -o OUT/sorted.parquet": {"pyarrow.compute"},
+    "synthesize OUT/made.parquet --count 3": {RANDOM, "rich"},
+    "warmup --help": set(),
+}
+NAMES = {path.stem for path in (ROOT / "fastbox" / "cli" / "commands").rglob("*.py")} - {"__init__"}  # of commands
+EVERY = {"click", "fastbox", "numpy", "pyarrow"}  # packages of every command
+COMPILER = {"llvmlite", "numba"}  # may load what they like
+OTHERS = {"msgspec", "rich", "scipy"}
+NEVER = {"matplotlib", "pandas", "polars", "torch"}  # nor by another package, as pyarrow imports pandas
+SLOW = {
+    "asyncio", "csv", "difflib", "email", "html", "http", "importlib.metadata", "importlib.resources",
+    "multiprocessing", RANDOM, "pyarrow.compute", "pyarrow.csv", "pyarrow.dataset", "pydoc", "rich.live",
+    "rich.progress", "rich.table", "secrets", "sqlite3", "subprocess", "unittest", "xml",
+}  # fmt: skip
+CODE = """
+import atexit, json, sys
+
+class Watch:
+    found = {}
+
+    def find_spec(self, name, path=None, target=None):
+        frame, asked = sys._getframe(1), []
+        while frame is not None:
+            module = str(frame.f_globals.get("__name__"))
+            if not module.startswith("importlib."):
+                asked.append((module, frame.f_code.co_name == "<module>"))
+            frame = frame.f_back
+        self.found[name] = asked
+
+def say():
+    print("loaded:", json.dumps({name: by for name, by in Watch.found.items() if name in sys.modules}), file=sys.stderr)
+
+sys.meta_path.insert(0, Watch())
+atexit.register(say)
+sys.argv = ["fastbox", *sys.argv[1:]]
+from fastbox.__main__ import main
+main()
+"""
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def loaded(python: Any, command: str) -> dict[str, str]:
+    """Modules that a command loads, without those that the compiler and other packages import; with their importers."""
+    done = python(CODE.replace("sys.argv[1:]", repr(command.split())))
+    (line,) = re.findall(r"^loaded: (.*)$", done.stderr, re.MULTILINE)
+    found = {}
+    for name, asked in json.loads(line).items():
+        nearest = [_top(module) for module, _ in asked[:1]]
+        through = [_top(module) for module, at_import in asked if at_import]
+        packages = {top for top in (*nearest, *through) if top in EVERY | OTHERS} - {"fastbox", _top(name)}
+        if _top(name) in NEVER or (not packages and not COMPILER.intersection(_top(module) for module, _ in asked)):
+            found[name] = " ← ".join(module for module, _ in asked[:4])
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.jit
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_loads_only_what_it_needs(python: Any, tmp_path: Path, command: str) -> None:
+    found = loaded(python, command.replace("OUT", str(tmp_path)))
+    parts = [(name, slow) for name in found for slow in SLOW if name == slow or name.startswith(f"{slow}.")]
+    slow = {slow: found[name] for name, slow in reversed(parts)}
+    known = {*sys.stdlib_module_names, *COMPILER}
+    packages = {_top(name): by for name, by in reversed(found.items()) if _top(name) not in known}
+    unwanted = {name: by for name, by in (slow | packages).items() if name not in EVERY | COMMANDS[command]}
+    assert unwanted == {}
+    assert EVERY - {"pyarrow"} <= packages.keys()
+    assert COMMANDS[command] <= (slow | packages).keys(), "listed, but not loaded: remove it from the list"
+
+    words = command.split()
+    name = words[1] if words[0] == "experiment" else words[0]
+    for room in ("cli/commands", "cli/commands/experiment", "jobs"):
+        package = f"fastbox/{room}".replace("/", ".")
+        others = {f"{package}.{path.stem}" for path in (ROOT / "fastbox" / room).glob("*.py") if path.stem in NAMES}
+        assert others.intersection(found) <= {f"{package}.{name}"}
+
+
+def test_help_loads_neither_a_job_nor_a_package(python: Any) -> None:
+    found = loaded(python, "--help")
+    assert {_top(name) for name in found} - set(sys.stdlib_module_names) == {"click", "fastbox", "numpy"}
+    assert not [name for name in found if name.startswith(("fastbox.jobs.", "fastbox.tables.", "fastbox.arrow."))]
+    assert not SLOW.intersection(found)
