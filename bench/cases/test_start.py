@@ -1,13 +1,18 @@
-"""Time of a process from its start to its first result, with all kernels compiled by an earlier process."""
+"""Time of a process from its start to its end: imports, a first result and commands on the sample in `data/`.
+
+An earlier process has compiled all kernels.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from bench.conftest import Case, require
+from bench.support.paths import ROOT
 
 BOXES = "import numpy as np; a = np.array([[0, 0, 2, 2], [1, 0, 3, 2.0]]); "
 
@@ -17,11 +22,26 @@ OURS = {
     "import fastbox.scan": "import fastbox; fastbox.scan",
     "fastbox --help": "from fastbox.cli import main; main(['--help'])",
 }
+COMMANDS = {
+    "anchors": "anchors {truths} --count 9 --resize 640",
+    "assign": "assign {truths} --anchors retinanet --resize shorter=800,longer=1333",
+    "convert": "convert {truths} {out}/truths.json",
+    "evaluate": "evaluate {detections} {truths}",
+    "fuse": "fuse {detections} {detections} -o {out}/fused.parquet",
+    "inspect": "inspect {truths}",
+    "measure": "measure {pairs}",
+    "nms": "nms {detections} -o {out}/kept.parquet",
+    "pairs": "pairs {detections} {truths}",
+    "plan": "plan {detections} {truths}",
+    "sort": "sort {detections} -o {out}/sorted.parquet",
+}
 PEERS = {
     "powerboxes": BOXES + "import powerboxes; powerboxes.iou_distance(a, a)",
     "pycocotools": BOXES + "from pycocotools.mask import iou; iou(a, a, [0, 0])",
     "supervision": BOXES + "import supervision; supervision.box_iou_batch(a, a)",
+    "torchvision": BOXES + "import torch, torchvision; b = torch.from_numpy(a); torchvision.ops.box_iou(b, b)",
 }
+IMPORTS = ("powerboxes", "pycocotools.mask", "supervision", "torchvision")
 FLOORS = {
     "python": "pass",
     "import numpy": "import numpy",
@@ -29,14 +49,17 @@ FLOORS = {
     "import pyarrow": "import pyarrow.parquet",
 }
 ROUNDS = 10
+DATA = ROOT / "data"
 
 
-def time_process(case: Case, environment: dict[str, str], name: str, role: str, code: str) -> None:
+def time_process(
+    case: Case, environment: dict[str, str], name: str, role: str, *words: str, kernel: str = "start"
+) -> None:
     case(
-        lambda: subprocess.run([sys.executable, "-c", code], env=environment, check=True, stdout=subprocess.DEVNULL),
+        lambda: subprocess.run([sys.executable, *words], env=environment, check=True, stdout=subprocess.DEVNULL),
         name=name,
         role=role,
-        kernel="start",
+        kernel=kernel,
         size="process",
         shape="1 process",
         rounds=ROUNDS,
@@ -45,15 +68,28 @@ def time_process(case: Case, environment: dict[str, str], name: str, role: str, 
 
 @pytest.mark.parametrize("name", OURS)
 def test_ours(case: Case, environment: dict[str, str], name: str) -> None:
-    time_process(case, environment, name, "ours", OURS[name])
+    time_process(case, environment, name, "ours", "-c", OURS[name])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command(case: Case, environment: dict[str, str], name: str, tmp_path: Path) -> None:
+    tables = {table: DATA / f"{table}.parquet" for table in ("detections", "truths", "pairs")}
+    words = COMMANDS[name].format(**tables, out=tmp_path).split()
+    time_process(case, environment, f"fastbox {name}", "ours", "-m", "fastbox", *words, kernel="command")
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_import_of_peer(case: Case, environment: dict[str, str], name: str) -> None:
+    require(name.partition(".")[0])
+    time_process(case, environment, f"import {name}", "peer", "-c", f"import {name}", kernel="import")
 
 
 @pytest.mark.parametrize("name", PEERS)
 def test_peer(case: Case, environment: dict[str, str], name: str) -> None:
     require(name)
-    time_process(case, environment, name, "peer", PEERS[name])
+    time_process(case, environment, name, "peer", "-c", PEERS[name])
 
 
 @pytest.mark.parametrize("name", FLOORS)
 def test_floor(case: Case, environment: dict[str, str], name: str) -> None:
-    time_process(case, environment, name, "floor", FLOORS[name])
+    time_process(case, environment, name, "floor", "-c", FLOORS[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["public_data"]
+__all__ = ["ROOT", "public_data"]
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("FASTBOX_BENCH_DATA") or ROOT.parent / "shared" / "data")
