@@ -19,7 +19,7 @@ __all__ = ["format_for", "format_of", "is_huggingface", "is_other"]
 StrPath = str | os.PathLike[str]
 
 # Files to suggest if the format of their folder is not recognized.
-LIKELY = (".json", ".json.gz", ".jsonl", ".csv", ".odgt")
+LIKELY = (".json", ".json.gz", ".json.zst", ".jsonl", ".csv", ".odgt")
 
 
 def format_of(source: StrPath) -> str:

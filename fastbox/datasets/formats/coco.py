@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from fastbox.arrow.columns import flag_column
 from fastbox.datasets.by_image import coordinates, grouped, numbers
-from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema
-from fastbox.datasets.formats import cocojson
-from fastbox.datasets.formats.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
+from fastbox.datasets.dataset import IMAGES, Dataset
+from fastbox.datasets.formats.cocojson import Category
+from fastbox.datasets.formats.cocoread import SIDES, dataset_of
 from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError
 from fastbox.storage.folders import new_file
@@ -27,7 +27,6 @@ from fastbox.values.numbers import as_choice
 __all__ = ["FILE_FORMATS", "read", "write"]
 
 KINDS = ("truths", "results")
-SIDES = COORDINATES["xywh"]
 GREATEST_ID = np.iinfo(np.int64).max
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -144,23 +143,7 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
     """
     if kind is not None:
         as_choice(kind, KINDS, "a kind")
-    document = cocojson.read(source)
-    if kind not in (None, document.kind):
-        raise InputError(f"expected {kind} in {document.path}, got {document.kind}: convert it as {document.kind}")
-    image_id, box_id = id_types(document)
-    categories = _categories(document)
-    schema = _schema(document, _arrow(image_id), _arrow(box_id))
-    images = pa.Table.from_batches(
-        [_image_columns(batch, _arrow(image_id)) for batch in decode(document.path, document.images, Image, image_id)]
-    )
-    return Dataset(
-        kind=document.kind,
-        schema=schema,
-        batches=_batches(document, schema),
-        ordered=False,
-        images=lambda: images,
-        categories=categories,
-    )
+    return dataset_of(source, kind)
 
 
 def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None:
@@ -201,75 +184,6 @@ def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None
             _write_results(file, dataset, target)
         else:
             _write_truths(file, dataset, target)
-
-
-def _arrow(kind: Any) -> pa.DataType:
-    return pa.string() if kind is str else pa.int64()
-
-
-def _schema(document: Document, image_id: pa.DataType, box_id: pa.DataType) -> pa.Schema:
-    box = [(name, pa.float64()) for name in SIDES]
-    # int64, as JSON's numbers are: a writer that has seen all of them may narrow the type.
-    category = ("category_id", pa.int64())
-    if document.kind == "results":
-        return pa.schema([("image_id", image_id), category, *box, ("score", pa.float64())])
-    more = [("iscrowd", pa.int8()), *([("ignore", pa.int8())] if document.ignores else []), ("area", pa.float64())]
-    scores = [("score", pa.float64())] if document.scores else []
-    return pa.schema([("image_id", image_id), ("id", box_id), category, *box, *more, *scores])
-
-
-def _batches(document: Document, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    columns: Callable[[list[Any]], dict[str, Sequence[Any]]]
-    if document.kind == "results":
-        elements, columns = decode(document.path, document.boxes, Result, id_types(document)[0]), _result_columns
-    else:
-        kind = ScoredTruth if document.scores else Truth
-        elements, columns = decode(document.path, document.boxes, kind, *id_types(document)), _truth_columns
-    for batch in elements:
-        found = columns(batch)
-        if document.scores:
-            found["score"] = [truth.score for truth in batch]
-        if document.ignores:
-            found["ignore"] = [1 if truth.ignore else 0 for truth in batch]
-        boxes = np.fromiter(chain.from_iterable([box.bbox for box in batch]), np.float64, 4 * len(batch))
-        found |= dict(zip(SIDES, boxes.reshape(-1, 4).T, strict=True))
-        arrays = [pa.array(found[field.name], field.type) for field in schema]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _truth_columns(batch: list[Truth[Any, Any]]) -> dict[str, Sequence[Any]]:
-    return {
-        "image_id": [truth.image_id for truth in batch],
-        "id": [truth.id for truth in batch],
-        "category_id": [truth.category_id for truth in batch],
-        "iscrowd": [1 if truth.iscrowd else 0 for truth in batch],
-        "area": [truth.area for truth in batch],
-    }
-
-
-def _result_columns(batch: list[Result[Any]]) -> dict[str, Sequence[Any]]:
-    return {
-        "image_id": [result.image_id for result in batch],
-        "category_id": [result.category_id for result in batch],
-        "score": [result.score for result in batch],
-    }
-
-
-def _image_columns(batch: list[Image[Any]], id_type: pa.DataType) -> pa.RecordBatch:
-    rows = [(image.id, image.width, image.height, image.file_name) for image in batch]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 4
-    schema = images_schema(id_type)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _categories(document: Document) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for category in chain.from_iterable(decode(document.path, document.categories, Category)):
-        if category.name is not None and found.setdefault(category.id, category.name) != category.name:
-            names = f"{found[category.id]!r} and {category.name!r}"
-            raise InputError(f"expected one name of category {category.id} in {document.path}, got {names}: remove one")
-    return found
 
 
 def _write_truths(file: BinaryIO, dataset: Dataset, target: StrPath) -> None:
@@ -343,7 +257,7 @@ def _finite(values: NDArray[np.float64], name: str, rows: pa.Table) -> list[floa
     return found
 
 
-SIGNS = Signs(endings=(".json", ".json.gz"))
+SIGNS = Signs(endings=(".json", ".json.gz", ".json.zst"))
 FILE_FORMATS = (
     Format("coco", read, write, "file", "instances JSON", ".json", implied={"kind": "truths"}, signs=SIGNS),
     Format("coco-results", read, write, "file", "results JSON", ".json", implied={"kind": "results"}),

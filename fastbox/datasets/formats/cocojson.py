@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
 import math
 import os
 import re
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 from fastbox.datasets.formats.cocofields import Unusable, element_of
 from fastbox.errors import InputError, not_utf8
+from fastbox.storage.windows import NOT_UNPACKED, open_unpacked
 
 __all__ = [
     "Category",
@@ -34,7 +32,6 @@ __all__ = [
 ]
 
 BATCH = 8192
-GZIP = b"\x1f\x8b"
 ELEMENTS = {"results": "result", "annotations": "annotation", "images": "image", "categories": "category"}
 # The keys of a file that lists images alone, as COCO's own of its test images.
 LISTING = {"info", "licenses", "images", "categories", "type", "videos"}
@@ -147,7 +144,7 @@ class Document(NamedTuple):
 
 
 def read(source: str | os.PathLike[str]) -> Document:
-    """Read a COCO file whole, packed by gzip or not, and cut it.
+    """Read a COCO file whole, packed by gzip, by Zstandard or not, and cut it.
 
     Raises
     ------
@@ -156,9 +153,9 @@ def read(source: str | os.PathLike[str]) -> Document:
     """
     path = os.fspath(source)
     try:
-        data = Path(source).read_bytes()
-        data = (gzip.decompress(data) if data.startswith(GZIP) else data).removeprefix(codecs.BOM_UTF8)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        with open_unpacked(source) as file:
+            data = file.read().removeprefix(codecs.BOM_UTF8)
+    except NOT_UNPACKED as error:
         raise InputError(f"{path} can't be unpacked: copy or pack it again") from error
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror}): name an existing COCO JSON file") from error

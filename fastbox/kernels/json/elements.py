@@ -1,0 +1,318 @@
+"""Elements of a list of JSON objects as rows of columns, and the skipping of one value."""
+
+from __future__ import annotations
+
+from numba import types
+
+from fastbox.kernels.build.borrow import borrowed
+from fastbox.kernels.build.kernel import Kernel, device, group, i8, vector
+from fastbox.kernels.json.codes import (
+    AT,
+    BOX,
+    CLOSED,
+    END,
+    FILLED,
+    FLAG,
+    FULL,
+    LEFT,
+    LIMIT,
+    LIMITED,
+    NAME,
+    ODD,
+    REAL,
+    REASON,
+    REQUIRED,
+    ROWS,
+    SHORT,
+    SIZE,
+    TEXT,
+)
+from fastbox.kernels.json.decimals import MOST_DIGITS, scaled
+from fastbox.kernels.json.values import (
+    BACKSLASH,
+    CLOSE,
+    CLOSE_LIST,
+    COLON,
+    COMMA,
+    MINUS,
+    OPEN,
+    OPEN_LIST,
+    PLUS,
+    POINT,
+    QUOTE,
+    ZERO,
+    E,
+    F,
+    N,
+    T,
+    byte,
+    escape,
+    is_digit,
+    note,
+    plain,
+    space,
+    text,
+    value,
+    word,
+)
+
+LARGEST_WHOLE = (1 << 63) - 1
+
+
+@device
+def decimal(data, at):
+    """Return the place behind a number, its significand and power of ten, and the count of its digits; 0 if too many.
+
+    The power is 1 for a number without point and exponent.
+    """
+    begin = at + 1 if byte(data, at) == MINUS else at
+    at = begin
+    significand, power = 0, 1
+    while is_digit(data, at):
+        significand = significand * 10 + byte(data, at) - ZERO
+        at += 1
+    count = at - begin
+    if count == 0 or (count > 1 and byte(data, begin) == ZERO):
+        return ~(at if count == 0 else begin + 1), 0, 0, 0
+    if byte(data, at) == POINT:
+        at += 1
+        point = at
+        while is_digit(data, at):
+            significand = significand * 10 + byte(data, at) - ZERO
+            at += 1
+        if at == point:
+            return ~at, 0, 0, 0
+        power = point - at
+        count -= power
+    if count > MOST_DIGITS:
+        first = begin
+        while count and (byte(data, first) == ZERO or byte(data, first) == POINT):
+            count -= byte(data, first) == ZERO
+            first += 1
+    if byte(data, at) | 32 == E:
+        at += 1
+        negative = byte(data, at) == MINUS
+        if negative or byte(data, at) == PLUS:
+            at += 1
+        first, exponent = at, 0
+        while is_digit(data, at):
+            exponent = min(exponent * 10 + byte(data, at) - ZERO, 9999)
+            at += 1
+        if at == first:
+            return ~at, 0, 0, 0
+        power = (0 if power == 1 else power) + (-exponent if negative else exponent)
+        count = count if power != 1 else MOST_DIGITS + 2
+    return at, significand, power, count
+
+
+@device
+def encoded(code, chars, column, filled):
+    """Append a code point to a column of texts in UTF-8, and return the new count of bytes."""
+    if code < 0x80:
+        chars[column, filled] = code
+        return filled + 1
+    if code < 0x800:
+        chars[column, filled] = 0xC0 | code >> 6
+    else:
+        if code < 0x10000:
+            chars[column, filled] = 0xE0 | code >> 12
+        else:
+            chars[column, filled] = 0xF0 | code >> 18
+            filled += 1
+            chars[column, filled] = 0x80 | code >> 12 & 63
+        filled += 1
+        chars[column, filled] = 0x80 | code >> 6 & 63
+    chars[column, filled + 1] = 0x80 | code & 63
+    return filled + 2
+
+
+@device
+def copied(data, at, chars, column, state):
+    """Append a text, from behind its first quote; return the place behind it, and the new count of bytes."""
+    begin, filled = at, state[FILLED + column]
+    while True:
+        stop = plain(data, at)
+        for place in range(at, stop):
+            chars[column, filled + place - at] = byte(data, place)
+        filled += stop - at
+        if byte(data, stop) != BACKSLASH:
+            break
+        at, code = escape(data, stop)
+        if at < 0:
+            return at, filled
+        filled = encoded(code, chars, column, filled)
+    if byte(data, stop) != QUOTE:
+        return ~stop, filled
+    note(data, begin, stop, state)
+    return stop + 1, filled
+
+
+@device
+def field_of(data, begin, stop, fields):
+    """Return the place of a name in the table of fields: -1 if it is not there, -2 for a name with an escape."""
+    for field in range(len(fields)):
+        if fields[field, 0] == stop - begin:
+            same = True
+            for place in range(stop - begin):
+                same &= fields[field, NAME + place] == byte(data, begin + place)
+            if same:
+                return field
+    for place in range(begin, stop):
+        if byte(data, place) == BACKSLASH:
+            return -2
+    return -1
+
+
+@device
+def stored(data, at, row, field, columns, left, state):
+    """Store a number, a flag or a box in the columns of a row; return the place behind it."""
+    data, columns, left, state = borrowed(data, columns, left, state)
+    wholes, reals = columns
+    form, column = field
+    if form == FLAG and (byte(data, at) == T or byte(data, at) == F):
+        wholes[column, row] = byte(data, at) == T
+        return word(data, at)
+    if form == BOX:
+        if byte(data, at) != OPEN_LIST:
+            return ~at
+        at = space(data, at + 1)
+    last = 3 if form == BOX else 0
+    for place in range(last + 1):
+        begin = at
+        at, significand, power, count = decimal(data, begin)
+        if at < 0:
+            return at
+        negative = byte(data, begin) == MINUS
+        if form < REAL:
+            if power != 1 or count > MOST_DIGITS + 1 or not 0 <= significand <= LARGEST_WHOLE:
+                return ~begin
+            if form == SIZE and (significand >= 1 << 31 or negative):
+                return ~begin
+            wholes[column, row] = significand != 0 if form == FLAG else -significand if negative else significand
+        else:
+            number = -1.0 if count > MOST_DIGITS else scaled(significand, 0 if power == 1 else power)
+            if number < 0:
+                entry = state[LEFT]
+                left[entry, 0], left[entry, 1], left[entry, 2], left[entry, 3] = row, column + place, begin, at
+                state[LEFT] = entry + 1
+            reals[column + place, row] = -number if negative and not (power == 1 and significand == 0) else number
+        if form == BOX:
+            at = space(data, at)
+            if byte(data, at) != (CLOSE_LIST if place == last else COMMA):
+                return ~at
+            at = at + 1 if place == last else space(data, at + 1)
+    return at
+
+
+@device
+def element(data, at, row, fields, columns, texts, left, state):
+    """Store the fields of an element in the columns of a row; return the place behind it."""
+    data, fields, columns, texts, left, state = borrowed(data, fields, columns, texts, left, state)
+    chars, seen = texts
+    wholes, _ = columns
+    given = 0
+    if byte(data, at) != OPEN:
+        return ~at
+    at = space(data, at + 1)
+    while True:
+        if byte(data, at) != QUOTE:
+            return ~at
+        begin = at + 1
+        at = text(data, begin, state)
+        if at < 0:
+            return at
+        field = field_of(data, begin, at - 1, fields)
+        if field == -2:
+            return ~begin
+        at = space(data, at)
+        if byte(data, at) != COLON:
+            return ~at
+        at = space(data, at + 1)
+        if field < 0:
+            at = value(data, at, state)
+        else:
+            form, column, bit = int(fields[field, 1]), int(fields[field, 2]), 1 << field
+            if given & bit:
+                return ~begin
+            if byte(data, at) == N and not (state[REQUIRED] & bit or form == FLAG):
+                at = word(data, at)
+            else:
+                given |= bit
+                if form != TEXT:
+                    at = stored(data, at, row, (form, column), columns, left, state)
+                elif byte(data, at) == QUOTE:
+                    at, wholes[column, row] = copied(data, at + 1, chars, column, state)
+                else:
+                    return ~at
+        if at < 0:
+            return at
+        at = space(data, at)
+        if byte(data, at) == CLOSE:
+            break
+        if byte(data, at) != COMMA:
+            return ~at
+        at = space(data, at + 1)
+    if given & state[REQUIRED] != state[REQUIRED]:
+        return ~begin
+    seen[row] = given
+    for field in range(len(fields)):
+        if fields[field, 1] == TEXT:
+            column = int(fields[field, 2])
+            if given >> field & 1:
+                state[FILLED + column] = wholes[column, row]
+            else:
+                wholes[column, row] = state[FILLED + column]
+    return at + 1
+
+
+def elements(data, state, fields, columns, texts, left):
+    """Read the elements of a list into columns, from the place of one up to the limit or the end of the list.
+
+    Each row of the table of fields has the length of the name, the form, the column, and the name. A column of texts is
+    the row of `chars`, and the row of `wholes` with the ends of the texts. `seen` has the fields that each element has,
+    a bit for each field. `left` has the row, the column, and the bytes of each number left to the caller.
+    """
+    data, state, fields, columns, texts, left = borrowed(data, state, fields, columns, texts, left)
+    at, row = space(data, state[AT]), 0
+    reason = FULL
+    while row < len(texts[1]) and state[LEFT] + 4 * len(fields) <= len(left):
+        if at >= state[LIMIT]:
+            reason = LIMITED
+            break
+        before = state[LEFT]
+        stop = element(data, at, row, fields, columns, texts, left, state)
+        if stop >= 0:
+            stop = space(data, stop)
+            closed = byte(data, stop) == CLOSE_LIST
+            if closed or byte(data, stop) == COMMA:
+                row += 1
+                at = stop + 1 if closed else space(data, stop + 1)
+                if closed:
+                    reason = CLOSED
+                    break
+                continue
+            stop = ~stop
+        state[LEFT] = before
+        reason = SHORT if ~stop >= state[END] else ODD
+        break
+    state[AT], state[ROWS], state[REASON] = at, row, reason
+
+
+def skip(data, state):
+    """Skip a value: move the place of the state behind it."""
+    data, state = borrowed(data, state)
+    stop = value(data, state[AT], state)
+    state[REASON] = LIMITED if stop >= 0 else SHORT if ~stop >= state[END] else ODD
+    state[AT] = stop if stop >= 0 else state[AT]
+
+
+u1 = types.uint8
+ELEMENTS = Kernel(
+    elements,
+    lambda t: types.void(
+        vector(u1), vector(i8), vector(u1, 2), group(vector(i8, 2), vector(types.float64, 2)),
+        group(vector(u1, 2), vector(i8)), vector(i8, 2),
+    ),
+    {"": {}},
+)  # fmt: skip
+SKIP = Kernel(skip, lambda t: types.void(vector(u1), vector(i8)), {"": {}})
