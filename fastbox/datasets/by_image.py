@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ pc = deferred("pyarrow.compute")
 tempfile = deferred("tempfile")
 
 ROWS = 65_536  # boxes of the images that are written together
+MOST_HELD = 128 << 20  # bytes of boxes that are held in memory until the order of the images is known
 NEEDED = {"image_id", "category_id", *(name for names in COORDINATES.values() for name in names)}
 
 
@@ -39,22 +41,15 @@ class Group(NamedTuple):
 def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) -> Iterator[Group]:
     """Yield all images of a data set by ascending id, those without boxes too, about ``rows`` boxes at a time.
 
-    The size of an image may follow its boxes, and boxes may come in any order. So boxes first go to an unnamed file
-    beside ``target``, which is then mapped: memory holds about 20 bytes a box, and one group.
+    The size of an image may follow its boxes, and boxes may come in any order. So boxes are held in memory first; many
+    boxes in an unnamed file beside ``target``, which is then mapped: memory holds about 20 bytes a box, and one group.
 
     Raises
     ------
     InputError
         A box has no image, no category or a null coordinate.
     """
-    with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(target))) as file:
-        with pa.ipc.new_file(pa.PythonFile(file, "w"), dataset.schema) as writer:
-            for batch in dataset.batches:
-                _check_nulls(batch, {*NEEDED, "score"} if dataset.kind == "results" else NEEDED)
-                writer.write_batch(batch)
-        file.flush()
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        boxes = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
+    with _rows(dataset, target) as boxes:
         images = _every_image(dataset.images(), boxes["image_id"])
         owners = _as_numpy(pc.index_in(boxes["image_id"], value_set=images["image_id"]))
         order = None if np.all(owners[:-1] <= owners[1:]) else np.argsort(owners, kind="stable")
@@ -67,6 +62,35 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
             part = boxes.slice(start, stop - start) if order is None else boxes.take(pa.array(order[start:stop]))
             yield Group(images.slice(first, last - first), part, offsets[first : last + 1] - start)
             first = last
+
+
+@contextlib.contextmanager
+def _rows(dataset: Dataset, target: str | os.PathLike[str]) -> Iterator[pa.Table]:
+    """Give the rows of a data set: in memory, in one chunk; or mapped from a file."""
+    needed = {*NEEDED, "score"} if dataset.kind == "results" else NEEDED
+    held: list[pa.RecordBatch] = []
+    size = 0
+    batches = iter(dataset.batches)
+    for batch in batches:
+        _check_nulls(batch, needed)
+        held.append(batch)
+        size += batch.nbytes
+        if size > MOST_HELD:
+            break
+    else:
+        table, held = pa.Table.from_batches(held, schema=dataset.schema).combine_chunks(), []
+        yield table
+        return
+    with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(target))) as file:
+        with pa.ipc.new_file(pa.PythonFile(file, "w"), dataset.schema) as writer:
+            while held:
+                writer.write_batch(held.pop(0))
+            for batch in batches:
+                _check_nulls(batch, needed)
+                writer.write_batch(batch)
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        yield pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
 
 
 def coordinates(rows: pa.Table, format: str) -> list[NDArray[np.float64]]:

@@ -6,7 +6,7 @@ No kernel checks its arguments.
 
 - ``codes``: numbers that kernels share with their callers; imports no Numba
 - ``metrics``: every metric's record: its formulas, its range and what a kernel may skip; imports no Numba
-- ``build``: compiling and keeping functions, stack arrays, transposes, non-temporal stores
+- ``build``: compiling and keeping functions, stack arrays, transposes, non-temporal stores, masks of bytes
 - ``geometry``: formulas, their gradients, boxes of extreme size, packing and reading rows
 - ``common``: sorting, sums in a fixed order, sketches, anchor shapes
 - ``compare``: two collections, dense, through an index, and row by row
@@ -14,6 +14,7 @@ No kernel checks its arguments.
 - ``suppress``: NMS and weighted boxes fusion
 - ``loss``: losses with gradients, box deltas, regression
 - ``evaluate``: COCO's matching, TIDE's errors, curves, the bootstrap
+- ``json``: elements of JSON as columns
 - ``registry``: every kernel, listed
 
 A kernel takes at most ten arguments. Arguments that belong together are one plain tuple, as ``(detections, truths,

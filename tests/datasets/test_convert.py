@@ -18,6 +18,7 @@ from support.box_columns import CORNERS
 from support.coco import boxes, convert, numbers, result, same_bits, truth
 from support.paths import SHARED
 
+from fastbox.datasets import by_image
 from fastbox.datasets.convert import convert as convert_file
 from fastbox.datasets.formats.cocojson import BATCH
 from fastbox.tables.sink import read_record
@@ -253,3 +254,17 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert int(python(code).stdout) * kib < size + 150e6
     table = pq.read_table(tmp_path / "out.parquet")
     assert table["id"].to_pylist() == list(range(n))
+
+
+@pytest.mark.parametrize("rows", [[result(k % 5, (k / 7, 2, 3, 4)) for k in range(40)], []])
+def test_boxes_held_in_memory_and_in_a_file_make_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    source = tmp_path / "results.json"
+    source.write_text(json.dumps(rows))
+    made = []
+    for most in (1 << 30, 0):
+        monkeypatch.setattr(by_image, "MOST_HELD", most)
+        convert_file(source, tmp_path / "boxes.parquet")
+        made.append((tmp_path / "boxes.parquet").read_bytes())
+    assert made[0] == made[1]
