@@ -10,10 +10,13 @@ from numpy.typing import ArrayLike
 from fastbox.errors import InputWarning
 from fastbox.evaluation.alike import alike
 from fastbox.evaluation.core import Evaluation
+from fastbox.evaluation.given import coded
 from fastbox.evaluation.params import Params
 from fastbox.values.arguments import named
 
 __all__ = ["evaluate"]
+
+AT_ONCE = 262_144  # boxes that are matched at once, as in jobs
 
 
 @named
@@ -80,17 +83,9 @@ def evaluate(
     (1.0, 0.802)
     """
     found = Evaluation(params)
-    found.add(
-        detections,
-        scores,
-        truths,
-        classes=classes,
-        truth_classes=truth_classes,
-        crowd=crowd,
-        ignore=ignore,
-        areas=areas,
-        models=models,
-    )
+    given = {"classes": classes, "truth_classes": truth_classes, "models": models}
+    given |= {"crowd": crowd, "ignore": ignore, "areas": areas}
+    found.add_sets(*coded(found.collected, detections, scores, truths, given), AT_ONCE)
     images = found.mismatch.images
     if not images["both"] and images["detections"] and images["truths"]:
         examples = found.mismatch.examples.values()

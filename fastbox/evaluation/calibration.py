@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.evaluation.curves import Floats
+from fastbox.kernels.codes import IGNORED, MATCHED
 from fastbox.values.record_text import record_text
 
 __all__ = ["BINS", "Calibration", "calibrate"]
 
 BINS = 20
+AT_ONCE = 1 << 18  # detections that are put into bins at once
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,22 @@ class Calibration:
         return record_text(self)
 
 
-def calibrate(scores: Floats, hits: NDArray[np.bool_], ious: Floats) -> Calibration:
-    """Put detections with finite scores into bins by score."""
-    known = np.isfinite(scores)
-    scores, hits, ious = scores[known], hits[known], ious[known]
-    low, high = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
+def calibrate(scores: Floats, match_types: NDArray[np.int8], ious: NDArray[np.float32]) -> Calibration:
+    """Put detections with finite scores that are not ignored into bins by score, some rows at a time."""
+    blocks = [slice(first, first + AT_ONCE) for first in range(0, len(scores), AT_ONCE)]
+    known = [np.isfinite(scores[rows]) & (match_types[rows] != IGNORED) for rows in blocks]
+    ends = [(own.min(), own.max()) for rows, some in zip(blocks, known, strict=True) if len(own := scores[rows][some])]
+    low, high = (float(min(own for own, _ in ends)), float(max(own for _, own in ends))) if ends else (0.0, 1.0)
     low, high = (0.0, 1.0) if 0 <= low <= high <= 1 else (low, high)
-    edges = np.linspace(low, high, BINS + 1)
-    place = np.clip((scores - low) * (BINS / (high - low or 1)), 0, BINS - 1).astype(np.int64)
-    counts = np.bincount(place, minlength=BINS)
+    counts, sums = np.zeros(BINS, np.int64), np.zeros((3, BINS))
+    for rows, some in zip(blocks, known, strict=True):
+        own = scores[rows][some]
+        place = np.clip((own - low) * (BINS / (high - low or 1)), 0, BINS - 1).astype(np.int64)
+        counts += np.bincount(place, minlength=BINS)
+        for added, column in zip(sums, (own, match_types[rows][some] == MATCHED, ious[rows][some]), strict=True):
+            np.add.at(added, place, column.astype(np.float64))  # one after another: the same bits for any blocks
     with np.errstate(invalid="ignore"):
-        means = [np.bincount(place, weights=column, minlength=BINS) / counts for column in (scores, hits, ious)]
+        means = sums / counts
     gaps = np.abs(means[0] - means[1])[counts > 0]
-    ece = float((gaps * counts[counts > 0]).sum() / len(scores)) if len(scores) else float("nan")
-    return Calibration(edges, counts, means[0], means[1], means[2], ece)
+    ece = float((gaps * counts[counts > 0]).sum() / counts.sum()) if ends else float("nan")
+    return Calibration(np.linspace(low, high, BINS + 1), counts, means[0], means[1], means[2], ece)

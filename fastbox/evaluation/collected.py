@@ -16,6 +16,8 @@ from fastbox.values.labels import Codes
 
 __all__ = ["Collected"]
 
+AT_ONCE = 1 << 18  # detections whose groups are numbered at once
+
 FOUND = {
     "image": np.int32,
     "model": np.int32,
@@ -159,14 +161,24 @@ class Collected:
         count, place = len(self.labels), self.place(model)
         if self._groups is None:
             # The order is stable, so rows of equal scores keep their order, and more rows can be added afterwards.
-            groups = self.models.ascending()[1][self.found["model"]] * count
-            groups += self.places(self.found["kind"])
-            order, there, begins = rank(groups, self.found["score"])
+            order, there, begins = rank(self._group_numbers(count), self.found["score"])
             self.found.put(order)
             self._groups = there, begins
         there, begins = self._groups
         bounds: NDArray[np.int64] = begins[np.searchsorted(there, place * count + np.arange(count + 1))]
         return bounds
+
+    def _group_numbers(self, count: int) -> NDArray[Any]:
+        """Return a number for the model and the class of each detection, of two bytes where these hold all."""
+        kinds = self.places(np.arange(len(self.classes), dtype=np.int32))
+        models = self.models.ascending()[1] * count
+        dtype = np.int16 if len(models) * count < 2**15 else np.int64
+        kinds, models = kinds.astype(dtype), models.astype(dtype)
+        numbers = np.empty(len(self.found), dtype)
+        for first in range(0, len(numbers), AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            numbers[some] = models[self.found["model"][some]] + kinds[self.found["kind"][some]]
+        return numbers
 
 
 def _distinct(numbers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -28,13 +28,32 @@ class Rows:
     def __init__(self, **dtypes: Any) -> None:
         self._dtypes = dtypes
         self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in dtypes}
+        self._room: dict[str, NDArray[Any]] = {}
         self._groups: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._distinct: dict[str, list[int]] = {}
+
+    def reserve(self, rows: int) -> None:
+        """Make room for a number of rows in all, so that the parts that are added need not be joined afterwards.
+
+        Memory is taken as the room is filled.
+        """
+        if not len(self):
+            self._room = {name: np.empty(rows, dtype) for name, dtype in self._dtypes.items()}
 
     def add(self, **columns: NDArray[Any]) -> None:
         """Add rows: all columns, of one length."""
+        first = len(self)
+        last = first + len(columns[next(iter(self._dtypes))])
+        if any(last > len(room) for room in self._room.values()):
+            self._room = {}
         for name, dtype in self._dtypes.items():
-            self._parts[name].append(columns[name].astype(np.dtype(dtype).base, copy=False))
+            if self._room:
+                self._room[name][first:last] = columns[name]
+                self._parts[name][:] = [self._room[name][:last]]
+            else:
+                self._parts[name].append(columns[name].astype(np.dtype(dtype).base, copy=False))
         self._groups.clear()
+        self._distinct.clear()
 
     def joined(self, other: Rows, **changed: Callable[[NDArray[Any]], NDArray[Any]]) -> Rows:
         """Return the rows of both, columns of the other table changed by the functions that are given for them."""
@@ -62,6 +81,7 @@ class Rows:
         def work(name: str) -> None:
             self._parts[name][:] = [np.take(self[name], order, axis=0)]
 
+        self._room = {}
         parallel.run(work, [(name,) for name in self._dtypes])
         self._groups.clear()
 
@@ -74,6 +94,15 @@ class Rows:
             self._groups[name] = stable(column, count), np.concatenate(([0], ends))
         order, bounds = self._groups[name]
         return order[bounds[group] : bounds[group + 1]] if group + 1 < len(bounds) else order[:0]
+
+    def distinct(self, name: str) -> list[int]:
+        """Return the numbers that a column of small numbers has, ascending."""
+        if name not in self._distinct:
+            column = self[name]
+            there = np.zeros(int(column.max(initial=-1)) + 1, np.bool_)
+            there[column] = True
+            self._distinct[name] = np.flatnonzero(there).tolist()
+        return self._distinct[name]
 
     def __len__(self) -> int:
         return sum(map(len, next(iter(self._parts.values()))))

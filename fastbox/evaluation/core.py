@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.boxes.container import as_boxes
 from fastbox.evaluation.alike import apart, spellings
 from fastbox.evaluation.bootstrap import draw, interval, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.curves import Curves, Traced
+from fastbox.evaluation.given import coded
 from fastbox.evaluation.kept import Kept
 from fastbox.evaluation.matching import PAIR_METRICS, UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
@@ -21,11 +21,7 @@ from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import EVERY_RANGE, Detections, GroundTruths, Images
 from fastbox.evaluation.summary import LEVEL, Asked, Details, Facts, ModelFigures, Summarized
 from fastbox.evaluation.tide import Errors, blame
-from fastbox.kernels.codes import IGNORED, MATCHED
-from fastbox.values.flags import as_flags
-from fastbox.values.groups import align_images
-from fastbox.values.labels import as_labels, check_kinds
-from fastbox.values.numbers import as_floats, as_whole, shown
+from fastbox.values.numbers import as_whole, shown
 
 __all__ = ["Evaluation"]
 
@@ -81,34 +77,9 @@ class Evaluation(Summarized):
         models: ArrayLike | None = None,
     ) -> Judged:
         """Add whole images, given as :func:`evaluate` takes them; return the matches of the detections, read-only."""
-        a, b = as_boxes(detections, "detections"), as_boxes(truths, "truths")
-        n, m = len(a), len(b)
-        if (classes is None) != (truth_classes is None):
-            given, missing = ("truth_classes", "classes") if classes is None else ("classes", "truth_classes")
-            raise ValueError(f"expected classes= and truth_classes= or neither, got {given} and no {missing}")
-        if classes is None:
-            self.code_classes([None])
-            kinds, truth_kinds = np.zeros(n, np.int64), np.zeros(m, np.int64)
-        else:
-            own = _column("classes", as_labels(classes, "classes", n), n)
-            theirs = _column("truth_classes", as_labels(truth_classes, "truth_classes", m), m)
-            check_kinds((own, theirs), ("classes", "truth_classes"))
-            kinds, truth_kinds = (self.collected.classes.of_column(column) for column in (own, theirs))
-        if models is None:
-            self.code_models([None])
-            codes = np.zeros(n, np.int64)
-        else:
-            codes = self.collected.models.of_column(_column("models", as_labels(models, "models", n), n))
-        found = Detections(a, _column("scores", as_floats(scores, "scores"), n), kinds, codes, np.zeros(n, np.bool_))
-        wanted = GroundTruths(
-            b,
-            truth_kinds,
-            np.zeros(m, np.bool_) if crowd is None else as_flags(crowd, "crowd", m),
-            np.zeros(m, np.bool_) if ignore is None else as_flags(ignore, "ignore", m),
-            None if areas is None else _column("areas", as_floats(areas, "areas"), m),
-            np.zeros(m, np.bool_),
-        )
-        return self.add_coded(Images(*align_images(a, b, ("detections", "truths"))), found, wanted)
+        given = {"classes": classes, "truth_classes": truth_classes, "models": models}
+        given |= {"crowd": crowd, "ignore": ignore, "areas": areas}
+        return self.add_coded(*coded(self.collected, detections, scores, truths, given))
 
     def code_classes(self, labels: Iterable[Any]) -> NDArray[np.int64]:
         """Return the codes of labels of classes, as :meth:`add_coded` takes them; new labels get one."""
@@ -120,6 +91,34 @@ class Evaluation(Summarized):
 
     def add_coded(self, images: Images, detections: Detections, truths: GroundTruths) -> Judged:
         """Add whole images whose classes and models are codes of this evaluation already."""
+        judged = self._collect(images, detections, truths)
+        self.mismatch.add(images, detections, truths, judged.match_type, judged.truth)
+        return judged
+
+    def add_sets(self, images: Images, detections: Detections, truths: GroundTruths, rows: int) -> None:
+        """Add whole images as :meth:`add_coded` does, in sets of about `rows` boxes: only one set is in memory."""
+        cuts = images.cuts(rows)
+        if len(cuts) < 2:
+            self.add_coded(images, detections, truths)
+            return
+        self.reserve(len(detections.scores))
+        match_types, taken = np.empty(len(detections.scores), np.int8), np.empty(len(detections.scores), np.int64)
+        for first, last in cuts:
+            own = slice(*images.bounds[[first, last]])
+            its = slice(*images.truth_bounds[[first, last]])
+            judged = self._collect(images.between(first, last), detections.of_rows(own), truths.of_rows(its))
+            match_types[own] = judged.match_type
+            np.add(judged.truth, its.start, out=taken[own], where=judged.truth >= 0)
+        if self.params.class_agnostic:
+            detections.classes, truths.classes = np.zeros_like(detections.classes), np.zeros_like(truths.classes)
+        self.mismatch.add(images, detections, truths, match_types, taken)
+
+    def reserve(self, rows: int) -> None:
+        """Make room for a number of detections in all, which then take less memory while they are ranked."""
+        self.collected.found.reserve(rows)
+
+    def _collect(self, images: Images, detections: Detections, truths: GroundTruths) -> Judged:
+        """Match the detections of whole images and keep what the figures need."""
         places = self.collected.classes.ascending()[1]
         found, wanted = detections.found(images, places, self.params), truths.wanted(images, places, self.params)
         judged = judge(found, wanted, self.params)
@@ -128,7 +127,6 @@ class Evaluation(Summarized):
             column.flags.writeable = False
         hits = measure(detections.columns, truths.columns, judged)
         self.collected.add(images, detections, truths, judged, hits)
-        self.mismatch.add(images, detections, truths, judged)
         counted, kept = ~detections.left_out, ~truths.left_out
         self.detections += int(np.count_nonzero(counted))
         self.truths += int(np.count_nonzero(kept))
@@ -176,8 +174,7 @@ class Evaluation(Summarized):
 
     def classes_of_sides(self) -> tuple[list[Any], list[Any]]:
         """Return the labels of the classes of detections, and of truths."""
-        tables = self.collected.found, self.collected.wanted
-        own, its = (np.flatnonzero(np.bincount(rows["kind"])).tolist() for rows in tables)
+        own, its = (rows.distinct("kind") for rows in (self.collected.found, self.collected.wanted))
         return [self.class_labels[kind] for kind in own], [self.class_labels[kind] for kind in its]
 
     @property
@@ -253,8 +250,7 @@ class Evaluation(Summarized):
     def calibration(self, model: Any = None) -> Calibration:
         """Return precision and IoU of a model's detections by score; ignored detections are left out."""
         score, match_type, iou = (self.collected.column(name, model) for name in ("score", "match_type", "iou"))
-        counted = match_type != IGNORED
-        return calibrate(score[counted], match_type[counted] == MATCHED, iou[counted])
+        return calibrate(score, match_type, iou)
 
     def pairs(self, model: Any = None) -> dict[str, NDArray[Any]]:
         """Return detections with the truths they take at IoU ≥ 0.50: place of the class, truth's area, metrics."""
@@ -335,9 +331,3 @@ class Evaluation(Summarized):
     def _figures_of(self, model: Any, details: bool) -> ModelFigures:
         """Return the figures of a model."""
         return self.figures(model, self._asked(), details)
-
-
-def _column(name: str, column: NDArray[Any], n: int) -> NDArray[Any]:
-    if column.shape != (n,):
-        raise ValueError(f"expected {name} of shape ({n},), got {column.shape}")
-    return column

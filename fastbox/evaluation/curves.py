@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ class Curves:
         return f"Curves({', '.join(counted(size, things) for size, things in sizes)})"
 
 
-def rank(groups: NDArray[np.int64], scores: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def rank(groups: NDArray[Any], scores: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Rank rows by group and by descending score, ties in their order.
 
     Returns the rows, the groups that have rows, ascending, and the bounds of each group.

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.errors import advice
-from fastbox.evaluation.matching import Judged
 from fastbox.evaluation.readings import FITS, FORMATS, GIVEN, read_otherwise
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.kernels.codes import CLASSIFICATION, MATCHED
@@ -48,19 +47,26 @@ class Mismatch:
         self._own: Counter[int] = Counter()  # classes of detections that lie on truths of their own
         self._crossed: Counter[tuple[int, int]] = Counter()  # of those that don't, and of the truths that they lie on
 
-    def add(self, images: Images, detections: Detections, truths: GroundTruths, judged: Judged) -> None:
-        """Add the evidence of whole images and of the matches of their detections."""
+    def add(
+        self,
+        images: Images,
+        detections: Detections,
+        truths: GroundTruths,
+        match_types: NDArray[np.int8],
+        taken: NDArray[np.int64],
+    ) -> None:
+        """Add the evidence of whole images, given the match types of their detections and the truths concerned."""
         own, its = np.diff(images.bounds) > 0, np.diff(images.truth_bounds) > 0
         for name, there in (("both", own & its), ("detections", own & ~its), ("truths", its & ~own)):
             self.images[name] += int(np.count_nonzero(there))
             if images.ids is not None and name != "both" and len(self.examples[name]) < SHOWN:
                 self._keep(name, images.ids[np.flatnonzero(there)[:SHOWN]].tolist())
         self._formats = {"detections": detections.boxes.format, "truths": truths.boxes.format}
-        right = np.bincount(detections.classes[judged.match_type == MATCHED])
+        right = np.bincount(detections.classes[match_types == MATCHED])
         self._own.update({int(kind): int(right[kind]) for kind in np.flatnonzero(right)})
-        wrong = np.flatnonzero(judged.match_type == CLASSIFICATION)
+        wrong = np.flatnonzero(match_types == CLASSIFICATION)
         if len(wrong):
-            crossed = detections.classes[wrong] << 32 | truths.classes[judged.truth[wrong]]
+            crossed = detections.classes[wrong] << 32 | truths.classes[taken[wrong]]
             distinct, counts = np.unique(crossed, return_counts=True)
             pairs = zip((distinct >> 32).tolist(), (distinct & 0xFFFFFFFF).tolist(), strict=True)
             self._crossed.update(dict(zip(pairs, counts.tolist(), strict=True)))

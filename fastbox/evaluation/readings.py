@@ -38,7 +38,7 @@ class Readings(NamedTuple):
 def read_otherwise(images: Images, detections: Detections, truths: GroundTruths) -> Readings | None:
     """Compare a sample of detections with the truths in every reading; None without detections or truths."""
     truth_bounds = images.truth_bounds
-    rows, image = _best_scored(detections.ranking, images.bounds, truth_bounds)
+    rows, image = _best_scored(detections.ranked(slice(LOOKED)), images.bounds, truth_bounds)
     low, high = truth_bounds[image], truth_bounds[image + 1]
     some = np.flatnonzero(np.cumsum(high - low) <= PAIRS)
     image, rows, low, high = image[some], rows[some], low[some], high[some]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,19 @@ class Images(NamedTuple):
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
+
+    def between(self, first: int, last: int) -> Images:
+        """Return some neighbouring images."""
+        ids = None if self.ids is None else self.ids[first:last]
+        bounds, truth_bounds = self.bounds[first : last + 1], self.truth_bounds[first : last + 1]
+        return Images(ids, bounds - bounds[0], truth_bounds - truth_bounds[0])
+
+    def cuts(self, rows: int) -> list[tuple[int, int]]:
+        """Cut the images into sets of about `rows` boxes of both sides."""
+        ends = self.bounds[1:] + self.truth_bounds[1:]
+        marks = np.arange(rows, int(self.bounds[-1] + self.truth_bounds[-1]), rows)
+        edges = np.unique(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(self)])))
+        return list(pairwise(edges.tolist()))
 
     @property
     def detection_images(self) -> NDArray[np.int32]:
@@ -52,11 +66,21 @@ class Detections:
     models: NDArray[np.int64]
     left_out: NDArray[np.bool_]
 
+    def of_rows(self, rows: slice) -> Detections:
+        """Return some neighbouring detections, those of whole images."""
+        boxes, left_out = _of_rows(self.boxes, rows), self.left_out[rows]
+        return Detections(boxes, self.scores[rows], self.classes[rows], self.models[rows], left_out)
+
+    def ranked(self, rows: slice) -> NDArray[np.float64]:
+        """Return the scores of some rows without nan: behind all that count."""
+        ranking = self.scores[rows].astype(np.float64)
+        ranking[np.isnan(ranking) | self.left_out[rows]] = -np.inf
+        return ranking
+
     def found(self, images: Images, places: NDArray[np.int64], params: Params) -> Found:
         """Return the detections for matching, given the place of each class among all in ascending order."""
-        self.ranking = self.scores.astype(np.float64)
-        self.lost = np.isnan(self.ranking)
-        self.ranking[self.lost | self.left_out] = -np.inf  # behind all that count
+        self.ranking = self.ranked(slice(None))
+        self.lost = np.isnan(self.scores)
         self.columns = sided(self.boxes)
         self.invalid = invalid(self.columns)
         outside = params.outside(areas_of(self.columns))
@@ -83,6 +107,12 @@ class GroundTruths:
     areas: NDArray[Any] | None
     left_out: NDArray[np.bool_]
 
+    def of_rows(self, rows: slice) -> GroundTruths:
+        """Return some neighbouring truths, those of whole images."""
+        boxes, areas = _of_rows(self.boxes, rows), None if self.areas is None else self.areas[rows]
+        flags = self.crowd[rows], self.ignore[rows]
+        return GroundTruths(boxes, self.classes[rows], *flags, areas, self.left_out[rows])
+
     def wanted(self, images: Images, places: NDArray[np.int64], params: Params) -> Wanted:
         """Return the truths for matching, given the place of each class among all in ascending order."""
         self.columns = sided(self.boxes)
@@ -98,6 +128,11 @@ class GroundTruths:
             order = np.lexsort((places[self.classes], images.truth_images))
             self.classes = np.zeros_like(self.classes)
         return Wanted(boxes, self.classes, crowd, ignored, self.hidden, images.truth_bounds, order)
+
+
+def _of_rows(boxes: Boxes, rows: slice) -> Boxes:
+    p, q, r, s = (column[rows] for column in boxes.columns)
+    return Boxes.of((p, q, r, s), boxes.format)
 
 
 def areas_of(boxes: Columns) -> NDArray[np.float64]:

@@ -195,7 +195,9 @@ def evaluate(
     a, b = Source.carrying(a, score_column, label, by), Source.carrying(b, label, *there.values())
     plans = plans_of(a, b)
     classes = joined(plans, score_column, label, by, there)
-    check_kept(count_boxes(a), KEPT)
+    check_kept(boxes := count_boxes(a), KEPT)
+    if a.fragment is None:
+        evaluation.reserve(boxes)
     read = Read.of((a, b), plans, {"score": score_column, "class": label, **there}, classes, by)
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
     found = Evaluated(evaluation, by, classes.names | called, samples, seed, read)

@@ -56,13 +56,27 @@ for model in found.models[::500]:
     assert found.errors(model).counts[:, -1].sum() > 36_000
 print(peak() - before)
 """
+DETECTIONS = """
+detections, truths, scores = boxes(3_000_000), boxes(20_000), random.random(3_000_000)
+before = peak()
+found = fastbox.evaluate(detections, scores, truths, params=fastbox.Params(max_dets=[10_000]))
+found.stats(), found.errors(), found.calibration()
+print(peak() - before)
+"""
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
-@pytest.mark.parametrize(("code", "most"), [(CLASSES, 400), (MODELS, 200)], ids=["classes", "models"])
+@pytest.mark.parametrize(
+    ("code", "most"),
+    [(CLASSES, 400), (MODELS, 200), pytest.param(DETECTIONS, 240, marks=pytest.mark.jit)],
+    ids=["classes", "models", "detections"],
+)
 def test_many_classes_and_models_take_what_is_there(python: Callable[..., Any], code: str, most: int) -> None:
-    """Whole curves of 30,000 classes would take 1.9 GB, every truth of 3,000 models 1.9 GB."""
+    """Whole curves of 30,000 classes would take 1.9 GB, every truth of 3,000 models 1.9 GB.
+
+    Three million detections would take 310 MiB with the matches of all in memory at once.
+    """
     kib = 1 if sys.platform == "darwin" else 1024
     assert int(python(CODE + code).stdout) * kib < most << 20
 
