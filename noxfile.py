@@ -18,7 +18,7 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "no"
-nox.options.sessions = ["readme", "processors", "lint", "types", "nojit", "clusters", "bench"]
+nox.options.sessions = ["readme", "processors", "lint", "types", "nojit", "clusters", "bench", "gate"]
 
 EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
 BASELINE = "+neon" if platform.machine() in ("aarch64", "arm64") else "+sse2"
@@ -119,6 +119,13 @@ def bench(session: nox.Session) -> None:
     """Run every benchmark once, small and untimed: each runs, and agrees with its peers."""
     session.install(".[bench]", "pytest-xdist")
     session.run("pytest", "-q", "-n", "auto", "bench", "--benchmark-disable", *session.posargs)
+
+
+@nox.session
+def gate(session: nox.Session) -> None:
+    """Compare kernels with the limits of the machine: filling and reading memory, and plain loops."""
+    session.install(".")
+    session.run("python", "-m", "bench.promises.gate", *session.posargs)
 
 
 def java() -> bool:
