@@ -8,11 +8,14 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbox import parallel
 from fastbox.errors import FormatWarning, warn
 from fastbox.values.arguments import named
 from fastbox.values.formats import (
     FORMATS,
+    SAMPLE,
     Columns,
+    are_corners,
     as_format,
     corners,
     four_columns,
@@ -303,6 +306,10 @@ def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
     """Return Boxes unchanged, and anything else as xyxy corners; with ``grouped``, frames are grouped by image."""
     if isinstance(boxes, Boxes):
         return boxes
+    if are_corners(boxes) and len(boxes) <= SAMPLE:
+        inverted = parallel.kernels("geometry.inverted").INVERTED[boxes.dtype, ""]
+        if not inverted(boxes):  # nothing to read and nothing to warn of
+            return Boxes.of((boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]), "xyxy")
     made = Boxes.__new__(Boxes)
     made._read(boxes, name, grouped=grouped)
     return made

@@ -30,6 +30,7 @@ LISTED = {
     "evaluate.match": ("MATCH",),
     "evaluate.tide": ("CLASSIFY_ERRORS", "TRACE_FIXED"),
     "geometry.elementary": ("FUNCTIONS",),
+    "geometry.inverted": ("INVERTED",),
     "json.elements": ("ELEMENTS", "SKIP"),
     "loss.coder": ("DECODE", "ENCODE", "GROWTH"),
     "loss.coordinates": ("COORDINATE_LOSSES",),

@@ -11,7 +11,7 @@ from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels.codes import BLOCK
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import Loss, Options, Shapes, check_reduction, prepare
+from fastbox.losses.outcome import Loss, Options, check_reduction, prepare
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_floats, as_number, as_number_from, in_dtype
 
@@ -145,8 +145,8 @@ def _loss(formula: str, pred: Any, target: Any, beta: float, options: Options) -
         raise ValueError(f"expected pred and target of one shape, got {shape} and {target.shape}")
     if boxed and shape[-1:] != (4,):
         raise ValueError(f'expected a last axis of 4 coordinates for reduction="box", got shape {shape}')
-    dtype = np.result_type(pred, target)
-    outcome = prepare(options, Shapes(shape, shape[:-1] if boxed else shape, shape), dtype, (pred, target))
+    dtype = pred.dtype if pred.dtype == target.dtype else np.result_type(pred, target)
+    outcome = prepare(options, shape, shape[:-1] if boxed else shape, shape, dtype, (pred, target))
     a = np.ascontiguousarray(pred, dtype).reshape(-1)
     b = np.ascontiguousarray(target, dtype).reshape(-1)
     outputs = outcome.losses.reshape(-1), boxed, outcome.grad.reshape(-1), outcome.streamed, outcome.sums

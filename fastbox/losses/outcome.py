@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,7 +14,7 @@ from fastbox.ops.checks import STREAMED_BYTES, output
 from fastbox.values.numbers import as_choice, as_floats, in_dtype
 from fastbox.values.record_text import record_text
 
-__all__ = ["Loss", "LossAndGrad", "Options", "Outcome", "Shapes", "check_reduction", "prepare"]
+__all__ = ["Loss", "LossAndGrad", "Options", "Outcome", "check_reduction", "prepare"]
 
 REDUCTIONS = ("none", "box", "sum", "mean")
 
@@ -43,14 +42,6 @@ class Options(NamedTuple):
     grad_out: NDArray[Any] | None
 
 
-class Shapes(NamedTuple):
-    """The shapes of the values that a loss computes, of the losses it returns without a sum, and of its gradient."""
-
-    values: tuple[int, ...]
-    losses: tuple[int, ...]
-    grad: tuple[int, ...]
-
-
 class Weights(NamedTuple):
     """Weights in the form of kernels: none, one for each value, or one for four values (`shared` is 2: 2² = 4)."""
 
@@ -59,8 +50,7 @@ class Weights(NamedTuple):
     total: float
 
 
-@dataclass
-class Outcome:
+class Outcome(NamedTuple):
     """The arrays that a kernel writes, of size 0 if not requested, and the numbers that turn them into the result.
 
     Attributes
@@ -99,32 +89,43 @@ class Outcome:
         return LossAndGrad(loss, self.grad) if self.return_grad else loss
 
 
-def prepare(options: Options, shapes: Shapes, dtype: np.dtype[Any], inputs: tuple[NDArray[Any], ...]) -> Outcome:
+def prepare(
+    options: Options,
+    values: tuple[int, ...],
+    losses: tuple[int, ...],
+    grad: tuple[int, ...],
+    dtype: np.dtype[Any],
+    inputs: tuple[NDArray[Any], ...],
+) -> Outcome:
     """Check the options of a loss against its shapes and the arrays it reads, and make the arrays to write.
+
+    The shapes are those of the values that the loss computes, of the losses it returns without a sum, and of its
+    gradient.
 
     Raises
     ------
     ValueError
         Weights, ``out`` or ``grad_out`` that do not fit.
     """
-    values, one_each = math.prod(shapes.values), options.reduction in ("none", "box")
-    weights = _weights(options.weights, shapes.values, dtype)
-    if options.out is not None or options.grad_out is not None:
+    reduction, _, return_grad, out, grad_out = options
+    one_each, count = reduction == "none" or reduction == "box", math.prod(values)
+    weights = _weights(options.weights, values, dtype)
+    if out is not None or grad_out is not None:
         _check_outputs(options, one_each, (*inputs, weights.values))
-    divisor = float(values) if weights.values.size == 0 else weights.total
-    scale = 1.0 if options.reduction != "mean" else 1.0 / divisor if divisor else float("nan")
+    divisor = float(count) if weights.values.size == 0 else weights.total
+    scale = 1.0 if reduction != "mean" else 1.0 / divisor if divisor else float("nan")
     nothing = _no_weights(dtype).values
-    grad = output(options.grad_out, shapes.grad, dtype, "grad_out") if options.return_grad else nothing
+    slopes = output(grad_out, grad, dtype, "grad_out") if return_grad else nothing
     return Outcome(
-        losses=output(options.out, shapes.losses, dtype) if one_each else nothing,
-        grad=grad,
-        sums=np.zeros(0 if one_each else -(-values // BLOCK)),
-        streamed=options.grad_out is not None and grad.nbytes >= STREAMED_BYTES,
-        weights=weights,
-        scale=in_dtype(scale, dtype),
-        reduction=options.reduction,
-        divisor=divisor,
-        return_grad=options.return_grad,
+        output(out, losses, dtype) if one_each else nothing,
+        slopes,
+        np.zeros(0 if one_each else -(-count // BLOCK)),
+        grad_out is not None and slopes.nbytes >= STREAMED_BYTES,
+        weights,
+        in_dtype(scale, dtype),
+        reduction,
+        divisor,
+        return_grad,
     )
 
 

@@ -11,7 +11,7 @@ from fastbox import parallel
 from fastbox.boxes.container import as_boxes
 from fastbox.kernels.codes import BLOCK
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import Loss, Options, Shapes, check_reduction, prepare
+from fastbox.losses.outcome import Loss, Options, check_reduction, prepare
 from fastbox.values.arguments import named
 
 __all__ = ["ciou_loss", "diou_loss", "eiou_loss", "giou_loss", "iou_loss"]
@@ -179,7 +179,7 @@ def _loss(metric: str, pred: Any, target: Any, options: Options) -> Loss:
     if len(target) != n:
         raise ValueError(f"expected as many predicted boxes as targets, got {n} and {len(target)}")
     dtype = pred.dtype if pred.dtype == target.dtype else np.result_type(pred.dtype, target.dtype)
-    outcome = prepare(options, Shapes((n,), (n,), (n, 4)), dtype, (*pred.columns, *target.columns))
+    outcome = prepare(options, (n,), (n,), (n, 4), dtype, (*pred.columns, *target.columns))
     sides = pred.astype(dtype).kernel_args(), target.astype(dtype).kernel_args()
     outputs = outcome.losses, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
     kernel = parallel.kernels("loss.overlap").OVERLAP_LOSSES[dtype, metric]

@@ -15,6 +15,7 @@ __all__ = [
     "COORDINATES",
     "FLOATS",
     "FORMATS",
+    "SAMPLE",
     "Columns",
     "are_corners",
     "as_format",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastbox.kernels.build.kernel import device
+from numba import types
+
+from fastbox.kernels.build.kernel import Kernel, device, readonly
 
 
 @device
@@ -12,3 +14,11 @@ def any_inverted(boxes):
     for j in range(boxes.shape[0]):
         found |= (boxes[j, 2] < boxes[j, 0]) | (boxes[j, 3] < boxes[j, 1])
     return found
+
+
+def inverted(boxes):
+    """Return whether a box is inverted."""
+    return any_inverted(boxes)
+
+
+INVERTED = Kernel(inverted, lambda t: types.boolean(readonly(t, 2)), {"": {}})
