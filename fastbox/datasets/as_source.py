@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -228,34 +228,26 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
     from fastbox.datasets.formats import parquet
 
     scratch = Scratch()
-    data = scratch.join("boxes.parquet")
-    ids: list[pa.Array] = []
-
-    def seen(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            ids.append(batch.column("image_id"))
-            yield batch
-
+    single = len(given) == 1 and os.path.isfile(name)
+    state = state_of(name) if single else None
     try:
         dataset = formats()[format].read(given if len(given) > 1 else given[0])
-        parquet.write(replace(dataset, batches=seen(dataset.batches)), data)
+        data, order = parquet.keep(dataset, scratch.join("boxes.parquet"))
     except InputError as error:
         if not re.search(r"--[a-z]|(sizes|box|class_column|image_column|source_format)=", str(error)):
             raise
         how = advice(f"`fastbox convert {shlex.quote(name)} boxes.parquet`", f"jobs.convert({name!r}, 'boxes.parquet')")
         raise InputError(f"{error}: give this option to {how}, and read its output") from None
-    kind = dataset.schema.field("image_id").type
-    order = order_of(pa.chunked_array(ids, kind), "image_id", name)
-    images = None if dataset.kind == "results" else dataset.images().sort_by("image_id")
+    held = isinstance(data, pa.Buffer)
     return Backed.of(
         name,
         data,
         format,
-        sorted_in=None if order is None else "files",
+        sorted_in=None if order is None else "memory" if held else "files",
         original=Original(order, order),
-        images=images,
-        state=(os.path.getsize(data), _checksum(data)),
-        scratch=scratch,
+        images=None if dataset.kind == "results" else dataset.images().sort_by("image_id"),
+        state=_checked(data) if state is None else state,
+        scratch=None if held else scratch,
     )
 
 
@@ -297,12 +289,15 @@ def _is_unordered(source: Source) -> bool:
     return False
 
 
-def _checksum(path: str) -> int:
-    with open(path, "rb") as file:
+def _checked(data: pa.Buffer | str) -> tuple[int, int]:
+    """Return the size and the checksum of Parquet data, or of those in a file."""
+    if isinstance(data, pa.Buffer):
+        return data.size, zlib.crc32(data)
+    with open(data, "rb") as file:
         sum_ = 0
         while block := file.read(1 << 20):
             sum_ = zlib.crc32(block, sum_)
-    return sum_
+    return os.path.getsize(data), sum_
 
 
 def _of_table(source: Source, table: pa.Table, name: str, format: str) -> Source:

@@ -20,7 +20,7 @@ from fastbox.errors import InputError
 from fastbox.storage.folders import check_name
 from fastbox.values.formats import one_nan
 
-__all__ = ["Group", "coordinates", "file_stems", "grouped", "numbers", "whole_numbers"]
+__all__ = ["MOST_HELD", "Group", "coordinates", "file_stems", "grouped", "numbers", "whole_numbers"]
 
 pc = deferred("pyarrow.compute")
 tempfile = deferred("tempfile")
@@ -31,11 +31,15 @@ NEEDED = {"image_id", "category_id", *(name for names in COORDINATES.values() fo
 
 
 class Group(NamedTuple):
-    """Some whole images and their boxes, both in the order of their ids: image i has rows ``offsets[i:i + 2]``."""
+    """Some whole images and their boxes, both in the order of their ids: image i has rows ``offsets[i:i + 2]``.
+
+    ``order`` has the number of each row in the data set; None if the whole data set is in the order of its images.
+    """
 
     images: pa.Table
     rows: pa.Table
     offsets: NDArray[np.int64]
+    order: NDArray[np.int64] | None
 
 
 def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) -> Iterator[Group]:
@@ -59,8 +63,9 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
             last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + rows, side="right")) - 1)
             last = min(last, first + rows)
             start, stop = int(offsets[first]), int(offsets[last])
-            part = boxes.slice(start, stop - start) if order is None else boxes.take(pa.array(order[start:stop]))
-            yield Group(images.slice(first, last - first), part, offsets[first : last + 1] - start)
+            own = None if order is None else order[start:stop]
+            part = boxes.slice(start, stop - start) if own is None else boxes.take(pa.array(own))
+            yield Group(images.slice(first, last - first), part, offsets[first : last + 1] - start, own)
             first = last
 
 

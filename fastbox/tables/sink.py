@@ -28,7 +28,7 @@ from fastbox.storage.temporary import Temporary, remove_abandoned
 from fastbox.tables.footers import is_fixed
 from fastbox.tables.widths import GroupEnds
 
-__all__ = ["Sink", "Target", "plain", "read_record"]
+__all__ = ["Sink", "Target", "plain", "read_record", "record_entry"]
 
 tempfile = deferred("tempfile")
 
@@ -102,12 +102,7 @@ class Sink:
         self.schema = schema
         self.rows = 0
         self._compression = compression
-        self._record: dict[str, Any] = {
-            "schema": SCHEMA,
-            "version": __version__,
-            "command": command,
-            "parameters": plain(parameters),
-        }
+        self._record = _record(command, parameters)
         if isinstance(path, Target):
             self._record["fingerprint"] = plain(path.fingerprint)
         self._pending: list[pa.Table] = []
@@ -201,8 +196,7 @@ class Sink:
         self._wait()
         if self._thread is not None:
             self._thread.shutdown()
-        record = json.dumps(self._record | {"rows": self.rows}, sort_keys=True)
-        self._writer.add_key_value_metadata({_KEY: record})
+        self._writer.add_key_value_metadata(_entry(self._record | {"rows": self.rows}))
         self._writer.close()
         file = self._temporary.file
         file.flush()
@@ -230,6 +224,19 @@ class Sink:
             with contextlib.suppress(OSError):
                 os.unlink(self._temporary.path)
             self._temporary.release()
+
+
+def record_entry(command: str, parameters: Mapping[str, Any], **more: Any) -> dict[str, str]:
+    """Return the entry of the footer with a record, for a file that no :class:`Sink` writes."""
+    return _entry(_record(command, parameters) | plain(more))
+
+
+def _record(command: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {"schema": SCHEMA, "version": __version__, "command": command, "parameters": plain(parameters)}
+
+
+def _entry(record: Mapping[str, Any]) -> dict[str, str]:
+    return {_KEY: json.dumps(record, sort_keys=True)}
 
 
 def read_record(path: StrPath) -> dict[str, Any]:

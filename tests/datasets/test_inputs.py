@@ -25,7 +25,9 @@ from fastbox import InputError, Source, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
+from fastbox.datasets import by_image
 from fastbox.datasets.as_source import as_source
+from fastbox.datasets.formats import parquet
 from fastbox.fragments import spread
 from fastbox.storage.backed import Backed, Scratch
 from fastbox.tables import in_order
@@ -102,6 +104,31 @@ def test_small_tables_are_sorted_in_memory_and_large_ones_by_the_sorter(
     firsts = [chunk.a.columns[0] for chunk in fastbox.scan(source, rows=17)]
     np.testing.assert_array_equal(np.concatenate(firsts), owners[np.concatenate(rows)])
     assert sorted(np.concatenate(rows).tolist()) == list(range(len(owners)))
+
+
+@pytest.mark.parametrize("rising", [False, True])
+def test_small_annotations_are_held_in_memory_and_large_ones_in_a_file(
+    tmp_path: Path, rising: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    images = np.sort(rng.integers(0, 30, 200)) if rising else rng.integers(0, 30, 200)
+    results = [
+        {"image_id": image, "category_id": 1, "bbox": [k, 0, 1, 1], "score": 0.5}
+        for k, image in enumerate(images.tolist())
+    ]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results))
+    for most in (1 << 30, 0):
+        monkeypatch.setattr(by_image, "MOST_HELD", most)
+        monkeypatch.setattr(parquet, "MOST_HELD", most)
+        source = as_source(path)
+        assert isinstance(source.path, Backed)
+        assert isinstance(source.path.data, str) == (most == 0)
+        assert source.path.sorted_in == (None if rising else "files" if most == 0 else "memory")
+        rows = np.concatenate([chunk.a_rows(np.arange(len(chunk.a))) for chunk in fastbox.scan(source, rows=17)])
+        firsts = np.concatenate([chunk.a.columns[0] for chunk in fastbox.scan(source, rows=17)])
+        np.testing.assert_array_equal(firsts, rows)
+        np.testing.assert_array_equal(rows, np.argsort(images, kind="stable"))
 
 
 def test_evaluate_numbers_the_annotations_of_json(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
 from fastbox.arrow.held import typed
-from fastbox.datasets.by_image import Group, coordinates, grouped
+from fastbox.datasets.by_image import MOST_HELD, Group, coordinates, grouped
 from fastbox.datasets.categories import by_number, names_of_all
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
 from fastbox.datasets.image_sizes import read_images
@@ -26,12 +28,12 @@ from fastbox.storage.opened import open_parquet
 from fastbox.tables.chunk import ROWS
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import filled_files
-from fastbox.tables.sink import Sink, read_names, read_record
+from fastbox.tables.sink import Sink, read_names, read_record, record_entry
 from fastbox.values.groups import groups_of_rows
 from fastbox.values.names import CLASS, IMAGE, column_of
 from fastbox.values.numbers import as_choice
 
-__all__ = ["FILE_FORMATS", "read", "write"]
+__all__ = ["FILE_FORMATS", "keep", "read", "write"]
 
 pc = deferred("pyarrow.compute")
 
@@ -141,7 +143,7 @@ def write(
         images.
     """
     kind = DTYPES[as_choice(dtype, DTYPES, "a dtype")]
-    own = next(form for form, names in COORDINATES.items() if set(names) <= set(dataset.schema.names))
+    own = _format_of(dataset)
     made = own if out_box_format is None else as_choice(out_box_format, COORDINATES, "an out_box_format")
     parameters = {"source": source, "kind": dataset.kind, "format": made, "dtype": dtype}
     table = _Table(dataset, own, made, kind)
@@ -162,11 +164,55 @@ def write(
         else Sink(write_images, listing, command="convert", parameters=parameters) as image_sink,
     ):
         if dataset.categories:
-            sink.record(categories={str(number): name for number, name in dataset.categories.items()})
+            sink.record(categories=_named(dataset))
         for group in groups if first is None else chain([first], groups):
             sink.write(table.of(group, schema))
             if image_sink is not None:
                 image_sink.write(group.images.append_column("boxes", pa.array(np.diff(group.offsets))))
+
+
+def keep(dataset: Dataset, path: str) -> tuple[pa.Buffer | str, NDArray[np.int64] | None]:
+    """Write a data set, as :func:`write` does, for this process alone: quick to write and to read.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    path : str
+        The file to write if memory holds too few boxes.
+
+    Returns
+    -------
+    (Buffer or str, ndarray or None)
+        The Parquet data, or the path; and the number that each row had in the data set, None if the rows keep them.
+    """
+    own = _format_of(dataset)
+    table = _Table(dataset, own, own, DTYPES["float64"])
+    groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), path, ROWS)
+    first = next(groups, None)
+    schema = table.schema()
+    orders = []
+    codes = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    held = table.bytes <= MOST_HELD
+    with (
+        pa.BufferOutputStream() if held else pa.OSFile(path, "wb") as stream,
+        pq.ParquetWriter(stream, schema, compression="none", use_dictionary=codes) as writer,
+    ):
+        for group in [] if first is None else chain([first], groups):
+            writer.write_table(table.of(group, schema))
+            orders.append(group.order)
+        writer.add_key_value_metadata(record_entry("convert", {"kind": dataset.kind}, categories=_named(dataset)))
+        writer.close()
+        data = stream.getvalue() if held else path
+    moved = [order for order in orders if order is not None]
+    return data, np.concatenate(moved) if moved else None
+
+
+def _format_of(dataset: Dataset) -> str:
+    return next(form for form, names in COORDINATES.items() if set(names) <= set(dataset.schema.names))
+
+
+def _named(dataset: Dataset) -> dict[str, str]:
+    return {str(number): name for number, name in dataset.categories.items()}
 
 
 class _Table:
@@ -176,9 +222,11 @@ class _Table:
         self._dataset = dataset
         self._own, self._format, self._dtype = own, format, dtype
         self._narrow = True
+        self.bytes = 0
 
     def seen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a batch, and note whether its categories fit int32."""
+        """Return a batch, and note its size and whether its categories fit int32."""
+        self.bytes += batch.nbytes
         extremes = pc.min_max(batch.column("category_id")).as_py()
         if extremes["min"] is not None:
             self._narrow &= -(2**31) <= extremes["min"] <= extremes["max"] < 2**31
