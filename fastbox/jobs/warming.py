@@ -18,6 +18,25 @@ __all__ = ["Warmed", "warmup"]
 
 LONG = ("iou_rule", "greedy", "regression")  # modules whose kernels take longest: they begin first
 
+# The kernels of each command: folders, modules or single kernels. All commands read JSON.
+NEEDED = {
+    "anchors": ("common.anchor_shapes", "common.sketch"),
+    "assign": ("assign.iou_rule", "common.sketch"),
+    "convert": (),
+    "evaluate": ("common.sketch", "common.sorting", "compare.aligned", "compare.few", "evaluate"),
+    "experiment": ("common.sketch", "compare.aligned", "compare.few", "loss"),
+    "fuse": ("common.sorting", "suppress.fusion"),
+    "inspect": ("common.sketch", "compare.cell_index", "compare.dense.TOP", "compare.indexed.TOP"),
+    "measure": ("common.sketch", "compare.aligned", "compare.few", "loss.coordinates", "loss.overlap"),
+    "nms": ("common.sorting", "suppress.cells", "suppress.few", "suppress.nms"),
+    "pairs": (
+        *("common.sketch", "compare.aligned", "compare.cell_index", "compare.few"),
+        *("compare.dense.BEST", "compare.dense.PAIRS", "compare.dense.SCATTER"),
+        *("compare.indexed.BEST", "compare.indexed.ORDER", "compare.indexed.PAIRS"),
+    ),
+}
+EVERY = ("json",)
+
 
 @dataclass
 class Warmed:
@@ -51,6 +70,7 @@ class Warmed:
 
 def warmup(
     *,
+    commands: Sequence[str] = (),
     dtypes: Sequence[str] = DTYPES,
     metrics: Sequence[str] = USUAL,
     processes: int | None = None,
@@ -64,6 +84,8 @@ def warmup(
 
     Parameters
     ----------
+    commands : sequence of str
+        The commands whose kernels are compiled, such as ``["pairs", "evaluate"]``; by default all kernels.
     dtypes : sequence of str
         Of ``"float32"`` and ``"float64"``.
     metrics : sequence of str
@@ -78,14 +100,13 @@ def warmup(
     InputError
         An unknown dtype, compiling is switched off, or no folder can keep compiled kernels.
     ValueError
-        An unknown metric.
+        An unknown command or metric.
     """
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    from fastbox.kernels.build.cache import folders
-    from fastbox.kernels.registry import compile_ahead, kept, versions
-
+    for name in commands:
+        as_choice(name, NEEDED, "a command that uses kernels")
     for name in metrics:
         as_choice(name, METRICS, "a metric")
     for dtype in dtypes:
@@ -94,28 +115,56 @@ def warmup(
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         raise InputError("NUMBA_DISABLE_JIT is set, so nothing is compiled: unset it")
     start = time.perf_counter()
-    wanted = [one for one in versions(dtypes) if one.metric in metrics or one.metric not in METRICS]
-    places = {one: kept(one) for one in wanted}
-    todo = [one for one in wanted if places[one] is None]
-    todo.sort(key=lambda one: one.module.rpartition(".")[2] not in LONG)
-    found = Warmed(before=len(wanted) - len(todo))
-    workers = max(1, min(processes or get_num_threads(), len(todo)))
     ignore = signal.SIGINT, signal.SIG_IGN  # who waits for the workers is interrupted, and ends them
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, ignore)
+    pool = ProcessPoolExecutor(max(1, processes or get_num_threads()), get_context("spawn"), signal.signal, ignore)
     try:
-        for future in as_completed([pool.submit(compile_ahead, one) for one in todo]):
-            version, seconds = future.result()
-            places[version] = kept(version)
-            if places[version] is None:
+        folders, todo = pool.submit(_survey, tuple(commands), tuple(dtypes), tuple(metrics)).result()
+        found = Warmed(before=len(folders))
+        for future in as_completed([pool.submit(_compile, *version) for version in todo]):
+            label, seconds, folder, possible = future.result()
+            if folder is None:
                 raise InputError(
-                    f"compiled kernels could not be kept in {' or '.join(map(str, folders())) or 'any folder'}: "
+                    f"compiled kernels could not be kept in {' or '.join(possible) or 'any folder'}: "
                     "set NUMBA_CACHE_DIR to a folder that can be written"
                 )
-            found.compiled[str(version)] = seconds
+            folders.append(folder)
+            found.compiled[label] = seconds
             if progress is not None:
-                progress(str(version), len(found.compiled), len(todo))
+                progress(label, len(found.compiled), len(todo))
     finally:
         pool.shutdown(cancel_futures=True)
     found.seconds = time.perf_counter() - start
-    found.folder = " and ".join(sorted({str(place.parent) for place in places.values() if place is not None}))
+    found.folder = " and ".join(sorted(set(folders)))
     return found
+
+
+# The compiler is loaded in the workers only.
+
+
+def _survey(
+    commands: tuple[str, ...], dtypes: tuple[str, ...], metrics: tuple[str, ...]
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return the folders of the kernels that are kept, one for each kernel, and the versions to compile."""
+    from fastbox.kernels.registry import kept, versions
+
+    needed = tuple(f"{one}." for name in commands for one in (*NEEDED[name], *EVERY))
+    wanted = [
+        one
+        for one in versions(dtypes)
+        if (one.metric in metrics or one.metric not in METRICS)
+        and (not commands or f"{one.module}.{one.kernel}.".startswith(needed))
+    ]
+    places = {one: kept(one) for one in wanted}
+    todo = [one for one, place in places.items() if place is None]
+    todo.sort(key=lambda one: one.module.rpartition(".")[2] not in LONG)
+    return [str(place.parent) for place in places.values() if place is not None], [tuple(one) for one in todo]
+
+
+def _compile(*version: str) -> tuple[str, float, str | None, list[str]]:
+    """Compile a version; return its label, the seconds, the folder that keeps it, and the folders that may."""
+    from fastbox.kernels.build.cache import folders
+    from fastbox.kernels.registry import Version, compile_ahead, kept
+
+    one, seconds = compile_ahead(Version(*version))
+    place = kept(one)
+    return str(one), seconds, None if place is None else str(place.parent), list(map(str, folders()))

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from support.paths import ROOT
 from fastbox.cli.bar import Bar
 from fastbox.cli.progress import Step
 from fastbox.errors import InputError
-from fastbox.jobs.warming import warmup
+from fastbox.jobs.warming import NEEDED, _survey, warmup
+from fastbox.ops.metrics import DTYPES, USUAL
 
 LOG = logging.getLogger("fastbox")
 
@@ -96,9 +98,9 @@ def test_the_folder_that_keeps_kernels_is_told(monkeypatch: pytest.MonkeyPatch, 
     assert registry.kept(version) is None
     registry.found(version).compiled.clear()
     registry.compile_ahead(version)
-    assert registry.kept(version) is not None
-    found = warmup()
-    assert (found.before, found.compiled, found.folder) == (1, {}, str(places[2]))
+    place = registry.kept(version)
+    assert place is not None
+    assert place.parent == places[2]
 
 
 def test_what_can_not_be_compiled_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +108,8 @@ def test_what_can_not_be_compiled_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         warmup(dtypes=["float16"])
     with pytest.raises(ValueError, match="none such"):
         warmup(metrics=["none such"])
+    with pytest.raises(ValueError, match=r"got 'pears'; did you mean 'pairs'\?"):
+        warmup(commands=["pears"])
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     with pytest.raises(InputError, match="NUMBA_DISABLE_JIT is set"):
         warmup()
@@ -135,16 +139,56 @@ COMMANDS = [
     "anchors data/truths.parquet",
     "nms data/detections.parquet",
     "fuse data/detections.parquet data/detections.parquet",
+    "experiment disagreement data/pairs.parquet",
     "plan data/truths.parquet",
 ]
+
+
+def todo(monkeypatch: pytest.MonkeyPatch, commands: Sequence[str]) -> list[tuple[str, ...]]:
+    """The versions that are compiled for some commands where none is kept."""
+    from fastbox.kernels import registry
+
+    monkeypatch.setattr(registry, "kept", lambda version: None)
+    return _survey(tuple(commands), DTYPES, USUAL)[1]
+
+
+def test_each_command_names_kernels_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = todo(monkeypatch, [])
+    for command, needed in NEEDED.items():
+        own = todo(monkeypatch, [command])
+        assert 0 < len(own) < len(every)
+        for one in needed:
+            assert any(f"{module}.{kernel}.".startswith(f"{one}.") for module, kernel, *_ in own), one
+    assert set(todo(monkeypatch, ["pairs", "nms"])) == {*todo(monkeypatch, ["pairs"]), *todo(monkeypatch, ["nms"])}
+
+
+@pytest.mark.slow
+@pytest.mark.jit
+def test_the_kernels_of_one_command_are_compiled_without_a_compiler_in_the_calling_process(tmp_path: Path) -> None:
+    code = """
+import json, sys
+from fastbox import warmup
+if __name__ == "__main__":
+    found = warmup(commands=["anchors"], dtypes=["float64"], metrics=[], processes=2)
+    print(json.dumps([sorted(found.compiled), found.before, sorted({"numba", "llvmlite"} & set(sys.modules))]))
+"""
+    (tmp_path / "warm.py").write_text(code)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for compiled, before in (["covered (float64)", "nearest (float64)"], 0), ([], 2):
+        said = subprocess.run(
+            [sys.executable, tmp_path / "warm.py"], env=env, capture_output=True, text=True, check=True
+        )
+        names, kept, compilers = json.loads(said.stdout)
+        assert [name for name in names if "element" not in name and "skip" not in name] == compiled
+        assert compilers == []
+        assert kept >= before
 
 
 @pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_use_nothing_that_is_not_warm(command: str, tmp_path: Path) -> None:
-    from fastbox.kernels.registry import versions
-    from fastbox.ops.metrics import DTYPES, METRICS, USUAL
+def test_commands_use_nothing_that_is_not_warm(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastbox.kernels.registry import Version
 
     words = [*command.split(), *(["-o", str(tmp_path / "o.parquet")] if command.startswith("fuse") else [])]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -153,7 +197,8 @@ def test_commands_use_nothing_that_is_not_warm(command: str, tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     used = set(done.stdout.rpartition("}\n")[2].split("\n")) - {""}
-    warm = {str(one) for one in versions(DTYPES) if one.metric in USUAL or one.metric not in METRICS}
+    named = [words[0]] if words[0] in NEEDED else []
+    warm = {str(Version(*one)) for one in todo(monkeypatch, named)}
     assert used or command.startswith("plan")
     assert used <= warm
 

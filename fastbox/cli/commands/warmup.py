@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone
 from fastbox.cli.options import json_option, metrics_option, show
 from fastbox.cli.progress import progress
@@ -12,12 +13,21 @@ from fastbox.ops.metrics import DTYPES, METRICS, USUAL
 
 __all__ = ["warmup"]
 
+warmed = deferred("fastbox.report.terminal.warmed")
+
 
 @click.command(
     cls=Command,
     section="Set up",
-    examples=["fastbox warmup --dtypes float32 --metrics iou"],
+    examples=["fastbox warmup --commands pairs,evaluate", "fastbox warmup --dtypes float32 --metrics iou"],
     short_help="Compile kernels ahead of use, as for a container.",
+)
+@click.option(
+    "--commands",
+    "commands",
+    type=Names(),
+    metavar="NAMES",
+    help="Commands whose kernels are compiled, such as pairs,evaluate (default: all kernels).",
 )
 @click.option(
     "--dtypes",
@@ -31,7 +41,9 @@ __all__ = ["warmup"]
     "--processes", type=click.IntRange(1), metavar="N", help="Processes that compile (default: all processors)."
 )
 @alone("as_json", json_option())
-def warmup(dtypes: list[str] | None, metrics: list[str], processes: int | None, as_json: bool) -> None:
+def warmup(
+    commands: list[str] | None, dtypes: list[str] | None, metrics: list[str], processes: int | None, as_json: bool
+) -> None:
     """Compile kernels ahead of use, so that no later command waits for them.
 
     Kernels are compiled when they are first used on a machine, and kept in NUMBA_CACHE_DIR, beside the package or in
@@ -40,11 +52,11 @@ def warmup(dtypes: list[str] | None, metrics: list[str], processes: int | None, 
     """
     from fastbox.errors import InputError
     from fastbox.jobs import warming
-    from fastbox.report.terminal.warmed import show_warmed
 
     with progress("compiling") as step:
         try:
             found = warming.warmup(
+                commands=commands or (),
                 dtypes=dtypes or DTYPES,
                 metrics=METRICS if metrics == ["all"] else metrics,
                 processes=processes,
@@ -52,4 +64,4 @@ def warmup(dtypes: list[str] | None, metrics: list[str], processes: int | None, 
             )
         except ValueError as error:
             raise InputError(str(error)) from None
-    show(show_warmed, found.to_dict(), as_json, [])
+    show(lambda *given: warmed.show_warmed(*given), found.to_dict(), as_json, [])
