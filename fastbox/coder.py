@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def encode(
     b, a = as_boxes(boxes, grouped=False), as_boxes(anchors, "anchors", grouped=False)
     if len(b) != len(a):
         raise ValueError(f"expected as many boxes as anchors, got {len(b)} and {len(a)}")
-    dtype = np.result_type(b.dtype, a.dtype)
+    dtype = b.dtype if b.dtype == a.dtype else np.result_type(b.dtype, a.dtype)
     terms = _terms(weights, means, stds, dtype)
     sides = b.astype(dtype).kernel_args(), a.astype(dtype).kernel_args()
     out = np.empty((len(b), 4), dtype)
@@ -145,7 +145,7 @@ def decode(
     if ctr_clamp is not None and not as_number(ctr_clamp, "ctr_clamp") >= 0:
         raise ValueError(f"expected ctr_clamp to be at least 0, got {ctr_clamp!r}")
     as_choice(format, FORMATS, "a format")
-    dtype = np.result_type(given, a.dtype)
+    dtype = given.dtype if given.dtype == a.dtype else np.result_type(given, a.dtype)
     T = dtype.type
     terms = _terms(weights, means, stds, dtype)
     shrink, grow = limits_of(clamp, float(max_ratio))
@@ -176,6 +176,19 @@ def limits_of(clamp: str | None, max_ratio: float) -> tuple[float, float]:
 
 
 def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> tuple[tuple[Any, ...], ...]:
+    """Return weights, means and standard deviations in a dtype; plain ones, which most calls repeat, are read once."""
+    plain = type(weights) is type(means) is type(stds) is tuple
+    if plain and {*map(type, (*weights, *means, *stds))} <= {int, float}:
+        return _plain_terms(weights, means, stds, dtype)
+    return _read_terms(weights, means, stds, dtype)
+
+
+@lru_cache(maxsize=64)
+def _plain_terms(weights: Four, means: Four, stds: Four, dtype: np.dtype[Any]) -> tuple[tuple[Any, ...], ...]:
+    return _read_terms(weights, means, stds, dtype)
+
+
+def _read_terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> tuple[tuple[Any, ...], ...]:
     terms = []
     for name, values, positive in (("weights", weights, True), ("means", means, False), ("stds", stds, True)):
         four = as_array(values, name)
@@ -192,13 +205,24 @@ def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> tuple[t
 
 def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
     """Return the greatest x and y of each row, without a copy where all rows have the same."""
-    given = (math.inf, math.inf) if size is None else size
+    if size is None:
+        return (_repeated(_endless(dtype), n),) * 2
     try:
-        sides = [in_dtype(np.asarray(side, np.float64), dtype) for side in given]
+        sides = [in_dtype(np.asarray(side, np.float64), dtype) for side in size]
     except (TypeError, ValueError):
         sides = []
     if len(sides) != 2 or not all(side.shape in ((), (n,)) and (side >= 0).all() for side in sides):
         raise ValueError(
             f"expected size=(width, height) of at least 0, as scalars or of shape ({n},), got {shown(size)}"
         )
-    return tuple(np.broadcast_to(side, (n,)) for side in sides)
+    return tuple(side if side.ndim else _repeated(side, n) for side in sides)
+
+
+@cache
+def _endless(dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.array(math.inf, dtype)
+
+
+def _repeated(number: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return a number n times, without a copy; ``numpy.broadcast_to`` would take ten times as long for few."""
+    return np.ndarray((n,), number.dtype, number, strides=(0,))

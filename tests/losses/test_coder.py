@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal, assert_array_max_ulp
 from reference import from_format, to_format
 from strategies import INVALID, VALID, corners, dtypes, formats, laid_out, layouts, some_boxes
+from support.floats import FLOATS
 from support.paths import WITHOUT_JIT
 
 from fastbox import Boxes
@@ -325,3 +326,24 @@ def test_bad_arguments_are_named(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message) as raised:
         call()
     assert str(raised.value).startswith("expected ")
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_terms_that_are_equal_are_not_taken_for_the_same(dtype: Any) -> None:
+    boxes, anchors = np.array([[1, 0, 5, 4]], dtype), np.array([[0, 0, 4, 4]], dtype)
+    whole = encode(boxes, anchors, weights=(1, 1, 1, 1), means=(0, 0, 0, 0))
+    assert encode(boxes, anchors, weights=(1.0, 1.0, 1.0, 1.0)).tobytes() == whole.tobytes()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="weights to be four finite numbers"):
+            encode(boxes, anchors, weights=(True, True, True, True))
+        with pytest.raises(ValueError, match="stds above 0"):
+            encode(boxes, anchors, stds=(0.0, 1.0, 1.0, 1.0))
+
+
+def test_one_size_for_all_is_that_size_for_each() -> None:
+    rng = np.random.default_rng(5)
+    anchors, deltas = some_boxes(5, np.float64, 3, exact=False), rng.normal(size=(5, 8))
+    each = decode(deltas, anchors, size=(np.full(5, 90.0), np.full(5, 80.0)))
+    assert decode(deltas, anchors, size=(90, 80)).tobytes() == each.tobytes()
+    assert decode(deltas, anchors, size=(90, np.full(5, 80.0))).tobytes() == each.tobytes()
+    assert_array_equal(decode(deltas, anchors, size=(np.inf, np.inf)), np.maximum(decode(deltas, anchors), 0))
