@@ -29,6 +29,7 @@ from bench.promises.evaluation import EVALUATION
 from bench.promises.formats import FORMATS
 from bench.promises.gradients import GRADIENTS
 from bench.promises.inspection import INSPECTION
+from bench.promises.latency import LATENCY
 from bench.promises.matching import MATCHING
 from bench.promises.promise import Setting, Target, in_process
 from bench.promises.scale import SCALE
@@ -241,6 +242,7 @@ TARGETS = (
     Target("memory-same", "fastbox measure, peak memory at 80M rows: 20M rows", 1.1, memory_growth, at_most=True),
     Target("import", "import fastbox", 0.15, import_time, "s", True),
     Target("first-result", "first result in a warm process", 0.8, first_result, "s", True),
+    *LATENCY,
     *MATCHING,
     *GRADIENTS,
     *EVALUATION,

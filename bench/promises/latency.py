@@ -1,0 +1,56 @@
+"""Promises of calls of ten boxes: microseconds beside the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import fastbox
+from bench.promises.promise import Setting, Target
+from bench.promises.turns import Reached, Threads, summed_up
+from bench.support.shapes import boxes
+
+CALLS = 200  # timed together, for the clock is coarse
+TRIES = 20  # of which a round keeps the quickest: the others waited for the machine
+
+
+def of_ten(call: Callable[[Any, Any, Any], Any]) -> Callable[[Setting], Reached]:
+    """Return the measurement of a call of two sets of ten boxes and of scores, in microseconds."""
+
+    def measure(setting: Setting) -> Reached:
+        a, b = boxes(10, "float32", seed=1), boxes(10, "float32", seed=2)
+        scores = np.random.default_rng(3).random(10).astype(np.float32)
+
+        def once() -> float:
+            start = time.perf_counter()
+            for _ in range(CALLS):
+                call(a, b, scores)
+            return 1e6 * (time.perf_counter() - start) / CALLS
+
+        with Threads(1):
+            once()
+            return summed_up([min(once() for _ in range(TRIES)) for _ in range(setting.rounds)], {})
+
+    return measure
+
+
+def few(name: str, work: str, wanted: float, call: Callable[[Any, Any, Any], Any]) -> Target:
+    return Target(f"latency-{name}", work, wanted, of_ten(call), "µs", at_most=True)
+
+
+LATENCY = (
+    few("pairwise", "a call of pairwise, 10 × 10 boxes", 6, lambda a, b, _: fastbox.pairwise(a, b)),
+    few("aligned", "a call of aligned, 10 boxes", 4, lambda a, b, _: fastbox.aligned(a, b)),
+    few("pairs", "a call of pairs, 10 × 10 boxes", 10, lambda a, b, _: fastbox.pairs(a, b, threshold=0.5)),
+    few("nms", "a call of nms, 10 boxes", 8, lambda a, _, scores: fastbox.nms(a, scores, iou_threshold=0.5)),
+    few("encode", "a call of encode, 10 boxes", 10, lambda a, b, _: fastbox.encode(a, b)),
+    few(
+        "loss",
+        "a call of giou_loss with gradient, 10 boxes",
+        12,
+        lambda a, b, _: fastbox.giou_loss(a, b, return_grad=True),
+    ),
+)
