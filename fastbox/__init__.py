@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fastbox.ops.result import Best, Pairs, Ragged, Top
     from fastbox.ops.search import aligned, best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
+    from fastbox.stages import profiled
     from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
     from fastbox.suppression.nms import SoftNMS, nms, soft_nms
     from fastbox.tables.chunk import Chunk
@@ -92,6 +93,7 @@ __all__ = [
     "nms",
     "pairs",
     "pairwise",
+    "profiled",
     "scan",
     "set_memory",
     "set_num_threads",
@@ -136,6 +138,7 @@ lazy(
         "fastbox.ops.search": ("aligned", "best", "histogram", "pairs", "pairwise", "top"),
         "fastbox.memory": ("get_memory", "set_memory"),
         "fastbox.parallel": ("get_num_threads", "set_num_threads"),
+        "fastbox.stages": ("profiled",),
         "fastbox.suppression.fusion": ("FusedBoxes", "weighted_boxes_fusion"),
         "fastbox.suppression.nms": ("SoftNMS", "nms", "soft_nms"),
         "fastbox.datasets.scan": ("scan",),

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.stages import current, stage
 from fastbox.values.labels import once
 
 __all__ = ["Span", "alone", "blocks", "cut", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
@@ -166,14 +167,15 @@ def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
         waiting.put(k)
 
     def work() -> None:
-        while True:
-            try:
-                k = waiting.get_nowait()
-            except Empty:
-                return
-            results[k] = task(*spans[k])
+        with stage(doing):
+            while True:
+                try:
+                    k = waiting.get_nowait()
+                except Empty:
+                    return
+                results[k] = task(*spans[k])
 
-    helpers = _executor(workers - 1)
+    doing, helpers = current(), _executor(workers - 1)
     futures = [helpers.submit(work) for _ in range(workers - 1)]
     try:
         work()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from fastbox.errors import did_you_mean
+from fastbox.stages import profiled
 
 __all__ = ["SECTIONS", "Command", "Group", "alone", "option", "record"]
 
@@ -18,6 +19,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 SECTIONS = ("Prepare data", "Compare boxes", "Evaluate and train", "Set up")
 _OPTION = "option"
+PROFILE = "Print the seconds of each stage: import, compile, decode, compute, encode, wait."
 
 
 def option(*names: str, **settings: Any) -> Any:
@@ -66,6 +68,21 @@ class Command(click.Command):
     def __init__(self, *args: Any, section: str = "", examples: Sequence[str] = (), **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.section, self.examples = section, tuple(examples)
+        self.params.append(click.Option(["--profile"], is_flag=True, help=PROFILE))
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command, and measure its stages if requested."""
+        if not context.params.pop("profile"):
+            return super().invoke(context)
+        with profiled(whole_process=True) as profile:
+            found = super().invoke(context)
+        if not profile.told:
+            from rich.console import Console
+
+            from fastbox.report.terminal.profiled import show_profiled
+
+            show_profiled(Console(stderr=True, highlight=False), profile.to_dict())
+        return found
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Parse the command line, and make the records of its options."""

@@ -15,6 +15,7 @@ from fastbox._version import SCHEMA
 from fastbox.cli.command import option
 from fastbox.cli.types import Column, Memory, Names, Real
 from fastbox.memory import set_memory
+from fastbox.stages import told
 from fastbox.values.formats import ALIASES, FORMATS
 from fastbox.values.names import CLASS, IMAGE, SCORE, BoxArgument
 
@@ -331,7 +332,7 @@ def show(
 ) -> None:
     """Print a summary, as JSON or as its printer does it, and where the outputs went."""
     if as_json:
-        click.echo(json.dumps({"schema": SCHEMA, **summary}, indent=2, allow_nan=False))
+        click.echo(json.dumps({"schema": SCHEMA, **summary, **told()}, indent=2, allow_nan=False))
         return
     from rich.console import Console
 

@@ -21,6 +21,7 @@ from fastbox.datasets.as_source import Given, as_source, has_rows
 from fastbox.datasets.dataset import Dataset
 from fastbox.datasets.registry import Format, formats
 from fastbox.errors import InputError, InputWarning, advice
+from fastbox.stages import stage, staged
 from fastbox.storage.convention import check_name
 from fastbox.storage.locate import check_named, expand
 from fastbox.storage.opened import State, check_state, state_of
@@ -124,10 +125,12 @@ def convert(
         given["source"] = ", ".join(map(os.path.basename, files))
 
     before = {os.fspath(file): state_of(file) for file in files if os.path.isfile(file)}
-    dataset = reader(given, source)
+    with stage("decode"):
+        dataset = reader(given, source)
     dataset = replace(dataset, batches=_unchanged(dataset.batches, before))
     tally = Tally(dataset, progress, os.fspath(files[0]), writer.format.lacks)
-    writer(given, tally.dataset, out)
+    with stage("encode"):
+        writer(given, tally.dataset, out)
     labels = writer.format.labels
     if not writer.format.numbered and not (labels and labels in dataset.schema.names):
         _warn_of_shared_names(tally.dataset.categories, writer.name)
@@ -226,7 +229,7 @@ class Tally:
         }
 
     def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+        for batch in staged("decode", batches):
             self._rows += batch.num_rows
             self._images.append(batch.column("image_id").unique())
             self._categories |= set(batch.column("category_id").unique().drop_null().to_pylist())

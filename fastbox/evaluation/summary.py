@@ -280,12 +280,15 @@ class Summarized(Result):
         """
         return self._to_dict(set(self._models) if details else ())
 
-    def to_json(self) -> Iterator[str]:
-        """Yield :meth:`to_dict` as JSON, after the number of its schema, with the details of one model in memory."""
+    def to_json(self, **more: Any) -> Iterator[str]:
+        """Yield :meth:`to_dict` as JSON, after the number of its schema, with the details of one model in memory.
+
+        ``more`` are entries to add.
+        """
         if self._asked().by is None:
-            return streamed({"schema": SCHEMA, **self.to_dict()})
+            return streamed({"schema": SCHEMA, **self.to_dict(), **more})
         rows = ((str(model), self._of(model, True)) for model in self._models)
-        return streamed({"schema": SCHEMA, **self._around({})}, "models", rows)
+        return streamed({"schema": SCHEMA, **self._around({}), **more}, "models", rows)
 
     @property
     def _models(self) -> list[Any]:

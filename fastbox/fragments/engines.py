@@ -22,6 +22,7 @@ import numpy as np
 from fastbox.errors import InputError, advice
 from fastbox.memory import sharing
 from fastbox.parallel import get_num_threads, threads_here
+from fastbox.stages import stage, staged
 
 __all__ = ["ENGINES", "Engine", "dask", "engine_of", "ray", "spark", "threads"]
 
@@ -38,7 +39,7 @@ def threads(task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[
     each = max(1, most // max(1, len(items)))
     share = min(most, max(1, len(items)))
     with _pool(most, _alone, [(task, item, each, share) for item in items]) as futures:
-        for future in as_completed(futures):
+        for future in staged("wait", as_completed(futures)):
             yield futures.pop(future), future.result()
 
 
@@ -157,5 +158,5 @@ def _pool(size: int, call: Callable[..., Any], calls: Sequence[tuple[Any, ...]])
 
 
 def _alone(task: Callable[[Any], Any], item: Any, processors: int = 1, share: int = 1) -> Any:
-    with threads_here(processors), sharing(share):
+    with stage("compute"), threads_here(processors), sharing(share):
         return task(item)

@@ -26,6 +26,7 @@ from fastbox.jobs.progress import Steps
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
 from fastbox.results.merge import packed
+from fastbox.stages import stage
 from fastbox.storage.backed import Backed
 from fastbox.storage.locate import check_named, find_files
 from fastbox.storage.opened import keep_open
@@ -148,7 +149,8 @@ def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], 
             with keep_open():
                 _check_given(known, call)
                 _prepare(known, arguments)
-                opened = Tables(known, arguments)
+                with stage("decode"):
+                    opened = Tables(known, arguments)
                 steps = Steps(arguments.get("progress"))
                 if steps.progress is not None:
                     arguments["progress"] = steps
@@ -158,7 +160,8 @@ def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], 
                         found = function(*call.args, **call.kwargs)
                         break
                     except UnsortedError as error:
-                        opened.sort(error)
+                        with stage("decode"):
+                            opened.sort(error)
                         steps.back()
                 found.inputs, found.provenance = opened.notes(), provenance
             if report is not None:

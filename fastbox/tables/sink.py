@@ -21,6 +21,7 @@ from fastbox._lazy import deferred
 from fastbox._version import SCHEMA, __version__
 from fastbox.errors import InputError
 from fastbox.parallel import alone
+from fastbox.stages import stage
 from fastbox.storage.folders import check_file, no_folder
 from fastbox.storage.opened import open_parquet
 from fastbox.storage.stores import is_stored, local, upload
@@ -162,7 +163,8 @@ class Sink:
             self._discard()
             return
         try:
-            self._commit()
+            with stage("encode"):
+                self._commit()
         except BaseException:
             self._discard()
             raise
@@ -180,11 +182,12 @@ class Sink:
         """Wait until the last rows are written; raise the error of writing them."""
         if self._writing is not None:
             writing, self._writing = self._writing, None
-            writing.result()
+            with stage("wait"):
+                writing.result()
 
     def _encode(self, rows: pa.Table, groups: list[int]) -> None:
         start = 0
-        with self._encoding:
+        with stage("encode"), self._encoding:
             for count in groups:
                 # One chunk a column, so that pages don't show where the batches ended.
                 self._writer.write_table(rows.slice(start, count).combine_chunks(), row_group_size=count)

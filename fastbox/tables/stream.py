@@ -24,6 +24,7 @@ from fastbox.boxes.container import Boxes
 from fastbox.errors import FormatWarning, InputError, advice, warn
 from fastbox.memory import more_memory, most_boxes
 from fastbox.parallel import alone
+from fastbox.stages import stage, staged
 from fastbox.storage.backed import Backed
 from fastbox.storage.locate import Paths
 from fastbox.storage.opened import Opened
@@ -65,19 +66,23 @@ def ahead(items: Generator[Item]) -> Generator[Item]:
     """Yield from a generator that runs in a thread, one item ahead; closing also stops and closes that generator."""
     if alone():
         with closing(items):
-            yield from items
+            yield from staged("decode", items)
         return
 
     taken = threading.Lock()
 
     def step() -> list[Item]:
-        with taken:
+        with taken, stage("decode"):
             return list(islice(items, 1))
 
     thread = ThreadPoolExecutor(1, thread_name_prefix="fastbox-reader")
     try:
         coming = thread.submit(step)
-        while found := coming.result():
+        while True:
+            with stage("wait"):
+                found = coming.result()
+            if not found:
+                return
             coming = thread.submit(step)
             yield found.pop()
     finally:

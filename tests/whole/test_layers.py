@@ -33,7 +33,7 @@ FLOORS = [
     {"parallel"},
     {"values"},
     {"kernels"},
-    {"_lazy", "_version", "errors"},
+    {"_lazy", "_version", "errors", "stages"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -99,7 +99,7 @@ def test_tables_and_the_output_come_first_and_all_else_is_a_keyword(name: str) -
 
 @pytest.mark.parametrize("name", JOBS)
 def test_a_keyword_is_the_name_of_the_option(name: str) -> None:
-    options = set(options_of(name)) - {"json"}
+    options = set(options_of(name)) - {"json", "profile"}
     if "engine" in options:
         options -= OF_FRAGMENTS
     own = EVERYWHERE | OWN.get(name, {})

@@ -23,6 +23,7 @@ from fastbox.cli.options import (
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Column, Counts, Grid, Ranges
 from fastbox.evaluation.protocols.coco import COCO
+from fastbox.stages import told
 
 if TYPE_CHECKING:
     from fastbox.evaluation import Params
@@ -179,7 +180,7 @@ def evaluate(
         )
         summary = {} if shown.as_json else found.to_dict(details=evaluation.by is None)
     if shown.as_json:
-        for part in found.to_json():
+        for part in found.to_json(**told()):
             click.echo(part, nl=False)
         click.echo()
         return
