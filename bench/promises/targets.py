@@ -26,6 +26,7 @@ import numpy as np
 
 import fastbox
 from bench.promises.evaluation import EVALUATION
+from bench.promises.evaluators import EVALUATORS
 from bench.promises.formats import FORMATS
 from bench.promises.gradients import GRADIENTS
 from bench.promises.inspection import INSPECTION
@@ -246,6 +247,7 @@ TARGETS = (
     *MATCHING,
     *GRADIENTS,
     *EVALUATION,
+    *EVALUATORS,
     *INSPECTION,
     *SCALE,
     *FORMATS,
