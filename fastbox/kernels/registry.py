@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
-from numba import from_dtype
-from numba.core.registry import cpu_target
 
-from fastbox.kernels.build.kernel import KERNELS, Kernel
+from fastbox.kernels.build import cache, library
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.source import KERNELS
+from fastbox.kernels.build.types import Number
 
 LISTED = {
     "assign.greedy": ("GREEDY",),
@@ -52,7 +53,7 @@ class Version(NamedTuple):
     metric: str
 
     def __str__(self) -> str:
-        return found(self).cache(np.dtype(self.dtype), self.metric).label
+        return found(self).label(np.dtype(self.dtype), self.metric)
 
 
 def found(version: Version) -> Kernel:
@@ -65,17 +66,15 @@ def versions(dtypes: Sequence[str]) -> Iterator[Version]:
     for module, names in LISTED.items():
         for name in names:
             kernel = found(Version(module, name, "", ""))
-            types = {str(kernel.signature(from_dtype(np.dtype(dtype)))): dtype for dtype in dtypes}
+            types = {str(kernel.signature(Number(np.dtype(dtype)))): dtype for dtype in dtypes}
             for dtype in types.values():
                 yield from (Version(module, name, dtype, metric) for metric in kernel.metrics)
 
 
 def kept(version: Version) -> Path | None:
     """Return the file that keeps a version; None if the version is not compiled, or its file not whole."""
-    dtype = np.dtype(version.dtype)
-    kernel = found(version)
-    target = cpu_target.target_context
-    return kernel.cache(dtype, version.metric).kept(kernel.signature(from_dtype(dtype)), target.codegen())
+    symbol = found(version).symbol(np.dtype(version.dtype), version.metric)
+    return library.holder(symbol) or cache.kept(symbol)
 
 
 def compile_ahead(version: Version) -> tuple[Version, float]:

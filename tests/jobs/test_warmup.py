@@ -117,12 +117,12 @@ def test_what_can_not_be_compiled_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 USED = """
 import sys
-from fastbox.kernels.build.cache import KernelCache
-labels, load = set(), KernelCache.load_overload
-def loaded(self, *given):
-    labels.add(self.label)
-    return load(self, *given)
-KernelCache.load_overload = loaded
+from fastbox.kernels.build.kernel import Kernel
+labels, made = set(), Kernel._made
+def noted(self, *version):
+    labels.add(self.label(*version))
+    return made(self, *version)
+Kernel._made = noted
 from fastbox.cli import main
 try:
     main(sys.argv[1:])

@@ -114,17 +114,17 @@ def test_no_damaged_entry_is_loaded(payload: bytes, damage: str, chance: random.
 
 @pytest.mark.slow
 def test_an_entry_that_can_not_be_loaded_is_compiled_again(python: Any, small_cache: Path, tmp_path: Path) -> None:
-    """Its checksum is right, yet what made it knew other classes."""
+    """Its checksum is right, yet the loader refuses it."""
     folder = Path(shutil.copytree(small_cache, tmp_path / "cache"))
     refuse = """
-import numba.core.compiler as compiler
-whole, calls = compiler.CompileResult._rebuild, []
-def refused(*given):
-    calls.append(given)
+import llvmlite.binding as llvm
+sound, calls = llvm.ObjectFileRef.from_data, []
+def refused(code):
+    calls.append(code)
     if len(calls) == 1:
-        raise AttributeError("no such class")
-    return whole(*given)
-compiler.CompileResult._rebuild = refused
+        raise RuntimeError("no object file")
+    return sound(code)
+llvm.ObjectFileRef.from_data = refused
 """
     asked(python, folder, compiled=1, before=refuse)
     asked(python, folder, compiled=0)
@@ -155,14 +155,15 @@ for path in pathlib.Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.kernel"):
 """,
     "the folder goes while the process runs": """
 import os, shutil
-import numba.core.compiler as compiler
-reduce, rebuild = compiler.CompileResult._reduce, compiler.CompileResult._rebuild
+import fastbox.kernels.build.cache as cache
+load, save = cache.load, cache.save
 def gone(call):
     def called(*given):
+        found = call(*given)
         shutil.rmtree(os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
-        return call(*given)
+        return found
     return called
-compiler.CompileResult._reduce, compiler.CompileResult._rebuild = gone(reduce), gone(rebuild)
+cache.load, cache.save = gone(load), gone(save)
 """,
 }
 
@@ -185,8 +186,10 @@ def test_other_compilers_and_processors_have_entries_of_their_own(
 ) -> None:
     folder = Path(shutil.copytree(small_cache, tmp_path / "cache"))
     asked(python, folder, compiled=3, before="import os; os.environ['NUMBA_CPU_NAME'] = 'generic'\n")
-    asked(python, folder, compiled=3, before="import numba; numba.__version__ = '0.0'\n")
-    asked(python, folder, compiled=3, before="import numba, llvmlite; llvmlite.__version__ = '0.0'\n")
+    other = (
+        "import fastbox.kernels.build.cache as cache; maker = cache._maker(); cache._maker = lambda: ('other', *maker)"
+    )
+    asked(python, folder, compiled=3, before=f"{other}\n")
     asked(python, folder, compiled=0)
 
 

@@ -198,8 +198,8 @@ import logging, os, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 import numpy as np
 import fastbox
-import fastbox.kernels.build.kernel
-fastbox.kernels.build.kernel.FORK_WAITS = WAITS
+import fastbox.kernels.build.forks
+fastbox.kernels.build.forks.WAITS = WAITS
 boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
 compiling = threading.Event()
 class Said(logging.Handler):
@@ -242,12 +242,13 @@ warnings.simplefilter("ignore", DeprecationWarning)
 import numba.core.compiler_lock
 import numpy as np
 import fastbox
-import fastbox.kernels.build.kernel as compiling
+import fastbox.kernels.build.compiler
+import fastbox.kernels.build.forks as compiling
 from fastbox import parallel
-compiling.FORK_WAITS = 0.2
+compiling.WAITS = 0.2
 boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
 locks = {
-    "ours": compiling._LOCK,
+    "ours": compiling.LOCK,
     "Numba's": numba.core.compiler_lock.global_compiler_lock,
     "the pool's": parallel._lock,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.kernel import device, inlined
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.codes import BY_ANCHOR, BY_UNION, NEEDS_IOU
 from fastbox.kernels.compare.measure import BLOCK, none_above, screen_terms
 from fastbox.kernels.geometry.extremes import iof_of, iou_of

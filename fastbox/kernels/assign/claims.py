@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from fastbox.kernels.assign import candidates
 from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED, VALUES
-from fastbox.kernels.build.kernel import device
+from fastbox.kernels.build.device import device
 from fastbox.kernels.codes import BY_UNION, FIRST, LAST, TIES
 
 # Bound anew for each source; here these are a grid's.

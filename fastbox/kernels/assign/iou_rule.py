@@ -6,14 +6,15 @@ Kernel binds the source of candidates (:mod:`~fastbox.kernels.assign.candidates`
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
 from fastbox.kernels.assign import candidates
 from fastbox.kernels.assign.atss import by_statistics
 from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED, VALUES
 from fastbox.kernels.assign.claims import by_iou, claim, disregard, highest
-from fastbox.kernels.build.borrow import borrowed
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, rebound, side, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device, rebound
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import ALL_NEGATIVE, AT_ZERO, FIRST, OWN, TIES
 from fastbox.kernels.compare.measure import doubled
 from fastbox.kernels.geometry.extremes import robust_iou
@@ -67,7 +68,6 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
 
     One function, for its steps share the state of an image: most of its locals.
     """
-    source, rule, truths, regions, outputs, space = borrowed(source, rule, truths, regions, outputs, space)
     (arrays, width), (truth_boxes, starts_t), (region_boxes, starts_r) = source, truths, regions
     thresholds, labels, flags, min_claim, divisor, most, given_floor = rule
     (first, last), (begins, sparse), (claimer, touched) = span, layout, space

@@ -1,4 +1,4 @@
-"""The cache of compiled kernels: one file for each, whose checksum is verified before any of the file is loaded.
+"""The cache of kernels compiled on this machine: one file of object code for each, verified before any of it is loaded.
 
 A file that is damaged, or that another kernel, compiler or processor left under the name, is removed, and the kernel is
 compiled again. A folder that can't be read or written costs time and nothing else.
@@ -6,119 +6,55 @@ compiled again. A folder that can't be read or written costs time and nothing el
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import logging
+import importlib.util
 import os
-import pickle
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
-import llvmlite
-import numba
-from numba.core import config
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
-from numba.misc.appdirs import AppDirs
+from fastbox.kernels.build.library import features
 
-LOG = logging.getLogger("fastbox")
-
-_KERNELS = Path(__file__).parent.parent
-_NO_FORMULA = {"cache.py", "registry.py"}  # the text of these files changes no kernel
-
-
-def _source() -> str:
-    """Return a digest of the text of all kernels, as a kernel takes its code from several files; empty without text."""
-    texts = [file.read_bytes() for file in sorted(_KERNELS.rglob("*.py")) if file.name not in _NO_FORMULA]
-    return hashlib.sha256(b"".join(texts)).hexdigest()[:16] if texts else ""
-
-
-SOURCE = _source()
-
-_MAKERS = ("fastbox kernel 1", SOURCE, numba.__version__, llvmlite.__version__, sys.implementation.cache_tag)
-_has_addresses = attrgetter("library.has_dynamic_globals")  # addresses are valid only in this process
+_FORM = "fastbox kernel 2"  # of the files
 _DIGEST = 32  # bytes, at the head of each file
 
 
 def folders() -> list[Path]:
-    """Return the folders for kernels, best first: NUMBA_CACHE_DIR if set, else beside the package, the user's cache.
-
-    Without the text of the kernels, which tells versions apart, there is no folder.
-    """
-    if not SOURCE:
-        return []
-    chosen = vars(config)["CACHE_DIR"]
+    """Return the folders for kernels, best first: NUMBA_CACHE_DIR if set, else beside the package, the user's cache."""
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
         return [Path(chosen) / "fastbox"]
-    return [_KERNELS / "__pycache__", Path(AppDirs("fastbox", appauthor=False).user_cache_dir) / "kernels"]
+    return [Path(__file__).parent.parent / "__pycache__", _user_cache() / "fastbox" / "kernels"]
 
 
-class KernelCache:
-    """The cache of one kernel, in the form that Numba's dispatchers use; each compilation is written to the log.
+def load(symbol: str) -> bytes | None:
+    """Return the object code of a kernel, or None where the kernel must be compiled."""
+    key = _key(symbol)
+    return next((code for path in _paths(symbol, key) if (code := read(path, key)) is not None), None)
 
-    Parameters
-    ----------
-    name
-        The name of the file, which no other kernel has.
-    label
-        The kernel's name in messages.
-    """
 
-    def __init__(self, name: str, label: str) -> None:
-        self.name, self.label = name, label
-        self._began = 0.0
-
-    @property
-    def cache_path(self) -> str | None:
-        """The first folder that may hold the kernel."""
-        return next((str(folder) for folder in folders()), None)
-
-    def load_overload(self, signature: Any, target: Any) -> Any:
-        """Return the compiled kernel, or None where it must be compiled."""
-        target.refresh()
-        key = self._key(signature, target.codegen())
-        for path in self._paths(key):
-            payload = read(path, key)
-            if payload is None:
-                continue
-            try:
-                return CompileResult._rebuild(target, *pickle.loads(payload))
-            except Exception:  # whole, and yet this process can't load the file
-                _remove(path)
-        LOG.debug("Compiling %s", self.label, extra={"kernel": self.label})
-        self._began = time.perf_counter()
-        return None
-
-    def save_overload(self, signature: Any, result: Any) -> None:
-        """Keep a compiled kernel in the first folder that can be written."""
-        seconds = time.perf_counter() - self._began
-        LOG.info("Compiled %s in %.1f s", self.label, seconds, extra={"kernel": self.label, "seconds": seconds})
-        if _has_addresses(result):
+def save(symbol: str, code: bytes) -> None:
+    """Keep the object code of a kernel in the first folder that can be written."""
+    key = _key(symbol)
+    for path in _paths(symbol, key):
+        with suppress(OSError):
+            write(path, key, code)
             return
-        key = self._key(signature, result.codegen)
-        payload = dumps(result._reduce())
-        for path in self._paths(key):
-            with suppress(OSError):
-                write(path, key, payload)
-                return
 
-    def kept(self, signature: Any, codegen: Any) -> Path | None:
-        """Return the file of an entry if the file is whole, else None."""
-        key = self._key(signature, codegen)
-        return next((path for path in self._paths(key) if read(path, key) is not None), None)
 
-    def _key(self, signature: Any, codegen: Any) -> bytes:
-        """Return the key of an entry: the kernel, its types, the compiler, and the processor."""
-        return repr((self.name, str(signature), codegen.magic_tuple(), *_MAKERS)).encode()
+def kept(symbol: str) -> Path | None:
+    """Return the file of a kernel if the file is whole, else None."""
+    key = _key(symbol)
+    return next((path for path in _paths(symbol, key) if read(path, key) is not None), None)
 
-    def _paths(self, key: bytes) -> Iterator[Path]:
-        file = f"{self.name}.{hashlib.sha256(key).hexdigest()[:16]}.kernel"
-        return (folder / file for folder in folders())
+
+def remove(symbol: str) -> None:
+    """Remove the files of a kernel."""
+    for path in _paths(symbol, _key(symbol)):
+        _remove(path)
 
 
 def read(path: Path, key: bytes) -> bytes | None:
@@ -147,6 +83,39 @@ def write(path: Path, key: bytes, payload: bytes) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _key(symbol: str) -> bytes:
+    return repr((_FORM, symbol, *_maker())).encode()
+
+
+@functools.cache
+def _maker() -> tuple[str, ...]:
+    """Return what object code depends on besides its text: the compiler and the processor, without importing either."""
+    found = importlib.util.find_spec("numba")
+    site = Path(found.origin).parent.parent if found and found.origin else None
+    compilers = [] if site is None else sorted(path.name for path in site.glob("*.dist-info") if _is_compiler(path))
+    told = [os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
+    return sys.platform, *compilers, *told, *(name for name, there in sorted(features().items()) if there)
+
+
+def _is_compiler(path: Path) -> bool:
+    return path.name.startswith(("numba-", "llvmlite-"))
+
+
+def _paths(symbol: str, key: bytes) -> Iterator[Path]:
+    file = f"{symbol}.{hashlib.sha256(key).hexdigest()[:16]}.kernel"
+    return (folder / file for folder in folders())
+
+
+def _user_cache() -> Path:
+    """Return the user's folder for files that can be made again."""
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
 
 
 def _remove(path: Path) -> None:

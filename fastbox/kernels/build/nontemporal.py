@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
-
-from fastbox.kernels.build.kernel import device
+from fastbox.kernels.build.device import device
 
 LINE = 64  # bytes of a cache line, which a non-temporal store must fill whole
 
 
-def _line(nontemporal):
-    def typed(typing, out, position, row, offset):
-        signature = types.void(out, types.intp, row, types.intp)
-
-        def emit(context, builder, signature, arguments):
-            out_type, _, row_type, _ = signature.args
-            element = context.get_data_type(out_type.dtype)
-            size = context.get_abi_sizeof(element)
-            line = ir.VectorType(element, LINE // size).as_pointer()
-            target = context.make_array(out_type)(context, builder, arguments[0]).data
-            source = context.make_array(row_type)(context, builder, arguments[2]).data
-            values = builder.load(builder.bitcast(builder.gep(source, [arguments[3]]), line), align=size)
-            place = builder.bitcast(builder.gep(target, [arguments[1]]), line)
-            store = builder.store(values, place, align=LINE if nontemporal else size)
-            if nontemporal:
-                store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
-            return context.get_dummy_value()
-
-        return signature, emit
-
-    return typed
-
-
-store_line = intrinsic(_line(True))  # as many values as a cache line holds, past the caches; out begins a line there
-_copy_line = intrinsic(_line(False))
+def store_line(out, position, row, offset):
+    """Store as many values as a cache line holds, past the caches; the output begins a line at the position."""
+    copy_line(out, position, row, offset)
 
 
 def copy_line(out, position, row, offset):
@@ -44,20 +18,8 @@ def copy_line(out, position, row, offset):
     out[position : position + n] = row[offset : offset + n]
 
 
-@overload(copy_line)
-def _overload_copy_line(out, position, row, offset):
-    return lambda out, position, row, offset: _copy_line(out, position, row, offset)
-
-
-@intrinsic
-def fence(typing):
+def fence():
     """Wait until all stores are seen by every core."""
-
-    def emit(context, builder, signature, arguments):
-        builder.fence("seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(), emit
 
 
 @device

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.geometry.formulas import larger, smaller
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastbox.kernels.build.kernel import device
+from fastbox.kernels.build.device import device
 
 SUMS = 64  # sums side by side inside a block, so that every width of vector adds in the same order
 

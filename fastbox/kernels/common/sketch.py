@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, i8, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import i8, vector
 from fastbox.kernels.codes import BINS, FRACTION, KEPT, LOWEST, NAN, NEGATIVE_INFINITE, POSITIVE_INFINITE
 
 

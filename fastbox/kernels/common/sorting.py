@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, i8, readonly, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import i8, readonly, vector
 
 FEW = 48  # rows that are sorted by insertion, more by their bytes
 SIGN = np.uint64(1 << 63)

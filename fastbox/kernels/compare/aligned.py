@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.borrow import borrowed
-from fastbox.kernels.build.kernel import Kernel, group, i8, side, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import LINE, copy_line
 from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.transpose import are_rows
+from fastbox.kernels.build.types import group, i8, side, vector
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
@@ -22,7 +22,6 @@ ANGLES = False
 
 def aligned(beta, a, b, span, out):
     """Write the values of the rows of a span."""
-    a, b, out = borrowed(a, b, out)
     first, last = span
     rowwise = are_rows(*a[1:]), are_rows(*b[1:])
     ax0, ay0, ax1, ay1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)

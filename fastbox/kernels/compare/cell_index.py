@@ -12,9 +12,11 @@ import math
 from collections import namedtuple
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.measure import whole_vectors
 from fastbox.kernels.geometry.formulas import Box

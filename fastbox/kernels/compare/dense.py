@@ -8,10 +8,11 @@ threads gives the same bits.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, side, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import copy_nontemporal, fence
+from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES, NEEDS_IOU, NO_SCREEN
 from fastbox.kernels.compare.measure import (
     BLOCK,

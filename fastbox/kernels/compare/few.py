@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, i8, readonly, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import i8, readonly, vector
 from fastbox.kernels.compare.measure import BOUND, VALUES, better, measure_extremes, measure_into
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import iou_of as robust

@@ -7,10 +7,12 @@ gathered into a tile, and every row of the group is measured with the tile.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.bits import integers_of
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import NEEDS_IOU, NEEDS_IOU_ROUNDED, ROUNDED_LEAST
 from fastbox.kernels.compare.cell_index import GROUP, find_runs, gather, grid_of, hull_of, most_runs, unpack_grid
 from fastbox.kernels.compare.measure import (
@@ -42,17 +44,6 @@ def least_value(t, screen):
     return type(t)(ROUNDED_LEAST) if screen == NEEDS_IOU_ROUNDED else type(t)(0)
 
 
-def bits_of(values):
-    """View floats as integers of their size."""
-    return values.view(np.int32 if values.itemsize == 4 else np.int64)
-
-
-@overload(bits_of)
-def _bits_of(values):
-    integer = np.int32 if values.dtype.bitwidth == 32 else np.int64
-    return lambda values: values.view(integer)
-
-
 @device
 def highest(values, bits, n, least):
     """Find the highest of n values, or `least` of at least 0: above 0 floats are in the order of their bits.
@@ -81,7 +72,7 @@ def best(beta, rows_a, grid_b, span, outputs):
     tile, ids, runs = empty_work(grid, values.dtype)
     leaders, where = np.empty(GROUP, values.dtype), np.empty(GROUP, np.int64)
     met = tile[VALUES]
-    bits = bits_of(met)
+    bits = integers_of(met)
     for g in range(first, last):
         lo, hi = groups[g], groups[g + 1]
         leaders[:] = least_value(T(0), SCREEN)

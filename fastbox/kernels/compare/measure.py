@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.kernel import device, inlined, rebound
+from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.codes import LANES, NEEDS_IOU_ROUNDED, NEEDS_OVERLAP
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust

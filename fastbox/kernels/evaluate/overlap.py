@@ -6,9 +6,10 @@ import math
 from collections import namedtuple
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import device, readonly
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.types import readonly
 
 LEAST, MOST = 2.0**-900, 2.0**900  # between these an area is neither too small nor too large for the plain formula
 
@@ -17,7 +18,7 @@ Sides = namedtuple("Sides", "x y w h")
 
 def four(t):
     """Return the types of the columns x, y, w and h of boxes."""
-    return types.UniTuple(readonly(t), 4)
+    return types.repeated(readonly(t), 4)
 
 
 @device

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import (
     BACKGROUND,
     BOTH,

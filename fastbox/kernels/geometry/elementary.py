@@ -8,11 +8,12 @@ nor call, so that they vectorise.
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
 
-from fastbox.kernels.build.kernel import Kernel, device, inlined, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.bits import bits_of, float_of
+from fastbox.kernels.build.device import device, inlined
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import vector
 
 TWO_OVER_PI = 0.6366197723675814
 LN2, LN2_REST, PER_LN2 = 0.6931471803691238, 1.9082149292705877e-10, 1.4426950408889634  # of LN2 32 bits are 0
@@ -20,40 +21,6 @@ WHOLE = 1.5 * 2.0**52  # added and subtracted again rounds to a whole number, wh
 SQRT_HALF = 0x3FE6A09E667F3BCD  # bits
 FRACTION = 52  # bits of a float64 behind its exponent
 BIAS = 1023
-
-
-def bits_of(x):
-    """Return the bits of a float64 as an integer."""
-    return np.float64(x).view(np.int64)
-
-
-def float_of(bits):
-    """Return the float64 that has these bits."""
-    return np.int64(bits).view(np.float64)
-
-
-def _reinterpreted(kind, element):
-    def typed(typing, x):
-        def emit(context, builder, signature, arguments):
-            return builder.bitcast(arguments[0], element)
-
-        return kind(x), emit
-
-    return typed
-
-
-_bits_of = intrinsic(_reinterpreted(types.int64, ir.IntType(64)))
-_float_of = intrinsic(_reinterpreted(types.float64, ir.DoubleType()))
-
-
-@overload(bits_of)
-def _overload_bits_of(x):
-    return lambda x: _bits_of(np.float64(x))
-
-
-@overload(float_of)
-def _overload_float_of(bits):
-    return lambda bits: _float_of(np.int64(bits))
 
 
 @inlined

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from fastbox.kernels.build.kernel import device, rebound
+from fastbox.kernels.build.device import device, rebound
 from fastbox.kernels.geometry import formulas, gradients
 from fastbox.kernels.geometry.elementary import TWO_OVER_PI, atan
 from fastbox.kernels.geometry.formulas import Box, intersection, larger, ratio, smaller

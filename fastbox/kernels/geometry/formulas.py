@@ -12,7 +12,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from fastbox.kernels.build.kernel import device
+from fastbox.kernels.build.device import device
 
 Box = namedtuple("Box", "x0 y0 x1 y1 area angle")  # angle: 2/pi times atan(width / height), only for CIoU
 

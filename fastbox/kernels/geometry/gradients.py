@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from fastbox.kernels.build.kernel import inlined
+from fastbox.kernels.build.device import inlined
 from fastbox.kernels.geometry import formulas
 from fastbox.kernels.geometry.elementary import TWO_OVER_PI
 from fastbox.kernels.geometry.formulas import hull_sides, intersection, larger, ratio, smaller

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from numba import types
-
-from fastbox.kernels.build.kernel import Kernel, device, readonly
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import readonly
 
 
 @device

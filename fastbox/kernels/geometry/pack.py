@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.kernel import device, inlined
+from fastbox.kernels.build.bits import ordered_bits, ordered_bits_less_one
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.transpose import WIDE, are_rows, rows_to_columns
 from fastbox.kernels.codes import CXCYWH, LANES, XYWH, YXYX
 from fastbox.kernels.geometry.elementary import aspect
@@ -19,8 +20,6 @@ from fastbox.kernels.geometry.safe_range import (
     MOST_SCREENABLE,
     all_safe,
     empty_range,
-    ordered_bits,
-    ordered_bits_less_one,
     safe_area,
     widen_range,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.kernel import device, inlined
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.transpose import WIDE, rows_to_columns
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.formulas import Box

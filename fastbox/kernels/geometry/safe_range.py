@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
 
-from fastbox.kernels.build.kernel import device
+from fastbox.kernels.build.bits import ordered_bits, ordered_bits_less_one
+from fastbox.kernels.build.device import device
 from fastbox.kernels.geometry.formulas import larger, smaller
 
 # A box is safe if on each axis the coordinate farthest from the origin is the origin or between these, in pixels: then
@@ -33,46 +31,6 @@ def safe_area(x0, y0, x1, y1):
 def is_screenable(area):
     """Return whether an area above 0 is screenable; nan is not."""
     return (area >= type(area)(LEAST_SCREENABLE)) & (area <= type(area)(MOST_SCREENABLE))
-
-
-def ordered_bits(x):
-    """Return a float's bits as an integer: from 0 on integers rise with the floats; negative floats and nan lie above.
-
-    Integers have maxima and minima that vectorise, and comparisons of integers do not have to be joined.
-    """
-    return x.view(np.uint32 if x.itemsize == 4 else np.uint64)
-
-
-def ordered_bits_less_one(x):
-    """Return the ordered bits of a float, less one: the bits of 0 lie above all others."""
-    bits = ordered_bits(x)
-    return bits - type(bits)(1) if bits else ~bits
-
-
-def _ordered(less):
-    def typed(typing, x):
-        width = x.bitwidth
-        element = ir.IntType(width)
-
-        def emit(context, builder, signature, arguments):
-            return builder.sub(builder.bitcast(arguments[0], element), element(less))
-
-        return (types.uint32 if width == 32 else types.uint64)(x), emit
-
-    return typed
-
-
-_ordered_bits, _ordered_bits_less_one = intrinsic(_ordered(0)), intrinsic(_ordered(1))
-
-
-@overload(ordered_bits)
-def _overload_ordered_bits(x):
-    return lambda x: _ordered_bits(x)
-
-
-@overload(ordered_bits_less_one)
-def _overload_ordered_bits_less_one(x):
-    return lambda x: _ordered_bits_less_one(x)
 
 
 @device

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.kernel import device
+from fastbox.kernels.build.device import device
 
 LARGEST = 64  # the greatest power of ten that the table has, up and down; others are left to the caller
 MOST_DIGITS = 18  # of a significand that int64 holds for sure

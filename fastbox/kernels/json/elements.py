@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from numba import types
-
-from fastbox.kernels.build.borrow import borrowed
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import group, i8, vector
 from fastbox.kernels.json.codes import (
     AT,
     BOX,
@@ -166,7 +166,6 @@ def field_of(data, begin, stop, fields):
 @device
 def stored(data, at, row, field, columns, left, state):
     """Store a number, a flag or a box in the columns of a row; return the place behind it."""
-    data, columns, left, state = borrowed(data, columns, left, state)
     wholes, reals = columns
     form, column = field
     if form == FLAG and (byte(data, at) == T or byte(data, at) == F):
@@ -207,7 +206,6 @@ def stored(data, at, row, field, columns, left, state):
 @device
 def element(data, at, row, fields, columns, texts, left, state):
     """Store the fields of an element in the columns of a row; return the place behind it."""
-    data, fields, columns, texts, left, state = borrowed(data, fields, columns, texts, left, state)
     chars, seen = texts
     wholes, _ = columns
     given = 0
@@ -272,7 +270,6 @@ def elements(data, state, fields, columns, texts, left):
     the row of `chars`, and the row of `wholes` with the ends of the texts. `seen` has the fields that each element has,
     a bit for each field. `left` has the row, the column, and the bytes of each number left to the caller.
     """
-    data, state, fields, columns, texts, left = borrowed(data, state, fields, columns, texts, left)
     at, row = space(data, state[AT]), 0
     reason = FULL
     while row < len(texts[1]) and state[LEFT] + 4 * len(fields) <= len(left):
@@ -300,7 +297,6 @@ def elements(data, state, fields, columns, texts, left):
 
 def skip(data, state):
     """Skip a value: move the place of the state behind it."""
-    data, state = borrowed(data, state)
     stop = value(data, state[AT], state)
     state[REASON] = LIMITED if stop >= 0 else SHORT if ~stop >= state[END] else ODD
     state[AT] = stop if stop >= 0 else state[AT]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.kernel import device
+from fastbox.kernels.build.device import device
 from fastbox.kernels.build.masks import WIDTH, between, lowest
 from fastbox.kernels.json.codes import HINT
 

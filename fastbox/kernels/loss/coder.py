@@ -6,9 +6,11 @@ Logarithms and exponentials run over a constant count of lanes, filled up behind
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import CXCYWH, LANES, XYWH, YXYX
 from fastbox.kernels.geometry.elementary import exp, log
 from fastbox.kernels.geometry.formulas import one_nan
@@ -156,7 +158,7 @@ def growth(logs, low, high, out):
 
 def _terms(t):
     """Return the types of weights, means and standard deviations."""
-    return group(*[types.UniTuple(t, 4)] * 3)
+    return group(*[types.repeated(t, 4)] * 3)
 
 
 GROWTH = Kernel(growth, lambda t: types.void(readonly(t, 2), t, t, vector(t, 2)), {"": {}})
@@ -164,7 +166,7 @@ ENCODE = Kernel(encode, lambda t: types.void(_terms(t), side(t), side(t), group(
 DECODE = Kernel(
     decode,
     lambda t: types.void(
-        *(_terms(t), types.UniTuple(t, 4), readonly(t, 2), side(t)),
+        *(_terms(t), types.repeated(t, 4), readonly(t, 2), side(t)),
         *(group(readonly(t), readonly(t)), i8, group(i8, i8), vector(t, 2)),
     ),
     {"": {}},

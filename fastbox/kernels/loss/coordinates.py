@@ -6,15 +6,17 @@ An output that is not asked for is an array of size 0.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, rebound, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.bits import ordered_bits
+from fastbox.kernels.build.device import device, rebound
+from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_line, fence, offset_in_line
 from fastbox.kernels.build.stack import stack_array
+from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import BLOCK
 from fastbox.kernels.common.block_sums import SUMS, total
 from fastbox.kernels.geometry.formulas import larger, one_nan, smooth
-from fastbox.kernels.geometry.safe_range import ordered_bits
 
 AHEAD = 2 * SUMS  # numbers made, with the numbers before them that fill no cache line yet
 

@@ -6,13 +6,13 @@ An output that is not asked for is an array of size 0.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.borrow import borrowed
-from fastbox.kernels.build.kernel import Kernel, group, i8, readonly, side, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_line, fence, offset_in_line
 from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.transpose import WIDE, are_rows, columns_to_rows
+from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import BLOCK, CXCYWH, XYWH, YXYX
 from fastbox.kernels.common.block_sums import total
 from fastbox.kernels.geometry.extremes import LOSSES, robust_iou_loss_and_grad
@@ -35,7 +35,6 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
 
     One function, for its loops share columns on the stack, which must not leave it.
     """
-    pred, target, weights, outputs = borrowed(pred, target, weights, outputs)
     (first, last), (out, grad, nontemporal, sums) = span, outputs
     arrangement, half, zero = pred[0], out.dtype.type(0.5), out.dtype.type(0)
     rowwise = are_rows(*pred[1:]), are_rows(*target[1:])

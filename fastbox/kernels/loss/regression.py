@@ -7,9 +7,11 @@ position only, so that a step of all lanes is a few vector instructions.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, inlined, readonly, rebound, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device, inlined, rebound
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import APART, CLOSE, CONVERGED, GOOD, HELD
 from fastbox.kernels.codes import POINTS as LANES
 from fastbox.kernels.geometry import formulas
@@ -119,7 +121,7 @@ def _signature(t):
     outputs = group(vector(t), vector(t), vector(i8))
     return types.void(
         *(group(readonly(t), readonly(t)), pairs, pairs),
-        *(types.UniTuple(t, 2), readonly(t), group(i8, i8), outputs),
+        *(types.repeated(t, 2), readonly(t), group(i8, i8), outputs),
     )
 
 

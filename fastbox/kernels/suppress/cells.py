@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, side, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import f8, group, i8, side, vector
 from fastbox.kernels.codes import NEEDS_IOU
 from fastbox.kernels.compare.measure import none_above, screen_terms, whole_vectors
 from fastbox.kernels.geometry.extremes import robust_iou, valid
@@ -257,7 +259,6 @@ def reached(grid, tile, p, t, state, hits):
     return found
 
 
-f8 = types.float64
 given = types.Array(f8, 1, "C", readonly=True)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fastbox.kernels.build.kernel import Kernel, i8, readonly, vector
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import f8, i8, readonly, vector
 from fastbox.kernels.geometry.extremes import robust_iou, valid
 from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.inverted import any_inverted
-from fastbox.kernels.suppress.cells import corners, f8, meets
+from fastbox.kernels.suppress.cells import corners, meets
 
 
 def keep(boxes, scores, classes, t, rows):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import f8, group, i8, readonly, side, vector
 from fastbox.kernels.codes import ABSENT_MODEL_AWARE_AVG, BOX_AND_MODEL_AVG, MAX
 from fastbox.kernels.geometry.extremes import robust_iou
 from fastbox.kernels.geometry.formulas import Box, larger, smaller
 from fastbox.kernels.geometry.safe_range import safe_area
-from fastbox.kernels.suppress.cells import corners, f8
+from fastbox.kernels.suppress.cells import corners
 
 
 @device

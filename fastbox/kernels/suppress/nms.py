@@ -8,10 +8,11 @@ cut of a segment on any number of threads gives the same.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from fastbox.kernels.build.borrow import borrowed
-from fastbox.kernels.build.kernel import Kernel, device, group, i8, readonly, side, vector
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.types import f8, group, i8, readonly, side, vector
 from fastbox.kernels.geometry.elementary import exp
 from fastbox.kernels.geometry.extremes import robust_iou, valid
 from fastbox.kernels.geometry.pack import box_at
@@ -26,7 +27,6 @@ from fastbox.kernels.suppress.cells import (
     PAD,
     arranged,
     corners,
-    f8,
     given,
     meets,
     reached,
@@ -129,7 +129,6 @@ resolve = hard_nms  # Kernel binds soft_nms in its place where scores are to be 
 
 def resolve_arranged(places, grid, span, how, state, out):
     """Resolve the boxes of a span of a segment that was arranged."""
-    places, grid, state, out = borrowed(places, grid, state, out)
     (tile, keys, rows), (first, last) = places, span
     resolve(grid, tile, keys, rows, first, last, how, state, np.empty(keys.size, np.int64), out)
 

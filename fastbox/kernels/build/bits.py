@@ -1,0 +1,34 @@
+"""The bits of floats as integers, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def bits_of(x):
+    """Return the bits of a float64 as an integer."""
+    return np.float64(x).view(np.int64)
+
+
+def float_of(bits):
+    """Return the float64 that has these bits."""
+    return np.int64(bits).view(np.float64)
+
+
+def integers_of(values):
+    """View floats as integers of their size."""
+    return values.view(np.int32 if values.itemsize == 4 else np.int64)
+
+
+def ordered_bits(x):
+    """Return a float's bits as an integer: from 0 on integers rise with the floats; negative floats and nan lie above.
+
+    Integers have maxima and minima that vectorise, and comparisons of integers do not have to be joined.
+    """
+    return x.view(np.uint32 if x.itemsize == 4 else np.uint64)
+
+
+def ordered_bits_less_one(x):
+    """Return the ordered bits of a float, less one: the bits of 0 lie above all others."""
+    bits = ordered_bits(x)
+    return bits - type(bits)(1) if bits else ~bits

@@ -1,0 +1,153 @@
+"""Numba's compiler, which nothing else imports: functions to object code, by the same steps in use and ahead of it.
+
+Object code has the entry of one kernel, brings what it needs of Numba's runtime, and takes memory and the mathematical
+functions from the C library.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType, FunctionType
+from typing import Any, cast
+
+import llvmlite.binding as llvm
+from numba import from_dtype, njit, types
+from numba.core import cgutils
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import Dispatcher
+from numba.core.registry import cpu_target
+from numba.core.typing.context import CallStack
+
+from fastbox.kernels.build import intrinsics
+from fastbox.kernels.build.device import DEVICE
+from fastbox.kernels.build.entry import RUNTIME, entry
+from fastbox.kernels.build.types import Array, Number, Signature, Tuple
+
+__all__ = ["begin_again", "global_compiler_lock", "intrinsics", "object_code"]
+
+# Division by zero gives inf or nan as in NumPy: the branch of the default error model blocks vectorisation (11 times
+# slower). No fastmath: it gains no speed, and breaks nan and the promise of equal bits. Nobody calls kernels from
+# Python or C but by their entries, so there are no wrappers.
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+_dispatchers: dict[Callable[..., Any], Any] = {}
+
+
+_OURS = "fastbox_"  # begins the name of every function that this module hands to Numba
+
+
+class _Library(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a function that is only linked into kernels: by itself it is never made executable."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+
+@contextmanager
+def _only_linked(codegen: Any) -> Iterator[None]:
+    """Make no machine code of each function for itself, which takes a sixth of the time of compiling."""
+    create, set_env = codegen.create_library, codegen.set_env
+
+    def create_library(name: str, **options: Any) -> Any:
+        return _Library(codegen, name, **options) if name.startswith(_OURS) else create(name, **options)
+
+    def set_env_of_others(name: str, env: Any) -> None:
+        if _OURS not in name:
+            set_env(name, env)
+
+    codegen.create_library, codegen.set_env = create_library, set_env_of_others
+    try:
+        yield
+    finally:
+        del codegen.create_library, codegen.set_env
+
+
+def object_code(function: FunctionType, signature: Signature, symbol: str) -> bytes:
+    """Compile a kernel to object code whose entry has the name `symbol`."""
+    codegen = cpu_target.target_context.codegen()
+    with global_compiler_lock, _only_linked(codegen):
+        dispatcher: Any = njit(nogil=True, **_OPTIONS)(_resolved(function))
+        dispatcher.compile(_in_numba(signature.gives)(*map(_in_numba, signature.takes)))
+        (compiled,) = dispatcher.overloads.values()
+        return _emitted(compiled, codegen, symbol)
+
+
+def _emitted(compiled: Any, codegen: Any, symbol: str) -> bytes:
+    """Return the object code of a kernel and its entry; everything else in it is internal."""
+    module = compiled.library._final_module
+    called = str(entry(compiled.target_context, compiled.fndesc, symbol))
+    for text in (called, RUNTIME.replace("RELEASE", f"{symbol}.release")):
+        more = llvm.parse_assembly(cgutils.normalize_ir_text(text))
+        more.triple, more.data_layout = module.triple, codegen._data_layout
+        module.link_in(more)
+    for one in (*module.functions, *module.global_variables):
+        if not one.is_declaration and not one.name.startswith(symbol):
+            one.linkage = "internal"
+    machine = llvm.Target.from_triple(module.triple).create_target_machine(
+        cpu=codegen._get_host_cpu_name(),
+        features=codegen._get_host_cpu_features(),
+        opt=3,
+        reloc="pic",
+        codemodel="default",
+    )
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0)))
+    module.verify()
+    return bytes(machine.emit_object(module))
+
+
+def _in_numba(t: Any) -> Any:
+    """Return Numba's name of a type."""
+    if isinstance(t, Number):
+        return from_dtype(t.dtype)
+    if isinstance(t, Array):
+        return types.Array(_in_numba(t.of), t.ndim, cast(Any, t.layout), readonly=t.readonly)
+    if isinstance(t, Tuple):
+        return types.Tuple([_in_numba(part) for part in t.parts])
+    return types.void
+
+
+def _resolved(function: FunctionType) -> FunctionType:
+    """Return a copy that finds Numba's dispatchers where the function finds device functions."""
+    seen = dict(function.__globals__)
+    for name in _names(function.__code__):
+        value = seen.get(name)
+        if isinstance(value, FunctionType) and value in DEVICE:
+            seen[name] = _dispatcher(value)
+    copy = FunctionType(function.__code__, seen, function.__name__, function.__defaults__, function.__closure__)
+    copy.__module__, copy.__qualname__ = function.__module__, f"{_OURS}{function.__qualname__}"
+    return copy
+
+
+def _names(code: CodeType) -> set[str]:
+    """Return the names that a function and the functions inside it use."""
+    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def _dispatcher(function: FunctionType) -> Any:
+    found = _dispatchers.get(function)
+    if found is None:
+        found = _dispatchers[function] = njit(forceinline=DEVICE[function], **_OPTIONS)(_resolved(function))
+    return found
+
+
+def begin_again() -> None:
+    """Forget the compilations that had begun, in the child of a fork that has none of the threads that compile."""
+    global_compiler_lock._lock = threading.RLock()
+    cpu_target.typing_context.callstack = CallStack()
+    for name in ("create_library", "set_env"):
+        vars(cpu_target.target_context.codegen()).pop(name, None)
+    for found in gc.get_objects():
+        if isinstance(found, Dispatcher) and found.is_compiling:
+            found._compiling_counter = type(found.is_compiling)()

@@ -1,0 +1,85 @@
+"""Libraries of kernels that were compiled when the package was built, one for each level of processors."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastbox.kernels.build.call import ENTRY, RELEASE
+
+FOLDER = Path(__file__).parent.parent / "native"
+
+
+class Level(NamedTuple):
+    """A level of processors: LLVM's name, LLVM's further features, and what a processor must have, by NumPy's names."""
+
+    name: str
+    features: str
+    needs: tuple[str, ...]
+
+
+# The best first. Left to itself LLVM takes vectors of 256 bits at the level of AVX-512, and matrices take 1.3 to
+# 1.6 times as long.
+LEVELS = (
+    Level("x86-64-v4", "-prefer-256-bit", ("AVX512F", "AVX512CD", "AVX512BW", "AVX512DQ", "AVX512VL")),
+    Level("x86-64-v3", "", ("AVX2", "FMA3", "F16C")),
+    Level("x86-64-v2", "", ("SSE42", "POPCNT")),
+)
+
+
+def features() -> dict[str, bool]:
+    """Return what this processor has, by NumPy's names."""
+    try:  # private, but it is how NumPy itself chooses
+        module = importlib.import_module("numpy._core._multiarray_umath")
+    except ImportError:
+        return {}
+    return dict(getattr(module, "__cpu_features__", {}))
+
+
+def suffix() -> str:
+    """Return the end of a library's file name on this system."""
+    return {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+
+
+def allowed() -> bool:
+    """Return whether libraries may be used: not where ``FASTBOX_JIT`` is set, nor where Numba shall compile for another
+    processor.
+    """
+    told = (os.environ.get(name, "0") for name in ("FASTBOX_JIT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"))
+    return all(value in ("", "0") for value in told)
+
+
+def find(symbol: str) -> tuple[Any, Any] | None:
+    """Return the entry of a kernel and what frees its results; None where no library has the kernel."""
+    opened = _opened() if allowed() else None
+    if opened is None:
+        return None
+    try:
+        return ENTRY((symbol, opened)), RELEASE((f"{symbol}.release", opened))
+    except AttributeError:
+        return None
+
+
+def holder(symbol: str) -> Path | None:
+    """Return the file of the library that has a kernel."""
+    opened = _opened() if allowed() else None
+    return Path(opened._name) if opened is not None and hasattr(opened, symbol) else None
+
+
+@functools.cache
+def _opened() -> ctypes.CDLL | None:
+    """Open the library of the best level that this processor has, or of the level that ``FASTBOX_LEVEL`` names."""
+    asked, here = os.environ.get("FASTBOX_LEVEL"), features()
+    for level in LEVELS:
+        path = FOLDER / f"{level.name}{suffix()}"
+        if asked in (None, level.name) and all(here.get(need) for need in level.needs) and path.exists():
+            try:
+                return ctypes.CDLL(str(path))
+            except OSError:  # of another system, or damaged
+                continue
+    return None

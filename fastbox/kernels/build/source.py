@@ -1,0 +1,42 @@
+"""The text that a kernel's code comes from, so that code of another text is never called."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from pathlib import Path
+
+KERNELS = __name__.rpartition(".build.")[0]  # the package of all kernels
+
+_FOLDER = Path(__file__).parent.parent
+_IMPORT = re.compile(rf"^from {re.escape(KERNELS)}([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
+
+
+@functools.cache
+def digest(module: str) -> str:
+    """Return a digest of a module, of the modules of kernels that it imports, and of the compiler; empty without text.
+
+    Parameters
+    ----------
+    module
+        A name below the package of kernels.
+    """
+    seen = set((_FOLDER / "build").glob("*.py"))
+    wanted = [module]
+    while wanted:
+        file = _FOLDER.joinpath(*wanted.pop().split(".")).with_suffix(".py")
+        if file not in seen:
+            seen.add(file)
+            for room, names in _IMPORT.findall(_text(file).decode()):
+                wanted += [room[1:], *(f"{room}.{name}"[1:] for name in re.findall(r"\w+", names))]
+    texts = [_text(file) for file in sorted(seen)]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16] if any(texts) else ""
+
+
+@functools.cache
+def _text(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # a package, or a name inside a module
+        return b""
