@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
 
 import llvmlite.binding as llvm
@@ -25,6 +25,7 @@ from numba.core.typing.context import CallStack
 from fastbox.kernels.build import intrinsics
 from fastbox.kernels.build.device import DEVICE
 from fastbox.kernels.build.entry import RUNTIME, entry
+from fastbox.kernels.build.source import KERNELS
 from fastbox.kernels.build.types import Array, Number, Signature, Tuple
 
 __all__ = ["begin_again", "global_compiler_lock", "intrinsics", "object_code"]
@@ -75,7 +76,7 @@ def object_code(function: FunctionType, signature: Signature, symbol: str) -> by
     """Compile a kernel to object code whose entry has the name `symbol`."""
     codegen = cpu_target.target_context.codegen()
     with global_compiler_lock, _only_linked(codegen):
-        dispatcher: Any = njit(nogil=True, **_OPTIONS)(_resolved(function))
+        dispatcher = _dispatched(function, nogil=True)
         dispatcher.compile(_in_numba(signature.gives)(*map(_in_numba, signature.takes)))
         (compiled,) = dispatcher.overloads.values()
         return _emitted(compiled, codegen, symbol)
@@ -117,29 +118,33 @@ def _in_numba(t: Any) -> Any:
     return types.void
 
 
-def _resolved(function: FunctionType) -> FunctionType:
-    """Return a copy that finds Numba's dispatchers where the function finds device functions."""
-    seen = dict(function.__globals__)
-    for name in _names(function.__code__):
-        value = seen.get(name)
-        if isinstance(value, FunctionType) and value in DEVICE:
-            seen[name] = _dispatcher(value)
+def _dispatched(function: FunctionType, **options: Any) -> Any:
+    """Return Numba's dispatcher of a function, which finds dispatchers where the function finds device functions."""
+    seen: dict[str, Any] = {}
     copy = FunctionType(function.__code__, seen, function.__name__, function.__defaults__, function.__closure__)
     copy.__module__, copy.__qualname__ = function.__module__, f"{_OURS}{function.__qualname__}"
-    return copy
+    dispatcher = _dispatchers[function] = njit(**options, **_OPTIONS)(copy)
+    seen.update(_seen(function.__globals__, _names(function.__code__)))
+    return dispatcher
+
+
+def _seen(space: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    """Return a name space with dispatchers for the device functions of some names, in modules of kernels too."""
+    seen = dict(space)
+    for name in names & seen.keys():
+        value = seen[name]
+        if isinstance(value, FunctionType) and value in DEVICE:
+            seen[name] = _dispatchers.get(value) or _dispatched(value, forceinline=DEVICE[value])
+        elif isinstance(value, ModuleType) and value.__name__.startswith(f"{KERNELS}."):
+            seen[name] = ModuleType(value.__name__)
+            vars(seen[name]).update(_seen(vars(value), names))
+    return seen
 
 
 def _names(code: CodeType) -> set[str]:
     """Return the names that a function and the functions inside it use."""
     inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
     return set(code.co_names).union(*inner)
-
-
-def _dispatcher(function: FunctionType) -> Any:
-    found = _dispatchers.get(function)
-    if found is None:
-        found = _dispatchers[function] = njit(forceinline=DEVICE[function], **_OPTIONS)(_resolved(function))
-    return found
 
 
 def begin_again() -> None:

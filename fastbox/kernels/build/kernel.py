@@ -16,7 +16,7 @@ from fastbox.kernels.build import cache, forks, library
 from fastbox.kernels.build.call import caller
 from fastbox.kernels.build.device import rebound
 from fastbox.kernels.build.source import KERNELS, digest
-from fastbox.kernels.build.types import Number, Signature
+from fastbox.kernels.build.types import Number, Signature, float32, float64
 
 LOG = logging.getLogger("fastbox")
 
@@ -55,7 +55,8 @@ class Kernel:
     def symbol(self, dtype: np.dtype[Any], metric: str) -> str:
         """Return the name of a version in libraries and in the cache; empty without the text of the kernel."""
         text = digest(self.module)
-        parts = (self.module, self.function.__name__, re.sub(r"\W", "_", metric), dtype.name, text)
+        kind = "" if self.signature(float32) == self.signature(float64) else dtype.name
+        parts = (self.module, self.function.__name__, re.sub(r"\W", "_", metric), kind, text)
         return ".".join(filter(None, parts)) if text else ""
 
     def code(self, dtype: np.dtype[Any], metric: str) -> bytes:

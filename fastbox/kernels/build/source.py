@@ -22,16 +22,20 @@ def digest(module: str) -> str:
     module
         A name below the package of kernels.
     """
-    seen = set((_FOLDER / "build").glob("*.py"))
-    wanted = [module]
+    seen = {_file("build.kernel")}  # which chooses where code comes from, and changes none
+    wanted = [module, "build.compiler"]
     while wanted:
-        file = _FOLDER.joinpath(*wanted.pop().split(".")).with_suffix(".py")
+        file = _file(wanted.pop())
         if file not in seen:
             seen.add(file)
             for room, names in _IMPORT.findall(_text(file).decode()):
                 wanted += [room[1:], *(f"{room}.{name}"[1:] for name in re.findall(r"\w+", names))]
     texts = [_text(file) for file in sorted(seen)]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16] if any(texts) else ""
+
+
+def _file(module: str) -> Path:
+    return _FOLDER.joinpath(*module.split(".")).with_suffix(".py")
 
 
 @functools.cache
