@@ -10,6 +10,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from numba.core.typing.context import CallStack
 
 from fastbox.kernels.build import intrinsics
 from fastbox.kernels.build.device import DEVICE
-from fastbox.kernels.build.entry import RUNTIME, entry
+from fastbox.kernels.build.entry import entry
 from fastbox.kernels.build.source import KERNELS
 from fastbox.kernels.build.types import Array, Number, Signature, Tuple
 
@@ -34,6 +35,8 @@ __all__ = ["begin_again", "global_compiler_lock", "intrinsics", "object_code"]
 # slower). No fastmath: it gains no speed, and breaks nan and the promise of equal bits. Nobody calls kernels from
 # Python or C but by their entries, so there are no wrappers.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+RUNTIME = Path(__file__).with_name("runtime.ll")
 
 _dispatchers: dict[Callable[..., Any], Any] = {}
 
@@ -86,7 +89,7 @@ def _emitted(compiled: Any, codegen: Any, symbol: str) -> bytes:
     """Return the object code of a kernel and its entry; everything else in it is internal."""
     module = compiled.library._final_module
     called = str(entry(compiled.target_context, compiled.fndesc, symbol))
-    for text in (called, RUNTIME.replace("RELEASE", f"{symbol}.release")):
+    for text in (called, RUNTIME.read_text().replace("@release", f'@"{symbol}.release"')):
         more = llvm.parse_assembly(cgutils.normalize_ir_text(text))
         more.triple, more.data_layout = module.triple, codegen._data_layout
         module.link_in(more)

@@ -31,7 +31,7 @@ def digest(module: str) -> str:
             seen.add(file)
             for room, names in _IMPORT.findall(_text(file).decode()):
                 wanted += [room[1:], *(f"{room}.{name}"[1:] for name in re.findall(r"\w+", names))]
-    texts = [_text(file) for file in sorted(seen - {chooser})]
+    texts = [_text(file) for file in (_FOLDER / "build" / "runtime.ll", *sorted(seen - {chooser}))]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16] if any(texts) else ""
 
 

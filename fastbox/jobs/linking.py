@@ -1,6 +1,6 @@
 """Libraries of every kernel, compiled ahead of use for a level of processors, when the package is built.
 
-``python -m fastbox.kernels.linking x86-64-v3`` writes the library of one level; ``FASTBOX_NATIVE=1 python -m build``
+``python -m fastbox.jobs.linking x86-64-v3`` writes the library of one level; ``FASTBOX_NATIVE=1 python -m build``
 puts the libraries of all levels into a wheel.
 """
 
@@ -30,7 +30,7 @@ LINUX = ("-nostdlib", "-Wl,--no-undefined,--gc-sections,-s,-z,noexecstack", "-lm
 
 def main(words: Sequence[str] | None = None) -> None:
     """Write the library of a level."""
-    parser = argparse.ArgumentParser(prog="python -m fastbox.kernels.linking", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m fastbox.jobs.linking", description=main.__doc__)
     parser.add_argument("level", choices=[level.name for level in LEVELS])
     parser.add_argument("--out", type=Path, help="the file to write (default: beside the kernels)")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that compile (default: all)")

@@ -1,0 +1,47 @@
+"""Masks of 64 bytes, by comparing vectors."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+from fastbox.kernels.build.masks import WIDTH, between, lowest
+
+
+@intrinsic
+def _between(typing, data, at, low, high):
+    def emit(context, builder, signature, arguments):
+        vector = ir.VectorType(ir.IntType(8), WIDTH)
+        source = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(source, [arguments[1]]), vector.as_pointer())
+        values = builder.load(place, align=1)
+
+        def every(value):
+            one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+
+        low, high = (builder.trunc(value, ir.IntType(8)) for value in arguments[2:])
+        inside = builder.icmp_unsigned("<=", builder.sub(values, every(low)), every(builder.sub(high, low)))
+        return builder.bitcast(inside, ir.IntType(WIDTH))
+
+    return types.uint64(data, types.intp, types.intp, types.intp), emit
+
+
+@intrinsic
+def _lowest(typing, mask):
+    def emit(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.intp(types.uint64), emit
+
+
+@overload(between)
+def _overload_between(data, at, low, high):
+    return lambda data, at, low, high: _between(data, at, low, high)
+
+
+@overload(lowest)
+def _overload_lowest(mask):
+    return lambda mask: _lowest(mask)
