@@ -7,7 +7,6 @@ Each task installs what it needs in an environment of its own. Words after ``--`
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -18,26 +17,10 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "no"
-nox.options.sessions = ["readme", "processors", "lint", "types", "nojit", "clusters", "bench", "gate"]
+nox.options.sessions = ["readme", "native", "lint", "types", "nojit", "clusters", "bench", "gate"]
 
 EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
-BASELINE = "+neon" if platform.machine() in ("aarch64", "arm64") else "+sse2"
-FORMULAS = (
-    "tests/ops/test_metrics.py",
-    "tests/ops/test_metric_properties.py",
-    "tests/ops/test_extremes.py",
-    "tests/ops/test_one_nan.py",
-    "tests/kernels/test_elementary.py",
-    "tests/losses/test_gradients.py",
-    "tests/losses/test_outcome.py",
-    "tests/losses/test_coder.py",
-    "tests/suppression/test_fusion.py",
-    "tests/suppression/test_nms.py",
-    "tests/suppression/test_groups.py",
-    "tests/assign/test_match.py",
-    "tests/assign/test_match_images.py",
-    "tests/assign/test_match_peers.py",
-)
+KERNELS = [f"tests/{room}" for room in ("assign", "datasets", "evaluation", "kernels", "losses", "ops", "suppression")]
 
 
 @nox.session
@@ -58,11 +41,25 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-def processors(session: nox.Session) -> None:
-    """Run the tests of formulas with kernels compiled for any processor."""
+def native(session: nox.Session) -> None:
+    """Build a wheel with libraries of kernels, and test each without a compiler; the bits must be the compiler's."""
+    session.install("build")
+    home = Path(session.create_tmp(), "fastbox").resolve()
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.copytree(".", home, ignore=shutil.ignore_patterns(".*", "__pycache__", "native"))
+    session.chdir(home)
+    session.run("python", "-m", "build", "--wheel", env={"FASTBOX_NATIVE": "1"})
+    (wheel,) = home.glob("dist/*.whl")
+    assert wheel.stat().st_size < 10e6, f"{wheel.name} has {wheel.stat().st_size / 1e6:.1f} MB"
+    session.run("python", "-m", "zipfile", "-e", str(wheel), "unpacked")
+    shutil.move("unpacked/fastbox/kernels/native", "fastbox/kernels/native")
     session.install(".[test]")
-    target = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": BASELINE}
-    session.run("pytest", *EVERYTHING, *FORMULAS, *session.posargs, env=target)
+    here = {"PYTHONPATH": str(home)}
+    session.run("pytest", *EVERYTHING, "tests/kernels/test_processors.py", "tests/kernels/test_libraries.py", env=here)
+    session.run("python", "-m", "pip", "uninstall", "-y", "numba", "llvmlite")
+    ask = "from fastbox.kernels.build import library; print(*(level.name for level in library.available()))"
+    for level in str(session.run("python", "-c", ask, silent=True, env=here)).split():
+        session.run("pytest", "-q", "-n", "auto", *KERNELS, *session.posargs, env={"FASTBOX_LEVEL": level, **here})
 
 
 @nox.session

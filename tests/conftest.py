@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from support.paths import ROOT, WITHOUT_JIT
+from support.paths import ROOT, WITHOUT_JIT, WITHOUT_NUMBA
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 settings.register_profile(
@@ -59,6 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("process")
         # Inverted boxes are drawn on purpose. As marks these hold where -W says otherwise.
         item.add_marker(pytest.mark.filterwarnings("ignore::fastbox.errors.FormatWarning"))
+        if item.get_closest_marker("compiler") and WITHOUT_NUMBA:
+            item.add_marker(pytest.mark.skip(reason="compiles kernels, and Numba is not installed"))
         if WITHOUT_JIT:  # NumPy's scalars warn of the nan and 0/0 that compiled kernels take as they come
             item.add_marker(pytest.mark.filterwarnings("ignore::RuntimeWarning"))
             if item.get_closest_marker("jit"):

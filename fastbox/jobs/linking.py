@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from fastbox.kernels import registry
-from fastbox.kernels.build.library import FOLDER, LEVELS, Level, suffix
+from fastbox.kernels.build.library import LEVELS, Level, file
 
 DTYPES = ("float32", "float64")
 LINUX = ("-nostdlib", "-Wl,--no-undefined,--gc-sections,-s,-z,noexecstack", "-lm", "-lc")
@@ -36,14 +36,14 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that compile (default: all)")
     given = parser.parse_args(words)
     level = next(level for level in LEVELS if level.name == given.level)
-    size, count = write(level, given.out or FOLDER / f"{level.name}{suffix()}", given.processes)
-    print(f"{level.name}: {count} kernels, {size / 1e6:.1f} MB")
+    versions, out = list(registry.versions(DTYPES)), given.out or file(level)
+    write(level, versions, out, given.processes)
+    print(f"{level.name}: {len(versions)} kernels, {out.stat().st_size / 1e6:.1f} MB")
 
 
-def write(level: Level, out: Path, processes: int | None) -> tuple[int, int]:
-    """Compile every kernel for a level, and link them; return the bytes of the library and its kernels."""
+def write(level: Level, versions: Sequence[registry.Version], out: Path, processes: int | None = None) -> None:
+    """Compile kernels for a level of processors, in processes side by side, and link them."""
     os.environ["NUMBA_CPU_NAME"], os.environ["NUMBA_CPU_FEATURES"] = level.name, level.features  # of the workers
-    versions = list(registry.versions(DTYPES))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         objects = [Path(folder, f"{place}.o") for place in range(len(versions))]
@@ -53,7 +53,6 @@ def write(level: Level, out: Path, processes: int | None) -> tuple[int, int]:
         flags = LINUX if sys.platform == "linux" else ()
         subprocess.run([*linker(), "-shared", "-o", part, *objects, *flags], check=True)
         shutil.copyfile(part, out)
-    return out.stat().st_size, len(versions)
 
 
 def compiled(version: registry.Version) -> bytes:

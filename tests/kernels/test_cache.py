@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.cached import ASK, copied
 
-pytestmark = pytest.mark.jit
+pytestmark = [pytest.mark.jit, pytest.mark.compiler]
 
 
 USE_ALL = """

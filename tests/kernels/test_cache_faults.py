@@ -16,7 +16,7 @@ from support.cached import ASK, copied
 
 from fastbox.kernels.build import cache
 
-pytestmark = pytest.mark.jit
+pytestmark = [pytest.mark.jit, pytest.mark.compiler]
 
 
 @pytest.mark.slow

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import subprocess
 from collections.abc import Callable
 
 import pytest
 
+from fastbox.kernels.build import library
+
+BUILT = [level.name for level in library.available() if library.file(level).exists()]
+LEVELS = {f"the library of {name}": {"FASTBOX_LEVEL": name} for name in BUILT}
 GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+neon" if platform.machine() == "aarch64" else "+sse2"}
 
+PATHS = "import sys\nsys.path.insert(0, 'tests')\n"
 PREAMBLE = """
 import hashlib
 import numpy as np
@@ -90,13 +96,23 @@ PARTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def compiled(python: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[[str], str]:
+    """The digests of a part, by kernels compiled for this processor."""
+    return functools.cache(lambda part: python(PATHS + PREAMBLE + PARTS[part], FASTBOX_JIT="1").stdout)
+
+
 @pytest.mark.slow
 @pytest.mark.jit
+@pytest.mark.compiler
+@pytest.mark.parametrize("processor", LEVELS or {"any processor": GENERIC})
 @pytest.mark.parametrize("part", PARTS)
 def test_another_instruction_set_gives_the_same_bits(
-    part: str, python: Callable[..., subprocess.CompletedProcess[str]]
+    part: str,
+    processor: str,
+    python: Callable[..., subprocess.CompletedProcess[str]],
+    compiled: Callable[[str], str],
 ) -> None:
-    code = "import sys\nsys.path.insert(0, 'tests')\n" + PREAMBLE + PARTS[part]
-    native, generic = python(code).stdout, python(code, **GENERIC).stdout
-    assert native.count("\n") >= 2
-    assert generic == native
+    env = {"any processor": GENERIC, **LEVELS}[processor]
+    assert compiled(part).count("\n") >= 2
+    assert python(PATHS + PREAMBLE + PARTS[part], **env).stdout == compiled(part)

@@ -41,9 +41,16 @@ def features() -> dict[str, bool]:
     return dict(getattr(module, "__cpu_features__", {}))
 
 
-def suffix() -> str:
-    """Return the end of a library's file name on this system."""
-    return {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+def available() -> list[Level]:
+    """Return the levels that this processor has, the best first."""
+    here = features()
+    return [level for level in LEVELS if all(here.get(need) for need in level.needs)]
+
+
+def file(level: Level) -> Path:
+    """Return the file of the library of a level, which may be missing."""
+    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+    return FOLDER / f"{level.name}{suffix}"
 
 
 def allowed() -> bool:
@@ -74,12 +81,11 @@ def holder(symbol: str) -> Path | None:
 @functools.cache
 def _opened() -> ctypes.CDLL | None:
     """Open the library of the best level that this processor has, or of the level that ``FASTBOX_LEVEL`` names."""
-    asked, here = os.environ.get("FASTBOX_LEVEL"), features()
-    for level in LEVELS:
-        path = FOLDER / f"{level.name}{suffix()}"
-        if asked in (None, level.name) and all(here.get(need) for need in level.needs) and path.exists():
+    asked = os.environ.get("FASTBOX_LEVEL")
+    for level in available():
+        if asked in (None, level.name) and file(level).exists():
             try:
-                return ctypes.CDLL(str(path))
+                return ctypes.CDLL(str(file(level)))
             except OSError:  # of another system, or damaged
                 continue
     return None
