@@ -1,4 +1,4 @@
-"""Every compiled function, and the only room that imports Numba.
+"""Every compiled function, and the only room that imports Numba, to compile them.
 
 A kernel packs boxes (any format, stride or dtype becomes a tile of corners and areas in the first-level cache),
 measures them (one box against sixteen) and reduces the values (a matrix, the best, the top, pairs, a histogram).
