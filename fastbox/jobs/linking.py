@@ -49,9 +49,10 @@ def write(level: Level, versions: Sequence[registry.Version], out: Path, process
         objects = [Path(folder, f"{place}.o") for place in range(len(versions))]
         for path, code in zip(objects, pool.map(compiled, versions), strict=True):
             path.write_bytes(code)
-        part = Path(folder, out.name)
+        part, listed = Path(folder, out.name), Path(folder, "objects")
+        listed.write_text("\n".join(map(str, objects)))
         flags = LINUX if sys.platform == "linux" else ()
-        subprocess.run([*linker(), "-shared", "-o", part, *objects, *flags], check=True)
+        subprocess.run([*linker(), "-shared", "-o", part, f"@{listed}", *flags], check=True)
         shutil.copyfile(part, out)
 
 

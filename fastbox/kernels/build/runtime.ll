@@ -89,3 +89,17 @@ call:
   %z = tail call float @frexpf(float %x, ptr %exponent)
   ret float %z
 }
+
+declare double @nextafter(double, double)
+
+define double @numba_nextafter(double %x, double %y) {
+  %z = tail call double @nextafter(double %x, double %y)
+  ret double %z
+}
+
+declare float @nextafterf(float, float)
+
+define float @numba_nextafterf(float %x, float %y) {
+  %z = tail call float @nextafterf(float %x, float %y)
+  ret float %z
+}
