@@ -39,7 +39,7 @@ if __name__ == "__main__":
 def few(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the command on three kernels."""
     (folder / "few.py").write_text(FEW)
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(folder / "cache"), **more}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "FASTBOX_JIT": "1", "NUMBA_CACHE_DIR": str(folder / "cache"), **more}
     return subprocess.run(
         [sys.executable, folder / "few.py", *words], env=env, capture_output=True, text=True, timeout=300
     )
@@ -79,6 +79,7 @@ def test_the_folder_that_keeps_kernels_is_told(monkeypatch: pytest.MonkeyPatch, 
     from fastbox.kernels import registry
     from fastbox.kernels.build import cache
 
+    monkeypatch.setenv("FASTBOX_JIT", "1")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "module.pyc").touch()
     taken = tmp_path / "file"
@@ -173,7 +174,7 @@ if __name__ == "__main__":
     print(json.dumps([sorted(found.compiled), found.before, sorted({"numba", "llvmlite"} & set(sys.modules))]))
 """
     (tmp_path / "warm.py").write_text(code)
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "FASTBOX_JIT": "1", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     for compiled, before in (["covered (float64)", "nearest (float64)"], 0), ([], 2):
         said = subprocess.run(
             [sys.executable, tmp_path / "warm.py"], env=env, capture_output=True, text=True, check=True

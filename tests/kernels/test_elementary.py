@@ -111,6 +111,7 @@ def test_a_greater_number_has_no_lesser_value_but_for_the_last_place(two: list[f
         assert one <= np.nextafter(other, math.inf)
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_aspect_of_a_box(dtype: Any) -> None:
     sides = [dtype(side) for side in (0, 1, 3)]
