@@ -116,12 +116,14 @@ def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray
 
     The rows of images to skip are in the spans too, and cost no pairs.
     """
+    last = int(starts_a[-1])
+    if last * (int(starts_b[-1]) + ROW_COST) < 2 * SMALL:  # all pairs of all images are too few to cut
+        return [(0, 0, last)] if last else []
     rows_a, rows_b = np.diff(starts_a), np.diff(starts_b)
     if skip is not None:
         rows_b = np.where(skip, 0, rows_b)
     per_row = rows_b + ROW_COST
     cost = np.concatenate(([0], np.cumsum(rows_a * per_row)))
-    last = int(starts_a[-1])
     wanted = int(cost[-1] // SMALL)
     if wanted < 2 or (threads := get_num_threads()) == 1:
         return [(0, 0, last)] if last else []
@@ -136,6 +138,8 @@ def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray
 
 def cut(costs: NDArray[Any], least: int | None = None) -> list[tuple[int, int]]:
     """Cut items, each done whole, into spans of about equal cost, at least `least` or else SMALL; none without cost."""
+    if len(costs) == 1:
+        return [(0, 1)] if costs[0] else []
     ends = np.cumsum(costs)
     if not len(ends) or not ends[-1]:
         return []

@@ -63,9 +63,12 @@ def pairwise(
     if out is None and (found := few.values_of(a, b, metric, beta)) is not None:
         return found
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
-    shapes = np.stack([np.diff(starts_a), np.diff(starts_b)], axis=1)
-    offsets = np.concatenate(([0], np.cumsum(shapes[:, 0] * shapes[:, 1])))
     grouped = a.offsets is not None
+    if grouped:
+        shapes = np.stack([np.diff(starts_a), np.diff(starts_b)], axis=1)
+        offsets = np.concatenate(([0], np.cumsum(shapes[:, 0] * shapes[:, 1])))
+    else:
+        offsets = np.array([0, len(a) * len(b)])
     shape = (int(offsets[-1]),) if grouped else (len(a), len(b))
     reused = out is not None
     out = output(out, shape, a.dtype)
@@ -191,7 +194,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     Pairs(rows=array([0]), cols=array([2]), values=array([1.]))
     """
     alone = b is None
-    met = few.values_of(a, a if alone else b, metric, beta)
+    met = None if isinstance(a, Boxes) else few.values_of(a, a if alone else b, metric, beta)
     if met is not None:
         return Pairs(*few.reaching(met, _least(threshold, met.dtype), metric, alone=alone))
     if alone:
