@@ -54,13 +54,19 @@ def pairwise_fresh(dtype: str) -> Callable[[Setting], Reached]:
     return measure
 
 
-def pairwise_out(setting: Setting) -> Reached:
-    n, m = setting.sizes.matrix("large")
-    a, b = boxes(n, "float32", seed=1), boxes(m, "float32", seed=2)
-    ours, filled = floors.touched((n, m), "float32"), floors.touched((n, m), "float32")
-    calls: Calls = {"fastbox": lambda: fastbox.pairwise(a, b, out=ours), "fill": lambda: filled.fill(0.5)}
-    with Threads(1):
-        return ratio(take_turns(calls, setting.rounds, settle=True), "fill", "fastbox")
+def pairwise_out(side: int, threads: int, past: bool) -> Callable[[Setting], Reached]:
+    def measure(setting: Setting) -> Reached:
+        n = min(side, setting.sizes.matrix("large")[0]) if setting.sizes.quick else side
+        a, b = boxes(n, "float32", seed=1), boxes(n, "float32", seed=2)
+        ours, filled = floors.touched((n, n), "float32"), floors.touched((n, n), "float32")
+        calls: Calls = {
+            "fastbox": lambda: fastbox.pairwise(a, b, out=ours),
+            "fill": lambda: floors.fill(filled, threads, past=past),
+        }
+        with Threads(threads):
+            return ratio(take_turns(calls, setting.rounds, settle=True), "fill", "fastbox")
+
+    return measure
 
 
 def best_naive(setting: Setting) -> Reached:
@@ -218,7 +224,17 @@ def first_result(setting: Setting) -> Reached:
 TARGETS = (
     Target("pairwise-f32", "pairwise IoU, fresh, 4000², float32: powerboxes parallel", 5, pairwise_fresh("float32")),
     Target("pairwise-f64", "pairwise IoU, fresh, 4000², float64: powerboxes parallel", 3, pairwise_fresh("float64")),
-    Target("pairwise-out", "pairwise IoU, out=, 64 MB float32, 1 thread: ndarray.fill", 0.9, pairwise_out),
+    *(
+        Target(
+            f"pairwise-out-{'past' if past else 'fill'}-{megabytes}-{threads}",
+            f"pairwise IoU, out=, {megabytes} MB float32, threads: {threads}: {floor}",
+            0.8 if past else 0.9,
+            pairwise_out(side, threads, past),
+        )
+        for past, floor in ((False, "fill"), (True, "non-temporal fill"))
+        for side, megabytes in ((4000, 64), (8000, 256))
+        for threads in (1, 2)
+    ),
     Target("best-naive", "best IoU, float32, 1 thread: naive numba loop", 3.5, best_naive),
     Target("pairs-numpy", "pairs at 0.5, 10⁴ × 10⁴, one image: numpy by blocks", 20, pairs_numpy),
     Target("best-grouped", "best, 200k images of ~30 × 7: loop with pycocotools", 25, best_grouped),

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import Boxes
+from fastbox.kernels.build.intrinsics import memory as memory  # lets Numba compile the next
+from fastbox.kernels.build.nontemporal import LINE, per_line, store_line
 from fastbox.ops import indexing as index
 
 Floats = NDArray[Any]
@@ -61,6 +63,29 @@ def subtract(a: Floats, b: Floats, out: Floats, threads: int) -> None:
     parallel.run(lambda first, last: _subtracted(a, b, out, first, last), pieces)
 
 
+@njit(nogil=True, error_model="numpy")
+def _filled(out: Any, ahead: Any, first: int, last: int, past: bool) -> None:
+    if past:
+        for k in range(first, last, per_line(out)):
+            store_line(out, k, ahead, 0)
+    else:
+        for k in range(first, last):
+            out[np.uint64(k)] = ahead[0]
+
+
+def fill(out: Floats, threads: int, *, past: bool = False) -> None:
+    """Fill an array on our threads: as fast as it can be written, through the caches or past them.
+
+    Past them only whole cache lines are written, which leaves out less than two.
+    """
+    line = LINE // out.itemsize
+    flat = out.reshape(-1)[-out.ctypes.data % LINE // out.itemsize :]
+    whole, ahead = len(flat) // line * line, np.full(line, 0.5, out.dtype)
+    step = -(-whole // (8 * threads * line)) * line if threads > 1 else whole
+    pieces = [(first, min(first + step, whole)) for first in range(0, whole, step)] if step else []
+    parallel.run(lambda first, last: _filled(flat, ahead, first, last, past), pieces)
+
+
 @njit(error_model="numpy")
 def naive_best(a: Any, b: Any, values: Any, indices: Any) -> None:
     """A plain loop, well written: flat columns, areas computed once per box, no branch for a zero divisor."""
@@ -90,11 +115,9 @@ def run_naive_best(a: Floats, b: Floats) -> tuple[Floats, NDArray[np.int64]]:
 
 
 @cache
-def _prange(name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
-    """Return a dense kernel of IoU, MATRIX or BEST, in a prange over spans."""
-    from fastbox.kernels.compare import dense
-
-    kernel = getattr(dense, name)[dtype, "iou"]
+def _prange(room: str, name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """Return a kernel of IoU over all pairs in a prange over spans."""
+    kernel = getattr(parallel.kernels(f"compare.{room}"), name)[dtype, "iou"]
 
     @njit(parallel=True, error_model="numpy")
     def run(beta, sides, images, span, outputs):  # type: ignore[no-untyped-def]
@@ -128,7 +151,7 @@ def twin_matrix(a: Boxes, b: Boxes, threads: int, out: Floats | None = None) -> 
     if out is None:
         out = np.empty((len(a), len(b)), a.dtype)
     common = *_common(a, b), _rows(_starts(a))
-    _prange("MATRIX", a.dtype)(*common, (np.array([0, out.size]), streamed, out.reshape(-1)))
+    _prange("matrix", "MATRIX", a.dtype)(*common, (np.array([0, out.size]), streamed, out.reshape(-1)))
     return out
 
 
@@ -136,7 +159,7 @@ def twin_best(a: Boxes, b: Boxes, threads: int) -> tuple[Floats, NDArray[np.int6
     """Our best with Numba's own threads instead of ours: a prange over rows, or over the images of grouped boxes."""
     set_num_threads(threads)
     values, indices = np.empty(len(a), a.dtype), np.empty(len(a), np.int64)
-    _prange("BEST", a.dtype)(*_common(a, b), _rows(_starts(a)), (values, indices))
+    _prange("dense", "BEST", a.dtype)(*_common(a, b), _rows(_starts(a)), (values, indices))
     return values, indices
 
 

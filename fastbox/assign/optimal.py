@@ -89,7 +89,7 @@ def match_optimal(
     centres_a, centres_b = _centres(a), _centres(b)
     per_class, per_l1, per_giou = (in_dtype(weight, a.dtype) for weight in weights.values())
     none, bases, skip = a.dtype.type(0), np.zeros(1, np.int64), np.zeros(1, np.bool_)
-    kernel = parallel.kernels("compare.dense").MATRIX[a.dtype, "giou"]
+    kernel = parallel.kernels("compare.matrix").MATRIX[a.dtype, "giou"]
     both = a.kernel_args(), b.kernel_args()
 
     def match(first: int, last: int) -> list[tuple[Ints, Ints, NDArray[Any]]]:

@@ -73,7 +73,7 @@ def pairwise(
     reused = out is not None
     out = output(out, shape, a.dtype)
     streamed = reused and out.nbytes >= STREAMED_BYTES
-    kernel = parallel.kernels("compare.dense").MATRIX[a.dtype, metric]
+    kernel = parallel.kernels("compare.matrix").MATRIX[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
     written = offsets, streamed, out.reshape(-1)
     parallel.run(kernel, [(*common, span, written) for span in parallel.cuts(starts_a, starts_b)])

@@ -121,6 +121,44 @@ def test_several_tiles_each_way(shape: tuple[int, int], metric: str, dtype: Any)
     check_all(a, b, metric, fastbox.pairwise(a, b, metric=metric))
 
 
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("metric", ["iou", "ciou", "smooth_l1"])
+@pytest.mark.parametrize("factor", [1, 2.0**40], ids=["plain", "some vast"])
+def test_stores_past_the_caches_change_no_bits(
+    metric: str, dtype: Any, factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of any length, from any place in a cache line on; nothing beside the array is written."""
+    a, b = some_boxes(35, dtype, 8, exact=False, bad=0.05), some_boxes(2100, dtype, 9, exact=False, bad=0.05)
+    b[::9] *= dtype(factor)
+    right = fastbox.pairwise(a, b, metric=metric)
+    monkeypatch.setattr("fastbox.ops.search.STREAMED_BYTES", 0)
+    per_line = 64 // np.dtype(dtype).itemsize
+    for m in (*range(1, 70), *(edge + k for edge in (256, 1024, 2048) for k in range(-17, 18))):
+        memory = np.full(35 * m + 64, 7, dtype)
+        first = (-memory.ctypes.data) % 64 // memory.itemsize + m % per_line
+        out = memory[first : first + 35 * m].reshape(35, m)
+        assert_array_equal(fastbox.pairwise(a, b[:m], metric=metric, out=out), right[:, :m])
+        assert (memory[:first] == 7).all()
+        assert (memory[first + 35 * m :] == 7).all()
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_images_are_stored_past_the_caches_too(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    a, b = (
+        Boxes(some_boxes(int(counts.sum()), dtype, 7, exact=False, bad=0.01), images=np.repeat(np.arange(40), counts))
+        for counts in (rng.integers(0, 40, 40), rng.integers(0, 90, 40))
+    )
+    right = fastbox.pairwise(a, b, metric="giou").values
+    monkeypatch.setattr("fastbox.ops.search.STREAMED_BYTES", 0)
+    memory = np.full(right.size + 5, 7, dtype)
+    fastbox.pairwise(a, b, metric="giou", out=memory[5:])
+    assert_array_equal(memory[5:], right)
+    assert (memory[:5] == 7).all()
+
+
 @given(two(), metrics, st.integers(0, 12), st.integers(0, 12))
 def test_cutting_the_boxes_changes_no_bits(ab: Any, metric: str, i: int, j: int) -> None:
     a, b = ab

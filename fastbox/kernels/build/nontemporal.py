@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastbox.kernels.build.device import device
 
 LINE = 64  # bytes of a cache line, which a non-temporal store must fill whole
@@ -22,24 +24,31 @@ def fence():
     """Wait until all stores are seen by every core."""
 
 
-@device
-def copy_nontemporal(out, position, values, n):
-    """Copy the first n values to out[position:], whole cache lines past the caches."""
-    per_line = LINE // out.itemsize
-    head = min(n, (-(out.ctypes.data + position * out.itemsize)) % LINE // out.itemsize)
-    for j in range(head):
-        out[position + j] = values[j]
-    lines = (n - head) // per_line
-    for line in range(lines):
-        store_line(out, position + head + line * per_line, values, head + line * per_line)
-    for j in range(head + lines * per_line, n):
-        out[position + j] = values[j]
+def store_lines(out, position, row, count):
+    """Store the first values of a row, a constant count of whole cache lines, past the caches; out begins a line."""
+    out[position : position + count] = row[:count]
+
+
+def moved(array, count):
+    """Return a view that begins `count` values later; the values behind the end of the array must not be used."""
+    return np.lib.stride_tricks.as_strided(array.reshape(-1)[count:], array.shape, array.strides)
+
+
+def per_line(out):
+    """Return the number of an array's values in a cache line: a constant, for the compiler knows the dtype."""
+    return LINE // out.itemsize
 
 
 @device
 def offset_in_line(out, position):
     """Return the number of values before a position that share its cache line."""
-    return (out.ctypes.data // out.itemsize + position) % (LINE // out.itemsize)
+    return (out.ctypes.data // out.itemsize + position) % per_line(out)
+
+
+@device
+def until_line(out, position):
+    """Return the number of values from a position to the next one that begins a cache line."""
+    return -(out.ctypes.data // out.itemsize + position) % per_line(out)
 
 
 @device
@@ -49,11 +58,10 @@ def append_nontemporal(out, position, ahead, behind, count, started):
     The values lie in `ahead`, after the `behind` values that filled no line before; the last `behind` values fill no
     line again, and are moved to the front. Of the first line only the values from the position on are stored.
     """
-    per_line = LINE // out.itemsize
     start = position - behind
     if not started:
-        for j in range(behind, per_line):
+        for j in range(behind, per_line(out)):
             out[start + j] = ahead[j]
-    for line in range(0 if started else 1, count // per_line):
-        store_line(out, start + line * per_line, ahead, line * per_line)
+    for line in range(0 if started else 1, count // per_line(out)):
+        store_line(out, start + line * per_line(out), ahead, line * per_line(out))
     copy_line(ahead, 0, ahead, count)

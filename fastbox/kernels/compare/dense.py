@@ -1,4 +1,4 @@
-"""Dense kernels: all pairs measured, for a matrix, the best, the top, pairs or a histogram. One kernel each.
+"""Dense kernels: all pairs measured, for the best, the top, pairs or a histogram. One kernel each.
 
 Every kernel takes the metric's beta, both collections, the offsets of their images with the images to leave out, the
 span of rows of a to do, and its outputs. Rows are independent of one another, so any cut of the rows on any number of
@@ -11,7 +11,6 @@ import numpy as np
 
 from fastbox.kernels.build import types
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.nontemporal import copy_nontemporal, fence
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES, NEEDS_IOU, NO_SCREEN
 from fastbox.kernels.compare.measure import (
@@ -26,7 +25,6 @@ from fastbox.kernels.compare.measure import (
     empty_tile_b,
     measure,
     measure_extremes,
-    measure_into,
     none_above,
     reaches,
     screen_terms,
@@ -43,35 +41,6 @@ from fastbox.kernels.geometry.pack import box_at, pack, tile_ranges
 SCREEN, DISTANCE, ANGLES = NEEDS_IOU, False, False
 
 BEST_SO_FAR, WHERE, P, Q = 6, 7, 8, 9  # rows of the lanes of `best`, behind the boxes
-
-
-def matrix(beta, sides, images, span, outputs):
-    """Write all values of the rows of a span row by row; image g begins at out[bases[g]]."""
-    (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
-    bases, nontemporal, out = outputs
-    tile_a, tile_b = empty_tile_a(out.dtype), empty_tile_b(out.dtype, 0)
-    row = tile_b[VALUES]
-    for g, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
-        screenable_b = pack(b, s, e, ANGLES, tile_b)
-        for i in range(lo, hi, LANES):
-            m = min(LANES, hi - i)
-            screenable = pack(a, i, i + m, ANGLES, tile_a) and screenable_b
-            n = e - s
-            width = starts_b[g + 1] - starts_b[g]
-            base = bases[g] + (i - starts_a[g]) * width + s - starts_b[g]
-            for r in range(m):
-                one = box_at(tile_a, r)
-                if nontemporal:
-                    measure(one, tile_b, 0, n, beta)
-                    if not screenable:
-                        measure_extremes(one, tile_b, 0, n, beta, row, 0)
-                    copy_nontemporal(out, base + r * width, row, n)
-                else:
-                    measure_into(one, tile_b, n, beta, out, base + r * width)
-                    if not screenable:
-                        measure_extremes(one, tile_b, 0, n, beta, out, base + r * width)
-    if nontemporal:
-        fence()
 
 
 def lead_extremes(lanes, m, tile, n, beta, indices, first):
@@ -291,7 +260,7 @@ def histogram(beta, sides, images, span, outputs):
 BOUND = with_loops(MEASURED, lead_extremes, rank_extremes)
 
 
-def _signature(t, *outputs):
+def pair_signature(t, *outputs):
     """Return the types of the arguments of a kernel over pairs, given the types of its outputs."""
     images = group(readonly(i8), readonly(i8), readonly(types.boolean))
     return t, group(side(t), side(t)), images, group(i8, i8, i8), *outputs
@@ -302,15 +271,14 @@ def _found(t):
     return group(vector(i8), vector(i8), vector(t))
 
 
-MATRIX = Kernel(matrix, lambda t: types.void(*_signature(t, group(readonly(i8), types.boolean, vector(t)))), BOUND)
-BEST = Kernel(best, lambda t: types.void(*_signature(t, group(vector(t), vector(i8)))), BOUND)
-TOP = Kernel(top, lambda t: types.void(*_signature(t, group(vector(t, 2), vector(i8, 2)))), BOUND)
+BEST = Kernel(best, lambda t: types.void(*pair_signature(t, group(vector(t), vector(i8)))), BOUND)
+TOP = Kernel(top, lambda t: types.void(*pair_signature(t, group(vector(t, 2), vector(i8, 2)))), BOUND)
 PAIRS = Kernel(
     pairs,
-    lambda t: _found(t)(*_signature(t, group(t, types.boolean), vector(i8))),
+    lambda t: _found(t)(*pair_signature(t, group(t, types.boolean), vector(i8))),
     BOUND,
 )
-HISTOGRAM = Kernel(histogram, lambda t: types.void(*_signature(t, group(vector(t), vector(i8)))), BOUND)
+HISTOGRAM = Kernel(histogram, lambda t: types.void(*pair_signature(t, group(vector(t), vector(i8)))), BOUND)
 SCATTER = Kernel(
     scatter,
     lambda t: types.void(_found(t), vector(i8), _found(t)),

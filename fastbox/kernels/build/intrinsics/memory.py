@@ -12,25 +12,28 @@ from fastbox.kernels.build import nontemporal, stack
 from fastbox.kernels.build.nontemporal import LINE
 
 
+def _copied_line(context, builder, arrays, positions, nontemporal):
+    """Copy a cache line of values from a position of the second array to one of the first."""
+    element = context.get_data_type(arrays[0][0].dtype)
+    size = context.get_abi_sizeof(element)
+    line = ir.VectorType(element, LINE // size).as_pointer()
+    target, source = (
+        builder.bitcast(builder.gep(context.make_array(kind)(context, builder, array).data, [position]), line)
+        for (kind, array), position in zip(arrays, positions, strict=True)
+    )
+    store = builder.store(builder.load(source, align=size), target, align=LINE if nontemporal else size)
+    if nontemporal:
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+
+
 def _line(nontemporal):
     def typed(typing, out, position, row, offset):
-        signature = types.void(out, types.intp, row, types.intp)
-
         def emit(context, builder, signature, arguments):
-            out_type, _, row_type, _ = signature.args
-            element = context.get_data_type(out_type.dtype)
-            size = context.get_abi_sizeof(element)
-            line = ir.VectorType(element, LINE // size).as_pointer()
-            target = context.make_array(out_type)(context, builder, arguments[0]).data
-            source = context.make_array(row_type)(context, builder, arguments[2]).data
-            values = builder.load(builder.bitcast(builder.gep(source, [arguments[3]]), line), align=size)
-            place = builder.bitcast(builder.gep(target, [arguments[1]]), line)
-            store = builder.store(values, place, align=LINE if nontemporal else size)
-            if nontemporal:
-                store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+            arrays = (signature.args[0], arguments[0]), (signature.args[2], arguments[2])
+            _copied_line(context, builder, arrays, (arguments[1], arguments[3]), nontemporal)
             return context.get_dummy_value()
 
-        return signature, emit
+        return types.void(out, types.intp, row, types.intp), emit
 
     return typed
 
@@ -46,6 +49,47 @@ def _overload_store_line(out, position, row, offset):
 @overload(nontemporal.copy_line)
 def _overload_copy_line(out, position, row, offset):
     return lambda out, position, row, offset: _copy_line(out, position, row, offset)
+
+
+@intrinsic(prefer_literal=True)
+def _store_lines(typing, out, position, row, count):
+    values, step = count.literal_value, LINE * 8 // out.dtype.bitwidth
+
+    def emit(context, builder, signature, arguments):
+        arrays = (signature.args[0], arguments[0]), (signature.args[2], arguments[2])
+        position, intp = arguments[1], arguments[1].type
+        for k in range(0, values, step):
+            _copied_line(context, builder, arrays, (builder.add(position, intp(k)), intp(k)), True)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, row, count), emit
+
+
+@overload(nontemporal.store_lines, prefer_literal=True)
+def _overload_store_lines(out, position, row, count):
+    return lambda out, position, row, count: _store_lines(out, position, row, count)
+
+
+@intrinsic
+def _moved(typing, array, count):
+    def emit(context, builder, signature, arguments):
+        view = context.make_array(array)(context, builder, arguments[0])
+        view.data = builder.gep(view.data, [arguments[1]])
+        view.meminfo, view.parent = view.meminfo.type(None), view.parent.type(None)
+        return view._getvalue()
+
+    return array(array, types.intp), emit
+
+
+@overload(nontemporal.moved)
+def _overload_moved(array, count):
+    return lambda array, count: _moved(array, count)
+
+
+@overload(nontemporal.per_line)
+def _overload_per_line(out):
+    count = LINE * 8 // out.dtype.bitwidth
+    return lambda out: count
 
 
 @intrinsic
