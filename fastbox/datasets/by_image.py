@@ -57,6 +57,7 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
         images = _every_image(dataset.images(), boxes["image_id"])
         owners = _as_numpy(pc.index_in(boxes["image_id"], value_set=images["image_id"]))
         order = None if np.all(owners[:-1] <= owners[1:]) else np.argsort(owners, kind="stable")
+        boxes = boxes if order is None else boxes.combine_chunks()
         offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=images.num_rows))])
         first = 0
         while first < images.num_rows:
@@ -64,14 +65,17 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
             last = min(last, first + rows)
             start, stop = int(offsets[first]), int(offsets[last])
             own = None if order is None else order[start:stop]
-            part = boxes.slice(start, stop - start) if own is None else boxes.take(pa.array(own))
+            if own is None:  # the rows behind those that are handed on: the ones before need not stay in memory
+                part, boxes = boxes.slice(0, stop - start), boxes.slice(stop - start)
+            else:
+                part = boxes.take(pa.array(own))
             yield Group(images.slice(first, last - first), part, offsets[first : last + 1] - start, own)
             first = last
 
 
 @contextlib.contextmanager
 def _rows(dataset: Dataset, target: str | os.PathLike[str]) -> Iterator[pa.Table]:
-    """Give the rows of a data set: in memory, in one chunk; or mapped from a file."""
+    """Give the rows of a data set: in memory, or mapped from a file."""
     needed = {*NEEDED, "score"} if dataset.kind == "results" else NEEDED
     held: list[pa.RecordBatch] = []
     size = 0
@@ -83,8 +87,9 @@ def _rows(dataset: Dataset, target: str | os.PathLike[str]) -> Iterator[pa.Table
         if size > MOST_HELD:
             break
     else:
-        table, held = pa.Table.from_batches(held, schema=dataset.schema).combine_chunks(), []
-        yield table
+        rows = [pa.Table.from_batches(held, schema=dataset.schema)]
+        held.clear()
+        yield rows.pop()
         return
     with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(target))) as file:
         with pa.ipc.new_file(pa.PythonFile(file, "w"), dataset.schema) as writer:

@@ -46,7 +46,7 @@ def buffer(raw: bytes) -> Any:
 def read(raw: bytes, form: int, rows: int = 64) -> tuple[Any, list[Any]]:
     """Return the state, and the values of the field "a" of each element of a list."""
     table = np.zeros((1, NAME + 1), np.uint8)
-    table[0] = 1, form, 0, ord("a")
+    table[0] = 1, form, 0, 0, ord("a")
     state = np.zeros(FILLED + 1, np.int64)
     state[[AT, LIMIT, END, REQUIRED]] = 1, len(raw) + 1, len(raw), 1
     columns = np.zeros((int(form != REAL), rows), np.int64), np.zeros((int(form == REAL), rows))

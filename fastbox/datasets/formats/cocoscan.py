@@ -82,7 +82,7 @@ class Fields:
             else:
                 column, self.reals = self.reals, self.reals + (4 if field.form == BOX else 1)
             self.column[field.name] = column
-            row[:NAME] = len(field.name), field.form, column
+            row[:NAME] = len(field.name), field.form, column, 0
             row[NAME : NAME + len(field.name)] = list(field.name.encode())
 
     def without(self, name: str) -> Fields:
@@ -95,7 +95,7 @@ class _Span:
 
     def __init__(self, fields: Fields) -> None:
         rows = SPAN // LEAST_ELEMENT
-        self.fields = fields
+        self.fields, self.table = fields, fields.table.copy()  # the kernel writes in the table
         self.wholes, self.reals = np.empty((fields.wholes, rows), np.int64), np.empty((fields.reals, rows))
         self.seen = np.empty(rows, np.int64)
         self.chars = np.empty((fields.texts, 0), np.uint8)
@@ -112,7 +112,7 @@ class _Span:
         self.state[[AT, LIMIT, END, REQUIRED]] = begin, limit, windows.end, self.fields.required
         kernel = parallel.kernels("json.elements").ELEMENTS[KEYED]
         columns, texts = (self.wholes, self.reals), (self.chars, self.seen)
-        kernel(data, self.state, self.fields.table, columns, texts, self.left)
+        kernel(data, self.state, self.table, columns, texts, self.left)
         for row, column, first, stop in self.left[: self.state[LEFT]].tolist():
             number = float(data[first:stop].tobytes())
             if math.isinf(number):

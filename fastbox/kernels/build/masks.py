@@ -1,4 +1,4 @@
-"""Masks of 64 bytes: which of them lie in a range, a bit for each, by comparing vectors."""
+"""Masks of 64 bytes: which of them lie in a range, a bit for each, by comparing vectors; and eight bytes as a word."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def lowest(mask):
     """Return the place of the lowest bit of a mask that is not 0."""
     whole = int(mask)
     return (whole & -whole).bit_length() - 1
+
+
+def eight(data, at):
+    """Return the eight bytes from a place on as a number, the first byte lowest."""
+    return np.uint64(int.from_bytes(data[at : at + 8].tobytes(), "little"))

@@ -6,7 +6,9 @@ from __future__ import annotations
 # a flag is a whole number or a truth value; a box is a list of four numbers.
 WHOLE, SIZE, FLAG, REAL, BOX, TEXT = range(6)
 
-NAME = 3  # the place of the name in a row of the table of fields, behind its length, form and column
+# The places in a row of the table of fields, behind the length of the name, the form and the column: the field that
+# came next in the element before, and the name.
+FOLLOWER, NAME = 3, 4
 
 # The state of the kernels: the place of the next value, the place from which on no element begins, the end of the
 # bytes, and the fields that no element lacks (a bit for each); then the counts of rows and of numbers left to the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.device import device
+from fastbox.kernels.build.masks import eight
 
 LARGEST = 64  # the greatest power of ten that the table has, up and down; others are left to the caller
 MOST_DIGITS = 18  # of a significand that int64 holds for sure
@@ -13,6 +14,9 @@ LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 ONE = np.uint64(1)
+
+# Powers of ten in whole numbers, for the digits behind a point.
+WHOLE_POWERS = np.array([10**power for power in range(MOST_DIGITS + 1)])
 
 # Powers of ten that float64 holds exactly.
 EXACT = np.array([float(10**power) for power in range(23)])
@@ -31,6 +35,26 @@ def _power(power: int) -> int:
 POWERS = np.array(
     [[_power(power) >> 64, _power(power) & (1 << 64) - 1] for power in range(-LARGEST, LARGEST + 1)], np.uint64
 )
+
+
+@device
+def few_digits(data, at, count):
+    """Return the number that 1 to 8 digits make: pairs of digits, then pairs of pairs, then both halves at once."""
+    word = eight(data, at) << np.uint64(64 - 8 * count)
+    word = ((word & np.uint64(0x0F0F0F0F0F0F0F0F)) * np.uint64(2561)) >> np.uint64(8)
+    word = ((word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
+    return np.int64(((word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)) >> np.uint64(32))
+
+
+@device
+def some_digits(data, at, count):
+    """Return the number that 1 to 18 digits make."""
+    if count <= 8:
+        return few_digits(data, at, count)
+    if count <= 16:
+        return few_digits(data, at, count - 8) * 100_000_000 + few_digits(data, at + count - 8, 8)
+    first = few_digits(data, at, count - 16) * 100_000_000 + few_digits(data, at + count - 16, 8)
+    return first * 100_000_000 + few_digits(data, at + count - 8, 8)
 
 
 @device

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.masks import between, lowest
 from fastbox.kernels.build.types import group, i8, vector
 from fastbox.kernels.json.codes import (
     AT,
@@ -13,6 +16,7 @@ from fastbox.kernels.json.codes import (
     END,
     FILLED,
     FLAG,
+    FOLLOWER,
     FULL,
     LEFT,
     LIMIT,
@@ -27,7 +31,7 @@ from fastbox.kernels.json.codes import (
     SIZE,
     TEXT,
 )
-from fastbox.kernels.json.decimals import MOST_DIGITS, scaled
+from fastbox.kernels.json.decimals import MOST_DIGITS, ONE, WHOLE_POWERS, scaled, some_digits
 from fastbox.kernels.json.values import (
     BACKSLASH,
     CLOSE,
@@ -57,38 +61,42 @@ from fastbox.kernels.json.values import (
 )
 
 LARGEST_WHOLE = (1 << 63) - 1
+NONE, SECOND = np.uint64(0), np.uint64(2)
 
 
 @device
 def decimal(data, at):
-    """Return the place behind a number, its significand and power of ten, and the count of its digits; 0 if too many.
+    """Return the place behind a number, its significand and power of ten, and the count of its digits.
 
-    The power is 1 for a number without point and exponent.
+    The power is 1 for a number without point and exponent. A count above MOST_DIGITS + 1 comes without a significand.
     """
     begin = at + 1 if byte(data, at) == MINUS else at
-    at = begin
-    significand, power = 0, 1
-    while is_digit(data, at):
-        significand = significand * 10 + byte(data, at) - ZERO
-        at += 1
-    count = at - begin
-    if count == 0 or (count > 1 and byte(data, begin) == ZERO):
-        return ~(at if count == 0 else begin + 1), 0, 0, 0
+    others = ~between(data, begin, ZERO, 57)
+    if others == NONE or (byte(data, begin) == ZERO and others & SECOND == NONE):
+        return ~(begin + 1), 0, 0, 0  # digits behind a zero, or more than 63 digits
+    before = lowest(others)
+    at = begin + before
+    if before == 0:
+        return ~at, 0, 0, 0
+    behind = 0
     if byte(data, at) == POINT:
-        at += 1
-        point = at
-        while is_digit(data, at):
-            significand = significand * 10 + byte(data, at) - ZERO
-            at += 1
-        if at == point:
+        others = others >> np.uint64(before) >> ONE
+        behind = lowest(others) if others != NONE else 0
+        at += 1 + behind
+        if behind == 0:
             return ~at, 0, 0, 0
-        power = point - at
-        count -= power
-    if count > MOST_DIGITS:
-        first = begin
-        while count and (byte(data, first) == ZERO or byte(data, first) == POINT):
-            count -= byte(data, first) == ZERO
-            first += 1
+    count, power = before + behind, -behind if behind else 1
+    if count <= MOST_DIGITS:
+        significand = some_digits(data, begin, before)
+        if behind:
+            significand = significand * WHOLE_POWERS[behind] + some_digits(data, at - behind, behind)
+    else:
+        significand, count = 0, 0
+        for place in range(begin, at):
+            if is_digit(data, place) and (count or byte(data, place) != ZERO):
+                count += 1
+                if count <= MOST_DIGITS + 1:
+                    significand = significand * 10 + byte(data, place) - ZERO
     if byte(data, at) | 32 == E:
         at += 1
         negative = byte(data, at) == MINUS
@@ -148,15 +156,20 @@ def copied(data, at, chars, column, state):
 
 
 @device
+def is_named(data, begin, fields, field):
+    """Tell whether a name and a quote stand at a place."""
+    length, place = int(fields[field, 0]), 0
+    while place < length and fields[field, NAME + place] == data[np.uint64(begin + place)]:
+        place += 1
+    return place == length and byte(data, begin + length) == QUOTE
+
+
+@device
 def field_of(data, begin, stop, fields):
     """Return the place of a name in the table of fields: -1 if it is not there, -2 for a name with an escape."""
     for field in range(len(fields)):
-        if fields[field, 0] == stop - begin:
-            same = True
-            for place in range(stop - begin):
-                same &= fields[field, NAME + place] == byte(data, begin + place)
-            if same:
-                return field
+        if is_named(data, begin, fields, field):
+            return field
     for place in range(begin, stop):
         if byte(data, place) == BACKSLASH:
             return -2
@@ -204,11 +217,23 @@ def stored(data, at, row, field, columns, left, state):
 
 
 @device
+def keep_texts(row, given, fields, wholes, state):
+    """Keep the texts of a row in their columns; the text is empty where the field is not given."""
+    for field in range(len(fields)):
+        if fields[field, 1] == TEXT:
+            column = int(fields[field, 2])
+            if given >> field & 1:
+                state[FILLED + column] = wholes[column, row]
+            else:
+                wholes[column, row] = state[FILLED + column]
+
+
+@device
 def element(data, at, row, fields, columns, texts, left, state):
     """Store the fields of an element in the columns of a row; return the place behind it."""
     chars, seen = texts
     wholes, _ = columns
-    given = 0
+    given, last = 0, len(fields) - 1
     if byte(data, at) != OPEN:
         return ~at
     at = space(data, at + 1)
@@ -216,12 +241,18 @@ def element(data, at, row, fields, columns, texts, left, state):
         if byte(data, at) != QUOTE:
             return ~at
         begin = at + 1
-        at = text(data, begin, state)
-        if at < 0:
-            return at
-        field = field_of(data, begin, at - 1, fields)
-        if field == -2:
-            return ~begin
+        field = int(fields[last, FOLLOWER])
+        if is_named(data, begin, fields, field):
+            at = begin + int(fields[field, 0]) + 1
+        else:
+            at = text(data, begin, state)
+            if at < 0:
+                return at
+            field = field_of(data, begin, at - 1, fields)
+            if field == -2:
+                return ~begin
+        if field >= 0:
+            fields[last, FOLLOWER], last = field, field
         at = space(data, at)
         if byte(data, at) != COLON:
             return ~at
@@ -253,20 +284,15 @@ def element(data, at, row, fields, columns, texts, left, state):
     if given & state[REQUIRED] != state[REQUIRED]:
         return ~begin
     seen[row] = given
-    for field in range(len(fields)):
-        if fields[field, 1] == TEXT:
-            column = int(fields[field, 2])
-            if given >> field & 1:
-                state[FILLED + column] = wholes[column, row]
-            else:
-                wholes[column, row] = state[FILLED + column]
+    keep_texts(row, given, fields, wholes, state)
     return at + 1
 
 
 def elements(data, state, fields, columns, texts, left):
     """Read the elements of a list into columns, from the place of one up to the limit or the end of the list.
 
-    Each row of the table of fields has the length of the name, the form, the column, and the name. A column of texts is
+    Each row of the table of fields has the length of the name, the form, the column, the field that came next in the
+    element before, and the name. A column of texts is
     the row of `chars`, and the row of `wholes` with the ends of the texts. `seen` has the fields that each element has,
     a bit for each field. `left` has the row, the column, and the bytes of each number left to the caller.
     """

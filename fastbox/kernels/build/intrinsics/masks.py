@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from fastbox.kernels.build.masks import WIDTH, between, lowest
+from fastbox.kernels.build.masks import WIDTH, between, eight, lowest
 
 
 @intrinsic
@@ -37,6 +37,16 @@ def _lowest(typing, mask):
     return types.intp(types.uint64), emit
 
 
+@intrinsic
+def _eight(typing, data, at):
+    def emit(context, builder, signature, arguments):
+        source = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(source, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return types.uint64(data, types.intp), emit
+
+
 @overload(between)
 def _overload_between(data, at, low, high):
     return lambda data, at, low, high: _between(data, at, low, high)
@@ -45,3 +55,8 @@ def _overload_between(data, at, low, high):
 @overload(lowest)
 def _overload_lowest(mask):
     return lambda mask: _lowest(mask)
+
+
+@overload(eight)
+def _overload_eight(data, at):
+    return lambda data, at: _eight(data, at)
