@@ -11,19 +11,21 @@ import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.stages import current, stage
 from fastbox.values.labels import once
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["Span", "alone", "blocks", "cut", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
 
@@ -192,6 +194,8 @@ def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
 
 
 def _executor(size: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
     global _pool, _pool_size
     with _lock:
         if _pool is None or _pool_size < size:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import builtins
 import importlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,8 +17,6 @@ from typing import Any, TypeVar
 __all__ = ["STAGES", "Profile", "current", "profiled", "stage", "staged", "told"]
 
 Item = TypeVar("Item")
-
-LOG = logging.getLogger("fastbox")
 
 STAGES = ("import", "compile", "decode", "compute", "encode", "wait")
 
@@ -155,12 +152,26 @@ def profiled(*, whole_process: bool = False) -> Iterator[Profile]:
     if _profile is not None:  # the one around it measures this too
         yield _profile
         return
-    level, compiling = LOG.level, _Compiling()
+    import logging
+
+    class Compiling(logging.Handler):
+        """A log handler that measures the kernels that are compiled, from the record of the start to the end's."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if _profile is None or not hasattr(record, "kernel"):
+                return
+            if hasattr(record, "seconds"):
+                _profile.leave()
+            else:
+                _profile.enter("compile")
+
+    log, compiling = logging.getLogger("fastbox"), Compiling()
+    level = log.level
     plain, module = builtins.__import__, importlib.import_module
     _profile = profile = Profile(time.process_time() if whole_process else 0.0)
     builtins.__import__, importlib.import_module = _timed(plain, profile), _timed(module, profile)
-    LOG.addHandler(compiling)
-    LOG.setLevel(logging.DEBUG)
+    log.addHandler(compiling)
+    log.setLevel(logging.DEBUG)
     try:
         with profile.stage("compute"):
             yield profile
@@ -168,8 +179,8 @@ def profiled(*, whole_process: bool = False) -> Iterator[Profile]:
     finally:
         _profile = None
         builtins.__import__, importlib.import_module = plain, module
-        LOG.setLevel(level)
-        LOG.removeHandler(compiling)
+        log.setLevel(level)
+        log.removeHandler(compiling)
 
 
 def _timed(load: Callable[..., Any], profile: Profile) -> Callable[..., Any]:
@@ -187,15 +198,3 @@ def _timed(load: Callable[..., Any], profile: Profile) -> Callable[..., Any]:
             inside.imports = False
 
     return timed
-
-
-class _Compiling(logging.Handler):
-    """A log handler that measures the kernels that are compiled, from the record of the start to that of the end."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if _profile is None or not hasattr(record, "kernel"):
-            return
-        if hasattr(record, "seconds"):
-            _profile.leave()
-        else:
-            _profile.enter("compile")

@@ -36,7 +36,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that compile (default: all)")
     given = parser.parse_args(words)
     level = next(level for level in LEVELS if level.name == given.level)
-    versions, out = list(registry.versions(DTYPES)), given.out or file(level)
+    versions, out = list(registry.versions(DTYPES)), given.out or Path(file(level))
     write(level, versions, out, given.processes)
     print(f"{level.name}: {len(versions)} kernels, {out.stat().st_size / 1e6:.1f} MB")
 

@@ -75,7 +75,8 @@ def versions(dtypes: Sequence[str]) -> Iterator[Version]:
 def kept(version: Version) -> Path | None:
     """Return the file that keeps a version; None if the version is not compiled, or its file not whole."""
     symbol = found(version).symbol(np.dtype(version.dtype), version.metric)
-    return library.holder(symbol) or cache.kept(symbol)
+    holder = library.holder(symbol)
+    return Path(holder) if holder else cache.kept(symbol)
 
 
 def compile_ahead(version: Version) -> tuple[Version, float]:

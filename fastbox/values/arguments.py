@@ -9,7 +9,6 @@ import re
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -282,7 +281,7 @@ def _meant(function: Callable[..., Any], strange: str, known: Sequence[str]) -> 
         return f": did you mean {near}?"
     for name, hint in _hints(function).items():
         for kind in typing.get_args(hint) or (hint,):
-            own = [one.name for one in fields(kind)] if is_dataclass(kind) and name in GIVE else []
+            own = list(getattr(kind, "__dataclass_fields__", ())) if name in GIVE else []
             if found := nearest(strange, own):
                 return f": give {name}={GIVE[name].partition('(')[0]}({found}=...)"
     return ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Collection, Iterator, Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -243,7 +243,9 @@ def is_missing(value: Any) -> bool:
     masked = isinstance(value, np.ndarray) and value is np.ma.masked
     if value is None or masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, float | Decimal | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
+    decimal = sys.modules.get("decimal")  # a module that takes long to import; without it nobody has a Decimal
+    unequal = isinstance(value, float | np.floating | np.datetime64 | np.timedelta64)
+    return (unequal or (decimal is not None and isinstance(value, decimal.Decimal))) and bool(value != value)
 
 
 def reads_as_number(text: str | bytes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ def record_text(record: Any) -> str:
         indices=array([0, 1, 2, ..., 3, 4, 5], shape=(1000,)),
     )
     """
-    names = getattr(record, "_fields", None) or [field.name for field in fields(record)]
+    names = getattr(record, "_fields", None) or list(record.__dataclass_fields__)
     texts = {name: _text(getattr(record, name), len(name) + 5) for name in names}
     title = type(record).__name__
     line = f"{title}({', '.join(f'{name}={text}' for name, text in texts.items())})"

@@ -14,7 +14,7 @@ from fastbox.kernels import registry
 from fastbox.kernels.build import library
 
 THERE = library.available()
-BUILT = [level for level in THERE if library.file(level).exists()]
+BUILT = [level for level in THERE if Path(library.file(level)).exists()]
 
 LINK = """
 import sys
@@ -29,10 +29,10 @@ if __name__ == "__main__":
 """
 
 CALL = """
-import logging, pathlib, sys
+import logging, sys
 BLOCKED
 from fastbox.kernels.build import library
-library.FOLDER = pathlib.Path(FOLDER)
+library.FOLDER = FOLDER
 said = []
 class Said(logging.Handler):
     def emit(self, record):
@@ -52,7 +52,7 @@ def built(python: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not THERE or shutil.which("cc") is None:
         pytest.skip("no level of this processor, or no linker")
     folder = tmp_path_factory.mktemp("native")
-    script, out = folder / "link.py", folder / library.file(THERE[-1]).name
+    script, out = folder / "link.py", folder / Path(library.file(THERE[-1])).name
     script.write_text(LINK)
     run = f"import runpy, sys; sys.argv = ['', {THERE[-1].name!r}, {str(out)!r}]; "
     python(run + f"runpy.run_path({str(script)!r}, run_name='__main__')")
@@ -60,7 +60,7 @@ def built(python: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(python: Any, folder: Path, blocked: bool = False, **env: str) -> str:
-    code = CALL.replace("BLOCKED", BLOCK if blocked else "").replace("FOLDER)", f"{str(folder)!r})")
+    code = CALL.replace("BLOCKED", BLOCK if blocked else "").replace("= FOLDER", f"= {str(folder)!r}")
     return str(python(code, **env).stdout.strip())
 
 
@@ -88,7 +88,7 @@ def test_a_library_is_left_aside_on_request(python: Any, built: Path, tmp_path: 
 @pytest.mark.parametrize("damage", ["emptied", "of another text"])
 def test_a_library_that_does_not_fit_is_left_aside(damage: str, python: Any, built: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(built, tmp_path / "native"))
-    path = folder / library.file(THERE[-1]).name
+    path = folder / Path(library.file(THERE[-1])).name
     symbol = b"compare.aligned.aligned.iou.float64"
     content = path.read_bytes()
     assert symbol in content
@@ -98,7 +98,7 @@ def test_a_library_that_does_not_fit_is_left_aside(damage: str, python: Any, bui
 
 @pytest.mark.parametrize("level", BUILT, ids=lambda level: level.name)
 def test_a_library_has_every_kernel(level: library.Level) -> None:
-    opened = ctypes.CDLL(str(library.file(level)))
+    opened = ctypes.CDLL(library.file(level))
     for version in registry.versions(("float32", "float64")):
         symbol = registry.found(version).symbol(np.dtype(version.dtype), version.metric)
         assert hasattr(opened, symbol), str(version)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import time
@@ -12,13 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.kernels.build import cache, forks, library
+from fastbox.kernels.build import forks, library
 from fastbox.kernels.build.call import caller
 from fastbox.kernels.build.device import rebound
 from fastbox.kernels.build.source import KERNELS, digest
 from fastbox.kernels.build.types import Number, Signature, float32, float64
-
-LOG = logging.getLogger("fastbox")
 
 
 class Kernel:
@@ -80,6 +77,8 @@ class Kernel:
 
     def _kept(self, symbol: str) -> tuple[Any, Any] | None:
         """Return the entry of a version in the cache."""
+        from fastbox.kernels.build import cache
+
         code = cache.load(symbol)
         if code is None:
             return None
@@ -94,11 +93,16 @@ class Kernel:
 
     def _compiled(self, dtype: np.dtype[Any], metric: str, symbol: str) -> tuple[Any, Any]:
         """Compile a version, keep its code, and return its entry; each compilation is written to the log."""
+        import logging
+
+        from fastbox.kernels.build import cache
+
+        log = logging.getLogger("fastbox")
         label, start = self.label(dtype, metric), time.perf_counter()
-        LOG.debug("Compiling %s", label, extra={"kernel": label})
+        log.debug("Compiling %s", label, extra={"kernel": label})
         code = self.code(dtype, metric)
         seconds = time.perf_counter() - start
-        LOG.info("Compiled %s in %.1f s", label, seconds, extra={"kernel": label, "seconds": seconds})
+        log.info("Compiled %s in %.1f s", label, seconds, extra={"kernel": label, "seconds": seconds})
         if symbol:
             cache.save(symbol, code)
         with forks.IMPORT:

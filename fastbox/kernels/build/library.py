@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib
 import os
 import sys
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastbox.kernels.build.call import ENTRY, RELEASE
 
-FOLDER = Path(__file__).parent.parent / "native"
+FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "native")
 
 
 class Level(NamedTuple):
@@ -34,10 +32,7 @@ LEVELS = (
 
 def features() -> dict[str, bool]:
     """Return what this processor has, by NumPy's names."""
-    try:  # private, but it is how NumPy itself chooses
-        module = importlib.import_module("numpy._core._multiarray_umath")
-    except ImportError:
-        return {}
+    module = sys.modules.get("numpy._core._multiarray_umath")  # private, but it is how NumPy itself chooses
     return dict(getattr(module, "__cpu_features__", {}))
 
 
@@ -47,10 +42,10 @@ def available() -> list[Level]:
     return [level for level in LEVELS if all(here.get(need) for need in level.needs)]
 
 
-def file(level: Level) -> Path:
+def file(level: Level) -> str:
     """Return the file of the library of a level, which may be missing."""
     suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-    return FOLDER / f"{level.name}{suffix}"
+    return os.path.join(FOLDER, f"{level.name}{suffix}")
 
 
 def allowed() -> bool:
@@ -72,10 +67,10 @@ def find(symbol: str) -> tuple[Any, Any] | None:
         return None
 
 
-def holder(symbol: str) -> Path | None:
+def holder(symbol: str) -> str | None:
     """Return the file of the library that has a kernel."""
     opened = _opened() if allowed() else None
-    return Path(opened._name) if opened is not None and hasattr(opened, symbol) else None
+    return opened._name if opened is not None and hasattr(opened, symbol) else None
 
 
 @functools.cache
@@ -83,9 +78,9 @@ def _opened() -> ctypes.CDLL | None:
     """Open the library of the best level that this processor has, or of the level that ``FASTBOX_LEVEL`` names."""
     asked = os.environ.get("FASTBOX_LEVEL")
     for level in available():
-        if asked in (None, level.name) and file(level).exists():
+        if asked in (None, level.name) and os.path.exists(file(level)):
             try:
-                return ctypes.CDLL(str(file(level)))
+                return ctypes.CDLL(file(level))
             except OSError:  # of another system, or damaged
                 continue
     return None

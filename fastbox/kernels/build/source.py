@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
-from pathlib import Path
 
 KERNELS = __name__.rpartition(".build.")[0]  # the package of all kernels
 
-_FOLDER = Path(__file__).parent.parent
+_FOLDER = os.path.dirname(os.path.dirname(__file__))
 _IMPORT = re.compile(rf"^from {re.escape(KERNELS)}([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
@@ -31,17 +31,18 @@ def digest(module: str) -> str:
             seen.add(file)
             for room, names in _IMPORT.findall(_text(file).decode()):
                 wanted += [room[1:], *(f"{room}.{name}"[1:] for name in re.findall(r"\w+", names))]
-    texts = [_text(file) for file in (_FOLDER / "build" / "runtime.ll", *sorted(seen - {chooser}))]
+    texts = [_text(file) for file in (os.path.join(_FOLDER, "build", "runtime.ll"), *sorted(seen - {chooser}))]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16] if any(texts) else ""
 
 
-def _file(module: str) -> Path:
-    return _FOLDER.joinpath(*module.split(".")).with_suffix(".py")
+def _file(module: str) -> str:
+    return f"{os.path.join(_FOLDER, *module.split('.'))}.py"
 
 
 @functools.cache
-def _text(file: Path) -> bytes:
+def _text(file: str) -> bytes:
     try:
-        return file.read_bytes()
+        with open(file, "rb") as opened:
+            return opened.read()
     except OSError:  # a package, or a name inside a module
         return b""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,32 +21,37 @@ class Type:
     def __call__(self, *takes: Any) -> Signature:
         return Signature(self, takes)
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
 
-@dataclass(frozen=True)
+    def __hash__(self) -> int:
+        return hash((type(self), *vars(self).values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, vars(self).values()))})"
+
+
 class Number(Type):
     """A number of a NumPy dtype."""
 
-    dtype: np.dtype[Any]
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
 
 
-@dataclass(frozen=True)
 class Array(Type):
     """An array of numbers: of any stride ("A") or C-contiguous ("C")."""
 
-    of: Number
-    ndim: int
-    layout: str
-    readonly: bool = False
+    def __init__(self, of: Number, ndim: int, layout: str, readonly: bool = False) -> None:
+        self.of, self.ndim, self.layout, self.readonly = of, ndim, layout, readonly
 
 
-@dataclass(frozen=True)
 class Tuple(Type):
     """A plain tuple."""
 
-    parts: tuple[Any, ...]
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
 
 
-@dataclass(frozen=True)
 class Void(Type):
     """No result."""
 
