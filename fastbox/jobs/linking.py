@@ -49,11 +49,11 @@ def write(level: Level, versions: Sequence[registry.Version], out: Path, process
         objects = [Path(folder, f"{place}.o") for place in range(len(versions))]
         for path, code in zip(objects, pool.map(compiled, versions), strict=True):
             path.write_bytes(code)
-        part, listed = Path(folder, out.name), Path(folder, "objects")
+        part, listed = out.with_name(f"{out.name}.part"), Path(folder, "objects")
         listed.write_text("\n".join(map(str, objects)))
         flags = LINUX if sys.platform == "linux" else ()
         subprocess.run([*linker(), "-shared", "-o", part, f"@{listed}", *flags], check=True)
-        shutil.copyfile(part, out)
+        part.replace(out)  # which a process may be using
 
 
 def compiled(version: registry.Version) -> bytes:
