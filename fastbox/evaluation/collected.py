@@ -11,7 +11,7 @@ from fastbox.evaluation.columns import Rows
 from fastbox.evaluation.curves import Ranked, rank
 from fastbox.evaluation.matching import COVERING, PAIR_METRICS, UNCOUNTED, Hits, Judged, words_shape
 from fastbox.evaluation.params import Params
-from fastbox.evaluation.sides import Detections, GroundTruths, Images
+from fastbox.evaluation.sides import EVERY_RANGE, Detections, GroundTruths, Images
 from fastbox.values.labels import Codes
 
 __all__ = ["Collected"]
@@ -57,6 +57,7 @@ class Collected:
         # Models and classes that have detections, in one number, and their bounds, once detections are ranked.
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         self._regular: NDArray[np.int64] | None = None
+        self._unflagged: NDArray[np.int64] | None = None
 
     def add(self, images: Images, detections: Detections, truths: GroundTruths, judged: Judged, hits: Hits) -> None:
         """Add whole images as they were matched; columns of `judged` are kept if all detections count."""
@@ -91,7 +92,7 @@ class Collected:
             **hits.metrics,
         )
         self.images += len(images)
-        self._groups = self._regular = None
+        self._groups = self._regular = self._unflagged = None
 
     def joined(self, other: Collected) -> tuple[Collected, NDArray[np.int64]]:
         """Return the rows of both, the images of the other last; and the new codes of the other's classes."""
@@ -155,6 +156,14 @@ class Collected:
             ]
             self._regular = np.stack(counts, axis=1)
         return self._regular.copy()
+
+    def unflagged(self) -> NDArray[np.int64]:
+        """Return the number of truths of each class that are neither crowds nor to be ignored, of any area."""
+        if self._unflagged is None:
+            # A truth that is ignored in every range is ignored because of its flag, not because of its area.
+            kinds = self.places(self.wanted["kind"][self.wanted["hidden"] != EVERY_RANGE])
+            self._unflagged = np.bincount(kinds, minlength=len(self.labels))
+        return self._unflagged
 
     def _bounds(self, model: Any) -> NDArray[np.int64]:
         """Return the bounds of each class of a model among the detections of all models."""

@@ -18,7 +18,7 @@ from fastbox.evaluation.kept import Kept
 from fastbox.evaluation.matching import PAIR_METRICS, UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
-from fastbox.evaluation.sides import EVERY_RANGE, Detections, GroundTruths, Images
+from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.evaluation.summary import LEVEL, Asked, Details, Facts, ModelFigures, Summarized
 from fastbox.evaluation.tide import Errors, blame
 from fastbox.values.numbers import as_whole, shown
@@ -115,7 +115,8 @@ class Evaluation(Summarized):
 
     def reserve(self, rows: int) -> None:
         """Make room for a number of detections in all, which then take less memory while they are ranked."""
-        self.collected.found.reserve(rows)
+        for table in (self.collected.found, self.collected.covered, self.collected.pairs):
+            table.reserve(rows)  # neither truths that are covered nor pairs are more than the detections
 
     def _collect(self, images: Images, detections: Detections, truths: GroundTruths) -> Judged:
         """Match the detections of whole images and keep what the figures need."""
@@ -234,9 +235,7 @@ class Evaluation(Summarized):
         collected, count = self.collected, len(self.classes)
         ranked = collected.ranked(model)
         covered = collected.covered["kind"][collected.covered.of_group("model", collected.code(model))]
-        # A truth that is ignored in every range is ignored because of its flag, not because of its area.
-        regular = collected.places(collected.wanted["kind"][collected.wanted["hidden"] != EVERY_RANGE])
-        truths = np.bincount(regular, minlength=count)
+        truths = collected.unflagged()
         return blame(
             ranked.bounds,
             ranked.scores,
@@ -255,7 +254,8 @@ class Evaluation(Summarized):
     def pairs(self, model: Any = None) -> dict[str, NDArray[Any]]:
         """Return detections with the truths they take at IoU ≥ 0.50: place of the class, truth's area, metrics."""
         pairs = self.collected.pairs
-        rows = pairs.of_group("model", self.collected.code(model))
+        code = self.collected.code(model)
+        rows = slice(None) if len(self.collected.models) <= 1 else pairs.of_group("model", code)
         found = {name: pairs[name][rows] for name in ("area", *PAIR_METRICS)}
         return {"class": self.collected.places(pairs["kind"][rows]), **found}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.evaluation.columns import stable
+
 __all__ = ["QUANTILES", "spread"]
 
 Floats = NDArray[np.float64]
@@ -21,9 +23,7 @@ def spread(groups: NDArray[np.int64], values: Floats, count: int) -> dict[str, F
     """
     sizes = np.bincount(groups, minlength=count)
     starts, last = np.cumsum(sizes) - sizes, np.maximum(sizes - 1, 0)
-    # Few groups fit 16 bits, which NumPy sorts by their bytes.
-    order = np.argsort(groups.astype(np.int16) if count < 2**15 else groups, kind="stable")
-    ranked = np.append(values[order], np.nan)
+    ranked = np.append(values if count == 1 else values[stable(groups, count)], np.nan)
     with np.errstate(invalid="ignore"):
         found: dict[str, Floats] = {"mean": np.bincount(groups, weights=values, minlength=count) / sizes}
     for name, quantile in QUANTILES.items():

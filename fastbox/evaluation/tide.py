@@ -69,6 +69,7 @@ def blame(
     order = np.lexsort((moved, -scores[moved], target))
     movers = moved[order], np.searchsorted(target[order], np.arange(classes + 1))
     nobody = np.empty(0, np.int64), np.zeros(classes + 1, np.int64)
+    spans = pieces(bounds)
 
     def ap(match_type: int, truths: NDArray[np.int64] = truths) -> float:
         """Return AP without the errors of a match type."""
@@ -79,7 +80,7 @@ def blame(
         kernel = parallel.kernels("evaluate.tide").TRACE_FIXED[precision.dtype, ""]
         rest = truths, (match_type, RECALLS)
         some = movers if match_type == CLASSIFICATION else nobody
-        parallel.run(kernel, [(detections, some, *rest, span, precision) for span in pieces(bounds)])
+        parallel.run(kernel, [(detections, some, *rest, span, precision) for span in spans])
         return float(np.add.reduce(precision[there].T.reshape(-1))) / (len(there) * len(RECALLS))
 
     now = ap(UNCOUNTED)
