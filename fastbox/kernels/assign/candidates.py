@@ -217,7 +217,7 @@ def boxes_extremes(first, n, one, divisor, work):
         work[VALUES, j] = share(box_at(work, j), one, divisor, work[VALUES, j])
 
 
-@device
+@inlined
 def boxes_row(source, part, row, left, right, one, below, screenable, divisor, work):
     first = row * BLOCK
     n = min(BLOCK, right - first)
@@ -227,15 +227,17 @@ def boxes_row(source, part, row, left, right, one, below, screenable, divisor, w
         p, q = screen_terms(least, type(below)(np.finfo(work.dtype).eps), NEEDS_IOU)
         if none_above(one, p, q, work, first, lanes):
             return first, 1, first, 0
-    for k in range(lanes):
-        j = np.uint64(first + k)
-        other = box_at(work, j)
-        inter = intersection(other, one)
-        if divisor == BY_UNION:
-            area = other.area + one.area - inter
-        else:
-            area = other.area if divisor == BY_ANCHOR else one.area
-        work[VALUES, j] = ratio(inter, area)
+    if divisor == BY_UNION:
+        for k in range(lanes):
+            j = np.uint64(first + k)
+            other = box_at(work, j)
+            inter = intersection(other, one)
+            work[VALUES, j] = ratio(inter, other.area + one.area - inter)
+    else:
+        for k in range(lanes):
+            j = np.uint64(first + k)
+            other = box_at(work, j)
+            work[VALUES, j] = ratio(intersection(other, one), other.area if divisor == BY_ANCHOR else one.area)
     if not screenable:
         boxes_extremes(first, n, one, divisor, work)
     return first, 1, first, n

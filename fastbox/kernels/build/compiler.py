@@ -6,6 +6,7 @@ functions from the C library.
 
 from __future__ import annotations
 
+import dis
 import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -42,10 +43,25 @@ _dispatchers: dict[Callable[..., Any], Any] = {}
 
 
 _OURS = "fastbox_"  # begins the name of every function that this module hands to Numba
+_STRAIGHT = f"{_OURS}straight_"  # begins the name of a device function without a loop
 
 
 class _Library(JITCodeLibrary):  # type: ignore[misc]
-    """The code of a function that is only linked into kernels: by itself it is never made executable."""
+    """The code of a function that is only linked into kernels: by itself it is never made executable.
+
+    Device functions without a loop are optimised in the code of kernels alone. Loops are optimised by themselves too:
+    in the code of a kernel, loops over arrays that may overlap do not always vectorise.
+    """
+
+    def _optimize_functions(self, module: Any) -> None:
+        if self.name.startswith(_STRAIGHT):
+            module.data_layout = self._codegen._data_layout
+        else:
+            super()._optimize_functions(module)
+
+    def _optimize_final_module(self) -> None:
+        if not self.name.startswith(_STRAIGHT):
+            super()._optimize_final_module()
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
@@ -79,7 +95,7 @@ def object_code(function: FunctionType, signature: Signature, symbol: str) -> by
     """Compile a kernel to object code whose entry has the name `symbol`."""
     codegen = cpu_target.target_context.codegen()
     with global_compiler_lock, _only_linked(codegen):
-        dispatcher = _dispatched(function, nogil=True)
+        dispatcher = _dispatched(function, _OURS, nogil=True)
         dispatcher.compile(_in_numba(signature.gives)(*map(_in_numba, signature.takes)))
         (compiled,) = dispatcher.overloads.values()
         return _emitted(compiled, codegen, symbol)
@@ -121,13 +137,26 @@ def _in_numba(t: Any) -> Any:
     return types.void
 
 
-def _dispatched(function: FunctionType, **options: Any) -> Any:
+def _dispatched(function: FunctionType, prefix: str, **options: Any) -> Any:
     """Return Numba's dispatcher of a function, which finds dispatchers where the function finds device functions."""
     seen: dict[str, Any] = {}
     copy = FunctionType(function.__code__, seen, function.__name__, function.__defaults__, function.__closure__)
-    copy.__module__, copy.__qualname__ = function.__module__, f"{_OURS}{function.__qualname__}"
+    copy.__module__, copy.__qualname__ = function.__module__, f"{prefix}{function.__qualname__}"
     dispatcher = _dispatchers[function] = njit(**options, **_OPTIONS)(copy)
     seen.update(_seen(function.__globals__, _names(function.__code__)))
+    return dispatcher
+
+
+def _dispatched_device(function: FunctionType) -> Any:
+    """Return the dispatcher of a device function, which compiles once for all constants that are passed."""
+    loops = any("JUMP_BACKWARD" in step.opname for step in dis.get_instructions(function))
+    dispatcher = _dispatched(function, _OURS if loops else _STRAIGHT, forceinline=DEVICE[function])
+    template = dispatcher.get_call_template
+
+    def template_of_any_value(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        return template(tuple(map(types.unliteral, args)), {name: types.unliteral(t) for name, t in kws.items()})
+
+    dispatcher.get_call_template = template_of_any_value
     return dispatcher
 
 
@@ -137,7 +166,7 @@ def _seen(space: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     for name in names & seen.keys():
         value = seen[name]
         if isinstance(value, FunctionType) and value in DEVICE:
-            seen[name] = _dispatchers.get(value) or _dispatched(value, forceinline=DEVICE[value])
+            seen[name] = _dispatchers.get(value) or _dispatched_device(value)
         elif isinstance(value, ModuleType) and value.__name__.startswith(f"{KERNELS}."):
             seen[name] = ModuleType(value.__name__)
             vars(seen[name]).update(_seen(vars(value), names))
