@@ -11,6 +11,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
@@ -41,6 +42,11 @@ RUNTIME = Path(__file__).with_name("runtime.ll")
 
 _dispatchers: dict[Callable[..., Any], Any] = {}
 
+
+# Numba imports the rest of itself with the first function that it compiles: now, while a fork waits for imports.
+cpu_target.typing_context.refresh()
+cpu_target.target_context.refresh()
+import_module("numba.core.runtime.context")
 
 _OURS = "fastbox_"  # begins the name of every function that this module hands to Numba
 _STRAIGHT = f"{_OURS}straight_"  # begins the name of a device function without a loop
