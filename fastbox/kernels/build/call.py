@@ -65,6 +65,9 @@ def caller(label: str, entry: Any, release: Any, signature: Signature) -> Callab
     given = leaves([signature.gives])
     known["make"] = ctypes.c_int64 * sum(1 if isinstance(kind, Number) else 2 + kind.ndim for kind in given)
     known["read"] = lambda results: _read(signature.gives, iter(results), release)
+    gives = "read(results)" if given else "None"
+    if isinstance(signature.gives, Number) and signature.gives.dtype.kind in "bi":
+        gives = "results[0] != 0" if signature.gives.dtype.kind == "b" else "results[0]"
     body = [
         f"def call({', '.join(names)}):",
         *unpack,
@@ -73,7 +76,7 @@ def caller(label: str, entry: Any, release: Any, signature: Signature) -> Callab
         f"    results = {'make()' if given else None}",
         f"    if entry(pack({', '.join(words)}), results):",
         "        raise MemoryError",
-        f"    return {'read(results)' if given else None}",
+        f"    return {gives}",
     ]
     exec("\n".join(body), known)
     call: Callable[..., Any] = known["call"]
