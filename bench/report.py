@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fastbox.report.numbers import times
+
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 PLOT = "docs/benchmarks.svg"
@@ -117,10 +119,6 @@ def rate(case: Case) -> str:
             scale, prefix = (1e9, "G") if value >= 1e9 else (1e6, "M")
             return f"{value / scale:.3g} {prefix}{unit}"
     return ""
-
-
-def times(ratio: float) -> str:
-    return f"{ratio:.2g}×" if ratio < 10 else f"{ratio:.0f}×"
 
 
 def beside(found: list[tuple[str, int, float]]) -> str:

@@ -63,7 +63,7 @@ def theirs(verb: str, module: str, dtype: str) -> Call:
     if module == "torchvision":
         iou = torchvision("box_iou")
         return lambda: iou(a, b)
-    peer = next(one for one in peers.MATRIX if one.module == module and not one.parallel)
+    peer = next(one for one in peers.MATRIX if one.module == module and not one.all_threads)
     iou, p, q = peer.function("iou"), peer.prepare(a), peer.prepare(b)
     return lambda: iou(p, q)
 

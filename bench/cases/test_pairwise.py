@@ -48,7 +48,7 @@ def test_peer(case: Case, sizes: Sizes, metric: str, size: str, peer: peers.Peer
         lambda: theirs(p, q),
         name=peer.name,
         role="peer",
-        threads=THREADS[-1] if peer.parallel else 1,
+        threads=THREADS[-1] if peer.all_threads else 1,
         expected=close_to(fastbox.pairwise(a, b, metric=metric), dtype, peer.value),
         **facts(n, m, dtype, metric, size),
     )

@@ -54,7 +54,7 @@ def test_ours(case: Case, sizes: Sizes, kernel: str, metric: str, size: str, dty
 
 
 # A loop over small images gains nothing from a peer's own threads.
-LOOPS = [(peer, dtype) for _, _, peer, dtype in peers.able([("iou", "images")]) if not peer.parallel]
+LOOPS = [(peer, dtype) for _, _, peer, dtype in peers.able([("iou", "images")]) if not peer.all_threads]
 
 
 @pytest.mark.parametrize("kernel", ["pairwise", "best"])

@@ -68,7 +68,7 @@ def test_best_of_their_matrix(case: Case, sizes: Sizes, metric: str, size: str, 
         lambda: theirs(p, q),
         name=peer.name,
         role="peer",
-        threads=THREADS[-1] if peer.parallel else 1,
+        threads=THREADS[-1] if peer.all_threads else 1,
         expected=close_to(fastbox.best(a, b).values, dtype, lambda found: peer.value(found[0])),
         **facts("best", metric, size, "uniform", len(a), len(b), dtype),
     )

@@ -41,7 +41,7 @@ from bench.support.shapes import Sizes, boxes, ragged
 
 def pairwise_fresh(dtype: str) -> Callable[[Setting], Reached]:
     def measure(setting: Setting) -> Reached:
-        peer = next(peer for peer in peers.MATRIX if peer.name == "powerboxes" and peer.parallel)
+        peer = next(peer for peer in peers.MATRIX if peer.name == "powerboxes" and peer.all_threads)
         theirs = peer.function("iou")
         n, m = setting.sizes.matrix("large")
         a, b = boxes(n, dtype, seed=1), boxes(m, dtype, seed=2)

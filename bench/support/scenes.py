@@ -7,6 +7,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.benchmarks.shapes import heaped
+
+__all__ = ["LAYOUTS", "Annotated", "Layout", "annotated", "crowded", "heaped", "scattered", "shapes", "truths"]
+
 Floats = NDArray[Any]
 Layout = Literal["uniform", "giants", "lognormal"]
 
@@ -34,13 +38,6 @@ def crowded(n: int, *, seed: int = 0) -> tuple[Floats, Floats]:
     sides = rng.uniform(40, 100, (n, 2))[objects] * np.exp(rng.normal(0, 0.1, (n, 2)))
     corners = np.concatenate([centre - sides / 2, centre + sides / 2], axis=1)
     return corners.astype(np.float32), rng.random(n).astype(np.float32)
-
-
-def heaped(n: int, *, seed: int = 0) -> tuple[Floats, Floats]:
-    """Draw n detections on a square of 1000 pixels, each of which overlaps hundreds of others, and their scores."""
-    rng = np.random.default_rng([seed, n])
-    corner, sides = rng.uniform(0, 1000, (n, 2)), rng.uniform(40, 100, (n, 2))
-    return np.concatenate([corner, corner + sides], axis=1).astype(np.float32), rng.random(n).astype(np.float32)
 
 
 def truths(n: int, *, size: tuple[int, int] = (1333, 800), seed: int = 0) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["NONE", "are_doublings", "count", "counted", "decimals", "edge", "filled", "number", "share"]
+__all__ = ["NONE", "are_doublings", "count", "counted", "decimals", "edge", "filled", "number", "share", "times"]
 
 NONE = "–"
 
@@ -76,3 +76,12 @@ def filled(edges: Sequence[float], counts: Sequence[int]) -> tuple[Sequence[floa
     """
     some = [k for k, count in enumerate(counts) if count] or [0]
     return edges[some[0] : some[-1] + 2], counts[some[0] : some[-1] + 1]
+
+
+def times(ratio: float) -> str:
+    """Return a ratio in two digits.
+
+    >>> times(0.14), times(7.23), times(89.6)
+    ('0.14×', '7.2×', '90×')
+    """
+    return f"{ratio:.2g}×" if ratio < 10 else f"{ratio:.0f}×"

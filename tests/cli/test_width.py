@@ -31,7 +31,8 @@ LINES = (
     "sort detections.parquet -o sorted.parquet",
     "synthesize made.parquet --count 3",
 )
-ELSEWHERE = {("anchors",), ("warmup",)}  # configurations to copy, in lines of their own; the state of the cache
+# Configurations to copy, in lines of their own; a minute of measurements; the state of the cache.
+ELSEWHERE = {("anchors",), ("bench",), ("warmup",)}
 CHART = set(" ▁▂▃▄▅▆▇█")
 
 

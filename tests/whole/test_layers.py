@@ -22,7 +22,7 @@ BUILD = PACKAGE / "kernels" / "build"
 FLOORS = [
     {"cli", "__main__"},
     {"fragments"},
-    {"jobs", "torch"},
+    {"benchmarks", "jobs", "torch"},
     {"results"},
     {"assign", "datasets", "evaluation", "experiments", "losses"},
     {"anchors", "coder", "ops", "suppression"},

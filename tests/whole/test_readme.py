@@ -33,7 +33,7 @@ def test_the_commands_run_from_top_to_bottom_in_an_empty_folder(
         pytest.importorskip(extra, reason="the README's commands need the extras report, plot and optimize")
     monkeypatch.chdir(tmp_path)
     lines = commands()
-    assert {words[0] for words in COMMANDS} - {line[1] for line in lines} <= {"plan", "sort", "warmup"}
+    assert {words[0] for words in COMMANDS} - {line[1] for line in lines} <= {"bench", "plan", "sort", "warmup"}
     for program, *arguments in lines:
         assert program == "fastbox"
         before = set(tmp_path.iterdir())
