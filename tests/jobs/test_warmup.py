@@ -47,6 +47,7 @@ def few(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[s
 
 @pytest.mark.slow
 @pytest.mark.jit
+@pytest.mark.compiler
 def test_a_second_run_has_nothing_left_to_do(tmp_path: Path) -> None:
     first = few(tmp_path, "--processes", "2", "--dtypes", "float32")
     assert (first.returncode, first.stderr) == (0, "")
@@ -65,6 +66,7 @@ def test_a_second_run_has_nothing_left_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.jit
+@pytest.mark.compiler
 def test_a_cache_that_keeps_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     done = few(tmp_path, "--dtypes", "float32", NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
@@ -74,6 +76,7 @@ def test_a_cache_that_keeps_nothing_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.compiler
 def test_the_folder_that_keeps_kernels_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The first of them may be missing, or hold other things and take nothing more."""
     from fastbox.kernels import registry
@@ -165,6 +168,7 @@ def test_each_command_names_kernels_that_there_are(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.slow
 @pytest.mark.jit
+@pytest.mark.compiler
 def test_the_kernels_of_one_command_are_compiled_without_a_compiler_in_the_calling_process(tmp_path: Path) -> None:
     code = """
 import json, sys
@@ -187,6 +191,7 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.jit
+@pytest.mark.compiler
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_use_nothing_that_is_not_warm(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fastbox.kernels.registry import Version
