@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -47,6 +48,19 @@ def test_convert_to_parquet(case: Case, instances: Path, facts: dict[str, Any], 
         )
 
     case(lambda: convert(instances, out), name="fastbox convert", role="ours", expected=check, **facts)
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_convert_packed(case: Case, instances: Path, facts: dict[str, Any], tmp_path: Path, ending: str) -> None:
+    source, out = tmp_path / f"train.json.{ending}", tmp_path / "train.parquet"
+    with pa.CompressedOutputStream(str(source), {"gz": "gzip", "zst": "zstd"}[ending]) as file:
+        file.write(instances.read_bytes())
+
+    def check(summary: dict[str, Any]) -> None:
+        assert summary["rows"] == facts["boxes"]
+
+    facts = facts | {"kernel": f"convert .{ending}"}
+    case(lambda: convert(source, out), name=f"fastbox convert, .json.{ending}", role="ours", expected=check, **facts)
 
 
 def test_convert_to_json(case: Case, instances: Path, facts: dict[str, Any], tmp_path: Path) -> None:

@@ -260,8 +260,9 @@ class _Table:
             box = [column.astype(self._dtype.to_pandas_dtype()) for column in coordinates(rows, self._format)]
         found: dict[str, Any] = {name: rows[name] for name in rows.column_names}
         found |= dict(zip(COORDINATES[self._format], map(pa.array, box), strict=True))
-        owners = pa.array(groups_of_rows(group.offsets))
-        found |= {name: group.images[name].take(owners) for name in ("width", "height")}
+        if "width" in schema.names:
+            owners = pa.array(groups_of_rows(group.offsets))
+            found |= {name: group.images[name].take(owners) for name in ("width", "height")}
         return pa.table([found[field.name].cast(field.type) for field in schema], schema=schema)
 
 
