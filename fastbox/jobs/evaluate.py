@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluated", "evaluate"]
 
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
-KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 187 were measured
+KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 90 to 220 were measured
 
 
 @dataclass(repr=False)
