@@ -39,7 +39,7 @@ LISTED = {
     "loss.overlap": ("OVERLAP_LOSSES",),
     "loss.regression": ("DESCEND",),
     "suppress.cells": ("ARRANGE",),
-    "suppress.few": ("KEEP",),
+    "suppress.few": ("KEEP", "SOFTEN"),
     "suppress.fusion": ("FUSE",),
     "suppress.nms": ("RESOLVE_ARRANGED", "RESOLVE_SEGMENTS"),
 }

@@ -79,8 +79,11 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
     >>> fastbox.nms(boxes, [0.5, 0.9, 0.7], iou_threshold=0.5, classes=["cat", "dog", "cat"])
     array([1, 2, 0])
     """
-    if (kept := _kept_of_few(boxes, scores, classes, iou_threshold)) is not None:
-        return kept
+    if (few := _few(boxes, scores, classes, iou_threshold)) is not None:
+        rows = np.empty(len(boxes), np.int64)
+        count = parallel.kernels("suppress.few").KEEP[boxes.dtype, ""](*few, _below(iou_threshold, boxes.dtype), rows)
+        if count >= 0:
+            return rows[:count]
     boxes = as_boxes(boxes)
     start = as_scores(scores, len(boxes))
     how = _below(as_threshold(iou_threshold), boxes.dtype), False, 1.0, 0.0
@@ -139,9 +142,15 @@ def soft_nms(
     if not (as_number(sigma, "sigma") > 0 and math.isfinite(sigma)):
         raise ValueError(f"expected a sigma above 0, got {sigma!r}")
     score_threshold = as_number_from(score_threshold, "score_threshold", 0)
+    gaussian = method == "gaussian"
+    if (few := _few(boxes, scores, classes, 0.0 if gaussian else iou_threshold)) is not None:
+        rows, left = np.empty(len(boxes), np.int64), np.empty(len(boxes))
+        how = _below(0.0 if gaussian else iou_threshold, boxes.dtype), gaussian, float(sigma), score_threshold
+        count = parallel.kernels("suppress.few").SOFTEN[boxes.dtype, ""](*few, how, rows, left)
+        if count >= 0:
+            return SoftNMS(rows[:count], left[:count].astype(scores.dtype, copy=False))
     boxes = as_boxes(boxes)
     start = as_scores(scores, len(boxes))
-    gaussian = method == "gaussian"
     least_overlap = 0.0 if gaussian else as_threshold(iou_threshold)
     how = _below(least_overlap, boxes.dtype), gaussian, float(sigma), score_threshold
     left = _suppressed(boxes, start, classes, "soft", how)
@@ -149,8 +158,11 @@ def soft_nms(
     return SoftNMS(indices, left.astype(as_floats(scores, "scores").dtype, copy=False))
 
 
-def _kept_of_few(boxes: Any, scores: Any, classes: Any, threshold: float) -> NDArray[np.int64] | None:
-    """Return the rows that are kept of few boxes without groups; None where the caller must check more."""
+def _few(boxes: Any, scores: Any, classes: Any, threshold: float) -> tuple[NDArray[Any], ...] | None:
+    """Return few boxes without groups, their scores and classes, as kernels take them.
+
+    None where the caller must check more; inverted boxes are left to the kernels.
+    """
     if not (
         are_corners(boxes)
         and len(boxes) <= FEW
@@ -162,13 +174,10 @@ def _kept_of_few(boxes: Any, scores: Any, classes: Any, threshold: float) -> NDA
     ):
         return None
     if classes is None:
-        classes = NO_CLASSES
-    elif type(classes) is not np.ndarray or classes.dtype.kind != "i" or classes.shape != scores.shape:
+        return boxes, scores.astype(np.float64), NO_CLASSES
+    if type(classes) is not np.ndarray or classes.dtype.kind != "i" or classes.shape != scores.shape:
         return None
-    rows = np.empty(len(boxes), np.int64)
-    keep = parallel.kernels("suppress.few").KEEP[boxes.dtype, ""]
-    count = keep(boxes, scores.astype(np.float64), classes.astype(np.int64), _below(threshold, boxes.dtype), rows)
-    return rows[:count] if count >= 0 else None
+    return boxes, scores.astype(np.float64), classes.astype(np.int64)
 
 
 def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how: tuple[Any, ...]) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from support.crowds import scored
 from support.floats import FLOATS
 
 from fastbox import Boxes, FormatWarning
-from fastbox.suppression.nms import FEW, nms
+from fastbox.suppression.nms import FEW, nms, soft_nms
 
 
 @given(scored(), layouts, st.data())
@@ -43,6 +43,21 @@ def test_around_the_greatest_number_of_few(n: int, kind: Any, dtype: Any) -> Non
     for classes in (None, rng.integers(-3, 3, n).astype(kind)):
         found = nms(boxes, scores, iou_threshold=0.3, classes=classes)
         assert_array_equal(found, nms(Boxes(boxes), scores, iou_threshold=0.3, classes=classes))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("method", ["linear", "gaussian"])
+@pytest.mark.parametrize("n", [0, 1, 40, FEW, FEW + 1])
+def test_scores_are_lowered_as_those_of_boxes_in_segments(n: int, method: str, dtype: Any) -> None:
+    rng = np.random.default_rng(n)
+    boxes, scores = some_boxes(n, dtype, n, bad=0.1), np.round(rng.random(n), 1).astype(dtype)
+    boxes[: n // 3], scores[n // 4 : n // 3] = boxes[n // 2 : n // 2 + n // 3], np.inf
+    for classes in (None, rng.integers(0, 2, n)):
+        found = soft_nms(boxes, scores, method=method, classes=classes, score_threshold=0.05)
+        others = soft_nms(Boxes(boxes), scores, method=method, classes=classes, score_threshold=0.05)
+        assert found.scores.dtype == others.scores.dtype == dtype
+        assert found.scores.tobytes() == others.scores.tobytes()
+        assert_array_equal(found.indices, others.indices)
 
 
 def refused() -> dict[str, dict[str, Any]]:
