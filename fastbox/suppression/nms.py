@@ -190,8 +190,10 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
     def one(segment: int, threads: bool = False) -> None:
         arrange = parallel.kernels("suppress.cells").ARRANGE[boxes.dtype, ""]
         resolve = kernels.RESOLVE_ARRANGED[boxes.dtype, kind]
-        places, grid = arrange(args, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
-        n = len(places[1])
+        room = tile, keys, rows, _ = _room(int(sizes[segment]), boxes.dtype)
+        grid = arrange(args, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left, room)
+        n = int(grid[0][-1])
+        places = tile, keys[:n], rows[:n]
         state = np.zeros(n, np.uint8)
         spans = parallel.blocks(n, 64, SMALLEST) if threads else [(0, n)]
         parallel.run(lambda *span: resolve(places, grid, span, how, state, left), spans)
@@ -210,6 +212,19 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
         common = args, scores, (members, bounds)
         parallel.run(lambda *span: resolve_segments(*common, span, DENSE, how, left), spans)
     return left
+
+
+def _room(n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
+    """Return room for n boxes: a tile, scores, rows and cells.
+
+    All of one array: the memory of several goes back to the system after each call, and takes as long as half of the
+    work to get again.
+    """
+    width = n + parallel.kernels("suppress.cells").PAD
+    words = 6 * width * dtype.itemsize // 8
+    space = np.empty(words + 3 * n, np.int64)
+    keys, rows, cells = space[words:].reshape(3, n)
+    return space[:words].view(dtype).reshape(6, width), keys.view(np.float64), rows, cells
 
 
 def _below(threshold: float, dtype: np.dtype[Any]) -> Any:

@@ -7,20 +7,20 @@ import math
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.device import device
+from fastbox.kernels.build.bits import bits_of
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.types import f8, group, i8, side, vector
-from fastbox.kernels.codes import NEEDS_IOU
-from fastbox.kernels.compare.measure import none_above, screen_terms, whole_vectors
 from fastbox.kernels.geometry.extremes import robust_iou, valid
-from fastbox.kernels.geometry.formulas import Box
+from fastbox.kernels.geometry.formulas import Box, iou, larger, smaller
 from fastbox.kernels.geometry.pack import box_at, corners_of
 from fastbox.kernels.geometry.safe_range import is_screenable, safe_area
 
 GONE = 2  # the state of a box that need not be found any more
 
-BLOCK = 32  # boxes of a run screened together
-PAD = 8  # places behind the last box that screening may read
+BLOCK = 32  # boxes of a run measured together: a constant count, of which no vector register leaves a remainder
+PAD = BLOCK  # places behind the last box that may be measured
 
 # Sizes are sorted into kinds by the power of two of the longer side and by the aspect, five powers of two each.
 OCTAVES, LEAST_OCTAVE, ASPECTS = 64, -24, 7
@@ -69,10 +69,15 @@ def slot(x, origin, per):
 
 
 @device
+def octave_of(length):
+    """Return the exponent of the first power of two above a length."""
+    return (bits_of(length) >> 52) - 1022
+
+
+@device
 def kind_of(w, h):
     """Return the kind of a size: by the power of two of the longer side, and by the aspect."""
-    _, wide = math.frexp(w)
-    _, high = math.frexp(h)
+    wide, high = octave_of(w), octave_of(h)
     octave = min(max(max(wide, high) - LEAST_OCTAVE, 0), OCTAVES - 1)
     aspect = min(max((wide - high + 2) // 5 + ASPECTS // 2, 0), ASPECTS - 1)
     return octave * ASPECTS + aspect
@@ -107,12 +112,14 @@ def cut(frame, layout, share):
 
 
 @device
-def count_cells(boxes, rows, cells, count, grids):
-    """Replace the kind of each box by its cell, widen the reach of its kind, and return where each cell begins."""
+def count_cells(boxes, members, cells, count, grids):
+    """Replace the kind of each box by its cell, widen the reach of its kind, and return where each cell ends."""
     frames, layouts, share = grids
     starts = np.zeros(count + 1, np.int64)
-    for j in range(rows.size):
-        box = corners(boxes, rows[j])
+    for j in range(members.size):
+        if cells[j] < 0:
+            continue
+        box = corners(boxes, members[j])
         frame, layout = frames[cells[j]], layouts[cells[j]]
         (u0, u1), (v0, v1) = shrunk(box.x0, box.x1, share), shrunk(box.y0, box.y1, share)
         column, line = slot(u0, frame[X], frame[PER_X]), slot(v0, frame[Y], frame[PER_Y])
@@ -121,46 +128,45 @@ def count_cells(boxes, rows, cells, count, grids):
         cell = line * layout[STRIDE] + column
         cells[j] = layout[BASE] + (cell % layout[CELLS] if layout[FOLDED] else cell)
         starts[cells[j]] += 1
-    place = 0
-    for cell in range(count + 1):
-        starts[cell], place = place, place + starts[cell]
+    for cell in range(count):
+        starts[cell + 1] += starts[cell]
     return starts
 
 
 @device
-def sort_by_cell(boxes, scores, rows, cells, starts):
-    """Sort rows by their cells, and return a tile of their boxes, their scores, and the rows."""
-    n, count = rows.size, starts.size - 1
-    tile = np.empty((6, n + PAD), boxes[1].dtype)
-    placed, keys = np.empty(n, np.int64), np.empty(n, np.float64)
-    for j in range(n):
-        k = starts[cells[j]]
-        starts[cells[j]] = k + 1
-        placed[k] = rows[j]
-    for cell in range(count, 0, -1):
-        starts[cell] = starts[cell - 1]
-    starts[0] = 0
+def sort_by_cell(boxes, scores, members, cells, starts, places):
+    """Sort members by their cells into a tile of their boxes, their scores, and their rows.
+
+    Given where each cell ends, `starts` then says where each cell begins.
+    """
+    tile, keys, rows = places
+    for j in range(members.size - 1, -1, -1):
+        if cells[j] >= 0:
+            k = starts[cells[j]] - 1
+            starts[cells[j]] = k
+            rows[k] = members[j]
+    n = starts[starts.size - 1]
     for k in range(n):
-        row = placed[k]
-        box = corners(boxes, row)
+        box = corners(boxes, rows[k])
         tile[0, k], tile[1, k], tile[2, k], tile[3, k], tile[4, k] = box.x0, box.y0, box.x1, box.y1, box.area
-        keys[k] = scores[row]
-    tile[4, n:] = tile.dtype.type(np.nan)
-    return tile, keys, placed
+        keys[k] = scores[rows[k]]
+    for k in range(n, n + PAD):
+        tile[4, k] = np.nan
 
 
-def arrange(boxes, scores, members, t, out):
+def arrange(boxes, scores, members, t, out, places):
     """Sort boxes that can meet others into grids, one for each kind of size; the others keep their score in `out`.
 
-    Returns the places (a tile, scores, rows), and the grid for `reached`: where cells begin, the frame and layout of
-    each kind's grid, the share that boxes are shrunk by, and whether all areas are screenable.
+    Writes the boxes to the places: a tile, scores, rows, and cells, which are work space. Returns the grid for
+    `reached`: where cells begin, the frame and layout of each kind's grid, the share that boxes are shrunk by, and
+    whether all areas are screenable. The last cell ends at the number of boxes.
     """
+    tile, keys, rows, cells = places
     kinds = OCTAVES * ASPECTS
     frames, layouts = np.empty((kinds, 10), np.float64), np.zeros((kinds, 9), np.int64)
-    rows, cells = np.empty(members.size, np.int64), np.empty(members.size, np.int64)
-    n, screenable, beyond = 0, True, False
+    screenable, beyond = True, False
     for j in range(members.size):
-        row = members[j]
+        row, cells[j] = members[j], -1
         box = corners(boxes, row)
         if box.area != box.area and not valid(box):
             continue
@@ -174,21 +180,22 @@ def arrange(boxes, scores, members, t, out):
             if layouts[kind, COUNT] == 0:
                 frame[X], frame[Y], frame[MAX_X], frame[MAX_Y] = x, y, x, y
                 frame[MIN_W], frame[MAX_W], frame[MIN_H], frame[MAX_H] = w, w, h, h
-            frame[X], frame[Y] = min(frame[X], x), min(frame[Y], y)
-            frame[MAX_X], frame[MAX_Y] = max(frame[MAX_X], x), max(frame[MAX_Y], y)
-            frame[MIN_W], frame[MAX_W] = min(frame[MIN_W], w), max(frame[MAX_W], w)
-            frame[MIN_H], frame[MAX_H] = min(frame[MIN_H], h), max(frame[MAX_H], h)
+            frame[X], frame[Y] = smaller(frame[X], x), smaller(frame[Y], y)
+            frame[MAX_X], frame[MAX_Y] = larger(frame[MAX_X], x), larger(frame[MAX_Y], y)
+            frame[MIN_W], frame[MAX_W] = smaller(frame[MIN_W], w), larger(frame[MAX_W], w)
+            frame[MIN_H], frame[MAX_H] = smaller(frame[MIN_H], h), larger(frame[MAX_H], h)
             layouts[kind, COUNT] += 1
             screenable &= is_screenable(box.area)
             beyond |= box.area != box.area
-            rows[n], cells[n] = row, kind
-            n += 1
+            cells[j] = kind
     share = max(np.float64(t) - 2.0**-10, 0.0) if screenable else 0.0
     order, base = np.empty(kinds, np.int64), 0
     present = 0
     if beyond:  # all in one cell
         layouts[:] = 0
-        frames[0], cells[:n] = 0.0, 0
+        frames[0] = 0.0
+        for j in range(members.size):
+            cells[j] = min(cells[j], 0)
         frames[0, MAX_W] = frames[0, MAX_H] = np.inf
         layouts[0, NX] = layouts[0, NY] = layouts[0, CELLS] = 1
         base, order[0], present = 1, 0, 1
@@ -199,24 +206,37 @@ def arrange(boxes, scores, members, t, out):
             base += layouts[kind, CELLS]
             order[present] = kind
             present += 1
-    starts = count_cells(boxes, rows[:n], cells, base, (frames, layouts, share))
-    places = sort_by_cell(boxes, scores, rows[:n], cells, starts)
-    grid = starts, frames[order[:present]], layouts[order[:present]], share, screenable
-    return places, grid
+    starts = count_cells(boxes, members, cells, base, (frames, layouts, share))
+    sort_by_cell(boxes, scores, members, cells, starts, (tile, keys, rows))
+    return starts, frames[order[:present]], layouts[order[:present]], share, screenable
+
+
+@inlined
+def measure_block(one, tile, start, t, met):
+    """Write the IoUs of a box with a block of a tile, and return whether one of them is above t."""
+    hit = np.int32(0)
+    for j in range(BLOCK):
+        met[j] = iou(one, box_at(tile, np.uint64(start + j)), type(t)(0))
+        hit = np.int32(hit | np.int32(met[j] > t))
+    return hit != 0
 
 
 @device
-def list_run(tile, one, p, run, t, screen, state, hits, found):
+def list_run(tile, one, p, run, t, screenable, state, hits, found):
     """List the boxes of a run that box p reaches, behind the boxes found; return the number of boxes found."""
-    (first, last), (screenable, above, below) = run, screen
+    first, last = run
+    met = stack_array(tile, BLOCK)
     for start in range(first, last, BLOCK):
         n = min(BLOCK, last - start)
-        if screenable and none_above(one, above, below, tile, start, whole_vectors(n)):
+        if not screenable:
+            for j in range(n):
+                met[j] = robust_iou(one, box_at(tile, start + j))
+        elif not measure_block(one, tile, start, t, met):
             continue
-        for q in range(start, start + n):
-            if state[q] != GONE and q != p and robust_iou(one, box_at(tile, q)) > t:
-                hits[found] = q
-                found += 1
+        for j in range(n):
+            q = start + j
+            hits[found] = q
+            found += np.int64((met[j] > t) & (state[q] != GONE) & (q != p))
     return found
 
 
@@ -225,7 +245,6 @@ def reached(grid, tile, p, t, state, hits):
     """List the boxes, except those that are gone, whose IoU with box p is above t; return their number."""
     starts, frames, layouts, share, screenable = grid
     one = box_at(tile, p)
-    above, below = screen_terms(t, type(t)(np.finfo(tile.dtype).eps), NEEDS_IOU)
     (u0, u1), (v0, v1) = shrunk(one.x0, one.x1, share), shrunk(one.y0, one.y1, share)
     w, h = np.float64(one.x1) - np.float64(one.x0), np.float64(one.y1) - np.float64(one.y0)
     found = 0
@@ -254,7 +273,7 @@ def reached(grid, tile, p, t, state, hits):
             while more:
                 n = min(more, cells - cell)
                 run = starts[base + cell], starts[base + cell + n]
-                found = list_run(tile, one, p, run, t, (screenable, above, below), state, hits, found)
+                found = list_run(tile, one, p, run, t, screenable, state, hits, found)
                 cell, more = 0, more - n
     return found
 
@@ -262,15 +281,20 @@ def reached(grid, tile, p, t, state, hits):
 given = types.Array(f8, 1, "C", readonly=True)
 
 
-def arranged(t):
-    """Return the types of an arrangement: places, and the grid."""
-    return group(vector(t, 2), vector(f8), vector(i8)), group(
-        vector(i8), vector(f8, 2), vector(i8, 2), f8, types.boolean
-    )
+def grid_of(t):
+    """Return the types of a grid."""
+    return group(vector(i8), vector(f8, 2), vector(i8, 2), f8, types.boolean)
+
+
+def places_of(t):
+    """Return the types of places: a tile, scores, rows."""
+    return group(vector(t, 2), vector(f8), vector(i8))
 
 
 ARRANGE = Kernel(
     arrange,
-    lambda t: group(*arranged(t))(side(t), given, vector(i8), t, vector(f8)),
+    lambda t: grid_of(t)(
+        side(t), given, vector(i8), t, vector(f8), group(vector(t, 2), vector(f8), vector(i8), vector(i8))
+    ),
     {"": {}},
 )

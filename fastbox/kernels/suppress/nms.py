@@ -25,10 +25,11 @@ from fastbox.kernels.suppress.cells import (
     NX,
     NY,
     PAD,
-    arranged,
     corners,
     given,
+    grid_of,
     meets,
+    places_of,
     reached,
 )
 
@@ -177,7 +178,7 @@ METHODS = {"hard": {"resolve": hard_nms}, "soft": {"resolve": soft_nms}}
 
 RESOLVE_ARRANGED = Kernel(
     resolve_arranged,
-    lambda t: types.void(*arranged(t), group(i8, i8), _how(t), vector(types.uint8), vector(f8)),
+    lambda t: types.void(places_of(t), grid_of(t), group(i8, i8), _how(t), vector(types.uint8), vector(f8)),
     METHODS,
 )
 RESOLVE_SEGMENTS = Kernel(
