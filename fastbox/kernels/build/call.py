@@ -8,8 +8,12 @@ hundred times as long.
 from __future__ import annotations
 
 import ctypes
+import functools
+import math
 import struct
+import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -64,10 +68,8 @@ def caller(label: str, entry: Any, release: Any, signature: Signature) -> Callab
     known["pack"] = struct.Struct("=" + "".join(kinds)).pack
     given = leaves([signature.gives])
     known["make"] = ctypes.c_int64 * sum(1 if isinstance(kind, Number) else 2 + kind.ndim for kind in given)
-    known["read"] = lambda results: _read(signature.gives, iter(results), release)
-    gives = "read(results)" if given else "None"
-    if isinstance(signature.gives, Number) and signature.gives.dtype.kind in "bi":
-        gives = "results[0] != 0" if signature.gives.dtype.kind == "b" else "results[0]"
+    gives = _reading(signature.gives, count(), known)
+    known["array"] = functools.partial(_array, release)
     body = [
         f"def call({', '.join(names)}):",
         *unpack,
@@ -83,26 +85,41 @@ def caller(label: str, entry: Any, release: Any, signature: Signature) -> Callab
     return call
 
 
-def _read(kind: Any, results: Iterator[int], release: Any) -> Any:
-    """Return the value of a result, made of the next words."""
+def _reading(kind: Any, places: Iterator[int], known: dict[str, Any]) -> str:
+    """Return the expression that reads a result from the next words, and add what the expression needs to `known`."""
     if isinstance(kind, Tuple):
-        return tuple(_read(part, results, release) for part in kind.parts)
+        return f"({' '.join(f'{_reading(part, places, known)},' for part in kind.parts)})"
     if isinstance(kind, Array):
-        memory, data = next(results), next(results)
-        shape = tuple(next(results) for _ in range(kind.ndim))
-        return np.asarray(_Owned(memory, data, shape, kind.of.dtype, release))
-    word = next(results)
+        known[kind.of.dtype.name] = kind.of.dtype
+        words = ", ".join(f"results[{next(places)}]" for _ in range(2 + kind.ndim))
+        return f"array({kind.of.dtype.name}, {words})"
+    if not isinstance(kind, Number):
+        return "None"
+    word = f"results[{next(places)}]"
     if kind.dtype.kind == "f":
-        return struct.unpack("=d", struct.pack("=q", word))[0]
-    return kind.dtype.type(word).item()
+        known["double"] = _double
+        return f"double({word})"
+    return {"b": f"{word} != 0", "u": f"{word} & 0xFFFFFFFFFFFFFFFF"}.get(kind.dtype.kind, word)
 
 
-class _Owned:
-    """Memory that a kernel allocated, as NumPy takes it; freed with the last view of it."""
+def _double(word: int) -> float:
+    found: float = struct.unpack("=d", struct.pack("=q", word))[0]
+    return found
 
-    def __init__(self, memory: int, data: int, shape: tuple[int, ...], dtype: np.dtype[Any], release: Any) -> None:
-        self._memory, self._release = memory, release
-        self.__array_interface__ = {"data": (data, False), "shape": shape, "typestr": dtype.str, "version": 3}
+
+class _Memory(ctypes.c_byte * sys.maxsize):  # type: ignore[misc]
+    """Memory that a kernel allocated, of any size: freed with the last array that shows it."""
 
     def __del__(self) -> None:
-        self._release(self._memory)
+        self.release(self.start)
+
+
+def _array(release: Any, dtype: np.dtype[Any], start: int, data: int, *shape: int) -> Any:
+    """Return an array of memory that a kernel allocated, which begins at `start`."""
+    memory = _Memory.from_address(data)
+    memory.release, memory.start = release, start
+    return np.frombuffer(memory, dtype, shape[0]) if len(shape) == 1 else _table(memory, dtype, shape)
+
+
+def _table(memory: _Memory, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    return np.frombuffer(memory, dtype, math.prod(shape)).reshape(shape)
