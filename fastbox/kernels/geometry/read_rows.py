@@ -35,13 +35,14 @@ def read_rows(boxes, rowwise, first, n, x0, y0, x1, y1):
     columns_to_corners(arrangement, ROWS, x0, y0, x1, y1)
 
 
-@device
-def are_safe(x0, y0, x1, y1):
-    """Return whether all boxes are valid and safe, so that plain formulas do."""
-    zero = x0.dtype.type(0)
+@inlined
+def are_safe(ax0, ay0, ax1, ay1, bx0, by0, bx1, by1):
+    """Return whether all boxes of two sides are valid and safe, so that plain formulas do."""
+    zero = ax0.dtype.type(0)
     top, low = empty_range(zero)
     for j in range(ROWS):
-        top, low = widen_range(top, low, x0[j], y0[j], x1[j], y1[j])
+        top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
+        top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
     return all_safe(top, low, zero)
 
 

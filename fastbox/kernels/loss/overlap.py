@@ -54,7 +54,7 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
         if ANGLES:
             column_angles(ax0, ay0, ax1, ay1, angle_a)
             column_angles(bx0, by0, bx1, by1, angle_b)
-        if not (are_safe(ax0, ay0, ax1, ay1) and are_safe(bx0, by0, bx1, by1)):
+        if not are_safe(ax0, ay0, ax1, ay1, bx0, by0, bx1, by1):
             for j in range(n):
                 values[j], g = robust(
                     box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),

@@ -26,17 +26,29 @@ def _pointer(context, builder, array_type, array, index, count):
     return builder.bitcast(builder.gep(data, [index]), _vector(element, count).as_pointer())
 
 
-def _transposed(builder, vectors):
-    """Shuffle four vectors of two rows or two columns each, so that numbers 4 apart lie side by side.
+def _joined(builder, vectors):
+    """Return the vectors of a list one behind the other, in one vector; their number is a power of two."""
+    while len(vectors) > 1:
+        places = _mask(range(2 * vectors[0].type.count))
+        vectors = [builder.shuffle_vector(a, b, places) for a, b in zip(vectors[::2], vectors[1::2], strict=True)]
+    return vectors[0]
 
-    Each step shuffles pairs inside the halves of a register, which vector units do quickly.
+
+def _transposed(builder, vectors):
+    """Shuffle four vectors of some rows or columns each, so that numbers 4 apart lie side by side.
+
+    Each step shuffles pairs inside the quarters of a register, which vector units do quickly.
     """
+    count = vectors[0].type.count
+
+    def both(a, b, *places):
+        quarters = range(0, count, 4)
+        return builder.shuffle_vector(a, b, _mask([q + p % 4 + p // 4 * count for q in quarters for p in places]))
+
     a, b, c, d = vectors
-    low, high = (0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15)
-    first, second = (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15)
-    x, y = (builder.shuffle_vector(a, b, _mask(places)) for places in (low, high))
-    z, w = (builder.shuffle_vector(c, d, _mask(places)) for places in (low, high))
-    return [builder.shuffle_vector(p, q, _mask(places)) for p, q in ((x, z), (y, w)) for places in (first, second)]
+    x, y = both(a, b, 0, 4, 1, 5), both(a, b, 2, 6, 3, 7)
+    z, w = both(c, d, 0, 4, 1, 5), both(c, d, 2, 6, 3, 7)
+    return [both(p, q, *places) for p, q in ((x, z), (y, w)) for places in ((0, 1, 4, 5), (2, 3, 6, 7))]
 
 
 @intrinsic
@@ -48,8 +60,8 @@ def _rows_to_columns(typing, first, row, columns, at):
         for k in range(WIDE):
             begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
             rows.append(builder.load(_pointer(context, builder, first_type, arguments[0], begin, 4), align=size))
-        pairs = [builder.shuffle_vector(rows[k], rows[k + 4], _mask(range(8))) for k in range(4)]
-        for k, column in enumerate(_transposed(builder, pairs)):
+        apart = [_joined(builder, rows[k::4]) for k in range(4)]
+        for k, column in enumerate(_transposed(builder, apart)):
             array = builder.extract_value(arguments[2], k)
             builder.store(column, _pointer(context, builder, columns_type.dtype, array, arguments[3], WIDE), align=size)
         return context.get_dummy_value()
@@ -68,11 +80,12 @@ def _columns_to_rows(typing, columns, at, rows, position):
             array = builder.extract_value(arguments[0], k)
             place = _pointer(context, builder, columns_type.dtype, array, at, WIDE)
             loaded.append(builder.load(place, align=size))
-        for k, pair in enumerate(_transposed(builder, loaded)):
-            for half in range(2):
-                begin = builder.add(position, position.type(4 * (k + 4 * half)))
-                values = builder.shuffle_vector(pair, pair, _mask(range(4 * half, 4 * half + 4)))
-                builder.store(values, _pointer(context, builder, rows_type, arguments[2], begin, 4), align=size)
+        apart = _transposed(builder, loaded)
+        for row in range(0, WIDE, 4):
+            quarter = _mask(range(row, row + 4))
+            values = _joined(builder, [builder.shuffle_vector(four, four, quarter) for four in apart])
+            begin = builder.add(position, position.type(4 * row))
+            builder.store(values, _pointer(context, builder, rows_type, arguments[2], begin, 16), align=size)
         return context.get_dummy_value()
 
     return types.void(columns, types.intp, rows, types.intp), emit
