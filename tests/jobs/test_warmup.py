@@ -179,7 +179,7 @@ if __name__ == "__main__":
 """
     (tmp_path / "warm.py").write_text(code)
     env = {**os.environ, "PYTHONPATH": str(ROOT), "FASTBOX_JIT": "1", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    for compiled, before in (["covered (float64)", "nearest (float64)"], 0), ([], 2):
+    for compiled, before in (["covered (float64)", "nearest (float64)", "tally (float64)"], 0), ([], 3):
         said = subprocess.run(
             [sys.executable, tmp_path / "warm.py"], env=env, capture_output=True, text=True, check=True
         )

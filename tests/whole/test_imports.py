@@ -22,7 +22,7 @@ COMMANDS: dict[str, set[str]] = {
     f"convert {TRUTHS} OUT/truths.json": {"csv", "msgspec", "pyarrow.compute", "pyarrow.csv", "rich", "xml"},
     f"evaluate {DETECTIONS} {TRUTHS}": {"rich"},
     f"evaluate {DETECTIONS} {TRUTHS} -o OUT/matched.parquet --json": {"pyarrow.compute"},
-    f"experiment disagreement {PAIRS}": {"rich"},
+    f"experiment disagreement {PAIRS}": {"difflib", "rich"},
     "experiment regression --points 10": {RANDOM, "rich"},
     f"fuse {DETECTIONS} {DETECTIONS} -o OUT/fused.parquet": {"pyarrow.compute", "rich"},
     f"inspect {TRUTHS}": {RANDOM, "rich"},
