@@ -79,8 +79,11 @@ def fuse(detections, weights, segments, rule, span, outputs):
                 chosen = clusters
                 clusters += 1
                 rows[chosen], totals[chosen], weight[chosen] = row, 0.0, 0.0
-                means[chosen] = x0, y0, x1, y1, area
-                sums[chosen] = 0.0, 0.0, 0.0, 0.0
+                # One by one: a row assigned whole brings its error message, which takes half of the time to compile.
+                means[chosen, 0], means[chosen, 1], means[chosen, 2], means[chosen, 3] = x0, y0, x1, y1
+                means[chosen, 4] = area
+                for k in range(4):
+                    sums[chosen, k] = 0.0
             totals[chosen] += score
             weight[chosen] += weights[models[row]]
             counts[chosen] += 1
