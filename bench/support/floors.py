@@ -114,6 +114,59 @@ def run_naive_best(a: Floats, b: Floats) -> tuple[Floats, NDArray[np.int64]]:
     return values, indices
 
 
+@njit(error_model="numpy")
+def naive_top(a: Any, b: Any, values: Any, indices: Any) -> None:
+    """As :func:`naive_best`, with an insertion into the k best of the row."""
+    zero = values.dtype.type(0)
+    x0, y0, x1, y1 = b[:, 0].copy(), b[:, 1].copy(), b[:, 2].copy(), b[:, 3].copy()
+    area = (x1 - x0) * (y1 - y0)
+    k = values.shape[1]
+    for i in range(len(a)):
+        p0, q0, p1, q1 = a[i, 0], a[i, 1], a[i, 2], a[i, 3]
+        own = (p1 - p0) * (q1 - q0)
+        values[i], indices[i] = values.dtype.type(-1), -1
+        for j in range(len(x0)):
+            w = max(min(p1, x1[j]) - max(p0, x0[j]), zero)
+            h = max(min(q1, y1[j]) - max(q0, y0[j]), zero)
+            inter = w * h
+            v = inter / (own + area[j] - inter)
+            if v > values[i, k - 1]:
+                place = k - 1
+                while place > 0 and v > values[i, place - 1]:
+                    values[i, place], indices[i, place] = values[i, place - 1], indices[i, place - 1]
+                    place -= 1
+                values[i, place], indices[i, place] = v, j
+
+
+def run_naive_top(a: Floats, b: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
+    values, indices = np.empty((len(a), k), a.dtype), np.empty((len(a), k), np.int64)
+    naive_top(a, b, values, indices)
+    return values, indices
+
+
+@njit(error_model="numpy")
+def naive_histogram(a: Any, b: Any, counts: Any) -> None:
+    """As :func:`naive_best`, with a count for the bin of each value between 0 and 1."""
+    zero = a.dtype.type(0)
+    x0, y0, x1, y1 = b[:, 0].copy(), b[:, 1].copy(), b[:, 2].copy(), b[:, 3].copy()
+    area = (x1 - x0) * (y1 - y0)
+    bins = len(counts)
+    for i in range(len(a)):
+        p0, q0, p1, q1 = a[i, 0], a[i, 1], a[i, 2], a[i, 3]
+        own = (p1 - p0) * (q1 - q0)
+        for j in range(len(x0)):
+            w = max(min(p1, x1[j]) - max(p0, x0[j]), zero)
+            h = max(min(q1, y1[j]) - max(q0, y0[j]), zero)
+            inter = w * h
+            counts[min(int(inter / (own + area[j] - inter) * bins), bins - 1)] += 1
+
+
+def run_naive_histogram(a: Floats, b: Floats, bins: int) -> NDArray[np.int64]:
+    counts = np.zeros(bins, np.int64)
+    naive_histogram(a, b, counts)
+    return counts
+
+
 @cache
 def _prange(room: str, name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
     """Return a kernel of IoU over all pairs in a prange over spans."""

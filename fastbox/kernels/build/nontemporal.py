@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.device import device
+from fastbox.kernels.build.device import device, inlined
 
 LINE = 64  # bytes of a cache line, which a non-temporal store must fill whole
 
@@ -37,6 +37,13 @@ def moved(array, count):
 def per_line(out):
     """Return the number of an array's values in a cache line: a constant, for the compiler knows the dtype."""
     return LINE // out.itemsize
+
+
+@inlined
+def copy_lanes(out, position, values):
+    """Copy whole cache lines of values to out[position:]."""
+    for j in range(0, values.size, per_line(out)):
+        copy_line(out, position + j, values, j)
 
 
 @device

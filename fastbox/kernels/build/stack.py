@@ -14,3 +14,8 @@ def stack_array(like, count):
     array: loops over such vectors need no test for overlap, which takes as long as a short loop itself.
     """
     return np.empty(count, like.dtype)
+
+
+def stack_tile(like, rows, count):
+    """Return such an array of two dimensions."""
+    return np.empty((rows, count), like.dtype)

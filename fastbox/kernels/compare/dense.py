@@ -10,9 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES, NEEDS_IOU, NO_SCREEN
+from fastbox.kernels.compare.leaders import BEST_SO_FAR, BOUND, SIDE, WHERE, lead_extremes, lead_few, rank_extremes
 from fastbox.kernels.compare.measure import (
     BLOCK,
     TINY,
@@ -29,106 +32,84 @@ from fastbox.kernels.compare.measure import (
     reaches,
     screen_terms,
     whole_vectors,
-    with_loops,
 )
-from fastbox.kernels.compare.measure import BOUND as MEASURED
-from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger, smaller
-from fastbox.kernels.geometry.pack import box_at, pack, tile_ranges
+from fastbox.kernels.geometry.pack import COLS, box_at, pack, tile_ranges
 
 # Kernel binds these anew for each metric; here they are iou's.
 SCREEN, DISTANCE, ANGLES = NEEDS_IOU, False, False
 
-BEST_SO_FAR, WHERE, P, Q = 6, 7, 8, 9  # rows of the lanes of `best`, behind the boxes
-
-
-def lead_extremes(lanes, m, tile, n, beta, indices, first):
-    """Compare each lane's best so far with pairs of which a box is not safe; their distance may be infinite."""
-    T = lanes.dtype.type
-    for l in range(m):
-        one = box_at(lanes, l)
-        for j in range(n):
-            other = box_at(tile, j)
-            if one.area == one.area and other.area == other.area:
-                continue
-            met, leader, where = robust(one, other, beta), lanes[BEST_SO_FAR, l], lanes[WHERE, l]
-            before = met == leader and T(j) < where
-            vacant = met == met and where < T(0) and indices[first + l] < 0
-            if better(met, leader, DISTANCE) or before or vacant:
-                lanes[BEST_SO_FAR, l], lanes[WHERE, l] = met, T(j)
-
-
-def rank_extremes(met, start, n, ranked, columns, column):
-    """Insert values into the ranks of a row as `top` does, though some may be infinite distances."""
-    for j in range(n):
-        value = met[start + j]
-        place = columns.size
-        while place > 0 and value == value and (better(value, ranked[place - 1], DISTANCE) or columns[place - 1] < 0):
-            place -= 1
-        if place < columns.size:
-            for later in range(columns.size - 1, place, -1):
-                ranked[later], columns[later] = ranked[later - 1], columns[later - 1]
-            ranked[place], columns[place] = value, column + j
+FEW = 64  # columns up to which `best` does not screen an image
+TALLIES = 4  # counts side by side, for values of one bin would wait for each other
+P, Q = 8, 9  # rows of the lanes of `best`, behind those that the leaders use
 
 
 def best(beta, sides, images, span, outputs):
     """Write each row's best value and its column, the lowest at ties; nan and -1 for a row without valid pair.
 
-    Lanes are rows of a, and one box of b meets all of them: the comparison with the best so far is a select.
+    Lanes are rows of a, and one box of b meets all of them: the comparison with the best so far is a select. Images of
+    few columns are not screened, for a branch that can't be foreseen takes longer than what it spares.
     """
-    (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
+    (a, b), (starts_a, starts_b, skip), (g, first, last) = sides, images, span
     values, indices = outputs
     T = values.dtype.type
     eps = T(np.finfo(values.dtype).eps)
-    worst = T(np.inf) if DISTANCE else T(-np.inf)
+    worst, nan = T(np.inf) if DISTANCE else T(-np.inf), T(np.nan)
     zero, tiny, none = T(0), T(TINY), T(-1)
-    # One array for all rows of the lanes, or every loop over the lanes would first have to test ten arrays for overlap.
-    lanes, tile_b = np.empty((10, LANES), values.dtype), empty_tile_b(values.dtype, 0)
-    for row in range(first, last):
-        values[row], indices[row] = worst, -1
-    for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
-        screenable_b = pack(b, s, e, ANGLES, tile_b)
-        for i in range(lo, hi, LANES):
-            m = min(LANES, hi - i)
-            screenable = pack(a, i, i + m, ANGLES, lanes) and screenable_b
-            screened = SCREEN != NO_SCREEN and screenable
-            for l in range(LANES):
-                lanes[BEST_SO_FAR, l] = worst
-                lanes[WHERE, l] = none
-            for l in range(m):
-                lanes[BEST_SO_FAR, l] = values[i + l]
-            for l in range(LANES):
-                lanes[P, l], lanes[Q, l] = screen_terms(lanes[BEST_SO_FAR, l], eps, SCREEN)
-            for j in range(e - s):
-                one = box_at(tile_b, j)
-                if screened:
-                    size = one.area + tiny
-                    hit = np.int32(0)
-                    for l in range(LANES):
-                        w = smaller(lanes[2, l], one.x1) - larger(lanes[0, l], one.x0)
-                        h = smaller(lanes[3, l], one.y1) - larger(lanes[1, l], one.y0)
-                        reach = (w if w > zero else zero) * h * lanes[P, l]
-                        hit = np.int32(hit | np.int32(reach > lanes[Q, l] * (size + lanes[4, l])))
-                    if hit == 0:
-                        continue
-                column = T(j)
+    lanes, tile_b = stack_tile(values, 10, LANES), empty_tile_b(values.dtype, 0)
+    while g < starts_a.size - 1 and starts_a[g] < last:
+        lo, hi, begin, end = max(starts_a[g], first), min(starts_a[g + 1], last), starts_b[g], starts_b[g + 1]
+        few = end - begin <= FEW and not skip[g]
+        for row in range(lo, lo if few and end > begin else hi):
+            values[row], indices[row] = nan, -1
+        for s in range(begin, begin if skip[g] else end, COLS):
+            n = min(COLS, end - s)
+            screenable_b = pack(b, s, s + n, ANGLES, tile_b)
+            for i in range(lo, hi, LANES):
+                m = min(LANES, hi - i)
+                screenable = pack(a, i, i + m, ANGLES, lanes) and screenable_b
+                if few and screenable and i + LANES <= last:
+                    lead_few(lanes, m, tile_b, s, n, beta, values, indices, i)  # rows behind the image come later
+                    continue
+                for row in range(i, i + m if few else i):
+                    values[row], indices[row] = nan, -1
+                screened = SCREEN != NO_SCREEN and screenable
                 for l in range(LANES):
-                    met = value(box_at(lanes, l), one, beta)
-                    taken = better(met, lanes[BEST_SO_FAR, l], DISTANCE)
-                    leader = met if taken else lanes[BEST_SO_FAR, l]
-                    lanes[BEST_SO_FAR, l] = leader
-                    lanes[WHERE, l] = column if taken else lanes[WHERE, l]
-                    if SCREEN != NO_SCREEN:
-                        lanes[P, l], lanes[Q, l] = screen_terms(leader, eps, SCREEN)
-            if not screenable:
-                lead_extremes(lanes, m, tile_b, e - s, beta, indices, i)
-            for l in range(m):
-                if lanes[WHERE, l] >= zero:
-                    values[i + l], indices[i + l] = lanes[BEST_SO_FAR, l], s + np.int64(lanes[WHERE, l])
-    for row in range(first, last):
-        if indices[row] < 0:
-            values[row] = T(np.nan)
+                    lanes[BEST_SO_FAR, l] = worst
+                    lanes[WHERE, l] = none
+                for l in range(m):
+                    if indices[i + l] >= 0:
+                        lanes[BEST_SO_FAR, l] = values[i + l]
+                for l in range(LANES):
+                    lanes[P, l], lanes[Q, l] = screen_terms(lanes[BEST_SO_FAR, l], eps, SCREEN)
+                for j in range(n):
+                    one = box_at(tile_b, j)
+                    if screened:
+                        size = one.area + tiny
+                        hit = np.int32(0)
+                        for l in range(LANES):
+                            w = smaller(lanes[2, l], one.x1) - larger(lanes[0, l], one.x0)
+                            h = smaller(lanes[3, l], one.y1) - larger(lanes[1, l], one.y0)
+                            reach = (w if w > zero else zero) * h * lanes[P, l]
+                            hit = np.int32(hit | np.int32(reach > lanes[Q, l] * (size + lanes[4, l])))
+                        if hit == 0:
+                            continue
+                    column = T(j)
+                    for l in range(LANES):
+                        met = value(box_at(lanes, l), one, beta)
+                        taken = better(met, lanes[BEST_SO_FAR, l], DISTANCE)
+                        leader = met if taken else lanes[BEST_SO_FAR, l]
+                        lanes[BEST_SO_FAR, l] = leader
+                        lanes[WHERE, l] = column if taken else lanes[WHERE, l]
+                        if SCREEN != NO_SCREEN:
+                            lanes[P, l], lanes[Q, l] = screen_terms(leader, eps, SCREEN)
+                if not screenable:
+                    lead_extremes(lanes, m, tile_b, n, beta, indices, i)
+                for l in range(m):
+                    if lanes[WHERE, l] >= zero:
+                        values[i + l], indices[i + l] = lanes[BEST_SO_FAR, l], s + np.int64(lanes[WHERE, l])
+        g += 1
 
 
 def top(beta, sides, images, span, outputs):
@@ -227,37 +208,92 @@ def scatter(found, places, out):
         places[rows[n]] = place + 1
 
 
+@device
+def bin_of(x, edges, start, scale):
+    """Return the bin of a value; of nan, and of a value beyond the edges, the number of bins."""
+    bins = edges.size - 1
+    if not (x >= edges[0] and x <= edges[bins]):
+        return bins
+    k = min(np.int64((np.float64(x) - start) * scale), bins - 1)
+    if x < edges[k]:
+        k -= 1
+    elif k < bins - 1 and x >= edges[k + 1]:
+        k += 1
+    return k
+
+
+@device
+def nearness(edges, start, scale):
+    """Return how near to a whole number, in widths of a bin, a value's place must be for its bin to need a test."""
+    most = 0.0
+    for k in range(edges.size):
+        most = max(most, abs((np.float64(edges[k]) - start) * scale - k))
+    return most + 1e-6
+
+
 def histogram(beta, sides, images, span, outputs):
-    """Count the values between edges, each interval closed below, the last one above too; all others are left out."""
+    """Count the values between edges, each interval closed below, the last one above too; all others are left out.
+
+    Zeros, the values of most pairs, are counted side by side. Of other values the bins are computed side by side, and
+    compared with the edges only where one is near.
+    """
     (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
     edges, counts = outputs
     bins = counts.size
-    low, high = edges[0], edges[bins]
-    scale = np.float64(bins) / (np.float64(high) - np.float64(low))
+    low, high, zero, nan = edges[0], edges[bins], edges.dtype.type(0), edges.dtype.type(np.nan)
+    start, scale = np.float64(low), np.float64(bins) / (np.float64(high) - np.float64(low))
+    near = nearness(edges, start, scale)
+    zeros = 0
     tile_a, tile_b = empty_tile_a(edges.dtype), empty_tile_b(edges.dtype, 0)
     met = tile_b[VALUES]
+    kept, tallies = np.empty(COLS + LANES, edges.dtype), np.zeros((TALLIES, bins + 1), np.int64)
+    places = stack_array(np.empty(0, np.int32), LANES)
     for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         screenable_b = pack(b, s, e, ANGLES, tile_b)
+        n = e - s
+        whole = (n + LANES - 1) // LANES * LANES
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
             screenable = pack(a, i, i + m, ANGLES, tile_a) and screenable_b
-            n = e - s
             for r in range(m):
                 one = box_at(tile_a, r)
-                measure(one, tile_b, 0, n, beta)
+                measure(one, tile_b, 0, whole, beta)
                 if not screenable:
                     measure_extremes(one, tile_b, 0, n, beta, met, 0)
-                for j in range(n):
-                    if met[j] >= low and met[j] <= high:
-                        k = min(np.int64((np.float64(met[j]) - np.float64(low)) * scale), bins - 1)
-                        if met[j] < edges[k]:
-                            k -= 1
-                        elif k < bins - 1 and met[j] >= edges[k + 1]:
-                            k += 1
-                        counts[k] += 1
-
-
-BOUND = with_loops(MEASURED, lead_extremes, rank_extremes)
+                found = 0
+                for j in range(0, whole, SIDE):
+                    hit = np.int32(0)
+                    for l in range(SIDE):
+                        hit = np.int32(hit | np.int32(met[np.uint64(j + l)] != zero))
+                    if hit == 0:
+                        zeros += SIDE
+                        continue
+                    for l in range(SIDE):
+                        x = met[np.uint64(j + l)]
+                        kept[np.uint64(found)] = x
+                        found += x != zero
+                        zeros += x == zero
+                for l in range(LANES):
+                    kept[found + l] = nan
+                for j in range(0, found, LANES):
+                    close = np.int32(0)
+                    for l in range(LANES):
+                        x = kept[np.uint64(j + l)]
+                        inside = (x >= low) & (x <= high)
+                        position = (np.float64(x) - start) * scale if inside else 0.5
+                        place = np.int32(position)
+                        part = position - np.float64(place)
+                        close = np.int32(close | np.int32((part < near) | (part > 1.0 - near)))
+                        places[l] = place if inside else np.int32(bins)
+                    if close:
+                        for l in range(LANES):
+                            places[l] = bin_of(kept[j + l], edges, start, scale)
+                    for l in range(LANES):
+                        tallies[np.uint64(l % TALLIES), np.uint64(places[l])] += 1
+    tallies[0, bin_of(zero, edges, start, scale)] += zeros
+    for k in range(bins):
+        for way in range(TALLIES):
+            counts[k] += tallies[way, k]
 
 
 def pair_signature(t, *outputs):

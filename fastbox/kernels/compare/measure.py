@@ -124,10 +124,10 @@ def emit_pair(row, column, met, found, rows, cols, values, counts):
     return found + 1
 
 
-def with_loops(bound, *loops):
+def with_loops(bound, *loops, compiled=device):
     """Return the names that kernels are bound to, by metric, with loops that are compiled once per metric."""
     return {
-        name: {**names, **{loop.__name__: device(rebound(loop, names, name)) for loop in loops}}
+        name: {**names, **{loop.__name__: compiled(rebound(loop, names, name)) for loop in loops}}
         for name, names in bound.items()
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastbox.kernels.build.bits import ordered_bits, ordered_bits_less_one
 from fastbox.kernels.build.device import device, inlined
+from fastbox.kernels.build.nontemporal import moved
 from fastbox.kernels.build.transpose import WIDE, are_rows, rows_to_columns
 from fastbox.kernels.codes import CXCYWH, LANES, XYWH, YXYX
 from fastbox.kernels.geometry.elementary import aspect
@@ -109,34 +110,36 @@ def pack(boxes, first, last, angles, tile):
     The area is nan if :func:`~fastbox.kernels.geometry.safe_range.safe_area` says so, and so are the corners of an
     invalid box. Returns whether all areas of valid boxes are screenable.
     """
+    tile = moved(tile, 0)  # without an owner, whose references would be counted
     arrangement, p, q, r, s = boxes
     n = last - first
     zero = tile.dtype.type(0)
     nan = tile.dtype.type(np.nan)
     x0, y0, x1, y1, area = tile[0], tile[1], tile[2], tile[3], tile[4]
-    done = 0
-    if are_rows(p, q, r, s):
-        done = n // WIDE * WIDE
-        for j in range(0, done, WIDE):
-            rows_to_columns(p, first + j, (x0, y0, x1, y1), j)
-    for j in range(done, n):
-        k = np.uint64(first + j)  # unsigned: no test for an index from the end
-        x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
-    columns_to_corners(arrangement, n, x0, y0, x1, y1)
     whole = (n + LANES - 1) // LANES * LANES  # not by a call: a loop up to the result of a call would keep a remainder
-    for j in range(n, whole):
-        x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
+    if are_rows(p, q, r, s) and first + whole <= p.size:  # the boxes behind the last one are read, and made invalid
+        for j in range(0, whole, WIDE):
+            rows_to_columns(p, first + j, (x0, y0, x1, y1), j)
+    else:
+        for j in range(n):
+            k = np.uint64(first + j)  # unsigned: no test for an index from the end
+            x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
+        for j in range(n, whole):
+            x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
+    columns_to_corners(arrangement, whole, x0, y0, x1, y1)
     top, low = empty_range(zero)
     least = low
-    for j in range(whole):
-        size = (x1[j] - x0[j]) * (y1[j] - y0[j])
-        area[j] = size
-        top, low = widen_range(top, low, x0[j], y0[j], x1[j], y1[j])
-        top, least = larger(top, ordered_bits(size)), smaller(least, ordered_bits_less_one(size))
+    for start in range(0, whole, LANES):
+        boxes_left = np.int32(n - start)
+        for lane in range(LANES):
+            j = np.uint64(start + lane)
+            size = (x1[j] - x0[j]) * (y1[j] - y0[j])
+            top, low = widen_range(top, low, x0[j], y0[j], x1[j], y1[j])
+            top, least = larger(top, ordered_bits(size)), smaller(least, ordered_bits_less_one(size))
+            x0[j] = x0[j] if np.int32(lane) < boxes_left else nan
+            area[j] = size if np.int32(lane) < boxes_left else nan
     plain = all_safe(top, low, zero) and least >= ordered_bits_less_one(tile.dtype.type(LEAST_SCREENABLE))
     screenable = plain or clear_invalid(n, tile)
-    for j in range(n, whole):
-        x0[j], area[j] = nan, nan
     if angles:
         write_angles(n, tile)
     return screenable

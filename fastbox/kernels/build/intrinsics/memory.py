@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -109,31 +111,45 @@ def _overload_fence():
 @overload(stack.stack_array, prefer_literal=True)
 def _overload_stack_array(like, count):
     if isinstance(count, types.IntegerLiteral):
-        return lambda like, count: _on_stack(like, count)
+        return lambda like, count: _vector_on_stack(like, count)
+    return None
+
+
+@overload(stack.stack_tile, prefer_literal=True)
+def _overload_stack_tile(like, rows, count):
+    if isinstance(rows, types.IntegerLiteral) and isinstance(count, types.IntegerLiteral):
+        return lambda like, rows, count: _tile_on_stack(like, rows, count)
     return None
 
 
 @intrinsic(prefer_literal=True)
-def _on_stack(typing, like, count):
-    size = count.literal_value
-    made = types.Array(like.dtype, 1, "C")
+def _vector_on_stack(typing, like, count):
+    return types.Array(like.dtype, 1, "C")(like, count), _on_stack(count.literal_value)
 
+
+@intrinsic(prefer_literal=True)
+def _tile_on_stack(typing, like, rows, count):
+    return types.Array(like.dtype, 2, "C")(like, rows, count), _on_stack(rows.literal_value, count.literal_value)
+
+
+def _on_stack(*shape):
     def emit(context, builder, signature, arguments):
         element = context.get_data_type(signature.return_type.dtype)
         with builder.goto_entry_block():
-            on_stack = builder.alloca(ir.ArrayType(element, size))
+            on_stack = builder.alloca(ir.ArrayType(element, math.prod(shape)))
             on_stack.align = stack.ALIGNMENT
         array = context.make_array(signature.return_type)(context, builder)
         width = context.get_abi_sizeof(element)
         intp = context.get_value_type(types.intp)
+        strides = [width * math.prod(shape[k + 1 :]) for k in range(len(shape))]
         populate_array(
             array,
             data=builder.bitcast(on_stack, element.as_pointer()),
-            shape=cgutils.pack_array(builder, [intp(size)], ty=intp),
-            strides=cgutils.pack_array(builder, [intp(width)], ty=intp),
+            shape=cgutils.pack_array(builder, [intp(size) for size in shape], ty=intp),
+            strides=cgutils.pack_array(builder, [intp(stride) for stride in strides], ty=intp),
             itemsize=intp(width),
             meminfo=None,
         )
         return array._getvalue()
 
-    return made(like, count), emit
+    return emit

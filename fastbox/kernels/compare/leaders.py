@@ -1,0 +1,82 @@
+"""The best values of rows: lanes that meet few boxes, and pairs that plain formulas can't measure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastbox.kernels.build.device import inlined
+from fastbox.kernels.build.nontemporal import copy_lanes
+from fastbox.kernels.build.stack import stack_array
+from fastbox.kernels.codes import LANES
+from fastbox.kernels.compare.measure import BOUND as MEASURED
+from fastbox.kernels.compare.measure import better, with_loops
+from fastbox.kernels.geometry.extremes import iou_of as robust
+from fastbox.kernels.geometry.formulas import iou as value
+from fastbox.kernels.geometry.pack import box_at
+
+# Kernel binds this anew for each metric; here it is iou's.
+DISTANCE = False
+
+SIDE = 16  # lanes that meet a box together, a register of float32
+BEST_SO_FAR, WHERE = 6, 7  # rows of lanes, behind the boxes
+
+
+def lead_extremes(lanes, m, tile, n, beta, indices, first):
+    """Compare each lane's best so far with pairs of which a box is not safe; their distance may be infinite."""
+    T = lanes.dtype.type
+    for l in range(m):
+        one = box_at(lanes, l)
+        for j in range(n):
+            other = box_at(tile, j)
+            if one.area == one.area and other.area == other.area:
+                continue
+            met, leader, where = robust(one, other, beta), lanes[BEST_SO_FAR, l], lanes[WHERE, l]
+            before = met == leader and T(j) < where
+            vacant = met == met and where < T(0) and indices[first + l] < 0
+            if better(met, leader, DISTANCE) or before or vacant:
+                lanes[BEST_SO_FAR, l], lanes[WHERE, l] = met, T(j)
+
+
+def rank_extremes(met, start, n, ranked, columns, column):
+    """Insert values into the ranks of a row as `top` does, though some may be infinite distances."""
+    for j in range(n):
+        value = met[start + j]
+        place = columns.size
+        while place > 0 and value == value and (better(value, ranked[place - 1], DISTANCE) or columns[place - 1] < 0):
+            place -= 1
+        if place < columns.size:
+            for later in range(columns.size - 1, place, -1):
+                ranked[later], columns[later] = ranked[later - 1], columns[later - 1]
+            ranked[place], columns[place] = value, column + j
+
+
+def lead_few(lanes, m, tile, start, n, beta, values, indices, row):
+    """Write the best values of m rows and their columns among the first n boxes of a tile; whole LANES are written."""
+    T = values.dtype.type
+    worst, none, nan, zero = T(np.inf) if DISTANCE else T(-np.inf), T(-1), T(np.nan), T(0)
+    # Made here, for then the compiler knows that these overlap neither each other nor the lanes.
+    leaders, places = stack_array(values, SIDE), stack_array(values, SIDE)
+    found, where, columns = stack_array(values, LANES), stack_array(values, LANES), stack_array(indices, LANES)
+    for first in range(0, m, SIDE):
+        for l in range(SIDE):
+            leaders[l] = worst
+        for l in range(SIDE):
+            places[l] = none
+        for j in range(n):
+            one, column = box_at(tile, j), T(j)
+            for l in range(SIDE):
+                met, leader = value(box_at(lanes, np.uint64(first + l)), one, beta), leaders[l]
+                taken = better(met, leader, DISTANCE)
+                places[l] = column if taken else places[l]
+                leaders[l] = met if taken else leader
+        copy_lanes(found, first, leaders)
+        copy_lanes(where, first, places)
+    for l in range(lanes.shape[1]):  # not a constant, for which the compiler would write each lane by itself
+        k = np.uint64(l)
+        found[k] = found[k] if where[k] >= zero else nan
+        columns[k] = np.int64(where[k]) + (start if where[k] >= zero else 0)
+    copy_lanes(values, row, found)
+    copy_lanes(indices, row, columns)
+
+
+BOUND = with_loops(with_loops(MEASURED, lead_extremes, rank_extremes), lead_few, compiled=inlined)
