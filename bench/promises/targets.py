@@ -77,6 +77,25 @@ def best_naive(setting: Setting) -> Reached:
         return ratio(take_turns(calls, setting.rounds), "naive loop", "fastbox")
 
 
+def histogram_naive(setting: Setting) -> Reached:
+    n, m = setting.sizes.matrix("large")
+    a, b = boxes(n, "float32", seed=1), boxes(m, "float32", seed=2)
+    calls: Calls = {
+        "fastbox": lambda: fastbox.histogram(a, b, bins=20),
+        "naive loop": lambda: floors.run_naive_histogram(a, b, 20),
+    }
+    with Threads(1):
+        return ratio(take_turns(calls, setting.rounds), "naive loop", "fastbox")
+
+
+def top_naive(setting: Setting) -> Reached:
+    n, m = setting.sizes.matrix("large")
+    a, b = boxes(n, "float32", seed=1), boxes(m, "float32", seed=2)
+    calls: Calls = {"fastbox": lambda: fastbox.top(a, b, 9), "naive loop": lambda: floors.run_naive_top(a, b, 9)}
+    with Threads(1), floors.dense():
+        return ratio(take_turns(calls, setting.rounds), "naive loop", "fastbox")
+
+
 def pairs_numpy(setting: Setting) -> Reached:
     n, m = setting.sizes.matrix("huge")
     a, b = boxes(n, "float32", seed=1), boxes(m, "float32", seed=2)
@@ -236,6 +255,8 @@ TARGETS = (
         for threads in (1, 2)
     ),
     Target("best-naive", "best IoU, float32, 1 thread: naive numba loop", 3.5, best_naive),
+    Target("histogram-naive", "histogram of IoU, 20 bins, float32, 1 thread: naive numba loop", 2.5, histogram_naive),
+    Target("top-naive", "top 9 by IoU without an index, float32, 1 thread: naive numba loop", 1.5, top_naive),
     Target("pairs-numpy", "pairs at 0.5, 10⁴ × 10⁴, one image: numpy by blocks", 20, pairs_numpy),
     Target("best-grouped", "best, 200k images of ~30 × 7: loop with pycocotools", 25, best_grouped),
     Target("loss-1", "smooth_l1_loss mean, 16M float32, 1 thread: read and add", 0.8, loss_floor(1)),
