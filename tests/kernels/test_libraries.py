@@ -101,4 +101,6 @@ def test_a_library_has_every_kernel(level: library.Level) -> None:
     opened = ctypes.CDLL(library.file(level))
     for version in registry.versions(("float32", "float64")):
         symbol = registry.found(version).symbol(np.dtype(version.dtype), version.metric)
-        assert hasattr(opened, symbol), str(version)
+        assert hasattr(opened, symbol), (
+            f"{version}: python -m fastbox.jobs.linking {level.name} writes the library anew"
+        )
