@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import Boxes
-from fastbox.kernels.build.intrinsics import memory as memory  # lets Numba compile the next
+from fastbox.kernels.build.compiler import dispatcher  # with it Numba compiles non-temporal stores
 from fastbox.kernels.build.nontemporal import LINE, per_line, store_line
+from fastbox.kernels.build.types import Number
 from fastbox.ops import indexing as index
 
 Floats = NDArray[Any]
@@ -170,7 +171,8 @@ def run_naive_histogram(a: Floats, b: Floats, bins: int) -> NDArray[np.int64]:
 @cache
 def _prange(room: str, name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
     """Return a kernel of IoU over all pairs in a prange over spans."""
-    kernel = getattr(parallel.kernels(f"compare.{room}"), name)[dtype, "iou"]
+    found = getattr(parallel.kernels(f"compare.{room}"), name)
+    kernel = dispatcher(found.bound("iou"), found.signature(Number(dtype)))
 
     @njit(parallel=True, error_model="numpy")
     def run(beta, sides, images, span, outputs):  # type: ignore[no-untyped-def]

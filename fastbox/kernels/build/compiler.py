@@ -31,12 +31,14 @@ from fastbox.kernels.build.entry import entry
 from fastbox.kernels.build.source import KERNELS
 from fastbox.kernels.build.types import Array, Number, Signature, Tuple
 
-__all__ = ["begin_again", "global_compiler_lock", "intrinsics", "object_code"]
+__all__ = ["begin_again", "dispatcher", "global_compiler_lock", "intrinsics", "object_code"]
 
 # Division by zero gives inf or nan as in NumPy: the branch of the default error model blocks vectorisation (11 times
 # slower). No fastmath: it gains no speed, and breaks nan and the promise of equal bits. Nobody calls kernels from
 # Python or C but by their entries, so there are no wrappers.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+_NUMBAS = ("numba_", "NRT_", "_ZN", "Py", "_Py")  # begin the names of functions that no C library has
 
 RUNTIME = Path(__file__).with_name("runtime.ll")
 
@@ -101,10 +103,16 @@ def object_code(function: FunctionType, signature: Signature, symbol: str) -> by
     """Compile a kernel to object code whose entry has the name `symbol`."""
     codegen = cpu_target.target_context.codegen()
     with global_compiler_lock, _only_linked(codegen):
-        dispatcher = _dispatched(function, _OURS, nogil=True)
-        dispatcher.compile(_in_numba(signature.gives)(*map(_in_numba, signature.takes)))
-        (compiled,) = dispatcher.overloads.values()
+        (compiled,) = dispatcher(function, signature, _OURS).overloads.values()
         return _emitted(compiled, codegen, symbol)
+
+
+def dispatcher(function: FunctionType, signature: Signature, prefix: str = "") -> Any:
+    """Compile a kernel, for calls from other functions that Numba compiles."""
+    compiled = _dispatched(function, prefix, nogil=True)
+    compiled.compile(_in_numba(signature.gives)(*map(_in_numba, signature.takes)))
+    compiled.disable_compile()
+    return compiled
 
 
 def _emitted(compiled: Any, codegen: Any, symbol: str) -> bytes:
@@ -129,6 +137,8 @@ def _emitted(compiled: Any, codegen: Any, symbol: str) -> bytes:
     passes.add_global_dead_code_eliminate_pass()
     passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0)))
     module.verify()
+    lacking = [one.name for one in module.functions if one.is_declaration and one.name.startswith(_NUMBAS)]
+    assert not lacking, f"{symbol} calls {', '.join(lacking)}, which runtime.ll does not define"
     return bytes(machine.emit_object(module))
 
 

@@ -61,14 +61,15 @@ class Kernel:
         with forks.IMPORT:
             from fastbox.kernels.build.compiler import object_code
 
-        return object_code(self._bound(metric), self.signature(Number(dtype)), self.symbol(dtype, metric) or "entry")
+        return object_code(self.bound(metric), self.signature(Number(dtype)), self.symbol(dtype, metric) or "entry")
 
-    def _bound(self, metric: str) -> FunctionType:
+    def bound(self, metric: str) -> FunctionType:
+        """Return the plain function, bound to a metric."""
         return rebound(self.function, self.metrics[metric], metric)
 
     def _made(self, dtype: np.dtype[Any], metric: str) -> Callable[..., Any]:
         if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-            return self._bound(metric)
+            return self.bound(metric)
         symbol = self.symbol(dtype, metric)
         found = (library.find(symbol) or self._kept(symbol)) if symbol else None
         if found is None:
