@@ -231,6 +231,31 @@ def nearness(edges, start, scale):
     return most + 1e-6
 
 
+@device
+def tally(kept, found, edges, start, scale, near, tallies):
+    """Count the bins of values; behind them is room for LANES more."""
+    bins = edges.size - 1
+    low, high, nan = edges[0], edges[bins], edges.dtype.type(np.nan)
+    places = stack_array(np.empty(0, np.int32), LANES)
+    for l in range(LANES):
+        kept[found + l] = nan
+    for j in range(0, found, LANES):
+        close = np.int32(0)
+        for l in range(LANES):
+            x = kept[np.uint64(j + l)]
+            inside = (x >= low) & (x <= high)
+            position = (np.float64(x) - start) * scale if inside else 0.5
+            place = np.int32(position)
+            part = position - np.float64(place)
+            close = np.int32(close | np.int32((part < near) | (part > 1.0 - near)))
+            places[l] = place if inside else np.int32(bins)
+        if close:
+            for l in range(LANES):
+                places[l] = bin_of(kept[j + l], edges, start, scale)
+        for l in range(LANES):
+            tallies[np.uint64(l % TALLIES), np.uint64(places[l])] += 1
+
+
 def histogram(beta, sides, images, span, outputs):
     """Count the values between edges, each interval closed below, the last one above too; all others are left out.
 
@@ -240,14 +265,13 @@ def histogram(beta, sides, images, span, outputs):
     (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
     edges, counts = outputs
     bins = counts.size
-    low, high, zero, nan = edges[0], edges[bins], edges.dtype.type(0), edges.dtype.type(np.nan)
+    low, high, zero = edges[0], edges[bins], edges.dtype.type(0)
     start, scale = np.float64(low), np.float64(bins) / (np.float64(high) - np.float64(low))
     near = nearness(edges, start, scale)
-    zeros = 0
+    zeros, found = 0, 0
     tile_a, tile_b = empty_tile_a(edges.dtype), empty_tile_b(edges.dtype, 0)
     met = tile_b[VALUES]
-    kept, tallies = np.empty(COLS + LANES, edges.dtype), np.zeros((TALLIES, bins + 1), np.int64)
-    places = stack_array(np.empty(0, np.int32), LANES)
+    kept, tallies = np.empty(2 * COLS + LANES, edges.dtype), np.zeros((TALLIES, bins + 1), np.int64)
     for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         screenable_b = pack(b, s, e, ANGLES, tile_b)
         n = e - s
@@ -260,8 +284,7 @@ def histogram(beta, sides, images, span, outputs):
                 measure(one, tile_b, 0, whole, beta)
                 if not screenable:
                     measure_extremes(one, tile_b, 0, n, beta, met, 0)
-                found = 0
-                for j in range(0, whole, SIDE):
+                for j in range(0, n, SIDE):
                     hit = np.int32(0)
                     for l in range(SIDE):
                         hit = np.int32(hit | np.int32(met[np.uint64(j + l)] != zero))
@@ -271,25 +294,12 @@ def histogram(beta, sides, images, span, outputs):
                     for l in range(SIDE):
                         x = met[np.uint64(j + l)]
                         kept[np.uint64(found)] = x
-                        found += x != zero
+                        found += (x != zero) & (x == x)
                         zeros += x == zero
-                for l in range(LANES):
-                    kept[found + l] = nan
-                for j in range(0, found, LANES):
-                    close = np.int32(0)
-                    for l in range(LANES):
-                        x = kept[np.uint64(j + l)]
-                        inside = (x >= low) & (x <= high)
-                        position = (np.float64(x) - start) * scale if inside else 0.5
-                        place = np.int32(position)
-                        part = position - np.float64(place)
-                        close = np.int32(close | np.int32((part < near) | (part > 1.0 - near)))
-                        places[l] = place if inside else np.int32(bins)
-                    if close:
-                        for l in range(LANES):
-                            places[l] = bin_of(kept[j + l], edges, start, scale)
-                    for l in range(LANES):
-                        tallies[np.uint64(l % TALLIES), np.uint64(places[l])] += 1
+                if found >= COLS:
+                    tally(kept, found, edges, start, scale, near, tallies)
+                    found = 0
+    tally(kept, found, edges, start, scale, near, tallies)
     tallies[0, bin_of(zero, edges, start, scale)] += zeros
     for k in range(bins):
         for way in range(TALLIES):
