@@ -9,7 +9,7 @@ import numpy as np
 
 from fastbox.kernels.build.device import device
 
-WIDE = 16  # boxes shuffled at once: so many float32 of a column fill a register, which is stored and loaded whole
+WIDE = 16  # boxes shuffled at once: 16 float32 of a column fill a register, which is stored and loaded as one
 
 
 @device
