@@ -38,7 +38,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import fastbox
 from fastbox import jobs
 from fastbox.cli import main
-from fastbox.ops import indexing
+from fastbox.ops import few, indexing
 
 assert fastbox.METRICS[-1] == "dice"
 
@@ -79,7 +79,11 @@ def search():
     return values, indices, top.values, pairs.rows, pairs.cols, pairs.values
 
 
+small = search()
+few.PAIRS = few.ROWS = -1
 dense = search()
+for by_few, by_many in zip(small, dense, strict=True):
+    assert_array_equal(by_few, by_many)
 plan, planned = indexing.plan, []
 indexing.GAIN, indexing.crowded = 0, lambda one: False
 indexing.plan = lambda *sides, **options: planned.append(plan(*sides, **options)) or planned[-1]
