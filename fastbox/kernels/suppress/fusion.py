@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.device import device
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.types import f8, group, i8, readonly, side, vector
 from fastbox.kernels.codes import ABSENT_MODEL_AWARE_AVG, BOX_AND_MODEL_AVG, MAX
@@ -30,6 +30,23 @@ def confidence_of(confidence, cluster, every, most):
     if confidence == ABSENT_MODEL_AWARE_AVG:
         return total / (weight + every - present)
     return total / count * shown / every
+
+
+@inlined
+def cluster_of(x0, y0, x1, y1, area, means, clusters, threshold):
+    """Return the cluster whose mean has the highest IoU with a box above the threshold, the first at ties; else -1."""
+    best, chosen = threshold, -1
+    for c in range(clusters):
+        w = smaller(x1, means[c, 2]) - larger(x0, means[c, 0])
+        h = smaller(y1, means[c, 3]) - larger(y0, means[c, 1])
+        if (w > 0.0) & (h > 0.0):
+            overlap = w * h / (means[c, 4] + area - w * h)
+            if overlap != overlap:
+                mean = Box(means[c, 0], means[c, 1], means[c, 2], means[c, 3], means[c, 4], x0)
+                overlap = robust_iou(mean, Box(x0, y0, x1, y1, area, x0))
+            if overlap > best:
+                best, chosen = overlap, c
+    return chosen
 
 
 def fuse(detections, weights, segments, rule, span, outputs):
@@ -64,17 +81,7 @@ def fuse(detections, weights, segments, rule, span, outputs):
             given = corners(boxes, row)
             x0, y0, x1, y1 = np.float64(given.x0), np.float64(given.y0), np.float64(given.x1), np.float64(given.y1)
             area = safe_area(x0, y0, x1, y1)
-            best, chosen = threshold, -1
-            for c in range(clusters):
-                w = smaller(x1, means[c, 2]) - larger(x0, means[c, 0])
-                h = smaller(y1, means[c, 3]) - larger(y0, means[c, 1])
-                if (w > 0.0) & (h > 0.0):
-                    overlap = w * h / (means[c, 4] + area - w * h)
-                    if overlap != overlap:
-                        mean = Box(means[c, 0], means[c, 1], means[c, 2], means[c, 3], means[c, 4], x0)
-                        overlap = robust_iou(mean, Box(x0, y0, x1, y1, area, x0))
-                    if overlap > best:
-                        best, chosen = overlap, c
+            chosen = cluster_of(x0, y0, x1, y1, area, means, clusters, threshold)
             if chosen < 0:
                 chosen = clusters
                 clusters += 1
