@@ -100,8 +100,8 @@ class TemporaryFolder:
 
 
 def _remove_folders(below: str, prefix: str) -> None:
-    with suppress(OSError), os.scandir(below) as entries:
-        found = [entry.path for entry in entries if entry.name.startswith(prefix)]
+    with suppress(OSError):
+        found = [os.path.join(below, name) for name in os.listdir(below) if name.startswith(prefix)]
         for path in found:
             with suppress(OSError):
                 descriptor = os.open(os.path.join(path, _LOCK), os.O_RDWR)

@@ -184,7 +184,10 @@ def evaluate(
             click.echo(part, nl=False)
         click.echo()
         return
-    if shown.style == "coco":
+    if shown.style == "coco" and evaluation.by is None and output is None and shown.report is None:
+        for line in coco.coco_lines(summary["stats"], summary["rules"]):  # without rich, which takes long to load
+            click.echo(line)
+    elif shown.style == "coco":
         shown.show(lambda *given: coco.show_coco(*given), summary, output)
     else:
         shown.show(lambda *given: evaluated.show_evaluated(*given), summary, output)

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, TypeAlias
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.arrow.columns import flag_column
 from fastbox.datasets.by_image import coordinates, grouped, numbers
 from fastbox.datasets.dataset import IMAGES, Dataset
@@ -25,6 +25,8 @@ from fastbox.storage.folders import new_file
 from fastbox.values.numbers import as_choice
 
 __all__ = ["FILE_FORMATS", "read", "write"]
+
+pc = deferred("pyarrow.compute")
 
 KINDS = ("truths", "results")
 GREATEST_ID = np.iinfo(np.int64).max

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
 from fastbox.datasets.formats import cocojson
 from fastbox.datasets.formats.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
@@ -33,6 +33,8 @@ from fastbox.kernels.json.codes import BOX, FLAG, REAL, SIZE, TEXT, WHOLE
 from fastbox.storage.windows import Windows
 
 __all__ = ["SIDES", "dataset_of"]
+
+pc = deferred("pyarrow.compute")
 
 SIDES = COORDINATES["xywh"]
 WINDOW = 8 << 20  # bytes that are read at a time

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import Place, flattened, is_list, one_chunk
 from fastbox.arrow.fields import require
 from fastbox.datasets.by_image import Group, coordinates, grouped
@@ -34,6 +34,8 @@ from fastbox.values.formats import FORMATS
 from fastbox.values.numbers import as_choice
 
 __all__ = ["FILE_FORMATS", "read", "write"]
+
+pc = deferred("pyarrow.compute")
 
 BOXES = ("bbox", "box", "boxes")
 CATEGORIES = ("category", "categories", "category_id", "label", "labels", "class", "classes", "class_id")

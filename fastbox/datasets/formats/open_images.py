@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from collections.abc import Iterator, Mapping
@@ -10,10 +9,9 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import is_number
 from fastbox.arrow.columns import flag_column
 from fastbox.datasets.by_image import Group, coordinates, grouped, whole_numbers
@@ -30,6 +28,9 @@ from fastbox.tables.separated import ENDINGS, PACKED
 from fastbox.values.groups import values_of_rows
 
 __all__ = ["FILE_FORMATS", "read", "write"]
+
+csv = deferred("csv")
+pc = deferred("pyarrow.compute")
 
 TRUTHS = ("ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax", *FLAGS)
 RESULTS = ("ImageID", "LabelName", "Score", "XMin", "XMax", "YMin", "YMax")

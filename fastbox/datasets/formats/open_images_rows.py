@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 
+from fastbox._lazy import deferred
 from fastbox.datasets.dataset import COORDINATES
 from fastbox.datasets.listing import read_text
 from fastbox.errors import InputError
 from fastbox.values.numbers import reads_as_number
 
 __all__ = ["CORNERS", "FLAGS", "header_of", "rows_of", "type_of"]
+
+csv = deferred("csv")
+pc = deferred("pyarrow.compute")
+pacsv = deferred("pyarrow.csv")
 
 CORNERS = dict(zip(COORDINATES["xyxy"], ("XMin", "YMin", "XMax", "YMax"), strict=True))
 FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
@@ -74,15 +76,15 @@ def rows_of(path: str, header: list[str], types: Mapping[str, pa.DataType]) -> I
     """Yield a file's lines as batches; only cells of text may be empty."""
     corners = dict.fromkeys(CORNERS.values(), pa.float64())
     flags, coded = [name for name in types if name in FLAGS], pa.dictionary(pa.int32(), pa.string())
-    options = pyarrow.csv.ConvertOptions(
+    options = pacsv.ConvertOptions(
         column_types={"ImageID": pa.string(), **corners, **types, **dict.fromkeys(flags, coded)},
         null_values=[""],
         strings_can_be_null=False,
     )
-    blocks = pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, column_names=header, skip_rows=1)
+    blocks = pacsv.ReadOptions(block_size=BLOCK_BYTES, column_names=header, skip_rows=1)
     first = 2
     try:
-        with pyarrow.csv.open_csv(path, read_options=blocks, convert_options=options) as reader:
+        with pacsv.open_csv(path, read_options=blocks, convert_options=options) as reader:
             for batch in reader:
                 for name in header:
                     column = batch.column(name)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, TypeAlias
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +20,9 @@ from fastbox.datasets.listing import beginning, each_once, find, subfolder, with
 from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError
 from fastbox.storage.folders import Folder
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 __all__ = ["FILE_FORMATS", "read", "write"]
 
@@ -259,6 +261,8 @@ def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema, one_based: bool) -> p
 def _documents(group: Group, categories: Mapping[int, str], one_based: bool) -> Iterator[bytes]:
     """Yield the file of each image, with VOC's order and tabs."""
     names = [named(categories, number, "Pascal VOC") for number in group.rows["category_id"].to_pylist()]
+    from xml.etree import ElementTree
+
     corners = coordinates(group.rows, "xyxy")
     if one_based:
         corners = [*map(_counted_from_one, corners[:2]), *corners[2:]]
@@ -307,7 +311,9 @@ def _add(parent: ElementTree.Element, tag: str, value: Any) -> None:
         raise InputError(
             f"expected text that XML can hold, without space around it, for {tag}, got {text!r}: rename it"
         )
-    ElementTree.SubElement(parent, tag).text = text
+    child = parent.makeelement(tag, {})
+    child.text = text
+    parent.append(child)
 
 
 def _is_annotation(path: str, folders: Collection[str]) -> bool:

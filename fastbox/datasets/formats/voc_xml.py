@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from fastbox.datasets.listing import read_bytes
 from fastbox.errors import InputError
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 __all__ = ["parser"]
 
@@ -19,6 +22,8 @@ def parser() -> Callable[[str], ElementTree.Element]:
 
     Tags are returned without their namespaces.
     """
+    from xml.etree import ElementTree
+
     try:
         from defusedxml import DefusedXmlException
         from defusedxml.ElementTree import XMLParser

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped
 from fastbox.datasets.categories import Names, load_yaml, numbered, yaml_module
 from fastbox.datasets.dataset import BATCH_ROWS, Dataset, boxes_schema, images_schema
@@ -27,6 +27,8 @@ from fastbox.storage.folders import Folder
 from fastbox.values.groups import values_of_rows
 
 __all__ = ["FILE_FORMATS", "read", "write"]
+
+pacsv = deferred("pyarrow.csv")
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -129,7 +131,7 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
             names = [dataset.categories[number] for number in sorted(dataset.categories)]
             folder.write("data.yaml", _yaml(names if renumber else dict(sorted(dataset.categories.items()))))
         sizes = BytesIO()
-        pyarrow.csv.write_csv(pa.concat_tables([images_schema(pa.string()).empty_table(), *listed]), sizes)
+        pacsv.write_csv(pa.concat_tables([images_schema(pa.string()).empty_table(), *listed]), sizes)
         folder.write(SIZES, sizes.getvalue())
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
 
-__all__ = ["show_coco"]
+__all__ = ["coco_lines", "show_coco"]
 
 LINE = " {:<18} {} @[ IoU={:<9} | area={:>6s} | maxDets={:>3d} ] = {:0.3f}"
 TITLES = {"AP": "Average Precision", "AR": "Average Recall"}
@@ -16,15 +16,18 @@ TITLES = {"AP": "Average Precision", "AR": "Average Recall"}
 
 def show_coco(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the statistics of each model as :meth:`COCOeval.summarize` of pycocotools prints them, -1 for none."""
+    from rich.text import Text
+
     models = {None: summary} if summary["by"] is None else summary["models"]
     for name, found in models.items():
         if name is not None:
             console.print(Text(f"{summary['by']} {name}", style="bold"), soft_wrap=True)
-        for line in _lines(found["stats"], summary["rules"]):
+        for line in coco_lines(found["stats"], summary["rules"]):
             console.print(Text(line), soft_wrap=True)
 
 
-def _lines(stats: Mapping[str, float], rules: Mapping[str, Any]) -> Iterator[str]:
+def coco_lines(stats: Mapping[str, float], rules: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of one model."""
     thresholds, areas, counts = rules["iou_thresholds"], list(rules["area_ranges"]), rules["max_dets"]
     for name, value in stats.items():
         kind, rest = name[:2], name[2:]
