@@ -21,6 +21,7 @@ from fastbox.arrow.arrays import one_chunk
 from fastbox.arrow.find import find_boxes
 from fastbox.arrow.held import typed
 from fastbox.datasets import recognize
+from fastbox.datasets.by_image import by_id
 from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
 from fastbox.datasets.registry import formats
 from fastbox.errors import InputError, advice
@@ -245,7 +246,7 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
         format,
         sorted_in=None if order is None else "memory" if held else "files",
         original=Original(order, order),
-        images=None if dataset.kind == "results" else dataset.images().sort_by("image_id"),
+        images=None if dataset.kind == "results" else by_id(dataset.images()),
         state=_checked(data) if state is None else state,
         scratch=None if held else scratch,
     )

@@ -20,11 +20,13 @@ from fastbox.errors import InputError
 from fastbox.storage.folders import check_name
 from fastbox.values.formats import one_nan
 
-__all__ = ["MOST_HELD", "Group", "coordinates", "file_stems", "grouped", "numbers", "whole_numbers"]
+__all__ = ["MOST_HELD", "Group", "by_id", "coordinates", "file_stems", "grouped", "numbers", "taken", "whole_numbers"]
 
 pc = deferred("pyarrow.compute")
 tempfile = deferred("tempfile")
 
+SPAN = 1 << 20  # between the least and the greatest image id: a table of all ids in between is small
+FEW = 8192  # rows that are taken as Python objects in less time than pyarrow.compute takes to load
 ROWS = 65_536  # boxes of the images that are written together
 MOST_HELD = 128 << 20  # bytes of boxes that are held in memory until the order of the images is known
 NEEDED = {"image_id", "category_id", *(name for names in COORDINATES.values() for name in names)}
@@ -54,8 +56,7 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
         A box has no image, no category or a null coordinate.
     """
     with _rows(dataset, target) as boxes:
-        images = _every_image(dataset.images(), boxes["image_id"])
-        owners = _as_numpy(pc.index_in(boxes["image_id"], value_set=images["image_id"]))
+        images, owners = _images_of(dataset.images(), boxes["image_id"])
         order = None if np.all(owners[:-1] <= owners[1:]) else np.argsort(owners, kind="stable")
         boxes = boxes if order is None else boxes.combine_chunks()
         offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=images.num_rows))])
@@ -68,7 +69,7 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
             if own is None:  # the rows behind those that are handed on: the ones before need not stay in memory
                 part, boxes = boxes.slice(0, stop - start), boxes.slice(stop - start)
             else:
-                part = boxes.take(pa.array(own))
+                part = taken(boxes, own)
             yield Group(images.slice(first, last - first), part, offsets[first : last + 1] - start, own)
             first = last
 
@@ -111,7 +112,8 @@ def coordinates(rows: pa.Table, format: str) -> list[NDArray[np.float64]]:
     [[12.0], [23.0], [4.0], [6.0]]
     """
     given = next(form for form, names in COORDINATES.items() if set(names) <= set(rows.column_names))
-    own = [_as_numpy(rows[name].cast(pa.float64())) for name in COORDINATES[given]]
+    columns = (rows[name] for name in COORDINATES[given])
+    own = [_as_numpy(one if pa.types.is_float64(one.type) else one.cast(pa.float64())) for one in columns]
     if given == format:
         return own
     a, b, c, d = own
@@ -124,6 +126,38 @@ def coordinates(rows: pa.Table, format: str) -> list[NDArray[np.float64]]:
             x, y = a - c / 2, b - d / 2
             made = [x, y, c, d] if format == "xywh" else [x, y, a + c / 2, b + d / 2]
     return [column if any(column is one for one in own) else one_nan(column) for column in made]
+
+
+def taken(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
+    """Return some rows of a table; numbers without nulls, and few rows, without pyarrow.compute.
+
+    >>> taken(pa.table({"image_id": [7, 8], "file_name": ["a", None]}), np.array([1, 0])).to_pylist()
+    [{'image_id': 8, 'file_name': None}, {'image_id': 7, 'file_name': 'a'}]
+    """
+    return pa.Table.from_arrays([_taken(column, rows) for column in table.columns], schema=table.schema)
+
+
+def by_id(images: pa.Table) -> pa.Table:
+    """Return images by ascending id, those of one id in their order.
+
+    >>> by_id(pa.table({"image_id": [8, 7]})).to_pylist()
+    [{'image_id': 7}, {'image_id': 8}]
+    """
+    ids = images["image_id"]
+    if ids.type != pa.int64() or ids.null_count:
+        return images.sort_by("image_id")
+    values = _as_numpy(ids)
+    return images if np.all(values[:-1] <= values[1:]) else taken(images, np.argsort(values, kind="stable"))
+
+
+def _taken(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array | pa.ChunkedArray:
+    kind = column.type
+    if (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and not column.null_count:
+        return pa.array(_as_numpy(column)[rows], kind)
+    if max(len(column), len(rows)) <= FEW and (pa.types.is_integer(kind) or pa.types.is_string(kind)):
+        values = column.to_pylist()
+        return pa.array([values[row] for row in rows.tolist()], kind)
+    return column.take(pa.array(rows))
 
 
 def numbers(rows: pa.Table, name: str, missing: float = np.nan) -> NDArray[np.float64]:
@@ -174,6 +208,43 @@ def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
     for stem in stems:
         check_name(stem)
     return stems
+
+
+def _images_of(listed: pa.Table, boxed: pa.ChunkedArray) -> tuple[pa.Table, NDArray[Any]]:
+    """Return every image by ascending id, and for each box the number of its image."""
+    found = _by_number(listed, boxed)
+    if found is not None:
+        return found
+    images = _every_image(listed, boxed)
+    return images, _as_numpy(pc.index_in(boxed, value_set=images["image_id"]))
+
+
+def _by_number(listed: pa.Table, boxed: pa.ChunkedArray) -> tuple[pa.Table, NDArray[Any]] | None:
+    """Return the images and the image of each box, found in a table of all ids; None where that table is no way."""
+    column = listed["image_id"]
+    if column.type != pa.int64() or boxed.type != pa.int64() or column.null_count or boxed.null_count:
+        return None
+    own, others = _as_numpy(column), _as_numpy(boxed)
+    given = [ids for ids in (own, others) if ids.size]
+    least = min((int(ids.min()) for ids in given), default=0)
+    span = max((int(ids.max()) for ids in given), default=0) - least + 1
+    if span > SPAN:
+        return None
+    used = np.zeros(span, np.bool_)
+    used[own - least] = True
+    if own.size and not used[others - least].all():
+        return None  # some images are listed and some are not
+    used[others - least] = True
+    ids = np.flatnonzero(used)
+    if own.size:
+        firsts = np.empty(span, np.int64)
+        firsts[own[::-1] - least] = np.arange(len(own))[::-1]  # of an id that is listed again, the first
+        rows = firsts[ids]
+        images = listed if np.array_equal(rows, np.arange(listed.num_rows)) else taken(listed, rows)
+    else:
+        nothing = [pa.nulls(len(ids), field.type) for field in listed.schema if field.name != "image_id"]
+        images = pa.Table.from_arrays([pa.array(ids + least, column.type), *nothing], schema=listed.schema)
+    return images.combine_chunks(), (np.cumsum(used) - 1)[others - least]
 
 
 def _every_image(listed: pa.Table, boxed: pa.ChunkedArray) -> pa.Table:

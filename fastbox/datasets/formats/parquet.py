@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
 from fastbox.arrow.held import typed
-from fastbox.datasets.by_image import MOST_HELD, Group, coordinates, grouped
+from fastbox.datasets.by_image import MOST_HELD, Group, coordinates, grouped, taken
 from fastbox.datasets.categories import by_number, names_of_all
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
 from fastbox.datasets.image_sizes import read_images
@@ -229,9 +229,14 @@ class _Table:
     def seen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a batch, and note its size and whether its categories fit int32."""
         self.bytes += batch.nbytes
-        extremes = pc.min_max(batch.column("category_id")).as_py()
-        if extremes["min"] is not None:
-            self._narrow &= -(2**31) <= extremes["min"] <= extremes["max"] < 2**31
+        column = batch.column("category_id")
+        if column.type == pa.int64() and not column.null_count and len(column):  # without pyarrow.compute
+            values = column.to_numpy()
+            least, most = int(values.min()), int(values.max())
+        else:
+            least, most = pc.min_max(column).as_py().values()
+        if least is not None:
+            self._narrow &= -(2**31) <= least <= most < 2**31
         return batch
 
     def schema(self) -> pa.Schema:
@@ -261,9 +266,18 @@ class _Table:
         found: dict[str, Any] = {name: rows[name] for name in rows.column_names}
         found |= dict(zip(COORDINATES[self._format], map(pa.array, box), strict=True))
         if "width" in schema.names:
-            owners = pa.array(groups_of_rows(group.offsets))
-            found |= {name: group.images[name].take(owners) for name in ("width", "height")}
-        return pa.table([found[field.name].cast(field.type) for field in schema], schema=schema)
+            sizes = taken(group.images.select(["width", "height"]), groups_of_rows(group.offsets))
+            found |= {name: sizes[name] for name in ("width", "height")}
+        return pa.table([_as_type(found[field.name], field) for field in schema], schema=schema)
+
+
+def _as_type(column: Any, field: pa.Field) -> Any:
+    """Return a column in the type of a field; most columns need no cast, which loads pyarrow.compute."""
+    if column.type == field.type:
+        return column
+    if field.name == "category_id" and column.type == pa.int64() and field.type == pa.int32() and not column.null_count:
+        return pa.array(column.to_numpy().astype(np.int32))  # the numbers were seen to fit
+    return column.cast(field.type)
 
 
 def _record(path: str) -> dict[str, Any]:
