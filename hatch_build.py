@@ -34,7 +34,7 @@ class Libraries(BuildHookInterface):
         folder = Path(tempfile.mkdtemp())
         for level in LEVELS:
             library = folder / f"{level}{sysconfig.get_config_var('SHLIB_SUFFIX') or '.so'}"
-            command = [sys.executable, "-m", "fastbox.jobs.linking", level, "--out", str(library)]
+            command = [sys.executable, "-m", "fastbox.jobs.linking", level, str(library)]
             subprocess.run(command, check=True, cwd=self.root)
             build_data["force_include"][str(library)] = f"fastbox/kernels/native/{library.name}"
         build_data["pure_python"] = False

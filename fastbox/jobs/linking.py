@@ -1,12 +1,11 @@
 """Libraries of every kernel, compiled ahead of use for a level of processors, when the package is built.
 
-``python -m fastbox.jobs.linking x86-64-v3`` writes the library of one level; ``FASTBOX_NATIVE=1 python -m build``
-puts the libraries of all levels into a wheel.
+``python -m fastbox.jobs.linking x86-64-v3 [FILE]`` writes the library of one level, and
+``FASTBOX_NATIVE=1 python -m build`` puts the libraries of all levels into a wheel.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import shutil
@@ -28,16 +27,11 @@ DTYPES = ("float32", "float64")
 LINUX = ("-nostdlib", "-Wl,--no-undefined,--gc-sections,-s,-z,noexecstack", "-lm", "-lc")
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Write the library of a level."""
-    parser = argparse.ArgumentParser(prog="python -m fastbox.jobs.linking", description=main.__doc__)
-    parser.add_argument("level", choices=[level.name for level in LEVELS])
-    parser.add_argument("--out", type=Path, help="the file to write (default: beside the kernels)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that compile (default: all)")
-    given = parser.parse_args(words)
-    level = next(level for level in LEVELS if level.name == given.level)
-    versions, out = list(registry.versions(DTYPES)), given.out or Path(file(level))
-    write(level, versions, out, given.processes)
+def main() -> None:
+    """Write the library of the level that the first word names, to the file that the second names, or its place."""
+    level = next(level for level in LEVELS if level.name == sys.argv[1])
+    versions, out = list(registry.versions(DTYPES)), Path((*sys.argv[2:], file(level))[0])
+    write(level, versions, out)
     print(f"{level.name}: {len(versions)} kernels, {out.stat().st_size / 1e6:.1f} MB")
 
 

@@ -28,7 +28,7 @@ COMMANDS: dict[str, set[str]] = {
     f"fuse {DETECTIONS} {DETECTIONS} -o OUT/fused.parquet": {"pyarrow.compute", "rich"},
     f"inspect {TRUTHS}": {"rich"},
     f"inspect {TRUTHS} -o OUT/problems.parquet --fix OUT/fixed.parquet --json": {"pyarrow.compute"},
-    f"measure {PAIRS}": {"rich"},
+    f"measure {PAIRS}": {"difflib", "rich"},
     f"measure {PAIRS} -o OUT/measured.parquet --json": set(),
     f"nms {DETECTIONS} -o OUT/kept.parquet": {"pyarrow.compute", "rich"},
     f"pairs {DETECTIONS} {TRUTHS}": {"rich"},
@@ -105,7 +105,8 @@ def test_a_command_loads_only_what_it_needs(python: Any, tmp_path: Path, command
     unwanted = {name: by for name, by in (slow | packages).items() if name not in EVERY | COMMANDS[command]}
     assert unwanted == {}
     assert EVERY - {"pyarrow"} <= packages.keys()
-    assert COMMANDS[command] <= (slow | packages).keys(), "listed, but not loaded: remove it from the list"
+    if "numba" not in found:  # which brings some of the slow modules itself, where kernels are compiled
+        assert COMMANDS[command] <= (slow | packages).keys(), "listed, but not loaded: remove it from the list"
 
     words = command.split()
     name = words[1] if words[0] == "experiment" else words[0]
