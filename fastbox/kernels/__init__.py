@@ -4,9 +4,10 @@ A kernel packs boxes (any format, stride or dtype becomes a tile of corners and 
 measures them (one box against sixteen) and reduces the values (a matrix, the best, the top, pairs, a histogram).
 No kernel checks its arguments.
 
-- ``codes``: numbers that kernels share with their callers; imports no Numba
-- ``metrics``: every metric's record: its formulas, its range and what a kernel may skip; imports no Numba
-- ``build``: compiling and keeping functions, stack arrays, transposes, non-temporal stores, masks of bytes
+- ``codes``: numbers that kernels share with their callers
+- ``metrics``: every metric's record: its formulas, its range and what a kernel may skip
+- ``build``: the machine code of kernels, from a library, the cache or the compiler, and its calls; stack
+  arrays, transposes, non-temporal stores, masks of bytes
 - ``geometry``: formulas, their gradients, boxes of extreme size, packing and reading rows
 - ``common``: sorting, sums in a fixed order, sketches, anchor shapes
 - ``compare``: two collections, dense, through an index, and row by row
@@ -18,6 +19,5 @@ No kernel checks its arguments.
 - ``registry``: every kernel, listed
 
 A kernel takes at most ten arguments. Arguments that belong together are one plain tuple, as ``(detections, truths,
-rule, span, outputs)``; a span is the first and the last of the rows, images or segments to do. This module imports
-nothing, so that a caller can import ``codes`` without Numba.
+rule, span, outputs)``; a span is the first and the last of the rows, images or segments to do.
 """
