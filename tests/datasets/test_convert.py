@@ -229,6 +229,7 @@ def test_cocos_own_example(format: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.jit
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 def test_peak_memory_is_the_file_and_little_more(python: Callable[..., Any], tmp_path: Path) -> None:
     n, each = 300_000, 7
