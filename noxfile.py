@@ -59,7 +59,7 @@ def native(session: nox.Session) -> None:
     here = {"PYTHONPATH": str(home)}
     session.run("pytest", *EVERYTHING, "tests/kernels/test_processors.py", "tests/kernels/test_libraries.py", env=here)
     session.run("python", "-m", "pip", "uninstall", "-y", "numba", "llvmlite")
-    ask = "from fastbox.kernels.build import library; print(*(level.name for level in library.available()))"
+    ask = "from fastbox.kernels.build import native; print(*(level.name for level in native.available()))"
     for level in str(session.run("python", "-c", ask, silent=True, env=here)).split():
         session.run("pytest", "-q", "-n", "auto", *KERNELS, *session.posargs, env={"FASTBOX_LEVEL": level, **here})
 

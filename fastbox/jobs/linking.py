@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from fastbox.kernels import registry
-from fastbox.kernels.build.library import LEVELS, Level, file
+from fastbox.kernels.build.native import LEVELS, Level, file
 
 DTYPES = ("float32", "float64")
 LINUX = ("-nostdlib", "-Wl,--no-undefined,--gc-sections,-s,-z,noexecstack", "-lm", "-lc")

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from fastbox.kernels.build import cache, library
+from fastbox.kernels.build import cache, native
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.source import KERNELS
 from fastbox.kernels.build.types import Number
@@ -74,9 +74,10 @@ def versions(dtypes: Sequence[str]) -> Iterator[Version]:
 
 def kept(version: Version) -> Path | None:
     """Return the file that keeps a version; None if the version is not compiled, or its file not whole."""
-    symbol = found(version).symbol(np.dtype(version.dtype), version.metric)
-    holder = library.holder(symbol)
-    return Path(holder) if holder else cache.kept(symbol)
+    kernel = found(version)
+    symbol = kernel.symbol(np.dtype(version.dtype), version.metric)
+    holder = native.holder(symbol) if kernel.text else None
+    return Path(holder) if holder else cache.kept(symbol) if kernel.text else None
 
 
 def compile_ahead(version: Version) -> tuple[Version, float]:

@@ -130,6 +130,25 @@ llvm.ObjectFileRef.from_data = refused
     asked(python, folder, compiled=0)
 
 
+@pytest.mark.slow
+def test_kernels_without_their_text_are_compiled_and_not_kept(python: Any, tmp_path: Path) -> None:
+    """As in a package of byte code alone; each kernel still has a name of its own."""
+    without = "import fastbox.kernels.build.kernel as kernel; kernel.digest = lambda module: ''\n"
+    for _ in range(2):
+        asked(python, tmp_path, compiled=3, before=without)
+    assert entries(tmp_path) == []
+
+
+def test_a_user_without_a_home_has_a_folder_for_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(cache.Path, "home", unknown)
+    assert [folder.name for folder in cache.folders()] == ["__pycache__"]
+
+
 FAULTS = {
     "the disk is full": "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))",
     "the disk is read-only": """

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from fastbox.kernels import registry
-from fastbox.kernels.build import library
+from fastbox.kernels.build import native
 
-THERE = library.available()
-BUILT = [level for level in THERE if Path(library.file(level)).exists()]
+THERE = native.available()
+BUILT = [level for level in THERE if Path(native.file(level)).exists()]
 
 LINK = """
 import sys
 from pathlib import Path
 from fastbox.jobs import linking
 from fastbox.kernels import registry
-from fastbox.kernels.build.library import LEVELS
+from fastbox.kernels.build.native import LEVELS
 if __name__ == "__main__":
     few = [one for one in registry.versions(("float64",)) if str(one) in ("aligned (iou, float64)", "tally (float64)")]
     level = next(level for level in LEVELS if level.name == sys.argv[1])
@@ -31,8 +31,8 @@ if __name__ == "__main__":
 CALL = """
 import logging, sys
 BLOCKED
-from fastbox.kernels.build import library
-library.FOLDER = FOLDER
+from fastbox.kernels.build import native
+native.FOLDER = FOLDER
 said = []
 class Said(logging.Handler):
     def emit(self, record):
@@ -52,7 +52,7 @@ def built(python: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not THERE or shutil.which("cc") is None:
         pytest.skip("no level of this processor, or no linker")
     folder = tmp_path_factory.mktemp("native")
-    script, out = folder / "link.py", folder / Path(library.file(THERE[-1])).name
+    script, out = folder / "link.py", folder / Path(native.file(THERE[-1])).name
     script.write_text(LINK)
     run = f"import runpy, sys; sys.argv = ['', {THERE[-1].name!r}, {str(out)!r}]; "
     python(run + f"runpy.run_path({str(script)!r}, run_name='__main__')")
@@ -88,7 +88,7 @@ def test_a_library_is_left_aside_on_request(python: Any, built: Path, tmp_path: 
 @pytest.mark.parametrize("damage", ["emptied", "of another text"])
 def test_a_library_that_does_not_fit_is_left_aside(damage: str, python: Any, built: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(built, tmp_path / "native"))
-    path = folder / Path(library.file(THERE[-1])).name
+    path = folder / Path(native.file(THERE[-1])).name
     symbol = b"compare.aligned.aligned.iou.float64"
     content = path.read_bytes()
     assert symbol in content
@@ -97,8 +97,8 @@ def test_a_library_that_does_not_fit_is_left_aside(damage: str, python: Any, bui
 
 
 @pytest.mark.parametrize("level", BUILT, ids=lambda level: level.name)
-def test_a_library_has_every_kernel(level: library.Level) -> None:
-    opened = ctypes.CDLL(library.file(level))
+def test_a_library_has_every_kernel(level: native.Level) -> None:
+    opened = ctypes.CDLL(native.file(level))
     for version in registry.versions(("float32", "float64")):
         symbol = registry.found(version).symbol(np.dtype(version.dtype), version.metric)
         assert hasattr(opened, symbol), (

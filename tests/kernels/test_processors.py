@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fastbox.kernels.build import library
+from fastbox.kernels.build import native
 
-BUILT = [level.name for level in library.available() if Path(library.file(level)).exists()]
+BUILT = [level.name for level in native.available() if Path(native.file(level)).exists()]
 LEVELS = {f"the library of {name}": {"FASTBOX_LEVEL": name} for name in BUILT}
 GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+neon" if platform.machine() == "aarch64" else "+sse2"}
 

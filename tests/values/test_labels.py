@@ -301,3 +301,12 @@ def test_flags_have_one_meaning(values: Any, flags: list[bool]) -> None:
 def test_what_is_no_flag_is_refused(values: Any) -> None:
     with pytest.raises((ValueError, TypeError), match=r"expected .*crowd.*, got"):
         as_flags(values, "crowd", 2)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "int64", "uint64"])
+def test_labels_far_apart_keep_their_values(dtype: str) -> None:
+    """Their distance is more than their own type holds."""
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    column = np.array([least, most, least + 45, most, most - 100], dtype)
+    codes = Codes()
+    assert [codes.labels[code] for code in codes.of_column(column)] == column.tolist()

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from fastbox.kernels.build.library import features
+from fastbox.kernels.build.native import features
 
 _FORM = "fastbox kernel 2"  # of the files
 _DIGEST = 32  # bytes, at the head of each file
@@ -27,7 +27,10 @@ def folders() -> list[Path]:
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
         return [Path(chosen) / "fastbox"]
-    return [Path(__file__).parent.parent / "__pycache__", _user_cache() / "fastbox" / "kernels"]
+    found = [Path(__file__).parent.parent / "__pycache__"]
+    with suppress(RuntimeError):  # a user without a home, as in some containers
+        found.append(_user_cache() / "fastbox" / "kernels")
+    return found
 
 
 def load(symbol: str) -> bytes | None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
@@ -39,6 +40,8 @@ __all__ = ["begin_again", "dispatcher", "global_compiler_lock", "intrinsics", "o
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 _NUMBAS = ("numba_", "NRT_", "_ZN", "Py", "_Py")  # begin the names of functions that no C library has
+
+_linked = attrgetter("library._final_module")  # all that a kernel calls, in one module
 
 RUNTIME = Path(__file__).with_name("runtime.ll")
 
@@ -117,7 +120,7 @@ def dispatcher(function: FunctionType, signature: Signature, prefix: str = "") -
 
 def _emitted(compiled: Any, codegen: Any, symbol: str) -> bytes:
     """Return the object code of a kernel and its entry; everything else in it is internal."""
-    module = compiled.library._final_module
+    module = _linked(compiled)
     called = str(entry(compiled.target_context, compiled.fndesc, symbol))
     for text in (called, RUNTIME.read_text().replace("@release", f'@"{symbol}.release"')):
         more = llvm.parse_assembly(cgutils.normalize_ir_text(text))

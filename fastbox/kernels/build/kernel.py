@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.kernels.build import forks, library
+from fastbox.kernels.build import forks, native
 from fastbox.kernels.build.call import caller
 from fastbox.kernels.build.device import rebound
 from fastbox.kernels.build.source import KERNELS, digest
@@ -45,23 +45,27 @@ class Kernel:
                     found = self.compiled[key] = self._made(*key)
         return found
 
+    @property
+    def text(self) -> str:
+        """The digest of the text that the kernel comes from; empty without text, and then no code is kept."""
+        return digest(self.module)
+
     def label(self, dtype: np.dtype[Any], metric: str) -> str:
         """Return the name of a version in messages."""
         return f"{self.function.__name__} ({', '.join(filter(None, (metric, dtype.name)))})"
 
     def symbol(self, dtype: np.dtype[Any], metric: str) -> str:
-        """Return the name of a version in libraries and in the cache; empty without the text of the kernel."""
-        text = digest(self.module)
+        """Return the name of a version in object code, in libraries and in the cache."""
         kind = "" if self.signature(float32) == self.signature(float64) else dtype.name
-        parts = (self.module, self.function.__name__, re.sub(r"\W", "_", metric), kind, text)
-        return ".".join(filter(None, parts)) if text else ""
+        parts = (self.module, self.function.__name__, re.sub(r"\W", "_", metric), kind, self.text)
+        return ".".join(filter(None, parts))
 
     def code(self, dtype: np.dtype[Any], metric: str) -> bytes:
         """Compile a version to object code."""
         with forks.IMPORT:
             from fastbox.kernels.build.compiler import object_code
 
-        return object_code(self.bound(metric), self.signature(Number(dtype)), self.symbol(dtype, metric) or "entry")
+        return object_code(self.bound(metric), self.signature(Number(dtype)), self.symbol(dtype, metric))
 
     def bound(self, metric: str) -> FunctionType:
         """Return the plain function, bound to a metric."""
@@ -71,7 +75,7 @@ class Kernel:
         if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
             return self.bound(metric)
         symbol = self.symbol(dtype, metric)
-        found = (library.find(symbol) or self._kept(symbol)) if symbol else None
+        found = (native.find(symbol) or self._kept(symbol)) if self.text else None
         if found is None:
             found = self._compiled(dtype, metric, symbol)
         return caller(self.label(dtype, metric), *found, self.signature(Number(dtype)))
@@ -104,9 +108,9 @@ class Kernel:
         code = self.code(dtype, metric)
         seconds = time.perf_counter() - start
         log.info("Compiled %s in %.1f s", label, seconds, extra={"kernel": label, "seconds": seconds})
-        if symbol:
+        if self.text:
             cache.save(symbol, code)
         with forks.IMPORT:
             from fastbox.kernels.build.loader import loaded
 
-        return loaded(code, symbol or "entry")
+        return loaded(code, symbol)

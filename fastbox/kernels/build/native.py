@@ -49,8 +49,9 @@ def file(level: Level) -> str:
 
 
 def allowed() -> bool:
-    """Return whether libraries may be used: not where ``FASTBOX_JIT`` is set, nor where Numba shall compile for another
-    processor.
+    """Return whether libraries may be used.
+
+    They are left aside where ``FASTBOX_JIT`` is set, and where Numba shall compile for another processor.
     """
     told = (os.environ.get(name, "0") for name in ("FASTBOX_JIT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"))
     return all(value in ("", "0") for value in told)
