@@ -204,7 +204,11 @@ def test_other_compilers_and_processors_have_entries_of_their_own(
     python: Any, small_cache: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(small_cache, tmp_path / "cache"))
-    asked(python, folder, compiled=3, before="import os; os.environ['NUMBA_CPU_NAME'] = 'generic'\n")
+    generic = "import os; os.environ['NUMBA_CPU_NAME'] = 'generic'\n"
+    elsewhere = "import fastbox.kernels.build.cache as cache; cache.features = lambda: {'another processor': True}\n"
+    asked(python, folder, compiled=3, before=generic)
+    asked(python, folder, compiled=0, before=generic + elsewhere)
+    asked(python, folder, compiled=3, before=elsewhere)
     other = (
         "import fastbox.kernels.build.cache as cache; maker = cache._maker(); cache._maker = lambda: ('other', *maker)"
     )

@@ -94,12 +94,16 @@ def _key(symbol: str) -> bytes:
 
 @functools.cache
 def _maker() -> tuple[str, ...]:
-    """Return what object code depends on besides its text: the compiler and the processor, without importing either."""
+    """Return what object code depends on besides its text: the compiler, not imported for this, and the processor.
+
+    Code for any processor, or for one that is told in full, does not depend on the processor of this machine.
+    """
     found = importlib.util.find_spec("numba")
     site = Path(found.origin).parent.parent if found and found.origin else None
     compilers = [] if site is None else sorted(path.name for path in site.glob("*.dist-info") if _is_compiler(path))
-    told = [os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
-    return sys.platform, *compilers, *told, *(name for name, there in sorted(features().items()) if there)
+    told = tuple(os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"))
+    own = () if told[0] == "generic" or told[1] else sorted(name for name, there in features().items() if there)
+    return sys.platform, *compilers, *told, *own
 
 
 def _is_compiler(path: Path) -> bool:
