@@ -24,7 +24,7 @@ from fastbox.boxes.container import Boxes
 from fastbox.errors import FormatWarning, InputError, advice, warn
 from fastbox.memory import more_memory, most_boxes
 from fastbox.parallel import alone
-from fastbox.stages import stage, staged
+from fastbox.stages import stage
 from fastbox.storage.backed import Backed
 from fastbox.storage.locate import Paths
 from fastbox.storage.opened import Opened
@@ -64,16 +64,17 @@ def check_rows(rows: int) -> None:
 
 def ahead(items: Generator[Item]) -> Generator[Item]:
     """Yield from a generator that runs in a thread, one item ahead; closing also stops and closes that generator."""
-    if alone():
-        with closing(items):
-            yield from staged("decode", items)
-        return
-
     taken = threading.Lock()
 
     def step() -> list[Item]:
         with taken, stage("decode"):
             return list(islice(items, 1))
+
+    if alone():
+        with closing(items):
+            while found := step():
+                yield found.pop()
+        return
 
     thread = ThreadPoolExecutor(1, thread_name_prefix="fastbox-reader")
     try:
