@@ -145,7 +145,9 @@ def images_of(given: Given | None, boxes: Source) -> Source | None:
 
 
 def note_of(source: Source) -> dict[str, Any]:
-    """Return a note on how a table was read; an empty one for sorted Parquet with the usual names."""
+    """Return a note on how a table was read; an empty one for sorted Parquet with the usual names, and for a fragment."""
+    if source.fragment is not None:
+        return {}
     file = find_files(source.path)[0]
     note: dict[str, Any] = {}
     if isinstance(file, Backed):
