@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox.arrow.arrays import Place
 from fastbox.arrow.layouts import BoxColumns, rows_as_boxes, to_columns
 from fastbox.errors import InputError, brief
+from fastbox.parallel import alone
 from fastbox.storage.opened import DAMAGED, KeptFile, Opened, check_state, open_parquet
 from fastbox.tables.files import is_read_by_group
 from fastbox.tables.footers import RowGroups, check_bounds, check_footer, leaves_of
@@ -122,9 +123,13 @@ def boxes_of(source: Source, found: Plan, rows: int, opened: Opened) -> Generato
 def _batches(
     file: KeptFile, groups: Sequence[int], rows: int, columns: Sequence[str] | None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield batches of some row groups, group by group if Arrow can't read several together."""
+    """Yield batches of some row groups, group by group if Arrow can't read several together.
+
+    Where a fragment has one processor, Arrow's pool of threads reads nothing: the other fragments keep it busy.
+    """
+    names = None if columns is None else list(columns)
     for some in ([group] for group in groups) if is_read_by_group(file) else [groups]:
-        yield from file.iter_batches(rows, row_groups=some, columns=None if columns is None else list(columns))
+        yield from file.iter_batches(rows, row_groups=some, columns=names, use_threads=not alone())
 
 
 def _only(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
