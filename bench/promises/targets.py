@@ -272,7 +272,7 @@ TARGETS = (
     Target(
         "measure-alike",
         "fastbox measure, 20M rows: pyarrow in and out, encoded alike",
-        1.25,
+        1.12,
         measure_time("as fastbox"),
         at_most=True,
     ),

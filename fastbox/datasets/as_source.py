@@ -145,7 +145,7 @@ def images_of(given: Given | None, boxes: Source) -> Source | None:
 
 
 def note_of(source: Source) -> dict[str, Any]:
-    """Return a note on how a table was read; an empty one for sorted Parquet with the usual names, and for a fragment."""
+    """Return a note on how a table was read; an empty one for a fragment, or sorted Parquet with the usual names."""
     if source.fragment is not None:
         return {}
     file = find_files(source.path)[0]
