@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +18,14 @@ __all__ = ["GAIN", "Indexed", "crowded", "fill_zeros", "groups_of", "order", "pl
 GAIN = 1000  # pairs for each box to sort, from which on sorting pays
 # Cells: their sides in those of their largest boxes, and their boxes, both at least. Neighbours among the rows share
 # work, columns that are not met are looked at in vain.
-ROWS_TOGETHER, COLS_TOGETHER = (0.03, 8.0), (1.0, 0.5)
+ROWS_TOGETHER, COLS_TOGETHER = (0.03, 12.0), (1.0, 0.5)
 GROUP = 32  # rows of a measured together
 SAMPLED = 256  # groups in the sample from which the cost of all groups is estimated
 GROUPS_PER_PIECE = 16  # so that a piece takes longer than handing it out
 PIECES_PER_THREAD = 32  # the cost of a piece is not known beforehand
 ROWS_PER_PIECE = 16_384
 ROWS_FILLED = 65_536  # rows filled up together
+LINE = 64  # bytes
 
 
 class Indexed(NamedTuple):
@@ -51,11 +54,16 @@ def plan(
     build = parallel.kernels("compare.cell_index").BUILD[a.dtype, ""]
     sides = (a.kernel_args(), starts_a, ROWS_TOGETHER), (b.kernel_args(), starts_b, COLS_TOGETHER)
 
-    def sort(image: int, which: int) -> Any:
+    def sort(image: int, which: int, room: tuple[Any, ...]) -> Any:
         boxes, starts, together = sides[which]
-        return build(boxes, (starts[image], starts[image + 1]), angles, together)
+        screenable, cells, *layout = build(boxes, (starts[image], starts[image + 1]), angles, together, room)
+        ids, ordered, begins = room[:3]
+        return screenable, (ids, ordered, begins[: cells + 1], *layout)
 
-    built = parallel.run(sort, [(int(image), which) for image in large for which in (0, 1)])
+    wanted = [(int(image), which) for image in large for which in (0, 1)]
+    counts = [(int(rows_b[image] if which else rows_a[image]), sides[which][2][1]) for image, which in wanted]
+    rooms = _rooms(counts, a.dtype)
+    built = parallel.run(sort, [(*one, room) for one, room in zip(wanted, rooms, strict=True)])
     found = []
     for k, image in enumerate(large.tolist()):
         (screenable_a, grid_a), (screenable_b, grid_b) = built[2 * k : 2 * k + 2]
@@ -67,6 +75,25 @@ def plan(
         if not crowded(one):
             found.append(one)
     return found
+
+
+def _rooms(counts: Sequence[tuple[int, float]], dtype: np.dtype[Any]) -> list[tuple[NDArray[Any], ...]]:
+    """Return room for the grid of each side, given its boxes and the least of them in a cell on average.
+
+    All of one array: the memory of several goes back to the system after each call, and takes as long as a third of
+    the work to get again.
+    """
+    cells = parallel.kernels("compare.cell_index")
+    i8: np.dtype[Any] = np.dtype(np.int64)
+    kinds: list[tuple[np.dtype[Any], tuple[int, ...]]] = []
+    for n, per_cell in counts:
+        starts = int(n / min(per_cell, cells.FEWEST)) + cells.CLASSES + 1
+        kinds += [(i8, (n,)), (dtype, (6, n + cells.TESTED)), (i8, (starts,))]
+        kinds += [(dtype, (6, n)), (i8, (n,)), (np.dtype(np.int8), (n,))]
+    sizes = [-(-math.prod(shape) * kind.itemsize // LINE) * LINE for kind, shape in kinds]
+    space, places = np.empty(sum(sizes), np.uint8), accumulate(sizes, initial=0)
+    arrays = [np.ndarray(shape, kind, space, place) for (kind, shape), place in zip(kinds, places, strict=False)]
+    return [tuple(arrays[k : k + 6]) for k in range(0, len(arrays), 6)]
 
 
 def crowded(one: Indexed) -> bool:

@@ -14,14 +14,18 @@ from collections import namedtuple
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.device import device
+from fastbox.kernels.build.bits import integers_of
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.types import group, i8, readonly, side, vector
+from fastbox.kernels.build.stack import stack_array
+from fastbox.kernels.build.types import f8, group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES
-from fastbox.kernels.compare.measure import whole_vectors
 from fastbox.kernels.geometry.formulas import Box
-from fastbox.kernels.geometry.pack import COLS, pack
+from fastbox.kernels.geometry.pack import COLS, pack, whole_lanes
 
+TESTED = 16  # boxes of a run tested together, and places behind the last box that may be tested
+MOST = COLS + TESTED  # places for the boxes of a tile and of the last test
+FAR, FEWEST = 2.5, 0.5  # the side of a cell in sides of the common class, from which on cells may hold FEWEST boxes
 CLASSES = 24  # boxes smaller than 2^-23 of the largest share the last one
 GROUP = LANES  # rows of a measured with one tile
 # Columns of `shapes`, one row a class: the number of its first cell, its cells across and down (none across where the
@@ -50,16 +54,22 @@ def lay_out(counts, origin, sides, exponent, least):
     """Choose the cells of each class, given its number of boxes; return shapes, scales and the number of cells.
 
     `exponent` is that of the largest box; `least` is the side of a cell in sides of the largest box of its class, and
-    the boxes of a cell on average, both at least.
+    the boxes of a cell on average, both at least. Where boxes are few, cells do not grow further than FAR: most boxes
+    near a large cell overlap none of its few boxes.
     """
     shapes, scales = np.zeros((CLASSES, 5), np.int64), np.zeros((CLASSES, 3), np.float64)
     (left, top), (width, height), (share, per_cell) = origin, sides, least
-    cells = 0
+    cells, common = 0, 0
+    for c in range(CLASSES):
+        common = c if counts[c] > counts[common] else common
     for c in range(CLASSES):
         if counts[c]:
-            size = math.ldexp(share, exponent - c)
-            most = max(counts[c] / per_cell, 1.0)
-            while (math.floor(width / size) + 1.0) * (math.floor(height / size) + 1.0) > most:
+            size, far = math.ldexp(share, exponent - c), math.ldexp(FAR, exponent - min(c, common))
+            while True:
+                wanted = (math.floor(width / size) + 1.0) * (math.floor(height / size) + 1.0)
+                most = counts[c] / (per_cell if size < far else FEWEST)
+                if wanted <= max(most, 1.0):
+                    break
                 size *= 1.25
             shapes[c, FIRST_CELL] = cells
             shapes[c, ACROSS] = np.int64(width / size) + 1
@@ -69,17 +79,17 @@ def lay_out(counts, origin, sides, exponent, least):
     return shapes, scales, cells
 
 
-def build(boxes, span, angles, least):
+def build(boxes, span, angles, least, room):
     """Sort the boxes of a span that have an area into cells, whose sizes :func:`lay_out` chooses by `least`.
 
-    Returns whether the areas are screenable (if not, the rest is of no use) and the grid: numbers and boxes (corners,
-    area, angle) in their new order, where each cell's boxes start, shapes and scales of the classes.
+    Writes the grid to the room: numbers and boxes (corners, area, angle) in their new order, and where each cell's
+    boxes start; the rest of the room is work space for boxes, cells and classes in the old order. Returns whether the
+    areas are screenable (if not, the rest is of no use), the number of cells, shapes and scales of the classes.
     """
+    ids, ordered, starts, packed, where, kinds = room
     first, last = span
-    dtype = boxes[1].dtype
     n = last - first
-    tile = np.empty((6, COLS), dtype)
-    packed = np.empty((6, n), dtype)
+    tile = np.empty((6, COLS), ordered.dtype)
     screenable = True
     indexed = 0
     largest, left, top, right, bottom = 0.0, np.inf, np.inf, -np.inf, -np.inf
@@ -98,7 +108,7 @@ def build(boxes, span, angles, least):
     screenable = screenable and (indexed == 0 or (width < np.inf and height < np.inf))
 
     counts = np.zeros(CLASSES, np.int64)
-    kinds = np.full(n, -1, np.int8)
+    kinds[:] = -1
     exponent = math.frexp(largest)[1]
     if screenable:
         for j in range(n):
@@ -107,8 +117,8 @@ def build(boxes, span, angles, least):
                 kinds[j] = min(exponent - math.frexp(longer)[1], CLASSES - 1)
                 counts[kinds[j]] += 1
     shapes, scales, cells = lay_out(counts, (left, top), (width, height), exponent, least)
-    starts = np.zeros(cells + 1, np.int64)
-    where = np.empty(n, np.int64)
+    for k in range(cells + 1):
+        starts[k] = 0
     for j in range(n):
         if kinds[j] >= 0:
             c = kinds[j]
@@ -118,19 +128,19 @@ def build(boxes, span, angles, least):
             shapes[c, REACH_X] = max(shapes[c, REACH_X], cell(packed[2, j], left, scales[c, SCALE], across) - x)
             shapes[c, REACH_Y] = max(shapes[c, REACH_Y], cell(packed[3, j], top, scales[c, SCALE], down) - y)
             where[j] = shapes[c, FIRST_CELL] + y * across + x
-            starts[where[j] + 1] += 1
+            starts[where[j]] += 1
     for k in range(cells):
-        starts[k + 1] += starts[k]
-    places = starts.copy()
-    ids, ordered = np.empty(starts[cells], np.int64), np.empty((6, starts[cells]), dtype)
+        starts[k + 1] += starts[k]  # where each cell ends, until its boxes are put before the end
     for j in range(n):
         if kinds[j] >= 0:
-            place = places[where[j]]
-            places[where[j]] += 1
+            place = starts[where[j]] - 1
+            starts[where[j]] = place
             ids[place] = first + j
-            for r in range(6):
+            for r in range(6 if angles else 5):
                 ordered[r, place] = packed[r, j]
-    return screenable, (ids, ordered, starts, shapes, scales)
+    for j in range(starts[cells], starts[cells] + TESTED):
+        ordered[0, j] = ordered[1, j] = ordered[2, j] = ordered[3, j] = 0.0
+    return screenable, cells, shapes, scales
 
 
 @device
@@ -148,47 +158,63 @@ def find_runs(grid, hull, runs):
         bottom = cell(hull.y1, y, scale, down)
         for row in range(top, bottom + 1):
             base = grid.shapes[c, FIRST_CELL] + row * across
-            runs[n, 0], runs[n, 1] = grid.starts[base + left], grid.starts[base + right + 1]
-            n += runs[n, 0] < runs[n, 1]
+            start, stop = grid.starts[np.uint64(base + left)], grid.starts[np.uint64(base + right + 1)]
+            runs[np.uint64(n), 0], runs[np.uint64(n), 1] = start, stop
+            n += np.int64(start < stop)
     return n
 
 
-@device
-def gather(grid, hull, runs, first, last, tile, ids):
+@inlined
+def gather(grid, hull, runs, first, last, tile, ids, angles):
     """Fill a tile with boxes of the runs [first, last) that overlap the hull.
 
     Returns the number of boxes and the run to go on with, whose start is moved behind the boxes gathered.
     """
     x0, y0, x1, y1 = grid.boxes[0], grid.boxes[1], grid.boxes[2], grid.boxes[3]
-    n = 0
-    while first < last and n < COLS:
-        stop = min(runs[first, 1], runs[first, 0] + COLS - n)
-        for k in range(runs[first, 0], stop):
-            j = np.uint64(k)
-            ids[np.uint64(n)] = k
-            n += np.int64((x0[j] < hull.x1) & (x1[j] > hull.x0) & (y0[j] < hull.y1) & (y1[j] > hull.y0))
+    near, hit = stack_array(ids, MOST), stack_array(integers_of(tile[4]), MOST)
+    tested, n = 0, 0
+    while first < last and tested < COLS:
+        start = runs[first, 0]
+        stop = min(runs[first, 1], start + COLS - tested)
+        for k in range(start, stop, TESTED):
+            at = tested + k - start
+            for lane in range(TESTED):
+                j = np.uint64(k + lane)
+                inside = (x0[j] < hull.x1) & (x1[j] > hull.x0) & (y0[j] < hull.y1) & (y1[j] > hull.y0)
+                hit[np.uint64(at + lane)] = inside
+                near[np.uint64(at + lane)] = k + lane
+        tested += stop - start
         runs[first, 0] = stop
         first += np.int64(stop == runs[first, 1])
-    for r in range(6):
-        row, source = tile[r], grid.boxes[r]
+    for k in range(tested):
+        ids[np.uint64(n)] = near[np.uint64(k)]
+        n += np.int64(hit[np.uint64(k)])
+    if angles:
         for k in range(n):
-            row[np.uint64(k)] = source[np.uint64(ids[np.uint64(k)])]
-    for k in range(n):
-        ids[np.uint64(k)] = grid.ids[np.uint64(ids[np.uint64(k)])]
-    for j in range(n, whole_vectors(n)):
+            tile[5, np.uint64(k)] = grid.boxes[5, np.uint64(ids[np.uint64(k)])]
+    areas = grid.boxes[4]
+    p, q, r, s, area = tile[0], tile[1], tile[2], tile[3], tile[4]
+    for place in range(n):
+        k = np.uint64(place)
+        j = np.uint64(ids[k])
+        p[k], q[k], r[k], s[k], area[k], ids[k] = x0[j], y0[j], x1[j], y1[j], areas[j], grid.ids[j]
+    for j in range(n, whole_lanes(n)):
         tile[4, j] = np.nan
     return n, first
 
 
 @device
-def most_runs(grid):
-    return grid.shapes[:, DOWN].sum() + 1
+def empty_runs(grid):
+    """Return room for the runs of any hull, each with its first box and the end."""
+    return np.empty((grid.shapes[:, DOWN].sum() + 1, 2), np.int64)
 
 
-@device
+@inlined
 def hull_of(boxes, first, last):
-    x0, y0, x1, y1 = boxes[0, first], boxes[1, first], boxes[2, first], boxes[3, first]
-    for j in range(first + 1, last):
+    j = np.uint64(first)
+    x0, y0, x1, y1 = boxes[0, j], boxes[1, j], boxes[2, j], boxes[3, j]
+    for k in range(first + 1, last):
+        j = np.uint64(k)
         x0, y0 = min(x0, boxes[0, j]), min(y0, boxes[1, j])
         x1, y1 = max(x1, boxes[2, j]), max(y1, boxes[3, j])
     return Box(x0, y0, x1, y1, x0, x0)
@@ -197,7 +223,7 @@ def hull_of(boxes, first, last):
 def survey(grid_b, boxes_a, groups, step):
     """Estimate the cost of all groups, in pairs measured without an index, from every step-th group."""
     grid = unpack_grid(grid_b)
-    runs = np.empty((most_runs(grid), 2), np.int64)
+    runs = empty_runs(grid)
     cost = 0
     for g in range(0, groups.size - 1, step):
         rows = groups[g + 1] - groups[g]
@@ -208,13 +234,18 @@ def survey(grid_b, boxes_a, groups, step):
 
 def grid_of(t):
     """Return the types of a grid."""
-    return group(vector(i8), vector(t, 2), vector(i8), vector(i8, 2), vector(types.float64, 2))
+    return group(vector(i8), vector(t, 2), vector(i8), vector(i8, 2), vector(f8, 2))
+
+
+def room_of(t):
+    """Return the types of the room for a grid and for work space."""
+    return group(vector(i8), vector(t, 2), vector(i8), vector(t, 2), vector(i8), vector(types.int8))
 
 
 BUILD = Kernel(
     build,
-    lambda t: group(types.boolean, grid_of(t))(
-        side(t), group(i8, i8), types.boolean, group(types.float64, types.float64)
+    lambda t: group(types.boolean, i8, vector(i8, 2), vector(f8, 2))(
+        side(t), group(i8, i8), types.boolean, group(f8, f8), room_of(t)
     ),
     {"": {}},
 )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.bits import integers_of
-from fastbox.kernels.build.device import device
+from fastbox.kernels.build.bits import integers_of, ordered_bits
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, vector
-from fastbox.kernels.codes import NEEDS_IOU, NEEDS_IOU_ROUNDED, ROUNDED_LEAST
-from fastbox.kernels.compare.cell_index import GROUP, find_runs, gather, grid_of, hull_of, most_runs, unpack_grid
+from fastbox.kernels.codes import LANES, NEEDS_IOU, NEEDS_IOU_ROUNDED, ROUNDED_LEAST
+from fastbox.kernels.compare.cell_index import GROUP, empty_runs, find_runs, gather, grid_of, hull_of, unpack_grid
 from fastbox.kernels.compare.measure import (
     BLOCK,
     BOUND,
@@ -22,20 +23,23 @@ from fastbox.kernels.compare.measure import (
     doubled,
     emit_pair,
     empty_pairs,
-    empty_tile_b,
     measure,
     none_above,
     screen_terms,
     whole_vectors,
+    with_loops,
 )
+from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger
 from fastbox.kernels.geometry.pack import COLS, box_at
 
 # Kernel binds these anew for each metric; here they are iou's.
-SCREEN = NEEDS_IOU
+SCREEN, ANGLES = NEEDS_IOU, False
 
+ONE = 2 * COLS  # more than the number of any box of a tile
 NOWHERE = np.int64(2**63 - 1)
-SPARE = 16  # columns, so that the rows of a tile do not lie 4 KiB apart, where stores to one look like loads of another
+WIDTH = COLS + 16  # columns of a tile: its rows do not lie 4 KiB apart, where stores to one look like loads of another
+ROWS = VALUES + 1
 
 
 @device
@@ -44,24 +48,33 @@ def least_value(t, screen):
     return type(t)(ROUNDED_LEAST) if screen == NEEDS_IOU_ROUNDED else type(t)(0)
 
 
-@device
-def highest(values, bits, n, least):
-    """Find the highest of n values, or `least` of at least 0: above 0 floats are in the order of their bits.
+def measure_highest(one, tile, n, beta):
+    """Write the values of one box with n boxes of a tile beside the boxes; return the bits of the highest above 0.
 
-    A maximum of integers vectorises, a maximum of floats does not. The place behind the tile turns bits into a float.
+    Above 0 floats are in the order of their bits, and a maximum of integers vectorises, a maximum of floats does not.
     """
-    most = bits[COLS] * 0
+    zero = type(one.area)(0)
+    most = ordered_bits(zero)
+    for j in range((n + LANES - 1) // LANES * LANES):  # not by a call: the loop would keep a remainder
+        k = np.uint64(j)
+        found = value(one, box_at(tile, k), beta)
+        tile[VALUES, k] = found
+        bits = ordered_bits(found if found > zero else zero)
+        most = bits if bits > most else most
+    return most
+
+
+@inlined
+def place_of(met, ids, n, leader, place):
+    """Return the least of a place and of the places of the boxes whose value is that of the leader."""
+    total = np.int32(0)
+    for j in range((n + LANES - 1) // LANES * LANES):
+        total = np.int32(total + (np.int32(ONE + j) if met[np.uint64(j)] == leader else np.int32(0)))
+    if ONE <= total < 2 * ONE:
+        return min(place, ids[total - ONE])
     for j in range(n):
-        found = bits[np.uint64(j)]
-        most = found if found > most else most
-    bits[COLS] = most
-    return larger(values[COLS], least)
-
-
-@device
-def empty_work(grid, dtype):
-    """Return a tile, the numbers of its boxes, and runs: the work space of a query."""
-    return empty_tile_b(dtype, SPARE), np.empty(COLS, np.int64), np.empty((most_runs(grid), 2), np.int64)
+        place = min(place, ids[j] if met[j] == leader else NOWHERE)
+    return place
 
 
 def best(beta, rows_a, grid_b, span, outputs):
@@ -69,10 +82,10 @@ def best(beta, rows_a, grid_b, span, outputs):
     (ids_a, boxes_a, groups), (first, last), (values, indices) = rows_a, span, outputs
     grid = unpack_grid(grid_b)
     T = values.dtype.type
-    tile, ids, runs = empty_work(grid, values.dtype)
-    leaders, where = np.empty(GROUP, values.dtype), np.empty(GROUP, np.int64)
-    met = tile[VALUES]
-    bits = integers_of(met)
+    tile, ids, runs = stack_tile(values, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
+    leaders, where = stack_array(values, GROUP), stack_array(ids_a, GROUP)
+    met, highest = tile[VALUES], stack_array(values, 1)
+    bits = integers_of(highest)
     for g in range(first, last):
         lo, hi = groups[g], groups[g + 1]
         leaders[:] = least_value(T(0), SCREEN)
@@ -80,17 +93,15 @@ def best(beta, rows_a, grid_b, span, outputs):
         hull = hull_of(boxes_a, lo, hi)
         run, end = 0, find_runs(grid, hull, runs)
         while run < end:
-            n, run = gather(grid, hull, runs, run, end, tile, ids)
+            n, run = gather(grid, hull, runs, run, end, tile, ids, ANGLES)
             for r in range(hi - lo):
                 one = box_at(boxes_a, lo + r)
-                measure(one, tile, 0, whole_vectors(n), beta)
-                leader = highest(met, bits, n, leaders[r])
+                bits[0] = measure_highest(one, tile, n, beta)
+                leader = larger(highest[0], leaders[r])
                 if leader == leaders[r] and where[r] == NOWHERE:
                     continue
                 place = where[r] if leader == leaders[r] else NOWHERE
-                for j in range(n):
-                    place = min(place, ids[j] if met[j] == leader else NOWHERE)
-                leaders[r], where[r] = leader, place
+                leaders[r], where[r] = leader, place_of(met, ids, n, leader, place)
         for r in range(hi - lo):
             if where[r] < NOWHERE:
                 values[ids_a[lo + r]], indices[ids_a[lo + r]] = leaders[r], where[r]
@@ -102,7 +113,7 @@ def top(beta, rows_a, grid_b, span, outputs):
     grid = unpack_grid(grid_b)
     T = values.dtype.type
     eps = T(np.finfo(values.dtype).eps)
-    tile, ids, runs = empty_work(grid, values.dtype)
+    tile, ids, runs = stack_tile(values, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
     met = tile[VALUES]
     k = values.shape[1]
     for g in range(first, last):
@@ -112,7 +123,7 @@ def top(beta, rows_a, grid_b, span, outputs):
         hull = hull_of(boxes_a, lo, hi)
         run, end = 0, find_runs(grid, hull, runs)
         while run < end:
-            n, run = gather(grid, hull, runs, run, end, tile, ids)
+            n, run = gather(grid, hull, runs, run, end, tile, ids, ANGLES)
             for r in range(lo, hi):
                 one = box_at(boxes_a, r)
                 ranked, columns = values[ids_a[r]], indices[ids_a[r]]
@@ -145,7 +156,7 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
     grid = unpack_grid(grid_b)
     dtype = boxes_a.dtype
     eps = dtype.type(np.finfo(dtype).eps)
-    tile, ids, runs = empty_work(grid, dtype)
+    tile, ids, runs = stack_tile(boxes_a, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
     met = tile[VALUES]
     rows, cols, values = empty_pairs(dtype)
     found = 0
@@ -155,7 +166,7 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
         hull = hull_of(boxes_a, lo, hi)
         run, end = 0, find_runs(grid, hull, runs)
         while run < end:
-            n, run = gather(grid, hull, runs, run, end, tile, ids)
+            n, run = gather(grid, hull, runs, run, end, tile, ids, ANGLES)
             for r in range(lo, hi):
                 one, row = box_at(boxes_a, r), ids_a[r]
                 for start in range(0, n, BLOCK):
@@ -212,7 +223,9 @@ def _signature(t, *outputs):
     return t, group(vector(i8), vector(t, 2), readonly(i8)), grid_of(t), group(i8, i8), *outputs
 
 
-BEST = Kernel(best, lambda t: types.void(*_signature(t, group(vector(t), vector(i8)))), BOUND)
+BEST = Kernel(
+    best, lambda t: types.void(*_signature(t, group(vector(t), vector(i8)))), with_loops(BOUND, measure_highest)
+)
 TOP = Kernel(top, lambda t: types.void(*_signature(t, group(vector(t, 2), vector(i8, 2)))), BOUND)
 PAIRS = Kernel(
     pairs,
