@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import cache
 from itertools import pairwise
 from queue import Empty, SimpleQueue
@@ -27,7 +27,9 @@ from fastbox.values.labels import once
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["Span", "alone", "blocks", "cut", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here"]
+__all__ = [
+    "Span", "alone", "blocks", "cut", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here", "together",
+]  # fmt: skip
 
 R = TypeVar("R")
 
@@ -191,6 +193,30 @@ def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
         if error is not None:
             raise error
     return results
+
+
+def together(tasks: Sequence[Callable[[], R]]) -> list[R]:
+    """Call the first of some tasks while another thread calls the others in turn; return all results in order.
+
+    For tasks that read files: in part without the GIL, and with the threads of the pool. The error of the first task
+    that fails is raised.
+    """
+    if len(tasks) < 2 or get_num_threads() == 1:
+        return [task() for task in tasks]
+    from concurrent.futures import ThreadPoolExecutor
+
+    def work(task: Callable[[], R]) -> R:
+        with stage(doing):
+            return task()
+
+    doing = current()
+    with ThreadPoolExecutor(1, thread_name_prefix="fastbox-reader") as other:
+        coming = [other.submit(copy_context().run, work, task) for task in tasks[1:]]
+        try:
+            return [tasks[0](), *(future.result() for future in coming)]
+        except BaseException:
+            other.shutdown(cancel_futures=True)
+            raise
 
 
 def _executor(size: int) -> ThreadPoolExecutor:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import time
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+import fastbox
 from bench.promises.promise import in_process
 from bench.support.scenes import Annotated
 
@@ -30,9 +33,10 @@ print(used.ru_utime + used.ru_stime, peak())
 """
 FASTBOX = """
 import sys
-from fastbox.cli import main
+from fastbox.__main__ import main
+sys.argv = ["fastbox", "evaluate", sys.argv[2], sys.argv[1], "--style", "coco"]  # the lines that the peers print
 try:
-    main(["evaluate", sys.argv[2], sys.argv[1]])
+    main()
 except SystemExit as end:
     if end.code:
         raise
@@ -75,10 +79,16 @@ class Taken(NamedTuple):
 
 
 def take(evaluator: str, truths: str, results: str) -> Taken:
-    """Evaluate two files in a process of its own."""
+    """Evaluate two files in a process of its own; like the peers, fastbox has its bytecode, as when it is installed."""
+    _compile()
     start = time.perf_counter()
     cpu, memory = in_process(EVALUATORS[evaluator] + USED, truths, results, words=2)
     return Taken(time.perf_counter() - start, float(cpu), float(memory))
+
+
+@cache
+def _compile() -> None:
+    compileall.compile_dir(os.path.dirname(fastbox.__file__), quiet=1)
 
 
 def statistics(evaluator: str, truths: str, results: str) -> list[float]:

@@ -21,6 +21,7 @@ from fastbox.values.names import IMAGE
 __all__ = [
     "Place",
     "UnsortedError",
+    "array_of",
     "coordinates",
     "flattened",
     "id_kind",
@@ -69,6 +70,19 @@ class Place:
         if isinstance(self.where, Backed) and self.where.original.rows is not None:
             row = int(self.where.original.rows[row])
         return f"column {self.name!r} of {self.where} at row {row}"
+
+
+def array_of(values: NDArray[Any], given: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Return numbers as an Arrow array that shares their memory, null where `given` is not set.
+
+    ``pyarrow.array`` imports numpy.ma, and pandas where it is installed, to look for their objects.
+
+    >>> array_of(np.array([5, 7]), np.array([True, False])).to_pylist()
+    [5, None]
+    """
+    held = np.ascontiguousarray(values)
+    valid = None if given is None else pa.py_buffer(np.packbits(given, bitorder="little"))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(held.dtype), len(held), [valid, pa.py_buffer(held)])
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:

@@ -1,4 +1,4 @@
-"""Keep pandas out of the command line, which does not use it; pyarrow imports pandas wherever it is installed."""
+"""Keep modules that the command line does not use out of it; pyarrow imports them wherever they are installed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import sys
 from collections.abc import Sequence
 from types import FrameType, ModuleType
 
-__all__ = ["WithoutPandas"]
+__all__ = ["WithoutUnused"]
+
+STORES = ("pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs", "pyarrow._s3fs")  # optional parts of pyarrow
 
 
-class WithoutPandas:
-    """Hides pandas from pyarrow; other importers, such as the client of an engine, find it."""
+class WithoutUnused:
+    """Hides pandas from pyarrow, and the clients of object stores where no argument is the address of an object.
+
+    Other importers, such as the client of an engine, find pandas.
+    """
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._hidden = {"pandas", *(STORES if not any("://" in argument for argument in arguments) else ())}
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        """Hide pandas from pyarrow, whose compiled code imports in the name of its last Python caller."""
-        if name == "pandas" and _importer() in ("pyarrow", "fastbox"):
+        """Hide a module from pyarrow, whose compiled code imports in the name of its last Python caller."""
+        if name in self._hidden and _importer() in ("pyarrow", "fastbox"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 

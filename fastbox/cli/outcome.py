@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from fastbox.cli.command import Group
-from fastbox.cli.imports import WithoutPandas
+from fastbox.cli.imports import WithoutUnused
 from fastbox.cli.interrupt import Interrupted, end_by, interruptible
 from fastbox.cli.messages import say
 from fastbox.cli.written import Written
@@ -35,7 +35,7 @@ class Commands(Group):
         """Run the command line; the exit code is 2 where it can't be read."""
         _fill_descriptors()
         if args is None:  # the command line of a process of its own
-            sys.meta_path.insert(0, WithoutPandas())
+            sys.meta_path.insert(0, WithoutUnused(sys.argv[1:]))
             atexit.register(self._end)  # runs after functions that are registered later, such as the removal of folders
         given = sys.argv[1:] if args is None else list(args)
         self._written = Written(given)

@@ -23,7 +23,7 @@ from fastbox.arrow.held import typed
 from fastbox.datasets import recognize
 from fastbox.datasets.by_image import by_id
 from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
-from fastbox.datasets.registry import formats
+from fastbox.datasets.registry import format_named
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import ROW_FORMATS, Backed, Original, Scratch
 from fastbox.storage.locate import Listing, check_named, expand, find_files, like
@@ -35,6 +35,7 @@ from fastbox.tables.frames import is_frame, kind_of, listed, table_of
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
 from fastbox.tables.separated import is_separated, read_separated
 from fastbox.tables.source import Source
+from fastbox.values.labels import once
 from fastbox.values.names import IMAGE, Usual, are_exact, column_of
 
 __all__ = ["Given", "as_source", "counted", "has_rows", "images_of", "listed_ids", "note_of", "resolved"]
@@ -123,7 +124,9 @@ def counted(*given: Given) -> Callable[[], int] | None:
 def listed_ids(source: Source) -> NDArray[Any] | None:
     """Return the ascending ids of the images listed beside the boxes; None without such a list."""
     path = source.path
-    return None if not isinstance(path, Backed) or path.images is None else np.unique(path.images["image_id"])
+    if not isinstance(path, Backed) or path.images is None:
+        return None
+    return once(np.asarray(path.images["image_id"]))
 
 
 def images_of(given: Given | None, boxes: Source) -> Source | None:
@@ -234,7 +237,7 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
     single = len(given) == 1 and os.path.isfile(name)
     state = state_of(name) if single else None
     try:
-        dataset = formats()[format].read(given if len(given) > 1 else given[0])
+        dataset = format_named(format).read(given if len(given) > 1 else given[0])
         data, order = parquet.keep(dataset, scratch.join("boxes.parquet"))
     except InputError as error:
         if not re.search(r"--[a-z]|(sizes|box|class_column|image_column|source_format)=", str(error)):

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
-from fastbox.arrow.arrays import is_number
+from fastbox.arrow.arrays import array_of, is_number
 from fastbox.datasets.dataset import COORDINATES, Dataset
 from fastbox.datasets.image_sizes import stem_of
 from fastbox.errors import InputError
@@ -153,7 +153,7 @@ def by_id(images: pa.Table) -> pa.Table:
 def _taken(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array | pa.ChunkedArray:
     kind = column.type
     if (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and not column.null_count:
-        return pa.array(_as_numpy(column)[rows], kind)
+        return array_of(_as_numpy(column)[rows])
     if max(len(column), len(rows)) <= FEW and (pa.types.is_integer(kind) or pa.types.is_string(kind)):
         values = column.to_pylist()
         return pa.array([values[row] for row in rows.tolist()], kind)
@@ -243,7 +243,7 @@ def _by_number(listed: pa.Table, boxed: pa.ChunkedArray) -> tuple[pa.Table, NDAr
         images = listed if np.array_equal(rows, np.arange(listed.num_rows)) else taken(listed, rows)
     else:
         nothing = [pa.nulls(len(ids), field.type) for field in listed.schema if field.name != "image_id"]
-        images = pa.Table.from_arrays([pa.array(ids + least, column.type), *nothing], schema=listed.schema)
+        images = pa.Table.from_arrays([array_of(ids + least), *nothing], schema=listed.schema)
     return images.combine_chunks(), (np.cumsum(used) - 1)[others - least]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from fastbox.datasets.registry import formats
+from fastbox.datasets.registry import each_format, formats
 from fastbox.errors import InputError, advice
 from fastbox.storage.convention import TABLE_ENDING, is_hidden, is_table
 from fastbox.storage.locate import find_files, like
@@ -64,7 +64,7 @@ def format_for(target: StrPath) -> str:
 def is_other(path: str) -> bool:
     """Tell by its name whether a file is in another format than Parquet."""
     name = path.lower()
-    return not name.endswith(TABLE_ENDING) and any(name.endswith(own.signs.endings) for own in formats().values())
+    return not name.endswith(TABLE_ENDING) and any(name.endswith(own.signs.endings) for own in each_format())
 
 
 def is_huggingface(schema: pa.Schema) -> bool:
@@ -88,9 +88,9 @@ def _advice(path: str) -> str:
 def _of_file(path: str) -> str | None:
     if not os.path.exists(path) and not glob.has_magic(path):
         raise InputError(f"expected annotations to convert, got no file or folder {path}{like(path)}")
-    known = [own for own in formats().values() if path.lower().endswith(own.signs.endings)]
-    if is_table(path) or not (known or os.path.exists(path)):
+    if is_table(path) or not (os.path.exists(path) or is_other(path)):
         return _of_parquet(find_files(path)[0])
+    known = (own for own in each_format() if path.lower().endswith(own.signs.endings))
     return next((own.name for own in known if own.signs.is_file(path)), None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -12,7 +12,7 @@ from typing import Any
 from fastbox.datasets import formats as home
 from fastbox.datasets.dataset import Dataset
 
-__all__ = ["Format", "Signs", "formats"]
+__all__ = ["Format", "Signs", "each_format", "format_named", "formats"]
 
 
 @dataclass(frozen=True)
@@ -93,5 +93,19 @@ def formats() -> Mapping[str, Format]:
     >>> [own.name for own in formats().values() if own.kind == "folder"]
     ['kitti', 'voc', 'yolo']
     """
-    modules = (import_module(f"{home.__name__}.{found.name}") for found in iter_modules(home.__path__))
-    return {own.name: own for module in modules for own in getattr(module, "FILE_FORMATS", ())}
+    return {own.name: own for own in each_format()}
+
+
+def each_format() -> Iterator[Format]:
+    """Yield all formats in the order of their modules' names; a module is imported when its first format is wanted."""
+    for found in iter_modules(home.__path__):
+        yield from getattr(import_module(f"{home.__name__}.{found.name}"), "FILE_FORMATS", ())
+
+
+def format_named(name: str) -> Format:
+    """Return the format of a name that is known to exist.
+
+    >>> format_named("coco").ending
+    '.json'
+    """
+    return next(own for own in each_format() if own.name == name)

@@ -16,6 +16,7 @@ from fastbox.evaluation.params import Params
 from fastbox.evaluation.registry import Statistic
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 from fastbox.report.numbers import counted
+from fastbox.values.labels import once
 
 __all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "pieces", "rank", "total", "trace"]
 
@@ -124,7 +125,7 @@ def pieces(bounds: NDArray[np.int64]) -> list[tuple[int, int]]:
     if count < 2:
         return [(0, len(bounds) - 1)] if len(bounds) > 1 else []
     marks = np.linspace(bounds[0], bounds[-1], count + 1)[1:-1]
-    edges = np.unique(np.concatenate(([0], np.searchsorted(bounds, marks), [len(bounds) - 1])))
+    edges = once(np.concatenate(([0], np.searchsorted(bounds, marks), [len(bounds) - 1])))
     return list(pairwise(edges.tolist()))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastbox.boxes.container import Boxes
 from fastbox.evaluation.matching import Columns, Found, Wanted
 from fastbox.evaluation.params import Params
+from fastbox.values.labels import once
 
 __all__ = ["Detections", "GroundTruths", "Images", "read_as"]
 
@@ -38,7 +39,7 @@ class Images(NamedTuple):
         """Cut the images into sets of about `rows` boxes of both sides."""
         ends = self.bounds[1:] + self.truth_bounds[1:]
         marks = np.arange(rows, int(self.bounds[-1] + self.truth_bounds[-1]), rows)
-        edges = np.unique(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(self)])))
+        edges = once(np.concatenate(([0], np.searchsorted(ends, marks) + 1, [len(self)])))
         return list(pairwise(edges.tolist()))
 
     @property

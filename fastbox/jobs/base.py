@@ -16,10 +16,11 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import wraps
+from functools import partial, wraps
 from types import TracebackType
 from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 
+from fastbox import parallel
 from fastbox.arrow.arrays import UnsortedError
 from fastbox.datasets.as_source import Given, as_source, note_of, resolved
 from fastbox.jobs.progress import Steps
@@ -198,16 +199,20 @@ class Tables:
 
     def __init__(self, traits: Traits, arguments: dict[str, Any]) -> None:
         self._several = {name.removeprefix("*"): name.startswith("*") for name in traits.tables}
-        self._tables: dict[str, list[Source]] = {}
+        tasks: list[Callable[[], Source]] = []
+        places: list[str] = []
         for name, several in self._several.items():
             given = arguments[name]
             if several:
                 if isinstance(given, str | os.PathLike):  # or the next name is taken for the output
                     raise TypeError(f"expected {name} as a list, got {given!r}: give [{os.fspath(given)!r}]")
                 given = given if isinstance(given, list | tuple) else [given]
-                self._tables[name] = [_source(one, f"{name} {k + 1}", traits) for k, one in enumerate(given)]
-            else:
-                self._tables[name] = [] if given is None else [_source(given, name, traits)]
+                tasks += [partial(_source, one, f"{name} {k + 1}", traits) for k, one in enumerate(given)]
+            elif given is not None:
+                tasks.append(partial(_source, given, name, traits))
+            places += [name] * (len(tasks) - len(places))
+        read = list(zip(places, parallel.together(tasks), strict=True))
+        self._tables = {name: [source for place, source in read if place == name] for name in self._several}
         self._columns: dict[str, str] = {}
         for column, wanted in arguments.items():
             if isinstance(wanted, Usual) and not (wanted == CLASS and arguments.get("class_agnostic")):

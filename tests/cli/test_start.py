@@ -10,8 +10,8 @@ def test_who_asks_for_pandas_gets_it(python: object) -> None:
     pytest.importorskip("pandas")
     code = """
 import sys
-from fastbox.cli.imports import WithoutPandas
-sys.meta_path.insert(0, WithoutPandas())
+from fastbox.cli.imports import WithoutUnused
+sys.meta_path.insert(0, WithoutUnused([]))
 exec("import pyarrow; pyarrow.array([1])", {"__name__": "fastbox.arrow.columns"})
 assert "pandas" not in sys.modules
 import pandas

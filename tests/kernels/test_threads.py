@@ -7,6 +7,8 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -296,3 +298,24 @@ def test_an_error_in_one_thread_reaches_the_caller_and_harms_no_one(threads: Any
     with pytest.raises(ValueError, match="none such"):
         fastbox.best(boxes["a"], boxes["b"], metric="none such")
     assert len(fastbox.best(boxes["a"], boxes["b"]).values) == N
+
+
+def test_tasks_together_keep_their_order_and_use_the_pool_inside() -> None:
+    told: ContextVar[str] = ContextVar("told")
+    told.set("by the caller")
+
+    def task(k: int) -> tuple[int, str, list[int]]:
+        return k, told.get(), parallel.run(lambda one: one * k, [(1,), (2,), (3,)])
+
+    found = parallel.together([partial(task, k) for k in range(4)])
+    assert found == [(k, "by the caller", [k, 2 * k, 3 * k]) for k in range(4)]
+
+
+def test_the_first_task_that_fails_is_told() -> None:
+    def fail(k: int) -> None:
+        raise ValueError(k)
+
+    with pytest.raises(ValueError, match="0"):
+        parallel.together([partial(fail, k) for k in range(3)])
+    with pytest.raises(ValueError, match="1"):
+        parallel.together([lambda: None, *(partial(fail, k) for k in (1, 2))])

@@ -116,6 +116,29 @@ def test_a_command_loads_only_what_it_needs(python: Any, tmp_path: Path, command
         assert others.intersection(found) <= {f"{package}.{name}"}
 
 
+@pytest.mark.slow
+@pytest.mark.jit
+def test_coco_json_is_evaluated_without_modules_of_other_formats(python: Any, tmp_path: Path) -> None:
+    boxes = [{"image_id": k, "category_id": 1, "bbox": [10.5, 20.25, 30.5, 40.5], "score": 0.5} for k in range(4000)]
+    images = [{"id": k, "width": 640, "height": 480} for k in range(4000)]
+    given = {
+        "images": images,
+        "annotations": [{**box, "id": 7, "area": 9.5} for box in boxes],
+        "categories": [{"id": 1}],
+    }
+    detections, truths = tmp_path / "detections.json", tmp_path / "truths.json"
+    detections.write_text(json.dumps(boxes))
+    truths.write_text(json.dumps(given))
+    found = loaded(python, f"evaluate {detections} {truths} --style coco")
+    home = "fastbox.datasets.formats."
+    read = {name.removeprefix(home).partition("_")[0] for name in found if name.startswith(home)}
+    assert read == {"coco", "cocofields", "cocojson", "cocoread", "cocoscan", "jsonlines", "parquet"}
+    stores = {f"pyarrow.{name}" for name in ("_azurefs", "_gcsfs", "_hdfs", "_s3fs")}
+    assert not (stores | {"csv", "numpy.ma", RANDOM, "pyarrow.compute", "pyarrow.csv", "rich", "xml"}).intersection(
+        found
+    )
+
+
 def test_help_loads_neither_a_job_nor_a_package(python: Any) -> None:
     found = loaded(python, "--help")
     assert {_top(name) for name in found} - set(sys.stdlib_module_names) == {"click", "fastbox", "numpy"}

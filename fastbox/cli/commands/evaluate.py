@@ -178,7 +178,7 @@ def evaluate(
             report=shown.report,
             progress=step,
         )
-        summary = {} if shown.as_json else found.to_dict(details=evaluation.by is None)
+        summary = {} if shown.as_json else found.to_dict(details=evaluation.by is None and shown.style != "coco")
     if shown.as_json:
         for part in found.to_json(**told()):
             click.echo(part, nl=False)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fastbox._lazy import deferred
+from fastbox.arrow.arrays import array_of
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
 from fastbox.datasets.formats import cocojson
 from fastbox.datasets.formats.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
@@ -33,8 +33,6 @@ from fastbox.kernels.json.codes import BOX, FLAG, REAL, SIZE, TEXT, WHOLE
 from fastbox.storage.windows import Windows
 
 __all__ = ["SIDES", "dataset_of"]
-
-pc = deferred("pyarrow.compute")
 
 SIDES = COORDINATES["xywh"]
 WINDOW = 8 << 20  # bytes that are read at a time
@@ -206,27 +204,28 @@ def _arrays(columns: Columns) -> dict[str, pa.Array]:
     found: dict[str, pa.Array] = {}
     for name, field in columns.fields.fields.items():
         if field.form == BOX:
-            found |= {side: pa.array(columns.numbers(name, place)) for place, side in enumerate(SIDES)}
+            found |= {side: array_of(columns.numbers(name, place)) for place, side in enumerate(SIDES)}
             continue
         given = columns.given(name)
         if field.form == TEXT:
             found[name] = _text_array(*columns.texts(name), given)
         elif field.form == FLAG:
-            found[name] = pa.array((columns.numbers(name) * given).astype(np.int8))
+            found[name] = array_of((columns.numbers(name) * given).astype(np.int8))
         else:
             values = columns.numbers(name)
             values = values.astype(np.int32) if field.form == SIZE else values
-            found[name] = pa.array(values, mask=None if given.all() else ~given)
+            found[name] = array_of(values, None if given.all() else given)
     return found
 
 
 def _text_array(offsets: NDArray[np.int32], chars: NDArray[np.uint8], given: NDArray[np.bool_]) -> pa.Array:
-    array = pa.StringArray.from_buffers(len(given), pa.py_buffer(offsets), pa.py_buffer(chars))
+    valid = None if given.all() else pa.py_buffer(np.packbits(given, bitorder="little"))
+    array = pa.StringArray.from_buffers(len(given), pa.py_buffer(offsets), pa.py_buffer(chars), valid)
     try:
         array.validate(full=True)
     except pa.ArrowInvalid as error:
         raise Unusual from error
-    return array if given.all() else pc.if_else(pa.array(given), array, pa.scalar(None, pa.string()))
+    return array
 
 
 def _batch(made: dict[str, pa.Array], schema: pa.Schema, names: dict[str, str]) -> pa.RecordBatch:

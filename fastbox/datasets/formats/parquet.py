@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
+from fastbox.arrow.arrays import array_of
 from fastbox.arrow.held import typed
 from fastbox.datasets.by_image import MOST_HELD, Group, coordinates, grouped, taken
 from fastbox.datasets.categories import by_number, names_of_all
@@ -264,7 +265,7 @@ class _Table:
         with np.errstate(over="ignore"):
             box = [column.astype(self._dtype.to_pandas_dtype()) for column in coordinates(rows, self._format)]
         found: dict[str, Any] = {name: rows[name] for name in rows.column_names}
-        found |= dict(zip(COORDINATES[self._format], map(pa.array, box), strict=True))
+        found |= dict(zip(COORDINATES[self._format], map(array_of, box), strict=True))
         if "width" in schema.names:
             sizes = taken(group.images.select(["width", "height"]), groups_of_rows(group.offsets))
             found |= {name: sizes[name] for name in ("width", "height")}
@@ -276,7 +277,7 @@ def _as_type(column: Any, field: pa.Field) -> Any:
     if column.type == field.type:
         return column
     if field.name == "category_id" and column.type == pa.int64() and field.type == pa.int32() and not column.null_count:
-        return pa.array(column.to_numpy().astype(np.int32))  # the numbers were seen to fit
+        return array_of(column.to_numpy().astype(np.int32))  # the numbers were seen to fit
     return column.cast(field.type)
 
 
