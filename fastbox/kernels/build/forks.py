@@ -57,6 +57,9 @@ def _after_in_child() -> None:
         compiler = sys.modules.get("fastbox.kernels.build.compiler")
         if compiler is not None:
             compiler.begin_again()
+        shortcuts = sys.modules.get("fastbox.kernels.build.shortcuts")
+        if shortcuts is not None:
+            shortcuts.end()
     _after()
 
 

@@ -63,9 +63,11 @@ class Kernel:
     def code(self, dtype: np.dtype[Any], metric: str) -> bytes:
         """Compile a version to object code."""
         with forks.IMPORT:
-            from fastbox.kernels.build.compiler import object_code
+            from fastbox.kernels.build.compiler import global_compiler_lock, object_code
+            from fastbox.kernels.build.shortcuts import shortcuts
 
-        return object_code(self.bound(metric), self.signature(Number(dtype)), self.symbol(dtype, metric))
+        with global_compiler_lock, shortcuts():
+            return object_code(self.bound(metric), self.signature(Number(dtype)), self.symbol(dtype, metric))
 
     def bound(self, metric: str) -> FunctionType:
         """Return the plain function, bound to a metric."""

@@ -1,0 +1,110 @@
+"""Shortcuts through Numba while a kernel is compiled: less work for the same machine code.
+
+This module changes no code, so its text is not in the digest of kernels.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from numba.core import event, ir
+from numba.core.runtime.context import NRTContext
+from numba.core.targetconfig import TargetConfig
+
+__all__ = ["end", "shortcuts"]
+
+_equal = TargetConfig.__eq__
+_VARIABLE, _INSTRUCTION, _SEQUENCE, _MAPPING, _OTHER = range(5)
+
+_replaced: list[tuple[Any, str, Any]] = []  # holders, names and Numba's own functions, while shortcuts are in use
+_collecting = False  # garbage was collected before
+
+
+class _Kinds(dict[type, int]):
+    """The kind of operand of an instruction, by the type of the operand."""
+
+    def __missing__(self, kind: type) -> int:
+        known = ((ir.Var, _VARIABLE), (ir.Inst, _INSTRUCTION), ((list, tuple), _SEQUENCE), (dict, _MAPPING))
+        self[kind] = found = next((number for base, number in known if issubclass(kind, base)), _OTHER)
+        return found
+
+
+_KINDS = _Kinds()
+
+
+def _variables_of(instruction: Any, value: Any) -> list[Any]:
+    """Return the variables in an operand; each type is looked at once."""
+    kind = _KINDS[type(value)]
+    if kind == _VARIABLE:
+        return [value]
+    if kind == _INSTRUCTION:
+        return list(value.list_vars())
+    if kind == _OTHER:
+        return []
+    found: list[Any] = []
+    for one in value.values() if kind == _MAPPING else value:
+        inner = _KINDS[type(one)]
+        if inner == _VARIABLE:
+            found.append(one)
+        elif inner != _OTHER:
+            found += _variables_of(instruction, one)
+    return found
+
+
+def _are_equal(one: Any, other: Any) -> Any:
+    """Compare the options that were set before those with default values."""
+    same = isinstance(other, TargetConfig) and one._values == other._values
+    return same or _equal(one, other)
+
+
+def _references(context: Any, builder: Any, kind: Any, value: Any) -> list[tuple[Any, Any]]:
+    """Return the counted references in a value; a part without references is not extracted."""
+    models = context._context.data_model_manager
+    model = models[kind]
+    found = [(kind, model.get_nrt_meminfo(builder, value))] if model.has_nrt_meminfo() else []
+    for inner, part_of in model.traverse(builder):
+        if models[inner].contains_nrt_meminfo():
+            found += _references(context, builder, inner, part_of(value))
+    return found
+
+
+def _unheard(*_: Any, **__: Any) -> None:
+    """Report no event: no listener waits for Numba's timers here."""
+
+
+_SHORTER: tuple[tuple[Any, str, Any], ...] = (
+    (ir.Inst, "_rec_list_vars", _variables_of),
+    (TargetConfig, "__eq__", _are_equal),
+    (NRTContext, "get_meminfos", _references),
+    (event, "start_event", _unheard),
+    (event, "end_event", _unheard),
+)
+
+
+@contextmanager
+def shortcuts() -> Iterator[None]:
+    """Take the shortcuts, and collect no garbage; the caller holds Numba's lock.
+
+    Numba makes millions of objects and keeps most of them: a collection takes long and finds little.
+    """
+    global _collecting
+    _collecting = gc.isenabled()
+    gc.disable()
+    for holder, name, shorter in _SHORTER:
+        _replaced.append((holder, name, getattr(holder, name)))
+        setattr(holder, name, shorter)
+    try:
+        yield
+    finally:
+        end()
+
+
+def end() -> None:
+    """Give Numba its own functions back, as they were before; also in the child of a fork that interrupted them."""
+    while _replaced:
+        setattr(*_replaced.pop())
+        if _collecting:
+            gc.enable()
