@@ -16,7 +16,9 @@ def main() -> None:
     _start_fast()
     try:
         from fastbox.cli import main as run
+        from fastbox.kernels.build import forks
 
+        forks.allowed = True  # no other code has begun threads in this process
         run(prog_name="fastbox")
     except KeyboardInterrupt:
         with suppress(OSError):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.kernels.build import forks
 from fastbox.stages import current, stage
 from fastbox.values.labels import once
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 __all__ = [
-    "Span", "alone", "blocks", "cut", "cuts", "get_num_threads", "run", "set_num_threads", "threads_here", "together",
+    "Span", "alone", "blocks", "compile_together", "cut", "cuts", "get_num_threads", "run", "set_num_threads",
+    "threads_here", "together",
 ]  # fmt: skip
 
 R = TypeVar("R")
@@ -113,6 +115,22 @@ def alone() -> bool:
 def kernels(name: str) -> Any:
     """Return a module of kernels, imported on first use, so that ``import fastbox`` does not import Numba."""
     return importlib.import_module(f"fastbox.kernels.{name}")
+
+
+def compile_together(versions: Sequence[tuple[str, str, str]]) -> None:
+    """Compile kernels side by side that a command needs for float64, at the first run of the command on a machine.
+
+    Parameters
+    ----------
+    versions
+        The module, the name and the metric of each kernel, as :mod:`fastbox.kernels.build.together` takes them.
+    """
+    if forks.allowed and get_num_threads() > 1 and threading.current_thread() is threading.main_thread():
+        from fastbox.kernels.build import together as compiling
+
+        f8 = np.dtype(np.float64)
+        wanted = [(getattr(kernels(module), name), f8, metric) for module, name, metric in versions]
+        compiling.compile_together(wanted, get_num_threads())
 
 
 def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray[np.bool_] | None = None) -> list[Span]:

@@ -15,13 +15,14 @@ from fastbox.arrow.rows import Rows
 from fastbox.datasets.as_source import Given
 from fastbox.datasets.categories import Names, numbered
 from fastbox.evaluation import Evaluation, Params
-from fastbox.evaluation.matching import Judged
+from fastbox.evaluation.matching import PAIR_METRICS, Judged
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.evaluation.summary import Asked, Facts, ModelFigures, Summarized
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined
 from fastbox.memory import check_kept
+from fastbox.parallel import compile_together
 from fastbox.results.error_examples import Gallery, Seen
 from fastbox.results.match_types import match_batch, match_schema
 from fastbox.tables.chunk import ROWS, Chunk
@@ -39,6 +40,16 @@ __all__ = ["Evaluated", "evaluate"]
 
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
 KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 90 to 220 were measured
+
+# The kernels of every evaluation, module by module, in descending order of the time of compiling.
+KERNELS = (
+    *(("compare.aligned", "ALIGNED", metric) for metric in PAIR_METRICS),
+    ("common.sorting", "SORT_BY_CODE", ""),
+    ("common.sorting", "SORT_BY_SCORE", ""),
+    ("evaluate.match", "MATCH", ""),
+    ("evaluate.tide", "CLASSIFY_ERRORS", ""),
+    ("evaluate.curves", "TRACE", ""),
+)
 
 
 @dataclass(repr=False)
@@ -204,6 +215,7 @@ def evaluate(
     found.gallery = Gallery() if by is None or report is not None else None
     parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None
+    compile_together(KERNELS)
     with Output(out, schema, command="evaluate", parameters=parameters, progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             if read.listed is not None:

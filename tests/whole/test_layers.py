@@ -128,7 +128,7 @@ def test_imports_run_one_way(path: Path) -> None:
 
 
 COMPILER = {
-    *(BUILD / name for name in ("compiler.py", "entry.py", "loader.py")),
+    *(BUILD / name for name in ("compiler.py", "entry.py", "loader.py", "shortcuts.py")),
     *(BUILD / "intrinsics").glob("*.py"),
 }  # imported to compile and to load what was compiled
 
@@ -137,7 +137,7 @@ def test_only_what_compiles_kernels_imports_numba() -> None:
     for found in ALL:
         if top_level(found.module) in {"numba", "llvmlite"}:
             assert found.path in COMPILER, str(found)
-        if found.path not in COMPILER and found.module.rpartition(".")[2] in {"compiler", "loader"}:
+        if found.path not in COMPILER and found.module.rpartition(".")[2] in {"compiler", "loader", "shortcuts"}:
             assert found.lazy, f"{found}: nothing but a compilation may import it"
 
 

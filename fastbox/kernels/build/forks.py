@@ -17,6 +17,8 @@ LOCK = threading.RLock()  # of all kernels: one is made at a time
 IMPORT = threading.RLock()  # held while Numba is imported
 WAITS = 20.0  # seconds
 
+allowed = False  # this process may fork by itself to compile: it is one of the command line
+
 _wanted: list[Any] = []
 _held: list[Any] = []
 _always: list[Any] = []

@@ -69,12 +69,28 @@ class Kernel:
         with global_compiler_lock, shortcuts():
             return object_code(self.bound(metric), self.signature(Number(dtype)), self.symbol(dtype, metric))
 
+    def is_kept(self, dtype: np.dtype[Any], metric: str) -> bool:
+        """Tell whether a version needs no compiling: it is made, or kept in a library or the cache."""
+        from fastbox.kernels.build import cache
+
+        symbol = self.symbol(dtype, metric)
+        known = (dtype, metric) in self.compiled or _is_plain()
+        return known or bool(self.text and (native.find(symbol) or cache.kept(symbol)))
+
+    def keep(self, dtype: np.dtype[Any], metric: str) -> None:
+        """Compile a version for the cache."""
+        from fastbox.kernels.build import cache
+
+        code = self.code(dtype, metric)
+        if self.text:
+            cache.save(self.symbol(dtype, metric), code)
+
     def bound(self, metric: str) -> FunctionType:
         """Return the plain function, bound to a metric."""
         return rebound(self.function, self.metrics[metric], metric)
 
     def _made(self, dtype: np.dtype[Any], metric: str) -> Callable[..., Any]:
-        if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        if _is_plain():
             return self.bound(metric)
         symbol = self.symbol(dtype, metric)
         found = (native.find(symbol) or self._kept(symbol)) if self.text else None
@@ -116,3 +132,8 @@ class Kernel:
             from fastbox.kernels.build.loader import loaded
 
         return loaded(code, symbol)
+
+
+def _is_plain() -> bool:
+    """Tell whether nothing is compiled, so that kernels run as Python."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
