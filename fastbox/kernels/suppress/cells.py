@@ -37,7 +37,8 @@ BASE, NX, NY, REACH_X, REACH_Y, STRIDE, CELLS, FOLDED, COUNT = range(9)
 def corners(boxes, k):
     """Return the k-th box, with the bits that `pack` gives it."""
     arrangement, p, q, r, s = boxes
-    x0, y0, x1, y1 = corners_of(arrangement, p[k], q[k], r[k], s[k])
+    row = np.uint64(k)  # unsigned, here and below: no test for an index from the end
+    x0, y0, x1, y1 = corners_of(arrangement, p[row], q[row], r[row], s[row])
     return Box(x0, y0, x1, y1, safe_area(x0, y0, x1, y1), x0)
 
 
@@ -116,40 +117,48 @@ def count_cells(boxes, members, cells, count, grids):
     """Replace the kind of each box by its cell, widen the reach of its kind, and return where each cell ends."""
     frames, layouts, share = grids
     starts = np.zeros(count + 1, np.int64)
-    for j in range(members.size):
+    for place in range(members.size):
+        j = np.uint64(place)
         if cells[j] < 0:
             continue
+        kind = np.uint64(cells[j])
         box = corners(boxes, members[j])
-        frame, layout = frames[cells[j]], layouts[cells[j]]
+        frame, layout = frames[kind], layouts[kind]
         (u0, u1), (v0, v1) = shrunk(box.x0, box.x1, share), shrunk(box.y0, box.y1, share)
         column, line = slot(u0, frame[X], frame[PER_X]), slot(v0, frame[Y], frame[PER_Y])
         layout[REACH_X] = max(layout[REACH_X], slot(u1, frame[X], frame[PER_X]) - column)
         layout[REACH_Y] = max(layout[REACH_Y], slot(v1, frame[Y], frame[PER_Y]) - line)
         cell = line * layout[STRIDE] + column
         cells[j] = layout[BASE] + (cell % layout[CELLS] if layout[FOLDED] else cell)
-        starts[cells[j]] += 1
+        starts[np.uint64(cells[j])] += 1
     for cell in range(count):
         starts[cell + 1] += starts[cell]
     return starts
 
 
 @device
-def sort_by_cell(boxes, scores, members, cells, starts, places):
+def sort_by_cell(boxes, scores, members, cells, starts, places, beyond):
     """Sort members by their cells into a tile of their boxes, their scores, and their rows.
+
+    `beyond` says whether some are beyond the safe range, so that their area is nan.
 
     Given where each cell ends, `starts` then says where each cell begins.
     """
     tile, keys, rows = places
-    for j in range(members.size - 1, -1, -1):
+    for place in range(members.size - 1, -1, -1):
+        j = np.uint64(place)
         if cells[j] >= 0:
-            k = starts[cells[j]] - 1
-            starts[cells[j]] = k
-            rows[k] = members[j]
+            cell = np.uint64(cells[j])
+            k = starts[cell] - 1
+            starts[cell] = k
+            rows[np.uint64(k)] = members[j]
     n = starts[starts.size - 1]
-    for k in range(n):
+    for place in range(n):
+        k = np.uint64(place)
         box = corners(boxes, rows[k])
-        tile[0, k], tile[1, k], tile[2, k], tile[3, k], tile[4, k] = box.x0, box.y0, box.x1, box.y1, box.area
-        keys[k] = scores[rows[k]]
+        tile[0, k], tile[1, k], tile[2, k], tile[3, k] = box.x0, box.y0, box.x1, box.y1
+        tile[4, k] = box.area if beyond else (box.x1 - box.x0) * (box.y1 - box.y0)
+        keys[k] = scores[np.uint64(rows[k])]
     for k in range(n, n + PAD):
         tile[4, k] = np.nan
 
@@ -165,8 +174,9 @@ def arrange(boxes, scores, members, t, out, places):
     kinds = OCTAVES * ASPECTS
     frames, layouts = np.empty((kinds, 10), np.float64), np.zeros((kinds, 9), np.int64)
     screenable, beyond = True, False
-    for j in range(members.size):
-        row, cells[j] = members[j], -1
+    for place in range(members.size):
+        j = np.uint64(place)
+        row, cells[j] = np.uint64(members[j]), -1
         box = corners(boxes, row)
         if box.area != box.area and not valid(box):
             continue
@@ -175,7 +185,7 @@ def arrange(boxes, scores, members, t, out, places):
         elif scores[row] == scores[row]:
             x, y = np.float64(box.x0), np.float64(box.y0)
             w, h = np.float64(box.x1) - x, np.float64(box.y1) - y
-            kind = kind_of(w, h)
+            kind = np.uint64(kind_of(w, h))
             frame = frames[kind]
             if layouts[kind, COUNT] == 0:
                 frame[X], frame[Y], frame[MAX_X], frame[MAX_Y] = x, y, x, y
@@ -187,7 +197,7 @@ def arrange(boxes, scores, members, t, out, places):
             layouts[kind, COUNT] += 1
             screenable &= is_screenable(box.area)
             beyond |= box.area != box.area
-            cells[j] = kind
+            cells[j] = np.int64(kind)
     share = max(np.float64(t) - 2.0**-10, 0.0) if screenable else 0.0
     order, base = np.empty(kinds, np.int64), 0
     present = 0
@@ -207,7 +217,7 @@ def arrange(boxes, scores, members, t, out, places):
             order[present] = kind
             present += 1
     starts = count_cells(boxes, members, cells, base, (frames, layouts, share))
-    sort_by_cell(boxes, scores, members, cells, starts, (tile, keys, rows))
+    sort_by_cell(boxes, scores, members, cells, starts, (tile, keys, rows), beyond)
     return starts, frames[order[:present]], layouts[order[:present]], share, screenable
 
 
@@ -235,8 +245,8 @@ def list_run(tile, one, p, run, t, screenable, state, hits, found):
             continue
         for j in range(n):
             q = start + j
-            hits[found] = q
-            found += np.int64((met[j] > t) & (state[q] != GONE) & (q != p))
+            hits[np.uint64(found)] = q
+            found += np.int64((met[np.uint64(j)] > t) & (state[np.uint64(q)] != GONE) & (q != p))
     return found
 
 
@@ -272,7 +282,7 @@ def reached(grid, tile, p, t, state, hits):
                 cell %= cells
             while more:
                 n = min(more, cells - cell)
-                run = starts[base + cell], starts[base + cell + n]
+                run = starts[np.uint64(base + cell)], starts[np.uint64(base + cell + n)]
                 found = list_run(tile, one, p, run, t, screenable, state, hits, found)
                 cell, more = 0, more - n
     return found

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.device import device
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.nontemporal import moved
 from fastbox.kernels.build.types import f8, group, i8, readonly, side, vector
 from fastbox.kernels.geometry.elementary import exp
 from fastbox.kernels.geometry.extremes import robust_iou, valid
@@ -36,6 +37,14 @@ from fastbox.kernels.suppress.cells import (
 OPEN, KEPT = range(2)  # the state of a box that is not gone
 
 
+@inlined
+def unowned(tile, state, hits, grid):
+    """Return arrays that the caller holds without their owners, whose references each call would count."""
+    starts, frames, layouts, share, screenable = grid
+    lent = moved(starts, 0), moved(frames, 0), moved(layouts, 0), share, screenable
+    return moved(tile, 0), moved(state, 0), moved(hits, 0), lent
+
+
 @device
 def hard_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
     """Keep or drop the boxes [first, last) and the boxes that they wait for.
@@ -43,27 +52,28 @@ def hard_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
     Box p waits for the boxes of higher rank whose IoU with p is above the threshold; the first of all boxes is decided
     at once. A box that is kept drops the boxes that it suppresses. Threads may decide one box twice, with one result.
     """
+    tile, state, hits, grid = unowned(tile, state, hits, grid)
     t = how[0]
     waiting = np.empty(keys.size, np.int64)
     for begin in range(first, last):
         depth = 0
         waiting[0] = begin
         while depth >= 0:
-            p = waiting[depth]
+            p = np.uint64(waiting[depth])
             if state[p] != OPEN:
                 depth -= 1
                 continue
-            found = reached(grid, tile, p, t, state, hits)
+            found = reached(grid, tile, np.int64(p), t, state, hits)
             dropped, leader, later = False, -1, 0
             for k in range(found):
-                q = hits[k]
+                q = np.uint64(hits[np.uint64(k)])  # unsigned: no test for an index from the end
                 if (keys[q] < keys[p]) | ((keys[q] == keys[p]) & (rows[q] > rows[p])):
-                    hits[later] = q
+                    hits[np.uint64(later)] = np.int64(q)
                     later += 1
                 elif state[q] == KEPT:
                     dropped = True
                 elif leader < 0 or (keys[q] > keys[leader]) | ((keys[q] == keys[leader]) & (rows[q] < rows[leader])):
-                    leader = q
+                    leader = np.int64(q)
             if dropped:
                 state[p] = GONE
             elif leader >= 0:
@@ -72,10 +82,11 @@ def hard_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
             else:
                 state[p] = KEPT
                 for k in range(later):
-                    state[hits[k]] = GONE
-    for p in range(first, last):
+                    state[np.uint64(hits[np.uint64(k)])] = GONE
+    for place in range(first, last):
+        p = np.uint64(place)
         if state[p] == KEPT:
-            out[rows[p]] = keys[p]
+            out[np.uint64(rows[p])] = keys[p]
 
 
 @device
@@ -102,6 +113,7 @@ def soft_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
 
     Scores only fall, so the heap may hold old ones: a box on top whose score has fallen since goes down again.
     """
+    tile, state, hits, grid = unowned(tile, state, hits, grid)
     t, gaussian, sigma, least = how
     n = last
     heap, filed = np.arange(n), keys.copy()
