@@ -106,18 +106,23 @@ import numpy as np
 from fastbox.kernels.build import compiler
 from fastbox.kernels.build.shortcuts import _SHORTER, shortcuts
 from fastbox.kernels.build.types import float64
-from fastbox.kernels.common.sketch import TALLY
+from fastbox.kernels.MODULE import KERNEL
 from contextlib import nullcontext
 
 before = [getattr(holder, name) for holder, name, _ in _SHORTER]
 with WAY():
-    code = compiler.object_code(TALLY.bound(""), TALLY.signature(float64), "tally")
+    code = compiler.object_code(KERNEL.bound(""), KERNEL.signature(float64), "kernel")
 after = [getattr(holder, name) for holder, name, _ in _SHORTER]
 print(json.dumps({"code": code.hex(), "own": after == before, "collects": gc.isenabled()}))
 """
 
 
-def test_shortcuts_change_no_code_and_end(python: Any) -> None:
-    own, short = (json.loads(python(SHORTCUTS.replace("WAY", way)).stdout) for way in ("nullcontext", "shortcuts"))
+@pytest.mark.parametrize(
+    ("module", "kernel"),
+    [("common.sketch", "TALLY"), pytest.param("suppress.fusion", "FUSE", marks=pytest.mark.slow)],
+)
+def test_shortcuts_change_no_code_and_end(python: Any, module: str, kernel: str) -> None:
+    code = SHORTCUTS.replace("MODULE", module).replace("KERNEL", kernel)
+    own, short = (json.loads(python(code.replace("WAY", way)).stdout) for way in ("nullcontext", "shortcuts"))
     assert short == own
     assert short["own"] and short["collects"]

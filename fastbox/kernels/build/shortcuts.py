@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from numba.core import event, ir
-from numba.core.runtime.context import NRTContext
 from numba.core.targetconfig import TargetConfig
 
 __all__ = ["end", "shortcuts"]
@@ -60,17 +59,6 @@ def _are_equal(one: Any, other: Any) -> Any:
     return same or _equal(one, other)
 
 
-def _references(context: Any, builder: Any, kind: Any, value: Any) -> list[tuple[Any, Any]]:
-    """Return the counted references in a value; a part without references is not extracted."""
-    models = context._context.data_model_manager
-    model = models[kind]
-    found = [(kind, model.get_nrt_meminfo(builder, value))] if model.has_nrt_meminfo() else []
-    for inner, part_of in model.traverse(builder):
-        if models[inner].contains_nrt_meminfo():
-            found += _references(context, builder, inner, part_of(value))
-    return found
-
-
 def _unheard(*_: Any, **__: Any) -> None:
     """Report no event: no listener waits for Numba's timers here."""
 
@@ -78,7 +66,6 @@ def _unheard(*_: Any, **__: Any) -> None:
 _SHORTER: tuple[tuple[Any, str, Any], ...] = (
     (ir.Inst, "_rec_list_vars", _variables_of),
     (TargetConfig, "__eq__", _are_equal),
-    (NRTContext, "get_meminfos", _references),
     (event, "start_event", _unheard),
     (event, "end_event", _unheard),
 )
