@@ -164,9 +164,11 @@ def evaluate(
     matched boxes, and the calibration of scores. -o writes each detection with its match type, its truth and their IoU.
     """
     from fastbox import jobs
+    from fastbox.arrow.freed import return_freed
     from fastbox.datasets.as_source import counted
 
     params = rules.params()
+    return_freed()
     with progress("evaluating", counted(detections)) as step:
         found = fragments.run(
             jobs.evaluate,
