@@ -148,6 +148,21 @@ def test_threads_make_no_difference(threads: Callable[[int], None]) -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_more_boxes_near_a_row_than_a_tile_holds(dtype: Any) -> None:
+    rng = np.random.default_rng(3)
+    low = rng.uniform(0, 60, (2500, 2))
+    b = boxes(low, rng.uniform(20, 60, (2500, 2)), dtype)
+    b[2100:2200] = b[100:200]  # the best of some rows is there twice, in different tiles
+    a = np.concatenate([b[50:250], b[2050:2250], boxes(low[:40] + 3, np.full((40, 2), 30.0), dtype)])
+    for order in (slice(None), slice(None, None, -1)):
+        found = agree(lambda order=order: fastbox.best(a, b[order]))
+        assert (found.values[:400] == 1).all()
+    agree(lambda: fastbox.top(a, b, 3))
+    agree(lambda: fastbox.pairs(a, b, threshold=0.5))
+
+
+@pytest.mark.jit
 def test_it_is_chosen_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     ends = np.array([0, 4000])
