@@ -224,7 +224,7 @@ def _of_rows(name: str, format: str) -> Backed:
     if format == "csv":
         data = read_separated(name, scratch)
     else:
-        data = scratch.join("table.parquet")
+        data = os.fspath(scratch)
         pq.write_table(read_json_lines(name), data)
     return Backed.of(name, data, format, state=state_of(name), scratch=scratch)
 
@@ -238,7 +238,7 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
     state = state_of(name) if single else None
     try:
         dataset = format_named(format).read(given if len(given) > 1 else given[0])
-        data, order = parquet.keep(dataset, scratch.join("boxes.parquet"))
+        data, order = parquet.keep(dataset, scratch)
     except InputError as error:
         if not re.search(r"--[a-z]|(sizes|box|class_column|image_column|source_format)=", str(error)):
             raise

@@ -20,16 +20,24 @@ ROW_FORMATS = ("csv", "jsonl")  # files with one row for each row of a table, an
 
 
 class Scratch:
-    """A temporary folder that is removed with this object, at the latest when the process ends."""
+    """A temporary folder, made for the first path in it, removed with this object, at the latest when the process ends.
+
+    It is itself a path: that of a file in the folder.
+    """
 
     def __init__(self) -> None:
-        folder = TemporaryFolder("fastbox-")
-        self.path = folder.path
-        weakref.finalize(self, folder.remove)
+        self._path: str | None = None
 
     def join(self, name: str) -> str:
         """Return the path of a name in the folder."""
-        return os.path.join(self.path, name)
+        if self._path is None:
+            folder = TemporaryFolder("fastbox-")
+            self._path = folder.path
+            weakref.finalize(self, folder.remove)
+        return os.path.join(self._path, name)
+
+    def __fspath__(self) -> str:
+        return self.join("table.parquet")
 
 
 class Original(NamedTuple):

@@ -105,6 +105,7 @@ from fastbox.storage.backed import Scratch
 from fastbox import jobs
 sorted_runs._RUN_BYTES = 10_000
 scratch = Scratch()
+scratch.join("kept")
 class Waiting(sorted_runs.SortedRuns):
     def merged(self):
         print("spilled", flush=True)
@@ -141,7 +142,7 @@ def test_what_a_killed_sorter_left_is_removed_by_the_next(tmp_path: Path, monkey
     running = started()
     mine = left()
     assert len(mine) == 2
-    Scratch()
+    Scratch().join("removed")
     jobs.sort(tmp_path / "t.parquet", tmp_path / "out.parquet", memory="1MiB")
     assert left() == mine
     running.communicate("")

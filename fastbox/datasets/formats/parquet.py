@@ -173,13 +173,13 @@ def write(
                 image_sink.write(group.images.append_column("boxes", pa.array(np.diff(group.offsets))))
 
 
-def keep(dataset: Dataset, path: str) -> tuple[pa.Buffer | str, NDArray[np.int64] | None]:
+def keep(dataset: Dataset, path: StrPath) -> tuple[pa.Buffer | str, NDArray[np.int64] | None]:
     """Write a data set, as :func:`write` does, for this process alone: quick to write and to read.
 
     Parameters
     ----------
     dataset : Dataset
-    path : str
+    path : path
         The file to write if memory holds too few boxes.
 
     Returns
@@ -196,7 +196,7 @@ def keep(dataset: Dataset, path: str) -> tuple[pa.Buffer | str, NDArray[np.int64
     codes = [field.name for field in schema if not pa.types.is_floating(field.type)]
     held = table.bytes <= MOST_HELD
     # BytesIO grows in place: Arrow's own stream in memory takes three times as long, for copies into fresh pages.
-    stream: Any = io.BytesIO() if held else pa.OSFile(path, "wb")
+    stream: Any = io.BytesIO() if held else pa.OSFile(os.fspath(path), "wb")
     with (
         contextlib.nullcontext() if held else stream,
         pq.ParquetWriter(stream, schema, compression="none", use_dictionary=codes) as writer,
@@ -205,7 +205,7 @@ def keep(dataset: Dataset, path: str) -> tuple[pa.Buffer | str, NDArray[np.int64
             writer.write_table(table.of(group, schema))
             orders.append(group.order)
         writer.add_key_value_metadata(record_entry("convert", {"kind": dataset.kind}, categories=_named(dataset)))
-    data = pa.py_buffer(stream.getbuffer()) if held else path
+    data = pa.py_buffer(stream.getbuffer()) if held else os.fspath(path)
     moved = [order for order in orders if order is not None]
     return data, np.concatenate(moved) if moved else None
 
