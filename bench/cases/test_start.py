@@ -1,6 +1,6 @@
 """Time of a process from its start to its end: imports, a first result and commands on the sample in `data/`.
 
-An earlier process has compiled all kernels.
+An earlier process has compiled all kernels, except for the first run of a command from source.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -49,6 +50,8 @@ FLOORS = {
     "import pyarrow": "import pyarrow.parquet",
 }
 ROUNDS = 10
+FIRST = ("assign", "evaluate", "pairs")  # commands that are measured with an empty cache
+FIRST_ROUNDS = 3
 DATA = ROOT / "data"
 
 
@@ -71,10 +74,34 @@ def test_ours(case: Case, environment: dict[str, str], name: str) -> None:
     time_process(case, environment, name, "ours", "-c", OURS[name])
 
 
+def words_of(name: str, out: Path) -> list[str]:
+    tables = {table: DATA / f"{table}.parquet" for table in ("detections", "truths", "pairs")}
+    return COMMANDS[name].format(**tables, out=out).split()
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_first_run(case: Case, environment: dict[str, str], name: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "fastbox", *words_of(name, tmp_path)]
+
+    def run() -> None:
+        with TemporaryDirectory(dir=tmp_path) as cache:
+            own = {**environment, "FASTBOX_JIT": "1", "NUMBA_CACHE_DIR": cache}
+            subprocess.run(words, env=own, check=True, stdout=subprocess.DEVNULL)
+
+    case(
+        run,
+        name=f"fastbox {name}",
+        role="ours",
+        kernel="first run",
+        size="process",
+        shape="1 process",
+        rounds=FIRST_ROUNDS,
+    )
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command(case: Case, environment: dict[str, str], name: str, tmp_path: Path) -> None:
-    tables = {table: DATA / f"{table}.parquet" for table in ("detections", "truths", "pairs")}
-    words = COMMANDS[name].format(**tables, out=tmp_path).split()
+    words = words_of(name, tmp_path)
     time_process(case, environment, f"fastbox {name}", "ours", "-m", "fastbox", *words, kernel="command")
 
 
