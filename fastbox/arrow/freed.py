@@ -10,7 +10,7 @@ import pyarrow as pa
 
 __all__ = ["return_freed"]
 
-RETURNED = 1 << 20  # bytes that are worth a call of the system when they are taken and freed
+RETURNED = 2 << 20  # bytes that are worth a call of the system when they are taken and freed
 M_MMAP_THRESHOLD = -3  # of mallopt in the C library of GNU
 
 

@@ -134,9 +134,9 @@ def test_coco_json_is_evaluated_without_modules_of_other_formats(python: Any, tm
     read = {name.removeprefix(home).partition("_")[0] for name in found if name.startswith(home)}
     assert read == {"coco", "cocofields", "cocojson", "cocoread", "cocoscan", "jsonlines", "parquet"}
     stores = {f"pyarrow.{name}" for name in ("_azurefs", "_gcsfs", "_hdfs", "_s3fs")}
-    assert not (stores | {"csv", "numpy.ma", RANDOM, "pyarrow.compute", "pyarrow.csv", "rich", "xml"}).intersection(
-        found
-    )
+    assert not (
+        stores | {"csv", "numpy.ma", RANDOM, "pyarrow.compute", "pyarrow.csv", "rich", "tempfile", "xml"}
+    ).intersection(found)
 
 
 def test_help_loads_neither_a_job_nor_a_package(python: Any) -> None:
