@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.promises.promise import Setting, Target, in_process
 from bench.promises.turns import Reached, summed_up
-from bench.support.process import COMMAND
+from bench.support.process import COMMAND, compiled
 
 COCO = {"annotations": 860_001, "images": 118_287}  # instances_train2017.json
 POINTS = (20, 37)  # of an outline, so that a full file has as many bytes as COCO's
@@ -57,6 +57,7 @@ def converted(setting: Setting) -> tuple[list[float], list[float], int]:
     with setting.place() as folder:
         source, out = Path(folder, "train.json"), Path(folder, "train.parquet")
         write_instances(source, **amounts)
+        compiled()
         for _ in range(max(setting.rounds // 5, 1)):
             start = time.perf_counter()
             memory = in_process(COMMAND, "convert", str(source), str(out))

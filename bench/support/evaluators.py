@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import compileall
 import json
 import os
 import time
 from collections.abc import Iterator
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-import fastbox
 from bench.promises.promise import in_process
+from bench.support.process import compiled
 from bench.support.scenes import Annotated
 
 __all__ = ["COCO", "EVALUATORS", "LARGE", "MIDDLE", "PEERS", "Taken", "statistics", "take", "write_json"]
@@ -80,15 +78,10 @@ class Taken(NamedTuple):
 
 def take(evaluator: str, truths: str, results: str) -> Taken:
     """Evaluate two files in a process of its own; like the peers, fastbox has its bytecode, as when it is installed."""
-    _compile()
+    compiled()
     start = time.perf_counter()
     cpu, memory = in_process(EVALUATORS[evaluator] + USED, truths, results, words=2)
     return Taken(time.perf_counter() - start, float(cpu), float(memory))
-
-
-@cache
-def _compile() -> None:
-    compileall.compile_dir(os.path.dirname(fastbox.__file__), quiet=1)
 
 
 def statistics(evaluator: str, truths: str, results: str) -> list[float]:
