@@ -34,7 +34,7 @@ from fastbox.values.names import CLASS, SCORE
 from fastbox.values.numbers import as_whole
 
 if TYPE_CHECKING:
-    from fastbox.report.page.contents import Example
+    from fastbox.report.page.example import Example
 
 __all__ = ["Evaluated", "evaluate"]
 

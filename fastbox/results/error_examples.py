@@ -17,7 +17,7 @@ from fastbox.tables.chunk import Chunk
 from fastbox.values.groups import groups_of
 
 if TYPE_CHECKING:
-    from fastbox.report.page.contents import Box, Example
+    from fastbox.report.page.example import Box, Example
 
 __all__ = ["Gallery", "Seen"]
 
@@ -137,7 +137,7 @@ def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _box(corners: Sequence[float], label: str, role: str) -> Box:
-    from fastbox.report.page.contents import Box
+    from fastbox.report.page.example import Box
 
     x0, y0, x1, y1 = corners
     return Box((x0, y0, x1, y1), label, role)
@@ -145,7 +145,7 @@ def _box(corners: Sequence[float], label: str, role: str) -> Box:
 
 def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
     """Return detections with an error, and the truths that the errors are about."""
-    from fastbox.report.page.contents import Example
+    from fastbox.report.page.example import Example
 
     assert seen.chunk.images is not None and seen.chunk.a.offsets is not None
     truths = seen.judged.truth[rows]
@@ -161,7 +161,7 @@ def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Exam
 
 def _missed(seen: Seen, own: NDArray[np.bool_], rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:
     """Return truths that were missed, and the detections of their images that overlap them most."""
-    from fastbox.report.page.contents import Example
+    from fastbox.report.page.example import Example
 
     chunk = seen.chunk
     assert chunk.images is not None and chunk.b is not None

@@ -12,7 +12,7 @@ from fastbox.tables.chunk import Chunk
 from fastbox.values.groups import groups_of
 
 if TYPE_CHECKING:
-    from fastbox.report.page.contents import Example
+    from fastbox.report.page.example import Example
 
 __all__ = ["Least"]
 
@@ -34,7 +34,7 @@ class Least:
         best: NDArray[np.floating],
     ) -> None:
         """Add the resized truths of a chunk, with their rows in the chunk."""
-        from fastbox.report.page.contents import Box, Example
+        from fastbox.report.page.example import Box, Example
 
         assert chunk.images is not None and truths.offsets is not None
         known = np.flatnonzero(truths.invalid() == 0)
