@@ -211,7 +211,8 @@ class Tables:
             elif given is not None:
                 tasks.append(partial(_source, given, name, traits))
             places += [name] * (len(tasks) - len(places))
-        read = list(zip(places, parallel.together(tasks), strict=True))
+        sources = [task() for task in tasks] if parallel.alone() else parallel.together(tasks)
+        read = list(zip(places, sources, strict=True))
         self._tables = {name: [source for place, source in read if place == name] for name in self._several}
         self._columns: dict[str, str] = {}
         for column, wanted in arguments.items():
