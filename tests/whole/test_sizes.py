@@ -25,7 +25,7 @@ MANY = {
     "anchors/peers.py: mmdet",
     "coder.py: decode",
     "evaluation/arrays.py: evaluate",
-    "evaluation/core.py: add",
+    "evaluation/added.py: add",
     "suppression/fusion.py: weighted_boxes_fusion",
 }
 
