@@ -11,7 +11,7 @@ from fastbox.errors import InputWarning
 from fastbox.evaluation.alike import alike
 from fastbox.evaluation.core import Evaluation
 from fastbox.evaluation.given import coded
-from fastbox.evaluation.params import Params
+from fastbox.evaluation.params import Params, rules_of
 from fastbox.values.arguments import named
 
 __all__ = ["evaluate"]
@@ -32,6 +32,7 @@ def evaluate(
     areas: ArrayLike | None = None,
     models: ArrayLike | None = None,
     params: Params | None = None,
+    rule: str | None = None,
 ) -> Evaluation:
     """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
 
@@ -59,6 +60,8 @@ def evaluate(
         The model of each detection; each model is evaluated separately.
     params : Params, optional
         Thresholds, ranges of areas, and the number of detections that count.
+    rule : str, optional
+        The name of the benchmark whose rules count, in place of ``params``; COCO's by default.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def evaluate(
     >>> round(found.stats()["AP50"], 3), round(found.stats()["AP"], 3)
     (1.0, 0.802)
     """
-    found = Evaluation(params)
+    found = Evaluation(rules_of(params, rule))
     given = {"classes": classes, "truth_classes": truth_classes, "models": models}
     given |= {"crowd": crowd, "ignore": ignore, "areas": areas}
     found.add_sets(*coded(found.collected, detections, scores, truths, given), AT_ONCE)

@@ -57,7 +57,8 @@ class Evaluation(Added, Summarized):
         place = self.collected.place(model)
         found = self._traced.get(place)
         if found is None:
-            traced = Traced(self.collected.ranked(model), self.collected.regular(), self.params)
+            make = self.params.record.traced or Traced
+            traced = make(self.collected.ranked(model), self.collected.regular(), self.params)
             found = self._traced.put(place, traced, traced.size)
         return found
 
@@ -117,6 +118,7 @@ class Evaluation(Added, Summarized):
         The same seed draws the same images for every model, so models can be subtracted sample by sample.
         """
         samples, seed = as_whole(samples, "samples", 1), as_whole(seed, "seed")
+        self.params.check_sampled()
         ranked, wanted = self.collected.ranked(model), self.collected.wanted
         regular = np.flatnonzero(wanted["hidden"] & np.uint32(1) == 0)
         return resample(

@@ -159,7 +159,7 @@ class Traced:
     """
 
     def __init__(self, detections: Ranked, truths: NDArray[np.int64], params: Params) -> None:
-        self._detections = detections
+        self.detections = detections
         self.truths = truths
         self.params = params
         self._kept: Curves | None = None
@@ -169,7 +169,7 @@ class Traced:
         """The curves of all classes."""
         if self._kept is not None:
             return self._kept
-        whole = trace(self._detections, self.truths, self.params)
+        whole = trace(self.detections, self.truths, self.params)
         if whole.precision.size <= WHOLE:
             self._kept = whole
         return whole
@@ -253,7 +253,7 @@ class Traced:
         recall = np.empty((len(rules.max_dets), len(there)))
         truths = self.truths[:, a : a + 1]
         for first, last in self._cuts(len(rules.recalls)):
-            own = trace(self._detections.of_classes(first, last).of_threshold(a, t), truths[first:last], rules)
+            own = trace(self.detections.of_classes(first, last).of_threshold(a, t), truths[first:last], rules)
             low, high = np.searchsorted(there, (first, last))
             precision[:, low:high] = own.precision[0][:, there[low:high] - first, 0]
             recall[:, low:high] = own.recall[0, there[low:high] - first, 0].T
@@ -265,7 +265,7 @@ class Traced:
             yield self.whole
             return
         for first, last in self._cuts(self._each):
-            yield trace(self._detections.of_classes(first, last), self.truths[first:last], self.params)
+            yield trace(self.detections.of_classes(first, last), self.truths[first:last], self.params)
 
     @property
     def _each(self) -> int:

@@ -147,7 +147,7 @@ def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
     level = np.zeros(len(wanted.kinds))
     thresholds, f8 = params.least, np.dtype(np.float64)
     sort = parallel.kernels("common.sorting").SORT_BY_CODE[f8, ""]
-    match = parallel.kernels("evaluate.match").MATCH[f8, ""]
+    match = _matching(params)[f8, ""]
     classify = parallel.kernels("evaluate.tide").CLASSIFY_ERRORS[f8, ""]
     most = params.max_dets[-1]
     targets, places = (wanted.boxes, wanted.kinds, wanted.crowd), (wanted.bounds, truth_rows)
@@ -165,6 +165,13 @@ def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
     edges = sorted({0, images, *(image for image, _, _ in pieces)})
     parallel.run(work, list(pairwise(edges)))
     return judged
+
+
+def _matching(params: Params) -> Any:
+    """Return the kernel that matches by the rules."""
+    if params.record.takes == "any":
+        return parallel.kernels("evaluate.match_any").MATCH_ANY
+    return parallel.kernels("evaluate.match").MATCH
 
 
 def measure(detections: Columns, truths: Columns, judged: Judged) -> Hits:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.evaluation.registry import Protocol, Statistic, protocols
+from fastbox.evaluation.registry import Protocol, Statistic, protocol
 from fastbox.values.arguments import check_types
-from fastbox.values.numbers import as_choice
+from fastbox.values.numbers import shown
 from fastbox.values.record_text import record_text
 
-__all__ = ["Params"]
+__all__ = ["Params", "rules_of"]
 
 MOST_RANGES = 31  # one bit each of 32, all of which are set where a truth is ignored in every range
 MOST_THRESHOLDS = 1000
@@ -22,7 +22,7 @@ MOST_THRESHOLDS = 1000
 
 @dataclass(frozen=True, init=False)
 class Params:
-    """The rules of an evaluation: a protocol, and the rules that differ from it.
+    """The rules of an evaluation: those of a benchmark, and the rules that differ from them.
 
     Parameters
     ----------
@@ -38,19 +38,24 @@ class Params:
         greatest number, except the ARs that have a number in their names.
     class_agnostic : bool
         Match boxes of different classes too; by default boxes are matched per class.
-    protocol : str
-        The name of the protocol that has all rules that are left out, and the statistics to report.
+    rule : str
+        The name of the benchmark that has all rules that are left out, and the statistics to report: ``"coco"``,
+        ``"voc07"``, and others that the docs list.
+    **options : bool, int, float or str
+        Rules that only this benchmark has, such as ``strict=True`` of ``"voc07"``.
 
     Raises
     ------
     ValueError
-        An empty argument, a nan, a threshold or recall above 1, an unordered or negative range, a count below 1, or an
-        unknown protocol.
+        An empty argument, a nan, a threshold or recall above 1, an unordered or negative range, a count below 1, an
+        unknown rule, or an option that the rule lacks.
 
     Examples
     --------
     >>> Params(max_dets=[1, 10, 300]).max_dets
     (1, 10, 300)
+    >>> Params(rule="voc07").iou_thresholds
+    (0.5,)
     """
 
     iou_thresholds: tuple[float, ...]
@@ -58,7 +63,8 @@ class Params:
     area_ranges: Mapping[str, tuple[float, float]]
     max_dets: tuple[int, ...]
     class_agnostic: bool
-    protocol: str
+    rule: str
+    options: Mapping[str, Any]
 
     def __repr__(self) -> str:
         return record_text(self)
@@ -70,7 +76,8 @@ class Params:
         area_ranges: Mapping[str, tuple[float, float]] | None = None,
         max_dets: Sequence[int] | None = None,
         class_agnostic: bool = False,
-        protocol: str = "coco",
+        rule: str = "coco",
+        **options: Any,
     ) -> None:
         given: dict[str, Any] = {
             "iou_thresholds": iou_thresholds,
@@ -78,30 +85,48 @@ class Params:
             "area_ranges": area_ranges,
             "max_dets": max_dets,
             "class_agnostic": class_agnostic,
-            "protocol": protocol,
+            "rule": rule,
         }
         check_types(Params.__init__, given)
-        record = protocols()[as_choice(protocol, list(protocols()), "a protocol")]
+        record = protocol(rule)
         for name, read in READERS.items():
             given[name] = read(getattr(record, name) if given[name] is None else given[name])
+        given["options"] = _options(record, options)
         for name, value in given.items():
             object.__setattr__(self, name, value)
 
     @property
     def record(self) -> Protocol:
-        """The record of the protocol."""
-        return protocols()[self.protocol]
+        """The record of the benchmark."""
+        return protocol(self.rule)
 
     @property
     def statistics(self) -> list[Statistic]:
-        """The statistics that the protocol reports by these rules."""
+        """The statistics that the benchmark reports by these rules."""
         return self.record.statistics(list(self.area_ranges), self.max_dets)
 
     @property
     def least(self) -> NDArray[np.float64]:
-        """The thresholds that boxes must reach, lowered to the protocol's greatest."""
+        """The thresholds that boxes must reach, lowered to the benchmark's greatest."""
         least: NDArray[np.float64] = np.minimum(np.array(self.iou_thresholds), self.record.greatest_threshold)
-        return least
+        return np.nextafter(least, 2) if self.options.get("strict") else least
+
+    @property
+    def pixels(self) -> float:
+        """The number that is added to the width and height of each box: 1 where corners are the outer pixels."""
+        return 1.0 if self.options.get("legacy_pixels") else 0.0
+
+    def check_sampled(self) -> None:
+        """Refuse rules whose statistics are not computed from samples of the images.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.record.traced is not None:
+            raise ValueError(
+                f"expected no samples with rule {self.rule!r}, whose figures have no intervals: leave samples out"
+            )
 
     def outside(self, areas: NDArray[np.float64]) -> NDArray[np.uint32]:
         """Return a bit for each range that an area is not in; nan is in every range."""
@@ -109,6 +134,33 @@ class Params:
         for place, (low, high) in enumerate(self.area_ranges.values()):
             bits |= ((areas < low) | (areas > high)).astype(np.uint32) << np.uint32(place)
         return bits
+
+
+def rules_of(params: Params | None, rule: str | None) -> Params:
+    """Return the rules, given some or the name of a benchmark.
+
+    Raises
+    ------
+    ValueError
+        Rules of another benchmark.
+    """
+    if params is None:
+        return Params() if rule is None else Params(rule=rule)
+    if rule not in (None, params.rule):
+        raise ValueError(f"expected params or a rule, got params of {params.rule!r} and rule {rule!r}: leave one out")
+    return params
+
+
+def _options(record: Protocol, given: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in given.items():
+        if name not in record.options:
+            known = ", ".join(record.options)
+            fix = f"it has {known}" if known else "it has none"
+            raise ValueError(f"expected an option of rule {record.name!r}, got {name}={value!r}: {fix}")
+        kind = type(record.options[name])
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise TypeError(f"expected {name} as {kind.__name__}, got {shown(value)}")
+    return {**record.options, **given}
 
 
 def _thresholds(given: Sequence[float]) -> tuple[float, ...]:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fastbox.evaluation import protocols as home
+from fastbox.values.numbers import as_choice
 
-__all__ = ["Default", "Protocol", "Statistic", "protocols"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from fastbox.evaluation.curves import Ranked, Traced
+    from fastbox.evaluation.params import Params
+
+__all__ = ["NO_LIMIT", "Default", "Protocol", "Statistic", "protocol", "protocols"]
+
+NO_LIMIT = 2**31 - 1  # of the number of detections of an image and class
 
 
 class Default(str):
@@ -63,6 +73,15 @@ class Protocol:
         the benchmark has no such column.
     statistics : callable
         The statistics in the order of the benchmark, given the names of ranges of areas and the limits.
+    takes : {"free", "any"}
+        The truth that a detection takes: the best of those that are free, the last at ties, as in COCO; or the best of
+        all, the first at ties, where a detection is false if the truth is taken already.
+    options : mapping of str to bool, int, float or str
+        Rules that only this benchmark has, with their usual values; an option ``strict`` asks for IoUs above the
+        thresholds, and ``legacy_pixels`` adds one to the width and height of each box.
+    traced : callable, optional
+        The source of the statistics of a model, given what :class:`fastbox.evaluation.curves.Traced` is given, if the
+        benchmark computes other means than COCO.
     """
 
     name: str
@@ -75,6 +94,9 @@ class Protocol:
     ignore: str | None
     area: str | None
     statistics: Callable[[Sequence[str], Sequence[int]], list[Statistic]]
+    takes: Literal["free", "any"] = "free"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    traced: Callable[[Ranked, NDArray[np.int64], Params], Traced] | None = None
 
     def columns(self, there: Collection[str], **given: str | None) -> dict[str, str | None]:
         """Return the columns of truths to read as ``crowd``, ``ignore`` and ``area``, given the existing columns.
@@ -89,12 +111,31 @@ class Protocol:
         return found
 
 
+def protocol(name: str) -> Protocol:
+    """Return a protocol by its name, of the module with this name if there is one; others are not loaded then.
+
+    >>> protocol("coco").max_dets
+    (1, 10, 100)
+    """
+    alone = {own.name: own for own in _of(name)} if name in _names() else {}
+    return alone[name] if name in alone else protocols()[as_choice(name, list(protocols()), "a rule")]
+
+
 @cache
 def protocols() -> Mapping[str, Protocol]:
     """Return all protocols by name: the ``PROTOCOLS`` of every module in the folder.
 
     >>> list(protocols())
-    ['coco']
+    ['ai-tod', 'coco', 'voc07', 'voc12']
     """
-    modules = (import_module(f"{home.__name__}.{found.name}") for found in iter_modules(home.__path__))
-    return {own.name: own for module in modules for own in module.PROTOCOLS}
+    return {own.name: own for name in _names() for own in _of(name)}
+
+
+def _names() -> list[str]:
+    """Return the names of the modules, with dashes."""
+    return [found.name.replace("_", "-") for found in iter_modules(home.__path__)]
+
+
+def _of(name: str) -> Sequence[Protocol]:
+    found: Sequence[Protocol] = import_module(f"{home.__name__}.{name.replace('-', '_')}").PROTOCOLS
+    return found

@@ -82,7 +82,7 @@ class Detections:
         """Return the detections for matching, given the place of each class among all in ascending order."""
         self.ranking = self.ranked(slice(None))
         self.lost = np.isnan(self.scores)
-        self.columns = sided(self.boxes)
+        self.columns = sided(self.boxes, params.pixels)
         self.invalid = invalid(self.columns)
         outside = params.outside(areas_of(self.columns))
         boxes = unmatchable(self.columns, self.invalid | self.lost | self.left_out)
@@ -116,7 +116,7 @@ class GroundTruths:
 
     def wanted(self, images: Images, places: NDArray[np.int64], params: Params) -> Wanted:
         """Return the truths for matching, given the place of each class among all in ascending order."""
-        self.columns = sided(self.boxes)
+        self.columns = sided(self.boxes, params.pixels)
         self.invalid = invalid(self.columns)
         self.area = areas_of(self.columns)
         if self.areas is not None:
@@ -142,9 +142,10 @@ def areas_of(boxes: Columns) -> NDArray[np.float64]:
         return boxes[2] * boxes[3]
 
 
-def sided(boxes: Boxes) -> Columns:
-    """Return x, y, w and h in float64, as stored or subtracted."""
-    return read_as(boxes.astype(np.float64).columns, boxes.format)
+def sided(boxes: Boxes, pixels: float = 0.0) -> Columns:
+    """Return x, y, w and h in float64, as stored or subtracted, with `pixels` more in w and h."""
+    x, y, w, h = read_as(boxes.astype(np.float64).columns, boxes.format)
+    return (x, y, w + pixels, h + pixels) if pixels else (x, y, w, h)
 
 
 def read_as(columns: Columns, format: str) -> Columns:

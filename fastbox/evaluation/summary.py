@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fastbox._version import SCHEMA
 from fastbox.evaluation.details import COUNTS, Details, number
 from fastbox.evaluation.params import Params
+from fastbox.evaluation.registry import NO_LIMIT
 from fastbox.evaluation.streamed import streamed
 from fastbox.evaluation.tide import Errors
 from fastbox.report.statistics import best_first, first_of
@@ -79,10 +80,12 @@ class Facts(NamedTuple):
             "warnings": self.warnings,
             **self.tables,
             "rules": {
+                "rule": params.rule,
                 "iou_thresholds": list(params.iou_thresholds),
                 "area_ranges": {name: [low, number(high)] for name, (low, high) in params.area_ranges.items()},
-                "max_dets": list(params.max_dets),
+                "max_dets": [None if count == NO_LIMIT else count for count in params.max_dets],
                 "class_agnostic": params.class_agnostic,
+                **params.options,
             },
         }
 

@@ -16,6 +16,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.datasets.categories import Names, numbered
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.matching import PAIR_METRICS, Judged
+from fastbox.evaluation.params import rules_of
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.evaluation.summary import Asked, Facts, ModelFigures, Summarized
@@ -135,6 +136,7 @@ def evaluate(
     *,
     by: str | None = None,
     params: Params | None = None,
+    rule: str | None = None,
     score_column: str = SCORE,
     class_column: str = CLASS,
     crowd_column: str | None = COCO.crowd,
@@ -160,7 +162,9 @@ def evaluate(
     by : str, optional
         The column of the detections with the model of each; models are evaluated separately.
     params : Params, optional
-        The protocol, and the thresholds, ranges of areas and numbers of detections that count; by default COCO's.
+        The thresholds, ranges of areas and numbers of detections that count; by default COCO's.
+    rule : str, optional
+        The name of the benchmark whose rules count, in place of ``params``: ``"coco"``, ``"voc07"``, ``"voc12"``, …
     score_column, class_column : str
         The columns of scores and of classes, the latter in both tables.
     crowd_column, ignore_column, area_column : str or None
@@ -197,8 +201,10 @@ def evaluate(
     1.0
     """
     samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
-    evaluation = Evaluation(params)
+    evaluation = Evaluation(rules_of(params, rule))
     params = evaluation.params
+    if samples:
+        params.check_sampled()
     a, b = Source.carrying(detections), Source.carrying(truths)
     truth_columns = {"crowd": crowd_column, "ignore": ignore_column, "area": area_column}
     there = params.record.columns(column_names(b.path), **truth_columns)

@@ -30,6 +30,7 @@ LISTED = {
     "evaluate.bootstrap": ("RESAMPLE",),
     "evaluate.curves": ("TRACE",),
     "evaluate.match": ("MATCH",),
+    "evaluate.match_any": ("MATCH_ANY",),
     "evaluate.tide": ("CLASSIFY_ERRORS", "TRACE_FIXED"),
     "geometry.elementary": ("FUNCTIONS",),
     "geometry.inverted": ("INVERTED",),

@@ -180,12 +180,15 @@ def evaluated_rules(rules: Rules) -> list[str]:
     else:
         ious = ", ".join(map(threshold, thresholds))
     sizes = [_area(name, *limits) for name, limits in list(rules["area_ranges"].items())[1:]]
-    most = ", ".join(f"{count:,}" for count in rules["max_dets"])
+    most = ", ".join(f"{count:,}" for count in rules["max_dets"] if count is not None)
+    whose = f"detections of an image{'' if rules['class_agnostic'] else ' and class'}"
     return [
-        f"IoU ≥ {ious}",
+        f"rule {rules['rule']}",
+        f"IoU {'>' if rules.get('strict') else '≥'} {ious}",
         "class-agnostic" if rules["class_agnostic"] else "per class",
-        f"at most {most} detections of an image{'' if rules['class_agnostic'] else ' and class'}",
+        f"at most {most} {whose}" if most else f"all {whose}",
         *([f"areas: {', '.join(sizes)}"] if sizes else []),
+        *(["corners are the outer pixels of boxes"] if rules.get("legacy_pixels") else []),
     ]
 
 

@@ -40,7 +40,7 @@ def statistics(areas, limits):
 
 PROTOCOLS = (
     Protocol(
-        name="voc",
+        name="eleven",
         iou_thresholds=(0.5,),
         recalls=tuple(k / 10 for k in range(11)),
         area_ranges={"any": (0, inf), "tiny": (0, 900), "big": (900, inf)},
@@ -60,7 +60,7 @@ NAMES = ["mAP", "mAP_tiny", "mAP_big", "recall2", "recall20"]
 
 @pytest.fixture(autouse=True)
 def voc(tmp_path: Path) -> Iterator[None]:
-    with plugged_in(home, protocols, tmp_path, "voc", VOC):
+    with plugged_in(home, protocols, tmp_path, "eleven", VOC):
         yield
 
 
@@ -110,7 +110,7 @@ class Scene:
             truth_classes=b["category_id"],
             ignore=b[ignore],
             areas=b[area],
-            params=Params(protocol="voc"),
+            params=Params(rule="eleven"),
         )
 
     def stats(self) -> dict[str, float]:
@@ -176,7 +176,7 @@ def test_arrays_are_evaluated_by_the_protocol(seed: int) -> None:
 
 def test_tables_are_evaluated_by_the_protocol_and_its_columns(tmp_path: Path) -> None:
     scene = Scene(0)
-    found = jobs.evaluate(*scene.write(tmp_path), params=Params(protocol="voc"), samples=5)
+    found = jobs.evaluate(*scene.write(tmp_path), params=Params(rule="eleven"), samples=5)
     assert found.stats == {None: scene.evaluate().stats()}
     told = json.loads("".join(found.to_json()))
     assert told["stats"] == pytest.approx(scene.stats(), abs=1e-12)
@@ -192,7 +192,7 @@ def test_tables_are_evaluated_by_the_protocol_and_its_columns(tmp_path: Path) ->
 
 def test_a_column_that_is_named_is_no_default(tmp_path: Path) -> None:
     scene = Scene(1)
-    tables, rules = scene.write(tmp_path), Params(protocol="voc")
+    tables, rules = scene.write(tmp_path), Params(rule="eleven")
     named = jobs.evaluate(*tables, params=rules, ignore_column="ignore", area_column="area")
     assert named.stats[None] == scene.evaluate("ignore", "area").stats() != scene.evaluate().stats()
     none = jobs.evaluate(*tables, params=rules, ignore_column=None, area_column=None)
@@ -203,7 +203,7 @@ def test_a_column_that_is_named_is_no_default(tmp_path: Path) -> None:
 
 def test_fragments_add_up(tmp_path: Path) -> None:
     scene = Scene(2)
-    tables, rules = scene.write(tmp_path), Params(protocol="voc")
+    tables, rules = scene.write(tmp_path), Params(rule="eleven")
     for _ in range(2):
         out = tmp_path / "parts"
         found = fragments.spread(jobs.evaluate, *tables, out=out, params=rules, fragment_rows=60)
@@ -215,9 +215,9 @@ def test_fragments_add_up(tmp_path: Path) -> None:
 
 def test_terminals_pages_and_notebooks_show_its_statistics(tmp_path: Path) -> None:
     tables = Scene(3).write(tmp_path)
-    one = jobs.evaluate(*tables, params=Params(protocol="voc"), samples=5)
+    one = jobs.evaluate(*tables, params=Params(rule="eleven"), samples=5)
     several = jobs.evaluate(
-        *tables, params=Params(protocol="voc"), by="model", samples=5, report=tmp_path / "models.html"
+        *tables, params=Params(rule="eleven"), by="model", samples=5, report=tmp_path / "models.html"
     )
     shown = {}
     for name, found in (("one", one), ("several", several)):
@@ -241,8 +241,8 @@ def test_terminals_pages_and_notebooks_show_its_statistics(tmp_path: Path) -> No
 
 def test_a_protocol_whose_first_statistic_has_no_interval_is_shown_without(tmp_path: Path) -> None:
     text = VOC.replace('Statistic("mAP")', 'Statistic("recall", recall=True), Statistic("mAP")')
-    (tmp_path / "modules" / "voc.py").write_text(text)
-    several = jobs.evaluate(*Scene(3).write(tmp_path), params=Params(protocol="voc"), by="model", samples=5)
+    (tmp_path / "modules" / "eleven.py").write_text(text)
+    several = jobs.evaluate(*Scene(3).write(tmp_path), params=Params(rule="eleven"), by="model", samples=5)
     assert "mAP" in several.to_dict()["models"]["one"]["intervals"]
     console = Console(width=160, file=io.StringIO())
     show_evaluated(console, several.to_dict())
@@ -254,10 +254,10 @@ def test_a_protocol_whose_first_statistic_has_no_interval_is_shown_without(tmp_p
 
 
 def test_what_is_given_differs_from_the_protocol() -> None:
-    rules = Params(protocol="voc", iou_thresholds=[0.75])
+    rules = Params(rule="eleven", iou_thresholds=[0.75])
     assert (rules.iou_thresholds, rules.max_dets, len(rules.recalls)) == ((0.75,), LIMITS, 11)
     coco = Params()
-    same = Params(coco.iou_thresholds, coco.recalls, coco.area_ranges, coco.max_dets, protocol="voc")
+    same = Params(coco.iou_thresholds, coco.recalls, coco.area_ranges, coco.max_dets, rule="eleven")
     assert same != coco
     assert digest(same) != digest(coco)
     with pytest.raises(ValueError, match="expected evaluations by the same rules"):
@@ -265,7 +265,7 @@ def test_what_is_given_differs_from_the_protocol() -> None:
 
 
 def test_an_unknown_protocol_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected a protocol of coco, voc, got 'vox'; did you mean 'voc'"):
-        Params(protocol="vox")
-    with pytest.raises(TypeError, match="expected protocol as text, got 5"):
-        Params(protocol=5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"expected a rule of ai-tod, coco, .*, got 'elven'; did you mean 'eleven'"):
+        Params(rule="elven")
+    with pytest.raises(TypeError, match="expected rule as text, got 5"):
+        Params(rule=5)  # type: ignore[arg-type]
