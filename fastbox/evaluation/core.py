@@ -13,6 +13,7 @@ from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.curves import Curves, Traced
 from fastbox.evaluation.details import Details
 from fastbox.evaluation.kept import Kept
+from fastbox.evaluation.marks import outcomes
 from fastbox.evaluation.matching import PAIR_METRICS
 from fastbox.evaluation.summary import LEVEL, Asked, Facts, ModelFigures, Summarized
 from fastbox.evaluation.tide import Errors, blame
@@ -96,6 +97,19 @@ class Evaluation(Added, Summarized):
             truths,
             truths - np.bincount(collected.places(covered), minlength=count),
         )
+
+    def outcomes(self, model: Any = None, *, threshold: float = 0.5) -> dict[str, int]:
+        """Count the detections of a model that are true, false and ignored, at a threshold of IoU and of any area.
+
+        Raises
+        ------
+        ValueError
+            A threshold that the rules lack.
+        """
+        places = self.params.iou_thresholds
+        if threshold not in places:
+            raise ValueError(f"expected a threshold of {', '.join(f'{own:g}' for own in places)}, got {threshold:g}")
+        return outcomes(self.collected.ranked(model), places.index(threshold))
 
     def calibration(self, model: Any = None) -> Calibration:
         """Return precision and IoU of a model's detections by score; ignored detections are left out."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastbox.evaluation.curves import NOTHING, Floats, Ranked, Traced
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 
-__all__ = ["Marks", "Means", "marks"]
+__all__ = ["Marks", "Means", "marks", "outcomes"]
 
 
 class Marks(NamedTuple):
@@ -29,6 +29,15 @@ def marks(detections: Ranked, area: int, threshold: int) -> Iterator[Marks]:
     for first, last in zip(detections.bounds[:-1], detections.bounds[1:], strict=True):
         kept = counted[first:last]
         yield Marks(detections.scores[first:last][kept], true[first:last][kept])
+
+
+def outcomes(detections: Ranked, threshold: int) -> dict[str, int]:
+    """Count the detections that are true, false and ignored in the first range of areas, at the threshold of a place."""
+    words = detections.of_threshold(0, threshold).words[:, 0, 0]
+    ignored = words >> np.uint32(THRESHOLDS_PER_WORD) & np.uint32(1) != 0
+    true = int(np.count_nonzero((words & np.uint32(1) != 0) & ~ignored))
+    aside = int(np.count_nonzero(ignored))
+    return {"true": true, "false": len(words) - true - aside, "ignored": aside}
 
 
 class Means(Traced):

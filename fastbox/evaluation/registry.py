@@ -79,6 +79,8 @@ class Protocol:
     options : mapping of str to bool, int, float or str
         Rules that only this benchmark has, with their usual values; an option ``strict`` asks for IoUs above the
         thresholds, and ``legacy_pixels`` adds one to the width and height of each box.
+    says : str
+        How AP is computed, in a few words.
     traced : callable, optional
         The source of the statistics of a model, given what :class:`fastbox.evaluation.curves.Traced` is given, if the
         benchmark computes other means than COCO.
@@ -96,6 +98,7 @@ class Protocol:
     statistics: Callable[[Sequence[str], Sequence[int]], list[Statistic]]
     takes: Literal["free", "any"] = "free"
     options: Mapping[str, Any] = field(default_factory=dict)
+    says: str = ""
     traced: Callable[[Ranked, NDArray[np.int64], Params], Traced] | None = None
 
     def columns(self, there: Collection[str], **given: str | None) -> dict[str, str | None]:

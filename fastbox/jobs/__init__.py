@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fastbox.experiments.regression import Regression
     from fastbox.jobs.anchors import Fitted, fit_anchors
     from fastbox.jobs.assign import Assigned, assign
+    from fastbox.jobs.compare_rules import compare_rules
     from fastbox.jobs.disagreement import disagreement
     from fastbox.jobs.evaluate import Evaluated, evaluate
     from fastbox.jobs.fuse import FusedTables, fuse
@@ -39,6 +40,7 @@ __all__ = [
     "Resize",
     "Suppressed",
     "assign",
+    "compare_rules",
     "convert",
     "disagreement",
     "evaluate",
@@ -63,6 +65,7 @@ lazy(
         "fastbox.experiments.regression": ("Regression",),
         "fastbox.jobs.anchors": ("Fitted", "fit_anchors"),
         "fastbox.jobs.assign": ("Assigned", "assign"),
+        "fastbox.jobs.compare_rules": ("compare_rules",),
         "fastbox.jobs.disagreement": ("disagreement",),
         "fastbox.jobs.evaluate": ("Evaluated", "evaluate"),
         "fastbox.jobs.fuse": ("FusedTables", "fuse"),

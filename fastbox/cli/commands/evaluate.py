@@ -21,7 +21,7 @@ from fastbox.cli.options import (
     seed_option,
 )
 from fastbox.cli.progress import progress
-from fastbox.cli.types import Column, Counts, Grid, Ranges
+from fastbox.cli.types import Column, Counts, Grid, Names, Ranges
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.stages import told
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 coco = deferred("fastbox.report.terminal.coco")
+compared = deferred("fastbox.report.terminal.rules_compared")
 evaluated = deferred("fastbox.report.terminal.evaluated")
 
 _FIRST, _SECOND, *_, _LAST = COCO.iou_thresholds
@@ -63,15 +64,24 @@ class Rules:
     )
 
     class_agnostic: bool = agnostic_option(False, "per class")
+    strict: bool = option("--strict", is_flag=True, help="Match above the thresholds, not at them (voc07, voc12).")
+    legacy_pixels: bool = option(
+        "--legacy-pixels", is_flag=True, help="Count the pixels of both corners in width and height (voc07, voc12)."
+    )
 
-    def params(self) -> Params:
-        """Return the rules as a job takes them."""
+    def given(self) -> dict[str, object]:
+        """Return the rules that were given, by their options."""
+        named = {"iou_thresholds": "--iou-thresholds", "area_ranges": "--areas"}
+        return {named.get(name, f"--{name.replace('_', '-')}"): value for name, value in vars(self).items() if value}
+
+    def params(self, rule: str) -> Params:
+        """Return the rules of a benchmark, with those that were given, as a job takes them."""
         from fastbox.errors import InputError
         from fastbox.evaluation import Params
 
-        given = {name: value for name, value in vars(self).items() if value is not None}
+        given = {name: value for name, value in vars(self).items() if value is not None and value is not False}
         try:
-            return Params(**given)
+            return Params(rule=rule, **given)
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -136,12 +146,24 @@ class Styled(Shown):
         "fastbox evaluate detections.parquet truths.parquet --report evaluation.html",
         "fastbox evaluate detections.parquet truths.parquet -o matched.parquet",
         "fastbox evaluate detections.parquet truths.parquet --style coco",
+        "fastbox evaluate detections.parquet truths.parquet --rule coco,voc07,voc12",
     ],
     short_help="Evaluate detections: COCO's AP and AR, errors, calibration.",
 )
 @click.argument("detections", type=click.Path())
 @click.argument("truths", type=click.Path())
 @alone("output", output_option("every detection with its match type, truth and IoU, as Parquet"))
+@alone(
+    "rule",
+    option(
+        "--rule",
+        type=Names(),
+        default=COCO.name,
+        show_default=True,
+        metavar="NAMES",
+        help="Benchmark whose rules count: coco, voc07, voc12, ai-tod; several are shown side by side.",
+    ),
+)
 @record("rules", Rules)
 @record("evaluation", Evaluation)
 @record("tables", Tables)
@@ -151,6 +173,7 @@ def evaluate(
     detections: str,
     truths: str,
     output: str | None,
+    rule: list[str],
     rules: Rules,
     evaluation: Evaluation,
     tables: Tables,
@@ -167,8 +190,22 @@ def evaluate(
     from fastbox.arrow.freed import return_freed
     from fastbox.datasets.as_source import counted
 
-    params = rules.params()
+    if len(rule) > 1:
+        alone_only = {"-o": output, "--report": shown.report, "--by": evaluation.by, "--bootstrap": evaluation.samples}
+        refused = [name for name, value in {**alone_only, **rules.given()}.items() if value]
+        if refused:
+            raise click.UsageError(f"expected one rule with {refused[0]}, got {','.join(rule)}")
+        boxes = counted(detections)
+        with progress("evaluating", boxes and (lambda: len(rule) * boxes())) as step:
+            side_by_side = jobs.compare_rules(
+                tables.source(detections), tables.truths(truths), rules=rule, **vars(evaluation), progress=step
+            )
+        shown.show(lambda *given: compared.show_rules_compared(*given), side_by_side.to_dict())
+        return
+    params = rules.params(rule[0])
     return_freed()
+    if shown.style == "coco" and params.record.traced is not None:
+        raise click.UsageError(f"expected a rule with COCO's figures for the style coco, got {rule[0]}")
     with progress("evaluating", counted(detections)) as step:
         found = fragments.run(
             jobs.evaluate,

@@ -46,6 +46,7 @@ COCO = Protocol(
     ignore=Default("ignore"),
     area=Default("area"),
     statistics=statistics,
+    says="best free truth, mean precision at 101 recalls",
 )
 
 PROTOCOLS = (COCO,)

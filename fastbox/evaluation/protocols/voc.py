@@ -83,13 +83,22 @@ VOC07 = Protocol(
     area_ranges={"all": (0.0, UNBOUNDED)},
     max_dets=(NO_LIMIT,),
     greatest_threshold=1.0,
-    crowd=None,
+    crowd=Default("iscrowd"),  # of COCO's tables: ignored as difficult truths are
     ignore=Default("difficult"),
     area=None,
     statistics=statistics,
     takes="any",
     options={"strict": False, "legacy_pixels": False},
+    says="best of all truths, mean precision at 11 recalls",
     traced=ElevenPoints,
 )
 
-PROTOCOLS = (VOC07, replace(VOC07, name="voc12", recalls=COCO.recalls, traced=AreaUnder))
+VOC12 = replace(
+    VOC07,
+    name="voc12",
+    recalls=COCO.recalls,
+    says="best of all truths, area under the envelope of precision",
+    traced=AreaUnder,
+)
+
+PROTOCOLS = (VOC07, VOC12)

@@ -1,0 +1,48 @@
+"""The figures of the same detections by the rules of several benchmarks, in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from fastbox.report.numbers import NONE
+from fastbox.report.terminal.summary import show_table
+
+__all__ = ["show_rules_compared"]
+
+CLASSES_SHOWN = 5
+COUNTS = ("truths", "true", "false", "ignored", "beyond")
+
+
+def show_rules_compared(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print the result of :func:`fastbox.jobs.compare_rules`, given its ``to_dict``."""
+    rules = summary["rules"]
+    head = ("rule", "AP50", *COUNTS, "how AP is computed")
+    rows: list[Sequence[str]] = [head]
+    for found in rules:
+        counts = (f"{found[name]:,}" for name in COUNTS)
+        rows.append((found["rule"], _figure(found["AP50"]), *counts, found["says"]))
+    show_table(console, rows, ("AP50",))
+    console.print(
+        Text("detections that are true, false and ignored at IoU 0.50, and beyond the limit of the rule", style="dim")
+    )
+    apart = sorted(summary["by_class"], key=lambda row: -_spread(row, rules))[:CLASSES_SHOWN]
+    if len(summary["by_class"]) > 1 and apart and _spread(apart[0], rules) > 0:
+        console.print()
+        names = [found["rule"] for found in rules]
+        classes: list[Sequence[str]] = [("class", *names)]
+        classes += [(row["name"] or f"class {row['class']}", *(_figure(row[name]) for name in names)) for row in apart]
+        show_table(console, classes, names)
+        console.print(Text("AP50 of the classes whose figures differ most", style="dim"))
+
+
+def _spread(row: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> float:
+    figures = [float(row.get(found["rule"], -1)) for found in rules]
+    return max(figures) - min(figures)
+
+
+def _figure(value: float) -> str:
+    return NONE if value < 0 else f"{value:.4f}"
