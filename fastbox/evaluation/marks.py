@@ -32,7 +32,7 @@ def marks(detections: Ranked, area: int, threshold: int) -> Iterator[Marks]:
 
 
 def outcomes(detections: Ranked, threshold: int) -> dict[str, int]:
-    """Count the detections that are true, false and ignored in the first range of areas, at the threshold of a place."""
+    """Count the detections that are true, false and ignored in the first range of areas, at a threshold's place."""
     words = detections.of_threshold(0, threshold).words[:, 0, 0]
     ignored = words >> np.uint32(THRESHOLDS_PER_WORD) & np.uint32(1) != 0
     true = int(np.count_nonzero((words & np.uint32(1) != 0) & ~ignored))

@@ -26,9 +26,7 @@ def show_rules_compared(console: Console, summary: Mapping[str, Any]) -> None:
         counts = (f"{found[name]:,}" for name in COUNTS)
         rows.append((found["rule"], _figure(found["AP50"]), *counts, found["says"]))
     show_table(console, rows, ("AP50",))
-    console.print(
-        Text("detections that are true, false and ignored at IoU 0.50, and beyond the limit of the rule", style="dim")
-    )
+    console.print(Text("true, false, ignored: at IoU 0.50; beyond: more detections than the rule counts", style="dim"))
     apart = sorted(summary["by_class"], key=lambda row: -_spread(row, rules))[:CLASSES_SHOWN]
     if len(summary["by_class"]) > 1 and apart and _spread(apart[0], rules) > 0:
         console.print()
