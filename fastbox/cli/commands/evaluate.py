@@ -21,7 +21,7 @@ from fastbox.cli.options import (
     seed_option,
 )
 from fastbox.cli.progress import progress
-from fastbox.cli.types import Column, Counts, Grid, Names, Ranges
+from fastbox.cli.types import Column, Counts, Grid, Ranges
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.stages import told
 
@@ -44,6 +44,13 @@ COUNTS = ",".join(map(str, COCO.max_dets))
 class Rules:
     """The rules of matching and counting, as :class:`fastbox.evaluation.Params` has them."""
 
+    rule: str = option(
+        "--rule",
+        default=COCO.name,
+        show_default=True,
+        metavar="NAME",
+        help="Matching rule: coco, voc07, voc12, ai-tod; several with commas are shown side by side.",
+    )
     iou_thresholds: list[float] | None = option(
         "--iou-thresholds",
         type=Grid(),
@@ -72,16 +79,22 @@ class Rules:
     def given(self) -> dict[str, object]:
         """Return the rules that were given, by their options."""
         named = {"iou_thresholds": "--iou-thresholds", "area_ranges": "--areas"}
-        return {named.get(name, f"--{name.replace('_', '-')}"): value for name, value in vars(self).items() if value}
+        given = {name: value for name, value in vars(self).items() if value and name != "rule"}
+        return {named.get(name, f"--{name.replace('_', '-')}"): value for name, value in given.items()}
 
-    def params(self, rule: str) -> Params:
+    @property
+    def names(self) -> list[str]:
+        """The names of the benchmarks."""
+        return [name.strip() for name in self.rule.split(",") if name.strip()]
+
+    def params(self) -> Params:
         """Return the rules of a benchmark, with those that were given, as a job takes them."""
         from fastbox.errors import InputError
         from fastbox.evaluation import Params
 
         given = {name: value for name, value in vars(self).items() if value is not None and value is not False}
         try:
-            return Params(rule=rule, **given)
+            return Params(**given)
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -153,17 +166,6 @@ class Styled(Shown):
 @click.argument("detections", type=click.Path())
 @click.argument("truths", type=click.Path())
 @alone("output", output_option("every detection with its match type, truth and IoU, as Parquet"))
-@alone(
-    "rule",
-    option(
-        "--rule",
-        type=Names(),
-        default=COCO.name,
-        show_default=True,
-        metavar="NAMES",
-        help="Benchmark whose rules count: coco, voc07, voc12, ai-tod; several are shown side by side.",
-    ),
-)
 @record("rules", Rules)
 @record("evaluation", Evaluation)
 @record("tables", Tables)
@@ -173,7 +175,6 @@ def evaluate(
     detections: str,
     truths: str,
     output: str | None,
-    rule: list[str],
     rules: Rules,
     evaluation: Evaluation,
     tables: Tables,
@@ -190,22 +191,23 @@ def evaluate(
     from fastbox.arrow.freed import return_freed
     from fastbox.datasets.as_source import counted
 
-    if len(rule) > 1:
+    names = rules.names
+    if len(names) > 1:
         alone_only = {"-o": output, "--report": shown.report, "--by": evaluation.by, "--bootstrap": evaluation.samples}
         refused = [name for name, value in {**alone_only, **rules.given()}.items() if value]
         if refused:
-            raise click.UsageError(f"expected one rule with {refused[0]}, got {','.join(rule)}")
+            raise click.UsageError(f"expected one rule with {refused[0]}, got {rules.rule}")
         boxes = counted(detections)
-        with progress("evaluating", boxes and (lambda: len(rule) * boxes())) as step:
+        with progress("evaluating", boxes and (lambda: len(names) * boxes())) as step:
             side_by_side = jobs.compare_rules(
-                tables.source(detections), tables.truths(truths), rules=rule, **vars(evaluation), progress=step
+                tables.source(detections), tables.truths(truths), rules=names, **vars(evaluation), progress=step
             )
         shown.show(lambda *given: compared.show_rules_compared(*given), side_by_side.to_dict())
         return
-    params = rules.params(rule[0])
+    params = rules.params()
     return_freed()
     if shown.style == "coco" and params.record.traced is not None:
-        raise click.UsageError(f"expected a rule with COCO's figures for the style coco, got {rule[0]}")
+        raise click.UsageError(f"expected a rule with COCO's figures for the style coco, got {rules.rule}")
     with progress("evaluating", counted(detections)) as step:
         found = fragments.run(
             jobs.evaluate,
