@@ -172,6 +172,30 @@ def test_the_twelve_figures_are_those_of_pycocotools(seed: int) -> None:
     assert list(found.stats().values()) == theirs.stats.tolist()
 
 
+@pytest.mark.parametrize("seed", range(400, 415))
+def test_figures_of_tiny_sizes_are_pycocotools_figures_with_other_ranges(seed: int) -> None:
+    scene, params = Scene(seed), Params(rule="ai-tod")
+    scene.boxes, scene.targets, scene.area = scene.boxes / 4, scene.targets / 4, scene.area / 16
+    found = scene.every_class(params)
+    scene.add_to(found, 0, scene.images)
+    theirs = scene.theirs(params)
+    assert_same(found, theirs)
+
+    def mean(values: NDArray[np.float64]) -> float:
+        known = values[values > -1]
+        return float(np.mean(known)) if len(known) else -1.0
+
+    precision, recall = theirs.eval["precision"][..., -1], theirs.eval["recall"]
+    wanted = {
+        "AP": mean(precision[..., 0]),
+        "AP50": mean(precision[0, ..., 0]),
+        "AP75": mean(precision[5, ..., 0]),
+        **{name: mean(precision[..., place]) for place, name in enumerate(("APvt", "APt", "APs", "APm"), 1)},
+        **{f"AR{limit}": mean(recall[..., 0, place]) for place, limit in enumerate((1, 100, 1500))},
+    }
+    assert found.stats() == wanted
+
+
 @pytest.mark.parametrize("seed", range(300, 310))
 def test_stats_by_class_are_means_of_its_own_curves(seed: int) -> None:
     scene = Scene(seed)
