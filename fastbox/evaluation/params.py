@@ -41,8 +41,8 @@ class Params:
     rule : str
         The name of the benchmark that has all rules that are left out, and the statistics to report: ``"coco"``,
         ``"voc07"``, and others that the docs list.
-    **options : bool, int, float or str
-        Rules that only this benchmark has, such as ``strict=True`` of ``"voc07"``.
+    options : mapping of str to bool, int, float or str, optional
+        Rules that only this benchmark has, such as ``strict`` of ``"voc07"``; they can be given by their names too.
 
     Raises
     ------
@@ -77,7 +77,8 @@ class Params:
         max_dets: Sequence[int] | None = None,
         class_agnostic: bool = False,
         rule: str = "coco",
-        **options: Any,
+        options: Mapping[str, Any] | None = None,
+        **named: Any,
     ) -> None:
         given: dict[str, Any] = {
             "iou_thresholds": iou_thresholds,
@@ -86,12 +87,13 @@ class Params:
             "max_dets": max_dets,
             "class_agnostic": class_agnostic,
             "rule": rule,
+            "options": options,
         }
         check_types(Params.__init__, given)
         record = protocol(rule)
         for name, read in READERS.items():
             given[name] = read(getattr(record, name) if given[name] is None else given[name])
-        given["options"] = _options(record, options)
+        given["options"] = _options(record, {**(options or {}), **named})
         for name, value in given.items():
             object.__setattr__(self, name, value)
 

@@ -14,6 +14,7 @@ from fastbox.arrow import columns
 from fastbox.arrow.rows import Rows
 from fastbox.datasets.as_source import Given
 from fastbox.datasets.categories import Names, numbered
+from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.matching import PAIR_METRICS, Judged
 from fastbox.evaluation.params import rules_of
@@ -21,7 +22,7 @@ from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.evaluation.summary import Asked, Facts, ModelFigures, Summarized
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.evaluate_tables import Read, check_fit, check_listed, dropped, has, joined
+from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, has, joined, unfit
 from fastbox.memory import check_kept
 from fastbox.parallel import compile_together
 from fastbox.results.error_examples import Gallery, Seen
@@ -71,6 +72,8 @@ class Evaluated(Summarized):
         The columns and files of the tables; None for an evaluation of arrays.
     gallery : Gallery, optional
         Examples of errors: always for one model, for models side by side if a report was requested.
+    forced : bool
+        Tables that have nothing in common are not refused; a warning says why they would be.
     """
 
     evaluation: Evaluation
@@ -80,6 +83,7 @@ class Evaluated(Summarized):
     seed: int = 0
     read: Read | None = None
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
+    forced: bool = False
 
     def __add__(self, other: Evaluated) -> Evaluated:
         """Return the result for both sets of images, the first before the second."""
@@ -93,13 +97,23 @@ class Evaluated(Summarized):
         """Sentences on likely mistakes in the tables, each with the way to fix it."""
         listed = self.read is not None and self.read.listed is not None
         said = self.evaluation.mismatch.sentences(self.evaluation.class_labels, listed=listed)
-        return [*(self.read.sentences if self.read is not None else ()), *said, *self.evaluation.spellings]
+        forced = [f"not refused as force is set: {self._unfit}"] if self.forced and self._unfit else []
+        read = self.read.sentences if self.read is not None else []
+        return [*forced, *read, *said, *self.evaluation.spellings]
 
     def check(self) -> None:
         """Refuse detections and truths that have nothing in common; a part of the images may have nothing in common."""
-        if self.read is not None:
-            found = self.evaluation
-            check_fit(found.mismatch, None if found.params.class_agnostic else found.classes_of_sides(), self.read)
+        if self._unfit and not self.forced:
+            refused = f"{self._unfit}, or go on with {advice('--force', 'force=True')}"
+            raise InputError(refused)
+
+    @property
+    def _unfit(self) -> str:
+        """A sentence on what the tables lack in common; empty if nothing."""
+        if self.read is None:
+            return ""
+        found = self.evaluation
+        return unfit(found.mismatch, None if found.params.class_agnostic else found.classes_of_sides(), self.read)
 
     @property
     def stats(self) -> dict[Any, dict[str, float]]:
@@ -145,6 +159,7 @@ def evaluate(
     names: Names | None = None,
     samples: int = 0,
     seed: int = 0,
+    force: bool = False,
     report: str | os.PathLike[str] | None = None,
     rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
@@ -177,6 +192,8 @@ def evaluate(
         The number of samples of the images for confidence intervals; 0 for no intervals.
     seed : int
         The seed of these samples.
+    force : bool
+        Go on, with a warning, where the tables have no image or too few classes in common.
     report : path, optional
         The HTML page to write, with figures, plots, tables and examples (the extra ``report``).
     rows : int
@@ -217,7 +234,7 @@ def evaluate(
         evaluation.reserve(boxes)
     read = Read.of((a, b), plans, {"score": score_column, "class": label, **there}, classes, by)
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
-    found = Evaluated(evaluation, by, classes.names | called, samples, seed, read)
+    found = Evaluated(evaluation, by, classes.names | called, samples, seed, read, forced=force)
     found.gallery = Gallery() if by is None or report is not None else None
     parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None

@@ -27,7 +27,7 @@ from fastbox.tables.fragments import extremes
 from fastbox.tables.source import Plan, Source
 from fastbox.values.groups import values_of_rows
 
-__all__ = ["Read", "check_fit", "check_listed", "dropped", "has", "joined"]
+__all__ = ["Read", "check_listed", "dropped", "has", "joined", "unfit"]
 
 MODELS = ("model", "models", "model_id", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
 DROPPED = {"images": "truths of images", "classes": "truths of classes", "detections": "detections of classes"}
@@ -171,36 +171,32 @@ def dropped(
     return away, out
 
 
-def check_fit(mismatch: Mismatch, classes: tuple[list[Any], list[Any]] | None, read: Read) -> None:
-    """Refuse detections and truths that have no image in common, no class, or only few classes without names.
+def unfit(mismatch: Mismatch, classes: tuple[list[Any], list[Any]] | None, read: Read) -> str:
+    """Say with examples that both sides have no image in common, no class, or only few classes without names.
 
-    Classes of both sides are given if classes are kept apart.
-
-    Raises
-    ------
-    InputError
-        With examples of both.
+    Classes of both sides are given if classes are kept apart. The text is empty if both sides fit.
     """
     images, examples = mismatch.images, mismatch.examples
     if read.listed is None and not images["both"] and images["detections"] and images["truths"]:
         own, its = (", ".join(map(repr, examples[name])) for name in ("detections", "truths"))
         fix = alike(*examples.values()) or "write the ids of both alike, or name their columns"
-        raise InputError(
+        return (
             f"expected images that both tables have, got none: image ids such as {own} in {read.files[0]} and {its} in "
             f"{read.files[1]}: {fix}"
         )
     if classes is None:
-        return
+        return ""
     told = bool(read.named) or any(isinstance(label, str) for label in classes[0])
     found = apart(*classes, read.named, told=told)
-    if found is not None:
-        met = f"{found.both} of {found.fewer}" if found.both else "none"
-        how = advice("--class-agnostic", "params=Params(class_agnostic=True)")
-        raise InputError(
-            f"expected classes that both tables have, got {met}: {found.detections} in {read.files[0]} and "
-            f"{found.truths} in {read.files[1]}: number or name the classes of both alike, or match boxes of any "
-            f"class with {how}"
-        )
+    if found is None:
+        return ""
+    met = f"{found.both} of {found.fewer}" if found.both else "none"
+    how = advice("--class-agnostic", "params=Params(class_agnostic=True)")
+    return (
+        f"expected classes that both tables have, got {met}: {found.detections} in {read.files[0]} and "
+        f"{found.truths} in {read.files[1]}: number or name the classes of both alike, or match boxes of any "
+        f"class with {how}"
+    )
 
 
 def _models(source: Source, file: str, used: Collection[str | None]) -> list[str]:

@@ -141,6 +141,21 @@ def test_no_image_in_common_is_refused(tmp_path: Path, kind: type) -> None:
         fastbox.evaluate(fastbox.Boxes([[0, 0, 4, 4]], images=[7]), [1], fastbox.Boxes([[0, 0, 4, 4]], images=[8]))
 
 
+@pytest.mark.parametrize("fragments", [False, True])
+def test_what_has_nothing_in_common_is_evaluated_all_the_same_by_force(tmp_path: Path, fragments: bool) -> None:
+    scene = Scene()
+    tables = scene.write(tmp_path, ids=scene.image + 1000)
+    with pytest.raises(InputError, match="or go on with force=True"):
+        jobs.evaluate(*tables)
+    out = tmp_path / ("parts/" if fragments else "out.parquet")
+    shown = CliRunner().invoke(main, ["evaluate", *map(str, tables), "-o", f"{out}{'/' * fragments}", "--force"])
+    assert shown.exit_code == 0 and out.exists()
+    assert "warning: not refused as force is set: expected images that both tables have" in shown.stdout
+    found = jobs.evaluate(*tables, force=True)
+    assert found.evaluation.stats()["AP"] == 0
+    assert found.to_dict()["errors"]["counts"]["missed"] == found.evaluation.truths
+
+
 @pytest.mark.parametrize(
     ("own", "its", "same"),
     [

@@ -137,6 +137,7 @@ class Evaluation:
         help=f"Column of the truths' areas (default: {COCO.area}, if it is there).",
     )
     names: str | None = names_option()
+    force: bool = option("--force", is_flag=True, help="Go on where the tables have nothing in common.")
 
 
 @dataclass(frozen=True)
