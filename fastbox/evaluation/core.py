@@ -59,7 +59,7 @@ class Evaluation(Added, Summarized):
         found = self._traced.get(place)
         if found is None:
             make = self.params.record.traced or Traced
-            traced = make(self.collected.ranked(model), self.collected.regular(), self.params)
+            traced = make(self.collected.ranked(model), self.collected.regular(), self.params, self.images)
             found = self._traced.put(place, traced, traced.size)
         return found
 

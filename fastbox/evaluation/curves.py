@@ -155,13 +155,14 @@ class Range(NamedTuple):
 class Traced:
     """The curves of one model: kept if they are small, else traced again for each part that is requested.
 
-    Parameters are those of :func:`trace`.
+    Parameters are those of :func:`trace`, and the number of images.
     """
 
-    def __init__(self, detections: Ranked, truths: NDArray[np.int64], params: Params) -> None:
+    def __init__(self, detections: Ranked, truths: NDArray[np.int64], params: Params, images: int = 0) -> None:
         self.detections = detections
         self.truths = truths
         self.params = params
+        self.images = images
         self._kept: Curves | None = None
 
     @property

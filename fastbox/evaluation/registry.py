@@ -73,8 +73,8 @@ class Protocol:
         the benchmark has no such column.
     statistics : callable
         The statistics in the order of the benchmark, given the names of ranges of areas and the limits.
-    takes : {"free", "any"}
-        The truth that a detection takes: the best of those that are free, the last at ties, as in COCO; or the best of
+    takes : {"last", "first", "any"}
+        The truth that a detection takes: the best of those that are free, the last or the first at ties; or the best of
         all, the first at ties, where a detection is false if the truth is taken already.
     options : mapping of str to bool, int, float or str
         Rules that only this benchmark has, with their usual values; an option ``strict`` asks for IoUs above the
@@ -83,7 +83,7 @@ class Protocol:
         How AP is computed, in a few words.
     traced : callable, optional
         The source of the statistics of a model, given what :class:`fastbox.evaluation.curves.Traced` is given, if the
-        benchmark computes other means than COCO.
+        benchmark computes other figures than COCO.
     """
 
     name: str
@@ -96,10 +96,10 @@ class Protocol:
     ignore: str | None
     area: str | None
     statistics: Callable[[Sequence[str], Sequence[int]], list[Statistic]]
-    takes: Literal["free", "any"] = "free"
+    takes: Literal["last", "first", "any"] = "last"
     options: Mapping[str, Any] = field(default_factory=dict)
     says: str = ""
-    traced: Callable[[Ranked, NDArray[np.int64], Params], Traced] | None = None
+    traced: Callable[[Ranked, NDArray[np.int64], Params, int], Traced] | None = None
 
     def columns(self, there: Collection[str], **given: str | None) -> dict[str, str | None]:
         """Return the columns of truths to read as ``crowd``, ``ignore`` and ``area``, given the existing columns.

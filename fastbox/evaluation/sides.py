@@ -128,6 +128,8 @@ class GroundTruths:
         if params.class_agnostic:
             order = np.lexsort((places[self.classes], images.truth_images))
             self.classes = np.zeros_like(self.classes)
+        if params.record.takes == "first":  # the kernel takes the last at ties
+            order = np.lexsort((-order.argsort(), images.truth_images))
         return Wanted(boxes, self.classes, crowd, ignored, self.hidden, images.truth_bounds, order)
 
 
