@@ -275,7 +275,8 @@ def test_an_unknown_protocol_is_refused() -> None:
 def test_the_first_or_the_last_of_equal_truths_is_taken(tmp_path: Path, takes: str, second: int) -> None:
     text = VOC.replace("statistics=statistics,", f'statistics=statistics, takes="{takes}",').replace("eleven", "ties")
     truths = [[0, 0, 10, 8], [0, 2, 10, 10]]
-    with plugged_in(home, protocols, tmp_path, "ties", text):
+    (tmp_path / takes).mkdir()
+    with plugged_in(home, protocols, tmp_path / takes, "ties", text):
         found = fastbox.Evaluation(Params(rule="ties"))
         judged = found.add([[0, 1, 10, 9], [0, 0, 10, 5]], [0.9, 0.8], truths)
     assert judged.words[:, 0, 0].tolist() == [1, second]

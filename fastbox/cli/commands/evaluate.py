@@ -192,6 +192,7 @@ def evaluate(
     from fastbox.arrow.freed import return_freed
     from fastbox.datasets.as_source import counted
 
+    return_freed()
     names = rules.names
     if len(names) > 1:
         alone_only = {"-o": output, "--report": shown.report, "--by": evaluation.by, "--bootstrap": evaluation.samples}
@@ -206,7 +207,6 @@ def evaluate(
         shown.show(lambda *given: compared.show_rules_compared(*given), side_by_side.to_dict())
         return
     params = rules.params()
-    return_freed()
     if shown.style == "coco" and params.record.traced is not None:
         raise click.UsageError(f"expected a rule with COCO's figures for the style coco, got {rules.rule}")
     with progress("evaluating", counted(detections)) as step:
