@@ -32,7 +32,7 @@ def evaluate(
     areas: ArrayLike | None = None,
     models: ArrayLike | None = None,
     params: Params | None = None,
-    rule: str | None = None,
+    rule: str = "coco",
 ) -> Evaluation:
     """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
 
@@ -60,8 +60,8 @@ def evaluate(
         The model of each detection; each model is evaluated separately.
     params : Params, optional
         Thresholds, ranges of areas, and the number of detections that count.
-    rule : str, optional
-        The name of the benchmark whose rules count, in place of ``params``; COCO's by default.
+    rule : str
+        The name of the benchmark whose rules count, unless ``params`` has the rules.
 
     Returns
     -------

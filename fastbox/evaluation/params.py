@@ -138,8 +138,8 @@ class Params:
         return bits
 
 
-def rules_of(params: Params | None, rule: str | None) -> Params:
-    """Return the rules, given some or the name of a benchmark.
+def rules_of(params: Params | None, rule: str) -> Params:
+    """Return the rules, given some or the name of a benchmark, ``"coco"`` if none was chosen.
 
     Raises
     ------
@@ -147,8 +147,8 @@ def rules_of(params: Params | None, rule: str | None) -> Params:
         Rules of another benchmark.
     """
     if params is None:
-        return Params() if rule is None else Params(rule=rule)
-    if rule not in (None, params.rule):
+        return Params(rule=rule)
+    if rule not in ("coco", params.rule):
         raise ValueError(f"expected params or a rule, got params of {params.rule!r} and rule {rule!r}: leave one out")
     return params
 

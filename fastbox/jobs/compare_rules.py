@@ -45,7 +45,7 @@ def compare_rules(
     --------
     >>> import numpy as np
     >>> boxes = {"image_id": np.array([1, 1]), "category_id": np.array([3, 3])}
-    >>> truths = boxes | {"bbox": np.array([[0.0, 0, 4, 4], [9, 9, 4, 4]])}
+    >>> truths = boxes | {"bbox": np.array([[0.0, 0, 4, 4], [9, 9, 14, 14]])}
     >>> detections = truths | {"score": np.array([0.9, 0.8])}
     >>> [(row["rule"], round(row["AP50"], 6)) for row in compare_rules(detections, truths).to_dict()["rules"]]
     [('coco', 1.0), ('voc07', 1.0), ('voc12', 1.0)]

@@ -150,7 +150,7 @@ def evaluate(
     *,
     by: str | None = None,
     params: Params | None = None,
-    rule: str | None = None,
+    rule: str = "coco",
     score_column: str = SCORE,
     class_column: str = CLASS,
     crowd_column: str | None = COCO.crowd,
@@ -178,8 +178,8 @@ def evaluate(
         The column of the detections with the model of each; models are evaluated separately.
     params : Params, optional
         The thresholds, ranges of areas and numbers of detections that count; by default COCO's.
-    rule : str, optional
-        The name of the benchmark whose rules count, in place of ``params``: ``"coco"``, ``"voc07"``, ``"voc12"``, …
+    rule : str
+        The name of the benchmark whose rules count, unless ``params`` has them: ``"coco"``, ``"voc07"``, ``"voc12"``, …
     score_column, class_column : str
         The columns of scores and of classes, the latter in both tables.
     crowd_column, ignore_column, area_column : str or None

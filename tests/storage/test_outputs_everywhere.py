@@ -24,7 +24,7 @@ from fastbox.fragments import spread
 
 # Every job: what it writes is found by its signature, so that a new one is asked too.
 
-NO_PATHS = {"plan", "disagreement"}  # which write nothing
+NO_PATHS = {"plan", "disagreement", "compare_rules"}  # which write nothing
 
 
 OUTPUTS = {"out", "report", "fix", "changes", "detections_out", "truths_out", "images_out"}

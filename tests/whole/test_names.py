@@ -19,7 +19,9 @@ from fastbox.datasets.registry import formats
 from fastbox.jobs.inspection.problems import Limits
 
 JOBS: dict[str, Callable[..., Any]] = {
-    name: job for name in jobs.__all__ if not inspect.isclass(job := getattr(jobs, name))
+    name: job
+    for name in jobs.__all__
+    if not inspect.isclass(job := getattr(jobs, name)) and name != "compare_rules"  # evaluate with several rules
 }
 POSITIONAL = 3  # tables and the output
 WORDS = {
@@ -34,7 +36,7 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
     "assign": {"resize": ("resize", "size"), "rule": ("rule", "high", "low")},
     "convert": {"out": (), "source_format": ("from",), "out_format": ("to",), "out_box_format": ("output_format",)},
     "evaluate": {
-        "params": ("iou_thresholds", "areas", "max_dets", "class_agnostic"),
+        "params": ("iou_thresholds", "areas", "max_dets", "class_agnostic", "strict", "legacy_pixels"),
         "samples": ("bootstrap",),
     },
     "fit_anchors": {"sample": ()},
@@ -148,8 +150,8 @@ def test_a_keyword_has_one_type_in_all_jobs() -> None:
     assert sum(len(jobs) for kinds in found.values() for jobs in kinds.values()) > 80
 
 
-# Arguments that are outputs of one job and tables of the others.
-WRITTEN = {"synthesize": ("detections", "pairs")}
+# Arguments that are outputs of one job and tables of the others; and the rule that is a name alone beside `params`.
+WRITTEN = {"synthesize": ("detections", "pairs"), "evaluate": ("rule",)}
 
 
 def told(hint: Any) -> Any:
