@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbox.evaluation.alike import apart, spellings
 from fastbox.evaluation.collected import Collected
+from fastbox.evaluation.confusion import Near
 from fastbox.evaluation.given import coded
 from fastbox.evaluation.matching import UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
-from fastbox.values.numbers import shown
+from fastbox.values.numbers import as_number_from, shown
 
 __all__ = ["Added"]
 
@@ -23,7 +24,7 @@ __all__ = ["Added"]
 class Added:
     """Detections and truths of images with their matches, as :class:`fastbox.Evaluation` documents them."""
 
-    def __init__(self, params: Params | None = None) -> None:
+    def __init__(self, params: Params | None = None, *, confusion_iou: float | None = None) -> None:
         if not isinstance(params, Params | None):
             raise TypeError(f"expected params to be a fastbox.Params, got {shown(params)}")
         self.params = Params() if params is None else params
@@ -31,6 +32,7 @@ class Added:
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
         self.mismatch = Mismatch()
         self.collected = Collected(self.params)
+        self.near = None if confusion_iou is None else Near(as_number_from(confusion_iou, "confusion_iou", 0.01, 1))
         self._forget()
 
     def add(
@@ -98,6 +100,8 @@ class Added:
             column.flags.writeable = False
         hits = measure(detections.columns, truths.columns, judged)
         self.collected.add(images, detections, truths, judged, hits)
+        if self.near is not None:
+            self.near.add(images, detections, truths)
         counted, kept = ~detections.left_out, ~truths.left_out
         self.detections += int(np.count_nonzero(counted))
         self.truths += int(np.count_nonzero(kept))
@@ -111,8 +115,13 @@ class Added:
         """Return the evaluation of both sets of images, those of the first before those of the second."""
         if self.params != other.params:
             raise ValueError("expected evaluations by the same rules, got two kinds of params")
+        if (self.near and self.near.iou) != (other.near and other.near.iou):
+            raise ValueError("expected evaluations with one confusion_iou, got two")
         both = type(self)(self.params)
         both.collected, kinds = self.collected.joined(other.collected)
+        if self.near is not None and other.near is not None:
+            models = both.code_models(other.model_labels)
+            both.near = self.near.joined(other.near, kind=lambda kind: kinds[kind], model=lambda model: models[model])
         both.detections, both.truths = self.detections + other.detections, self.truths + other.truths
         both.mismatch = self.mismatch + other.mismatch.recoded(kinds)
         both.invalid = {name: count + other.invalid[name] for name, count in self.invalid.items()}

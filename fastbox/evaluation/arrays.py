@@ -33,6 +33,7 @@ def evaluate(
     models: ArrayLike | None = None,
     params: Params | None = None,
     rule: str = "coco",
+    confusion_iou: float | None = None,
 ) -> Evaluation:
     """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
 
@@ -62,6 +63,8 @@ def evaluate(
         Thresholds, ranges of areas, and the number of detections that count.
     rule : str
         The name of the benchmark whose rules count, unless ``params`` has the rules.
+    confusion_iou : float, optional
+        The least IoU of the matches of ``confusion()``; without it there is no confusion matrix.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def evaluate(
     >>> round(found.stats()["AP50"], 3), round(found.stats()["AP"], 3)
     (1.0, 0.802)
     """
-    found = Evaluation(rules_of(params, rule))
+    found = Evaluation(rules_of(params, rule), confusion_iou=confusion_iou)
     given = {"classes": classes, "truth_classes": truth_classes, "models": models}
     given |= {"crowd": crowd, "ignore": ignore, "areas": areas}
     found.add_sets(*coded(found.collected, detections, scores, truths, given), AT_ONCE)

@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 from fastbox.evaluation.added import Added
 from fastbox.evaluation.bootstrap import draw, interval, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
+from fastbox.evaluation.coco_arrays import CocoArrays, coco_arrays
+from fastbox.evaluation.confusion import ConfusionMatrix
 from fastbox.evaluation.curves import Curves, Traced
 from fastbox.evaluation.details import Details
 from fastbox.evaluation.kept import Kept
 from fastbox.evaluation.marks import outcomes
 from fastbox.evaluation.matching import PAIR_METRICS
+from fastbox.evaluation.operating import Operating, operating
 from fastbox.evaluation.summary import LEVEL, Asked, Facts, ModelFigures, Summarized
 from fastbox.evaluation.tide import Errors, blame
-from fastbox.values.numbers import as_whole
+from fastbox.values.numbers import as_number_from, as_whole
 
 __all__ = ["Evaluation"]
 
@@ -31,6 +34,8 @@ class Evaluation(Added, Summarized):
     Parameters
     ----------
     params : Params, optional
+    confusion_iou : float, optional
+        The least IoU of the matches of :meth:`confusion`, above 0; without it there is no confusion matrix.
 
     Attributes
     ----------
@@ -106,10 +111,46 @@ class Evaluation(Added, Summarized):
         ValueError
             A threshold that the rules lack.
         """
+        return outcomes(self.collected.ranked(model), self._threshold(threshold))
+
+    def _threshold(self, threshold: float) -> int:
+        """Return the place of a threshold among those of the rules."""
         places = self.params.iou_thresholds
         if threshold not in places:
             raise ValueError(f"expected a threshold of {', '.join(f'{own:g}' for own in places)}, got {threshold:g}")
-        return outcomes(self.collected.ranked(model), places.index(threshold))
+        return places.index(threshold)
+
+    def coco_arrays(self, model: Any = None) -> CocoArrays:
+        """Return ``precision``, ``recall`` and ``scores`` of a model as ``COCOeval.eval`` of pycocotools has them."""
+        return coco_arrays(self.collected.ranked(model), self.collected.regular(), self.params)
+
+    def confusion(self, model: Any = None, *, score: float | None = None) -> ConfusionMatrix:
+        """Count truths by class and by the class of the detection that matches them, detections from a score on.
+
+        Without a score this is the best threshold of :meth:`operating_points`.
+
+        Raises
+        ------
+        ValueError
+            The evaluation was made without ``confusion_iou``.
+        """
+        if self.near is None:
+            raise ValueError("expected an evaluation with confusion_iou, got one without: give it, as 0.5")
+        best = self.operating_points(model).best.score if score is None else score
+        code = self.collected.code(model)
+        return self.near.matrix(code, best, self.classes, self.collected.places)
+
+    def operating_points(self, model: Any = None, *, threshold: float | None = None, beta: float = 1.0) -> Operating:
+        """Return precision, recall and F by score at a threshold of IoU, by default the lowest, and the best scores.
+
+        Raises
+        ------
+        ValueError
+            A threshold that the rules lack, or a beta that is not above 0.
+        """
+        place = 0 if threshold is None else self._threshold(threshold)
+        ranked, truths = self.collected.ranked(model), self.collected.regular()[:, 0]
+        return operating(ranked.of_threshold(0, place), truths, as_number_from(beta, "beta", 0.01))
 
     def calibration(self, model: Any = None) -> Calibration:
         """Return precision and IoU of a model's detections by score; ignored detections are left out."""
@@ -152,6 +193,7 @@ class Evaluation(Added, Summarized):
             self.errors(model),
             self._intervals(model, asked.samples, asked.seed) if asked.samples else None,
             self._detailed(model) if details else None,
+            self.confusion(model, score=asked.confusion_score) if details and self.near is not None else None,
         )
 
     def _intervals(self, model: Any, samples: int, seed: int) -> dict[str, tuple[float, float]]:
@@ -165,7 +207,8 @@ class Evaluation(Added, Summarized):
         place = self.collected.place(model)
         found = self._details.get(place)
         if found is None:
-            made = Details.of(self.calibration(model), self.traced(model), self.pairs(model), PAIR_METRICS)
+            figures = self.calibration(model), self.traced(model), self.pairs(model), self.operating_points(model)
+            made = Details.of(*figures, PAIR_METRICS)
             found = self._details.put(place, made, made.size)
         return found
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastbox.evaluation.calibration import Calibration
 from fastbox.evaluation.curves import Floats, Traced
 from fastbox.evaluation.matching import MATCH_TYPES
+from fastbox.evaluation.operating import Operating
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.quantiles import spread
 from fastbox.evaluation.tide import Errors
@@ -66,6 +67,7 @@ class Details(NamedTuple):
         By metric of matched pairs.
     sizes : dict of str to int
         The number of matched pairs whose truth is in each range of areas.
+    operating : Operating
     """
 
     calibration: Calibration
@@ -74,6 +76,7 @@ class Details(NamedTuple):
     by_class: dict[str, Floats]
     fits: dict[str, Fit]
     sizes: dict[str, int]
+    operating: Operating
 
     @property
     def size(self) -> int:
@@ -82,13 +85,18 @@ class Details(NamedTuple):
 
     @classmethod
     def of(
-        cls, calibration: Calibration, traced: Traced, pairs: Mapping[str, NDArray[Any]], metrics: Sequence[str]
+        cls,
+        calibration: Calibration,
+        traced: Traced,
+        pairs: Mapping[str, NDArray[Any]],
+        operating: Operating,
+        metrics: Sequence[str],
     ) -> Details:
-        """Compute the details of a model, given its curves and matched pairs."""
+        """Compute the details of a model, given its curves, matched pairs and operating points."""
         truths, params = traced.truths[:, 0], traced.params
         sizes = {name: int(_within(pairs["area"], *limits).sum()) for name, limits in params.area_ranges.items()}
         fits = {metric: Fit.of(pairs, metric, params, len(truths)) for metric in metrics}
-        return cls(calibration, traced.precision(), truths, traced.stats_by_class(), fits, sizes)
+        return cls(calibration, traced.precision(), truths, traced.stats_by_class(), fits, sizes, operating)
 
     def to_dict(self, params: Params) -> dict[str, Any]:
         """Return everything but the classes as JSON holds it."""
@@ -107,6 +115,7 @@ class Details(NamedTuple):
                 "counts": calibration.counts.tolist(),
                 **{name: _numbers(getattr(calibration, name)) for name in ("scores", "precision", "iou")},
             },
+            "operating_points": self.operating.to_dict(),
             "curves": {
                 "recall": list(params.recalls),
                 "precision": dict(zip(_named(params.iou_thresholds), map(_numbers, self.precision), strict=True)),
@@ -117,12 +126,14 @@ class Details(NamedTuple):
         """Return the rows of classes as JSON holds them."""
         truths = self.truths.tolist()
         stats = {name: values.tolist() for name, values in self.by_class.items()}
+        best = {name: _numbers(values) for name, values in self.operating.by_class.items()}
         return [
             {
                 "class": label,
                 "name": names.get(str(label)),
                 "truths": truths[place],
                 **{name: values[place] for name, values in stats.items()},
+                "best": {name: values[place] for name, values in best.items()},
                 "errors": dict(zip(COUNTS, errors.counts[place].tolist(), strict=True)),
                 "matched": {
                     metric: {name: values[place] for name, values in fit.by_class.items()}

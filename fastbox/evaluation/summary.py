@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastbox._version import SCHEMA
+from fastbox.evaluation.confusion import ConfusionMatrix
 from fastbox.evaluation.details import COUNTS, Details, number
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.registry import NO_LIMIT
@@ -26,22 +27,28 @@ LEVEL = 0.95  # of confidence intervals
 
 
 class Asked(NamedTuple):
-    """The rules, the column of models, names of classes by label, and samples and seed of the intervals."""
+    """The rules, the column of models, names of classes by label, samples and seed of the intervals, and the score from
+    which the confusion matrix counts detections.
+    """
 
     params: Params
     by: str | None
     names: Mapping[str, str]
     samples: int
     seed: int
+    confusion_score: float | None = None
 
 
 class ModelFigures(NamedTuple):
-    """The figures of a model: statistics, errors, intervals if images were drawn, and details if requested."""
+    """The figures of a model: statistics, errors, intervals if images were drawn, and details and confusion matrix if
+    requested.
+    """
 
     stats: dict[str, float]
     errors: Errors
     intervals: dict[str, tuple[float, float]] | None
     details: Details | None
+    confusion: ConfusionMatrix | None
 
     def to_dict(self, labels: Sequence[Any], asked: Asked) -> dict[str, Any]:
         """Return the figures as JSON holds them, given the labels of classes."""
@@ -54,6 +61,8 @@ class ModelFigures(NamedTuple):
         found["errors"] = {"ap50": errors.ap, "counts": counts, "delta_ap": dict(errors.delta_ap)}
         if self.details is not None:
             found |= self.details.to_dict(asked.params)
+            if self.confusion is not None:
+                found["confusion"] = self.confusion.to_dict()
             found["by_class"] = self.details.classes(labels, asked.names, errors)
         return found
 

@@ -72,6 +72,8 @@ class Evaluated(Summarized):
         The columns and files of the tables; None for an evaluation of arrays.
     gallery : Gallery, optional
         Examples of errors: always for one model, for models side by side if a report was requested.
+    confusion_score : float, optional
+        The score from which the confusion matrix counts detections; by default where F1 is highest.
     forced : bool
         Tables that have nothing in common are not refused; a warning says why they would be.
     """
@@ -84,6 +86,7 @@ class Evaluated(Summarized):
     read: Read | None = None
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
     forced: bool = False
+    confusion_score: float | None = None
 
     def __add__(self, other: Evaluated) -> Evaluated:
         """Return the result for both sets of images, the first before the second."""
@@ -121,7 +124,7 @@ class Evaluated(Summarized):
         return {model: self.evaluation.stats(model) for model in self._labels()[0]}
 
     def _asked(self) -> Asked:
-        return Asked(self.evaluation.params, self.by, self.names, self.samples, self.seed)
+        return Asked(self.evaluation.params, self.by, self.names, self.samples, self.seed, self.confusion_score)
 
     def _facts(self) -> Facts:
         found = self.evaluation
@@ -159,6 +162,8 @@ def evaluate(
     names: Names | None = None,
     samples: int = 0,
     seed: int = 0,
+    confusion_iou: float | None = None,
+    confusion_score: float | None = None,
     force: bool = False,
     report: str | os.PathLike[str] | None = None,
     rows: int = ROWS,
@@ -192,6 +197,9 @@ def evaluate(
         The number of samples of the images for confidence intervals; 0 for no intervals.
     seed : int
         The seed of these samples.
+    confusion_iou, confusion_score : float, optional
+        The least IoU of a match and the least score of a detection in the confusion matrix, which is made if one of
+        these or a report is requested; by default IoU 0.50, and the score where F1 is highest.
     force : bool
         Go on, with a warning, where the tables have no image or too few classes in common.
     report : path, optional
@@ -218,7 +226,9 @@ def evaluate(
     1.0
     """
     samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
-    evaluation = Evaluation(rules_of(params, rule))
+    if confusion_iou is None and (report is not None or confusion_score is not None):
+        confusion_iou = 0.5
+    evaluation = Evaluation(rules_of(params, rule), confusion_iou=confusion_iou)
     params = evaluation.params
     if samples:
         params.check_sampled()
@@ -235,6 +245,7 @@ def evaluate(
     read = Read.of((a, b), plans, {"score": score_column, "class": label, **there}, classes, by)
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
     found = Evaluated(evaluation, by, classes.names | called, samples, seed, read, forced=force)
+    found.confusion_score = confusion_score
     found.gallery = Gallery() if by is None or report is not None else None
     parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None

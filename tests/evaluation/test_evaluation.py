@@ -129,6 +129,9 @@ def assert_same(found: Evaluation, theirs: Any, model: Any = None) -> None:
     np.testing.assert_array_equal(traced.precision, theirs.eval["precision"][..., -1])
     np.testing.assert_array_equal(traced.scores, theirs.eval["scores"][..., -1])
     np.testing.assert_array_equal(traced.recall, theirs.eval["recall"])
+    arrays = found.coco_arrays(model)
+    for name in ("precision", "recall", "scores"):
+        np.testing.assert_array_equal(getattr(arrays, name), theirs.eval[name])
 
 
 @pytest.mark.parametrize("seed", range(60))

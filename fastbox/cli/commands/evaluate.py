@@ -21,7 +21,7 @@ from fastbox.cli.options import (
     seed_option,
 )
 from fastbox.cli.progress import progress
-from fastbox.cli.types import Column, Counts, Grid, Ranges
+from fastbox.cli.types import Column, Counts, Grid, Ranges, Real
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.stages import told
 
@@ -137,6 +137,18 @@ class Evaluation:
         help=f"Column of the truths' areas (default: {COCO.area}, if it is there).",
     )
     names: str | None = names_option()
+    confusion_iou: float | None = option(
+        "--confusion-iou",
+        type=Real(0.01, 1),
+        metavar="IOU",
+        help="IoU from which boxes match in the confusion matrix (default: 0.5 with --report, else no matrix).",
+    )
+    confusion_score: float | None = option(
+        "--confusion-score",
+        type=Real(0, 1),
+        metavar="SCORE",
+        help="Score from which the confusion matrix counts detections (default: where F1 is highest).",
+    )
     force: bool = option("--force", is_flag=True, help="Go on where the tables have nothing in common.")
 
 

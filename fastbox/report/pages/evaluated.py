@@ -10,6 +10,7 @@ from fastbox.report.numbers import NONE, are_doublings, counted, filled
 from fastbox.report.page import cells
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
+from fastbox.report.pages.confused import confused, operated
 from fastbox.report.rules import evaluated_rules, threshold
 from fastbox.report.statistics import best_first, by_size, first_of
 from fastbox.report.terminal.evaluated import conditions, largest
@@ -93,6 +94,8 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
             "If scores equal precision, the curve follows the dashed line.",
             [_calibration(summary["calibration"])],
         ),
+        operated(summary),
+        *confused(summary),
     ]
     if len(summary["by_class"]) > 1:
         sections.append(Section("Classes", "Click a column title to sort by it.", [_classes(summary)]))
@@ -186,6 +189,8 @@ def _classes(summary: Mapping[str, Any]) -> Table:
                 for name in first_of(summary["stats"], summary["rules"])
             ),
             *(cells.counts(name, [found["errors"][name] for found in classes]) for name in ("matched", *ERRORS)),
+            _figures_column("best score", [found["best"]["score"] for found in classes]),
+            _figures_column("F1 there", [found["best"]["f"] for found in classes]),
             _figures_column("IoU median", [found["matched"]["iou"]["p50"] for found in classes]),
             _figures_column("GIoU median", [found["matched"]["giou"]["p50"] for found in classes]),
         ],

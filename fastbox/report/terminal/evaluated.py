@@ -11,6 +11,7 @@ from rich.text import Text
 from fastbox.report.numbers import NONE, counted
 from fastbox.report.rules import evaluated_rules
 from fastbox.report.statistics import best_first, by_size, first_of
+from fastbox.report.terminal.confused import show_confused
 from fastbox.report.terminal.summary import show_rules, show_table, width_of
 
 __all__ = ["conditions", "largest", "show_evaluated"]
@@ -50,9 +51,19 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
         if known > 2 * CLASSES_SHOWN:
             ended = f"the best and worst {CLASSES_SHOWN} of {counted(known, 'classes')} with truths; --json has all"
             console.print(Text(ended, style="dim"))
+    if "confusion" in summary:
+        show_confused(console, summary)
+    best = summary["operating_points"]["best"]
+    if best["score"] is not None:
+        console.print()
+        console.print(
+            Text(
+                f"F1 is highest, {best['f']:.3f}, for score ≥ {best['score']:.3f}: precision {best['precision']:.3f}, "
+                f"recall {best['recall']:.3f}"
+            )
+        )
     ece = summary["calibration"]["ece"]
     if ece is not None:
-        console.print()
         console.print(Text(f"Expected calibration error (ECE): {ece:.3f}", style="dim"))
 
 

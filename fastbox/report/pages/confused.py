@@ -1,0 +1,71 @@
+"""The confusion matrix and the operating points of an evaluation on its page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastbox.report.confused import most_confused, said, table_of
+from fastbox.report.numbers import NONE
+from fastbox.report.page import cells
+from fastbox.report.page.contents import Column, Section, Table
+from fastbox.report.page.plots import heat_map, lines
+
+__all__ = ["confused", "operated"]
+
+CLASSES = 12  # whose counts are drawn
+PAIRS = 50
+
+
+def confused(summary: Mapping[str, Any]) -> list[Section]:
+    """Return the section of the confusion matrix, if there is one."""
+    if "confusion" not in summary or not summary["confusion"]["counts"]:
+        return []
+    names, rows = table_of(summary, CLASSES)
+    counts = np.array(rows, np.float64)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=(totals > 0) & (counts > 0))
+    plot = heat_map(
+        "Shares of the truths of a class",
+        shares[::-1],
+        names,
+        names[::-1],
+        across="class of the detection, or background: missed",
+        up="class of the truth, or background: nothing is there",
+        role="match",
+    )
+    pairs = most_confused(summary, PAIRS, background=True)
+    table = Table(
+        "Most frequent confusions",
+        [
+            Column("truth", [found.truth for found in pairs]),
+            Column("detection", [found.detection for found in pairs]),
+            cells.counts("count", [found.boxes for found in pairs]),
+            cells.shares("of the truths", [found.share for found in pairs]),
+        ],
+        "pairs",
+    )
+    text = (
+        f"Boxes match one to one by their IoU, whatever their classes are, at {said(summary)}. The "
+        f"{len(names) - 1} classes that are confused most are drawn."
+    )
+    return [Section("Confusion of classes", text, [plot, table])]
+
+
+def operated(summary: Mapping[str, Any]) -> Section:
+    """Return the section of precision, recall and F by score."""
+    found = summary["operating_points"]
+    curves, best = found["curves"], found["best"]
+    order = slice(None, None, -1)
+    name = f"F{found['beta']:g}"
+    series = {"precision": curves["precision"][order], "recall": curves["recall"][order], name: curves["f"][order]}
+    plot = lines("Precision and recall by score", curves["scores"][order], series, across="least score", up="share")
+    text = (
+        NONE
+        if best["score"] is None
+        else f"{name} is highest, {best['f']:.3f}, for detections with score ≥ {best['score']:.3f}: precision "
+        f"{best['precision']:.3f}, recall {best['recall']:.3f}. The table of classes has the best score of each."
+    )
+    return Section("Choice of a score", text, [plot])
