@@ -31,6 +31,7 @@ LISTED = {
     "evaluate.curves": ("TRACE",),
     "evaluate.match": ("MATCH",),
     "evaluate.match_any": ("MATCH_ANY",),
+    "evaluate.suspects": ("GATHER", "SURVEY"),
     "evaluate.tide": ("CLASSIFY_ERRORS", "TRACE_FIXED"),
     "geometry.elementary": ("FUNCTIONS",),
     "geometry.inverted": ("INVERTED",),
