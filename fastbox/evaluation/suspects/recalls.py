@@ -8,26 +8,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.values.coco import AREA_BOUNDS, SIZES
 
 __all__ = ["Recalls", "sizes_of"]
 
-PRIOR = 5.0  # truths of the same recall as the class has, added to each size of it; and to each class, as all have
+BOUNDS = 4.0 ** np.arange(1, 12)  # areas of squares with sides of 2, 4, … 2,048 pixels
+SIZES = len(BOUNDS) + 1
+PRIOR = 5.0  # truths found as often as all of their size are, added to those of each class
 
 Ints = NDArray[np.int64]
 
 
 def sizes_of(areas: NDArray[np.float64]) -> Ints:
-    """Return the place of each area among COCO's sizes.
+    """Return the size of boxes by their areas: the whole binary logarithm of the side of a square, from 0 to 11.
 
-    >>> sizes_of(np.array([4.0, 1024.0, 1e6]))
-    array([0, 1, 2])
+    >>> sizes_of(np.array([0.0, 4.0, 1023.0, 1024.0]))
+    array([0, 1, 4, 5])
     """
-    return np.searchsorted(AREA_BOUNDS, areas, side="right")
+    return np.searchsorted(BOUNDS, areas, side="right")
 
 
 def _counts(*shape: int) -> Ints:
-    return np.zeros((*shape, len(SIZES)), np.int64)
+    return np.zeros((*shape, SIZES), np.int64)
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,16 @@ class Recalls:
         return (self.models, other.models), (self.classes, other.classes)
 
     def shares(self) -> NDArray[np.float64]:
-        """Return the recall of each model, class and size: of few truths near that of the class, or of all classes.
+        """Return the recall of each model, class and size, near that of all classes for few truths.
 
-        >>> found = Recalls((None,), (7,), np.array([[0, 0, 5]]), np.array([[[0, 0, 4]]]))
-        >>> found.shares().round(3).tolist()
-        [[[0.8, 0.8, 0.8]]]
+        Without a model there is one that finds nothing.
+
+        >>> one = np.zeros((1, SIZES), np.int64) + 5
+        >>> Recalls((None,), (7,), one, one[None] - 1).shares().round(3)[0, 0, :2].tolist()
+        [0.8, 0.8]
         """
-        of_all = self.found.sum(axis=(1, 2)) / max(int(self.truths.sum()), 1)
-        wanted = self.truths.sum(axis=1)
-        of_classes = (self.found.sum(axis=2) + PRIOR * of_all[:, None]) / (wanted + PRIOR)
-        shares: NDArray[np.float64] = (self.found + PRIOR * of_classes[:, :, None]) / (self.truths + PRIOR)
+        found = self.found if len(self.models) else _counts(1, len(self.classes))
+        of_all = found.sum(axis=(1, 2)) / max(int(self.truths.sum()), 1)
+        of_sizes = (found.sum(axis=1) + PRIOR * of_all[:, None]) / (self.truths.sum(axis=0) + PRIOR)
+        shares: NDArray[np.float64] = (found + PRIOR * of_sizes[:, None]) / (self.truths + PRIOR)
         return shares

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import Boxes
 from fastbox.evaluation.matching import BACKGROUND, FOREGROUND, Columns
-from fastbox.evaluation.sides import Images, areas_of, invalid, sided
+from fastbox.evaluation.sides import Detections, GroundTruths, Images, areas_of, invalid, sided, unmatchable
 from fastbox.evaluation.suspects.recalls import sizes_of
 
 __all__ = ["TWINS", "Cells", "Claims", "Scene", "blocks"]
 
 TWINS = 0.5  # least IoU of two truths of one class that may be one object
-CELLS = 1 << 20  # pairs of a truth and a model in memory at a time: 60 bytes each
+CELLS = 1 << 18  # pairs of a truth and a model in memory at a time: 60 bytes each
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,7 +31,8 @@ class Cells(NamedTuple):
     own : array of float64
         The best IoU of a detection of the truth's class that hits the truth; 0 for no such detection.
     near : array of float64
-        The highest score of a detection near the truth, of any class; -1 for no such detection.
+        The highest score of a detection near the truth: of its class with a small IoU, of another that hits it; -1 for
+        no such detection.
     wrong, wrong_iou : arrays of int64 and float64
         The detection of another class that hits the truth, and no truth of its own class.
     placed, placed_iou : arrays of int64 and float64
@@ -67,29 +67,22 @@ class Scene:
     Parameters
     ----------
     images : Images
-    detections, truths : Boxes
-    scores : array of shape (n,)
-    kinds, models, truth_kinds : arrays of int64
-        Codes of classes, of models, and of the truths' classes.
-    crowd, ignore : arrays of bool
+    detections : Detections
+    truths : GroundTruths
+        Crowds, truths that do not count and invalid boxes take no part.
     """
 
-    def __init__(
-        self,
-        images: Images,
-        detections: tuple[Boxes, Floats, Ints, Ints],
-        truths: tuple[Boxes, Ints, NDArray[np.bool_], NDArray[np.bool_]],
-    ) -> None:
+    def __init__(self, images: Images, detections: Detections, truths: GroundTruths) -> None:
         self.images = images
-        boxes, scores, self.kinds, self.models = detections
-        self.scores = scores.astype(np.float64, copy=False)
-        self.columns = sided(boxes)
-        self.invalid = invalid(self.columns)
-        self.skip = self.invalid | np.isnan(self.scores)
-        wanted, self.truth_kinds, self.crowd, ignore = truths
-        self.truth_columns = sided(wanted)
-        self.truth_invalid = invalid(self.truth_columns)
-        self.apart = self.crowd | ignore | self.truth_invalid
+        self.kinds, self.models = detections.classes, detections.models
+        self.scores = detections.scores.astype(np.float64, copy=False)
+        self.columns, self.truth_columns = sided(detections.boxes), sided(truths.boxes)
+        self.lost = np.isnan(self.scores)
+        self.invalid, self.truth_invalid = invalid(self.columns), invalid(self.truth_columns)
+        self.skip = self.invalid | self.lost | detections.left_out
+        self.truth_kinds, self.crowd = truths.classes, truths.crowd & ~truths.left_out
+        self.apart = truths.crowd | truths.ignore | truths.left_out | self.truth_invalid
+        self.truth_columns = unmatchable(self.truth_columns, truths.left_out)
         self.sizes, self.truth_sizes = (sizes_of(areas_of(columns)) for columns in (self.columns, self.truth_columns))
 
     def between(self, first: int, last: int) -> Scene:
@@ -98,9 +91,9 @@ class Scene:
         own = slice(*self.images.bounds[[first, last]])
         its = slice(*self.images.truth_bounds[[first, last]])
         part.images = self.images.between(first, last)
-        for name in ("scores", "kinds", "models", "invalid", "skip", "sizes"):
+        for name in ("scores", "kinds", "models", "skip", "sizes"):
             setattr(part, name, getattr(self, name)[own])
-        for name in ("truth_kinds", "crowd", "truth_invalid", "apart", "truth_sizes"):
+        for name in ("truth_kinds", "crowd", "apart", "truth_sizes"):
             setattr(part, name, getattr(self, name)[its])
         part.columns, part.truth_columns = _rows(self.columns, own), _rows(self.truth_columns, its)
         return part

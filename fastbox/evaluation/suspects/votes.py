@@ -16,6 +16,8 @@ __all__ = ["KINDS", "Suspects", "vote"]
 KINDS = ("wrong_class", "missing", "badly_placed", "spurious", "duplicate")
 WRONG_CLASS, NO_TRUTH, BADLY_PLACED, SPURIOUS, DUPLICATE = range(len(KINDS))
 
+LEAST_WEIGHT = 0.01  # of a model that rarely finds truths of a class and size
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -85,7 +87,7 @@ def vote(scene: Scene, claims: Claims, shares: Floats, least: float) -> Suspects
     speak = (agreed | wrong | placed).sum(axis=1)
     return (
         _wrong_class(scene, cells, wrong, speak)
-        + _missing(scene, claims, shares, least)
+        + _missing(scene, claims, shares)
         + _badly_placed(scene, cells, placed, speak)
         + _spurious(scene, cells, shares, least)
         + _duplicate(scene, claims)
@@ -107,10 +109,10 @@ def _strongest(confidences: Floats, rows: Ints, where: NDArray[np.bool_]) -> Int
 
 
 def _wrong_class(scene: Scene, cells: Cells, where: NDArray[np.bool_], speak: Ints) -> Suspects:
-    """Return truths that detections of another class hit: the class with the greatest sum of scores is suggested."""
+    """Return truths that detections of another class hit: the class with the greatest sum of claims is suggested."""
     rows = np.flatnonzero(where.any(axis=1))
     where, claimed, speak = where[rows], cells.wrong[rows], speak[rows]
-    confidences = _confidences(scene, claimed, where)
+    confidences = _confidences(scene, claimed, where) * cells.wrong_iou[rows]
     classes = np.full(claimed.shape, -1)
     classes[where] = scene.kinds[claimed[where]]
     best, suggested = np.zeros(len(rows)), np.full(len(rows), -1)
@@ -139,8 +141,8 @@ def _badly_placed(scene: Scene, cells: Cells, where: NDArray[np.bool_], speak: I
     )
 
 
-def _missing(scene: Scene, claims: Claims, shares: Floats, least: float) -> Suspects:
-    """Return detections far from every truth, one for each object: a silent model weighs as much as its recall."""
+def _missing(scene: Scene, claims: Claims, shares: Floats) -> Suspects:
+    """Return detections far from every truth, one for each object; models weigh as much as their recall."""
     rows = np.flatnonzero(claims.statuses == MISSING)
     leaders = scene.leaders(rows)
     models = shares.shape[0]
@@ -151,11 +153,11 @@ def _missing(scene: Scene, claims: Claims, shares: Floats, least: float) -> Susp
     found = rows[heads]
     if not len(rows):
         return Suspects.of(NO_TRUTH, found, np.zeros(0), found, np.zeros(0), found, None)
-    weights = shares[:, scene.kinds[found], scene.sizes[found]]
-    said = weights[keys % models, np.repeat(np.arange(len(heads)), np.diff([*starts, len(keys)]))]
+    weights = np.maximum(shares[:, scene.kinds[found], scene.sizes[found]], LEAST_WEIGHT)
     agree = np.diff([*starts, len(keys)])
-    silent = np.maximum(weights.sum(axis=0) - np.add.reduceat(said, starts), 0)
-    suspicion = np.add.reduceat(highest, starts) / (agree + silent)
+    said = weights[keys % models, np.repeat(np.arange(len(heads)), agree)]
+    total = np.add.reduceat(said * highest, starts)
+    suspicion = np.minimum(total / weights.sum(axis=0), 1)
     return Suspects.of(NO_TRUTH, np.full(len(found), -1), suspicion, found, claims.most[found], agree, None)
 
 

@@ -14,13 +14,9 @@ from fastbox.kernels.evaluate.overlap import Sides, four, overlap
 
 
 @device
-def is_better(score, iou, row, other_score, other_iou, other):
-    """Tell whether a claim is stronger than another: by score, then by IoU, then the first row."""
-    if other < 0 or score > other_score:
-        return True
-    if score < other_score:
-        return False
-    return iou > other_iou or (iou == other_iou and row < other)
+def is_better(weight, row, other_weight, other):
+    """Tell whether a claim is stronger than another: by weight, else the first row."""
+    return other < 0 or weight > other_weight or (weight == other_weight and row < other)
 
 
 @device
@@ -45,7 +41,8 @@ def survey(detections, truths, rule, span, outputs):
 
     Detections with a mark in `skip` and truths with a mark in `apart` take no part. Crowds are among the latter: a
     detection on one of its class, or on another truth that takes no part, takes no part either. The rule holds the IoU
-    of a hit, the IoU from which on a detection is near, the least score of a claim and the least IoU of twins.
+    of a hit, the IoU from which on a detection of the class is near, the least score of a claim and the least IoU of
+    twins.
 
     `statuses` gets the place of each detection, `most` its best IoU. The cells have a row for each truth and a column
     for each model: the best IoU of a detection of the class, the highest score of a detection near the truth, the
@@ -79,7 +76,7 @@ def survey(detections, truths, rule, span, outputs):
                         own_best, own_truth = iou, t
                 elif iou > other_best:
                     other_best, other_truth = iou, t
-                if iou >= background:
+                if iou >= hit or (iou >= background and classes[t] == kind):
                     near[t, model] = max(near[t, model], score)
             most[row] = max(own_best, other_best)
             if score < least or (aside and own_best < hit):
@@ -98,17 +95,17 @@ def survey(detections, truths, rule, span, outputs):
                         if hits or both:
                             several[t, model] += 1
                         before = shared[t, model]
-                        if hits and both and (before < 0 or score > scores[before]):
+                        if hits and both and is_better(score, row, scores[before], before):
                             shared[t, model] = row
             elif other_best >= hit:
                 statuses[row] = ELSEWHERE
                 t, before = other_truth, wrong[other_truth, model]
-                if is_better(score, other_best, row, scores[before], wrong_iou[t, model], before):
+                if is_better(score * other_best, row, scores[before] * wrong_iou[t, model], before):
                     wrong[t, model], wrong_iou[t, model] = row, other_best
             elif own_best >= background:
                 statuses[row] = ELSEWHERE
                 t, before = own_truth, placed[own_truth, model]
-                if is_better(score, own_best, row, scores[before], placed_iou[t, model], before):
+                if is_better(score, row, scores[before], before):
                     placed[t, model], placed_iou[t, model] = row, own_best
             else:
                 statuses[row] = MISSING if other_best < background else ELSEWHERE
