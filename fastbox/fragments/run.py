@@ -245,7 +245,7 @@ def _after_first_pass(
     """Return the fragments with the options that the first pass over the whole table adds."""
 
     def everywhere(function: Callable[..., Any], **options: Any) -> Iterator[tuple[int, Any]]:
-        first = [Task(function, task.sources[:1], options) for task in tasks]
+        first = [Task(function, task.sources, options) for task in tasks]
         for place, found, _ in _results(engine, first):
             yield place, found
             if progress is not None:

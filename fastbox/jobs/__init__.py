@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fastbox.jobs.plan import Planned, plan
     from fastbox.jobs.regression import regression
     from fastbox.jobs.sort import sort
+    from fastbox.jobs.suspects import Suspected, suspects
     from fastbox.jobs.synthesize import synthesize
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Regression",
     "Resize",
     "Suppressed",
+    "Suspected",
     "assign",
     "compare_rules",
     "convert",
@@ -53,6 +55,7 @@ __all__ = [
     "plan",
     "regression",
     "sort",
+    "suspects",
     "synthesize",
 ]
 
@@ -77,6 +80,7 @@ lazy(
         "fastbox.jobs.plan": ("Planned", "plan"),
         "fastbox.jobs.regression": ("regression",),
         "fastbox.jobs.sort": ("sort",),
+        "fastbox.jobs.suspects": ("Suspected", "suspects"),
         "fastbox.jobs.synthesize": ("synthesize",),
     },
 )

@@ -34,6 +34,7 @@ NEEDED = {
         *("compare.dense.BEST", "compare.dense.PAIRS", "compare.dense.SCATTER"),
         *("compare.indexed.BEST", "compare.indexed.ORDER", "compare.indexed.PAIRS"),
     ),
+    "suspects": ("common.sorting", "evaluate.suspects"),
 }
 EVERY = ("json",)
 

@@ -22,6 +22,7 @@ __all__ = [
     "paired_rules",
     "reached",
     "suppressed_rules",
+    "suspected_rules",
 ]
 
 Rules = Mapping[str, Any]
@@ -189,6 +190,18 @@ def evaluated_rules(rules: Rules) -> list[str]:
         f"at most {most} {whose}" if most else f"all {whose}",
         *([f"areas: {', '.join(sizes)}"] if sizes else []),
         *(["corners are the outer pixels of boxes"] if rules.get("legacy_pixels") else []),
+    ]
+
+
+def suspected_rules(rules: Rules) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.suspects`."""
+    if not rules:
+        return []
+    return [
+        f"detections with scores ≥ {threshold(rules['min_score'])}",
+        f"suspicion ≥ {threshold(rules['min_suspicion'])}",
+        f"per class ({rules['class_column']})",
+        "one model" if rules["by"] is None else f"votes of models by {rules['by']}",
     ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 
 __all__ = ["Recalls", "sizes_of"]
 
@@ -49,19 +49,20 @@ class Recalls:
     truths: Ints = field(default_factory=lambda: _counts(0))
     found: Ints = field(default_factory=lambda: _counts(0, 0))
 
+    @classmethod
+    def zeros(cls, models: Sequence[Any], classes: Sequence[Any]) -> Recalls:
+        """Return counts of 0, for labels in ascending order."""
+        shape = len(models), len(classes)
+        return cls(tuple(models), tuple(classes), _counts(shape[1]), _counts(*shape))
+
     def __add__(self, other: Recalls) -> Recalls:
         """Return the counts of both sets of images."""
-        models, classes = (tuple(sorted({*own, *its})) for own, its in self._labels(other))
-        truths, found = _counts(len(classes)), _counts(len(models), len(classes))
+        both = Recalls.zeros(_union(self.models, other.models), _union(self.classes, other.classes))
         for part in (self, other):
-            rows = np.array([models.index(label) for label in part.models], np.int64)
-            columns = np.array([classes.index(label) for label in part.classes], np.int64)
-            truths[columns] += part.truths
-            found[rows[:, None], columns] += part.found
-        return Recalls(models, classes, truths, found)
-
-    def _labels(self, other: Recalls) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-        return (self.models, other.models), (self.classes, other.classes)
+            rows, columns = _places(part.models, both.models), _places(part.classes, both.classes)
+            both.truths[columns] += part.truths
+            both.found[rows[:, None], columns] += part.found
+        return both
 
     def shares(self) -> NDArray[np.float64]:
         """Return the recall of each model, class and size, near that of all classes for few truths.
@@ -77,3 +78,13 @@ class Recalls:
         of_sizes = (found.sum(axis=1) + PRIOR * of_all[:, None]) / (self.truths.sum(axis=0) + PRIOR)
         shares: NDArray[np.float64] = (found + PRIOR * of_sizes[:, None]) / (self.truths + PRIOR)
         return shares
+
+
+def _union(own: Sequence[Any], its: Sequence[Any]) -> list[Any]:
+    found = {*own, *its}
+    return list(found) if len(found) < 2 else sorted(found)
+
+
+def _places(labels: Sequence[Any], whole: Sequence[Any]) -> Ints:
+    place = {label: number for number, label in enumerate(whole)}
+    return np.array([place[label] for label in labels], np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Suspects(NamedTuple):
+@dataclass(frozen=True)
+class Suspects:
     """Suspects, a value of each column for each; rows are those of the scene, and -1 means none.
 
     Attributes
@@ -53,6 +54,12 @@ class Suspects(NamedTuple):
     models: Ints
 
     @classmethod
+    def none(cls) -> Suspects:
+        """Return no suspects."""
+        rows, values = np.zeros(0, np.int64), np.zeros(0)
+        return cls(rows, rows, values, rows, values, rows, rows)
+
+    @classmethod
     def of(
         cls, kind: int, truth: Ints, suspicion: Floats, detection: Ints, iou: Floats, models: Ints, other: Ints | None
     ) -> Suspects:
@@ -60,23 +67,35 @@ class Suspects(NamedTuple):
         many = len(truth)
         none = np.full(many, -1)
         return cls(
-            np.full(many, kind), truth, suspicion, detection, iou, none if other is None else other, models.astype(np.int64)
+            np.full(many, kind),
+            truth,
+            suspicion,
+            detection,
+            iou,
+            none if other is None else other,
+            models.astype(np.int64),
         )
 
-    def __add__(self, other: Suspects) -> Suspects:  # type: ignore[override]
+    def __add__(self, other: Suspects) -> Suspects:
         """Return the suspects of both, one after the other."""
-        return Suspects(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+        return Suspects(**{name: np.concatenate((own, vars(other)[name])) for name, own in vars(self).items()})
 
     def taken(self, rows: Ints | NDArray[np.bool_]) -> Suspects:
         """Return some suspects."""
-        return Suspects(*(column[rows] for column in self))
+        return Suspects(**{name: column[rows] for name, column in vars(self).items()})
 
     def moved(self, detections: int, truths: int) -> Suspects:
         """Return the suspects with rows that count from the first detection and truth of a greater scene."""
-        shifts = {"detection": detections, "truth": truths, "other": truths}
-        return self._replace(
-            **{name: np.where((rows := getattr(self, name)) < 0, -1, rows + shift) for name, shift in shifts.items()}
+        return replace(
+            self,
+            detection=_moved(self.detection, detections),
+            truth=_moved(self.truth, truths),
+            other=_moved(self.other, truths),
         )
+
+
+def _moved(rows: Ints, shift: int) -> Ints:
+    return np.where(rows < 0, -1, rows + shift)
 
 
 def vote(scene: Scene, claims: Claims, shares: Floats, least: float) -> Suspects:
@@ -105,7 +124,8 @@ def _strongest(confidences: Floats, rows: Ints, where: NDArray[np.bool_]) -> Int
     """Return for each truth the model whose detection has the highest score; of equal scores the first detection."""
     best = np.where(where, confidences, -1.0)
     tied = where & (best == best.max(axis=1, keepdims=True))
-    return np.argmin(np.where(tied, rows, np.iinfo(np.int64).max), axis=1)
+    first: Ints = np.argmin(np.where(tied, rows, np.iinfo(np.int64).max), axis=1)
+    return first
 
 
 def _wrong_class(scene: Scene, cells: Cells, where: NDArray[np.bool_], speak: Ints) -> Suspects:
@@ -116,8 +136,7 @@ def _wrong_class(scene: Scene, cells: Cells, where: NDArray[np.bool_], speak: In
     classes = np.full(claimed.shape, -1)
     classes[where] = scene.kinds[claimed[where]]
     best, suggested = np.zeros(len(rows)), np.full(len(rows), -1)
-    for model in range(classes.shape[1]):
-        own = classes[:, model]
+    for own in classes.T:
         total = np.where(classes == own[:, None], confidences, 0).sum(axis=1)
         better = (own >= 0) & ((suggested < 0) | (total > best) | ((total == best) & (own < suggested)))
         best, suggested = np.where(better, total, best), np.where(better, own, suggested)
@@ -136,9 +155,7 @@ def _badly_placed(scene: Scene, cells: Cells, where: NDArray[np.bool_], speak: I
     confidences = _confidences(scene, claimed, where)
     at = np.arange(len(rows)), _strongest(confidences, claimed, where)
     suspicion = confidences.sum(axis=1) / np.maximum(speak[rows], 1)
-    return Suspects.of(
-        BADLY_PLACED, rows, suspicion, claimed[at], cells.placed_iou[rows][at], where.sum(axis=1), None
-    )
+    return Suspects.of(BADLY_PLACED, rows, suspicion, claimed[at], cells.placed_iou[rows][at], where.sum(axis=1), None)
 
 
 def _missing(scene: Scene, claims: Claims, shares: Floats) -> Suspects:
@@ -168,7 +185,9 @@ def _spurious(scene: Scene, cells: Cells, shares: Floats, least: float) -> Suspe
     recalls = shares[:, scene.truth_kinds[rows], scene.truth_sizes[rows]]
     suspicion = (recalls * (1 - np.maximum(cells.near[rows].T, 0))).sum(axis=0) / max(len(shares), 1)
     none = np.full(len(rows), -1)
-    return Suspects.of(SPURIOUS, rows, suspicion, none, np.full(len(rows), np.nan), np.full(len(rows), len(shares)), None)
+    return Suspects.of(
+        SPURIOUS, rows, suspicion, none, np.full(len(rows), np.nan), np.full(len(rows), len(shares)), None
+    )
 
 
 def _duplicate(scene: Scene, claims: Claims) -> Suspects:
@@ -184,6 +203,4 @@ def _duplicate(scene: Scene, claims: Claims) -> Suspects:
     at = np.arange(len(rows)), _strongest(confidences, claimed, where)
     speak = (cells.several[rows] > 0).sum(axis=1)
     suspicion = claims.twin_ious[rows] * confidences.sum(axis=1) / np.maximum(speak, 1)
-    return Suspects.of(
-        DUPLICATE, rows, suspicion, claimed[at], claims.twin_ious[rows], where.sum(axis=1), twins[rows]
-    )
+    return Suspects.of(DUPLICATE, rows, suspicion, claimed[at], claims.twin_ious[rows], where.sum(axis=1), twins[rows])

@@ -79,7 +79,7 @@ class Before:
         return Before(self.ranges, self.again[low:high], self.firsts[low:high])
 
 
-def sizes_of(truths: Source, *, out: None, label: str | None, rows: int) -> Classes:
+def sizes_of(truths: Source, *images: Source, out: None, label: str | None, rows: int) -> Classes:
     """Count the sizes of the boxes in a fragment of a table, by the class in a column."""
     classes = Classes()
     with closing(scan(Source.carrying(truths, label), rows=rows)) as chunks:
