@@ -7,7 +7,7 @@ from typing import Any
 
 from fastbox.report.numbers import NONE, counted
 
-__all__ = ["MEANINGS", "class_of", "evidence", "invalid_of"]
+__all__ = ["MEANINGS", "change_of", "class_of", "evidence", "invalid_of"]
 
 MEANINGS = {
     "wrong_class": "detections of another class, none of its own",
@@ -26,6 +26,16 @@ def class_of(suspect: Mapping[str, Any], side: str) -> str:
     """
     label = suspect[side] if suspect.get(f"{side}_name") is None else suspect[f"{side}_name"]
     return NONE if label is None else str(label)
+
+
+def change_of(suspect: Mapping[str, Any]) -> str:
+    """Return the class of a truth and the suggested one, or one of both where they are the same.
+
+    >>> change_of({"truth_class": "dog", "suggested_class": "cat"}), change_of({"truth_class": 1, "suggested_class": 1})
+    ('dog → cat', '1')
+    """
+    known = [class_of(suspect, side) for side in ("truth_class", "suggested_class") if suspect[side] is not None]
+    return " → ".join(dict.fromkeys(known))
 
 
 def evidence(suspect: Mapping[str, Any], models: int) -> str:

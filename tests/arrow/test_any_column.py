@@ -116,6 +116,8 @@ JOBS: dict[str, Callable[[Path, Path, Path], Any]] = {
     "evaluate": lambda a, b, out: jobs.evaluate(a, b, out),
     "evaluate by": lambda a, b, out: jobs.evaluate(a, b, out, by="iscrowd"),
     "evaluate others": lambda a, b, out: jobs.evaluate(b, a, out),
+    "suspects": lambda a, b, out: jobs.suspects(a, b, out),
+    "suspects by": lambda a, b, out: jobs.suspects(b, a, out, by="iscrowd"),
     "inspect": lambda a, b, out: jobs.inspect(a, b, out),
     "inspect listed": lambda a, b, out: jobs.inspect(b, a, out, fix=out.with_suffix(".fix.parquet")),
     "inspect fix": lambda a, b, out: jobs.inspect(a, None, out, fix=out.with_suffix(".fix.parquet")),

@@ -29,6 +29,8 @@ LINES = (
     "pairs detections.parquet truths.parquet --metrics iou,giou,l1",
     "plan detections.parquet truths.parquet",
     "sort detections.parquet -o sorted.parquet",
+    "suspects detections.parquet truths.parquet",
+    "suspects models.parquet truths.parquet --by model --min-suspicion 0",
     "synthesize made.parquet --count 3",
 )
 # Configurations to copy, in lines of their own; a minute of measurements; the state of the cache.

@@ -195,11 +195,12 @@ COMMANDS: dict[str, list[str]] = {
     "pairs": ["--threshold", "0.1"],
     "nms": [],
     "evaluate": [],
+    "suspects": [],
     "fuse": [],
 }
 # By the job: of which tables it is, truths or detections.
 TABLES = {
-    "assign": "t", "fit_anchors": "t", "inspect": "t", "nms": "d", "pairs": "dt", "evaluate": "dt", "fuse": "dd",
+    "assign": "t", "fit_anchors": "t", "inspect": "t", "nms": "d", "pairs": "dt", "evaluate": "dt", "fuse": "dd", "suspects": "dt",
 }  # fmt: skip
 LABELS = {"inputs", "class", "classes", "by_class", "name", "id", "other_id", "examples", "asked", "limits", "sampled"}
 LABELS |= {"anchors", "config", "k-means", "fitted"}  # drawn by the numbers of rows
@@ -269,7 +270,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], 
 
 
 def needs_scores(job: str, kind: str) -> bool:
-    return kind in SCORELESS and job in ("nms", "evaluate", "fuse")
+    return kind in SCORELESS and job in ("nms", "evaluate", "fuse", "suspects")
 
 
 @pytest.mark.slow
@@ -305,7 +306,7 @@ def test_every_command_reads_every_input(tmp_path: Path, command: str, kind: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ON_DISK)
-@pytest.mark.parametrize("job", ["assign", "evaluate", "inspect", "nms", "pairs"])
+@pytest.mark.parametrize("job", ["assign", "evaluate", "inspect", "nms", "pairs", "suspects"])
 def test_fragments_on_threads_read_every_input(tmp_path: Path, job: str, kind: str, expected: Any) -> None:
     if needs_scores(job, kind):
         return

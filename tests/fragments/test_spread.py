@@ -80,7 +80,7 @@ def test_what_only_the_whole_can_write_is_refused(option: str, tables: dict[str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["measure", "pairs", "assign", "inspect", "evaluate"])
+@pytest.mark.parametrize("name", ["measure", "pairs", "assign", "inspect", "evaluate", "suspects"])
 def test_a_page_of_fragments_is_that_of_what_they_found(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
     pytest.importorskip("jinja2", reason="pages need the extra report")
     pytest.importorskip("matplotlib", reason="pages need the extra report")
@@ -130,6 +130,7 @@ def test_the_command_line_writes_fragments_to_a_folder(tables: dict[str, Path], 
         "nms": ("nms", tables["detections"]),
         "measure": ("measure", tables["pairs"]),
         "evaluate": ("evaluate", tables["detections"], tables["truths"]),
+        "suspects": ("suspects", tables["detections"], tables["truths"], "--min-suspicion", 0.1),
         "inspect": ("inspect", tables["truths"], "--images-table", tables["images"], "--class-size", 1),
         "assign": ("assign", tables["truths"], "--anchors", "retinanet", "--size", "256x320"),
     }

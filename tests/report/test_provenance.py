@@ -36,6 +36,7 @@ COMMANDS = {
     "assign": ["boxes.parquet", "--anchors", "retinanet", "--resize", "shorter=100,longer=200"],
     "evaluate": ["boxes.parquet", "boxes.parquet", "--max-dets", "5"],
     "inspect": ["boxes.parquet", "--near", "0.5"],
+    "suspects": ["boxes.parquet", "boxes.parquet", "--min-score", "0.5"],
 }
 
 
@@ -125,6 +126,7 @@ JOBS: list[Callable[..., Any]] = [
     jobs.evaluate,
     jobs.assign,
     jobs.inspect,
+    jobs.suspects,
 ]
 
 
@@ -134,7 +136,7 @@ def test_a_call_that_can_not_be_is_refused_as_python_refuses_it(job: Callable[..
         job()
     needed = {"anchors": None, "resize": None} if job is jobs.assign else {}
     with pytest.raises(TypeError, match=r"nonsense"):
-        job("a", **needed, nonsense=1, **({"truths": "b"} if job is jobs.evaluate else {}))
+        job("a", **needed, nonsense=1, **({"truths": "b"} if job in (jobs.evaluate, jobs.suspects) else {}))
 
 
 def test_grids_of_other_sizes_have_other_records() -> None:

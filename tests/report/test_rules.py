@@ -78,6 +78,11 @@ CASES: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {
         ["near-duplicates at IoU ≥ 0.80", "huge above 50%", "image sizes by width, height", "classes by category_id"],
         {"class_column": "category_id", "size_columns": ["width", "height"]},
     ),
+    "suspects": (
+        ["suspects", BOXES, BOXES, "--min-score", "0.4", "--by", "width"],
+        ["scores ≥ 0.40", "suspicion ≥ 0.50", "per class (category_id)", "votes of models by width"],
+        {"min_score": 0.4, "min_suspicion": 0.5, "by": "width", "models": 1, "score_column": "score"},
+    ),
     "disagreement": (
         ["experiment", "disagreement", PAIRS, "--beta", "2"],
         ["Smooth L1 with beta 2 px"],
@@ -123,7 +128,7 @@ def test_the_rules_are_on_the_terminal_and_in_json(folder: Path, name: str) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [name for name in CASES if CASES[name][0][0] in {"pairs", "assign", "evaluate", "inspect"}]
+    "name", [name for name in CASES if CASES[name][0][0] in {"pairs", "assign", "evaluate", "inspect", "suspects"}]
 )
 def test_the_rules_are_on_the_page(folder: Path, name: str) -> None:
     pytest.importorskip("jinja2", reason="pages need the extra report")

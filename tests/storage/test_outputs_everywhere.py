@@ -55,6 +55,7 @@ def calls(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         "regression": ({}, {"points": 1, "steps": 1}),
         "synthesize": ({}, {"count": 1}),
         "sort": ({"tables": a}, {}),
+        "suspects": ({"detections": a, "truths": b}, {}),
     }
 
 

@@ -26,6 +26,7 @@ JOBS: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = {
     "assign": (jobs.assign, ("truths",), ANCHORS | {"class_column": "category_id"}),
     "inspect": (jobs.inspect, ("truths", "images"), {"limits": Limits(near=0.5, class_size=1.0)}),
     "inspect by two files": (jobs.inspect, ("detections",), {"limits": Limits(near=0.5, class_size=None)}),
+    "suspects": (jobs.suspects, ("detections", "truths"), {"min_score": 0.2, "min_suspicion": 0.1}),
     "evaluate": (jobs.evaluate, ("detections", "truths"), {"samples": 20, "seed": 5}),
 }
 

@@ -50,6 +50,7 @@ def test_damaged_files_give_a_sentence_or_a_result(tmp_path: Path) -> None:
         lambda: jobs.nms(bad, out),
         lambda: jobs.pairs(bad, truths, out),
         lambda: jobs.evaluate(bad, truths),
+        lambda: jobs.suspects(bad, truths),
         lambda: jobs.inspect(bad),
         lambda: jobs.plan(bad, truths),
     ]
@@ -192,6 +193,7 @@ def test_tables_of_any_schema_give_a_sentence_or_a_result(tmp_path: Path) -> Non
         lambda: jobs.pairs(truths, bad, threshold=0.1),
         lambda: jobs.evaluate(bad, truths),
         lambda: jobs.evaluate(truths, bad),
+        lambda: jobs.suspects(truths, bad),
         lambda: jobs.inspect(bad, bad),
         lambda: jobs.inspect(bad, fix=out),
         lambda: jobs.plan(bad, truths),

@@ -36,6 +36,8 @@ COMMANDS: dict[str, set[str]] = {
     f"pairs {DETECTIONS} {TRUTHS} --per-class": {"rich"},
     f"plan {DETECTIONS} {TRUTHS}": {"pyarrow.compute", "rich"},
     f"sort {DETECTIONS} -o OUT/sorted.parquet": {"pyarrow.compute"},
+    f"suspects {DETECTIONS} {TRUTHS}": {"rich"},
+    f"suspects {DETECTIONS} {TRUTHS} -o OUT/suspects.parquet --json": {"pyarrow.compute"},
     "synthesize OUT/made.parquet --count 3": {RANDOM, "rich"},
     "warmup --help": set(),
 }

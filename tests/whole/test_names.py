@@ -42,6 +42,7 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
     "fit_anchors": {"sample": ()},
     "inspect": {"limits": tuple(field.name for field in fields(Limits)), "before": ()},
     "pairs": {"every": ("all",)},
+    "suspects": {"facts": ()},
     "synthesize": {"truths": ()},
 }
 # Arguments of Source, which a command has as options; and options that a job has no keyword for.
@@ -57,6 +58,7 @@ ADDED: dict[str, tuple[str, ...]] = {
     "pairs": (*SOURCE, "truth_box", "truth_format"),
     "plan": ("image_column",),
     "regression": ("plot",),
+    "suspects": (*SOURCE, "truth_box", "truth_format"),
 }
 OF_FRAGMENTS = {field.metadata["option"][0][0][2:].replace("-", "_") for field in fields(Fragments)}
 # Options without a default, for which the command finds one: the class column of the table, and the size of a fragment.

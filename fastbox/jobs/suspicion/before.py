@@ -44,7 +44,7 @@ class Facts:
 
 
 class Met:
-    """What a first pass met: recalls, and evidence that the tables do not fit; those of two parts are added."""
+    """Recalls, and evidence that the tables do not fit, collected chunk by chunk; those of two parts are added."""
 
     def __init__(self, read: Read) -> None:
         self.read = read

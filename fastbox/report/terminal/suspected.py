@@ -8,14 +8,16 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.numbers import NONE, counted
+from fastbox.report.numbers import NONE, counted, decimals
 from fastbox.report.rules import suspected_rules
-from fastbox.report.suspicions import MEANINGS, class_of, evidence, invalid_of
-from fastbox.report.terminal.summary import show_rules, show_table
+from fastbox.report.suspicions import MEANINGS, change_of, invalid_of
+from fastbox.report.terminal.summary import show_rules, show_table, width_of
 
 __all__ = ["show_suspected"]
 
 SHOWN = 3  # suspects of each kind
+WIDTH = 80  # characters of a line
+LONGEST_ID, LEAST_CLASS = 16, 8  # characters
 
 
 def show_suspected(console: Console, summary: Mapping[str, Any]) -> None:
@@ -44,18 +46,25 @@ def show_suspected(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def _show_first(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print the suspects of each kind with the highest suspicion."""
-    rows = [("kind", "image", "truth", "class", "suspicion", "evidence")]
-    shown = dict.fromkeys(MEANINGS, 0)
+    """Print the suspects of each kind with the highest suspicion; long ids and names of classes are cut."""
+    shown, chosen = dict.fromkeys(MEANINGS, 0), []
     for one in summary["suspects"]:
         shown[one["kind"]] += 1
         if shown[one["kind"]] <= SHOWN:
-            side = "suggested_class" if one["truth"] is None else "truth_class"
-            truth = NONE if one["truth"] is None else f"{one['truth']:,}"
-            said = evidence(one, summary["rules"]["models"])
-            rows.append(
-                (one["kind"], str(one["image_id"]), truth, class_of(one, side), f"{one['suspicion']:.2f}", said)
-            )
+            chosen.append(one)
+    models = summary["rules"]["models"] > 1
+    rows = [("kind", "image", "truth", "suspicion", "score", "IoU", *(["models"] if models else []))]
+    for one in chosen:
+        image, truth = _cut(str(one["image_id"]), LONGEST_ID), NONE if one["truth"] is None else f"{one['truth']:,}"
+        figures = [decimals(one[name], 2) for name in ("suspicion", "score", "iou")]
+        rows.append((one["kind"], image, truth, *figures, *([f"{one['models']:,}"] if models else [])))
+    room = max(WIDTH - width_of(rows) - 2, LEAST_CLASS)
+    named = ["class", *(_cut(change_of(one), room) for one in chosen)]
+    rows = [(*row[:3], name, *row[3:]) for row, name in zip(rows, named, strict=True)]
     show_table(console, rows, ("suspicion",))
     ended = f"the first {SHOWN} of each kind; --json has 12, -o writes all, --report draws them"
     console.print(Text(ended, style="dim"))
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"…{text[1 - most :]}"
