@@ -18,7 +18,7 @@ from fastbox.values.arguments import bound
 __all__ = ["Provenance", "on_command_line"]
 
 TABLES = ("detections", "truths", "images_table", "tables", "pairs")  # arguments that are read
-WITHOUT_EFFECT = ("out", "report", "rows", "progress", "before")  # arguments that change no figure and no plot
+WITHOUT_EFFECT = ("out", "report", "rows", "progress", "before", "facts")  # arguments that change no figure and no plot
 SECRET = re.compile(r"(?<=://)[^/@\s]+@")  # a name or password before a host
 
 _command: ContextVar[tuple[str, ...] | None] = ContextVar("command", default=None)

@@ -64,7 +64,7 @@ class Suspicion:
     section="Evaluate and train",
     examples=[
         "fastbox suspects detections.parquet truths.parquet -o suspects.parquet",
-        "fastbox suspects models.parquet truths.parquet --by model --report suspects.html",
+        "fastbox suspects detections.parquet truths.parquet --report suspects.html",
     ],
     short_help="Find annotations that confident detections disagree with.",
 )

@@ -57,8 +57,8 @@ def _drawn(summary: Mapping[str, Any]) -> list[Section]:
         if (examples := [_example(one, models) for one in suspects if one["kind"] == kind])
     ]
     text = (
-        "Of each kind the suspects with the highest suspicion, drawn to scale. The truth in question is red, "
-        "detections are orange and dashed, the other truth of a duplicate is green."
+        "Of each kind the suspects with the highest suspicion, drawn to scale. The truth in question is red, the "
+        "detection with the strongest claim is orange, the other truth of a duplicate is green."
     )
     return [Section("Examples", text, drawn), Section("Rows", "The same suspects, to look them up.", [_table(summary)])]
 
