@@ -16,6 +16,7 @@ from fastbox.evaluation.suspects.recalls import sizes_of
 
 __all__ = ["TWINS", "Cells", "Claims", "Scene", "blocks"]
 
+BESIDE = BACKGROUND  # IoU with a truth of another class from which on a detection shows no missing object
 TWINS = 0.5  # least IoU of two truths of one class that may be one object
 CELLS = 1 << 18  # pairs of a truth and a model in memory at a time: 60 bytes each
 
@@ -118,7 +119,7 @@ class Scene:
         detections = self.columns, self.kinds, self.models, self.scores, self.skip, bounds
         truths = self.truth_columns, self.truth_kinds, self.crowd, self.apart, truth_bounds
         outputs = tuple(found[:2]), tuple(found[2:4]), tuple(cells[:4]), tuple(cells[4:])
-        rule = FOREGROUND, BACKGROUND, least, TWINS
+        rule = FOREGROUND, BACKGROUND, BESIDE, least, TWINS
         costs = (np.diff(bounds) + np.diff(truth_bounds)) * np.diff(truth_bounds) + np.diff(bounds)
         parallel.run(kernel, [(detections, truths, rule, span, outputs) for span in parallel.cut(costs)])
         return found

@@ -41,8 +41,8 @@ def survey(detections, truths, rule, span, outputs):
 
     Detections with a mark in `skip` and truths with a mark in `apart` take no part. Crowds are among the latter: a
     detection on one of its class, or on another truth that takes no part, takes no part either. The rule holds the IoU
-    of a hit, the IoU from which on a detection of the class is near, the least score of a claim and the least IoU of
-    twins.
+    of a hit, the IoU from which on a detection of the class is near, the IoU with a truth of another class from which
+    on a detection shows no missing object, the least score of a claim and the least IoU of twins.
 
     `statuses` gets the place of each detection, `most` its best IoU. The cells have a row for each truth and a column
     for each model: the best IoU of a detection of the class, the highest score of a detection near the truth, the
@@ -51,7 +51,7 @@ def survey(detections, truths, rule, span, outputs):
     """
     (x, y, w, h), kinds, models, scores, skip, bounds = detections
     (left, top, width, height), classes, crowd, apart, truth_bounds = truths
-    (hit, background, least, twin_least), (first, last) = rule, span
+    (hit, background, beside, least, twin_least), (first, last) = rule, span
     (statuses, most), (twins, twin_ious), (own, near, wrong, wrong_iou), (placed, placed_iou, shared, several) = outputs
     value = np.empty(longest_of(truth_bounds, first, last), np.float64)
     for image in range(first, last):
@@ -108,14 +108,14 @@ def survey(detections, truths, rule, span, outputs):
                 if is_better(score, row, scores[before], before):
                     placed[t, model], placed_iou[t, model] = row, own_best
             else:
-                statuses[row] = MISSING if other_best < background else ELSEWHERE
+                statuses[row] = MISSING if other_best < beside else ELSEWHERE
 
 
 def _signature(t):
     flags = readonly(types.boolean)
     detections = group(four(t), readonly(i8), readonly(i8), readonly(t), flags, readonly(i8))
     truths = group(four(t), readonly(i8), flags, flags, readonly(i8))
-    rule = group(t, t, t, t)
+    rule = types.repeated(t, 5)
     first = group(vector(t, 2), vector(t, 2), vector(i8, 2), vector(t, 2))
     second = group(vector(i8, 2), vector(t, 2), vector(i8, 2), vector(types.int32, 2))
     outputs = group(group(vector(types.int8), vector(t)), group(vector(i8), vector(t)), first, second)
