@@ -70,8 +70,8 @@ def spread(
     ----------
     job : callable
         One of :func:`fastbox.jobs.measure`, :func:`~fastbox.jobs.pairs`, :func:`~fastbox.jobs.nms`,
-        :func:`~fastbox.jobs.assign`, :func:`~fastbox.jobs.evaluate` and :func:`~fastbox.jobs.inspect`, which reads its
-        boxes twice, the first time in every run.
+        :func:`~fastbox.jobs.assign`, :func:`~fastbox.jobs.evaluate`, :func:`~fastbox.jobs.suspects` and
+        :func:`~fastbox.jobs.inspect`; the last two read their boxes twice, the first time in every run.
     *tables : Source, path, directory, glob or a list of paths
         The tables of the job; for a cluster, Parquet sorted by image id on a file system that all workers see.
     out : path, optional

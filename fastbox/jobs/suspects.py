@@ -130,7 +130,7 @@ def suspects(
     The kinds are ``wrong_class`` (IoU ≥ 0.50 with detections of another class), ``missing`` (a detection with IoU
     below 0.10 with every truth), ``badly_placed`` (IoU from 0.10 to 0.50 with detections of its class), ``spurious``
     (no detection is near the truth) and ``duplicate`` (a truth that shows the same object as another of its class).
-    The suspicion, from 0 to 1, is the mean over models; docs/evaluation.md has its formula for each kind.
+    The suspicion, from 0 to 1, is the mean over models; docs/suspects.md has its formula for each kind.
 
     The output has a row for each suspect, sorted by image, kind and row: ``image_id``, ``kind``, ``truth`` (its row,
     from 0; null for a missing truth), ``suspicion``, the ``detection`` with the strongest claim, its ``score`` and its
