@@ -145,7 +145,7 @@ def suspects(
     by : str, optional
         The column of the detections with the model of each; the models vote.
     min_score : float
-        Detections with a lower score claim nothing.
+        Detections with a lower score are left out.
     min_suspicion : float
         Suspects with a lower suspicion are left out.
     score_column, class_column : str
@@ -213,7 +213,7 @@ def suspects(
 def _listed(seen: Seen, shares: Any, least: float, doubt: float, labels: list[Any]) -> Listed:
     """Return the suspects of a chunk."""
     parts = [
-        vote(scene, scene.claims(len(shares), least), shares, least).moved(first, first_truth)
+        vote(scene, scene.claims(len(shares), least), shares).moved(first, first_truth)
         for first, first_truth, scene in blocks(seen.scene, len(shares))
     ]
     found = reduce(add, parts, Suspects.none())

@@ -193,18 +193,16 @@ COMMANDS: dict[str, list[str]] = {
     "assign": ["--anchors", "retinanet", "--size", f"{SIDE}x{SIDE}"],
     "inspect": ["--class-size", "0"],
     "pairs": ["--threshold", "0.1"],
-    "nms": [],
-    "evaluate": [],
-    "suspects": [],
-    "fuse": [],
+    **{name: [] for name in ("nms", "evaluate", "suspects", "fuse")},
 }
 # By the job: of which tables it is, truths or detections.
 TABLES = {
-    "assign": "t", "fit_anchors": "t", "inspect": "t", "nms": "d", "pairs": "dt", "evaluate": "dt", "fuse": "dd", "suspects": "dt",
+    "assign": "t", "fit_anchors": "t", "inspect": "t", "nms": "d", "pairs": "dt", "evaluate": "dt", "fuse": "dd",
+    "suspects": "dt",
 }  # fmt: skip
 LABELS = {"inputs", "class", "classes", "by_class", "name", "id", "other_id", "examples", "asked", "limits", "sampled"}
 LABELS |= {"anchors", "config", "k-means", "fitted"}  # drawn by the numbers of rows
-LABELS |= {"columns", "schema", "warnings"}
+LABELS |= {"columns", "schema", "warnings", "suspects"}
 SIZED = {"place", "rules", "sizes", "image_sizes", "problems"}  # more is known where the images' sizes are
 
 

@@ -94,10 +94,11 @@ def test_a_truth_that_nothing_is_near(tmp_path: Path) -> None:
     assert row["suspicion"] == pytest.approx(0.75) and row["xmin"] is None
 
 
-def test_a_weak_detection_near_a_truth_makes_it_less_spurious(tmp_path: Path) -> None:
+def test_a_weak_detection_is_left_out(tmp_path: Path) -> None:
     wanted, found = truths((1, DOG, HERE), (1, DOG, THERE)), [WELL, (1, DOG, HERE, 0.2)]
     (row,) = suspects(detections(*found), wanted, tmp_path)
-    assert row["kind"] == "spurious" and row["suspicion"] == pytest.approx(0.5 * 0.8)
+    assert row["kind"] == "spurious" and row["suspicion"] == pytest.approx(0.5)
+    assert suspects(detections(*found), wanted, tmp_path, min_score=0.2) == []
 
 
 def test_two_truths_of_one_object(tmp_path: Path) -> None:

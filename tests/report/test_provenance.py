@@ -79,7 +79,8 @@ def test_every_page_says_what_made_it(folder: Path, name: str, fragments: bool) 
     assert found["command"] == " ".join(["fastbox", name, *given])
     assert set(json.dumps(found["tables"]).split('"')) >= {COMMANDS[name][0]}
     assert "/tmp" not in json.dumps(found)
-    options = {"measure": ("beta", 2.0), "pairs": ("threshold", 0.25), "assign": ("rule", "fastbox")}
+    options = {"measure": ("beta", 2.0), "pairs": ("threshold", 0.25), "suspects": ("min_score", 0.5)}
+    options |= {"assign": ("rule", "fastbox")}
     option, value = options.get(name, (None, None))
     if option == "rule":
         assert found["options"]["rule"]["name"] == value

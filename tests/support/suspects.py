@@ -116,15 +116,19 @@ class Loop:
         return [*found, *self.spurious(j), *self.duplicate(j)]
 
     def spurious(self, j: int) -> list[tuple[Any, ...]]:
-        near = {}
-        for (i, row), value in self.said.items():
-            if row == j and self.d["score"][i] >= 0 and value >= (0.1 if self.same(i, j) else 0.5):
-                near[self.d["model"][i]] = max(near.get(self.d["model"][i], 0), self.d["score"][i])
-        if max(near.values(), default=0) >= self.least and near:
+        if any(
+            row == j and self.takes_part(i) and v >= (0.1 if self.same(i, j) else 0.5)
+            for (i, row), v in self.said.items()
+        ):
             return []
         kind = self.t["category_id"][j], size(self.truths[j])
-        total = sum(self.recall[(model, *kind)] * (1 - near.get(model, 0)) for model in self.models)
+        total = sum(self.recall[(model, *kind)] for model in self.models)
         return [("spurious", j, None, total / len(self.models), len(self.models), None)]
+
+    def takes_part(self, i: int) -> bool:
+        """Whether a detection has a sufficient score, and hits no crowd or ignored truth of its class alone."""
+        hits = {j for (row, j), value in self.said.items() if row == i and value >= 0.5 and self.same(i, j)}
+        return bool(self.d["score"][i] >= self.least and (not hits or any(not self.apart[j] for j in hits)))
 
     def duplicate(self, j: int) -> list[tuple[Any, ...]]:
         twins = {

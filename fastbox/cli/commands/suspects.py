@@ -9,7 +9,15 @@ import click
 from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
-from fastbox.cli.options import Shown, Tables, class_option, names_option, output_option, score_option
+from fastbox.cli.options import (
+    Shown,
+    Tables,
+    class_option,
+    min_score_option,
+    names_option,
+    output_option,
+    score_option,
+)
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Column, Real
 from fastbox.evaluation.protocols.coco import COCO
@@ -24,14 +32,7 @@ class Suspicion:
     """The arguments of :func:`fastbox.jobs.suspects`."""
 
     by: str | None = option("--by", metavar="COLUMN", help="Column of models, which vote (default: one model).")
-    min_score: float = option(
-        "--min-score",
-        type=Real(0, 1),
-        default=0.3,
-        show_default=True,
-        metavar="SCORE",
-        help="Least score of a detection that claims something.",
-    )
+    min_score: float = min_score_option(0.3, "0.3")
     min_suspicion: float = option(
         "--min-suspicion",
         type=Real(0, 1),

@@ -31,9 +31,8 @@ class Cells(NamedTuple):
     ----------
     own : array of float64
         The best IoU of a detection of the truth's class that hits the truth; 0 for no such detection.
-    near : array of float64
-        The highest score of a detection near the truth: of its class with a small IoU, of another that hits it; -1 for
-        no such detection.
+    near : array of bool
+        True for a detection near the truth: of its class with a small IoU, or of another class that hits it.
     wrong, wrong_iou : arrays of int64 and float64
         The detection of another class that hits the truth, and no truth of its own class.
     placed, placed_iou : arrays of int64 and float64
@@ -43,7 +42,7 @@ class Cells(NamedTuple):
     """
 
     own: Floats
-    near: Floats
+    near: NDArray[np.bool_]
     wrong: Ints
     wrong_iou: Floats
     placed: Ints
@@ -100,12 +99,12 @@ class Scene:
         return part
 
     def claims(self, models: int, least: float) -> Claims:
-        """Return what the detections of each model claim; a claim needs a score of at least `least`."""
+        """Return what the detections of each model claim; those with a score below `least` take no part."""
         n, m = len(self.scores), len(self.truth_kinds)
         shape = m, models
         cells = Cells(
             np.zeros(shape),
-            np.full(shape, -1.0),
+            np.zeros(shape, np.bool_),
             np.full(shape, -1, np.int64),
             np.zeros(shape),
             np.full(shape, -1, np.int64),
@@ -116,10 +115,11 @@ class Scene:
         found = Claims(np.zeros(n, np.int8), np.zeros(n), np.full(m, -1, np.int64), np.zeros(m), cells)
         kernel = parallel.kernels("evaluate.suspects").SURVEY[np.dtype(np.float64), ""]
         bounds, truth_bounds = self.images.bounds, self.images.truth_bounds
-        detections = self.columns, self.kinds, self.models, self.scores, self.skip, bounds
+        skip = self.skip | (self.scores < least)
+        detections = self.columns, self.kinds, self.models, self.scores, skip, bounds
         truths = self.truth_columns, self.truth_kinds, self.crowd, self.apart, truth_bounds
         outputs = tuple(found[:2]), tuple(found[2:4]), tuple(cells[:4]), tuple(cells[4:])
-        rule = FOREGROUND, BACKGROUND, BESIDE, least, TWINS
+        rule = FOREGROUND, BACKGROUND, BESIDE, TWINS
         costs = (np.diff(bounds) + np.diff(truth_bounds)) * np.diff(truth_bounds) + np.diff(bounds)
         parallel.run(kernel, [(detections, truths, rule, span, outputs) for span in parallel.cut(costs)])
         return found

@@ -98,7 +98,7 @@ def _moved(rows: Ints, shift: int) -> Ints:
     return np.where(rows < 0, -1, rows + shift)
 
 
-def vote(scene: Scene, claims: Claims, shares: Floats, least: float) -> Suspects:
+def vote(scene: Scene, claims: Claims, shares: Floats) -> Suspects:
     """Return the suspects of a scene, given the recall of each model, class and size."""
     cells = claims.cells
     agreed = cells.own >= FOREGROUND
@@ -108,7 +108,7 @@ def vote(scene: Scene, claims: Claims, shares: Floats, least: float) -> Suspects
         _wrong_class(scene, cells, wrong, speak)
         + _missing(scene, claims, shares)
         + _badly_placed(scene, cells, placed, speak)
-        + _spurious(scene, cells, shares, least)
+        + _spurious(scene, cells, shares)
         + _duplicate(scene, claims)
     )
 
@@ -178,16 +178,12 @@ def _missing(scene: Scene, claims: Claims, shares: Floats) -> Suspects:
     return Suspects.of(NO_TRUTH, np.full(len(found), -1), suspicion, found, claims.most[found], agree, None)
 
 
-def _spurious(scene: Scene, cells: Cells, shares: Floats, least: float) -> Suspects:
-    """Return truths that no confident detection is near: the mean recall of the models for their class and size."""
-    highest = cells.near.max(axis=1, initial=-1.0)
-    rows = np.flatnonzero((highest < least) & ~scene.apart)
-    recalls = shares[:, scene.truth_kinds[rows], scene.truth_sizes[rows]]
-    suspicion = (recalls * (1 - np.maximum(cells.near[rows].T, 0))).sum(axis=0) / max(len(shares), 1)
-    none = np.full(len(rows), -1)
-    return Suspects.of(
-        SPURIOUS, rows, suspicion, none, np.full(len(rows), np.nan), np.full(len(rows), len(shares)), None
-    )
+def _spurious(scene: Scene, cells: Cells, shares: Floats) -> Suspects:
+    """Return truths that no detection is near: the mean recall of the models for their class and size."""
+    rows = np.flatnonzero(~cells.near.any(axis=1) & ~scene.apart)
+    suspicion = shares[:, scene.truth_kinds[rows], scene.truth_sizes[rows]].mean(axis=0)
+    none, many = np.full(len(rows), -1), np.full(len(rows), len(shares))
+    return Suspects.of(SPURIOUS, rows, suspicion, none, np.full(len(rows), np.nan), many, None)
 
 
 def _duplicate(scene: Scene, claims: Claims) -> Suspects:

@@ -15,7 +15,7 @@ from fastbox.evaluation.matching import FOREGROUND
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.suspects.recalls import Recalls
 from fastbox.evaluation.suspects.survey import blocks
-from fastbox.jobs.evaluate_tables import Read, check_fit
+from fastbox.jobs.evaluate_tables import Read, unfit
 from fastbox.jobs.suspicion.tables import Columns, Seen, Tables
 from fastbox.kernels.codes import BACKGROUND, CLASSIFICATION, EXPLAINED, MATCHED
 from fastbox.results.merge import Gathered
@@ -92,7 +92,8 @@ class Met:
         InputError
             The tables have no image or no class in common.
         """
-        check_fit(self.mismatch, None, self.read)
+        if said := unfit(self.mismatch, None, self.read):
+            raise InputError(said)
         own, its = self.sides
         told = bool(self.read.named) or any(isinstance(label, str) for label in own)
         if (found := apart(own, its, self.read.named, told=told)) is not None:
@@ -101,8 +102,8 @@ class Met:
                 f"expected classes that both tables have, got {met}: {found.detections} in {self.read.files[0]} and "
                 f"{found.truths} in {self.read.files[1]}: number or name the classes of both alike"
             )
-        said = self.mismatch.sentences(self.classes.labels, listed=self.read.listed is not None)
-        return Facts(self.recalls, (*self.read.sentences, *said, *spellings(sorted(own), sorted(its))))
+        likely = self.mismatch.sentences(self.classes.labels, listed=self.read.listed is not None)
+        return Facts(self.recalls, (*self.read.sentences, *likely, *spellings(sorted(own), sorted(its))))
 
 
 def read_first(

@@ -36,22 +36,42 @@ def find_twins(boxes, classes, apart, least, lo, hi, twins, ious):
                 twins[t], ious[t] = u, iou
 
 
+@device
+def mark_hits(detection, scores, value, hit, span, truths, cells):
+    """Mark the truths of its class that a detection hits, and those whose twin it hits, given its IoUs."""
+    (row, kind, model), (s, count), (classes, apart, twins), (own, shared, several) = detection, span, truths, cells
+    for j in range(count):
+        t = s + j
+        if classes[t] != kind or apart[t]:
+            continue
+        hits = value[j] >= hit
+        if hits:
+            own[t, model] = max(own[t, model], value[j])
+        if twins[t] >= 0:
+            both = value[twins[t] - s] >= hit
+            if hits or both:
+                several[t, model] += 1
+            before = shared[t, model]
+            if hits and both and is_better(scores[row], row, scores[before], before):
+                shared[t, model] = row
+
+
 def survey(detections, truths, rule, span, outputs):
     """Write what the detections of the images of a span claim about the truths, apart for each model.
 
     Detections with a mark in `skip` and truths with a mark in `apart` take no part. Crowds are among the latter: a
     detection on one of its class, or on another truth that takes no part, takes no part either. The rule holds the IoU
     of a hit, the IoU from which on a detection of the class is near, the IoU with a truth of another class from which
-    on a detection shows no missing object, the least score of a claim and the least IoU of twins.
+    on a detection shows no missing object, and the least IoU of twins.
 
     `statuses` gets the place of each detection, `most` its best IoU. The cells have a row for each truth and a column
-    for each model: the best IoU of a detection of the class, the highest score of a detection near the truth, the
-    detection of another class that hits it, the detection of its class that is near it, the detection that hits it and
-    its twin, and the number of detections that hit either.
+    for each model: the best IoU of a detection of the class, true for a detection near the truth, the detection of
+    another class that hits it, the detection of its class that is near it, the detection that hits it and its twin, and
+    the number of detections that hit either.
     """
     (x, y, w, h), kinds, models, scores, skip, bounds = detections
     (left, top, width, height), classes, crowd, apart, truth_bounds = truths
-    (hit, background, beside, least, twin_least), (first, last) = rule, span
+    (hit, background, beside, twin_least), (first, last) = rule, span
     (statuses, most), (twins, twin_ious), (own, near, wrong, wrong_iou), (placed, placed_iou, shared, several) = outputs
     value = np.empty(longest_of(truth_bounds, first, last), np.float64)
     for image in range(first, last):
@@ -76,27 +96,17 @@ def survey(detections, truths, rule, span, outputs):
                         own_best, own_truth = iou, t
                 elif iou > other_best:
                     other_best, other_truth = iou, t
-                if iou >= hit or (iou >= background and classes[t] == kind):
-                    near[t, model] = max(near[t, model], score)
             most[row] = max(own_best, other_best)
-            if score < least or (aside and own_best < hit):
+            if aside and own_best < hit:
                 continue
+            for j in range(count):
+                if value[j] >= hit or (value[j] >= background and classes[s + j] == kind):
+                    near[s + j, model] = True
             if own_best >= hit:
                 statuses[row] = EXPLAINED
-                for j in range(count):
-                    t = s + j
-                    if classes[t] != kind or apart[t]:
-                        continue
-                    hits = value[j] >= hit
-                    if hits:
-                        own[t, model] = max(own[t, model], value[j])
-                    if twins[t] >= 0:
-                        both = value[twins[t] - s] >= hit
-                        if hits or both:
-                            several[t, model] += 1
-                        before = shared[t, model]
-                        if hits and both and is_better(score, row, scores[before], before):
-                            shared[t, model] = row
+                mark_hits(
+                    (row, kind, model), scores, value, hit, (s, count), (classes, apart, twins), (own, shared, several)
+                )
             elif other_best >= hit:
                 statuses[row] = ELSEWHERE
                 t, before = other_truth, wrong[other_truth, model]
@@ -115,8 +125,8 @@ def _signature(t):
     flags = readonly(types.boolean)
     detections = group(four(t), readonly(i8), readonly(i8), readonly(t), flags, readonly(i8))
     truths = group(four(t), readonly(i8), flags, flags, readonly(i8))
-    rule = types.repeated(t, 5)
-    first = group(vector(t, 2), vector(t, 2), vector(i8, 2), vector(t, 2))
+    rule = types.repeated(t, 4)
+    first = group(vector(t, 2), vector(types.boolean, 2), vector(i8, 2), vector(t, 2))
     second = group(vector(i8, 2), vector(t, 2), vector(i8, 2), vector(types.int32, 2))
     outputs = group(group(vector(types.int8), vector(t)), group(vector(i8), vector(t)), first, second)
     return types.void(detections, truths, rule, group(i8, i8), outputs)
