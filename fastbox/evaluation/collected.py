@@ -41,7 +41,7 @@ class Collected:
     classes, models : Codes
     found, wanted, covered, pairs : Rows
         Detections that count; truths; the truths that each model's detections match, or have an error about; and
-        detections with the truths that they match at IoU ≥ 0.50.
+        detections with the rows among ``wanted`` of the truths that they match at IoU ≥ 0.50.
     """
 
     def __init__(self, params: Params) -> None:
@@ -53,7 +53,7 @@ class Collected:
         self.found = Rows(**FOUND | {"words": words})
         self.wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
         self.covered = Rows(model=i4, kind=i4)
-        self.pairs = Rows(model=i4, kind=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
+        self.pairs = Rows(model=i4, kind=i4, truth=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
         # Models and classes that have detections, in one number, and their bounds, once detections are ranked.
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         self._regular: NDArray[np.int64] | None = None
@@ -78,6 +78,7 @@ class Collected:
             fixed=fixed[rows],
         )
         kept = ~truths.left_out
+        numbers = len(self.wanted) + np.cumsum(kept) - 1
         self.wanted.add(
             image=images.truth_images[kept] + self.images, kind=truths.classes[kept], hidden=truths.hidden[kept]
         )
@@ -88,6 +89,7 @@ class Collected:
         self.pairs.add(
             model=detections.models[hits.rows],
             kind=detections.classes[hits.rows],
+            truth=numbers[hits.truths],
             area=truths.area[hits.truths],
             **hits.metrics,
         )
@@ -104,6 +106,7 @@ class Collected:
             "model": lambda model: models[model],
             "kind": lambda kind: kinds[kind],
             "fixed": lambda kind: np.where(kind < 0, -1, kinds[kind]),
+            "truth": lambda truth: truth + len(self.wanted),
         }
         for name in ("found", "wanted", "covered", "pairs"):
             setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))
@@ -129,6 +132,12 @@ class Collected:
             labels = ", ".join(map(repr, known))
             raise ValueError(f"expected a model of {labels}, got {model!r}")
         return code
+
+    def taken(self, model: Any) -> NDArray[np.bool_]:
+        """Return a flag for each row of ``wanted``: a detection of the model matches the truth at IoU ≥ 0.50."""
+        taken = np.zeros(len(self.wanted), np.bool_)
+        taken[self.pairs["truth"][self.pairs.of_group("model", self.code(model))]] = True
+        return taken
 
     def ranked(self, model: Any) -> Ranked:
         """Return the detections of a model in the order in which curves are traced: views."""

@@ -11,8 +11,9 @@ from fastbox.evaluation.added import Added
 from fastbox.evaluation.bootstrap import draw, interval, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.coco_arrays import CocoArrays, coco_arrays
+from fastbox.evaluation.comparison import Comparison, Difference, found_by
 from fastbox.evaluation.confusion import ConfusionMatrix
-from fastbox.evaluation.curves import Curves, Traced
+from fastbox.evaluation.curves import Curves, Floats, Traced
 from fastbox.evaluation.details import Details
 from fastbox.evaluation.kept import Kept
 from fastbox.evaluation.marks import outcomes
@@ -186,6 +187,21 @@ class Evaluation(Added, Summarized):
             self.params,
         )
 
+    def compare(self, model: Any, other: Any, *, samples: int = 1000, seed: int = 0) -> Comparison:
+        """Compare two models on the same images: figures of the first minus figures of the second, and truths found.
+
+        Intervals are those of :meth:`bootstrap`, which draws the same images for both; no samples, no intervals.
+        """
+        samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
+        own, its = self.stats(model), self.stats(other)
+        drawn: dict[str, Floats] = {}
+        if samples:
+            first, second = (self._samples(one, samples, seed) for one in (model, other))
+            drawn = {name: first[name] - second[name] for name in first}
+        differences = {name: Difference.of(own[name], its[name], drawn.get(name)) for name in own}
+        found = found_by(self.collected, model, other)
+        return Comparison(model, other, differences, found, self.classes, samples, seed)
+
     def figures(self, model: Any, asked: Asked, details: bool) -> ModelFigures:
         """Return the figures of a model for a summary."""
         return ModelFigures(
@@ -197,10 +213,12 @@ class Evaluation(Added, Summarized):
         )
 
     def _intervals(self, model: Any, samples: int, seed: int) -> dict[str, tuple[float, float]]:
+        return {name: interval(values, LEVEL) for name, values in self._samples(model, samples, seed).items()}
+
+    def _samples(self, model: Any, samples: int, seed: int) -> dict[str, Floats]:
         key = self.collected.place(model), samples, seed
         if key not in self._drawn:
-            drawn = self.bootstrap(model, samples=samples, seed=seed)
-            self._drawn[key] = {name: interval(values, LEVEL) for name, values in drawn.items()}
+            self._drawn[key] = self.bootstrap(model, samples=samples, seed=seed)
         return self._drawn[key]
 
     def _detailed(self, model: Any) -> Details:
@@ -218,7 +236,7 @@ class Evaluation(Added, Summarized):
         self._errors: Kept[Errors] = Kept()
         self._details: Kept[Details] = Kept()
         self._stats: dict[int, dict[str, float]] = {}
-        self._drawn: dict[tuple[int, int, int], dict[str, tuple[float, float]]] = {}
+        self._drawn: dict[tuple[int, int, int], dict[str, Floats]] = {}
 
     def _asked(self) -> Asked:
         """Return the options of the summary."""

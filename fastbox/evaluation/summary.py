@@ -103,7 +103,7 @@ class Summarized(Result):
     """A result that has figures of one model, or of several side by side: as JSON, tables, a drawing and a page."""
 
     MAIN = "by_class"
-    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "models")
+    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "models", "comparisons")
     APART = ("matched",)
     FIRST = ("detections", "truths", "images")
 
@@ -129,6 +129,14 @@ class Summarized(Result):
 
     def _examples(self, model: Any) -> Sequence[tuple[str, Sequence[Example]]]:
         """Return kinds of errors of a model with examples, if examples were kept."""
+        return ()
+
+    def _beside(self) -> dict[str, Any]:
+        """Return further entries of the summary, which concern several models."""
+        return {}
+
+    def _examples_apart(self, model: Any, other: Any) -> Sequence[tuple[str, Sequence[Example]]]:
+        """Return examples of truths that one of two models finds and the other misses, if examples were kept."""
         return ()
 
     @property
@@ -163,7 +171,10 @@ class Summarized(Result):
         from fastbox.report.pages.evaluated import MODELS, page_of
 
         best = list(best_first({model: {"stats": self._stats_of(model)} for model in self._models}))[:MODELS]
-        return page_of(self._to_dict(set(best)), self._examples(best[0]) if best else ())
+        summary = self._to_dict(set(best))
+        pairs = [(found["model"], found["other"]) for found in summary.get("comparisons", ())]
+        apart = [examples for pair in pairs for examples in self._examples_apart(*pair)]
+        return page_of(summary, self._examples(best[0]) if best else (), apart)
 
     def to_dict(self, *, details: bool = True) -> dict[str, Any]:
         """Return everything as JSON holds it: the figures of each model under ``models``, or those of the only one.
@@ -198,4 +209,4 @@ class Summarized(Result):
         """Return the facts around the figures of each model, or of the single one."""
         params, by, *_ = self._asked()
         own = {"models": models} if by is not None else models
-        return {**self._facts().to_dict(params), "by": by, **own, **self.notes_on_inputs()}
+        return {**self._facts().to_dict(params), "by": by, **own, **self._beside(), **self.notes_on_inputs()}

@@ -267,8 +267,9 @@ class Tables:
         return [*notes, {"columns": self._columns}] if self._columns else notes
 
     def _resolved(self, wanted: Usual) -> str:
-        """Return the column that a usual name means, the same in all tables; for scores only in the first table."""
-        names = list(self._tables)[:1] if wanted == SCORE else list(self._tables)
+        """Return the column that a usual name means, the same in all tables; for scores in those of detections."""
+        several = [name for name in list(self._tables)[1:] if self._several[name]]
+        names = [*list(self._tables)[:1], *several] if wanted == SCORE else list(self._tables)
         called, renamed = resolved([source for name in names for source in self._tables[name]], wanted)
         for name in names:
             self._tables[name] = [renamed.pop(0) for _ in self._tables[name]]

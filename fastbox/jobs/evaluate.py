@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +13,16 @@ from fastbox.arrow import columns
 from fastbox.arrow.rows import Rows
 from fastbox.datasets.as_source import Given
 from fastbox.datasets.categories import Names, numbered
-from fastbox.errors import InputError, advice
+from fastbox.errors import InputError
 from fastbox.evaluation import Evaluation, Params
 from fastbox.evaluation.matching import PAIR_METRICS, Judged
 from fastbox.evaluation.params import rules_of
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
-from fastbox.evaluation.summary import Asked, Facts, ModelFigures, Summarized
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, has, joined, unfit
+from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, has, joined
+from fastbox.jobs.evaluated import Evaluated
+from fastbox.jobs.gathered import BY, Gathered
 from fastbox.memory import check_kept
 from fastbox.parallel import compile_together
 from fastbox.results.error_examples import Gallery, Seen
@@ -35,11 +35,9 @@ from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, SCORE
 from fastbox.values.numbers import as_whole
 
-if TYPE_CHECKING:
-    from fastbox.report.page.example import Example
-
 __all__ = ["Evaluated", "evaluate"]
 
+SAMPLES = 1000  # of a comparison, unless another number is asked for
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
 KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 90 to 220 were measured
 
@@ -54,104 +52,21 @@ KERNELS = (
 )
 
 
-@dataclass(repr=False)
-class Evaluated(Summarized):
-    """The result of :func:`evaluate`.
-
-    Attributes
-    ----------
-    evaluation : Evaluation
-        Its ``curves``, ``errors``, ``calibration`` and so on, with their arrays.
-    by : str or None
-        The column that tells models apart.
-    names : dict of str to str
-        Names of classes by id, if the table of truths has names.
-    samples, seed : int
-        The number of samples of the images for the intervals, and the seed of the samples.
-    read : Read, optional
-        The columns and files of the tables; None for an evaluation of arrays.
-    gallery : Gallery, optional
-        Examples of errors: always for one model, for models side by side if a report was requested.
-    confusion_score : float, optional
-        The score from which the confusion matrix counts detections; by default where F1 is highest.
-    forced : bool
-        Tables that have nothing in common are not refused; a warning says why they would be.
-    """
-
-    evaluation: Evaluation
-    by: str | None = None
-    names: dict[str, str] = field(default_factory=dict)
-    samples: int = 0
-    seed: int = 0
-    read: Read | None = None
-    gallery: Gallery | None = field(default=None, repr=False, compare=False)
-    forced: bool = False
-    confusion_score: float | None = None
-
-    def __add__(self, other: Evaluated) -> Evaluated:
-        """Return the result for both sets of images, the first before the second."""
-        evaluation = self.evaluation + other.evaluation
-        read = self.read + other.read if self.read is not None and other.read is not None else self.read
-        gallery = self.gallery + other.gallery if self.gallery and other.gallery else None
-        return replace(self, evaluation=evaluation, names=self.names | other.names, read=read, gallery=gallery)
-
-    @property
-    def warnings(self) -> list[str]:
-        """Sentences on likely mistakes in the tables, each with the way to fix it."""
-        listed = self.read is not None and self.read.listed is not None
-        said = self.evaluation.mismatch.sentences(self.evaluation.class_labels, listed=listed)
-        forced = [f"not refused as force is set: {self._unfit}"] if self.forced and self._unfit else []
-        read = self.read.sentences if self.read is not None else []
-        return [*forced, *read, *said, *self.evaluation.spellings]
-
-    def check(self) -> None:
-        """Refuse detections and truths that have nothing in common; a part of the images may have nothing in common."""
-        if self._unfit and not self.forced:
-            refused = f"{self._unfit}, or go on with {advice('--force', 'force=True')}"
-            raise InputError(refused)
-
-    @property
-    def _unfit(self) -> str:
-        """A sentence on what the tables lack in common; empty if nothing."""
-        if self.read is None:
-            return ""
-        found = self.evaluation
-        return unfit(found.mismatch, None if found.params.class_agnostic else found.classes_of_sides(), self.read)
-
-    @property
-    def stats(self) -> dict[Any, dict[str, float]]:
-        """The statistics of each model by its label; the label of a single model is None."""
-        return {model: self.evaluation.stats(model) for model in self._labels()[0]}
-
-    def _asked(self) -> Asked:
-        return Asked(self.evaluation.params, self.by, self.names, self.samples, self.seed, self.confusion_score)
-
-    def _facts(self) -> Facts:
-        found = self.evaluation
-        tables = {} if self.read is None else self.read.to_dict()
-        counts = found.images, found.detections, found.truths
-        return Facts(*counts, found.invalid, found.mismatch.images, self.warnings, tables)
-
-    def _labels(self) -> tuple[list[Any], list[Any]]:
-        return [None] if self.by is None else self.evaluation.models, self.evaluation.classes
-
-    def _stats_of(self, model: Any) -> dict[str, float]:
-        return self.evaluation.stats(model)
-
-    def _figures_of(self, model: Any, details: bool) -> ModelFigures:
-        return self.evaluation.figures(model, self._asked(), details)
-
-    def _examples(self, model: Any) -> Sequence[tuple[str, Sequence[Example]]]:
-        return self.gallery.of(model) if self.gallery else ()
-
-
-@job("detections", "truths", adds_up=True, reads=("names",), kept=KEPT)
+@job(
+    *("detections", "truths", "*others"),
+    adds_up=True,
+    whole={"others": "detections of several models"},
+    reads=("names",),
+    kept=KEPT,
+)
 def evaluate(
     detections: Given,
     truths: Given,
     out: str | os.PathLike[str] | None = None,
     *,
+    others: Sequence[Given] = (),
     by: str | None = None,
+    compare: bool = False,
     params: Params | None = None,
     rule: str = "coco",
     score_column: str = SCORE,
@@ -179,8 +94,13 @@ def evaluate(
         ``match_type`` (matched, localization, classification, duplicate, background, both, ignored, or null for one
         beyond the greatest of ``max_dets``), ``truth`` (the row of the truth that it matches, or that its error is
         about) and ``iou``.
+    others : sequence of tables, optional
+        Detections of further models on the same images; the models have the names of their files.
     by : str, optional
         The column of the detections with the model of each; models are evaluated separately.
+    compare : bool
+        Compare the model of ``detections``, or the best one by ``by``, with each of the others: the differences of
+        figures, with intervals of 1,000 samples unless ``samples`` says otherwise, and the truths found by one only.
     params : Params, optional
         The thresholds, ranges of areas and numbers of detections that count; by default COCO's.
     rule : str
@@ -228,30 +148,46 @@ def evaluate(
     samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
     if confusion_iou is None and (report is not None or confusion_score is not None):
         confusion_iou = 0.5
+    if others and by is not None:
+        raise InputError(f"expected one table of detections by {by!r}, got {1 + len(others)}: leave the column out")
     evaluation = Evaluation(rules_of(params, rule), confusion_iou=confusion_iou)
     params = evaluation.params
     if samples:
         params.check_sampled()
+    elif compare and params.record.traced is None:
+        samples = SAMPLES
     a, b = Source.carrying(detections), Source.carrying(truths)
     truth_columns = {"crowd": crowd_column, "ignore": ignore_column, "area": area_column}
     there = params.record.columns(column_names(b.path), **truth_columns)
     label = class_column if not params.class_agnostic or has(a, b, class_column) else None
     a, b = Source.carrying(a, score_column, label, by), Source.carrying(b, label, *there.values())
-    plans = plans_of(a, b)
+    more = [Source.carrying(other, score_column, label) for other in others]
+    plans = plans_of(a, b, *more)
     classes = joined(plans, score_column, label, by, there)
-    check_kept(boxes := count_boxes(a), KEPT)
+    files = [file for plan in (plans[0], *plans[2:]) for file in plan.files]
+    gathered = Gathered.of((a, b, *more), plans, score_column, label, classes) if more else None
+    if gathered is not None:
+        by, classes, plans = BY, gathered.joined, [gathered.plan(plans[0]), plans[1]]
+    check_kept(boxes := sum(map(count_boxes, (a, *more))), KEPT)
     if a.fragment is None:
         evaluation.reserve(boxes)
     read = Read.of((a, b), plans, {"score": score_column, "class": label, **there}, classes, by)
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
-    found = Evaluated(evaluation, by, classes.names | called, samples, seed, read, forced=force)
+    found = Evaluated(evaluation, by, classes.names | called, samples, seed, read, forced=force, compared=compare)
+    found.reference = gathered.models[0] if gathered else None
     found.confusion_score = confusion_score
-    found.gallery = Gallery() if by is None or report is not None else None
-    parameters = {"detections": plans[0].files, "truths": plans[1].files, "by": by, "class_column": label}
+    found.gallery = Gallery(pairs=compare) if by is None or report is not None else None
+    parameters = {
+        "detections": [file for own in files for file in own],
+        "truths": plans[1].files,
+        "by": by,
+        "class_column": label,
+    }
     schema = match_schema(plans[0], by) if out is not None else None
     compile_together(KERNELS)
     with Output(out, schema, command="evaluate", parameters=parameters, progress=progress) as output:
-        for chunk in scan(a, b, rows=rows):
+        chunks = scan(a, b, *more, rows=rows)
+        for chunk in chunks if gathered is None else gathered.chunks(chunks):
             if read.listed is not None:
                 check_listed(chunk, read.listed, read.files[1])
             judged = _add(found, chunk, score_column, label, classes, by, there)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import permutations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox.boxes.container import Boxes
 from fastbox.evaluation.matching import COVERING, MATCH_TYPES, Judged
 from fastbox.evaluation.tide import ERRORS
+from fastbox.kernels.codes import MATCHED
 from fastbox.tables.chunk import Chunk
 from fastbox.values.groups import groups_of
 
@@ -23,6 +25,7 @@ __all__ = ["Gallery", "Seen"]
 
 SHOWN = 12  # of each kind
 MODELS = 16  # whose examples are kept
+PAIRED = 4  # models whose truths are compared
 NEAR = 3  # detections drawn beside a truth that was missed
 
 Kept: TypeAlias = "list[tuple[float, int, Example]]"
@@ -32,7 +35,8 @@ Kept: TypeAlias = "list[tuple[float, int, Example]]"
 class Seen:
     """A chunk with its matches: detections with scores and models, and a mask of the truths that are to be found.
 
-    ``models`` are places among ``labels``; ``class_name`` returns the class of a row of ``"found"`` or ``"truth"``.
+    ``models`` are places among ``labels``; ``class_name`` returns the class of a row of ``"found"`` or ``"truth"``. The
+    labels are written beside detections that are drawn if they are to be ``told``.
     """
 
     chunk: Chunk
@@ -42,6 +46,7 @@ class Seen:
     labels: Sequence[Any]
     asked: NDArray[np.bool_]
     class_name: Callable[[str, int], str]
+    told: bool = False
 
     @property
     def sides(self) -> tuple[Boxes, Boxes]:
@@ -55,7 +60,8 @@ class Seen:
 
     def detection(self, row: int, corners: Sequence[float]) -> Box:
         """Return a detection as it is drawn."""
-        return _box(corners, f"{self.class_name('found', row)} {self.scores[row]:.2f}", "detection")
+        model = f" {self.labels[self.models[row]]}" if self.told else ""
+        return _box(corners, f"{self.class_name('found', row)} {self.scores[row]:.2f}{model}", "detection")
 
     def truth(self, row: int, corners: Sequence[float]) -> Box:
         """Return a truth as it is drawn."""
@@ -63,10 +69,14 @@ class Seen:
 
 
 class Gallery:
-    """Detections with an error and truths that were missed, for each model and kind, collected chunk by chunk."""
+    """Detections with an error and truths that were missed, for each model and kind, collected chunk by chunk.
 
-    def __init__(self) -> None:
-        self._kept: dict[tuple[Any, str], Kept] = {}
+    With ``pairs`` also truths that one model finds and another misses, of the first models.
+    """
+
+    def __init__(self, pairs: bool = False) -> None:
+        self._pairs = pairs
+        self._kept: dict[tuple[Any, Any], Kept] = {}
 
     def add(self, seen: Seen) -> None:
         """Add a chunk."""
@@ -83,10 +93,25 @@ class Gallery:
             missed = np.flatnonzero(free)
             areas = _areas(seen.corners(1, missed))
             self._keep((label, "missed"), missed, areas, seen.chunk.b_rows, partial(_missed, seen, own))
+        if self._pairs:
+            self._add_pairs(seen, asked)
+
+    def _add_pairs(self, seen: Seen, asked: NDArray[np.bool_]) -> None:
+        """Add truths that one of two models finds and the other misses, the largest first, with detections of both."""
+        count = min(PAIRED, len(seen.labels))
+        found = np.zeros((count, len(asked)), np.bool_)
+        rows = np.flatnonzero((seen.judged.match_type == MATCHED) & (seen.models < count))
+        found[seen.models[rows], seen.judged.truth[rows]] = True
+        for model, other in permutations(range(count), 2):
+            alone = np.flatnonzero(asked & found[model] & ~found[other])
+            both = (seen.models == model) | (seen.models == other)
+            draw = partial(_missed, replace(seen, told=True), both)
+            key = seen.labels[model], (seen.labels[other],)
+            self._keep(key, alone, _areas(seen.corners(1, alone)), seen.chunk.b_rows, draw)
 
     def __add__(self, other: Gallery) -> Gallery:
         """Return the examples of both sets of images."""
-        whole = Gallery()
+        whole = Gallery(self._pairs)
         for key in {**self._kept, **other._kept}:
             whole._kept[key] = _first([*self._kept.get(key, []), *other._kept.get(key, [])])
         return whole
@@ -96,9 +121,17 @@ class Gallery:
         found = [(kind, self._kept.get((model, kind), [])) for kind in ERRORS]
         return [(kind, [example for _, _, example in kept]) for kind, kept in found if kept]
 
+    def of_pair(self, model: Any, other: Any) -> list[tuple[str, list[Example]]]:
+        """Return titles with examples of the truths that only one of two models finds."""
+        found = []
+        for own, its in ((model, other), (other, model)):
+            if kept := self._kept.get((own, (its,)), []):
+                found.append((f"found by {own}, missed by {its}", [example for _, _, example in kept]))
+        return found
+
     def _keep(
         self,
-        key: tuple[Any, str],
+        key: tuple[Any, Any],
         rows: NDArray[np.int64],
         values: NDArray[np.float64],
         number: Callable[[int], Any],

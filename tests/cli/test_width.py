@@ -18,7 +18,8 @@ LINES = (
     "assign truths.parquet --anchors retinanet --resize shorter=800,longer=1333",
     "convert truths.parquet made.json",
     "evaluate detections.parquet truths.parquet --bootstrap 3",
-    "evaluate models.parquet truths.parquet --by model --bootstrap 3",
+    "evaluate models.parquet truths.parquet --by model --bootstrap 3 --compare",
+    "evaluate detections.parquet detections_of_another_training_run.parquet two.parquet truths.parquet --compare",
     "evaluate detections.parquet truths.parquet --style coco",
     "experiment disagreement pairs.parquet",
     "experiment regression --points 2 --steps 5",
@@ -49,6 +50,8 @@ def test_no_line_is_wrapped(line: str, tmp_path: Path, monkeypatch: pytest.Monke
         for name in ("resnet50", "transformer_large_with_a_very_long_name_of_its_training_run")
     )
     pq.write_table(models.sort_by("image_id"), tmp_path / "models.parquet")
+    for name in ("detections_of_another_training_run", "two"):
+        pq.write_table(detections, tmp_path / f"{name}.parquet")
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, line.split(), env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.output

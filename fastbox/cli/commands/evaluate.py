@@ -104,6 +104,9 @@ class Evaluation:
     """The arguments of :func:`fastbox.jobs.evaluate` beside the rules."""
 
     by: str | None = option("--by", metavar="COLUMN", help="Column of models; each is evaluated by itself.")
+    compare: bool = option(
+        "--compare", is_flag=True, help="Compare the first model, or the best one by --by, with each of the others."
+    )
     samples: int = option(
         "--bootstrap",
         type=click.IntRange(0),
@@ -173,10 +176,11 @@ class Styled(Shown):
         "fastbox evaluate detections.parquet truths.parquet -o matched.parquet",
         "fastbox evaluate detections.parquet truths.parquet --style coco",
         "fastbox evaluate detections.parquet truths.parquet --rule coco,voc07,voc12",
+        "fastbox evaluate one.parquet other.parquet truths.parquet --compare",
     ],
     short_help="Evaluate detections: COCO's AP and AR, errors, calibration.",
 )
-@click.argument("detections", type=click.Path())
+@click.argument("detections", type=click.Path(), nargs=-1, required=True)
 @click.argument("truths", type=click.Path())
 @alone("output", output_option("every detection with its match type, truth and IoU, as Parquet"))
 @record("rules", Rules)
@@ -185,7 +189,7 @@ class Styled(Shown):
 @record("fragments", Fragments)
 @record("shown", Styled)
 def evaluate(
-    detections: str,
+    detections: tuple[str, ...],
     truths: str,
     output: str | None,
     rules: Rules,
@@ -196,7 +200,8 @@ def evaluate(
 ) -> None:
     """Evaluate detections against ground truth; each figure equals that of pycocotools to the last bit.
 
-    DETECTIONS and TRUTHS are tables of boxes in any file format that fastbox reads. The summary also has
+    DETECTIONS and TRUTHS are tables of boxes in any file format that fastbox reads; several tables of DETECTIONS are
+    those of several models. The summary also has
     ΔAP50 of each kind of error (TIDE: localization, classification, both, duplicate, background, missed), the IoU of
     matched boxes, and the calibration of scores. -o writes each detection with its match type, its truth and their IoU.
     """
@@ -208,37 +213,41 @@ def evaluate(
     names = rules.names
     if len(names) > 1:
         alone_only = {"-o": output, "--report": shown.report, "--by": evaluation.by, "--bootstrap": evaluation.samples}
-        refused = [name for name, value in {**alone_only, **rules.given()}.items() if value]
+        of_models = {"--compare": evaluation.compare, "several tables": detections[1:]}
+        refused = [name for name, value in {**alone_only, **of_models, **rules.given()}.items() if value]
         if refused:
             raise click.UsageError(f"expected one rule with {refused[0]}, got {rules.rule}")
-        boxes = counted(detections)
+        boxes = counted(*detections)
         with progress("evaluating", boxes and (lambda: len(names) * boxes())) as step:
             side_by_side = jobs.compare_rules(
-                tables.source(detections), tables.truths(truths), rules=names, **vars(evaluation), progress=step
+                tables.source(detections[0]), tables.truths(truths), rules=names, **vars(evaluation), progress=step
             )
         shown.show(lambda *given: compared.show_rules_compared(*given), side_by_side.to_dict())
         return
     params = rules.params()
     if shown.style == "coco" and params.record.traced is not None:
         raise click.UsageError(f"expected a rule with COCO's figures for the style coco, got {rules.rule}")
-    with progress("evaluating", counted(detections)) as step:
+    first, *others = map(tables.source, detections)
+    more = {"others": others} if others else {}
+    with progress("evaluating", counted(*detections)) as step:
         found = fragments.run(
             jobs.evaluate,
-            tables.source(detections),
+            first,
             tables.truths(truths),
             out=output,
             params=params,
+            **more,
             **vars(evaluation),
             report=shown.report,
             progress=step,
         )
-        summary = {} if shown.as_json else found.to_dict(details=evaluation.by is None and shown.style != "coco")
+        summary = {} if shown.as_json else found.to_dict(details=found.by is None and shown.style != "coco")
     if shown.as_json:
         for part in found.to_json(**told()):
             click.echo(part, nl=False)
         click.echo()
         return
-    if shown.style == "coco" and evaluation.by is None and output is None and shown.report is None:
+    if shown.style == "coco" and found.by is None and output is None and shown.report is None:
         for line in coco.coco_lines(summary["stats"], summary["rules"]):  # without rich, which takes long to load
             click.echo(line)
     elif shown.style == "coco":

@@ -15,7 +15,7 @@ from fastbox.report.page.svg import STAND_INS, svg
 from fastbox.report.page.text import plain
 from fastbox.report.palette import SERIES
 
-__all__ = ["bars", "heat_map", "histogram", "lines", "shades", "shape_maps"]
+__all__ = ["bars", "heat_map", "histogram", "intervals", "lines", "shades", "shape_maps"]
 
 INK, FAINT, GRID, CARD = (STAND_INS[role] for role in ("ink", "faint", "grid", "card"))
 HIGH = 2.6  # inches
@@ -131,6 +131,30 @@ def bars(
 
     says = "; ".join(f"{plain(name)}: {form.format(value)}" for name, value in values.items())
     return _plot(draw, title, says, high=max(1.1, 0.31 * len(values) + 0.5))
+
+
+def intervals(
+    title: str, values: Mapping[str, tuple[float, float, float]], *, role: str = "detection", across: str = ""
+) -> Plot:
+    """A dot for each name, the first on top, with a line from a low to a high value, beside a line at 0."""
+    places = np.arange(len(values))[::-1]
+    middle, low, high = np.array(list(values.values()), np.float64).reshape(-1, 3).T
+
+    def draw(axes: Any, width: float) -> None:
+        axes.axvline(0, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
+        axes.hlines(places, low, high, color=STAND_INS[role], linewidth=2)
+        axes.plot(middle, places, "o", color=STAND_INS[role], markersize=5)
+        axes.set_yticks(places, [_cut(name, SHORT if width == NARROW else NAME) for name in values])
+        axes.set_ylim(-0.6, len(values) - 0.4)
+        axes.locator_params(axis="x", nbins=4 if width == NARROW else 7)
+        axes.set_xlabel(_cut(across, 2 * NAME))
+        axes.grid(axis="x", color=GRID, linewidth=0.8)
+        axes.tick_params(left=False)
+
+    says = "; ".join(
+        f"{plain(name)}: {own:+.3f}, from {least:+.3f} to {most:+.3f}" for name, (own, least, most) in values.items()
+    )
+    return _plot(draw, title, says, high=max(1.4, 0.31 * len(values) + 0.8))
 
 
 def heat_map(

@@ -10,6 +10,7 @@ from fastbox.report.numbers import NONE, are_doublings, counted, filled
 from fastbox.report.page import cells
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
+from fastbox.report.pages.compared import sections_of
 from fastbox.report.pages.confused import confused, operated
 from fastbox.report.rules import evaluated_rules, threshold
 from fastbox.report.statistics import best_first, by_size, first_of
@@ -30,8 +31,15 @@ CURVES = 4  # thresholds whose curves are shown
 MODELS = 5  # models whose curves are shown
 
 
-def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Example]]] = ()) -> Page:
-    """Make the page of the result of :func:`fastbox.jobs.evaluate`, given its ``to_dict``."""
+def page_of(
+    summary: Mapping[str, Any],
+    examples: Sequence[tuple[str, Sequence[Example]]] = (),
+    apart: Sequence[tuple[str, Sequence[Example]]] = (),
+) -> Page:
+    """Make the page of the result of :func:`fastbox.jobs.evaluate`, given its ``to_dict``, and examples.
+
+    Examples are those of errors, and those of truths that one of two models misses.
+    """
     kinds = [counted(summary[kind], kind) for kind in ("detections", "truths", "images")]
     lead = f"{kinds[0]} against {kinds[1]} in {kinds[2]}"
     invalid = [f"{count:,} {kind}" for kind, count in summary["invalid"].items() if count]
@@ -42,9 +50,9 @@ def page_of(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[E
     if summary["by"] is None:
         return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
     models = best_first(summary["models"])
-    return Page(
-        f"Models by {summary['by']}", lead, _best(models, summary["rules"]), _many(summary, models, examples), rules
-    )
+    sections = _many(summary, models, examples)
+    sections[1:1] = sections_of(summary.get("comparisons", ()), apart)
+    return Page(f"Models by {summary['by']}", lead, _best(models, summary["rules"]), sections, rules)
 
 
 def _figures(summary: Mapping[str, Any]) -> list[Figure]:

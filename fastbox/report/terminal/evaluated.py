@@ -11,6 +11,7 @@ from rich.text import Text
 from fastbox.report.numbers import NONE, counted
 from fastbox.report.rules import evaluated_rules
 from fastbox.report.statistics import best_first, by_size, first_of
+from fastbox.report.terminal.compared import show_compared
 from fastbox.report.terminal.confused import show_confused
 from fastbox.report.terminal.summary import show_rules, show_table, width_of
 
@@ -98,6 +99,7 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
         rows = [(_short(row[0], max(most, LEAST_NAME)), *row[1:]) for row in rows]
     show_table(console, rows, first[:1])
     console.print(Text(f"largest ΔAP50: the error whose fix raises AP50 most{more}", style="dim"))
+    show_compared(console, summary.get("comparisons", ()))
 
 
 def largest(delta_ap: Mapping[str, float]) -> tuple[str, float]:
