@@ -21,6 +21,7 @@ __all__ = [
     "alone",
     "appended",
     "batch_of",
+    "coded_batch",
     "coded_column",
     "common_field",
     "empty",
@@ -260,6 +261,22 @@ def labelled(labels: Sequence[Any], codes: NDArray[np.int64], field: pa.Field) -
                 came = f"{label} beside others that are below 0 or may be"
                 raise InputError(f"expected integers of one type in column {field.name!r}, got {came}: cast all tables")
     return pa.array(labels, field.type).take(pa.array(codes))
+
+
+def coded_batch(
+    numbers: Mapping[str, NDArray[Any]], labels: Mapping[str, tuple[NDArray[np.int64], Sequence[Any]]]
+) -> pa.RecordBatch:
+    """Return columns of numbers, and columns of labels given as codes, which stay codes.
+
+    >>> import numpy as np
+    >>> coded_batch({"score": np.array([0.5, 1.0])}, {"model": (np.array([1, 0]), ["a", "b"])}).to_pylist()
+    [{'score': 0.5, 'model': 'b'}, {'score': 1.0, 'model': 'a'}]
+    """
+    coded = {
+        name: pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(list(own)))
+        for name, (codes, own) in labels.items()
+    }
+    return pa.record_batch({name: pa.array(column) for name, column in numbers.items()} | coded)
 
 
 def _refuse_nulls(column: pa.Array, name: str, what: str, rows: Rows) -> None:

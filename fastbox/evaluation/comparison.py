@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from fastbox.evaluation.details import number
 from fastbox.evaluation.sides import EVERY_RANGE
 from fastbox.evaluation.summary import LEVEL
 from fastbox.result import Result, Row
+
+if TYPE_CHECKING:
+    from fastbox.report.brief import Shown
 
 __all__ = ["FOUND_BY", "Comparison", "Difference", "found_by"]
 
@@ -88,6 +91,10 @@ class Comparison(Result):
 
     def _first(self, summary: Row) -> dict[str, Any]:
         return super()._first({name.removeprefix("truths_"): value for name, value in summary.items()})
+
+    def _shown(self) -> Shown:
+        """Return the figures and the table to show, with a dash for -1 in every statistic."""
+        return replace(super()._shown(), nothing=("model", "other"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON holds it."""

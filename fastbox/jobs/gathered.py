@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from fastbox.arrow.columns import label_columns, number_column
+from fastbox.arrow.columns import coded_batch, label_columns, number_column, schema_of
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
 from fastbox.evaluation.sides import sided
@@ -60,7 +59,7 @@ class Gathered:
 
     def plan(self, first: Plan) -> Plan:
         """Return the plan of the first table with the column of models."""
-        return replace(first, columns=pa.schema([pa.field(BY, pa.string())]))
+        return replace(first, columns=schema_of({BY: "string"}))
 
     @property
     def joined(self) -> JoinedClasses:
@@ -80,17 +79,13 @@ class Gathered:
         offsets = np.searchsorted(images[order], np.arange(len(chunk.images) + 1))
         columns = [np.concatenate(column)[order] for column in zip(*(sided(own) for own, *_ in sides), strict=True)]
         scores = [number_column(carried, self.score, what="a score", rows=rows) for _, carried, rows in sides]
-        model = np.repeat(np.arange(len(sides), dtype=np.int32), [len(boxes) for boxes, *_ in sides])
-        made = {
-            self.score: pa.array(np.concatenate(scores)[order]),
-            BY: pa.DictionaryArray.from_arrays(pa.array(model[order]), pa.array(self.models, pa.string())),
-        }
+        model = np.repeat(np.arange(len(sides)), [len(boxes) for boxes, *_ in sides])
+        labels: dict[str, tuple[NDArray[np.int64], list[Any]]] = {BY: (model[order], self.models)}
         if self.label is not None:
             first, _, *others = self.classes.tables
             given = ((carried, rows) for _, carried, rows in sides)
-            codes, labels = label_columns(*given, name=self.label, joined=[first, *others])
-            places = pa.array(np.concatenate(codes)[order].astype(np.int32))
-            made[self.label] = pa.DictionaryArray.from_arrays(places, pa.array(labels))
+            codes, own = label_columns(*given, name=self.label, joined=[first, *others])
+            labels[self.label] = np.concatenate(codes)[order], own
         numbers = np.concatenate([rows(np.arange(len(boxes))) for boxes, _, rows in sides])[order]
         x, y, w, h = columns
         return replace(
@@ -98,7 +93,7 @@ class Gathered:
             a=Boxes.of((x, y, w, h), "xywh", offsets, chunk.a.images),
             a_start=0,
             a_order=numbers,
-            a_columns=pa.record_batch(made),
+            a_columns=coded_batch({self.score: np.concatenate(scores)[order]}, labels),
             more=(),
         )
 

@@ -17,7 +17,7 @@ from fastbox.values.arguments import bound
 
 __all__ = ["Provenance", "on_command_line"]
 
-TABLES = ("detections", "truths", "images_table", "tables", "pairs")  # arguments that are read
+TABLES = ("detections", "truths", "others", "images_table", "tables", "pairs")  # arguments that are read
 WITHOUT_EFFECT = ("out", "report", "rows", "progress", "before", "facts")  # arguments that change no figure and no plot
 SECRET = re.compile(r"(?<=://)[^/@\s]+@")  # a name or password before a host
 
@@ -57,7 +57,12 @@ class Provenance:
         call = bound(job, given, options)
         call.apply_defaults()
         arguments = {name: value for name, value in call.arguments.items() if name not in WITHOUT_EFFECT}
-        tables = {name: _table(arguments.pop(name)) for name in TABLES if arguments.get(name) is not None}
+        given_tables = {name: arguments.get(name) for name in TABLES}
+        tables = {
+            name: _table(own)
+            for name, own in given_tables.items()
+            if own is not None and not (isinstance(own, tuple | list) and not own)
+        }
         line = _command.get()
         return cls(
             job.__name__,

@@ -37,6 +37,7 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
     "convert": {"out": (), "source_format": ("from",), "out_format": ("to",), "out_box_format": ("output_format",)},
     "evaluate": {
         "params": ("iou_thresholds", "areas", "max_dets", "class_agnostic", "strict", "legacy_pixels"),
+        "others": (),
         "samples": ("bootstrap",),
     },
     "fit_anchors": {"sample": ()},
