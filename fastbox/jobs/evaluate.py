@@ -177,12 +177,7 @@ def evaluate(
     found.reference = gathered.models[0] if gathered else None
     found.confusion_score = confusion_score
     found.gallery = Gallery(pairs=compare) if by is None or report is not None else None
-    parameters = {
-        "detections": [file for own in files for file in own],
-        "truths": plans[1].files,
-        "by": by,
-        "class_column": label,
-    }
+    parameters = {"detections": files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None
     compile_together(KERNELS)
     with Output(out, schema, command="evaluate", parameters=parameters, progress=progress) as output:

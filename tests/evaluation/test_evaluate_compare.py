@@ -16,6 +16,7 @@ from fastbox import InputError, jobs
 from fastbox.cli import main
 from fastbox.fragments import spread
 from fastbox.jobs.gathered import names_of_models
+from fastbox.tables.sink import read_record
 from fastbox.tables.source import Source
 
 NAMES = ["ant", "bee", "cat"]
@@ -104,6 +105,7 @@ def test_matches_are_written_with_the_rows_of_each_table(scene: dict[str, Path],
     out, alone = tmp_path / "out.parquet", tmp_path / "alone.parquet"
     models = [scene[name] for name in ("a.parquet", "b.parquet", "c.json")]
     assert call(*models, scene["truths.json"], "-o", out).exit_code == 0
+    assert read_record(out)["parameters"]["detections"] == list(map(str, models))
     written = pq.read_table(out).to_pylist()
     for name, path in zip("abc", models, strict=True):
         jobs.evaluate(path, scene["truths.json"], alone)
