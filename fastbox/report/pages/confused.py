@@ -15,7 +15,7 @@ from fastbox.report.page.plots import heat_map, lines
 
 __all__ = ["confused", "operated"]
 
-CLASSES = 12  # whose counts are drawn
+CLASSES = 11  # whose counts are drawn
 PAIRS = 50
 
 
@@ -32,8 +32,8 @@ def confused(summary: Mapping[str, Any]) -> list[Section]:
         shares[::-1],
         names,
         names[::-1],
-        across="class of the detection, or background: missed",
-        up="class of the truth, or background: nothing is there",
+        across="class of the detection",
+        up="class of the truth",
         role="match",
     )
     pairs = most_confused(summary, PAIRS, background=True)
@@ -49,7 +49,8 @@ def confused(summary: Mapping[str, Any]) -> list[Section]:
     )
     text = (
         f"Boxes match one to one by their IoU, whatever their classes are, at {said(summary)}. The "
-        f"{len(names) - 1} classes that are confused most are drawn."
+        f"{len(names) - 1} classes that are confused most are drawn. Background as truth: nothing is there; as "
+        "detection: the truth is missed."
     )
     return [Section("Confusion of classes", text, [plot, table])]
 
