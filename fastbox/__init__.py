@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastbox.datasets.scan import scan
     from fastbox.errors import FormatWarning, InputError, InputWarning
     from fastbox.evaluation import Evaluation, Params, evaluate
+    from fastbox.evaluation.suspects.arrays import suspects
     from fastbox.jobs.warming import warmup
     from fastbox.losses import (
         LOSSES,
@@ -99,6 +100,7 @@ __all__ = [
     "set_num_threads",
     "smooth_l1_loss",
     "soft_nms",
+    "suspects",
     "top",
     "warmup",
     "weighted_boxes_fusion",
@@ -114,6 +116,7 @@ lazy(
         "fastbox.coder": ("decode", "encode"),
         "fastbox.errors": ("FormatWarning", "InputError", "InputWarning"),
         "fastbox.evaluation": ("Evaluation", "Params", "evaluate"),
+        "fastbox.evaluation.suspects.arrays": ("suspects",),
         "fastbox.losses": (
             "Deltas",
             "LOSSES",

@@ -77,6 +77,8 @@ CALLS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "evaluate": ("detections", lambda bad: fastbox.evaluate(bad, [1, 1], TWO)),
     "evaluate truths": ("truths", lambda bad: fastbox.evaluate(TWO, [1, 1], bad)),
     "evaluate scores": ("scores", lambda bad: fastbox.evaluate(TWO, bad, TWO)),
+    "suspects": ("detections", lambda bad: fastbox.suspects(bad, [1, 1], TWO, classes=[1, 1], truth_classes=[1, 1])),
+    "suspects scores": ("scores", lambda bad: fastbox.suspects(TWO, bad, TWO, classes=[1, 1], truth_classes=[1, 1])),
     "Boxes": ("boxes", Boxes),
     "Boxes format": ("format", lambda bad: Boxes(TWO, bad)),
     "Boxes size": ("size", lambda bad: Boxes(TWO, "rel_xyxy", size=bad)),

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.suspects import Rows, naive
 
-from fastbox import jobs
+import fastbox
+from fastbox import Boxes, jobs
 from fastbox.evaluation.suspects.recalls import Recalls, sizes_of
 from fastbox.evaluation.suspects.votes import KINDS
 
@@ -187,6 +188,38 @@ def test_every_suspicion_is_between_0_and_1_and_the_least_one_is_kept(
     sides = [by_image(side) for side in scene(seed)]
     every, some = found_in(*sides, folder), found_in(*sides, folder, min_suspicion=0.4)
     assert some == [row for row in every if row["suspicion"] >= 0.4]
+
+
+@given(seeds)
+def test_arrays_have_the_suspects_of_tables(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    detections, truths = (by_image(rows) for rows in scene(seed))
+    found = fastbox.suspects(
+        Boxes(np.array(detections["box"]), images=detections["image_id"]),
+        detections["score"],
+        Boxes(np.array(truths["box"]), images=truths["image_id"]),
+        classes=detections["category_id"],
+        truth_classes=truths["category_id"],
+        crowd=truths["iscrowd"],
+        ignore=truths["ignore"],
+        models=detections["model"],
+        min_suspicion=0,
+    )
+    rows = found_in(detections, truths, tmp_path_factory.mktemp("arrays"))
+    assert (np.diff(found.suspicion) <= 0).all()
+    names = ("kind", "truth", "detection", "other", "suspicion", "models")
+    arrays = zip(*(getattr(found, name).tolist() for name in names), strict=True)
+    tables = [tuple(-1 if row[name] is None else row[name] for name in names) for row in rows]
+    assert sorted(arrays) == sorted(tables)
+
+
+def test_arrays_are_refused_as_tables_are() -> None:
+    boxes, kinds = [[0, 0, 9, 9]] * 2, {"classes": [1, 1], "truth_classes": [1, 1]}
+    with pytest.raises(ValueError, match="expected scores from 0 to 1, got 50 at row 1"):
+        fastbox.suspects(boxes, [0.5, 50], boxes, **kinds)
+    with pytest.raises(ValueError, match="expected min_score from 0 to 1, got 2"):
+        fastbox.suspects(boxes, [0.5, 0.5], boxes, **kinds, min_score=2)
+    empty = fastbox.suspects([], [], [], classes=[], truth_classes=[])
+    assert [len(column) for column in vars(empty).values()] == [0] * 7
 
 
 def test_recalls_of_parts_add_up() -> None:

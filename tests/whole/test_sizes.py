@@ -26,6 +26,7 @@ MANY = {
     "coder.py: decode",
     "evaluation/arrays.py: evaluate",
     "evaluation/added.py: add",
+    "evaluation/suspects/arrays.py: suspects",
     "suppression/fusion.py: weighted_boxes_fusion",
 }
 

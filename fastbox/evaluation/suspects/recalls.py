@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from fastbox.evaluation.suspects.survey import Scene
 
 __all__ = ["Recalls", "sizes_of"]
 
@@ -38,7 +41,7 @@ class Recalls:
     Attributes
     ----------
     models, classes : tuple
-        Labels in ascending order.
+        Labels; those of a sum are in ascending order.
     truths : array of shape (classes, sizes)
     found : array of shape (models, classes, sizes)
         A truth is found if a detection of its class with a sufficient score hits it.
@@ -51,7 +54,7 @@ class Recalls:
 
     @classmethod
     def zeros(cls, models: Sequence[Any], classes: Sequence[Any]) -> Recalls:
-        """Return counts of 0, for labels in ascending order."""
+        """Return counts of 0."""
         shape = len(models), len(classes)
         return cls(tuple(models), tuple(classes), _counts(shape[1]), _counts(*shape))
 
@@ -63,6 +66,13 @@ class Recalls:
             both.truths[columns] += part.truths
             both.found[rows[:, None], columns] += part.found
         return both
+
+    def count(self, found: NDArray[np.bool_], scene: Scene) -> None:
+        """Count the truths of a scene, whose codes are places of labels; `found` has a column for each model."""
+        kinds, sizes, there = scene.truth_kinds, scene.truth_sizes, ~scene.apart
+        np.add.at(self.truths, (kinds[there], sizes[there]), 1)
+        truths, models = np.nonzero(found)
+        np.add.at(self.found, (models, kinds[truths], sizes[truths]), 1)
 
     def shares(self) -> NDArray[np.float64]:
         """Return the recall of each model, class and size, near that of all classes for few truths.

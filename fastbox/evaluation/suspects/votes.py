@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,8 @@ class Suspects:
 
     Attributes
     ----------
-    kind : array of int64
-        The place of the kind among ``KINDS``.
+    kind : array of int64 or str
+        The place of the kind among ``KINDS``, or its name.
     truth : array of int64
         The truth; -1 for an object without a truth.
     suspicion : array of float64
@@ -45,7 +46,7 @@ class Suspects:
         The number of models that agree.
     """
 
-    kind: Ints
+    kind: NDArray[Any]
     truth: Ints
     suspicion: Floats
     detection: Ints

@@ -54,17 +54,13 @@ class Met:
 
     def add(self, seen: Seen, least: float) -> None:
         """Add a chunk; a truth is found by a detection of at least a score."""
-        labels, places = self.classes.ascending()
-        models, own = self.models.ascending()
-        recalls = Recalls.zeros(models, labels)
+        models = len(self.models)
+        recalls = Recalls.zeros(self.models.labels, self.classes.labels)
         match_types = np.full(len(seen.detections.scores), BACKGROUND, np.int8)
         taken = np.full(len(match_types), -1)
-        for first, first_truth, scene in blocks(seen.scene, len(models)):
-            claims = scene.claims(len(models), least)
-            there, kinds = ~scene.apart, places[scene.truth_kinds]
-            np.add.at(recalls.truths, (kinds[there], scene.truth_sizes[there]), 1)
-            truths, numbers = np.nonzero(claims.cells.own >= FOREGROUND)
-            np.add.at(recalls.found, (own[numbers], kinds[truths], scene.truth_sizes[truths]), 1)
+        for first, first_truth, scene in blocks(seen.scene, models):
+            claims = scene.claims(models, least)
+            recalls.count(claims.cells.own >= FOREGROUND, scene)
             match_types[first : first + len(scene.scores)][claims.statuses == EXPLAINED] = MATCHED
             truths, numbers = np.nonzero(claims.cells.wrong >= 0)
             rows = first + claims.cells.wrong[truths, numbers]
