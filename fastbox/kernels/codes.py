@@ -21,8 +21,6 @@ ROUNDED_LEAST = 2.0**-10
 MATCHED, LOCALIZATION, CLASSIFICATION, DUPLICATE, BACKGROUND, BOTH, IGNORED = range(7)
 UNCOUNTED = -1  # in place of a match type: the detection is beyond the greatest number of detections counted
 THRESHOLDS_PER_WORD = 16  # the low bits of a word say which thresholds a detection reaches, the high bits where ignored
-# Suspects: the place of a detection beside the truths: on one of its class, on or near one, near none, or left out.
-EXPLAINED, ELSEWHERE, MISSING, WITHOUT_PART = range(4)
 CLASS_MASK = 0xFFFFFFFF  # a code is the number of a model in the upper 32 bits and of a class in the lower 32
 
 # Assigning by IoU: options of a rule, as bits.

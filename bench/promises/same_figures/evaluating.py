@@ -33,6 +33,9 @@ def calls(given: Inputs) -> Iterator[Call]:
     }
     for name, chosen in options.items():
         yield name, partial(told, call("evaluate", a, given.scores, b, **chosen))
+    for name in ("plain", "aside", "text", "models"):
+        chosen = {**options[name], "min_suspicion": 0.0}
+        yield f"suspects.{name}", partial(suspected, call("suspects", a, given.scores, b, **chosen))
     own: dict[str, dict[str, Any]] = {
         "params.agnostic": {"class_agnostic": True},
         "params.thresholds": {"iou_thresholds": (0.3, 0.75), "max_dets": (2, 50)},
@@ -47,6 +50,11 @@ def calls(given: Inputs) -> Iterator[Call]:
 def of_params(params: dict[str, Any], a: Any, scores: Any, b: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Evaluate with parameters of one's own."""
     return told(call("evaluate", a, scores, b, params=call("Params", **params)(), **options))
+
+
+def suspected(find: Callable[[], Any]) -> dict[str, Any]:
+    """Return the columns of suspects."""
+    return dict(vars(find()))
 
 
 def told(evaluate: Callable[[], Any]) -> dict[str, Any]:

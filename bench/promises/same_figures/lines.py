@@ -115,6 +115,9 @@ EVALUATE = {
     "evaluate.unsorted": "evaluate unsorted.parquet shuffled.parquet",
     "evaluate.nothing": "evaluate nothing.parquet truths.parquet",
     "evaluate.fragments": f"evaluate {BOTH} --by run --fragment-rows 400 -o OUT/parts/",
+    "suspects": f"suspects {BOTH} --min-suspicion 0 -o OUT/suspects.parquet",
+    "suspects.models": f"suspects {BOTH} --by run --min-score 0.2 --min-suspicion 0 -o OUT/suspects.parquet",
+    "suspects.fragments": f"suspects {BOTH} --by run --fragment-rows 400 --min-suspicion 0 -o OUT/parts/",
     "evaluate.coco": "evaluate {results} {coco} -o OUT/matched.parquet",
 }
 INSPECT = {

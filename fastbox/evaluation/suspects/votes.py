@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastbox.evaluation.matching import FOREGROUND
 from fastbox.evaluation.suspects.survey import Cells, Claims, Scene
-from fastbox.kernels.codes import MISSING
+from fastbox.kernels.evaluate.places import MISSING
 
 __all__ = ["KINDS", "Suspects", "vote"]
 

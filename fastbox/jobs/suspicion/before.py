@@ -17,7 +17,8 @@ from fastbox.evaluation.suspects.recalls import Recalls
 from fastbox.evaluation.suspects.survey import blocks
 from fastbox.jobs.evaluate_tables import Read, unfit
 from fastbox.jobs.suspicion.tables import Columns, Seen, Tables
-from fastbox.kernels.codes import BACKGROUND, CLASSIFICATION, EXPLAINED, MATCHED
+from fastbox.kernels.codes import BACKGROUND, CLASSIFICATION, MATCHED
+from fastbox.kernels.evaluate.places import EXPLAINED
 from fastbox.results.merge import Gathered
 from fastbox.tables.chunk import ROWS
 from fastbox.tables.source import Source

@@ -8,9 +8,9 @@ from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.types import group, i8, readonly, vector
-from fastbox.kernels.codes import ELSEWHERE, EXPLAINED, MISSING, WITHOUT_PART
 from fastbox.kernels.common.sorting import longest_of
 from fastbox.kernels.evaluate.overlap import Sides, four, overlap
+from fastbox.kernels.evaluate.places import ELSEWHERE, EXPLAINED, MISSING, WITHOUT_PART
 
 
 @device
