@@ -38,6 +38,8 @@ class Collected:
     ----------
     images : int
         The number of images that were added.
+    ids : list of arrays
+        The ids of the images, set by set; numbers from 0 where they have none.
     classes, models : Codes
     found, wanted, covered, pairs : Rows
         Detections that count; truths; the truths that each model's detections match, or have an error about; and
@@ -48,11 +50,12 @@ class Collected:
         i4, f8 = np.int32, np.float64
         self.params = params
         self.images = 0
+        self.ids: list[NDArray[Any]] = []
         self.classes, self.models = Codes(name="classes"), Codes(name="models")
         words = np.dtype((np.uint32, words_shape(params)))
         self.found = Rows(**FOUND | {"words": words})
         self.wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
-        self.covered = Rows(model=i4, kind=i4)
+        self.covered = Rows(model=i4, truth=i4)
         self.pairs = Rows(model=i4, kind=i4, truth=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
         # Models and classes that have detections, in one number, and their bounds, once detections are ranked.
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
@@ -85,7 +88,7 @@ class Collected:
         covering, size = np.flatnonzero(COVERING[judged.match_type]), len(truths.classes)
         covered = _distinct(detections.models[covering] * size + judged.truth[covering])
         model, truth = np.divmod(covered, max(size, 1))
-        self.covered.add(model=model, kind=truths.classes[truth])
+        self.covered.add(model=model, truth=numbers[truth])
         self.pairs.add(
             model=detections.models[hits.rows],
             kind=detections.classes[hits.rows],
@@ -93,6 +96,7 @@ class Collected:
             area=truths.area[hits.truths],
             **hits.metrics,
         )
+        self.ids.append(np.arange(self.images, self.images + len(images)) if images.ids is None else images.ids)
         self.images += len(images)
         self._groups = self._regular = self._unflagged = None
 
@@ -110,7 +114,7 @@ class Collected:
         }
         for name in ("found", "wanted", "covered", "pairs"):
             setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))
-        both.images = self.images + other.images
+        both.images, both.ids = self.images + other.images, [*self.ids, *other.ids]
         return both, kinds
 
     @property
@@ -132,6 +136,11 @@ class Collected:
             labels = ", ".join(map(repr, known))
             raise ValueError(f"expected a model of {labels}, got {model!r}")
         return code
+
+    def covered_truths(self, model: Any) -> NDArray[np.int32]:
+        """Return the rows of ``wanted`` that the model's detections match or have an error about."""
+        rows: NDArray[np.int32] = self.covered["truth"][self.covered.of_group("model", self.code(model))]
+        return rows
 
     def taken(self, model: Any) -> NDArray[np.bool_]:
         """Return a flag for each row of ``wanted``: a detection of the model matches the truth at IoU ≥ 0.50."""

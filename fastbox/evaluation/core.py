@@ -15,10 +15,12 @@ from fastbox.evaluation.comparison import Comparison, Difference, found_by
 from fastbox.evaluation.confusion import ConfusionMatrix
 from fastbox.evaluation.curves import Curves, Floats, Traced
 from fastbox.evaluation.details import Details
+from fastbox.evaluation.image_errors import ImageErrors, image_errors
 from fastbox.evaluation.kept import Kept
 from fastbox.evaluation.marks import outcomes
 from fastbox.evaluation.matching import PAIR_METRICS
 from fastbox.evaluation.operating import Operating, operating
+from fastbox.evaluation.sides import EVERY_RANGE
 from fastbox.evaluation.summary import LEVEL, Asked, Facts, ModelFigures, Summarized
 from fastbox.evaluation.tide import Errors, blame
 from fastbox.values.numbers import as_number_from, as_whole
@@ -92,7 +94,7 @@ class Evaluation(Added, Summarized):
     def _blame(self, model: Any) -> Errors:
         collected, count = self.collected, len(self.classes)
         ranked = collected.ranked(model)
-        covered = collected.covered["kind"][collected.covered.of_group("model", collected.code(model))]
+        covered = collected.wanted["kind"][collected.covered_truths(model)]
         truths = collected.unflagged()
         return blame(
             ranked.bounds,
@@ -124,6 +126,19 @@ class Evaluation(Added, Summarized):
     def coco_arrays(self, model: Any = None) -> CocoArrays:
         """Return ``precision``, ``recall`` and ``scores`` of a model as ``COCOeval.eval`` of pycocotools has them."""
         return coco_arrays(self.collected.ranked(model), self.collected.regular(), self.params)
+
+    def image_errors(self, model: Any = None) -> ImageErrors:
+        """Return the errors of a model by image, the image whose errors cost most AP first."""
+        collected = self.collected
+        missed = collected.wanted["hidden"] != EVERY_RANGE
+        missed[collected.covered_truths(model)] = False
+        return image_errors(
+            [image for ids in collected.ids for image in ids.tolist()],
+            collected.column("image", model),
+            collected.column("match_type", model),
+            collected.wanted["image"][missed],
+            self.errors(model),
+        )
 
     def confusion(self, model: Any = None, *, score: float | None = None) -> ConfusionMatrix:
         """Count truths by class and by the class of the detection that matches them, detections from a score on.
@@ -225,8 +240,9 @@ class Evaluation(Added, Summarized):
         place = self.collected.place(model)
         found = self._details.get(place)
         if found is None:
-            figures = self.calibration(model), self.traced(model), self.pairs(model), self.operating_points(model)
-            made = Details.of(*figures, PAIR_METRICS)
+            calibration, traced, pairs = self.calibration(model), self.traced(model), self.pairs(model)
+            operating, images = self.operating_points(model), self.image_errors(model)
+            made = Details.of(calibration, traced, pairs, operating, images, PAIR_METRICS)
             found = self._details.put(place, made, made.size)
         return found
 

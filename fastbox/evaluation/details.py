@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastbox.evaluation.calibration import Calibration
 from fastbox.evaluation.curves import Floats, Traced
+from fastbox.evaluation.image_errors import ImageErrors
 from fastbox.evaluation.matching import MATCH_TYPES
 from fastbox.evaluation.operating import Operating
 from fastbox.evaluation.params import Params
@@ -68,6 +69,8 @@ class Details(NamedTuple):
     sizes : dict of str to int
         The number of matched pairs whose truth is in each range of areas.
     operating : Operating
+    worst_images : list of dict
+        The images whose errors cost most AP.
     """
 
     calibration: Calibration
@@ -77,6 +80,7 @@ class Details(NamedTuple):
     fits: dict[str, Fit]
     sizes: dict[str, int]
     operating: Operating
+    worst_images: list[dict[str, Any]]
 
     @property
     def size(self) -> int:
@@ -90,13 +94,16 @@ class Details(NamedTuple):
         traced: Traced,
         pairs: Mapping[str, NDArray[Any]],
         operating: Operating,
+        images: ImageErrors,
         metrics: Sequence[str],
     ) -> Details:
-        """Compute the details of a model, given its curves, matched pairs and operating points."""
+        """Compute the details of a model, given its curves, matched pairs, operating points and images."""
         truths, params = traced.truths[:, 0], traced.params
         sizes = {name: int(_within(pairs["area"], *limits).sum()) for name, limits in params.area_ranges.items()}
         fits = {metric: Fit.of(pairs, metric, params, len(truths)) for metric in metrics}
-        return cls(calibration, traced.precision(), truths, traced.stats_by_class(), fits, sizes, operating)
+        return cls(
+            calibration, traced.precision(), truths, traced.stats_by_class(), fits, sizes, operating, images.to_dict()
+        )
 
     def to_dict(self, params: Params) -> dict[str, Any]:
         """Return everything but the classes as JSON holds it."""
@@ -116,6 +123,7 @@ class Details(NamedTuple):
                 **{name: _numbers(getattr(calibration, name)) for name in ("scores", "precision", "iou")},
             },
             "operating_points": self.operating.to_dict(),
+            "worst_images": self.worst_images,
             "curves": {
                 "recall": list(params.recalls),
                 "precision": dict(zip(_named(params.iou_thresholds), map(_numbers, self.precision), strict=True)),

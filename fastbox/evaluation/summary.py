@@ -103,7 +103,7 @@ class Summarized(Result):
     """A result that has figures of one model, or of several side by side: as JSON, tables, a drawing and a page."""
 
     MAIN = "by_class"
-    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "models", "comparisons")
+    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "worst_images", "models", "comparisons")
     APART = ("matched",)
     FIRST = ("detections", "truths", "images")
 

@@ -90,8 +90,7 @@ def assert_missed(found: Evaluation, tables: Tables) -> None:
     for model in found.models:
         missed = dict(zip(found.classes, found.errors(model).counts[:, -1].tolist(), strict=True))
         assert {kind: n for kind, n in missed.items() if n} == dict(tables.missed(model))
-        rows = found.collected.covered
-        covered = rows["kind"][rows.of_group("model", found.collected.code(model))]
+        covered = found.collected.wanted["kind"][found.collected.covered_truths(model)]
         for kind, n in missed.items():
             assert (
                 n + np.count_nonzero(found.collected.classes.ascending()[1][covered] == found.classes.index(kind))

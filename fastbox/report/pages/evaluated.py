@@ -12,6 +12,7 @@ from fastbox.report.page.contents import Column, Example, Examples, Figure, Page
 from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.pages.compared import sections_of
 from fastbox.report.pages.confused import confused, operated
+from fastbox.report.pages.worst_images import worst_images
 from fastbox.report.rules import evaluated_rules, threshold
 from fastbox.report.statistics import best_first, by_size, first_of
 from fastbox.report.terminal.evaluated import conditions, largest
@@ -107,7 +108,7 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
     ]
     if len(summary["by_class"]) > 1:
         sections.append(Section("Classes", "Click a column title to sort by it.", [_classes(summary)]))
-    return [*sections, *_examples(examples, summary)]
+    return [*sections, *worst_images(summary), *_examples(examples, summary)]
 
 
 def _examples(
