@@ -216,6 +216,12 @@ class Traced:
             return np.full(shape, np.nan)
         return np.concatenate([part.precision.mean(axis=2) for part in self._slices(0)])
 
+    def by_threshold(self) -> list[float]:
+        """Return AP at each threshold, of any area; -1 without truths."""
+        if not self.truths[:, 0].any():
+            return [NOTHING] * len(self.params.iou_thresholds)
+        return [float(own.reshape(-1).mean()) for part in self._slices(0) for own in part.precision]
+
     def _range(self, a: int, named: Collection[float | None]) -> Range:
         """Return the means of a range of areas, given the thresholds with a statistic of their own."""
         classes = int(np.count_nonzero(self.truths[:, a]))

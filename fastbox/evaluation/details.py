@@ -60,6 +60,8 @@ class Details(NamedTuple):
     ----------
     calibration : Calibration
     precision : array of shape (thresholds, recalls)
+    by_threshold : list of float
+        AP at each threshold.
     truths : array of shape (classes,)
         Truths in the first range of areas.
     by_class : dict of str to array of shape (classes,)
@@ -75,6 +77,7 @@ class Details(NamedTuple):
 
     calibration: Calibration
     precision: Floats
+    by_threshold: list[float]
     truths: NDArray[np.int64]
     by_class: dict[str, Floats]
     fits: dict[str, Fit]
@@ -102,7 +105,15 @@ class Details(NamedTuple):
         sizes = {name: int(_within(pairs["area"], *limits).sum()) for name, limits in params.area_ranges.items()}
         fits = {metric: Fit.of(pairs, metric, params, len(truths)) for metric in metrics}
         return cls(
-            calibration, traced.precision(), truths, traced.stats_by_class(), fits, sizes, operating, images.to_dict()
+            calibration,
+            traced.precision(),
+            traced.by_threshold(),
+            truths,
+            traced.stats_by_class(),
+            fits,
+            sizes,
+            operating,
+            images.to_dict(),
         )
 
     def to_dict(self, params: Params) -> dict[str, Any]:
@@ -127,6 +138,7 @@ class Details(NamedTuple):
             "curves": {
                 "recall": list(params.recalls),
                 "precision": dict(zip(_named(params.iou_thresholds), map(_numbers, self.precision), strict=True)),
+                "ap": dict(zip(_named(params.iou_thresholds), self.by_threshold, strict=True)),
             },
         }
 

@@ -49,11 +49,11 @@ class Means(Traced):
 
     def stats(self) -> dict[str, float]:
         """Return the statistics, -1 without truths."""
-        found = {}
-        for name, values in self.stats_by_class().items():
-            known = values[values != NOTHING]
-            found[name] = float(np.mean(known)) if len(known) else NOTHING
-        return found
+        return {name: _mean(values) for name, values in self.stats_by_class().items()}
+
+    def by_threshold(self) -> list[float]:
+        """Return the mean figure at each threshold, of any area; -1 without truths."""
+        return [_mean(self._figures(0, place)) for place in range(len(self.params.iou_thresholds))]
 
     def stats_by_class(self) -> dict[str, Floats]:
         """Return the same statistics for each class separately, arrays of shape (classes,)."""
@@ -76,3 +76,9 @@ class Means(Traced):
         truths = self.truths[:, area].tolist()
         found = zip(marks(self.detections, area, threshold), truths, strict=True)
         return np.array([self.figure(own, count) if count else NOTHING for own, count in found])
+
+
+def _mean(values: Floats) -> float:
+    """Return the mean over the classes with truths; -1 without any."""
+    known = values[values != NOTHING]
+    return float(np.mean(known)) if len(known) else NOTHING

@@ -172,6 +172,8 @@ def test_the_twelve_figures_are_those_of_pycocotools(seed: int) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         theirs.summarize()
     assert len(found.stats()) == FIGURES
+    by_threshold = found.traced().by_threshold()
+    assert [by_threshold[0], by_threshold[5]] == [found.stats()[name] for name in ("AP50", "AP75")]
     assert list(found.stats().values()) == theirs.stats.tolist()
 
 

@@ -91,7 +91,9 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
             ],
         ),
         Section(
-            "Precision and recall", "The best precision at each recall, averaged over classes.", [_curves(summary)]
+            "Precision and recall",
+            "The best precision at each recall, averaged over classes.",
+            [_curves(summary), *_by_threshold(summary["curves"]["ap"])],
         ),
         Section(
             "Sizes and fit",
@@ -135,6 +137,13 @@ def _curves(summary: Mapping[str, Any]) -> Plot:
     strokes = shades("detection", len(series))
     title = "Precision at each recall"
     return lines(title, curves["recall"], series, across="recall", up="precision", strokes=strokes)
+
+
+def _by_threshold(ap: Mapping[str, float]) -> list[Plot]:
+    """Draw AP at each threshold of IoU, if there are several."""
+    if len(ap) < 2 or min(ap.values()) < 0:
+        return []
+    return [lines("AP at each IoU", [float(name) for name in ap], {"AP": list(ap.values())}, across="IoU", up="AP")]
 
 
 def _calibration(found: Mapping[str, Any]) -> Plot:

@@ -19,6 +19,7 @@ __all__ = ["conditions", "largest", "show_evaluated"]
 
 CLASSES_SHOWN = 5
 NAME_WIDTH = 60
+MOST_THRESHOLDS = 10
 LEAST_NAME = 9  # characters of a name that are always shown
 
 
@@ -54,6 +55,11 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
             console.print(Text(ended, style="dim"))
     if "confusion" in summary:
         show_confused(console, summary)
+    ap = summary["curves"]["ap"]
+    if len(ap) > 1 and min(ap.values()) >= 0:
+        console.print()
+        shown = list(ap.items())[:: max(1, len(ap) // MOST_THRESHOLDS)]
+        console.print(Text("AP by IoU: " + " · ".join(f"{float(name):.2f} {value:.3f}" for name, value in shown)))
     best = summary["operating_points"]["best"]
     if best["score"] is not None:
         console.print()
