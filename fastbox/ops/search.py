@@ -261,7 +261,7 @@ def histogram(
     if range is None and not METRICS[metric].bounded:
         raise ValueError(f"expected range=(low, high) for {metric}, which has no range of its own, got none")
     edges = edges_of(bins, METRICS[metric].range if range is None else range, a.dtype)
-    kernel = parallel.kernels("compare.dense").HISTOGRAM[a.dtype, metric]
+    kernel = parallel.kernels("compare.histogram").HISTOGRAM[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
 
     def count(*span: int) -> NDArray[np.int64]:

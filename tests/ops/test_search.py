@@ -331,6 +331,18 @@ def test_values_on_the_edges_of_bins(bins: int, dtype: Any) -> None:
         )
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("metric", ["iou", "iof", "ios", "giou"])
+def test_histograms_where_few_boxes_overlap_and_where_most_do(metric: str, dtype: Any) -> None:
+    apart, crowded = some_boxes(70, dtype, 1), some_boxes(40, dtype, 2)
+    apart += 1000 * np.arange(70, dtype=dtype)[:, None]
+    crowded[:, :2], crowded[:, 2:], apart[::9], crowded[::9] = 0, 1 + crowded[:, 2:], np.nan, np.nan
+    a, b = np.concatenate([apart[:35], crowded[:33], apart[35:]]), np.concatenate([crowded, apart, crowded[:5]])
+    for rows, columns in ((a, b), (b, a), (a, b[:7]), (crowded, crowded), (apart, np.tile(b, (12, 1)))):
+        right = np.histogram(fastbox.pairwise(rows, columns, metric=metric), 7, (0, 1))[0]
+        assert_array_equal(fastbox.histogram(rows, columns, bins=7, range=(0, 1), metric=metric), right)
+
+
 @given(two())
 def test_histograms_of_parts_add_up(ab: Any) -> None:
     a, b = ab

@@ -1,4 +1,4 @@
-"""Dense kernels: all pairs measured, for the best, the top, pairs or a histogram. One kernel each.
+"""Dense kernels: all pairs measured, for the best, the top or pairs. One kernel each.
 
 Every kernel takes the metric's beta, both collections, the offsets of their images with the images to leave out, the
 span of rows of a to do, and its outputs. Rows are independent of one another, so any cut of the rows on any number of
@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.device import device
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.stack import stack_array, stack_tile
+from fastbox.kernels.build.stack import stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES, NEEDS_IOU, NO_SCREEN
-from fastbox.kernels.compare.leaders import BEST_SO_FAR, BOUND, SIDE, WHERE, lead_extremes, lead_few, rank_extremes
+from fastbox.kernels.compare.leaders import BEST_SO_FAR, BOUND, WHERE, lead_extremes, lead_few, rank_extremes
 from fastbox.kernels.compare.measure import (
     BLOCK,
     TINY,
@@ -41,7 +40,6 @@ from fastbox.kernels.geometry.pack import COLS, box_at, pack, tile_ranges
 SCREEN, DISTANCE, ANGLES = NEEDS_IOU, False, False
 
 FEW = 64  # columns up to which `best` does not screen an image
-TALLIES = 4  # counts side by side, for values of one bin would wait for each other
 P, Q = 8, 9  # rows of the lanes of `best`, behind those that the leaders use
 
 
@@ -208,104 +206,6 @@ def scatter(found, places, out):
         places[rows[n]] = place + 1
 
 
-@device
-def bin_of(x, edges, start, scale):
-    """Return the bin of a value; of nan, and of a value beyond the edges, the number of bins."""
-    bins = edges.size - 1
-    if not (x >= edges[0] and x <= edges[bins]):
-        return bins
-    k = min(np.int64((np.float64(x) - start) * scale), bins - 1)
-    if x < edges[k]:
-        k -= 1
-    elif k < bins - 1 and x >= edges[k + 1]:
-        k += 1
-    return k
-
-
-@device
-def nearness(edges, start, scale):
-    """Return how near to a whole number, in widths of a bin, a value's place must be for its bin to need a test."""
-    most = 0.0
-    for k in range(edges.size):
-        most = max(most, abs((np.float64(edges[k]) - start) * scale - k))
-    return most + 1e-6
-
-
-@device
-def tally(kept, found, edges, start, scale, near, tallies):
-    """Count the bins of values; behind them is room for LANES more."""
-    bins = edges.size - 1
-    low, high, nan = edges[0], edges[bins], edges.dtype.type(np.nan)
-    places = stack_array(np.empty(0, np.int32), LANES)
-    for l in range(LANES):
-        kept[found + l] = nan
-    for j in range(0, found, LANES):
-        close = np.int32(0)
-        for l in range(LANES):
-            x = kept[np.uint64(j + l)]
-            inside = (x >= low) & (x <= high)
-            position = (np.float64(x) - start) * scale if inside else 0.5
-            place = np.int32(position)
-            part = position - np.float64(place)
-            close = np.int32(close | np.int32((part < near) | (part > 1.0 - near)))
-            places[l] = place if inside else np.int32(bins)
-        if close:
-            for l in range(LANES):
-                places[l] = bin_of(kept[j + l], edges, start, scale)
-        for l in range(LANES):
-            tallies[np.uint64(l % TALLIES), np.uint64(places[l])] += 1
-
-
-def histogram(beta, sides, images, span, outputs):
-    """Count the values between edges, each interval closed below, the last one above too; all others are left out.
-
-    Zeros, the values of most pairs, are counted side by side. Of other values the bins are computed side by side, and
-    compared with the edges only where one is near.
-    """
-    (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
-    edges, counts = outputs
-    bins = counts.size
-    low, high, zero = edges[0], edges[bins], edges.dtype.type(0)
-    start, scale = np.float64(low), np.float64(bins) / (np.float64(high) - np.float64(low))
-    near = nearness(edges, start, scale)
-    zeros, found = 0, 0
-    tile_a, tile_b = empty_tile_a(edges.dtype), empty_tile_b(edges.dtype, 0)
-    met = tile_b[VALUES]
-    kept, tallies = np.empty(2 * COLS + LANES, edges.dtype), np.zeros((TALLIES, bins + 1), np.int64)
-    for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
-        screenable_b = pack(b, s, e, ANGLES, tile_b)
-        n = e - s
-        whole = (n + LANES - 1) // LANES * LANES
-        for i in range(lo, hi, LANES):
-            m = min(LANES, hi - i)
-            screenable = pack(a, i, i + m, ANGLES, tile_a) and screenable_b
-            for r in range(m):
-                one = box_at(tile_a, r)
-                measure(one, tile_b, 0, whole, beta)
-                if not screenable:
-                    measure_extremes(one, tile_b, 0, n, beta, met, 0)
-                for j in range(0, n, SIDE):
-                    hit = np.int32(0)
-                    for l in range(SIDE):
-                        hit = np.int32(hit | np.int32(met[np.uint64(j + l)] != zero))
-                    if hit == 0:
-                        zeros += SIDE
-                        continue
-                    for l in range(SIDE):
-                        x = met[np.uint64(j + l)]
-                        kept[np.uint64(found)] = x
-                        found += (x != zero) & (x == x)
-                        zeros += x == zero
-                if found >= COLS:
-                    tally(kept, found, edges, start, scale, near, tallies)
-                    found = 0
-    tally(kept, found, edges, start, scale, near, tallies)
-    tallies[0, bin_of(zero, edges, start, scale)] += zeros
-    for k in range(bins):
-        for way in range(TALLIES):
-            counts[k] += tallies[way, k]
-
-
 def pair_signature(t, *outputs):
     """Return the types of the arguments of a kernel over pairs, given the types of its outputs."""
     images = group(readonly(i8), readonly(i8), readonly(types.boolean))
@@ -324,7 +224,6 @@ PAIRS = Kernel(
     lambda t: _found(t)(*pair_signature(t, group(t, types.boolean), vector(i8))),
     BOUND,
 )
-HISTOGRAM = Kernel(histogram, lambda t: types.void(*pair_signature(t, group(vector(t), vector(i8)))), BOUND)
 SCATTER = Kernel(
     scatter,
     lambda t: types.void(_found(t), vector(i8), _found(t)),
