@@ -82,6 +82,10 @@ class Evaluation(Added, Summarized):
         """Return the statistics of a model for each class of ``classes`` separately."""
         return self.traced(model).stats_by_class()
 
+    def ap_by_iou(self, model: Any = None) -> dict[str, Floats]:
+        """Return the AP of a model at each IoU threshold of the rules, by range of areas, -1 without truths."""
+        return self.traced(model).ap_by_iou()
+
     def errors(self, model: Any = None) -> Errors:
         """Return the errors of a model at IoU ≥ 0.50, by class, and the rise of AP without each kind."""
         place = self.collected.place(model)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
@@ -139,7 +140,7 @@ class Slice(NamedTuple):
 
 
 class Range(NamedTuple):
-    """The means of a range of areas: AP, AP at each threshold with a statistic of its own, and AR at each limit."""
+    """The means of a range of areas: AP, AP at each threshold, and AR at each limit."""
 
     ap: float
     alone: dict[float, float]
@@ -185,10 +186,15 @@ class Traced:
 
         Means are summed in COCO's order: thresholds, recalls, classes.
         """
-        statistics = self.params.statistics
-        named = [{found.threshold for found in statistics if found.area == a} for a in range(self.truths.shape[1])]
-        ranges = [self._range(a, own) for a, own in enumerate(named)]
-        return {found.name: ranges[found.area].value(found) for found in statistics}
+        return {found.name: self._ranges[found.area].value(found) for found in self.params.statistics}
+
+    def ap_by_iou(self) -> dict[str, Floats]:
+        """Return AP at each threshold by range of areas, arrays of shape (thresholds,), -1 without truths."""
+        thresholds = self.params.iou_thresholds
+        return {
+            name: np.array([found.alone.get(threshold, NOTHING) for threshold in thresholds])
+            for name, found in zip(self.params.area_ranges, self._ranges, strict=True)
+        }
 
     def stats_by_class(self) -> dict[str, Floats]:
         """Return the same statistics for each class separately, arrays of shape (classes,)."""
@@ -207,7 +213,7 @@ class Traced:
 
     def ap(self) -> float:
         """Return only AP."""
-        return self._range(0, ()).ap
+        return self._range(0).ap
 
     def precision(self) -> Floats:
         """Return the mean precision of the classes with truths, (thresholds, recalls), nan where there are none."""
@@ -216,14 +222,12 @@ class Traced:
             return np.full(shape, np.nan)
         return np.concatenate([part.precision.mean(axis=2) for part in self._slices(0)])
 
-    def by_threshold(self) -> list[float]:
-        """Return AP at each threshold, of any area; -1 without truths."""
-        if not self.truths[:, 0].any():
-            return [NOTHING] * len(self.params.iou_thresholds)
-        return [float(own.reshape(-1).mean()) for part in self._slices(0) for own in part.precision]
+    @cached_property
+    def _ranges(self) -> list[Range]:
+        return [self._range(a) for a in range(self.truths.shape[1])]
 
-    def _range(self, a: int, named: Collection[float | None]) -> Range:
-        """Return the means of a range of areas, given the thresholds with a statistic of their own."""
+    def _range(self, a: int) -> Range:
+        """Return the means of a range of areas."""
         classes = int(np.count_nonzero(self.truths[:, a]))
         if not classes:
             return Range(NOTHING, {}, [NOTHING] * len(self.params.max_dets))
@@ -235,8 +239,7 @@ class Traced:
             for part in self._slices(a):
                 recalls.append(part.recall)
                 for threshold, own in zip(islice(thresholds, len(part.precision)), part.precision, strict=True):
-                    if threshold in named:
-                        alone[threshold] = float(own.reshape(-1).mean())
+                    alone[threshold] = float(own.reshape(-1).mean())
                 yield part.precision.reshape(-1)
 
         count = len(self.params.iou_thresholds) * len(self.params.recalls) * classes

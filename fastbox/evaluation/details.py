@@ -60,8 +60,8 @@ class Details(NamedTuple):
     ----------
     calibration : Calibration
     precision : array of shape (thresholds, recalls)
-    by_threshold : list of float
-        AP at each threshold.
+    ap_by_iou : dict of str to array of shape (thresholds,)
+        AP at each threshold, by range of areas.
     truths : array of shape (classes,)
         Truths in the first range of areas.
     by_class : dict of str to array of shape (classes,)
@@ -77,7 +77,7 @@ class Details(NamedTuple):
 
     calibration: Calibration
     precision: Floats
-    by_threshold: list[float]
+    ap_by_iou: dict[str, Floats]
     truths: NDArray[np.int64]
     by_class: dict[str, Floats]
     fits: dict[str, Fit]
@@ -104,21 +104,12 @@ class Details(NamedTuple):
         truths, params = traced.truths[:, 0], traced.params
         sizes = {name: int(_within(pairs["area"], *limits).sum()) for name, limits in params.area_ranges.items()}
         fits = {metric: Fit.of(pairs, metric, params, len(truths)) for metric in metrics}
-        return cls(
-            calibration,
-            traced.precision(),
-            traced.by_threshold(),
-            truths,
-            traced.stats_by_class(),
-            fits,
-            sizes,
-            operating,
-            images.to_dict(),
-        )
+        curves = traced.precision(), traced.ap_by_iou()
+        return cls(calibration, *curves, truths, traced.stats_by_class(), fits, sizes, operating, images.to_dict())
 
     def to_dict(self, params: Params) -> dict[str, Any]:
         """Return everything but the classes as JSON holds it."""
-        calibration = self.calibration
+        calibration, thresholds = self.calibration, _named(params.iou_thresholds)
         return {
             "matched": {
                 "metrics": {metric: fit.to_dict(metric) for metric, fit in self.fits.items()},
@@ -137,8 +128,10 @@ class Details(NamedTuple):
             "worst_images": self.worst_images,
             "curves": {
                 "recall": list(params.recalls),
-                "precision": dict(zip(_named(params.iou_thresholds), map(_numbers, self.precision), strict=True)),
-                "ap": dict(zip(_named(params.iou_thresholds), self.by_threshold, strict=True)),
+                "precision": dict(zip(thresholds, map(_numbers, self.precision), strict=True)),
+                "ap": {
+                    name: dict(zip(thresholds, values.tolist(), strict=True)) for name, values in self.ap_by_iou.items()
+                },
             },
         }
 

@@ -51,9 +51,13 @@ class Means(Traced):
         """Return the statistics, -1 without truths."""
         return {name: _mean(values) for name, values in self.stats_by_class().items()}
 
-    def by_threshold(self) -> list[float]:
-        """Return the mean figure at each threshold, of any area; -1 without truths."""
-        return [_mean(self._figures(0, place)) for place in range(len(self.params.iou_thresholds))]
+    def ap_by_iou(self) -> dict[str, Floats]:
+        """Return the mean figure at each threshold by range of areas, -1 without truths."""
+        places = range(len(self.params.iou_thresholds))
+        return {
+            name: np.array([_mean(self._figures(area, place)) for place in places])
+            for area, name in enumerate(self.params.area_ranges)
+        }
 
     def stats_by_class(self) -> dict[str, Floats]:
         """Return the same statistics for each class separately, arrays of shape (classes,)."""

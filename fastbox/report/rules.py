@@ -170,6 +170,11 @@ def inspected_rules(rules: Rules, limits: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def sign(rules: Rules) -> str:
+    """Return the sign between the IoU of a match and the threshold: ``≥``, or ``>`` by strict rules."""
+    return ">" if rules.get("strict") else "≥"
+
+
 def evaluated_rules(rules: Rules) -> list[str]:
     """Sentences for the rules of :func:`fastbox.jobs.evaluate`."""
     if not rules:
@@ -185,7 +190,7 @@ def evaluated_rules(rules: Rules) -> list[str]:
     whose = f"detections of an image{'' if rules['class_agnostic'] else ' and class'}"
     return [
         f"rule {rules['rule']}",
-        f"IoU {'>' if rules.get('strict') else '≥'} {ious}",
+        f"IoU {sign(rules)} {ious}",
         "class-agnostic" if rules["class_agnostic"] else "per class",
         f"at most {most} {whose}" if most else f"all {whose}",
         *([f"areas: {', '.join(sizes)}"] if sizes else []),

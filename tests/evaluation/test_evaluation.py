@@ -132,6 +132,10 @@ def assert_same(found: Evaluation, theirs: Any, model: Any = None) -> None:
     arrays = found.coco_arrays(model)
     for name in ("precision", "recall", "scores"):
         np.testing.assert_array_equal(getattr(arrays, name), theirs.eval[name])
+    for place, values in enumerate(found.ap_by_iou(model).values()):
+        for value, precision in zip(values, theirs.eval["precision"][..., place, -1], strict=True):
+            known = precision[precision > -1]
+            assert value == (np.mean(known) if len(known) else -1)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -172,8 +176,8 @@ def test_the_twelve_figures_are_those_of_pycocotools(seed: int) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         theirs.summarize()
     assert len(found.stats()) == FIGURES
-    by_threshold = found.traced().by_threshold()
-    assert [by_threshold[0], by_threshold[5]] == [found.stats()[name] for name in ("AP50", "AP75")]
+    by_iou = found.ap_by_iou()["all"]
+    assert [by_iou[0], by_iou[5]] == [found.stats()[name] for name in ("AP50", "AP75")]
     assert list(found.stats().values()) == theirs.stats.tolist()
 
 

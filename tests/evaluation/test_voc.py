@@ -115,6 +115,7 @@ def test_figures_equal_a_naive_loop(seed: int, year: int, pixels: bool, strict: 
     wanted = [average(given, kind, year, float(pixels), strict) for kind in range(3)]
     assert found.stats_by_class()["mAP"].tolist() == wanted
     assert found.stats() == {"mAP": float(np.mean(wanted))}
+    assert found.ap_by_iou()["all"].tolist() == [float(np.mean(wanted))]
 
 
 def test_a_taken_truth_makes_a_detection_false_although_another_truth_is_free() -> None:

@@ -13,7 +13,7 @@ from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.pages.compared import sections_of
 from fastbox.report.pages.confused import confused, operated
 from fastbox.report.pages.worst_images import worst_images
-from fastbox.report.rules import evaluated_rules, threshold
+from fastbox.report.rules import evaluated_rules, sign, threshold
 from fastbox.report.statistics import best_first, by_size, first_of
 from fastbox.report.terminal.evaluated import conditions, largest
 from fastbox.values.coco import UNBOUNDED
@@ -93,7 +93,7 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
         Section(
             "Precision and recall",
             "The best precision at each recall, averaged over classes.",
-            [_curves(summary), *_by_threshold(summary["curves"]["ap"])],
+            [_curves(summary), *_thresholds(summary)],
         ),
         Section(
             "Sizes and fit",
@@ -116,15 +116,15 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
 def _examples(
     examples: Sequence[tuple[str, Sequence[Example]]], model: Mapping[str, Any], whose: str = ""
 ) -> list[Section]:
-    """Errors drawn to scale, those of the kind with the largest rise of AP first."""
+    """Errors drawn to scale: missed truths, then the other kinds by descending rise of AP."""
     delta_ap = model["errors"]["delta_ap"]
     drawn = [
         Examples(f"{name}: {ERRORS[name]} ({model['errors']['counts'][name]:,})", shown)
-        for name, shown in sorted(examples, key=lambda found: -float(delta_ap[found[0]]))
+        for name, shown in sorted(examples, key=lambda found: (found[0] != "missed", -float(delta_ap[found[0]])))
     ]
     text = (
-        f"{whose}For each kind of error the detections with the highest scores, and the largest missed truths, drawn "
-        "to scale; the kind with the largest ΔAP50 comes first. Truths are green, detections are orange and dashed."
+        f"{whose}The largest missed truths, then for each other kind of error the detections with the highest scores, "
+        "the kind with the largest ΔAP50 first. All are drawn to scale: truths green, detections orange and dashed."
     )
     return [Section("Examples", text, drawn)] if drawn else []
 
@@ -139,11 +139,17 @@ def _curves(summary: Mapping[str, Any]) -> Plot:
     return lines(title, curves["recall"], series, across="recall", up="precision", strokes=strokes)
 
 
-def _by_threshold(ap: Mapping[str, float]) -> list[Plot]:
-    """Draw AP at each threshold of IoU, if there are several."""
-    if len(ap) < 2 or min(ap.values()) < 0:
+def _thresholds(summary: Mapping[str, Any]) -> list[Plot]:
+    """AP by IoU threshold and size, if there are several thresholds."""
+    ap = summary["curves"]["ap"]
+    found = {name: values for name, values in ap.items() if max(values.values()) >= 0}
+    named = list(next(iter(ap.values())))
+    if len(named) < 2 or not found:
         return []
-    return [lines("AP at each IoU", [float(name) for name in ap], {"AP": list(ap.values())}, across="IoU", up="AP")]
+    main = next(iter(summary["stats"]))
+    series = {name: list(values.values()) for name, values in found.items()}
+    x = [float(name) for name in named]
+    return [lines(f"{main} by IoU threshold and size", x, series, across=f"IoU {sign(summary['rules'])}", up=main)]
 
 
 def _calibration(found: Mapping[str, Any]) -> Plot:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fastbox.report.numbers import NONE, counted
-from fastbox.report.rules import evaluated_rules
+from fastbox.report.rules import evaluated_rules, sign, threshold
 from fastbox.report.statistics import best_first, by_size, first_of
 from fastbox.report.terminal.compared import show_compared
 from fastbox.report.terminal.confused import show_confused
@@ -19,8 +19,10 @@ __all__ = ["conditions", "largest", "show_evaluated"]
 
 CLASSES_SHOWN = 5
 NAME_WIDTH = 60
-MOST_THRESHOLDS = 10
 LEAST_NAME = 9  # characters of a name that are always shown
+THRESHOLDS_SHOWN = 10
+IMAGES_SHOWN = 3
+IMAGE_WIDTH = 40
 
 
 def show_evaluated(console: Console, summary: Mapping[str, Any]) -> None:
@@ -43,9 +45,11 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     recalls = [name for name in (f"AR{count}" for count in summary["rules"]["max_dets"]) if name in figures]
     said = [" · ".join(f"{name} {_figure(figures[name])}" for name in recalls)] if recalls else []
     console.print(Text("; ".join([*said, "IoU p50: the median IoU of matched boxes"]), style="dim"))
+    _show_thresholds(console, summary, names[0])
     console.print()
     show_table(console, _errors(summary), ("ΔAP50",))
     console.print(Text("at IoU ≥ 0.50; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))
+    _show_images(console, summary)
     if len(summary["by_class"]) > 1:
         console.print()
         show_table(console, _classes(summary["by_class"], names[:2]), names[:1])
@@ -55,11 +59,6 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
             console.print(Text(ended, style="dim"))
     if "confusion" in summary:
         show_confused(console, summary)
-    ap = summary["curves"]["ap"]
-    if len(ap) > 1 and min(ap.values()) >= 0:
-        console.print()
-        shown = list(ap.items())[:: max(1, len(ap) // MOST_THRESHOLDS)]
-        console.print(Text("AP by IoU: " + " · ".join(f"{float(name):.2f} {value:.3f}" for name, value in shown)))
     best = summary["operating_points"]["best"]
     if best["score"] is not None:
         console.print()
@@ -72,6 +71,30 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     ece = summary["calibration"]["ece"]
     if ece is not None:
         console.print(Text(f"Expected calibration error (ECE): {ece:.3f}", style="dim"))
+
+
+def _show_thresholds(console: Console, summary: Mapping[str, Any], main: str) -> None:
+    """Print AP by IoU threshold, if there are several thresholds and any truths."""
+    found = next(iter(summary["curves"]["ap"].values()))
+    if len(found) < 2 or max(found.values()) < 0:
+        return
+    step = -(-len(found) // THRESHOLDS_SHOWN)
+    shown = list(found.items())[::step]
+    head = f"IoU {sign(summary['rules'])}", *(threshold(float(name)) for name, _ in shown)
+    console.print()
+    show_table(console, [head, (main, *(_figure(value) for _, value in shown))])
+
+
+def _show_images(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print the images whose errors cost most, if errors cost anything."""
+    rows: list[Sequence[str]] = [("costliest image", "cost in AP50", "missed", "other errors")]
+    for found in summary["worst_images"][:IMAGES_SHOWN]:
+        others = sum(count for name, count in found.items() if name not in ("image", "cost", "missed"))
+        image = _short(str(found["image"]), IMAGE_WIDTH)
+        rows.append((image, f"{found['cost']:.4f}", f"{found['missed']:,}", f"{others:,}"))
+    if len(rows) > 1:
+        console.print()
+        show_table(console, rows)
 
 
 def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
