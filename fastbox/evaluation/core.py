@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.evaluation.added import Added
-from fastbox.evaluation.bootstrap import draw, interval, resample
+from fastbox.evaluation.bootstrap import Draws, interval, resample
 from fastbox.evaluation.calibration import Calibration, calibrate
 from fastbox.evaluation.coco_arrays import CocoArrays, coco_arrays
 from fastbox.evaluation.comparison import Comparison, Difference, found_by
@@ -202,7 +202,7 @@ class Evaluation(Added, Summarized):
             self.collected.column("image", model),
             self.collected.places(wanted["kind"][regular]),
             wanted["image"][regular],
-            draw(self.images, samples, seed, len(self.classes) * len(self.params.iou_thresholds)),
+            self._draws.of(self.images, samples, seed, len(self.classes) * len(self.params.iou_thresholds)),
             self.params,
         )
 
@@ -256,6 +256,7 @@ class Evaluation(Added, Summarized):
         self._errors: Kept[Errors] = Kept()
         self._details: Kept[Details] = Kept()
         self._stats: dict[int, dict[str, float]] = {}
+        self._draws = Draws()
         self._drawn: dict[tuple[int, int, int], dict[str, Floats]] = {}
 
     def _asked(self) -> Asked:
