@@ -29,6 +29,7 @@ class Added:
             raise TypeError(f"expected params to be a fastbox.Params, got {shown(params)}")
         self.params = Params() if params is None else params
         self.detections = self.truths = 0
+        self.listed: int | None = None
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
         self.mismatch = Mismatch()
         self.collected = Collected(self.params)
@@ -95,6 +96,7 @@ class Added:
         places = self.collected.classes.ascending()[1]
         found, wanted = detections.found(images, places, self.params), truths.wanted(images, places, self.params)
         judged = judge(found, wanted, self.params)
+        self.collected.keep(found, wanted)
         judged.match_type[detections.left_out] = UNCOUNTED
         for column in judged:  # some of which are kept
             column.flags.writeable = False
@@ -123,6 +125,7 @@ class Added:
             models = both.code_models(other.model_labels)
             both.near = self.near.joined(other.near, kind=lambda kind: kinds[kind], model=lambda model: models[model])
         both.detections, both.truths = self.detections + other.detections, self.truths + other.truths
+        both.listed = self.listed if other.listed is None else other.listed
         both.mismatch = self.mismatch + other.mismatch.recoded(kinds)
         both.invalid = {name: count + other.invalid[name] for name, count in self.invalid.items()}
         return both

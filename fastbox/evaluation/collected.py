@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastbox.evaluation.columns import Rows
 from fastbox.evaluation.curves import Ranked, rank
-from fastbox.evaluation.matching import COVERING, PAIR_METRICS, UNCOUNTED, Hits, Judged, words_shape
+from fastbox.evaluation.matching import COVERING, PAIR_METRICS, UNCOUNTED, Found, Hits, Judged, Wanted, words_shape
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import EVERY_RANGE, Detections, GroundTruths, Images
 from fastbox.values.labels import Codes
@@ -44,6 +44,8 @@ class Collected:
     found, wanted, covered, pairs : Rows
         Detections that count; truths; the truths that each model's detections match, or have an error about; and
         detections with the rows among ``wanted`` of the truths that they match at IoU ≥ 0.50.
+    further : Rows or None
+        The further facts that the benchmark keeps.
     """
 
     def __init__(self, params: Params) -> None:
@@ -57,6 +59,7 @@ class Collected:
         self.wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
         self.covered = Rows(model=i4, truth=i4)
         self.pairs = Rows(model=i4, kind=i4, truth=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
+        self.further = Rows(**params.record.keeps.dtypes) if params.record.keeps is not None else None
         # Models and classes that have detections, in one number, and their bounds, once detections are ranked.
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         self._regular: NDArray[np.int64] | None = None
@@ -100,6 +103,14 @@ class Collected:
         self.images += len(images)
         self._groups = self._regular = self._unflagged = None
 
+    def keep(self, found: Found, wanted: Wanted) -> None:
+        """Keep the further facts of whole images that the benchmark needs, before the images are added."""
+        keeps = self.params.record.keeps
+        if keeps is not None and self.further is not None:
+            rows = dict(keeps.rows(found, wanted, self.params))
+            rows["image"] = rows["image"] + self.images
+            self.further.add(**rows)
+
     def joined(self, other: Collected) -> tuple[Collected, NDArray[np.int64]]:
         """Return the rows of both, the images of the other last; and the new codes of the other's classes."""
         both = Collected(self.params)
@@ -114,6 +125,8 @@ class Collected:
         }
         for name in ("found", "wanted", "covered", "pairs"):
             setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))
+        if self.further is not None and other.further is not None:
+            both.further = self.further.joined(other.further, **recoded)
         both.images, both.ids = self.images + other.images, [*self.ids, *other.ids]
         return both, kinds
 
@@ -153,6 +166,15 @@ class Collected:
         bounds = self._bounds(model)
         words, scores, ranks = (self.found[name][bounds[0] : bounds[-1]] for name in ("words", "score", "rank"))
         return Ranked(words, scores, ranks, bounds - bounds[0])
+
+    def facts(self, model: Any) -> dict[str, NDArray[Any]]:
+        """Return the further facts of the images, those of one model and those of no model."""
+        if self.further is None or self.params.record.keeps is None:
+            return {}
+        code = self.code(model)
+        columns = {name: self.further[name] for name in self.params.record.keeps.dtypes}
+        own = (columns["model"] == code) | columns["shared"]
+        return {name: values[own] for name, values in columns.items()}
 
     def column(self, name: str, model: Any) -> NDArray[Any]:
         """Return a column of the detections of a model, in the order of :meth:`ranked`: a view."""

@@ -47,6 +47,8 @@ class Evaluation(Added, Summarized):
     invalid : dict of str to int
         The numbers of invalid boxes of detections and of truths, and of scores that are nan. They match nothing: such a
         detection is a false positive, such a truth is missed.
+    listed : int or None
+        The number of images of the data set, if a list has images without boxes too.
 
     Examples
     --------
@@ -66,8 +68,9 @@ class Evaluation(Added, Summarized):
         place = self.collected.place(model)
         found = self._traced.get(place)
         if found is None:
-            make = self.params.record.traced or Traced
-            traced = make(self.collected.ranked(model), self.collected.regular(), self.params, self.images)
+            make, collected = self.params.record.traced or Traced, self.collected
+            images = self.images if self.listed is None else self.listed
+            traced = make(collected.ranked(model), collected.regular(), self.params, images, collected.facts(model))
             found = self._traced.put(place, traced, traced.size)
         return found
 
@@ -229,6 +232,7 @@ class Evaluation(Added, Summarized):
             self._intervals(model, asked.samples, asked.seed) if asked.samples else None,
             self._detailed(model) if details else None,
             self.confusion(model, score=asked.confusion_score) if details and self.near is not None else None,
+            self.traced(model).further(),
         )
 
     def _intervals(self, model: Any, samples: int, seed: int) -> dict[str, tuple[float, float]]:

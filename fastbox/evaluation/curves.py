@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ WHOLE = 1 << 22  # precisions in memory at once, each with its score: 64 MiB
 AT_ONCE = 1 << 16  # numbers that are summed at once
 
 Floats = NDArray[np.float64]
+NO_FACTS: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 
 class Ranked(NamedTuple):
@@ -156,14 +158,22 @@ class Range(NamedTuple):
 class Traced:
     """The curves of one model: kept if they are small, else traced again for each part that is requested.
 
-    Parameters are those of :func:`trace`, and the number of images.
+    Parameters are those of :func:`trace`, the number of images, and further facts of images that the benchmark keeps.
     """
 
-    def __init__(self, detections: Ranked, truths: NDArray[np.int64], params: Params, images: int = 0) -> None:
+    def __init__(
+        self,
+        detections: Ranked,
+        truths: NDArray[np.int64],
+        params: Params,
+        images: int = 0,
+        facts: Mapping[str, NDArray[Any]] = NO_FACTS,
+    ) -> None:
         self.detections = detections
         self.truths = truths
         self.params = params
         self.images = images
+        self.facts = facts
         self._kept: Curves | None = None
 
     @property
@@ -210,6 +220,10 @@ class Traced:
         blocks = [[value(block, found) for found in statistics] for block in self._blocks()]
         parts = zip(*blocks, strict=True)
         return {found.name: np.concatenate(part) for found, part in zip(statistics, parts, strict=True)}
+
+    def further(self) -> dict[str, Any]:
+        """Return the benchmark's further figures, as JSON holds them."""
+        return {}
 
     def ap(self) -> float:
         """Return only AP."""

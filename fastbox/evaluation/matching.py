@@ -171,6 +171,8 @@ def _matching(params: Params) -> Any:
     """Return the kernel that matches by the rules."""
     if params.record.takes == "any":
         return parallel.kernels("evaluate.match_any").MATCH_ANY
+    if params.record.regions:
+        return parallel.kernels("evaluate.regions").MATCH_REGIONS
     return parallel.kernels("evaluate.match").MATCH
 
 

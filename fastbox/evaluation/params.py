@@ -37,7 +37,7 @@ class Params:
         The numbers of detections of an image and class that count, those with the highest scores. Statistics use the
         greatest number, except the ARs that have a number in their names.
     class_agnostic : bool
-        Match boxes of different classes too; by default boxes are matched per class.
+        Match boxes of different classes too; by default boxes are matched per class, if the benchmark has classes.
     rule : str
         The name of the benchmark that has all rules that are left out, and the statistics to report: ``"coco"``,
         ``"voc07"``, and others that the docs list.
@@ -93,6 +93,7 @@ class Params:
         record = protocol(rule)
         for name, read in READERS.items():
             given[name] = read(getattr(record, name) if given[name] is None else given[name])
+        given["class_agnostic"] = class_agnostic or record.class_agnostic
         given["options"] = _options(record, {**(options or {}), **named})
         for name, value in given.items():
             object.__setattr__(self, name, value)

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fastbox.evaluation.curves import Ranked, Traced
+    from fastbox.evaluation.matching import Found, Wanted
     from fastbox.evaluation.params import Params
 
-__all__ = ["NO_LIMIT", "Default", "Protocol", "Statistic", "protocol", "protocols"]
+__all__ = ["NO_LIMIT", "Default", "Keeps", "Protocol", "Statistic", "protocol", "protocols"]
 
 NO_LIMIT = 2**31 - 1  # of the number of detections of an image and class
 
@@ -53,6 +54,21 @@ class Statistic(NamedTuple):
     limit: int = -1
 
 
+class Keeps(NamedTuple):
+    """A table of further facts of images that a benchmark needs, kept until the figures are computed.
+
+    Attributes
+    ----------
+    dtypes : mapping of str to dtype
+        The columns. ``image``, ``model`` and ``kind`` hold the numbers of images and the codes of models and classes.
+    rows : callable
+        Returns the columns for some whole images, given detections, truths and rules; images count from 0.
+    """
+
+    dtypes: Mapping[str, Any]
+    rows: Callable[[Found, Wanted, Params], Mapping[str, NDArray[Any]]]
+
+
 @dataclass(frozen=True)
 class Protocol:
     """The rules of a benchmark where its users give none, and the statistics that it reports.
@@ -84,6 +100,12 @@ class Protocol:
     traced : callable, optional
         The source of the statistics of a model, given what :class:`fastbox.evaluation.curves.Traced` is given, if the
         benchmark computes other figures than COCO.
+    class_agnostic : bool
+        The benchmark has one class: boxes of any class match.
+    regions : bool
+        Ignored truths are regions: any number of detections may lie in one, by their share inside of it.
+    keeps : Keeps, optional
+        A table of further facts of the images, for ``traced``.
     """
 
     name: str
@@ -99,7 +121,10 @@ class Protocol:
     takes: Literal["last", "first", "any"] = "last"
     options: Mapping[str, Any] = field(default_factory=dict)
     says: str = ""
-    traced: Callable[[Ranked, NDArray[np.int64], Params, int], Traced] | None = None
+    traced: Callable[[Ranked, NDArray[np.int64], Params, int, Mapping[str, NDArray[Any]]], Traced] | None = None
+    class_agnostic: bool = False
+    regions: bool = False
+    keeps: Keeps | None = None
 
     def columns(self, there: Collection[str], **given: str | None) -> dict[str, str | None]:
         """Return the columns of truths to read as ``crowd``, ``ignore`` and ``area``, given the existing columns.
@@ -129,7 +154,7 @@ def protocols() -> Mapping[str, Protocol]:
     """Return all protocols by name: the ``PROTOCOLS`` of every module in the folder.
 
     >>> list(protocols())
-    ['ai-tod', 'coco', 'voc07', 'voc12']
+    ['ai-tod', 'coco', 'crowdhuman', 'voc07', 'voc12']
     """
     return {own.name: own for name in _names() for own in _of(name)}
 

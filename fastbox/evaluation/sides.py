@@ -121,6 +121,8 @@ class GroundTruths:
         self.area = areas_of(self.columns)
         if self.areas is not None:
             self.area = np.where(np.isnan(self.areas), self.area, self.areas.astype(np.float64))
+        if params.record.regions:
+            self.crowd = self.crowd | self.ignore
         crowd, ignored = self.crowd & ~self.left_out, self.crowd | self.ignore | self.left_out
         boxes = unmatchable(self.columns, self.invalid | self.left_out)
         self.hidden = np.where(ignored, EVERY_RANGE, params.outside(self.area))

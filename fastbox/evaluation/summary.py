@@ -40,8 +40,8 @@ class Asked(NamedTuple):
 
 
 class ModelFigures(NamedTuple):
-    """The figures of a model: statistics, errors, intervals if images were drawn, and details and confusion matrix if
-    requested.
+    """The figures of a model: statistics, errors, intervals if images were drawn, details and confusion matrix if
+    requested, and those that only its benchmark has.
     """
 
     stats: dict[str, float]
@@ -49,6 +49,7 @@ class ModelFigures(NamedTuple):
     intervals: dict[str, tuple[float, float]] | None
     details: Details | None
     confusion: ConfusionMatrix | None
+    further: dict[str, Any]
 
     def to_dict(self, labels: Sequence[Any], asked: Asked) -> dict[str, Any]:
         """Return the figures as JSON holds them, given the labels of classes."""
@@ -59,6 +60,7 @@ class ModelFigures(NamedTuple):
             limits = {name: list(map(number, interval)) for name, interval in self.intervals.items()}
             found["intervals"] = {"level": LEVEL, "samples": asked.samples, "seed": asked.seed, **limits}
         found["errors"] = {"ap50": errors.ap, "counts": counts, "delta_ap": dict(errors.delta_ap)}
+        found |= self.further
         if self.details is not None:
             found |= self.details.to_dict(asked.params)
             if self.confusion is not None:

@@ -172,6 +172,7 @@ def evaluate(
     if a.fragment is None:
         evaluation.reserve(boxes)
     read = Read.of((a, b), plans, {"score": score_column, "class": label, **there}, classes, by)
+    evaluation.listed = None if read.listed is None else len(read.listed)
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
     found = Evaluated(evaluation, by, classes.names | called, samples, seed, read, forced=force, compared=compare)
     found.reference = gathered.models[0] if gathered else None

@@ -49,7 +49,7 @@ class Rules:
         default=COCO.name,
         show_default=True,
         metavar="NAME",
-        help="Matching rule: coco, voc07, voc12, ai-tod; several with commas are shown side by side.",
+        help="Matching rule: coco, voc07, voc12, ai-tod, crowdhuman; several with commas are shown side by side.",
     )
     iou_thresholds: list[float] | None = option(
         "--iou-thresholds",
@@ -74,6 +74,14 @@ class Rules:
     strict: bool = option("--strict", is_flag=True, help="Match above the thresholds, not at them (voc07, voc12).")
     legacy_pixels: bool = option(
         "--legacy-pixels", is_flag=True, help="Count the pixels of both corners in width and height (voc07, voc12)."
+    )
+
+    images: int | None = option(
+        "--images",
+        type=click.IntRange(1),
+        metavar="COUNT",
+        help="Images of the data set, for false positives per image (crowdhuman; default: those that a file lists, "
+        "or that have boxes).",
     )
 
     def given(self) -> dict[str, object]:

@@ -10,6 +10,7 @@ from fastbox.report.numbers import NONE, are_doublings, counted, filled
 from fastbox.report.page import cells
 from fastbox.report.page.contents import Column, Example, Examples, Figure, Page, Plot, Section, Stroke, Table
 from fastbox.report.page.plots import bars, histogram, lines, shades
+from fastbox.report.pages.benchmark import benchmark_sections
 from fastbox.report.pages.compared import sections_of
 from fastbox.report.pages.confused import confused, operated
 from fastbox.report.pages.worst_images import worst_images
@@ -73,6 +74,7 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
     delta_ap, counts = summary["errors"]["delta_ap"], summary["errors"]["counts"]
     order = sorted(delta_ap, key=lambda error: -float(delta_ap[error]))
     sections = [
+        *benchmark_sections(summary),
         Section(
             "Where AP is lost",
             "ΔAP50 is the rise of AP at IoU ≥ 0.50 if the errors of one kind were fixed. "

@@ -11,6 +11,7 @@ from rich.text import Text
 from fastbox.report.numbers import NONE, counted
 from fastbox.report.rules import evaluated_rules, sign, threshold
 from fastbox.report.statistics import best_first, by_size, first_of
+from fastbox.report.terminal.benchmark import show_benchmark
 from fastbox.report.terminal.compared import show_compared
 from fastbox.report.terminal.confused import show_confused
 from fastbox.report.terminal.summary import show_rules, show_table, width_of
@@ -39,6 +40,7 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(Text(" · ".join(f"{name} {_figure(figures[name])}" for name in names), style="bold"))
     _show_intervals(console, summary, names)
     _show_counts(console, summary, f"{counted(len(summary['by_class']), 'classes')}")
+    show_benchmark(console, summary)
     console.print()
     sizes = _sizes(summary)
     show_table(console, sizes, [name for name in sizes[0] if name in (names[0], "IoU p50")])

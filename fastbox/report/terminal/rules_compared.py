@@ -32,13 +32,15 @@ def show_rules_compared(console: Console, summary: Mapping[str, Any]) -> None:
         console.print()
         names = [found["rule"] for found in rules]
         classes: list[Sequence[str]] = [("class", *names)]
-        classes += [(row["name"] or f"class {row['class']}", *(_figure(row[name]) for name in names)) for row in apart]
+        classes += [
+            (row["name"] or f"class {row['class']}", *(_figure(row.get(name, -1)) for name in names)) for row in apart
+        ]
         show_table(console, classes, names)
         console.print(Text("AP50 of the classes whose figures differ most", style="dim"))
 
 
 def _spread(row: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> float:
-    figures = [float(row.get(found["rule"], -1)) for found in rules]
+    figures = [float(row[found["rule"]]) for found in rules if found["rule"] in row]
     return max(figures) - min(figures)
 
 
