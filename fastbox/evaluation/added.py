@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbox._lazy import deferred
 from fastbox.evaluation.alike import apart, spellings
 from fastbox.evaluation.collected import Collected
-from fastbox.evaluation.confusion import Near
 from fastbox.evaluation.given import coded
 from fastbox.evaluation.matching import UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.values.numbers import as_number_from, shown
+
+if TYPE_CHECKING:
+    from fastbox.evaluation.confusion import Near
+
+confusion = deferred("fastbox.evaluation.confusion")  # a matrix is made on request
 
 __all__ = ["Added"]
 
@@ -33,7 +38,9 @@ class Added:
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
         self.mismatch = Mismatch()
         self.collected = Collected(self.params)
-        self.near = None if confusion_iou is None else Near(as_number_from(confusion_iou, "confusion_iou", 0.01, 1))
+        self.near: Near | None = None
+        if confusion_iou is not None:
+            self.near = confusion.Near(as_number_from(confusion_iou, "confusion_iou", 0.01, 1))
         self._forget()
 
     def add(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fastbox.evaluation.bootstrap import interval
 from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.curves import NOTHING, Floats
-from fastbox.evaluation.details import number
 from fastbox.evaluation.sides import EVERY_RANGE
+from fastbox.evaluation.streamed import number
 from fastbox.evaluation.summary import LEVEL
 from fastbox.result import Result, Row
 

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.evaluation.added import Added
-from fastbox.evaluation.bootstrap import Draws, interval, resample
-from fastbox.evaluation.calibration import Calibration, calibrate
-from fastbox.evaluation.coco_arrays import CocoArrays, coco_arrays
-from fastbox.evaluation.comparison import Comparison, Difference, found_by
-from fastbox.evaluation.confusion import ConfusionMatrix
 from fastbox.evaluation.curves import Curves, Floats, Traced
-from fastbox.evaluation.details import Details
-from fastbox.evaluation.image_errors import ImageErrors, image_errors
 from fastbox.evaluation.kept import Kept
-from fastbox.evaluation.marks import outcomes
 from fastbox.evaluation.matching import PAIR_METRICS
-from fastbox.evaluation.operating import Operating, operating
 from fastbox.evaluation.sides import EVERY_RANGE
 from fastbox.evaluation.summary import LEVEL, Asked, Facts, ModelFigures, Summarized
 from fastbox.evaluation.tide import Errors, blame
 from fastbox.values.numbers import as_number_from, as_whole
+
+if TYPE_CHECKING:
+    from fastbox.evaluation import bootstrap, calibration, coco_arrays, comparison, image_errors, marks, operating
+    from fastbox.evaluation import details as details_of_models
+    from fastbox.evaluation.bootstrap import Draws
+    from fastbox.evaluation.calibration import Calibration
+    from fastbox.evaluation.coco_arrays import CocoArrays
+    from fastbox.evaluation.comparison import Comparison
+    from fastbox.evaluation.confusion import ConfusionMatrix
+    from fastbox.evaluation.details import Details
+    from fastbox.evaluation.image_errors import ImageErrors
+    from fastbox.evaluation.operating import Operating
+else:  # each of these is read by some of the figures only
+    bootstrap = deferred("fastbox.evaluation.bootstrap")
+    calibration = deferred("fastbox.evaluation.calibration")
+    coco_arrays = deferred("fastbox.evaluation.coco_arrays")
+    comparison = deferred("fastbox.evaluation.comparison")
+    details_of_models = deferred("fastbox.evaluation.details")
+    image_errors = deferred("fastbox.evaluation.image_errors")
+    marks = deferred("fastbox.evaluation.marks")
+    operating = deferred("fastbox.evaluation.operating")
 
 __all__ = ["Evaluation"]
 
@@ -58,6 +71,8 @@ class Evaluation(Added, Summarized):
     >>> found.detections, found.stats()["AR100"]
     (2, 0.5)
     """
+
+    _draws: Draws | None
 
     def curves(self, model: Any = None) -> Curves:
         """Return precision, recall and scores of a model, the only one when left out, by class of ``classes``."""
@@ -121,7 +136,7 @@ class Evaluation(Added, Summarized):
         ValueError
             A threshold that the rules lack.
         """
-        return outcomes(self.collected.ranked(model), self._threshold(threshold))
+        return marks.outcomes(self.collected.ranked(model), self._threshold(threshold))
 
     def _threshold(self, threshold: float) -> int:
         """Return the place of a threshold among those of the rules."""
@@ -132,14 +147,14 @@ class Evaluation(Added, Summarized):
 
     def coco_arrays(self, model: Any = None) -> CocoArrays:
         """Return ``precision``, ``recall`` and ``scores`` of a model as ``COCOeval.eval`` of pycocotools has them."""
-        return coco_arrays(self.collected.ranked(model), self.collected.regular(), self.params)
+        return coco_arrays.coco_arrays(self.collected.ranked(model), self.collected.regular(), self.params)
 
     def image_errors(self, model: Any = None) -> ImageErrors:
         """Return the errors of a model by image, the image whose errors cost most AP first."""
         collected = self.collected
         missed = collected.wanted["hidden"] != EVERY_RANGE
         missed[collected.covered_truths(model)] = False
-        return image_errors(
+        return image_errors.image_errors(
             [image for ids in collected.ids for image in ids.tolist()],
             collected.column("image", model),
             collected.column("match_type", model),
@@ -173,12 +188,12 @@ class Evaluation(Added, Summarized):
         """
         place = 0 if threshold is None else self._threshold(threshold)
         ranked, truths = self.collected.ranked(model), self.collected.regular()[:, 0]
-        return operating(ranked.of_threshold(0, place), truths, as_number_from(beta, "beta", 0.01))
+        return operating.operating(ranked.of_threshold(0, place), truths, as_number_from(beta, "beta", 0.01))
 
     def calibration(self, model: Any = None) -> Calibration:
         """Return precision and IoU of a model's detections by score; ignored detections are left out."""
         score, match_type, iou = (self.collected.column(name, model) for name in ("score", "match_type", "iou"))
-        return calibrate(score, match_type, iou)
+        return calibration.calibrate(score, match_type, iou)
 
     def pairs(self, model: Any = None) -> dict[str, NDArray[Any]]:
         """Return detections with the truths they take at IoU ≥ 0.50: place of the class, truth's area, metrics."""
@@ -198,8 +213,10 @@ class Evaluation(Added, Summarized):
         samples, seed = as_whole(samples, "samples", 1), as_whole(seed, "seed")
         self.params.check_sampled()
         ranked, wanted = self.collected.ranked(model), self.collected.wanted
+        if self._draws is None:
+            self._draws = bootstrap.Draws()
         regular = np.flatnonzero(wanted["hidden"] & np.uint32(1) == 0)
-        return resample(
+        return bootstrap.resample(
             ranked.words,
             ranked.bounds,
             self.collected.column("image", model),
@@ -220,9 +237,9 @@ class Evaluation(Added, Summarized):
         if samples:
             first, second = (self._samples(one, samples, seed) for one in (model, other))
             drawn = {name: first[name] - second[name] for name in first}
-        differences = {name: Difference.of(own[name], its[name], drawn.get(name)) for name in own}
-        found = found_by(self.collected, model, other)
-        return Comparison(model, other, differences, found, self.classes, samples, seed)
+        differences = {name: comparison.Difference.of(own[name], its[name], drawn.get(name)) for name in own}
+        found = comparison.found_by(self.collected, model, other)
+        return comparison.Comparison(model, other, differences, found, self.classes, samples, seed)
 
     def figures(self, model: Any, asked: Asked, details: bool) -> ModelFigures:
         """Return the figures of a model for a summary."""
@@ -236,7 +253,7 @@ class Evaluation(Added, Summarized):
         )
 
     def _intervals(self, model: Any, samples: int, seed: int) -> dict[str, tuple[float, float]]:
-        return {name: interval(values, LEVEL) for name, values in self._samples(model, samples, seed).items()}
+        return {name: bootstrap.interval(values, LEVEL) for name, values in self._samples(model, samples, seed).items()}
 
     def _samples(self, model: Any, samples: int, seed: int) -> dict[str, Floats]:
         key = self.collected.place(model), samples, seed
@@ -250,7 +267,7 @@ class Evaluation(Added, Summarized):
         if found is None:
             calibration, traced, pairs = self.calibration(model), self.traced(model), self.pairs(model)
             operating, images = self.operating_points(model), self.image_errors(model)
-            made = Details.of(calibration, traced, pairs, operating, images, PAIR_METRICS)
+            made = details_of_models.Details.of(calibration, traced, pairs, operating, images, PAIR_METRICS)
             found = self._details.put(place, made, made.size)
         return found
 
@@ -260,7 +277,7 @@ class Evaluation(Added, Summarized):
         self._errors: Kept[Errors] = Kept()
         self._details: Kept[Details] = Kept()
         self._stats: dict[int, dict[str, float]] = {}
-        self._draws = Draws()
+        self._draws = None
         self._drawn: dict[tuple[int, int, int], dict[str, Floats]] = {}
 
     def _asked(self) -> Asked:

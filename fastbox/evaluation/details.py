@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,16 +11,14 @@ from numpy.typing import NDArray
 from fastbox.evaluation.calibration import Calibration
 from fastbox.evaluation.curves import Floats, Traced
 from fastbox.evaluation.image_errors import ImageErrors
-from fastbox.evaluation.matching import MATCH_TYPES
 from fastbox.evaluation.operating import Operating
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.quantiles import spread
-from fastbox.evaluation.tide import Errors
+from fastbox.evaluation.streamed import number
+from fastbox.evaluation.tide import COUNTS, Errors
 from fastbox.losses.figures import edges_of, unit_of
 
-__all__ = ["COUNTS", "Details", "number"]
-
-COUNTS = (*MATCH_TYPES, "missed")
+__all__ = ["Details"]
 
 
 class Fit(NamedTuple):
@@ -171,11 +168,6 @@ def _within(areas: Floats, low: float, high: float) -> NDArray[np.bool_]:
 def _spread(values: Floats) -> dict[str, float | None]:
     """Return the mean and quantiles of values that ascend."""
     return {name: number(one[0]) for name, one in spread(np.zeros(len(values), np.int64), values, 1).items()}
-
-
-def number(value: float) -> float | None:
-    """Return a number as JSON holds it, None if it is not finite."""
-    return float(value) if math.isfinite(value) else None
 
 
 def _numbers(values: Floats) -> list[float | None]:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["streamed"]
+__all__ = ["number", "streamed"]
 
 HERE = "\0"  # no name or value contains it
+
+
+def number(value: float) -> float | None:
+    """Return a number as JSON holds it, None if it is not finite."""
+    return float(value) if math.isfinite(value) else None
 
 
 def streamed(

@@ -8,16 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastbox._version import SCHEMA
-from fastbox.evaluation.confusion import ConfusionMatrix
-from fastbox.evaluation.details import COUNTS, Details, number
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.registry import NO_LIMIT
-from fastbox.evaluation.streamed import streamed
-from fastbox.evaluation.tide import Errors
+from fastbox.evaluation.streamed import number, streamed
+from fastbox.evaluation.tide import COUNTS, Errors
 from fastbox.report.statistics import best_first, first_of
 from fastbox.result import Result, Row
 
 if TYPE_CHECKING:
+    from fastbox.evaluation.confusion import ConfusionMatrix
+    from fastbox.evaluation.details import Details
     from fastbox.report.brief import Shown
     from fastbox.report.page.contents import Example, Page
 

@@ -14,8 +14,9 @@ from fastbox.evaluation.protocols.coco import COCO
 from fastbox.kernels.codes import CLASSIFICATION, IGNORED, LOCALIZATION, UNCOUNTED
 from fastbox.values.record_text import record_text
 
-__all__ = ["ERRORS", "Errors", "blame"]
+__all__ = ["COUNTS", "ERRORS", "Errors", "blame"]
 
+COUNTS = (*MATCH_TYPES, "missed")
 ERRORS = (*MATCH_TYPES[LOCALIZATION:IGNORED], "missed")
 RECALLS = np.array(COCO.recalls)
 AT_ONCE = 1 << 20  # rows that are counted at once

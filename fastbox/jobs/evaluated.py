@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation
-from fastbox.evaluation.comparison import Comparison
 from fastbox.evaluation.summary import Asked, Facts, ModelFigures, Summarized
 from fastbox.jobs.evaluate_tables import Read, unfit
 from fastbox.results.error_examples import Gallery
 
 if TYPE_CHECKING:
+    from fastbox.evaluation.comparison import Comparison
     from fastbox.report.page.example import Example
 
 __all__ = ["Evaluated"]

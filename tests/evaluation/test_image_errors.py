@@ -13,9 +13,8 @@ from support.paths import ROOT
 import fastbox
 from fastbox import jobs
 from fastbox.evaluation import Evaluation, Params
-from fastbox.evaluation.details import COUNTS
 from fastbox.evaluation.summary import Summarized
-from fastbox.evaluation.tide import ERRORS
+from fastbox.evaluation.tide import COUNTS, ERRORS
 from fastbox.report.pages.evaluated import page_of
 from fastbox.report.terminal.evaluated import show_evaluated
 
