@@ -67,7 +67,10 @@ class Details(NamedTuple):
         By metric of matched pairs.
     sizes : dict of str to int
         The number of matched pairs whose truth is in each range of areas.
-    operating : Operating
+    operating : dict
+        The best scores and some points of the curves, as JSON holds them.
+    best : dict of str to array of shape (classes,)
+        Score, precision, recall and F at the best score of each class.
     worst_images : list of dict
         The images whose errors cost most AP.
     """
@@ -79,7 +82,8 @@ class Details(NamedTuple):
     by_class: dict[str, Floats]
     fits: dict[str, Fit]
     sizes: dict[str, int]
-    operating: Operating
+    operating: dict[str, Any]
+    best: dict[str, Floats]
     worst_images: list[dict[str, Any]]
 
     @property
@@ -102,7 +106,8 @@ class Details(NamedTuple):
         sizes = {name: int(_within(pairs["area"], *limits).sum()) for name, limits in params.area_ranges.items()}
         fits = {metric: Fit.of(pairs, metric, params, len(truths)) for metric in metrics}
         curves = traced.precision(), traced.ap_by_iou()
-        return cls(calibration, *curves, truths, traced.stats_by_class(), fits, sizes, operating, images.to_dict())
+        chosen = operating.to_dict(), operating.by_class
+        return cls(calibration, *curves, truths, traced.stats_by_class(), fits, sizes, *chosen, images.to_dict())
 
     def to_dict(self, params: Params) -> dict[str, Any]:
         """Return everything but the classes as JSON holds it."""
@@ -121,7 +126,7 @@ class Details(NamedTuple):
                 "counts": calibration.counts.tolist(),
                 **{name: _numbers(getattr(calibration, name)) for name in ("scores", "precision", "iou")},
             },
-            "operating_points": self.operating.to_dict(),
+            "operating_points": self.operating,
             "worst_images": self.worst_images,
             "curves": {
                 "recall": list(params.recalls),
@@ -136,7 +141,7 @@ class Details(NamedTuple):
         """Return the rows of classes as JSON holds them."""
         truths = self.truths.tolist()
         stats = {name: values.tolist() for name, values in self.by_class.items()}
-        best = {name: _numbers(values) for name, values in self.operating.by_class.items()}
+        best = {name: _numbers(values) for name, values in self.best.items()}
         return [
             {
                 "class": label,

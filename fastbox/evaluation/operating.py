@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 __all__ = ["Operating", "Point", "operating"]
 
 POINTS = 201  # of the curves that JSON holds
+SMALL = 1 << 31  # rows whose numbers fit in 32 bits
+BLOCK = 1 << 16  # places whose F is computed at once
+
+Counts: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 
 
 class Point(NamedTuple):
@@ -29,6 +34,9 @@ class Point(NamedTuple):
         return {name: value if np.isfinite(value) else None for name, value in self._asdict().items()}
 
 
+NOWHERE = Point(np.nan, np.nan, np.nan, np.nan)
+
+
 @dataclass(frozen=True)
 class Operating:
     """Precision, recall and F at every score, and the best scores.
@@ -40,10 +48,13 @@ class Operating:
     Attributes
     ----------
     beta : float
-    scores, precision, recall, f : arrays of shape (n,)
-        At each distinct score, descending: the figures over all detections of that score and above.
+    truths : int
+    scores : array of shape (n,)
+        The distinct scores, descending.
+    true, kept : arrays of shape (n,)
+        Detections of each score and above: those that take a truth, and all that are not ignored.
     macro : array of shape (n,)
-        The mean of F over the classes with truths.
+        The mean of F over the classes with truths, of the detections of each score and above.
     best, best_macro : Point
         Where ``f`` and where ``macro`` is highest; precision and recall over all detections.
     by_class : dict of str to array of shape (classes,)
@@ -59,28 +70,46 @@ class Operating:
     """
 
     beta: float
+    truths: int
     scores: Floats
-    precision: Floats
-    recall: Floats
-    f: Floats
+    true: Counts
+    kept: Counts
     macro: Floats
     best: Point
     best_macro: Point
     by_class: dict[str, Floats]
+
+    @property
+    def precision(self) -> Floats:
+        """The precision of the detections of each score and above."""
+        return self.true / self.kept
+
+    @property
+    def recall(self) -> Floats:
+        """The recall of the detections of each score and above."""
+        return self.true / max(self.truths, 1)
+
+    @property
+    def f(self) -> Floats:
+        """F of the detections of each score and above."""
+        return _f(self.true, self.kept, self.truths, self.beta)
 
     def __repr__(self) -> str:
         return f"Operating(best={self.best}, best_macro={self.best_macro})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the best scores, and some points of the curves, as JSON holds them."""
-        finite = np.flatnonzero(np.isfinite(self.scores))
-        some = finite[np.unique(np.linspace(0, max(len(finite) - 1, 0), POINTS).astype(np.int64))[: len(finite)]]
-        curves = {name: getattr(self, name)[some].tolist() for name in ("scores", "precision", "recall", "f", "macro")}
+        finite = np.isfinite(self.scores)  # infinite scores come first and last
+        count = int(np.count_nonzero(finite))
+        places = np.unique(np.linspace(0, count - 1, min(count, POINTS)).astype(np.int64))
+        some = places + (np.argmax(finite) if count else 0)
+        points = replace(self, scores=self.scores[some], true=self.true[some], kept=self.kept[some])
+        curves = {name: getattr(points, name).tolist() for name in ("scores", "precision", "recall", "f")}
         return {
             "beta": self.beta,
             "best": self.best.to_dict(),
             "best_macro": self.best_macro.to_dict(),
-            "curves": curves,
+            "curves": {**curves, "macro": self.macro[some].tolist()},
         }
 
 
@@ -88,83 +117,81 @@ def operating(detections: Ranked, truths: NDArray[np.int64], beta: float) -> Ope
     """Compute the figures of the detections of all classes, whose marks are in the first bit, and counts of truths."""
     words = detections.words[:, 0, 0]
     counted = words >> np.uint32(THRESHOLDS_PER_WORD) & np.uint32(1) == 0
-    kind = np.repeat(np.arange(len(truths)), np.diff(detections.bounds))[counted]
+    spans = pairwise(detections.bounds.tolist())
+    bounds = np.cumsum([0, *(np.count_nonzero(counted[first:stop]) for first, stop in spans)])
     true, scores = (words & np.uint32(1) != 0)[counted], detections.scores[counted]
-    there = truths > 0
-    f = _f_by_class(true, kind, truths, beta)
-    order = np.argsort(-scores, kind="stable")
-    last = _last_of_equal(scores[order])
-    hits, kept = np.cumsum(true[order])[last], last + 1
-    precision, recall = hits / kept, hits / max(int(truths.sum()), 1)
-    whole = _f(precision, recall, beta)
-    macro = np.cumsum(_rises(f, scores, kind)[order])[last] / max(int(there.sum()), 1)
-    distinct = scores[order][last]
-
-    def point(values: Floats) -> Point:
-        if not len(values) or not there.any():
-            return Point(np.nan, np.nan, np.nan, np.nan)
-        at = int(np.argmax(values))
-        return Point(float(distinct[at]), float(precision[at]), float(recall[at]), float(values[at]))
-
-    return Operating(
-        beta,
-        distinct,
-        precision,
-        recall,
-        whole,
-        macro,
-        point(whole),
-        point(macro),
-        _best_by_class(f, true, scores, kind, truths),
+    by_class, rises = _classes(true, scores, bounds, truths, beta)
+    order = _compact(np.argsort(-scores, kind="stable"), len(scores))
+    scores = scores[order]
+    last = _last_of_equal(scores)
+    macro = rises[order]
+    del rises
+    np.cumsum(macro, out=macro)
+    macro = macro[last] / max(int(np.count_nonzero(truths)), 1)
+    hits = _compact(np.cumsum(true[order], dtype=np.int64), len(order))[last]
+    found = Operating(beta, int(truths.sum()), scores[last], hits, last + 1, macro, NOWHERE, NOWHERE, by_class)
+    if not len(last) or not found.truths:
+        return found
+    return replace(
+        found, best=_point(found, _best_f(found), None), best_macro=_point(found, int(np.argmax(macro)), macro)
     )
 
 
-def _f(precision: Floats, recall: Floats, beta: float) -> Floats:
-    """Compute F; 0 where nothing is found."""
-    below = beta * beta * precision + recall
-    found: Floats = (1 + beta * beta) * precision * recall / np.where(below > 0, below, 1)
+def _best_f(found: Operating) -> int:
+    """Return the first place where F is highest, without F of all places in memory."""
+    best, at = -1.0, 0
+    for first in range(0, len(found.true), BLOCK):
+        part = slice(first, first + BLOCK)
+        f = _f(found.true[part], found.kept[part], found.truths, found.beta)
+        place = int(np.argmax(f))
+        if f[place] > best:
+            best, at = float(f[place]), first + place
+    return at
+
+
+def _point(found: Operating, at: int, values: Floats | None) -> Point:
+    """Return the figures at a place, with a value instead of F if values are given."""
+    one = replace(found, true=found.true[at : at + 1], kept=found.kept[at : at + 1])
+    value = one.f[0] if values is None else values[at]
+    return Point(float(found.scores[at]), float(one.precision[0]), float(one.recall[0]), float(value))
+
+
+def _f(true: Counts, kept: Counts, truths: int, beta: float) -> Floats:
+    """Compute F of counts: the same as of precision and recall, rounded once, so that equal values are equal."""
+    weight = beta * beta
+    found: Floats = (1 + weight) * true / (weight * truths + kept)
     return found
 
 
-def _counts_by_class(true: NDArray[np.bool_], kind: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return for each row the true rows and all rows of its class up to it; rows come class by class."""
-    begins = np.searchsorted(kind, kind)
-    before = np.concatenate(([0], np.cumsum(true)))
-    return before[1:] - before[begins], np.arange(1, len(kind) + 1) - begins
-
-
-def _f_by_class(true: NDArray[np.bool_], kind: NDArray[np.int64], truths: NDArray[np.int64], beta: float) -> Floats:
-    """Return F of the class of each row, of the rows up to it; 0 without truths."""
-    hits, kept = _counts_by_class(true, kind)
-    return _f(hits / kept, hits / np.maximum(truths[kind], 1), beta)
-
-
-def _last_of_equal(scores: Floats) -> NDArray[np.int64]:
+def _last_of_equal(scores: Floats) -> Counts:
     """Return the last row of each score."""
-    return np.flatnonzero(np.concatenate((scores[1:] != scores[:-1], np.ones(min(1, len(scores)), np.bool_))))
+    ends = np.concatenate((scores[1:] != scores[:-1], np.ones(min(1, len(scores)), np.bool_)))
+    return _compact(np.flatnonzero(ends), len(scores))
 
 
-def _rises(f: Floats, scores: Floats, kind: NDArray[np.int64]) -> Floats:
-    """Return the rise of the F of a class at each row; the rows of one score of a class rise at the last of them."""
-    ends = np.concatenate(((kind[1:] != kind[:-1]) | (scores[1:] != scores[:-1]), np.ones(min(1, len(f)), np.bool_)))
-    rises, last = np.zeros(len(f)), np.flatnonzero(ends)
-    begins = np.concatenate((np.ones(min(1, len(last)), np.bool_), kind[last][1:] != kind[last][:-1]))
-    before = np.where(begins, 0.0, np.concatenate(([0.0], f[last][:-1]))[: len(last)])
-    rises[last] = f[last] - before
-    return rises
+def _compact(rows: NDArray[np.int64], count: int) -> Counts:
+    """Return numbers of rows, of which there are `count`, in half the memory if they fit."""
+    return rows.astype(np.int32) if count < SMALL else rows
 
 
-def _best_by_class(
-    f: Floats, true: NDArray[np.bool_], scores: Floats, kind: NDArray[np.int64], truths: NDArray[np.int64]
-) -> dict[str, Floats]:
-    hits, kept = _counts_by_class(true, kind)
+def _classes(
+    true: NDArray[np.bool_], scores: Floats, bounds: NDArray[np.int64], truths: NDArray[np.int64], beta: float
+) -> tuple[dict[str, Floats], Floats]:
+    """Return the figures at the best score of each class, and the rise of the F of its class at each row.
+
+    The rows of one score of a class rise at the last of them; rows of classes without truths do not rise.
+    """
     found = {name: np.full(len(truths), np.nan) for name in ("score", "precision", "recall", "f")}
-    edges = np.searchsorted(kind, np.arange(len(truths) + 1))
-    for k in np.flatnonzero((truths > 0) & (edges[1:] > edges[:-1])).tolist():
-        first, stop = edges[k], edges[k + 1]
-        last = first + _last_of_equal(scores[first:stop])
-        at = last[np.argmax(f[last])]
-        figures = scores[at], hits[at] / kept[at], hits[at] / truths[k], f[at]
-        for name, value in zip(found, figures, strict=True):
+    rises = np.zeros(len(scores))
+    for k in np.flatnonzero((truths > 0) & (bounds[1:] > bounds[:-1])).tolist():
+        own = scores[bounds[k] : bounds[k + 1]]
+        last = _last_of_equal(own)
+        hits = np.cumsum(true[bounds[k] : bounds[k + 1]], dtype=np.int64)[last]
+        kept, wanted = last + 1, int(truths[k])
+        f = _f(hits, kept, wanted, beta)
+        rises[bounds[k] + last] = f
+        rises[bounds[k] + last[1:]] -= f[:-1]
+        at = int(np.argmax(f))
+        for name, value in zip(found, (own[last[at]], hits[at] / kept[at], hits[at] / wanted, f[at]), strict=True):
             found[name][k] = value
-    return found
+    return found, rises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from support.paths import ROOT
 
 import fastbox
 from fastbox import Boxes, Evaluation, InputError, jobs
+from fastbox.evaluation.curves import Ranked
+from fastbox.evaluation.operating import operating
 from fastbox.fragments import spread
 
 TABLES = ROOT / "data" / "detections.parquet", ROOT / "data" / "truths.parquet"
@@ -198,3 +201,28 @@ def test_operating_points_equal_a_naive_loop(seed: int, beta: float) -> None:
         best = alone.evaluate().operating_points(beta=beta).best
         for name in ("score", "precision", "recall", "f"):
             assert found.by_class[name][k] == pytest.approx(getattr(best, name), rel=1e-12)
+
+
+def test_equal_f_has_the_highest_score_and_json_has_finite_scores() -> None:
+    boxes = np.arange(5)[:, None] * 10 + np.array([0, 0, 4, 4])
+    found = fastbox.evaluate(boxes, [np.inf, 0.9, 0.8, -np.inf, np.nan], boxes[[0, 1, 3]]).operating_points()
+    assert found.to_dict()["curves"]["scores"] == [0.9, 0.8]
+    assert found.to_dict()["curves"]["precision"] == [1.0, 2 / 3]
+    # 2 of 2 detections for 4 truths, then 3 of 5: F is 2/3 both times.
+    boxes = np.arange(7)[:, None] * 10 + np.array([0, 0, 4, 4])
+    best = fastbox.evaluate(boxes[:5], [0.9, 0.8, 0.7, 0.6, 0.5], boxes[[0, 1, 4, 6]]).operating_points().best
+    assert best.score == 0.8 and best.f == 2 / 3
+
+
+def test_operating_points_of_many_detections_need_little_memory() -> None:
+    count, classes = 400_000, 80
+    random = np.random.default_rng(0)
+    scores = -np.sort(-random.random((classes, count // classes)), axis=1).ravel()
+    words = (random.random(count) < scores).astype(np.uint32)[:, None, None]
+    bounds = np.arange(classes + 1) * (count // classes)
+    ranked = Ranked(words, scores, np.zeros(count, np.int32), bounds)
+    tracemalloc.start()
+    operating(ranked, np.full(classes, 5000), 1.0).to_dict()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 60 * count
