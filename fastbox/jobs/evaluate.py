@@ -23,6 +23,7 @@ from fastbox.jobs.base import Output, job
 from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, has, joined
 from fastbox.jobs.evaluated import Evaluated
 from fastbox.jobs.gathered import BY, Gathered
+from fastbox.jobs.progress import halved
 from fastbox.memory import check_kept
 from fastbox.parallel import compile_together
 from fastbox.results.error_examples import Gallery, Seen
@@ -127,7 +128,8 @@ def evaluate(
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
-        Called with the number of detections done since the last call.
+        Called with the number of detections done since the last call. With models side by side, or samples, half of
+        them are done when detections are matched, and the others when the figures of their model are computed.
 
     Raises
     ------
@@ -181,7 +183,9 @@ def evaluate(
     parameters = {"detections": files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None
     compile_together(KERNELS)
-    with Output(out, schema, command="evaluate", parameters=parameters, progress=progress) as output:
+    follows = progress is not None and a.fragment is None and (by is not None or samples > 0)
+    step = halved(progress) if progress is not None and follows else progress
+    with Output(out, schema, command="evaluate", parameters=parameters, progress=step) as output:
         chunks = scan(a, b, *more, rows=rows)
         for chunk in chunks if gathered is None else gathered.chunks(chunks):
             if read.listed is not None:
@@ -192,6 +196,8 @@ def evaluate(
             output.step(len(chunk.a))
         if a.fragment is None:  # a class or an image that one fragment lacks may be in another
             found.check()
+        if follows:
+            found.compute(output.step)
         if out is not None:
             output.record(stats={str(model): stats for model, stats in found.stats.items()})
     return found
