@@ -29,6 +29,16 @@ def test_evaluate(case: Case, scene: scenes.Annotated, threads: int) -> None:
     case(lambda: evaluation.ours(scene), name="fastbox", role="ours", threads=threads, **facts(scene))
 
 
+@pytest.mark.parametrize("threads", THREADS)
+def test_samples(case: Case, scene: scenes.Annotated, threads: int) -> None:
+    work = evaluation.samples(scene)
+    case(work, name=f"{evaluation.SAMPLES:,} samples", role="ours", threads=threads, rounds=3, **facts(scene))
+
+
+def test_curves(case: Case, scene: scenes.Annotated) -> None:
+    case(evaluation.curves(scene), name="curves, once", role="ours", **facts(scene))
+
+
 def test_evaluate_with_pycocotools(case: Case, scene: scenes.Annotated) -> None:
     require("pycocotools")
     same = evaluation.ours(scene)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import tempfile
 import time
@@ -20,14 +21,21 @@ from bench.promises.promise import Setting, Target, in_process
 from bench.promises.turns import Calls, Reached, ratio, summed_up, take_turns
 from bench.support import scenes
 from bench.support.process import COMMAND
+from fastbox.evaluation import Evaluation
+from fastbox.evaluation.curves import Traced
 
 COCO = {"images": 5_000, "truths": 36_781, "detections": 44_852, "classes": 80}  # val2017 and one detector
 OBJECTS365 = {"images": 80_000, "truths": 1_200_000, "detections": 8_000_000, "classes": 365}
 RUNS = 61
+SAMPLES = 1000
 
 
 def ours(scene: scenes.Annotated) -> list[float]:
-    found = fastbox.evaluate(
+    return list(evaluated(scene).stats().values())
+
+
+def evaluated(scene: scenes.Annotated) -> Evaluation:
+    return fastbox.evaluate(
         fastbox.Boxes(scene.boxes, "xywh", images=scene.images),
         scene.scores,
         fastbox.Boxes(scene.targets, "xywh", images=scene.target_images),
@@ -35,7 +43,19 @@ def ours(scene: scenes.Annotated) -> list[float]:
         truth_classes=scene.target_classes,
         crowd=scene.crowd,
     )
-    return list(found.stats().values())
+
+
+def samples(scene: scenes.Annotated) -> Callable[[], dict[str, Any]]:
+    """Draw samples of the images, others at each call, and trace the curves of each."""
+    found, seeds = evaluated(scene), itertools.count()
+    return lambda: found.bootstrap(samples=SAMPLES, seed=next(seeds))
+
+
+def curves(scene: scenes.Annotated) -> Callable[[], dict[str, float]]:
+    """Trace the curves of the images as they are, once."""
+    found = evaluated(scene)
+    traced = found.collected.ranked(None), found.collected.regular(), found.params, found.images
+    return lambda: Traced(*traced).stats()
 
 
 def instances(scene: scenes.Annotated) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -128,6 +148,13 @@ def over_hotcoco(setting: Setting) -> Reached:
     return ratio(take_turns(calls, setting.rounds), "hotcoco", "fastbox")
 
 
+def over_curves(setting: Setting) -> Reached:
+    scene = scenes.annotated(**scaled(setting, COCO))
+    times = take_turns({"samples": samples(scene), "curves": curves(scene)}, max(setting.rounds // 3, 1))
+    often = {"samples": times["samples"], "curves so often": [SAMPLES * once for once in times["curves"]]}
+    return ratio(often, "curves so often", "samples")
+
+
 def scaled(setting: Setting, amounts: dict[str, int]) -> dict[str, int]:
     """A data set of the size that the setting asks for; a quick pass has few classes."""
     small = setting.sizes.of(10_000) < 10_000
@@ -205,6 +232,7 @@ def arrays(setting: Setting) -> Reached:
 EVALUATION = (
     Target("evaluate-hotcoco", "evaluate, 44,852 detections, 2 threads: hotcoco", 1, over_hotcoco),
     Target("evaluate-coco", "evaluate, 44,852 detections: pycocotools", 150, over_pycocotools),
+    Target("evaluate-samples", "1,000 samples of the images: their curves, one by one", 4, over_curves),
     Target("evaluate-runs", "fastbox evaluate --by run, 61 runs, 1.6M detections", 5, many_runs, "s", True),
     Target("evaluate-large", "fastbox evaluate, 80k images, 8M detections", 15, large, "s", True),
     Target("evaluate-memory", "the same: peak memory", 1536, large_memory, "MiB", True),
