@@ -164,7 +164,9 @@ def index(given: Scene, least: float) -> tuple[float, int, int, int]:
 @pytest.mark.parametrize("whole", [False, True])
 def test_ap_and_miss_rate_equal_naive_loops(seed: int, whole: bool) -> None:
     given = scene(seed, whole)
-    stats = given.evaluate(rule="crowdhuman").stats()
+    found = given.evaluate(rule="crowdhuman")
+    stats = found.stats()
+    assert found.ap_by_iou()["all"].tolist() == [average(given)]
     images = len(np.union1d(given.images, given.truth_images))
     assert (stats["AP"], stats["MR-2"]) == (average(given), miss_rate(given, images))
     more = given.evaluate(params=Params(rule="crowdhuman", images=200)).stats()
@@ -219,7 +221,8 @@ def test_evaluations_of_different_images_and_models_add_up() -> None:
 def test_no_truth_and_no_detection() -> None:
     nothing = np.zeros((0, 4))
     names = ["AP", "JI", "JI_score", "MR-2"]
-    assert fastbox.evaluate(nothing, [], nothing, rule="crowdhuman").stats() == dict.fromkeys(names, -1.0)
+    empty = fastbox.evaluate(nothing, [], nothing, rule="crowdhuman")
+    assert empty.stats() == dict.fromkeys(names, -1.0) and empty.ap_by_iou()["all"].tolist() == [-1.0]
     missed = fastbox.evaluate(nothing, [], [[0, 0, 1, 1]], rule="crowdhuman").stats()
     assert missed == {"AP": 0.0, "JI": 0.0, "JI_score": 0.0, "MR-2": 1.0}
 

@@ -72,6 +72,14 @@ class CrowdHuman(Traced):
         """Return the same statistics as arrays of shape (1,)."""
         return {name: np.array([value]) for name, value in self.stats().items()}
 
+    def ap_by_iou(self) -> dict[str, Floats]:
+        """Return AP at each threshold by range of areas, -1 without truths."""
+        places = range(len(self.params.iou_thresholds))
+        return {
+            name: np.array([self._curve(area, t).area() if self.truths[0, area] else NOTHING for t in places])
+            for area, name in enumerate(self.params.area_ranges)
+        }
+
     def further(self) -> dict[str, Any]:
         """Return the outcomes of detections, the miss rate by false positives, and the Jaccard index by score."""
         found: dict[str, Any] = {"outcomes": outcomes(self.detections, 0)}
