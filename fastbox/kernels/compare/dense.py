@@ -11,10 +11,20 @@ import numpy as np
 
 from fastbox.kernels.build import types
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.stack import stack_tile
+from fastbox.kernels.build.masks import WIDTH, between, lowest
+from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES, NEEDS_IOU, NO_SCREEN
-from fastbox.kernels.compare.leaders import BEST_SO_FAR, BOUND, WHERE, lead_extremes, lead_few, rank_extremes
+from fastbox.kernels.compare.leaders import (
+    BEST_SO_FAR,
+    BOUND,
+    RANKS,
+    WHERE,
+    lead_extremes,
+    lead_few,
+    rank_extremes,
+    rank_few,
+)
 from fastbox.kernels.compare.measure import (
     BLOCK,
     TINY,
@@ -39,7 +49,8 @@ from fastbox.kernels.geometry.pack import COLS, box_at, pack, tile_ranges
 # Kernel binds these anew for each metric; here they are iou's.
 SCREEN, DISTANCE, ANGLES = NEEDS_IOU, False, False
 
-FEW = 64  # columns up to which `best` does not screen an image
+FEW = 64  # columns up to which `best` and `top` do not screen an image
+ALL = np.uint64(2**WIDTH - 1)
 P, Q = 8, 9  # rows of the lanes of `best`, behind those that the leaders use
 
 
@@ -119,14 +130,18 @@ def top(beta, sides, images, span, outputs):
     worst = T(np.inf) if DISTANCE else T(-np.inf)
     k = values.shape[1]
     tile_a, tile_b = empty_tile_a(values.dtype), empty_tile_b(values.dtype, 0)
-    met = tile_b[VALUES]
+    met, flags = tile_b[VALUES], stack_array(np.empty(0, np.uint8), WIDTH)
     values[first:last] = worst
     indices[first:last] = -1
-    for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
+    for g, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         screenable_b = pack(b, s, e, ANGLES, tile_b)
+        few = k < RANKS and starts_b[g + 1] - starts_b[g] <= FEW
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
             screenable = pack(a, i, i + m, ANGLES, tile_a) and screenable_b
+            if few and screenable:
+                rank_few(tile_a, m, tile_b, s, e - s, beta, values, indices, i)
+                continue
             screened = SCREEN != NO_SCREEN and screenable
             for r in range(m):
                 one = box_at(tile_a, r)
@@ -141,13 +156,19 @@ def top(beta, sides, images, span, outputs):
                         measure_extremes(one, tile_b, start, n, beta, met, start)
                         rank_extremes(met, start, n, ranked, columns, s + start)
                         continue
+                    least = ranked[k - 1]
                     for j in range(n):
-                        if better(met[start + j], ranked[k - 1], DISTANCE):
+                        flags[np.uint64(j)] = better(met[np.uint64(start + j)], least, DISTANCE)
+                    mask = between(flags, 0, 1, 1) & ALL >> np.uint64(WIDTH - n)
+                    while mask != np.uint64(0):
+                        j = start + lowest(mask)
+                        mask &= mask - np.uint64(1)
+                        if better(met[j], ranked[k - 1], DISTANCE):
                             place = k - 1
-                            while place > 0 and better(met[start + j], ranked[place - 1], DISTANCE):
+                            while place > 0 and better(met[j], ranked[place - 1], DISTANCE):
                                 ranked[place], columns[place] = ranked[place - 1], columns[place - 1]
                                 place -= 1
-                            ranked[place], columns[place] = met[start + j], s + start + j
+                            ranked[place], columns[place] = met[j], s + j
                     p, q = screen_terms(ranked[k - 1], eps, SCREEN)
     for row in range(first, last):
         for place in range(k):

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastbox.kernels.build.device import inlined
 from fastbox.kernels.build.nontemporal import copy_lanes
-from fastbox.kernels.build.stack import stack_array
+from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.measure import BOUND as MEASURED
 from fastbox.kernels.compare.measure import better, with_loops
@@ -18,6 +18,7 @@ from fastbox.kernels.geometry.pack import box_at
 DISTANCE = False
 
 SIDE = 16  # lanes that meet a box together, a register of float32
+RANKS = 16  # more than the most values of a row that are ranked side by side
 BEST_SO_FAR, WHERE = 6, 7  # rows of lanes, behind the boxes
 
 
@@ -79,4 +80,44 @@ def lead_few(lanes, m, tile, start, n, beta, values, indices, row):
     copy_lanes(indices, row, columns)
 
 
-BOUND = with_loops(with_loops(MEASURED, lead_extremes, rank_extremes), lead_few, compiled=inlined)
+def rank_few(lanes, m, tile, start, n, beta, values, indices, row):
+    """Write the values and columns of m rows as `top` does, fewer than RANKS of them, of the n boxes of a tile.
+
+    A value goes through the ranks from the last one up. Each rank takes the rank above if the value is better than
+    that, or else the value if it is better than the rank; no value is better than the rank above the first.
+    """
+    T = values.dtype.type
+    worst, none = T(np.inf) if DISTANCE else T(-np.inf), np.int32(-1)
+    k, side = values.shape[1], lanes.shape[1]  # not a constant, for which the compiler would write each lane by itself
+    integers = np.empty(0, np.int32)
+    met, here, there = stack_array(values, LANES), stack_array(integers, LANES), stack_array(integers, LANES)
+    ranks, places = stack_tile(values, RANKS, LANES), stack_tile(integers, RANKS, LANES)
+    for p in range(k + 1):
+        for l in range(side):
+            ranks[np.uint64(p), np.uint64(l)] = worst if p > 0 else -worst
+            places[np.uint64(p), np.uint64(l)] = none
+    for j in range(n):
+        one, column = box_at(tile, np.uint64(j)), np.int32(j)
+        for l in range(side):
+            met[np.uint64(l)] = value(box_at(lanes, np.uint64(l)), one, beta)
+        for p in range(min(k, j + 1), 0, -1):
+            rank, above = np.uint64(p), np.uint64(p - 1)
+            for lane in range(side):
+                l = np.uint64(lane)
+                x, now, before = met[l], ranks[rank, l], ranks[above, l]
+                taken, later = better(x, now, DISTANCE), better(x, before, DISTANCE)
+                here[l], there[l] = -np.int32(taken), -np.int32(later)
+                now = x if taken else now
+                ranks[rank, l] = before if later else now
+            for lane in range(side):  # by bits: of two places to choose from, the compiler would load each by itself
+                l = np.uint64(lane)
+                place = np.int32((column & here[l]) | (places[rank, l] & ~here[l]))
+                places[rank, l] = np.int32((places[above, l] & there[l]) | (place & ~there[l]))
+    for l in range(m):
+        for p in range(k):
+            place = places[np.uint64(p + 1), np.uint64(l)]
+            values[row + l, p] = ranks[np.uint64(p + 1), np.uint64(l)]
+            indices[row + l, p] = start + np.int64(place) if place >= 0 else -1
+
+
+BOUND = with_loops(with_loops(MEASURED, lead_extremes, rank_extremes), lead_few, rank_few, compiled=inlined)
