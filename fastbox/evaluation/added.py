@@ -101,8 +101,9 @@ class Added:
     def _collect(self, images: Images, detections: Detections, truths: GroundTruths) -> Judged:
         """Match the detections of whole images and keep what the figures need."""
         places = self.collected.classes.ascending()[1]
-        found, wanted = detections.found(images, places, self.params), truths.wanted(images, places, self.params)
-        judged = judge(found, wanted, self.params)
+        given = places, self.params, self.collected.groups.masks
+        found, wanted = detections.found(images, *given), truths.wanted(images, *given)
+        judged = judge(found, wanted, *given[1:])
         self.collected.keep(found, wanted)
         judged.match_type[detections.left_out] = UNCOUNTED
         for column in judged:  # some of which are kept
@@ -126,6 +127,8 @@ class Added:
             raise ValueError("expected evaluations by the same rules, got two kinds of params")
         if (self.near and self.near.iou) != (other.near and other.near.iou):
             raise ValueError("expected evaluations with one confusion_iou, got two")
+        if self.collected.groups != other.collected.groups:
+            raise ValueError("expected evaluations with the same slices, got others: give both the same columns")
         both = type(self)(self.params)
         both.collected, kinds = self.collected.joined(other.collected)
         if self.near is not None and other.near is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -11,7 +12,9 @@ from fastbox.errors import InputWarning
 from fastbox.evaluation.alike import alike
 from fastbox.evaluation.core import Evaluation
 from fastbox.evaluation.given import coded
+from fastbox.evaluation.groups import grouped
 from fastbox.evaluation.params import Params, rules_of
+from fastbox.evaluation.sides import Images
 from fastbox.values.arguments import named
 
 __all__ = ["evaluate"]
@@ -34,6 +37,7 @@ def evaluate(
     params: Params | None = None,
     rule: str = "coco",
     confusion_iou: float | None = None,
+    slices: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
 
@@ -65,6 +69,10 @@ def evaluate(
         The name of the benchmark whose rules count, unless ``params`` has the rules.
     confusion_iou : float, optional
         The least IoU of the matches of ``confusion()``; without it there is no confusion matrix.
+    slices : mapping of str to array or dict, optional
+        Groups that have figures of their own (:meth:`Evaluation.slices`), by name: an array with a value for each truth
+        or for each image (in ascending order of ids), or a dict from the id of an image to its value. A group of images
+        has whole images; outside a group of truths, truths are ignored as outside a range of areas.
 
     Returns
     -------
@@ -91,14 +99,19 @@ def evaluate(
     found = Evaluation(rules_of(params, rule), confusion_iou=confusion_iou)
     given = {"classes": classes, "truth_classes": truth_classes, "models": models}
     given |= {"crowd": crowd, "ignore": ignore, "areas": areas}
-    found.add_sets(*coded(found.collected, detections, scores, truths, given), AT_ONCE)
+    aligned, own, its = coded(found.collected, detections, scores, truths, given)
+    if slices:
+        groups, codes, its.groups = grouped(slices, aligned, len(its.classes), found.params)
+        aligned = Images(aligned.ids, aligned.bounds, aligned.truth_bounds, codes)
+        found.collected.group(groups)
+    found.add_sets(aligned, own, its, AT_ONCE)
     images = found.mismatch.images
     if not images["both"] and images["detections"] and images["truths"]:
         examples = found.mismatch.examples.values()
-        own, its = (", ".join(map(repr, ids)) for ids in examples)
+        mine, theirs = (", ".join(map(repr, ids)) for ids in examples)
         raise ValueError(
-            f"expected images that both detections and truths have, got none: ids such as {own} of detections and "
-            f"{its} of truths: {alike(*examples) or 'write the ids of both alike'}"
+            f"expected images that both detections and truths have, got none: ids such as {mine} of detections and "
+            f"{theirs} of truths: {alike(*examples) or 'write the ids of both alike'}"
         )
     for sentence in found.warnings:
         warnings.warn(InputWarning(sentence), stacklevel=2)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastbox.evaluation.columns import Rows
 from fastbox.evaluation.curves import Ranked, rank
+from fastbox.evaluation.groups import Groups
 from fastbox.evaluation.matching import COVERING, PAIR_METRICS, UNCOUNTED, Found, Hits, Judged, Wanted, words_shape
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import EVERY_RANGE, Detections, GroundTruths, Images
@@ -46,6 +47,10 @@ class Collected:
         detections with the rows among ``wanted`` of the truths that they match at IoU ≥ 0.50.
     further : Rows or None
         The further facts that the benchmark keeps.
+    groups : Groups
+        The groups that have figures of their own.
+    grouped : Rows
+        The group of each image, a column for each grouping of images.
     """
 
     def __init__(self, params: Params) -> None:
@@ -54,8 +59,7 @@ class Collected:
         self.images = 0
         self.ids: list[NDArray[Any]] = []
         self.classes, self.models = Codes(name="classes"), Codes(name="models")
-        words = np.dtype((np.uint32, words_shape(params)))
-        self.found = Rows(**FOUND | {"words": words})
+        self.group(Groups())
         self.wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
         self.covered = Rows(model=i4, truth=i4)
         self.pairs = Rows(model=i4, kind=i4, truth=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
@@ -64,6 +68,13 @@ class Collected:
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         self._regular: NDArray[np.int64] | None = None
         self._unflagged: NDArray[np.int64] | None = None
+
+    def group(self, groups: Groups) -> None:
+        """Keep apart these groups of images and truths, before images are added."""
+        groups.check(self.params)
+        self.groups = groups
+        self.grouped = Rows(**dict.fromkeys(groups.columns, np.int16))
+        self.found = Rows(**FOUND | {"words": np.dtype((np.uint32, words_shape(self.params, groups.masks)))})
 
     def add(self, images: Images, detections: Detections, truths: GroundTruths, judged: Judged, hits: Hits) -> None:
         """Add whole images as they were matched; columns of `judged` are kept if all detections count."""
@@ -100,6 +111,8 @@ class Collected:
             **hits.metrics,
         )
         self.ids.append(np.arange(self.images, self.images + len(images)) if images.ids is None else images.ids)
+        if images.groups is not None and len(images.groups):
+            self.grouped.add(**dict(zip(self.groups.columns, images.groups, strict=True)))
         self.images += len(images)
         self._groups = self._regular = self._unflagged = None
 
@@ -123,7 +136,8 @@ class Collected:
             "fixed": lambda kind: np.where(kind < 0, -1, kinds[kind]),
             "truth": lambda truth: truth + len(self.wanted),
         }
-        for name in ("found", "wanted", "covered", "pairs"):
+        both.group(self.groups)
+        for name in ("found", "wanted", "covered", "pairs", *(["grouped"] if self.groups.of_images else [])):
             setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))
         if self.further is not None and other.further is not None:
             both.further = self.further.joined(other.further, **recoded)

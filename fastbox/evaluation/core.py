@@ -18,7 +18,16 @@ from fastbox.evaluation.tide import Errors, blame
 from fastbox.values.numbers import as_number_from, as_whole
 
 if TYPE_CHECKING:
-    from fastbox.evaluation import bootstrap, calibration, coco_arrays, comparison, image_errors, marks, operating
+    from fastbox.evaluation import (
+        bootstrap,
+        calibration,
+        coco_arrays,
+        comparison,
+        image_errors,
+        marks,
+        operating,
+        sliced,
+    )
     from fastbox.evaluation import details as details_of_models
     from fastbox.evaluation.bootstrap import Draws
     from fastbox.evaluation.calibration import Calibration
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from fastbox.evaluation.details import Details
     from fastbox.evaluation.image_errors import ImageErrors
     from fastbox.evaluation.operating import Operating
+    from fastbox.evaluation.sliced import Sliced
 else:  # each of these is read by some of the figures only
     bootstrap = deferred("fastbox.evaluation.bootstrap")
     calibration = deferred("fastbox.evaluation.calibration")
@@ -37,6 +47,7 @@ else:  # each of these is read by some of the figures only
     image_errors = deferred("fastbox.evaluation.image_errors")
     marks = deferred("fastbox.evaluation.marks")
     operating = deferred("fastbox.evaluation.operating")
+    sliced = deferred("fastbox.evaluation.sliced")
 
 __all__ = ["Evaluation"]
 
@@ -241,6 +252,15 @@ class Evaluation(Added, Summarized):
         found = comparison.found_by(self.collected, model, other)
         return comparison.Comparison(model, other, differences, found, self.classes, samples, seed)
 
+    def slices(self, model: Any = None, *, samples: int = 0, seed: int = 0) -> list[Sliced]:
+        """Return the figures of a model for each group of images and of truths that :func:`evaluate` was given."""
+        key = self.collected.place(model), as_whole(samples, "samples"), as_whole(seed, "seed")
+        if key not in self._sliced:
+            if samples:
+                self.params.check_sampled()
+            self._sliced[key] = sliced.figures_of(self.collected, model, samples, seed, LEVEL)
+        return list(self._sliced[key])
+
     def figures(self, model: Any, asked: Asked, details: bool) -> ModelFigures:
         """Return the figures of a model for a summary."""
         return ModelFigures(
@@ -250,6 +270,7 @@ class Evaluation(Added, Summarized):
             self._detailed(model) if details else None,
             self.confusion(model, score=asked.confusion_score) if details and self.near is not None else None,
             self.traced(model).further(),
+            self.slices(model, samples=asked.samples, seed=asked.seed) if self.collected.groups.groupings else [],
         )
 
     def _intervals(self, model: Any, samples: int, seed: int) -> dict[str, tuple[float, float]]:
@@ -278,6 +299,7 @@ class Evaluation(Added, Summarized):
         self._details: Kept[Details] = Kept()
         self._stats: dict[int, dict[str, float]] = {}
         self._draws = None
+        self._sliced: dict[tuple[int, int, int], list[Sliced]] = {}
         self._drawn: dict[tuple[int, int, int], dict[str, Floats]] = {}
 
     def _asked(self) -> Asked:

@@ -127,17 +127,20 @@ class Hits(NamedTuple):
     metrics: dict[str, NDArray[np.float64]]
 
 
-def words_shape(params: Params) -> tuple[int, int]:
-    """Return the number of ranges of areas, and of words that hold a bit for each threshold."""
-    return len(params.area_ranges), -(-len(params.iou_thresholds) // THRESHOLDS_PER_WORD)
+def words_shape(params: Params, masks: int = 0) -> tuple[int, int]:
+    """Return the number of ranges of areas and of groups of truths, and of words that hold a bit for each threshold."""
+    return len(params.area_ranges) + masks, -(-len(params.iou_thresholds) // THRESHOLDS_PER_WORD)
 
 
-def judge(found: Found, wanted: Wanted, params: Params) -> Judged:
-    """Match every detection at every threshold and in every range of areas, and find its match type."""
+def judge(found: Found, wanted: Wanted, params: Params, masks: int = 0) -> Judged:
+    """Match every detection at every threshold and in every range of areas, and find its match type.
+
+    Groups of truths, of which `masks` is the number, are matched as further ranges.
+    """
     n, images = len(found.scores), len(found.bounds) - 1
     judged = Judged(
         np.empty(n, np.int32),
-        np.zeros((n, *words_shape(params)), np.uint32),
+        np.zeros((n, *words_shape(params, masks)), np.uint32),
         np.full(n, UNCOUNTED, np.int8),
         np.full(n, -1, np.int64),
         np.zeros(n),

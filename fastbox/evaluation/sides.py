@@ -20,11 +20,15 @@ EVERY_RANGE = np.uint32(0xFFFFFFFF)  # the bits of a truth that is ignored in ev
 
 
 class Images(NamedTuple):
-    """The aligned images of detections and truths: ids, if there are any, and the bounds of both sides."""
+    """The aligned images of detections and truths: ids, if there are any, and the bounds of both sides.
+
+    ``groups`` has the code of the group of each image, (groupings, images), if images are grouped.
+    """
 
     ids: NDArray[Any] | None
     bounds: NDArray[np.int64]
     truth_bounds: NDArray[np.int64]
+    groups: NDArray[np.int16] | None = None
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -33,7 +37,8 @@ class Images(NamedTuple):
         """Return some neighbouring images."""
         ids = None if self.ids is None else self.ids[first:last]
         bounds, truth_bounds = self.bounds[first : last + 1], self.truth_bounds[first : last + 1]
-        return Images(ids, bounds - bounds[0], truth_bounds - truth_bounds[0])
+        groups = None if self.groups is None else self.groups[:, first:last]
+        return Images(ids, bounds - bounds[0], truth_bounds - truth_bounds[0], groups)
 
     def cuts(self, rows: int) -> list[tuple[int, int]]:
         """Cut the images into sets of about `rows` boxes of both sides."""
@@ -78,13 +83,16 @@ class Detections:
         ranking[np.isnan(ranking) | self.left_out[rows]] = -np.inf
         return ranking
 
-    def found(self, images: Images, places: NDArray[np.int64], params: Params) -> Found:
-        """Return the detections for matching, given the place of each class among all in ascending order."""
+    def found(self, images: Images, places: NDArray[np.int64], params: Params, masks: int = 0) -> Found:
+        """Return the detections for matching, given the place of each class among all in ascending order.
+
+        The number of groups of truths is `masks`. A detection in the first range of areas is in each of them.
+        """
         self.ranking = self.ranked(slice(None))
         self.lost = np.isnan(self.scores)
         self.columns = sided(self.boxes, params.pixels)
         self.invalid = invalid(self.columns)
-        outside = params.outside(areas_of(self.columns))
+        outside = with_groups(params.outside(areas_of(self.columns)), np.uint32(0), masks, params)
         boxes = unmatchable(self.columns, self.invalid | self.lost | self.left_out)
         self.order = np.arange(len(self.scores))
         if params.class_agnostic:
@@ -98,7 +106,8 @@ class Detections:
 class GroundTruths:
     """Truths of whole images: codes of classes, crowds, truths that do not count, areas, and the truths to leave out.
 
-    After :meth:`wanted`, ``hidden`` has a bit for each range of areas that a truth is ignored in.
+    ``groups`` has a bit for each group of truths that a truth is not in, if truths are grouped. After :meth:`wanted`,
+    ``hidden`` has a bit for each range of areas, and then for each group, that a truth is ignored in.
     """
 
     boxes: Boxes
@@ -107,14 +116,16 @@ class GroundTruths:
     ignore: NDArray[np.bool_]
     areas: NDArray[Any] | None
     left_out: NDArray[np.bool_]
+    groups: NDArray[np.uint32] | None = None
 
     def of_rows(self, rows: slice) -> GroundTruths:
         """Return some neighbouring truths, those of whole images."""
         boxes, areas = _of_rows(self.boxes, rows), None if self.areas is None else self.areas[rows]
         flags = self.crowd[rows], self.ignore[rows]
-        return GroundTruths(boxes, self.classes[rows], *flags, areas, self.left_out[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        return GroundTruths(boxes, self.classes[rows], *flags, areas, self.left_out[rows], groups)
 
-    def wanted(self, images: Images, places: NDArray[np.int64], params: Params) -> Wanted:
+    def wanted(self, images: Images, places: NDArray[np.int64], params: Params, masks: int = 0) -> Wanted:
         """Return the truths for matching, given the place of each class among all in ascending order."""
         self.columns = sided(self.boxes, params.pixels)
         self.invalid = invalid(self.columns)
@@ -125,7 +136,10 @@ class GroundTruths:
             self.crowd = self.crowd | self.ignore
         crowd, ignored = self.crowd & ~self.left_out, self.crowd | self.ignore | self.left_out
         boxes = unmatchable(self.columns, self.invalid | self.left_out)
-        self.hidden = np.where(ignored, EVERY_RANGE, params.outside(self.area))
+        outside = params.outside(self.area)
+        if self.groups is not None:
+            outside = with_groups(outside, self.groups, masks, params)
+        self.hidden = np.where(ignored, EVERY_RANGE, outside)
         order = np.arange(len(self.classes))
         if params.class_agnostic:
             order = np.lexsort((places[self.classes], images.truth_images))
@@ -138,6 +152,17 @@ class GroundTruths:
 def _of_rows(boxes: Boxes, rows: slice) -> Boxes:
     p, q, r, s = (column[rows] for column in boxes.columns)
     return Boxes.of((p, q, r, s), boxes.format)
+
+
+def with_groups(
+    outside: NDArray[np.uint32], groups: NDArray[np.uint32] | np.uint32, masks: int, params: Params
+) -> NDArray[np.uint32]:
+    """Return the bits of ranges with those of groups behind; a box outside the first range is in no group."""
+    if not masks:
+        return outside
+    no_group = np.uint32((1 << masks) - 1)
+    bits: NDArray[np.uint32] = np.where(outside & np.uint32(1), no_group, groups) << np.uint32(len(params.area_ranges))
+    return outside | bits
 
 
 def areas_of(boxes: Columns) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from fastbox.result import Result, Row
 if TYPE_CHECKING:
     from fastbox.evaluation.confusion import ConfusionMatrix
     from fastbox.evaluation.details import Details
+    from fastbox.evaluation.sliced import Sliced
     from fastbox.report.brief import Shown
     from fastbox.report.page.contents import Example, Page
 
@@ -41,7 +42,7 @@ class Asked(NamedTuple):
 
 class ModelFigures(NamedTuple):
     """The figures of a model: statistics, errors, intervals if images were drawn, details and confusion matrix if
-    requested, and those that only its benchmark has.
+    requested, those that only its benchmark has, and those of groups.
     """
 
     stats: dict[str, float]
@@ -50,6 +51,7 @@ class ModelFigures(NamedTuple):
     details: Details | None
     confusion: ConfusionMatrix | None
     further: dict[str, Any]
+    slices: Sequence[Sliced] = ()
 
     def to_dict(self, labels: Sequence[Any], asked: Asked) -> dict[str, Any]:
         """Return the figures as JSON holds them, given the labels of classes."""
@@ -61,6 +63,8 @@ class ModelFigures(NamedTuple):
             found["intervals"] = {"level": LEVEL, "samples": asked.samples, "seed": asked.seed, **limits}
         found["errors"] = {"ap50": errors.ap, "counts": counts, "delta_ap": dict(errors.delta_ap)}
         found |= self.further
+        if self.slices:
+            found["slices"] = [own.to_dict() for own in self.slices]
         if self.details is not None:
             found |= self.details.to_dict(asked.params)
             if self.confusion is not None:
@@ -105,7 +109,10 @@ class Summarized(Result):
     """A result that has figures of one model, or of several side by side: as JSON, tables, a drawing and a page."""
 
     MAIN = "by_class"
-    TABLES = ("boxes", "matched.metrics", "matched.by_size", "by_class", "worst_images", "models", "comparisons")
+    TABLES = (
+        *("boxes", "matched.metrics", "matched.by_size", "by_class", "worst_images"),
+        *("models", "comparisons", "slices"),
+    )
     APART = ("matched",)
     FIRST = ("detections", "truths", "images")
 

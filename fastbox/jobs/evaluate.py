@@ -24,6 +24,7 @@ from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, has, joine
 from fastbox.jobs.evaluated import Evaluated
 from fastbox.jobs.gathered import BY, Gathered
 from fastbox.jobs.progress import halved
+from fastbox.jobs.slicing import Slicing
 from fastbox.memory import check_kept
 from fastbox.parallel import compile_together
 from fastbox.results.error_examples import Gallery, Seen
@@ -57,7 +58,7 @@ KERNELS = (
     *("detections", "truths", "*others"),
     adds_up=True,
     whole={"others": "detections of several models"},
-    reads=("names",),
+    reads=("names", "images_table"),
     kept=KEPT,
 )
 def evaluate(
@@ -80,6 +81,8 @@ def evaluate(
     seed: int = 0,
     confusion_iou: float | None = None,
     confusion_score: float | None = None,
+    slice_by: Sequence[str] = (),
+    images_table: Given | None = None,
     force: bool = False,
     report: str | os.PathLike[str] | None = None,
     rows: int = ROWS,
@@ -121,6 +124,13 @@ def evaluate(
     confusion_iou, confusion_score : float, optional
         The least IoU of a match and the least score of a detection in the confusion matrix, which is made if one of
         these or a report is requested; by default IoU 0.50, and the score where F1 is highest.
+    slice_by : sequence of str
+        Columns of the truths, or of the table of images, whose values are groups with figures of their own. A column of
+        truths with one value in each image groups images; another one groups truths, and outside a group truths are
+        ignored. ``"crowding"`` groups images by their number of truths, and ``"border"`` groups truths that touch the
+        border of their image.
+    images_table : path, directory, glob, frame or Arrow table, optional
+        A table of images, with their ids and columns to slice by; by default the images that the truths' file lists.
     force : bool
         Go on, with a warning, where the tables have no image or too few classes in common.
     report : path, optional
@@ -162,7 +172,9 @@ def evaluate(
     truth_columns = {"crowd": crowd_column, "ignore": ignore_column, "area": area_column}
     there = params.record.columns(column_names(b.path), **truth_columns)
     label = class_column if not params.class_agnostic or has(a, b, class_column) else None
-    a, b = Source.carrying(a, score_column, label, by), Source.carrying(b, label, *there.values())
+    slicing = Slicing.of(slice_by, b, images_table)
+    evaluation.collected.group(slicing.groups)
+    a, b = Source.carrying(a, score_column, label, by), Source.carrying(b, label, *there.values(), *slicing.columns)
     more = [Source.carrying(other, score_column, label) for other in others]
     plans = plans_of(a, b, *more)
     classes = joined(plans, score_column, label, by, there)
@@ -170,7 +182,7 @@ def evaluate(
     gathered = Gathered.of((a, b, *more), plans, score_column, label, classes) if more else None
     if gathered is not None:
         by, classes, plans = BY, gathered.joined, [gathered.plan(plans[0]), plans[1]]
-    check_kept(boxes := sum(map(count_boxes, (a, *more))), KEPT)
+    check_kept(boxes := sum(map(count_boxes, (a, *more))), KEPT + slicing.kept(params))
     if a.fragment is None:
         evaluation.reserve(boxes)
     read = Read.of((a, b), plans, {"score": score_column, "class": label, **there}, classes, by)
@@ -190,7 +202,7 @@ def evaluate(
         for chunk in chunks if gathered is None else gathered.chunks(chunks):
             if read.listed is not None:
                 check_listed(chunk, read.listed, read.files[1])
-            judged = _add(found, chunk, score_column, label, classes, by, there)
+            judged = _add(found, chunk, score_column, label, classes, by, there, slicing)
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
             output.write(match_batch, chunk, judged, by, schema)
             output.step(len(chunk.a))
@@ -211,6 +223,7 @@ def _add(
     classes: JoinedClasses,
     by: str | None,
     there: Mapping[str, str | None],
+    slicing: Slicing,
 ) -> Judged:
     assert chunk.b is not None and found.read is not None
     evaluation = found.evaluation
@@ -237,10 +250,12 @@ def _add(
     left_out = dropped(chunk, found.read, kinds, truth_kinds, evaluation.class_labels)
     areas = None if area is None else columns.number_column(chunk.b_columns, area, missing=np.nan)
     assert chunk.a.offsets is not None and chunk.b.offsets is not None
+    asked = ~(flags["crowd"] | flags["ignore"])
+    of_images, of_truths = slicing.of_chunk(chunk, asked & ~left_out[1])
     judged = evaluation.add_coded(
-        Images(chunk.images, chunk.a.offsets, chunk.b.offsets),
+        Images(chunk.images, chunk.a.offsets, chunk.b.offsets, of_images),
         Detections(chunk.a, scores, kinds, models, left_out[0]),
-        GroundTruths(chunk.b, truth_kinds, flags["crowd"], flags["ignore"], areas, left_out[1]),
+        GroundTruths(chunk.b, truth_kinds, flags["crowd"], flags["ignore"], areas, left_out[1], of_truths),
     )
     if found.gallery is None:
         return judged
@@ -250,7 +265,6 @@ def _add(
         name = str(evaluation.class_labels[sides[side][row]])
         return found.names.get(name, f"class {name}" if label is not None else "any class")
 
-    asked = ~(flags["crowd"] | flags["ignore"])
     found.gallery.add(Seen(chunk, judged, scores, models, evaluation.model_labels, asked, class_name))
     return judged
 

@@ -21,6 +21,8 @@ LINES = (
     "evaluate models.parquet truths.parquet --by model --bootstrap 3 --compare",
     "evaluate detections.parquet detections_of_another_training_run.parquet two.parquet truths.parquet --compare",
     "evaluate detections.parquet truths.parquet --style coco",
+    "evaluate detections.parquet truths.parquet --bootstrap 3 --slice-by crowding --slice-by iscrowd",
+    "evaluate models.parquet truths.parquet --by model --slice-by crowding",
     "experiment disagreement pairs.parquet",
     "experiment regression --points 2 --steps 5",
     "fuse detections.parquet detections.parquet --weights 2,1",

@@ -45,7 +45,7 @@ def calls(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     return {
         "assign": ({"truths": a}, {"anchors": grid, "resize": Resize.parse("640")}),
         "convert": ({"source": a}, {"write_images": None}),
-        "evaluate": ({"detections": a, "truths": b}, {}),
+        "evaluate": ({"detections": a, "truths": b, "images_table": boxes(folder / "c.parquet")}, {}),
         "fit_anchors": ({"truths": a}, {"count": 1}),
         "fuse": ({"tables": [a, b]}, {}),
         "inspect": ({"truths": a, "images_table": b}, {}),
@@ -117,7 +117,10 @@ def test_a_run_in_fragments_never_writes_where_it_reads(overwrite: bool, tmp_pat
 # Every command: all options that take a path, two by two.
 
 
-INPUTS = {"truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors", "more_images_table"}
+INPUTS = {
+    *("truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors"),
+    *("more_images_table", "evaluation_images_table"),
+}
 
 
 REFUSED = r"choose another (output|path|folder)|expected (a page|a picture|UTF-8|a JSON)"

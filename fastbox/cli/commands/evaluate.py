@@ -147,6 +147,16 @@ class Evaluation:
         metavar="COLUMN",
         help=f"Column of the truths' areas (default: {COCO.area}, if it is there).",
     )
+    slice_by: tuple[str, ...] = option(
+        "--slice-by",
+        multiple=True,
+        default=(),
+        metavar="COLUMN",
+        help="Column of truths or images whose values get figures of their own, or crowding, or border; repeatable.",
+    )
+    images_table: str | None = option(
+        "--images-table", type=click.Path(), metavar="TABLE", help="Table of images with columns to slice by, or sizes."
+    )
     names: str | None = names_option()
     confusion_iou: float | None = option(
         "--confusion-iou",

@@ -13,6 +13,7 @@ from fastbox.report.page.plots import bars, histogram, lines, shades
 from fastbox.report.pages.benchmark import benchmark_sections
 from fastbox.report.pages.compared import sections_of
 from fastbox.report.pages.confused import confused, operated
+from fastbox.report.pages.sliced import sections_of_slices, slices_of_models
 from fastbox.report.pages.worst_images import worst_images
 from fastbox.report.rules import evaluated_rules, sign, threshold
 from fastbox.report.statistics import best_first, by_size, first_of
@@ -53,7 +54,7 @@ def page_of(
         return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
     models = best_first(summary["models"])
     sections = _many(summary, models, examples)
-    sections[1:1] = sections_of(summary.get("comparisons", ()), apart)
+    sections[1:1] = sections_of(summary.get("comparisons", ()), apart) + slices_of_models(str(summary["by"]), models)
     return Page(f"Models by {summary['by']}", lead, _best(models, summary["rules"]), sections, rules)
 
 
@@ -107,6 +108,7 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
             "If scores equal precision, the curve follows the dashed line.",
             [_calibration(summary["calibration"])],
         ),
+        *sections_of_slices(summary),
         operated(summary),
         *confused(summary),
     ]

@@ -14,6 +14,7 @@ from fastbox.report.statistics import best_first, by_size, first_of
 from fastbox.report.terminal.benchmark import show_benchmark
 from fastbox.report.terminal.compared import show_compared
 from fastbox.report.terminal.confused import show_confused
+from fastbox.report.terminal.sliced import show_slices, show_slices_of_models
 from fastbox.report.terminal.summary import show_rules, show_table, width_of
 
 __all__ = ["conditions", "largest", "show_evaluated"]
@@ -52,6 +53,7 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     show_table(console, _errors(summary), ("ΔAP50",))
     console.print(Text("at IoU ≥ 0.50; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))
     _show_images(console, summary)
+    show_slices(console, summary)
     if len(summary["by_class"]) > 1:
         console.print()
         show_table(console, _classes(summary["by_class"], names[:2]), names[:1])
@@ -131,6 +133,7 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
     show_table(console, rows, first[:1])
     console.print(Text(f"largest ΔAP50: the error whose fix raises AP50 most{more}", style="dim"))
     show_compared(console, summary.get("comparisons", ()))
+    show_slices_of_models(console, str(summary["by"]), dict(models))
 
 
 def largest(delta_ap: Mapping[str, float]) -> tuple[str, float]:
