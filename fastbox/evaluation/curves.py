@@ -199,7 +199,10 @@ class Traced:
         return {found.name: self._ranges[found.area].value(found) for found in self.params.statistics}
 
     def ap_by_iou(self) -> dict[str, Floats]:
-        """Return AP at each threshold by range of areas, arrays of shape (thresholds,), -1 without truths."""
+        """Return AP at each threshold by range of areas, arrays of shape (thresholds,), -1 without truths.
+
+        A benchmark whose AP has no threshold of these returns an empty dict.
+        """
         thresholds = self.params.iou_thresholds
         return {
             name: np.array([found.alone.get(threshold, NOTHING) for threshold in thresholds])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,12 @@ TABLES = ROOT / "data" / "detections.parquet", ROOT / "data" / "truths.parquet"
 
 
 def shown(found: Summarized) -> list[str]:
+    return printed(found.to_dict())
+
+
+def printed(summary: dict[str, Any]) -> list[str]:
     stream = io.StringIO()
-    show_evaluated(Console(file=stream, width=80), found.to_dict())
+    show_evaluated(Console(file=stream, width=80), summary)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 
@@ -131,3 +136,10 @@ def test_page_and_terminal_have_ap_by_iou(rule: str) -> None:
     rows = [line.split()[1:] for line in shown(found) if line.startswith((f"{main}  ", "IoU ≥  "))]
     figures = [f"{value:.3f}" for value in ap["all"].values()]
     assert rows == ([["≥", *(f"{float(name):.2f}" for name in ap["all"])], figures] if several else [])
+
+
+def test_a_benchmark_may_have_no_ap_by_iou() -> None:
+    summary = jobs.evaluate(*TABLES).to_dict()
+    summary["curves"]["ap"] = {}
+    assert not any(line.startswith("IoU ≥  ") for line in printed(summary))
+    assert len(page_of(summary).sections[1].parts) == 1

@@ -147,7 +147,7 @@ def _thresholds(summary: Mapping[str, Any]) -> list[Plot]:
     """AP by IoU threshold and size, if there are several thresholds."""
     ap = summary["curves"]["ap"]
     found = {name: values for name, values in ap.items() if max(values.values()) >= 0}
-    named = list(next(iter(ap.values())))
+    named = list(next(iter(ap.values()), {}))
     if len(named) < 2 or not found:
         return []
     main = next(iter(summary["stats"]))

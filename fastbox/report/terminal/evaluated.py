@@ -79,7 +79,7 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
 
 def _show_thresholds(console: Console, summary: Mapping[str, Any], main: str) -> None:
     """Print AP by IoU threshold, if there are several thresholds and any truths."""
-    found = next(iter(summary["curves"]["ap"].values()))
+    found: Mapping[str, float] = next(iter(summary["curves"]["ap"].values()), {})
     if len(found) < 2 or max(found.values()) < 0:
         return
     step = -(-len(found) // THRESHOLDS_SHOWN)
