@@ -79,6 +79,9 @@ class Slicing:
             An unknown column, or one with too many values.
         """
         made = cls()
+        if not names and images_table is not None:
+            how = advice("--slice-by COLUMN", "slice_by=[COLUMN]")
+            raise InputError(f"expected columns to slice by beside a table of images, got none: name them with {how}")
         if not names:
             return made
         table = images_of(images_table, truths)

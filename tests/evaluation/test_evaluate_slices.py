@@ -159,6 +159,8 @@ def test_columns_that_make_no_groups(scene: dict[str, Any]) -> None:
         result = call(*tables, "--slice-by", name)
         assert result.exit_code == 2
         assert said in result.output
+    alone = call(*tables, "--images-table", scene["images.parquet"])
+    assert alone.exit_code == 2 and "name them with --slice-by COLUMN" in alone.output
     lists = pq.read_table(tables[1]).append_column("tags", pa.array([["a"]] * 150))
     with pytest.raises(fastbox.InputError, match="expected single values in column 'tags', got list"):
         jobs.evaluate(tables[0], lists, slice_by=["tags"])

@@ -131,6 +131,7 @@ UNASKED = {"names", "sizes"}  # of some formats alone
 
 NEEDED = {
     "assign": ["--anchors", "retinanet", "--resize", "64"],
+    "evaluate": ["--slice-by", "crowding"],
     "anchors": ["--count", "1"],
     "regression": ["--points", "1", "--steps", "1"],
 }

@@ -195,6 +195,7 @@ class Styled(Shown):
         "fastbox evaluate detections.parquet truths.parquet --style coco",
         "fastbox evaluate detections.parquet truths.parquet --rule coco,voc07,voc12",
         "fastbox evaluate one.parquet other.parquet truths.parquet --compare",
+        "fastbox evaluate detections.parquet truths.parquet --slice-by crowding",
     ],
     short_help="Evaluate detections: COCO's AP and AR, errors, calibration.",
 )
