@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -35,6 +35,7 @@ class Added:
         self.params = Params() if params is None else params
         self.detections = self.truths = 0
         self.listed: int | None = None
+        self.names: dict[str, str] = {}
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
         self.mismatch = Mismatch()
         self.collected = Collected(self.params)
@@ -55,10 +56,11 @@ class Added:
         ignore: ArrayLike | None = None,
         areas: ArrayLike | None = None,
         models: ArrayLike | None = None,
+        numbers: Mapping[str, ArrayLike] | None = None,
     ) -> Judged:
         """Add whole images, given as :func:`evaluate` takes them; return the matches of the detections, read-only."""
-        given = {"classes": classes, "truth_classes": truth_classes, "models": models}
-        given |= {"crowd": crowd, "ignore": ignore, "areas": areas}
+        given: dict[str, Any] = {"classes": classes, "truth_classes": truth_classes, "models": models}
+        given |= {"crowd": crowd, "ignore": ignore, "areas": areas, "numbers": numbers}
         return self.add_coded(*coded(self.collected, detections, scores, truths, given))
 
     def code_classes(self, labels: Iterable[Any]) -> NDArray[np.int64]:
@@ -135,6 +137,7 @@ class Added:
             models = both.code_models(other.model_labels)
             both.near = self.near.joined(other.near, kind=lambda kind: kinds[kind], model=lambda model: models[model])
         both.detections, both.truths = self.detections + other.detections, self.truths + other.truths
+        both.names = self.names | other.names
         both.listed = self.listed if other.listed is None else other.listed
         both.mismatch = self.mismatch + other.mismatch.recoded(kinds)
         both.invalid = {name: count + other.invalid[name] for name, count in self.invalid.items()}

@@ -34,6 +34,7 @@ def evaluate(
     ignore: ArrayLike | None = None,
     areas: ArrayLike | None = None,
     models: ArrayLike | None = None,
+    numbers: Mapping[str, ArrayLike] | None = None,
     params: Params | None = None,
     rule: str = "coco",
     confusion_iou: float | None = None,
@@ -63,6 +64,8 @@ def evaluate(
         Areas of truths in square pixels, such as the areas of their masks; width times height if left out or nan.
     models : array of shape (n,), optional
         The model of each detection; each model is evaluated separately.
+    numbers : dict of str to array of shape (m,), optional
+        Further columns of truths that the benchmark reads: ``occluded`` and ``truncated`` of ``"kitti"``.
     params : Params, optional
         Thresholds, ranges of areas, and the number of detections that count.
     rule : str
@@ -97,8 +100,8 @@ def evaluate(
     (1.0, 0.802)
     """
     found = Evaluation(rules_of(params, rule), confusion_iou=confusion_iou)
-    given = {"classes": classes, "truth_classes": truth_classes, "models": models}
-    given |= {"crowd": crowd, "ignore": ignore, "areas": areas}
+    given: dict[str, Any] = {"classes": classes, "truth_classes": truth_classes, "models": models}
+    given |= {"crowd": crowd, "ignore": ignore, "areas": areas, "numbers": numbers}
     aligned, own, its = coded(found.collected, detections, scores, truths, given)
     if slices:
         groups, codes, its.groups = grouped(slices, aligned, len(its.classes), found.params)

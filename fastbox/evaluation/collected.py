@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -181,14 +182,21 @@ class Collected:
         words, scores, ranks = (self.found[name][bounds[0] : bounds[-1]] for name in ("words", "score", "rank"))
         return Ranked(words, scores, ranks, bounds - bounds[0])
 
-    def facts(self, model: Any) -> dict[str, NDArray[Any]]:
-        """Return the further facts of the images, those of one model and those of no model."""
+    def facts(self, model: Any, names: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+        """Return the further facts of the images, those of one model and those of no model.
+
+        Codes of classes become places among ``labels``, whose names are the fact ``names``.
+        """
         if self.further is None or self.params.record.keeps is None:
             return {}
         code = self.code(model)
         columns = {name: self.further[name] for name in self.params.record.keeps.dtypes}
         own = (columns["model"] == code) | columns["shared"]
-        return {name: values[own] for name, values in columns.items()}
+        facts = {name: values[own] for name, values in columns.items()}
+        if "kind" in facts:
+            facts["kind"] = self.places(facts["kind"])
+            facts["names"] = np.array([names.get(str(label), label) for label in self.labels], object)
+        return facts
 
     def column(self, name: str, model: Any) -> NDArray[Any]:
         """Return a column of the detections of a model, in the order of :meth:`ranked`: a view."""

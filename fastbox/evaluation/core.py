@@ -96,7 +96,9 @@ class Evaluation(Added, Summarized):
         if found is None:
             make, collected = self.params.record.traced or Traced, self.collected
             images = self.images if self.listed is None else self.listed
-            traced = make(collected.ranked(model), collected.regular(), self.params, images, collected.facts(model))
+            traced = make(
+                collected.ranked(model), collected.regular(), self.params, images, collected.facts(model, self.names)
+            )
             found = self._traced.put(place, traced, traced.size)
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ __all__ = ["coded"]
 
 
 def coded(
-    collected: Collected, detections: Any, scores: ArrayLike, truths: Any, given: Mapping[str, ArrayLike | None]
+    collected: Collected, detections: Any, scores: ArrayLike, truths: Any, given: Mapping[str, Any]
 ) -> tuple[Images, Detections, GroundTruths]:
     """Return whole images with codes of classes and models; `given` has the other arrays of ``evaluate`` by name."""
     classes, truth_classes, models = (given[name] for name in ("classes", "truth_classes", "models"))
@@ -51,8 +51,21 @@ def coded(
         np.zeros(m, np.bool_) if ignore is None else as_flags(ignore, "ignore", m),
         None if areas is None else _column("areas", as_floats(areas, "areas"), m),
         np.zeros(m, np.bool_),
+        numbers=_numbers(collected.params.record.numbers, given.get("numbers") or {}, m),
     )
     return Images(*align_images(a, b, ("detections", "truths"))), found, wanted
+
+
+def _numbers(names: Sequence[str], given: Mapping[str, ArrayLike], m: int) -> dict[str, NDArray[np.float64]]:
+    """Return the further columns that a benchmark reads, nan where none is given."""
+    for name in given:
+        if name not in names:
+            known = ", ".join(names) or "none"
+            raise ValueError(f"expected numbers that the rule reads ({known}), got {name!r}: leave it out")
+    return {
+        name: _column(name, as_floats(given[name], name), m).astype(np.float64) if name in given else np.full(m, np.nan)
+        for name in names
+    }
 
 
 def _column(name: str, column: NDArray[Any], n: int) -> NDArray[Any]:

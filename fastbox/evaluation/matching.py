@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -80,6 +81,8 @@ class Wanted(NamedTuple):
         Flags of regions with many objects, and of truths that do not count, which all crowds are.
     hidden : array of shape (m,)
         A bit for each range of areas that the truth is ignored in.
+    numbers : dict of str to array of shape (m,)
+        The further columns that the benchmark reads, nan where there is no value.
     """
 
     boxes: Columns
@@ -89,6 +92,7 @@ class Wanted(NamedTuple):
     hidden: NDArray[np.uint32]
     bounds: NDArray[np.int64]
     order: NDArray[np.int64]
+    numbers: Mapping[str, NDArray[np.float64]]
 
 
 class Judged(NamedTuple):

@@ -100,6 +100,8 @@ class Protocol:
     traced : callable, optional
         The source of the statistics of a model, given what :class:`fastbox.evaluation.curves.Traced` is given, if the
         benchmark computes other figures than COCO.
+    numbers : tuple of str
+        Further columns of truths, read if they exist: numbers that ``keeps`` is given.
     class_agnostic : bool
         The benchmark has one class: boxes of any class match.
     regions : bool
@@ -122,6 +124,7 @@ class Protocol:
     options: Mapping[str, Any] = field(default_factory=dict)
     says: str = ""
     traced: Callable[[Ranked, NDArray[np.int64], Params, int, Mapping[str, NDArray[Any]]], Traced] | None = None
+    numbers: tuple[str, ...] = ()
     class_agnostic: bool = False
     regions: bool = False
     keeps: Keeps | None = None
@@ -154,7 +157,7 @@ def protocols() -> Mapping[str, Protocol]:
     """Return all protocols by name: the ``PROTOCOLS`` of every module in the folder.
 
     >>> list(protocols())
-    ['ai-tod', 'coco', 'crowdhuman', 'voc07', 'voc12']
+    ['ai-tod', 'coco', 'crowdhuman', 'kitti', 'voc07', 'voc12']
     """
     return {own.name: own for name in _names() for own in _of(name)}
 

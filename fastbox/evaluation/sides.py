@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -117,13 +118,15 @@ class GroundTruths:
     areas: NDArray[Any] | None
     left_out: NDArray[np.bool_]
     groups: NDArray[np.uint32] | None = None
+    numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def of_rows(self, rows: slice) -> GroundTruths:
         """Return some neighbouring truths, those of whole images."""
         boxes, areas = _of_rows(self.boxes, rows), None if self.areas is None else self.areas[rows]
         flags = self.crowd[rows], self.ignore[rows]
         groups = None if self.groups is None else self.groups[rows]
-        return GroundTruths(boxes, self.classes[rows], *flags, areas, self.left_out[rows], groups)
+        numbers = {name: column[rows] for name, column in self.numbers.items()}
+        return GroundTruths(boxes, self.classes[rows], *flags, areas, self.left_out[rows], groups, numbers)
 
     def wanted(self, images: Images, places: NDArray[np.int64], params: Params, masks: int = 0) -> Wanted:
         """Return the truths for matching, given the place of each class among all in ascending order."""
@@ -146,7 +149,7 @@ class GroundTruths:
             self.classes = np.zeros_like(self.classes)
         if params.record.takes == "first":  # the kernel takes the last at ties
             order = np.lexsort((-order.argsort(), images.truth_images))
-        return Wanted(boxes, self.classes, crowd, ignored, self.hidden, images.truth_bounds, order)
+        return Wanted(boxes, self.classes, crowd, ignored, self.hidden, images.truth_bounds, order, self.numbers)
 
 
 def _of_rows(boxes: Boxes, rows: slice) -> Boxes:

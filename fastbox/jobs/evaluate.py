@@ -171,6 +171,7 @@ def evaluate(
     a, b = Source.carrying(detections), Source.carrying(truths)
     truth_columns = {"crowd": crowd_column, "ignore": ignore_column, "area": area_column}
     there = params.record.columns(column_names(b.path), **truth_columns)
+    there |= {name: name if name in column_names(b.path) else None for name in params.record.numbers}
     label = class_column if not params.class_agnostic or has(a, b, class_column) else None
     slicing = Slicing.of(slice_by, b, images_table)
     evaluation.collected.group(slicing.groups)
@@ -188,7 +189,8 @@ def evaluate(
     read = Read.of((a, b), plans, {"score": score_column, "class": label, **there}, classes, by)
     evaluation.listed = None if read.listed is None else len(read.listed)
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
-    found = Evaluated(evaluation, by, classes.names | called, samples, seed, read, forced=force, compared=compare)
+    evaluation.names = classes.names | called
+    found = Evaluated(evaluation, by, evaluation.names, samples, seed, read, forced=force, compared=compare)
     found.reference = gathered.models[0] if gathered else None
     found.confusion_score = confusion_score
     found.gallery = Gallery(pairs=compare) if by is None or report is not None else None
@@ -239,7 +241,13 @@ def _add(
     flags = {
         name: np.zeros(size, np.bool_) if column is None else columns.flag_column(chunk.b_columns, column, chunk.b_rows)
         for name, column in there.items()
-        if name != "area"
+        if name in ("crowd", "ignore")
+    }
+    numbers = {
+        name: np.full(size, np.nan)
+        if there[name] is None
+        else columns.number_column(chunk.b_columns, name, missing=np.nan).astype(np.float64)
+        for name in evaluation.params.record.numbers
     }
     area = there["area"]
     scores = columns.number_column(chunk.a_columns, score, what="a score", rows=chunk.a_rows)
@@ -255,7 +263,7 @@ def _add(
     judged = evaluation.add_coded(
         Images(chunk.images, chunk.a.offsets, chunk.b.offsets, of_images),
         Detections(chunk.a, scores, kinds, models, left_out[0]),
-        GroundTruths(chunk.b, truth_kinds, flags["crowd"], flags["ignore"], areas, left_out[1], of_truths),
+        GroundTruths(chunk.b, truth_kinds, flags["crowd"], flags["ignore"], areas, left_out[1], of_truths, numbers),
     )
     if found.gallery is None:
         return judged

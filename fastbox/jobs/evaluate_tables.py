@@ -134,7 +134,7 @@ def joined(
     kind_of_all = None if label is None else kind_of_classes(plans, label)
     check_labels(plans[0], by)
     check_numbers(plans[0], score)
-    check_numbers(plans[1], there["area"])
+    check_numbers(plans[1], *(name for purpose, name in there.items() if purpose not in ("crowd", "ignore")))
     check_flags(plans[1], there["crowd"], there["ignore"])
     return joined_classes([found.files for found in plans], kind_of_all, first=1)
 

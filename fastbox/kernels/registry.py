@@ -31,6 +31,7 @@ LISTED = {
     "evaluate.bootstrap": ("RESAMPLE",),
     "evaluate.curves": ("TRACE",),
     "evaluate.jaccard": ("JACCARD",),
+    "evaluate.kitti": ("MATCH_COUNTS", "MATCH_SCORES"),
     "evaluate.match": ("MATCH",),
     "evaluate.match_any": ("MATCH_ANY",),
     "evaluate.regions": ("MATCH_REGIONS",),

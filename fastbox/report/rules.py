@@ -191,6 +191,7 @@ def evaluated_rules(rules: Rules) -> list[str]:
     return [
         f"rule {rules['rule']}",
         f"IoU {sign(rules)} {ious}",
+        *(["Car: IoU > 0.70"] if rules["rule"] == "kitti" else []),
         "class-agnostic" if rules["class_agnostic"] else "per class",
         f"at most {most} {whose}" if most else f"all {whose}",
         *([f"areas: {', '.join(sizes)}"] if sizes else []),

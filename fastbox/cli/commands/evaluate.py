@@ -49,7 +49,7 @@ class Rules:
         default=COCO.name,
         show_default=True,
         metavar="NAME",
-        help="Matching rule: coco, voc07, voc12, ai-tod, crowdhuman; several with commas are shown side by side.",
+        help="Matching rule: coco, voc07, voc12, ai-tod, crowdhuman, kitti; several with commas: side by side.",
     )
     iou_thresholds: list[float] | None = option(
         "--iou-thresholds",

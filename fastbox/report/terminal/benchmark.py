@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.report.numbers import NONE
 from fastbox.report.terminal.summary import show_table
 
-__all__ = ["show_benchmark"]
+__all__ = ["ASIDE", "ASIDE_SAID", "show_benchmark"]
+
+ASIDE = ("ignored_truths", "on_ignored", "on_regions", "small")
+ASIDE_SAID = (
+    "of all detections of the class: on ignored truths, on regions (DontCare) and small (below the least height) are "
+    "neither true nor false"
+)
 
 
 def show_benchmark(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the outcomes of detections, and tables of the benchmark, if it has any."""
+    if summary.get("difficulties"):
+        console.print()
+        _show_difficulties(console, summary["difficulties"])
     if "outcomes" not in summary:
         return
     console.print()
@@ -22,6 +32,18 @@ def show_benchmark(console: Console, summary: Mapping[str, Any]) -> None:
         _show_crowds(console, summary)
     counts = " · ".join(f"{name} {count:,}" for name, count in summary["outcomes"].items())
     console.print(Text(f"detections: {counts}", style="dim"))
+
+
+def _show_difficulties(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
+    counts = ("truths", "true", "false", "missed", *ASIDE)
+    rows: list[tuple[str, ...]] = [
+        ("class", "difficulty", "AP40", "AP11", *(name.replace("_", " ") for name in counts))
+    ]
+    for row in found:
+        figures = (NONE if row[name] < 0 else f"{row[name]:.3f}" for name in ("AP40", "AP11"))
+        rows.append((row["class"], row["difficulty"], *figures, *(f"{row[name]:,}" for name in counts)))
+    show_table(console, rows, ("AP40",))
+    console.print(Text(ASIDE_SAID, style="dim"))
 
 
 def _show_crowds(console: Console, summary: Mapping[str, Any]) -> None:
