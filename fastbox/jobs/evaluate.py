@@ -43,6 +43,8 @@ SAMPLES = 1000  # of a comparison, unless another number is asked for
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
 KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 90 to 220 were measured
 
+SAMPLES_KERNEL = "evaluate.bootstrap", "RESAMPLE", ""  # which takes longest to compile
+
 # The kernels of every evaluation, module by module, in descending order of the time of compiling.
 KERNELS = (
     *(("compare.aligned", "ALIGNED", metric) for metric in PAIR_METRICS),
@@ -196,7 +198,7 @@ def evaluate(
     found.gallery = Gallery(pairs=compare) if by is None or report is not None else None
     parameters = {"detections": files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None
-    compile_together(KERNELS)
+    compile_together((SAMPLES_KERNEL, *KERNELS) if samples else KERNELS)
     follows = progress is not None and a.fragment is None and (by is not None or samples > 0)
     step = halved(progress) if progress is not None and follows else progress
     with Output(out, schema, command="evaluate", parameters=parameters, progress=step) as output:
