@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastbox.coder import decode, encode
     from fastbox.datasets.scan import scan
     from fastbox.errors import FormatWarning, InputError, InputWarning
-    from fastbox.evaluation import Evaluation, Params, evaluate
+    from fastbox.evaluation import Evaluation, Federation, Params, evaluate
     from fastbox.evaluation.suspects.arrays import suspects
     from fastbox.jobs.warming import warmup
     from fastbox.losses import (
@@ -58,6 +58,7 @@ __all__ = [
     "Chunk",
     "Deltas",
     "Evaluation",
+    "Federation",
     "FormatWarning",
     "FusedBoxes",
     "GreedyMatches",
@@ -115,7 +116,7 @@ lazy(
         "fastbox.values.formats": ("FORMATS",),
         "fastbox.coder": ("decode", "encode"),
         "fastbox.errors": ("FormatWarning", "InputError", "InputWarning"),
-        "fastbox.evaluation": ("Evaluation", "Params", "evaluate"),
+        "fastbox.evaluation": ("Evaluation", "Federation", "Params", "evaluate"),
         "fastbox.evaluation.suspects.arrays": ("suspects",),
         "fastbox.losses": (
             "Deltas",

@@ -16,10 +16,12 @@ from fastbox.evaluation.matching import UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
+from fastbox.kernels.codes import IGNORED
 from fastbox.values.numbers import as_number_from, shown
 
 if TYPE_CHECKING:
     from fastbox.evaluation.confusion import Near
+    from fastbox.evaluation.federated import Federation
 
 confusion = deferred("fastbox.evaluation.confusion")  # a matrix is made on request
 
@@ -29,7 +31,13 @@ __all__ = ["Added"]
 class Added:
     """Detections and truths of images with their matches, as :class:`fastbox.Evaluation` documents them."""
 
-    def __init__(self, params: Params | None = None, *, confusion_iou: float | None = None) -> None:
+    def __init__(
+        self,
+        params: Params | None = None,
+        *,
+        confusion_iou: float | None = None,
+        federation: Federation | None = None,
+    ) -> None:
         if not isinstance(params, Params | None):
             raise TypeError(f"expected params to be a fastbox.Params, got {shown(params)}")
         self.params = Params() if params is None else params
@@ -37,6 +45,11 @@ class Added:
         self.listed: int | None = None
         self.names: dict[str, str] = {}
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
+        self.federation = federation
+        self.unverified = 0
+        if (federation is not None) != self.params.record.federated:
+            got = "none" if federation is None else "one"
+            raise ValueError(f"expected a federation with rule 'lvis' alone, got {got} with rule {self.params.rule!r}")
         self.mismatch = Mismatch()
         self.collected = Collected(self.params)
         self.near: Near | None = None
@@ -103,10 +116,16 @@ class Added:
     def _collect(self, images: Images, detections: Detections, truths: GroundTruths) -> Judged:
         """Match the detections of whole images and keep what the figures need."""
         places = self.collected.classes.ascending()[1]
+        unverified = None
+        if self.federation is not None:
+            unverified = self.federation.apply(images, detections, truths, self.collected.classes, self.params)
+            self.unverified += int(np.count_nonzero(unverified))
         given = places, self.params, self.collected.groups.masks
         found, wanted = detections.found(images, *given), truths.wanted(images, *given)
         judged = judge(found, wanted, *given[1:])
         self.collected.keep(found, wanted)
+        if unverified is not None:
+            judged.match_type[unverified] = IGNORED
         judged.match_type[detections.left_out] = UNCOUNTED
         for column in judged:  # some of which are kept
             column.flags.writeable = False
@@ -131,7 +150,8 @@ class Added:
             raise ValueError("expected evaluations with one confusion_iou, got two")
         if self.collected.groups != other.collected.groups:
             raise ValueError("expected evaluations with the same slices, got others: give both the same columns")
-        both = type(self)(self.params)
+        both = type(self)(self.params, federation=self.federation)
+        both.unverified = self.unverified + other.unverified
         both.collected, kinds = self.collected.joined(other.collected)
         if self.near is not None and other.near is not None:
             models = both.code_models(other.model_labels)
@@ -142,6 +162,11 @@ class Added:
         both.mismatch = self.mismatch + other.mismatch.recoded(kinds)
         both.invalid = {name: count + other.invalid[name] for name, count in self.invalid.items()}
         return both
+
+    @property
+    def known_unverified(self) -> int | None:
+        """The number of unverified detections; None where annotations are not federated."""
+        return None if self.federation is None else self.unverified
 
     @property
     def images(self) -> int:

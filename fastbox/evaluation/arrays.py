@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from fastbox.errors import InputWarning
 from fastbox.evaluation.alike import alike
 from fastbox.evaluation.core import Evaluation
+from fastbox.evaluation.federated import Federation
 from fastbox.evaluation.given import coded
 from fastbox.evaluation.groups import grouped
 from fastbox.evaluation.params import Params, rules_of
@@ -39,6 +40,7 @@ def evaluate(
     rule: str = "coco",
     confusion_iou: float | None = None,
     slices: Mapping[str, Any] | None = None,
+    federation: Federation | None = None,
 ) -> Evaluation:
     """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
 
@@ -76,6 +78,8 @@ def evaluate(
         Groups that have figures of their own (:meth:`Evaluation.slices`), by name: an array with a value for each truth
         or for each image (in ascending order of ids), or a dict from the id of an image to its value. A group of images
         has whole images; outside a group of truths, truths are ignored as outside a range of areas.
+    federation : Federation, optional
+        The classes that images are annotated for, for the rule ``"lvis"``.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def evaluate(
     >>> round(found.stats()["AP50"], 3), round(found.stats()["AP"], 3)
     (1.0, 0.802)
     """
-    found = Evaluation(rules_of(params, rule), confusion_iou=confusion_iou)
+    found = Evaluation(rules_of(params, rule), confusion_iou=confusion_iou, federation=federation)
     given: dict[str, Any] = {"classes": classes, "truth_classes": truth_classes, "models": models}
     given |= {"crowd": crowd, "ignore": ignore, "areas": areas, "numbers": numbers}
     aligned, own, its = coded(found.collected, detections, scores, truths, given)

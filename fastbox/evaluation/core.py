@@ -63,6 +63,8 @@ class Evaluation(Added, Summarized):
     params : Params, optional
     confusion_iou : float, optional
         The least IoU of the matches of :meth:`confusion`, above 0; without it there is no confusion matrix.
+    federation : Federation, optional
+        The classes that images are annotated for, for the rule ``"lvis"``.
 
     Attributes
     ----------
@@ -71,6 +73,8 @@ class Evaluation(Added, Summarized):
     invalid : dict of str to int
         The numbers of invalid boxes of detections and of truths, and of scores that are nan. They match nothing: such a
         detection is a false positive, such a truth is missed.
+    unverified : int
+        The number of detections of classes that their image is not annotated for, which do not count.
     listed : int or None
         The number of images of the data set, if a list has images without boxes too.
 
@@ -96,9 +100,10 @@ class Evaluation(Added, Summarized):
         if found is None:
             make, collected = self.params.record.traced or Traced, self.collected
             images = self.images if self.listed is None else self.listed
-            traced = make(
-                collected.ranked(model), collected.regular(), self.params, images, collected.facts(model, self.names)
-            )
+            facts = dict(collected.facts(model, self.names))
+            if self.federation is not None:
+                facts["frequency"] = self.federation.frequencies(self.classes)
+            traced = make(collected.ranked(model), collected.regular(), self.params, images, facts)
             found = self._traced.put(place, traced, traced.size)
         return found
 
@@ -311,7 +316,7 @@ class Evaluation(Added, Summarized):
     def _facts(self) -> Facts:
         """Return the facts that concern all models."""
         counts = self.images, self.detections, self.truths
-        return Facts(*counts, self.invalid, self.mismatch.images, self.warnings, {})
+        return Facts(*counts, self.invalid, self.mismatch.images, self.warnings, {}, self.known_unverified)
 
     def _labels(self) -> tuple[list[Any], list[Any]]:
         """Return the labels of the models, and of the classes."""

@@ -14,10 +14,11 @@ from fastbox.values.arguments import check_types
 from fastbox.values.numbers import shown
 from fastbox.values.record_text import record_text
 
-__all__ = ["Params", "rules_of"]
+__all__ = ["OF_CLASS", "Params", "rules_of"]
 
 MOST_RANGES = 31  # one bit each of 32, all of which are set where a truth is ignored in every range
 MOST_THRESHOLDS = 1000
+OF_CLASS = 10_000  # detections of a class that count by the option `fixed`, in all images together
 
 
 @dataclass(frozen=True, init=False)
@@ -95,6 +96,8 @@ class Params:
             given[name] = read(getattr(record, name) if given[name] is None else given[name])
         given["class_agnostic"] = class_agnostic or record.class_agnostic
         given["options"] = _options(record, {**(options or {}), **named})
+        if given["options"].get("fixed") and max_dets is None:
+            given["max_dets"] = (OF_CLASS,)
         for name, value in given.items():
             object.__setattr__(self, name, value)
 

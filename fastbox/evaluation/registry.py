@@ -106,6 +106,8 @@ class Protocol:
         The benchmark has one class: boxes of any class match.
     regions : bool
         Ignored truths are regions: any number of detections may lie in one, by their share inside of it.
+    federated : bool
+        Images are annotated for some classes only; a :class:`fastbox.Federation` says which.
     keeps : Keeps, optional
         A table of further facts of the images, for ``traced``.
     """
@@ -127,6 +129,7 @@ class Protocol:
     numbers: tuple[str, ...] = ()
     class_agnostic: bool = False
     regions: bool = False
+    federated: bool = False
     keeps: Keeps | None = None
 
     def columns(self, there: Collection[str], **given: str | None) -> dict[str, str | None]:
@@ -157,7 +160,7 @@ def protocols() -> Mapping[str, Protocol]:
     """Return all protocols by name: the ``PROTOCOLS`` of every module in the folder.
 
     >>> list(protocols())
-    ['ai-tod', 'coco', 'crowdhuman', 'kitti', 'voc07', 'voc12']
+    ['ai-tod', 'coco', 'crowdhuman', 'kitti', 'lvis', 'voc07', 'voc12']
     """
     return {own.name: own for name in _names() for own in _of(name)}
 

@@ -63,6 +63,9 @@ class Images(NamedTuple):
 class Detections:
     """Detections of whole images: scores, codes of classes and of models, and the detections to leave out.
 
+    Where annotations are federated, ``lenient`` marks detections that are ignored if they match nothing, and
+    ``unmatched`` detections that match nothing.
+
     After :meth:`found`, ``columns`` are x, y, w and h in float64, ``ranking`` scores without nan, and ``order`` the
     rows of each image in the order that detections of equal scores have.
     """
@@ -72,6 +75,8 @@ class Detections:
     classes: NDArray[np.int64]
     models: NDArray[np.int64]
     left_out: NDArray[np.bool_]
+    lenient: NDArray[np.bool_] | None = None
+    unmatched: NDArray[np.bool_] | None = None
 
     def of_rows(self, rows: slice) -> Detections:
         """Return some neighbouring detections, those of whole images."""
@@ -94,7 +99,10 @@ class Detections:
         self.columns = sided(self.boxes, params.pixels)
         self.invalid = invalid(self.columns)
         outside = with_groups(params.outside(areas_of(self.columns)), np.uint32(0), masks, params)
-        boxes = unmatchable(self.columns, self.invalid | self.lost | self.left_out)
+        if self.lenient is not None:
+            outside = np.where(self.lenient, EVERY_RANGE, outside)
+        away = self.invalid | self.lost | self.left_out
+        boxes = unmatchable(self.columns, away if self.unmatched is None else away | self.unmatched)
         self.order = np.arange(len(self.scores))
         if params.class_agnostic:
             # As in pycocotools, the boxes of an image come class by class before their scores rank them.

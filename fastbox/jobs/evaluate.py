@@ -14,13 +14,13 @@ from fastbox.arrow.rows import Rows
 from fastbox.datasets.as_source import Given
 from fastbox.datasets.categories import Names, numbered
 from fastbox.errors import InputError
-from fastbox.evaluation import Evaluation, Params
+from fastbox.evaluation import Evaluation, Federation, Params
 from fastbox.evaluation.matching import PAIR_METRICS, Judged
 from fastbox.evaluation.params import rules_of
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, has, joined
+from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, federation_of, has, joined
 from fastbox.jobs.evaluated import Evaluated
 from fastbox.jobs.gathered import BY, Gathered
 from fastbox.jobs.progress import halved
@@ -81,6 +81,7 @@ def evaluate(
     names: Names | None = None,
     samples: int = 0,
     seed: int = 0,
+    federation: str | os.PathLike[str] | Federation | None = None,
     confusion_iou: float | None = None,
     confusion_score: float | None = None,
     slice_by: Sequence[str] = (),
@@ -123,6 +124,9 @@ def evaluate(
         The number of samples of the images for confidence intervals; 0 for no intervals.
     seed : int
         The seed of these samples.
+    federation : path or Federation, optional
+        For the rule ``"lvis"``: the classes that images are annotated for, or the JSON file of LVIS that lists them; by
+        default the file of the truths.
     confusion_iou, confusion_score : float, optional
         The least IoU of a match and the least score of a detection in the confusion matrix, which is made if one of
         these or a report is requested; by default IoU 0.50, and the score where F1 is highest.
@@ -164,7 +168,9 @@ def evaluate(
         confusion_iou = 0.5
     if others and by is not None:
         raise InputError(f"expected one table of detections by {by!r}, got {1 + len(others)}: leave the column out")
-    evaluation = Evaluation(rules_of(params, rule), confusion_iou=confusion_iou)
+    params = rules_of(params, rule)
+    known = federation_of(federation, truths) if params.record.federated else None
+    evaluation = Evaluation(params, confusion_iou=confusion_iou, federation=known)
     params = evaluation.params
     if samples:
         params.check_sampled()

@@ -36,7 +36,16 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
     "assign": {"resize": ("resize", "size"), "rule": ("rule", "high", "low")},
     "convert": {"out": (), "source_format": ("from",), "out_format": ("to",), "out_box_format": ("output_format",)},
     "evaluate": {
-        "params": ("iou_thresholds", "areas", "max_dets", "class_agnostic", "strict", "legacy_pixels", "images"),
+        "params": (
+            "iou_thresholds",
+            "areas",
+            "max_dets",
+            "class_agnostic",
+            "strict",
+            "fixed",
+            "legacy_pixels",
+            "images",
+        ),
         "others": (),
         "samples": ("bootstrap",),
     },

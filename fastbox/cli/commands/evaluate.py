@@ -49,7 +49,7 @@ class Rules:
         default=COCO.name,
         show_default=True,
         metavar="NAME",
-        help="Matching rule: coco, voc07, voc12, ai-tod, crowdhuman, kitti; several with commas: side by side.",
+        help="Matching rule: coco, lvis, voc07, voc12, ai-tod, crowdhuman, kitti; several: side by side.",
     )
     iou_thresholds: list[float] | None = option(
         "--iou-thresholds",
@@ -72,6 +72,7 @@ class Rules:
 
     class_agnostic: bool = agnostic_option(False, "per class")
     strict: bool = option("--strict", is_flag=True, help="Match above the thresholds, not at them (voc07, voc12).")
+    fixed: bool = option("--fixed", is_flag=True, help="Limit detections by class, not by image (lvis).")
     legacy_pixels: bool = option(
         "--legacy-pixels", is_flag=True, help="Count the pixels of both corners in width and height (voc07, voc12)."
     )
@@ -158,6 +159,12 @@ class Evaluation:
         "--images-table", type=click.Path(), metavar="TABLE", help="Table of images with columns to slice by, or sizes."
     )
     names: str | None = names_option()
+    federation: str | None = option(
+        "--federation",
+        type=click.Path(),
+        metavar="FILE",
+        help="JSON of LVIS with the classes that images are annotated for (lvis; default: TRUTHS).",
+    )
     confusion_iou: float | None = option(
         "--confusion-iou",
         type=Real(0.01, 1),

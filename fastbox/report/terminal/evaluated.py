@@ -156,6 +156,9 @@ def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> No
         console.print(Text(line, style="dim"))
     if invalid:
         console.print(Text(f"invalid: {', '.join(invalid)} (they match nothing)", style="yellow"))
+    if summary.get("unverified"):
+        count = f"{summary['unverified']:,} detections"
+        console.print(Text(f"{count} of classes that their image is not annotated for are left out", style="dim"))
     for sentence in summary["warnings"]:
         console.print(Text(f"warning: {_plain(sentence)}", style="yellow"))
 
