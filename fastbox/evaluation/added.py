@@ -144,6 +144,8 @@ class Added:
 
     def __add__(self, other: Self) -> Self:
         """Return the evaluation of both sets of images, those of the first before those of the second."""
+        if not isinstance(other, Added):
+            return NotImplemented
         if self.params != other.params:
             raise ValueError("expected evaluations by the same rules, got two kinds of params")
         if (self.near and self.near.iou) != (other.near and other.near.iou):

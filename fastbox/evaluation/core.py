@@ -15,7 +15,7 @@ from fastbox.evaluation.matching import PAIR_METRICS
 from fastbox.evaluation.sides import EVERY_RANGE
 from fastbox.evaluation.summary import LEVEL, Asked, Facts, ModelFigures, Summarized
 from fastbox.evaluation.tide import Errors, blame
-from fastbox.values.numbers import as_number_from, as_whole
+from fastbox.values.numbers import as_number, as_number_from, as_whole
 
 if TYPE_CHECKING:
     from fastbox.evaluation import (
@@ -157,11 +157,13 @@ class Evaluation(Added, Summarized):
         return marks.outcomes(self.collected.ranked(model), self._threshold(threshold))
 
     def _threshold(self, threshold: float) -> int:
-        """Return the place of a threshold among those of the rules."""
-        places = self.params.iou_thresholds
-        if threshold not in places:
-            raise ValueError(f"expected a threshold of {', '.join(f'{own:g}' for own in places)}, got {threshold:g}")
-        return places.index(threshold)
+        """Return the place of a threshold among those of the rules, of which some lost their last bits, such as 0.9."""
+        own, asked = np.array(self.params.iou_thresholds), as_number(threshold, "threshold")
+        place = int(np.argmin(np.abs(own - asked)))
+        if not np.isclose(own[place], asked, rtol=0, atol=1e-9):
+            known = ", ".join(f"{one:g}" for one in own.tolist())
+            raise ValueError(f"expected a threshold of {known}, got {threshold:g}")
+        return place
 
     def coco_arrays(self, model: Any = None) -> CocoArrays:
         """Return ``precision``, ``recall`` and ``scores`` of a model as ``COCOeval.eval`` of pycocotools has them."""
@@ -188,11 +190,11 @@ class Evaluation(Added, Summarized):
         Raises
         ------
         ValueError
-            The evaluation was made without ``confusion_iou``.
+            The evaluation was made without ``confusion_iou``, or a score that is nan.
         """
         if self.near is None:
             raise ValueError("expected an evaluation with confusion_iou, got one without: give it, as 0.5")
-        best = self.operating_points(model).best.score if score is None else score
+        best = self.operating_points(model).best.score if score is None else as_number_from(score, "score")
         code = self.collected.code(model)
         return self.near.matrix(code, best, self.classes, self.collected.places)
 
@@ -202,11 +204,12 @@ class Evaluation(Added, Summarized):
         Raises
         ------
         ValueError
-            A threshold that the rules lack, or a beta that is not above 0.
+            A threshold that the rules lack, or a beta beyond 0.01 to 1000.
         """
-        place = 0 if threshold is None else self._threshold(threshold)
+        lowest = min(self.params.iou_thresholds)
+        place = self._threshold(lowest if threshold is None else threshold)
         ranked, truths = self.collected.ranked(model), self.collected.regular()[:, 0]
-        return operating.operating(ranked.of_threshold(0, place), truths, as_number_from(beta, "beta", 0.01))
+        return operating.operating(ranked.of_threshold(0, place), truths, as_number_from(beta, "beta", 0.01, 1000))
 
     def calibration(self, model: Any = None) -> Calibration:
         """Return precision and IoU of a model's detections by score; ignored detections are left out."""

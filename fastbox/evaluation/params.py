@@ -147,11 +147,15 @@ def rules_of(params: Params | None, rule: str) -> Params:
 
     Raises
     ------
+    TypeError
+        Rules of another type.
     ValueError
         Rules of another benchmark.
     """
     if params is None:
         return Params(rule=rule)
+    if not isinstance(params, Params):
+        raise TypeError(f"expected params to be a fastbox.Params, got {shown(params)}")
     if rule not in ("coco", params.rule):
         raise ValueError(f"expected params or a rule, got params of {params.rule!r} and rule {rule!r}: leave one out")
     return params
