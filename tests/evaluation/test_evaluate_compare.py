@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,28 @@ def test_the_page_shows_truths_that_one_model_finds(scene: dict[str, Path], tmp_
     assert "a compared with 2 models" in shown.stdout
     alike = call(scene["a.parquet"], scene["c.json"], scene["truths.json"], "--compare", "--rule", "voc07")
     assert "a compared with c" in alike.stdout and "samples" not in alike.stdout
+
+
+def test_a_sentence_says_which_model_is_better(scene: dict[str, Path], tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    files = [scene["a.parquet"], scene["c.json"]]
+    shown = call(*files, scene["truths.json"], "--compare", "--bootstrap", "50", "--report", page).stdout
+    found = jobs.evaluate(files[0], scene["truths.json"], others=files[1:], compare=True, samples=50)
+    own = found.comparisons[0].differences["AP"]
+    better, worse = ("a", "c") if own.difference > 0 else ("c", "a")
+    low, high = (own.low, own.high) if own.difference > 0 else (-own.high, -own.low)
+    what = f"{better} is better than {worse}: AP" if low > 0 else f"Not decided: {better} has the higher AP,"
+    said = f"{what} {abs(own.difference):+.3f} (95%: {low:+.3f} to {high:+.3f})"
+    drawn = "50 samples of the images"
+    if own.other_side == 0:
+        end = f"In none of {drawn} is {worse} ahead"
+    else:
+        end = f"In {own.other_side:.1%} of {drawn} {worse} is ahead or equal"
+    assert shown.index(said) < shown.index(end) < shown.index("samples against")
+    assert f"{said}. {end}. Each figure of a" in page.read_text()
+    shutil.copyfile(files[0], twin := tmp_path / "twin.parquet")
+    same = call(files[0], twin, scene["truths.json"], "--compare", "--bootstrap", "5").stdout
+    assert "have the same AP" in same and "100.0%" in same
 
 
 def test_comparisons_that_cannot_be_made(scene: dict[str, Path], tmp_path: Path) -> None:

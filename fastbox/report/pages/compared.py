@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastbox.report.differences import figure, signed, spread
+from fastbox.report.differences import against, answer, figure, signed, spread
 from fastbox.report.numbers import NONE
 from fastbox.report.page import cells
 from fastbox.report.page.contents import Column, Example, Examples, Part, Section, Table
@@ -24,10 +24,12 @@ def sections_of(
         return []
     first = comparisons[0]
     text = f"Each figure of {first['model']} minus that of the other model, on the same images."
+    if len(comparisons) == 1:
+        text = ". ".join([*answer(first), text])
     if first["samples"]:
         text += (
             f" Lines are the {first['level']:.0%} intervals of {first['samples']:,} samples of the images. "
-            "Other side: the share of the samples whose difference is 0 or has the other sign."
+            "Samples against: the share of the samples whose difference is 0 or has the other sign."
         )
     parts: list[Part] = _drawn(comparisons)
     parts += [_figures(first)] if len(comparisons) == 1 else [_others(comparisons)]
@@ -63,7 +65,7 @@ def _figures(found: Mapping[str, Any]) -> Table:
             *(_column(str(found[side]), [row[side] for row in rows]) for side in ("model", "other")),
             Column("difference", [signed(row["difference"]) for row in rows], [row["difference"] for row in rows]),
             Column("95%", [spread(row) for row in rows], [row["low"] for row in rows]),
-            cells.shares("other side", [row["other_side"] for row in rows]),
+            _against("samples against", rows, found["samples"]),
         ],
         "figures",
     )
@@ -78,7 +80,7 @@ def _others(comparisons: Sequence[Mapping[str, Any]]) -> Table:
         columns += [
             Column(name, [signed(row["difference"]) for row in rows], [row["difference"] for row in rows]),
             Column(f"{name}, 95%", [spread(row) for row in rows], [row["low"] for row in rows]),
-            cells.shares(f"{name}, other side", [row["other_side"] for row in rows]),
+            _against(f"{name}, samples against", rows, comparisons[0]["samples"]),
         ]
     return Table("Differences", columns, "models")
 
@@ -115,6 +117,10 @@ def _examples(apart: Sequence[tuple[str, Sequence[Example]]]) -> list[Section]:
     )
     drawn = [Examples(title, examples) for title, examples in apart]
     return [Section("Truths that one model finds", text, drawn)] if drawn else []
+
+
+def _against(title: str, rows: Sequence[Mapping[str, Any]], samples: int) -> Column:
+    return Column(title, [against(row, samples) for row in rows], [row["other_side"] for row in rows])
 
 
 def _column(title: str, values: Sequence[float]) -> Column:

@@ -8,14 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.differences import LONGEST, figure, short, signed, spread
-from fastbox.report.numbers import share
+from fastbox.report.differences import LONGEST, against, answer, figure, short, signed, spread
 from fastbox.report.terminal.summary import show_table
 
 __all__ = ["show_compared"]
 
 CLASSES_SHOWN = 5
-TWO, MANY = 55, 69  # characters of the tables without the names of models
+TWO, MANY = 60, 71  # characters of the tables without the names of models
 LEAST_NAME = 9
 
 
@@ -33,7 +32,7 @@ def show_compared(console: Console, comparisons: Sequence[Mapping[str, Any]]) ->
     if first["samples"]:
         samples = f"{first['level']:.0%} of {first['samples']:,} samples of the images, the same for all models"
         console.print(Text(samples, style="dim"))
-        side = "other side: the share of samples whose difference is 0 or of the other sign"
+        side = "samples against: the share of samples whose difference is 0 or of the other sign"
         console.print(Text(side, style="dim"))
 
 
@@ -41,10 +40,12 @@ def _show_two(console: Console, found: Mapping[str, Any]) -> None:
     most = min(LONGEST, max(LEAST_NAME, (console.width - TWO) // 2))
     own, its = short(found["model"], most), short(found["other"], most)
     console.print(Text(f"{own} compared with {its}", style="bold"))
-    rows: list[Sequence[str]] = [("figure", own, its, "difference", "95%", "other side")]
+    for said in answer(found, most):
+        console.print(Text(said))
+    rows: list[Sequence[str]] = [("figure", own, its, "difference", *_interval_heads([found]))]
     for row in found["differences"]:
         values = figure(row["model"]), figure(row["other"]), signed(row["difference"])
-        rows.append((row["name"], *values, spread(row), share(row["other_side"])))
+        rows.append((row["name"], *values, spread(row), against(row, found["samples"]))[: len(rows[0])])
     show_table(console, rows, ("difference",))
     console.print()
     ranked = sorted(found["by_class"], key=lambda row: -abs(row["only_model"] - row["only_other"]))
@@ -60,14 +61,20 @@ def _show_two(console: Console, found: Mapping[str, Any]) -> None:
 def _show_many(console: Console, comparisons: Sequence[Mapping[str, Any]]) -> None:
     main, own = comparisons[0]["differences"][0]["name"], short(comparisons[0]["model"])
     most = min(LONGEST, max(LEAST_NAME, console.width - MANY))
-    console.print(Text(f"{own} compared with {len(comparisons):,} models", style="bold"))
-    rows: list[Sequence[str]] = [("other", f"{main} difference", "95%", "other side", "only first", "only other")]
+    console.print(Text(f"{own} compared with {len(comparisons):,} models by {main}", style="bold"))
+    rows: list[Sequence[str]] = [("other", "only first", "only other", "difference", *_interval_heads(comparisons))]
     for found in comparisons:
         row, counts = found["differences"][0], found["truths"]
-        figures = signed(row["difference"]), spread(row), share(row["other_side"])
+        figures = signed(row["difference"]), spread(row), against(row, found["samples"])
         alone = f"{counts['only_model']:,}", f"{counts['only_other']:,}"
-        rows.append((short(found["other"], most), *figures, *alone))
-    show_table(console, rows, (f"{main} difference",))
+        rows.append((short(found["other"], most), *alone, *figures)[: len(rows[0])])
+    show_table(console, rows, ("difference",))
+
+
+def _interval_heads(comparisons: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the titles of the columns of intervals, the last ones of a table; none if no figure has an interval."""
+    known = any(row["low"] is not None for found in comparisons for row in found["differences"])
+    return ("95%", "samples against") if known else ()
 
 
 def _name(row: Mapping[str, Any]) -> str:
