@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbox.boxes.container import as_boxes
 from fastbox.evaluation.collected import Collected
+from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.values.flags import as_flags
 from fastbox.values.groups import align_images
@@ -51,13 +52,19 @@ def coded(
         np.zeros(m, np.bool_) if ignore is None else as_flags(ignore, "ignore", m),
         None if areas is None else _column("areas", as_floats(areas, "areas"), m),
         np.zeros(m, np.bool_),
-        numbers=_numbers(collected.params.record.numbers, given.get("numbers") or {}, m),
+        numbers=_numbers(collected.params, given.get("numbers") or {}, m),
     )
     return Images(*align_images(a, b, ("detections", "truths"))), found, wanted
 
 
-def _numbers(names: Sequence[str], given: Mapping[str, ArrayLike], m: int) -> dict[str, NDArray[np.float64]]:
-    """Return the further columns that a benchmark reads, nan where none is given."""
+def _numbers(params: Params, given: Mapping[str, ArrayLike], m: int) -> dict[str, NDArray[np.float64]]:
+    """Return the further columns that the rules read, nan where a benchmark's own column is not given."""
+    names = params.numbers
+    for name in names:
+        if name not in given and name not in params.record.numbers:
+            raise ValueError(
+                f"expected numbers of column {name!r} of the filter, got none: give numbers={{{name!r}: …}}"
+            )
     for name in given:
         if name not in names:
             known = ", ".join(names) or "none"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.evaluation.conditions import SIDES, Condition, conditions
 from fastbox.evaluation.registry import Protocol, Statistic, protocol
 from fastbox.values.arguments import check_types
 from fastbox.values.numbers import shown
@@ -98,6 +99,7 @@ class Params:
         given["options"] = _options(record, {**(options or {}), **named})
         if given["options"].get("fixed") and max_dets is None:
             given["max_dets"] = (OF_CLASS,)
+        conditions(given["options"].get("filter", ""))  # refuses what it can't read
         for name, value in given.items():
             object.__setattr__(self, name, value)
 
@@ -110,6 +112,17 @@ class Params:
     def statistics(self) -> list[Statistic]:
         """The statistics that the benchmark reports by these rules."""
         return self.record.statistics(list(self.area_ranges), self.max_dets)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions that truths have to meet, else they are ignored."""
+        return conditions(self.options.get("filter", ""))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The further columns of truths that these rules read."""
+        asked = {found.name: None for found in self.conditions if found.name not in SIDES}
+        return (*self.record.numbers, *asked)
 
     @property
     def least(self) -> NDArray[np.float64]:

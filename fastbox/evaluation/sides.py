@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
+from fastbox.evaluation.conditions import met
 from fastbox.evaluation.matching import Columns, Found, Wanted
 from fastbox.evaluation.params import Params
 from fastbox.values.labels import once
@@ -143,6 +144,8 @@ class GroundTruths:
         self.area = areas_of(self.columns)
         if self.areas is not None:
             self.area = np.where(np.isnan(self.areas), self.area, self.areas.astype(np.float64))
+        if params.conditions:
+            self.ignore = self.ignore | ~met(params.conditions, *self.columns[2:], self.numbers)
         if params.record.regions:
             self.crowd = self.crowd | self.ignore
         crowd, ignored = self.crowd & ~self.left_out, self.crowd | self.ignore | self.left_out

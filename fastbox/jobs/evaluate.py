@@ -20,7 +20,7 @@ from fastbox.evaluation.params import rules_of
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, federation_of, has, joined
+from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, federation_of, further_columns, has, joined
 from fastbox.jobs.evaluated import Evaluated
 from fastbox.jobs.gathered import BY, Gathered
 from fastbox.jobs.progress import halved
@@ -179,7 +179,7 @@ def evaluate(
     a, b = Source.carrying(detections), Source.carrying(truths)
     truth_columns = {"crowd": crowd_column, "ignore": ignore_column, "area": area_column}
     there = params.record.columns(column_names(b.path), **truth_columns)
-    there |= {name: name if name in column_names(b.path) else None for name in params.record.numbers}
+    there |= further_columns(params, b)
     label = class_column if not params.class_agnostic or has(a, b, class_column) else None
     slicing = Slicing.of(slice_by, b, images_table)
     evaluation.collected.group(slicing.groups)
@@ -255,7 +255,7 @@ def _add(
         name: np.full(size, np.nan)
         if there[name] is None
         else columns.number_column(chunk.b_columns, name, missing=np.nan).astype(np.float64)
-        for name in evaluation.params.record.numbers
+        for name in evaluation.params.numbers
     }
     area = there["area"]
     scores = columns.number_column(chunk.a_columns, score, what="a score", rows=chunk.a_rows)
@@ -268,10 +268,11 @@ def _add(
     assert chunk.a.offsets is not None and chunk.b.offsets is not None
     asked = ~(flags["crowd"] | flags["ignore"])
     of_images, of_truths = slicing.of_chunk(chunk, asked & ~left_out[1])
+    given = GroundTruths(chunk.b, truth_kinds, flags["crowd"], flags["ignore"], areas, left_out[1], of_truths, numbers)
     judged = evaluation.add_coded(
         Images(chunk.images, chunk.a.offsets, chunk.b.offsets, of_images),
         Detections(chunk.a, scores, kinds, models, left_out[0]),
-        GroundTruths(chunk.b, truth_kinds, flags["crowd"], flags["ignore"], areas, left_out[1], of_truths, numbers),
+        given,
     )
     if found.gallery is None:
         return judged
@@ -281,6 +282,7 @@ def _add(
         name = str(evaluation.class_labels[sides[side][row]])
         return found.names.get(name, f"class {name}" if label is not None else "any class")
 
+    asked &= ~given.ignore  # by a filter of the rules too
     found.gallery.add(Seen(chunk, judged, scores, models, evaluation.model_labels, asked, class_name))
     return judged
 

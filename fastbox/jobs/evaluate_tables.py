@@ -19,6 +19,7 @@ from fastbox.errors import InputError, advice
 from fastbox.evaluation.alike import alike, apart
 from fastbox.evaluation.federated import Federation
 from fastbox.evaluation.mismatch import Mismatch
+from fastbox.evaluation.params import Params
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
 from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
@@ -29,7 +30,7 @@ from fastbox.tables.fragments import extremes
 from fastbox.tables.source import Plan, Source
 from fastbox.values.groups import values_of_rows
 
-__all__ = ["Read", "check_listed", "dropped", "federation_of", "has", "joined", "unfit"]
+__all__ = ["Read", "check_listed", "dropped", "federation_of", "further_columns", "has", "joined", "unfit"]
 
 MODELS = ("model", "models", "model_id", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
 DROPPED = {"images": "truths of images", "classes": "truths of classes", "detections": "detections of classes"}
@@ -140,6 +141,19 @@ def federation_of(given: str | os.PathLike[str] | Federation | None, truths: Any
         how = advice("--federation lvis_v1_val.json", "federation='lvis_v1_val.json'")
         raise InputError(f"expected the classes that images are annotated for, got none: give the file of LVIS, {how}")
     return Federation.read(named)
+
+
+def further_columns(params: Params, truths: Source) -> dict[str, str | None]:
+    """Return the further columns of truths that the rules read, None where the benchmark's own is not there.
+
+    Refuses a filter by a column that the truths lack.
+    """
+    names = column_names(truths.path)
+    for name in params.numbers:
+        if name not in names and name not in params.record.numbers:
+            known = ", ".join(names)
+            raise InputError(f"expected column {name!r} of the filter in {truths.path}, got {known}: name one of these")
+    return {name: name if name in names else None for name in params.numbers}
 
 
 def has(detections: Source, truths: Source, column: str) -> bool:

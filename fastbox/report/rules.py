@@ -195,6 +195,7 @@ def evaluated_rules(rules: Rules) -> list[str]:
         "class-agnostic" if rules["class_agnostic"] else "per class",
         f"at most {most} {whose}" if most else f"all {whose}",
         *([f"areas: {', '.join(sizes)}"] if sizes else []),
+        *([f"truths with {rules['filter']} count"] if rules.get("filter") else []),
         *(["corners are the outer pixels of boxes"] if rules.get("legacy_pixels") else []),
     ]
 

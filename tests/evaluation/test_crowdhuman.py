@@ -242,6 +242,28 @@ def test_many_detections_lie_in_an_ignored_truth_of_any_class() -> None:
     assert found.outcomes() == {"true": 1, "false": 0, "ignored": 2}
 
 
+def test_a_filter_ignores_truths() -> None:
+    given = scene(4, False)
+    seen = np.random.default_rng(4).random(len(given.truths))
+    seen[3] = np.nan
+    kept = (given.truths[:, 3] >= 20) & (seen >= 0.4)
+    rules = Params(rule="crowdhuman", filter="height>=20, seen >= 0.4")
+    ignored = given.ignored | ~kept
+    sides = Boxes(given.boxes, images=given.images, format="xywh"), given.scores
+    truths = Boxes(given.truths, images=given.truth_images, format="xywh")
+    found = fastbox.evaluate(*sides, truths, ignore=given.ignored, numbers={"seen": seen}, params=rules)
+    assert 0 < np.count_nonzero(~ignored) < np.count_nonzero(~given.ignored)
+    assert found.stats() == given._replace(ignored=ignored).evaluate(rule="crowdhuman").stats()
+    detections = {"image_id": given.images, "score": given.scores, "bbox": given.boxes}
+    tables = detections, {"image_id": given.truth_images, "bbox": given.truths, "ignore": given.ignored, "seen": seen}
+    read = jobs.evaluate(*(fastbox.Source(table, format="xywh") for table in tables), params=rules)
+    assert read.evaluation.stats() == found.stats()
+    with pytest.raises(ValueError, match="expected numbers of column 'seen' of the filter, got none"):
+        fastbox.evaluate(*sides, truths, params=rules)
+    with pytest.raises(ValueError, match="expected conditions on truths, got 'height=5'"):
+        Params(rule="crowdhuman", filter="height=5")
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[str, str]:
     """Write a scene as CrowdHuman's files, with 10 images that have no box."""
@@ -280,6 +302,10 @@ def test_the_command_and_the_page_show_the_figures(files: tuple[str, str], tmp_p
     fewer = CliRunner().invoke(main, ["evaluate", *files, "--rule", "crowdhuman", "--images", "20", "--json"]).stdout
     assert json.loads(fewer)["rules"]["images"] == 20
     assert json.loads(fewer)["stats"]["MR-2"] == miss_rate(scene(2, False), 20)
+    high = CliRunner().invoke(main, ["evaluate", *files, "--rule", "crowdhuman", "--filter", "height>=30"]).stdout
+    assert "truths with height>=30 count" in high
+    lacking = CliRunner().invoke(main, ["evaluate", *files, "--rule", "crowdhuman", "--filter", "seen>=1"]).stderr
+    assert "expected column 'seen' of the filter" in lacking
     refused = CliRunner().invoke(main, ["evaluate", *files, "--images", "20"])
     assert "expected an option of rule 'coco', got images=20" in refused.stderr
 

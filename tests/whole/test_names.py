@@ -45,6 +45,7 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
             "fixed",
             "legacy_pixels",
             "images",
+            "filter",
         ),
         "others": (),
         "samples": ("bootstrap",),

@@ -85,6 +85,12 @@ class Rules:
         "or that have boxes).",
     )
 
+    filter: str | None = option(
+        "--filter",
+        metavar="CONDITIONS",
+        help="Conditions on truths, else they are ignored, such as height>=50,visibility>=0.65 (crowdhuman).",
+    )
+
     def given(self) -> dict[str, object]:
         """Return the rules that were given, by their options."""
         named = {"iou_thresholds": "--iou-thresholds", "area_ranges": "--areas"}
