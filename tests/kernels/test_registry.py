@@ -13,7 +13,7 @@ from support.paths import ROOT, WITHOUT_NUMBA
 from fastbox.kernels import codes, registry
 from fastbox.kernels.build.kernel import Kernel
 
-COMPILER = tuple(f"fastbox.kernels.build.{name}" for name in ("compiler", "entry", "intrinsics", "loader"))
+COMPILER = tuple(f"fastbox.kernels.build.{name}" for name in ("compiler", "entry", "intrinsics", "loader", "shortcuts"))
 MODULES = sorted(
     name
     for _, name, _ in walk_packages([str(ROOT / "fastbox" / "kernels")], "fastbox.kernels.", onerror=lambda name: None)
