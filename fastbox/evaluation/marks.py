@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastbox.evaluation.curves import NOTHING, Floats, Ranked, Traced
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 
-__all__ = ["Marks", "Means", "marks", "outcomes"]
+__all__ = ["Marks", "Means", "marks", "outcomes", "same_outcomes"]
 
 
 class Marks(NamedTuple):
@@ -38,6 +38,21 @@ def outcomes(detections: Ranked, threshold: int) -> dict[str, int]:
     true = int(np.count_nonzero((words & np.uint32(1) != 0) & ~ignored))
     aside = int(np.count_nonzero(ignored))
     return {"true": true, "false": len(words) - true - aside, "ignored": aside}
+
+
+def same_outcomes(rules: Sequence[tuple[Ranked, int]]) -> bool:
+    """Tell whether the same detections are true, false and ignored by several rules, given a threshold's place of each.
+
+    Rules that sort detections of the same score differently count as different.
+    """
+    both = np.uint32(1 | 1 << THRESHOLDS_PER_WORD)  # true, ignored
+    first, *others = ((found, found.of_threshold(0, place).words[:, 0, 0] & both) for found, place in rules)
+    return all(
+        np.array_equal(found.bounds, first[0].bounds)
+        and np.array_equal(found.scores, first[0].scores)
+        and np.array_equal(words, first[1])
+        for found, words in others
+    )
 
 
 class Means(Traced):

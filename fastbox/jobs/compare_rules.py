@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastbox.datasets.as_source import Given
+from fastbox.evaluation.marks import same_outcomes
 from fastbox.evaluation.params import Params
 from fastbox.jobs.evaluate import evaluate
 from fastbox.results.rules_compared import HALF, RulesCompared, at_half
@@ -54,4 +55,10 @@ def compare_rules(
     for params in asked:
         at_half(params)
     found = {params.rule: evaluate(detections, truths, params=params, progress=progress, **options) for params in asked}
-    return RulesCompared(found, {name: own.evaluation.outcomes(threshold=HALF) for name, own in found.items()})
+    outcomes = {name: own.evaluation.outcomes(threshold=HALF) for name, own in found.items()}
+    places = (params.iou_thresholds.index(HALF) for params in asked)
+    ranked = [
+        (found[params.rule].evaluation.collected.ranked(None), place)
+        for params, place in zip(asked, places, strict=True)
+    ]
+    return RulesCompared(found, outcomes, same_outcomes(ranked))

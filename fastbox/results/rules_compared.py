@@ -27,25 +27,32 @@ class RulesCompared(Result):
     outcomes : dict of str to dict
         The numbers of detections that are true, false and ignored at IoU 0.50, by each rule; others are beyond the
         rule's limit.
+    same_true : bool
+        Whether by all rules the same detections are true at IoU 0.50, the same ones false, and the same ones ignored.
     """
 
     found: Mapping[str, Summarized] = field(default_factory=dict)
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    same_true: bool = False
 
     MAIN = "rules"
     TABLES = ("rules", "by_class")
     APART = ("stats",)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures at IoU 0.50 and all statistics of each rule, and the figures of each class."""
+        """Return the first and all statistics and the figures at IoU 0.50 of each rule, and figures of classes."""
         rules, classes = [], dict[Any, dict[str, Any]]()
         for name, found in self.found.items():
             summary = found.to_dict()
-            shown = at_half(Params(rule=name))
+            params = Params(rule=name)
+            shown, first = at_half(params), params.statistics[0].name
             outcomes = self.outcomes[name]
             rules.append(
                 {
                     "rule": name,
+                    "statistic": first,
+                    "value": summary["stats"][first],
+                    "thresholds": len(params.iou_thresholds),
                     "AP50": summary["stats"][shown],
                     "truths": sum(own["truths"] for own in summary["by_class"]),
                     **outcomes,
@@ -57,7 +64,7 @@ class RulesCompared(Result):
             for own in summary["by_class"]:
                 row = classes.setdefault(own["class"], {"class": own["class"], "name": own["name"]})
                 row[name] = own[shown]
-        return {"rules": rules, "by_class": list(classes.values())}
+        return {"rules": rules, "same_true": self.same_true, "by_class": list(classes.values())}
 
 
 def at_half(params: Params) -> str:

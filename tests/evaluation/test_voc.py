@@ -184,6 +184,33 @@ def test_rules_side_by_side(tmp_path: Path) -> None:
         jobs.compare_rules(*TABLES, rules=["coco", "voc08"])
 
 
+def test_the_command_says_what_differs_between_rules() -> None:
+    """The first figure of each rule; below the table what does not fit; and whether matching differs."""
+    both = ["evaluate", *TABLES, "--rule", "coco,voc12"]
+    narrow, wide = (CliRunner().invoke(main, both, env={"COLUMNS": width}).stdout for width in ("80", "140"))
+    found = jobs.compare_rules(*TABLES, rules=["coco", "voc12"])
+    for row in found.to_dict()["rules"]:
+        assert f"{row['statistic']} {row['value']:.4f}" in narrow
+        assert f"{row['rule']}: {row['says']}" in narrow and row["says"] in wide
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "how AP is computed" in wide.splitlines()[0] and "how AP is computed" not in narrow
+    assert "AP of coco: the mean over 10 IoU thresholds" in narrow
+    assert not found.same_true and "the rules match differently" in narrow
+
+
+def test_rules_that_match_alike_differ_only_in_averaging() -> None:
+    boxes = {"image_id": np.array([1, 1]), "category_id": np.array([3, 3])}
+    truths = boxes | {"bbox": np.array([[0.0, 0, 4, 4], [9, 9, 14, 14]])}
+    apart = truths | {"score": np.array([0.9, 0.8])}
+    assert jobs.compare_rules(apart, truths).same_true
+    # The second detection overlaps the taken truth most, and the other one enough: free for COCO, false for VOC.
+    near = {"bbox": np.array([[0.0, 0, 10, 10], [0, 3.2, 10, 13.2]])}
+    again = {"bbox": np.array([[0.0, 0, 10, 10], [0, 1.5, 10, 11.5]]), "score": np.array([0.9, 0.8])}
+    found = jobs.compare_rules(boxes | again, boxes | near)
+    assert not found.same_true
+    assert [row["true"] for row in found.to_dict()["rules"]] == [2, 1, 1]
+
+
 def test_the_command_shows_rules_side_by_side() -> None:
     shown = CliRunner().invoke(main, ["evaluate", *TABLES, "--rule", "coco,voc12"]).stdout
     assert [line.split()[0] for line in shown.splitlines()[2:4]] == ["coco", "voc12"]
