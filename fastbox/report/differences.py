@@ -56,7 +56,7 @@ def answer(found: Mapping[str, Any], most: int = LONGEST) -> list[str]:
 
     >>> row = {"name": "AP", "difference": -0.166, "low": -0.215, "high": -0.11, "other_side": 0.0}
     >>> answer({"model": "a", "other": "b", "samples": 1000, "level": 0.95, "differences": [row]})
-    ['b is better than a: AP +0.166 (95%: +0.110 to +0.215)', 'In none of 1,000 samples of the images is a ahead']
+    ['b is better than a: AP +0.166 (95%: +0.110 to +0.215)', 'a is ahead in 0 of 1,000 samples of the images']
     >>> row = {"name": "AP", "difference": 0.02, "low": -0.01, "high": 0.05, "other_side": 0.125}
     >>> answer({"model": "a", "other": "b", "samples": 1000, "level": 0.95, "differences": [row]})[0]
     'Not decided: a has the higher AP, +0.020 (95%: -0.010 to +0.050)'
@@ -79,7 +79,7 @@ def answer(found: Mapping[str, Any], most: int = LONGEST) -> list[str]:
     if row["other_side"]:
         end = f"In {against(row, found['samples'])} of {drawn} {worse} is ahead or equal"
     else:
-        end = f"In none of {drawn} is {worse} ahead"
+        end = f"{worse} is ahead in 0 of {drawn}"
     if low <= 0:
         return [f"Not decided: {better} has the higher {name}, {sure}", end]
     return [f"{better} is better than {worse}: {name} {sure}", end]

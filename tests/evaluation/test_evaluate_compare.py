@@ -163,7 +163,7 @@ def test_a_sentence_says_which_model_is_better(scene: dict[str, Path], tmp_path:
     said = f"{what} {abs(own.difference):+.3f} (95%: {low:+.3f} to {high:+.3f})"
     drawn = "50 samples of the images"
     if own.other_side == 0:
-        end = f"In none of {drawn} is {worse} ahead"
+        end = f"{worse} is ahead in 0 of {drawn}"
     else:
         end = f"In {own.other_side:.1%} of {drawn} {worse} is ahead or equal"
     assert shown.index(said) < shown.index(end) < shown.index("samples against")
