@@ -169,9 +169,7 @@ def evaluate(
     if others and by is not None:
         raise InputError(f"expected one table of detections by {by!r}, got {1 + len(others)}: leave the column out")
     params = rules_of(params, rule)
-    if federation is not None and not params.record.federated:
-        raise InputError(f"expected a federation with rule lvis alone, got one with rule {params.rule}: leave it out")
-    known = federation_of(federation, truths) if params.record.federated else None
+    known = federation_of(federation, truths, params)
     evaluation = Evaluation(params, confusion_iou=confusion_iou, federation=known)
     params = evaluation.params
     if samples:

@@ -124,14 +124,20 @@ class Read:
         return [*self.notes, *left_out]
 
 
-def federation_of(given: str | os.PathLike[str] | Federation | None, truths: Any) -> Federation:
+def federation_of(given: str | os.PathLike[str] | Federation | None, truths: Any, params: Params) -> Federation | None:
     """Return the classes that images are annotated for, as given or as the file of the truths lists them.
+
+    Only some rules have these; None for the others.
 
     Raises
     ------
     InputError
-        Nothing is given, and the truths are no JSON file.
+        Nothing is given, and the truths are no JSON file; or the rule has no such classes.
     """
+    if not params.record.federated:
+        if given is not None:
+            raise InputError(f"expected a federation with rule lvis alone, got one with {params.rule}: leave it out")
+        return None
     if isinstance(given, Federation):
         return given
     path = truths.path if isinstance(truths, Source) else truths

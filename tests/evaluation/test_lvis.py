@@ -163,7 +163,7 @@ def test_lists_come_from_the_file_of_the_truths(tmp_path: Path) -> None:
     found = jobs.evaluate(detections, path, rule="lvis")
     assert found.evaluation.stats() == given.evaluate(rule="lvis").stats()
     assert found.to_dict()["unverified"] == found.evaluation.unverified > 0
-    with pytest.raises(InputError, match="expected a federation with rule lvis alone, got one with rule coco"):
+    with pytest.raises(InputError, match="expected a federation with rule lvis alone, got one with coco"):
         jobs.evaluate(detections, path, federation=path)
     with pytest.raises(InputError, match="expected the classes that images are annotated for, got none"):
         jobs.evaluate(detections, tmp_path / "found.parquet", rule="lvis")
