@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastbox.report.numbers import NONE, counted, share
 
-__all__ = ["LONGEST", "against", "answer", "figure", "short", "signed", "spread"]
+__all__ = ["LONGEST", "against", "answer", "figure", "short", "signed", "spread", "without"]
 
 LONGEST = 24  # characters of the name of a model
 LEAST_SHARE = 0.001  # of samples, in percent with one decimal
@@ -94,3 +94,13 @@ def short(label: Any, most: int = LONGEST) -> str:
     plain = " ".join("".join(letter for letter in str(label) if letter.isprintable()).split())
     half = (most - 1) // 2
     return plain if len(plain) <= most else f"{plain[:half]}…{plain[-half:]}"
+
+
+def without(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the sentence that says which figures have an interval; empty if all have one, or none has one.
+
+    >>> without([{"name": "AP", "low": 0.1}, {"name": "AR1", "low": None}])
+    '–: intervals are given for AP only'
+    """
+    known = [row["name"] for row in rows if row["low"] is not None]
+    return f"{NONE}: intervals are given for {', '.join(known)} only" if 0 < len(known) < len(rows) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastbox.report.differences import against, answer, figure, signed, spread
+from fastbox.report.differences import against, answer, figure, signed, spread, without
 from fastbox.report.numbers import NONE
 from fastbox.report.page import cells
 from fastbox.report.page.contents import Column, Example, Examples, Part, Section, Table
@@ -26,6 +26,7 @@ def sections_of(
     text = f"Each figure of {first['model']} minus that of the other model, on the same images."
     if len(comparisons) == 1:
         text = ". ".join([*answer(first), text])
+        text += f" {said}." if (said := without(first["differences"])) else ""
     if first["samples"]:
         text += (
             f" Lines are the {first['level']:.0%} intervals of {first['samples']:,} samples of the images. "

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.differences import LONGEST, against, answer, figure, short, signed, spread
+from fastbox.report.differences import LONGEST, against, answer, figure, short, signed, spread, without
 from fastbox.report.terminal.summary import show_table
 
 __all__ = ["show_compared"]
@@ -40,13 +40,15 @@ def _show_two(console: Console, found: Mapping[str, Any]) -> None:
     most = min(LONGEST, max(LEAST_NAME, (console.width - TWO) // 2))
     own, its = short(found["model"], most), short(found["other"], most)
     console.print(Text(f"{own} compared with {its}", style="bold"))
-    for said in answer(found, most):
-        console.print(Text(said))
+    for sentence in answer(found, most):
+        console.print(Text(sentence))
     rows: list[Sequence[str]] = [("figure", own, its, "difference", *_interval_heads([found]))]
     for row in found["differences"]:
         values = figure(row["model"]), figure(row["other"]), signed(row["difference"])
         rows.append((row["name"], *values, spread(row), against(row, found["samples"]))[: len(rows[0])])
     show_table(console, rows, ("difference",))
+    if said := without(found["differences"]):
+        console.print(Text(said, style="dim"))
     console.print()
     ranked = sorted(found["by_class"], key=lambda row: -abs(row["only_model"] - row["only_other"]))
     classes = ranked[:CLASSES_SHOWN] if len(ranked) > 1 else []
