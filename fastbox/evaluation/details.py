@@ -67,6 +67,8 @@ class Details(NamedTuple):
         By metric of matched pairs.
     sizes : dict of str to int
         The number of matched pairs whose truth is in each range of areas.
+    truths_by_size : dict of str to int
+        The number of truths in each range of areas.
     operating : dict
         The best scores and some points of the curves, as JSON holds them.
     best : dict of str to array of shape (classes,)
@@ -82,6 +84,7 @@ class Details(NamedTuple):
     by_class: dict[str, Floats]
     fits: dict[str, Fit]
     sizes: dict[str, int]
+    truths_by_size: dict[str, int]
     operating: dict[str, Any]
     best: dict[str, Floats]
     worst_images: list[dict[str, Any]]
@@ -107,7 +110,8 @@ class Details(NamedTuple):
         fits = {metric: Fit.of(pairs, metric, params, len(truths)) for metric in metrics}
         curves = traced.precision(), traced.ap_by_iou()
         chosen = operating.to_dict(), operating.by_class
-        return cls(calibration, *curves, truths, traced.stats_by_class(), fits, sizes, *chosen, images.to_dict())
+        counts = sizes, dict(zip(params.area_ranges, traced.truths.sum(axis=0).tolist(), strict=True))
+        return cls(calibration, *curves, truths, traced.stats_by_class(), fits, *counts, *chosen, images.to_dict())
 
     def to_dict(self, params: Params) -> dict[str, Any]:
         """Return everything but the classes as JSON holds it."""
@@ -116,7 +120,8 @@ class Details(NamedTuple):
             "matched": {
                 "metrics": {metric: fit.to_dict(metric) for metric, fit in self.fits.items()},
                 "by_size": {
-                    name: {"pairs": pairs} | {metric: dict(fit.by_size[name]) for metric, fit in self.fits.items()}
+                    name: {"truths": self.truths_by_size[name], "pairs": pairs}
+                    | {metric: dict(fit.by_size[name]) for metric, fit in self.fits.items()}
                     for name, pairs in self.sizes.items()
                 },
             },

@@ -61,7 +61,9 @@ class ModelFigures(NamedTuple):
         if self.intervals is not None:
             limits = {name: list(map(number, interval)) for name, interval in self.intervals.items()}
             found["intervals"] = {"level": LEVEL, "samples": asked.samples, "seed": asked.seed, **limits}
-        found["errors"] = {"ap50": errors.ap, "counts": counts, "delta_ap": dict(errors.delta_ap)}
+        found["errors"] = {"ap50": errors.ap, "counts": counts, "delta_ap": dict(errors.delta_ap)} | {
+            "truths": errors.truths
+        }
         found |= self.further
         if self.slices:
             found["slices"] = [own.to_dict() for own in self.slices]

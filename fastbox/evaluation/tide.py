@@ -38,11 +38,14 @@ class Errors:
     delta_ap : dict of str to float
         The rise of AP without the errors of one kind: detections with an error of localization or classification take
         their truth, other false detections are removed, missed truths are left out.
+    truths : int
+        Matched and missed truths, and those that a detection nearly takes: without crowds and truths to be ignored.
     """
 
     counts: NDArray[np.int64]
     ap: float
     delta_ap: dict[str, float]
+    truths: int
 
     def __repr__(self) -> str:
         return record_text(self)
@@ -89,7 +92,7 @@ def blame(
     left = truths - missed
     # If every truth is missed, no truth is left after leaving them out, and AP is 1.
     delta_ap["missed"] = (ap(UNCOUNTED, left) if left.any() or not truths.any() else 1.0) - now
-    return Errors(np.column_stack((_counts(bounds, match_types), missed)), now, delta_ap)
+    return Errors(np.column_stack((_counts(bounds, match_types), missed)), now, delta_ap, int(truths.sum()))
 
 
 def _counts(bounds: NDArray[np.int64], match_types: NDArray[np.int8]) -> NDArray[np.int64]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from itertools import compress
 from typing import Any
 
-__all__ = ["best_first", "by_size", "first_of"]
+from fastbox.report.numbers import counted
+
+__all__ = ["best_first", "by_size", "first_of", "parted"]
 
 MOST = 6  # statistics that are shown first
 
@@ -56,3 +58,15 @@ def by_size(stats: Mapping[str, float], rules: Mapping[str, Any]) -> dict[str, l
         if all(name in stats for name in names):
             found[whole] = [stats[name] for name in names]
     return found
+
+
+def parted(errors: Mapping[str, Any]) -> str:
+    """Return the sentence that divides the truths into those that are matched, nearly detected and missed.
+
+    >>> parted({"truths": 9, "counts": {"matched": 5, "missed": 1}})
+    'of 9 truths: 5 matched, 3 with a nearly right detection, 1 missed'
+    """
+    matched, missed = errors["counts"]["matched"], errors["counts"]["missed"]
+    nearly = errors["truths"] - matched - missed
+    truths = counted(errors["truths"], "truths")
+    return f"of {truths}: {matched:,} matched, {nearly:,} with a nearly right detection, {missed:,} missed"

@@ -227,7 +227,7 @@ def test_terminals_pages_and_notebooks_show_its_statistics(tmp_path: Path) -> No
     first = one.stats[None]
     assert shown["one"].startswith(f"mAP {first['mAP']:.3f} · recall2 {first['recall2']:.3f} · recall20 ")
     heads = [line.split() for line in shown["one"].splitlines()]
-    assert ["size", "mAP", "matched"] in [head[:3] for head in heads]
+    assert ["size", "mAP", "truths"] in [head[:3] for head in heads]
     assert ["class", "truths", "mAP", "recall2"] in [head[:4] for head in heads]
     assert all(name in shown["several"] for name in ("mAP_tiny", "mAP_big", "mAP 95%"))
     assert repr(one).startswith(f"Evaluated: mAP {first['mAP']:.4g} · recall2 ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def confused(summary: Mapping[str, Any]) -> list[Section]:
     text = (
         f"Boxes match one to one by their IoU, whatever their classes are, at {said(summary)}. The "
         f"{len(names) - 1} classes that are confused most are drawn. Background as truth: nothing is there; as "
-        "detection: the truth is missed."
+        "detection: the truth is missed by detections of this score; errors count truths missed by those of any score."
     )
     return [Section("Confusion of classes", text, [plot, table])]
 
@@ -67,6 +67,27 @@ def operated(summary: Mapping[str, Any]) -> Section:
         NONE
         if best["score"] is None
         else f"{name} is highest, {best['f']:.3f}, for detections with score ≥ {best['score']:.3f}: precision "
-        f"{best['precision']:.3f}, recall {best['recall']:.3f}. The table of classes has the best score of each."
+        f"{best['precision']:.3f}, recall {best['recall']:.3f}."
     )
-    return Section("Choice of a score", text, [plot])
+    return Section("Choice of a score", text, [plot, *_best_scores(summary["by_class"], name)])
+
+
+def _best_scores(by_class: Sequence[Mapping[str, Any]], name: str) -> list[Table]:
+    """Return the table of the best score of each class and the figures there, if there are several classes."""
+    if len(by_class) < 2:
+        return []
+    classes = sorted(by_class, key=lambda found: -found["truths"])
+    best = [found["best"] for found in classes]
+    table = Table(
+        f"Score where {name} of a class is highest",
+        [
+            Column("class", [found["name"] or str(found["class"]) for found in classes]),
+            cells.counts("truths", [found["truths"] for found in classes]),
+            cells.figures("best score", [own["score"] for own in best], 3),
+            cells.figures("precision", [own["precision"] for own in best], 3),
+            cells.figures("recall", [own["recall"] for own in best], 3),
+            cells.figures(name, [own["f"] for own in best], 3),
+        ],
+        "classes",
+    )
+    return [table]

@@ -16,7 +16,7 @@ from fastbox.report.pages.confused import confused, operated
 from fastbox.report.pages.sliced import sections_of_slices, slices_of_models
 from fastbox.report.pages.worst_images import worst_images
 from fastbox.report.rules import evaluated_rules, sign, threshold
-from fastbox.report.statistics import best_first, by_size, first_of
+from fastbox.report.statistics import best_first, by_size, first_of, parted
 from fastbox.report.terminal.evaluated import conditions, largest
 from fastbox.values.coco import UNBOUNDED
 
@@ -79,7 +79,8 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
         Section(
             "Where AP is lost",
             "ΔAP50 is the rise of AP at IoU ≥ 0.50 if the errors of one kind were fixed. "
-            "One error can hide another, so the bars do not add up to the whole loss.",
+            "One error can hide another, so the bars do not add up to the whole loss. "
+            f"At IoU ≥ 0.50, {parted(summary['errors'])}.",
             [
                 bars("ΔAP50 of each error", {name: delta_ap[name] for name in order}, form="{:+.3f}", role="problem"),
                 Table(
@@ -190,6 +191,7 @@ def _sizes(summary: Mapping[str, Any]) -> Table:
             Column("size", list(sizes)),
             Column("area, px²", limits),
             *(_figures_column(name, values) for name, values in stats.items()),
+            cells.counts("truths", [size["truths"] for size in sizes.values()]),
             cells.counts("matched", [size["pairs"] for size in sizes.values()]),
             *(
                 _figures_column(f"{title_of(metric)} median", [size[metric]["p50"] for size in sizes.values()], form)
@@ -217,8 +219,6 @@ def _classes(summary: Mapping[str, Any]) -> Table:
                 for name in first_of(summary["stats"], summary["rules"])
             ),
             *(cells.counts(name, [found["errors"][name] for found in classes]) for name in ("matched", *ERRORS)),
-            _figures_column("best score", [found["best"]["score"] for found in classes]),
-            _figures_column("F1 there", [found["best"]["f"] for found in classes]),
             _figures_column("IoU median", [found["matched"]["iou"]["p50"] for found in classes]),
             _figures_column("GIoU median", [found["matched"]["giou"]["p50"] for found in classes]),
         ],

@@ -33,3 +33,6 @@ def show_confused(console: Console, summary: Mapping[str, Any]) -> None:
     show_table(console, rows, ("count",))
     ended = f"the most frequent confusions at {said(summary)}; background: missed, or nothing is there; --json has all"
     console.print(Text(ended, style="dim"))
+    if summary["confusion"]["score"]:
+        missed = f"background here: missed at score ≥ {summary['confusion']['score']:.3f}; above, missed at any score"
+        console.print(Text(missed, style="dim"))

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from fastbox.report.numbers import NONE, counted
 from fastbox.report.rules import evaluated_rules, sign, threshold
-from fastbox.report.statistics import best_first, by_size, first_of
+from fastbox.report.statistics import best_first, by_size, first_of, parted
 from fastbox.report.terminal.benchmark import show_benchmark
+from fastbox.report.terminal.classes import show_classes
 from fastbox.report.terminal.compared import show_compared
 from fastbox.report.terminal.confused import show_confused
 from fastbox.report.terminal.sliced import show_slices, show_slices_of_models
@@ -19,7 +20,6 @@ from fastbox.report.terminal.summary import show_rules, show_table, width_of
 
 __all__ = ["conditions", "largest", "show_evaluated"]
 
-CLASSES_SHOWN = 5
 NAME_WIDTH = 60
 LEAST_NAME = 9  # characters of a name that are always shown
 THRESHOLDS_SHOWN = 10
@@ -51,16 +51,11 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     _show_thresholds(console, summary, names[0])
     console.print()
     show_table(console, _errors(summary), ("ΔAP50",))
+    console.print(Text(parted(summary["errors"]), style="dim"))
     console.print(Text("at IoU ≥ 0.50; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))
     _show_images(console, summary)
     show_slices(console, summary)
-    if len(summary["by_class"]) > 1:
-        console.print()
-        show_table(console, _classes(summary["by_class"], names[:2]), names[:1])
-        known = sum(found["truths"] > 0 for found in summary["by_class"])
-        if known > 2 * CLASSES_SHOWN:
-            ended = f"the best and worst {CLASSES_SHOWN} of {counted(known, 'classes')} with truths; --json has all"
-            console.print(Text(ended, style="dim"))
+    show_classes(console, summary, names[:2])
     if "confusion" in summary:
         show_confused(console, summary)
     best = summary["operating_points"]["best"]
@@ -75,6 +70,8 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     ece = summary["calibration"]["ece"]
     if ece is not None:
         console.print(Text(f"Expected calibration error (ECE): {ece:.3f}", style="dim"))
+    if "confusion" not in summary:
+        console.print(Text("confusion of classes: --confusion-iou 0.5; plots: --report page.html", style="dim"))
 
 
 def _show_thresholds(console: Console, summary: Mapping[str, Any], main: str) -> None:
@@ -189,13 +186,21 @@ def _show_intervals(console: Console, summary: Mapping[str, Any], names: Sequenc
 
 def _sizes(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     stats = by_size(summary["stats"], summary["rules"])
-    rows: list[tuple[str, ...]] = [("size", *stats, "matched", "IoU p50", "GIoU p50", "Smooth L1 p50, px")]
+    rows: list[tuple[str, ...]] = [("size", *stats, "truths", "matched", "IoU p50", "GIoU p50", "Smooth L1 p50, px")]
     for place, (name, size) in enumerate(summary["matched"]["by_size"].items()):
         medians = [size[metric]["p50"] for metric in ("iou", "giou", "smooth_l1")]
         shown = [
             NONE if value is None else f"{value:.{digits}f}" for value, digits in zip(medians, (3, 3, 1), strict=True)
         ]
-        rows.append((name, *(_figure(values[place]) for values in stats.values()), f"{size['pairs']:,}", *shown))
+        rows.append(
+            (
+                name,
+                *(_figure(values[place]) for values in stats.values()),
+                f"{size['truths']:,}",
+                f"{size['pairs']:,}",
+                *shown,
+            )
+        )
     return rows
 
 
@@ -204,25 +209,6 @@ def _errors(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("error", "count", "ΔAP50")]
     for name in sorted(delta_ap, key=lambda error: -float(delta_ap[error])):
         rows.append((name, f"{counts[name]:,}", f"{delta_ap[name]:+.3f}"))
-    return rows
-
-
-def _classes(classes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the best and the worst classes, or all classes if they are few."""
-    rows: list[tuple[str, ...]] = [("class", "truths", *names, "missed", "most common error")]
-    ranked = sorted((found for found in classes if found["truths"]), key=lambda found: -found[names[0]])
-    few = len(ranked) <= 2 * CLASSES_SHOWN
-    shown = ranked if few else [*ranked[:CLASSES_SHOWN], None, *ranked[-CLASSES_SHOWN:]]
-    for found in shown:
-        if found is None:
-            rows.append(("…", *[""] * (len(rows[0]) - 1)))
-            continue
-        errors = {name: n for name, n in found["errors"].items() if name not in ("matched", "ignored", "missed")}
-        worst = max(errors, key=lambda error: int(errors[error]))
-        said = f"{worst} {errors[worst]:,}" if errors[worst] else NONE
-        title = _short(found["name"] or f"class {found['class']}")
-        missed = f"{found['errors']['missed'] / found['truths']:.0%}"
-        rows.append((title, f"{found['truths']:,}", *(_figure(found[name]) for name in names), missed, said))
     return rows
 
 
