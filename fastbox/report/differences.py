@@ -77,7 +77,7 @@ def answer(found: Mapping[str, Any], most: int = LONGEST) -> list[str]:
     sure = f"{signed(abs(gap))} ({found['level']:.0%}: {spread({'low': low, 'high': high})})"
     drawn = f"{counted(found['samples'], 'samples')} of the images"
     if row["other_side"]:
-        end = f"In {against(row, found['samples'])} of {drawn} {worse} is ahead or equal"
+        end = f"{worse} is ahead or equal in {against(row, found['samples'])} of {drawn}"
     else:
         end = f"{worse} is ahead in 0 of {drawn}"
     if low <= 0:

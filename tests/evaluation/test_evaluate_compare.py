@@ -165,7 +165,7 @@ def test_a_sentence_says_which_model_is_better(scene: dict[str, Path], tmp_path:
     if own.other_side == 0:
         end = f"{worse} is ahead in 0 of {drawn}"
     else:
-        end = f"In {own.other_side:.1%} of {drawn} {worse} is ahead or equal"
+        end = f"{worse} is ahead or equal in {own.other_side:.1%} of {drawn}"
     assert shown.index(said) < shown.index(end) < shown.index("samples against")
     assert f"{said}. {end}. Each figure of a" in page.read_text()
     shutil.copyfile(files[0], twin := tmp_path / "twin.parquet")
