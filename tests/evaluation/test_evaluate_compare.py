@@ -168,6 +168,8 @@ def test_a_sentence_says_which_model_is_better(scene: dict[str, Path], tmp_path:
         end = f"{worse} is ahead or equal in {own.other_side:.1%} of {drawn}"
     assert shown.index(said) < shown.index(end) < shown.index("samples against")
     assert f"{said}. {end}. Each figure of a" in page.read_text()
+    without = "–: intervals are given for AP, AP50, AP75 only"
+    assert without in shown and f"other sign. {without}." in page.read_text()
     shutil.copyfile(files[0], twin := tmp_path / "twin.parquet")
     same = call(files[0], twin, scene["truths.json"], "--compare", "--bootstrap", "5").stdout
     assert "have the same AP" in same and "100.0%" in same

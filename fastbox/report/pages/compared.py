@@ -26,12 +26,13 @@ def sections_of(
     text = f"Each figure of {first['model']} minus that of the other model, on the same images."
     if len(comparisons) == 1:
         text = ". ".join([*answer(first), text])
-        text += f" {said}." if (said := without(first["differences"])) else ""
     if first["samples"]:
         text += (
             f" Lines are the {first['level']:.0%} intervals of {first['samples']:,} samples of the images. "
             "Samples against: the share of the samples whose difference is 0 or has the other sign."
         )
+    if len(comparisons) == 1 and (said := without(first["differences"])):
+        text += f" {said}."
     parts: list[Part] = _drawn(comparisons)
     parts += [_figures(first)] if len(comparisons) == 1 else [_others(comparisons)]
     sections = [Section(f"Compared with {first['model']}" if len(comparisons) > 1 else _title(first), text, parts)]
