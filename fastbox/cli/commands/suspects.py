@@ -89,7 +89,9 @@ def suspects(
 
     DETECTIONS and TRUTHS are tables of boxes in any file format that fastbox reads. A truth can have the wrong class,
     be badly placed, be spurious (no detection is near it) or show the same object as another truth; and an object can
-    have no truth. Each suspect has a suspicion from 0 to 1: the mean of the detections' scores over models.
+    have no truth. Each suspect has a suspicion from 0 to 1: score times IoU (wrong class,
+    duplicate), score (missing, badly placed), or the share of such objects that is found (spurious); of several models
+    the mean.
     """
     from fastbox import jobs
     from fastbox.datasets.as_source import counted

@@ -41,7 +41,10 @@ def _kinds(kinds: Sequence[Mapping[str, Any]]) -> Section:
         ],
     )
     plot = bars("Suspects by kind", {found["kind"]: float(found["count"]) for found in kinds}, role="problem")
-    text = "The suspicion of a suspect, from 0 to 1, is the mean of the detections' scores over the models."
+    text = (
+        "The suspicion of a suspect is from 0 to 1: score times IoU (wrong class, duplicate), score (missing, badly "
+        "placed), or the share of such objects that is found (spurious); of several models the mean."
+    )
     return Section("Kinds", text, [plot, table])
 
 

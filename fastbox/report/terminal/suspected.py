@@ -24,6 +24,10 @@ def show_suspected(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the result of :func:`fastbox.jobs.suspects`, given its ``to_dict``."""
     total = sum(found["count"] for found in summary["kinds"])
     console.print(Text(f"{counted(total, 'suspects')} among {counted(summary['truths'], 'truths')}", style="bold"))
+    weak = sum(found["count"] for found in summary["kinds"] if found["kind"] == "spurious")
+    if weak and summary["rules"]["models"] < 2:
+        said = f"{weak:,} of them are truths that nothing is near: weak evidence from one model"
+        console.print(Text(said, style="yellow"))
     counts = [counted(summary[name], name) for name in ("images", "detections")]
     if summary["rules"]["models"] > 1:
         counts.append(counted(summary["rules"]["models"], "models"))
@@ -62,7 +66,10 @@ def _show_first(console: Console, summary: Mapping[str, Any]) -> None:
     named = ["class", *(_cut(change_of(one), room) for one in chosen)]
     rows = [(*row[:3], name, *row[3:]) for row, name in zip(rows, named, strict=True)]
     show_table(console, rows, ("suspicion",))
-    ended = f"the first {SHOWN} of each kind; --json has 12, -o writes all, --report draws them"
+    ended = (
+        f"truth: the row of the truths' table, from 0; the first {SHOWN} of each kind; --json has 12, -o writes all, "
+        "--report draws them"
+    )
     console.print(Text(ended, style="dim"))
 
 
