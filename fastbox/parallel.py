@@ -130,7 +130,8 @@ def compile_together(versions: Sequence[tuple[str, str, str]]) -> None:
 
         f8 = np.dtype(np.float64)
         wanted = [(getattr(kernels(module), name), f8, metric) for module, name, metric in versions]
-        compiling.compile_together(wanted, get_num_threads())
+        with stage("compile"):
+            compiling.compile_together(wanted, get_num_threads())
 
 
 def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray[np.bool_] | None = None) -> list[Span]:

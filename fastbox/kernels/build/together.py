@@ -18,7 +18,6 @@ from typing import Any
 
 from fastbox.kernels.build import forks
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.stages import stage
 
 __all__ = ["compile_together"]
 
@@ -56,8 +55,7 @@ def compile_together(wanted: Sequence[Wanted], processes: int) -> None:
         for place in _taken(queue, groups):
             kernel, dtype, metric = wanted[place]
             kernel[dtype, metric]
-        with stage("compile"):
-            _wait(children, max(PATIENCE, time.perf_counter() - start))
+        _wait(children, max(PATIENCE, time.perf_counter() - start))
         os.set_blocking(results[0], False)
         _tell(wanted, results[0])
     finally:

@@ -66,10 +66,7 @@ def _show_first(console: Console, summary: Mapping[str, Any]) -> None:
     named = ["class", *(_cut(change_of(one), room) for one in chosen)]
     rows = [(*row[:3], name, *row[3:]) for row, name in zip(rows, named, strict=True)]
     show_table(console, rows, ("suspicion",))
-    ended = (
-        f"truth: the row of the truths' table, from 0; the first {SHOWN} of each kind; --json has 12, -o writes all, "
-        "--report draws them"
-    )
+    ended = f"truth: its row, from 0; {SHOWN} of each kind: --json has 12, -o all, --report draws"
     console.print(Text(ended, style="dim"))
 
 
