@@ -16,7 +16,7 @@ from fastbox.evaluation.matching import UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
-from fastbox.kernels.codes import IGNORED
+from fastbox.kernels.codes import DUPLICATE, IGNORED
 from fastbox.values.numbers import as_number_from, shown
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ class Added:
         self.names: dict[str, str] = {}
         self.invalid = {"detections": 0, "truths": 0, "scores": 0}
         self.federation = federation
-        self.unverified = 0
+        self.unverified = self.expanded = 0
         if (federation is not None) != self.params.record.federated:
             got = "none" if federation is None else "one"
-            raise ValueError(f"expected a federation with rule 'lvis' alone, got {got} with rule {self.params.rule!r}")
+            raise ValueError(
+                f"expected a federation with the rules lvis and open-images alone, got {got} with {self.params.rule!r}"
+            )
         self.mismatch = Mismatch()
         self.collected = Collected(self.params)
         self.near: Near | None = None
@@ -115,24 +117,34 @@ class Added:
 
     def _collect(self, images: Images, detections: Detections, truths: GroundTruths) -> Judged:
         """Match the detections of whole images and keep what the figures need."""
-        places = self.collected.classes.ascending()[1]
-        unverified = None
+        unverified, drawn, expanded = None, (images, truths), None
         if self.federation is not None:
-            unverified = self.federation.apply(images, detections, truths, self.collected.classes, self.params)
+            known = self.collected.classes, self.names
+            expanded = None if self.params.class_agnostic else self.federation.expand(images, truths, *known)
+            if expanded is not None:
+                images, truths = expanded.images, expanded.truths
+                self.expanded += len(expanded.rows) - len(drawn[1].classes)
+            unverified = self.federation.apply(images, detections, truths, *known, self.params)
             self.unverified += int(np.count_nonzero(unverified))
-        given = places, self.params, self.collected.groups.masks
+        given = self.collected.classes.ascending()[1], self.params, self.collected.groups.masks
         found, wanted = detections.found(images, *given), truths.wanted(images, *given)
         judged = judge(found, wanted, *given[1:])
         self.collected.keep(found, wanted)
         if unverified is not None:
             judged.match_type[unverified] = IGNORED
+        if self.params.record.group_of:
+            again = (judged.match_type == DUPLICATE) & (judged.truth >= 0)
+            again[again] = truths.crowd[judged.truth[again]]
+            judged.match_type[again] = IGNORED
         judged.match_type[detections.left_out] = UNCOUNTED
         for column in judged:  # some of which are kept
             column.flags.writeable = False
         hits = measure(detections.columns, truths.columns, judged)
         self.collected.add(images, detections, truths, judged, hits)
         if self.near is not None:
-            self.near.add(images, detections, truths)
+            if expanded is not None:
+                drawn[1].wanted(drawn[0], *given)
+            self.near.add(drawn[0], detections, drawn[1])
         counted, kept = ~detections.left_out, ~truths.left_out
         self.detections += int(np.count_nonzero(counted))
         self.truths += int(np.count_nonzero(kept))
@@ -140,7 +152,7 @@ class Added:
         self.invalid["truths"] += int(np.count_nonzero(truths.invalid & kept))
         self.invalid["scores"] += int(np.count_nonzero(detections.lost & counted))
         self._forget()
-        return judged
+        return judged if expanded is None else judged.of_rows(expanded.rows)
 
     def __add__(self, other: Self) -> Self:
         """Return the evaluation of both sets of images, those of the first before those of the second."""
@@ -153,7 +165,7 @@ class Added:
         if self.collected.groups != other.collected.groups:
             raise ValueError("expected evaluations with the same slices, got others: give both the same columns")
         both = type(self)(self.params, federation=self.federation)
-        both.unverified = self.unverified + other.unverified
+        both.unverified, both.expanded = self.unverified + other.unverified, self.expanded + other.expanded
         both.collected, kinds = self.collected.joined(other.collected)
         if self.near is not None and other.near is not None:
             models = both.code_models(other.model_labels)
@@ -166,9 +178,11 @@ class Added:
         return both
 
     @property
-    def known_unverified(self) -> int | None:
-        """The number of unverified detections; None where annotations are not federated."""
-        return None if self.federation is None else self.unverified
+    def of_federation(self) -> dict[str, int]:
+        """The numbers of unverified detections, and of truths of classes above; empty without a federation."""
+        if self.federation is None:
+            return {}
+        return {"unverified": self.unverified} | ({"expanded": self.expanded} if self.federation.parents else {})
 
     @property
     def images(self) -> int:
@@ -207,8 +221,14 @@ class Added:
 
     @property
     def spellings(self) -> list[str]:
-        """Sentences on classes that the two sides spell differently."""
-        return [] if self.params.class_agnostic else spellings(*self.classes_of_sides())
+        """Sentences on classes that the two sides, or the classes that images are annotated for, spell differently."""
+        unknown = []
+        if self.unverified and not self.detections:
+            unknown.append(
+                f"all {self.unverified:,} detections are of classes that their image is not annotated for: write the "
+                "images and classes of the federation as those of the detections"
+            )
+        return unknown if self.params.class_agnostic else [*unknown, *spellings(*self.classes_of_sides())]
 
     def _of_no_class(self) -> list[str]:
         found = None if self.params.class_agnostic else apart(*self.classes_of_sides())

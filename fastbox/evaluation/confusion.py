@@ -93,7 +93,7 @@ class Near:
 
     def add(self, images: Images, detections: Detections, truths: GroundTruths) -> None:
         """Add whole images that were prepared for matching."""
-        ignored = truths.hidden & np.uint32(1) != 0
+        ignored = (truths.hidden & np.uint32(1) != 0) | truths.crowd
         own, its = detections.columns, truths.columns
         shown = ~(detections.left_out | detections.lost)
         crowd = truths.crowd & ~truths.left_out

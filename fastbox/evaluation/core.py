@@ -64,7 +64,7 @@ class Evaluation(Added, Summarized):
     confusion_iou : float, optional
         The least IoU of the matches of :meth:`confusion`, above 0; without it there is no confusion matrix.
     federation : Federation, optional
-        The classes that images are annotated for, for the rule ``"lvis"``.
+        The classes that images are annotated for, for the rules ``"lvis"`` and ``"open-images"``.
 
     Attributes
     ----------
@@ -75,6 +75,8 @@ class Evaluation(Added, Summarized):
         detection is a false positive, such a truth is missed.
     unverified : int
         The number of detections of classes that their image is not annotated for, which do not count.
+    expanded : int
+        The number of truths that were added for the classes above others.
     listed : int or None
         The number of images of the data set, if a list has images without boxes too.
 
@@ -319,7 +321,7 @@ class Evaluation(Added, Summarized):
     def _facts(self) -> Facts:
         """Return the facts that concern all models."""
         counts = self.images, self.detections, self.truths
-        return Facts(*counts, self.invalid, self.mismatch.images, self.warnings, {}, self.known_unverified)
+        return Facts(*counts, self.invalid, self.mismatch.images, self.warnings, {}, self.of_federation)
 
     def _labels(self) -> tuple[list[Any], list[Any]]:
         """Return the labels of the models, and of the classes."""

@@ -122,6 +122,12 @@ class Judged(NamedTuple):
     iou: NDArray[np.float64]
     fixed: NDArray[np.bool_]
 
+    def of_rows(self, rows: NDArray[np.int64]) -> Judged:
+        """Return the matches with other rows of the truths, given the new row of each."""
+        truth = np.append(rows, -1)[self.truth]
+        truth.flags.writeable = False
+        return self._replace(truth=truth)
+
 
 class Hits(NamedTuple):
     """Rows of detections that match at IoU ≥ 0.50, rows of the truths they take, and the metrics of each pair."""
@@ -176,6 +182,8 @@ def judge(found: Found, wanted: Wanted, params: Params, masks: int = 0) -> Judge
 
 def _matching(params: Params) -> Any:
     """Return the kernel that matches by the rules."""
+    if params.record.group_of:
+        return parallel.kernels("evaluate.match_groups").MATCH_GROUPS
     if params.record.takes == "any":
         return parallel.kernels("evaluate.match_any").MATCH_ANY
     if params.record.regions:

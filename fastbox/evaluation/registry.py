@@ -108,6 +108,8 @@ class Protocol:
         Ignored truths are regions: any number of detections may lie in one, by their share inside of it.
     federated : bool
         Images are annotated for some classes only; a :class:`fastbox.Federation` says which.
+    group_of : bool
+        A crowd is a truth that counts: one detection in it is true, and further ones are ignored.
     keeps : Keeps, optional
         A table of further facts of the images, for ``traced``.
     """
@@ -130,6 +132,7 @@ class Protocol:
     class_agnostic: bool = False
     regions: bool = False
     federated: bool = False
+    group_of: bool = False
     keeps: Keeps | None = None
 
     def columns(self, there: Collection[str], **given: str | None) -> dict[str, str | None]:
@@ -160,7 +163,7 @@ def protocols() -> Mapping[str, Protocol]:
     """Return all protocols by name: the ``PROTOCOLS`` of every module in the folder.
 
     >>> list(protocols())
-    ['ai-tod', 'coco', 'crowdhuman', 'kitti', 'lvis', 'voc07', 'voc12']
+    ['ai-tod', 'coco', 'crowdhuman', 'kitti', 'lvis', 'open-images', 'voc07', 'voc12']
     """
     return {own.name: own for name in _names() for own in _of(name)}
 

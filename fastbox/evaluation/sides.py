@@ -129,8 +129,8 @@ class GroundTruths:
     groups: NDArray[np.uint32] | None = None
     numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
-    def of_rows(self, rows: slice) -> GroundTruths:
-        """Return some neighbouring truths, those of whole images."""
+    def of_rows(self, rows: slice | NDArray[np.int64]) -> GroundTruths:
+        """Return some truths, image by image."""
         boxes, areas = _of_rows(self.boxes, rows), None if self.areas is None else self.areas[rows]
         flags = self.crowd[rows], self.ignore[rows]
         groups = None if self.groups is None else self.groups[rows]
@@ -148,7 +148,9 @@ class GroundTruths:
             self.ignore = self.ignore | ~met(params.conditions, *self.columns[2:], self.numbers)
         if params.record.regions:
             self.crowd = self.crowd | self.ignore
-        crowd, ignored = self.crowd & ~self.left_out, self.crowd | self.ignore | self.left_out
+        crowd, ignored = self.crowd & ~self.left_out, self.ignore | self.left_out
+        if not params.record.group_of:
+            ignored |= self.crowd
         boxes = unmatchable(self.columns, self.invalid | self.left_out)
         outside = params.outside(self.area)
         if self.groups is not None:
@@ -163,7 +165,7 @@ class GroundTruths:
         return Wanted(boxes, self.classes, crowd, ignored, self.hidden, images.truth_bounds, order, self.numbers)
 
 
-def _of_rows(boxes: Boxes, rows: slice) -> Boxes:
+def _of_rows(boxes: Boxes, rows: slice | NDArray[np.int64]) -> Boxes:
     p, q, r, s = (column[rows] for column in boxes.columns)
     return Boxes.of((p, q, r, s), boxes.format)
 

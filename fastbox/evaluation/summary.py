@@ -85,7 +85,7 @@ class Facts(NamedTuple):
     images_with_boxes: Mapping[str, int]
     warnings: list[str]
     tables: Mapping[str, Any]
-    unverified: int | None = None
+    federation: Mapping[str, int]
 
     def to_dict(self, params: Params) -> dict[str, Any]:
         """Return the facts and the rules as JSON holds them."""
@@ -94,7 +94,7 @@ class Facts(NamedTuple):
             "detections": self.detections,
             "truths": self.truths,
             "invalid": dict(self.invalid),
-            **({} if self.unverified is None else {"unverified": self.unverified}),
+            **self.federation,
             "images_with_boxes": dict(self.images_with_boxes),
             "warnings": self.warnings,
             **self.tables,

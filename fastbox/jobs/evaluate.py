@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from fastbox.evaluation.params import rules_of
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, federation_of, further_columns, has, joined
+from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, further_columns, has, joined
 from fastbox.jobs.evaluated import Evaluated
+from fastbox.jobs.federations import federation_of
 from fastbox.jobs.gathered import BY, Gathered
 from fastbox.jobs.progress import halved
 from fastbox.jobs.slicing import Slicing
@@ -60,7 +61,7 @@ KERNELS = (
     *("detections", "truths", "*others"),
     adds_up=True,
     whole={"others": "detections of several models"},
-    reads=("names", "images_table", "federation"),
+    reads=("names", "images_table", "federation", "hierarchy"),
     kept=KEPT,
 )
 def evaluate(
@@ -81,7 +82,8 @@ def evaluate(
     names: Names | None = None,
     samples: int = 0,
     seed: int = 0,
-    federation: str | os.PathLike[str] | Federation | None = None,
+    federation: str | os.PathLike[str] | Federation | Given | None = None,
+    hierarchy: str | os.PathLike[str] | Mapping[Any, Collection[Any]] | None = None,
     confusion_iou: float | None = None,
     confusion_score: float | None = None,
     slice_by: Sequence[str] = (),
@@ -124,9 +126,14 @@ def evaluate(
         The number of samples of the images for confidence intervals; 0 for no intervals.
     seed : int
         The seed of these samples.
-    federation : path or Federation, optional
-        For the rule ``"lvis"``: the classes that images are annotated for, or the JSON file of LVIS that lists them; by
-        default the file of the truths.
+    federation : path, frame or Federation, optional
+        The classes that images are annotated for. For the rule ``"lvis"`` also the JSON file of LVIS that lists
+        them, by default the file of the truths; for ``"open-images"`` a table of verified labels, with columns of
+        images and classes (``ImageID``, ``LabelName``), and ``Confidence``, which is 0 where the image does not have
+        the class.
+    hierarchy : path or mapping of class to classes, optional
+        For ``"open-images"``: the classes directly above each class, or JSON with them. A truth is also one of every
+        class above its own.
     confusion_iou, confusion_score : float, optional
         The least IoU of a match and the least score of a detection in the confusion matrix, which is made if one of
         these or a report is requested; by default IoU 0.50, and the score where F1 is highest.
@@ -169,7 +176,7 @@ def evaluate(
     if others and by is not None:
         raise InputError(f"expected one table of detections by {by!r}, got {1 + len(others)}: leave the column out")
     params = rules_of(params, rule)
-    known = federation_of(federation, truths, params)
+    known = federation_of(federation, truths, params, hierarchy)
     evaluation = Evaluation(params, confusion_iou=confusion_iou, federation=known)
     params = evaluation.params
     if samples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +16,6 @@ from fastbox.arrow.columns import coded_column
 from fastbox.datasets.as_source import listed_ids
 from fastbox.errors import InputError, advice
 from fastbox.evaluation.alike import alike, apart
-from fastbox.evaluation.federated import Federation
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
@@ -30,7 +28,7 @@ from fastbox.tables.fragments import extremes
 from fastbox.tables.source import Plan, Source
 from fastbox.values.groups import values_of_rows
 
-__all__ = ["Read", "check_listed", "dropped", "federation_of", "further_columns", "has", "joined", "unfit"]
+__all__ = ["Read", "check_listed", "dropped", "further_columns", "has", "joined", "unfit"]
 
 MODELS = ("model", "models", "model_id", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
 DROPPED = {"images": "truths of images", "classes": "truths of classes", "detections": "detections of classes"}
@@ -122,31 +120,6 @@ class Read:
             if count
         ]
         return [*self.notes, *left_out]
-
-
-def federation_of(given: str | os.PathLike[str] | Federation | None, truths: Any, params: Params) -> Federation | None:
-    """Return the classes that images are annotated for, as given or as the file of the truths lists them.
-
-    Only some rules have these; None for the others.
-
-    Raises
-    ------
-    InputError
-        Nothing is given, and the truths are no JSON file; or the rule has no such classes.
-    """
-    if not params.record.federated:
-        if given is not None:
-            raise InputError(f"expected a federation with rule lvis alone, got one with {params.rule}: leave it out")
-        return None
-    if isinstance(given, Federation):
-        return given
-    path = truths.path if isinstance(truths, Source) else truths
-    own = str(path) if isinstance(path, str | os.PathLike) and str(path).endswith(".json") else None
-    named = own if given is None else given
-    if named is None:
-        how = advice("--federation lvis_v1_val.json", "federation='lvis_v1_val.json'")
-        raise InputError(f"expected the classes that images are annotated for, got none: give the file of LVIS, {how}")
-    return Federation.read(named)
 
 
 def further_columns(params: Params, truths: Source) -> dict[str, str | None]:

@@ -34,6 +34,7 @@ LISTED = {
     "evaluate.kitti": ("MATCH_COUNTS", "MATCH_SCORES"),
     "evaluate.match": ("MATCH",),
     "evaluate.match_any": ("MATCH_ANY",),
+    "evaluate.match_groups": ("MATCH_GROUPS",),
     "evaluate.regions": ("MATCH_REGIONS",),
     "evaluate.suspects": ("GATHER", "SURVEY"),
     "evaluate.tide": ("CLASSIFY_ERRORS", "TRACE_FIXED"),

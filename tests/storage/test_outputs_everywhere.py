@@ -119,14 +119,14 @@ def test_a_run_in_fragments_never_writes_where_it_reads(overwrite: bool, tmp_pat
 
 INPUTS = {
     *("truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors"),
-    *("more_images_table", "evaluation_images_table", "evaluation_federation"),
+    *("more_images_table", "evaluation_images_table", "evaluation_federation", "evaluation_hierarchy"),
 }
 
 
 REFUSED = r"choose another (output|path|folder)|expected (a page|a picture|UTF-8|a JSON)"
 
 
-UNASKED = {"names", "sizes", "evaluation_federation"}  # of some formats and rules alone
+UNASKED = {"names", "sizes", "evaluation_federation", "evaluation_hierarchy"}  # of some formats and rules alone
 
 
 NEEDED = {

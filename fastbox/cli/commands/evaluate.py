@@ -49,7 +49,7 @@ class Rules:
         default=COCO.name,
         show_default=True,
         metavar="NAME",
-        help="Matching rule: coco, lvis, voc07, voc12, ai-tod, crowdhuman, kitti; several: side by side.",
+        help="Matching rule: coco, lvis, voc07, voc12, ai-tod, crowdhuman, kitti, open-images; several: side by side.",
     )
     iou_thresholds: list[float] | None = option(
         "--iou-thresholds",
@@ -169,7 +169,14 @@ class Evaluation:
         "--federation",
         type=click.Path(),
         metavar="FILE",
-        help="JSON of LVIS with the classes that images are annotated for (lvis; default: TRUTHS).",
+        help="Classes that images are annotated for: JSON of LVIS (lvis; default: TRUTHS), or a table of verified "
+        "labels (open-images).",
+    )
+    hierarchy: str | None = option(
+        "--hierarchy",
+        type=click.Path(),
+        metavar="FILE",
+        help="JSON of the classes above others, to which truths are expanded (open-images).",
     )
     confusion_iou: float | None = option(
         "--confusion-iou",

@@ -153,9 +153,6 @@ def _show_counts(console: Console, summary: Mapping[str, Any], *more: str) -> No
         console.print(Text(line, style="dim"))
     if invalid:
         console.print(Text(f"invalid: {', '.join(invalid)} (they match nothing)", style="yellow"))
-    if summary.get("unverified"):
-        count = f"{summary['unverified']:,} detections"
-        console.print(Text(f"{count} of classes that their image is not annotated for are left out", style="dim"))
     for sentence in summary["warnings"]:
         console.print(Text(f"warning: {_plain(sentence)}", style="yellow"))
 
@@ -164,6 +161,11 @@ def conditions(summary: Mapping[str, Any]) -> list[str]:
     """Sentences on other facts that figures depend on: images, the columns that were read, and formats of boxes."""
     both, own, its = (f"{summary['images_with_boxes'][name]:,}" for name in ("both", "detections", "truths"))
     lines = [f"images in both tables: {both}; in detections only: {own}; in truths only: {its}"]
+    if "unverified" in summary:
+        count = f"{summary['unverified']:,} detections"
+        lines.append(f"{count} of classes that their image is not annotated for are left out")
+    if "expanded" in summary:
+        lines.append(f"{summary['expanded']:,} of the truths are added for the classes above those of others")
     if "columns" in summary:
         named = {what: name for what, name in summary["columns"].items() if name is not None}
         columns = [name if name == what else f"{what} {name}" for what, name in named.items()]
