@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.evaluation.curves import NOTHING, Ranked, Traced, total
+from fastbox.evaluation.curves import NOTHING, Floats, Ranked, Traced
 from fastbox.evaluation.params import OF_CLASS, Params
 from fastbox.evaluation.protocols.coco import ALONE, COCO
 from fastbox.evaluation.registry import Statistic
@@ -39,16 +39,14 @@ class Lvis(Traced):
     def stats(self) -> dict[str, float]:
         """Return the statistics, -1 without truths."""
         found = super().stats()
-        return found | {name: self._of_group(place) for name, place in GROUPS.items() if name in found}
-
-    def _of_group(self, place: int) -> float:
-        """Return the AP of the classes of a frequency."""
-        there = np.flatnonzero(self.truths[:, 0])
-        chosen = self._frequencies[there] == place
-        count = int(np.count_nonzero(chosen)) * len(self.params.iou_thresholds) * len(self.params.recalls)
-        if not count:
-            return NOTHING
-        return total(count, (part.precision[..., chosen].reshape(-1) for part in self._slices(0))) / count
+        own = self._frequencies[np.flatnonzero(self.truths[:, 0])]
+        chosen = {name: own == place for name, place in GROUPS.items() if name in found and (own == place).any()}
+        parts: dict[str, list[Floats]] = {name: [] for name in chosen}
+        for part in self._slices(0) if chosen else ():
+            for name, classes in chosen.items():
+                parts[name].append(part.precision[..., classes].reshape(-1))
+        alone = {name: float(np.concatenate(values).mean()) for name, values in parts.items()}
+        return found | {name: alone.get(name, NOTHING) for name in GROUPS if name in found}
 
 
 def _first_of_class(detections: Ranked) -> Ranked:
