@@ -99,12 +99,12 @@ class Federation:
         )
 
     @cached_property
-    def above(self) -> dict[Any, list[Any]]:
+    def _above(self) -> dict[Any, list[Any]]:
         """All classes above each class."""
         return above(self.parents)
 
     @cached_property
-    def below(self) -> dict[Any, list[Any]]:
+    def _below(self) -> dict[Any, list[Any]]:
         """All classes below each class."""
         return below(self.parents)
 
@@ -116,7 +116,7 @@ class Federation:
         if not self.parents:
             return None
         codes = _codes(classes, names)
-        higher = {codes[label]: labels for label, labels in self.above.items() if label in codes}
+        higher = {codes[label]: labels for label, labels in self._above.items() if label in codes}
         numbers = {} if isinstance(next(iter(classes.labels), ""), str) else {n: int(key) for key, n in names.items()}
         own = {
             code: classes.of(numbers.get(label, label) for label in higher[code] if _is_class(label, numbers, classes))
@@ -144,7 +144,7 @@ class Federation:
         size = max(len(classes), 1)
         own = images.detection_images.astype(np.int64) * size + detections.classes
         its = images.truth_images.astype(np.int64) * size + truths.classes
-        lists = (self.negative, self.below), (self.present, self.above)
+        lists = (self.negative, self._below), (self.present, self._above)
         verified = [_numbers(labels, images, codes, size, more) for labels, more in lists]
         known = np.concatenate((its[~truths.left_out], *verified))
         unverified = ~np.isin(own, known) & ~detections.left_out

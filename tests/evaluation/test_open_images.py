@@ -17,6 +17,7 @@ import fastbox
 from fastbox import Boxes, Evaluation, Federation, InputError, InputWarning, Params, jobs
 from fastbox.cli import main
 from fastbox.datasets.image_labels import image_labels, parents_of
+from fastbox.evaluation.hierarchy import above, below
 
 Floats = NDArray[np.float64]
 CLASSES = 9
@@ -279,6 +280,12 @@ def test_the_command_says_what_was_left_out_and_added(files: dict[str, str]) -> 
     assert f"{wanted['expanded']:,} of the truths are added for the classes above" in result.output
     counts = " · ".join(f"{name} {count:,}" for name, count in wanted["outcomes"].items())
     assert f"detections: {counts}" in result.output
+    page = Path(files["found"]).with_name("page.html")
+    assert CliRunner().invoke(main, [*given, "--report", str(page)]).exit_code == 0
+    shown = page.read_text()
+    assert f"{wanted['unverified']:,} detections of classes" in shown
+    assert f"{wanted['expanded']:,} of the truths are added" in shown
+    assert f"detections: {counts}" in shown
 
 
 def test_classes_that_are_numbers_have_the_names_of_the_hierarchy() -> None:
@@ -306,8 +313,8 @@ def test_the_nested_hierarchy_of_the_data_set(tmp_path: Path) -> None:
     path.write_text(json.dumps({"LabelName": "entity", "Subcategory": [animals, pets]}))
     parents = parents_of(path)
     assert parents == {"mammal": ["animal"], "cat": ["mammal", "pet"], "ant": ["animal"]}
-    assert Federation(parents=parents).above["cat"] == ["mammal", "pet", "animal"]
-    assert Federation(parents=parents).below["animal"] == ["mammal", "cat", "ant"]
+    assert above(parents)["cat"] == ["mammal", "pet", "animal"]
+    assert below(parents)["animal"] == ["mammal", "cat", "ant"]
     path.write_text("[]")
     with pytest.raises(InputError, match=r"expected JSON of a hierarchy, .*, got something else"):
         parents_of(path)

@@ -17,6 +17,7 @@ from fastbox.report.pages.sliced import sections_of_slices, slices_of_models
 from fastbox.report.pages.worst_images import worst_images
 from fastbox.report.rules import evaluated_rules, sign, threshold
 from fastbox.report.statistics import best_first, by_size, first_of, parted
+from fastbox.report.terminal.benchmark import outcomes_said
 from fastbox.report.terminal.evaluated import conditions, largest
 from fastbox.values.coco import UNBOUNDED
 
@@ -50,6 +51,8 @@ def page_of(
         lead += f"; invalid: {', '.join(invalid)}"
     lead = ". Warning: ".join([lead, *summary["warnings"]])
     rules = [*evaluated_rules(summary["rules"]), *conditions(summary)]
+    if "outcomes" in summary:
+        rules.append(outcomes_said(summary["outcomes"]))
     if summary["by"] is None:
         return Page("Evaluation of detections", lead, _figures(summary), _one(summary, examples), rules)
     models = best_first(summary["models"])

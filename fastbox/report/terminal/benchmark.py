@@ -11,7 +11,7 @@ from rich.text import Text
 from fastbox.report.numbers import NONE
 from fastbox.report.terminal.summary import show_table
 
-__all__ = ["ASIDE", "ASIDE_SAID", "show_benchmark"]
+__all__ = ["ASIDE", "ASIDE_SAID", "outcomes_said", "show_benchmark"]
 
 ASIDE = ("ignored_truths", "on_ignored", "on_regions", "small")
 ASIDE_SAID = (
@@ -30,8 +30,16 @@ def show_benchmark(console: Console, summary: Mapping[str, Any]) -> None:
     console.print()
     if "jaccard" in summary:
         _show_crowds(console, summary)
-    counts = " · ".join(f"{name} {count:,}" for name, count in summary["outcomes"].items())
-    console.print(Text(f"detections: {counts}", style="dim"))
+    console.print(Text(outcomes_said(summary["outcomes"]), style="dim"))
+
+
+def outcomes_said(outcomes: Mapping[str, int]) -> str:
+    """Return a sentence on the numbers of detections that are true, false and ignored.
+
+    >>> outcomes_said({"true": 1200, "false": 3, "ignored": 0})
+    'detections: true 1,200 · false 3 · ignored 0'
+    """
+    return f"detections: {' · '.join(f'{name} {count:,}' for name, count in outcomes.items())}"
 
 
 def _show_difficulties(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
