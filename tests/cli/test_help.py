@@ -69,7 +69,8 @@ def test_the_examples_run(words: tuple[str, ...], tmp_path: Path, monkeypatch: p
         pytest.importorskip("scipy", reason="fitting anchors needs the extra optimize")
     for name in ("detections", "truths", "pairs"):
         shutil.copyfile(ROOT / "data" / f"{name}.parquet", tmp_path / f"{name}.parquet")
-    shutil.copyfile(ROOT / "data" / "detections.parquet", tmp_path / "more.parquet")
+    for name in ("more", "one", "other"):
+        shutil.copyfile(ROOT / "data" / "detections.parquet", tmp_path / f"{name}.parquet")
     monkeypatch.chdir(tmp_path)
     for line in ALL[words].examples:  # type: ignore[attr-defined]
         program, *arguments = shlex.split(line)
