@@ -1,4 +1,4 @@
-"""Turn the JSON of a benchmark run into the README's table and a plot.
+"""Turn the JSON of a benchmark run into the page of benchmarks, its plot, and the short table in the README.
 
 python bench/report.py bench.json
 """
@@ -17,7 +17,7 @@ from fastbox.report.numbers import times
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-PLOT = "docs/benchmarks.svg"
+PAGE, PLOT = "docs/benchmarks.md", "docs/benchmarks.svg"
 
 Run = dict[str, Any]
 Case = dict[str, Any]
@@ -35,15 +35,16 @@ class Headline:
     floor: str = ""
     dtypes: tuple[str, ...] = ("float32", "float64")
     compared: bool = True  # with peers, none of which writes where it is told
+    front: bool = False  # stands in the README too
 
 
 HEADLINES = (
-    Headline("IoU matrix", "pairwise", "iou", "large", floor="fill"),
+    Headline("IoU matrix", "pairwise", "iou", "large", floor="fill", front=True),
     Headline("IoU matrix into `out=`", "pairwise", "iou", "large", "fastbox, out=", "fill, out=", compared=False),
     Headline("GIoU matrix", "pairwise", "giou", "large", floor="fill"),
-    Headline("best IoU of each row", "best", "iou", "large"),
+    Headline("best IoU of each row", "best", "iou", "large", front=True),
     Headline("best 10 of each row", "top", "iou", "large"),
-    Headline("pairs of IoU ≥ 0.50", "pairs", "iou", "huge"),
+    Headline("pairs of IoU ≥ 0.50", "pairs", "iou", "huge", front=True),
     Headline("histogram of all IoU", "histogram", "iou", "large"),
     *(
         Headline(f"{what}, {layout} sizes", f"{kernel} {layout}", "iou", f"{n}", dtypes=("float32",))
@@ -51,19 +52,38 @@ HEADLINES = (
         for layout, n in (("uniform", 10_000), ("uniform", 100_000), ("lognormal", 100_000))
     ),
     *(
-        Headline(f"anchors to {truths} truths, {form}", f"match {form}", "iou", f"{truths} truths", dtypes=("float32",))
+        Headline(
+            f"anchors to {truths} truths, {form}",
+            f"match {form}",
+            "iou",
+            f"{truths} truths",
+            dtypes=("float32",),
+            front=(form, truths) == ("dense", 100),
+        )
         for form in ("dense", "sparse")
         for truths in (7, 100)
     ),
-    *(Headline(f"nms, {name}", f"nms {name}", "iou", name, dtypes=("float64",)) for name in ("crowded", "scattered")),
+    *(
+        Headline(f"nms, {name}", f"nms {name}", "iou", name, dtypes=("float64",), front=True)
+        for name in ("crowded", "scattered")
+    ),
     Headline("IoU matrix of each image", "pairwise", "iou", "images"),
-    Headline("best IoU in each image", "best", "iou", "images"),
+    Headline("best IoU in each image", "best", "iou", "images", front=True),
     Headline("IoU row by row", "aligned", "iou", "rows", "fastbox, out=", "read and add"),
     *(
-        Headline(f"{what} and gradient", "loss and gradient", loss, "elements", "fastbox, grad_out=", "subtract, out=")
+        Headline(
+            f"{what} and gradient",
+            "loss and gradient",
+            loss,
+            "elements",
+            "fastbox, grad_out=",
+            "subtract, out=",
+            front=loss == "giou",
+        )
         for what, loss in (("smooth L1", "smooth_l1"), ("GIoU loss", "giou"), ("CIoU loss", "ciou"))
     ),
     Headline("mean smooth L1", "loss mean", "smooth_l1", "elements", floor="read and add"),
+    Headline("COCO's AP and AR", "evaluate", "", "coco", dtypes=("float64",), front=True),
     Headline(
         "`fastbox measure`",
         "measure",
@@ -154,6 +174,21 @@ def table(run: Run) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *filter(None, rows))]
 
 
+def front(run: Run) -> str:
+    """The rows of the README: work, size, our time on one thread, and how many times as fast that is as each peer."""
+    rows, names = [["work", "size", "1 thread", "times as fast as"], ["---"] * 4], set()
+    for headline in HEADLINES:
+        cells = row(run, headline, headline.dtypes[0], 1) if headline.front else None
+        if cells is not None:
+            peers = [entry for entry in compared(run, headline, headline.dtypes[0], "peer") if entry[1] == 1]
+            names |= {name.removesuffix(" in a loop") for name, _, _ in peers}
+            rows.append([cells[0], cells[1], cells[3].partition(" ±")[0], beside(peers)])
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    machine = run["machine_info"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if name in names)
+    return f"{table}\n\n{machine['cpu'].get('brand_raw', machine['machine'])}, {run['datetime'][:10]}; {versions}."
+
+
 def twins(run: Run) -> str:
     """Return a sentence on the speed of our own threads over Numba's, with the same kernels."""
     parts = []
@@ -193,17 +228,19 @@ def described(run: Run, source: str) -> str:
 
 
 def section(run: Run, source: str) -> str:
-    parts = [described(run, source), "\n".join(table(run)), twins(run), f"![Times as fast as each peer]({PLOT})"]
+    plot = f"![Times as fast as each peer]({Path(PLOT).name})"
+    parts = [described(run, source), "\n".join(table(run)), twins(run), plot]
     return "\n\n".join(filter(None, parts))
 
 
-def replace(text: str, section: str) -> str:
-    """The text with a section between its two marks."""
+def replace(page: Path, section: str) -> None:
+    """Write a section between the two marks of a page."""
+    text = page.read_text()
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"expected {BEGIN} and {END} in the README, got a text without them")
-    return f"{head}{begin}\n{section}\n{end}{tail}"
+        raise SystemExit(f"expected {BEGIN} and {END} in {page.name}, got a text without them")
+    page.write_text(f"{head}{begin}\n{section}\n{end}{tail}")
 
 
 def bars(run: Run, headline: Headline) -> list[tuple[str, str, float]]:
@@ -266,16 +303,18 @@ def plot(run: Run, path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Turn the JSON of a benchmark run into the README's table and a plot.")
+    parser = argparse.ArgumentParser(description="Turn the JSON of a benchmark run into tables and a plot.")
     parser.add_argument("json", type=Path)
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--page", type=Path, default=ROOT / PAGE)
     parser.add_argument("--plot", type=Path, default=ROOT / PLOT)
     parser.add_argument("--quick", action="store_true", help="take the figures of a quick pass, which mean nothing")
     given = parser.parse_args(arguments)
     run = json.loads(given.json.read_text())
     if run["machine_info"].get("quick") and not given.quick:
         parser.error(f"expected a full run, got {given.json} of a quick pass, whose figures mean nothing")
-    given.readme.write_text(replace(given.readme.read_text(), section(run, given.json.name)))
+    replace(given.page, section(run, given.json.name))
+    replace(given.readme, front(run))
     plot(run, given.plot)
     return 0
 

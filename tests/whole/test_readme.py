@@ -1,9 +1,10 @@
-"""The README's commands run in their order, and figures that stand in several places agree."""
+"""The commands of the README and of the tour run in their order, and figures that stand in several places agree."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -16,23 +17,20 @@ from fastbox.cli import main
 from fastbox.kernels.metrics import METRICS
 
 
-def commands() -> list[list[str]]:
-    """The lines of the block of commands, without their comments."""
-    text = (ROOT / "README.md").read_text()
-    block = re.search(r"## On the command line\n.*?```sh\n(.*?)```", text, re.DOTALL)
-    assert block is not None
-    return [shlex.split(line, comments=True) for line in block[1].splitlines()]
+def commands(page: str) -> list[list[str]]:
+    """The commands of a page, without their comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line[0] != "pip"]
 
 
 @pytest.mark.slow
 @pytest.mark.jit
-def test_the_commands_run_from_top_to_bottom_in_an_empty_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_commands_of_the_tour_run_in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for extra in ("jinja2", "matplotlib", "scipy"):
-        pytest.importorskip(extra, reason="the README's commands need the extras report, plot and optimize")
+        pytest.importorskip(extra, reason="the commands of the tour need the extras report, plot and optimize")
     monkeypatch.chdir(tmp_path)
-    lines = commands()
+    lines = commands("docs/tour.md")
     assert {words[0] for words in COMMANDS} - {line[1] for line in lines} <= {"bench", "plan", "sort", "warmup"}
     for program, *arguments in lines:
         assert program == "fastbox"
@@ -43,6 +41,26 @@ def test_the_commands_run_from_top_to_bottom_in_an_empty_folder(
         named = {one.rstrip("/") for one in arguments if re.search(r"[.](parquet|json|html|png|svg)$|/$", one)}
         assert written <= named | {"cleaned.parquet.log.parquet"} | {f"{Path(one).stem}.log.parquet" for one in named}
         assert all((tmp_path / one).exists() for one in named)
+
+
+@pytest.mark.slow
+@pytest.mark.jit
+def test_the_commands_of_the_readme_run_and_print_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    printed = {}
+    for program, *arguments in commands("README.md"):
+        result = CliRunner().invoke(main, arguments)
+        assert (program, result.exit_code) == ("fastbox", 0), (arguments, result.output)
+        printed[arguments[0]] = [line.rstrip() for line in result.output.splitlines()]
+    block = re.search(r"^```text\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    lines = iter(printed["evaluate"])
+    for line in block[1].splitlines():
+        assert line == "…" or line in lines, line
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -83,7 +101,7 @@ def test_a_figure_that_was_reached_stands_once_or_is_the_same(figure: str) -> No
     assert len(places) <= 1 or len(set(found)) == 1, found
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/semantics.md"])
+@pytest.mark.parametrize("page", ["docs/functions.md", "docs/semantics.md"])
 def test_the_tables_of_metrics_have_the_names_and_ranges_of_the_records(page: str) -> None:
     rows = re.findall(r"^\| (`[a-z0-9_]+`(?:, `[a-z0-9_]+`)*) \|.*\| (.*) \|$", (ROOT / page).read_text(), re.MULTILINE)
     found = {name: said for names, said in rows for name in re.findall("`(.*?)`", names) if name in METRICS}
