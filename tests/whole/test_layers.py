@@ -22,7 +22,7 @@ BUILD = PACKAGE / "kernels" / "build"
 FLOORS = [
     {"cli", "__main__"},
     {"fragments"},
-    {"benchmarks", "jobs", "torch"},
+    {"benchmarks", "compat", "jobs", "torch"},
     {"results"},
     {"assign", "datasets", "evaluation", "experiments", "losses"},
     {"anchors", "coder", "ops", "suppression"},
