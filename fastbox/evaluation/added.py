@@ -12,6 +12,7 @@ from fastbox._lazy import deferred
 from fastbox.evaluation.alike import apart, spellings
 from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.given import coded
+from fastbox.evaluation.kept_boxes import KeptBoxes
 from fastbox.evaluation.matching import UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
@@ -37,6 +38,7 @@ class Added:
         *,
         confusion_iou: float | None = None,
         federation: Federation | None = None,
+        keep_boxes: bool = False,
     ) -> None:
         if not isinstance(params, Params | None):
             raise TypeError(f"expected params to be a fastbox.Params, got {shown(params)}")
@@ -57,6 +59,7 @@ class Added:
         self.near: Near | None = None
         if confusion_iou is not None:
             self.near = confusion.Near(as_number_from(confusion_iou, "confusion_iou", 0.01, 1))
+        self.boxes = KeptBoxes() if keep_boxes else None
         self._forget()
 
     def add(
@@ -130,6 +133,8 @@ class Added:
         found, wanted = detections.found(images, *given), truths.wanted(images, *given)
         judged = judge(found, wanted, *given[1:])
         self.collected.keep(found, wanted)
+        if self.boxes is not None:
+            self.boxes.add(found, wanted, detections, truths)
         if unverified is not None:
             judged.match_type[unverified] = IGNORED
         if self.params.record.group_of:
@@ -162,6 +167,10 @@ class Added:
             raise ValueError("expected evaluations by the same rules, got two kinds of params")
         if (self.near and self.near.iou) != (other.near and other.near.iou):
             raise ValueError("expected evaluations with one confusion_iou, got two")
+        if (self.boxes is None) != (other.boxes is None):
+            raise ValueError(
+                "expected evaluations that both keep their boxes or neither, got one: give both keep_boxes"
+            )
         if self.collected.groups != other.collected.groups:
             raise ValueError("expected evaluations with the same slices, got others: give both the same columns")
         both = type(self)(self.params, federation=self.federation)
@@ -170,6 +179,8 @@ class Added:
         if self.near is not None and other.near is not None:
             models = both.code_models(other.model_labels)
             both.near = self.near.joined(other.near, kind=lambda kind: kinds[kind], model=lambda model: models[model])
+        if self.boxes is not None and other.boxes is not None:
+            both.boxes = self.boxes.joined(other.boxes, kinds, both.code_models(other.model_labels))
         both.detections, both.truths = self.detections + other.detections, self.truths + other.truths
         both.names = self.names | other.names
         both.listed = self.listed if other.listed is None else other.listed

@@ -41,6 +41,7 @@ def evaluate(
     confusion_iou: float | None = None,
     slices: Mapping[str, Any] | None = None,
     federation: Federation | None = None,
+    keep_boxes: bool = False,
 ) -> Evaluation:
     """Evaluate detections as ``COCOeval`` of pycocotools does, to the last bit of every figure.
 
@@ -80,6 +81,8 @@ def evaluate(
         has whole images; outside a group of truths, truths are ignored as outside a range of areas.
     federation : Federation, optional
         The classes that images are annotated for, for the rule ``"lvis"``.
+    keep_boxes : bool
+        Keep the boxes in memory, which :meth:`Evaluation.coco_images` needs.
 
     Returns
     -------
@@ -103,7 +106,8 @@ def evaluate(
     >>> round(found.stats()["AP50"], 3), round(found.stats()["AP"], 3)
     (1.0, 0.802)
     """
-    found = Evaluation(rules_of(params, rule), confusion_iou=confusion_iou, federation=federation)
+    rules = rules_of(params, rule)
+    found = Evaluation(rules, confusion_iou=confusion_iou, federation=federation, keep_boxes=keep_boxes)
     given: dict[str, Any] = {"classes": classes, "truth_classes": truth_classes, "models": models}
     given |= {"crowd": crowd, "ignore": ignore, "areas": areas, "numbers": numbers}
     aligned, own, its = coded(found.collected, detections, scores, truths, given)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         bootstrap,
         calibration,
         coco_arrays,
+        coco_images,
         comparison,
         image_errors,
         marks,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fastbox.evaluation.bootstrap import Draws
     from fastbox.evaluation.calibration import Calibration
     from fastbox.evaluation.coco_arrays import CocoArrays
+    from fastbox.evaluation.coco_images import CocoImages
     from fastbox.evaluation.comparison import Comparison
     from fastbox.evaluation.confusion import ConfusionMatrix
     from fastbox.evaluation.details import Details
@@ -42,6 +44,7 @@ else:  # each of these is read by some of the figures only
     bootstrap = deferred("fastbox.evaluation.bootstrap")
     calibration = deferred("fastbox.evaluation.calibration")
     coco_arrays = deferred("fastbox.evaluation.coco_arrays")
+    coco_images = deferred("fastbox.evaluation.coco_images")
     comparison = deferred("fastbox.evaluation.comparison")
     details_of_models = deferred("fastbox.evaluation.details")
     image_errors = deferred("fastbox.evaluation.image_errors")
@@ -65,6 +68,8 @@ class Evaluation(Added, Summarized):
         The least IoU of the matches of :meth:`confusion`, above 0; without it there is no confusion matrix.
     federation : Federation, optional
         The classes that images are annotated for, for the rules ``"lvis"`` and ``"open-images"``.
+    keep_boxes : bool
+        Keep the boxes in memory, which :meth:`coco_images` needs.
 
     Attributes
     ----------
@@ -171,6 +176,16 @@ class Evaluation(Added, Summarized):
         """Return ``precision``, ``recall`` and ``scores`` of a model as ``COCOeval.eval`` of pycocotools has them."""
         return coco_arrays.coco_arrays(self.collected.ranked(model), self.collected.regular(), self.params)
 
+    def coco_images(self, model: Any = None) -> CocoImages:
+        """Return the matches of each image as ``COCOeval.evalImgs`` of pycocotools has them, each made when it is read.
+
+        Raises
+        ------
+        ValueError
+            The evaluation was made without ``keep_boxes``, or by rules that do not match as COCO's do.
+        """
+        return coco_images.of_model(self.collected, self.boxes, model)
+
     def image_errors(self, model: Any = None) -> ImageErrors:
         """Return the errors of a model by image, the image whose errors cost most AP first."""
         collected = self.collected
@@ -220,8 +235,7 @@ class Evaluation(Added, Summarized):
 
     def pairs(self, model: Any = None) -> dict[str, NDArray[Any]]:
         """Return detections with the truths they take at IoU ≥ 0.50: place of the class, truth's area, metrics."""
-        pairs = self.collected.pairs
-        code = self.collected.code(model)
+        pairs, code = self.collected.pairs, self.collected.code(model)
         rows = slice(None) if len(self.collected.models) <= 1 else pairs.of_group("model", code)
         found = {name: pairs[name][rows] for name in ("area", *PAIR_METRICS)}
         return {"class": self.collected.places(pairs["kind"][rows]), **found}

@@ -32,7 +32,7 @@ LISTED = {
     "evaluate.curves": ("TRACE",),
     "evaluate.jaccard": ("JACCARD",),
     "evaluate.kitti": ("MATCH_COUNTS", "MATCH_SCORES"),
-    "evaluate.match": ("MATCH",),
+    "evaluate.match": ("MATCH", "MATCH_KEEPING"),
     "evaluate.match_any": ("MATCH_ANY",),
     "evaluate.match_groups": ("MATCH_GROUPS",),
     "evaluate.regions": ("MATCH_REGIONS",),

@@ -9,119 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.coco_scenes import Scene
 
 import fastbox
 from fastbox.evaluation import Evaluation, Params, curves
 
-coco = pytest.importorskip("pycocotools.coco")
-cocoeval = pytest.importorskip("pycocotools.cocoeval")
+pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 
 FIGURES = 12
-
-
-class Scene:
-    """Detections and truths that meet in every way: ties of scores and IoUs, crowds, empty boxes, empty images."""
-
-    def __init__(self, seed: int) -> None:
-        random = self.random = np.random.default_rng(seed)
-        self.images, self.classes = int(random.integers(1, 6)), int(random.integers(1, 5))
-        n, m = int(random.integers(0, 120)), int(random.integers(0, 40))
-        self.boxes, self.targets = self._boxes(n), self._boxes(m)
-        for j in range(n // 2 if m else 0):
-            self.boxes[j] = self.targets[random.integers(m)] + (random.random(4) if random.random() < 0.5 else 0)
-        self.scores = random.choice([0.1, 0.5, 0.5, 0.9], n) if random.random() < 0.5 else random.random(n)
-        self.image, self.target_image = (np.sort(random.integers(0, self.images, k)) for k in (n, m))
-        self.kind, self.target_kind = random.integers(0, self.classes + 1, n), random.integers(0, self.classes, m)
-        self.crowd = random.random(m) < 0.2
-        self.area = self.targets[:, 2] * self.targets[:, 3] * random.choice([1, 0.5, 0.9], m)
-
-    def _boxes(self, count: int) -> NDArray[np.float64]:
-        if self.random.random() < 0.5:
-            boxes = self.random.integers(0, 12, (count, 4)).astype(float)
-            boxes[:, 2:] = self.random.integers(-1, 8, (count, 2))
-            return boxes
-        return self.random.random((count, 4)) * [40, 40, 200, 200]
-
-    def params(self) -> Params:
-        random = self.random
-        given: dict[str, Any] = {"class_agnostic": random.random() >= 0.8}
-        if random.random() < 0.5:
-            given["max_dets"] = sorted(set(random.integers(1, 9, 3).tolist()))
-        if random.random() < 0.4:
-            given["iou_thresholds"] = np.linspace(0.05, 1, random.integers(2, 40))
-        if random.random() < 0.5:
-            given["area_ranges"] = {"all": (0, 1e10), "small": (0, 9), "medium": (5, 60), "none": (1e9, 1e9)}
-        return Params(**given)
-
-    def theirs(self, params: Params) -> Any:
-        truths = coco.COCO()
-        annotations = [
-            {
-                "id": j + 1,
-                "image_id": int(image),
-                "category_id": int(kind),
-                "bbox": box,
-                "iscrowd": int(crowd),
-                "area": area,
-            }
-            for j, (image, kind, box, crowd, area) in enumerate(
-                zip(
-                    self.target_image,
-                    self.target_kind,
-                    self.targets.tolist(),
-                    self.crowd,
-                    self.area.tolist(),
-                    strict=True,
-                )
-            )
-        ]
-        detections = [
-            {"image_id": int(image), "category_id": int(kind), "bbox": box, "score": score}
-            for image, kind, box, score in zip(
-                self.image, self.kind, self.boxes.tolist(), self.scores.tolist(), strict=True
-            )
-        ]
-        categories = [{"id": k} for k in range(self.classes + 1)]
-        truths.dataset = {
-            "images": [{"id": i} for i in range(self.images)],
-            "categories": categories,
-            "annotations": annotations,
-        }
-        with contextlib.redirect_stdout(io.StringIO()):
-            truths.createIndex()
-            if detections:
-                found = truths.loadRes(detections)
-            else:
-                found = coco.COCO()
-                found.dataset = {**truths.dataset, "annotations": []}
-                found.createIndex()
-            judge = cocoeval.COCOeval(truths, found, "bbox")
-            judge.params.iouThrs = np.array(params.iou_thresholds)
-            judge.params.maxDets = list(params.max_dets)
-            judge.params.areaRng = [list(limits) for limits in params.area_ranges.values()]
-            judge.params.useCats = int(not params.class_agnostic)
-            judge.evaluate()
-            judge.accumulate()
-        return judge
-
-    def add_to(self, found: Evaluation, first: int, last: int, **more: Any) -> None:
-        own, its = ((image >= first) & (image < last) for image in (self.image, self.target_image))
-        found.add(
-            fastbox.Boxes(self.boxes[own], "xywh", images=self.image[own]),
-            self.scores[own],
-            fastbox.Boxes(self.targets[its], "xywh", images=self.target_image[its]),
-            classes=self.kind[own],
-            truth_classes=self.target_kind[its],
-            crowd=self.crowd[its],
-            areas=self.area[its],
-            **more,
-        )
-
-    def every_class(self, params: Params) -> Evaluation:
-        """An evaluation that knows all classes, those too that no box is of."""
-        found = Evaluation(params)
-        found.code_classes(self.random.permutation(self.classes + 1).tolist())
-        return found
 
 
 def assert_same(found: Evaluation, theirs: Any, model: Any = None) -> None:

@@ -12,6 +12,7 @@ from fastbox.kernels.common.sorting import longest_of
 from fastbox.kernels.evaluate.overlap import Sides, first_of, four, overlap
 
 u4 = types.uint32
+KEEP = False  # whether the truth that is taken is kept, which takes memory; bound by each kernel
 
 
 def match(detections, truths, rule, span, outputs):
@@ -22,11 +23,13 @@ def match(detections, truths, rule, span, outputs):
     the greatest number of detections. A detection takes the last of the best truths that are free, an ignored truth
     only if no other one reaches the threshold.
 
-    `ranks` gets each detection's rank in its class; `words` which thresholds it reaches, and at which it is ignored.
+    `ranks` gets each detection's rank in its class; `words` which thresholds it reaches, and at which it is ignored. A
+    third output gets the row of the truth that it takes in each range and at each threshold, where these are kept.
     """
     (x, y, w, h), codes, outside, bounds, order = detections
     (left, top, width, height), classes, crowd, hidden, truth_bounds, truth_order = truths
-    (thresholds, most), (first, last), (ranks, words) = rule, span, outputs
+    (thresholds, most), (first, last) = rule, span
+    ranks, words = outputs[0], outputs[1]
     many, ranges = longest_of(truth_bounds, first, last), words.shape[1]
     taken = np.empty((many, ranges, words.shape[2]), np.uint32)
     near, value = np.empty(many, np.int64), np.empty(many, np.float64)
@@ -79,17 +82,27 @@ def match(detections, truths, rule, span, outputs):
                             if chosen >= 0:
                                 taken[chosen, a, word] |= mark
                                 reached |= mark
+                                if KEEP:
+                                    outputs[2][row, a, k] = truth_order[begin + chosen]
                             if aside or (chosen < 0 and out):
                                 ignored |= mark
                         words[row, a, word] = reached | ignored << np.uint32(THRESHOLDS_PER_WORD)
             lo = hi
 
 
-def _signature(t):
+def _types(t, *outputs):
     detections = group(four(t), readonly(i8), readonly(u4), readonly(i8), readonly(i8))
     truths = group(four(t), readonly(i8), readonly(types.boolean), readonly(u4), readonly(i8), readonly(i8))
-    outputs = group(vector(types.int32), vector(u4, 3))
-    return types.void(detections, truths, group(readonly(t), i8), group(i8, i8), outputs)
+    return types.void(detections, truths, group(readonly(t), i8), group(i8, i8), group(*outputs))
+
+
+def _signature(t):
+    return _types(t, vector(types.int32), vector(u4, 3))
+
+
+def _keeping(t):
+    return _types(t, vector(types.int32), vector(u4, 3), vector(types.int32, 3))
 
 
 MATCH = Kernel(match, _signature, {"": {}})
+MATCH_KEEPING = Kernel(match, _keeping, {"keep": {"KEEP": True}})
