@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -44,6 +44,7 @@ class Result:
 
     inputs: Sequence[Row] = ()  # notes on the tables that were read
     provenance: Provenance | None = None  # of the run, where a job made it
+    file_names: Callable[[Collection[str]], Mapping[str, Any]] | None = None  # of images, where a job read them
 
     @property
     def main(self) -> str:
@@ -121,19 +122,33 @@ class Result:
 
         return drawing(self.to_dict())
 
-    def report(self, path: str | os.PathLike[str]) -> None:
+    def report(self, path: str | os.PathLike[str], *, pictures: str | os.PathLike[str] | None = None) -> None:
         """Write the page that ``--report`` writes, without examples where the job did not keep any.
+
+        Parameters
+        ----------
+        path : path
+        pictures : path, optional
+            The folder of the images, to show them behind the boxes of examples (the extra ``formats``).
 
         Raises
         ------
         InputError
             There is no page of this result, Jinja2 or matplotlib (the extra ``report``) is missing, or no such folder.
         """
-        from fastbox.report.page.write import check_page, write
+        from fastbox.report.page.write import check_report, write
 
         page = self.page()
-        check_page(path)
+        check_report(path, pictures)
+        if pictures is not None:
+            from fastbox.report.page.pictures import illustrated
+
+            page = illustrated(page, pictures, self.file_names)
         write(page, path, self.provenance)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: everything but the names of files, whose tables may be in this process alone."""
+        return {name: value for name, value in vars(self).items() if name != "file_names"}
 
     def __repr__(self) -> str:
         from fastbox.report.brief import text_of

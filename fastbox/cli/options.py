@@ -34,7 +34,6 @@ __all__ = [
     "Tables",
     "agnostic_option",
     "beta_option",
-    "check_plot",
     "class_option",
     "count_option",
     "fragment_rows_option",
@@ -47,7 +46,6 @@ __all__ = [
     "min_score_option",
     "names_option",
     "output_option",
-    "plot_option",
     "score_option",
     "seed_option",
     "show",
@@ -288,26 +286,6 @@ def json_option() -> Any:
     return option("--json", is_flag=True, help="Print the summary as JSON.")
 
 
-def plot_option() -> Any:
-    """Return the option of the figure to write."""
-    return option(
-        "--plot",
-        type=click.Path(),
-        metavar="FIGURE",
-        help="Figure to write: .svg, .png or .pdf (needs the extra `plot`).",
-    )
-
-
-def check_plot(plot: str | None, read: Sequence[Any], written: Mapping[str, str | None]) -> None:
-    """Refuse a figure that can't be drawn, or that would replace an input or another output."""
-    if plot is not None:
-        from fastbox.report.figures.base import check_picture
-        from fastbox.storage.outputs import check_outputs
-
-        check_picture(plot)
-        check_outputs(read, {}, {**written, "plot": plot})
-
-
 @dataclass(frozen=True)
 class Shown:
     """The ways in which a result is shown."""
@@ -315,7 +293,17 @@ class Shown:
     report: str | None = option(
         "--report", type=click.Path(), metavar="PAGE", help="HTML page to write, with plots (needs the extra `report`)."
     )
+    pictures: str | None = option(
+        "--pictures",
+        type=click.Path(),
+        metavar="FOLDER",
+        help="Folder of the images, to show behind the examples of the page (at most 4,000 kB in all).",
+    )
     as_json: bool = json_option()
+
+    def page(self) -> dict[str, str | None]:
+        """Return the arguments of a job that makes the page."""
+        return {"report": self.report, "pictures": self.pictures}
 
     def show(
         self, printer: Callable[[Console, Mapping[str, Any]], object], summary: Mapping[str, Any], *outputs: str | None

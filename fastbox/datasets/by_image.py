@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from fastbox._lazy import deferred
 from fastbox.arrow.arrays import array_of, is_number
 from fastbox.datasets.dataset import COORDINATES, Dataset
-from fastbox.datasets.image_sizes import stem_of
 from fastbox.errors import InputError
 from fastbox.storage.folders import check_name
+from fastbox.storage.pictures import stem_of
 from fastbox.values.formats import one_nan
 
 __all__ = ["MOST_HELD", "Group", "by_id", "coordinates", "file_stems", "grouped", "numbers", "taken", "whole_numbers"]

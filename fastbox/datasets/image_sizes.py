@@ -15,6 +15,7 @@ from fastbox.datasets.dataset import IMAGES, images_schema
 from fastbox.datasets.listing import find, read_text
 from fastbox.errors import InputError, InputWarning, advice
 from fastbox.storage.opened import open_parquet
+from fastbox.storage.pictures import is_image, stem_of
 from fastbox.values.names import IMAGE, column_of
 
 __all__ = [
@@ -24,20 +25,14 @@ __all__ = [
     "Sizes",
     "images_in",
     "images_table",
-    "is_image",
     "read_images",
     "sizes_from",
-    "stem_of",
     "warn_of_unsized",
 ]
 
 csv = deferred("csv")
 pacsv = deferred("pyarrow.csv")
 
-EXTENSIONS = {
-    *(".avif", ".bmp", ".dib", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
-}
 # The Exif tag of an image's rotation, and its values for a rotation by 90 or 270 degrees.
 ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
 
@@ -142,20 +137,6 @@ def _by_stem(known: Mapping[str, Size]) -> dict[str, Size]:
     stems = [(stem_of(name), name) for name in known if name is not None and is_image(name)]
     times = Counter(stem for stem, _ in stems)
     return {stem: known[name] for stem, name in stems if times[stem] == 1}
-
-
-def stem_of(name: str) -> str:
-    """Return the name of an image without its extension, if this is the extension of an image file.
-
-    >>> stem_of("a/7.JPG"), stem_of("scene.0001")
-    ('a/7', 'scene.0001')
-    """
-    return os.path.splitext(name)[0] if is_image(name) else name
-
-
-def is_image(name: str) -> bool:
-    """Tell by its ending whether a file is an image."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
 def images_in(folder: str, *, below: bool = True) -> dict[str, Found]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from fastbox.arrow.arrays import UnsortedError
 from fastbox.datasets.as_source import Given, images_of
+from fastbox.datasets.file_names import FileNames
 from fastbox.errors import InputError
 from fastbox.fragments.canonical import digest
 from fastbox.fragments.claim import claimed, is_unfinished, mark_finished, mark_unfinished
@@ -21,6 +22,7 @@ from fastbox.fragments.engines import Engine, threads
 from fastbox.jobs.base import FirstPass, Tables, Traits, result_of, traits_of
 from fastbox.jobs.progress import halved
 from fastbox.memory import check_kept
+from fastbox.report.page.pictures import check_pictures
 from fastbox.report.page.write import check_page
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
@@ -92,7 +94,7 @@ def spread(
         ``skipped`` of a fragment that was done before, the number of ``retries`` after failures of a disk or network,
         ``boxes_done`` of ``boxes_in_all``, and the ``seconds`` since the start.
     **options
-        The options of the job.
+        The options of the job; ``pictures`` are shown if the page has examples.
 
     Raises
     ------
@@ -117,14 +119,18 @@ def spread(
     """
     tables = tuple(map(listed, tables))
     traits = _traits_of(job, options)
+    pictures = options.pop("pictures", None)
     if report is not None:
         if result_of(job).page is Result.page:
             raise InputError(f"expected a job that has a page, got {job.__name__}: leave the report out")
         check_page(report, out)
+    if pictures is not None:
+        check_pictures(pictures, report)
     named = [options.get(name) for name in traits.names]
     named += [file for name in traits.reads if isinstance(file := options.get(name), str | os.PathLike)]
-    check_outputs([*tables, *named], {}, {"out": None if out is None else os.path.join(out, ""), "report": report})
-    provenance = Provenance.of(job, tables, options)
+    written = {"out": None if out is None else os.path.join(out, ""), "report": report}
+    check_outputs([*tables, *named], {}, written, pictures=pictures)
+    provenance = Provenance.of(job, tables, options if pictures is None else {**options, "pictures": pictures})
     if out is not None:
         check_name(local(out).rstrip("/"), TABLE_ENDING, "a folder of Parquet files")
     opened = Tables.of(job, tables, options)
@@ -138,8 +144,9 @@ def spread(
     watch = _Watch([task.boxes for task in tasks], progress, log)
     whole = _all_of(tasks, engine, watch) if out is None else _written(tasks, out, engine, watch, overwrite)
     whole.inputs, whole.provenance = opened.notes(), provenance
+    whole.file_names = FileNames(opened.sources, options.get("images_table"))
     if report is not None:
-        whole.report(report)
+        whole.report(report, pictures=pictures)
     return whole
 
 

@@ -143,6 +143,7 @@ def assign(
     ignore_column: str | None = None,
     class_column: str | None = None,
     report: str | os.PathLike[str] | None = None,
+    pictures: str | os.PathLike[str] | None = None,
     rows: int = 65_536,
     progress: Callable[[int], object] | None = None,
 ) -> Assigned:
@@ -171,6 +172,8 @@ def assign(
         The class column, for coverage by class; classes don't change the assignment.
     report : path, optional
         The HTML page to write, with figures, plots and the truths with the lowest best IoU (the extra ``report``).
+    pictures : path, optional
+        The folder of the images, to show them behind the boxes of the page's examples (the extra ``formats``).
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
@@ -328,15 +331,8 @@ def _add(
 
 def _schema(found: Plan) -> Any:
     ids = "int64" if found.ids == "integer" else "string"
-    types = {
-        "image_id": ids,
-        "level": "int8",
-        "anchor": "int64",
-        "label": "int8",
-        "truth": "int64",
-        "iou": found.dtype.name,
-    }
-    return columns.schema_of(types)
+    types = {"image_id": ids, "level": "int8", "anchor": "int64", "label": "int8", "truth": "int64"}
+    return columns.schema_of(types | {"iou": found.dtype.name})
 
 
 def _batch(chunk: Chunk, seen: Resized, matched: Matches, levels: NDArray[np.int64], schema: Any) -> Any:

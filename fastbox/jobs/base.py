@@ -23,6 +23,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 from fastbox import parallel
 from fastbox.arrow.arrays import UnsortedError
 from fastbox.datasets.as_source import Given, as_source, note_of, resolved
+from fastbox.datasets.file_names import FileNames
 from fastbox.jobs.progress import Steps
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
@@ -42,7 +43,7 @@ from fastbox.values.names import CLASS, SCORE, Usual
 __all__ = ["FirstPass", "Output", "Tables", "Traits", "job", "result_of", "traits_of"]
 
 WRITTEN = ("out", "fix", "changes")  # the arguments that name a table to write
-REPORT = "report"
+REPORT, PICTURES = "report", "pictures"
 
 Parameters = ParamSpec("Parameters")
 Found = TypeVar("Found", bound=Result)
@@ -142,11 +143,11 @@ def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], 
             provenance = Provenance.of(function, args, kwargs)
             call.apply_defaults()
             arguments = call.arguments
-            report = arguments.get(REPORT)
-            if report is not None:
-                from fastbox.report.page.write import check_page
+            report, pictures = arguments.get(REPORT), arguments.get(PICTURES)
+            if report is not None or pictures is not None:
+                from fastbox.report.page.write import check_report
 
-                check_page(report)
+                check_report(report, pictures)
             with keep_open():
                 _check_given(known, call)
                 _prepare(known, arguments)
@@ -165,10 +166,9 @@ def job(*tables: str, **traits: Any) -> Callable[[Callable[Parameters, Found]], 
                             opened.sort(error)
                         steps.back()
                 found.inputs, found.provenance = opened.notes(), provenance
+                found.file_names = FileNames(opened.sources, arguments.get("images_table"))
             if report is not None:
-                from fastbox.report.page.write import write
-
-                write(found.page(), report, provenance)
+                found.report(report, pictures=pictures)
             return found
 
         run.traits = known  # type: ignore[attr-defined]
@@ -184,7 +184,7 @@ def _prepare(traits: Traits, arguments: dict[str, Any]) -> None:
     read = [arguments[name] for name in traits.names]
     read += [file for name in traits.reads if isinstance(file := arguments[name], str | os.PathLike)]
     tables = {name: arguments[name] for name in WRITTEN if name in arguments and name not in traits.writes}
-    check_outputs(read, tables, {name: arguments.get(name) for name in traits.writes})
+    check_outputs(read, tables, {name: arguments.get(name) for name in traits.writes}, pictures=arguments.get(PICTURES))
 
 
 def _check_given(traits: Traits, call: inspect.BoundArguments) -> None:

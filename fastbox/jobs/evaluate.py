@@ -90,6 +90,7 @@ def evaluate(
     images_table: Given | None = None,
     force: bool = False,
     report: str | os.PathLike[str] | None = None,
+    pictures: str | os.PathLike[str] | None = None,
     rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> Evaluated:
@@ -143,11 +144,14 @@ def evaluate(
         ignored. ``"crowding"`` groups images by their number of truths, and ``"border"`` groups truths that touch the
         border of their image.
     images_table : path, directory, glob, frame or Arrow table, optional
-        A table of images, with their ids and columns to slice by; by default the images that the truths' file lists.
+        A table of images, with their ids and columns to slice by, or ``file_name`` for pictures; by default the images
+        that the truths' file lists.
     force : bool
         Go on, with a warning, where the tables have no image or too few classes in common.
     report : path, optional
         The HTML page to write, with figures, plots, tables and examples (the extra ``report``).
+    pictures : path, optional
+        The folder of the images, to show them behind the boxes of the page's examples (the extra ``formats``).
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional
@@ -188,7 +192,7 @@ def evaluate(
     there = params.record.columns(column_names(b.path), **truth_columns)
     there |= further_columns(params, b)
     label = class_column if not params.class_agnostic or has(a, b, class_column) else None
-    slicing = Slicing.of(slice_by, b, images_table)
+    slicing = Slicing.of(slice_by, b, images_table if slice_by or pictures is None else None)
     evaluation.collected.group(slicing.groups)
     a, b = Source.carrying(a, score_column, label, by), Source.carrying(b, label, *there.values(), *slicing.columns)
     more = [Source.carrying(other, score_column, label) for other in others]

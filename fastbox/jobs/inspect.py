@@ -127,6 +127,7 @@ def inspect(
     size_columns: tuple[str, str] | None = None,
     limits: Limits | None = None,
     report: StrPath | None = None,
+    pictures: StrPath | None = None,
     rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
     before: Before | None = None,
@@ -160,6 +161,8 @@ def inspect(
         The limits beyond which a box has a problem.
     report : path, optional
         The HTML page to write, with figures, plots, tables and examples (the extra ``report``).
+    pictures : path, optional
+        The folder of the images, to show them behind the boxes of the page's examples (the extra ``formats``).
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional

@@ -32,6 +32,7 @@ from fastbox.tables.pairing import find_pairs
 from fastbox.tables.source import Source
 from fastbox.tables.stream import check_format
 from fastbox.values.formats import COORDINATES
+from fastbox.values.names import IMAGE, column_of
 
 if TYPE_CHECKING:
     from fastbox.report.page.contents import Page
@@ -107,6 +108,7 @@ def measure(
     grad: bool = False,
     keep: Sequence[str] | None = None,
     report: str | os.PathLike[str] | None = None,
+    pictures: str | os.PathLike[str] | None = None,
     rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> Measured:
@@ -138,6 +140,8 @@ def measure(
         The columns of the input to keep in the output; by default all. A new column replaces one of the same name.
     report : path, optional
         The HTML page to write, with figures, plots and the worst rows (the extra ``report``).
+    pictures : path, optional
+        The folder of the images, to show them behind the boxes of the page's examples (the extra ``formats``).
     rows : int
         The number of rows in memory at a time; it makes no difference to the result.
     progress : callable, optional
@@ -175,7 +179,9 @@ def measure(
     kept = [name for name in (schema.names if keep is None else dict.fromkeys(keep)) if name not in new]
     for name in kept:
         require(schema, name, files[0])
-    read = dict.fromkeys([*pred_at.names, *target_at.names, *(kept if out is not None else ())])
+    image = None if pictures is None else _image_column(schema.names, files[0])
+    shown = () if image is None else (image,)
+    read = dict.fromkeys([*pred_at.names, *target_at.names, *shown, *(kept if out is not None else ())])
 
     found = Measured(zeros={f"{name}_grad": 0 for name in asked if grad})
     used = {PARAMETERS.get(name) for name in metrics}
@@ -195,7 +201,7 @@ def measure(
                 check_format(a, file)
                 check_format(b, file)
             values = {name: _values(name, a, b, beta, delta, grad) for name in metrics}
-            _add(found, a, b, values)
+            _add(found, a, b, values, None if image is None else batch.column(image))
             made = [column for graded in values.values() for column in (graded.loss, *graded.grad.T)]
             output.write(columns.appended, batch, made, new_schema)
             output.step(batch.num_rows)
@@ -220,12 +226,21 @@ def _new_columns(metrics: Sequence[str], grad_format: str | None) -> list[str]:
     return [name + end for name in metrics for end in ("", *(ends if name in LOSSES else ()))]
 
 
-def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, LossAndGrad]) -> None:
+def _image_column(names: Sequence[str], file: str) -> str:
+    """Return the column of images, whose pictures are shown; refuses a table without one."""
+    image = column_of(names, IMAGE, file)
+    if image is None:
+        raise InputError(f"expected a column image_id in {file} to find the pictures of its rows, got none: add it")
+    return str(image)
+
+
+def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, LossAndGrad], images: Any = None) -> None:
     if found.look is not None:
         numbers = np.arange(found.rows, found.rows + len(a))[:, None]
         measured = {name: graded.loss for name, graded in values.items()}
         measured |= {} if "iou" in measured else {"iou": ops.aligned(a, b)}
-        found.look.add(measured, a.corners(), b.corners(), numbers)
+        ids = None if images is None else images.cast("string").to_numpy(zero_copy_only=False)
+        found.look.add(measured, a.corners(), b.corners(), numbers, ids)
     found.rows += len(a)
     for name, (column, grad) in values.items():
         found.metrics[name].add(column)

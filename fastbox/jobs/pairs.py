@@ -116,6 +116,7 @@ def pairs(
     keep: Sequence[str] = (),
     boxes: bool = False,
     report: str | os.PathLike[str] | None = None,
+    pictures: str | os.PathLike[str] | None = None,
     rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
 ) -> Paired:
@@ -148,6 +149,8 @@ def pairs(
         Write the corners of both boxes, as ``pred_xmin`` … ``target_ymax``, which :func:`measure` reads.
     report : path, optional
         The HTML page to write, with figures, plots and the worst pairs (the extra ``report``).
+    pictures : path, optional
+        The folder of the images, to show them behind the boxes of the page's examples (the extra ``formats``).
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional

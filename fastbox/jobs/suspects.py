@@ -121,6 +121,7 @@ def suspects(
     ignore_column: str | None = COCO.ignore,
     names: Names | None = None,
     report: str | os.PathLike[str] | None = None,
+    pictures: str | os.PathLike[str] | None = None,
     rows: int = ROWS,
     progress: Callable[[int], object] | None = None,
     facts: Facts | None = None,
@@ -156,6 +157,8 @@ def suspects(
         Names of classes in the order of their numbers from 0, by number, or a file with one name on each line.
     report : path, optional
         The HTML page to write, with counts and drawings of the strongest suspects (the extra ``report``).
+    pictures : path, optional
+        The folder of the images, to show them behind the boxes of the page's examples (the extra ``formats``).
     rows : int
         About the number of boxes in memory at a time; it makes no difference to the result.
     progress : callable, optional

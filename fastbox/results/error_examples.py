@@ -188,7 +188,8 @@ def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Exam
         rows.tolist(), truths.tolist(), groups_of(rows, seen.chunk.a.offsets).tolist(), numbers, corners, strict=True
     ):
         boxes = [seen.truth(truth, others.pop(0))] if truth >= 0 else []
-        examples.append(Example(f"image {seen.chunk.images[place]}, row {at:,}", [*boxes, seen.detection(row, own)]))
+        image = str(seen.chunk.images[place])
+        examples.append(Example(f"image {image}, row {at:,}", [*boxes, seen.detection(row, own)], image))
     return examples
 
 
@@ -214,7 +215,8 @@ def _missed(seen: Seen, own: NDArray[np.bool_], rows: NDArray[np.int64], numbers
         near = near[met[near] > 0] + end - count
         boxes = [seen.detection(int(beside[one]), corners[one].tolist()) for one in near.tolist()]
         most = f", IoU at most {met.max():.2f}" if boxes else ""
-        examples.append(Example(f"image {chunk.images[place]}, truth {at:,}{most}", [seen.truth(row, drawn), *boxes]))
+        image = str(chunk.images[place])
+        examples.append(Example(f"image {image}, truth {at:,}{most}", [seen.truth(row, drawn), *boxes], image))
     return examples
 
 

@@ -47,8 +47,9 @@ class Least:
                 Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "frame"),
                 Box((x0, y0, x1, y1), f"truth of {x1 - x0:.4g} × {y1 - y0:.4g}", "truth"),
             ]
-            caption = f"image {chunk.images[image]}, row {row}: best IoU {best[place]:.3f}"
-            self._kept.append((float(best[place]), row, Example(caption, boxes)))
+            name = str(chunk.images[image])
+            caption = f"image {name}, row {row}: best IoU {best[place]:.3f}"
+            self._kept.append((float(best[place]), row, Example(caption, boxes, name, (width, height))))
         self._kept.sort(key=lambda one: one[:2])
         del self._kept[SHOWN:]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fastbox.errors import InputError
 from fastbox.storage.convention import TABLE_ENDING, check_name, is_table
 from fastbox.storage.locate import Tree, expand
+from fastbox.storage.pictures import is_image
 from fastbox.storage.stores import Identity, above, identity, is_stored, local
 
 __all__ = ["check_outputs"]
@@ -27,6 +28,7 @@ def check_outputs(
     tables: Mapping[str, StrPath | None],
     others: Mapping[str, StrPath | None] | None = None,
     apart: Iterable[str] = (),
+    pictures: StrPath | None = None,
 ) -> None:
     """Refuse outputs that would replace an input or each other, or be read with the inputs in the next run.
 
@@ -42,6 +44,8 @@ def check_outputs(
         The other outputs: files and folders.
     apart : iterable of str
         Endings of more files that no folder is read with.
+    pictures : path, optional
+        A folder whose pictures are read: files may be written to it, but no file may replace a picture.
 
     Raises
     ------
@@ -63,6 +67,7 @@ def check_outputs(
     _check_apart(outputs)
     if outputs:
         read = _Read.of(_paths(inputs))
+        read.pictures = {} if pictures is None else {identity(pictures): os.fspath(pictures)}
         for path in outputs.values():
             read.check(path, (*_APART, *apart))
     for name, path in outputs.items():
@@ -87,6 +92,7 @@ class _Read:
     files: dict[Identity, str] = field(default_factory=dict)
     folders: dict[Identity, str] = field(default_factory=dict)
     patterns: list[tuple[str, set[Identity]]] = field(default_factory=list)
+    pictures: dict[Identity, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> _Read:
@@ -121,6 +127,9 @@ class _Read:
             what = "also an input" if is_same else f"the same file as the input {source}"
             raise InputError(f"the output {name} is {what}: choose another output path")
         over = list(above(output))
+        within = (same, *over) if is_image(name) and os.path.exists(local(name)) else (same,)
+        if found := next((self.pictures[one] for one in within if one in self.pictures), None):
+            raise InputError(f"the output {name} would replace pictures in {found}: choose another folder")
         ending = os.path.splitext(name)[1].lower()
         apart = ending in endings and not os.path.isdir(local(name))
         if not apart and (found := next((self.folders[one] for one in (same, *over) if one in self.folders), None)):

@@ -118,7 +118,7 @@ def test_a_run_in_fragments_never_writes_where_it_reads(overwrite: bool, tmp_pat
 
 
 INPUTS = {
-    *("truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors"),
+    *("truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors", "shown_pictures"),
     *("more_images_table", "evaluation_images_table", "evaluation_federation", "evaluation_hierarchy"),
 }
 
@@ -126,7 +126,8 @@ INPUTS = {
 REFUSED = r"choose another (output|path|folder)|expected (a page|a picture|UTF-8|a JSON)"
 
 
-UNASKED = {"names", "sizes", "evaluation_federation", "evaluation_hierarchy"}  # of some formats and rules alone
+# Of some formats and rules alone, and a folder, of which tests/storage/test_pictures.py asks.
+UNASKED = {"names", "sizes", "evaluation_federation", "evaluation_hierarchy", "shown_pictures"}
 
 
 NEEDED = {

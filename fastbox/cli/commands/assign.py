@@ -14,11 +14,10 @@ from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
     Shown,
     Table,
-    check_plot,
     class_option,
     output_option,
-    plot_option,
 )
+from fastbox.cli.plot import check_plot, plot_option
 from fastbox.cli.progress import progress
 from fastbox.cli.types import RESIZE_HELP, Column, Real, ResizeRule, Size
 from fastbox.errors import InputError
@@ -151,7 +150,7 @@ def assign(
     from fastbox.tables.files import column_names
     from fastbox.values.names import CLASS, column_of
 
-    check_plot(shown.plot, [truths], {"output": output, "report": shown.report})
+    check_plot(shown.plot, [truths], {"output": output, "report": shown.report}, shown.pictures)
     try:
         grid = AnchorGrid.from_fit(anchors) if anchors.lower().endswith(".json") else AnchorGrid.preset(anchors)
         chosen = rule.made()
@@ -172,7 +171,7 @@ def assign(
             rule=chosen,
             ignore_column=table.ignore_column,
             class_column=found_class,
-            report=shown.report,
+            **shown.page(),
             progress=step,
         )
     summary = found.to_dict()

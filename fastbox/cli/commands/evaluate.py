@@ -277,7 +277,7 @@ def evaluate(
             params=params,
             **more,
             **vars(evaluation),
-            report=shown.report,
+            **shown.page(),
             progress=step,
         )
         summary = {} if shown.as_json else found.to_dict(details=found.by is None and shown.style != "coco")

@@ -122,7 +122,7 @@ def inspect(
             id_column=more.id_column,
             size_columns=more.size_columns,
             limits=limits,
-            report=shown.report,
+            **shown.page(),
             progress=step,
         )
     fix = cleaning.fix

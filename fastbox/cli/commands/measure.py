@@ -83,6 +83,6 @@ def measure(
 
     with progress("measuring", counted(pairs)) as step:
         found = fragments.run(
-            jobs.measure, pairs, out=output, **vars(measures), **vars(columns), report=shown.report, progress=step
+            jobs.measure, pairs, out=output, **vars(measures), **vars(columns), **shown.page(), progress=step
         )
     shown.show(lambda *given: terminal.show_measured(*given), found.to_dict(), output)

@@ -97,7 +97,7 @@ def pairs(
             None if truths is None else tables.truths(truths),
             out=output,
             **vars(pairing),
-            report=shown.report,
+            **shown.page(),
             progress=step,
         )
     shown.show(lambda *given: terminal.show_paired(*given), found.to_dict(), output)

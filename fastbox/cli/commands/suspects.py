@@ -103,7 +103,7 @@ def suspects(
             tables.truths(truths),
             out=output,
             **vars(suspicion),
-            report=shown.report,
+            **shown.page(),
             progress=step,
         )
     shown.show(lambda *given: suspected.show_suspected(*given), found.to_dict(), output)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fastbox.datasets.categories import load_yaml
 from fastbox.datasets.formats.yolo_lines import begins_with_numbers
-from fastbox.datasets.image_sizes import Found, Sizes, images_in, is_image, sizes_from
+from fastbox.datasets.image_sizes import Found, Sizes, images_in, sizes_from
 from fastbox.datasets.listing import (
     ABOUT,
     beginning,
@@ -24,6 +24,7 @@ from fastbox.datasets.listing import (
     without,
 )
 from fastbox.errors import InputError, InputWarning
+from fastbox.storage.pictures import is_image
 
 __all__ = ["SIZES", "YAML", "Layout", "has_names", "is_label", "layout_of"]
 

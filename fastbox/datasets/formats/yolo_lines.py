@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fastbox.datasets.image_sizes import EXTENSIONS
 from fastbox.datasets.listing import first_words, line_error
 from fastbox.errors import InputError
+from fastbox.storage.pictures import is_image
 from fastbox.values.numbers import reads_as_number
 
 __all__ = ["Lines", "begins_with_numbers", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
@@ -57,7 +56,7 @@ def is_list_of_images(data: bytes) -> bool:
     (True, False)
     """
     lines = [line.decode(errors="replace").strip() for line in data.splitlines() if line.strip()]
-    return bool(lines) and all(os.path.splitext(line)[1].lower() in EXTENSIONS for line in lines)
+    return bool(lines) and all(map(is_image, lines))
 
 
 def parsed(data: bytes, kind: Lines) -> list[float]:

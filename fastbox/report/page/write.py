@@ -19,7 +19,7 @@ from fastbox.report.provenance import Provenance
 from fastbox.storage.folders import check_folder, new_file
 from fastbox.storage.stores import local
 
-__all__ = ["check_page", "render", "write"]
+__all__ = ["check_page", "check_report", "render", "write"]
 
 _HERE = Path(__file__).parent
 _KINDS: dict[type, str] = {Plot: "plot", Table: "table", Examples: "examples"}
@@ -42,6 +42,16 @@ def check_page(path: str | os.PathLike[str], coming: str | os.PathLike[str] | No
         raise InputError(f"expected a page such as report.html, got {os.fspath(path)}")
     if not os.path.isdir(folder) and (coming is None or folder != os.path.abspath(local(coming))):
         check_folder(path)
+
+
+def check_report(path: str | os.PathLike[str] | None, pictures: str | os.PathLike[str] | None) -> None:
+    """Refuse, before any work is done, a page or a folder of pictures as :func:`check_page` and others do."""
+    if path is not None:
+        check_page(path)
+    if pictures is not None:
+        from fastbox.report.page.pictures import check_pictures
+
+        check_pictures(pictures, path)
 
 
 def render(page: Page, run: Provenance | None = None) -> str:

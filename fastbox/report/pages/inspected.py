@@ -159,7 +159,8 @@ def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples 
             own = f"row {example['row']}" if example["id"] is None else f"id {example['id']}"
             where = f"image {example['image_id']}, {own}"
             measured = _measured(code, example["value"])
-            shown.append(Example(f"{where}: {measured}" if measured != NONE else where, boxes))
+            caption = f"{where}: {measured}" if measured != NONE else where
+            shown.append(Example(caption, boxes, str(example["image_id"])))
     return Examples(f"{code}, {found['count']:,}", shown) if shown else None
 
 

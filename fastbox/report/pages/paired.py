@@ -27,7 +27,7 @@ def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     sections = [
         *_distributions(metrics, "rows"),
         *_size_and_shape(look, "rows", "target box"),
-        *_worst(look, "rows", lambda pair: f"row {pair.row[0]:,}"),
+        *_worst(look, "rows", _row),
         *_invalid(summary["invalid"]),
     ]
     lead = f"{counted(summary['rows'], 'rows')}, each with a predicted box and its target"
@@ -62,6 +62,11 @@ def paired_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     kinds = [counted(total, boxes), *([] if alone else [counted(summary["truths"], "truths")])]
     lead = f"{' and '.join(kinds)} in {counted(summary['images'], 'images')}"
     return Page("Pairs of boxes", lead, first, sections, paired_rules(summary["rules"]))
+
+
+def _row(pair: Any) -> str:
+    """Return the caption of a row, with its image if that is known."""
+    return f"row {pair.row[0]:,}" if pair.image is None else f"image {pair.image}, row {pair.row[0]:,}"
 
 
 def _means(metrics: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
@@ -157,7 +162,8 @@ def _worst(
             for corners, (label, role) in ((pair.target, labels[1]), (pair.pred, labels[0]))
         ]
         if np.isfinite([box.corners for box in boxes]).all():
-            examples.append(Example(f"{caption(pair)}: {name} {number(pair.value)}", boxes))
+            image = None if pair.image is None else str(pair.image)
+            examples.append(Example(f"{caption(pair)}: {name} {number(pair.value)}", boxes, image))
     text = f"The {counted(len(examples), things)} with the {end} {name}, each drawn to its own scale."
     return [Section("Worst", text, [Examples(f"{end.capitalize()} {name}", examples)])]
 

@@ -77,9 +77,8 @@ def _example(one: Mapping[str, Any], models: int) -> Example:
         boxes.append(_box(one["detection_box"], f"{class_of(one, side)} {one['score']:.2f}", "detection"))
     row = f"detection {one['detection']:,}" if one["truth"] is None else f"truth {one['truth']:,}"
     said = evidence(one, models)
-    return Example(
-        f"image {one['image_id']}, {row}: suspicion {one['suspicion']:.2f}{f', {said}' if said else ''}", boxes
-    )
+    caption = f"image {one['image_id']}, {row}: suspicion {one['suspicion']:.2f}{f', {said}' if said else ''}"
+    return Example(caption, boxes, str(one["image_id"]))
 
 
 def _box(corners: Sequence[float], label: str, role: str) -> Box:

@@ -6,7 +6,8 @@ import click
 
 from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone, record
-from fastbox.cli.options import PairColumns, beta_option, check_plot, json_option, plot_option, show
+from fastbox.cli.options import PairColumns, beta_option, json_option, show
+from fastbox.cli.plot import check_plot, plot_option
 from fastbox.cli.progress import progress
 
 __all__ = ["disagreement"]

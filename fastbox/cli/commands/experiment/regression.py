@@ -6,7 +6,8 @@ import click
 
 from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone
-from fastbox.cli.options import check_plot, count_option, json_option, output_option, plot_option, seed_option, show
+from fastbox.cli.options import count_option, json_option, output_option, seed_option, show
+from fastbox.cli.plot import check_plot, plot_option
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Names
 from fastbox.kernels.metrics import regression_losses
