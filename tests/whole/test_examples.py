@@ -9,6 +9,7 @@ import pkgutil
 
 import pytest
 from support.paths import ROOT
+from support.torches import needs_torch
 
 import fastbox
 from fastbox import jobs
@@ -23,7 +24,7 @@ PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").g
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name: str) -> None:
-    if name == "fastbox.torch":
+    if needs_torch(name):
         pytest.importorskip("torch", reason="torch is not installed")
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 

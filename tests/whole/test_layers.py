@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from support.paths import ROOT
+from support.torches import needs_torch
 
 import fastbox
 
@@ -147,10 +148,10 @@ def test_few_rooms_import_pyarrow() -> None:
             assert room_of(name_of(found.path)) in {"arrow", "datasets", "storage", "tables"}, str(found)
 
 
-def test_only_the_losses_for_torch_import_it() -> None:
+def test_only_the_modules_for_torch_import_it() -> None:
     for found in ALL:
-        if top_level(found.module) in {"torch", "torchvision"}:
-            assert room_of(name_of(found.path)) == "torch", str(found)
+        if top_level(found.module) in {"torch", "torchmetrics", "torchvision"}:
+            assert needs_torch(name_of(found.path)), str(found)
 
 
 def test_kernels_know_only_numpy_and_what_compiles_them() -> None:
@@ -238,7 +239,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_every_module_declares_what_it_offers(path: Path) -> None:
-    if room_of(name_of(path)) == "torch":
+    if needs_torch(name_of(path)):
         pytest.importorskip("torch", reason="torch is not installed")
     declared = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign | ast.AnnAssign)]
     for node in declared:
