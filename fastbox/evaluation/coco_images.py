@@ -158,38 +158,47 @@ class CocoImages(Sequence[Record | None]):
     def record(self, label: int, area: int, image: int) -> Record | None:
         """Return the record of a class, a range of areas and an image, given their places."""
         group = self.groups.get((image, label))
-        if group is None:
-            return None
-        matched = self.matched
-        rows, found = matched.rows[group.first : group.last], matched.found
-        truths = matched.truth_rows[group.first_truth : group.last_truth]
-        hidden = matched.wanted.hidden[truths] >> np.uint32(area) & np.uint32(1)
-        order = hidden.argsort(kind="stable")
-        truths, hidden = truths[order], hidden[order]
-        taken = matched.taken[rows, area].T
-        own, its = self.ids[rows], self.truth_ids[truths]
-        return {
-            "image_id": self.images[image],
-            "category_id": self.labels[label],
-            "aRng": list(self.ranges[area]),
-            "maxDet": self.params.max_dets[-1],
-            "dtIds": own.tolist(),
-            "gtIds": its.tolist(),
-            "dtMatches": self._taken_ids[taken],
-            "gtMatches": _takers(taken, truths, own),
-            "dtScores": found.scores[rows].tolist(),
-            "gtIgnore": hidden.astype(np.int64),
-            "dtIgnore": (matched.words[rows, area][:, self._word] & self._ignored != 0).T,
-        }
+        return None if group is None else self._of_group(label, image, group)[area]
 
     def to_list(self) -> list[Record | None]:
         """Return all records."""
         records: list[Record | None] = [None] * len(self)
-        for image, label in self.groups:
-            for area in range(len(self.ranges)):
-                place = (label * len(self.ranges) + area) * len(self.images) + image
-                records[place] = self.record(label, area, image)
+        for (image, label), group in self.groups.items():
+            first = label * len(self.ranges) * len(self.images) + image
+            for area, record in enumerate(self._of_group(label, image, group)):
+                records[first + area * len(self.images)] = record
         return records
+
+    def _of_group(self, label: int, image: int, group: Group) -> list[Record]:
+        """Return the records of a class and an image, one for each range of areas."""
+        matched, ranges = self.matched, np.arange(len(self.ranges), dtype=np.uint32)
+        rows = matched.rows[group.first : group.last]
+        truths = matched.truth_rows[group.first_truth : group.last_truth]
+        hidden = matched.wanted.hidden[truths] >> ranges[:, None] & np.uint32(1)
+        order = hidden.argsort(axis=1, kind="stable")
+        taken = matched.taken[rows].transpose(1, 2, 0)
+        own, its = self.ids[rows], self.truth_ids[truths[order]]
+        takers = np.take_along_axis(_takers(taken, truths, own), order[:, None], axis=2)
+        ignored = np.take_along_axis(hidden, order, axis=1).astype(np.int64)
+        matches = self._taken_ids[taken]
+        aside = (matched.words[rows][..., self._word] & self._ignored != 0).transpose(1, 2, 0)
+        scores = matched.found.scores[rows]
+        return [
+            {
+                "image_id": self.images[image],
+                "category_id": self.labels[label],
+                "aRng": list(limits),
+                "maxDet": self.params.max_dets[-1],
+                "dtIds": own.tolist(),
+                "gtIds": its[area].tolist(),
+                "dtMatches": matches[area],
+                "gtMatches": takers[area],
+                "dtScores": scores.tolist(),
+                "gtIgnore": ignored[area],
+                "dtIgnore": aside[area],
+            }
+            for area, limits in enumerate(self.ranges)
+        ]
 
     def ious(self, label: int, image: int) -> NDArray[np.float64] | list[Any]:
         """Return the IoUs of a class in an image, (detections, truths), given their places; an empty list of none.
@@ -244,12 +253,12 @@ def _groups(matched: Matched, labels: int, most: int) -> dict[tuple[int, int], G
 
 
 def _takers(taken: NDArray[np.int32], truths: NDArray[np.int64], ids: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the id of the last detection that takes each truth, (thresholds, truths), 0 for none."""
-    takers = np.zeros((len(taken), len(truths)))
-    threshold, detection = np.nonzero(taken >= 0)
+    """Return the id of the last detection that takes each truth, (ranges, thresholds, truths), 0 for none."""
+    takers = np.zeros((*taken.shape[:2], len(truths)))
+    area, threshold, detection = np.nonzero(taken >= 0)
     order = truths.argsort()
-    place = order[np.searchsorted(truths, taken[threshold, detection], sorter=order)]
-    takers[threshold, place] = ids[detection]  # of several detections NumPy assigns the last
+    place = order[truths[order].searchsorted(taken[area, threshold, detection])]
+    takers[area, threshold, place] = ids[detection]  # of several detections NumPy assigns the last
     return takers
 
 
