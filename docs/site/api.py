@@ -42,6 +42,17 @@ def pages() -> dict[str, str]:
     return made
 
 
+def names() -> frozenset[str]:
+    """Return the full names of all functions and classes that have an entry."""
+    packages = (fastbox, fastbox.jobs, fastbox.fragments)
+    return frozenset(
+        f"{package.__name__}.{name}"
+        for package in packages
+        for name in package.__all__
+        if inspect.isroutine(getattr(package, name)) or inspect.isclass(getattr(package, name))
+    )
+
+
 def _topic(thing: Any) -> str:
     home = thing.__module__
     return next(topic for topic, homes in TOPICS.items() if home.startswith(homes))
@@ -52,7 +63,12 @@ def _slug(topic: str) -> str:
 
 
 def _page(title: str, package: Any, names: list[str]) -> str:
-    return "\n".join([f"# {title}", "", *(_entry(package, name) for name in sorted(names, key=str.lower))])
+    return "\n".join([f"# {title}", "", *(_entry(package, name) for name in sorted(names, key=_place))])
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Functions first, then classes, then constants, each by name."""
+    return name[:1].isupper() + name.isupper(), name.lower()
 
 
 def _entry(package: Any, name: str) -> str:
@@ -63,7 +79,7 @@ def _entry(package: Any, name: str) -> str:
     options = [f"      heading: {full}", f"      toc_label: {name}"]
     if inspect.isclass(thing):
         options += [f"      members: [{', '.join(_members(thing))}]"]
-    return "\n".join([f"::: {thing.__module__}.{thing.__qualname__}", "    options:", *options, ""])
+    return "\n".join([f"::: {full}", "    options:", *options, ""])
 
 
 def _members(thing: type[Any]) -> list[str]:

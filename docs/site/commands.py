@@ -22,6 +22,11 @@ def pages() -> dict[str, str]:
     return {"index": index} | {"-".join(words): _page(words, command) for words, command in found.items()}
 
 
+def names() -> frozenset[str]:
+    """Return the name of the page of each command."""
+    return frozenset("-".join(words) for words, _ in _commands(main, ()))
+
+
 def _commands(group: click.Group, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):

@@ -19,7 +19,7 @@ MODULES = [
     for info in pkgutil.walk_packages(fastbox.__path__, "fastbox.")
     if not info.name.startswith("fastbox.kernels") and info.name != "fastbox.__main__"
 ]
-PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -83,7 +83,8 @@ def test_help_shows_what_is_required_before_what_is_not(words: tuple[str, ...]) 
         assert f"[{argument.make_metavar(context)}]" not in usage
 
 
-TEXTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "bench" / "README.md"]
+FRONT = [ROOT / name for name in ("README.md", "CHANGELOG.md", "bench/README.md")]
+TEXTS = [*FRONT, *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.paths import ROOT
 
-CODE = sorted(path for room in ("fastbox", "bench", "data") for path in (ROOT / room).rglob("*.py"))
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")])
+CODE = sorted(path for room in ("fastbox", "bench", "data", "docs") for path in (ROOT / room).rglob("*.py"))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
 HISTORY = {"CHANGELOG.md", "glossary.md"}  # earlier words stand beside present ones
 BOTH = ROOT / "bench" / "promises" / "same_figures"  # runs with earlier names too
 TEXTS = [path for path in [*CODE, *PAGES] if path.name not in HISTORY and path.parent != BOTH]
