@@ -5,9 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.paths import ROOT
 from support.peers import peer
 
 from fastbox.errors import InputWarning
@@ -140,6 +145,35 @@ def test_the_signature_is_torchmetrics() -> None:
         own, its = (inspect.signature(inspect.unwrap(getattr(kind, name))) for kind in (MeanAveragePrecision, theirs))
         usual = [[(one.name, one.default) for one in side.parameters.values()] for side in (own, its)]
         assert usual[0] == usual[1], name
+
+
+DISTRIBUTED = """
+import os, sys, warnings
+warnings.simplefilter("ignore")
+import torch
+from fastbox.compat.torchmetrics import MeanAveragePrecision
+rank, meeting, data = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+torch.distributed.init_process_group("gloo", rank=rank, world_size=2, init_method=f"file://{meeting}")
+preds, target = torch.load(data)
+metric = MeanAveragePrecision()
+metric.update(preds[rank::2], target[rank::2])
+print(metric.compute()["map"].item())
+"""
+
+
+@pytest.mark.slow
+def test_processes_with_different_numbers_of_images_are_gathered(tmp_path: Path) -> None:
+    peer("torchmetrics")
+    given = drawn(4, images=5)
+    torch.save(given, tmp_path / "data.pt")
+    arguments = str(tmp_path / "meeting"), str(tmp_path / "data.pt")
+    env = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
+    started = [
+        subprocess.Popen([sys.executable, "-c", DISTRIBUTED, str(rank), *arguments], stdout=subprocess.PIPE, env=env)
+        for rank in (0, 1)
+    ]
+    found = {float(process.communicate(timeout=120)[0]) for process in started}
+    assert found == {computed(MeanAveragePrecision(), *given)["map"].item()}
 
 
 # Without torchmetrics

@@ -16,7 +16,7 @@ from fastbox.compat.torchmetrics.checks import (
     check_items,
 )
 from fastbox.compat.torchmetrics.figures import BACKENDS, Found, Rules, Wanted, figures
-from fastbox.compat.torchmetrics.join import joined, offsets_of
+from fastbox.compat.torchmetrics.join import State, joined, offsets_of, table_of
 from fastbox.compat.torchvision.ops.shapes import box_convert
 from fastbox.errors import InputWarning
 from fastbox.values.numbers import as_choice
@@ -77,7 +77,8 @@ class MeanAveragePrecision(Metric):
 
     Notes
     -----
-    Different from torchmetrics: a box with a nan or of a negative width or height, and a score of nan, match nothing.
+    Processes of ``torch.distributed`` may have different numbers of images, with which torchmetrics aborts. Different
+    from torchmetrics: a box with a nan or of a negative width or height, and a score of nan, match nothing.
     Thresholds of IoU lie above 0 and at most at 1. Results are on the CPU, tensors given may be on any device.
 
     Examples
@@ -104,13 +105,15 @@ class MeanAveragePrecision(Metric):
     plot_upper_bound = 1.0
     warn_on_many_detections = True
 
-    detection_box: list[torch.Tensor]
-    detection_scores: list[torch.Tensor]
-    detection_labels: list[torch.Tensor]
-    groundtruth_box: list[torch.Tensor]
-    groundtruth_labels: list[torch.Tensor]
-    groundtruth_crowds: list[torch.Tensor]
-    groundtruth_area: list[torch.Tensor]
+    detection_box: State
+    detection_scores: State
+    detection_labels: State
+    detection_counts: State
+    groundtruth_box: State
+    groundtruth_labels: State
+    groundtruth_crowds: State
+    groundtruth_area: State
+    groundtruth_counts: State
 
     def __init__(
         self,
@@ -140,10 +143,10 @@ class MeanAveragePrecision(Metric):
         self.average = as_choice(average, AVERAGES, "average to be")
         self.backend = as_choice(backend, BACKENDS, "backend to be")
         self._rules()  # refuses thresholds out of bounds now, not after all updates
-        for state in ("detection_box", "detection_scores", "detection_labels"):
-            self.add_state(state, default=[], dist_reduce_fx=None)
-        for state in ("groundtruth_box", "groundtruth_labels", "groundtruth_crowds", "groundtruth_area"):
-            self.add_state(state, default=[], dist_reduce_fx=None)
+        for state in ("box", "scores", "labels", "counts"):
+            self.add_state(f"detection_{state}", default=[], dist_reduce_fx="cat")
+        for state in ("box", "labels", "crowds", "area", "counts"):
+            self.add_state(f"groundtruth_{state}", default=[], dist_reduce_fx="cat")
 
     def update(self, preds: Items, target: Items) -> None:
         """Add the detections and the truths of some images.
@@ -162,38 +165,26 @@ class MeanAveragePrecision(Metric):
             Other sequences, missing entries, entries that are not tensors, other shapes, or scores of integers.
         """
         check_items(preds, target)
-        most = self.max_detection_thresholds[-1]
-        for item in preds:
-            if self.warn_on_many_detections and len(item["labels"]) > most:
-                warnings.warn(
-                    InputWarning(
-                        f"an image has {len(item['labels'])} detections, of which the best {most} of each class count: "
-                        "give max_detection_thresholds, or set warn_on_many_detections to False"
-                    ),
-                    stacklevel=2,
-                )
-            self.detection_box.append(item["boxes"].reshape(-1, 4))
-            self.detection_scores.append(item["scores"])
-            self.detection_labels.append(item["labels"])
-        for item in target:
-            labels = item["labels"]
-            self.groundtruth_box.append(item["boxes"].reshape(-1, 4))
-            self.groundtruth_labels.append(labels)
-            for name, states in (("iscrowd", self.groundtruth_crowds), ("area", self.groundtruth_area)):
-                states.append(item[name] if name in item else torch.zeros_like(labels))
+        if not preds:
+            return
+        if self.warn_on_many_detections:
+            self._warn(max(len(item["labels"]) for item in preds))
+        self._add("detection", preds, box=_boxes_of(preds), scores=_column(preds, "scores"))
+        crowds, area = (_column(target, name) for name in ("iscrowd", "area"))
+        self._add("groundtruth", target, box=_boxes_of(target), crowds=crowds, area=area)
 
     def compute(self) -> dict[str, Any]:
         """Return the figures of all images, -1 where there is no truth: the entries of torchmetrics, in its order."""
         found = Found(
             self._sided(self.detection_box),
             joined(self.detection_labels),
-            offsets_of(self.detection_labels),
+            offsets_of(self.detection_counts),
             joined(self.detection_scores).astype(np.float64),
         )
         wanted = Wanted(
             self._sided(self.groundtruth_box),
             joined(self.groundtruth_labels),
-            offsets_of(self.groundtruth_labels),
+            offsets_of(self.groundtruth_counts),
             joined(self.groundtruth_crowds) != 0,
             joined(self.groundtruth_area).astype(np.float64),
         )
@@ -203,10 +194,23 @@ class MeanAveragePrecision(Metric):
         """Plot values of :meth:`compute`, as metrics of torchmetrics do; torchmetrics and matplotlib are needed."""
         return self._plot(val, ax)
 
-    def _sided(self, boxes: list[torch.Tensor]) -> Any:
+    def _warn(self, most: int) -> None:
+        limit = self.max_detection_thresholds[-1]
+        if most > limit:
+            said = f"an image has {most} detections, of which the best {limit} of each class count"
+            fix = "give max_detection_thresholds, or set warn_on_many_detections to False"
+            warnings.warn(InputWarning(f"{said}: {fix}"), stacklevel=3)
+
+    def _add(self, side: str, items: Items, **columns: torch.Tensor) -> None:
+        """Add a batch to the states of detections or of truths."""
+        labels = torch.cat([item["labels"] for item in items])
+        counts = torch.tensor([len(item["labels"]) for item in items], device=labels.device)
+        for name, column in {**columns, "labels": labels, "counts": counts}.items():
+            getattr(self, f"{side}_{name}").append(column)
+
+    def _sided(self, boxes: State) -> Any:
         """Return x, y, w and h of all boxes, rounded to their dtype as torchmetrics rounds them, then in float64."""
-        given = torch.cat(boxes) if boxes else torch.zeros(0, 4)
-        return box_convert(given.detach().cpu(), self.box_format, "xywh").double().numpy()
+        return box_convert(table_of(boxes, torch.zeros(0, 4)), self.box_format, "xywh").double().numpy()
 
     def _rules(self) -> Rules:
         return Rules(
@@ -218,6 +222,15 @@ class MeanAveragePrecision(Metric):
             self.extended_summary,
             self.backend,
         )
+
+
+def _boxes_of(items: Items) -> torch.Tensor:
+    return torch.cat([item["boxes"].reshape(-1, 4) for item in items])
+
+
+def _column(items: Items, name: str) -> torch.Tensor:
+    """Return an entry of all images, zeros where an image has none."""
+    return torch.cat([item[name] if name in item else torch.zeros_like(item["labels"]) for item in items])
 
 
 def _tensors(value: Any) -> Any:

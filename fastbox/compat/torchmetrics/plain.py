@@ -23,7 +23,7 @@ class Metric:
             )
         self._states: list[str] = []
 
-    def add_state(self, name: str, default: list[Any], dist_reduce_fx: None = None) -> None:
+    def add_state(self, name: str, default: list[Any], dist_reduce_fx: str | None = None) -> None:
         """Add a state, a list that is empty after :meth:`reset`."""
         self._states.append(name)
         setattr(self, name, default)
