@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -17,7 +18,7 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "no"
-nox.options.sessions = ["readme", "native", "lint", "types", "nojit", "clusters", "docs", "bench", "gate"]
+nox.options.sessions = ["readme", "package", "native", "lint", "types", "nojit", "clusters", "docs", "bench", "gate"]
 
 EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
 KERNELS = [f"tests/{room}" for room in ("assign", "datasets", "evaluation", "kernels", "losses", "ops", "suppression")]
@@ -26,9 +27,7 @@ KERNELS = [f"tests/{room}" for room in ("assign", "datasets", "evaluation", "ker
 @nox.session
 def readme(session: nox.Session) -> None:
     """Run the README's two commands as they stand, the second with every test."""
-    block = re.search(r"^```sh\n(.*?)^```", Path("README.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert block is not None
-    main, tests = block[1].splitlines()
+    main, tests = commands_of_readme()
     session.run("bash", "-euo", "pipefail", "-c", main, external=True)
     session.run("fastbox", "warmup", "--metrics", "all")  # tests side by side would compile a kernel more than once
     options = {"PYTEST_ADDOPTS": " ".join(EVERYTHING[:-1]) + " ''"}
@@ -43,11 +42,32 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist, and the wheel from it; check both; use the wheel in a new environment of the newest Python."""
+    session.install("build", "twine")
+    home = emptied(session, "package")
+    session.run("python", "-m", "build", "--outdir", str(home))
+    (wheel,), (sdist,) = home.glob("*.whl"), home.glob("*.tar.gz")
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    session.run("python", "-m", "tarfile", "-e", str(sdist), str(home))
+    session.chdir(home / sdist.name.removesuffix(".tar.gz"))  # the data and tests beside the wheel are the sdist's
+    session.run(newest_python(), "-m", "venv", str(home / "user"), external=True)
+    user = {"PATH": f"{home / 'user' / 'bin'}{os.pathsep}{os.environ['PATH']}", "PYTHONSAFEPATH": "1"}
+    pip, python = str(home / "user" / "bin" / "pip"), str(home / "user" / "bin" / "python")
+    session.run(pip, "install", str(wheel), external=True)
+    main, _ = commands_of_readme()
+    session.run("bash", "-euo", "pipefail", "-c", main.partition(" && ")[2], external=True, env=user)
+    session.run(python, "-m", "doctest", "README.md", external=True, env=user)
+    session.run(pip, "install", "hatchling", "hypothesis", "pytest", "pytest-xdist", "pyyaml", external=True)
+    tests = ("-q", "-n", "0", "-m", "", "tests/whole/test_distribution.py")
+    session.run(python, "-m", "pytest", *tests, external=True, env=user)
+
+
+@nox.session
 def native(session: nox.Session) -> None:
     """Build a wheel with libraries of kernels, and test each without a compiler; the bits must be the compiler's."""
     session.install("build")
-    home = Path(session.create_tmp(), "fastbox").resolve()
-    shutil.rmtree(home, ignore_errors=True)
+    home = emptied(session, "fastbox")
     shutil.copytree(".", home, ignore=shutil.ignore_patterns(".*", "__pycache__", "native"))
     session.chdir(home)
     session.run("python", "-m", "build", "--wheel", env={"FASTBOX_NATIVE": "1"})
@@ -117,6 +137,31 @@ def gate(session: nox.Session) -> None:
     """Compare kernels with the limits of the machine: filling and reading memory, and plain loops."""
     session.install(".")
     session.run("python", "-m", "bench.promises.gate", *session.posargs)
+
+
+def commands_of_readme() -> list[str]:
+    """Return the README's two commands: the installation with the main job, and the tests."""
+    block = re.search(r"^```sh\n(.*?)^```", Path("README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    return block[1].splitlines()
+
+
+def emptied(session: nox.Session, name: str) -> Path:
+    """Return the path of a folder for the files of a session, after the removal of earlier ones."""
+    folder = Path(session.create_tmp(), name).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def newest_python() -> str:
+    """Return the newest Python of those that the classifiers name and this machine has, also where pyenv keeps it."""
+    versions = re.findall(r"Python :: 3\.(\d+)", Path("pyproject.toml").read_text())
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    for minor in sorted(map(int, versions), reverse=True):
+        for found in (shutil.which(f"python3.{minor}"), *map(str, kept.glob(f"3.{minor}.*/bin/python"))):
+            if found and subprocess.run([found, "--version"], check=False, capture_output=True).returncode == 0:
+                return found
+    return sys.executable
 
 
 def java() -> bool:
