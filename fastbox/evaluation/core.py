@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
-from fastbox.evaluation.added import Added
 from fastbox.evaluation.curves import Curves, Floats, Traced
+from fastbox.evaluation.drawn import Drawn
 from fastbox.evaluation.kept import Kept
 from fastbox.evaluation.matching import PAIR_METRICS
 from fastbox.evaluation.sides import EVERY_RANGE
 from fastbox.evaluation.summary import LEVEL, Asked, Facts, ModelFigures, Summarized
 from fastbox.evaluation.tide import Errors, blame
-from fastbox.values.numbers import as_number, as_number_from, as_whole
+from fastbox.values.numbers import as_number_from, as_whole
 
 if TYPE_CHECKING:
     from fastbox.evaluation import (
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
         comparison,
         image_errors,
         marks,
-        operating,
         sliced,
     )
     from fastbox.evaluation import details as details_of_models
-    from fastbox.evaluation.bootstrap import Draws
     from fastbox.evaluation.calibration import Calibration
     from fastbox.evaluation.coco_arrays import CocoArrays
     from fastbox.evaluation.coco_images import CocoImages
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from fastbox.evaluation.confusion import ConfusionMatrix
     from fastbox.evaluation.details import Details
     from fastbox.evaluation.image_errors import ImageErrors
-    from fastbox.evaluation.operating import Operating
     from fastbox.evaluation.sliced import Sliced
 else:  # each of these is read by some of the figures only
     bootstrap = deferred("fastbox.evaluation.bootstrap")
@@ -49,13 +46,12 @@ else:  # each of these is read by some of the figures only
     details_of_models = deferred("fastbox.evaluation.details")
     image_errors = deferred("fastbox.evaluation.image_errors")
     marks = deferred("fastbox.evaluation.marks")
-    operating = deferred("fastbox.evaluation.operating")
     sliced = deferred("fastbox.evaluation.sliced")
 
 __all__ = ["Evaluation"]
 
 
-class Evaluation(Added, Summarized):
+class Evaluation(Drawn, Summarized):
     """Detections and truths of images with their matches, and the figures of each model.
 
     Images are added set by set; evaluations of different images are added with ``+``. The figures have the same bits
@@ -93,8 +89,6 @@ class Evaluation(Added, Summarized):
     >>> found.detections, found.stats()["AR100"]
     (2, 0.5)
     """
-
-    _draws: Draws | None
 
     def curves(self, model: Any = None) -> Curves:
         """Return precision, recall and scores of a model, the only one when left out, by class of ``classes``."""
@@ -163,15 +157,6 @@ class Evaluation(Added, Summarized):
         """
         return marks.outcomes(self.collected.ranked(model), self._threshold(threshold))
 
-    def _threshold(self, threshold: float) -> int:
-        """Return the place of a threshold among those of the rules, of which some lost their last bits, such as 0.9."""
-        own, asked = np.array(self.params.iou_thresholds), as_number(threshold, "threshold")
-        place = int(np.argmin(np.abs(own - asked)))
-        if not np.isclose(own[place], asked, rtol=0, atol=1e-9):
-            known = ", ".join(f"{one:g}" for one in own.tolist())
-            raise ValueError(f"expected a threshold of {known}, got {threshold:g}")
-        return place
-
     def coco_arrays(self, model: Any = None) -> CocoArrays:
         """Return ``precision``, ``recall`` and ``scores`` of a model as ``COCOeval.eval`` of pycocotools has them."""
         return coco_arrays.coco_arrays(self.collected.ranked(model), self.collected.regular(), self.params)
@@ -202,7 +187,8 @@ class Evaluation(Added, Summarized):
     def confusion(self, model: Any = None, *, score: float | None = None) -> ConfusionMatrix:
         """Count truths by class and by the class of the detection that matches them, detections from a score on.
 
-        Without a score this is the best threshold of :meth:`operating_points`.
+        Without a score this is the best score of :meth:`operating_points`, or -inf where no score is best because there
+        are no truths: then all detections count.
 
         Raises
         ------
@@ -213,20 +199,7 @@ class Evaluation(Added, Summarized):
             raise ValueError("expected an evaluation with confusion_iou, got one without: give it, as 0.5")
         best = self.operating_points(model).best.score if score is None else as_number_from(score, "score")
         code = self.collected.code(model)
-        return self.near.matrix(code, best, self.classes, self.collected.places)
-
-    def operating_points(self, model: Any = None, *, threshold: float | None = None, beta: float = 1.0) -> Operating:
-        """Return precision, recall and F by score at a threshold of IoU, by default the lowest, and the best scores.
-
-        Raises
-        ------
-        ValueError
-            A threshold that the rules lack, or a beta beyond 0.01 to 1000.
-        """
-        lowest = min(self.params.iou_thresholds)
-        place = self._threshold(lowest if threshold is None else threshold)
-        ranked, truths = self.collected.ranked(model), self.collected.regular()[:, 0]
-        return operating.operating(ranked.of_threshold(0, place), truths, as_number_from(beta, "beta", 0.01, 1000))
+        return self.near.matrix(code, -np.inf if np.isnan(best) else best, self.classes, self.collected.places)
 
     def calibration(self, model: Any = None) -> Calibration:
         """Return precision and IoU of a model's detections by score; ignored detections are left out."""
@@ -239,29 +212,6 @@ class Evaluation(Added, Summarized):
         rows = slice(None) if len(self.collected.models) <= 1 else pairs.of_group("model", code)
         found = {name: pairs[name][rows] for name in ("area", *PAIR_METRICS)}
         return {"class": self.collected.places(pairs["kind"][rows]), **found}
-
-    def bootstrap(self, model: Any = None, *, samples: int = 1000, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-        """Return statistics of a model on images drawn with replacement, one value for each sample.
-
-        These are the statistics of precision in the first range of areas: COCO's AP, AP50 and AP75.
-
-        The same seed draws the same images for every model, so models can be subtracted sample by sample.
-        """
-        samples, seed = as_whole(samples, "samples", 1), as_whole(seed, "seed")
-        self.params.check_sampled()
-        ranked, wanted = self.collected.ranked(model), self.collected.wanted
-        if self._draws is None:
-            self._draws = bootstrap.Draws()
-        regular = np.flatnonzero(wanted["hidden"] & np.uint32(1) == 0)
-        return bootstrap.resample(
-            ranked.words,
-            ranked.bounds,
-            self.collected.column("image", model),
-            self.collected.places(wanted["kind"][regular]),
-            wanted["image"][regular],
-            self._draws.of(self.images, samples, seed, len(self.classes) * len(self.params.iou_thresholds)),
-            self.params,
-        )
 
     def compare(self, model: Any, other: Any, *, samples: int = 1000, seed: int = 0) -> Comparison:
         """Compare two models on the same images: figures of the first minus figures of the second, and truths found.
@@ -289,12 +239,16 @@ class Evaluation(Added, Summarized):
 
     def figures(self, model: Any, asked: Asked, details: bool) -> ModelFigures:
         """Return the figures of a model for a summary."""
+        detailed, confusion = self._detailed(model, asked) if details else None, None
+        if detailed is not None and self.near is not None:
+            score = detailed.operating["best"]["score"] if asked.confusion_score is None else asked.confusion_score
+            confusion = self.confusion(model, score=-np.inf if score is None else score)
         return ModelFigures(
             self.stats(model),
             self.errors(model),
             self._intervals(model, asked.samples, asked.seed) if asked.samples else None,
-            self._detailed(model) if details else None,
-            self.confusion(model, score=asked.confusion_score) if details and self.near is not None else None,
+            detailed,
+            confusion,
             self.traced(model).further(),
             self.slices(model, samples=asked.samples, seed=asked.seed) if self.collected.groups.groupings else [],
         )
@@ -308,14 +262,15 @@ class Evaluation(Added, Summarized):
             self._drawn[key] = self.bootstrap(model, samples=samples, seed=seed)
         return self._drawn[key]
 
-    def _detailed(self, model: Any) -> Details:
-        place = self.collected.place(model)
-        found = self._details.get(place)
+    def _detailed(self, model: Any, asked: Asked) -> Details:
+        chosen: dict[str, Any] = {"beta": asked.beta, "samples": asked.samples, "seed": asked.seed}
+        key = self.collected.place(model), *chosen.values()
+        found = self._details.get(key)
         if found is None:
             calibration, traced, pairs = self.calibration(model), self.traced(model), self.pairs(model)
-            operating, images = self.operating_points(model), self.image_errors(model)
+            operating, images = self.operating_points(model, **chosen), self.image_errors(model)
             made = details_of_models.Details.of(calibration, traced, pairs, operating, images, PAIR_METRICS)
-            found = self._details.put(place, made, made.size)
+            found = self._details.put(key, made, made.size)
         return found
 
     def _forget(self) -> None:
@@ -324,7 +279,7 @@ class Evaluation(Added, Summarized):
         self._errors: Kept[Errors] = Kept()
         self._details: Kept[Details] = Kept()
         self._stats: dict[int, dict[str, float]] = {}
-        self._draws = None
+        super()._forget()
         self._sliced: dict[tuple[int, int, int], list[Sliced]] = {}
         self._drawn: dict[tuple[int, int, int], dict[str, Floats]] = {}
 

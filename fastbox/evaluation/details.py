@@ -73,6 +73,8 @@ class Details(NamedTuple):
         The best scores and some points of the curves, as JSON holds them.
     best : dict of str to array of shape (classes,)
         Score, precision, recall and F at the best score of each class.
+    limits : dict of str to array of shape (classes, 2)
+        The intervals of these figures; empty if no samples were drawn.
     worst_images : list of dict
         The images whose errors cost most AP.
     """
@@ -87,6 +89,7 @@ class Details(NamedTuple):
     truths_by_size: dict[str, int]
     operating: dict[str, Any]
     best: dict[str, Floats]
+    limits: dict[str, Floats]
     worst_images: list[dict[str, Any]]
 
     @property
@@ -109,7 +112,8 @@ class Details(NamedTuple):
         sizes = {name: int(_within(pairs["area"], *limits).sum()) for name, limits in params.area_ranges.items()}
         fits = {metric: Fit.of(pairs, metric, params, len(truths)) for metric in metrics}
         curves = traced.precision(), traced.ap_by_iou()
-        chosen = operating.to_dict(), operating.by_class
+        limits = {} if operating.intervals is None else operating.intervals.by_class
+        chosen = operating.to_dict(), operating.by_class, limits
         counts = sizes, dict(zip(params.area_ranges, traced.truths.sum(axis=0).tolist(), strict=True))
         return cls(calibration, *curves, truths, traced.stats_by_class(), fits, *counts, *chosen, images.to_dict())
 
@@ -147,13 +151,15 @@ class Details(NamedTuple):
         truths = self.truths.tolist()
         stats = {name: values.tolist() for name, values in self.by_class.items()}
         best = {name: _numbers(values) for name, values in self.best.items()}
+        limits = {name: [_numbers(pair) for pair in pairs] for name, pairs in self.limits.items()}
         return [
             {
                 "class": label,
                 "name": names.get(str(label)),
                 "truths": truths[place],
                 **{name: values[place] for name, values in stats.items()},
-                "best": {name: values[place] for name, values in best.items()},
+                "best": {name: values[place] for name, values in best.items()}
+                | ({"intervals": {name: pairs[place] for name, pairs in limits.items()}} if limits else {}),
                 "errors": dict(zip(COUNTS, errors.counts[place].tolist(), strict=True)),
                 "matched": {
                     metric: {name: values[place] for name, values in fit.by_class.items()}

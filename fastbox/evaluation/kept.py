@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 __all__ = ["Kept"]
@@ -13,7 +14,7 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """Results by a number; the oldest are dropped when all together have more values than the limit.
+    """Results by a key; the oldest are dropped when all together have more values than the limit.
 
     Examples
     --------
@@ -24,20 +25,20 @@ class Kept(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._found: dict[int, T] = {}
-        self._sizes: dict[int, int] = {}
+        self._found: dict[Hashable, T] = {}
+        self._sizes: dict[Hashable, int] = {}
         self._size = 0  # of all
 
-    def get(self, place: int) -> T | None:
-        """Return the result of a place, if it is kept."""
-        return self._found.get(place)
+    def get(self, key: Hashable) -> T | None:
+        """Return the result of a key, if it is kept."""
+        return self._found.get(key)
 
-    def put(self, place: int, made: T, size: int) -> T:
-        """Keep and return the result of a place, which has `size` numbers."""
+    def put(self, key: Hashable, made: T, size: int) -> T:
+        """Keep and return the result of a key, which has `size` numbers."""
         while self._found and size + self._size > MOST:
             oldest = next(iter(self._found))
             del self._found[oldest]
             self._size -= self._sizes.pop(oldest)
-        self._found[place], self._sizes[place] = made, size
+        self._found[key], self._sizes[key] = made, size
         self._size += size
         return made

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.evaluation.curves import Floats, Ranked
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
+
+if TYPE_CHECKING:
+    from fastbox.evaluation.operating_intervals import OperatingIntervals
 
 __all__ = ["Operating", "Point", "operating"]
 
@@ -60,6 +63,8 @@ class Operating:
     by_class : dict of str to array of shape (classes,)
         ``score``, ``precision``, ``recall`` and ``f`` at the best score of each class; nan for a class without truths
         or detections.
+    intervals : OperatingIntervals or None
+        The intervals of the best scores, if samples were drawn.
 
     Examples
     --------
@@ -78,6 +83,7 @@ class Operating:
     best: Point
     best_macro: Point
     by_class: dict[str, Floats]
+    intervals: OperatingIntervals | None = None
 
     @property
     def precision(self) -> Floats:
@@ -109,6 +115,7 @@ class Operating:
             "beta": self.beta,
             "best": self.best.to_dict(),
             "best_macro": self.best_macro.to_dict(),
+            **({} if self.intervals is None else {"intervals": self.intervals.to_dict()}),
             "curves": {**curves, "macro": self.macro[some].tolist()},
         }
 

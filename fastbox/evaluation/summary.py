@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from fastbox.report.brief import Shown
     from fastbox.report.page.contents import Example, Page
 
-__all__ = ["LEVEL", "Asked", "Facts", "ModelFigures", "Summarized"]
+__all__ = ["BETAS", "LEVEL", "Asked", "Facts", "ModelFigures", "Summarized"]
 
 LEVEL = 0.95  # of confidence intervals
+BETAS = 0.01, 1000.0  # the least and the greatest beta of F
 
 
 class Asked(NamedTuple):
-    """The rules, the column of models, names of classes by label, samples and seed of the intervals, and the score from
-    which the confusion matrix counts detections.
+    """The rules, the column of models, names of classes by label, samples and seed of the intervals, the score from
+    which the confusion matrix counts detections, and how much more than precision recall counts for the best scores.
     """
 
     params: Params
@@ -38,6 +39,7 @@ class Asked(NamedTuple):
     samples: int
     seed: int
     confusion_score: float | None = None
+    beta: float = 1.0
 
 
 class ModelFigures(NamedTuple):

@@ -45,6 +45,8 @@ class Evaluated(Summarized):
         The model that all others are compared with; by default the best one.
     compared : bool
         Whether models are compared.
+    beta : float
+        How much more than precision recall counts for the best scores.
     """
 
     evaluation: Evaluation
@@ -58,6 +60,7 @@ class Evaluated(Summarized):
     confusion_score: float | None = None
     reference: Any = None
     compared: bool = False
+    beta: float = 1.0
 
     def __add__(self, other: Evaluated) -> Evaluated:
         """Return the result for both sets of images, the first before the second."""
@@ -111,7 +114,8 @@ class Evaluated(Summarized):
         return {model: self.evaluation.stats(model) for model in self._labels()[0]}
 
     def _asked(self) -> Asked:
-        return Asked(self.evaluation.params, self.by, self.names, self.samples, self.seed, self.confusion_score)
+        asked = self.by, self.names, self.samples, self.seed, self.confusion_score, self.beta
+        return Asked(self.evaluation.params, *asked)
 
     def _facts(self) -> Facts:
         found = self.evaluation

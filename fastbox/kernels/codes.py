@@ -21,6 +21,7 @@ ROUNDED_LEAST = 2.0**-10
 MATCHED, LOCALIZATION, CLASSIFICATION, DUPLICATE, BACKGROUND, BOTH, IGNORED = range(7)
 UNCOUNTED = -1  # in place of a match type: the detection is beyond the greatest number of detections counted
 THRESHOLDS_PER_WORD = 16  # the low bits of a word say which thresholds a detection reaches, the high bits where ignored
+TAKES_TRUTH, LAST_OF_ALL, LAST_OF_CLASS = 1, 2, 4  # bits of a row: true, and the last one of equal scores
 CLASS_MASK = 0xFFFFFFFF  # a code is the number of a model in the upper 32 bits and of a class in the lower 32
 
 # Assigning by IoU: options of a rule, as bits.

@@ -28,6 +28,7 @@ LISTED = {
     "compare.histogram": ("HISTOGRAM",),
     "compare.indexed": ("BEST", "ORDER", "PAIRS", "TOP"),
     "compare.matrix": ("MATRIX",),
+    "evaluate.best_scores": ("BEST_SCORES",),
     "evaluate.bootstrap": ("RESAMPLE",),
     "evaluate.curves": ("TRACE",),
     "evaluate.jaccard": ("JACCARD",),

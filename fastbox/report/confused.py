@@ -27,7 +27,7 @@ def said(summary: Mapping[str, Any]) -> str:
     'IoU ≥ 0.50 and score ≥ 0.250'
     """
     found = summary["confusion"]
-    score = "no score" if found["score"] is None else f"score ≥ {found['score']:.3f}"
+    score = "any score" if found["score"] is None else f"score ≥ {found['score']:.3f}"
     return f"IoU ≥ {found['iou']:.2f} and {score}"
 
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["NONE", "are_doublings", "count", "counted", "decimals", "edge", "filled", "number", "share", "times"]
+__all__ = [
+    "NONE",
+    "are_doublings",
+    "count",
+    "counted",
+    "decimals",
+    "edge",
+    "filled",
+    "limits",
+    "number",
+    "share",
+    "times",
+]
 
 NONE = "–"
 
@@ -85,3 +97,13 @@ def times(ratio: float) -> str:
     ('0.14×', '7.2×', '90×')
     """
     return f"{ratio:.2g}×" if ratio < 10 else f"{ratio:.0f}×"
+
+
+def limits(pair: Sequence[float | None]) -> str:
+    """Return both limits of an interval.
+
+    >>> limits([0.25, 0.5]), limits([None, None])
+    ('0.250 to 0.500', '–')
+    """
+    low, high = pair
+    return NONE if low is None or high is None else f"{low:.3f} to {high:.3f}"

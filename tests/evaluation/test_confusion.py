@@ -139,7 +139,14 @@ def test_nothing_on_either_side() -> None:
     alone = fastbox.evaluate(nothing, [], [[0, 0, 1, 1]], confusion_iou=0.5)
     assert alone.confusion(score=0).counts.tolist() == [[0, 1], [0, 0]]
     assert np.isnan(alone.operating_points().best.score)
-    assert fastbox.evaluate([[0, 0, 1, 1]], [0.5], nothing, confusion_iou=0.5).confusion(score=0).counts[1, 0] == 1
+    found = fastbox.evaluate([[0, 0, 1, 1], [2, 2, 3, 3]], [0.5, -3], nothing, confusion_iou=0.5)
+    assert found.confusion(score=0).counts[1, 0] == 1
+    assert found.confusion().counts[1, 0] == 2  # no score is best: all detections are where nothing is
+    assert found.to_dict()["confusion"] == {
+        "iou": 0.5,
+        "score": None,
+        "counts": [{"truth": "background", "detection": None, "count": 2}],
+    }
 
 
 def test_tables_fragments_and_pages_have_the_matrix(tmp_path: Path) -> None:

@@ -186,9 +186,17 @@ class Evaluation:
     )
     confusion_score: float | None = option(
         "--confusion-score",
-        type=Real(0, 1),
+        type=Real(),
         metavar="SCORE",
-        help="Score from which the confusion matrix counts detections (default: where F1 is highest).",
+        help="Score from which the confusion matrix counts detections (default: where F is highest).",
+    )
+    beta: float = option(
+        "--beta",
+        type=Real(0.01, 1000),
+        default=1.0,
+        show_default=True,
+        metavar="BETA",
+        help="How much more than precision recall counts in F, whose highest values choose the best scores.",
     )
     force: bool = option("--force", is_flag=True, help="Go on where the tables have nothing in common.")
 

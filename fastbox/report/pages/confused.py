@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fastbox.report.best_scores import best_score, intervals_of_best, name_of
 from fastbox.report.confused import most_confused, said, table_of
-from fastbox.report.numbers import NONE
+from fastbox.report.numbers import NONE, limits
 from fastbox.report.page import cells
 from fastbox.report.page.contents import Column, Section, Table
 from fastbox.report.page.plots import heat_map, lines
@@ -58,17 +59,13 @@ def confused(summary: Mapping[str, Any]) -> list[Section]:
 def operated(summary: Mapping[str, Any]) -> Section:
     """Return the section of precision, recall and F by score."""
     found = summary["operating_points"]
-    curves, best = found["curves"], found["best"]
+    curves = found["curves"]
     order = slice(None, None, -1)
-    name = f"F{found['beta']:g}"
+    name = name_of(found)
     series = {"precision": curves["precision"][order], "recall": curves["recall"][order], name: curves["f"][order]}
     plot = lines("Precision and recall by score", curves["scores"][order], series, across="least score", up="share")
-    text = (
-        NONE
-        if best["score"] is None
-        else f"{name} is highest, {best['f']:.3f}, for detections with score ≥ {best['score']:.3f}: precision "
-        f"{best['precision']:.3f}, recall {best['recall']:.3f}."
-    )
+    sentences = [best_score(found), " · ".join(intervals_of_best(found))]
+    text = " ".join(f"{sentence}." for sentence in sentences if sentence) or NONE
     return Section("Choice of a score", text, [plot, *_best_scores(summary["by_class"], name)])
 
 
@@ -83,11 +80,20 @@ def _best_scores(by_class: Sequence[Mapping[str, Any]], name: str) -> list[Table
         [
             Column("class", [found["name"] or str(found["class"]) for found in classes]),
             cells.counts("truths", [found["truths"] for found in classes]),
-            cells.figures("best score", [own["score"] for own in best], 3),
-            cells.figures("precision", [own["precision"] for own in best], 3),
-            cells.figures("recall", [own["recall"] for own in best], 3),
-            cells.figures(name, [own["f"] for own in best], 3),
+            *_with_interval("best score", "score", best),
+            *_with_interval("precision", "precision", best),
+            *_with_interval("recall", "recall", best),
+            *_with_interval(name, "f", best),
         ],
         "classes",
     )
     return [table]
+
+
+def _with_interval(title: str, name: str, best: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """Return the column of a figure of the best score of each class, and that of its interval if there are any."""
+    columns = [cells.figures(title, [own[name] for own in best], 3)]
+    if "intervals" in best[0]:
+        found = [own["intervals"][name] for own in best]
+        columns.append(Column("95%", list(map(limits, found)), [low for low, _ in found]))
+    return columns

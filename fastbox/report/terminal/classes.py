@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.report.best_scores import name_of
 from fastbox.report.differences import figure, short
 from fastbox.report.numbers import NONE, counted, decimals
 from fastbox.report.terminal.summary import show_table, width_of
@@ -42,7 +43,8 @@ def show_classes(console: Console, summary: Mapping[str, Any], names: Sequence[s
         notes.append(f"the best and worst {SHOWN} of {counted(len(known), 'classes')} with truths; --json has all")
         if few := len(known) - len(ranked):
             notes.append(f"{counted(few, 'classes')} with fewer than {ENOUGH} truths are left out here")
-    notes.append(f"missed: by detections of any score; best score: where {_name(summary)} of the class is highest")
+    name = name_of(summary["operating_points"])
+    notes.append(f"missed: by detections of any score; best score: where {name} of the class is highest")
     for note in notes:
         console.print(Text(note, style="dim"))
 
@@ -51,10 +53,6 @@ def _ranked(known: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return the classes with enough truths, or all classes if those are too few to show the best and the worst."""
     enough = [found for found in known if found["truths"] >= ENOUGH]
     return enough if len(enough) >= 2 * SHOWN else known
-
-
-def _name(summary: Mapping[str, Any]) -> str:
-    return f"F{summary['operating_points']['beta']:g}"
 
 
 def _row(found: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:

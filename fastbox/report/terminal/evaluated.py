@@ -8,10 +8,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fastbox.report.numbers import NONE, counted
+from fastbox.report.numbers import NONE, counted, limits
 from fastbox.report.rules import evaluated_rules, sign, threshold
 from fastbox.report.statistics import best_first, by_size, first_of, parted
 from fastbox.report.terminal.benchmark import show_benchmark
+from fastbox.report.terminal.best_scores import show_best_scores
 from fastbox.report.terminal.classes import show_classes
 from fastbox.report.terminal.compared import show_compared
 from fastbox.report.terminal.confused import show_confused
@@ -58,15 +59,7 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     show_classes(console, summary, names[:2])
     if "confusion" in summary:
         show_confused(console, summary)
-    best = summary["operating_points"]["best"]
-    if best["score"] is not None:
-        console.print()
-        console.print(
-            Text(
-                f"F1 is highest, {best['f']:.3f}, for score ≥ {best['score']:.3f}: precision {best['precision']:.3f}, "
-                f"recall {best['recall']:.3f}"
-            )
-        )
+    show_best_scores(console, summary["operating_points"])
     ece = summary["calibration"]["ece"]
     if ece is not None:
         console.print(Text(f"Expected calibration error (ECE): {ece:.3f}", style="dim"))
@@ -115,7 +108,7 @@ def _show_many(console: Console, summary: Mapping[str, Any]) -> None:
     for name, model in models:
         error, rise = largest(model["errors"]["delta_ap"])
         figures = [_figure(model["stats"][figure]) for figure in names]
-        interval = [_interval(model["intervals"][main])] if sure else []
+        interval = [limits(model["intervals"][main])] if sure else []
         rows.append((_short(name), f"{model['counted']:,}", *figures, *interval, f"{error} {rise:+.3f}"))
     more = ""
     for left_out, what in ((of_sizes, f"{main} by size"), ((*of_sizes, *first[2:]), "all statistics")):
@@ -180,9 +173,9 @@ def conditions(summary: Mapping[str, Any]) -> list[str]:
 def _show_intervals(console: Console, summary: Mapping[str, Any], names: Sequence[str]) -> None:
     found = summary.get("intervals")
     if found:
-        limits = [f"{name} {_interval(found[name])}" for name in names if name in found]
+        shown = [f"{name} {limits(found[name])}" for name in names if name in found]
         console.print(
-            Text(f"{found['level']:.0%} intervals of {found['samples']:,} samples: {' · '.join(limits)}", style="dim")
+            Text(f"{found['level']:.0%} intervals of {found['samples']:,} samples: {' · '.join(shown)}", style="dim")
         )
 
 
@@ -217,11 +210,6 @@ def _errors(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def _figure(value: float) -> str:
     """Return a figure with three digits, as COCO prints it; a dash for -1."""
     return NONE if value < 0 else f"{value:.3f}"
-
-
-def _interval(limits: Sequence[float | None]) -> str:
-    low, high = limits
-    return NONE if low is None else f"{low:.3f} to {high:.3f}"
 
 
 def _plain(text: str) -> str:
