@@ -87,7 +87,7 @@ def evaluate(
     hierarchy: str | os.PathLike[str] | Mapping[Any, Collection[Any]] | None = None,
     confusion_iou: float | None = None,
     confusion_score: float | None = None,
-    beta: float = 1.0,
+    f_beta: float = 1.0,
     slice_by: Sequence[str] = (),
     images_table: Given | None = None,
     force: bool = False,
@@ -140,7 +140,7 @@ def evaluate(
     confusion_iou, confusion_score : float, optional
         The least IoU of a match and the least score of a detection in the confusion matrix, which is made if one of
         these or a report is requested; by default IoU 0.50, and the score where F is highest.
-    beta : float
+    f_beta : float
         How much more than precision recall counts in F, whose highest values choose the best scores.
     slice_by : sequence of str
         Columns of the truths, or of the table of images, whose values are groups with figures of their own. A column of
@@ -179,7 +179,7 @@ def evaluate(
     1.0
     """
     samples, seed = as_whole(samples, "samples"), as_whole(seed, "seed")
-    beta = as_number_from(beta, "beta", *BETAS)
+    f_beta = as_number_from(f_beta, "f_beta", *BETAS)
     if confusion_iou is None and (report is not None or confusion_score is not None):
         confusion_iou = 0.5
     if others and by is not None:
@@ -216,7 +216,7 @@ def evaluate(
     evaluation.names = classes.names | called
     found = Evaluated(evaluation, by, evaluation.names, samples, seed, read, forced=force, compared=compare)
     found.reference = gathered.models[0] if gathered else None
-    found.confusion_score, found.beta = confusion_score, beta
+    found.confusion_score, found.f_beta = confusion_score, f_beta
     found.gallery = Gallery(pairs=compare) if by is None or report is not None else None
     parameters = {"detections": files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None

@@ -45,7 +45,7 @@ class Evaluated(Summarized):
         The model that all others are compared with; by default the best one.
     compared : bool
         Whether models are compared.
-    beta : float
+    f_beta : float
         How much more than precision recall counts for the best scores.
     """
 
@@ -60,7 +60,7 @@ class Evaluated(Summarized):
     confusion_score: float | None = None
     reference: Any = None
     compared: bool = False
-    beta: float = 1.0
+    f_beta: float = 1.0
 
     def __add__(self, other: Evaluated) -> Evaluated:
         """Return the result for both sets of images, the first before the second."""
@@ -114,7 +114,7 @@ class Evaluated(Summarized):
         return {model: self.evaluation.stats(model) for model in self._labels()[0]}
 
     def _asked(self) -> Asked:
-        asked = self.by, self.names, self.samples, self.seed, self.confusion_score, self.beta
+        asked = self.by, self.names, self.samples, self.seed, self.confusion_score, self.f_beta
         return Asked(self.evaluation.params, *asked)
 
     def _facts(self) -> Facts:

@@ -114,7 +114,7 @@ def test_without_truths_or_detections_there_are_no_limits() -> None:
 
 @pytest.mark.slow
 def test_beta_and_samples_reach_the_summary_the_terminal_and_the_page() -> None:
-    given = {"beta": 2.0, "samples": 20, "confusion_iou": 0.5}
+    given = {"f_beta": 2.0, "samples": 20, "confusion_iou": 0.5}
     found = jobs.evaluate(*TABLES, **given)  # type: ignore[arg-type]
     summary, chosen = found.to_dict(), found.evaluation.operating_points(beta=2, samples=20)
     assert chosen.intervals is not None

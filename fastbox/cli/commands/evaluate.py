@@ -190,8 +190,8 @@ class Evaluation:
         metavar="SCORE",
         help="Score from which the confusion matrix counts detections (default: where F is highest).",
     )
-    beta: float = option(
-        "--beta",
+    f_beta: float = option(
+        "--f-beta",
         type=Real(0.01, 1000),
         default=1.0,
         show_default=True,
