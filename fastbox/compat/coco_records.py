@@ -56,7 +56,7 @@ def of_records(
             groups.append(np.full(count, kind))
             ranks.append(np.arange(count, dtype=np.int32))
             scores.append(np.asarray(own[0]["dtScores"], np.float64))
-            words.append(np.stack([_bits(one) for one in own], axis=1))
+            words.append(_bits(own))
             regular[kind] += [np.count_nonzero(np.asarray(one["gtIgnore"]) == 0) for one in own]
     rows, there, begins = rank(np.concatenate(groups), np.concatenate(scores))
     bounds = begins[np.searchsorted(there, np.arange(kinds + 1))]
@@ -68,12 +68,11 @@ def _words(thresholds: int) -> int:
     return -(-thresholds // THRESHOLDS_PER_WORD)
 
 
-def _bits(record: Any) -> NDArray[np.uint32]:
-    """Return the words of each detection: a bit for each threshold that it reaches, and one where it is ignored."""
-    reached, ignored = np.asarray(record["dtMatches"]) != 0, np.asarray(record["dtIgnore"]) != 0
-    words = np.zeros((reached.shape[1], _words(len(reached))), np.uint32)
-    for threshold, (hits, aside) in enumerate(zip(reached, ignored, strict=True)):
-        word, bit = divmod(threshold, THRESHOLDS_PER_WORD)
-        both = hits.astype(np.uint32) | aside.astype(np.uint32) << np.uint32(THRESHOLDS_PER_WORD)
-        words[:, word] |= both << np.uint32(bit)
-    return words
+def _bits(records: Sequence[Any]) -> NDArray[np.uint32]:
+    """Return words of (detections, ranges): a bit for each threshold that is reached, and one where it is ignored."""
+    reached, ignored = (np.stack([one[name] for one in records]) != 0 for name in ("dtMatches", "dtIgnore"))
+    thresholds = reached.shape[1]
+    bit = np.arange(thresholds, dtype=np.uint32) % np.uint32(THRESHOLDS_PER_WORD)
+    marks = (reached.astype(np.uint32) | ignored.astype(np.uint32) << np.uint32(THRESHOLDS_PER_WORD)) << bit[:, None]
+    words = np.bitwise_or.reduceat(marks, np.arange(0, thresholds, THRESHOLDS_PER_WORD), axis=1)
+    return words.transpose(2, 0, 1)

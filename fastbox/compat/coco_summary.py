@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.report.terminal.coco import LINE, TITLES
 
-__all__ = ["summary"]
+__all__ = ["Line", "summary", "twelve"]
 
 MOST = 100  # the number of detections of AP in the first line, whatever maxDets are
 
 
-def summary(evaluation: Mapping[str, Any], p: Any) -> tuple[NDArray[np.float64], list[str]]:
-    """Return the statistics, -1 for those without truths, and the lines that pycocotools prints.
+class Line(NamedTuple):
+    """A line of a summary: AP or AR, at one threshold of IoU or all, in a range of areas.
+
+    ``limit`` is the number of detections.
+    """
+
+    kind: str
+    threshold: float | None
+    area: str
+    limit: int
+
+    def read(self, evaluation: Mapping[str, Any], p: Any) -> float:
+        """Return the mean of what has truths in the arrays of ``eval``, -1 of nothing."""
+        values = evaluation["precision" if self.kind == "AP" else "recall"]
+        if self.threshold is not None:
+            values = values[np.asarray(p.iouThrs) == self.threshold]
+        areas = [place for place, label in enumerate(p.areaRngLbl) if label == self.area]
+        limits = [place for place, limit in enumerate(p.maxDets) if limit == self.limit]
+        values = values[..., areas, :][..., limits]
+        values = values[values > -1]
+        return float(np.mean(values)) if len(values) else -1.0
+
+    def text(self, value: float, p: Any) -> str:
+        """Return the line that pycocotools prints."""
+        all_of = f"{p.iouThrs[0]:.2f}:{p.iouThrs[-1]:.2f}"
+        iou = all_of if self.threshold is None else f"{self.threshold:.2f}"
+        return LINE.format(TITLES[self.kind], f"({self.kind})", iou, self.area, self.limit, value)
+
+
+def twelve(p: Any) -> list[Line]:
+    """Return COCO's twelve lines.
 
     Raises
     ------
@@ -27,24 +56,17 @@ def summary(evaluation: Mapping[str, Any], p: Any) -> tuple[NDArray[np.float64],
         raise ValueError(f"expected at least 3 maxDets for the summary, got {len(p.maxDets)}: read eval instead")
     first, second, most = list(p.maxDets)[:3]
     sizes = ("small", "medium", "large")
-    asked = [
-        ("AP", None, "all", MOST),
-        ("AP", 0.5, "all", most),
-        ("AP", 0.75, "all", most),
-        *(("AP", None, size, most) for size in sizes),
-        *(("AR", None, "all", limit) for limit in (first, second, most)),
-        *(("AR", None, size, most) for size in sizes),
+    return [
+        Line("AP", None, "all", MOST),
+        Line("AP", 0.5, "all", most),
+        Line("AP", 0.75, "all", most),
+        *(Line("AP", None, size, most) for size in sizes),
+        *(Line("AR", None, "all", limit) for limit in (first, second, most)),
+        *(Line("AR", None, size, most) for size in sizes),
     ]
-    stats, lines = np.zeros(len(asked)), []
-    for place, (kind, threshold, area, limit) in enumerate(asked):
-        values = evaluation["precision" if kind == "AP" else "recall"]
-        if threshold is not None:
-            values = values[np.asarray(p.iouThrs) == threshold]
-        areas = [k for k, label in enumerate(p.areaRngLbl) if label == area]
-        limits = [k for k, count in enumerate(p.maxDets) if count == limit]
-        values = values[..., areas, :][..., limits]
-        values = values[values > -1]
-        stats[place] = np.mean(values) if len(values) else -1
-        iou = f"{p.iouThrs[0]:.2f}:{p.iouThrs[-1]:.2f}" if threshold is None else f"{threshold:.2f}"
-        lines.append(LINE.format(TITLES[kind], f"({kind})", iou, area, limit, stats[place]))
-    return stats, lines
+
+
+def summary(lines: Sequence[Line], evaluation: Mapping[str, Any], p: Any) -> tuple[NDArray[np.float64], list[str]]:
+    """Return the figures of lines, and their text."""
+    figures = [line.read(evaluation, p) for line in lines]
+    return np.array(figures), [line.text(figure, p) for line, figure in zip(lines, figures, strict=True)]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastbox.compat.coco import COCO
 from fastbox.compat.coco_records import of_records
 from fastbox.compat.coco_sides import Asked, Sides
-from fastbox.compat.coco_summary import summary
+from fastbox.compat.coco_summary import summary, twelve
 from fastbox.compat.patched import Patch, patch, unpatch
 from fastbox.evaluation.coco_arrays import coco_arrays
 from fastbox.evaluation.curves import Ranked
@@ -187,7 +187,7 @@ class COCOeval:
         """
         if not self.eval:
             raise ValueError("expected accumulate() before summarize(), got no results: call accumulate() first")
-        self.stats, lines = summary(self.eval, self.params)
+        self.stats, lines = summary(twelve(self.params), self.eval, self.params)
         for line in lines:
             print(line)
 

@@ -152,6 +152,18 @@ def test_records_and_ious_are_made_when_they_are_read() -> None:
     assert judge.evalImgs is judge.evalImgs and judge.ious is judge.ious
 
 
+def test_thresholds_may_be_a_list() -> None:
+    scene = Scene(170)
+    truths = COCO(scene.dataset())
+    judge = COCOeval(truths, truths.loadRes(scene.results()), "bbox")
+    judge.params.iouThrs = [0.5, 0.75]
+    judge.evaluate()
+    judge.accumulate()
+    quiet(judge.summarize)
+    precision = judge.eval["precision"][..., 0, -1]
+    assert judge.stats[1:3].tolist() == [own[own > -1].mean() for own in precision]
+
+
 def test_nothing_to_evaluate() -> None:
     for dataset in ({}, {"images": [], "categories": [], "annotations": []}):
         truths = COCO(dataset)

@@ -58,3 +58,12 @@ def test_pycocotools_need_not_be_installed(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_fastbox_does_not_import_it(python: Any) -> None:
     assert python("import sys, fastbox, fastbox.evaluation; print('fastbox.compat' in sys.modules)").stdout == "False\n"
+
+
+def test_another_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"expected package.*pycocotools"):
+        patch("pycoco")
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    for _ in range(2):
+        with pytest.raises(ImportError):
+            patch("faster_coco_eval")
