@@ -28,6 +28,8 @@ def rewritten(markdown: str, source: str, name: str, moved: Mapping[str, str]) -
         if not link[1] or not path.is_relative_to(ROOT):
             return link[0]
         place = path.relative_to(ROOT).as_posix()
+        page = re.sub(r"\.ipynb$", ".md", place)
+        place = place if page == f"docs/{name}" else page  # a notebook has a page, which links to the notebook
         return f"]({_relative(name, moved.get(place, place.removeprefix('docs/')))}{link[2] or ''})"
 
     return LINK.sub(pointed, markdown)
