@@ -11,7 +11,7 @@ import numpy as np
 import fastbox
 from fastbox.kernels.metrics import METRICS
 
-SEMANTICS = Path(__file__).resolve().parents[1] / "semantics.md"
+SEMANTICS, BENCHMARKS = (Path(__file__).resolve().parents[1] / name for name in ("semantics.md", "benchmarks.md"))
 WIDTH, HEIGHT, LEFT, BELOW = 640, 240, 48, 36
 
 BOX = [0, 0, 10, 10]
@@ -81,8 +81,18 @@ A box of 10 × 10 pixels moves past another one of the same size: `{name}` by th
 
 Every function of [Comparing boxes](../api/comparing-boxes.md) takes `metric="{name}"`, and `fastbox measure` and
 `fastbox pairs` take `--metrics {name}`.
-[Benchmarks](../benchmarks.md) has the speed.{loss}
+{_speed(name)}{loss}
 """
+
+
+def _speed(name: str) -> str:
+    """Return a sentence on the time that a metric takes, from the table of benchmarks."""
+    row = re.search(rf"^\| `{name}` \| ([\d.]+) \| ([\d.]+) \|$", BENCHMARKS.read_text(), re.MULTILINE)
+    assert row is not None, f"expected a row of {name} in {BENCHMARKS.name}"
+    link = "[Benchmarks](../benchmarks.md#metrics)"
+    if name == "iou":
+        return f"The times of other metrics are multiples of IoU's: {link}."
+    return f"The matrix takes {row[1]} times as long as IoU's, `best` {row[2]} times: {link}."
 
 
 def _picture(name: str) -> str:
