@@ -78,7 +78,7 @@ def resample(
     params: Params,
 ) -> dict[str, Floats]:
     """Return the statistics of precision in the first range of areas, one value for each sample; nan without truths."""
-    thresholds, recalls = np.array(params.iou_thresholds), np.array(params.recalls)
+    thresholds, recalls = np.array(params.iou_thresholds), np.array(params.sampled_recalls)
     kernel = _kernels().RESAMPLE[recalls.dtype, ""]
     shape = len(bounds) - 1, len(thresholds)
     detections, truths = (words, bounds, image), (truth_kinds, truth_image)

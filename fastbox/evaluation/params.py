@@ -135,6 +135,16 @@ class Params:
         """The number that is added to the width and height of each box: 1 where corners are the outer pixels."""
         return 1.0 if self.options.get("legacy_pixels") else 0.0
 
+    @property
+    def sampled_recalls(self) -> tuple[float, ...] | None:
+        """The recalls whose mean precision is the figure of a class in samples of the images; empty where it is the
+        area under the curve, and None where figures are not computed from samples.
+        """
+        record = self.record
+        if record.traced is None:
+            return self.recalls
+        return {"recalls": record.recalls, "area": ()}.get(record.sampled)
+
     def check_sampled(self) -> None:
         """Refuse rules whose statistics are not computed from samples of the images.
 
@@ -142,7 +152,7 @@ class Params:
         ------
         ValueError
         """
-        if self.record.traced is not None:
+        if self.sampled_recalls is None:
             raise ValueError(
                 f"expected no samples with rule {self.rule!r}, whose figures have no intervals: leave samples out"
             )

@@ -112,6 +112,9 @@ class Protocol:
         A crowd is a truth that counts: one detection in it is true, and further ones are ignored.
     keeps : Keeps, optional
         A table of further facts of the images, for ``traced``.
+    sampled : {"", "recalls", "area"}
+        How AP of samples of the images is computed if there is ``traced``: by the mean of precision at the recalls, or
+        by the area under its envelope; empty where it is not.
     """
 
     name: str
@@ -134,6 +137,7 @@ class Protocol:
     federated: bool = False
     group_of: bool = False
     keeps: Keeps | None = None
+    sampled: Literal["", "recalls", "area"] = ""
 
     def columns(self, there: Collection[str], **given: str | None) -> dict[str, str | None]:
         """Return the columns of truths to read as ``crowd``, ``ignore`` and ``area``, given the existing columns.

@@ -45,7 +45,8 @@ SAMPLES = 1000  # of a comparison, unless another number is asked for
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
 KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 90 to 220 were measured
 
-SAMPLES_KERNEL = "evaluate.bootstrap", "RESAMPLE", ""  # which takes longest to compile
+# The kernels of samples, of which the first takes longest to compile.
+OF_SAMPLES = ("evaluate.bootstrap", "RESAMPLE", ""), ("evaluate.best_scores", "BEST_SCORES", "")
 
 # The kernels of every evaluation, module by module, in descending order of the time of compiling.
 KERNELS = (
@@ -190,7 +191,7 @@ def evaluate(
     params = evaluation.params
     if samples:
         params.check_sampled()
-    elif compare and params.record.traced is None:
+    elif compare and params.sampled_recalls is not None:
         samples = SAMPLES
     a, b = Source.carrying(detections), Source.carrying(truths)
     truth_columns = {"crowd": crowd_column, "ignore": ignore_column, "area": area_column}
@@ -220,7 +221,7 @@ def evaluate(
     found.gallery = Gallery(pairs=compare) if by is None or report is not None else None
     parameters = {"detections": files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None
-    compile_together((SAMPLES_KERNEL, *KERNELS) if samples else KERNELS)
+    compile_together((*OF_SAMPLES, *KERNELS) if samples else KERNELS)
     follows = progress is not None and a.fragment is None and (by is not None or samples > 0)
     step = halved(progress) if progress is not None and follows else progress
     with Output(out, schema, command="evaluate", parameters=parameters, progress=step) as output:

@@ -91,6 +91,7 @@ VOC07 = Protocol(
     options={"strict": False, "legacy_pixels": False},
     says="best of all truths, mean precision at 11 recalls",
     traced=ElevenPoints,
+    sampled="recalls",
 )
 
 VOC12 = replace(
@@ -99,6 +100,7 @@ VOC12 = replace(
     recalls=COCO.recalls,
     says="best of all truths, area under the envelope of precision",
     traced=AreaUnder,
+    sampled="area",
 )
 
 PROTOCOLS = (VOC07, VOC12)

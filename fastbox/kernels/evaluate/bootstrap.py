@@ -112,6 +112,8 @@ def add_up(rows, count, weights, weight, total):
 def find_areas(events, begin, end, changes, steps, highest, areas):
     """Write the sum of the precision at each recall, walking back from the last match: the best so far is the envelope.
 
+    Without recalls it is the sum at each true detection.
+
     A match of weight 0 changes nothing: it reaches the recalls of the match before, whose precision is no lower.
     """
     weight, total = changes
@@ -127,7 +129,7 @@ def find_areas(events, begin, end, changes, steps, highest, areas):
         else:
             for l in range(SIDE_BY_SIDE):
                 true[l] += here[l]
-    highest[:] = 0.0
+    highest[:], every = 0.0, len(highest) == SIDE_BY_SIDE
     for e in range(end - 1, begin - 1, -1):
         at = np.int64(events[e] >> 1) * SIDE_BY_SIDE
         here, until = moved(weight, at), moved(total, at)
@@ -138,8 +140,12 @@ def find_areas(events, begin, end, changes, steps, highest, areas):
         for l in range(SIDE_BY_SIDE):
             now = true[l] / (np.int32(until[l] - ignored[l]) + EPS)
             best[l] = now if now > best[l] else best[l]
-        for l in range(SIDE_BY_SIDE):
-            highest[np.uint64(steps[np.uint64(true[l]) * WIDTH + np.uint64(l)])] = best[l]
+        if every:
+            for l in range(SIDE_BY_SIDE):
+                areas[l] += best[l] * here[l]
+        else:
+            for l in range(SIDE_BY_SIDE):
+                highest[np.uint64(steps[np.uint64(true[l]) * WIDTH + np.uint64(l)])] = best[l]
         for l in range(SIDE_BY_SIDE):
             true[l] -= here[l]
     last = len(highest) // SIDE_BY_SIDE - 1
@@ -161,13 +167,14 @@ def sample_class(rows, listed, weights, sampled, room, means):
     # Without their owners, whose references each call would count.
     events, steps, highest = moved(events, 0), moved(steps, 0), moved(highest, 0)
     changes, areas = (moved(weight, 0), moved(total, 0)), stack_array(highest, SIDE_BY_SIDE)
-    place_steps(wanted, recalls, steps)
+    if len(recalls):
+        place_steps(wanted, recalls, steps)
     add_up(rows, count, weights, weight, total)
     for n in range(means.shape[1]):
         find_areas(events, starts[n], starts[n + 1], changes, steps, highest, areas)
         for l in range(SIDE_BY_SIDE):
             if wanted[l]:
-                means[l, n] = areas[l] / len(recalls)
+                means[l, n] = areas[l] / (len(recalls) if len(recalls) else wanted[l])
 
 
 def resample(detections, truths, weights, axes, span, means):
@@ -175,7 +182,8 @@ def resample(detections, truths, weights, axes, span, means):
 
     Detections are words, the bounds of classes, and images; truths are classes and images. The weights are those of
     each image in SIDE_BY_SIDE samples, for one group of samples after another, 0 in lanes without a sample; the span is
-    of groups. The axes are the recalls and the number of thresholds. Sums of weights must be below 2**31.
+    of groups. The axes are the recalls and the number of thresholds; without recalls the mean is over the truths, the
+    area under the envelope. Sums of weights must be below 2**31.
 
     A detection that counts twice is two detections of one score: recall is read after the last of the two, where
     precision is highest.
