@@ -23,8 +23,17 @@ from fastbox.evaluation.curves import Ranked
 from fastbox.evaluation.params import Params as Rules
 from fastbox.evaluation.protocols.coco import AREA_RANGES
 from fastbox.evaluation.protocols.coco import COCO as DEFAULT
+from fastbox.parallel import compile_together
 
 __all__ = ["COCO", "COCOeval", "Params", "Patch", "patch", "unpatch"]
+
+# The kernels of every evaluation, in descending order of the time of compiling.
+KERNELS = (
+    ("common.sorting", "SORT_BY_CODE", ""),
+    ("common.sorting", "SORT_BY_SCORE", ""),
+    ("evaluate.match", "MATCH", ""),
+    ("evaluate.curves", "TRACE", ""),
+)
 
 
 class Params:
@@ -239,6 +248,7 @@ class COCOeval:
         _check_type("segm" if p.useSegm == 1 else p.iouType)
         rules = _rules(p, recalls=p.recThrs, max_dets=p.maxDets)
         asked = Asked(list(p.imgIds), list(p.catIds), list(p.catIds) if p.useCats else [-1], rules)
+        compile_together(KERNELS)
         self._sides, self._given, self.eval = Sides(self.cocoGt, self.cocoDt, asked), None, {}
 
     @property
