@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any
 
 import fastbox
@@ -28,29 +31,58 @@ CONSTANTS = {
     "LOSSES": "Losses",
     "RULES": "Anchors and matching",
 }
+# Modules that need a package of an extra: they are read, not imported.
+MODULES = {
+    "torch": ("fastbox.torch",),
+    "compat": ("fastbox.compat.cocoeval", "fastbox.compat.torchmetrics", "fastbox.compat.torchvision.ops"),
+}
+TITLES = {
+    "jobs": "The functions behind the commands",
+    "fragments": "Fragments",
+    "torch": "Losses for torch",
+    "compat": "In place of other packages",
+}
+ROOT = Path(fastbox.__file__).parents[1]
 
 
 def pages() -> dict[str, str]:
-    """Return the text of each page by its name: one a topic, one of the jobs, one of the fragments."""
-    names: dict[str, list[str]] = {topic: [] for topic in TOPICS}
+    """Return the text of each page by its name: one a topic, then those of modules."""
+    topics: dict[str, list[str]] = {topic: [] for topic in TOPICS}
     for name in fastbox.__all__:
-        thing = getattr(fastbox, name)
-        names[CONSTANTS.get(name) or _topic(thing)].append(name)
-    made = {_slug(topic): _page(topic, fastbox, found) for topic, found in names.items()}
-    made["jobs"] = _page("The functions behind the commands", fastbox.jobs, fastbox.jobs.__all__)
-    made["fragments"] = _page("Fragments", fastbox.fragments, [n for n in fastbox.fragments.__all__ if n != "Engine"])
+        topics[CONSTANTS.get(name) or _topic(getattr(fastbox, name))].append(name)
+    made = {
+        _slug(topic): _page(topic, [_entry(fastbox, name) for name in _sorted(found)])
+        for topic, found in topics.items()
+    }
+    for package in (fastbox.jobs, fastbox.fragments):
+        page = package.__name__.rpartition(".")[2]
+        made[page] = _page(TITLES[page], [_entry(package, name) for name in _sorted(package.__all__)])
+    for page, modules in MODULES.items():
+        entries = [_listed(f"{module}.{name}") for module in modules for name in _sorted(listed(module))]
+        made[page] = _page(TITLES[page], entries)
     return made
 
 
 def names() -> frozenset[str]:
     """Return the full names of all functions and classes that have an entry."""
     packages = (fastbox, fastbox.jobs, fastbox.fragments)
-    return frozenset(
+    imported = {
         f"{package.__name__}.{name}"
         for package in packages
         for name in package.__all__
         if inspect.isroutine(getattr(package, name)) or inspect.isclass(getattr(package, name))
-    )
+    }
+    read = {f"{module}.{name}" for modules in MODULES.values() for module in modules for name in listed(module)}
+    return frozenset(imported | read)
+
+
+def listed(module: str) -> list[str]:
+    """Return the public names of a module without importing it; those of modules in it are left out."""
+    place = ROOT.joinpath(*module.split("."))
+    path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
+    found = next(node.value for node in nodes if ast.unparse(node.targets[0]) == "__all__")
+    return [name for name in ast.literal_eval(found) if PathFinder.find_spec(name, [str(place)]) is None]
 
 
 def _topic(thing: Any) -> str:
@@ -62,24 +94,28 @@ def _slug(topic: str) -> str:
     return topic.lower().replace(",", "").replace(" ", "-")
 
 
-def _page(title: str, package: Any, names: list[str]) -> str:
-    return "\n".join([f"# {title}", "", *(_entry(package, name) for name in sorted(names, key=_place))])
+def _page(title: str, entries: list[str]) -> str:
+    return "\n".join([f"# {title}", "", *entries])
 
 
-def _place(name: str) -> tuple[int, str]:
+def _sorted(found: list[str]) -> list[str]:
     """Functions first, then classes, then constants, each by name."""
-    return name[:1].isupper() + name.isupper(), name.lower()
+    return sorted(found, key=lambda name: (name[:1].isupper() + name.isupper(), name.lower()))
 
 
 def _entry(package: Any, name: str) -> str:
     thing = getattr(package, name)
     full = f"{package.__name__}.{name}"
-    if not (inspect.isroutine(thing) or inspect.isclass(thing)):
-        return f"## {full}\n\n{_values(thing)}\n"
-    options = [f"      heading: {full}", f"      toc_label: {name}"]
     if inspect.isclass(thing):
-        options += [f"      members: [{', '.join(_members(thing))}]"]
-    return "\n".join([f"::: {full}", "    options:", *options, ""])
+        return _listed(full, f"      members: [{', '.join(_members(thing))}]")
+    if inspect.isroutine(thing):
+        return _listed(full)
+    return f"## {full}\n\n{_values(thing)}\n"
+
+
+def _listed(full: str, *options: str) -> str:
+    heading = [f"      heading: {full}", f"      toc_label: {full.rpartition('.')[2]}"]
+    return "\n".join([f"::: {full}", "    options:", *heading, *options, ""])
 
 
 def _members(thing: type[Any]) -> list[str]:
@@ -91,5 +127,8 @@ def _members(thing: type[Any]) -> list[str]:
     ]
 
 
-def _values(values: tuple[str, ...]) -> str:
-    return "The names that arguments take: " + ", ".join(f"`{value}`" for value in values) + "."
+def _values(thing: Any) -> str:
+    """The names of a constant, or the definition of a type."""
+    if not isinstance(thing, tuple | dict):
+        return f"A type: `{str(thing).replace('typing.', '').replace('collections.abc.', '')}`."
+    return "The names that arguments take: " + ", ".join(f"`{value}`" for value in thing) + "."
