@@ -11,6 +11,26 @@ import click
 from fastbox.cli import main
 from fastbox.cli.command import SECTIONS, Command, Group
 
+# The guide of each command.
+GUIDES = {
+    "anchors": "matching",
+    "assign": "matching",
+    "bench": "benchmarks",
+    "convert": "formats",
+    "evaluate": "evaluation",
+    "experiment-disagreement": "losses",
+    "experiment-regression": "losses",
+    "fuse": "suppression",
+    "inspect": "inspect",
+    "measure": "losses",
+    "nms": "suppression",
+    "pairs": "functions",
+    "plan": "scale",
+    "sort": "scale",
+    "suspects": "suspects",
+    "synthesize": "start",
+    "warmup": "scale",
+}
 _HEAD = "| option | meaning | default |\n|---|---|---|"
 
 
@@ -58,12 +78,17 @@ def _page(words: tuple[str, ...], command: click.Command) -> str:
     usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
     examples = "\n".join(command.examples)
     rows = [_row(one, context) for one in command.params if isinstance(one, click.Option) and not one.hidden]
+    name = "-".join(words)
+    more = [f"[the guide](../{GUIDES[name]}.md)"] if name in GUIDES else []
+    if any("--json" in one.opts for one in command.params):
+        more.append("[keys of the JSON and columns of the outputs](../outputs.md)")
     parts = [
         f"# fastbox {' '.join(words)}",
         _paragraphs(command.help or ""),
         f"```text\n{usage}\n```",
         f"```sh\n{examples}\n```",
         "## Options\n\n" + "\n".join([_HEAD, *rows]),
+        *(["See also " + ", ".join(more) + "."] if more else []),
     ]
     return "\n\n".join(parts) + "\n"
 
