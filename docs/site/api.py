@@ -34,7 +34,12 @@ CONSTANTS = {
 # Modules that need a package of an extra: they are read, not imported.
 MODULES = {
     "torch": ("fastbox.torch",),
-    "compat": ("fastbox.compat.cocoeval", "fastbox.compat.torchmetrics", "fastbox.compat.torchvision.ops"),
+    "compat": (
+        "fastbox.compat.cocoeval",
+        "fastbox.compat.torchmetrics",
+        "fastbox.compat.torchvision.ops",
+        "fastbox.compat.supervision",
+    ),
 }
 TITLES = {
     "jobs": "The functions behind the commands",
