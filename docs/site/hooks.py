@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -79,19 +80,35 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
 
 
 def navigation(entries: list[Any], names: list[str]) -> list[Any]:
-    """Return the navigation with the pages of each pattern, the index first; what has no pages is left out."""
+    """Return the navigation with the pages of each pattern, the index first; what has no pages is left out.
+
+    A pattern stands for pages that no other entry names, and that no pattern before it matches.
+    """
+    left = [name for name in names if name not in set(_named(entries))]
+    return _filled(entries, left)
+
+
+def _filled(entries: list[Any], left: list[str]) -> list[Any]:
     found: list[Any] = []
     for entry in entries:
         if isinstance(entry, dict):
             ((title, below),) = entry.items()
-            listed = navigation(below, names) if isinstance(below, list) else navigation([below], names)
+            listed = _filled(below if isinstance(below, list) else [below], left)
             if listed:
-                found.append({title: listed if isinstance(below, list) or "*" in below else listed[0]})
+                found.append({title: listed if isinstance(below, list) or "/" in below else listed[0]})
         elif "*" in entry:
-            found += sorted(
-                (name for name in names if fnmatch(name, entry) and name.count("/") == entry.count("/")),
-                key=lambda name: not name.endswith("/index.md"),
-            )
+            matched = [name for name in left if fnmatch(name, entry) and name.count("/") == entry.count("/")]
+            left[:] = [name for name in left if name not in matched]
+            found += sorted(matched, key=lambda name: not name.endswith("/index.md"))
         else:
             found.append(entry)
     return found
+
+
+def _named(entries: Any) -> Iterator[str]:
+    """Yield the pages that the navigation names."""
+    if isinstance(entries, str):
+        yield entries
+    else:
+        for below in entries.values() if isinstance(entries, dict) else entries:
+            yield from _named(below)
