@@ -59,7 +59,7 @@ class Result:
         """Refuse a result of whole tables that was probably not intended; most results refuse nothing."""
 
     def page(self) -> Page:
-        """Return everything as a page.
+        """Return everything as a page, which a notebook shows.
 
         Raises
         ------
@@ -122,6 +122,24 @@ class Result:
 
         return drawing(self.to_dict())
 
+    def illustrated(self, pictures: str | os.PathLike[str]) -> Page:
+        """Return everything as a page with pictures behind the boxes of examples, which a notebook shows.
+
+        Parameters
+        ----------
+        pictures : path
+            The folder of the images (the extra ``formats``).
+
+        Raises
+        ------
+        InputError
+            There is no page of this result, no such folder, or Pillow is not installed.
+        """
+        from fastbox.report.page.pictures import check_pictures, illustrated
+
+        check_pictures(pictures)
+        return illustrated(self.page(), pictures, self.file_names)
+
     def report(self, path: str | os.PathLike[str], *, pictures: str | os.PathLike[str] | None = None) -> None:
         """Write the page that ``--report`` writes, without examples where the job did not keep any.
 
@@ -140,11 +158,7 @@ class Result:
 
         page = self.page()
         check_report(path, pictures)
-        if pictures is not None:
-            from fastbox.report.page.pictures import illustrated
-
-            page = illustrated(page, pictures, self.file_names)
-        write(page, path, self.provenance)
+        write(page if pictures is None else self.illustrated(pictures), path, self.provenance)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: everything but the names of files, whose tables may be in this process alone."""

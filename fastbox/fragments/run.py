@@ -22,8 +22,7 @@ from fastbox.fragments.engines import Engine, threads
 from fastbox.jobs.base import FirstPass, Tables, Traits, result_of, traits_of
 from fastbox.jobs.progress import halved
 from fastbox.memory import check_kept
-from fastbox.report.page.pictures import check_pictures
-from fastbox.report.page.write import check_page
+from fastbox.report.page.write import check_report
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
 from fastbox.results.merge import Gathered
@@ -120,12 +119,9 @@ def spread(
     tables = tuple(map(listed, tables))
     traits = _traits_of(job, options)
     pictures = options.pop("pictures", None)
-    if report is not None:
-        if result_of(job).page is Result.page:
-            raise InputError(f"expected a job that has a page, got {job.__name__}: leave the report out")
-        check_page(report, out)
-    if pictures is not None:
-        check_pictures(pictures, report)
+    if report is not None and result_of(job).page is Result.page:
+        raise InputError(f"expected a job that has a page, got {job.__name__}: leave the report out")
+    check_report(report, pictures, out)
     named = [options.get(name) for name in traits.names]
     named += [file for name in traits.reads if isinstance(file := options.get(name), str | os.PathLike)]
     written = {"out": None if out is None else os.path.join(out, ""), "report": report}

@@ -31,6 +31,7 @@ from fastbox.anchors import AnchorGrid
 from fastbox.fragments import spread
 from fastbox.report.page import pictures
 from fastbox.report.page.contents import Box, Example, Examples, Page, Section
+from fastbox.report.page.write import render
 
 WIDE, HIGH = 240, 160
 TRUTHS = {3: [[40.0, 30, 60, 50], [120.0, 90, 80, 60]], 5: [[150.0, 20, 70, 100]], 12: [[10.0, 100, 30, 40]]}
@@ -254,6 +255,17 @@ def test_the_page_of_every_job_shows_pictures(name: str, tmp_path: Path) -> None
     assert uris(later) == []
 
 
+def test_a_notebook_shows_the_page_in_a_frame(tmp_path: Path) -> None:
+    detections, truths = coco(tmp_path)
+    found = run_pairs(detections, truths, report=tmp_path / "page.html")
+    for page, count in ((found.page(), 0), (found.illustrated(pictured(tmp_path)), 3)):
+        ((tag, frame),) = parsed(page._repr_html_()).found
+        assert tag == "iframe" and frame["sandbox"] == "allow-scripts" and frame["srcdoc"] == render(page)
+        assert (frame["srcdoc"] or "").count("<image ") == count
+    with pytest.raises(InputError, match="expected a local folder of pictures"):
+        found.illustrated(tmp_path / "none")
+
+
 def test_a_result_is_pickled_without_the_names_of_files(tmp_path: Path) -> None:
     detections, truths = coco(tmp_path)
     found = pickle.loads(pickle.dumps(run_pairs(detections, truths, report=tmp_path / "page.html")))
@@ -320,8 +332,6 @@ def test_what_can_not_be_shown_is_refused_beforehand(tmp_path: Path, monkeypatch
 
 
 def test_names_of_pictures_are_only_text(tmp_path: Path) -> None:
-    from fastbox.report.page.write import render
-
     name = '"><script>alert(1)</script>'
     with pytest.warns(fastbox.InputWarning):
         html = render(pictures.illustrated(page_of(example(0, 0, 9, 9, image=name)), tmp_path))

@@ -198,3 +198,8 @@ class Page:
     figures: Sequence[Figure]
     sections: Sequence[Section] = field(default_factory=tuple)
     rules: Sequence[str] = ()
+
+    def _repr_html_(self) -> str:
+        from fastbox.report.page.write import framed
+
+        return framed(self)

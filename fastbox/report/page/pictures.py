@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from fastbox.errors import InputError, InputWarning, advice, warn
+from fastbox.errors import InputError, InputWarning, warn
 from fastbox.report.numbers import counted
 from fastbox.report.page.contents import Examples, Page, Section
 from fastbox.report.page.example import Example, Picture
@@ -34,17 +34,14 @@ Named: TypeAlias = Callable[[Collection[str]], Mapping[str, tuple[str | None, tu
 Place: TypeAlias = tuple[int, int, int]  # of an example: its section, part and number
 
 
-def check_pictures(folder: str | os.PathLike[str], report: str | os.PathLike[str] | None) -> None:
-    """Refuse, before any work is done, a folder of pictures that can't be shown.
+def check_pictures(folder: str | os.PathLike[str]) -> None:
+    """Refuse a folder of pictures that can't be shown.
 
     Raises
     ------
     InputError
-        There is no such folder, no page is requested, or Pillow is not installed.
+        There is no such folder, or Pillow is not installed.
     """
-    if report is None:
-        how = advice("--report PAGE", "report='page.html'")
-        raise InputError(f"expected a page to show the pictures of {os.fspath(folder)} on, got none: add {how}")
     PictureFolder(folder)
     try:
         importlib.import_module("PIL.Image")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastbox._version import __version__
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.report.page.contents import Examples, Page, Plot, Table
 from fastbox.report.page.text import plain, printable
 from fastbox.report.palette import css
@@ -19,9 +20,10 @@ from fastbox.report.provenance import Provenance
 from fastbox.storage.folders import check_folder, new_file
 from fastbox.storage.stores import local
 
-__all__ = ["check_page", "check_report", "render", "write"]
+__all__ = ["check_page", "check_report", "framed", "render", "write"]
 
 _HERE = Path(__file__).parent
+FRAME = 720  # pixels of the height of a page in a notebook
 _KINDS: dict[type, str] = {Plot: "plot", Table: "table", Examples: "examples"}
 
 
@@ -44,14 +46,27 @@ def check_page(path: str | os.PathLike[str], coming: str | os.PathLike[str] | No
         check_folder(path)
 
 
-def check_report(path: str | os.PathLike[str] | None, pictures: str | os.PathLike[str] | None) -> None:
-    """Refuse, before any work is done, a page or a folder of pictures as :func:`check_page` and others do."""
+def check_report(
+    path: str | os.PathLike[str] | None,
+    pictures: str | os.PathLike[str] | None,
+    coming: str | os.PathLike[str] | None = None,
+) -> None:
+    """Refuse, before any work is done, a page that can't be made, as :func:`check_page` does, or its pictures.
+
+    Raises
+    ------
+    InputError
+        The errors of the page, pictures without a page, no such folder of pictures, or Pillow is not installed.
+    """
     if path is not None:
-        check_page(path)
+        check_page(path, coming)
     if pictures is not None:
         from fastbox.report.page.pictures import check_pictures
 
-        check_pictures(pictures, path)
+        if path is None:
+            how = advice("--report PAGE", "report='page.html'")
+            raise InputError(f"expected a page to show the pictures of {os.fspath(pictures)} on, got none: add {how}")
+        check_pictures(pictures)
 
 
 def render(page: Page, run: Provenance | None = None) -> str:
@@ -62,6 +77,14 @@ def render(page: Page, run: Provenance | None = None) -> str:
     record = None if run is None else run.to_dict()
     return str(
         template.render(page=page, script=script, style=css() + style, allowed=allowed, version=__version__, run=record)
+    )
+
+
+def framed(page: Page) -> str:
+    """Return a page in a frame, which a notebook shows with the page's own styles."""
+    return (
+        f'<iframe srcdoc="{html.escape(render(page))}" title="{html.escape(plain(page.title))}" '
+        f'width="100%" height="{FRAME}" style="border: 0" sandbox="allow-scripts"></iframe>'
     )
 
 
