@@ -86,7 +86,7 @@ def _page(words: tuple[str, ...], command: click.Command) -> str:
         f"# fastbox {' '.join(words)}",
         _paragraphs(command.help or ""),
         f"```text\n{usage}\n```",
-        f"```sh\n{examples}\n```",
+        f"## Examples\n\n```sh\n{examples}\n```",
         "## Options\n\n" + "\n".join([_HEAD, *rows]),
         *(["See also " + ", ".join(more) + "."] if more else []),
     ]
@@ -106,9 +106,10 @@ def _row(option: click.Option, context: click.Context) -> str:
     record = option.get_help_record(context)
     assert record is not None
     names, meaning = record
-    default = re.search(r"\s*\[default: (.*?)\]$", meaning)
-    value = f"`{default[1]}`" if default else ""
-    said = _escaped(meaning[: default.start()] if default else meaning)
+    said, _, notes = meaning.removesuffix("]").partition("  [") if meaning.endswith("]") else (meaning, "", "")
+    default, limits = re.fullmatch(r"(?:default: ([^;]*))?(?:; )?(.*)", notes).groups()  # type: ignore[union-attr]
+    value = f"`{default}`" if default else ""
+    said = _escaped(said) + (f" `{limits.replace('<=', ' ≤ ').replace('>=', ' ≥ ')}`" if limits else "")
     return f"| `{names.replace('|', chr(92) + '|')}` | {said} | {value} |"
 
 

@@ -42,6 +42,24 @@ def pages() -> dict[str, str]:
     return {"index": index} | {name: _page(name, *rows[name]) for name in METRICS}
 
 
+def _boxes(name: str) -> str:
+    """Return a picture of a truth, a detection and their hull, with the value of the metric."""
+    truth, detection = (40, 20, 200, 130), (110, 60, 260, 190)
+    a, b = (np.array([side], dtype=np.float64) for side in (detection, truth))
+    value = fastbox.aligned(a, b, metric=name)[0]
+    hull = (*np.minimum(truth[:2], detection[:2]).tolist(), *np.maximum(truth[2:], detection[2:]).tolist())
+    drawn = "".join(
+        f'<rect class="{kind}" x="{x0}" y="{y0}" width="{x1 - x0}" height="{y1 - y0}"/>'
+        for kind, (x0, y0, x1, y1) in (("hull", hull), ("truth", truth), ("detection", detection))
+    )
+    words = ((330, 60, "a: the detection, orange"), (330, 85, "b: the truth, green"), (330, 110, "hull: dashed"))
+    said = "".join(
+        f'<text x="{x}" y="{y}">{text}</text>' for x, y, text in (*words, (330, 150, f"{name}: {value:.4g}"))
+    )
+    head = f'<svg viewBox="0 0 640 210" role="img" aria-label="two boxes with a {name} of {value:.4g}">'
+    return f'<figure class="curve">{head}{drawn}{said}</svg></figure>'
+
+
 def _rows() -> dict[str, tuple[str, str]]:
     """Definition and range of each metric, from the table of the semantics."""
     rows = re.findall(r"^\| (`[a-z0-9_]+`(?:, `[a-z0-9_]+`)*) \| (.*) \| (.*) \|$", SEMANTICS.read_text(), re.MULTILINE)
@@ -64,6 +82,8 @@ def _page(name: str, definition: str, span: str) -> str:
 {definition}
 
 Range: {span}; {better}.
+
+{_boxes(name)}
 
 {_picture(name)}
 
