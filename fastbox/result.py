@@ -19,9 +19,40 @@ if TYPE_CHECKING:
     from fastbox.report.brief import Shown
     from fastbox.report.page.contents import Page
 
-__all__ = ["Invalid", "Result", "Row", "Rules"]
+__all__ = ["Invalid", "Result", "Row", "Rules", "TableRows"]
 
 Row = dict[str, Any]
+
+
+class TableRows(list[Row]):
+    """A table as a list of rows, which goes to Arrow, pandas and polars.
+
+    Examples
+    --------
+    >>> TableRows([{"class": "cat", "count": 2}]).to_arrow().column_names
+    ['class', 'count']
+    """
+
+    def to_arrow(self) -> Any:
+        """Return the table as a ``pyarrow.Table``."""
+        from fastbox.arrow.columns import table_of
+
+        return table_of(self)
+
+    def to_pandas(self) -> Any:
+        """Return the table as a ``pandas.DataFrame``."""
+        try:
+            return self.to_arrow().to_pandas()
+        except ImportError:
+            raise InputError("expected pandas for a frame, got none: pip install pandas") from None
+
+    def to_polars(self) -> Any:
+        """Return the table as a ``polars.DataFrame``."""
+        try:
+            import polars
+        except ImportError:
+            raise InputError("expected polars for a frame, got none: pip install polars") from None
+        return polars.from_arrow(self.to_arrow())
 
 
 class Result:
@@ -72,8 +103,11 @@ class Result:
         """Return notes on the tables as JSON holds them; sorted Parquet with usual names needs no note."""
         return {"inputs": list(self.inputs)} if self.inputs else {}
 
-    def tables(self) -> dict[str, list[Row]]:
-        """Return everything as tables, each a list of rows: single figures in ``summary``, other tables by name."""
+    def tables(self) -> dict[str, TableRows]:
+        """Return everything as tables, each a list of rows: single figures in ``summary``, other tables by name.
+
+        A table goes to other libraries by its ``to_arrow``, ``to_pandas`` and ``to_polars``.
+        """
         found = self.to_dict()
         places = (*self.TABLES, "inputs")
         tables: dict[str, list[Row]] = {"summary": [dict(_leaves(found, places))]}
@@ -83,32 +117,31 @@ class Result:
             if rows:
                 tables[place.replace(".", "_")] = [dict(_leaves(row, self.APART)) for row in rows]
             histograms += [counted for row in rows if "histogram" in row for counted in _bins(row)]
-        return tables | ({"histograms": histograms} if histograms else {})
+        tables |= {"histograms": histograms} if histograms else {}
+        return {name: TableRows(rows) for name, rows in (tables | self._further_tables(found)).items()}
+
+    def _further_tables(self, summary: Mapping[str, Any]) -> dict[str, list[Row]]:
+        """Return tables that are not lists of rows in the summary, given ``to_dict``."""
+        return {}
 
     def to_arrow(self, table: str | None = None) -> Any:
         """Return one of :meth:`tables`, by default the main one, as a ``pyarrow.Table``."""
-        from fastbox.arrow.columns import table_of
+        return self._table(table).to_arrow()
 
+    def _table(self, table: str | None) -> TableRows:
         tables = self.tables()
         name = (self.main if self.main in tables else "summary") if table is None else table
         if name not in tables:
             raise ValueError(f"expected a table of {', '.join(tables)}, got {name!r}")
-        return table_of(tables[name])
+        return tables[name]
 
     def to_pandas(self, table: str | None = None) -> Any:
         """Return one of :meth:`tables`, by default the main one, as a ``pandas.DataFrame``."""
-        try:
-            return self.to_arrow(table).to_pandas()
-        except ImportError:
-            raise InputError("expected pandas for a frame, got none: pip install pandas") from None
+        return self._table(table).to_pandas()
 
     def to_polars(self, table: str | None = None) -> Any:
         """Return one of :meth:`tables`, by default the main one, as a ``polars.DataFrame``."""
-        try:
-            import polars
-        except ImportError:
-            raise InputError("expected polars for a frame, got none: pip install polars") from None
-        return polars.from_arrow(self.to_arrow(table))
+        return self._table(table).to_polars()
 
     def plot(self) -> Any:
         """Draw the result as a ``matplotlib.figure.Figure`` that a notebook shows.

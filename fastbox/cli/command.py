@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import click
@@ -63,11 +64,20 @@ class Command(click.Command):
         The heading below which the help of a group lists the command, one of ``SECTIONS``.
     examples : sequence of str
         Lines to type.
+    once : mapping of str to str
+        Options that are refused if they are given twice, each with the way to give several values.
     """
 
-    def __init__(self, *args: Any, section: str = "", examples: Sequence[str] = (), **settings: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        section: str = "",
+        examples: Sequence[str] = (),
+        once: Mapping[str, str] = MappingProxyType({}),
+        **settings: Any,
+    ) -> None:
         super().__init__(*args, **settings)
-        self.section, self.examples = section, tuple(examples)
+        self.section, self.examples, self.once = section, tuple(examples), once
         self.params.append(click.Option(["--profile"], is_flag=True, help=PROFILE))
 
     def invoke(self, context: click.Context) -> Any:
@@ -86,6 +96,12 @@ class Command(click.Command):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Parse the command line, and make the records of its options."""
+        if self.once:
+            *_, given = self.make_parser(context).parse_args(args=list(args))
+            names = [name for option in given if isinstance(option, click.Option) for name in option.opts]
+            for name, how in self.once.items():
+                if names.count(name) > 1:
+                    raise click.UsageError(f"expected {name} once, got it {names.count(name)} times: {how}", context)
         rest = super().parse_args(context, args)
         records: dict[tuple[str, type[Any]], dict[str, Any]] = {}
         for parameter in self.params:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ __all__ = ["Detections", "GroundTruths", "Images", "read_as"]
 EVERY_RANGE = np.uint32(0xFFFFFFFF)  # the bits of a truth that is ignored in every range of areas
 
 
-class Images(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Images:
     """The aligned images of detections and truths: ids, if there are any, and the bounds of both sides.
 
     ``groups`` has the code of the group of each image, (groupings, images), if images are grouped.

@@ -162,6 +162,12 @@ class Summarized(Result):
             return self.MAIN if classes else "summary"
         return "models" if models else "summary"
 
+    def _further_tables(self, summary: Mapping[str, Any]) -> dict[str, list[Row]]:
+        """Return the tables of errors, curves, best scores, confusion, and truths found, given ``to_dict``."""
+        from fastbox.evaluation.tabled import tables_of
+
+        return tables_of(summary)
+
     def _first(self, summary: Row) -> dict[str, Any]:
         known = super()._first(summary)
         params, by, *_ = self._asked()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from fastbox.datasets.as_source import Given, as_source
-from fastbox.result import Result
+from fastbox.result import Result, Row
 from fastbox.storage.locate import find_files
 from fastbox.storage.opened import keep_open
 from fastbox.tables.fragments import FRAGMENT_ROWS, cut, descends, groups_of
@@ -52,9 +53,9 @@ class Planned(Result):
         """Return everything as JSON holds it."""
         return {"ready": self.ready, "inputs": self.inputs, "fragments": self.fragments}
 
-    def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Return everything as tables: a summary, the ``inputs`` and the ``fragments``."""
-        return super().tables() | {"fragments": [{"boxes": boxes} for boxes in self.fragments]}
+    def _further_tables(self, summary: Mapping[str, Any]) -> dict[str, list[Row]]:
+        """Return the table of fragments."""
+        return {"fragments": [{"boxes": boxes} for boxes in self.fragments]}
 
 
 @checked

@@ -159,3 +159,9 @@ def test_sizes_of_images_that_are_not_there_are_given_as_it_is_said(tmp_path: Pa
 @pytest.mark.parametrize("place", ["missing/out.parquet", "pairs.parquet/out.parquet"])
 def test_an_output_that_cannot_be_is_refused_at_once(paired: Path, place: str) -> None:
     assert place in refused("measure", paired, "-o", paired.parent / place).replace("\n", "")
+
+
+@pytest.mark.parametrize("given", [["--rule", "coco", "--rule", "voc07"], ["--rule=coco", "--rule=coco"]])
+def test_a_rule_given_twice_is_refused_with_the_way_to_give_several(given: list[str]) -> None:
+    said = "expected --rule once, got it 2 times: name several rules with commas, as --rule coco,voc07"
+    assert said in refused("evaluate", "a", "b", *given)

@@ -217,6 +217,7 @@ class Styled(Shown):
 @click.command(
     cls=Command,
     section="Evaluate and train",
+    once={"--rule": "name several rules with commas, as --rule coco,voc07"},
     examples=[
         "fastbox evaluate detections.parquet truths.parquet --report evaluation.html",
         "fastbox evaluate detections.parquet truths.parquet -o matched.parquet",
