@@ -15,7 +15,7 @@ import pytest
 from support.paths import ROOT
 from support.peers import peer
 
-from fastbox.errors import InputWarning
+from fastbox.errors import InputError, InputWarning
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 metrics = peer("fastbox.compat.torchmetrics")
@@ -145,6 +145,31 @@ def test_the_signature_is_torchmetrics() -> None:
         own, its = (inspect.signature(inspect.unwrap(getattr(kind, name))) for kind in (MeanAveragePrecision, theirs))
         usual = [[(one.name, one.default) for one in side.parameters.values()] for side in (own, its)]
         assert usual[0] == usual[1], name
+
+
+def test_coco_json_is_read_as_torchmetrics_reads_it(tmp_path: Path) -> None:
+    theirs = peer("torchmetrics.detection")
+    metric = MeanAveragePrecision(class_metrics=True)
+    found = computed(metric, *drawn(5, rich=True))
+    metric.tm_to_coco(str(tmp_path / "coco"))
+    paths = str(tmp_path / "coco_preds.json"), str(tmp_path / "coco_target.json")
+    own, its = MeanAveragePrecision.coco_to_tm(*paths), theirs.MeanAveragePrecision().coco_to_tm(*paths)
+    for mine, other in zip(own, its, strict=True):
+        for item, wanted in zip(mine, other, strict=True):
+            assert all(torch.equal(item[name].reshape(-1), wanted[name].reshape(-1)) for name in wanted)
+            assert item["boxes"].shape[1] == 4
+    again = computed(MeanAveragePrecision(box_format="xywh", class_metrics=True), *own)
+    assert found["mar_100"] == again["mar_100"]  # images without truths, and so some false detections, are left out
+    assert again["map"] >= found["map"] > 0
+
+
+@pytest.mark.parametrize("content", ["[", "{}", '[{"image_id": 1}]', "[1]"])
+def test_other_json_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "preds.json"
+    path.write_text(content)
+    (tmp_path / "target.json").write_text('{"annotations": []}')
+    with pytest.raises(InputError, match=f"expected COCO JSON of detections, a list .* got {path}"):
+        MeanAveragePrecision.coco_to_tm(str(path), str(tmp_path / "target.json"))
 
 
 DISTRIBUTED = """

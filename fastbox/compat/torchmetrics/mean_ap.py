@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastbox.compat.torchmetrics import coco_json
 from fastbox.compat.torchmetrics.checks import (
     as_format_of_boxes,
     as_limits,
@@ -105,15 +106,16 @@ class MeanAveragePrecision(Metric):
     plot_upper_bound = 1.0
     warn_on_many_detections = True
 
-    detection_box: State
-    detection_scores: State
-    detection_labels: State
-    detection_counts: State
-    groundtruth_box: State
-    groundtruth_labels: State
-    groundtruth_crowds: State
-    groundtruth_area: State
-    groundtruth_counts: State
+    if TYPE_CHECKING:  # torch.jit.script reads annotations at run time, and knows no such type
+        detection_box: State
+        detection_scores: State
+        detection_labels: State
+        detection_counts: State
+        groundtruth_box: State
+        groundtruth_labels: State
+        groundtruth_crowds: State
+        groundtruth_area: State
+        groundtruth_counts: State
 
     def __init__(
         self,
@@ -175,20 +177,32 @@ class MeanAveragePrecision(Metric):
 
     def compute(self) -> dict[str, Any]:
         """Return the figures of all images, -1 where there is no truth: the entries of torchmetrics, in its order."""
-        found = Found(
-            self._sided(self.detection_box),
-            joined(self.detection_labels),
-            offsets_of(self.detection_counts),
-            joined(self.detection_scores).astype(np.float64),
-        )
-        wanted = Wanted(
-            self._sided(self.groundtruth_box),
-            joined(self.groundtruth_labels),
-            offsets_of(self.groundtruth_counts),
-            joined(self.groundtruth_crowds) != 0,
-            joined(self.groundtruth_area).astype(np.float64),
-        )
+        found, wanted = self._sides()
         return {name: _tensors(value) for name, value in figures(found, wanted, self._rules()).items()}
+
+    def tm_to_coco(self, name: str = "tm_map_input") -> None:
+        """Write all images as COCO JSON: detections to ``NAME_preds.json``, truths to ``NAME_target.json``."""
+        coco_json.write(*self._sides(), name)
+
+    @staticmethod
+    def coco_to_tm(
+        coco_preds: str,
+        coco_target: str,
+        iou_type: str | tuple[str, ...] = ("bbox",),
+        backend: str = "pycocotools",
+    ) -> tuple[list[dict[str, torch.Tensor]], list[dict[str, torch.Tensor]]]:
+        """Read COCO JSON as the arguments of :meth:`update` of a metric with ``box_format="xywh"``.
+
+        Images without truths are left out, as by torchmetrics.
+
+        Raises
+        ------
+        ValueError
+            A file that is not COCO JSON, or ``iou_type="segm"``.
+        """
+        check_iou_type(iou_type)
+        as_choice(backend, BACKENDS, "backend to be")
+        return coco_json.read(coco_preds, coco_target)
 
     def plot(self, val: Any = None, ax: Any = None) -> Any:
         """Plot values of :meth:`compute`, as metrics of torchmetrics do; torchmetrics and matplotlib are needed."""
@@ -207,6 +221,23 @@ class MeanAveragePrecision(Metric):
         counts = torch.tensor([len(item["labels"]) for item in items], device=labels.device)
         for name, column in {**columns, "labels": labels, "counts": counts}.items():
             getattr(self, f"{side}_{name}").append(column)
+
+    def _sides(self) -> tuple[Found, Wanted]:
+        """Return the detections and the truths of all images."""
+        found = Found(
+            self._sided(self.detection_box),
+            joined(self.detection_labels),
+            offsets_of(self.detection_counts),
+            joined(self.detection_scores).astype(np.float64),
+        )
+        wanted = Wanted(
+            self._sided(self.groundtruth_box),
+            joined(self.groundtruth_labels),
+            offsets_of(self.groundtruth_counts),
+            joined(self.groundtruth_crowds) != 0,
+            joined(self.groundtruth_area).astype(np.float64),
+        )
+        return found, wanted
 
     def _sided(self, boxes: State) -> Any:
         """Return x, y, w and h of all boxes, rounded to their dtype as torchmetrics rounds them, then in float64."""
