@@ -18,8 +18,21 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "no"
-nox.options.sessions = ["readme", "package", "native", "lint", "types", "nojit", "clusters", "docs", "bench", "gate"]
+nox.options.sessions = [
+    "readme",
+    "package",
+    "native",
+    "lint",
+    "types",
+    "nojit",
+    "clusters",
+    "compat",
+    "docs",
+    "bench",
+    "gate",
+]
 
+CPU_TORCH = "torch==2.13.0+cpu"  # without the libraries for GPUs
 EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
 KERNELS = [f"tests/{room}" for room in ("assign", "datasets", "evaluation", "kernels", "losses", "ops", "suppression")]
 
@@ -116,6 +129,19 @@ def clusters(session: nox.Session) -> None:
     else:
         session.log("Spark is left out: there is no Java here")
     session.run("pytest", "-q", "-n", "0", "-m", "", "tests/fragments/test_engines.py", "tests/storage/test_stores.py")
+
+
+@nox.session
+def compat(session: nox.Session) -> None:
+    """Compare ``fastbox.compat`` with the packages in whose place it stands, and run the losses for torch."""
+    wanted = ".[peers]", "hypothesis", "pytest", "pytest-xdist"
+    try:
+        session.install(CPU_TORCH, *wanted)
+    except nox.command.CommandFailed:
+        session.log(f"{CPU_TORCH} is not to be had here: torch is installed with all its libraries, some gigabytes")
+        session.install(*wanted)
+    session.run("pytest", *EVERYTHING, "tests/compat", "tests/losses/test_torch.py", *session.posargs)
+    session.run("pytest", "-q", "-n", "0", "-m", "", "tests/whole/test_examples.py", "-k", "fastbox.compat or torch")
 
 
 @nox.session

@@ -260,7 +260,8 @@ def test_rows_are_torchvisions(dtype: Any, theirs: Any) -> None:
         "clip_boxes_to_image": (boxes, (90, 80)),
         "box_area": (boxes,),
     }.items():
-        assert torch.equal(getattr(ops, name)(*arguments), getattr(theirs, name)(*arguments)), name
+        if "nms" not in name or peer("torchvision.extension")._has_ops():
+            assert torch.equal(getattr(ops, name)(*arguments), getattr(theirs, name)(*arguments)), name
 
 
 def test_signatures_are_torchvisions(theirs: Any) -> None:
