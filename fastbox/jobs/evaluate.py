@@ -216,8 +216,7 @@ def evaluate(
     called = {} if names is None else {str(number): name for number, name in numbered(names).items()}
     evaluation.names = classes.names | called
     found = Evaluated(evaluation, by, evaluation.names, samples, seed, read, forced=force, compared=compare)
-    found.reference = gathered.models[0] if gathered else None
-    found.confusion_score, found.f_beta = confusion_score, f_beta
+    found.confusion_score, found.f_beta, found.reference = confusion_score, f_beta, gathered and gathered.models[0]
     found.gallery = Gallery(pairs=compare) if by is None or report is not None else None
     parameters = {"detections": files, "truths": plans[1].files, "by": by, "class_column": label}
     schema = match_schema(plans[0], by) if out is not None else None

@@ -39,8 +39,7 @@ def match(detections, truths, rule, span, outputs):
     for image in range(first, last):
         lo, stop = bounds[image], bounds[image + 1]
         while lo < stop:
-            code = codes[order[lo]]
-            hi = lo
+            code, hi = codes[order[lo]], lo
             while hi < stop and codes[order[hi]] == code:
                 ranks[order[hi]] = hi - lo
                 hi += 1
@@ -50,9 +49,8 @@ def match(detections, truths, rule, span, outputs):
                 taken[end - begin] = 0
                 end += 1
             for place in range(lo, min(hi, lo + most)):
-                row = order[place]
+                row, found = order[place], 0
                 box = Sides(x[row], y[row], w[row], h[row])
-                found = 0
                 for j in range(begin, end):
                     t = truth_order[j]
                     iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), crowd[t])
