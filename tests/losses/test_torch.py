@@ -340,7 +340,7 @@ def test_a_format_that_cannot_be_is_refused() -> None:
     for unknown in ("xyyx", "rel_xyxy"):
         with pytest.raises(ValueError, match=f"expected a format of xyxy, xywh, cxcywh, yxyx, got '{unknown}'"):
             ours.iou_loss(pred, target, format=unknown)
-    with pytest.raises(ValueError, match=r"expected coords of shape \(n, 4\)"):
+    with pytest.raises(ValueError, match=r"expected boxes of shape \(n, 4\)"):
         ours.iou_loss(pred.reshape(2, 3, 4), target.reshape(2, 3, 4))
 
 
