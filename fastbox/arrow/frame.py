@@ -2,22 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fastbox.arrow.arrays import is_number, plain_type
+from fastbox._lazy import deferred
+from fastbox.arrow.arrays import Place, UnsortedError, image_runs, is_number, one_chunk, plain, plain_type
 from fastbox.arrow.fields import require
 from fastbox.arrow.find import find_boxes
 from fastbox.arrow.held import readable
-from fastbox.arrow.layouts import to_columns
+from fastbox.arrow.layouts import BoxColumns, to_columns
+from fastbox.errors import InputError
 from fastbox.values.formats import Columns
 from fastbox.values.names import IMAGE, BoxArgument, column_of
 from fastbox.values.numbers import shown
 
-__all__ = ["frame_columns"]
+__all__ = ["Frame", "frame_columns", "read_frame"]
+
+pc = deferred("pyarrow.compute")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame as Arrow, and where its boxes and image ids are; ``unread`` has the errors of columns of nulls."""
+
+    table: pa.Table
+    unread: Mapping[str, InputError]
+    found: BoxColumns
+    image: str | None
+    where: str
+
+    def column(self, name: str) -> pa.Array:
+        """Return a column as one array.
+
+        Raises
+        ------
+        InputError
+            No such column, or values that no column can hold.
+        """
+        require(self.table.schema, name, self.where)
+        if name in self.unread:
+            raise self.unread[name]
+        return one_chunk(self.table.column(name))
+
+    def coordinates(self) -> Columns:
+        """View the boxes as four columns, in the order of the rows.
+
+        Raises
+        ------
+        InputError
+            The errors of :func:`fastbox.arrow.layouts.to_columns`, and lists of boxes in place of one box a row.
+        """
+        if self.found.layout == "ragged":
+            name = self.found.names[0]
+            came = f"lists of boxes in column {name!r}: explode the column"
+            raise InputError(f"expected one box in each row of {self.where}, got {came}")
+        return to_columns(self.table, self.found, where=self.where)[0]
+
+    def by_image(self) -> tuple[NDArray[np.int64] | None, NDArray[Any], NDArray[np.int64]]:
+        """Return the rows by image, None if they are so already; the image ids, ascending; and their offsets.
+
+        Rows of one image stay in their order.
+
+        Raises
+        ------
+        InputError
+            Ids that are null, beyond int64, or neither integers nor strings.
+        """
+        assert self.image is not None
+        ids, place = self.column(self.image), Place(self.where, self.image)
+        try:
+            return None, *image_runs(ids, place)
+        except UnsortedError:
+            ids = plain(ids)
+            rows = pc.array_sort_indices(ids)  # a stable sort
+            return rows.to_numpy().astype(np.int64), *image_runs(ids.take(rows), place)
+
+
+def read_frame(
+    frame: Any,
+    *,
+    boxes: str | None = None,
+    format: str | None = None,
+    image: str | bool | None = True,
+    where: str = "table",
+    call: str = "Boxes.from_arrow(frame, boxes={})",
+) -> Frame:
+    """Find the boxes and the image ids of a frame, whose rows may have any order.
+
+    Arguments are those of :meth:`fastbox.Boxes.from_arrow`; ``call`` is the call that names the boxes, for messages.
+
+    Raises
+    ------
+    InputError
+        No such column, or a wrong type.
+    """
+    arrow, unread = readable(frame, where)
+    if boxes is None and arrow.schema.names == ["0", "1", "2", "3"]:  # a frame of an array
+        boxes = "0,1,2,3"
+    for name, given in (("boxes", boxes), ("image", None if isinstance(image, bool) else image)):
+        if not isinstance(given, str | None):
+            raise TypeError(f"expected {name} to be the name of a column, got {shown(given)}")
+    found = find_boxes(arrow.schema, boxes, format, where=where, argument=BoxArgument("--box", call))
+    named = _usual_ids(arrow.schema, where) if image is True else image or None
+    for column in (*found.names, *([] if named is None else [named])):
+        if column in unread:
+            raise unread[column]
+    return Frame(arrow, unread, found, named, where)
 
 
 def frame_columns(
@@ -37,19 +132,8 @@ def frame_columns(
     InputError
         As :func:`fastbox.arrow.find.find_boxes` and :func:`fastbox.arrow.layouts.to_columns`.
     """
-    arrow, unread = readable(frame, where)
-    if boxes is None and arrow.schema.names == ["0", "1", "2", "3"]:  # a frame of an array
-        boxes = "0,1,2,3"
-    for name, given in (("boxes", boxes), ("image", None if isinstance(image, bool) else image)):
-        if not isinstance(given, str | None):
-            raise TypeError(f"expected {name} to be the name of a column, got {shown(given)}")
-    found = find_boxes(
-        arrow.schema, boxes, format, where=where, argument=BoxArgument("--box", "Boxes.from_arrow(frame, boxes={})")
-    )
-    named = _usual_ids(arrow.schema, where) if image is True else image or None
-    for column in (*found.names, *([] if named is None else [named])):
-        if column in unread:
-            raise unread[column]
+    read = read_frame(frame, boxes=boxes, format=format, image=image, where=where)
+    arrow, found, named = read.table, read.found, read.image
     if named is None:
         columns, offsets, images = to_columns(arrow, found, where=where)
         return columns, found.format, offsets, images

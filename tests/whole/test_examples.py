@@ -22,8 +22,14 @@ MODULES = [
 PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))]
 
 
+FRAMES = {"fastbox.duckdb": "duckdb", "fastbox.frames.accessor": "polars", "fastbox.pandas": "pandas"}
+FRAMES |= {"fastbox.polars": "polars"}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name: str) -> None:
+    if name in FRAMES:
+        pytest.importorskip(FRAMES[name], reason=f"{FRAMES[name]} is not installed")
     if needs_torch(name):
         pytest.importorskip("torch", reason="torch is not installed")
     assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -22,8 +22,8 @@ BUILD = PACKAGE / "kernels" / "build"
 
 FLOORS = [
     {"cli", "__main__"},
-    {"fragments"},
-    {"benchmarks", "compat", "jobs", "torch"},
+    {"fragments", "pandas", "polars"},
+    {"benchmarks", "compat", "duckdb", "frames", "jobs", "torch"},
     {"results"},
     {"assign", "datasets", "evaluation", "experiments", "losses"},
     {"anchors", "coder", "ops", "suppression"},

@@ -1,0 +1,1 @@
+"""Frames of polars and pandas compared by their accessor, ``frame.fastbox``."""
