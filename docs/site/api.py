@@ -34,6 +34,7 @@ CONSTANTS = {
 # Modules that need a package of an extra: they are read, not imported.
 MODULES = {
     "torch": ("fastbox.torch",),
+    "frames": ("fastbox.frames.accessor", "fastbox.duckdb"),
     "compat": (
         "fastbox.compat.cocoeval",
         "fastbox.compat.torchmetrics",
@@ -45,6 +46,7 @@ TITLES = {
     "jobs": "The functions behind the commands",
     "fragments": "Fragments",
     "torch": "Losses for torch",
+    "frames": "Frames and DuckDB",
     "compat": "In place of other packages",
 }
 ROOT = Path(fastbox.__file__).parents[1]
