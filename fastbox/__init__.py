@@ -8,10 +8,12 @@ from fastbox._lazy import lazy
 from fastbox._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from fastbox.anchors import AnchorGrid
+    from fastbox.anchors import AnchorGrid, PointGrid
+    from fastbox.assign.candidates import Candidates, candidates
     from fastbox.assign.greedy import match_greedy
     from fastbox.assign.match import match
     from fastbox.assign.optimal import match_optimal
+    from fastbox.assign.point_rule import PointRule
     from fastbox.assign.registry import RULES
     from fastbox.assign.result import GreedyMatches, Matches, OptimalMatches
     from fastbox.assign.rule import MatchRule
@@ -55,6 +57,7 @@ __all__ = [
     "AnchorGrid",
     "Best",
     "Boxes",
+    "Candidates",
     "Chunk",
     "Deltas",
     "Evaluation",
@@ -70,12 +73,15 @@ __all__ = [
     "OptimalMatches",
     "Pairs",
     "Params",
+    "PointGrid",
+    "PointRule",
     "Ragged",
     "SoftNMS",
     "Source",
     "Top",
     "aligned",
     "best",
+    "candidates",
     "ciou_loss",
     "decode",
     "diou_loss",
@@ -111,7 +117,7 @@ __all__ = [
 lazy(
     __name__,
     {
-        "fastbox.anchors": ("AnchorGrid",),
+        "fastbox.anchors": ("AnchorGrid", "PointGrid"),
         "fastbox.boxes.container": ("Boxes",),
         "fastbox.values.formats": ("FORMATS",),
         "fastbox.coder": ("decode", "encode"),
@@ -131,9 +137,11 @@ lazy(
             "l1_loss",
             "smooth_l1_loss",
         ),
+        "fastbox.assign.candidates": ("Candidates", "candidates"),
         "fastbox.assign.greedy": ("match_greedy",),
         "fastbox.assign.match": ("match",),
         "fastbox.assign.optimal": ("match_optimal",),
+        "fastbox.assign.point_rule": ("PointRule",),
         "fastbox.assign.registry": ("RULES",),
         "fastbox.assign.result": ("GreedyMatches", "Matches", "OptimalMatches"),
         "fastbox.assign.rule": ("MatchRule",),

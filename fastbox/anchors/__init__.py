@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastbox.anchors.grid import AnchorGrid
 from fastbox.anchors.layout import Level
+from fastbox.anchors.points import POINT_PRESETS, PointGrid, PointLevel
 from fastbox.anchors.presets import PRESETS
 
-__all__ = ["PRESETS", "AnchorGrid", "Level"]
+__all__ = ["POINT_PRESETS", "PRESETS", "AnchorGrid", "Level", "PointGrid", "PointLevel"]

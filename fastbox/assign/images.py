@@ -40,7 +40,7 @@ def images_of(**sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[n
 def sizes_of(size: Any, images: int) -> tuple[tuple[tuple[int, int], ...], NDArray[np.int64]]:
     """Return the different sizes, and the number of each image's size among them."""
     if size is None:
-        raise ValueError("expected size=(width, height) with an AnchorGrid, got none")
+        raise ValueError("expected size=(width, height) with a grid, got none")
     pair = isinstance(size, tuple) and len(size) == 2
     if pair and type(size[0]) is type(size[1]) is int and min(size) > 0 and max(size) < 2**31:
         return (size,), np.zeros(images, np.int64)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from fastbox.assign.registry import as_rule, assigner_of
+from fastbox.anchors.points import PointGrid
+from fastbox.assign.point_rule import PointRule
+from fastbox.assign.registry import as_rule, assigner_of, rules_of
 from fastbox.assign.result import Matches
 from fastbox.assign.rule import MatchRule
+from fastbox.errors import did_you_mean
 from fastbox.values.arguments import named
 
-__all__ = ["match"]
+__all__ = ["Predictions", "match"]
+
+
+class Predictions(TypedDict, total=False):
+    """The arguments of :func:`match` for points: raw predictions, and the classes of truths."""
+
+    boxes: Any
+    scores: Any
+    classes: Any
+    objectness: Any
+    logits: bool | None
 
 
 @named
@@ -17,20 +30,22 @@ def match(
     anchors: Any,
     truths: Any,
     *,
-    rule: MatchRule | str = "fastbox",
+    rule: MatchRule | PointRule | str = "fastbox",
     size: Any = None,
     ignore: Any = None,
     sparse: bool = False,
+    **predictions: Unpack[Predictions],
 ) -> Matches:
-    """Match anchors with truths by a rule, exactly as the library that the rule is named after, without the IoU matrix.
+    """Match anchors or points with truths, exactly as the library that the rule is named after, without the IoU matrix.
 
     Parameters
     ----------
-    anchors : AnchorGrid, Boxes or array of shape (n, 4)
-        A grid, the same boxes for every image, or boxes grouped by image (proposals, detections).
+    anchors : AnchorGrid, PointGrid, Boxes or array of shape (n, 4)
+        A grid, the same boxes for every image, or boxes grouped by image (proposals, detections). Points go with the
+        rules of detectors without anchors, and with no others.
     truths : Boxes or array of shape (m, 4)
         One image's truths, or those of a whole dataset grouped by image.
-    rule : MatchRule or str
+    rule : MatchRule, PointRule or str
         A rule, or the name of one from ``fastbox.RULES`` with its defaults.
     size : (width, height), optional
         The image's size in pixels; required for a grid, and only for a grid. For g groups of truths also one size each:
@@ -39,6 +54,18 @@ def match(
         Ignore regions, grouped as the truths are. Anchors inside a region are ignored, and are no truth's best anchor.
     sparse : bool
         List only the anchors that are not negative: a loss needs no others, and memory and time are a small fraction.
+    boxes : Boxes or array of shape (p, 4), optional
+        For points, the predicted boxes in pixels, one for each point, grouped as the truths are. Rules for points need
+        them with `scores` and `classes`; FCOS' decide by truths alone, and take none.
+    scores : array of shape (p, c), optional
+        For points, the score of each class: from 0 to 1, or logits for RTMDet, and wherever `logits` is true.
+    classes : array of integers, shape (m,), optional
+        For points, the column of the scores for each truth.
+    objectness : array of shape (p,), optional
+        For YOLOX, from 0 to 1 or logits, as the scores are; the rule then ranks by the root of both scores' product.
+        Without it, `scores` are these roots.
+    logits : bool, optional
+        Whether scores, and objectness, are logits; by default for RTMDet alone.
 
     Returns
     -------
@@ -49,12 +76,16 @@ def match(
     ------
     ValueError
         An unknown rule, ignore regions with a rule that has none, a size that is missing or is not of whole pixels, or
-        sets of which only some are grouped.
+        sets of which only some are grouped. A grid of points with a rule for anchors, or the reverse; predictions that
+        are missing, or as many as no grid of this size has.
 
     Notes
     -----
     An invalid truth matches nothing. An invalid anchor is ignored. Of equal values the first truth wins. With
     ``"atss"`` only positive anchors have a truth and a value.
+
+    A point is positive or negative. Of equal metrics or costs the lowest point wins, then the lowest truth; an invalid
+    prediction is no candidate. Values agree with peers to 1e-6, points and truths exactly.
 
     Examples
     --------
@@ -68,6 +99,27 @@ def match(
     (array([1, 0, 1, 0], dtype=int8), array([ 0, -1,  1, -1]))
     >>> fastbox.match(anchors, truths, sparse=True).anchors
     array([0, 2])
+    >>> points = fastbox.PointGrid(strides=[8, 16])
+    >>> found = fastbox.match(points, truths, rule=fastbox.PointRule.fcos(ranges=[(-1, 8), (8, 64)]), size=(24, 24))
+    >>> found.labels
+    array([1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0], dtype=int8)
     """
-    rule = as_rule(rule)
-    return assigner_of(rule).assign(rule, anchors, truths, size=size, ignore=ignore, sparse=sparse)
+    found = as_rule(rule)
+    known = tuple(Predictions.__annotations__)
+    unknown = next((name for name in predictions if name not in known), None)
+    if unknown is not None:
+        others = ", ".join(("rule", "size", "ignore", "sparse", *known))
+        raise TypeError(
+            f"expected arguments of match by the names {others}, got {unknown}{did_you_mean(unknown, known)}"
+        )
+    given: dict[str, Any] = {name: predictions.get(name) for name in known}
+    if not isinstance(found, PointRule):
+        extra = next((name for name, one in given.items() if one is not None), "")
+        if extra or isinstance(anchors, PointGrid):
+            came = f"{extra}=" if extra else "a PointGrid"
+            fitting = ", ".join(rules_of(PointRule))
+            raise ValueError(
+                f"expected a rule for points with {came}, got {found.name!r}, a rule for anchors: give one of {fitting}"
+            )
+        given = {}
+    return assigner_of(found).assign(found, anchors, truths, size=size, ignore=ignore, sparse=sparse, **given)

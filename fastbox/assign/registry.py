@@ -11,7 +11,7 @@ from fastbox.assign import assigners as home
 from fastbox.assign.assigner import Assigner
 from fastbox.values.numbers import as_choice
 
-__all__ = ["RULES", "as_rule", "assigner_of", "assigners"]
+__all__ = ["RULES", "as_rule", "assigner_of", "assigners", "rules_of"]
 
 
 @cache
@@ -26,6 +26,16 @@ def _rules() -> tuple[str, ...]:
 
 
 RULES = _rules()
+
+
+def rules_of(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of the rules of one type, sorted.
+
+    >>> from fastbox.assign.rule import MatchRule
+    >>> rules_of(MatchRule)[:3]
+    ('atss', 'detectron2', 'fastbox')
+    """
+    return tuple(sorted(name for assigner in assigners() if assigner.rule is kind for name in assigner.named))
 
 
 def as_rule(rule: Any) -> Any:

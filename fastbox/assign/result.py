@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 
 class Matches(NamedTuple):
-    """The label, truth and value of each anchor, image by image.
+    """The label, truth and value of each anchor or point, image by image.
 
     Attributes
     ----------
@@ -34,7 +34,15 @@ class Matches(NamedTuple):
     images : array, or None
         The ids of the images, where the truths have ids.
     best : array of float
-        For each truth its highest IoU with an anchor that is not ignored, nan for an invalid truth.
+        For each truth its highest IoU with an anchor that is not ignored, nan for an invalid truth. For points, the
+        highest overlap with one of its positive points, 0 without any; nan without predictions.
+    ious : array of float, or None
+        For points, the overlap of the point's prediction with the truth, as the rule measures it; `values` then are the
+        rule's target scores (TAL), metrics (TOOD), IoUs (SimOTA, RTMDet) or 1 (FCOS). None for anchors.
+    candidates : array of int64, shape (truths, levels), or None
+        For points, the number of points of each level that each truth could have; None for anchors.
+    positives : array of int64, or None
+        For points, the number of positive points of each truth; None for anchors.
     """
 
     labels: NDArray[np.int8]
@@ -44,6 +52,9 @@ class Matches(NamedTuple):
     offsets: NDArray[np.int64]
     images: NDArray[Any] | None
     best: NDArray[Any]
+    ious: NDArray[Any] | None = None
+    candidates: NDArray[np.int64] | None = None
+    positives: NDArray[np.int64] | None = None
 
     def __repr__(self) -> str:
         positive, ignored = np.count_nonzero(self.labels == 1), np.count_nonzero(self.labels == -1)

@@ -16,8 +16,14 @@ from fastbox.kernels.build.source import KERNELS
 from fastbox.kernels.build.types import Number
 
 LISTED = {
+    "assign.fcos": ("FCOS",),
     "assign.greedy": ("GREEDY",),
     "assign.iou_rule": ("BOXES", "GRID"),
+    "assign.points": ("COUNT", "SHARE"),
+    "assign.rtmdet": ("RTMDET",),
+    "assign.simota": ("SIMOTA",),
+    "assign.tal": ("TAL",),
+    "assign.tood": ("TOOD",),
     "common.anchor_shapes": ("COVERED", "NEAREST"),
     "common.sketch": ("TALLY",),
     "common.sorting": ("SORT_BY_CODE", "SORT_BY_SCORE"),

@@ -16,7 +16,8 @@ from support import calls
 import fastbox
 from fastbox import AnchorGrid, InputError, jobs
 from fastbox.anchors.resize import Resize
-from fastbox.assign.registry import RULES, as_rule
+from fastbox.assign.registry import as_rule, rules_of
+from fastbox.assign.rule import MatchRule
 from fastbox.report.figures import coverage as figures_of_coverage
 from fastbox.tables.sink import read_record
 
@@ -189,7 +190,7 @@ def test_what_the_command_says_to_bad_input(path: Path, arguments: tuple[str, ..
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", rules_of(MatchRule))
 def test_regions_to_ignore_need_a_rule_that_has_them(path: Path, tmp_path: Path, rule: str) -> None:
     out = tmp_path / "out.parquet"
     asked = (path, "--anchors", "yolov3", "--size", "96x128", "--rule", rule, "-o", out)

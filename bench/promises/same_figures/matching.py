@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.promises.same_figures.inputs import Inputs, crowded
-from bench.promises.same_figures.lines import PRESETS
+from bench.promises.same_figures.lines import PRESETS, RULES
 from bench.promises.same_figures.spellings import call, public
 
 Call = tuple[str, Callable[[], Any]]
@@ -69,7 +69,7 @@ def rules(given: Inputs) -> Iterator[Call]:
     truths = boxes(given.b, images=given.images_b)
     ignore = boxes(given.a[::40], images=given.images_a[::40])
     yield "RULES", lambda: list(public("RULES"))
-    for rule in public("RULES"):
+    for rule in RULES:
         for preset in ("retinanet", "faster-rcnn-fpn", "yolov3"):
             options = {"rule": rule, "size": (256, 320)}
             grid = public("AnchorGrid").preset(preset)

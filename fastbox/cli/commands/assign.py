@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from fastbox._lazy import deferred
-from fastbox.assign.registry import RULES
+from fastbox.assign.registry import rules_of
+from fastbox.assign.rule import MatchRule
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
@@ -58,7 +59,11 @@ class Rule:
     """The matching rule."""
 
     name: str = option(
-        "--rule", default="fastbox", show_default=True, metavar="NAME", help=f"Matching rule: {', '.join(RULES)}."
+        "--rule",
+        default="fastbox",
+        show_default=True,
+        metavar="NAME",
+        help=f"Matching rule: {', '.join(rules_of(MatchRule))}.",
     )
     high: float | None = option(
         "--high", type=Real(0, 1), metavar="IOU", help="IoU from which on an anchor is positive (default: the rule's)."
