@@ -22,7 +22,7 @@ from fastbox.cli import main
 
 DOCS = ROOT / "docs"
 SHOWN = ["start.md", "suppression.md", "faq.md"]
-FOR_DEVELOPERS = {"bench", "dev", "docs", "lint", "test"}
+FOR_DEVELOPERS = {"bench", "dev", "docs", "lint", "peers", "test"}
 
 
 def consoles(page: str) -> list[tuple[str, list[str]]]:
