@@ -39,6 +39,20 @@ def test_curves(case: Case, scene: scenes.Annotated) -> None:
     case(evaluation.curves(scene), name="curves, once", role="ours", **facts(scene))
 
 
+@pytest.mark.parametrize("rule", ["lvis", "coco"])
+def test_evaluate_lvis(case: Case, sizes: Sizes, rule: str) -> None:
+    """Federated annotations of 1,203 classes, beside the same boxes by COCO's rule, which leaves nothing out."""
+    amounts = {name: min(count, sizes.of(count) + 4) for name, count in evaluation.LVIS.items()}
+    scene = scenes.annotated(**amounts)
+    said = facts(scene) | {"kernel": "evaluate lvis", "size": "lvis"}
+
+    def check(figures: dict[str, float]) -> None:
+        assert ("APr" in figures) == (rule == "lvis") and 0 <= figures["AP"] <= 1
+
+    role = "ours" if rule == "lvis" else "floor"
+    case(evaluation.by_rule(scene, rule), name=f"rule {rule}", role=role, expected=check, threads=2, rounds=3, **said)
+
+
 def test_evaluate_with_pycocotools(case: Case, scene: scenes.Annotated) -> None:
     require("pycocotools")
     same = evaluation.ours(scene)
