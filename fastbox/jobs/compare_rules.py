@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastbox.datasets.as_source import Given
+from fastbox.errors import InputError
 from fastbox.evaluation.marks import same_outcomes
 from fastbox.evaluation.params import Params
 from fastbox.jobs.evaluate import evaluate
@@ -29,7 +30,7 @@ def compare_rules(
     detections, truths : as of :func:`fastbox.jobs.evaluate`
         Tables that can be read more than once.
     rules : sequence of str
-        Names of benchmarks with AP at IoU 0.50.
+        Names of benchmarks with AP at IoU 0.50, each of which counts once.
     progress : callable, optional
         Called with the number of detections done since the last call.
     **options
@@ -38,9 +39,7 @@ def compare_rules(
     Raises
     ------
     InputError
-        A file or column that can't be used.
-    ValueError
-        An unknown rule, or one without AP at IoU 0.50.
+        A file or column that can't be used, an unknown rule, or one without AP at IoU 0.50.
 
     Examples
     --------
@@ -51,9 +50,12 @@ def compare_rules(
     >>> [(row["rule"], round(row["AP50"], 6)) for row in compare_rules(detections, truths).to_dict()["rules"]]
     [('coco', 1.0), ('voc07', 1.0), ('voc12', 1.0)]
     """
-    asked = [Params(rule=rule) for rule in rules]
-    for params in asked:
-        at_half(params)
+    try:
+        asked = [Params(rule=rule) for rule in dict.fromkeys(rules)]
+        for params in asked:
+            at_half(params)
+    except ValueError as error:
+        raise InputError(str(error)) from None
     found = {params.rule: evaluate(detections, truths, params=params, progress=progress, **options) for params in asked}
     outcomes = {name: own.evaluation.outcomes(threshold=HALF) for name, own in found.items()}
     places = (params.iou_thresholds.index(HALF) for params in asked)

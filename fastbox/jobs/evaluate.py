@@ -13,7 +13,7 @@ from fastbox.arrow import columns
 from fastbox.arrow.rows import Rows
 from fastbox.datasets.as_source import Given
 from fastbox.datasets.categories import Names, numbered
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation, Federation, Params
 from fastbox.evaluation.matching import PAIR_METRICS, Judged
 from fastbox.evaluation.params import rules_of
@@ -189,9 +189,12 @@ def evaluate(
     known = federation_of(federation, truths, params, hierarchy)
     evaluation = Evaluation(params, confusion_iou=confusion_iou, federation=known)
     params = evaluation.params
-    if samples:
-        params.check_sampled()
-    elif compare and params.sampled_recalls is not None:
+    if samples and params.sampled_recalls is None:
+        how = advice("--bootstrap", "samples")
+        raise InputError(
+            f"expected no samples with rule {params.rule!r}, whose figures have no intervals: leave {how} out"
+        )
+    if compare and not samples and params.sampled_recalls is not None:
         samples = SAMPLES
     a, b = Source.carrying(detections), Source.carrying(truths)
     truth_columns = {"crowd": crowd_column, "ignore": ignore_column, "area": area_column}

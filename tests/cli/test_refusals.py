@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.calls import call, images_table
+from support.paths import ROOT
 
 import fastbox
 from fastbox import InputError, jobs
@@ -165,3 +167,16 @@ def test_an_output_that_cannot_be_is_refused_at_once(paired: Path, place: str) -
 def test_a_rule_given_twice_is_refused_with_the_way_to_give_several(given: list[str]) -> None:
     said = "expected --rule once, got it 2 times: name several rules with commas, as --rule coco,voc07"
     assert said in refused("evaluate", "a", "b", *given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--rule", "kitti", "--bootstrap", "5"], "expected no samples with rule 'kitti', .*: leave --bootstrap out"),
+        (["--rule", "coco,nothing"], "expected a rule of ai-tod, coco, .*, got 'nothing'"),
+    ],
+)
+def test_rules_that_do_not_fit_the_options_are_refused(given: list[str], said: str) -> None:
+    tables = (ROOT / "data" / "detections.parquet", ROOT / "data" / "truths.parquet")
+    message = refused("evaluate", *tables, *given)
+    assert message.startswith("error: ") and re.search(said, message) and "Traceback" not in message
