@@ -189,13 +189,7 @@ def evaluate(
     known = federation_of(federation, truths, params, hierarchy)
     evaluation = Evaluation(params, confusion_iou=confusion_iou, federation=known)
     params = evaluation.params
-    if samples and params.sampled_recalls is None:
-        how = advice("--bootstrap", "samples")
-        raise InputError(
-            f"expected no samples with rule {params.rule!r}, whose figures have no intervals: leave {how} out"
-        )
-    if compare and not samples and params.sampled_recalls is not None:
-        samples = SAMPLES
+    samples = _samples(params, samples, compare)
     a, b = Source.carrying(detections), Source.carrying(truths)
     truth_columns = {"crowd": crowd_column, "ignore": ignore_column, "area": area_column}
     there = params.record.columns(column_names(b.path), **truth_columns)
@@ -242,6 +236,16 @@ def evaluate(
         if out is not None:
             output.record(stats={str(model): stats for model, stats in found.stats.items()})
     return found
+
+
+def _samples(params: Params, samples: int, compare: bool) -> int:
+    """Return the number of samples, some for a comparison; refuses samples by rules without intervals."""
+    if samples and params.sampled_recalls is None:
+        how = advice("--bootstrap", "samples")
+        raise InputError(
+            f"expected no samples with rule {params.rule!r}, whose figures have no intervals: leave {how} out"
+        )
+    return SAMPLES if compare and not samples and params.sampled_recalls is not None else samples
 
 
 def _add(
