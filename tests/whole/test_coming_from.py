@@ -1,144 +1,164 @@
-"""Every row of the page for users of other libraries runs; where the other library is installed, both results agree."""
+"""Every row of the pages for users of other libraries runs, and gives what the library gives."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
-import re
-from collections.abc import Callable
-from typing import Any
+import shlex
+import shutil
+from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
+from support.coming_from import (
+    BLOCK,
+    FOLDER,
+    TENSORS,
+    Row,
+    calls,
+    inputs,
+    our_names,
+    pages,
+    recorded,
+    rows,
+    text_of,
+    their_names,
+    value_of,
+)
 from support.paths import ROOT
 
-PAGE = (ROOT / "docs" / "coming-from.md").read_text()
-ROW = re.compile(r"^\| (.*?) \| (`fastbox\..*?`|`np\..*?`|`list\(.*?`|`scores\[.*?`) \|", re.MULTILINE)
+from fastbox import jobs
+from fastbox.cli import main
+
+CALLS, COMMANDS = calls("fastbox"), calls("command")
+VALUES = recorded()
+MISSING = (ImportError, RuntimeError, OSError)  # a library that is installed for another machine raises these
 
 
-def rows() -> list[tuple[str, str, str]]:
-    """Library, its call and ours, of each row."""
-    sections = re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    return [(name, theirs.strip("`"), ours.strip("`")) for name, text in sections for theirs, ours in ROW.findall(text)]
+def names(found: list[Row]) -> list[str]:
+    return [f"{row.page}: {row.theirs[:50]}" for row in found]
 
 
-ROWS = rows()
+def test_each_row_is_code_with_a_recorded_value() -> None:
+    assert {row.page for row in CALLS} == {row.page for row in COMMANDS} == set(pages()) == set(VALUES)
+    assert all(row.theirs[0] == row.theirs[-1] == row.ours[0] == row.ours[-1] == "`" for row in rows("fastbox"))
+    assert all(row.ours.startswith("`fastbox ") for row in rows("command"))
+    assert {page: {row.theirs for row in CALLS if row.page == page} for page in VALUES} == {
+        page: set(values) for page, values in VALUES.items()
+    }
+    assert all(f"({page}.md)" in text_of("index") for page in pages())
 
 
-def inputs() -> dict[str, Any]:
-    """The names that the page defines at its top."""
-    block = re.search(r"```python\n(import numpy.*?)```", PAGE, re.DOTALL)
-    assert block is not None
-    found: dict[str, Any] = {}
-    exec(block[1], found)
-    return found
-
-
-def imported(name: str) -> Any:
-    """A module of another library, or a skip, also where its own imports fail."""
-    try:
-        return importlib.import_module(name)
-    except Exception as error:  # a library that is installed for another machine raises what it likes
-        pytest.skip(f"{name} does not import: {error}")
-
-
-def tensors(given: dict[str, Any]) -> dict[str, Any]:
-    torch = imported("torch")
-    names = {"ta": "a", "tb": "b", "tc": "c", "ts": "scores", "tl": "classes"}
-    return {"torch": torch} | {name: torch.as_tensor(given[source]) for name, source in names.items()}
-
-
-def torchvision(given: dict[str, Any]) -> dict[str, Any]:
-    ops = imported("torchvision.ops")
-    return tensors(given) | {"ops": ops, "Matcher": imported("torchvision.models.detection._utils").Matcher}
-
-
-def torchmetrics(given: dict[str, Any]) -> dict[str, Any]:
-    functional, detection = imported("torchmetrics.functional"), imported("torchmetrics.detection")
-    imported("torchmetrics.functional.detection")
-    found = tensors(given)
-
-    def mean_ap(boxes: Any, scores: Any, labels: Any, truths: Any, truth_labels: Any) -> Any:
-        metric = detection.MeanAveragePrecision()
-        wanted = {"boxes": truths, "labels": found["torch"].as_tensor(truth_labels)}
-        metric.update([{"boxes": boxes, "scores": scores, "labels": labels}], [wanted])
-        return metric.compute()
-
-    return found | {"functional": functional, "mean_ap": mean_ap}
-
-
-def pycocotools(given: dict[str, Any]) -> dict[str, Any]:
-    mask, coco, evaluator = (imported(f"pycocotools.{name}") for name in ("mask", "coco", "cocoeval"))
-
-    def xywh(boxes: Any) -> Any:
-        return np.c_[boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]
-
-    def cocoeval(boxes: Any, scores: Any, labels: Any, truths: Any, truth_labels: Any) -> Any:
-        with contextlib.redirect_stdout(io.StringIO()):
-            dataset = coco.COCO()
-            dataset.dataset = {
-                "images": [{"id": 1}],
-                "categories": [{"id": 1}, {"id": 2}],
-                "annotations": [
-                    {"id": k, "image_id": 1, "category_id": label, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
-                    for k, (box, label) in enumerate(zip(xywh(truths).tolist(), truth_labels.tolist(), strict=True), 1)
-                ],
-            }
-            dataset.createIndex()
-            results = [
-                {"image_id": 1, "category_id": label, "bbox": box, "score": score}
-                for box, label, score in zip(xywh(boxes).tolist(), labels.tolist(), scores.tolist(), strict=True)
-            ]
-            judge = evaluator.COCOeval(dataset, dataset.loadRes(results), "bbox")
-            judge.evaluate()
-            judge.accumulate()
-            judge.summarize()
-        return judge.stats
-
-    return {"mask": mask, "xywh": xywh, "cocoeval": cocoeval}
-
-
-def supervision(given: dict[str, Any]) -> dict[str, Any]:
-    return {"sv": imported("supervision"), "keep": np.flatnonzero}
-
-
-def sahi_lsnms(given: dict[str, Any]) -> dict[str, Any]:
-    return {"lsnms": imported("lsnms"), "sahi_nms": imported("sahi.postprocess.combine").nms}
-
-
-PEERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "torchvision": torchvision,
-    "torchmetrics": torchmetrics,
-    "pycocotools": pycocotools,
-    "ultralytics": lambda given: tensors(given) | {"metrics": imported("ultralytics.utils.metrics")},
-    "supervision": supervision,
-    "powerboxes": lambda given: {"powerboxes": imported("powerboxes")},
-    "SAHI, lsnms": sahi_lsnms,
-    "ensemble-boxes": lambda given: vars(imported("ensemble_boxes")),
-}
-READ = {"detectron2", "mmdetection", "FiftyOne"}  # their rows were read, not run
-
-
-def test_the_page_has_rows_of_every_library() -> None:
-    assert {name for name, _, _ in ROWS} == {*PEERS, *READ}
-    assert len(ROWS) == len(re.findall(r"^\| `", PAGE, re.MULTILINE))
-
-
-@pytest.mark.parametrize(("peer", "theirs", "ours"), ROWS, ids=[f"{peer}: {theirs[:40]}" for peer, theirs, _ in ROWS])
-def test_a_row_runs(peer: str, theirs: str, ours: str) -> None:
-    found = np.asarray(eval(ours, inputs()))
-    assert found.size > 0
+@pytest.mark.parametrize("row", CALLS, ids=names(CALLS))
+def test_fastbox_gives_the_value_of_the_library(row: Row) -> None:
+    wanted = np.asarray(VALUES[row.page][row.theirs])
+    found = value_of(row.ours, our_names(row.page))
+    assert found.shape == wanted.shape and found.size > 0
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("peer", "theirs", "ours"),
-    [row for row in ROWS if row[0] in PEERS],
-    ids=[f"{peer}: {theirs[:40]}" for peer, theirs, _ in ROWS if peer in PEERS],
-)
 @pytest.mark.filterwarnings("default")
-def test_a_row_agrees(peer: str, theirs: str, ours: str) -> None:
-    given = inputs()
-    expected = np.asarray(eval(theirs, given | PEERS[peer](given)))
-    np.testing.assert_allclose(np.asarray(eval(ours, given)), expected, rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("page", pages())
+def test_the_library_gives_the_recorded_values(page: str) -> None:
+    try:
+        given = their_names(page)
+    except MISSING as error:
+        pytest.skip(f"the library of {page} can't be imported here: {error}")
+    for theirs, wanted in VALUES[page].items():
+        np.testing.assert_allclose(value_of(theirs, given), np.asarray(wanted), rtol=1e-6, atol=1e-9, err_msg=theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", sorted(TENSORS))
+def test_fastbox_takes_the_tensors_of_a_page_as_they_are(page: str) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    for row in CALLS:
+        if row.page == page and "np.c_" not in row.ours:
+            wanted = VALUES[page][row.theirs]
+            np.testing.assert_allclose(value_of(row.ours, inputs(page, True)), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_the_call_for_all_images_counts_what_a_loop_over_them_counts() -> None:
+    before, after = BLOCK.findall(text_of("torchvision"))[:2]
+    rng = np.random.default_rng(0)
+    boxes, truths = (rng.uniform(0, 60, (count, 4)) for count in (300, 90))
+    for one in (boxes, truths):
+        one[:, 2:] = one[:, :2] + 20 + one[:, 2:] / 3
+    images, owners = np.sort(rng.integers(0, 12, 300)), np.sort(rng.integers(3, 15, 90))
+    scores, labels = rng.random(300), rng.integers(0, 3, 300)
+    ours: dict[str, object] = {}
+    exec(after, ours)
+    count = ours["found"](boxes, scores, labels, images, truths, owners)  # type: ignore[operator]
+    assert 0 < count < 300
+    wanted = 0
+    for image in range(15):  # the loop of the page, in NumPy
+        mine = np.flatnonzero(images == image)
+        order, kept = mine[np.argsort(-scores[mine])], list[int]()
+        for row in order:
+            if all(labels[row] != labels[other] or iou(boxes[row], boxes[other]) <= 0.5 for other in kept):
+                kept.append(row)
+        wanted += sum(any(iou(boxes[row], one) >= 0.5 for one in truths[owners == image]) for row in kept)
+    assert count == wanted
+    try:
+        import torch
+        import torchvision  # noqa: F401
+    except MISSING:
+        return  # the loop of the page itself needs torchvision
+    theirs: dict[str, object] = {}
+    exec(before, theirs)
+    columns = {"boxes": boxes, "scores": scores, "labels": labels}
+    each = [
+        {name: torch.as_tensor(column[images == image]) for name, column in columns.items()}
+        | {"truths": torch.as_tensor(truths[owners == image])}
+        for image in range(15)
+    ]
+    assert theirs["found"](each) == count  # type: ignore[operator]
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = max(width, 0) * max(height, 0)
+    return float(shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the commands of the pages read."""
+    folder: Path = tmp_path_factory.mktemp("coming-from")
+    for name, copy in (("detections", "detections"), ("truths", "truths"), ("detections", "more")):
+        shutil.copy(ROOT / "data" / f"{name}.parquet", folder / f"{copy}.parquet")
+    jobs.convert(folder / "truths.parquet", folder / "instances.json")
+    jobs.convert(folder / "instances.json", folder / "table.parquet", write_images=folder / "images.parquet")
+    table, listed = pq.read_table(folder / "detections.parquet"), pq.read_table(folder / "images.parquet")["image_id"]
+    pq.write_table(table.filter(pc.is_in(table["image_id"], listed.combine_chunks())), folder / "some.parquet")
+    jobs.convert(folder / "some.parquet", folder / "results.json", out_format="coco-results")
+    jobs.convert(folder / "instances.json", folder / "yolo", out_format="yolo")
+    jobs.convert(folder / "instances.json", folder / "voc", out_format="voc")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.jit
+@pytest.mark.parametrize("command", sorted({row.ours for row in COMMANDS}))
+def test_the_commands_run(command: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for extra in ("jinja2", "matplotlib", "scipy", "PIL", "defusedxml", "yaml"):
+        pytest.importorskip(extra, reason="the commands need the extras formats, optimize and report")
+    monkeypatch.chdir(files)
+    program, *arguments = shlex.split(command)
+    before = set(files.iterdir())
+    result = CliRunner().invoke(main, arguments)
+    assert (program, result.exit_code) == ("fastbox", 0), result.output
+    assert result.output
+    for written in set(files.iterdir()) - before:
+        shutil.move(written, tmp_path)
+    written = [one for one in arguments if one.endswith((".parquet", ".html", "fitted.json", "coco.json", "yolo-out"))]
+    assert all((files / one).exists() or (tmp_path / one).exists() for one in written)
+
+
+def test_the_guide_uses_links_that_exist() -> None:
+    for page in ("index", *pages()):
+        for target in BLOCK.sub("", text_of(page)).split("](")[1:]:
+            path = target.split(")")[0].split("#")[0]
+            assert not path or path.startswith("http") or (FOLDER / path).exists(), (page, target)

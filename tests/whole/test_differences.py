@@ -1,61 +1,91 @@
-"""Every line of the page of known differences runs: fastbox gives the right value, the others what the page says."""
+"""Each line of another library on the page of known differences gives what the page says, where it is installed.
+
+The lines of fastbox on the page are examples, which :mod:`test_examples` runs.
+"""
 
 from __future__ import annotations
 
-import importlib
+import doctest
 import re
-from typing import Any
+import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from support.paths import ROOT
 
-import fastbox
-
 PAGE = (ROOT / "docs" / "differences.md").read_text()
-ROWS = re.findall(r"^\| (`.*?`|\w.*?) \| (.*?) \| `(.*?)` \| (.*?) \|$", PAGE, re.MULTILINE)
-OTHERS = [row for row in ROWS if row[0].startswith("`")]
-HOMES = {
-    "ops": "torchvision.ops",
-    "torch": "torch",
-    "mask": "pycocotools.mask",
-    "powerboxes": "powerboxes",
-    "metrics": "ultralytics.utils.metrics",
-    "sv": "supervision",
-    "lsnms": "lsnms",
-}
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINE = re.compile(r"^(?!>>>|[.]{3})(\S.*?)  # (gives|raises) (.+)$", re.MULTILINE)
+TOP, *SECTIONS = re.split(r"^## ", PAGE, flags=re.MULTILINE)
 
 
-def n(values: Any, dtype: Any = np.float64) -> Any:
-    return np.array(values, dtype)
+class Difference(NamedTuple):
+    """A block of code of a section, and its line of another library."""
+
+    library: str
+    block: str
+    line: str
+    verb: str
+    said: str
 
 
-def said(text: str) -> list[float]:
-    return [float(number) for number in text.split(", ")]
+def differences() -> list[Difference]:
+    found = []
+    for section in SECTIONS:
+        library = section.splitlines()[0]
+        for block in BLOCK.findall(section):
+            found += [Difference(library, block, *line) for line in LINE.findall(block)]
+    return found
 
 
-def test_the_page_has_rows() -> None:
-    assert len(ROWS) > 15 and len(OTHERS) > 10
+ALL = differences()
 
 
-@pytest.mark.parametrize(("line", "gives", "ours", "right"), ROWS, ids=[ours for _, _, ours, _ in ROWS])
-def test_fastbox_gives_the_right_value(line: str, gives: str, ours: str, right: str) -> None:
-    found = np.ravel(eval(ours, {"fastbox": fastbox, "np": np, "n": n, "nan": np.nan}))
-    np.testing.assert_allclose(found, said(right), atol=5e-4)
+def names_of(library: str, block: str) -> dict[str, Any]:
+    """The names that a line sees: those of the page, of its section, and of its block."""
+    given: dict[str, Any] = {}
+    imports = next(
+        code for section in SECTIONS if section.startswith(f"{library}\n") for code in BLOCK.findall(section)
+    )
+    for example in doctest.DocTestParser().get_examples(BLOCK.findall(TOP)[0]):
+        exec(example.source, given)
+    if re.search(r"\bt\(", block + imports):
+        import torch
+
+        given["t"] = torch.as_tensor
+    exec(imports, given)
+    for example in doctest.DocTestParser().get_examples(block):
+        if re.match(r"\w+(, \w+)* = ", example.source):
+            exec(example.source, given)
+    return given
+
+
+def test_each_section_has_a_version_its_imports_and_a_difference() -> None:
+    libraries = [section.splitlines()[0] for section in SECTIONS]
+    assert {one.library for one in ALL} == set(libraries) and len(ALL) >= 40
+    for section in SECTIONS:
+        assert re.search(r"\d[\d.]+|2026", section.splitlines()[2])
+        assert "import" in BLOCK.findall(section)[0]
+    for one in ALL:
+        examples = doctest.DocTestParser().get_examples(one.block)
+        assert any(example.want for example in examples), f"no value of fastbox beside {one.line}"
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize(("line", "gives", "ours", "right"), OTHERS, ids=[line for line, _, _, _ in OTHERS])
-def test_the_other_library_gives_what_the_page_says(line: str, gives: str, ours: str, right: str) -> None:
-    code = line.strip("`")
-    names: dict[str, Any] = {"np": np, "n": n, "nan": np.nan}
-    for name in {one for one in HOMES if re.search(rf"\b{one}\.", code)} | ({"torch"} if "t(" in code else set()):
-        try:
-            names[name] = importlib.import_module(HOMES[name])
-        except Exception as error:  # a library that is installed for another machine raises what it likes
-            pytest.skip(f"{HOMES[name]} does not import: {error}")
-    if "torch" in names:
-        names["t"] = lambda values, dtype=None: names["torch"].tensor(values, dtype=dtype or names["torch"].float32)
-    found = np.ravel(np.asarray(eval(code, names)))
-    np.testing.assert_allclose(found.astype(float), said(gives), rtol=2e-3)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("one", ALL, ids=[f"{one.library}: {one.line[:60]}" for one in ALL])
+def test_the_other_library_gives_what_the_page_says(one: Difference) -> None:
+    try:
+        given = names_of(one.library, one.block)
+    except (ImportError, RuntimeError, OSError) as error:  # a library that is installed for another machine
+        pytest.skip(f"{one.library} can't be imported here: {error}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if one.verb == "raises":
+            with pytest.raises(BaseException) as raised:
+                eval(one.line, given)
+            assert raised.typename == one.said
+            return
+        found = np.ravel(np.asarray(eval(one.line, given))).astype(float)
+    np.testing.assert_allclose(found, [float(number) for number in one.said.split(", ")], rtol=1e-3)
