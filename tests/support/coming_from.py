@@ -104,5 +104,10 @@ def record(page: str) -> None:
     """Record what a library gives."""
     names = their_names(page)
     values = {row.theirs: value_of(row.theirs, names).tolist() for row in calls("fastbox") if row.page == page}
-    everything = recorded() | {page: values}
-    RECORDED.write_text(json.dumps(dict(sorted(everything.items())), indent=1) + "\n")
+    everything = sorted((recorded() | {page: values}).items())
+    blocks = [f"{json.dumps(name)}: {{\n{_lines(own)}\n}}" for name, own in everything]
+    RECORDED.write_text("{\n" + ",\n".join(blocks) + "\n}\n")
+
+
+def _lines(values: dict[str, Any]) -> str:
+    return ",\n".join(f"{json.dumps(call)}: {json.dumps(value)}" for call, value in values.items())

@@ -59,7 +59,7 @@ def test_fastbox_gives_the_value_of_the_library(row: Row) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("page", pages())
 def test_the_library_gives_the_recorded_values(page: str) -> None:
     try:
