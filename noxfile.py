@@ -18,19 +18,7 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "no"
-nox.options.sessions = [
-    "readme",
-    "package",
-    "native",
-    "lint",
-    "types",
-    "nojit",
-    "clusters",
-    "compat",
-    "docs",
-    "bench",
-    "gate",
-]
+nox.options.sessions = ["readme", "package", "native", "lint", "types", "nojit", "clusters", "docs", "bench", "gate"]
 
 CPU_TORCH = "torch==2.13.0+cpu"  # without the libraries for GPUs
 EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
@@ -133,7 +121,10 @@ def clusters(session: nox.Session) -> None:
 
 @nox.session
 def compat(session: nox.Session) -> None:
-    """Compare ``fastbox.compat`` with the packages in whose place it stands, and run the losses for torch."""
+    """Compare ``fastbox.compat`` with the packages in whose place it stands, and run the losses for torch.
+
+    This task is not a part of all tasks, since torch can take minutes and gigabytes to install.
+    """
     wanted = ".[peers]", "hypothesis", "pytest", "pytest-xdist"
     try:
         session.install(CPU_TORCH, *wanted)
