@@ -132,7 +132,6 @@ def compat(session: nox.Session) -> None:
         session.log(f"{CPU_TORCH} is not to be had here: torch is installed with all its libraries, some gigabytes")
         session.install(*wanted)
     session.run("pytest", *EVERYTHING, "tests/compat", "tests/losses/test_torch.py", *session.posargs)
-    session.run("pytest", "-q", "-n", "0", "-m", "", "tests/whole/test_examples.py", "-k", "fastbox.compat or torch")
 
 
 @nox.session

@@ -189,6 +189,8 @@ print(metric.compute()["map"].item())
 @pytest.mark.slow
 def test_processes_with_different_numbers_of_images_are_gathered(tmp_path: Path) -> None:
     peer("torchmetrics")
+    if not peer("torchvision.extension")._has_ops():
+        pytest.skip("a process of its own can't import torchmetrics here: torchvision misses its operators")
     given = drawn(4, images=5)
     torch.save(given, tmp_path / "data.pt")
     arguments = str(tmp_path / "meeting"), str(tmp_path / "data.pt")

@@ -18,8 +18,8 @@ def peer(name: str) -> Any:
         try:
             try:
                 return importlib.import_module(name)
-            except RuntimeError:
-                if not name.startswith("torchvision") or _declared:
+            except RuntimeError as error:
+                if "torchvision::" not in str(error) or _declared:
                     raise
                 _declare_operators()
                 return importlib.import_module(name)
@@ -28,7 +28,7 @@ def peer(name: str) -> Any:
 
 
 def _declare_operators() -> None:
-    """Declare the operators that torchvision asks for when it is imported.
+    """Declare the operators that torchvision asks for when it is imported, also by torchmetrics.
 
     The torchvision of the registry is built for the torch with libraries for GPUs, and its operators can't be loaded
     beside a torch without them. What is written in Python works then.
