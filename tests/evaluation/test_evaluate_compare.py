@@ -147,8 +147,9 @@ def test_the_page_shows_truths_that_one_model_finds(scene: dict[str, Path], tmp_
         assert said in text
     shown = call(scene["a.parquet"], scene["b.parquet"], scene["c.json"], scene["truths.json"], "--compare")
     assert "a compared with 2 models" in shown.stdout
-    alike = call(scene["a.parquet"], scene["c.json"], scene["truths.json"], "--compare", "--rule", "voc07")
-    assert "a compared with c" in alike.stdout and "samples" not in alike.stdout
+    for rule, sampled in (("voc07", True), ("crowdhuman", False)):
+        alike = call(scene["a.parquet"], scene["c.json"], scene["truths.json"], "--compare", "--rule", rule)
+        assert "compared with" in alike.stdout and ("samples" in alike.stdout) == sampled
 
 
 def test_a_sentence_says_which_model_is_better(scene: dict[str, Path], tmp_path: Path) -> None:
