@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 from fastbox.anchors.points import PointGrid
 from fastbox.assign.point_rule import PointRule
 from fastbox.assign.registry import as_rule, assigner_of, rules_of
 from fastbox.assign.result import Matches
 from fastbox.assign.rule import MatchRule
-from fastbox.errors import did_you_mean
 from fastbox.values.arguments import named
 
-__all__ = ["Predictions", "match"]
-
-
-class Predictions(TypedDict, total=False):
-    """The arguments of :func:`match` for points: raw predictions, and the classes of truths."""
-
-    boxes: Any
-    scores: Any
-    classes: Any
-    objectness: Any
-    logits: bool | None
+__all__ = ["match"]
 
 
 @named
@@ -34,7 +23,11 @@ def match(
     size: Any = None,
     ignore: Any = None,
     sparse: bool = False,
-    **predictions: Unpack[Predictions],
+    boxes: Any = None,
+    scores: Any = None,
+    classes: Any = None,
+    objectness: Any = None,
+    logits: bool | None = None,
 ) -> Matches:
     """Match anchors or points with truths, exactly as the library that the rule is named after, without the IoU matrix.
 
@@ -105,14 +98,7 @@ def match(
     array([1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0], dtype=int8)
     """
     found = as_rule(rule)
-    known = tuple(Predictions.__annotations__)
-    unknown = next((name for name in predictions if name not in known), None)
-    if unknown is not None:
-        others = ", ".join(("rule", "size", "ignore", "sparse", *known))
-        raise TypeError(
-            f"expected arguments of match by the names {others}, got {unknown}{did_you_mean(unknown, known)}"
-        )
-    given: dict[str, Any] = {name: predictions.get(name) for name in known}
+    given = {"boxes": boxes, "scores": scores, "classes": classes, "objectness": objectness, "logits": logits}
     if not isinstance(found, PointRule):
         extra = next((name for name, one in given.items() if one is not None), "")
         if extra or isinstance(anchors, PointGrid):

@@ -33,8 +33,8 @@ def _declare_operators() -> None:
     The torchvision of the registry is built for the torch with libraries for GPUs, and its operators can't be loaded
     beside a torch without them. What is written in Python works then.
     """
-    import torch
+    from torch import library
 
-    _declared.append(torch.library.Library("torchvision", "DEF"))
+    _declared.append(library.Library("torchvision", "DEF"))
     for name in ("nms", "qnms"):
         _declared[-1].define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

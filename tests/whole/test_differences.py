@@ -23,7 +23,7 @@ TOP, *SECTIONS = re.split(r"^## ", PAGE, flags=re.MULTILINE)
 class Difference(NamedTuple):
     """A block of code of a section, and its line of another library."""
 
-    library: str
+    peer: str
     block: str
     line: str
     verb: str
@@ -33,21 +33,19 @@ class Difference(NamedTuple):
 def differences() -> list[Difference]:
     found = []
     for section in SECTIONS:
-        library = section.splitlines()[0]
+        peer = section.splitlines()[0]
         for block in BLOCK.findall(section):
-            found += [Difference(library, block, *line) for line in LINE.findall(block)]
+            found += [Difference(peer, block, *line) for line in LINE.findall(block)]
     return found
 
 
 ALL = differences()
 
 
-def names_of(library: str, block: str) -> dict[str, Any]:
+def names_of(peer: str, block: str) -> dict[str, Any]:
     """The names that a line sees: those of the page, of its section, and of its block."""
     given: dict[str, Any] = {}
-    imports = next(
-        code for section in SECTIONS if section.startswith(f"{library}\n") for code in BLOCK.findall(section)
-    )
+    imports = next(code for section in SECTIONS if section.startswith(f"{peer}\n") for code in BLOCK.findall(section))
     for example in doctest.DocTestParser().get_examples(BLOCK.findall(TOP)[0]):
         exec(example.source, given)
     if re.search(r"\bt\(", block + imports):
@@ -63,7 +61,7 @@ def names_of(library: str, block: str) -> dict[str, Any]:
 
 def test_each_section_has_a_version_its_imports_and_a_difference() -> None:
     libraries = [section.splitlines()[0] for section in SECTIONS]
-    assert {one.library for one in ALL} == set(libraries) and len(ALL) >= 40
+    assert {one.peer for one in ALL} == set(libraries) and len(ALL) >= 40
     for section in SECTIONS:
         assert re.search(r"\d[\d.]+|2026", section.splitlines()[2])
         assert "import" in BLOCK.findall(section)[0]
@@ -74,12 +72,12 @@ def test_each_section_has_a_version_its_imports_and_a_difference() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("one", ALL, ids=[f"{one.library}: {one.line[:60]}" for one in ALL])
+@pytest.mark.parametrize("one", ALL, ids=[f"{one.peer}: {one.line[:60]}" for one in ALL])
 def test_the_other_library_gives_what_the_page_says(one: Difference) -> None:
     try:
-        given = names_of(one.library, one.block)
+        given = names_of(one.peer, one.block)
     except (ImportError, RuntimeError, OSError) as error:  # a library that is installed for another machine
-        pytest.skip(f"{one.library} can't be imported here: {error}")
+        pytest.skip(f"{one.peer} can't be imported here: {error}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if one.verb == "raises":

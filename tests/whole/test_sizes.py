@@ -23,6 +23,7 @@ LONG = {
 # Functions with the arguments of the functions that they stand in for, and of those that they hand arguments on to.
 MANY = {
     "anchors/peers.py: mmdet",
+    "assign/match.py: match",
     "coder.py: decode",
     "evaluation/arrays.py: evaluate",
     "evaluation/added.py: add",
