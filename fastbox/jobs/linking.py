@@ -52,7 +52,7 @@ def write(level: Level, versions: Sequence[registry.Version], out: Path, process
 
 def compiled(version: registry.Version) -> bytes:
     """Return the object code of a version."""
-    return registry.found(version).code(np.dtype(version.dtype), version.metric)
+    return registry.found(version).code(np.dtype(version.dtype), version.metric, linked=True)
 
 
 def linker() -> list[str]:

@@ -102,12 +102,17 @@ def _only_linked(codegen: Any) -> Iterator[None]:
         del codegen.create_library, codegen.set_env
 
 
-def object_code(function: FunctionType, signature: Signature, symbol: str) -> bytes:
-    """Compile a kernel to object code whose entry has the name `symbol`."""
+def object_code(function: FunctionType, signature: Signature, symbol: str, linked: bool = False) -> bytes:
+    """Compile a kernel to object code whose entry has the name `symbol`, for a library or for LLVM's loader.
+
+    The loader maps code and constants one after the other. Where the process has mapped more than 2 GB before, they can
+    lie farther apart than 32 bits reach, so that the loader needs addresses of 64 bits on x86-64. On 64-bit ARM its
+    memory is one piece.
+    """
     codegen = cpu_target.target_context.codegen()
     with global_compiler_lock, _only_linked(codegen):
         (compiled,) = dispatcher(function, signature, _OURS).overloads.values()
-        return _emitted(compiled, codegen, symbol)
+        return _emitted(compiled, codegen, symbol, linked)
 
 
 def dispatcher(function: FunctionType, signature: Signature, prefix: str = "") -> Any:
@@ -118,7 +123,7 @@ def dispatcher(function: FunctionType, signature: Signature, prefix: str = "") -
     return compiled
 
 
-def _emitted(compiled: Any, codegen: Any, symbol: str) -> bytes:
+def _emitted(compiled: Any, codegen: Any, symbol: str, linked: bool) -> bytes:
     """Return the object code of a kernel and its entry; everything else in it is internal."""
     module = _linked(compiled)
     called = str(entry(compiled.target_context, compiled.fndesc, symbol))
@@ -129,12 +134,13 @@ def _emitted(compiled: Any, codegen: Any, symbol: str) -> bytes:
     for one in (*module.functions, *module.global_variables):
         if not one.is_declaration and not one.name.startswith(symbol):
             one.linkage = "internal"
+    far = not linked and module.triple.startswith("x86_64")
     machine = llvm.Target.from_triple(module.triple).create_target_machine(
         cpu=codegen._get_host_cpu_name(),
         features=codegen._get_host_cpu_features(),
         opt=3,
-        reloc="pic",
-        codemodel="default",
+        reloc="static" if far else "pic",
+        codemodel="large" if far else "default",
     )
     passes = llvm.create_new_module_pass_manager()
     passes.add_global_dead_code_eliminate_pass()

@@ -60,14 +60,14 @@ class Kernel:
         parts = (self.module, self.function.__name__, re.sub(r"\W", "_", metric), kind, self.text)
         return ".".join(filter(None, parts))
 
-    def code(self, dtype: np.dtype[Any], metric: str) -> bytes:
-        """Compile a version to object code."""
+    def code(self, dtype: np.dtype[Any], metric: str, *, linked: bool = False) -> bytes:
+        """Compile a version to object code, for LLVM's loader or to be linked into a library."""
         with forks.IMPORT:
             from fastbox.kernels.build.compiler import global_compiler_lock, object_code
             from fastbox.kernels.build.shortcuts import shortcuts
 
         with global_compiler_lock, shortcuts():
-            return object_code(self.bound(metric), self.signature(Number(dtype)), self.symbol(dtype, metric))
+            return object_code(self.bound(metric), self.signature(Number(dtype)), self.symbol(dtype, metric), linked)
 
     def is_kept(self, dtype: np.dtype[Any], metric: str) -> bool:
         """Tell whether a version needs no compiling: it is made, or kept in a library or the cache."""
