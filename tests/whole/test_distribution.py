@@ -33,7 +33,7 @@ SDIST = (
     r"fastbox/kernels/build/runtime\.ll",
     r"fastbox/report/page/page\.(css|html\.j2|js)",
     r"data/(README\.md|make_sample\.py|expected\.json|(detections|pairs|truths)\.parquet)",
-    r"docs/([a-z_]+/)*[a-z0-9_]+\.(css|ipynb|md|png|py|svg)",
+    r"docs/([a-z_-]+/)*[a-z0-9_-]+\.(css|ipynb|md|png|py|svg)",
     r"bench/(README\.md|([a-z_]+/)*[a-z0-9_]+\.(ini|json|py))",
     r"tests/([a-z_]+/)*[a-z0-9_]+\.(json|parquet|py)",
 )

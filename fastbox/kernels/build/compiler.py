@@ -210,6 +210,7 @@ def begin_again() -> None:
     cpu_target.typing_context.callstack = CallStack()
     for name in ("create_library", "set_env"):
         vars(cpu_target.target_context.codegen()).pop(name, None)
+    _dispatchers.clear()  # one of them may not yet find what its function calls
     for found in gc.get_objects():
-        if isinstance(found, Dispatcher) and found.is_compiling:
-            found._compiling_counter = type(found.is_compiling)()
+        if isinstance(found, Dispatcher) and (counter := getattr(found, "_compiling_counter", None)):
+            found._compiling_counter = type(counter)()
