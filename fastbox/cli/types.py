@@ -27,6 +27,7 @@ __all__ = [
     "Real",
     "ResizeRule",
     "Size",
+    "Sizes",
 ]
 
 RESIZE_HELP = (
@@ -121,6 +122,27 @@ class Size(Text):
         if len(sides) != 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
             raise ValueError(f"expected WIDTHxHEIGHT in whole pixels, such as 640x480, got {text!r}")
         return int(sides[0]), int(sides[1])
+
+
+class Sizes(Text):
+    """Sizes with commas between, each a side in pixels or a width and a height with an x between."""
+
+    name = "sizes"
+
+    def read(self, text: str) -> tuple[str, ...]:
+        """Return the sizes as text.
+
+        >>> Sizes().read("320, 640x480")
+        ('320', '640x480')
+        """
+        parts = tuple(part.strip().lower() for part in text.split(","))
+        for part in parts:
+            sides = part.split("x")
+            if len(sides) > 2 or not all(side.isdecimal() and 0 < int(side) < 1_000_000 for side in sides):
+                raise ValueError(
+                    f"expected WIDTHxHEIGHT in whole pixels, such as 640x480, or a side, such as 640, got {part!r}"
+                )
+        return parts
 
 
 class ResizeRule(Text):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fastbox.experiments.regression import Regression
     from fastbox.jobs.anchors import Fitted, fit_anchors
     from fastbox.jobs.assign import Assigned, assign
+    from fastbox.jobs.candidates import CandidateCounts, candidates
     from fastbox.jobs.compare_rules import compare_rules
     from fastbox.jobs.disagreement import disagreement
     from fastbox.jobs.evaluate import Evaluated, evaluate
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Assigned",
+    "CandidateCounts",
     "Disagreement",
     "Evaluated",
     "Fitted",
@@ -42,6 +44,7 @@ __all__ = [
     "Suppressed",
     "Suspected",
     "assign",
+    "candidates",
     "compare_rules",
     "convert",
     "disagreement",
@@ -68,6 +71,7 @@ lazy(
         "fastbox.experiments.regression": ("Regression",),
         "fastbox.jobs.anchors": ("Fitted", "fit_anchors"),
         "fastbox.jobs.assign": ("Assigned", "assign"),
+        "fastbox.jobs.candidates": ("CandidateCounts", "candidates"),
         "fastbox.jobs.compare_rules": ("compare_rules",),
         "fastbox.jobs.disagreement": ("disagreement",),
         "fastbox.jobs.evaluate": ("Evaluated", "evaluate"),

@@ -37,7 +37,7 @@ from fastbox.values.names import SIZE_COLUMNS
 if TYPE_CHECKING:
     from fastbox.report.page.contents import Page
 
-__all__ = ["Assigned", "assign"]
+__all__ = ["Assigned", "assign", "threads_for"]
 
 ANCHOR = 24  # bytes that a thread's space has for an anchor of an image
 
@@ -218,7 +218,7 @@ def assign(
     with Output(out, _schema(found_plan), command="assign", parameters=parameters, progress=progress) as output:
         for chunk in scan(source, rows=rows):
             seen = Resized.of(chunk, resize, ignore_column)
-            with threads_here(_threads(anchors, chunk, seen.sizes)):
+            with threads_here(threads_for(anchors, chunk.images, seen.sizes)):
                 matched = match(
                     anchors.astype(seen.truths.dtype),
                     seen.truths,
@@ -253,16 +253,16 @@ def _checked(planned: Plan, resize: Resize, ignore_column: str | None, class_col
     return planned
 
 
-def _threads(anchors: AnchorGrid, chunk: Chunk, sizes: NDArray[np.int64]) -> int:
+def threads_for(anchors: AnchorGrid, images: NDArray[Any] | None, sizes: NDArray[np.int64]) -> int:
     """Return the number of threads that fit in memory with the anchors of an image; refuses too large images."""
-    different, images = np.unique(sizes, axis=0, return_index=True)
+    different, places = np.unique(sizes, axis=0, return_index=True)
     counts = [anchors.count((width, height)) for width, height in different.tolist()]
     if not counts:
         return get_num_threads()
     large = int(np.argmax(counts))
     if (fit := fitting(counts[large] * ANCHOR)) < 1:
-        assert chunk.images is not None
-        image = chunk.images[images[large]].item()
+        assert images is not None
+        image = images[places[large]].item()
         width, height = different[large].tolist()
         raise InputError(
             f"image {image!r} of {width} x {height} pixels has {counts[large]:,} anchors, which take about "

@@ -20,7 +20,7 @@ from fastbox.tables.source import Source
 from fastbox.values.groups import groups_of_rows, values_of_rows
 from fastbox.values.names import SIZE_COLUMNS
 
-__all__ = ["Resized", "levels_of", "sides_of"]
+__all__ = ["Resized", "given_sizes", "levels_of", "sides_of"]
 
 
 def sides_of(truths: Source, resize: Resize) -> tuple[str, ...]:
@@ -51,7 +51,10 @@ class Resized:
         offsets = chunk.a.offsets
         assert offsets is not None
         image = groups_of_rows(offsets)
-        given = _given_sizes(chunk, offsets, resize)
+        if resize.kind == "none":
+            given = resize.sizes(np.zeros((len(offsets) - 1, 2), np.int64))
+        else:
+            given = given_sizes(chunk, offsets)
         sizes = resize.sizes(given)
         boxes = resize.boxes(chunk.a, image, given, sizes)
         if ignore is None:
@@ -71,10 +74,14 @@ def _rows_of(boxes: Boxes, rows: NDArray[np.int64], offsets: NDArray[np.int64]) 
     return Boxes.of(some.columns, some.format, np.searchsorted(rows, offsets))
 
 
-def _given_sizes(chunk: Chunk, offsets: NDArray[np.int64], resize: Resize) -> NDArray[np.int64]:
-    """Return the (g, 2) width and height of each image, from its first row."""
-    if resize.kind == "none":
-        return resize.sizes(np.zeros((len(offsets) - 1, 2), np.int64))
+def given_sizes(chunk: Chunk, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the (g, 2) width and height of each image, from its first row.
+
+    Raises
+    ------
+    InputError
+        A side below 1 pixel.
+    """
     sides = []
     for name in SIZE_COLUMNS:
         side = columns.number_column(chunk.a_columns, name, missing=np.nan)[offsets[:-1]]

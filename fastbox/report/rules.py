@@ -21,6 +21,7 @@ __all__ = [
     "measured_rules",
     "paired_rules",
     "reached",
+    "starved_rules",
     "suppressed_rules",
     "suspected_rules",
 ]
@@ -28,6 +29,12 @@ __all__ = [
 Rules = Mapping[str, Any]
 
 RECALLS_SHOWN = ("0.3", "0.5", "0.7", "0.9")  # IoU thresholds of the recall of an assignment
+PADDED = {
+    "center": "padded on both sides",
+    "corner": "padded right and below",
+    "stretch": "images stretched",
+    "none": "boxes in pixels of the input",
+}
 SIZES = "sizes: small below {:g}² px, large from {:g}² px on".format(*SIDE_BOUNDS)
 
 
@@ -226,3 +233,16 @@ def _square(area: float) -> str:
     """
     side = math.isqrt(max(int(area), 0))
     return f"{side}² px" if side * side == area else f"{area:,.0f} px²"
+
+
+def starved_rules(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.candidates`."""
+    rules = summary["rules"]
+    pads = {pad: [name for name, own in rules["pad"].items() if own == pad] for pad in PADDED}
+    several = sum(map(bool, pads.values())) > 1
+    return [
+        *(PADDED[pad] + f" ({', '.join(names)})" * several for pad, names in pads.items() if names),
+        *([f"a point reaches {rules['reach']:g} strides"] if rules["reach"] else []),
+        *([] if rules["ignore_column"] is None else [f"rows left out by {rules['ignore_column']}"]),
+        SIZES,
+    ]

@@ -44,6 +44,7 @@ def calls(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     grid = AnchorGrid.preset("retinanet")
     return {
         "assign": ({"truths": a}, {"anchors": grid, "resize": Resize.parse("640")}),
+        "candidates": ({"truths": a}, {"points": ["yolov8"], "sizes": [64]}),
         "convert": ({"source": a}, {"write_images": None}),
         "evaluate": ({"detections": a, "truths": b, "images_table": boxes(folder / "c.parquet")}, {}),
         "fit_anchors": ({"truths": a}, {"count": 1}),
@@ -123,7 +124,7 @@ INPUTS = {
 }
 
 
-REFUSED = r"choose another (output|path|folder)|expected (a page|a picture|UTF-8|a JSON)"
+REFUSED = r"choose another (output|path|folder)|expected (a page|a picture|UTF-8|a JSON|--points with)"
 
 
 # Of some formats and rules alone, and a folder, of which tests/storage/test_pictures.py asks.

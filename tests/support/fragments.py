@@ -24,6 +24,11 @@ JOBS: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = {
     "pairs of one table": (jobs.pairs, ("truths",), {"threshold": 0.1, "class_agnostic": False}),
     "nms": (jobs.nms, ("detections",), {"iou_threshold": 0.3}),
     "assign": (jobs.assign, ("truths",), ANCHORS | {"class_column": "category_id"}),
+    "candidates": (
+        jobs.candidates,
+        ("truths",),
+        {"points": ["tal-8.3", "rtmdet"], "sizes": ["320x256"], "pad": "none", "class_column": "category_id"},
+    ),
     "inspect": (jobs.inspect, ("truths", "images"), {"limits": Limits(near=0.5, class_size=1.0)}),
     "inspect by two files": (jobs.inspect, ("detections",), {"limits": Limits(near=0.5, class_size=None)}),
     "suspects": (jobs.suspects, ("detections", "truths"), {"min_score": 0.2, "min_suspicion": 0.1}),

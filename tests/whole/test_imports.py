@@ -19,6 +19,8 @@ COMMANDS: dict[str, set[str]] = {
     f"anchors {TRUTHS} --count 3 -o OUT/anchors.json": {"rich", "scipy"},
     f"assign {TRUTHS} --anchors retinanet --resize 320": {"rich"},
     f"assign {TRUTHS} --anchors retinanet --resize 320 -o OUT/assigned.parquet --json": set(),
+    f"assign {TRUTHS} --points yolov8,yolox --size 320": {"rich"},
+    f"assign {TRUTHS} --points yolov8 --size 320 --starved OUT/starved.parquet --json": {"pyarrow.compute"},
     f"convert {TRUTHS} OUT/truths.json": {"msgspec", "pyarrow.compute", "rich"},
     f"evaluate {DETECTIONS} {TRUTHS}": {"rich"},
     f"evaluate {DETECTIONS} {TRUTHS} --style coco": set(),

@@ -21,8 +21,8 @@ from fastbox.jobs.inspection.problems import Limits
 JOBS: dict[str, Callable[..., Any]] = {
     name: job
     for name in jobs.__all__
-    if not inspect.isclass(job := getattr(jobs, name)) and name != "compare_rules"  # evaluate with several rules
-}
+    if not inspect.isclass(job := getattr(jobs, name)) and name not in ("compare_rules", "candidates")
+}  # without evaluate with several rules, and assign with points
 POSITIONAL = 3  # tables and the output
 WORDS = {
     "disagreement": ("experiment", "disagreement"),
@@ -59,7 +59,7 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
 # Arguments of Source, which a command has as options; and options that a job has no keyword for.
 SOURCE = ("box", "format", "image_column")
 ADDED: dict[str, tuple[str, ...]] = {
-    "assign": (*SOURCE, "plot"),
+    "assign": (*SOURCE, "plot", "points", "pad", "reach", "starved"),
     "disagreement": ("plot",),
     "evaluate": (*SOURCE, "truth_box", "truth_format", "style"),
     "fit_anchors": ("box", "format"),
@@ -122,6 +122,12 @@ def test_a_keyword_is_the_name_of_the_option(name: str) -> None:
     keywords = [one.name for one in signature(name) if one.name not in tables]
     carried = [option for keyword in keywords for option in own.get(keyword, (keyword,))]
     assert sorted([*carried, *ADDED.get(name, ())]) == sorted(options)
+
+
+def test_the_keywords_of_points_are_options_of_assign() -> None:
+    renamed = {"compared": "anchors", "out": "starved", "sizes": "size"}
+    keywords = {one.name for one in arguments(jobs.candidates)} - {"truths", "progress", "rows"}
+    assert {renamed.get(name, name) for name in keywords} <= set(options_of("assign"))
 
 
 def test_the_options_of_fragments_are_the_keywords_of_spread() -> None:

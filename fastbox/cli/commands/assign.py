@@ -1,9 +1,9 @@
-"""`fastbox assign`: anchors assigned to ground truth, and its coverage."""
+"""`fastbox assign`: anchors or points assigned to ground truth, and its coverage."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,17 +19,20 @@ from fastbox.cli.options import (
     output_option,
 )
 from fastbox.cli.plot import check_plot, plot_option
+from fastbox.cli.pointed import Pointed, as_usage_errors
 from fastbox.cli.progress import progress
-from fastbox.cli.types import RESIZE_HELP, Column, Real, ResizeRule, Size
-from fastbox.errors import InputError
+from fastbox.cli.types import RESIZE_HELP, Column, Names, Real, ResizeRule, Sizes
 
 if TYPE_CHECKING:
     from fastbox.anchors.resize import Resize
-    from fastbox.assign.rule import MatchRule
+    from fastbox.tables.source import Source
 
 __all__ = ["assign"]
 
 assigned = deferred("fastbox.report.terminal.assigned")
+starved = deferred("fastbox.report.terminal.starved")
+
+ANCHORED = "fastbox"  # the rule for anchors, if no other is named
 
 FLOORED = ("faster-rcnn-fpn", "retinanet")  # torchvision's presets: its resize rounds down
 
@@ -60,10 +63,11 @@ class Rule:
 
     name: str = option(
         "--rule",
-        default="fastbox",
+        default=ANCHORED,
         show_default=True,
         metavar="NAME",
-        help=f"Matching rule: {', '.join(rules_of(MatchRule))}.",
+        help=f"Matching rule: {', '.join(rules_of(MatchRule))}; with --points a rule for points (default: the "
+        "preset's).",
     )
     high: float | None = option(
         "--high", type=Real(0, 1), metavar="IOU", help="IoU from which on an anchor is positive (default: the rule's)."
@@ -72,8 +76,13 @@ class Rule:
         "--low", type=Real(0, 1), metavar="IOU", help="IoU below which an anchor is negative (default: the rule's)."
     )
 
+    @property
+    def given(self) -> str | None:
+        """The rule for points; None for those of the presets."""
+        return None if self.name == ANCHORED else self.name
+
     def made(self) -> MatchRule:
-        """Return the rule with the thresholds that are given."""
+        """Return the rule for anchors with the thresholds that are given."""
         from fastbox.assign.registry import as_rule
 
         rule: MatchRule = as_rule(self.name)
@@ -86,26 +95,60 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """The sizes of the images, as the anchors are laid over them."""
+class Grids:
+    """The anchors or points, and the sizes of the images over which they are laid."""
 
+    anchors: list[str] | None = option(
+        "--anchors",
+        type=Names(),
+        metavar="PRESET",
+        help="The grid of anchors: a preset, such as retinanet, faster-rcnn-fpn, ssd300 or yolov3, or FITTED.json, as "
+        "`fastbox anchors -o` writes it. With --points, presets to compare with.",
+    )
+    points: list[str] | None = option(
+        "--points",
+        type=Names(),
+        metavar="PRESETS",
+        help="Detectors without anchors: presets of points, such as yolov8,yolov8-p2,yolox,rtmdet or fcos; "
+        "yolov8:4+8+16 has other strides. Counts the points that each truth could have.",
+    )
     resize: Resize | None = option("--resize", type=ResizeRule(), metavar="RULE", help=RESIZE_HELP)
-    size: tuple[int, int] | None = option(
+    size: tuple[str, ...] = option(
         "--size",
-        type=Size(),
-        metavar="WIDTHxHEIGHT",
-        help="Size of all images, where none is resized (with --resize, sizes are read from columns width and height).",
+        type=Sizes(),
+        default=(),
+        metavar="SIZES",
+        help="With --points the inputs of the network, such as 320,640 or 640x480, in which images are letterboxed "
+        "(default: each detector's own). With --anchors WIDTHxHEIGHT of all images, where none is resized.",
     )
 
-    def made(self, floor: bool) -> Resize:
-        """Return the rule of resizing; ``floor`` rounds scaled sides down."""
+    def only(self) -> str:
+        """Return the one preset of anchors, where no points are asked for."""
+        if not self.anchors:
+            raise click.UsageError(
+                "expected --anchors or --points, got neither: give a preset, such as --anchors retinanet or "
+                "--points yolov8"
+            )
+        if len(self.anchors) > 1:
+            got = ",".join(self.anchors)
+            raise click.UsageError(
+                f"expected one preset with --anchors, got {got!r}: give one, or add --points to compare"
+            )
+        return self.anchors[0]
+
+    def resized(self, floor: bool) -> Resize:
+        """Return the rule of resizing for anchors; ``floor`` rounds scaled sides down."""
         from fastbox.anchors.resize import Resize
 
-        if self.resize is not None and self.size is None:
+        if self.resize is not None and not self.size:
             return self.resize._replace(floor=floor)
-        if self.size is not None and self.resize is None:
-            return Resize("none", *self.size)
-        got = "neither" if self.size is None else "both"
+        if self.size and self.resize is None:
+            if len(self.size) > 1 or "x" not in self.size[0]:
+                got = ",".join(self.size)
+                raise click.UsageError(f"expected WIDTHxHEIGHT in whole pixels, such as 640x480, got {got!r}")
+            width, height = map(int, self.size[0].split("x"))
+            return Resize("none", width, height)
+        got = "both" if self.size else "neither"
         raise click.UsageError(
             f"expected --resize or --size, got {got}: give --resize where images are resized, such as 640 or "
             "shorter=800,longer=1333, or --size WIDTHxHEIGHT where all have this size"
@@ -115,71 +158,61 @@ class Scaling:
 @click.command(
     cls=Command,
     section="Evaluate and train",
-    examples=["fastbox assign truths.parquet --anchors retinanet --resize 640 -o out.parquet"],
-    short_help="Assign anchors to ground truth, and measure how well it is covered.",
-    options_metavar="--anchors PRESET [OPTIONS]",
+    examples=[
+        "fastbox assign truths.parquet --anchors retinanet --resize 640 -o out.parquet",
+        "fastbox assign truths.parquet --points yolov8,yolox --size 320,640,1280",
+    ],
+    short_help="Assign anchors or points to ground truth, and measure how well it is covered.",
+    options_metavar="--anchors PRESET | --points PRESETS [OPTIONS]",
 )
 @click.argument("truths", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "--anchors",
-    required=True,
-    metavar="PRESET",
-    help="The grid of anchors: a preset, such as retinanet, faster-rcnn-fpn, ssd300 or yolov3, or FITTED.json, as "
-    "`fastbox anchors -o` writes it.",
-)
-@record("scaling", Scaling)
+@record("grids", Grids)
 @record("rule", Rule)
 @record("table", Truths)
+@record("pointed", Pointed)
 @alone("output", output_option("the positive and ignored anchors, as Parquet"))
 @record("fragments", Fragments)
 @record("shown", Drawn)
 def assign(
     truths: tuple[str, ...],
-    anchors: str,
-    scaling: Scaling,
+    grids: Grids,
     rule: Rule,
     table: Truths,
+    pointed: Pointed,
     output: str | None,
     fragments: Fragments,
     shown: Drawn,
 ) -> None:
-    """Assign the anchors of every image to its ground truth.
+    """Assign the anchors of every image to its ground truth, or count the points that could learn it.
 
-    TRUTHS are tables of boxes in any file format that fastbox reads. Writes the anchors that are positive or ignored;
-    all others are negative. Reports anchors by level, and how well the ground truth is covered: recall by IoU, size and
-    class, and the truths without a positive anchor.
+    TRUTHS are tables of boxes in any file format that fastbox reads. With --anchors, writes the anchors that are
+    positive or ignored; all others are negative. Reports anchors by level, and how well the ground truth is covered:
+    recall by IoU, size and class, and the truths without a positive anchor.
+
+    With --points, reports the truths that no point may learn, for each detector and input side by side.
     """
-    from fastbox import jobs
-    from fastbox.anchors import AnchorGrid
-    from fastbox.datasets.as_source import as_source, counted
+    from fastbox.datasets.as_source import as_source
     from fastbox.tables.files import column_names
     from fastbox.values.names import CLASS, column_of
 
     check_plot(shown.plot, [truths], {"output": output, "report": shown.report}, shown.pictures)
-    try:
-        grid = AnchorGrid.from_fit(anchors) if anchors.lower().endswith(".json") else AnchorGrid.preset(anchors)
-        chosen = rule.made()
-    except InputError:
-        raise
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    resize = scaling.made(floor=anchors in FLOORED)
     source = as_source(table.source(truths), "truths")
     found_class = table.class_column or column_of(column_names(source.path), CLASS, "the truths")
-    with progress("assigning", counted(truths)) as step:
-        found = fragments.run(
-            jobs.assign,
-            source,
-            anchors=grid,
-            out=output,
-            resize=resize,
-            rule=chosen,
-            ignore_column=table.ignore_column,
-            class_column=found_class,
-            **shown.page(),
-            progress=step,
-        )
-    summary = found.to_dict()
+    read = {"ignore_column": table.ignore_column, "class_column": found_class}
+    if grids.points:
+        pointed.check(output, {"--plot": shown.plot, "--high": rule.high, "--low": rule.low})
+        presets = {"points": grids.points, "compared": grids.anchors or []}
+        inputs = {"sizes": list(grids.size), "resize": grids.resize, "rule": rule.given}
+        summary = pointed.run(fragments, source, presets | inputs | read | shown.page())
+        shown.show(lambda *given: starved.show_starved(*given), summary, pointed.starved)
+        return
+    pointed.check_unused()
+    anchors = grids.only()
+    resize = grids.resized(floor=anchors in FLOORED)
+    with as_usage_errors():
+        chosen = rule.made()
+    options = {"resize": resize, "rule": chosen, **read, **shown.page()}
+    summary = _anchored(source, anchors, fragments, output, options)
     if shown.plot is not None:
         from fastbox.report.figures.coverage import plot_coverage
 
@@ -189,3 +222,19 @@ def assign(
             f"{anchors} at {resize}: how well anchors cover the ground truth",
         )
     shown.show(lambda *given: assigned.show_assigned(*given), summary, output, shown.plot)
+
+
+def _anchored(
+    source: Source, anchors: str, fragments: Fragments, output: str | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Run the job of anchors, and return its summary."""
+    from fastbox import jobs
+    from fastbox.anchors import AnchorGrid
+    from fastbox.datasets.as_source import counted
+
+    with as_usage_errors():
+        grid = AnchorGrid.from_fit(anchors) if anchors.lower().endswith(".json") else AnchorGrid.preset(anchors)
+    with progress("assigning", counted(source)) as step:
+        found = fragments.run(jobs.assign, source, anchors=grid, out=output, **options, progress=step)
+    summary: dict[str, Any] = found.to_dict()
+    return summary

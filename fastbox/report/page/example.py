@@ -50,6 +50,9 @@ class Example:
     picture : Picture, optional
     side : float, optional
         The side of the view in pixels; by default that of all boxes with a margin.
+    dots : sequence of (float, float)
+        Points to draw, in pixels.
+    dots_label : str
     """
 
     caption: str
@@ -58,6 +61,8 @@ class Example:
     size: tuple[float, float] | None = None
     picture: Picture | None = None
     side: float | None = None
+    dots: Sequence[tuple[float, float]] = ()
+    dots_label: str = ""
 
     @property
     def view(self) -> tuple[float, float, float, float]:
@@ -82,3 +87,7 @@ class Example:
             round(max(x1 - x0, 0) * scale, 2),
             round(max(y1 - y0, 0) * scale, 2),
         )
+
+    def placed_dots(self) -> list[tuple[float, float]]:
+        """The points as x and y in a view 100 wide and high."""
+        return [self.place((x, y, x, y))[:2] for x, y in self.dots]
