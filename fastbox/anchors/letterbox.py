@@ -109,8 +109,8 @@ class Letterbox(NamedTuple):
     def place(self, given: NDArray[np.int64]) -> Placed:
         """Place images of these (g, 2) widths and heights.
 
-        >>> Letterbox(640, 640).place(np.array([[500, 375]])).shifts
-        array([[ 0., 80.]])
+        >>> Letterbox(640, 640).place(np.array([[500, 375]])).shifts.tolist()
+        [[0.0, 80.0]]
         """
         if self.resize is not None:
             new = self.resize.sizes(given)

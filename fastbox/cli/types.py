@@ -127,7 +127,7 @@ class Size(Text):
 class Sizes(Text):
     """Sizes with commas between, each a side in pixels or a width and a height with an x between."""
 
-    name = "sizes"
+    name = "size"
 
     def read(self, text: str) -> tuple[str, ...]:
         """Return the sizes as text.

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox.anchors import PointGrid
 from fastbox.arrow import columns
-from fastbox.arrow.arrays import plain_type
 from fastbox.jobs.settings import Setting
 from fastbox.results.point_counts import Seen
 from fastbox.tables.source import Plan
@@ -82,11 +80,12 @@ class Starved:
 def starved_schema(plan: Plan, class_column: str | None) -> Any:
     """Return the columns of the table."""
     ids = "int64" if plan.ids == "integer" else "string"
-    types = {"points": "string", "size": "string", "image_id": ids, "row": "int64"}
-    classed = [] if class_column is None else [pa.field("class", plain_type(plan.columns.field(class_column).type))]
+    schema = columns.schema_of({"points": "string", "size": "string", "image_id": ids, "row": "int64"})
+    if class_column is not None:
+        schema = schema.append(columns.common_field([plan.columns.field(class_column)]).with_name("class"))
     measured = {"reason": "string", "width": "float32", "height": "float32", "candidates": "int64", "shared": "bool"}
     near = {"level": "int8", "point": "int64", "x": "float32", "y": "float32", "distance": "float32"}
-    return columns.schema_of(types, pa.schema(classed), columns.schema_of(measured | near))
+    return columns.schema_of({}, schema, columns.schema_of(measured | near))
 
 
 def starved_table(

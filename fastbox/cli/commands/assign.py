@@ -117,9 +117,9 @@ class Grids:
         "--size",
         type=Sizes(),
         default=(),
-        metavar="SIZES",
-        help="With --points the inputs of the network, such as 320,640 or 640x480, in which images are letterboxed "
-        "(default: each detector's own). With --anchors WIDTHxHEIGHT of all images, where none is resized.",
+        metavar="WIDTHxHEIGHT",
+        help="Size of all images, where none is resized. With --points the inputs of the network, such as 320,640 or "
+        "640x480, in which images are letterboxed (default: each detector's own).",
     )
 
     def only(self) -> str:
