@@ -123,7 +123,7 @@ class Letterbox(NamedTuple):
         scale = (inputs / given).min(axis=1, keepdims=True)
         new = np.minimum(self._rounded(given * scale), inputs)
         factors = np.broadcast_to(scale, given.shape) if self.rounding == "exact" else new / given
-        shifts = np.rint((inputs - new) / 2 - 0.1) if self.pad == "center" else np.zeros(given.shape)
+        shifts = np.abs(np.rint((inputs - new) / 2 - 0.1)) if self.pad == "center" else np.zeros(given.shape)
         return Placed(inputs, factors, shifts, given)
 
     def _rounded(self, sides: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,6 +19,9 @@ from fastbox.cli.command import SECTIONS, Group
 ALL = {**COMMANDS, **GROUPS}
 WORDS = 2  # the first words of a help text, which say what an option is
 
+POINTS = ("integer range", (), "N", False, False, "Number of")  # where an experiment puts boxes
+GRIDS = ("names", (), "PRESETS", False, False, "Detectors without")  # of detectors without anchors
+
 
 def meaning(option: click.Option) -> tuple[Any, ...]:
     """The kind of value that an option takes, and what it is."""
@@ -35,7 +38,9 @@ def test_an_option_means_the_same_in_every_command() -> None:
             for name in (*option.opts, *option.secondary_opts):
                 found.setdefault(name, {}).setdefault(meaning(option), []).append(" ".join(words))
     assert {"--format", "--size-columns", "--class-column", "--per-class", "-o"} <= set(found)
-    assert {name: meanings for name, meanings in found.items() if len(meanings) > 1} == {}
+    several = {name: meanings for name, meanings in found.items() if len(meanings) > 1}
+    assert set(several.pop("--points")) == {POINTS, GRIDS}  # both are the words of their fields
+    assert several == {}
 
 
 def test_every_option_says_what_it_is() -> None:
