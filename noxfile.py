@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import nox
@@ -22,7 +23,26 @@ nox.options.sessions = ["readme", "package", "native", "lint", "types", "nojit",
 
 CPU_TORCH = "torch==2.13.0+cpu"  # without the libraries for GPUs
 EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
+OF_PACKAGES = [  # tests of what other packages do: Arrow, frames, terminals, plots, files
+    *(f"tests/{room}" for room in ("arrow", "frames", "report", "storage")),
+    *(f"tests/{name}.py" for name in ("cli/test_help", "cli/test_messages", "datasets/test_inputs", "ops/test_pairs")),
+    *(f"tests/{name}.py" for name in ("results/test_results", "tables/test_sink", "tables/test_sort")),
+]
+USER = {"PYTHONSAFEPATH": "1"}  # what is imported is what was installed
 KERNELS = [f"tests/{room}" for room in ("assign", "datasets", "evaluation", "kernels", "losses", "ops", "suppression")]
+
+# Tests of other packages that nox -s suites runs: the version to install, and the files in a checkout.
+SUITES = {
+    "torchmetrics": ("torchmetrics==1.9.0", ["tests/unittests/detection/test_map.py"]),
+    "supervision": ("supervision==0.31.2", ["test*/detection/utils/test_iou_and_nms.py"]),
+    "faster_coco_eval": (
+        "faster-coco-eval==1.8.0",
+        [
+            f"tests/test_{name}.py"
+            for name in ("basic", "ranges", "cocoapi_fake_data", "extensive_pycocotools_comparison")
+        ],
+    ),
+}
 
 
 @nox.session
@@ -52,16 +72,23 @@ def package(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", str(wheel), str(sdist))
     session.run("python", "-m", "tarfile", "-e", str(sdist), str(home))
     session.chdir(home / sdist.name.removesuffix(".tar.gz"))  # the data and tests beside the wheel are the sdist's
-    session.run(newest_python(), "-m", "venv", str(home / "user"), external=True)
-    user = {"PATH": f"{home / 'user' / 'bin'}{os.pathsep}{os.environ['PATH']}", "PYTHONSAFEPATH": "1"}
+    as_user(session, home, pythons()[-1], str(wheel))
     pip, python = str(home / "user" / "bin" / "pip"), str(home / "user" / "bin" / "python")
-    session.run(pip, "install", str(wheel), external=True)
-    main, _ = commands_of_readme()
-    session.run("bash", "-euo", "pipefail", "-c", main.partition(" && ")[2], external=True, env=user)
-    session.run(python, "-m", "doctest", "README.md", external=True, env=user)
     session.run(pip, "install", "hatchling", "hypothesis", "pytest", "pytest-xdist", "pyyaml", external=True)
     tests = ("-q", "-n", "0", "-m", "", "tests/whole/test_distribution.py")
-    session.run(python, "-m", "pytest", *tests, external=True, env=user)
+    session.run(python, "-m", "pytest", *tests, external=True, env=USER)
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """Use fastbox on the oldest Python, with the lowest version of each package that pyproject.toml allows."""
+    home = emptied(session, "oldest")
+    home.mkdir(parents=True)
+    (home / "lowest.txt").write_text("\n".join(lowest()))
+    as_user(session, home, pythons()[0], ".[test]", "--constraint", str(home / "lowest.txt"))
+    pytest = (str(home / "user" / "bin" / "python"), "-m", "pytest", "-q", "-n", "auto")
+    warned = ("-W", "default")  # old packages warn of newer ones
+    session.run(*pytest, *warned, *OF_PACKAGES, *session.posargs, external=True, env=USER | {"NUMBA_DISABLE_JIT": "1"})
 
 
 @nox.session
@@ -125,13 +152,40 @@ def compat(session: nox.Session) -> None:
 
     This task is not a part of all tasks, since torch can take minutes and gigabytes to install.
     """
-    wanted = ".[peers]", "hypothesis", "pytest", "pytest-xdist"
-    try:
-        session.install(CPU_TORCH, *wanted)
-    except nox.command.CommandFailed:
-        session.log(f"{CPU_TORCH} is not to be had here: torch is installed with all its libraries, some gigabytes")
-        session.install(*wanted)
+    with_torch(session, ".[peers]", "hypothesis", "pytest", "pytest-xdist")
     session.run("pytest", *EVERYTHING, "tests/compat", "tests/losses/test_torch.py", *session.posargs)
+
+
+@nox.session
+def suites(session: nox.Session) -> None:
+    """Run other packages' own tests with ``fastbox.compat`` in their place: ``nox -s suites -- FOLDER``.
+
+    FOLDER has checkouts of their repositories, each by its name in ``SUITES``, since the archives that these packages
+    publish lack the tests. ``tests/support/suites.py`` names the tests that are left out, and why.
+    """
+    if len(session.posargs) != 1 or not Path(session.posargs[0]).is_dir():
+        session.error("expected a folder of checkouts: nox -s suites -- FOLDER")
+    here, folder = Path.cwd(), Path(session.posargs[0]).resolve()
+    pinned = [package for package, _ in SUITES.values()]
+    with_torch(session, ".[peers]", *pinned, "lightning-utilities", "parameterized", "pytest", "scipy")
+    for name, (_, patterns) in SUITES.items():
+        found = [str(path) for pattern in patterns for path in sorted((folder / name).glob(pattern))]
+        if not found:
+            session.warn(f"{name} is left out: none of its tests is in {folder / name}")
+            continue
+        options = (
+            "-q",
+            "-p",
+            "support.suites",
+            "--in-place-of",
+            name,
+            "-c",
+            os.devnull,
+            "--rootdir",
+            str(folder / name),
+        )
+        paths = os.pathsep.join(map(str, (here / "tests", folder / name, folder / name / "tests")))
+        session.run("pytest", *options, "-W", "ignore", *found, env={"PYTHONPATH": paths})
 
 
 @nox.session
@@ -155,6 +209,15 @@ def gate(session: nox.Session) -> None:
     session.run("python", "-m", "bench.promises.gate", *session.posargs)
 
 
+def with_torch(session: nox.Session, *wanted: str) -> None:
+    """Install packages beside a torch without the libraries for GPUs, where it is to be had."""
+    try:
+        session.install(CPU_TORCH, *wanted)
+    except nox.command.CommandFailed:
+        session.log(f"{CPU_TORCH} is not to be had here: torch is installed with all its libraries, some gigabytes")
+        session.install(*wanted)
+
+
 def commands_of_readme() -> list[str]:
     """Return the README's two commands: the installation with the main job, and the tests."""
     block = re.search(r"^```sh\n(.*?)^```", Path("README.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -169,15 +232,39 @@ def emptied(session: nox.Session, name: str) -> Path:
     return folder
 
 
-def newest_python() -> str:
-    """Return the newest Python of those that the classifiers name and this machine has, also where pyenv keeps it."""
+def as_user(session: nox.Session, home: Path, python: str, *wanted: str) -> None:
+    """Install packages in a new environment ``user`` of a Python, and run the README's main job and example there."""
+    session.run(python, "-m", "venv", str(home / "user"), external=True)
+    session.run(str(home / "user" / "bin" / "pip"), "install", *wanted, external=True)
+    main, _ = commands_of_readme()
+    paths = {"PATH": f"{home / 'user' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    session.run("bash", "-euo", "pipefail", "-c", main.partition(" && ")[2], external=True, env=USER | paths)
+    session.run(str(home / "user" / "bin" / "python"), "-m", "doctest", "README.md", external=True, env=USER)
+
+
+def pythons() -> list[str]:
+    """Return the Pythons that the classifiers name and this machine has, also where pyenv keeps them, oldest first."""
     versions = re.findall(r"Python :: 3\.(\d+)", Path("pyproject.toml").read_text())
     kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-    for minor in sorted(map(int, versions), reverse=True):
-        for found in (shutil.which(f"python3.{minor}"), *map(str, kept.glob(f"3.{minor}.*/bin/python"))):
-            if found and subprocess.run([found, "--version"], check=False, capture_output=True).returncode == 0:
-                return found
-    return sys.executable
+    found = []
+    for minor in sorted(map(int, versions)):
+        here = (shutil.which(f"python3.{minor}"), *map(str, kept.glob(f"3.{minor}.*/bin/python")))
+        found += [one for one in here if one and works(one)][:1]
+    return found or [sys.executable]
+
+
+def works(python: str) -> bool:
+    """Return whether a Python starts: the name of one that pyenv does not use here is an error."""
+    return subprocess.run([python, "--version"], check=False, capture_output=True).returncode == 0
+
+
+def lowest() -> list[str]:
+    """Return a pin for each package that pyproject.toml needs, at its lower bound."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    needed = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    found = [re.match(r"([\w-]+)(?:\[.*\])?>=([\d.]+)", one) for one in needed if not one.startswith(project["name"])]
+    assert all(found), f"a package without a lower bound among {needed}"
+    return sorted({f"{pin[1]}=={pin[2]}" for pin in found if pin})
 
 
 def java() -> bool:

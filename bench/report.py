@@ -16,7 +16,6 @@ from typing import Any
 from fastbox.report.numbers import times
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 PAGE, PLOT = "docs/benchmarks.md", "docs/benchmarks.svg"
 
 Run = dict[str, Any]
@@ -233,13 +232,14 @@ def section(run: Run, source: str) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def replace(page: Path, section: str) -> None:
+def replace(page: Path, section: str, mark: str = "bench") -> None:
     """Write a section between the two marks of a page."""
     text = page.read_text()
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    opening, closing = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
+    head, begin, rest = text.partition(opening)
+    _, end, tail = rest.partition(closing)
     if not begin or not end:
-        raise SystemExit(f"expected {BEGIN} and {END} in {page.name}, got a text without them")
+        raise SystemExit(f"expected {opening} and {closing} in {page.name}, got a text without them")
     page.write_text(f"{head}{begin}\n{section}\n{end}{tail}")
 
 

@@ -16,7 +16,9 @@ from bench.promises.promise import in_process
 from bench.support.process import compiled
 from bench.support.scenes import Annotated
 
-__all__ = ["COCO", "EVALUATORS", "LARGE", "MIDDLE", "PEERS", "Taken", "statistics", "take", "write_json"]
+__all__ = [
+    "COCO", "CODE", "EVALUATORS", "LARGE", "MIDDLE", "PEERS", "SLOWER", "Taken", "statistics", "take", "write_json",
+]  # fmt: skip
 
 COCO = {"images": 5_000, "truths": 36_781, "detections": 44_852, "classes": 80}  # val2017 and one detector
 MIDDLE = {"images": 20_000, "truths": 300_000, "detections": 2_000_000, "classes": 80}
@@ -41,8 +43,7 @@ except SystemExit as end:
 """
 AS_PYCOCOTOOLS = """
 import sys
-from {module} import COCO
-from {module} import COCOeval
+{imports}
 truths = COCO(sys.argv[1])
 judge = COCOeval(truths, truths.{load}(sys.argv[2]), "bbox")
 judge.evaluate()
@@ -61,11 +62,22 @@ print(*found.pretty_lines(), sep="\\n")
 stats = list(found.stats)
 """
 PEERS = {
-    "hotcoco": AS_PYCOCOTOOLS.format(module="hotcoco", load="load_res"),
-    "ultrafast_pycocotools": AS_PYCOCOTOOLS.format(module="ultrafast_pycocotools", load="loadRes"),
+    "hotcoco": AS_PYCOCOTOOLS.format(imports="from hotcoco import COCO, COCOeval", load="load_res"),
+    "ultrafast_pycocotools": AS_PYCOCOTOOLS.format(
+        imports="from ultrafast_pycocotools import COCO, COCOeval", load="loadRes"
+    ),
     "vernier": VERNIER,
 }
-EVALUATORS = {"fastbox": FASTBOX, **{name: code for name, code in PEERS.items() if find_spec(name) is not None}}
+SLOWER = {
+    "faster_coco_eval": AS_PYCOCOTOOLS.format(
+        imports="from faster_coco_eval import COCO, COCOeval_faster as COCOeval", load="loadRes"
+    ),
+    "pycocotools": AS_PYCOCOTOOLS.format(
+        imports="from pycocotools.coco import COCO\nfrom pycocotools.cocoeval import COCOeval", load="loadRes"
+    ),
+}
+CODE = {"fastbox": FASTBOX, **PEERS, **SLOWER}
+EVALUATORS = {name: CODE[name] for name in ("fastbox", *PEERS) if name == "fastbox" or find_spec(name) is not None}
 
 
 class Taken(NamedTuple):
@@ -80,7 +92,7 @@ def take(evaluator: str, truths: str, results: str) -> Taken:
     """Evaluate two files in a process of its own; like the peers, fastbox has its bytecode, as when it is installed."""
     compiled()
     start = time.perf_counter()
-    cpu, memory = in_process(EVALUATORS[evaluator] + USED, truths, results, words=2)
+    cpu, memory = in_process(CODE[evaluator] + USED, truths, results, words=2)
     return Taken(time.perf_counter() - start, float(cpu), float(memory))
 
 
@@ -91,7 +103,7 @@ def statistics(evaluator: str, truths: str, results: str) -> list[float]:
 
         return list(evaluate(results, truths).stats[None].values())
     shown = "import json\nprint()\nprint(json.dumps(stats, separators=(',', ':')))"
-    found: list[float] = json.loads(in_process(f"{EVALUATORS[evaluator]}\n{shown}", truths, results))
+    found: list[float] = json.loads(in_process(f"{CODE[evaluator]}\n{shown}", truths, results))
     return found
 
 

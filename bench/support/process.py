@@ -12,7 +12,7 @@ from functools import cache
 
 import fastbox
 
-__all__ = ["COMMAND", "compiled", "peak", "run_command"]
+__all__ = ["COMMAND", "compiled", "forget_peak", "peak", "run_command"]
 
 COMMAND = "from bench.support.process import run_command; run_command()"
 
@@ -25,6 +25,13 @@ def peak() -> float:
             return int(re.findall(r"VmHWM:\s+(\d+) kB", file.read())[0]) / 1024
     except FileNotFoundError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def forget_peak() -> float:
+    """Begin to measure the peak memory of this process anew; return the memory that it has now in MiB. Linux only."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    return peak()
 
 
 @cache

@@ -37,6 +37,7 @@ MODULES = {
     "frames": ("fastbox.frames.accessor", "fastbox.duckdb"),
     "compat": (
         "fastbox.compat.cocoeval",
+        "fastbox.compat.faster_coco_eval",
         "fastbox.compat.torchmetrics",
         "fastbox.compat.torchvision.ops",
         "fastbox.compat.supervision",
@@ -84,12 +85,17 @@ def names() -> frozenset[str]:
 
 
 def listed(module: str) -> list[str]:
-    """Return the public names of a module without importing it; those of modules in it are left out."""
+    """Return the public names of a module without importing it, but not modules in it and what has another entry."""
     place = ROOT.joinpath(*module.split("."))
     path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-    nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
-    found = next(node.value for node in nodes if ast.unparse(node.targets[0]) == "__all__")
-    return [name for name in ast.literal_eval(found) if PathFinder.find_spec(name, [str(place)]) is None]
+    nodes = ast.parse(path.read_text()).body
+    assigned = {ast.unparse(node.targets[0]): node.value for node in nodes if isinstance(node, ast.Assign)}
+    apart = {name for name, value in assigned.items() if isinstance(value, ast.Name)}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and any(node.module in modules for modules in MODULES.values()):
+            apart |= {name.asname or name.name for name in node.names}
+    names = [name for name in ast.literal_eval(assigned["__all__"]) if name not in apart]
+    return [name for name in names if PathFinder.find_spec(name, [str(place)]) is None]
 
 
 def _topic(thing: Any) -> str:

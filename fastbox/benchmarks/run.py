@@ -16,7 +16,7 @@ from fastbox._version import __version__
 from fastbox.benchmarks.cases import LIBRARIES, Work, works
 from fastbox.parallel import get_num_threads, threads_here
 
-__all__ = ["Benchmarked", "bench"]
+__all__ = ["Benchmarked", "bench", "processor"]
 
 ROUNDS = 25  # at most
 LEAST = 3  # rounds, unless the time is up
@@ -144,7 +144,7 @@ def _turns(calls: Mapping[Any, Callable[[], Any]], end: float) -> dict[Any, list
 def _machine() -> dict[str, Any]:
     names = {OURS: __version__} | {name: found for name in ("numpy", *LIBRARIES) if (found := _version(name))}
     return {
-        "processor": _processor() or platform.machine(),
+        "processor": processor(),
         "processors": os.cpu_count(),
         "threads": get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -153,9 +153,9 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    """Return the name of the processor, where the system tells it."""
-    return next(_names_of_processors(), "") or platform.processor()
+def processor() -> str:
+    """Return the name of the processor, or of its kind where the system does not tell it."""
+    return next(_names_of_processors(), "") or platform.processor() or platform.machine()
 
 
 def _names_of_processors() -> Iterator[str]:

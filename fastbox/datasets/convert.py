@@ -21,6 +21,7 @@ from fastbox.datasets.as_source import Given, as_source, has_rows
 from fastbox.datasets.dataset import Dataset
 from fastbox.datasets.registry import Format, formats
 from fastbox.errors import InputError, InputWarning, advice
+from fastbox.report.numbers import counted
 from fastbox.stages import stage, staged
 from fastbox.storage.convention import check_name
 from fastbox.storage.locate import check_named, expand
@@ -82,7 +83,8 @@ def convert(
     Returns
     -------
     dict
-        kind, rows, images, categories and images_without_boxes.
+        kind, rows, images, categories, images_without_boxes, and images_left_out: those without boxes that the output
+        does not list.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def convert(
     >>> results = [{"image_id": 7, "category_id": 1, "bbox": [0, 0, 10, 5], "score": 0.5}]
     >>> _ = (folder / "results.json").write_text(json.dumps(results))
     >>> convert(folder / "results.json", folder / "detections.parquet", out_box_format="xyxy")
-    {'kind': 'results', 'rows': 1, 'images': 1, 'categories': 1, 'images_without_boxes': 0}
+    {'kind': 'results', 'rows': 1, 'images': 1, 'categories': 1, 'images_without_boxes': 0, 'images_left_out': 0}
     """
     given = {name: value for name, value in options.items() if value is not None}
     out = local(out)
@@ -136,7 +138,7 @@ def convert(
         _warn_of_shared_names(tally.dataset.categories, writer.name)
     if tally.dataset.kind == "truths":
         _log_lost_marks(tally, writer.format)
-    return tally.summary()
+    return _with_left_out(tally, writer.format, "write_images" in given)
 
 
 def _typed(name: str) -> str:
@@ -287,6 +289,23 @@ def _log_lost_marks(tally: Tally, format: Format) -> None:
         if lost:
             many = f"{lost} box{'es become' if lost > 1 else ' becomes'} plain"
             LOG.warning("%s has no place for %s, and %s: write Parquet or COCO to keep it", format.name, mark, many)
+
+
+def _with_left_out(tally: Tally, format: Format, beside: bool) -> dict[str, int | str]:
+    """Return the summary, with the images without boxes that are in no output; log how to keep them."""
+    summary, unlisted = tally.summary(), tally.dataset.unlisted
+    without = int(summary["images_without_boxes"])
+    if format.lists_images or beside:
+        if unlisted:
+            lost, how = counted(unlisted, "images without boxes"), advice("--sizes TABLE", "sizes=TABLE")
+            LOG.warning("the source does not list %s: name them with %s", lost, how)
+        return summary | {"images_left_out": unlisted}
+    if without:
+        how = f"add {advice('--write-images OUT', 'write_images=OUT')}" if format.kind == "table" else "write COCO"
+        LOG.warning(
+            "%s has no place for %s: %s to keep them", format.name, counted(without, "images without boxes"), how
+        )
+    return summary | {"images_left_out": without + unlisted}
 
 
 class _Side:

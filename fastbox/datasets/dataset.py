@@ -35,6 +35,8 @@ class Dataset:
         the last batch.
     categories : dict of int to str
         Names by id; complete after the last batch.
+    unlisted : int
+        The number of images without boxes that the source once had and no longer lists, where that is known.
     """
 
     kind: str
@@ -43,6 +45,7 @@ class Dataset:
     ordered: bool
     images: Callable[[], pa.Table]
     categories: dict[int, str] = field(default_factory=dict)
+    unlisted: int = 0
 
 
 def boxes_schema(image_id: pa.DataType, *more: tuple[str, pa.DataType], format: str = "xyxy") -> pa.Schema:

@@ -63,6 +63,8 @@ class Format:
         The options of ``read`` and ``write`` that the name of the format implies.
     lacks : tuple of str
         The columns that matter in an evaluation and that the format can't hold.
+    lists_images : bool
+        Images without boxes have a place.
     numbered : bool
         Categories keep their numbers; else they keep only their names.
     labels : str
@@ -80,6 +82,7 @@ class Format:
     ending: str = ""
     implied: Mapping[str, Any] = field(default_factory=dict)
     lacks: tuple[str, ...] = ()
+    lists_images: bool = True
     numbered: bool = True
     labels: str = ""
     ignored: str = ""

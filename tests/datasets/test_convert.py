@@ -115,6 +115,7 @@ def test_truths_are_what_json_says(coco: dict[str, Any], format: str, ascii: boo
         "images": len(counts),
         "categories": len({1} | {box["category_id"] for box in coco["annotations"]}),
         "images_without_boxes": sum(count == 0 for count in counts.values()),
+        "images_left_out": 0,
     }
 
 
@@ -129,7 +130,8 @@ def test_results_are_what_json_says(data: st.DataObject, format: str, folder: Pa
     images = len({box["image_id"] for box in coco})
     categories = len({box["category_id"] for box in coco})
     assert summary == {
-        "kind": "results", "rows": len(coco), "images": images, "categories": categories, "images_without_boxes": 0
+        "kind": "results", "rows": len(coco), "images": images, "categories": categories, "images_without_boxes": 0,
+        "images_left_out": 0,
     }  # fmt: skip
 
 
@@ -195,6 +197,31 @@ def test_images_without_boxes_are_not_lost(tmp_path: Path) -> None:
     ]
 
 
+def test_images_without_boxes_that_are_left_out_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    listed = [{"id": number, "file_name": f"{number}.jpg", "width": 4, "height": 4} for number in range(5)]
+    coco = {"images": listed, "annotations": [truth(3)], "categories": [{"id": 1, "name": "cat"}]}
+    path, images, again = (tmp_path / name for name in ("out.parquet", "images.parquet", "again.json"))
+    summary, _ = convert(coco, tmp_path)
+    assert (summary["images"], summary["images_without_boxes"], summary["images_left_out"]) == (5, 4, 4)
+    assert "parquet has no place for 4 images without boxes" in caplog.text and "write_images=OUT" in caplog.text
+
+    caplog.clear()
+    summary = convert_file(path, again)
+    assert (summary["images"], summary["images_left_out"]) == (1, 4)
+    assert "the source does not list 4 images without boxes: name them with sizes=TABLE" in caplog.text
+    convert_file(path, tmp_path / "float32.parquet", dtype="float32")  # the number goes with the rows
+    assert convert_file(tmp_path / "float32.parquet", tmp_path / "labels", out_format="yolo")["images_left_out"] == 4
+
+    caplog.clear()
+    assert convert(coco, tmp_path, write_images=images)[0]["images_left_out"] == 0
+    summary = convert_file(path, again, sizes=images)
+    assert (summary["images"], summary["images_without_boxes"], summary["images_left_out"]) == (5, 4, 0)
+    assert json.loads(again.read_text())["images"] == listed
+    assert not caplog.text
+    assert convert_file(again, tmp_path / "boxes.csv", out_format="open-images")["images_left_out"] == 4
+    assert "open-images has no place for 4 images without boxes: write COCO to keep them" in caplog.text
+
+
 def test_the_footer_holds_the_categories(tmp_path: Path) -> None:
     coco = {
         "annotations": [truth(1)],
@@ -219,7 +246,8 @@ def test_cocos_own_example(format: str, tmp_path: Path) -> None:
     summary = convert_file(
         EXAMPLE, tmp_path / "truths.parquet", out_box_format=format, write_images=tmp_path / "images.parquet"
     )
-    assert summary == {"kind": "truths", "rows": 839, "images": 100, "categories": 80, "images_without_boxes": 0}
+    counts = {"rows": 839, "images": 100, "categories": 80, "images_without_boxes": 0, "images_left_out": 0}
+    assert summary == {"kind": "truths", **counts}
     same_bits(pq.read_table(tmp_path / "truths.parquet"), expected_boxes(json.loads(EXAMPLE.read_text()), format))
     assert pq.read_table(tmp_path / "images.parquet")["boxes"].to_numpy().sum() == 839
 

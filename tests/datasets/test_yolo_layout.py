@@ -234,7 +234,8 @@ def test_a_label_without_its_image_is_left_out_with_a_warning(tmp_path: Path) ->
         InputWarning, match=r"left out of .*labels: 2 boxes in 1 label file without a size \(.*b.txt\): add"
     ):
         summary = convert(tmp_path / "set", tmp_path / "out.parquet")
-    assert summary == {"kind": "truths", "rows": 1, "images": 3, "categories": 1, "images_without_boxes": 2}
+    counts = {"rows": 1, "images": 3, "categories": 1, "images_without_boxes": 2, "images_left_out": 0}
+    assert summary == {"kind": "truths", **counts}
 
 
 def test_a_list_of_images_among_labels_is_left_out_with_a_warning(tmp_path: Path) -> None:

@@ -164,6 +164,8 @@ def test_counts_and_outputs_are_named() -> None:
     converted = partial(terminal.show_counts, "converted")
     text = shown(converted, {"kind": "truths", "rows": 1200, "images": 9, "images_without_boxes": 3})
     assert text == "converted truths: 1,200 rows · 9 images (3 without boxes)\n"
+    text = shown(converted, {"images": 9, "images_without_boxes": 3, "images_left_out": 3})
+    assert text == "converted: 9 images (3 without boxes) · 3 images left out\n"
     text = shown(converted, {"kind": "truths", "rows": 1, "categories": 1})
     assert text == "converted truths: 1 row · 1 category\n"
     long = "/a" * 60 + "/o [x].parquet"

@@ -262,5 +262,7 @@ def _finite(values: NDArray[np.float64], name: str, rows: pa.Table) -> list[floa
 SIGNS = Signs(endings=(".json", ".json.gz", ".json.zst"))
 FILE_FORMATS = (
     Format("coco", read, write, "file", "instances JSON", ".json", implied={"kind": "truths"}, signs=SIGNS),
-    Format("coco-results", read, write, "file", "results JSON", ".json", implied={"kind": "results"}),
+    Format(
+        "coco-results", read, write, "file", "results JSON", ".json", implied={"kind": "results"}, lists_images=False
+    ),
 )

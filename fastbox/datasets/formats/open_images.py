@@ -308,6 +308,7 @@ FILE_FORMATS = (
         text="the CSV of boxes",
         ending=".csv",
         lacks=("ignore",),
+        lists_images=False,
         numbered=False,
         labels="LabelName",
         signs=Signs(endings=tuple(name + packed for name in ENDINGS for packed in ("", *PACKED)), is_file=_is_file),

@@ -39,6 +39,7 @@ __all__ = ["FILE_FORMATS", "keep", "read", "write"]
 
 pc = deferred("pyarrow.compute")
 
+UNLISTED = "images_without_boxes"  # in a footer: their number, for the table has no rows of them
 DTYPES = {"float32": pa.float32(), "float64": pa.float64()}
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -103,9 +104,11 @@ def read(
         categories=names_of_all((file, by_number(read_names(file))) for file in files),
     )
     images = None if sizes is None else read_images(sizes, image)
-    return read_tables(
+    dataset = read_tables(
         lambda names: read_batches(files, names, rows=ROWS), schema, layout, where=files[0], images=images
     )
+    unlisted = 0 if sizes is not None else sum(_record(file).get(UNLISTED, 0) for file in files)
+    return replace(dataset, unlisted=unlisted)
 
 
 def write(
@@ -124,7 +127,7 @@ def write(
     dataset : Dataset
     target : path
         The table: the columns of the data set, and for truths the width and height of the image. Rows keep their order
-        within an image. The footer has the names of categories.
+        within an image. The footer has the names of categories, and the number of images without boxes.
     write_images : path, optional
         A second table, one row per image, also for images without boxes: image_id, width, height, file_name and the
         number of boxes.
@@ -167,10 +170,15 @@ def write(
     ):
         if dataset.categories:
             sink.record(categories=_named(dataset))
+        unlisted = dataset.unlisted
         for group in groups if first is None else chain([first], groups):
             sink.write(table.of(group, schema))
+            boxes = np.diff(group.offsets)
+            unlisted += int(np.sum(boxes == 0))
             if image_sink is not None:
-                image_sink.write(group.images.append_column("boxes", pa.array(np.diff(group.offsets))))
+                image_sink.write(group.images.append_column("boxes", pa.array(boxes)))
+        if unlisted:
+            sink.record(**{UNLISTED: unlisted})
 
 
 def keep(dataset: Dataset, path: StrPath) -> tuple[pa.Buffer | str, NDArray[np.int64] | None]:
@@ -289,5 +297,13 @@ def _record(path: str) -> dict[str, Any]:
 
 
 FILE_FORMATS = (
-    Format("parquet", read, write, kind="table", text="a table with a row for each box", ending=".parquet"),
+    Format(
+        "parquet",
+        read,
+        write,
+        kind="table",
+        text="a table with a row for each box",
+        ending=".parquet",
+        lists_images=False,
+    ),
 )

@@ -78,10 +78,12 @@ def show_rules(console: Console, rules: Sequence[str]) -> None:
 def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None:
     """Print the counts of a job that makes or converts files: each figure with its name."""
     counts = {name: value for name, value in summary.items() if isinstance(value, int)}
-    without = counts.pop("images_without_boxes", None)
+    without, left_out = counts.pop("images_without_boxes", None), counts.pop("images_left_out", 0)
     figures = [counted(value, name.replace("_", " ")) for name, value in counts.items()]
     if without is not None:
         figures[list(counts).index("images")] += f" ({without:,} without boxes)"
+    if left_out:
+        figures.append(counted(left_out, "images left out"))
     what = f" {summary['kind']}" if "kind" in summary else ""
     console.print(Text(f"{done}{what}: {' · '.join(figures)}", style="bold"), soft_wrap=True)
 
