@@ -19,14 +19,30 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "no"
-nox.options.sessions = ["readme", "package", "native", "lint", "types", "nojit", "clusters", "docs", "bench", "gate"]
+nox.options.sessions = [
+    "readme",
+    "package",
+    "oldest",
+    "native",
+    "lint",
+    "types",
+    "nojit",
+    "clusters",
+    "docs",
+    "bench",
+    "gate",
+]
 
 CPU_TORCH = "torch==2.13.0+cpu"  # without the libraries for GPUs
 EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
 OF_PACKAGES = [  # tests of what other packages do: Arrow, frames, terminals, plots, files
-    *(f"tests/{room}" for room in ("arrow", "frames", "report", "storage")),
-    *(f"tests/{name}.py" for name in ("cli/test_help", "cli/test_messages", "datasets/test_inputs", "ops/test_pairs")),
-    *(f"tests/{name}.py" for name in ("results/test_results", "tables/test_sink", "tables/test_sort")),
+    *(f"tests/{room}" for room in ("arrow", "frames", "storage")),
+    *(f"tests/cli/test_{name}.py" for name in ("help", "messages")),
+    *(f"tests/report/test_{name}.py" for name in ("coco_style", "page", "reports", "terminal")),
+    *(f"tests/tables/test_{name}.py" for name in ("sink", "sort")),
+    "tests/datasets/test_input_columns.py",
+    "tests/ops/test_pairs.py",
+    "tests/results/test_results.py",
 ]
 USER = {"PYTHONSAFEPATH": "1"}  # what is imported is what was installed
 KERNELS = [f"tests/{room}" for room in ("assign", "datasets", "evaluation", "kernels", "losses", "ops", "suppression")]
@@ -74,6 +90,7 @@ def package(session: nox.Session) -> None:
     session.chdir(home / sdist.name.removesuffix(".tar.gz"))  # the data and tests beside the wheel are the sdist's
     as_user(session, home, pythons()[-1], str(wheel))
     pip, python = str(home / "user" / "bin" / "pip"), str(home / "user" / "bin" / "python")
+    session.run(python, "-m", "doctest", "README.md", external=True, env=USER)
     session.run(pip, "install", "hatchling", "hypothesis", "pytest", "pytest-xdist", "pyyaml", external=True)
     tests = ("-q", "-n", "0", "-m", "", "tests/whole/test_distribution.py")
     session.run(python, "-m", "pytest", *tests, external=True, env=USER)
@@ -233,13 +250,12 @@ def emptied(session: nox.Session, name: str) -> Path:
 
 
 def as_user(session: nox.Session, home: Path, python: str, *wanted: str) -> None:
-    """Install packages in a new environment ``user`` of a Python, and run the README's main job and example there."""
+    """Install packages in a new environment ``user`` of a Python, and run the README's main job there."""
     session.run(python, "-m", "venv", str(home / "user"), external=True)
     session.run(str(home / "user" / "bin" / "pip"), "install", *wanted, external=True)
     main, _ = commands_of_readme()
     paths = {"PATH": f"{home / 'user' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     session.run("bash", "-euo", "pipefail", "-c", main.partition(" && ")[2], external=True, env=USER | paths)
-    session.run(str(home / "user" / "bin" / "python"), "-m", "doctest", "README.md", external=True, env=USER)
 
 
 def pythons() -> list[str]:

@@ -58,7 +58,7 @@ class Evaluator(NamedTuple):
 
 def rows_of(cache: str) -> dict[str, Evaluator]:
     """Return the installed evaluators by title; fastbox with a library of kernels, with a cache, and with neither."""
-    found = {"fastbox": Evaluator("fastbox", {})} if native.available() else {}
+    found = {"fastbox, library of kernels": Evaluator("fastbox", {})} if native.available() else {}
     found["fastbox, kernels compiled before"] = Evaluator("fastbox", {"FASTBOX_JIT": "1"})
     found |= {name.replace("_", "-"): Evaluator(name, {}) for name in CODE if name != "fastbox" and installed(name)}
     return found | {"fastbox, first run": Evaluator("fastbox", {"FASTBOX_JIT": "1", "NUMBA_CACHE_DIR": cache})}

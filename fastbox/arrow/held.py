@@ -119,7 +119,11 @@ def as_table(obj: Any, name: str = "table") -> pa.Table:
         column = pa.chunked_array([pa.array(obj)])
     else:
         raise TypeError(f"expected a table with the Arrow C interface, got {type(obj).__name__}")
-    return pa.Table.from_struct_array(column) if pa.types.is_struct(column.type) else pa.table({"boxes": column})
+    if not pa.types.is_struct(column.type):
+        return pa.table({"boxes": column})
+    if not column.num_chunks:  # of which pyarrow 25 makes no table
+        return pa.schema(list(column.type)).empty_table()
+    return pa.Table.from_struct_array(column)
 
 
 def readable(frame: Any, where: str) -> tuple[pa.Table, dict[str, InputError]]:

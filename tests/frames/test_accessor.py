@@ -175,7 +175,7 @@ def test_text_ids_lazy_frames_and_other_kinds_of_frames_are_read() -> None:
 
 
 def test_boxes_of_other_columns_are_named_by_a_call(library: Any) -> None:
-    frame = library.DataFrame({"photo": ["b", "a"], "place": [[0.0, 0, 4, 4], [0.0, 0, 4, 2]]})
+    frame = library.DataFrame({"photo": ["b", "a"], "place": [[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 2.0]]})
     found = frame.fastbox(boxes="place", format="xywh", image="photo").best(frame)
     assert found["other_row"].to_list() == [0, 1]
     assert frame.fastbox(boxes="place", image=False).pairs(threshold=0.5)["iou"].to_list() == [0.5]
