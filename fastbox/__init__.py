@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastbox.assign.match import match
     from fastbox.assign.optimal import match_optimal
     from fastbox.assign.point_rule import PointRule
+    from fastbox.assign.raw_predictions import RawPredictions
     from fastbox.assign.registry import RULES
     from fastbox.assign.result import GreedyMatches, Matches, OptimalMatches
     from fastbox.assign.rule import MatchRule
@@ -76,6 +77,7 @@ __all__ = [
     "PointGrid",
     "PointRule",
     "Ragged",
+    "RawPredictions",
     "SoftNMS",
     "Source",
     "Top",
@@ -142,6 +144,7 @@ lazy(
         "fastbox.assign.match": ("match",),
         "fastbox.assign.optimal": ("match_optimal",),
         "fastbox.assign.point_rule": ("PointRule",),
+        "fastbox.assign.raw_predictions": ("RawPredictions",),
         "fastbox.assign.registry": ("RULES",),
         "fastbox.assign.result": ("GreedyMatches", "Matches", "OptimalMatches"),
         "fastbox.assign.rule": ("MatchRule",),

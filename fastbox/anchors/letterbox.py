@@ -106,16 +106,18 @@ class Letterbox(NamedTuple):
             return str(self.resize)
         return f"{self.width}" if self.width == self.height else f"{self.width}x{self.height}"
 
-    def place(self, given: NDArray[np.int64]) -> Placed:
-        """Place images of these (g, 2) widths and heights.
+    def place(self, given: NDArray[np.int64], inputs: NDArray[np.int64] | None = None) -> Placed:
+        """Place images of these (g, 2) widths and heights, each in an input of its own where these are given.
 
         >>> Letterbox(640, 640).place(np.array([[500, 375]])).shifts.tolist()
         [[0.0, 80.0]]
         """
         if self.resize is not None:
             new = self.resize.sizes(given)
-            return Placed(-(-new // MULTIPLE) * MULTIPLE, new / given, np.zeros(given.shape), given)
-        inputs = np.tile(np.array([self.width, self.height], np.int64), (len(given), 1))
+            padded = -(-new // MULTIPLE) * MULTIPLE if inputs is None else inputs
+            return Placed(padded, new / given, np.zeros(given.shape), given)
+        if inputs is None:
+            inputs = np.tile(np.array([self.width, self.height], np.int64), (len(given), 1))
         if self.pad == "none":
             return Placed(inputs, np.ones(given.shape), np.zeros(given.shape), given[:0])
         if self.pad == "stretch":

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fastbox.experiments.regression import Regression
     from fastbox.jobs.anchors import Fitted, fit_anchors
     from fastbox.jobs.assign import Assigned, assign
+    from fastbox.jobs.assign_points import AssignedPoints, assign_points
     from fastbox.jobs.candidates import CandidateCounts, candidates
     from fastbox.jobs.compare_rules import compare_rules
     from fastbox.jobs.disagreement import disagreement
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Assigned",
+    "AssignedPoints",
     "CandidateCounts",
     "Disagreement",
     "Evaluated",
@@ -44,6 +46,7 @@ __all__ = [
     "Suppressed",
     "Suspected",
     "assign",
+    "assign_points",
     "candidates",
     "compare_rules",
     "convert",
@@ -71,6 +74,7 @@ lazy(
         "fastbox.experiments.regression": ("Regression",),
         "fastbox.jobs.anchors": ("Fitted", "fit_anchors"),
         "fastbox.jobs.assign": ("Assigned", "assign"),
+        "fastbox.jobs.assign_points": ("AssignedPoints", "assign_points"),
         "fastbox.jobs.candidates": ("CandidateCounts", "candidates"),
         "fastbox.jobs.compare_rules": ("compare_rules",),
         "fastbox.jobs.disagreement": ("disagreement",),

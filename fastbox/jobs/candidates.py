@@ -27,7 +27,7 @@ from fastbox.jobs.starved import Starved, starved_schema, starved_table
 from fastbox.parallel import threads_here
 from fastbox.result import Invalid, Result, Row, Rules
 from fastbox.results.point_counts import PointCounts, Seen
-from fastbox.results.point_examples import PointExamples
+from fastbox.results.point_examples import Drawn, PointExamples
 from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.files import column_names
@@ -40,7 +40,7 @@ from fastbox.values.numbers import as_number_from
 if TYPE_CHECKING:
     from fastbox.report.page.contents import Page
 
-__all__ = ["CandidateCounts", "candidates"]
+__all__ = ["CandidateCounts", "candidates", "check_truths", "size_columns"]
 
 COVERED = 0.5  # the best IoU from which on anchors cover a truth
 
@@ -171,8 +171,8 @@ def candidates(
     settings = settings_of(points, compared, Inputs(sizes, resize, pad), rule)
     far = as_number_from(reach, "reach", 0)
     sized = any(setting.letterbox.pad != "none" for setting in settings)
-    source = Source.carrying(truths, *(_size_columns(truths) if sized else ()), ignore_column, class_column)
-    found_plan = _checked(plan(source), sized, ignore_column, class_column)
+    source = Source.carrying(truths, *(size_columns(truths) if sized else ()), ignore_column, class_column)
+    found_plan = check_truths(plan(source), sized, ignore_column, class_column)
     found = CandidateCounts(rules=_rules(settings, far, ignore_column, class_column))
     found.settings = {setting.key: _counts_of(setting, far) for setting in settings}
     if report is not None:
@@ -191,7 +191,7 @@ def candidates(
     return found
 
 
-def _size_columns(truths: Source) -> tuple[str, ...]:
+def size_columns(truths: Source) -> tuple[str, ...]:
     """Return the columns of the images' sizes; refuses a table without them."""
     missing = [side for side in SIZE_COLUMNS if side not in column_names(truths.path)]
     if missing:
@@ -203,7 +203,8 @@ def _size_columns(truths: Source) -> tuple[str, ...]:
     return SIZE_COLUMNS
 
 
-def _checked(planned: Plan, sized: bool, ignore_column: str | None, class_column: str | None) -> Plan:
+def check_truths(planned: Plan, sized: bool, ignore_column: str | None, class_column: str | None) -> Plan:
+    """Refuse a table without image ids, and columns that can't be sizes, flags or labels."""
     check_images([planned], "points are counted")
     for name in SIZE_COLUMNS if sized else ():
         if name in planned.boxes.names:
@@ -269,7 +270,10 @@ def _add(
         return None
     starved = Starved.of(setting, these, rows, corners, placed.sizes[image])
     if found.examples is not None and isinstance(setting.grid, PointGrid):
-        found.examples.add(chunk, setting.key, setting.grid, these, (rows, image), corners, placed)
+        kinds = {"starved": these.totals == 0, "unreached": these.unreached}
+        assert chunk.images is not None
+        drawn = Drawn(chunk.images[image], chunk.a_rows(rows), image, corners, placed)
+        found.examples.add(setting.key, setting.grid, kinds, drawn)
     return starved
 
 

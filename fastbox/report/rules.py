@@ -18,6 +18,7 @@ __all__ = [
     "fitted_rules",
     "fused_rules",
     "inspected_rules",
+    "learnt_rules",
     "measured_rules",
     "paired_rules",
     "reached",
@@ -243,6 +244,18 @@ def starved_rules(summary: Mapping[str, Any]) -> list[str]:
     return [
         *(PADDED[pad] + f" ({', '.join(names)})" * several for pad, names in pads.items() if names),
         *([f"a point reaches {rules['reach']:g} strides"] if rules["reach"] else []),
+        *([] if rules["ignore_column"] is None else [f"rows left out by {rules['ignore_column']}"]),
+        SIZES,
+    ]
+
+
+def learnt_rules(rules: Rules) -> list[str]:
+    """Sentences for the rules of :func:`fastbox.jobs.assign_points`."""
+    return [
+        f"points {rules['points']}",
+        f"rule {rules['rule']}",
+        f"input {rules['size']}",
+        PADDED[rules["pad"]],
         *([] if rules["ignore_column"] is None else [f"rows left out by {rules['ignore_column']}"]),
         SIZES,
     ]

@@ -71,6 +71,8 @@ class Sink:
         The parameters of the command, for the record: anything that JSON can hold, NumPy's numbers and paths.
     compression : str
         A codec of Parquet.
+    encodings : mapping, optional
+        The arguments of Arrow's writer that encode columns; by default those that suit their types.
 
     Raises
     ------
@@ -98,8 +100,10 @@ class Sink:
         command: str,
         parameters: Mapping[str, Any],
         compression: str = "zstd",
+        encodings: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = local(path)
+        self._encodings = encodings
         self.schema = schema
         self.rows = 0
         self._compression = compression
@@ -122,7 +126,8 @@ class Sink:
         self._temporary = Temporary(self.folder, name)
         try:
             self._make()
-            file, encodings = self._temporary.file, _encodings(self.schema)
+            file = self._temporary.file
+            encodings = _encodings(self.schema) if self._encodings is None else self._encodings
             self._writer = pq.ParquetWriter(file, self.schema, compression=self._compression, **encodings)
             self._thread = None if alone() else ThreadPoolExecutor(1, thread_name_prefix="fastbox-writer")
         except BaseException:

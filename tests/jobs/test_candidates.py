@@ -189,7 +189,6 @@ def test_a_table_without_sizes_is_refused_unless_boxes_are_in_the_input(tmp_path
         (("--anchors", "retinanet", "--size", "320"), "expected WIDTHxHEIGHT"),
         (("--anchors", "retinanet", "--size", "320x320", "--reach", "15"), "expected --points with --reach"),
         (("--points", "yolov8", "--high", "0.5"), "expected --high with --anchors alone"),
-        (("--points", "yolov8", "-o", "out.parquet"), "expected --starved with --points"),
         (("--points", "yolov8", "--size", "a"), "such as 640x480, or a side, such as 640"),
     ],
 )

@@ -44,6 +44,7 @@ def calls(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     grid = AnchorGrid.preset("retinanet")
     return {
         "assign": ({"truths": a}, {"anchors": grid, "resize": Resize.parse("640")}),
+        "assign_points": ({"truths": a}, {"points": "fcos", "sizes": [64]}),
         "candidates": ({"truths": a}, {"points": ["yolov8"], "sizes": [64]}),
         "convert": ({"source": a}, {"write_images": None}),
         "evaluate": ({"detections": a, "truths": b, "images_table": boxes(folder / "c.parquet")}, {}),
@@ -120,7 +121,13 @@ def test_a_run_in_fragments_never_writes_where_it_reads(overwrite: bool, tmp_pat
 
 INPUTS = {
     *("truths", "detections", "tables", "pairs", "source", "sizes", "names", "anchors", "shown_pictures"),
-    *("more_images_table", "evaluation_images_table", "evaluation_federation", "evaluation_hierarchy"),
+    *(
+        "pointed_predictions",
+        "more_images_table",
+        "evaluation_images_table",
+        "evaluation_federation",
+        "evaluation_hierarchy",
+    ),
 }
 
 
@@ -128,7 +135,7 @@ REFUSED = r"choose another (output|path|folder)|expected (a page|a picture|UTF-8
 
 
 # Of some formats and rules alone, and a folder, of which tests/storage/test_pictures.py asks.
-UNASKED = {"names", "sizes", "evaluation_federation", "evaluation_hierarchy", "shown_pictures"}
+UNASKED = {"names", "sizes", "evaluation_federation", "evaluation_hierarchy", "shown_pictures", "pointed_predictions"}
 
 
 NEEDED = {

@@ -21,6 +21,7 @@ COMMANDS: dict[str, set[str]] = {
     f"assign {TRUTHS} --anchors retinanet --resize 320 -o OUT/assigned.parquet --json": set(),
     f"assign {TRUTHS} --points yolov8,yolox --size 320": {"rich"},
     f"assign {TRUTHS} --points yolov8 --size 320 --starved OUT/starved.parquet --json": {"pyarrow.compute"},
+    f"assign {TRUTHS} --points fcos --size 320 -o OUT/points.parquet --json": set(),
     f"convert {TRUTHS} OUT/truths.json": {"msgspec", "pyarrow.compute", "rich"},
     f"evaluate {DETECTIONS} {TRUTHS}": {"rich"},
     f"evaluate {DETECTIONS} {TRUTHS} --style coco": set(),

@@ -18,11 +18,10 @@ from fastbox.cli.fragments import Fragments
 from fastbox.datasets.registry import formats
 from fastbox.jobs.inspection.problems import Limits
 
+PARTS = ("compare_rules", "candidates", "assign_points")  # of evaluate with several rules, and of assign with points
 JOBS: dict[str, Callable[..., Any]] = {
-    name: job
-    for name in jobs.__all__
-    if not inspect.isclass(job := getattr(jobs, name)) and name not in ("compare_rules", "candidates")
-}  # without evaluate with several rules, and assign with points
+    name: job for name in jobs.__all__ if not inspect.isclass(job := getattr(jobs, name)) and name not in PARTS
+}
 POSITIONAL = 3  # tables and the output
 WORDS = {
     "disagreement": ("experiment", "disagreement"),
@@ -59,7 +58,7 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
 # Arguments of Source, which a command has as options; and options that a job has no keyword for.
 SOURCE = ("box", "format", "image_column")
 ADDED: dict[str, tuple[str, ...]] = {
-    "assign": (*SOURCE, "plot", "points", "pad", "reach", "starved"),
+    "assign": (*SOURCE, "plot", "points", "pad", "reach", "starved", "predictions"),
     "disagreement": ("plot",),
     "evaluate": (*SOURCE, "truth_box", "truth_format", "style"),
     "fit_anchors": ("box", "format"),
@@ -124,9 +123,10 @@ def test_a_keyword_is_the_name_of_the_option(name: str) -> None:
     assert sorted([*carried, *ADDED.get(name, ())]) == sorted(options)
 
 
-def test_the_keywords_of_points_are_options_of_assign() -> None:
-    renamed = {"compared": "anchors", "out": "starved", "sizes": "size"}
-    keywords = {one.name for one in arguments(jobs.candidates)} - {"truths", "progress", "rows"}
+@pytest.mark.parametrize(("job", "out"), [(jobs.candidates, "starved"), (jobs.assign_points, "output")])
+def test_the_keywords_of_points_are_options_of_assign(job: Callable[..., Any], out: str) -> None:
+    renamed = {"compared": "anchors", "out": out, "sizes": "size"}
+    keywords = {one.name for one in arguments(job)} - {"truths", "progress", "rows"}
     assert {renamed.get(name, name) for name in keywords} <= set(options_of("assign"))
 
 

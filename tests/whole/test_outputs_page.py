@@ -80,7 +80,7 @@ def run(title: str) -> set[Steps]:
 def test_every_command_that_prints_json_has_a_section() -> None:
     options = {words: [name for one in command.params for name in one.opts] for words, command in COMMANDS.items()}
     names = {" ".join(words) for words, given in options.items() if "--json" in given}
-    titles = {title.split(", comparing")[0] for title in SECTIONS if title != SHARED}
+    titles = {re.split(", (?:comparing|with) ", title)[0] for title in SECTIONS if title != SHARED}
     assert names == {name for title in titles for name in title.split(", ")}
 
 

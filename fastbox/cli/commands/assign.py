@@ -31,6 +31,7 @@ __all__ = ["assign"]
 
 assigned = deferred("fastbox.report.terminal.assigned")
 starved = deferred("fastbox.report.terminal.starved")
+learnt = deferred("fastbox.report.terminal.learnt")
 
 ANCHORED = "fastbox"  # the rule for anchors, if no other is named
 
@@ -170,7 +171,7 @@ class Grids:
 @record("rule", Rule)
 @record("table", Truths)
 @record("pointed", Pointed)
-@alone("output", output_option("the positive and ignored anchors, as Parquet"))
+@alone("output", output_option("the positive and ignored anchors, or the positive points, as Parquet"))
 @record("fragments", Fragments)
 @record("shown", Drawn)
 def assign(
@@ -189,7 +190,8 @@ def assign(
     positive or ignored; all others are negative. Reports anchors by level, and how well the ground truth is covered:
     recall by IoU, size and class, and the truths without a positive anchor.
 
-    With --points, reports the truths that no point may learn, for each detector and input side by side.
+    With --points, reports the truths that no point may learn, for each detector and input side by side. With raw
+    predictions too, assigns the points exactly as the training does; FCOS needs none.
     """
     from fastbox.datasets.as_source import as_source
     from fastbox.tables.files import column_names
@@ -200,19 +202,23 @@ def assign(
     found_class = table.class_column or column_of(column_names(source.path), CLASS, "the truths")
     read = {"ignore_column": table.ignore_column, "class_column": found_class}
     if grids.points:
-        pointed.check(output, {"--plot": shown.plot, "--high": rule.high, "--low": rule.low})
+        assigns = pointed.assigns(output, {"--plot": shown.plot, "--high": rule.high, "--low": rule.low})
         presets = {"points": grids.points, "compared": grids.anchors or []}
         inputs = {"sizes": list(grids.size), "resize": grids.resize, "rule": rule.given}
-        summary = pointed.run(fragments, source, presets | inputs | read | shown.page())
-        shown.show(lambda *given: starved.show_starved(*given), summary, pointed.starved)
+        options: dict[str, Any] = {**presets, **inputs, **read, **shown.page()}
+        if assigns:
+            summary = pointed.assign(fragments, source, output, options)
+            shown.show(lambda *given: learnt.show_learnt(*given), summary, output)
+        else:
+            summary = pointed.count(fragments, source, options)
+            shown.show(lambda *given: starved.show_starved(*given), summary, pointed.starved)
         return
     pointed.check_unused()
     anchors = grids.only()
     resize = grids.resized(floor=anchors in FLOORED)
     with as_usage_errors():
         chosen = rule.made()
-    options = {"resize": resize, "rule": chosen, **read, **shown.page()}
-    summary = _anchored(source, anchors, fragments, output, options)
+    summary = _anchored(source, anchors, fragments, output, {"resize": resize, "rule": chosen, **read, **shown.page()})
     if shown.plot is not None:
         from fastbox.report.figures.coverage import plot_coverage
 
