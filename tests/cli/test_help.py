@@ -77,6 +77,7 @@ def test_the_examples_run(words: tuple[str, ...], tmp_path: Path, monkeypatch: p
     for name in ("more", "one", "other"):
         shutil.copyfile(ROOT / "data" / "detections.parquet", tmp_path / f"{name}.parquet")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fastbox.benchmarks.run.ROUNDS", 1)
     for line in ALL[words].examples:  # type: ignore[attr-defined]
         program, *arguments = shlex.split(line)
         result = CliRunner().invoke(main, arguments)

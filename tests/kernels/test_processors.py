@@ -1,4 +1,4 @@
-"""The same bits under another instruction set: every kernel's outputs, native and for any x86-64 or ARM processor."""
+"""The same bits under another instruction set: every kernel's outputs, from libraries or for any ARM processor."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from fastbox.kernels.build import native
 BUILT = [level.name for level in native.available() if Path(native.file(level)).exists()]
 LEVELS = {f"the library of {name}": {"FASTBOX_LEVEL": name} for name in BUILT}
 GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+neon" if platform.machine() == "aarch64" else "+sse2"}
+# Where libraries can be built, their own task tests them: the compiler is asked only where there are none.
+PROCESSORS = LEVELS if native.available() else {"any processor": GENERIC}
 
 PATHS = "import sys\nsys.path.insert(0, 'tests')\n"
 PREAMBLE = """
@@ -106,7 +108,7 @@ def compiled(python: Callable[..., subprocess.CompletedProcess[str]]) -> Callabl
 @pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.compiler
-@pytest.mark.parametrize("processor", LEVELS or {"any processor": GENERIC})
+@pytest.mark.parametrize("processor", PROCESSORS)
 @pytest.mark.parametrize("part", PARTS)
 def test_another_instruction_set_gives_the_same_bits(
     part: str,
@@ -114,6 +116,5 @@ def test_another_instruction_set_gives_the_same_bits(
     python: Callable[..., subprocess.CompletedProcess[str]],
     compiled: Callable[[str], str],
 ) -> None:
-    env = {"any processor": GENERIC, **LEVELS}[processor]
     assert compiled(part).count("\n") >= 2
-    assert python(PATHS + PREAMBLE + PARTS[part], **env).stdout == compiled(part)
+    assert python(PATHS + PREAMBLE + PARTS[part], **PROCESSORS[processor]).stdout == compiled(part)
