@@ -46,7 +46,7 @@ MODULES = {
 TITLES = {
     "jobs": "The functions behind the commands",
     "fragments": "Fragments",
-    "torch": "Losses for torch",
+    "torch": "Losses and assignment for torch",
     "frames": "Frames and DuckDB",
     "compat": "In place of other packages",
 }

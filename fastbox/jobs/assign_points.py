@@ -161,7 +161,7 @@ def assign_points(
     >>> truths = {"image_id": [1], "bbox": [[20.0, 20, 40, 40]], "category_id": [2], "width": [64], "height": [64]}
     >>> found = assign_points(truths, path, points="yolov8", class_column="category_id")
     >>> found.learnt.all.positives, found.learnt.all.unlearnt
-    (9, 0)
+    (5, 0)
     """
     detector = _detector(points, Inputs(sizes, resize, pad), rule, asked=bool(sizes))
     sized = detector.letterbox.pad != "none"

@@ -10,18 +10,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
+from torch.autograd.function import once_differentiable
+
 from fastbox import losses
 from fastbox.boxes.container import Boxes
+from fastbox.torch.checks import check_tensors
 from fastbox.values.formats import FORMATS
 from fastbox.values.numbers import as_choice
-
-try:
-    import torch
-    from torch.autograd.function import once_differentiable
-except ImportError as error:
-    raise ImportError(
-        "expected torch for fastbox.torch, got none: install it with pip install 'fastbox-engine[torch]'"
-    ) from error
 
 __all__ = [
     "ciou_loss",
@@ -272,27 +268,13 @@ def _overlap(
 
 def _apply(measure: Measure, pred: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     """Check the tensors, and compute a gradient only where autograd may need it."""
-    _check(pred=pred, target=target, **({} if weights is None else {"weights": weights}))
+    check_tensors(pred=pred, target=target, **({} if weights is None else {"weights": weights}))
     if pred.dtype not in FLOATS:
         raise TypeError(f"expected pred of float16, bfloat16, float32 or float64, got {pred.dtype}: give pred.float()")
     if torch.is_grad_enabled() and pred.requires_grad:
         loss: torch.Tensor = _LossAndGrad.apply(pred, target, weights, measure)
         return loss
     return _measure(measure, pred, target, weights)[0]
-
-
-def _check(**tensors: torch.Tensor) -> None:
-    for name, tensor in tensors.items():
-        if not isinstance(tensor, torch.Tensor):
-            raise TypeError(
-                f"expected {name} to be a tensor, got {type(tensor).__name__}: give torch.as_tensor({name})"
-            )
-        if tensor.device.type != "cpu":
-            raise ValueError(f"expected {name} on the CPU, got a tensor on {tensor.device}: give {name}.cpu()")
-        if tensor.is_complex():
-            raise TypeError(f"expected {name} of real numbers, got {tensor.dtype}")
-        if name != "pred" and tensor.requires_grad and torch.is_grad_enabled():
-            raise ValueError(f"expected {name} without a gradient, got one that requires it: give {name}.detach()")
 
 
 def _measure(
