@@ -154,13 +154,22 @@ class PointGrid:
         >>> level.xs, level.ys
         (array([ 2.,  6., 10.], dtype=float32), array([2.], dtype=float32))
         """
-        width, height = as_size(size)
-        return tuple(PointLevel(self._along(width, stride), self._along(height, stride)) for stride in self.strides)
+        parts = []
+        for columns, rows, across, down in self.cells_of(size):
+            parts.append(PointLevel(self._along(columns, across), self._along(rows, down)))
+        return tuple(parts)
 
-    def _along(self, side: int, stride: int) -> NDArray[np.float32]:
-        cells = -(-side // stride)
-        step = side // cells if self.fitted else stride
+    def _along(self, cells: int, step: int) -> NDArray[np.float32]:
         return (np.arange(cells, dtype=np.float32) + np.float32(self.offset)) * np.float32(step)
+
+    def cells_of(self, size: tuple[int, int]) -> tuple[tuple[int, int, int, int], ...]:
+        """Return the columns and rows of each level, and the width and height of a cell in pixels."""
+        width, height = as_size(size)
+        numbers = [(-(-width // stride), -(-height // stride), stride) for stride in self.strides]
+        return tuple(
+            (columns, rows, *((width // columns, height // rows) if self.fitted else (stride, stride)))
+            for columns, rows, stride in numbers
+        )
 
     def points(self, size: tuple[int, int]) -> NDArray[np.float32]:
         """Return x and y of all points, float32, of shape (points, 2), by level, row and column.

@@ -170,7 +170,7 @@ def counted(
     reach: float = 0.0,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Return each truth's candidates by level, those that reach all sides, and whether the truth is valid."""
-    counts = np.empty((len(truths), len(points.arrays[3])), np.int64)
+    counts = np.empty((len(truths), len(points.arrays[2])), np.int64)
     outputs = counts, np.empty(len(truths), np.int64), np.empty(len(truths), np.bool_)
     kernel = parallel.kernels("assign.points").COUNT[truths.dtype, ""]
     given, far = (truths.kernel_args(), starts), in_dtype(reach, truths.dtype)

@@ -31,32 +31,28 @@ def laid_out(grid: PointGrid, size: Any, images: int, dtype: np.dtype[Any]) -> L
     square = isinstance(size, int | np.integer) and not isinstance(size, bool)
     sizes, which = sizes_of((int(size), int(size)) if square else size, images)
     tables, counts = _tables(grid, sizes, dtype)
-    return LaidOut((*tables, which * len(grid.strides)), counts[which])
+    return LaidOut((*tables, which * len(grid.strides), np.float32(grid.offset)), counts[which])
 
 
 @lru_cache(maxsize=64)
 def _tables(
     grid: PointGrid, sizes: tuple[tuple[int, int], ...], dtype: np.dtype[Any]
 ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64]]:
-    """Return columns, rows, levels and strides of some sizes, as kernels take them, and the points of each size."""
-    xs: list[NDArray[Any]] = []
-    ys: list[NDArray[Any]] = []
+    """Return levels, steps and strides of some sizes, as kernels take them, and the points of each size."""
     levels: list[tuple[int, ...]] = []
+    steps: list[tuple[int, int]] = []
     counts = []
-    across = down = 0
     for size in sizes:
         first = 0
-        for level in grid.levels_of(size):
-            columns, rows = len(level.xs), len(level.ys)
-            levels.append((across, columns, down, rows, first))
-            xs.append(level.xs)
-            ys.append(level.ys)
-            across, down, first = across + columns, down + rows, first + columns * rows
+        for columns, rows, *step in grid.cells_of(size):
+            levels.append((columns, rows, first))
+            steps.append((step[0], step[1]))
+            first += columns * rows
         counts.append(first)
-    table = np.array(levels, np.int64).reshape(-1, 5)
-    none = [np.zeros(0, np.float32)]
-    columns_and_rows = np.concatenate(xs or none).astype(dtype), np.concatenate(ys or none).astype(dtype)
-    return (*columns_and_rows, table, np.array(grid.strides, dtype)), np.array(counts, np.int64)
+    table = np.array(levels, np.int64).reshape(-1, 3)
+    sides = np.array(steps, np.float32).reshape(-1, 2)
+    arrays = table, np.concatenate([sides, 1 / sides], axis=1), np.array(grid.strides, dtype)
+    return arrays, np.array(counts, np.int64)
 
 
 @lru_cache(maxsize=64)

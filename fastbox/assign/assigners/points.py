@@ -30,9 +30,9 @@ TRUTH_COST = {"fcos": 64, "tal": 2048, "tood": 4096, "simota": 4096, "rtmdet": 8
 POINT_COST = {"fcos": 1, "tal": 1, "tood": 2, "simota": 64, "rtmdet": 64}
 
 
-# The floats and the 32-bit integers of work space for a point, and whether it has a float64.
-SPACES = {"fcos": (1, 1, 0), "tal": (4, 3, 0), "tood": (8, 3, 0), "simota": (8, 6, 1), "rtmdet": (10, 4, 1)}
-MMYOLO_SPACE = 15, 6, 0
+# The floats and the 32-bit integers of work space for a point, and whether it has a float64: 84 bytes at most.
+SPACES = {"fcos": (1, 2, 0), "tal": (2, 5, 0), "tood": (8, 2, 0), "simota": (7, 5, 1), "rtmdet": (6, 4, 1)}
+BLOCK = 64  # points: work space has a multiple
 
 
 class _Call(NamedTuple):
@@ -116,8 +116,8 @@ def _run(
 
 def _space(rule: PointRule, points: int, truths: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
     """Return work space for an image of a number of points and truths."""
-    own = rule.family == "rtmdet" and rule.variant == "mmyolo"
-    floats, ints, doubles = MMYOLO_SPACE if own else SPACES[rule.family]
+    floats, ints, doubles = SPACES[rule.family]
+    points = -(-points // BLOCK) * BLOCK
     return (
         np.empty((floats, points), dtype),
         np.empty((ints, points), np.int32),
@@ -174,7 +174,7 @@ def _tal(
     kernel = parallel.kernels("assign.tal").TAL[call.ranges.dtype, ""]
     kept = rule.topk if rule.topk2 is None else rule.topk2
     numbers = rule.topk, kept, OVERLAPS[rule.variant], rule.alpha, rule.beta
-    rules = numbers, call.shape, call.ranges, rule.everywhere, in_dtype(rule.eps, call.ranges.dtype)
+    rules = numbers, call.shape, rule.everywhere, in_dtype(rule.eps, call.ranges.dtype)
     predictions = given.kernel_args(call.ranges.dtype, firsts)
     found: Found = kernel(call.grid, (*call.truths, given.classes), predictions, rules, span, call.outputs, space)
     return found
@@ -195,11 +195,11 @@ def _simota(
 ) -> Found:
     dtype = call.ranges.dtype
     kernel = parallel.kernels("assign.simota").SIMOTA[dtype, ""]
-    weights = rule.far, rule.radius, rule.least_union, rule.eps, rule.weight
-    numbers = *(in_dtype(weight, dtype) for weight in weights), rule.topk, rule.inside
+    weights = rule.far, rule.least_union, rule.eps, rule.weight
+    numbers = *(in_dtype(weight, dtype) for weight in weights), rule.topk
     predictions = given.scored_args(dtype, firsts)
     truths = *call.truths, given.classes
-    found: Found = kernel(call.grid, truths, predictions, numbers, span, call.outputs, space)
+    found: Found = kernel(call.grid, truths, predictions, (numbers, call.shape), span, call.outputs, space)
     return found
 
 

@@ -11,11 +11,14 @@ from fastbox.kernels.assign.windows import corners_at
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.geometry.elementary import atan
 from fastbox.kernels.geometry.formulas import larger, smaller
+from fastbox.kernels.geometry.pack import corners_of, pack
 
 X0, Y0, X1, Y1, AREA, ANGLE, SIZES = range(7)  # the rows of a tile, and their number
+OVERLAP, RATED, BATCH_ROWS = SIZES, SIZES + 1, SIZES + 2  # of a batch, behind the rows of a tile
+BATCH = 32  # predictions measured together: a constant count, of which no vector register leaves a remainder
 
 
-@device
+@inlined
 def angle_of(x0, y0, x1, y1):
     """Return the angle of a box's diagonal, its height raised by 1e-7."""
     T = type(x0)
@@ -62,16 +65,46 @@ def mmyolo_ciou(a, b, angle_a, angle_b):
     return smaller(value, one) if value > zero else zero
 
 
+@inlined
+def yolov6_iou(a, b):
+    """Return the IoU of a truth and a prediction."""
+    inter = shared_area(a, b)
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
+    return inter / (union + type(inter)(1e-9))
+
+
 @device
 def overlap(kind, a, b, angle_a, angle_b):
     """Return the overlap of a truth and a prediction that a TAL rule ranks by."""
     if kind == CLAMPED_CIOU:
         return ultralytics_ciou(a, b, angle_a, angle_b)
+    return yolov6_iou(a, b) if kind == YOLOV6_IOU else mmyolo_ciou(a, b, angle_a, angle_b)
+
+
+@inlined
+def gather(boxes, start, points, first, n, batch):
+    """Write the corners of n predictions, at most BATCH, of the points from a place of a list on."""
+    arrangement, p, q, r, s = boxes
+    for j in range(n):
+        k = np.uint64(start + points[np.uint64(first + j)])
+        batch[X0, j], batch[Y0, j], batch[X1, j], batch[Y1, j] = corners_of(arrangement, p[k], q[k], r[k], s[k])
+
+
+@inlined
+def measure(kind, a, angle, batch):
+    """Write the overlaps of a truth with a batch of predictions behind these; they are nan or 0 for invalid ones."""
     if kind == YOLOV6_IOU:
-        inter = shared_area(a, b)
-        union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
-        return inter / (union + type(inter)(1e-9))
-    return mmyolo_ciou(a, b, angle_a, angle_b)
+        for j in range(BATCH):
+            batch[OVERLAP, j] = yolov6_iou(a, corners_in(batch, j))
+        return
+    for j in range(BATCH):
+        batch[ANGLE, j] = angle_of(*corners_in(batch, j))
+    if kind == CLAMPED_CIOU:
+        for j in range(BATCH):
+            batch[OVERLAP, j] = ultralytics_ciou(a, corners_in(batch, j), angle, batch[ANGLE, j])
+    else:
+        for j in range(BATCH):
+            batch[OVERLAP, j] = mmyolo_ciou(a, corners_in(batch, j), angle, batch[ANGLE, j])
 
 
 @device
@@ -82,14 +115,14 @@ def iou_floored(a, b, floor):
     return inter / (union if union > floor else floor)
 
 
-@device
+@inlined
 def corners_in(tile, j):
     return tile[X0, j], tile[Y0, j], tile[X1, j], tile[Y1, j]
 
 
 @device
 def write_tile(boxes, first, last, tile):
-    """Write boxes as corners, areas and angles; an invalid box is nan."""
+    """Write truths as corners, areas and angles; an invalid box is nan."""
     for j in range(last - first):
         x0, y0, x1, y1 = corners_at(boxes, first + j)
         tile[X0, j], tile[Y0, j], tile[X1, j], tile[Y1, j] = x0, y0, x1, y1
@@ -97,8 +130,17 @@ def write_tile(boxes, first, last, tile):
 
 
 @device
+def pack_predictions(boxes, start, n, tile):
+    """Write an image's predictions as corners and areas, without their angles; an invalid box is nan."""
+    pack(boxes, start, start + n, False, tile)
+    for j in range(n):
+        k = np.uint64(j)
+        tile[AREA, k] = (tile[X1, k] - tile[X0, k]) * (tile[Y1, k] - tile[Y0, k])
+
+
+@device
 def iou_row(tile, n, a, floor, out):
-    """Write the IoU of a truth with each of n valid boxes."""
+    """Write the IoU of a truth with each of n valid boxes of a tile; `out` may be a further row of it."""
     zero = type(floor)(0)
     area = (a[2] - a[0]) * (a[3] - a[1])
     for j in range(n):

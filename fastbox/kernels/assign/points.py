@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.assign.point_codes import WIDENED
 from fastbox.kernels.assign.windows import (
+    candidate_box,
+    coordinate,
     corners_at,
     grid_type,
     in_range,
     level_at,
     points_of,
+    range_of,
     shape_type,
     too_near,
     truths_type,
-    widened,
     within_reach,
 )
 from fastbox.kernels.build import types
@@ -24,38 +25,12 @@ from fastbox.kernels.build.types import group, i8, vector
 
 
 @device
-def candidate_box(truth, shape):
-    """Return the box that a truth's candidates lie in: the truth, or its widened box."""
-    if shape[0] == WIDENED:
-        x0, y0, x1, y1 = truth
-        return widened(x0, y0, x1, y1, shape[2], shape[3])
-    return truth
-
-
-@device
-def near_points(grid, image, k, truth, place, least, strict):
-    """Count the points of a window that are too near to all sides of a truth for their level."""
-    xs, ys = grid[0], grid[1]
-    x, _, y, _, _ = level_at(grid, image, k)
-    x0, y0, x1, y1 = truth
-    top, bottom, left, right = place
-    wide = high = 0
-    for i in range(left, right):
-        wide += too_near(xs[x + i], x0, x1, least, strict)
-    for j in range(top, bottom):
-        high += too_near(ys[y + j], y0, y1, least, strict)
-    return wide * high
-
-
-@device
-def reaching_points(grid, image, k, truth, place, most):
-    """Count the points of a window that reach all sides of a truth."""
-    x, _, y, _, _ = level_at(grid, image, k)
-    x0, y0, x1, y1 = truth
-    top, bottom, left, right = place
-    left, right = within_reach(grid[0], x, left, right, x0, x1, most, False)
-    top, bottom = within_reach(grid[1], y, top, bottom, y0, y1, most, False)
-    return (right - left) * (bottom - top)
+def near_columns(axis, i, j, low, high, least, strict):
+    """Count the columns that are too near to both ends of a side."""
+    n = 0
+    for column in range(i, j):
+        n += too_near(coordinate(axis, column, low), low, high, least, strict)
+    return n
 
 
 def count(grid, truths, shape, ranges, reach, span, outputs):
@@ -64,51 +39,66 @@ def count(grid, truths, shape, ranges, reach, span, outputs):
     An invalid truth has none, and is marked. `reach` is in strides, 0 to count none.
     """
     (boxes, starts), (first, last), (counts, reaching, valid) = truths, span, outputs
-    strides = grid[3]
+    levels, steps, strides, images, offset = grid
+    radius, strict = shape[1], shape[5]
+    zero = radius - radius
     for image in range(first, last):
         for g in range(starts[image], starts[image + 1]):
-            truth = corners_at(boxes, g)
-            one = candidate_box(truth, shape)
-            reaching[g], valid[g] = 0, truth[0] == truth[0]
+            x0, y0, x1, y1 = corners_at(boxes, g)
+            box = candidate_box((x0, y0, x1, y1), shape)
+            reaching[g], valid[g] = 0, x0 == x0
             for k in range(strides.size):
-                top, bottom, left, right = in_range(grid, image, k, one, shape, ranges)
+                across, down, _ = level_at(levels, steps, offset, images[image] + k)
+                limits = range_of(ranges, k)
+                top, bottom, left, right = in_range(across, down, box, radius * strides[k], limits, shape)
                 n = (bottom - top) * (right - left)
-                place = (top, bottom, left, right)
-                if n and ranges.shape[0]:
-                    n -= near_points(grid, image, k, one, place, ranges[k, 0], shape[5])
-                if n and reach > 0:
-                    reaching[g] += reaching_points(grid, image, k, truth, place, reach * strides[k])
+                if n and limits[0] > zero:
+                    wide = near_columns(across, left, right, box[0], box[2], limits[0], strict)
+                    n -= wide * near_columns(down, top, bottom, box[1], box[3], limits[0], strict)
+                if n and reach > zero:
+                    left, right = within_reach(across, left, right, x0, x1, reach * strides[k], False)
+                    top, bottom = within_reach(down, top, bottom, y0, y1, reach * strides[k], False)
+                    reaching[g] += (right - left) * (bottom - top)
                 counts[g, k] = n
+
+
+@device
+def visit(grid, image, box, shape, ranges, claims, turn):
+    """Count a truth for each of its candidates, or tell whether it has any, and whether one is its alone."""
+    levels, steps, strides, images, offset = grid
+    found = alone = False
+    for k in range(strides.size):
+        across, down, begin = level_at(levels, steps, offset, images[image] + k)
+        limits = range_of(ranges, k)
+        top, bottom, left, right = in_range(across, down, box, shape[1] * strides[k], limits, shape)
+        for row in range(top, bottom):
+            low = too_near(coordinate(down, row, box[0]), box[1], box[3], limits[0], shape[5])
+            for column in range(left, right):
+                if low and too_near(coordinate(across, column, box[0]), box[0], box[2], limits[0], shape[5]):
+                    continue
+                p = begin + row * across[0] + column
+                if turn == 0:
+                    claims[p] += 1
+                else:
+                    found = True
+                    alone |= claims[p] == 1
+    return found, alone
 
 
 def share(grid, truths, shape, ranges, span, shared):
     """Tell of each truth of the images of a span whether it has candidates, and all are other truths' as well."""
     (boxes, starts), (first, last) = truths, span
-    xs, ys, strides = grid[0], grid[1], grid[3]
+    levels, strides, images = grid[0], grid[2], grid[3]
     most = 0
     for image in range(first, last):
-        most = max(most, points_of(grid, image))
+        most = max(most, points_of(levels, images[image] + strides.size - 1))
     claims = np.empty(most, np.int32)
     for image in range(first, last):
-        claims[: points_of(grid, image)] = 0
+        claims[: points_of(levels, images[image] + strides.size - 1)] = 0
         for turn in range(2):  # counts every truth of a point, then looks for points of one truth
             for g in range(starts[image], starts[image + 1]):
-                one = candidate_box(corners_at(boxes, g), shape)
-                alone = found = False
-                for k in range(strides.size):
-                    x, columns, y, _, begin = level_at(grid, image, k)
-                    top, bottom, left, right = in_range(grid, image, k, one, shape, ranges)
-                    for row in range(top, bottom):
-                        low = ranges.shape[0] and too_near(ys[y + row], one[1], one[3], ranges[k, 0], shape[5])
-                        for column in range(left, right):
-                            if low and too_near(xs[x + column], one[0], one[2], ranges[k, 0], shape[5]):
-                                continue
-                            p = begin + row * columns + column
-                            if turn == 0:
-                                claims[p] += 1
-                            else:
-                                found = True
-                                alone |= claims[p] == 1
+                box = candidate_box(corners_at(boxes, g), shape)
+                found, alone = visit(grid, image, box, shape, ranges, claims, turn)
                 if turn == 1:
                     shared[g] = found and not alone
 

@@ -9,6 +9,8 @@ from fastbox.kernels.build.types import f8, group, i8, int32, readonly, side, ve
 from fastbox.kernels.compare.measure import doubled
 from fastbox.kernels.geometry.formulas import larger
 
+BLOCK = 64  # points that are tested together, and of which work space has a multiple
+
 
 @inlined
 def place(values, rows, n, k, value, row):
@@ -25,7 +27,7 @@ def place(values, rows, n, k, value, row):
     return n + 1
 
 
-@device
+@inlined
 def claim(p, g, claims, owner):
     """Let a truth claim a point, which keeps the first truth that claims it."""
     claims[p] += 1
@@ -41,18 +43,64 @@ def fill(values, n, value):
 
 
 @device
-def new_rows(like):
-    """Return space for points, truths, values and overlaps of positives."""
-    return np.empty(256, np.int64), np.empty(256, np.int64), np.empty(256, like.dtype), np.empty(256, like.dtype)
+def listed(numbers, n, members):
+    """List which of the first n numbers are at least 0, ascending; return their count.
+
+    Whole blocks are passed over by the sign of all their numbers together.
+    """
+    close_blocks(numbers, n)
+    m = 0
+    for start in range(0, n, BLOCK):
+        together = np.int32(-1)
+        for j in range(BLOCK):
+            together = np.int32(together & numbers[np.uint64(start + j)])
+        if together < 0:
+            continue
+        for p in range(start, start + BLOCK):
+            members[np.uint64(m)] = p
+            m += numbers[np.uint64(p)] >= 0
+    return m
+
+
+@inlined
+def close_blocks(values, n):
+    """Write -1 behind the first n values up to the end of the last block."""
+    for j in range(n, (n + BLOCK - 1) // BLOCK * BLOCK):
+        values[j] = -1
 
 
 @device
-def owned(owner, n):
-    """Count the first n points that have a truth."""
+def any_above(values, start, least):
+    """Tell whether any value of a block is greater than another number."""
+    above = np.int32(0)
+    for j in range(BLOCK):
+        above = np.int32(above | np.int32(values[np.uint64(start + j)] > least))
+    return above != 0
+
+
+@device
+def greatest(values, n, k, best):
+    """List the k greatest of n values above 0; return their number and their sum in the values' own dtype."""
+    found, places = best
+    close_blocks(values, n)
+    least = total = values.dtype.type(0)
     m = 0
-    for p in range(n):
-        m += owner[np.uint64(p)] >= 0
-    return m
+    for start in range(0, n, BLOCK):
+        if any_above(values, start, least):
+            for j in range(start, min(start + BLOCK, n)):
+                if values[j] > least:
+                    m = place(found, places, m, k, values[j], j)
+                    if m == k:
+                        least = found[m - 1]
+    for j in range(m):
+        total += found[j]
+    return m, total
+
+
+@device
+def new_rows(like):
+    """Return space for points, truths, values and overlaps of positives."""
+    return np.empty(256, np.int64), np.empty(256, np.int64), np.empty(256, like.dtype), np.empty(256, like.dtype)
 
 
 @device
@@ -64,32 +112,31 @@ def longer(values, needed):
 
 
 @inlined
-def write_rows(first, n, state, outputs, points, truths, values, ious, found):
+def write_rows(first, members, m, state, outputs, points, truths, values, ious, found):
     """Write an image's positives behind the rows found."""
     owner, held, overlaps = state
     _, positives, best = outputs
-    for p in range(n):
-        if owner[p] >= 0:
-            g = first + owner[p]
-            points[found], truths[found], values[found], ious[found] = p, g, held[p], overlaps[p]
-            positives[g] += 1
-            best[g] = larger(overlaps[p], best[g])
-            found += 1
+    for j in range(m):
+        p = members[j]
+        g = first + owner[p]
+        points[found], truths[found], values[found], ious[found] = p, g, held[p], overlaps[p]
+        positives[g] += 1
+        best[g] = larger(overlaps[p], best[g])
+        found += 1
 
 
 @device
-def collect(image, first, n, state, outputs, rows, found):
-    """Append an image's positives, by point, to the rows found; return the rows and their number.
+def collect(image, first, members, m, state, outputs, rows, found):
+    """Append an image's m positive points to the rows found; return the rows and their number.
 
-    The state is, for each point, the place of its truth in the image, -1 for none, its value and its overlap. Outputs
-    are the positives of each image, the positives of each truth and the highest overlap of each truth with one. Rows
-    grow before the loop over points: in it their references would be counted for each point.
+    The state is, for each point, the place of its truth in the image, its value and its overlap. Outputs are the
+    positives of each image, the positives of each truth and the highest overlap of each truth with one. Rows grow
+    before the loop over points: in it their references would be counted for each point.
     """
-    m = owned(state[0], n)
     points, truths, values, ious = rows
     points, truths = longer(points, found + m), longer(truths, found + m)
     values, ious = longer(values, found + m), longer(ious, found + m)
-    write_rows(first, n, state, outputs, points, truths, values, ious, found)
+    write_rows(first, members, m, state, outputs, points, truths, values, ious, found)
     outputs[0][image] = m
     return (points, truths, values, ious), found + m
 
@@ -101,7 +148,8 @@ def predictions_type(t):
 def space_type(t):
     """Return the type of work space, which callers make: arrays made here have references, counted at each call.
 
-    Floats and integers of points, float64 of points, corners of truths, and lists of the best: values and places.
+    Floats and integers of points, float64 of points, corners of truths, and lists of the best: values and places. The
+    number of points is a multiple of BLOCK.
     """
     return group(vector(t, 2), vector(int32, 2), vector(f8), vector(t, 2), vector(t, 2), vector(i8, 2))
 

@@ -1,7 +1,8 @@
 """RTMDet's assignment by soft labels: by the costs of class, overlap and distance (Lyu et al., 2022).
 
-A truth's greatest overlaps say how many points it takes, and their costs bound the cost of the last one: only points
-that overlap enough for this cost are measured further.
+A truth's greatest overlaps say how many points it takes, and the costs of points near its centre bound the cost of the
+last one: only points that are near enough and overlap enough for this cost are measured further. The cost of all
+classes is computed for these points alone.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import math
 
 import numpy as np
 
-from fastbox.kernels.assign.overlaps import ANGLE, corners_in, iou_floored, iou_row, write_tile
+from fastbox.kernels.assign.overlaps import ANGLE, X0, corners_in, iou_floored, iou_row, write_tile
+from fastbox.kernels.assign.point_codes import AT_CENTRE, INSIDE
 from fastbox.kernels.assign.positives import (
     claim,
     collect,
     fill,
+    greatest,
+    listed,
     new_rows,
     outputs_type,
     place,
@@ -22,51 +26,47 @@ from fastbox.kernels.assign.positives import (
     rows_type,
     space_type,
 )
-from fastbox.kernels.assign.simota import greatest
 from fastbox.kernels.assign.tal import first_valid_of
 from fastbox.kernels.assign.valid_points import compact, mark, sigmoid, softplus
-from fastbox.kernels.assign.windows import grid_type, place_of, points_of, truths_type
+from fastbox.kernels.assign.windows import (
+    coordinate,
+    grid_type,
+    in_window,
+    level_at,
+    place_of,
+    points_of,
+    truths_type,
+)
 from fastbox.kernels.build import types
-from fastbox.kernels.build.device import device
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.types import group, i8, readonly
 from fastbox.kernels.geometry.elementary import exp, log
 
 LN10 = 2.302585092994046
-PX, PY, STRIDE, ROWS = ANGLE, ANGLE + 1, ANGLE + 2, ANGLE + 3  # of a tile of points, behind corners and areas
+NEAR = 1.5  # strides from a truth's centre, within which the first points lie
 
 
 @device
-def locate(grid, image, members, m, tile):
-    """Write x, y and stride of each point behind its prediction."""
-    for j in range(m):
-        x, y, k = place_of(grid, image, members[j])
-        tile[PX, j], tile[PY, j], tile[STRIDE, j] = x, y, grid[3][k]
+def base_of(scores, row, costs):
+    """Return the cost of all classes as background, given space for the cost of each."""
+    for c in range(costs.size):
+        costs[c] = np.float64(scores[row, c])
+    for c in range(costs.size):
+        s = sigmoid(costs[c])
+        costs[c] = softplus(costs[c]) * s * s
+    total = 0.0
+    for c in range(costs.size):
+        total += costs[c]
+    return total
 
 
 @device
-def write_bases(members, m, scores, start, base):
-    """Write for each valid point the cost of all its classes as background."""
-    costs = np.empty(scores.shape[1], np.float64)
-    for j in range(m):
-        row = start + members[j]
-        for c in range(costs.size):
-            costs[c] = np.float64(scores[row, c])
-        for c in range(costs.size):
-            s = sigmoid(costs[c])
-            costs[c] = softplus(costs[c]) * s * s
-        total = 0.0
-        for c in range(costs.size):
-            total += costs[c]
-        base[members[j]] = total
-
-
-@device
-def distance_cost(tile, j, one, radius):
+def distance_cost(x, y, stride, one, radius):
     """Return 10 to the power of the distance of a point from a truth's centre, in strides, less the radius."""
     T = type(radius)
-    x, y = tile[PX, j] - (one[0] + one[2]) / T(2), tile[PY, j] - (one[1] + one[3]) / T(2)
-    far = T(math.sqrt(np.float64(x * x + y * y))) / tile[STRIDE, j]
+    x, y = x - (one[0] + one[2]) / T(2), y - (one[1] + one[3]) / T(2)
+    far = T(math.sqrt(np.float64(x * x + y * y))) / stride
     return T(exp(LN10 * np.float64(far - radius)))
 
 
@@ -85,76 +85,134 @@ def class_cost(logit, base, o, own):
     return type(o)(term if own else base - softplus(x) * s * s + term)
 
 
-@device
-def cost_of(scene, j, one, label, o, apart, rule):
-    """Return the cost of a truth at a valid point, given their overlap and the cost of their distance."""
-    scores, start, members, _, base = scene
-    p = members[j]
-    others = 0.0 if rule[3] else base[p]
-    return class_cost(scores[start + p, label], others, o, rule[3]) + overlap_cost(o, rule[1]) + apart
+@inlined
+def least_overlap(most, weight):
+    """Return an IoU below which the overlap alone costs more than a bound; -1 without a bound."""
+    T = type(most)
+    return T(exp(-np.float64(most) / np.float64(weight)) * 0.99999 - 1.1e-7) if most < T(np.inf) else T(-1)
+
+
+@inlined
+def cost_of(o, apart, most, logit, p, given, rule):
+    """Return the cost of a truth at a valid point, or infinity if it is above a bound.
+
+    The cost of all classes is computed with the first truth for which overlap and distance cost little enough.
+    """
+    scores, start, base, costs = given
+    _, weight, _, own = rule
+    T = type(weight)
+    overlaps = overlap_cost(o, weight)
+    if (overlaps + apart) * T(0.999) - T(1e-5) > most:  # no class costs less than 0
+        return T(np.inf)
+    if not own and base[p] != base[p]:
+        base[p] = base_of(scores, start + p, costs)
+    cost = class_cost(logit, 0.0 if own else base[p], o, own) + overlaps + apart
+    return cost if cost == cost else T(np.inf)
 
 
 @device
-def take(scene, m, one, label, row, rule, count, likely, best):
-    """List a truth's valid points of the least costs, given those of its greatest overlaps; return their number."""
-    tile = scene[3]
-    costs, places = best
-    T = type(rule[0])
-    k, seeds, n = count, likely.size, 0
-    for t in range(seeds):
-        j = likely[t]
-        v = cost_of(scene, j, one, label, row[j], distance_cost(tile, j, one, rule[0]), rule)
-        n = place(costs, places, n, k, -v, j)
-    bound = -costs[n - 1] if n == k else T(np.inf)
-    least = T(exp(-np.float64(bound) / np.float64(rule[1])) * 0.99999 - 1.1e-7) if bound < T(np.inf) else T(-1)
-    n = 0
-    for j in range(m):
-        if row[j] >= least:
-            apart = distance_cost(tile, j, one, rule[0])
-            if n == k and apart * T(0.999) - T(1e-5) > -costs[n - 1]:
-                continue
-            v = cost_of(scene, j, one, label, row[j], apart, rule)
-            n = place(costs, places, n, k, -v, j)
+def nearest(grid, image, one, label, row, marks, reach, least, k, rule, given, best):
+    """List the k valid points of the least costs, of those within some strides of a truth's centre on both axes.
+
+    Points whose IoU is below `least` are passed over. Return their number.
+    """
+    levels, steps, strides, images, offset = grid
+    scores, start, _, _ = given
+    costs, points = best
+    T = type(reach)
+    most, n = T(np.inf), 0
+    for level in range(strides.size):
+        across, down, begin = level_at(levels, steps, offset, images[image] + level)
+        top, bottom, left, right = in_window(across, down, one, reach * strides[level], AT_CENTRE, T(0))
+        for line in range(top, bottom):
+            y = coordinate(down, line, reach)
+            for column in range(left, right):
+                p = begin + line * across[0] + column
+                j = marks[np.uint64(p)] - 1
+                if j >= 0 and row[np.uint64(j)] >= least:
+                    apart = distance_cost(coordinate(across, column, reach), y, strides[level], one, rule[0])
+                    if apart * T(0.999) - T(1e-5) > most:
+                        continue
+                    v = cost_of(row[j], apart, most, scores[start + p, label], p, given, rule)
+                    n = place(costs, points, n, k, -v, p)
+                    most = -costs[n - 1] if n == k else most
     return n
 
 
 @device
-def cheapest(scene, j, truths, n, classes, rule):
-    """Return the place of the truth of the least cost at a valid point, of all truths of the image."""
-    tile = scene[3]
+def take(grid, image, one, label, row, marks, k, rule, given, best):
+    """List a truth's k valid points of the least costs; return their number.
+
+    The costs of points near its centre bound the cost of the last one, and so its distance and its overlap.
+    """
     T = type(rule[0])
+    endless = T(np.inf)
+    n = nearest(grid, image, one, label, row, marks, T(NEAR), T(-1), k, rule, given, best)
+    most = -best[0][n - 1] if n == k else endless
+    reach = rule[0] + T(log(np.float64(most) * 1.001 + 1e-3) / LN10 + 0.01) if most < endless else endless
+    return nearest(grid, image, one, label, row, marks, reach, least_overlap(most, rule[1]), k, rule, given, best)
+
+
+@device
+def cheapest(grid, image, p, b, truths, n, classes, rule, given):
+    """Return the place of the truth of the least cost at a valid point, of all truths of the image."""
+    levels, steps, strides, images, offset = grid
+    scores, start, _, _ = given
+    T = type(rule[0])
+    begin = images[image]
+    x, y, at = place_of(levels, steps, offset, begin, begin + strides.size - 1, p, rule[0])
     least, chosen = T(np.inf), first_valid_of(truths, n)
     for g in range(n):
         one = corners_in(truths, g)
         if one[0] == one[0]:
-            o = iou_floored(one, corners_in(tile, j), T(1e-6))
-            if overlap_cost(o, rule[1]) > least + T(1e-5):
-                continue
-            v = cost_of(scene, j, one, classes[g], o, distance_cost(tile, j, one, rule[0]), rule)
+            o, apart = iou_floored(one, b, T(1e-6)), distance_cost(x, y, strides[at - begin], one, rule[0])
+            v = cost_of(o, apart, least, scores[start + p, classes[g]], p, given, rule)
             if v < least:
                 least, chosen = v, g
     return chosen
 
 
 @device
-def claim_outside(n, valid, usable, wanted, g, claims, owner):
+def claim_outside(members, m, marks, wanted, g, claims, owner):
     """Let a truth claim the lowest of the points that lie in no truth: in mmyolo they cost the same."""
-    p = 0
-    while wanted > 0 and p < n:
-        if valid[p] == 0 and usable[p] == 1:
+    for j in range(m):
+        p = members[j]
+        if wanted > 0 and marks[p] < 0:
             claim(p, g, claims, owner)
             wanted -= 1
-        p += 1
 
 
 @device
-def settle_outside(tile, members, n, valid, truths, known, claims, owner, ious):
-    """Settle the points that lie in no truth: a point that is claimed twice is the first truth's."""
-    for j in range(n):
-        p = members[j]
-        if valid[p] == 0 and owner[p] >= 0:
-            owner[p] = known if claims[p] > 1 else owner[p]
-            ious[p] = iou_floored(corners_in(truths, owner[p]), corners_in(tile, j), type(ious[p])(1e-6))
+def settle(grid, image, m, members, tile, truths, n, known, classes, rule, given, state):
+    """Give each claimed point to one truth, and write their IoU; one that lies in no truth is the first truth's."""
+    marks, claims, owner, ious = state
+    for j in range(m):
+        p = np.int64(members[j])
+        b = corners_in(tile, j)
+        if claims[p] > 1:
+            owner[p] = known
+            if marks[p] >= 0:
+                owner[p] = cheapest(grid, image, p, b, truths, n, classes, rule, given)
+        if owner[p] >= 0:
+            ious[p] = iou_floored(corners_in(truths, owner[p]), b, type(ious[p])(1e-6))
+
+
+@device
+def prepare(grid, image, truths, n, points, rule, boxes, start, base, members, marks, tile):
+    """Pack the valid points of an image, or all points for mmyolo; a valid point is marked with its place, plus 1."""
+    own = rule[3]
+    fill(marks, points, np.int32(-1))
+    mark(grid, image, truths, n, rule[0], INSIDE, marks)
+    if own:
+        for p in range(points):
+            members[p] = p
+    else:
+        fill(base, points, np.nan)
+    m = compact(boxes, start, members, points if own else listed(marks, points, members), tile)
+    for j in range(m):
+        if marks[members[j]] >= 0:
+            marks[members[j]] = j + 1
+    return m
 
 
 def assign(grid, truths, predictions, rule, span, outputs, space):
@@ -164,59 +222,35 @@ def assign(grid, truths, predictions, rule, span, outputs, space):
     whether it is mmyolo's: only the truth's own class costs, all points' IoUs count, and points outside fill up.
     """
     (truth_boxes, starts, classes), (boxes, firsts, scores), (first, last) = truths, predictions, span
-    like = grid[0]
-    T = like.dtype.type
-    topk, own = rule[2], rule[3]
-    floats, ints, base, wanted, lists, places = space
-    tile, row, ious, every = floats[:ROWS], floats[ROWS], floats[ROWS + 1], floats[ROWS + 2 :]
-    members, valid, owner, claims = ints[0], ints[1], ints[2], ints[3]
-    all_members, usable = ints[4 if own else 0], ints[5 if own else 0]  # of mmyolo's alone
-    best, likely = (lists[0], places[0]), (lists[1], places[1])
-    found, rows = 0, new_rows(like)
+    tile, ints, base, wanted, lists, places = space
+    row, members, marks, owner, claims = tile[ANGLE], ints[0], ints[1], ints[2], ints[3]
+    best, state, own = (lists[0], places[0]), (marks, claims, owner, row), rule[3]
+    costs = np.empty(scores.shape[1], np.float64)
+    found, rows = 0, new_rows(row)
     for image in range(first, last):
         s, e, start = starts[image], starts[image + 1], firsts[image]
         write_tile(truth_boxes, s, e, wanted)
         known = first_valid_of(wanted, e - s)
         if known == e - s:
             continue
-        n = points_of(grid, image)
-        fill(valid, n, np.int32(0))
+        n, given = points_of(grid[0], grid[3][image] + grid[2].size - 1), (scores, start, base, costs)
         fill(owner, n, np.int32(-1))
         fill(claims, n, np.int32(0))
-        mark(grid, image, wanted, e - s, T(0), True, False, valid)
-        total = 0
-        if own:
-            fill(usable, n, np.int32(1))
-            total = compact(boxes, start, n, usable, all_members, every)
-        m = compact(boxes, start, n, valid, members, tile)
-        locate(grid, image, members, m, tile)
-        if not own:
-            write_bases(members, m, scores, start, base)
-        scene = (scores, start, members, tile, base)
+        m = prepare(grid, image, wanted, e - s, n, rule, boxes, start, base, members, marks, tile)
         for g in range(known, e - s):
             one = corners_in(wanted, g)
-            if one[0] != one[0]:
+            if one[X0] != one[X0]:
                 continue
-            if own:
-                iou_row(every, total, one, T(1e-6), row)
-                summed = greatest(row, total, topk, likely)[1]
-            iou_row(tile, m, one, T(1e-6), row)
-            seeds, here = greatest(row, m, topk, likely)
-            k = max(np.int64(summed if own else here), 1)
-            taken = take(scene, m, one, classes[s + g], row, rule, k, likely[1][:seeds], best)
+            iou_row(tile, m, one, row.dtype.type(1e-6), row)
+            k = max(np.int64(greatest(row, m, rule[2], best)[1]), 1)
+            taken = take(grid, image, one, classes[s + g], row, marks, k, rule, given, best)
             for j in range(taken):
-                claim(np.int64(members[best[1][j]]), g, claims, owner)
+                claim(best[1][j], np.int32(g), claims, owner)
             if own and taken < k:
-                claim_outside(n, valid, usable, k - taken, g, claims, owner)
-        if own:
-            settle_outside(every, all_members, total, valid, wanted, known, claims, owner, ious)
-        for j in range(m):
-            p = members[j]
-            if claims[p] > 1:
-                owner[p] = cheapest(scene, j, wanted, e - s, classes[s:e], rule)
-            if owner[p] >= 0:
-                ious[p] = iou_floored(corners_in(wanted, owner[p]), corners_in(tile, j), T(1e-6))
-        rows, found = collect(image, s, n, (owner, ious, ious), outputs, rows, found)
+                claim_outside(members, m, marks, k - taken, np.int32(g), claims, owner)
+        settle(grid, image, m, members, tile, wanted, e - s, known, classes[s:e], rule, given, state)
+        m = listed(owner, n, members)
+        rows, found = collect(image, s, members, m, (owner, row, row), outputs, rows, found)
     return rows[0][:found], rows[1][:found], rows[2][:found], rows[3][:found]
 
 

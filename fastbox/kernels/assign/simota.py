@@ -8,191 +8,260 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.assign.overlaps import ANGLE, X0, corners_in, iou_floored, iou_row, write_tile
-from fastbox.kernels.assign.point_codes import AT_CENTRE, AT_CENTRE_INSIDE
-from fastbox.kernels.assign.positives import claim, collect, fill, new_rows, outputs_type, place, rows_type, space_type
+from fastbox.kernels.assign.overlaps import (
+    ANGLE,
+    BATCH,
+    BATCH_ROWS,
+    OVERLAP,
+    RATED,
+    X0,
+    X1,
+    Y0,
+    Y1,
+    corners_in,
+    iou_floored,
+    iou_row,
+    write_tile,
+)
+from fastbox.kernels.assign.point_codes import AT_CENTRE, AT_CENTRE_INSIDE, INSIDE, LOGIT_PRODUCTS, PRODUCTS
+from fastbox.kernels.assign.positives import (
+    claim,
+    collect,
+    fill,
+    greatest,
+    listed,
+    new_rows,
+    outputs_type,
+    place,
+    rows_type,
+    space_type,
+)
 from fastbox.kernels.assign.valid_points import (
     compact,
+    has_logits,
     log_of,
     log_of_rest,
     mark,
-    score_at,
+    presence_of,
+    score_of,
     scored_predictions_type,
+    sigmoid,
 )
-from fastbox.kernels.assign.windows import grid_type, level_at, place_of, points_of, stretch, truths_type
-from fastbox.kernels.build import types
-from fastbox.kernels.build.device import device
+from fastbox.kernels.assign.windows import (
+    grid_type,
+    list_candidates,
+    place_of,
+    points_of,
+    shape_type,
+    truths_type,
+)
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly
 from fastbox.kernels.geometry.elementary import log
 
-
-@device
-def write_bases(members, m, given, base):
-    """Write for each valid point the cost of all its classes as background."""
-    scores, objectness, activation, start = given
-    costs = np.empty(scores.shape[1], np.float64)
-    for j in range(m):
-        row = start + members[j]
-        for c in range(costs.size):
-            costs[c] = np.float64(score_at(scores, objectness, activation, row, c))
-        for c in range(costs.size):
-            costs[c] = log_of_rest(costs[c])
-        total = 0.0
-        for c in range(costs.size):
-            total -= costs[c]
-        base[members[j]] = total
+PRESENCE = ANGLE  # the row of a tile, of a batch too, that has the objectness of predictions
+ROW, ROWS = ANGLE + 1, ANGLE + 2  # a truth's IoUs behind it, and the number of rows
 
 
 @device
-def greatest(row, n, k, best):
-    """List the k greatest values above 0; return their number and their sum in the values' own dtype."""
-    values, places = best
-    least = total = row.dtype.type(0)
-    m = 0
-    for j in range(n):
-        if row[j] > least:
-            m = place(values, places, m, k, row[j], j)
-            if m == k:
-                least = values[m - 1]
-    for j in range(m):
-        total += values[j]
-    return m, total
+def base_of(scores, row, presence, activation, costs):
+    """Return the cost of all classes as background, given space for the cost of each."""
+    T = scores.dtype.type
+    for c in range(costs.size):
+        costs[c] = np.float64(scores[row, c])
+    if has_logits(activation):
+        for c in range(costs.size):
+            costs[c] = np.float64(T(sigmoid(costs[c])))
+    if activation == PRODUCTS or activation == LOGIT_PRODUCTS:
+        for c in range(costs.size):
+            costs[c] = np.float64(T(np.sqrt(np.float64(T(costs[c]) * presence))))
+    for c in range(costs.size):
+        costs[c] = log_of_rest(costs[c])
+    total = 0.0
+    for c in range(costs.size):
+        total -= costs[c]
+    return total
 
 
-@device
-def cost_of(one, label, given, p, prediction, base, rule):
-    """Return the cost of a truth at one of its candidates."""
-    _, _, floor, tiny, weight, _, _ = rule
-    scores, objectness, activation, start = given
+@inlined
+def pair_cost(o, score, base, tiny, weight):
+    """Return the cost of a truth at one of its candidates, of their IoU, the score and the base of the prediction."""
     T = type(weight)
-    o = iou_floored(one, prediction, floor)
-    s = np.float64(score_at(scores, objectness, activation, start + p, label))
-    cost = T(base[p] + log_of_rest(s) - log_of(s)) + weight * T(-log(np.float64(o + tiny)))
+    cost = T(base + log_of_rest(score) - log_of(score)) + weight * T(-log(np.float64(o + tiny)))
     return cost if cost == cost else T(np.inf)  # 0/0, where both boxes are points
 
 
 @device
-def is_candidate(grid, image, p, one, radius, inside):
+def cost_of(one, b, score, presence, base, activation, rule):
+    """Return the cost of a truth at one of its candidates."""
+    _, floor, tiny, weight, _ = rule
+    rated = np.float64(score_of(score, presence, activation))
+    return pair_cost(iou_floored(one, b, floor), rated, base, tiny, weight)
+
+
+@device
+def is_candidate(x, y, one, radius, inside):
     """Tell whether a point is near the centre of a truth, and inside of it if it has to be."""
-    x, y, k = place_of(grid, image, p)
     x0, y0, x1, y1 = one
-    two, r = type(radius)(2), radius * grid[3][k]
+    two = type(radius)(2)
     cx, cy = (x0 + x1) / two, (y0 + y1) / two
-    near = x > cx - r and cx + r > x and y > cy - r and cy + r > y
+    near = x > cx - radius and cx + radius > x and y > cy - radius and cy + radius > y
     return near and (not inside or (x > x0 and x1 > x and y > y0 and y1 > y))
 
 
 @device
-def take(grid, image, g, one, label, given, scene, rule, k, best):
-    """Let a truth claim its k points of the least cost: its candidates, or other valid points as well."""
-    far, radius, inside = rule[0], rule[1], rule[6]
-    m, members, tile, spots, base, least, who, claims, owner = scene
-    costs, points = best
-    T = type(far)
-    mode = AT_CENTRE_INSIDE if inside else AT_CENTRE
-    n = 0
-    for level in range(grid[3].size):
-        x, columns, y, rows, begin = level_at(grid, image, level)
-        around = radius * grid[3][level]
-        left, right = stretch(grid[0], x, columns, one[0], one[2], around, mode, T(0))
-        top, bottom = stretch(grid[1], y, rows, one[1], one[3], around, mode, T(0))
-        for row in range(top, bottom):
-            for p in range(begin + row * columns + left, begin + row * columns + right):
-                if spots[p] < 0:  # its prediction is invalid
-                    continue
-                v = cost_of(one, label, given, p, corners_in(tile, spots[p]), base, rule)
-                if v < least[p]:
-                    least[p], who[p] = v, g
-                n = place(costs, points, n, k, -v, p)
-    if n < k or -costs[n - 1] >= far:  # other truths' points, dearer by `far`
-        for j in range(m):
-            p = np.int64(members[j])
-            if not is_candidate(grid, image, p, one, radius, inside):
-                v = cost_of(one, label, given, p, corners_in(tile, j), base, rule) + far
-                n = place(costs, points, n, k, -v, p)
-    for j in range(n):
-        claim(points[j], g, claims, owner)
+def take_candidates(points, n, one, label, given, scene, rule, k, best):
+    """List the k candidates of the least costs, of n; return their number."""
+    scores, activation, start = given
+    members, tile, spots, base = scene
+    _, floor, tiny, weight, _ = rule
+    costs, places = best
+    batch, where = stack_tile(costs, BATCH_ROWS, BATCH), stack_array(places, BATCH)
+    bases, rated = stack_array(base, BATCH), stack_array(base, BATCH)
+    found = 0
+    for first in range(0, n, BATCH):
+        m = 0
+        for i in range(first, min(first + BATCH, n)):
+            j = spots[points[np.uint64(i)]]
+            if j >= 0:  # else its prediction is invalid
+                batch[X0, m], batch[Y0, m], batch[X1, m], batch[Y1, m] = corners_in(tile, j)
+                batch[RATED, m], batch[PRESENCE, m] = scores[start + members[j], label], tile[PRESENCE, j]
+                bases[m], where[m] = base[j], members[j]
+                m += 1
+        for i in range(BATCH):
+            batch[OVERLAP, i] = iou_floored(one, corners_in(batch, i), floor)
+        for i in range(BATCH):
+            rated[i] = np.float64(score_of(batch[RATED, i], batch[PRESENCE, i], activation))
+        for i in range(BATCH):
+            batch[OVERLAP, i] = -pair_cost(batch[OVERLAP, i], rated[i], bases[i], tiny, weight)
+        for i in range(m):
+            found = place(costs, places, found, k, batch[OVERLAP, i], where[i])
+    return found
 
 
 @device
-def cheapest(grid, image, p, prediction, truths, n, classes, given, base, rule):
-    """Return the place of the truth of the least cost at a point, of all truths of the image."""
-    least, chosen = type(rule[0])(np.inf), -1
-    for g in range(n):
-        one = corners_in(truths, g)
-        if one[0] == one[0]:
-            v = cost_of(one, classes[g], given, p, prediction, base, rule)
-            if not is_candidate(grid, image, p, one, rule[1], rule[6]):
-                v += rule[0]
-            if v < least:
-                least, chosen = v, g
+def take_others(grid, image, m, one, label, given, scene, rules, k, found, best):
+    """Put valid points that are other truths' candidates into a list of the least costs, dearer by `far`."""
+    levels, steps, strides, images, offset = grid
+    scores, activation, start = given
+    members, tile, _, base = scene
+    rule, shape = rules
+    costs, places = best
+    begin = images[image]
+    for j in range(m):
+        p = np.int64(members[j])
+        x, y, at = place_of(levels, steps, offset, begin, begin + strides.size - 1, p, one[0])
+        if not is_candidate(x, y, one, shape[1] * strides[at - begin], shape[0] == AT_CENTRE_INSIDE):
+            score = scores[start + p, label]
+            v = cost_of(one, corners_in(tile, j), score, tile[PRESENCE, j], base[j], activation, rule)
+            found = place(costs, places, found, k, -(v + rule[0]), p)
+    return found
+
+
+@device
+def cheapest(grid, image, j, truths, n, classes, given, scene, rules):
+    """Return the place of the truth of the least cost at a point: of its candidates', or of all if none is near."""
+    levels, steps, strides, images, offset = grid
+    scores, activation, start = given
+    members, tile, _, base = scene
+    rule, shape = rules
+    far, p, begin = rule[0], members[j], images[image]
+    x, y, at = place_of(levels, steps, offset, begin, begin + strides.size - 1, p, far)
+    least, chosen = type(far)(np.inf), -1
+    for every in (False, True):
+        for g in range(n):
+            one = corners_in(truths, g)
+            near = is_candidate(x, y, one, shape[1] * strides[at - begin], shape[0] == AT_CENTRE_INSIDE)
+            if one[0] == one[0] and near != every:
+                score = scores[start + p, classes[g]]
+                v = cost_of(one, corners_in(tile, j), score, tile[PRESENCE, j], base[j], activation, rule)
+                v += far if every else type(far)(0)
+                if v < least or (v == least and g < chosen):
+                    least, chosen = v, g
+        if least < far:
+            break
     return chosen
 
 
-def assign(grid, truths, predictions, rule, span, outputs, space):
+@device
+def prepare(grid, image, truths, n, shape, predictions, points, costs, scene):
+    """Pack the valid points of an image, with the objectness and the base of each; return their number."""
+    boxes, scores, objectness, activation, start = predictions
+    members, tile, spots, base = scene
+    fill(spots, points, np.int32(-1))
+    mark(grid, image, truths, n, shape[1], AT_CENTRE, spots)
+    if shape[0] == AT_CENTRE_INSIDE:
+        mark(grid, image, truths, n, shape[1], INSIDE, spots)
+    m = compact(boxes, start, members, listed(spots, points, members), tile)
+    fill(spots, points, np.int32(-1))
+    for j in range(m):
+        row = start + members[j]
+        spots[members[j]] = j
+        tile[PRESENCE, j] = presence_of(objectness, activation, row)
+        base[j] = base_of(scores, row, tile[PRESENCE, j], activation, costs)
+    return m
+
+
+@device
+def settle(grid, image, m, truths, n, classes, given, scene, rules, claims, owner, ious):
+    """Give each claimed point to one truth, and write their IoU."""
+    members, tile, _, _ = scene
+    for j in range(m):
+        p = members[j]
+        if claims[p] > 1:
+            owner[p] = cheapest(grid, image, j, truths, n, classes, given, scene, rules)
+        if owner[p] >= 0:
+            ious[p] = iou_floored(corners_in(truths, owner[p]), corners_in(tile, j), rules[0][1])
+
+
+def assign(grid, truths, predictions, rules, span, outputs, space):
     """Assign points to the truths of the images of a span; return the positives: points, truths, IoUs, IoUs.
 
-    The rule is the cost of a point that is no candidate, the radius in strides, the least union, the number added to
-    IoUs in logarithms, the weight of overlaps, the number of IoUs whose sum counts a truth's points, and whether
-    candidates have to lie in their truth.
+    The rule is the cost of a point that is no candidate, the least union, the number added to IoUs in logarithms, the
+    weight of overlaps, and the number of IoUs whose sum counts a truth's points; the shape comes behind it.
     """
-    (truth_boxes, starts, classes), (boxes, firsts, scores, objectness, activation), (first, last) = (
-        truths,
-        predictions,
-        span,
-    )
-    like = grid[0]
-    T = like.dtype.type
-    topk, inside = rule[5], rule[6]
-    floats, ints, base, wanted, lists, places = space
-    tile, row, least, ious = floats[:ANGLE], floats[ANGLE], floats[ANGLE + 1], floats[ANGLE + 2]
-    members, spots, valid, owner, who, claims = ints[0], ints[1], ints[2], ints[3], ints[4], ints[5]
-    best = lists[0], places[0]
-    found, rows = 0, new_rows(like)
-    for image in range(first, last):
+    (truth_boxes, starts, classes), (boxes, firsts, scores, objectness, activation) = truths, predictions
+    rule, shape = rules
+    tile, ints, base, wanted, lists, places = space
+    members, spots, owner, claims, points = ints[0], ints[1], ints[2], ints[3], ints[4]
+    row, best, scene = tile[ROW], (lists[0], places[0]), (members, tile, spots, base)
+    costs = np.empty(scores.shape[1], np.float64)
+    found, rows = 0, new_rows(row)
+    for image in range(span[0], span[1]):
         s, e, start = starts[image], starts[image + 1], firsts[image]
         if s == e:
             continue
-        n, given = points_of(grid, image), (scores, objectness, activation, start)
+        n = points_of(grid[0], grid[3][image] + grid[2].size - 1)
         write_tile(truth_boxes, s, e, wanted)
-        fill(valid, n, np.int32(0))
         fill(claims, n, np.int32(0))
-        fill(spots, n, np.int32(-1))
         fill(owner, n, np.int32(-1))
-        fill(who, n, np.int32(-1))
-        fill(least, n, T(np.inf))
-        mark(grid, image, wanted, e - s, rule[1], inside, True, valid)
-        m = compact(boxes, start, n, valid, members, tile)
-        for j in range(m):
-            spots[members[j]] = j
-        write_bases(members, m, given, base)
-        scene = (m, members, tile, spots, base, least, who, claims, owner)
+        given = (scores, activation, start)
+        m = prepare(grid, image, wanted, e - s, shape, (boxes, scores, objectness, activation, start), n, costs, scene)
         for g in range(e - s if m else 0):
             one = corners_in(wanted, g)
-            if one[X0] == one[X0]:
-                iou_row(tile, m, one, rule[2], row)
-                k = max(np.int64(greatest(row, m, topk, best)[1]), 1)
-                take(grid, image, g, one, classes[s + g], given, scene, rule, k, best)
-        for j in range(m):
-            p = np.int64(members[j])
-            if claims[p] > 1:
-                owner[p] = who[p]
-                if who[p] < 0 or not least[p] < rule[0]:
-                    owner[p] = cheapest(
-                        grid, image, p, corners_in(tile, j), wanted, e - s, classes[s:e], given, base, rule
-                    )
-            if owner[p] >= 0:
-                ious[p] = iou_floored(corners_in(wanted, owner[p]), corners_in(tile, j), rule[2])
-        rows, found = collect(image, s, n, (owner, ious, ious), outputs, rows, found)
+            if one[X0] != one[X0]:
+                continue
+            iou_row(tile, m, one, rule[1], row)
+            k = max(np.int64(greatest(row, m, rule[4], best)[1]), 1)
+            count = list_candidates(grid, image, one, shape, points)
+            taken = take_candidates(points, count, one, classes[s + g], given, scene, rule, k, best)
+            if taken < k or -best[0][taken - 1] >= rule[0]:
+                taken = take_others(grid, image, m, one, classes[s + g], given, scene, rules, k, taken, best)
+            for j in range(taken):
+                claim(best[1][j], np.int32(g), claims, owner)
+        settle(grid, image, m, wanted, e - s, classes[s:e], given, scene, rules, claims, owner, row)
+        m = listed(owner, n, members)
+        rows, found = collect(image, s, members, m, (owner, row, row), outputs, rows, found)
     return rows[0][:found], rows[1][:found], rows[2][:found], rows[3][:found]
 
 
 def _signature(t):
     truths = group(*truths_type(t).parts, readonly(i8))
-    rule = group(t, t, t, t, t, i8, types.boolean)
+    rules = group(group(t, t, t, t, i8), shape_type(t))
     span = group(i8, i8)
-    return rows_type(t)(grid_type(t), truths, scored_predictions_type(t), rule, span, outputs_type(t), space_type(t))
+    return rows_type(t)(grid_type(t), truths, scored_predictions_type(t), rules, span, outputs_type(t), space_type(t))
 
 
 SIMOTA = Kernel(assign, _signature, {"": {}})

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from fastbox.kernels.assign.overlaps import AREA, X0, X1, Y0, Y1, corners_in
-from fastbox.kernels.assign.point_codes import AT_CENTRE, INSIDE, LOGIT_PRODUCTS, LOGITS, PRODUCTS
-from fastbox.kernels.assign.windows import corners_at, level_at, stretch
+from fastbox.kernels.assign.point_codes import LOGIT_PRODUCTS, LOGITS, PRODUCTS
+from fastbox.kernels.assign.windows import corners_at, in_window, level_at
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.types import group, i8, readonly, side
 from fastbox.kernels.geometry.elementary import exp, log
@@ -17,42 +17,35 @@ FLOOR = -100.0  # of logarithms in a cross entropy, as in torch
 
 
 @device
-def mark(grid, image, truths, n, radius, inside, near, valid):
-    """Mark the points inside any of n truths, near the centre of any, or both kinds."""
-    xs, ys, strides = grid[0], grid[1], grid[3]
-    zero = type(radius)(0)
-    for g in range(n):
-        x0, y0, x1, y1 = corners_in(truths, g)
-        for k in range(strides.size):
-            x, columns, y, rows, begin = level_at(grid, image, k)
-            around = radius * strides[k]
-            for mode in (INSIDE, AT_CENTRE):
-                if not (inside if mode == INSIDE else near):
-                    continue
-                left, right = stretch(xs, x, columns, x0, x1, around, mode, zero)
-                top, bottom = stretch(ys, y, rows, y0, y1, around, mode, zero)
-                for row in range(top, bottom):
-                    valid[begin + row * columns + left : begin + row * columns + right] = 1
+def mark(grid, image, truths, n, radius, mode, marks):
+    """Write 0 for each point that is inside any of n truths, or near the centre of any, as the mode says."""
+    levels, steps, strides, images, offset = grid
+    for k in range(strides.size):
+        across, down, begin = level_at(levels, steps, offset, images[image] + k)
+        for g in range(n):
+            box = corners_in(truths, g)
+            top, bottom, left, right = in_window(across, down, box, radius * strides[k], mode, radius - radius)
+            for row in range(top, bottom):
+                start = begin + row * across[0]
+                for p in range(start + left, start + right):
+                    marks[np.uint64(p)] = 0
 
 
 @device
-def compact(boxes, start, n, valid, members, tile):
-    """Pack the predictions of valid points, and the points; return their number.
+def compact(boxes, start, members, m, tile):
+    """Write the predictions of m points as corners and areas, without invalid ones; return the number that is left.
 
-    Points are marked 1; one whose prediction is invalid is then marked -1.
+    The points of invalid predictions are taken from the list.
     """
-    m = 0
-    for p in range(n):
-        if valid[p] == 1:
-            x0, y0, x1, y1 = corners_at(boxes, start + p)
-            if x0 == x0:
-                members[m] = p
-                tile[X0, m], tile[Y0, m], tile[X1, m], tile[Y1, m] = x0, y0, x1, y1
-                tile[AREA, m] = (x1 - x0) * (y1 - y0)
-                m += 1
-            else:
-                valid[p] = -1
-    return m
+    kept = 0
+    for j in range(m):
+        p = members[j]
+        x0, y0, x1, y1 = corners_at(boxes, start + p)
+        members[kept] = p
+        tile[X0, kept], tile[Y0, kept], tile[X1, kept], tile[Y1, kept] = x0, y0, x1, y1
+        tile[AREA, kept] = (x1 - x0) * (y1 - y0)
+        kept += x0 == x0
+    return kept
 
 
 @inlined
@@ -83,18 +76,29 @@ def log_of_rest(x):
     return found if found > FLOOR else FLOOR
 
 
-@device
-def score_at(scores, objectness, activation, row, c):
-    """Return a score as a probability, rounded after each operation as peers do."""
-    T = scores.dtype.type
-    s = scores[row, c]
-    if activation == LOGITS or activation == LOGIT_PRODUCTS:
-        s = T(sigmoid(np.float64(s)))
+@inlined
+def has_logits(activation):
+    return activation == LOGITS or activation == LOGIT_PRODUCTS
+
+
+@inlined
+def presence_of(objectness, activation, row):
+    """Return the objectness of a prediction as a probability; 1 where scores are no products with it."""
+    T = objectness.dtype.type
     if activation == PRODUCTS:
-        s = T(math.sqrt(np.float64(s * objectness[row])))
-    elif activation == LOGIT_PRODUCTS:
-        s = T(math.sqrt(np.float64(s * T(sigmoid(np.float64(objectness[row]))))))
-    return s
+        return objectness[row]
+    return T(sigmoid(np.float64(objectness[row]))) if activation == LOGIT_PRODUCTS else T(1)
+
+
+@inlined
+def score_of(score, presence, activation):
+    """Return a score as a probability, rounded after each operation as peers do."""
+    T = type(score)
+    if has_logits(activation):
+        score = T(sigmoid(np.float64(score)))
+    if activation == PRODUCTS or activation == LOGIT_PRODUCTS:
+        score = T(math.sqrt(np.float64(score * presence)))
+    return score
 
 
 def scored_predictions_type(t):
