@@ -37,8 +37,9 @@ def rank(x0, y0, x1, y1, style):
 
 
 @inlined
-def offer(across, down, begin, place, truth, g, mine, limits, strict, key, owner):
+def offer(level, place, truth, g, mine, limits, strict, key, owner):
     """Give a truth the points of a window that it may have and that have no smaller truth yet."""
+    across, down, begin = level
     top, bottom, left, right = place
     x0, y0, x1, y1 = truth
     for row in range(top, bottom):
@@ -80,10 +81,10 @@ def fcos(grid, truths, rule, span, outputs, space):
             truth = corners_at(boxes, g)
             mine = rank(*truth, style)
             for k in range(strides.size):
-                across, down, begin = level_at(levels, steps, offset, images[image] + k)
+                level = level_at(levels, steps, offset, images[image] + k)
                 limits = range_of(ranges, k)
-                place = in_range(across, down, truth, shape[1] * strides[k], limits, shape)
-                offer(across, down, begin, place, truth, np.int32(g - s), mine, limits, shape[5], key, owner)
+                place = in_range(level[0], level[1], truth, shape[1] * strides[k], limits, shape)
+                offer(level, place, truth, np.int32(g - s), mine, limits, shape[5], key, owner)
         n = points_of(levels, images[image] + strides.size - 1) if s < e else 0
         m = listed(owner, n, members)
         points, rows = longer(points, found + m), longer(rows, found + m)

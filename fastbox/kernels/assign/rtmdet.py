@@ -111,11 +111,12 @@ def cost_of(o, apart, most, logit, p, given, rule):
 
 
 @device
-def nearest(grid, image, one, label, row, marks, reach, least, k, rule, given, best):
-    """List the k valid points of the least costs, of those within some strides of a truth's centre on both axes.
+def nearest(grid, image, truth, row, marks, within, k, rule, given, best):
+    """List the k valid points of the least costs; return their number.
 
-    Points whose IoU is below `least` are passed over. Return their number.
+    They are within some strides of the truth's centre on both axes, and have at least some IoU with the truth.
     """
+    (one, label), (reach, least) = truth, within
     levels, steps, strides, images, offset = grid
     scores, start, _, _ = given
     costs, points = best
@@ -140,17 +141,18 @@ def nearest(grid, image, one, label, row, marks, reach, least, k, rule, given, b
 
 
 @device
-def take(grid, image, one, label, row, marks, k, rule, given, best):
+def take(grid, image, truth, row, marks, k, rule, given, best):
     """List a truth's k valid points of the least costs; return their number.
 
     The costs of points near its centre bound the cost of the last one, and so its distance and its overlap.
     """
     T = type(rule[0])
     endless = T(np.inf)
-    n = nearest(grid, image, one, label, row, marks, T(NEAR), T(-1), k, rule, given, best)
+    n = nearest(grid, image, truth, row, marks, (T(NEAR), T(-1)), k, rule, given, best)
     most = -best[0][n - 1] if n == k else endless
     reach = rule[0] + T(log(np.float64(most) * 1.001 + 1e-3) / LN10 + 0.01) if most < endless else endless
-    return nearest(grid, image, one, label, row, marks, reach, least_overlap(most, rule[1]), k, rule, given, best)
+    within = reach, least_overlap(most, rule[1])
+    return nearest(grid, image, truth, row, marks, within, k, rule, given, best)
 
 
 @device
@@ -183,8 +185,13 @@ def claim_outside(members, m, marks, wanted, g, claims, owner):
 
 
 @device
-def settle(grid, image, m, members, tile, truths, n, known, classes, rule, given, state):
-    """Give each claimed point to one truth, and write their IoU; one that lies in no truth is the first truth's."""
+def settle(grid, image, packed, side, rule, given, state):
+    """Give each claimed point to one truth, and write their IoU; one that lies in no truth is the first truth's.
+
+    What is packed is the number of points, the points, the tile. A side is truths, the first valid one, their number
+    and classes.
+    """
+    (m, members, tile), (truths, known, n, classes) = packed, side
     marks, claims, owner, ious = state
     for j in range(m):
         p = np.int64(members[j])
@@ -198,9 +205,9 @@ def settle(grid, image, m, members, tile, truths, n, known, classes, rule, given
 
 
 @device
-def prepare(grid, image, truths, n, points, rule, boxes, start, base, members, marks, tile):
+def prepare(grid, image, truths, n, points, rule, boxes, given, scene):
     """Pack the valid points of an image, or all points for mmyolo; a valid point is marked with its place, plus 1."""
-    own = rule[3]
+    (_, start, base, _), (members, marks, tile), own = given, scene, rule[3]
     fill(marks, points, np.int32(-1))
     mark(grid, image, truths, n, rule[0], INSIDE, marks)
     if own:
@@ -236,19 +243,19 @@ def assign(grid, truths, predictions, rule, span, outputs, space):
         n, given = points_of(grid[0], grid[3][image] + grid[2].size - 1), (scores, start, base, costs)
         fill(owner, n, np.int32(-1))
         fill(claims, n, np.int32(0))
-        m = prepare(grid, image, wanted, e - s, n, rule, boxes, start, base, members, marks, tile)
+        m = prepare(grid, image, wanted, e - s, n, rule, boxes, given, (members, marks, tile))
         for g in range(known, e - s):
             one = corners_in(wanted, g)
             if one[X0] != one[X0]:
                 continue
             iou_row(tile, m, one, row.dtype.type(1e-6), row)
             k = max(np.int64(greatest(row, m, rule[2], best)[1]), 1)
-            taken = take(grid, image, one, classes[s + g], row, marks, k, rule, given, best)
+            taken = take(grid, image, (one, classes[s + g]), row, marks, k, rule, given, best)
             for j in range(taken):
                 claim(best[1][j], np.int32(g), claims, owner)
             if own and taken < k:
                 claim_outside(members, m, marks, k - taken, np.int32(g), claims, owner)
-        settle(grid, image, m, members, tile, wanted, e - s, known, classes[s:e], rule, given, state)
+        settle(grid, image, (m, members, tile), (wanted, known, e - s, classes[s:e]), rule, given, state)
         m = listed(owner, n, members)
         rows, found = collect(image, s, members, m, (owner, row, row), outputs, rows, found)
     return rows[0][:found], rows[1][:found], rows[2][:found], rows[3][:found]

@@ -142,12 +142,12 @@ def take_candidates(points, n, one, label, given, scene, rule, k, best):
 
 
 @device
-def take_others(grid, image, m, one, label, given, scene, rules, k, found, best):
+def take_others(grid, image, m, truth, given, scene, rules, k, found, best):
     """Put valid points that are other truths' candidates into a list of the least costs, dearer by `far`."""
     levels, steps, strides, images, offset = grid
     scores, activation, start = given
     members, tile, _, base = scene
-    rule, shape = rules
+    (one, label), (rule, shape) = truth, rules
     costs, places = best
     begin = images[image]
     for j in range(m):
@@ -205,8 +205,9 @@ def prepare(grid, image, truths, n, shape, predictions, points, costs, scene):
 
 
 @device
-def settle(grid, image, m, truths, n, classes, given, scene, rules, claims, owner, ious):
-    """Give each claimed point to one truth, and write their IoU."""
+def settle(grid, image, m, side, given, scene, rules, state):
+    """Give each claimed point to one truth, and write their IoU; a side is truths, their number and classes."""
+    (truths, n, classes), (claims, owner, ious) = side, state
     members, tile, _, _ = scene
     for j in range(m):
         p = members[j]
@@ -248,10 +249,10 @@ def assign(grid, truths, predictions, rules, span, outputs, space):
             count = list_candidates(grid, image, one, shape, points)
             taken = take_candidates(points, count, one, classes[s + g], given, scene, rule, k, best)
             if taken < k or -best[0][taken - 1] >= rule[0]:
-                taken = take_others(grid, image, m, one, classes[s + g], given, scene, rules, k, taken, best)
+                taken = take_others(grid, image, m, (one, classes[s + g]), given, scene, rules, k, taken, best)
             for j in range(taken):
                 claim(best[1][j], np.int32(g), claims, owner)
-        settle(grid, image, m, wanted, e - s, classes[s:e], given, scene, rules, claims, owner, row)
+        settle(grid, image, m, (wanted, e - s, classes[s:e]), given, scene, rules, (claims, owner, row))
         m = listed(owner, n, members)
         rows, found = collect(image, s, members, m, (owner, row, row), outputs, rows, found)
     return rows[0][:found], rows[1][:found], rows[2][:found], rows[3][:found]

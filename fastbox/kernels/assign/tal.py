@@ -268,8 +268,9 @@ def first_valid_of(tile, n):
 
 
 @device
-def claim_all(grid, image, known, n, classes, truths, predictions, rules, spots, state, best):
-    """Let each truth of an image claim its points."""
+def claim_all(grid, image, side, predictions, rules, spots, state, best):
+    """Let each truth of an image claim its points; a side is truths, the first valid one, their number and classes."""
+    truths, known, n, classes = side
     rule, shape = rules[0], rules[1]
     claims, owner, _, _, _ = state
     for g in range(known, n):
@@ -308,7 +309,7 @@ def assign(grid, truths, predictions, rules, span, outputs, space):
         n, given = points_of(grid[0], grid[3][image] + grid[2].size - 1), (boxes, scores, firsts[image])
         fill(claims, n, np.int32(0))
         fill(owner, n, np.int32(-1))
-        claim_all(grid, image, known, e - s, classes[s:e], wanted, given, rules, spots, state, best)
+        claim_all(grid, image, (wanted, known, e - s, classes[s:e]), given, rules, spots, state, best)
         m = listed(owner, n, members)
         settle_contests(grid, image, known, e - s, wanted, members[:m], given, rules, spots, state)
         settle(members[:m], classes[s:e], wanted, given, rule, state)
