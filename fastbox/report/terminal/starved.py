@@ -54,7 +54,7 @@ def show_starved(console: Console, summary: Mapping[str, Any]) -> None:
 def _settings(settings: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """One row for each detector and input; rules are named where they are not those of the detectors."""
     reach = any(found["unreached"] is not None for found in settings)
-    ruled = any(found["rule"] != found["grid"] for found in settings if found["by_level"])
+    ruled = any(found["rule"] != found["grid"].partition(":")[0] for found in settings if found["by_level"])
     names = ("grid", "rule", "size") if ruled else ("grid", "size")
     head = ("points", *names[1:], "starved", "%", *SIZES, *(["cut"] if reach else []), "shared", "median")
     rows: list[tuple[str, ...]] = [head]
