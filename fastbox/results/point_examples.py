@@ -18,6 +18,7 @@ __all__ = ["Drawn", "PointExamples"]
 
 SHOWN = 8
 AROUND = 1.5  # sides of a view in sides of its box, at least
+ACROSS = 16  # points side by side in a view, at most: levels of finer strides are left out
 STRIDES = 3.0  # sides of a view in finest strides, at least
 
 
@@ -68,13 +69,16 @@ def _example(drawn: Drawn, truth: int, grid: PointGrid, kind: str) -> Example:
 
     image, placed = str(drawn.ids[truth]), drawn.placed.one(int(drawn.image[truth]))
     x0, y0, x1, y1 = map(float, drawn.corners[truth])
-    strides = grid.strides[-1:] if kind == "unreached" else grid.strides
-    side = max(AROUND * max(x1 - x0, y1 - y0), STRIDES * strides[0])
+    longest = AROUND * max(x1 - x0, y1 - y0)
+    least = grid.strides[-1] if kind == "unreached" else longest / ACROSS
+    strides = tuple(stride for stride in grid.strides if stride >= least) or grid.strides[-1:]
+    side = max(longest, STRIDES * strides[0])
     low, high = ((x0 + x1 - side) / 2, (y0 + y1 - side) / 2), ((x0 + x1 + side) / 2, (y0 + y1 + side) / 2)
     width, height = placed.sizes[0].tolist()
     dots = [
         (x, y)
-        for level in grid.levels_of((width, height))[-len(strides) :]
+        for stride, level in zip(grid.strides, grid.levels_of((width, height)), strict=True)
+        if stride in strides
         for x in level.xs[(level.xs >= low[0]) & (level.xs <= high[0])].tolist()
         for y in level.ys[(level.ys >= low[1]) & (level.ys <= high[1])].tolist()
     ]
