@@ -13,7 +13,7 @@ from fastbox.errors import InputError
 from fastbox.storage.locate import Paths, find_files
 from fastbox.storage.opened import open_parquet
 from fastbox.tables.batches import batches_of
-from fastbox.tables.footers import RowGroups, check_footer, limits_of
+from fastbox.tables.footers import RowGroups, check_footer, leaves_of, limits_of
 from fastbox.tables.source import Fragment, Source, plan, plans_of
 
 __all__ = ["FRAGMENT_ROWS", "beside", "cut", "descends", "extremes", "groups_of"]
@@ -32,16 +32,16 @@ def groups_of(source: Source) -> list[RowGroups]:
     InputError
         A file or a column that can't be used.
     """
-    lists = None
-    if source.image is not None:
-        boxes = plan(source).boxes
-        lists = boxes.names[0] if boxes.layout == "ragged" else None
-    return _listed(source, lists)
+    if source.image is None:
+        return _listed(source, None)
+    boxes = plan(source).boxes
+    lists = boxes.names[0] if boxes.layout == "ragged" else None
+    return _listed(source, lists, boxes.names[0] if boxes.layout == "list" else None)
 
 
 def extremes(path: Paths, column: str) -> tuple[Any, Any]:
     """Return the least and the greatest value of a column by the footers; None and None without statistics."""
-    groups = [group for file in find_files(path) for group in _groups(file, column, None)]
+    groups = [group for file in find_files(path) for group in _groups(file, column)]
     if not groups or any(group.low is None or not isinstance(group.low, int | str) for group in groups):
         return None, None
     return min(group.low for group in groups), max(group.high for group in groups)
@@ -61,8 +61,8 @@ def beside(table: Source, fragments: Sequence[Source]) -> list[Source]:
     return [_within(table, groups, own.low, own.high) for own in limits]
 
 
-def _listed(source: Source, lists: str | None) -> list[RowGroups]:
-    listed = [group for file in find_files(source.path) for group in _groups(file, source.image, lists)]
+def _listed(source: Source, lists: str | None, planes: str | None = None) -> list[RowGroups]:
+    listed = [group for file in find_files(source.path) for group in _groups(file, source.image, lists, planes)]
     groups, number = [], 0
     for group in listed:
         groups.append(replace(group, number=number))
@@ -108,8 +108,12 @@ def cut(sources: Sequence[Source], rows: int = FRAGMENT_ROWS) -> list[tuple[Sour
     ]
 
 
-def _groups(file: str, image: str | None, lists: str | None) -> Iterator[RowGroups]:
-    """Yield the row groups of a file; ``lists`` is the column of boxes if a row is an image."""
+def _groups(file: str, image: str | None, lists: str | None = None, planes: str | None = None) -> Iterator[RowGroups]:
+    """Yield the row groups of a file.
+
+    ``lists`` is the column of boxes if a row is an image with lists of boxes, ``planes`` if it is a list of numbers:
+    four of a box, or those of all boxes of raw predictions.
+    """
     with open_parquet(file) as parquet:
         footer = parquet.metadata
         if image is not None:
@@ -127,6 +131,9 @@ def _groups(file: str, image: str | None, lists: str | None) -> Iterator[RowGrou
                 rows = (batch.column(lists) for _, batch in batches_of(found, [lists], _READ_ROWS))
                 boxes = sum(int(pc.sum(pc.list_value_length(some)).as_py() or 0) for some in rows)
                 found = replace(found, boxes=boxes)
+            elif planes is not None:
+                leaf = next(iter(leaves_of(footer.schema, planes)))
+                found = replace(found, boxes=max(count, int(group.column(leaf).num_values) // 4))
             if count:
                 yield found
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import fastbox
 from fastbox import InputError, PointGrid, RawPredictions, fragments, jobs
 from fastbox.cli import main
+from fastbox.tables.fragments import groups_of
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 SIZES = {2: (100, 75), 5: (66, 100), 6: (128, 96), 9: (64, 64)}
@@ -115,6 +116,14 @@ def test_order_chunks_and_fragments_make_no_difference(path: Path, tmp_path: Pat
     ]
     jobs.sort(shuffled, tmp_path / "sorted.parquet")
     assert jobs.assign_points(path, tmp_path / "sorted.parquet", **OPTIONS).to_dict() == whole
+
+
+def test_predictions_weigh_as_many_boxes_as_they_have(path: Path, tmp_path: Path) -> None:
+    (group,) = groups_of(fastbox.Source(write(tmp_path / "raw.parquet", [2, 6])))
+    assert group.boxes == 2 * len(POINTS)
+    lists = tmp_path / "lists.parquet"
+    pq.write_table(pa.table({"image_id": [1, 1, 2], "bbox": [[0.0, 0, 1, 1]] * 3}), lists, row_group_size=2)
+    assert [(group.number, group.boxes) for group in groups_of(fastbox.Source(lists))] == [(0, 2), (2, 1)]
 
 
 def test_images_that_only_one_table_has_are_counted_and_left_out(path: Path, tmp_path: Path) -> None:
