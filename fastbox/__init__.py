@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastbox.assign.result import GreedyMatches, Matches, OptimalMatches
     from fastbox.assign.rule import MatchRule
     from fastbox.boxes.container import Boxes
+    from fastbox.boxes.rotated import RotatedBoxes
     from fastbox.coder import decode, encode
     from fastbox.datasets.scan import scan
     from fastbox.errors import FormatWarning, InputError, InputWarning
@@ -78,6 +79,7 @@ __all__ = [
     "PointRule",
     "Ragged",
     "RawPredictions",
+    "RotatedBoxes",
     "SoftNMS",
     "Source",
     "Top",
@@ -121,6 +123,7 @@ lazy(
     {
         "fastbox.anchors": ("AnchorGrid", "PointGrid"),
         "fastbox.boxes.container": ("Boxes",),
+        "fastbox.boxes.rotated": ("RotatedBoxes",),
         "fastbox.values.formats": ("FORMATS",),
         "fastbox.coder": ("decode", "encode"),
         "fastbox.errors": ("FormatWarning", "InputError", "InputWarning"),

@@ -21,7 +21,7 @@ from fastbox.values.formats import Columns
 from fastbox.values.names import IMAGE, BoxArgument, column_of
 from fastbox.values.numbers import shown
 
-__all__ = ["Frame", "frame_columns", "read_frame"]
+__all__ = ["Frame", "frame_columns", "image_column", "read_frame", "sorting"]
 
 pc = deferred("pyarrow.compute")
 
@@ -108,7 +108,7 @@ def read_frame(
         if not isinstance(given, str | None):
             raise TypeError(f"expected {name} to be the name of a column, got {shown(given)}")
     found = find_boxes(arrow.schema, boxes, format, where=where, argument=BoxArgument("--box", call))
-    named = _usual_ids(arrow.schema, where) if image is True else image or None
+    named = image_column(arrow.schema, image, where)
     for column in (*found.names, *([] if named is None else [named])):
         if column in unread:
             raise unread[column]
@@ -137,15 +137,25 @@ def frame_columns(
     if named is None:
         columns, offsets, images = to_columns(arrow, found, where=where)
         return columns, found.format, offsets, images
-    calls = {
-        "sort_values": f", as with frame.sort_values({named!r}, kind='stable')",
-        "with_columns": f", as with frame.sort({named!r}, maintain_order=True)",
-        "sort_by": f", as with frame.sort_by({named!r})",
-    }
-    call = next((call for method, call in calls.items() if hasattr(frame, method)), "")
-    fix = f"sort the frame{call}, or leave the images out: Boxes.from_arrow(frame, image=False)"
+    fix = sorting(frame, named, "Boxes.from_arrow(frame, image=False)")
     columns, offsets, images = to_columns(arrow, found, image=named, where=where, fix=fix)
     return columns, found.format, offsets, images
+
+
+def sorting(frame: Any, image: str, without: str) -> str:
+    """Return the remedy for a frame whose image ids do not ascend: to sort it, or a call `without` images."""
+    calls = {
+        "sort_values": f", as with frame.sort_values({image!r}, kind='stable')",
+        "with_columns": f", as with frame.sort({image!r}, maintain_order=True)",
+        "sort_by": f", as with frame.sort_by({image!r})",
+    }
+    call = next((call for method, call in calls.items() if hasattr(frame, method)), "")
+    return f"sort the frame{call}, or leave the images out: {without}"
+
+
+def image_column(schema: pa.Schema, image: str | bool | None, where: str) -> str | None:
+    """Return the column of image ids: the one named, the usual one if True and there is one, or else None."""
+    return _usual_ids(schema, where) if image is True else image or None
 
 
 def _usual_ids(schema: pa.Schema, where: str) -> str | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, overload
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox import parallel
+from fastbox.boxes.base import Collection
 from fastbox.errors import FormatWarning, warn
+from fastbox.kernels.codes import FORMATS, PLAIN
 from fastbox.values.arguments import named
 from fastbox.values.formats import (
-    FORMATS,
     SAMPLE,
     Columns,
     are_corners,
@@ -24,12 +25,11 @@ from fastbox.values.formats import (
     promoted,
 )
 from fastbox.values.groups import grouping
-from fastbox.values.numbers import as_array
 
 __all__ = ["Boxes", "as_boxes", "grouped"]
 
 
-class Boxes:
+class Boxes(Collection):
     """Boxes as four columns of one float dtype, in one format, optionally grouped by image.
 
     Parameters
@@ -74,12 +74,9 @@ class Boxes:
     0
     """
 
-    __slots__ = ("columns", "format", "images", "offsets")
+    __slots__ = ()
 
     columns: Columns
-    format: str
-    images: NDArray[Any] | None
-    offsets: NDArray[np.int64] | None
 
     @named
     def __init__(
@@ -121,19 +118,6 @@ class Boxes:
         if images is not None or offsets is not None:
             boxes.images, boxes.offsets = grouping(len(boxes), images, offsets)
         boxes._warn("the boxes")
-        return boxes
-
-    @classmethod
-    def of(
-        cls,
-        columns: Columns,
-        format: str,
-        offsets: NDArray[np.int64] | None = None,
-        images: NDArray[Any] | None = None,
-    ) -> Boxes:
-        """Make boxes of columns of one float dtype in pixels, with offsets and ids; nothing is checked."""
-        boxes = cls.__new__(cls)
-        boxes.columns, boxes.format, boxes.images, boxes.offsets = columns, format, images, offsets
         return boxes
 
     @classmethod
@@ -192,6 +176,8 @@ class Boxes:
         grouped: bool = True,
     ) -> None:
         """Set the columns, format and groups from any object with boxes; ``name`` is its name in messages."""
+        if isinstance(values, Collection) and not isinstance(values, Boxes):
+            raise TypeError(f"expected plain boxes, got {type(values).__name__}: give .hulls(), the frames around them")
         if isinstance(values, Boxes):
             if size is not None or as_format(format) not in ("xyxy", values.format):
                 raise ValueError(
@@ -229,52 +215,9 @@ class Boxes:
             said = f"{most} are inverted as corners x0, y0, x1, y1, and would be valid as x, y, width, height"
             warn(FormatWarning(f'{said}: give format="xywh", as in Boxes(boxes, "xywh")'))
 
-    def __len__(self) -> int:
-        return len(self.columns[0])
-
-    def __repr__(self) -> str:
-        groups = "" if self.offsets is None else f" in {len(self.offsets) - 1} images"
-        return f"Boxes({len(self)} boxes{groups}, {self.format}, {self.dtype})"
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the coordinates: float32 or float64."""
-        return self.columns[0].dtype
-
-    @overload
-    def __getitem__(self, rows: slice) -> Boxes: ...
-    @overload
-    def __getitem__(self, rows: ArrayLike) -> Boxes: ...
-    def __getitem__(self, rows: Any) -> Boxes:
-        """Return the boxes of some rows (a slice, a mask or indices), ungrouped."""
-        if not isinstance(rows, slice):
-            rows = np.atleast_1d(rows if type(rows) is np.ndarray else as_array(rows, "rows"))
-            if rows.dtype.kind not in "iub" and rows.size:
-                raise TypeError(f"expected rows as a slice, a mask or integers, got dtype {rows.dtype}")
-            if rows.ndim > 1:
-                raise ValueError(f"expected rows of shape (n,), got {rows.shape}")
-            rows = rows if rows.size else rows.astype(np.int64)
-        first, second, third, fourth = (c[rows] for c in self.columns)
-        return Boxes.of((first, second, third, fourth), self.format)
-
-    def __iter__(self) -> Iterator[Boxes]:
-        """Yield the boxes of one image after the other; ungrouped boxes are yielded whole."""
-        if self.offsets is None:
-            yield self
-        else:
-            for first, last in zip(self.offsets[:-1], self.offsets[1:], strict=True):
-                yield self[int(first) : int(last)]
-
-    def astype(self, dtype: Any) -> Boxes:
-        """Return the boxes in another float dtype; the same object if the dtype is the same."""
-        if self.dtype == dtype:
-            return self
-        first, second, third, fourth = (c.astype(dtype) for c in self.columns)
-        return Boxes.of((first, second, third, fourth), self.format, self.offsets, self.images)
-
-    def kernel_args(self) -> tuple[Any, ...]:
-        """Return the code of the format and the four columns, the form in which kernels take boxes."""
-        return FORMATS.index(self.format), *self.columns
+    def kernel_args(self, geometry: str = PLAIN) -> tuple[Any, ...]:
+        """Return the code of the format and the columns, the form in which kernels of a geometry take boxes."""
+        return (FORMATS.index(self.format), *self.columns) if geometry == PLAIN else super().kernel_args(geometry)
 
     def corners(self) -> NDArray[Any]:
         """Return ``(n, 4)`` corners x0, y0, x1, y1 in pixels, in new memory.
@@ -306,6 +249,11 @@ def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
     """Return Boxes unchanged, and anything else as xyxy corners; with ``grouped``, frames are grouped by image."""
     if isinstance(boxes, Boxes):
         return boxes
+    if isinstance(boxes, Collection):
+        raise TypeError(
+            f"expected plain boxes for {name}, got {type(boxes).__name__}, which this function does not measure: "
+            f"give {name}.hulls(), the upright frames around them"
+        )
     if are_corners(boxes) and len(boxes) <= SAMPLE:
         inverted = parallel.kernels("geometry.inverted").INVERTED[boxes.dtype, ""]
         if not inverted(boxes):  # nothing to read and nothing to warn of

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastbox.errors import InputError
-from fastbox.ops.metrics import DTYPES, METRICS, USUAL
+from fastbox.kernels.metrics import FACTS
+from fastbox.ops.metrics import DTYPES, USUAL
 from fastbox.parallel import get_num_threads
 from fastbox.values.numbers import as_choice
 
@@ -36,6 +37,8 @@ NEEDED = {
     ),
     "suspects": ("common.sorting", "evaluate.suspects"),
 }
+# The kernels that the functions of rotated boxes share with those of plain boxes; asked for like those of a command.
+ROTATED = {"rotated": ("compare.cell_index.SURVEY", "compare.dense.SCATTER", "compare.indexed.ORDER")}
 EVERY = ("json",)
 
 
@@ -86,7 +89,8 @@ def warmup(
     Parameters
     ----------
     commands : sequence of str
-        The commands whose kernels are compiled, such as ``["pairs", "evaluate"]``; by default all kernels.
+        The commands whose kernels are compiled, such as ``["pairs", "evaluate"]``; by default all kernels but those
+        of rotated boxes, which are compiled if ``"rotated"`` is among the names.
     dtypes : sequence of str
         Of ``"float32"`` and ``"float64"``.
     metrics : sequence of str
@@ -107,9 +111,9 @@ def warmup(
     from multiprocessing import get_context
 
     for name in commands:
-        as_choice(name, NEEDED, "a command that uses kernels")
+        as_choice(name, NEEDED | ROTATED, "a command that uses kernels")
     for name in metrics:
-        as_choice(name, METRICS, "a metric")
+        as_choice(name, FACTS, "a metric")
     for dtype in dtypes:
         if dtype not in DTYPES:
             raise InputError(f"unknown dtype {dtype!r}: use {' or '.join(DTYPES)}")
@@ -146,15 +150,13 @@ def _survey(
     commands: tuple[str, ...], dtypes: tuple[str, ...], metrics: tuple[str, ...]
 ) -> tuple[list[str], list[tuple[str, ...]]]:
     """Return the folders of the kernels that are kept, one for each kernel, and the versions to compile."""
+    from fastbox.kernels import registry
     from fastbox.kernels.registry import kept, versions
 
-    needed = tuple(f"{one}." for name in commands for one in (*NEEDED[name], *EVERY))
-    wanted = [
-        one
-        for one in versions(dtypes)
-        if (one.metric in metrics or one.metric not in METRICS)
-        and (not commands or f"{one.module}.{one.kernel}.".startswith(needed))
-    ]
+    needed = tuple(f"{one}." for name in commands for one in (*(NEEDED | ROTATED)[name], *EVERY))
+    found = [one for one in versions(dtypes) if not commands or f"{one.module}.{one.kernel}.".startswith(needed)]
+    found += versions(dtypes, registry.ROTATED) if "rotated" in commands else []
+    wanted = [one for one in found if one.metric in metrics or one.metric not in FACTS]
     places = {one: kept(one) for one in wanted}
     todo = [one for one, place in places.items() if place is None]
     todo.sort(key=lambda one: one.module.rpartition(".")[2] not in LONG)

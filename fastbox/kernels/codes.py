@@ -9,6 +9,13 @@ from __future__ import annotations
 FORMATS = ("xyxy", "xywh", "cxcywh", "yxyx")
 XYXY, XYWH, CXCYWH, YXYX = range(4)
 
+# The format of rotated boxes, by its place behind those of plain boxes, which stand beside them as boxes of angle 0.
+ROTATED_FORMATS = ("cxcywhr", "cxcywhd", "ccw_cxcywhr", "ccw_cxcywhd", "xyxyxyxy")
+CXCYWHR, CXCYWHD, CCW_CXCYWHR, CCW_CXCYWHD, XYXYXYXY = range(4, 9)
+PLAIN, ROTATED, QUADS = "plain", "rotated", "quads"
+COLUMNS = {PLAIN: 4, ROTATED: 5, QUADS: 8}  # of a collection of boxes, by its geometry
+MOST_RADIANS, MOST_DEGREES = 2.0**20, 60078979.29870981  # angles beyond them have lost their meaning
+
 LANES = 32  # packed boxes measured side by side; sets of boxes are filled up to a multiple of LANES
 BLOCK = 8192  # losses summed before their sum is kept: fixes the order of additions for any number of threads
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from fastbox.kernels.codes import NEEDS_IOU, NEEDS_IOU_ROUNDED, NEEDS_OVERLAP, NO_SCREEN, ROUNDED_LEAST
 
-__all__ = ["METRICS", "Metric", "regression_losses", "title_of"]
+__all__ = ["FACTS", "METRICS", "ROTATED_METRICS", "Metric", "regression_losses", "title_of"]
 
 
 class Metric(NamedTuple):
@@ -76,6 +76,14 @@ METRICS = {
     "l1": Metric("L1", (0.0, math.inf), NO_SCREEN, distance=True),
     "smooth_l1": Metric("Smooth L1", (0.0, math.inf), NO_SCREEN, distance=True, beta=True),
 }
+
+# Of rotated boxes: their formulas are in fastbox.kernels.geometry.rotated_metrics. GIoU's hull is convex.
+ROTATED_METRICS = {
+    **{name: METRICS[name] for name in ("iou", "iof", "ios", "giou")},
+    "probiou": Metric("ProbIoU", (0.0, 1.0), NO_SCREEN),
+}
+
+FACTS = METRICS | ROTATED_METRICS  # of every metric of any boxes
 
 
 def title_of(name: str) -> str:

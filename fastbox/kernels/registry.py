@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -58,6 +58,10 @@ LISTED = {
     "suppress.nms": ("RESOLVE_ARRANGED", "RESOLVE_SEGMENTS"),
 }
 
+# The kernels of rotated boxes, which are compiled ahead only if asked for.
+_COMPARE = ("ALIGNED", "BUILD", "HISTOGRAM", "INDEXED_PAIRS", "INDEXED_TOP", "MATRIX", "PAIRS", "TOP")
+ROTATED = {"compare.quads": _COMPARE, "compare.rotated": _COMPARE, "geometry.turn": ("TURNS",)}
+
 
 class Version(NamedTuple):
     """A kernel for one dtype and metric: the module of the kernel, and the kernel's name in the module."""
@@ -76,9 +80,9 @@ def found(version: Version) -> Kernel:
     return cast(Kernel, getattr(import_module(f"{KERNELS}.{version.module}"), version.kernel))
 
 
-def versions(dtypes: Sequence[str]) -> Iterator[Version]:
+def versions(dtypes: Sequence[str], listed: Mapping[str, tuple[str, ...]] = LISTED) -> Iterator[Version]:
     """List all versions that can be compiled for some dtypes; a version with the same types in several dtypes once."""
-    for module, names in LISTED.items():
+    for module, names in listed.items():
         for name in names:
             kernel = found(Version(module, name, "", ""))
             types = {str(kernel.signature(Number(np.dtype(dtype)))): dtype for dtype in dtypes}

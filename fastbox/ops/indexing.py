@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import Boxes
+from fastbox.boxes.base import Collection
+from fastbox.kernels.codes import QUADS, ROTATED
+from fastbox.ops.geometry import args_of, geometry_of, kernel_of
 
 __all__ = ["GAIN", "Indexed", "crowded", "fill_zeros", "groups_of", "order", "plan", "query"]
 
@@ -26,6 +28,8 @@ PIECES_PER_THREAD = 32  # the cost of a piece is not known beforehand
 ROWS_PER_PIECE = 16_384
 ROWS_FILLED = 65_536  # rows filled up together
 LINE = 64  # bytes
+# The numbers of a packed box of other geometries, and their dtype.
+FIELDS = {ROTATED: (11, np.dtype(np.float64)), QUADS: (24, np.dtype(np.float64))}
 
 
 class Indexed(NamedTuple):
@@ -40,7 +44,7 @@ class Indexed(NamedTuple):
 
 
 def plan(
-    a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], *, angles: bool
+    a: Collection, b: Collection, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], *, angles: bool
 ) -> list[Indexed]:
     """Index the images for which a sample of groups shows that an index leaves fewer pairs to measure.
 
@@ -51,8 +55,10 @@ def plan(
     large = large[(rows_a[large] > 0) & (rows_b[large] > 0)]
     if not large.size:
         return []
-    build = parallel.kernels("compare.cell_index").BUILD[a.dtype, ""]
-    sides = (a.kernel_args(), starts_a, ROWS_TOGETHER), (b.kernel_args(), starts_b, COLS_TOGETHER)
+    geometry = geometry_of(a, b)
+    build = kernel_of("BUILD", geometry)[a.dtype, ""]
+    args_a, args_b = args_of(a, b)
+    sides = (args_a, starts_a, ROWS_TOGETHER), (args_b, starts_b, COLS_TOGETHER)
 
     def sort(image: int, which: int, room: tuple[Any, ...]) -> Any:
         boxes, starts, together = sides[which]
@@ -62,7 +68,7 @@ def plan(
 
     wanted = [(int(image), which) for image in large for which in (0, 1)]
     counts = [(int(rows_b[image] if which else rows_a[image]), sides[which][2][1]) for image, which in wanted]
-    rooms = _rooms(counts, a.dtype)
+    rooms = _rooms(counts, *FIELDS.get(geometry, (6, a.dtype)))
     built = parallel.run(sort, [(*one, room) for one, room in zip(wanted, rooms, strict=True)])
     found = []
     for k, image in enumerate(large.tolist()):
@@ -77,8 +83,10 @@ def plan(
     return found
 
 
-def _rooms(counts: Sequence[tuple[int, float]], dtype: np.dtype[Any]) -> list[tuple[NDArray[Any], ...]]:
+def _rooms(counts: Sequence[tuple[int, float]], fields: int, dtype: np.dtype[Any]) -> list[tuple[NDArray[Any], ...]]:
     """Return room for the grid of each side, given its boxes and the least of them in a cell on average.
+
+    `fields` and `dtype` are of the numbers of a packed box.
 
     All of one array: the memory of several goes back to the system after each call, and takes as long as a third of
     the work to get again.
@@ -88,8 +96,8 @@ def _rooms(counts: Sequence[tuple[int, float]], dtype: np.dtype[Any]) -> list[tu
     kinds: list[tuple[np.dtype[Any], tuple[int, ...]]] = []
     for n, per_cell in counts:
         starts = int(n / min(per_cell, cells.FEWEST)) + cells.CLASSES + 1
-        kinds += [(i8, (n,)), (dtype, (6, n + cells.TESTED)), (i8, (starts,))]
-        kinds += [(dtype, (6, n)), (i8, (n,)), (np.dtype(np.int8), (n,))]
+        kinds += [(i8, (n,)), (dtype, (fields, n + cells.TESTED)), (i8, (starts,))]
+        kinds += [(dtype, (fields, n)), (i8, (n,)), (np.dtype(np.int8), (n,))]
     sizes = [-(-math.prod(shape) * kind.itemsize // LINE) * LINE for kind, shape in kinds]
     space, places = np.empty(sum(sizes), np.uint8), accumulate(sizes, initial=0)
     arrays = [np.ndarray(shape, kind, space, place) for (kind, shape), place in zip(kinds, places, strict=False)]
@@ -111,9 +119,8 @@ def groups_of(starts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.append(np.repeat(starts[:-1], pieces) + GROUP * within, starts[-1])
 
 
-def query(which: str, metric: str, beta: Any, found: Sequence[Indexed], *outputs: Any) -> list[Any]:
+def query(kernel: Any, beta: Any, found: Sequence[Indexed], *outputs: Any) -> list[Any]:
     """Run a kernel over the groups of all indexed images, in pieces on the threads."""
-    kernel = getattr(parallel.kernels("compare.indexed"), which)[beta.dtype, metric]
     pieces = []
     for one in found:
         groups = one.groups.size - 1
@@ -131,7 +138,7 @@ def order(found: Sequence[Indexed], ends: NDArray[np.int64], cols: NDArray[np.in
         parallel.run(kernel, [(ends, (at + first, at + last), cols, values) for first, last in spans])
 
 
-def fill_zeros(one: Indexed, a: Boxes, b: Boxes, values: NDArray[Any], indices: NDArray[np.int64]) -> None:
+def fill_zeros(one: Indexed, a: Collection, b: Collection, values: NDArray[Any], indices: NDArray[np.int64]) -> None:
     """Fill rows of an image that have fewer than k boxes with the first valid boxes of b that they don't overlap.
 
     ``values`` and ``indices`` have shape (n, k). For metrics that are 0 for boxes that do not overlap.

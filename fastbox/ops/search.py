@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import Boxes, as_boxes
-from fastbox.kernels.codes import NO_SCREEN
-from fastbox.kernels.metrics import METRICS
+from fastbox.boxes.base import Collection
+from fastbox.kernels.codes import NO_SCREEN, PLAIN
+from fastbox.kernels.metrics import FACTS
 from fastbox.ops import few
 from fastbox.ops import indexing as index
 from fastbox.ops.bins import edges_of
-from fastbox.ops.checks import STREAMED_BYTES, as_two, by_image, output
+from fastbox.ops.checks import STREAMED_BYTES, as_collection, as_two, by_image, output
+from fastbox.ops.geometry import args_of, geometry_of, kernel_of
 from fastbox.ops.result import Best, Pairs, Ragged, Top
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_number, in_dtype, shown
@@ -33,11 +34,11 @@ def pairwise(
 
     Parameters
     ----------
-    a, b : Boxes or array of shape (n, 4) and (m, 4)
+    a, b : Boxes, RotatedBoxes or array of shape (n, 4) and (m, 4)
         Arrays are xyxy corners in pixels. Grouped sets are compared image by image; a frame or an Arrow table with a
         column ``image_id`` is grouped by it.
     metric : str
-        A name from ``fastbox.METRICS``.
+        A name from ``fastbox.METRICS``; of rotated boxes ``iou``, ``iof``, ``ios``, ``giou`` or ``probiou``.
     beta : float
         The distance in pixels from which ``smooth_l1`` is linear.
     out : array, optional
@@ -72,10 +73,10 @@ def pairwise(
     shape = (int(offsets[-1]),) if grouped else (len(a), len(b))
     reused = out is not None
     out = output(out, shape, a.dtype)
-    streamed = reused and out.nbytes >= STREAMED_BYTES
-    kernel = parallel.kernels("compare.matrix").MATRIX[a.dtype, metric]
+    geometry = geometry_of(a, b)
+    kernel = kernel_of("MATRIX", geometry)[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
-    written = offsets, streamed, out.reshape(-1)
+    written = offsets, reused and out.nbytes >= STREAMED_BYTES and geometry == PLAIN, out.reshape(-1)
     parallel.run(kernel, [(*common, span, written) for span in parallel.cuts(starts_a, starts_b)])
     return Ragged(out, offsets, shapes) if grouped else out
 
@@ -108,8 +109,8 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
         raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
     out = output(out, (len(a),), a.dtype)
 
-    kernel = parallel.kernels("compare.aligned").ALIGNED[a.dtype, metric]
-    args_a, args_b, beta = a.kernel_args(), b.kernel_args(), in_dtype(beta, a.dtype)
+    kernel = kernel_of("ALIGNED", geometry_of(a, b))[a.dtype, metric]
+    (args_a, args_b), beta = args_of(a, b), in_dtype(beta, a.dtype)
     spans = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
     parallel.run(kernel, [(beta, args_a, args_b, span, out) for span in spans])
     return out
@@ -194,22 +195,23 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     Pairs(rows=array([0]), cols=array([2]), values=array([1.]))
     """
     alone = b is None
-    met = None if isinstance(a, Boxes) else few.values_of(a, a if alone else b, metric, beta)
+    met = None if isinstance(a, Collection) else few.values_of(a, a if alone else b, metric, beta)
     if met is not None:
         return Pairs(*few.reaching(met, _least(threshold, met.dtype), metric, alone=alone))
     if alone:
-        a = b = as_boxes(a, "a")
+        a = b = as_collection(a, "a")
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     least = _least(threshold, a.dtype)
-    below = least if METRICS[metric].distance else np.nextafter(least, a.dtype.type(-np.inf))
-    found = _indexed(a, b, starts_a, starts_b, metric) if below >= METRICS[metric].least_of_overlap else []
+    below = least if FACTS[metric].distance else np.nextafter(least, a.dtype.type(-np.inf))
+    found = _indexed(a, b, starts_a, starts_b, metric) if below >= FACTS[metric].least_of_overlap else []
     counts = np.zeros(len(a), np.int64)
-    kernel, beta = parallel.kernels("compare.dense").PAIRS[a.dtype, metric], in_dtype(beta, a.dtype)
+    geometry = geometry_of(a, b)
+    kernel, beta = kernel_of("PAIRS", geometry)[a.dtype, metric], in_dtype(beta, a.dtype)
     common = _arguments(a, b, starts_a, starts_b, beta, found)
     spans = parallel.cuts(starts_a, starts_b, common[-1][-1])
     parts = parallel.run(kernel, [(*common, span, (below, alone), counts) for span in spans])
     if found:
-        parts += index.query("PAIRS", metric, beta, found, (below, alone), counts)
+        parts += index.query(kernel_of("INDEXED_PAIRS", geometry)[a.dtype, metric], beta, found, (below, alone), counts)
     ends = np.cumsum(counts)
     total = int(counts.sum())
     pairs = Pairs(np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, a.dtype))
@@ -258,10 +260,10 @@ def histogram(
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
     if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
         raise ValueError(f"expected bins to be a whole number of at least 1, got {shown(bins)}")
-    if range is None and not METRICS[metric].bounded:
+    if range is None and not FACTS[metric].bounded:
         raise ValueError(f"expected range=(low, high) for {metric}, which has no range of its own, got none")
-    edges = edges_of(bins, METRICS[metric].range if range is None else range, a.dtype)
-    kernel = parallel.kernels("compare.histogram").HISTOGRAM[a.dtype, metric]
+    edges = edges_of(bins, FACTS[metric].range if range is None else range, a.dtype)
+    kernel = kernel_of("HISTOGRAM", geometry_of(a, b))[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta)
 
     def count(*span: int) -> NDArray[np.int64]:
@@ -285,13 +287,15 @@ def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tu
     if met is not None:
         return few.leaders(met, k, metric)
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
+    which = which if geometry_of(a, b) == PLAIN else "TOP"  # of one: only measured where frames leave room
     found = _indexed(a, b, starts_a, starts_b, metric)
     values, indices = _dense_leaders(a, b, starts_a, starts_b, k, metric, beta, which, found)
     if found:
         outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
-        index.query(which, metric, in_dtype(beta, a.dtype), found, outputs)
+        kernel = kernel_of(f"INDEXED_{which}", geometry_of(a, b))[a.dtype, metric]
+        index.query(kernel, in_dtype(beta, a.dtype), found, outputs)
     for one in found:
-        if METRICS[metric].zero_apart:
+        if FACTS[metric].zero_apart:
             index.fill_zeros(one, a, b, values, indices)
             continue
         rows = one.rows[0] + np.flatnonzero(indices[slice(*one.rows), -1] < 0)
@@ -303,8 +307,8 @@ def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tu
 
 
 def _dense_leaders(
-    a: Boxes,
-    b: Boxes,
+    a: Collection,
+    b: Collection,
     starts_a: NDArray[np.int64],
     starts_b: NDArray[np.int64],
     k: int,
@@ -314,7 +318,7 @@ def _dense_leaders(
     found: Sequence[index.Indexed] = (),
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     values, indices = np.empty((len(a), k), a.dtype), np.empty((len(a), k), np.int64)
-    kernel = getattr(parallel.kernels("compare.dense"), which)[a.dtype, metric]
+    kernel = kernel_of(which, geometry_of(a, b))[a.dtype, metric]
     common = _arguments(a, b, starts_a, starts_b, beta, found)
     outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
     spans = parallel.cuts(starts_a, starts_b, common[-1][-1])
@@ -323,8 +327,8 @@ def _dense_leaders(
 
 
 def _arguments(
-    a: Boxes,
-    b: Boxes,
+    a: Collection,
+    b: Collection,
     starts_a: NDArray[np.int64],
     starts_b: NDArray[np.int64],
     beta: float,
@@ -333,13 +337,13 @@ def _arguments(
     skip = np.zeros(len(starts_a) - 1, np.bool_)  # the images that have an index: dense kernels leave them out
     if found:
         skip[[one.image for one in found]] = True
-    return in_dtype(beta, a.dtype), (a.kernel_args(), b.kernel_args()), (starts_a, starts_b, skip)
+    return in_dtype(beta, a.dtype), args_of(a, b), (starts_a, starts_b, skip)
 
 
 def _indexed(
-    a: Boxes, b: Boxes, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], metric: str
+    a: Collection, b: Collection, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], metric: str
 ) -> list[index.Indexed]:
-    rows_a, rows_b, facts = len(a), len(b), METRICS[metric]
+    rows_a, rows_b, facts = len(a), len(b), FACTS[metric]
     if facts.screen == NO_SCREEN or rows_a * rows_b < index.GAIN * (rows_a + rows_b):  # nor has any image enough pairs
         return []
-    return index.plan(a, b, starts_a, starts_b, angles=facts.angles)
+    return index.plan(a, b, starts_a, starts_b, angles=facts.angles or geometry_of(a, b) != PLAIN)

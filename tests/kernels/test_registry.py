@@ -7,6 +7,7 @@ from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any
 
+import numpy as np
 import pytest
 from support.paths import ROOT, WITHOUT_NUMBA
 
@@ -30,11 +31,20 @@ def test_the_registry_lists_every_kernel() -> None:
             names := sorted(
                 name
                 for name, thing in vars(import_module(module)).items()
-                if isinstance(thing, Kernel) and thing.function.__module__ == module
+                if isinstance(thing, Kernel) and f"fastbox.kernels.{thing.module}" == module
             )
         )
     }
-    assert found == registry.LISTED
+    assert found == registry.LISTED | registry.ROTATED
+
+
+def test_no_two_kernels_share_a_name_in_object_code() -> None:
+    listed = registry.LISTED | registry.ROTATED
+    symbols = [
+        registry.found(one).symbol(np.dtype(one.dtype), one.metric)
+        for one in registry.versions(("float32", "float64"), listed)
+    ]
+    assert len(set(symbols)) == len(symbols)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -21,7 +21,8 @@ from fastbox.kernels.build.types import Number, Signature, float32, float64
 class Kernel:
     """A function of machine code, made once per float dtype and metric: ``kernel[dtype, metric](...)``.
 
-    A metric is bound by giving the function's text other globals.
+    A metric is bound by giving the function's text other globals, and so is a geometry, by a kernel of its own: then
+    the module of the kernel is another one than that of the function.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class Kernel:
         function: Callable[..., Any],
         signature: Callable[[Any], Signature],
         metrics: Mapping[str, Mapping[str, Any]],
+        module: str | None = None,
     ) -> None:
         self.function = function
         self.signature = signature
         self.metrics = metrics
         self.compiled: dict[Any, Callable[..., Any]] = {}
-        self.module = function.__module__.removeprefix(f"{KERNELS}.")
+        self.module = (module or function.__module__).removeprefix(f"{KERNELS}.")
+        self.geometry = "" if module is None else self.module.rpartition(".")[2]
 
     def __getitem__(self, key: tuple[np.dtype[Any], str]) -> Callable[..., Any]:
         found = self.compiled.get(key)
@@ -52,12 +55,13 @@ class Kernel:
 
     def label(self, dtype: np.dtype[Any], metric: str) -> str:
         """Return the name of a version in messages."""
-        return f"{self.function.__name__} ({', '.join(filter(None, (metric, dtype.name)))})"
+        return f"{self.function.__name__} ({', '.join(filter(None, (self.geometry, metric, dtype.name)))})"
 
     def symbol(self, dtype: np.dtype[Any], metric: str) -> str:
         """Return the name of a version in object code, in libraries and in the cache."""
         kind = "" if self.signature(float32) == self.signature(float64) else dtype.name
-        parts = (self.module, self.function.__name__, re.sub(r"\W", "_", metric), kind, self.text)
+        origin = self.geometry and self.function.__module__.rpartition(".")[2]
+        parts = (self.module, origin, self.function.__name__, re.sub(r"\W", "_", metric), kind, self.text)
         return ".".join(filter(None, parts))
 
     def code(self, dtype: np.dtype[Any], metric: str, *, linked: bool = False) -> bytes:

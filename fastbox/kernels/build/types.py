@@ -84,9 +84,9 @@ def repeated(kind: Any, count: int) -> Tuple:
     return Tuple((kind,) * count)
 
 
-def side(t: Number) -> Tuple:
-    """Return the type of a collection of boxes: format, four columns."""
-    return group(i8, *[readonly(t)] * 4)
+def side(t: Number, columns: int = 4) -> Tuple:
+    """Return the type of a collection of boxes: format, and four columns, or as many as another geometry has."""
+    return group(i8, *[readonly(t)] * columns)
 
 
 def leaves(kinds: Iterable[Any]) -> list[Any]:

@@ -33,6 +33,8 @@ GROUP = LANES  # rows of a measured with one tile
 FIRST_CELL, ACROSS, DOWN, REACH_X, REACH_Y = range(5)
 ORIGIN_X, ORIGIN_Y, SCALE = range(3)  # columns of `scales`, one row a class
 
+FIELDS = 6  # numbers of a packed box; those behind corners and area are copied if asked for
+
 Grid = namedtuple("Grid", "ids boxes starts shapes scales")
 
 
@@ -89,7 +91,7 @@ def build(boxes, span, angles, least, room):
     ids, ordered, starts, packed, where, kinds = room
     first, last = span
     n = last - first
-    tile = np.empty((6, COLS), ordered.dtype)
+    tile = np.empty((FIELDS, COLS), ordered.dtype)
     screenable = True
     indexed = 0
     largest, left, top, right, bottom = 0.0, np.inf, np.inf, -np.inf, -np.inf
@@ -97,7 +99,7 @@ def build(boxes, span, angles, least, room):
         m = min(COLS, n - s)
         screenable = pack(boxes, first + s, first + s + m, angles, tile) and screenable
         for j in range(m):
-            for r in range(6):
+            for r in range(FIELDS):
                 packed[r, s + j] = tile[r, j]
             if tile[4, j] > 0:
                 indexed += 1
@@ -136,7 +138,7 @@ def build(boxes, span, angles, least, room):
             place = starts[where[j]] - 1
             starts[where[j]] = place
             ids[place] = first + j
-            for r in range(6 if angles else 5):
+            for r in range(FIELDS if angles else 5):
                 ordered[r, place] = packed[r, j]
     for j in range(starts[cells], starts[cells] + TESTED):
         ordered[0, j] = ordered[1, j] = ordered[2, j] = ordered[3, j] = 0.0
@@ -190,8 +192,9 @@ def gather(grid, hull, runs, first, last, tile, ids, angles):
         ids[np.uint64(n)] = near[np.uint64(k)]
         n += np.int64(hit[np.uint64(k)])
     if angles:
-        for k in range(n):
-            tile[5, np.uint64(k)] = grid.boxes[5, np.uint64(ids[np.uint64(k)])]
+        for r in range(5, FIELDS):
+            for k in range(n):
+                tile[r, np.uint64(k)] = grid.boxes[r, np.uint64(ids[np.uint64(k)])]
     areas = grid.boxes[4]
     p, q, r, s, area = tile[0], tile[1], tile[2], tile[3], tile[4]
     for place in range(n):
@@ -242,11 +245,11 @@ def room_of(t):
     return group(vector(i8), vector(t, 2), vector(i8), vector(t, 2), vector(i8), vector(types.int8))
 
 
-BUILD = Kernel(
-    build,
-    lambda t: group(types.boolean, i8, vector(i8, 2), vector(f8, 2))(
-        side(t), group(i8, i8), types.boolean, group(f8, f8), room_of(t)
-    ),
-    {"": {}},
-)
+def build_signature(boxes, t):
+    """Return the types of the arguments of `build`, given those of boxes and of the numbers of packed boxes."""
+    found = group(types.boolean, i8, vector(i8, 2), vector(f8, 2))
+    return found(boxes, group(i8, i8), types.boolean, group(f8, f8), room_of(t))
+
+
+BUILD = Kernel(build, lambda t: build_signature(side(t), t), {"": {}})
 SURVEY = Kernel(survey, lambda t: i8(grid_of(t), vector(t, 2), readonly(i8), i8), {"": {}})

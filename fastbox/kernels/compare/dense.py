@@ -27,6 +27,7 @@ from fastbox.kernels.compare.leaders import (
 )
 from fastbox.kernels.compare.measure import (
     BLOCK,
+    ROWS,
     TINY,
     VALUES,
     better,
@@ -35,9 +36,9 @@ from fastbox.kernels.compare.measure import (
     empty_pairs,
     empty_tile_a,
     empty_tile_b,
-    measure,
+    like_tiles,
+    measure_above,
     measure_extremes,
-    none_above,
     reaches,
     screen_terms,
     whole_vectors,
@@ -129,7 +130,7 @@ def top(beta, sides, images, span, outputs):
     eps = T(np.finfo(values.dtype).eps)
     worst = T(np.inf) if DISTANCE else T(-np.inf)
     k = values.shape[1]
-    tile_a, tile_b = empty_tile_a(values.dtype), empty_tile_b(values.dtype, 0)
+    tile_a, tile_b = empty_tile_a(values.dtype), stack_tile(like_tiles(values), ROWS, COLS)  # no references to count
     met, flags = tile_b[VALUES], stack_array(np.empty(0, np.uint8), WIDTH)
     values[first:last] = worst
     indices[first:last] = -1
@@ -149,9 +150,8 @@ def top(beta, sides, images, span, outputs):
                 p, q = screen_terms(ranked[k - 1], eps, SCREEN)
                 for start in range(0, e - s, BLOCK):
                     n = min(BLOCK, whole_vectors(e - s) - start)
-                    if screened and none_above(one, p, q, tile_b, start, n):
+                    if not measure_above(one, p, q, screened, tile_b, start, n, beta):
                         continue
-                    measure(one, tile_b, start, n, beta)
                     if not screenable:
                         measure_extremes(one, tile_b, start, n, beta, met, start)
                         rank_extremes(met, start, n, ranked, columns, s + start)
@@ -186,7 +186,7 @@ def pairs(beta, sides, images, span, limits, counts):
     below, upper = limits
     dtype = a[1].dtype
     eps = dtype.type(np.finfo(dtype).eps)
-    tile_a, tile_b = empty_tile_a(dtype), empty_tile_b(dtype, 0)
+    tile_a, tile_b = empty_tile_a(dtype), stack_tile(like_tiles(a[1]), ROWS, COLS)
     met = tile_b[VALUES]
     rows, cols, values = empty_pairs(dtype)
     found = 0
@@ -205,9 +205,8 @@ def pairs(beta, sides, images, span, limits, counts):
                     n = min(BLOCK, whole_vectors(e - s) - start)
                     if upper and s + start + n <= i + r + 1:
                         continue
-                    if screened and none_above(one, p, q, tile_b, start, n):
+                    if not measure_above(one, p, q, screened, tile_b, start, n, beta):
                         continue
-                    measure(one, tile_b, start, n, beta)
                     if not screenable:
                         measure_extremes(one, tile_b, start, n, beta, met, start)
                     if found + BLOCK > rows.size:
@@ -227,26 +226,32 @@ def scatter(found, places, out):
         places[rows[n]] = place + 1
 
 
-def pair_signature(t, *outputs):
-    """Return the types of the arguments of a kernel over pairs, given the types of its outputs."""
+def pair_signature(t, *outputs, boxes=side):
+    """Return the types of the arguments of a kernel over pairs, given the types of its outputs and of boxes."""
     images = group(readonly(i8), readonly(i8), readonly(types.boolean))
-    return t, group(side(t), side(t)), images, group(i8, i8, i8), *outputs
+    return t, group(boxes(t), boxes(t)), images, group(i8, i8, i8), *outputs
 
 
-def _found(t):
+def found_signature(t):
     """Return the types of rows, columns and values of pairs."""
     return group(vector(i8), vector(i8), vector(t))
 
 
+def top_signature(t, boxes=side):
+    """Return the types of the arguments of `top`, given the type of boxes."""
+    return types.void(*pair_signature(t, group(vector(t, 2), vector(i8, 2)), boxes=boxes))
+
+
+def pairs_signature(t, boxes=side):
+    """Return the types of the arguments of `pairs`, given the type of boxes."""
+    return found_signature(t)(*pair_signature(t, group(t, types.boolean), vector(i8), boxes=boxes))
+
+
 BEST = Kernel(best, lambda t: types.void(*pair_signature(t, group(vector(t), vector(i8)))), BOUND)
-TOP = Kernel(top, lambda t: types.void(*pair_signature(t, group(vector(t, 2), vector(i8, 2)))), BOUND)
-PAIRS = Kernel(
-    pairs,
-    lambda t: _found(t)(*pair_signature(t, group(t, types.boolean), vector(i8))),
-    BOUND,
-)
+TOP = Kernel(top, top_signature, BOUND)
+PAIRS = Kernel(pairs, pairs_signature, BOUND)
 SCATTER = Kernel(
     scatter,
-    lambda t: types.void(_found(t), vector(i8), _found(t)),
+    lambda t: types.void(found_signature(t), vector(i8), found_signature(t)),
     {"": {}},
 )

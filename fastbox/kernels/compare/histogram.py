@@ -9,7 +9,7 @@ from fastbox.kernels.build.device import device
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import WIDTH, between, lowest
 from fastbox.kernels.build.stack import stack_array
-from fastbox.kernels.build.types import group, i8, vector
+from fastbox.kernels.build.types import group, i8, side, vector
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.dense import pair_signature
 from fastbox.kernels.compare.measure import (
@@ -178,8 +178,10 @@ def histogram(beta, sides, images, span, outputs):
 
 _APART = {name: {**names, "APART": METRICS[name].zero_apart} for name, names in BOUND.items()}
 
-HISTOGRAM = Kernel(
-    histogram,
-    lambda t: types.void(*pair_signature(t, group(vector(t), vector(i8)))),
-    with_loops(_APART, keep_overlaps),
-)
+
+def signature(t, boxes=side):
+    """Return the types of the arguments, given the type of boxes."""
+    return types.void(*pair_signature(t, group(vector(t), vector(i8)), boxes=boxes))
+
+
+HISTOGRAM = Kernel(histogram, signature, with_loops(_APART, keep_overlaps))

@@ -23,8 +23,7 @@ from fastbox.kernels.compare.measure import (
     doubled,
     emit_pair,
     empty_pairs,
-    measure,
-    none_above,
+    measure_above,
     screen_terms,
     whole_vectors,
     with_loops,
@@ -113,7 +112,7 @@ def top(beta, rows_a, grid_b, span, outputs):
     grid = unpack_grid(grid_b)
     T = values.dtype.type
     eps = T(np.finfo(values.dtype).eps)
-    tile, ids, runs = stack_tile(values, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
+    tile, ids, runs = stack_tile(boxes_a, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
     met = tile[VALUES]
     k = values.shape[1]
     for g in range(first, last):
@@ -130,9 +129,8 @@ def top(beta, rows_a, grid_b, span, outputs):
                 p, q = screen_terms(ranked[k - 1], eps, SCREEN)
                 for start in range(0, n, BLOCK):
                     m = min(BLOCK, whole_vectors(n) - start)
-                    if none_above(one, p, q, tile, start, m):
+                    if not measure_above(one, p, q, True, tile, start, m, beta):
                         continue
-                    measure(one, tile, start, m, beta)
                     for j in range(start, min(start + m, n)):
                         place = k
                         while place > 0 and (
@@ -154,7 +152,7 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
     """Return rows, columns and values above `below` of groups [first, last), unordered, and count them for each row."""
     (ids_a, boxes_a, groups), (first, last), (below, upper) = rows_a, span, limits
     grid = unpack_grid(grid_b)
-    dtype = boxes_a.dtype
+    dtype = np.full(1, below).dtype  # of values; packed boxes of another geometry are float64
     eps = dtype.type(np.finfo(dtype).eps)
     tile, ids, runs = stack_tile(boxes_a, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
     met = tile[VALUES]
@@ -171,9 +169,8 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
                 one, row = box_at(boxes_a, r), ids_a[r]
                 for start in range(0, n, BLOCK):
                     m = min(BLOCK, whole_vectors(n) - start)
-                    if none_above(one, p, q, tile, start, m):
+                    if not measure_above(one, p, q, True, tile, start, m, beta):
                         continue
-                    measure(one, tile, start, m, beta)
                     if found + BLOCK > rows.size:
                         rows, cols, values = doubled(rows), doubled(cols), doubled(values)
                     for j in range(start, min(start + m, n)):
@@ -218,18 +215,25 @@ def order(ends, span, cols, values):
             cols[place], values[place] = column, value
 
 
-def _signature(t, *outputs):
-    """Return the types of the arguments of a query, given the types of its outputs."""
-    return t, group(vector(i8), vector(t, 2), readonly(i8)), grid_of(t), group(i8, i8), *outputs
+def _signature(t, *outputs, tile=None):
+    """Return the types of the arguments of a query, given the types of its outputs and of packed boxes."""
+    packed = t if tile is None else tile
+    return t, group(vector(i8), vector(packed, 2), readonly(i8)), grid_of(packed), group(i8, i8), *outputs
+
+
+def top_signature(t, tile=None):
+    """Return the types of the arguments of `top`, given the type of the numbers of packed boxes."""
+    return types.void(*_signature(t, group(vector(t, 2), vector(i8, 2)), tile=tile))
+
+
+def pairs_signature(t, tile=None):
+    """Return the types of the arguments of `pairs`, given the type of the numbers of packed boxes."""
+    return group(vector(i8), vector(i8), vector(t))(*_signature(t, group(t, types.boolean), vector(i8), tile=tile))
 
 
 BEST = Kernel(
     best, lambda t: types.void(*_signature(t, group(vector(t), vector(i8)))), with_loops(BOUND, measure_highest)
 )
-TOP = Kernel(top, lambda t: types.void(*_signature(t, group(vector(t, 2), vector(i8, 2)))), BOUND)
-PAIRS = Kernel(
-    pairs,
-    lambda t: group(vector(i8), vector(i8), vector(t))(*_signature(t, group(t, types.boolean), vector(i8))),
-    BOUND,
-)
+TOP = Kernel(top, top_signature, BOUND)
+PAIRS = Kernel(pairs, pairs_signature, BOUND)
 ORDER = Kernel(order, lambda t: types.void(readonly(i8), group(i8, i8), vector(i8), vector(t)), {"": {}})

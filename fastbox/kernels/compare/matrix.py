@@ -8,26 +8,25 @@ from fastbox.kernels.build import types
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import fence, moved, per_line, store_lines, until_line
 from fastbox.kernels.build.stack import stack_array
-from fastbox.kernels.build.types import group, i8, readonly, vector
+from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.dense import pair_signature
 from fastbox.kernels.compare.measure import BOUND as MEASURED
 from fastbox.kernels.compare.measure import (
-    VALUES,
     empty_tile_a,
+    empty_tile_b,
     measure_extremes,
     measure_into,
     with_loops,
 )
 from fastbox.kernels.geometry.formulas import iou as value
-from fastbox.kernels.geometry.pack import COLS, box_at, pack, tile_ranges
+from fastbox.kernels.geometry.pack import box_at, pack, tile_ranges
 
 AHEAD = 32  # values that wait in vector registers for their stores past the caches: whole cache lines
-WIDEST = COLS + LANES  # columns of a tile, with those that complete the last cache line of a row
 NARROW = 256  # columns below which the ends of rows would take longer than what stores past the caches gain
 
-# Kernel binds these anew for each metric; here they are iou's.
-ANGLES = False
+# Kernel binds these anew for each metric; here they are iou's. STREAMS: whether values may go past the caches.
+ANGLES, STREAMS = False, True
 
 
 def measure_lines(one, tile, first, n, beta, out, place):
@@ -50,11 +49,11 @@ def matrix(beta, sides, images, span, outputs):
     """
     (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
     bases, nontemporal, out = outputs
-    tile_a, room = empty_tile_a(out.dtype), np.empty((VALUES + 1, WIDEST), out.dtype)
+    tile_a, room = empty_tile_a(out.dtype), empty_tile_b(out.dtype, LANES)
     for g, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         behind, width = starts_b[g + 1], starts_b[g + 1] - starts_b[g]
         base = bases[g] + (lo - starts_a[g]) * width + s - starts_b[g]
-        past = nontemporal and width >= NARROW
+        past = STREAMS and nontemporal and width >= NARROW
         # Vectors that cross two cache lines take twice as long to load.
         tile_b = moved(room, (until_line(room, 0) - (until_line(out, base) if past else 0)) % per_line(out))
         screenable_b = pack(b, s, min(e + LANES, behind) if past else e, ANGLES, tile_b)
@@ -68,12 +67,12 @@ def matrix(beta, sides, images, span, outputs):
                     begin = min(0 if s == starts_b[g] else until_line(out, place), behind - s)
                     end = min(e + until_line(out, place + e - s), behind) - s
                 head = tail = end
-                if past and screenable:
+                if STREAMS and past and screenable:
                     head = min(end, begin + until_line(out, place + begin))
                     tail = end - (end - head) % AHEAD
                     measure_lines(one, tile_b, head, tail - head, beta, out, place + head)
                 measure_into(one, moved(tile_b, begin), head - begin, beta, out, place + begin)
-                if tail < end:
+                if STREAMS and tail < end:
                     measure_into(one, moved(tile_b, tail), end - tail, beta, out, place + tail)
                 if not screenable:
                     measure_extremes(one, tile_b, begin, end - begin, beta, out, place + begin)
@@ -83,4 +82,10 @@ def matrix(beta, sides, images, span, outputs):
 
 BOUND = with_loops(MEASURED, measure_lines)
 
-MATRIX = Kernel(matrix, lambda t: types.void(*pair_signature(t, group(readonly(i8), types.boolean, vector(t)))), BOUND)
+
+def signature(t, boxes=side):
+    """Return the types of the arguments, given the type of boxes."""
+    return types.void(*pair_signature(t, group(readonly(i8), types.boolean, vector(t)), boxes=boxes))
+
+
+MATRIX = Kernel(matrix, signature, BOUND)

@@ -13,6 +13,7 @@ from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.pack import COLS, box_at
 
 VALUES = 6  # the row of a tile that values are written to, behind corners, area and angle
+ROWS = VALUES + 1
 TINY = 2.0**-120  # keeps the areas of two points from summing to 0, where every bound would read 0 > 0
 BLOCK = 64  # columns screened together: long enough to vectorise, short enough to be worth skipping
 
@@ -73,6 +74,14 @@ def measure(one, tile, first, n, beta):
         tile[VALUES, k] = value(one, box_at(tile, k), beta)
 
 
+def measure_above(one, p, q, screened, tile, first, n, beta):
+    """Write values as `measure` does, unless the screen of p and q excludes all boxes; return whether it did."""
+    if screened and none_above(one, p, q, tile, first, n):
+        return False
+    measure(one, tile, first, n, beta)
+    return True
+
+
 def measure_into(one, tile, n, beta, out, place):
     """Write the values of one box with the first n boxes of a tile to out[place:]."""
     for j in range(n):
@@ -87,6 +96,12 @@ def measure_extremes(one, tile, first, n, beta, values, place):
     for j in range(n):
         if values[place + j] != values[place + j]:
             values[place + j] = robust(one, box_at(tile, first + j), beta)
+
+
+@device
+def like_tiles(values):
+    """Return an array of the dtype of tiles, given values."""
+    return values
 
 
 @device
@@ -132,4 +147,4 @@ def with_loops(bound, *loops, compiled=device):
     }
 
 
-BOUND = with_loops(METRICS, measure, measure_into, measure_extremes)
+BOUND = with_loops(with_loops(METRICS, measure, measure_into, measure_extremes), measure_above, compiled=inlined)

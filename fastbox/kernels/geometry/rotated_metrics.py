@@ -1,0 +1,109 @@
+"""The metrics of rotated boxes: two boxes in, one value out, in the dtype of ``beta``.
+
+The formulas of :mod:`fastbox.kernels.geometry.formulas`, for other intersections and hulls: the hull is the convex hull
+of both boxes. All is computed in float64 and rounded once at the end. `intersection` and `hull` are those of rotated
+rectangles here; quadrilaterals are bound in their place.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fastbox.kernels.build.device import device, inlined, rebound
+from fastbox.kernels.geometry import quads
+from fastbox.kernels.geometry.elementary import LN2, LN2_REST, PER_LN2, WHOLE, power
+from fastbox.kernels.geometry.formulas import ratio, smaller
+from fastbox.kernels.geometry.rotated import hull, intersection
+
+
+@device
+def rounded(value, a, b, beta):
+    """Return a value in the dtype of beta, and the one nan where a box is invalid."""
+    both = a.area + b.area
+    return type(beta)(value if both == both else np.nan)
+
+
+@inlined
+def iou(a, b, beta):
+    inter = intersection(a, b)
+    return rounded(ratio(inter, a.area + b.area - inter), a, b, beta)
+
+
+@inlined
+def iof(a, b, beta):
+    return rounded(ratio(intersection(a, b), a.area), a, b, beta)
+
+
+@inlined
+def ios(a, b, beta):
+    return rounded(ratio(intersection(a, b), smaller(a.area, b.area)), a, b, beta)
+
+
+@inlined
+def giou(a, b, beta):
+    """Compute GIoU with the smallest enclosing convex shape (Rezatofighi et al., CVPR 2019, algorithm 1)."""
+    inter = intersection(a, b)
+    union = a.area + b.area - inter
+    around = hull(a, b)
+    around = around if around > union else union  # never less than the union by a rounding
+    return rounded(ratio(inter, union) - ratio(around - union, around), a, b, beta)
+
+
+@inlined
+def shortfall(q):
+    """Compute 1 - exp(-q) of a number from 0 on, without the loss of bits near 0."""
+    q = q if q < 700.0 else 700.0
+    n = (q * PER_LN2 + WHOLE) - WHOLE
+    r = (q - n * LN2) - n * LN2_REST
+    t = 1.0 - r * (1.0 / 14.0)
+    t = 1.0 - r * (1.0 / 13.0) * t
+    t = 1.0 - r * (1.0 / 12.0) * t
+    t = 1.0 - r * (1.0 / 11.0) * t
+    t = 1.0 - r * (1.0 / 10.0) * t
+    t = 1.0 - r * (1.0 / 9.0) * t
+    t = 1.0 - r * (1.0 / 8.0) * t
+    t = 1.0 - r * (1.0 / 7.0) * t
+    t = 1.0 - r * (1.0 / 6.0) * t
+    t = 1.0 - r * (1.0 / 5.0) * t
+    t = 1.0 - r * (1.0 / 4.0) * t
+    t = 1.0 - r * (1.0 / 3.0) * t
+    t = 1.0 - r * 0.5 * t
+    scale = power(-n)
+    return (1.0 - scale) + scale * (r * t)
+
+
+@inlined
+def probiou(a, b, beta):
+    """Compute ProbIoU (Llerena et al., 2021): 1 - sqrt(1 - BC) of Gaussians with the covariances of the rectangles.
+
+    Every sum is of terms of one sign, so no accuracy is lost near 1, and equal boxes have 1.
+    """
+    dx, dy = b.cx - a.cx, b.cy - a.cy
+    c, s = a.cos * b.cos + a.sin * b.sin, a.cos * b.sin - a.sin * b.cos
+    x, y = a.cos * dx + a.sin * dy, a.cos * dy - a.sin * dx
+    u, v = b.cos * dx + b.sin * dy, b.cos * dy - b.sin * dx
+    far = ((a.h * x) * (a.h * x) + (a.w * y) * (a.w * y)) + ((b.h * u) * (b.h * u) + (b.w * v) * (b.w * v))
+    here, there = a.w * a.h, b.w * b.h
+    p = 4.0 * (here * there)
+    sizes, turned, across = here - there, c * (a.w * b.h - a.h * b.w), s * (a.w * b.w - a.h * b.h)
+    unlike = sizes * sizes + (turned * turned + across * across)
+    some = p > 0.0
+    delta = unlike / (p if some else 1.0)
+    root = math.sqrt(1.0 + delta)
+    missing = (delta / (root + 1.0) + shortfall(0.75 * far / (p + unlike if some else 1.0))) / root
+    return rounded(1.0 - math.sqrt(missing) if some else 0.0, a, b, beta)
+
+
+FORMULAS = {"iou": iou, "iof": iof, "ios": ios, "giou": giou, "probiou": probiou}
+
+
+def _of_quads(*names, **bound):
+    """Return formulas by name, bound to other areas."""
+    return {name: inlined(rebound(FORMULAS[name], bound, f"quads_{name}")) for name in names}
+
+
+# The formulas of quadrilaterals, and those of loops over them, which leave out a test for roundings.
+OF_QUADS = _of_quads("iou", "iof", "ios", "giou", intersection=quads.intersection, hull=quads.hull)
+OF_QUADS_IN_LOOPS = _of_quads("iou", "iof", "ios", intersection=quads.plain_intersection)
