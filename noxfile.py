@@ -35,6 +35,7 @@ nox.options.sessions = [
 
 CPU_TORCH = "torch==2.13.0+cpu"  # without the libraries for GPUs
 EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
+TENSORS = ("tests/losses/test_torch.py", "tests/assign/test_torch_points.py")
 OF_PACKAGES = [  # tests of what other packages do: Arrow, frames, terminals, plots, files
     *(f"tests/{room}" for room in ("arrow", "frames", "storage")),
     *(f"tests/cli/test_{name}.py" for name in ("help", "messages")),
@@ -176,7 +177,7 @@ def compat(session: nox.Session) -> None:
     This task is not a part of all tasks, since torch can take minutes and gigabytes to install.
     """
     with_torch(session, ".[peers]", "hypothesis", "pytest", "pytest-xdist")
-    session.run("pytest", *EVERYTHING, "tests/compat", "tests/losses/test_torch.py", *session.posargs)
+    session.run("pytest", *EVERYTHING, "tests/compat", *TENSORS, *session.posargs)
 
 
 @nox.session

@@ -37,13 +37,12 @@ def truths(n: int = 40) -> dict[str, Any]:
     return found | {"category_id": rng.choice(LABELS, n)}
 
 
-def predicted(image: int) -> tuple[np.ndarray, np.ndarray]:
+def predicted(image: int, points: np.ndarray = POINTS) -> tuple[np.ndarray, np.ndarray]:
     """The box and the scores of each point."""
     rng = np.random.default_rng(image)
-    half = rng.uniform(3, 25, (len(POINTS), 2))
-    return np.concatenate([POINTS - half, POINTS + half], axis=1).astype(np.float32), rng.random(
-        (len(POINTS), 4)
-    ).astype(np.float32)
+    half = rng.uniform(3, 25, (len(points), 2))
+    corners = np.concatenate([points - half, points + half], axis=1)
+    return corners.astype(np.float32), rng.random((len(points), 4)).astype(np.float32)
 
 
 def write(path: Path, images: Any = tuple(SIZES), *, own: bool = False, **options: Any) -> Path:
@@ -63,21 +62,21 @@ def path(tmp_path: Path) -> Path:
     return found
 
 
-def by_hand(rule: str = "yolov8") -> list[tuple[Any, ...]]:
-    """Image by image: each image is scaled to 64 pixels and padded on both sides, as ultralytics does."""
-    given, rows = truths(), []
+def by_hand(inputs: dict[int, tuple[int, int]] | None = None) -> list[tuple[Any, ...]]:
+    """Image by image: each image is scaled to its input and padded on both sides, as ultralytics does."""
+    given, rows, grid = truths(), [], PointGrid.preset("yolov8")
     for image, (width, height) in SIZES.items():
         mine = np.flatnonzero((given["image_id"] == image) & ~given["iscrowd"])
-        scale = 64 / max(width, height)
+        size = (64, 64) if inputs is None else inputs[image]
+        scale = min(size[0] / width, size[1] / height)
         new = np.ceil(np.round(np.array([width, height]) * scale, 6))
-        shift = np.round((64 - new) / 2 - 0.1)
+        shift = np.round((np.array(size) - new) / 2 - 0.1)
         corners = np.stack([given[name][mine] for name in CORNERS], axis=1).astype(np.float64)
         corners = (corners * np.tile(new / (width, height), 2) + np.tile(shift, 2)).astype(np.float32)
-        boxes, scores = predicted(image)
+        boxes, scores = predicted(image, grid.points(size))
         predictions = {"boxes": boxes, "scores": scores, "classes": np.searchsorted(LABELS, given["category_id"][mine])}
-        grid = PointGrid.preset("yolov8")
-        found = fastbox.match(grid, corners, rule=rule, size=64, sparse=True, **predictions)
-        levels = np.searchsorted([64, 80], found.anchors, side="right")
+        found = fastbox.match(grid, corners, rule="yolov8", size=size, sparse=True, **predictions)
+        levels = np.searchsorted(np.cumsum(grid.counts(size)[:2]), found.anchors, side="right")
         columns = levels, found.anchors, mine[found.truths], found.values, found.ious
         rows += [(image, *row) for row in zip(*(np.asarray(column).tolist() for column in columns), strict=True)]
     return rows
@@ -116,6 +115,16 @@ def test_order_chunks_and_fragments_make_no_difference(path: Path, tmp_path: Pat
     ]
     jobs.sort(shuffled, tmp_path / "sorted.parquet")
     assert jobs.assign_points(path, tmp_path / "sorted.parquet", **OPTIONS).to_dict() == whole
+
+
+def test_each_image_may_have_an_input_of_its_own(path: Path, tmp_path: Path) -> None:
+    inputs = {2: (64, 64), 5: (96, 160), 6: (128, 96), 9: (32, 64)}
+    grid = PointGrid.preset("yolov8")
+    with RawPredictions(tmp_path / "raw.parquet", grid, labels=LABELS) as raw:
+        for image, size in inputs.items():
+            raw.add(image, *predicted(image, grid.points(size)), size=size)
+    jobs.assign_points(path, tmp_path / "raw.parquet", tmp_path / "out.parquet", **OPTIONS)
+    assert rows_of(tmp_path / "out.parquet") == by_hand(inputs)
 
 
 def test_predictions_weigh_as_many_boxes_as_they_have(path: Path, tmp_path: Path) -> None:
@@ -268,6 +277,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "empty.parquet").num_rows == 0
 
 
+@pytest.mark.slow
 def test_the_command(path: Path, tmp_path: Path) -> None:
     raw, out, page = write(tmp_path / "raw.parquet"), tmp_path / "out.parquet", tmp_path / "page.html"
     common = ["assign", str(path), "--points", "yolov8", "--ignore-column", "iscrowd"]
