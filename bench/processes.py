@@ -32,7 +32,7 @@ from fastbox.benchmarks.run import processor
 from fastbox.kernels.build import native
 
 LIBRARIES = (*CODE, "numpy", "powerboxes", "lsnms", "supervision", "torch", "torchvision")
-TURNS = 3  # evaluations in one process, of which the last one is timed
+TURNS = 2  # evaluations in one process, of which the last one is timed
 AGAIN = """
 import contextlib, io, sys, time
 given = list(sys.argv)
