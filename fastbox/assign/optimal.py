@@ -13,7 +13,7 @@ from fastbox.assign.result import OptimalMatches
 from fastbox.assign.sides import Ints, costs_of, sides_of
 from fastbox.boxes.container import Boxes
 from fastbox.values.arguments import both_or_neither, named
-from fastbox.values.numbers import as_array, as_column, as_floats, as_number, as_sides, in_dtype, shown
+from fastbox.values.numbers import as_array, as_column, as_floats, as_number, as_sides, as_whole, in_dtype, shown
 
 __all__ = ["match_optimal", "optimizer"]
 
@@ -31,6 +31,8 @@ def match_optimal(
     cost_l1: float = 5.0,
     cost_giou: float = 2.0,
     size: tuple[ArrayLike, ArrayLike] | None = None,
+    repeat: ArrayLike = 1,
+    groups: int = 1,
 ) -> OptimalMatches:
     """Match detections with truths one to one, at the lowest total cost, as DETR does.
 
@@ -38,6 +40,9 @@ def match_optimal(
     centre x, centre y, width and height| + cost_giou * -GIoU``. ``scipy.optimize.linear_sum_assignment`` solves each
     image on its own, and each thread has the matrix of one image in memory. An image has as many matches as it has
     detections or truths, whichever are fewer. Invalid boxes match nothing.
+
+    Detectors that learn more than one detection for each truth match copies of the truths, or groups of detections:
+    ``repeat=6`` is H-DETR's second set of queries, and ``groups=13`` Group-DETR's, LW-DETR's and RF-DETR's training.
 
     Parameters
     ----------
@@ -58,11 +63,13 @@ def match_optimal(
     -------
     OptimalMatches
         ``rows``, ``cols`` (int64) and ``costs`` (the boxes' dtype), by image and row. SciPy chooses among equal totals.
+        With `repeat` or `groups` a column appears more than once.
 
     Raises
     ------
     ValueError
-        Weights that are not finite, arrays of a wrong shape, classes out of range, groups on only one side.
+        Weights that are not finite, arrays of a wrong shape, classes out of range, sets of which only one is grouped by
+        image; a `repeat` or `groups` below 1, or an image whose detections can't be cut into so many equal groups.
     ImportError
         SciPy is missing: it comes with ``fastbox-engine[optimize]``.
 
@@ -77,6 +84,11 @@ def match_optimal(
     >>> found = fastbox.match_optimal(detections, truths, size=(10, 10))
     >>> found.rows, found.cols
     (array([1, 2]), array([0, 1]))
+    >>> fastbox.match_optimal([*detections, [0, 0, 2, 2]], truths, repeat=2, size=(10, 10)).cols
+    array([1, 0, 1, 0])
+    >>> found = fastbox.match_optimal(detections + truths[::-1] + [[5, 5, 9, 9]], truths, groups=2, size=(10, 10))
+    >>> found.rows, found.cols
+    (array([1, 2, 3, 4]), array([0, 1, 1, 0]))
     """
     solve = optimizer("match_optimal").linear_sum_assignment
     weights = {"cost_class": cost_class, "cost_l1": cost_l1, "cost_giou": cost_giou}
@@ -86,6 +98,8 @@ def match_optimal(
     a, b, starts_a, starts_b = sides_of(detections, truths)
     likely, wanted = _likelihoods(probabilities, truth_classes, len(a), len(b), a.dtype)
     sides = _sides(size, len(starts_a) - 1, a.dtype)
+    copies, slices = _copies(repeat, len(starts_a) - 1), as_whole(groups, "groups", 1)
+    _check_groups(slices, starts_a)
     centres_a, centres_b = _centres(a), _centres(b)
     per_class, per_l1, per_giou = (in_dtype(weight, a.dtype) for weight in weights.values())
     none, bases, skip = a.dtype.type(0), np.zeros(1, np.int64), np.zeros(1, np.bool_)
@@ -107,10 +121,10 @@ def match_optimal(
             costs += per_l1 * np.abs(here[rows, None] / side[g] - there[None, cols] / side[g])
         if likely is not None:
             costs -= per_class * likely[rows].take(wanted[cols], axis=1)
-        met, matched = _solved(costs, solve)
+        met, matched = _solved_in_groups(costs, int(copies[g]), slices, solve)
         return met + rows.start, matched + cols.start, costs[met, matched]
 
-    spans = parallel.cut(costs_of(starts_a, starts_b), SOLVED)
+    spans = parallel.cut(costs_of(starts_a, starts_b) * copies, SOLVED)
     found = [image for images in parallel.run(match, spans) for image in images]
     nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, a.dtype)
     matched_rows, matched_cols, costs = (np.concatenate(parts) for parts in zip(nothing, *found, strict=True))
@@ -170,6 +184,37 @@ def _centres(boxes: Boxes) -> tuple[NDArray[Any], ...]:
     with np.errstate(invalid="ignore", over="ignore"):
         x0, y0, x1, y1 = boxes.corners().T
         return half * (x0 + x1), half * (y0 + y1), x1 - x0, y1 - y0
+
+
+def _copies(repeat: ArrayLike, images: int) -> Ints:
+    """Return the copies of truths in each image."""
+    found = np.asarray(repeat)
+    if found.dtype.kind not in "iu" or found.shape not in ((), (images,)) or (found < 1).any():
+        raise ValueError(
+            f"expected repeat as a whole number of at least 1, or one for each of {images} images, got {shown(repeat)}"
+        )
+    return np.broadcast_to(found.astype(np.int64), (images,))
+
+
+def _check_groups(groups: int, starts: Ints) -> None:
+    """Refuse images whose detections can't be cut into equal groups."""
+    uneven = np.flatnonzero(np.diff(starts) % groups)
+    if len(uneven):
+        n = int(np.diff(starts)[uneven[0]])
+        where = f" of image number {uneven[0]}" if len(starts) > 2 else ""
+        raise ValueError(
+            f"expected detections{where} in {groups} groups of one length, got {n}: give all queries, and the number "
+            f"of groups that they were made in"
+        )
+
+
+def _solved_in_groups(costs: NDArray[Any], copies: int, groups: int, solve: Any) -> tuple[Ints, Ints]:
+    """Return rows and columns of the matchings of each group of rows with copies of the columns, by row."""
+    n, m = costs.shape
+    whole = np.tile(costs, copies) if copies > 1 else costs
+    found = [_solved(part, solve) for part in np.split(whole, groups)] if groups > 1 else [_solved(whole, solve)]
+    rows = [met + k * (n // groups) for k, (met, _) in enumerate(found)]
+    return np.concatenate(rows), np.concatenate([matched for _, matched in found]) % max(m, 1)
 
 
 def _solved(costs: NDArray[Any], solve: Any) -> tuple[Ints, Ints]:

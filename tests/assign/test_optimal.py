@@ -171,3 +171,62 @@ def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(ImportError, match=r"expected SciPy for match_optimal, got none: .*fastbox-engine\[optimize\]"):
         match_optimal([], [])
+
+
+@needs_scipy
+@pytest.mark.parametrize(("repeat", "groups"), [(1, 1), (3, 1), (1, 4), (2, 4), (9, 1)])
+@pytest.mark.parametrize("shape", [(12, 3), (8, 0), (0, 2), (4, 5)])
+def test_copies_of_truths_and_groups_of_detections_are_solved_as_such(
+    shape: tuple[int, int], repeat: int, groups: int
+) -> None:
+    """H-DETR repeats the truths, and Group-DETR cuts the queries: each slice is solved with naive copies."""
+    solve = pytest.importorskip("scipy.optimize").linear_sum_assignment
+    rng = np.random.default_rng(repeat)
+    a, b = random_boxes(shape[0], rng), random_boxes(shape[1], rng)
+    likely, classes = rng.random((shape[0], 3)), rng.integers(0, 3, shape[1])
+    found = match_optimal(a, b, probabilities=likely, truth_classes=classes, repeat=repeat, groups=groups)
+    costs, step = formula(a, b, likely, classes), shape[0] // groups
+    rows, total = [], 0.0
+    for group in range(groups):
+        mine = costs[group * step : (group + 1) * step]
+        met, copies = solve(np.concatenate([mine] * repeat, axis=1))
+        rows += (met + group * step).tolist()
+        total += mine[met, copies % max(shape[1], 1)].sum()
+        inside = found.rows // max(step, 1) == group
+        assert np.bincount(found.cols[inside], minlength=1).max(initial=0) <= repeat
+    assert len(found.rows) == groups * min(step, repeat * shape[1]) == len(set(found.rows.tolist()))
+    assert found.rows.tolist() == sorted(found.rows.tolist()) and len(rows) == len(found.rows)
+    np.testing.assert_allclose(found.costs, costs[found.rows, found.cols], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.costs.sum(), total, rtol=1e-9)
+
+
+@needs_scipy
+def test_images_repeat_their_truths_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(5)
+    counts, repeats = [(9, 2), (9, 4), (9, 0)], [4, 2, 1]  # DDQ: min(4, detections // truths)
+    images = [(random_boxes(n, rng), random_boxes(m, rng)) for n, m in counts]
+    alone = [match_optimal(*pair, repeat=k) for pair, k in zip(images, repeats, strict=True)]
+    offsets = [np.concatenate([[0], np.cumsum(side)]) for side in zip(*counts, strict=True)]
+    sides = [
+        Boxes(np.concatenate(boxes), offsets=at) for boxes, at in zip(zip(*images, strict=True), offsets, strict=True)
+    ]
+    found = match_optimal(*sides, repeat=repeats)
+    for field, shift in (("rows", offsets[0]), ("cols", offsets[1])):
+        parts = [getattr(one, field) + at for one, at in zip(alone, shift, strict=False)]
+        assert getattr(found, field).tolist() == np.concatenate(parts).tolist()
+
+
+@needs_scipy
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"repeat": 0}, "expected repeat as a whole number of at least 1, or one for each of 1 images, got 0"),
+        ({"repeat": 1.5}, "expected repeat as a whole number"),
+        ({"repeat": [1, 2]}, "expected repeat as a whole number"),
+        ({"groups": 0}, "expected groups"),
+        ({"groups": 3}, "expected detections in 3 groups of one length, got 4: give all queries"),
+    ],
+)
+def test_wrong_copies_and_groups_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        match_optimal(np.ones((4, 4)), np.ones((1, 4)), **options)

@@ -24,6 +24,7 @@ LONG = {
 MANY = {
     "anchors/peers.py: mmdet",
     "assign/match.py: match",
+    "assign/optimal.py: match_optimal",
     "coder.py: decode",
     "evaluation/arrays.py: evaluate",
     "evaluation/added.py: add",
