@@ -178,5 +178,5 @@ def counted(
     def count(first: int, last: int) -> None:
         kernel(points.arrays, given, shape, ranges, far, (first, last), outputs)
 
-    parallel.run(count, parallel.cut(np.diff(starts) * TRUTH_COST))
+    parallel.run(count, parallel.cut((starts[1:] - starts[:-1]) * TRUTH_COST))
     return outputs

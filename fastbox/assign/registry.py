@@ -51,7 +51,7 @@ def as_rule(rule: Any) -> Any:
     >>> as_rule("ssd").thresholds
     (0.5,)
     """
-    if any(isinstance(rule, assigner.rule) for assigner in assigners()):
+    if not isinstance(rule, str) and any(isinstance(rule, assigner.rule) for assigner in assigners()):
         return rule
     return _of_name(as_choice(rule, _rules(), "a MatchRule or one"))
 

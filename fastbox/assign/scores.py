@@ -34,10 +34,10 @@ class Predicted(NamedTuple):
 
     def check(self, counts: NDArray[np.int64], firsts: NDArray[np.int64], images: NDArray[Any] | None) -> None:
         """Refuse predictions that are not one for each point of each image."""
-        given = np.diff(firsts)
-        wrong = np.flatnonzero(given != counts)
-        if len(wrong):
-            g = int(wrong[0])
+        given = firsts[1:] - firsts[:-1]
+        wrong = given != counts
+        if wrong.any():
+            g = int(wrong.argmax())
             image = f" of image {images[g].item()!r}" if images is not None else f" of image {g}" * (len(counts) > 1)
             raise ValueError(
                 f"expected {counts[g]} boxes{image}, one for each point of the grid at its size, got {given[g]}: give "
@@ -98,7 +98,7 @@ def _classes(classes: Any, n: int, columns: int) -> NDArray[np.int64]:
         return np.zeros(0, np.int64)
     if wanted.dtype.kind not in "iu":
         raise TypeError(f"expected classes of integers, got dtype {wanted.dtype}: cast them")
-    if int(wanted.min()) < 0 or int(wanted.max()) >= columns:
+    if (wanted.dtype.kind == "i" and wanted.min() < 0) or wanted.max() >= columns:
         row = int(np.flatnonzero((wanted < 0) | (wanted >= columns))[0])
         raise ValueError(
             f"expected classes from 0 to {columns - 1}, the columns of scores, got {wanted[row]} at row {row}"

@@ -31,7 +31,7 @@ POINT_COST = {"fcos": 1, "tal": 1, "tood": 2, "simota": 64, "rtmdet": 64}
 
 
 # The floats and the 32-bit integers of work space for a point, and whether it has a float64: 84 bytes at most.
-SPACES = {"fcos": (1, 2, 0), "tal": (2, 5, 0), "tood": (8, 2, 0), "simota": (7, 5, 1), "rtmdet": (6, 4, 1)}
+SPACES = {"fcos": (1, 2, 0), "tal": (3, 5, 0), "tood": (8, 2, 0), "simota": (7, 5, 1), "rtmdet": (6, 4, 1)}
 BLOCK = 64  # points: work space has a multiple
 
 
@@ -98,13 +98,14 @@ def _run(
     per_image, positives = np.zeros(len(starts) - 1, np.int64), np.zeros(len(truths), np.int64)
     call = _Call(points.arrays, (truths.kernel_args(), starts), shape, ranges, (per_image, positives, best))
     task = TASKS[rule.family]
-    cost = np.diff(starts) * TRUTH_COST[rule.family] + points.counts * POINT_COST[rule.family]
+    sizes = starts[1:] - starts[:-1]
+    cost = sizes * TRUTH_COST[rule.family] + points.counts * POINT_COST[rule.family]
     spans = parallel.cut(cost)
     if spans and parallel.get_num_threads() == 1:
         spans = [(0, len(cost))]
 
     def assign(first: int, last: int) -> Found:
-        most = int(points.counts[first:last].max()), int(np.diff(starts[first : last + 1]).max())
+        most = int(points.counts[first:last].max()), int(sizes[first:last].max())
         found: Found = task(rule, call, given, firsts, (first, last), _space(rule, *most, dtype))
         return found
 

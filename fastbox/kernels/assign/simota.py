@@ -37,6 +37,7 @@ from fastbox.kernels.assign.positives import (
     space_type,
 )
 from fastbox.kernels.assign.valid_points import (
+    FLOOR,
     compact,
     has_logits,
     log_of,
@@ -61,27 +62,44 @@ from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly
 from fastbox.kernels.geometry.elementary import log
 
+LANES, FACTORS = 8, 16  # products side by side, and the numbers of each
 PRESENCE = ANGLE  # the row of a tile, of a batch too, that has the objectness of predictions
 ROW, ROWS = ANGLE + 1, ANGLE + 2  # a truth's IoUs behind it, and the number of rows
 
 
 @device
-def base_of(scores, row, presence, activation, costs):
-    """Return the cost of all classes as background, given space for the cost of each."""
+def base_of(scores, row, presence, activation, rated):
+    """Return the cost of all classes as background, given space for the scores in whole lanes.
+
+    It is the sum of -log(1 - score), at most 100 each. Logarithms are taken of products of at most FACTORS numbers, of
+    which none is below 2^-848: a score below 1 leaves at least 2^-53.
+    """
     T = scores.dtype.type
-    for c in range(costs.size):
-        costs[c] = np.float64(scores[row, c])
+    classes = scores.shape[1]
+    for c in range(classes):
+        rated[c] = np.float64(scores[row, c])
+    for c in range(classes, rated.size):
+        rated[c] = 0.0
     if has_logits(activation):
-        for c in range(costs.size):
-            costs[c] = np.float64(T(sigmoid(costs[c])))
+        for c in range(classes):
+            rated[c] = np.float64(T(sigmoid(rated[c])))
     if activation == PRODUCTS or activation == LOGIT_PRODUCTS:
-        for c in range(costs.size):
-            costs[c] = np.float64(T(np.sqrt(np.float64(T(costs[c]) * presence))))
-    for c in range(costs.size):
-        costs[c] = log_of_rest(costs[c])
-    total = 0.0
-    for c in range(costs.size):
-        total -= costs[c]
+        for c in range(classes):
+            rated[c] = np.float64(T(np.sqrt(np.float64(T(rated[c]) * presence))))
+    certain = 0
+    for c in range(rated.size):
+        certain += not 1.0 - rated[c] > 0.0
+        rated[c] = 1.0 - rated[c] if 1.0 - rated[c] > 0.0 else 1.0
+    total = -FLOOR * certain
+    products = stack_array(rated, LANES)
+    for first in range(0, rated.size, LANES * FACTORS):
+        for lane in range(LANES):
+            products[lane] = 1.0
+        for start in range(first, min(first + LANES * FACTORS, rated.size), LANES):
+            for lane in range(LANES):
+                products[lane] *= rated[start + lane]
+        for lane in range(LANES):
+            total -= log(products[lane])
     return total
 
 
@@ -186,7 +204,7 @@ def cheapest(grid, image, j, truths, n, classes, given, scene, rules):
 
 
 @device
-def prepare(grid, image, truths, n, shape, predictions, points, costs, scene):
+def prepare(grid, image, truths, n, shape, predictions, points, rated, scene):
     """Pack the valid points of an image, with the objectness and the base of each; return their number."""
     boxes, scores, objectness, activation, start = predictions
     members, tile, spots, base = scene
@@ -200,7 +218,7 @@ def prepare(grid, image, truths, n, shape, predictions, points, costs, scene):
         row = start + members[j]
         spots[members[j]] = j
         tile[PRESENCE, j] = presence_of(objectness, activation, row)
-        base[j] = base_of(scores, row, tile[PRESENCE, j], activation, costs)
+        base[j] = base_of(scores, row, tile[PRESENCE, j], activation, rated)
     return m
 
 
@@ -228,7 +246,7 @@ def assign(grid, truths, predictions, rules, span, outputs, space):
     tile, ints, base, wanted, lists, places = space
     members, spots, owner, claims, points = ints[0], ints[1], ints[2], ints[3], ints[4]
     row, best, scene = tile[ROW], (lists[0], places[0]), (members, tile, spots, base)
-    costs = np.empty(scores.shape[1], np.float64)
+    rated = np.empty((scores.shape[1] + LANES - 1) // LANES * LANES, np.float64)
     found, rows = 0, new_rows(row)
     for image in range(span[0], span[1]):
         s, e, start = starts[image], starts[image + 1], firsts[image]
@@ -239,7 +257,7 @@ def assign(grid, truths, predictions, rules, span, outputs, space):
         fill(claims, n, np.int32(0))
         fill(owner, n, np.int32(-1))
         given = (scores, activation, start)
-        m = prepare(grid, image, wanted, e - s, shape, (boxes, scores, objectness, activation, start), n, costs, scene)
+        m = prepare(grid, image, wanted, e - s, shape, (boxes, scores, objectness, activation, start), n, rated, scene)
         for g in range(e - s if m else 0):
             one = corners_in(wanted, g)
             if one[X0] != one[X0]:

@@ -4,8 +4,8 @@ A truth claims the points of the highest metric, score^alpha * overlap^beta. Its
 scores are read where an overlap is high enough; a second walk settles the points that were claimed twice.
 
 The state of an image is, for each point: the number of claims, the place of its truth, its metric, its overlap with
-this truth, and the place of the truth that it prefers if it is claimed twice: then the metric is first its greatest
-overlap.
+this truth, the place of the truth that it prefers if it is claimed twice (then the metric is first its greatest
+overlap), and its overlap with the truth whose candidates are ranked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from fastbox.kernels.assign.overlaps import (
     ANGLE,
+    AREA,
     BATCH,
     BATCH_ROWS,
     OVERLAP,
@@ -56,6 +57,8 @@ from fastbox.kernels.build.stack import stack_tile
 from fastbox.kernels.build.types import group, i8, readonly
 from fastbox.kernels.geometry.elementary import exp, log
 from fastbox.kernels.geometry.formulas import larger
+
+PLAIN = AREA  # the row of a batch that has overlaps, where another row has their powers
 
 
 @inlined
@@ -118,8 +121,11 @@ def any_metric_above(least, batch):
 
 
 @device
-def rank(points, n, one, of_one, label, predictions, rule, best):
-    """Put those of n points that have the highest metrics above 0 into the list of the best; return their number."""
+def rank(points, n, one, of_one, label, predictions, rule, best, met):
+    """Put those of n points that have the highest metrics above 0 into the list of the best; return their number.
+
+    Their overlaps are written for each point.
+    """
     boxes, scores, start = predictions
     topk, _, kind, alpha, beta = rule
     values, rows = best
@@ -129,6 +135,8 @@ def rank(points, n, one, of_one, label, predictions, rule, best):
         count = min(BATCH, n - first)
         gather(boxes, start, points, first, count, batch)
         measure(kind, one, of_one, batch)
+        for j in range(BATCH):
+            batch[PLAIN, j] = batch[OVERLAP, j]
         power_all(batch, OVERLAP, beta)
         if not any_metric_above(least, batch):
             continue
@@ -139,16 +147,18 @@ def rank(points, n, one, of_one, label, predictions, rule, best):
             batch[RATED, j] *= batch[OVERLAP, j]
         for j in range(count):
             if batch[RATED, j] > least:
-                m = place(values, rows, m, topk, batch[RATED, j], np.int64(points[first + j]))
+                p = np.int64(points[first + j])
+                m, met[p] = place(values, rows, m, topk, batch[RATED, j], p), batch[PLAIN, j]
                 least = values[m - 1] if m == topk else least
     return m
 
 
 @device
-def claim_zeros(grid, image, box, g, predictions, rows, left, margin, claims, owner):
+def claim_zeros(grid, image, box, g, predictions, rows, left, margin, state):
     """Claim candidates of metric 0, as far as they are among the lowest points, where too few metrics are above 0."""
     levels, steps, strides, images, offset = grid
     boxes, _, start = predictions
+    claims, owner, metric, ious, _, _ = state
     x0, y0, x1, y1 = box
     first = images[image]
     end = first + strides.size - 1
@@ -162,6 +172,8 @@ def claim_zeros(grid, image, box, g, predictions, rows, left, margin, claims, ow
             x, y, _ = place_of(levels, steps, offset, first, end, p, x0)
             inside = x - x0 > margin and y - y0 > margin and x1 - x > margin and y1 - y > margin
             if inside and corners_at(boxes, start + p)[0] == corners_at(boxes, start + p)[0]:
+                if claims[p] == 0:
+                    metric[p], ious[p] = 0, np.nan  # measured when claims are settled
                 claim(p, g, claims, owner)
         p += 1
 
@@ -176,7 +188,7 @@ def overlap_with(kind, truths, g, boxes, row):
 @device
 def prefer(g, points, n, truths, predictions, kind, state):
     """Offer a truth to those of n points that are claimed twice: they prefer the greatest overlap."""
-    claims, _, most, _, who = state
+    claims, _, most, _, who, _ = state
     for j in range(n):
         p = np.uint64(points[np.uint64(j)])
         if claims[p] > 1:
@@ -193,7 +205,7 @@ def settle_contests(grid, image, known, n, truths, members, predictions, rules, 
     valid truth has the point.
     """
     kind, shape, everywhere = rules[0][2], rules[1], rules[2]
-    claims, _, most, _, who = state
+    claims, _, most, _, who, _ = state
     contested = 0
     for p in members:
         if claims[p] > 1:
@@ -213,7 +225,7 @@ def settle_contests(grid, image, known, n, truths, members, predictions, rules, 
 @device
 def keep_best(members, truths, kept, state):
     """Let each truth keep a number of its points at most: those of the highest metrics, then the lowest points."""
-    _, owner, metric, _, _ = state
+    _, owner, metric, _, _, _ = state
     zero = metric.dtype.type(0)
     values, rows = np.empty((truths, kept), metric.dtype), np.empty((truths, kept), np.int64)
     held = np.zeros(truths, np.int64)
@@ -233,13 +245,15 @@ def keep_best(members, truths, kept, state):
 
 @device
 def settle(members, classes, truths, predictions, rule, state):
-    """Give each claimed point to one truth, and write its metric and its overlap."""
+    """Give each claimed point to one truth, and write its metric and its overlap where they are another truth's."""
     boxes, scores, start = predictions
-    claims, owner, metric, ious, who = state
+    claims, owner, metric, ious, who, _ = state
     _, _, kind, alpha, beta = rule
     for p in members:
         if claims[p] > 1:
             owner[p] = who[p]
+        elif ious[p] == ious[p]:
+            continue
         g = owner[p]
         ious[p] = overlap_with(kind, truths, g, boxes, start + p)
         metric[p] = metric_of(scores[start + p, classes[g]], ious[p], alpha, beta)
@@ -248,7 +262,7 @@ def settle(members, classes, truths, predictions, rule, state):
 @device
 def weigh(members, truths, eps, state):
     """Turn metrics into target scores."""
-    _, owner, metric, ious, _ = state
+    _, owner, metric, ious, _, _ = state
     highest, widest = np.zeros(truths, metric.dtype), np.zeros(truths, metric.dtype)
     for p in members:
         g = owner[p]
@@ -272,19 +286,22 @@ def claim_all(grid, image, side, predictions, rules, spots, state, best):
     """Let each truth of an image claim its points; a side is truths, the first valid one, their number and classes."""
     truths, known, n, classes = side
     rule, shape = rules[0], rules[1]
-    claims, owner, _, _, _ = state
+    claims, owner, metric, ious, _, met = state
     for g in range(known, n):
         one = corners_in(truths, g)
         if one[0] != one[0]:
             continue
         box = candidate_box(one, shape)
         count = list_candidates(grid, image, box, shape, spots)
-        m = rank(spots, count, one, truths[ANGLE, g], classes[g], predictions, rule, best)
+        m = rank(spots, count, one, truths[ANGLE, g], classes[g], predictions, rule, best, met)
         for j in range(m):
-            claim(best[1][j], np.int32(g), claims, owner)
+            p = best[1][j]
+            if claims[p] == 0:
+                metric[p], ious[p] = best[0][j], met[p]
+            claim(p, np.int32(g), claims, owner)
         if m < rule[0]:
             rows = best[1][:m]
-            claim_zeros(grid, image, box, np.int32(g), predictions, rows, rule[0] - m, shape[4], claims, owner)
+            claim_zeros(grid, image, box, np.int32(g), predictions, rows, rule[0] - m, shape[4], state)
 
 
 def assign(grid, truths, predictions, rules, span, outputs, space):
@@ -298,7 +315,7 @@ def assign(grid, truths, predictions, rules, span, outputs, space):
     rule, eps = rules[0], rules[3]
     floats, ints, _, wanted, lists, places = space
     claims, owner, members, spots = ints[0], ints[1], ints[3], ints[4]
-    state, best = (claims, owner, floats[0], floats[1], ints[2]), (lists[0], places[0])
+    state, best = (claims, owner, floats[0], floats[1], ints[2], floats[2]), (lists[0], places[0])
     found, rows = 0, new_rows(floats)
     for image in range(first, last):
         s, e = starts[image], starts[image + 1]
