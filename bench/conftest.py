@@ -21,7 +21,7 @@ from bench.support.shapes import Sizes
 
 ROLES = ("ours", "peer", "floor", "twin")
 THREADS = sorted({1, fastbox.get_num_threads()})
-LIBRARIES = ("numba", "numpy", "powerboxes", "pyarrow", "pycocotools", "supervision", "torch")
+LIBRARIES = ("numba", "numpy", "powerboxes", "pyarrow", "pycocotools", "supervision", "torch", "ultralytics")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

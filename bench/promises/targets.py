@@ -32,6 +32,7 @@ from bench.promises.gradients import GRADIENTS
 from bench.promises.inspection import INSPECTION
 from bench.promises.latency import LATENCY
 from bench.promises.matching import MATCHING
+from bench.promises.points import POINTS
 from bench.promises.promise import Setting, Target, in_process
 from bench.promises.scale import SCALE
 from bench.promises.turns import Calls, Reached, Threads, Times, ratio, summed_up, take_turns
@@ -282,6 +283,7 @@ TARGETS = (
     Target("first-result", "first result in a warm process", 0.8, first_result, "s", True),
     *LATENCY,
     *MATCHING,
+    *POINTS,
     *GRADIENTS,
     *EVALUATION,
     *EVALUATORS,
