@@ -69,7 +69,7 @@ def match_optimal(
     ------
     ValueError
         Weights that are not finite, arrays of a wrong shape, classes out of range, sets of which only one is grouped by
-        image; a `repeat` or `groups` below 1, or an image whose detections can't be cut into so many equal groups.
+        image; a `repeat` or `groups` below 1, or an image whose detections can't be cut into equal groups.
     ImportError
         SciPy is missing: it comes with ``fastbox-engine[optimize]``.
 
