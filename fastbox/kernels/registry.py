@@ -60,7 +60,14 @@ LISTED = {
 
 # The kernels of rotated boxes, which are compiled ahead only if asked for.
 _COMPARE = ("ALIGNED", "BUILD", "HISTOGRAM", "INDEXED_PAIRS", "INDEXED_TOP", "MATRIX", "PAIRS", "TOP")
-ROTATED = {"compare.quads": _COMPARE, "compare.rotated": _COMPARE, "geometry.turn": ("TURNS",)}
+_SUPPRESS = ("PACK", "RESOLVE_ARRANGED", "RESOLVE_SEGMENTS")
+ROTATED = {
+    "compare.quads": _COMPARE,
+    "compare.rotated": _COMPARE,
+    "geometry.turn": ("TURNS",),
+    "suppress.quads": _SUPPRESS,
+    "suppress.rotated": _SUPPRESS,
+}
 
 
 class Version(NamedTuple):

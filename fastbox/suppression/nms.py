@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import Boxes, as_boxes
+from fastbox.boxes.base import Collection
+from fastbox.ops.checks import as_collection
+from fastbox.suppression.arranged import arranged
 from fastbox.suppression.segments import as_scores, as_threshold, kept_rows, segments
 from fastbox.values.arguments import named
 from fastbox.values.formats import FLOATS, are_corners
@@ -49,7 +51,7 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
 
     Parameters
     ----------
-    boxes : Boxes or array of shape (n, 4)
+    boxes : Boxes, RotatedBoxes or array of shape (n, 4)
         Arrays are xyxy corners in pixels. Grouped boxes are suppressed image by image.
     scores : array of shape (n,)
         Confidences. An invalid box or a box whose score is nan is not kept and suppresses no other box.
@@ -84,7 +86,7 @@ def nms(boxes: Any, scores: Any, *, iou_threshold: float, classes: Any = None) -
         count = parallel.kernels("suppress.few").KEEP[boxes.dtype, ""](*few, _below(iou_threshold, boxes.dtype), rows)
         if count >= 0:
             return rows[:count]
-    boxes = as_boxes(boxes)
+    boxes = as_collection(boxes)
     start = as_scores(scores, len(boxes))
     how = _below(as_threshold(iou_threshold), boxes.dtype), False, 1.0, 0.0
     return kept_rows(boxes, _suppressed(boxes, start, classes, "hard", how))[0]
@@ -149,7 +151,7 @@ def soft_nms(
         count = parallel.kernels("suppress.few").SOFTEN[boxes.dtype, ""](*few, how, rows, left)
         if count >= 0:
             return SoftNMS(rows[:count], left[:count].astype(scores.dtype, copy=False))
-    boxes = as_boxes(boxes)
+    boxes = as_collection(boxes)
     start = as_scores(scores, len(boxes))
     least_overlap = 0.0 if gaussian else as_threshold(iou_threshold)
     how = _below(least_overlap, boxes.dtype), gaussian, float(sigma), score_threshold
@@ -180,20 +182,17 @@ def _few(boxes: Any, scores: Any, classes: Any, threshold: float) -> tuple[NDArr
     return boxes, scores.astype(np.float64), classes.astype(np.int64)
 
 
-def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how: tuple[Any, ...]) -> NDArray[Any]:
+def _suppressed(boxes: Collection, scores: NDArray[Any], classes: Any, kind: str, how: tuple[Any, ...]) -> NDArray[Any]:
     """Return the final score of every box that is kept, nan for the others."""
     left = np.full(len(boxes), np.nan)
     members, bounds = segments(boxes, classes)
     sizes = np.diff(bounds)
-    args, kernels = boxes.kernel_args(), parallel.kernels("suppress.nms")
+    side = arranged(boxes)
 
     def one(segment: int, threads: bool = False) -> None:
-        arrange = parallel.kernels("suppress.cells").ARRANGE[boxes.dtype, ""]
-        resolve = kernels.RESOLVE_ARRANGED[boxes.dtype, kind]
-        room = tile, keys, rows, _ = _room(int(sizes[segment]), boxes.dtype)
-        grid = arrange(args, scores, members[bounds[segment] : bounds[segment + 1]], how[0], left, room)
-        n = int(grid[0][-1])
-        places = tile, keys[:n], rows[:n]
+        resolve = side.kernels.RESOLVE_ARRANGED[boxes.dtype, kind]
+        places, grid = side.grid(scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
+        n = len(places[1])
         state = np.zeros(n, np.uint8)
         spans = parallel.blocks(n, 64, SMALLEST) if threads else [(0, n)]
         parallel.run(lambda *span: resolve(places, grid, span, how, state, left), spans)
@@ -208,23 +207,10 @@ def _suppressed(boxes: Boxes, scores: NDArray[Any], classes: Any, kind: str, how
     costs = np.where(sizes > DENSE, 0, sizes * (sizes + parallel.ROW_COST))
     spans = parallel.cut(costs)
     if spans:
-        resolve_segments = kernels.RESOLVE_SEGMENTS[boxes.dtype, kind]
-        common = args, scores, (members, bounds)
+        resolve_segments = side.kernels.RESOLVE_SEGMENTS[boxes.dtype, kind]
+        common = side.args, scores, (members, bounds)
         parallel.run(lambda *span: resolve_segments(*common, span, DENSE, how, left), spans)
     return left
-
-
-def _room(n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
-    """Return room for n boxes: a tile, scores, rows and cells.
-
-    All of one array: the memory of several goes back to the system after each call, and takes as long as half of the
-    work to get again.
-    """
-    width = n + parallel.kernels("suppress.cells").PAD
-    words = 6 * width * dtype.itemsize // 8
-    space = np.empty(words + 3 * n, np.int64)
-    keys, rows, cells = space[words:].reshape(3, n)
-    return space[:words].view(dtype).reshape(6, width), keys.view(np.float64), rows, cells
 
 
 def _below(threshold: float, dtype: np.dtype[Any]) -> Any:

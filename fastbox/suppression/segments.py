@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import Boxes
+from fastbox.boxes.base import Collection
 from fastbox.values.labels import as_labels, codes_of
 from fastbox.values.numbers import as_column, as_floats, as_number_from
 
 __all__ = ["as_scores", "as_threshold", "image_bounds", "kept_rows", "order", "segments"]
 
 
-def segments(boxes: Boxes, classes: Any = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def segments(boxes: Collection, classes: Any = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows of boxes by image and class, ascending within each, and the bounds of these segments.
 
     Raises
@@ -38,12 +38,12 @@ def segments(boxes: Boxes, classes: Any = None) -> tuple[NDArray[np.int64], NDAr
     return rows, np.flatnonzero(begins)
 
 
-def image_bounds(boxes: Boxes) -> NDArray[np.int64]:
+def image_bounds(boxes: Collection) -> NDArray[np.int64]:
     """Return the first row of each image, and the end; boxes without groups are of one image."""
     return np.array([0, len(boxes)]) if boxes.offsets is None else boxes.offsets
 
 
-def kept_rows(boxes: Boxes, left: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def kept_rows(boxes: Collection, left: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return the rows whose score is not nan, by image and descending score, and their scores."""
     rows = np.flatnonzero(left == left)
     order(left, rows, np.searchsorted(rows, image_bounds(boxes)))

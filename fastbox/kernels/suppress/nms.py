@@ -15,7 +15,7 @@ from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import moved
 from fastbox.kernels.build.types import f8, group, i8, readonly, side, vector
 from fastbox.kernels.geometry.elementary import exp
-from fastbox.kernels.geometry.extremes import robust_iou, valid
+from fastbox.kernels.geometry.extremes import iou_of, valid
 from fastbox.kernels.geometry.pack import box_at
 from fastbox.kernels.geometry.safe_range import is_screenable
 from fastbox.kernels.suppress.cells import (
@@ -129,7 +129,7 @@ def soft_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
             n -= 1
             heap[0] = heap[n]
             for k in range(reached(grid, tile, p, t, state, hits)):
-                overlap = np.float64(robust_iou(box_at(tile, p), box_at(tile, hits[k])))
+                overlap = np.float64(iou_of(box_at(tile, p), box_at(tile, hits[k]), t))
                 factor = exp(-(overlap * overlap) / sigma) if gaussian else 1.0 - overlap
                 keys[hits[k]] = keys[hits[k]] * factor if factor > 0.0 else 0.0  # of an infinite score too
         else:
@@ -188,13 +188,16 @@ def _how(t):
 
 METHODS = {"hard": {"resolve": hard_nms}, "soft": {"resolve": soft_nms}}
 
-RESOLVE_ARRANGED = Kernel(
-    resolve_arranged,
-    lambda t: types.void(places_of(t), grid_of(t), group(i8, i8), _how(t), vector(types.uint8), vector(f8)),
-    METHODS,
-)
-RESOLVE_SEGMENTS = Kernel(
-    resolve_segments,
-    lambda t: types.void(side(t), given, group(vector(i8), readonly(i8)), group(i8, i8), i8, _how(t), vector(f8)),
-    METHODS,
-)
+
+def arranged_signature(t, tile):
+    """Return the types of the arguments of `resolve_arranged`, given the type of the numbers of a tile."""
+    return types.void(places_of(tile), grid_of(t), group(i8, i8), _how(t), vector(types.uint8), vector(f8))
+
+
+def segments_signature(t, boxes):
+    """Return the types of the arguments of `resolve_segments`, given the type of boxes."""
+    return types.void(boxes, given, group(vector(i8), readonly(i8)), group(i8, i8), i8, _how(t), vector(f8))
+
+
+RESOLVE_ARRANGED = Kernel(resolve_arranged, lambda t: arranged_signature(t, t), METHODS)
+RESOLVE_SEGMENTS = Kernel(resolve_segments, lambda t: segments_signature(t, side(t)), METHODS)

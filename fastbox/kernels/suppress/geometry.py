@@ -1,0 +1,104 @@
+"""The kernels of suppression, bound to a geometry: grids, order and decisions are those of plain boxes.
+
+Boxes are packed once, and the grids hold their frames. Only what tests the boxes of a run is another function.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+
+from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device, rebound
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.masks import WIDTH, lowest
+from fastbox.kernels.build.types import f8, group, i8, side, vector
+from fastbox.kernels.codes import NEEDS_IOU
+from fastbox.kernels.compare.measure import screen_terms
+from fastbox.kernels.compare.rotated_measure import ALL, reaching
+from fastbox.kernels.geometry.pack import COLS
+from fastbox.kernels.geometry.rotated import AREA, FIELDS, box_at, pack
+from fastbox.kernels.geometry.rotated_metrics import iou as value
+from fastbox.kernels.geometry.safe_range import is_screenable
+from fastbox.kernels.suppress import cells, nms
+
+Kernels = namedtuple("Kernels", "pack resolve_arranged resolve_segments")
+
+
+def pack_all(boxes, span, out):
+    """Pack the boxes of a span into the columns of a tile that holds all boxes."""
+    first, last = span
+    tile = np.empty((FIELDS, COLS), np.float64)
+    for s in range(first, last, COLS):
+        n = min(COLS, last - s)
+        pack(boxes, s, s + n, True, tile)
+        for r in range(FIELDS):
+            for j in range(n):
+                out[r, s + j] = tile[r, j]
+
+
+@device
+def list_run(tile, one, p, run, t, screenable, state, hits, found):
+    """List the boxes of a run that box p reaches, behind the boxes found; return the number of boxes found."""
+    first, last = run
+    above, below = screen_terms(t, type(t)(np.finfo(np.float32).eps), NEEDS_IOU)
+    for start in range(first, last, WIDTH):
+        n = min(WIDTH, last - start)
+        marked = reaching(one, above, below, tile, start, n) if screenable else ALL >> np.uint64(WIDTH - n)
+        while marked != np.uint64(0):
+            q = start + lowest(marked)
+            marked &= marked - np.uint64(1)
+            if state[np.uint64(q)] != cells.GONE and q != p and value(one, box_at(tile, np.uint64(q)), t) > t:
+                hits[np.uint64(found)] = q
+                found += 1
+    return found
+
+
+def resolve_packed(packed, scores, segments, span, most, how, out):
+    """Resolve the segments of a span that have at most `most` boxes, each in one run, as `resolve_segments` does."""
+    (members, bounds), (first, last) = segments, span
+    tile = np.empty((FIELDS, most + cells.PAD), np.float64)
+    keys, rows, hits = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int64)
+    state, starts = np.empty(most, np.uint8), np.zeros(2, np.int64)
+    frames, layouts = np.zeros((1, 10), np.float64), np.zeros((1, 9), np.int64)
+    frames[0, cells.MAX_W] = frames[0, cells.MAX_H] = np.inf
+    layouts[0, cells.NX] = layouts[0, cells.NY] = layouts[0, cells.CELLS] = 1
+    for segment in range(first, last):
+        if bounds[segment + 1] - bounds[segment] > most:
+            continue
+        n, screenable = 0, True
+        for j in range(bounds[segment], bounds[segment + 1]):
+            row = members[j]
+            area = packed[AREA, row]
+            if area == 0.0:
+                out[row] = scores[row]
+            elif area == area and scores[row] == scores[row]:
+                for r in range(FIELDS):
+                    tile[r, n] = packed[r, row]
+                keys[n], rows[n], state[n] = scores[row], row, nms.OPEN
+                screenable &= is_screenable(area)
+                n += 1
+        starts[1] = n
+        grid = starts, frames, layouts, 0.0, screenable
+        resolve(grid, tile, keys[:n], rows, 0, n, how, state, hits, out)
+
+
+resolve = nms.hard_nms  # bound anew for each method
+
+
+def kernels_of(pack, box_at, fields, value, columns, module):
+    """Return the kernels of a geometry, as :func:`fastbox.kernels.compare.geometry.kernels_of` does."""
+    names = {"pack": pack, "box_at": box_at, "FIELDS": fields, "value": value, "iou_of": value}
+    label = str(columns)
+    names["list_run"] = device(rebound(list_run, names, label))
+    names["reached"] = device(rebound(cells.reached, names, label))
+    methods = {
+        kind: {**names, "resolve": device(rebound(method["resolve"], names, label))}
+        for kind, method in nms.METHODS.items()
+    }
+    return Kernels(
+        Kernel(pack_all, lambda t: types.void(side(t, columns), group(i8, i8), vector(f8, 2)), {"": names}, module),
+        Kernel(nms.resolve_arranged, lambda t: nms.arranged_signature(t, f8), methods, module),
+        Kernel(resolve_packed, lambda t: nms.segments_signature(t, vector(f8, 2)), methods, module),
+    )

@@ -1,0 +1,97 @@
+"""The boxes of a suppression as kernels take them: plain boxes as they are, rotated boxes packed once, with frames."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbox import parallel
+from fastbox.boxes.base import Collection
+from fastbox.boxes.rotated import RotatedBoxes
+from fastbox.kernels.codes import QUADS
+
+__all__ = ["Arranged", "arranged"]
+
+F8: np.dtype[Any] = np.dtype(np.float64)
+Places = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]
+PACKED_TOGETHER = 4096  # boxes packed by a thread before another one pays
+
+
+class Arranged:
+    """Plain boxes.
+
+    Attributes
+    ----------
+    args : tuple
+        The boxes, as the kernel takes them that resolves small segments.
+    kernels : module
+        The kernels that resolve segments.
+    """
+
+    def __init__(self, boxes: Collection) -> None:
+        self.args: Any = boxes.kernel_args()
+        self.dtype = boxes.dtype
+        self.kernels = parallel.kernels("suppress.nms")
+
+    def grid(
+        self, scores: NDArray[Any], members: NDArray[np.int64], threshold: Any, left: NDArray[Any]
+    ) -> tuple[Places, tuple[Any, ...]]:
+        """Return the boxes of a segment in the order of a grid, and the grid; boxes that meet no other get a score."""
+        arrange = parallel.kernels("suppress.cells").ARRANGE[self.dtype, ""]
+        room = tile, keys, rows, _ = _room(len(members), self.dtype)
+        grid = arrange(self.args, scores, members, threshold, left, room)
+        n = int(grid[0][-1])
+        return (tile, keys[:n], rows[:n]), grid
+
+
+class ArrangedFrames(Arranged):
+    """Rotated boxes, whose frames lie in the cells of the grid."""
+
+    def __init__(self, boxes: RotatedBoxes) -> None:
+        self.kernels = parallel.kernels(f"suppress.{boxes.geometry}")
+        self.args = packed = np.empty((self.kernels.FIELDS, len(boxes)))
+        pack, given = self.kernels.PACK[boxes.dtype, ""], boxes.kernel_args(boxes.geometry)
+        spans = parallel.blocks(len(boxes), PACKED_TOGETHER, PACKED_TOGETHER)
+        parallel.run(pack, [(given, span, packed) for span in spans])
+        safe_range, area = parallel.kernels("geometry.safe_range"), packed[4]
+        with np.errstate(invalid="ignore"):
+            tame = (area >= safe_range.LEAST_SCREENABLE) & (area <= safe_range.MOST_SCREENABLE)
+        self.screenable = bool((tame | (area == 0) | np.isnan(area)).all())
+        # No strip of a convex box of a share s of its frame holds more than 1 - (1 - s)^2 of the area: an IoU above t
+        # needs frames that share more than 1 - sqrt(1 - t) of their sides.
+        self.convex = boxes.geometry != QUADS
+
+    def grid(
+        self, scores: NDArray[Any], members: NDArray[np.int64], threshold: Any, left: NDArray[Any]
+    ) -> tuple[Places, tuple[Any, ...]]:
+        """Return the boxes of a segment in the order of a grid, and the grid; boxes that meet no other get a score."""
+        arrange = parallel.kernels("suppress.cells").ARRANGE[F8, ""]
+        room = _, keys, rows, _ = _room(len(members), F8)
+        share = 1.0 - math.sqrt(1.0 - float(threshold)) if self.convex and self.screenable else 0.0
+        grid = arrange((0, *self.args[:4]), scores, members, share, left, room)
+        n = int(grid[0][-1])
+        tile = np.zeros((len(self.args), n + parallel.kernels("suppress.cells").PAD))
+        tile[:, :n] = self.args[:, rows[:n]]
+        tile[4, n:] = np.nan
+        return (tile, keys[:n], rows[:n]), (*grid[:-1], self.screenable)
+
+
+def arranged(boxes: Collection) -> Arranged:
+    """Return boxes as kernels take them."""
+    return ArrangedFrames(boxes) if isinstance(boxes, RotatedBoxes) else Arranged(boxes)
+
+
+def _room(n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
+    """Return room for n boxes: a tile, scores, rows and cells.
+
+    All of one array: the memory of several goes back to the system after each call, and takes as long as half of the
+    work to get again.
+    """
+    width = n + parallel.kernels("suppress.cells").PAD
+    words = 6 * width * dtype.itemsize // 8
+    space = np.empty(words + 3 * n, np.int64)
+    keys, rows, cells = space[words:].reshape(3, n)
+    return space[:words].view(dtype).reshape(6, width), keys.view(np.float64), rows, cells
