@@ -9,14 +9,17 @@ from numpy.typing import ArrayLike
 
 from fastbox import parallel
 from fastbox.assign.result import GreedyMatches
-from fastbox.assign.sides import Ints, costs_of, sides_of
+from fastbox.assign.sides import Ints, collections_of, costs_of
 from fastbox.evaluation.protocols.coco import COCO
-from fastbox.kernels.metrics import METRICS
+from fastbox.kernels.codes import PLAIN
+from fastbox.kernels.metrics import FACTS, METRICS
+from fastbox.ops.checks import check_metric
+from fastbox.ops.geometry import args_of, geometry_of
 from fastbox.values.arguments import both_or_neither, named
 from fastbox.values.flags import as_flags
 from fastbox.values.groups import groups_of_rows
 from fastbox.values.labels import as_labels, codes_of
-from fastbox.values.numbers import as_choice, as_column, as_floats, as_number_from, in_dtype
+from fastbox.values.numbers import as_column, as_floats, as_number_from, in_dtype
 
 __all__ = ["match_greedy"]
 
@@ -42,9 +45,9 @@ def match_greedy(
 
     Parameters
     ----------
-    detections : Boxes or array of shape (n, 4)
+    detections : Boxes, RotatedBoxes or array of shape (n, 4)
     scores : array of shape (n,)
-    truths : Boxes or array of shape (m, 4)
+    truths : Boxes, RotatedBoxes or array of shape (m, 4)
         Grouped sets are matched image by image.
     threshold : float
         The value that a match must reach (value ≥ threshold), rounded to the boxes' dtype. As in COCO's evaluation, a
@@ -55,7 +58,7 @@ def match_greedy(
         A flag for each truth that is a crowd: booleans; numbers, true unless 0 or nan; or text, true for 1, true and
         yes.
     metric : str
-        A similarity of ``fastbox.METRICS``.
+        A similarity of ``fastbox.METRICS``, or a metric of rotated boxes.
 
     Returns
     -------
@@ -79,20 +82,22 @@ def match_greedy(
     >>> fastbox.match_greedy(detections, [0.5, 0.9, 0.1], truths, crowd=[False, True])
     GreedyMatches(truths=array([ 1,  0, -1]), values=array([1.  , 0.75,  nan]))
     """
-    as_choice(metric, METRICS, "a metric")
-    if METRICS[metric].distance:
+    check_metric(metric, detections, truths)
+    if FACTS[metric].distance:
         similarities = ", ".join(name for name, facts in METRICS.items() if not facts.distance)
         raise ValueError(f"expected a similarity ({similarities}), got the distance {metric!r}")
     threshold = as_number_from(threshold, "threshold")
-    a, b, starts_a, starts_b = sides_of(detections, truths)
+    a, b, starts_a, starts_b = collections_of(detections, truths)
     given = as_column(as_floats(scores, "scores"), "scores", len(a))
     kinds_a, kinds_b = _codes(classes, truth_classes, len(a), len(b))
     crowds = np.broadcast_to(False, len(b)) if crowd is None else as_flags(crowd, "crowd", len(b))
     least = in_dtype(min(threshold, COCO.greatest_threshold), a.dtype)
     below = np.nextafter(least, a.dtype.type(-np.inf))
     found = GreedyMatches(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
-    kernel = parallel.kernels("assign.greedy").GREEDY[a.dtype, metric]
-    wanted = b.kernel_args(), starts_b, kinds_b, crowds
+    geometry = geometry_of(a, b)
+    kernel = parallel.kernels(f"assign.{'greedy' if geometry == PLAIN else geometry}").GREEDY[a.dtype, metric]
+    args_a, args_b = args_of(a, b)
+    wanted = args_b, starts_b, kinds_b, crowds
     order = np.empty(len(a), np.int64)
 
     def match(first: int, last: int) -> None:
@@ -100,7 +105,7 @@ def match_greedy(
         image = groups_of_rows(starts_a[first : last + 1])
         ranked = np.lexsort((-given[rows], image)) + rows.start
         order[rows] = np.where(np.isnan(given[ranked]), -1, ranked)
-        kernel((a.kernel_args(), starts_a, order, kinds_a), wanted, (least, below), (first, last), tuple(found))
+        kernel((args_a, starts_a, order, kinds_a), wanted, (least, below), (first, last), tuple(found))
 
     parallel.run(match, parallel.cut(costs_of(starts_a, starts_b)))
     return found

@@ -62,6 +62,8 @@ LISTED = {
 _COMPARE = ("ALIGNED", "BUILD", "HISTOGRAM", "INDEXED_PAIRS", "INDEXED_TOP", "MATRIX", "PAIRS", "TOP")
 _SUPPRESS = ("PACK", "RESOLVE_ARRANGED", "RESOLVE_SEGMENTS")
 ROTATED = {
+    "assign.quads": ("GREEDY",),
+    "assign.rotated": ("GREEDY",),
     "compare.quads": _COMPARE,
     "compare.rotated": _COMPARE,
     "geometry.turn": ("TURNS",),

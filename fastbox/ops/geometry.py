@@ -11,7 +11,7 @@ from fastbox.kernels.codes import PLAIN, QUADS
 
 __all__ = ["args_of", "geometry_of", "kernel_of"]
 
-_OF_PLAIN = {
+_OF_PLAIN = {  # the others are in modules with the name of the geometry, in the same folders
     "ALIGNED": ("compare.aligned", "ALIGNED"),
     "BEST": ("compare.dense", "BEST"),
     "BUILD": ("compare.cell_index", "BUILD"),

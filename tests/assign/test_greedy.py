@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.matching import images_of, random_boxes
+from support.turned import drawn
 
 import fastbox
 from fastbox import Boxes
@@ -24,9 +25,9 @@ needs_scipy = pytest.mark.skipif(importlib.util.find_spec("scipy") is None, reas
 
 
 def loop(
-    detections: np.ndarray,
+    detections: Any,
     scores: np.ndarray,
-    truths: np.ndarray,
+    truths: Any,
     threshold: float = 0.5,
     crowd: np.ndarray | None = None,
     metric: str = "iou",
@@ -236,3 +237,16 @@ def test_greedy_refuses(options: dict[str, Any], said: str) -> None:
 def test_crowds_are_flags() -> None:
     with pytest.raises(ValueError, match="expected 1 or 0, true or false, yes or no in crowd, got 'maybe' at row 0"):
         match_greedy([[0, 0, 1, 1]], [1], [[0, 0, 1, 1]], crowd=["maybe"])
+
+
+@pytest.mark.parametrize("kind", ["cxcywhr", "xyxyxyxy"])
+def test_rotated_boxes_are_matched_as_by_the_loop(kind: str) -> None:
+    rng = np.random.default_rng(4)
+    a, b = (fastbox.RotatedBoxes(drawn(rng, n, 4, 20, 10), "cxcywhr") for n in (20, 9))
+    a = a if kind == "cxcywhr" else fastbox.RotatedBoxes(a.corners(), kind)
+    scores, crowd = rng.permutation(20) / 20, np.arange(9) == 8
+    found, expected = match_greedy(a, scores, b, threshold=0.1, crowd=crowd), loop(a, scores, b, 0.1, crowd)
+    np.testing.assert_array_equal(found.truths, expected.truths)
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert (found.truths >= 0).sum() > 5
+    assert 8 in found.truths

@@ -12,6 +12,7 @@ from fastbox.kernels.compare.measure import (
     BLOCK,
     BOUND,
     VALUES,
+    like_tiles,
     measure,
     measure_extremes,
     none_above,
@@ -44,8 +45,8 @@ def greedy(detections, truths, limits, span, outputs):
     most_a, most_b = np.int64(0), np.int64(0)
     for g in range(first, last):
         most_a, most_b = max(most_a, starts_a[g + 1] - starts_a[g]), max(most_b, starts_b[g + 1] - starts_b[g])
-    tile_a = np.empty((6, whole_lanes(most_a)), values.dtype)
-    tile_b = np.empty((7, whole_lanes(most_b)), values.dtype)
+    tile_a = np.empty((VALUES, whole_lanes(most_a)), like_tiles(values).dtype)
+    tile_b = np.empty((VALUES + 1, whole_lanes(most_b)), like_tiles(values).dtype)
     state = np.empty(most_b, np.int8)
     met = tile_b[VALUES]
     p, q = screen_terms(below, eps, SCREEN)
@@ -92,10 +93,11 @@ def greedy(detections, truths, limits, span, outputs):
                 matches[row], values[row] = s + chosen, best
 
 
-def _signature(t):
-    detections = group(side(t), readonly(i8), vector(i8), readonly(i8))
-    truths = group(side(t), readonly(i8), readonly(i8), readonly(types.boolean))
+def signature(t, boxes=side):
+    """Return the types of the arguments, given the type of boxes."""
+    detections = group(boxes(t), readonly(i8), vector(i8), readonly(i8))
+    truths = group(boxes(t), readonly(i8), readonly(i8), readonly(types.boolean))
     return types.void(detections, truths, group(t, t), group(i8, i8), group(vector(i8), vector(t)))
 
 
-GREEDY = Kernel(greedy, _signature, BOUND)
+GREEDY = Kernel(greedy, signature, BOUND)

@@ -42,12 +42,18 @@ def may_reach(one, p, q, tile, k):
 
 
 @inlined
-def reaching(one, p, q, tile, first, n):
-    """Return which of at most 64 boxes of a tile from `first` on may reach the value of p and q, a bit for each."""
+def none_above(one, p, q, tile, first, n):
+    """Return whether the screen of p and q excludes all n boxes of a tile from `first` on."""
     hit = np.int32(0)  # cast at every step: int32 sums widen to int64, which halves the lanes
     for j in range(n):
         hit = np.int32(hit | np.int32(may_reach(one, p, q, tile, np.uint64(first + j))))
-    if hit == 0:
+    return hit == 0
+
+
+@inlined
+def reaching(one, p, q, tile, first, n):
+    """Return which of at most 64 boxes of a tile from `first` on may reach the value of p and q, a bit for each."""
+    if none_above(one, p, q, tile, first, n):
         return np.uint64(0)
     flags = stack_array(np.empty(0, np.uint8), WIDTH)
     for j in range(n):
@@ -170,14 +176,8 @@ def bound_to_geometry(pack, box_at, fields, formulas, plain=None, dust=0.0):
     """
     sizes = {"VALUES": fields, "ROWS": fields + 1, "FIELDS": fields, "FEW": 0}
     sizes |= {"ANGLES": True, "DISTANCE": False, "STREAMS": False}
-    common = {
-        "pack": pack,
-        "box_at": box_at,
-        "measure_extremes": measure_extremes,
-        "rank_few": rank_few,
-        "like_tiles": like_tiles,
-    }
-    common |= sizes
+    same = {one.__name__: one for one in (like_tiles, measure_extremes, none_above, rank_few)}
+    common = {"pack": pack, "box_at": box_at, **same, **sizes}
     tiles = [device(rebound(one, common, str(fields))) for one in (empty_tile_a, empty_tile_b)]
     tiles.append(device(rebound(rank_extremes, common, str(fields))))
     common |= {one.__name__: one for one in tiles}
