@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,10 +180,11 @@ def assign_points(
         for chunk in scan(source, rows=rows):
             seen = Letterboxed(chunk, ignore_column, sized=sized)
             found.regions += seen.regions
-            images = found.images
+            images, counted = found.images, []
             for part in _parts(given, detector, chunk, seen, class_column):
-                _add(found, chunk, seen, part, detector, class_column)
+                counted.append(_count(found, chunk, seen, part, detector.grid))
                 output.write(_batch, chunk, seen, part, detector.grid, output.schema)
+            _add(found.learnt, counted, chunk, seen, class_column)
             found.without_predictions += len(seen.given) - (found.images - images)
             output.step(len(chunk.a))
         if given is not None:
@@ -287,42 +288,48 @@ def _classes(chunk: Chunk, seen: Letterboxed, class_column: str | None) -> tuple
     return codes[seen.rows], labels
 
 
-def _add(
-    found: AssignedPoints,
-    chunk: Chunk,
-    seen: Letterboxed,
-    part: MatchedPoints,
-    detector: Detector,
-    class_column: str | None,
-) -> None:
-    grid, learnt = detector.grid, found.learnt
-    reasons = seen.truths.invalid()[part.truths]
+class Counted(NamedTuple):
+    """Valid truths: their rows among the truths of the chunk, positive points by level, and number of candidates."""
+
+    truths: NDArray[np.int64]
+    positives: NDArray[np.int64]
+    candidates: NDArray[np.int64]
+
+
+def _count(found: AssignedPoints, chunk: Chunk, seen: Letterboxed, part: MatchedPoints, grid: PointGrid) -> Counted:
+    """Count the images and points of a part, and return its valid truths."""
+    learnt = found.learnt
+    reasons = seen.truths[part.truths].invalid()
     found.images += len(part.images)
     found.truths += len(part.truths)
     found.invalid.add(reasons)
-    cells = [(-(-part.placed.sizes // stride)).prod(axis=1).sum() for stride in grid.strides]
-    learnt.points += np.array(cells, np.int64)
+    learnt.points += part.cells(grid).sum(axis=0)
     learnt.values.add(part.positives[3])
     learnt.ious.add(part.positives[4])
-    places = np.searchsorted(part.truths, part.positives[2])
-    many = len(grid.strides)
-    flat = np.bincount(places * many + part.levels(grid), minlength=len(part.truths) * many)
-    positives = flat.reshape(-1, many)
     valid = reasons == 0
-    truths = part.truths[valid]
-    own = seen.truths[truths].corners().astype(np.float64)
-    area = (own[:, 2] - own[:, 0]) * (own[:, 3] - own[:, 1])
-    codes, labels = _classes(chunk, seen, class_column)
-    candidates = part.candidates[valid].sum(axis=1)
-    learnt.add(positives[valid], candidates, area, None if codes is None else codes[truths], labels)
+    truths, positives, candidates = part.truths[valid], part.by_level(grid)[valid], part.candidates[valid].sum(axis=1)
     if found.examples is not None:
-        none = positives[valid].sum(axis=1) == 0
+        none = positives.sum(axis=1) == 0
         kinds = {"lost": none & (candidates > 0), "starved": none & (candidates == 0)}
         assert chunk.images is not None
         image = seen.image[truths]
         own_image = np.searchsorted(part.images, image)
         drawn = Drawn(chunk.images[image], chunk.a_rows(seen.rows[truths]), own_image, part.corners[valid], part.placed)
         found.examples.add(found.rules.given["points"], grid, kinds, drawn)
+    return Counted(truths, positives, candidates)
+
+
+def _add(
+    learnt: PointPositives, counted: Sequence[Counted], chunk: Chunk, seen: Letterboxed, class_column: str | None
+) -> None:
+    """Count the truths of a chunk by size and class."""
+    if not counted:
+        return
+    truths, positives, candidates = map(np.concatenate, zip(*counted, strict=True))
+    own = seen.truths[truths].corners().astype(np.float64)
+    area = (own[:, 2] - own[:, 0]) * (own[:, 3] - own[:, 1])
+    codes, labels = _classes(chunk, seen, class_column)
+    learnt.add(positives, candidates, area, None if codes is None else codes[truths], labels)
 
 
 def _schema(planned: Plan) -> Any:

@@ -20,8 +20,8 @@ from fastbox.tables.raw import RawFacts, RawRow
 
 __all__ = ["Detector", "MatchedPoints", "Predictions", "by_truths"]
 
-TOGETHER = 32 << 20  # bytes of predictions that are assigned side by side
-AT_ONCE = 64  # images that are assigned side by side
+TOGETHER = 16 << 20  # bytes of predictions that are assigned side by side: larger ones leave the cache
+AT_ONCE = 32  # images that are assigned side by side
 
 
 class Detector(NamedTuple):
@@ -59,13 +59,21 @@ class MatchedPoints(NamedTuple):
     corners: NDArray[Any]
     candidates: NDArray[np.int64]
 
+    def cells(self, grid: PointGrid) -> NDArray[np.int64]:
+        """Return the number of points of each image and level."""
+        return np.stack([(-(-self.placed.sizes // stride)).prod(axis=1) for stride in grid.strides], axis=1)
+
     def levels(self, grid: PointGrid) -> NDArray[np.int64]:
         """Return the level of each positive point."""
-        cells = np.stack([(-(-self.placed.sizes // stride)).prod(axis=1) for stride in grid.strides], axis=1)
-        ends = np.cumsum(cells, axis=1)
         image, point = self.positives[:2]
-        found: NDArray[np.int64] = (point[:, None] >= ends[image]).sum(axis=1)
+        found: NDArray[np.int64] = (point[:, None] >= np.cumsum(self.cells(grid), axis=1)[image]).sum(axis=1)
         return found
+
+    def by_level(self, grid: PointGrid) -> NDArray[np.int64]:
+        """Return the number of positive points of each truth and level."""
+        many, places = len(grid.strides), np.searchsorted(self.truths, self.positives[2])
+        found = np.bincount(places * many + self.levels(grid), minlength=len(self.truths) * many)
+        return found.reshape(-1, many)
 
 
 def by_truths(detector: Detector, seen: Letterboxed) -> MatchedPoints:
@@ -98,6 +106,7 @@ class Predictions:
     def __init__(self, rows: Iterator[RawRow], facts: RawFacts, detector: Detector) -> None:
         self._rows, self._facts, self._detector = rows, facts, detector
         self._waiting: RawRow | None = None
+        self._space = np.zeros(0, np.float32)
         self.unused = 0
         labels = range(facts.classes) if facts.labels is None else facts.labels
         self._columns = {label: column for column, label in enumerate(labels)}
@@ -159,7 +168,7 @@ class Predictions:
             sparse=True,
             classes=self._own_columns(rows, ends, classes[truths]),
             logits=self._facts.activation == "logits",
-            **_joined(rows),
+            **self._joined(rows),
         )
         assert found.anchors is not None and found.ious is not None and found.candidates is not None
         images = np.repeat(np.arange(len(rows)), np.diff(found.offsets))
@@ -184,6 +193,23 @@ class Predictions:
             found[ends[k] : ends[k + 1]] = places
         return found
 
+    def _joined(self, rows: Sequence[RawRow]) -> dict[str, Any]:
+        """Return the boxes and scores of some images, one image after the other; scores stay class by class in memory.
+
+        They are valid until the next call, which uses the same space.
+        """
+        ends = np.cumsum([0, *(row.boxes.shape[1] for row in rows)])
+        count, classes = int(ends[-1]), max(1, *(len(row.classes) for row in rows))
+        if len(self._space) < (4 + classes) * count:
+            self._space = np.zeros((4 + classes) * count, np.float32)
+        space = self._space[: (4 + classes) * count].reshape(4 + classes, count)
+        for row, first, last in zip(rows, ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+            space[:4, first:last] = row.boxes
+            space[4 : 4 + len(row.classes), first:last] = row.scores
+        x0, y0, x1, y1 = space[:4]
+        boxes = Boxes.of((x0, y0, x1, y1), "xyxy", ends, np.arange(len(rows)))
+        return {"boxes": boxes, "scores": space[4:].T}
+
     def _size(self, row: RawRow) -> tuple[int, int]:
         wanted = self._detector.letterbox
         return (wanted.width, wanted.height) if self._detector.asked else row.size
@@ -202,18 +228,6 @@ class Predictions:
                 f"expected the scores of all {self._facts.classes} classes with rule {self._detector.rule.name!r}, got "
                 f"{len(row.classes)} of image {row.image!r}: write the predictions without classes="
             )
-
-
-def _joined(rows: Sequence[RawRow]) -> dict[str, Any]:
-    """Return the boxes and scores of some images, one image after the other; scores stay class by class in memory."""
-    ends = np.cumsum([0, *(row.boxes.shape[1] for row in rows)])
-    planes = np.empty((4, ends[-1]), np.float32)
-    scores = np.empty((max(1, *(len(row.classes) for row in rows)), ends[-1]), np.float32)
-    for row, first, last in zip(rows, ends[:-1], ends[1:], strict=True):
-        planes[:, first:last] = row.boxes
-        scores[: len(row.classes), first:last] = row.scores
-    x0, y0, x1, y1 = planes
-    return {"boxes": Boxes.of((x0, y0, x1, y1), "xyxy", ends, np.arange(len(rows))), "scores": scores.T}
 
 
 def _together(rows: Iterator[tuple[int, RawRow]]) -> Iterator[tuple[int, RawRow]]:
