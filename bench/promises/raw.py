@@ -63,7 +63,7 @@ def what_if(setting: Setting) -> Reached:
     return summed_up(take_turns({"table": ask}, setting.rounds)["table"], {})
 
 
-POINTS = (
+RAW = (
     Target("assign-predictions", "points by raw predictions: decoding their file", 1.2, by_predictions, "×", True),
     Target("what-if", "fastbox assign --points, COCO val2017, 3 detectors × 3 inputs", 3, what_if, "s", True),
 )
