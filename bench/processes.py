@@ -29,7 +29,6 @@ from bench.support import calls, evaluators, scenes
 from bench.support.evaluators import COCO, CODE
 from bench.support.shapes import Sizes
 from fastbox.benchmarks.run import processor
-from fastbox.kernels.build import native
 
 LIBRARIES = (*CODE, "numpy", "powerboxes", "lsnms", "supervision", "torch", "torchvision")
 TURNS = 2  # evaluations in one process, of which the last one is timed
@@ -57,9 +56,8 @@ class Evaluator(NamedTuple):
 
 
 def rows_of(cache: str) -> dict[str, Evaluator]:
-    """Return the installed evaluators by title; fastbox with a library of kernels, with a cache, and with neither."""
-    found = {"fastbox, library of kernels": Evaluator("fastbox", {})} if native.available() else {}
-    found["fastbox, kernels compiled before"] = Evaluator("fastbox", {"FASTBOX_JIT": "1"})
+    """Return the installed evaluators by title; fastbox with compiled kernels in the cache, and without."""
+    found = {"fastbox, kernels compiled before": Evaluator("fastbox", {"FASTBOX_JIT": "1"})}
     found |= {name.replace("_", "-"): Evaluator(name, {}) for name in CODE if name != "fastbox" and installed(name)}
     return found | {"fastbox, first run": Evaluator("fastbox", {"FASTBOX_JIT": "1", "NUMBA_CACHE_DIR": cache})}
 
