@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastbox.kernels.build.bits import integers_of
 from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.masks import WIDTH, between, lowest
 from fastbox.kernels.build.stack import stack_array, stack_tile
@@ -25,6 +26,7 @@ VALUES = FIELDS
 ROWS = FIELDS + 1
 ALL = np.uint64(2**WIDTH - 1)
 MOST = 40  # boxes of a block up to which those marked are gathered
+CROWDED = 7  # blocks of a matrix measured in full behind one of which most are marked
 
 # Bound anew for each metric: whether boxes apart have the value 0; the formula of loops; and the greatest value up to
 # which the formula of loops may differ from `value`, 0 if it never does.
@@ -55,10 +57,21 @@ def reaching(one, p, q, tile, first, n):
     """Return which of at most 64 boxes of a tile from `first` on may reach the value of p and q, a bit for each."""
     if none_above(one, p, q, tile, first, n):
         return np.uint64(0)
-    flags = stack_array(np.empty(0, np.uint8), WIDTH)
+    flags = stack_array(tile[AREA].view(np.uint8), WIDTH)
     for j in range(n):
         flags[np.uint64(j)] = may_reach(one, p, q, tile, np.uint64(first + j))
     return between(flags, 0, 1, 1) & ALL >> np.uint64(WIDTH - n)
+
+
+@device
+def ones(mask):
+    """Return the number of bits that are set, by sums of ever more bits side by side."""
+    pairs = mask - (mask >> np.uint64(1) & np.uint64(0x5555555555555555))
+    fours = (pairs & np.uint64(0x3333333333333333)) + (pairs >> np.uint64(2) & np.uint64(0x3333333333333333))
+    sums = (fours + (fours >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    for shift in (8, 16, 32):
+        sums += sums >> np.uint64(shift)
+    return np.int64(sums & np.uint64(0x7F))
 
 
 def measure(one, tile, first, n, beta):
@@ -79,15 +92,15 @@ def measure(one, tile, first, n, beta):
 
 def measure_marked(one, tile, first, n, marked, beta):
     """Write the values of the boxes that a mask marks, gathered side by side, or of all n if most are marked."""
-    few, places = stack_tile(tile, ROWS, BLOCK), stack_array(np.empty(0, np.int64), BLOCK)
+    few, places = stack_tile(tile, ROWS, BLOCK), stack_array(integers_of(tile[AREA]), BLOCK)
+    if ones(marked) > MOST:
+        measure(one, tile, first, n, beta)
+        return
     found = 0
     while marked != np.uint64(0):
         places[np.uint64(found)] = first + lowest(marked)
         marked &= marked - np.uint64(1)
         found += 1
-    if found > MOST:
-        measure(one, tile, first, n, beta)
-        return
     for r in range(VALUES):
         for k in range(found):
             few[r, np.uint64(k)] = tile[r, np.uint64(places[np.uint64(k)])]
@@ -120,18 +133,21 @@ def measure_above(one, p, q, screened, tile, first, n, beta):
 def measure_into(one, tile, n, beta, out, place):
     """Write the values of one box with the first n boxes of a tile to out[place:]."""
     tile_of = tile[VALUES]
+    crowded = 0  # blocks to measure without a screen, behind one in which most frames meet
     for start in range(0, n, BLOCK):
         m = min(BLOCK, n - start)
         wide = whole_vectors(m)
-        if APART:
+        if APART and crowded == 0:
             for j in range(wide):
                 k = np.uint64(start + j)
                 tile_of[k] = (tile[AREA, k] - tile[AREA, k]) + (one.area - one.area)
             marked = reaching(one, 1.0, 0.0, tile, start, wide)
             if marked != np.uint64(0):
                 measure_marked(one, tile, start, wide, marked, beta)
+                crowded = CROWDED if ones(marked) > MOST else 0
         else:
             measure(one, tile, start, wide, beta)
+            crowded = max(crowded - 1, 0)
         for j in range(m):
             out[np.uint64(place + start + j)] = tile_of[np.uint64(start + j)]
 
