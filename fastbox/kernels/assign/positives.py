@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.device import device, inlined
+from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.types import f8, group, i8, int32, readonly, side, vector
 from fastbox.kernels.compare.measure import doubled
 from fastbox.kernels.geometry.formulas import larger
@@ -21,6 +22,21 @@ def place(values, rows, n, k, value, row):
         n -= 1
     j = n
     while j > 0 and (value > values[j - 1] or (value == values[j - 1] and row < rows[j - 1])):
+        values[j], rows[j] = values[j - 1], rows[j - 1]
+        j -= 1
+    values[j], rows[j] = value, row
+    return n + 1
+
+
+@inlined
+def place_next(values, rows, n, k, value, row):
+    """Do what place does where rows come in ascending order: of equal values the one that is there comes first."""
+    if n == k:
+        if not value > values[n - 1]:
+            return n
+        n -= 1
+    j = n
+    while j > 0 and value > values[j - 1]:
         values[j], rows[j] = values[j - 1], rows[j - 1]
         j -= 1
     values[j], rows[j] = value, row
@@ -83,15 +99,21 @@ def greatest(values, n, k, best):
     """List the k greatest of n values above 0; return their number and their sum in the values' own dtype."""
     found, places = best
     close_blocks(values, n)
+    above = stack_array(places, BLOCK)
     least = total = values.dtype.type(0)
     m = 0
     for start in range(0, n, BLOCK):
-        if any_above(values, start, least):
-            for j in range(start, min(start + BLOCK, n)):
-                if values[j] > least:
-                    m = place(found, places, m, k, values[j], j)
-                    if m == k:
-                        least = found[m - 1]
+        if not any_above(values, start, least):
+            continue
+        hits = 0
+        for j in range(start, start + BLOCK):  # without a branch, for it would be mispredicted
+            above[np.uint64(hits)] = j
+            hits += values[np.uint64(j)] > least
+        for i in range(hits):
+            j = above[np.uint64(i)]
+            if values[j] > least:
+                m = place_next(found, places, m, k, values[j], j)
+                least = found[m - 1] if m == k else least
     for j in range(m):
         total += found[j]
     return m, total

@@ -21,7 +21,7 @@ from fastbox.kernels.assign.positives import (
     listed,
     new_rows,
     outputs_type,
-    place,
+    place_next,
     predictions_type,
     rows_type,
     space_type,
@@ -135,7 +135,7 @@ def nearest(grid, image, truth, row, marks, within, k, rule, given, best):
                     if apart * T(0.999) - T(1e-5) > most:
                         continue
                     v = cost_of(row[j], apart, most, scores[start + p, label], p, given, rule)
-                    n = place(costs, points, n, k, -v, p)
+                    n = place_next(costs, points, n, k, -v, p)
                     most = -costs[n - 1] if n == k else most
     return n
 

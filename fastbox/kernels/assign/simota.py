@@ -33,6 +33,7 @@ from fastbox.kernels.assign.positives import (
     new_rows,
     outputs_type,
     place,
+    place_next,
     rows_type,
     space_type,
 )
@@ -155,7 +156,7 @@ def take_candidates(points, n, one, label, given, scene, rule, k, best):
         for i in range(BATCH):
             batch[OVERLAP, i] = -pair_cost(batch[OVERLAP, i], rated[i], bases[i], tiny, weight)
         for i in range(m):
-            found = place(costs, places, found, k, batch[OVERLAP, i], where[i])
+            found = place_next(costs, places, found, k, batch[OVERLAP, i], where[i])
     return found
 
 

@@ -36,6 +36,7 @@ from fastbox.kernels.assign.positives import (
     new_rows,
     outputs_type,
     place,
+    place_next,
     predictions_type,
     rows_type,
     space_type,
@@ -148,7 +149,7 @@ def rank(points, n, one, of_one, label, predictions, rule, best, met):
         for j in range(count):
             if batch[RATED, j] > least:
                 p = np.int64(points[first + j])
-                m, met[p] = place(values, rows, m, topk, batch[RATED, j], p), batch[PLAIN, j]
+                m, met[p] = place_next(values, rows, m, topk, batch[RATED, j], p), batch[PLAIN, j]
                 least = values[m - 1] if m == topk else least
     return m
 
