@@ -11,11 +11,14 @@ import math
 
 import numpy as np
 
+from fastbox.kernels.build.bits import bits_of, float_of
 from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.geometry import quads
-from fastbox.kernels.geometry.elementary import LN2, LN2_REST, PER_LN2, WHOLE, power
-from fastbox.kernels.geometry.formulas import ratio, smaller
+from fastbox.kernels.geometry.elementary import BIAS, FRACTION, LN2, LN2_REST, PER_LN2, WHOLE, power
+from fastbox.kernels.geometry.formulas import larger, ratio, smaller
 from fastbox.kernels.geometry.rotated import hull, intersection
+
+TWICE_BIAS, EXPONENT = 2 * BIAS, 0x7FF << FRACTION  # bits of a float64
 
 
 @device
@@ -75,19 +78,28 @@ def shortfall(q):
 
 
 @inlined
+def inverse_power(length):
+    """Return 1 over the greatest power of two that is not above a length."""
+    return float_of((TWICE_BIAS << FRACTION) - (bits_of(length) & EXPONENT))
+
+
+@inlined
 def probiou(a, b, beta):
     """Compute ProbIoU (Llerena et al., 2021): 1 - sqrt(1 - BC) of Gaussians with the covariances of the rectangles.
 
-    Every sum is of terms of one sign, so no accuracy is lost near 1, and equal boxes have 1.
+    Every sum is of terms of one sign, so no accuracy is lost near 1, and equal boxes have 1. Lengths are in units of a
+    power of two, for their fourth powers could overflow.
     """
-    dx, dy = b.cx - a.cx, b.cy - a.cy
+    unit = inverse_power(larger(larger(a.w, a.h), larger(b.w, b.h)))
+    aw, ah, bw, bh = a.w * unit, a.h * unit, b.w * unit, b.h * unit
+    dx, dy = (b.cx - a.cx) * unit, (b.cy - a.cy) * unit
     c, s = a.cos * b.cos + a.sin * b.sin, a.cos * b.sin - a.sin * b.cos
     x, y = a.cos * dx + a.sin * dy, a.cos * dy - a.sin * dx
     u, v = b.cos * dx + b.sin * dy, b.cos * dy - b.sin * dx
-    far = ((a.h * x) * (a.h * x) + (a.w * y) * (a.w * y)) + ((b.h * u) * (b.h * u) + (b.w * v) * (b.w * v))
-    here, there = a.w * a.h, b.w * b.h
+    far = ((ah * x) * (ah * x) + (aw * y) * (aw * y)) + ((bh * u) * (bh * u) + (bw * v) * (bw * v))
+    here, there = aw * ah, bw * bh
     p = 4.0 * (here * there)
-    sizes, turned, across = here - there, c * (a.w * b.h - a.h * b.w), s * (a.w * b.w - a.h * b.h)
+    sizes, turned, across = here - there, c * (aw * bh - ah * bw), s * (aw * bw - ah * bh)
     unlike = sizes * sizes + (turned * turned + across * across)
     some = p > 0.0
     delta = unlike / (p if some else 1.0)
