@@ -239,6 +239,7 @@ def test_crowds_are_flags() -> None:
         match_greedy([[0, 0, 1, 1]], [1], [[0, 0, 1, 1]], crowd=["maybe"])
 
 
+@pytest.mark.compiler  # kernels of rotated boxes are in no library
 @pytest.mark.parametrize("kind", ["cxcywhr", "xyxyxyxy"])
 def test_rotated_boxes_are_matched_as_by_the_loop(kind: str) -> None:
     rng = np.random.default_rng(4)

@@ -11,6 +11,8 @@ from support.paths import WITHOUT_JIT
 
 from fastbox.kernels.geometry.turn import TURNS
 
+pytestmark = pytest.mark.compiler  # kernels of rotated boxes are in no library
+
 F8 = np.dtype(np.float64)
 
 

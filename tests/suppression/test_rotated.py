@@ -13,6 +13,8 @@ import fastbox
 from fastbox import RotatedBoxes
 from fastbox.suppression import nms
 
+pytestmark = pytest.mark.compiler  # kernels of rotated boxes are in no library
+
 N = 40 if WITHOUT_JIT else 600
 
 
