@@ -82,6 +82,14 @@ def overlap(kind, a, b, angle_a, angle_b):
 
 
 @inlined
+def clear(batch):
+    """Write the same valid box and score to all lanes of a batch: the last batch may leave some of them."""
+    for row in range(BATCH_ROWS):
+        for j in range(BATCH):
+            batch[row, j] = 0.0 if row == X0 or row == Y0 else 0.5
+
+
+@inlined
 def gather(boxes, start, points, first, n, batch):
     """Write the corners of n predictions, at most BATCH, of the points from a place of a list on."""
     arrangement, p, q, r, s = boxes

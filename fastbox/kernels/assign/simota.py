@@ -18,6 +18,7 @@ from fastbox.kernels.assign.overlaps import (
     X1,
     Y0,
     Y1,
+    clear,
     corners_in,
     iou_floored,
     iou_row,
@@ -139,6 +140,8 @@ def take_candidates(points, n, one, label, given, scene, rule, k, best):
     costs, places = best
     batch, where = stack_tile(costs, BATCH_ROWS, BATCH), stack_array(places, BATCH)
     bases, rated = stack_array(base, BATCH), stack_array(base, BATCH)
+    clear(batch)
+    fill(bases, BATCH, 0.0)
     found = 0
     for first in range(0, n, BATCH):
         m = 0

@@ -22,6 +22,7 @@ from fastbox.kernels.assign.overlaps import (
     OVERLAP,
     RATED,
     angle_of,
+    clear,
     corners_in,
     gather,
     measure,
@@ -131,6 +132,7 @@ def rank(points, n, one, of_one, label, predictions, rule, best, met):
     topk, _, kind, alpha, beta = rule
     values, rows = best
     batch = stack_tile(values, BATCH_ROWS, BATCH)
+    clear(batch)
     least, m = values.dtype.type(0), 0
     for first in range(0, n, BATCH):
         count = min(BATCH, n - first)
