@@ -147,6 +147,15 @@ def pack_predictions(boxes, start, n, tile):
 
 
 @device
+def first_valid_of(tile, n):
+    """Return the place of the first valid box of a tile; n without any."""
+    g = 0
+    while g < n and tile[0, g] != tile[0, g]:
+        g += 1
+    return g
+
+
+@device
 def iou_row(tile, n, a, floor, out):
     """Write the IoU of a truth with each of n valid boxes of a tile; `out` may be a further row of it."""
     zero = type(floor)(0)

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from fastbox.kernels.assign.overlaps import ANGLE, X0, corners_in, iou_floored, iou_row, write_tile
+from fastbox.kernels.assign.overlaps import ANGLE, X0, corners_in, first_valid_of, iou_floored, iou_row, write_tile
 from fastbox.kernels.assign.point_codes import AT_CENTRE, INSIDE
 from fastbox.kernels.assign.positives import (
     claim,
@@ -26,7 +26,6 @@ from fastbox.kernels.assign.positives import (
     rows_type,
     space_type,
 )
-from fastbox.kernels.assign.tal import first_valid_of
 from fastbox.kernels.assign.valid_points import compact, mark, sigmoid, softplus
 from fastbox.kernels.assign.windows import (
     coordinate,

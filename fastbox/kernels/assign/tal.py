@@ -24,6 +24,7 @@ from fastbox.kernels.assign.overlaps import (
     angle_of,
     clear,
     corners_in,
+    first_valid_of,
     gather,
     measure,
     overlap,
@@ -273,15 +274,6 @@ def weigh(members, truths, eps, state):
     for p in members:
         g = owner[p]
         metric[p] = metric[p] * widest[g] / (highest[g] + eps)
-
-
-@device
-def first_valid_of(tile, n):
-    """Return the place of the first valid box of a tile; n without any."""
-    g = 0
-    while g < n and tile[0, g] != tile[0, g]:
-        g += 1
-    return g
 
 
 @device
