@@ -7,6 +7,7 @@ module imports no Numba, so that all rooms can read the facts.
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from typing import NamedTuple
 
 from fastbox.kernels.codes import NEEDS_IOU, NEEDS_IOU_ROUNDED, NEEDS_OVERLAP, NO_SCREEN, ROUNDED_LEAST
@@ -83,7 +84,7 @@ ROTATED_METRICS = {
     "probiou": Metric("ProbIoU", (0.0, 1.0), NO_SCREEN),
 }
 
-FACTS = METRICS | ROTATED_METRICS  # of every metric of any boxes
+FACTS = ChainMap(METRICS, ROTATED_METRICS)  # of every metric of any boxes
 
 
 def title_of(name: str) -> str:

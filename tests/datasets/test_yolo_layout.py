@@ -234,7 +234,7 @@ def test_a_label_without_its_image_is_left_out_with_a_warning(tmp_path: Path) ->
         InputWarning, match=r"left out of .*labels: 2 boxes in 1 label file without a size \(.*b.txt\): add"
     ):
         summary = convert(tmp_path / "set", tmp_path / "out.parquet")
-    counts = {"rows": 1, "images": 3, "categories": 1, "images_without_boxes": 2, "images_left_out": 0}
+    counts = {"rows": 1, "images": 3, "categories": 1, "images_without_boxes": 2, "images_left_out": 2}
     assert summary == {"kind": "truths", **counts}
 
 
