@@ -155,9 +155,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def nojit(session: nox.Session) -> None:
-    """Run the tests without compiling, and count the lines that they cover; lines of other processes do not count."""
+    """Run the fast tests without compiling, and count the lines they cover; lines of other processes do not count."""
     session.install(".[test]")
-    here = ("-q", "-n", "auto", "-m", "not process")
+    here = ("-q", "-n", "auto", "-m", "not slow and not process")
     cover = ("--cov", "--cov-report=term:skip-covered", "--cov-fail-under=95")
     session.run("pytest", *here, *cover, *session.posargs, env={"NUMBA_DISABLE_JIT": "1"})
 

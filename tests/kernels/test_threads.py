@@ -247,12 +247,14 @@ import fastbox
 import fastbox.kernels.build.compiler
 import fastbox.kernels.build.forks as compiling
 from fastbox import parallel
+from numba.core.postproc import VariableLifetime
 compiling.WAITS = 0.2
 boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
 locks = {
     "ours": compiling.LOCK,
     "Numba's": numba.core.compiler_lock.global_compiler_lock,
     "the pool's": parallel._lock,
+    "a property's": getattr(VariableLifetime.usedefs, "lock", threading.RLock()),  # Python before 3.12 has one
 }
 held, end = threading.Event(), threading.Event()
 def hold():
@@ -279,7 +281,9 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), fastbox.pairwise(boxes
 @pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
-@pytest.mark.parametrize("names", [("ours",), ("ours", "Numba's"), ("Numba's",), ("the pool's",)])
+@pytest.mark.parametrize(
+    "names", [("ours",), ("ours", "Numba's"), ("Numba's",), ("the pool's",), ("ours", "Numba's", "a property's")]
+)
 def test_a_fork_while_locks_are_held_for_long(names: tuple[str, ...], python: Any) -> None:
     assert python(f"HELD_BY_OTHERS = {names}\n{HELD}").stdout.split() == ["0", "1.0"]
 

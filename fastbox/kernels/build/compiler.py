@@ -11,6 +11,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -214,3 +215,5 @@ def begin_again() -> None:
     for found in gc.get_objects():
         if isinstance(found, Dispatcher) and (counter := getattr(found, "_compiling_counter", None)):
             found._compiling_counter = type(counter)()
+        elif isinstance(found, cached_property) and hasattr(found, "lock"):  # before Python 3.12
+            cast(Any, found).lock = threading.RLock()
