@@ -90,6 +90,19 @@ def measure(one, tile, first, n, beta):
                     tile[VALUES, j] = value(one, box_at(tile, j), beta)
 
 
+@inlined
+def take(tile, places, first, n, few):
+    """Gather the boxes of n places from `first` on side by side, fill vectors up, and return where they end."""
+    end = whole_vectors(n)
+    for r in range(VALUES):
+        for j in range(n):
+            k = np.uint64(j)
+            few[r, k] = tile[r, np.uint64(places[np.uint64(first + j)])]
+        for j in range(n, end):
+            few[r, np.uint64(j)] = np.nan
+    return end
+
+
 def measure_marked(one, tile, first, n, marked, beta):
     """Write the values of the boxes that a mask marks, gathered side by side, or of all n if most are marked."""
     few, places = stack_tile(tile, ROWS, BLOCK), stack_array(integers_of(tile[AREA]), BLOCK)
@@ -101,13 +114,7 @@ def measure_marked(one, tile, first, n, marked, beta):
         places[np.uint64(found)] = first + lowest(marked)
         marked &= marked - np.uint64(1)
         found += 1
-    for r in range(VALUES):
-        for k in range(found):
-            few[r, np.uint64(k)] = tile[r, np.uint64(places[np.uint64(k)])]
-    end = whole_vectors(found)
-    for k in range(found, end):
-        for r in range(VALUES):
-            few[r, np.uint64(k)] = np.nan
+    end = take(tile, places, 0, found, few)
     measure(one, few, 0, end, beta)
     for k in range(found):
         tile[VALUES, np.uint64(places[np.uint64(k)])] = few[VALUES, np.uint64(k)]
@@ -194,6 +201,7 @@ def bound_to_geometry(pack, box_at, fields, formulas, plain=None, dust=0.0):
     sizes |= {"ANGLES": True, "DISTANCE": False, "STREAMS": False}
     same = {one.__name__: one for one in (like_tiles, measure_extremes, none_above, rank_few)}
     common = {"pack": pack, "box_at": box_at, **same, **sizes}
+    common["take"] = inlined(rebound(take, sizes, str(fields)))
     tiles = [device(rebound(one, common, str(fields))) for one in (empty_tile_a, empty_tile_b)]
     tiles.append(device(rebound(rank_extremes, common, str(fields))))
     common |= {one.__name__: one for one in tiles}

@@ -1,6 +1,7 @@
 """The kernels of suppression, bound to a geometry: grids, order and decisions are those of plain boxes.
 
-Boxes are packed once, and the grids hold their frames. Only what tests the boxes of a run is another function.
+Boxes are packed once, and the grids hold their frames. The boxes of a run are screened, and those that remain of all
+runs are measured side by side.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import numpy as np
 from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device, rebound
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.masks import WIDTH, lowest
+from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import f8, group, i8, side, vector
 from fastbox.kernels.codes import NEEDS_IOU
-from fastbox.kernels.compare.measure import screen_terms
-from fastbox.kernels.compare.rotated_measure import ALL, reaching
+from fastbox.kernels.compare.measure import BLOCK, screen_terms
+from fastbox.kernels.compare.rotated_measure import ROWS, VALUES, may_reach, measure, take
 from fastbox.kernels.geometry.pack import COLS
 from fastbox.kernels.geometry.rotated import AREA, FIELDS, box_at, pack
-from fastbox.kernels.geometry.rotated_metrics import iou as value
 from fastbox.kernels.geometry.safe_range import is_screenable
 from fastbox.kernels.suppress import cells, nms
 
 Kernels = namedtuple("Kernels", "pack resolve_arranged resolve_segments")
+
+TESTED = 16  # boxes of a run tested together: a constant count, of which no vector register leaves a remainder
+may_be_reached = cells.reached  # bound anew for each geometry, to list what the screen leaves
 
 
 def pack_all(boxes, span, out):
@@ -40,25 +43,39 @@ def pack_all(boxes, span, out):
 
 @device
 def list_run(tile, one, p, run, t, screenable, state, hits, found):
-    """List the boxes of a run that box p reaches, behind the boxes found; return the number of boxes found."""
+    """List the boxes of a run that box p may reach, behind the boxes found; return the number of boxes found."""
     first, last = run
     above, below = screen_terms(t, type(t)(np.finfo(np.float32).eps), NEEDS_IOU)
-    for start in range(first, last, WIDTH):
-        n = min(WIDTH, last - start)
-        marked = reaching(one, above, below, tile, start, n) if screenable else ALL >> np.uint64(WIDTH - n)
-        while marked != np.uint64(0):
-            q = start + lowest(marked)
-            marked &= marked - np.uint64(1)
-            if state[np.uint64(q)] != cells.GONE and q != p and value(one, box_at(tile, np.uint64(q)), t) > t:
-                hits[np.uint64(found)] = q
-                found += 1
+    near = stack_array(state, TESTED)
+    for start in range(first, last, TESTED):
+        for j in range(TESTED):
+            near[np.uint64(j)] = may_reach(one, above, below, tile, np.uint64(start + j))
+        for j in range(min(TESTED, last - start)):
+            q = start + j
+            hits[np.uint64(found)] = q
+            wanted = (near[np.uint64(j)] != 0) | (not screenable)
+            found += np.int64(wanted & (state[np.uint64(q)] != cells.GONE) & (q != p))
     return found
+
+
+@device
+def reached(grid, tile, p, t, state, hits):
+    """List the boxes, except those that are gone, whose IoU with box p is above t; return their number."""
+    one, few = box_at(tile, p), stack_tile(tile, ROWS, BLOCK)
+    found, kept = may_be_reached(grid, tile, p, t, state, hits), 0
+    for first in range(0, found, BLOCK):
+        n = min(BLOCK, found - first)
+        measure(one, few, 0, take(tile, hits, first, n, few), t)
+        for j in range(n):
+            hits[np.uint64(kept)] = hits[np.uint64(first + j)]
+            kept += np.int64(few[VALUES, np.uint64(j)] > t)
+    return kept
 
 
 def resolve_packed(packed, scores, segments, span, most, how, out):
     """Resolve the segments of a span that have at most `most` boxes, each in one run, as `resolve_segments` does."""
     (members, bounds), (first, last) = segments, span
-    tile = np.empty((FIELDS, most + cells.PAD), np.float64)
+    tile = np.zeros((FIELDS, most + cells.PAD), np.float64)
     keys, rows, hits = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int64)
     state, starts = np.empty(most, np.uint8), np.zeros(2, np.int64)
     frames, layouts = np.zeros((1, 10), np.float64), np.zeros((1, 9), np.int64)
@@ -87,12 +104,12 @@ def resolve_packed(packed, scores, segments, span, most, how, out):
 resolve = nms.hard_nms  # bound anew for each method
 
 
-def kernels_of(pack, box_at, fields, value, columns, module):
-    """Return the kernels of a geometry, as :func:`fastbox.kernels.compare.geometry.kernels_of` does."""
-    names = {"pack": pack, "box_at": box_at, "FIELDS": fields, "value": value, "iou_of": value}
-    label = str(columns)
+def kernels_of(bound, columns, module):
+    """Return the kernels of a geometry, given the names that its kernels for IoU are bound to, as in `compare`."""
+    names, label = {**bound, "iou_of": bound["value"]}, str(columns)
     names["list_run"] = device(rebound(list_run, names, label))
-    names["reached"] = device(rebound(cells.reached, names, label))
+    names["may_be_reached"] = device(rebound(cells.reached, names, f"may_{label}"))
+    names["reached"] = device(rebound(reached, names, label))
     methods = {
         kind: {**names, "resolve": device(rebound(method["resolve"], names, label))}
         for kind, method in nms.METHODS.items()
