@@ -17,7 +17,8 @@ from fastbox.evaluation.matching import UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
-from fastbox.kernels.codes import DUPLICATE, IGNORED
+from fastbox.kernels.codes import DUPLICATE, IGNORED, PLAIN
+from fastbox.ops.geometry import geometry_of
 from fastbox.values.numbers import as_number_from, shown
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class Added:
 
     def _collect(self, images: Images, detections: Detections, truths: GroundTruths) -> Judged:
         """Match the detections of whole images and keep what the figures need."""
+        geometry = self.collected.widened(geometry_of(detections.boxes, truths.boxes))
+        rules = self.params.of_geometry(geometry)
         unverified, drawn, expanded = None, (images, truths), None
         if self.federation is not None:
             known = self.collected.classes, self.names
@@ -129,7 +132,9 @@ class Added:
                 self.expanded += len(expanded.rows) - len(drawn[1].classes)
             unverified = self.federation.apply(images, detections, truths, *known, self.params)
             self.unverified += int(np.count_nonzero(unverified))
-        given = self.collected.classes.ascending()[1], self.params, self.collected.groups.masks
+        if self.boxes is not None and geometry != PLAIN:
+            raise ValueError("expected plain boxes with keep_boxes, got rotated ones: leave keep_boxes out")
+        given = self.collected.classes.ascending()[1], rules, self.collected.groups.masks, geometry
         found, wanted = detections.found(images, *given), truths.wanted(images, *given)
         judged = judge(found, wanted, *given[1:])
         self.collected.keep(found, wanted)
@@ -144,12 +149,12 @@ class Added:
         judged.match_type[detections.left_out] = UNCOUNTED
         for column in judged:  # some of which are kept
             column.flags.writeable = False
-        hits = measure(detections.columns, truths.columns, judged)
+        hits = measure(detections.columns, truths.columns, judged, rules)
         self.collected.add(images, detections, truths, judged, hits)
         if self.near is not None:
             if expanded is not None:
                 drawn[1].wanted(drawn[0], *given)
-            self.near.add(drawn[0], detections, drawn[1])
+            self.near.add(drawn[0], detections, drawn[1], rules.metric)
         counted, kept = ~detections.left_out, ~truths.left_out
         self.detections += int(np.count_nonzero(counted))
         self.truths += int(np.count_nonzero(kept))
@@ -187,6 +192,11 @@ class Added:
         both.mismatch = self.mismatch + other.mismatch.recoded(kinds)
         both.invalid = {name: count + other.invalid[name] for name, count in self.invalid.items()}
         return both
+
+    @property
+    def rules(self) -> Params:
+        """The rules as they are for the geometry of the boxes."""
+        return self.params if self.collected.geometry == PLAIN else self.params.for_rotated
 
     @property
     def of_federation(self) -> dict[str, int]:

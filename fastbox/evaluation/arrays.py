@@ -38,6 +38,7 @@ def evaluate(
     numbers: Mapping[str, ArrayLike] | None = None,
     params: Params | None = None,
     rule: str = "coco",
+    metric: str = "iou",
     confusion_iou: float | None = None,
     slices: Mapping[str, Any] | None = None,
     federation: Federation | None = None,
@@ -51,10 +52,10 @@ def evaluate(
 
     Parameters
     ----------
-    detections : Boxes or array of shape (n, 4)
+    detections : Boxes, RotatedBoxes or array of shape (n, 4)
     scores : array of shape (n,)
         Confidences. A detection with a score of nan matches nothing; infinite scores come first or last.
-    truths : Boxes or array of shape (m, 4)
+    truths : Boxes, RotatedBoxes or array of shape (m, 4)
         Boxes grouped by image are compared image by image.
     classes, truth_classes : arrays of shape (n,) and (m,), optional
         Integers or strings. Give both or neither.
@@ -72,7 +73,11 @@ def evaluate(
     params : Params, optional
         Thresholds, ranges of areas, and the number of detections that count.
     rule : str
-        The name of the benchmark whose rules count, unless ``params`` has the rules.
+        The name of the benchmark whose rules count, unless ``params`` has the rules. Rotated boxes are evaluated by
+        ``"coco"``, ``"voc07"``, ``"voc12"`` and ``"ai-tod"``.
+    metric : {"iou", "probiou"}
+        What decides whether rotated boxes match, unless ``params`` has it. ProbIoU is not IoU: figures by one are not
+        comparable with figures by the other.
     confusion_iou : float, optional
         The least IoU of the matches of ``confusion()``; without it there is no confusion matrix.
     slices : mapping of str to array or dict, optional
@@ -106,7 +111,7 @@ def evaluate(
     >>> round(found.stats()["AP50"], 3), round(found.stats()["AP"], 3)
     (1.0, 0.802)
     """
-    rules = rules_of(params, rule)
+    rules = rules_of(params, rule, metric)
     found = Evaluation(rules, confusion_iou=confusion_iou, federation=federation, keep_boxes=keep_boxes)
     given: dict[str, Any] = {"classes": classes, "truth_classes": truth_classes, "models": models}
     given |= {"crowd": crowd, "ignore": ignore, "areas": areas, "numbers": numbers}

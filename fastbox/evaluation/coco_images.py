@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.kept_boxes import KeptBoxes
-from fastbox.evaluation.matching import Columns, Found, Wanted, words_shape
+from fastbox.evaluation.matching import Found, Wanted, words_shape
 from fastbox.evaluation.params import Params
+from fastbox.evaluation.shapes import Shapes
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 
 __all__ = ["CocoImages", "Matched", "Record", "match_images", "of_model"]
@@ -262,7 +263,7 @@ def _takers(taken: NDArray[np.int32], truths: NDArray[np.int64], ids: NDArray[An
     return takers
 
 
-def _some(columns: Columns, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
+def _some(columns: Shapes, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
     return tuple(column[rows] for column in columns)
 
 

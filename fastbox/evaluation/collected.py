@@ -14,10 +14,12 @@ from fastbox.evaluation.groups import Groups
 from fastbox.evaluation.matching import COVERING, PAIR_METRICS, UNCOUNTED, Found, Hits, Judged, Wanted, words_shape
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import EVERY_RANGE, Detections, GroundTruths, Images
+from fastbox.kernels.codes import PLAIN, QUADS, ROTATED
 from fastbox.values.labels import Codes
 
 __all__ = ["Collected"]
 
+GEOMETRIES = PLAIN, ROTATED, QUADS  # each of which measures those before it too
 AT_ONCE = 1 << 18  # detections whose groups are numbered at once
 
 FOUND = {
@@ -48,6 +50,10 @@ class Collected:
         detections with the rows among ``wanted`` of the truths that they match at IoU ≥ 0.50.
     further : Rows or None
         The further facts that the benchmark keeps.
+    geometry : str
+        The geometry of the boxes.
+    metrics : tuple of str
+        The metrics of pairs.
     groups : Groups
         The groups that have figures of their own.
     grouped : Rows
@@ -55,7 +61,7 @@ class Collected:
     """
 
     def __init__(self, params: Params) -> None:
-        i4, f8 = np.int32, np.float64
+        i4 = np.int32
         self.params = params
         self.images = 0
         self.ids: list[NDArray[Any]] = []
@@ -63,12 +69,37 @@ class Collected:
         self.group(Groups())
         self.wanted = Rows(image=i4, kind=i4, hidden=np.uint32)
         self.covered = Rows(model=i4, truth=i4)
-        self.pairs = Rows(model=i4, kind=i4, truth=i4, area=f8, **dict.fromkeys(PAIR_METRICS, f8))
+        self.geometry = PLAIN
+        self.metrics: tuple[str, ...] = PAIR_METRICS
+        self.pairs = self._no_pairs()
         self.further = Rows(**params.record.keeps.dtypes) if params.record.keeps is not None else None
         # Models and classes that have detections, in one number, and their bounds, once detections are ranked.
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         self._regular: NDArray[np.int64] | None = None
         self._unflagged: NDArray[np.int64] | None = None
+
+    def _no_pairs(self) -> Rows:
+        i4, f8 = np.int32, np.float64
+        return Rows(model=i4, kind=i4, truth=i4, area=f8, **dict.fromkeys(self.metrics, f8))
+
+    def widened(self, geometry: str) -> str:
+        """Return the geometry of all boxes, those to be added too, which measures the narrower ones beside it.
+
+        Raises
+        ------
+        ValueError
+            Rotated boxes after plain ones.
+        """
+        widest = max(geometry, self.geometry, key=GEOMETRIES.index)
+        if self.geometry == PLAIN != widest:
+            if len(self.found) or len(self.wanted):
+                raise ValueError(
+                    "expected plain boxes as those added before, got rotated ones: evaluate them separately"
+                )
+            self.metrics = (self.params.metric,)
+            self.pairs = self._no_pairs()
+        self.geometry = widest
+        return widest
 
     def group(self, groups: Groups) -> None:
         """Keep apart these groups of images and truths, before images are added."""
@@ -137,6 +168,9 @@ class Collected:
             "fixed": lambda kind: np.where(kind < 0, -1, kinds[kind]),
             "truth": lambda truth: truth + len(self.wanted),
         }
+        for part, beside in ((self, other), (other, self)):
+            part.widened(beside.geometry)
+        both.widened(self.geometry)
         both.group(self.groups)
         for name in ("found", "wanted", "covered", "pairs", *(["grouped"] if self.groups.of_images else [])):
             setattr(both, name, getattr(self, name).joined(getattr(other, name), **recoded))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.boxes.base import Collection
 from fastbox.boxes.container import Boxes
 from fastbox.evaluation.columns import Rows
-from fastbox.evaluation.matching import Columns
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.ops.search import pairs
 
@@ -91,19 +91,19 @@ class Near:
         self._wanted = Rows(kind=i4)
         self._pairs = Rows(detection=i8, truth=i8, iou=f8)
 
-    def add(self, images: Images, detections: Detections, truths: GroundTruths) -> None:
-        """Add whole images that were prepared for matching."""
+    def add(self, images: Images, detections: Detections, truths: GroundTruths, metric: str = "iou") -> None:
+        """Add whole images that were prepared for matching by a metric."""
         ignored = (truths.hidden & np.uint32(1) != 0) | truths.crowd
-        own, its = detections.columns, truths.columns
+        own, its = detections, truths
         shown = ~(detections.left_out | detections.lost)
         crowd = truths.crowd & ~truths.left_out
         boxes = _some(own, images.bounds, shown)
-        found = pairs(boxes, _some(its, images.truth_bounds, ~ignored), threshold=self.iou)
+        found = pairs(boxes, _some(its, images.truth_bounds, ~ignored), threshold=self.iou, metric=metric)
         aside = np.zeros(len(boxes), np.bool_)
-        for flags, metric in ((crowd, "iof"), (ignored & ~crowd & ~truths.left_out, "iou")):
+        for flags, share in ((crowd, "iof"), (ignored & ~crowd & ~truths.left_out, metric)):
             if flags.any():
                 others = _some(its, images.truth_bounds, flags)
-                aside[pairs(boxes, others, threshold=self.iou, metric=metric).rows] = True
+                aside[pairs(boxes, others, threshold=self.iou, metric=share).rows] = True
         first, first_truth = len(self._found), len(self._wanted)
         self._pairs.add(detection=found.rows + first, truth=found.cols + first_truth, iou=found.values)
         kinds = detections.classes[shown], truths.classes[~ignored]
@@ -172,8 +172,11 @@ def one_to_one(
     return np.concatenate(own), np.concatenate(its)
 
 
-def _some(columns: Columns, bounds: NDArray[np.int64], rows: NDArray[np.bool_]) -> Boxes:
-    """Return some boxes, grouped by image."""
-    ends = np.concatenate(([0], np.cumsum(rows)))
-    x, y, w, h = (column[rows] for column in columns)
-    return Boxes.of((x, y, w, h), "xywh", ends[bounds])
+def _some(side: Detections | GroundTruths, bounds: NDArray[np.int64], rows: NDArray[np.bool_]) -> Collection:
+    """Return some boxes that were prepared for matching, grouped by image."""
+    ends = np.concatenate(([0], np.cumsum(rows)))[bounds]
+    if isinstance(side.columns, np.ndarray):
+        boxes = side.boxes[rows].astype(np.float64)
+        return boxes.of(boxes.columns, boxes.format, ends)
+    x, y, w, h = (column[rows] for column in side.columns)
+    return Boxes.of((x, y, w, h), "xywh", ends)

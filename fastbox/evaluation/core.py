@@ -11,7 +11,6 @@ from fastbox._lazy import deferred
 from fastbox.evaluation.curves import Curves, Floats, Traced
 from fastbox.evaluation.drawn import Drawn
 from fastbox.evaluation.kept import Kept
-from fastbox.evaluation.matching import PAIR_METRICS
 from fastbox.evaluation.sides import EVERY_RANGE
 from fastbox.evaluation.summary import LEVEL, Asked, Facts, ModelFigures, Summarized
 from fastbox.evaluation.tide import Errors, blame
@@ -210,7 +209,7 @@ class Evaluation(Drawn, Summarized):
         """Return detections with the truths they take at IoU ≥ 0.50: place of the class, truth's area, metrics."""
         pairs, code = self.collected.pairs, self.collected.code(model)
         rows = slice(None) if len(self.collected.models) <= 1 else pairs.of_group("model", code)
-        found = {name: pairs[name][rows] for name in ("area", *PAIR_METRICS)}
+        found = {name: pairs[name][rows] for name in ("area", *self.collected.metrics)}
         return {"class": self.collected.places(pairs["kind"][rows]), **found}
 
     def compare(self, model: Any, other: Any, *, samples: int = 1000, seed: int = 0) -> Comparison:
@@ -269,7 +268,7 @@ class Evaluation(Drawn, Summarized):
         if found is None:
             calibration, traced, pairs = self.calibration(model), self.traced(model), self.pairs(model)
             operating, images = self.operating_points(model, **chosen), self.image_errors(model)
-            made = details_of_models.Details.of(calibration, traced, pairs, operating, images, PAIR_METRICS)
+            made = details_of_models.Details.of(calibration, traced, pairs, operating, images, self.collected.metrics)
             found = self._details.put(key, made, made.size)
         return found
 
@@ -285,7 +284,7 @@ class Evaluation(Drawn, Summarized):
 
     def _asked(self) -> Asked:
         """Return the options of the summary."""
-        return Asked(self.params, None if self.models in ([], [None]) else "model", {}, 0, 0)
+        return Asked(self.rules, None if self.models in ([], [None]) else "model", {}, 0, 0)
 
     def _facts(self) -> Facts:
         """Return the facts that concern all models."""

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.boxes.container import as_boxes
 from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
+from fastbox.ops.checks import as_collection
 from fastbox.values.flags import as_flags
 from fastbox.values.groups import align_images
 from fastbox.values.labels import as_labels, check_kinds
@@ -26,7 +26,7 @@ def coded(
     """Return whole images with codes of classes and models; `given` has the other arrays of ``evaluate`` by name."""
     classes, truth_classes, models = (given[name] for name in ("classes", "truth_classes", "models"))
     crowd, ignore, areas = (given[name] for name in ("crowd", "ignore", "areas"))
-    a, b = as_boxes(detections, "detections"), as_boxes(truths, "truths")
+    a, b = as_collection(detections, "detections"), as_collection(truths, "truths")
     n, m = len(a), len(b)
     if (classes is None) != (truth_classes is None):
         one, missing = ("truth_classes", "classes") if classes is None else ("classes", "truth_classes")

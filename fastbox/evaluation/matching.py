@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.boxes.container import Boxes
 from fastbox.evaluation.params import Params
-from fastbox.kernels.codes import MATCHED, THRESHOLDS_PER_WORD, UNCOUNTED
+from fastbox.evaluation.shapes import Columns, Shapes
+from fastbox.kernels.codes import MATCHED, PLAIN, THRESHOLDS_PER_WORD, UNCOUNTED
 
 __all__ = [
     "BACKGROUND",
@@ -38,16 +39,14 @@ PAIR_METRICS = ("iou", "giou", "smooth_l1")
 BETA = np.float64(1)  # where smooth_l1 turns linear, in pixels
 PIECE = 65_536  # pairs below which another thread does not pay
 
-Columns = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-
 
 class Found(NamedTuple):
     """Detections, image by image, in the form in which kernels match them.
 
     Attributes
     ----------
-    boxes : Columns
-        x, y, w and h.
+    boxes : Shapes
+        x, y, w and h of plain boxes; a tile of rotated ones.
     codes : array of shape (n,)
         The code of the model in the upper half of the bits, the code of the class in the lower half.
     scores : array of shape (n,)
@@ -60,7 +59,7 @@ class Found(NamedTuple):
         The rows of each image, in the order of equal scores.
     """
 
-    boxes: Columns
+    boxes: Shapes
     codes: NDArray[np.int64]
     scores: NDArray[np.float64]
     outside: NDArray[np.uint32]
@@ -85,7 +84,7 @@ class Wanted(NamedTuple):
         The further columns that the benchmark reads, nan where there is no value.
     """
 
-    boxes: Columns
+    boxes: Shapes
     kinds: NDArray[np.int64]
     crowd: NDArray[np.bool_]
     ignore: NDArray[np.bool_]
@@ -142,10 +141,10 @@ def words_shape(params: Params, masks: int = 0) -> tuple[int, int]:
     return len(params.area_ranges) + masks, -(-len(params.iou_thresholds) // THRESHOLDS_PER_WORD)
 
 
-def judge(found: Found, wanted: Wanted, params: Params, masks: int = 0) -> Judged:
+def judge(found: Found, wanted: Wanted, params: Params, masks: int = 0, geometry: str = PLAIN) -> Judged:
     """Match every detection at every threshold and in every range of areas, and find its match type.
 
-    Groups of truths, of which `masks` is the number, are matched as further ranges.
+    Groups of truths, of which `masks` is the number, are matched as further ranges. The boxes are of one geometry.
     """
     n, images = len(found.scores), len(found.bounds) - 1
     judged = Judged(
@@ -160,8 +159,7 @@ def judge(found: Found, wanted: Wanted, params: Params, masks: int = 0) -> Judge
     level = np.zeros(len(wanted.kinds))
     thresholds, f8 = params.least, np.dtype(np.float64)
     sort = parallel.kernels("common.sorting").SORT_BY_CODE[f8, ""]
-    match = _matching(params)[f8, ""]
-    classify = parallel.kernels("evaluate.tide").CLASSIFY_ERRORS[f8, ""]
+    match, classify = _kernels(params, geometry)
     most = params.max_dets[-1]
     targets, places = (wanted.boxes, wanted.kinds, wanted.crowd), (wanted.bounds, truth_rows)
     detections = found.boxes, found.codes, found.outside, found.bounds, rows
@@ -180,21 +178,30 @@ def judge(found: Found, wanted: Wanted, params: Params, masks: int = 0) -> Judge
     return judged
 
 
-def _matching(params: Params) -> Any:
-    """Return the kernel that matches by the rules."""
+def _kernels(params: Params, geometry: str) -> tuple[Any, Any]:
+    """Return the kernels that match boxes of a geometry by the rules, and that find errors."""
+    f8 = np.dtype(np.float64)
+    if geometry != PLAIN:
+        kernels = parallel.kernels(f"evaluate.{geometry}")
+        match = kernels.MATCH_ANY if params.record.takes == "any" else kernels.MATCH
+        return match[f8, params.metric], kernels.CLASSIFY_ERRORS[f8, params.metric]
     if params.record.group_of:
-        return parallel.kernels("evaluate.match_groups").MATCH_GROUPS
-    if params.record.takes == "any":
-        return parallel.kernels("evaluate.match_any").MATCH_ANY
-    if params.record.regions:
-        return parallel.kernels("evaluate.regions").MATCH_REGIONS
-    return parallel.kernels("evaluate.match").MATCH
+        match = parallel.kernels("evaluate.match_groups").MATCH_GROUPS
+    elif params.record.takes == "any":
+        match = parallel.kernels("evaluate.match_any").MATCH_ANY
+    elif params.record.regions:
+        match = parallel.kernels("evaluate.regions").MATCH_REGIONS
+    else:
+        match = parallel.kernels("evaluate.match").MATCH
+    return match[f8, ""], parallel.kernels("evaluate.tide").CLASSIFY_ERRORS[f8, ""]
 
 
-def measure(detections: Columns, truths: Columns, judged: Judged) -> Hits:
-    """Measure the detections that match with the truths that they take, given x, y, w and h of both."""
+def measure(detections: Shapes, truths: Shapes, judged: Judged, params: Params) -> Hits:
+    """Measure the detections that match with the truths that they take, rotated ones by the metric of the rules."""
     rows = np.flatnonzero(judged.match_type == MATCHED)
     taken = judged.truth[rows]
+    if isinstance(detections, np.ndarray) or isinstance(truths, np.ndarray):
+        return Hits(rows, taken, {params.metric: judged.iou[rows]})
     hits = Hits(rows, taken, {metric: np.empty(len(rows)) for metric in PAIR_METRICS})
     pairs = _rows_of(detections, rows), _rows_of(truths, taken)
     aligned = parallel.kernels("compare.aligned").ALIGNED

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from fastbox.errors import advice
 from fastbox.evaluation.readings import FITS, FORMATS, GIVEN, read_otherwise
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
-from fastbox.kernels.codes import CLASSIFICATION, MATCHED
+from fastbox.kernels.codes import CLASSIFICATION, MATCHED, PLAIN
+from fastbox.ops.geometry import geometry_of
 
 __all__ = ["Mismatch"]
 
@@ -71,7 +72,8 @@ class Mismatch:
             pairs = zip((distinct >> 32).tolist(), (distinct & 0xFFFFFFFF).tolist(), strict=True)
             self._crossed.update(dict(zip(pairs, counts.tolist(), strict=True)))
         many = len(detections.scores)
-        if many and len(truths.classes) and right.sum() < WELL * many:
+        plain = geometry_of(detections.boxes, truths.boxes) == PLAIN
+        if plain and many and len(truths.classes) and right.sum() < WELL * many:
             self._read_otherwise(images, detections, truths)
 
     def __add__(self, other: Mismatch) -> Mismatch:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.evaluation.conditions import SIDES, Condition, conditions
 from fastbox.evaluation.registry import Protocol, Statistic, protocol
+from fastbox.kernels.codes import PLAIN, QUADS
 from fastbox.values.arguments import check_types
-from fastbox.values.numbers import shown
+from fastbox.values.numbers import as_choice, shown
 from fastbox.values.record_text import record_text
 
 __all__ = ["OF_CLASS", "Params", "rules_of"]
 
 MOST_RANGES = 31  # one bit each of 32, all of which are set where a truth is ignored in every range
 MOST_THRESHOLDS = 1000
+MATCHED_BY = ("iou", "probiou")
+DIFFICULT = ("ignore", "count")
 OF_CLASS = 10_000  # detections of a class that count by the option `fixed`, in all images together
 
 
@@ -45,6 +48,9 @@ class Params:
         ``"voc07"``, and others that the docs list.
     options : mapping of str to bool, int, float or str, optional
         Rules that only this benchmark has, such as ``strict`` of ``"voc07"``; they can be given by their names too.
+    metric : {"iou", "probiou"}
+        What the thresholds are compared with, ``"probiou"`` for rotated boxes alone. Crowds and ignored regions are
+        compared with the share of the detection inside of them in both cases.
 
     Raises
     ------
@@ -67,6 +73,7 @@ class Params:
     class_agnostic: bool
     rule: str
     options: Mapping[str, Any]
+    metric: str
 
     def __repr__(self) -> str:
         return record_text(self)
@@ -80,6 +87,7 @@ class Params:
         class_agnostic: bool = False,
         rule: str = "coco",
         options: Mapping[str, Any] | None = None,
+        metric: str = "iou",
         **named: Any,
     ) -> None:
         given: dict[str, Any] = {
@@ -90,6 +98,7 @@ class Params:
             "class_agnostic": class_agnostic,
             "rule": rule,
             "options": options,
+            "metric": metric,
         }
         check_types(Params.__init__, given)
         record = protocol(rule)
@@ -100,6 +109,8 @@ class Params:
         if given["options"].get("fixed") and max_dets is None:
             given["max_dets"] = (OF_CLASS,)
         conditions(given["options"].get("filter", ""))  # refuses what it can't read
+        as_choice(metric, MATCHED_BY, "a metric to match by")
+        as_choice(given["options"].get("difficult", "ignore"), DIFFICULT, "a rule for difficult truths")
         for name, value in given.items():
             object.__setattr__(self, name, value)
 
@@ -157,6 +168,45 @@ class Params:
                 f"expected no samples with rule {self.rule!r}, whose figures have no intervals: leave samples out"
             )
 
+    @property
+    def for_rotated(self) -> Self:
+        """The rules as they are for rotated boxes: those of VOC match above the thresholds, as DOTA's code does.
+
+        Rules that count difficult truths match at the thresholds too, as mmrotate does.
+
+        Raises
+        ------
+        ValueError
+            The rules of a benchmark of upright boxes.
+        """
+        record, given = self.record, vars(self)
+        if record.regions or record.group_of or record.federated or record.keeps is not None:
+            raise ValueError(
+                f"expected plain boxes with rule {self.rule!r}, got rotated ones: give the rule coco, voc07 or voc12, "
+                "or the upright frames, boxes.hulls()"
+            )
+        if self.options.get("legacy_pixels"):
+            raise ValueError("expected no legacy_pixels with rotated boxes, whose corners are no pixels: leave it out")
+        if "strict" not in self.options or self.options["difficult"] == "count":
+            return self
+        return type(self)(**{name: given[name] for name in FIELDS}, options={**self.options, "strict": True})
+
+    def of_geometry(self, geometry: str) -> Self:
+        """Return the rules as they are for boxes of a geometry.
+
+        Raises
+        ------
+        ValueError
+            Rules or a metric that boxes of this geometry can't be matched by.
+        """
+        if geometry == PLAIN and self.metric != "iou":
+            raise ValueError(f"expected rotated boxes for metric {self.metric!r}, got plain ones: give RotatedBoxes")
+        if geometry == QUADS and self.metric != "iou":
+            raise ValueError(
+                f"expected rectangles for metric {self.metric!r}, got quadrilaterals: give boxes.rectangles()"
+            )
+        return self if geometry == PLAIN else self.for_rotated
+
     def outside(self, areas: NDArray[np.float64]) -> NDArray[np.uint32]:
         """Return a bit for each range that an area is not in; nan is in every range."""
         bits = np.zeros(len(areas), np.uint32)
@@ -165,7 +215,10 @@ class Params:
         return bits
 
 
-def rules_of(params: Params | None, rule: str) -> Params:
+FIELDS = ("iou_thresholds", "recalls", "area_ranges", "max_dets", "class_agnostic", "rule", "metric")
+
+
+def rules_of(params: Params | None, rule: str, metric: str = "iou") -> Params:
     """Return the rules, given some or the name of a benchmark, ``"coco"`` if none was chosen.
 
     Raises
@@ -173,14 +226,16 @@ def rules_of(params: Params | None, rule: str) -> Params:
     TypeError
         Rules of another type.
     ValueError
-        Rules of another benchmark.
+        Rules of another benchmark, or with another metric.
     """
     if params is None:
-        return Params(rule=rule)
+        return Params(rule=rule, metric=metric)
     if not isinstance(params, Params):
         raise TypeError(f"expected params to be a fastbox.Params, got {shown(params)}")
     if rule not in ("coco", params.rule):
         raise ValueError(f"expected params or a rule, got params of {params.rule!r} and rule {rule!r}: leave one out")
+    if metric not in ("iou", params.metric):
+        raise ValueError(f"expected params or a metric, got params by {params.metric!r} and {metric!r}: leave one out")
     return params
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import Boxes
-from fastbox.evaluation.matching import Columns
-from fastbox.evaluation.sides import Detections, GroundTruths, Images, read_as
+from fastbox.boxes.base import Collection
+from fastbox.evaluation.shapes import Columns, read_as
+from fastbox.evaluation.sides import Detections, GroundTruths, Images
 
 __all__ = ["FITS", "FORMATS", "GIVEN", "Readings", "read_otherwise"]
 
@@ -89,7 +89,7 @@ def _shifted(
     return spans
 
 
-def _columns(boxes: Boxes, rows: Any) -> Columns:
+def _columns(boxes: Collection, rows: Any) -> Columns:
     p, q, r, s = (column[rows].astype(np.float64) for column in boxes.columns)
     return p, q, r, s
 

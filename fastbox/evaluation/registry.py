@@ -94,7 +94,8 @@ class Protocol:
         all, the first at ties, where a detection is false if the truth is taken already.
     options : mapping of str to bool, int, float or str
         Rules that only this benchmark has, with their usual values; an option ``strict`` asks for IoUs above the
-        thresholds, and ``legacy_pixels`` adds one to the width and height of each box.
+        thresholds, ``legacy_pixels`` adds one to the width and height of each box, and ``difficult`` is ``"count"``
+        where ignored truths that are no crowds count as all others.
     says : str
         How AP is computed, in a few words.
     traced : callable, optional

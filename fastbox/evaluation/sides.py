@@ -1,4 +1,4 @@
-"""Detections and truths of whole images, and their boxes as corner and sides in float64, the arithmetic of COCO."""
+"""Detections and truths of whole images, and their boxes in the form in which kernels match them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes.container import Boxes
+from fastbox.boxes.base import Collection
 from fastbox.evaluation.conditions import met
-from fastbox.evaluation.matching import Columns, Found, Wanted
+from fastbox.evaluation.matching import Found, Wanted
 from fastbox.evaluation.params import Params
+from fastbox.evaluation.shapes import areas_of, invalid, shapes_of, unmatchable
+from fastbox.kernels.codes import PLAIN
 from fastbox.values.labels import once
 
-__all__ = ["Detections", "GroundTruths", "Images", "read_as"]
+__all__ = ["Detections", "GroundTruths", "Images"]
 
 EVERY_RANGE = np.uint32(0xFFFFFFFF)  # the bits of a truth that is ignored in every range of areas
 
@@ -68,11 +70,11 @@ class Detections:
     Where annotations are federated, ``lenient`` marks detections that are ignored if they match nothing, and
     ``unmatched`` detections that match nothing.
 
-    After :meth:`found`, ``columns`` are x, y, w and h in float64, ``ranking`` scores without nan, and ``order`` the
-    rows of each image in the order that detections of equal scores have.
+    After :meth:`found`, ``columns`` are the boxes as kernels match them, ``ranking`` scores without nan, and ``order``
+    the rows of each image in the order that detections of equal scores have.
     """
 
-    boxes: Boxes
+    boxes: Collection
     scores: NDArray[Any]
     classes: NDArray[np.int64]
     models: NDArray[np.int64]
@@ -91,14 +93,16 @@ class Detections:
         ranking[np.isnan(ranking) | self.left_out[rows]] = -np.inf
         return ranking
 
-    def found(self, images: Images, places: NDArray[np.int64], params: Params, masks: int = 0) -> Found:
+    def found(
+        self, images: Images, places: NDArray[np.int64], params: Params, masks: int = 0, geometry: str = PLAIN
+    ) -> Found:
         """Return the detections for matching, given the place of each class among all in ascending order.
 
         The number of groups of truths is `masks`. A detection in the first range of areas is in each of them.
         """
         self.ranking = self.ranked(slice(None))
         self.lost = np.isnan(self.scores)
-        self.columns = sided(self.boxes, params.pixels)
+        self.columns = shapes_of(self.boxes, geometry, params.pixels)
         self.invalid = invalid(self.columns)
         outside = with_groups(params.outside(areas_of(self.columns)), np.uint32(0), masks, params)
         if self.lenient is not None:
@@ -121,7 +125,7 @@ class GroundTruths:
     ``hidden`` has a bit for each range of areas, and then for each group, that a truth is ignored in.
     """
 
-    boxes: Boxes
+    boxes: Collection
     classes: NDArray[np.int64]
     crowd: NDArray[np.bool_]
     ignore: NDArray[np.bool_]
@@ -138,14 +142,18 @@ class GroundTruths:
         numbers = {name: column[rows] for name, column in self.numbers.items()}
         return GroundTruths(boxes, self.classes[rows], *flags, areas, self.left_out[rows], groups, numbers)
 
-    def wanted(self, images: Images, places: NDArray[np.int64], params: Params, masks: int = 0) -> Wanted:
+    def wanted(
+        self, images: Images, places: NDArray[np.int64], params: Params, masks: int = 0, geometry: str = PLAIN
+    ) -> Wanted:
         """Return the truths for matching, given the place of each class among all in ascending order."""
-        self.columns = sided(self.boxes, params.pixels)
+        self.columns = shapes_of(self.boxes, geometry, params.pixels)
         self.invalid = invalid(self.columns)
         self.area = areas_of(self.columns)
         if self.areas is not None:
             self.area = np.where(np.isnan(self.areas), self.area, self.areas.astype(np.float64))
-        if params.conditions:
+        if params.options.get("difficult") == "count":
+            self.ignore = np.zeros_like(self.ignore)
+        if params.conditions and isinstance(self.columns, tuple):
             self.ignore = self.ignore | ~met(params.conditions, *self.columns[2:], self.numbers)
         if params.record.regions:
             self.crowd = self.crowd | self.ignore
@@ -166,9 +174,8 @@ class GroundTruths:
         return Wanted(boxes, self.classes, crowd, ignored, self.hidden, images.truth_bounds, order, self.numbers)
 
 
-def _of_rows(boxes: Boxes, rows: slice | NDArray[np.int64]) -> Boxes:
-    p, q, r, s = (column[rows] for column in boxes.columns)
-    return Boxes.of((p, q, r, s), boxes.format)
+def _of_rows(boxes: Collection, rows: slice | NDArray[np.int64]) -> Collection:
+    return boxes.of(tuple(column[rows] for column in boxes.columns), boxes.format)
 
 
 def with_groups(
@@ -180,46 +187,3 @@ def with_groups(
     no_group = np.uint32((1 << masks) - 1)
     bits: NDArray[np.uint32] = np.where(outside & np.uint32(1), no_group, groups) << np.uint32(len(params.area_ranges))
     return outside | bits
-
-
-def areas_of(boxes: Columns) -> NDArray[np.float64]:
-    """Return width times height."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return boxes[2] * boxes[3]
-
-
-def sided(boxes: Boxes, pixels: float = 0.0) -> Columns:
-    """Return x, y, w and h in float64, as stored or subtracted, with `pixels` more in w and h."""
-    x, y, w, h = read_as(boxes.astype(np.float64).columns, boxes.format)
-    return (x, y, w + pixels, h + pixels) if pixels else (x, y, w, h)
-
-
-def read_as(columns: Columns, format: str) -> Columns:
-    """Return x, y, w and h of boxes of a format."""
-    if format == "xywh":
-        x, y, w, h = columns
-    elif format == "cxcywh":
-        cx, cy, w, h = columns
-        with np.errstate(invalid="ignore", over="ignore"):
-            x, y = cx - 0.5 * w, cy - 0.5 * h
-    else:
-        x, y, right, bottom = columns if format == "xyxy" else (columns[k] for k in (1, 0, 3, 2))
-        with np.errstate(invalid="ignore", over="ignore"):
-            w, h = right - x, bottom - y
-    return x, y, w, h
-
-
-def invalid(boxes: Columns) -> NDArray[np.bool_]:
-    """Return a flag for each box that has a corner that is not finite, or is inverted."""
-    x, y, w, h = boxes
-    with np.errstate(invalid="ignore", over="ignore"):
-        valid: NDArray[np.bool_] = np.isfinite(x + w) & np.isfinite(y + h) & (w >= 0) & (h >= 0)
-    return ~valid
-
-
-def unmatchable(boxes: Columns, rows: NDArray[np.bool_]) -> Columns:
-    """Return the boxes, those of `rows` with sides of nan: an IoU with them is nan or 0, which reaches no threshold."""
-    if not rows.any():
-        return boxes
-    x, y, w, h = boxes
-    return x, y, np.where(rows, np.nan, w), np.where(rows, np.nan, h)

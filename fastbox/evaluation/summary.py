@@ -106,6 +106,7 @@ class Facts(NamedTuple):
                 "area_ranges": {name: [low, number(high)] for name, (low, high) in params.area_ranges.items()},
                 "max_dets": [None if count == NO_LIMIT else count for count in params.max_dets],
                 "class_agnostic": params.class_agnostic,
+                "metric": params.metric,
                 **params.options,
             },
         }

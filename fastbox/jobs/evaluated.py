@@ -115,7 +115,7 @@ class Evaluated(Summarized):
 
     def _asked(self) -> Asked:
         asked = self.by, self.names, self.samples, self.seed, self.confusion_score, self.f_beta
-        return Asked(self.evaluation.params, *asked)
+        return Asked(self.evaluation.rules, *asked)
 
     def _facts(self) -> Facts:
         found = self.evaluation

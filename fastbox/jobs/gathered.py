@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastbox.arrow.columns import coded_batch, label_columns, number_column, schema_of
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
-from fastbox.evaluation.sides import sided
+from fastbox.evaluation.shapes import sided
 from fastbox.jobs.checks import check_numbers
 from fastbox.storage.locate import Listing, find_files
 from fastbox.tables.chunk import Chunk

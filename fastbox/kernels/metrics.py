@@ -93,7 +93,7 @@ def title_of(name: str) -> str:
     >>> title_of("giou"), title_of("score")
     ('GIoU', 'score')
     """
-    return METRICS[name].title if name in METRICS else name
+    return FACTS[name].title if name in FACTS else name
 
 
 def regression_losses() -> tuple[str, ...]:

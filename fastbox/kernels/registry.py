@@ -60,12 +60,15 @@ LISTED = {
 
 # The kernels of rotated boxes, which are compiled ahead only if asked for.
 _COMPARE = ("ALIGNED", "BUILD", "HISTOGRAM", "INDEXED_PAIRS", "INDEXED_TOP", "MATRIX", "PAIRS", "TOP")
+_EVALUATE = ("CLASSIFY_ERRORS", "MATCH", "MATCH_ANY")
 _SUPPRESS = ("PACK", "RESOLVE_ARRANGED", "RESOLVE_SEGMENTS")
 ROTATED = {
     "assign.quads": ("GREEDY",),
     "assign.rotated": ("GREEDY",),
     "compare.quads": _COMPARE,
     "compare.rotated": _COMPARE,
+    "evaluate.quads": _EVALUATE,
+    "evaluate.rotated": _EVALUATE,
     "geometry.turn": ("TURNS",),
     "suppress.quads": _SUPPRESS,
     "suppress.rotated": _SUPPRESS,

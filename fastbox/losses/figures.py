@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.metrics import METRICS
+from fastbox.kernels.metrics import FACTS
 from fastbox.losses.names import COORDINATE_LOSSES, LOSSES, OVERLAP_LOSSES
 
 __all__ = ["edges_of", "is_worse_greater", "unit_of"]
@@ -28,10 +28,10 @@ def edges_of(name: str) -> list[float]:
         return [0.0, *(2.0**k for k in range(-4, 15))]
     if name.endswith("_grad"):
         return [0.0, *(2.0**k for k in range(-14, 5))]
-    low, high = (0.0, 2.0) if name in OVERLAP_LOSSES else METRICS[name].range if name in METRICS else (-1.0, 1.0)
+    low, high = (0.0, 2.0) if name in OVERLAP_LOSSES else FACTS[name].range if name in FACTS else (-1.0, 1.0)
     return [float(edge) for edge in np.linspace(low if np.isfinite(low) else -1.0, high, 17)]
 
 
 def _is_distance(name: str) -> bool:
     """Tell whether values are distances between coordinates, in pixels."""
-    return name in COORDINATE_LOSSES or (name in METRICS and METRICS[name].distance)
+    return name in COORDINATE_LOSSES or (name in FACTS and FACTS[name].distance)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastbox import parallel
 from fastbox.boxes.base import Collection
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.kernels.codes import PLAIN, QUADS
 
-__all__ = ["args_of", "geometry_of", "kernel_of"]
+__all__ = ["args_of", "geometry_of", "kernel_of", "packed"]
+
+PACKED_TOGETHER = 4096  # boxes packed by a thread before another one pays
 
 _OF_PLAIN = {  # the others are in modules with the name of the geometry, in the same folders
     "ALIGNED": ("compare.aligned", "ALIGNED"),
@@ -46,3 +51,12 @@ def args_of(*sides: Collection) -> tuple[tuple[Any, ...], ...]:
     """Return sets of boxes as kernels of their common geometry take them."""
     geometry = geometry_of(*sides)
     return tuple(side.kernel_args(geometry) for side in sides)
+
+
+def packed(boxes: Collection, geometry: str) -> NDArray[np.float64]:
+    """Return boxes as a tile of a geometry that is not plain: float64, a row for each number of a packed box."""
+    kernels = parallel.kernels(f"suppress.{geometry}")
+    tile = np.empty((kernels.FIELDS, len(boxes)))
+    pack, given = kernels.PACK[boxes.dtype, ""], boxes.kernel_args(geometry)
+    parallel.run(pack, [(given, span, tile) for span in parallel.blocks(len(boxes), PACKED_TOGETHER, PACKED_TOGETHER)])
+    return tile

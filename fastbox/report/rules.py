@@ -198,12 +198,13 @@ def evaluated_rules(rules: Rules) -> list[str]:
     whose = f"detections of an image{'' if rules['class_agnostic'] else ' and class'}"
     return [
         f"rule {rules['rule']}",
-        f"IoU {sign(rules)} {ious}",
+        f"{title_of(rules['metric'])} {sign(rules)} {ious}",
         *(["Car: IoU > 0.70"] if rules["rule"] == "kitti" else []),
         "class-agnostic" if rules["class_agnostic"] else "per class",
         f"at most {most} {whose}" if most else f"all {whose}",
         *([f"areas: {', '.join(sizes)}"] if sizes else []),
         *([f"truths with {rules['filter']} count"] if rules.get("filter") else []),
+        *(["difficult truths count"] if rules.get("difficult") == "count" else []),
         *(["corners are the outer pixels of boxes"] if rules.get("legacy_pixels") else []),
     ]
 

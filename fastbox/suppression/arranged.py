@@ -12,12 +12,12 @@ from fastbox import parallel
 from fastbox.boxes.base import Collection
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.kernels.codes import QUADS
+from fastbox.ops.geometry import packed
 
 __all__ = ["Arranged", "arranged"]
 
 F8: np.dtype[Any] = np.dtype(np.float64)
 Places = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]
-PACKED_TOGETHER = 4096  # boxes packed by a thread before another one pays
 
 
 class Arranged:
@@ -52,11 +52,8 @@ class ArrangedFrames(Arranged):
 
     def __init__(self, boxes: RotatedBoxes) -> None:
         self.kernels = parallel.kernels(f"suppress.{boxes.geometry}")
-        self.args = packed = np.empty((self.kernels.FIELDS, len(boxes)))
-        pack, given = self.kernels.PACK[boxes.dtype, ""], boxes.kernel_args(boxes.geometry)
-        spans = parallel.blocks(len(boxes), PACKED_TOGETHER, PACKED_TOGETHER)
-        parallel.run(pack, [(given, span, packed) for span in spans])
-        safe_range, area = parallel.kernels("geometry.safe_range"), packed[4]
+        self.args = packed(boxes, boxes.geometry)
+        safe_range, area = parallel.kernels("geometry.safe_range"), self.args[4]
         with np.errstate(invalid="ignore"):
             tame = (area >= safe_range.LEAST_SCREENABLE) & (area <= safe_range.MOST_SCREENABLE)
         self.screenable = bool((tame | (area == 0) | np.isnan(area)).all())

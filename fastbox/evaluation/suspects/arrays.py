@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastbox.boxes.container import as_boxes
 from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.given import coded
 from fastbox.evaluation.matching import FOREGROUND
@@ -84,6 +85,7 @@ def suspects(
     collected = Collected(Params())
     given = {"classes": classes, "truth_classes": truth_classes, "models": models}
     given |= {"crowd": crowd, "ignore": ignore, "areas": None}
+    detections, truths = as_boxes(detections, "detections"), as_boxes(truths, "truths")
     images, found, wanted = coded(collected, detections, scores, truths, given)
     beyond = np.flatnonzero((found.scores < 0) | (found.scores > 1))
     if len(beyond):

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.evaluation.matching import BACKGROUND, FOREGROUND, Columns
-from fastbox.evaluation.sides import Detections, GroundTruths, Images, areas_of, invalid, sided, unmatchable
+from fastbox.evaluation.matching import BACKGROUND, FOREGROUND
+from fastbox.evaluation.shapes import Columns, areas_of, invalid, sided, unmatchable
+from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.evaluation.suspects.recalls import sizes_of
 
 __all__ = ["TWINS", "Cells", "Claims", "Scene", "blocks"]

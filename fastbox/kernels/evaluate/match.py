@@ -9,7 +9,7 @@ from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import CLASS_MASK, THRESHOLDS_PER_WORD
 from fastbox.kernels.common.sorting import longest_of
-from fastbox.kernels.evaluate.overlap import Sides, first_of, four, overlap
+from fastbox.kernels.evaluate.overlap import box_at, first_of, four, overlap
 
 u4 = types.uint32
 KEEP = False  # whether the truth that is taken is kept, which takes memory; bound by each kernel
@@ -26,8 +26,8 @@ def match(detections, truths, rule, span, outputs):
     `ranks` gets each detection's rank in its class; `words` which thresholds it reaches, and at which it is ignored. A
     third output gets the row of the truth that it takes in each range and at each threshold, where these are kept.
     """
-    (x, y, w, h), codes, outside, bounds, order = detections
-    (left, top, width, height), classes, crowd, hidden, truth_bounds, truth_order = truths
+    boxes, codes, outside, bounds, order = detections
+    targets, classes, crowd, hidden, truth_bounds, truth_order = truths
     (thresholds, most), (first, last) = rule, span
     ranks, words = outputs[0], outputs[1]
     many, ranges = longest_of(truth_bounds, first, last), words.shape[1]
@@ -50,10 +50,10 @@ def match(detections, truths, rule, span, outputs):
                 end += 1
             for place in range(lo, min(hi, lo + most)):
                 row, found = order[place], 0
-                box = Sides(x[row], y[row], w[row], h[row])
+                box = box_at(boxes, row)
                 for j in range(begin, end):
                     t = truth_order[j]
-                    iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), crowd[t])
+                    iou = overlap(box, box_at(targets, t), crowd[t])
                     if iou >= least:
                         near[found], value[found] = j - begin, iou
                         found += 1
@@ -88,19 +88,21 @@ def match(detections, truths, rule, span, outputs):
             lo = hi
 
 
-def _types(t, *outputs):
-    detections = group(four(t), readonly(i8), readonly(u4), readonly(i8), readonly(i8))
-    truths = group(four(t), readonly(i8), readonly(types.boolean), readonly(u4), readonly(i8), readonly(i8))
+def match_types(t, boxes, *outputs):
+    """Return the types of the arguments, given the type of boxes and those of the outputs."""
+    detections = group(boxes, readonly(i8), readonly(u4), readonly(i8), readonly(i8))
+    truths = group(boxes, readonly(i8), readonly(types.boolean), readonly(u4), readonly(i8), readonly(i8))
     return types.void(detections, truths, group(readonly(t), i8), group(i8, i8), group(*outputs))
 
 
-def _signature(t):
-    return _types(t, vector(types.int32), vector(u4, 3))
+def signature(t, boxes=four):
+    """Return the types of the arguments, given the type of boxes."""
+    return match_types(t, boxes(t), vector(types.int32), vector(u4, 3))
 
 
 def _keeping(t):
-    return _types(t, vector(types.int32), vector(u4, 3), vector(types.int32, 3))
+    return match_types(t, four(t), vector(types.int32), vector(u4, 3), vector(types.int32, 3))
 
 
-MATCH = Kernel(match, _signature, {"": {}})
+MATCH = Kernel(match, signature, {"": {}})
 MATCH_KEEPING = Kernel(match, _keeping, {"keep": {"KEEP": True}})

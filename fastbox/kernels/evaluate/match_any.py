@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build import types
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import CLASS_MASK, THRESHOLDS_PER_WORD
 from fastbox.kernels.common.sorting import longest_of
-from fastbox.kernels.evaluate.overlap import Sides, first_of, four, overlap
-
-u4 = types.uint32
+from fastbox.kernels.evaluate.match import signature
+from fastbox.kernels.evaluate.overlap import box_at, first_of, overlap
 
 
 def match_any(detections, truths, rule, span, outputs):
@@ -20,8 +17,8 @@ def match_any(detections, truths, rule, span, outputs):
     Arguments are those of `match`. The truth of a detection is the first of the best of its class, whether it is taken
     or not: the detection is ignored where the truth is, and else takes the truth if it is the first to reach it.
     """
-    (x, y, w, h), codes, outside, bounds, order = detections
-    (left, top, width, height), classes, _, hidden, truth_bounds, truth_order = truths
+    boxes, codes, outside, bounds, order = detections
+    targets, classes, _, hidden, truth_bounds, truth_order = truths
     (thresholds, most), (first, last), (ranks, words) = rule, span, outputs
     ranges = words.shape[1]
     taken = np.empty((longest_of(truth_bounds, first, last), ranges, words.shape[2]), np.uint32)
@@ -40,11 +37,11 @@ def match_any(detections, truths, rule, span, outputs):
                 end += 1
             for place in range(lo, min(hi, lo + most)):
                 row = order[place]
-                box = Sides(x[row], y[row], w[row], h[row])
+                box = box_at(boxes, row)
                 best, chosen = 0.0, np.int64(-1)
                 for j in range(begin, end):
                     t = truth_order[j]
-                    iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), False)
+                    iou = overlap(box, box_at(targets, t), False)
                     if iou > best:
                         best, chosen = iou, j
                 for a in range(ranges):
@@ -69,11 +66,4 @@ def match_any(detections, truths, rule, span, outputs):
             lo = hi
 
 
-def _signature(t):
-    detections = group(four(t), readonly(i8), readonly(u4), readonly(i8), readonly(i8))
-    truths = group(four(t), readonly(i8), readonly(types.boolean), readonly(u4), readonly(i8), readonly(i8))
-    outputs = group(vector(types.int32), vector(u4, 3))
-    return types.void(detections, truths, group(readonly(t), i8), group(i8, i8), outputs)
-
-
-MATCH_ANY = Kernel(match_any, _signature, {"": {}})
+MATCH_ANY = Kernel(match_any, signature, {"": {}})

@@ -1,4 +1,7 @@
-"""IoU as COCO's code computes it, from a corner and two sides; and where the truths of a class lie."""
+"""IoU as COCO's code computes it, from a corner and two sides; and where the truths of a class lie.
+
+Kernels that match boxes of another geometry bind `box_at`, `frame_of` and `overlap` anew.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,19 @@ Sides = namedtuple("Sides", "x y w h")
 def four(t):
     """Return the types of the columns x, y, w and h of boxes."""
     return types.repeated(readonly(t), 4)
+
+
+@device
+def box_at(columns, j):
+    """Return the j-th box of the columns x, y, w and h."""
+    x, y, w, h = columns
+    return Sides(x[j], y[j], w[j], h[j])
+
+
+@device
+def frame_of(box):
+    """Return left, top, right and bottom of a frame outside of which the box overlaps nothing."""
+    return box.x, box.y, box.x + box.w, box.y + box.h
 
 
 @device

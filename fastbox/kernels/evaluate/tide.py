@@ -20,7 +20,7 @@ from fastbox.kernels.codes import (
 )
 from fastbox.kernels.common.sorting import longest_of
 from fastbox.kernels.evaluate.curves import EPS
-from fastbox.kernels.evaluate.overlap import Sides, first_of, four, overlap
+from fastbox.kernels.evaluate.overlap import box_at, first_of, four, frame_of, overlap
 
 
 def classify_errors(detections, truths, rule, span, outputs):
@@ -36,8 +36,8 @@ def classify_errors(detections, truths, rule, span, outputs):
 
     One function: two that take the columns as tuples, for each image and model, need a fifth more time.
     """
-    (x, y, w, h), codes, bounds, order, scores = detections
-    (left, top, width, height), classes, crowd, ignored, truth_bounds, truth_order = truths
+    boxes, codes, bounds, order, scores = detections
+    targets, classes, crowd, ignored, truth_bounds, truth_order = truths
     (first, last), (foreground, background, most), (match_types, concerned, values, fixes) = span, rule, outputs
     many = longest_of(truth_bounds, first, last)
     taken = np.empty(many, np.bool_)
@@ -49,8 +49,7 @@ def classify_errors(detections, truths, rule, span, outputs):
         s, count = truth_bounds[image], truth_bounds[image + 1] - truth_bounds[image]
         for j in range(count):
             t = truth_order[s + j]
-            edges[0, j], edges[1, j] = left[t], top[t]
-            edges[2, j], edges[3, j] = left[t] + width[t], top[t] + height[t]
+            edges[0, j], edges[1, j], edges[2, j], edges[3, j] = frame_of(box_at(targets, t))
         while lo < stop:
             model = codes[order[lo]] & ~CLASS_MASK
             hi = lo
@@ -71,13 +70,13 @@ def classify_errors(detections, truths, rule, span, outputs):
                 if rank >= most:
                     match_types[row] = UNCOUNTED
                     continue
-                box = Sides(x[row], y[row], w[row], h[row])
-                right, bottom = box.x + box.w, box.y + box.h
+                box = box_at(boxes, row)
+                left, top, right, bottom = frame_of(box)
                 found = 0
                 for j in range(count):
                     near[found] = j
-                    across = (right > edges[0, j]) & (edges[2, j] > box.x)
-                    found += across & (bottom > edges[1, j]) & (edges[3, j] > box.y)
+                    across = (right > edges[0, j]) & (edges[2, j] > left)
+                    found += across & (bottom > edges[1, j]) & (edges[3, j] > top)
                 # The free truth to take, the ignored one to take, and the nearest of the class and of the others; of
                 # equals the last place is taken, and the first row is the nearest.
                 best, chosen, other_best, aside = foreground, -1, foreground, -1
@@ -89,7 +88,7 @@ def classify_errors(detections, truths, rule, span, outputs):
                     same = begin <= j < end
                     if ignored[t] and not same:
                         continue
-                    iou = overlap(box, Sides(left[t], top[t], width[t], height[t]), crowd[t])
+                    iou = overlap(box, box_at(targets, t), crowd[t])
                     if ignored[t]:
                         if iou >= other_best and (crowd[t] or not taken[j]):
                             other_best, aside = iou, j
@@ -131,15 +130,16 @@ def classify_errors(detections, truths, rule, span, outputs):
             lo = hi
 
 
-def _signature(t):
-    detections = group(four(t), readonly(i8), readonly(i8), readonly(i8), readonly(t))
+def signature(t, boxes=four):
+    """Return the types of the arguments, given the type of boxes."""
+    detections = group(boxes(t), readonly(i8), readonly(i8), readonly(i8), readonly(t))
     flags = readonly(types.boolean)
-    truths = group(four(t), readonly(i8), flags, flags, readonly(i8), readonly(i8))
+    truths = group(boxes(t), readonly(i8), flags, flags, readonly(i8), readonly(i8))
     outputs = group(vector(types.int8), vector(i8), vector(t), vector(types.boolean))
     return types.void(detections, truths, group(t, t, i8), group(i8, i8), outputs)
 
 
-CLASSIFY_ERRORS = Kernel(classify_errors, _signature, {"": {}})
+CLASSIFY_ERRORS = Kernel(classify_errors, signature, {"": {}})
 
 
 def trace_fixed(detections, moved, truths, rule, span, precision):

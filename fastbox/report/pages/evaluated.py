@@ -76,21 +76,22 @@ def _figures(summary: Mapping[str, Any]) -> list[Figure]:
 
 def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Example]]]) -> list[Section]:
     delta_ap, counts = summary["errors"]["delta_ap"], summary["errors"]["counts"]
+    fit = title_of(summary["rules"]["metric"])
     order = sorted(delta_ap, key=lambda error: -float(delta_ap[error]))
     sections = [
         *benchmark_sections(summary),
         Section(
             "Where AP is lost",
-            "ΔAP50 is the rise of AP at IoU ≥ 0.50 if the errors of one kind were fixed. "
+            f"ΔAP50 is the rise of AP at {fit} ≥ 0.50 if the errors of one kind were fixed. "
             "One error can hide another, so the bars do not add up to the whole loss. "
-            f"At IoU ≥ 0.50, {parted(summary['errors'])}.",
+            f"At {fit} ≥ 0.50, {parted(summary['errors'])}.",
             [
                 bars("ΔAP50 of each error", {name: delta_ap[name] for name in order}, form="{:+.3f}", role="problem"),
                 Table(
                     "Errors",
                     [
                         Column("error", order),
-                        Column("definition", [ERRORS[name] for name in order]),
+                        Column("definition", [ERRORS[name].replace("IoU", fit) for name in order]),
                         cells.counts("count", [counts[name] for name in order]),
                         _figures_column("ΔAP50", [delta_ap[name] for name in order], "{:+.3f}"),
                     ],
@@ -104,13 +105,13 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
         ),
         Section(
             "Sizes and fit",
-            "Detections that match a truth at IoU ≥ 0.50. AP counts the matches, but not how well the boxes fit.",
+            f"Detections that match a truth at {fit} ≥ 0.50. AP counts the matches, but not how well the boxes fit.",
             [_sizes(summary), *_fits(summary["matched"]["metrics"])],
         ),
         Section(
             "Calibration of scores",
             "If scores equal precision, the curve follows the dashed line.",
-            [_calibration(summary["calibration"])],
+            [_calibration(summary["calibration"], fit)],
         ),
         *sections_of_slices(summary),
         operated(summary),
@@ -141,7 +142,8 @@ def _curves(summary: Mapping[str, Any]) -> Plot:
     curves = summary["curves"]
     names = list(curves["precision"])
     step = max(1, (len(names) - 1) // (CURVES - 1)) if len(names) > 1 else 1
-    series = {f"IoU {threshold(float(name))}": curves["precision"][name] for name in names[::step][:CURVES]}
+    fit = title_of(summary["rules"]["metric"])
+    series = {f"{fit} {threshold(float(name))}": curves["precision"][name] for name in names[::step][:CURVES]}
     strokes = shades("detection", len(series))
     title = "Precision at each recall"
     return lines(title, curves["recall"], series, across="recall", up="precision", strokes=strokes)
@@ -156,19 +158,19 @@ def _thresholds(summary: Mapping[str, Any]) -> list[Plot]:
         return []
     main = next(iter(summary["stats"]))
     series = {name: list(values.values()) for name, values in found.items()}
-    x = [float(name) for name in named]
-    return [lines(f"{main} by IoU threshold and size", x, series, across=f"IoU {sign(summary['rules'])}", up=main)]
+    x, fit = [float(name) for name in named], title_of(summary["rules"]["metric"])
+    return [lines(f"{main} by {fit} threshold and size", x, series, across=f"{fit} {sign(summary['rules'])}", up=main)]
 
 
-def _calibration(found: Mapping[str, Any]) -> Plot:
+def _calibration(found: Mapping[str, Any], fit: str) -> Plot:
     known = [k for k, count in enumerate(found["counts"]) if count]
-    series = {"precision": [found["precision"][k] for k in known], "mean IoU": [found["iou"][k] for k in known]}
+    series = {"precision": [found["precision"][k] for k in known], f"mean {fit}": [found["iou"][k] for k in known]}
     return lines(
-        "Precision and IoU by score",
+        f"Precision and {fit} by score",
         [found["scores"][k] for k in known],
         series,
         across="score",
-        up="precision, IoU",
+        up=f"precision, {fit}",
         strokes=[Stroke("detection"), Stroke("match")],
         diagonal="score = precision",
     )
@@ -197,8 +199,12 @@ def _sizes(summary: Mapping[str, Any]) -> Table:
             cells.counts("truths", [size["truths"] for size in sizes.values()]),
             cells.counts("matched", [size["pairs"] for size in sizes.values()]),
             *(
-                _figures_column(f"{title_of(metric)} median", [size[metric]["p50"] for size in sizes.values()], form)
-                for metric, form in (("iou", "{:.3f}"), ("giou", "{:.3f}"), ("smooth_l1", "{:.1f}"))
+                _figures_column(
+                    f"{title_of(metric)} median",
+                    [size[metric]["p50"] for size in sizes.values()],
+                    "{:.1f}" if found["unit"] else "{:.3f}",
+                )
+                for metric, found in summary["matched"]["metrics"].items()
             ),
         ],
     )
@@ -222,8 +228,11 @@ def _classes(summary: Mapping[str, Any]) -> Table:
                 for name in first_of(summary["stats"], summary["rules"])
             ),
             *(cells.counts(name, [found["errors"][name] for found in classes]) for name in ("matched", *ERRORS)),
-            _figures_column("IoU median", [found["matched"]["iou"]["p50"] for found in classes]),
-            _figures_column("GIoU median", [found["matched"]["giou"]["p50"] for found in classes]),
+            *(
+                _figures_column(f"{title_of(metric)} median", [found["matched"][metric]["p50"] for found in classes])
+                for metric, whole in summary["matched"]["metrics"].items()
+                if whole["unit"] is None
+            ),
         ],
         "classes",
     )

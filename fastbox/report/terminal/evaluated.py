@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from fastbox.kernels.metrics import title_of
 from fastbox.report.numbers import NONE, counted, limits
 from fastbox.report.rules import evaluated_rules, sign, threshold
 from fastbox.report.statistics import best_first, by_size, first_of, parted
@@ -44,16 +45,16 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     _show_counts(console, summary, f"{counted(len(summary['by_class']), 'classes')}")
     show_benchmark(console, summary)
     console.print()
-    sizes = _sizes(summary)
-    show_table(console, sizes, [name for name in sizes[0] if name in (names[0], "IoU p50")])
+    sizes, fit = _sizes(summary), title_of(summary["rules"]["metric"])
+    show_table(console, sizes, [name for name in sizes[0] if name in (names[0], f"{fit} p50")])
     recalls = [name for name in (f"AR{count}" for count in summary["rules"]["max_dets"]) if name in figures]
     said = [" · ".join(f"{name} {_figure(figures[name])}" for name in recalls)] if recalls else []
-    console.print(Text("; ".join([*said, "IoU p50: the median IoU of matched boxes"]), style="dim"))
+    console.print(Text("; ".join([*said, f"{fit} p50: the median {fit} of matched boxes"]), style="dim"))
     _show_thresholds(console, summary, names[0])
     console.print()
     show_table(console, _errors(summary), ("ΔAP50",))
     console.print(Text(parted(summary["errors"]), style="dim"))
-    console.print(Text("at IoU ≥ 0.50; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))
+    console.print(Text(f"at {fit} ≥ 0.50; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))
     _show_images(console, summary)
     show_slices(console, summary)
     show_classes(console, summary, names[:2])
@@ -74,7 +75,10 @@ def _show_thresholds(console: Console, summary: Mapping[str, Any], main: str) ->
         return
     step = -(-len(found) // THRESHOLDS_SHOWN)
     shown = list(found.items())[::step]
-    head = f"IoU {sign(summary['rules'])}", *(threshold(float(name)) for name, _ in shown)
+    head = (
+        f"{title_of(summary['rules']['metric'])} {sign(summary['rules'])}",
+        *(threshold(float(name)) for name, _ in shown),
+    )
     console.print()
     show_table(console, [head, (main, *(_figure(value) for _, value in shown))])
 
@@ -181,12 +185,12 @@ def _show_intervals(console: Console, summary: Mapping[str, Any], names: Sequenc
 
 def _sizes(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     stats = by_size(summary["stats"], summary["rules"])
-    rows: list[tuple[str, ...]] = [("size", *stats, "truths", "matched", "IoU p50", "GIoU p50", "Smooth L1 p50, px")]
+    metrics = summary["matched"]["metrics"]
+    heads = [f"{title_of(name)} p50{', px' if found['unit'] else ''}" for name, found in metrics.items()]
+    rows: list[tuple[str, ...]] = [("size", *stats, "truths", "matched", *heads)]
     for place, (name, size) in enumerate(summary["matched"]["by_size"].items()):
-        medians = [size[metric]["p50"] for metric in ("iou", "giou", "smooth_l1")]
-        shown = [
-            NONE if value is None else f"{value:.{digits}f}" for value, digits in zip(medians, (3, 3, 1), strict=True)
-        ]
+        medians = [(size[metric]["p50"], 1 if found["unit"] else 3) for metric, found in metrics.items()]
+        shown = [NONE if value is None else f"{value:.{digits}f}" for value, digits in medians]
         rows.append(
             (
                 name,
