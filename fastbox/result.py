@@ -225,20 +225,26 @@ class Result:
 
 @dataclass
 class Invalid:
-    """The number of invalid boxes, by reason."""
+    """The number of invalid boxes, by reason; a rotated rectangle with a negative side is inverted."""
 
     not_finite: int = 0
     inverted: int = 0
+    angle_too_large: int = 0
+    edges_cross: int = 0
 
     def add(self, reasons: NDArray[np.uint8]) -> None:
         """Count the invalid boxes among some, given the reasons as :meth:`Boxes.invalid` returns them."""
-        _, not_finite, inverted = np.bincount(reasons, minlength=3).tolist()
+        _, not_finite, inverted, angle, crossing = np.bincount(reasons, minlength=5).tolist()
         self.not_finite += not_finite
         self.inverted += inverted
+        self.angle_too_large += angle
+        self.edges_cross += crossing
 
     def to_dict(self) -> dict[str, int]:
-        """Return the counts by reason."""
-        return {"not_finite": self.not_finite, "inverted": self.inverted}
+        """Return the counts by reason; those that only rotated boxes have, only if there are any."""
+        turned = {"angle_too_large": self.angle_too_large, "edges_cross": self.edges_cross}
+        plain = {"not_finite": self.not_finite, "inverted": self.inverted}
+        return plain | {reason: count for reason, count in turned.items() if count}
 
 
 @dataclass(frozen=True)

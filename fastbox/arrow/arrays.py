@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from fastbox._lazy import deferred
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import Backed
-from fastbox.values.formats import Columns
 from fastbox.values.groups import groups_of
 from fastbox.values.labels import WIDE
 from fastbox.values.names import IMAGE
@@ -39,6 +38,11 @@ __all__ = [
 ]
 
 pc = deferred("pyarrow.compute")
+
+_ROTATED = {  # lists of rotated boxes, whose format no type tells
+    5: ", or give the format cxcywhr (radians) or cxcywhd (degrees) of rotated boxes",
+    8: ", or give the format xyxyxyxy of quadrilaterals",
+}
 
 
 class UnsortedError(InputError):
@@ -187,25 +191,22 @@ def numbers(array: pa.Array, place: Place, per_box: int = 1) -> NDArray[Any]:
     return np.asarray(array.to_numpy())
 
 
-def coordinates(array: pa.Array, fields: tuple[str, ...], place: Place) -> Columns:
-    """View the four coordinates of an array of structs or of lists of four."""
+def coordinates(array: pa.Array, fields: tuple[str, ...], place: Place, count: int = 4) -> tuple[NDArray[Any], ...]:
+    """View the coordinates of an array of structs or of lists of `count` numbers."""
     array = plain(array)
     _refuse_nulls(array, place, "a box")
     if pa.types.is_null(array.type):
         array = array.cast(pa.list_(pa.float64()))
     if fields:
-        first, second, third, fourth = (numbers(array.field(name), place) for name in fields)
-        return first, second, third, fourth
+        return tuple(numbers(array.field(name), place) for name in fields)
     if not pa.types.is_fixed_size_list(array.type):
         lengths = np.diff(array.offsets.to_numpy())
-        wrong = np.flatnonzero(lengths != 4)
+        wrong = np.flatnonzero(lengths != count)
         if wrong.size:
             index = int(wrong[0])
-            raise InputError(
-                f"expected a list of 4 coordinates in {place(index)}, got {lengths[index]}: fix or drop the row"
-            )
-    quads = numbers(array.flatten(), place, per_box=4).reshape(-1, 4)
-    return quads[:, 0], quads[:, 1], quads[:, 2], quads[:, 3]
+            how = "fix or drop the row" + (_ROTATED.get(int(lengths[index]), "") if count == 4 else "")
+            raise InputError(f"expected a list of {count} coordinates in {place(index)}, got {lengths[index]}: {how}")
+    return tuple(numbers(array.flatten(), place, per_box=count).reshape(-1, count).T)
 
 
 def flattened(column: pa.Array, place: Place) -> tuple[pa.Array, NDArray[np.int64]]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from fastbox.arrow.arrays import is_list, is_number, plain_type
 from fastbox.arrow.fields import hint, listing, require
 from fastbox.arrow.layouts import BoxColumns, Names
+from fastbox.arrow.turned import find_rotated, format_in
 from fastbox.errors import InputError, nearest
 from fastbox.values.formats import as_format
 from fastbox.values.names import BOX, BOXES, BoxArgument, box_columns, one_box_column
@@ -25,6 +26,7 @@ def find_boxes(
     prefix: str = "",
     where: str = "table",
     argument: BoxArgument = BOX,
+    rotated: bool = False,
 ) -> BoxColumns:
     """Find the columns that hold the boxes.
 
@@ -41,11 +43,14 @@ def find_boxes(
         The name of the table in messages.
     argument : BoxArgument
         The option and the argument that name the columns of boxes, for messages.
+    rotated : bool
+        Take rotated boxes too; by default they are refused.
 
     Raises
     ------
     InputError
-        No such columns (the nearest name is suggested), a wrong type, or an unknown format.
+        No such columns (the nearest name is suggested), a wrong type, an unknown format, rotated boxes that the caller
+        does not take, or an angle without a unit.
 
     Examples
     --------
@@ -56,13 +61,24 @@ def find_boxes(
     if boxes is not None and not isinstance(boxes, str):
         require(schema, boxes, str(where))
     told = None if format is None else str(format)
-    return _found(schema, boxes, told, prefix, str(where), argument)  # text: the cache must keep no tables
+    turned = format_in(schema, prefix)  # metadata do not count where the cache compares schemas
+    return _found(schema, boxes, told, turned, prefix, str(where), argument, rotated)  # text: it must keep no tables
 
 
 @lru_cache(64)
 def _found(
-    schema: pa.Schema, boxes: str | None, format: str | None, prefix: str, where: str, argument: BoxArgument
+    schema: pa.Schema,
+    boxes: str | None,
+    format: str | None,
+    turned: str | None,
+    prefix: str,
+    where: str,
+    argument: BoxArgument,
+    rotated: bool,
 ) -> BoxColumns:
+    found = find_rotated(schema, boxes, format, turned, prefix, where, argument, rotated)
+    if found is not None:
+        return found
     try:
         told = None if format is None else as_format(format)
     except ValueError as error:

@@ -17,7 +17,7 @@ from fastbox.arrow.find import find_boxes
 from fastbox.arrow.held import readable
 from fastbox.arrow.layouts import BoxColumns, to_columns
 from fastbox.errors import InputError
-from fastbox.values.formats import Columns
+from fastbox.values.formats import Columns, four
 from fastbox.values.names import IMAGE, BoxArgument, column_of
 from fastbox.values.numbers import shown
 
@@ -61,7 +61,7 @@ class Frame:
             name = self.found.names[0]
             came = f"lists of boxes in column {name!r}: explode the column"
             raise InputError(f"expected one box in each row of {self.where}, got {came}")
-        return to_columns(self.table, self.found, where=self.where)[0]
+        return four(to_columns(self.table, self.found, where=self.where)[0])
 
     def by_image(self) -> tuple[NDArray[np.int64] | None, NDArray[Any], NDArray[np.int64]]:
         """Return the rows by image, None if they are so already; the image ids, ascending; and their offsets.
@@ -136,10 +136,10 @@ def frame_columns(
     arrow, found, named = read.table, read.found, read.image
     if named is None:
         columns, offsets, images = to_columns(arrow, found, where=where)
-        return columns, found.format, offsets, images
+        return four(columns), found.format, offsets, images
     fix = sorting(frame, named, "Boxes.from_arrow(frame, image=False)")
     columns, offsets, images = to_columns(arrow, found, image=named, where=where, fix=fix)
-    return columns, found.format, offsets, images
+    return four(columns), found.format, offsets, images
 
 
 def sorting(frame: Any, image: str, without: str) -> str:

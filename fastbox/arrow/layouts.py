@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastbox.arrow.arrays import Place, coordinates, flattened, image_runs, is_list, numbers, one_chunk, rows_of
 from fastbox.arrow.fields import require
 from fastbox.errors import InputError
-from fastbox.values.formats import Columns
+from fastbox.kernels.codes import COLUMNS, FORMATS, QUADS, ROTATED
 from fastbox.values.groups import groups_of_rows
 
 __all__ = ["BoxColumns", "Names", "Rectangular", "rows_as_boxes", "to_columns"]
@@ -28,13 +28,25 @@ class BoxColumns:
 
     ``layout`` is ``"flat"`` (four columns), ``"struct"``, ``"fixed"`` (fixed-size list of 4), ``"list"`` (lists, each
     of 4) or ``"ragged"`` (a list of boxes: one row per image). ``names`` are the columns read, ``fields`` the fields of
-    the struct or empty, both in the order of ``format``.
+    the struct or empty, both in the order of ``format``. Rotated boxes have five or eight coordinates in place of four.
     """
 
     layout: str
     names: Names
     fields: Names
     format: str
+
+    @property
+    def rotated(self) -> bool:
+        """Tell whether the boxes are rotated rectangles or quadrilaterals."""
+        return self.format.removeprefix("rel_") not in FORMATS
+
+    @property
+    def count(self) -> int:
+        """The number of coordinates of a box."""
+        if not self.rotated:
+            return len(FORMATS[0])
+        return COLUMNS[QUADS if self.format.endswith("xyxyxyxy") else ROTATED]
 
     @property
     def paths(self) -> Names:
@@ -52,8 +64,8 @@ def to_columns(
     where: str = "table",
     first_row: int = 0,
     fix: str | None = None,
-) -> tuple[Columns, NDArray[np.int64] | None, NDArray[Any] | None]:
-    """View the boxes of a batch as four columns, with the offsets of its groups and their image ids.
+) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64] | None, NDArray[Any] | None]:
+    """View the boxes of a batch as columns, with the offsets of its groups and their image ids.
 
     float32 and float64 are viewed without a copy, as long as a column is one chunk. With ``image`` the boxes are
     grouped by that column; a ragged batch without it is grouped by row. Rows in messages count from ``first_row``; the
@@ -62,20 +74,17 @@ def to_columns(
     Raises
     ------
     InputError
-        A null, a list that isn't of four, or image ids that are unsorted or neither integers nor strings.
+        A null, a list of another length, or image ids that are unsorted or neither integers nor strings.
     """
     bounds = None
     if columns.layout == "flat":
-        first, second, third, fourth = (
-            numbers(one_chunk(batch.column(name)), Place(where, name, first_row)) for name in columns.names
-        )
+        found = tuple(numbers(one_chunk(batch.column(name)), Place(where, name, first_row)) for name in columns.names)
     else:
         name = columns.names[0]
         array = one_chunk(batch.column(name))
         if columns.layout == "ragged":
             array, bounds = flattened(array, Place(where, name, first_row))
-        first, second, third, fourth = coordinates(array, columns.fields, Place(where, name, first_row, bounds))
-    found = first, second, third, fourth
+        found = coordinates(array, columns.fields, Place(where, name, first_row, bounds), columns.count)
     if image is None:
         return found, bounds, None
     require(batch.schema, image, where)

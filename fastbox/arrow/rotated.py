@@ -12,13 +12,10 @@ from fastbox.arrow.arrays import Place, image_runs, is_list, is_number, numbers,
 from fastbox.arrow.fields import listing, require
 from fastbox.arrow.frame import image_column, sorting
 from fastbox.arrow.held import readable
+from fastbox.arrow.turned import ANGLES, LISTS, QUADS, RECTANGLE
 from fastbox.errors import InputError
 
 __all__ = ["rotated_columns"]
-
-RECTANGLES = tuple(("cx", "cy", "w", "h", angle) for angle in ("angle", "r", "theta", "rotation"))
-QUADS = (tuple(f"{axis}{corner}" for corner in range(1, 5) for axis in "xy"),)
-LISTS = ("obb", "rbox", "poly", "polygon", "bbox", "box", "boxes")
 
 
 def rotated_columns(
@@ -72,11 +69,12 @@ def _names(schema: pa.Schema, count: int, boxes: str | None, where: str) -> tupl
                 f"expected one column of boxes or {count} in {where}, got {len(names)}: {', '.join(names)}"
             )
         return names
-    known: tuple[str, ...]
-    for known in (*(RECTANGLES if count == 5 else QUADS), *((name,) for name in LISTS)):
+    flat: list[tuple[str, ...]]
+    flat = [(*RECTANGLE, angle) for angle in ANGLES] if count == 5 else [QUADS]
+    for known in (*flat, *((name,) for name in LISTS)):
         if set(known) <= set(schema.names):
-            return known
-    usual = ", ".join((RECTANGLES if count == 5 else QUADS)[0])
+            return tuple(known)
+    usual = ", ".join(flat[0])
     raise InputError(
         f"expected columns of boxes in {where} ({usual}, or one column obb of lists), got {listing(schema.names)}: "
         f"name them with boxes='A,B,...'"

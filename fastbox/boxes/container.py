@@ -266,4 +266,4 @@ def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
 def grouped(boxes: Boxes, groups: NDArray[np.int64]) -> Boxes:
     """Return boxes grouped by ascending group numbers, one per box."""
     images, offsets = grouping(len(boxes), groups, None)
-    return Boxes.of(boxes.columns, boxes.format, offsets, images)
+    return boxes.of(boxes.columns, boxes.format, offsets, images)

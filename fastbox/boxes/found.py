@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from numpy.typing import ArrayLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastbox.arrow.layouts import BoxColumns, Rectangular, to_columns
 from fastbox.boxes.container import Boxes
-from fastbox.values.formats import in_pixels, promoted
+from fastbox.boxes.rotated import RotatedBoxes
+from fastbox.boxes.rotated import in_pixels as rotated_in_pixels
+from fastbox.boxes.rotated import promoted as rotated_promoted
+from fastbox.kernels.codes import FORMATS
+from fastbox.values.formats import four, in_pixels, promoted
 
-__all__ = ["to_boxes"]
+__all__ = ["boxes_of_columns", "frames", "to_boxes"]
+
+
+def frames(boxes: Boxes | RotatedBoxes) -> NDArray[Any]:
+    """Return the corners of boxes, of rotated boxes those of the upright frames around them, of shape (n, 4).
+
+    >>> frames(RotatedBoxes([[0, 0, 4, 2, 90]], "cxcywhd"))
+    array([[-1., -2.,  1.,  2.]])
+    """
+    return (boxes.hulls() if isinstance(boxes, RotatedBoxes) else boxes).corners()
+
+
+def boxes_of_columns(
+    columns: tuple[NDArray[Any], ...],
+    format: str,
+    offsets: NDArray[np.int64] | None = None,
+    images: NDArray[Any] | None = None,
+) -> Any:
+    """Return plain or rotated boxes of columns of one float dtype in pixels, by their format; nothing is checked."""
+    return (Boxes if format in FORMATS else RotatedBoxes).of(columns, format, offsets, images)  # type: ignore[arg-type]
 
 
 def to_boxes(
@@ -19,8 +45,8 @@ def to_boxes(
     where: str = "table",
     first_row: int = 0,
     size: tuple[ArrayLike, ArrayLike] | None = None,
-) -> Boxes:
-    """View the boxes of a batch: float32 and float64 without a copy, as long as a column is one chunk.
+) -> Any:
+    """View the plain or rotated boxes of a batch: float32 and float64 without a copy, as long as a column is one chunk.
 
     With ``image`` the boxes are grouped by that column; a ragged batch without it is grouped by row. Rows in messages
     count from ``first_row``; the first row of a file is row 0.
@@ -28,7 +54,7 @@ def to_boxes(
     Raises
     ------
     InputError
-        A null, a list that isn't of four, or image ids that are unsorted or neither integers nor strings.
+        A null, a list of another length, or image ids that are unsorted or neither integers nor strings.
 
     Examples
     --------
@@ -39,4 +65,6 @@ def to_boxes(
     array([0, 1, 1])
     """
     found, offsets, images = to_columns(batch, columns, image=image, where=where, first_row=first_row)
-    return Boxes.of(*in_pixels(promoted(found), columns.format, size), offsets, images)
+    if columns.rotated:
+        return RotatedBoxes.of(*rotated_in_pixels(rotated_promoted(found), columns.format, size), offsets, images)
+    return Boxes.of(*in_pixels(promoted(four(found)), columns.format, size), offsets, images)

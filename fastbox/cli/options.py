@@ -14,6 +14,7 @@ import click
 from fastbox._version import SCHEMA
 from fastbox.cli.command import option
 from fastbox.cli.types import Column, Memory, Names, Real
+from fastbox.kernels.codes import ROTATED_FORMATS
 from fastbox.memory import set_memory
 from fastbox.stages import told
 from fastbox.values.formats import ALIASES, FORMATS
@@ -62,9 +63,10 @@ def _set_memory(context: click.Context, parameter: click.Parameter, value: str |
 
 
 BOX_FORMAT: dict[str, Any] = {
-    "type": click.Choice((*FORMATS, *ALIASES)),
+    "type": click.Choice((*FORMATS, *ALIASES, *ROTATED_FORMATS)),
     "metavar": "FORMAT",
-    "help": f"Box format: {', '.join((*FORMATS, *ALIASES))} (default: told by the columns' names).",
+    "help": f"Box format: {', '.join((*FORMATS, *ALIASES))}; rotated: {', '.join(ROTATED_FORMATS)} "
+    "(default: told by the columns' names).",
 }
 IMAGE_COLUMN: dict[str, Any] = {
     "type": Column(),

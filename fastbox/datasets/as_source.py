@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import one_chunk
-from fastbox.arrow.find import find_boxes
 from fastbox.arrow.held import typed
 from fastbox.datasets import recognize
 from fastbox.datasets.by_image import by_id
@@ -34,7 +33,7 @@ from fastbox.tables.files import count_rows
 from fastbox.tables.frames import is_frame, kind_of, listed, table_of
 from fastbox.tables.in_order import order_of, sorted_source, sorted_table
 from fastbox.tables.separated import is_separated, read_separated
-from fastbox.tables.source import Source
+from fastbox.tables.source import Source, boxes_in
 from fastbox.values.labels import once
 from fastbox.values.names import IMAGE, Usual, are_exact, column_of
 
@@ -160,9 +159,7 @@ def note_of(source: Source) -> dict[str, Any]:
         taken[source.image.what] = str(source.image)
     if source.boxes is None:
         with open_parquet(file) as opened, suppress(InputError):
-            found = find_boxes(
-                opened.schema_arrow, None, source.format, prefix=source.prefix, where=file, argument=source.argument
-            )
+            found = boxes_in(opened.schema_arrow, source, file)
             if found.layout == "flat" and not are_exact(found.names):
                 taken["boxes"] = f"{','.join(found.names)} ({found.format})"
     if taken:

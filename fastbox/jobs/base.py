@@ -86,8 +86,8 @@ class Traits:
         The arguments that name a file to write that is not a table.
     kept : int
         Bytes for each box of the first table that stay in memory until the end.
-    beside : bool
-        The tables after the first list the images of the first, and are cut at the same images.
+    rotated, beside : bool
+        Tables of rotated boxes are read; the tables after the first list its images, and are cut at the same images.
     first_pass : callable, optional
         Reads the whole table before its fragments run; gives the options that it adds to those of each fragment.
     """
@@ -99,6 +99,7 @@ class Traits:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = (REPORT,)
     kept: int = 0
+    rotated: bool = False
     beside: bool = False
     first_pass: FirstPass | None = None
 
@@ -279,7 +280,7 @@ class Tables:
 def _source(given: Given, name: str, traits: Traits) -> Source:
     if not traits.by_image and not isinstance(given, Source):
         given = replace(Source(()), path=given, image=None)
-    return as_source(given, name)
+    return replace(as_source(given, name), rotated=traits.rotated)
 
 
 class Output:

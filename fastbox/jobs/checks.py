@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from fastbox.arrow.arrays import id_kind, is_flag, is_number
+from fastbox.arrow.layouts import BoxColumns
+from fastbox.boxes.found import boxes_of_columns
 from fastbox.errors import InputError
+from fastbox.ops.checks import check_metric
 from fastbox.tables.source import Plan
 
-__all__ = ["check_flags", "check_images", "check_labels", "check_numbers"]
+__all__ = ["check_flags", "check_images", "check_labels", "check_metrics", "check_numbers"]
 
 
 def check_images(plans: Iterable[Plan], work: str) -> None:
@@ -19,6 +24,16 @@ def check_images(plans: Iterable[Plan], work: str) -> None:
                 f"expected a column of image ids in {plan.files[0]}, got none: {work} image by image, so name the "
                 "column with Source(..., image=COLUMN)"
             )
+
+
+def check_metrics(metrics: Iterable[str], *boxes: BoxColumns) -> None:
+    """Refuse metrics that the boxes in some columns do not have."""
+    sides = [boxes_of_columns((np.zeros(0),) * own.count, own.format) for own in boxes]
+    for name in metrics:
+        try:
+            check_metric(name, *sides)
+        except ValueError as error:
+            raise InputError(str(error)) from None
 
 
 def check_numbers(plan: Plan, *names: str | None) -> None:

@@ -14,15 +14,18 @@ from fastbox import losses
 from fastbox.arrow import columns
 from fastbox.arrow.fields import require
 from fastbox.arrow.layouts import BoxColumns
+from fastbox.arrow.turned import metadata_of
 from fastbox.boxes.container import Boxes
-from fastbox.boxes.found import to_boxes
+from fastbox.boxes.found import frames, to_boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
+from fastbox.jobs.checks import check_metrics
 from fastbox.losses import LossAndGrad
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.losses.names import LOSSES, PARAMETERS, check_name
 from fastbox.ops import search as ops
+from fastbox.ops.metrics import ROTATED_METRICS
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Measured", "measure"]
 
+DEFAULT = ("iou", "giou", "smooth_l1")  # of rotated boxes those that they have
 SHORT_COORDINATES = {**COORDINATES, "xyxy": ("x0", "y0", "x1", "y1"), "yxyx": ("y0", "x0", "y1", "x1")}
 
 
@@ -94,12 +98,12 @@ class Measured(Result):
         return {"unit": unit_of(name), **self.metrics[name].to_dict(edges_of(name)), **zero}
 
 
-@job("pairs", by_image=False, adds_up=True)
+@job("pairs", by_image=False, adds_up=True, rotated=True)
 def measure(
     pairs: Given,
     out: str | os.PathLike[str] | None = None,
     *,
-    metrics: Sequence[str] = ("iou", "giou", "smooth_l1"),
+    metrics: Sequence[str] = DEFAULT,
     pred: str | None = None,
     target: str | None = None,
     format: str | None = None,
@@ -122,10 +126,11 @@ def measure(
         The file of rows with new columns to write; by default only the summary is computed.
     metrics : sequence of str
         Names from ``fastbox.METRICS`` and ``fastbox.LOSSES``; each is the name of its column. Losses of coordinates are
-        summed over the four corners' coordinates.
+        summed over the four corners' coordinates. Rotated boxes have ``iou``, ``iof``, ``ios``, ``giou`` and
+        ``probiou``; by default the first and the fourth.
     pred, target : str, optional
-        The columns of the boxes: one column, or four names with commas between; by default found by the prefixes
-        ``pred_`` and ``target_``.
+        The columns of the boxes: one column, or four names (five or eight of rotated boxes) with commas between; by
+        default found by the prefixes ``pred_`` and ``target_``.
     format : str, optional
         The format of both boxes; by default the format that the names of the columns imply.
     beta : float
@@ -173,8 +178,12 @@ def measure(
             f"expected a loss among the metrics to give its gradient, got none: add one of {', '.join(LOSSES)}"
         )
     source = Source.carrying(pairs)
-    files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format)
+    files, schema, pred_at, target_at = find_pairs(source.path, pred, target, format, rotated=True)
     dtype, its_format = _dtype_and_format(schema, pred_at, target_at)
+    rotated = pred_at.rotated or target_at.rotated
+    if rotated and tuple(metrics) == DEFAULT:
+        metrics = [name for name in DEFAULT if name in ROTATED_METRICS]
+    check_metrics([name for name in metrics if rotated or name not in LOSSES], pred_at, target_at)
     new = _new_columns(metrics, its_format if grad else None)
     kept = [name for name in (schema.names if keep is None else dict.fromkeys(keep)) if name not in new]
     for name in kept:
@@ -190,6 +199,7 @@ def measure(
     if report is not None:
         found.look = Look(metrics[0], is_worse_greater(metrics[0])) if metrics else None
     new_schema = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(new, dtype.name))
+    new_schema = new_schema.with_metadata(metadata_of(pred_=pred_at.format, target_=target_at.format))
     parameters = {"paths": files, "metrics": metrics, "pred": pred, "target": target, "format": format, "beta": beta}
     parameters |= {"delta": delta, "grad": grad}
     with Output(out, new_schema, command="measure", parameters=parameters, progress=progress) as output:
@@ -240,7 +250,7 @@ def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, LossAndGrad],
         measured = {name: graded.loss for name, graded in values.items()}
         measured |= {} if "iou" in measured else {"iou": ops.aligned(a, b)}
         ids = None if images is None else images.cast("string").to_numpy(zero_copy_only=False)
-        found.look.add(measured, a.corners(), b.corners(), numbers, ids)
+        found.look.add(measured, frames(a), frames(b), numbers, ids)
     found.rows += len(a)
     for name, (column, grad) in values.items():
         found.metrics[name].add(column)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow import columns
+from fastbox.arrow.turned import metadata_of
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
@@ -80,7 +81,7 @@ class Suppressed(Result):
         }
 
 
-@job("detections", adds_up=True)
+@job("detections", adds_up=True, rotated=True)
 def nms(
     detections: Given,
     out: str | os.PathLike[str] | None = None,
@@ -159,6 +160,7 @@ def nms(
     given = {"method": method, **numbers, "min_score": None if least == -np.inf else float(least)}
     found = Suppressed(class_column=label, rules=Rules({**given, "score_column": score_column, "class_column": label}))
     schema = columns.schema_of({}, [planned.columns.field(name) for name in written])
+    schema = schema.with_metadata(metadata_of(**{"": planned.boxes.format}))
     parameters = {
         "detections": planned.files,
         "iou_threshold": iou_threshold,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes, grouped
 from fastbox.errors import InputError
-from fastbox.kernels.metrics import METRICS
+from fastbox.kernels.metrics import FACTS
 from fastbox.ops import search as ops
 from fastbox.ops.result import Pairs
 from fastbox.result import Rules
@@ -43,9 +43,9 @@ class Question:
         if not metrics:
             raise ValueError("expected at least one metric, got none")
         for name in metrics:
-            as_choice(name, METRICS, "a metric")
+            as_choice(name, tuple(FACTS), "a metric")
         limit, first = float(threshold), metrics[0]
-        if METRICS[first].distance:
+        if FACTS[first].distance:
             if limit < 0:
                 raise InputError(f"expected a threshold of {first} of 0 or more, got {limit:g}: no distance is below 0")
         elif limit > 1:
@@ -61,8 +61,8 @@ class Question:
     def rules(self) -> Rules:
         """Return the rules of the result."""
         given = {"mode": self.mode, "metric": self.metrics[0], "threshold": self.limit}
-        sign = None if self.limit is None else "≤" if METRICS[self.metrics[0]].distance else "≥"
-        turns = {"beta": float(self.beta)} if any(METRICS[name].beta for name in self.metrics) else {}
+        sign = None if self.limit is None else "≤" if FACTS[self.metrics[0]].distance else "≥"
+        turns = {"beta": float(self.beta)} if any(FACTS[name].beta for name in self.metrics) else {}
         return Rules({**given, "sign": sign, "class_column": self.label, **turns})
 
     def parameters(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Question:
             values, cols = ops.best(a, b, metric=self.metrics[0], beta=self.beta)
             rows = np.arange(len(a))
         else:
-            every = np.inf if METRICS[self.metrics[0]].distance else -np.inf
+            every = np.inf if FACTS[self.metrics[0]].distance else -np.inf
             limit = every if self.limit is None else self.limit
             rows, cols, values = ops.pairs(a, b, threshold=limit, metric=self.metrics[0], beta=self.beta)
         if order_a is None:
@@ -166,9 +166,7 @@ def _block(chunk: Chunk, first: int, last: int, images: slice) -> Chunk:
 
 def _rows_of(boxes: Boxes, bounds: NDArray[np.int64], ids: NDArray[np.generic] | None) -> Boxes:
     some = boxes[int(bounds[0]) : int(bounds[-1])]
-    found = Boxes.from_columns(*some.columns, format=some.format, offsets=bounds - bounds[0])
-    found.images = ids
-    return found
+    return some.of(some.columns, some.format, bounds - bounds[0], ids)
 
 
 def _by_class(

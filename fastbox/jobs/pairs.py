@@ -11,10 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow import columns
+from fastbox.arrow.turned import coordinate_names, metadata_of
+from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import frames
+from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
-from fastbox.jobs.checks import check_images
+from fastbox.jobs.checks import check_images, check_metrics
 from fastbox.jobs.pairing import PAIR, Block, Question, blocks
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.memory import most_of
@@ -27,7 +31,7 @@ from fastbox.tables.chunk import ROWS, Chunk
 from fastbox.tables.class_names import joined_classes, kind_of_classes
 from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.tables.stream import scan
-from fastbox.values.formats import COORDINATES
+from fastbox.values.formats import COORDINATES, FORMATS
 from fastbox.values.groups import groups_of
 from fastbox.values.names import CLASS, Usual
 
@@ -100,7 +104,7 @@ class Paired(Result):
         }
 
 
-@job("detections", "truths", adds_up=True)
+@job("detections", "truths", adds_up=True, rotated=True)
 def pairs(
     detections: Given,
     truths: Given | None = None,
@@ -142,11 +146,13 @@ def pairs(
     class_agnostic : bool
         Pair boxes of different classes too, as by default; False pairs them per class.
     metrics : sequence of str
-        Names from ``fastbox.METRICS``; the first decides.
+        Names from ``fastbox.METRICS``; the first decides. Rotated boxes have ``iou``, ``iof``, ``ios``, ``giou`` and
+        ``probiou``.
     keep : sequence of str
         Columns of the detections to carry along.
     boxes : bool
-        Write the corners of both boxes, as ``pred_xmin`` … ``target_ymax``, which :func:`measure` reads.
+        Write the corners of both boxes, as ``pred_xmin`` … ``target_ymax``, which :func:`measure` reads; of rotated
+        boxes the coordinates that they have, as ``pred_cx`` … ``pred_angle`` or ``pred_x1`` … ``pred_y4``.
     report : path, optional
         The HTML page to write, with figures, plots and the worst pairs (the extra ``report``).
     pictures : path, optional
@@ -188,6 +194,7 @@ def pairs(
     b = None if truths is None else Source.carrying(truths, label)
     plans = plans_of(*(source for source in (a, b) if source is not None))
     check_images(plans, "pairs are sought")
+    check_metrics(asked.metrics, *(own.boxes for own in plans))
     if label is not None:
         joined = joined_classes([found.files for found in plans], kind_of_classes(plans, label))
         asked = replace(asked, label=label, joined=joined)
@@ -232,8 +239,7 @@ def _add(found: Paired, chunk: Chunk, pairs: Pairs, beta: float, paired: NDArray
     if found.look is not None:
         numbers = np.stack((chunk.a_rows(rows), _other_rows(chunk, cols)), axis=1)
         measured = {"iou": ops.aligned(*both)} | measured if "iou" not in measured else measured
-        corners = both[0].corners(), both[1].corners()
-        found.look.add(measured, *corners, numbers, _images(chunk, rows))
+        found.look.add(measured, frames(both[0]), frames(both[1]), numbers, _images(chunk, rows))
     found.pairs += int(met.sum())
     paired[rows] = True
     if b is None:
@@ -269,11 +275,22 @@ def _schema(plans: list[Plan], metrics: Sequence[str], carried: tuple[str, ...],
     first, second = ("detection", "truth") if len(plans) > 1 else ("row", "other")
     types = {"image_id": ids, first: "int64", second: "int64"}
     types |= dict.fromkeys(metrics, dtype)
+    formats = {side: own.boxes.format for side, own in zip(("pred_", "target_"), plans * 2, strict=False)}
     if boxes:
-        types |= {f"{side}_{corner}": dtype for side in ("pred", "target") for corner in CORNERS}
+        types |= {side + name: dtype for side, told in formats.items() for name in _coordinates(told)}
     if clash := [name for name in carried if name in types]:
         raise InputError(f"the column to keep {clash[0]!r} has the name of a column of the output: leave it out")
-    return columns.schema_of(types, plans[0].columns)
+    found = columns.schema_of(types, plans[0].columns)
+    return found.with_metadata(metadata_of(**formats)) if boxes else found
+
+
+def _coordinates(format: str) -> tuple[str, ...]:
+    """Return the names of the coordinates that are written: corners, of rotated boxes those that they have."""
+    return CORNERS if format in FORMATS else coordinate_names(format)
+
+
+def _written(boxes: Boxes | RotatedBoxes) -> list[NDArray[Any]]:
+    return list(boxes.columns if isinstance(boxes, RotatedBoxes) else boxes.corners().T)
 
 
 def _batch(chunk: Chunk, pairs: Pairs, values: list[NDArray[Any]], boxes: bool, schema: Any) -> Any:
@@ -284,8 +301,10 @@ def _batch(chunk: Chunk, pairs: Pairs, values: list[NDArray[Any]], boxes: bool, 
     partners[cols >= 0] = _other_rows(chunk, cols[cols >= 0])
     made: list[NDArray[Any]] = [_images(chunk, rows), chunk.a_rows(rows), partners, *values]
     if boxes:
-        target = np.full((len(cols), 4), np.nan, other.dtype)
-        target[cols >= 0] = other[cols[cols >= 0]].corners()
-        made += [*chunk.a[rows].corners().T, *target.T]
+        made += _written(chunk.a[rows])
+        for column in _written(other[cols[cols >= 0]]):
+            target = np.full(len(cols), np.nan, other.dtype)
+            target[cols >= 0] = column
+            made.append(target)
     new = columns.batch_of(made, columns.schema_of({}, list(schema)[: len(made)]))
     return columns.joined(new, columns.taken(chunk.a_columns, rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastbox.kernels.metrics import METRICS
+from fastbox.kernels.metrics import METRICS, ROTATED_METRICS
 from fastbox.values.numbers import as_choice
 
 __all__ = ["COORDINATE_LOSSES", "LOSSES", "OVERLAP_LOSSES", "PARAMETERS", "check_name"]
@@ -21,4 +21,4 @@ PARAMETERS = {
 
 def check_name(name: str) -> None:
     """Raise ValueError unless a metric or a loss has this name; name the nearest."""
-    as_choice(name, (*METRICS, *LOSSES), "a metric or a loss")
+    as_choice(name, (*dict.fromkeys((*METRICS, *ROTATED_METRICS)), *LOSSES), "a metric or a loss")

@@ -19,7 +19,6 @@ from fastbox.storage.opened import DAMAGED, KeptFile, Opened, check_state, open_
 from fastbox.tables.files import is_read_by_group
 from fastbox.tables.footers import RowGroups, check_bounds, check_footer, leaves_of
 from fastbox.tables.source import Fragment, Plan, Source
-from fastbox.values.formats import Columns
 
 __all__ = ["Batch", "batches_of", "boxes_of"]
 
@@ -29,7 +28,8 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    columns : tuple of four arrays
+    columns : tuple of arrays
+        Four of plain boxes; five or eight of rotated boxes.
     offsets, images : array or None
         The first box of each image, and the ascending ids of the images.
     carried : pyarrow.RecordBatch
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
         The number of the first box, counted in the whole table.
     """
 
-    columns: Columns
+    columns: tuple[NDArray[Any], ...]
     offsets: NDArray[np.int64] | None
     images: NDArray[Any] | None
     carried: pa.RecordBatch
@@ -153,9 +153,8 @@ def _within(batch: Batch, fragment: Fragment) -> Batch:
         return batch
     bounds = batch.offsets[begin : end + 1]
     first, last = int(bounds[0]), int(bounds[-1])
-    p, q, r, s = batch.columns
     return Batch(
-        (p[first:last], q[first:last], r[first:last], s[first:last]),
+        tuple(column[first:last] for column in batch.columns),
         bounds - first,
         batch.images[begin:end],
         batch.carried.slice(first, last - first),
@@ -171,7 +170,7 @@ def _batch_rows(file: str, boxes: BoxColumns, rows: int, opened: Opened) -> int:
         return rows
     with open_parquet(file, (), opened) as parquet:
         check_footer(file, parquet.metadata, boxes.names[0])
-        held, per_box = _values(parquet.metadata, boxes.names[0]), 1 if boxes.fields else 4
+        held, per_box = _values(parquet.metadata, boxes.names[0]), 1 if boxes.fields else boxes.count
         return max(1, rows * per_box * int(parquet.metadata.num_rows) // max(1, held))
 
 

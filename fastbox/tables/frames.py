@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from fastbox.arrow.arrays import plain, plain_type
 from fastbox.arrow.held import UNREADABLE, as_table, columns_of, indexed, table_of_columns, without_rows
-from fastbox.boxes.container import Boxes
+from fastbox.arrow.turned import BOX_FORMAT, coordinate_names, metadata_of
+from fastbox.boxes.base import Collection
 from fastbox.errors import InputError
 from fastbox.values.formats import COORDINATES
 from fastbox.values.groups import values_of_rows
@@ -24,10 +25,11 @@ _MAKES = ("__arrow_c_stream__", "__arrow_c_array__", "collect", "to_arrow", "to_
 def is_frame(given: Any) -> bool:
     """Tell whether this is a table in memory rather than the name of one.
 
-    >>> is_frame({"x": [0.0]}), is_frame("boxes.parquet"), is_frame(Boxes([]))
+    >>> import fastbox
+    >>> is_frame({"x": [0.0]}), is_frame("boxes.parquet"), is_frame(fastbox.Boxes([]))
     (True, False, True)
     """
-    if isinstance(given, Boxes | Mapping):
+    if isinstance(given, Collection | Mapping):
         return True
     if isinstance(given, list | tuple):
         return bool(given) and all(isinstance(one, Mapping) or _is_made(one) for one in given)
@@ -46,11 +48,12 @@ def listed(given: Any) -> Any:
 def kind_of(given: Any) -> str:
     """Return the kind of a table in memory, with its article.
 
-    >>> kind_of({"x": [0.0]}), kind_of(Boxes([]))
+    >>> import fastbox
+    >>> kind_of({"x": [0.0]}), kind_of(fastbox.Boxes([]))
     ('a dict', 'Boxes')
     """
-    if isinstance(given, Boxes):
-        return "Boxes"
+    if isinstance(given, Collection):
+        return type(given).__name__
     if isinstance(given, Mapping):
         return "a dict"
     name = type(given).__name__
@@ -67,15 +70,18 @@ def table_of(given: Any, name: str) -> pa.Table:
 
     Examples
     --------
+    >>> import fastbox
     >>> table_of({"image_id": [1, 2], "bbox": np.zeros((2, 4))}, "truths").schema.names
     ['image_id', 'bbox']
-    >>> table_of(Boxes([[0, 0, 1, 1]], images=[7]), "truths").to_pylist()
+    >>> table_of(fastbox.Boxes([[0, 0, 1, 1]], images=[7]), "truths").to_pylist()
     [{'image_id': 7, 'xmin': 0.0, 'ymin': 0.0, 'xmax': 1.0, 'ymax': 1.0}]
     """
-    if isinstance(given, Boxes):
+    if isinstance(given, Collection):
         table = _of_boxes(given)
     elif isinstance(given, Mapping):
         table = table_of_columns(_columns(given), name)
+        formats = [values.format for values in given.values() if isinstance(values, Collection)]
+        table = table.replace_schema_metadata(metadata_of(**{"": formats[0]})) if formats else table
     elif isinstance(given, list | tuple) and all(isinstance(one, Mapping) for one in given):
         table = table_of_columns(_of_rows(given), name)
     else:
@@ -90,12 +96,13 @@ def table_of(given: Any, name: str) -> pa.Table:
             table = table_of_columns(columns_of(given), name)  # which names the column
             if not table.num_columns:
                 raise InputError(f"expected columns of one type each in {name}, got others: cast them") from error
-    return pa.Table.from_arrays([_plain(column) for column in table.columns], names=table.column_names)
+    told = {key: value for key, value in (table.schema.metadata or {}).items() if key.decode() == BOX_FORMAT}
+    return pa.Table.from_arrays([_plain(column) for column in table.columns], names=table.column_names, metadata=told)
 
 
 def _is_made(given: Any) -> bool:
     """Tell whether an object is a frame or a table, rather than a list of them."""
-    return not isinstance(given, Boxes) and any(hasattr(given, name) for name in _MAKES)
+    return not isinstance(given, Collection) and any(hasattr(given, name) for name in _MAKES)
 
 
 def _of_rows(rows: Sequence[Mapping[Any, Any]]) -> Iterator[tuple[str, list[Any]]]:
@@ -119,7 +126,7 @@ def _of_arrow(given: Any) -> pa.Table:
     return as_table(given)
 
 
-def _of_boxes(boxes: Boxes) -> pa.Table:
+def _of_boxes(boxes: Collection) -> pa.Table:
     n = len(boxes)
     offsets = np.array([0, n]) if boxes.offsets is None else boxes.offsets
     ids = np.arange(len(offsets) - 1) if boxes.images is None else boxes.images
@@ -127,13 +134,14 @@ def _of_boxes(boxes: Boxes) -> pa.Table:
     columns = {"image_id": pa.array(images.tolist() if images.dtype.kind not in "iu" else images)}
     if not n:
         columns = {"image_id": pa.array([], pa.string() if images.dtype.kind in "USOT" else pa.int64())}
-    columns |= {name: pa.array(side) for name, side in zip(COORDINATES[boxes.format], boxes.columns, strict=True)}
-    return pa.table(columns)
+    names = COORDINATES[boxes.format] if boxes.format in COORDINATES else coordinate_names(boxes.format)
+    columns |= {name: pa.array(side) for name, side in zip(names, boxes.columns, strict=True)}
+    return pa.table(columns, metadata=metadata_of(**{"": boxes.format}))
 
 
 def _columns(given: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
     for name, values in given.items():
-        if isinstance(values, Boxes):
+        if isinstance(values, Collection):
             table = _of_boxes(values)
             names = [own for own in table.column_names if own != "image_id" or values.offsets is not None]
             yield from ((own, table[own]) for own in names)

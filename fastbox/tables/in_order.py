@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
 from fastbox.arrow.arrays import id_kind, one_chunk, plain, rows_of, sort_command
-from fastbox.arrow.find import find_boxes
 from fastbox.errors import InputError
 from fastbox.memory import get_memory
 from fastbox.storage.backed import Backed, Original, Scratch, parquet_of
@@ -26,7 +25,7 @@ from fastbox.tables.chunk import ROWS
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import read_whole
 from fastbox.tables.sort import sort
-from fastbox.tables.source import Source
+from fastbox.tables.source import Source, boxes_in
 from fastbox.tables.write_back import common_schema, with_schema
 
 __all__ = ["order_of", "sorted_source", "sorted_table"]
@@ -150,9 +149,7 @@ def _write_rows(source: Source, files: list[str], path: str) -> bool:
     assert source.image is not None
     with open_parquet(files[0]) as parquet:
         schema = parquet.schema_arrow
-    counted = find_boxes(
-        schema, source.boxes, source.format, prefix=source.prefix, where=files[0], argument=source.argument
-    )
+    counted = boxes_in(schema, source, files[0])
     ragged = counted.layout == "ragged"
     kind = pa.string() if id_kind(schema.field(source.image).type, source.image, files[0]) == "string" else pa.int64()
     fields = [("image", kind), ("row", pa.int64()), ("first", pa.int64()), ("count", pa.int64())]
@@ -189,9 +186,7 @@ def _boxes_of(batch: pa.RecordBatch) -> NDArray[np.int64]:
 def _counts(table: pa.Table, source: Source, name: str) -> NDArray[np.int64] | None:
     """Count the boxes of each row, if a row is an image."""
     try:
-        found = find_boxes(
-            table.schema, source.boxes, source.format, prefix=source.prefix, where=name, argument=source.argument
-        )
+        found = boxes_in(table.schema, source, name)
     except InputError:
         return None
     if found.layout != "ragged":

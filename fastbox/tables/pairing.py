@@ -28,8 +28,10 @@ class PairedTable(NamedTuple):
     target: BoxColumns
 
 
-def find_pairs(paths: Paths, pred: str | None, target: str | None, format: str | None) -> PairedTable:
-    """Find both boxes of a table's rows, by default by the prefixes ``pred_`` and ``target_``.
+def find_pairs(
+    paths: Paths, pred: str | None, target: str | None, format: str | None, *, rotated: bool = False
+) -> PairedTable:
+    """Find both boxes of a table's rows, by default by the prefixes ``pred_`` and ``target_``; rotated ones if allowed.
 
     Raises
     ------
@@ -39,8 +41,8 @@ def find_pairs(paths: Paths, pred: str | None, target: str | None, format: str |
     files = find_files(paths)
     with open_parquet(files[0]) as first:
         schema = first.schema_arrow
-    pred_at = find_boxes(schema, pred, format, prefix="pred_", where=files[0], argument=PRED)
-    target_at = find_boxes(schema, target, format, prefix="target_", where=files[0], argument=TARGET)
+    pred_at = find_boxes(schema, pred, format, prefix="pred_", where=files[0], argument=PRED, rotated=rotated)
+    target_at = find_boxes(schema, target, format, prefix="target_", where=files[0], argument=TARGET, rotated=rotated)
     if set(pred_at.names) == set(target_at.names):
         names = ", ".join(pred_at.names)
         how = f"name both with {advice('--pred COLUMNS --target COLUMNS', 'pred=COLUMNS, target=COLUMNS')}"

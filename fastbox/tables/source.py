@@ -24,7 +24,7 @@ from fastbox.values.labels import place_of
 from fastbox.values.names import BOX, IMAGE, BoxArgument
 from fastbox.values.numbers import as_floats
 
-__all__ = ["Fragment", "Plan", "Source", "count_boxes", "plan", "plans_of"]
+__all__ = ["Fragment", "Plan", "Source", "boxes_in", "count_boxes", "plan", "plans_of"]
 
 
 MOST_PLANS = 64  # that a job keeps
@@ -67,6 +67,8 @@ class Source:
         Columns that are carried under other names: the new name and the files' own name of each.
     argument : BoxArgument
         The option and the argument that name the columns of boxes, for messages.
+    rotated : bool
+        Rotated boxes are read too; False refuses them.
     asked : dict of str to str
         The columns and the box format that the caller named, by argument.
     """
@@ -80,6 +82,7 @@ class Source:
     fragment: Fragment | None = None
     aliases: tuple[tuple[str, str], ...] = ()
     argument: BoxArgument = field(default=BOX, repr=False, compare=False)
+    rotated: bool = field(default=True, repr=False)
     asked: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -102,6 +105,19 @@ class Source:
     def own(self, name: str) -> str:
         """Return the files' own name of a column that is carried under another."""
         return dict(self.aliases).get(name, name)
+
+
+def boxes_in(schema: pa.Schema, source: Source, where: str) -> BoxColumns:
+    """Find the columns of a source's boxes in the schema of one of its files, as :func:`find_boxes` does."""
+    return find_boxes(
+        schema,
+        source.boxes,
+        source.format,
+        prefix=source.prefix,
+        where=where,
+        argument=source.argument,
+        rotated=source.rotated,
+    )
 
 
 @dataclass(frozen=True)
@@ -210,7 +226,7 @@ def _plan_of(source: Source, file: str) -> Plan:
         rows = int(parquet.metadata.num_rows)
         schema = parquet.schema_arrow if rows else typed(parquet.schema_arrow)
         carried = row_bytes(file, parquet, [source.own(name) for name in source.columns])
-    boxes = find_boxes(schema, source.boxes, source.format, prefix=source.prefix, where=file, argument=source.argument)
+    boxes = boxes_in(schema, source, file)
     if boxes.format.startswith("rel_"):
         raise InputError(f"expected coordinates in pixels in {file}, got format {boxes.format!r}: scale them first")
     ids = None

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fastbox.arrow.arrays import Place, unsorted
 from fastbox.arrow.rows import Rows
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import boxes_of_columns
 from fastbox.errors import FormatWarning, InputError, advice, warn
 from fastbox.memory import more_memory, most_boxes
 from fastbox.parallel import alone
@@ -31,7 +32,7 @@ from fastbox.storage.opened import Opened
 from fastbox.tables.batches import Batch, boxes_of
 from fastbox.tables.chunk import ROWS, Chunk
 from fastbox.tables.source import Plan, Source, plans_of
-from fastbox.values.formats import Columns, looks_like_sizes
+from fastbox.values.formats import looks_like_sizes
 from fastbox.values.labels import place_of, union
 from fastbox.values.numbers import shown
 
@@ -136,7 +137,7 @@ def _side(source: Source, found: Plan, rows: int, most: int, opened: Opened) -> 
     images = None if found.ids is None else np.zeros(0, np.int64 if found.ids == "integer" else np.str_)
     carried = found.columns.empty_table().to_batches() or [pa.RecordBatch.from_pylist([], found.columns)]
     name = found.files[0] if len(found.files) == 1 else f"all rows from {found.files[0]} on"
-    empty = Batch((none, none, none, none), np.zeros(1, np.int64), images, carried[0], name, 0)
+    empty = Batch((none,) * found.boxes.count, np.zeros(1, np.int64), images, carried[0], name, 0)
     batches = boxes_of(source, found, min(max(rows, LEAST_BATCH), max(1, most // CHUNKS)), opened)
     order = found.files[0].original.boxes if isinstance(found.files[0], Backed) else None
     return Side(batches, source.image, found.boxes.format, empty, most, order)
@@ -199,16 +200,16 @@ class Side:
         """Drop the first images, whose boxes were taken."""
         self.ids, self.bounds = self.ids[count:], self.bounds[count:]
 
-    def take(self, last: int) -> tuple[Columns, pa.RecordBatch]:
+    def take(self, last: int) -> tuple[tuple[NDArray[Any], ...], pa.RecordBatch]:
         """Return the boxes before a number, as floats, and their carried columns; views if all are of one batch."""
         first, self.done = self.done, last
-        taken: list[tuple[Columns, pa.RecordBatch]] = []
+        taken: list[tuple[tuple[NDArray[Any], ...], pa.RecordBatch]] = []
         while self._batches and self._batches[0][0] < last:
             start, batch = self._batches[0]
             count = len(batch.columns[0])
             begin, end = max(0, first - start), min(last - start, count)
-            p, q, r, s = (column[begin:end].astype(self._dtype, copy=False) for column in batch.columns)
-            taken.append(((p, q, r, s), batch.carried.slice(begin, end - begin)))
+            columns = tuple(column[begin:end].astype(self._dtype, copy=False) for column in batch.columns)
+            taken.append((columns, batch.carried.slice(begin, end - begin)))
             if start + count > last:
                 break
             self._batches.popleft()
@@ -216,8 +217,8 @@ class Side:
             return self._empty.columns, self._empty.carried
         if len(taken) == 1:
             return taken[0]
-        p, q, r, s = (np.concatenate(column) for column in zip(*(columns for columns, _ in taken), strict=True))
-        return (p, q, r, s), pa.concat_batches([carried for _, carried in taken])
+        columns = tuple(np.concatenate(column) for column in zip(*(columns for columns, _ in taken), strict=True))
+        return columns, pa.concat_batches([carried for _, carried in taken])
 
     def _check_room(self, where: str) -> None:
         """Refuse an image that memory can't hold, before it is complete."""
@@ -295,7 +296,7 @@ def _chunk(sides: Sequence[Side], ids: NDArray[Any] | None, bounds: Sequence[NDA
     taken = []
     for side, own in zip(sides, bounds, strict=True):
         columns, carried = side.take(int(own[-1]))
-        taken.append((Boxes.of(columns, side.format, own - own[0], ids), carried))
+        taken.append((boxes_of_columns(columns, side.format, own - own[0], ids), carried))
     (a, a_columns), (b, b_columns) = taken[0], taken[1] if len(taken) > 1 else (None, None)
     b_start = starts[1] if b is not None else 0
     orders, names = [side.order for side in sides], tuple(side.name for side in sides)

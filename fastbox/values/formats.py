@@ -20,6 +20,7 @@ __all__ = [
     "are_corners",
     "as_format",
     "corners",
+    "four",
     "four_columns",
     "in_pixels",
     "looks_like_sizes",
@@ -156,6 +157,12 @@ def promoted(columns: tuple[Any, Any, Any, Any]) -> Columns:
         raise ValueError(f"expected four columns of one shape (n,), got {', '.join(map(str, shapes))}")
     dtype = np.result_type(*arrays)
     first, second, third, fourth = (array.astype(dtype, copy=False) for array in arrays)
+    return first, second, third, fourth
+
+
+def four(columns: tuple[NDArray[Any], ...]) -> Columns:
+    """Return columns that are known to be four."""
+    first, second, third, fourth = columns
     return first, second, third, fourth
 
 

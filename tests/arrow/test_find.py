@@ -164,7 +164,12 @@ def test_a_ragged_column_is_found() -> None:
         (floats(*CORNERS, kind=pa.string()), {}, r"numbers in column 'xmin' of cats\.parquet, got string"),
         (floats(*CORNERS, kind=pa.bool_()), {}, r"numbers in column 'xmin' of cats\.parquet, got bool"),
         (pa.schema([("bbox", pa.list_(pa.string()))]), {}, r"'bbox' of cats\.parquet .* got list<"),
-        (pa.schema([("bbox", pa.list_(pa.float32(), 5))]), {}, r"got fixed_size_list<.*\[5\]"),
+        (pa.schema([("bbox", pa.list_(pa.float32(), 6))]), {}, r"got fixed_size_list<.*\[6\]"),
+        (
+            pa.schema([("bbox", pa.list_(pa.float32(), 5))]),
+            {},
+            r"plain boxes in cats.parquet, got rotated boxes in bbox",
+        ),
         (pa.schema([("bbox", pa.struct([("a", pa.float32())]))]), {}, r"got struct<a: float>"),
         (pa.schema([("bbox", pa.string())]), {}, r"got string"),
         (floats("xmin", *CORNERS), {}, r"one column 'xmin' in cats\.parquet, got 2: rename"),

@@ -20,7 +20,7 @@ from fastbox.cli.options import (
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Real
 from fastbox.losses.names import LOSSES, check_name
-from fastbox.ops.metrics import METRICS
+from fastbox.ops.metrics import METRICS, ROTATED_METRICS
 
 __all__ = ["measure"]
 
@@ -32,7 +32,9 @@ class Measures:
     """The arguments of :func:`fastbox.jobs.measure` beside the columns of boxes."""
 
     metrics: list[str] = metrics_option(
-        check_name, ("iou", "giou", "smooth_l1"), f"compute: {', '.join(METRICS)}; losses: {', '.join(LOSSES)}"
+        check_name,
+        ("iou", "giou", "smooth_l1"),
+        f"compute: {', '.join(METRICS)}; losses: {', '.join(LOSSES)}; of rotated boxes: {', '.join(ROTATED_METRICS)}",
     )
     grad: bool = option(
         "--grad", is_flag=True, help="Gradient of each loss with respect to the predicted box: four columns."

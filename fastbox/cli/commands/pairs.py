@@ -21,7 +21,7 @@ from fastbox.cli.options import (
 )
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Number
-from fastbox.ops.metrics import METRICS
+from fastbox.ops.metrics import METRICS, ROTATED_METRICS
 from fastbox.values.numbers import as_choice
 
 __all__ = ["pairs"]
@@ -30,7 +30,7 @@ terminal = deferred("fastbox.report.terminal.summary")
 
 
 def _as_metric(name: str) -> str:
-    return as_choice(name, METRICS, "a metric")
+    return as_choice(name, (*dict.fromkeys((*METRICS, *ROTATED_METRICS)),), "a metric")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ class Pairing:
     best: bool = option("--best", is_flag=True, help="One row for each detection, with its best truth.")
     class_agnostic: bool = agnostic_option(True, "class-agnostic")
     class_column: str = class_option()
-    metrics: list[str] = metrics_option(_as_metric, ("iou",), f"compute: {', '.join(METRICS)}")
+    metrics: list[str] = metrics_option(
+        _as_metric, ("iou",), f"compute: {', '.join(METRICS)}; of rotated boxes: {', '.join(ROTATED_METRICS)}"
+    )
     beta: float = beta_option()
     keep: list[str] = keep_option("of the detections; default: none", default="")
     boxes: bool = option(

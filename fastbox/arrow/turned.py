@@ -1,0 +1,202 @@
+"""The columns of an Arrow schema that hold rotated boxes: five or eight flat columns, or lists of five or eight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from fastbox.arrow.arrays import is_list, is_number, plain_type
+from fastbox.arrow.fields import listing, require
+from fastbox.arrow.layouts import BoxColumns, Names
+from fastbox.errors import InputError, advice
+from fastbox.kernels.codes import ROTATED_FORMATS
+from fastbox.values.names import BOXES, BoxArgument, one_box_column
+
+__all__ = [
+    "ANGLES",
+    "BOX_FORMAT",
+    "LISTS",
+    "QUADS",
+    "RECTANGLE",
+    "coordinate_names",
+    "find_rotated",
+    "format_in",
+    "metadata_of",
+]
+
+BOX_FORMAT = "box_format"  # the key of a schema's metadata, also with the prefix of its columns
+ANGLES = ("angle", "r", "theta", "rotation")  # an angle of the first name alone is found without a format
+RECTANGLE = ("cx", "cy", "w", "h")
+QUADS = tuple(f"{axis}{corner}" for corner in range(1, 5) for axis in "xy")
+LISTS = ("obb", "rbox", "poly", "polygon", "bbox", "box", "boxes")
+
+
+def coordinate_names(format: str) -> Names:
+    """Return the names of the columns that fastbox writes for a format of rotated boxes.
+
+    >>> coordinate_names("cxcywhd")
+    ('cx', 'cy', 'w', 'h', 'angle')
+    """
+    return QUADS if columns_in(format) == 8 else (*RECTANGLE, ANGLES[0])
+
+
+def metadata_of(**formats: str) -> dict[str, str]:
+    """Return metadata of a schema that tell the units of angles, given the format of the boxes by each prefix.
+
+    >>> metadata_of(pred_="cxcywhd", target_="xyxyxyxy")
+    {'pred_box_format': 'cxcywhd'}
+    """
+    return {
+        prefix + BOX_FORMAT: told
+        for prefix, told in formats.items()
+        if told in ROTATED_FORMATS and columns_in(told) == 5
+    }
+
+
+def format_in(schema: pa.Schema, prefix: str = "") -> str | None:
+    """Return the format of rotated boxes that a schema's metadata give; None without one.
+
+    >>> format_in(pa.schema([], metadata={"box_format": "cxcywhd"}))
+    'cxcywhd'
+    """
+    held = schema.metadata or {}
+    for key in (prefix + BOX_FORMAT, BOX_FORMAT):
+        told = held.get(key.encode(), b"").decode(errors="replace")
+        if told in ROTATED_FORMATS:
+            return str(told)
+    return None
+
+
+def find_rotated(
+    schema: pa.Schema,
+    boxes: str | None,
+    format: str | None,
+    told: str | None,
+    prefix: str,
+    where: str,
+    argument: BoxArgument,
+    allowed: bool,
+) -> BoxColumns | None:
+    """Find the columns that hold rotated boxes; None for a table of plain boxes.
+
+    Parameters
+    ----------
+    schema, boxes, prefix, where, argument
+        As for :func:`fastbox.arrow.find.find_boxes`.
+    format : str, optional
+        The format that the caller gives; a plain one means plain boxes.
+    told : str, optional
+        The format in the schema's metadata, for an angle without a unit and for lists of any length.
+    allowed : bool
+        Whether the caller takes rotated boxes.
+
+    Raises
+    ------
+    InputError
+        No such columns, an angle without a unit, or rotated boxes where the caller takes plain ones.
+    """
+    asked = None if format is None else format.removeprefix("rel_")
+    if asked is not None and asked not in ROTATED_FORMATS:
+        return None
+    names = _named(schema, boxes, where) if boxes is not None else _by_name(schema, asked, told, prefix)
+    if names is None and asked is None:
+        return None
+    if names is None:
+        usual = ", ".join(QUADS if columns_in(asked or "") == 8 else (*RECTANGLE, "angle"))
+        raise InputError(
+            f"expected columns of boxes in {where} ({usual}, or one column obb of lists), got {listing(schema.names)}: "
+            f"name them with {argument.advice('A,B,...')}"
+        )
+    layout, count = ("flat", len(names)) if len(names) > 1 else _listed(schema, names[0], asked or told)
+    if asked is None and count not in (5, 8):
+        return None
+    if not allowed:
+        raise _refused(names, where)
+    found = format or ("xyxyxyxy" if count == 8 else told if told != "xyxyxyxy" else None)
+    if found is None:
+        raise _without_unit(names, where, argument)
+    if not count:
+        kind = schema.field(names[0]).type
+        raise InputError(f"expected lists of {columns_in(found)} numbers in column {names[0]!r} of {where}, got {kind}")
+    if count != columns_in(found):
+        raise InputError(f"expected {columns_in(found)} columns of {found} in {where}, got {count}: {', '.join(names)}")
+    for name in names if layout == "flat" else ():
+        kind = require(schema, name, where).type
+        if not is_number(kind):
+            raise InputError(f"expected numbers in column {name!r} of {where}, got {kind}: cast it")
+    return BoxColumns(layout, names, (), found)
+
+
+def columns_in(format: str) -> int:
+    """Return the number of coordinates of a format of rotated boxes."""
+    return 8 if format.endswith("xyxyxyxy") else 5
+
+
+def _named(schema: pa.Schema, boxes: str, where: str) -> Names:
+    names = (boxes,) if boxes in schema.names else tuple(name.strip() for name in boxes.split(","))
+    for name in names if len(names) in (1, 5, 8) else ():
+        require(schema, name, where)
+    return names
+
+
+def _by_name(schema: pa.Schema, asked: str | None, told: str | None, prefix: str) -> Names | None:
+    """Return the columns with the usual names; without a given format plain boxes in other columns come first."""
+    names = schema.names
+    for start in dict.fromkeys((prefix, "")):
+        sets = list(_flat_sets(start, asked))
+        found = next((known for known in sets if set(known) <= set(names)), None)
+        if asked is None and _has_plain(names, start, found or ()):
+            return None
+        if found is not None:
+            return found
+        for name in dict.fromkeys([*(start + one for one in LISTS), *one_box_column(names, start)]):
+            if name in names and _listed(schema, name, asked or told)[1]:
+                return (name,)
+        if one_box_column(names, start):
+            return None
+    return None
+
+
+def _flat_sets(prefix: str, asked: str | None) -> Iterator[Names]:
+    if asked is None or columns_in(asked) == 8:
+        yield tuple(prefix + name for name in QUADS)
+    if asked is None or columns_in(asked) == 5:
+        for angle in ANGLES[:1] if asked is None else ANGLES:
+            yield tuple(prefix + name for name in (*RECTANGLE, angle))
+
+
+def _has_plain(names: Sequence[str], prefix: str, found: Names) -> bool:
+    """Tell whether four columns beside those found have the exact names of a plain box."""
+    sets = ({prefix + name for name in known} for known, _ in BOXES)
+    return any(known <= set(names) and not known <= set(found) for known in sets)
+
+
+def _listed(schema: pa.Schema, name: str, format: str | None) -> tuple[str, int]:
+    """Return the layout of a column of lists, and the coordinates of each: 0 if neither type nor format tells them."""
+    kind = plain_type(schema.field(name).type) if schema.names.count(name) == 1 else pa.null()
+    count = columns_in(format) if format is not None else 0
+    for outer in ("", "ragged"):
+        if pa.types.is_fixed_size_list(kind) and is_number(kind.value_type):
+            return outer or "fixed", int(kind.list_size) if kind.list_size in (5, 8) else 0
+        if not is_list(kind):
+            break
+        kind = plain_type(kind.value_type)
+        if is_number(kind):
+            return outer or "list", count
+    return "", 0
+
+
+def _refused(names: Names, where: str) -> InputError:
+    plain = "; to leave the angle out, give " + advice("--format cxcywh", "format='cxcywh'") if len(names) == 5 else ""
+    took = advice("convert, measure, pairs, nms and evaluate take them", "RotatedBoxes takes them")
+    return InputError(f"expected plain boxes in {where}, got rotated boxes in {', '.join(names)}: {took}{plain}")
+
+
+def _without_unit(names: Names, where: str, argument: BoxArgument) -> InputError:
+    option = "--truth-format" if argument.option == "--truth-box" else "--format"
+    said = [advice(f"{option} {told}", f"format={told!r}") for told in ("cxcywhr", "cxcywhd")]
+    what = f"the angle {names[-1]!r}" if len(names) > 1 else f"the lists of five in {names[0]!r}"
+    return InputError(
+        f"expected a unit for {what} of {where}, got none: give {said[0]} (radians) or {said[1]} (degrees)"
+    )

@@ -1,0 +1,76 @@
+"""Jobs on tables of rotated boxes: the values of the functions, and outputs that keep their unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import fastbox
+from fastbox import Boxes, InputError, RotatedBoxes, jobs
+
+pytestmark = pytest.mark.compiler  # kernels of rotated boxes are in no library
+
+CROSS = RotatedBoxes([[0, 0, 4, 2, 0], [0, 0, 4, 2, 90], [0, 0, 4, 2, 0]], "cxcywhd", images=[1, 1, 2])
+UPRIGHT = Boxes([[-2, -1, 2, 1], [9, 9, 10, 10]], images=[1, 2])
+
+
+def test_pairs_of_a_cross(tmp_path: Path) -> None:
+    """A cross of two bars of 4 x 2 has an IoU of 4 / 12; a table of plain boxes has the angle 0."""
+    found = jobs.pairs(CROSS, threshold=0.3, metrics=["iou", "probiou"])
+    assert found.pairs == 1 and found.metrics["iou"].mean == 4 / 12
+    both = jobs.pairs(CROSS, UPRIGHT, tmp_path / "pairs.parquet", threshold=0.3, boxes=True)
+    assert both.pairs == 2
+    rows = pq.read_table(tmp_path / "pairs.parquet")
+    assert rows["iou"].to_pylist() == [1, 4 / 12]
+    assert rows["pred_angle"].to_pylist() == [0, 90] and rows["target_xmax"].to_pylist() == [2, 2]
+    measured = jobs.measure(tmp_path / "pairs.parquet", tmp_path / "measured.parquet", metrics=["iof"])
+    assert measured.metrics["iof"].mean == 0.75  # of 1 and 0.5
+    assert list(jobs.measure(tmp_path / "measured.parquet").metrics) == ["iou", "giou"]  # the unit is still known
+
+
+def test_the_best_truth_of_quadrilaterals(tmp_path: Path) -> None:
+    quads = RotatedBoxes([[0, 0, 4, 0, 4, 2, 1, 2]], "xyxyxyxy", images=[1])
+    jobs.pairs(quads, Boxes([[0, 0, 4, 2]], images=[1]), tmp_path / "best.parquet", best=True, boxes=True)
+    (row,) = pq.read_table(tmp_path / "best.parquet").to_pylist()
+    assert row["iou"] == 7 / 8 and row["pred_x4"] == 1 and row["target_ymax"] == 2
+
+
+def test_nms_keeps_the_unit(tmp_path: Path) -> None:
+    table = {"boxes": CROSS, "score": [0.9, 0.8, 0.7]}
+    assert jobs.nms(table, tmp_path / "kept.parquet", iou_threshold=0.3).kept == 2
+    (chunk,) = fastbox.scan(tmp_path / "kept.parquet")
+    assert chunk.a.format == "cxcywhd" and chunk.a.columns[4].tolist() == [0, 0]
+
+
+def test_unsorted_tables_are_sorted(tmp_path: Path) -> None:
+    order = np.array([2, 0, 1])
+    columns = dict(zip(("cx", "cy", "w", "h", "angle"), (column[order] for column in CROSS.columns), strict=True))
+    path = tmp_path / "boxes.parquet"
+    pq.write_table(pa.table({"image_id": [2, 1, 1], **columns}, metadata={"box_format": "cxcywhd"}), path)
+    assert jobs.pairs(path, threshold=0.3).metrics["iou"].mean == 4 / 12
+    jobs.sort(path, tmp_path / "sorted.parquet")
+    assert jobs.pairs(tmp_path / "sorted.parquet", threshold=0.3).pairs == 1
+
+
+def test_invalid_boxes_by_reason() -> None:
+    odd = RotatedBoxes([[0, 0, 1, 1, 2.0**21], [0, 0, -1, 1, 0], [0, 0, 1, 1, 0]], "cxcywhr", images=[1, 1, 1])
+    counts = jobs.pairs(odd).to_dict()["invalid"]["detections"]
+    assert counts == {"not_finite": 0, "inverted": 1, "angle_too_large": 1}
+
+
+@pytest.mark.parametrize("metric", ["diou", "l1"])
+def test_other_metrics_are_refused(tmp_path: Path, metric: str) -> None:
+    with pytest.raises(InputError, match=f"expected a metric of rotated boxes .*, got '{metric}'"):
+        jobs.pairs(CROSS, metrics=[metric])
+    jobs.pairs(CROSS, UPRIGHT, tmp_path / "pairs.parquet", threshold=0.3, boxes=True)
+    with pytest.raises(InputError, match="expected a metric of rotated boxes"):
+        jobs.measure(tmp_path / "pairs.parquet", metrics=[metric])
+
+
+def test_other_jobs_refuse_rotated_boxes() -> None:
+    with pytest.raises(InputError, match=r"expected plain boxes in .* .*, got rotated boxes in cx, cy, w, h, angle"):
+        jobs.fit_anchors(CROSS)
