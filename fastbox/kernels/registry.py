@@ -70,6 +70,7 @@ ROTATED = {
     "evaluate.quads": _EVALUATE,
     "evaluate.rotated": _EVALUATE,
     "geometry.turn": ("TURNS",),
+    "loss.rotated": ("ROTATED_LOSSES",),
     "suppress.quads": _SUPPRESS,
     "suppress.rotated": _SUPPRESS,
 }

@@ -5,6 +5,7 @@ from fastbox.losses.deltas import Deltas
 from fastbox.losses.names import LOSSES
 from fastbox.losses.outcome import LossAndGrad
 from fastbox.losses.overlap import ciou_loss, diou_loss, eiou_loss, giou_loss, iou_loss
+from fastbox.losses.rotated import kld_loss, probiou_loss
 
 __all__ = [
     "LOSSES",
@@ -16,6 +17,8 @@ __all__ = [
     "giou_loss",
     "huber_loss",
     "iou_loss",
+    "kld_loss",
     "l1_loss",
+    "probiou_loss",
     "smooth_l1_loss",
 ]

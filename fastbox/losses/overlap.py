@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import as_boxes
-from fastbox.kernels.codes import BLOCK
+from fastbox.kernels.codes import BLOCK, PLAIN
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import Loss, Options, check_reduction, prepare
+from fastbox.losses.rotated import rotated_loss
+from fastbox.ops.geometry import geometry_of
 from fastbox.values.arguments import named
 
 __all__ = ["ciou_loss", "diou_loss", "eiou_loss", "giou_loss", "iou_loss"]
@@ -36,8 +38,9 @@ def iou_loss(
 
     Parameters
     ----------
-    pred, target : Boxes or array of shape (n, 4)
+    pred, target : Boxes, RotatedBoxes or array of shape (n, 4)
         Row i of ``pred`` belongs to row i of ``target``. Arrays are xyxy corners in pixels; groups make no difference.
+        Rotated boxes must be rectangles; their gradient has five numbers in their format, per degree for degrees.
         The prediction may be :class:`fastbox.Deltas` from anchors; the gradient is then with respect to the deltas.
     reduction : str
         ``"none"`` or ``"box"``: one loss for each box; ``"sum"``; ``"mean"`` over the boxes, nan without any.
@@ -70,7 +73,10 @@ def iou_loss(
     >>> fastbox.iou_loss([[0, 0, 4, 4]], [[1, 0, 4, 4]], return_grad=True)
     LossAndGrad(loss=0.25, grad=array([[-0.1875   , -0.0234375, -0.03125  ,  0.0234375]]))
     """
-    return _loss("iou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
+    options = Options(reduction, weights, return_grad, out, grad_out)
+    if geometry_of(pred, target) != PLAIN:
+        return rotated_loss("iou", pred, target, options)
+    return _loss("iou", pred, target, options)
 
 
 @named

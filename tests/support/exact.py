@@ -27,14 +27,19 @@ def sine_and_cosine(angle: Decimal) -> tuple[Decimal, Decimal]:
     return sine, cosine
 
 
-def turn_of(angle: float, degrees: bool) -> tuple[Decimal, Decimal]:
-    return sine_and_cosine(Decimal(angle) * PI / 180 if degrees else Decimal(angle))
+def number(given: Any) -> Decimal:
+    """A float as it is, and a decimal unchanged."""
+    return given if isinstance(given, Decimal) else Decimal(float(given))
 
 
-def rectangle(box: Sequence[float], degrees: bool = False) -> list[tuple[Decimal, Decimal]]:
+def turn_of(angle: Any, degrees: bool) -> tuple[Decimal, Decimal]:
+    return sine_and_cosine(number(angle) * PI / 180 if degrees else number(angle))
+
+
+def rectangle(box: Sequence[Any], degrees: bool = False) -> list[tuple[Decimal, Decimal]]:
     """The corners of a rectangle given as centre, sides and angle."""
-    cx, cy, w, h = (Decimal(float(number)) for number in box[:4])
-    s, c = turn_of(float(box[4]), degrees)
+    cx, cy, w, h = map(number, box[:4])
+    s, c = turn_of(box[4], degrees)
     ux, uy, vx, vy = w / 2 * c, w / 2 * s, h / 2 * s, h / 2 * c
     return [(cx - ux + vx, cy - uy - vy), (cx + ux + vx, cy + uy - vy), (cx + ux - vx, cy + uy + vy),
             (cx - ux - vx, cy - uy + vy)]  # fmt: skip
@@ -116,18 +121,43 @@ def values(a: Points, b: Points) -> dict[str, float]:
     }
 
 
+Covariance = tuple[Decimal, Decimal, Decimal]
+
+
+def covariance(box: Sequence[Any], part: int) -> Covariance:
+    """The covariances xx, yy and xy of a rectangle's Gaussian: its variances are a part of the squares of its sides."""
+    w, h = number(box[2]) ** 2 / part, number(box[3]) ** 2 / part
+    s, c = turn_of(box[4], False)
+    return w * c * c + h * s * s, w * s * s + h * c * c, (w - h) * s * c
+
+
+def squared_distance(a: Sequence[Any], b: Sequence[Any], by: Covariance) -> Decimal:
+    """The squared distance of two centres, times the determinant of a covariance, in units of it (Mahalanobis)."""
+    (x, y, xy), dx, dy = by, number(b[0]) - number(a[0]), number(b[1]) - number(a[1])
+    return y * dx * dx - 2 * xy * dx * dy + x * dy * dy
+
+
+def determinant(of: Covariance) -> Decimal:
+    return of[0] * of[1] - of[2] * of[2]
+
+
+def hellinger(a: Sequence[Any], b: Sequence[Any]) -> Decimal:
+    """1 less ProbIoU of two rectangles with sides, by the determinants of the paper."""
+    p, q = covariance(a, 12), covariance(b, 12)
+    sum_of = (p[0] + q[0], p[1] + q[1], p[2] + q[2])
+    both = determinant(sum_of)
+    far = squared_distance(a, b, sum_of) / both / 4
+    sizes = (both / (4 * (determinant(p) * determinant(q)).sqrt())).sqrt()
+    return (1 - min((-far).exp() / sizes, Decimal(1))).sqrt()
+
+
 def probiou(a: Sequence[float], b: Sequence[float]) -> float:
-    """ProbIoU of two rectangles with sides, by the determinants of the paper."""
+    return float(1 - hellinger(a, b))
 
-    def covariance(box: Sequence[float]) -> tuple[Decimal, Decimal, Decimal]:
-        w, h = Decimal(float(box[2])) ** 2 / 12, Decimal(float(box[3])) ** 2 / 12
-        s, c = turn_of(float(box[4]), False)
-        return w * c * c + h * s * s, w * s * s + h * c * c, (w - h) * s * c
 
-    (ax, ay, axy), (bx, by, bxy) = covariance(a), covariance(b)
-    x, y, xy = ax + bx, ay + by, axy + bxy
-    dx, dy = Decimal(float(b[0])) - Decimal(float(a[0])), Decimal(float(b[1])) - Decimal(float(a[1]))
-    both = x * y - xy * xy
-    far = (y * dx * dx - 2 * xy * dx * dy + x * dy * dy) / both / 4
-    sizes = (both / (4 * ((ax * ay - axy * axy) * (bx * by - bxy * bxy)).sqrt())).sqrt()
-    return float(1 - (1 - min((-far).exp() / sizes, Decimal(1))).sqrt())
+def divergence(a: Sequence[Any], b: Sequence[Any]) -> Decimal:
+    """The Kullback-Leibler divergence of the Gaussian of a from that of b."""
+    p, q = covariance(a, 4), covariance(b, 4)
+    size = determinant(p)
+    trace = (p[1] * q[0] - 2 * p[2] * q[2] + p[0] * q[1]) / size
+    return (squared_distance(a, b, p) / size + trace + (size / determinant(q)).ln()) / 2 - 1

@@ -175,6 +175,15 @@ def is_inside(at):
 
 
 @inlined
+def are_apart(a, b, at):
+    """Return whether an axis of either of two boxes separates them, or an axis of their frames."""
+    c, s, x, y, w, h, u, v = at.cos, at.sin, at.x, at.y, at.w, at.h, at.u, at.v
+    apart = (a.x0 >= b.x1) | (b.x0 >= a.x1) | (a.y0 >= b.y1) | (b.y0 >= a.y1)  # as the screens decide
+    apart |= (abs(x) >= w + (u * c + v * s)) | (abs(y) >= h + (u * s + v * c))
+    return apart | (abs(c * x + s * y) >= u + (c * w + s * h)) | (abs(c * y - s * x) >= v + (s * w + c * h))
+
+
+@inlined
 def intersection(a, b):
     """Compute the area of the intersection: a sum over four corners, by inclusion and exclusion.
 
@@ -185,9 +194,6 @@ def intersection(a, b):
     c, s, x, y, w, h, u, v = at.cos, at.sin, at.x, at.y, at.w, at.h, at.u, at.v
     ux, uy, vx, vy = u * c, u * s, v * s, v * c
     e, f, g, d = ux - vx, ux + vx, uy + vy, vy - uy
-    apart = (a.x0 >= b.x1) | (b.x0 >= a.x1) | (a.y0 >= b.y1) | (b.y0 >= a.y1)  # as the screens decide
-    apart |= (abs(x) >= w + f) | (abs(y) >= h + g)
-    apart |= (abs(c * x + s * y) >= u + (c * w + s * h)) | (abs(c * y - s * x) >= v + (s * w + c * h))
     level = s == 0.0
     k = s / c
     steep = c / (1.0 if level else s)
@@ -198,7 +204,7 @@ def intersection(a, b):
     total = total if total > 0.0 else 0.0
     total = total if total < at.small else at.small
     total = at.small if is_inside(at) else total
-    return 0.0 if apart else total
+    return 0.0 if are_apart(a, b, at) else total
 
 
 @inlined
