@@ -24,6 +24,7 @@ from fastbox.torch.losses import (
     smooth_l1_loss,
 )
 from fastbox.torch.points import Targets, assign
+from fastbox.torch.rotated import kld_loss, probiou_loss
 
 __all__ = [
     "Targets",
@@ -34,6 +35,8 @@ __all__ = [
     "giou_loss",
     "huber_loss",
     "iou_loss",
+    "kld_loss",
     "l1_loss",
+    "probiou_loss",
     "smooth_l1_loss",
 ]

@@ -6,18 +6,14 @@ tensors of half precision, which are computed in float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from fastbox import losses
-from fastbox.boxes.container import Boxes
-from fastbox.torch.checks import check_tensors
-from fastbox.values.formats import FORMATS
-from fastbox.values.numbers import as_choice
+from fastbox.kernels.codes import FORMATS
+from fastbox.torch.autograd import applied, of_boxes
+from fastbox.torch.rotated import RECTANGLES
 
 __all__ = [
     "ciou_loss",
@@ -29,10 +25,6 @@ __all__ = [
     "l1_loss",
     "smooth_l1_loss",
 ]
-
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-
-Measure = Callable[..., Any]  # a loss of (pred, target, weights), as fastbox.losses has it
 
 
 def iou_loss(
@@ -47,11 +39,12 @@ def iou_loss(
 
     Parameters
     ----------
-    pred, target : tensor of shape (n, 4)
+    pred, target : tensor of shape (n, 4), or (n, 5) for rotated boxes
         Row i of ``pred`` belongs to row i of ``target``: float16, bfloat16, float32 or float64 on the CPU, of any
         strides. The target may also be of integers, and must not require a gradient.
     format : str
-        The format of both: ``"xyxy"``, ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels.
+        The format of both: ``"xyxy"``, ``"xywh"``, ``"cxcywh"`` or ``"yxyx"``, in pixels. Here alone it may also be one
+        of rotated boxes, as for :func:`probiou_loss`.
     reduction : str
         ``"none"`` or ``"box"``: one loss for each box; ``"sum"``; ``"mean"`` over the boxes, as in :mod:`fastbox`. The
         default of torchvision's losses is ``"none"``.
@@ -82,7 +75,7 @@ def iou_loss(
     >>> loss.item(), pred.grad
     (0.25, tensor([[-0.1875, -0.0234, -0.0312,  0.0234]]))
     """
-    return _overlap(losses.iou_loss, pred, target, format, reduction, weights)
+    return of_boxes(losses.iou_loss, pred, target, format, reduction, weights, (*FORMATS, *RECTANGLES))
 
 
 def giou_loss(
@@ -104,7 +97,7 @@ def giou_loss(
     >>> pred.grad
     tensor([[ 0.1250,  0.0000, -0.2500,  0.0000]])
     """
-    return _overlap(losses.giou_loss, pred, target, format, reduction, weights)
+    return of_boxes(losses.giou_loss, pred, target, format, reduction, weights)
 
 
 def diou_loss(
@@ -124,7 +117,7 @@ def diou_loss(
     >>> diou_loss(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([[2.0, 0.0, 3.0, 1.0]]))
     tensor(1.4000)
     """
-    return _overlap(losses.diou_loss, pred, target, format, reduction, weights)
+    return of_boxes(losses.diou_loss, pred, target, format, reduction, weights)
 
 
 def ciou_loss(
@@ -144,7 +137,7 @@ def ciou_loss(
     >>> ciou_loss(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[0.0, 0.0, 2.0, 2.0]]), reduction="none")
     tensor([0.])
     """
-    return _overlap(losses.ciou_loss, pred, target, format, reduction, weights)
+    return of_boxes(losses.ciou_loss, pred, target, format, reduction, weights)
 
 
 def eiou_loss(
@@ -164,7 +157,7 @@ def eiou_loss(
     >>> eiou_loss(torch.tensor([[1.0, 1.0, 2.0, 2.0]]), torch.tensor([[2.0, 1.0, 4.0, 2.0]]), format="cxcywh")
     tensor(0.8000)
     """
-    return _overlap(losses.eiou_loss, pred, target, format, reduction, weights)
+    return of_boxes(losses.eiou_loss, pred, target, format, reduction, weights)
 
 
 def smooth_l1_loss(
@@ -208,7 +201,7 @@ def smooth_l1_loss(
     >>> deltas.grad
     tensor([0.0000, 0.5000, 1.0000])
     """
-    return _apply(partial(losses.smooth_l1_loss, beta=beta, reduction=reduction), pred, target, weights)
+    return applied(partial(losses.smooth_l1_loss, beta=beta, reduction=reduction), pred, target, weights)
 
 
 def huber_loss(
@@ -228,7 +221,7 @@ def huber_loss(
     >>> huber_loss(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 4.0]), delta=2.0, reduction="none")
     tensor([0.5000, 6.0000])
     """
-    return _apply(partial(losses.huber_loss, delta=delta, reduction=reduction), pred, target, weights)
+    return applied(partial(losses.huber_loss, delta=delta, reduction=reduction), pred, target, weights)
 
 
 def l1_loss(
@@ -247,71 +240,4 @@ def l1_loss(
     >>> l1_loss(torch.tensor([[0.0, 0.0, 4.0, 4.0]]), torch.tensor([[0.5, 0.0, 4.0, 7.0]]), reduction="box")
     tensor([3.5000])
     """
-    return _apply(partial(losses.l1_loss, reduction=reduction), pred, target, weights)
-
-
-def _overlap(
-    loss: Measure,
-    pred: torch.Tensor,
-    target: torch.Tensor,
-    format: str,
-    reduction: str,
-    weights: torch.Tensor | None,
-) -> torch.Tensor:
-    as_choice(format, FORMATS, "a format")
-
-    def measure(pred: Any, target: Any, **options: Any) -> Any:
-        return loss(Boxes(pred, format), Boxes(target, format), reduction=reduction, **options)
-
-    return _apply(measure, pred, target, weights)
-
-
-def _apply(measure: Measure, pred: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """Check the tensors, and compute a gradient only where autograd may need it."""
-    check_tensors(pred=pred, target=target, **({} if weights is None else {"weights": weights}))
-    if pred.dtype not in FLOATS:
-        raise TypeError(f"expected pred of float16, bfloat16, float32 or float64, got {pred.dtype}: give pred.float()")
-    if torch.is_grad_enabled() and pred.requires_grad:
-        loss: torch.Tensor = _LossAndGrad.apply(pred, target, weights, measure)
-        return loss
-    return _measure(measure, pred, target, weights)[0]
-
-
-def _measure(
-    measure: Measure,
-    pred: torch.Tensor,
-    target: torch.Tensor,
-    weights: torch.Tensor | None,
-    *,
-    graded: bool = False,
-) -> tuple[torch.Tensor, Any]:
-    """Call a loss with views of the tensors; return views of the loss and, where wanted, of the gradient."""
-    promoted = torch.promote_types(pred.dtype, target.dtype)
-    dtype = promoted if promoted.itemsize > 2 else torch.float32
-    a, b, w = (None if given is None else given.detach().to(dtype).numpy() for given in (pred, target, weights))
-    found = measure(a, b, weights=w, return_grad=graded)
-    loss, grad = (found.loss, torch.from_numpy(found.grad).reshape(pred.shape)) if graded else (found, None)
-    return torch.as_tensor(loss, dtype=dtype, device="cpu"), grad
-
-
-class _LossAndGrad(torch.autograd.Function):
-    """A loss whose gradient is computed in the same pass, and kept for the backward pass."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, pred: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None, measure: Measure
-    ) -> torch.Tensor:
-        loss, grad = _measure(measure, pred, target, weights, graded=True)
-        ctx.save_for_backward(pred, target, weights)
-        ctx.dtype, ctx.measure, ctx.made = pred.dtype, measure, [grad]
-        return loss
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, outer: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        # A caller may add to a gradient in place, so each gradient is returned once; another backward pass through a
-        # retained graph computes it again.
-        grad = ctx.made.pop() if ctx.made else _measure(ctx.measure, *ctx.saved_tensors, graded=True)[1]
-        if outer.dim() or outer.item() != 1:
-            grad *= outer.reshape(*outer.shape, *[1] * (grad.dim() - outer.dim()))
-        return grad.to(ctx.dtype), None, None, None
+    return applied(partial(losses.l1_loss, reduction=reduction), pred, target, weights)

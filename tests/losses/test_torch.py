@@ -20,6 +20,7 @@ import fastbox.torch as ours  # noqa: E402
 OVERLAP = ("iou_loss", "giou_loss", "diou_loss", "ciou_loss", "eiou_loss")
 NUMBERS = ("smooth_l1_loss", "huber_loss", "l1_loss")
 ALL = OVERLAP + NUMBERS
+ROTATED = ("probiou_loss", "kld_loss")
 DTYPES = [torch.float32, torch.float64]
 
 
@@ -339,11 +340,11 @@ def test_a_format_that_cannot_be_is_refused() -> None:
     pred, target = some(6)
     for unknown in ("xyyx", "rel_xyxy"):
         with pytest.raises(ValueError, match=f"expected a format of xyxy, xywh, cxcywh, yxyx, got '{unknown}'"):
-            ours.iou_loss(pred, target, format=unknown)
+            ours.giou_loss(pred, target, format=unknown)
     with pytest.raises(ValueError, match=r"expected boxes of shape \(n, 4\)"):
         ours.iou_loss(pred.reshape(2, 3, 4), target.reshape(2, 3, 4))
 
 
 def test_every_loss_is_there() -> None:
-    assert sorted([*ALL, "Targets", "assign"]) == ours.__all__
-    assert {name for name in fastbox.__all__ if name.endswith("_loss")} == set(ALL)
+    assert sorted([*ALL, *ROTATED, "Targets", "assign"]) == ours.__all__
+    assert {name for name in fastbox.__all__ if name.endswith("_loss")} == {*ALL, *ROTATED}
