@@ -167,9 +167,9 @@ def _flat_sets(prefix: str, asked: str | None) -> Iterator[Names]:
 
 
 def _has_plain(names: Sequence[str], prefix: str, found: Names) -> bool:
-    """Tell whether four columns beside those found have the exact names of a plain box."""
-    sets = ({prefix + name for name in known} for known, _ in BOXES)
-    return any(known <= set(names) and not known <= set(found) for known in sets)
+    """Tell whether columns beside those found have the exact names of a plain box; not the sizes of images alone."""
+    sets = ([prefix + name for name in known] for known, _ in BOXES)
+    return any(set(known) <= set(names) and not set(known[:2]) <= set(found) for known in sets)
 
 
 def _listed(schema: pa.Schema, name: str, format: str | None) -> tuple[str, int]:

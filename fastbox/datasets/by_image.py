@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
 from fastbox.arrow.arrays import array_of, is_number
-from fastbox.datasets.dataset import COORDINATES, Dataset
+from fastbox.datasets.dataset import COORDINATES, Dataset, format_of, names_in
 from fastbox.errors import InputError
 from fastbox.storage.folders import check_name
 from fastbox.storage.pictures import stem_of
@@ -29,7 +29,6 @@ SPAN = 1 << 20  # between the least and the greatest image id: a table of all id
 FEW = 8192  # rows that are taken as Python objects in less time than pyarrow.compute takes to load
 ROWS = 65_536  # boxes of the images that are written together
 MOST_HELD = 128 << 20  # bytes of boxes that are held in memory until the order of the images is known
-NEEDED = {"image_id", "category_id", *(name for names in COORDINATES.values() for name in names)}
 
 
 class Group(NamedTuple):
@@ -77,7 +76,8 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
 @contextlib.contextmanager
 def _rows(dataset: Dataset, target: str | os.PathLike[str]) -> Iterator[pa.Table]:
     """Give the rows of a data set: in memory, or mapped from a file."""
-    needed = {*NEEDED, "score"} if dataset.kind == "results" else NEEDED
+    needed = {"image_id", "category_id", *names_in(format_of(dataset.schema))}
+    needed |= {"score"} if dataset.kind == "results" else set()
     held: list[pa.RecordBatch] = []
     size = 0
     batches = iter(dataset.batches)

@@ -20,6 +20,7 @@ from fastbox.datasets import recognize
 from fastbox.datasets.as_source import Given, as_source, has_rows
 from fastbox.datasets.dataset import Dataset
 from fastbox.datasets.registry import Format, formats
+from fastbox.datasets.rotated import Loss, fitted
 from fastbox.errors import InputError, InputWarning, advice
 from fastbox.report.numbers import counted
 from fastbox.stages import stage, staged
@@ -57,9 +58,10 @@ def convert(
     *,
     source_format: str | None = None,
     out_format: str | None = None,
+    rectangles: bool = False,
     progress: Callable[[int], object] | None = None,
     **options: Any,
-) -> dict[str, int | str]:
+) -> dict[str, float | str]:
     """Convert annotations of images from one file format to another, in bounded memory.
 
     Parameters
@@ -70,8 +72,11 @@ def convert(
     out : path
         The file or folder to write: complete or not at all.
     source_format, out_format : str, optional
-        parquet, coco, coco-results, yolo, voc, open-images, kitti, crowdhuman or huggingface. By default recognized
-        by the paths and by the content of the source.
+        parquet, coco, coco-results, yolo, yolo-obb, dota, hrsc, voc, open-images, kitti, crowdhuman or huggingface. By
+        default recognized by the paths and by the content of the source.
+    rectangles : bool
+        Replace quadrilaterals by the rectangles of smallest area around them; the summary has the mean and the least
+        IoU of a quadrilateral with its rectangle. Rotated rectangles become quadrilaterals where the format needs them.
     progress : callable, optional
         Called with the number of boxes read since its last call.
     **options
@@ -84,7 +89,7 @@ def convert(
     -------
     dict
         kind, rows, images, categories, images_without_boxes, and images_left_out: those without boxes that the output
-        does not list.
+        does not list; with ``rectangles`` mean_iou and min_iou.
 
     Raises
     ------
@@ -130,6 +135,8 @@ def convert(
     with stage("decode"):
         dataset = reader(given, source)
     dataset = replace(dataset, batches=_unchanged(dataset.batches, before))
+    loss = Loss()
+    dataset = fitted(dataset, writer.name, writer.format.boxes, rectangles, loss)
     tally = Tally(dataset, progress, os.fspath(files[0]), writer.format.lacks)
     with stage("encode"):
         writer(given, tally.dataset, out)
@@ -138,7 +145,7 @@ def convert(
         _warn_of_shared_names(tally.dataset.categories, writer.name)
     if tally.dataset.kind == "truths":
         _log_lost_marks(tally, writer.format)
-    return _with_left_out(tally, writer.format, "write_images" in given)
+    return _with_left_out(tally, writer.format, "write_images" in given) | loss.to_dict()
 
 
 def _typed(name: str) -> str:
@@ -217,7 +224,7 @@ class Tally:
         self._categories: set[int] = set()
         self.marked = {name: Counter[int]() for name in marks if name in dataset.schema.names}
 
-    def summary(self) -> dict[str, int | str]:
+    def summary(self) -> dict[str, float | str]:
         """Return the counts, once all batches have passed."""
         listed = self.dataset.images()["image_id"]
         boxed = pa.chunked_array(self._images, listed.type)
@@ -291,7 +298,7 @@ def _log_lost_marks(tally: Tally, format: Format) -> None:
             LOG.warning("%s has no place for %s, and %s: write Parquet or COCO to keep it", format.name, mark, many)
 
 
-def _with_left_out(tally: Tally, format: Format, beside: bool) -> dict[str, int | str]:
+def _with_left_out(tally: Tally, format: Format, beside: bool) -> dict[str, float | str]:
     """Return the summary, with the images without boxes that are in no output; log how to keep them."""
     summary, unlisted = tally.summary(), tally.dataset.unlisted
     without = int(summary["images_without_boxes"])

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from fastbox.arrow.turned import BOX_FORMAT, coordinate_names, format_in
 from fastbox.values import formats
 
-__all__ = ["BATCH_ROWS", "COORDINATES", "IMAGES", "Dataset", "boxes_schema", "images_schema"]
+__all__ = ["BATCH_ROWS", "COORDINATES", "IMAGES", "Dataset", "boxes_schema", "format_of", "images_schema", "names_in"]
 
 COORDINATES = {name: formats.COORDINATES[name] for name in ("xyxy", "xywh", "cxcywh")}  # formats of annotations
 BATCH_ROWS = 65_536  # boxes after which a reader of files or lines ends a batch, with the image that it reads
@@ -48,14 +49,36 @@ class Dataset:
     unlisted: int = 0
 
 
+def names_in(format: str) -> tuple[str, ...]:
+    """Return the columns of boxes in a format, plain or rotated.
+
+    >>> names_in("xywh"), names_in("cxcywhd")
+    (('x', 'y', 'w', 'h'), ('cx', 'cy', 'w', 'h', 'angle'))
+    """
+    return COORDINATES[format] if format in COORDINATES else coordinate_names(format)
+
+
+def format_of(schema: pa.Schema) -> str:
+    """Return the format of the boxes of a data set, which its metadata have if the boxes are rotated.
+
+    >>> format_of(boxes_schema(pa.string(), format="cxcywhd")), format_of(boxes_schema(pa.string(), format="xywh"))
+    ('cxcywhd', 'xywh')
+    """
+    told = format_in(schema)
+    return told or next(form for form, names in COORDINATES.items() if set(names) <= set(schema.names))
+
+
 def boxes_schema(image_id: pa.DataType, *more: tuple[str, pa.DataType], format: str = "xyxy") -> pa.Schema:
     """Return the schema of boxes: image_id, category_id, the box in float64 pixels, and the format's other columns.
+
+    Metadata have the format of rotated boxes.
 
     >>> boxes_schema(pa.string(), ("iscrowd", pa.int8())).names
     ['image_id', 'category_id', 'xmin', 'ymin', 'xmax', 'ymax', 'iscrowd']
     """
-    box = [(name, pa.float64()) for name in COORDINATES[format]]
-    return pa.schema([("image_id", image_id), ("category_id", pa.int32()), *box, *more])
+    box = [(name, pa.float64()) for name in names_in(format)]
+    columns = [("image_id", image_id), ("category_id", pa.int32()), *box, *more]
+    return pa.schema(columns, None if format in COORDINATES else {BOX_FORMAT: format})
 
 
 def images_schema(image_id: pa.DataType) -> pa.Schema:

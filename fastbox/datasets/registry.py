@@ -11,6 +11,7 @@ from typing import Any
 
 from fastbox.datasets import formats as home
 from fastbox.datasets.dataset import Dataset
+from fastbox.kernels.codes import PLAIN
 
 __all__ = ["Format", "Signs", "each_format", "format_named", "formats"]
 
@@ -69,6 +70,8 @@ class Format:
         Categories keep their numbers; else they keep only their names.
     labels : str
         The column that keeps categories of one name apart, if the format has one.
+    boxes : tuple of str
+        The geometries of boxes that the format can hold: ``"plain"``, ``"rotated"``, ``"quads"``.
     ignored : str
         The category whose boxes are ignored, if the format has one.
     signs : Signs
@@ -85,6 +88,7 @@ class Format:
     lists_images: bool = True
     numbered: bool = True
     labels: str = ""
+    boxes: tuple[str, ...] = (PLAIN,)
     ignored: str = ""
     signs: Signs = field(default_factory=Signs)
 
@@ -94,7 +98,7 @@ def formats() -> Mapping[str, Format]:
     """Return all formats by name: the ``FILE_FORMATS`` of every module in the folder.
 
     >>> [own.name for own in formats().values() if own.kind == "folder"]
-    ['kitti', 'voc', 'yolo']
+    ['dota', 'hrsc', 'kitti', 'yolo-obb', 'voc', 'yolo']
     """
     return {own.name: own for own in each_format()}
 

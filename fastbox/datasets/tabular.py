@@ -13,9 +13,10 @@ from fastbox.arrow.arrays import id_kind, is_list, is_number
 from fastbox.arrow.fields import require
 from fastbox.arrow.find import find_boxes
 from fastbox.arrow.layouts import rows_as_boxes
+from fastbox.arrow.turned import BOX_FORMAT
 from fastbox.boxes.found import to_boxes
 from fastbox.datasets.categories import Numbering
-from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema
+from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema, names_in
 from fastbox.errors import InputError
 
 __all__ = ["Layout", "read_tables"]
@@ -102,7 +103,7 @@ class _Table:
 
     def __init__(self, schema: pa.Schema, layout: Layout, where: str) -> None:
         self._layout = layout
-        self._boxes = find_boxes(schema, layout.box, layout.format, where=where)
+        self._boxes = find_boxes(schema, layout.box, layout.format, where=where, rotated=True)
         if self._boxes.format.startswith("rel_"):
             got = f"got format {self._boxes.format!r}: scale them first"
             raise InputError(f"expected coordinates in pixels in {where}, {got}")
@@ -110,9 +111,11 @@ class _Table:
         self.image_type = pa.int64() if ids == "integer" else pa.string()
         self._about = [name for name in IMAGES[1:] if name in schema.names and name not in self._boxes.names]
         self._more = {}
+        box = names_in("xyxy" if self._boxes.format == "yxyx" else self._boxes.format)
+        ours = {*self._boxes.names, *box, *_OURS}
         for field in schema:
             kind = self._carried(field.type)
-            if kind is not None and field.name not in (layout.image, layout.category, *self._boxes.names, *_OURS):
+            if kind is not None and field.name not in (layout.image, layout.category, *ours):
                 self._more[field.name] = kind
         if "score" in self._more:
             self._more["score"] = pa.float64()
@@ -120,9 +123,10 @@ class _Table:
             [
                 ("image_id", self.image_type),
                 ("category_id", self._category_type(schema, where)),
-                *((name, pa.float64()) for name in COORDINATES[self._boxes.format.replace("yxyx", "xyxy")]),
+                *((name, pa.float64()) for name in box),
                 *self._more.items(),
-            ]
+            ],
+            {BOX_FORMAT: self._boxes.format} if self._boxes.rotated else None,
         )
 
     @property
@@ -149,8 +153,9 @@ class _Table:
     def rows(self, batch: pa.RecordBatch, file: str, first_row: int, numbering: Numbering) -> pa.RecordBatch:
         """Return the rows of a batch in the schema, one per box."""
         boxes = to_boxes(batch, self._boxes, where=file, first_row=first_row)
-        first, second, third, fourth = boxes.columns
-        quad = (second, first, fourth, third) if boxes.format == "yxyx" else boxes.columns
+        box = boxes.columns
+        if boxes.format == "yxyx":
+            box = box[1], box[0], box[3], box[2]
         names = [self._layout.image, self._layout.category, *self._more]
         found = rows_as_boxes(batch, self._boxes, names, where=file, first_row=first_row)
         image, category, *more = found.columns
@@ -162,7 +167,7 @@ class _Table:
                 raise InputError(f"expected {name} of every box, got null in {where}: fill it, or drop the box")
         if not pa.types.is_integer(category.type):
             category = _numbered(category, numbering, file)
-        arrays = [image, category, *(pa.array(column.astype(np.float64)) for column in quad), *more]
+        arrays = [image, category, *(pa.array(column.astype(np.float64)) for column in box), *more]
         arrays = [_cast(array, field.type, field.name, file) for array, field in zip(arrays, self.schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 

@@ -60,7 +60,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "half a category": ([{**result(1), "category_id": 1.5}], "has category_id 1.5: give a whole number"),
     "category true": ([{**result(1), "category_id": True}], "has category_id True: give a whole number"),
     "three numbers": ([result(5, (1, 2, 3))], r"result 0 \(image_id 5\) of .* has bbox \[1, 2, 3\] of 3 numbers: give"),
-    "five numbers": ([result(5, (1, 2, 3, 4, 5))], "of 5 numbers: give .*the angle of a rotated box, has no place"),
+    "five numbers": ([result(5), result(5, (1, 2, 3, 4, 5))], "of 5 numbers: give .*; boxes with an angle must be all"),
     "no numbers": ([result(5, ())], "has an empty bbox: add a bbox"),
     "bbox null": ([{**result(5), "bbox": None}], "has no bbox"),
     "bbox object": ([{**result(5), "bbox": {"x": 1}}], "has bbox {'x': 1}: give a list"),

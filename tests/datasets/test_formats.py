@@ -114,11 +114,10 @@ def test_options_that_a_format_lacks(made: Callable[..., Path], tmp_path: Path) 
     source = made("coco")
     before = sorted(os.listdir(tmp_path))
     said = refused(source, tmp_path / "out.parquet", "--digits", 3)
-    assert said.endswith(
-        "reading coco or writing parquet has (--dtype, --output-format, --write-images), got --digits: leave it out\n"
-    )
+    options = "--dtype, --output-format, --quads, --write-images"
+    assert said.endswith(f"reading coco or writing parquet has ({options}), got --digits: leave it out\n")
     said = refused(source, tmp_path / "out.json", "--output-format", "xyxy")
-    assert said.endswith("reading coco or writing coco has (none), got --output-format: leave it out\n")
+    assert said.endswith("reading coco or writing coco has (--quads), got --output-format: leave it out\n")
     assert "'fbox', 'vbox' or 'hbox', got 'box'" in refused(source, tmp_path / "out.odgt", "--box", "box")
     same = refused(source, tmp_path / "out.parquet", "--write-images", tmp_path / "out.parquet")
     assert "is the output for both" in same

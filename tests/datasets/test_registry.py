@@ -67,7 +67,8 @@ def test_a_new_format_is_one_file(tmp_path: Path) -> None:
 
 
 def test_formats_are_declared_by_their_modules() -> None:
-    names = ["coco", "coco-results", "crowdhuman", "huggingface", "kitti", "open-images", "parquet", "voc", "yolo"]
+    names = ["coco", "coco-results", "crowdhuman", "dota", "hrsc", "huggingface", "kitti", "yolo-obb", "open-images"]
+    names += ["parquet", "voc", "yolo"]
     assert list(formats()) == names
     assert {own.kind for own in formats().values()} == {"file", "folder", "table"}
     assert all(own.ending for own in formats().values() if own.kind == "file")

@@ -56,7 +56,7 @@ BAD = {
     "pixels": ("0 320 240.5 50 60", "got 5: .*: its box is in pixels: divide it by the image's width and height"),
     "turned": (
         "0 .5 .2 .8 .5 .5 .8 .2 .5",
-        r"got 9: .*: the line looks like a rotated box \(OBB\), and fastbox has no rotated boxes",
+        r"got 9: .*: the line looks like a rotated box \(OBB\): name the format",
     ),
     "turned little": ("0 .1 .2 .4 .21 .39 .31 .09 .3", "the line looks like a rotated box"),
 }

@@ -11,6 +11,7 @@ from fastbox.cli.command import Command, alone
 from fastbox.cli.options import BOX_FORMAT, IMAGE_COLUMN, class_option, json_option, names_option, show
 from fastbox.cli.progress import progress
 from fastbox.cli.types import Text
+from fastbox.kernels.codes import ROTATED_FORMATS
 from fastbox.values.numbers import as_choice
 
 __all__ = ["convert"]
@@ -61,9 +62,13 @@ class Convert(Command):
 @click.option(
     "--output-format",
     "out_box_format",
-    type=click.Choice(["xywh", "xyxy", "cxcywh"]),
+    type=click.Choice(["xywh", "xyxy", "cxcywh", *ROTATED_FORMATS]),
     metavar="FORMAT",
-    help="Box format of a table to write: xywh, xyxy or cxcywh (default: the source's).",
+    help=f"Box format of a table to write: xywh, xyxy or cxcywh; rotated: {', '.join(ROTATED_FORMATS)} "
+    "(default: the source's).",
+)
+@click.option(
+    "--rectangles", is_flag=True, help="Replace quadrilaterals by the rectangles of smallest area around them."
 )
 @click.option("--dtype", type=click.Choice(["float64", "float32"]), help="Type of the coordinates of a table to write.")
 @click.option(
@@ -73,6 +78,8 @@ class Convert(Command):
 @click.option("--one-based", is_flag=True, default=None, help="VOC's pixels count from 1.")
 @click.option("--digits", type=click.IntRange(0), metavar="N", help="Decimals to write, more where needed.")
 @click.option("--renumber", is_flag=True, default=None, help="Number YOLO's classes from 0.")
+@click.option("--from-above", is_flag=True, default=None, help="KITTI's objects as seen from above, in metres.")
+@click.option("--quads", is_flag=True, default=None, help="COCO's polygons of four points as quadrilaterals.")
 @click.option(
     "--box",
     metavar="COLUMNS",

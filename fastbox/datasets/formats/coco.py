@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
 from fastbox.arrow.columns import flag_column
-from fastbox.datasets.by_image import coordinates, grouped, numbers
-from fastbox.datasets.dataset import IMAGES, Dataset
+from fastbox.datasets.by_image import grouped, numbers
+from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, format_of, names_in
 from fastbox.datasets.formats.cocojson import Category
 from fastbox.datasets.formats.cocoread import SIDES, dataset_of
 from fastbox.datasets.registry import Format, Signs
+from fastbox.datasets.rotated import box_columns
 from fastbox.errors import InputError
+from fastbox.kernels.codes import PLAIN, ROTATED
 from fastbox.storage.folders import new_file
 from fastbox.values.numbers import as_choice
 
@@ -29,6 +31,7 @@ __all__ = ["FILE_FORMATS", "read", "write"]
 pc = deferred("pyarrow.compute")
 
 KINDS = ("truths", "results")
+ROTATED_FORMAT = "ccw_cxcywhd"  # of detectron2
 GREATEST_ID = np.iinfo(np.int64).max
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -40,7 +43,7 @@ class Annotation(msgspec.Struct, gc=False, omit_defaults=True):
     id: int | str
     image_id: int | str
     category_id: int
-    bbox: tuple[float, float, float, float]
+    bbox: tuple[float, ...]
     area: float
     iscrowd: int
     ignore: int = 0
@@ -52,7 +55,7 @@ class Detection(msgspec.Struct, gc=False):
 
     image_id: int | str
     category_id: int
-    bbox: tuple[float, float, float, float]
+    bbox: tuple[float, ...]
     score: float
 
 
@@ -109,7 +112,7 @@ class Listed(msgspec.Struct, gc=False, omit_defaults=True):
     file_name: str | None = None
 
 
-def read(source: StrPath, *, kind: str | None = None) -> Dataset:
+def read(source: StrPath, *, kind: str | None = None, quads: bool = False) -> Dataset:
     """Read COCO instances or results; masks and keypoints are skipped.
 
     Parameters
@@ -119,13 +122,17 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
         ``{image_id, category_id, bbox, score}``; recognized by the content.
     kind : str, optional
         ``"truths"`` or ``"results"``: refuse a file of the other kind.
+    quads : bool
+        Read the polygons of ``segmentation``, each of four points, as quadrilaterals.
 
     Returns
     -------
     Dataset
         x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null if not given, ignore if the file
         has such a key, and score if the first annotation has one; results have a score, and list no images. An image
-        that is listed twice has two rows; a category without a name is not in ``categories``.
+        that is listed twice has two rows; a category without a name is not in ``categories``. If the first annotation
+        has an ``obb`` or a bbox of five numbers, boxes are rotated: cx, cy, w, h and the angle, in radians clockwise of
+        an ``obb`` (hotcoco), in degrees counter-clockwise of a bbox (detectron2).
 
     Raises
     ------
@@ -145,17 +152,18 @@ def read(source: StrPath, *, kind: str | None = None) -> Dataset:
     """
     if kind is not None:
         as_choice(kind, KINDS, "a kind")
-    return dataset_of(source, kind)
+    return dataset_of(source, kind, quads)
 
 
 def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None:
     """Write COCO instances, or results, complete or not at all; an existing file is replaced.
 
     Annotations ascend by image id and keep their order within an image. Numbers have the fewest digits that read back
-    as the same number. An annotation keeps its id; annotations without an id, or with the id 0, which pycocotools takes
-    for a missing id, are numbered from the largest id on. A missing area is written as w * h. A category without a name
-    gets its number as its name. Truths are written with ``ignore`` if it is not 0, and with their score if they have
-    one.
+    as the same number. Rotated rectangles are written as detectron2 has them: a bbox of the centre, width, height and
+    the angle in degrees, counter-clockwise. An annotation keeps its id; annotations without an id, or with the id 0,
+    which pycocotools takes for a missing id, are numbered from the largest id on. A missing area is written as w * h. A
+    category without a name gets its number as its name. Truths are written with ``ignore`` if it is not 0, and with
+    their score if they have one.
 
     Parameters
     ----------
@@ -218,7 +226,7 @@ def _elements(found: Iterable[Any]) -> bytes:
 
 
 def _annotations(rows: pa.Table, ids: Ids) -> Iterator[Annotation]:
-    boxes = coordinates(rows, "xywh")
+    boxes = _boxes(rows)
     with np.errstate(over="ignore", invalid="ignore"):  # numbers that are not finite are refused below
         areas = boxes[2] * boxes[3]
     if "area" in rows.column_names:
@@ -231,6 +239,11 @@ def _annotations(rows: pa.Table, ids: Ids) -> Iterator[Annotation]:
     return map(Annotation, ids.of(rows), *_common(rows, boxes), _finite(areas, "area", rows), *flags, scores)
 
 
+def _boxes(rows: pa.Table) -> list[NDArray[np.float64]]:
+    """Return the coordinates as they are written: x, y, w, h, or as detectron2 has rotated boxes."""
+    return box_columns(rows, "xywh" if format_of(rows.schema) in COORDINATES else ROTATED_FORMAT)
+
+
 def _scores(rows: pa.Table) -> list[float | None]:
     scores = rows["score"].cast(pa.float64())
     _finite(scores.fill_null(0.0).to_numpy(), "score", rows)
@@ -239,11 +252,12 @@ def _scores(rows: pa.Table) -> list[float | None]:
 
 
 def _detections(rows: pa.Table) -> Iterator[Detection]:
-    return map(Detection, *_common(rows, coordinates(rows, "xywh")), _finite(rows["score"].to_numpy(), "score", rows))
+    return map(Detection, *_common(rows, _boxes(rows)), _finite(rows["score"].to_numpy(), "score", rows))
 
 
 def _common(rows: pa.Table, boxes: list[NDArray[np.float64]]) -> tuple[Iterable[Any], Iterable[Any], Iterable[Any]]:
-    quads = zip(*(_finite(column, name, rows) for column, name in zip(boxes, SIDES, strict=True)), strict=True)
+    names = SIDES if len(boxes) == len(SIDES) else names_in(ROTATED_FORMAT)
+    quads = zip(*(_finite(column, name, rows) for column, name in zip(boxes, names, strict=True)), strict=True)
     return rows["image_id"].to_pylist(), rows["category_id"].to_pylist(), quads
 
 
@@ -261,8 +275,26 @@ def _finite(values: NDArray[np.float64], name: str, rows: pa.Table) -> list[floa
 
 SIGNS = Signs(endings=(".json", ".json.gz", ".json.zst"))
 FILE_FORMATS = (
-    Format("coco", read, write, "file", "instances JSON", ".json", implied={"kind": "truths"}, signs=SIGNS),
     Format(
-        "coco-results", read, write, "file", "results JSON", ".json", implied={"kind": "results"}, lists_images=False
+        "coco",
+        read,
+        write,
+        "file",
+        "instances JSON",
+        ".json",
+        implied={"kind": "truths"},
+        boxes=(PLAIN, ROTATED),
+        signs=SIGNS,
+    ),
+    Format(
+        "coco-results",
+        read,
+        write,
+        "file",
+        "results JSON",
+        ".json",
+        implied={"kind": "results"},
+        lists_images=False,
+        boxes=(PLAIN, ROTATED),
     ),
 )

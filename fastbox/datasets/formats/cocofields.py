@@ -105,8 +105,26 @@ def _box(name: str, value: Any) -> tuple[float, ...]:
     if len(value) != 4:
         if not value:
             raise Unusable(f"has an empty {name}", MASK_ONLY)
-        turned = "; a fifth one, the angle of a rotated box, has no place" if len(value) == 5 else ""
+        turned = "; boxes with an angle must be all that a file has" if len(value) == 5 else ""
         raise Unusable(f"has {name} {_shown(value)} of {len(value)} numbers", f"give [x, y, width, height]{turned}")
+    return tuple(_number(f"{name}[{place}]", side) for place, side in enumerate(value))
+
+
+def _rotated_box(name: str, value: Any) -> tuple[float, ...]:
+    return _numbers(name, value, 5, "a list of the centre, width, height and angle")
+
+
+def _polygon(name: str, value: Any) -> tuple[float, ...]:
+    todo = "one polygon of four points, or leave it out"
+    if not isinstance(value, list) or len(value) != 1:
+        raise Unusable(f"has {name} {_shown(value)}", f"give {todo}")
+    return _numbers(name, value[0], 8, todo)
+
+
+def _numbers(name: str, value: Any, count: int, todo: str) -> tuple[float, ...]:
+    if not isinstance(value, list) or len(value) != count:
+        many = f" of {len(value)} numbers" if isinstance(value, list) else ""
+        raise Unusable(f"has {name} {_shown(value)}{many}", f"give {todo}")
     return tuple(_number(f"{name}[{place}]", side) for place, side in enumerate(value))
 
 
@@ -129,6 +147,8 @@ FIELDS = {
     "number": _number,
     "number or none": _number,
     "box": _box,
+    "rotated box": _rotated_box,
+    "polygon": _polygon,
     "text": _text,
     "text or none": _text,
 }

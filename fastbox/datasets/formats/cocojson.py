@@ -29,6 +29,7 @@ __all__ = [
     "is_unicode",
     "not_finite",
     "read",
+    "refused",
 ]
 
 BATCH = 8192
@@ -217,7 +218,7 @@ def decode(path: str, elements: list[msgspec.Raw], struct: Any, *ids: Any) -> It
                 try:
                     decoded.append(struct(**element_of(struct.fields, wide.decode(element), kinds)))
                 except (Unusable, msgspec.DecodeError, UnicodeDecodeError) as error:
-                    raise _refused(struct.what, start + len(decoded), path, element, error) from error
+                    raise refused(struct.what, start + len(decoded), path, element, error) from error
         yield decoded
 
 
@@ -235,7 +236,7 @@ def _named(element: Any) -> str:
     return f" ({', '.join(names)})" if names else ""
 
 
-def _refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exception) -> InputError:
+def refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exception) -> InputError:
     """Return the error for an element that neither decoder reads."""
     try:
         whole = json.loads(bytes(element))

@@ -17,6 +17,8 @@ from fastbox.arrow.arrays import array_of
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
 from fastbox.datasets.formats import cocojson
 from fastbox.datasets.formats.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
+from fastbox.datasets.formats.cocorotated import POLYGON, field_of, schema_of
+from fastbox.datasets.formats.cocorotated import batches as rotated_batches
 from fastbox.datasets.formats.cocoscan import (
     Columns,
     Field,
@@ -36,13 +38,16 @@ __all__ = ["SIDES", "dataset_of"]
 
 SIDES = COORDINATES["xywh"]
 WINDOW = 8 << 20  # bytes that are read at a time
+FIRST = 1 << 16  # bytes in which the first element is looked at
 SMALL = 256 << 10  # bytes of a file that is read element by element before a kernel is loaded
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
 
-def dataset_of(source: StrPath, kind: str | None) -> Dataset:
-    """Return a COCO file as a data set; ``kind`` refuses a file of the other kind."""
+def dataset_of(source: StrPath, kind: str | None, quads: bool = False) -> Dataset:
+    """Return a COCO file as a data set; ``kind`` refuses a file of the other kind, ``quads`` reads polygons."""
+    if quads:
+        return _decoded(source, kind, POLYGON)
     try:
         return _scanned(source, kind)
     except (Unusual, OSError):
@@ -79,6 +84,7 @@ def _scanned(source: StrPath, kind: str | None) -> Dataset:
 def _scanned_results(windows: Windows, source: StrPath) -> Dataset:
     windows.at += 1
     next_byte(windows)
+    _check_plain(windows)
     fields, _ = fields_of_first(windows, *map(_result_fields, (WHOLE, TEXT)))
     document = Document(os.fspath(source), "results", [], [], [])
     id_type = _id_type(fields, "image_id")
@@ -140,6 +146,7 @@ def _scanned_truths(windows: Windows, path: str) -> Dataset:
             continue
         truths = []
         if not empty:
+            _check_plain(windows)
             fields = _truth_fields_of(windows)
             for columns in elements(windows, fields):
                 truths.append(_arrays(columns))
@@ -162,6 +169,12 @@ def _scanned_truths(windows: Windows, path: str) -> Dataset:
         images=lambda: table,
         categories=_categories(document),
     )
+
+
+def _check_plain(windows: Windows) -> None:
+    """Leave a file whose first element has an ``obb`` beside its bbox to the reader of rotated boxes."""
+    if b'"obb"' in windows.data[windows.at : windows.at + FIRST].tobytes().partition(b"}")[0]:
+        raise Unusual
 
 
 def _raw(value: bytes) -> list[msgspec.Raw]:
@@ -239,7 +252,7 @@ def _handed_on(made: list[dict[str, pa.Array]], schema: pa.Schema) -> Iterator[p
         yield _batch(made.pop(), schema, {})
 
 
-def _decoded(source: StrPath, kind: str | None) -> Dataset:
+def _decoded(source: StrPath, kind: str | None, field: str | None = None) -> Dataset:
     """Return a data set whose elements are decoded one by one."""
     document = cocojson.read(source)
     if kind not in (None, document.kind):
@@ -247,13 +260,20 @@ def _decoded(source: StrPath, kind: str | None) -> Dataset:
     image_id, box_id = id_types(document)
     categories = _categories(document)
     schema = _schema(document, _arrow(image_id), _arrow(box_id))
+    field = field or field_of(document)
+    if field is None:
+        batches = _decoded_batches(document, schema)
+    else:
+        schema = schema_of(schema, field)
+        kinds = {name: str if one is str else int for name, one in (("image_id", image_id), ("id", box_id))}
+        batches = rotated_batches(document, schema, field, kinds)
     images = pa.Table.from_batches(
         [_image_columns(batch, _arrow(image_id)) for batch in decode(document.path, document.images, Image, image_id)]
     )
     return Dataset(
         kind=document.kind,
         schema=schema,
-        batches=_decoded_batches(document, schema),
+        batches=batches,
         ordered=False,
         images=lambda: images,
         categories=categories,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped, numbers, whole_numbers
 from fastbox.datasets.categories import Names, Numbering, named, numbered
-from fastbox.datasets.dataset import BATCH_ROWS, COORDINATES, Dataset, boxes_schema
+from fastbox.datasets.dataset import BATCH_ROWS, COORDINATES, Dataset, boxes_schema, format_of, names_in
 from fastbox.datasets.image_sizes import NO_SIZES, images_table, sizes_from
 from fastbox.datasets.listing import (
     ABOUT,
@@ -36,6 +36,7 @@ __all__ = ["FILE_FORMATS", "read", "write"]
 # In the order of the devkit's readme; a DontCare region has objects that were not labelled.
 TYPES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare")
 SPACE = ("height_3d", "width_3d", "length_3d", "x_3d", "y_3d", "z_3d", "rotation_y")
+ABOVE = ("x_3d", "z_3d", "length_3d", "width_3d", "rotation_y")  # of an object as seen from above; the angle is less it
 # The values of the devkit's readme for values that a detector does not give.
 UNKNOWN = dict(
     zip(("truncated", "occluded", "alpha", *SPACE), (-1, -1, -10, -1, -1, -1, -1000, -1000, -1000, -10), strict=True)
@@ -72,7 +73,9 @@ class Line(NamedTuple):
     numbers: list[float]
 
 
-def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None = None) -> Dataset:
+def read(
+    source: StrPath, *, names: Names | None = None, sizes: StrPath | None = None, from_above: bool = False
+) -> Dataset:
     """Read a folder of KITTI labels, of objects or of tracking.
 
     Parameters
@@ -86,6 +89,9 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
         the devkit's nine, from Car, 0, to DontCare, 8; other types follow in the order in which they appear.
     sizes : path, optional
         The folder of the images, ``image_2`` or ``image_02``, or a Parquet or CSV table of image_id, width, height.
+    from_above : bool
+        Read the objects as seen from above, in metres: rotated rectangles of centre x_3d, z_3d, sides length_3d and
+        width_3d, and the angle -rotation_y in radians. Objects without sizes in space, as DontCare, are left out.
 
     Returns
     -------
@@ -119,7 +125,8 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     scores = [("score", pa.float64())] if lines.scored else []
     tracks = [("track_id", pa.int32())] if lines.tracked else []
     columns = [(name, pa.int8() if name == "occluded" else pa.float64()) for name in UNKNOWN]
-    schema = boxes_schema(pa.string(), *columns, *scores, *tracks, ("ignore", pa.int8()))
+    told = "cxcywhr" if from_above else "xyxy"
+    schema = boxes_schema(pa.string(), *columns, *scores, *tracks, ("ignore", pa.int8()), format=told)
     categories = dict(enumerate(TYPES)) if names is None else numbered(names)
     known = NO_SIZES if sizes is None else sizes_from(sizes)
     images = known.listed().copy() if lines.tracked else {image for image, _ in files}
@@ -255,8 +262,14 @@ def _batch(
     columns["ignore"] = np.isin(types, uncared).astype(np.int8)
     if kind.tracked:
         columns["track_id"] = columns["track_id"].astype(np.int32)
+    if format_of(schema) == "cxcywhr":
+        columns |= dict(zip(names_in("cxcywhr"), (columns[name] for name in ABOVE), strict=True))
+        columns["angle"] = 0.0 - columns["angle"]
     arrays = [pa.array(columns[field.name], field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+    if format_of(schema) != "cxcywhr":
+        return batch
+    return batch.filter(pa.array((columns["w"] >= 0) & (columns["h"] >= 0)))
 
 
 def _lines(group: Group, dataset: Dataset, digits: int) -> list[str]:

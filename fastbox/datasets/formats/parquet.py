@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 from fastbox._lazy import deferred
 from fastbox.arrow.arrays import array_of
 from fastbox.arrow.held import typed
-from fastbox.datasets.by_image import MOST_HELD, Group, coordinates, grouped, taken
+from fastbox.arrow.turned import BOX_FORMAT
+from fastbox.datasets.by_image import MOST_HELD, Group, grouped, taken
 from fastbox.datasets.categories import by_number, names_of_all
-from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
+from fastbox.datasets.dataset import COORDINATES, Dataset, format_of, images_schema, names_in
 from fastbox.datasets.image_sizes import read_images
 from fastbox.datasets.registry import Format
+from fastbox.datasets.rotated import box_columns
 from fastbox.datasets.tabular import Layout, read_tables
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
+from fastbox.kernels.codes import PLAIN, QUADS, ROTATED, ROTATED_FORMATS
 from fastbox.storage.folders import check_folder
 from fastbox.storage.locate import Paths
 from fastbox.storage.opened import open_parquet
@@ -132,8 +135,9 @@ def write(
         A second table, one row per image, also for images without boxes: image_id, width, height, file_name and the
         number of boxes.
     out_box_format : str, optional
-        ``"xyxy"``: xmin, ymin, xmax, ymax; ``"xywh"``: x, y, w, h; ``"cxcywh"``: cx, cy, w, h; computed in float64. By
-        default the source's own, whose coordinates stay exactly as they are.
+        ``"xyxy"``: xmin, ymin, xmax, ymax; ``"xywh"``: x, y, w, h; ``"cxcywh"``: cx, cy, w, h; of rotated boxes
+        ``"cxcywhr"`` and the others: cx, cy, w, h, angle; ``"xyxyxyxy"``: x1 to y4; computed in float64. By default
+        the source's own, whose coordinates stay exactly as they are.
     dtype : str
         ``"float64"`` or ``"float32"``, of the coordinates.
     source : str
@@ -148,8 +152,8 @@ def write(
         images.
     """
     kind = DTYPES[as_choice(dtype, DTYPES, "a dtype")]
-    own = _format_of(dataset)
-    made = own if out_box_format is None else as_choice(out_box_format, COORDINATES, "an out_box_format")
+    own = format_of(dataset.schema)
+    made = own if out_box_format is None else _as_written(out_box_format, own)
     parameters = {"source": source, "kind": dataset.kind, "format": made, "dtype": dtype}
     table = _Table(dataset, own, made, kind)
     for path in (target, *([] if write_images is None else [write_images])):
@@ -195,7 +199,7 @@ def keep(dataset: Dataset, path: StrPath) -> tuple[pa.Buffer | str, NDArray[np.i
     (Buffer or str, ndarray or None)
         The Parquet data, or the path; and the number that each row had in the data set, None if the rows keep them.
     """
-    own = _format_of(dataset)
+    own = format_of(dataset.schema)
     table = _Table(dataset, own, own, DTYPES["float64"])
     groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), path, ROWS)
     first = next(groups, None)
@@ -218,8 +222,13 @@ def keep(dataset: Dataset, path: StrPath) -> tuple[pa.Buffer | str, NDArray[np.i
     return data, np.concatenate(moved) if moved else None
 
 
-def _format_of(dataset: Dataset) -> str:
-    return next(form for form, names in COORDINATES.items() if set(names) <= set(dataset.schema.names))
+def _as_written(format: str, own: str) -> str:
+    """Return the format to write; refuses one that boxes in their own format do not have without a loss."""
+    as_choice(format, COORDINATES if own in COORDINATES else ROTATED_FORMATS, "an out_box_format")
+    if own == "xyxyxyxy" and format != own:
+        how = advice("--rectangles", "rectangles=True")
+        raise InputError(f"expected rectangles to write as {format}, got quadrilaterals: add {how}, which changes them")
+    return format
 
 
 def _named(dataset: Dataset) -> dict[str, str]:
@@ -252,15 +261,16 @@ class _Table:
         """Return the schema of the file, once all batches have been seen."""
         fields = []
         for field in self._dataset.schema:
-            if field.name in COORDINATES[self._own]:
-                place = COORDINATES[self._own].index(field.name)
-                field = pa.field(COORDINATES[self._format][place], self._dtype)
-            elif field.name == "category_id" and self._narrow:
+            if field.name in names_in(self._own):
+                if field.name == names_in(self._own)[0]:
+                    fields += [pa.field(name, self._dtype) for name in names_in(self._format)]
+                continue
+            if field.name == "category_id" and self._narrow:
                 field = pa.field("category_id", pa.int32())
             fields.append(field)
         if self._dataset.kind == "truths" or self._has_sizes():
             fields += [pa.field("width", pa.int32()), pa.field("height", pa.int32())]
-        return pa.schema(fields)
+        return pa.schema(fields, {BOX_FORMAT: self._format} if self._format in ROTATED_FORMATS else None)
 
     def _has_sizes(self) -> bool:
         widths = self._dataset.images()["width"]
@@ -271,9 +281,9 @@ class _Table:
         rows = group.rows
         # A box too large for its dtype becomes infinite; readers count it as invalid.
         with np.errstate(over="ignore"):
-            box = [column.astype(self._dtype.to_pandas_dtype()) for column in coordinates(rows, self._format)]
+            box = [column.astype(self._dtype.to_pandas_dtype()) for column in box_columns(rows, self._format)]
         found: dict[str, Any] = {name: rows[name] for name in rows.column_names}
-        found |= dict(zip(COORDINATES[self._format], map(array_of, box), strict=True))
+        found |= dict(zip(names_in(self._format), map(array_of, box), strict=True))
         if "width" in schema.names:
             sizes = taken(group.images.select(["width", "height"]), groups_of_rows(group.offsets))
             found |= {name: sizes[name] for name in ("width", "height")}
@@ -304,6 +314,7 @@ FILE_FORMATS = (
         kind="table",
         text="a table with a row for each box",
         ending=".parquet",
+        boxes=(PLAIN, ROTATED, QUADS),
         lists_images=False,
     ),
 )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped, numbers
 from fastbox.datasets.categories import Names, Numbering, named, numbered
 from fastbox.datasets.dataset import BATCH_ROWS, COORDINATES, Dataset, boxes_schema
-from fastbox.datasets.formats.voc_xml import parser
+from fastbox.datasets.formats.voc_xml import number_of, parser, text_of, whole_of
 from fastbox.datasets.image_sizes import NO_SIZES, Size, Sizes, images_table, sizes_from
 from fastbox.datasets.listing import beginning, each_once, find, subfolder, without
 from fastbox.datasets.registry import Format, Signs
@@ -76,7 +76,7 @@ def read(
     >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>20</xmax><ymax>10</ymax></bndbox>"
-    >>> _ = (folder / "7.xml").write_text(f"<annotation><object><name>cat</name>{box}</object></annotation>")
+    >>> _ = (folder / "7.xml").writetext_of(f"<annotation><object><name>cat</name>{box}</object></annotation>")
     >>> [batch.to_pylist()[0]["xmax"] for batch in read(folder).batches]
     [20.0]
     """
@@ -149,11 +149,11 @@ def _batches(
         root = parse(path)
         size = root.find("size")
         width, height = (
-            None if size is None else _whole(size, side, f"size in {path}") for side in ("width", "height")
+            None if size is None else whole_of(size, side, f"size in {path}") for side in ("width", "height")
         )
         if known and not (width and height):
             width, height, _ = known(image)
-        images[image] = Size(width, height, _text(root, "filename"))
+        images[image] = Size(width, height, text_of(root, "filename"))
         objects = root.findall("object")
         _check_nothing_else(root, objects, path)
         rows += [(image, *_row(found, place, numbering, path)) for place, found in enumerate(objects, start=1)]
@@ -175,19 +175,19 @@ def _check_nothing_else(root: ElementTree.Element, objects: list[ElementTree.Ele
 
 def _row(found: ElementTree.Element, place: int, numbering: Numbering, path: str) -> tuple[Any, ...]:
     """Return the values of an object, in the order of the schema."""
-    name = _text(found, "name")
+    name = text_of(found, "name")
     if name is None:
         raise InputError(f"object {place} of {path} has no name: give it one, or remove it")
     where = f"object {place} ({name!r}) of {path}"
     boxes = found.findall("bndbox")
     if len(boxes) != 1:
         raise _no_box(found, len(boxes), where)
-    corners = [_number(boxes[0], corner, where) for corner in CORNERS]
+    corners = [number_of(boxes[0], corner, where) for corner in CORNERS]
     if None in corners:
         missing = CORNERS[corners.index(None)]
         raise InputError(f"{where} has no {missing} in its bndbox: add it, or remove the object")
     flags = (_share(found, "truncated", where), _flag(found, "difficult", where), _flag(found, "occluded", where))
-    return numbering(name, path), *corners, _text(found, "pose"), *flags
+    return numbering(name, path), *corners, text_of(found, "pose"), *flags
 
 
 def _no_box(found: ElementTree.Element, boxes: int, where: str) -> InputError:
@@ -201,41 +201,15 @@ def _no_box(found: ElementTree.Element, boxes: int, where: str) -> InputError:
     return InputError(f"{where} has {got}no bndbox: add the box around it, or remove the object")
 
 
-def _text(parent: ElementTree.Element, tag: str) -> str | None:
-    text = parent.findtext(tag)
-    return text.strip() or None if text else None
-
-
-def _number(parent: ElementTree.Element, tag: str, where: str) -> float | None:
-    text = _text(parent, tag)
-    if text is None:
-        return None
-    try:
-        if "_" in text:  # Python takes 1_0 for a number
-            raise ValueError
-        return float(text)
-    except ValueError as error:
-        raise InputError(f"{where} has {tag} {text!r}: give a number") from error
-
-
-def _whole(parent: ElementTree.Element, tag: str, where: str) -> int | None:
-    value = _number(parent, tag, where)
-    if value is None:
-        return None
-    if not (value.is_integer() and 0 <= value < 2**31):
-        raise InputError(f"{where} has {tag} {value}: give a whole number of pixels")
-    return int(value)
-
-
 def _share(parent: ElementTree.Element, tag: str, where: str) -> float | None:
     """Return the share of an object that is cut off: 0 or 1, or a share in between, as some tools write it."""
-    text = _text(parent, tag)
+    text = text_of(parent, tag)
     if text is None or text in PLAIN:
         return PLAIN.get(text)
     value = SAID.get(text.lower())
     if text.lower() in UNKNOWN or value is not None:
         return value
-    share = _number(parent, tag, where)
+    share = number_of(parent, tag, where)
     if share is None or not 0 <= share <= 1:
         raise InputError(f"{where} has {tag} {text!r}: give 0, 1 or a share in between, or Unspecified")
     return share
@@ -244,7 +218,7 @@ def _share(parent: ElementTree.Element, tag: str, where: str) -> float | None:
 def _flag(parent: ElementTree.Element, tag: str, where: str) -> int | None:
     share = _share(parent, tag, where)
     if share not in (None, 0, 1):
-        raise InputError(f"{where} has {tag} {_text(parent, tag)!r}: give 0, 1 or Unspecified")
+        raise InputError(f"{where} has {tag} {text_of(parent, tag)!r}: give 0, 1 or Unspecified")
     return None if share is None else int(share)
 
 
@@ -329,6 +303,6 @@ FILE_FORMATS = (
         text="a folder with Annotations/*.xml",
         lacks=("iscrowd", "ignore"),
         numbered=False,
-        signs=Signs(folders=("Annotations",), is_member=_is_annotation),
+        signs=Signs(has_names=lambda names: "Annotations" in names, inside="Annotations", is_member=_is_annotation),
     ),
 )

@@ -12,15 +12,15 @@ from fastbox.errors import InputError
 if TYPE_CHECKING:
     from xml.etree import ElementTree
 
-__all__ = ["parser"]
+__all__ = ["number_of", "parser", "text_of", "whole_of"]
 
 _ENCODING = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)[\"'][^>]*\?>")
 
 
-def parser() -> Callable[[str], ElementTree.Element]:
+def parser(tag: str = "annotation", what: str = "Pascal VOC") -> Callable[[str], ElementTree.Element]:
     """Return a parser that refuses declarations of entities, which could read other files or grow without limit.
 
-    Tags are returned without their namespaces.
+    Tags are returned without their namespaces; ``tag`` is that of the root, ``what`` the format in messages.
     """
     from xml.etree import ElementTree
 
@@ -29,7 +29,7 @@ def parser() -> Callable[[str], ElementTree.Element]:
         from defusedxml.ElementTree import XMLParser
     except ImportError as error:
         raise InputError(
-            "expected defusedxml to read Pascal VOC, got none: install it with pip install 'fastbox-engine[formats]'"
+            f"expected defusedxml to read {what}, got none: install it with pip install 'fastbox-engine[formats]'"
         ) from error
 
     def tree(data: bytes | str) -> ElementTree.Element:
@@ -57,14 +57,43 @@ def parser() -> Callable[[str], ElementTree.Element]:
         if b"xmlns" in data:
             for element in root.iter():
                 element.tag = element.tag.rpartition("}")[2]
-        if root.tag != "annotation":
+        if root.tag != tag:
             raise InputError(
-                f"expected an annotation of Pascal VOC in {path}, got <{root.tag}>: export it as Pascal VOC, or move "
-                "the file away if it holds no boxes"
+                f"expected an annotation of {what} in {path}, got <{root.tag}>: export it as {what}, or move the file "
+                "away if it holds no boxes"
             )
         return root
 
     return parse
+
+
+def text_of(parent: ElementTree.Element, tag: str) -> str | None:
+    """Return the text of a child, without space around it; None without one."""
+    text = parent.findtext(tag)
+    return text.strip() or None if text else None
+
+
+def number_of(parent: ElementTree.Element, tag: str, where: str) -> float | None:
+    """Return the number in a child; None without one."""
+    text = text_of(parent, tag)
+    if text is None:
+        return None
+    try:
+        if "_" in text:  # Python takes 1_0 for a number
+            raise ValueError
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"{where} has {tag} {text!r}: give a number") from error
+
+
+def whole_of(parent: ElementTree.Element, tag: str, where: str) -> int | None:
+    """Return the whole number of pixels in a child; None without one."""
+    value = number_of(parent, tag, where)
+    if value is None:
+        return None
+    if not (value.is_integer() and 0 <= value < 2**31):
+        raise InputError(f"{where} has {tag} {value}: give a whole number of pixels")
+    return int(value)
 
 
 def _decoded(data: bytes, path: str) -> str:

@@ -13,22 +13,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
-from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped
+from fastbox.datasets.by_image import Group, file_stems, grouped
 from fastbox.datasets.categories import Names, load_yaml, numbered, yaml_module
-from fastbox.datasets.dataset import BATCH_ROWS, Dataset, boxes_schema, images_schema
+from fastbox.datasets.dataset import BATCH_ROWS, Dataset, boxes_schema, format_of, images_schema, names_in
 from fastbox.datasets.formats.yolo_layout import SIZES, YAML, has_names, is_label, layout_of
 from fastbox.datasets.formats.yolo_lines import Lines, is_list_of_images, kind_of_lines, parsed, wrong_line
 from fastbox.datasets.fractions import shortest
 from fastbox.datasets.image_sizes import Sizes, images_table, sizes_from, warn_of_unsized
 from fastbox.datasets.listing import read_plain
 from fastbox.datasets.registry import Format, Signs
+from fastbox.datasets.rotated import box_columns
 from fastbox.errors import InputError, InputWarning, advice
 from fastbox.storage.folders import Folder
 from fastbox.values.groups import values_of_rows
 
-__all__ = ["FILE_FORMATS", "read", "write"]
+__all__ = ["FILE_FORMATS", "ROTATED", "read", "read_labels", "write", "write_labels"]
 
 pacsv = deferred("pyarrow.csv")
+
+PLAIN, ROTATED = "cxcywh", "xyxyxyxy"
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -75,14 +78,20 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     >>> [batch.to_pylist()[0]["h"] for batch in read(folder).batches]
     [480.192]
     """
+    return read_labels(source, names, sizes)
+
+
+def read_labels(source: StrPath, names: Names | None, sizes: StrPath | None, rotated: bool = False) -> Dataset:
+    """Read a folder of labels of plain boxes, as :func:`read` says, or of rotated boxes, as four corners."""
     layout = layout_of(source)
     known = layout.sizes if sizes is None else sizes_from(sizes)
     labels = dict(layout.labels)
     if not (labels or known.listed()):
         raise InputError(f"expected YOLO labels, *.txt, in {layout.where}, got none: name the folder that has them")
     shape = load_yaml(layout.names).get("kpt_shape") if layout.names and layout.names.endswith(YAML) else None
-    lines = kind_of_lines(map(read_plain, labels.values()), _keypoints(shape, layout.names))
-    schema = boxes_schema(pa.string(), *([("score", pa.float64())] if lines.scored else []), format="cxcywh")
+    lines = kind_of_lines(map(read_plain, labels.values()), _keypoints(shape, layout.names), rotated)
+    scores = [("score", pa.float64())] if lines.scored else []
+    schema = boxes_schema(pa.string(), *scores, format=ROTATED if rotated else PLAIN)
     image_ids = {*labels, *known.listed()}
     given = names if names is not None else layout.names
     return Dataset(
@@ -117,11 +126,16 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
         The target is not empty; an image's name can't be the name of a file, or two images have the same name; an image
         with boxes has no size; a score is not from 0 to 1; a category has no name; PyYAML is not installed.
     """
+    write_labels(dataset, target, digits, renumber)
+
+
+def write_labels(dataset: Dataset, target: StrPath, digits: int, renumber: bool, format: str = PLAIN) -> None:
+    """Write labels of boxes in a format, as :func:`write` says."""
     listed: list[pa.Table] = []
     with Folder(target) as folder:
         for group in grouped(dataset, target):
             numbers = {number: i for i, number in enumerate(sorted(dataset.categories))} if renumber else None
-            lines = _lines(group, dataset, digits, numbers)
+            lines = _lines(group, dataset, digits, numbers, format)
             stems = file_stems(group.images, ids=False)
             for stem, start, stop in zip(stems, group.offsets[:-1], group.offsets[1:], strict=True):
                 folder.write(f"labels/{stem}.txt", "".join(lines[start:stop]).encode())
@@ -211,14 +225,17 @@ def _batch(
     words = len(schema) - 1
     values = np.array(numbers, np.float64).reshape(-1, words).T
     per_row = np.repeat(np.arange(len(owners)), counts)
-    width, height = np.array(sizes, np.float64)[per_row].T
-    columns = [values[1] * width, values[2] * height, values[3] * width, values[4] * height, *values[5:]]
+    own = np.array(sizes, np.float64)[per_row].T  # widths and heights
+    count = len(names_in(format_of(schema)))
+    columns = [*(values[1 + k] * own[k % 2] for k in range(count)), *values[1 + count :]]
     images = pa.array(owners, pa.string()).take(pa.array(per_row))
     arrays = [images, pa.array(values[0].astype(np.int32)), *map(pa.array, columns)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _lines(group: Group, dataset: Dataset, digits: int, numbers: dict[int, int] | None) -> list[str]:
+def _lines(
+    group: Group, dataset: Dataset, digits: int, numbers: dict[int, int] | None, format: str = PLAIN
+) -> list[str]:
     rows = group.rows
     classes = rows["category_id"].to_pylist()
     if numbers is not None:
@@ -228,12 +245,9 @@ def _lines(group: Group, dataset: Dataset, digits: int, numbers: dict[int, int] 
                 f"expected a name for every category to number them from 0, got none for {unknown}: name it"
             )
         classes = [numbers[number] for number in classes]
-    width, height = (_per_row(group, name) for name in ("width", "height"))
-    box = coordinates(rows, "cxcywh")
+    sizes = [_per_row(group, name) for name in ("width", "height")]
     with np.errstate(over="ignore"):  # numbers that are not finite are written as they are
-        words = [
-            shortest(column, size, digits) for column, size in zip(box, (width, height, width, height), strict=True)
-        ]
+        words = [shortest(column, sizes[k % 2], digits) for k, column in enumerate(box_columns(rows, format))]
     if dataset.kind == "results":
         scores = rows["score"].cast(pa.float64()).to_pylist()
         place = next((place for place, score in enumerate(scores) if not 0 <= score <= 1), None)

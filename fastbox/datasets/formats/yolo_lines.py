@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fastbox.datasets.listing import first_words, line_error
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.storage.pictures import is_image
 from fastbox.values.numbers import reads_as_number
 
-__all__ = ["Lines", "begins_with_numbers", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
+__all__ = ["Lines", "are_turned", "begins_with_numbers", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
 
 # Limits of the points of a polygon, beyond the image: tools clip points at the edge, or a pixel beyond.
 LEAST, MOST = -0.5, 1.5
@@ -22,25 +22,28 @@ CORNERS = 8  # the numbers of a box that may be rotated, as four corners
 
 @dataclass(frozen=True)
 class Lines:
-    """The form of a line: with or without a score at its end, and the count of keypoint numbers behind the box."""
+    """The form of a line: with or without a score at its end, the count of keypoint numbers behind the box, corners."""
 
     scored: bool
     keypoints: int
+    rotated: bool = False
 
     @property
     def words(self) -> int:
         """Return the number of words in the line of a box."""
-        return 6 if self.scored else 5
+        return (1 + CORNERS if self.rotated else 5) + self.scored
 
 
-def kind_of_lines(files: Iterable[bytes], keypoints: int) -> Lines:
+def kind_of_lines(files: Iterable[bytes], keypoints: int, rotated: bool = False) -> Lines:
     """Return the form of the lines, with or without a score, by the first lines that consist of numbers."""
     for data in files:
         if begins_with_numbers(data):
             words = len(first_words(data))
+            if rotated:
+                return Lines(words == 2 + CORNERS, 0, rotated)
             scored = words in (6, 6 + keypoints) if keypoints else words >= 6 and words % 2 == 0
             return Lines(scored, keypoints)
-    return Lines(False, keypoints)
+    return Lines(False, keypoints, rotated)
 
 
 def begins_with_numbers(data: bytes) -> bool:
@@ -72,6 +75,8 @@ def parsed(data: bytes, kind: Lines) -> list[float]:
     lines = [line for line in map(bytes.split, data.splitlines()) if line]
     words = kind.words
     if any(len(line) != words for line in lines):
+        if kind.rotated:
+            raise ValueError
         read = [list(map(float, line)) for line in lines]
         longer = [line for line in read if len(line) > words]
         if not kind.keypoints and longer and all(map(_is_keypoints, longer)):
@@ -84,14 +89,20 @@ def parsed(data: bytes, kind: Lines) -> list[float]:
     across, down = numbers[1::words], numbers[2::words]
     if any(map(FAR.__lt__, across)) and any(x > FAR and y > FAR for x, y in zip(across, down, strict=True)):
         raise Lookalike("its box is in pixels: divide it by the image's width and height")
-    if kind.scored and not all(0 <= score <= 1 for score in numbers[5::6]):
+    if kind.scored and not all(0 <= score <= 1 for score in numbers[words - 1 :: words]):
         raise Lookalike("its last number is not a score from 0 to 1: remove the number if it is a track id")
     return numbers
 
 
 def wrong_line(path: str, data: bytes, kind: Lines) -> InputError:
     """Return the error for a file that :func:`parsed` refuses."""
-    longer = f"or {kind.words + kind.keypoints} with keypoints" if kind.keypoints else "or a class and a polygon"
+    longer = (
+        "class and corners"
+        if kind.rotated
+        else f"or {kind.words + kind.keypoints} with keypoints"
+        if kind.keypoints
+        else "or a class and a polygon"
+    )
     expected = f"{kind.words} numbers, the first a whole one, {longer}"
     hints: list[InputError] = []
     for number, line in enumerate(data.splitlines(), start=1):
@@ -125,7 +136,8 @@ def _box(line: list[float], kind: Lines) -> list[float]:
     xs, ys = points[::2], points[1::2]
     if len(points) == CORNERS and _is_turned(xs, ys):
         raise Lookalike(
-            "the line looks like a rotated box (OBB), and fastbox has no rotated boxes: export unrotated ones"
+            f"the line looks like a rotated box (OBB): name the format, "
+            f"{advice('--from yolo-obb', 'source_format=' + repr('yolo-obb'))}"
         )
     (left, right), (top, bottom) = ((min(axis), max(axis)) for axis in (xs, ys))
     return [line[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top, *end]
@@ -152,6 +164,20 @@ def _is_turned(xs: Sequence[float], ys: Sequence[float]) -> bool:
     area = abs(across * under - down * over)
     straight = all(abs(a) <= ROUNDED or abs(b) <= ROUNDED for a, b in ((across, over), (down, under)))
     return opposite and not straight and area > ROUNDED**2
+
+
+def are_turned(data: bytes) -> bool:
+    """Tell whether all whole lines of a text are a class and four corners, some of a box that is turned.
+
+    >>> are_turned(b"0 0.5 0.1 0.9 0.5 0.5 0.9 0.1 0.5\\n"), are_turned(b"0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\\n")
+    (True, False)
+    """
+    whole = data if data.endswith(b"\n") or b"\n" not in data else data[: data.rindex(b"\n")]
+    lines = [line.split() for line in whole.splitlines() if line.strip()]
+    if not all(len(line) in (1 + CORNERS, 2 + CORNERS) and all(map(reads_as_number, line)) for line in lines):
+        return False
+    corners = [[float(word) for word in line[1 : 1 + CORNERS]] for line in lines]
+    return any(_is_turned(points[::2], points[1::2]) for points in corners)
 
 
 def _shape(words: int) -> str:

@@ -86,6 +86,9 @@ def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None
         figures.append(counted(left_out, "images left out"))
     what = f" {summary['kind']}" if "kind" in summary else ""
     console.print(Text(f"{done}{what}: {' · '.join(figures)}", style="bold"), soft_wrap=True)
+    if "mean_iou" in summary:
+        mean, least = (f"{summary[name]:.4f}" for name in ("mean_iou", "min_iou"))
+        console.print(Text(f"IoU of a quadrilateral with its rectangle: mean {mean}, least {least}"), soft_wrap=True)
 
 
 def show_outputs(console: Console, paths: Sequence[str]) -> None:
