@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +11,12 @@ from fastbox.arrow.arrays import id_kind, is_flag, is_number
 from fastbox.arrow.layouts import BoxColumns
 from fastbox.boxes.found import boxes_of_columns
 from fastbox.errors import InputError
+from fastbox.evaluation.params import Params
 from fastbox.ops.checks import check_metric
+from fastbox.ops.geometry import geometry_of
 from fastbox.tables.source import Plan
 
-__all__ = ["check_flags", "check_images", "check_labels", "check_metrics", "check_numbers"]
+__all__ = ["check_flags", "check_images", "check_labels", "check_metrics", "check_numbers", "matched_geometry"]
 
 
 def check_images(plans: Iterable[Plan], work: str) -> None:
@@ -28,12 +31,27 @@ def check_images(plans: Iterable[Plan], work: str) -> None:
 
 def check_metrics(metrics: Iterable[str], *boxes: BoxColumns) -> None:
     """Refuse metrics that the boxes in some columns do not have."""
-    sides = [boxes_of_columns((np.zeros(0),) * own.count, own.format) for own in boxes]
+    sides = _empty(boxes)
     for name in metrics:
         try:
             check_metric(name, *sides)
         except ValueError as error:
             raise InputError(str(error)) from None
+
+
+def matched_geometry(params: Params, *boxes: BoxColumns) -> str:
+    """Return the geometry of the boxes in some columns; refuses rules that such boxes can't be matched by."""
+    geometry = geometry_of(*_empty(boxes))
+    try:
+        params.of_geometry(geometry)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return geometry
+
+
+def _empty(boxes: Iterable[BoxColumns]) -> list[Any]:
+    """Return no boxes of the kind that is in some columns, for each of the columns."""
+    return [boxes_of_columns((np.zeros(0),) * own.count, own.format) for own in boxes]
 
 
 def check_numbers(plan: Plan, *names: str | None) -> None:

@@ -1,8 +1,9 @@
-"""Evaluate the same detections by the rules of several benchmarks."""
+"""Evaluate the same detections by the rules of several benchmarks, or by several metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 from fastbox.datasets.as_source import Given
@@ -20,6 +21,7 @@ def compare_rules(
     truths: Given,
     *,
     rules: Sequence[str] = ("coco", "voc07", "voc12"),
+    metrics: Sequence[str] = ("iou",),
     progress: Callable[[int], object] | None = None,
     **options: Any,
 ) -> RulesCompared:
@@ -31,6 +33,8 @@ def compare_rules(
         Tables that can be read more than once.
     rules : sequence of str
         Names of benchmarks with AP at IoU 0.50, each of which counts once.
+    metrics : sequence of str
+        ``"iou"``, and ``"probiou"`` for rotated boxes: each rule is applied with each metric.
     progress : callable, optional
         Called with the number of detections done since the last call.
     **options
@@ -51,16 +55,34 @@ def compare_rules(
     [('coco', 1.0), ('voc07', 1.0), ('voc12', 1.0)]
     """
     try:
-        asked = [Params(rule=rule) for rule in dict.fromkeys(rules)]
-        for params in asked:
+        asked = _asked(rules, metrics)
+        for params in asked.values():
             at_half(params)
     except ValueError as error:
         raise InputError(str(error)) from None
-    found = {params.rule: evaluate(detections, truths, params=params, progress=progress, **options) for params in asked}
+    found = {
+        name: evaluate(detections, truths, params=params, progress=progress, **options)
+        for name, params in asked.items()
+    }
     outcomes = {name: own.evaluation.outcomes(threshold=HALF) for name, own in found.items()}
-    places = (params.iou_thresholds.index(HALF) for params in asked)
     ranked = [
-        (found[params.rule].evaluation.collected.ranked(None), place)
-        for params, place in zip(asked, places, strict=True)
+        (found[name].evaluation.collected.ranked(None), params.iou_thresholds.index(HALF))
+        for name, params in asked.items()
     ]
-    return RulesCompared(found, outcomes, same_outcomes(ranked))
+    return RulesCompared(found, asked, outcomes, same_outcomes(ranked))
+
+
+def _asked(rules: Sequence[str], metrics: Sequence[str]) -> dict[str, Params]:
+    """Return the rules with each metric, by the names that tell them apart.
+
+    >>> list(_asked(["coco", "voc07"], ["iou"])), list(_asked(["coco"], ["iou", "probiou"]))
+    (['coco', 'voc07'], ['iou', 'probiou'])
+    >>> list(_asked(["coco", "voc07"], ["iou", "probiou"]))
+    ['coco iou', 'coco probiou', 'voc07 iou', 'voc07 probiou']
+    """
+    rules, metrics = list(dict.fromkeys(rules)), list(dict.fromkeys(metrics))
+    found = {}
+    for rule, metric in product(rules, metrics):
+        name = rule if len(metrics) == 1 else metric if len(rules) == 1 else f"{rule} {metric}"
+        found[name] = Params(rule=rule, metric=metric)
+    return found

@@ -21,12 +21,14 @@ from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.evaluation.summary import BETAS
 from fastbox.jobs.base import Output, job
+from fastbox.jobs.checks import matched_geometry
 from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, further_columns, has, joined
 from fastbox.jobs.evaluated import Evaluated
 from fastbox.jobs.federations import federation_of
 from fastbox.jobs.gathered import BY, Gathered
 from fastbox.jobs.progress import halved
 from fastbox.jobs.slicing import Slicing
+from fastbox.kernels.codes import PLAIN
 from fastbox.memory import check_kept
 from fastbox.parallel import compile_together
 from fastbox.results.error_examples import Gallery, Seen
@@ -49,19 +51,21 @@ KEPT = 256  # bytes that a detection takes until the end, and when all are put i
 OF_SAMPLES = ("evaluate.bootstrap", "RESAMPLE", ""), ("evaluate.best_scores", "BEST_SCORES", "")
 
 # The kernels of every evaluation, module by module, in descending order of the time of compiling.
+SORTING = (("common.sorting", "SORT_BY_CODE", ""), ("common.sorting", "SORT_BY_SCORE", ""))
+TRACE = ("evaluate.curves", "TRACE", "")
 KERNELS = (
     *(("compare.aligned", "ALIGNED", metric) for metric in PAIR_METRICS),
-    ("common.sorting", "SORT_BY_CODE", ""),
-    ("common.sorting", "SORT_BY_SCORE", ""),
+    *SORTING,
     ("evaluate.match", "MATCH", ""),
     ("evaluate.tide", "CLASSIFY_ERRORS", ""),
-    ("evaluate.curves", "TRACE", ""),
+    TRACE,
 )
 
 
 @job(
     *("detections", "truths", "*others"),
     adds_up=True,
+    rotated=True,
     whole={"others": "detections of several models"},
     reads=("names", "images_table", "federation", "hierarchy"),
     kept=KEPT,
@@ -76,6 +80,7 @@ def evaluate(
     compare: bool = False,
     params: Params | None = None,
     rule: str = "coco",
+    metric: str = "iou",
     score_column: str = SCORE,
     class_column: str = CLASS,
     crowd_column: str | None = COCO.crowd,
@@ -106,7 +111,7 @@ def evaluate(
         The file to write, one row for each detection: ``image_id``, ``detection`` (its row, from 0), the model,
         ``match_type`` (matched, localization, classification, duplicate, background, both, ignored, or null for one
         beyond the greatest of ``max_dets``), ``truth`` (the row of the truth that it matches, or that its error is
-        about) and ``iou``.
+        about) and ``iou``, or ``probiou`` by that metric.
     others : sequence of tables, optional
         Detections of further models on the same images; the models have the names of their files.
     by : str, optional
@@ -118,6 +123,8 @@ def evaluate(
         The thresholds, ranges of areas and numbers of detections that count; by default COCO's.
     rule : str
         The name of the benchmark whose rules count, unless ``params`` has them: ``"coco"``, ``"voc07"``, ``"voc12"``, …
+    metric : {"iou", "probiou"}
+        What rotated boxes are matched by, unless ``params`` has it.
     score_column, class_column : str
         The columns of scores and of classes, the latter in both tables.
     crowd_column, ignore_column, area_column : str or None
@@ -185,7 +192,7 @@ def evaluate(
         confusion_iou = 0.5
     if others and by is not None:
         raise InputError(f"expected one table of detections by {by!r}, got {1 + len(others)}: leave the column out")
-    params = rules_of(params, rule)
+    params = rules_of(params, rule, metric)
     known = federation_of(federation, truths, params, hierarchy)
     evaluation = Evaluation(params, confusion_iou=confusion_iou, federation=known)
     params = evaluation.params
@@ -200,6 +207,7 @@ def evaluate(
     a, b = Source.carrying(a, score_column, label, by), Source.carrying(b, label, *there.values(), *slicing.columns)
     more = [Source.carrying(other, score_column, label) for other in others]
     plans = plans_of(a, b, *more)
+    geometry = matched_geometry(params, *(found.boxes for found in plans))
     classes = joined(plans, score_column, label, by, there)
     files = [file for plan in (plans[0], *plans[2:]) for file in plan.files]
     gathered = Gathered.of((a, b, *more), plans, score_column, label, classes) if more else None
@@ -216,8 +224,9 @@ def evaluate(
     found.confusion_score, found.f_beta, found.reference = confusion_score, f_beta, gathered and gathered.models[0]
     found.gallery = Gallery(pairs=compare) if by is None or report is not None else None
     parameters = {"detections": files, "truths": plans[1].files, "by": by, "class_column": label}
-    schema = match_schema(plans[0], by) if out is not None else None
-    compile_together((*OF_SAMPLES, *KERNELS) if samples else KERNELS)
+    schema = match_schema(plans[0], by, params.metric) if out is not None else None
+    needed = _kernels(params, geometry)
+    compile_together((*OF_SAMPLES, *needed) if samples else needed)
     follows = progress is not None and a.fragment is None and (by is not None or samples > 0)
     step = halved(progress) if progress is not None and follows else progress
     with Output(out, schema, command="evaluate", parameters=parameters, progress=step) as output:
@@ -236,6 +245,15 @@ def evaluate(
         if out is not None:
             output.record(stats={str(model): stats for model, stats in found.stats.items()})
     return found
+
+
+def _kernels(params: Params, geometry: str) -> Sequence[tuple[str, str, str]]:
+    """Return the kernels of an evaluation of boxes of a geometry."""
+    if geometry == PLAIN:
+        return KERNELS
+    match = "MATCH_ANY" if params.record.takes == "any" else "MATCH"
+    own = [(f"evaluate.{geometry}", name, params.metric) for name in (match, "CLASSIFY_ERRORS")]
+    return *own, (f"suppress.{geometry}", "PACK", ""), *SORTING, TRACE
 
 
 def _samples(params: Params, samples: int, compare: bool) -> int:

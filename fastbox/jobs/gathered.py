@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastbox.arrow.columns import coded_batch, label_columns, number_column, schema_of
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.errors import InputError
 from fastbox.evaluation.shapes import sided
 from fastbox.jobs.checks import check_numbers
@@ -20,6 +21,7 @@ from fastbox.storage.locate import Listing, find_files
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
 from fastbox.tables.source import Plan, Source
+from fastbox.values.formats import FORMATS
 from fastbox.values.groups import groups_of_rows
 
 __all__ = ["BY", "Gathered", "names_of_models"]
@@ -53,6 +55,9 @@ class Gathered:
         cls, sources: Sequence[Source], plans: Sequence[Plan], score: str, label: str | None, classes: JoinedClasses
     ) -> Gathered:
         """Check the tables; sources and plans are those of the first model, of the truths, and of the other models."""
+        formats = dict.fromkeys(plan.boxes.format for plan in (plans[0], *plans[2:]))
+        if len(formats) > 1 and not set(formats) <= set(FORMATS):
+            raise InputError(f"expected the boxes of all models in one format, got {', '.join(formats)}: convert some")
         for plan in plans[2:]:
             check_numbers(plan, score)
         return cls(names_of_models([sources[0], *sources[2:]]), score, label, classes)
@@ -77,7 +82,7 @@ class Gathered:
         order = np.argsort(images, kind="stable")
         assert chunk.images is not None
         offsets = np.searchsorted(images[order], np.arange(len(chunk.images) + 1))
-        columns = [np.concatenate(column)[order] for column in zip(*(sided(own) for own, *_ in sides), strict=True)]
+        columns = [np.concatenate(column)[order] for column in zip(*(_columns(own) for own, *_ in sides), strict=True)]
         scores = [number_column(carried, self.score, what="a score", rows=rows) for _, carried, rows in sides]
         model = np.repeat(np.arange(len(sides)), [len(boxes) for boxes, *_ in sides])
         labels: dict[str, tuple[NDArray[np.int64], list[Any]]] = {BY: (model[order], self.models)}
@@ -87,15 +92,20 @@ class Gathered:
             codes, own = label_columns(*given, name=self.label, joined=[first, *others])
             labels[self.label] = np.concatenate(codes)[order], own
         numbers = np.concatenate([rows(np.arange(len(boxes))) for boxes, _, rows in sides])[order]
-        x, y, w, h = columns
+        told = "xywh" if isinstance(chunk.a, Boxes) else chunk.a.format
         return replace(
             chunk,
-            a=Boxes.of((x, y, w, h), "xywh", offsets, chunk.a.images),
+            a=chunk.a.of(tuple(columns), told, offsets, chunk.a.images),
             a_start=0,
             a_order=numbers,
             a_columns=coded_batch({self.score: np.concatenate(scores)[order]}, labels),
             more=(),
         )
+
+
+def _columns(boxes: Boxes | RotatedBoxes) -> tuple[NDArray[Any], ...]:
+    """Return x, y, w and h of plain boxes, and rotated boxes as they are, in float64."""
+    return sided(boxes) if isinstance(boxes, Boxes) else boxes.astype(np.float64).columns
 
 
 def names_of_models(sources: Sequence[Source]) -> list[str]:

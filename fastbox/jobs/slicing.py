@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow.columns import coded_column, number_column
+from fastbox.boxes.found import frames
 from fastbox.datasets.as_source import Given, images_of
 from fastbox.errors import InputError, advice, did_you_mean
 from fastbox.evaluation.groups import IMAGES, MOST_GROUPS, TRUTHS, Grouping, Groups, coded_values, too_many
@@ -138,7 +139,7 @@ class Slicing:
         """Return the place among ``BORDER`` of each truth."""
         assert chunk.b is not None and chunk.images is not None and chunk.b.offsets is not None
         width, height = (values_of_rows(own.of(chunk.images, np.nan), chunk.b.offsets) for own in self.sizes)
-        x0, y0, x1, y1 = chunk.b.astype(np.float64).corners().T
+        x0, y0, x1, y1 = frames(chunk.b.astype(np.float64)).T
         with np.errstate(invalid="ignore"):
             near = (x0 <= NEAR) | (y0 <= NEAR) | (x1 >= width - NEAR) | (y1 >= height - NEAR)
         return np.where(np.isnan(width) | np.isnan(height), 2, np.where(near, 0, 1))

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fastbox.kernels.metrics import title_of
+
 __all__ = ["BACKGROUND", "Confused", "most_confused", "said"]
 
 BACKGROUND = "background"
@@ -23,12 +25,12 @@ class Confused(NamedTuple):
 def said(summary: Mapping[str, Any]) -> str:
     """Return the conditions of the matrix.
 
-    >>> said({"confusion": {"iou": 0.5, "score": 0.25}})
+    >>> said({"confusion": {"iou": 0.5, "score": 0.25}, "rules": {"metric": "iou"}})
     'IoU ≥ 0.50 and score ≥ 0.250'
     """
     found = summary["confusion"]
     score = "any score" if found["score"] is None else f"score ≥ {found['score']:.3f}"
-    return f"IoU ≥ {found['iou']:.2f} and {score}"
+    return f"{title_of(summary['rules']['metric'])} ≥ {found['iou']:.2f} and {score}"
 
 
 def names_of(summary: Mapping[str, Any]) -> dict[Any, str]:

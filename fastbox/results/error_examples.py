@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import frames
+from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.evaluation.matching import COVERING, MATCH_TYPES, Judged
 from fastbox.evaluation.tide import ERRORS
 from fastbox.kernels.codes import MATCHED
+from fastbox.ops.search import aligned
 from fastbox.tables.chunk import Chunk
 from fastbox.values.groups import groups_of
 
@@ -55,8 +58,15 @@ class Seen:
         return self.chunk.a, self.chunk.b
 
     def corners(self, side: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the corners of some rows of detections (side 0) or truths (side 1)."""
-        return self.sides[side][rows].astype(np.float64).corners()
+        """Return the corners of some rows of detections (side 0) or truths (side 1), or of frames of rotated boxes."""
+        return frames(self.sides[side][rows].astype(np.float64))
+
+    def ious(self, rows: NDArray[np.int64], truths: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the IoU of each detection with the truth beside it, 0 for an invalid pair."""
+        ours, theirs = (boxes[some] for boxes, some in zip(self.sides, (rows, truths), strict=True))
+        if isinstance(ours, Boxes) and isinstance(theirs, Boxes):
+            return _ious(frames(ours.astype(np.float64)), frames(theirs.astype(np.float64)))
+        return np.nan_to_num(aligned(ours.astype(np.float64), theirs.astype(np.float64)))
 
     def detection(self, row: int, corners: Sequence[float]) -> Box:
         """Return a detection as it is drawn."""
@@ -156,7 +166,10 @@ def _first(kept: Kept) -> Kept:
     return sorted(kept, key=lambda one: one[:2])[:SHOWN]
 
 
-def _drawable(boxes: Boxes) -> NDArray[np.bool_]:
+def _drawable(boxes: Boxes | RotatedBoxes) -> NDArray[np.bool_]:
+    if isinstance(boxes, RotatedBoxes):
+        valid: NDArray[np.bool_] = boxes.invalid() == 0
+        return valid
     first, *others = map(np.isfinite, boxes.columns)
     for finite in others:
         first &= finite
@@ -205,7 +218,7 @@ def _missed(seen: Seen, own: NDArray[np.bool_], rows: NDArray[np.int64], numbers
     ends = np.cumsum(counts)
     beside = np.arange(ends[-1]) + np.repeat(chunk.a.offsets[places] + counts - ends, counts)
     truths, corners = seen.corners(1, rows), seen.corners(0, beside)
-    ious = np.where(own[beside], _ious(corners, np.repeat(truths, counts, axis=0)), 0)
+    ious = np.where(own[beside], seen.ious(beside, np.repeat(rows, counts)), 0)
     examples = []
     for row, place, at, drawn, end, count in zip(
         rows.tolist(), places.tolist(), numbers, truths.tolist(), ends.tolist(), counts.tolist(), strict=True

@@ -16,8 +16,8 @@ from fastbox.values.groups import values_of_rows
 __all__ = ["match_batch", "match_schema"]
 
 
-def match_schema(found: Plan, by: str | None) -> Any:
-    """Return the schema of the rows of detections, with the column that tells models apart.
+def match_schema(found: Plan, by: str | None, metric: str = "iou") -> Any:
+    """Return the schema of the rows of detections, with the column that tells models apart, and that of the metric.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def match_schema(found: Plan, by: str | None) -> Any:
         That column has the name of another.
     """
     types = {"image_id": "int64" if found.ids == "integer" else "string", "detection": "int64"}
-    ends = columns.schema_of({"match_type": "string", "truth": "int64", "iou": "float64"})
+    ends = columns.schema_of({"match_type": "string", "truth": "int64", metric: "float64"})
     if by in (*types, *ends.names):
         raise InputError(f"expected a column of models whose name no output column has, got {by!r}: rename it")
     more = [] if by is None else [columns.schema_of({}, [found.columns.field(by)])]

@@ -1,4 +1,4 @@
-"""The figures of the same detections by the rules of several benchmarks."""
+"""The figures of the same detections by the rules of several benchmarks, or by several metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastbox.evaluation.params import Params
-from fastbox.evaluation.registry import protocol
 from fastbox.evaluation.summary import Summarized
 from fastbox.result import Result
 
@@ -23,7 +22,9 @@ class RulesCompared(Result):
     Attributes
     ----------
     found : dict of str to Summarized
-        The evaluation by each rule.
+        The evaluation by each rule; by each metric, or both, where there are several metrics.
+    params : dict of str to Params
+        The rules of each evaluation.
     outcomes : dict of str to dict
         The numbers of detections that are true, false and ignored at IoU 0.50, by each rule; others are beyond the
         rule's limit.
@@ -32,6 +33,7 @@ class RulesCompared(Result):
     """
 
     found: Mapping[str, Summarized] = field(default_factory=dict)
+    params: Mapping[str, Params] = field(default_factory=dict)
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     same_true: bool = False
 
@@ -44,12 +46,13 @@ class RulesCompared(Result):
         rules, classes = [], dict[Any, dict[str, Any]]()
         for name, found in self.found.items():
             summary = found.to_dict()
-            params = Params(rule=name)
+            params = self.params[name]
             shown, first = at_half(params), params.statistics[0].name
             outcomes = self.outcomes[name]
             rules.append(
                 {
-                    "rule": name,
+                    "rule": params.rule,
+                    "metric": params.metric,
                     "statistic": first,
                     "value": summary["stats"][first],
                     "thresholds": len(params.iou_thresholds),
@@ -57,7 +60,7 @@ class RulesCompared(Result):
                     "truths": sum(own["truths"] for own in summary["by_class"]),
                     **outcomes,
                     "beyond": summary["detections"] - sum(outcomes.values()),
-                    "says": protocol(name).says,
+                    "says": params.record.says,
                     "stats": summary["stats"],
                 }
             )

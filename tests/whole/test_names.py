@@ -42,6 +42,7 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
             "class_agnostic",
             "strict",
             "fixed",
+            "difficult",
             "legacy_pixels",
             "images",
             "filter",

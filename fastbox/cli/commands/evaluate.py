@@ -51,6 +51,13 @@ class Rules:
         metavar="NAME",
         help="Matching rule: coco, lvis, voc07, voc12, ai-tod, crowdhuman, kitti, open-images; several: side by side.",
     )
+    metric: str = option(
+        "--metric",
+        default="iou",
+        show_default=True,
+        metavar="NAME",
+        help="What rotated boxes are matched by: iou or probiou; both, as iou,probiou: side by side.",
+    )
     iou_thresholds: list[float] | None = option(
         "--iou-thresholds",
         type=Grid(),
@@ -73,6 +80,11 @@ class Rules:
     class_agnostic: bool = agnostic_option(False, "per class")
     strict: bool = option("--strict", is_flag=True, help="Match above the thresholds, not at them (voc07, voc12).")
     fixed: bool = option("--fixed", is_flag=True, help="Limit detections by class, not by image (lvis).")
+    difficult: str | None = option(
+        "--difficult",
+        type=click.Choice(["ignore", "count"]),
+        help="Ignore difficult truths, or count them (voc07, voc12; default: ignore).",
+    )
     legacy_pixels: bool = option(
         "--legacy-pixels", is_flag=True, help="Count the pixels of both corners in width and height (voc07, voc12)."
     )
@@ -94,13 +106,18 @@ class Rules:
     def given(self) -> dict[str, object]:
         """Return the rules that were given, by their options."""
         named = {"iou_thresholds": "--iou-thresholds", "area_ranges": "--areas"}
-        given = {name: value for name, value in vars(self).items() if value and name != "rule"}
+        given = {name: value for name, value in vars(self).items() if value and name not in ("rule", "metric")}
         return {named.get(name, f"--{name.replace('_', '-')}"): value for name, value in given.items()}
 
     @property
     def names(self) -> list[str]:
         """The names of the benchmarks."""
         return [name.strip() for name in self.rule.split(",") if name.strip()]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of the metrics."""
+        return [name.strip() for name in self.metric.split(",") if name.strip()]
 
     def params(self) -> Params:
         """Return the rules of a benchmark, with those that were given, as a job takes them."""
@@ -217,7 +234,10 @@ class Styled(Shown):
 @click.command(
     cls=Command,
     section="Evaluate and train",
-    once={"--rule": "name several rules with commas, as --rule coco,voc07"},
+    once={
+        "--rule": "name several rules with commas, as --rule coco,voc07",
+        "--metric": "name both metrics with a comma, as --metric iou,probiou",
+    },
     examples=[
         "fastbox evaluate detections.parquet truths.parquet --report evaluation.html",
         "fastbox evaluate detections.parquet truths.parquet -o matched.parquet",
@@ -258,17 +278,23 @@ def evaluate(
     from fastbox.datasets.as_source import counted
 
     return_freed()
-    names = rules.names
-    if len(names) > 1:
+    names, metrics = rules.names, rules.metrics
+    if len(names) * len(metrics) > 1:
         alone_only = {"-o": output, "--report": shown.report, "--by": evaluation.by, "--bootstrap": evaluation.samples}
         of_models = {"--compare": evaluation.compare, "several tables": detections[1:]}
         refused = [name for name, value in {**alone_only, **of_models, **rules.given()}.items() if value]
         if refused:
-            raise click.UsageError(f"expected one rule with {refused[0]}, got {rules.rule}")
+            what, got = ("rule", rules.rule) if len(names) > 1 else ("metric", rules.metric)
+            raise click.UsageError(f"expected one {what} with {refused[0]}, got {got}")
         boxes = counted(*detections)
-        with progress("evaluating", boxes and (lambda: len(names) * boxes())) as step:
+        with progress("evaluating", boxes and (lambda: len(names) * len(metrics) * boxes())) as step:
             side_by_side = jobs.compare_rules(
-                tables.source(detections[0]), tables.truths(truths), rules=names, **vars(evaluation), progress=step
+                tables.source(detections[0]),
+                tables.truths(truths),
+                rules=names,
+                metrics=metrics,
+                **vars(evaluation),
+                progress=step,
             )
         shown.show(lambda *given: compared.show_rules_compared(*given), side_by_side.to_dict())
         return
