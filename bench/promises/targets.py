@@ -35,6 +35,7 @@ from bench.promises.matching import MATCHING
 from bench.promises.points import POINTS
 from bench.promises.promise import Setting, Target, in_process
 from bench.promises.raw import RAW
+from bench.promises.rotated import ROTATED
 from bench.promises.scale import SCALE
 from bench.promises.turns import Calls, Reached, Threads, Times, ratio, summed_up, take_turns
 from bench.support import floors, peers, tables
@@ -284,6 +285,7 @@ TARGETS = (
     Target("first-result", "first result in a warm process", 0.8, first_result, "s", True),
     *LATENCY,
     *MATCHING,
+    *ROTATED,
     *RAW,
     *POINTS,
     *GRADIENTS,

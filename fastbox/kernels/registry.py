@@ -52,10 +52,10 @@ LISTED = {
     "loss.coordinates": ("COORDINATE_LOSSES",),
     "loss.overlap": ("OVERLAP_LOSSES",),
     "loss.regression": ("DESCEND",),
-    "suppress.cells": ("ARRANGE",),
     "suppress.few": ("KEEP", "SOFTEN"),
     "suppress.fusion": ("FUSE",),
     "suppress.nms": ("RESOLVE_ARRANGED", "RESOLVE_SEGMENTS"),
+    "suppress.tree": ("ARRANGE",),
 }
 
 # The kernels of rotated boxes, which are compiled ahead only if asked for.

@@ -36,19 +36,19 @@ class Arranged:
         self.dtype = boxes.dtype
         self.kernels = parallel.kernels("suppress.nms")
 
-    def grid(
+    def tree(
         self, scores: NDArray[Any], members: NDArray[np.int64], threshold: Any, left: NDArray[Any]
     ) -> tuple[Places, tuple[Any, ...]]:
-        """Return the boxes of a segment in the order of a grid, and the grid; boxes that meet no other get a score."""
-        arrange = parallel.kernels("suppress.cells").ARRANGE[self.dtype, ""]
+        """Return the boxes of a segment in the order of a tree, and the tree; boxes that meet no other get a score."""
+        arrange = parallel.kernels("suppress.tree").ARRANGE[self.dtype, ""]
         room = tile, keys, rows, _ = _room(len(members), self.dtype)
-        grid = arrange(self.args, scores, members, threshold, left, room)
-        n = int(grid[0][-1])
-        return (tile, keys[:n], rows[:n]), grid
+        tree = arrange(self.args, scores, members, threshold, left, room)
+        n = tree[0]
+        return (tile, keys[:n], rows[:n]), tree
 
 
 class ArrangedFrames(Arranged):
-    """Rotated boxes, whose frames lie in the cells of the grid."""
+    """Rotated boxes, whose frames lie in the tree."""
 
     def __init__(self, boxes: RotatedBoxes) -> None:
         self.kernels = parallel.kernels(f"suppress.{boxes.geometry}")
@@ -61,19 +61,18 @@ class ArrangedFrames(Arranged):
         # needs frames that share more than 1 - sqrt(1 - t) of their sides.
         self.convex = boxes.geometry != QUADS
 
-    def grid(
+    def tree(
         self, scores: NDArray[Any], members: NDArray[np.int64], threshold: Any, left: NDArray[Any]
     ) -> tuple[Places, tuple[Any, ...]]:
-        """Return the boxes of a segment in the order of a grid, and the grid; boxes that meet no other get a score."""
-        arrange = parallel.kernels("suppress.cells").ARRANGE[F8, ""]
-        room = _, keys, rows, _ = _room(len(members), F8)
+        """Return the boxes of a segment in the order of a tree, and the tree; boxes that meet no other get a score."""
+        arrange = parallel.kernels("suppress.tree").ARRANGE[F8, ""]
+        room = tile, keys, rows, _ = _room(len(members), F8, len(self.args))
         share = 1.0 - math.sqrt(1.0 - float(threshold)) if self.convex and self.screenable else 0.0
-        grid = arrange((0, *self.args[:4]), scores, members, share, left, room)
-        n = int(grid[0][-1])
-        tile = np.zeros((len(self.args), n + parallel.kernels("suppress.cells").PAD))
-        tile[:, :n] = self.args[:, rows[:n]]
-        tile[4, n:] = np.nan
-        return (tile, keys[:n], rows[:n]), (*grid[:-1], self.screenable)
+        tree = arrange((0, *self.args[:4]), scores, members, share, left, room)
+        n = tree[0]
+        for column, row in zip(self.args[4:], tile[4:], strict=True):  # behind frames, which are there
+            np.take(column, rows[:n], out=row[:n], mode="clip")
+        return (tile, keys[:n], rows[:n]), (*tree[:-1], self.screenable)
 
 
 def arranged(boxes: Collection) -> Arranged:
@@ -81,14 +80,14 @@ def arranged(boxes: Collection) -> Arranged:
     return ArrangedFrames(boxes) if isinstance(boxes, RotatedBoxes) else Arranged(boxes)
 
 
-def _room(n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
-    """Return room for n boxes: a tile, scores, rows and cells.
+def _room(n: int, dtype: np.dtype[Any], fields: int = 6) -> tuple[NDArray[Any], ...]:
+    """Return room for n boxes: a tile with `fields` rows, scores, rows and work space.
 
     All of one array: the memory of several goes back to the system after each call, and takes as long as half of the
     work to get again.
     """
-    width = n + parallel.kernels("suppress.cells").PAD
-    words = 6 * width * dtype.itemsize // 8
-    space = np.empty(words + 3 * n, np.int64)
-    keys, rows, cells = space[words:].reshape(3, n)
-    return space[:words].view(dtype).reshape(6, width), keys.view(np.float64), rows, cells
+    width = n + parallel.kernels("suppress.tree").PAD
+    words = fields * width * dtype.itemsize // 8
+    space = np.empty(words + 4 * n, np.int64)
+    others = space[words:].reshape(4, n)
+    return space[:words].view(dtype).reshape(fields, width), others[0].view(np.float64), others[1], others[2:]

@@ -23,7 +23,7 @@ __all__ = ["METHODS", "SoftNMS", "nms", "soft_nms"]
 SOFT_METHODS = ("linear", "gaussian")
 METHODS = ("nms", *(f"soft-{method}" for method in SOFT_METHODS))
 
-DENSE = 384  # the number of boxes of a segment above which a grid is faster than comparing all pairs
+DENSE = 384  # the number of boxes of a segment above which a tree is faster than comparing all pairs
 FEW = 256  # boxes up to which comparing all by one call is faster than the preparation of segments
 NO_CLASSES = np.empty(0, np.int64)
 SMALLEST = 4096  # boxes below which another thread does not pay
@@ -191,11 +191,11 @@ def _suppressed(boxes: Collection, scores: NDArray[Any], classes: Any, kind: str
 
     def one(segment: int, threads: bool = False) -> None:
         resolve = side.kernels.RESOLVE_ARRANGED[boxes.dtype, kind]
-        places, grid = side.grid(scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
+        places, tree = side.tree(scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
         n = len(places[1])
         state = np.zeros(n, np.uint8)
         spans = parallel.blocks(n, 64, SMALLEST) if threads else [(0, n)]
-        parallel.run(lambda *span: resolve(places, grid, span, how, state, left), spans)
+        parallel.run(lambda *span: resolve(places, tree, span, how, state, left), spans)
 
     large = np.flatnonzero(sizes > DENSE)
     if len(large):

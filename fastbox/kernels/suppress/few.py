@@ -15,7 +15,7 @@ from fastbox.kernels.geometry.elementary import exp
 from fastbox.kernels.geometry.extremes import robust_iou, valid
 from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.inverted import any_inverted
-from fastbox.kernels.suppress.cells import corners, meets
+from fastbox.kernels.suppress.tree import corners, meets
 
 
 @device

@@ -12,7 +12,7 @@ from fastbox.kernels.codes import ABSENT_MODEL_AWARE_AVG, BOX_AND_MODEL_AVG, MAX
 from fastbox.kernels.geometry.extremes import robust_iou
 from fastbox.kernels.geometry.formulas import Box, larger, smaller
 from fastbox.kernels.geometry.safe_range import safe_area
-from fastbox.kernels.suppress.cells import corners
+from fastbox.kernels.suppress.tree import corners
 
 
 @device

@@ -1,6 +1,6 @@
-"""The kernels of suppression, bound to a geometry: grids, order and decisions are those of plain boxes.
+"""The kernels of suppression, bound to a geometry: trees, order and decisions are those of plain boxes.
 
-Boxes are packed once, and the grids hold their frames. The boxes of a run are screened, and those that remain of all
+Boxes are packed once, and the trees hold their frames. The boxes of a run are screened, and those that remain of all
 runs are measured side by side.
 """
 
@@ -11,8 +11,9 @@ from collections import namedtuple
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.device import device, rebound
+from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.masks import eight, lowest
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import f8, group, i8, side, vector
 from fastbox.kernels.codes import NEEDS_IOU
@@ -21,12 +22,12 @@ from fastbox.kernels.compare.rotated_measure import ROWS, VALUES, may_reach, mea
 from fastbox.kernels.geometry.pack import COLS
 from fastbox.kernels.geometry.rotated import AREA, FIELDS, box_at, pack
 from fastbox.kernels.geometry.safe_range import is_screenable
-from fastbox.kernels.suppress import cells, nms
+from fastbox.kernels.suppress import nms, tree
+from fastbox.kernels.suppress.tree import GONE, PAD, WIDTH
 
 Kernels = namedtuple("Kernels", "pack resolve_arranged resolve_segments")
 
-TESTED = 16  # boxes of a run tested together: a constant count, of which no vector register leaves a remainder
-may_be_reached = cells.reached  # bound anew for each geometry, to list what the screen leaves
+may_be_reached = tree.reached  # bound anew for each geometry, to list what the screen leaves
 
 
 def pack_all(boxes, span, out):
@@ -41,28 +42,31 @@ def pack_all(boxes, span, out):
                 out[r, s + j] = tile[r, j]
 
 
-@device
+@inlined
 def list_run(tile, one, p, run, t, screenable, state, hits, found):
     """List the boxes of a run that box p may reach, behind the boxes found; return the number of boxes found."""
     first, last = run
     above, below = screen_terms(t, type(t)(np.finfo(np.float32).eps), NEEDS_IOU)
-    near = stack_array(state, TESTED)
-    for start in range(first, last, TESTED):
-        for j in range(TESTED):
-            near[np.uint64(j)] = may_reach(one, above, below, tile, np.uint64(start + j))
-        for j in range(min(TESTED, last - start)):
-            q = start + j
-            hits[np.uint64(found)] = q
-            wanted = (near[np.uint64(j)] != 0) | (not screenable)
-            found += np.int64(wanted & (state[np.uint64(q)] != cells.GONE) & (q != p))
+    near = stack_array(state, WIDTH)
+    for start in range(first, last, WIDTH):
+        for j in range(WIDTH):
+            screened = may_reach(one, above, below, tile, np.uint64(start + j)) | (not screenable)
+            near[np.uint64(j)] = screened & (start + j < last)
+        for half in range(0, WIDTH, 8):
+            marked = eight(near, half)
+            while marked != np.uint64(0):
+                q = start + half + (lowest(marked) >> 3)
+                hits[np.uint64(found)] = q
+                found += np.int64((state[np.uint64(q)] != GONE) & (q != p))
+                marked &= marked - np.uint64(1)
     return found
 
 
 @device
-def reached(grid, tile, p, t, state, hits):
+def reached(grown, tile, p, t, state, hits):
     """List the boxes, except those that are gone, whose IoU with box p is above t; return their number."""
     one, few = box_at(tile, p), stack_tile(tile, ROWS, BLOCK)
-    found, kept = may_be_reached(grid, tile, p, t, state, hits), 0
+    found, kept = may_be_reached(grown, tile, p, t, state, hits), 0
     for first in range(0, found, BLOCK):
         n = min(BLOCK, found - first)
         measure(one, few, 0, take(tile, hits, first, n, few), t)
@@ -75,12 +79,9 @@ def reached(grid, tile, p, t, state, hits):
 def resolve_packed(packed, scores, segments, span, most, how, out):
     """Resolve the segments of a span that have at most `most` boxes, each in one run, as `resolve_segments` does."""
     (members, bounds), (first, last) = segments, span
-    tile = np.zeros((FIELDS, most + cells.PAD), np.float64)
+    tile = np.zeros((FIELDS, most + PAD), np.float64)
     keys, rows, hits = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int64)
-    state, starts = np.empty(most, np.uint8), np.zeros(2, np.int64)
-    frames, layouts = np.zeros((1, 10), np.float64), np.zeros((1, 9), np.int64)
-    frames[0, cells.MAX_W] = frames[0, cells.MAX_H] = np.inf
-    layouts[0, cells.NX] = layouts[0, cells.NY] = layouts[0, cells.CELLS] = 1
+    state, nodes, below = np.empty(most, np.uint8), np.empty((6, 0), np.float64), np.empty(0, np.int64)
     for segment in range(first, last):
         if bounds[segment + 1] - bounds[segment] > most:
             continue
@@ -96,9 +97,8 @@ def resolve_packed(packed, scores, segments, span, most, how, out):
                 keys[n], rows[n], state[n] = scores[row], row, nms.OPEN
                 screenable &= is_screenable(area)
                 n += 1
-        starts[1] = n
-        grid = starts, frames, layouts, 0.0, screenable
-        resolve(grid, tile, keys[:n], rows, 0, n, how, state, hits, out)
+        alone = n, nodes, below, -1, 0.0, screenable
+        resolve(alone, tile, keys[:n], rows, 0, n, how, state, hits, out)
 
 
 resolve = nms.hard_nms  # bound anew for each method
@@ -107,8 +107,8 @@ resolve = nms.hard_nms  # bound anew for each method
 def kernels_of(bound, columns, module):
     """Return the kernels of a geometry, given the names that its kernels for IoU are bound to, as in `compare`."""
     names, label = {**bound, "iou_of": bound["value"]}, str(columns)
-    names["list_run"] = device(rebound(list_run, names, label))
-    names["may_be_reached"] = device(rebound(cells.reached, names, f"may_{label}"))
+    names["list_run"] = inlined(rebound(list_run, names, label))
+    names["may_be_reached"] = device(rebound(tree.reached, names, f"may_{label}"))
     names["reached"] = device(rebound(reached, names, label))
     methods = {
         kind: {**names, "resolve": device(rebound(method["resolve"], names, label))}

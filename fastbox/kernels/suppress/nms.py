@@ -1,7 +1,7 @@
 """Suppression: the boxes of a segment (an image, or a class of an image) that are kept, and their scores.
 
 A box is kept if no kept box before it, by score, has an IoU with it above the threshold. This fixes the answer, not the
-order of the work: boxes are decided in the order of the grid, each after the boxes before it that it overlaps, so any
+order of the work: boxes are decided in the order of the tree, each after the boxes before it that it overlaps, so any
 cut of a segment on any number of threads gives the same.
 """
 
@@ -18,41 +18,27 @@ from fastbox.kernels.geometry.elementary import exp
 from fastbox.kernels.geometry.extremes import iou_of, valid
 from fastbox.kernels.geometry.pack import box_at
 from fastbox.kernels.geometry.safe_range import is_screenable
-from fastbox.kernels.suppress.cells import (
-    CELLS,
-    GONE,
-    MAX_H,
-    MAX_W,
-    NX,
-    NY,
-    PAD,
-    corners,
-    given,
-    grid_of,
-    meets,
-    places_of,
-    reached,
-)
+from fastbox.kernels.suppress.tree import GONE, PAD, corners, given, meets, places_of, reached, tree_of
 
 OPEN, KEPT = range(2)  # the state of a box that is not gone
 
 
 @inlined
-def unowned(tile, state, hits, grid):
+def unowned(tile, state, hits, tree):
     """Return arrays that the caller holds without their owners, whose references each call would count."""
-    starts, frames, layouts, share, screenable = grid
-    lent = moved(starts, 0), moved(frames, 0), moved(layouts, 0), share, screenable
+    n, bounds, below, root, share, screenable = tree
+    lent = n, moved(bounds, 0), moved(below, 0), root, share, screenable
     return moved(tile, 0), moved(state, 0), moved(hits, 0), lent
 
 
 @device
-def hard_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
+def hard_nms(tree, tile, keys, rows, first, last, how, state, hits, out):
     """Keep or drop the boxes [first, last) and the boxes that they wait for.
 
     Box p waits for the boxes of higher rank whose IoU with p is above the threshold; the first of all boxes is decided
     at once. A box that is kept drops the boxes that it suppresses. Threads may decide one box twice, with one result.
     """
-    tile, state, hits, grid = unowned(tile, state, hits, grid)
+    tile, state, hits, tree = unowned(tile, state, hits, tree)
     t = how[0]
     waiting = np.empty(keys.size, np.int64)
     for begin in range(first, last):
@@ -63,7 +49,7 @@ def hard_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
             if state[p] != OPEN:
                 depth -= 1
                 continue
-            found = reached(grid, tile, np.int64(p), t, state, hits)
+            found = reached(tree, tile, np.int64(p), t, state, hits)
             dropped, leader, later = False, -1, 0
             for k in range(found):
                 q = np.uint64(hits[np.uint64(k)])  # unsigned: no test for an index from the end
@@ -108,12 +94,12 @@ def sift_down(heap, n, place, filed, rows):
 
 
 @device
-def soft_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
+def soft_nms(tree, tile, keys, rows, first, last, how, state, hits, out):
     """Take the best box, lower the scores of the boxes that it overlaps, and so on (Bodla et al., ICCV 2017).
 
     Scores only fall, so the heap may hold old ones: a box on top whose score has fallen since goes down again.
     """
-    tile, state, hits, grid = unowned(tile, state, hits, grid)
+    tile, state, hits, tree = unowned(tile, state, hits, tree)
     t, gaussian, sigma, least = how
     n = last
     heap, filed = np.arange(n), keys.copy()
@@ -128,7 +114,7 @@ def soft_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
             state[p] = GONE
             n -= 1
             heap[0] = heap[n]
-            for k in range(reached(grid, tile, p, t, state, hits)):
+            for k in range(reached(tree, tile, p, t, state, hits)):
                 overlap = np.float64(iou_of(box_at(tile, p), box_at(tile, hits[k]), t))
                 factor = exp(-(overlap * overlap) / sigma) if gaussian else 1.0 - overlap
                 keys[hits[k]] = keys[hits[k]] * factor if factor > 0.0 else 0.0  # of an infinite score too
@@ -140,14 +126,14 @@ def soft_nms(grid, tile, keys, rows, first, last, how, state, hits, out):
 resolve = hard_nms  # Kernel binds soft_nms in its place where scores are to be lowered
 
 
-def resolve_arranged(places, grid, span, how, state, out):
+def resolve_arranged(places, tree, span, how, state, out):
     """Resolve the boxes of a span of a segment that was arranged."""
     (tile, keys, rows), (first, last) = places, span
-    resolve(grid, tile, keys, rows, first, last, how, state, np.empty(keys.size, np.int64), out)
+    resolve(tree, tile, keys, rows, first, last, how, state, np.empty(keys.size, np.int64), out)
 
 
 def resolve_segments(boxes, scores, segments, span, most, how, out):
-    """Resolve the segments of a span that have at most `most` boxes, each in one cell; skip the others.
+    """Resolve the segments of a span that have at most `most` boxes, each in one run; skip the others.
 
     Segments are the rows of their members, and the bounds of each segment among them.
     """
@@ -155,10 +141,7 @@ def resolve_segments(boxes, scores, segments, span, most, how, out):
     T = boxes[1].dtype.type
     tile = np.empty((6, most + PAD), T)
     keys, rows, hits = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int64)
-    state, starts = np.empty(most, np.uint8), np.zeros(2, np.int64)
-    frames, layouts = np.zeros((1, 10), np.float64), np.zeros((1, 9), np.int64)
-    frames[0, MAX_W] = frames[0, MAX_H] = np.inf
-    layouts[0, NX] = layouts[0, NY] = layouts[0, CELLS] = 1
+    state, nodes, below = np.empty(most, np.uint8), np.empty((6, 0), np.float64), np.empty(0, np.int64)
     for segment in range(first, last):
         if bounds[segment + 1] - bounds[segment] > most:
             continue
@@ -176,9 +159,8 @@ def resolve_segments(boxes, scores, segments, span, most, how, out):
                 screenable &= is_screenable(box.area)
                 n += 1
         tile[4, n : n + PAD] = T(np.nan)
-        starts[1] = n
-        grid = starts, frames, layouts, 0.0, screenable
-        resolve(grid, tile, keys[:n], rows, 0, n, how, state, hits, out)  # tuples would cost 4% on small segments
+        tree = n, nodes, below, -1, 0.0, screenable
+        resolve(tree, tile, keys[:n], rows, 0, n, how, state, hits, out)  # tuples would cost 4% on small segments
 
 
 def _how(t):
@@ -191,7 +173,7 @@ METHODS = {"hard": {"resolve": hard_nms}, "soft": {"resolve": soft_nms}}
 
 def arranged_signature(t, tile):
     """Return the types of the arguments of `resolve_arranged`, given the type of the numbers of a tile."""
-    return types.void(places_of(tile), grid_of(t), group(i8, i8), _how(t), vector(types.uint8), vector(f8))
+    return types.void(places_of(tile), tree_of(t), group(i8, i8), _how(t), vector(types.uint8), vector(f8))
 
 
 def segments_signature(t, boxes):

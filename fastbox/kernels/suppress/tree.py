@@ -1,0 +1,330 @@
+"""A tree of the boxes of a segment, to find those that overlap one enough without the others.
+
+Boxes are sorted by kind of size, then along a Hilbert curve; a leaf holds 16 boxes in this order, a node 16 leaves or
+nodes. What is found depends on the bounds of nodes alone, which are exact: the order only says how soon.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastbox.kernels.build import types
+from fastbox.kernels.build.bits import bits_of
+from fastbox.kernels.build.device import device, inlined
+from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.masks import eight, lowest
+from fastbox.kernels.build.stack import stack_array
+from fastbox.kernels.build.types import f8, group, i8, side, vector
+from fastbox.kernels.geometry.extremes import robust_iou, valid
+from fastbox.kernels.geometry.formulas import Box, iou, larger, smaller
+from fastbox.kernels.geometry.pack import box_at, corners_of
+from fastbox.kernels.geometry.safe_range import is_screenable, safe_area
+
+GONE = 2  # the state of a box that need not be found any more
+
+WIDTH = 16  # boxes of a leaf, and nodes of a node: a constant count, of which no vector register leaves a remainder
+PAD = WIDTH  # places behind the last box that may be measured
+DEPTH = 8 * WIDTH  # nodes that wait at most, in a tree of 2^32 boxes
+
+# Sizes are sorted into kinds by every fifth power of two of the longer side: every kind is searched by itself, and
+# among boxes of one kind the greatest do not make the bounds of all leaves too wide.
+KINDS, OCTAVES, LEAST_OCTAVE = 32, 5, -67
+CURVE = 13  # bits of a coordinate along the curve
+PLACE = 32  # bits of a code for the place of the box, behind those of the curve
+DIGIT = 11  # bits of a code that are sorted by at once
+SAMPLED = 512  # boxes in a sample
+SPREAD = 4.0  # mean deviations from the mean within which the curve tells boxes apart
+
+# Rows of the bounds of nodes: of the boxes less a share of their sides, and of their areas.
+X0, Y0, X1, Y1, LEAST_AREA, MOST_AREA = range(6)
+
+
+@device
+def corners(boxes, k):
+    """Return the k-th box, with the bits that `pack` gives it."""
+    arrangement, p, q, r, s = boxes
+    row = np.uint64(k)  # unsigned, here and below: no test for an index from the end
+    x0, y0, x1, y1 = corners_of(arrangement, p[row], q[row], r[row], s[row])
+    return Box(x0, y0, x1, y1, safe_area(x0, y0, x1, y1), x0)
+
+
+@device
+def meets(box):
+    """Return whether a box has an area, without which no IoU is above 0."""
+    return (box.x1 > box.x0) & (box.y1 > box.y0)
+
+
+@device
+def shrunk(low, high, share):
+    """Return the ends of a side less a share about its centre: two boxes with an IoU above the share still overlap.
+
+    The intersection is longer than that share of either side. Where coordinates are too coarse, nothing is taken off.
+    """
+    low, high = np.float64(low), np.float64(high)
+    loss = 0.5 * share * (high - low)
+    if (share == 0.0) | ((high - low) * 2.0**40 <= max(abs(low), abs(high))):
+        loss = 0.0
+    return low + loss, high - loss
+
+
+@device
+def kind_of(length):
+    """Return the kind of a size, given the longer side."""
+    octave = (bits_of(length) >> 52) - 1022  # the exponent of the first power of two above the length
+    return min(max((octave - LEAST_OCTAVE) // OCTAVES, 0), KINDS - 1)
+
+
+@inlined
+def along_curve(x, y):
+    """Return the place of a cell along Hilbert's curve, given its column and line.
+
+    Each quarter has the curve of the whole, some with both axes swapped or reversed.
+    """
+    place, swapped, reversed_ = np.int64(0), np.int64(0), np.int64(0)
+    for half in range(CURVE):
+        shift = CURVE - 1 - half
+        apart, down = (x ^ y) >> shift & 1, y >> shift & 1
+        down ^= (swapped & apart) ^ reversed_
+        place = place << 2 | (apart ^ down) << 1 | apart
+        swapped, reversed_ = swapped ^ down ^ 1, reversed_ ^ (apart & (down ^ 1))
+    return place
+
+
+@device
+def centre_of(low, high):
+    """Return the centre of a side in units so large that no sum of a few of them overflows."""
+    return np.float64(low) / 32.0 + np.float64(high) / 32.0
+
+
+@device
+def range_of(low, high, n):
+    """Return the least and the greatest centre of n sides, but for those far from most, as a sample shows them."""
+    least, most, step = -np.inf, np.inf, n // SAMPLED + 1
+    for _ in range(2):
+        mean, away, count = 0.0, 0.0, 0
+        for k in range(0, n, step):
+            centre = centre_of(low[k], high[k])
+            if (centre >= least) & (centre <= most):
+                mean += centre / SAMPLED
+                count += 1
+        count = max(count, 1)
+        mean *= SAMPLED / count
+        for k in range(0, n, step):
+            centre = centre_of(low[k], high[k])
+            if (centre >= least) & (centre <= most):
+                away += abs(centre - mean) / count
+        least, most = larger(least, mean - SPREAD * away), smaller(most, mean + SPREAD * away)
+    return least, most
+
+
+@device
+def cell_of(low, high, least, per):
+    """Return the cell of the centre of a side along its axis."""
+    place = (centre_of(low, high) - least) * per
+    place = place if place > 0.0 else 0.0
+    return np.int64(smaller(place, np.float64((1 << CURVE) - 1)))
+
+
+@device
+def sorted_codes(tile, n, codes, spare):
+    """Put the place of n boxes along the curve, by kind, before their places in `codes`, and sort them."""
+    (left, right), (top, bottom) = range_of(tile[0], tile[2], n), range_of(tile[1], tile[3], n)
+    wide = larger(right - left, bottom - top)
+    per = np.float64(1 << CURVE) / (wide if wide > 2.0**-900 else 1.0)
+    for k in range(n):
+        x0, y0, x1, y1 = tile[0, k], tile[1, k], tile[2, k], tile[3, k]
+        kind = kind_of(larger(np.float64(x1) - np.float64(x0), np.float64(y1) - np.float64(y0)))
+        place = along_curve(cell_of(x0, x1, left, per), cell_of(y0, y1, top, per))
+        codes[k] |= (kind << (2 * CURVE) | place) << PLACE
+    starts = np.empty((1 << DIGIT) + 1, np.int64)
+    for shift in range(PLACE, 63, DIGIT):
+        starts[:] = 0
+        for k in range(n):
+            starts[np.uint64((codes[k] >> shift & ((1 << DIGIT) - 1)) + 1)] += 1
+        for digit in range(1 << DIGIT):
+            starts[digit + 1] += starts[digit]
+        for k in range(n):
+            digit = np.uint64(codes[k] >> shift & ((1 << DIGIT) - 1))
+            spare[np.uint64(starts[digit])] = codes[k]
+            starts[digit] += 1
+        codes, spare = spare, codes
+    return codes
+
+
+@device
+def area_of(x0, y0, x1, y1, share):
+    """Return the area of a box; 1 where no share of an area is asked for, which the area may be too large for."""
+    return (np.float64(x1) - np.float64(x0)) * (np.float64(y1) - np.float64(y0)) if share > 0.0 else 1.0
+
+
+@device
+def bound(bounds, node, x0, y0, x1, y1, least, most):
+    """Widen the bounds of a node."""
+    k = np.uint64(node)
+    bounds[X0, k], bounds[Y0, k] = smaller(bounds[X0, k], x0), smaller(bounds[Y0, k], y0)
+    bounds[X1, k], bounds[Y1, k] = larger(bounds[X1, k], x1), larger(bounds[Y1, k], y1)
+    bounds[LEAST_AREA, k] = smaller(bounds[LEAST_AREA, k], least)
+    bounds[MOST_AREA, k] = larger(bounds[MOST_AREA, k], most)
+
+
+@device
+def grown(tile, n, share):
+    """Return the bounds of all nodes, what is below each, and the first node of the root.
+
+    Levels follow one another from the leaves up, each filled up to whole nodes that nothing meets. Below a node are
+    the first of its nodes, or -1 less the first of its boxes.
+    """
+    total, level = 0, n
+    while True:
+        level = max((level + WIDTH - 1) // WIDTH, 1)
+        total += (level + WIDTH - 1) // WIDTH * WIDTH
+        if level <= WIDTH:
+            break
+    bounds, below = np.empty((6, total), np.float64), np.empty(total, np.int64)
+    for r in range(6):
+        bounds[r] = -np.inf if (r == X1) | (r == Y1) | (r == MOST_AREA) else np.inf
+    for start in range(0, n, WIDTH):
+        x0, y0, x1, y1, least, most = np.inf, np.inf, -np.inf, -np.inf, np.inf, -np.inf
+        for j in range(start, min(start + WIDTH, n)):
+            k = np.uint64(j)
+            (u0, u1), (v0, v1) = shrunk(tile[0, k], tile[2, k], share), shrunk(tile[1, k], tile[3, k], share)
+            area = area_of(tile[0, k], tile[1, k], tile[2, k], tile[3, k], share)
+            x0, y0, x1, y1 = smaller(x0, u0), smaller(y0, v0), larger(x1, u1), larger(y1, v1)
+            least, most = smaller(least, area), larger(most, area)
+        bound(bounds, start // WIDTH, x0, y0, x1, y1, least, most)
+        below[start // WIDTH] = -1 - start
+    first, level = 0, max((n + WIDTH - 1) // WIDTH, 1)
+    while level > WIDTH:
+        after = first + (level + WIDTH - 1) // WIDTH * WIDTH
+        for j in range(level):
+            k, parent = first + j, after + j // WIDTH
+            x0, y0, x1, y1 = bounds[X0, k], bounds[Y0, k], bounds[X1, k], bounds[Y1, k]
+            bound(bounds, parent, x0, y0, x1, y1, bounds[LEAST_AREA, k], bounds[MOST_AREA, k])
+            below[parent] = first + j // WIDTH * WIDTH
+        first, level = after, (level + WIDTH - 1) // WIDTH
+    return bounds, below, first
+
+
+def arrange(boxes, scores, members, t, out, places):
+    """Sort boxes that can meet others into a tree; the others keep their score in `out`.
+
+    Writes the boxes to the places: a tile, scores, rows, and work space. Returns the tree for `reached`: the number of
+    boxes, the bounds of nodes, what is below them, the first node of the root, the share that boxes are shrunk by, and
+    whether all areas are screenable.
+    """
+    tile, keys, rows, work = places
+    screenable, beyond, n = True, False, 0
+    for place in range(members.size):
+        row = np.uint64(members[np.uint64(place)])
+        box = corners(boxes, row)
+        if box.area != box.area and not valid(box):
+            continue
+        if not meets(box):
+            out[row] = scores[row]
+        elif scores[row] == scores[row]:
+            k = np.uint64(n)
+            tile[0, k], tile[1, k], tile[2, k], tile[3, k] = box.x0, box.y0, box.x1, box.y1
+            work[0, k] = place
+            screenable &= is_screenable(box.area)
+            beyond |= box.area != box.area
+            n += 1
+    share = max(np.float64(t) - 2.0**-10, 0.0) if screenable else 0.0
+    codes = sorted_codes(tile, n, work[0], work[1])
+    for place in range(n):
+        k = np.uint64(place)
+        row = members[np.uint64(codes[k] & ((1 << PLACE) - 1))]
+        box = corners(boxes, row)
+        tile[0, k], tile[1, k], tile[2, k], tile[3, k] = box.x0, box.y0, box.x1, box.y1
+        tile[4, k] = box.area if beyond else (box.x1 - box.x0) * (box.y1 - box.y0)
+        keys[k], rows[k] = scores[np.uint64(row)], row
+    for r in range(5):
+        for k in range(n, n + PAD):
+            tile[r, k] = np.nan
+    bounds, below, root = grown(tile, n, share)
+    return n, bounds, below, root, share, screenable
+
+
+@inlined
+def measure_block(one, tile, start, t, met):
+    """Write the IoUs of a box with a block of a tile, and return whether one of them is above t."""
+    hit = np.int32(0)
+    for j in range(WIDTH):
+        met[j] = iou(one, box_at(tile, np.uint64(start + j)), type(t)(0))
+        hit = np.int32(hit | np.int32(met[j] > t))
+    return hit != 0
+
+
+@inlined
+def list_run(tile, one, p, run, t, screenable, state, hits, found):
+    """List the boxes of a run that box p reaches, behind the boxes found; return the number of boxes found."""
+    first, last = run
+    met = stack_array(tile, WIDTH)
+    for start in range(first, last, WIDTH):
+        n = min(WIDTH, last - start)
+        if not screenable:
+            for j in range(n):
+                met[j] = robust_iou(one, box_at(tile, start + j))
+        elif not measure_block(one, tile, start, t, met):
+            continue
+        for j in range(n):
+            q = start + j
+            hits[np.uint64(found)] = q
+            found += np.int64((met[np.uint64(j)] > t) & (state[np.uint64(q)] != GONE) & (q != p))
+    return found
+
+
+@device
+def reached(tree, tile, p, t, state, hits):
+    """List the boxes, except those that are gone, whose IoU with box p is above t; return their number.
+
+    A tree without nodes is one run of boxes.
+    """
+    n, bounds, below, root, share, screenable = tree
+    one = box_at(tile, p)
+    (u0, u1), (v0, v1) = shrunk(one.x0, one.x1, share), shrunk(one.y0, one.y1, share)
+    area = area_of(one.x0, one.y0, one.x1, one.y1, share)
+    least = share * share  # of two areas, the smaller in units of the larger
+    near, waiting = stack_array(state, WIDTH), stack_array(hits, DEPTH)
+    found, depth = 0, 1
+    waiting[0] = root
+    while depth:
+        depth -= 1
+        first = waiting[np.uint64(depth)]
+        if first < 0:
+            run = -1 - first, n if below.size == 0 else min(WIDTH - 1 - first, n)
+            found = list_run(tile, one, p, run, t, screenable, state, hits, found)
+            continue
+        for j in range(WIDTH):
+            k = np.uint64(first + j)
+            meets = (bounds[X0, k] < u1) & (bounds[X1, k] > u0) & (bounds[Y0, k] < v1) & (bounds[Y1, k] > v0)
+            alike = (not bounds[LEAST_AREA, k] * least > area) & (not area * least > bounds[MOST_AREA, k])
+            near[np.uint64(j)] = meets & alike
+        for half in range(0, WIDTH, 8):
+            marked = eight(near, half)
+            while marked != np.uint64(0):
+                waiting[np.uint64(depth)] = below[np.uint64(first + half + (lowest(marked) >> 3))]
+                depth += 1
+                marked &= marked - np.uint64(1)
+    return found
+
+
+given = types.Array(f8, 1, "C", readonly=True)
+
+
+def tree_of(t):
+    """Return the types of a tree."""
+    return group(i8, vector(f8, 2), vector(i8), i8, f8, types.boolean)
+
+
+def places_of(t):
+    """Return the types of places: a tile, scores, rows."""
+    return group(vector(t, 2), vector(f8), vector(i8))
+
+
+ARRANGE = Kernel(
+    arrange,
+    lambda t: tree_of(t)(
+        side(t), given, vector(i8), t, vector(f8), group(vector(t, 2), vector(f8), vector(i8), vector(i8, 2))
+    ),
+    {"": {}},
+)
