@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 import fastbox
 from bench.conftest import THREADS, Case, close_to, require
+from bench.promises import evaluation
+from bench.support import scenes
 from bench.support.shapes import Sizes
 
 ROUNDS = 5
@@ -107,3 +109,13 @@ def test_suppression(case: Case, sizes: Sizes, threads: int) -> None:
     boxes, scores = turned(scene(n, 1)), np.random.default_rng(3).random(n)
     shown = facts("rotated nms", n, 1) | {"rounds": ROUNDS}
     case(lambda: fastbox.nms(boxes, scores, iou_threshold=0.3), name="fastbox", role="ours", threads=threads, **shown)
+
+
+@pytest.mark.parametrize(("rule", "metric"), [("coco", "iou"), ("coco", "probiou"), ("voc12", "iou")])
+def test_evaluate(case: Case, sizes: Sizes, rule: str, metric: str) -> None:
+    amounts = {name: min(count, sizes.of(count) + 4) for name, count in evaluation.AERIAL.items()}
+    drawn = scenes.annotated(**amounts)
+    shape = f"{len(drawn.scores):,} detections, {len(drawn.crowd):,} truths"
+    said = {"kernel": "rotated evaluate", "metric": metric, "dtype": "float64", "size": "aerial", "shape": shape}
+    work = evaluation.rotated(drawn, rule=rule, metric=metric)
+    case(work, name=f"rule {rule}", role="ours", threads=2, rounds=3, boxes=len(drawn.scores), **said)

@@ -27,6 +27,7 @@ from fastbox.evaluation.curves import Traced
 LVIS = {"images": 20_000, "truths": 245_000, "detections": 2_000_000, "classes": 1203}
 COCO = {"images": 5_000, "truths": 36_781, "detections": 44_852, "classes": 80}  # val2017 and one detector
 OBJECTS365 = {"images": 80_000, "truths": 1_200_000, "detections": 8_000_000, "classes": 365}
+AERIAL = {"images": 10_000, "truths": 100_000, "detections": 1_000_000, "classes": 15}
 RUNS = 61
 SAMPLES = 1000
 
@@ -44,6 +45,20 @@ def evaluated(scene: scenes.Annotated) -> Evaluation:
         truth_classes=scene.target_classes,
         crowd=scene.crowd,
     )
+
+
+def rotated(scene: scenes.Annotated, **rules: str) -> Callable[[], dict[str, float]]:
+    """Evaluate the boxes turned: all of an image alike, give or take some degrees, as ships in a harbour."""
+    rng = np.random.default_rng(0)
+    way = rng.uniform(-90, 90, int(max(scene.images.max(), scene.target_images.max())) + 1)
+    sides = []
+    for boxes, images in ((scene.boxes, scene.images), (scene.targets, scene.target_images)):
+        x, y, w, h = boxes.T
+        angle = way[images] + rng.normal(0, 3, len(images))
+        columns = x + w / 2, y + h / 2, w, h, angle
+        sides.append(fastbox.RotatedBoxes.from_columns(*columns, format="cxcywhd", images=images))
+    kinds = {"classes": scene.classes, "truth_classes": scene.target_classes}
+    return lambda: fastbox.evaluate(sides[0], scene.scores, sides[1], **kinds, **rules).stats()
 
 
 def by_rule(scene: scenes.Annotated, rule: str) -> Callable[[], dict[str, float]]:
@@ -209,6 +224,11 @@ def many_runs(setting: Setting) -> Reached:
     return summed_up([seconds for seconds, _ in command(setting, each, RUNS)], {})
 
 
+def aerial(setting: Setting) -> Reached:
+    work = rotated(scenes.annotated(**scaled(setting, AERIAL)))
+    return summed_up(take_turns({"fastbox": work}, max(setting.rounds // 3, 1))["fastbox"], {})
+
+
 def large(setting: Setting) -> Reached:
     taken = command(setting, OBJECTS365, 1)
     return summed_up([seconds for seconds, _ in taken], {"MiB": max(memory for _, memory in taken)})
@@ -248,6 +268,7 @@ EVALUATION = (
     Target("evaluate-coco", "evaluate, 44,852 detections: pycocotools", 150, over_pycocotools),
     Target("evaluate-samples", "1,000 samples of the images: their curves, one by one", 4, over_curves),
     Target("evaluate-runs", "fastbox evaluate --by run, 61 runs, 1.6M detections", 5, many_runs, "s", True),
+    Target("evaluate-rotated", "evaluate, 1M rotated detections, 100k truths", 5, aerial, "s", True),
     Target("evaluate-large", "fastbox evaluate, 80k images, 8M detections", 15, large, "s", True),
     Target("evaluate-memory", "the same: peak memory", 1536, large_memory, "MiB", True),
     Target("evaluate-arrays", "evaluate, 8M detections in arrays: peak memory, arrays too", 1536, arrays, "MiB", True),

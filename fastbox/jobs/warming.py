@@ -38,7 +38,12 @@ NEEDED = {
     "suspects": ("common.sorting", "evaluate.suspects"),
 }
 # The kernels that the functions of rotated boxes share with those of plain boxes; asked for like those of a command.
-ROTATED = {"rotated": ("compare.cell_index.SURVEY", "compare.dense.SCATTER", "compare.indexed.ORDER")}
+ROTATED = {
+    "rotated": (
+        *("common.sorting", "compare.cell_index.SURVEY", "compare.dense.SCATTER", "compare.indexed.ORDER"),
+        "evaluate.curves",
+    )
+}
 EVERY = ("json",)
 
 
