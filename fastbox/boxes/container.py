@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,8 @@ from fastbox.values.formats import (
 from fastbox.values.groups import grouping
 
 __all__ = ["Boxes", "as_boxes", "grouped"]
+
+Grouped = TypeVar("Grouped", bound=Collection)
 
 
 class Boxes(Collection):
@@ -263,7 +265,7 @@ def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
     return made
 
 
-def grouped(boxes: Boxes, groups: NDArray[np.int64]) -> Boxes:
+def grouped(boxes: Grouped, groups: NDArray[np.int64]) -> Grouped:
     """Return boxes grouped by ascending group numbers, one per box."""
     images, offsets = grouping(len(boxes), groups, None)
     return boxes.of(boxes.columns, boxes.format, offsets, images)

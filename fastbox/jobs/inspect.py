@@ -112,6 +112,7 @@ class Inspected(Result):
     "images_table",
     adds_up=True,
     whole={"fix": "a cleaned copy", "changes": "a list of changes"},
+    rotated=True,
     beside=True,
     first_pass=first_pass,
 )
@@ -149,7 +150,7 @@ def inspect(
         The file of problems to write; by default problems are only counted.
     fix : path, optional
         The cleaned copy to write: boxes that are not finite, inverted, without area or exact duplicates are dropped,
-        boxes that are partly outside of their image are clipped. All other rows do not change.
+        boxes that are partly outside of their image are clipped, unless they are rotated. All other rows do not change.
     changes : path, optional
         The list of changes to write; by default the name of the cleaned copy with ``.log.parquet``.
     class_column, id_column : str, optional

@@ -68,7 +68,7 @@ def coordinate_types(schema: pa.Schema, boxes: BoxColumns) -> list[np.dtype[Any]
     elif boxes.layout == "struct":
         kinds = [kind.field(name).type for name in boxes.fields]
     else:
-        kinds = [kind.value_type] * 4
+        kinds = [kind.value_type] * boxes.count
     if any(pa.types.is_decimal(found) for found in kinds):
         came = f"got decimals in {boxes.names[0]!r}: cast the column"
         raise InputError(f"expected integers or floats to write a cleaned copy, {came}")

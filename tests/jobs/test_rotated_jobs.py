@@ -74,3 +74,68 @@ def test_other_metrics_are_refused(tmp_path: Path, metric: str) -> None:
 def test_other_jobs_refuse_rotated_boxes() -> None:
     with pytest.raises(InputError, match=r"expected plain boxes in .* .*, got rotated boxes in cx, cy, w, h, angle"):
         jobs.fit_anchors(CROSS)
+
+
+QUADS = [
+    [0, 0, 40, 0, 40, 20, 0, 20],
+    [0, 0, 40, 0, 40, 20, 10, 20],  # an area of 700 in a rectangle of 800
+    [0, 0, 40, 20, 40, 0, 0, 20],
+    [50, 50, 90, 50, 90, 50, 50, 90],
+    [0, 0, 40, 0, 40, 20, 0, 20],
+    [5, 5, 9, 5, 9, 5, 5, 5],
+]
+
+
+def problems(path: Path) -> list[tuple[str, int, float | None]]:
+    table = pq.read_table(path)
+    return [(row["code"], row["row"], row["value"]) for row in table.to_pylist() if row["code"] != "class_size"]
+
+
+def test_problems_of_quadrilaterals(tmp_path: Path) -> None:
+    table = {"boxes": RotatedBoxes(QUADS, "xyxyxyxy", images=[1] * 6), "category_id": [1] * 6}
+    out, fixed = tmp_path / "problems.parquet", tmp_path / "fixed.parquet"
+    found = jobs.inspect(table, None, out, fix=fixed)
+    assert problems(out) == [
+        ("not_a_rectangle", 1, 0.875),
+        ("edges_cross", 2, None),
+        ("not_a_rectangle", 3, 0.5),
+        ("repeated_corner", 3, None),
+        ("duplicate", 4, None),
+        ("repeated_corner", 5, None),
+        ("zero_side", 5, 0.0),
+    ]
+    assert found.to_dict()["invalid"]["boxes"] == {"not_finite": 0, "inverted": 0, "edges_cross": 1}
+    assert found.to_dict()["fix"] == {
+        "rows": 3, "clipped": 0, "dropped": {"duplicate": 1, "edges_cross": 1, "zero_side": 1},
+    }  # fmt: skip
+    (chunk,) = fastbox.scan(fixed)
+    assert np.stack(chunk.a.columns, axis=1).tolist() == [QUADS[0], QUADS[1], QUADS[3]]
+
+
+@pytest.mark.parametrize(
+    ("told", "angle", "codes"),
+    [
+        ("cxcywhr", 90.0, ["degrees_as_radians"]),
+        ("cxcywhr", 6.28, []),
+        ("cxcywhd", 360.5, ["angle_beyond_turn"]),
+        ("cxcywhd", -360.0, []),
+        ("ccw_cxcywhr", 2.0**21, ["angle_too_large"]),
+    ],
+)
+def test_problems_of_angles(tmp_path: Path, told: str, angle: float, codes: list[str]) -> None:
+    out, fixed = tmp_path / "problems.parquet", tmp_path / "fixed.parquet"
+    table = {"boxes": RotatedBoxes([[50, 50, 40, 20, angle]], told, images=[1])}
+    jobs.inspect(table, None, out, fix=fixed)
+    assert [code for code, *_ in problems(out)] == codes
+    kept = [chunk.a.columns[4].tolist() for chunk in fastbox.scan(fixed)]
+    assert kept == ([] if codes == ["angle_too_large"] else [[angle]])
+
+
+def test_a_turned_box_beyond_its_image_is_not_clipped(tmp_path: Path) -> None:
+    """The frame of a square of 20 at 45 degrees reaches 14.14 px from its centre."""
+    table = {"boxes": RotatedBoxes([[10, 50, 20, 20, 45]], "cxcywhd", images=[1]), "width": [100], "height": [100]}
+    out, fixed = tmp_path / "problems.parquet", tmp_path / "fixed.parquet"
+    jobs.inspect(table, None, out, fix=fixed)
+    ((code, _, value),) = problems(out)
+    assert code == "out_of_image" and value == pytest.approx(200**0.5 - 10)
+    assert pq.read_table(fixed)["w"].to_pylist() == [20]

@@ -224,7 +224,10 @@ def keep(dataset: Dataset, path: StrPath) -> tuple[pa.Buffer | str, NDArray[np.i
 
 def _as_written(format: str, own: str) -> str:
     """Return the format to write; refuses one that boxes in their own format do not have without a loss."""
-    as_choice(format, COORDINATES if own in COORDINATES else ROTATED_FORMATS, "an out_box_format")
+    try:
+        as_choice(format, COORDINATES if own in COORDINATES else ROTATED_FORMATS, "an out_box_format")
+    except ValueError as error:
+        raise InputError(str(error)) from None
     if own == "xyxyxyxy" and format != own:
         how = advice("--rectangles", "rectangles=True")
         raise InputError(f"expected rectangles to write as {format}, got quadrilaterals: add {how}, which changes them")

@@ -76,7 +76,7 @@ def read(
     >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>20</xmax><ymax>10</ymax></bndbox>"
-    >>> _ = (folder / "7.xml").writetext_of(f"<annotation><object><name>cat</name>{box}</object></annotation>")
+    >>> _ = (folder / "7.xml").write_text(f"<annotation><object><name>cat</name>{box}</object></annotation>")
     >>> [batch.to_pylist()[0]["xmax"] for batch in read(folder).batches]
     [20.0]
     """

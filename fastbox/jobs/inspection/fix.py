@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import boxes_of_columns, frames
 from fastbox.jobs.inspection.overlaps import duplicates
 from fastbox.jobs.inspection.problems import CORNERS, Finding
 from fastbox.jobs.inspection.table import Table
@@ -26,7 +27,13 @@ __all__ = ["DROPPED", "Fix", "default_log"]
 Ints = NDArray[np.int64]
 StrPath = str | os.PathLike[str]
 
-DROPPED = ("non_finite", "inverted", "zero_side")  # the first code that a box has is the reason
+DROPPED = (
+    "non_finite",
+    "inverted",
+    "angle_too_large",
+    "edges_cross",
+    "zero_side",
+)  # the first code that a box has is the reason
 
 
 def default_log(clean: StrPath) -> str:
@@ -100,16 +107,19 @@ class Fix:
         by_code = {entry.code: entry.rows for entry in found if not entry.images}
         reasons = np.full(len(view.image), "", dtype=object)
         for code in reversed(DROPPED):
-            reasons[by_code[code]] = code
+            reasons[by_code.get(code, [])] = code
         clipped = by_code["out_of_image"][reasons[by_code["out_of_image"]] == ""]
-        stored = self._clipped(view, clipped)
+        if self._boxes.rotated:  # clipped to its image, a rotated box would have another shape
+            clipped = clipped[:0]
+        stored = [] if self._boxes.rotated else self._clipped(view, clipped)
         # As they will be read: two boxes may be equal after they are clipped to the image.
         now = [column.copy() for column in view.boxes.columns]
-        for column, new in zip(now, stored, strict=True):
+        for column, new in zip(now, stored, strict=not self._boxes.rotated):
             column[clipped] = new
-        after = self._as_read([column[clipped] for column in now])
-        gone = ~np.logical_and(*(side > 0 for side in sides_of(after.columns, after.format)))
-        reasons[clipped[gone]] = "out_of_image"
+        after = boxes_of_columns(tuple(column[clipped] for column in now), self._format)
+        if len(clipped):
+            gone = ~np.logical_and(*(side > 0 for side in sides_of(after.columns, after.format)))
+            reasons[clipped[gone]] = "out_of_image"
         left = np.flatnonzero(reasons == "")
         firsts = duplicates(view.image[left], [column[left] for column in now], view.codes[left])
         reasons[left[firsts != np.arange(len(left))]] = "duplicate"
@@ -121,7 +131,7 @@ class Fix:
             places = np.searchsorted(kept, clipped[still])
             batch = rewritten(batch, self._boxes, places, [new[still] for new in stored])
         self._clean.write(with_schema(batch, self._schema))
-        self._write_log(view, reasons, clipped[still], after.corners()[still])
+        self._write_log(view, reasons, clipped[still], frames(after)[still])
         self.rows += len(kept)
 
     def _clipped(self, view: View, rows: Ints) -> list[NDArray[Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes, grouped
+from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.jobs.inspection.problems import Finding
 from fastbox.jobs.inspection.view import View
 from fastbox.ops import search as ops
@@ -66,7 +67,7 @@ def duplicates(image: Ints, columns: Sequence[NDArray[Any]], codes: Ints) -> Int
     """
     firsts = np.arange(len(image))
     keys = [image, *(column + 0.0 for column in columns), codes]
-    repeated = _repeated(keys[:5], np.ones(len(image), np.bool_))
+    repeated = _repeated(keys[:-1], np.ones(len(image), np.bool_))
     firsts[repeated] = _firsts(repeated, keys)
     return firsts
 
@@ -74,7 +75,7 @@ def duplicates(image: Ints, columns: Sequence[NDArray[Any]], codes: Ints) -> Int
 def _repeated(keys: Sequence[NDArray[Any]], these: NDArray[np.bool_]) -> Ints:
     """Return the rows that share all their keys with another row, and a few more whose hashes are equal."""
     mixed = np.zeros(len(keys[0]), np.uint64)
-    for key, multiplier in zip(keys, MULTIPLIERS, strict=True):
+    for key, multiplier in zip(keys, np.resize(MULTIPLIERS, len(keys)), strict=True):
         bits = key.astype(np.float64).view(np.uint64) if key.dtype.kind == "f" else key.view(np.uint64)
         mixed = (mixed ^ bits) * multiplier
         mixed ^= mixed >> np.uint64(29)
@@ -99,7 +100,7 @@ def _firsts(rows: Ints, keys: Sequence[NDArray[Any]]) -> Ints:
     return firsts
 
 
-def _best_other(boxes: Boxes, keys: Ints, rows: Ints) -> tuple[Floats, Ints]:
+def _best_other(boxes: Boxes | RotatedBoxes, keys: Ints, rows: Ints) -> tuple[Floats, Ints]:
     """Return for each of some rows the best IoU with another row of its group, and that row, -1 without one.
 
     ``keys`` are the numbers of the rows' groups, ascending.

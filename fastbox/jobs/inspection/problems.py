@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow import columns
+from fastbox.boxes.rotated import RotatedBoxes
+from fastbox.jobs.inspection.turned import problems_of
 from fastbox.jobs.inspection.view import View
 from fastbox.values.arguments import check_types
 from fastbox.values.formats import COORDINATES
@@ -21,8 +23,12 @@ Ints = NDArray[np.int64]
 
 # Error: the box is invalid, duplicated, or has no image or class. Warning: most often a mistake. Note: to be checked.
 SEVERITIES = {
+    "angle_beyond_turn": "note",
+    "angle_too_large": "error",
     "class_size": "note",
+    "degrees_as_radians": "warning",
     "duplicate": "error",
+    "edges_cross": "error",
     "extreme_aspect": "warning",
     "huge": "note",
     "inverted": "error",
@@ -32,7 +38,9 @@ SEVERITIES = {
     "no_class": "error",
     "no_image": "error",
     "non_finite": "error",
+    "not_a_rectangle": "note",
     "out_of_image": "warning",
+    "repeated_corner": "warning",
     "repeated_id": "error",
     "sub_pixel": "warning",
     "whole_image": "note",
@@ -123,7 +131,8 @@ def alone(view: View, limits: Limits) -> list[Finding]:
         whole = sides & (gap_of(view) <= limits.tolerance)
         found.append(_finding("whole_image", whole, share))
         found.append(_finding("huge", sides & ~whole & (share > limits.huge), share))
-    return found
+    turned = problems_of(view.boxes) if isinstance(view.boxes, RotatedBoxes) else {}
+    return [*found, *(_finding(code, mask, values) for code, (mask, values) in turned.items())]
 
 
 def of_images(view: View, listed: bool) -> list[Finding]:

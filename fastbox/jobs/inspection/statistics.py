@@ -74,8 +74,7 @@ class Statistics:
         self.images_without_boxes += int((view.counts == 0).sum())
         self.boxes += len(view.image)
         self.boxes_per_image.add(view.counts)
-        self.invalid.not_finite += int((view.reasons == 1).sum())
-        self.invalid.inverted += int((view.reasons == 2).sum())
+        self.invalid.add(view.reasons)
         valid = view.valid
         w, h = view.w[valid], view.h[valid]
         with np.errstate(over="ignore"):
@@ -111,8 +110,9 @@ class Statistics:
         for entry in fields(self):
             if entry.name != "invalid":
                 setattr(both, entry.name, getattr(self, entry.name) + getattr(other, entry.name))
-        for reason in ("not_finite", "inverted"):
-            setattr(both.invalid, reason, getattr(self.invalid, reason) + getattr(other.invalid, reason))
+        for reason in fields(Invalid):
+            counts = (getattr(one.invalid, reason.name) for one in (self, other))
+            setattr(both.invalid, reason.name, sum(counts))
         return both
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastbox.arrow import columns
 from fastbox.arrow.arrays import id_kind, is_number, plain
-from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import boxes_of_columns
 from fastbox.errors import InputError
 from fastbox.jobs.checks import check_images, check_labels
 from fastbox.jobs.inspection.problems import CORNERS
@@ -167,6 +167,6 @@ class Table:
     def _nothing(self, done: int) -> Chunk:
         """Return a chunk without images behind the last box."""
         none = np.zeros(0, self.plan.dtype)
-        boxes = Boxes.from_columns(none, none, none, none, self.plan.boxes.format, offsets=[0])
+        boxes = boxes_of_columns((none,) * self.plan.boxes.count, self.plan.boxes.format, np.array([0]))
         ids = np.zeros(0, np.int64 if self.plan.ids == "integer" else np.str_)
         return Chunk(ids, boxes, None, done, 0, self._no_columns, None)

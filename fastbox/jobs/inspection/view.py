@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import frames as upright
+from fastbox.boxes.rotated import RotatedBoxes
+from fastbox.jobs.inspection.turned import sides_in
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.images import Listed
 from fastbox.values.formats import sides_of
@@ -34,14 +37,14 @@ class View(NamedTuple):
         The widths and heights of the images, nan where unknown.
     image : array of shape (n,), int64
         The place of each box's image among the images.
-    boxes : Boxes
+    boxes : Boxes or RotatedBoxes
         The boxes as they are stored.
     first_row : int
         The number of the first box in the whole table.
     reasons : array of shape (n,), uint8
         The reason for which each box is invalid, as ``Boxes.invalid`` returns it.
     x0, y0, x1, y1, w, h : arrays of shape (n,), float64
-        Corners and sides in pixels.
+        Corners and sides in pixels; corners of a rotated box are those of the upright frame around it.
     across, down : arrays of shape (n,), float64
         The size of each box's image, nan where it is not known.
     codes, labels : array of shape (n,), int64, and list
@@ -57,7 +60,7 @@ class View(NamedTuple):
     times: Ints
     frames: tuple[Floats, Floats]
     image: Ints
-    boxes: Boxes
+    boxes: Boxes | RotatedBoxes
     first_row: int
     reasons: NDArray[np.uint8]
     x0: Floats
@@ -125,12 +128,15 @@ def look(
     if label is not None and len(boxes):
         codes, labels = columns.coded_column(chunk.a_columns, label)
     with np.errstate(invalid="ignore", over="ignore"):
-        x0, y0, x1, y1 = np.ascontiguousarray(boxes.corners().T).astype(np.float64)
+        x0, y0, x1, y1 = np.ascontiguousarray(upright(boxes).T).astype(np.float64)
     finite = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(x1) & np.isfinite(y1)
-    reasons = np.where(finite, np.where((x1 < x0) | (y1 < y0), 2, 0), 1).astype(np.uint8)
+    if isinstance(boxes, RotatedBoxes):
+        reasons, extents = boxes.invalid(), sides_in(boxes)
+    else:
+        reasons = np.where(finite, np.where((x1 < x0) | (y1 < y0), 2, 0), 1).astype(np.uint8)
+        extents = sides_of(boxes.columns, boxes.format)
     seen = ids, counts, times, frames, image, boxes, chunk.a_start, reasons
     box_ids = None if box_id is None else columns.alone(chunk.a_columns, box_id, "id")
-    extents = sides_of(boxes.columns, boxes.format)
     return View(*seen, x0, y0, x1, y1, *extents, across, down, codes, labels, box_ids, chunk.a_order)
 
 

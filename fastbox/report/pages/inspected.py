@@ -18,8 +18,12 @@ from fastbox.values.coco import SIDE_BOUNDS
 __all__ = ["page_of"]
 
 MEANINGS = {
+    "angle_beyond_turn": ("the angle is more than a whole turn", "360°"),
+    "angle_too_large": ("the angle is too large to have a meaning", ""),
     "class_size": ("size far from the median of the class, in robust deviations", "{class_size:g}"),
+    "degrees_as_radians": ("the angle in radians is more than a whole turn: degrees?", "2 π"),
     "duplicate": ("same coordinates and class as an earlier row of the image", ""),
+    "edges_cross": ("edges of the quadrilateral cross", ""),
     "extreme_aspect": ("longer side over shorter side above the limit", "{max_aspect:g} : 1"),
     "huge": ("share of the image above the limit", "{huge:.0%}"),
     "inverted": ("the right side left of the left one, or the bottom above the top", ""),
@@ -29,7 +33,9 @@ MEANINGS = {
     "no_class": ("the class is null", ""),
     "no_image": ("the table of images does not list the image", ""),
     "non_finite": ("a coordinate is nan or infinite", ""),
+    "not_a_rectangle": ("the quadrilateral differs from the rectangle around it", "IoU 0.99"),
     "out_of_image": ("partly outside of the image", "{tolerance:g} px"),
+    "repeated_corner": ("two corners of the quadrilateral are equal", ""),
     "repeated_id": ("an earlier row has the same id, or the image is listed twice", ""),
     "sub_pixel": ("shorter side below the limit", "{sub_pixel:g} px"),
     "whole_image": ("reaches all borders of the image", "{tolerance:g} px"),

@@ -17,12 +17,16 @@ __all__ = ["show_inspected"]
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MEASURED = {
+    "angle_beyond_turn": "{:.4g}°",
+    "angle_too_large": "{:.4g}",
     "class_size": "{:.3g} × its class",
+    "degrees_as_radians": "{:.4g}",
     "extreme_aspect": "{:.4g} : 1",
     "huge": "{:.1%} of image",
     "inverted": "{:.4g} px",
     "near_duplicate": "IoU {:.3f}",
     "near_duplicate_other_class": "IoU {:.3f}",
+    "not_a_rectangle": "IoU {:.3f}",
     "out_of_image": "{:.4g} px outside",
     "repeated_id": "{:,.0f} times",
     "sub_pixel": "{:.3g} px",
