@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.errors import advice
 from fastbox.evaluation.conditions import SIDES, Condition, conditions
 from fastbox.evaluation.registry import Protocol, Statistic, protocol
 from fastbox.kernels.codes import PLAIN, QUADS
@@ -182,8 +183,8 @@ class Params:
         record, given = self.record, vars(self)
         if record.regions or record.group_of or record.federated or record.keeps is not None:
             raise ValueError(
-                f"expected plain boxes with rule {self.rule!r}, got rotated ones: give the rule coco, voc07 or voc12, "
-                "or the upright frames, boxes.hulls()"
+                f"expected plain boxes with rule {self.rule!r}, got rotated ones: "
+                + advice("give --rule coco, voc07 or voc12", "give the rule coco, voc07 or voc12, or boxes.hulls()")
             )
         if self.options.get("legacy_pixels"):
             raise ValueError("expected no legacy_pixels with rotated boxes, whose corners are no pixels: leave it out")
@@ -200,10 +201,14 @@ class Params:
             Rules or a metric that boxes of this geometry can't be matched by.
         """
         if geometry == PLAIN and self.metric != "iou":
-            raise ValueError(f"expected rotated boxes for metric {self.metric!r}, got plain ones: give RotatedBoxes")
+            raise ValueError(
+                f"expected rotated boxes for metric {self.metric!r}, got plain ones: "
+                + advice("leave --metric out", "give RotatedBoxes")
+            )
         if geometry == QUADS and self.metric != "iou":
             raise ValueError(
-                f"expected rectangles for metric {self.metric!r}, got quadrilaterals: give boxes.rectangles()"
+                f"expected rectangles for metric {self.metric!r}, got quadrilaterals: "
+                + advice("make both with fastbox convert --rectangles", "give boxes.rectangles()")
             )
         return self if geometry == PLAIN else self.for_rotated
 

@@ -208,6 +208,7 @@ def evaluate(
     more = [Source.carrying(other, score_column, label) for other in others]
     plans = plans_of(a, b, *more)
     geometry = matched_geometry(params, *(found.boxes for found in plans))
+    evaluation.collected.widened(geometry)
     classes = joined(plans, score_column, label, by, there)
     files = [file for plan in (plans[0], *plans[2:]) for file in plan.files]
     gathered = Gathered.of((a, b, *more), plans, score_column, label, classes) if more else None
