@@ -14,7 +14,7 @@ import fastbox
 from fastbox import Boxes, Evaluation, Params, RotatedBoxes
 from fastbox.evaluation.protocols.coco import AREA_RANGES
 
-pytestmark = pytest.mark.jit
+pytestmark = pytest.mark.compiler  # kernels of rotated boxes are in no library
 shapely = pytest.importorskip("shapely", reason="needs shapely")
 
 Floats = NDArray[np.float64]
