@@ -15,7 +15,7 @@ from fastbox.boxes.rotated import promoted as rotated_promoted
 from fastbox.kernels.codes import FORMATS
 from fastbox.values.formats import four, in_pixels, promoted
 
-__all__ = ["boxes_of_columns", "frames", "to_boxes"]
+__all__ = ["boxes_of_columns", "frames", "outline", "to_boxes"]
 
 
 def frames(boxes: Boxes | RotatedBoxes) -> NDArray[Any]:
@@ -25,6 +25,15 @@ def frames(boxes: Boxes | RotatedBoxes) -> NDArray[Any]:
     array([[-1., -2.,  1.,  2.]])
     """
     return (boxes.hulls() if isinstance(boxes, RotatedBoxes) else boxes).corners()
+
+
+def outline(boxes: Boxes | RotatedBoxes) -> NDArray[Any] | None:
+    """Return the four corners of each rotated box, of shape (n, 8); None for plain boxes.
+
+    >>> outline(RotatedBoxes([[0, 0, 4, 0, 4, 2, 1, 2]], "xyxyxyxy"))
+    array([[0., 0., 4., 0., 4., 2., 1., 2.]])
+    """
+    return boxes.corners().reshape(-1, 8) if isinstance(boxes, RotatedBoxes) else None
 
 
 def boxes_of_columns(

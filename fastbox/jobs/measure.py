@@ -16,7 +16,7 @@ from fastbox.arrow.fields import require
 from fastbox.arrow.layouts import BoxColumns
 from fastbox.arrow.turned import metadata_of
 from fastbox.boxes.container import Boxes
-from fastbox.boxes.found import frames, to_boxes
+from fastbox.boxes.found import frames, outline, to_boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
@@ -250,7 +250,7 @@ def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, LossAndGrad],
         measured = {name: graded.loss for name, graded in values.items()}
         measured |= {} if "iou" in measured else {"iou": ops.aligned(a, b)}
         ids = None if images is None else images.cast("string").to_numpy(zero_copy_only=False)
-        found.look.add(measured, frames(a), frames(b), numbers, ids)
+        found.look.add(measured, frames(a), frames(b), numbers, ids, (outline(a), outline(b)))
     found.rows += len(a)
     for name, (column, grad) in values.items():
         found.metrics[name].add(column)

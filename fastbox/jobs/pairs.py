@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastbox.arrow import columns
 from fastbox.arrow.turned import coordinate_names, metadata_of
 from fastbox.boxes.container import Boxes
-from fastbox.boxes.found import frames
+from fastbox.boxes.found import frames, outline
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
@@ -239,7 +239,8 @@ def _add(found: Paired, chunk: Chunk, pairs: Pairs, beta: float, paired: NDArray
     if found.look is not None:
         numbers = np.stack((chunk.a_rows(rows), _other_rows(chunk, cols)), axis=1)
         measured = {"iou": ops.aligned(*both)} | measured if "iou" not in measured else measured
-        found.look.add(measured, frames(both[0]), frames(both[1]), numbers, _images(chunk, rows))
+        own = outline(both[0]), outline(both[1])
+        found.look.add(measured, frames(both[0]), frames(both[1]), numbers, _images(chunk, rows), own)
     found.pairs += int(met.sum())
     paired[rows] = True
     if b is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,23 @@ ASPECT_EDGES = doublings(-3, 3)  # width / height, likewise
 # Sums are kept as integers in this unit, so that they do not depend on the order; a bin has room for 8e9 values.
 _FIXED = 2.0**30
 
+Outlines: TypeAlias = tuple[NDArray[Any] | None, NDArray[Any] | None]
+
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair of boxes with its value: ``row`` has its rows in the tables, ``pred`` and ``target`` corners in pixels."""
+    """A pair of boxes with its value: ``row`` has its rows in the tables, ``pred`` and ``target`` corners in pixels.
+
+    Of rotated boxes these are the corners of frames; the outlines have their own four corners.
+    """
 
     value: float
     row: tuple[int, ...]
     pred: tuple[float, ...]
     target: tuple[float, ...]
     image: Any = None
+    pred_outline: tuple[float, ...] = ()
+    target_outline: tuple[float, ...] = ()
 
 
 @dataclass
@@ -58,6 +65,7 @@ class Worst:
         target: NDArray[Any],
         rows: NDArray[np.int64],
         images: NDArray[Any] | None = None,
+        outlines: Outlines = (None, None),
     ) -> None:
         """Add more pairs; nan is left out.
 
@@ -70,6 +78,8 @@ class Worst:
             The rows of each pair in its tables; later pairs have greater ones.
         images : array of shape (n,), optional
             The image of each pair.
+        outlines : two arrays of shape (n, 8)
+            The corners of rotated boxes, of the predictions and of the targets; None for plain boxes.
         """
         signed = -values if self.greatest else values
         given = np.flatnonzero(~np.isnan(signed))
@@ -79,7 +89,14 @@ class Worst:
             given = np.sort(np.append(below, given[signed[given] == last][: self.most - len(below)]))
         sides = (pred[given].astype(np.float64).tolist(), target[given].astype(np.float64).tolist())
         found = [
-            Pair(float(values[k]), tuple(rows[k].tolist()), tuple(a), tuple(b), None if images is None else images[k])
+            Pair(
+                float(values[k]),
+                tuple(rows[k].tolist()),
+                tuple(a),
+                tuple(b),
+                None if images is None else images[k],
+                *(() if own is None else tuple(own[k].astype(np.float64).tolist()) for own in outlines),
+            )
             for k, a, b in zip(given, *sides, strict=True)
         ]
         self.pairs = self._first([*self.pairs, *found])
@@ -158,7 +175,8 @@ class Look:
         target: NDArray[Any],
         rows: NDArray[np.int64],
         images: NDArray[Any] | None = None,
+        outlines: Outlines = (None, None),
     ) -> None:
         """Add more pairs, as :meth:`Worst.add` does; ``values`` has the values of IoU and of the metric."""
         self.heat.add(values["iou"], target)
-        self.worst.add(values[self.worst.metric], pred, target, rows, images)
+        self.worst.add(values[self.worst.metric], pred, target, rows, images, outlines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,19 @@ def test_a_turned_box_beyond_its_image_is_not_clipped(tmp_path: Path) -> None:
     ((code, _, value),) = problems(out)
     assert code == "out_of_image" and value == pytest.approx(200**0.5 - 10)
     assert pq.read_table(fixed)["w"].to_pylist() == [20]
+
+
+def test_pages_draw_turned_boxes(tmp_path: Path) -> None:
+    """The view of the cross is 100 wide: a square around its frame with a margin."""
+    pytest.importorskip("jinja2", reason="pages are made with the extra report")
+    page = tmp_path / "pairs.html"
+    jobs.pairs(CROSS, threshold=0.3, report=page)
+    text = page.read_text()
+    points = [
+        [float(number) for number in found.replace(",", " ").split()]
+        for found in re.findall(r'<polygon class="\w+" points="([^"]*)"', text)
+    ]
+    assert len(points) == 2  # the one pair
+    wide, high = np.ptp(np.reshape(points, (2, 4, 2)), axis=1).T
+    assert high / wide == pytest.approx([2, 0.5], abs=0.01)
+    assert re.findall(r"(?:other|box): [^<]*, (\S+)°", text) == ["90", "0"]

@@ -209,21 +209,27 @@ def _label(text: bytes, path: str, number: int) -> Line:
     if len(words) not in (CORNERS + 1, CORNERS + 2):
         raise line_error(expected, path, number, f"{len(words)} words", text)
     told = words[CORNERS + 1 :]
-    if not all(map(_is_number, words[:CORNERS])) or not all(word.isdigit() and int(word) < 128 for word in told):
+    corners = _numbers(words[:CORNERS])
+    if corners is None or not all(word.isdigit() and int(word) < 128 for word in told):
         raise line_error(expected, path, number, "", text)
-    return Line([*map(float, words[:CORNERS])], _text(words[CORNERS], path), int(told[0]) if told else None)
+    return Line(corners, _text(words[CORNERS], path), int(told[0]) if told else None)
 
 
 def _detection(text: bytes, path: str, number: int) -> Line:
     """Return the corners, the image and the score of a line of detections."""
     words = text.split()
-    if len(words) != CORNERS + 2 or not all(map(_is_number, words[1:])):
+    found = _numbers(words[1:]) if len(words) == CORNERS + 2 else None
+    if found is None:
         raise line_error("an image, a score and 8 numbers", path, number, f"{len(words)} words", text)
-    return Line([*map(float, words[2:])], _text(words[0], path), float(words[1]))
+    return Line(found[1:], _text(words[0], path), found[0])
 
 
-def _is_number(word: bytes) -> bool:
-    return reads_as_number(word) and b"_" not in word  # Python takes 1_0 for a number
+def _numbers(words: list[bytes]) -> list[float] | None:
+    """Return the numbers of some words; None if one is no number. Python takes 1_0 for a number."""
+    try:
+        return None if b"_" in b" ".join(words) else list(map(float, words))
+    except ValueError:
+        return None
 
 
 def _text(word: bytes, path: str) -> str:
@@ -248,8 +254,8 @@ def _resolution(text: str, path: str) -> float | None:
 
 def _batch(columns: dict[str, list[Any]], mark: str, schema: pa.Schema) -> pa.RecordBatch:
     corners = np.array(columns.pop("corners"), np.float64).reshape(-1, CORNERS).T
-    made = {**columns, mark: columns["mark"]}
-    made |= {name: list(column) for name, column in zip(schema.names[2 : 2 + CORNERS], corners, strict=True)}
+    made: dict[str, Any] = {**columns, mark: columns["mark"]}
+    made |= dict(zip(schema.names[2 : 2 + CORNERS], corners, strict=True))
     arrays = [pa.array(made[field.name], field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -300,7 +306,7 @@ def _is_label(path: str, folders: Collection[str]) -> bool:
     words = next((line.split() for line in data.splitlines() if line.strip() and b":" not in line), [])
     if DETECTIONS.fullmatch(os.path.basename(path)):
         return len(words) in (0, CORNERS + 2)
-    numbers = [_is_number(word) for word in words[: CORNERS + 1]]
+    numbers = [_numbers([word]) is not None for word in words[: CORNERS + 1]]
     return data.lower().startswith(HEADERS) or numbers == [True] * CORNERS + [False]
 
 

@@ -12,11 +12,15 @@ AROUND = 1.2  # sides of a view in sides of its boxes
 
 @dataclass(frozen=True)
 class Box:
-    """A box in an example: corners in pixels, its label, and its role in :mod:`fastbox.report.palette`."""
+    """A box in an example: corners in pixels, its label, and its role in :mod:`fastbox.report.palette`.
+
+    A rotated box has the corners of its frame, and an ``outline`` of eight numbers: its own corners in order around.
+    """
 
     corners: tuple[float, float, float, float]
     label: str
     role: str
+    outline: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ class Example:
     def placed(self) -> list[tuple[Box, float, float, float, float]]:
         """The boxes as x, y, width and height in a view 100 wide and high."""
         return [(box, *self.place(box.corners)) for box in self.boxes]
+
+    def points(self, box: Box) -> str:
+        """Return the outline of a rotated box as SVG has points, in a view 100 wide and high."""
+        corners = zip(box.outline[::2], box.outline[1::2], strict=True)
+        return " ".join("{},{}".format(*self.place((x, y, x, y))[:2]) for x, y in corners)
 
     def place(self, corners: Sequence[float]) -> tuple[float, float, float, float]:
         """Return corners in pixels as x, y, width and height in a view 100 wide and high."""

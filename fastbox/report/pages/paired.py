@@ -19,6 +19,8 @@ __all__ = ["measured_page", "paired_page"]
 
 REASONS = {"not_finite": "not finite", "inverted": "inverted"}
 
+STRAIGHT = 1e-3  # the tolerance, as a share of the sides, of corners that make a rectangle
+
 
 def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
     """Make the page of the result of :func:`fastbox.jobs.measure`, given its ``to_dict`` and its ``look``."""
@@ -157,9 +159,10 @@ def _worst(
     end = "greatest" if worst.greatest else "lowest"
     examples = []
     for pair in worst.pairs:
+        drawn = (pair.target, pair.target_outline, *labels[1]), (pair.pred, pair.pred_outline, *labels[0])
         boxes = [
-            Box(corners, f"{label}: {_sides(corners)}", role)
-            for corners, (label, role) in ((pair.target, labels[1]), (pair.pred, labels[0]))
+            Box(corners, f"{label}: {_turned(outline) if outline else _sides(corners)}", role, outline)
+            for corners, outline, label, role in drawn
         ]
         if np.isfinite([box.corners for box in boxes]).all():
             image = None if pair.image is None else str(pair.image)
@@ -186,6 +189,18 @@ def _label(name: str) -> str:
         metric = name.removesuffix("_loss")
         return f"{title_of(metric) if metric in METRICS else metric.capitalize()} loss"
     return title_of(name)
+
+
+def _turned(outline: Sequence[float]) -> str:
+    """Return the sides and the angle of a rotated rectangle, given its corners; of another shape that it has four."""
+    corners = np.reshape(outline, (4, 2))
+    first, second = corners[1] - corners[0], corners[2] - corners[1]
+    wide, high = np.hypot(*first), np.hypot(*second)
+    uneven = np.abs(corners[0] + corners[2] - corners[1] - corners[3]).max()
+    if uneven > STRAIGHT * max(wide, high) or abs(first @ second) > STRAIGHT * wide * high:
+        return "quadrilateral"
+    angle = np.degrees(np.arctan2(first[1], first[0])) if wide else 0.0
+    return f"{number(wide)} × {number(high)}, {round(float(angle), 1) + 0.0:g}°"
 
 
 def _sides(corners: Sequence[float]) -> str:
