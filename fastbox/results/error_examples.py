@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
-from fastbox.boxes.found import frames
+from fastbox.boxes.found import frames, outline
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.evaluation.matching import COVERING, MATCH_TYPES, Judged
 from fastbox.evaluation.tide import ERRORS
@@ -71,11 +71,21 @@ class Seen:
     def detection(self, row: int, corners: Sequence[float]) -> Box:
         """Return a detection as it is drawn."""
         model = f" {self.labels[self.models[row]]}" if self.told else ""
-        return _box(corners, f"{self.class_name('found', row)} {self.scores[row]:.2f}{model}", "detection")
+        return _box(
+            corners,
+            f"{self.class_name('found', row)} {self.scores[row]:.2f}{model}",
+            "detection",
+            self._outline(0, row),
+        )
 
     def truth(self, row: int, corners: Sequence[float]) -> Box:
         """Return a truth as it is drawn."""
-        return _box(corners, f"truth: {self.class_name('truth', row)}", "truth")
+        return _box(corners, f"truth: {self.class_name('truth', row)}", "truth", self._outline(1, row))
+
+    def _outline(self, side: int, row: int) -> tuple[float, ...]:
+        """Return the own corners of a rotated box."""
+        found = outline(self.sides[side][row : row + 1].astype(np.float64))
+        return () if found is None else tuple(found[0].tolist())
 
 
 class Gallery:
@@ -182,11 +192,11 @@ def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return areas
 
 
-def _box(corners: Sequence[float], label: str, role: str) -> Box:
+def _box(corners: Sequence[float], label: str, role: str, outline: tuple[float, ...]) -> Box:
     from fastbox.report.page.example import Box
 
     x0, y0, x1, y1 = corners
-    return Box((x0, y0, x1, y1), label, role)
+    return Box((x0, y0, x1, y1), label, role, outline)
 
 
 def _wrong(seen: Seen, rows: NDArray[np.int64], numbers: list[int]) -> list[Example]:

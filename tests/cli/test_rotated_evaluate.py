@@ -91,6 +91,7 @@ def test_models_side_by_side_and_a_page(tables: tuple[dict[str, Any], list[str]]
     page = tmp_path / "page.html"
     invoke(detections, truths, "--metric", "probiou", "--report", str(page))
     assert "ProbIoU ≥ 0.50" in page.read_text()
+    assert '<polygon class="truth"' in page.read_text() and '<polygon class="detection"' in page.read_text()
 
 
 def test_what_is_refused(tables: tuple[dict[str, Any], list[str]]) -> None:
