@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import fastbox
-from bench.promises.same_figures import evaluating, jobs, losses, matching, searches
+from bench.promises.same_figures import evaluating, jobs, losses, matching, points, searches
 from bench.promises.same_figures.inputs import Inputs
 from bench.promises.same_figures.spellings import CALLED
 
@@ -24,7 +24,7 @@ NOT_CALLED = {
 
 def calls(given: Inputs) -> Iterator[Call]:
     """Yield every call by its name."""
-    for part in (searches, matching, losses, evaluating, jobs):
+    for part in (searches, matching, points, losses, evaluating, jobs):
         kind = part.__name__.rpartition(".")[2]
         for name, call in part.calls(given):
             yield f"{kind}.{name}", call

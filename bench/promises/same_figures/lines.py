@@ -99,6 +99,8 @@ ASSIGN = {
     "assign.resize": "assign truths.parquet --anchors ssd300 --resize 300x200 -o OUT/assigned.parquet",
     "assign.levels": "assign truths.parquet --anchors yolov3 --size 640x640 --rule fastbox --high 0.6 --low 0.3",
     "assign.text": "assign text.parquet --anchors retinanet --size 640x640 --class-column category_id",
+    "assign.points": "assign clean.parquet --points yolov8,yolov8-p2,yolox,fcos --size 320,640 --anchors retinanet"
+    " --reach 15 --starved OUT/starved.parquet",
     "assign.fragments": "assign truths.parquet --anchors ssd300 --size 300x300 -o OUT/parts/ --fragment-rows 300",
 }
 EVALUATE = {
