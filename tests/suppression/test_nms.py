@@ -17,7 +17,7 @@ from support.paths import WITHOUT_JIT
 import fastbox
 from fastbox.suppression.nms import nms, soft_nms
 
-N = 1500 if not WITHOUT_JIT else 120
+N = 600 if not WITHOUT_JIT else 120
 
 
 same_way = settings(suppress_health_check=list(HealthCheck))  # one way for all examples of a test is what is meant
@@ -75,7 +75,7 @@ def test_a_chain_in_either_direction_keeps_every_second(descending: bool) -> Non
 @pytest.mark.jit
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_boxes_of_large_layouts_stay_where_no_better_box_suppresses_them(layout: str) -> None:
-    n = 30_000
+    n = 12_000
     boxes, scores = crowd(layout, n), np.random.default_rng(2).random(n)
     kept = nms(boxes, scores, iou_threshold=0.5)
     place = np.argsort(np.argsort(-scores, kind="stable"))
