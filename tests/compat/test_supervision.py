@@ -142,6 +142,7 @@ def test_refusals_say_what_is_wrong(call: Any, message: str) -> None:
 # supervision itself
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("classes", [False, True])

@@ -233,6 +233,7 @@ def test_unsorted_tables_are_refused_by_clusters_with_the_command(tmp_path: Path
         spread(jobs.nms, tmp_path / "a b.parquet", engine=elsewhere)
 
 
+@pytest.mark.jit
 def test_progress_begins_again_where_a_table_had_to_be_sorted(tmp_path: Path) -> None:
     rows = pa.concat_tables([boxes([*range(5000)]), boxes([0])])
     pq.write_table(rows, tmp_path / "d.parquet")

@@ -102,6 +102,7 @@ def test_truths_found_are_those_of_a_loop(seed: int) -> None:
     assert whole.compare("a", "a", samples=0).found[:, 1:3].sum() == 0
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(3))
 def test_intervals_are_those_of_images_evaluated_again(seed: int) -> None:
     images, samples = 6, 40

@@ -149,6 +149,7 @@ def test_nothing_on_either_side() -> None:
     }
 
 
+@pytest.mark.jit
 def test_tables_fragments_and_pages_have_the_matrix(tmp_path: Path) -> None:
     whole = jobs.evaluate(*TABLES, confusion_iou=0.5, confusion_score=0.25)
     found = whole.to_dict()["confusion"]

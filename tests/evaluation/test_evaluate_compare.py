@@ -114,6 +114,7 @@ def test_matches_are_written_with_the_rows_of_each_table(scene: dict[str, Path],
         assert own == pq.read_table(alone).to_pylist()
 
 
+@pytest.mark.jit
 def test_files_and_a_column_of_models_compare_alike(scene: dict[str, Path]) -> None:
     truths = scene["truths.json"]
     files = json.loads(call(scene["a.parquet"], scene["c.json"], truths, "--compare", "--json").stdout)
@@ -133,6 +134,7 @@ def test_files_and_a_column_of_models_compare_alike(scene: dict[str, Path]) -> N
     assert parts.to_dict()["comparisons"] == whole.to_dict()["comparisons"]
 
 
+@pytest.mark.jit
 def test_the_page_shows_truths_that_one_model_finds(scene: dict[str, Path], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     found = jobs.evaluate(

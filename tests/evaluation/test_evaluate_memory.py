@@ -81,6 +81,7 @@ def test_many_classes_and_models_take_what_is_there(python: Callable[..., Any], 
     assert int(python(CODE + code).stdout) * kib < most << 20
 
 
+@pytest.mark.jit
 def test_more_classes_than_memory_holds_are_refused(tmp_path: Path) -> None:
     ids = np.arange(40_000)
     boxes = {"image_id": ids, "category_id": ids, "bbox": [[0.0, 0, 4, 4]] * len(ids), "score": np.ones(len(ids))}
@@ -94,6 +95,7 @@ def test_more_classes_than_memory_holds_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out.parquet").exists()
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("by", [None, "found_by"])
 @pytest.mark.parametrize("models", [0, 1, 7])
 def test_json_is_written_a_model_at_a_time(

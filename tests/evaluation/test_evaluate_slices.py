@@ -116,6 +116,7 @@ def test_groups_of_tables_are_those_of_arrays(scene: dict[str, Any]) -> None:
     assert list(rows_of(found, "crowding")) == [name for name in CROWDING if name in rows_of(found, "crowding")]
 
 
+@pytest.mark.jit
 def test_fragments_models_and_json_have_the_same_slices(scene: dict[str, Any]) -> None:
     options: dict[str, Any] = {"by": "run", "slice_by": ("occluded", "crowding"), "samples": 5}
     tables = scene["found.parquet"], scene["truths.parquet"]

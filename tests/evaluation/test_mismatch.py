@@ -26,6 +26,7 @@ def test_what_fits_is_not_suspected(tmp_path: Path, format: str, seed: int) -> N
     assert warned(*Scene(seed).write(tmp_path, format=format, called=format)) == []
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize(
     ("format", "called"),
     [
@@ -101,6 +102,7 @@ def test_the_side_that_is_not_what_it_is_called_is_named(right: str, wrong: str,
     assert sentence.endswith(f"give the formats, {raw!r} of the detections, {raw!r} of the truths")
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("clutter", [0, 20])
 @pytest.mark.parametrize("shift", [-1, 1])
 def test_ids_off_by_one_are_said(tmp_path: Path, shift: int, clutter: int) -> None:

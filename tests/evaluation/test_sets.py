@@ -43,6 +43,7 @@ def drawn(seed: int, shift: int = 0) -> tuple[tuple[Any, Any, Any], dict[str, An
     return (sides[0], scores, sides[1]), options
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rows", [1, 40, 700])
 @pytest.mark.parametrize("agnostic", [False, True])
 @pytest.mark.parametrize("shift", [0, 1])

@@ -69,6 +69,7 @@ RULES = {
 }
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("seed", range(2))
 def test_a_group_of_images_is_an_evaluation_of_these_images(seed: int, rules: str) -> None:
@@ -88,6 +89,7 @@ def test_a_group_of_images_is_an_evaluation_of_these_images(seed: int, rules: st
     assert len(found.stats) >= 1 and whole.stats("a") == evaluated(given, params=RULES[rules]).stats("a")
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("seed", range(2))
 def test_outside_a_group_of_truths_truths_are_ignored(seed: int, rules: str) -> None:

@@ -21,6 +21,7 @@ from fastbox.errors import InputError
 from fastbox.fragments.run import spread
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("name", JOBS)
 def test_parts_hold_what_one_file_does(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
     job, inputs, options = JOBS[name]
@@ -35,6 +36,7 @@ def test_parts_hold_what_one_file_does(name: str, tables: dict[str, Path], tmp_p
     assert spread(job, *given, fragment_rows=100, **options).to_dict() == whole.to_dict()
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("kind", ["int64", "string", "string without statistics"])
 @pytest.mark.parametrize("how", UNSORTED)
 def test_unsorted_tables_are_sorted_first(how: str, kind: str, tables: dict[str, Path], tmp_path: Path) -> None:
@@ -54,6 +56,7 @@ def test_unsorted_tables_are_sorted_first(how: str, kind: str, tables: dict[str,
         assert table_of(tmp_path / "parts").equals(pq.read_table(tmp_path / "whole.parquet"))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("name", JOBS)
 def test_tables_may_be_given_by_name(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
     job, inputs, options = JOBS[name]

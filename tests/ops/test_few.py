@@ -64,6 +64,7 @@ def test_few_boxes_have_the_pairs_of_many(sets: Any, metric: str, threshold: flo
         all_same(fastbox.pairs(a, **options), fastbox.pairs(Boxes(a), **options))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("metric", METRICS)
 def test_as_many_as_the_kernel_for_few_takes(metric: str, dtype: Any) -> None:

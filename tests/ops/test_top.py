@@ -23,6 +23,7 @@ def on_a_grid(n: int, dtype: Any, seed: int) -> Any:
     return boxes
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("columns", [7, 64, 65, 200])
