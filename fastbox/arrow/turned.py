@@ -11,7 +11,7 @@ from fastbox.arrow.fields import listing, require
 from fastbox.arrow.layouts import BoxColumns, Names
 from fastbox.errors import InputError, advice
 from fastbox.kernels.codes import ROTATED_FORMATS
-from fastbox.values.names import BOXES, BoxArgument, one_box_column
+from fastbox.values.names import BOX_FORMAT, BOXES, BoxArgument, one_box_column
 
 __all__ = [
     "ANGLES",
@@ -22,10 +22,10 @@ __all__ = [
     "coordinate_names",
     "find_rotated",
     "format_in",
+    "formats_in",
     "metadata_of",
 ]
 
-BOX_FORMAT = "box_format"  # the key of a schema's metadata, also with the prefix of its columns
 ANGLES = ("angle", "r", "theta", "rotation")  # an angle of the first name alone is found without a format
 RECTANGLE = ("cx", "cy", "w", "h")
 QUADS = tuple(f"{axis}{corner}" for corner in range(1, 5) for axis in "xy")
@@ -52,6 +52,16 @@ def metadata_of(**formats: str) -> dict[str, str]:
         for prefix, told in formats.items()
         if told in ROTATED_FORMATS and columns_in(told) == 5
     }
+
+
+def formats_in(schema: pa.Schema) -> dict[str, str]:
+    """Return all formats of rotated boxes that a schema's metadata give, by their keys.
+
+    >>> formats_in(pa.schema([], metadata={"pred_box_format": "cxcywhd", "pandas": "{}"}))
+    {'pred_box_format': 'cxcywhd'}
+    """
+    held = {key.decode(errors="replace"): value for key, value in (schema.metadata or {}).items()}
+    return {key: value.decode(errors="replace") for key, value in held.items() if key.endswith(BOX_FORMAT)}
 
 
 def format_in(schema: pa.Schema, prefix: str = "") -> str | None:

@@ -14,7 +14,7 @@ from fastbox import losses
 from fastbox.arrow import columns
 from fastbox.arrow.fields import require
 from fastbox.arrow.layouts import BoxColumns
-from fastbox.arrow.turned import metadata_of
+from fastbox.arrow.turned import formats_in, metadata_of
 from fastbox.boxes.container import Boxes
 from fastbox.boxes.found import frames, outline, to_boxes
 from fastbox.datasets.as_source import Given
@@ -199,7 +199,8 @@ def measure(
     if report is not None:
         found.look = Look(metrics[0], is_worse_greater(metrics[0])) if metrics else None
     new_schema = columns.extended(schema.remove_metadata(), kept, dict.fromkeys(new, dtype.name))
-    new_schema = new_schema.with_metadata(metadata_of(pred_=pred_at.format, target_=target_at.format))
+    told = formats_in(schema) | metadata_of(pred_=pred_at.format, target_=target_at.format)
+    new_schema = new_schema.with_metadata(told)
     parameters = {"paths": files, "metrics": metrics, "pred": pred, "target": target, "format": format, "beta": beta}
     parameters |= {"delta": delta, "grad": grad}
     with Output(out, new_schema, command="measure", parameters=parameters, progress=progress) as output:

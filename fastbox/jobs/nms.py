@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow import columns
-from fastbox.arrow.turned import metadata_of
+from fastbox.arrow.turned import formats_in, metadata_of
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images, check_labels, check_numbers
 from fastbox.result import Invalid, Result, Rules
+from fastbox.storage.opened import open_parquet
 from fastbox.suppression import nms as suppression
 from fastbox.tables.chunk import ROWS, Chunk
 from fastbox.tables.class_names import names_of
@@ -160,7 +161,9 @@ def nms(
     given = {"method": method, **numbers, "min_score": None if least == -np.inf else float(least)}
     found = Suppressed(class_column=label, rules=Rules({**given, "score_column": score_column, "class_column": label}))
     schema = columns.schema_of({}, [planned.columns.field(name) for name in written])
-    schema = schema.with_metadata(metadata_of(**{"": planned.boxes.format}))
+    with open_parquet(planned.files[0]) as first:
+        told = formats_in(first.schema_arrow) | metadata_of(**{"": planned.boxes.format})
+    schema = schema.with_metadata(told)
     parameters = {
         "detections": planned.files,
         "iou_threshold": iou_threshold,

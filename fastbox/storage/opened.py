@@ -17,6 +17,7 @@ from fastbox.memory import check_footer_room
 from fastbox.storage.backed import Backed
 from fastbox.storage.locate import like
 from fastbox.storage.stores import is_stored, local, open_input, stored_state
+from fastbox.values.names import BOX_FORMAT
 
 __all__ = [
     "DAMAGED",
@@ -50,6 +51,14 @@ class KeptFile(pq.ParquetFile):  # type: ignore[misc]
         buffer = _STORED_BYTES if _is_remote(name) else _BUFFER_BYTES
         super().__init__(source, metadata=footer, read_dictionary=list(coded), pre_buffer=False, buffer_size=buffer)
         self.handle, self.home, self.name, self.state, self.coded = source, home, name, state, coded
+
+    @property
+    def schema_arrow(self) -> Any:
+        """The columns in Arrow's types, and as metadata also formats of boxes that stand beside Arrow's own schema."""
+        schema = super().schema_arrow
+        held = self.metadata.metadata or {}
+        told = {key: value for key, value in held.items() if key.endswith(BOX_FORMAT.encode())}
+        return schema.with_metadata({**(schema.metadata or {}), **told}) if told else schema
 
     def close(self, force: bool = False) -> None:
         """Return the file to the open files of its job."""

@@ -13,6 +13,7 @@ from fastbox.errors import InputError, advice
 __all__ = [
     "BOX",
     "BOXES",
+    "BOX_FORMAT",
     "CLASS",
     "IMAGE",
     "SCORE",
@@ -75,6 +76,7 @@ class Usual(str):
         return Usual, (str(self), self.what, self.option, self.argument, self.others)
 
 
+BOX_FORMAT = "box_format"  # the key of a schema's metadata with the format of rotated boxes, also behind a prefix
 SIZE_COLUMNS = ("width", "height")  # of images
 
 IMAGE = Usual(

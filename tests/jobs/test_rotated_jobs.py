@@ -45,6 +45,9 @@ def test_nms_keeps_the_unit(tmp_path: Path) -> None:
     assert jobs.nms(table, tmp_path / "kept.parquet", iou_threshold=0.3).kept == 2
     (chunk,) = fastbox.scan(tmp_path / "kept.parquet")
     assert chunk.a.format == "cxcywhd" and chunk.a.columns[4].tolist() == [0, 0]
+    jobs.nms(fastbox.Source(tmp_path / "kept.parquet", format="cxcywh"), tmp_path / "again.parquet")  # upright
+    (chunk,) = fastbox.scan(tmp_path / "again.parquet")
+    assert chunk.a.format == "cxcywhd"
 
 
 def test_unsorted_tables_are_sorted(tmp_path: Path) -> None:

@@ -95,3 +95,14 @@ def test_files_of_two_units_are_refused(tmp_path: Path) -> None:
         pq.write_table(layout("flat", FIVE, told), tmp_path / f"{name}.parquet")
     with pytest.raises(InputError, match=r"in cxcywhd for the boxes .* write all files alike"):
         list(fastbox.scan(tmp_path))
+
+
+def test_a_format_beside_arrows_schema_is_read(tmp_path: Path) -> None:
+    """As polars writes it, in the footer alone."""
+    path = tmp_path / "boxes.parquet"
+    table = layout("flat", FIVE, None)
+    with pq.ParquetWriter(path, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"box_format": "cxcywhd"})
+    (chunk,) = fastbox.scan(path)
+    assert chunk.a.format == "cxcywhd"
