@@ -249,8 +249,8 @@ class RotatedBoxes(Collection):
     def invalid(self) -> NDArray[np.uint8]:
         """Return ``(n,)`` codes of validity.
 
-        0 for a valid box; 1 if a number is not finite, 2 for a negative width or height, 3 for an angle beyond 2^20
-        radians, 4 for edges that cross.
+        0 for a valid box; 1 if a number is not finite, or the area in float64 (sides above 1e154), 2 for a negative
+        width or height, 3 for an angle beyond 2^20 radians, 4 for edges that cross.
 
         Examples
         --------
@@ -265,6 +265,7 @@ class RotatedBoxes(Collection):
             _, _, w, h, angle = self.columns
             most = MOST_DEGREES if self.format.endswith("d") else MOST_RADIANS
             reasons = np.where((w < 0) | (h < 0), 2, np.where(np.abs(angle) > most, 3, 0))
+        reasons = np.where((reasons == 0) & turning.areas_overflow(self.columns), 1, reasons)
         return np.where(finite, reasons, 1).astype(np.uint8)
 
 

@@ -55,6 +55,17 @@ def edges_cross(columns: Columns) -> NDArray[np.bool_]:
         return first | (between(1, 2, 3, 0) & between(3, 0, 1, 2))
 
 
+def areas_overflow(columns: Columns) -> NDArray[np.bool_]:
+    """Tell for each rectangle or quadrilateral of finite numbers whether its area is beyond float64, as in kernels."""
+    wide = [column.astype(np.float64) for column in columns]
+    with np.errstate(invalid="ignore", over="ignore"):
+        if len(wide) == 5:
+            return ~np.isfinite(wide[2] * wide[3])
+        x, y = wide[::2], wide[1::2]
+        across = ((x[2] - x[0]) * ((y[3] - y[0]) - (y[1] - y[0])), (y[2] - y[0]) * ((x[3] - x[0]) - (x[1] - x[0])))
+        return ~np.isfinite(across[0] - across[1])
+
+
 def smallest_rectangles(columns: Columns) -> Columns:
     """Return the rectangle of smallest area around each quadrilateral, as centre, width, height and radians.
 

@@ -124,6 +124,10 @@ def test_reasons_of_invalid_boxes() -> None:
     assert RotatedBoxes(rectangles, "cxcywhd").invalid().tolist() == [0, 1, 1, 2, 0]
     quads = [[0, 0, 2, 2, 2, 0, 0, 2], [0, 0, 2, 0, 2, 2, 0, 2], [0, 0, 4, 0, 1, 1, 0, 4], [0, 0, 0, 0, 0, 0, 0, 0]]
     assert RotatedBoxes(quads, "xyxyxyxy").invalid().tolist() == [4, 0, 0, 0]
+    huge = [[0, 0, 1e155, 1e155, 1], [0, 0, 1e153, 1e153, 1], [0, 0, 1e200, 1e-200, 1]]
+    assert RotatedBoxes(huge, "cxcywhr").invalid().tolist() == [1, 0, 0]
+    huge = [[0, 0, side, 0, side, side, 0, side] for side in (1e155, 1e153)]
+    assert RotatedBoxes(huge, "xyxyxyxy").invalid().tolist() == [1, 0]
 
 
 REFUSED = {

@@ -1,6 +1,6 @@
 """An index of one image: boxes sorted into the cells of grids, to find the boxes that overlap a region.
 
-A grid for each size of box: class c holds the boxes whose longer side is 2^-c of the largest, up to a factor of two.
+A grid for each size of box: class c holds the boxes whose longer side is 4^-c of the largest, up to a factor of four.
 The boxes of a class are sorted by the cell of their first corner, so that a row of cells is one run of boxes. Cells are
 numbered by a function that never falls as its coordinate rises, and `shapes` says how many cells a box of the class
 extends at most, its reach: the boxes that overlap a region start in its cells, or in the cells one reach before.
@@ -26,7 +26,7 @@ from fastbox.kernels.geometry.pack import COLS, pack, whole_lanes
 TESTED = 16  # boxes of a run tested together, and places behind the last box that may be tested
 MOST = COLS + TESTED  # places for the boxes of a tile and of the last test
 FAR, FEWEST = 2.5, 0.5  # the side of a cell in sides of the common class, from which on cells may hold FEWEST boxes
-CLASSES = 24  # boxes smaller than 2^-23 of the largest share the last one
+CLASSES = 12  # boxes smaller than 4^-11 of the largest share the last one
 GROUP = LANES  # rows of a measured with one tile
 # Columns of `shapes`, one row a class: the number of its first cell, its cells across and down (none across where the
 # class is empty), and how many cells a box extends at most.
@@ -66,7 +66,7 @@ def lay_out(counts, origin, sides, exponent, least):
         common = c if counts[c] > counts[common] else common
     for c in range(CLASSES):
         if counts[c]:
-            size, far = math.ldexp(share, exponent - c), math.ldexp(FAR, exponent - min(c, common))
+            size, far = math.ldexp(share, exponent - 2 * c), math.ldexp(FAR, exponent - 2 * min(c, common))
             while True:
                 wanted = (math.floor(width / size) + 1.0) * (math.floor(height / size) + 1.0)
                 most = counts[c] / (per_cell if size < far else FEWEST)
@@ -116,7 +116,7 @@ def build(boxes, span, angles, least, room):
         for j in range(n):
             if packed[4, j] > 0:
                 longer = max(packed[2, j] - packed[0, j], packed[3, j] - packed[1, j])
-                kinds[j] = min(exponent - math.frexp(longer)[1], CLASSES - 1)
+                kinds[j] = min((exponent - math.frexp(longer)[1]) // 2, CLASSES - 1)
                 counts[kinds[j]] += 1
     shapes, scales, cells = lay_out(counts, (left, top), (width, height), exponent, least)
     for k in range(cells + 1):
@@ -138,8 +138,11 @@ def build(boxes, span, angles, least, room):
             place = starts[where[j]] - 1
             starts[where[j]] = place
             ids[place] = first + j
-            for r in range(FIELDS if angles else 5):
-                ordered[r, place] = packed[r, j]
+            where[j] = place
+    for r in range(FIELDS if angles else 5):
+        for j in range(n):
+            if kinds[j] >= 0:
+                ordered[r, where[j]] = packed[r, j]
     for j in range(starts[cells], starts[cells] + TESTED):
         ordered[0, j] = ordered[1, j] = ordered[2, j] = ordered[3, j] = 0.0
     return screenable, cells, shapes, scales
