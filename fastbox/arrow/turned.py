@@ -205,7 +205,8 @@ def _refused(names: Names, where: str) -> InputError:
 
 def _without_unit(names: Names, where: str, argument: BoxArgument) -> InputError:
     option = "--truth-format" if argument.option == "--truth-box" else "--format"
-    said = [advice(f"{option} {told}", f"format={told!r}") for told in ("cxcywhr", "cxcywhd")]
+    python = "Source(..., format={!r})" if argument.python.startswith("Source") else "format={!r}"
+    said = [advice(f"{option} {told}", python.format(told)) for told in ("cxcywhr", "cxcywhd")]
     what = f"the angle {names[-1]!r}" if len(names) > 1 else f"the lists of five in {names[0]!r}"
     return InputError(
         f"expected a unit for {what} of {where}, got none: give {said[0]} (radians) or {said[1]} (degrees)"

@@ -70,7 +70,7 @@ def test_an_angle_without_a_unit_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "boxes.parquet"
     pq.write_table(layout(name, FIVE, None), path)
     with pytest.raises(
-        InputError, match=r"expected a unit for .* give format='cxcywhr' \(radians\) or format='cxcywhd'"
+        InputError, match=r"expected a unit for .* give Source\(..., format='cxcywhr'\) \(radians\) or Source"
     ):
         list(fastbox.scan(path))
     pq.write_table(layout("list", FIVE, None), path)
