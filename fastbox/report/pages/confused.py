@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastbox.kernels.metrics import title_of
 from fastbox.report.best_scores import best_score, intervals_of_best, name_of
 from fastbox.report.confused import most_confused, said, table_of
 from fastbox.report.numbers import NONE, limits
@@ -48,8 +49,9 @@ def confused(summary: Mapping[str, Any]) -> list[Section]:
         ],
         "pairs",
     )
+    fit = title_of(summary["rules"]["metric"])
     text = (
-        f"Boxes match one to one by their IoU, whatever their classes are, at {said(summary)}. The "
+        f"Boxes match one to one by their {fit}, whatever their classes are, at {said(summary)}. The "
         f"{len(names) - 1} classes that are confused most are drawn. Background as truth: nothing is there; as "
         "detection: the truth is missed by detections of this score; errors count truths missed by those of any score."
     )

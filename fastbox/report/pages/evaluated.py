@@ -119,16 +119,16 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
     ]
     if len(summary["by_class"]) > 1:
         sections.append(Section("Classes", "Click a column title to sort by it.", [_classes(summary)]))
-    return [*sections, *worst_images(summary), *_examples(examples, summary)]
+    return [*sections, *worst_images(summary), *_examples(examples, summary, fit)]
 
 
 def _examples(
-    examples: Sequence[tuple[str, Sequence[Example]]], model: Mapping[str, Any], whose: str = ""
+    examples: Sequence[tuple[str, Sequence[Example]]], model: Mapping[str, Any], fit: str, whose: str = ""
 ) -> list[Section]:
     """Errors drawn to scale: missed truths, then the other kinds by descending rise of AP."""
     delta_ap = model["errors"]["delta_ap"]
     drawn = [
-        Examples(f"{name}: {ERRORS[name]} ({model['errors']['counts'][name]:,})", shown)
+        Examples(f"{name}: {ERRORS[name].replace('IoU', fit)} ({model['errors']['counts'][name]:,})", shown)
         for name, shown in sorted(examples, key=lambda found: (found[0] != "missed", -float(delta_ap[found[0]])))
     ]
     text = (
@@ -262,7 +262,7 @@ def _many(
     some = dict(list(models.items())[:MODELS])
     lowest = next(iter(first["curves"]["precision"]))
     curves = {name: model["curves"]["precision"][lowest] for name, model in some.items()}
-    title = "Precision at each recall"
+    title, fit = "Precision at each recall", title_of(summary["rules"]["metric"])
     return [
         Section(
             "Side by side",
@@ -271,15 +271,20 @@ def _many(
         ),
         Section(
             "Precision and recall",
-            f"The {len(some)} models with the highest {main}, at IoU ≥ {threshold(float(lowest))}.",
+            f"The {len(some)} models with the highest {main}, at {fit} ≥ {threshold(float(lowest))}.",
             [lines(title, first["curves"]["recall"], curves, across="recall", up="precision")],
         ),
         Section(
             "Errors",
-            "ΔAP50 is the rise of AP at IoU ≥ 0.50 if the errors of one kind were fixed.",
+            f"ΔAP50 is the rise of AP at {fit} ≥ 0.50 if the errors of one kind were fixed.",
             [_errors_table(summary["by"], models)],
         ),
-        *_examples(examples, first, f"Errors of {best}, the model with the highest {main}. "),
+        *_examples(
+            examples,
+            first,
+            title_of(summary["rules"]["metric"]),
+            f"Errors of {best}, the model with the highest {main}. ",
+        ),
     ]
 
 
