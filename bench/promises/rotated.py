@@ -56,7 +56,7 @@ def paired(setting: Setting) -> Reached:
     }
     with Threads(1):
         assert calls["fastbox"]() == calls["shapely"]()
-        return ratio(take_turns(calls, max(setting.rounds // 5, 1)), "shapely", "fastbox")
+        return ratio(take_turns(calls, max(setting.rounds // 5, 3)), "shapely", "fastbox")
 
 
 ROTATED = (
